@@ -1,0 +1,21 @@
+//! First boot of a nodeimg image: what differs per node, read from a seed,
+//! checked, and turned into a list of files.
+//!
+//! This library is pure: bytes in, values out, no file or network is touched.
+//! The builder uses it to check templates and to bake [`settings::ImageSettings`];
+//! the binary `nodeimg-firstboot` adds the data sources and the writing.
+
+pub mod settings;
+pub mod suggest;
+pub mod template;
+
+/// Where the builder puts the binary in the image.
+pub const BINARY_PATH: &str = "/usr/bin/nodeimg-firstboot";
+
+/// Templates lie below this directory under the path that they render to.
+pub const TEMPLATE_DIR: &str = "/usr/lib/nodeimg/templates";
+
+/// Bytes that the binary carries, so that the builder can tell that a binary
+/// it found fits this library. Raised with any change of the settings' format,
+/// of the template syntax or of the list of placeholders.
+pub const CONTRACT_MARKER: &str = "nodeimg-firstboot-contract=1";

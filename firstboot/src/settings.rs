@@ -1,0 +1,136 @@
+//! What the builder tells first boot about the image: baked as JSON at
+//! [`SETTINGS_PATH`], written and read with the one type here.
+//!
+//! # Invariants
+//! Unknown keys and unknown versions are refused: a binary never half
+//! understands an image.
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Where the builder bakes [`ImageSettings`].
+pub const SETTINGS_PATH: &str = "/usr/lib/nodeimg/firstboot.json";
+
+/// The only [`ImageSettings::version`] that this library reads and writes.
+pub const SETTINGS_VERSION: u32 = 1;
+
+/// How the node joins its cluster; the recipe picks one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// Certificates and kubeconfigs come ready-made with the seed.
+    HardWay,
+}
+
+impl Profile {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HardWay => "hard-way",
+        }
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// The image's side of the bargain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSettings {
+    /// [`SETTINGS_VERSION`].
+    pub version: u32,
+    pub profile: Profile,
+    /// Pod network of the whole cluster; `a,b` when dual-stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_cidr: Option<String>,
+    /// Service network of the cluster; `a,b` when dual-stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_cidr: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_domain: Option<String>,
+    /// Absolute paths that a seed may write below.
+    pub writable: Vec<String>,
+    /// Seconds since 1970 of the image: the clock cannot truly be earlier.
+    pub epoch: u64,
+}
+
+/// Why baked settings cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsError(String);
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl ImageSettings {
+    /// Pretty JSON with a final line break; the same value gives the same bytes.
+    pub fn to_json(&self) -> Result<String, SettingsError> {
+        let mut text = serde_json::to_string_pretty(self)
+            .map_err(|error| SettingsError(format!("writing {SETTINGS_PATH}: {error}")))?;
+        text.push('\n');
+        Ok(text)
+    }
+
+    pub fn from_json(text: &[u8]) -> Result<Self, SettingsError> {
+        let settings: Self = serde_json::from_slice(text).map_err(|error| {
+            SettingsError(format!(
+                "{error} (this image and its first-boot binary do not fit; rebuild the image)"
+            ))
+        })?;
+        if settings.version != SETTINGS_VERSION {
+            return Err(SettingsError(format!(
+                "version {} is not {SETTINGS_VERSION} (this image and its first-boot binary do not fit; rebuild the image)",
+                settings.version
+            )));
+        }
+        Ok(settings)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::{ImageSettings, Profile};
+
+    fn sample() -> ImageSettings {
+        ImageSettings {
+            version: 1,
+            profile: Profile::HardWay,
+            cluster_cidr: Some("10.200.0.0/16".to_owned()),
+            service_cidr: None,
+            cluster_domain: None,
+            writable: vec!["/etc/kubernetes".to_owned()],
+            epoch: 1_700_000_000,
+        }
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        let text = sample().to_json().unwrap();
+        assert!(
+            text.contains("\"profile\": \"hard-way\"") && text.ends_with("}\n"),
+            "{text}"
+        );
+        assert_eq!(ImageSettings::from_json(text.as_bytes()).unwrap(), sample());
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_know() {
+        let text = sample().to_json().unwrap();
+        for (from, to, expected) in [
+            ("\"epoch\"", "\"epoc\"", "unknown field `epoc`"),
+            ("hard-way", "kubeadm", "unknown variant `kubeadm`"),
+            ("\"version\": 1", "\"version\": 2", "version 2 is not 1"),
+        ] {
+            let error = ImageSettings::from_json(text.replace(from, to).as_bytes()).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
+}
