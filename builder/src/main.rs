@@ -1,1 +1,10 @@
+//! nodeimg: an immutable Kubernetes node image builder.
+mod arch;
+mod artifact;
+mod digest;
+mod fetch;
+mod output;
+mod progress;
+mod store;
+mod tree;
 fn main() {}

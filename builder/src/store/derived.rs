@@ -1,0 +1,137 @@
+//! What is made from a blob once and kept: an archive's unpacked tar.
+//!
+//! A derived file is trusted on two grounds: its bytes are hashed again at
+//! every use, and its record is bound to the very file that this store made
+//! (inode and change time), so that a record which came from elsewhere, with a
+//! restored CI cache say, is worth nothing and the file is made again.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::{Store, VerifiedBlob, touch};
+use crate::digest::{Digest, Hasher};
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    sha256: Digest,
+    size: u64,
+    inode: u64,
+    changed: (i64, i64),
+}
+
+impl Record {
+    fn fits(&self, file: &Metadata) -> bool {
+        self.inode == file.ino()
+            && self.changed == (file.ctime(), file.ctime_nsec())
+            && self.size == file.len()
+    }
+}
+
+impl Store {
+    /// What `make` writes for `source`, from the store if it was made before.
+    ///
+    /// `what` names the transformation and its version (`untar-1`): a new
+    /// version never meets the files of an old one.
+    pub fn derive(
+        &self,
+        source: &VerifiedBlob,
+        what: &str,
+        make: impl FnOnce(&mut dyn Write) -> Result<()>,
+    ) -> Result<VerifiedBlob> {
+        let path = self
+            .root
+            .join("derived")
+            .join(what)
+            .join(source.sha256().hex());
+        if let Some(blob) = kept(&path)? {
+            return Ok(blob);
+        }
+        let directory = path.parent().unwrap_or(Path::new("/"));
+        let context = || format!("writing {} (is the disk full?)", path.display());
+        fs::create_dir_all(directory).with_context(context)?;
+        let temp = tempfile::NamedTempFile::new_in(directory).with_context(context)?;
+        let mut writer = HashingWriter {
+            to: BufWriter::with_capacity(256 * 1024, temp),
+            hasher: Hasher::new(&[]),
+        };
+        make(&mut writer)?;
+        let temp = writer
+            .to
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)
+            .with_context(context)?;
+        let got = writer.hasher.finish();
+        let file = temp
+            .persist(&path)
+            .map_err(|e| e.error)
+            .with_context(context)?;
+        let meta = file.metadata().with_context(context)?;
+        let record = Record {
+            sha256: got.sha256.clone(),
+            size: got.size,
+            inode: meta.ino(),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        };
+        fs::write(record_path(&path), serde_json::to_vec(&record)?).with_context(context)?;
+        let file = File::open(&path).with_context(context)?;
+        Ok(VerifiedBlob {
+            file,
+            path,
+            sha256: got.sha256,
+            size: got.size,
+        })
+    }
+}
+
+fn record_path(path: &Path) -> PathBuf {
+    path.with_extension("record")
+}
+
+/// The derived file at `path`, if its record and its bytes still hold.
+fn kept(path: &Path) -> Result<Option<VerifiedBlob>> {
+    let (Ok(mut record), Ok(file)) = (File::open(record_path(path)), File::open(path)) else {
+        return Ok(None);
+    };
+    let context = || format!("reading {}", path.display());
+    let mut text = Vec::new();
+    record.read_to_end(&mut text).with_context(context)?;
+    let Ok(known) = serde_json::from_slice::<Record>(&text) else {
+        return Ok(None);
+    };
+    if !known.fits(&file.metadata().with_context(context)?) {
+        return Ok(None);
+    }
+    let got = Hasher::measure(&file, &[]).with_context(context)?;
+    if got.sha256 != known.sha256 {
+        return Ok(None);
+    }
+    touch(&record);
+    Ok(Some(VerifiedBlob {
+        file,
+        path: path.to_owned(),
+        sha256: got.sha256,
+        size: got.size,
+    }))
+}
+
+struct HashingWriter<W> {
+    to: W,
+    hasher: Hasher,
+}
+
+impl<W: Write> Write for HashingWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.to.write(bytes)?;
+        self.hasher.update(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}

@@ -1,0 +1,177 @@
+#![allow(clippy::unwrap_used)]
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::digest::Algorithm;
+
+fn put(store: &Store, bytes: &[u8]) -> VerifiedBlob {
+    let mut partial = store
+        .partial("https://example/x", &[Algorithm::Sha512])
+        .unwrap();
+    partial.write(bytes).unwrap();
+    let want = Expected {
+        sha256: Some(Digest::sha256(bytes)),
+        ..Expected::default()
+    };
+    partial.commit(&want).unwrap().unwrap()
+}
+
+fn by_sha256(bytes: &[u8]) -> Expected {
+    Expected {
+        sha256: Some(Digest::sha256(bytes)),
+        ..Expected::default()
+    }
+}
+
+#[test]
+fn a_blob_is_found_by_either_digest() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let blob = put(&store, b"hello");
+    assert_eq!(
+        fs::metadata(blob.path()).unwrap().permissions().mode() & 0o777,
+        0o444
+    );
+    let sha512 = Hasher::measure(&b"hello"[..], &[Algorithm::Sha512])
+        .unwrap()
+        .sha512;
+    let want = Expected {
+        sha512,
+        ..Expected::default()
+    };
+    assert!(
+        matches!(store.find(&want).unwrap(), Lookup::Found(found) if found.sha256() == blob.sha256())
+    );
+    assert!(matches!(
+        store.find(&by_sha256(b"other")).unwrap(),
+        Lookup::Missing
+    ));
+    let wrong_size = Expected {
+        size: Some(6),
+        ..by_sha256(b"hello")
+    };
+    assert!(matches!(store.find(&wrong_size).unwrap(), Lookup::Missing));
+}
+
+#[test]
+fn a_corrupt_blob_is_named_and_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let path = put(&store, b"hello").path().to_owned();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&path, b"hellO").unwrap();
+    assert!(matches!(store.find(&by_sha256(b"hello")).unwrap(),
+        Lookup::DroppedCorrupt { path: named, .. } if named == path));
+    assert!(matches!(
+        store.find(&by_sha256(b"hello")).unwrap(),
+        Lookup::Missing
+    ));
+}
+
+#[test]
+fn wrong_bytes_never_get_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let mut partial = store.partial("k", &[]).unwrap();
+    partial.write(b"evil").unwrap();
+    let rejected = partial.commit(&by_sha256(b"good")).unwrap().unwrap_err();
+    assert_eq!(rejected.got, Digest::sha256(b"evil").to_string());
+    assert!(matches!(
+        store.find(&by_sha256(b"evil")).unwrap(),
+        Lookup::Missing
+    ));
+    assert_eq!(store.partial("k", &[]).unwrap().len().unwrap(), 0);
+}
+
+#[test]
+fn a_cut_download_goes_on_with_its_digest() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let mut first = store.partial("k", &[]).unwrap();
+    first.write(b"hel").unwrap();
+    first.set_validator(Some("\"etag\"")).unwrap();
+    drop(first);
+    let mut second = store.partial("k", &[]).unwrap();
+    assert_eq!(second.len().unwrap(), 3);
+    assert_eq!(second.validator().as_deref(), Some("\"etag\""));
+    second.write(b"lo").unwrap();
+    assert!(second.commit(&by_sha256(b"hello")).unwrap().is_ok());
+}
+
+#[test]
+fn derived_files_are_made_once_and_again_when_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let blob = put(&store, b"hello");
+    let made = std::cell::Cell::new(0);
+    let derive = || {
+        store
+            .derive(&blob, "upper-1", |out| {
+                made.set(made.get() + 1);
+                Ok(out.write_all(b"HELLO")?)
+            })
+            .unwrap()
+    };
+    let first = derive();
+    assert_eq!(first.sha256(), derive().sha256());
+    assert_eq!(made.get(), 1);
+    fs::write(first.path(), b"EVIL!").unwrap();
+    assert_eq!(derive().sha256(), &Digest::sha256(b"HELLO"));
+    assert_eq!(made.get(), 2);
+    // The same bytes in another file, as from a restored cache: made again.
+    let copy = dir.path().join("copy");
+    fs::copy(first.path(), &copy).unwrap();
+    fs::rename(&copy, first.path()).unwrap();
+    derive();
+    assert_eq!(made.get(), 3);
+}
+
+#[test]
+fn a_failed_derivation_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let blob = put(&store, b"hello");
+    assert!(store.derive(&blob, "bad-1", |_| bail!("no")).is_err());
+    assert_eq!(
+        fs::read_dir(dir.path().join("derived/bad-1"))
+            .unwrap()
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn verify_drops_and_gc_takes_only_what_is_old_and_unused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let path = put(&store, b"hello").path().to_owned();
+    let refused = Store::gc(dir.path(), Duration::ZERO, false)
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("in use"), "{refused}");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&path, b"evil").unwrap();
+    assert_eq!(store.verify().unwrap().dropped, [path]);
+    let kept = put(&store, b"hello").path().to_owned();
+    drop(store);
+    assert!(
+        Store::gc(dir.path(), Duration::from_secs(3600), false)
+            .unwrap()
+            .removed
+            .is_empty()
+    );
+    assert!(
+        Store::gc(dir.path(), Duration::ZERO, true)
+            .unwrap()
+            .removed
+            .contains(&kept)
+    );
+    assert!(kept.exists());
+    assert!(
+        Store::gc(dir.path(), Duration::ZERO, false)
+            .unwrap()
+            .removed
+            .contains(&kept)
+    );
+    assert!(!kept.exists());
+}

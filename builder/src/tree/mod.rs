@@ -1,0 +1,292 @@
+//! The file tree of an image, in memory.
+//!
+//! A tree is what every step of the build adds to and every output is written
+//! from. There is no mtime: an image has one [`Epoch`].
+//!
+//! # Invariants
+//! - Every node's parent is in the tree and is a directory.
+//! - No path has two owners: [`Tree::insert`] refuses a second one.
+//! - Iteration is in path order, parents first, on every host.
+
+mod content;
+pub mod overlay;
+mod path;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+pub use content::Content;
+pub use path::ImagePath;
+
+/// The one time of everything in an image: seconds since 1970-01-01 UTC.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+/// Where a node came from, for the manifest and for messages.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(tag = "kind", content = "name", rename_all = "kebab-case")]
+pub enum Origin {
+    /// An artifact of the recipe, by name.
+    Artifact(String),
+    /// A file laid in from an overlay, by the overlay's name.
+    Overlay(String),
+    /// Made from the recipe, by the key that it was made from.
+    Recipe(String),
+    /// The first-boot binary and what it needs.
+    FirstBoot,
+    /// A directory that something else is in.
+    Implied,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Artifact(name) => write!(f, "artifact `{name}`"),
+            Origin::Overlay(name) => write!(f, "overlay `{name}`"),
+            Origin::Recipe(key) => write!(f, "recipe key `{key}`"),
+            Origin::FirstBoot => f.write_str("the first-boot binary"),
+            Origin::Implied => f.write_str("a parent directory"),
+        }
+    }
+}
+
+/// Owner and mode.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Stat {
+    /// Permission bits with setuid, setgid and sticky: `mode & 0o7777`.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    /// Extended attributes by full name (`security.capability`).
+    pub xattrs: BTreeMap<String, Vec<u8>>,
+}
+
+impl Stat {
+    /// Owned by root, no extended attributes.
+    pub fn root(mode: u32) -> Stat {
+        Stat {
+            mode,
+            ..Stat::default()
+        }
+    }
+}
+
+/// What is at a path.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    Directory,
+    File(Content),
+    /// The link's text as it stands, absolute or relative.
+    Symlink(String),
+}
+
+/// One path's owner, mode and content.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub stat: Stat,
+    pub kind: Kind,
+    pub origin: Origin,
+}
+
+impl Node {
+    pub fn file(content: Content, mode: u32, origin: Origin) -> Node {
+        Node {
+            stat: Stat::root(mode),
+            kind: Kind::File(content),
+            origin,
+        }
+    }
+
+    pub fn directory(mode: u32, origin: Origin) -> Node {
+        Node {
+            stat: Stat::root(mode),
+            kind: Kind::Directory,
+            origin,
+        }
+    }
+
+    pub fn symlink(target: impl Into<String>, origin: Origin) -> Node {
+        Node {
+            stat: Stat::root(0o777),
+            kind: Kind::Symlink(target.into()),
+            origin,
+        }
+    }
+}
+
+/// The files of an image.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    nodes: BTreeMap<ImagePath, Node>,
+}
+
+impl Default for Tree {
+    fn default() -> Tree {
+        let root = Node::directory(0o755, Origin::Implied);
+        Tree {
+            nodes: BTreeMap::from([(ImagePath::root(), root)]),
+        }
+    }
+}
+
+impl Tree {
+    /// Puts `node` at `path`; missing parents become `0755 root:root`.
+    ///
+    /// Two directories of one path are one directory where owner and mode
+    /// agree; anything else that is there already is an error naming both
+    /// owners.
+    pub fn insert(&mut self, path: ImagePath, node: Node) -> Result<()> {
+        self.imply_parents(&path)?;
+        match self.nodes.entry(path) {
+            Entry::Vacant(slot) => {
+                slot.insert(node);
+            }
+            Entry::Occupied(mut slot) => {
+                let there = slot.get();
+                let both = matches!(
+                    (&there.kind, &node.kind),
+                    (Kind::Directory, Kind::Directory)
+                );
+                if both && there.origin == Origin::Implied {
+                    slot.insert(node);
+                } else if !both || there.stat != node.stat {
+                    bail!(
+                        "`{}` comes from {} and from {}: one path has one owner, so take it out of one of them",
+                        slot.key(),
+                        there.origin,
+                        node.origin
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts `node` in the place of one that must be there: a wanted
+    /// replacement, as of a shipped file by the user's own overlay.
+    pub fn replace(&mut self, path: ImagePath, node: Node) -> Result<()> {
+        match self.nodes.get(&path) {
+            Some(there) if matches!(there.kind, Kind::Directory) => {
+                bail!(
+                    "`{path}` is a directory (from {}) and cannot be replaced",
+                    there.origin
+                )
+            }
+            Some(_) => {
+                self.nodes.insert(path, node);
+                Ok(())
+            }
+            None => self.insert(path, node),
+        }
+    }
+
+    pub fn get(&self, path: &ImagePath) -> Option<&Node> {
+        self.nodes.get(path)
+    }
+
+    /// Every node in path order, the root first.
+    pub fn iter(&self) -> impl Iterator<Item = (&ImagePath, &Node)> {
+        self.nodes.iter()
+    }
+
+    fn imply_parents(&mut self, path: &ImagePath) -> Result<()> {
+        let mut next = path.parent();
+        while let Some(parent) = next {
+            match self.nodes.get(&parent) {
+                Some(node) if matches!(node.kind, Kind::Directory) => return Ok(()),
+                Some(node) => bail!(
+                    "`{path}` cannot be laid in: `{parent}` is no directory (it comes from {})",
+                    node.origin
+                ),
+                None => {
+                    next = parent.parent();
+                    self.nodes
+                        .insert(parent, Node::directory(0o755, Origin::Implied));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn path(text: &str) -> ImagePath {
+        text.parse().unwrap()
+    }
+
+    fn file(from: &str) -> Node {
+        Node::file(
+            Content::inline(from.as_bytes().to_vec()),
+            0o644,
+            Origin::Artifact(from.to_owned()),
+        )
+    }
+
+    fn lines(tree: &Tree) -> Vec<String> {
+        tree.iter()
+            .map(|(path, node)| format!("{path} {:04o}", node.stat.mode))
+            .collect()
+    }
+
+    #[test]
+    fn parents_are_implied_and_order_is_the_path_order() {
+        let mut tree = Tree::default();
+        tree.insert(path("/usr/bin/b"), file("x")).unwrap();
+        tree.insert(path("/bin/a"), file("x")).unwrap();
+        let want = [
+            "/ 0755",
+            "/usr 0755",
+            "/usr/bin 0755",
+            "/usr/bin/a 0644",
+            "/usr/bin/b 0644",
+        ];
+        assert_eq!(lines(&tree), want);
+    }
+
+    #[test]
+    fn a_second_owner_is_refused_through_any_name() {
+        let mut tree = Tree::default();
+        tree.insert(path("/usr/bin/runc"), file("one")).unwrap();
+        let error = tree
+            .insert(path("/bin/runc"), file("two"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("artifact `one`") && error.contains("artifact `two`"),
+            "{error}"
+        );
+        tree.replace(path("/bin/runc"), file("three")).unwrap();
+        assert_eq!(
+            tree.get(&path("/usr/bin/runc")).unwrap().origin,
+            Origin::Artifact("three".into())
+        );
+    }
+
+    #[test]
+    fn nothing_goes_below_a_file_and_no_directory_is_replaced() {
+        let mut tree = Tree::default();
+        tree.insert(path("/etc/x"), file("one")).unwrap();
+        assert!(tree.insert(path("/etc/x/y"), file("two")).is_err());
+        assert!(tree.replace(path("/etc"), file("two")).is_err());
+    }
+
+    #[test]
+    fn a_declared_directory_takes_an_implied_ones_place_once() {
+        let mut tree = Tree::default();
+        tree.insert(path("/opt/cni/bin/x"), file("one")).unwrap();
+        let declared = |mode| Node::directory(mode, Origin::Recipe("writable".into()));
+        tree.insert(path("/opt/cni/bin"), declared(0o700)).unwrap();
+        tree.insert(path("/opt/cni/bin"), declared(0o700)).unwrap();
+        assert!(tree.insert(path("/opt/cni/bin"), declared(0o755)).is_err());
+        assert_eq!(tree.get(&path("/opt/cni/bin")).unwrap().stat.mode, 0o700);
+    }
+}
