@@ -1,0 +1,292 @@
+//! HTTP: one GET, its redirects, and its body in pieces.
+//!
+//! Follows [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110) sections 13.1.5
+//! (If-Range), 14 (ranges) and 15.4 (redirects). Trust is the system's CA store
+//! (`SSL_CERT_FILE` and `SSL_CERT_DIR` win), proxies are the environment's.
+//!
+//! The body is read by the runtime and handed over through a short queue, so
+//! that the network goes on while the other side hashes and writes.
+//!
+//! # Invariants
+//! - https only, except for URLs that a mirror rule made and redirects to a
+//!   mirror's own host.
+//! - No more pieces are in memory than the queue holds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use reqwest::header::{self, HeaderMap, HeaderName};
+use reqwest::{Response, StatusCode, Url};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use super::Options;
+use super::failure::{Failure, shown};
+use super::mirrors::{Candidate, Mirrors};
+
+const MAX_REDIRECTS: usize = 10;
+
+/// Pieces on their way; one is at most some hundred KiB.
+const QUEUE: usize = 8;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Get {
+    pub(super) from: Candidate,
+    /// Only the bytes from here on, if the file still is the one with this
+    /// validator.
+    pub(super) resume: Option<(u64, String)>,
+}
+
+/// What comes back, in this order: a head, data, the end; or a failure at any
+/// time, as the last.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Head(Head),
+    Data(Bytes),
+    End,
+    Failed(Failure),
+}
+
+/// The part of an answer's head that matters here.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) code: StatusCode,
+    /// Of the body.
+    pub(super) length: Option<u64>,
+    pub(super) range: Option<ContentRange>,
+    /// For a later If-Range.
+    pub(super) validator: Option<String>,
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// `Content-Range: bytes FIRST-LAST/TOTAL`, or `bytes */TOTAL`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct ContentRange {
+    pub(super) part: Option<(u64, u64)>,
+    pub(super) total: Option<u64>,
+}
+
+/// A connection pool with the runtime that drives it.
+#[derive(Debug)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    mirrors: Arc<Mirrors>,
+    /// Always there until dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Client {
+    pub(super) fn new(options: &Options) -> Result<Client> {
+        // An error says that one is installed already, which is as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("nodeimg/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(options.connect_timeout)
+                .read_timeout(options.idle_timeout)
+        };
+        let http = builder().build().or_else(|_| {
+            // Without any CA certificate on the system plain mirrors still
+            // work, and https fails with a message that says what to install.
+            builder().tls_certs_only([]).build()
+        });
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("nodeimg-net")
+            .enable_all()
+            .build()
+            .context("starting the network threads")?;
+        Ok(Client {
+            http: http.context("setting up HTTPS")?,
+            mirrors: Arc::new(options.mirrors.clone()),
+            runtime: Some(runtime),
+        })
+    }
+
+    /// Begins; dropping the receiver ends it.
+    pub(super) fn get(&self, get: Get) -> Receiver<Piece> {
+        let (pieces, receiver) = mpsc::channel(QUEUE);
+        let (http, mirrors) = (self.http.clone(), Arc::clone(&self.mirrors));
+        if let Some(runtime) = &self.runtime {
+            runtime.spawn(async move {
+                let last = match pump(&http, &mirrors, &get, &pieces).await {
+                    Ok(()) => Piece::End,
+                    Err(failure) => Piece::Failed(failure),
+                };
+                // Nobody listens any more: then nobody wants to know.
+                let _ = pieces.send(last).await;
+            });
+        }
+        receiver
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // A name look-up under way cannot be stopped: do not wait for it.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn pump(
+    http: &reqwest::Client,
+    mirrors: &Mirrors,
+    get: &Get,
+    pieces: &Sender<Piece>,
+) -> Result<(), Failure> {
+    let mut response = answer(http, mirrors, get).await?;
+    let head = Head::of(&response);
+    let wanted = head.code.is_success();
+    if pieces.send(Piece::Head(head)).await.is_err() || !wanted {
+        return Ok(());
+    }
+    while let Some(data) = response.chunk().await.map_err(|e| Failure::of_body(&e))? {
+        if pieces.send(Piece::Data(data)).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The first answer that is no redirect.
+async fn answer(http: &reqwest::Client, mirrors: &Mirrors, get: &Get) -> Result<Response, Failure> {
+    let mut url =
+        Url::parse(&get.from.url).map_err(|e| Failure::Refused(format!("this is no URL: {e}")))?;
+    match url.scheme() {
+        "https" => {}
+        "http" if get.from.by_mirror => {}
+        _ => {
+            return Err(Failure::Refused(
+                "only https:// is fetched (plain http:// is for mirrors: --mirror FROM=TO)"
+                    .to_owned(),
+            ));
+        }
+    }
+    for _ in 0..=MAX_REDIRECTS {
+        // Compressed on the way, the bytes would not be the ones that were pinned.
+        let mut request = http
+            .get(url.clone())
+            .header(header::ACCEPT_ENCODING, "identity");
+        if let Some((at, validator)) = &get.resume {
+            request = request
+                .header(header::RANGE, format!("bytes={at}-"))
+                .header(header::IF_RANGE, validator);
+        }
+        let response = request.send().await.map_err(|e| Failure::of_send(&e))?;
+        match response.status().as_u16() {
+            301 | 302 | 303 | 307 | 308 => url = redirect(mirrors, &url, response.headers())?,
+            _ => return Ok(response),
+        }
+    }
+    Err(Failure::Redirect(format!(
+        "more than {MAX_REDIRECTS} redirects, the last to {}",
+        shown(url.as_str())
+    )))
+}
+
+fn redirect(mirrors: &Mirrors, from: &Url, headers: &HeaderMap) -> Result<Url, Failure> {
+    let location = text(headers, &header::LOCATION).unwrap_or_default();
+    let to = from.join(location).ok().filter(|_| !location.is_empty());
+    let Some(to) = to else {
+        return Err(Failure::Redirect(format!(
+            "{} redirects to nowhere (Location: {location:?})",
+            shown(from.as_str())
+        )));
+    };
+    if to.scheme() == "https" || mirrors.allow(&to) {
+        return Ok(to);
+    }
+    Err(Failure::Redirect(format!(
+        "{} redirects to {}, which is not https (to allow that host, make it a mirror with \
+         --mirror FROM=TO)",
+        shown(from.as_str()),
+        shown(to.as_str())
+    )))
+}
+
+impl Head {
+    fn of(response: &Response) -> Head {
+        let headers = response.headers();
+        let number = |name| text(headers, &name).and_then(|v: &str| v.trim().parse().ok());
+        Head {
+            code: response.status(),
+            length: number(header::CONTENT_LENGTH),
+            range: text(headers, &header::CONTENT_RANGE).and_then(content_range),
+            validator: validator(headers),
+            // A date instead of seconds is rare: then our own waiting time holds.
+            retry_after: number(header::RETRY_AFTER).map(Duration::from_secs),
+        }
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// A strong entity tag, else a date of change: what If-Range may be given.
+fn validator(headers: &HeaderMap) -> Option<String> {
+    let tag = text(headers, &header::ETAG).filter(|tag| tag.starts_with('"'));
+    tag.or_else(|| text(headers, &header::LAST_MODIFIED))
+        .map(str::to_owned)
+}
+
+fn content_range(value: &str) -> Option<ContentRange> {
+    let (part, total) = value.trim().strip_prefix("bytes")?.trim().split_once('/')?;
+    let part = match part {
+        "*" => None,
+        _ => {
+            let (first, last) = part.split_once('-')?;
+            Some((first.parse().ok()?, last.parse().ok()?))
+        }
+    };
+    let total = match total {
+        "*" => None,
+        _ => Some(total.parse().ok()?),
+    };
+    Some(ContentRange { part, total })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_ranges() {
+        let range = |part, total| Some(ContentRange { part, total });
+        for (text, wanted) in [
+            ("bytes 5-9/10", range(Some((5, 9)), Some(10))),
+            ("bytes 5-9/*", range(Some((5, 9)), None)),
+            ("bytes */10", range(None, Some(10))),
+            ("bytes 5-/10", None),
+            ("lines 5-9/10", None),
+            ("bytes 5-9", None),
+            ("", None),
+        ] {
+            assert_eq!(content_range(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_strong_tag_or_a_date_is_a_validator() {
+        for (tag, date, wanted) in [
+            (Some("\"a\""), Some("Thu"), Some("\"a\"")),
+            (Some("W/\"a\""), Some("Thu"), Some("Thu")),
+            (Some("W/\"a\""), None, None),
+            (None, None, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [(header::ETAG, tag), (header::LAST_MODIFIED, date)] {
+                if let Some(value) = value {
+                    headers.insert(name, header::HeaderValue::from_static(value));
+                }
+            }
+            assert_eq!(validator(&headers).as_deref(), wanted);
+        }
+    }
+}

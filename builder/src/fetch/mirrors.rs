@@ -1,0 +1,285 @@
+//! Mirrors: rules `FROM=TO` that rewrite the beginning of a URL.
+//!
+//! ```text
+//! https://dl.k8s.io/=https://mirror.example/k8s/   one host
+//! https://=http://127.0.0.1:8080/                  every host: .../dl.k8s.io/v1.36.0/...
+//! https://=file:///srv/mirror/                     the same, from a directory
+//! ```
+//!
+//! The first source that has a fitting rule decides: flag, then environment,
+//! then recipe. In one source the longest FROM wins; more rules with this same
+//! FROM are tried in their order. A flag's or the environment's mirror stands
+//! in for the URL (who sets one may have no other way out); a recipe's mirror
+//! is tried first and the URL itself after it.
+//!
+//! # Invariants
+//! FROM matches at a `/` only: `https://dl.k8s.io` is no prefix of
+//! `https://dl.k8s.io.evil.example/`. The bytes are checked against the same
+//! digest whichever way they came.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use reqwest::Url;
+
+/// The environment variable with rules, separated by commas or white space.
+pub const VARIABLE: &str = "NODEIMG_MIRROR";
+
+/// One place to ask for some bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Candidate {
+    pub url: String,
+    /// Whether a rule made this URL: what it may be is the user's choice then.
+    pub by_mirror: bool,
+}
+
+impl Candidate {
+    /// Whether no network is needed for it.
+    pub fn is_file(&self) -> bool {
+        self.url.starts_with("file:")
+    }
+
+    /// The local file that a mirror rule leads to.
+    pub fn path(&self) -> Option<PathBuf> {
+        let url = Url::parse(&self.url).ok()?;
+        let local = self.by_mirror && url.scheme() == "file";
+        local.then(|| url.to_file_path().ok()).flatten()
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    from: String,
+    to: String,
+}
+
+/// Every rule that holds for a run.
+#[derive(Clone, Debug, Default)]
+pub struct Mirrors {
+    flag: Vec<Rule>,
+    environment: Vec<Rule>,
+    recipe: Vec<Rule>,
+}
+
+impl Mirrors {
+    /// From `--mirror` flags, the value of [`VARIABLE`], and the recipe's list.
+    pub fn new<S: AsRef<str>>(
+        flag: &[S],
+        environment: Option<&str>,
+        recipe: &[S],
+    ) -> Result<Mirrors> {
+        let words: Vec<&str> = environment
+            .unwrap_or_default()
+            .split(|c: char| c == ',' || c.is_whitespace())
+            .filter(|word| !word.is_empty())
+            .collect();
+        Ok(Mirrors {
+            flag: rules(flag).context("reading --mirror")?,
+            environment: rules(&words).with_context(|| format!("reading {VARIABLE}"))?,
+            recipe: rules(recipe).context("reading the recipe's mirrors")?,
+        })
+    }
+
+    /// Where to ask for `url`, in this order.
+    pub fn candidates(&self, url: &str) -> Vec<Candidate> {
+        for (source, instead) in [
+            (&self.flag, true),
+            (&self.environment, true),
+            (&self.recipe, false),
+        ] {
+            let mut found = rewritten(source, url);
+            if found.is_empty() {
+                continue;
+            }
+            if !instead {
+                found.push(original(url));
+            }
+            return found;
+        }
+        vec![original(url)]
+    }
+
+    /// Whether a redirect may lead to `url` although it is not https: to the
+    /// scheme, host and port of a mirror only.
+    pub fn allow(&self, url: &Url) -> bool {
+        [&self.flag, &self.environment, &self.recipe]
+            .into_iter()
+            .flatten()
+            .filter_map(|rule| Url::parse(&rule.to).ok())
+            .any(|to| {
+                to.scheme() == "http" && url.scheme() == "http" && to.origin() == url.origin()
+            })
+    }
+}
+
+fn original(url: &str) -> Candidate {
+    Candidate {
+        url: url.to_owned(),
+        by_mirror: false,
+    }
+}
+
+fn rules<S: AsRef<str>>(texts: &[S]) -> Result<Vec<Rule>> {
+    texts.iter().map(|text| rule(text.as_ref())).collect()
+}
+
+fn rule(text: &str) -> Result<Rule> {
+    let Some((from, to)) = text.trim().split_once('=') else {
+        bail!(
+            "`{text}` is no mirror rule: FROM=TO is wanted, as in https://dl.k8s.io/=https://mirror.example/k8s/"
+        );
+    };
+    if !from.starts_with("https://") && !from.starts_with("http://") {
+        bail!("`{text}`: FROM must begin with https:// (or http://)");
+    }
+    let url = Url::parse(to).with_context(|| format!("`{text}`: TO is no URL"))?;
+    match url.scheme() {
+        "https" | "http" => {}
+        "file" if url.to_file_path().is_ok() => {}
+        _ => bail!("`{text}`: TO must be a URL with https://, http:// or file:///"),
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        bail!("`{text}`: TO is the beginning of URLs, it cannot have a `?` or `#` part");
+    }
+    Ok(Rule {
+        from: from.to_owned(),
+        to: to.to_owned(),
+    })
+}
+
+fn rewritten(rules: &[Rule], url: &str) -> Vec<Candidate> {
+    let matches: Vec<(&Rule, &str)> = rules
+        .iter()
+        .filter_map(|rule| Some((rule, rest(&rule.from, url)?)))
+        .collect();
+    let longest = matches.iter().map(|(rule, _)| rule.from.len()).max();
+    matches
+        .into_iter()
+        .filter(|(rule, _)| Some(rule.from.len()) == longest)
+        .map(|(rule, rest)| Candidate {
+            url: join(&rule.to, rest),
+            by_mirror: true,
+        })
+        .collect()
+}
+
+/// What follows `from` in `url`, if `from` ends at the end of one of its parts.
+fn rest<'a>(from: &str, url: &'a str) -> Option<&'a str> {
+    let rest = url.strip_prefix(from)?;
+    let whole = from.ends_with('/') || rest.is_empty() || rest.starts_with(['/', '?']);
+    whole.then_some(rest)
+}
+
+fn join(to: &str, rest: &str) -> String {
+    if rest.is_empty() || rest.starts_with('?') {
+        return format!("{to}{rest}");
+    }
+    format!(
+        "{}/{}",
+        to.trim_end_matches('/'),
+        rest.trim_start_matches('/')
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const URL: &str = "https://dl.k8s.io/v1.36.0/kubelet";
+
+    fn urls(mirrors: &Mirrors, url: &str) -> Vec<String> {
+        mirrors.candidates(url).into_iter().map(|c| c.url).collect()
+    }
+
+    #[test]
+    fn rules_rewrite_the_beginning() {
+        let table: &[(&str, &str)] = &[
+            (
+                "https://=http://127.0.0.1:8080/",
+                "http://127.0.0.1:8080/dl.k8s.io/v1.36.0/kubelet",
+            ),
+            (
+                "https://=http://127.0.0.1:8080",
+                "http://127.0.0.1:8080/dl.k8s.io/v1.36.0/kubelet",
+            ),
+            (
+                "https://dl.k8s.io=https://m.example/k8s",
+                "https://m.example/k8s/v1.36.0/kubelet",
+            ),
+            (
+                "https://dl.k8s.io/=https://m.example/k8s",
+                "https://m.example/k8s/v1.36.0/kubelet",
+            ),
+            (
+                "https://dl.k8s.io=https://m.example/k8s/",
+                "https://m.example/k8s/v1.36.0/kubelet",
+            ),
+            (
+                "https://dl.k8s.io/v1.36.0/kubelet=file:///srv/kubelet",
+                "file:///srv/kubelet",
+            ),
+            ("https://dl.k8s.io/v1=https://m.example/", URL),
+            ("https://dl.k8s=https://m.example/", URL),
+            ("https://example/=https://m.example/", URL),
+        ];
+        for (rule, wanted) in table {
+            let mirrors = Mirrors::new(&[*rule], None, &[]).unwrap();
+            assert_eq!(urls(&mirrors, URL), [*wanted], "{rule}");
+        }
+    }
+
+    #[test]
+    fn flag_before_environment_before_recipe_and_longest_wins() {
+        let all = "https://=http://e/,https://dl.k8s.io/=http://long/\n https://dl.k8s.io/=http://second/";
+        let recipe = ["https://dl.k8s.io/=https://recipe/"];
+        let flag = ["https://dl.k8s.io/v1.36.0/=https://flag/"];
+        let some = |flag: &[&str], env| Mirrors::new(flag, env, &recipe).unwrap();
+        assert_eq!(urls(&some(&flag, Some(all)), URL), ["https://flag/kubelet"]);
+        assert_eq!(
+            urls(&some(&flag, Some(all)), "https://dl.k8s.io/other"),
+            ["http://long/other", "http://second/other"]
+        );
+        assert_eq!(
+            urls(&some(&[], None), "https://dl.k8s.io/x"),
+            ["https://recipe/x", "https://dl.k8s.io/x"]
+        );
+        assert_eq!(
+            urls(&some(&[], Some(" ,")), "https://github.com/x"),
+            ["https://github.com/x"]
+        );
+    }
+
+    #[test]
+    fn bad_rules_are_told() {
+        for (rule, wanted) in [
+            ("https://dl.k8s.io/", "FROM=TO"),
+            ("dl.k8s.io=https://m/", "FROM must begin"),
+            ("https://dl.k8s.io/=m.example", "TO is no URL"),
+            (
+                "https://dl.k8s.io/=ftp://m.example/",
+                "https://, http:// or file:///",
+            ),
+            ("https://dl.k8s.io/=https://m/?x=", "`?`"),
+        ] {
+            let error = Mirrors::new(&[rule], None, &[]).unwrap_err();
+            assert!(format!("{error:#}").contains(wanted), "{error:#}");
+            assert!(format!("{error:#}").starts_with("reading --mirror: "));
+            let error = Mirrors::new(&[], Some(rule), &[]).unwrap_err();
+            assert!(format!("{error:#}").starts_with("reading NODEIMG_MIRROR: "));
+        }
+    }
+
+    #[test]
+    fn a_redirect_may_go_to_a_plain_mirror_only() {
+        let mirrors = Mirrors::new(&["https://=http://m.example:81/k/"], None, &[]).unwrap();
+        for (url, wanted) in [
+            ("http://m.example:81/elsewhere", true),
+            ("http://m.example/k/", false),
+            ("http://other.example:81/k/", false),
+            ("file:///etc/passwd", false),
+        ] {
+            assert_eq!(mirrors.allow(&Url::parse(url).unwrap()), wanted, "{url}");
+        }
+    }
+}
