@@ -28,7 +28,7 @@ pub use path::ImagePath;
 pub struct Epoch(pub u64);
 
 /// Where a node came from, for the manifest and for messages.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "name", rename_all = "kebab-case")]
 pub enum Origin {
     /// An artifact of the recipe, by name.
