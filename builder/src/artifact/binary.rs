@@ -27,7 +27,7 @@ pub fn unpack(blob: Arc<VerifiedBlob>, spec: &Spec<'_>) -> Result<Vec<(ImagePath
         if let Some(from) = &rule.from {
             bail!("`from = \"{from}\"` is for archives: a binary has no members");
         }
-        spec.check_file("the file", rule, &candidate)?;
+        spec.check_file(rule, &candidate).context("the file")?;
         let path = rule.to.place(spec.name)?;
         nodes.push((
             path,

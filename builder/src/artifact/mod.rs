@@ -15,6 +15,7 @@ pub mod checksum;
 pub mod elf;
 mod members;
 mod rule;
+mod select;
 #[cfg(test)]
 mod tests;
 
@@ -75,19 +76,16 @@ impl Spec<'_> {
         Origin::Artifact(self.name.to_owned())
     }
 
-    /// What holds for every installed file, whatever it came out of. `label`
-    /// is how messages call the file.
-    fn check_file(&self, label: &str, rule: &InstallRule, file: &Candidate<'_>) -> Result<()> {
+    /// What holds for every installed file, whatever it came out of. Messages
+    /// go on after the file's name.
+    fn check_file(&self, rule: &InstallRule, file: &Candidate<'_>) -> Result<()> {
         if (file.mode | rule.mode.bits()) & 0o6000 != 0 && !self.allow_setuid {
-            bail!(
-                "{label} is setuid or setgid: set `allow_setuid = true` in the recipe if that is wanted"
-            );
+            bail!("is setuid or setgid: set `allow_setuid = true` in the recipe if that is wanted");
         }
         if file.size == 0 && rule.mode.bits() & 0o111 != 0 {
-            bail!("{label} is empty, but `files` installs it as a program");
+            bail!("is empty, but `files` installs it as a program");
         }
-        elf::check_arch(file.head, self.arch).with_context(|| label.to_owned())?;
-        Ok(())
+        elf::check_arch(file.head, self.arch)
     }
 }
 
