@@ -18,6 +18,7 @@ use tar::{Entries, Entry, EntryType};
 
 use super::elf;
 use super::rule::member_name;
+use crate::tree::climbs_above;
 
 /// More members than any node artifact has; bounds the memory that a listing takes.
 const MAX_MEMBERS: usize = 200_000;
@@ -190,25 +191,13 @@ fn symlink_target(name: &str, link: Option<Result<String>>) -> Result<String> {
             target.escape_debug()
         );
     }
-    let depth = name.split('/').count() - 1;
+    // An absolute link is one within the image that it is meant for.
+    // Counted in the archive's own names, where `bin` is not `usr/bin`.
+    let depth = name.matches('/').count();
     if !target.starts_with('/') && climbs_above(&target, depth) {
         bail!("is a symbolic link to `{target}`, which leaves the archive's root");
     }
     Ok(target)
-}
-
-/// Whether a relative link's text goes above the root from a directory that
-/// is `depth` levels below it, at any point of the way.
-pub fn climbs_above(target: &str, mut depth: usize) -> bool {
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if depth == 0 => return true,
-            ".." => depth -= 1,
-            _ => depth += 1,
-        }
-    }
-    false
 }
 
 fn text(bytes: &[u8]) -> Result<String> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 
-use super::members::{Body, Member, MemberKind, climbs_above};
+use super::members::{Body, Member, MemberKind};
 use super::rule::{Destination, InstallRule, Selector};
 use super::{Candidate, Spec};
 use crate::tree::ImagePath;
@@ -69,11 +69,7 @@ fn pick(index: &Index<'_>, name: &str, rule: &InstallRule, spec: &Spec<'_>) -> R
             What::File(body.clone())
         }
         MemberKind::Symlink(target) => {
-            let depth = match target.starts_with('/') {
-                true => 0,
-                false => path.relative().split('/').count() - 1,
-            };
-            if climbs_above(target, depth) {
+            if path.link_leaves_root(target) {
                 bail!(
                     "is a symbolic link to `{target}`, which leaves the image's root from `{path}`"
                 );

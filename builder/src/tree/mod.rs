@@ -20,7 +20,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 pub use content::Content;
-pub use path::ImagePath;
+pub use path::{ImagePath, climbs_above};
 
 /// The one time of everything in an image: seconds since 1970-01-01 UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
