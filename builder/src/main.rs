@@ -3,6 +3,7 @@ mod arch;
 mod artifact;
 mod digest;
 mod fetch;
+mod format;
 mod output;
 mod progress;
 mod store;

@@ -20,7 +20,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 pub use content::Content;
-pub use path::ImagePath;
+pub use path::{ImagePath, climbs_above};
 
 /// The one time of everything in an image: seconds since 1970-01-01 UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub use path::ImagePath;
 pub struct Epoch(pub u64);
 
 /// Where a node came from, for the manifest and for messages.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "name", rename_all = "kebab-case")]
 pub enum Origin {
     /// An artifact of the recipe, by name.

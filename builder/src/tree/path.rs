@@ -78,6 +78,16 @@ impl ImagePath {
         format!("{}/{part}", self.0.trim_end_matches('/')).parse()
     }
 
+    /// Whether a symbolic link with the text `target`, lying at this path,
+    /// goes above the root at any point of its way.
+    pub fn link_leaves_root(&self, target: &str) -> bool {
+        let depth = match target.starts_with('/') {
+            true => 0,
+            false => self.relative().matches('/').count(),
+        };
+        climbs_above(target, depth)
+    }
+
     /// Whether this is `directory` or below it.
     pub fn is_within(&self, directory: &ImagePath) -> bool {
         self == directory
@@ -87,6 +97,20 @@ impl ImagePath {
                 .strip_prefix(&directory.0)
                 .is_some_and(|rest| rest.starts_with('/'))
     }
+}
+
+/// Whether a link's text goes above the root from a directory that is `depth`
+/// levels below it, at any point of its way.
+pub fn climbs_above(target: &str, mut depth: usize) -> bool {
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if depth == 0 => return true,
+            ".." => depth -= 1,
+            _ => depth += 1,
+        }
+    }
+    false
 }
 
 impl FromStr for ImagePath {
@@ -198,6 +222,17 @@ mod tests {
         }
         for bad in ["/etc", "../x", "a/../../b", "./../x"] {
             assert!(ImagePath::from_relative(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn links_that_leave_the_root() {
+        let path: ImagePath = "/opt/cni/bin/x".parse().unwrap();
+        for inside in ["y", "../../../etc/x", "/etc/x", "/a/../b", "./../y/"] {
+            assert!(!path.link_leaves_root(inside), "{inside}");
+        }
+        for outside in ["../../../..", "/..", "/a/../../b", "a/../../../../../x"] {
+            assert!(path.link_leaves_root(outside), "{outside}");
         }
     }
 

@@ -1,0 +1,266 @@
+//! Tar archives, plain or packed: what Kubernetes, containerd and CNI publish.
+//!
+//! A packed archive is decompressed once ever; the tar is kept in the store
+//! and files are spans of it. What is checked (members, rules, sizes, ELF
+//! headers) is checked while it is decompressed, so that an archive that is
+//! refused leaves no tar behind.
+//!
+//! Formats by magic number: gzip ([RFC 1952](https://www.rfc-editor.org/rfc/rfc1952),
+//! several members one after the other), zstd
+//! ([RFC 8878](https://www.rfc-editor.org/rfc/rfc8878), several frames), xz
+//! ([format](https://tukaani.org/xz/xz-file-format.txt), several streams).
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::Spec;
+use super::binary::describe;
+use super::members;
+use super::select::{Picked, What, select};
+use crate::store::{Store, VerifiedBlob};
+use crate::tree::{Content, ImagePath, Node};
+
+/// Name and version of the step from a packed archive to its tar.
+const DERIVED: &str = "untar-1";
+/// What the decoder of an xz file may take; `xz -9` needs 65 MiB.
+const XZ_MEMORY: u64 = 256 << 20;
+
+pub fn unpack(
+    store: &Store,
+    blob: Arc<VerifiedBlob>,
+    spec: &Spec<'_>,
+) -> Result<Vec<(ImagePath, Node)>> {
+    let head = Content::whole(Arc::clone(&blob))
+        .head(512)
+        .context("reading it from the store")?;
+    let (tar, picked) = match Packing::of(&head)? {
+        Packing::Plain => {
+            check_size(blob.size(), spec)?;
+            let picked = select(&members::read_seeking(At::start(blob.file()))?, spec)?;
+            (blob, picked)
+        }
+        packing => unpacked(store, &blob, packing, spec)?,
+    };
+    Ok(picked
+        .into_iter()
+        .map(|item| node(item, &tar, spec))
+        .collect())
+}
+
+fn node(item: Picked, tar: &Arc<VerifiedBlob>, spec: &Spec<'_>) -> (ImagePath, Node) {
+    let node = match item.what {
+        What::File(body) => {
+            let content = Content::Span {
+                blob: Arc::clone(tar),
+                offset: body.offset,
+                len: body.size,
+            };
+            Node::file(content, item.mode, spec.origin())
+        }
+        What::Symlink(target) => Node::symlink(target, spec.origin()),
+    };
+    (item.path, node)
+}
+
+/// The tar of a packed archive and what is picked of it; from the store where
+/// it was unpacked before.
+fn unpacked(
+    store: &Store,
+    blob: &VerifiedBlob,
+    packing: Packing,
+    spec: &Spec<'_>,
+) -> Result<(Arc<VerifiedBlob>, Vec<Picked>)> {
+    let mut fresh = None;
+    let tar = store.derive(blob, DERIVED, |to| {
+        let decoder = packing.decoder(At::start(blob.file()))?;
+        let mut copy = Copying {
+            from: decoder,
+            to,
+            name: packing.name(),
+            left: spec.max_unpacked,
+            failed: None,
+        };
+        let picked = members::read_through(&mut copy).and_then(|all| select(&all, spec));
+        // What the reader met is the cause; `tar` only saw its consequence.
+        fresh = Some(match copy.failed {
+            Some(Failure::TooLarge) => return Err(too_large(spec)),
+            Some(Failure::Other(error)) => return Err(error),
+            None => picked?,
+        });
+        Ok(())
+    })?;
+    check_size(tar.size(), spec)?;
+    let picked = match fresh {
+        Some(picked) => picked,
+        None => select(&members::read_seeking(At::start(tar.file()))?, spec)?,
+    };
+    Ok((Arc::new(tar), picked))
+}
+
+fn check_size(size: u64, spec: &Spec<'_>) -> Result<()> {
+    match size > spec.max_unpacked {
+        true => Err(too_large(spec)),
+        false => Ok(()),
+    }
+}
+
+fn too_large(spec: &Spec<'_>) -> anyhow::Error {
+    anyhow!(
+        "it unpacks to more than {} bytes: if that is right, raise the artifact's `max_unpacked` in the recipe",
+        spec.max_unpacked
+    )
+}
+
+/// How a tar is packed.
+#[derive(Clone, Copy)]
+enum Packing {
+    Plain,
+    Gzip,
+    Zstd,
+    Xz,
+}
+
+impl Packing {
+    fn of(head: &[u8]) -> Result<Packing> {
+        Ok(match head {
+            [0x1f, 0x8b, ..] => Packing::Gzip,
+            // A frame, or a skippable frame before it.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Packing::Zstd,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Packing::Xz,
+            _ if is_tar(head) => Packing::Plain,
+            _ => bail!("it is no tar archive: {}", describe(head)),
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Packing::Plain => "tar",
+            Packing::Gzip => "gzip",
+            Packing::Zstd => "zstd",
+            Packing::Xz => "xz",
+        }
+    }
+
+    fn decoder<'a>(self, from: At<'a>) -> Result<Box<dyn Read + 'a>> {
+        let from = BufReader::with_capacity(256 * 1024, from);
+        Ok(match self {
+            Packing::Plain => Box::new(from),
+            Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(from)),
+            Packing::Zstd => {
+                Box::new(zstd::Decoder::with_buffer(from).context("preparing the zstd decoder")?)
+            }
+            Packing::Xz => {
+                let stream = liblzma::stream::Stream::new_stream_decoder(
+                    XZ_MEMORY,
+                    liblzma::stream::CONCATENATED,
+                )
+                .context("preparing the xz decoder")?;
+                Box::new(liblzma::bufread::XzDecoder::new_stream(from, stream))
+            }
+        })
+    }
+}
+
+/// Whether `head` is a tar header: its checksum is right, as in every tar
+/// since the first.
+fn is_tar(head: &[u8]) -> bool {
+    let Some(block) = head.get(..512) else {
+        return false;
+    };
+    let mut header = tar::Header::new_old();
+    header.as_mut_bytes().copy_from_slice(block);
+    let stated = header.cksum().ok();
+    header.set_cksum();
+    stated.is_some() && stated == header.cksum().ok() && block.iter().any(|&b| b != 0)
+}
+
+/// Reads a shared file from a place of its own.
+struct At<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl At<'_> {
+    fn start(file: &File) -> At<'_> {
+        At { file, at: 0 }
+    }
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read_at(buffer, self.at)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+impl Seek for At<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
+        };
+        self.at = at.ok_or_else(|| io::Error::other("a seek out of the file"))?;
+        Ok(self.at)
+    }
+}
+
+/// Reads what `from` gives and writes it to `to`, up to a limit.
+struct Copying<'a> {
+    from: Box<dyn Read + 'a>,
+    to: &'a mut dyn Write,
+    name: &'static str,
+    left: u64,
+    failed: Option<Failure>,
+}
+
+enum Failure {
+    TooLarge,
+    Other(anyhow::Error),
+}
+
+impl Copying<'_> {
+    fn fail(&mut self, failure: Failure) -> io::Error {
+        self.failed = Some(failure);
+        io::Error::other("unpacking failed")
+    }
+
+    fn damaged(&self, error: &io::Error) -> Failure {
+        let name = self.name;
+        Failure::Other(match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                anyhow!("the archive is cut short: its {name} data ends too early")
+            }
+            _ => anyhow!("its {name} data is damaged, or something follows it: {error}"),
+        })
+    }
+}
+
+impl Read for Copying<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = loop {
+            match self.from.read(buffer) {
+                Ok(n) => break n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => {
+                    let failure = self.damaged(&e);
+                    return Err(self.fail(failure));
+                }
+            }
+        };
+        let Some(left) = self.left.checked_sub(n as u64) else {
+            return Err(self.fail(Failure::TooLarge));
+        };
+        self.left = left;
+        if let Err(e) = self.to.write_all(&buffer[..n]) {
+            let error = anyhow!(e).context("writing its tar into the store (is the disk full?)");
+            return Err(self.fail(Failure::Other(error)));
+        }
+        Ok(n)
+    }
+}

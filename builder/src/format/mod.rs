@@ -1,0 +1,3 @@
+//! Byte formats without opinions: what a file looks like, not what is in it.
+
+pub mod tar;

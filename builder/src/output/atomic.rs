@@ -1,0 +1,271 @@
+//! Files and directories that appear whole or not at all.
+//!
+//! What is under way has a hidden name beside the final one
+//! (`.overlay.tar.zst.XXXXXX.tmp`) and is gone when its owner is dropped. What
+//! a killed build left is removed by the next one: a directory under way is
+//! locked by its owner ([flock(2)](https://man7.org/linux/man-pages/man2/flock.2.html)),
+//! so one that is not locked has none.
+//!
+//! # Invariants
+//! - At a final name there is the old content, or all of the new.
+//! - Modes are 0644 and 0755, whatever the umask.
+//! - A directory is replaced only if it is empty or an earlier output: all
+//!   that is in it is listed in its `SHA256SUMS`.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use nix::fcntl::{Flock, FlockArg};
+use tempfile::{NamedTempFile, TempDir};
+
+/// The list of what is in an output directory, by its own name.
+pub const CHECKSUMS: &str = "SHA256SUMS";
+
+const SUFFIX: &str = ".tmp";
+
+/// Writes all of `bytes` to `to`.
+pub fn write_file(to: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = AtomicFile::create(to)?;
+    file.write_all(bytes)
+        .with_context(|| format!("writing {} (is the disk full?)", to.display()))?;
+    file.commit()
+}
+
+/// A file under way.
+#[derive(Debug)]
+pub struct AtomicFile {
+    temp: NamedTempFile,
+    to: PathBuf,
+}
+
+impl AtomicFile {
+    /// Begins a file that will be called `to`.
+    pub fn create(to: &Path) -> Result<AtomicFile> {
+        let temp = tempfile::Builder::new()
+            .prefix(&hidden(to)?)
+            .suffix(SUFFIX)
+            .tempfile_in(parent(to))
+            .with_context(|| format!("writing into {}", parent(to).display()))?;
+        Ok(AtomicFile {
+            temp,
+            to: to.to_owned(),
+        })
+    }
+
+    /// Puts the file in its place, for good even if the power fails.
+    pub fn commit(self) -> Result<()> {
+        let context = || format!("writing {} (is the disk full?)", self.to.display());
+        let mode = Permissions::from_mode(0o644);
+        self.temp
+            .as_file()
+            .set_permissions(mode)
+            .with_context(context)?;
+        self.temp.as_file().sync_all().with_context(context)?;
+        self.temp
+            .persist(&self.to)
+            .map_err(|e| e.error)
+            .with_context(|| format!("putting {} in its place", self.to.display()))?;
+        sync_directory(parent(&self.to))
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.temp.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.temp.flush()
+    }
+}
+
+/// A directory under way; dropped, it is gone.
+#[derive(Debug)]
+pub struct OutDir {
+    temp: TempDir,
+    to: PathBuf,
+    _mine: Option<Flock<File>>,
+}
+
+impl OutDir {
+    /// Begins a directory that will be called `to`.
+    pub fn stage(to: &Path) -> Result<OutDir> {
+        let directory = parent(to);
+        let context = || {
+            format!(
+                "making {} (choose an output directory that you may write to)",
+                to.display()
+            )
+        };
+        check_replaceable(to)?;
+        fs::create_dir_all(directory).with_context(context)?;
+        // Held until the new directory is locked: no other build can take it
+        // for one that was left behind.
+        let _turn = lock(directory, FlockArg::LockExclusive);
+        let prefix = hidden(to)?;
+        remove_left_behind(directory, &prefix);
+        let temp = tempfile::Builder::new()
+            .prefix(&prefix)
+            .suffix(SUFFIX)
+            .tempdir_in(directory)
+            .with_context(context)?;
+        fs::set_permissions(temp.path(), Permissions::from_mode(0o755)).with_context(context)?;
+        let mine = lock(temp.path(), FlockArg::LockExclusive);
+        Ok(OutDir {
+            temp,
+            to: to.to_owned(),
+            _mine: mine,
+        })
+    }
+
+    /// Where to write until [`commit`](OutDir::commit).
+    pub fn path(&self) -> &Path {
+        self.temp.path()
+    }
+
+    /// Puts the directory in its place; what was there is gone.
+    pub fn commit(self) -> Result<()> {
+        let context = || format!("putting {} in its place", self.to.display());
+        sync_directory(self.temp.path())?;
+        let directory = parent(&self.to);
+        let _turn = lock(directory, FlockArg::LockExclusive);
+        check_replaceable(&self.to)?;
+        if self.to.exists() {
+            exchange(self.temp.path(), &self.to).with_context(context)?;
+            sync_directory(directory)?;
+            // The temporary name is that of the old directory now.
+            return match self.temp.close() {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    Err(e).with_context(|| format!("removing what {} was", self.to.display()))
+                }
+                _ => Ok(()),
+            };
+        }
+        fs::rename(self.temp.path(), &self.to).with_context(context)?;
+        // The name is taken: there is nothing left to remove.
+        let _ = self.temp.keep();
+        sync_directory(directory)
+    }
+}
+
+/// `-o ~` must not cost anyone their home directory.
+fn check_replaceable(to: &Path) -> Result<()> {
+    let shown = to.display();
+    let meta = match fs::symlink_metadata(to) {
+        Ok(meta) => meta,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e).with_context(|| format!("looking at {shown}")),
+    };
+    if !meta.is_dir() {
+        bail!(
+            "{shown} is there and is no directory: remove it, or choose another output directory"
+        );
+    }
+    let context = || format!("looking into {shown}");
+    let listed = match fs::read_to_string(to.join(CHECKSUMS)) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(e) => return Err(e).with_context(context),
+    };
+    for entry in fs::read_dir(to).with_context(context)? {
+        let entry = entry.with_context(context)?;
+        let name = entry.file_name();
+        let known = name.to_str().is_some_and(|name| {
+            !listed.is_empty() && name == CHECKSUMS
+                || listed.lines().any(|line| {
+                    line.split_once("  ")
+                        .is_some_and(|(_, listed)| listed == name)
+                })
+        });
+        if !known {
+            bail!(
+                "{shown} holds `{}`, which is no output of an earlier build, and would be replaced: \
+                 move it away, or choose another output directory",
+                name.to_string_lossy()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Swaps two directories in one step, so that the final name is never free.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn exchange(temp: &Path, to: &Path) -> io::Result<()> {
+    use nix::errno::Errno;
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    match renameat2(AT_FDCWD, temp, AT_FDCWD, to, RenameFlags::RENAME_EXCHANGE) {
+        // Some network file systems cannot.
+        Err(Errno::EINVAL | Errno::ENOSYS) => exchange_by_steps(temp, to),
+        result => result.map_err(io::Error::from),
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn exchange(temp: &Path, to: &Path) -> io::Result<()> {
+    exchange_by_steps(temp, to)
+}
+
+/// The same in three renames, under the lock of the directory that both are in.
+fn exchange_by_steps(temp: &Path, to: &Path) -> io::Result<()> {
+    let aside = tempfile::Builder::new()
+        .prefix(".aside.")
+        .suffix(SUFFIX)
+        .tempdir_in(parent(to))?;
+    let old = aside.path().join("old");
+    fs::rename(to, &old)?;
+    if let Err(e) = fs::rename(temp, to) {
+        fs::rename(&old, to)?;
+        return Err(e);
+    }
+    fs::rename(&old, temp)
+}
+
+/// What killed builds left; a failure here is for the next build to repair.
+fn remove_left_behind(directory: &Path, prefix: &str) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let ours = name
+            .to_str()
+            .is_some_and(|name| name.starts_with(prefix) && name.ends_with(SUFFIX));
+        if ours && lock(&entry.path(), FlockArg::LockExclusiveNonblock).is_some() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// `None` where it is held by another, or the file system knows no locks.
+fn lock(directory: &Path, how: FlockArg) -> Option<Flock<File>> {
+    let file = File::open(directory).ok()?;
+    Flock::lock(file, how).ok()
+}
+
+/// Where the temporary name begins: `.<name>.`.
+fn hidden(to: &Path) -> Result<String> {
+    match to.file_name().and_then(|name| name.to_str()) {
+        Some(name) => Ok(format!(".{name}.")),
+        None => bail!("`{}` is no name for an output", to.display()),
+    }
+}
+
+fn parent(to: &Path) -> &Path {
+    match to.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn sync_directory(directory: &Path) -> Result<()> {
+    File::open(directory)
+        .and_then(|file| file.sync_all())
+        .with_context(|| format!("writing {}", directory.display()))
+}
+
+#[cfg(test)]
+#[path = "atomic_tests.rs"]
+mod tests;

@@ -1,0 +1,160 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+
+fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// What a build puts into its directory.
+fn fill(out: &OutDir, text: &str) {
+    write_file(&out.path().join("a"), text.as_bytes()).unwrap();
+    write_file(&out.path().join("b"), text.as_bytes()).unwrap();
+    let sums = "0  a\n0  b\n";
+    write_file(&out.path().join(CHECKSUMS), sums.as_bytes()).unwrap();
+}
+
+fn content(directory: &Path) -> [String; 2] {
+    ["a", "b"].map(|name| fs::read_to_string(directory.join(name)).unwrap())
+}
+
+#[test]
+fn a_file_is_there_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("x");
+    write_file(&to, b"old").unwrap();
+    assert_eq!(mode(&to), 0o644);
+    let mut half = AtomicFile::create(&to).unwrap();
+    half.write_all(b"ne").unwrap();
+    drop(half);
+    assert_eq!(fs::read(&to).unwrap(), b"old");
+    assert_eq!(names(dir.path()), ["x"]);
+    write_file(&to, b"new").unwrap();
+    assert_eq!(fs::read(&to).unwrap(), b"new");
+    assert_eq!(names(dir.path()), ["x"]);
+}
+
+#[test]
+fn a_directory_is_there_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("out/image");
+    let dropped = OutDir::stage(&to).unwrap();
+    fill(&dropped, "dropped");
+    drop(dropped);
+    assert_eq!(names(&dir.path().join("out")), [""; 0]);
+    for text in ["first", "second"] {
+        let out = OutDir::stage(&to).unwrap();
+        fill(&out, text);
+        out.commit().unwrap();
+        assert_eq!(content(&to), [text, text]);
+        assert_eq!(mode(&to), 0o755);
+        assert_eq!(names(&dir.path().join("out")), ["image"]);
+    }
+}
+
+#[test]
+fn an_exchange_by_steps_ends_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let (temp, to) = (dir.path().join("temp"), dir.path().join("to"));
+    for (path, text) in [(&temp, "new"), (&to, "old")] {
+        fs::create_dir(path).unwrap();
+        fs::write(path.join("x"), text).unwrap();
+    }
+    exchange_by_steps(&temp, &to).unwrap();
+    assert_eq!(fs::read(to.join("x")).unwrap(), b"new");
+    assert_eq!(fs::read(temp.join("x")).unwrap(), b"old");
+    assert_eq!(names(dir.path()), ["temp", "to"]);
+}
+
+#[test]
+fn of_builds_at_once_one_wins_and_none_mixes() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("image");
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let to = &to;
+            scope.spawn(move || {
+                for round in 0..8 {
+                    let out = OutDir::stage(to).unwrap();
+                    fill(&out, &format!("{worker}.{round}"));
+                    out.commit().unwrap();
+                }
+            });
+        }
+    });
+    let [a, b] = content(&to);
+    assert_eq!(a, b);
+    assert_eq!(names(dir.path()), ["image"]);
+}
+
+#[test]
+fn what_a_killed_build_left_is_removed_and_a_running_ones_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("image");
+    fs::create_dir(dir.path().join(".image.dead00.tmp")).unwrap();
+    fs::create_dir(dir.path().join(".other.dead00.tmp")).unwrap();
+    let running = OutDir::stage(&to).unwrap();
+    fill(&running, "running");
+    let second = OutDir::stage(&to).unwrap();
+    assert!(running.path().join("a").exists());
+    fill(&second, "second");
+    second.commit().unwrap();
+    running.commit().unwrap();
+    assert_eq!(content(&to), ["running", "running"]);
+    assert_eq!(names(dir.path()), [".other.dead00.tmp", "image"]);
+}
+
+#[test]
+fn only_an_output_of_ours_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("image");
+    fs::create_dir(&to).unwrap();
+    // An empty one is nobody's loss.
+    let out = OutDir::stage(&to).unwrap();
+    fill(&out, "x");
+    out.commit().unwrap();
+    let late = OutDir::stage(&to).unwrap();
+    fs::write(to.join("notes.txt"), "mine").unwrap();
+    for error in [OutDir::stage(&to).unwrap_err(), late.commit().unwrap_err()] {
+        let text = format!("{error:#}");
+        assert!(
+            text.contains("`notes.txt`") && text.contains("image"),
+            "{text}"
+        );
+    }
+    assert_eq!(fs::read(to.join("notes.txt")).unwrap(), b"mine");
+    assert_eq!(content(&to), ["x", "x"]);
+    fs::remove_dir_all(&to).unwrap();
+    fs::write(&to, "a file").unwrap();
+    let text = format!("{:#}", OutDir::stage(&to).unwrap_err());
+    assert!(text.contains("no directory"), "{text}");
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_told() {
+    // Not even root makes files in /proc.
+    for text in [
+        format!(
+            "{:#}",
+            OutDir::stage(Path::new("/proc/out/image")).unwrap_err()
+        ),
+        format!("{:#}", write_file(Path::new("/proc/x"), b"").unwrap_err()),
+    ] {
+        assert!(text.contains("/proc"), "{text}");
+    }
+}
+
+#[test]
+fn names_without_a_directory_lie_in_the_current_one() {
+    assert_eq!(parent(Path::new("out")), Path::new("."));
+    assert!(hidden(Path::new("/")).is_err());
+    assert!(hidden(Path::new("..")).is_err());
+}

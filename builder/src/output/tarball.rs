@@ -1,0 +1,190 @@
+//! `overlay.tar.zst`: the tree as a tar, for any base system.
+//!
+//! A tar (see [`format::tar`](crate::format::tar)) under zstd
+//! ([RFC 8878](https://www.rfc-editor.org/rfc/rfc8878)) with a content checksum.
+//! Entries come in the tree's order, every directory before what is in it;
+//! the root itself is no entry. Files are never sparse.
+//!
+//! # Invariants
+//! The bytes depend on the tree, the epoch and the level alone. zstd cuts its
+//! input into jobs of a fixed size once it has any worker, so it always has
+//! one at least, and the number of them changes nothing but the time.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Read, Write};
+use std::num::NonZeroU32;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use zstd::zstd_safe::CParameter;
+
+use super::atomic::AtomicFile;
+use crate::digest::{Digest, Hasher};
+use crate::format::tar::{END, Entry, EntryKind, padding};
+use crate::tree::{Content, Epoch, ImagePath, Kind, Node, Stat, Tree};
+
+/// The level where none is asked for.
+pub const LEVEL: i32 = 3;
+/// What one worker takes on at a time, in bytes. With the window it bounds
+/// the memory: about three jobs per worker.
+const JOB: u32 = 4 << 20;
+/// 2^22 bytes = 4 MiB is looked back: programs of one language share much.
+const WINDOW_LOG: u32 = 22;
+/// A job starts with 1/8 of the window before it, which costs little.
+const OVERLAP_LOG: u32 = 6;
+/// More workers than this gain nothing: reading and hashing is one thread.
+const MAX_WORKERS: u32 = 8;
+const PIECE: usize = 256 * 1024;
+
+/// What was written.
+#[derive(Debug)]
+pub struct Written {
+    /// Of the whole output.
+    pub sha256: Digest,
+    /// In bytes.
+    pub size: u64,
+    /// SHA-256 of every regular file's content.
+    pub digests: BTreeMap<ImagePath, Digest>,
+}
+
+/// Writes `tree` to `to`, whole or not at all.
+pub fn write(tree: &Tree, epoch: Epoch, to: &Path, level: i32) -> Result<Written> {
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    let workers = NonZeroU32::new(cores.min(MAX_WORKERS)).unwrap_or(NonZeroU32::MIN);
+    write_with(tree, epoch, to, Compression { level, workers })
+}
+
+#[derive(Clone, Copy)]
+struct Compression {
+    level: i32,
+    workers: NonZeroU32,
+}
+
+fn write_with(tree: &Tree, epoch: Epoch, to: &Path, how: Compression) -> Result<Written> {
+    let context = || format!("writing {}", to.display());
+    let file = AtomicFile::create(to)?;
+    let out = Measuring {
+        to: BufWriter::with_capacity(PIECE, file),
+        hasher: Hasher::new(&[]),
+    };
+    let mut encoder = encoder(out, how).context("preparing the zstd encoder")?;
+    let digests = write_tree(tree, epoch, &mut encoder).with_context(context)?;
+    let out = encoder.finish().with_context(context)?;
+    let got = out.hasher.finish();
+    let file = out
+        .to
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)
+        .with_context(context)?;
+    file.commit()?;
+    Ok(Written {
+        sha256: got.sha256,
+        size: got.size,
+        digests,
+    })
+}
+
+/// While a worker compresses one job, the caller reads and hashes the next.
+fn encoder<W: Write>(to: W, how: Compression) -> io::Result<zstd::Encoder<'static, W>> {
+    let mut encoder = zstd::Encoder::new(to, how.level)?;
+    encoder.multithread(how.workers.get())?;
+    for parameter in [
+        CParameter::ChecksumFlag(true),
+        CParameter::JobSize(JOB),
+        CParameter::WindowLog(WINDOW_LOG),
+        CParameter::OverlapSizeLog(OVERLAP_LOG),
+    ] {
+        encoder.set_parameter(parameter)?;
+    }
+    Ok(encoder)
+}
+
+fn write_tree(
+    tree: &Tree,
+    epoch: Epoch,
+    to: &mut impl Write,
+) -> Result<BTreeMap<ImagePath, Digest>> {
+    let mut digests = BTreeMap::new();
+    let mut buffer = vec![0; PIECE];
+    for (path, node) in tree.iter() {
+        if path.relative().is_empty() {
+            check_root(node)?;
+            continue;
+        }
+        to.write_all(&entry(path, node, epoch).encode()?)?;
+        if let Kind::File(content) = &node.kind {
+            let digest = copy(content, to, &mut buffer)
+                .with_context(|| format!("`{path}` (from {})", node.origin))?;
+            digests.insert(path.clone(), digest);
+        }
+    }
+    to.write_all(&END)?;
+    Ok(digests)
+}
+
+fn entry<'a>(path: &'a ImagePath, node: &'a Node, epoch: Epoch) -> Entry<'a> {
+    Entry {
+        name: path.relative(),
+        kind: match &node.kind {
+            Kind::Directory => EntryKind::Directory,
+            Kind::File(content) => EntryKind::File(content.len()),
+            Kind::Symlink(target) => EntryKind::Symlink(target),
+        },
+        mode: node.stat.mode,
+        uid: node.stat.uid,
+        gid: node.stat.gid,
+        mtime: epoch.0,
+        xattrs: &node.stat.xattrs,
+    }
+}
+
+/// The root is the base system's; an overlay has no say in it.
+fn check_root(node: &Node) -> Result<()> {
+    if node.stat != Stat::root(0o755) {
+        bail!(
+            "`/` (from {}) has an owner, mode or attribute of its own, which an overlay cannot carry",
+            node.origin
+        );
+    }
+    Ok(())
+}
+
+fn copy(content: &Content, to: &mut impl Write, buffer: &mut [u8]) -> Result<Digest> {
+    let mut hasher = Hasher::new(&[]);
+    let mut reader = content.reader();
+    loop {
+        match reader.read(buffer) {
+            Ok(0) => break,
+            Ok(n) => {
+                hasher.update(&buffer[..n]);
+                to.write_all(&buffer[..n])?;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    let got = hasher.finish();
+    to.write_all(&END[..padding(got.size)])?;
+    Ok(got.sha256)
+}
+
+struct Measuring<W> {
+    to: W,
+    hasher: Hasher,
+}
+
+impl<W: Write> Write for Measuring<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.to.write(bytes)?;
+        self.hasher.update(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+#[cfg(test)]
+#[path = "tarball_tests.rs"]
+mod tests;
