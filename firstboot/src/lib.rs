@@ -5,9 +5,23 @@
 //! The builder uses it to check templates and to bake [`settings::ImageSettings`];
 //! the binary `nodeimg-firstboot` adds the data sources and the writing.
 
+pub mod check;
+pub mod cloud_config;
+pub mod field;
+pub mod kubeconfig;
+pub mod meta_data;
+pub mod node_config;
+pub mod pem;
+pub mod plan;
+pub mod problem;
+pub mod report;
+pub mod secret;
+pub mod seed;
 pub mod settings;
+pub mod stamp;
 pub mod suggest;
 pub mod template;
+pub mod yaml;
 
 /// Where the builder puts the binary in the image.
 pub const BINARY_PATH: &str = "/usr/bin/nodeimg-firstboot";

@@ -1,1 +1,92 @@
-fn main() {}
+//! The binary that makes an image into a node: finds a seed, and lets the
+//! library read, check and plan it; writes the files; gives the verdict.
+//!
+//! Its exit status gates the unit: kubelet and kube-proxy start after 0 only.
+mod apply;
+mod cli;
+mod machine;
+mod root;
+mod run;
+mod source;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use nodeimg_firstboot::CONTRACT_MARKER;
+use nodeimg_firstboot::report::{Outcome, RESULT_PATH, Report};
+
+use crate::cli::{Command, RunOptions};
+use crate::root::Root;
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Run(options)) => set_up(&options),
+        Ok(Command::Status { root, json }) => status(&root, json),
+        Ok(Command::Version) => {
+            println!("nodeimg-firstboot {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Help) => {
+            // The marker must be somewhere in the binary, for the builder to find.
+            println!("{}\n{CONTRACT_MARKER}", cli::HELP);
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            eprintln!("error: {reason}\n\n{}", cli::HELP);
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn open(root: &Path) -> Result<Root, ExitCode> {
+    Root::open(root).map_err(|error| {
+        eprintln!("error: opening the root {}: {error}", root.display());
+        ExitCode::from(FAILED)
+    })
+}
+
+fn set_up(options: &RunOptions) -> ExitCode {
+    let root = match open(&options.root) {
+        Ok(root) => root,
+        Err(code) => return code,
+    };
+    let report = run::run(&root, options);
+    if report.outcome != Outcome::Failed {
+        print!("{}", report.summary());
+        return ExitCode::SUCCESS;
+    }
+    let text = report.failure_box();
+    eprint!("{text}");
+    if root.is_real() {
+        machine::tell_consoles(&text);
+    }
+    ExitCode::from(FAILED)
+}
+
+fn status(path: &Path, json: bool) -> ExitCode {
+    let root = match open(path) {
+        Ok(root) => root,
+        Err(code) => return code,
+    };
+    let bytes = root.read(RESULT_PATH, 1 << 20).ok().flatten();
+    let Some(report) = bytes.as_ref().and_then(|bytes| Report::read(bytes)) else {
+        eprintln!(
+            "error: there is no verdict in {}: first boot has not run since the last start",
+            root.shown(RESULT_PATH)
+        );
+        return ExitCode::from(FAILED);
+    };
+    match (json, report.to_json()) {
+        (true, Ok(text)) => print!("{text}"),
+        _ if report.outcome == Outcome::Failed => print!("{}", report.failure_box()),
+        _ => print!("{}", report.summary()),
+    }
+    if report.outcome == Outcome::Failed {
+        ExitCode::from(FAILED)
+    } else {
+        ExitCode::SUCCESS
+    }
+}

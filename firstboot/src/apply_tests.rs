@@ -1,0 +1,231 @@
+//! A power cut at every step of an apply, and what the next run makes of it.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use nodeimg_firstboot::plan::{Plan, PlannedFile};
+use nodeimg_firstboot::secret::Secret;
+
+use super::{Instance, State, apply};
+use crate::root::{Gate, Open, Root};
+
+/// Passes so many steps, then none: nothing happens after a power cut.
+struct Cut {
+    left: usize,
+    steps: Vec<String>,
+}
+
+impl Gate for Cut {
+    fn pass(&mut self, step: &str) -> io::Result<()> {
+        self.steps.push(step.to_owned());
+        if self.left == 0 {
+            return Err(io::Error::other("cut"));
+        }
+        self.left -= 1;
+        Ok(())
+    }
+}
+
+fn plan(files: &[(&str, u32, &str)]) -> Plan {
+    let files = files.iter().map(|(path, mode, text)| PlannedFile {
+        path: (*path).to_owned(),
+        mode: *mode,
+        uid: 0,
+        gid: 0,
+        content: Secret::new((*text).to_owned()),
+    });
+    Plan {
+        files: files.collect(),
+    }
+}
+
+fn first_plan() -> Plan {
+    plan(&[
+        ("/etc/hostname", 0o644, "one\n"),
+        ("/etc/only-first", 0o644, "1"),
+        ("/var/lib/k/key", 0o600, "KEY1"),
+    ])
+}
+
+fn second_plan() -> Plan {
+    plan(&[
+        ("/etc/hostname", 0o644, "two\n"),
+        ("/new/dir/file", 0o644, "2"),
+        ("/var/lib/k/key", 0o600, "KEY2"),
+    ])
+}
+
+fn run(root: &Root, id: &str, plan: &Plan, gate: &mut dyn Gate) -> bool {
+    let state = State::read(root);
+    if state
+        .finished(root)
+        .is_some_and(|stamp| stamp.instance_id == id)
+    {
+        return true;
+    }
+    apply(root, plan, &Instance { id, host_name: "n" }, &state, gate).is_ok()
+}
+
+/// Every file as `path mode text`, sorted.
+fn dump(top: &Path) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut open = vec![top.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            let meta = fs::symlink_metadata(&path).unwrap();
+            if meta.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(top).unwrap().display().to_string();
+            let mode = meta.permissions().mode() & 0o7777;
+            lines.push(format!(
+                "{name} {mode:o} {}",
+                fs::read_to_string(&path).unwrap()
+            ));
+        }
+    }
+    lines.sort();
+    lines
+}
+
+/// The state of a root where `first` ran whole, and then `second`.
+fn undisturbed(first: bool) -> Vec<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let root = Root::open(directory.path()).unwrap();
+    if first {
+        assert!(run(&root, "a", &first_plan(), &mut Open));
+    }
+    assert!(run(&root, "b", &second_plan(), &mut Open));
+    dump(directory.path())
+}
+
+#[test]
+fn a_cut_at_any_step_is_put_right_by_the_next_run() {
+    for first in [false, true] {
+        let expected = undisturbed(first);
+        assert_eq!(expected.len(), 4, "{expected:?}");
+        let mut step = 0;
+        loop {
+            let directory = tempfile::tempdir().unwrap();
+            let root = Root::open(directory.path()).unwrap();
+            if first {
+                assert!(run(&root, "a", &first_plan(), &mut Open));
+            }
+            let mut cut = Cut {
+                left: step,
+                steps: Vec::new(),
+            };
+            let whole = run(&root, "b", &second_plan(), &mut cut);
+            // Mixed files never pass for a finished instance.
+            let state = State::read(&root);
+            if let Some(stamp) = state.finished(&root) {
+                let id = stamp.instance_id.clone();
+                let expected = if id == "a" { 3 } else { 4 };
+                assert!(
+                    whole || id == "a" || step + 1 >= cut.steps.len(),
+                    "{id} after {:?}",
+                    cut.steps
+                );
+                assert!(dump(directory.path()).len() >= expected, "{:?}", cut.steps);
+            }
+            assert!(
+                run(&root, "b", &second_plan(), &mut Open),
+                "rerun after {:?}",
+                cut.steps
+            );
+            assert_eq!(
+                dump(directory.path()),
+                expected,
+                "cut after {:?}",
+                cut.steps
+            );
+            if whole {
+                assert!(step > 20, "only {step} steps were tried");
+                break;
+            }
+            step += 1;
+        }
+    }
+}
+
+#[test]
+fn a_cut_run_of_one_instance_leaves_nothing_to_the_next() {
+    let mut step = 0;
+    loop {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        let whole = run(
+            &root,
+            "a",
+            &first_plan(),
+            &mut Cut {
+                left: step,
+                steps: Vec::new(),
+            },
+        );
+        assert!(run(&root, "b", &second_plan(), &mut Open));
+        assert_eq!(dump(directory.path()), undisturbed(true), "step {step}");
+        if whole {
+            break;
+        }
+        step += 1;
+    }
+}
+
+#[test]
+fn lost_files_and_broken_state_mean_a_fresh_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = Root::open(directory.path()).unwrap();
+    assert!(run(&root, "b", &second_plan(), &mut Open));
+    let expected = dump(directory.path());
+    assert!(State::read(&root).finished(&root).is_some());
+    for harm in ["etc/hostname", "var/lib/nodeimg/instance.json"] {
+        fs::write(directory.path().join("var/lib/nodeimg/pending.json"), "{").unwrap();
+        fs::remove_file(directory.path().join(harm)).unwrap();
+        assert!(State::read(&root).finished(&root).is_none());
+        assert!(run(&root, "b", &second_plan(), &mut Open));
+        assert_eq!(dump(directory.path()), expected, "{harm}");
+    }
+}
+
+#[test]
+fn links_do_not_lead_out() {
+    use std::os::unix::fs::symlink;
+    let outside = tempfile::tempdir().unwrap();
+    let inside = tempfile::tempdir().unwrap();
+    let root = Root::open(inside.path()).unwrap();
+    fs::write(outside.path().join("hostname"), "theirs").unwrap();
+    // A directory that leads out, by an absolute and by a climbing link.
+    for target in [
+        outside.path().to_owned(),
+        Path::new("../../../../../..").join(outside.path().strip_prefix("/").unwrap()),
+    ] {
+        symlink(&target, inside.path().join("etc")).unwrap();
+        assert!(!run(&root, "b", &second_plan(), &mut Open), "{target:?}");
+        fs::remove_file(inside.path().join("etc")).unwrap();
+    }
+    // A file that is a link is replaced, not written through.
+    fs::create_dir(inside.path().join("etc")).unwrap();
+    symlink(
+        outside.path().join("hostname"),
+        inside.path().join("etc/hostname"),
+    )
+    .unwrap();
+    assert!(run(&root, "b", &second_plan(), &mut Open));
+    assert_eq!(
+        dump(outside.path()),
+        [format!("hostname {:o} theirs", 0o644)]
+    );
+    assert_eq!(
+        fs::read_to_string(inside.path().join("etc/hostname")).unwrap(),
+        "two\n"
+    );
+    // A stamp is only a file: paths in it do not climb either.
+    let stamp = "{\"version\":1,\"instance_id\":\"x\",\"host_name\":\"n\",\"plan_digest\":\"\",\"files\":[\"/../../up\"]}";
+    fs::write(inside.path().join("var/lib/nodeimg/instance.json"), stamp).unwrap();
+    assert!(!run(&root, "c", &second_plan(), &mut Open));
+}

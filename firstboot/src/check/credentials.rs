@@ -1,0 +1,252 @@
+//! Certificates, keys and kubeconfigs: present, complete, well-formed.
+use super::{Inputs, endpoint};
+use crate::kubeconfig::{self, Kubeconfig};
+use crate::node_config::Credentials;
+use crate::pem::{self, PemError};
+use crate::plan::{KUBELET_CA, KUBELET_CERT, KUBELET_KEY};
+use crate::problem::{Located, Place, Problems};
+use crate::secret::Secret;
+
+type PemCheck = fn(&str) -> Result<(), PemError>;
+
+/// How a component gets its kubeconfig.
+pub enum Access {
+    /// Made from a certificate and its key.
+    Pair {
+        server: String,
+        cert: String,
+        key: Secret,
+    },
+    /// Taken from the seed as it is.
+    Ready(Secret),
+}
+
+/// All that proves who this node is.
+pub struct Identity {
+    /// URL of the API server: the seed's, or the one of the kubelet's kubeconfig.
+    pub server: String,
+    pub ca: String,
+    /// What the kubelet shows to those who call it.
+    pub serving_cert: String,
+    pub serving_key: Secret,
+    pub kubelet: Access,
+    pub kube_proxy: Access,
+}
+
+pub(super) fn check(
+    inputs: &Inputs<'_>,
+    api_server: Option<&str>,
+    problems: &mut Problems,
+) -> Option<Identity> {
+    let node = &inputs.user.node;
+    let kubelet = component(inputs, "kubelet", &node.kubelet, problems);
+    let kube_proxy = component(inputs, "kube_proxy", &node.kube_proxy, problems);
+    for found in [&kubelet, &kube_proxy].into_iter().flatten() {
+        check_server(found, api_server, problems);
+    }
+    let ca = match &node.ca {
+        Some(ca) => {
+            check_pem(&ca.value, &ca.place, pem::check_certificates, problems);
+            Some(ca.value.clone())
+        }
+        None => kubelet.as_ref().and_then(|found| found.embedded_ca()),
+    };
+    if ca.is_none() && !inputs.gives("ca") {
+        let reason = "is missing: the kubelet must know whom to trust";
+        problems.error(
+            &inputs.missing("ca"),
+            reason,
+            "add the cluster's CA certificate (PEM)",
+        );
+    }
+    let server = api_server
+        .map(str::to_owned)
+        .or_else(|| kubelet.as_ref()?.server());
+    let serving = kubelet.as_ref().and_then(|found| found.serving(problems));
+    let (serving_cert, serving_key) = serving?;
+    Some(Identity {
+        ca: pem::normalised(&ca?),
+        serving_cert: pem::normalised(&serving_cert),
+        serving_key: Secret::new(pem::normalised(serving_key.expose())),
+        kubelet: kubelet?.access(server.as_deref())?,
+        kube_proxy: kube_proxy?.access(server.as_deref())?,
+        server: server?,
+    })
+}
+
+/// What the seed gives for one component.
+struct Component {
+    pair: Option<(String, Secret)>,
+    ready: Option<(Kubeconfig, Located<Secret>)>,
+}
+
+impl Component {
+    fn server(&self) -> Option<String> {
+        self.ready.as_ref().map(|(config, _)| config.server.clone())
+    }
+
+    fn embedded_ca(&self) -> Option<String> {
+        let (config, _) = self.ready.as_ref()?;
+        config.ca.as_ref().map(|ca| ca.expose().to_owned())
+    }
+
+    /// The kubelet's serving certificate: its own, or the one of its kubeconfig.
+    fn serving(&self, problems: &mut Problems) -> Option<(String, Secret)> {
+        if let Some(pair) = &self.pair {
+            return Some(pair.clone());
+        }
+        let (config, source) = self.ready.as_ref()?;
+        if let (Some(cert), Some(key)) = (&config.cert, &config.key) {
+            return Some((cert.expose().to_owned(), key.clone()));
+        }
+        let reason = "embeds no certificate and key that the kubelet could serve with";
+        problems.error(&source.place, reason, "add `cert` and `key` beside it");
+        None
+    }
+
+    /// A ready kubeconfig wins over one that would be made from the pair.
+    fn access(self, server: Option<&str>) -> Option<Access> {
+        match (self.ready, self.pair) {
+            (Some((_, text)), _) => Some(Access::Ready(text.value)),
+            (None, Some((cert, key))) => {
+                let cert = pem::normalised(&cert);
+                let key = Secret::new(pem::normalised(key.expose()));
+                Some(Access::Pair {
+                    server: server?.to_owned(),
+                    cert,
+                    key,
+                })
+            }
+            (None, None) => None,
+        }
+    }
+}
+
+fn component(
+    inputs: &Inputs<'_>,
+    name: &str,
+    given: &Credentials,
+    problems: &mut Problems,
+) -> Option<Component> {
+    if let Some(cert) = &given.cert {
+        check_pem(&cert.value, &cert.place, pem::check_certificates, problems);
+    }
+    if let Some(key) = &given.key {
+        check_pem(
+            key.value.expose(),
+            &key.place,
+            pem::check_private_key,
+            problems,
+        );
+    }
+    if !inputs.gives(name) {
+        let reason = "is missing: it has no way to prove itself to the API server";
+        problems.error(
+            &inputs.missing(name),
+            reason,
+            "add `{cert: ..., key: ...}` or `{kubeconfig: ...}`",
+        );
+        return None;
+    }
+    let has = |key: &str| given.given.contains(&key);
+    if has("cert") != has("key") || given.given.is_empty() {
+        let (reason, remedy) = match (has("cert"), has("key")) {
+            (true, _) => ("has `cert` without `key`", "add the private key"),
+            (_, true) => ("has `key` without `cert`", "add the certificate"),
+            _ => (
+                "holds neither `cert` and `key` nor `kubeconfig`",
+                "add them",
+            ),
+        };
+        problems.error(&inputs.missing(name), reason, remedy);
+        return None;
+    }
+    let ready = match &given.kubeconfig {
+        Some(text) => Some((read_ready(name, text, problems)?, text.clone())),
+        None => None,
+    };
+    let pair = given.cert.as_ref().zip(given.key.as_ref());
+    let pair = pair.map(|(cert, key)| (cert.value.clone(), key.value.clone()));
+    (pair.is_some() || ready.is_some()).then_some(Component { pair, ready })
+}
+
+fn read_ready(name: &str, text: &Located<Secret>, problems: &mut Problems) -> Option<Kubeconfig> {
+    let config = match kubeconfig::read(text.value.expose()) {
+        Ok(config) => config,
+        Err(error) => {
+            let remedy = "give a whole kubeconfig (kubectl config view --raw --flatten)";
+            problems.error(&lines_on(&text.place, error.line), error.reason, remedy);
+            return None;
+        }
+    };
+    let embedded: [(&str, &Option<Secret>, PemCheck); 3] = [
+        (
+            "certificate-authority-data",
+            &config.ca,
+            pem::check_certificates,
+        ),
+        (
+            "client-certificate-data",
+            &config.cert,
+            pem::check_certificates,
+        ),
+        ("client-key-data", &config.key, pem::check_private_key),
+    ];
+    for (key, value, check) in embedded {
+        if let Some(Err(error)) = value.as_ref().map(|value| check(value.expose())) {
+            let reason = format!(
+                "has a `{key}` of which line {} {}",
+                error.line, error.reason
+            );
+            problems.error(&text.place, reason, "have the kubeconfig written anew");
+        }
+    }
+    for (key, path, line) in &config.files {
+        // The kubelet's own files are written from the seed; no others will be there.
+        let written =
+            name == "kubelet" && [KUBELET_CA, KUBELET_CERT, KUBELET_KEY].contains(&path.as_str());
+        if !written {
+            let reason = format!("names a file in `{key}` that this node will not have");
+            let remedy = "embed it (kubectl config view --raw --flatten)";
+            problems.error(&lines_on(&text.place, *line), reason, remedy);
+        }
+    }
+    if config.skips_tls {
+        let reason = "has `insecure-skip-tls-verify`: anyone can play the API server";
+        problems.error(
+            &text.place,
+            reason,
+            "remove it and embed the CA certificate",
+        );
+    }
+    if let Err((reason, remedy)) = endpoint::host_of(&config.server) {
+        problems.error(&text.place, format!("has a `server` that {reason}"), remedy);
+    }
+    Some(config)
+}
+
+/// Two answers to one question: the kubeconfig counts, and the other is said to be idle.
+fn check_server(found: &Component, api_server: Option<&str>, problems: &mut Problems) {
+    if let (Some((config, text)), Some(given)) = (&found.ready, api_server)
+        && config.server.trim_end_matches('/') != given.trim_end_matches('/')
+    {
+        let reason = "names another `server` than `nodeimg.api_server`, and the kubeconfig counts";
+        problems.warn(&text.place, reason, "");
+    }
+}
+
+fn check_pem(text: &str, place: &Place, check: PemCheck, problems: &mut Problems) {
+    if let Err(error) = check(text) {
+        problems.error(
+            &lines_on(place, error.line),
+            error.reason,
+            "paste the whole PEM file",
+        );
+    }
+}
+
+/// The place of a line of a value of several lines.
+fn lines_on(place: &Place, line: usize) -> Place {
+    let first = place.line.unwrap_or(1);
+    place.clone().line(first + line - 1)
+}

@@ -1,0 +1,104 @@
+//! Whether the values of a seed make sense: each alone, together, and with the
+//! image and the machine. Nothing is planned before everything here has passed.
+//!
+//! One room per concern; each adds all the problems that it finds. To add a
+//! check: a function in the room of its concern, and a row in `docs/first-boot.md`.
+//!
+//! Left out so far: whether certificates belong to their keys, chain to the CA,
+//! are valid now and name this node.
+mod credentials;
+mod endpoint;
+mod names;
+mod node_ip;
+mod scheduling;
+mod subnets;
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+pub use credentials::{Access, Identity};
+pub use endpoint::HostEntry;
+pub use node_ip::still_missing;
+
+use crate::cloud_config::UserData;
+use crate::meta_data::MetaData;
+use crate::problem::{Place, Problems};
+use crate::settings::ImageSettings;
+
+/// An address of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    pub interface: String,
+    pub net: IpNet,
+}
+
+/// What is known of this machine's addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Addresses {
+    /// Offline: only the form of addresses can be checked.
+    Unknown,
+    Known(Vec<InterfaceAddress>),
+}
+
+pub struct Inputs<'a> {
+    pub settings: &'a ImageSettings,
+    pub meta: &'a MetaData,
+    pub user: &'a UserData,
+    /// Name of the user-data file, for problems of keys that are missing.
+    pub user_file: &'a str,
+    pub addresses: &'a Addresses,
+}
+
+impl Inputs<'_> {
+    /// The place of a key of `nodeimg:` that is not there.
+    fn missing(&self, key: &str) -> Place {
+        Place::file(self.user_file).key(format!("nodeimg.{key}"))
+    }
+
+    fn gives(&self, key: &str) -> bool {
+        self.user.node.given.contains(&key)
+    }
+}
+
+/// A node whose values have passed every check.
+pub struct CheckedNode {
+    pub instance_id: String,
+    pub host_name: String,
+    pub fqdn: String,
+    pub node_ips: Vec<IpAddr>,
+    pub pod_subnets: Vec<IpNet>,
+    pub cluster_cidrs: Vec<IpNet>,
+    pub identity: Identity,
+    pub hosts: Vec<HostEntry>,
+    pub labels: Vec<String>,
+    pub taints: Vec<String>,
+}
+
+/// Runs every check; `None` when one of them found an error.
+pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode> {
+    let names = names::check(inputs, problems);
+    let nets = subnets::check(inputs, problems);
+    let node_ips = node_ip::check(inputs, &nets.pod_subnets, problems);
+    let api_server = endpoint::check_api_server(inputs, &nets.pod_subnets, problems);
+    let hosts = endpoint::check_hosts(inputs, problems);
+    let identity = credentials::check(inputs, api_server.as_deref(), problems);
+    let labels = scheduling::check_labels(&inputs.user.node.labels, problems);
+    let taints = scheduling::check_taints(&inputs.user.node.taints, problems);
+    if problems.has_errors() {
+        return None;
+    }
+    let names = names?;
+    Some(CheckedNode {
+        instance_id: inputs.meta.instance_id.clone(),
+        host_name: names.host_name,
+        fqdn: names.fqdn,
+        node_ips,
+        pod_subnets: nets.pod_subnets,
+        cluster_cidrs: nets.cluster_cidrs,
+        identity: identity?,
+        hosts,
+        labels,
+        taints,
+    })
+}

@@ -1,0 +1,277 @@
+//! The node's own address: given outright, or chosen by network.
+//!
+//! # Rules
+//! An address is taken as it is, if this machine has it. Networks are
+//! alternatives: the address that lies in one of them; `!` networks are
+//! excluded. Addresses that match on two interfaces are an error and not a
+//! guess, since interface order is no configuration; of several on one
+//! interface the first is the primary one. One address per family.
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::subnets::{is_v4, link_local, network};
+use super::{Addresses, Inputs, InterfaceAddress};
+use crate::cloud_config::UserData;
+use crate::problem::{Located, Place, Problems};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    Address(IpAddr),
+    Inside(IpNet),
+    Outside(IpNet),
+}
+
+impl Rule {
+    fn v4(self) -> bool {
+        match self {
+            Self::Address(address) => address.is_ipv4(),
+            Self::Inside(net) | Self::Outside(net) => is_v4(&net),
+        }
+    }
+}
+
+/// Why no address was chosen. Only absence can mend itself by waiting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Failure {
+    Absent(String),
+    Other(String, String),
+}
+
+pub(super) fn check(inputs: &Inputs<'_>, pods: &[IpNet], problems: &mut Problems) -> Vec<IpAddr> {
+    let texts = &inputs.user.node.node_ip;
+    let Some(first) = texts.first() else {
+        if pods.len() > 1 {
+            let reason = "is missing, and a kubelet left to itself takes one address family only";
+            let remedy = "give one address or network of each family";
+            problems.warn(&inputs.missing("node_ip"), reason, remedy);
+        }
+        return Vec::new();
+    };
+    let Some(rules) = rules(texts, problems) else {
+        return Vec::new();
+    };
+    let chosen = match choose(&rules, pods, inputs.addresses) {
+        Ok(chosen) => chosen,
+        Err(Failure::Absent(reason)) => {
+            let remedy = match inputs.addresses {
+                Addresses::Known(list) => format!("this machine has {}", listed(list)),
+                Addresses::Unknown => "give --assume-address for a check offline".to_owned(),
+            };
+            problems.error(&first.place, reason, remedy);
+            return Vec::new();
+        }
+        Err(Failure::Other(reason, remedy)) => {
+            problems.error(&first.place, reason, remedy);
+            return Vec::new();
+        }
+    };
+    check_against_pods(&chosen, pods, &first.place, problems);
+    chosen
+}
+
+/// Whether the seed asks for an address that the machine does not have (yet).
+pub fn still_missing(user: &UserData, addresses: &Addresses) -> bool {
+    let mut unheard = Problems::new();
+    let Some(rules) = rules(&user.node.node_ip, &mut unheard) else {
+        return false;
+    };
+    let pods = super::subnets::networks(&user.node.pod_subnet, &mut unheard);
+    let pods: Vec<IpNet> = pods.iter().map(|net| net.value).collect();
+    !rules.is_empty() && matches!(choose(&rules, &pods, addresses), Err(Failure::Absent(_)))
+}
+
+fn rules(texts: &[Located<String>], problems: &mut Problems) -> Option<Vec<Rule>> {
+    let mut rules = Vec::new();
+    let mut good = true;
+    for text in texts {
+        for part in text.value.split(',').map(str::trim) {
+            match rule(part) {
+                Ok(rule) => rules.push(rule),
+                Err((reason, remedy)) => {
+                    problems.error(&text.place, reason, remedy);
+                    good = false;
+                }
+            }
+        }
+    }
+    good.then_some(rules)
+}
+
+fn rule(text: &str) -> Result<Rule, (String, String)> {
+    if let Some(rest) = text.strip_prefix('!') {
+        return network(rest.trim()).map(Rule::Outside);
+    }
+    let Ok(address) = text.parse::<IpAddr>() else {
+        if let Ok(net) = text.parse::<IpNet>()
+            && net.addr() != net.network()
+        {
+            let reason = format!("`{text}` is neither an address nor a network");
+            let remedy = format!(
+                "write `{}` for this address, `{}` for the one in this network",
+                net.addr(),
+                net.trunc()
+            );
+            return Err((reason, remedy));
+        }
+        return network(text).map(Rule::Inside).map_err(|(reason, _)| {
+            let reason = reason.replace("is no network", "is neither an address nor a network");
+            (
+                reason,
+                "write an address, a network such as `192.168.10.0/24`, or `!` and a network"
+                    .to_owned(),
+            )
+        });
+    };
+    let mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
+    if address.is_loopback()
+        || address.is_unspecified()
+        || address.is_multicast()
+        || link_local(address)
+        || mapped
+    {
+        let reason = format!("{address} cannot be the address of a node");
+        return Err((
+            reason,
+            "give an address that the other nodes can reach".to_owned(),
+        ));
+    }
+    Ok(Rule::Address(address))
+}
+
+fn choose(rules: &[Rule], pods: &[IpNet], addresses: &Addresses) -> Result<Vec<IpAddr>, Failure> {
+    // In the order of the list, since the first is the node's primary family.
+    let mut families: Vec<bool> = Vec::new();
+    for rule in rules
+        .iter()
+        .filter(|rule| !matches!(rule, Rule::Outside(_)))
+    {
+        if !families.contains(&rule.v4()) {
+            families.push(rule.v4());
+        }
+    }
+    if families.is_empty() {
+        families = pods.iter().map(is_v4).collect();
+    }
+    families
+        .into_iter()
+        .map(|v4| choose_one(rules, v4, addresses))
+        .collect()
+}
+
+fn choose_one(rules: &[Rule], v4: bool, addresses: &Addresses) -> Result<IpAddr, Failure> {
+    let of_family = || rules.iter().copied().filter(move |rule| rule.v4() == v4);
+    let given: Vec<IpAddr> = of_family()
+        .filter_map(|rule| {
+            if let Rule::Address(address) = rule {
+                Some(address)
+            } else {
+                None
+            }
+        })
+        .collect();
+    let inside: Vec<IpNet> = of_family()
+        .filter_map(|rule| {
+            if let Rule::Inside(net) = rule {
+                Some(net)
+            } else {
+                None
+            }
+        })
+        .collect();
+    let outside: Vec<IpNet> = of_family()
+        .filter_map(|rule| {
+            if let Rule::Outside(net) = rule {
+                Some(net)
+            } else {
+                None
+            }
+        })
+        .collect();
+    let kind = if v4 { "IPv4" } else { "IPv6" };
+    let mixed = !given.is_empty() && (!inside.is_empty() || !outside.is_empty());
+    if given.len() > 1 || mixed {
+        let reason = format!("gives more than one rule beside an {kind} address");
+        return Err(Failure::Other(
+            reason,
+            "give one address, or networks only".to_owned(),
+        ));
+    }
+    let candidates = match (addresses, given.first()) {
+        (Addresses::Unknown, Some(address)) => return Ok(*address),
+        (Addresses::Unknown, None) => {
+            let reason = "chooses among this machine's addresses, which are not known here";
+            return Err(Failure::Absent(reason.to_owned()));
+        }
+        (Addresses::Known(list), _) => list,
+    };
+    if let Some(address) = given.first() {
+        let present = candidates
+            .iter()
+            .any(|candidate| candidate.net.addr() == *address);
+        let absent = || Failure::Absent(format!("{address} is on no interface of this machine"));
+        return if present { Ok(*address) } else { Err(absent()) };
+    }
+    let matching: Vec<&InterfaceAddress> = candidates
+        .iter()
+        .filter(|candidate| is_v4(&candidate.net) == v4)
+        .filter(|candidate| {
+            let address = candidate.net.addr();
+            (inside.is_empty() || inside.iter().any(|net| net.contains(&address)))
+                && !outside.iter().any(|net| net.contains(&address))
+        })
+        .collect();
+    let Some(first) = matching.first() else {
+        return Err(Failure::Absent(format!(
+            "no {kind} address of this machine fits the networks asked for"
+        )));
+    };
+    if matching
+        .iter()
+        .any(|other| other.interface != first.interface)
+    {
+        let all: Vec<InterfaceAddress> = matching.into_iter().cloned().collect();
+        let reason = format!(
+            "fits addresses of more than one interface: {}",
+            listed(&all)
+        );
+        return Err(Failure::Other(
+            reason,
+            "give a narrower network or the address".to_owned(),
+        ));
+    }
+    Ok(first.net.addr())
+}
+
+fn check_against_pods(chosen: &[IpAddr], pods: &[IpNet], place: &Place, problems: &mut Problems) {
+    for address in chosen {
+        if let Some(pod) = pods.iter().find(|pod| pod.contains(address)) {
+            let reason = format!("{address} lies inside the pod subnet {pod}");
+            problems.error(
+                place,
+                reason,
+                "give the node an address apart from its pods",
+            );
+        }
+        if !pods.is_empty() && !pods.iter().any(|pod| is_v4(pod) == address.is_ipv4()) {
+            let reason = format!("{address} is of a family that `pod_subnet` does not have");
+            problems.error(place, reason, "give both the same families");
+        }
+    }
+    if pods.len() > chosen.len() && !chosen.is_empty() {
+        let reason = "gives one address family, and `pod_subnet` has two";
+        problems.warn(place, reason, "give one address or network of each family");
+    }
+}
+
+/// "192.168.10.101/24 (ens18), ..."
+fn listed(addresses: &[InterfaceAddress]) -> String {
+    if addresses.is_empty() {
+        return "no address at all".to_owned();
+    }
+    let each: Vec<String> = addresses
+        .iter()
+        .map(|address| format!("{} ({})", address.net, address.interface))
+        .collect();
+    each.join(", ")
+}

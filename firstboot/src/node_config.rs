@@ -1,0 +1,271 @@
+//! The `nodeimg:` block: the values that this node alone has.
+//!
+//! This is the schema only: which keys there are, of what shape, and for which
+//! profile. Whether the values make sense together is for [`crate::check`].
+use crate::field::Field;
+use crate::problem::{Located, Problems};
+use crate::secret::Secret;
+use crate::settings::Profile;
+use crate::suggest;
+
+/// How a component proves itself to the API server.
+#[derive(Default)]
+pub struct Credentials {
+    pub cert: Option<Located<String>>,
+    pub key: Option<Located<Secret>>,
+    pub kubeconfig: Option<Located<Secret>>,
+    /// The keys that the seed has, well-formed or not.
+    pub given: Vec<&'static str>,
+}
+
+/// A taint as text `key=value:Effect`, as given or put together from its parts.
+pub type Taint = Located<String>;
+
+/// A name of `hosts` and its address, or a label and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    pub name: String,
+    pub value: Located<String>,
+}
+
+#[derive(Default)]
+pub struct NodeConfig {
+    pub node_ip: Vec<Located<String>>,
+    pub pod_subnet: Vec<Located<String>>,
+    pub cluster_cidr: Vec<Located<String>>,
+    pub api_server: Option<Located<String>>,
+    pub ca: Option<Located<String>>,
+    pub kubelet: Credentials,
+    pub kube_proxy: Credentials,
+    pub hosts: Vec<Pair>,
+    pub labels: Vec<Pair>,
+    pub taints: Vec<Taint>,
+    /// The keys that the seed has, well-formed or not.
+    pub given: Vec<&'static str>,
+}
+
+/// One key of the block. To add one: a row here, a field above, a check.
+struct Key {
+    name: &'static str,
+    /// The profile that the key belongs to; `None` when every profile takes it.
+    profile: Option<&'static str>,
+    read: fn(&mut NodeConfig, &Field<'_>, &mut Problems),
+}
+
+const KEYS: &[Key] = &[
+    Key {
+        name: "node_ip",
+        profile: None,
+        read: |node, field, problems| node.node_ip = field.texts(problems),
+    },
+    Key {
+        name: "pod_subnet",
+        profile: None,
+        read: |node, field, problems| node.pod_subnet = field.texts(problems),
+    },
+    Key {
+        name: "cluster_cidr",
+        profile: None,
+        read: |node, field, problems| node.cluster_cidr = field.texts(problems),
+    },
+    Key {
+        name: "api_server",
+        profile: None,
+        read: |node, field, problems| node.api_server = field.text(problems),
+    },
+    Key {
+        name: "ca",
+        profile: None,
+        read: |node, field, problems| node.ca = public_pem(field, problems),
+    },
+    Key {
+        name: "kubelet",
+        profile: Some("hard-way"),
+        read: |node, field, problems| node.kubelet = credentials(field, problems),
+    },
+    Key {
+        name: "kube_proxy",
+        profile: None,
+        read: |node, field, problems| node.kube_proxy = credentials(field, problems),
+    },
+    Key {
+        name: "hosts",
+        profile: None,
+        read: |node, field, problems| node.hosts = pairs(field, problems),
+    },
+    Key {
+        name: "labels",
+        profile: None,
+        read: |node, field, problems| node.labels = pairs(field, problems),
+    },
+    Key {
+        name: "taints",
+        profile: None,
+        read: |node, field, problems| node.taints = taints(field, problems),
+    },
+    Key {
+        name: "bootstrap_token",
+        profile: Some("bootstrap"),
+        read: |_, _, _| {},
+    },
+    Key {
+        name: "kubeadm",
+        profile: Some("kubeadm"),
+        read: |_, _, _| {},
+    },
+];
+
+/// Reads the block for an image of this profile.
+pub fn read(field: &Field<'_>, profile: Profile, problems: &mut Problems) -> NodeConfig {
+    let mut node = NodeConfig::default();
+    for member in field.members(problems).unwrap_or_default() {
+        let place = &member.field.place;
+        let Some(key) = KEYS.iter().find(|key| key.name == member.name) else {
+            let taken = KEYS
+                .iter()
+                .filter(|key| key.profile.is_none_or(|name| name == profile.name()));
+            unknown(
+                &member.field,
+                member.name,
+                taken.map(|key| key.name),
+                problems,
+            );
+            continue;
+        };
+        node.given.push(key.name);
+        match key.profile {
+            Some(needed) if needed != profile.name() => {
+                let reason = format!("needs profile `{needed}`; this image is `{profile}`");
+                let remedy = format!("remove the key, or boot an image of profile `{needed}`");
+                problems.error(place, reason, remedy);
+            }
+            _ => (key.read)(&mut node, &member.field, problems),
+        }
+    }
+    node
+}
+
+fn unknown<'a>(
+    field: &Field<'_>,
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+    problems: &mut Problems,
+) {
+    let remedy = match suggest::nearest(name, known.clone()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the keys are {}", suggest::list(known)),
+    };
+    problems.error(&field.place, "is no key of this version", remedy);
+}
+
+const CREDENTIAL_KEYS: [&str; 3] = ["cert", "key", "kubeconfig"];
+
+fn credentials(field: &Field<'_>, problems: &mut Problems) -> Credentials {
+    let mut found = Credentials::default();
+    for member in field.members(problems).unwrap_or_default() {
+        let Some(name) = CREDENTIAL_KEYS.iter().find(|name| **name == member.name) else {
+            let known = CREDENTIAL_KEYS.iter().copied();
+            unknown(&member.field, member.name, known, problems);
+            continue;
+        };
+        found.given.push(name);
+        match *name {
+            "cert" => found.cert = public_pem(&member.field, problems),
+            "key" => found.key = at_value(&member.field, problems),
+            _ => found.kubeconfig = at_value(&member.field, problems),
+        }
+    }
+    found
+}
+
+/// Text of several lines: its place is the first of them, so that errors can count on.
+fn at_value(field: &Field<'_>, problems: &mut Problems) -> Option<Located<Secret>> {
+    let mut found = field.secret(problems)?;
+    found.place.line = Some(field.node.line);
+    Some(found)
+}
+
+fn public_pem(field: &Field<'_>, problems: &mut Problems) -> Option<Located<String>> {
+    let found = at_value(field, problems)?;
+    Some(Located {
+        value: found.value.expose().to_owned(),
+        place: found.place,
+    })
+}
+
+fn pairs(field: &Field<'_>, problems: &mut Problems) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    for member in field.members(problems).unwrap_or_default() {
+        // An empty label value is valid Kubernetes when written as "".
+        let empty = member
+            .field
+            .node
+            .scalar()
+            .is_some_and(|text| !text.plain && text.text.expose().is_empty());
+        let value = if empty {
+            Some(Located {
+                value: String::new(),
+                place: member.field.place.clone(),
+            })
+        } else {
+            member.field.text(problems)
+        };
+        if let Some(value) = value {
+            pairs.push(Pair {
+                name: member.name.to_owned(),
+                value,
+            });
+        }
+    }
+    pairs
+}
+
+fn taints(field: &Field<'_>, problems: &mut Problems) -> Vec<Taint> {
+    let items = field.items();
+    if items.is_empty() && !matches!(&field.node.kind, crate::yaml::Kind::Sequence(_)) {
+        field.expected("a list", problems);
+    }
+    let mut taints = Vec::new();
+    for item in items {
+        if item.node.entries().is_some() {
+            taints.extend(taint_of_parts(&item, problems));
+        } else {
+            taints.extend(item.text(problems));
+        }
+    }
+    taints
+}
+
+/// `{key: k, value: v, effect: E}`, the form of the Kubernetes API.
+fn taint_of_parts(item: &Field<'_>, problems: &mut Problems) -> Option<Taint> {
+    let (mut key, mut value, mut effect) = (None, None, None);
+    for member in item.members(problems)? {
+        match member.name {
+            "key" => key = member.field.text(problems),
+            "value" => value = member.field.text(problems),
+            "effect" => effect = member.field.text(problems),
+            name => unknown(
+                &member.field,
+                name,
+                ["key", "value", "effect"].into_iter(),
+                problems,
+            ),
+        }
+    }
+    let (Some(key), Some(effect)) = (key, effect) else {
+        problems.error(
+            &item.place,
+            "lacks `key` or `effect`",
+            "write `key=value:Effect`",
+        );
+        return None;
+    };
+    let value = value
+        .map(|value| format!("={}", value.value))
+        .unwrap_or_default();
+    let text = format!("{}{value}:{}", key.value, effect.value);
+    Some(Located {
+        value: text,
+        place: item.place.clone(),
+    })
+}

@@ -1,0 +1,152 @@
+//! What is wrong with a seed: where, why, and what to do about it.
+//!
+//! # Invariants
+//! A problem never quotes the value of a secret key; whoever makes one from a
+//! value decides that, so the readers quote values only of keys that are public.
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+/// A place in a seed. The line counts from 1.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Place {
+    pub file: String,
+    pub line: Option<usize>,
+    pub key: Option<String>,
+}
+
+impl Place {
+    pub fn file(file: impl Into<String>) -> Self {
+        Self {
+            file: file.into(),
+            line: None,
+            key: None,
+        }
+    }
+
+    #[must_use]
+    pub fn line(mut self, line: usize) -> Self {
+        self.line = Some(line);
+        self
+    }
+
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located<T> {
+    pub value: T,
+    pub place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub severity: Severity,
+    pub file: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    pub reason: String,
+    /// What to do about it; empty for a warning that asks for nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub remedy: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.file)?;
+        if let Some(line) = self.line {
+            write!(out, ":{line}")?;
+        }
+        if let Some(key) = &self.key {
+            write!(out, ": {key}")?;
+        }
+        write!(out, ": {}", self.reason)?;
+        if !self.remedy.is_empty() {
+            write!(out, "; {}", self.remedy)?;
+        }
+        Ok(())
+    }
+}
+
+/// All problems of one run, in the order found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn error(&mut self, place: &Place, reason: impl Into<String>, remedy: impl Into<String>) {
+        self.push(Severity::Error, place, reason.into(), remedy.into());
+    }
+
+    pub fn warn(&mut self, place: &Place, reason: impl Into<String>, remedy: impl Into<String>) {
+        self.push(Severity::Warning, place, reason.into(), remedy.into());
+    }
+
+    fn push(&mut self, severity: Severity, place: &Place, reason: String, remedy: String) {
+        let Place { file, line, key } = place.clone();
+        self.0.push(Problem {
+            severity,
+            file,
+            line,
+            key,
+            reason,
+            remedy,
+        });
+    }
+
+    pub fn has_errors(&self) -> bool {
+        self.0
+            .iter()
+            .any(|problem| problem.severity == Severity::Error)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+
+    pub fn into_vec(self) -> Vec<Problem> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, Problems};
+
+    #[test]
+    fn reads_as_one_sentence() {
+        let mut problems = Problems::new();
+        problems.error(
+            &Place::file("user-data").line(3).key("hostname"),
+            "is empty",
+            "give one",
+        );
+        problems.warn(&Place::file("vendor-data"), "is not read", "");
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            lines,
+            [
+                "user-data:3: hostname: is empty; give one",
+                "vendor-data: is not read"
+            ]
+        );
+        assert!(problems.has_errors());
+    }
+}

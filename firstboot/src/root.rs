@@ -1,0 +1,296 @@
+//! A directory that nothing leads out of: the node's root, an offline copy of
+//! it, or a seed.
+//!
+//! # Invariants
+//! - Every path is resolved as after chroot(2) into the directory
+//!   (`openat2` with `RESOLVE_IN_ROOT`, Linux 5.6): neither `..` nor an absolute
+//!   symbolic link leaves it, whoever made the tree.
+//! - Only regular files are read, and no more of them than asked for.
+//! - Writing replaces a name by rename: a link in its place is replaced, not followed.
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::dir::{Dir, Type};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, renameat};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, unlinkat};
+use zeroize::Zeroizing;
+
+/// Suffix of a file that is being written.
+const TEMPORARY: &str = ".nodeimg-tmp";
+
+pub(crate) struct Root {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+/// Mode and owner of a file to write.
+#[derive(Clone, Copy)]
+pub(crate) struct Access {
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// Asked before each change of the disk. Tests stop a run here; see `apply`.
+pub(crate) trait Gate {
+    fn pass(&mut self, step: &str) -> io::Result<()>;
+}
+
+/// Lets everything pass.
+pub(crate) struct Open;
+
+impl Gate for Open {
+    fn pass(&mut self, _step: &str) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Root {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let fd = nix::fcntl::open(path, flags, Mode::empty())?;
+        Ok(Self {
+            fd,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Whether this is the running system itself.
+    pub(crate) fn is_real(&self) -> bool {
+        self.path == Path::new("/")
+    }
+
+    /// A path inside, as a person outside would write it.
+    pub(crate) fn shown(&self, inside: &str) -> String {
+        self.path
+            .join(inside.trim_start_matches('/'))
+            .display()
+            .to_string()
+    }
+
+    fn open_inside(&self, path: &str, flags: OFlag) -> io::Result<OwnedFd> {
+        // A name may be a pipe or a terminal: opening it must neither wait nor
+        // take it over. openat2 refuses the two flags beside O_PATH.
+        let careful = if flags.contains(OFlag::O_PATH) {
+            OFlag::empty()
+        } else {
+            OFlag::O_NOCTTY | OFlag::O_NONBLOCK
+        };
+        let how = OpenHow::new()
+            .flags(flags | careful | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        Ok(openat2(self.fd.as_fd(), path, how)?)
+    }
+
+    /// The content of a regular file; `None` where there is nothing.
+    pub(crate) fn read(&self, path: &str, limit: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+        let fd = match self.open_inside(path, OFlag::O_RDONLY) {
+            Ok(fd) => fd,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let stat = fstat(&fd)?;
+        if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
+            return Err(io::Error::other("is no regular file"));
+        }
+        let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
+        if size > limit {
+            return Err(io::Error::other(format!("is larger than {limit} bytes")));
+        }
+        // Room for all of it at once: a growing buffer would leave copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
+        let most = u64::try_from(limit).unwrap_or(u64::MAX);
+        File::from(fd).take(most).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    /// Whether there is anything of that name; a link to nothing is nothing.
+    pub(crate) fn exists(&self, path: &str) -> bool {
+        self.open_inside(path, OFlag::O_PATH).is_ok()
+    }
+
+    /// Names in a directory with whether each is a directory itself, sorted; empty where there is none.
+    pub(crate) fn list(&self, path: &str) -> io::Result<Vec<(String, bool)>> {
+        let fd = match self.open_inside(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
+            Ok(fd) => fd,
+            Err(error) if is_absent(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in Dir::from_fd(fd)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name == "." || name == ".." {
+                continue;
+            }
+            let directory = match entry.file_type() {
+                Some(kind) => kind == Type::Directory,
+                None => self.list(&format!("{path}/{name}")).is_ok(),
+            };
+            names.push((name, directory));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Writes a file whole or not at all. The directory is not synced: see [`Root::sync_parent`].
+    pub(crate) fn replace(
+        &self,
+        path: &str,
+        bytes: &[u8],
+        access: Access,
+        gate: &mut dyn Gate,
+    ) -> io::Result<()> {
+        let (parent, name) = self.parent_of(path, true, gate)?;
+        let temporary = format!(".{name}{TEMPORARY}");
+        gate.pass(&format!("create {path}"))?;
+        remove_if_there(&parent, &temporary)?;
+        let written = write_new(&parent, &temporary, bytes, access, path, gate);
+        let renamed = written.and_then(|()| {
+            gate.pass(&format!("rename {path}"))?;
+            Ok(renameat(
+                parent.as_fd(),
+                temporary.as_str(),
+                parent.as_fd(),
+                name,
+            )?)
+        });
+        if renamed.is_err() && gate.pass(&format!("clean up {path}")).is_ok() {
+            // The error that counts is the one above; a rest is removed by the next run.
+            let _best_effort = remove_if_there(&parent, &temporary);
+        }
+        renamed
+    }
+
+    /// Makes renames and removals in the directory of `path` durable.
+    pub(crate) fn sync_parent(&self, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
+        gate.pass(&format!("sync the directory of {path}"))?;
+        let (parent, _) = split(path)?;
+        Ok(fsync(self.open_inside(
+            parent,
+            OFlag::O_RDONLY | OFlag::O_DIRECTORY,
+        )?)?)
+    }
+
+    /// Removes a file, and what an interrupted run left beside it.
+    pub(crate) fn remove(&self, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
+        gate.pass(&format!("remove {path}"))?;
+        let (parent, name) = match self.parent_of(path, false, gate) {
+            Ok(found) => found,
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        remove_if_there(&parent, &format!(".{name}{TEMPORARY}"))?;
+        remove_if_there(&parent, name)
+    }
+
+    fn parent_of<'a>(
+        &self,
+        path: &'a str,
+        create: bool,
+        gate: &mut dyn Gate,
+    ) -> io::Result<(OwnedFd, &'a str)> {
+        let (parent, name) = split(path)?;
+        if create {
+            self.create_directories(parent, gate)?;
+        }
+        Ok((
+            self.open_inside(parent, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?,
+            name,
+        ))
+    }
+
+    fn create_directories(&self, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
+        let mut above = "/".to_owned();
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            let here = format!("{}/{part}", above.trim_end_matches('/'));
+            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+            match self.open_inside(&here, flags) {
+                Ok(_) => {}
+                Err(error) if is_absent(&error) => {
+                    gate.pass(&format!("make directory {here}"))?;
+                    let parent = self.open_inside(&above, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+                    mkdirat(&parent, part, Mode::from_bits_truncate(0o755)).map_err(|errno| {
+                        let link = errno == Errno::EEXIST;
+                        if link {
+                            io::Error::other(format!("{here} is a link to nothing"))
+                        } else {
+                            errno.into()
+                        }
+                    })?;
+                    let made = self.open_inside(&here, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+                    fchmod(&made, Mode::from_bits_truncate(0o755))?;
+                    fsync(&parent)?;
+                }
+                Err(error) => return Err(error),
+            }
+            above = here;
+        }
+        Ok(())
+    }
+}
+
+/// Directory and name of a path below the root. Paths of plans and stamps come
+/// here, and a stamp is only a file: nothing odd is followed.
+fn split(path: &str) -> io::Result<(&str, &str)> {
+    let odd = || io::Error::other(format!("{path} is no absolute path of a file"));
+    let (parent, name) = path.rsplit_once('/').ok_or_else(odd)?;
+    let plain = |part: &str| !matches!(part, "." | "..") && !part.contains('\0');
+    if !path.starts_with('/') || name.is_empty() || !path.split('/').all(plain) {
+        return Err(odd());
+    }
+    Ok((if parent.is_empty() { "/" } else { parent }, name))
+}
+
+fn write_new(
+    parent: &OwnedFd,
+    temporary: &str,
+    bytes: &[u8],
+    access: Access,
+    path: &str,
+    gate: &mut dyn Gate,
+) -> io::Result<()> {
+    let flags =
+        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let fd = nix::fcntl::openat(
+        parent.as_fd(),
+        temporary,
+        flags,
+        Mode::from_bits_truncate(0o600),
+    )?;
+    let mut file = File::from(fd);
+    // Two halves, so that the tests can stop between them.
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    file.write_all(first)?;
+    gate.pass(&format!("write {path}"))?;
+    file.write_all(second)?;
+    let (uid, gid) = (Uid::from_raw(access.uid), Gid::from_raw(access.gid));
+    // Only root can give files away; a trial run as someone else keeps its own.
+    if Uid::effective().is_root() {
+        fchown(&file, Some(uid), Some(gid))?;
+    }
+    // The mode of open(2) would be cut by the umask.
+    fchmod(&file, Mode::from_bits_truncate(access.mode))?;
+    gate.pass(&format!("sync {path}"))?;
+    file.sync_all()
+}
+
+fn remove_if_there(parent: &OwnedFd, name: &str) -> io::Result<()> {
+    match fstatat(parent.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Err(Errno::ENOENT) => Ok(()),
+        Err(errno) => Err(errno.into()),
+        Ok(_) => Ok(unlinkat(parent.as_fd(), name, UnlinkatFlags::NoRemoveDir)?),
+    }
+}
+
+/// Nothing of that name, be it that a directory on the way is missing or is none.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw),
+        Some(Errno::ENOENT | Errno::ENOTDIR)
+    )
+}

@@ -1,0 +1,301 @@
+//! One run: settings, seed, checks, plan, apply, verdict.
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nodeimg_firstboot::TEMPLATE_DIR;
+use nodeimg_firstboot::check::{self, Addresses, CheckedNode, Inputs};
+use nodeimg_firstboot::cloud_config::{self, UserData};
+use nodeimg_firstboot::meta_data::{self, MetaData};
+use nodeimg_firstboot::plan::{self, TemplateFile};
+use nodeimg_firstboot::problem::{Place, Problems};
+use nodeimg_firstboot::report::{Outcome, RESULT_PATH, Report};
+use nodeimg_firstboot::seed::Seed;
+use nodeimg_firstboot::settings::{ImageSettings, SETTINGS_PATH};
+use nodeimg_firstboot::stamp::Stamp;
+
+use crate::apply::{self, Instance, State};
+use crate::cli::RunOptions;
+use crate::machine;
+use crate::root::{Access, Open, Root};
+use crate::source::{self, Found, Search};
+
+/// How long a wanted address may take to appear: DHCP on a slow switch port.
+const ADDRESS_WAIT: Duration = Duration::from_secs(60);
+const ADDRESS_POLL: Duration = Duration::from_millis(200);
+
+const MAX_IMAGE_FILE: usize = 1 << 20;
+
+/// Does everything, writes the verdict and hands it back.
+pub(crate) fn run(root: &Root, options: &RunOptions) -> Report {
+    let mut problems = Problems::new();
+    let mut report = Report::new(Outcome::Failed);
+    let outcome = attempt(root, options, &mut report, &mut problems);
+    report.problems.extend(problems.into_vec());
+    report.outcome = outcome.unwrap_or(Outcome::Failed);
+    write_result(root, &report);
+    report
+}
+
+/// `None` when a problem stopped it.
+fn attempt(
+    root: &Root,
+    options: &RunOptions,
+    report: &mut Report,
+    problems: &mut Problems,
+) -> Option<Outcome> {
+    let settings = read_settings(root, problems)?;
+    let state = State::read(root);
+    let finished = state.finished(root);
+    let Some((place, seed)) = find_seed(root, options.seed.as_deref(), finished, report, problems)
+    else {
+        return problems
+            .has_errors()
+            .then_some(Outcome::Failed)
+            .or_else(|| unchanged(root, finished?, report, problems));
+    };
+    report.source = Some(place);
+    let meta = meta_data::read(&seed, problems)?;
+    report.instance_id = Some(meta.instance_id.clone());
+    if let Some(stamp) = finished.filter(|stamp| stamp.instance_id == meta.instance_id) {
+        return unchanged(root, stamp, report, problems);
+    }
+    let node = read_node(root, &seed, &meta, &settings, options, problems)?;
+    report.host_name = Some(node.host_name.clone());
+    report.node_ips = node.node_ips.iter().map(ToString::to_string).collect();
+    report.pod_subnets = node.pod_subnets.iter().map(ToString::to_string).collect();
+    let templates = read_templates(root, problems)?;
+    let plan = plan::plan(&node, &templates, problems)?;
+    let instance = Instance {
+        id: &meta.instance_id,
+        host_name: &node.host_name,
+    };
+    if let Err(failure) = apply::apply(root, &plan, &instance, &state, &mut Open) {
+        let place = Place::file(RESULT_PATH).key(failure.doing);
+        problems.error(
+            &place,
+            failure.cause.to_string(),
+            remedy_for(&failure.cause),
+        );
+        return None;
+    }
+    report.files = plan.paths();
+    name_machine(root, &node.host_name, problems)?;
+    Some(Outcome::Applied)
+}
+
+fn unchanged(
+    root: &Root,
+    stamp: &Stamp,
+    report: &mut Report,
+    problems: &mut Problems,
+) -> Option<Outcome> {
+    report.instance_id = Some(stamp.instance_id.clone());
+    report.host_name = Some(stamp.host_name.clone());
+    name_machine(root, &stamp.host_name, problems)?;
+    Some(Outcome::Unchanged)
+}
+
+fn name_machine(root: &Root, name: &str, problems: &mut Problems) -> Option<()> {
+    if !root.is_real() {
+        return Some(());
+    }
+    let set = machine::set_host_name(name);
+    set.map_err(|error| {
+        let place = Place::file(plan::HOSTNAME);
+        problems.error(
+            &place,
+            format!("the host name cannot be set: {error}"),
+            "run as root",
+        );
+    })
+    .ok()
+}
+
+fn read_settings(root: &Root, problems: &mut Problems) -> Option<ImageSettings> {
+    let place = Place::file(root.shown(SETTINGS_PATH));
+    let remedy = "boot an image made by nodeimg, or give its root by --root";
+    match root.read(SETTINGS_PATH, MAX_IMAGE_FILE) {
+        Ok(Some(bytes)) => ImageSettings::from_json(&bytes)
+            .map_err(|error| problems.error(&place, error.to_string(), ""))
+            .ok(),
+        Ok(None) => {
+            problems.error(
+                &place,
+                "is not there: this is no image with a first boot",
+                remedy,
+            );
+            None
+        }
+        Err(error) => {
+            problems.error(&place, format!("cannot be read: {error}"), remedy);
+            None
+        }
+    }
+}
+
+fn find_seed(
+    root: &Root,
+    seed: Option<&Path>,
+    finished: Option<&Stamp>,
+    report: &mut Report,
+    problems: &mut Problems,
+) -> Option<(String, Box<Seed>)> {
+    match source::find(&Search { root, seed }) {
+        Found::Seed { place, seed } => Some((place, seed)),
+        Found::Broken {
+            place,
+            problems: found,
+        } => {
+            report.source = Some(place);
+            report.problems = found.into_vec();
+            problems.error(&Place::file("seed"), "cannot be used, see above", "");
+            None
+        }
+        // A seed that is gone after it has served is as it should be; one asked for by name is not.
+        Found::Absent(_) if finished.is_some() && seed.is_none() => None,
+        Found::Absent(seen) => {
+            report.seen = seen;
+            let reason = "there is none: nothing tells this machine which node it is";
+            let remedy = "give a directory with `meta-data` and `user-data`";
+            problems.error(&Place::file("seed"), reason, remedy);
+            None
+        }
+    }
+}
+
+fn read_node(
+    root: &Root,
+    seed: &Seed,
+    meta: &MetaData,
+    settings: &ImageSettings,
+    options: &RunOptions,
+    problems: &mut Problems,
+) -> Option<CheckedNode> {
+    for file in [&seed.vendor_data, &seed.network]
+        .into_iter()
+        .flatten()
+        .filter(|file| !file.says_nothing())
+    {
+        problems.warn(
+            &Place::file(&file.name),
+            "is not read by this version and has no effect",
+            "",
+        );
+    }
+    let (user_file, user) = match &seed.user_data {
+        Some(file) => (
+            file.name.clone(),
+            cloud_config::read(file, settings.profile, problems)?,
+        ),
+        None => (
+            seed.layout.names().user_data.to_owned(),
+            UserData::default(),
+        ),
+    };
+    let addresses = known_addresses(root, options, &user);
+    check::check(
+        &Inputs {
+            settings,
+            meta,
+            user: &user,
+            user_file: &user_file,
+            addresses: &addresses,
+        },
+        problems,
+    )
+}
+
+/// On a running node, waits for the address that the seed asks for.
+fn known_addresses(root: &Root, options: &RunOptions, user: &UserData) -> Addresses {
+    if !root.is_real() {
+        if options.assumed.is_empty() {
+            return Addresses::Unknown;
+        }
+        return Addresses::Known(options.assumed.clone());
+    }
+    let deadline = Instant::now() + ADDRESS_WAIT;
+    let mut said = false;
+    loop {
+        let addresses = Addresses::Known(machine::addresses());
+        if !check::still_missing(user, &addresses) || Instant::now() >= deadline {
+            return addresses;
+        }
+        if !said {
+            println!(
+                "nodeimg-firstboot: waiting up to {} s for the node's address",
+                ADDRESS_WAIT.as_secs()
+            );
+            said = true;
+        }
+        sleep(ADDRESS_POLL);
+    }
+}
+
+/// Every file below the template directory, by the path that it renders to.
+fn read_templates(root: &Root, problems: &mut Problems) -> Option<Vec<TemplateFile>> {
+    let mut templates = Vec::new();
+    let mut open = vec![String::new()];
+    while let Some(inside) = open.pop() {
+        let directory = format!("{TEMPLATE_DIR}{inside}");
+        let failed = |error: std::io::Error, problems: &mut Problems| {
+            let place = Place::file(root.shown(&directory));
+            problems.error(
+                &place,
+                format!("cannot be read: {error}"),
+                "rebuild the image",
+            );
+        };
+        let names = root
+            .list(&directory)
+            .map_err(|error| failed(error, problems))
+            .ok()?;
+        for (name, is_directory) in names {
+            let path = format!("{inside}/{name}");
+            if is_directory {
+                open.push(path);
+                continue;
+            }
+            let read = root
+                .read(&format!("{TEMPLATE_DIR}{path}"), MAX_IMAGE_FILE)
+                .and_then(|bytes| {
+                    let bytes =
+                        bytes.ok_or_else(|| std::io::Error::other("is a link to nothing"))?;
+                    String::from_utf8(bytes.to_vec())
+                        .map_err(|_| std::io::Error::other("is not UTF-8 text"))
+                });
+            let text = read.map_err(|error| failed(error, problems)).ok()?;
+            templates.push(TemplateFile { path, text });
+        }
+    }
+    Some(templates)
+}
+
+fn remedy_for(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    match error.kind() {
+        ReadOnlyFilesystem => "make the directory writable in the image",
+        StorageFull => "make room on the file system",
+        PermissionDenied => "run as root",
+        _ => "",
+    }
+}
+
+/// The verdict must not hide behind a failure to write it down.
+fn write_result(root: &Root, report: &Report) {
+    let access = Access {
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+    };
+    let written = report
+        .to_json()
+        .map_err(std::io::Error::other)
+        .and_then(|text| root.replace(RESULT_PATH, text.as_bytes(), access, &mut Open));
+    if let Err(error) = written {
+        eprintln!(
+            "nodeimg-firstboot: writing {}: {error}",
+            root.shown(RESULT_PATH)
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! Data sources: where a seed can come from.
+//!
+//! The order of [`SOURCES`] is the order of the search; the first source that is
+//! present wins and none are merged. To add one: a file here with a `find`, and
+//! a row in [`SOURCES`] and in `docs/first-boot.md`.
+mod directory;
+mod seed_option;
+mod state_directory;
+
+use std::path::Path;
+
+use nodeimg_firstboot::problem::Problems;
+use nodeimg_firstboot::seed::Seed;
+
+use crate::root::Root;
+
+/// Where to look.
+pub(crate) struct Search<'a> {
+    pub(crate) root: &'a Root,
+    /// `--seed`: then nothing else is looked at.
+    pub(crate) seed: Option<&'a Path>,
+}
+
+pub(crate) enum Found {
+    /// Not there. What was seen instead, near misses by name; nothing when the source was not asked.
+    Absent(Vec<String>),
+    /// There, but not readable as a seed.
+    Broken {
+        place: String,
+        problems: Problems,
+    },
+    Seed {
+        place: String,
+        seed: Box<Seed>,
+    },
+}
+
+struct Source {
+    name: &'static str,
+    find: fn(&Search<'_>) -> Found,
+}
+
+const SOURCES: &[Source] = &[
+    Source {
+        name: "--seed",
+        find: seed_option::find,
+    },
+    Source {
+        name: "state directory",
+        find: state_directory::find,
+    },
+];
+
+/// Asks each source in turn. Places carry the name of their source.
+pub(crate) fn find(search: &Search<'_>) -> Found {
+    let mut seen = Vec::new();
+    for source in SOURCES {
+        let named = |place: String| format!("{place} ({})", source.name);
+        match (source.find)(search) {
+            Found::Absent(lines) => seen.extend(lines.into_iter().map(named)),
+            Found::Broken { place, problems } => {
+                return Found::Broken {
+                    place: named(place),
+                    problems,
+                };
+            }
+            Found::Seed { place, seed } => {
+                let place = format!("{} in {}", seed.layout.title(), named(place));
+                return Found::Seed { place, seed };
+            }
+        }
+    }
+    Found::Absent(seen)
+}

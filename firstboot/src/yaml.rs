@@ -1,0 +1,494 @@
+//! YAML text to a small tree that knows the line of every key and value.
+//!
+//! Scalars stay text: what a key means decides how its value is read, so
+//! `0644`, `1.10` and `node-0` arrive as written. Spec: <https://yaml.org/spec/1.2.2/>,
+//! plus the merge key `<<` that cloud-init's users rely on.
+//!
+//! # Invariants
+//! - Bounded: nesting, nodes and bytes have limits that count expanded aliases,
+//!   so no input costs more than a fixed amount of time and memory.
+//! - A duplicate key, a key that is no scalar, and a second document are errors.
+//! - Nothing here has `Debug`, and errors never quote the input: any scalar may
+//!   be a private key.
+use std::collections::{BTreeMap, BTreeSet};
+
+use granit_parser::{Event, Parser, ScalarStyle, Span};
+
+use crate::secret::Secret;
+
+const MAX_DEPTH: usize = 64;
+const MAX_NODES: usize = 100_000;
+const MAX_BYTES: usize = 8 << 20;
+
+/// Why text is no acceptable YAML. Line and column count from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct YamlError {
+    pub line: usize,
+    pub column: usize,
+    pub reason: String,
+}
+
+#[derive(Clone)]
+pub struct Node {
+    pub line: usize,
+    pub kind: Kind,
+}
+
+#[derive(Clone)]
+pub enum Kind {
+    Scalar(Scalar),
+    Sequence(Vec<Node>),
+    Mapping(Vec<Entry>),
+}
+
+#[derive(Clone)]
+pub struct Scalar {
+    pub text: Secret,
+    /// Written without quotes and not as a block, so that `no` may mean false.
+    pub plain: bool,
+    /// An explicit tag such as `!!binary`; `!!str` and no tag are `None`.
+    pub tag: Option<String>,
+}
+
+#[derive(Clone)]
+pub struct Entry {
+    pub key: Secret,
+    pub line: usize,
+    pub value: Node,
+}
+
+impl Node {
+    pub fn entries(&self) -> Option<&[Entry]> {
+        match &self.kind {
+            Kind::Mapping(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// The value of a key of a mapping.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.entries()?
+            .iter()
+            .find(|entry| entry.key.expose() == key)
+            .map(|entry| &entry.value)
+    }
+
+    pub fn scalar(&self) -> Option<&Scalar> {
+        match &self.kind {
+            Kind::Scalar(scalar) => Some(scalar),
+            _ => None,
+        }
+    }
+
+    /// For messages: "a list", never the content.
+    pub fn what(&self) -> &'static str {
+        match &self.kind {
+            Kind::Scalar(scalar) if scalar.is_null() => "nothing",
+            Kind::Scalar(_) => "text",
+            Kind::Sequence(_) => "a list",
+            Kind::Mapping(_) => "a mapping",
+        }
+    }
+
+    fn depth(&self) -> usize {
+        1 + match &self.kind {
+            Kind::Scalar(_) => 0,
+            Kind::Sequence(items) => items.iter().map(Self::depth).max().unwrap_or(0),
+            Kind::Mapping(entries) => entries
+                .iter()
+                .map(|entry| entry.value.depth())
+                .max()
+                .unwrap_or(0),
+        }
+    }
+}
+
+impl Scalar {
+    pub fn is_null(&self) -> bool {
+        self.plain && matches!(self.text.expose(), "" | "~" | "null" | "Null" | "NULL")
+    }
+
+    /// What YAML 1.1, which cloud-init reads, takes for a boolean.
+    pub fn boolean(&self) -> Option<bool> {
+        if !self.plain {
+            return None;
+        }
+        match self.text.expose().to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" => Some(true),
+            "false" | "no" | "off" => Some(false),
+            _ => None,
+        }
+    }
+}
+
+/// Reads one document; `None` when there is nothing but comments.
+pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
+    let options = granit_parser::options! {
+        emit_comments: false,
+        flow_nesting_limit: MAX_DEPTH,
+        block_nesting_limit: MAX_DEPTH,
+    };
+    let mut builder = Builder::default();
+    for item in Parser::new_from_str_with_options(text, options) {
+        let (event, span) = item.map_err(|error| YamlError {
+            line: error.marker().line(),
+            column: error.marker().col() + 1,
+            reason: error.info(),
+        })?;
+        builder.event(event, &span)?;
+    }
+    Ok(builder.root)
+}
+
+/// A collection whose end has not been seen.
+enum Open {
+    Sequence {
+        line: usize,
+        anchor: usize,
+        items: Vec<Node>,
+    },
+    Mapping {
+        line: usize,
+        anchor: usize,
+        entries: Vec<Entry>,
+        seen: BTreeSet<Secret>,
+        key: Option<(Secret, usize)>,
+    },
+}
+
+#[derive(Default)]
+struct Builder {
+    stack: Vec<Open>,
+    anchors: BTreeMap<usize, Node>,
+    documents: usize,
+    nodes: usize,
+    bytes: usize,
+    root: Option<Node>,
+}
+
+impl Builder {
+    fn event(&mut self, event: Event<'_>, span: &Span) -> Result<(), YamlError> {
+        let line = span.start.line();
+        match event {
+            Event::DocumentStart(..) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err(fail(
+                        span,
+                        "a second YAML document begins here; only one is read",
+                    ));
+                }
+            }
+            Event::Alias(id) => {
+                let Some(target) = self.anchors.get(&id).cloned() else {
+                    return Err(fail(
+                        span,
+                        "this alias stands inside the value that it names",
+                    ));
+                };
+                if self.stack.len() + target.depth() > MAX_DEPTH {
+                    return Err(fail(span, "aliases nest too deeply"));
+                }
+                self.charge_all(&target, span)?;
+                self.place(target, 0, span)?;
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let tag = tag
+                    .as_deref()
+                    .filter(|tag| tag.core_suffix() != Some("str"))
+                    .map(granit_parser::Tag::original);
+                let plain = style == ScalarStyle::Plain;
+                let scalar = Scalar {
+                    text: Secret::new(text.into_owned()),
+                    plain,
+                    tag,
+                };
+                self.place(
+                    Node {
+                        line,
+                        kind: Kind::Scalar(scalar),
+                    },
+                    anchor,
+                    span,
+                )?;
+            }
+            Event::SequenceStart(_, anchor, _) => {
+                self.stack.push(Open::Sequence {
+                    line,
+                    anchor,
+                    items: Vec::new(),
+                });
+            }
+            Event::MappingStart(_, anchor, _) => {
+                let (entries, seen) = (Vec::new(), BTreeSet::new());
+                self.stack.push(Open::Mapping {
+                    line,
+                    anchor,
+                    entries,
+                    seen,
+                    key: None,
+                });
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(span)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, span: &Span) -> Result<(), YamlError> {
+        let (node, anchor) = match self.stack.pop() {
+            Some(Open::Sequence {
+                line,
+                anchor,
+                items,
+            }) => (
+                Node {
+                    line,
+                    kind: Kind::Sequence(items),
+                },
+                anchor,
+            ),
+            Some(Open::Mapping {
+                line,
+                anchor,
+                mut entries,
+                seen,
+                ..
+            }) => {
+                self.merge(&mut entries, seen, span)?;
+                (
+                    Node {
+                        line,
+                        kind: Kind::Mapping(entries),
+                    },
+                    anchor,
+                )
+            }
+            None => return Ok(()),
+        };
+        self.place(node, anchor, span)
+    }
+
+    /// Puts a finished node where it belongs.
+    fn place(&mut self, node: Node, anchor: usize, span: &Span) -> Result<(), YamlError> {
+        self.charge(&node, span)?;
+        if anchor != 0 {
+            self.charge_all(&node, span)?;
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.stack.last_mut() {
+            None => self.root = Some(node),
+            Some(Open::Sequence { items, .. }) => items.push(node),
+            Some(Open::Mapping {
+                entries, seen, key, ..
+            }) => match key.take() {
+                Some((key, line)) => entries.push(Entry {
+                    key,
+                    line,
+                    value: node,
+                }),
+                None => {
+                    let Kind::Scalar(scalar) = node.kind else {
+                        return Err(fail(
+                            span,
+                            "a key must be plain text, not a list or mapping",
+                        ));
+                    };
+                    if !seen.insert(scalar.text.clone()) {
+                        return Err(fail(
+                            span,
+                            "this key stands twice in the same mapping; keep one of them",
+                        ));
+                    }
+                    *key = Some((scalar.text, span.start.line()));
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// `<<: *base` and `<<: [*a, *b]`: adds what the mapping does not say itself.
+    fn merge(
+        &mut self,
+        entries: &mut Vec<Entry>,
+        mut seen: BTreeSet<Secret>,
+        span: &Span,
+    ) -> Result<(), YamlError> {
+        let Some(at) = entries.iter().position(|entry| entry.key.expose() == "<<") else {
+            return Ok(());
+        };
+        let merged = entries.remove(at);
+        let bases = match merged.value.kind {
+            Kind::Sequence(items) => items,
+            kind => vec![Node {
+                line: merged.line,
+                kind,
+            }],
+        };
+        for base in bases {
+            let Kind::Mapping(more) = base.kind else {
+                return Err(fail(span, "`<<` takes a mapping or a list of mappings"));
+            };
+            for entry in more {
+                if seen.insert(entry.key.clone()) {
+                    entries.push(entry);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn charge(&mut self, node: &Node, span: &Span) -> Result<(), YamlError> {
+        self.nodes += 1;
+        self.bytes += node.scalar().map_or(0, |scalar| scalar.text.expose().len());
+        if self.nodes > MAX_NODES || self.bytes > MAX_BYTES {
+            return Err(fail(
+                span,
+                "the document is too large once its aliases are expanded",
+            ));
+        }
+        Ok(())
+    }
+
+    fn charge_all(&mut self, node: &Node, span: &Span) -> Result<(), YamlError> {
+        self.charge(node, span)?;
+        match &node.kind {
+            Kind::Scalar(_) => Ok(()),
+            Kind::Sequence(items) => items
+                .iter()
+                .try_for_each(|item| self.charge_all(item, span)),
+            Kind::Mapping(entries) => entries
+                .iter()
+                .try_for_each(|entry| self.charge_all(&entry.value, span)),
+        }
+    }
+}
+
+fn fail(span: &Span, reason: &str) -> YamlError {
+    let (line, column) = (span.start.line(), span.start.col() + 1);
+    YamlError {
+        line,
+        column,
+        reason: reason.to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Kind, Node, parse};
+
+    /// `text@line`, lists in `[]`, mappings in `{}`.
+    fn dump(node: &Node) -> String {
+        match &node.kind {
+            Kind::Scalar(scalar) => format!("{}@{}", scalar.text.expose(), node.line),
+            Kind::Sequence(items) => {
+                format!("[{}]", items.iter().map(dump).collect::<Vec<_>>().join(" "))
+            }
+            Kind::Mapping(entries) => {
+                let entries = entries.iter().map(|entry| {
+                    format!(
+                        "{}@{}={}",
+                        entry.key.expose(),
+                        entry.line,
+                        dump(&entry.value)
+                    )
+                });
+                format!("{{{}}}", entries.collect::<Vec<_>>().join(" "))
+            }
+        }
+    }
+
+    #[test]
+    fn reads_with_lines() {
+        for (text, expected) in [
+            ("a: 1\nb:\n- 0644\n- x\n", "{a@1=1@1 b@2=[0644@3 x@4]}"),
+            ("a: 1\r\nb: 2\r\n", "{a@1=1@1 b@2=2@2}"),
+            ("a: &x {k: 1}\nb: *x\n", "{a@1={k@1=1@1} b@2={k@1=1@1}}"),
+            (
+                "a: &x {k: 1, l: 2}\nb:\n  <<: *x\n  l: 3\n",
+                "{a@1={k@1=1@1 l@1=2@1} b@2={l@4=3@4 k@1=1@1}}",
+            ),
+            ("a: |\n  x\n  y\n", "{a@1=x\ny\n@2}"),
+        ] {
+            assert_eq!(dump(&parse(text).unwrap().unwrap()), expected, "{text:?}");
+        }
+        assert!(parse("# only a comment\n").unwrap().is_none());
+    }
+
+    #[test]
+    fn refuses() {
+        for (text, line, expected) in [
+            ("a: 1\na: 2\n", 2, "twice"),
+            ("a:\n  - {b: 1, b: 2}\n", 2, "twice"),
+            ("a: 1\n---\nb: 1\n", 2, "second YAML document"),
+            ("? [a]\n: 1\n", 1, "a key must be plain text"),
+            ("a: &x [*x]\n", 1, "inside the value that it names"),
+            ("a: *nothing\n", 1, "anchor"),
+            ("a:\n\tb: 1\n", 2, "tab"),
+            ("a: {<<: 1}\n", 1, "`<<` takes"),
+            ("a: [1\nb: 2", 2, ""),
+        ] {
+            let error = parse(text)
+                .err()
+                .unwrap_or_else(|| panic!("{text:?} was accepted"));
+            assert!(error.reason.contains(expected), "{text:?}: {error:?}");
+            assert_eq!(error.line, line, "{text:?}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn bombs_are_refused_at_once() {
+        let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..12 {
+            let below = level - 1;
+            let row = vec![format!("*a{below}"); 9].join(", ");
+            laughs.push_str(&format!("a{level}: &a{level} [{row}]\n"));
+        }
+        let deep = (1..2000).map(|level| format!("a{level}: &a{level} [*a{}]\n", level - 1));
+        let chain = format!("a0: &a0 [x]\n{}", deep.collect::<String>());
+        for (name, text) in [
+            ("flow", "[".repeat(100_000)),
+            ("mappings", "{a: ".repeat(100_000)),
+            ("block", "- ".repeat(100_000)),
+            ("laughs", laughs),
+            ("chain", chain),
+            (
+                "long text",
+                format!(
+                    "a: &a \"{}\"\nb: [{}]",
+                    "x".repeat(1 << 20),
+                    "*a, ".repeat(100)
+                ),
+            ),
+        ] {
+            let start = Instant::now();
+            assert!(parse(&text).is_err(), "{name} was accepted");
+            assert!(
+                start.elapsed() < Duration::from_secs(2),
+                "{name}: {:?}",
+                start.elapsed()
+            );
+        }
+    }
+
+    #[test]
+    fn errors_do_not_quote_the_text() {
+        for text in [
+            "key: \"SECRETSECRET\n",
+            "key: SECRETSECRET: x\n",
+            "key: *SECRETSECRET\n",
+            "key: |SECRETSECRET\n",
+            "SECRETSECRET: 1\nSECRETSECRET: 2\n",
+            "key: !SECRETSECRET{ x\n",
+            "%SECRETSECRET x\n---\na: *b\n",
+        ] {
+            let error = parse(text)
+                .err()
+                .unwrap_or_else(|| panic!("{text:?} was accepted"));
+            assert!(!error.reason.contains("SECRET"), "{text:?}: {error:?}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The binary on a directory: what a good seed gives, run after run.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+mod common;
+
+use common::{Image, META_DATA, Ran, user_data};
+
+const WRITTEN: &[&str] = &[
+    "etc/cni/net.d/10-bridge.conf 644",
+    "etc/hostname 644",
+    "etc/hosts 644",
+    "etc/nodeimg/node.env 644",
+    "run/nodeimg/result.json 644",
+    "var/lib/kube-proxy/kubeconfig 600",
+    "var/lib/kubelet/ca.crt 644",
+    "var/lib/kubelet/kubeconfig 600",
+    "var/lib/kubelet/kubelet.crt 644",
+    "var/lib/kubelet/kubelet.key 600",
+    "var/lib/nodeimg/instance.json 644",
+];
+
+#[test]
+fn no_cloud_seed_makes_a_node() {
+    let image = Image::new();
+    image.seed(user_data(), META_DATA);
+    let ran = image.run(&[]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+    assert!(
+        ran.out.contains("node-0 is set up") && ran.out.contains("10.200.0.0/24"),
+        "{}",
+        ran.out
+    );
+    assert_eq!(image.written(), WRITTEN);
+    assert_eq!(image.text("etc/hostname"), "node-0\n");
+    assert_eq!(
+        image.text("etc/hosts"),
+        "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n192.168.10.101 node-0.kubernetes.local node-0\n192.168.10.100 server.kubernetes.local\n"
+    );
+    assert_eq!(
+        image.text("etc/nodeimg/node.env"),
+        "NODE_IP=192.168.10.101\nNODE_NAME=node-0\nNODE_LABELS=disk=ssd,zone=a\nNODE_TAINTS=dedicated=gpu:NoSchedule\n"
+    );
+    let bridge: serde_json::Value =
+        serde_json::from_str(&image.text("etc/cni/net.d/10-bridge.conf")).unwrap();
+    assert_eq!(
+        bridge["ranges"],
+        serde_json::json!([[{"subnet": "10.200.0.0/24"}]])
+    );
+    assert_eq!(bridge["routes"], serde_json::json!([{"dst": "0.0.0.0/0"}]));
+    assert_eq!(image.text("var/lib/kubelet/ca.crt"), common::cert());
+    assert_eq!(image.text("var/lib/kubelet/kubelet.key"), common::key());
+    let kubelet = image.text("var/lib/kubelet/kubeconfig");
+    assert!(
+        kubelet.contains("client-key: \"/var/lib/kubelet/kubelet.key\""),
+        "{kubelet}"
+    );
+    assert!(
+        kubelet.contains("name: \"system:node:node-0\""),
+        "{kubelet}"
+    );
+    let proxy = image.text("var/lib/kube-proxy/kubeconfig");
+    assert!(
+        proxy.contains("client-key-data: ") && proxy.contains("server: \"https://server"),
+        "{proxy}"
+    );
+    let result = image.result();
+    assert_eq!(result["outcome"], "applied");
+    assert_eq!(result["instance_id"], "iid-0");
+}
+
+#[test]
+fn config_drive_seed_makes_a_node() {
+    let image = Image::new();
+    let seed = tempfile::tempdir().unwrap();
+    let latest = seed.path().join("openstack/latest");
+    std::fs::create_dir_all(&latest).unwrap();
+    std::fs::write(
+        latest.join("meta_data.json"),
+        "{\"uuid\": \"u-1\", \"hostname\": \"from-nova.novalocal\", \"name\": \"n\"}",
+    )
+    .unwrap();
+    let user = user_data()
+        .replace("hostname: node-0\n", "")
+        .replace("fqdn: node-0.kubernetes.local\n", "");
+    std::fs::write(latest.join("user_data"), user).unwrap();
+    std::fs::write(latest.join("vendor_data.json"), "{}").unwrap();
+    std::fs::write(latest.join("network_data.json"), "{\"links\": []}").unwrap();
+    let ran = image.run(&["--seed", seed.path().to_str().unwrap()]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(image.text("etc/hostname"), "from-nova\n");
+    assert!(ran.out.contains("config drive in "), "{}", ran.out);
+    assert!(
+        ran.out.contains("network_data.json: is not read") && !ran.out.contains("vendor_data"),
+        "{}",
+        ran.out
+    );
+    assert_eq!(image.result()["instance_id"], "u-1");
+}
+
+#[test]
+fn the_same_instance_is_left_alone() {
+    let image = Image::new();
+    image.seed(user_data(), META_DATA);
+    assert_eq!(image.run(&[]).code, 0);
+    // A seed that changed under the same identity, and one that is gone.
+    image.write("etc/hostname", "edited\n");
+    image.seed("#!/bin/sh\n", META_DATA);
+    let again = image.run(&[]);
+    assert_eq!(again.code, 0, "{}", again.err);
+    assert!(again.out.contains("nothing to do"), "{}", again.out);
+    assert_eq!(image.result()["outcome"], "unchanged");
+    std::fs::remove_dir_all(image.path().join("var/lib/nodeimg/seed")).unwrap();
+    assert_eq!(image.run(&[]).code, 0);
+    assert_eq!(image.text("etc/hostname"), "edited\n");
+    // A seed asked for by name must be there.
+    assert_eq!(image.run(&["--seed", "/nonexistent"]).code, 1);
+}
+
+#[test]
+fn a_new_instance_replaces_the_old_one() {
+    let image = Image::new();
+    image.seed(user_data(), META_DATA);
+    assert_eq!(image.run(&[]).code, 0);
+    std::fs::remove_file(
+        image
+            .path()
+            .join("usr/lib/nodeimg/templates/etc/nodeimg/node.env"),
+    )
+    .unwrap();
+    image.seed(
+        user_data().replace("node-0", "node-1"),
+        "instance-id: iid-1\n",
+    );
+    let ran = image.run(&[]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(image.text("etc/hostname"), "node-1\n");
+    assert!(
+        !image.has("etc/nodeimg/node.env"),
+        "the old instance's file is still there"
+    );
+    assert_eq!(image.result()["outcome"], "applied");
+}
+
+#[test]
+fn lost_files_are_written_again() {
+    let image = Image::new();
+    image.seed(user_data(), META_DATA);
+    assert_eq!(image.run(&[]).code, 0);
+    std::fs::remove_dir_all(image.path().join("etc")).unwrap();
+    assert_eq!(image.run(&[]).code, 0);
+    assert_eq!(image.result()["outcome"], "applied");
+    assert_eq!(image.written(), WRITTEN);
+}
+
+#[test]
+fn a_failed_run_writes_its_verdict_only() {
+    let image = Image::new();
+    image.seed(
+        user_data().replace("10.200.0.0/24", "10.200.0.1/24"),
+        META_DATA,
+    );
+    let ran = image.run(&[]);
+    assert_eq!(ran.code, 1);
+    assert_eq!(image.written(), ["run/nodeimg/result.json 644"]);
+    assert!(
+        ran.err.contains("THIS NODE IS NOT SET UP")
+            && ran.reason().contains("write `10.200.0.0/24`"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(image.status(&[]).code, 1);
+    // The corrected seed of the same instance is tried again.
+    image.seed(user_data(), META_DATA);
+    assert_eq!(image.run(&[]).code, 0);
+    let status = image.status(&[]);
+    assert_eq!(status.code, 0);
+    assert!(status.out.contains("node-0 is set up"), "{}", status.out);
+    let json: serde_json::Value = serde_json::from_str(&image.status(&["--json"]).out).unwrap();
+    assert_eq!(json, image.result());
+}
+
+#[test]
+fn two_families_give_two_ranges() {
+    let image = Image::new();
+    let user = user_data()
+        .replace(
+            "pod_subnet: 10.200.0.0/24",
+            "pod_subnet: [10.200.0.0/24, 'fd00:200::/64']",
+        )
+        .replace(
+            "node_ip: 192.168.10.101",
+            "node_ip: ['192.168.10.0/24', '2001:db8::/64', '!192.168.10.7/32']",
+        );
+    image.seed(user, META_DATA);
+    let ran = image.run(&[
+        "--assume-address",
+        "192.168.10.7/24",
+        "--assume-address=192.168.10.101/24",
+        "--assume-address",
+        "2001:db8::5/64",
+    ]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let bridge: serde_json::Value =
+        serde_json::from_str(&image.text("etc/cni/net.d/10-bridge.conf")).unwrap();
+    assert_eq!(
+        bridge["ranges"],
+        serde_json::json!([[{"subnet": "10.200.0.0/24"}], [{"subnet": "fd00:200::/64"}]])
+    );
+    assert_eq!(
+        bridge["routes"],
+        serde_json::json!([{"dst": "0.0.0.0/0"}, {"dst": "::/0"}])
+    );
+    assert!(
+        image
+            .text("etc/nodeimg/node.env")
+            .contains("NODE_IP=192.168.10.101,2001:db8::5\n")
+    );
+    assert!(
+        image
+            .text("etc/hosts")
+            .contains("2001:db8::5 node-0.kubernetes.local node-0\n")
+    );
+}
+
+#[test]
+fn the_umask_changes_nothing() {
+    let image = Image::new();
+    image.seed(user_data(), META_DATA);
+    let command = format!(
+        "umask 077; exec {} --root {}",
+        env!("CARGO_BIN_EXE_nodeimg-firstboot"),
+        image.path().display()
+    );
+    let status = std::process::Command::new("sh")
+        .args(["-c", &command])
+        .output()
+        .unwrap()
+        .status;
+    assert!(status.success());
+    assert_eq!(image.written(), WRITTEN);
+    assert_eq!(image.mode("etc/cni/net.d"), 0o755);
+}
+
+#[test]
+fn command_line() {
+    let version = Ran::new(&["--version".to_owned()]);
+    assert_eq!(
+        version.out,
+        format!("nodeimg-firstboot {}\n", env!("CARGO_PKG_VERSION"))
+    );
+    let wrong = Ran::new(&["--nonsense".to_owned()]);
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.err.contains("Usage:"), "{}", wrong.err);
+    let image = Image::new();
+    let status = image.status(&[]);
+    assert_eq!(status.code, 1);
+    assert!(
+        status.err.contains("first boot has not run"),
+        "{}",
+        status.err
+    );
+    let marker = nodeimg_firstboot::CONTRACT_MARKER.as_bytes();
+    let binary = std::fs::read(env!("CARGO_BIN_EXE_nodeimg-firstboot")).unwrap();
+    assert!(binary.windows(marker.len()).any(|window| window == marker));
+}
