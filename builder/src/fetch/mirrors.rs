@@ -63,11 +63,7 @@ pub struct Mirrors {
 
 impl Mirrors {
     /// From `--mirror` flags, the value of [`VARIABLE`], and the recipe's list.
-    pub fn new<S: AsRef<str>>(
-        flag: &[S],
-        environment: Option<&str>,
-        recipe: &[S],
-    ) -> Result<Mirrors> {
+    pub fn new(flag: &[String], environment: Option<&str>, recipe: &[String]) -> Result<Mirrors> {
         let words: Vec<&str> = environment
             .unwrap_or_default()
             .split(|c: char| c == ',' || c.is_whitespace())
@@ -186,6 +182,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn strings(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|&text| text.to_owned()).collect()
+    }
+
     const URL: &str = "https://dl.k8s.io/v1.36.0/kubelet";
 
     fn urls(mirrors: &Mirrors, url: &str) -> Vec<String> {
@@ -224,7 +224,7 @@ mod tests {
             ("https://example/=https://m.example/", URL),
         ];
         for (rule, wanted) in table {
-            let mirrors = Mirrors::new(&[*rule], None, &[]).unwrap();
+            let mirrors = Mirrors::new(&strings(&[*rule]), None, &[]).unwrap();
             assert_eq!(urls(&mirrors, URL), [*wanted], "{rule}");
         }
     }
@@ -232,9 +232,9 @@ mod tests {
     #[test]
     fn flag_before_environment_before_recipe_and_longest_wins() {
         let all = "https://=http://e/,https://dl.k8s.io/=http://long/\n https://dl.k8s.io/=http://second/";
-        let recipe = ["https://dl.k8s.io/=https://recipe/"];
+        let recipe = strings(&["https://dl.k8s.io/=https://recipe/"]);
         let flag = ["https://dl.k8s.io/v1.36.0/=https://flag/"];
-        let some = |flag: &[&str], env| Mirrors::new(flag, env, &recipe).unwrap();
+        let some = |flag: &[&str], env| Mirrors::new(&strings(flag), env, &recipe).unwrap();
         assert_eq!(urls(&some(&flag, Some(all)), URL), ["https://flag/kubelet"]);
         assert_eq!(
             urls(&some(&flag, Some(all)), "https://dl.k8s.io/other"),
@@ -262,7 +262,7 @@ mod tests {
             ),
             ("https://dl.k8s.io/=https://m/?x=", "`?`"),
         ] {
-            let error = Mirrors::new(&[rule], None, &[]).unwrap_err();
+            let error = Mirrors::new(&strings(&[rule]), None, &[]).unwrap_err();
             assert!(format!("{error:#}").contains(wanted), "{error:#}");
             assert!(format!("{error:#}").starts_with("reading --mirror: "));
             let error = Mirrors::new(&[], Some(rule), &[]).unwrap_err();
@@ -272,7 +272,8 @@ mod tests {
 
     #[test]
     fn a_redirect_may_go_to_a_plain_mirror_only() {
-        let mirrors = Mirrors::new(&["https://=http://m.example:81/k/"], None, &[]).unwrap();
+        let mirrors =
+            Mirrors::new(&strings(&["https://=http://m.example:81/k/"]), None, &[]).unwrap();
         for (url, wanted) in [
             ("http://m.example:81/elsewhere", true),
             ("http://m.example/k/", false),

@@ -431,3 +431,6 @@ fn in_parallel<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T 
     done.sort_by_key(|(i, _)| *i);
     done.into_iter().map(|(_, result)| result).collect()
 }
+
+#[cfg(test)]
+mod tests;

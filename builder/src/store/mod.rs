@@ -16,6 +16,7 @@
 //! - Any number of builds may use one store at a time; [`gc`](Store::gc) waits for none
 //!   and takes nothing from a running one: it refuses while one runs.
 
+mod bundle;
 mod derived;
 mod maintenance;
 mod partial;
@@ -30,6 +31,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::digest::{Digest, Expected, Hasher};
 
+pub use bundle::ImportReport;
 pub use maintenance::{GcReport, VerifyReport};
 pub use partial::{Partial, Rejected};
 
