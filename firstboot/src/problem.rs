@@ -117,11 +117,18 @@ impl Problems {
             .any(|problem| problem.severity == Severity::Error)
     }
 
+    pub fn append(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }
 
-    pub fn into_vec(self) -> Vec<Problem> {
+    /// By file and line, as a person goes through them; what has no line comes last.
+    pub fn into_vec(mut self) -> Vec<Problem> {
+        let key = |problem: &Problem| (problem.file.clone(), problem.line.unwrap_or(usize::MAX));
+        self.0.sort_by_key(key);
         self.0
     }
 }

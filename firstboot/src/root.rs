@@ -66,10 +66,11 @@ impl Root {
 
     /// A path inside, as a person outside would write it.
     pub(crate) fn shown(&self, inside: &str) -> String {
-        self.path
-            .join(inside.trim_start_matches('/'))
-            .display()
-            .to_string()
+        let below = inside.trim_start_matches('/');
+        if below.is_empty() {
+            return self.path.display().to_string();
+        }
+        self.path.join(below).display().to_string()
     }
 
     fn open_inside(&self, path: &str, flags: OFlag) -> io::Result<OwnedFd> {

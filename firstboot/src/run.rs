@@ -31,7 +31,7 @@ pub(crate) fn run(root: &Root, options: &RunOptions) -> Report {
     let mut problems = Problems::new();
     let mut report = Report::new(Outcome::Failed);
     let outcome = attempt(root, options, &mut report, &mut problems);
-    report.problems.extend(problems.into_vec());
+    report.problems = problems.into_vec();
     report.outcome = outcome.unwrap_or(Outcome::Failed);
     write_result(root, &report);
     report
@@ -148,8 +148,7 @@ fn find_seed(
             problems: found,
         } => {
             report.source = Some(place);
-            report.problems = found.into_vec();
-            problems.error(&Place::file("seed"), "cannot be used, see above", "");
+            problems.append(found);
             None
         }
         // A seed that is gone after it has served is as it should be; one asked for by name is not.

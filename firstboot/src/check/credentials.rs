@@ -51,7 +51,9 @@ pub(super) fn check(
         }
         None => kubelet.as_ref().and_then(|found| found.embedded_ca()),
     };
-    if ca.is_none() && !inputs.gives("ca") {
+    // A kubeconfig that could not be read may well have had one.
+    let unread = kubelet.is_none() && node.kubelet.given.contains(&"kubeconfig");
+    if ca.is_none() && !inputs.gives("ca") && !unread {
         let reason = "is missing: the kubelet must know whom to trust";
         problems.error(
             &inputs.missing("ca"),

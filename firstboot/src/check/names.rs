@@ -90,12 +90,13 @@ pub(super) fn wrong_with(name: &str) -> Option<(String, String)> {
         );
     }
     if name.chars().any(|c| c.is_ascii_uppercase()) {
-        let lower = shown.to_ascii_lowercase();
-        let remedy = format!("write `{lower}`");
-        return fail(
-            format!("`{shown}` has capitals, and Kubernetes takes small letters only"),
-            &remedy,
-        );
+        let lower = name.to_ascii_lowercase();
+        let remedy = match wrong_with(&lower) {
+            None => format!("write `{lower}`"),
+            Some(_) => "use small letters, digits and `-`".to_owned(),
+        };
+        let reason = format!("`{shown}` has capitals, and Kubernetes takes small letters only");
+        return Some((reason, remedy));
     }
     if name == "localhost" || name.starts_with("localhost.") {
         return fail(

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::subnets::{is_v4, link_local, network};
+use super::subnets::{is_v4, link_local, network, strict};
 use super::{Addresses, Inputs, InterfaceAddress};
 use crate::cloud_config::UserData;
 use crate::problem::{Located, Place, Problems};
@@ -103,7 +103,7 @@ fn rule(text: &str) -> Result<Rule, (String, String)> {
         return network(rest.trim()).map(Rule::Outside);
     }
     let Ok(address) = text.parse::<IpAddr>() else {
-        if let Ok(net) = text.parse::<IpNet>()
+        if let Some(net) = strict(text)
             && net.addr() != net.network()
         {
             let reason = format!("`{text}` is neither an address nor a network");

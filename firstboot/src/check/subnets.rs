@@ -111,10 +111,20 @@ pub(super) fn networks(texts: &[Located<String>], problems: &mut Problems) -> Ve
     nets
 }
 
+/// `address/length`, as the standard library reads addresses: `010.0.0.0` could
+/// be octal and is refused.
+pub(super) fn strict(text: &str) -> Option<IpNet> {
+    let (address, length) = text.split_once('/')?;
+    if !length.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    IpNet::new(address.parse().ok()?, length.parse().ok()?).ok()
+}
+
 /// A network with no host bits.
 pub(super) fn network(text: &str) -> Result<IpNet, (String, String)> {
     let shown: String = text.chars().filter(|c| !c.is_control()).take(60).collect();
-    let Ok(net) = text.parse::<IpNet>() else {
+    let Some(net) = strict(text) else {
         let remedy = if text.parse::<std::net::IpAddr>().is_ok() {
             format!("add the length, such as `{shown}/24`")
         } else {

@@ -1,0 +1,117 @@
+//! The tree that YAML text becomes, and text that is refused, bombs among it.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+use std::time::{Duration, Instant};
+
+use super::{Kind, Node, parse};
+
+/// `text@line`, lists in `[]`, mappings in `{}`.
+fn dump(node: &Node) -> String {
+    match &node.kind {
+        Kind::Scalar(scalar) => format!("{}@{}", scalar.text.expose(), node.line),
+        Kind::Sequence(items) => {
+            format!("[{}]", items.iter().map(dump).collect::<Vec<_>>().join(" "))
+        }
+        Kind::Mapping(entries) => {
+            let entries = entries.iter().map(|entry| {
+                format!(
+                    "{}@{}={}",
+                    entry.key.expose(),
+                    entry.line,
+                    dump(&entry.value)
+                )
+            });
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(" "))
+        }
+    }
+}
+
+#[test]
+fn reads_with_lines() {
+    for (text, expected) in [
+        ("a: 1\nb:\n- 0644\n- x\n", "{a@1=1@1 b@2=[0644@3 x@4]}"),
+        ("a: 1\r\nb: 2\r\n", "{a@1=1@1 b@2=2@2}"),
+        ("a: &x {k: 1}\nb: *x\n", "{a@1={k@1=1@1} b@2={k@1=1@1}}"),
+        (
+            "a: &x {k: 1, l: 2}\nb:\n  <<: *x\n  l: 3\n",
+            "{a@1={k@1=1@1 l@1=2@1} b@2={l@4=3@4 k@1=1@1}}",
+        ),
+        ("a: |\n  x\n  y\n", "{a@1=x\ny\n@2}"),
+    ] {
+        assert_eq!(dump(&parse(text).unwrap().unwrap()), expected, "{text:?}");
+    }
+    assert!(parse("# only a comment\n").unwrap().is_none());
+}
+
+#[test]
+fn refuses() {
+    for (text, line, expected) in [
+        ("a: 1\na: 2\n", 2, "twice"),
+        ("a:\n  - {b: 1, b: 2}\n", 2, "twice"),
+        ("a: 1\n---\nb: 1\n", 2, "second YAML document"),
+        ("? [a]\n: 1\n", 1, "a key must be plain text"),
+        ("a: &x [*x]\n", 1, "inside the value that it names"),
+        ("a: *nothing\n", 1, "anchor"),
+        ("a:\n\tb: 1\n", 2, "tab"),
+        ("a: {<<: 1}\n", 1, "`<<` takes"),
+        ("a: [1\nb: 2", 2, ""),
+    ] {
+        let error = parse(text)
+            .err()
+            .unwrap_or_else(|| panic!("{text:?} was accepted"));
+        assert!(error.reason.contains(expected), "{text:?}: {error:?}");
+        assert_eq!(error.line, line, "{text:?}: {error:?}");
+    }
+}
+
+#[test]
+fn bombs_are_refused_at_once() {
+    let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let below = level - 1;
+        let row = vec![format!("*a{below}"); 9].join(", ");
+        laughs.push_str(&format!("a{level}: &a{level} [{row}]\n"));
+    }
+    let deep = (1..2000).map(|level| format!("a{level}: &a{level} [*a{}]\n", level - 1));
+    let chain = format!("a0: &a0 [x]\n{}", deep.collect::<String>());
+    for (name, text) in [
+        ("flow", "[".repeat(100_000)),
+        ("mappings", "{a: ".repeat(100_000)),
+        ("block", "- ".repeat(100_000)),
+        ("laughs", laughs),
+        ("chain", chain),
+        (
+            "long text",
+            format!(
+                "a: &a \"{}\"\nb: [{}]",
+                "x".repeat(1 << 20),
+                "*a, ".repeat(100)
+            ),
+        ),
+    ] {
+        let start = Instant::now();
+        assert!(parse(&text).is_err(), "{name} was accepted");
+        assert!(
+            start.elapsed() < Duration::from_secs(2),
+            "{name}: {:?}",
+            start.elapsed()
+        );
+    }
+}
+
+#[test]
+fn errors_do_not_quote_the_text() {
+    for text in [
+        "key: \"SECRETSECRET\n",
+        "key: SECRETSECRET: x\n",
+        "key: *SECRETSECRET\n",
+        "key: |SECRETSECRET\n",
+        "SECRETSECRET: 1\nSECRETSECRET: 2\n",
+        "key: !SECRETSECRET{ x\n",
+        "%SECRETSECRET x\n---\na: *b\n",
+    ] {
+        let error = parse(text)
+            .err()
+            .unwrap_or_else(|| panic!("{text:?} was accepted"));
+        assert!(!error.reason.contains("SECRET"), "{text:?}: {error:?}");
+    }
+}

@@ -1,0 +1,209 @@
+//! Every key and every check, through the library: a changed user-data, and the
+//! problems or values that come of it. To cover a new key: rows in these tables.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+mod addresses;
+#[path = "../common/mod.rs"]
+mod common;
+mod identity;
+mod names;
+
+use common::{META_DATA, user_data};
+use nodeimg_firstboot::check::{self, Addresses, CheckedNode, Inputs, InterfaceAddress};
+use nodeimg_firstboot::plan;
+use nodeimg_firstboot::problem::{Problems, Severity};
+use nodeimg_firstboot::seed::{Layout, Seed, SeedFile};
+use nodeimg_firstboot::settings::{ImageSettings, Profile};
+use nodeimg_firstboot::{cloud_config, meta_data};
+
+struct Case {
+    user: String,
+    meta: String,
+    settings: ImageSettings,
+    addresses: Addresses,
+}
+
+impl Case {
+    fn new(user: impl Into<String>) -> Self {
+        Self {
+            user: user.into(),
+            meta: META_DATA.to_owned(),
+            settings: ImageSettings::from_json(common::SETTINGS.as_bytes()).unwrap(),
+            addresses: Addresses::Unknown,
+        }
+    }
+
+    /// A good user-data with one piece of text replaced.
+    fn with(from: &str, to: &str) -> Self {
+        let user = user_data();
+        assert!(user.contains(from), "{from} is not in the sample");
+        Self::new(user.replacen(from, to, 1))
+    }
+
+    fn on(mut self, addresses: &[(&str, &str)]) -> Self {
+        let known = addresses.iter().map(|(interface, net)| InterfaceAddress {
+            interface: (*interface).to_owned(),
+            net: net.parse().unwrap(),
+        });
+        self.addresses = Addresses::Known(known.collect());
+        self
+    }
+
+    fn run(&self) -> (Option<CheckedNode>, Vec<String>, Vec<String>) {
+        let mut problems = Problems::new();
+        let seed = Seed {
+            layout: Layout::NoCloud,
+            meta_data: SeedFile::new("meta-data", self.meta.as_bytes()),
+            user_data: None,
+            vendor_data: None,
+            network: None,
+        };
+        let meta = meta_data::read(&seed, &mut problems).unwrap();
+        let file = SeedFile::new("user-data", self.user.as_bytes());
+        let user = cloud_config::read(&file, Profile::HardWay, &mut problems);
+        let node = user.and_then(|user| {
+            let inputs = Inputs {
+                settings: &self.settings,
+                meta: &meta,
+                user: &user,
+                user_file: "user-data",
+                addresses: &self.addresses,
+            };
+            check::check(&inputs, &mut problems)
+        });
+        let of = |severity| {
+            let chosen = problems
+                .iter()
+                .filter(|problem| problem.severity == severity);
+            chosen.map(ToString::to_string).collect::<Vec<_>>()
+        };
+        (node, of(Severity::Error), of(Severity::Warning))
+    }
+
+    #[track_caller]
+    fn good(&self) -> CheckedNode {
+        let (node, errors, _) = self.run();
+        node.unwrap_or_else(|| panic!("{errors:#?}"))
+    }
+
+    /// Exactly one error, and it holds this.
+    #[track_caller]
+    fn fails(&self, expected: &str) {
+        let (node, errors, _) = self.run();
+        let [error] = errors.as_slice() else {
+            panic!("{expected}: {errors:#?}")
+        };
+        assert!(
+            node.is_none() && error.contains(expected),
+            "{expected}: {error}"
+        );
+    }
+
+    #[track_caller]
+    fn warns(&self, expected: &str) {
+        let (node, errors, warnings) = self.run();
+        let [warning] = warnings.as_slice() else {
+            panic!("{expected}: {warnings:#?}")
+        };
+        assert!(node.is_some(), "{errors:#?}");
+        assert!(warning.contains(expected), "{expected}: {warning}");
+    }
+}
+
+#[test]
+fn the_sample_is_good() {
+    let (node, errors, warnings) = Case::new(user_data()).run();
+    assert!(
+        node.is_some() && errors.is_empty() && warnings.is_empty(),
+        "{errors:#?} {warnings:#?}"
+    );
+}
+
+#[test]
+fn keys_of_the_block() {
+    for (from, to, expected) in [
+        (
+            "  node_ip:",
+            "  nodeIP: 1.1.1.1\n  node_ip:",
+            "user-data:5: nodeimg.nodeIP: is no key of this version; did you mean `node_ip`?",
+        ),
+        (
+            "  node_ip:",
+            "  wibble: 1\n  node_ip:",
+            "nodeimg.wibble: is no key of this version; the keys are node_ip, pod_subnet",
+        ),
+        (
+            "  node_ip:",
+            "  bootstrap_token: a.b\n  node_ip:",
+            "needs profile `bootstrap`; this image is `hard-way`",
+        ),
+        (
+            "  node_ip:",
+            "  kubeadm: {}\n  node_ip:",
+            "needs profile `kubeadm`; this image is `hard-way`",
+        ),
+        (
+            "    cert: |",
+            "    certificate: x\n    cert: |",
+            "nodeimg.kubelet.certificate: is no key",
+        ),
+        (
+            "  ca: |",
+            "  cb: x\n  ca: |",
+            "nodeimg.cb: is no key of this version; did you mean `ca`?",
+        ),
+    ] {
+        Case::with(from, to).fails(expected);
+    }
+    let (_, errors, _) = Case::new("#cloud-config\nhostname: a\nnodeimg: [1]\n").run();
+    assert!(
+        errors[0].contains("nodeimg: is a list, not a mapping"),
+        "{errors:#?}"
+    );
+}
+
+#[test]
+fn all_problems_at_once() {
+    let (_, errors, _) =
+        Case::new("#cloud-config\nhostname: a_b\nnodeimg: {node_ip: x, labels: {a: 'b c'}}\n")
+            .run();
+    for part in [
+        "hostname",
+        "node_ip",
+        "labels.a",
+        "pod_subnet: is missing",
+        "api_server: is missing",
+        "ca: is missing",
+        "kubelet: is missing",
+        "kube_proxy: is missing",
+    ] {
+        assert!(
+            errors.iter().any(|error| error.contains(part)),
+            "{part}: {errors:#?}"
+        );
+    }
+    assert_eq!(errors.len(), 8, "{errors:#?}");
+}
+
+#[test]
+fn one_node_gives_one_plan() {
+    let digest = |case: &Case| {
+        plan::plan(&case.good(), &[], &mut Problems::new())
+            .unwrap()
+            .digest()
+    };
+    let first = digest(&Case::new(user_data()));
+    assert_eq!(first, digest(&Case::new(user_data())));
+    assert_ne!(
+        first,
+        digest(&Case::with("192.168.10.100", "192.168.10.99"))
+    );
+    let node = Case::new(user_data()).good();
+    let names: Vec<&str> = nodeimg_firstboot::template::PLACEHOLDERS
+        .iter()
+        .map(|known| known.name)
+        .collect();
+    let values = plan::values(&node);
+    for name in names {
+        assert!(values.get(name).is_some(), "nothing supplies {name}");
+    }
+}
