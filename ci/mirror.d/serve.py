@@ -1,0 +1,107 @@
+"""Serves one folder on 127.0.0.1: GET and HEAD, keep-alive, one byte range per
+request (RFC 9110 section 14) with a strong ETag and If-Range, so that a cut
+download can be resumed. No listings, nothing outside the folder.
+
+usage: serve.py DIR [PORT]     prints "listening http://127.0.0.1:PORT"
+"""
+
+import os
+import re
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote, urlsplit
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    root = ""
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        self.answer(body=True)
+
+    def do_HEAD(self):
+        self.answer(body=False)
+
+    def answer(self, body):
+        try:
+            path = os.path.realpath(self.root + "/" + unquote(urlsplit(self.path).path))
+            if not path.startswith(self.root + os.sep) or not os.path.isfile(path):
+                return self.nothing(404)
+            file = open(path, "rb")
+        except (OSError, ValueError):
+            return self.nothing(404)
+        with file:
+            stat = os.fstat(file.fileno())
+            etag = f'"{stat.st_size:x}-{stat.st_mtime_ns:x}"'
+            if self.headers.get("If-None-Match") == etag:
+                return self.nothing(304, ETag=etag)
+            wanted = None
+            if self.headers.get("If-Range", etag) == etag:
+                try:
+                    wanted = byte_range(self.headers.get("Range"), stat.st_size)
+                except LookupError:
+                    return self.nothing(416, **{"Content-Range": f"bytes */{stat.st_size}"})
+            start, end = wanted or (0, stat.st_size)
+            self.send_response(206 if wanted else 200)
+            if wanted:
+                self.send_header("Content-Range", f"bytes {start}-{end - 1}/{stat.st_size}")
+            self.send_header("Content-Length", str(end - start))
+            self.send_header("Content-Type", "application/octet-stream")
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("ETag", etag)
+            self.end_headers()
+            if body and end > start:
+                try:
+                    self.connection.sendfile(file, start, end - start)
+                except OSError:
+                    self.close_connection = True  # the client has gone
+
+    def nothing(self, status, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != 304:
+            self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+def byte_range(header, size):
+    """(start, end) of a single satisfiable range; None to send the whole;
+    LookupError when nothing of the file is asked for."""
+    found = re.fullmatch(r"\s*bytes\s*=\s*(\d*)-(\d*)\s*", header or "")
+    if not found or found.groups() == ("", ""):
+        return None
+    first, last = found.groups()
+    if first == "":
+        start, end = max(0, size - int(last)), size
+    else:
+        start, end = int(first), min(size, int(last) + 1) if last else size
+        if last and int(last) < start:
+            return None
+    if start >= end:
+        raise LookupError
+    return start, end
+
+
+def main():
+    if len(sys.argv) not in (2, 3) or not os.path.isdir(sys.argv[1]):
+        sys.exit("usage: serve.py DIR [PORT]")
+    Handler.root = os.path.realpath(sys.argv[1])
+    port = sys.argv[2] if len(sys.argv) == 3 else "0"
+    try:
+        server = ThreadingHTTPServer(("127.0.0.1", int(port)), Handler)
+    except (OSError, OverflowError, ValueError) as error:
+        sys.exit(f"serve.py: error: cannot listen on 127.0.0.1 port {port}: {error}; choose another port, or 0 for any")
+    server.daemon_threads = True
+    print(f"listening http://127.0.0.1:{server.server_address[1]}", flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        pass
+
+
+main()
