@@ -68,6 +68,11 @@ fn run(root: &Root, id: &str, plan: &Plan, gate: &mut dyn Gate) -> bool {
     apply(root, plan, &Instance { id, host_name: "n" }, &state, gate).is_ok()
 }
 
+/// In memory where there is such a place: thousands of syncs take their time on a disk.
+fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
 /// Every file as `path mode text`, sorted.
 fn dump(top: &Path) -> Vec<String> {
     let mut lines = Vec::new();
@@ -94,7 +99,7 @@ fn dump(top: &Path) -> Vec<String> {
 
 /// The state of a root where `first` ran whole, and then `second`.
 fn undisturbed(first: bool) -> Vec<String> {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = scratch();
     let root = Root::open(directory.path()).unwrap();
     if first {
         assert!(run(&root, "a", &first_plan(), &mut Open));
@@ -110,7 +115,7 @@ fn a_cut_at_any_step_is_put_right_by_the_next_run() {
         assert_eq!(expected.len(), 4, "{expected:?}");
         let mut step = 0;
         loop {
-            let directory = tempfile::tempdir().unwrap();
+            let directory = scratch();
             let root = Root::open(directory.path()).unwrap();
             if first {
                 assert!(run(&root, "a", &first_plan(), &mut Open));
@@ -156,7 +161,7 @@ fn a_cut_at_any_step_is_put_right_by_the_next_run() {
 fn a_cut_run_of_one_instance_leaves_nothing_to_the_next() {
     let mut step = 0;
     loop {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = scratch();
         let root = Root::open(directory.path()).unwrap();
         let whole = run(
             &root,
@@ -177,8 +182,29 @@ fn a_cut_run_of_one_instance_leaves_nothing_to_the_next() {
 }
 
 #[test]
+fn two_cut_runs_in_a_row_are_both_remembered() {
+    let expected = undisturbed(true);
+    for first in 0..30 {
+        for second in 0..8 {
+            let directory = scratch();
+            let root = Root::open(directory.path()).unwrap();
+            let cut = |left| Cut {
+                left,
+                steps: Vec::new(),
+            };
+            run(&root, "a", &first_plan(), &mut cut(first));
+            let third = plan(&[("/etc/third", 0o644, "3")]);
+            run(&root, "c", &third, &mut cut(second));
+            assert!(run(&root, "b", &second_plan(), &mut Open));
+            let found = dump(directory.path());
+            assert_eq!(found, expected, "cut after {first} and {second} steps");
+        }
+    }
+}
+
+#[test]
 fn lost_files_and_broken_state_mean_a_fresh_run() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = scratch();
     let root = Root::open(directory.path()).unwrap();
     assert!(run(&root, "b", &second_plan(), &mut Open));
     let expected = dump(directory.path());

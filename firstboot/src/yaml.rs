@@ -179,19 +179,7 @@ impl Builder {
                     ));
                 }
             }
-            Event::Alias(id) => {
-                let Some(target) = self.anchors.get(&id).cloned() else {
-                    return Err(fail(
-                        span,
-                        "this alias stands inside the value that it names",
-                    ));
-                };
-                if self.stack.len() + target.depth() > MAX_DEPTH {
-                    return Err(fail(span, "aliases nest too deeply"));
-                }
-                self.charge_all(&target, span)?;
-                self.place(target, 0, span)?;
-            }
+            Event::Alias(id) => self.expand(id, span)?,
             Event::Scalar(text, style, anchor, tag) => {
                 let tag = tag
                     .as_deref()
@@ -233,6 +221,21 @@ impl Builder {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Puts a copy of an anchored value in the place of its alias.
+    fn expand(&mut self, anchor: usize, span: &Span) -> Result<(), YamlError> {
+        let Some(target) = self.anchors.get(&anchor).cloned() else {
+            return Err(fail(
+                span,
+                "this alias stands inside the value that it names",
+            ));
+        };
+        if self.stack.len() + target.depth() > MAX_DEPTH {
+            return Err(fail(span, "aliases nest too deeply"));
+        }
+        self.charge_all(&target, span)?;
+        self.place(target, 0, span)
     }
 
     fn close(&mut self, span: &Span) -> Result<(), YamlError> {

@@ -80,6 +80,14 @@ fn bombs_are_refused_at_once() {
         ("laughs", laughs),
         ("chain", chain),
         (
+            "many copies",
+            format!(
+                "a: &a [{}]\nb: [{}]",
+                "x, ".repeat(1000),
+                "*a, ".repeat(200)
+            ),
+        ),
+        (
             "long text",
             format!(
                 "a: &a \"{}\"\nb: [{}]",
