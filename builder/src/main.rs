@@ -1,11 +1,39 @@
 //! nodeimg: an immutable Kubernetes node image builder.
+//!
+//! Rooms, from the top: `cmd` (one verb a file), `output`, `rootfs`,
+//! `artifact` and `fetch`, `tree` and `store`, `digest`. Arrows go down only.
+
 mod arch;
 mod artifact;
+mod cli;
+mod cmd;
+mod config;
 mod digest;
 mod fetch;
+mod firstboot;
 mod format;
+mod lint;
+mod lock;
 mod output;
 mod progress;
+mod recipe;
+mod reuse;
+mod rootfs;
 mod store;
 mod tree;
-fn main() {}
+mod units;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match cmd::run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -39,6 +39,8 @@ pub struct Image {
     /// Digest of the recipe that it was built from.
     pub recipe: Digest,
     pub epoch: Epoch,
+    /// Directories that stay writable on the node.
+    pub writable: Vec<ImagePath>,
 }
 
 /// An input, as the lock pins it.
@@ -97,6 +99,17 @@ pub struct Output {
     /// In bytes.
     pub size: u64,
     pub sha256: Digest,
+}
+
+impl Output {
+    /// A file of these bytes.
+    pub fn of(file: &str, bytes: &[u8]) -> Output {
+        Output {
+            file: file.to_owned(),
+            size: bytes.len() as u64,
+            sha256: Digest::sha256(bytes),
+        }
+    }
 }
 
 impl Manifest {

@@ -1,5 +1,103 @@
-//! Outputs: one thing handed over per file.
+//! Outputs: one thing handed over per file, and the directory that they are
+//! handed over in.
 
 pub mod atomic;
 pub mod manifest;
-pub mod tarball;
+mod tarball;
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::arch::Arch;
+use crate::lock::{Entry, Locked};
+use crate::recipe::Recipe;
+use crate::recipe::file::OutputKind;
+use crate::tree::Tree;
+use atomic::OutDir;
+use manifest::Manifest;
+
+/// zstd's default: what more it could save costs five times the time.
+const LEVEL: i32 = 3;
+
+/// A finished tree, and what it was made from.
+pub struct Built<'a> {
+    pub recipe: &'a Recipe,
+    pub locked: &'a Locked,
+    pub arch: Arch,
+    pub tree: &'a Tree,
+}
+
+/// Writes every output of the recipe, `manifest.json` and `SHA256SUMS` into
+/// `directory`, which appears whole or not at all.
+pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<()> {
+    let staged = OutDir::stage(directory)?;
+    let mut outputs = Vec::new();
+    let mut digests = std::collections::BTreeMap::new();
+    for kind in &built.recipe.outputs {
+        match kind {
+            OutputKind::Overlay => {
+                let file = "overlay.tar.zst";
+                let written = tarball::write(
+                    built.tree,
+                    built.locked.epoch(),
+                    &staged.path().join(file),
+                    LEVEL,
+                )?;
+                outputs.push(manifest::Output {
+                    file: file.to_owned(),
+                    size: written.size,
+                    sha256: written.sha256,
+                });
+                digests = written.digests;
+            }
+        }
+    }
+    let manifest = Manifest::new(
+        image(built),
+        artifacts(built)?,
+        built.tree,
+        &digests,
+        outputs,
+    )?;
+    let mut listed = manifest.outputs.clone();
+    let json = manifest.to_json()?;
+    atomic::write_file(&staged.path().join("manifest.json"), json.as_bytes())?;
+    listed.push(manifest::Output::of("manifest.json", json.as_bytes()));
+    atomic::write_file(
+        &staged.path().join("SHA256SUMS"),
+        manifest::checksums(&listed).as_bytes(),
+    )?;
+    staged.commit()
+}
+
+fn image(built: &Built<'_>) -> manifest::Image {
+    manifest::Image {
+        name: built.recipe.name.to_string(),
+        version: built.recipe.version.to_string(),
+        arch: built.arch,
+        recipe: built.recipe.digest(),
+        epoch: built.locked.epoch(),
+        writable: built.recipe.writable.clone(),
+    }
+}
+
+fn artifacts(built: &Built<'_>) -> Result<Vec<manifest::Artifact>> {
+    let of = |entry: &Entry| {
+        let known = entry.expected()?;
+        Ok(manifest::Artifact {
+            name: entry.name.to_string(),
+            version: entry.version.to_string(),
+            url: entry.url.clone(),
+            sha256: known.sha256,
+            sha512: known.sha512,
+            size: known.size,
+        })
+    };
+    built
+        .locked
+        .entries(built.recipe, built.arch)?
+        .into_iter()
+        .map(of)
+        .collect()
+}

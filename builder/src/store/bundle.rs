@@ -58,26 +58,24 @@ pub struct ImportReport {
 }
 
 impl Store {
-    /// Writes `blobs` to `path`. The SHA-512 is the one that the lock pins, if
-    /// it does: an offline build may know a blob by nothing else.
-    pub fn export_bundle(
-        &self,
-        blobs: &[(&VerifiedBlob, Option<&Digest>)],
-        path: &Path,
-    ) -> Result<()> {
+    /// Writes `blobs` to `path`. Their SHA-512 goes along where it was checked:
+    /// an offline build may know a blob by nothing else.
+    pub fn export_bundle(&self, blobs: &[&VerifiedBlob], path: &Path) -> Result<()> {
         let context = || format!("writing the bundle {} (is the disk full?)", path.display());
-        let mut sorted: BTreeMap<&Digest, (&VerifiedBlob, Option<&Digest>)> = BTreeMap::new();
-        for (blob, sha512) in blobs {
-            let entry = sorted.entry(blob.sha256()).or_insert((blob, *sha512));
-            entry.1 = entry.1.or(*sha512);
+        let mut sorted: BTreeMap<&Digest, &VerifiedBlob> = BTreeMap::new();
+        for blob in blobs {
+            let entry = sorted.entry(blob.sha256()).or_insert(blob);
+            if entry.sha512().is_none() {
+                *entry = blob;
+            }
         }
         let index = Index {
             version: VERSION,
             blobs: sorted
                 .values()
-                .map(|(blob, sha512)| Indexed {
+                .map(|blob| Indexed {
                     sha256: blob.sha256().clone(),
-                    sha512: sha512.cloned(),
+                    sha512: blob.sha512().cloned(),
                     size: blob.size(),
                 })
                 .collect(),
@@ -92,7 +90,7 @@ impl Store {
         let mut tar = Builder::new(BufWriter::with_capacity(256 * 1024, temp));
         let text = serde_json::to_vec(&index)?;
         append(&mut tar, INDEX, text.len() as u64, text.as_slice()).with_context(context)?;
-        for (blob, _) in sorted.values() {
+        for blob in sorted.values() {
             append_blob(&mut tar, blob).with_context(context)?;
         }
         let temp = tar

@@ -32,14 +32,16 @@ fn has(store: &Store, want: &Expected) -> bool {
 fn bundle(dir: &Path) -> PathBuf {
     let store = Store::open(&dir.join("from")).unwrap();
     let (one, two) = (put(&store, b"one"), put(&store, &[7; 300_000]));
-    let sha512 = measured(&[7; 300_000]).sha512;
+    // As the store finds it for a lock that pins a SHA-512.
+    let both = Expected {
+        sha512: measured(&[7; 300_000]).sha512,
+        ..want(&[7; 300_000], false)
+    };
+    let Lookup::Found(both) = store.find(&both).unwrap() else {
+        panic!("the blob is in the store");
+    };
     let path = dir.join("bundle.tar");
-    store
-        .export_bundle(
-            &[(&two, None), (&one, None), (&two, sha512.as_ref())],
-            &path,
-        )
-        .unwrap();
+    store.export_bundle(&[&two, &one, &both], &path).unwrap();
     path
 }
 
@@ -90,7 +92,7 @@ fn a_failed_export_leaves_nothing() {
     let out = dir.path().join("out");
     fs::create_dir(&out).unwrap();
     let error = store
-        .export_bundle(&[(&blob, None)], &out.join("b.tar"))
+        .export_bundle(&[&blob], &out.join("b.tar"))
         .unwrap_err();
     assert!(
         format!("{error:#}").contains("changed while it was read"),

@@ -83,6 +83,7 @@ impl Store {
             file,
             path,
             sha256: got.sha256,
+            sha512: None,
             size: got.size,
         })
     }
@@ -115,6 +116,7 @@ fn kept(path: &Path) -> Result<Option<VerifiedBlob>> {
         file,
         path: path.to_owned(),
         sha256: got.sha256,
+        sha512: None,
         size: got.size,
     }))
 }

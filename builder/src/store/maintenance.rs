@@ -49,7 +49,7 @@ impl Store {
             .checked_sub(unused_for)
             .unwrap_or(SystemTime::UNIX_EPOCH);
         let mut report = GcReport::default();
-        for path in files_below(root, &["blobs", "sha512", "derived", "partial"])? {
+        for path in files_below(root, &["blobs", "sha512", "derived", "built", "partial"])? {
             let meta =
                 fs::metadata(&path).with_context(|| format!("looking at {}", path.display()))?;
             if last_use(&path)? >= limit {

@@ -6,6 +6,7 @@
 //!        sha512/<128 hex>           text: the SHA-256 of the blob with that SHA-512
 //!        derived/<what>/<64 hex>    made from the blob of that SHA-256 (an unpacked tar)
 //!        derived/<what>/<64 hex>.record
+//!        built/<64 hex>             what an output directory was built from
 //!        partial/<64 hex>{,.lock,.validator}   downloads under way
 //! ```
 //!
@@ -31,8 +32,6 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::digest::{Digest, Expected, Hasher};
 
-pub use bundle::ImportReport;
-pub use maintenance::{GcReport, VerifyReport};
 pub use partial::{Partial, Rejected};
 
 /// A blob is marked as used at most this often, so that a warm build writes nothing.
@@ -51,6 +50,8 @@ pub struct VerifiedBlob {
     file: File,
     path: PathBuf,
     sha256: Digest,
+    /// Checked as well, where it was asked for.
+    sha512: Option<Digest>,
     size: u64,
 }
 
@@ -66,6 +67,11 @@ impl VerifiedBlob {
 
     pub fn sha256(&self) -> &Digest {
         &self.sha256
+    }
+
+    /// Where it was checked as well.
+    pub fn sha512(&self) -> Option<&Digest> {
+        self.sha512.as_ref()
     }
 
     /// In bytes.
@@ -95,7 +101,7 @@ impl Store {
                 root.display()
             )
         };
-        for part in ["blobs", "sha512", "derived", "partial"] {
+        for part in ["blobs", "sha512", "derived", "partial", "built"] {
             fs::create_dir_all(root.join(part)).with_context(context)?;
         }
         let file = open_lock_file(&root.join("use.lock")).with_context(context)?;
@@ -160,8 +166,14 @@ impl Store {
             file,
             path,
             sha256,
+            sha512: got.sha512,
             size: got.size,
         }))
+    }
+
+    /// Where the record of an output directory is, by the digest of its path.
+    pub fn built_record(&self, directory: &Digest) -> PathBuf {
+        self.root.join("built").join(directory.hex())
     }
 
     fn blob_path(&self, sha256: &Digest) -> PathBuf {

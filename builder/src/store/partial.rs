@@ -149,6 +149,7 @@ impl Partial<'_> {
             file,
             path: blob,
             sha256: got.sha256,
+            sha512: got.sha512,
             size: got.size,
         }))
     }

@@ -1,0 +1,143 @@
+//! `nodeimg build`: from a recipe and its lock to what is handed over.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use super::{Chosen, Session, inputs};
+use crate::arch::Arch;
+use crate::cli::BuildArgs;
+use crate::fetch::Fetcher;
+use crate::firstboot;
+use crate::lock::Locked;
+use crate::output::{self, Built};
+use crate::recipe::{Artifact, Recipe};
+use crate::reuse::{self, Key};
+use crate::rootfs::{self, Inputs};
+use crate::store::{Store, VerifiedBlob};
+use crate::tree::Content;
+
+/// One image to be built.
+struct Job<'a> {
+    recipe: &'a Recipe,
+    locked: &'a Locked,
+    arch: Arch,
+    firstboot: Content,
+    directory: PathBuf,
+    key: Key,
+}
+
+pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
+    let started = Instant::now();
+    let chosen = Chosen::load(&args.recipe)?;
+    let locked = chosen.locked(&args.recipe)?;
+    let store = session.store()?;
+    let mut jobs = Vec::new();
+    let mut archs = args.archs.clone();
+    archs.sort_unstable();
+    archs.dedup();
+    for arch in archs {
+        let job = job(&chosen.recipe, &locked, arch, args)?;
+        if !args.force && reuse::is_current(&store, &job.directory, &job.key) {
+            built(session, &job, started, true);
+        } else {
+            jobs.push(job);
+        }
+    }
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let mut network = args.network.clone();
+    if let Some(bundle) = &args.bundle {
+        session.progress.step("reading the bundle");
+        store.import_bundle(bundle)?;
+        network.offline = true;
+    }
+    let fetcher = Fetcher::new(
+        &store,
+        session.fetch_options(&chosen.recipe, &network)?,
+        session.progress,
+    );
+    let archs: Vec<_> = jobs.iter().map(|job| job.arch).collect();
+    let fetched = inputs(&fetcher, &chosen.recipe, &locked, &archs)?;
+    for (job, blobs) in jobs.iter().zip(fetched) {
+        build(session, &store, job, blobs)
+            .with_context(|| format!("building {}", job.recipe.image_name(job.arch)))?;
+        built(session, job, started, false);
+    }
+    Ok(())
+}
+
+fn job<'a>(
+    recipe: &'a Recipe,
+    locked: &'a Locked,
+    arch: Arch,
+    args: &BuildArgs,
+) -> Result<Job<'a>> {
+    locked.entries(recipe, arch)?;
+    let firstboot = firstboot::find(arch, &args.firstboot)?;
+    let key = Key::of(recipe, locked, arch, &firstboot)?;
+    let directory = args.out.join(recipe.image_name(arch));
+    Ok(Job {
+        recipe,
+        locked,
+        arch,
+        firstboot,
+        directory,
+        key,
+    })
+}
+
+fn build(
+    session: &Session<'_>,
+    store: &Store,
+    job: &Job<'_>,
+    blobs: Vec<(&Artifact, Arc<VerifiedBlob>)>,
+) -> Result<()> {
+    session
+        .progress
+        .step(&format!("assembling {}", job.recipe.image_name(job.arch)));
+    let image = rootfs::assemble(&Inputs {
+        recipe: job.recipe,
+        arch: job.arch,
+        epoch: job.locked.epoch(),
+        store,
+        blobs,
+        firstboot: job.firstboot.clone(),
+    })?;
+    for warning in &image.warnings {
+        session.progress.warn(warning);
+    }
+    session
+        .progress
+        .step(&format!("writing {}", job.directory.display()));
+    let built = Built {
+        recipe: job.recipe,
+        locked: job.locked,
+        arch: job.arch,
+        tree: &image.tree,
+    };
+    output::write_all(&built, &job.directory)?;
+    reuse::remember(store, &job.directory, &job.key)
+}
+
+fn built(session: &Session<'_>, job: &Job<'_>, started: Instant, unchanged: bool) {
+    let directory = job.directory.display().to_string();
+    let seconds = started.elapsed().as_secs_f64();
+    let text = if unchanged {
+        format!("{directory} is up to date")
+    } else {
+        format!("built {directory} in {seconds:.1} s")
+    };
+    let event = json!({
+        "event": "built",
+        "arch": job.arch,
+        "directory": directory,
+        "unchanged": unchanged,
+        "seconds": seconds,
+    });
+    session.say(&event, &text);
+}

@@ -1,0 +1,322 @@
+//! `nodeimg lock`: resolve names to bytes, and write down which.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use super::{Chosen, MAX_DOWNLOAD, Session};
+use crate::artifact::checksum;
+use crate::cli::{LockArgs, NetworkArgs};
+use crate::digest::{Algorithm, Digest, Expected};
+use crate::fetch::{Fetcher, Request};
+use crate::lock::{Entry, Lock, Update};
+use crate::output::atomic;
+use crate::recipe::{self, LockRequest, Recipe, RecipeRef};
+use crate::tree::Epoch;
+
+pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
+    let mut chosen = Chosen::load(&args.recipe)?;
+    if args.check {
+        chosen.locked(&args.recipe)?;
+        session.say(
+            &json!({ "event": "lock", "fits": true }),
+            &format!("{} fits the recipe", chosen.label),
+        );
+        return Ok(());
+    }
+    let Some(path) = args
+        .recipe
+        .lock
+        .clone()
+        .or_else(|| args.recipe.recipe.lock_path())
+    else {
+        bail!(
+            "`{}` is built in and so is its lock: `nodeimg init DIR` makes a recipe of your own, \
+             or name another lock with --lock FILE",
+            args.recipe.recipe
+        );
+    };
+    let edited = new_versions(&args.update, &args.recipe.recipe)?;
+    if let Some(text) = &edited {
+        chosen.recipe = recipe::load_edited(&args.recipe.recipe, text)?;
+    }
+    known_names(&args.update, &chosen.recipe)?;
+    let old = old_lock(&chosen, &args.update)?;
+    let lock = resolve(session, args, &chosen.recipe, old.as_ref())?;
+    let text = lock.text();
+    let changed = chosen.lock.as_deref() != Some(text.as_str());
+    if changed {
+        atomic::write_file(&path, text.as_bytes())?;
+    }
+    // After the lock: a failure up to here has changed nothing.
+    if let (Some(text), RecipeRef::File(recipe)) = (&edited, &args.recipe.recipe) {
+        atomic::write_file(recipe, text.as_bytes())?;
+    }
+    let verb = if changed {
+        "wrote"
+    } else {
+        "nothing to change in"
+    };
+    session.say(
+        &json!({ "event": "lock", "path": path, "changed": changed, "entries": lock.entries.len() }),
+        &format!("{verb} {} ({} entries)", path.display(), lock.entries.len()),
+    );
+    Ok(())
+}
+
+/// A lock that cannot be read is in the way, unless all of it is made anew.
+fn old_lock(chosen: &Chosen, updates: &[Update]) -> Result<Option<Lock>> {
+    let Some(text) = &chosen.lock else {
+        return Ok(None);
+    };
+    match Lock::parse(text, &chosen.label) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(_) if updates.contains(&Update::All) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn known_names(updates: &[Update], recipe: &Recipe) -> Result<()> {
+    for update in updates {
+        let Update::One { name, .. } = update else {
+            continue;
+        };
+        let names: Vec<_> = recipe
+            .artifacts
+            .iter()
+            .map(|artifact| artifact.name.as_str())
+            .collect();
+        if !names.contains(&name.as_str()) {
+            bail!(
+                "--update {name}: the recipe has no such artifact; it has {}",
+                names.join(", ")
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The recipe's text with the versions of `--update NAME=VERSION`.
+fn new_versions(updates: &[Update], from: &RecipeRef) -> Result<Option<String>> {
+    let versions: Vec<_> = updates.iter().filter_map(Update::version).collect();
+    if versions.is_empty() {
+        return Ok(None);
+    }
+    let RecipeRef::File(path) = from else {
+        bail!(
+            "`{from}` is built in: `nodeimg init DIR` makes a recipe whose versions you can change"
+        );
+    };
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let mut document: toml_edit::DocumentMut = text
+        .parse()
+        .with_context(|| format!("reading {}", path.display()))?;
+    for (name, version) in versions {
+        set_version(&mut document, name.as_str(), version.as_str());
+    }
+    Ok(Some(document.to_string()))
+}
+
+fn set_version(document: &mut toml_edit::DocumentMut, name: &str, version: &str) {
+    let list = document
+        .entry("artifact")
+        .or_insert_with(|| toml_edit::Item::ArrayOfTables(toml_edit::ArrayOfTables::new()));
+    let Some(tables) = list.as_array_of_tables_mut() else {
+        return;
+    };
+    let there = tables
+        .iter_mut()
+        .find(|table| table.get("name").and_then(|n| n.as_str()) == Some(name));
+    if let Some(table) = there {
+        table.insert("version", toml_edit::value(version));
+        return;
+    }
+    // An artifact of the recipe that this one extends.
+    let mut table = toml_edit::Table::new();
+    table.insert("name", toml_edit::value(name));
+    table.insert("version", toml_edit::value(version));
+    tables.push(table);
+}
+
+fn resolve(
+    session: &Session<'_>,
+    args: &LockArgs,
+    recipe: &Recipe,
+    old: Option<&Lock>,
+) -> Result<Lock> {
+    let store = session.store()?;
+    let network = NetworkArgs {
+        offline: false,
+        jobs: args.jobs,
+    };
+    let fetcher = Fetcher::new(
+        &store,
+        session.fetch_options(recipe, &network)?,
+        session.progress,
+    );
+    let known = args
+        .digests
+        .as_deref()
+        .map(read_digests)
+        .transpose()?
+        .unwrap_or_default();
+    let resolver = Resolver {
+        fetcher: &fetcher,
+        known,
+    };
+    let requests = recipe.lock_requests();
+    // A thread each; the fetcher itself limits how many download at a time.
+    let entries = std::thread::scope(|scope| {
+        let threads: Vec<_> = requests
+            .iter()
+            .map(|request| {
+                let kept = old
+                    .and_then(|lock| lock.answer(request))
+                    .filter(|entry| !args.update.iter().any(|update| update.covers(&entry.name)));
+                let resolver = &resolver;
+                scope.spawn(move || match kept {
+                    Some(entry) => Ok(entry.clone()),
+                    None => resolver.resolve(request),
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect::<Vec<Result<Entry>>>()
+    });
+    let problems: Vec<_> = entries
+        .iter()
+        .filter_map(|e| e.as_ref().err())
+        .map(|e| format!("{e:#}"))
+        .collect();
+    if !problems.is_empty() {
+        bail!("{}", problems.join("\n"));
+    }
+    let entries = entries.into_iter().collect::<Result<Vec<_>>>()?;
+    // The image's time moves only when something else does.
+    let same = old.filter(|old| Lock::new(recipe, old.epoch, entries.clone()) == **old);
+    match same {
+        Some(old) => Ok(old.clone()),
+        None => Ok(Lock::new(recipe, now()?, entries)),
+    }
+}
+
+/// `SOURCE_DATE_EPOCH` where it is set
+/// (<https://reproducible-builds.org/specs/source-date-epoch/>).
+fn now() -> Result<Epoch> {
+    if let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") {
+        let seconds = text
+            .parse()
+            .with_context(|| format!("SOURCE_DATE_EPOCH=`{text}` is no number of seconds"))?;
+        return Ok(Epoch(seconds));
+    }
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .context("the clock stands before 1970")?;
+    Ok(Epoch(since.as_secs()))
+}
+
+struct Resolver<'a> {
+    fetcher: &'a Fetcher<'a>,
+    known: BTreeMap<String, Digest>,
+}
+
+impl Resolver<'_> {
+    fn resolve(&self, request: &LockRequest) -> Result<Entry> {
+        if let Some(digest) = self.known.get(&request.url) {
+            return Ok(Entry::new(request.clone(), &expected(digest, None)));
+        }
+        let published = self.published(request)?;
+        let want = published
+            .as_ref()
+            .map(|digest| expected(digest, None))
+            .unwrap_or_default();
+        let download = Request {
+            what: request.what(),
+            url: request.url.clone(),
+            want,
+            max_size: MAX_DOWNLOAD,
+        };
+        let (_, measured) =
+            self.fetcher
+                .download(&download)
+                .with_context(|| match &request.checksum {
+                    Some(url) => format!("checking {} against {url}", request.what()),
+                    None => format!("resolving {}", request.what()),
+                })?;
+        let mut pinned = expected(&measured.sha256, Some(measured.size));
+        pinned.sha512 = published.filter(|digest| digest.algorithm() == Algorithm::Sha512);
+        Ok(Entry::new(request.clone(), &pinned))
+    }
+
+    /// What the publisher's checksum file says of the artifact.
+    fn published(&self, request: &LockRequest) -> Result<Option<Digest>> {
+        let Some(url) = &request.checksum else {
+            return Ok(None);
+        };
+        let what = format!("the checksum of {}", request.what());
+        let Some(text) = self.fetcher.text(url, &what)? else {
+            bail!("{what} is not at {url}: correct `checksum` of the artifact, or take it out");
+        };
+        let file = request.url.rsplit('/').next().unwrap_or_default();
+        match checksum::find(&text, file).with_context(|| format!("reading {url}"))? {
+            Some(digest) => Ok(Some(digest)),
+            None => bail!(
+                "{url} says nothing of `{file}`: correct `checksum` of `{}`",
+                request.name
+            ),
+        }
+    }
+}
+
+fn expected(digest: &Digest, size: Option<u64>) -> Expected {
+    match digest.algorithm() {
+        Algorithm::Sha256 => Expected {
+            sha256: Some(digest.clone()),
+            sha512: None,
+            size,
+        },
+        Algorithm::Sha512 => Expected {
+            sha256: None,
+            sha512: Some(digest.clone()),
+            size,
+        },
+    }
+}
+
+/// `HEX  URL` a line, `#` begins a comment.
+fn read_digests(path: &Path) -> Result<BTreeMap<String, Digest>> {
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let mut known = BTreeMap::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let place = || format!("{}:{}", path.display(), index + 1);
+        let (Some((hex, url)), true) = (line.split_once(char::is_whitespace), line.contains("://"))
+        else {
+            bail!("{}: `HEX  URL` is wanted", place());
+        };
+        let Some(algorithm) = Algorithm::by_hex_len(hex.len()) else {
+            bail!("{}: `{hex}` is neither a SHA-256 nor a SHA-512", place());
+        };
+        let digest = Digest::new(algorithm, hex).with_context(place)?;
+        if known
+            .insert(url.trim().to_owned(), digest.clone())
+            .is_some_and(|before| before != digest)
+        {
+            bail!("{}: another digest stands for this URL further up", place());
+        }
+    }
+    Ok(known)
+}

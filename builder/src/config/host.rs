@@ -1,0 +1,84 @@
+//! Host settings: kernel parameters, modules, writable directories, presets.
+//!
+//! The formats are systemd's: sysctl.d(5), modules-load.d(5), tmpfiles.d(5),
+//! systemd.preset(5).
+
+use std::fmt::Write;
+
+use super::Generated;
+use crate::recipe::Recipe;
+use crate::recipe::file::SysctlValue;
+
+/// Every host settings file of the recipe.
+pub fn generate(recipe: &Recipe) -> Vec<Generated> {
+    let made = [
+        ("/etc/sysctl.d/99-kubernetes.conf", sysctl(recipe), "sysctl"),
+        (
+            "/etc/modules-load.d/kubernetes.conf",
+            modules(recipe),
+            "modules",
+        ),
+        (
+            "/usr/lib/tmpfiles.d/nodeimg-writable.conf",
+            writable(recipe),
+            "writable",
+        ),
+        (
+            "/usr/lib/systemd/system-preset/10-nodeimg.preset",
+            preset(recipe),
+            "units",
+        ),
+    ];
+    made.map(|(path, text, key)| Generated {
+        path,
+        text,
+        link: None,
+        key,
+    })
+    .into()
+}
+
+/// Lines of the same shape, under a comment; writing to a String cannot fail.
+fn lines(comment: &str, items: impl Iterator<Item = String>) -> String {
+    items.fold(format!("# {comment}\n"), |mut text, line| {
+        let _ = writeln!(text, "{line}");
+        text
+    })
+}
+
+fn sysctl(recipe: &Recipe) -> String {
+    let value = |value: &SysctlValue| match value {
+        SysctlValue::Number(number) => number.to_string(),
+        SysctlValue::Text(text) => text.clone(),
+    };
+    lines(
+        "From the recipe.",
+        recipe
+            .sysctl
+            .iter()
+            .map(|(key, v)| format!("{key} = {}", value(v))),
+    )
+}
+
+fn modules(recipe: &Recipe) -> String {
+    lines(
+        "From the recipe.",
+        recipe.modules.iter().map(ToString::to_string),
+    )
+}
+
+fn writable(recipe: &Recipe) -> String {
+    lines(
+        "The directories that stay writable, from the recipe.",
+        recipe
+            .writable
+            .iter()
+            .map(|path| format!("d {} 0755 root root -", path.as_str().replace('%', "%%"))),
+    )
+}
+
+fn preset(recipe: &Recipe) -> String {
+    let enable = recipe.enable.iter().map(|unit| format!("enable {unit}"));
+    let mask = recipe.mask.iter().map(|unit| format!("disable {unit}"));
+    lines("From the recipe.", enable.chain(mask))
+}

@@ -1,0 +1,397 @@
+//! From a merged file to a [`Recipe`], with every problem reported at once and
+//! at its place.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use super::file::{ArtifactPart, FilePart, OutputKind, Profile, ProxyMode, RecipeFile};
+use super::source::{Source, Step, dotted};
+use super::{Artifact, ExtraContent, ExtraFile, Recipe};
+use crate::artifact::{Kind, Mode};
+use crate::fetch::Mirrors;
+use crate::tree::ImagePath;
+
+const DEFAULT_MAX_UNPACKED: u64 = 2 << 30;
+
+/// Problems found so far, each with the key that it is about.
+pub struct Problems<'a> {
+    sources: &'a [Source],
+    found: Vec<String>,
+}
+
+impl<'a> Problems<'a> {
+    pub fn new(sources: &'a [Source]) -> Problems<'a> {
+        Problems {
+            sources,
+            found: Vec::new(),
+        }
+    }
+
+    /// Notes one, pointing at the first file that has the key.
+    pub fn add(&mut self, way: &[Step<'_>], message: &str) {
+        let message = format!("{}: {message}", dotted(way));
+        let at = self
+            .sources
+            .iter()
+            .find_map(|source| Some((source, source.locate(way)?)));
+        let text = match at {
+            Some((source, span)) => source.report(Some(span), &message, None),
+            None => self.sources.first().map_or(message.clone(), |source| {
+                source.report(None, &message, None)
+            }),
+        };
+        self.found.push(text);
+    }
+
+    pub fn done(self) -> Result<()> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        bail!("{}", self.found.join("\n"))
+    }
+}
+
+/// Checks and completes.
+pub fn recipe(file: RecipeFile, sources: Vec<Source>) -> Result<Recipe> {
+    let mut problems = Problems::new(&sources);
+    cluster(&file, &mut problems);
+    kubelet(&file, &mut problems);
+    sysctl(&file, &mut problems);
+    mirrors(&file, &mut problems);
+    let artifacts: Vec<_> = file
+        .artifact
+        .iter()
+        .filter_map(|part| artifact(part, &mut problems))
+        .collect();
+    let files: Vec<_> = file
+        .file
+        .iter()
+        .filter_map(|part| extra_file(part, &mut problems))
+        .collect();
+    for (key, missing) in [
+        ("name", file.name.is_none()),
+        ("version", file.version.is_none()),
+        ("profile", file.profile.is_none()),
+    ] {
+        if missing {
+            problems.add(&[Step::Key(key)], "missing, every recipe has one");
+        }
+    }
+    needed_by_profile(&file, &artifacts, &mut problems);
+    problems.done()?;
+    let (Some(name), Some(version), Some(profile)) =
+        (file.name.clone(), file.version.clone(), file.profile)
+    else {
+        bail!("the recipe lacks a name, version or profile");
+    };
+    let outputs = if file.outputs.is_empty() {
+        vec![OutputKind::Overlay]
+    } else {
+        file.outputs.clone()
+    };
+    Ok(Recipe {
+        name,
+        version,
+        description: file.description.clone(),
+        profile,
+        outputs,
+        modules: file.modules.clone(),
+        writable: file.writable.iter().map(|path| path.0.clone()).collect(),
+        overlays: file
+            .overlay
+            .iter()
+            .map(|path| (overlay_name(path), PathBuf::from(path)))
+            .collect(),
+        cluster: file.cluster.clone(),
+        kubelet: file.kubelet.clone(),
+        kube_proxy: file.kube_proxy.clone(),
+        containerd: file.containerd.clone(),
+        enable: file.units.enable.clone(),
+        mask: file.units.mask.clone(),
+        sysctl: file.sysctl.clone(),
+        mirrors: file.mirrors.clone(),
+        artifacts,
+        files,
+        effective: file,
+        sources,
+    })
+}
+
+/// The folder's own name: a manifest has no path of the host in it.
+fn overlay_name(path: &str) -> String {
+    let name = PathBuf::from(path)
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| path.to_owned())
+}
+
+fn cluster(file: &RecipeFile, problems: &mut Problems<'_>) {
+    let part = &file.cluster;
+    if let (Some(pods), Some(services)) = (part.cluster_cidr, part.service_cidr)
+        && pods.overlaps(services)
+    {
+        let message = format!(
+            "`{services}` overlaps cluster_cidr `{pods}`: pods and Services need networks of their own"
+        );
+        problems.add(&[Step::Key("cluster"), Step::Key("service_cidr")], &message);
+    }
+    for (index, dns) in part.cluster_dns.iter().enumerate() {
+        let way = [
+            Step::Key("cluster"),
+            Step::Key("cluster_dns"),
+            Step::Index(index),
+        ];
+        let outside = part
+            .service_cidr
+            .is_some_and(|services| same_family(*dns, services) && !services.net().contains(dns));
+        if outside {
+            problems.add(&way, &format!("`{dns}` is not inside service_cidr"));
+        }
+    }
+}
+
+fn same_family(address: IpAddr, cidr: super::value::Cidr) -> bool {
+    address.is_ipv4() == cidr.net().addr().is_ipv4()
+}
+
+/// KubeletConfiguration and KubeProxyConfiguration fields that have a key of
+/// their own, or that must fit the rest of the image.
+const OWNED_FIELDS: [(&str, &str, &str); 14] = [
+    ("kubelet", "maxPods", "set `kubelet.max_pods`"),
+    ("kubelet", "clusterDNS", "set `cluster.cluster_dns`"),
+    ("kubelet", "clusterDomain", "set `cluster.cluster_domain`"),
+    (
+        "kubelet",
+        "cgroupDriver",
+        "it is `systemd` on both sides: kubelet and containerd must agree",
+    ),
+    (
+        "kubelet",
+        "containerRuntimeEndpoint",
+        "containerd's socket is where this image puts it",
+    ),
+    (
+        "kubelet",
+        "tlsCertFile",
+        "first boot puts the certificate where this image looks for it",
+    ),
+    (
+        "kubelet",
+        "tlsPrivateKeyFile",
+        "first boot puts the key where this image looks for it",
+    ),
+    (
+        "kubelet",
+        "apiVersion",
+        "nodeimg writes `kubelet.config.k8s.io/v1beta1`",
+    ),
+    ("kubelet", "kind", "nodeimg writes `KubeletConfiguration`"),
+    ("kube_proxy", "mode", "set `kube_proxy.mode`"),
+    ("kube_proxy", "clusterCIDR", "set `cluster.cluster_cidr`"),
+    (
+        "kube_proxy",
+        "clientConnection",
+        "first boot puts the kubeconfig where this image looks for it",
+    ),
+    (
+        "kube_proxy",
+        "apiVersion",
+        "nodeimg writes `kubeproxy.config.k8s.io/v1alpha1`",
+    ),
+    (
+        "kube_proxy",
+        "kind",
+        "nodeimg writes `KubeProxyConfiguration`",
+    ),
+];
+
+fn kubelet(file: &RecipeFile, problems: &mut Problems<'_>) {
+    for (part, field, remedy) in OWNED_FIELDS {
+        let config = if part == "kubelet" {
+            &file.kubelet.config
+        } else {
+            &file.kube_proxy.config
+        };
+        if config.contains_key(field) {
+            problems.add(
+                &[Step::Key(part), Step::Key("config"), Step::Key(field)],
+                &format!("not set here: {remedy}"),
+            );
+        }
+    }
+    for (key, value) in &file.kubelet.labels {
+        let way = [Step::Key("kubelet"), Step::Key("labels"), Step::Key(key)];
+        if !is_label_key(key) || !is_label_value(value) {
+            problems.add(&way, "no Kubernetes label: `prefix/name = \"value\"`, the name and value at most 63 letters, digits, `-`, `_` and `.`");
+        }
+    }
+    for (part, args) in [
+        ("kubelet", &file.kubelet.extra_args),
+        ("kube_proxy", &file.kube_proxy.extra_args),
+    ] {
+        for (index, arg) in args.iter().enumerate() {
+            if !arg.starts_with("--")
+                || arg
+                    .contains(|c: char| c.is_whitespace() || c.is_control() || "\"'\\$".contains(c))
+            {
+                let way = [Step::Key(part), Step::Key("extra_args"), Step::Index(index)];
+                problems.add(
+                    &way,
+                    "no flag: `--name=value` in one word, without quotes, `$` and backslash",
+                );
+            }
+        }
+    }
+}
+
+/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set>
+fn is_label_key(key: &str) -> bool {
+    let (prefix, name) = key.split_once('/').unwrap_or(("example.com", key));
+    !name.is_empty() && is_label_value(name) && prefix.parse::<super::value::Domain>().is_ok()
+}
+
+fn is_label_value(value: &str) -> bool {
+    let edge = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
+    value.len() <= 63
+        && value
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        && edge(value.chars().next())
+        && edge(value.chars().last())
+}
+
+fn sysctl(file: &RecipeFile, problems: &mut Problems<'_>) {
+    for (key, value) in &file.sysctl {
+        let way = [Step::Key("sysctl"), Step::Key(key)];
+        if !key.contains(['.', '/'])
+            || key.contains(|c: char| c.is_whitespace() || c == '=' || c.is_control())
+        {
+            problems.add(
+                &way,
+                "no kernel parameter: `net.ipv4.ip_forward = 1`, the name in quotes",
+            );
+        }
+        if let super::file::SysctlValue::Text(text) = value
+            && text.contains(char::is_control)
+        {
+            problems.add(&way, "the value holds a control character");
+        }
+    }
+}
+
+fn mirrors(file: &RecipeFile, problems: &mut Problems<'_>) {
+    for (from, to) in &file.mirrors {
+        if let Err(error) = Mirrors::new(&[], None, &[format!("{from}={to}")]) {
+            problems.add(
+                &[Step::Key("mirrors"), Step::Key(from)],
+                &format!("{error:#}"),
+            );
+        }
+    }
+}
+
+fn artifact(part: &ArtifactPart, problems: &mut Problems<'_>) -> Option<Artifact> {
+    let table = [Step::Key("artifact"), Step::Named(part.name.as_str())];
+    for (key, missing) in [
+        ("kind", part.kind.is_none()),
+        ("version", part.version.is_none()),
+        ("url", part.url.is_none()),
+    ] {
+        if missing {
+            problems.add(&table, &format!("`{key}` is missing"));
+        }
+    }
+    if part.files.is_empty() {
+        problems.add(&table, "`files` is missing: say what goes where");
+    }
+    let (kind, version, url) = (part.kind?, part.version.clone()?, part.url.clone()?);
+    for (index, rule) in part.files.iter().enumerate() {
+        let way = [table[0], table[1], Step::Key("files"), Step::Index(index)];
+        match (kind, &rule.from) {
+            (Kind::Binary, Some(_)) => {
+                problems.add(&way, "a binary has no members: leave `from` out")
+            }
+            (Kind::Archive, None) => {
+                problems.add(&way, "`from` is missing: which member of the archive?")
+            }
+            _ => {}
+        }
+    }
+    Some(Artifact {
+        name: part.name.clone(),
+        kind,
+        version,
+        url,
+        checksum: part.checksum.clone(),
+        arch_names: part.arch_names.clone(),
+        rules: part.files.clone(),
+        max_unpacked: part
+            .max_unpacked
+            .map_or(DEFAULT_MAX_UNPACKED, |size| size.0),
+        allow_setuid: part.allow_setuid.unwrap_or(false),
+    })
+}
+
+fn extra_file(part: &FilePart, problems: &mut Problems<'_>) -> Option<ExtraFile> {
+    let content = match (&part.content, &part.source) {
+        (Some(text), None) => ExtraContent::Text(text.clone()),
+        (None, Some(path)) => ExtraContent::Source(PathBuf::from(path)),
+        _ => {
+            let name = part.path.to_string();
+            problems.add(
+                &[Step::Key("file"), Step::Named(&name)],
+                "one of `content` and `source` is wanted",
+            );
+            return None;
+        }
+    };
+    Some(ExtraFile {
+        path: part.path.0.clone(),
+        mode: part.mode.map_or(0o644, Mode::bits),
+        content,
+    })
+}
+
+/// Programs without which a node of the profile cannot work.
+const HARD_WAY_PROGRAMS: [&str; 6] = [
+    "/usr/local/bin/kubelet",
+    "/usr/local/bin/kube-proxy",
+    "/usr/local/bin/runc",
+    "/usr/local/bin/crictl",
+    "/usr/bin/containerd",
+    "/usr/bin/containerd-shim-runc-v2",
+];
+
+fn needed_by_profile(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
+    let Some(Profile::HardWay) = file.profile else {
+        return;
+    };
+    if file.cluster.cluster_cidr.is_none() {
+        let message = "missing: the profile hard-way needs the network of all pods";
+        problems.add(&[Step::Key("cluster"), Step::Key("cluster_cidr")], message);
+    }
+    for program in HARD_WAY_PROGRAMS {
+        let Ok(path) = program.parse::<ImagePath>() else {
+            continue;
+        };
+        if !artifacts.iter().any(|artifact| artifact.provides(&path)) {
+            problems.add(
+                &[Step::Key("profile")],
+                &format!("hard-way needs `{program}`, which no artifact's `files` installs"),
+            );
+        }
+    }
+    let modules = |name: &str| file.modules.iter().any(|module| module.as_str() == name);
+    if file.kube_proxy.mode == Some(ProxyMode::Ipvs) {
+        for module in ["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack"] {
+            if !modules(module) {
+                problems.add(
+                    &[Step::Key("kube_proxy"), Step::Key("mode")],
+                    &format!("ipvs needs `{module}` in `modules`"),
+                );
+            }
+        }
+    }
+}

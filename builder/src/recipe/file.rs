@@ -1,0 +1,232 @@
+//! What a recipe file may say, as it is written.
+//!
+//! Every key is optional here: a file that extends another one says only what
+//! differs. [`super::Recipe`] is what comes out of all of them together.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::value::{ByteSize, Cidr, Domain, Name, PerArch, RecipePath, UrlTemplate, Version, Word};
+use crate::arch::Arch;
+use crate::artifact::{self, InstallRule, Mode};
+
+/// A nodeimg recipe.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "nodeimg recipe")]
+pub struct RecipeFile {
+    /// Another recipe to start from: the name of a built-in one, or a path
+    /// relative to this file. Tables are merged key by key, lists are added
+    /// to, `artifact` and `file` entries are merged by `name` and `path`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extends: Option<String>,
+    /// Names the output directory, with `version` and the architecture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// The image's version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// One line for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What the node does by itself at first boot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+    /// What a build hands over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputKind>,
+    /// Kernel modules loaded at boot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<Word>,
+    /// Directories that stay writable on the node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writable: Vec<RecipePath>,
+    /// Folders laid over the built-in overlay, relative to this file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overlay: Vec<String>,
+    #[serde(default)]
+    pub cluster: ClusterPart,
+    #[serde(default)]
+    pub kubelet: KubeletPart,
+    #[serde(default)]
+    pub kube_proxy: KubeProxyPart,
+    #[serde(default)]
+    pub containerd: ContainerdPart,
+    #[serde(default)]
+    pub units: UnitsPart,
+    /// Kernel parameters set at boot.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctl: BTreeMap<String, SysctlValue>,
+    /// URL prefixes tried first at another place: `"https://dl.k8s.io/" = "https://mirror.example/k8s/"`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mirrors: BTreeMap<String, String>,
+    /// Pinned inputs, fetched by digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifact: Vec<ArtifactPart>,
+    /// Single files beside those of the overlay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub file: Vec<FilePart>,
+}
+
+/// What the node does by itself at first boot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// kubelet, kube-proxy and containerd as services; certificates come with
+    /// the seed data; bridge CNI with this node's pod subnet.
+    HardWay,
+}
+
+/// One thing that a build hands over.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputKind {
+    /// `overlay.tar.zst`: the files to lay over a root file system.
+    Overlay,
+}
+
+/// Facts of the cluster that every node shares.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterPart {
+    /// The network that every node's pod subnet lies in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_cidr: Option<Cidr>,
+    /// The network of Service addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_cidr: Option<Cidr>,
+    /// Addresses of the cluster's DNS service, inside `service_cidr`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cluster_dns: Vec<std::net::IpAddr>,
+    /// The domain of Services, `cluster.local`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_domain: Option<Domain>,
+}
+
+/// The kubelet's settings.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KubeletPart {
+    /// Pods on one node at most (`maxPods`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_pods: Option<u32>,
+    /// Command-line flags after nodeimg's own: `["--v=4"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_args: Vec<String>,
+    /// Node labels set at registration.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Any other field of KubeletConfiguration v1beta1, by its own name.
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub config: toml::Table,
+}
+
+/// How kube-proxy does Services.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProxyMode {
+    #[default]
+    Iptables,
+    Ipvs,
+    Nftables,
+}
+
+/// kube-proxy's settings.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KubeProxyPart {
+    /// `iptables` (the default), `ipvs` or `nftables`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ProxyMode>,
+    /// Command-line flags after nodeimg's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_args: Vec<String>,
+    /// Any other field of KubeProxyConfiguration v1alpha1, by its own name.
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub config: toml::Table,
+}
+
+/// containerd's settings.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContainerdPart {
+    /// The pause image of every pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox_image: Option<String>,
+    /// More of `/etc/containerd/config.toml`, merged into what nodeimg writes.
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub config: toml::Table,
+}
+
+/// systemd units.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnitsPart {
+    /// Enabled at boot, by each unit's own `[Install]` section.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enable: Vec<Word>,
+    /// Linked to /dev/null: never started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mask: Vec<Word>,
+}
+
+/// A kernel parameter's value.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a whole number or a string")]
+pub enum SysctlValue {
+    Number(i64),
+    Text(String),
+}
+
+/// One pinned input.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactPart {
+    pub name: Name,
+    /// `binary`: the download is the file; `archive`: a tar, plain or with gzip, zstd or xz.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<artifact::Kind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// Where it is published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<PerArch>,
+    /// The publisher's checksum file; `lock` refuses a disagreement with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<UrlTemplate>,
+    /// What `{arch}` stands for, where the publisher has other names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arch_names: BTreeMap<Arch, String>,
+    /// What goes where.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<InstallRule>,
+    /// Refused where it unpacks to more than this (2 GiB unless said).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_unpacked: Option<ByteSize>,
+    /// Whether setuid and setgid files may come out of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_setuid: Option<bool>,
+}
+
+/// A file that the recipe brings along.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilePart {
+    pub path: RecipePath,
+    /// The text itself; or `source`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// A file to read, relative to this recipe; or `content`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// `"0644"` unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+}

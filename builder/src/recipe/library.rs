@@ -1,0 +1,39 @@
+//! The recipes and the overlay that are inside the binary, so that an
+//! installed nodeimg works without a checkout.
+
+use include_dir::{Dir, include_dir};
+
+static RECIPES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../recipes");
+
+/// `overlay/` of the repository: one folder per layer.
+pub static BUILT_IN_OVERLAY: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../overlay");
+
+/// A built-in recipe's text and its lock's.
+pub struct BuiltIn {
+    pub recipe: &'static str,
+    pub lock: Option<&'static str>,
+}
+
+/// The built-in recipe of this name.
+pub fn built_in(name: &str) -> Option<BuiltIn> {
+    let text = |suffix: &str| {
+        RECIPES
+            .get_file(format!("{name}.{suffix}"))?
+            .contents_utf8()
+    };
+    Some(BuiltIn {
+        recipe: text("toml")?,
+        lock: text("lock"),
+    })
+}
+
+/// Their names, sorted.
+pub fn built_in_names() -> Vec<&'static str> {
+    let mut names: Vec<_> = RECIPES
+        .files()
+        .filter(|file| file.path().extension().is_some_and(|e| e == "toml"))
+        .filter_map(|file| file.path().file_stem()?.to_str())
+        .collect();
+    names.sort_unstable();
+    names
+}

@@ -1,0 +1,158 @@
+//! One recipe over another.
+//!
+//! A value replaces a value, tables merge key by key, lists are added to
+//! (nothing twice), `artifact` entries merge by `name` and `file` entries by
+//! `path`. An artifact's own lists and its `arch_names` replace, since they
+//! belong together with its version.
+
+use super::file::{
+    ArtifactPart, ClusterPart, ContainerdPart, FilePart, KubeProxyPart, KubeletPart, RecipeFile,
+    UnitsPart,
+};
+
+impl RecipeFile {
+    /// `self` over `base`.
+    pub fn over(self, base: RecipeFile) -> RecipeFile {
+        RecipeFile {
+            extends: None,
+            name: self.name.or(base.name),
+            version: self.version.or(base.version),
+            description: self.description.or(base.description),
+            profile: self.profile.or(base.profile),
+            outputs: added(base.outputs, self.outputs),
+            modules: added(base.modules, self.modules),
+            writable: added(base.writable, self.writable),
+            overlay: added(base.overlay, self.overlay),
+            cluster: self.cluster.over(base.cluster),
+            kubelet: self.kubelet.over(base.kubelet),
+            kube_proxy: self.kube_proxy.over(base.kube_proxy),
+            containerd: self.containerd.over(base.containerd),
+            units: UnitsPart {
+                enable: added(base.units.enable, self.units.enable),
+                mask: added(base.units.mask, self.units.mask),
+            },
+            sysctl: base.sysctl.into_iter().chain(self.sysctl).collect(),
+            mirrors: base.mirrors.into_iter().chain(self.mirrors).collect(),
+            artifact: merged_by(
+                base.artifact,
+                self.artifact,
+                |a, b| a.name == b.name,
+                ArtifactPart::over,
+            ),
+            file: merged_by(
+                base.file,
+                self.file,
+                |a, b| a.path == b.path,
+                |over: FilePart, _| over,
+            ),
+        }
+    }
+}
+
+impl ClusterPart {
+    fn over(self, base: ClusterPart) -> ClusterPart {
+        ClusterPart {
+            cluster_cidr: self.cluster_cidr.or(base.cluster_cidr),
+            service_cidr: self.service_cidr.or(base.service_cidr),
+            // Another service network has other addresses: no adding here.
+            cluster_dns: or_list(self.cluster_dns, base.cluster_dns),
+            cluster_domain: self.cluster_domain.or(base.cluster_domain),
+        }
+    }
+}
+
+impl KubeletPart {
+    fn over(self, base: KubeletPart) -> KubeletPart {
+        KubeletPart {
+            max_pods: self.max_pods.or(base.max_pods),
+            extra_args: added(base.extra_args, self.extra_args),
+            labels: base.labels.into_iter().chain(self.labels).collect(),
+            config: merged_tables(base.config, self.config),
+        }
+    }
+}
+
+impl KubeProxyPart {
+    fn over(self, base: KubeProxyPart) -> KubeProxyPart {
+        KubeProxyPart {
+            mode: self.mode.or(base.mode),
+            extra_args: added(base.extra_args, self.extra_args),
+            config: merged_tables(base.config, self.config),
+        }
+    }
+}
+
+impl ContainerdPart {
+    fn over(self, base: ContainerdPart) -> ContainerdPart {
+        ContainerdPart {
+            sandbox_image: self.sandbox_image.or(base.sandbox_image),
+            config: merged_tables(base.config, self.config),
+        }
+    }
+}
+
+impl ArtifactPart {
+    fn over(self, base: ArtifactPart) -> ArtifactPart {
+        let arch_names = if self.arch_names.is_empty() {
+            base.arch_names
+        } else {
+            self.arch_names
+        };
+        ArtifactPart {
+            name: self.name,
+            kind: self.kind.or(base.kind),
+            version: self.version.or(base.version),
+            url: self.url.or(base.url),
+            checksum: self.checksum.or(base.checksum),
+            arch_names,
+            files: or_list(self.files, base.files),
+            max_unpacked: self.max_unpacked.or(base.max_unpacked),
+            allow_setuid: self.allow_setuid.or(base.allow_setuid),
+        }
+    }
+}
+
+fn or_list<T>(over: Vec<T>, base: Vec<T>) -> Vec<T> {
+    if over.is_empty() { base } else { over }
+}
+
+fn added<T: PartialEq>(mut base: Vec<T>, more: Vec<T>) -> Vec<T> {
+    for item in more {
+        if !base.contains(&item) {
+            base.push(item);
+        }
+    }
+    base
+}
+
+fn merged_by<T>(
+    mut base: Vec<T>,
+    over: Vec<T>,
+    same: impl Fn(&T, &T) -> bool,
+    merge: impl Fn(T, T) -> T,
+) -> Vec<T> {
+    for item in over {
+        match base.iter().position(|there| same(there, &item)) {
+            Some(at) => {
+                let there = base.remove(at);
+                base.insert(at, merge(item, there));
+            }
+            None => base.push(item),
+        }
+    }
+    base
+}
+
+/// Deep: a table in both is merged, anything else in `over` wins.
+pub fn merged_tables(mut base: toml::Table, over: toml::Table) -> toml::Table {
+    for (key, value) in over {
+        let merged = match (base.remove(&key), value) {
+            (Some(toml::Value::Table(there)), toml::Value::Table(here)) => {
+                toml::Value::Table(merged_tables(there, here))
+            }
+            (_, here) => here,
+        };
+        base.insert(key, merged);
+    }
+    base
+}

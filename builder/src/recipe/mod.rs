@@ -1,0 +1,176 @@
+//! The recipe: what the author of an image asks for.
+//!
+//! [`file`] is what a TOML file may say, [`merge`] lays one over another,
+//! [`Recipe`] is the whole, checked: everything that a build needs to know but
+//! for the bytes, which the lock pins.
+//!
+//! # Invariants
+//! A [`Recipe`] has passed every check of [`check`]; no later room doubts it.
+
+mod check;
+pub mod file;
+mod library;
+mod load;
+mod merge;
+pub mod source;
+pub mod value;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::arch::Arch;
+use crate::artifact::{self, InstallRule, Selector};
+use crate::digest::Digest;
+use crate::tree::ImagePath;
+use file::{
+    ClusterPart, ContainerdPart, KubeProxyPart, KubeletPart, OutputKind, Profile, RecipeFile,
+    SysctlValue,
+};
+use source::Source;
+use value::{Name, PerArch, UrlTemplate, Version, Word};
+
+pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
+pub use load::{RecipeRef, load, load_edited};
+pub use merge::merged_tables;
+
+/// A whole, checked recipe.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    pub name: Name,
+    pub version: Version,
+    pub description: Option<String>,
+    pub profile: Profile,
+    pub outputs: Vec<OutputKind>,
+    pub modules: Vec<Word>,
+    pub writable: Vec<ImagePath>,
+    /// Folders laid over the built-in overlay, as (name in messages, place).
+    pub overlays: Vec<(String, PathBuf)>,
+    pub cluster: ClusterPart,
+    pub kubelet: KubeletPart,
+    pub kube_proxy: KubeProxyPart,
+    pub containerd: ContainerdPart,
+    pub enable: Vec<Word>,
+    pub mask: Vec<Word>,
+    pub sysctl: BTreeMap<String, SysctlValue>,
+    pub mirrors: BTreeMap<String, String>,
+    pub artifacts: Vec<Artifact>,
+    pub files: Vec<ExtraFile>,
+    /// The merged file, for `recipe show`.
+    pub effective: RecipeFile,
+    /// The files that it was read from, the user's own first.
+    pub sources: Vec<Source>,
+}
+
+/// One pinned input of the recipe.
+#[derive(Clone, Debug)]
+pub struct Artifact {
+    pub name: Name,
+    pub kind: artifact::Kind,
+    pub version: Version,
+    pub url: PerArch,
+    pub checksum: Option<UrlTemplate>,
+    pub arch_names: BTreeMap<Arch, String>,
+    pub rules: Vec<InstallRule>,
+    /// In bytes.
+    pub max_unpacked: u64,
+    pub allow_setuid: bool,
+}
+
+/// A file that the recipe brings along.
+#[derive(Clone, Debug)]
+pub struct ExtraFile {
+    pub path: ImagePath,
+    pub mode: u32,
+    pub content: ExtraContent,
+}
+
+/// Where an extra file's bytes are.
+#[derive(Clone, Debug)]
+pub enum ExtraContent {
+    Text(String),
+    Source(PathBuf),
+}
+
+/// What the lock answers: one artifact for one architecture.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct LockRequest {
+    pub name: Name,
+    pub arch: Arch,
+    pub version: Version,
+    pub url: String,
+    pub checksum: Option<String>,
+}
+
+impl LockRequest {
+    /// As messages name it: `containerd 2.3.4 (arm64)`.
+    pub fn what(&self) -> String {
+        format!("{} {} ({})", self.name, self.version, self.arch)
+    }
+}
+
+impl Artifact {
+    /// `None` where the recipe has no URL for `arch`.
+    pub fn request(&self, arch: Arch) -> Option<LockRequest> {
+        let arch_name = self
+            .arch_names
+            .get(&arch)
+            .map_or(arch.name(), String::as_str);
+        let url = self.url.get(arch)?.fill(&self.version, arch_name, "");
+        let checksum = self
+            .checksum
+            .as_ref()
+            .map(|c| c.fill(&self.version, arch_name, &url));
+        Some(LockRequest {
+            name: self.name.clone(),
+            arch,
+            version: self.version.clone(),
+            url,
+            checksum,
+        })
+    }
+
+    /// Whether this installs `path`, or may (`dir/*` into the directory).
+    fn provides(&self, path: &ImagePath) -> bool {
+        self.rules.iter().any(|rule| {
+            let name = match &rule.from {
+                Some(Selector::One(member)) => member.rsplit('/').next().unwrap_or_default(),
+                Some(Selector::AllIn(_)) => path.name(),
+                None => self.name.as_str(),
+            };
+            rule.to.place(name).is_ok_and(|to| &to == path)
+        })
+    }
+}
+
+impl Recipe {
+    /// Everything that the lock must pin, for every architecture that has a URL.
+    pub fn lock_requests(&self) -> Vec<LockRequest> {
+        let of = |artifact: &Artifact| Arch::ALL.map(|arch| artifact.request(arch));
+        self.artifacts.iter().flat_map(of).flatten().collect()
+    }
+
+    /// Stands for all that the lock depends on; nothing else moves it, so a
+    /// changed `max_pods` needs no new lock.
+    pub fn digest(&self) -> Digest {
+        // Plain structs of strings always serialise.
+        Digest::sha256(&serde_json::to_vec(&self.lock_requests()).unwrap_or_default())
+    }
+
+    /// The version of the artifact that installs `path`.
+    pub fn version_of(&self, path: &ImagePath) -> Option<&Version> {
+        self.artifacts
+            .iter()
+            .find(|artifact| artifact.provides(path))
+            .map(|artifact| &artifact.version)
+    }
+
+    /// `hard-way-1.36.0-arm64`, the output directory's name.
+    pub fn image_name(&self, arch: Arch) -> String {
+        format!("{}-{}-{arch}", self.name, self.version)
+    }
+}
+
+#[cfg(test)]
+pub mod tests;

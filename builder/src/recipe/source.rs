@@ -1,0 +1,195 @@
+//! A recipe's text and how to point into it.
+
+use std::fmt::Write;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use serde::de::DeserializeOwned;
+use toml::de::{DeTable, DeValue};
+
+/// One TOML file: where it is and what it says.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// As messages name it: the path that the user gave, or `hard-way (built in)`.
+    pub label: String,
+    pub text: String,
+    /// Where relative paths in it start; `None` for a built-in one.
+    pub directory: Option<PathBuf>,
+}
+
+/// One step of the way to a value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step<'a> {
+    Key(&'a str),
+    /// The table whose `name` (or `path`) is this, in an array of tables.
+    Named(&'a str),
+    Index(usize),
+}
+
+/// `[Key("artifact"), Named("runc"), Key("url")]` as `artifact.runc.url`.
+pub fn dotted(way: &[Step<'_>]) -> String {
+    let mut text = String::new();
+    for step in way {
+        let dot = if text.is_empty() { "" } else { "." };
+        let _ = match step {
+            Step::Key(key) | Step::Named(key) => write!(text, "{dot}{key}"),
+            Step::Index(index) => write!(text, "[{index}]"),
+        };
+    }
+    text
+}
+
+impl Source {
+    /// Parses and checks every value; unknown keys are refused.
+    ///
+    /// # Errors
+    /// With line, column, the line itself, a caret and, where one is near, a
+    /// suggestion.
+    pub fn parse<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
+        toml::from_str(&self.text).map_err(|error| {
+            let help = suggestion(error.message());
+            anyhow::Error::msg(self.report(error.span(), error.message().trim(), help.as_deref()))
+        })
+    }
+
+    /// A message with the place that it speaks of.
+    pub fn report(&self, span: Option<Range<usize>>, message: &str, help: Option<&str>) -> String {
+        let Some(span) = span else {
+            let help = help.map(|h| format!("; {h}")).unwrap_or_default();
+            return format!("{}: {message}{help}", self.label);
+        };
+        let (line, column) = self.line_column(span.start);
+        let mut group = Level::ERROR
+            .with_name(None::<&str>)
+            .primary_title(format!("{}:{line}:{column}: {message}", self.label))
+            .element(
+                Snippet::source(self.text.as_str())
+                    .path(self.label.as_str())
+                    .annotation(AnnotationKind::Primary.span(self.clip(span))),
+            );
+        if let Some(help) = help {
+            group = group.element(Level::HELP.message(help));
+        }
+        // The title stands on a line of its own and must not begin with the
+        // renderer's `error` word: main.rs puts that before it.
+        Renderer::plain()
+            .render(&[group])
+            .trim_start_matches(": ")
+            .to_owned()
+    }
+
+    /// Line and column, both from 1, the column in characters.
+    pub fn line_column(&self, offset: usize) -> (usize, usize) {
+        let before = self.text.get(..offset).unwrap_or(&self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (
+            before.matches('\n').count() + 1,
+            before[line_start..].chars().count() + 1,
+        )
+    }
+
+    /// Where the value at `way` stands in this file, if it does.
+    pub fn locate(&self, way: &[Step<'_>]) -> Option<Range<usize>> {
+        let table = DeTable::parse(&self.text).ok()?;
+        let (first, rest) = way.split_first()?;
+        let Step::Key(key) = first else { return None };
+        let value = table.get_ref().get(*key)?;
+        locate_in(value.get_ref(), rest).unwrap_or(Some(value.span()))
+    }
+
+    /// Only the first line of a span: a caret under forty lines helps nobody.
+    fn clip(&self, span: Range<usize>) -> Range<usize> {
+        let end = self.text[span.start.min(self.text.len())..]
+            .find('\n')
+            .map_or(self.text.len(), |at| span.start + at);
+        span.start..span.end.min(end).max(span.start)
+    }
+}
+
+/// `None` = the way ends here; `Some(None)` = it leads nowhere.
+fn locate_in(value: &DeValue<'_>, way: &[Step<'_>]) -> Option<Option<Range<usize>>> {
+    let (step, rest) = way.split_first()?;
+    let found = match (step, value) {
+        (Step::Key(key), DeValue::Table(table)) => table.get(*key),
+        (Step::Index(index), DeValue::Array(items)) => items.get(*index),
+        (Step::Named(name), DeValue::Array(items)) => items.iter().find(|item| {
+            let DeValue::Table(table) = item.get_ref() else { return false };
+            ["name", "path"].iter().any(|key| {
+                matches!(table.get(*key).map(|v| v.get_ref()), Some(DeValue::String(text)) if text == name)
+            })
+        }),
+        _ => None,
+    };
+    let Some(found) = found else {
+        return Some(None);
+    };
+    Some(locate_in(found.get_ref(), rest).unwrap_or(Some(found.span())))
+}
+
+/// From serde's "unknown field `x`, expected one of `a`, `b`": the near one.
+fn suggestion(message: &str) -> Option<String> {
+    let rest = message
+        .strip_prefix("unknown field `")
+        .or_else(|| message.strip_prefix("unknown variant `"))?;
+    let (unknown, expected) = rest.split_once('`')?;
+    let names = expected.split('`').skip(1).step_by(2);
+    nearest(unknown, names).map(|name| format!("did you mean `{name}`?"))
+}
+
+/// The candidate most like `word`, if one is near enough to be meant.
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .map(|name| (strsim::jaro_winkler(word, name), name))
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn source(text: &str) -> Source {
+        Source {
+            label: "x.toml".into(),
+            text: text.into(),
+            directory: None,
+        }
+    }
+
+    #[test]
+    fn values_are_located_through_tables_and_named_arrays() {
+        let source = source("a = 1\n[t]\nb = \"x\"\n[[artifact]]\nname = \"runc\"\nurl = \"u\"\n");
+        let at = |way: &[Step<'_>]| source.locate(way).map(|span| source.text[span].to_owned());
+        assert_eq!(at(&[Step::Key("a")]).unwrap(), "1");
+        assert_eq!(at(&[Step::Key("t"), Step::Key("b")]).unwrap(), "\"x\"");
+        assert_eq!(
+            at(&[Step::Key("artifact"), Step::Named("runc"), Step::Key("url")]).unwrap(),
+            "\"u\""
+        );
+        assert_eq!(at(&[Step::Key("artifact"), Step::Named("crun")]), None);
+        assert_eq!(at(&[Step::Key("t"), Step::Key("c")]), None);
+    }
+
+    #[test]
+    fn a_report_has_place_caret_and_help() {
+        #[derive(serde::Deserialize, Debug)]
+        #[serde(deny_unknown_fields)]
+        struct T {
+            #[allow(dead_code)]
+            cluster_cidr: Option<u8>,
+        }
+        let text = source("\ncluster_cdir = 1\n")
+            .parse::<T>()
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.starts_with("x.toml:2:1: unknown field `cluster_cdir`"),
+            "{text}"
+        );
+        assert!(text.contains("^^^^^^^^^^^^"), "{text}");
+        assert!(text.contains("did you mean `cluster_cidr`?"), "{text}");
+    }
+}

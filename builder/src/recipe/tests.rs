@@ -1,0 +1,165 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+
+/// The built-in `hard-way` with `more` over it.
+pub fn recipe(more: &str) -> Recipe {
+    load_text(more).unwrap()
+}
+
+fn load_text(more: &str) -> anyhow::Result<Recipe> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mine.toml");
+    std::fs::write(&path, format!("extends = \"hard-way\"\n{more}")).unwrap();
+    load(&RecipeRef::File(path))
+}
+
+fn refusal(more: &str) -> String {
+    format!("{:#}", load_text(more).unwrap_err())
+}
+
+#[test]
+fn every_built_in_recipe_is_good_and_has_a_fitting_lock() {
+    assert!(built_in_names().contains(&"hard-way"));
+    for name in built_in_names() {
+        let recipe = load(&RecipeRef::BuiltIn(name.to_owned())).unwrap();
+        assert_eq!(recipe.name.as_str(), name);
+        let text = built_in(name)
+            .unwrap()
+            .lock
+            .unwrap_or_else(|| panic!("{name} has no lock"));
+        let lock = crate::lock::Lock::parse(text, name)
+            .unwrap()
+            .check(&recipe, name)
+            .unwrap();
+        for arch in Arch::ALL {
+            for entry in lock.entries(&recipe, arch).unwrap() {
+                entry.expected().unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_recipe_over_another_says_only_what_differs() {
+    let mine = recipe(
+        "name = \"mine\"\nmodules = [\"vxlan\"]\n[kubelet]\nlabels = { \"a.example/b\" = \"c\" }\n\
+         [kubelet.config]\nimageGCHighThresholdPercent = 80\n[[artifact]]\nname = \"runc\"\nversion = \"9.9.9\"\n",
+    );
+    let base = load(&RecipeRef::BuiltIn("hard-way".into())).unwrap();
+    assert_eq!(mine.name.as_str(), "mine");
+    assert_eq!(mine.version, base.version);
+    assert_eq!(mine.modules.len(), base.modules.len() + 1);
+    assert_eq!(mine.artifacts.len(), base.artifacts.len());
+    let runc = mine
+        .artifacts
+        .iter()
+        .find(|a| a.name.as_str() == "runc")
+        .unwrap();
+    assert!(runc.request(Arch::Arm64).unwrap().url.contains("/v9.9.9/"));
+    assert_ne!(mine.digest(), base.digest());
+}
+
+#[test]
+fn bad_recipes_say_what_where_and_what_to_do() {
+    for (more, wants) in [
+        (
+            "[cluster]\ncluster_cdir = \"10.0.0.0/8\"\n",
+            vec![
+                "mine.toml:3:1",
+                "cluster_cdir",
+                "did you mean `cluster_cidr`?",
+            ],
+        ),
+        (
+            "[cluster]\ncluster_cidr = \"10.0.0.1/8\"\n",
+            vec!["mine.toml:3:16", "10.0.0.0/8"],
+        ),
+        (
+            "[cluster]\ncluster_cidr = 7\n",
+            vec!["mine.toml:3:16", "string"],
+        ),
+        (
+            "[cluster]\nservice_cidr = \"10.200.0.0/24\"\n",
+            vec!["mine.toml:3:16", "overlaps"],
+        ),
+        (
+            "[cluster]\ncluster_dns = [\"10.99.0.10\"]\n",
+            vec!["mine.toml:3:16", "not inside service_cidr"],
+        ),
+        (
+            "profile = \"hardway\"\n",
+            vec!["mine.toml:2:11", "did you mean `hard-way`?"],
+        ),
+        (
+            "[kubelet.config]\ncgroupDriver = \"cgroupfs\"\n",
+            vec!["mine.toml:3:16", "agree"],
+        ),
+        (
+            "[kubelet]\nextra_args = [\"-v 4\"]\n",
+            vec!["mine.toml:3:15", "no flag"],
+        ),
+        ("[kubelet]\nlabels = { \"a b\" = \"c\" }\n", vec!["label"]),
+        (
+            "[kube_proxy]\nmode = \"ipvs\"\n",
+            vec!["mine.toml:3:8", "`ip_vs`"],
+        ),
+        (
+            "[[artifact]]\nname = \"new\"\n",
+            vec!["artifact.new: `kind` is missing", "`url` is missing"],
+        ),
+        (
+            "[[artifact]]\nname = \"runc\"\nurl = \"http://x/y\"\n",
+            vec!["mine.toml:4:7", "mirror"],
+        ),
+        (
+            "[[artifact]]\nname = \"runc\"\nfiles = [{ to = \"/../etc\" }]\n",
+            vec!["mine.toml:4:17", ".."],
+        ),
+        (
+            "[[file]]\npath = \"/etc/x\"\n",
+            vec!["file./etc/x", "`content` and `source`"],
+        ),
+        ("modules = [\"a b\"]\n", vec!["mine.toml:2:12"]),
+        ("writable = [\"etc\"]\n", vec!["mine.toml:2:13", "absolute"]),
+        (
+            "[sysctl]\nx = 1\n",
+            vec!["mine.toml:3:5", "kernel parameter"],
+        ),
+        ("[kubelet]\nmax_pods = -1\n", vec!["mine.toml:3:12"]),
+        ("= 1\n", vec!["mine.toml:2:1"]),
+    ] {
+        let text = refusal(more);
+        for want in wants {
+            assert!(text.contains(want), "{more:?} should say {want:?}:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn several_problems_are_told_at_once() {
+    let text = refusal("[kubelet]\nextra_args = [\"-x\"]\n[sysctl]\ny = 1\n");
+    assert!(
+        text.contains("kubelet.extra_args[0]") && text.contains("sysctl.y"),
+        "{text}"
+    );
+}
+
+#[test]
+fn circles_and_strangers_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.toml");
+    std::fs::write(&path, "extends = \"./a.toml\"\n").unwrap();
+    let text = format!("{:#}", load(&RecipeRef::File(path.clone())).unwrap_err());
+    assert!(text.contains("circle"), "{text}");
+    std::fs::write(&path, "extends = \"hardway\"\n").unwrap();
+    let text = format!("{:#}", load(&RecipeRef::File(path)).unwrap_err());
+    assert!(
+        text.contains("a.toml:1:11") && text.contains("`hard-way`"),
+        "{text}"
+    );
+    let text = format!(
+        "{:#}",
+        load(&RecipeRef::File("/nonexistent/x.toml".into())).unwrap_err()
+    );
+    assert!(text.contains("/nonexistent/x.toml"), "{text}");
+}

@@ -1,0 +1,570 @@
+//! The small values of a recipe, each checked where it is read, so that an
+//! error can point at its line and column.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Result, bail};
+use ipnet::IpNet;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::arch::Arch;
+use crate::tree::ImagePath;
+
+/// Makes a checked text type: `FromStr` says what is wrong, serde and the JSON
+/// Schema follow from it.
+macro_rules! text_value {
+    ($type:ident, $pattern:literal, $about:literal) => {
+        impl TryFrom<String> for $type {
+            type Error = anyhow::Error;
+
+            fn try_from(text: String) -> Result<$type> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(value: $type) -> String {
+                value.to_string()
+            }
+        }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern, "description": $about })
+            }
+        }
+    };
+}
+
+/// The name of a recipe or an artifact; it becomes part of file names.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(String);
+
+text_value!(
+    Name,
+    "^[a-z0-9][a-z0-9._-]{0,62}$",
+    "lower-case letters, digits, `.`, `_` and `-`"
+);
+
+impl Name {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Name {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Name> {
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
+        let first = text
+            .as_bytes()
+            .first()
+            .is_some_and(u8::is_ascii_alphanumeric);
+        if !first || text.len() > 63 || !text.bytes().all(inner) {
+            bail!(
+                "`{}` is no name: lower-case letters, digits, `.`, `_` and `-` make one, at most 63, \
+                 the first a letter or digit",
+                text.escape_debug()
+            );
+        }
+        Ok(Name(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A version as its publisher writes it, without a leading `v`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Version(String);
+
+text_value!(
+    Version,
+    "^[0-9A-Za-z][0-9A-Za-z.+~-]{0,63}$",
+    "a version without a leading `v`"
+);
+
+impl Version {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Major and minor number; zero where there is none.
+    pub fn major_minor(&self) -> (u64, u64) {
+        let mut parts = self
+            .0
+            .split(['.', '-', '+', '~'])
+            .map(|part| part.parse().unwrap_or(0));
+        (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+    }
+}
+
+impl FromStr for Version {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Version> {
+        let inner = |b: u8| b.is_ascii_alphanumeric() || b".+~-".contains(&b);
+        let first = text
+            .as_bytes()
+            .first()
+            .is_some_and(u8::is_ascii_alphanumeric);
+        if !first || text.len() > 64 || !text.bytes().all(inner) {
+            bail!(
+                "`{}` is no version: letters, digits, `.`, `+`, `~` and `-` make one",
+                text.escape_debug()
+            );
+        }
+        let numbered = text
+            .strip_prefix('v')
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        if numbered {
+            bail!(
+                "write the version without its `v`: `{}`; where a URL has one, write `v{{version}}`",
+                &text[1..]
+            );
+        }
+        Ok(Version(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An https URL with `{version}`, `{arch}` and, in `checksum`, `{url}`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UrlTemplate(String);
+
+text_value!(
+    UrlTemplate,
+    "^(https://|\\{url\\})",
+    "an https URL; `{version}`, `{arch}` and `{url}` are filled in"
+);
+
+impl UrlTemplate {
+    /// `url` is what `{url}` stands for: the artifact's own URL.
+    pub fn fill(&self, version: &Version, arch: &str, url: &str) -> String {
+        self.0
+            .replace("{version}", version.as_str())
+            .replace("{arch}", arch)
+            .replace("{url}", url)
+    }
+}
+
+impl FromStr for UrlTemplate {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<UrlTemplate> {
+        let mut rest = text;
+        while let Some(start) = rest.find(['{', '}']) {
+            let Some(tail) = ["{version}", "{arch}", "{url}"]
+                .iter()
+                .find_map(|p| rest[start..].strip_prefix(p))
+            else {
+                bail!(
+                    "`{text}` has a placeholder that is none of `{{version}}`, `{{arch}}` and `{{url}}`"
+                );
+            };
+            rest = tail;
+        }
+        if text.starts_with("http://") {
+            bail!(
+                "`{text}` is not https; a plain http server can be a mirror (`--mirror FROM=TO`), never a source"
+            );
+        }
+        let host = text
+            .strip_prefix("https://")
+            .and_then(|rest| rest.split('/').next());
+        let whole = host.is_some_and(|host| !host.is_empty() && !host.contains('@'));
+        if !(whole || text.starts_with("{url}"))
+            || text.contains(|c: char| c.is_whitespace() || c.is_control())
+        {
+            bail!(
+                "`{}` is no https URL (without user name)",
+                text.escape_debug()
+            );
+        }
+        Ok(UrlTemplate(text.to_owned()))
+    }
+}
+
+impl fmt::Display for UrlTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One URL for every architecture, or one each.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PerArch {
+    One(UrlTemplate),
+    Each(BTreeMap<Arch, UrlTemplate>),
+}
+
+/// By hand: serde's own for untagged types swallows what is wrong with the URL.
+impl<'de> Deserialize<'de> for PerArch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PerArch, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = PerArch;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an https URL, or a table of one URL per architecture (amd64, arm64)")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<PerArch, E> {
+                text.parse().map(PerArch::One).map_err(E::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<PerArch, A::Error> {
+                Deserialize::deserialize(MapAccessDeserializer::new(map)).map(PerArch::Each)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl PerArch {
+    pub fn get(&self, arch: Arch) -> Option<&UrlTemplate> {
+        match self {
+            PerArch::One(url) => Some(url),
+            PerArch::Each(urls) => urls.get(&arch),
+        }
+    }
+}
+
+/// A network in CIDR notation with no host bits set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Cidr(IpNet);
+
+text_value!(
+    Cidr,
+    "^[0-9a-fA-F.:]+/[0-9]+$",
+    "a network in CIDR notation, `10.200.0.0/16`"
+);
+
+impl Cidr {
+    pub fn net(self) -> IpNet {
+        self.0
+    }
+
+    pub fn overlaps(self, other: Cidr) -> bool {
+        self.0.contains(&other.0) || other.0.contains(&self.0)
+    }
+}
+
+impl FromStr for Cidr {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Cidr> {
+        let Ok(net) = text.parse::<IpNet>() else {
+            bail!(
+                "`{}` is no network in CIDR notation (`10.200.0.0/16`)",
+                text.escape_debug()
+            );
+        };
+        if net.addr() != net.network() {
+            bail!(
+                "`{text}` has host bits set: the network is `{}`",
+                net.trunc()
+            );
+        }
+        Ok(Cidr(net))
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A number of bytes, written with a binary unit: `"512 MiB"`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ByteSize(pub u64);
+
+text_value!(
+    ByteSize,
+    "^[0-9]+ ?(B|KiB|MiB|GiB)$",
+    "a size with its unit, `512 MiB`"
+);
+
+impl FromStr for ByteSize {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<ByteSize> {
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let shift = match text[digits..].trim_start() {
+            "B" => 0,
+            "KiB" => 10,
+            "MiB" => 20,
+            "GiB" => 30,
+            _ => bail!(
+                "`{}` is no size: a whole number and B, KiB, MiB or GiB",
+                text.escape_debug()
+            ),
+        };
+        let size = text[..digits]
+            .parse::<u64>()
+            .ok()
+            .and_then(|n| n.checked_mul(1 << shift));
+        match size {
+            Some(size) => Ok(ByteSize(size)),
+            None => bail!(
+                "`{}` is no size: the number is missing or too large",
+                text.escape_debug()
+            ),
+        }
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (shift, unit) = [(30, "GiB"), (20, "MiB"), (10, "KiB")]
+            .into_iter()
+            .find(|(shift, _)| self.0 != 0 && self.0.trailing_zeros() >= *shift)
+            .unwrap_or((0, "B"));
+        write!(f, "{} {unit}", self.0 >> shift)
+    }
+}
+
+/// An [`ImagePath`] as a recipe writes it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RecipePath(pub ImagePath);
+
+text_value!(
+    RecipePath,
+    "^/",
+    "an absolute path in the image, without `..`"
+);
+
+impl FromStr for RecipePath {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<RecipePath> {
+        Ok(RecipePath(text.parse()?))
+    }
+}
+
+impl fmt::Display for RecipePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A DNS domain, as `cluster.local`
+/// ([RFC 1123](https://www.rfc-editor.org/rfc/rfc1123#section-2) labels).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Domain(String);
+
+text_value!(
+    Domain,
+    "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$",
+    "a DNS domain"
+);
+
+impl Domain {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Domain {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Domain> {
+        let label = |part: &str| {
+            (1..=63).contains(&part.len())
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+                && !part.starts_with('-')
+                && !part.ends_with('-')
+        };
+        if text.len() > 253 || !text.split('.').all(label) {
+            bail!(
+                "`{}` is no DNS domain: labels of a-z, 0-9 and `-`, joined by dots",
+                text.escape_debug()
+            );
+        }
+        Ok(Domain(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name of a systemd unit or a kernel module, safe in a file of lines.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Word(String);
+
+text_value!(
+    Word,
+    "^[A-Za-z0-9][A-Za-z0-9@._:\\\\-]*$",
+    "one word: letters, digits, `@`, `.`, `_`, `:`, `-`"
+);
+
+impl Word {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Word {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Word> {
+        let inner = |b: u8| b.is_ascii_alphanumeric() || b"@._:\\-".contains(&b);
+        if !text
+            .as_bytes()
+            .first()
+            .is_some_and(u8::is_ascii_alphanumeric)
+            || !text.bytes().all(inner)
+        {
+            bail!(
+                "`{}` is no such name: letters, digits, `@`, `.`, `_`, `:` and `-` make one",
+                text.escape_debug()
+            );
+        }
+        Ok(Word(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn good<T: FromStr<Err = anyhow::Error> + fmt::Display>(cases: &[(&str, &str)]) {
+        for (text, want) in cases {
+            assert_eq!(
+                text.parse::<T>()
+                    .map_err(|e| e.to_string())
+                    .map(|v| v.to_string()),
+                Ok((*want).to_owned())
+            );
+        }
+    }
+
+    fn bad<T: FromStr<Err = anyhow::Error> + fmt::Display>(cases: &[(&str, &str)]) {
+        for (text, want) in cases {
+            let message = text
+                .parse::<T>()
+                .map(|v| v.to_string())
+                .unwrap_err()
+                .to_string();
+            assert!(message.contains(want), "{text:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn values_that_are_taken() {
+        good::<Name>(&[("hard-way", "hard-way"), ("a.b_c", "a.b_c")]);
+        good::<Version>(&[
+            ("1.36.0", "1.36.0"),
+            ("2.1.0-beta.0", "2.1.0-beta.0"),
+            ("trixie", "trixie"),
+        ]);
+        good::<Cidr>(&[
+            ("10.200.0.0/16", "10.200.0.0/16"),
+            ("fd00::/48", "fd00::/48"),
+        ]);
+        good::<ByteSize>(&[
+            ("512 MiB", "512 MiB"),
+            ("1GiB", "1 GiB"),
+            ("1536 KiB", "1536 KiB"),
+            ("7 B", "7 B"),
+        ]);
+        good::<Domain>(&[("cluster.local", "cluster.local")]);
+        good::<Word>(&[
+            ("getty@tty1.service", "getty@tty1.service"),
+            ("br_netfilter", "br_netfilter"),
+        ]);
+        good::<UrlTemplate>(&[(
+            "https://dl.k8s.io/v{version}/{arch}",
+            "https://dl.k8s.io/v{version}/{arch}",
+        )]);
+    }
+
+    #[test]
+    fn values_that_are_refused_with_the_reason() {
+        bad::<Name>(&[
+            ("", "no name"),
+            ("-x", "no name"),
+            ("a/b", "no name"),
+            ("Hard", "no name"),
+        ]);
+        bad::<Version>(&[
+            ("v1.2.3", "`1.2.3`"),
+            ("", "no version"),
+            ("1/2", "no version"),
+        ]);
+        bad::<Cidr>(&[
+            ("10.200.0.1/16", "10.200.0.0/16"),
+            ("10.200.0.0", "CIDR"),
+            ("", "CIDR"),
+        ]);
+        bad::<ByteSize>(&[
+            ("12", "no size"),
+            ("MiB", "missing"),
+            ("99999999999999999999 GiB", "too large"),
+        ]);
+        bad::<Domain>(&[("", "DNS"), ("-a.b", "DNS"), ("Cluster", "DNS")]);
+        bad::<UrlTemplate>(&[
+            ("http://x/y", "mirror"),
+            ("https:///y", "no https URL"),
+            ("https://u:p@h/y", "user name"),
+            ("https://h/{os}", "placeholder"),
+            ("ftp://h/", "no https URL"),
+        ]);
+        bad::<Word>(&[("a b", "no such name"), ("../x", "no such name")]);
+    }
+
+    #[test]
+    fn versions_compare_by_their_numbers() {
+        for (text, want) in [
+            ("1.36.0", (1, 36)),
+            ("2.1.0-beta.0", (2, 1)),
+            ("1.7", (1, 7)),
+            ("x", (0, 0)),
+        ] {
+            assert_eq!(text.parse::<Version>().unwrap().major_minor(), want);
+        }
+    }
+}

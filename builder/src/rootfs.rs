@@ -1,0 +1,292 @@
+//! From a recipe and its bytes to a [`Tree`]: the one ordered list of steps.
+
+use std::fs;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use nodeimg_firstboot::settings::{self, ImageSettings};
+use nodeimg_firstboot::template::Template;
+
+use crate::arch::Arch;
+use crate::artifact::{self, Spec};
+use crate::config::{self, Generated};
+use crate::lint;
+use crate::recipe::file::Profile;
+use crate::recipe::{Artifact, BUILT_IN_OVERLAY, ExtraContent, Recipe};
+use crate::store::{Store, VerifiedBlob};
+use crate::tree::overlay::{self, Overlay, Source};
+use crate::tree::{Content, Epoch, ImagePath, Kind, Node, Origin, Tree};
+use crate::units;
+
+/// All that an image is made of.
+pub struct Inputs<'a> {
+    pub recipe: &'a Recipe,
+    pub arch: Arch,
+    pub epoch: Epoch,
+    pub store: &'a Store,
+    /// Each artifact of the recipe with its bytes.
+    pub blobs: Vec<(&'a Artifact, Arc<VerifiedBlob>)>,
+    pub firstboot: Content,
+}
+
+/// What came of it.
+pub struct Assembled {
+    pub tree: Tree,
+    /// What a person should know, though it is no error.
+    pub warnings: Vec<String>,
+}
+
+type Step = fn(&Inputs<'_>, &mut Assembled) -> Result<()>;
+
+/// In order: what the recipe's author says last wins, the lints see it all.
+const STEPS: [(&str, Step); 9] = [
+    ("unpacking the artifacts", artifacts),
+    ("writing the configuration", configuration),
+    ("adding first boot", first_boot),
+    ("laying in the overlay", built_in_overlay),
+    ("making the writable directories", writable),
+    ("laying in the recipe's overlays", user_overlays),
+    ("adding the recipe's files", extra_files),
+    ("enabling the units", enable_units),
+    ("checking the tree", lint::check),
+];
+
+/// Runs every step.
+pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled> {
+    let mut image = Assembled {
+        tree: Tree::default(),
+        warnings: Vec::new(),
+    };
+    for (name, step) in STEPS {
+        step(inputs, &mut image).context(name)?;
+    }
+    Ok(image)
+}
+
+fn artifacts(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    // Unpacking is CPU work, an archive a thread; laying in is in the recipe's order.
+    let unpacked: Vec<Result<_>> = std::thread::scope(|scope| {
+        let work = |(artifact, blob): &(&Artifact, Arc<VerifiedBlob>)| {
+            let spec = Spec {
+                name: artifact.name.as_str(),
+                version: artifact.version.as_str(),
+                arch: inputs.arch,
+                kind: artifact.kind,
+                rules: &artifact.rules,
+                max_unpacked: artifact.max_unpacked,
+                allow_setuid: artifact.allow_setuid,
+            };
+            artifact::unpack(inputs.store, Arc::clone(blob), &spec)
+        };
+        let threads: Vec<_> = inputs
+            .blobs
+            .iter()
+            .map(|pair| scope.spawn(move || work(pair)))
+            .collect();
+        threads.into_iter().map(join).collect()
+    });
+    for nodes in unpacked {
+        for (path, node) in nodes? {
+            image.tree.insert(path, node)?;
+        }
+    }
+    Ok(())
+}
+
+fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn configuration(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    let recipe = inputs.recipe;
+    let version_of = |program: &str| -> Result<_> {
+        let version = recipe.version_of(&program.parse()?);
+        version.with_context(|| format!("no artifact installs {program}"))
+    };
+    let mut files = config::host::generate(recipe);
+    match recipe.profile {
+        Profile::HardWay => {
+            files.extend(config::kubelet::generate(
+                recipe,
+                version_of("/usr/local/bin/kubelet")?,
+            )?);
+            files.extend(config::kube_proxy::generate(recipe)?);
+            files.push(config::containerd::generate(
+                recipe,
+                version_of("/usr/bin/containerd")?,
+            )?);
+            missing_dns(recipe, image);
+        }
+    }
+    for Generated {
+        path,
+        text,
+        link,
+        key,
+    } in files
+    {
+        let origin = Origin::Recipe(key.to_owned());
+        if let Some(link) = link {
+            image
+                .tree
+                .insert(link.parse()?, Node::symlink(path, origin.clone()))?;
+        }
+        image.tree.insert(
+            path.parse()?,
+            Node::file(Content::inline(text.into_bytes()), 0o644, origin),
+        )?;
+    }
+    Ok(())
+}
+
+/// The tutorial leaves both out, and its pods resolve no Service.
+fn missing_dns(recipe: &Recipe, image: &mut Assembled) {
+    for (key, missing) in [
+        ("cluster_dns", recipe.cluster.cluster_dns.is_empty()),
+        ("cluster_domain", recipe.cluster.cluster_domain.is_none()),
+    ] {
+        if missing {
+            image.warnings.push(format!(
+                "cluster.{key} is not set: pods will not resolve the names of Services"
+            ));
+        }
+    }
+}
+
+fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    let recipe = inputs.recipe;
+    let settings = ImageSettings {
+        version: settings::SETTINGS_VERSION,
+        profile: match recipe.profile {
+            Profile::HardWay => settings::Profile::HardWay,
+        },
+        cluster_cidr: recipe.cluster.cluster_cidr.map(|cidr| cidr.to_string()),
+        service_cidr: recipe.cluster.service_cidr.map(|cidr| cidr.to_string()),
+        cluster_domain: recipe
+            .cluster
+            .cluster_domain
+            .as_ref()
+            .map(ToString::to_string),
+        writable: recipe.writable.iter().map(ToString::to_string).collect(),
+        epoch: inputs.epoch.0,
+    };
+    let binary = Node::file(inputs.firstboot.clone(), 0o755, Origin::FirstBoot);
+    image
+        .tree
+        .insert(nodeimg_firstboot::BINARY_PATH.parse()?, binary)?;
+    let json = Content::inline(settings.to_json()?.into_bytes());
+    image.tree.insert(
+        settings::SETTINGS_PATH.parse()?,
+        Node::file(json, 0o644, Origin::FirstBoot),
+    )
+}
+
+fn built_in_overlay(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    let profile = match inputs.recipe.profile {
+        Profile::HardWay => "hard-way",
+    };
+    for layer in ["common", profile] {
+        let directory = BUILT_IN_OVERLAY
+            .get_dir(layer)
+            .with_context(|| format!("no overlay `{layer}` in this nodeimg"))?;
+        let overlay = overlay::load(Source::Embedded(directory), layer)?;
+        for (path, node) in overlay.root {
+            image.tree.insert(path, node)?;
+        }
+        templates(overlay.templates, layer, image, Tree::insert)?;
+    }
+    Ok(())
+}
+
+fn writable(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    for path in &inputs.recipe.writable {
+        image.tree.insert(
+            path.clone(),
+            Node::directory(0o755, Origin::Recipe("writable".to_owned())),
+        )?;
+    }
+    Ok(())
+}
+
+fn user_overlays(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    for (name, place) in &inputs.recipe.overlays {
+        let Overlay {
+            root,
+            templates: texts,
+        } = overlay::load(Source::Disk(place), name)?;
+        for (path, node) in root {
+            lay_over(&mut image.tree, path, node)?;
+        }
+        templates(texts, name, image, lay_over)?;
+    }
+    Ok(())
+}
+
+/// The user's files win over nodeimg's, directories are shared.
+fn lay_over(tree: &mut Tree, path: ImagePath, node: Node) -> Result<()> {
+    let shared = matches!(node.kind, Kind::Directory)
+        && tree
+            .get(&path)
+            .is_some_and(|there| matches!(there.kind, Kind::Directory));
+    if shared {
+        Ok(())
+    } else {
+        tree.replace(path, node)
+    }
+}
+
+/// A template is checked here, with the very code that renders it on the node.
+fn templates(
+    texts: Vec<(ImagePath, String)>,
+    overlay: &str,
+    image: &mut Assembled,
+    put: impl Fn(&mut Tree, ImagePath, Node) -> Result<()>,
+) -> Result<()> {
+    for (path, text) in texts {
+        let origin = Origin::Overlay(overlay.to_owned());
+        if let Err(error) = Template::parse(&text).and_then(|template| template.check_supplied()) {
+            bail!("{origin}: templates{path}: {error}");
+        }
+        let node = Node::file(Content::inline(text.into_bytes()), 0o644, origin);
+        put(&mut image.tree, overlay::template_path(&path)?, node)?;
+    }
+    Ok(())
+}
+
+fn extra_files(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    for file in &inputs.recipe.files {
+        let bytes = match &file.content {
+            ExtraContent::Text(text) => text.clone().into_bytes(),
+            ExtraContent::Source(source) => fs::read(source).with_context(|| {
+                format!(
+                    "reading `file.{}.source` from {}",
+                    file.path,
+                    source.display()
+                )
+            })?,
+        };
+        let node = Node::file(
+            Content::inline(bytes),
+            file.mode,
+            Origin::Recipe("file".to_owned()),
+        );
+        lay_over(&mut image.tree, file.path.clone(), node)?;
+    }
+    Ok(())
+}
+
+fn enable_units(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    for unit in &inputs.recipe.mask {
+        units::mask(&mut image.tree, unit.as_str())?;
+    }
+    for unit in &inputs.recipe.enable {
+        if !units::enable(&mut image.tree, unit.as_str())? {
+            image.warnings.push(format!(
+                "units.enable: `{unit}` is not in this image: a preset will enable it where the base system has it"
+            ));
+        }
+    }
+    Ok(())
+}
