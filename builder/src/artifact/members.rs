@@ -167,7 +167,7 @@ fn refuse_sparse<R: Read>(entry: &mut Entry<'_, R>) -> Result<()> {
     for record in records {
         let record = record
             .map_err(damaged)
-            .context("has a damaged pax record")?;
+            .context("has a pax record that cannot be read")?;
         let key = record.key_bytes();
         if key.starts_with(b"GNU.sparse.") {
             bail!("is a sparse file: the archive must be made without `--sparse`");

@@ -235,7 +235,7 @@ mod tests {
             (116, b"0000000"),
             (124, b"00000000005"),
             (136, b"14524770400"),
-            (148, b"010462\0 "),
+            (148, b"011520\0 "),
             (156, b"0"),
             (257, b"ustar"),
             (263, b"00"),
@@ -268,7 +268,7 @@ mod tests {
         let long = "d/".repeat(60) + "ende-\u{e4}";
         let target = "t".repeat(101);
         let xattrs = BTreeMap::from([
-            ("security.capability".to_owned(), vec![0, b'\n', 255]),
+            ("security.capability".to_owned(), vec![0, b'=', 255]),
             ("user.a".to_owned(), vec![]),
         ]);
         let mut odd = entry(&long, EntryKind::Symlink(&target), &xattrs);
@@ -292,7 +292,7 @@ mod tests {
             records[0],
             (
                 "SCHILY.xattr.security.capability".to_owned(),
-                vec![0, b'\n', 255]
+                vec![0, b'=', 255]
             )
         );
         assert_eq!(records[1], ("SCHILY.xattr.user.a".to_owned(), vec![]));
