@@ -3,8 +3,9 @@
 //! ```text
 //! Fetcher ─ look up (all cores hash) ─ missing? ─ Slots ─ Transfer ─ Client
 //! ```
-//! `mirrors` says where to ask, `client` speaks HTTP, `transfer` puts an
-//! artifact together, `retry` and `failure` say what happens when it fails.
+//! `mirrors` says where to ask, `client` speaks HTTP, `answer` judges what it
+//! hears, `transfer` puts an artifact together, `retry` and `failure` say what
+//! happens when it fails.
 //!
 //! # Invariants
 //! - What is in the store already costs no network; `offline` never uses it.
@@ -13,11 +14,13 @@
 //! - A cut or killed download leaves its partial behind, never a blob; wrong
 //!   bytes are dropped.
 
+mod answer;
 mod client;
 mod failure;
 mod mirrors;
 mod retry;
 mod slots;
+mod text;
 mod transfer;
 
 use std::fs::File;
@@ -26,23 +29,19 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::digest::{Algorithm, Digest, Expected, Hasher, Measured};
 use crate::progress::Progress;
 use crate::store::{Lookup, Store, VerifiedBlob};
-use client::{Client, Get, Piece};
-use failure::{Failure, shown};
+use client::Client;
+use failure::shown;
 use mirrors::Candidate;
-use retry::Backoff;
 use slots::{Slot, Slots};
 use transfer::{Outcome, Transfer, host};
 
 pub use mirrors::{Mirrors, VARIABLE as MIRROR_VARIABLE};
 pub use retry::Retry;
-
-/// A checksum file is never longer.
-const MAX_TEXT: usize = 1024 * 1024;
 
 /// One artifact to be had.
 #[derive(Clone, Debug)]
@@ -170,82 +169,6 @@ impl<'a> Fetcher<'a> {
         )? {
             Outcome::Fetched(blob, got) => Ok((blob, got)),
             Outcome::Found(_) => bail!("{}: found without a digest", request.what),
-        }
-    }
-
-    /// A small text file, `None` if the server says that there is none.
-    pub fn text(&self, url: &str, what: &str) -> Result<Option<String>> {
-        let candidates = self.usable(url);
-        if candidates.is_empty() {
-            bail!("{what}: {} is not fetched with --offline", shown(url));
-        }
-        let mut failures = Vec::new();
-        for candidate in &candidates {
-            match self.text_from(candidate) {
-                Ok(bytes) => {
-                    let text = String::from_utf8(bytes);
-                    let text = text.map_err(|_| anyhow!("{what}: {} is no text", shown(url)))?;
-                    return Ok(Some(text));
-                }
-                Err(failure) if failure.is_absent() => {}
-                Err(failure) => failures.push(format!("{}: {failure}", shown(&candidate.url))),
-            }
-        }
-        if failures.is_empty() {
-            return Ok(None);
-        }
-        bail!("{what}: {}", failures.join("; "))
-    }
-
-    fn text_from(&self, candidate: &Candidate) -> Result<Vec<u8>, Failure> {
-        if let Some(path) = candidate.path() {
-            return match std::fs::read(&path) {
-                Ok(bytes) => Ok(bytes),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(Failure::Status {
-                    code: reqwest::StatusCode::NOT_FOUND,
-                    retry_after: None,
-                }),
-                Err(e) => Err(Failure::Refused(format!("reading {}: {e}", path.display()))),
-            };
-        }
-        let mut backoff = Backoff::new(&self.options.retry);
-        loop {
-            let failure = match self.text_once(candidate) {
-                Ok(bytes) => return Ok(bytes),
-                Err(failure) => failure,
-            };
-            match backoff.wait(&failure) {
-                Some(wait) => thread::sleep(wait),
-                None => return Err(failure),
-            }
-        }
-    }
-
-    fn text_once(&self, candidate: &Candidate) -> Result<Vec<u8>, Failure> {
-        let mut pieces = self.client().map_err(Failure::Local)?.get(Get {
-            from: candidate.clone(),
-            resume: None,
-        });
-        let mut bytes = Vec::new();
-        loop {
-            match pieces.blocking_recv() {
-                Some(Piece::Head(head)) if head.code == reqwest::StatusCode::OK => {}
-                Some(Piece::Head(head)) => {
-                    return Err(Failure::Status {
-                        code: head.code,
-                        retry_after: head.retry_after,
-                    });
-                }
-                Some(Piece::Data(data)) if bytes.len() + data.len() <= MAX_TEXT => {
-                    bytes.extend_from_slice(&data);
-                }
-                Some(Piece::Data(_)) => {
-                    return Err(Failure::Refused(format!("longer than {MAX_TEXT} bytes")));
-                }
-                Some(Piece::End) => return Ok(bytes),
-                Some(Piece::Failed(failure)) => return Err(failure),
-                None => return Err(Failure::Timeout),
-            }
         }
     }
 

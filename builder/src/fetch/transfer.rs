@@ -21,7 +21,7 @@ use std::thread;
 use anyhow::{Context, Result, anyhow};
 use reqwest::{StatusCode, Url};
 
-use super::client::{Client, Get, Head, Piece};
+use super::client::{Client, Get, Piece};
 use super::failure::{Failure, shown};
 use super::mirrors::Candidate;
 use super::retry::Backoff;
@@ -229,19 +229,26 @@ impl Transfer<'_> {
             return Ok(true);
         }
         let result = self.receive(partial, &mut pieces);
-        let had = length(partial)?;
+        self.settle(result, length(partial)?, total)?;
+        Ok(total.is_some())
+    }
+
+    /// Whether a body that ended did so where it should.
+    fn settle(
+        &self,
+        result: Result<(), Failure>,
+        had: u64,
+        total: Option<u64>,
+    ) -> Result<(), Failure> {
+        let wanted = total.or(self.request.want.size);
         match result {
-            Ok(()) if total.is_some_and(|total| had < total) => Err(broken(had, total)),
-            Ok(()) if self.request.want.size.is_some_and(|size| had < size) => {
-                Err(broken(had, self.request.want.size))
-            }
-            Ok(()) => Ok(total.is_some()),
+            Ok(()) if wanted.is_some_and(|wanted| had < wanted) => Err(broken(had, wanted)),
             Err(Failure::Cut { why, .. }) => Err(Failure::Cut {
                 had,
                 of: total,
                 why,
             }),
-            Err(failure) => Err(failure),
+            other => other,
         }
     }
 
@@ -249,87 +256,6 @@ impl Transfer<'_> {
     /// prove the sum of the pieces.
     fn may_resume(&self, validator: &str) -> bool {
         self.request.has_digest() || validator.starts_with('"')
-    }
-
-    /// Looks at an answer's head, and makes `partial` ready for its body.
-    /// Gives the size of the whole file, if the server tells.
-    fn accept(
-        &self,
-        head: &Head,
-        partial: &mut Partial<'_>,
-        had: u64,
-    ) -> Result<Option<u64>, Failure> {
-        let range = head.range;
-        let total = match head.code {
-            StatusCode::OK => {
-                if had > 0 {
-                    self.restart(partial)?;
-                }
-                partial
-                    .set_validator(head.validator.as_deref())
-                    .context("writing to the store (is the disk full?)")
-                    .map_err(Failure::Local)?;
-                head.length
-            }
-            StatusCode::PARTIAL_CONTENT if had > 0 => {
-                let fits = range.and_then(|r| r.part).is_some_and(|(first, last)| {
-                    let length = (last + 1).checked_sub(first);
-                    first == had && length.is_some_and(|l| head.length.is_none_or(|h| h == l))
-                });
-                if !fits {
-                    return Err(Failure::BadResume(format!(
-                        "asked for the bytes from {had} on, the server sends others ({range:?})"
-                    )));
-                }
-                range.and_then(|range| range.total)
-            }
-            StatusCode::RANGE_NOT_SATISFIABLE if had > 0 => {
-                let total = range.and_then(|range| range.total);
-                if total != Some(had) {
-                    return Err(Failure::BadResume(format!(
-                        "the server has no bytes from {had} on"
-                    )));
-                }
-                total
-            }
-            StatusCode::PARTIAL_CONTENT => {
-                return Err(Failure::Refused(
-                    "the server sends a part of the file that was not asked for".to_owned(),
-                ));
-            }
-            code if code.is_success() => {
-                return Err(Failure::Refused(format!(
-                    "the server answers {code}, which is no file"
-                )));
-            }
-            code => {
-                return Err(Failure::Status {
-                    code,
-                    retry_after: head.retry_after,
-                });
-            }
-        };
-        self.check_total(total, had)
-    }
-
-    fn check_total(&self, total: Option<u64>, had: u64) -> Result<Option<u64>, Failure> {
-        let Some(total) = total else {
-            return Ok(None);
-        };
-        if let Some(size) = self.request.want.size.filter(|&size| size != total) {
-            let text = format!("the server's file has {total} bytes, the lock says {size}");
-            // What is there may be of another file, whose size was right.
-            return Err(if had > 0 {
-                Failure::BadResume(text)
-            } else {
-                Failure::Refused(text)
-            });
-        }
-        if total > self.limit() {
-            return Err(self.too_long());
-        }
-        self.download.size(total);
-        Ok(Some(total))
     }
 
     fn receive(
@@ -397,7 +323,7 @@ impl Transfer<'_> {
         }
     }
 
-    fn restart(&self, partial: &mut Partial<'_>) -> Result<(), Failure> {
+    pub(super) fn restart(&self, partial: &mut Partial<'_>) -> Result<(), Failure> {
         partial
             .restart(self.algorithms)
             .and_then(|()| partial.set_validator(None))
@@ -405,23 +331,6 @@ impl Transfer<'_> {
             .map_err(Failure::Local)?;
         self.download.from(0);
         Ok(())
-    }
-
-    fn limit(&self) -> u64 {
-        let size = self.request.want.size.unwrap_or(u64::MAX);
-        size.min(self.request.max_size)
-    }
-
-    fn too_long(&self) -> Failure {
-        Failure::Refused(match self.request.want.size {
-            Some(size) if size <= self.request.max_size => {
-                format!("the server sends more than the {size} bytes that the lock says")
-            }
-            _ => format!(
-                "the file is longer than {} bytes, the most that is taken for it",
-                self.request.max_size
-            ),
-        })
     }
 }
 

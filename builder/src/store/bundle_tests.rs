@@ -108,6 +108,9 @@ fn a_failed_export_leaves_nothing() {
     );
 }
 
+/// Version, listed in the index, there, what the error says.
+type Forged<'a> = (u32, &'a [&'a [u8]], &'a [Member<'a>], &'a str);
+
 type Member<'a> = (&'a str, EntryType, &'a [u8]);
 
 /// A tar with an index over `listed` and these members.
@@ -144,7 +147,7 @@ fn forged(dir: &Path, version: u32, listed: &[&[u8]], members: &[Member<'_>]) ->
 fn what_is_no_sound_bundle() {
     let good = format!("blobs/{}", Digest::sha256(b"good").hex());
     let file = EntryType::Regular;
-    let table: &[(u32, &[&[u8]], &[Member<'_>], &str)] = &[
+    let table: &[Forged<'_>] = &[
         (2, &[], &[], "its version is 2"),
         (1, &[b"good"], &[], "1 of its members are missing"),
         (1, &[b"good", b"good"], &[], "twice"),

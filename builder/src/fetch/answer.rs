@@ -1,0 +1,114 @@
+//! Whether a server's answer is what a download asked for.
+
+use anyhow::Context;
+use reqwest::StatusCode;
+
+use super::client::{ContentRange, Head};
+use super::failure::Failure;
+use super::transfer::Transfer;
+use crate::store::Partial;
+
+impl Transfer<'_> {
+    /// Looks at an answer's head, and makes `partial`, which holds `had` bytes,
+    /// ready for its body. Gives the size of the whole file, if the server
+    /// tells.
+    pub(super) fn accept(
+        &self,
+        head: &Head,
+        partial: &mut Partial<'_>,
+        had: u64,
+    ) -> Result<Option<u64>, Failure> {
+        match head.code {
+            StatusCode::OK => {
+                if had > 0 {
+                    self.restart(partial)?;
+                }
+                partial
+                    .set_validator(head.validator.as_deref())
+                    .context("writing to the store (is the disk full?)")
+                    .map_err(Failure::Local)?;
+                self.check_total(head.length, 0)
+            }
+            StatusCode::PARTIAL_CONTENT if had > 0 => {
+                if !head
+                    .range
+                    .is_some_and(|range| fits(range, had, head.length))
+                {
+                    return Err(Failure::BadResume(format!(
+                        "asked for the bytes from {had} on, the server sends others"
+                    )));
+                }
+                self.check_total(head.range.and_then(|range| range.total), had)
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE if had > 0 => {
+                // All of it may be there already: then the file ends here.
+                match head.range.and_then(|range| range.total) {
+                    Some(total) if total == had => self.check_total(Some(total), had),
+                    _ => Err(Failure::BadResume(format!(
+                        "the server has no bytes from {had} on"
+                    ))),
+                }
+            }
+            StatusCode::PARTIAL_CONTENT => Err(Failure::Refused(
+                "the server sends a part of the file that was not asked for".to_owned(),
+            )),
+            code if code.is_success() => Err(Failure::Refused(format!(
+                "the server answers {code}, which is no file"
+            ))),
+            code => Err(Failure::Status {
+                code,
+                retry_after: head.retry_after,
+            }),
+        }
+    }
+
+    /// Holds the size that is told against what is known and allowed.
+    pub(super) fn check_total(&self, total: Option<u64>, had: u64) -> Result<Option<u64>, Failure> {
+        let Some(total) = total else {
+            return Ok(None);
+        };
+        if let Some(size) = self.request.want.size.filter(|&size| size != total) {
+            let text = format!("the server's file has {total} bytes, the lock says {size}");
+            // What is there may be of another file, whose size was right.
+            return Err(if had > 0 {
+                Failure::BadResume(text)
+            } else {
+                Failure::Refused(text)
+            });
+        }
+        if total > self.limit() {
+            return Err(self.too_long());
+        }
+        self.download.size(total);
+        Ok(Some(total))
+    }
+
+    pub(super) fn limit(&self) -> u64 {
+        let size = self.request.want.size.unwrap_or(u64::MAX);
+        size.min(self.request.max_size)
+    }
+
+    pub(super) fn too_long(&self) -> Failure {
+        Failure::Refused(match self.request.want.size {
+            Some(size) if size <= self.request.max_size => {
+                format!("the server sends more than the {size} bytes that the lock says")
+            }
+            _ => format!(
+                "the file is longer than {} bytes, the most that is taken for it",
+                self.request.max_size
+            ),
+        })
+    }
+}
+
+/// Whether this is the part from `had` on, or the beginning of it, as the body's
+/// `length` says too.
+fn fits(range: ContentRange, had: u64, length: Option<u64>) -> bool {
+    let Some((first, last)) = range.part else {
+        return false;
+    };
+    let part = last.checked_sub(first).and_then(|n| n.checked_add(1));
+    first == had
+        && part.is_some_and(|part| length.is_none_or(|length| length == part))
+        && range.total.is_none_or(|total| last < total)
+}

@@ -1,0 +1,102 @@
+//! Small text files: what a publisher states about an artifact. Kept nowhere.
+
+use std::fs;
+use std::io;
+use std::thread;
+
+use anyhow::{Result, anyhow, bail};
+use reqwest::StatusCode;
+
+use super::Fetcher;
+use super::client::{Get, Piece};
+use super::failure::{Failure, shown};
+use super::mirrors::Candidate;
+use super::retry::Backoff;
+
+/// A checksum file is never longer.
+pub(super) const MAX_TEXT: usize = 1024 * 1024;
+
+impl Fetcher<'_> {
+    /// A small text file, `None` if the server says that there is none.
+    pub fn text(&self, url: &str, what: &str) -> Result<Option<String>> {
+        let candidates = self.usable(url);
+        if candidates.is_empty() {
+            bail!("{what}: {} is not fetched with --offline", shown(url));
+        }
+        let mut failures = Vec::new();
+        for candidate in &candidates {
+            match self.text_from(candidate) {
+                Ok(bytes) => {
+                    let text = String::from_utf8(bytes);
+                    let text = text.map_err(|_| anyhow!("{what}: {} is no text", shown(url)))?;
+                    return Ok(Some(text));
+                }
+                Err(failure) if failure.is_absent() => {}
+                Err(failure) => failures.push(format!("{}: {failure}", shown(&candidate.url))),
+            }
+        }
+        if failures.is_empty() {
+            return Ok(None);
+        }
+        bail!("{what}: {}", failures.join("; "))
+    }
+
+    fn text_from(&self, candidate: &Candidate) -> Result<Vec<u8>, Failure> {
+        if let Some(path) = candidate.path() {
+            return match fs::read(&path) {
+                Ok(bytes) if bytes.len() <= MAX_TEXT => Ok(bytes),
+                Ok(_) => Err(too_long()),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Failure::Status {
+                    code: StatusCode::NOT_FOUND,
+                    retry_after: None,
+                }),
+                Err(e) => Err(Failure::Refused(format!("reading {}: {e}", path.display()))),
+            };
+        }
+        let mut backoff = Backoff::new(&self.options.retry);
+        loop {
+            let failure = match self.text_once(candidate) {
+                Ok(bytes) => return Ok(bytes),
+                Err(failure) => failure,
+            };
+            match backoff.wait(&failure) {
+                Some(wait) => thread::sleep(wait),
+                None => return Err(failure),
+            }
+        }
+    }
+
+    fn text_once(&self, candidate: &Candidate) -> Result<Vec<u8>, Failure> {
+        let mut pieces = self.client().map_err(Failure::Local)?.get(Get {
+            from: candidate.clone(),
+            resume: None,
+        });
+        let mut bytes = Vec::new();
+        loop {
+            match pieces.blocking_recv() {
+                Some(Piece::Head(head)) if head.code == StatusCode::OK => {}
+                Some(Piece::Head(head)) => {
+                    return Err(Failure::Status {
+                        code: head.code,
+                        retry_after: head.retry_after,
+                    });
+                }
+                Some(Piece::Data(data)) if bytes.len() + data.len() <= MAX_TEXT => {
+                    bytes.extend_from_slice(&data);
+                }
+                Some(Piece::Data(_)) => {
+                    return Err(too_long());
+                }
+                Some(Piece::End) => return Ok(bytes),
+                Some(Piece::Failed(failure)) => return Err(failure),
+                None => return Err(Failure::Timeout),
+            }
+        }
+    }
+}
+
+fn too_long() -> Failure {
+    Failure::Refused(format!(
+        "it is longer than {MAX_TEXT} bytes, which no checksum file is"
+    ))
+}
