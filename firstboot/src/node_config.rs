@@ -115,6 +115,11 @@ const KEYS: &[Key] = &[
     },
 ];
 
+/// Every key of the block, those of other profiles too.
+pub fn key_names() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|key| key.name)
+}
+
 /// Reads the block for an image of this profile.
 pub fn read(field: &Field<'_>, profile: Profile, problems: &mut Problems) -> NodeConfig {
     let mut node = NodeConfig::default();

@@ -144,7 +144,6 @@ pub fn values(node: &CheckedNode) -> Values {
     values.set("cni_routes", cni_routes(node));
     values.set("fqdn", &node.fqdn);
     values.set("host_name", &node.host_name);
-    values.set("instance_id", &node.instance_id);
     values.set("node_ip", joined(&node.node_ips));
     values.set("node_labels", node.labels.join(","));
     values.set("node_taints", node.taints.join(","));

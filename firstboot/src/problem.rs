@@ -82,9 +82,17 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All problems of one run, in the order found.
+/// More than a person reads; a hostile seed can have a problem in every line.
+const MOST: usize = 200;
+
+/// All problems of one run, in the order found, up to a bound.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    kept: Vec<Problem>,
+    /// Errors and warnings beyond the bound.
+    dropped: usize,
+    any_error: bool,
+}
 
 impl Problems {
     pub fn new() -> Self {
@@ -100,8 +108,13 @@ impl Problems {
     }
 
     fn push(&mut self, severity: Severity, place: &Place, reason: String, remedy: String) {
+        self.any_error |= severity == Severity::Error;
+        if self.kept.len() >= MOST {
+            self.dropped += 1;
+            return;
+        }
         let Place { file, line, key } = place.clone();
-        self.0.push(Problem {
+        self.kept.push(Problem {
             severity,
             file,
             line,
@@ -112,24 +125,38 @@ impl Problems {
     }
 
     pub fn has_errors(&self) -> bool {
-        self.0
-            .iter()
-            .any(|problem| problem.severity == Severity::Error)
+        self.any_error
     }
 
     pub fn append(&mut self, other: Self) {
-        self.0.extend(other.0);
+        self.kept.extend(other.kept);
+        self.dropped += other.dropped;
+        self.any_error |= other.any_error;
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
+        self.kept.iter()
     }
 
     /// By file and line, as a person goes through them; what has no line comes last.
     pub fn into_vec(mut self) -> Vec<Problem> {
         let key = |problem: &Problem| (problem.file.clone(), problem.line.unwrap_or(usize::MAX));
-        self.0.sort_by_key(key);
-        self.0
+        self.kept.sort_by_key(key);
+        if self.dropped > 0 {
+            self.kept.push(Problem {
+                severity: if self.any_error {
+                    Severity::Error
+                } else {
+                    Severity::Warning
+                },
+                file: "seed".to_owned(),
+                line: None,
+                key: None,
+                reason: format!("has {} more problems that are not listed", self.dropped),
+                remedy: "correct these first".to_owned(),
+            });
+        }
+        self.kept
     }
 }
 
@@ -155,5 +182,23 @@ mod tests {
             ]
         );
         assert!(problems.has_errors());
+    }
+
+    #[test]
+    fn there_is_a_bound() {
+        let mut problems = Problems::new();
+        for line in 0..1000 {
+            problems.warn(&Place::file("f").line(line), "odd", "");
+        }
+        assert!(!problems.has_errors());
+        problems.error(&Place::file("f"), "wrong", "");
+        assert!(problems.has_errors());
+        let listed = problems.into_vec();
+        assert_eq!(listed.len(), 201);
+        assert!(
+            listed[200].reason.contains("801 more problems"),
+            "{}",
+            listed[200]
+        );
     }
 }

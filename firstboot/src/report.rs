@@ -136,7 +136,7 @@ impl Report {
         }
         lines.extend(wrapped(
             "Next: ",
-            "correct the seed and boot again, or run `systemctl restart nodeimg-firstboot`.",
+            "correct the seed and boot again; without a boot: systemctl restart nodeimg-firstboot kubelet kube-proxy",
         ));
         let edge = format!("+{}+\n", "-".repeat(WIDTH));
         let mut text = edge.clone();

@@ -74,12 +74,6 @@ pub const PLACEHOLDERS: &[Placeholder] = &[
         always: true,
     },
     Placeholder {
-        name: "instance_id",
-        description: "identity of this instance (`instance-id`, or config drive `uuid`)",
-        example: "iid-node-0",
-        always: true,
-    },
-    Placeholder {
         name: "node_ip",
         description: "node address for `kubelet --node-ip`, comma-separated when dual-stack; empty: kubelet takes the address of the default route",
         example: "192.168.10.101",

@@ -158,6 +158,15 @@ fn bombs_end_soon() {
             ),
         ),
         (
+            "a problem a line",
+            format!(
+                "{head}nodeimg:\n{}",
+                (0..40_000)
+                    .map(|n| format!("  k{n}: 1\n"))
+                    .collect::<String>()
+            ),
+        ),
+        (
             "one long line",
             format!("{head}nodeimg: {{node_ip: {}}}", "1".repeat(3 << 20)),
         ),
