@@ -73,35 +73,16 @@ pub(super) fn host_of(url: &str) -> Result<&str, (String, String)> {
     if !path.chars().all(safe) {
         return fail("has a path with a query, a fragment or odd characters");
     }
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(bracketed) => {
-            let Some((host, port)) = bracketed.split_once(']') else {
-                return fail("has an IPv6 address that is not closed by `]`");
-            };
-            if host.parse::<std::net::Ipv6Addr>().is_err() {
-                return fail("has something other than an IPv6 address in brackets");
-            }
-            (
-                host,
-                port.strip_prefix(':').map_or_else(
-                    || if port.is_empty() { Ok(None) } else { Err(()) },
-                    |port| Ok(Some(port)),
-                ),
-            )
-        }
-        None => match authority.split_once(':') {
-            Some((host, port)) => (host, Ok(Some(port))),
-            None => (authority, Ok(None)),
-        },
+    let (host, port) = match host_and_port(authority) {
+        Ok(parts) => parts,
+        Err(reason) => return fail(reason),
     };
-    let good_port = match port {
-        Ok(None) => true,
-        Ok(Some(port)) => port
-            .parse::<u16>()
-            .is_ok_and(|number| number > 0 && !port.starts_with('+')),
-        Err(()) => false,
+    // `parse` alone would take `+1`.
+    let number = |port: &str| {
+        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+        digits && port.parse::<u16>().is_ok_and(|number| number > 0)
     };
-    if !good_port {
+    if !port.is_none_or(number) {
         return fail("has no valid port number");
     }
     let named = host.to_ascii_lowercase();
@@ -113,6 +94,27 @@ pub(super) fn host_of(url: &str) -> Result<&str, (String, String)> {
         return fail("has a host that is no valid IPv4 address");
     }
     Ok(host)
+}
+
+/// `host`, `host:port`, `[v6]` or `[v6]:port`; the port is not looked at.
+fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), &'static str> {
+    let Some(bracketed) = authority.strip_prefix('[') else {
+        return Ok(match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        });
+    };
+    let Some((host, rest)) = bracketed.split_once(']') else {
+        return Err("has an IPv6 address that is not closed by `]`");
+    };
+    if host.parse::<std::net::Ipv6Addr>().is_err() {
+        return Err("has something other than an IPv6 address in brackets");
+    }
+    match rest.strip_prefix(':') {
+        Some(port) => Ok((host, Some(port))),
+        None if rest.is_empty() => Ok((host, None)),
+        None => Err("has no valid port number"),
+    }
 }
 
 pub(super) fn check_hosts(inputs: &Inputs<'_>, problems: &mut Problems) -> Vec<HostEntry> {

@@ -160,80 +160,62 @@ fn choose(rules: &[Rule], pods: &[IpNet], addresses: &Addresses) -> Result<Vec<I
 }
 
 fn choose_one(rules: &[Rule], v4: bool, addresses: &Addresses) -> Result<IpAddr, Failure> {
-    let of_family = || rules.iter().copied().filter(move |rule| rule.v4() == v4);
-    let given: Vec<IpAddr> = of_family()
-        .filter_map(|rule| {
-            if let Rule::Address(address) = rule {
-                Some(address)
-            } else {
-                None
-            }
-        })
-        .collect();
-    let inside: Vec<IpNet> = of_family()
-        .filter_map(|rule| {
-            if let Rule::Inside(net) = rule {
-                Some(net)
-            } else {
-                None
-            }
-        })
-        .collect();
-    let outside: Vec<IpNet> = of_family()
-        .filter_map(|rule| {
-            if let Rule::Outside(net) = rule {
-                Some(net)
-            } else {
-                None
-            }
-        })
-        .collect();
+    let (mut given, mut inside, mut outside) = (Vec::new(), Vec::new(), Vec::new());
+    for rule in rules.iter().filter(|rule| rule.v4() == v4) {
+        match rule {
+            Rule::Address(address) => given.push(*address),
+            Rule::Inside(net) => inside.push(*net),
+            Rule::Outside(net) => outside.push(*net),
+        }
+    }
     let kind = if v4 { "IPv4" } else { "IPv6" };
-    let mixed = !given.is_empty() && (!inside.is_empty() || !outside.is_empty());
-    if given.len() > 1 || mixed {
+    let Some(address) = given.first() else {
+        return choose_by_network(kind, v4, &inside, &outside, addresses);
+    };
+    if given.len() > 1 || !inside.is_empty() || !outside.is_empty() {
         let reason = format!("gives more than one rule beside an {kind} address");
         return Err(Failure::Other(
             reason,
             "give one address, or networks only".to_owned(),
         ));
     }
-    let candidates = match (addresses, given.first()) {
-        (Addresses::Unknown, Some(address)) => return Ok(*address),
-        (Addresses::Unknown, None) => {
-            let reason = "chooses among this machine's addresses, which are not known here";
-            return Err(Failure::Absent(reason.to_owned()));
-        }
-        (Addresses::Known(list), _) => list,
-    };
-    if let Some(address) = given.first() {
-        let present = candidates
-            .iter()
-            .any(|candidate| candidate.net.addr() == *address);
-        let absent = || Failure::Absent(format!("{address} is on no interface of this machine"));
-        return if present { Ok(*address) } else { Err(absent()) };
+    match addresses {
+        Addresses::Known(list) if !list.iter().any(|known| known.net.addr() == *address) => Err(
+            Failure::Absent(format!("{address} is on no interface of this machine")),
+        ),
+        _ => Ok(*address),
     }
-    let matching: Vec<&InterfaceAddress> = candidates
-        .iter()
-        .filter(|candidate| is_v4(&candidate.net) == v4)
-        .filter(|candidate| {
-            let address = candidate.net.addr();
-            (inside.is_empty() || inside.iter().any(|net| net.contains(&address)))
-                && !outside.iter().any(|net| net.contains(&address))
-        })
-        .collect();
+}
+
+fn choose_by_network(
+    kind: &str,
+    v4: bool,
+    inside: &[IpNet],
+    outside: &[IpNet],
+    addresses: &Addresses,
+) -> Result<IpAddr, Failure> {
+    let Addresses::Known(candidates) = addresses else {
+        let reason = "chooses among this machine's addresses, which are not known here";
+        return Err(Failure::Absent(reason.to_owned()));
+    };
+    let fits = |candidate: &&InterfaceAddress| {
+        let address = candidate.net.addr();
+        address.is_ipv4() == v4
+            && (inside.is_empty() || inside.iter().any(|net| net.contains(&address)))
+            && !outside.iter().any(|net| net.contains(&address))
+    };
+    let matching: Vec<InterfaceAddress> = candidates.iter().filter(fits).cloned().collect();
     let Some(first) = matching.first() else {
-        return Err(Failure::Absent(format!(
-            "no {kind} address of this machine fits the networks asked for"
-        )));
+        let reason = format!("no {kind} address of this machine fits the networks asked for");
+        return Err(Failure::Absent(reason));
     };
     if matching
         .iter()
         .any(|other| other.interface != first.interface)
     {
-        let all: Vec<InterfaceAddress> = matching.into_iter().cloned().collect();
         let reason = format!(
             "fits addresses of more than one interface: {}",
-            listed(&all)
+            listed(&matching)
         );
         return Err(Failure::Other(
             reason,
