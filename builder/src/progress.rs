@@ -78,10 +78,6 @@ impl Progress {
         }
     }
 
-    pub fn mode(&self) -> Mode {
-        self.mode
-    }
-
     /// A stage of the work begins: "assembling", "writing overlay.tar.zst".
     pub fn step(&self, name: &str) {
         self.tell(name, || json!({"event": "step", "name": name}));

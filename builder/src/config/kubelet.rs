@@ -151,6 +151,16 @@ fn flags(recipe: &Recipe, minor: (u64, u64)) -> String {
         args.push(format!("--container-runtime-endpoint={SOCKET}"));
         args.push(format!("--volume-plugin-dir={VOLUME_PLUGIN_DIR}"));
     }
+    if !recipe.kubelet.labels.is_empty() {
+        let pairs: Vec<_> = recipe
+            .kubelet
+            .labels
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        // First boot gives the flag once more, for the node's own; the kubelet adds them up.
+        args.push(format!("--node-labels={}", pairs.join(",")));
+    }
     args.extend(recipe.kubelet.extra_args.iter().cloned());
     environment(
         "From the recipe; read by kubelet.service.",

@@ -68,6 +68,18 @@ fn an_old_kubelet_gets_flags_for_what_its_file_does_not_know() {
 }
 
 #[test]
+fn labels_of_the_recipe_are_a_flag() {
+    let (_, flags) = kubelet(
+        "[kubelet]\nlabels = { tier = \"edge\", \"a.example/b\" = \"c\" }\n",
+        "1.36.0",
+    );
+    assert!(
+        flags.contains("--node-labels=a.example/b=c,tier=edge\n"),
+        "{flags}"
+    );
+}
+
+#[test]
 fn any_other_field_is_passed_through_and_may_change_ours() {
     let (config, _) = kubelet(
         "[kubelet.config]\nresolvConf = \"/run/systemd/resolve/resolv.conf\"\nevictionHard = { \"memory.available\" = \"100Mi\" }\n",

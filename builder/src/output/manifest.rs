@@ -255,6 +255,7 @@ mod tests {
             arch: Arch::Arm64,
             recipe: Digest::sha256(b"recipe"),
             epoch: Epoch(7),
+            writable: Vec::new(),
         };
         let artifact = Artifact {
             name: "runc".into(),

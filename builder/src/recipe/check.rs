@@ -54,8 +54,8 @@ impl<'a> Problems<'a> {
 }
 
 /// Checks and completes.
-pub fn recipe(file: RecipeFile, sources: Vec<Source>) -> Result<Recipe> {
-    let mut problems = Problems::new(&sources);
+pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
+    let mut problems = Problems::new(sources);
     cluster(&file, &mut problems);
     kubelet(&file, &mut problems);
     sysctl(&file, &mut problems);
@@ -115,7 +115,6 @@ pub fn recipe(file: RecipeFile, sources: Vec<Source>) -> Result<Recipe> {
         artifacts,
         files,
         effective: file,
-        sources,
     })
 }
 

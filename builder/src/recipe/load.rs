@@ -133,7 +133,7 @@ fn load_source(first: Source) -> Result<Recipe> {
         file.extends = next;
         sources.push(source);
     }
-    check::recipe(file, sources)
+    check::recipe(file, &sources)
 }
 
 fn base_of(text: &str, from: &Source) -> RecipeRef {

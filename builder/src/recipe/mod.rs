@@ -28,7 +28,6 @@ use file::{
     ClusterPart, ContainerdPart, KubeProxyPart, KubeletPart, OutputKind, Profile, RecipeFile,
     SysctlValue,
 };
-use source::Source;
 use value::{Name, PerArch, UrlTemplate, Version, Word};
 
 pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
@@ -59,8 +58,6 @@ pub struct Recipe {
     pub files: Vec<ExtraFile>,
     /// The merged file, for `recipe show`.
     pub effective: RecipeFile,
-    /// The files that it was read from, the user's own first.
-    pub sources: Vec<Source>,
 }
 
 /// One pinned input of the recipe.

@@ -119,8 +119,8 @@ fn bad_recipes_say_what_where_and_what_to_do() {
             "[[file]]\npath = \"/etc/x\"\n",
             vec!["file./etc/x", "`content` and `source`"],
         ),
-        ("modules = [\"a b\"]\n", vec!["mine.toml:2:12"]),
-        ("writable = [\"etc\"]\n", vec!["mine.toml:2:13", "absolute"]),
+        ("modules = [\"a b\"]\n", vec!["mine.toml:2:11"]),
+        ("writable = [\"etc\"]\n", vec!["mine.toml:2:12", "absolute"]),
         (
             "[sysctl]\nx = 1\n",
             vec!["mine.toml:3:5", "kernel parameter"],
