@@ -338,11 +338,18 @@ fn bench() {
         if !entry.file_type().is_file() {
             continue;
         }
-        let bytes = fs::read(entry.path()).unwrap();
+        // In pieces, so that the peak is the writer's.
+        let mut source_file = fs::File::open(entry.path()).unwrap();
         let mut partial = store.partial("x", &[]).unwrap();
-        partial.write(&bytes).unwrap();
+        let mut piece = vec![0; PIECE];
+        loop {
+            match source_file.read(&mut piece).unwrap() {
+                0 => break,
+                n => partial.write(&piece[..n]).unwrap(),
+            }
+        }
         let want = Expected {
-            sha256: Some(Digest::sha256(&bytes)),
+            sha256: Some(partial.measured().sha256),
             ..Expected::default()
         };
         let blob = Arc::new(partial.commit(&want).unwrap().unwrap());
