@@ -47,6 +47,14 @@ impl Arch {
         }
     }
 
+    /// The directory of libraries below /usr/lib ([multiarch](https://wiki.debian.org/Multiarch/Tuples)).
+    pub fn triplet(self) -> &'static str {
+        match self {
+            Arch::Amd64 => "x86_64-linux-gnu",
+            Arch::Arm64 => "aarch64-linux-gnu",
+        }
+    }
+
     /// The CPU part of a Rust target triple.
     pub fn rust_cpu(self) -> &'static str {
         match self {

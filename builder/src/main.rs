@@ -5,6 +5,8 @@
 
 mod arch;
 mod artifact;
+#[cfg_attr(not(test), allow(dead_code))]
+mod base;
 mod cli;
 mod cmd;
 mod config;

@@ -97,45 +97,67 @@ pub fn text_at(tree: &Tree, path: &ImagePath) -> Result<Option<String>> {
 /// Links `unit` into the targets of its `[Install]` section; false where the
 /// tree has no such unit.
 pub fn enable(tree: &mut Tree, unit: &str) -> Result<bool> {
+    let Some(links) = links(tree, unit)? else {
+        return Ok(false);
+    };
+    if links.is_empty() {
+        bail!(
+            "units.enable: `{unit}` has no WantedBy=, RequiredBy= or Alias= in [Install], so enabling it does nothing"
+        );
+    }
+    for (link, target) in links {
+        tree.insert(
+            link,
+            Node::symlink(target.as_str(), Origin::Recipe("units.enable".to_owned())),
+        )?;
+    }
+    Ok(true)
+}
+
+/// The links that enable `unit`, as (place, target); `None` where the tree has
+/// no such unit.
+pub fn links(tree: &Tree, unit: &str) -> Result<Option<Vec<(ImagePath, ImagePath)>>> {
     for directory in UNIT_DIRS {
         let path: ImagePath = format!("{directory}/{unit}").parse()?;
         let Some(text) = text_at(tree, &path)? else {
             continue;
         };
-        let links = install_links(&Unit::parse(&text), unit);
-        if links.is_empty() {
-            bail!(
-                "units.enable: `{unit}` has no WantedBy=, RequiredBy= or Alias= in [Install], so enabling it does nothing"
-            );
-        }
-        for link in links {
+        let mut links = Vec::new();
+        for link in install_links(&Unit::parse(&text), unit) {
             let at: ImagePath = format!("{ADMIN}/{link}").parse()?;
             if at != path {
-                tree.insert(
-                    at,
-                    Node::symlink(path.as_str(), Origin::Recipe("units.enable".to_owned())),
-                )?;
+                links.push((at, path.clone()));
             }
         }
-        return Ok(true);
+        return Ok(Some(links));
     }
-    Ok(false)
+    Ok(None)
 }
 
+/// A template (`getty@.service`) is enabled by its default instance alone.
 fn install_links(unit: &Unit, name: &str) -> Vec<String> {
     let words = |key| {
         unit.values("Install", key)
             .flat_map(str::split_whitespace)
             .collect::<Vec<_>>()
     };
-    let wants = words("WantedBy")
-        .into_iter()
-        .map(|target| format!("{target}.wants/{name}"));
-    let requires = words("RequiredBy")
-        .into_iter()
-        .map(|target| format!("{target}.requires/{name}"));
-    let aliases = words("Alias").into_iter().map(str::to_owned);
-    wants.chain(requires).chain(aliases).collect()
+    let name = match name.split_once("@.") {
+        None => name.to_owned(),
+        Some((stem, suffix)) => match words("DefaultInstance").last() {
+            Some(instance) => format!("{stem}@{instance}.{suffix}"),
+            None => return Vec::new(),
+        },
+    };
+    let below = |key, kind: &str| -> Vec<String> {
+        let targets = words(key).into_iter();
+        targets
+            .map(|target| format!("{target}.{kind}/{name}"))
+            .collect()
+    };
+    let mut links = below("WantedBy", "wants");
+    links.extend(below("RequiredBy", "requires"));
+    links.extend(words("Alias").into_iter().map(str::to_owned));
+    links
 }
 
 /// Links `unit` to /dev/null.
@@ -200,6 +222,16 @@ mod tests {
             target(&tree, "/etc/systemd/system/no.target.wants/a.service"),
             None
         );
+    }
+
+    #[test]
+    fn a_template_is_enabled_by_its_default_instance() {
+        let install = |text: &str| install_links(&Unit::parse(text), "getty@.service");
+        assert_eq!(
+            install("[Install]\nWantedBy=getty.target\nDefaultInstance=tty1\n"),
+            ["getty.target.wants/getty@tty1.service"]
+        );
+        assert!(install("[Install]\nWantedBy=getty.target\n").is_empty());
     }
 
     #[test]

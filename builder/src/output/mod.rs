@@ -3,7 +3,7 @@
 
 pub mod atomic;
 pub mod manifest;
-mod tarball;
+pub mod tarball;
 
 use std::path::Path;
 

@@ -58,6 +58,27 @@ impl Content {
         }
     }
 
+    /// `len` bytes from `start`, fewer where the content ends before.
+    pub fn read_at(&self, start: u64, len: usize) -> io::Result<Vec<u8>> {
+        let len = self.len().saturating_sub(start).min(len as u64);
+        let mut bytes = Vec::new();
+        match self {
+            Content::Inline(all) => {
+                let rest = usize::try_from(start).ok().and_then(|at| all.get(at..));
+                rest.unwrap_or_default().take(len).read_to_end(&mut bytes)?;
+            }
+            Content::Span { blob, offset, .. } => {
+                let mut part = ContentReader::Span {
+                    file: blob.file(),
+                    offset: offset.saturating_add(start),
+                    left: len,
+                };
+                part.read_to_end(&mut bytes)?;
+            }
+        }
+        Ok(bytes)
+    }
+
     /// The first bytes, at most `limit` of them: enough to tell a format.
     pub fn head(&self, limit: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();

@@ -37,6 +37,10 @@ pub enum Origin {
     Overlay(String),
     /// Made from the recipe, by the key that it was made from.
     Recipe(String),
+    /// A Debian package of the base system, by name.
+    Package(String),
+    /// Made by a step of the base system's configuration, by the step's name.
+    Base(String),
     /// The first-boot binary and what it needs.
     FirstBoot,
     /// A directory that something else is in.
@@ -49,6 +53,8 @@ impl fmt::Display for Origin {
             Origin::Artifact(name) => write!(f, "artifact `{name}`"),
             Origin::Overlay(name) => write!(f, "overlay `{name}`"),
             Origin::Recipe(key) => write!(f, "recipe key `{key}`"),
+            Origin::Package(name) => write!(f, "Debian package `{name}`"),
+            Origin::Base(step) => write!(f, "nodeimg's own `{step}`"),
             Origin::FirstBoot => f.write_str("the first-boot binary"),
             Origin::Implied => f.write_str("a parent directory"),
         }
@@ -189,6 +195,27 @@ impl Tree {
         self.nodes.get(path)
     }
 
+    /// Owner and mode of what is at `path`, to be changed in place.
+    pub fn stat_mut(&mut self, path: &ImagePath) -> Option<&mut Stat> {
+        self.nodes.get_mut(path).map(|node| &mut node.stat)
+    }
+
+    /// Takes `path` and all below it out, in path order; the root stays, empty.
+    pub fn take(&mut self, path: &ImagePath) -> Vec<(ImagePath, Node)> {
+        let inside: Vec<ImagePath> = self
+            .nodes
+            .range(path.clone()..)
+            .map(|(there, _)| there)
+            .take_while(|there| there.as_str().starts_with(path.as_str()))
+            .filter(|there| there.is_within(path) && **there != ImagePath::root())
+            .cloned()
+            .collect();
+        inside
+            .into_iter()
+            .filter_map(|path| self.nodes.remove_entry(&path))
+            .collect()
+    }
+
     /// Every node in path order, the root first.
     pub fn iter(&self) -> impl Iterator<Item = (&ImagePath, &Node)> {
         self.nodes.iter()
@@ -277,6 +304,29 @@ mod tests {
         tree.insert(path("/etc/x"), file("one")).unwrap();
         assert!(tree.insert(path("/etc/x/y"), file("two")).is_err());
         assert!(tree.replace(path("/etc"), file("two")).is_err());
+    }
+
+    #[test]
+    fn taking_leaves_what_only_begins_alike() {
+        let mut tree = Tree::default();
+        for at in ["/var/a", "/var/lib/b", "/var-x", "/var.d/c", "/variable"] {
+            tree.insert(path(at), file("x")).unwrap();
+        }
+        let taken: Vec<_> = tree
+            .take(&path("/var"))
+            .into_iter()
+            .map(|(path, _)| path.to_string())
+            .collect();
+        assert_eq!(taken, ["/var", "/var/a", "/var/lib", "/var/lib/b"]);
+        let left = [
+            "/ 0755",
+            "/var-x 0644",
+            "/var.d 0755",
+            "/var.d/c 0644",
+            "/variable 0644",
+        ];
+        assert_eq!(lines(&tree), left);
+        assert!(tree.take(&path("/var")).is_empty());
     }
 
     #[test]

@@ -22,7 +22,8 @@ const MERGED: [(&str, &str); 6] = [
 /// # Invariants
 /// Absolute, without `.`, `..`, empty parts, control characters or a slash at
 /// the end (but for the root itself), with merged /usr resolved:
-/// `/bin/containerd` is `/usr/bin/containerd`.
+/// `/bin/containerd` is `/usr/bin/containerd`. The links that do so have paths
+/// of their own, from [`ImagePath::merged_usr`] alone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ImagePath(String);
@@ -47,6 +48,16 @@ impl ImagePath {
             return Ok(ImagePath::root());
         }
         format!("/{rest}").parse()
+    }
+
+    /// The links of merged /usr themselves, as (place, text), `/lib64` where
+    /// wanted: the only paths that are not resolved through them.
+    pub fn merged_usr(lib64: bool) -> impl Iterator<Item = (ImagePath, &'static str)> {
+        MERGED
+            .into_iter()
+            .filter_map(|(from, to)| Some((from, to.strip_prefix("/usr/").map(|_| &to[1..])?)))
+            .filter(move |(from, _)| lib64 || *from != "/lib64")
+            .map(|(from, to)| (ImagePath(from.to_owned()), to))
     }
 
     pub fn as_str(&self) -> &str {
@@ -194,6 +205,15 @@ mod tests {
         ] {
             assert_eq!(text.parse::<ImagePath>().unwrap().as_str(), want);
         }
+    }
+
+    #[test]
+    fn the_links_of_merged_usr() {
+        let links: Vec<_> = ImagePath::merged_usr(false)
+            .map(|(path, target)| format!("{path} {target}"))
+            .collect();
+        assert_eq!(links, ["/bin usr/bin", "/sbin usr/sbin", "/lib usr/lib"]);
+        assert_eq!(ImagePath::merged_usr(true).count(), 4);
     }
 
     #[test]

@@ -1,0 +1,111 @@
+//! dpkg's database, for scanners and for `dpkg-query --admindir`: which package
+//! of which version is here. Nothing on the node changes it.
+//!
+//! ```text
+//! /usr/lib/sysimage/dpkg/status              control stanzas, `install ok installed`
+//!                       /info/format         `1`: lists are named by `name:arch` too
+//!                       /info/NAME[:ARCH].list, .md5sums
+//! /var/lib/dpkg                              a link to it
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use anyhow::{Result, bail};
+
+use super::{Base, Package};
+use crate::tree::{ImagePath, Origin};
+
+const ADMIN: &str = "/usr/lib/sysimage/dpkg";
+
+pub fn database(base: &mut Base<'_>) -> Result<()> {
+    let packages = base.facts.packages;
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let mut owned: BTreeMap<String, Vec<ImagePath>> = BTreeMap::new();
+    for (path, node) in base.tree.iter() {
+        if let Origin::Package(name) = &node.origin {
+            owned.entry(name.clone()).or_default().push(path.clone());
+        }
+    }
+    let mut status = String::new();
+    for package in packages {
+        status.push_str(&stanza(package)?);
+        let stem = format!("{ADMIN}/info/{}", info_name(package));
+        let paths = owned.remove(&package.name).unwrap_or_default();
+        base.file(&format!("{stem}.list"), list(&paths))?;
+        if !package.md5sums.is_empty() {
+            let present: BTreeSet<&str> = paths.iter().map(ImagePath::as_str).collect();
+            base.file(&format!("{stem}.md5sums"), md5sums(package, &present))?;
+        }
+    }
+    base.file(&format!("{ADMIN}/status"), status)?;
+    base.file(&format!("{ADMIN}/info/format"), "1\n")?;
+    for empty in ["available", "diversions", "statoverride"] {
+        base.file(&format!("{ADMIN}/{empty}"), "")?;
+    }
+    // For who looks at the image from outside; on the node tmpfiles.d makes it.
+    base.link("/var/lib/dpkg", "../../usr/lib/sysimage/dpkg")
+}
+
+/// The control file with `Status:` after its first line, and a blank line.
+fn stanza(package: &Package) -> Result<String> {
+    let text = package.control.trim_end();
+    let Some((first, rest)) = text.split_once('\n') else {
+        bail!("the control file of `{}` has one line only", package.name);
+    };
+    if !first.starts_with("Package:") {
+        bail!(
+            "the control file of `{}` does not begin with `Package:`",
+            package.name
+        );
+    }
+    Ok(format!("{first}\nStatus: install ok installed\n{rest}\n\n"))
+}
+
+fn info_name(package: &Package) -> String {
+    let field = |name: &str| {
+        let mut lines = package.control.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
+    };
+    match (field("Multi-Arch"), field("Architecture")) {
+        (Some("same"), Some(arch)) => format!("{}:{arch}", package.name),
+        _ => package.name.clone(),
+    }
+}
+
+/// The paths with all directories above them, as dpkg lists them.
+fn list(paths: &[ImagePath]) -> String {
+    let mut all = BTreeSet::new();
+    for path in paths {
+        let mut next = Some(path.clone());
+        while let Some(path) = next.filter(|path| *path != ImagePath::root()) {
+            next = path.parent();
+            if !all.insert(path) {
+                break;
+            }
+        }
+    }
+    let mut text = "/.\n".to_owned();
+    for path in all {
+        let _ = writeln!(text, "{path}");
+    }
+    text
+}
+
+/// Lines of the files that are still here: a verifier asks for no other.
+fn md5sums(package: &Package, present: &BTreeSet<&str>) -> String {
+    let here = |line: &&str| {
+        let Some((_, file)) = line.split_once("  ") else {
+            return false;
+        };
+        let path = ImagePath::from_relative(file);
+        path.is_ok_and(|path| present.contains(path.as_str()))
+    };
+    let mut text = String::new();
+    for line in package.md5sums.lines().filter(here) {
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}

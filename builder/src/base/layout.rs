@@ -1,0 +1,104 @@
+//! The top of the tree, and what of the packages does not belong in it.
+//!
+//! `/home`, `/root`, `/srv` and `/mnt` are links into `/var`, which is the
+//! node's own. `/opt` stays a directory of the image: `/opt/cni/bin` holds the
+//! plugins at the place that the contract names, verified with the rest of `/`,
+//! and is made writable (for a CNI's own installer) as every other path of
+//! `writable` is, by what mounts the state. A link of `/opt` into `/var` would
+//! make each plugin a copy that an update of the image does not reach.
+
+use anyhow::Result;
+
+use super::Base;
+use crate::tree::{ImagePath, Node};
+
+/// What is taken out, and why it would do harm or nothing.
+const REMOVED: [(&str, &str); 16] = [
+    (
+        "/usr/lib/udev/hwdb.d",
+        "names for people; the binary form holds build paths",
+    ),
+    ("/usr/lib/udev/hwdb.bin", "as above"),
+    (
+        "/usr/lib/systemd/catalog",
+        "texts of `journalctl -x`, of no use without their index",
+    ),
+    (
+        "/usr/lib/systemd/system-generators/systemd-ssh-generator",
+        "fails where there is no vsock",
+    ),
+    (
+        "/usr/lib/tmpfiles.d/20-systemd-ssh-generator.conf",
+        "belongs to the generator",
+    ),
+    (
+        "/usr/lib/tmpfiles.d/home.conf",
+        "/home and /srv are links here",
+    ),
+    ("/usr/bin/containerd-shim", "for containerd before 1.4"),
+    (
+        "/usr/bin/containerd-shim-runc-v1",
+        "for containerd before 1.4",
+    ),
+    ("/etc/containerd/config.toml", "nodeimg writes its own"),
+    ("/etc/runit", "another init"),
+    ("/etc/sv", "another init"),
+    ("/etc/init.d", "another init"),
+    (
+        "/etc/network",
+        "ifupdown's hooks; networkd does the network",
+    ),
+    ("/etc/dhcp", "another DHCP client's hooks"),
+    ("/etc/ufw", "profiles of a firewall that is not here"),
+    ("/var/log/runit", "another init"),
+];
+
+const DIRECTORIES: [(&str, u32); 11] = [
+    ("/boot", 0o755),
+    ("/dev", 0o755),
+    ("/efi", 0o755),
+    ("/media", 0o755),
+    ("/opt", 0o755),
+    ("/proc", 0o555),
+    ("/run", 0o755),
+    ("/sys", 0o555),
+    ("/tmp", 0o1777),
+    ("/usr/local/bin", 0o755),
+    ("/var", 0o755),
+];
+
+const LINKS: [(&str, &str); 4] = [
+    ("/home", "var/home"),
+    ("/mnt", "var/mnt"),
+    ("/root", "var/roothome"),
+    ("/srv", "var/srv"),
+];
+
+const PROVISION: &str = "/usr/lib/tmpfiles.d/provision.conf";
+
+pub fn remove(base: &mut Base<'_>) -> Result<()> {
+    for (path, _) in REMOVED {
+        base.remove(path)?;
+    }
+    Ok(())
+}
+
+pub fn top(base: &mut Base<'_>) -> Result<()> {
+    for (path, target) in LINKS {
+        base.remove(path)?;
+        base.link(path, target)?;
+    }
+    for (path, mode) in DIRECTORIES {
+        base.directory(path, mode)?;
+    }
+    let lib64 = base.has("/usr/lib64")?;
+    for (path, target) in ImagePath::merged_usr(lib64) {
+        let node = Node::symlink(target, base.origin());
+        base.tree.insert(path, node)?;
+    }
+    // It sets /root's mode and keys, which lie behind a link here.
+    if let Some(text) = base.text(PROVISION)? {
+        base.file(PROVISION, text.replace(" /root", " /var/roothome"))?;
+    }
+    Ok(())
+}
