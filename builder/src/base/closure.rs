@@ -33,7 +33,10 @@ pub fn check(base: &mut Base<'_>) -> Result<()> {
         let Some(dynamic) = elf::dynamic(read).with_context(|| format!("reading {path}"))? else {
             continue;
         };
-        let run_path = run_path(path, dynamic.run_path.as_deref());
+        let mut run_path = run_path(path, dynamic.run_path.as_deref());
+        // A private library may rest on its neighbours: the program that has
+        // the run path loads them first (libsystemd-core, libsystemd-shared).
+        run_path.extend(path.parent().map(String::from));
         for library in &dynamic.needed {
             let places = run_path.iter().chain(&defaults);
             if !found(base.tree, library, places) {
