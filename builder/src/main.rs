@@ -5,8 +5,6 @@
 
 mod arch;
 mod artifact;
-#[cfg_attr(not(test), allow(dead_code))]
-mod base;
 mod cli;
 mod cmd;
 mod config;
