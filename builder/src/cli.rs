@@ -34,6 +34,9 @@ pub struct Global {
     /// Ask another place for URLs that begin with FROM; also NODEIMG_MIRROR
     #[arg(long = "mirror", global = true, value_name = "FROM=TO")]
     pub mirrors: Vec<String>,
+    /// A mirror of Debian's archive, asked before those of the recipe and of apt; also NODEIMG_DEBIAN_MIRROR
+    #[arg(long = "debian-mirror", global = true, value_name = "URL")]
+    pub debian_mirrors: Vec<String>,
 }
 
 /// What to do.
@@ -118,7 +121,7 @@ pub struct FetchArgs {
 pub struct LockArgs {
     #[command(flatten)]
     pub recipe: RecipeArgs,
-    /// Pin anew what is pinned already: everything, one artifact, or one at another version
+    /// Pin anew what is pinned already: everything, one artifact, one at another version, or `base`
     #[arg(long, value_name = "NAME[=VERSION]", num_args = 0..=1, default_missing_value = "", require_equals = false)]
     pub update: Vec<Update>,
     /// Only say whether the lock fits the recipe

@@ -8,6 +8,8 @@ mod artifact;
 mod cli;
 mod cmd;
 mod config;
+mod date;
+mod debian;
 mod digest;
 mod fetch;
 mod firstboot;

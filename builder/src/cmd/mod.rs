@@ -7,17 +7,18 @@ mod lock;
 mod recipe;
 mod store;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
 use crate::arch::Arch;
 use crate::cli::{Cli, Global, NetworkArgs, RecipeArgs, Verb};
+use crate::debian::{Archives, MIRROR_VARIABLE as DEBIAN_VARIABLE};
 use crate::fetch::{Fetcher, MIRROR_VARIABLE, Mirrors, Options, Request};
 use crate::lock::{Entry, Lock, Locked};
 use crate::progress::{Mode, Progress};
-use crate::recipe::{self as recipes, Artifact, Recipe, RecipeRef, built_in};
+use crate::recipe::{self as recipes, Artifact, Base, Recipe, RecipeRef, built_in};
 use crate::store::{Store, VerifiedBlob};
 
 /// More than any artifact of a node; a server that sends more is cut off.
@@ -65,12 +66,25 @@ impl Session<'_> {
             .iter()
             .map(|(from, to)| format!("{from}={to}"))
             .collect();
+        let mut mirrors = Mirrors::new(&self.global.mirrors, environment.as_deref(), &of_recipe)?;
+        if let Some(base) = &recipe.base {
+            mirrors = mirrors.with_archives(self.archives(base)?.into_mirrors())?;
+        }
         Ok(Options {
             offline: network.offline,
-            mirrors: Mirrors::new(&self.global.mirrors, environment.as_deref(), &of_recipe)?,
+            mirrors,
             jobs: usize::from(network.jobs),
             ..Options::default()
         })
+    }
+
+    /// Debian's mirrors: the flag's, then the environment's, the recipe's, apt's.
+    fn archives(&self, base: &Base) -> Result<Archives> {
+        let mut named = self.global.debian_mirrors.clone();
+        let environment = std::env::var(DEBIAN_VARIABLE).unwrap_or_default();
+        named.extend(Archives::words(&environment));
+        Archives::find(&named, base, Path::new("/etc/apt"))
+            .with_context(|| format!("reading --debian-mirror and {DEBIAN_VARIABLE}"))
     }
 
     /// One object on standard output where `--json` is on, a line for people

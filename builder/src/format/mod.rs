@@ -1,3 +1,4 @@
 //! Byte formats without opinions: what a file looks like, not what is in it.
 
+pub mod packing;
 pub mod tar;

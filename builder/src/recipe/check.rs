@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
+use super::base::Base;
 use super::file::{ArtifactPart, FilePart, OutputKind, Profile, ProxyMode, RecipeFile};
 use super::source::{Source, Step, dotted};
 use super::{Artifact, ExtraContent, ExtraFile, Recipe};
@@ -60,6 +61,10 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
     kubelet(&file, &mut problems);
     sysctl(&file, &mut problems);
     mirrors(&file, &mut problems);
+    let base = file
+        .base
+        .as_ref()
+        .and_then(|part| Base::checked(part, &mut problems));
     let artifacts: Vec<_> = file
         .artifact
         .iter()
@@ -104,6 +109,7 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
             .iter()
             .map(|path| (overlay_name(path), PathBuf::from(path)))
             .collect(),
+        base,
         cluster: file.cluster.clone(),
         kubelet: file.kubelet.clone(),
         kube_proxy: file.kube_proxy.clone(),
@@ -301,6 +307,9 @@ fn artifact(part: &ArtifactPart, problems: &mut Problems<'_>) -> Option<Artifact
         if missing {
             problems.add(&table, &format!("`{key}` is missing"));
         }
+    }
+    if part.name.as_str() == "base" {
+        problems.add(&table, "`base` is the base system: give the artifact another name");
     }
     if part.files.is_empty() {
         problems.add(&table, "`files` is missing: say what goes where");

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::base::BasePart;
 use super::value::{ByteSize, Cidr, Domain, Name, PerArch, RecipePath, UrlTemplate, Version, Word};
 use crate::arch::Arch;
 use crate::artifact::{self, InstallRule, Mode};
@@ -46,6 +47,8 @@ pub struct RecipeFile {
     /// Folders laid over the built-in overlay, relative to this file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overlay: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<BasePart>,
     #[serde(default)]
     pub cluster: ClusterPart,
     #[serde(default)]

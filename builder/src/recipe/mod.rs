@@ -7,6 +7,7 @@
 //! # Invariants
 //! A [`Recipe`] has passed every check of [`check`]; no later room doubts it.
 
+mod base;
 mod check;
 pub mod file;
 mod library;
@@ -30,6 +31,7 @@ use file::{
 };
 use value::{Name, PerArch, UrlTemplate, Version, Word};
 
+pub use base::{Base, PackageName};
 pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
 pub use load::{RecipeRef, load, load_edited};
 pub use merge::merged_tables;
@@ -46,6 +48,8 @@ pub struct Recipe {
     pub writable: Vec<ImagePath>,
     /// Folders laid over the built-in overlay, as (name in messages, place).
     pub overlays: Vec<(String, PathBuf)>,
+    /// From Debian packages, where the image has one.
+    pub base: Option<Base>,
     pub cluster: ClusterPart,
     pub kubelet: KubeletPart,
     pub kube_proxy: KubeProxyPart,
@@ -152,7 +156,11 @@ impl Recipe {
     /// changed `max_pods` needs no new lock.
     pub fn digest(&self) -> Digest {
         // Plain structs of strings always serialise.
-        Digest::sha256(&serde_json::to_vec(&self.lock_requests()).unwrap_or_default())
+        let mut text = serde_json::to_vec(&self.lock_requests()).unwrap_or_default();
+        if let Some(base) = &self.base {
+            text.extend_from_slice(base.digest().to_string().as_bytes());
+        }
+        Digest::sha256(&text)
     }
 
     /// The version of the artifact that installs `path`.

@@ -46,6 +46,8 @@ macro_rules! text_value {
     };
 }
 
+pub(super) use text_value;
+
 /// The name of a recipe or an artifact; it becomes part of file names.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
