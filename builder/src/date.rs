@@ -104,7 +104,10 @@ impl FromStr for Date {
         };
         match parts().filter(|date| date.to_string() == text) {
             Some(date) => Ok(date),
-            None => bail!("`{}` is no time as in 20260912T075541Z", text.escape_debug()),
+            None => bail!(
+                "`{}` is no time as in 20260912T075541Z",
+                text.escape_debug()
+            ),
         }
     }
 }
@@ -132,10 +135,22 @@ mod tests {
     fn both_forms_are_one_time() {
         // The seconds are those of `date -u -d TEXT +%s`.
         for (long, short, seconds) in [
-            ("Sat, 12 Sep 2026 07:55:41 UTC", "20260912T075541Z", 1_789_199_741),
-            ("Thu, 29 Feb 2024 23:59:59 +0000", "20240229T235959Z", 1_709_251_199),
+            (
+                "Sat, 12 Sep 2026 07:55:41 UTC",
+                "20260912T075541Z",
+                1_789_199_741,
+            ),
+            (
+                "Thu, 29 Feb 2024 23:59:59 +0000",
+                "20240229T235959Z",
+                1_709_251_199,
+            ),
             ("Thu, 01 Jan 1970 00:00:00 UTC", "19700101T000000Z", 0),
-            ("Sun, 31 Dec 2000 1:02:03 UTC", "20001231T010203Z", 978_224_523),
+            (
+                "Sun, 31 Dec 2000 1:02:03 UTC",
+                "20001231T010203Z",
+                978_224_523,
+            ),
         ] {
             let date = Date::from_release(long).unwrap();
             assert_eq!((date.0, date.to_string().as_str()), (seconds, short));
@@ -157,7 +172,13 @@ mod tests {
         ] {
             assert!(Date::from_release(bad).is_err(), "{bad}");
         }
-        for bad in ["", "20260912", "20260931T000000Z", "20260912T075541", "2026091\u{e9}T07554Z"] {
+        for bad in [
+            "",
+            "20260912",
+            "20260931T000000Z",
+            "20260912T075541",
+            "2026091\u{e9}T07554Z",
+        ] {
             assert!(bad.parse::<Date>().is_err(), "{bad}");
         }
     }

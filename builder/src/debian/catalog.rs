@@ -77,10 +77,7 @@ pub struct Catalog<'a> {
 }
 
 impl<'a> Catalog<'a> {
-    pub fn new(
-        indexes: &'a [Packages],
-        pins: &BTreeMap<PackageName, Name>,
-    ) -> Result<Catalog<'a>> {
+    pub fn new(indexes: &'a [Packages], pins: &BTreeMap<PackageName, Name>) -> Result<Catalog<'a>> {
         let mut packages: HashMap<&str, Package<'_>> = HashMap::new();
         for (index, from) in indexes.iter().enumerate() {
             for stanza in stanzas(&from.text) {
@@ -177,9 +174,21 @@ mod tests {
     #[test]
     fn the_highest_version_of_the_right_indexes_counts() {
         let indexes = [
-            index("trixie", true, "Package: a\nVersion: 1.9\nProvides: v (= 3), w\n\nPackage: b\nVersion: 1\n"),
-            index("trixie-security", true, "Package: a\nVersion: 1.10\nProvides: w\n"),
-            index("sid", false, "Package: a\nVersion: 9\n\nPackage: b\nVersion: 9\n\nPackage: c\nVersion: 9\n"),
+            index(
+                "trixie",
+                true,
+                "Package: a\nVersion: 1.9\nProvides: v (= 3), w\n\nPackage: b\nVersion: 1\n",
+            ),
+            index(
+                "trixie-security",
+                true,
+                "Package: a\nVersion: 1.10\nProvides: w\n",
+            ),
+            index(
+                "sid",
+                false,
+                "Package: a\nVersion: 9\n\nPackage: b\nVersion: 9\n\nPackage: c\nVersion: 9\n",
+            ),
         ];
         let pins = BTreeMap::from([("b".parse().unwrap(), "sid".parse().unwrap())]);
         let catalog = Catalog::new(&indexes, &pins).unwrap();

@@ -157,7 +157,12 @@ pub mod tests {
             let key = keys.for_signing().next().unwrap().key().clone();
             let mut bytes = Vec::new();
             let signer = Signer::new(Message::new(&mut bytes), key.into_keypair().unwrap());
-            let mut message = signer.unwrap().cleartext().creation_time(made).build().unwrap();
+            let mut message = signer
+                .unwrap()
+                .cleartext()
+                .creation_time(made)
+                .build()
+                .unwrap();
             message.write_all(text.as_bytes()).unwrap();
             message.finalize().unwrap();
             bytes
@@ -186,7 +191,11 @@ pub mod tests {
                 Err(_) => assert_eq!(message, &around),
             }
         }
-        assert!(key.keyring().verify(signed.as_bytes(), at(1_700_000_200)).is_ok());
+        assert!(
+            key.keyring()
+                .verify(signed.as_bytes(), at(1_700_000_200))
+                .is_ok()
+        );
     }
 
     #[test]

@@ -125,10 +125,23 @@ mod tests {
     fn fields_are_read_and_shown_again() {
         let field = "libc6 (>= 2.41),  perl:any,\n a (=1) | b(<<2~)|c (>> 1:3-4) , d (<= 5)";
         let shown: Vec<String> = clauses(field).unwrap().iter().map(|c| shown(c)).collect();
-        let want = ["libc6 (>= 2.41)", "perl", "a (= 1) | b (<< 2~) | c (>> 1:3-4)", "d (<= 5)"];
+        let want = [
+            "libc6 (>= 2.41)",
+            "perl",
+            "a (= 1) | b (<< 2~) | c (>> 1:3-4)",
+            "d (<= 5)",
+        ];
         assert_eq!(shown, want);
         assert!(clauses("").unwrap().is_empty());
-        for bad in ["a b", "a (1)", "a (>= )", "a |", "A", "a (>= 1", "${misc:Depends}"] {
+        for bad in [
+            "a b",
+            "a (1)",
+            "a (>= )",
+            "a |",
+            "A",
+            "a (>= 1",
+            "${misc:Depends}",
+        ] {
             assert!(clauses(bad).is_err(), "{bad}");
         }
     }

@@ -53,7 +53,10 @@ impl<'a> Release<'a> {
         }
         // A day for clocks and time zones that are set wrong.
         if self.date > now.plus_days(1) {
-            bail!("it is of {}, which is to come: is the clock right?", self.date);
+            bail!(
+                "it is of {}, which is to come: is the clock right?",
+                self.date
+            );
         }
         match self.valid_until {
             Some(until) if until < now && !allow_expired => bail!(

@@ -68,8 +68,8 @@ impl<'a> Resolver<'a> {
             for suite in &suites {
                 let blob = blobs.next().context("an index was not fetched")?;
                 let (_, size) = &suite.files[&arch];
-                let text = unpack(blob, *size)
-                    .with_context(|| format!("reading {}", suite.what(arch)))?;
+                let text =
+                    unpack(blob, *size).with_context(|| format!("reading {}", suite.what(arch)))?;
                 indexes.push(Packages {
                     suite: suite.index.suite.clone(),
                     of_base: suite.of_base,
@@ -208,7 +208,9 @@ impl<'a> Resolver<'a> {
                 catalog.get(name.as_str()).is_none() && catalog.providers(name.as_str()).is_empty()
             };
             for name in list.iter().filter(unknown) {
-                add(format!("base.{key}: Debian has no package `{name}`: is it spelt right?"));
+                add(format!(
+                    "base.{key}: Debian has no package `{name}`: is it spelt right?"
+                ));
             }
         }
     }
@@ -241,7 +243,11 @@ fn pinned(package: &Package<'_>, arch: Arch, suite: &Name) -> Result<PinnedPacka
     let path = package.needed("Filename")?;
     let parts = || path.split('/');
     if parts().any(|part| part.is_empty() || part.starts_with('.')) {
-        bail!("{}: `{}` is no place in an archive", package.name, path.escape_debug());
+        bail!(
+            "{}: `{}` is no place in an archive",
+            package.name,
+            path.escape_debug()
+        );
     }
     let size = package.needed("Size")?;
     let sha256 = Digest::new(Algorithm::Sha256, package.needed("SHA256")?)

@@ -88,7 +88,10 @@ impl<'a> Solver<'a, '_> {
 
     /// Sees to one clause of `by`'s dependencies.
     fn satisfy(&mut self, clause: &[Relation<'a>], by: &'a str) -> Result<()> {
-        if clause.iter().any(|r| self.is_selected(r) || self.is_provided(r)) {
+        if clause
+            .iter()
+            .any(|r| self.is_selected(r) || self.is_provided(r))
+        {
             return Ok(());
         }
         for relation in clause {
@@ -123,9 +126,14 @@ impl<'a> Solver<'a, '_> {
     fn is_selected(&self, relation: &Relation<'_>) -> bool {
         let itself = self.selected.get(relation.name);
         itself.is_some_and(|there| relation.allows(Some(there.package.version)))
-            || self.catalog.providers(relation.name).iter().any(|provider| {
-                relation.allows(provider.version) && self.selected.contains_key(provider.package)
-            })
+            || self
+                .catalog
+                .providers(relation.name)
+                .iter()
+                .any(|provider| {
+                    relation.allows(provider.version)
+                        && self.selected.contains_key(provider.package)
+                })
     }
 
     fn is_provided(&self, relation: &Relation<'_>) -> bool {
@@ -251,7 +259,12 @@ impl<'a> Solver<'a, '_> {
     }
 
     fn unknown(&self, name: &str) -> String {
-        let providers: Vec<_> = self.catalog.providers(name).iter().map(|p| p.package).collect();
+        let providers: Vec<_> = self
+            .catalog
+            .providers(name)
+            .iter()
+            .map(|p| p.package)
+            .collect();
         if !providers.is_empty() {
             return format!(
                 "`{name}` is a virtual package: name one of {}",

@@ -20,7 +20,9 @@ fn solved(packages: &[&str], recipe: &str) -> Result<(String, String)> {
     let set = |key: &str| -> BTreeSet<PackageName> {
         let list = table.get(key).and_then(|v| v.as_array());
         let items = list.into_iter().flatten();
-        items.map(|v| v.as_str().unwrap().parse().unwrap()).collect()
+        items
+            .map(|v| v.as_str().unwrap().parse().unwrap())
+            .collect()
     };
     let choices = table.get("choices").and_then(|v| v.as_table());
     let choices = choices.into_iter().flatten();
@@ -40,7 +42,12 @@ fn solved(packages: &[&str], recipe: &str) -> Result<(String, String)> {
     let dropped: Vec<_> = solution
         .dropped
         .iter()
-        .map(|(name, by)| format!("{name}<{}", by.iter().copied().collect::<Vec<_>>().join("+")))
+        .map(|(name, by)| {
+            format!(
+                "{name}<{}",
+                by.iter().copied().collect::<Vec<_>>().join("+")
+            )
+        })
         .collect();
     Ok((names.join(" "), dropped.join(" ")))
 }
@@ -50,7 +57,12 @@ fn closures() {
     let table: &[(&str, &[&str], &str, &str, &str)] = &[
         (
             "chains, and nothing recommended",
-            &["a 1; Depends: b; Recommends: z", "b 1; Pre-Depends: c (>= 1)", "c 1", "z 1"],
+            &[
+                "a 1; Depends: b; Recommends: z",
+                "b 1; Pre-Depends: c (>= 1)",
+                "c 1",
+                "z 1",
+            ],
             "packages = ['a']",
             "a b c",
             "",
@@ -90,7 +102,11 @@ fn closures() {
         ),
         (
             "the recipe chooses",
-            &["a 1; Depends: dv | v", "p 1; Provides: dv, v", "q 1; Provides: v"],
+            &[
+                "a 1; Depends: dv | v",
+                "p 1; Provides: dv, v",
+                "q 1; Provides: v",
+            ],
             "packages = ['a']\nchoices = { v = 'q' }",
             "a q",
             "",
@@ -111,14 +127,23 @@ fn closures() {
         ),
         (
             "an alternative to an excluded one is taken where it comes first",
-            &["a 1; Depends: b | c", "d 1; Depends: c | e", "b 1", "c 1", "e 1"],
+            &[
+                "a 1; Depends: b | c",
+                "d 1; Depends: c | e",
+                "b 1",
+                "c 1",
+                "e 1",
+            ],
             "packages = ['a', 'd']\nexclude = ['c']",
             "a b d",
             "c<d",
         ),
         (
             "circles end; a package may conflict with what it provides",
-            &["a 1; Depends: b; Provides: v; Conflicts: v", "b 1; Depends: a; Breaks: a (<< 1)"],
+            &[
+                "a 1; Depends: b; Provides: v; Conflicts: v",
+                "b 1; Depends: a; Breaks: a (<< 1)",
+            ],
             "packages = ['a']",
             "a b",
             "",
@@ -126,15 +151,27 @@ fn closures() {
     ];
     for (what, packages, recipe, names, dropped) in table {
         let got = solved(packages, recipe).unwrap();
-        assert_eq!((got.0.as_str(), got.1.as_str()), (*names, *dropped), "{what}");
+        assert_eq!(
+            (got.0.as_str(), got.1.as_str()),
+            (*names, *dropped),
+            "{what}"
+        );
     }
 }
 
 #[test]
 fn what_cannot_be_is_told_with_its_chain() {
     let table: &[(&[&str], &str, &[&str])] = &[
-        (&["socat 1"], "packages = ['socta']", &["`socta`", "did you mean `socat`?"]),
-        (&["p 1; Provides: v"], "packages = ['v']", &["virtual package", "one of p"]),
+        (
+            &["socat 1"],
+            "packages = ['socta']",
+            &["`socta`", "did you mean `socat`?"],
+        ),
+        (
+            &["p 1; Provides: v"],
+            "packages = ['v']",
+            &["virtual package", "one of p"],
+        ),
         (
             &["a 1; Depends: b", "b 1; Depends: c (>= 2) | d", "c 1"],
             "packages = ['a']",
@@ -160,12 +197,19 @@ fn what_cannot_be_is_told_with_its_chain() {
             "packages = ['a']\nchoices = { v = 'q' }",
             &["base.choices: `q` is neither `v`"],
         ),
-        (&["a 1; Depends: b ("], "packages = ['a']", &["`Depends` of a 1"]),
+        (
+            &["a 1; Depends: b ("],
+            "packages = ['a']",
+            &["`Depends` of a 1"],
+        ),
     ];
     for (packages, recipe, wants) in table {
         let error = format!("{:#}", solved(packages, recipe).unwrap_err());
         for want in *wants {
-            assert!(error.contains(want), "{recipe} should say {want:?}: {error}");
+            assert!(
+                error.contains(want),
+                "{recipe} should say {want:?}: {error}"
+            );
         }
     }
 }

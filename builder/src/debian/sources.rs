@@ -74,7 +74,11 @@ impl Archives {
                 continue;
             };
             let sources = file.extension().is_some_and(|e| e == "sources");
-            let found = if sources { deb822(&text) } else { one_line(&text) };
+            let found = if sources {
+                deb822(&text)
+            } else {
+                one_line(&text)
+            };
             for (archive, url) in found {
                 if Mirrors::check_archive(&url).is_ok() {
                     archives.add(archive, &url);
@@ -119,7 +123,9 @@ pub fn suites_of(suite: &Name) -> Result<Vec<Name>> {
         return Ok(vec![suite.clone()]);
     }
     if suite.as_str().contains("-security") || suite.as_str().contains("-updates") {
-        bail!("base.suite: `{suite}` is a part of a release: name the release itself, as in \"trixie\"");
+        bail!(
+            "base.suite: `{suite}` is a part of a release: name the release itself, as in \"trixie\""
+        );
     }
     ["", "-updates", "-security"]
         .into_iter()
@@ -128,7 +134,10 @@ pub fn suites_of(suite: &Name) -> Result<Vec<Name>> {
 }
 
 fn last_part(url: &str) -> &str {
-    url.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+    url.trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
 }
 
 /// The security archive beside a mirror, `…/debian-security` by `…/debian`.
@@ -144,7 +153,10 @@ fn apt_files(apt: &Path) -> Vec<PathBuf> {
         .into_iter()
         .flatten()
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "list" || e == "sources"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|e| e == "list" || e == "sources")
+        })
         .collect();
     parts.sort();
     files.append(&mut parts);
@@ -155,7 +167,10 @@ fn apt_files(apt: &Path) -> Vec<PathBuf> {
 fn one_line(text: &str) -> Vec<(&'static str, String)> {
     let line = |line: &str| {
         let line = line.split('#').next().unwrap_or_default().trim();
-        let mut rest = line.strip_prefix("deb")?.strip_prefix([' ', '\t'])?.trim_start();
+        let mut rest = line
+            .strip_prefix("deb")?
+            .strip_prefix([' ', '\t'])?
+            .trim_start();
         if rest.starts_with('[') {
             rest = rest.split_once(']')?.1;
         }
@@ -235,7 +250,10 @@ mod tests {
              Types: deb\nURIs: http://two.example/debian-security\nSuites: trixie-security\nComponents: main\n\n\
              Enabled: no\nTypes: deb\nURIs: http://four.example/debian\nSuites: trixie\nComponents: main\n",
         );
-        write("sources.list.d/a.list.disabled", "deb http://five.example/debian trixie main\n");
+        write(
+            "sources.list.d/a.list.disabled",
+            "deb http://five.example/debian trixie main\n",
+        );
         let got = found(Archives::find(&[], &base(""), dir.path()).unwrap());
         assert_eq!(
             got,
@@ -269,7 +287,10 @@ mod tests {
             ]
         );
         let error = Archives::find(&["x".to_owned()], &base, Path::new("/")).unwrap_err();
-        assert!(format!("{error:#}").contains("`x` is no mirror"), "{error:#}");
+        assert!(
+            format!("{error:#}").contains("`x` is no mirror"),
+            "{error:#}"
+        );
     }
 
     #[test]

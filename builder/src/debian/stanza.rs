@@ -55,13 +55,19 @@ mod tests {
 
     #[test]
     fn fields_with_their_continuations() {
-        let text = "Package: a\nDepends: b,\n c\n# a note\nX-Y:z\nno field\nEmpty:\n\n\nPackage: d\n";
+        let text =
+            "Package: a\nDepends: b,\n c\n# a note\nX-Y:z\nno field\nEmpty:\n\n\nPackage: d\n";
         let all: Vec<_> = stanzas(text).collect();
         assert_eq!(all.len(), 2);
         let fields: Vec<_> = all[0].fields().collect();
         assert_eq!(
             fields,
-            [("Package", "a"), ("Depends", "b,\n c"), ("X-Y", "z"), ("Empty", "")]
+            [
+                ("Package", "a"),
+                ("Depends", "b,\n c"),
+                ("X-Y", "z"),
+                ("Empty", "")
+            ]
         );
         assert_eq!(all[0].field("package"), Some("a"));
         assert_eq!(all[1].field("Package"), Some("d"));

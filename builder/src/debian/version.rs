@@ -24,7 +24,10 @@ fn revision(version: &str) -> (&str, &str) {
 fn part(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     while !a.is_empty() || !b.is_empty() {
-        let (text_a, text_b) = (span(a, |c| !c.is_ascii_digit()), span(b, |c| !c.is_ascii_digit()));
+        let (text_a, text_b) = (
+            span(a, |c| !c.is_ascii_digit()),
+            span(b, |c| !c.is_ascii_digit()),
+        );
         // What is shorter is followed by its end, which `~` alone comes before.
         let weights = |text: &[u8], at: usize| text.get(at).map_or(0, |&c| weight(c));
         for at in 0..text_a.len().max(text_b.len()) {
@@ -85,7 +88,11 @@ mod tests {
             ("6.12.107-1", "6.12.117-1", Ordering::Less),
             ("1.0~rc1-1", "1.0-1", Ordering::Less),
             ("1.a", "1.+", Ordering::Less),
-            ("99999999999999999999999", "100000000000000000000000", Ordering::Less),
+            (
+                "99999999999999999999999",
+                "100000000000000000000000",
+                Ordering::Less,
+            ),
         ] {
             assert_eq!(compare(a, b), want, "{a} {b}");
         }
@@ -96,11 +103,14 @@ mod tests {
     #[test]
     fn another_implementation_agrees() {
         const PIECES: [&str; 16] = [
-            "0", "1", "9", "10", "007", "a", "z", "Z", "~", "+", ".", "-", "b1", "deb13u2", "rc", "",
+            "0", "1", "9", "10", "007", "a", "z", "Z", "~", "+", ".", "-", "b1", "deb13u2", "rc",
+            "",
         ];
         let mut state = 1_u64;
         let mut next = |below: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as usize % below
         };
         let mut version = || {

@@ -327,7 +327,8 @@ mod tests {
         assert_eq!(urls(&plain, &url), [firsts[0], firsts[1], url.as_str()]);
         let ruled = Mirrors::new(&strings(&["https://=http://all/"]), None, &[]).unwrap();
         let ruled = ruled.with_archives(archives).unwrap();
-        let last = "http://all/snapshot.debian.org/archive/debian/20260912T075541Z/pool/main/a/a.deb";
+        let last =
+            "http://all/snapshot.debian.org/archive/debian/20260912T075541Z/pool/main/a/a.deb";
         assert_eq!(urls(&ruled, &url), [firsts[0], firsts[1], last]);
         let other = Mirrors::snapshot("debian-security", "20260912T075541Z", "x");
         assert_eq!(urls(&plain, &other), [other.as_str()]);

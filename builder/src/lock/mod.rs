@@ -143,12 +143,7 @@ impl Entry {
 
 impl Lock {
     /// `entries` in any order: the file's order is by name and architecture.
-    pub fn new(
-        recipe: &Recipe,
-        epoch: Epoch,
-        mut entries: Vec<Entry>,
-        packages: Packages,
-    ) -> Lock {
+    pub fn new(recipe: &Recipe, epoch: Epoch, mut entries: Vec<Entry>, packages: Packages) -> Lock {
         entries.sort_by(|a, b| (&a.name, a.arch).cmp(&(&b.name, b.arch)));
         let mut lock = Lock {
             version: FORMAT,

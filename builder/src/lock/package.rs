@@ -109,9 +109,10 @@ impl Packages {
 
     pub(super) fn differences(&self, base: Option<&Base>) -> Vec<String> {
         let Some(base) = base else {
-            let stray = self.base.as_ref().map(|_| {
-                "base: in the lock, not in the recipe".to_owned()
-            });
+            let stray = self
+                .base
+                .as_ref()
+                .map(|_| "base: in the lock, not in the recipe".to_owned());
             return stray.into_iter().collect();
         };
         if self.answer(base) {
@@ -125,7 +126,8 @@ impl Packages {
         for (arch, names) in &base.packages {
             let lacking = names.iter().filter(|name| !has(*arch, name));
             missing.extend(
-                lacking.map(|name| format!("base.packages: `{name}` is not in the lock for {arch}")),
+                lacking
+                    .map(|name| format!("base.packages: `{name}` is not in the lock for {arch}")),
             );
         }
         if missing.is_empty() {

@@ -114,7 +114,10 @@ impl Base {
     pub fn checked(part: &BasePart, problems: &mut Problems<'_>) -> Option<Base> {
         let table = [Step::Key("base")];
         if part.suite.is_none() {
-            problems.add(&table, "`suite` is missing: which release, as in \"trixie\"?");
+            problems.add(
+                &table,
+                "`suite` is missing: which release, as in \"trixie\"?",
+            );
         }
         let packages: BTreeMap<Arch, BTreeSet<_>> = Arch::ALL
             .into_iter()
@@ -161,8 +164,15 @@ fn contradictions(
     }
     for (name, choice) in &part.choices {
         if part.exclude.contains(choice) || part.provided.contains(choice) {
-            let way = [Step::Key("base"), Step::Key("choices"), Step::Key(name.as_str())];
-            problems.add(&way, &format!("`{choice}` is in `exclude` or `provided` too"));
+            let way = [
+                Step::Key("base"),
+                Step::Key("choices"),
+                Step::Key(name.as_str()),
+            ];
+            problems.add(
+                &way,
+                &format!("`{choice}` is in `exclude` or `provided` too"),
+            );
         }
     }
 }
@@ -257,9 +267,18 @@ mod tests {
     #[test]
     fn bad_tables_are_told() {
         for (more, wants) in [
-            ("[base]\npackages = [\"systemd\"]\n", ["base: `suite`", "trixie"]),
-            ("[base]\nsuite = \"trixie\"\n", ["base: `packages`", "missing"]),
-            (&format!("{BASE}exclude = [\"systemd\"]\n"), ["base.exclude[0]", "`packages` too"]),
+            (
+                "[base]\npackages = [\"systemd\"]\n",
+                ["base: `suite`", "trixie"],
+            ),
+            (
+                "[base]\nsuite = \"trixie\"\n",
+                ["base: `packages`", "missing"],
+            ),
+            (
+                &format!("{BASE}exclude = [\"systemd\"]\n"),
+                ["base.exclude[0]", "`packages` too"],
+            ),
             (
                 &format!("{BASE}exclude = [\"perl\"]\nprovided = [\"perl\"]\n"),
                 ["base.exclude[0]", "`provided` too"],
@@ -268,8 +287,14 @@ mod tests {
                 &format!("{BASE}exclude = [\"b1\"]\nchoices = {{ a1 = \"b1\" }}\n"),
                 ["base.choices.a1", "`b1`"],
             ),
-            (&format!("{BASE}mirrors = [\"mirror.example\"]\n"), ["base.mirrors[0]", "URL"]),
-            (&format!("{BASE}provided = [\"Perl\"]\n"), ["mine.toml:5:13", "package's name"]),
+            (
+                &format!("{BASE}mirrors = [\"mirror.example\"]\n"),
+                ["base.mirrors[0]", "URL"],
+            ),
+            (
+                &format!("{BASE}provided = [\"Perl\"]\n"),
+                ["mine.toml:5:13", "package's name"],
+            ),
         ] {
             let text = refusal(more);
             for want in wants {

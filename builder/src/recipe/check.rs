@@ -309,7 +309,10 @@ fn artifact(part: &ArtifactPart, problems: &mut Problems<'_>) -> Option<Artifact
         }
     }
     if part.name.as_str() == "base" {
-        problems.add(&table, "`base` is the base system: give the artifact another name");
+        problems.add(
+            &table,
+            "`base` is the base system: give the artifact another name",
+        );
     }
     if part.files.is_empty() {
         problems.add(&table, "`files` is missing: say what goes where");
