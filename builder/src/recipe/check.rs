@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use super::file::{ArtifactPart, FilePart, OutputKind, Profile, ProxyMode, RecipeFile};
+use super::network::Cidrs;
 use super::source::{Source, Step, dotted};
-use super::value::Cidrs;
 use super::{Artifact, ExtraContent, ExtraFile, Recipe};
 use crate::artifact::{Kind, Mode};
 use crate::fetch::Mirrors;

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{
-    ByteSize, Cidrs, Domain, Name, PerArch, RecipePath, UrlTemplate, Version, Word,
-};
+use super::network::Cidrs;
+use super::url::{PerArch, UrlTemplate};
+use super::value::{ByteSize, Domain, Name, RecipePath, Version, Word};
 use crate::arch::Arch;
 use crate::artifact::{self, InstallRule, Mode};
 
