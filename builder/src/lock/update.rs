@@ -1,4 +1,4 @@
-//! What `nodeimg lock --update` pins anew.
+//! What a user asks `nodeimg lock --update` for.
 
 use std::str::FromStr;
 
