@@ -5,6 +5,7 @@
 
 mod arch;
 mod artifact;
+mod base;
 mod cli;
 mod cmd;
 mod config;
@@ -17,6 +18,7 @@ mod format;
 mod lint;
 mod lock;
 mod output;
+mod parallel;
 mod progress;
 mod recipe;
 mod reuse;

@@ -9,6 +9,7 @@ use nodeimg_firstboot::template::Template;
 
 use crate::arch::Arch;
 use crate::artifact::{self, Spec};
+use crate::base;
 use crate::config::{self, Generated};
 use crate::lint;
 use crate::recipe::file::Profile;
@@ -26,6 +27,8 @@ pub struct Inputs<'a> {
     pub store: &'a Store,
     /// Each artifact of the recipe with its bytes.
     pub blobs: Vec<(&'a Artifact, Arc<VerifiedBlob>)>,
+    /// Each package of the base system with its bytes.
+    pub packages: Vec<base::Input<'a>>,
     pub firstboot: Content,
 }
 
@@ -39,7 +42,8 @@ pub struct Assembled {
 type Step = fn(&Inputs<'_>, &mut Assembled) -> Result<()>;
 
 /// In order: what the recipe's author says last wins, the lints see it all.
-const STEPS: [(&str, Step); 9] = [
+const STEPS: [(&str, Step); 10] = [
+    ("unpacking the base system", base_system),
     ("unpacking the artifacts", artifacts),
     ("writing the configuration", configuration),
     ("adding first boot", first_boot),
@@ -61,6 +65,10 @@ pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled> {
         step(inputs, &mut image).context(name)?;
     }
     Ok(image)
+}
+
+fn base_system(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    base::lay_in(inputs.store, inputs.arch, &inputs.packages, &mut image.tree)
 }
 
 fn artifacts(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {

@@ -126,9 +126,9 @@ fn is_tar(head: &[u8]) -> bool {
 }
 
 /// Reads a shared file from a place of its own.
-struct At<'a> {
-    file: &'a File,
-    at: u64,
+pub(super) struct At<'a> {
+    pub(super) file: &'a File,
+    pub(super) at: u64,
 }
 
 impl At<'_> {

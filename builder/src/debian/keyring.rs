@@ -63,7 +63,7 @@ impl Keyring {
     /// valid then and at `now`.
     pub fn verify(&self, message: &[u8], now: SystemTime) -> Result<String> {
         let policy = StandardPolicy::new();
-        let helper = Helper { keyring: self };
+        let helper = Helper { keyring: self, now };
         let mut text = String::new();
         VerifierBuilder::from_bytes(message)
             .and_then(|builder| builder.with_policy(&policy, now, helper))
@@ -76,6 +76,7 @@ impl Keyring {
 
 struct Helper<'a> {
     keyring: &'a Keyring,
+    now: SystemTime,
 }
 
 impl VerificationHelper for Helper<'_> {
@@ -94,7 +95,12 @@ impl VerificationHelper for Helper<'_> {
         let mut problems = Vec::new();
         for result in results {
             match result {
-                Ok(_) => return Ok(()),
+                Ok(good) => {
+                    match still_valid(good.ka.cert(), &good.ka.key().fingerprint(), self.now) {
+                        Ok(()) => return Ok(()),
+                        Err(problem) => problems.push(problem.to_string()),
+                    }
+                }
                 Err(problem) => problems.push(problem.to_string()),
             }
         }
@@ -109,6 +115,19 @@ impl VerificationHelper for Helper<'_> {
             known.join(", "),
             problems.join("; ")
         );
+    }
+}
+
+/// A signature is judged by the time that it states; a key that has expired
+/// since could have made it at any time.
+fn still_valid(cert: &Cert, key: &Fingerprint, now: SystemTime) -> Result<()> {
+    let policy = StandardPolicy::new();
+    let cert = cert.with_policy(&policy, now)?;
+    cert.alive()?;
+    let mut keys = cert.keys().alive().revoked(false).for_signing();
+    match keys.any(|there| there.key().fingerprint() == *key) {
+        true => Ok(()),
+        false => bail!("the key {} has expired or is revoked", short(key)),
     }
 }
 

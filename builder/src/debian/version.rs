@@ -83,6 +83,8 @@ mod tests {
         for (a, b, want) in [
             ("1.0", "1.0-0", Ordering::Equal),
             ("1.00", "1.0", Ordering::Equal),
+            ("2a0", "0:2a", Ordering::Equal),
+            ("1a007", "1a7", Ordering::Equal),
             ("2:1", "1:9", Ordering::Greater),
             ("1.0-1", "1.0-1+b1", Ordering::Less),
             ("6.12.107-1", "6.12.117-1", Ordering::Less),
@@ -102,9 +104,9 @@ mod tests {
     /// a fixed generator, so that a failure comes again.
     #[test]
     fn another_implementation_agrees() {
-        const PIECES: [&str; 16] = [
-            "0", "1", "9", "10", "007", "a", "z", "Z", "~", "+", ".", "-", "b1", "deb13u2", "rc",
-            "",
+        // No zero after text: to dpkg `2a0` is `2a`, to the other one it is not.
+        const PIECES: [&str; 14] = [
+            "1", "9", "10", "a", "z", "Z", "~", "+", ".", "-", "b1", "deb13u2", "rc", "",
         ];
         let mut state = 1_u64;
         let mut next = |below: usize| {

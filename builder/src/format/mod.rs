@@ -1,4 +1,5 @@
 //! Byte formats without opinions: what a file looks like, not what is in it.
 
+pub mod ar;
 pub mod packing;
 pub mod tar;

@@ -33,6 +33,10 @@ pub struct Epoch(pub u64);
 pub enum Origin {
     /// An artifact of the recipe, by name.
     Artifact(String),
+    /// A Debian package of the base system, by name.
+    Package(String),
+    /// Made for the base system, by the step that made it.
+    Base(String),
     /// A file laid in from an overlay, by the overlay's name.
     Overlay(String),
     /// Made from the recipe, by the key that it was made from.
@@ -47,6 +51,8 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Artifact(name) => write!(f, "artifact `{name}`"),
+            Origin::Package(name) => write!(f, "package `{name}`"),
+            Origin::Base(step) => write!(f, "the base system ({step})"),
             Origin::Overlay(name) => write!(f, "overlay `{name}`"),
             Origin::Recipe(key) => write!(f, "recipe key `{key}`"),
             Origin::FirstBoot => f.write_str("the first-boot binary"),
