@@ -34,6 +34,9 @@ pub struct Global {
     /// Ask another place for URLs that begin with FROM; also NODEIMG_MIRROR
     #[arg(long = "mirror", global = true, value_name = "FROM=TO")]
     pub mirrors: Vec<String>,
+    /// A mirror of Debian's archive, asked before those of the recipe and of apt; also NODEIMG_DEBIAN_MIRROR
+    #[arg(long = "debian-mirror", global = true, value_name = "URL")]
+    pub debian_mirrors: Vec<String>,
 }
 
 /// What to do.
@@ -72,9 +75,19 @@ pub struct NetworkArgs {
     /// Use nothing but the store
     #[arg(long)]
     pub offline: bool,
+    #[command(flatten)]
+    pub transfer: TransferArgs,
+}
+
+/// How downloads are done.
+#[derive(Clone, Debug, Args)]
+pub struct TransferArgs {
     /// Downloads at a time
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: u8,
+    /// How often a download is tried again that fails for a passing reason
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub retries: u8,
 }
 
 #[derive(Debug, Args)]
@@ -118,7 +131,7 @@ pub struct FetchArgs {
 pub struct LockArgs {
     #[command(flatten)]
     pub recipe: RecipeArgs,
-    /// Pin anew what is pinned already: everything, one artifact, or one at another version
+    /// Pin anew what is pinned already: everything, one artifact, one at another version, or `base`
     #[arg(long, value_name = "NAME[=VERSION]", num_args = 0..=1, default_missing_value = "", require_equals = false)]
     pub update: Vec<Update>,
     /// Only say whether the lock fits the recipe
@@ -127,9 +140,8 @@ pub struct LockArgs {
     /// Digests that you know from elsewhere, as lines `HEX  URL`: these URLs are not downloaded
     #[arg(long, value_name = "FILE")]
     pub digests: Option<PathBuf>,
-    /// Downloads at a time
-    #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
-    pub jobs: u8,
+    #[command(flatten)]
+    pub transfer: TransferArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use nodeimg_firstboot::TEMPLATE_DIR;
 use nodeimg_firstboot::template::{self, Template};
 
+use crate::base::setup::FACTORY;
 use crate::recipe::Recipe;
 use crate::recipe::file::Profile;
 use crate::rootfs::{Assembled, Inputs};
@@ -29,6 +30,12 @@ pub fn check(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     bail!("{}", problems.join("\n"))
 }
 
+/// In the tree, or made at boot from the factory's copy of it.
+fn holds(tree: &Tree, path: &ImagePath) -> Result<bool> {
+    let factory: ImagePath = format!("{FACTORY}{path}").parse()?;
+    Ok(tree.get(path).is_some() || tree.get(&factory).is_some())
+}
+
 fn template_root() -> Result<ImagePath> {
     TEMPLATE_DIR.parse()
 }
@@ -43,36 +50,52 @@ fn template_destinations(tree: &Tree) -> Result<BTreeSet<ImagePath>> {
         .collect()
 }
 
+const HARD_WAY: [&str; 19] = [
+    "/etc/cni/net.d/10-bridge.conf",
+    "/etc/cni/net.d/99-loopback.conf",
+    "/etc/containerd/config.toml",
+    "/etc/modules-load.d/kubernetes.conf",
+    "/etc/sysctl.d/99-kubernetes.conf",
+    "/etc/systemd/system/containerd.service",
+    "/etc/systemd/system/kube-proxy.service",
+    "/etc/systemd/system/kubelet.service",
+    "/opt/cni/bin/bridge",
+    "/opt/cni/bin/host-local",
+    "/opt/cni/bin/loopback",
+    "/usr/bin/containerd",
+    "/usr/bin/containerd-shim-runc-v2",
+    "/usr/local/bin/crictl",
+    "/usr/local/bin/kube-proxy",
+    "/usr/local/bin/kubelet",
+    "/usr/local/bin/runc",
+    "/var/lib/kube-proxy/kube-proxy-config.yaml",
+    "/var/lib/kubelet/kubelet-config.yaml",
+];
+
+const CONTAINER_HOST: [&str; 9] = [
+    "/etc/containerd/config.toml",
+    "/etc/systemd/system/containerd.service",
+    "/opt/cni/bin/bridge",
+    "/opt/cni/bin/host-local",
+    "/opt/cni/bin/loopback",
+    "/usr/bin/containerd",
+    "/usr/bin/containerd-shim-runc-v2",
+    "/usr/sbin/init",
+    "/usr/sbin/runc",
+];
+
 /// Every path that a node of the profile must hold, baked or rendered.
 fn contract(recipe: &Recipe, tree: &Tree, templates: &BTreeSet<ImagePath>) -> Result<Vec<String>> {
-    let Profile::HardWay = recipe.profile;
-    let wanted = [
-        "/etc/cni/net.d/10-bridge.conf",
-        "/etc/cni/net.d/99-loopback.conf",
-        "/etc/containerd/config.toml",
-        "/etc/modules-load.d/kubernetes.conf",
-        "/etc/sysctl.d/99-kubernetes.conf",
-        "/etc/systemd/system/containerd.service",
-        "/etc/systemd/system/kube-proxy.service",
-        "/etc/systemd/system/kubelet.service",
-        "/opt/cni/bin/bridge",
-        "/opt/cni/bin/host-local",
-        "/opt/cni/bin/loopback",
-        "/usr/bin/containerd",
-        "/usr/bin/containerd-shim-runc-v2",
-        "/usr/local/bin/crictl",
-        "/usr/local/bin/kube-proxy",
-        "/usr/local/bin/kubelet",
-        "/usr/local/bin/runc",
-        "/var/lib/kube-proxy/kube-proxy-config.yaml",
-        "/var/lib/kubelet/kubelet-config.yaml",
-    ];
+    let (profile, wanted): (_, &[&str]) = match recipe.profile {
+        Profile::HardWay => ("hard-way", &HARD_WAY),
+        Profile::ContainerHost => ("container-host", &CONTAINER_HOST),
+    };
     let mut problems = Vec::new();
     for path in wanted {
         let path: ImagePath = path.parse()?;
-        if tree.get(&path).is_none() && !templates.contains(&path) {
+        if !holds(tree, &path)? && !templates.contains(&path) {
             problems.push(format!(
-                "`{path}` is missing: a node of the profile hard-way cannot work without it"
+                "`{path}` is missing: a node of the profile {profile} cannot work without it"
             ));
         }
     }

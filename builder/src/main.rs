@@ -5,9 +5,12 @@
 
 mod arch;
 mod artifact;
+mod base;
 mod cli;
 mod cmd;
 mod config;
+mod date;
+mod debian;
 mod digest;
 mod fetch;
 mod firstboot;
@@ -15,6 +18,7 @@ mod format;
 mod lint;
 mod lock;
 mod output;
+mod parallel;
 mod progress;
 mod recipe;
 mod reuse;

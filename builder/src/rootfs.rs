@@ -9,9 +9,11 @@ use nodeimg_firstboot::template::Template;
 
 use crate::arch::Arch;
 use crate::artifact::{self, Spec};
+use crate::base::{self, setup};
 use crate::config::{self, Generated};
 use crate::lint;
 use crate::recipe::file::Profile;
+use crate::recipe::value::Version;
 use crate::recipe::{Artifact, BUILT_IN_OVERLAY, ExtraContent, Recipe};
 use crate::store::{Store, VerifiedBlob};
 use crate::tree::overlay::{self, Overlay, Source};
@@ -26,12 +28,16 @@ pub struct Inputs<'a> {
     pub store: &'a Store,
     /// Each artifact of the recipe with its bytes.
     pub blobs: Vec<(&'a Artifact, Arc<VerifiedBlob>)>,
+    /// Each package of the base system with its bytes.
+    pub packages: Vec<base::Input<'a>>,
     pub firstboot: Content,
 }
 
 /// What came of it.
 pub struct Assembled {
     pub tree: Tree,
+    /// What is in the base system; none where the recipe has none.
+    pub packages: Vec<setup::Package>,
     /// What a person should know, though it is no error.
     pub warnings: Vec<String>,
 }
@@ -39,7 +45,9 @@ pub struct Assembled {
 type Step = fn(&Inputs<'_>, &mut Assembled) -> Result<()>;
 
 /// In order: what the recipe's author says last wins, the lints see it all.
-const STEPS: [(&str, Step); 9] = [
+const STEPS: [(&str, Step); 12] = [
+    ("unpacking the base system", base_system),
+    ("configuring the base system", configure_base),
     ("unpacking the artifacts", artifacts),
     ("writing the configuration", configuration),
     ("adding first boot", first_boot),
@@ -48,6 +56,7 @@ const STEPS: [(&str, Step); 9] = [
     ("laying in the recipe's overlays", user_overlays),
     ("adding the recipe's files", extra_files),
     ("enabling the units", enable_units),
+    ("sealing the base system", seal_base),
     ("checking the tree", lint::check),
 ];
 
@@ -55,12 +64,48 @@ const STEPS: [(&str, Step); 9] = [
 pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled> {
     let mut image = Assembled {
         tree: Tree::default(),
+        packages: Vec::new(),
         warnings: Vec::new(),
     };
     for (name, step) in STEPS {
         step(inputs, &mut image).context(name)?;
     }
     Ok(image)
+}
+
+fn base_system(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    image.packages = base::lay_in(inputs.store, inputs.arch, &inputs.packages, &mut image.tree)?;
+    Ok(())
+}
+
+fn configure_base(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    with_base(inputs, image, setup::configure)
+}
+
+fn seal_base(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    with_base(inputs, image, setup::seal)
+}
+
+/// Nothing for a recipe without a base system.
+fn with_base(
+    inputs: &Inputs<'_>,
+    image: &mut Assembled,
+    run: fn(&mut Tree, setup::Facts<'_>) -> Result<()>,
+) -> Result<()> {
+    if inputs.recipe.base.is_none() {
+        return Ok(());
+    }
+    let directory = std::env::current_dir().context("finding the directory of the build")?;
+    // The root directory or one that every system has would be found in any file.
+    let telling = directory.components().count() > 3;
+    let facts = setup::Facts {
+        arch: inputs.arch,
+        epoch: inputs.epoch,
+        packages: &image.packages,
+        enable: &inputs.recipe.enable,
+        build_directory: directory.to_str().filter(|_| telling),
+    };
+    run(&mut image.tree, facts)
 }
 
 fn artifacts(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
@@ -105,6 +150,7 @@ fn configuration(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
         let version = recipe.version_of(&program.parse()?);
         version.with_context(|| format!("no artifact installs {program}"))
     };
+    let containerd = containerd_version(recipe, image)?;
     let mut files = config::host::generate(recipe);
     match recipe.profile {
         Profile::HardWay => {
@@ -113,13 +159,11 @@ fn configuration(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
                 version_of("/usr/local/bin/kubelet")?,
             )?);
             files.extend(config::kube_proxy::generate(recipe)?);
-            files.push(config::containerd::generate(
-                recipe,
-                version_of("/usr/bin/containerd")?,
-            )?);
             missing_dns(recipe, image);
         }
+        Profile::ContainerHost => {}
     }
+    files.push(config::containerd::generate(recipe, &containerd)?);
     for Generated {
         path,
         text,
@@ -139,6 +183,23 @@ fn configuration(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// Of the artifact that installs it, or else of the base system's package.
+fn containerd_version(recipe: &Recipe, image: &Assembled) -> Result<Version> {
+    const PROGRAM: &str = "/usr/bin/containerd";
+    let path: ImagePath = PROGRAM.parse()?;
+    if let Some(version) = recipe.version_of(&path) {
+        return Ok(version.clone());
+    }
+    let origin = image.tree.get(&path).map(|node| &node.origin);
+    let package = image
+        .packages
+        .iter()
+        .find(|package| matches!(origin, Some(Origin::Package(name)) if *name == package.name));
+    package
+        .with_context(|| format!("neither an artifact nor a package installs {PROGRAM}"))?
+        .upstream_version()
 }
 
 /// The tutorial leaves both out, and its pods resolve no Service.
@@ -161,6 +222,7 @@ fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
         version: settings::SETTINGS_VERSION,
         profile: match recipe.profile {
             Profile::HardWay => settings::Profile::HardWay,
+            Profile::ContainerHost => settings::Profile::ContainerHost,
         },
         cluster_cidr: recipe
             .cluster
@@ -192,10 +254,11 @@ fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
 }
 
 fn built_in_overlay(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
-    let profile = match inputs.recipe.profile {
-        Profile::HardWay => "hard-way",
+    let layers: &[&str] = match inputs.recipe.profile {
+        Profile::HardWay => &["common", "hard-way"],
+        Profile::ContainerHost => &["common"],
     };
-    for layer in ["common", profile] {
+    for layer in layers.iter().copied() {
         let directory = BUILT_IN_OVERLAY
             .get_dir(layer)
             .with_context(|| format!("no overlay `{layer}` in this nodeimg"))?;

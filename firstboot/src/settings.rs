@@ -20,12 +20,15 @@ pub const SETTINGS_VERSION: u32 = 1;
 pub enum Profile {
     /// Certificates and kubeconfigs come ready-made with the seed.
     HardWay,
+    /// A container runtime without Kubernetes.
+    ContainerHost,
 }
 
 impl Profile {
     pub fn name(self) -> &'static str {
         match self {
             Self::HardWay => "hard-way",
+            Self::ContainerHost => "container-host",
         }
     }
 }

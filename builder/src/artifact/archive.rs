@@ -4,14 +4,9 @@
 //! and files are spans of it. What is checked (members, rules, sizes, ELF
 //! headers) is checked while it is decompressed, so that an archive that is
 //! refused leaves no tar behind.
-//!
-//! Formats by magic number: gzip ([RFC 1952](https://www.rfc-editor.org/rfc/rfc1952),
-//! several members one after the other), zstd
-//! ([RFC 8878](https://www.rfc-editor.org/rfc/rfc8878), several frames), xz
-//! ([format](https://tukaani.org/xz/xz-file-format.txt), several streams).
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -21,13 +16,12 @@ use super::Spec;
 use super::binary::describe;
 use super::members;
 use super::select::{Picked, What, select};
+use crate::format::packing::Packing;
 use crate::store::{Store, VerifiedBlob};
 use crate::tree::{Content, ImagePath, Node};
 
 /// Name and version of the step from a packed archive to its tar.
 const DERIVED: &str = "untar-1";
-/// What the decoder of an xz file may take; `xz -9` needs 65 MiB.
-const XZ_MEMORY: u64 = 256 << 20;
 
 pub fn unpack(
     store: &Store,
@@ -37,13 +31,14 @@ pub fn unpack(
     let head = Content::whole(Arc::clone(&blob))
         .head(512)
         .context("reading it from the store")?;
-    let (tar, picked) = match Packing::of(&head)? {
-        Packing::Plain => {
+    let (tar, picked) = match Packing::of(&head) {
+        Some(packing) => unpacked(store, &blob, packing, spec)?,
+        None if is_tar(&head) => {
             check_size(blob.size(), spec)?;
             let picked = select(&members::read_seeking(At::start(blob.file()))?, spec)?;
             (blob, picked)
         }
-        packing => unpacked(store, &blob, packing, spec)?,
+        None => bail!("it is no tar archive: {}", describe(&head)),
     };
     Ok(picked
         .into_iter()
@@ -76,7 +71,9 @@ fn unpacked(
 ) -> Result<(Arc<VerifiedBlob>, Vec<Picked>)> {
     let mut fresh = None;
     let tar = store.derive(blob, DERIVED, |to| {
-        let decoder = packing.decoder(At::start(blob.file()))?;
+        let decoder = packing
+            .decoder(At::start(blob.file()))
+            .with_context(|| format!("preparing the {} decoder", packing.name()))?;
         let mut copy = Copying {
             from: decoder,
             to,
@@ -115,56 +112,6 @@ fn too_large(spec: &Spec<'_>) -> anyhow::Error {
     )
 }
 
-/// How a tar is packed.
-#[derive(Clone, Copy)]
-enum Packing {
-    Plain,
-    Gzip,
-    Zstd,
-    Xz,
-}
-
-impl Packing {
-    fn of(head: &[u8]) -> Result<Packing> {
-        Ok(match head {
-            [0x1f, 0x8b, ..] => Packing::Gzip,
-            // A frame, or a skippable frame before it.
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Packing::Zstd,
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Packing::Xz,
-            _ if is_tar(head) => Packing::Plain,
-            _ => bail!("it is no tar archive: {}", describe(head)),
-        })
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Packing::Plain => "tar",
-            Packing::Gzip => "gzip",
-            Packing::Zstd => "zstd",
-            Packing::Xz => "xz",
-        }
-    }
-
-    fn decoder<'a>(self, from: At<'a>) -> Result<Box<dyn Read + 'a>> {
-        let from = BufReader::with_capacity(256 * 1024, from);
-        Ok(match self {
-            Packing::Plain => Box::new(from),
-            Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(from)),
-            Packing::Zstd => {
-                Box::new(zstd::Decoder::with_buffer(from).context("preparing the zstd decoder")?)
-            }
-            Packing::Xz => {
-                let stream = liblzma::stream::Stream::new_stream_decoder(
-                    XZ_MEMORY,
-                    liblzma::stream::CONCATENATED,
-                )
-                .context("preparing the xz decoder")?;
-                Box::new(liblzma::bufread::XzDecoder::new_stream(from, stream))
-            }
-        })
-    }
-}
-
 /// Whether `head` is a tar header: its checksum is right, as in every tar
 /// since the first.
 fn is_tar(head: &[u8]) -> bool {
@@ -179,9 +126,9 @@ fn is_tar(head: &[u8]) -> bool {
 }
 
 /// Reads a shared file from a place of its own.
-struct At<'a> {
-    file: &'a File,
-    at: u64,
+pub(super) struct At<'a> {
+    pub(super) file: &'a File,
+    pub(super) at: u64,
 }
 
 impl At<'_> {

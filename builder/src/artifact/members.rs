@@ -33,6 +33,8 @@ pub struct Member {
     pub kind: MemberKind,
     /// Permission bits.
     pub mode: u32,
+    pub uid: u64,
+    pub gid: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -149,7 +151,14 @@ fn read_member<R: Read>(entry: &mut Entry<'_, R>) -> Result<Option<Member>> {
         bail!("stands for the archive's top, but is no directory");
     }
     let mode = entry.header().mode().context("has no readable mode")? & 0o7777;
-    Ok(Some(Member { name, kind, mode }))
+    let header = entry.header();
+    Ok(Some(Member {
+        name,
+        kind,
+        mode,
+        uid: header.uid().context("has no readable owner")?,
+        gid: header.gid().context("has no readable group")?,
+    }))
 }
 
 /// Sparse members, and records that would change members behind our back.

@@ -12,6 +12,7 @@
 mod archive;
 mod binary;
 pub mod checksum;
+pub mod deb;
 pub mod elf;
 mod members;
 mod rule;

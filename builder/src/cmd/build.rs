@@ -6,7 +6,8 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::{Chosen, Session, inputs, warm_command};
+use super::inputs::{Inputs, inputs};
+use super::{Chosen, Session, warm_command};
 use crate::arch::Arch;
 use crate::cli::BuildArgs;
 use crate::fetch::Fetcher;
@@ -15,7 +16,7 @@ use crate::lock::Locked;
 use crate::output::{self, Built};
 use crate::recipe::Recipe;
 use crate::reuse::{self, Key};
-use crate::rootfs::{self, Inputs};
+use crate::rootfs;
 use crate::store::Store;
 use crate::tree::Content;
 
@@ -94,21 +95,17 @@ fn job<'a>(
     })
 }
 
-fn build(
-    session: &Session<'_>,
-    store: &Store,
-    job: &Job<'_>,
-    blobs: super::Inputs<'_>,
-) -> Result<()> {
+fn build(session: &Session<'_>, store: &Store, job: &Job<'_>, inputs: Inputs<'_>) -> Result<()> {
     session
         .progress
         .step(&format!("assembling {}", job.recipe.image_name(job.arch)));
-    let image = rootfs::assemble(&Inputs {
+    let image = rootfs::assemble(&rootfs::Inputs {
         recipe: job.recipe,
         arch: job.arch,
         epoch: job.locked.epoch(),
         store,
-        blobs,
+        blobs: inputs.artifacts,
+        packages: inputs.packages,
         firstboot: job.firstboot.clone(),
     })?;
     for warning in &image.warnings {

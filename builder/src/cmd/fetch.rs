@@ -3,7 +3,8 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Chosen, Session, inputs, warm_command};
+use super::inputs::{Inputs, inputs};
+use super::{Chosen, Session, warm_command};
 use crate::cli::FetchArgs;
 use crate::fetch::Fetcher;
 
@@ -21,7 +22,7 @@ pub fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
         session.progress,
     );
     let fetched = inputs(&fetcher, &chosen.recipe, &locked, &args.archs)?;
-    let blobs: Vec<_> = fetched.iter().flatten().map(|(_, blob)| &**blob).collect();
+    let blobs: Vec<_> = fetched.iter().flat_map(Inputs::blobs).collect();
     let size: u64 = blobs.iter().map(|blob| blob.size()).sum();
     if let Some(path) = &args.bundle {
         store.export_bundle(&blobs, path)?;

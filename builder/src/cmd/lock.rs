@@ -11,9 +11,11 @@ use serde_json::json;
 use super::{Chosen, MAX_DOWNLOAD, Session, warm_command};
 use crate::artifact::checksum;
 use crate::cli::{LockArgs, NetworkArgs};
+use crate::date::Date;
+use crate::debian::Resolver;
 use crate::digest::{Algorithm, Digest, Expected};
 use crate::fetch::{Fetcher, Request};
-use crate::lock::{Entry, Lock, Update};
+use crate::lock::{self, Entry, Lock, Packages, Update};
 use crate::output::atomic;
 use crate::recipe::{self, LockRequest, Recipe, RecipeRef};
 use crate::tree::Epoch;
@@ -62,8 +64,13 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
         "nothing to change in"
     };
     session.say(
-        &json!({ "event": "lock", "path": path, "changed": changed, "entries": lock.entries.len() }),
-        &format!("{verb} {} ({} entries)", path.display(), lock.entries.len()),
+        &json!({ "event": "lock", "path": path, "changed": changed, "entries": lock.entries.len(), "packages": lock.packages.packages.len() }),
+        &format!(
+            "{verb} {} ({} entries, {} packages)",
+            path.display(),
+            lock.entries.len(),
+            lock.packages.packages.len()
+        ),
     );
     Ok(())
 }
@@ -90,7 +97,8 @@ fn known_names(updates: &[Update], recipe: &Recipe) -> Result<()> {
             .iter()
             .map(|artifact| artifact.name.as_str())
             .collect();
-        if !names.contains(&name.as_str()) {
+        let base = recipe.base.is_some() && name.as_str() == lock::BASE;
+        if !base && !names.contains(&name.as_str()) {
             bail!(
                 "--update {name}: the recipe has no such artifact; it has {}",
                 names.join(", ")
@@ -151,7 +159,7 @@ fn resolve(
     let store = session.store()?;
     let network = NetworkArgs {
         offline: false,
-        jobs: args.jobs,
+        transfer: args.transfer.clone(),
     };
     let fetcher = Fetcher::new(
         &store,
@@ -164,7 +172,7 @@ fn resolve(
         .map(read_digests)
         .transpose()?
         .unwrap_or_default();
-    let resolver = Resolver {
+    let resolver = Publishers {
         fetcher: &fetcher,
         known,
     };
@@ -202,12 +210,38 @@ fn resolve(
         bail!("{}", problems.join("\n"));
     }
     let entries = entries.into_iter().collect::<Result<Vec<_>>>()?;
+    let packages = base(session, args, recipe, old, &fetcher)?;
     // The image's time moves only when something else does.
-    let same = old.filter(|old| Lock::new(recipe, old.epoch, entries.clone()) == **old);
-    match same {
+    let at = |epoch| Lock::new(recipe, epoch, entries.clone(), packages.clone());
+    match old.filter(|old| at(old.epoch) == **old) {
         Some(old) => Ok(old.clone()),
-        None => Ok(Lock::new(recipe, now()?, entries)),
+        None => Ok(at(now()?)),
     }
+}
+
+/// The packages of the base system: the old ones where they still answer.
+fn base(
+    session: &Session<'_>,
+    args: &LockArgs,
+    recipe: &Recipe,
+    old: Option<&Lock>,
+    fetcher: &Fetcher<'_>,
+) -> Result<Packages> {
+    let Some(base) = &recipe.base else {
+        return Ok(Packages::default());
+    };
+    let named = lock::BASE.parse()?;
+    let update = args.update.iter().any(|update| update.covers(&named));
+    if let Some(old) = old.filter(|old| !update && old.packages.answer(base)) {
+        return Ok(old.packages.clone());
+    }
+    session.progress.step("resolving the base system");
+    let clock = Date(seconds_now()?);
+    let resolved = Resolver::new(fetcher, base, clock)?.resolve()?;
+    for note in &resolved.notes {
+        session.progress.warn(note);
+    }
+    Ok(resolved.packages)
 }
 
 /// `SOURCE_DATE_EPOCH` where it is set
@@ -219,18 +253,22 @@ fn now() -> Result<Epoch> {
             .with_context(|| format!("SOURCE_DATE_EPOCH=`{text}` is no number of seconds"))?;
         return Ok(Epoch(seconds));
     }
+    Ok(Epoch(seconds_now()?))
+}
+
+fn seconds_now() -> Result<u64> {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .context("the clock stands before 1970")?;
-    Ok(Epoch(since.as_secs()))
+    Ok(since.as_secs())
 }
 
-struct Resolver<'a> {
+struct Publishers<'a> {
     fetcher: &'a Fetcher<'a>,
     known: BTreeMap<String, Digest>,
 }
 
-impl Resolver<'_> {
+impl Publishers<'_> {
     fn resolve(&self, request: &LockRequest) -> Result<Entry> {
         if let Some(digest) = self.known.get(&request.url) {
             return Ok(Entry::new(request.clone(), &expected(digest, None)));

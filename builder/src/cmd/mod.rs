@@ -3,22 +3,23 @@
 mod build;
 mod fetch;
 mod init;
+mod inputs;
 mod lock;
 mod recipe;
 mod store;
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 use crate::arch::Arch;
 use crate::cli::{Cli, Global, NetworkArgs, RecipeArgs, Verb};
-use crate::fetch::{Fetcher, MIRROR_VARIABLE, Mirrors, Options, Request};
-use crate::lock::{Entry, Lock, Locked};
+use crate::debian::{Archives, MIRROR_VARIABLE as DEBIAN_VARIABLE};
+use crate::fetch::{MIRROR_VARIABLE, Mirrors, Options, Retry};
+use crate::lock::{Lock, Locked};
 use crate::progress::{Mode, Progress};
-use crate::recipe::{self as recipes, Artifact, Recipe, RecipeRef, built_in};
-use crate::store::{Store, VerifiedBlob};
+use crate::recipe::{self as recipes, Base, Recipe, RecipeRef, built_in};
+use crate::store::Store;
 
 /// More than any artifact of a node; a server that sends more is cut off.
 const MAX_DOWNLOAD: u64 = 4 << 30;
@@ -71,20 +72,40 @@ impl Session<'_> {
             .iter()
             .map(|(from, to)| format!("{from}={to}"))
             .collect();
+        let mut mirrors = Mirrors::new(&self.global.mirrors, environment.as_deref(), &of_recipe)?;
+        if let Some(base) = &recipe.base {
+            mirrors = mirrors.with_archives(self.archives(base)?.into_mirrors())?;
+        }
         Ok(Options {
             offline: network.offline,
-            mirrors: Mirrors::new(&self.global.mirrors, environment.as_deref(), &of_recipe)?,
-            jobs: usize::from(network.jobs),
+            mirrors,
+            jobs: usize::from(network.transfer.jobs),
+            retry: Retry {
+                attempts: u32::from(network.transfer.retries) + 1,
+                ..Retry::default()
+            },
             warm_command: warm_command.to_owned(),
             ..Options::default()
         })
     }
 
+    /// Debian's mirrors: the flag's, then the environment's, the recipe's, apt's.
+    fn archives(&self, base: &Base) -> Result<Archives> {
+        let mut named = self.global.debian_mirrors.clone();
+        let environment = std::env::var(DEBIAN_VARIABLE).unwrap_or_default();
+        named.extend(Archives::words(&environment));
+        Archives::find(&named, base, Path::new("/etc/apt"))
+            .with_context(|| format!("reading --debian-mirror and {DEBIAN_VARIABLE}"))
+    }
+
     /// One object on standard output where `--json` is on, a line for people
     /// on standard error otherwise.
     pub fn say(&self, event: &serde_json::Value, text: &str) {
-        self.progress.event(event);
-        self.progress.note(text);
+        if self.global.json {
+            self.progress.event(event);
+        } else {
+            self.progress.note(text);
+        }
     }
 }
 
@@ -142,63 +163,4 @@ fn read_if_there(path: &std::path::Path) -> Result<Option<String>> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e).with_context(|| format!("reading the lock {}", path.display())),
     }
-}
-
-fn requests(entries: &[&Entry]) -> Result<Vec<Request>> {
-    let request = |entry: &&Entry| {
-        let want = entry.expected()?;
-        let max_size = want.size.unwrap_or(MAX_DOWNLOAD);
-        Ok(Request {
-            what: entry.what(),
-            url: entry.url.clone(),
-            want,
-            max_size,
-        })
-    };
-    entries.iter().map(request).collect()
-}
-
-/// Each artifact of a recipe with its bytes, for one architecture.
-pub type Inputs<'a> = Vec<(&'a Artifact, Arc<VerifiedBlob>)>;
-
-/// The bytes of every artifact for `archs`, in the order of `archs`.
-pub fn inputs<'a>(
-    fetcher: &Fetcher<'_>,
-    recipe: &'a Recipe,
-    locked: &Locked,
-    archs: &[Arch],
-) -> Result<Vec<Inputs<'a>>> {
-    let mut entries = Vec::new();
-    for arch in archs {
-        entries.push(locked.entries(recipe, *arch)?);
-    }
-    // All architectures in one go: the downloads run side by side.
-    let all: Vec<&Entry> = entries.iter().flatten().copied().collect();
-    let mut blobs = fetcher.fetch(&requests(&all)?)?.into_iter();
-    entries
-        .iter()
-        .map(|entries| of_arch(recipe, entries, &mut blobs))
-        .collect()
-}
-
-fn of_arch<'a>(
-    recipe: &'a Recipe,
-    entries: &[&Entry],
-    blobs: &mut impl Iterator<Item = VerifiedBlob>,
-) -> Result<Inputs<'a>> {
-    let mut by_name = std::collections::BTreeMap::new();
-    for entry in entries {
-        let blob = blobs
-            .next()
-            .with_context(|| format!("{} was not fetched", entry.what()))?;
-        by_name.insert(entry.name.as_str(), Arc::new(blob));
-    }
-    let of_artifact = |artifact: &'a Artifact| {
-        let blob = by_name.remove(artifact.name.as_str());
-        Ok((
-            artifact,
-            blob.with_context(|| format!("artifact `{}` is not in the lock", artifact.name))?,
-        ))
-    };
-    recipe.artifacts.iter().map(of_artifact).collect()
 }

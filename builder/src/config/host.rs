@@ -9,7 +9,7 @@ use std::fmt::Write;
 use super::Generated;
 use crate::recipe::Recipe;
 use crate::recipe::file::SysctlValue;
-use crate::recipe::value::Cidrs;
+use crate::recipe::network::Cidrs;
 
 /// Every host settings file of the recipe.
 pub fn generate(recipe: &Recipe) -> Vec<Generated> {

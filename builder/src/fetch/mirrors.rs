@@ -12,11 +12,17 @@
 //! in for the URL (who sets one may have no other way out); a recipe's mirror
 //! is tried first and the URL itself after it.
 //!
+//! Debian's archive has mirrors of another kind. Its files are named here by
+//! where they stay for good, `https://snapshot.debian.org/archive/NAME/TIME/…`;
+//! the mirrors of archive NAME are asked first, whatever the rules say, since
+//! they were named for just that, and then the rest as for any URL.
+//!
 //! # Invariants
 //! FROM matches at a `/` only: `https://dl.k8s.io` is no prefix of
 //! `https://dl.k8s.io.evil.example/`. The bytes are checked against the same
 //! digest whichever way they came.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -24,6 +30,9 @@ use reqwest::Url;
 
 /// The environment variable with rules, separated by commas or white space.
 pub const VARIABLE: &str = "NODEIMG_MIRROR";
+
+/// Where every state of Debian's archive stays.
+const SNAPSHOTS: &str = "https://snapshot.debian.org/archive/";
 
 /// One place to ask for some bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,6 +68,8 @@ pub struct Mirrors {
     flag: Vec<Rule>,
     environment: Vec<Rule>,
     recipe: Vec<Rule>,
+    /// By the archive's name: `debian`, `debian-security`.
+    archives: BTreeMap<String, Vec<String>>,
 }
 
 impl Mirrors {
@@ -73,11 +84,55 @@ impl Mirrors {
             flag: rules(flag).context("reading --mirror")?,
             environment: rules(&words).with_context(|| format!("reading {VARIABLE}"))?,
             recipe: rules(recipe).context("reading the recipe's mirrors")?,
+            archives: BTreeMap::new(),
         })
+    }
+
+    /// With mirrors of Debian's archives, in the order in which they are asked.
+    pub fn with_archives(self, archives: BTreeMap<String, Vec<String>>) -> Result<Mirrors> {
+        for url in archives.values().flatten() {
+            Mirrors::check_archive(url)?;
+        }
+        Ok(Mirrors { archives, ..self })
+    }
+
+    /// Whether `url` can be a mirror of one of Debian's archives.
+    pub fn check_archive(url: &str) -> Result<()> {
+        target(url).with_context(|| format!("`{url}` is no mirror of Debian's archive"))
+    }
+
+    /// Where `path` of Debian's archive `name`, as it was at `time`, stays.
+    pub fn snapshot(name: &str, time: impl std::fmt::Display, path: &str) -> String {
+        format!("{SNAPSHOTS}{name}/{time}/{path}")
     }
 
     /// Where to ask for `url`, in this order.
     pub fn candidates(&self, url: &str) -> Vec<Candidate> {
+        let mut found = self.of_archive(url);
+        for more in self.by_rules(url) {
+            if !found.contains(&more) {
+                found.push(more);
+            }
+        }
+        found
+    }
+
+    fn of_archive(&self, url: &str) -> Vec<Candidate> {
+        let parts = || {
+            let (name, rest) = url.strip_prefix(SNAPSHOTS)?.split_once('/')?;
+            Some((self.archives.get(name)?, rest.split_once('/')?.1))
+        };
+        let Some((mirrors, path)) = parts() else {
+            return Vec::new();
+        };
+        let candidate = |mirror: &String| Candidate {
+            url: join(mirror, path),
+            by_mirror: true,
+        };
+        mirrors.iter().map(candidate).collect()
+    }
+
+    fn by_rules(&self, url: &str) -> Vec<Candidate> {
         for (source, instead) in [
             (&self.flag, true),
             (&self.environment, true),
@@ -98,10 +153,11 @@ impl Mirrors {
     /// Whether a redirect may lead to `url` although it is not https: to the
     /// scheme, host and port of a mirror only.
     pub fn allow(&self, url: &Url) -> bool {
-        [&self.flag, &self.environment, &self.recipe]
-            .into_iter()
-            .flatten()
-            .filter_map(|rule| Url::parse(&rule.to).ok())
+        let rules = [&self.flag, &self.environment, &self.recipe];
+        let rules = rules.into_iter().flatten().map(|rule| &rule.to);
+        rules
+            .chain(self.archives.values().flatten())
+            .filter_map(|to| Url::parse(to).ok())
             .any(|to| {
                 to.scheme() == "http" && url.scheme() == "http" && to.origin() == url.origin()
             })
@@ -128,19 +184,25 @@ fn rule(text: &str) -> Result<Rule> {
     if !from.starts_with("https://") && !from.starts_with("http://") {
         bail!("`{text}`: FROM must begin with https:// (or http://)");
     }
-    let url = Url::parse(to).with_context(|| format!("`{text}`: TO is no URL"))?;
-    match url.scheme() {
-        "https" | "http" => {}
-        "file" if url.to_file_path().is_ok() => {}
-        _ => bail!("`{text}`: TO must be a URL with https://, http:// or file:///"),
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        bail!("`{text}`: TO is the beginning of URLs, it cannot have a `?` or `#` part");
-    }
+    target(to).with_context(|| format!("`{text}`: TO"))?;
     Ok(Rule {
         from: from.to_owned(),
         to: to.to_owned(),
     })
+}
+
+/// Checks the beginning of a mirror's URLs.
+fn target(text: &str) -> Result<()> {
+    let url = Url::parse(text).context("is no URL")?;
+    match url.scheme() {
+        "https" | "http" => {}
+        "file" if url.to_file_path().is_ok() => {}
+        _ => bail!("must be a URL with https://, http:// or file:///"),
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        bail!("is the beginning of URLs, it cannot have a `?` or `#` part");
+    }
+    Ok(())
 }
 
 fn rewritten(rules: &[Rule], url: &str) -> Vec<Candidate> {
@@ -251,11 +313,36 @@ mod tests {
     }
 
     #[test]
+    fn mirrors_of_debians_archives_come_before_every_rule_and_snapshots_last() {
+        let archives = BTreeMap::from([(
+            "debian".to_owned(),
+            strings(&["http://one.example/debian/", "file:///srv/debian"]),
+        )]);
+        let plain = Mirrors::default().with_archives(archives.clone()).unwrap();
+        let url = Mirrors::snapshot("debian", "20260912T075541Z", "pool/main/a/a.deb");
+        let firsts = [
+            "http://one.example/debian/pool/main/a/a.deb",
+            "file:///srv/debian/pool/main/a/a.deb",
+        ];
+        assert_eq!(urls(&plain, &url), [firsts[0], firsts[1], url.as_str()]);
+        let ruled = Mirrors::new(&strings(&["https://=http://all/"]), None, &[]).unwrap();
+        let ruled = ruled.with_archives(archives).unwrap();
+        let last =
+            "http://all/snapshot.debian.org/archive/debian/20260912T075541Z/pool/main/a/a.deb";
+        assert_eq!(urls(&ruled, &url), [firsts[0], firsts[1], last]);
+        let other = Mirrors::snapshot("debian-security", "20260912T075541Z", "x");
+        assert_eq!(urls(&plain, &other), [other.as_str()]);
+        let redirect = Url::parse("http://one.example/elsewhere").unwrap();
+        assert!(plain.allow(&redirect));
+        assert!(Mirrors::check_archive("one.example/debian").is_err());
+    }
+
+    #[test]
     fn bad_rules_are_told() {
         for (rule, wanted) in [
             ("https://dl.k8s.io/", "FROM=TO"),
             ("dl.k8s.io=https://m/", "FROM must begin"),
-            ("https://dl.k8s.io/=m.example", "TO is no URL"),
+            ("https://dl.k8s.io/=m.example", "TO: is no URL"),
             (
                 "https://dl.k8s.io/=ftp://m.example/",
                 "https://, http:// or file:///",

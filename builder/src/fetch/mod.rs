@@ -24,7 +24,6 @@ mod text;
 mod transfer;
 
 use std::fs::File;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -32,6 +31,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::digest::{Algorithm, Digest, Expected, Hasher, Measured};
+use crate::parallel::{cores, in_parallel};
 use crate::progress::Progress;
 use crate::store::{Lookup, Store, VerifiedBlob};
 use client::Client;
@@ -174,8 +174,7 @@ impl<'a> Fetcher<'a> {
 
     /// What the store has of them; hashing is for all cores.
     fn look_up(&self, requests: &[Request]) -> Result<Vec<Option<VerifiedBlob>>> {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let lookups = in_parallel(cores, requests.len(), |i| {
+        let lookups = in_parallel(cores(), requests.len(), |i| {
             self.store.find(&requests[i].want)
         });
         let mut found = Vec::with_capacity(requests.len());
@@ -329,30 +328,6 @@ fn all_or_every_error(results: impl Iterator<Item = Result<Outcome>>) -> Result<
             bail!("{n} downloads failed:{}", lines.concat())
         }
     }
-}
-
-/// `work(0)` to `work(count - 1)` on so many threads, results in order.
-fn in_parallel<T: Send>(threads: usize, count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::with_capacity(count));
-    thread::scope(|scope| {
-        for _ in 0..threads.min(count) {
-            scope.spawn(|| {
-                loop {
-                    let i = next.fetch_add(1, Ordering::Relaxed);
-                    if i >= count {
-                        break;
-                    }
-                    let result = work(i);
-                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                    done.push((i, result));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(i, _)| *i);
-    done.into_iter().map(|(_, result)| result).collect()
 }
 
 #[cfg(test)]

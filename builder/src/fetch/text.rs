@@ -19,6 +19,17 @@ pub(super) const MAX_TEXT: usize = 1024 * 1024;
 impl Fetcher<'_> {
     /// A small text file, `None` if the server says that there is none.
     pub fn text(&self, url: &str, what: &str) -> Result<Option<String>> {
+        self.first_text(url, what, Ok)
+    }
+
+    /// The first candidate's text that `accept` takes, as what it makes of it;
+    /// `None` if every server says that there is none.
+    pub fn first_text<T>(
+        &self,
+        url: &str,
+        what: &str,
+        accept: impl Fn(String) -> Result<T>,
+    ) -> Result<Option<T>> {
         let candidates = self.usable(url);
         if candidates.is_empty() {
             bail!("{what}: {} is not fetched with --offline", shown(url));
@@ -28,8 +39,13 @@ impl Fetcher<'_> {
             match self.text_from(candidate) {
                 Ok(bytes) => {
                     let text = String::from_utf8(bytes);
-                    let text = text.map_err(|_| anyhow!("{what}: {} is no text", shown(url)))?;
-                    return Ok(Some(text));
+                    let text = text.map_err(|_| anyhow!("it is no text"));
+                    match text.and_then(&accept) {
+                        Ok(taken) => return Ok(Some(taken)),
+                        Err(error) => {
+                            failures.push(format!("{}: {error:#}", shown(&candidate.url)));
+                        }
+                    }
                 }
                 Err(failure) if failure.is_absent() => {}
                 Err(failure) => failures.push(format!("{}: {failure}", shown(&candidate.url))),

@@ -32,23 +32,23 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<()> {
     let mut outputs = Vec::new();
     let mut digests = std::collections::BTreeMap::new();
     for kind in &built.recipe.outputs {
-        match kind {
-            OutputKind::Overlay => {
-                let file = "overlay.tar.zst";
-                let written = tarball::write(
-                    built.tree,
-                    built.locked.epoch(),
-                    &staged.path().join(file),
-                    tarball::LEVEL,
-                )?;
-                outputs.push(manifest::Output {
-                    file: file.to_owned(),
-                    size: written.size,
-                    sha256: written.sha256,
-                });
-                digests = written.digests;
-            }
-        }
+        // Both are the whole tree: what is in it depends on the recipe's base.
+        let file = match kind {
+            OutputKind::Overlay => "overlay.tar.zst",
+            OutputKind::RootfsTar => "rootfs.tar.zst",
+        };
+        let written = tarball::write(
+            built.tree,
+            built.locked.epoch(),
+            &staged.path().join(file),
+            tarball::LEVEL,
+        )?;
+        outputs.push(manifest::Output {
+            file: file.to_owned(),
+            size: written.size,
+            sha256: written.sha256,
+        });
+        digests = written.digests;
     }
     let manifest = Manifest::new(
         image(built),

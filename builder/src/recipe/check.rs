@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
+use super::base::Base;
 use super::file::{ArtifactPart, FilePart, OutputKind, Profile, ProxyMode, RecipeFile};
+use super::network::Cidrs;
 use super::source::{Source, Step, dotted};
-use super::value::Cidrs;
 use super::{Artifact, ExtraContent, ExtraFile, Recipe};
 use crate::artifact::{Kind, Mode};
 use crate::fetch::Mirrors;
@@ -60,6 +61,10 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
     kubelet(&file, &mut problems);
     sysctl(&file, &mut problems);
     mirrors(&file, &mut problems);
+    let base = file
+        .base
+        .as_ref()
+        .and_then(|part| Base::checked(part, &mut problems));
     let artifacts: Vec<_> = file
         .artifact
         .iter()
@@ -80,16 +85,17 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
         }
     }
     needed_by_profile(&file, &artifacts, &mut problems);
+    outputs_and_base(&file, &mut problems);
     problems.done()?;
     let (Some(name), Some(version), Some(profile)) =
         (file.name.clone(), file.version.clone(), file.profile)
     else {
         bail!("the recipe lacks a name, version or profile");
     };
-    let outputs = if file.outputs.is_empty() {
-        vec![OutputKind::Overlay]
-    } else {
-        file.outputs.clone()
+    let outputs = match (&file.outputs[..], &base) {
+        ([], None) => vec![OutputKind::Overlay],
+        ([], Some(_)) => vec![OutputKind::RootfsTar],
+        (outputs, _) => outputs.to_vec(),
     };
     Ok(Recipe {
         name,
@@ -104,6 +110,7 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
             .iter()
             .map(|path| (overlay_name(path), PathBuf::from(path)))
             .collect(),
+        base,
         cluster: file.cluster.clone(),
         kubelet: file.kubelet.clone(),
         kube_proxy: file.kube_proxy.clone(),
@@ -298,6 +305,12 @@ fn artifact(part: &ArtifactPart, problems: &mut Problems<'_>) -> Option<Artifact
             problems.add(&table, &format!("`{key}` is missing"));
         }
     }
+    if part.name.as_str() == "base" {
+        problems.add(
+            &table,
+            "`base` is the base system: give the artifact another name",
+        );
+    }
     if part.files.is_empty() {
         problems.add(&table, "`files` is missing: say what goes where");
     }
@@ -347,6 +360,28 @@ fn extra_file(part: &FilePart, problems: &mut Problems<'_>) -> Option<ExtraFile>
         mode: part.mode.map_or(0o644, Mode::bits),
         content,
     })
+}
+
+/// Which outputs can be made depends on whether there is a base system.
+fn outputs_and_base(file: &RecipeFile, problems: &mut Problems<'_>) {
+    for (index, output) in file.outputs.iter().enumerate() {
+        let problem = match (output, &file.base) {
+            (OutputKind::RootfsTar, None) => {
+                "`rootfs-tar` needs a base system: add a table `[base]`"
+            }
+            (OutputKind::Overlay, Some(_)) => {
+                "`overlay` is for the base system of someone else, and this recipe has its own: take `rootfs-tar`"
+            }
+            (OutputKind::RootfsTar, Some(_)) | (OutputKind::Overlay, None) => continue,
+        };
+        problems.add(&[Step::Key("outputs"), Step::Index(index)], problem);
+    }
+    if file.profile == Some(Profile::ContainerHost) && file.base.is_none() {
+        problems.add(
+            &[Step::Key("profile")],
+            "container-host is a whole system: add a table `[base]`",
+        );
+    }
 }
 
 /// Programs without which a node of the profile cannot work.

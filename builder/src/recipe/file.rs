@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{
-    ByteSize, Cidrs, Domain, Name, PerArch, RecipePath, UrlTemplate, Version, Word,
-};
+use super::base::BasePart;
+use super::network::Cidrs;
+use super::url::{PerArch, UrlTemplate};
+use super::value::{ByteSize, Domain, Name, RecipePath, Version, Word};
 use crate::arch::Arch;
 use crate::artifact::{self, InstallRule, Mode};
 
@@ -48,6 +49,8 @@ pub struct RecipeFile {
     /// Folders laid over the built-in overlay, relative to this file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overlay: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<BasePart>,
     #[serde(default)]
     pub cluster: ClusterPart,
     #[serde(default)]
@@ -79,6 +82,8 @@ pub enum Profile {
     /// kubelet, kube-proxy and containerd as services; certificates come with
     /// the seed data; bridge CNI with this node's pod subnet.
     HardWay,
+    /// containerd as a service and no Kubernetes; first boot sets the host name.
+    ContainerHost,
 }
 
 /// One thing that a build hands over.
@@ -89,6 +94,9 @@ pub enum Profile {
 pub enum OutputKind {
     /// `overlay.tar.zst`: the files to lay over a root file system.
     Overlay,
+    /// `rootfs.tar.zst`: a whole root file system, the base system with
+    /// everything laid over it.
+    RootfsTar,
 }
 
 /// Facts of the cluster that every node shares.

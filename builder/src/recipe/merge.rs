@@ -23,6 +23,10 @@ impl RecipeFile {
             modules: added(base.modules, self.modules),
             writable: added(base.writable, self.writable),
             overlay: added(base.overlay, self.overlay),
+            base: match (self.base, base.base) {
+                (Some(over), Some(under)) => Some(over.over(under)),
+                (over, under) => over.or(under),
+            },
             cluster: self.cluster.over(base.cluster),
             kubelet: self.kubelet.over(base.kubelet),
             kube_proxy: self.kube_proxy.over(base.kube_proxy),

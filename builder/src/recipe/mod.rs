@@ -1,18 +1,21 @@
 //! The recipe: what the author of an image asks for.
 //!
-//! [`file`] is what a TOML file may say, [`merge`] lays one over another,
+//! [`file`](mod@file) is what a TOML file may say, [`merge`] lays one over another,
 //! [`Recipe`] is the whole, checked: everything that a build needs to know but
 //! for the bytes, which the lock pins.
 //!
 //! # Invariants
 //! A [`Recipe`] has passed every check of [`check`]; no later room doubts it.
 
+mod base;
 mod check;
 pub mod file;
 mod library;
 mod load;
 mod merge;
+pub mod network;
 pub mod source;
+pub mod url;
 pub mod value;
 
 use std::collections::BTreeMap;
@@ -28,8 +31,10 @@ use file::{
     ClusterPart, ContainerdPart, KubeProxyPart, KubeletPart, OutputKind, Profile, RecipeFile,
     SysctlValue,
 };
-use value::{Name, PerArch, UrlTemplate, Version, Word};
+use url::{PerArch, UrlTemplate};
+use value::{Name, Version, Word};
 
+pub use base::{Base, PackageName};
 pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
 pub use load::{RecipeRef, load, load_edited};
 pub use merge::merged_tables;
@@ -46,6 +51,8 @@ pub struct Recipe {
     pub writable: Vec<ImagePath>,
     /// Folders laid over the built-in overlay, as (name in messages, place).
     pub overlays: Vec<(String, PathBuf)>,
+    /// From Debian packages, where the image has one.
+    pub base: Option<Base>,
     pub cluster: ClusterPart,
     pub kubelet: KubeletPart,
     pub kube_proxy: KubeProxyPart,
@@ -152,7 +159,11 @@ impl Recipe {
     /// changed `max_pods` needs no new lock.
     pub fn digest(&self) -> Digest {
         // Plain structs of strings always serialise.
-        Digest::sha256(&serde_json::to_vec(&self.lock_requests()).unwrap_or_default())
+        let mut text = serde_json::to_vec(&self.lock_requests()).unwrap_or_default();
+        if let Some(base) = &self.base {
+            text.extend_from_slice(base.digest().to_string().as_bytes());
+        }
+        Digest::sha256(&text)
     }
 
     /// The version of the artifact that installs `path`.

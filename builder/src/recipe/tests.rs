@@ -13,7 +13,7 @@ fn load_text(more: &str) -> anyhow::Result<Recipe> {
     load(&RecipeRef::File(path))
 }
 
-fn refusal(more: &str) -> String {
+pub fn refusal(more: &str) -> String {
     format!("{:#}", load_text(more).unwrap_err())
 }
 

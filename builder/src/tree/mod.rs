@@ -33,14 +33,14 @@ pub struct Epoch(pub u64);
 pub enum Origin {
     /// An artifact of the recipe, by name.
     Artifact(String),
+    /// A Debian package of the base system, by name.
+    Package(String),
+    /// Made for the base system, by the step that made it.
+    Base(String),
     /// A file laid in from an overlay, by the overlay's name.
     Overlay(String),
     /// Made from the recipe, by the key that it was made from.
     Recipe(String),
-    /// A Debian package of the base system, by name.
-    Package(String),
-    /// Made by a step of the base system's configuration, by the step's name.
-    Base(String),
     /// The first-boot binary and what it needs.
     FirstBoot,
     /// A directory that something else is in.
@@ -51,10 +51,10 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Artifact(name) => write!(f, "artifact `{name}`"),
+            Origin::Package(name) => write!(f, "package `{name}`"),
+            Origin::Base(step) => write!(f, "the base system ({step})"),
             Origin::Overlay(name) => write!(f, "overlay `{name}`"),
             Origin::Recipe(key) => write!(f, "recipe key `{key}`"),
-            Origin::Package(name) => write!(f, "Debian package `{name}`"),
-            Origin::Base(step) => write!(f, "nodeimg's own `{step}`"),
             Origin::FirstBoot => f.write_str("the first-boot binary"),
             Origin::Implied => f.write_str("a parent directory"),
         }

@@ -65,11 +65,7 @@ fn stanza(package: &Package) -> Result<String> {
 }
 
 fn info_name(package: &Package) -> String {
-    let field = |name: &str| {
-        let mut lines = package.control.lines();
-        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
-    };
-    match (field("Multi-Arch"), field("Architecture")) {
+    match (package.field("Multi-Arch"), package.field("Architecture")) {
         (Some("same"), Some(arch)) => format!("{}:{arch}", package.name),
         _ => package.name.clone(),
     }

@@ -13,7 +13,7 @@ use super::Base;
 use crate::tree::{ImagePath, Node};
 
 /// What is taken out, and why it would do harm or nothing.
-const REMOVED: [(&str, &str); 16] = [
+const REMOVED: [(&str, &str); 12] = [
     (
         "/usr/lib/udev/hwdb.d",
         "names for people; the binary form holds build paths",
@@ -41,14 +41,10 @@ const REMOVED: [(&str, &str); 16] = [
         "for containerd before 1.4",
     ),
     ("/etc/containerd/config.toml", "nodeimg writes its own"),
-    ("/etc/runit", "another init"),
-    ("/etc/sv", "another init"),
-    ("/etc/init.d", "another init"),
     (
         "/etc/network",
         "ifupdown's hooks; networkd does the network",
     ),
-    ("/etc/dhcp", "another DHCP client's hooks"),
     ("/etc/ufw", "profiles of a firewall that is not here"),
     ("/var/log/runit", "another init"),
 ];
@@ -99,6 +95,15 @@ pub fn top(base: &mut Base<'_>) -> Result<()> {
     // It sets /root's mode and keys, which lie behind a link here.
     if let Some(text) = base.text(PROVISION)? {
         base.file(PROVISION, text.replace(" /root", " /var/roothome"))?;
+    }
+    Ok(())
+}
+
+/// Debian's plugins, at the place that the contract and every CNI manifest name.
+pub fn cni_plugins(base: &mut Base<'_>) -> Result<()> {
+    for plugin in base.list("/usr/lib/cni", "")? {
+        let place = format!("/opt/cni/bin/{}", plugin.name());
+        base.link(&place, &format!("../../../usr/lib/cni/{}", plugin.name()))?;
     }
     Ok(())
 }

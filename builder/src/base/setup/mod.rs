@@ -36,10 +36,12 @@ mod sysusers;
 #[cfg(test)]
 mod tests;
 
+pub use state::FACTORY;
+
 use anyhow::{Context, Result};
 
 use crate::arch::Arch;
-use crate::recipe::value::Word;
+use crate::recipe::value::{Version, Word};
 use crate::tree::{Content, Epoch, ImagePath, Kind, Node, Origin, Tree};
 use crate::units;
 
@@ -51,6 +53,24 @@ pub struct Package {
     pub control: String,
     /// `md5sums` of the `.deb`; empty where it has none.
     pub md5sums: String,
+}
+
+impl Package {
+    /// A field of the control file, of those with one line.
+    fn field(&self, name: &str) -> Option<&str> {
+        let mut lines = self.control.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
+    }
+
+    /// `1.7.24` of `1.7.24~ds1-6+b2`: without epoch, revision and Debian's marks.
+    pub fn upstream_version(&self) -> Result<Version> {
+        let whole = self.field("Version").unwrap_or_default();
+        let version = whole.split_once(':').map_or(whole, |(_, rest)| rest);
+        let end = version.find(['-', '~', '+']).unwrap_or(version.len());
+        version[..end]
+            .parse()
+            .with_context(|| format!("version `{whole}` of the package `{}`", self.name))
+    }
 }
 
 /// What the steps know.
@@ -68,9 +88,10 @@ pub struct Facts<'a> {
 type Step = fn(&mut Base<'_>) -> Result<()>;
 
 /// In order: accounts first, since later steps own files by their ids.
-const CONFIGURE: [(&str, Step); 12] = [
+const CONFIGURE: [(&str, Step); 13] = [
     ("removing what this image does otherwise", layout::remove),
     ("making the top of the tree", layout::top),
+    ("linking the CNI plugins", layout::cni_plugins),
     ("making the accounts", accounts::make),
     ("choosing alternatives", alternatives::choose),
     ("collecting the CA certificates", certificates::bundle),

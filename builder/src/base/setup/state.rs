@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use super::Base;
 use crate::tree::{ImagePath, Kind, Node, Tree};
 
-const FACTORY: &str = "/usr/share/factory";
+pub const FACTORY: &str = "/usr/share/factory";
 const CONF: &str = "/usr/lib/tmpfiles.d/nodeimg-var.conf";
 const TMPFILES_DIRS: [&str; 2] = ["/usr/lib/tmpfiles.d", "/etc/tmpfiles.d"];
 

@@ -419,7 +419,7 @@ fn open_modes_and_build_paths_are_refused() {
     };
     let error = format!("{:#}", seal(&mut tree, facts).unwrap_err());
     assert!(
-        error.contains("`/etc/open` (from Debian package `a`) can be written"),
+        error.contains("`/etc/open` (from package `a`) can be written"),
         "{error}"
     );
     assert!(

@@ -15,13 +15,30 @@
 //! checksum = "https://…"     # the publisher's checksum file, where there is one
 //! sha256 = "…"
 //! size = 12345               # bytes, where known
+//!
+//! [[index]]                  # a suite of Debian, where there is a base system
+//! suite = "trixie-security"
+//! archive = "debian-security"
+//! date = "20261120T001242Z"  # of its Release file
+//! sha256 = "…"               # of the text that was signed
+//!
+//! [[package]]
+//! name = "systemd"
+//! arch = "amd64"             # the image's
+//! version = "257.13-1"
+//! suite = "trixie"
+//! path = "pool/main/s/…"
+//! sha256 = "…"
+//! size = 12345
 //! ```
 //!
 //! # Invariants
 //! [`Locked`] exists only for a lock that is whole and fits its recipe.
 
+mod package;
+mod update;
+
 use std::fmt::Write;
-use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -32,12 +49,15 @@ use crate::recipe::value::{Name, Version};
 use crate::recipe::{LockRequest, Recipe};
 use crate::tree::Epoch;
 
+pub use package::{Index, Packages, PinnedPackage};
+pub use update::{BASE, Update};
+
 const FORMAT: u32 = 1;
 const HEADER: &str = "# Written by `nodeimg lock`. Not for editing: `digest` covers all of it.\n";
 
-/// A lock file.
+/// A lock file. (Unknown keys are refused by [`Lock::parse`], which compares
+/// the whole text.)
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Lock {
     version: u32,
     recipe: Digest,
@@ -45,6 +65,8 @@ pub struct Lock {
     digest: Digest,
     #[serde(default, rename = "artifact")]
     pub entries: Vec<Entry>,
+    #[serde(flatten)]
+    pub packages: Packages,
 }
 
 /// One artifact for one architecture.
@@ -121,7 +143,7 @@ impl Entry {
 
 impl Lock {
     /// `entries` in any order: the file's order is by name and architecture.
-    pub fn new(recipe: &Recipe, epoch: Epoch, mut entries: Vec<Entry>) -> Lock {
+    pub fn new(recipe: &Recipe, epoch: Epoch, mut entries: Vec<Entry>, packages: Packages) -> Lock {
         entries.sort_by(|a, b| (&a.name, a.arch).cmp(&(&b.name, b.arch)));
         let mut lock = Lock {
             version: FORMAT,
@@ -129,6 +151,7 @@ impl Lock {
             epoch,
             digest: Digest::sha256(b""),
             entries,
+            packages: packages.sorted(),
         };
         lock.digest = Digest::sha256(lock.body().as_bytes());
         lock
@@ -172,8 +195,11 @@ impl Lock {
 
     fn parts(&self) -> (String, String) {
         let head = format!(
-            "version = {}\nrecipe = \"{}\"\nepoch = {}\n",
-            self.version, self.recipe, self.epoch.0
+            "version = {}\nrecipe = \"{}\"\n{}epoch = {}\n",
+            self.version,
+            self.recipe,
+            self.packages.head(),
+            self.epoch.0
         );
         let mut entries = String::new();
         for entry in &self.entries {
@@ -181,6 +207,7 @@ impl Lock {
             let table = toml::to_string(entry).unwrap_or_default();
             let _ = write!(entries, "\n[[artifact]]\n{table}");
         }
+        self.packages.write(&mut entries);
         (head, entries)
     }
 
@@ -215,6 +242,7 @@ impl Lock {
                 ));
             }
         }
+        found.extend(self.packages.differences(recipe.base.as_ref()));
         if found.is_empty() && self.recipe != recipe.digest() {
             found.push(format!(
                 "recipe: the recipe's digest is `{}`, the lock says `{}`",
@@ -275,137 +303,22 @@ impl Locked {
             .collect())
     }
 
+    /// The packages of the base system for `arch`, by name.
+    pub fn packages(&self, arch: Arch) -> impl Iterator<Item = &PinnedPackage> {
+        let all = self.lock.packages.packages.iter();
+        all.filter(move |package| package.arch == arch)
+    }
+
+    /// Where `package` stays for good.
+    pub fn url(&self, package: &PinnedPackage) -> Result<String> {
+        self.lock.packages.url(package)
+    }
+
     /// Stands for the whole lock.
     pub fn digest(&self) -> &Digest {
         &self.lock.digest
     }
 }
 
-/// What `nodeimg lock --update` pins anew.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Update {
-    All,
-    One {
-        name: Name,
-        version: Option<Version>,
-    },
-}
-
-impl Update {
-    /// Whether the entry of artifact `name` is to be made anew.
-    pub fn covers(&self, name: &Name) -> bool {
-        match self {
-            Update::All => true,
-            Update::One { name: wanted, .. } => wanted == name,
-        }
-    }
-
-    /// The version that is asked for, with its artifact.
-    pub fn version(&self) -> Option<(&Name, &Version)> {
-        match self {
-            Update::One {
-                name,
-                version: Some(version),
-            } => Some((name, version)),
-            _ => None,
-        }
-    }
-}
-
-impl FromStr for Update {
-    type Err = anyhow::Error;
-
-    /// `NAME`, `NAME=VERSION`, or nothing for everything.
-    fn from_str(text: &str) -> Result<Update> {
-        if text.is_empty() {
-            return Ok(Update::All);
-        }
-        let (name, version) = match text.split_once('=') {
-            Some((name, version)) => (name, Some(version.parse()?)),
-            None => (text, None),
-        };
-        Ok(Update::One {
-            name: name.parse()?,
-            version,
-        })
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::recipe::tests::recipe;
-
-    fn lock() -> (Recipe, Lock) {
-        let recipe = recipe("");
-        let known = Expected {
-            sha256: Some(Digest::sha256(b"x")),
-            ..Expected::default()
-        };
-        let entries = recipe
-            .lock_requests()
-            .into_iter()
-            .map(|request| Entry::new(request, &known))
-            .collect();
-        let lock = Lock::new(&recipe, Epoch(1_790_000_000), entries);
-        (recipe, lock)
-    }
-
-    #[test]
-    fn the_text_reads_back_and_fits() {
-        let (recipe, lock) = lock();
-        let again = Lock::parse(&lock.text(), "x.lock").unwrap();
-        assert_eq!(again, lock);
-        let locked = again.check(&recipe, "x.lock").unwrap();
-        assert_eq!(
-            locked.entries(&recipe, Arch::Arm64).unwrap().len(),
-            recipe.artifacts.len()
-        );
-    }
-
-    #[test]
-    fn an_edited_lock_is_refused() {
-        let (_, lock) = lock();
-        let other = Digest::sha256(b"y");
-        let hex = Digest::sha256(b"x");
-        for edited in [
-            lock.text().replacen(hex.hex(), other.hex(), 1),
-            lock.text().replace("1790000000", "1790000001"),
-            lock.text() + "\n# a note\n",
-        ] {
-            let error = Lock::parse(&edited, "x.lock").unwrap_err().to_string();
-            assert!(error.contains("edited by hand"), "{error}");
-        }
-        for broken in ["", "version = 1", "[[artifact]]", "\0"] {
-            let error = format!("{:#}", Lock::parse(broken, "x.lock").unwrap_err());
-            assert!(error.starts_with("x.lock is no lock"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_stale_lock_names_the_key() {
-        let (_, lock) = lock();
-        let newer = recipe("[[artifact]]\nname = \"runc\"\nversion = \"9.9.9\"\n");
-        let error = lock
-            .clone()
-            .check(&newer, "x.lock")
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("artifact.runc.version (amd64)"), "{error}");
-        assert!(error.contains("9.9.9"), "{error}");
-        let requests = newer.lock_requests();
-        let of = |name: &str| requests.iter().find(|r| r.name.as_str() == name).unwrap();
-        assert!(lock.answer(of("runc")).is_none());
-        assert!(lock.answer(of("containerd")).is_some());
-    }
-
-    #[test]
-    fn settings_that_move_no_bytes_leave_the_lock_alone() {
-        let (_, lock) = lock();
-        assert!(
-            lock.check(&recipe("[kubelet]\nmax_pods = 17\n"), "x.lock")
-                .is_ok()
-        );
-    }
-}
+mod tests;

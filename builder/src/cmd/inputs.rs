@@ -1,0 +1,110 @@
+//! From a lock to the bytes that it pins: what `build` and `fetch` share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+
+use super::MAX_DOWNLOAD;
+use crate::arch::Arch;
+use crate::base;
+use crate::fetch::{Fetcher, Request};
+use crate::lock::{Entry, Locked};
+use crate::recipe::{Artifact, Recipe};
+use crate::store::VerifiedBlob;
+
+/// Everything that a build for one architecture is made of.
+pub struct Inputs<'a> {
+    /// Each artifact of the recipe with its bytes.
+    pub artifacts: Vec<(&'a Artifact, Arc<VerifiedBlob>)>,
+    /// Each package of the base system with its bytes.
+    pub packages: Vec<base::Input<'a>>,
+}
+
+impl Inputs<'_> {
+    pub fn blobs(&self) -> impl Iterator<Item = &VerifiedBlob> {
+        let artifacts = self.artifacts.iter().map(|(_, blob)| &**blob);
+        artifacts.chain(self.packages.iter().map(|(_, blob)| blob))
+    }
+}
+
+/// The bytes of every artifact and package for `archs`, in the order of `archs`.
+pub fn inputs<'a>(
+    fetcher: &Fetcher<'_>,
+    recipe: &'a Recipe,
+    locked: &'a Locked,
+    archs: &[Arch],
+) -> Result<Vec<Inputs<'a>>> {
+    // All architectures in one go: the downloads run side by side.
+    let mut entries = Vec::new();
+    for arch in archs {
+        entries.push(locked.entries(recipe, *arch)?);
+    }
+    let all: Vec<&Entry> = entries.iter().flatten().copied().collect();
+    let mut artifacts = fetcher.fetch(&requests(&all)?)?.into_iter();
+    let mut packages = packages(fetcher, locked, archs)?.into_iter();
+    let mut inputs = Vec::new();
+    for (arch, entries) in archs.iter().zip(&entries) {
+        inputs.push(Inputs {
+            artifacts: of_arch(recipe, entries, &mut artifacts)?,
+            packages: locked.packages(*arch).zip(&mut packages).collect(),
+        });
+    }
+    Ok(inputs)
+}
+
+fn requests(entries: &[&Entry]) -> Result<Vec<Request>> {
+    let request = |entry: &&Entry| {
+        let want = entry.expected()?;
+        let max_size = want.size.unwrap_or(MAX_DOWNLOAD);
+        Ok(Request {
+            what: entry.what(),
+            url: entry.url.clone(),
+            want,
+            max_size,
+        })
+    };
+    entries.iter().map(request).collect()
+}
+
+fn packages(fetcher: &Fetcher<'_>, locked: &Locked, archs: &[Arch]) -> Result<Vec<VerifiedBlob>> {
+    let pinned = archs.iter().flat_map(|arch| locked.packages(*arch));
+    let requests = pinned.map(|package| {
+        Ok(Request {
+            what: package.what(),
+            url: locked.url(package)?,
+            want: package.expected()?,
+            max_size: package.size,
+        })
+    });
+    fetcher
+        .fetch(&requests.collect::<Result<Vec<_>>>()?)
+        .map_err(|error| {
+            anyhow!(
+                "{error:#}\nwhere a mirror has dropped a pinned package, `nodeimg lock --update base` \
+                 pins what Debian has now"
+            )
+        })
+}
+
+fn of_arch<'a>(
+    recipe: &'a Recipe,
+    entries: &[&Entry],
+    blobs: &mut impl Iterator<Item = VerifiedBlob>,
+) -> Result<Vec<(&'a Artifact, Arc<VerifiedBlob>)>> {
+    let mut by_name = BTreeMap::new();
+    for entry in entries {
+        let blob = blobs
+            .next()
+            .with_context(|| format!("{} was not fetched", entry.what()))?;
+        by_name.insert(entry.name.as_str(), Arc::new(blob));
+    }
+    let of_artifact = |artifact: &'a Artifact| {
+        let blob = by_name.remove(artifact.name.as_str());
+        Ok((
+            artifact,
+            blob.with_context(|| format!("artifact `{}` is not in the lock", artifact.name))?,
+        ))
+    };
+    recipe.artifacts.iter().map(of_artifact).collect()
+}
