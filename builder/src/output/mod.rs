@@ -28,6 +28,8 @@ pub struct Built<'a> {
 /// Writes every output of the recipe, `manifest.json` and `SHA256SUMS` into
 /// `directory`, which appears whole or not at all.
 pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<()> {
+    // The base system is whose the overlay is laid over.
+    let tree = built.tree.above_base();
     let staged = OutDir::stage(directory)?;
     let mut outputs = Vec::new();
     let mut digests = std::collections::BTreeMap::new();
@@ -36,7 +38,7 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<()> {
             OutputKind::Overlay => {
                 let file = "overlay.tar.zst";
                 let written = tarball::write(
-                    built.tree,
+                    &tree,
                     built.locked.epoch(),
                     &staged.path().join(file),
                     tarball::LEVEL,
@@ -50,13 +52,7 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<()> {
             }
         }
     }
-    let manifest = Manifest::new(
-        image(built),
-        artifacts(built)?,
-        built.tree,
-        &digests,
-        outputs,
-    )?;
+    let manifest = Manifest::new(image(built), artifacts(built)?, &tree, &digests, outputs)?;
     let mut listed = manifest.outputs.clone();
     let json = manifest.to_json()?;
     atomic::write_file(&staged.path().join("manifest.json"), json.as_bytes())?;

@@ -35,8 +35,6 @@ pub enum Origin {
     Artifact(String),
     /// A Debian package of the base system, by name.
     Package(String),
-    /// Made for the base system, by the step that made it.
-    Base(String),
     /// A file laid in from an overlay, by the overlay's name.
     Overlay(String),
     /// Made from the recipe, by the key that it was made from.
@@ -52,7 +50,6 @@ impl fmt::Display for Origin {
         match self {
             Origin::Artifact(name) => write!(f, "artifact `{name}`"),
             Origin::Package(name) => write!(f, "package `{name}`"),
-            Origin::Base(step) => write!(f, "the base system ({step})"),
             Origin::Overlay(name) => write!(f, "overlay `{name}`"),
             Origin::Recipe(key) => write!(f, "recipe key `{key}`"),
             Origin::FirstBoot => f.write_str("the first-boot binary"),
@@ -200,6 +197,24 @@ impl Tree {
         self.nodes.iter()
     }
 
+    /// What lies over the base system: everything but the base's own files, and
+    /// of its directories only those that something else is in.
+    pub fn above_base(&self) -> Tree {
+        let is_base = |node: &Node| matches!(node.origin, Origin::Package(_));
+        let kept = |path: &ImagePath| {
+            let below = self.nodes.range(path.clone()..);
+            below
+                .take_while(|(there, _)| there.as_str().starts_with(path.as_str()))
+                .any(|(there, node)| there.is_within(path) && !is_base(node))
+        };
+        let nodes = self.nodes.iter().filter(|(path, node)| {
+            !is_base(node) || (matches!(node.kind, Kind::Directory) && kept(path))
+        });
+        Tree {
+            nodes: nodes.map(|(p, n)| (p.clone(), n.clone())).collect(),
+        }
+    }
+
     fn imply_parents(&mut self, path: &ImagePath) -> Result<()> {
         let mut next = path.parent();
         while let Some(parent) = next {
@@ -283,6 +298,33 @@ mod tests {
         tree.insert(path("/etc/x"), file("one")).unwrap();
         assert!(tree.insert(path("/etc/x/y"), file("two")).is_err());
         assert!(tree.replace(path("/etc"), file("two")).is_err());
+    }
+
+    #[test]
+    fn what_lies_over_the_base_keeps_the_directories_that_it_needs() {
+        let mut tree = Tree::default();
+        let of_base = |kind: Node| Node {
+            origin: Origin::Package("base-files".into()),
+            ..kind
+        };
+        let directory = |mode| of_base(Node::directory(mode, Origin::Implied));
+        for (at, node) in [
+            ("/root", directory(0o700)),
+            ("/rootless", directory(0o755)),
+            ("/root/.profile", of_base(file("x"))),
+            ("/root/a/mine", file("mine")),
+            ("/srv/x", of_base(file("x"))),
+        ] {
+            tree.insert(path(at), node).unwrap();
+        }
+        let want = [
+            "/ 0755",
+            "/root 0700",
+            "/root/a 0755",
+            "/root/a/mine 0644",
+            "/srv 0755",
+        ];
+        assert_eq!(lines(&tree.above_base()), want);
     }
 
     #[test]
