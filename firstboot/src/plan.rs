@@ -138,7 +138,8 @@ pub fn plan(
 /// The value of every placeholder for this node.
 pub fn values(node: &CheckedNode) -> Values {
     let mut values = Values::new();
-    values.set("api_server", &node.identity.server);
+    let server = node.identity.as_ref().map(|identity| &identity.server);
+    values.set("api_server", server.map_or("", String::as_str));
     values.set("cluster_cidr", joined(&node.cluster_cidrs));
     values.set("cni_ranges", cni_ranges(node));
     values.set("cni_routes", cni_routes(node));
@@ -206,7 +207,9 @@ fn hosts(node: &CheckedNode) -> String {
 }
 
 fn credentials(node: &CheckedNode) -> Vec<PlannedFile> {
-    let identity = &node.identity;
+    let Some(identity) = &node.identity else {
+        return Vec::new();
+    };
     let user = format!("system:node:{}", node.host_name);
     let kubelet = match &identity.kubelet {
         Access::Ready(text) => text.clone(),

@@ -251,14 +251,14 @@ impl<'a> Files<'a> {
         let path = ImagePath::from_relative(&member.name)?;
         let origin = Origin::Package(self.package.to_owned());
         let mut node = match &member.kind {
-            MemberKind::Directory => Node::directory(member.mode, origin),
-            MemberKind::Symlink(target) => {
-                let itself = format!("/{}", target.trim_start_matches('/')).parse::<ImagePath>();
-                if itself.is_ok_and(|itself| itself == path) {
-                    return Ok(None);
-                }
-                Node::symlink(target.clone(), origin)
+            // A link in every image, whatever a package takes it for.
+            MemberKind::Directory | MemberKind::Symlink(_)
+                if ImagePath::is_merged(&member.name) =>
+            {
+                return Ok(None);
             }
+            MemberKind::Directory => Node::directory(member.mode, origin),
+            MemberKind::Symlink(target) => Node::symlink(target.clone(), origin),
             MemberKind::File(_) => Node::file(self.content(member)?, member.mode, origin),
             MemberKind::Hardlink(target) => {
                 let there = self.by_name.get(target.as_str());
@@ -287,7 +287,8 @@ impl<'a> Files<'a> {
     }
 }
 
-fn static_id(id: u64, what: &str) -> Result<u32> {
+fn static_id(id: Option<u64>, what: &str) -> Result<u32> {
+    let id = id.with_context(|| format!("has no readable {what}"))?;
     match u32::try_from(id) {
         Ok(small) if id < STATIC_IDS => Ok(small),
         _ => bail!(

@@ -33,8 +33,9 @@ pub struct Member {
     pub kind: MemberKind,
     /// Permission bits.
     pub mode: u32,
-    pub uid: u64,
-    pub gid: u64,
+    /// `None` where the header has no number.
+    pub uid: Option<u64>,
+    pub gid: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -156,8 +157,8 @@ fn read_member<R: Read>(entry: &mut Entry<'_, R>) -> Result<Option<Member>> {
         name,
         kind,
         mode,
-        uid: header.uid().context("has no readable owner")?,
-        gid: header.gid().context("has no readable group")?,
+        uid: header.uid().ok(),
+        gid: header.gid().ok(),
     }))
 }
 

@@ -12,7 +12,7 @@ use super::{Chosen, MAX_DOWNLOAD, Session, warm_command};
 use crate::artifact::checksum;
 use crate::cli::{LockArgs, NetworkArgs};
 use crate::date::Date;
-use crate::debian::Resolver;
+use crate::debian::{Keyring, Resolver};
 use crate::digest::{Algorithm, Digest, Expected};
 use crate::fetch::{Fetcher, Request};
 use crate::lock::{self, Entry, Lock, Packages, Update};
@@ -237,7 +237,7 @@ fn base(
     }
     session.progress.step("resolving the base system");
     let clock = Date(seconds_now()?);
-    let resolved = Resolver::new(fetcher, base, clock)?.resolve()?;
+    let resolved = Resolver::new(fetcher, base, Keyring::debian()?, clock).resolve()?;
     for note in &resolved.notes {
         session.progress.warn(note);
     }

@@ -24,5 +24,6 @@ mod sources;
 mod stanza;
 mod version;
 
+pub use keyring::Keyring;
 pub use resolve::Resolver;
 pub use sources::{Archives, VARIABLE as MIRROR_VARIABLE};

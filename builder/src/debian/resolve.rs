@@ -48,13 +48,18 @@ struct Suite {
 
 impl<'a> Resolver<'a> {
     /// `now` judges whether an index is too old.
-    pub fn new(fetcher: &'a Fetcher<'a>, base: &'a Base, now: Date) -> Result<Resolver<'a>> {
-        Ok(Resolver {
+    pub fn new(
+        fetcher: &'a Fetcher<'a>,
+        base: &'a Base,
+        keyring: Keyring,
+        now: Date,
+    ) -> Resolver<'a> {
+        Resolver {
             fetcher,
             base,
-            keyring: Keyring::debian()?,
+            keyring,
             now,
-        })
+        }
     }
 
     pub fn resolve(&self) -> Result<Resolved> {

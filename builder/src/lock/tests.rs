@@ -73,3 +73,84 @@ fn settings_that_move_no_bytes_leave_the_lock_alone() {
             .is_ok()
     );
 }
+
+const BASE_TABLE: &str = "[base]\nsuite = \"trixie\"\npackages = [\"systemd\"]\n";
+
+fn lock_with_base(recipe: &Recipe) -> Lock {
+    let package = |arch| PinnedPackage {
+        name: "systemd".parse().unwrap(),
+        arch,
+        version: "1:257-1".into(),
+        suite: "trixie".parse().unwrap(),
+        path: "pool/main/s/systemd.deb".into(),
+        sha256: Digest::sha256(b"x").hex().into(),
+        size: 7,
+    };
+    let index = Index {
+        suite: "trixie".parse().unwrap(),
+        archive: "debian".parse().unwrap(),
+        date: "20260912T075541Z".parse().unwrap(),
+        sha256: Digest::sha256(b"y").hex().into(),
+    };
+    let base = recipe.base.as_ref().unwrap();
+    let packages = Arch::ALL.map(package).into_iter().rev().collect();
+    let packages = Packages::new(base, vec![index], packages);
+    let entries = lock().1.entries;
+    Lock::new(recipe, Epoch(1_790_000_000), entries, packages)
+}
+
+#[test]
+fn the_base_system_is_in_the_text_and_covered_by_the_digest() {
+    let recipe = recipe(BASE_TABLE);
+    let lock = lock_with_base(&recipe);
+    assert_eq!(Lock::parse(&lock.text(), "x.lock").unwrap(), lock);
+    for edited in [
+        lock.text().replacen("size = 7", "size = 8", 1),
+        lock.text().replacen("20260912T", "20260913T", 1),
+        lock.text()
+            .replacen("base = \"sha256:", "base = \"sha256:0", 1)
+            .replacen("0\"", "\"", 1),
+        lock.text() + "stray = 1\n",
+    ] {
+        assert!(Lock::parse(&edited, "x.lock").is_err(), "{edited}");
+    }
+    let locked = lock.check(&recipe, "x.lock").unwrap();
+    let packages: Vec<_> = locked.packages(Arch::Arm64).collect();
+    assert_eq!(packages.len(), 1);
+    assert_eq!(
+        locked.url(packages[0]).unwrap(),
+        "https://snapshot.debian.org/archive/debian/20260913T075541Z/pool/main/s/systemd.deb"
+    );
+}
+
+#[test]
+fn a_lock_of_another_base_is_stale() {
+    let with_base = recipe(BASE_TABLE);
+    let more = format!("{BASE_TABLE}arch_packages = {{ arm64 = [\"udev\"] }}\n");
+    let other = format!("{BASE_TABLE}provided = [\"perl\"]\n");
+    for (lock, recipe, want) in [
+        (
+            lock_with_base(&with_base),
+            recipe(&more),
+            "`udev` is not in the lock for arm64",
+        ),
+        (
+            lock_with_base(&with_base),
+            recipe(&other),
+            "another `[base]`",
+        ),
+        (
+            lock_with_base(&with_base),
+            recipe(""),
+            "base: in the lock, not in the recipe",
+        ),
+        (
+            lock().1,
+            with_base,
+            "`systemd` is not in the lock for amd64",
+        ),
+    ] {
+        let error = lock.check(&recipe, "x.lock").unwrap_err().to_string();
+        assert!(error.contains(want), "should say {want}: {error}");
+    }
+}

@@ -60,6 +60,12 @@ impl ImagePath {
             .map(|(from, to)| (ImagePath(from.to_owned()), to))
     }
 
+    /// Whether `member`, as an archive names it, is one of the links that every
+    /// image has: `bin`, `var/run`.
+    pub fn is_merged(member: &str) -> bool {
+        MERGED.iter().any(|(from, _)| from[1..] == *member)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

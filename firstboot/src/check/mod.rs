@@ -24,7 +24,7 @@ pub use node_ip::still_missing;
 use crate::cloud_config::UserData;
 use crate::meta_data::MetaData;
 use crate::problem::{Place, Problems};
-use crate::settings::ImageSettings;
+use crate::settings::{ImageSettings, Profile};
 
 /// An address of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,26 +69,65 @@ pub struct CheckedNode {
     pub node_ips: Vec<IpAddr>,
     pub pod_subnets: Vec<IpNet>,
     pub cluster_cidrs: Vec<IpNet>,
-    pub identity: Identity,
+    /// `None` for a profile without Kubernetes.
+    pub identity: Option<Identity>,
     pub hosts: Vec<HostEntry>,
     pub labels: Vec<String>,
     pub taints: Vec<String>,
 }
 
+/// Keys that mean something to a Kubernetes node alone.
+const KUBERNETES_KEYS: [&str; 7] = [
+    "api_server",
+    "ca",
+    "kube_proxy",
+    "kubelet",
+    "labels",
+    "pod_subnet",
+    "taints",
+];
+
+/// A value that nothing on this image would take up is a mistake in the seed.
+fn refuse_kubernetes(inputs: &Inputs<'_>, problems: &mut Problems) {
+    for key in KUBERNETES_KEYS {
+        if inputs.gives(key) {
+            let reason = "is for a Kubernetes node, and this image has no Kubernetes";
+            let remedy = "remove the key, or boot an image of profile `hard-way`";
+            problems.error(&inputs.missing(key), reason, remedy);
+        }
+    }
+}
+
 /// Runs every check; `None` when one of them found an error.
 pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode> {
     let names = names::check(inputs, problems);
-    let nets = subnets::check(inputs, problems);
+    let kubernetes = match inputs.settings.profile {
+        Profile::HardWay => true,
+        Profile::ContainerHost => false,
+    };
+    let nets = if kubernetes {
+        subnets::check(inputs, problems)
+    } else {
+        refuse_kubernetes(inputs, problems);
+        subnets::Nets::default()
+    };
     let node_ips = node_ip::check(inputs, &nets.pod_subnets, problems);
-    let api_server = endpoint::check_api_server(inputs, &nets.pod_subnets, problems);
     let hosts = endpoint::check_hosts(inputs, problems);
-    let identity = credentials::check(inputs, api_server.as_deref(), problems);
+    let identity = if kubernetes {
+        let api_server = endpoint::check_api_server(inputs, &nets.pod_subnets, problems);
+        credentials::check(inputs, api_server.as_deref(), problems)
+    } else {
+        None
+    };
     let labels = scheduling::check_labels(&inputs.user.node.labels, problems);
     let taints = scheduling::check_taints(&inputs.user.node.taints, problems);
     if problems.has_errors() {
         return None;
     }
     let names = names?;
+    if kubernetes && identity.is_none() {
+        return None;
+    }
     Some(CheckedNode {
         instance_id: inputs.meta.instance_id.clone(),
         host_name: names.host_name,
@@ -96,7 +135,7 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
         node_ips,
         pod_subnets: nets.pod_subnets,
         cluster_cidrs: nets.cluster_cidrs,
-        identity: identity?,
+        identity,
         hosts,
         labels,
         taints,

@@ -8,6 +8,7 @@ use crate::settings::SETTINGS_PATH;
 /// The bridge of the CNI configuration holds the pod subnet itself once pods ran.
 const POD_BRIDGE: &str = "cni0";
 
+#[derive(Default)]
 pub(super) struct Nets {
     pub(super) pod_subnets: Vec<IpNet>,
     pub(super) cluster_cidrs: Vec<IpNet>,

@@ -214,7 +214,7 @@ fn api_servers() {
         "https://S.Example:443/",
     ] {
         let node = Case::with(given, good).good();
-        assert_eq!(node.identity.server, good);
+        assert_eq!(node.identity.as_ref().unwrap().server, good);
     }
     for (bad, expected) in [
         ("http://s:6443", "is not encrypted"),

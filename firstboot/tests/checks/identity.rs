@@ -80,7 +80,7 @@ fn ready_kubeconfigs() {
     };
     // Two kubeconfigs are enough: CA, serving certificate and server come out of them.
     let node = Case::new(user(&whole)).good();
-    assert_eq!(node.identity.server, "https://ready:6443");
+    assert_eq!(node.identity.as_ref().unwrap().server, "https://ready:6443");
     let mut problems = Problems::new();
     let files = plan::plan(&node, &[], &mut problems).unwrap().files;
     let content = |path: &str| {
