@@ -80,8 +80,11 @@ impl Session<'_> {
     /// One object on standard output where `--json` is on, a line for people
     /// on standard error otherwise.
     pub fn say(&self, event: &serde_json::Value, text: &str) {
-        self.progress.event(event);
-        self.progress.note(text);
+        if self.global.json {
+            self.progress.event(event);
+        } else {
+            self.progress.note(text);
+        }
     }
 }
 
