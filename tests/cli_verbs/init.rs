@@ -81,10 +81,10 @@ fn init_gives_a_recipe_to_build_and_to_change() {
         ran.err
     );
     let files = [
-        "README",
         "hard-way.lock",
         "hard-way.toml",
         "overlay",
+        "overlay/README.md",
         "overlay/root",
         "overlay/templates",
     ];
@@ -117,6 +117,8 @@ fn init_gives_a_recipe_to_build_and_to_change() {
     let image = world.path("out/hard-way-1.36.0-arm64");
     let before = Extracted::of(&image);
     assert!(!before.path("/etc/motd").exists() && before.path("/usr/bin/ctr").exists());
+
+    assert!(!before.path("/README.md").exists(), "the note stays out");
 
     // A file of one's own, one over nodeimg's, and a template.
     let overlay = world.path("mine/overlay");

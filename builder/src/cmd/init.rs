@@ -11,11 +11,10 @@ use crate::cli::InitArgs;
 use crate::output::atomic;
 use crate::recipe::{RecipeRef, built_in, load};
 
-/// Beside the recipe: an overlay holds nothing but what goes into the image.
-const NOTE: &str = "\
-Files below `overlay/root/` are laid into the image as they are, over nodeimg's
-own; files below `overlay/templates/` are rendered at first boot. The README of
-nodeimg has the list of placeholders.
+const OVERLAY_NOTE: &str = "\
+Files below `root/` are laid into the image as they are, over nodeimg's own;
+files below `templates/` are rendered at first boot. The README of nodeimg has
+the list of placeholders. This note stays out of the image.
 ";
 
 pub fn run(session: &Session<'_>, args: &InitArgs) -> Result<()> {
@@ -29,7 +28,10 @@ pub fn run(session: &Session<'_>, args: &InitArgs) -> Result<()> {
     let file = directory.join(format!("{}.toml", recipe.name));
     fs::create_dir_all(directory.join("overlay/root")).with_context(context)?;
     fs::create_dir_all(directory.join("overlay/templates")).with_context(context)?;
-    atomic::write_file(&directory.join("README"), NOTE.as_bytes())?;
+    atomic::write_file(
+        &directory.join("overlay/README.md"),
+        OVERLAY_NOTE.as_bytes(),
+    )?;
     atomic::write_file(&file, with_overlay(found.recipe)?.as_bytes())?;
     if let Some(lock) = found.lock {
         atomic::write_file(&file.with_extension("lock"), lock.as_bytes())?;
