@@ -169,7 +169,7 @@ fn servers_that_never_give_the_file() {
                 WHAT,
                 URL,
                 "--offline",
-                "`nodeimg fetch`",
+                "`nodeimg fetch --recipe ./recipe.toml --arch amd64`",
                 "--bundle",
             ],
         },
