@@ -10,7 +10,7 @@ use crate::base::setup::FACTORY;
 use crate::recipe::Recipe;
 use crate::recipe::file::Profile;
 use crate::rootfs::{Assembled, Inputs};
-use crate::tree::{ImagePath, Kind, Tree};
+use crate::tree::{ImagePath, Kind, Origin, Tree};
 use crate::units::{UNIT_DIRS, Unit, text_at};
 
 /// Small enough to be a configuration file that someone wrote.
@@ -164,7 +164,9 @@ fn unit_environment(tree: &Tree, templates: &BTreeSet<ImagePath>) -> Result<Vec<
         for (path, node) in tree.iter() {
             let is_unit =
                 path.parent().as_ref() == Some(&directory) && path.as_str().ends_with(".service");
-            if !is_unit || !matches!(node.kind, Kind::File(_)) {
+            // A package's unit may rest on what systemd itself sets (`$TERM`).
+            let of_package = matches!(node.origin, Origin::Package(_));
+            if !is_unit || of_package || !matches!(node.kind, Kind::File(_)) {
                 continue;
             }
             let Some(text) = text_at(tree, path)? else {

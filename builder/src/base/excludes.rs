@@ -59,7 +59,7 @@ pub fn excluded(path: &ImagePath) -> bool {
         let rest = text.strip_prefix(*directory);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    EXCLUDED.iter().any(|directory| within(&directory))
+    EXCLUDED.iter().any(|directory| within(directory))
         || EXCLUDED_BEGINNINGS
             .iter()
             .any(|name| text.starts_with(name))

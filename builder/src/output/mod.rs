@@ -51,7 +51,13 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
         });
         digests = written.digests;
     }
-    let manifest = Manifest::new(image(built), artifacts(built)?, built.tree, &digests, outputs)?;
+    let manifest = Manifest::new(
+        image(built),
+        artifacts(built)?,
+        built.tree,
+        &digests,
+        outputs,
+    )?;
     let mut listed = manifest.outputs.clone();
     let json = manifest.to_json()?;
     atomic::write_file(&staged.path().join("manifest.json"), json.as_bytes())?;

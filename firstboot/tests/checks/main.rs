@@ -207,3 +207,14 @@ fn one_node_gives_one_plan() {
         assert!(values.get(name).is_some(), "nothing supplies {name}");
     }
 }
+
+#[test]
+fn a_container_host_takes_a_name_and_nothing_of_kubernetes() {
+    let mut case = Case::new("#cloud-config\nhostname: node-0\n");
+    case.settings.profile = Profile::ContainerHost;
+    let node = case.good();
+    assert_eq!(node.host_name, "node-0");
+    assert!(node.identity.is_none());
+    case.user.push_str("nodeimg:\n  labels: {a: b}\n");
+    case.fails("has no Kubernetes");
+}
