@@ -5,6 +5,7 @@
 //! A file has one owner: two packages that bring the same path are an error,
 //! two directories of one path are one directory.
 
+mod dpkg;
 mod excludes;
 
 use std::collections::BTreeMap;
@@ -24,10 +25,14 @@ pub type Input<'a> = (&'a PinnedPackage, VerifiedBlob);
 
 /// Lays the packages of `inputs` into `tree`.
 pub fn lay_in(store: &Store, arch: Arch, inputs: &[Input<'_>], tree: &mut Tree) -> Result<()> {
-    for (path, node) in merged(unpack(store, arch, inputs)?)? {
+    if inputs.is_empty() {
+        return Ok(());
+    }
+    let packages = unpack(store, arch, inputs)?;
+    for (path, node) in merged(&packages)? {
         tree.insert(path, node)?;
     }
-    Ok(())
+    dpkg::record(&packages, tree)
 }
 
 /// Every package, by name: decompressing is work for all cores.
@@ -50,20 +55,20 @@ fn unpack(store: &Store, arch: Arch, inputs: &[Input<'_>]) -> Result<Vec<Package
     Ok(packages)
 }
 
-fn merged(packages: Vec<Package>) -> Result<BTreeMap<ImagePath, Node>> {
+fn merged(packages: &[Package]) -> Result<BTreeMap<ImagePath, Node>> {
     let mut all = BTreeMap::new();
     for package in packages {
-        for (path, node) in package.nodes {
-            if excludes::excluded(&path) {
+        for (path, node) in &package.nodes {
+            if excludes::excluded(path) {
                 continue;
             }
-            match all.entry(path) {
+            match all.entry(path.clone()) {
                 Entry::Vacant(slot) => {
-                    slot.insert(node);
+                    slot.insert(node.clone());
                 }
                 Entry::Occupied(mut slot) => {
-                    if takes_its_place(slot.key(), slot.get(), &node)? {
-                        slot.insert(node);
+                    if takes_its_place(slot.key(), slot.get(), node)? {
+                        slot.insert(node.clone());
                     }
                 }
             }
@@ -135,7 +140,7 @@ mod tests {
             )
         };
         for packages in [vec![one(), two()], vec![two(), one()]] {
-            let all = merged(packages).unwrap();
+            let all = merged(&packages).unwrap();
             let mode = |path: &str| all[&path.parse::<ImagePath>().unwrap()].stat.mode;
             assert_eq!((mode("/a"), mode("/b"), mode("/l")), (0o700, 0o1777, 0o777));
         }
@@ -149,12 +154,12 @@ mod tests {
             (("/a", 0o777, "->x"), ("/a", 0o777, "->y")),
             (("/a", 0o700, "/"), ("/a", 0o750, "/")),
         ] {
-            let error = merged(vec![package("one", &[a]), package("two", &[b])]).unwrap_err();
+            let error = merged(&[package("one", &[a]), package("two", &[b])]).unwrap_err();
             let text = error.to_string();
             assert!(text.contains("`one`") && text.contains("`two`"), "{text}");
         }
         let manual = ("/usr/share/man/man1/x.1.gz", 0o644, "x");
         let both = vec![package("one", &[manual]), package("two", &[manual])];
-        assert!(merged(both).unwrap().is_empty());
+        assert!(merged(&both).unwrap().is_empty());
     }
 }

@@ -35,6 +35,8 @@ pub enum Origin {
     Artifact(String),
     /// A Debian package of the base system, by name.
     Package(String),
+    /// Made for the base system, by the step that made it.
+    Base(String),
     /// A file laid in from an overlay, by the overlay's name.
     Overlay(String),
     /// Made from the recipe, by the key that it was made from.
@@ -50,6 +52,7 @@ impl fmt::Display for Origin {
         match self {
             Origin::Artifact(name) => write!(f, "artifact `{name}`"),
             Origin::Package(name) => write!(f, "package `{name}`"),
+            Origin::Base(step) => write!(f, "the base system ({step})"),
             Origin::Overlay(name) => write!(f, "overlay `{name}`"),
             Origin::Recipe(key) => write!(f, "recipe key `{key}`"),
             Origin::FirstBoot => f.write_str("the first-boot binary"),
@@ -200,7 +203,7 @@ impl Tree {
     /// What lies over the base system: everything but the base's own files, and
     /// of its directories only those that something else is in.
     pub fn above_base(&self) -> Tree {
-        let is_base = |node: &Node| matches!(node.origin, Origin::Package(_));
+        let is_base = |node: &Node| matches!(node.origin, Origin::Package(_) | Origin::Base(_));
         let kept = |path: &ImagePath| {
             let below = self.nodes.range(path.clone()..);
             below
