@@ -55,8 +55,8 @@ pub fn excluded(path: &ImagePath) -> bool {
     if text.starts_with("/usr/share/doc/") && path.name() == "copyright" {
         return false;
     }
-    let within = |directory: &&str| {
-        let rest = text.strip_prefix(*directory);
+    let within = |directory: &str| {
+        let rest = text.strip_prefix(directory);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     EXCLUDED.iter().any(|directory| within(directory))

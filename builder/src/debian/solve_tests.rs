@@ -53,6 +53,7 @@ fn solved(packages: &[&str], recipe: &str) -> Result<(String, String)> {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // One table.
 fn closures() {
     let table: &[(&str, &[&str], &str, &str, &str)] = &[
         (

@@ -105,9 +105,9 @@ pub mod tests {
         let mut bytes = MAGIC.to_vec();
         for (name, content) in members {
             let len = content.len();
-            write!(
+            writeln!(
                 bytes,
-                "{name:<16}{:<12}{:<6}{:<6}{:<8}{len:<10}`\n",
+                "{name:<16}{:<12}{:<6}{:<6}{:<8}{len:<10}`",
                 0, 0, 0, 100_644
             )
             .unwrap();
