@@ -65,14 +65,18 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
     };
     session.say(
         &json!({ "event": "lock", "path": path, "changed": changed, "entries": lock.entries.len(), "packages": lock.packages.packages.len() }),
-        &format!(
-            "{verb} {} ({} entries, {} packages)",
-            path.display(),
-            lock.entries.len(),
-            lock.packages.packages.len()
-        ),
+        &format!("{verb} {} ({})", path.display(), pinned(&lock)),
     );
     Ok(())
+}
+
+/// `10 entries`, with the packages where there is a base system.
+fn pinned(lock: &Lock) -> String {
+    let entries = lock.entries.len();
+    match lock.packages.packages.len() {
+        0 => format!("{entries} entries"),
+        packages => format!("{entries} entries, {packages} packages"),
+    }
 }
 
 /// A lock that cannot be read is in the way, unless all of it is made anew.

@@ -3,7 +3,7 @@
 
 pub mod atomic;
 pub mod manifest;
-pub mod tarball;
+mod tarball;
 
 use std::path::Path;
 
@@ -29,35 +29,31 @@ pub struct Built<'a> {
 /// `directory`, which appears whole or not at all, and stays as it is for as
 /// long as the result lives.
 pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
+    // The base system is whose the overlay is laid over.
+    let tree = built.tree.above_base();
     let staged = OutDir::stage(directory)?;
     let mut outputs = Vec::new();
     let mut digests = std::collections::BTreeMap::new();
     for kind in &built.recipe.outputs {
-        // Both are the whole tree: what is in it depends on the recipe's base.
-        let file = match kind {
-            OutputKind::Overlay => "overlay.tar.zst",
-            OutputKind::RootfsTar => "rootfs.tar.zst",
-        };
-        let written = tarball::write(
-            built.tree,
-            built.locked.epoch(),
-            &staged.path().join(file),
-            tarball::LEVEL,
-        )?;
-        outputs.push(manifest::Output {
-            file: file.to_owned(),
-            size: written.size,
-            sha256: written.sha256,
-        });
-        digests = written.digests;
+        match kind {
+            OutputKind::Overlay => {
+                let file = "overlay.tar.zst";
+                let written = tarball::write(
+                    &tree,
+                    built.locked.epoch(),
+                    &staged.path().join(file),
+                    tarball::LEVEL,
+                )?;
+                outputs.push(manifest::Output {
+                    file: file.to_owned(),
+                    size: written.size,
+                    sha256: written.sha256,
+                });
+                digests = written.digests;
+            }
+        }
     }
-    let manifest = Manifest::new(
-        image(built),
-        artifacts(built)?,
-        built.tree,
-        &digests,
-        outputs,
-    )?;
+    let manifest = Manifest::new(image(built), artifacts(built)?, &tree, &digests, outputs)?;
     let mut listed = manifest.outputs.clone();
     let json = manifest.to_json()?;
     atomic::write_file(&staged.path().join("manifest.json"), json.as_bytes())?;
