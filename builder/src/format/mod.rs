@@ -1,3 +1,7 @@
 //! Byte formats without opinions: what a file looks like, not what is in it.
 
+pub mod gpt;
+pub mod guid;
+pub mod region;
 pub mod tar;
+pub mod verity;
