@@ -34,6 +34,10 @@ use crate::store::{Lookup, Partial, Store, VerifiedBlob};
 /// Small pieces are gathered to this size before they are written.
 const WRITE: usize = 128 * 1024;
 
+/// Pieces from this size on are written as they are: copying costs more than a
+/// system call.
+const LARGE: usize = 32 * 1024;
+
 /// So much more than ever before counts as progress.
 const PROGRESS: u64 = 1024 * 1024;
 
@@ -267,7 +271,7 @@ impl Transfer<'_> {
         loop {
             let piece = pieces.blocking_recv();
             if let Some(Piece::Data(data)) = piece {
-                if small.is_empty() && data.len() >= WRITE {
+                if small.is_empty() && data.len() >= LARGE {
                     self.append(partial, &data)?;
                     continue;
                 }
