@@ -3,5 +3,6 @@
 pub mod gpt;
 pub mod guid;
 pub mod region;
+pub mod squashfs;
 pub mod tar;
 pub mod verity;
