@@ -122,6 +122,7 @@ fn build(
         locked: job.locked,
         arch: job.arch,
         tree: &image.tree,
+        store,
     };
     output::write_all(&built, &job.directory)?;
     reuse::remember(store, &job.directory, &job.key)

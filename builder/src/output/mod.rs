@@ -2,18 +2,23 @@
 //! handed over in.
 
 pub mod atomic;
+mod discoverable;
 pub mod manifest;
+mod sysext;
 mod tarball;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::arch::Arch;
+use crate::digest::{Digest, Hasher};
 use crate::lock::{Entry, Locked};
 use crate::recipe::Recipe;
 use crate::recipe::file::OutputKind;
-use crate::tree::Tree;
+use crate::store::Store;
+use crate::tree::{ImagePath, Kind, Tree};
 use atomic::OutDir;
 use manifest::Manifest;
 
@@ -23,6 +28,8 @@ pub struct Built<'a> {
     pub locked: &'a Locked,
     pub arch: Arch,
     pub tree: &'a Tree,
+    /// What was made for an earlier build is taken from here.
+    pub store: &'a Store,
 }
 
 /// Writes every output of the recipe, `manifest.json` and `SHA256SUMS` into
@@ -30,7 +37,7 @@ pub struct Built<'a> {
 pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<()> {
     let staged = OutDir::stage(directory)?;
     let mut outputs = Vec::new();
-    let mut digests = std::collections::BTreeMap::new();
+    let mut digests = None;
     for kind in &built.recipe.outputs {
         match kind {
             OutputKind::Overlay => {
@@ -46,10 +53,15 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<()> {
                     size: written.size,
                     sha256: written.sha256,
                 });
-                digests = written.digests;
+                digests = Some(written.digests);
             }
+            OutputKind::Sysext => outputs.extend(sysext::write(built, staged.path())?),
         }
     }
+    let digests = match digests {
+        Some(digests) => digests,
+        None => digests_of(built.tree)?,
+    };
     let manifest = Manifest::new(
         image(built),
         artifacts(built)?,
@@ -66,6 +78,19 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<()> {
         manifest::checksums(&listed).as_bytes(),
     )?;
     staged.commit()
+}
+
+/// The digest of every file, where no output's writer found it on its way.
+fn digests_of(tree: &Tree) -> Result<BTreeMap<ImagePath, Digest>> {
+    let mut digests = BTreeMap::new();
+    for (path, node) in tree.iter() {
+        if let Kind::File(content) = &node.kind {
+            let measured = Hasher::measure(content.reader(), &[])
+                .with_context(|| format!("`{path}` (from {})", node.origin))?;
+            digests.insert(path.clone(), measured.sha256);
+        }
+    }
+    Ok(digests)
 }
 
 fn image(built: &Built<'_>) -> manifest::Image {

@@ -60,6 +60,7 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
     kubelet(&file, &mut problems);
     sysctl(&file, &mut problems);
     mirrors(&file, &mut problems);
+    sysext(&file, &mut problems);
     let artifacts: Vec<_> = file
         .artifact
         .iter()
@@ -97,6 +98,7 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
         description: file.description.clone(),
         profile,
         outputs,
+        sysext: file.sysext.clone(),
         modules: file.modules.clone(),
         writable: file.writable.iter().map(|path| path.0.clone()).collect(),
         overlays: file
@@ -273,6 +275,16 @@ fn sysctl(file: &RecipeFile, problems: &mut Problems<'_>) {
         {
             problems.add(&way, "the value holds a control character");
         }
+    }
+}
+
+/// systemd compares versions of one system only.
+fn sysext(file: &RecipeFile, problems: &mut Problems<'_>) {
+    if file.sysext.version_id.is_some() && file.sysext.id.is_none() {
+        problems.add(
+            &[Step::Key("sysext"), Step::Key("version_id")],
+            "a version of no system: set `id` beside it, `id = \"debian\"`",
+        );
     }
 }
 
