@@ -391,5 +391,8 @@ impl<'a> Packer<'a> {
 
 fn is_zero(bytes: &[u8]) -> bool {
     // Most blocks differ from zero at once; the rest is compared wide.
-    bytes.first() == Some(&0) && bytes.chunks(64).all(|part| part.iter().all(|byte| *byte == 0))
+    bytes.first() == Some(&0)
+        && bytes
+            .chunks(64)
+            .all(|part| part.iter().all(|byte| *byte == 0))
 }

@@ -280,3 +280,6 @@ impl Superblock {
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests;
