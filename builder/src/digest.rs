@@ -7,7 +7,7 @@
 //! A [`Digest`] always holds lower-case hex of its algorithm's exact length.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
@@ -223,6 +223,39 @@ impl Hasher {
                 Err(e) => return Err(e),
             }
         }
+    }
+}
+
+/// Hashes what is written on its way to another writer.
+pub struct HashingWriter<W> {
+    to: W,
+    hasher: Hasher,
+}
+
+impl<W: Write> HashingWriter<W> {
+    /// With SHA-256 alone.
+    pub fn new(to: W) -> HashingWriter<W> {
+        HashingWriter {
+            to,
+            hasher: Hasher::new(&[]),
+        }
+    }
+
+    /// The writer, and what went through to it.
+    pub fn finish(self) -> (W, Measured) {
+        (self.to, self.hasher.finish())
+    }
+}
+
+impl<W: Write> Write for HashingWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.to.write(bytes)?;
+        self.hasher.update(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
     }
 }
 

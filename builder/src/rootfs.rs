@@ -162,8 +162,16 @@ fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
         profile: match recipe.profile {
             Profile::HardWay => settings::Profile::HardWay,
         },
-        cluster_cidr: recipe.cluster.cluster_cidr.map(|cidr| cidr.to_string()),
-        service_cidr: recipe.cluster.service_cidr.map(|cidr| cidr.to_string()),
+        cluster_cidr: recipe
+            .cluster
+            .cluster_cidr
+            .as_ref()
+            .map(ToString::to_string),
+        service_cidr: recipe
+            .cluster
+            .service_cidr
+            .as_ref()
+            .map(ToString::to_string),
         cluster_domain: recipe
             .cluster
             .cluster_domain

@@ -86,6 +86,24 @@ struct State {
     stop: AtomicBool,
 }
 
+/// A request under way, until its last piece is about to be sent: after that
+/// the client may already be at its next one.
+struct Busy<'a>(&'a State);
+
+impl<'a> Busy<'a> {
+    fn new(state: &'a State) -> Busy<'a> {
+        let now = state.busy.fetch_add(1, Ordering::SeqCst) + 1;
+        state.most_busy.fetch_max(now, Ordering::SeqCst);
+        Busy(state)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// The server; it ends when dropped.
 pub struct Server {
     address: SocketAddr,
@@ -128,11 +146,8 @@ impl Server {
                 }
                 let state = Arc::clone(&served);
                 thread::spawn(move || {
-                    let now = state.busy.fetch_add(1, Ordering::SeqCst) + 1;
-                    state.most_busy.fetch_max(now, Ordering::SeqCst);
                     // A client that went away is part of the game.
                     let _ = talk(&state, stream);
-                    state.busy.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
@@ -178,6 +193,7 @@ impl Drop for Server {
 }
 
 fn talk(state: &State, stream: TcpStream) -> std::io::Result<()> {
+    let busy = Busy::new(state);
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -195,7 +211,7 @@ fn talk(state: &State, stream: TcpStream) -> std::io::Result<()> {
     let seen = Seen { target, headers };
     state.seen.lock().unwrap().push(seen.clone());
     let answer = next_answer(state, &seen.target);
-    send(stream, answer.as_ref(), &seen)
+    send(stream, answer.as_ref(), &seen, busy)
 }
 
 fn next_answer(state: &State, target: &str) -> Option<Answer> {
@@ -210,7 +226,12 @@ fn next_answer(state: &State, target: &str) -> Option<Answer> {
     Some(answer)
 }
 
-fn send(mut stream: TcpStream, answer: Option<&Answer>, seen: &Seen) -> std::io::Result<()> {
+fn send(
+    mut stream: TcpStream,
+    answer: Option<&Answer>,
+    seen: &Seen,
+    busy: Busy<'_>,
+) -> std::io::Result<()> {
     let simple = |status: u16, more: &str| {
         format!(
             "HTTP/1.1 {status} Test\r\nContent-Length: 5\r\nConnection: close\r\n{more}\r\nfault"
@@ -234,7 +255,7 @@ fn send(mut stream: TcpStream, answer: Option<&Answer>, seen: &Seen) -> std::io:
     }
     let (head, body) = head(answer, seen);
     stream.write_all(head.as_bytes())?;
-    send_body(&mut stream, &answer.fault, body)
+    send_body(&mut stream, &answer.fault, body, busy)
 }
 
 /// The head, and the part of the body that goes with it.
@@ -299,7 +320,12 @@ fn wanted_range(answer: &Answer, seen: &Seen) -> Option<usize> {
     fits.then_some(from)
 }
 
-fn send_body(stream: &mut TcpStream, fault: &Fault, body: &[u8]) -> std::io::Result<()> {
+fn send_body(
+    stream: &mut TcpStream,
+    fault: &Fault,
+    body: &[u8],
+    busy: Busy<'_>,
+) -> std::io::Result<()> {
     match fault {
         Fault::Cut(at) | Fault::UnframedCut(at) => stream.write_all(&body[..body.len().min(*at)]),
         Fault::Chunked => {
@@ -311,8 +337,13 @@ fn send_body(stream: &mut TcpStream, fault: &Fault, body: &[u8]) -> std::io::Res
             stream.write_all(b"0\r\n\r\n")
         }
         Fault::Slow(size, pause) => {
-            for piece in body.chunks(*size) {
+            let mut pieces = body.chunks(*size).peekable();
+            let mut busy = Some(busy);
+            while let Some(piece) = pieces.next() {
                 thread::sleep(*pause);
+                if pieces.peek().is_none() {
+                    busy.take();
+                }
                 stream.write_all(piece)?;
             }
             Ok(())
@@ -322,6 +353,9 @@ fn send_body(stream: &mut TcpStream, fault: &Fault, body: &[u8]) -> std::io::Res
             thread::sleep(Duration::from_secs(20));
             Ok(())
         }
-        _ => stream.write_all(body),
+        _ => {
+            drop(busy);
+            stream.write_all(body)
+        }
     }
 }

@@ -29,7 +29,7 @@ use crate::arch::Arch;
 use crate::store::{Store, VerifiedBlob};
 use crate::tree::{ImagePath, Node, Origin};
 
-pub use rule::{Destination, InstallRule, Mode, Selector};
+pub use rule::{InstallRule, Mode, Selector};
 
 /// What sort of file an artifact is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]

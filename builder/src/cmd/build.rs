@@ -1,23 +1,22 @@
 //! `nodeimg build`: from a recipe and its lock to what is handed over.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::{Chosen, Session, inputs};
+use super::{Chosen, Session, inputs, warm_command};
 use crate::arch::Arch;
 use crate::cli::BuildArgs;
 use crate::fetch::Fetcher;
 use crate::firstboot;
 use crate::lock::Locked;
 use crate::output::{self, Built};
-use crate::recipe::{Artifact, Recipe};
+use crate::recipe::Recipe;
 use crate::reuse::{self, Key};
 use crate::rootfs::{self, Inputs};
-use crate::store::{Store, VerifiedBlob};
+use crate::store::Store;
 use crate::tree::Content;
 
 /// One image to be built.
@@ -56,12 +55,16 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
         store.import_bundle(bundle)?;
         network.offline = true;
     }
+    let archs: Vec<_> = jobs.iter().map(|job| job.arch).collect();
     let fetcher = Fetcher::new(
         &store,
-        session.fetch_options(&chosen.recipe, &network)?,
+        session.fetch_options(
+            &chosen.recipe,
+            &network,
+            &warm_command(&args.recipe.recipe, &archs),
+        )?,
         session.progress,
     );
-    let archs: Vec<_> = jobs.iter().map(|job| job.arch).collect();
     let fetched = inputs(&fetcher, &chosen.recipe, &locked, &archs)?;
     for (job, blobs) in jobs.iter().zip(fetched) {
         build(session, &store, job, blobs)
@@ -95,7 +98,7 @@ fn build(
     session: &Session<'_>,
     store: &Store,
     job: &Job<'_>,
-    blobs: Vec<(&Artifact, Arc<VerifiedBlob>)>,
+    blobs: super::Inputs<'_>,
 ) -> Result<()> {
     session
         .progress

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Chosen, Session, inputs};
+use super::{Chosen, Session, inputs, warm_command};
 use crate::cli::FetchArgs;
 use crate::fetch::Fetcher;
 
@@ -13,7 +13,11 @@ pub fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
     let store = session.store()?;
     let fetcher = Fetcher::new(
         &store,
-        session.fetch_options(&chosen.recipe, &args.network)?,
+        session.fetch_options(
+            &chosen.recipe,
+            &args.network,
+            &warm_command(&args.recipe.recipe, &args.archs),
+        )?,
         session.progress,
     );
     let fetched = inputs(&fetcher, &chosen.recipe, &locked, &args.archs)?;

@@ -28,7 +28,10 @@ pub fn run(session: &Session<'_>, args: &InitArgs) -> Result<()> {
     let file = directory.join(format!("{}.toml", recipe.name));
     fs::create_dir_all(directory.join("overlay/root")).with_context(context)?;
     fs::create_dir_all(directory.join("overlay/templates")).with_context(context)?;
-    atomic::write_file(&directory.join("overlay/README"), OVERLAY_NOTE.as_bytes())?;
+    atomic::write_file(
+        &directory.join("overlay/README.md"),
+        OVERLAY_NOTE.as_bytes(),
+    )?;
     atomic::write_file(&file, with_overlay(found.recipe)?.as_bytes())?;
     if let Some(lock) = found.lock {
         atomic::write_file(&file.with_extension("lock"), lock.as_bytes())?;

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use super::{Chosen, MAX_DOWNLOAD, Session};
+use super::{Chosen, MAX_DOWNLOAD, Session, warm_command};
 use crate::artifact::checksum;
 use crate::cli::{LockArgs, NetworkArgs};
 use crate::digest::{Algorithm, Digest, Expected};
@@ -151,11 +151,11 @@ fn resolve(
     let store = session.store()?;
     let network = NetworkArgs {
         offline: false,
-        jobs: args.jobs,
+        transfer: args.transfer.clone(),
     };
     let fetcher = Fetcher::new(
         &store,
-        session.fetch_options(recipe, &network)?,
+        session.fetch_options(recipe, &network, &warm_command(&args.recipe.recipe, &[]))?,
         session.progress,
     );
     let known = args

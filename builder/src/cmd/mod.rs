@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::arch::Arch;
 use crate::cli::{Cli, Global, NetworkArgs, RecipeArgs, Verb};
-use crate::fetch::{Fetcher, MIRROR_VARIABLE, Mirrors, Options, Request};
+use crate::fetch::{Fetcher, MIRROR_VARIABLE, Mirrors, Options, Request, Retry};
 use crate::lock::{Entry, Lock, Locked};
 use crate::progress::{Mode, Progress};
 use crate::recipe::{self as recipes, Artifact, Recipe, RecipeRef, built_in};
@@ -58,7 +58,13 @@ impl Session<'_> {
         Store::open(&self.store_root()?)
     }
 
-    pub fn fetch_options(&self, recipe: &Recipe, network: &NetworkArgs) -> Result<Options> {
+    /// `warm_command` is what the user can run to have everything in the store.
+    pub fn fetch_options(
+        &self,
+        recipe: &Recipe,
+        network: &NetworkArgs,
+        warm_command: &str,
+    ) -> Result<Options> {
         let environment = std::env::var(MIRROR_VARIABLE).ok();
         let of_recipe: Vec<_> = recipe
             .mirrors
@@ -68,7 +74,12 @@ impl Session<'_> {
         Ok(Options {
             offline: network.offline,
             mirrors: Mirrors::new(&self.global.mirrors, environment.as_deref(), &of_recipe)?,
-            jobs: usize::from(network.jobs),
+            jobs: usize::from(network.transfer.jobs),
+            retry: Retry {
+                attempts: u32::from(network.transfer.retries) + 1,
+                ..Retry::default()
+            },
+            warm_command: warm_command.to_owned(),
             ..Options::default()
         })
     }
@@ -76,9 +87,18 @@ impl Session<'_> {
     /// One object on standard output where `--json` is on, a line for people
     /// on standard error otherwise.
     pub fn say(&self, event: &serde_json::Value, text: &str) {
-        self.progress.event(event);
-        self.progress.note(text);
+        if self.global.json {
+            self.progress.event(event);
+        } else {
+            self.progress.note(text);
+        }
     }
+}
+
+/// The command that brings all that a build of these needs into the store.
+pub fn warm_command(recipe: &RecipeRef, archs: &[Arch]) -> String {
+    let archs: String = archs.iter().map(|arch| format!(" --arch {arch}")).collect();
+    format!("nodeimg fetch --recipe {recipe}{archs}")
 }
 
 /// The recipe and its lock's text, not yet checked against each other.
@@ -145,13 +165,16 @@ fn requests(entries: &[&Entry]) -> Result<Vec<Request>> {
     entries.iter().map(request).collect()
 }
 
+/// Each artifact of a recipe with its bytes, for one architecture.
+pub type Inputs<'a> = Vec<(&'a Artifact, Arc<VerifiedBlob>)>;
+
 /// The bytes of every artifact for `archs`, in the order of `archs`.
 pub fn inputs<'a>(
     fetcher: &Fetcher<'_>,
     recipe: &'a Recipe,
     locked: &Locked,
     archs: &[Arch],
-) -> Result<Vec<Vec<(&'a Artifact, Arc<VerifiedBlob>)>>> {
+) -> Result<Vec<Inputs<'a>>> {
     let mut entries = Vec::new();
     for arch in archs {
         entries.push(locked.entries(recipe, *arch)?);
@@ -169,7 +192,7 @@ fn of_arch<'a>(
     recipe: &'a Recipe,
     entries: &[&Entry],
     blobs: &mut impl Iterator<Item = VerifiedBlob>,
-) -> Result<Vec<(&'a Artifact, Arc<VerifiedBlob>)>> {
+) -> Result<Inputs<'a>> {
     let mut by_name = std::collections::BTreeMap::new();
     for entry in entries {
         let blob = blobs

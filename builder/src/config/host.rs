@@ -3,11 +3,13 @@
 //! The formats are systemd's: sysctl.d(5), modules-load.d(5), tmpfiles.d(5),
 //! systemd.preset(5).
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::Generated;
 use crate::recipe::Recipe;
 use crate::recipe::file::SysctlValue;
+use crate::recipe::network::Cidrs;
 
 /// Every host settings file of the recipe.
 pub fn generate(recipe: &Recipe) -> Vec<Generated> {
@@ -47,16 +49,27 @@ fn lines(comment: &str, items: impl Iterator<Item = String>) -> String {
 }
 
 fn sysctl(recipe: &Recipe) -> String {
-    let value = |value: &SysctlValue| match value {
-        SysctlValue::Number(number) => number.to_string(),
-        SysctlValue::Text(text) => text.clone(),
-    };
+    let mut values: BTreeMap<&str, String> = BTreeMap::new();
+    let dual_stack = recipe
+        .cluster
+        .cluster_cidr
+        .as_ref()
+        .is_some_and(Cidrs::has_ipv6);
+    if dual_stack {
+        values.insert("net.ipv6.conf.all.forwarding", "1".to_owned());
+    }
+    for (key, value) in &recipe.sysctl {
+        let text = match value {
+            SysctlValue::Number(number) => number.to_string(),
+            SysctlValue::Text(text) => text.clone(),
+        };
+        values.insert(key, text);
+    }
     lines(
         "From the recipe.",
-        recipe
-            .sysctl
-            .iter()
-            .map(|(key, v)| format!("{key} = {}", value(v))),
+        values
+            .into_iter()
+            .map(|(key, value)| format!("{key} = {value}")),
     )
 }
 

@@ -33,7 +33,11 @@ pub fn generate(recipe: &Recipe) -> Result<Vec<Generated>> {
         client_connection: ClientConnection {
             kubeconfig: "/var/lib/kube-proxy/kubeconfig",
         },
-        cluster_cidr: recipe.cluster.cluster_cidr.map(|cidr| cidr.to_string()),
+        cluster_cidr: recipe
+            .cluster
+            .cluster_cidr
+            .as_ref()
+            .map(ToString::to_string),
         mode: recipe.kube_proxy.mode.unwrap_or_default(),
     };
     let text = yaml(

@@ -193,6 +193,22 @@ fn containerd_configuration_fits_its_major_version() {
 }
 
 #[test]
+fn dual_stack_reaches_every_file() {
+    let more = "[cluster]\ncluster_cidr = [\"10.200.0.0/16\", \"fd00:200::/48\"]\nservice_cidr = [\"10.32.0.0/24\", \"fd00:32::/108\"]\n";
+    let recipe = recipe(more);
+    let proxy = &kube_proxy::generate(&recipe).unwrap()[0].text;
+    assert!(
+        proxy.contains("clusterCIDR: 10.200.0.0/16,fd00:200::/48\n"),
+        "{proxy}"
+    );
+    let sysctl = &host::generate(&recipe)[0].text;
+    assert!(
+        sysctl.contains("\nnet.ipv6.conf.all.forwarding = 1\n"),
+        "{sysctl}"
+    );
+}
+
+#[test]
 fn a_cgroup_driver_mismatch_is_a_build_error() {
     let more = "[containerd.config.plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.runc.options]\nSystemdCgroup = false\n";
     let error = containerd(more, "2.3.4").unwrap_err().to_string();

@@ -137,6 +137,20 @@ fn a_killed_download_goes_on_in_the_next_run() {
 }
 
 #[test]
+fn a_download_that_lacks_only_its_end_asks_nobody() {
+    let all = body();
+    let (server, place) = (Server::start(), place());
+    let mut fails = options(&server);
+    fails.retry.attempts = 1;
+    server.script("/x", vec![faulty(&all, Fault::Length(3_000_100))]);
+    let mut request = request("/x", &all);
+    assert!(place.fetch(fails, std::slice::from_ref(&request)).is_err());
+    request.want.size = Some(3_000_000);
+    place.fetch(options(&server), &[request]).unwrap();
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[test]
 fn all_failures_are_in_one_error_and_the_good_ones_stay() {
     let (server, place) = (Server::start(), place());
     server.serve("/good", b"good");
@@ -277,7 +291,7 @@ fn limits_of_concurrency_hold() {
         let mut requests = Vec::new();
         for i in 0..8 {
             let (path, body) = (format!("/{i}"), format!("body {i}"));
-            let fault = Fault::Slow(3, Duration::from_millis(20));
+            let fault = Fault::Slow(3, Duration::from_millis(50));
             server.script(&path, vec![faulty(body.as_bytes(), fault)]);
             requests.push(request(&path, body.as_bytes()));
         }

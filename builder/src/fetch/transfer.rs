@@ -34,6 +34,10 @@ use crate::store::{Lookup, Partial, Store, VerifiedBlob};
 /// Small pieces are gathered to this size before they are written.
 const WRITE: usize = 128 * 1024;
 
+/// Pieces from this size on are written as they are: copying costs more than a
+/// system call.
+const LARGE: usize = 32 * 1024;
+
 /// So much more than ever before counts as progress.
 const PROGRESS: u64 = 1024 * 1024;
 
@@ -113,6 +117,8 @@ impl Transfer<'_> {
                 .partial(&self.request.key(), self.algorithms)
                 .map_err(Failure::Local)?;
             if let Some(blob) = self.found().map_err(Failure::Local)? {
+                // Opened for nothing: it would stay behind, and empty.
+                partial.discard();
                 return Ok(Outcome::Found(blob));
             }
             if from_zero {
@@ -267,7 +273,7 @@ impl Transfer<'_> {
         loop {
             let piece = pieces.blocking_recv();
             if let Some(Piece::Data(data)) = piece {
-                if small.is_empty() && data.len() >= WRITE {
+                if small.is_empty() && data.len() >= LARGE {
                     self.append(partial, &data)?;
                     continue;
                 }

@@ -17,9 +17,6 @@ use crate::tree::Tree;
 use atomic::OutDir;
 use manifest::Manifest;
 
-/// zstd's default: what more it could save costs five times the time.
-const LEVEL: i32 = 3;
-
 /// A finished tree, and what it was made from.
 pub struct Built<'a> {
     pub recipe: &'a Recipe,
@@ -42,7 +39,7 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<()> {
                     built.tree,
                     built.locked.epoch(),
                     &staged.path().join(file),
-                    LEVEL,
+                    tarball::LEVEL,
                 )?;
                 outputs.push(manifest::Output {
                     file: file.to_owned(),

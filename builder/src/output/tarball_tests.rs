@@ -2,7 +2,6 @@
 use std::fs;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::*;
 use crate::digest::Expected;
@@ -321,72 +320,4 @@ fn an_owner_of_the_root_is_refused() {
     let tree = tree([(path("/"), Node::directory(0o700, origin()))]);
     let error = write_tree(&tree, EPOCH, &mut Vec::new()).unwrap_err();
     assert!(error.to_string().contains("overlay `test`"), "{error}");
-}
-
-/// `BENCH_DIR=/some/tree cargo test --release -- --ignored --nocapture tarball::tests::bench`
-#[test]
-#[ignore = "a measurement, of the tree that BENCH_DIR names"]
-fn bench() {
-    let Some(source) = std::env::var_os("BENCH_DIR") else {
-        panic!("set BENCH_DIR to a directory of some hundred MB");
-    };
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(&dir.path().join("store")).unwrap();
-    let mut tree = Tree::default();
-    for entry in walkdir::WalkDir::new(&source).sort_by_file_name() {
-        let entry = entry.unwrap();
-        if !entry.file_type().is_file() {
-            continue;
-        }
-        let bytes = fs::read(entry.path()).unwrap();
-        let mut partial = store.partial("x", &[]).unwrap();
-        partial.write(&bytes).unwrap();
-        let want = Expected {
-            sha256: Some(Digest::sha256(&bytes)),
-            ..Expected::default()
-        };
-        let blob = Arc::new(partial.commit(&want).unwrap().unwrap());
-        let relative = entry
-            .path()
-            .strip_prefix(&source)
-            .unwrap()
-            .to_str()
-            .unwrap();
-        let at = ImagePath::root()
-            .join("opt")
-            .unwrap()
-            .join(relative)
-            .unwrap();
-        tree.insert(at, Node::file(Content::whole(blob), 0o755, origin()))
-            .unwrap();
-    }
-    for round in 0..3 {
-        let to = dir.path().join("ours.tar.zst");
-        let start = Instant::now();
-        let written = write(&tree, EPOCH, &to, LEVEL).unwrap();
-        println!(
-            "{round}: ours {:.2?}, {} bytes",
-            start.elapsed(),
-            written.size
-        );
-        let theirs = dir.path().join("theirs.tar.zst");
-        let start = Instant::now();
-        let tar = Command::new("tar")
-            .arg("--zstd")
-            .arg("-cf")
-            .arg(&theirs)
-            .arg("-C")
-            .arg(&source)
-            .arg(".")
-            .status();
-        assert!(tar.unwrap().success());
-        fs::File::open(&theirs).unwrap().sync_all().unwrap();
-        let size = fs::metadata(&theirs).unwrap().len();
-        println!("{round}: tar --zstd {:.2?}, {size} bytes", start.elapsed());
-    }
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    println!(
-        "{}",
-        status.lines().find(|l| l.starts_with("VmHWM")).unwrap()
-    );
 }

@@ -1,12 +1,12 @@
 //! From a merged file to a [`Recipe`], with every problem reported at once and
 //! at its place.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
 use super::file::{ArtifactPart, FilePart, OutputKind, Profile, ProxyMode, RecipeFile};
+use super::network::Cidrs;
 use super::source::{Source, Step, dotted};
 use super::{Artifact, ExtraContent, ExtraFile, Recipe};
 use crate::artifact::{Kind, Mode};
@@ -128,13 +128,16 @@ fn overlay_name(path: &str) -> String {
 
 fn cluster(file: &RecipeFile, problems: &mut Problems<'_>) {
     let part = &file.cluster;
-    if let (Some(pods), Some(services)) = (part.cluster_cidr, part.service_cidr)
-        && pods.overlaps(services)
-    {
-        let message = format!(
-            "`{services}` overlaps cluster_cidr `{pods}`: pods and Services need networks of their own"
-        );
-        problems.add(&[Step::Key("cluster"), Step::Key("service_cidr")], &message);
+    let of = |cidrs: &Option<Cidrs>| cidrs.as_ref().map(|cidrs| cidrs.as_slice().to_vec());
+    let pods = of(&part.cluster_cidr).unwrap_or_default();
+    let services = of(&part.service_cidr).unwrap_or_default();
+    for service in &services {
+        if let Some(pod) = pods.iter().find(|pod| pod.overlaps(*service)) {
+            let message = format!(
+                "`{service}` overlaps cluster_cidr `{pod}`: pods and Services need networks of their own"
+            );
+            problems.add(&[Step::Key("cluster"), Step::Key("service_cidr")], &message);
+        }
     }
     for (index, dns) in part.cluster_dns.iter().enumerate() {
         let way = [
@@ -142,17 +145,10 @@ fn cluster(file: &RecipeFile, problems: &mut Problems<'_>) {
             Step::Key("cluster_dns"),
             Step::Index(index),
         ];
-        let outside = part
-            .service_cidr
-            .is_some_and(|services| same_family(*dns, services) && !services.net().contains(dns));
-        if outside {
+        if !services.is_empty() && !services.iter().any(|services| services.net().contains(dns)) {
             problems.add(&way, &format!("`{dns}` is not inside service_cidr"));
         }
     }
-}
-
-fn same_family(address: IpAddr, cidr: super::value::Cidr) -> bool {
-    address.is_ipv4() == cidr.net().addr().is_ipv4()
 }
 
 /// KubeletConfiguration and KubeProxyConfiguration fields that have a key of

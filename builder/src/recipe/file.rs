@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{ByteSize, Cidr, Domain, Name, PerArch, RecipePath, UrlTemplate, Version, Word};
+use super::network::Cidrs;
+use super::url::{PerArch, UrlTemplate};
+use super::value::{ByteSize, Domain, Name, RecipePath, Version, Word};
 use crate::arch::Arch;
 use crate::artifact::{self, InstallRule, Mode};
 
@@ -93,12 +95,12 @@ pub enum OutputKind {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterPart {
-    /// The network that every node's pod subnet lies in.
+    /// The network that every node's pod subnet lies in; a list of two for dual-stack.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cluster_cidr: Option<Cidr>,
-    /// The network of Service addresses.
+    pub cluster_cidr: Option<Cidrs>,
+    /// The network of Service addresses; a list of two for dual-stack.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub service_cidr: Option<Cidr>,
+    pub service_cidr: Option<Cidrs>,
     /// Addresses of the cluster's DNS service, inside `service_cidr`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cluster_dns: Vec<std::net::IpAddr>,

@@ -1,6 +1,6 @@
 //! The recipe: what the author of an image asks for.
 //!
-//! [`file`] is what a TOML file may say, [`merge`] lays one over another,
+//! [`file`](mod@file) is what a TOML file may say, [`merge`] lays one over another,
 //! [`Recipe`] is the whole, checked: everything that a build needs to know but
 //! for the bytes, which the lock pins.
 //!
@@ -12,7 +12,9 @@ pub mod file;
 mod library;
 mod load;
 mod merge;
+pub mod network;
 pub mod source;
+pub mod url;
 pub mod value;
 
 use std::collections::BTreeMap;
@@ -28,7 +30,8 @@ use file::{
     ClusterPart, ContainerdPart, KubeProxyPart, KubeletPart, OutputKind, Profile, RecipeFile,
     SysctlValue,
 };
-use value::{Name, PerArch, UrlTemplate, Version, Word};
+use url::{PerArch, UrlTemplate};
+use value::{Name, Version, Word};
 
 pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
 pub use load::{RecipeRef, load, load_edited};

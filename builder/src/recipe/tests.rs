@@ -75,6 +75,10 @@ fn bad_recipes_say_what_where_and_what_to_do() {
             vec!["mine.toml:3:16", "10.0.0.0/8"],
         ),
         (
+            "[cluster]\ncluster_cidr = [\"10.1.0.0/16\", \"10.2.0.0/16\"]\n",
+            vec!["mine.toml:3:16", "one IPv4 and one IPv6"],
+        ),
+        (
             "[cluster]\ncluster_cidr = 7\n",
             vec!["mine.toml:3:16", "string"],
         ),

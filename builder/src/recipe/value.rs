@@ -2,18 +2,13 @@
 //! error can point at its line and column.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
-use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use crate::arch::Arch;
 use crate::tree::ImagePath;
 
 /// Makes a checked text type: `FromStr` says what is wrong, serde and the JSON
@@ -45,6 +40,8 @@ macro_rules! text_value {
         }
     };
 }
+
+pub(super) use text_value;
 
 /// The name of a recipe or an artifact; it becomes part of file names.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -146,159 +143,6 @@ impl FromStr for Version {
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// An https URL with `{version}`, `{arch}` and, in `checksum`, `{url}`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct UrlTemplate(String);
-
-text_value!(
-    UrlTemplate,
-    "^(https://|\\{url\\})",
-    "an https URL; `{version}`, `{arch}` and `{url}` are filled in"
-);
-
-impl UrlTemplate {
-    /// `url` is what `{url}` stands for: the artifact's own URL.
-    pub fn fill(&self, version: &Version, arch: &str, url: &str) -> String {
-        self.0
-            .replace("{version}", version.as_str())
-            .replace("{arch}", arch)
-            .replace("{url}", url)
-    }
-}
-
-impl FromStr for UrlTemplate {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<UrlTemplate> {
-        let mut rest = text;
-        while let Some(start) = rest.find(['{', '}']) {
-            let Some(tail) = ["{version}", "{arch}", "{url}"]
-                .iter()
-                .find_map(|p| rest[start..].strip_prefix(p))
-            else {
-                bail!(
-                    "`{text}` has a placeholder that is none of `{{version}}`, `{{arch}}` and `{{url}}`"
-                );
-            };
-            rest = tail;
-        }
-        if text.starts_with("http://") {
-            bail!(
-                "`{text}` is not https; a plain http server can be a mirror (`--mirror FROM=TO`), never a source"
-            );
-        }
-        let host = text
-            .strip_prefix("https://")
-            .and_then(|rest| rest.split('/').next());
-        let whole = host.is_some_and(|host| !host.is_empty() && !host.contains('@'));
-        if !(whole || text.starts_with("{url}"))
-            || text.contains(|c: char| c.is_whitespace() || c.is_control())
-        {
-            bail!(
-                "`{}` is no https URL (without user name)",
-                text.escape_debug()
-            );
-        }
-        Ok(UrlTemplate(text.to_owned()))
-    }
-}
-
-impl fmt::Display for UrlTemplate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// One URL for every architecture, or one each.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub enum PerArch {
-    One(UrlTemplate),
-    Each(BTreeMap<Arch, UrlTemplate>),
-}
-
-/// By hand: serde's own for untagged types swallows what is wrong with the URL.
-impl<'de> Deserialize<'de> for PerArch {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PerArch, D::Error> {
-        struct Either;
-
-        impl<'de> Visitor<'de> for Either {
-            type Value = PerArch;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an https URL, or a table of one URL per architecture (amd64, arm64)")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<PerArch, E> {
-                text.parse().map(PerArch::One).map_err(E::custom)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<PerArch, A::Error> {
-                Deserialize::deserialize(MapAccessDeserializer::new(map)).map(PerArch::Each)
-            }
-        }
-
-        deserializer.deserialize_any(Either)
-    }
-}
-
-impl PerArch {
-    pub fn get(&self, arch: Arch) -> Option<&UrlTemplate> {
-        match self {
-            PerArch::One(url) => Some(url),
-            PerArch::Each(urls) => urls.get(&arch),
-        }
-    }
-}
-
-/// A network in CIDR notation with no host bits set.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Cidr(IpNet);
-
-text_value!(
-    Cidr,
-    "^[0-9a-fA-F.:]+/[0-9]+$",
-    "a network in CIDR notation, `10.200.0.0/16`"
-);
-
-impl Cidr {
-    pub fn net(self) -> IpNet {
-        self.0
-    }
-
-    pub fn overlaps(self, other: Cidr) -> bool {
-        self.0.contains(&other.0) || other.0.contains(&self.0)
-    }
-}
-
-impl FromStr for Cidr {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Cidr> {
-        let Ok(net) = text.parse::<IpNet>() else {
-            bail!(
-                "`{}` is no network in CIDR notation (`10.200.0.0/16`)",
-                text.escape_debug()
-            );
-        };
-        if net.addr() != net.network() {
-            bail!(
-                "`{text}` has host bits set: the network is `{}`",
-                net.trunc()
-            );
-        }
-        Ok(Cidr(net))
-    }
-}
-
-impl fmt::Display for Cidr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 
@@ -469,6 +313,8 @@ impl fmt::Display for Word {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::network::Cidr;
+    use super::super::url::UrlTemplate;
     use super::*;
 
     fn good<T: FromStr<Err = anyhow::Error> + fmt::Display>(cases: &[(&str, &str)]) {

@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{Store, VerifiedBlob, touch};
-use crate::digest::{Digest, Hasher};
+use crate::digest::{Digest, Hasher, HashingWriter};
 
 #[derive(Serialize, Deserialize)]
 struct Record {
@@ -64,17 +64,13 @@ impl Store {
         let context = || format!("writing {} (is the disk full?)", path.display());
         fs::create_dir_all(directory).with_context(context)?;
         let temp = tempfile::NamedTempFile::new_in(directory).with_context(context)?;
-        let mut writer = HashingWriter {
-            to: BufWriter::with_capacity(256 * 1024, temp),
-            hasher: Hasher::new(&[]),
-        };
+        let mut writer = HashingWriter::new(BufWriter::with_capacity(256 * 1024, temp));
         make(&mut writer)?;
+        let (writer, got) = writer.finish();
         let temp = writer
-            .to
             .into_inner()
             .map_err(io::IntoInnerError::into_error)
             .with_context(context)?;
-        let got = writer.hasher.finish();
         let file = temp
             .persist(&path)
             .map_err(|e| e.error)
@@ -168,21 +164,4 @@ fn kept_blob(path: &Path) -> Result<Option<VerifiedBlob>> {
         sha512: None,
         size: got.size,
     }))
-}
-
-struct HashingWriter<W> {
-    to: W,
-    hasher: Hasher,
-}
-
-impl<W: Write> Write for HashingWriter<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.to.write(bytes)?;
-        self.hasher.update(&bytes[..n]);
-        Ok(n)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
 }

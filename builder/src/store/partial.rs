@@ -135,8 +135,9 @@ impl Partial<'_> {
         self.file.sync_all().with_context(context)?;
         let directory = blob.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(directory).with_context(context)?;
-        fs::set_permissions(&self.path, Permissions::from_mode(0o444)).with_context(context)?;
         fs::rename(&self.path, &blob).with_context(context)?;
+        // After the rename: a partial that a crash leaves must stay writable.
+        fs::set_permissions(&blob, Permissions::from_mode(0o444)).with_context(context)?;
         sync_directory(directory).with_context(context)?;
         if let Some(sha512) = &got.sha512 {
             self.store

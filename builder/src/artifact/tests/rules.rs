@@ -1,5 +1,6 @@
 //! What recipes ask for, single programs, ELF headers.
 use super::*;
+use crate::artifact::rule::Destination;
 
 #[test]
 fn wrong_rules_say_what_to_write() {

@@ -70,3 +70,34 @@ fn small_texts() {
         );
     }
 }
+
+#[test]
+fn a_date_is_not_enough_to_go_on_without_a_digest() {
+    let all = body();
+    let dated = |fault| Answer {
+        etag: None,
+        last_modified: Some("Sat, 01 Jan 2022 00:00:00 GMT".to_owned()),
+        ..faulty(&all, fault)
+    };
+    for (answers, asked) in [
+        (
+            [dated(Fault::Cut(2_000_000)), dated(Fault::None)],
+            ["-", "-"],
+        ),
+        (
+            [faulty(&all, Fault::Cut(2_000_000)), good(&all)],
+            ["-", "bytes=2000000-"],
+        ),
+    ] {
+        let (server, place) = (Server::start(), place());
+        server.script("/x", answers.to_vec());
+        let mut request = request("/x", b"");
+        request.want = Expected::default();
+        let fetcher = Fetcher::new(&place.store, options(&server), &place.progress);
+        assert_eq!(
+            fetcher.download(&request).unwrap().1.sha256,
+            Digest::sha256(&all)
+        );
+        assert_eq!(ranges(&server), asked);
+    }
+}

@@ -20,8 +20,9 @@
 //! # Invariants
 //! [`Locked`] exists only for a lock that is whole and fits its recipe.
 
+mod update;
+
 use std::fmt::Write;
-use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,8 @@ use crate::digest::{Algorithm, Digest, Expected};
 use crate::recipe::value::{Name, Version};
 use crate::recipe::{LockRequest, Recipe};
 use crate::tree::Epoch;
+
+pub use update::Update;
 
 const FORMAT: u32 = 1;
 const HEADER: &str = "# Written by `nodeimg lock`. Not for editing: `digest` covers all of it.\n";
@@ -278,56 +281,6 @@ impl Locked {
     /// Stands for the whole lock.
     pub fn digest(&self) -> &Digest {
         &self.lock.digest
-    }
-}
-
-/// What `nodeimg lock --update` pins anew.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Update {
-    All,
-    One {
-        name: Name,
-        version: Option<Version>,
-    },
-}
-
-impl Update {
-    /// Whether the entry of artifact `name` is to be made anew.
-    pub fn covers(&self, name: &Name) -> bool {
-        match self {
-            Update::All => true,
-            Update::One { name: wanted, .. } => wanted == name,
-        }
-    }
-
-    /// The version that is asked for, with its artifact.
-    pub fn version(&self) -> Option<(&Name, &Version)> {
-        match self {
-            Update::One {
-                name,
-                version: Some(version),
-            } => Some((name, version)),
-            _ => None,
-        }
-    }
-}
-
-impl FromStr for Update {
-    type Err = anyhow::Error;
-
-    /// `NAME`, `NAME=VERSION`, or nothing for everything.
-    fn from_str(text: &str) -> Result<Update> {
-        if text.is_empty() {
-            return Ok(Update::All);
-        }
-        let (name, version) = match text.split_once('=') {
-            Some((name, version)) => (name, Some(version.parse()?)),
-            None => (text, None),
-        };
-        Ok(Update::One {
-            name: name.parse()?,
-            version,
-        })
     }
 }
 
