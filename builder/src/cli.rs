@@ -72,9 +72,19 @@ pub struct NetworkArgs {
     /// Use nothing but the store
     #[arg(long)]
     pub offline: bool,
+    #[command(flatten)]
+    pub transfer: TransferArgs,
+}
+
+/// How downloads are done.
+#[derive(Clone, Debug, Args)]
+pub struct TransferArgs {
     /// Downloads at a time
     #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: u8,
+    /// How often a download is tried again that fails for a passing reason
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub retries: u8,
 }
 
 #[derive(Debug, Args)]
@@ -127,9 +137,8 @@ pub struct LockArgs {
     /// Digests that you know from elsewhere, as lines `HEX  URL`: these URLs are not downloaded
     #[arg(long, value_name = "FILE")]
     pub digests: Option<PathBuf>,
-    /// Downloads at a time
-    #[arg(long, default_value_t = 8, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
-    pub jobs: u8,
+    #[command(flatten)]
+    pub transfer: TransferArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -46,6 +46,9 @@ host_arch() {
     esac
 }
 
+# Where cargo and ci/firstboot build, whatever the current directory is.
+target_dir() { realpath -m -- "${CARGO_TARGET_DIR:-$TOP/target}"; }
+
 # rustup installs to a place that a fresh shell does not have on its PATH yet.
 find_cargo() {
     local bin=${CARGO_HOME:-${HOME:-/root}/.cargo}/bin

@@ -151,7 +151,7 @@ fn resolve(
     let store = session.store()?;
     let network = NetworkArgs {
         offline: false,
-        jobs: args.jobs,
+        transfer: args.transfer.clone(),
     };
     let fetcher = Fetcher::new(
         &store,

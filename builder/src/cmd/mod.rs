@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::arch::Arch;
 use crate::cli::{Cli, Global, NetworkArgs, RecipeArgs, Verb};
-use crate::fetch::{Fetcher, MIRROR_VARIABLE, Mirrors, Options, Request};
+use crate::fetch::{Fetcher, MIRROR_VARIABLE, Mirrors, Options, Request, Retry};
 use crate::lock::{Entry, Lock, Locked};
 use crate::progress::{Mode, Progress};
 use crate::recipe::{self as recipes, Artifact, Recipe, RecipeRef, built_in};
@@ -74,7 +74,11 @@ impl Session<'_> {
         Ok(Options {
             offline: network.offline,
             mirrors: Mirrors::new(&self.global.mirrors, environment.as_deref(), &of_recipe)?,
-            jobs: usize::from(network.jobs),
+            jobs: usize::from(network.transfer.jobs),
+            retry: Retry {
+                attempts: u32::from(network.transfer.retries) + 1,
+                ..Retry::default()
+            },
             warm_command: warm_command.to_owned(),
             ..Options::default()
         })

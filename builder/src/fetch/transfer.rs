@@ -117,6 +117,8 @@ impl Transfer<'_> {
                 .partial(&self.request.key(), self.algorithms)
                 .map_err(Failure::Local)?;
             if let Some(blob) = self.found().map_err(Failure::Local)? {
+                // Opened for nothing: it would stay behind, and empty.
+                partial.discard();
                 return Ok(Outcome::Found(blob));
             }
             if from_zero {

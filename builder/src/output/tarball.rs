@@ -61,7 +61,7 @@ struct Compression {
 }
 
 fn write_with(tree: &Tree, epoch: Epoch, to: &Path, how: Compression) -> Result<Written> {
-    let context = || format!("writing {}", to.display());
+    let context = || format!("writing {} (is the disk full?)", to.display());
     let file = AtomicFile::create(to)?;
     let out = HashingWriter::new(BufWriter::with_capacity(PIECE, file));
     let mut encoder = encoder(out, how).context("preparing the zstd encoder")?;

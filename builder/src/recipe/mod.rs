@@ -1,6 +1,6 @@
 //! The recipe: what the author of an image asks for.
 //!
-//! [`file`] is what a TOML file may say, [`merge`] lays one over another,
+//! [`file`](mod@file) is what a TOML file may say, [`merge`] lays one over another,
 //! [`Recipe`] is the whole, checked: everything that a build needs to know but
 //! for the bytes, which the lock pins.
 //!

@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use crate::digest::Digest;
 use crate::store::VerifiedBlob;
 
 /// The bytes of a file in the tree.
@@ -55,6 +56,37 @@ impl Content {
                 offset: *offset,
                 left: *len,
             },
+        }
+    }
+
+    /// Reads `len` bytes from `offset`; both lie within it.
+    pub fn part(&self, offset: u64, len: u64) -> ContentReader<'_> {
+        match self {
+            Content::Inline(bytes) => {
+                let rest = bytes.get(offset as usize..).unwrap_or_default();
+                ContentReader::Inline(rest.get(..len as usize).unwrap_or(rest))
+            }
+            Content::Span {
+                blob,
+                offset: start,
+                len: all,
+            } => ContentReader::Span {
+                file: blob.file(),
+                offset: start + offset,
+                left: len.min(all.saturating_sub(offset)),
+            },
+        }
+    }
+
+    /// The digest, where it is known without reading: that of a whole blob.
+    pub fn known_digest(&self) -> Option<&Digest> {
+        match self {
+            Content::Span {
+                blob,
+                offset: 0,
+                len,
+            } if *len == blob.size() => Some(blob.sha256()),
+            _ => None,
         }
     }
 

@@ -195,20 +195,24 @@ impl Tree {
     }
 
     fn imply_parents(&mut self, path: &ImagePath) -> Result<()> {
+        let mut missing = Vec::new();
         let mut next = path.parent();
         while let Some(parent) = next {
             match self.nodes.get(&parent) {
-                Some(node) if matches!(node.kind, Kind::Directory) => return Ok(()),
+                Some(node) if matches!(node.kind, Kind::Directory) => break,
                 Some(node) => bail!(
                     "`{path}` cannot be laid in: `{parent}` is no directory (it comes from {})",
                     node.origin
                 ),
                 None => {
                     next = parent.parent();
-                    self.nodes
-                        .insert(parent, Node::directory(0o755, Origin::Implied));
+                    missing.push(parent);
                 }
             }
+        }
+        for parent in missing {
+            self.nodes
+                .insert(parent, Node::directory(0o755, Origin::Implied));
         }
         Ok(())
     }
@@ -275,7 +279,8 @@ mod tests {
     fn nothing_goes_below_a_file_and_no_directory_is_replaced() {
         let mut tree = Tree::default();
         tree.insert(path("/etc/x"), file("one")).unwrap();
-        assert!(tree.insert(path("/etc/x/y"), file("two")).is_err());
+        assert!(tree.insert(path("/etc/x/y/z"), file("two")).is_err());
+        assert_eq!(lines(&tree), ["/ 0755", "/etc 0755", "/etc/x 0644"]);
         assert!(tree.replace(path("/etc"), file("two")).is_err());
     }
 

@@ -1,0 +1,211 @@
+"""The measurements of ci/bench, which see for the usage: builds, fetches and
+first boots beside tar and curl. Prints Markdown."""
+
+import argparse
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from firstboot import measure_firstboot
+from measure import alternating
+from nginx import Nginx
+
+
+@dataclass
+class Goal:
+    """`noise` is by how much of the limit a busy machine may miss it."""
+
+    what: str
+    value: float
+    limit: float
+    unit: str
+    noise: float = 0.25
+    at_least: bool = False
+
+    def met(self, noise=0.0):
+        if self.at_least:
+            return self.value >= self.limit * (1 - noise)
+        return self.value <= self.limit * (1 + noise)
+
+    def row(self):
+        sign = "at least" if self.at_least else "at most"
+        verdict = "ok" if self.met() else "MISSED"
+        return f"| {self.what} | {sign} {self.limit:g}{self.unit} | {self.value:.3g}{self.unit} | {verdict} |"
+
+
+def table(head, rows):
+    print(f"\n| {' | '.join(head)} |")
+    print("|" + "---|" * len(head))
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+
+
+def first_line(*command):
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (said.stdout or said.stderr).splitlines()[0]
+
+
+def describe_machine(work):
+    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+    file_system = first_line("stat", "-f", "-c", "%T", work)
+    print(
+        f"{len(os.sched_getaffinity(0))} cores ({model[1] if model else platform.machine()}), "
+        f"Linux {platform.release()}, {file_system}; load before: {os.getloadavg()[0]:.1f}\n\n"
+        f"{first_line('tar', '--version')}; {first_line('zstd', '--version').strip('* ')}; "
+        f"{' '.join(first_line('curl', '--version').split()[:2])}; {first_line('nginx', '-v')}"
+    )
+
+
+def nothing():
+    pass
+
+
+class Bench:
+    def __init__(self, args, work):
+        self.args = args
+        self.work = work
+        self.store = work / "store"
+        self.out = work / "out"
+        self.goals = []
+
+    def nodeimg(self, verb, *more, store=None):
+        recipe = ["--recipe", self.args.recipe]
+        return [self.args.nodeimg, "--quiet", "--store", str(store or self.store), verb, *recipe, *more]
+
+    def build(self, *more):
+        firstboot = f"amd64={self.args.firstboot}"
+        return self.nodeimg(
+            "build", "--offline", "--arch", "amd64", "--firstboot", firstboot, "--out", str(self.out), *more
+        )
+
+    def locked(self):
+        """(path in the mirror, sha256) of every artifact, both architectures."""
+        text = Path(self.args.recipe).with_suffix(".lock").read_text()
+        found = re.findall(r'^url = "https://(.*)"\n(?:.*\n)*?sha256 = "([0-9a-f]{64})"$', text, re.M)
+        if not found:
+            sys.exit("bench: error: the lock has no artifact with a sha256")
+        return found
+
+    def fill_store(self):
+        mirror = f"https://=file://{self.args.mirror}/"
+        command = self.nodeimg("fetch", "--arch", "amd64", "--mirror", mirror)
+        subprocess.run(command, check=True)
+        subprocess.run(self.build(), check=True)
+        (image,) = self.out.iterdir()
+        self.tree = self.work / "tree"
+        self.tree.mkdir()
+        overlay = image / "overlay.tar.zst"
+        subprocess.run(["tar", "--zstd", "-xf", overlay, "-C", self.tree], check=True)
+
+    def measure_build(self):
+        tar = str(self.work / "tar.zst")
+        jobs = {
+            "`nodeimg build --force`": (nothing, self.build("--force")),
+            "`tar --zstd`": (nothing, ["tar", "--zstd", "-cf", tar, "-C", str(self.tree), "."]),
+            "`tar -I 'zstd -T0'`": (nothing, ["tar", "-I", "zstd -T0", "-cf", tar, "-C", str(self.tree), "."]),
+            "`nodeimg build`, nothing changed": (nothing, self.build()),
+        }
+        runs = alternating(self.args.runs, jobs)
+        ours, theirs, _, again = runs.values()
+        rows = [
+            [name, run.seconds(), run.cpu_seconds(), f"{run.peak_mib():.0f} MiB", f"{run.median() / theirs.median():.2f}"]
+            for name, run in runs.items()
+        ]
+        print("\n## Warm build of the amd64 overlay")
+        table(["", "wall: median (range)", "CPU", "peak memory", "beside `tar --zstd`"], rows)
+        self.goals += [
+            Goal("warm build beside `tar --zstd`", ours.median() / theirs.median(), 1.0, ""),
+            Goal("peak memory of a build", ours.peak_mib(), 256, " MiB", noise=0),
+            Goal("build with nothing changed", again.median(), 0.2, " s", noise=1),
+        ]
+
+    def measure_fetch(self):
+        locked = self.locked()
+        size = sum((Path(self.args.mirror) / path).stat().st_size for path, _ in locked)
+        cold, curled = self.work / "cold", self.work / "curl"
+        with Nginx(self.args.mirror, self.work) as url:
+            config, sums = self.work / "curl.conf", self.work / "curl.sums"
+            names = [f"{curled}/{index}" for index in range(len(locked))]
+            config.write_text(
+                "".join(f'url = "{url}{path}"\noutput = "{name}"\n' for name, (path, _) in zip(names, locked))
+            )
+            sums.write_text("".join(f"{digest}  {name}\n" for name, (_, digest) in zip(names, locked)))
+            curl = f"curl --silent --show-error --fail --noproxy '*' --parallel --parallel-immediate --config '{config}'"
+            checked = f"{curl} && sha256sum --quiet --check '{sums}' && sync {' '.join(names)}"
+            fetch = self.nodeimg("fetch", "--arch", "amd64", "--arch", "arm64", "--mirror", f"https://={url}", store=cold)
+
+            def fresh():
+                for directory in (cold, curled):
+                    shutil.rmtree(directory, ignore_errors=True)
+                curled.mkdir()
+
+            jobs = {
+                "`nodeimg fetch`: fetch, hash, fsync": (fresh, fetch),
+                "`curl --parallel`: fetch": (fresh, ["sh", "-c", curl]),
+                "`curl --parallel`, `sha256sum -c`, `sync`": (fresh, ["sh", "-c", checked]),
+            }
+            os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
+            runs = alternating(self.args.runs, jobs)
+        ours, theirs, same_job = runs.values()
+        rows = [
+            [name, run.seconds(), run.cpu_seconds(), f"{size / run.median() / 1e6:.0f} MB/s", f"{theirs.median() / run.median():.2f}"]
+            for name, run in runs.items()
+        ]
+        print(f"\n## Cold fetch of {len(locked)} artifacts, {size / 1e6:.0f} MB, from nginx on loopback")
+        table(["", "wall: median (range)", "CPU", "throughput", "beside `curl`"], rows)
+        self.goals += [
+            Goal("cold fetch beside `curl` alone", theirs.median() / ours.median(), 0.95, "", at_least=True),
+            Goal("cold fetch beside `curl`, `sha256sum`, `sync`", same_job.median() / ours.median(), 0.95, "", at_least=True),
+        ]
+
+    def measure_firstboot(self):
+        size = os.stat(self.args.firstboot).st_size / 2**20
+        fresh, again = measure_firstboot(self.args.firstboot, self.tree, self.args.runs)
+        rows = [
+            [name, f"{run.median() * 1000:.1f} ms ({min(run.wall) * 1000:.1f} to {max(run.wall) * 1000:.1f})", f"{run.peak_mib():.1f} MiB"]
+            for name, run in (("fresh", fresh), ("same instance again", again))
+        ]
+        print(f"\n## First boot on a tmpfs, static binary of {size:.2f} MiB")
+        table(["", "wall: median (range)", "peak memory"], rows)
+        self.goals += [
+            Goal("first-boot binary", size, 2, " MiB", noise=0),
+            Goal("first boot, fresh", fresh.median() * 1000, 50, " ms", noise=1),
+            Goal("first boot, same instance again", again.median() * 1000, 10, " ms", noise=1),
+            Goal("peak memory of first boot", max(fresh.peak_mib(), again.peak_mib()), 8, " MiB", noise=0),
+        ]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="ci/bench")
+    for name in ("nodeimg", "firstboot", "mirror", "recipe", "work"):
+        parser.add_argument(f"--{name}", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--runs", type=int, default=5)
+    return parser.parse_args()
+
+
+def main():
+    args = arguments()
+    if args.runs < 1:
+        sys.exit("bench: error: --runs must be at least 1")
+    with tempfile.TemporaryDirectory(prefix="bench.", dir=args.work) as work:
+        bench = Bench(args, Path(work))
+        describe_machine(work)
+        bench.fill_store()
+        bench.measure_build()
+        bench.measure_fetch()
+        bench.measure_firstboot()
+    print("\n## Goals\n\n| what | goal | measured | |\n|---|---|---|---|")
+    for goal in bench.goals:
+        print(goal.row())
+    if args.check and not all(goal.met(goal.noise) for goal in bench.goals):
+        sys.exit(1)
+
+
+main()

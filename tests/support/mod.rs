@@ -1,0 +1,14 @@
+//! What the integration tests of the CLI share: `run` starts programs,
+//! `archive` makes archives byte by byte, `faulty_server` serves them with
+//! every fault, `synthetic` is a whole node of tiny programs around these, and
+//! `judge` is for other people's tools that have the last word.
+//!
+//! Every test drives the built `nodeimg` as a user does.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+
+pub mod archive;
+pub mod faulty_server;
+pub mod image;
+pub mod judge;
+pub mod run;
+pub mod synthetic;
