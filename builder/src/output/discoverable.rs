@@ -11,7 +11,12 @@ const READ_ONLY: u64 = 1 << 60;
 
 /// A root file system at `data` and its hash tree at `tree`: each is found by
 /// its half of the root hash.
-pub fn verified_root(arch: Arch, root: RootHash, data: Place, tree: Place) -> [Partition<'static>; 2] {
+pub fn verified_root(
+    arch: Arch,
+    root: RootHash,
+    data: Place,
+    tree: Place,
+) -> [Partition<'static>; 2] {
     let (first, second) = root.halves();
     let [(kind, name), (tree_kind, tree_name)] = match arch {
         Arch::Amd64 => [
@@ -23,13 +28,15 @@ pub fn verified_root(arch: Arch, root: RootHash, data: Place, tree: Place) -> [P
             (0xdf3300ce_d69f_4c92_978c_9bfb0f38d820, "root-arm64-verity"),
         ],
     };
-    [(kind, name, first, data), (tree_kind, tree_name, second, tree)].map(
-        |(kind, name, unique, place)| Partition {
-            kind: Guid::known(kind),
-            unique,
-            name,
-            flags: READ_ONLY,
-            place,
-        },
-    )
+    [
+        (kind, name, first, data),
+        (tree_kind, tree_name, second, tree),
+    ]
+    .map(|(kind, name, unique, place)| Partition {
+        kind: Guid::known(kind),
+        unique,
+        name,
+        flags: READ_ONLY,
+        place,
+    })
 }

@@ -10,15 +10,14 @@ mod tarball;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::arch::Arch;
-use crate::digest::{Digest, Hasher};
 use crate::lock::{Entry, Locked};
 use crate::recipe::Recipe;
 use crate::recipe::file::OutputKind;
 use crate::store::Store;
-use crate::tree::{ImagePath, Kind, Tree};
+use crate::tree::Tree;
 use atomic::OutDir;
 use manifest::Manifest;
 
@@ -37,7 +36,7 @@ pub struct Built<'a> {
 pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<()> {
     let staged = OutDir::stage(directory)?;
     let mut outputs = Vec::new();
-    let mut digests = None;
+    let mut digests = BTreeMap::new();
     for kind in &built.recipe.outputs {
         match kind {
             OutputKind::Overlay => {
@@ -53,15 +52,15 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<()> {
                     size: written.size,
                     sha256: written.sha256,
                 });
-                digests = Some(written.digests);
+                digests = written.digests;
             }
-            OutputKind::Sysext => outputs.extend(sysext::write(built, staged.path())?),
+            OutputKind::Sysext => {
+                let written = sysext::write(built, staged.path())?;
+                outputs.extend(written.outputs);
+                digests = written.digests;
+            }
         }
     }
-    let digests = match digests {
-        Some(digests) => digests,
-        None => digests_of(built.tree)?,
-    };
     let manifest = Manifest::new(
         image(built),
         artifacts(built)?,
@@ -78,19 +77,6 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<()> {
         manifest::checksums(&listed).as_bytes(),
     )?;
     staged.commit()
-}
-
-/// The digest of every file, where no output's writer found it on its way.
-fn digests_of(tree: &Tree) -> Result<BTreeMap<ImagePath, Digest>> {
-    let mut digests = BTreeMap::new();
-    for (path, node) in tree.iter() {
-        if let Kind::File(content) = &node.kind {
-            let measured = Hasher::measure(content.reader(), &[])
-                .with_context(|| format!("`{path}` (from {})", node.origin))?;
-            digests.insert(path.clone(), measured.sha256);
-        }
-    }
-    Ok(digests)
 }
 
 fn image(built: &Built<'_>) -> manifest::Image {

@@ -16,10 +16,10 @@
 //! Neither `C` nor `L` touches what is there already, so a node's own file
 //! wins. A path that a tmpfiles.d file of the image makes is left to it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
 use crate::units::text_at;
@@ -47,24 +47,42 @@ enum Fate {
     Made,
 }
 
-/// The tree of an extension that gives a base system the files of `image`.
-pub fn extension(image: &Tree, writable: &[ImagePath]) -> Result<Tree> {
+/// What gives a base system the files of an image.
+pub struct Extension {
+    pub tree: Tree,
+    /// Where each regular file of the image is in it.
+    pub homes: BTreeMap<ImagePath, ImagePath>,
+}
+
+/// The extension for `image`.
+pub fn extension(image: &Tree, writable: &[ImagePath]) -> Result<Extension> {
     let mut tree = Tree::default();
+    let mut homes = BTreeMap::new();
     let mut lines = String::new();
     let known = made_already(image)?;
     for (path, node) in image.iter() {
-        match fate(path, writable)? {
-            // Parents come by themselves, with the modes that the base has.
-            _ if node.origin == Origin::Implied => {}
-            Fate::Merged(to) => {
-                let mut node = node.clone();
-                if let Kind::Symlink(target) = &mut node.kind {
-                    *target = retarget(path, &to, target, writable)?;
-                }
-                tree.insert(to, node)?;
+        // Parents come by themselves, with the modes that the base has.
+        if node.origin == Origin::Implied {
+            continue;
+        }
+        let fate = fate(path, writable)?;
+        let home = match &fate {
+            Fate::Merged(to) => to.clone(),
+            Fate::Made => format!("{FACTORY}{path}").parse()?,
+        };
+        let is_file = matches!(node.kind, Kind::File(_));
+        if is_file || matches!(fate, Fate::Merged(_)) {
+            let mut node = node.clone();
+            if let Kind::Symlink(target) = &mut node.kind {
+                *target = retarget(path, &home, target, writable)?;
             }
-            Fate::Made if known.contains(&escaped(path)) => {}
-            Fate::Made => lines += &made(&mut tree, image, path, node, writable)?,
+            tree.insert(home.clone(), node)?;
+        }
+        if is_file {
+            homes.insert(path.clone(), home);
+        }
+        if matches!(fate, Fate::Made) && (is_file || !known.contains(&escaped(path))) {
+            lines += &made(image, path, node, writable);
         }
     }
     if !lines.is_empty() {
@@ -73,7 +91,7 @@ pub fn extension(image: &Tree, writable: &[ImagePath]) -> Result<Tree> {
         let node = Node::file(Content::inline(text.into_bytes()), 0o644, origin);
         tree.insert(TMPFILES.parse()?, node)?;
     }
-    Ok(tree)
+    Ok(Extension { tree, homes })
 }
 
 fn fate(path: &ImagePath, writable: &[ImagePath]) -> Result<Fate> {
@@ -132,15 +150,9 @@ fn resolved(from: &ImagePath, target: &str) -> Option<ImagePath> {
     format!("/{}", parts.join("/")).parse().ok()
 }
 
-/// The lines for what cannot be in the extension; its content goes below
-/// /usr/share/factory, where tmpfiles.d looks for it.
-fn made(
-    tree: &mut Tree,
-    image: &Tree,
-    path: &ImagePath,
-    node: &Node,
-    writable: &[ImagePath],
-) -> Result<String> {
+/// The line for what cannot be in the extension where it is; for a file it
+/// names none, so that tmpfiles.d looks below /usr/share/factory.
+fn made(image: &Tree, path: &ImagePath, node: &Node, writable: &[ImagePath]) -> String {
     let at = escaped(path);
     let stat = &node.stat;
     let owned = format!("{:04o} {} {}", stat.mode, stat.uid, stat.gid);
@@ -148,21 +160,18 @@ fn made(
         Kind::Directory => {
             let plain = stat.mode == 0o755 && stat.uid == 0 && stat.gid == 0;
             let empty = !image.iter().any(|(p, _)| p.parent().as_ref() == Some(path));
-            Ok(match plain && !empty {
+            match plain && !empty {
                 true => String::new(),
                 false => format!("d {at} {owned} -\n"),
-            })
+            }
         }
-        Kind::Symlink(target) => Ok(format!("L {at} - - - - {}\n", target.replace('%', "%%"))),
+        Kind::Symlink(target) => format!("L {at} - - - - {}\n", target.replace('%', "%%")),
         Kind::File(_) => {
-            let factory: ImagePath = format!("{FACTORY}{path}").parse()?;
-            tree.insert(factory, node.clone())
-                .context("laying in what tmpfiles.d makes")?;
             let program = stat.mode & 0o111 != 0;
-            Ok(match is_writable(path, writable) && !program {
+            match is_writable(path, writable) && !program {
                 true => format!("C {at} {owned} -\n"),
                 false => format!("L {at} - - - -\n"),
-            })
+            }
         }
     }
 }

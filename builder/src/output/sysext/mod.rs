@@ -18,6 +18,7 @@ mod layout;
 mod release;
 mod start;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -27,56 +28,68 @@ use sha2::{Digest as _, Sha256};
 
 use super::atomic::{AtomicFile, write_file};
 use super::{Built, discoverable, manifest};
-use crate::digest::Measured;
+use crate::digest::Digest;
 use crate::format::gpt::{self, Place};
 use crate::format::guid::Guid;
 use crate::format::region::Region;
 use crate::format::squashfs;
 use crate::format::verity::{self, Data, Params, RootHash};
-use crate::tree::Tree;
+use crate::tree::{ImagePath, Tree};
+use layout::Extension;
 
 const BUFFER: usize = 1 << 20;
 
+/// What was written.
+pub struct Written {
+    pub outputs: Vec<manifest::Output>,
+    /// SHA-256 of every regular file of the image.
+    pub digests: BTreeMap<ImagePath, Digest>,
+}
+
 /// Writes both files into `directory`.
-pub fn write(built: &Built<'_>, directory: &Path) -> Result<Vec<manifest::Output>> {
+pub fn write(built: &Built<'_>, directory: &Path) -> Result<Written> {
     let name = format!("{}-sysext", built.recipe.image_name(built.arch));
-    let tree = tree(built, &name).context("laying out the system extension")?;
+    let extension = extension(built, &name).context("laying out the system extension")?;
     let image = format!("{name}.raw");
-    let (written, root) = write_image(built, &tree, &name, &directory.join(&image))
-        .with_context(|| format!("writing {image}"))?;
+    let context = || format!("writing {image}");
+    let output = AtomicFile::create(&directory.join(&image))?;
+    let (root, found) = fill(output.file(), built, &extension.tree, &name).with_context(context)?;
+    let measured = output.measure()?;
+    output.commit()?;
+
     let hash = format!("{name}.roothash");
     let text = format!("{root}\n");
     write_file(&directory.join(&hash), text.as_bytes())?;
-    Ok(vec![
-        written,
-        manifest::Output::of(&hash, text.as_bytes()),
-    ])
+    let digest = |(path, home): (ImagePath, ImagePath)| Some((path, found.get(&home)?.clone()));
+    Ok(Written {
+        digests: extension.homes.into_iter().filter_map(digest).collect(),
+        outputs: vec![
+            manifest::Output {
+                file: image,
+                size: measured.size,
+                sha256: measured.sha256,
+            },
+            manifest::Output::of(&hash, text.as_bytes()),
+        ],
+    })
 }
 
-struct Image {
-    measured: Measured,
-    root: RootHash,
-}
-
-/// The extension's own tree.
-fn tree(built: &Built<'_>, name: &str) -> Result<Tree> {
-    let mut tree = layout::extension(built.tree, &built.recipe.writable)?;
-    start::add(&mut tree, built.recipe, name)?;
-    release::add(&mut tree, built, name)?;
-    Ok(tree)
-}
-
-fn write_image(built: &Built<'_>, tree: &Tree, name: &str, to: &Path) -> Result<Image> {
-    let output = AtomicFile::create(to)?;
-    let root = fill(output.file(), built, tree, name)?;
-    let measured = output.measure()?;
-    output.commit()?;
-    Ok(Image { measured, root })
+/// The image's files, and what makes them an extension.
+fn extension(built: &Built<'_>, name: &str) -> Result<Extension> {
+    let mut extension = layout::extension(built.tree, &built.recipe.writable)?;
+    start::add(&mut extension.tree, built.recipe, name)?;
+    release::add(&mut extension.tree, built, name)?;
+    Ok(extension)
 }
 
 /// Each part goes to its place in the disk image right away: nothing is
 /// written twice, nothing is held.
-fn fill(file: &File, built: &Built<'_>, tree: &Tree, name: &str) -> Result<RootHash> {
+fn fill(
+    file: &File,
+    built: &Built<'_>,
+    tree: &Tree,
+    name: &str,
+) -> Result<(RootHash, BTreeMap<ImagePath, Digest>)> {
     let options = squashfs::Options {
         store: Some(built.store),
         ..squashfs::Options::default()
@@ -103,7 +116,7 @@ fn fill(file: &File, built: &Built<'_>, tree: &Tree, name: &str) -> Result<RootH
     let partitions = discoverable::verified_root(built.arch, root, data, hashes);
     let disk = Guid::derived(&["sysext disk", &root.to_string()]);
     gpt::write(file, gpt::disk_size(hashes), disk, &partitions)?;
-    Ok(root)
+    Ok((root, written.digests))
 }
 
 /// The salt keeps a block of one image from being of use against another's.
@@ -118,4 +131,3 @@ fn params(built: &Built<'_>, name: &str) -> Params {
         uuid: Guid::derived(&["sysext verity", name, &lock]),
     }
 }
-

@@ -25,7 +25,8 @@ pub fn add(tree: &mut Tree, built: &Built<'_>, name: &str) -> Result<()> {
             );
         }
     }
-    let path: ImagePath = format!("/usr/lib/extension-release.d/extension-release.{name}").parse()?;
+    let path: ImagePath =
+        format!("/usr/lib/extension-release.d/extension-release.{name}").parse()?;
     let origin = Origin::Recipe("sysext".to_owned());
     let mut node = Node::file(Content::inline(text(built).into_bytes()), 0o644, origin);
     node.stat.xattrs.insert(STRICT.to_owned(), b"0".to_vec());

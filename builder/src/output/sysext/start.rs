@@ -66,7 +66,10 @@ fn setup_service(tree: &Tree, extension: &str, units: &[String]) -> Result<Strin
     let mut commands = String::new();
     for (program, directory) in [
         // A module that the kernel lacks or has built in stops nothing.
-        ("-/usr/lib/systemd/systemd-modules-load", "/usr/lib/modules-load.d"),
+        (
+            "-/usr/lib/systemd/systemd-modules-load",
+            "/usr/lib/modules-load.d",
+        ),
         ("/usr/lib/systemd/systemd-sysctl", "/usr/lib/sysctl.d"),
         ("systemd-tmpfiles --create", "/usr/lib/tmpfiles.d"),
     ] {
