@@ -40,7 +40,7 @@ pub struct Common {
 pub struct Stored {
     /// Of the first block.
     pub start: u64,
-    /// Of each block: the bytes it takes, [`UNPACKED`](super::data::UNPACKED)
+    /// Of each block: the bytes it takes, [`UNPACKED`](super::pack::UNPACKED)
     /// set where they are as they were; 0 is a block of zeros that is not there.
     pub sizes: Vec<u32>,
     /// The fragment block's number and the offset in it, for a file in one.

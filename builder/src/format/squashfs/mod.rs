@@ -36,6 +36,7 @@ mod directory;
 mod inode;
 mod metadata;
 mod names;
+mod pack;
 mod parallel;
 mod xattr;
 

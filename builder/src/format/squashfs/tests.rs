@@ -2,17 +2,17 @@
 #![allow(clippy::unwrap_used)]
 
 mod bench;
+mod compare;
 mod random;
 mod store;
 
 use std::fs;
 use std::io::Cursor;
-use std::path::Path;
 use std::process::Command;
 
 use super::*;
-use crate::digest::Hasher;
-use crate::tree::{Origin, Stat};
+use crate::tree::Origin;
+use compare::{DUMP, assert_lines, dump, dumped, extract, judge, lines, root};
 
 const EPOCH: Epoch = Epoch(1_700_000_000);
 
@@ -155,121 +155,6 @@ fn noise(len: usize) -> Vec<u8> {
     }
     bytes.truncate(len);
     bytes
-}
-
-/// The tree, a line a path: what the dump of a directory must be.
-fn lines(tree: &Tree) -> Vec<String> {
-    let mut lines: Vec<String> = tree
-        .iter()
-        .map(|(path, node)| {
-            let Stat {
-                mode,
-                uid,
-                gid,
-                xattrs,
-            } = &node.stat;
-            let (kind, what) = match &node.kind {
-                Kind::Directory => ("dir", String::new()),
-                Kind::File(content) => {
-                    let digest = Hasher::measure(content.reader(), &[]).unwrap().sha256;
-                    ("file", format!("{} {}", content.len(), digest.hex()))
-                }
-                Kind::Symlink(target) => ("link", target.clone()),
-            };
-            let xattrs: String = xattrs
-                .iter()
-                .map(|(name, value)| format!(" {name}={}", Digest::sha256(value).hex()))
-                .collect();
-            format!(
-                "{path} {kind} {mode:04o} {uid}:{gid} {} {what}{xattrs}",
-                EPOCH.0
-            )
-        })
-        .collect();
-    lines.sort();
-    lines
-}
-
-/// Prints the same lines of a directory.
-const DUMP: &str = r#"
-import hashlib, os, stat, sys
-root = os.fsencode(sys.argv[1])
-def sha(b): return hashlib.sha256(b).hexdigest()
-def dump(p):
-    s = os.lstat(p)
-    if stat.S_ISLNK(s.st_mode): kind, what = 'link', os.readlink(p).decode()
-    elif stat.S_ISDIR(s.st_mode): kind, what = 'dir', ''
-    else: kind, what = 'file', '%d %s' % (s.st_size, sha(open(p, 'rb').read()))
-    xattrs = ''.join(' %s=%s' % (n, sha(os.getxattr(p, n, follow_symlinks=False)))
-                     for n in sorted(os.listxattr(p, follow_symlinks=False)))
-    print('%s %s %04o %d:%d %d %s%s' % (p[len(root):].decode() or '/', kind, stat.S_IMODE(s.st_mode),
-          s.st_uid, s.st_gid, s.st_mtime, what, xattrs))
-    if kind == 'dir':
-        for n in os.listdir(p): dump(os.path.join(p, n))
-dump(root)
-"#;
-
-fn dump(directory: &Path) -> Vec<String> {
-    let mut dump = Command::new("python3");
-    dump.args(["-c", DUMP]).arg(directory);
-    dumped(&mut dump)
-}
-
-fn dumped(command: &mut Command) -> Vec<String> {
-    let out = command
-        .env("PYTHONIOENCODING", "utf-8")
-        .env("PYTHONUTF8", "1")
-        .output()
-        .unwrap();
-    assert!(
-        out.status.success(),
-        "{}",
-        String::from_utf8_lossy(&out.stderr)
-    );
-    let text = String::from_utf8(out.stdout).unwrap();
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    lines.sort();
-    lines
-}
-
-fn assert_lines(got: &[String], want: &[String]) {
-    for (got, want) in got.iter().zip(want) {
-        assert_eq!(got, want);
-    }
-    assert_eq!(got.len(), want.len());
-}
-
-/// `true` where a test's judge is there; missing, it fails in CI.
-fn judge(name: &str) -> bool {
-    let there = Command::new(name).arg("-version").output().is_ok();
-    if !there {
-        assert!(std::env::var_os("CI").is_none(), "{name} is not installed");
-        eprintln!("skipped: {name} is not installed");
-    }
-    there
-}
-
-/// Owners and attributes can be extracted by root alone.
-fn root() -> bool {
-    let root = nix::unistd::geteuid().is_root();
-    if !root {
-        eprintln!("skipped: extracting owners and attributes needs root");
-    }
-    root
-}
-
-/// What unsquashfs makes of an image in a new directory.
-fn extract(image: &Path, to: &Path) {
-    let out = Command::new("unsquashfs")
-        .args(["-no-progress", "-strict-errors", "-d"])
-        .args([to, image])
-        .output()
-        .unwrap();
-    assert!(
-        out.status.success() && out.stderr.is_empty(),
-        "{}",
-        String::from_utf8_lossy(&out.stderr)
-    );
 }
 
 #[test]
@@ -415,6 +300,38 @@ fn equal_contents_are_stored_once_and_holes_not_at_all() {
     let (one, two) = (image(&one, &options(1)), image(&two, &options(1)));
     assert!(one.len() > 3 * BLOCK + 3000, "{}", one.len());
     assert!(two.len() <= one.len() + 4096, "{} {}", one.len(), two.len());
+}
+
+#[test]
+fn it_is_as_small_as_what_mksquashfs_writes() {
+    if !(judge("mksquashfs") && judge("unsquashfs") && root()) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut tree = everything();
+    for n in 0..40 {
+        let bytes = program(7777 * n, n as u64);
+        tree.insert(path(&format!("/opt/{n}")), file(bytes, 0o644))
+            .unwrap();
+    }
+    let (at, to) = (dir.path().join("ours"), dir.path().join("out"));
+    let ours = image(&tree, &options(2));
+    fs::write(&at, &ours).unwrap();
+    extract(&at, &to);
+    let theirs = dir.path().join("theirs");
+    let out = Command::new("mksquashfs")
+        .args([&to, &theirs])
+        .args(["-comp", "zstd", "-Xcompression-level", "3", "-no-progress"])
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{out:?}");
+    let theirs = fs::metadata(&theirs).unwrap().len();
+    assert!(theirs > 1_000_000, "{theirs}");
+    assert!(
+        ours.len() as u64 * 100 <= theirs * 102,
+        "{} {theirs}",
+        ours.len()
+    );
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! A measurement beside mksquashfs.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::*;
-use crate::digest::Expected;
+use crate::digest::{Expected, Hasher};
 
 /// `BENCH_DIR=/some/tree cargo test --release -- --ignored --nocapture squashfs::tests::bench`
 #[test]
@@ -21,13 +22,17 @@ fn bench() {
     let to = dir.path().join("ours");
     let measured = |what: &str, tree: &Tree, options: &Options<'_>| {
         let file = fs::File::create(&to).unwrap();
+        // The peak of memory is this run's alone (proc_pid_clear_refs(5)).
+        fs::write("/proc/self/clear_refs", "5").unwrap();
+        let before = kib("VmRSS");
         let (start, cpu) = (Instant::now(), cpu());
         let written = write(tree, EPOCH, options, &mut &file).unwrap();
         println!(
-            "{what}: wall {:.2?}, CPU {:.2} s, {} bytes",
+            "{what}: wall {:.2?}, CPU {:.2} s, {} bytes, {} KiB of memory",
             start.elapsed(),
             cpu_since(cpu),
-            written.size
+            written.size,
+            kib("VmHWM").saturating_sub(before)
         );
     };
     for threads in [1, 2] {
@@ -51,9 +56,6 @@ fn bench() {
     bytes[100] ^= 1;
     tree.replace(large.1, file(bytes, 0o755)).unwrap();
     measured("the largest file changed", &tree, &kept);
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let peak = status.lines().find(|l| l.starts_with("VmHWM"));
-    println!("{}", peak.unwrap());
     for processors in ["1", "2"] {
         let theirs = dir.path().join("theirs");
         let _ = fs::remove_file(&theirs);
@@ -127,6 +129,13 @@ fn cpu() -> f64 {
         .map(|n| n.parse::<u64>().unwrap())
         .sum();
     ticks as f64 / 100.0
+}
+
+fn kib(field: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(field));
+    let number = line.and_then(|line| line.split_whitespace().nth(1));
+    number.unwrap().parse().unwrap()
 }
 
 fn cpu_since(before: f64) -> f64 {

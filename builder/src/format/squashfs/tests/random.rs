@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
 use super::*;
+use crate::tree::Stat;
 
 /// Few names, so that directories, order and equal prefixes meet.
 const NAMES: &str = "[a-c.~-]{1,3}";
@@ -98,6 +99,8 @@ proptest! {
     #![proptest_config(ProptestConfig {
         cases: 48,
         failure_persistence: None,
+        // In milliseconds: a smaller example is worth no more.
+        max_shrink_time: 20_000,
         ..ProptestConfig::default()
     })]
     #[test]
