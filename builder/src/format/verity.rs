@@ -86,7 +86,7 @@ impl fmt::Debug for RootHash {
     }
 }
 
-/// How many bytes [`write`] writes for data of `size` bytes.
+/// How many bytes [`write()`] writes for data of `size` bytes.
 pub fn size_for(size: u64) -> u64 {
     let mut blocks = size.div_ceil(BLOCK);
     let mut total = 1;

@@ -3,14 +3,16 @@
 //! it, systemd for the extension.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "support/mod.rs"]
+#[path = "../support/mod.rs"]
 mod support;
+
+mod extension;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use extension::{built, disk_tool, verified, with_mounts};
 use serde_json::Value;
 use support::image::{manifest, sums_hold};
 use support::run::{Ran, clean, tool};
@@ -27,82 +29,6 @@ fn world() -> World {
         "outputs = [\"overlay\", \"sysext\"]\nprofile =",
     );
     world
-}
-
-fn built(world: &World, arch: &str) -> Extension {
-    let mut command = world.nodeimg("build");
-    Ran::of(command.args(["--arch", arch])).good();
-    Extension {
-        image: world.image(arch),
-        name: format!("tiny-1.0.0-{arch}-sysext"),
-    }
-}
-
-/// An output directory with an extension in it.
-struct Extension {
-    image: PathBuf,
-    name: String,
-}
-
-impl Extension {
-    fn raw(&self) -> PathBuf {
-        self.image.join(format!("{}.raw", self.name))
-    }
-
-    fn root_hash(&self) -> String {
-        let text = fs::read_to_string(self.image.join(format!("{}.roothash", self.name))).unwrap();
-        text.trim_end().to_owned()
-    }
-
-    /// Its partitions as sfdisk reads them.
-    fn table(&self) -> Option<Vec<Value>> {
-        let mut command = disk_tool("sfdisk");
-        let ran = tool("sfdisk", command.arg("--json").arg(self.raw()))?.good();
-        assert_eq!(ran.err, "", "sfdisk complains");
-        let mut told: Value = serde_json::from_str(&ran.out).unwrap();
-        let Value::Array(partitions) = told["partitiontable"]["partitions"].take() else {
-            panic!("{}", ran.out);
-        };
-        Some(partitions)
-    }
-
-    /// Its two partitions as files in `to`.
-    fn cut(&self, to: &Path) -> Option<[PathBuf; 2]> {
-        let bytes = fs::read(self.raw()).unwrap();
-        let table = self.table()?;
-        let mut files = table.iter().map(|partition| {
-            let range = |key: &str| partition[key].as_u64().unwrap() as usize * 512;
-            let path = to.join(partition["name"].as_str().unwrap());
-            fs::write(&path, &bytes[range("start")..][..range("size")]).unwrap();
-            path
-        });
-        Some([files.next().unwrap(), files.next().unwrap()])
-    }
-
-    /// Its files, by unsquashfs.
-    fn unpacked(&self, to: &Path) -> Option<PathBuf> {
-        let root = to.join("root");
-        let [data, _] = self.cut(to)?;
-        let mut command = clean(Command::new("unsquashfs"));
-        // Xattrs of the namespace `user` need a file system that has them.
-        command.arg("-no-xattrs").arg("-d").arg(&root).arg(data);
-        tool("unsquashfs", &mut command)?.good();
-        Some(root)
-    }
-}
-
-/// Of the directories that an ordinary user's PATH leaves out.
-fn disk_tool(name: &str) -> Command {
-    let mut command = clean(Command::new(name));
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
-    command
-}
-
-fn verified(data: &Path, tree: &Path, root_hash: &str) -> Option<bool> {
-    let mut command = disk_tool("veritysetup");
-    command.arg("verify").args([data, tree]).arg(root_hash);
-    Some(tool("veritysetup", &mut command)?.code == Some(0))
 }
 
 #[test]
@@ -293,23 +219,6 @@ fn systemd_tmpfiles_makes_all_that_is_not_merged() {
     assert!(kind("etc/crictl.yaml").is_symlink());
     assert!(kind("opt/cni/bin/bridge").is_symlink());
     assert!(kind("etc/cni/net.d/99-loopback.conf").is_file());
-}
-
-/// Runs a script where its mounts are its own; `None` where this user or this
-/// machine has no loop devices and no mounts.
-fn with_mounts(script: &str, arguments: &[&Path]) -> Option<Ran> {
-    let mut unshare = clean(Command::new("unshare"));
-    let able = Path::new("/dev/loop-control").exists()
-        && matches!(unshare.args(["-m", "true"]).status(), Ok(status) if status.success());
-    if !(judge::is_root() && able) {
-        eprintln!("skipped: no loop devices or mounts here");
-        return None;
-    }
-    let mut command = clean(Command::new("unshare"));
-    command
-        .args(["-m", "sh", "-euc", script, "sh"])
-        .args(arguments);
-    Some(Ran::of(&mut command))
 }
 
 #[test]
