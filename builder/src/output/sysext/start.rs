@@ -21,7 +21,7 @@ pub fn add(tree: &mut Tree, recipe: &Recipe, extension: &str) -> Result<()> {
     let name = format!("nodeimg-{}", recipe.name);
     let units = enabled(tree)?;
     let setup = format!("{name}-setup.service");
-    let mut files = vec![
+    let files = [
         (format!("{name}.target"), target(extension)),
         (setup.clone(), setup_service(tree, extension, &units)?),
         (
@@ -30,7 +30,7 @@ pub fn add(tree: &mut Tree, recipe: &Recipe, extension: &str) -> Result<()> {
         ),
     ];
     let origin = || Origin::Recipe("sysext".to_owned());
-    for (path, text) in files.drain(..) {
+    for (path, text) in files {
         let node = Node::file(Content::inline(text.into_bytes()), 0o644, origin());
         tree.insert(format!("{UNITS}/{path}").parse()?, node)?;
     }
