@@ -92,6 +92,9 @@ fn rebuilds(world: &World) -> bool {
     written
 }
 
+/// What somebody does to a file of an image.
+type Meddle = fn(&Path);
+
 #[test]
 fn a_build_is_done_again_only_if_something_changed() {
     let mut world = World::warm();
@@ -101,8 +104,8 @@ fn a_build_is_done_again_only_if_something_changed() {
     let image = world.image("amd64");
     let overlay = image.join("overlay.tar.zst");
 
-    let meddle: [(&str, &dyn Fn(&Path)); 4] = [
-        ("touched", &|file| {
+    let meddle: [(&str, Meddle); 4] = [
+        ("touched", |file| {
             fs::File::options()
                 .append(true)
                 .open(file)
@@ -110,9 +113,9 @@ fn a_build_is_done_again_only_if_something_changed() {
                 .set_modified(std::time::SystemTime::now())
                 .unwrap();
         }),
-        ("changed", &|file| fs::write(file, "mine").unwrap()),
-        ("removed", &|file| fs::remove_file(file).unwrap()),
-        ("another file of the same bytes", &|file| {
+        ("changed", |file| fs::write(file, "mine").unwrap()),
+        ("removed", |file| fs::remove_file(file).unwrap()),
+        ("another file of the same bytes", |file| {
             let copy = file.with_extension("copy");
             fs::copy(file, &copy).unwrap();
             fs::rename(copy, file).unwrap();

@@ -86,6 +86,9 @@ pub const ARTIFACTS: [(&str, &str); 5] = [
     ("cni-plugins", "1.9.1"),
 ];
 
+/// The architectures of every image.
+pub const MACHINE_NAMES: [&str; 2] = ["amd64", "arm64"];
+
 /// The times in locks that tests make.
 pub const EPOCH: &str = "1790000000";
 

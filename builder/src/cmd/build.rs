@@ -124,7 +124,9 @@ fn build(
         tree: &image.tree,
         store,
     };
-    output::write_all(&built, &job.directory)?;
+    // Another build into this directory must not come between the two, or its
+    // files would be remembered as this one's.
+    let _turn = output::write_all(&built, &job.directory)?;
     reuse::remember(store, &job.directory, &job.key)
 }
 
