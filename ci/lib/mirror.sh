@@ -84,7 +84,10 @@ mirror_recipe() {
     rm -rf "$own"
     mkdir -p "$own"
     cp "$TOP/recipes/debian.toml" "$RECIPE"
-    local updates=()
-    mapfile -t updates < <(moved_versions "$TOP/recipes/debian.lock" "$dir")
-    "$nodeimg" --quiet --mirror "https://=$MIRROR_URL" lock --recipe "$RECIPE" "${updates[@]}"
+    local moved updates
+    moved=$(moved_versions "$TOP/recipes/debian.lock" "$dir")
+    read -ra updates <<<"${moved//$'\n'/ }"
+    # The same time as the committed lock has: the same image on every machine.
+    SOURCE_DATE_EPOCH=$(sed -n 's/^epoch = //p' "$TOP/recipes/debian.lock") \
+        "$nodeimg" --quiet --mirror "https://=$MIRROR_URL" lock --recipe "$RECIPE" "${updates[@]}"
 }

@@ -1,8 +1,8 @@
 //! Bad input to every verb: one clear error each, exit 1 (usage 2), no panic,
 //! nothing left in the output directory and nothing bad in the store.
 //!
-//! `usage`: the command line and the recipe; `locks`; `network`: what servers
-//! do; `archives`: what is in them; `disks`: where nothing can be written, and
+//! `usage`: the command line and the recipe; `locks`; `network` and `tls`: what
+//! servers do; `archives`: what is in them; `disks`: where nothing can be written, and
 //! more builds at once.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -13,6 +13,7 @@ mod archives;
 mod disks;
 mod locks;
 mod network;
+mod tls;
 mod usage;
 
 use std::process::Command;

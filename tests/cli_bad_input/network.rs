@@ -1,12 +1,6 @@
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::process::Command;
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
-
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::support::archive::sha256;
 use super::support::faulty_server::{Answer, Fault, faulty, good};
@@ -14,7 +8,7 @@ use super::support::synthetic::{World, body, is_image};
 use super::{Case, Ran, try_all};
 
 /// A build with an empty store, with these answers for containerd.
-fn cold(world: &World, answers: Vec<Answer>, retries: &str) -> Command {
+pub fn cold(world: &World, answers: Vec<Answer>, retries: &str) -> Command {
     world.script("containerd", answers);
     let mut command = world.build();
     command.args(["--retries", retries]);
@@ -36,144 +30,147 @@ fn flipped() -> Vec<u8> {
     bytes
 }
 
-const WHAT: &str = "containerd 2.3.4 (amd64)";
-const URL: &str = "https://up.test/containerd/2.3.4/amd64";
+pub const WHAT: &str = "containerd 2.3.4 (amd64)";
+pub const URL: &str = "https://up.test/containerd/2.3.4/amd64";
+
+/// Every answer that ends a build, however often it is asked for again.
+const NEVER: &[Case] = &[
+    Case {
+        name: "other bytes",
+        given: |world| cold(world, vec![good(&flipped())], "0"),
+        code: 1,
+        says: &[
+            WHAT,
+            URL,
+            "by the mirror http://127.0.0.1:",
+            "expected sha256:",
+            "got sha256:",
+            "the bytes were dropped",
+            "`nodeimg lock --update`",
+        ],
+    },
+    Case {
+        name: "404",
+        given: |world| with_fault(world, Fault::Status(404)),
+        code: 1,
+        says: &[
+            WHAT,
+            URL,
+            "404 Not Found",
+            "check the version and the URL in the recipe",
+        ],
+    },
+    Case {
+        name: "403",
+        given: |world| with_fault(world, Fault::Status(403)),
+        code: 1,
+        says: &[WHAT, URL, "403 Forbidden", "login"],
+    },
+    Case {
+        name: "500 for ever",
+        given: |world| cold(world, vec![faulty(b"", Fault::Status(500))], "1"),
+        code: 1,
+        says: &[
+            WHAT,
+            URL,
+            "500 Internal Server Error",
+            "try again later",
+            "--mirror FROM=TO",
+        ],
+    },
+    Case {
+        name: "too long by its Content-Length",
+        given: |world| with_fault(world, Fault::Length(1 << 40)),
+        code: 1,
+        says: &[WHAT, URL, "1099511627776 bytes", "the lock says"],
+    },
+    Case {
+        name: "too short by its Content-Length",
+        given: |world| with_fault(world, Fault::Length(10)),
+        code: 1,
+        says: &[WHAT, URL, "10 bytes", "the lock says"],
+    },
+    Case {
+        name: "too long without a Content-Length",
+        given: |world| {
+            let mut long = body("containerd", "amd64");
+            long.push(0);
+            cold(world, vec![faulty(&long, Fault::Unframed)], "0")
+        },
+        code: 1,
+        says: &[WHAT, URL, "sends more than the", "the lock says"],
+    },
+    Case {
+        name: "a redirect to http",
+        given: |world| {
+            with_fault(
+                world,
+                Fault::Redirect("http://127.0.0.2:9/elsewhere".to_owned()),
+            )
+        },
+        code: 1,
+        says: &[
+            WHAT,
+            "redirects to http://127.0.0.2:9/elsewhere",
+            "not https",
+            "--mirror FROM=TO",
+        ],
+    },
+    Case {
+        name: "a redirect to a file",
+        given: |world| with_fault(world, Fault::Redirect("file:///etc/passwd".to_owned())),
+        code: 1,
+        says: &[WHAT, "redirects to file:///etc/passwd", "not https"],
+    },
+    Case {
+        name: "redirects in a circle",
+        given: |world| {
+            let itself = world
+                .server
+                .url(&World::target("containerd", "2.3.4", "amd64"));
+            with_fault(world, Fault::Redirect(itself))
+        },
+        code: 1,
+        says: &[WHAT, "more than 10 redirects"],
+    },
+    Case {
+        name: "no HTTP",
+        given: |world| with_fault(world, Fault::Garbage),
+        code: 1,
+        says: &[WHAT, URL],
+    },
+    Case {
+        name: "nobody listens",
+        given: |world| {
+            let mut command = cold(world, vec![good(b"")], "0");
+            command.env("NODEIMG_MIRROR", "https://up.test/=http://127.0.0.1:9/");
+            command
+        },
+        code: 1,
+        says: &[WHAT, URL, "cannot connect", "HTTPS_PROXY", "--mirror"],
+    },
+    Case {
+        name: "offline and cold",
+        given: |world| {
+            let mut command = cold(world, vec![good(b"")], "0");
+            command.arg("--offline");
+            command
+        },
+        code: 1,
+        says: &[
+            "lacks 5 of 5 artifacts",
+            WHAT,
+            URL,
+            "--offline",
+            "`nodeimg fetch --recipe ./recipe.toml --arch amd64`",
+            "--bundle",
+        ],
+    },
+];
 
 #[test]
 fn servers_that_never_give_the_file() {
-    try_all(&[
-        Case {
-            name: "other bytes",
-            given: |world| cold(world, vec![good(&flipped())], "0"),
-            code: 1,
-            says: &[
-                WHAT,
-                URL,
-                "by the mirror http://127.0.0.1:",
-                "expected sha256:",
-                "got sha256:",
-                "the bytes were dropped",
-                "`nodeimg lock --update`",
-            ],
-        },
-        Case {
-            name: "404",
-            given: |world| with_fault(world, Fault::Status(404)),
-            code: 1,
-            says: &[
-                WHAT,
-                URL,
-                "404 Not Found",
-                "check the version and the URL in the recipe",
-            ],
-        },
-        Case {
-            name: "403",
-            given: |world| with_fault(world, Fault::Status(403)),
-            code: 1,
-            says: &[WHAT, URL, "403 Forbidden", "login"],
-        },
-        Case {
-            name: "500 for ever",
-            given: |world| cold(world, vec![faulty(b"", Fault::Status(500))], "1"),
-            code: 1,
-            says: &[
-                WHAT,
-                URL,
-                "500 Internal Server Error",
-                "try again later",
-                "--mirror FROM=TO",
-            ],
-        },
-        Case {
-            name: "too long by its Content-Length",
-            given: |world| with_fault(world, Fault::Length(1 << 40)),
-            code: 1,
-            says: &[WHAT, URL, "1099511627776 bytes", "the lock says"],
-        },
-        Case {
-            name: "too short by its Content-Length",
-            given: |world| with_fault(world, Fault::Length(10)),
-            code: 1,
-            says: &[WHAT, URL, "10 bytes", "the lock says"],
-        },
-        Case {
-            name: "too long without a Content-Length",
-            given: |world| {
-                let mut long = body("containerd", "amd64");
-                long.push(0);
-                cold(world, vec![faulty(&long, Fault::Unframed)], "0")
-            },
-            code: 1,
-            says: &[WHAT, URL, "sends more than the", "the lock says"],
-        },
-        Case {
-            name: "a redirect to http",
-            given: |world| {
-                with_fault(
-                    world,
-                    Fault::Redirect("http://127.0.0.2:9/elsewhere".to_owned()),
-                )
-            },
-            code: 1,
-            says: &[
-                WHAT,
-                "redirects to http://127.0.0.2:9/elsewhere",
-                "not https",
-                "--mirror FROM=TO",
-            ],
-        },
-        Case {
-            name: "a redirect to a file",
-            given: |world| with_fault(world, Fault::Redirect("file:///etc/passwd".to_owned())),
-            code: 1,
-            says: &[WHAT, "redirects to file:///etc/passwd", "not https"],
-        },
-        Case {
-            name: "redirects in a circle",
-            given: |world| {
-                let itself = world
-                    .server
-                    .url(&World::target("containerd", "2.3.4", "amd64"));
-                with_fault(world, Fault::Redirect(itself))
-            },
-            code: 1,
-            says: &[WHAT, "more than 10 redirects"],
-        },
-        Case {
-            name: "no HTTP",
-            given: |world| with_fault(world, Fault::Garbage),
-            code: 1,
-            says: &[WHAT, URL],
-        },
-        Case {
-            name: "nobody listens",
-            given: |world| {
-                let mut command = cold(world, vec![good(b"")], "0");
-                command.env("NODEIMG_MIRROR", "https://up.test/=http://127.0.0.1:9/");
-                command
-            },
-            code: 1,
-            says: &[WHAT, URL, "cannot connect", "HTTPS_PROXY", "--mirror"],
-        },
-        Case {
-            name: "offline and cold",
-            given: |world| {
-                let mut command = cold(world, vec![good(b"")], "0");
-                command.arg("--offline");
-                command
-            },
-            code: 1,
-            says: &[
-                "lacks 5 of 5 artifacts",
-                WHAT,
-                URL,
-                "--offline",
-                "`nodeimg fetch`",
-                "--bundle",
-            ],
-        },
-    ]);
+    try_all(NEVER);
 }
 
 /// All that fails is in one message.
@@ -369,68 +366,4 @@ fn a_killed_build_is_gone_on_from() {
     world.store_is_sound().unwrap();
     Ran::of(&mut world.build()).good();
     assert!(is_image(&world.image("amd64")) && world.partials().is_empty());
-}
-
-/// A server with a certificate that nobody has signed.
-fn tls_server() -> u16 {
-    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    let config = Arc::new(config);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut tls = StreamOwned::new(connection, stream);
-            // The client ends it, or gets bytes that no lock knows.
-            if tls.read(&mut [0; 4096]).is_ok() {
-                let _ = tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
-            }
-        }
-    });
-    port
-}
-
-/// A server that speaks something else.
-fn no_tls_server() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n");
-        }
-    });
-    port
-}
-
-#[test]
-fn tls_failures() {
-    let cases = [
-        (
-            tls_server(),
-            vec!["a CA that this machine does not know", "SSL_CERT_FILE"],
-        ),
-        (no_tls_server(), vec!["does not speak TLS on this port"]),
-    ];
-    for (port, says) in cases {
-        let world = World::locked();
-        let mut command = cold(&world, vec![good(b"")], "0");
-        command.env(
-            "NODEIMG_MIRROR",
-            format!("https://up.test/=https://127.0.0.1:{port}/"),
-        );
-        let mut all = vec![WHAT, URL];
-        all.extend(says);
-        Ran::of(&mut command).refused(1, &all);
-        world.is_clean().unwrap();
-        assert!(world.blobs().is_empty());
-    }
 }

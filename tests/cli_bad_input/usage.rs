@@ -7,125 +7,128 @@ fn edited(world: &mut World, from: &str, to: &str) -> std::process::Command {
     world.build()
 }
 
+/// Every sort of mistake in a recipe.
+const RECIPES: &[Case] = &[
+    Case {
+        name: "unknown key",
+        given: |world| edited(world, "cluster_cidr =", "cluster_cdir ="),
+        code: 1,
+        says: &[
+            "recipe.toml:10:1:",
+            "unknown field `cluster_cdir`",
+            "^^^^^^^^^^^^",
+            "did you mean `cluster_cidr`?",
+        ],
+    },
+    Case {
+        name: "unknown table",
+        given: |world| edited(world, "[kubelet]", "[kubelets]"),
+        code: 1,
+        says: &[
+            "recipe.toml:15:2:",
+            "unknown field `kubelets`",
+            "did you mean `kubelet`?",
+        ],
+    },
+    Case {
+        name: "wrong type",
+        given: |world| edited(world, "max_pods = 16", "max_pods = \"many\""),
+        code: 1,
+        says: &[
+            "recipe.toml:16:12:",
+            "max_pods = \"many\"",
+            "invalid type: string \"many\", expected u32",
+        ],
+    },
+    Case {
+        name: "wrong type of a table",
+        given: |world| edited(world, "[cluster]\n", "[[cluster]]\n"),
+        code: 1,
+        says: &["recipe.toml:9:", "cluster"],
+    },
+    Case {
+        name: "no TOML",
+        given: |world| edited(world, "[cluster]\n", "[cluster\n"),
+        code: 1,
+        says: &["recipe.toml:9:"],
+    },
+    Case {
+        name: "unknown architecture of a URL",
+        given: |world| {
+            edited(
+                world,
+                "url = \"https://up.test/runc/{version}/{arch}\"",
+                "url = { riscv64 = \"https://up.test/x\" }",
+            )
+        },
+        code: 1,
+        says: &["recipe.toml:", "riscv64", "`amd64`", "`arm64`"],
+    },
+    Case {
+        name: "an architecture that the recipe has no URL for",
+        given: |world| {
+            world.edit(
+                "url = \"https://up.test/runc/{version}/{arch}\"",
+                "url = { arm64 = \"https://up.test/runc/{version}/{arch}\" }",
+            );
+            world.lock();
+            world.build()
+        },
+        code: 1,
+        says: &["artifact.runc.url", "nothing for amd64"],
+    },
+    Case {
+        name: "a network that overlaps",
+        given: |world| edited(world, "10.32.0.0/24", "10.200.7.0/24"),
+        code: 1,
+        says: &[
+            "recipe.toml:11:",
+            "cluster.service_cidr",
+            "overlaps",
+            "networks of their own",
+        ],
+    },
+    Case {
+        name: "an unknown placeholder",
+        given: |world| edited(world, "runc/{version}", "runc/{versoin}"),
+        code: 1,
+        says: &["recipe.toml:", "{versoin}"],
+    },
+    Case {
+        name: "plain http",
+        given: |world| edited(world, "https://up.test/runc", "http://up.test/runc"),
+        code: 1,
+        says: &["recipe.toml:", "https"],
+    },
+    Case {
+        name: "a path that climbs",
+        given: |world| edited(world, "\"/usr/local/bin/runc\"", "\"/usr/../../etc/runc\""),
+        code: 1,
+        says: &["recipe.toml:", "/usr/../../etc/runc", "`..`"],
+    },
+    Case {
+        name: "a program that the profile needs",
+        given: |world| edited(world, "to = \"/bin/containerd\"", "to = \"/bin/moby\""),
+        code: 1,
+        says: &["recipe.toml:4:", "hard-way needs `/usr/bin/containerd`"],
+    },
+    Case {
+        name: "a recipe in a circle",
+        given: |world| {
+            edited(
+                world,
+                "name = \"tiny\"",
+                "name = \"tiny\"\nextends = \"recipe.toml\"",
+            )
+        },
+        code: 1,
+        says: &["recipe.toml:", "in a circle"],
+    },
+];
+
 #[test]
 fn recipes() {
-    try_all(&[
-        Case {
-            name: "unknown key",
-            given: |world| edited(world, "cluster_cidr =", "cluster_cdir ="),
-            code: 1,
-            says: &[
-                "recipe.toml:10:1:",
-                "unknown field `cluster_cdir`",
-                "^^^^^^^^^^^^",
-                "did you mean `cluster_cidr`?",
-            ],
-        },
-        Case {
-            name: "unknown table",
-            given: |world| edited(world, "[kubelet]", "[kubelets]"),
-            code: 1,
-            says: &[
-                "recipe.toml:15:2:",
-                "unknown field `kubelets`",
-                "did you mean `kubelet`?",
-            ],
-        },
-        Case {
-            name: "wrong type",
-            given: |world| edited(world, "max_pods = 16", "max_pods = \"many\""),
-            code: 1,
-            says: &[
-                "recipe.toml:16:12:",
-                "max_pods = \"many\"",
-                "invalid type: string \"many\", expected u32",
-            ],
-        },
-        Case {
-            name: "wrong type of a table",
-            given: |world| edited(world, "[cluster]\n", "[[cluster]]\n"),
-            code: 1,
-            says: &["recipe.toml:9:", "cluster"],
-        },
-        Case {
-            name: "no TOML",
-            given: |world| edited(world, "[cluster]\n", "[cluster\n"),
-            code: 1,
-            says: &["recipe.toml:9:"],
-        },
-        Case {
-            name: "unknown architecture of a URL",
-            given: |world| {
-                edited(
-                    world,
-                    "url = \"https://up.test/runc/{version}/{arch}\"",
-                    "url = { riscv64 = \"https://up.test/x\" }",
-                )
-            },
-            code: 1,
-            says: &["recipe.toml:", "riscv64", "`amd64`", "`arm64`"],
-        },
-        Case {
-            name: "an architecture that the recipe has no URL for",
-            given: |world| {
-                world.edit(
-                    "url = \"https://up.test/runc/{version}/{arch}\"",
-                    "url = { arm64 = \"https://up.test/runc/{version}/{arch}\" }",
-                );
-                world.lock();
-                world.build()
-            },
-            code: 1,
-            says: &["artifact.runc.url", "nothing for amd64"],
-        },
-        Case {
-            name: "a network that overlaps",
-            given: |world| edited(world, "10.32.0.0/24", "10.200.7.0/24"),
-            code: 1,
-            says: &[
-                "recipe.toml:11:",
-                "cluster.service_cidr",
-                "overlaps",
-                "networks of their own",
-            ],
-        },
-        Case {
-            name: "an unknown placeholder",
-            given: |world| edited(world, "runc/{version}", "runc/{versoin}"),
-            code: 1,
-            says: &["recipe.toml:", "{versoin}"],
-        },
-        Case {
-            name: "plain http",
-            given: |world| edited(world, "https://up.test/runc", "http://up.test/runc"),
-            code: 1,
-            says: &["recipe.toml:", "https"],
-        },
-        Case {
-            name: "a path that climbs",
-            given: |world| edited(world, "\"/usr/local/bin/runc\"", "\"/usr/../../etc/runc\""),
-            code: 1,
-            says: &["recipe.toml:", "/usr/../../etc/runc", "`..`"],
-        },
-        Case {
-            name: "a program that the profile needs",
-            given: |world| edited(world, "to = \"/bin/containerd\"", "to = \"/bin/moby\""),
-            code: 1,
-            says: &["recipe.toml:4:", "hard-way needs `/usr/bin/containerd`"],
-        },
-        Case {
-            name: "a recipe in a circle",
-            given: |world| {
-                edited(
-                    world,
-                    "name = \"tiny\"",
-                    "name = \"tiny\"\nextends = \"recipe.toml\"",
-                )
-            },
-            code: 1,
-            says: &["recipe.toml:", "in a circle"],
-        },
-    ]);
+    try_all(RECIPES);
 }
 
 #[test]

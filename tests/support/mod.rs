@@ -1,6 +1,6 @@
 //! What the integration tests of the CLI share: `run` starts programs,
 //! `archive` makes archives byte by byte, `faulty_server` serves them with
-//! every fault, `synthetic` is a whole node of tiny programs around these, and
+//! every fault, `synthetic` is a whole node of tiny programs around these, `real` one of real programs, and
 //! `judge` is for other people's tools that have the last word.
 //!
 //! Every test drives the built `nodeimg` as a user does.
@@ -10,5 +10,6 @@ pub mod archive;
 pub mod faulty_server;
 pub mod image;
 pub mod judge;
+pub mod real;
 pub mod run;
 pub mod synthetic;

@@ -86,6 +86,9 @@ pub const ARTIFACTS: [(&str, &str); 5] = [
     ("cni-plugins", "1.9.1"),
 ];
 
+/// The architectures of every image.
+pub const MACHINE_NAMES: [&str; 2] = ["amd64", "arm64"];
+
 /// The times in locks that tests make.
 pub const EPOCH: &str = "1790000000";
 
@@ -233,18 +236,30 @@ impl World {
     }
 
     /// The same with another command before it.
-    pub fn prepared(&self, mut command: Command, verb: &str) -> Command {
+    pub fn prepared(&self, command: Command, verb: &str) -> Command {
+        let mut command = self.placed(command);
+        command.arg(verb);
+        if ["build", "fetch", "lock"].contains(&verb) {
+            command.args(["--recipe", "./recipe.toml"]);
+        }
+        command
+    }
+
+    /// `nodeimg VERB` without the recipe.
+    pub fn bare(&self, verb: &str) -> Command {
+        let mut command = self.placed(run::nodeimg());
+        command.arg(verb);
+        command
+    }
+
+    fn placed(&self, mut command: Command) -> Command {
         command
             .current_dir(self.directory.path())
             .env("NODEIMG_STORE", self.path("store"))
             .env("NODEIMG_MIRROR", self.mirror())
             .env("NODEIMG_FIRSTBOOT_AMD64", self.firstboot("amd64"))
             .env("NODEIMG_FIRSTBOOT_ARM64", self.firstboot("arm64"))
-            .env("SOURCE_DATE_EPOCH", EPOCH)
-            .arg(verb);
-        if ["build", "fetch", "lock"].contains(&verb) {
-            command.args(["--recipe", "./recipe.toml"]);
-        }
+            .env("SOURCE_DATE_EPOCH", EPOCH);
         command
     }
 

@@ -123,7 +123,9 @@ fn build(
         arch: job.arch,
         tree: &image.tree,
     };
-    output::write_all(&built, &job.directory)?;
+    // Another build into this directory must not come between the two, or its
+    // files would be remembered as this one's.
+    let _turn = output::write_all(&built, &job.directory)?;
     reuse::remember(store, &job.directory, &job.key)
 }
 

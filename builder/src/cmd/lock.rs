@@ -132,7 +132,12 @@ fn set_version(document: &mut toml_edit::DocumentMut, name: &str, version: &str)
         .iter_mut()
         .find(|table| table.get("name").and_then(|n| n.as_str()) == Some(name));
     if let Some(table) = there {
-        table.insert("version", toml_edit::value(version));
+        let mut value = toml_edit::Value::from(version);
+        if let Some(old) = table.get("version").and_then(toml_edit::Item::as_value) {
+            // The comment behind it.
+            value.decor_mut().clone_from(old.decor());
+        }
+        table.insert("version", toml_edit::Item::Value(value));
         return;
     }
     // An artifact of the recipe that this one extends.

@@ -82,6 +82,11 @@ impl Write for AtomicFile {
     }
 }
 
+/// Keeps other builds from putting outputs into the same place, where the file
+/// system knows locks.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "held, not looked at")] Option<Flock<File>>);
+
 /// A directory under way; dropped, it is gone.
 #[derive(Debug)]
 pub struct OutDir {
@@ -126,12 +131,13 @@ impl OutDir {
         self.temp.path()
     }
 
-    /// Puts the directory in its place; what was there is gone.
-    pub fn commit(self) -> Result<()> {
+    /// Puts the directory in its place; what was there is gone. While the
+    /// result lives, no other build puts another one there.
+    pub fn commit(self) -> Result<Turn> {
         let context = || format!("putting {} in its place", self.to.display());
         sync_directory(self.temp.path())?;
         let directory = parent(&self.to);
-        let _turn = lock(directory, FlockArg::LockExclusive);
+        let turn = Turn(lock(directory, FlockArg::LockExclusive));
         check_replaceable(&self.to)?;
         if self.to.exists() {
             exchange(self.temp.path(), &self.to).with_context(context)?;
@@ -141,13 +147,14 @@ impl OutDir {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
                     Err(e).with_context(|| format!("removing what {} was", self.to.display()))
                 }
-                _ => Ok(()),
+                _ => Ok(turn),
             };
         }
         fs::rename(self.temp.path(), &self.to).with_context(context)?;
         // The name is taken: there is nothing left to remove.
         let _ = self.temp.keep();
-        sync_directory(directory)
+        sync_directory(directory)?;
+        Ok(turn)
     }
 }
 

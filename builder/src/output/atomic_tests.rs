@@ -158,3 +158,15 @@ fn names_without_a_directory_lie_in_the_current_one() {
     assert!(hidden(Path::new("/")).is_err());
     assert!(hidden(Path::new("..")).is_err());
 }
+
+/// What a build remembers of its output after the commit must be of its output.
+#[test]
+fn nothing_is_put_beside_it_while_a_build_has_its_turn() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = OutDir::stage(&dir.path().join("out")).unwrap();
+    let turn = out.commit().unwrap();
+    let other = || lock(dir.path(), FlockArg::LockExclusiveNonblock);
+    assert!(other().is_none());
+    drop(turn);
+    assert!(other().is_some());
+}

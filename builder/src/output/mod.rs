@@ -14,7 +14,7 @@ use crate::lock::{Entry, Locked};
 use crate::recipe::Recipe;
 use crate::recipe::file::OutputKind;
 use crate::tree::Tree;
-use atomic::OutDir;
+use atomic::{OutDir, Turn};
 use manifest::Manifest;
 
 /// A finished tree, and what it was made from.
@@ -26,8 +26,9 @@ pub struct Built<'a> {
 }
 
 /// Writes every output of the recipe, `manifest.json` and `SHA256SUMS` into
-/// `directory`, which appears whole or not at all.
-pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<()> {
+/// `directory`, which appears whole or not at all, and stays as it is for as
+/// long as the result lives.
+pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
     let staged = OutDir::stage(directory)?;
     let mut outputs = Vec::new();
     let mut digests = std::collections::BTreeMap::new();

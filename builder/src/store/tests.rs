@@ -53,6 +53,34 @@ fn a_blob_is_found_by_either_digest() {
     assert!(matches!(store.find(&wrong_size).unwrap(), Lookup::Missing));
 }
 
+fn sha512_of(bytes: &[u8]) -> Option<Digest> {
+    Hasher::measure(bytes, &[Algorithm::Sha512]).unwrap().sha512
+}
+
+#[test]
+fn both_digests_must_belong_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    put(&store, b"hello");
+    let both = |sha512| Expected {
+        sha512,
+        ..by_sha256(b"hello")
+    };
+    let found = |want: &Expected| match store.find(want).unwrap() {
+        Lookup::Found(blob) => blob.sha512().cloned(),
+        _ => None,
+    };
+    let right = both(sha512_of(b"hello"));
+    assert_eq!(found(&right), right.sha512);
+    // Without the alias it is computed.
+    fs::remove_file(store.alias_path(right.sha512.as_ref().unwrap())).unwrap();
+    assert_eq!(found(&right), right.sha512);
+    // One of nothing that is stored, and one of another blob.
+    assert_eq!(found(&both(sha512_of(b"other"))), None);
+    put(&store, b"other");
+    assert_eq!(found(&both(sha512_of(b"other"))), None);
+}
+
 #[test]
 fn a_corrupt_blob_is_named_and_dropped() {
     let dir = tempfile::tempdir().unwrap();

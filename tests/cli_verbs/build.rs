@@ -1,0 +1,203 @@
+use std::fs;
+use std::path::Path;
+
+use super::support::image::{Extracted, manifest, sums_hold};
+use super::support::run::{Ran, listing};
+use super::support::synthetic::{World, is_image};
+use super::{events, identity};
+
+#[test]
+fn events_are_one_json_object_a_line_and_end_with_built() {
+    let world = World::locked();
+    let mut build = world.build();
+    let ran = Ran::of(build.args(["--arch", "arm64", "--json"])).good();
+    assert_eq!(ran.err, "", "--json leaves standard error empty");
+    let all = events(&ran.out);
+    assert!(
+        all.iter().all(|event| event["event"].is_string()),
+        "{}",
+        ran.out
+    );
+    let of = |kind: &str| all.iter().filter(|event| event["event"] == kind).count();
+    assert_eq!((of("built"), of("note")), (2, 0), "{}", ran.out);
+    let state = |state: &str| all.iter().filter(|event| event["state"] == state).count();
+    assert_eq!(
+        (state("started"), state("finished")),
+        (10, 10),
+        "{}",
+        ran.out
+    );
+    let last = all.last().unwrap();
+    assert_eq!(last["event"], "built", "{}", ran.out);
+    assert_eq!(last["arch"], "arm64");
+    assert_eq!(last["unchanged"], false);
+    assert_eq!(last["directory"], "out/tiny-1.0.0-arm64");
+    assert!(last["seconds"].as_f64().unwrap() > 0.0);
+
+    let again = Ran::of(world.build().arg("--json")).good();
+    let all = events(&again.out);
+    assert_eq!(
+        (all.len(), &all[0]["unchanged"]),
+        (1, &true.into()),
+        "{}",
+        again.out
+    );
+}
+
+#[test]
+fn quiet_prints_nothing_but_errors() {
+    let world = World::locked();
+    for verb in ["lock", "fetch", "build", "build"] {
+        let mut command = world.nodeimg(verb);
+        command.arg("--quiet");
+        if verb != "lock" {
+            command.args(["--arch", "amd64"]);
+        }
+        let ran = Ran::of(&mut command).good();
+        assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""), "{verb}");
+    }
+    Ran::of(world.nodeimg("store").args(["verify", "--quiet"])).good();
+    fs::write(world.path("recipe.lock"), "").unwrap();
+    Ran::of(world.build().arg("--quiet")).refused(1, &["recipe.lock"]);
+}
+
+#[test]
+fn plain_lines_say_what_was_done() {
+    let world = World::locked();
+    let ran = Ran::of(&mut world.build()).good();
+    for line in [
+        "fetched runc 1.4.3 (amd64)",
+        "assembling tiny-1.0.0-amd64",
+        "built out/tiny-1.0.0-amd64 in",
+    ] {
+        assert!(ran.err.contains(line), "no {line:?} in\n{}", ran.err);
+    }
+    assert_eq!(ran.out, "", "standard output is for what a verb prints");
+    assert!(
+        !ran.err.contains('\u{1b}') && !ran.err.contains('\r'),
+        "no terminal, no bars"
+    );
+}
+
+/// Builds, and says whether anything was written.
+#[track_caller]
+fn rebuilds(world: &World) -> bool {
+    let sums = world.image("amd64").join("SHA256SUMS");
+    let before = identity(&sums);
+    let ran = Ran::of(&mut world.build()).good();
+    let written = identity(&sums) != before;
+    assert_eq!(ran.err.contains("is up to date"), !written, "{}", ran.err);
+    assert!(is_image(&world.image("amd64")));
+    sums_hold(&world.image("amd64"));
+    written
+}
+
+/// What somebody does to a file of an image.
+type Meddle = fn(&Path);
+
+#[test]
+fn a_build_is_done_again_only_if_something_changed() {
+    let mut world = World::warm();
+    Ran::of(&mut world.build()).good();
+    let requests = world.server.seen().len();
+    assert!(!rebuilds(&world), "unchanged");
+    let image = world.image("amd64");
+    let overlay = image.join("overlay.tar.zst");
+
+    let meddle: [(&str, Meddle); 4] = [
+        ("touched", |file| {
+            fs::File::options()
+                .append(true)
+                .open(file)
+                .unwrap()
+                .set_modified(std::time::SystemTime::now())
+                .unwrap();
+        }),
+        ("changed", |file| fs::write(file, "mine").unwrap()),
+        ("removed", |file| fs::remove_file(file).unwrap()),
+        ("another file of the same bytes", |file| {
+            let copy = file.with_extension("copy");
+            fs::copy(file, &copy).unwrap();
+            fs::rename(copy, file).unwrap();
+        }),
+    ];
+    for (name, meddle) in meddle {
+        for file in ["overlay.tar.zst", "manifest.json", "SHA256SUMS"] {
+            if (name, file) == ("removed", "SHA256SUMS")
+                || (name, file) == ("changed", "SHA256SUMS")
+            {
+                continue; // Without its list a directory is somebody's work: below.
+            }
+            meddle(&image.join(file));
+            Ran::of(&mut world.build()).good();
+            sums_hold(&image);
+            assert!(is_image(&image), "{name} {file}");
+            assert!(!rebuilds(&world), "{name} {file}: and then it is as before");
+        }
+    }
+    let bytes = fs::read(&overlay).unwrap();
+
+    world.edit("max_pods = 16", "max_pods = 32");
+    assert!(rebuilds(&world), "another recipe");
+    assert_ne!(fs::read(&overlay).unwrap(), bytes);
+    fs::create_dir_all(world.path("overlay/root/etc")).unwrap();
+    fs::write(world.path("overlay/root/etc/motd"), "hello\n").unwrap();
+    assert!(rebuilds(&world), "another file in the overlay");
+    fs::write(world.path("overlay/root/etc/motd"), "hallo\n").unwrap();
+    assert!(rebuilds(&world), "a file of the same size in the overlay");
+    assert_eq!(Extracted::of(&image).text("/etc/motd"), "hallo\n");
+    let mut other = fs::read(world.firstboot("amd64")).unwrap();
+    other.push(0);
+    fs::write(world.firstboot("amd64"), other).unwrap();
+    assert!(rebuilds(&world), "another first-boot binary");
+    assert!(!rebuilds(&world), "unchanged");
+    let before = identity(&overlay);
+    Ran::of(world.build().arg("--force")).good();
+    assert_ne!(identity(&overlay), before, "--force");
+    assert_eq!(
+        world.server.seen().len(),
+        requests,
+        "all of it from the store"
+    );
+}
+
+#[test]
+fn a_directory_without_its_list_is_not_replaced() {
+    for meddle in ["removed", "changed"] {
+        let world = World::warm();
+        Ran::of(&mut world.build()).good();
+        let sums = world.image("amd64").join("SHA256SUMS");
+        match meddle {
+            "removed" => fs::remove_file(sums).unwrap(),
+            _ => fs::write(sums, "mine").unwrap(),
+        }
+        Ran::of(&mut world.build()).refused(1, &["no output of an earlier build", "move it away"]);
+        assert_eq!(
+            listing(&world.path("out")).len(),
+            if meddle == "removed" { 3 } else { 4 }
+        );
+    }
+}
+
+/// Another output directory gets the same bytes.
+#[test]
+fn an_image_is_of_its_recipe_and_lock() {
+    let world = World::warm();
+    Ran::of(world.build().args(["--out", "elsewhere/deep"])).good();
+    Ran::of(&mut world.build()).good();
+    let elsewhere = world.path("elsewhere/deep/tiny-1.0.0-amd64");
+    assert!(is_image(&elsewhere));
+    for file in ["overlay.tar.zst", "manifest.json", "SHA256SUMS"] {
+        let here = fs::read(world.image("amd64").join(file)).unwrap();
+        assert_eq!(fs::read(elsewhere.join(file)).unwrap(), here, "{file}");
+    }
+    let manifest = manifest(&elsewhere);
+    assert_eq!(manifest["image"]["name"], "tiny");
+    assert_eq!(manifest["image"]["arch"], "amd64");
+    assert_eq!(manifest["artifacts"].as_array().unwrap().len(), 5);
+    let text = manifest.to_string();
+    assert!(
+        !text.contains(&*world.path("").to_string_lossy()),
+        "a path of this machine"
+    );
+}

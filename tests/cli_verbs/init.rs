@@ -1,0 +1,193 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::support::archive::{file, gz, program, sha256, sha512, tar};
+use super::support::image::{Extracted, manifest};
+use super::support::run::{Ran, listing};
+use super::support::synthetic::World;
+
+/// Serves a tiny program for everything that a recipe's artifacts install,
+/// with the checksum files that its publishers have.
+fn serve_all(world: &World, shown: &Value, lock: &toml::Table) {
+    let artifacts = shown["artifact"].as_array().unwrap();
+    let mut checksums: BTreeMap<String, String> = BTreeMap::new();
+    for entry in lock["artifact"].as_array().unwrap() {
+        let word = |key: &str| entry[key].as_str().unwrap();
+        let artifact = artifacts
+            .iter()
+            .find(|a| a["name"] == word("name"))
+            .unwrap();
+        let program = |name: &str| program(word("arch"), name);
+        let body = if artifact["kind"] == "binary" {
+            program(word("name"))
+        } else {
+            let rules = artifact["files"].as_array().unwrap().iter();
+            let members = rules.map(|rule| {
+                let from = rule["from"].as_str().unwrap();
+                file(from, program(from))
+            });
+            gz(&tar(&members.collect::<Vec<_>>()))
+        };
+        let url = word("url").strip_prefix("https://").unwrap();
+        world.server.serve(&format!("/{url}"), &body);
+        let checksum = word("checksum").strip_prefix("https://").unwrap();
+        let digest = if checksum.ends_with("sha512") {
+            sha512(&body)
+        } else {
+            sha256(&body)
+        };
+        let line = format!("{digest}  {}\n", url.rsplit('/').next().unwrap());
+        checksums
+            .entry(format!("/{checksum}"))
+            .or_default()
+            .push_str(&line);
+    }
+    for (path, text) in checksums {
+        world.server.serve(&path, text.as_bytes());
+    }
+}
+
+/// `nodeimg` with recipes of this test's own.
+fn own(world: &World, words: &[&str]) -> Command {
+    let mut command = world.nodeimg(words[0]);
+    // Drops the recipe that World gives to every verb: this test has its own.
+    command = rebuilt(&command, words);
+    command
+}
+
+fn rebuilt(command: &Command, words: &[&str]) -> Command {
+    let mut own = super::support::run::nodeimg();
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            own.env(name, value);
+        }
+    }
+    own.current_dir(command.get_current_dir().unwrap())
+        .args(words);
+    own
+}
+
+#[test]
+fn init_gives_a_recipe_to_build_and_to_change() {
+    let world = World::new();
+    let ran = Ran::of(&mut own(&world, &["init", "mine"])).good();
+    assert!(
+        ran.err
+            .contains("nodeimg build --recipe mine/hard-way.toml"),
+        "{}",
+        ran.err
+    );
+    let files = [
+        "hard-way.lock",
+        "hard-way.toml",
+        "overlay",
+        "overlay/README.md",
+        "overlay/root",
+        "overlay/templates",
+    ];
+    assert_eq!(listing(&world.path("mine")), files);
+    let text = fs::read_to_string(world.path("mine/hard-way.toml")).unwrap();
+    assert!(
+        text.contains("# Pods reach nothing without br_netfilter"),
+        "comments are kept"
+    );
+    // Its lock fits as it is.
+    let recipe = ["--recipe", "mine/hard-way.toml"];
+    Ran::of(own(&world, &["recipe", "check"]).args(recipe)).good();
+
+    // The publishers of this test have other bytes: pin those.
+    let shown = Ran::of(own(&world, &["recipe", "show", "--json"]).args(recipe))
+        .good()
+        .out;
+    let lock = fs::read_to_string(world.path("mine/hard-way.lock")).unwrap();
+    serve_all(
+        &world,
+        &serde_json::from_str(&shown).unwrap(),
+        &lock.parse().unwrap(),
+    );
+    let everywhere = format!("https://={}", world.server.url("/"));
+    let mirror = ["--mirror", &everywhere];
+    Ran::of(own(&world, &["lock", "--update"]).args(recipe).args(mirror)).good();
+    let mut build = own(&world, &["build", "--arch", "arm64"]);
+    build.args(recipe).args(mirror);
+    Ran::of(&mut build).good();
+    let image = world.path("out/hard-way-1.36.0-arm64");
+    let before = Extracted::of(&image);
+    assert!(!before.path("/etc/motd").exists() && before.path("/usr/bin/ctr").exists());
+
+    assert!(!before.path("/README.md").exists(), "the note stays out");
+
+    // A file of one's own, one over nodeimg's, and a template.
+    let overlay = world.path("mine/overlay");
+    for (path, text) in [
+        ("root/etc/motd", "my node\n"),
+        (
+            "root/etc/cni/net.d/99-loopback.conf",
+            "{\"cniVersion\": \"1.0.0\", \"name\": \"lo\", \"type\": \"loopback\"}\n",
+        ),
+        ("root/usr/local/bin/hello", "#!/bin/sh\necho hello\n"),
+        ("templates/etc/nodeimg/extra.conf", "ip={{ node_ip }}\n"),
+    ] {
+        let path = overlay.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let ran = Ran::of(&mut build).good();
+    assert!(!ran.err.contains("is up to date"), "{}", ran.err);
+    let after = Extracted::of(&image);
+    assert_eq!(after.text("/etc/motd"), "my node\n");
+    assert!(
+        after
+            .text("/etc/cni/net.d/99-loopback.conf")
+            .contains("1.0.0")
+    );
+    let template = after.text("/usr/lib/nodeimg/templates/etc/nodeimg/extra.conf");
+    assert_eq!(template, "ip={{ node_ip }}\n");
+    let manifest = manifest(&image);
+    let of = |path: &str| {
+        let all = manifest["files"].as_array().unwrap();
+        all.iter()
+            .find(|file| file["path"] == path)
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(
+        of("/etc/motd")["origin"],
+        serde_json::json!({"kind": "overlay", "name": "overlay"})
+    );
+    assert_eq!(of("/etc/motd")["mode"], "0644");
+    assert_eq!(
+        of("/usr/local/bin/hello")["mode"],
+        "0755",
+        "{}",
+        of("/usr/local/bin/hello")
+    );
+    assert_eq!(
+        of("/etc/cni/net.d/99-loopback.conf")["origin"]["name"],
+        "overlay"
+    );
+}
+
+#[test]
+fn init_takes_nobodys_directory() {
+    let world = World::new();
+    fs::create_dir(world.path("mine")).unwrap();
+    fs::write(world.path("mine/thesis.tex"), "x").unwrap();
+    Ran::of(&mut own(&world, &["init", "mine"]))
+        .refused(1, &["mine is not empty", "name a new directory"]);
+    assert_eq!(listing(&world.path("mine")), ["thesis.tex"]);
+    Ran::of(&mut own(&world, &["init", "new", "--from", "hard"]))
+        .refused(1, &["`hard`", "hard-way"]);
+    assert!(!world.path("new").exists());
+    // An empty one is as good as a new one; the other recipes work too.
+    fs::create_dir(world.path("empty")).unwrap();
+    Ran::of(&mut own(&world, &["init", "empty", "--from", "debian"])).good();
+    Ran::of(&mut own(
+        &world,
+        &["recipe", "check", "--recipe", "empty/debian.toml"],
+    ))
+    .good();
+}

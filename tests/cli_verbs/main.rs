@@ -1,0 +1,35 @@
+//! Every verb on good input, as a user drives it.
+//!
+//! `lock`, `fetch` (with bundles and `--offline`), `build` (events, silence,
+//! rebuilds), `recipes`, `init`, `store`.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod build;
+mod fetch;
+mod init;
+mod lock;
+mod recipes;
+mod store;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// What changes when a file is written anew, whatever is in it.
+fn identity(path: &Path) -> (u64, i64, i64) {
+    let meta = fs::metadata(path).unwrap();
+    (meta.ino(), meta.mtime(), meta.mtime_nsec())
+}
+
+/// Every line of standard output as the JSON object that it must be.
+#[track_caller]
+fn events(out: &str) -> Vec<serde_json::Value> {
+    let parse = |line: &str| match serde_json::from_str(line) {
+        Ok(value @ serde_json::Value::Object(_)) => value,
+        other => panic!("`{line}` is no JSON object: {other:?}"),
+    };
+    out.lines().map(parse).collect()
+}

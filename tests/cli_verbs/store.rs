@@ -1,0 +1,90 @@
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use super::events;
+use super::support::faulty_server::{Fault, faulty};
+use super::support::run::{Ran, nodeimg};
+use super::support::synthetic::{World, body};
+
+#[test]
+fn path_says_where_the_store_is() {
+    let path = |name: &str, value: &str| {
+        let ran = Ran::of(nodeimg().env(name, value).args(["store", "path"])).good();
+        ran.out.trim().to_owned()
+    };
+    assert_eq!(path("NODEIMG_STORE", "/x/store"), "/x/store");
+    assert_eq!(path("XDG_CACHE_HOME", "/x/cache"), "/x/cache/nodeimg");
+    assert_eq!(path("HOME", "/home/me"), "/home/me/.cache/nodeimg");
+    let mut flag = nodeimg();
+    flag.env("NODEIMG_STORE", "/x")
+        .args(["store", "path", "--store", "/flag"]);
+    assert_eq!(Ran::of(&mut flag).good().out, "/flag\n");
+}
+
+fn gc(world: &World, words: &[&str]) -> serde_json::Value {
+    let mut command = world.nodeimg("store");
+    let ran = Ran::of(command.args(["gc", "--json"]).args(words)).good();
+    events(&ran.out)[0]["report"].clone()
+}
+
+#[test]
+fn gc_removes_what_was_not_used_for_so_long() {
+    let world = World::warm();
+    Ran::of(&mut world.build()).good();
+    let blobs = world.blobs();
+    let removed = |report: &serde_json::Value| report["removed"].as_array().unwrap().len();
+    assert_eq!(removed(&gc(&world, &[])), 0, "all of it was used today");
+    // Two months from now, by the files' own times.
+    for entry in walkdir::WalkDir::new(world.path("store")) {
+        let entry = entry.unwrap();
+        if entry.file_type().is_file() {
+            let old = std::time::SystemTime::now() - Duration::from_secs(60 * 86_400);
+            std::fs::File::open(entry.path())
+                .unwrap()
+                .set_modified(old)
+                .unwrap();
+        }
+    }
+    assert_eq!(removed(&gc(&world, &["--unused-for", "61"])), 0);
+    let dry = gc(&world, &["--dry-run"]);
+    assert!(removed(&dry) > blobs.len(), "{dry}");
+    assert_eq!(world.blobs(), blobs, "--dry-run removes nothing");
+    // What a build uses, it marks as used.
+    Ran::of(world.build().args(["--force", "--offline"])).good();
+    gc(&world, &[]);
+    assert_eq!(world.blobs().len(), 5, "those of arm64 are gone");
+    Ran::of(world.build().args(["--force", "--offline"])).good();
+    // And what is gone is fetched again.
+    Ran::of(world.build().args(["--arch", "arm64"])).good();
+    assert_eq!(world.blobs().len(), 10);
+    world.store_is_sound().unwrap();
+}
+
+#[test]
+fn gc_waits_for_no_build_and_takes_nothing_from_one() {
+    let world = World::locked();
+    let whole = body("containerd", "amd64");
+    world.script("containerd", vec![faulty(&whole, Fault::Stall(10))]);
+    let mut child = world.build().stderr(Stdio::null()).spawn().unwrap();
+    for _ in 0..400 {
+        if !world.asked("containerd").is_empty() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(25));
+    }
+    let ran = Ran::of(world.nodeimg("store").args(["gc", "--unused-for", "0"]));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    ran.refused(1, &["in use by a running nodeimg", "try again"]);
+    Ran::of(world.nodeimg("store").args(["gc", "--unused-for", "0"])).good();
+}
+
+#[test]
+fn verify_counts_what_it_hashed() {
+    let world = World::warm();
+    let ran = Ran::of(world.nodeimg("store").args(["verify", "--json"])).good();
+    let report = &events(&ran.out)[0]["report"];
+    assert_eq!(report["checked"], 10, "{report}");
+    assert_eq!(report["dropped"].as_array().unwrap().len(), 0);
+}
