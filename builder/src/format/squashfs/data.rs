@@ -28,8 +28,8 @@ use super::parallel::in_order;
 use crate::digest::{Digest, Hasher};
 use crate::tree::{Content, ImagePath, Node};
 
-/// Blocks of one piece: what a thread compresses at a time.
-const PIECE: u64 = 16;
+/// In bytes: what a thread compresses at a time, as whole blocks of one file.
+const PIECE: u64 = 2 << 20;
 
 /// A file whose content is to be stored.
 #[derive(Clone, Debug)]
@@ -136,6 +136,8 @@ pub fn write(
 /// The pieces of all sources, in the order of the image.
 fn cut(sources: &[Source<'_>], block_size: u32) -> Vec<Piece> {
     let block_size = u64::from(block_size);
+    // No block is larger than a piece.
+    let most = PIECE / block_size;
     let mut pieces = Vec::new();
     let mut open = Vec::new();
     let mut filled = 0;
@@ -143,15 +145,13 @@ fn cut(sources: &[Source<'_>], block_size: u32) -> Vec<Piece> {
         let len = source.content.len();
         if len >= block_size {
             let blocks = len.div_ceil(block_size);
-            pieces.extend(
-                (0..blocks)
-                    .step_by(PIECE as usize)
-                    .map(|first| Piece::Blocks {
-                        source: number,
-                        first,
-                        count: PIECE.min(blocks - first),
-                    }),
-            );
+            for first in (0..blocks).step_by(most as usize) {
+                pieces.push(Piece::Blocks {
+                    source: number,
+                    first,
+                    count: most.min(blocks - first),
+                });
+            }
         } else if len > 0 {
             if filled + len > block_size {
                 pieces.push(Piece::Fragment(std::mem::take(&mut open)));

@@ -128,13 +128,12 @@ pub fn write(
     let stored = |file: usize| &data.stored[numbers[file]];
     let names = Names::write(tree, time, options.level, stored)?;
     let mut rest = Vec::new();
-    let mut superblock = tables(names, &data, options, &mut rest)?;
-    superblock.time = time;
+    let superblock = tables(names, &data, options, &mut rest)?;
     let size = superblock.used.next_multiple_of(PADDING);
     rest.resize((size - data.end) as usize, 0);
     to.write_all(&rest).with_context(context)?;
     to.seek(SeekFrom::Start(origin))
-        .and_then(|_| to.write_all(&superblock.encode(options.block_size)))
+        .and_then(|_| to.write_all(&superblock.encode(time, options.block_size)))
         .and_then(|()| to.seek(SeekFrom::Start(origin + size)))
         .with_context(context)?;
     Ok(Written {
@@ -234,7 +233,6 @@ fn tables(
     let xattrs = names.xattrs.finish(start, rest)?;
     Ok(Superblock {
         inodes: u32::try_from(names.places.len())?,
-        time: 0,
         fragments: u32::try_from(data.fragments.len())?,
         ids: u16::try_from(names.ids.len())?,
         root: names.root.reference(),
@@ -252,7 +250,6 @@ fn tables(
 
 struct Superblock {
     inodes: u32,
-    time: u32,
     fragments: u32,
     ids: u16,
     root: u64,
@@ -262,13 +259,13 @@ struct Superblock {
 }
 
 impl Superblock {
-    fn encode(&self, block_size: u32) -> Vec<u8> {
+    fn encode(&self, time: u32, block_size: u32) -> Vec<u8> {
         let mut flags = DUPLICATES | EXPORTABLE | HAS_OPTIONS;
         if self.tables[1] == ABSENT {
             flags |= NO_XATTRS;
         }
         let mut bytes = Vec::with_capacity(SUPERBLOCK);
-        for number in [MAGIC, self.inodes, self.time, block_size, self.fragments] {
+        for number in [MAGIC, self.inodes, time, block_size, self.fragments] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         let log = block_size.trailing_zeros() as u16;

@@ -138,7 +138,7 @@ struct Named<'a> {
     /// Among the regular files, in the tree's order; 0 for others.
     file: usize,
     parent: Option<usize>,
-    /// Sorted by the bytes of their names.
+    /// Sorted by the bytes of their names, as siblings are in a tree.
     children: Vec<usize>,
 }
 
@@ -181,14 +181,10 @@ fn number(tree: &Tree) -> Result<Vec<Named<'_>>> {
     }
     let mut next = 1;
     for at in 0..nodes.len() {
-        let mut children = std::mem::take(&mut nodes[at].children);
-        // `a-b` comes before `a/c` in a tree, but after `a` in a listing.
-        children.sort_by(|&a, &b| nodes[a].path.name().cmp(nodes[b].path.name()));
-        for &child in &children {
+        for child in nodes[at].children.clone() {
             next += 1;
             nodes[child].number = next;
         }
-        nodes[at].children = children;
     }
     ensure!(
         u32::try_from(nodes.len()).is_ok_and(|n| n < u32::MAX),

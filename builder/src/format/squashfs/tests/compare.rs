@@ -42,16 +42,21 @@ pub fn lines(tree: &Tree) -> Vec<String> {
 
 /// Prints the same lines of a directory.
 pub const DUMP: &str = r#"
-import hashlib, os, stat, sys
+import errno, hashlib, os, stat, sys
 root = os.fsencode(sys.argv[1])
 def sha(b): return hashlib.sha256(b).hexdigest()
+def names(p):
+    try: return sorted(os.listxattr(p, follow_symlinks=False))
+    except OSError as e:  # as of an image without any
+        if e.errno == errno.ENOTSUP: return []
+        raise
 def dump(p):
     s = os.lstat(p)
     if stat.S_ISLNK(s.st_mode): kind, what = 'link', os.readlink(p).decode()
     elif stat.S_ISDIR(s.st_mode): kind, what = 'dir', ''
     else: kind, what = 'file', '%d %s' % (s.st_size, sha(open(p, 'rb').read()))
     xattrs = ''.join(' %s=%s' % (n, sha(os.getxattr(p, n, follow_symlinks=False)))
-                     for n in sorted(os.listxattr(p, follow_symlinks=False)))
+                     for n in names(p))
     print('%s %s %04o %d:%d %d %s%s' % (p[len(root):].decode() or '/', kind, stat.S_IMODE(s.st_mode),
           s.st_uid, s.st_gid, s.st_mtime, what, xattrs))
     if kind == 'dir':

@@ -69,7 +69,7 @@ fn node() -> impl Strategy<Value = Node> {
 
 fn trees() -> impl Strategy<Value = Tree> {
     let at = vec(NAMES, 1..5).prop_map(|parts| format!("/{}", parts.join("/")));
-    vec((at, node()), 0..40).prop_map(|nodes| {
+    vec((at, node()), 0..60).prop_map(|nodes| {
         let mut tree = Tree::default();
         for (at, node) in nodes {
             // Paths with `.` and files below files are not what is tested.
@@ -97,7 +97,7 @@ fn comes_back(tree: &Tree) -> TestCaseResult {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 48,
+        cases: 24,
         failure_persistence: None,
         // In milliseconds: a smaller example is worth no more.
         max_shrink_time: 20_000,
