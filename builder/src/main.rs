@@ -15,6 +15,8 @@ mod digest;
 mod fetch;
 mod firstboot;
 mod format;
+#[cfg(test)]
+mod judge;
 mod lint;
 mod lock;
 mod output;

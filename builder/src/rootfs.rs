@@ -36,6 +36,8 @@ pub struct Inputs<'a> {
 /// What came of it.
 pub struct Assembled {
     pub tree: Tree,
+    /// What lies over the base system, as another one would get it.
+    pub overlay: Option<Tree>,
     /// What is in the base system; none where the recipe has none.
     pub packages: Vec<setup::Package>,
     /// What a person should know, though it is no error.
@@ -64,6 +66,7 @@ const STEPS: [(&str, Step); 12] = [
 pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled> {
     let mut image = Assembled {
         tree: Tree::default(),
+        overlay: None,
         packages: Vec::new(),
         warnings: Vec::new(),
     };
@@ -83,6 +86,7 @@ fn configure_base(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
 }
 
 fn seal_base(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    image.overlay = inputs.recipe.base.as_ref().map(|_| image.tree.above_base());
     with_base(inputs, image, setup::seal)
 }
 

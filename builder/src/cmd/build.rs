@@ -118,7 +118,9 @@ fn build(session: &Session<'_>, store: &Store, job: &Job<'_>, inputs: Inputs<'_>
         recipe: job.recipe,
         locked: job.locked,
         arch: job.arch,
-        tree: &image.tree,
+        tree: image.overlay.as_ref().unwrap_or(&image.tree),
+        rootfs: &image.tree,
+        store,
     };
     // Another build into this directory must not come between the two, or its
     // files would be remembered as this one's.

@@ -2,5 +2,10 @@
 
 pub mod ar;
 pub mod elf;
+pub mod gpt;
+pub mod guid;
 pub mod packing;
+pub mod region;
+pub mod squashfs;
 pub mod tar;
+pub mod verity;

@@ -13,13 +13,15 @@
 //!   that is in it is listed in its `SHA256SUMS`.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 use tempfile::{NamedTempFile, TempDir};
+
+use crate::digest::{Hasher, Measured};
 
 /// The list of what is in an output directory, by its own name.
 pub const CHECKSUMS: &str = "SHA256SUMS";
@@ -53,6 +55,19 @@ impl AtomicFile {
             temp,
             to: to.to_owned(),
         })
+    }
+
+    /// For what is not written from its start to its end.
+    pub fn file(&self) -> &File {
+        self.temp.as_file()
+    }
+
+    /// All that is in it by now.
+    pub fn measure(&self) -> Result<Measured> {
+        let mut file = self.temp.as_file();
+        file.rewind()
+            .and_then(|()| Hasher::measure(file, &[]))
+            .with_context(|| format!("reading {} back", self.to.display()))
     }
 
     /// Puts the file in its place, for good even if the power fails.

@@ -2,9 +2,12 @@
 //! handed over in.
 
 pub mod atomic;
+mod discoverable;
 pub mod manifest;
+mod sysext;
 mod tarball;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
@@ -13,6 +16,7 @@ use crate::arch::Arch;
 use crate::lock::{Entry, Locked};
 use crate::recipe::Recipe;
 use crate::recipe::file::OutputKind;
+use crate::store::Store;
 use crate::tree::Tree;
 use atomic::{OutDir, Turn};
 use manifest::Manifest;
@@ -22,28 +26,40 @@ pub struct Built<'a> {
     pub recipe: &'a Recipe,
     pub locked: &'a Locked,
     pub arch: Arch,
+    /// What is laid over a base system.
     pub tree: &'a Tree,
+    /// That with the recipe's own base system, ready to run.
+    pub rootfs: &'a Tree,
+    /// What was made for an earlier build is taken from here.
+    pub store: &'a Store,
 }
 
 /// Writes every output of the recipe, `manifest.json` and `SHA256SUMS` into
 /// `directory`, which appears whole or not at all, and stays as it is for as
 /// long as the result lives.
 pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
-    // The base system is whose the overlay is laid over.
-    let tree = built.tree.above_base();
+    let whole = built.recipe.outputs.contains(&OutputKind::RootfsTar);
+    let tree = if whole { built.rootfs } else { built.tree };
     let staged = OutDir::stage(directory)?;
     let mut outputs = Vec::new();
-    let mut digests = std::collections::BTreeMap::new();
+    let mut digests = BTreeMap::new();
     for kind in &built.recipe.outputs {
         match kind {
             OutputKind::Overlay => {
                 let file = "overlay.tar.zst";
-                let written = tarball::write(
-                    &tree,
-                    built.locked.epoch(),
-                    &staged.path().join(file),
-                    tarball::LEVEL,
-                )?;
+                let written = tar(built, built.tree, &staged.path().join(file))?;
+                outputs.push(manifest::Output {
+                    file: file.to_owned(),
+                    size: written.size,
+                    sha256: written.sha256,
+                });
+                if !whole {
+                    digests = written.digests;
+                }
+            }
+            OutputKind::RootfsTar => {
+                let file = "rootfs.tar.zst";
+                let written = tar(built, built.rootfs, &staged.path().join(file))?;
                 outputs.push(manifest::Output {
                     file: file.to_owned(),
                     size: written.size,
@@ -51,9 +67,16 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
                 });
                 digests = written.digests;
             }
+            OutputKind::Sysext => {
+                let written = sysext::write(built, staged.path())?;
+                outputs.extend(written.outputs);
+                if !whole {
+                    digests = written.digests;
+                }
+            }
         }
     }
-    let manifest = Manifest::new(image(built), artifacts(built)?, &tree, &digests, outputs)?;
+    let manifest = Manifest::new(image(built), artifacts(built)?, tree, &digests, outputs)?;
     let mut listed = manifest.outputs.clone();
     let json = manifest.to_json()?;
     atomic::write_file(&staged.path().join("manifest.json"), json.as_bytes())?;
@@ -63,6 +86,10 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
         manifest::checksums(&listed).as_bytes(),
     )?;
     staged.commit()
+}
+
+fn tar(built: &Built<'_>, tree: &Tree, to: &Path) -> Result<tarball::Written> {
+    tarball::write(tree, built.locked.epoch(), to, tarball::LEVEL)
 }
 
 fn image(built: &Built<'_>) -> manifest::Image {

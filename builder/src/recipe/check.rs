@@ -65,6 +65,7 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
         .base
         .as_ref()
         .and_then(|part| Base::checked(part, &mut problems));
+    sysext(&file, &mut problems);
     let artifacts: Vec<_> = file
         .artifact
         .iter()
@@ -103,6 +104,7 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
         description: file.description.clone(),
         profile,
         outputs,
+        sysext: file.sysext.clone(),
         modules: file.modules.clone(),
         writable: file.writable.iter().map(|path| path.0.clone()).collect(),
         overlays: file
@@ -283,6 +285,16 @@ fn sysctl(file: &RecipeFile, problems: &mut Problems<'_>) {
     }
 }
 
+/// systemd compares versions of one system only.
+fn sysext(file: &RecipeFile, problems: &mut Problems<'_>) {
+    if file.sysext.version_id.is_some() && file.sysext.id.is_none() {
+        problems.add(
+            &[Step::Key("sysext"), Step::Key("version_id")],
+            "a version of no system: set `id` beside it, `id = \"debian\"`",
+        );
+    }
+}
+
 fn mirrors(file: &RecipeFile, problems: &mut Problems<'_>) {
     for (from, to) in &file.mirrors {
         if let Err(error) = Mirrors::new(&[], None, &[format!("{from}={to}")]) {
@@ -365,16 +377,12 @@ fn extra_file(part: &FilePart, problems: &mut Problems<'_>) -> Option<ExtraFile>
 /// Which outputs can be made depends on whether there is a base system.
 fn outputs_and_base(file: &RecipeFile, problems: &mut Problems<'_>) {
     for (index, output) in file.outputs.iter().enumerate() {
-        let problem = match (output, &file.base) {
-            (OutputKind::RootfsTar, None) => {
-                "`rootfs-tar` needs a base system: add a table `[base]`"
-            }
-            (OutputKind::Overlay, Some(_)) => {
-                "`overlay` is for the base system of someone else, and this recipe has its own: take `rootfs-tar`"
-            }
-            (OutputKind::RootfsTar, Some(_)) | (OutputKind::Overlay, None) => continue,
-        };
-        problems.add(&[Step::Key("outputs"), Step::Index(index)], problem);
+        if *output == OutputKind::RootfsTar && file.base.is_none() {
+            problems.add(
+                &[Step::Key("outputs"), Step::Index(index)],
+                "`rootfs-tar` needs a base system: add a table `[base]`",
+            );
+        }
     }
     if file.profile == Some(Profile::ContainerHost) && file.base.is_none() {
         problems.add(

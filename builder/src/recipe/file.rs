@@ -61,6 +61,8 @@ pub struct RecipeFile {
     pub containerd: ContainerdPart,
     #[serde(default)]
     pub units: UnitsPart,
+    #[serde(default)]
+    pub sysext: SysextPart,
     /// Kernel parameters set at boot.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctl: BTreeMap<String, SysctlValue>,
@@ -97,6 +99,21 @@ pub enum OutputKind {
     /// `rootfs.tar.zst`: a whole root file system, the base system with
     /// everything laid over it.
     RootfsTar,
+    /// `<image>-sysext.raw` and its `.roothash`: the same files as a systemd
+    /// system extension, for a base system of one's own.
+    Sysext,
+}
+
+/// Which base systems the system extension goes with.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SysextPart {
+    /// The `ID` in their os-release, `debian`; any of them unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Word>,
+    /// The `VERSION_ID` beside that `id`, `13`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<Word>,
 }
 
 /// Facts of the cluster that every node shares.

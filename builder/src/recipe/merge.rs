@@ -7,7 +7,7 @@
 
 use super::file::{
     ArtifactPart, ClusterPart, ContainerdPart, FilePart, KubeProxyPart, KubeletPart, RecipeFile,
-    UnitsPart,
+    SysextPart, UnitsPart,
 };
 
 impl RecipeFile {
@@ -35,6 +35,7 @@ impl RecipeFile {
                 enable: added(base.units.enable, self.units.enable),
                 mask: added(base.units.mask, self.units.mask),
             },
+            sysext: self.sysext.over(base.sysext),
             sysctl: base.sysctl.into_iter().chain(self.sysctl).collect(),
             mirrors: base.mirrors.into_iter().chain(self.mirrors).collect(),
             artifact: merged_by(
@@ -61,6 +62,19 @@ impl ClusterPart {
             // Another service network has other addresses: no adding here.
             cluster_dns: or_list(self.cluster_dns, base.cluster_dns),
             cluster_domain: self.cluster_domain.or(base.cluster_domain),
+        }
+    }
+}
+
+impl SysextPart {
+    /// A version belongs to the system that it is of.
+    fn over(self, base: SysextPart) -> SysextPart {
+        match self.id {
+            Some(_) => self,
+            None => SysextPart {
+                id: base.id,
+                version_id: self.version_id.or(base.version_id),
+            },
         }
     }
 }

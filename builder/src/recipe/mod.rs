@@ -29,7 +29,7 @@ use crate::digest::Digest;
 use crate::tree::ImagePath;
 use file::{
     ClusterPart, ContainerdPart, KubeProxyPart, KubeletPart, OutputKind, Profile, RecipeFile,
-    SysctlValue,
+    SysctlValue, SysextPart,
 };
 use url::{PerArch, UrlTemplate};
 use value::{Name, Version, Word};
@@ -47,6 +47,7 @@ pub struct Recipe {
     pub description: Option<String>,
     pub profile: Profile,
     pub outputs: Vec<OutputKind>,
+    pub sysext: SysextPart,
     pub modules: Vec<Word>,
     pub writable: Vec<ImagePath>,
     /// Folders laid over the built-in overlay, as (name in messages, place).

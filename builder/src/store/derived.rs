@@ -1,4 +1,4 @@
-//! What is made from a blob once and kept: an archive's unpacked tar.
+//! What is made once and kept: an archive's unpacked tar, compressed blocks.
 //!
 //! A derived file is trusted on two grounds: its bytes are hashed again at
 //! every use, and its record is bound to the very file that this store made
@@ -25,6 +25,19 @@ struct Record {
 }
 
 impl Record {
+    fn of(file: &Metadata, sha256: Digest) -> Record {
+        Record {
+            sha256,
+            size: file.len(),
+            inode: file.ino(),
+            changed: (file.ctime(), file.ctime_nsec()),
+        }
+    }
+
+    fn write(&self, path: &Path) -> io::Result<()> {
+        fs::write(record_path(path), serde_json::to_vec(self)?)
+    }
+
     fn fits(&self, file: &Metadata) -> bool {
         self.inode == file.ino()
             && self.changed == (file.ctime(), file.ctime_nsec())
@@ -43,12 +56,8 @@ impl Store {
         what: &str,
         make: impl FnOnce(&mut dyn Write) -> Result<()>,
     ) -> Result<VerifiedBlob> {
-        let path = self
-            .root
-            .join("derived")
-            .join(what)
-            .join(source.sha256().hex());
-        if let Some(blob) = kept(&path)? {
+        let path = self.derived_path(what, source.sha256());
+        if let Some(blob) = kept_blob(&path)? {
             return Ok(blob);
         }
         let directory = path.parent().unwrap_or(Path::new("/"));
@@ -66,14 +75,9 @@ impl Store {
             .persist(&path)
             .map_err(|e| e.error)
             .with_context(context)?;
-        let meta = file.metadata().with_context(context)?;
-        let record = Record {
-            sha256: got.sha256.clone(),
-            size: got.size,
-            inode: meta.ino(),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        };
-        fs::write(record_path(&path), serde_json::to_vec(&record)?).with_context(context)?;
+        Record::of(&file.metadata().with_context(context)?, got.sha256.clone())
+            .write(&path)
+            .with_context(context)?;
         let file = File::open(&path).with_context(context)?;
         Ok(VerifiedBlob {
             file,
@@ -83,14 +87,53 @@ impl Store {
             size: got.size,
         })
     }
+
+    /// The bytes that were kept under `key`, if they still are what they were.
+    ///
+    /// `what` names what they are made by and its version, as for
+    /// [`derive`](Store::derive); `key` stands for what they are made from.
+    pub fn kept(&self, what: &str, key: &Digest) -> Result<Option<Vec<u8>>> {
+        let path = self.derived_path(what, key);
+        let Some((known, record, mut file)) = recorded(&path)? else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::with_capacity(usize::try_from(known.size).unwrap_or_default());
+        file.read_to_end(&mut bytes)
+            .with_context(|| format!("reading {}", path.display()))?;
+        if Digest::sha256(&bytes) != known.sha256 {
+            return Ok(None);
+        }
+        touch(&record);
+        Ok(Some(bytes))
+    }
+
+    /// Keeps `bytes` for [`kept`](Store::kept) to find.
+    pub fn keep(&self, what: &str, key: &Digest, bytes: &[u8]) -> Result<()> {
+        let path = self.derived_path(what, key);
+        let keep = || -> Result<()> {
+            let directory = path.parent().unwrap_or(Path::new("/"));
+            fs::create_dir_all(directory)?;
+            let mut temp = tempfile::NamedTempFile::new_in(directory)?;
+            temp.write_all(bytes)?;
+            let file = temp.persist(&path)?;
+            let record = Record::of(&file.metadata()?, Digest::sha256(bytes));
+            Ok(record.write(&path)?)
+        };
+        keep().with_context(|| format!("writing {} (is the disk full?)", path.display()))
+    }
+
+    fn derived_path(&self, what: &str, key: &Digest) -> PathBuf {
+        self.root.join("derived").join(what).join(key.hex())
+    }
 }
 
 fn record_path(path: &Path) -> PathBuf {
     path.with_extension("record")
 }
 
-/// The derived file at `path`, if its record and its bytes still hold.
-fn kept(path: &Path) -> Result<Option<VerifiedBlob>> {
+/// The derived file at `path` with its record, if that is of this very file.
+/// Its bytes are not checked yet.
+fn recorded(path: &Path) -> Result<Option<(Record, File, File)>> {
     let (Ok(mut record), Ok(file)) = (File::open(record_path(path)), File::open(path)) else {
         return Ok(None);
     };
@@ -100,10 +143,16 @@ fn kept(path: &Path) -> Result<Option<VerifiedBlob>> {
     let Ok(known) = serde_json::from_slice::<Record>(&text) else {
         return Ok(None);
     };
-    if !known.fits(&file.metadata().with_context(context)?) {
+    let fits = known.fits(&file.metadata().with_context(context)?);
+    Ok(fits.then_some((known, record, file)))
+}
+
+/// The derived file at `path`, if its record and its bytes still hold.
+fn kept_blob(path: &Path) -> Result<Option<VerifiedBlob>> {
+    let Some((known, record, file)) = recorded(path)? else {
         return Ok(None);
-    }
-    let got = Hasher::measure(&file, &[]).with_context(context)?;
+    };
+    let got = Hasher::measure(&file, &[]).with_context(|| format!("reading {}", path.display()))?;
     if got.sha256 != known.sha256 {
         return Ok(None);
     }

@@ -4,7 +4,7 @@
 //! <root>/use.lock                   shared by builds, exclusive for gc
 //!        blobs/<2 hex>/<64 hex>     0444, named by SHA-256
 //!        sha512/<128 hex>           text: the SHA-256 of the blob with that SHA-512
-//!        derived/<what>/<64 hex>    made from the blob of that SHA-256 (an unpacked tar)
+//!        derived/<what>/<64 hex>    made from what that SHA-256 stands for (an unpacked tar)
 //!        derived/<what>/<64 hex>.record
 //!        built/<64 hex>             what an output directory was built from
 //!        partial/<64 hex>{,.lock,.validator}   downloads under way

@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use crate::digest::Digest;
 use crate::store::VerifiedBlob;
 
 /// The bytes of a file in the tree.
@@ -60,23 +61,42 @@ impl Content {
 
     /// `len` bytes from `start`, fewer where the content ends before.
     pub fn read_at(&self, start: u64, len: usize) -> io::Result<Vec<u8>> {
-        let len = self.len().saturating_sub(start).min(len as u64);
+        let start = start.min(self.len());
+        let len = (self.len() - start).min(len as u64);
         let mut bytes = Vec::new();
-        match self {
-            Content::Inline(all) => {
-                let rest = usize::try_from(start).ok().and_then(|at| all.get(at..));
-                rest.unwrap_or_default().take(len).read_to_end(&mut bytes)?;
-            }
-            Content::Span { blob, offset, .. } => {
-                let mut part = ContentReader::Span {
-                    file: blob.file(),
-                    offset: offset.saturating_add(start),
-                    left: len,
-                };
-                part.read_to_end(&mut bytes)?;
-            }
-        }
+        self.part(start, len).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Reads `len` bytes from `offset`; both lie within it.
+    pub fn part(&self, offset: u64, len: u64) -> ContentReader<'_> {
+        match self {
+            Content::Inline(bytes) => {
+                let rest = bytes.get(offset as usize..).unwrap_or_default();
+                ContentReader::Inline(rest.get(..len as usize).unwrap_or(rest))
+            }
+            Content::Span {
+                blob,
+                offset: start,
+                len: all,
+            } => ContentReader::Span {
+                file: blob.file(),
+                offset: start + offset,
+                left: len.min(all.saturating_sub(offset)),
+            },
+        }
+    }
+
+    /// The digest, where it is known without reading: that of a whole blob.
+    pub fn known_digest(&self) -> Option<&Digest> {
+        match self {
+            Content::Span {
+                blob,
+                offset: 0,
+                len,
+            } if *len == blob.size() => Some(blob.sha256()),
+            _ => None,
+        }
     }
 
     /// The first bytes, at most `limit` of them: enough to tell a format.

@@ -221,21 +221,43 @@ impl Tree {
         self.nodes.iter()
     }
 
+    /// What lies over the base system: everything but the base's own files, and
+    /// of its directories only those that something else is in.
+    pub fn above_base(&self) -> Tree {
+        let is_base = |node: &Node| matches!(node.origin, Origin::Package(_) | Origin::Base(_));
+        let kept = |path: &ImagePath| {
+            let below = self.nodes.range(path.clone()..);
+            below
+                .take_while(|(there, _)| there.as_str().starts_with(path.as_str()))
+                .any(|(there, node)| there.is_within(path) && !is_base(node))
+        };
+        let nodes = self.nodes.iter().filter(|(path, node)| {
+            !is_base(node) || (matches!(node.kind, Kind::Directory) && kept(path))
+        });
+        Tree {
+            nodes: nodes.map(|(p, n)| (p.clone(), n.clone())).collect(),
+        }
+    }
+
     fn imply_parents(&mut self, path: &ImagePath) -> Result<()> {
+        let mut missing = Vec::new();
         let mut next = path.parent();
         while let Some(parent) = next {
             match self.nodes.get(&parent) {
-                Some(node) if matches!(node.kind, Kind::Directory) => return Ok(()),
+                Some(node) if matches!(node.kind, Kind::Directory) => break,
                 Some(node) => bail!(
                     "`{path}` cannot be laid in: `{parent}` is no directory (it comes from {})",
                     node.origin
                 ),
                 None => {
                     next = parent.parent();
-                    self.nodes
-                        .insert(parent, Node::directory(0o755, Origin::Implied));
+                    missing.push(parent);
                 }
             }
+        }
+        for parent in missing {
+            self.nodes
+                .insert(parent, Node::directory(0o755, Origin::Implied));
         }
         Ok(())
     }
@@ -302,7 +324,8 @@ mod tests {
     fn nothing_goes_below_a_file_and_no_directory_is_replaced() {
         let mut tree = Tree::default();
         tree.insert(path("/etc/x"), file("one")).unwrap();
-        assert!(tree.insert(path("/etc/x/y"), file("two")).is_err());
+        assert!(tree.insert(path("/etc/x/y/z"), file("two")).is_err());
+        assert_eq!(lines(&tree), ["/ 0755", "/etc 0755", "/etc/x 0644"]);
         assert!(tree.replace(path("/etc"), file("two")).is_err());
     }
 
@@ -327,6 +350,33 @@ mod tests {
         ];
         assert_eq!(lines(&tree), left);
         assert!(tree.take(&path("/var")).is_empty());
+    }
+
+    #[test]
+    fn what_lies_over_the_base_keeps_the_directories_that_it_needs() {
+        let mut tree = Tree::default();
+        let of_base = |kind: Node| Node {
+            origin: Origin::Package("base-files".into()),
+            ..kind
+        };
+        let directory = |mode| of_base(Node::directory(mode, Origin::Implied));
+        for (at, node) in [
+            ("/root", directory(0o700)),
+            ("/rootless", directory(0o755)),
+            ("/root/.profile", of_base(file("x"))),
+            ("/root/a/mine", file("mine")),
+            ("/srv/x", of_base(file("x"))),
+        ] {
+            tree.insert(path(at), node).unwrap();
+        }
+        let want = [
+            "/ 0755",
+            "/root 0700",
+            "/root/a 0755",
+            "/root/a/mine 0644",
+            "/srv 0755",
+        ];
+        assert_eq!(lines(&tree.above_base()), want);
     }
 
     #[test]

@@ -1,5 +1,4 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod libraries;
-mod packages;
 mod steps;

@@ -1,0 +1,26 @@
+//! Other people's tools, as the judges of what is written here.
+//!
+//! A missing one is an error in CI and a printed skip elsewhere.
+
+use std::io::ErrorKind;
+use std::process::{Command, Output};
+
+/// What the tool answered; `None` where it is not installed.
+pub fn run(command: &mut Command) -> Option<Output> {
+    // Disk tools are where an ordinary user's PATH does not go.
+    let path = std::env::var("PATH").unwrap_or_default();
+    let told = command
+        .env("PATH", format!("{path}:/usr/sbin:/sbin"))
+        .env("LC_ALL", "C")
+        .output();
+    match told {
+        Ok(told) => Some(told),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let name = command.get_program().display();
+            assert!(std::env::var_os("CI").is_none(), "{name} is not installed");
+            eprintln!("skipped: {name} is not installed");
+            None
+        }
+        Err(error) => panic!("{}: {error}", command.get_program().display()),
+    }
+}

@@ -1,0 +1,42 @@
+//! Partitions that a system finds by itself: the
+//! [Discoverable Partitions Specification](https://uapi-group.org/specifications/specs/discoverable_partitions_specification/).
+
+use crate::arch::Arch;
+use crate::format::gpt::{Partition, Place};
+use crate::format::guid::Guid;
+use crate::format::verity::RootHash;
+
+/// Bit 60: to be mounted read-only.
+const READ_ONLY: u64 = 1 << 60;
+
+/// A root file system at `data` and its hash tree at `tree`: each is found by
+/// its half of the root hash.
+pub fn verified_root(
+    arch: Arch,
+    root: RootHash,
+    data: Place,
+    tree: Place,
+) -> [Partition<'static>; 2] {
+    let (first, second) = root.halves();
+    let [(kind, name), (tree_kind, tree_name)] = match arch {
+        Arch::Amd64 => [
+            (0x4f68bce3_e8cd_4db1_96e7_fbcaf984b709, "root-x86-64"),
+            (0x2c7357ed_ebd2_46d9_aec1_23d437ec2bf5, "root-x86-64-verity"),
+        ],
+        Arch::Arm64 => [
+            (0xb921b045_1df0_41c3_af44_4c6f280d3fae, "root-arm64"),
+            (0xdf3300ce_d69f_4c92_978c_9bfb0f38d820, "root-arm64-verity"),
+        ],
+    };
+    [
+        (kind, name, first, data),
+        (tree_kind, tree_name, second, tree),
+    ]
+    .map(|(kind, name, unique, place)| Partition {
+        kind: Guid::known(kind),
+        unique,
+        name,
+        flags: READ_ONLY,
+        place,
+    })
+}

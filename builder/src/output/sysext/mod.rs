@@ -1,0 +1,133 @@
+//! `<image>-sysext.raw`: the node's files as a system extension, for a base
+//! system of one's own.
+//!
+//! A disk image with a root partition (SquashFS) and its dm-verity tree, as
+//! [Discoverable Disk Images](https://uapi-group.org/specifications/specs/discoverable_disk_image/)
+//! are, holding an
+//! [extension image](https://uapi-group.org/specifications/specs/extension_image/)
+//! that [systemd-sysext](https://www.freedesktop.org/software/systemd/man/latest/systemd-sysext.html)
+//! merges into /usr and /opt. [`layout`] says what becomes of the rest. Beside
+//! it, `<image>-sysext.roothash`: what systemd verifies the image by.
+//!
+//! # Invariants
+//! - The bytes depend on the tree, the recipe and its lock alone.
+//! - The extension's name, the file's name without `.raw`, is that of its
+//!   `extension-release` file.
+
+mod layout;
+mod release;
+mod start;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use sha2::{Digest as _, Sha256};
+
+use super::atomic::{AtomicFile, write_file};
+use super::{Built, discoverable, manifest};
+use crate::digest::Digest;
+use crate::format::gpt::{self, Place};
+use crate::format::guid::Guid;
+use crate::format::region::Region;
+use crate::format::squashfs;
+use crate::format::verity::{self, Data, Params, RootHash};
+use crate::tree::{ImagePath, Tree};
+use layout::Extension;
+
+const BUFFER: usize = 1 << 20;
+
+/// What was written.
+pub struct Written {
+    pub outputs: Vec<manifest::Output>,
+    /// SHA-256 of every regular file of the image.
+    pub digests: BTreeMap<ImagePath, Digest>,
+}
+
+/// Writes both files into `directory`.
+pub fn write(built: &Built<'_>, directory: &Path) -> Result<Written> {
+    let name = format!("{}-sysext", built.recipe.image_name(built.arch));
+    let extension = extension(built, &name).context("laying out the system extension")?;
+    let image = format!("{name}.raw");
+    let context = || format!("writing {image}");
+    let output = AtomicFile::create(&directory.join(&image))?;
+    let (root, found) = fill(output.file(), built, &extension.tree, &name).with_context(context)?;
+    let measured = output.measure()?;
+    output.commit()?;
+
+    let hash = format!("{name}.roothash");
+    let text = format!("{root}\n");
+    write_file(&directory.join(&hash), text.as_bytes())?;
+    let digest = |(path, home): (ImagePath, ImagePath)| Some((path, found.get(&home)?.clone()));
+    Ok(Written {
+        digests: extension.homes.into_iter().filter_map(digest).collect(),
+        outputs: vec![
+            manifest::Output {
+                file: image,
+                size: measured.size,
+                sha256: measured.sha256,
+            },
+            manifest::Output::of(&hash, text.as_bytes()),
+        ],
+    })
+}
+
+/// The image's files, and what makes them an extension.
+fn extension(built: &Built<'_>, name: &str) -> Result<Extension> {
+    let mut extension = layout::extension(built.tree, &built.recipe.writable)?;
+    start::add(&mut extension.tree, built.recipe, name)?;
+    release::add(&mut extension.tree, built, name)?;
+    Ok(extension)
+}
+
+/// Each part goes to its place in the disk image right away: nothing is
+/// written twice, nothing is held.
+fn fill(
+    file: &File,
+    built: &Built<'_>,
+    tree: &Tree,
+    name: &str,
+) -> Result<(RootHash, BTreeMap<ImagePath, Digest>)> {
+    let options = squashfs::Options {
+        store: Some(built.store),
+        ..squashfs::Options::default()
+    };
+    let start = Place::first(0).start;
+    let mut region = BufWriter::with_capacity(BUFFER, Region::new(file, start));
+    let written = squashfs::write(tree, built.locked.epoch(), &options, &mut region)?;
+    region.flush().context("writing the file system")?;
+
+    let data = Place::first(written.size);
+    // Its end may be a hole, which is not there to be read yet.
+    file.set_len(data.start + data.size)
+        .context("making room for the file system")?;
+    let hashes = data.then(verity::size_for(data.size));
+    let mut region = BufWriter::with_capacity(BUFFER, Region::new(file, hashes.start));
+    let range = Data {
+        file,
+        start: data.start,
+        size: data.size,
+    };
+    let root = verity::write(range, &params(built, name), &mut region)?;
+    region.flush().context("writing the hash tree")?;
+
+    let partitions = discoverable::verified_root(built.arch, root, data, hashes);
+    let disk = Guid::derived(&["sysext disk", &root.to_string()]);
+    gpt::write(file, gpt::disk_size(hashes), disk, &partitions)?;
+    Ok((root, written.digests))
+}
+
+/// The salt keeps a block of one image from being of use against another's.
+fn params(built: &Built<'_>, name: &str) -> Params {
+    let lock = built.locked.digest().to_string();
+    let salt = Sha256::new_with_prefix("nodeimg verity salt\0")
+        .chain_update(name)
+        .chain_update("\0")
+        .chain_update(&lock);
+    Params {
+        salt: salt.finalize().into(),
+        uuid: Guid::derived(&["sysext verity", name, &lock]),
+    }
+}
