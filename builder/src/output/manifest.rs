@@ -26,6 +26,9 @@ pub struct Manifest {
     pub version: u32,
     pub image: Image,
     pub artifacts: Vec<Artifact>,
+    /// Of the base system.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<Package>,
     pub files: Vec<File>,
     pub outputs: Vec<Output>,
 }
@@ -56,6 +59,26 @@ pub struct Artifact {
     /// In bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+}
+
+/// A Debian package, as the lock pins it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Package {
+    pub name: String,
+    pub version: String,
+    pub suite: String,
+    /// Where it stays for good.
+    pub url: String,
+    pub sha256: Digest,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// What an image is made of, as the lock pins it.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    pub artifacts: Vec<Artifact>,
+    pub packages: Vec<Package>,
 }
 
 /// One path of the image.
@@ -117,7 +140,7 @@ impl Manifest {
     /// found of every regular file.
     pub fn new(
         image: Image,
-        artifacts: Vec<Artifact>,
+        inputs: Inputs,
         tree: &Tree,
         digests: &BTreeMap<ImagePath, Digest>,
         outputs: Vec<Output>,
@@ -126,7 +149,8 @@ impl Manifest {
         Ok(Manifest {
             version: VERSION,
             image,
-            artifacts,
+            artifacts: inputs.artifacts,
+            packages: inputs.packages,
             files,
             outputs,
         })
@@ -265,7 +289,18 @@ mod tests {
             sha512: None,
             size: Some(1),
         };
-        Manifest::new(image, vec![artifact], &tree, &digests, vec![]).unwrap()
+        let inputs = Inputs {
+            artifacts: vec![artifact],
+            packages: vec![Package {
+                name: "libc6".into(),
+                version: "2.41-12".into(),
+                suite: "trixie".into(),
+                url: "https://example.org/libc6.deb".into(),
+                sha256: Digest::sha256(b"deb"),
+                size: 3,
+            }],
+        };
+        Manifest::new(image, inputs, &tree, &digests, vec![]).unwrap()
     }
 
     #[test]
@@ -276,7 +311,17 @@ mod tests {
             .lines()
             .filter_map(|line| line.strip_prefix("  \"")?.split('"').next())
             .collect();
-        assert_eq!(keys, ["artifacts", "files", "image", "outputs", "version"]);
+        assert_eq!(
+            keys,
+            [
+                "artifacts",
+                "files",
+                "image",
+                "outputs",
+                "packages",
+                "version"
+            ]
+        );
         let back: Manifest = serde_json::from_str(&text).unwrap();
         assert_eq!(back, manifest());
     }

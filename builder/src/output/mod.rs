@@ -13,7 +13,8 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::arch::Arch;
-use crate::lock::{Entry, Locked};
+use crate::digest::{Algorithm, Digest};
+use crate::lock::{Entry, Locked, PinnedPackage};
 use crate::recipe::Recipe;
 use crate::recipe::file::OutputKind;
 use crate::store::Store;
@@ -76,7 +77,7 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
             }
         }
     }
-    let manifest = Manifest::new(image(built), artifacts(built)?, tree, &digests, outputs)?;
+    let manifest = Manifest::new(image(built), inputs(built)?, tree, &digests, outputs)?;
     let mut listed = manifest.outputs.clone();
     let json = manifest.to_json()?;
     atomic::write_file(&staged.path().join("manifest.json"), json.as_bytes())?;
@@ -103,6 +104,13 @@ fn image(built: &Built<'_>) -> manifest::Image {
     }
 }
 
+fn inputs(built: &Built<'_>) -> Result<manifest::Inputs> {
+    Ok(manifest::Inputs {
+        artifacts: artifacts(built)?,
+        packages: packages(built)?,
+    })
+}
+
 fn artifacts(built: &Built<'_>) -> Result<Vec<manifest::Artifact>> {
     let of = |entry: &Entry| {
         let known = entry.expected()?;
@@ -121,4 +129,18 @@ fn artifacts(built: &Built<'_>) -> Result<Vec<manifest::Artifact>> {
         .into_iter()
         .map(of)
         .collect()
+}
+
+fn packages(built: &Built<'_>) -> Result<Vec<manifest::Package>> {
+    let of = |package: &PinnedPackage| {
+        Ok(manifest::Package {
+            name: package.name.to_string(),
+            version: package.version.clone(),
+            suite: package.suite.to_string(),
+            url: built.locked.url(package)?,
+            sha256: Digest::new(Algorithm::Sha256, &package.sha256)?,
+            size: package.size,
+        })
+    };
+    built.locked.packages(built.arch).map(of).collect()
 }

@@ -1,7 +1,6 @@
 //! Judged by squashfs-tools and, where it lets us, by the kernel.
 #![allow(clippy::unwrap_used)]
 
-mod bench;
 mod compare;
 mod random;
 mod store;
