@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use super::base::Base;
-use super::file::{ArtifactPart, FilePart, OutputKind, Profile, ProxyMode, RecipeFile};
+use super::file::{ArtifactPart, FilePart, OutputKind, RecipeFile};
 use super::network::Cidrs;
 use super::source::{Source, Step, dotted};
-use super::{Artifact, ExtraContent, ExtraFile, Recipe};
+use super::{Artifact, ExtraContent, ExtraFile, Recipe, profile};
 use crate::artifact::{Kind, Mode};
 use crate::fetch::Mirrors;
-use crate::tree::ImagePath;
 
 const DEFAULT_MAX_UNPACKED: u64 = 2 << 30;
 
@@ -85,8 +84,8 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
             problems.add(&[Step::Key(key)], "missing, every recipe has one");
         }
     }
-    needed_by_profile(&file, &artifacts, &mut problems);
-    outputs_and_base(&file, &mut problems);
+    profile::needs(&file, &artifacts, &mut problems);
+    profile::outputs_and_base(&file, &mut problems);
     problems.done()?;
     let (Some(name), Some(version), Some(profile)) =
         (file.name.clone(), file.version.clone(), file.profile)
@@ -372,64 +371,4 @@ fn extra_file(part: &FilePart, problems: &mut Problems<'_>) -> Option<ExtraFile>
         mode: part.mode.map_or(0o644, Mode::bits),
         content,
     })
-}
-
-/// Which outputs can be made depends on whether there is a base system.
-fn outputs_and_base(file: &RecipeFile, problems: &mut Problems<'_>) {
-    for (index, output) in file.outputs.iter().enumerate() {
-        if *output == OutputKind::RootfsTar && file.base.is_none() {
-            problems.add(
-                &[Step::Key("outputs"), Step::Index(index)],
-                "`rootfs-tar` needs a base system: add a table `[base]`",
-            );
-        }
-    }
-    if file.profile == Some(Profile::ContainerHost) && file.base.is_none() {
-        problems.add(
-            &[Step::Key("profile")],
-            "container-host is a whole system: add a table `[base]`",
-        );
-    }
-}
-
-/// Programs without which a node of the profile cannot work.
-const HARD_WAY_PROGRAMS: [&str; 6] = [
-    "/usr/local/bin/kubelet",
-    "/usr/local/bin/kube-proxy",
-    "/usr/local/bin/runc",
-    "/usr/local/bin/crictl",
-    "/usr/bin/containerd",
-    "/usr/bin/containerd-shim-runc-v2",
-];
-
-fn needed_by_profile(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
-    let Some(Profile::HardWay) = file.profile else {
-        return;
-    };
-    if file.cluster.cluster_cidr.is_none() {
-        let message = "missing: the profile hard-way needs the network of all pods";
-        problems.add(&[Step::Key("cluster"), Step::Key("cluster_cidr")], message);
-    }
-    for program in HARD_WAY_PROGRAMS {
-        let Ok(path) = program.parse::<ImagePath>() else {
-            continue;
-        };
-        if !artifacts.iter().any(|artifact| artifact.provides(&path)) {
-            problems.add(
-                &[Step::Key("profile")],
-                &format!("hard-way needs `{program}`, which no artifact's `files` installs"),
-            );
-        }
-    }
-    let modules = |name: &str| file.modules.iter().any(|module| module.as_str() == name);
-    if file.kube_proxy.mode == Some(ProxyMode::Ipvs) {
-        for module in ["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack"] {
-            if !modules(module) {
-                problems.add(
-                    &[Step::Key("kube_proxy"), Step::Key("mode")],
-                    &format!("ipvs needs `{module}` in `modules`"),
-                );
-            }
-        }
-    }
 }

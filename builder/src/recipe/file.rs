@@ -117,7 +117,7 @@ pub struct SysextPart {
 }
 
 /// Facts of the cluster that every node shares.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterPart {
     /// The network that every node's pod subnet lies in; a list of two for dual-stack.
@@ -135,7 +135,7 @@ pub struct ClusterPart {
 }
 
 /// The kubelet's settings.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KubeletPart {
     /// Pods on one node at most (`maxPods`).
@@ -164,7 +164,7 @@ pub enum ProxyMode {
 }
 
 /// kube-proxy's settings.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KubeProxyPart {
     /// `iptables` (the default), `ipvs` or `nftables`.

@@ -14,6 +14,7 @@ mod library;
 mod load;
 mod merge;
 pub mod network;
+mod profile;
 pub mod source;
 pub mod url;
 pub mod value;

@@ -123,6 +123,10 @@ fn bad_recipes_say_what_where_and_what_to_do() {
             "[[file]]\npath = \"/etc/x\"\n",
             vec!["file./etc/x", "`content` and `source`"],
         ),
+        (
+            "profile = \"container-host\"\n",
+            vec!["add a table `[base]`", "kubelet: has no effect"],
+        ),
         ("modules = [\"a b\"]\n", vec!["mine.toml:2:11"]),
         ("writable = [\"etc\"]\n", vec!["mine.toml:2:12", "absolute"]),
         (

@@ -1,0 +1,90 @@
+//! What a recipe's profile and outputs need of the rest of it.
+
+use super::Artifact;
+use super::check::Problems;
+use super::file::{
+    ClusterPart, KubeProxyPart, KubeletPart, OutputKind, Profile, ProxyMode, RecipeFile,
+};
+use super::source::Step;
+use crate::tree::ImagePath;
+
+/// Which outputs can be made depends on whether there is a base system.
+pub fn outputs_and_base(file: &RecipeFile, problems: &mut Problems<'_>) {
+    for (index, output) in file.outputs.iter().enumerate() {
+        if *output == OutputKind::RootfsTar && file.base.is_none() {
+            problems.add(
+                &[Step::Key("outputs"), Step::Index(index)],
+                "`rootfs-tar` needs a base system: add a table `[base]`",
+            );
+        }
+    }
+}
+
+/// Programs without which a node of the profile cannot work.
+const HARD_WAY_PROGRAMS: [&str; 6] = [
+    "/usr/local/bin/kubelet",
+    "/usr/local/bin/kube-proxy",
+    "/usr/local/bin/runc",
+    "/usr/local/bin/crictl",
+    "/usr/bin/containerd",
+    "/usr/bin/containerd-shim-runc-v2",
+];
+
+/// What the profile cannot do without, and what it would not look at.
+pub fn needs(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
+    match file.profile {
+        Some(Profile::HardWay) => hard_way(file, artifacts, problems),
+        Some(Profile::ContainerHost) => container_host(file, problems),
+        None => {}
+    }
+}
+
+fn container_host(file: &RecipeFile, problems: &mut Problems<'_>) {
+    if file.base.is_none() {
+        problems.add(
+            &[Step::Key("profile")],
+            "container-host is a whole system: add a table `[base]`",
+        );
+    }
+    for (key, is_set) in [
+        ("cluster", file.cluster != ClusterPart::default()),
+        ("kubelet", file.kubelet != KubeletPart::default()),
+        ("kube_proxy", file.kube_proxy != KubeProxyPart::default()),
+    ] {
+        if is_set {
+            problems.add(
+                &[Step::Key(key)],
+                "has no effect: the profile container-host has no Kubernetes",
+            );
+        }
+    }
+}
+
+fn hard_way(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
+    if file.cluster.cluster_cidr.is_none() {
+        let message = "missing: the profile hard-way needs the network of all pods";
+        problems.add(&[Step::Key("cluster"), Step::Key("cluster_cidr")], message);
+    }
+    for program in HARD_WAY_PROGRAMS {
+        let Ok(path) = program.parse::<ImagePath>() else {
+            continue;
+        };
+        if !artifacts.iter().any(|artifact| artifact.provides(&path)) {
+            problems.add(
+                &[Step::Key("profile")],
+                &format!("hard-way needs `{program}`, which no artifact's `files` installs"),
+            );
+        }
+    }
+    let modules = |name: &str| file.modules.iter().any(|module| module.as_str() == name);
+    if file.kube_proxy.mode == Some(ProxyMode::Ipvs) {
+        for module in ["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack"] {
+            if !modules(module) {
+                problems.add(
+                    &[Step::Key("kube_proxy"), Step::Key("mode")],
+                    &format!("ipvs needs `{module}` in `modules`"),
+                );
+            }
+        }
+    }
+}
