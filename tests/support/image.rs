@@ -65,6 +65,11 @@ impl Extracted {
 
 /// Lines `MODE OWNER/GROUP SIZE PATH[ -> TARGET]` as GNU tar lists the overlay.
 pub fn listed(image: &Path) -> Vec<Listed> {
+    listed_in(&image.join("overlay.tar.zst"))
+}
+
+/// The same of any archive.
+pub fn listed_in(archive: &Path) -> Vec<Listed> {
     let mut command = clean(Command::new("tar"));
     command
         .env("TZ", "UTC")
@@ -75,8 +80,12 @@ pub fn listed(image: &Path) -> Vec<Listed> {
             "--quoting-style=literal",
             "-tvf",
         ])
-        .arg(image.join("overlay.tar.zst"));
-    let text = Ran::of(&mut command).good().out;
+        .arg(archive);
+    listed_text(&Ran::of(&mut command).good().out)
+}
+
+/// The same of what GNU tar printed.
+pub fn listed_text(text: &str) -> Vec<Listed> {
     text.lines().map(Listed::parse).collect()
 }
 
@@ -110,8 +119,14 @@ impl Listed {
             mode,
             owner,
             time: format!("{date} {clock}"),
-            path: format!("/{}", name.trim_end_matches('/')),
+            path: absolute(&name),
             target: target.map(str::to_owned),
         }
     }
+}
+
+/// `./a/b/`, as Debian's packages have it, and `a/b` are both `/a/b`.
+fn absolute(name: &str) -> String {
+    let name = name.strip_prefix("./").unwrap_or(name);
+    format!("/{}", name.trim_matches('/'))
 }

@@ -1,0 +1,83 @@
+//! The same bytes from another user, directory, umask, locale and time zone:
+//! the build needs no root and has nothing of the machine.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::support::archive::sha256;
+use super::support::run::{Ran, clean};
+use super::support::{judge, real};
+use super::{ARCHS, images, recipe, store};
+
+fn copied(from: &Path, to: PathBuf, mode: u32) -> PathBuf {
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    fs::copy(from, &to).unwrap();
+    fs::set_permissions(&to, Permissions::from_mode(mode)).unwrap();
+    to
+}
+
+#[test]
+fn nobody_builds_the_same_bytes_elsewhere() {
+    let Some(images) = images() else { return };
+    let place = TempDir::new().unwrap();
+    let at = |path: &str| place.path().join(path);
+    let file = copied(&recipe(), at("a place/of its own/r.toml"), 0o600);
+    let lock = recipe().with_extension("lock");
+    copied(&lock, file.with_extension("lock"), 0o600);
+    let program = copied(
+        Path::new(env!("CARGO_BIN_EXE_nodeimg")),
+        at("nodeimg"),
+        0o755,
+    );
+    let mut copy = clean(Command::new("cp"));
+    fs::create_dir(at("store")).unwrap();
+    Ran::of(copy.arg("-R").arg(store().join("blobs")).arg(at("store"))).good();
+    let mut words = vec!["-c", "umask 077; exec \"$@\"", "sh"];
+    if judge::is_root() {
+        let drop = [
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "--no-new-privs",
+        ];
+        words.push("setpriv");
+        words.extend(drop);
+    }
+    let mut build = clean(Command::new("sh"));
+    build.args(words).arg(program);
+    for (name, value) in [
+        ("TZ", "Pacific/Kiritimati"),
+        ("LC_ALL", "tr_TR.UTF-8"),
+        ("SOURCE_DATE_EPOCH", "1"),
+    ] {
+        build.env(name, value);
+    }
+    build.args(["build", "--quiet", "--offline", "--out", "images"]);
+    build.current_dir(place.path()).arg("--recipe").arg(&file);
+    build.arg("--store").arg(at("store"));
+    for arch in ARCHS {
+        let Some(binary) = real::firstboot(arch) else {
+            return;
+        };
+        let binary = copied(&binary, at(arch), 0o644);
+        build.args(["--arch", arch, "--firstboot"]);
+        build.arg(format!("{arch}={}", binary.display()));
+    }
+    if judge::is_root() {
+        let mut own = clean(Command::new("chown"));
+        Ran::of(own.args(["-R", "65534:65534"]).arg(place.path())).good();
+    }
+    Ran::of(&mut build).good();
+    for arch in ARCHS {
+        let image = images.image(arch);
+        let again = at("images").join(image.file_name().unwrap());
+        for name in ["rootfs.tar.zst", "manifest.json", "SHA256SUMS"] {
+            let digest = |image: &Path| sha256(&fs::read(image.join(name)).unwrap());
+            assert_eq!(digest(&image), digest(&again), "{arch} {name}");
+        }
+    }
+}
