@@ -114,13 +114,27 @@ fn fetched() -> bool {
     ] {
         fetch.envs(std::env::var_os(name).map(|value| (name, value)));
     }
-    let ran = Ran::of(&mut fetch);
-    if ran.code == Some(1) && ran.err.contains("cannot connect") {
-        let shown: Vec<_> = ran.err.lines().take(2).collect();
-        judge::missing(&format!("a mirror of Debian ({})", shown.join(" ")));
+    // Once: where there is no mirror, each test would wait for it anew.
+    static RAN: OnceLock<Option<String>> = OnceLock::new();
+    let refused = RAN.get_or_init(|| {
+        let ran = Ran::of(&mut fetch);
+        if ran.code == Some(1) && ran.err.contains("cannot connect") {
+            return Some(ran.err);
+        }
+        ran.good();
+        None
+    });
+    if let Some(said) = refused {
+        let first: String = said
+            .lines()
+            .nth(1)
+            .unwrap_or(said)
+            .chars()
+            .take(300)
+            .collect();
+        judge::missing(&format!("a mirror of Debian ({}...)", first.trim()));
         return false;
     }
-    ran.good();
     true
 }
 
