@@ -146,19 +146,8 @@ impl Store {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Lookup::Missing),
             Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),
         };
-        // SHA-512 costs four times SHA-256, and who asks by SHA-256 has these very
-        // bytes by it; that the two belong together was seen when they came.
-        let both = want.sha256.is_some() && want.sha512.is_some();
-        let paired = both && self.alias(want.sha512.as_ref())?.as_ref() == Some(&sha256);
-        let extra = match paired {
-            true => Vec::new(),
-            false => want.extra_algorithms(),
-        };
-        let mut got = Hasher::measure(&file, &extra)
+        let got = Hasher::measure(&file, &want.extra_algorithms())
             .with_context(|| format!("reading {}", path.display()))?;
-        if paired {
-            got.sha512.clone_from(&want.sha512);
-        }
         if got.sha256 != sha256 {
             fs::remove_file(&path)
                 .with_context(|| format!("dropping the corrupt {}", path.display()))?;
@@ -203,16 +192,13 @@ impl Store {
     fn resolve(&self, want: &Expected) -> Result<Option<Digest>> {
         match (&want.sha256, &want.sha512) {
             (Some(sha256), _) => Ok(Some(sha256.clone())),
-            (None, Some(_)) => self.alias(want.sha512.as_ref()),
+            (None, Some(sha512)) => self.alias(sha512),
             (None, None) => bail!("a blob is looked for without any digest"),
         }
     }
 
     /// The SHA-256 of the blob with this SHA-512, as seen when it was stored.
-    fn alias(&self, sha512: Option<&Digest>) -> Result<Option<Digest>> {
-        let Some(sha512) = sha512 else {
-            return Ok(None);
-        };
+    fn alias(&self, sha512: &Digest) -> Result<Option<Digest>> {
         let path = self.alias_path(sha512);
         match fs::read_to_string(&path) {
             // A broken alias costs a download, nothing else.
