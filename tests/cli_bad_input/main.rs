@@ -8,6 +8,8 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/tls_server.rs"]
+mod tls_server;
 
 mod archives;
 mod disks;

@@ -13,8 +13,8 @@ use crate::recipe::{RecipeRef, built_in, load};
 
 const OVERLAY_NOTE: &str = "\
 Files below `root/` are laid into the image as they are, over nodeimg's own;
-files below `templates/` are rendered at first boot. The README of nodeimg has
-the list of placeholders. This note stays out of the image.
+files below `templates/` are rendered at first boot. docs/first-boot.md of nodeimg
+has the list of placeholders. This note stays out of the image.
 ";
 
 pub fn run(session: &Session<'_>, args: &InitArgs) -> Result<()> {

@@ -128,17 +128,18 @@ fn new_versions(updates: &[Update], from: &RecipeRef) -> Result<Option<String>> 
         .parse()
         .with_context(|| format!("reading {}", path.display()))?;
     for (name, version) in versions {
-        set_version(&mut document, name.as_str(), version.as_str());
+        set_version(&mut document, name.as_str(), version.as_str())
+            .with_context(|| format!("changing {}", path.display()))?;
     }
     Ok(Some(document.to_string()))
 }
 
-fn set_version(document: &mut toml_edit::DocumentMut, name: &str, version: &str) {
+fn set_version(document: &mut toml_edit::DocumentMut, name: &str, version: &str) -> Result<()> {
     let list = document
         .entry("artifact")
         .or_insert_with(|| toml_edit::Item::ArrayOfTables(toml_edit::ArrayOfTables::new()));
     let Some(tables) = list.as_array_of_tables_mut() else {
-        return;
+        bail!("`artifact` is an inline list: write each one as a table `[[artifact]]`");
     };
     let there = tables
         .iter_mut()
@@ -150,13 +151,14 @@ fn set_version(document: &mut toml_edit::DocumentMut, name: &str, version: &str)
             value.decor_mut().clone_from(old.decor());
         }
         table.insert("version", toml_edit::Item::Value(value));
-        return;
+        return Ok(());
     }
     // An artifact of the recipe that this one extends.
     let mut table = toml_edit::Table::new();
     table.insert("name", toml_edit::value(name));
     table.insert("version", toml_edit::value(version));
     tables.push(table);
+    Ok(())
 }
 
 fn resolve(
@@ -366,4 +368,29 @@ fn read_digests(path: &Path) -> Result<BTreeMap<String, Digest>> {
         }
     }
     Ok(known)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn with_version(text: &str) -> Result<String> {
+        let mut document: toml_edit::DocumentMut = text.parse().unwrap();
+        set_version(&mut document, "runc", "1.4.4")?;
+        Ok(document.to_string())
+    }
+
+    #[test]
+    fn a_version_is_changed_in_its_place_or_told_why_not() {
+        let text = "[[artifact]]\nname = \"runc\"\nversion = \"1.4.3\" # why\n";
+        assert_eq!(with_version(text).unwrap(), text.replace("1.4.3", "1.4.4"));
+        let added = with_version("extends = \"hard-way\"\n").unwrap();
+        assert!(
+            added.contains("name = \"runc\"\nversion = \"1.4.4\"\n"),
+            "{added}"
+        );
+        let error = with_version("artifact = [{ name = \"runc\" }]\n").unwrap_err();
+        assert!(error.to_string().contains("[[artifact]]"), "{error}");
+    }
 }

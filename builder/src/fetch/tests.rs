@@ -7,6 +7,8 @@ mod faulty_server;
 mod lock;
 mod mirrors;
 mod tls;
+#[path = "../../../tests/support/tls_server.rs"]
+mod tls_server;
 
 use std::fs;
 use std::path::Path;
