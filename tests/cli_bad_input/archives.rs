@@ -43,13 +43,15 @@ fn hostile_members() {
             "climbing",
             |w| with(w, &file("../evil", "x")),
             "`../evil`",
-            "`..`"
+            "`..`",
+            "ask its publisher"
         ),
         case!(
             "climbing inside",
             |w| with(w, &file("bin/../../evil", "x")),
             "`bin/../../evil`",
-            "`..`"
+            "`..`",
+            "ask its publisher"
         ),
         case!(
             "absolute",
@@ -62,32 +64,37 @@ fn hostile_members() {
             |w| with(w, &special(b'2', "bin/link", "../../etc/shadow")),
             "`bin/link`",
             "`../../etc/shadow`",
-            "leaves the archive's root"
+            "leaves the archive's root",
+            "ask its publisher"
         ),
         case!(
             "a hard link out",
             |w| with(w, &special(b'1', "bin/link", "../etc/shadow")),
             "`bin/link`",
             "hard link",
-            "leaves the archive's root"
+            "leaves the archive's root",
+            "ask its publisher"
         ),
         case!(
             "a character device",
             |w| with(w, &special(b'3', "bin/null", "")),
             "`bin/null`",
-            "device node"
+            "device node",
+            "ask its publisher"
         ),
         case!(
             "a block device",
             |w| with(w, &special(b'4', "bin/sda", "")),
             "`bin/sda`",
-            "device node"
+            "device node",
+            "ask its publisher"
         ),
         case!(
             "a pipe",
             |w| with(w, &special(b'6', "bin/pipe", "")),
             "`bin/pipe`",
-            "named pipe"
+            "named pipe",
+            "ask its publisher"
         ),
         case!(
             "an unknown kind",

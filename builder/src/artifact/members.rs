@@ -20,6 +20,9 @@ use super::elf;
 use super::rule::member_name;
 use crate::tree::climbs_above;
 
+/// Of an archive that nobody makes by accident.
+const REMEDY: &str = "nothing of it is taken: pin another release, or ask its publisher";
+
 /// More members than any node artifact has; bounds the memory that a listing takes.
 const MAX_MEMBERS: usize = 200_000;
 /// Bound on the headers of one member (names, pax records), which are read into memory.
@@ -115,7 +118,7 @@ fn read_member<R: Read>(entry: &mut Entry<'_, R>) -> Result<Option<Member>> {
         return Ok(None);
     }
     let raw = text(&entry.path_bytes())?;
-    let name = member_name(&raw)?;
+    let name = member_name(&raw).map_err(|error| anyhow!("{error}; {REMEDY}"))?;
     let link = entry.link_name_bytes().map(|bytes| text(&bytes));
     let kind = match kind {
         // Before ustar, a directory was a file with a slash at the end.
@@ -135,14 +138,17 @@ fn read_member<R: Read>(entry: &mut Entry<'_, R>) -> Result<Option<Member>> {
         EntryType::Symlink => MemberKind::Symlink(symlink_target(&name, link)?),
         EntryType::Link => {
             let target = link.context("is a hard link to nothing")??;
-            let target =
-                member_name(&target).context("is a hard link that leaves the archive's root")?;
+            let target = member_name(&target).map_err(|error| {
+                anyhow!("is a hard link that leaves the archive's root: {error}; {REMEDY}")
+            })?;
             MemberKind::Hardlink(target)
         }
         EntryType::Char | EntryType::Block => {
-            bail!("is a device node, which an image never takes from an archive")
+            bail!("is a device node, which an image never takes from an archive; {REMEDY}")
         }
-        EntryType::Fifo => bail!("is a named pipe, which an image never takes from an archive"),
+        EntryType::Fifo => {
+            bail!("is a named pipe, which an image never takes from an archive; {REMEDY}")
+        }
         other => bail!(
             "is of the unknown type `{}`",
             char::from(other.as_byte()).escape_default()
@@ -205,7 +211,7 @@ fn symlink_target(name: &str, link: Option<Result<String>>) -> Result<String> {
     // Counted in the archive's own names, where `bin` is not `usr/bin`.
     let depth = name.matches('/').count();
     if !target.starts_with('/') && climbs_above(&target, depth) {
-        bail!("is a symbolic link to `{target}`, which leaves the archive's root");
+        bail!("is a symbolic link to `{target}`, which leaves the archive's root; {REMEDY}");
     }
     Ok(target)
 }
