@@ -19,6 +19,7 @@ mod format;
 mod judge;
 mod lint;
 mod lock;
+mod modules;
 mod output;
 mod parallel;
 mod progress;

@@ -12,6 +12,7 @@ use crate::artifact::{self, Spec};
 use crate::base::{self, setup};
 use crate::config::{self, Generated};
 use crate::lint;
+use crate::modules::{self, Modules, Stored};
 use crate::recipe::file::Profile;
 use crate::recipe::value::Version;
 use crate::recipe::{Artifact, BUILT_IN_OVERLAY, ExtraContent, Recipe};
@@ -46,8 +47,10 @@ pub struct Assembled {
 
 type Step = fn(&Inputs<'_>, &mut Assembled) -> Result<()>;
 
+const INDEXING: &str = "indexing the kernel modules";
+
 /// In order: what the recipe's author says last wins, the lints see it all.
-const STEPS: [(&str, Step); 12] = [
+const STEPS: [(&str, Step); 13] = [
     ("unpacking the base system", base_system),
     ("configuring the base system", configure_base),
     ("unpacking the artifacts", artifacts),
@@ -58,6 +61,7 @@ const STEPS: [(&str, Step); 12] = [
     ("laying in the recipe's overlays", user_overlays),
     ("adding the recipe's files", extra_files),
     ("enabling the units", enable_units),
+    (INDEXING, index_modules),
     ("sealing the base system", seal_base),
     ("checking the tree", lint::check),
 ];
@@ -83,6 +87,23 @@ fn base_system(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
 
 fn configure_base(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     with_base(inputs, image, setup::configure)
+}
+
+/// For every kernel that there is: how many an image may have is for its outputs to say.
+fn index_modules(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    if inputs.recipe.base.is_none() {
+        return Ok(());
+    }
+    for release in modules::releases(&image.tree) {
+        let modules = Modules::read(&image.tree, &release, Some(inputs.store))?;
+        for (name, bytes) in modules.index(None, Stored::AsTheyAre)? {
+            let path = modules::directory(&release)?.join(&name)?;
+            let origin = Origin::Base(INDEXING.to_owned());
+            let node = Node::file(Content::inline(bytes), 0o644, origin);
+            image.tree.replace(path, node)?;
+        }
+    }
+    Ok(())
 }
 
 fn seal_base(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
