@@ -65,6 +65,7 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
         .as_ref()
         .and_then(|part| Base::checked(part, &mut problems));
     sysext(&file, &mut problems);
+    first_boot(&file, &mut problems);
     let artifacts: Vec<_> = file
         .artifact
         .iter()
@@ -104,6 +105,7 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
         profile,
         outputs,
         sysext: file.sysext.clone(),
+        first_boot: file.first_boot.clone(),
         modules: file.modules.clone(),
         writable: file.writable.iter().map(|path| path.0.clone()).collect(),
         overlays: file
@@ -290,6 +292,17 @@ fn sysext(file: &RecipeFile, problems: &mut Problems<'_>) {
         problems.add(
             &[Step::Key("sysext"), Step::Key("version_id")],
             "a version of no system: set `id` beside it, `id = \"debian\"`",
+        );
+    }
+}
+
+/// The unit's own limit is behind the longest wait.
+fn first_boot(file: &RecipeFile, problems: &mut Problems<'_>) {
+    const MOST: u32 = 600;
+    if file.first_boot.wait.is_some_and(|wait| wait > MOST) {
+        problems.add(
+            &[Step::Key("first_boot"), Step::Key("wait")],
+            "longer than 600 seconds: a node without a seed should say so sooner",
         );
     }
 }

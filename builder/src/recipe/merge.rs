@@ -6,8 +6,8 @@
 //! belong together with its version.
 
 use super::file::{
-    ArtifactPart, ClusterPart, ContainerdPart, FilePart, KubeProxyPart, KubeletPart, RecipeFile,
-    SysextPart, UnitsPart,
+    ArtifactPart, ClusterPart, ContainerdPart, FilePart, FirstBootPart, KubeProxyPart, KubeletPart,
+    RecipeFile, SysextPart, UnitsPart,
 };
 
 impl RecipeFile {
@@ -36,6 +36,9 @@ impl RecipeFile {
                 mask: added(base.units.mask, self.units.mask),
             },
             sysext: self.sysext.over(base.sysext),
+            first_boot: FirstBootPart {
+                wait: self.first_boot.wait.or(base.first_boot.wait),
+            },
             sysctl: base.sysctl.into_iter().chain(self.sysctl).collect(),
             mirrors: base.mirrors.into_iter().chain(self.mirrors).collect(),
             artifact: merged_by(
