@@ -39,7 +39,7 @@ pub struct Built<'a> {
 /// `directory`, which appears whole or not at all, and stays as it is for as
 /// long as the result lives.
 pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
-    let whole = built.recipe.outputs.contains(&OutputKind::RootfsTar);
+    let whole = built.recipe.outputs.iter().any(|output| output.is_whole());
     let tree = if whole { built.rootfs } else { built.tree };
     let staged = OutDir::stage(directory)?;
     let mut outputs = Vec::new();

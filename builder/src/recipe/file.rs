@@ -106,6 +106,16 @@ pub enum OutputKind {
     Sysext,
 }
 
+impl OutputKind {
+    /// Whether it is a whole system, rather than what lies over one.
+    pub fn is_whole(self) -> bool {
+        match self {
+            OutputKind::RootfsTar => true,
+            OutputKind::Overlay | OutputKind::Sysext => false,
+        }
+    }
+}
+
 /// Which base systems the system extension goes with.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -2,16 +2,14 @@
 
 use super::Artifact;
 use super::check::Problems;
-use super::file::{
-    ClusterPart, KubeProxyPart, KubeletPart, OutputKind, Profile, ProxyMode, RecipeFile,
-};
+use super::file::{ClusterPart, KubeProxyPart, KubeletPart, Profile, ProxyMode, RecipeFile};
 use super::source::Step;
 use crate::tree::ImagePath;
 
 /// Which outputs can be made depends on whether there is a base system.
 pub fn outputs_and_base(file: &RecipeFile, problems: &mut Problems<'_>) {
     for (index, output) in file.outputs.iter().enumerate() {
-        if *output == OutputKind::RootfsTar && file.base.is_none() {
+        if output.is_whole() && file.base.is_none() {
             problems.add(
                 &[Step::Key("outputs"), Step::Index(index)],
                 "`rootfs-tar` needs a base system: add a table `[base]`",
