@@ -19,6 +19,11 @@ mod format;
 mod judge;
 mod lint;
 mod lock;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "closures are for the initrd, which is yet to come"
+)]
 mod modules;
 mod output;
 mod parallel;
