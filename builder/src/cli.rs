@@ -13,6 +13,7 @@ use crate::qemu::command::Port;
 use crate::qemu::firmware::Firmware;
 use crate::qemu::host::Accel;
 use crate::recipe::RecipeRef;
+use crate::recipe::file::OutputKind;
 use crate::recipe::value::ByteSize;
 
 /// Builds immutable Kubernetes node images: pinned, verified, without root.
@@ -105,6 +106,9 @@ pub struct BuildArgs {
     pub archs: Vec<Arch>,
     #[command(flatten)]
     pub recipe: RecipeArgs,
+    /// What to hand over, instead of the recipe's outputs; may be given more than once
+    #[arg(long = "output", value_name = "KIND")]
+    pub outputs: Vec<OutputKind>,
     /// Where the images go, each in a directory of its own
     #[arg(long, short, default_value = "out", value_name = "DIR")]
     pub out: PathBuf,

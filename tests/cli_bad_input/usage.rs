@@ -258,6 +258,29 @@ fn command_lines() {
             says: &["`hard-wya`", "did you mean `hard-way`?", "./hard-wya.toml"],
         },
         Case {
+            name: "an output that the recipe cannot have",
+            given: |world| {
+                let mut command = world.build();
+                command.args(["--output", "overlay", "--output", "rootfs-tar"]);
+                command
+            },
+            code: 1,
+            says: &[
+                "error: --output: `rootfs-tar` needs a base system",
+                "`[base]`",
+            ],
+        },
+        Case {
+            name: "no such output",
+            given: |world| {
+                let mut command = world.build();
+                command.args(["--output", "rootfstar"]);
+                command
+            },
+            code: 2,
+            says: &["--output", "a similar value exists: 'rootfs-tar'"],
+        },
+        Case {
             name: "a bad mirror",
             given: |world| {
                 let mut command = world.build();

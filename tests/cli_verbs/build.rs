@@ -201,3 +201,23 @@ fn an_image_is_of_its_recipe_and_lock() {
         "a path of this machine"
     );
 }
+
+#[test]
+fn outputs_of_the_command_line_stand_in_for_those_of_the_recipe() {
+    let world = World::warm();
+    let files = |arguments: &[&str]| {
+        let mut build = world.build();
+        let ran = Ran::of(build.args(arguments).arg("--json")).good();
+        let last = events(&ran.out).pop().unwrap();
+        let listed = listing(&world.image("amd64"));
+        (last["unchanged"].as_bool().unwrap(), listed.join(" "))
+    };
+    let usual = "SHA256SUMS manifest.json overlay.tar.zst";
+    assert_eq!(files(&[]), (false, usual.into()));
+    let sysext =
+        "SHA256SUMS manifest.json tiny-1.0.0-amd64-sysext.raw tiny-1.0.0-amd64-sysext.roothash";
+    let twice = ["--output", "sysext", "--output", "sysext"];
+    assert_eq!(files(&twice), (false, sysext.into()));
+    assert_eq!(files(&twice[..2]), (true, sysext.into()));
+    assert_eq!(files(&[]), (false, usual.into()));
+}

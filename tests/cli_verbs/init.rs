@@ -94,6 +94,9 @@ fn init_gives_a_recipe_to_build_and_to_change() {
         text.contains("# Pods reach nothing without br_netfilter"),
         "comments are kept"
     );
+    let outputs = text.find("\noutputs = ").unwrap();
+    let before = text[..outputs].lines().last().unwrap();
+    assert!(before.contains("docs/recipe.md"), "{before}");
     // Its lock fits as it is.
     let recipe = ["--recipe", "mine/hard-way.toml"];
     Ran::of(own(&world, &["recipe", "check"]).args(recipe)).good();

@@ -32,7 +32,7 @@ struct Job<'a> {
 
 pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let started = Instant::now();
-    let chosen = Chosen::load(&args.recipe)?;
+    let chosen = Chosen::load_for(&args.recipe, &args.outputs)?;
     let locked = chosen.locked(&args.recipe)?;
     let store = session.store()?;
     let mut jobs = Vec::new();

@@ -58,6 +58,11 @@ fn empty(directory: &Path) -> Result<()> {
     }
 }
 
+const OUTPUTS_NOTE: &str = "\
+# Of: overlay, sysext; and where there is a [base]: rootfs-tar, disk (which boots:
+# `nodeimg run`) and its other forms. docs/recipe.md of nodeimg has all of them.
+";
+
 /// The built-in recipe's own text, comments and all, with `overlay` set.
 fn with_overlay(text: &str) -> Result<String> {
     let mut document: toml_edit::DocumentMut =
@@ -65,5 +70,10 @@ fn with_overlay(text: &str) -> Result<String> {
     let mut list = toml_edit::Array::new();
     list.push("overlay");
     document.insert("overlay", toml_edit::value(list));
+    if let Some(mut outputs) = document.key_mut("outputs") {
+        let before = outputs.leaf_decor().prefix().and_then(|p| p.as_str());
+        let note = format!("{}{OUTPUTS_NOTE}", before.unwrap_or_default());
+        outputs.leaf_decor_mut().set_prefix(note);
+    }
     Ok(document.to_string())
 }

@@ -19,6 +19,7 @@ use crate::debian::{Archives, MIRROR_VARIABLE as DEBIAN_VARIABLE};
 use crate::fetch::{MIRROR_VARIABLE, Mirrors, Options, Retry};
 use crate::lock::{Lock, Locked};
 use crate::progress::{Mode, Progress};
+use crate::recipe::file::OutputKind;
 use crate::recipe::{self as recipes, Base, Recipe, RecipeRef, built_in};
 use crate::store::Store;
 
@@ -126,7 +127,12 @@ pub struct Chosen {
 
 impl Chosen {
     pub fn load(args: &RecipeArgs) -> Result<Chosen> {
-        let recipe = recipes::load(&args.recipe)?;
+        Chosen::load_for(args, &[])
+    }
+
+    /// With these outputs instead of the recipe's, where there are any.
+    pub fn load_for(args: &RecipeArgs, outputs: &[OutputKind]) -> Result<Chosen> {
+        let recipe = recipes::load_for(&args.recipe, outputs)?;
         let path = args.lock.clone().or_else(|| args.recipe.lock_path());
         let (label, lock) = match (&args.recipe, path) {
             (_, Some(path)) => (path.display().to_string(), read_if_there(&path)?),

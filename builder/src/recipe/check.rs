@@ -18,6 +18,8 @@ const DEFAULT_MAX_UNPACKED: u64 = 2 << 30;
 /// Problems found so far, each with the key that it is about.
 pub struct Problems<'a> {
     sources: &'a [Source],
+    /// The key of the recipe that a flag of the command line has set.
+    flag: Option<(&'static str, &'static str)>,
     found: Vec<String>,
 }
 
@@ -25,12 +27,24 @@ impl<'a> Problems<'a> {
     pub fn new(sources: &'a [Source]) -> Problems<'a> {
         Problems {
             sources,
+            flag: None,
             found: Vec::new(),
         }
     }
 
+    /// What is wrong with `key` is the fault of `flag`, not of a file.
+    pub fn by_flag(&mut self, key: &'static str, flag: &'static str) {
+        self.flag = Some((key, flag));
+    }
+
     /// Notes one, pointing at the first file that has the key.
     pub fn add(&mut self, way: &[Step<'_>], message: &str) {
+        if let (Some((key, flag)), Some(Step::Key(first))) = (self.flag, way.first())
+            && *first == key
+        {
+            self.found.push(format!("{flag}: {message}"));
+            return;
+        }
         let message = format!("{}: {message}", dotted(way));
         let at = self
             .sources
@@ -54,8 +68,7 @@ impl<'a> Problems<'a> {
 }
 
 /// Checks and completes.
-pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
-    let mut problems = Problems::new(sources);
+pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
     cluster(&file, &mut problems);
     kubelet(&file, &mut problems);
     sysctl(&file, &mut problems);

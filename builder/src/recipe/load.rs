@@ -7,7 +7,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
-use super::file::RecipeFile;
+use super::check::Problems;
+use super::file::{OutputKind, RecipeFile};
 use super::library::{built_in, built_in_names, is_part};
 use super::source::{Source, Step, nearest};
 use super::{Recipe, check};
@@ -92,6 +93,12 @@ impl RecipeRef {
 
 /// Reads, merges and checks.
 pub fn load(from: &RecipeRef) -> Result<Recipe> {
+    load_for(from, &[])
+}
+
+/// As [`load`], with other outputs than the recipe has, unless there are none:
+/// those of the command line.
+pub fn load_for(from: &RecipeRef, outputs: &[OutputKind]) -> Result<Recipe> {
     if let RecipeRef::BuiltIn(name) = from
         && is_part(name)
     {
@@ -99,18 +106,19 @@ pub fn load(from: &RecipeRef) -> Result<Recipe> {
             "`{name}` is a part of recipes and cannot be built: a recipe with `extends = \"{name}\"` has it"
         );
     }
-    load_source(from.read()?)
+    load_source(from.read()?, outputs)
 }
 
 /// As [`load`], with other text than the file has now.
 pub fn load_edited(from: &RecipeRef, text: &str) -> Result<Recipe> {
-    load_source(Source {
+    let source = Source {
         text: text.to_owned(),
         ..from.read()?
-    })
+    };
+    load_source(source, &[])
 }
 
-fn load_source(first: Source) -> Result<Recipe> {
+fn load_source(first: Source, outputs: &[OutputKind]) -> Result<Recipe> {
     let mut sources = vec![first];
     let mut file = located(sources[0].parse::<RecipeFile>()?, &sources[0])?;
     while let Some(base) = file.extends.take() {
@@ -140,7 +148,17 @@ fn load_source(first: Source) -> Result<Recipe> {
         file.extends = next;
         sources.push(source);
     }
-    check::recipe(file, &sources)
+    let mut problems = Problems::new(&sources);
+    if !outputs.is_empty() {
+        file.outputs = Vec::new();
+        for output in outputs {
+            if !file.outputs.contains(output) {
+                file.outputs.push(*output);
+            }
+        }
+        problems.by_flag("outputs", "--output");
+    }
+    check::recipe(file, problems)
 }
 
 fn base_of(text: &str, from: &Source) -> RecipeRef {

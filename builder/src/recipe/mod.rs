@@ -37,7 +37,7 @@ use value::{Name, Version, Word};
 
 pub use base::{Base, PackageName};
 pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
-pub use load::{RecipeRef, load, load_edited};
+pub use load::{RecipeRef, load, load_edited, load_for};
 pub use merge::merged_tables;
 
 /// A whole, checked recipe.
