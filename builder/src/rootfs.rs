@@ -10,8 +10,10 @@ use nodeimg_firstboot::template::Template;
 use crate::arch::Arch;
 use crate::artifact::{self, Spec};
 use crate::base::{self, setup};
+use crate::boot;
 use crate::config::{self, Generated};
 use crate::lint;
+use crate::modules::{self, Modules, Stored};
 use crate::recipe::file::Profile;
 use crate::recipe::value::Version;
 use crate::recipe::{Artifact, BUILT_IN_OVERLAY, ExtraContent, Recipe};
@@ -40,14 +42,18 @@ pub struct Assembled {
     pub overlay: Option<Tree>,
     /// What is in the base system; none where the recipe has none.
     pub packages: Vec<setup::Package>,
+    /// What boots the tree, where an output is a disk.
+    pub boot: Option<boot::Parts>,
     /// What a person should know, though it is no error.
     pub warnings: Vec<String>,
 }
 
 type Step = fn(&Inputs<'_>, &mut Assembled) -> Result<()>;
 
+const INDEXING: &str = "indexing the kernel modules";
+
 /// In order: what the recipe's author says last wins, the lints see it all.
-const STEPS: [(&str, Step); 12] = [
+const STEPS: [(&str, Step); 14] = [
     ("unpacking the base system", base_system),
     ("configuring the base system", configure_base),
     ("unpacking the artifacts", artifacts),
@@ -58,6 +64,8 @@ const STEPS: [(&str, Step); 12] = [
     ("laying in the recipe's overlays", user_overlays),
     ("adding the recipe's files", extra_files),
     ("enabling the units", enable_units),
+    (INDEXING, index_modules),
+    ("making the tree into a disk's root", root_of_disk),
     ("sealing the base system", seal_base),
     ("checking the tree", lint::check),
 ];
@@ -68,6 +76,7 @@ pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled> {
         tree: Tree::default(),
         overlay: None,
         packages: Vec::new(),
+        boot: None,
         warnings: Vec::new(),
     };
     for (name, step) in STEPS {
@@ -83,6 +92,31 @@ fn base_system(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
 
 fn configure_base(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     with_base(inputs, image, setup::configure)
+}
+
+/// For every kernel that there is: how many an image may have is for its outputs to say.
+fn index_modules(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    if inputs.recipe.base.is_none() {
+        return Ok(());
+    }
+    for release in modules::releases(&image.tree) {
+        let modules = Modules::read(&image.tree, &release, Some(inputs.store))?;
+        for (name, bytes) in modules.index(None, Stored::AsTheyAre)? {
+            let path = modules::directory(&release)?.join(&name)?;
+            let origin = Origin::Base(INDEXING.to_owned());
+            let node = Node::file(Content::inline(bytes), 0o644, origin);
+            image.tree.replace(path, node)?;
+        }
+    }
+    Ok(())
+}
+
+fn root_of_disk(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    let mut outputs = inputs.recipe.outputs.iter();
+    if outputs.any(|output| output.is_of_disk()) {
+        image.boot = Some(boot::prepare(&mut image.tree, inputs.recipe, inputs.arch)?);
+    }
+    Ok(())
 }
 
 fn seal_base(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {

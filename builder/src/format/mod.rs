@@ -1,11 +1,16 @@
 //! Byte formats without opinions: what a file looks like, not what is in it.
 
 pub mod ar;
+pub mod cpio;
 pub mod elf;
+pub mod fat;
 pub mod gpt;
 pub mod guid;
 pub mod packing;
+pub mod pe;
+pub mod qcow2;
 pub mod region;
+pub mod sparse;
 pub mod squashfs;
 pub mod tar;
 pub mod verity;

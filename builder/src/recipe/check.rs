@@ -65,6 +65,7 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
         .as_ref()
         .and_then(|part| Base::checked(part, &mut problems));
     sysext(&file, &mut problems);
+    kernel_args(&file, &mut problems);
     let artifacts: Vec<_> = file
         .artifact
         .iter()
@@ -104,6 +105,7 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
         profile,
         outputs,
         sysext: file.sysext.clone(),
+        disk: file.disk.clone(),
         modules: file.modules.clone(),
         writable: file.writable.iter().map(|path| path.0.clone()).collect(),
         overlays: file
@@ -291,6 +293,30 @@ fn sysext(file: &RecipeFile, problems: &mut Problems<'_>) {
             &[Step::Key("sysext"), Step::Key("version_id")],
             "a version of no system: set `id` beside it, `id = \"debian\"`",
         );
+    }
+}
+
+/// What the disk itself says to the kernel.
+const OWNED_ARGS: [&str; 4] = ["root", "roothash", "rootflags", "rootfstype"];
+
+fn kernel_args(file: &RecipeFile, problems: &mut Problems<'_>) {
+    for (index, arg) in file.disk.kernel_args.iter().enumerate() {
+        let way = [
+            Step::Key("disk"),
+            Step::Key("kernel_args"),
+            Step::Index(index),
+        ];
+        let name = arg.split_once('=').map_or(arg.as_str(), |(name, _)| name);
+        if arg.is_empty() || !arg.bytes().all(|byte| byte.is_ascii_graphic()) {
+            problems.add(&way, "no word of a kernel's command line: `name` or `name=value`, in ASCII and without blanks");
+        } else if OWNED_ARGS.contains(&name) {
+            problems.add(
+                &way,
+                &format!(
+                    "`{name}` is the disk's to say: which root is mounted is what its hash is for"
+                ),
+            );
+        }
     }
 }
 

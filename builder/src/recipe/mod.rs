@@ -29,8 +29,8 @@ use crate::artifact::{self, InstallRule, Selector};
 use crate::digest::Digest;
 use crate::tree::ImagePath;
 use file::{
-    ClusterPart, ContainerdPart, KubeProxyPart, KubeletPart, OutputKind, Profile, RecipeFile,
-    SysctlValue, SysextPart,
+    ClusterPart, ContainerdPart, DiskPart, KubeProxyPart, KubeletPart, OutputKind, Profile,
+    RecipeFile, SysctlValue, SysextPart,
 };
 use url::{PerArch, UrlTemplate};
 use value::{Name, Version, Word};
@@ -49,6 +49,7 @@ pub struct Recipe {
     pub profile: Profile,
     pub outputs: Vec<OutputKind>,
     pub sysext: SysextPart,
+    pub disk: DiskPart,
     pub modules: Vec<Word>,
     pub writable: Vec<ImagePath>,
     /// Folders laid over the built-in overlay, as (name in messages, place).
