@@ -51,7 +51,8 @@ impl Date {
         (clock && date.calendar() == [year, month, day]).then_some(date)
     }
 
-    fn calendar(self) -> [u64; 3] {
+    /// Year, month and day, both from 1 on.
+    pub fn calendar(self) -> [u64; 3] {
         // https://howardhinnant.github.io/date_algorithms.html#civil_from_days
         let days = self.0 / DAY + 719_468;
         let era = days / 146_097;

@@ -1,0 +1,62 @@
+//! Where a file has data, and where nothing but holes.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+
+use nix::errno::Errno;
+use nix::unistd::{Whence, lseek};
+
+/// The first stretch of data that ends behind `from`, cut to what lies from
+/// there on; `None` where only holes follow. What is outside reads as zeros, what
+/// is inside may do so too. Moves the file's position.
+///
+/// A file system that knows no holes has data everywhere.
+pub fn next_data(file: &File, from: u64) -> io::Result<Option<Range<u64>>> {
+    let end = file.metadata()?.len();
+    if from >= end {
+        return Ok(None);
+    }
+    let seek = |at: u64, whence| -> nix::Result<u64> {
+        let at = i64::try_from(at).map_err(|_| Errno::EOVERFLOW)?;
+        lseek(file, at, whence).map(|at| at as u64)
+    };
+    let start = match seek(from, Whence::SeekData) {
+        Ok(start) => start,
+        Err(Errno::ENXIO) => return Ok(None),
+        Err(Errno::EINVAL | Errno::EOPNOTSUPP) => return Ok(Some(from..end)),
+        Err(error) => return Err(error.into()),
+    };
+    // The end of the file counts as a hole.
+    Ok(Some(start..seek(start, Whence::SeekHole)?))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    #[test]
+    fn data_is_found_behind_holes() {
+        let file = tempfile::tempfile().unwrap();
+        assert_eq!(next_data(&file, 0).unwrap(), None);
+        file.write_all_at(b"first", 4 << 20).unwrap();
+        file.write_all_at(b"second", 16 << 20).unwrap();
+        file.set_len(32 << 20).unwrap();
+        let (mut found, mut position) = (Vec::new(), 0);
+        while let Some(data) = next_data(&file, position).unwrap() {
+            position = data.end;
+            found.push(data);
+        }
+        // One stretch of all on a file system without holes.
+        for place in [4 << 20, 16 << 20] {
+            assert!(found.iter().any(|data| data.contains(&place)), "{found:?}");
+        }
+        assert!(found.iter().all(|data| data.end <= 32 << 20), "{found:?}");
+        let cut = next_data(&file, (4 << 20) + 2).unwrap().unwrap();
+        assert_eq!(cut.start, (4 << 20) + 2);
+        assert_eq!(next_data(&file, 32 << 20).unwrap(), None);
+    }
+}
