@@ -278,6 +278,7 @@ fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
             .as_ref()
             .map(ToString::to_string),
         writable: recipe.writable.iter().map(ToString::to_string).collect(),
+        seed_wait: recipe.first_boot.wait.unwrap_or(settings::SEED_WAIT),
         epoch: inputs.epoch.0,
     };
     let binary = Node::file(inputs.firstboot.clone(), 0o755, Origin::FirstBoot);

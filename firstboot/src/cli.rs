@@ -9,12 +9,12 @@ use nodeimg_firstboot::check::InterfaceAddress;
 pub(crate) const HELP: &str = "\
 Fills in what differs per node, once per instance, from a seed.
 
-Usage: nodeimg-firstboot [run] [--root DIR] [--seed DIR] [--assume-address IP[/LEN]]...
+Usage: nodeimg-firstboot [run] [--root DIR] [--seed PATH] [--assume-address IP[/LEN]]...
        nodeimg-firstboot status [--root DIR] [--json]
        nodeimg-firstboot --version | --help
 
   --root DIR               work on a copy of a node's file system, offline
-  --seed DIR               take the seed from this directory and nowhere else
+  --seed PATH              take the seed from this directory or block device and nowhere else
   --assume-address IP/LEN  with --root: an address that the node will have
   --json                   the whole verdict instead of the short report
 

@@ -21,6 +21,7 @@ pub mod settings;
 pub mod stamp;
 pub mod suggest;
 pub mod template;
+pub mod volume;
 pub mod yaml;
 
 /// Where the builder puts the binary in the image.
@@ -32,4 +33,4 @@ pub const TEMPLATE_DIR: &str = "/usr/lib/nodeimg/templates";
 /// Bytes that the binary carries, so that the builder can tell that a binary
 /// it found fits this library. Raised with any change of the settings' format,
 /// of the template syntax or of the list of placeholders.
-pub const CONTRACT_MARKER: &str = "nodeimg-firstboot-contract=1";
+pub const CONTRACT_MARKER: &str = "nodeimg-firstboot-contract=2";

@@ -5,8 +5,10 @@
 mod apply;
 mod cli;
 mod machine;
+mod media;
 mod root;
 mod run;
+mod search;
 mod source;
 
 use std::path::Path;

@@ -59,6 +59,19 @@ impl Root {
         })
     }
 
+    /// A directory that is open already; `shown` is what messages call it.
+    pub(crate) fn of(fd: OwnedFd, shown: &Path) -> Self {
+        Self {
+            fd,
+            path: shown.to_owned(),
+        }
+    }
+
+    /// The same directory under another name in messages.
+    pub(crate) fn renamed(self, shown: &Path) -> Self {
+        Self::of(self.fd, shown)
+    }
+
     /// Whether this is the running system itself.
     pub(crate) fn is_real(&self) -> bool {
         self.path == Path::new("/")

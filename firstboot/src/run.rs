@@ -1,5 +1,4 @@
 //! One run: settings, seed, checks, plan, apply, verdict.
-use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -17,8 +16,9 @@ use nodeimg_firstboot::stamp::Stamp;
 use crate::apply::{self, Instance, State};
 use crate::cli::RunOptions;
 use crate::machine;
+use crate::media::System;
 use crate::root::{Access, Open, Root};
-use crate::source::{self, Found, Search};
+use crate::search::{self, Seek};
 
 /// How long a wanted address may take to appear: DHCP on a slow switch port.
 const ADDRESS_WAIT: Duration = Duration::from_secs(60);
@@ -47,8 +47,15 @@ fn attempt(
     let settings = read_settings(root, problems)?;
     let state = State::read(root);
     let finished = state.finished(root);
-    let Some((place, seed)) = find_seed(root, options.seed.as_deref(), finished, report, problems)
-    else {
+    let system = (root.is_real() && options.seed.is_none()).then(System::default);
+    let seek = Seek {
+        root,
+        seed: options.seed.as_deref(),
+        finished: finished.is_some(),
+        wait: Duration::from_secs(u64::from(settings.seed_wait)),
+        system: system.as_ref(),
+    };
+    let Some((place, seed)) = search::seek(&seek, report, problems) else {
         return problems
             .has_errors()
             .then_some(Outcome::Failed)
@@ -129,35 +136,6 @@ fn read_settings(root: &Root, problems: &mut Problems) -> Option<ImageSettings> 
         }
         Err(error) => {
             problems.error(&place, format!("cannot be read: {error}"), remedy);
-            None
-        }
-    }
-}
-
-fn find_seed(
-    root: &Root,
-    seed: Option<&Path>,
-    finished: Option<&Stamp>,
-    report: &mut Report,
-    problems: &mut Problems,
-) -> Option<(String, Box<Seed>)> {
-    match source::find(&Search { root, seed }) {
-        Found::Seed { place, seed } => Some((place, seed)),
-        Found::Broken {
-            place,
-            problems: found,
-        } => {
-            report.source = Some(place);
-            problems.append(found);
-            None
-        }
-        // A seed that is gone after it has served is as it should be; one asked for by name is not.
-        Found::Absent(_) if finished.is_some() && seed.is_none() => None,
-        Found::Absent(seen) => {
-            report.seen = seen;
-            let reason = "there is none: nothing tells this machine which node it is";
-            let remedy = "give a directory with `meta-data` and `user-data`";
-            problems.error(&Place::file("seed"), reason, remedy);
             None
         }
     }

@@ -14,6 +14,9 @@ pub const SETTINGS_PATH: &str = "/usr/lib/nodeimg/firstboot.json";
 /// The only [`ImageSettings::version`] that this library reads and writes.
 pub const SETTINGS_VERSION: u32 = 1;
 
+/// [`ImageSettings::seed_wait`] of a recipe that does not say.
+pub const SEED_WAIT: u32 = 60;
+
 /// How the node joins its cluster; the recipe picks one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -56,6 +59,8 @@ pub struct ImageSettings {
     pub cluster_domain: Option<String>,
     /// Absolute paths that a seed may write below.
     pub writable: Vec<String>,
+    /// Seconds to wait for a seed that is not there at once.
+    pub seed_wait: u32,
     /// Seconds since 1970 of the image: the clock cannot truly be earlier.
     pub epoch: u64,
 }
@@ -110,6 +115,7 @@ mod tests {
             service_cidr: None,
             cluster_domain: None,
             writable: vec!["/etc/kubernetes".to_owned()],
+            seed_wait: super::SEED_WAIT,
             epoch: 1_700_000_000,
         }
     }

@@ -66,6 +66,7 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
         .and_then(|part| Base::checked(part, &mut problems));
     sysext(&file, &mut problems);
     kernel_args(&file, &mut problems);
+    first_boot(&file, &mut problems);
     let artifacts: Vec<_> = file
         .artifact
         .iter()
@@ -106,6 +107,7 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
         outputs,
         sysext: file.sysext.clone(),
         disk: file.disk.clone(),
+        first_boot: file.first_boot.clone(),
         modules: file.modules.clone(),
         writable: file.writable.iter().map(|path| path.0.clone()).collect(),
         overlays: file
@@ -317,6 +319,17 @@ fn kernel_args(file: &RecipeFile, problems: &mut Problems<'_>) {
                 ),
             );
         }
+    }
+}
+
+/// The unit's own limit is behind the longest wait.
+fn first_boot(file: &RecipeFile, problems: &mut Problems<'_>) {
+    const MOST: u32 = 600;
+    if file.first_boot.wait.is_some_and(|wait| wait > MOST) {
+        problems.add(
+            &[Step::Key("first_boot"), Step::Key("wait")],
+            "longer than 600 seconds: a node without a seed should say so sooner",
+        );
     }
 }
 

@@ -65,6 +65,8 @@ pub struct RecipeFile {
     pub sysext: SysextPart,
     #[serde(default)]
     pub disk: DiskPart,
+    #[serde(default)]
+    pub first_boot: FirstBootPart,
     /// Kernel parameters set at boot.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctl: BTreeMap<String, SysctlValue>,
@@ -156,6 +158,16 @@ pub struct SysextPart {
     /// The `VERSION_ID` beside that `id`, `13`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version_id: Option<Word>,
+}
+
+/// How a node finds what makes it that node.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FirstBootPart {
+    /// Seconds to wait for a seed that is not there at once, 60 unless said;
+    /// at most 600.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait: Option<u32>,
 }
 
 /// Facts of the cluster that every node shares.

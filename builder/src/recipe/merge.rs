@@ -6,7 +6,7 @@
 //! belong together with its version.
 
 use super::file::{
-    ArtifactPart, ClusterPart, ContainerdPart, DiskPart, FilePart, KubeProxyPart, KubeletPart,
+    ArtifactPart, ClusterPart, ContainerdPart, DiskPart, FilePart, FirstBootPart, KubeProxyPart, KubeletPart,
     RecipeFile, SysextPart, UnitsPart,
 };
 
@@ -37,6 +37,9 @@ impl RecipeFile {
             },
             sysext: self.sysext.over(base.sysext),
             disk: self.disk.over(base.disk),
+            first_boot: FirstBootPart {
+                wait: self.first_boot.wait.or(base.first_boot.wait),
+            },
             sysctl: base.sysctl.into_iter().chain(self.sysctl).collect(),
             mirrors: base.mirrors.into_iter().chain(self.mirrors).collect(),
             artifact: merged_by(

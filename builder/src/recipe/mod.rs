@@ -29,7 +29,7 @@ use crate::artifact::{self, InstallRule, Selector};
 use crate::digest::Digest;
 use crate::tree::ImagePath;
 use file::{
-    ClusterPart, ContainerdPart, DiskPart, KubeProxyPart, KubeletPart, OutputKind, Profile,
+    ClusterPart, ContainerdPart, DiskPart, FirstBootPart, KubeProxyPart, KubeletPart, OutputKind, Profile,
     RecipeFile, SysctlValue, SysextPart,
 };
 use url::{PerArch, UrlTemplate};
@@ -50,6 +50,7 @@ pub struct Recipe {
     pub outputs: Vec<OutputKind>,
     pub sysext: SysextPart,
     pub disk: DiskPart,
+    pub first_boot: FirstBootPart,
     pub modules: Vec<Word>,
     pub writable: Vec<ImagePath>,
     /// Folders laid over the built-in overlay, as (name in messages, place).

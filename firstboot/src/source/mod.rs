@@ -3,7 +3,10 @@
 //! The order of [`SOURCES`] is the order of the search; the first source that is
 //! present wins and none are merged. To add one: a file here with a `find`, and
 //! a row in [`SOURCES`] and in `docs/first-boot.md`.
+mod boot_partition;
 mod directory;
+mod medium;
+mod near;
 mod seed_option;
 mod state_directory;
 
@@ -12,13 +15,19 @@ use std::path::Path;
 use nodeimg_firstboot::problem::Problems;
 use nodeimg_firstboot::seed::Seed;
 
+use crate::media::{Medium, System};
 use crate::root::Root;
+
+pub(crate) use near::near_misses;
 
 /// Where to look.
 pub(crate) struct Search<'a> {
     pub(crate) root: &'a Root,
     /// `--seed`: then nothing else is looked at.
     pub(crate) seed: Option<&'a Path>,
+    pub(crate) system: Option<&'a System>,
+    /// The volumes of this machine; none when the root is not its own.
+    pub(crate) media: &'a [Medium],
 }
 
 pub(crate) enum Found {
@@ -46,8 +55,20 @@ const SOURCES: &[Source] = &[
         find: seed_option::find,
     },
     Source {
+        name: "NoCloud medium",
+        find: medium::no_cloud,
+    },
+    Source {
+        name: "config drive",
+        find: medium::config_drive,
+    },
+    Source {
         name: "state directory",
         find: state_directory::find,
+    },
+    Source {
+        name: "boot partition",
+        find: boot_partition::find,
     },
 ];
 
@@ -55,6 +76,9 @@ const SOURCES: &[Source] = &[
 pub(crate) fn find(search: &Search<'_>) -> Found {
     let mut seen = Vec::new();
     for source in SOURCES {
+        if search.seed.is_some() && source.name != "--seed" {
+            break;
+        }
         let named = |place: String| format!("{place} ({})", source.name);
         match (source.find)(search) {
             Found::Absent(lines) => seen.extend(lines.into_iter().map(named)),

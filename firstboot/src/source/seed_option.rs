@@ -1,20 +1,38 @@
-//! `--seed PATH`: a directory that the caller names.
-use super::{Found, Search, directory};
+//! `--seed PATH`: a directory or a block device that the caller names.
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use super::{Found, Search, directory, medium};
+use crate::media::{self, System};
 use crate::root::Root;
 
 pub(super) fn find(search: &Search<'_>) -> Found {
     let Some(path) = search.seed else {
         return Found::Absent(Vec::new());
     };
-    if path.is_file() {
-        let line = format!(
-            "{}: is a file; give the directory that holds meta-data and user-data",
+    let kind = std::fs::metadata(path).map(|metadata| metadata.file_type());
+    match kind {
+        Ok(kind) if kind.is_block_device() => from_device(path),
+        Ok(kind) if kind.is_file() => Found::Absent(vec![format!(
+            "{}: is a file; give the directory that holds meta-data and user-data, or a block device",
             path.display()
-        );
-        return Found::Absent(vec![line]);
+        )]),
+        _ => match Root::open(path) {
+            Ok(root) => directory::read(&root, "/"),
+            Err(error) => Found::Absent(vec![format!("{}: {error}", path.display())]),
+        },
     }
-    match Root::open(path) {
-        Ok(root) => directory::read(&root, "/"),
-        Err(error) => Found::Absent(vec![format!("{}: {error}", path.display())]),
+}
+
+/// A medium that is named needs no label.
+fn from_device(path: &Path) -> Found {
+    let absent = |reason: String| Found::Absent(vec![format!("{}: {reason}", path.display())]);
+    let found = match media::at(&System::default(), path) {
+        Ok(found) => found,
+        Err(error) => return absent(error.to_string()),
+    };
+    match found.file_system() {
+        Some(kind) => medium::read(&found, kind, "/", true),
+        None => absent("holds no vfat, iso9660 or ext4 file system".to_owned()),
     }
 }

@@ -4,9 +4,6 @@ use super::{Found, Search, directory};
 const DIRECTORY: &str = "/var/lib/nodeimg/seed";
 
 pub(super) fn find(search: &Search<'_>) -> Found {
-    if search.seed.is_some() {
-        return Found::Absent(Vec::new());
-    }
     if !search.root.exists(DIRECTORY) {
         return Found::Absent(vec![format!(
             "{}: is not there",

@@ -1,0 +1,115 @@
+//! The search for a seed: how long it takes, and what is said when there is none.
+//!
+//! # Rules
+//! - First udev works off its queue, so that a slow device does not lose to a
+//!   source of a lower order that happens to be there already.
+//! - Then all sources are asked in their order, and again whenever a device
+//!   comes, until one has a seed or the time is over.
+//! - A node that is set up does not wait: a medium that is gone after it has
+//!   served is as it should be.
+//! - Waiting is said once, and so is what was waited for.
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nodeimg_firstboot::problem::{Place, Problems};
+use nodeimg_firstboot::report::Report;
+use nodeimg_firstboot::seed::Seed;
+
+use crate::media::{self, Medium, System};
+use crate::root::Root;
+use crate::source::{self, Found, Search};
+
+const POLL: Duration = Duration::from_millis(200);
+
+/// What is searched, and for how long.
+pub(crate) struct Seek<'a> {
+    pub(crate) root: &'a Root,
+    /// `--seed`
+    pub(crate) seed: Option<&'a Path>,
+    /// Whether an earlier boot has set this node up.
+    pub(crate) finished: bool,
+    pub(crate) wait: Duration,
+    /// The devices of this machine; none for a copy of a root, to which they do not belong.
+    pub(crate) system: Option<&'a System>,
+}
+
+/// The seed and where it is. Without one, the report and the problems say why;
+/// for a node that is set up there need be none.
+pub(crate) fn seek(
+    seek: &Seek<'_>,
+    report: &mut Report,
+    problems: &mut Problems,
+) -> Option<(String, Box<Seed>)> {
+    let (found, media) = wait(seek);
+    match found {
+        Found::Seed { place, seed } => Some((place, seed)),
+        Found::Broken {
+            place,
+            problems: found,
+        } => {
+            report.source = Some(place);
+            problems.append(found);
+            None
+        }
+        // One asked for by name must be there.
+        Found::Absent(_) if seek.finished && seek.seed.is_none() => None,
+        Found::Absent(seen) => {
+            report.seen = media.iter().map(Medium::shown).collect();
+            report.seen.extend(seen);
+            problems.append(source::near_misses(&media));
+            let mut reason =
+                "there is none: nothing tells this machine which node it is".to_owned();
+            if seek.system.is_some() && !seek.wait.is_zero() {
+                reason.push_str(&format!(" (waited {} s)", seek.wait.as_secs()));
+            }
+            let remedy = if seek.system.is_some() {
+                "attach a volume with the label `cidata` that holds `meta-data` and `user-data`"
+            } else {
+                "give a directory with `meta-data` and `user-data`"
+            };
+            problems.error(&Place::file("seed"), reason, remedy);
+            None
+        }
+    }
+}
+
+fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
+    let search = |media: &[Medium]| {
+        source::find(&Search {
+            root: seek.root,
+            seed: seek.seed,
+            system: seek.system,
+            media,
+        })
+    };
+    let Some(system) = seek.system else {
+        return (search(&[]), Vec::new());
+    };
+    let deadline = Instant::now() + seek.wait;
+    media::wait_for_udev(system, deadline);
+    let mut media = media::look(system);
+    let mut found = search(&media);
+    let mut said = false;
+    while matches!(found, Found::Absent(_)) && !seek.finished && Instant::now() < deadline {
+        if !said {
+            println!(
+                "nodeimg-firstboot: no seed yet; waiting up to {} s for one",
+                seek.wait.as_secs()
+            );
+            said = true;
+        }
+        sleep(POLL);
+        let now = media::look(system);
+        let shown = |media: &[Medium]| -> Vec<String> { media.iter().map(Medium::shown).collect() };
+        if shown(&now) != shown(&media) {
+            media = now;
+            found = search(&media);
+        }
+    }
+    (found, media)
+}
+
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod tests;

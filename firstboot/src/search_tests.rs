@@ -1,0 +1,222 @@
+//! The search on real devices: loop devices that hold what a person may attach.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+#[path = "../../tests/support/judge.rs"]
+#[allow(dead_code)]
+mod judge;
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nodeimg_firstboot::problem::Problems;
+use nodeimg_firstboot::report::{Outcome, Report};
+
+use super::{Seek, seek};
+use crate::media::System;
+use crate::root::Root;
+
+/// A device of this machine, with nothing attached at first; `None`, and said, where there can be none.
+struct Loop {
+    path: String,
+}
+
+fn losetup(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("/sbin/losetup").args(arguments).output();
+    let Ok(output) = output else {
+        judge::missing("losetup");
+        return None;
+    };
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "losetup {arguments:?}: {error}");
+    Some(String::from_utf8(output.stdout).unwrap().trim().to_owned())
+}
+
+impl Loop {
+    fn attach(image: &Path) -> Option<Self> {
+        if !judge::is_root() {
+            judge::missing("root, for a loop device");
+            return None;
+        }
+        let path = losetup(&["--find", "--show", image.to_str().unwrap()])?;
+        Some(Self { path })
+    }
+
+    fn name(&self) -> String {
+        self.path.trim_start_matches("/dev/").to_owned()
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        losetup(&["--detach", &self.path]);
+    }
+}
+
+/// An ext4 volume with a label and the files of a seed.
+fn volume(place: &Path, label: &str, files: &[&str]) -> std::path::PathBuf {
+    let seed = place.join(format!("{label}-files"));
+    for file in files {
+        let path = seed.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "instance-id: i\n").unwrap();
+    }
+    fs::create_dir_all(&seed).unwrap();
+    let image = place.join(format!("{label}-image"));
+    File::create(&image).unwrap().set_len(4 << 20).unwrap();
+    let made = Command::new("/sbin/mke2fs")
+        .args([
+            "-q",
+            "-t",
+            "ext4",
+            "-L",
+            label,
+            "-d",
+            seed.to_str().unwrap(),
+        ])
+        .arg(&image)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    image
+}
+
+const NO_CLOUD: &[&str] = &["meta-data", "user-data"];
+const DRIVE: &[&str] = &["openstack/latest/meta_data.json"];
+
+struct Outcomes {
+    place: Option<String>,
+    report: Report,
+    problems: Vec<String>,
+}
+
+/// Searches the given devices from a root that has nothing of its own.
+fn search(devices: &[&Loop], finished: bool, wait: Duration) -> Outcomes {
+    let root = tempfile::tempdir().unwrap();
+    let system = System {
+        run: root.path().join("run"),
+        only: Some(devices.iter().map(|device| device.name()).collect()),
+        ..System::default()
+    };
+    let mut report = Report::new(Outcome::Failed);
+    let mut problems = Problems::new();
+    let asked = Seek {
+        root: &Root::open(root.path()).unwrap(),
+        seed: None,
+        finished,
+        wait,
+        system: Some(&system),
+    };
+    let found = seek(&asked, &mut report, &mut problems);
+    Outcomes {
+        place: found.map(|(place, _)| place),
+        report,
+        problems: problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+const AT_ONCE: Duration = Duration::ZERO;
+
+#[test]
+fn by_label_and_in_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    let attach = |label, files| Loop::attach(&volume(place, label, files));
+    let Some(drive) = attach("CONFIG-2", DRIVE) else {
+        return;
+    };
+    let found = search(&[&drive], false, AT_ONCE);
+    let expected = format!("config drive in {} (config drive)", drive.path);
+    assert_eq!(found.place, Some(expected), "{:?}", found.problems);
+
+    let no_cloud = attach("CIDATA", NO_CLOUD).unwrap();
+    let found = search(&[&drive, &no_cloud], false, AT_ONCE);
+    let expected = format!("NoCloud in {} (NoCloud medium)", no_cloud.path);
+    assert_eq!(found.place, Some(expected), "{:?}", found.problems);
+
+    // Which of two is no guess, and an empty one is not passed over.
+    let second = attach("cidata", &[]).unwrap();
+    let found = search(&[&no_cloud, &second], false, AT_ONCE);
+    assert!(
+        found.place.is_none() && found.problems[0].contains("not for a guess"),
+        "{:?}",
+        found.problems
+    );
+    let found = search(&[&second, &drive], false, AT_ONCE);
+    let expected = format!("{}: holds neither `meta-data` and `user-data`", second.path);
+    assert!(
+        found.problems[0].starts_with(&expected),
+        "{:?}",
+        found.problems
+    );
+}
+
+#[test]
+fn near_misses_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    let attach = |label, files| Loop::attach(&volume(place, label, files));
+    let Some(wrong) = attach("Config-2", DRIVE) else {
+        return;
+    };
+    let other = attach("data", NO_CLOUD).unwrap();
+    let neither = attach("state", &["x"]).unwrap();
+    let found = search(&[&wrong, &other, &neither], false, AT_ONCE);
+    let text = found.problems.join("\n");
+    for expected in [
+        format!(
+            "{}: found `Config-2` (ext4), expected `config-2`; correct the label",
+            wrong.path
+        ),
+        format!(
+            "{}: holds `user-data` but has the label `data`, expected `cidata`",
+            other.path
+        ),
+        "seed: there is none".to_owned(),
+    ] {
+        assert!(text.contains(&expected), "{expected} is not in\n{text}");
+    }
+    assert_eq!(found.problems.len(), 3);
+    let seen = format!("{}: ext4, label `state`", neither.path);
+    assert!(found.report.seen.contains(&seen), "{:?}", found.report.seen);
+    // A node that is set up has lost nothing.
+    let found = search(&[&wrong], true, Duration::from_secs(600));
+    assert!(found.place.is_none() && found.problems.is_empty());
+}
+
+#[test]
+fn waiting_ends_with_the_medium_or_the_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let empty = directory.path().join("empty");
+    File::create(&empty).unwrap().set_len(1 << 20).unwrap();
+    let Some(device) = Loop::attach(&empty) else {
+        return;
+    };
+    let began = Instant::now();
+    let wait = Duration::from_millis(500);
+    let found = search(&[&device], false, wait);
+    assert!(found.place.is_none() && began.elapsed() >= wait);
+    assert!(began.elapsed() < Duration::from_secs(30));
+    let expected = format!("{}: nothing that is known", device.path);
+    assert!(
+        found.report.seen.contains(&expected),
+        "{:?}",
+        found.report.seen
+    );
+    let image = volume(directory.path(), "cidata", NO_CLOUD);
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(300));
+            fs::copy(&image, &empty).unwrap();
+            // The block device shows the new bytes once its cache is gone.
+            losetup(&["--set-capacity", &device.path]);
+            let _flushed = Command::new("/sbin/blockdev")
+                .args(["--flushbufs", &device.path])
+                .status();
+        });
+        let found = search(&[&device], false, Duration::from_secs(300));
+        assert!(found.place.is_some(), "{:?}", found.problems);
+    });
+    assert!(began.elapsed() < Duration::from_secs(60));
+}
