@@ -1,0 +1,162 @@
+//! Kernel modules: what a tree has of them, and the index that finds them.
+//!
+//! What [depmod(8)](https://manpages.debian.org/trixie/kmod/depmod.8.en.html)
+//! writes into a kernel's directory is written here from the [`Tree`], byte for
+//! byte as kmod 34 does, without a root, a chroot or that program:
+//!
+//! ```text
+//! /usr/lib/modules/<release>/
+//!   kernel/**/*.ko{,.xz,.zst,.gz}   read      .modinfo, symbols
+//!   modules.order                   read      the order of everything below
+//!   modules.builtin{,.modinfo}      read      what the kernel has in itself
+//!   modules.dep{,.bin}              written   which others a module needs
+//!   modules.alias{,.bin}            written   which module a device asks for
+//!   modules.symbols{,.bin}          written   who exports a symbol
+//!   modules.{softdep,weakdep}       written   who is better loaded before or after
+//!   modules.devname                 written   device nodes that load a module
+//!   modules.builtin{,.alias}.bin    written   names and aliases of what is built in
+//! ```
+//!
+//! A module has the name of its file with `_` for `-`. An alias is a pattern
+//! ([fnmatch(3)](https://manpages.debian.org/trixie/manpages-dev/fnmatch.3.en.html))
+//! that a module answers to.
+//!
+//! # Invariants
+//! - [`Modules::modules`] is in the order of modules.order, what that does not
+//!   list after it by path; so every file is the same on every host.
+//! - Names, aliases and the dependencies' lines are printable ASCII: the index
+//!   knows nothing else.
+//! - No module needs itself, through whichever others.
+//!
+//! Left out: depmod.d (which of two modules of one name wins: here they are an
+//! error, except that `updates/` wins over the rest), symbolic links to
+//! modules, modules of other than 64-bit little-endian machines.
+
+mod closure;
+mod index;
+mod needs;
+mod object;
+mod pattern;
+mod read;
+mod trie;
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::tree::{ImagePath, Kind, Tree};
+
+pub use closure::Closure;
+pub use index::Stored;
+pub use read::uncompressed;
+
+/// Where kernels have their modules, a directory each.
+const MODULES: &str = "/usr/lib/modules";
+/// What the names of modules end in, packed and not.
+const SUFFIXES: [&str; 4] = [".ko", ".ko.gz", ".ko.xz", ".ko.zst"];
+
+/// Facts about one kernel's modules, from the tree.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Modules {
+    /// As `uname -r` says it.
+    pub release: String,
+    modules: Vec<Module>,
+    built_in: BuiltIn,
+}
+
+/// One module.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Module {
+    path: ImagePath,
+    name: String,
+    facts: Facts,
+    /// The modules whose symbols it uses, by place in [`Modules::modules`], in
+    /// order of first use.
+    needs: Vec<usize>,
+    /// Place in an order where every module comes before those it needs.
+    rank: usize,
+}
+
+/// What a module says of itself.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+struct Facts {
+    aliases: Vec<String>,
+    soft: Vec<String>,
+    weak: Vec<String>,
+    /// Symbols that others may use.
+    exports: Vec<String>,
+}
+
+/// What the kernel has in itself.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+struct BuiltIn {
+    /// Names of modules; `None` where the kernel does not tell.
+    names: Option<Vec<String>>,
+    /// (alias, module); `None` where the kernel does not tell.
+    aliases: Option<Vec<(String, String)>>,
+}
+
+impl Module {
+    /// `kernel/fs/fuse/fuse.ko.xz`: within the directory of its kernel.
+    fn relative(&self, release: &str) -> &str {
+        let path = self.path.as_str();
+        let below = path
+            .strip_prefix(MODULES)
+            .and_then(|rest| rest.strip_prefix('/'));
+        below
+            .and_then(|rest| rest.strip_prefix(release)?.strip_prefix('/'))
+            .unwrap_or(path)
+    }
+}
+
+/// `snd_hda_intel` of `kernel/sound/snd-hda-intel.ko.xz`.
+fn module_name(path: &str) -> String {
+    let file = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    let name = file.split_once('.').map_or(file, |(name, _)| name);
+    name.replace('-', "_")
+}
+
+fn is_module(path: &ImagePath) -> bool {
+    SUFFIXES
+        .iter()
+        .any(|suffix| path.as_str().ends_with(suffix))
+}
+
+/// Where kernel `release` has its modules and their index.
+pub fn directory(release: &str) -> Result<ImagePath> {
+    MODULES.parse::<ImagePath>()?.join(release)
+}
+
+/// The kernels that have modules in `tree`, in order of their names.
+pub fn releases(tree: &Tree) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for (path, node) in tree.iter() {
+        let below = path.as_str().strip_prefix(MODULES);
+        let parts = below.and_then(|rest| rest.strip_prefix('/')?.split_once('/'));
+        let Some((release, _)) = parts else { continue };
+        let new = found.last().is_none_or(|last| last != release);
+        if new && is_module(path) && matches!(node.kind, Kind::File(_)) {
+            found.push(release.to_owned());
+        }
+    }
+    found.dedup();
+    found
+}
+
+/// The kernel of an image that is booted: exactly one.
+pub fn the_one_release(tree: &Tree) -> Result<String> {
+    let mut found = releases(tree);
+    match (found.pop(), found.as_slice()) {
+        (Some(release), []) => Ok(release),
+        (None, _) => bail!(
+            "no kernel: nothing below {MODULES} holds modules; add one to `base.packages` or `base.arch_packages`, such as linux-image-cloud-amd64 or linux-image-arm64"
+        ),
+        (Some(last), others) => bail!(
+            "{} kernels ({}, {last}) where an image boots one: leave all but one out of `base.packages` and `base.arch_packages`",
+            others.len() + 1,
+            others.join(", ")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;
