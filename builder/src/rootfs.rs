@@ -112,10 +112,7 @@ fn index_modules(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
 }
 
 fn root_of_disk(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
-    let mut outputs = inputs.recipe.outputs.iter();
-    if outputs.any(|output| output.is_of_disk()) {
-        image.boot = Some(boot::prepare(&mut image.tree, inputs.recipe, inputs.arch)?);
-    }
+    image.boot = boot::prepare(&mut image.tree, inputs.recipe, inputs.arch)?;
     Ok(())
 }
 

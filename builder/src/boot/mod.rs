@@ -20,6 +20,8 @@ mod initrd;
 mod kernel;
 pub mod mounts;
 mod name;
+#[cfg(test)]
+mod tests;
 mod uki;
 
 use anyhow::{Context, Result};
@@ -32,11 +34,14 @@ pub use initrd::Slot;
 pub use kernel::{Parts, efi_name};
 pub use uki::Request;
 
-/// Makes the tree into the root of a disk.
-pub fn prepare(tree: &mut Tree, recipe: &Recipe, arch: Arch) -> Result<Parts> {
+/// Makes the tree into the root of a disk, where an output of the recipe is one.
+pub fn prepare(tree: &mut Tree, recipe: &Recipe, arch: Arch) -> Result<Option<Parts>> {
+    if !recipe.outputs.iter().any(|output| output.is_of_disk()) {
+        return Ok(None);
+    }
     mounts::of(recipe)?;
     name::write(tree, recipe).context("naming the image")?;
-    kernel::take(tree, arch)
+    kernel::take(tree, arch).map(Some)
 }
 
 fn origin(step: &str) -> Origin {

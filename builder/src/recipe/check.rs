@@ -9,7 +9,7 @@ use super::base::Base;
 use super::file::{ArtifactPart, FilePart, OutputKind, RecipeFile};
 use super::network::Cidrs;
 use super::source::{Source, Step, dotted};
-use super::{Artifact, ExtraContent, ExtraFile, Recipe, profile};
+use super::{Artifact, ExtraContent, ExtraFile, Recipe, disk, profile};
 use crate::artifact::{Kind, Mode};
 use crate::fetch::Mirrors;
 
@@ -65,7 +65,7 @@ pub fn recipe(file: RecipeFile, sources: &[Source]) -> Result<Recipe> {
         .as_ref()
         .and_then(|part| Base::checked(part, &mut problems));
     sysext(&file, &mut problems);
-    kernel_args(&file, &mut problems);
+    disk::kernel_args(&file, &mut problems);
     first_boot(&file, &mut problems);
     let artifacts: Vec<_> = file
         .artifact
@@ -295,30 +295,6 @@ fn sysext(file: &RecipeFile, problems: &mut Problems<'_>) {
             &[Step::Key("sysext"), Step::Key("version_id")],
             "a version of no system: set `id` beside it, `id = \"debian\"`",
         );
-    }
-}
-
-/// What the disk itself says to the kernel.
-const OWNED_ARGS: [&str; 4] = ["root", "roothash", "rootflags", "rootfstype"];
-
-fn kernel_args(file: &RecipeFile, problems: &mut Problems<'_>) {
-    for (index, arg) in file.disk.kernel_args.iter().enumerate() {
-        let way = [
-            Step::Key("disk"),
-            Step::Key("kernel_args"),
-            Step::Index(index),
-        ];
-        let name = arg.split_once('=').map_or(arg.as_str(), |(name, _)| name);
-        if arg.is_empty() || !arg.bytes().all(|byte| byte.is_ascii_graphic()) {
-            problems.add(&way, "no word of a kernel's command line: `name` or `name=value`, in ASCII and without blanks");
-        } else if OWNED_ARGS.contains(&name) {
-            problems.add(
-                &way,
-                &format!(
-                    "`{name}` is the disk's to say: which root is mounted is what its hash is for"
-                ),
-            );
-        }
     }
 }
 

@@ -6,8 +6,8 @@
 //! belong together with its version.
 
 use super::file::{
-    ArtifactPart, ClusterPart, ContainerdPart, DiskPart, FilePart, FirstBootPart, KubeProxyPart, KubeletPart,
-    RecipeFile, SysextPart, UnitsPart,
+    ArtifactPart, ClusterPart, ContainerdPart, DiskPart, FilePart, FirstBootPart, KubeProxyPart,
+    KubeletPart, RecipeFile, SysextPart, UnitsPart,
 };
 
 impl RecipeFile {

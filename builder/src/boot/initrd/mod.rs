@@ -17,6 +17,8 @@
 mod pack;
 mod repart;
 mod systemd;
+#[cfg(test)]
+mod tests;
 mod units;
 
 use std::collections::BTreeSet;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::{Initrd, Wanted, repart, units};
 use crate::boot::mounts;
 use crate::boot::name::OS_RELEASE;
-use crate::modules::{self, Modules, Stored};
+use crate::modules::{self, Closure, Modules, Stored};
 use crate::tree::{ImagePath, Kind, Node};
 use crate::units::text_at;
 use units::UNITS;
@@ -27,7 +27,7 @@ const DIRECTORIES: [(&str, u32); 10] = [
 ];
 
 /// Programs that there must be, with the package that has each.
-const PROGRAMS: [(&str, &str); 26] = [
+pub const PROGRAMS: [(&str, &str); 26] = [
     ("/usr/bin/chmod", "coreutils"),
     ("/usr/bin/journalctl", "systemd"),
     ("/usr/bin/kmod", "kmod"),
@@ -277,7 +277,7 @@ fn modules(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<()> {
     let release = wanted.release;
     let known = Modules::read(wanted.tree, release, Some(wanted.store))?;
     let names: Vec<&str> = ESSENTIAL.into_iter().chain(DRIVERS).collect();
-    let closure = known.closure(&names)?;
+    let closure: Closure = known.closure(&names)?;
     let missing = |name: &&&str| {
         closure
             .missing
