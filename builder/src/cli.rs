@@ -1,13 +1,19 @@
 //! The command line: types only, no work.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::arch::Arch;
 use crate::firstboot::Given;
 use crate::lock::Update;
+use crate::qemu::command::Port;
+use crate::qemu::firmware::Firmware;
+use crate::qemu::host::Accel;
 use crate::recipe::RecipeRef;
+use crate::recipe::value::ByteSize;
 
 /// Builds immutable Kubernetes node images: pinned, verified, without root.
 #[derive(Debug, Parser)]
@@ -46,6 +52,8 @@ pub enum Verb {
     Build(BuildArgs),
     /// Bring everything that a build needs into the store
     Fetch(FetchArgs),
+    /// Boot a built disk in QEMU, with its console on this terminal
+    Run(Box<RunArgs>),
     /// Pin a recipe's artifacts by digest
     Lock(LockArgs),
     /// Look at recipes
@@ -111,6 +119,52 @@ pub struct BuildArgs {
     /// Build even if the output is there and nothing has changed
     #[arg(long)]
     pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// What `nodeimg build` wrote, or a disk image; it is not written to
+    #[arg(value_name = "DIR|DISK")]
+    pub image: PathBuf,
+    /// What the node is given: a directory in the layout of NoCloud or of a config drive, or a medium's image
+    #[arg(long, value_name = "DIR|FILE")]
+    pub seed: Option<PathBuf>,
+    /// Lead a port of this machine's loopback to one of the node (2222:22, 53:53/udp); may be given more than once
+    #[arg(long = "port", value_name = "HOST:GUEST")]
+    pub ports: Vec<Port>,
+    /// Keep what the node writes in this directory, and go on with it the next time
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+    /// Power the node down after so many seconds, which is a failure
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub timeout: Option<u64>,
+    /// Power the node down once its console has said TEXT, which is a success
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub expect: Option<String>,
+    /// Memory of the node
+    #[arg(long, default_value = "2GiB", value_name = "SIZE")]
+    pub memory: ByteSize,
+    /// Processors of the node
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=128))]
+    pub cpus: u8,
+    /// Size of the node's disk [default: 8 GiB, or the image's own where that is larger]
+    #[arg(long, value_name = "SIZE")]
+    pub disk_size: Option<ByteSize>,
+    /// Architecture of a disk image that no manifest.json beside it tells of
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<Arch>,
+    /// What runs the node's instructions [default: the processor where it can, else QEMU (tcg)]
+    #[arg(long, value_name = "NAME")]
+    pub accel: Option<Accel>,
+    /// UEFI firmware and the template of its variables [default: as QEMU's packages describe it]
+    #[arg(long, value_name = "CODE:VARS")]
+    pub firmware: Option<Firmware>,
+    /// Make the files that the run needs and print QEMU's command instead of running it
+    #[arg(long, conflicts_with_all = ["timeout", "expect"])]
+    pub print: bool,
+    /// More arguments for QEMU, after `--`
+    #[arg(last = true, value_name = "QEMU ARGUMENTS")]
+    pub extra: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]

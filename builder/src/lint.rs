@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use nodeimg_firstboot::TEMPLATE_DIR;
 use nodeimg_firstboot::template::{self, Template};
 
-use crate::base::setup::FACTORY;
+use crate::base::setup::made_at_boot;
 use crate::recipe::Recipe;
 use crate::recipe::file::Profile;
 use crate::rootfs::{Assembled, Inputs};
@@ -28,12 +28,6 @@ pub fn check(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
         return Ok(());
     }
     bail!("{}", problems.join("\n"))
-}
-
-/// In the tree, or made at boot from the factory's copy of it.
-fn holds(tree: &Tree, path: &ImagePath) -> Result<bool> {
-    let factory: ImagePath = format!("{FACTORY}{path}").parse()?;
-    Ok(tree.get(path).is_some() || tree.get(&factory).is_some())
 }
 
 fn template_root() -> Result<ImagePath> {
@@ -84,16 +78,18 @@ const CONTAINER_HOST: [&str; 9] = [
     "/usr/sbin/runc",
 ];
 
-/// Every path that a node of the profile must hold, baked or rendered.
+/// Every path that a node of the profile must hold: baked, rendered by first
+/// boot, or made of something baked whenever it boots.
 fn contract(recipe: &Recipe, tree: &Tree, templates: &BTreeSet<ImagePath>) -> Result<Vec<String>> {
     let (profile, wanted): (_, &[&str]) = match recipe.profile {
         Profile::HardWay => ("hard-way", &HARD_WAY),
         Profile::ContainerHost => ("container-host", &CONTAINER_HOST),
     };
+    let made = made_at_boot(tree)?;
     let mut problems = Vec::new();
     for path in wanted {
         let path: ImagePath = path.parse()?;
-        if !holds(tree, &path)? && !templates.contains(&path) {
+        if tree.get(&path).is_none() && !templates.contains(&path) && !made.contains(&path) {
             problems.push(format!(
                 "`{path}` is missing: a node of the profile {profile} cannot work without it"
             ));

@@ -1,6 +1,6 @@
 //! nodeimg: an immutable Kubernetes node image builder.
 //!
-//! Rooms, from the top: `cmd` (one verb a file), `output`, `rootfs`,
+//! Rooms, from the top: `cmd` (one verb a file), `output` and `qemu`, `rootfs`,
 //! `artifact` and `fetch`, `tree` and `store`, `digest`. Arrows go down only.
 
 mod arch;
@@ -21,10 +21,16 @@ mod judge;
 mod libraries;
 mod lint;
 mod lock;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "closures are for the initrd, which is yet to come"
+)]
 mod modules;
 mod output;
 mod parallel;
 mod progress;
+mod qemu;
 mod recipe;
 mod reuse;
 mod rootfs;

@@ -117,17 +117,18 @@ fn root_of_disk(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
 }
 
 fn seal_base(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
-    image.overlay = inputs.recipe.base.as_ref().map(|_| image.tree.above_base());
+    let above = || image.tree.above_base();
+    image.overlay = inputs.recipe.needs_base().then(above);
     with_base(inputs, image, setup::seal)
 }
 
-/// Nothing for a recipe without a base system.
+/// Nothing where there is no base system in the image.
 fn with_base(
     inputs: &Inputs<'_>,
     image: &mut Assembled,
     run: fn(&mut Tree, setup::Facts<'_>) -> Result<()>,
 ) -> Result<()> {
-    if inputs.recipe.base.is_none() {
+    if !inputs.recipe.needs_base() {
         return Ok(());
     }
     let directory = std::env::current_dir().context("finding the directory of the build")?;
@@ -386,7 +387,8 @@ fn extra_files(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
 
 fn enable_units(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     for unit in &inputs.recipe.mask {
-        units::mask(&mut image.tree, unit.as_str())?;
+        let origin = Origin::Recipe("units.mask".to_owned());
+        units::mask(&mut image.tree, unit.as_str(), origin)?;
     }
     for unit in &inputs.recipe.enable {
         if !units::enable(&mut image.tree, unit.as_str())? {

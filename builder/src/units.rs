@@ -160,8 +160,8 @@ fn install_links(unit: &Unit, name: &str) -> Vec<String> {
     links
 }
 
-/// Links `unit` to /dev/null.
-pub fn mask(tree: &mut Tree, unit: &str) -> Result<()> {
+/// Links `unit` to /dev/null, for whom `origin` names.
+pub fn mask(tree: &mut Tree, unit: &str, origin: Origin) -> Result<()> {
     let path: ImagePath = format!("{ADMIN}/{unit}").parse()?;
     if let Some(there) = tree.get(&path) {
         bail!(
@@ -169,10 +169,7 @@ pub fn mask(tree: &mut Tree, unit: &str) -> Result<()> {
             there.origin
         );
     }
-    tree.insert(
-        path,
-        Node::symlink("/dev/null", Origin::Recipe("units.mask".to_owned())),
-    )
+    tree.insert(path, Node::symlink("/dev/null", origin))
 }
 
 #[cfg(test)]
@@ -243,11 +240,12 @@ mod tests {
     #[test]
     fn masking_never_hides_a_file() {
         let mut tree = tree_with("");
-        mask(&mut tree, "a.service").unwrap();
+        let origin = || Origin::Recipe("units.mask".to_owned());
+        mask(&mut tree, "a.service", origin()).unwrap();
         assert_eq!(
             target(&tree, "/etc/systemd/system/a.service").as_deref(),
             Some("/dev/null")
         );
-        assert!(mask(&mut tree, "a.service").is_err());
+        assert!(mask(&mut tree, "a.service", origin()).is_err());
     }
 }

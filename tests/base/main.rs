@@ -15,6 +15,7 @@ mod support;
 mod accounts;
 mod determinism;
 mod first_boot;
+mod modules;
 mod node;
 mod packages;
 mod programs;

@@ -1,7 +1,7 @@
 //! Every verb on good input, as a user drives it.
 //!
 //! `lock`, `fetch` (with bundles and `--offline`), `build` (events, silence,
-//! rebuilds), `recipes`, `init`, `store`.
+//! rebuilds), `recipes`, `init`, `store`, `machine` (`run`).
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]
@@ -11,6 +11,7 @@ mod build;
 mod fetch;
 mod init;
 mod lock;
+mod machine;
 mod recipes;
 mod store;
 

@@ -47,6 +47,23 @@ fn built_in_recipes_are_good_and_their_locks_fit() {
 }
 
 #[test]
+fn a_part_of_recipes_is_extended_and_not_built() {
+    for words in [
+        &["recipe", "show", "--recipe", "base-trixie"][..],
+        &["build", "--arch", "amd64", "--recipe", "base-trixie"],
+        &["init", "new", "--from", "base-trixie"],
+    ] {
+        Ran::of(nodeimg().args(words))
+            .refused(1, &["part of recipes", "extends = \"base-trixie\""]);
+    }
+    let mut world = World::new();
+    world.write_recipe("extends = \"base-trixie\"\n[base]\npackages = [\"strace\"]\n");
+    let mut show = world.nodeimg("recipe");
+    let refused = Ran::of(show.args(["show", "--recipe", "./recipe.toml"]));
+    refused.refused(1, &["profile: missing"]);
+}
+
+#[test]
 fn show_prints_the_whole_recipe_as_one_that_can_be_used() {
     let world = World::new();
     let text = recipe(&["show", "--recipe", "debian"]).out;

@@ -6,6 +6,7 @@ mod init;
 mod inputs;
 mod lock;
 mod recipe;
+mod run;
 mod store;
 
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ pub fn run(cli: &Cli) -> Result<()> {
     match &cli.verb {
         Verb::Build(args) => build::run(&session, args),
         Verb::Fetch(args) => fetch::run(&session, args),
+        Verb::Run(args) => run::run(&session, args),
         Verb::Lock(args) => lock::run(&session, args),
         Verb::Recipe(verb) => recipe::run(&session, verb),
         Verb::Init(args) => init::run(&session, args),

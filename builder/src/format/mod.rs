@@ -8,7 +8,6 @@ pub mod gpt;
 pub mod guid;
 pub mod packing;
 pub mod pe;
-#[allow(dead_code, reason = "the virtual machine that uses the rest follows")]
 pub mod qcow2;
 pub mod region;
 pub mod sparse;

@@ -265,7 +265,10 @@ impl Lock {
                 differences.join("\n  ")
             );
         }
-        Ok(Locked { lock: self })
+        Ok(Locked {
+            lock: self,
+            with_base: recipe.needs_base(),
+        })
     }
 }
 
@@ -273,6 +276,8 @@ impl Lock {
 #[derive(Debug)]
 pub struct Locked {
     lock: Lock,
+    /// Whether anything asked for has the base system in it.
+    with_base: bool,
 }
 
 impl Locked {
@@ -303,10 +308,11 @@ impl Locked {
             .collect())
     }
 
-    /// The packages of the base system for `arch`, by name.
+    /// The packages of the base system for `arch`, by name; none where the recipe
+    /// does not need it, see [`Recipe::needs_base`].
     pub fn packages(&self, arch: Arch) -> impl Iterator<Item = &PinnedPackage> {
         let all = self.lock.packages.packages.iter();
-        all.filter(move |package| package.arch == arch)
+        all.filter(move |package| self.with_base && package.arch == arch)
     }
 
     /// Where `package` stays for good.

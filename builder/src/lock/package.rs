@@ -118,6 +118,9 @@ impl Packages {
         if self.answer(base) {
             return Vec::new();
         }
+        if self.base.is_none() {
+            return vec!["base: in the recipe, not in the lock".to_owned()];
+        }
         let has = |arch: Arch, name: &PackageName| {
             let mut packages = self.packages.iter();
             packages.any(|package| package.arch == arch && package.name == *name)

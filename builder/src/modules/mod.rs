@@ -40,6 +40,8 @@ mod pattern;
 mod read;
 mod trie;
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
@@ -128,18 +130,15 @@ pub fn directory(release: &str) -> Result<ImagePath> {
 
 /// The kernels that have modules in `tree`, in order of their names.
 pub fn releases(tree: &Tree) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for (path, node) in tree.iter() {
-        let below = path.as_str().strip_prefix(MODULES);
-        let parts = below.and_then(|rest| rest.strip_prefix('/')?.split_once('/'));
-        let Some((release, _)) = parts else { continue };
-        let new = found.last().is_none_or(|last| last != release);
-        if new && is_module(path) && matches!(node.kind, Kind::File(_)) {
-            found.push(release.to_owned());
-        }
-    }
-    found.dedup();
-    found
+    let modules = tree
+        .iter()
+        .filter(|(path, node)| is_module(path) && matches!(node.kind, Kind::File(_)));
+    let releases = modules.filter_map(|(path, _)| {
+        let below = path.as_str().strip_prefix(MODULES)?.strip_prefix('/')?;
+        below.split_once('/').map(|(release, _)| release)
+    });
+    let releases: BTreeSet<&str> = releases.collect();
+    releases.into_iter().map(str::to_owned).collect()
 }
 
 /// The kernel of an image that is booted: exactly one.

@@ -46,7 +46,7 @@ pub struct Built<'a> {
 pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
     let kinds = &built.recipe.outputs;
     let of_disk = kinds.iter().any(|kind| kind.is_of_disk());
-    let whole = of_disk || kinds.contains(&OutputKind::RootfsTar);
+    let whole = kinds.iter().any(|kind| kind.is_whole());
     let tree = if whole { built.rootfs } else { built.tree };
     let staged = OutDir::stage(directory)?;
     let mut outputs = Vec::new();

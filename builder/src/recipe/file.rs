@@ -120,6 +120,11 @@ pub enum OutputKind {
 }
 
 impl OutputKind {
+    /// Whether it is a whole system, rather than what lies over one.
+    pub fn is_whole(self) -> bool {
+        self == OutputKind::RootfsTar || self.is_of_disk()
+    }
+
     /// Whether it is a disk or a part of one.
     pub fn is_of_disk(self) -> bool {
         match self {

@@ -14,12 +14,15 @@ pub struct BuiltIn {
     pub lock: Option<&'static str>,
 }
 
-/// The built-in recipe of this name.
+/// Folder of those that others extend and nobody builds.
+const PARTS: &str = "parts";
+
+/// The built-in recipe of this name, or the part of recipes.
 pub fn built_in(name: &str) -> Option<BuiltIn> {
     let text = |suffix: &str| {
-        RECIPES
-            .get_file(format!("{name}.{suffix}"))?
-            .contents_utf8()
+        let file = format!("{name}.{suffix}");
+        let part = || RECIPES.get_file(format!("{PARTS}/{file}"));
+        RECIPES.get_file(&file).or_else(part)?.contents_utf8()
     };
     Some(BuiltIn {
         recipe: text("toml")?,
@@ -27,7 +30,12 @@ pub fn built_in(name: &str) -> Option<BuiltIn> {
     })
 }
 
-/// Their names, sorted.
+/// Whether what is built in by this name is a part of recipes, and no recipe.
+pub fn is_part(name: &str) -> bool {
+    RECIPES.get_file(format!("{PARTS}/{name}.toml")).is_some()
+}
+
+/// The names of those to be built, sorted.
 pub fn built_in_names() -> Vec<&'static str> {
     let mut names: Vec<_> = RECIPES
         .files()

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 
 use super::file::RecipeFile;
-use super::library::{built_in, built_in_names};
+use super::library::{built_in, built_in_names, is_part};
 use super::source::{Source, Step, nearest};
 use super::{Recipe, check};
 
@@ -92,6 +92,13 @@ impl RecipeRef {
 
 /// Reads, merges and checks.
 pub fn load(from: &RecipeRef) -> Result<Recipe> {
+    if let RecipeRef::BuiltIn(name) = from
+        && is_part(name)
+    {
+        bail!(
+            "`{name}` is a part of recipes and cannot be built: a recipe with `extends = \"{name}\"` has it"
+        );
+    }
     load_source(from.read()?)
 }
 

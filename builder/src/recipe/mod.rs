@@ -154,6 +154,14 @@ impl Artifact {
 }
 
 impl Recipe {
+    /// Whether the base system is part of what is built: an overlay and a system
+    /// extension lie over a base of one's own, unless their programs are
+    /// packages themselves.
+    pub fn needs_base(&self) -> bool {
+        let whole = self.outputs.iter().any(|output| output.is_whole());
+        self.base.is_some() && (whole || self.profile == Profile::ContainerHost)
+    }
+
     /// Everything that the lock must pin, for every architecture that has a URL.
     pub fn lock_requests(&self) -> Vec<LockRequest> {
         let of = |artifact: &Artifact| Arch::ALL.map(|arch| artifact.request(arch));

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 
-/// The built-in `hard-way` with `more` over it.
+/// The built-in `hard-way`, without its base system, with `more` over it.
 pub fn recipe(more: &str) -> Recipe {
     load_text(more).unwrap()
 }
@@ -25,7 +25,11 @@ pub fn disk_recipe(more: &str) -> Recipe {
 fn load_text(more: &str) -> anyhow::Result<Recipe> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("mine.toml");
-    std::fs::write(&path, format!("extends = \"hard-way\"\n{more}")).unwrap();
+    let mut bare: toml::Table = built_in("hard-way").unwrap().recipe.parse().unwrap();
+    bare.remove("extends").unwrap();
+    bare.insert("outputs".into(), vec!["overlay"].into());
+    std::fs::write(dir.path().join("bare.toml"), bare.to_string()).unwrap();
+    std::fs::write(&path, format!("extends = \"bare.toml\"\n{more}")).unwrap();
     load(&RecipeRef::File(path))
 }
 

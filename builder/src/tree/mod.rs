@@ -224,7 +224,12 @@ impl Tree {
     /// What lies over the base system: everything but the base's own files, and
     /// of its directories only those that something else is in.
     pub fn above_base(&self) -> Tree {
-        let is_base = |node: &Node| matches!(node.origin, Origin::Package(_) | Origin::Base(_));
+        let is_base = |node: &Node| {
+            matches!(
+                node.origin,
+                Origin::Package(_) | Origin::Base(_) | Origin::Implied
+            )
+        };
         let kept = |path: &ImagePath| {
             let below = self.nodes.range(path.clone()..);
             below
@@ -369,13 +374,7 @@ mod tests {
         ] {
             tree.insert(path(at), node).unwrap();
         }
-        let want = [
-            "/ 0755",
-            "/root 0700",
-            "/root/a 0755",
-            "/root/a/mine 0644",
-            "/srv 0755",
-        ];
+        let want = ["/ 0755", "/root 0700", "/root/a 0755", "/root/a/mine 0644"];
         assert_eq!(lines(&tree.above_base()), want);
     }
 

@@ -36,7 +36,7 @@ mod sysusers;
 #[cfg(test)]
 mod tests;
 
-pub use state::FACTORY;
+pub use state::made_at_boot;
 
 use anyhow::{Context, Result};
 

@@ -60,7 +60,8 @@ pub fn systemd(base: &mut Base<'_>) -> Result<()> {
 pub fn mask(base: &mut Base<'_>) -> Result<()> {
     for unit in MASKED {
         if base.has(&format!("/usr/lib/systemd/system/{unit}"))? {
-            units::mask(base.tree, unit)?;
+            let origin = base.origin();
+            units::mask(base.tree, unit, origin)?;
         }
     }
     Ok(())

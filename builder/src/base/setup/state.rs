@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use super::Base;
 use crate::tree::{ImagePath, Kind, Node, Tree};
 
-pub const FACTORY: &str = "/usr/share/factory";
+const FACTORY: &str = "/usr/share/factory";
 const CONF: &str = "/usr/lib/tmpfiles.d/nodeimg-var.conf";
 const TMPFILES_DIRS: [&str; 2] = ["/usr/lib/tmpfiles.d", "/etc/tmpfiles.d"];
 
@@ -93,10 +93,38 @@ fn quoted(path: &str) -> String {
     }
 }
 
+/// Links and copies that systemd-tmpfiles makes of what is in the tree.
+pub fn made_at_boot(tree: &Tree) -> Result<BTreeSet<ImagePath>> {
+    let mut made = BTreeSet::new();
+    for line in lines(tree)? {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [kind, path, _, _, _, _, from] = words[..] else {
+            continue;
+        };
+        let (Ok(path), Ok(from)) = (path.parse(), from.parse()) else {
+            continue;
+        };
+        if kind.starts_with(['L', 'C']) && tree.get(&from).is_some() {
+            made.insert(path);
+        }
+    }
+    Ok(made)
+}
+
 /// Paths that the tree's own tmpfiles.d make: a second line would be a warning
 /// at every boot.
 fn declared(tree: &Tree) -> Result<BTreeSet<String>> {
-    let mut paths = BTreeSet::new();
+    let lines = lines(tree)?;
+    let making = lines.iter().filter(|line| makes(line));
+    Ok(making
+        .filter_map(|line| path_of(line))
+        .map(str::to_owned)
+        .collect())
+}
+
+/// All of the tree's tmpfiles.d.
+fn lines(tree: &Tree) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
     for directory in TMPFILES_DIRS {
         let directory: ImagePath = directory.parse()?;
         for (path, _) in tree.iter() {
@@ -104,12 +132,10 @@ fn declared(tree: &Tree) -> Result<BTreeSet<String>> {
                 continue;
             }
             let text = crate::units::text_at(tree, path)?.unwrap_or_default();
-            for line in text.lines().filter(|line| makes(line)) {
-                paths.extend(path_of(line).map(str::to_owned));
-            }
+            lines.extend(text.lines().map(str::to_owned));
         }
     }
-    Ok(paths)
+    Ok(lines)
 }
 
 /// Whether a line brings something into being, rather than adjusts or removes.

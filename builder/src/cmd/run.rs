@@ -1,0 +1,150 @@
+//! `nodeimg run`: a built disk in QEMU.
+
+use std::fs::File;
+use std::io::{IsTerminal, Read, stdin};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use super::Session;
+use crate::cli::RunArgs;
+use crate::qemu::Format;
+use crate::qemu::command::{Console, Machine, Medium, quoted};
+use crate::qemu::firmware::{self, Firmware, Places};
+use crate::qemu::host::Host;
+use crate::qemu::image::Image;
+use crate::qemu::run::{Until, run as start};
+use crate::qemu::state::State;
+
+/// Firmware, kernel and an initrd unpacked do not fit into less.
+const LEAST_MEMORY: u64 = 512 << 20;
+
+pub fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
+    let image = Image::find(&args.image, args.arch)?;
+    if args.memory.0 < LEAST_MEMORY {
+        bail!("--memory {}: a node needs at least 512 MiB", args.memory);
+    }
+    let host = Host::find(image.arch, args.accel)?;
+    let firmware = firmware(&image, &host, args)?;
+    let state = State::open(args.keep.as_deref())?;
+    let vars = state.vars(&firmware.vars)?;
+    let disk = state.disk(&image, args.disk_size.map(|size| size.0))?;
+    let seed = args.seed.as_deref().map(|seed| Seed::of(seed, &state));
+    let seed = seed.transpose()?;
+    let at_terminal = stdin().is_terminal();
+    let machine = Machine {
+        arch: image.arch,
+        host: &host,
+        code: &firmware.code,
+        vars: &vars,
+        disk: &disk,
+        durable: state.is_kept(),
+        seed: seed.as_ref().map(Seed::medium),
+        memory: args.memory.0,
+        cpus: args.cpus,
+        ports: &args.ports,
+        console: match at_terminal {
+            true => Console::Terminal,
+            false => Console::Stream,
+        },
+        extra: &args.extra,
+    };
+    let arguments = machine.arguments()?;
+    if args.print {
+        let mut words = vec![host.program.clone().into_os_string()];
+        words.extend(arguments);
+        return print(session, state, &quoted(&words));
+    }
+    announce(session, &image, &host, at_terminal);
+    let until = Until {
+        timeout: args.timeout.map(Duration::from_secs),
+        expect: args.expect.clone(),
+        // Events have standard output for themselves.
+        console_to_stderr: session.global.json,
+    };
+    start(&host.program, &arguments, &until)
+        .with_context(|| format!("running {}", image.path.display()))
+}
+
+fn firmware(image: &Image, host: &Host, args: &RunArgs) -> Result<Firmware> {
+    match &args.firmware {
+        Some(own) => own.check().map(|()| own.clone()),
+        None => firmware::find(image.arch, &Places::of_host(&host.program)),
+    }
+}
+
+/// The seed's medium: made of a directory for this run, or the user's own.
+struct Seed {
+    path: PathBuf,
+    format: Format,
+    is_ours: bool,
+}
+
+impl Seed {
+    fn of(path: &Path, state: &State) -> Result<Seed> {
+        let context = || format!("looking for the seed {}", path.display());
+        if std::fs::metadata(path).with_context(context)?.is_dir() {
+            return Ok(Seed {
+                path: state.medium(path)?,
+                format: Format::Raw,
+                is_ours: true,
+            });
+        }
+        let mut head = Vec::new();
+        let file = File::open(path).with_context(context)?;
+        file.take(4).read_to_end(&mut head).with_context(context)?;
+        let qcow2 = head == b"QFI\xfb";
+        Ok(Seed {
+            path: std::fs::canonicalize(path).with_context(context)?,
+            format: if qcow2 { Format::Qcow2 } else { Format::Raw },
+            is_ours: false,
+        })
+    }
+
+    /// A node may wipe secrets off a medium; not off the user's.
+    fn medium(&self) -> Medium<'_> {
+        Medium {
+            path: &self.path,
+            format: self.format,
+            writable: self.is_ours,
+        }
+    }
+}
+
+fn print(session: &Session<'_>, state: State, command: &str) -> Result<()> {
+    let files = state.leave();
+    let shown = files.display();
+    session.progress.note(&format!(
+        "the command uses files in {shown}, a seed's secrets among them: remove them when it has run"
+    ));
+    if session.global.json {
+        let event = json!({ "event": "command", "command": command, "files": files });
+        session.progress.event(&event);
+    } else {
+        println!("{command}");
+    }
+    Ok(())
+}
+
+fn announce(session: &Session<'_>, image: &Image, host: &Host, at_terminal: bool) {
+    let disk = image.path.display();
+    let mut text = format!("booting {disk} ({})", image.arch);
+    match &host.slow {
+        Some(why) => text.push_str(&format!(
+            " on an emulated processor, ten times slower than a real one ({why})"
+        )),
+        None => text.push_str(&format!(" with {}", host.accel.name())),
+    }
+    if at_terminal {
+        text.push_str("; Ctrl-a x switches it off, Ctrl-a c is QEMU's monitor");
+    }
+    let event = json!({
+        "event": "run",
+        "disk": image.path,
+        "arch": image.arch,
+        "accelerator": host.accel.name(),
+    });
+    session.say(&event, &text);
+}

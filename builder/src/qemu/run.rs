@@ -1,0 +1,351 @@
+//! QEMU as a child: its console, its time, and how it ends.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, sleep_until};
+
+use super::qmp::{self, Event, Monitor, Order};
+
+/// How long a guest has for its shutdown, once it was asked to: enough for an
+/// emulated one on a busy machine.
+const SHUTDOWN: Duration = Duration::from_secs(90);
+/// How long QEMU has to end by itself.
+const QUIT: Duration = Duration::from_secs(5);
+
+/// What a run is to wait for.
+#[derive(Clone, Debug)]
+pub struct Until {
+    /// The machine is powered down after that, and the run has failed.
+    pub timeout: Option<Duration>,
+    /// The machine is powered down when its console has said this, and the
+    /// run has done what it should.
+    pub expect: Option<String>,
+    /// Whether the console goes to standard error.
+    pub console_to_stderr: bool,
+}
+
+/// Runs QEMU to its end; fine if the guest powered itself off, or said what
+/// was expected of it.
+pub fn run(program: &Path, arguments: &[OsString], until: &Until) -> Result<()> {
+    let _restored = Terminal::save();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    runtime.block_on(async {
+        let mut run = Run::start(program, arguments, until).await?;
+        let status = run.wait().await?;
+        run.verdict(status)
+    })
+}
+
+/// QEMU puts the terminal into raw mode, and cannot undo that if it is killed.
+struct Terminal(Option<Termios>);
+
+impl Terminal {
+    fn save() -> Terminal {
+        Terminal(tcgetattr(io::stdin()).ok())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if let Some(settings) = &self.0 {
+            // A terminal that is gone needs no settings.
+            let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, settings);
+        }
+    }
+}
+
+/// Why a run began to end its machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Cause {
+    Timeout,
+    Expected,
+    Signal(&'static str),
+    Stopped(String),
+}
+
+/// A QEMU under way.
+struct Run<'a> {
+    program: &'a Path,
+    until: &'a Until,
+    child: Child,
+    monitor: Monitor,
+    signals: Signals,
+    console: Option<Console>,
+    /// The first that there was.
+    cause: Option<Cause>,
+    /// QEMU's word for why the machine went off.
+    reason: Option<String>,
+    /// What is to be done next, unless it has ended by then.
+    next: Option<(Instant, Step)>,
+}
+
+/// Ever harder.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    PowerButton,
+    Quit,
+    Kill,
+}
+
+/// Signals that ask a run to end.
+struct Signals([(Signal, &'static str); 3]);
+
+impl Signals {
+    fn new() -> Result<Signals> {
+        let listen = |kind, name| {
+            signal(kind)
+                .map(|signal| (signal, name))
+                .context("waiting for signals")
+        };
+        Ok(Signals([
+            listen(SignalKind::interrupt(), "an interrupt")?,
+            listen(SignalKind::terminate(), "SIGTERM")?,
+            listen(SignalKind::hangup(), "a hangup")?,
+        ]))
+    }
+
+    async fn next(&mut self) -> &'static str {
+        let [(a, a_name), (b, b_name), (c, c_name)] = &mut self.0;
+        tokio::select! {
+            _ = a.recv() => a_name,
+            _ = b.recv() => b_name,
+            _ = c.recv() => c_name,
+        }
+    }
+}
+
+impl<'a> Run<'a> {
+    async fn start(program: &'a Path, arguments: &[OsString], until: &'a Until) -> Result<Run<'a>> {
+        // Before the child, so that none comes between.
+        let signals = Signals::new()?;
+        let (ours, theirs) = qmp::pair()?;
+        let mut command = Command::new(program);
+        command.arg("-chardev");
+        command.arg(format!("socket,id=qmp,fd={}", theirs.as_raw_fd()));
+        command.args(["-mon", "chardev=qmp,mode=control"]);
+        command.args(arguments).kill_on_drop(true);
+        if until.expect.is_some() {
+            command.stdout(Stdio::piped());
+        } else if until.console_to_stderr {
+            let stderr = io::stderr().as_fd().try_clone_to_owned();
+            command.stdout(stderr.context("using standard error")?);
+        }
+        let shown = program.display();
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("starting {shown}"))?;
+        drop(theirs);
+        let console = match (child.stdout.take(), &until.expect) {
+            (Some(from), Some(expect)) => Some(Console::new(from, expect, until.console_to_stderr)),
+            _ => None,
+        };
+        let timeout = until.timeout.map(|after| Instant::now() + after);
+        Ok(Run {
+            program,
+            until,
+            child,
+            monitor: Monitor::new(ours).await?,
+            signals,
+            console,
+            cause: None,
+            reason: None,
+            next: timeout.map(|at| (at, Step::PowerButton)),
+        })
+    }
+
+    async fn wait(&mut self) -> Result<ExitStatus> {
+        let mut listening = true;
+        let status = loop {
+            let at = self.next.map(|(at, _)| at);
+            tokio::select! {
+                status = self.child.wait() => break status.context("waiting for QEMU")?,
+                event = self.monitor.next(), if listening => match event {
+                    Some(event) => self.heard(event).await,
+                    None => listening = false,
+                },
+                found = find(&mut self.console) => match found {
+                    true => self.end(Cause::Expected, Step::PowerButton).await,
+                    false => self.console = None,
+                },
+                () = sleep_until(at.unwrap_or_else(Instant::now)), if at.is_some() => self.due().await,
+                name = self.signals.next() => self.end(Cause::Signal(name), Step::Quit).await,
+            }
+        };
+        // What it said last may not have been read yet.
+        while let Some(event) = self.monitor.next().await {
+            self.heard(event).await;
+        }
+        if let Some(console) = &mut self.console {
+            while console.find().await {
+                self.cause.get_or_insert(Cause::Expected);
+            }
+        }
+        Ok(status)
+    }
+
+    async fn heard(&mut self, event: Event) {
+        match event {
+            Event::Shutdown { reason } => self.reason = Some(reason),
+            Event::Stopped { state } => {
+                // By the user at the monitor, who will go on.
+                if state != "paused" {
+                    self.end(Cause::Stopped(state), Step::Quit).await;
+                }
+            }
+        }
+    }
+
+    async fn due(&mut self) {
+        match self.next.take() {
+            Some((_, Step::PowerButton)) => self.end(Cause::Timeout, Step::PowerButton).await,
+            Some((_, step)) => self.take(step).await,
+            None => {}
+        }
+    }
+
+    /// Begins to end the machine; a second wish makes it faster.
+    async fn end(&mut self, cause: Cause, step: Step) {
+        let again = self.cause.is_some();
+        self.cause.get_or_insert(cause);
+        self.take(if again { Step::Quit } else { step }).await;
+    }
+
+    async fn take(&mut self, step: Step) {
+        let now = Instant::now();
+        self.next = match step {
+            Step::PowerButton => {
+                self.monitor.order(Order::PowerButton).await;
+                Some((now + SHUTDOWN, Step::Quit))
+            }
+            Step::Quit => {
+                self.monitor.order(Order::Quit).await;
+                Some((now + QUIT, Step::Kill))
+            }
+            Step::Kill => {
+                // It may have ended in this moment.
+                let _ = self.child.start_kill();
+                None
+            }
+        };
+    }
+
+    fn verdict(&self, status: ExitStatus) -> Result<()> {
+        let by_itself = self.reason.as_deref() == Some("guest-shutdown");
+        match &self.cause {
+            Some(Cause::Expected) => Ok(()),
+            Some(Cause::Timeout) => {
+                let seconds = self.until.timeout.unwrap_or_default().as_secs();
+                let how = if by_itself {
+                    "it was powered down"
+                } else {
+                    "it did not follow its power button and was switched off"
+                };
+                bail!("the machine was still running after {seconds} s (--timeout); {how}")
+            }
+            Some(Cause::Signal(name)) => bail!("the machine was switched off on {name}"),
+            Some(Cause::Stopped(state)) => bail!(
+                "QEMU stopped the machine ({state}); what it says is above. With --accel tcg it does without this machine's virtualization"
+            ),
+            None => self.own_end(status),
+        }
+    }
+
+    /// Nobody here wanted it to end.
+    fn own_end(&self, status: ExitStatus) -> Result<()> {
+        let program = self.program.display();
+        match self.reason.as_deref() {
+            _ if !status.success() => bail!("{program} failed ({status}); what it says is above"),
+            Some("guest-shutdown") => match &self.until.expect {
+                Some(expect) => {
+                    bail!("the machine powered off before its console had said `{expect}`")
+                }
+                None => Ok(()),
+            },
+            Some("guest-reset") => bail!("the machine wanted to boot again"),
+            Some("guest-panic") => bail!("the machine's kernel gave up; what it says is above"),
+            _ => bail!("the machine was switched off at its console"),
+        }
+    }
+}
+
+/// The guest's console on its way through, in search of a text.
+struct Console {
+    from: ChildStdout,
+    to_stderr: bool,
+    /// Nothing once it was found.
+    expect: Vec<u8>,
+    /// The end of what was seen, shorter than the text.
+    tail: Vec<u8>,
+}
+
+impl Console {
+    fn new(from: ChildStdout, expect: &str, to_stderr: bool) -> Console {
+        Console {
+            from,
+            to_stderr,
+            expect: expect.as_bytes().to_vec(),
+            tail: Vec::new(),
+        }
+    }
+
+    /// Reads on until the text is found: whether it was, before the end. May
+    /// be dropped at any time without losing a byte.
+    async fn find(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        loop {
+            let read = self.from.read(&mut buffer).await.unwrap_or(0);
+            if read == 0 {
+                return false;
+            }
+            show(&buffer[..read], self.to_stderr);
+            if self.is_in(&buffer[..read]) {
+                self.expect.clear();
+                return true;
+            }
+        }
+    }
+
+    fn is_in(&mut self, bytes: &[u8]) -> bool {
+        let window = self.expect.len();
+        if window == 0 {
+            return false;
+        }
+        self.tail.extend_from_slice(bytes);
+        let found = self.tail.windows(window).any(|part| part == self.expect);
+        let keep = self.tail.len().min(window - 1);
+        self.tail.drain(..self.tail.len() - keep);
+        found
+    }
+}
+
+/// The same, for ever where there is nothing to be read.
+async fn find(console: &mut Option<Console>) -> bool {
+    match console {
+        Some(console) => console.find().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// As it comes; a reader that is gone does not end the machine.
+fn show(bytes: &[u8], to_stderr: bool) {
+    let result = if to_stderr {
+        io::stderr().write_all(bytes)
+    } else {
+        let mut out = io::stdout();
+        out.write_all(bytes).and_then(|()| out.flush())
+    };
+    drop(result);
+}
