@@ -6,6 +6,7 @@
 mod arch;
 mod artifact;
 mod base;
+mod boot;
 mod cli;
 mod cmd;
 mod config;
@@ -17,6 +18,7 @@ mod firstboot;
 mod format;
 #[cfg(test)]
 mod judge;
+mod libraries;
 mod lint;
 mod lock;
 #[allow(

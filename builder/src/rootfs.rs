@@ -10,6 +10,7 @@ use nodeimg_firstboot::template::Template;
 use crate::arch::Arch;
 use crate::artifact::{self, Spec};
 use crate::base::{self, setup};
+use crate::boot;
 use crate::config::{self, Generated};
 use crate::lint;
 use crate::modules::{self, Modules, Stored};
@@ -41,6 +42,8 @@ pub struct Assembled {
     pub overlay: Option<Tree>,
     /// What is in the base system; none where the recipe has none.
     pub packages: Vec<setup::Package>,
+    /// What boots the tree, where an output is a disk.
+    pub boot: Option<boot::Parts>,
     /// What a person should know, though it is no error.
     pub warnings: Vec<String>,
 }
@@ -50,7 +53,7 @@ type Step = fn(&Inputs<'_>, &mut Assembled) -> Result<()>;
 const INDEXING: &str = "indexing the kernel modules";
 
 /// In order: what the recipe's author says last wins, the lints see it all.
-const STEPS: [(&str, Step); 13] = [
+const STEPS: [(&str, Step); 14] = [
     ("unpacking the base system", base_system),
     ("configuring the base system", configure_base),
     ("unpacking the artifacts", artifacts),
@@ -62,6 +65,7 @@ const STEPS: [(&str, Step); 13] = [
     ("adding the recipe's files", extra_files),
     ("enabling the units", enable_units),
     (INDEXING, index_modules),
+    ("making the tree into a disk's root", root_of_disk),
     ("sealing the base system", seal_base),
     ("checking the tree", lint::check),
 ];
@@ -72,6 +76,7 @@ pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled> {
         tree: Tree::default(),
         overlay: None,
         packages: Vec::new(),
+        boot: None,
         warnings: Vec::new(),
     };
     for (name, step) in STEPS {
@@ -103,6 +108,11 @@ fn index_modules(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
             image.tree.replace(path, node)?;
         }
     }
+    Ok(())
+}
+
+fn root_of_disk(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    image.boot = boot::prepare(&mut image.tree, inputs.recipe, inputs.arch)?;
     Ok(())
 }
 

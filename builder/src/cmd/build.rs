@@ -120,6 +120,7 @@ fn build(session: &Session<'_>, store: &Store, job: &Job<'_>, inputs: Inputs<'_>
         arch: job.arch,
         tree: image.overlay.as_ref().unwrap_or(&image.tree),
         rootfs: &image.tree,
+        boot: image.boot.as_ref(),
         store,
     };
     // Another build into this directory must not come between the two, or its

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::arch::Arch;
+use crate::boot::mounts::Mount;
 use crate::digest::Digest;
 use crate::tree::{Epoch, ImagePath, Kind, Node, Origin, Tree};
 
@@ -44,6 +45,9 @@ pub struct Image {
     pub epoch: Epoch,
     /// Directories that stay writable on the node.
     pub writable: Vec<ImagePath>,
+    /// Of a disk: everything that can be written to on its node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Mount>,
 }
 
 /// An input, as the lock pins it.
@@ -280,6 +284,7 @@ mod tests {
             recipe: Digest::sha256(b"recipe"),
             epoch: Epoch(7),
             writable: Vec::new(),
+            mounts: Vec::new(),
         };
         let artifact = Artifact {
             name: "runc".into(),

@@ -3,16 +3,19 @@
 
 pub mod atomic;
 mod discoverable;
+mod disk;
 pub mod manifest;
 mod sysext;
 mod tarball;
+mod verified;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::arch::Arch;
+use crate::boot::{self, mounts};
 use crate::digest::{Algorithm, Digest};
 use crate::lock::{Entry, Locked, PinnedPackage};
 use crate::recipe::Recipe;
@@ -31,6 +34,8 @@ pub struct Built<'a> {
     pub tree: &'a Tree,
     /// That with the recipe's own base system, ready to run.
     pub rootfs: &'a Tree,
+    /// What boots that, where an output is a disk.
+    pub boot: Option<&'a boot::Parts>,
     /// What was made for an earlier build is taken from here.
     pub store: &'a Store,
 }
@@ -39,12 +44,14 @@ pub struct Built<'a> {
 /// `directory`, which appears whole or not at all, and stays as it is for as
 /// long as the result lives.
 pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
-    let whole = built.recipe.outputs.iter().any(|output| output.is_whole());
+    let kinds = &built.recipe.outputs;
+    let of_disk = kinds.iter().any(|kind| kind.is_of_disk());
+    let whole = kinds.iter().any(|kind| kind.is_whole());
     let tree = if whole { built.rootfs } else { built.tree };
     let staged = OutDir::stage(directory)?;
     let mut outputs = Vec::new();
     let mut digests = BTreeMap::new();
-    for kind in &built.recipe.outputs {
+    for kind in kinds {
         match kind {
             OutputKind::Overlay => {
                 let file = "overlay.tar.zst";
@@ -75,9 +82,20 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
                     digests = written.digests;
                 }
             }
+            // All from one disk, below.
+            OutputKind::Disk
+            | OutputKind::DiskQcow2
+            | OutputKind::DiskZst
+            | OutputKind::Root
+            | OutputKind::Uki => {}
         }
     }
-    let manifest = Manifest::new(image(built), inputs(built)?, tree, &digests, outputs)?;
+    if of_disk {
+        let written = disk::write(built, staged.path()).context("writing the disk")?;
+        outputs.extend(written.outputs);
+        digests = written.digests;
+    }
+    let manifest = Manifest::new(image(built)?, inputs(built)?, tree, &digests, outputs)?;
     let mut listed = manifest.outputs.clone();
     let json = manifest.to_json()?;
     atomic::write_file(&staged.path().join("manifest.json"), json.as_bytes())?;
@@ -93,15 +111,19 @@ fn tar(built: &Built<'_>, tree: &Tree, to: &Path) -> Result<tarball::Written> {
     tarball::write(tree, built.locked.epoch(), to, tarball::LEVEL)
 }
 
-fn image(built: &Built<'_>) -> manifest::Image {
-    manifest::Image {
+fn image(built: &Built<'_>) -> Result<manifest::Image> {
+    Ok(manifest::Image {
         name: built.recipe.name.to_string(),
         version: built.recipe.version.to_string(),
         arch: built.arch,
         recipe: built.recipe.digest(),
         epoch: built.locked.epoch(),
         writable: built.recipe.writable.clone(),
-    }
+        mounts: match built.boot {
+            Some(_) => mounts::of(built.recipe)?,
+            None => Vec::new(),
+        },
+    })
 }
 
 fn inputs(built: &Built<'_>) -> Result<manifest::Inputs> {

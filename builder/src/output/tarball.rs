@@ -49,15 +49,22 @@ pub struct Written {
 
 /// Writes `tree` to `to`, whole or not at all.
 pub fn write(tree: &Tree, epoch: Epoch, to: &Path, level: i32) -> Result<Written> {
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
-    let workers = NonZeroU32::new(cores.min(MAX_WORKERS)).unwrap_or(NonZeroU32::MIN);
-    write_with(tree, epoch, to, Compression { level, workers })
+    write_with(tree, epoch, to, Compression::of_level(level))
 }
 
 #[derive(Clone, Copy)]
-struct Compression {
-    level: i32,
-    workers: NonZeroU32,
+pub struct Compression {
+    pub level: i32,
+    pub workers: NonZeroU32,
+}
+
+impl Compression {
+    /// With as many workers as help.
+    pub fn of_level(level: i32) -> Compression {
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+        let workers = NonZeroU32::new(cores.min(MAX_WORKERS)).unwrap_or(NonZeroU32::MIN);
+        Compression { level, workers }
+    }
 }
 
 fn write_with(tree: &Tree, epoch: Epoch, to: &Path, how: Compression) -> Result<Written> {
@@ -80,7 +87,7 @@ fn write_with(tree: &Tree, epoch: Epoch, to: &Path, how: Compression) -> Result<
 }
 
 /// While a worker compresses one job, the caller reads and hashes the next.
-fn encoder<W: Write>(to: W, how: Compression) -> io::Result<zstd::Encoder<'static, W>> {
+pub fn encoder<W: Write>(to: W, how: Compression) -> io::Result<zstd::Encoder<'static, W>> {
     let mut encoder = zstd::Encoder::new(to, how.level)?;
     encoder.multithread(how.workers.get())?;
     for parameter in [

@@ -9,7 +9,7 @@ use super::base::Base;
 use super::file::{ArtifactPart, FilePart, OutputKind, RecipeFile};
 use super::network::Cidrs;
 use super::source::{Source, Step, dotted};
-use super::{Artifact, ExtraContent, ExtraFile, Recipe, profile};
+use super::{Artifact, ExtraContent, ExtraFile, Recipe, disk, profile};
 use crate::artifact::{Kind, Mode};
 use crate::fetch::Mirrors;
 
@@ -78,6 +78,7 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
         .as_ref()
         .and_then(|part| Base::checked(part, &mut problems));
     sysext(&file, &mut problems);
+    disk::kernel_args(&file, &mut problems);
     first_boot(&file, &mut problems);
     let artifacts: Vec<_> = file
         .artifact
@@ -118,6 +119,7 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
         profile,
         outputs,
         sysext: file.sysext.clone(),
+        disk: file.disk.clone(),
         first_boot: file.first_boot.clone(),
         modules: file.modules.clone(),
         writable: file.writable.iter().map(|path| path.0.clone()).collect(),

@@ -65,6 +65,8 @@ pub struct RecipeFile {
     #[serde(default)]
     pub sysext: SysextPart,
     #[serde(default)]
+    pub disk: DiskPart,
+    #[serde(default)]
     pub first_boot: FirstBootPart,
     /// Kernel parameters set at boot.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -115,16 +117,51 @@ pub enum OutputKind {
     /// `<image>-sysext.raw` and its `.roothash`: the same files as a systemd
     /// system extension, for a base system of one's own.
     Sysext,
+    /// `disk.raw`: a disk that boots, as it is written to a medium.
+    Disk,
+    /// `disk.qcow2`: the same for a virtual machine.
+    DiskQcow2,
+    /// `disk.raw.zst`: the same, compressed.
+    DiskZst,
+    /// `root.squashfs`, `root.verity` and `root.roothash`: the disk's root file
+    /// system, its hash tree and what that is verified by.
+    Root,
+    /// `uki.efi`: kernel, initrd and command line of the disk as one EFI program.
+    Uki,
 }
 
 impl OutputKind {
     /// Whether it is a whole system, rather than what lies over one.
     pub fn is_whole(self) -> bool {
+        self == OutputKind::RootfsTar || self.is_of_disk()
+    }
+
+    /// Whether it is a disk or a part of one.
+    pub fn is_of_disk(self) -> bool {
         match self {
-            OutputKind::RootfsTar => true,
-            OutputKind::Overlay | OutputKind::Sysext => false,
+            OutputKind::Overlay | OutputKind::RootfsTar | OutputKind::Sysext => false,
+            OutputKind::Disk
+            | OutputKind::DiskQcow2
+            | OutputKind::DiskZst
+            | OutputKind::Root
+            | OutputKind::Uki => true,
         }
     }
+}
+
+/// The disk image.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiskPart {
+    /// Of the whole image, `"4 GiB"`; as small as can be unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<ByteSize>,
+    /// Of the EFI system partition, `"256 MiB"` unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub esp_size: Option<ByteSize>,
+    /// Behind nodeimg's own on the kernel's command line: `["quiet"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernel_args: Vec<String>,
 }
 
 /// Which base systems the system extension goes with.

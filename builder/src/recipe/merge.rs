@@ -6,8 +6,8 @@
 //! belong together with its version.
 
 use super::file::{
-    ArtifactPart, ClusterPart, ContainerdPart, FilePart, FirstBootPart, KubeProxyPart, KubeletPart,
-    RecipeFile, SysextPart, UnitsPart,
+    ArtifactPart, ClusterPart, ContainerdPart, DiskPart, FilePart, FirstBootPart, KubeProxyPart,
+    KubeletPart, RecipeFile, SysextPart, UnitsPart,
 };
 
 impl RecipeFile {
@@ -36,6 +36,7 @@ impl RecipeFile {
                 mask: added(base.units.mask, self.units.mask),
             },
             sysext: self.sysext.over(base.sysext),
+            disk: self.disk.over(base.disk),
             first_boot: FirstBootPart {
                 wait: self.first_boot.wait.or(base.first_boot.wait),
             },
@@ -78,6 +79,16 @@ impl SysextPart {
                 id: base.id,
                 version_id: self.version_id.or(base.version_id),
             },
+        }
+    }
+}
+
+impl DiskPart {
+    fn over(self, base: DiskPart) -> DiskPart {
+        DiskPart {
+            size: self.size.or(base.size),
+            esp_size: self.esp_size.or(base.esp_size),
+            kernel_args: added(base.kernel_args, self.kernel_args),
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod base;
 mod check;
+mod disk;
 pub mod file;
 mod library;
 mod load;
@@ -29,8 +30,8 @@ use crate::artifact::{self, InstallRule, Selector};
 use crate::digest::Digest;
 use crate::tree::ImagePath;
 use file::{
-    ClusterPart, ContainerdPart, FirstBootPart, KubeProxyPart, KubeletPart, OutputKind, Profile,
-    RecipeFile, SysctlValue, SysextPart,
+    ClusterPart, ContainerdPart, DiskPart, FirstBootPart, KubeProxyPart, KubeletPart, OutputKind,
+    Profile, RecipeFile, SysctlValue, SysextPart,
 };
 use url::{PerArch, UrlTemplate};
 use value::{Name, Version, Word};
@@ -49,6 +50,7 @@ pub struct Recipe {
     pub profile: Profile,
     pub outputs: Vec<OutputKind>,
     pub sysext: SysextPart,
+    pub disk: DiskPart,
     pub first_boot: FirstBootPart,
     pub modules: Vec<Word>,
     pub writable: Vec<ImagePath>,

@@ -2,17 +2,28 @@
 
 use super::Artifact;
 use super::check::Problems;
-use super::file::{ClusterPart, KubeProxyPart, KubeletPart, Profile, ProxyMode, RecipeFile};
+use super::file::{
+    ClusterPart, KubeProxyPart, KubeletPart, OutputKind, Profile, ProxyMode, RecipeFile,
+};
 use super::source::Step;
 use crate::tree::ImagePath;
 
 /// Which outputs can be made depends on whether there is a base system.
 pub fn outputs_and_base(file: &RecipeFile, problems: &mut Problems<'_>) {
     for (index, output) in file.outputs.iter().enumerate() {
-        if output.is_whole() && file.base.is_none() {
+        if file.base.is_some() {
+            continue;
+        }
+        let way = [Step::Key("outputs"), Step::Index(index)];
+        if *output == OutputKind::RootfsTar {
             problems.add(
-                &[Step::Key("outputs"), Step::Index(index)],
+                &way,
                 "`rootfs-tar` needs a base system: add a table `[base]`",
+            );
+        } else if output.is_of_disk() {
+            problems.add(
+                &way,
+                "a disk needs a base system with a kernel: add a table `[base]`, or start with `extends = \"container-host\"`",
             );
         }
     }

@@ -6,6 +6,22 @@ pub fn recipe(more: &str) -> Recipe {
     load_text(more).unwrap()
 }
 
+/// A disk of a base system, with `more` in the place of the built-in recipe's.
+pub fn disk_recipe(more: &str) -> Recipe {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mine.toml");
+    let version = match more.contains("version = ") {
+        true => "",
+        false => "version = \"1\"\n",
+    };
+    let text = format!(
+        "name = \"mine\"\nprofile = \"container-host\"\noutputs = [\"disk\"]\n{version}{more}\
+         [base]\nsuite = \"trixie\"\npackages = [\"systemd\"]\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    load(&RecipeRef::File(path)).unwrap()
+}
+
 fn load_text(more: &str) -> anyhow::Result<Recipe> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("mine.toml");

@@ -20,24 +20,19 @@ mod start;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use sha2::{Digest as _, Sha256};
 
 use super::atomic::{AtomicFile, write_file};
+use super::verified::{self, Purpose};
 use super::{Built, discoverable, manifest};
 use crate::digest::Digest;
 use crate::format::gpt::{self, Place};
 use crate::format::guid::Guid;
-use crate::format::region::Region;
-use crate::format::squashfs;
-use crate::format::verity::{self, Data, Params, RootHash};
+use crate::format::verity::{self, RootHash};
 use crate::tree::{ImagePath, Tree};
 use layout::Extension;
-
-const BUFFER: usize = 1 << 20;
 
 /// What was written.
 pub struct Written {
@@ -82,52 +77,21 @@ fn extension(built: &Built<'_>, name: &str) -> Result<Extension> {
     Ok(extension)
 }
 
-/// Each part goes to its place in the disk image right away: nothing is
-/// written twice, nothing is held.
+/// Each part goes to its place in the disk image right away.
 fn fill(
     file: &File,
     built: &Built<'_>,
     tree: &Tree,
     name: &str,
 ) -> Result<(RootHash, BTreeMap<ImagePath, Digest>)> {
-    let options = squashfs::Options {
-        store: Some(built.store),
-        ..squashfs::Options::default()
-    };
-    let start = Place::first(0).start;
-    let mut region = BufWriter::with_capacity(BUFFER, Region::new(file, start));
-    let written = squashfs::write(tree, built.locked.epoch(), &options, &mut region)?;
-    region.flush().context("writing the file system")?;
-
+    let written = verified::file_system(file, Place::first(0).start, tree, built)?;
     let data = Place::first(written.size);
-    // Its end may be a hole, which is not there to be read yet.
-    file.set_len(data.start + data.size)
-        .context("making room for the file system")?;
     let hashes = data.then(verity::size_for(data.size));
-    let mut region = BufWriter::with_capacity(BUFFER, Region::new(file, hashes.start));
-    let range = Data {
-        file,
-        start: data.start,
-        size: data.size,
-    };
-    let root = verity::write(range, &params(built, name), &mut region)?;
-    region.flush().context("writing the hash tree")?;
-
+    let kind = "sysext";
+    let params = verified::params(built, &Purpose { kind, name });
+    let root = verified::hash_tree(file, data, hashes.start, &params)?;
     let partitions = discoverable::verified_root(built.arch, root, data, hashes);
     let disk = Guid::derived(&["sysext disk", &root.to_string()]);
     gpt::write(file, gpt::disk_size(hashes), disk, &partitions)?;
     Ok((root, written.digests))
-}
-
-/// The salt keeps a block of one image from being of use against another's.
-fn params(built: &Built<'_>, name: &str) -> Params {
-    let lock = built.locked.digest().to_string();
-    let salt = Sha256::new_with_prefix("nodeimg verity salt\0")
-        .chain_update(name)
-        .chain_update("\0")
-        .chain_update(&lock);
-    Params {
-        salt: salt.finalize().into(),
-        uuid: Guid::derived(&["sysext verity", name, &lock]),
-    }
 }

@@ -1,0 +1,97 @@
+//! The EFI system partition: the boot loader and what it starts.
+//!
+//! ```text
+//! EFI/BOOT/BOOTX64.EFI      systemd-boot, where firmware looks on any disk
+//! EFI/Linux/NAME_VERSION.efi  the UKI
+//! loader/loader.conf        no waiting, no editing of command lines
+//! ```
+//! systemd-boot starts the newest version that is there
+//! ([Boot Loader Specification](https://uapi-group.org/specifications/specs/boot_loader_specification/)):
+//! an update adds its own beside the one that runs.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+
+use anyhow::{Context, Result, bail};
+
+use crate::boot::efi_name;
+use crate::format::fat;
+use crate::format::gpt::{Partition, Place, SECTOR};
+use crate::format::guid::Guid;
+use crate::format::region::Region;
+use crate::output::Built;
+use crate::recipe::Recipe;
+use crate::recipe::file::DiskPart;
+use crate::tree::Content;
+
+const KIND: Guid = Guid::known(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);
+/// In bytes: two UKIs and more.
+const DEFAULT_SIZE: u64 = 256 << 20;
+const BUFFER: usize = 1 << 20;
+/// Whoever could edit the command line could name another root.
+const LOADER: &[u8] = b"timeout 0\neditor no\n";
+
+/// As the recipe says, in bytes.
+pub fn size(disk: &DiskPart) -> u64 {
+    let size = disk.esp_size.map_or(DEFAULT_SIZE, |size| size.0);
+    size.next_multiple_of(SECTOR)
+}
+
+/// Writes the file system to `place` of `file`.
+pub fn write(file: &File, place: Place, built: &Built<'_>, uki: &[u8]) -> Result<()> {
+    let parts = built
+        .boot
+        .context("the tree was not made into a disk's root")?;
+    let uki = Content::inline(uki);
+    let loader = Content::inline(LOADER);
+    let removable = format!("EFI/BOOT/BOOT{}.EFI", efi_name(built.arch).to_uppercase());
+    let files = [
+        (removable, &parts.loader),
+        (format!("EFI/Linux/{}.efi", uki_name(built.recipe)), &uki),
+        ("loader/loader.conf".to_owned(), &loader),
+    ];
+    let files = files.map(|(path, content)| fat::File { path, content });
+    let needed = fat::min_size(&files)?;
+    if place.size < needed {
+        bail!(
+            "`disk.esp_size` is {} bytes, but kernel and boot loader need {needed} ({} MiB): say \
+             so much at least, and twice as much to have room for an update",
+            place.size,
+            needed.div_ceil(1 << 20)
+        );
+    }
+    let options = fat::Options {
+        size: place.size,
+        label: "ESP",
+        volume_id: volume_id(guid(built)),
+        epoch: built.locked.epoch(),
+    };
+    let mut region = BufWriter::with_capacity(BUFFER, Region::new(file, place.start));
+    fat::write(&files, &options, &mut region)?;
+    region.flush().context("writing the file system")
+}
+
+/// A number behind `+` is how often a UKI may yet fail to boot.
+fn uki_name(recipe: &Recipe) -> String {
+    format!("{}_{}", recipe.name, recipe.version).replace('+', ".")
+}
+
+pub fn partition(built: &Built<'_>, place: Place) -> Partition<'static> {
+    Partition {
+        kind: KIND,
+        unique: guid(built),
+        name: "esp",
+        flags: 0,
+        place,
+    }
+}
+
+fn guid(built: &Built<'_>) -> Guid {
+    let name = built.recipe.image_name(built.arch);
+    Guid::derived(&["esp", &name, &built.locked.digest().to_string()])
+}
+
+fn volume_id(guid: Guid) -> u32 {
+    let [a, b, c, d, ..] = guid.bytes();
+    u32::from_be_bytes([a, b, c, d])
+}

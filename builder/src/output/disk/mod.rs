@@ -1,0 +1,184 @@
+//! `disk.raw`: a disk that boots, and what is made from it.
+//!
+//! ```text
+//!  1 MiB   esp      FAT32: systemd-boot, the UKI
+//!          hashes   the root's dm-verity tree; its partition has a slot's size
+//!          root     SquashFS, read-only; its partition ends where it ends
+//!  behind  free     if the recipe gives the disk a size
+//! ```
+//! At its first boot a node adds slot B and the state ([`Slot`]). Partitions of
+//! root and hashes are found by their types and their GUIDs, which are the two
+//! halves of the root hash ([`discoverable`]).
+//!
+//! | output | file | what it is |
+//! |---|---|---|
+//! | `disk` | `disk.raw` | the disk itself |
+//! | `disk-qcow2` | `disk.qcow2` | for a virtual machine |
+//! | `disk-zst` | `disk.raw.zst` | compressed |
+//! | `root` | `root.squashfs`, `root.verity`, `root.roothash` | its root, apart |
+//! | `uki` | `uki.efi` | its kernel, apart |
+//!
+//! # Invariants
+//! - The root is written once, into its place, whatever is asked for.
+//! - The bytes depend on the tree, the recipe and its lock alone.
+
+mod esp;
+mod files;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use super::atomic::AtomicFile;
+use super::verified::{self, Purpose};
+use super::{Built, discoverable, manifest};
+use crate::boot::{self, Slot};
+use crate::digest::Digest;
+use crate::format::gpt::{self, Partition, Place, SECTOR};
+use crate::format::guid::Guid;
+use crate::format::verity::{self, RootHash};
+use crate::tree::{ImagePath, Kind, Tree};
+
+/// What was written.
+pub struct Written {
+    pub outputs: Vec<manifest::Output>,
+    /// SHA-256 of every regular file of the root.
+    pub digests: BTreeMap<ImagePath, Digest>,
+}
+
+/// A disk under way, with all that is known of it.
+struct Disk {
+    file: AtomicFile,
+    root: Place,
+    hashes: Place,
+    root_hash: RootHash,
+    uki: Vec<u8>,
+}
+
+/// Writes every output of `built` that is a disk, or of one, into `directory`.
+pub fn write(built: &Built<'_>, directory: &Path) -> Result<Written> {
+    let file = AtomicFile::create(&directory.join(files::RAW))?;
+    let (disk, digests) = fill(file, built)?;
+    let outputs = files::write(disk, &built.recipe.outputs, directory)?;
+    Ok(Written { outputs, digests })
+}
+
+/// Each part goes to its place right away.
+fn fill(output: AtomicFile, built: &Built<'_>) -> Result<(Disk, BTreeMap<ImagePath, Digest>)> {
+    let file = output.file();
+    let slot = Slot::of(contents(built.rootfs));
+    let esp = Place::first(esp::size(&built.recipe.disk));
+    let hashes = esp.then(slot.hashes);
+    let start = hashes.then(0).start;
+    let written = verified::file_system(file, start, built.rootfs, built)?;
+    if written.size > slot.root {
+        bail!(
+            "the root is {} bytes, which its slot of {} bytes does not hold",
+            written.size,
+            slot.root
+        );
+    }
+    let root = hashes.then(written.size);
+    let name = built.recipe.image_name(built.arch);
+    let purpose = Purpose {
+        kind: "disk",
+        name: &name,
+    };
+    let params = verified::params(built, &purpose);
+    let root_hash = verified::hash_tree(file, root, hashes.start, &params)?;
+    let uki = uki(built, root_hash, slot).context("making the UKI")?;
+    esp::write(file, esp, built, &uki).context("writing the EFI system partition")?;
+    let places = Places { esp, hashes, root };
+    table(file, built, &places, root_hash)?;
+    let hashes = Place {
+        size: verity::size_for(root.size),
+        ..hashes
+    };
+    let disk = Disk {
+        file: output,
+        root,
+        hashes,
+        root_hash,
+        uki,
+    };
+    Ok((disk, written.digests))
+}
+
+/// Of all files, in bytes: what a root of them takes, if nothing can be compressed.
+fn contents(tree: &Tree) -> u64 {
+    tree.iter()
+        .filter_map(|(_, node)| match &node.kind {
+            Kind::File(content) => Some(content.len()),
+            Kind::Directory | Kind::Symlink(_) => None,
+        })
+        .sum()
+}
+
+fn uki(built: &Built<'_>, root: RootHash, slot: Slot) -> Result<Vec<u8>> {
+    let parts = built
+        .boot
+        .context("the tree was not made into a disk's root")?;
+    parts.uki(&boot::Request {
+        recipe: built.recipe,
+        arch: built.arch,
+        epoch: built.locked.epoch(),
+        tree: built.rootfs,
+        root,
+        slot,
+        store: built.store,
+    })
+}
+
+/// Where the partitions are.
+struct Places {
+    esp: Place,
+    hashes: Place,
+    root: Place,
+}
+
+fn table(file: &File, built: &Built<'_>, places: &Places, root: RootHash) -> Result<()> {
+    let Places {
+        esp: esp_place,
+        hashes,
+        root: data,
+    } = *places;
+    let [data, hashes] = discoverable::verified_root(built.arch, root, data, hashes);
+    let partitions = [
+        esp::partition(built, esp_place),
+        Partition {
+            name: "hashes-a",
+            ..hashes
+        },
+        Partition {
+            name: "root-a",
+            ..data
+        },
+    ];
+    let disk = Guid::derived(&["disk", &root.to_string()]);
+    gpt::write(file, size(built, places.root)?, disk, &partitions)
+}
+
+/// As the recipe says, or what is needed.
+fn size(built: &Built<'_>, last: Place) -> Result<u64> {
+    let needed = gpt::disk_size(last);
+    let Some(wanted) = built.recipe.disk.size else {
+        return Ok(needed);
+    };
+    if wanted.0 < needed {
+        bail!(
+            "`disk.size` is {} bytes, but this image needs {needed} ({} MiB): say so much at least, \
+             or leave it out",
+            wanted.0,
+            needed.div_ceil(1 << 20)
+        );
+    }
+    if !wanted.0.is_multiple_of(SECTOR) {
+        bail!(
+            "`disk.size` is {} bytes, which is no whole number of sectors of {SECTOR} bytes",
+            wanted.0
+        );
+    }
+    Ok(wanted.0)
+}

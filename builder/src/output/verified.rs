@@ -1,0 +1,68 @@
+//! A root file system with its hash tree, written right into their places in
+//! an image: nothing is written twice, nothing is held.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+
+use anyhow::{Context, Result};
+use sha2::{Digest as _, Sha256};
+
+use super::Built;
+use crate::format::gpt::Place;
+use crate::format::guid::Guid;
+use crate::format::region::Region;
+use crate::format::squashfs::{self, Written};
+use crate::format::verity::{self, Data, Params, RootHash};
+use crate::tree::Tree;
+
+const BUFFER: usize = 1 << 20;
+
+/// What a hash tree is for; it tells one image's from another's.
+pub struct Purpose<'a> {
+    /// `sysext`, `disk`.
+    pub kind: &'a str,
+    /// The image's name.
+    pub name: &'a str,
+}
+
+/// Writes `tree` as SquashFS from `start` of `file` on.
+pub fn file_system(file: &File, start: u64, tree: &Tree, built: &Built<'_>) -> Result<Written> {
+    let options = squashfs::Options {
+        store: Some(built.store),
+        ..squashfs::Options::default()
+    };
+    let mut region = BufWriter::with_capacity(BUFFER, Region::new(file, start));
+    let written = squashfs::write(tree, built.locked.epoch(), &options, &mut region)?;
+    region.flush().context("writing the file system")?;
+    // Its end may be a hole, which is not there to be read yet.
+    file.set_len(start + written.size)
+        .context("making room for the file system")?;
+    Ok(written)
+}
+
+/// Writes the hash tree of the file system at `data` from `start` on.
+pub fn hash_tree(file: &File, data: Place, start: u64, params: &Params) -> Result<RootHash> {
+    let mut region = BufWriter::with_capacity(BUFFER, Region::new(file, start));
+    let range = Data {
+        file,
+        start: data.start,
+        size: data.size,
+    };
+    let root = verity::write(range, params, &mut region)?;
+    region.flush().context("writing the hash tree")?;
+    Ok(root)
+}
+
+/// The salt keeps a block of one image from being of use against another's.
+pub fn params(built: &Built<'_>, purpose: &Purpose<'_>) -> Params {
+    let Purpose { kind, name } = purpose;
+    let lock = built.locked.digest().to_string();
+    let salt = Sha256::new_with_prefix("nodeimg verity salt\0")
+        .chain_update(name)
+        .chain_update("\0")
+        .chain_update(&lock);
+    Params {
+        salt: salt.finalize().into(),
+        uuid: Guid::derived(&[&format!("{kind} verity"), name, &lock]),
+    }
+}
