@@ -8,6 +8,7 @@
 pub mod check;
 pub mod cloud_config;
 pub mod field;
+pub mod jinja;
 pub mod kubeconfig;
 pub mod meta_data;
 pub mod node_config;
