@@ -38,6 +38,7 @@ impl RecipeFile {
             sysext: self.sysext.over(base.sysext),
             first_boot: FirstBootPart {
                 wait: self.first_boot.wait.or(base.first_boot.wait),
+                commands: self.first_boot.commands.or(base.first_boot.commands),
             },
             sysctl: base.sysctl.into_iter().chain(self.sysctl).collect(),
             mirrors: base.mirrors.into_iter().chain(self.mirrors).collect(),

@@ -47,6 +47,24 @@ impl Value {
         }
     }
 
+    pub fn of_json(value: &serde_json::Value) -> Self {
+        use serde_json::Value as Json;
+        match value {
+            Json::Null => Self::None,
+            Json::Bool(value) => Self::Bool(*value),
+            Json::Number(number) => number
+                .as_i64()
+                .map_or_else(|| Self::Text(number.to_string()), Self::Int),
+            Json::String(text) => Self::text(text),
+            Json::Array(items) => Self::List(items.iter().map(Self::of_json).collect()),
+            Json::Object(members) => Self::map(
+                members
+                    .iter()
+                    .map(|(name, value)| (name.clone(), Self::of_json(value))),
+            ),
+        }
+    }
+
     /// A mapping in which `local-hostname` answers to `local_hostname` as well.
     pub fn map(members: impl IntoIterator<Item = (String, Self)>) -> Self {
         let mut all: Vec<(String, Self)> = Vec::new();

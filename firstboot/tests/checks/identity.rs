@@ -3,8 +3,8 @@ use nodeimg_firstboot::kubeconfig::{self, Material, Parts};
 use nodeimg_firstboot::plan;
 use nodeimg_firstboot::problem::Problems;
 
-use crate::Case;
 use crate::common::{self, cert, key, user_data};
+use crate::{Case, GROUND};
 
 #[test]
 fn certificates_and_keys() {
@@ -82,16 +82,8 @@ fn ready_kubeconfigs() {
     let node = Case::new(user(&whole)).good();
     assert_eq!(node.identity.as_ref().unwrap().server, "https://ready:6443");
     let mut problems = Problems::new();
-    let files = plan::plan(&node, &[], &mut problems).unwrap().files;
-    let content = |path: &str| {
-        files
-            .iter()
-            .find(|file| file.path == path)
-            .unwrap()
-            .content
-            .expose()
-            .to_owned()
-    };
+    let files = plan::plan(&node, &GROUND, &mut problems).unwrap();
+    let content = |path: &str| files.text(path).unwrap().to_owned();
     assert_eq!(content(plan::KUBELET_CA), cert);
     assert_eq!(content(plan::KUBELET_KEY), key);
     assert_eq!(content(plan::KUBELET_KUBECONFIG), whole);
