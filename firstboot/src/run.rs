@@ -1,4 +1,5 @@
 //! One run: settings, seed, checks, plan, apply, verdict.
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 

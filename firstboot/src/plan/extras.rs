@@ -151,8 +151,9 @@ impl Planner<'_> {
                     role: Role::Asked,
                 });
             } else {
-                let reason =
-                    "has a home directory in the sealed part of the image, which is not made";
+                let reason = format!(
+                    "`{name}` has a home directory in the sealed part of the image, which is not made"
+                );
                 self.problems
                     .warn(&user.name.place, reason, "choose one below /var/home");
             }

@@ -182,14 +182,13 @@ fn all_problems_at_once() {
         "api_server: is missing",
         "ca: is missing",
         "kubelet: is missing",
-        "kube_proxy: is missing",
     ] {
         assert!(
             errors.iter().any(|error| error.contains(part)),
             "{part}: {errors:#?}"
         );
     }
-    assert_eq!(errors.len(), 8, "{errors:#?}");
+    assert_eq!(errors.len(), 7, "{errors:#?}");
 }
 
 #[test]
