@@ -252,6 +252,16 @@ fn missing_dns(recipe: &Recipe, image: &mut Assembled) {
     }
 }
 
+/// Where a seed may write. On a node that boots from nodeimg's own base system
+/// `/etc` and `/var` are on the state partition; what another base has is its
+/// own affair, so that only what the recipe says counts there.
+fn writable_for_seeds(recipe: &Recipe) -> Vec<String> {
+    let state = recipe.base.as_ref().map(|_| ["/etc", "/var"]);
+    let mut paths: Vec<String> = state.into_iter().flatten().map(str::to_owned).collect();
+    paths.extend(recipe.writable.iter().map(ToString::to_string));
+    paths
+}
+
 fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     let recipe = inputs.recipe;
     let settings = ImageSettings {
@@ -275,7 +285,8 @@ fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
             .cluster_domain
             .as_ref()
             .map(ToString::to_string),
-        writable: recipe.writable.iter().map(ToString::to_string).collect(),
+        writable: writable_for_seeds(recipe),
+        forbid_commands: recipe.first_boot.commands == Some(false),
         seed_wait: recipe.first_boot.wait.unwrap_or(settings::SEED_WAIT),
         epoch: inputs.epoch.0,
     };

@@ -1,23 +1,36 @@
 //! Plan to disk, safe at any power cut.
 //!
 //! # Order
-//! 1. a note of all files concerned: those of the previous instance and of this one;
-//! 2. the previous instance's files that this one does not have are removed;
-//! 3. each file: temporary file, sync, rename; then each directory is synced;
-//! 4. the stamp; 5. the note is removed.
+//! 1. what the image has where this instance will write is copied aside, once;
+//! 2. a note of all files concerned: those of the previous instance and of this one;
+//! 3. the previous instance's files that this one does not have give way to what
+//!    was there before it, or to nothing;
+//! 4. each file: temporary file, sync, rename; then each directory is synced;
+//! 5. the stamp; 6. the note is removed.
+//!
+//! Copies are kept of files that are edited or that a seed asks for; first boot's
+//! own files are in no image. A copy counts only for a path of the stamp or the note: before that, the file
+//! itself is the original. So an edit (a line added to `/etc/passwd`) always
+//! starts from what the image has, and a rerun does not do it twice.
 //!
 //! Wherever it stops, the note is there or the stamp is not, so that the next
 //! run does all of it again and ends in the same state.
 use std::collections::BTreeSet;
 use std::io;
 
-use nodeimg_firstboot::plan::Plan;
-use nodeimg_firstboot::stamp::{PENDING_PATH, Pending, STAMP_PATH, STAMP_VERSION, Stamp};
+use nodeimg_firstboot::plan::{Before, Content, Image, Plan, PlannedFile, Role};
+use nodeimg_firstboot::secret::SecretBytes;
+use nodeimg_firstboot::stamp::{
+    ORIGINALS, PENDING_PATH, Pending, STAMP_PATH, STAMP_VERSION, Stamp,
+};
 use serde::Serialize;
 
-use crate::root::{Access, Gate, Root};
+use crate::root::{Access, Entry, Gate, Root};
 
 const MAX_STATE_FILE: usize = 1 << 20;
+
+/// An original that is copied aside or edited. A table of accounts is far smaller.
+const MAX_ORIGINAL: usize = 16 << 20;
 
 const STATE_ACCESS: Access = Access {
     mode: 0o644,
@@ -60,11 +73,60 @@ impl State {
             .then_some(stamp)
     }
 
+    fn is_blank(&self) -> bool {
+        self.stamp.is_none() && self.pending.is_none()
+    }
+
     fn files(&self) -> BTreeSet<String> {
-        let stamped = self.stamp.iter().flat_map(|stamp| &stamp.files);
+        let stamped = self.stamp.iter().flat_map(Stamp::all_files);
         let pending = self.pending.iter().flat_map(|pending| &pending.files);
         stamped.chain(pending).cloned().collect()
     }
+}
+
+/// The root without what earlier runs of first boot put there.
+pub(crate) struct Original<'a> {
+    root: &'a Root,
+    ours: BTreeSet<String>,
+    /// Nothing is known of earlier runs: then copies tell.
+    blank: bool,
+}
+
+impl<'a> Original<'a> {
+    pub(crate) fn new(root: &'a Root, state: &State) -> Self {
+        Self {
+            root,
+            ours: state.files(),
+            blank: state.is_blank(),
+        }
+    }
+}
+
+impl Image for Original<'_> {
+    fn file(&self, path: &str) -> Result<Option<Before>, String> {
+        let kept = original(path);
+        let ours = self.ours.contains(path) || (self.blank && self.root.exists(&kept));
+        let place = if ours { &kept } else { path };
+        match self.root.entry(place, MAX_ORIGINAL) {
+            Ok(Some(Entry::File(bytes, access))) => Ok(Some(Before {
+                bytes: SecretBytes::new(bytes.to_vec()),
+                mode: access.mode,
+                uid: access.uid,
+                gid: access.gid,
+            })),
+            Ok(Some(Entry::Link(_))) => Err("is a symbolic link, which is not followed".to_owned()),
+            Ok(None) => Ok(None),
+            Err(error) => Err(format!("cannot be read: {error}")),
+        }
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.root.exists(path)
+    }
+}
+
+fn original(path: &str) -> String {
+    format!("{ORIGINALS}{path}")
 }
 
 /// Who the plan is for.
@@ -82,6 +144,14 @@ pub(crate) fn apply(
 ) -> Result<(), Failure> {
     let planned: BTreeSet<String> = plan.paths().into_iter().collect();
     let before = state.files();
+    let unknown = state.is_blank();
+    for file in plan.written().filter(|file| file.role != Role::Own) {
+        // With the state lost, a copy that is there knows better than the file.
+        let known = unknown && root.exists(&original(&file.path));
+        if !before.contains(&file.path) && !known {
+            set_aside(root, &file.path, gate)?;
+        }
+    }
     let files = before.union(&planned).cloned().collect();
     write_state(
         root,
@@ -94,22 +164,11 @@ pub(crate) fn apply(
     )?;
     let mut touched: BTreeSet<&str> = BTreeSet::new();
     for path in before.difference(&planned) {
-        failing(root, "removing", path, root.remove(path, gate))?;
+        give_back(root, path, gate)?;
         touched.insert(path);
     }
     for file in &plan.files {
-        let access = Access {
-            mode: file.mode,
-            uid: file.uid,
-            gid: file.gid,
-        };
-        let bytes = file.content.expose().as_bytes();
-        failing(
-            root,
-            "writing",
-            &file.path,
-            root.replace(&file.path, bytes, access, gate),
-        )?;
+        failing(root, "writing", &file.path, write(root, file, gate))?;
         touched.insert(&file.path);
     }
     sync_directories(root, &touched, gate)?;
@@ -118,7 +177,8 @@ pub(crate) fn apply(
         instance_id: instance.id.to_owned(),
         host_name: instance.host_name.to_owned(),
         plan_digest: plan.digest(),
-        files: planned.into_iter().collect(),
+        files: paths_of(plan, true),
+        extra_files: paths_of(plan, false),
     };
     write_state(root, STAMP_PATH, &stamp, gate)?;
     failing(
@@ -133,6 +193,50 @@ pub(crate) fn apply(
         PENDING_PATH,
         root.sync_parent(PENDING_PATH, gate),
     )
+}
+
+fn paths_of(plan: &Plan, required: bool) -> Vec<String> {
+    let files = plan.written().filter(|file| file.is_required() == required);
+    files.map(|file| file.path.clone()).collect()
+}
+
+fn write(root: &Root, file: &PlannedFile, gate: &mut dyn Gate) -> io::Result<()> {
+    let access = Access {
+        mode: file.mode,
+        uid: file.uid,
+        gid: file.gid,
+    };
+    match &file.content {
+        Content::Bytes(bytes) => root.replace(&file.path, bytes.expose(), access, gate),
+        Content::Link(target) => root.replace_link(&file.path, target, gate),
+        Content::Directory => root.make_directory(&file.path, access, gate),
+    }
+}
+
+/// Copies what the image has at a path, or forgets an older copy where it has nothing.
+fn set_aside(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<(), Failure> {
+    let copy = original(path);
+    let kept = match root.entry(path, MAX_ORIGINAL) {
+        Ok(Some(Entry::File(bytes, access))) => root.replace(&copy, &bytes, access, gate),
+        Ok(Some(Entry::Link(target))) => root.replace_link(&copy, &target, gate),
+        Ok(None) if root.exists(&copy) => root.remove(&copy, gate),
+        Ok(None) => return Ok(()),
+        Err(error) => Err(error),
+    };
+    let kept = kept.and_then(|()| root.sync_parent(&copy, gate));
+    failing(root, "keeping a copy of", path, kept)
+}
+
+/// What was there before this instance, or nothing.
+fn give_back(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<(), Failure> {
+    let copy = original(path);
+    let back = match root.entry(&copy, MAX_ORIGINAL) {
+        Ok(Some(Entry::File(bytes, access))) => root.replace(path, &bytes, access, gate),
+        Ok(Some(Entry::Link(target))) => root.replace_link(path, &target, gate),
+        Ok(None) => return failing(root, "removing", path, root.remove(path, gate)),
+        Err(error) => Err(error),
+    };
+    failing(root, "putting back", path, back)
 }
 
 /// Each directory once. One that a removed file stood in may be gone as well.

@@ -5,8 +5,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use nodeimg_firstboot::plan::{Plan, PlannedFile};
-use nodeimg_firstboot::secret::Secret;
+use nodeimg_firstboot::plan::{Content, Plan, PlannedFile, Role};
+use nodeimg_firstboot::secret::SecretBytes;
 
 use super::{Instance, State, apply};
 use crate::root::{Gate, Open, Root};
@@ -34,7 +34,8 @@ fn plan(files: &[(&str, u32, &str)]) -> Plan {
         mode: *mode,
         uid: 0,
         gid: 0,
-        content: Secret::new((*text).to_owned()),
+        content: Content::Bytes(SecretBytes::new(text.as_bytes().to_vec())),
+        role: Role::Own,
     });
     Plan {
         files: files.collect(),

@@ -11,6 +11,7 @@ Fills in what differs per node, once per instance, from a seed.
 
 Usage: nodeimg-firstboot [run] [--root DIR] [--seed PATH] [--assume-address IP[/LEN]]...
        nodeimg-firstboot status [--root DIR] [--json]
+       nodeimg-firstboot commands
        nodeimg-firstboot --version | --help
 
   --root DIR               work on a copy of a node's file system, offline
@@ -31,7 +32,12 @@ pub(crate) struct RunOptions {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Run(RunOptions),
-    Status { root: PathBuf, json: bool },
+    Status {
+        root: PathBuf,
+        json: bool,
+    },
+    /// Run what the seed asks for, on the node itself.
+    Commands,
     Version,
     Help,
 }
@@ -42,6 +48,13 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
     let status = match arguments.peek().and_then(|first| first.to_str()) {
         Some("status") => true,
         Some("run") => false,
+        Some("commands") => {
+            arguments.next();
+            return match arguments.next() {
+                None => Ok(Command::Commands),
+                Some(_) => Err("`commands` takes no options".to_owned()),
+            };
+        }
         _ => {
             return parse_options(arguments, false);
         }
@@ -169,6 +182,7 @@ mod tests {
             ),
             ("--version", Command::Version),
             ("status -h", Command::Help),
+            ("commands", Command::Commands),
         ] {
             assert_eq!(read(text), Ok(expected), "{text}");
         }
@@ -189,6 +203,7 @@ mod tests {
     fn refused() {
         for (text, expected) in [
             ("frobnicate", "`frobnicate` is not understood"),
+            ("commands --root r", "`commands` takes no options"),
             ("run --json", "`--json` is not understood here"),
             ("status --seed x", "`--seed` is not understood here"),
             ("--root", "--root needs a value"),

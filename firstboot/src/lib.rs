@@ -8,6 +8,7 @@
 pub mod check;
 pub mod cloud_config;
 pub mod field;
+pub mod jinja;
 pub mod kubeconfig;
 pub mod meta_data;
 pub mod node_config;
@@ -21,6 +22,7 @@ pub mod settings;
 pub mod stamp;
 pub mod suggest;
 pub mod template;
+pub mod user_data;
 pub mod volume;
 pub mod yaml;
 
@@ -33,4 +35,4 @@ pub const TEMPLATE_DIR: &str = "/usr/lib/nodeimg/templates";
 /// Bytes that the binary carries, so that the builder can tell that a binary
 /// it found fits this library. Raised with any change of the settings' format,
 /// of the template syntax or of the list of placeholders.
-pub const CONTRACT_MARKER: &str = "nodeimg-firstboot-contract=2";
+pub const CONTRACT_MARKER: &str = "nodeimg-firstboot-contract=3";

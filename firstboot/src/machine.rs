@@ -58,6 +58,21 @@ pub(crate) fn set_host_name(name: &str) -> std::io::Result<()> {
     Ok(nix::unistd::sethostname(name)?)
 }
 
+/// Asks systemd for something, and does not wait for it.
+pub(crate) fn systemctl(verb: &str, unit: &str) -> std::io::Result<()> {
+    let status = std::process::Command::new("systemctl")
+        .args(["--no-block", "--quiet", verb, unit])
+        .stdin(std::process::Stdio::null())
+        .status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(std::io::Error::other(format!(
+            "systemctl {verb} {unit} has failed"
+        )))
+    }
+}
+
 /// Shows text on every active console. Best effort: a console may be gone.
 pub(crate) fn tell_consoles(text: &str) {
     let active = fs::read_to_string("/sys/class/tty/console/active").unwrap_or_default();

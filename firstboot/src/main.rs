@@ -4,6 +4,7 @@
 //! Its exit status gates the unit: kubelet and kube-proxy start after 0 only.
 mod apply;
 mod cli;
+mod commands;
 mod machine;
 mod media;
 mod root;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Run(options)) => set_up(&options),
         Ok(Command::Status { root, json }) => status(&root, json),
+        Ok(Command::Commands) => run_commands(),
         Ok(Command::Version) => {
             println!("nodeimg-firstboot {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
@@ -68,6 +70,24 @@ fn set_up(options: &RunOptions) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
+fn run_commands() -> ExitCode {
+    let root = match open(Path::new("/")) {
+        Ok(root) => root,
+        Err(code) => return code,
+    };
+    let Some(report) = commands::run_pending(&root) else {
+        eprintln!("error: first boot has not run since the last start");
+        return ExitCode::from(FAILED);
+    };
+    if report.failed() {
+        let text = report.failure_box();
+        eprint!("{text}");
+        machine::tell_consoles(&text);
+        return ExitCode::from(FAILED);
+    }
+    ExitCode::SUCCESS
+}
+
 fn status(path: &Path, json: bool) -> ExitCode {
     let root = match open(path) {
         Ok(root) => root,
@@ -83,10 +103,10 @@ fn status(path: &Path, json: bool) -> ExitCode {
     };
     match (json, report.to_json()) {
         (true, Ok(text)) => print!("{text}"),
-        _ if report.outcome == Outcome::Failed => print!("{}", report.failure_box()),
+        _ if report.failed() => print!("{}", report.failure_box()),
         _ => print!("{}", report.summary()),
     }
-    if report.outcome == Outcome::Failed {
+    if report.failed() {
         ExitCode::from(FAILED)
     } else {
         ExitCode::SUCCESS

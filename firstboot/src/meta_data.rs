@@ -7,13 +7,60 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::field::{Field, shown};
+use crate::jinja::Value;
 use crate::problem::{Located, Place, Problems};
 use crate::seed::{Layout, Seed, SeedFile};
-use crate::yaml;
+use crate::yaml::{self, Kind};
 
 pub struct MetaData {
     pub instance_id: String,
     pub hostname: Option<Located<String>>,
+    /// SSH keys of whoever made the machine.
+    pub public_keys: Vec<Located<String>>,
+    /// All of it, for templates.
+    pub data: Value,
+}
+
+impl MetaData {
+    /// What templates of user-data may ask for:
+    /// <https://cloudinit.readthedocs.io/en/latest/explanation/instancedata.html>.
+    pub fn instance_data(&self, layout: Layout) -> Value {
+        let cloud = match layout {
+            Layout::NoCloud => "nocloud",
+            Layout::ConfigDrive => "configdrive",
+        };
+        let text = |name: &str, value: &str| (name.to_owned(), Value::text(value));
+        let mut v1 = vec![
+            text("cloud-id", cloud),
+            text("cloud-name", cloud),
+            text("distro", "debian"),
+            text("instance-id", &self.instance_id),
+            text("machine", std::env::consts::ARCH),
+            text("platform", cloud),
+            text("system-platform", "linux"),
+        ];
+        if let Some(name) = &self.hostname {
+            let short = name.value.split('.').next().unwrap_or_default();
+            v1.push(text("local-hostname", short));
+        }
+        for name in ["availability-zone", "region"] {
+            let member = |data: &Value| match data {
+                Value::Map(members) => members
+                    .iter()
+                    .find(|(known, _)| known.replace('_', "-") == name)
+                    .map(|(_, value)| value.clone()),
+                _ => None,
+            };
+            v1.push((name.to_owned(), member(&self.data).unwrap_or(Value::None)));
+        }
+        let keys = self.public_keys.iter().map(|key| Value::text(&key.value));
+        v1.push(("public-ssh-keys".to_owned(), Value::List(keys.collect())));
+        let ds = Value::map([("meta_data".to_owned(), self.data.clone())]);
+        let mut all = v1.clone();
+        all.push(("v1".to_owned(), Value::map(v1)));
+        all.push(("ds".to_owned(), ds));
+        Value::map(all)
+    }
 }
 
 /// Reads the meta-data of either layout; `None` when there is no identity to go on with.
@@ -33,19 +80,15 @@ pub fn read(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
 }
 
 /// Keys of NoCloud meta-data that would mean something, were they read.
-const NOT_READ: &[&str] = &[
-    "network-interfaces",
-    "network_config",
-    "public-keys",
-    "public_keys",
-    "seedfrom",
-];
+const NOT_READ: &[&str] = &["network-interfaces", "network_config", "seedfrom"];
 
 fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
     let file = &seed.meta_data;
     let mut instance_id = None;
     let mut local_hostname = None;
     let mut hostname = None;
+    let mut public_keys = Vec::new();
+    let mut data = Value::Map(Vec::new());
     if let Some(root) = yaml_of(file, problems)? {
         let Some(entries) = root.entries() else {
             let reason = format!("is {}, not a mapping of keys", root.what());
@@ -57,10 +100,12 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
             );
             return None;
         };
+        data = Value::of_yaml(&root);
         for entry in entries {
             let name = entry.key.expose();
             let field = Field::top(&file.name, shown(name), entry.line, &entry.value);
             match name {
+                "public-keys" | "public_keys" => public_keys = keys(&field, problems),
                 "instance-id" => instance_id = field.text(problems),
                 "local-hostname" => local_hostname = field.text(problems),
                 "hostname" => hostname = field.text(problems),
@@ -79,7 +124,44 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
     Some(MetaData {
         instance_id,
         hostname: local_hostname.or(hostname),
+        public_keys,
+        data,
     })
+}
+
+/// Text of a key per line, a list, or a mapping of names to either.
+fn keys(field: &Field<'_>, problems: &mut Problems) -> Vec<Located<String>> {
+    let nothing = match &field.node.kind {
+        Kind::Scalar(scalar) => scalar.is_null() || scalar.text().is_empty(),
+        Kind::Sequence(items) => items.is_empty(),
+        Kind::Mapping(_) => false,
+    };
+    if nothing {
+        return Vec::new();
+    }
+    if field.node.entries().is_some() {
+        let members = field.members(problems).unwrap_or_default();
+        return members
+            .iter()
+            .flat_map(|member| keys(&member.field, problems))
+            .collect();
+    }
+    let texts = field.texts(problems);
+    texts.iter().flat_map(key_lines).collect()
+}
+
+fn key_lines(text: &Located<String>) -> Vec<Located<String>> {
+    let lines = text
+        .value
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    lines
+        .map(|line| Located {
+            value: line.to_owned(),
+            place: text.place.clone(),
+        })
+        .collect()
 }
 
 /// The outer `None` is an error, the inner one an empty file.
@@ -126,7 +208,7 @@ struct OpenStack {
     uuid: Option<String>,
     hostname: Option<String>,
     name: Option<String>,
-    public_keys: Option<serde::de::IgnoredAny>,
+    public_keys: Option<serde_json::Value>,
 }
 
 fn config_drive(file: &SeedFile, problems: &mut Problems) -> Option<MetaData> {
@@ -147,10 +229,9 @@ fn config_drive(file: &SeedFile, problems: &mut Problems) -> Option<MetaData> {
             return None;
         }
     };
-    if data.public_keys.is_some() {
-        let place = place.clone().key("public_keys");
-        problems.warn(&place, "is not read by this version and has no effect", "");
-    }
+    let public_keys = json_keys(data.public_keys.as_ref(), &place.clone().key("public_keys"));
+    // It has just been read as JSON once.
+    let all = serde_json::from_slice(&file.bytes).unwrap_or(serde_json::Value::Null);
     let hostname = [("hostname", data.hostname), ("name", data.name)]
         .into_iter()
         .find_map(|(key, value)| Some((key, value.filter(|text| !text.is_empty())?)))
@@ -170,7 +251,29 @@ fn config_drive(file: &SeedFile, problems: &mut Problems) -> Option<MetaData> {
     Some(MetaData {
         instance_id,
         hostname,
+        public_keys,
+        data: Value::of_json(&all),
     })
+}
+
+/// Nova writes `{name: key}`, others a list.
+fn json_keys(value: Option<&serde_json::Value>, place: &Place) -> Vec<Located<String>> {
+    use serde_json::Value::{Array, Object, String};
+    match value {
+        Some(String(text)) => key_lines(&Located {
+            value: text.clone(),
+            place: place.clone(),
+        }),
+        Some(Array(items)) => items
+            .iter()
+            .flat_map(|item| json_keys(Some(item), place))
+            .collect(),
+        Some(Object(members)) => members
+            .values()
+            .flat_map(|item| json_keys(Some(item), place))
+            .collect(),
+        _ => Vec::new(),
+    }
 }
 
 #[cfg(test)]

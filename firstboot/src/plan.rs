@@ -3,14 +3,22 @@
 //! # Invariants
 //! - No path twice, all absolute; sorted by path, so that one node gives one plan.
 //! - Text with a private key or a kubeconfig is 0600; all owned by root.
+mod accounts;
+mod extras;
+
 use sha2::{Digest, Sha256};
 
 use crate::TEMPLATE_DIR;
 use crate::check::{Access, CheckedNode};
 use crate::kubeconfig::{self, Material, Parts};
 use crate::problem::{Place, Problems};
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretBytes};
 use crate::template::{Template, Values};
+
+pub use extras::{
+    BOOTCMD, CA_BUNDLE, LOCALTIME, SCRIPTS, SSH_CONFIG, SSH_KEYS, SUDO_RULES, TIME_SERVERS,
+    TIMEZONE,
+};
 
 pub const HOSTNAME: &str = "/etc/hostname";
 pub const HOSTS: &str = "/etc/hosts";
@@ -34,22 +42,82 @@ pub struct PlannedFile {
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
-    pub content: Secret,
+    pub content: Content,
+    pub role: Role,
+}
+
+/// Whose file it is, which says what becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// First boot's own: the instance is not whole without it, and it goes with the instance.
+    Own,
+    /// One of the image's with something added: what was there comes back.
+    Edited,
+    /// Asked for by the seed. It may go again, since commands remove files and
+    /// some lie in memory only; what was there comes back.
+    Asked,
 }
 
 impl PlannedFile {
-    fn new(path: &str, mode: u32, content: Secret) -> Self {
+    /// Whether the instance counts as set up only while the file is there.
+    pub fn is_required(&self) -> bool {
+        self.role != Role::Asked && !extras::is_volatile(&self.path)
+    }
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub enum Content {
+    Bytes(SecretBytes),
+    /// A symbolic link to this.
+    Link(String),
+    /// Made if it is not there; never removed.
+    Directory,
+}
+
+/// What the image, or an earlier boot that was not first boot, has at a path.
+#[derive(Clone)]
+pub struct Before {
+    pub bytes: SecretBytes,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// The file system that a plan is for, without what an earlier run put there.
+pub trait Image {
+    /// A regular file; the error is the reason why it cannot be read.
+    fn file(&self, path: &str) -> Result<Option<Before>, String>;
+    fn exists(&self, path: &str) -> bool;
+}
+
+/// No image at hand, as when a seed is checked elsewhere: nothing is there to
+/// be changed, and whatever a seed counts on is taken to be there.
+pub struct UnknownImage;
+
+impl Image for UnknownImage {
+    fn file(&self, _path: &str) -> Result<Option<Before>, String> {
+        Ok(None)
+    }
+
+    fn exists(&self, _path: &str) -> bool {
+        true
+    }
+}
+
+impl PlannedFile {
+    fn new(path: &str, mode: u32, content: SecretBytes) -> Self {
         Self {
             path: path.to_owned(),
             mode,
             uid: 0,
             gid: 0,
-            content,
+            content: Content::Bytes(content),
+            role: Role::Own,
         }
     }
 
     fn public(path: &str, content: &str) -> Self {
-        Self::new(path, 0o644, Secret::new(content.to_owned()))
+        Self::new(path, 0o644, Secret::new(content.to_owned()).into())
     }
 }
 
@@ -71,8 +139,14 @@ impl Plan {
         for file in &self.files {
             let head = format!("{}\0{:o} {} {} ", file.path, file.mode, file.uid, file.gid);
             hash.update(head.as_bytes());
-            hash.update((file.content.expose().len() as u64).to_be_bytes());
-            hash.update(file.content.expose().as_bytes());
+            let (kind, bytes): (u8, &[u8]) = match &file.content {
+                Content::Bytes(bytes) => (b'f', bytes.expose()),
+                Content::Link(target) => (b'l', target.as_bytes()),
+                Content::Directory => (b'd', &[]),
+            };
+            hash.update([kind]);
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
         }
         hash.finalize()
             .iter()
@@ -80,24 +154,67 @@ impl Plan {
             .collect()
     }
 
+    /// Paths of files and links, in order.
     pub fn paths(&self) -> Vec<String> {
-        self.files.iter().map(|file| file.path.clone()).collect()
+        self.written().map(|file| file.path.clone()).collect()
+    }
+
+    /// The text of a planned file, for tests and for showing a plan.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        let file = self.files.iter().find(|file| file.path == path)?;
+        match &file.content {
+            Content::Bytes(bytes) => std::str::from_utf8(bytes.expose()).ok(),
+            Content::Link(target) => Some(target),
+            Content::Directory => None,
+        }
+    }
+
+    /// Files and links; directories stay when an instance goes.
+    pub fn written(&self) -> impl Iterator<Item = &PlannedFile> {
+        let written = |file: &&PlannedFile| !matches!(file.content, Content::Directory);
+        self.files.iter().filter(written)
     }
 }
 
-/// Plans a checked node; `None` when a template of the image cannot be rendered.
-pub fn plan(
+/// What a node is planned on.
+pub struct Ground<'a> {
+    pub templates: &'a [TemplateFile],
+    pub image: &'a dyn Image,
+    /// Directories that a seed may write below.
+    pub writable: &'a [String],
+}
+
+/// Plans a checked node; `None` when something does not fit the image.
+pub fn plan(node: &CheckedNode, ground: &Ground<'_>, problems: &mut Problems) -> Option<Plan> {
+    let mut files = own_files(node, ground.templates, problems);
+    let more = extras::plan(&node.extras, ground.image, ground.writable, problems);
+    for file in more {
+        // The seed's own word on the hosts file counts; the other files are what makes the node.
+        if file.path == HOSTS {
+            files.retain(|own| own.path != HOSTS);
+        } else if files.iter().any(|own| own.path == file.path) {
+            let place = Place::file(&file.path);
+            let reason = "is a file that first boot writes itself, and a seed asks for it as well";
+            problems.error(&place, reason, "use the keys of `nodeimg:` for it");
+        }
+        files.push(file);
+    }
+    files.sort_by(|left, right| left.path.cmp(&right.path));
+    (!problems.has_errors()).then_some(Plan { files })
+}
+
+/// Host name, hosts, credentials and rendered templates.
+fn own_files(
     node: &CheckedNode,
     templates: &[TemplateFile],
     problems: &mut Problems,
-) -> Option<Plan> {
+) -> Vec<PlannedFile> {
     let mut files = vec![
         PlannedFile::public(HOSTNAME, &format!("{}\n", node.host_name)),
         PlannedFile::public(HOSTS, &hosts(node)),
     ];
     files.extend(credentials(node));
     let values = values(node);
-    let mut good = true;
     for template in templates {
         let rendered = Template::parse(&template.text).and_then(|parsed| {
             parsed.check_supplied()?;
@@ -111,7 +228,11 @@ pub fn plan(
                     .iter()
                     .any(|dir| template.path.starts_with(dir));
                 let mode = if private { 0o600 } else { 0o644 };
-                files.push(PlannedFile::new(&template.path, mode, Secret::new(text)));
+                files.push(PlannedFile::new(
+                    &template.path,
+                    mode,
+                    Secret::new(text).into(),
+                ));
             }
             Ok(_) => {
                 problems.error(
@@ -119,7 +240,6 @@ pub fn plan(
                     "renders to a file that first boot writes itself",
                     "rebuild the image without it",
                 );
-                good = false;
             }
             Err(error) => {
                 problems.error(
@@ -127,12 +247,10 @@ pub fn plan(
                     error.to_string(),
                     "rebuild the image",
                 );
-                good = false;
             }
         }
     }
-    files.sort_by(|left, right| left.path.cmp(&right.path));
-    good.then_some(Plan { files })
+    files
 }
 
 /// The value of every placeholder for this node.
@@ -221,7 +339,7 @@ fn credentials(node: &CheckedNode) -> Vec<PlannedFile> {
             key: Material::File(KUBELET_KEY),
         }),
     };
-    let kube_proxy = match &identity.kube_proxy {
+    let kube_proxy = identity.kube_proxy.as_ref().map(|access| match access {
         Access::Ready(text) => text.clone(),
         Access::Pair { server, cert, key } => kubeconfig::write(&Parts {
             user: "system:kube-proxy",
@@ -230,12 +348,14 @@ fn credentials(node: &CheckedNode) -> Vec<PlannedFile> {
             cert: Material::Pem(cert),
             key: Material::Pem(key.expose()),
         }),
-    };
-    vec![
+    });
+    let mut files = vec![
         PlannedFile::public(KUBELET_CA, &identity.ca),
         PlannedFile::public(KUBELET_CERT, &identity.serving_cert),
-        PlannedFile::new(KUBELET_KEY, 0o600, identity.serving_key.clone()),
-        PlannedFile::new(KUBELET_KUBECONFIG, 0o600, kubelet),
-        PlannedFile::new(KUBE_PROXY_KUBECONFIG, 0o600, kube_proxy),
-    ]
+        PlannedFile::new(KUBELET_KEY, 0o600, identity.serving_key.clone().into()),
+        PlannedFile::new(KUBELET_KUBECONFIG, 0o600, kubelet.into()),
+    ];
+    files
+        .extend(kube_proxy.map(|text| PlannedFile::new(KUBE_PROXY_KUBECONFIG, 0o600, text.into())));
+    files
 }

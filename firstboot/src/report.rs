@@ -22,6 +22,16 @@ pub enum Outcome {
     Failed,
 }
 
+/// What became of the commands that a seed asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Commands {
+    /// Still to be run, or running.
+    Pending,
+    Done,
+    Failed,
+}
+
 /// What first boot did and why. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -39,6 +49,8 @@ pub struct Report {
     pub pod_subnets: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<Commands>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
     /// What was looked at when no seed was found.
@@ -59,6 +71,7 @@ impl Report {
             node_ips: Vec::new(),
             pod_subnets: Vec::new(),
             files: Vec::new(),
+            commands: None,
             problems: Vec::new(),
             seen: Vec::new(),
         }
@@ -77,6 +90,11 @@ impl Report {
             text.push('\n');
             text
         })
+    }
+
+    /// Whether a person has to do something.
+    pub fn failed(&self) -> bool {
+        self.outcome == Outcome::Failed || self.commands == Some(Commands::Failed)
     }
 
     fn of(&self, severity: Severity) -> impl Iterator<Item = &Problem> {
@@ -106,6 +124,11 @@ impl Report {
         if !self.files.is_empty() {
             row("files", &format!("{} written", self.files.len()));
         }
+        match self.commands {
+            Some(Commands::Pending) => row("commands", "to be run"),
+            Some(Commands::Done) => row("commands", "done"),
+            Some(Commands::Failed) | None => {}
+        }
         for problem in self.of(Severity::Warning) {
             row("warning", &problem.to_string());
         }
@@ -114,9 +137,13 @@ impl Report {
 
     /// The box of a failure: every reason, what was seen, what to do next.
     pub fn failure_box(&self) -> String {
-        let mut lines = vec![
-            "nodeimg: THIS NODE IS NOT SET UP. kubelet and kube-proxy do not start.".to_owned(),
-        ];
+        let set_up = self.outcome != Outcome::Failed;
+        let title = if set_up {
+            "nodeimg: THE COMMANDS OF THIS NODE'S SEED HAVE FAILED."
+        } else {
+            "nodeimg: THIS NODE IS NOT SET UP. kubelet and kube-proxy do not start."
+        };
+        let mut lines = vec![title.to_owned()];
         lines.push(String::new());
         for (index, problem) in self.of(Severity::Error).enumerate() {
             lines.extend(wrapped(&format!("{}. ", index + 1), &problem.to_string()));
@@ -134,10 +161,12 @@ impl Report {
         if let Some(source) = &self.source {
             lines.extend(wrapped("Seed: ", source));
         }
-        lines.extend(wrapped(
-            "Next: ",
-            "correct the seed and boot again; without a boot: systemctl restart nodeimg-firstboot kubelet kube-proxy",
-        ));
+        let next = if set_up {
+            "the node has its files; try again by a boot, or by: systemctl restart nodeimg-commands"
+        } else {
+            "correct the seed and boot again; without a boot: systemctl restart nodeimg-firstboot kubelet kube-proxy"
+        };
+        lines.extend(wrapped("Next: ", next));
         let edge = format!("+{}+\n", "-".repeat(WIDTH));
         let mut text = edge.clone();
         for line in lines {

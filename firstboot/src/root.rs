@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, renameat};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat, renameat};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, unlinkat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, symlinkat, unlinkat};
 use zeroize::Zeroizing;
 
 /// Suffix of a file that is being written.
@@ -33,6 +33,12 @@ pub(crate) struct Access {
     pub(crate) mode: u32,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
+}
+
+/// What stands at a path.
+pub(crate) enum Entry {
+    File(Zeroizing<Vec<u8>>, Access),
+    Link(String),
 }
 
 /// Asked before each change of the disk. Tests stop a run here; see `apply`.
@@ -120,6 +126,82 @@ impl Root {
         let most = u64::try_from(limit).unwrap_or(u64::MAX);
         File::from(fd).take(most).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
+    }
+
+    /// What stands at a path itself, a link not followed; `None` for nothing, and
+    /// for what can be neither kept nor put back (a directory, a device).
+    pub(crate) fn entry(&self, path: &str, limit: usize) -> io::Result<Option<Entry>> {
+        let (parent, name) = match self.parent_of(path, false, &mut Open) {
+            Ok(found) => found,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let stat = match fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        };
+        match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+            SFlag::S_IFLNK => {
+                let target = readlinkat(&parent, name)?.to_string_lossy().into_owned();
+                Ok(Some(Entry::Link(target)))
+            }
+            SFlag::S_IFREG => {
+                let access = Access {
+                    mode: stat.st_mode & 0o7777,
+                    uid: stat.st_uid,
+                    gid: stat.st_gid,
+                };
+                Ok(self
+                    .read(path, limit)?
+                    .map(|bytes| Entry::File(bytes, access)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Puts a symbolic link in the place of whatever is there, by rename.
+    pub(crate) fn replace_link(
+        &self,
+        path: &str,
+        target: &str,
+        gate: &mut dyn Gate,
+    ) -> io::Result<()> {
+        let (parent, name) = self.parent_of(path, true, gate)?;
+        let temporary = format!(".{name}{TEMPORARY}");
+        gate.pass(&format!("create {path}"))?;
+        remove_if_there(&parent, &temporary)?;
+        symlinkat(target, &parent, temporary.as_str())?;
+        gate.pass(&format!("rename {path}"))?;
+        Ok(renameat(
+            parent.as_fd(),
+            temporary.as_str(),
+            parent.as_fd(),
+            name,
+        )?)
+    }
+
+    /// A directory with those above it; one that is there stays as it is.
+    pub(crate) fn make_directory(
+        &self,
+        path: &str,
+        access: Access,
+        gate: &mut dyn Gate,
+    ) -> io::Result<()> {
+        if self.exists(path) {
+            return Ok(());
+        }
+        self.create_directories(path, gate)?;
+        let made = self.open_inside(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+        if Uid::effective().is_root() {
+            fchown(
+                &made,
+                Some(Uid::from_raw(access.uid)),
+                Some(Gid::from_raw(access.gid)),
+            )?;
+        }
+        fchmod(&made, Mode::from_bits_truncate(access.mode))?;
+        Ok(fsync(&made)?)
     }
 
     /// Whether there is anything of that name; a link to nothing is nothing.

@@ -1,4 +1,5 @@
 //! One run: settings, seed, checks, plan, apply, verdict.
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -6,15 +7,16 @@ use nodeimg_firstboot::TEMPLATE_DIR;
 use nodeimg_firstboot::check::{self, Addresses, CheckedNode, Inputs};
 use nodeimg_firstboot::cloud_config::{self, UserData};
 use nodeimg_firstboot::meta_data::{self, MetaData};
-use nodeimg_firstboot::plan::{self, TemplateFile};
+use nodeimg_firstboot::plan::{self, Ground, TemplateFile};
 use nodeimg_firstboot::problem::{Place, Problems};
-use nodeimg_firstboot::report::{Outcome, RESULT_PATH, Report};
+use nodeimg_firstboot::report::{Commands, Outcome, RESULT_PATH, Report};
 use nodeimg_firstboot::seed::Seed;
 use nodeimg_firstboot::settings::{ImageSettings, SETTINGS_PATH};
 use nodeimg_firstboot::stamp::Stamp;
 
-use crate::apply::{self, Instance, State};
+use crate::apply::{self, Instance, Original, State};
 use crate::cli::RunOptions;
+use crate::commands;
 use crate::machine;
 use crate::media::System;
 use crate::root::{Access, Open, Root};
@@ -23,6 +25,9 @@ use crate::search::{self, Seek};
 /// How long a wanted address may take to appear: DHCP on a slow switch port.
 const ADDRESS_WAIT: Duration = Duration::from_secs(60);
 const ADDRESS_POLL: Duration = Duration::from_millis(200);
+
+/// Where `bootcmd` lies while it runs for the first time.
+const BOOTCMD_NOW: &str = "/run/nodeimg/bootcmd";
 
 const MAX_IMAGE_FILE: usize = 1 << 20;
 
@@ -72,7 +77,15 @@ fn attempt(
     report.node_ips = node.node_ips.iter().map(ToString::to_string).collect();
     report.pod_subnets = node.pod_subnets.iter().map(ToString::to_string).collect();
     let templates = read_templates(root, problems)?;
-    let plan = plan::plan(&node, &templates, problems)?;
+    let ground = Ground {
+        templates: &templates,
+        image: &Original::new(root, &state),
+        writable: &settings.writable,
+    };
+    let plan = plan::plan(&node, &ground, problems)?;
+    if let Some(text) = plan.text(plan::BOOTCMD).filter(|_| root.is_real()) {
+        boot_commands(root, text, &meta.instance_id, problems)?;
+    }
     let instance = Instance {
         id: &meta.instance_id,
         host_name: &node.host_name,
@@ -88,7 +101,57 @@ fn attempt(
     }
     report.files = plan.paths();
     name_machine(root, &node.host_name, problems)?;
+    if plan.text(plan::TIME_SERVERS).is_some() {
+        ask_systemd(root, "try-restart", "systemd-timesyncd.service", problems);
+    }
+    start_commands(root, report, problems);
     Some(Outcome::Applied)
+}
+
+/// `bootcmd` of a new instance runs before its files are written, as in cloud-init.
+fn boot_commands(
+    root: &Root,
+    text: &str,
+    instance_id: &str,
+    problems: &mut Problems,
+) -> Option<()> {
+    let access = Access {
+        mode: 0o700,
+        uid: 0,
+        gid: 0,
+    };
+    let written = root.replace(BOOTCMD_NOW, text.as_bytes(), access, &mut Open);
+    if let Err(error) = written {
+        let reason = format!("cannot be written: {error}");
+        problems.error(&Place::file(BOOTCMD_NOW), reason, remedy_for(&error));
+        return None;
+    }
+    commands::boot(Path::new(BOOTCMD_NOW), instance_id, problems);
+    // It lies in memory; a rest of it does no harm.
+    let _best_effort = root.remove(BOOTCMD_NOW, &mut Open);
+    Some(())
+}
+
+/// Has systemd run what the instance's seed asks for, if that is not done.
+fn start_commands(root: &Root, report: &mut Report, problems: &mut Problems) {
+    let state = State::read(root);
+    let Some(stamp) = state.finished(root) else {
+        return;
+    };
+    if commands::pending(root, stamp) {
+        report.commands = Some(Commands::Pending);
+        ask_systemd(root, "start", commands::UNIT, problems);
+    }
+}
+
+fn ask_systemd(root: &Root, verb: &str, unit: &str, problems: &mut Problems) {
+    if !root.is_real() {
+        return;
+    }
+    if let Err(error) = machine::systemctl(verb, unit) {
+        let remedy = format!("try it by hand: systemctl {verb} {unit}");
+        problems.warn(&Place::file(unit), error.to_string(), remedy);
+    }
 }
 
 fn unchanged(
@@ -100,6 +163,10 @@ fn unchanged(
     report.instance_id = Some(stamp.instance_id.clone());
     report.host_name = Some(stamp.host_name.clone());
     name_machine(root, &stamp.host_name, problems)?;
+    if root.is_real() && stamp.all_files().any(|path| path == plan::BOOTCMD) {
+        commands::boot(Path::new(plan::BOOTCMD), &stamp.instance_id, problems);
+    }
+    start_commands(root, report, problems);
     Some(Outcome::Unchanged)
 }
 
@@ -161,10 +228,11 @@ fn read_node(
         );
     }
     let (user_file, user) = match &seed.user_data {
-        Some(file) => (
-            file.name.clone(),
-            cloud_config::read(file, settings.profile, problems)?,
-        ),
+        Some(file) => {
+            let data = meta.instance_data(seed.layout);
+            let user = cloud_config::read_file(file, &data, settings.profile, problems)?;
+            (file.name.clone(), user)
+        }
         None => (
             seed.layout.names().user_data.to_owned(),
             UserData::default(),

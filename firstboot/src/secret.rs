@@ -1,4 +1,4 @@
-//! Text that must not leak: private keys, kubeconfigs, seed files.
+//! Text and bytes that must not leak: private keys, kubeconfigs, seed files.
 //!
 //! # Invariants
 //! - No `Debug`, no `Display`, no `Serialize`: the text is reachable only by
@@ -22,6 +22,42 @@ impl Secret {
 }
 
 impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// The same for what need not be text.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct SecretBytes(Vec<u8>);
+
+impl SecretBytes {
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// These bytes and then others, in new memory of the right size: growing in
+    /// place could leave a copy behind.
+    #[must_use]
+    pub fn followed_by(&self, more: &[u8]) -> Self {
+        let mut all = Vec::with_capacity(self.0.len() + more.len());
+        all.extend_from_slice(&self.0);
+        all.extend_from_slice(more);
+        Self(all)
+    }
+}
+
+impl From<Secret> for SecretBytes {
+    fn from(text: Secret) -> Self {
+        Self(text.0.as_bytes().to_vec())
+    }
+}
+
+impl Drop for SecretBytes {
     fn drop(&mut self) {
         self.0.zeroize();
     }

@@ -61,6 +61,9 @@ pub struct ImageSettings {
     pub writable: Vec<String>,
     /// Seconds to wait for a seed that is not there at once.
     pub seed_wait: u32,
+    /// Whether `bootcmd`, `runcmd` and scripts of a seed are refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forbid_commands: bool,
     /// Seconds since 1970 of the image: the clock cannot truly be earlier.
     pub epoch: u64,
 }
@@ -116,6 +119,7 @@ mod tests {
             cluster_domain: None,
             writable: vec!["/etc/kubernetes".to_owned()],
             seed_wait: super::SEED_WAIT,
+            forbid_commands: false,
             epoch: 1_700_000_000,
         }
     }

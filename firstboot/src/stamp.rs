@@ -12,6 +12,9 @@ pub const STAMP_PATH: &str = "/var/lib/nodeimg/instance.json";
 /// Files of a run that has begun.
 pub const PENDING_PATH: &str = "/var/lib/nodeimg/pending.json";
 
+/// Below this, what first boot took the place of: put back when an instance goes.
+pub const ORIGINALS: &str = "/var/lib/nodeimg/original";
+
 /// The only version read and written.
 pub const STAMP_VERSION: u32 = 1;
 
@@ -23,8 +26,17 @@ pub struct Stamp {
     pub host_name: String,
     /// [`crate::plan::Plan::digest`].
     pub plan_digest: String,
-    /// Every file written, so that the next instance can remove them.
+    /// Every file written that the instance needs, so that the next one can remove them.
     pub files: Vec<String>,
+    /// Those that it does not need: what a seed asked for may go again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_files: Vec<String>,
+}
+
+impl Stamp {
+    pub fn all_files(&self) -> impl Iterator<Item = &String> {
+        self.files.iter().chain(&self.extra_files)
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +76,7 @@ mod tests {
             host_name: "n".to_owned(),
             plan_digest: String::new(),
             files: vec!["/etc/hosts".to_owned()],
+            extra_files: vec!["/run/x".to_owned()],
         };
         let text = serde_json::to_string(&stamp).unwrap();
         assert_eq!(Stamp::read(text.as_bytes()), Some(stamp));

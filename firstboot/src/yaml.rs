@@ -104,6 +104,11 @@ impl Node {
 }
 
 impl Scalar {
+    /// The text as written.
+    pub fn text(&self) -> &str {
+        self.text.expose()
+    }
+
     pub fn is_null(&self) -> bool {
         self.plain && matches!(self.text.expose(), "" | "~" | "null" | "Null" | "NULL")
     }

@@ -1,7 +1,9 @@
 //! The reference page lists what there is: keys, placeholders, examples, paths.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use nodeimg_firstboot::template::{PLACEHOLDERS, Template, Values};
-use nodeimg_firstboot::{BINARY_PATH, TEMPLATE_DIR, node_config, plan, report, settings, stamp};
+use nodeimg_firstboot::{
+    BINARY_PATH, TEMPLATE_DIR, cloud_config, node_config, plan, report, settings, stamp,
+};
 
 const PAGE: &str = include_str!("../../docs/first-boot.md");
 
@@ -15,6 +17,9 @@ fn everything_is_listed() {
         );
     }
     for key in node_config::key_names() {
+        assert!(PAGE.contains(&format!("| `{key}` |")), "{key}");
+    }
+    for key in cloud_config::key_names().filter(|key| *key != "ca-certs") {
         assert!(PAGE.contains(&format!("| `{key}` |")), "{key}");
     }
     for path in [

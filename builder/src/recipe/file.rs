@@ -184,6 +184,9 @@ pub struct FirstBootPart {
     /// at most 600.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<u32>,
+    /// Whether a seed may have commands run (`bootcmd`, `runcmd`, scripts); yes unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commands: Option<bool>,
 }
 
 /// Facts of the cluster that every node shares.

@@ -39,6 +39,7 @@ impl RecipeFile {
             disk: self.disk.over(base.disk),
             first_boot: FirstBootPart {
                 wait: self.first_boot.wait.or(base.first_boot.wait),
+                commands: self.first_boot.commands.or(base.first_boot.commands),
             },
             sysctl: base.sysctl.into_iter().chain(self.sysctl).collect(),
             mirrors: base.mirrors.into_iter().chain(self.mirrors).collect(),

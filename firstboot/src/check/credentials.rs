@@ -30,7 +30,8 @@ pub struct Identity {
     pub serving_cert: String,
     pub serving_key: Secret,
     pub kubelet: Access,
-    pub kube_proxy: Access,
+    /// `None` where something else does Services, such as Cilium.
+    pub kube_proxy: Option<Access>,
 }
 
 pub(super) fn check(
@@ -40,7 +41,13 @@ pub(super) fn check(
 ) -> Option<Identity> {
     let node = &inputs.user.node;
     let kubelet = component(inputs, "kubelet", &node.kubelet, problems);
-    let kube_proxy = component(inputs, "kube_proxy", &node.kube_proxy, problems);
+    let kube_proxy = if inputs.gives("kube_proxy") {
+        component(inputs, "kube_proxy", &node.kube_proxy, problems)
+    } else {
+        let reason = "is missing: kube-proxy is not started, so something else must do Services";
+        problems.warn(&inputs.missing("kube_proxy"), reason, "");
+        None
+    };
     for found in [&kubelet, &kube_proxy].into_iter().flatten() {
         check_server(found, api_server, problems);
     }
@@ -71,7 +78,10 @@ pub(super) fn check(
         serving_cert: pem::normalised(&serving_cert),
         serving_key: Secret::new(pem::normalised(serving_key.expose())),
         kubelet: kubelet?.access(server.as_deref())?,
-        kube_proxy: kube_proxy?.access(server.as_deref())?,
+        kube_proxy: match kube_proxy {
+            Some(found) => Some(found.access(server.as_deref())?),
+            None => None,
+        },
         server: server?,
     })
 }

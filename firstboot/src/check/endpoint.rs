@@ -22,7 +22,7 @@ pub(super) fn check_api_server(
     let node = &inputs.user.node;
     let Some(given) = &node.api_server else {
         let ready = node.kubelet.given.contains(&"kubeconfig")
-            && node.kube_proxy.given.contains(&"kubeconfig");
+            && (!inputs.gives("kube_proxy") || node.kube_proxy.given.contains(&"kubeconfig"));
         if !inputs.gives("api_server") && !ready {
             let reason = "is missing: kubelet and kube-proxy must know their API server";
             problems.error(

@@ -8,6 +8,7 @@
 //! are valid now and name this node.
 mod credentials;
 mod endpoint;
+mod extras;
 mod names;
 mod node_ip;
 mod scheduling;
@@ -19,6 +20,8 @@ use ipnet::IpNet;
 
 pub use credentials::{Access, Identity};
 pub use endpoint::HostEntry;
+pub use extras::{Extras, Trust};
+pub(crate) use extras::{VOLATILE, below};
 pub use node_ip::still_missing;
 
 use crate::cloud_config::UserData;
@@ -74,6 +77,7 @@ pub struct CheckedNode {
     pub hosts: Vec<HostEntry>,
     pub labels: Vec<String>,
     pub taints: Vec<String>,
+    pub extras: Extras,
 }
 
 /// Keys that mean something to a Kubernetes node alone.
@@ -121,6 +125,7 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
     };
     let labels = scheduling::check_labels(&inputs.user.node.labels, problems);
     let taints = scheduling::check_taints(&inputs.user.node.taints, problems);
+    let extras = extras::check(inputs, problems);
     if problems.has_errors() {
         return None;
     }
@@ -139,5 +144,6 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
         hosts,
         labels,
         taints,
+        extras,
     })
 }

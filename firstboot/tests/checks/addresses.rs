@@ -1,4 +1,5 @@
 //! Networks, the node's address, and the API server's.
+use nodeimg_firstboot::jinja::Value;
 use nodeimg_firstboot::problem::Problems;
 use nodeimg_firstboot::seed::SeedFile;
 use nodeimg_firstboot::settings::Profile;
@@ -195,7 +196,8 @@ fn waiting_is_for_addresses_that_are_absent_only() {
         let case = Case::with("192.168.10.101", given).on(MACHINE);
         let mut problems = Problems::new();
         let file = SeedFile::new("user-data", case.user.as_bytes());
-        let user = cloud_config::read(&file, Profile::HardWay, &mut problems).unwrap();
+        let user =
+            cloud_config::read_file(&file, &Value::None, Profile::HardWay, &mut problems).unwrap();
         assert_eq!(
             check::still_missing(&user, &case.addresses),
             waits,

@@ -3,8 +3,8 @@ use nodeimg_firstboot::kubeconfig::{self, Material, Parts};
 use nodeimg_firstboot::plan;
 use nodeimg_firstboot::problem::Problems;
 
-use crate::Case;
 use crate::common::{self, cert, key, user_data};
+use crate::{Case, GROUND};
 
 #[test]
 fn certificates_and_keys() {
@@ -39,7 +39,7 @@ fn certificates_and_keys() {
     ] {
         Case::new(user_data().replacen(&good, &changed, 1)).fails(expected);
     }
-    for key in ["ca", "kubelet", "kube_proxy"] {
+    for key in ["ca", "kubelet"] {
         let renamed = user_data().replacen(&format!("  {key}:"), "  labels_of_old:", 1);
         let (_, errors, _) = Case::new(renamed).run();
         assert!(
@@ -49,6 +49,17 @@ fn certificates_and_keys() {
             "{errors:#?}"
         );
     }
+}
+
+#[test]
+fn kube_proxy_may_be_left_out() {
+    let user = user_data();
+    let user = &user[..user.find("  kube_proxy:").unwrap()];
+    let case = Case::new(user.to_owned());
+    case.warns("nodeimg.kube_proxy: is missing: kube-proxy is not started");
+    let plan = plan::plan(&case.good(), &GROUND, &mut Problems::new()).unwrap();
+    assert!(plan.text(plan::KUBELET_KUBECONFIG).is_some());
+    assert!(plan.text(plan::KUBE_PROXY_KUBECONFIG).is_none());
 }
 
 fn ready(ca: Material<'_>, cert: Material<'_>, key: Material<'_>) -> String {
@@ -82,16 +93,8 @@ fn ready_kubeconfigs() {
     let node = Case::new(user(&whole)).good();
     assert_eq!(node.identity.as_ref().unwrap().server, "https://ready:6443");
     let mut problems = Problems::new();
-    let files = plan::plan(&node, &[], &mut problems).unwrap().files;
-    let content = |path: &str| {
-        files
-            .iter()
-            .find(|file| file.path == path)
-            .unwrap()
-            .content
-            .expose()
-            .to_owned()
-    };
+    let files = plan::plan(&node, &GROUND, &mut problems).unwrap();
+    let content = |path: &str| files.text(path).unwrap().to_owned();
     assert_eq!(content(plan::KUBELET_CA), cert);
     assert_eq!(content(plan::KUBELET_KEY), key);
     assert_eq!(content(plan::KUBELET_KUBECONFIG), whole);

@@ -2,8 +2,8 @@
 use nodeimg_firstboot::plan;
 use nodeimg_firstboot::problem::Problems;
 
-use crate::Case;
 use crate::common::user_data;
+use crate::{Case, GROUND};
 
 #[test]
 fn host_names_in_the_order_of_cloud_init() {
@@ -193,30 +193,16 @@ fn a_list_of_hosts_may_hold_this_node() {
         "{node-0: 192.168.10.101, node-1: 192.168.10.102}",
     );
     let node = Case::new(user).good();
-    let plan = plan::plan(&node, &[], &mut Problems::new()).unwrap();
-    let hosts = plan
-        .files
-        .iter()
-        .find(|file| file.path == plan::HOSTS)
-        .unwrap()
-        .content
-        .expose()
-        .to_owned();
+    let plan = plan::plan(&node, &GROUND, &mut Problems::new()).unwrap();
+    let hosts = plan.text(plan::HOSTS).unwrap().to_owned();
     let rest = hosts.split_once("ip6-loopback\n").unwrap().1;
     assert_eq!(
         rest,
         "192.168.10.101 node-0.kubernetes.local\n192.168.10.101 node-0\n192.168.10.102 node-1\n"
     );
     let bare = Case::with("  node_ip: 192.168.10.101\n", "").good();
-    let plan = plan::plan(&bare, &[], &mut Problems::new()).unwrap();
-    let hosts = plan
-        .files
-        .iter()
-        .find(|file| file.path == plan::HOSTS)
-        .unwrap()
-        .content
-        .expose()
-        .to_owned();
+    let plan = plan::plan(&bare, &GROUND, &mut Problems::new()).unwrap();
+    let hosts = plan.text(plan::HOSTS).unwrap().to_owned();
     assert!(
         hosts.contains("\n127.0.1.1 node-0.kubernetes.local node-0\n"),
         "{hosts}"
