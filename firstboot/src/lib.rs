@@ -10,6 +10,7 @@ pub mod cloud_config;
 pub mod field;
 pub mod kubeconfig;
 pub mod meta_data;
+pub mod network;
 pub mod node_config;
 pub mod pem;
 pub mod plan;
