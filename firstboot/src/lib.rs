@@ -11,6 +11,7 @@ pub mod field;
 pub mod jinja;
 pub mod kubeconfig;
 pub mod meta_data;
+pub mod network;
 pub mod node_config;
 pub mod pem;
 pub mod plan;
