@@ -203,3 +203,7 @@ fn changed(old: &Packages, new: &Packages) -> usize {
     };
     new.packages.len() - new.packages.iter().filter(same).count()
 }
+
+#[cfg(test)]
+#[path = "base_tests.rs"]
+mod tests;
