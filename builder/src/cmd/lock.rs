@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use super::{Chosen, MAX_DOWNLOAD, Session, warm_command};
+use super::{Chosen, MAX_DOWNLOAD, Session, scripts, warm_command};
 use crate::artifact::checksum;
 use crate::cli::{LockArgs, NetworkArgs};
 use crate::date::Date;
@@ -222,6 +222,9 @@ fn resolve(
     }
     let entries = entries.into_iter().collect::<Result<Vec<_>>>()?;
     let packages = base(session, args, recipe, old, &fetcher)?;
+    if let Some(base) = &recipe.base {
+        scripts::check(&fetcher, base, &packages, old.map(|lock| &lock.packages))?;
+    }
     // The image's time moves only when something else does.
     let at = |epoch| Lock::new(recipe, epoch, entries.clone(), packages.clone());
     match old.filter(|old| at(old.epoch) == **old) {
