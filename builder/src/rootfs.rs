@@ -98,10 +98,10 @@ fn configure_base(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
 }
 
 fn index_modules(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
-    match inputs.recipe.base {
-        Some(_) => modules::index_all(&mut image.tree, inputs.store),
-        None => Ok(()),
+    if !inputs.recipe.needs_base() {
+        return Ok(());
     }
+    modules::index_all(&mut image.tree, inputs.store)
 }
 
 fn root_of_disk(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
