@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::base::{now, packages};
-use super::{Chosen, MAX_DOWNLOAD, Session, warm_command};
+use super::{Chosen, MAX_DOWNLOAD, Session, scripts, warm_command};
 use crate::artifact::checksum;
 use crate::cli::{LockArgs, NetworkArgs};
 use crate::debian::Keyring;
@@ -220,6 +220,9 @@ fn resolve(
     }
     let entries = entries.into_iter().collect::<Result<Vec<_>>>()?;
     let pinned = base(session, args, recipe, old, &fetcher)?;
+    if let Some(base) = &recipe.base {
+        scripts::check(&fetcher, base, &pinned, old.map(|lock| &lock.packages))?;
+    }
     // The image's time moves only when something else does.
     let at = |epoch| Lock::new(recipe, epoch, entries.clone(), pinned.clone());
     match old.filter(|old| at(old.epoch) == **old) {

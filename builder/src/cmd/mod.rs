@@ -8,6 +8,7 @@ mod inputs;
 mod lock;
 mod recipe;
 mod run;
+mod scripts;
 mod store;
 
 use std::path::{Path, PathBuf};

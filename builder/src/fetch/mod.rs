@@ -131,6 +131,11 @@ impl<'a> Fetcher<'a> {
         self.options.offline
     }
 
+    /// Where the bytes go.
+    pub fn store(&self) -> &'a Store {
+        self.store
+    }
+
     /// The blobs of all `requests`, in their order.
     pub fn fetch(&self, requests: &[Request]) -> Result<Vec<VerifiedBlob>> {
         if let Some(request) = requests.iter().find(|r| !r.has_digest()) {
