@@ -139,6 +139,8 @@ fn digests(subject: &Subject<'_>, variant: &Variant) -> Vec<String> {
     build.args([
         "build",
         "--quiet",
+        "--output",
+        "overlay",
         "--mirror",
         subject.mirror,
         "--out",

@@ -120,6 +120,9 @@ pub struct BuildArgs {
     /// The first-boot binary for ARCH [default: see the README]
     #[arg(long = "firstboot", value_name = "ARCH=FILE")]
     pub firstboot: Vec<Given>,
+    /// Where no mirror has a pinned package any more, lock the base system anew (verified, and said) and go on
+    #[arg(long)]
+    pub relock_base: bool,
     /// Build even if the output is there and nothing has changed
     #[arg(long)]
     pub force: bool,
@@ -178,8 +181,14 @@ pub struct FetchArgs {
     pub archs: Vec<Arch>,
     #[command(flatten)]
     pub recipe: RecipeArgs,
+    /// What will be built, instead of the recipe's outputs; may be given more than once
+    #[arg(long = "output", value_name = "KIND")]
+    pub outputs: Vec<OutputKind>,
     #[command(flatten)]
     pub network: NetworkArgs,
+    /// Where no mirror has a pinned package any more, lock the base system anew (verified, and said) and go on
+    #[arg(long)]
+    pub relock_base: bool,
     /// Also write everything into one file for a machine without a network
     #[arg(long, value_name = "FILE")]
     pub bundle: Option<PathBuf>,

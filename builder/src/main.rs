@@ -21,11 +21,6 @@ mod judge;
 mod libraries;
 mod lint;
 mod lock;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "closures are for the initrd, which is yet to come"
-)]
 mod modules;
 mod output;
 mod parallel;

@@ -9,11 +9,11 @@ use nodeimg_firstboot::template::Template;
 
 use crate::arch::Arch;
 use crate::artifact::{self, Spec};
-use crate::base::{self, setup};
+use crate::base::{self, scripts, setup};
 use crate::boot;
 use crate::config::{self, Generated};
 use crate::lint;
-use crate::modules::{self, Modules, Stored};
+use crate::modules;
 use crate::recipe::file::Profile;
 use crate::recipe::value::Version;
 use crate::recipe::{Artifact, BUILT_IN_OVERLAY, ExtraContent, Recipe};
@@ -50,8 +50,6 @@ pub struct Assembled {
 
 type Step = fn(&Inputs<'_>, &mut Assembled) -> Result<()>;
 
-const INDEXING: &str = "indexing the kernel modules";
-
 /// In order: what the recipe's author says last wins, the lints see it all.
 const STEPS: [(&str, Step); 14] = [
     ("unpacking the base system", base_system),
@@ -64,7 +62,7 @@ const STEPS: [(&str, Step); 14] = [
     ("laying in the recipe's overlays", user_overlays),
     ("adding the recipe's files", extra_files),
     ("enabling the units", enable_units),
-    (INDEXING, index_modules),
+    (modules::STEP, index_modules),
     ("making the tree into a disk's root", root_of_disk),
     ("sealing the base system", seal_base),
     ("checking the tree", lint::check),
@@ -86,7 +84,12 @@ pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled> {
 }
 
 fn base_system(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
-    image.packages = base::lay_in(inputs.store, inputs.arch, &inputs.packages, &mut image.tree)?;
+    let packages = base::unpack(inputs.store, inputs.arch, &inputs.packages)?;
+    if let Some(base) = &inputs.recipe.base {
+        let controls = packages.iter().map(|p| (p.name.as_str(), &p.control));
+        scripts::check(controls, &base.accept_scripts)?;
+    }
+    image.packages = base::lay_in(packages, &mut image.tree)?;
     Ok(())
 }
 
@@ -94,21 +97,11 @@ fn configure_base(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     with_base(inputs, image, setup::configure)
 }
 
-/// For every kernel that there is: how many an image may have is for its outputs to say.
 fn index_modules(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
-    if inputs.recipe.base.is_none() {
+    if !inputs.recipe.needs_base() {
         return Ok(());
     }
-    for release in modules::releases(&image.tree) {
-        let modules = Modules::read(&image.tree, &release, Some(inputs.store))?;
-        for (name, bytes) in modules.index(None, Stored::AsTheyAre)? {
-            let path = modules::directory(&release)?.join(&name)?;
-            let origin = Origin::Base(INDEXING.to_owned());
-            let node = Node::file(Content::inline(bytes), 0o644, origin);
-            image.tree.replace(path, node)?;
-        }
-    }
-    Ok(())
+    modules::index_all(&mut image.tree, inputs.store)
 }
 
 fn root_of_disk(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {

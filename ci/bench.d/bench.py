@@ -81,7 +81,8 @@ class Bench:
     def build(self, *more):
         firstboot = f"amd64={self.args.firstboot}"
         return self.nodeimg(
-            "build", "--offline", "--arch", "amd64", "--firstboot", firstboot, "--out", str(self.out), *more
+            "build", "--offline", "--arch", "amd64", "--output", "overlay",
+            "--firstboot", firstboot, "--out", str(self.out), *more
         )
 
     def locked(self):
@@ -94,7 +95,7 @@ class Bench:
 
     def fill_store(self):
         mirror = f"https://=file://{self.args.mirror}/"
-        command = self.nodeimg("fetch", "--arch", "amd64", "--mirror", mirror)
+        command = self.nodeimg("fetch", "--arch", "amd64", "--output", "overlay", "--mirror", mirror)
         subprocess.run(command, check=True)
         subprocess.run(self.build(), check=True)
         (image,) = self.out.iterdir()
@@ -140,7 +141,7 @@ class Bench:
             # openssl has the processor's SHA instructions, which sha256sum may lack.
             digests = f"ls -d '{curled}'/* | xargs -n 1 -P $(nproc) openssl dgst -sha256 -r | sort | cmp - '{sums}'"
             checked = f"{curl} && {digests} && sync {' '.join(names)}"
-            fetch = self.nodeimg("fetch", "--arch", "amd64", "--arch", "arm64", "--mirror", f"https://={url}", store=cold)
+            fetch = self.nodeimg("fetch", "--arch", "amd64", "--arch", "arm64", "--output", "overlay", "--mirror", f"https://={url}", store=cold)
 
             def fresh():
                 for directory in (cold, curled):

@@ -129,6 +129,35 @@ fn original(path: &str) -> String {
     format!("{ORIGINALS}{path}")
 }
 
+/// Takes the files below a directory that an earlier instance left out of
+/// force, before the new one is known in full. The note says that the earlier
+/// one is whole no longer.
+pub(crate) fn retire(
+    root: &Root,
+    state: &State,
+    directory: &str,
+    gate: &mut dyn Gate,
+) -> Result<(), Failure> {
+    let files = state.files();
+    let below = |path: &&String| {
+        path.strip_prefix(directory)
+            .is_some_and(|rest| rest.starts_with('/'))
+    };
+    let old: BTreeSet<&str> = files.iter().filter(below).map(String::as_str).collect();
+    if old.is_empty() {
+        return Ok(());
+    }
+    let note = Pending {
+        version: STAMP_VERSION,
+        files: files.iter().cloned().collect(),
+    };
+    write_state(root, PENDING_PATH, &note, gate)?;
+    for path in &old {
+        failing(root, "removing", path, root.remove(path, gate))?;
+    }
+    sync_directories(root, &old, gate)
+}
+
 /// Who the plan is for.
 pub(crate) struct Instance<'a> {
     pub(crate) id: &'a str,

@@ -10,10 +10,15 @@ pub(crate) const HELP: &str = "\
 Fills in what differs per node, once per instance, from a seed.
 
 Usage: nodeimg-firstboot [run] [--root DIR] [--seed PATH] [--assume-address IP[/LEN]]...
+       nodeimg-firstboot network
        nodeimg-firstboot status [--root DIR] [--json]
        nodeimg-firstboot commands
        nodeimg-firstboot --version | --help
 
+  run                      the whole of it, with a verdict (the default)
+  network                  before systemd-networkd: only the network of the seed, for this boot
+  status                   the verdict of this boot
+  commands                 after everything else: what the seed wants run
   --root DIR               work on a copy of a node's file system, offline
   --seed PATH              take the seed from this directory or block device and nowhere else
   --assume-address IP/LEN  with --root: an address that the node will have
@@ -38,6 +43,8 @@ pub(crate) enum Command {
     },
     /// Run what the seed asks for, on the node itself.
     Commands,
+    /// Put the seed's network in force, on the node itself.
+    Network,
     Version,
     Help,
 }
@@ -53,6 +60,15 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
             return match arguments.next() {
                 None => Ok(Command::Commands),
                 Some(_) => Err("`commands` takes no options".to_owned()),
+            };
+        }
+        Some("network") => {
+            arguments.next();
+            return match arguments.next() {
+                None => Ok(Command::Network),
+                Some(_) => {
+                    Err("`network` takes no options: it is for the running system".to_owned())
+                }
             };
         }
         _ => {
@@ -183,6 +199,7 @@ mod tests {
             ("--version", Command::Version),
             ("status -h", Command::Help),
             ("commands", Command::Commands),
+            ("network", Command::Network),
         ] {
             assert_eq!(read(text), Ok(expected), "{text}");
         }
@@ -204,6 +221,7 @@ mod tests {
         for (text, expected) in [
             ("frobnicate", "`frobnicate` is not understood"),
             ("commands --root r", "`commands` takes no options"),
+            ("network --root x", "`network` takes no options"),
             ("run --json", "`--json` is not understood here"),
             ("status --seed x", "`--seed` is not understood here"),
             ("--root", "--root needs a value"),

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::TEMPLATE_DIR;
 use crate::check::{Access, CheckedNode};
 use crate::kubeconfig::{self, Material, Parts};
+use crate::network::{self, Network};
 use crate::problem::{Place, Problems};
 use crate::secret::{Secret, SecretBytes};
 use crate::template::{Template, Values};
@@ -179,6 +180,8 @@ impl Plan {
 /// What a node is planned on.
 pub struct Ground<'a> {
     pub templates: &'a [TemplateFile],
+    /// What the seed asks for.
+    pub network: Option<&'a Network>,
     pub image: &'a dyn Image,
     /// Directories that a seed may write below.
     pub writable: &'a [String],
@@ -187,6 +190,12 @@ pub struct Ground<'a> {
 /// Plans a checked node; `None` when something does not fit the image.
 pub fn plan(node: &CheckedNode, ground: &Ground<'_>, problems: &mut Problems) -> Option<Plan> {
     let mut files = own_files(node, ground.templates, problems);
+    let network = ground.network.map(network::render).unwrap_or_default();
+    files.extend(
+        network.into_iter().map(|(name, text)| {
+            PlannedFile::public(&format!("{}/{name}", network::DIRECTORY), &text)
+        }),
+    );
     let more = extras::plan(&node.extras, ground.image, ground.writable, problems);
     for file in more {
         // The seed's own word on the hosts file counts; the other files are what makes the node.

@@ -19,6 +19,7 @@ use crate::cli::RunOptions;
 use crate::commands;
 use crate::machine;
 use crate::media::System;
+use crate::prepare;
 use crate::root::{Access, Open, Root};
 use crate::search::{self, Seek};
 
@@ -40,6 +41,17 @@ pub(crate) fn run(root: &Root, options: &RunOptions) -> Report {
     report.outcome = outcome.unwrap_or(Outcome::Failed);
     write_result(root, &report);
     report
+}
+
+/// `nodeimg-firstboot network`; see [`prepare`].
+pub(crate) fn prepare_network(root: &Root) {
+    let mut problems = Problems::new();
+    if let Some(settings) = read_settings(root, &mut problems) {
+        problems.append(prepare::before_networkd(root, &settings));
+    }
+    for problem in problems.into_vec() {
+        println!("nodeimg-firstboot: {problem}");
+    }
 }
 
 /// `None` when a problem stopped it.
@@ -72,6 +84,7 @@ fn attempt(
     if let Some(stamp) = finished.filter(|stamp| stamp.instance_id == meta.instance_id) {
         return unchanged(root, stamp, report, problems);
     }
+    let network = prepare::network(root, &seed, problems);
     let node = read_node(root, &seed, &meta, &settings, options, problems)?;
     report.host_name = Some(node.host_name.clone());
     report.node_ips = node.node_ips.iter().map(ToString::to_string).collect();
@@ -79,6 +92,7 @@ fn attempt(
     let templates = read_templates(root, problems)?;
     let ground = Ground {
         templates: &templates,
+        network: network.as_ref(),
         image: &Original::new(root, &state),
         writable: &settings.writable,
     };
@@ -216,11 +230,8 @@ fn read_node(
     options: &RunOptions,
     problems: &mut Problems,
 ) -> Option<CheckedNode> {
-    for file in [&seed.vendor_data, &seed.network]
-        .into_iter()
-        .flatten()
-        .filter(|file| !file.says_nothing())
-    {
+    let vendor = seed.vendor_data.as_ref();
+    if let Some(file) = vendor.filter(|file| !file.says_nothing()) {
         problems.warn(
             &Place::file(&file.name),
             "is not read by this version and has no effect",

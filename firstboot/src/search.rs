@@ -17,8 +17,11 @@ use nodeimg_firstboot::report::Report;
 use nodeimg_firstboot::seed::Seed;
 
 use crate::media::{self, Medium, System};
-use crate::root::Root;
+use crate::root::{Access, Open, Root};
 use crate::source::{self, Found, Search};
+
+/// When the first search of this boot began, in milliseconds of its uptime.
+const BEGAN: &str = "/run/nodeimg/search-began";
 
 const POLL: Duration = Duration::from_millis(200);
 
@@ -74,6 +77,36 @@ pub(crate) fn seek(
     }
 }
 
+/// One wait for all steps of a boot: what the first has waited, the second need not.
+fn deadline(seek: &Seek<'_>) -> Instant {
+    let now = Instant::now();
+    let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = uptime
+        .split(' ')
+        .next()
+        .and_then(|text| text.parse::<f64>().ok());
+    let Some(Ok(uptime)) = seconds.map(Duration::try_from_secs_f64) else {
+        return now + seek.wait;
+    };
+    let noted = seek.root.read(BEGAN, 64).ok().flatten();
+    let began = noted.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok());
+    let began = match began {
+        Some(began) => Duration::from_millis(began),
+        None => {
+            let text = uptime.as_millis().to_string();
+            let access = Access {
+                mode: 0o644,
+                uid: 0,
+                gid: 0,
+            };
+            // Without the note, the next step waits anew.
+            let _best_effort = seek.root.replace(BEGAN, text.as_bytes(), access, &mut Open);
+            uptime
+        }
+    };
+    now + seek.wait.saturating_sub(uptime.saturating_sub(began))
+}
+
 fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
     let search = |media: &[Medium]| {
         source::find(&Search {
@@ -86,7 +119,7 @@ fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
     let Some(system) = seek.system else {
         return (search(&[]), Vec::new());
     };
-    let deadline = Instant::now() + seek.wait;
+    let deadline = deadline(seek);
     media::wait_for_udev(system, deadline);
     let mut media = media::look(system);
     let mut found = search(&media);

@@ -1,9 +1,5 @@
 //! The search on real devices: loop devices that hold what a person may attach.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-#[path = "../../tests/support/judge.rs"]
-#[allow(dead_code)]
-mod judge;
-
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
@@ -13,6 +9,7 @@ use nodeimg_firstboot::problem::Problems;
 use nodeimg_firstboot::report::{Outcome, Report};
 
 use super::{Seek, seek};
+use crate::judge;
 use crate::media::System;
 use crate::root::Root;
 

@@ -179,7 +179,7 @@ fn bombs_end_soon() {
         let ran = image.run(&[]);
         assert_eq!(ran.code, 1, "{name}");
         assert!(
-            start.elapsed() < Duration::from_secs(5),
+            start.elapsed() < Duration::from_secs(30),
             "{name}: {:?}",
             start.elapsed()
         );

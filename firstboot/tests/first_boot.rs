@@ -18,6 +18,10 @@ const WRITTEN: &[&str] = &[
     "var/lib/nodeimg/instance.json 644",
 ];
 
+const NETWORK_DATA: &str = r#"{"links": [{"id": "tap0", "type": "ovs",
+    "ethernet_mac_address": "fa:16:3e:00:00:01"}],
+  "networks": [{"id": "n0", "link": "tap0", "type": "ipv4_dhcp"}]}"#;
+
 #[test]
 fn no_cloud_seed_makes_a_node() {
     let image = Image::new();
@@ -83,15 +87,20 @@ fn config_drive_seed_makes_a_node() {
         .replace("fqdn: node-0.kubernetes.local\n", "");
     std::fs::write(latest.join("user_data"), user).unwrap();
     std::fs::write(latest.join("vendor_data.json"), "{}").unwrap();
-    std::fs::write(latest.join("network_data.json"), "{\"links\": []}").unwrap();
+    std::fs::write(latest.join("network_data.json"), NETWORK_DATA).unwrap();
     let ran = image.run(&["--seed", seed.path().to_str().unwrap()]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(image.text("etc/hostname"), "from-nova\n");
     assert!(ran.out.contains("config drive in "), "{}", ran.out);
     assert!(
-        ran.out.contains("network_data.json: is not read") && !ran.out.contains("vendor_data"),
+        !ran.out.contains("vendor_data") && !ran.out.contains("warning"),
         "{}",
         ran.out
+    );
+    let file = image.text("etc/systemd/network/10-nodeimg-tap0.network");
+    assert!(
+        file.contains("MACAddress=fa:16:3e:00:00:01\n") && file.contains("DHCP=ipv4\n"),
+        "{file}"
     );
     assert_eq!(image.result()["instance_id"], "u-1");
 }
@@ -138,6 +147,48 @@ fn a_new_instance_replaces_the_old_one() {
         "the old instance's file is still there"
     );
     assert_eq!(image.result()["outcome"], "applied");
+}
+
+#[test]
+fn the_network_is_part_of_the_plan() {
+    let image = Image::new();
+    image.seed(user_data(), META_DATA);
+    let seed = "var/lib/nodeimg/seed/network-config";
+    image.write(seed, "version: 2\nethernets: {a: {dhcp5: true}}\n");
+    let ran = image.run(&[]);
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    assert!(
+        ran.reason().contains("did you mean `dhcp4`?"),
+        "{}",
+        ran.err
+    );
+    assert!(!image.has("etc"));
+    image.write(seed, "version: 2\nethernets: {a: {dhcp4: true}}\n");
+    assert_eq!(image.run(&[]).code, 0);
+    let directory = "etc/systemd/network";
+    assert_eq!(
+        image.text(&format!("{directory}/80-nodeimg-dhcp.network")),
+        ""
+    );
+    assert_eq!(
+        image.text(&format!("{directory}/10-nodeimg-a.network")),
+        "[Match]\nName=a\n\n[Network]\nDHCP=ipv4\n"
+    );
+    // Of the next instance nothing of it is left.
+    image.write(seed, "version: 2\nethernets: {b: {dhcp4: true}}\n");
+    image.seed(user_data(), "instance-id: iid-1\n");
+    assert_eq!(image.run(&[]).code, 0);
+    assert!(!image.has(&format!("{directory}/10-nodeimg-a.network")));
+    assert!(image.has(&format!("{directory}/10-nodeimg-b.network")));
+    std::fs::remove_file(image.path().join(seed)).unwrap();
+    image.seed(user_data(), "instance-id: iid-2\n");
+    assert_eq!(image.run(&[]).code, 0);
+    assert!(
+        !image
+            .written()
+            .iter()
+            .any(|line| line.contains("systemd/network"))
+    );
 }
 
 #[test]

@@ -50,12 +50,12 @@ pub fn firstboot(arch: &str) -> Option<PathBuf> {
     found
 }
 
-/// `nodeimg build` of `archs`, with a store that later runs find warm.
+/// `nodeimg build` of `archs`, of what lies over a base system: tests/base is of
+/// that itself. The store is one that later runs find warm.
 pub fn build(archs: &[&str]) -> Option<Command> {
     let mut command = nodeimg();
     command
-        .arg("build")
-        .arg("--force")
+        .args(["build", "--force", "--output", "overlay"])
         .arg("--recipe")
         .arg(recipe());
     command

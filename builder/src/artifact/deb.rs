@@ -64,6 +64,13 @@ pub fn unpack(store: &Store, blob: &VerifiedBlob, want: Identity<'_>) -> Result<
     })
 }
 
+/// Only what the package says of itself: the files of its control archive.
+pub fn control_of(blob: &VerifiedBlob, want: Identity<'_>) -> Result<BTreeMap<String, Vec<u8>>> {
+    let control = control(blob, &Parts::of(blob)?.control)?;
+    check_identity(&control, want)?;
+    Ok(control)
+}
+
 struct Parts {
     control: ar::Member,
     data: ar::Member,

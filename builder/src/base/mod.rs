@@ -6,6 +6,7 @@
 //! two directories of one path are one directory.
 
 mod excludes;
+pub mod scripts;
 pub mod setup;
 
 use std::collections::BTreeMap;
@@ -23,14 +24,8 @@ use crate::tree::{ImagePath, Kind, Node, Stat, Tree};
 /// A pinned package with its bytes.
 pub type Input<'a> = (&'a PinnedPackage, VerifiedBlob);
 
-/// Lays the packages of `inputs` into `tree`; what they say of themselves comes back.
-pub fn lay_in(
-    store: &Store,
-    arch: Arch,
-    inputs: &[Input<'_>],
-    tree: &mut Tree,
-) -> Result<Vec<setup::Package>> {
-    let packages = unpack(store, arch, inputs)?;
+/// Lays `packages` into `tree`; what they say of themselves comes back.
+pub fn lay_in(packages: Vec<Package>, tree: &mut Tree) -> Result<Vec<setup::Package>> {
     let described = packages.iter().map(described).collect();
     for (path, node) in merged(packages)? {
         tree.insert(path, node)?;
@@ -51,7 +46,7 @@ fn described(package: &Package) -> setup::Package {
 }
 
 /// Every package, by name: decompressing is work for all cores.
-fn unpack(store: &Store, arch: Arch, inputs: &[Input<'_>]) -> Result<Vec<Package>> {
+pub fn unpack(store: &Store, arch: Arch, inputs: &[Input<'_>]) -> Result<Vec<Package>> {
     // The largest first, so that none is left for one core in the end.
     let mut order: Vec<usize> = (0..inputs.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(inputs[i].0.size));

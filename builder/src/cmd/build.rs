@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde_json::json;
 
+use super::base::Relock;
 use super::inputs::{Inputs, inputs};
 use super::{Chosen, Session, warm_command};
 use crate::arch::Arch;
@@ -32,16 +33,56 @@ struct Job<'a> {
 
 pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let started = Instant::now();
-    let chosen = Chosen::load_for(&args.recipe, &args.outputs)?;
-    let locked = chosen.locked(&args.recipe)?;
+    let mut chosen = Chosen::load_for(&args.recipe, &args.outputs)?;
+    let relock = args
+        .relock_base
+        .then(|| Relock::of(&args.recipe, Some(&args.out), &mut chosen))
+        .transpose()?;
     let store = session.store()?;
+    let mut network = args.network.clone();
+    network.offline |= args.bundle.is_some();
+    let warm = warm_command(&args.recipe.recipe, &args.archs);
+    let options = session.fetch_options(&chosen.recipe, &network, &warm)?;
+    let fetcher = Fetcher::new(&store, options, session.progress);
+    let work = Work {
+        session,
+        args,
+        store: &store,
+        fetcher: &fetcher,
+        started,
+    };
+    let all = |chosen: &Chosen| build_all(&work, chosen);
+    match relock {
+        Some(relock) => relock.around(session, &mut chosen, &fetcher, all),
+        None => all(&chosen),
+    }
+}
+
+/// What a build is done with.
+struct Work<'a> {
+    session: &'a Session<'a>,
+    args: &'a BuildArgs,
+    store: &'a Store,
+    fetcher: &'a Fetcher<'a>,
+    started: Instant,
+}
+
+fn build_all(work: &Work<'_>, chosen: &Chosen) -> Result<()> {
+    let Work {
+        session,
+        args,
+        store,
+        fetcher,
+        started,
+    } = *work;
+    let locked = chosen.locked(&args.recipe)?;
     let mut jobs = Vec::new();
     let mut archs = args.archs.clone();
     archs.sort_unstable();
     archs.dedup();
     for arch in archs {
         let job = job(&chosen.recipe, &locked, arch, args)?;
-        if !args.force && reuse::is_current(&store, &job.directory, &job.key) {
+        if !args.force && reuse::is_current(store, &job.directory, &job.key) {
             built(session, &job, started, true);
         } else {
             jobs.push(job);
@@ -50,25 +91,14 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     if jobs.is_empty() {
         return Ok(());
     }
-    let mut network = args.network.clone();
     if let Some(bundle) = &args.bundle {
         session.progress.step("reading the bundle");
         store.import_bundle(bundle)?;
-        network.offline = true;
     }
     let archs: Vec<_> = jobs.iter().map(|job| job.arch).collect();
-    let fetcher = Fetcher::new(
-        &store,
-        session.fetch_options(
-            &chosen.recipe,
-            &network,
-            &warm_command(&args.recipe.recipe, &archs),
-        )?,
-        session.progress,
-    );
-    let fetched = inputs(&fetcher, &chosen.recipe, &locked, &archs)?;
+    let fetched = inputs(fetcher, &chosen.recipe, &locked, &archs)?;
     for (job, blobs) in jobs.iter().zip(fetched) {
-        build(session, &store, job, blobs)
+        build(session, store, job, blobs)
             .with_context(|| format!("building {}", job.recipe.image_name(job.arch)))?;
         built(session, job, started, false);
     }

@@ -1,14 +1,16 @@
 //! From a lock to the bytes that it pins: what `build` and `fetch` share.
 
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use super::MAX_DOWNLOAD;
 use crate::arch::Arch;
 use crate::base;
-use crate::fetch::{Fetcher, Request};
+use crate::fetch::{Fetcher, Gone, Request};
 use crate::lock::{Entry, Locked};
 use crate::recipe::{Artifact, Recipe};
 use crate::store::VerifiedBlob;
@@ -82,15 +84,35 @@ fn packages(fetcher: &Fetcher<'_>, locked: &Locked, archs: &[Arch]) -> Result<Ve
             max_size: package.size,
         })
     });
-    fetcher
-        .fetch(&requests.collect::<Result<Vec<_>>>()?)
-        .map_err(|error| {
-            anyhow!(
-                "{error:#}\nwhere a mirror has dropped a pinned package, `nodeimg lock --update base` \
-                 pins what Debian has now"
-            )
-        })
+    let fetched = fetcher.fetch(&requests.collect::<Result<Vec<_>>>()?);
+    fetched.map_err(|error| {
+        let gone = error.is::<Gone>();
+        let text = match gone {
+            true => format!(
+                "{error:#}\nthe mirrors have dropped a pinned package: `nodeimg lock --update base` pins what Debian \
+                 has now, and so does --relock-base of `build` and `fetch`"
+            ),
+            false => format!("{error:#}"),
+        };
+        Missing { gone, text }.into()
+    })
 }
+
+/// Packages of the base system that could not be had.
+#[derive(Debug)]
+pub struct Missing {
+    /// There is no such file on any mirror that answers.
+    pub gone: bool,
+    text: String,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for Missing {}
 
 fn of_arch<'a>(
     recipe: &'a Recipe,

@@ -3,22 +3,20 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use super::{Chosen, MAX_DOWNLOAD, Session, warm_command};
+use super::base::{now, packages};
+use super::{Chosen, MAX_DOWNLOAD, Session, scripts, warm_command};
 use crate::artifact::checksum;
 use crate::cli::{LockArgs, NetworkArgs};
-use crate::date::Date;
-use crate::debian::{Keyring, Resolver};
+use crate::debian::Keyring;
 use crate::digest::{Algorithm, Digest, Expected};
 use crate::fetch::{Fetcher, Request};
 use crate::lock::{self, Entry, Lock, Packages, Update};
 use crate::output::atomic;
 use crate::recipe::{self, LockRequest, Recipe, RecipeRef};
-use crate::tree::Epoch;
 
 pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
     let mut chosen = Chosen::load(&args.recipe)?;
@@ -221,9 +219,12 @@ fn resolve(
         bail!("{}", problems.join("\n"));
     }
     let entries = entries.into_iter().collect::<Result<Vec<_>>>()?;
-    let packages = base(session, args, recipe, old, &fetcher)?;
+    let pinned = base(session, args, recipe, old, &fetcher)?;
+    if let Some(base) = &recipe.base {
+        scripts::check(&fetcher, base, &pinned, old.map(|lock| &lock.packages))?;
+    }
     // The image's time moves only when something else does.
-    let at = |epoch| Lock::new(recipe, epoch, entries.clone(), packages.clone());
+    let at = |epoch| Lock::new(recipe, epoch, entries.clone(), pinned.clone());
     match old.filter(|old| at(old.epoch) == **old) {
         Some(old) => Ok(old.clone()),
         None => Ok(at(now()?)),
@@ -243,35 +244,10 @@ fn base(
     };
     let named = lock::BASE.parse()?;
     let update = args.update.iter().any(|update| update.covers(&named));
-    if let Some(old) = old.filter(|old| !update && old.packages.answer(base)) {
-        return Ok(old.packages.clone());
+    match old.filter(|old| !update && old.packages.answer(base)) {
+        Some(old) => Ok(old.packages.clone()),
+        None => packages(session, base, fetcher, Keyring::debian()?),
     }
-    session.progress.step("resolving the base system");
-    let clock = Date(seconds_now()?);
-    let resolved = Resolver::new(fetcher, base, Keyring::debian()?, clock).resolve()?;
-    for note in &resolved.notes {
-        session.progress.warn(note);
-    }
-    Ok(resolved.packages)
-}
-
-/// `SOURCE_DATE_EPOCH` where it is set
-/// (<https://reproducible-builds.org/specs/source-date-epoch/>).
-fn now() -> Result<Epoch> {
-    if let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") {
-        let seconds = text
-            .parse()
-            .with_context(|| format!("SOURCE_DATE_EPOCH=`{text}` is no number of seconds"))?;
-        return Ok(Epoch(seconds));
-    }
-    Ok(Epoch(seconds_now()?))
-}
-
-fn seconds_now() -> Result<u64> {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .context("the clock stands before 1970")?;
-    Ok(since.as_secs())
 }
 
 struct Publishers<'a> {

@@ -1,5 +1,6 @@
 //! One verb per file: glue between the command line and the rooms.
 
+mod base;
 mod build;
 mod fetch;
 mod init;
@@ -7,6 +8,7 @@ mod inputs;
 mod lock;
 mod recipe;
 mod run;
+mod scripts;
 mod store;
 
 use std::path::{Path, PathBuf};
@@ -136,13 +138,7 @@ impl Chosen {
         let path = args.lock.clone().or_else(|| args.recipe.lock_path());
         let (label, lock) = match (&args.recipe, path) {
             (_, Some(path)) => (path.display().to_string(), read_if_there(&path)?),
-            (RecipeRef::BuiltIn(name), None) => {
-                let text = built_in(name).and_then(|found| found.lock);
-                (
-                    format!("the built-in lock of {name}"),
-                    text.map(str::to_owned),
-                )
-            }
+            (RecipeRef::BuiltIn(name), None) => Chosen::shipped_lock(name),
             (RecipeRef::File(path), None) => bail!("{} has no lock path", path.display()),
         };
         Ok(Chosen {
@@ -150,6 +146,15 @@ impl Chosen {
             label,
             lock,
         })
+    }
+
+    /// What messages call a built-in recipe's own lock, and its text.
+    fn shipped_lock(name: &str) -> (String, Option<String>) {
+        let text = built_in(name).and_then(|found| found.lock);
+        (
+            format!("the built-in lock of {name}"),
+            text.map(str::to_owned),
+        )
     }
 
     /// The lock, if it is there and fits.

@@ -16,6 +16,8 @@
 
 mod catalog;
 mod keyring;
+#[cfg(test)]
+pub mod mirror;
 mod relation;
 mod release;
 mod resolve;

@@ -1,100 +1,43 @@
 #![allow(clippy::unwrap_used)]
 use std::fs;
-use std::io::Write;
-use std::path::Path;
 
 use super::*;
-use crate::debian::keyring::tests::TestKey;
+use crate::debian::mirror::{Mirror, PACKAGES};
 use crate::fetch::Options;
 use crate::progress::{Mode, Progress};
 use crate::recipe::tests::recipe;
 use crate::store::Store;
 
 const NOW: &str = "20231115T000000Z";
-const PACKAGES: &str = "Package: tool\nVersion: 1.0-1\nDepends: helper, perl | nothing\nFilename: pool/main/t/tool.deb\nSize: 10\nSHA256: HASH\n\nPackage: helper\nVersion: 1\nFilename: pool/main/h/helper.deb\nSize: 11\nSHA256: HASH\n";
-const SECURITY: &str = "Package: helper\nVersion: 2\nFilename: pool/updates/main/h/helper.deb\nSize: 12\nSHA256: HASH\n";
 
-/// A mirror in a directory, for both archives.
-struct Mirror {
-    dir: tempfile::TempDir,
-    key: TestKey,
+fn resolve(mirror: &Mirror, more: &str, keyring: Keyring) -> Result<Resolved> {
+    let text =
+        format!("[base]\nsuite = \"trixie\"\npackages = [\"tool\"]\nprovided = [\"perl\"]\n{more}");
+    let base = recipe(&text).base.unwrap();
+    let store = Store::open(&mirror.path("store")).unwrap();
+    let archives =
+        ["debian", "debian-security"].map(|name| (name.to_owned(), vec![mirror.url(name)]));
+    let options = Options {
+        offline: true,
+        mirrors: Mirrors::default().with_archives(archives.into()).unwrap(),
+        ..Options::default()
+    };
+    let progress = Progress::new(Mode::choose(true, false));
+    let fetcher = Fetcher::new(&store, options, &progress);
+    Resolver::new(&fetcher, &base, keyring, NOW.parse().unwrap()).resolve()
 }
 
-impl Mirror {
-    fn new() -> Mirror {
-        let mirror = Mirror {
-            dir: tempfile::tempdir().unwrap(),
-            key: TestKey::new(None),
-        };
-        mirror.suite("debian", "trixie", PACKAGES, "");
-        mirror.suite("debian", "trixie-updates", "", "");
-        mirror.suite("debian-security", "trixie-security", SECURITY, "");
-        mirror
-    }
-
-    fn suite(&self, archive: &str, name: &str, packages: &str, more: &str) {
-        let place = self.dir.path().join(archive).join("dists").join(name);
-        let packages = packages.replace("HASH", Digest::sha256(b"x").hex());
-        let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
-        encoder.write_all(packages.as_bytes()).unwrap();
-        let packed = encoder.finish().unwrap();
-        let mut files = String::new();
-        for arch in Arch::ALL {
-            let directory = place.join(format!("main/binary-{arch}"));
-            fs::create_dir_all(&directory).unwrap();
-            fs::write(directory.join("Packages.xz"), &packed).unwrap();
-            for (file, bytes) in [("Packages", packages.as_bytes()), ("Packages.xz", &packed)] {
-                let hash = Digest::sha256(bytes);
-                files += &format!(
-                    " {} {} main/binary-{arch}/{file}\n",
-                    hash.hex(),
-                    bytes.len()
-                );
-            }
-        }
-        let release = format!(
-            "Codename: {name}\nDate: Tue, 14 Nov 2023 22:13:00 UTC\n{more}SHA256:\n{files}"
-        );
-        fs::write(place.join("InRelease"), self.key.sign(&release)).unwrap();
-    }
-
-    fn resolve(&self, more: &str, keyring: Keyring) -> Result<Resolved> {
-        let text = format!(
-            "[base]\nsuite = \"trixie\"\npackages = [\"tool\"]\nprovided = [\"perl\"]\n{more}"
-        );
-        let base = recipe(&text).base.unwrap();
-        let store = Store::open(&self.dir.path().join("store")).unwrap();
-        let url = |archive: &str| {
-            let path = self.dir.path().join(archive);
-            (
-                archive.to_owned(),
-                vec![format!("file://{}", path.display())],
-            )
-        };
-        let archives = BTreeMap::from([url("debian"), url("debian-security")]);
-        let options = Options {
-            offline: true,
-            mirrors: Mirrors::default().with_archives(archives).unwrap(),
-            ..Options::default()
-        };
-        let progress = Progress::new(Mode::choose(true, false));
-        let fetcher = Fetcher::new(&store, options, &progress);
-        Resolver::new(&fetcher, &base, keyring, NOW.parse().unwrap()).resolve()
-    }
-
-    fn refusal(&self) -> String {
-        format!("{:#}", self.resolve("", self.key.keyring()).unwrap_err())
-    }
-
-    fn path(&self, path: &str) -> std::path::PathBuf {
-        self.dir.path().join(Path::new(path))
-    }
+fn refusal(mirror: &Mirror) -> String {
+    format!(
+        "{:#}",
+        resolve(mirror, "", mirror.key.keyring()).unwrap_err()
+    )
 }
 
 #[test]
 fn a_recipe_becomes_pinned_packages_of_both_architectures() {
     let mirror = Mirror::new();
-    let resolved = mirror.resolve("", mirror.key.keyring()).unwrap();
+    let resolved = resolve(&mirror, "", mirror.key.keyring()).unwrap();
     let lines: Vec<_> = resolved
         .packages
         .packages
@@ -137,20 +80,19 @@ fn pins_and_what_they_lack() {
         "Valid-Until: Tue, 14 Nov 2023 23:00:00 UTC\n",
     );
     let pins = "pins = { tool = \"sid\" }\n";
-    let error = mirror.resolve(pins, mirror.key.keyring()).unwrap_err();
+    let error = resolve(&mirror, pins, mirror.key.keyring()).unwrap_err();
     assert!(
         format!("{error:#}").contains("`sid` to `base.allow_expired`"),
         "{error:#}"
     );
     let allowed = format!("{pins}allow_expired = [\"sid\"]\n");
-    let packages = mirror
-        .resolve(&allowed, mirror.key.keyring())
+    let packages = resolve(&mirror, &allowed, mirror.key.keyring())
         .unwrap()
         .packages;
     let versions: Vec<_> = packages.packages.iter().map(PinnedPackage::what).collect();
     assert_eq!(versions[..2], ["helper 2 (amd64)", "tool 3.0-1 (amd64)"]);
     let lacking = "pins = { nothing = \"sid\" }\nallow_expired = [\"sid\"]\n";
-    let error = mirror.resolve(lacking, mirror.key.keyring()).unwrap_err();
+    let error = resolve(&mirror, lacking, mirror.key.keyring()).unwrap_err();
     assert!(
         format!("{error:#}").contains("sid has no package `nothing`"),
         "{error:#}"
@@ -160,7 +102,7 @@ fn pins_and_what_they_lack() {
 #[test]
 fn indexes_that_are_not_to_be_trusted() {
     let mirror = Mirror::new();
-    let error = mirror.resolve("", Keyring::debian().unwrap()).unwrap_err();
+    let error = resolve(&mirror, "", Keyring::debian().unwrap()).unwrap_err();
     assert!(format!("{error:#}").contains("trusted key"), "{error:#}");
 
     let mirror = Mirror::new();
@@ -169,7 +111,7 @@ fn indexes_that_are_not_to_be_trusted() {
         mirror.path("debian/dists/trixie/InRelease"),
     )
     .unwrap();
-    assert!(mirror.refusal().contains("of the suite `trixie-updates`"));
+    assert!(refusal(&mirror).contains("of the suite `trixie-updates`"));
 
     let mirror = Mirror::new();
     // The same bytes for both: one good file would do for the other.
@@ -181,7 +123,7 @@ fn indexes_that_are_not_to_be_trusted() {
         bytes[40] ^= 1;
         fs::write(&list, bytes).unwrap();
     }
-    let error = mirror.refusal();
+    let error = refusal(&mirror);
     assert!(
         error.contains("the package list of trixie (arm64)"),
         "{error}"
@@ -189,7 +131,7 @@ fn indexes_that_are_not_to_be_trusted() {
 
     let mirror = Mirror::new();
     fs::remove_file(mirror.path("debian/dists/trixie/InRelease")).unwrap();
-    assert!(mirror.refusal().contains("--debian-mirror"));
+    assert!(refusal(&mirror).contains("--debian-mirror"));
 
     let mirror = Mirror::new();
     mirror.suite(
@@ -198,5 +140,5 @@ fn indexes_that_are_not_to_be_trusted() {
         &PACKAGES.replace("pool/main/t", "../t"),
         "",
     );
-    assert!(mirror.refusal().contains("no place in an archive"));
+    assert!(refusal(&mirror).contains("no place in an archive"));
 }

@@ -34,6 +34,8 @@ pub(super) enum Failure {
     Redirect(String),
     /// Against a rule of ours: size limits, plain http.
     Refused(String),
+    /// A mirror that is a directory has no such file.
+    NoFile(String),
     /// All came, but it is not what was wanted.
     Mismatch(Rejected),
     /// The store's disk, or a mirror's directory.
@@ -55,8 +57,23 @@ impl Failure {
 
     /// Whether the server says that there is no such file.
     pub(super) fn is_absent(&self) -> bool {
-        matches!(self, Failure::Status { code, .. }
-            if [StatusCode::NOT_FOUND, StatusCode::GONE].contains(code))
+        match self {
+            Failure::Status { code, .. } => {
+                [StatusCode::NOT_FOUND, StatusCode::GONE].contains(code)
+            }
+            Failure::NoFile(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether nobody answered at all.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Failure::Connect(_) | Failure::Timeout)
+    }
+
+    /// Whether somebody answered whom nobody should believe.
+    pub(super) fn is_suspect(&self) -> bool {
+        matches!(self, Failure::Mismatch(_) | Failure::Tls(_))
     }
 
     /// How long the server asks us to wait.
@@ -80,7 +97,8 @@ impl Failure {
             Failure::BadResume(why)
             | Failure::Tls(why)
             | Failure::Redirect(why)
-            | Failure::Refused(why) => why.clone(),
+            | Failure::Refused(why)
+            | Failure::NoFile(why) => why.clone(),
             Failure::Mismatch(Rejected { expected, got }) => {
                 format!("expected {expected}, got {got}")
             }
@@ -114,6 +132,7 @@ impl Failure {
             | Failure::Tls(_)
             | Failure::Redirect(_)
             | Failure::Refused(_)
+            | Failure::NoFile(_)
             | Failure::Local(_) => return None,
         })
     }
@@ -197,6 +216,19 @@ fn rustls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Erro
     }
     None
 }
+
+/// Some files are gone: servers answered, and say that they have no such thing.
+/// Its text tells of each with everything that was tried.
+#[derive(Debug)]
+pub struct Gone(pub(super) String);
+
+impl fmt::Display for Gone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Gone {}
 
 /// The last cause: "Connection refused (os error 111)".
 fn deepest(error: &(dyn Error + 'static)) -> String {

@@ -19,6 +19,7 @@ mod client;
 mod failure;
 mod mirrors;
 mod retry;
+mod silent;
 mod slots;
 mod text;
 mod transfer;
@@ -37,9 +38,11 @@ use crate::store::{Lookup, Store, VerifiedBlob};
 use client::Client;
 use failure::shown;
 use mirrors::Candidate;
+use silent::Silent;
 use slots::{Slot, Slots};
 use transfer::{Outcome, Transfer, host};
 
+pub use failure::Gone;
 pub use mirrors::{Mirrors, VARIABLE as MIRROR_VARIABLE};
 pub use retry::Retry;
 
@@ -108,6 +111,7 @@ pub struct Fetcher<'a> {
     options: Options,
     progress: &'a Progress,
     client: OnceLock<Client>,
+    silent: Silent,
 }
 
 impl<'a> Fetcher<'a> {
@@ -118,7 +122,18 @@ impl<'a> Fetcher<'a> {
             options,
             progress,
             client: OnceLock::new(),
+            silent: Silent::default(),
         }
+    }
+
+    /// Whether it keeps off the network.
+    pub fn is_offline(&self) -> bool {
+        self.options.offline
+    }
+
+    /// Where the bytes go.
+    pub fn store(&self) -> &'a Store {
+        self.store
     }
 
     /// The blobs of all `requests`, in their order.
@@ -284,6 +299,7 @@ impl<'a> Fetcher<'a> {
             candidates,
             algorithms,
             download: &download,
+            silent: &self.silent,
         }
         .run(slots, slot);
         match &outcome {
@@ -311,7 +327,7 @@ impl<'a> Fetcher<'a> {
     }
 }
 
-/// The blobs, or one error with every failure in it.
+/// The blobs, or one error with every failure in it: [`Gone`] where each is.
 fn all_or_every_error(results: impl Iterator<Item = Result<Outcome>>) -> Result<Vec<VerifiedBlob>> {
     let (mut blobs, mut errors) = (Vec::new(), Vec::new());
     for result in results {
@@ -325,7 +341,11 @@ fn all_or_every_error(results: impl Iterator<Item = Result<Outcome>>) -> Result<
         1 => Err(errors.remove(0)),
         n => {
             let lines: Vec<String> = errors.iter().map(|e| format!("\n  {e:#}")).collect();
-            bail!("{n} downloads failed:{}", lines.concat())
+            let text = format!("{n} downloads failed:{}", lines.concat());
+            match errors.iter().all(|error| error.is::<Gone>()) {
+                true => Err(Gone(text).into()),
+                false => bail!("{text}"),
+            }
         }
     }
 }

@@ -15,16 +15,17 @@
 //! - Nothing longer than the limit is written.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow};
 use reqwest::{StatusCode, Url};
 
 use super::client::{Client, Get, Piece};
-use super::failure::{Failure, shown};
+use super::failure::{Failure, Gone, shown};
 use super::mirrors::Candidate;
 use super::retry::Backoff;
+use super::silent::Silent;
 use super::slots::{Slot, Slots};
 use super::{Options, Request};
 use crate::digest::{Algorithm, Measured};
@@ -52,6 +53,7 @@ pub(super) struct Transfer<'a> {
     /// Beside SHA-256.
     pub(super) algorithms: &'a [Algorithm],
     pub(super) download: &'a Download<'a>,
+    pub(super) silent: &'a Silent,
 }
 
 /// How an artifact got into the store.
@@ -83,20 +85,37 @@ impl Transfer<'_> {
     pub(super) fn run<'s>(&self, slots: &'s Slots, slot: Slot<'s>) -> Result<Outcome> {
         let mut slot = Some(slot);
         let mut failures = Vec::new();
+        let (mut absent, mut suspect) = (false, false);
         for candidate in self.candidates {
             let host = host(&candidate.url);
+            if absent && self.silent.has(&host) {
+                let why = format!("cannot connect: {host} did not answer before");
+                failures.push(format!("{}: {why}", shown(&self.request.url)));
+                continue;
+            }
             if slot.as_ref().is_none_or(|slot| slot.host() != host) {
                 // Given back first: two that wait for each other's would never end.
                 drop(slot.take());
-                slot = Some(slots.enter(host));
+                slot = Some(slots.enter(host.clone()));
             }
             match self.obtain(candidate) {
                 Ok(outcome) => return Ok(outcome),
                 Err(Failure::Local(error)) => return Err(error.context(self.request.what.clone())),
-                Err(failure) => failures.push(self.told(candidate, &failure)),
+                Err(failure) => {
+                    if failure.is_silence() {
+                        self.silent.add(host);
+                    }
+                    absent |= failure.is_absent();
+                    suspect |= failure.is_suspect();
+                    failures.push(self.told(candidate, &failure));
+                }
             }
         }
-        Err(anyhow!("{}: {}", self.request.what, failures.join("; ")))
+        let text = format!("{}: {}", self.request.what, failures.join("; "));
+        match absent && !suspect {
+            true => Err(Gone(text).into()),
+            false => Err(anyhow!(text)),
+        }
     }
 
     fn told(&self, candidate: &Candidate, failure: &Failure) -> String {
@@ -310,7 +329,13 @@ impl Transfer<'_> {
             Failure::Refused("a file:// URL is for mirrors only (--mirror FROM=TO)".to_owned())
         })?;
         let context = || format!("reading {}", path.display());
-        let refused = |e: std::io::Error| Failure::Refused(format!("{}: {e}", context()));
+        let refused = |e: std::io::Error| {
+            let why = format!("{}: {e}", context());
+            match e.kind() {
+                ErrorKind::NotFound => Failure::NoFile(why),
+                _ => Failure::Refused(why),
+            }
+        };
         let mut file = File::open(&path).map_err(refused)?;
         let meta = file.metadata().map_err(refused)?;
         if !meta.is_file() {
@@ -323,7 +348,7 @@ impl Transfer<'_> {
             match file.read(&mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(n) => self.append(partial, &buffer[..n])?,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => return Err(refused(e)),
             }
         }

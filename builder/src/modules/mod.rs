@@ -45,12 +45,15 @@ use std::collections::BTreeSet;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::tree::{ImagePath, Kind, Tree};
+use crate::store::Store;
+use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
 
 pub use closure::Closure;
 pub use index::Stored;
 pub use read::uncompressed;
 
+/// Name of the step of a build that makes the index.
+pub const STEP: &str = "indexing the kernel modules";
 /// Where kernels have their modules, a directory each.
 const MODULES: &str = "/usr/lib/modules";
 /// What the names of modules end in, packed and not.
@@ -126,6 +129,20 @@ fn is_module(path: &ImagePath) -> bool {
 /// Where kernel `release` has its modules and their index.
 pub fn directory(release: &str) -> Result<ImagePath> {
     MODULES.parse::<ImagePath>()?.join(release)
+}
+
+/// Lays the index of every kernel's modules into `tree`: how many kernels an
+/// image may have is for its outputs to say.
+pub fn index_all(tree: &mut Tree, store: &Store) -> Result<()> {
+    for release in releases(tree) {
+        let modules = Modules::read(tree, &release, Some(store))?;
+        for (name, bytes) in modules.index(None, Stored::AsTheyAre)? {
+            let origin = Origin::Base(STEP.to_owned());
+            let node = Node::file(Content::inline(bytes), 0o644, origin);
+            tree.replace(directory(&release)?.join(&name)?, node)?;
+        }
+    }
+    Ok(())
 }
 
 /// The kernels that have modules in `tree`, in order of their names.

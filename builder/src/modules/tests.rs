@@ -10,8 +10,7 @@ use super::object::Object;
 use super::pattern::{matches, normalised};
 use super::trie::Trie;
 use super::*;
-use crate::store::Store;
-use crate::tree::{Content, Node, Origin};
+
 use decode::decode;
 use ko::Ko;
 

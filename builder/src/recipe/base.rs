@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::check::Problems;
+use super::script::AcceptedScript;
 use super::source::Step;
 use super::value::{Name, text_value};
 use crate::arch::Arch;
@@ -50,6 +51,10 @@ pub struct BasePart {
     /// Suites whose index is taken though it says that it is too old.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_expired: Vec<Name>,
+    /// Maintainer scripts that nodeimg does not know and that you have read: none
+    /// is run, `lock` and `build` say what to write here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept_scripts: Vec<AcceptedScript>,
 }
 
 impl BasePart {
@@ -71,6 +76,7 @@ impl BasePart {
             mirrors: added(base.mirrors, self.mirrors),
             security_mirrors: added(base.security_mirrors, self.security_mirrors),
             allow_expired: added(base.allow_expired, self.allow_expired),
+            accept_scripts: added(base.accept_scripts, self.accept_scripts),
         }
     }
 }
@@ -101,6 +107,8 @@ pub struct Base {
     pub security_mirrors: Vec<String>,
     #[serde(skip)]
     pub allow_expired: BTreeSet<Name>,
+    #[serde(skip)]
+    pub accept_scripts: BTreeSet<AcceptedScript>,
 }
 
 impl Base {
@@ -141,6 +149,7 @@ impl Base {
             mirrors: part.mirrors.clone(),
             security_mirrors: part.security_mirrors.clone(),
             allow_expired: part.allow_expired.iter().cloned().collect(),
+            accept_scripts: part.accept_scripts.iter().cloned().collect(),
         })
     }
 }
@@ -294,6 +303,14 @@ mod tests {
             (
                 &format!("{BASE}provided = [\"Perl\"]\n"),
                 ["mine.toml:5:12", "package's name"],
+            ),
+            (
+                &format!("{BASE}accept_scripts = [\"tool/postrm sha256:00\"]\n"),
+                ["mine.toml:5:18", "64 hex digits"],
+            ),
+            (
+                &format!("{BASE}accept_scripts = [\"tool\"]\n"),
+                ["mine.toml:5:18", "PACKAGE/SCRIPT"],
             ),
         ] {
             let text = refusal(more);

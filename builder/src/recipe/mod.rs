@@ -16,6 +16,7 @@ mod load;
 mod merge;
 pub mod network;
 mod profile;
+mod script;
 pub mod source;
 pub mod url;
 pub mod value;
@@ -40,6 +41,7 @@ pub use base::{Base, PackageName};
 pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
 pub use load::{RecipeRef, load, load_edited, load_for};
 pub use merge::merged_tables;
+pub use script::AcceptedScript;
 
 /// A whole, checked recipe.
 #[derive(Clone, Debug)]

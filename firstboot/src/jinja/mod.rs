@@ -2,7 +2,7 @@
 //!
 //! Spec: <https://cloudinit.readthedocs.io/en/latest/explanation/instancedata.html> and
 //! <https://jinja.palletsprojects.com/en/stable/templates/>. Read here: variables with
-//! attributes and subscripts, the filters and tests of [`filters`], `if`,
+//! attributes and subscripts, the usual filters and tests, `if`,
 //! `for`, `set`, `raw`, comments, whitespace control, arithmetic, comparisons
 //! and the string methods that people call. As in cloud-init the line break
 //! after a block tag is dropped (`trim_blocks`).

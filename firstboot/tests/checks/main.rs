@@ -112,6 +112,7 @@ impl Case {
 
 /// No image at hand, no templates.
 pub const GROUND: Ground<'static> = Ground {
+    network: None,
     templates: &[],
     image: &UnknownImage,
     writable: &[],

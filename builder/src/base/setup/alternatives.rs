@@ -13,6 +13,13 @@ const FAMILIES: [(&str, &str); 4] = [
     ("iptables", "iptables-nft"),
 ];
 
+/// Single programs: the link's place and what Debian's priorities choose there.
+const SINGLE: [(&str, &str); 3] = [
+    ("/usr/bin/pager", "/usr/bin/more"),
+    ("/usr/bin/which", "/usr/bin/which.debianutils"),
+    ("/usr/sbin/rmt", "/usr/sbin/rmt-tar"),
+];
+
 pub fn choose(base: &mut Base<'_>) -> Result<()> {
     for (name, chosen) in FAMILIES {
         for suffix in ["", "-restore", "-save"] {
@@ -23,6 +30,15 @@ pub fn choose(base: &mut Base<'_>) -> Result<()> {
             let alternative = format!("/etc/alternatives/{name}{suffix}");
             base.link(&alternative, &program)?;
             base.link(&format!("/usr/sbin/{name}{suffix}"), &alternative)?;
+        }
+    }
+    for (place, program) in SINGLE {
+        if let Some((_, name)) = place.rsplit_once('/')
+            && base.has(program)?
+        {
+            let alternative = format!("/etc/alternatives/{name}");
+            base.link(&alternative, program)?;
+            base.link(place, &alternative)?;
         }
     }
     Ok(())

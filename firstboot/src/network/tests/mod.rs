@@ -1,4 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+mod refused;
+mod taken;
+
 use super::{read, render};
 use crate::problem::Problems;
 use crate::seed::{Layout, Seed, SeedFile};
@@ -17,26 +20,9 @@ fn rendered(layout: Layout, text: &str) -> (String, Vec<String>) {
     let files = network.map(|network| render(&network)).unwrap_or_default();
     let shown = files
         .iter()
-        .map(|(name, text)| format!("== {name}\n{text}"))
+        // Always there, always empty.
+        .filter(|(name, _)| name != "80-nodeimg-dhcp.network")
+        .map(|(name, text)| format!("{}\n{text}", name.replace("10-nodeimg-", "== ")))
         .collect();
     (shown, problems.iter().map(ToString::to_string).collect())
-}
-
-#[test]
-fn dump() {
-    for dir in std::fs::read_dir("/work/shared/fixtures/first-boot").unwrap() {
-        let dir = dir.unwrap().path();
-        for (layout, file) in [
-            (Layout::NoCloud, "cidata/network-config"),
-            (
-                Layout::ConfigDrive,
-                "config-2/openstack/latest/network_data.json",
-            ),
-        ] {
-            if let Ok(text) = std::fs::read_to_string(dir.join(file)) {
-                let (files, problems) = rendered(layout, &text);
-                println!("######## {}\n{files}\n{problems:#?}", dir.display());
-            }
-        }
-    }
 }

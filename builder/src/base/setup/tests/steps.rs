@@ -137,10 +137,11 @@ fn two_accounts_of_one_id_are_refused() {
 }
 
 #[test]
-fn alternatives_lead_to_the_nftables_programs() {
+fn alternatives_lead_to_the_programs_that_debian_prefers() {
     let tree = configured(&[
         ("/usr/sbin/iptables-nft", "x"),
         ("/usr/sbin/iptables-nft-save", "x"),
+        ("/usr/bin/which.debianutils", "x"),
     ]);
     for (link, to) in [
         ("/usr/sbin/iptables", "/etc/alternatives/iptables"),
@@ -149,10 +150,13 @@ fn alternatives_lead_to_the_nftables_programs() {
             "/etc/alternatives/iptables-save",
             "/usr/sbin/iptables-nft-save",
         ),
+        ("/usr/bin/which", "/etc/alternatives/which"),
+        ("/etc/alternatives/which", "/usr/bin/which.debianutils"),
     ] {
         assert_eq!(target(&tree, link).as_deref(), Some(to));
     }
     assert_eq!(target(&tree, "/usr/sbin/ebtables"), None);
+    assert_eq!(target(&tree, "/usr/bin/pager"), None);
 }
 
 #[test]

@@ -1,0 +1,209 @@
+//! Locking the base system: what `lock` does, and `--relock-base` where a
+//! mirror no longer has what a lock pins.
+//!
+//! ```text
+//! fetch what is pinned ── gone from the mirrors? ── resolve ── write the lock ── fetch that
+//! ```
+//!
+//! # Invariants
+//! - Nothing is locked anew that the user has not asked for, and nothing that is
+//!   there to be had.
+//! - Only signed indexes say what the new packages are; artifacts keep what they
+//!   are pinned to.
+//! - A new lock is written before anything is made of it, and never over the lock
+//!   of a built-in recipe.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use super::inputs::Missing;
+use super::{Chosen, Session, read_if_there};
+use crate::cli::RecipeArgs;
+use crate::date::Date;
+use crate::debian::{Keyring, Resolver};
+use crate::fetch::Fetcher;
+use crate::lock::{Lock, Packages};
+use crate::output::atomic;
+use crate::recipe::{Base, RecipeRef};
+use crate::tree::Epoch;
+
+/// The packages that `base` asks for, as Debian has them now.
+pub fn packages(
+    session: &Session<'_>,
+    base: &Base,
+    fetcher: &Fetcher<'_>,
+    keyring: Keyring,
+) -> Result<Packages> {
+    session.progress.step("resolving the base system");
+    let clock = Date(seconds_now()?);
+    let resolved = Resolver::new(fetcher, base, keyring, clock).resolve()?;
+    for note in &resolved.notes {
+        session.progress.warn(note);
+    }
+    Ok(resolved.packages)
+}
+
+/// The time of a lock that is made now: `SOURCE_DATE_EPOCH` where it is set
+/// (<https://reproducible-builds.org/specs/source-date-epoch/>).
+pub fn now() -> Result<Epoch> {
+    if let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") {
+        let seconds = text
+            .parse()
+            .with_context(|| format!("SOURCE_DATE_EPOCH=`{text}` is no number of seconds"))?;
+        return Ok(Epoch(seconds));
+    }
+    Ok(Epoch(seconds_now()?))
+}
+
+fn seconds_now() -> Result<u64> {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .context("the clock stands before 1970")?;
+    Ok(since.as_secs())
+}
+
+/// What `--relock-base` may do, and where to.
+#[derive(Clone, Debug)]
+pub struct Relock {
+    /// The lock to be written: the one that is named, the recipe's own, or for a
+    /// built-in recipe one in the output directory.
+    pub to: PathBuf,
+    pub keyring: Keyring,
+}
+
+impl Relock {
+    /// `out` is where the built-in recipes' new locks go; a verb without such a
+    /// place needs to be told one.
+    pub fn of(args: &RecipeArgs, out: Option<&Path>, chosen: &mut Chosen) -> Result<Relock> {
+        let own = args.lock.clone().or_else(|| args.recipe.lock_path());
+        let to = match (own, out, &args.recipe) {
+            (Some(own), _, _) => own,
+            (None, Some(out), RecipeRef::BuiltIn(name)) => out.join(format!("{name}.lock")),
+            (None, _, recipe) => bail!(
+                "`{recipe}` is built in and so is its lock: name the lock that --relock-base may write by --lock FILE"
+            ),
+        };
+        let relock = Relock {
+            to,
+            keyring: Keyring::debian()?,
+        };
+        relock.earlier(args, chosen)?;
+        Ok(relock)
+    }
+
+    /// For a built-in recipe, what an earlier build has locked anew, unless the
+    /// program has a later lock by now.
+    fn earlier(&self, args: &RecipeArgs, chosen: &mut Chosen) -> Result<()> {
+        let RecipeRef::BuiltIn(name) = &args.recipe else {
+            return Ok(());
+        };
+        let shipped = Chosen::shipped_lock(name);
+        if args.lock.is_some() {
+            // Named, but not there yet: it will be a change of the shipped one.
+            if chosen.lock.is_none() {
+                (chosen.label, chosen.lock) = shipped;
+            }
+            return Ok(());
+        }
+        let label = self.to.display().to_string();
+        let Some(text) = read_if_there(&self.to)? else {
+            return Ok(());
+        };
+        let fitting = |text: &str, label: &str| {
+            let lock = Lock::parse(text, label).ok()?;
+            lock.differences(&chosen.recipe)
+                .is_empty()
+                .then_some(lock.epoch)
+        };
+        let ours = fitting(&text, &label);
+        let theirs = shipped.1.and_then(|text| fitting(&text, &shipped.0));
+        if ours.is_some() && ours >= theirs {
+            (chosen.label, chosen.lock) = (label, Some(text));
+        }
+        Ok(())
+    }
+
+    /// Does `work`; where that fails for packages that are gone, it locks the base
+    /// system anew and does it again.
+    pub fn around<T>(
+        &self,
+        session: &Session<'_>,
+        chosen: &mut Chosen,
+        fetcher: &Fetcher<'_>,
+        work: impl Fn(&Chosen) -> Result<T>,
+    ) -> Result<T> {
+        let error = match work(chosen) {
+            Err(error) => error,
+            done => return done,
+        };
+        match error.downcast_ref::<Missing>() {
+            Some(missing) if missing.gone => {}
+            Some(_) if fetcher.is_offline() => {
+                return Err(error.context(
+                    "--relock-base has nothing to lock the base system from: --offline forbids to ask a mirror",
+                ));
+            }
+            _ => return Err(error),
+        }
+        self.relock(session, chosen, fetcher)
+            .with_context(|| format!("{error:#}\nlocking the base system anew"))?;
+        work(chosen)
+    }
+
+    fn relock(
+        &self,
+        session: &Session<'_>,
+        chosen: &mut Chosen,
+        fetcher: &Fetcher<'_>,
+    ) -> Result<()> {
+        let text = chosen.lock.as_deref().context("there is no lock")?;
+        let old = Lock::parse(text, &chosen.label)?;
+        let base = chosen.recipe.base.as_ref().context("there is none")?;
+        let packages = packages(session, base, fetcher, self.keyring.clone())?;
+        let changed = changed(&old.packages, &packages);
+        if changed == 0 {
+            bail!(
+                "the mirror's indexes still name the very packages that it does not have: it is being updated or broken, try again later or name another by --debian-mirror"
+            );
+        }
+        let lock = Lock::new(&chosen.recipe, now()?, old.entries, packages);
+        let text = lock.text();
+        if let Some(parent) = self.to.parent() {
+            std::fs::create_dir_all(parent)
+                .with_context(|| format!("making {}", parent.display()))?;
+        }
+        atomic::write_file(&self.to, text.as_bytes())?;
+        session.say(
+            &json!({ "event": "relocked", "path": self.to, "was": chosen.label, "changed": changed }),
+            &format!(
+                "{} pins packages that the mirrors no longer have: locked the base system anew in {}, {changed} packages are others (all signed for by Debian)",
+                chosen.label,
+                self.to.display()
+            ),
+        );
+        chosen.label = self.to.display().to_string();
+        chosen.lock = Some(text);
+        Ok(())
+    }
+}
+
+/// How many packages of `new` are not the ones of `old`.
+fn changed(old: &Packages, new: &Packages) -> usize {
+    let known: BTreeMap<_, _> = old
+        .packages
+        .iter()
+        .map(|package| ((&package.name, package.arch), &package.sha256))
+        .collect();
+    let same = |package: &&crate::lock::PinnedPackage| {
+        known.get(&(&package.name, package.arch)) == Some(&&package.sha256)
+    };
+    new.packages.len() - new.packages.iter().filter(same).count()
+}
+
+#[cfg(test)]
+#[path = "base_tests.rs"]
+mod tests;

@@ -1,0 +1,166 @@
+//! The maintainer scripts of a lock that is being made.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+
+use crate::artifact::deb::{self, Identity};
+use crate::base::scripts::{Control, Unread};
+use crate::fetch::{Fetcher, Request};
+use crate::lock::{Packages, PinnedPackage};
+use crate::parallel::{cores, in_parallel};
+use crate::recipe::Base;
+use crate::store::{Lookup, Store, VerifiedBlob};
+
+/// Fetches the packages of `new` that `old` did not pin, and refuses the lock
+/// where one has a script that nobody has read.
+pub fn check(
+    fetcher: &Fetcher<'_>,
+    base: &Base,
+    new: &Packages,
+    old: Option<&Packages>,
+) -> Result<()> {
+    let pinned: BTreeSet<&str> = old
+        .into_iter()
+        .flat_map(|old| old.packages.iter().map(|package| package.sha256.as_str()))
+        .collect();
+    let changed: Vec<&PinnedPackage> = new
+        .packages
+        .iter()
+        .filter(|package| !pinned.contains(package.sha256.as_str()))
+        .collect();
+    let requests = changed.iter().map(|package| {
+        Ok(Request {
+            what: package.what(),
+            url: new.url(package)?,
+            want: package.expected()?,
+            max_size: package.size,
+        })
+    });
+    let blobs = fetcher.fetch(&requests.collect::<Result<Vec<_>>>()?)?;
+    let controls = in_parallel(cores(), changed.len(), |at| {
+        control(changed[at], &blobs[at])
+    });
+    let mut unread = Unread::new(&base.accept_scripts)?;
+    for (package, control) in changed.into_iter().zip(controls) {
+        let older = || last(fetcher.store(), old?, package);
+        unread.look_at(package.name.as_str(), &control?, older);
+    }
+    unread.refuse()
+}
+
+fn control(package: &PinnedPackage, blob: &VerifiedBlob) -> Result<Control> {
+    let identity = Identity {
+        name: package.name.as_str(),
+        version: &package.version,
+        arch: package.arch,
+    };
+    deb::control_of(blob, identity).with_context(|| format!("reading {}", package.what()))
+}
+
+/// The package as it was pinned before, if its bytes are still here: it only
+/// makes a message shorter.
+fn last(store: &Store, old: &Packages, package: &PinnedPackage) -> Option<Control> {
+    let same = |other: &&PinnedPackage| other.name == package.name && other.arch == package.arch;
+    let before = old.packages.iter().find(same)?;
+    match store.find(&before.expected().ok()?) {
+        Ok(Lookup::Found(blob)) => control(before, &blob).ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::arch::Arch;
+    use crate::digest::{Digest, Expected};
+    use crate::fetch::Options;
+    use crate::format::ar::tests::archive;
+    use crate::lock::Index;
+    use crate::progress::{Mode, Progress};
+    use crate::recipe::tests::recipe;
+
+    const BASE: &str = "[base]\nsuite = \"trixie\"\npackages = [\"tool\"]\n";
+
+    fn tar_of(files: &[(&str, &str)]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, text) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_mode(0o755);
+            header.set_size(text.len() as u64);
+            builder
+                .append_data(&mut header, name, text.as_bytes())
+                .unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    /// Puts a package with that postinst into the store, as if it had been fetched.
+    fn package(store: &Store, version: &str, postinst: &str) -> PinnedPackage {
+        let control = format!("Package: tool\nVersion: {version}\nArchitecture: amd64\n");
+        let deb = archive(&[
+            ("debian-binary", b"2.0\n"),
+            (
+                "control.tar",
+                &tar_of(&[("./control", &control), ("./postinst", postinst)]),
+            ),
+            ("data.tar", &tar_of(&[])),
+        ]);
+        let sha256 = Digest::sha256(&deb);
+        let mut partial = store.partial(&sha256.to_string(), &[]).unwrap();
+        partial.write(&deb).unwrap();
+        let want = Expected {
+            sha256: Some(sha256.clone()),
+            ..Expected::default()
+        };
+        partial.commit(&want).unwrap().unwrap();
+        PinnedPackage {
+            name: "tool".parse().unwrap(),
+            arch: Arch::Amd64,
+            version: version.into(),
+            suite: "trixie".parse().unwrap(),
+            path: "pool/main/t/tool.deb".into(),
+            sha256: sha256.hex().into(),
+            size: deb.len() as u64,
+        }
+    }
+
+    fn packages(base: &Base, package: PinnedPackage) -> Packages {
+        let index = Index {
+            suite: "trixie".parse().unwrap(),
+            archive: "debian".parse().unwrap(),
+            date: "20260912T075541Z".parse().unwrap(),
+            sha256: Digest::sha256(b"y").hex().into(),
+        };
+        Packages::new(base, vec![index], vec![package])
+    }
+
+    #[test]
+    fn an_update_that_brings_an_unknown_action_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Store::open(place.path()).unwrap();
+        let progress = Progress::new(Mode::Quiet);
+        let offline = Options {
+            offline: true,
+            ..Options::default()
+        };
+        let fetcher = Fetcher::new(&store, offline, &progress);
+        let recipe = recipe(BASE);
+        let base = recipe.base.as_ref().unwrap();
+        let of = |version, postinst| packages(base, package(&store, version, postinst));
+        let idle = of("1", "#!/bin/sh\nset -e\n");
+        let acting = of("2", "#!/bin/sh\nset -e\nsetcap x /usr/bin/tool\n");
+        check(&fetcher, base, &idle, None).unwrap();
+        let error = check(&fetcher, base, &acting, Some(&idle)).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("tool/postinst sha256:"), "{text}");
+        assert!(text.contains("| setcap x /usr/bin/tool"), "{text}");
+        // What was pinned already is not looked at again, nor fetched.
+        check(&fetcher, base, &acting, Some(&acting)).unwrap();
+        let mut gone = acting.clone();
+        gone.packages[0].sha256 = Digest::sha256(b"elsewhere").hex().into();
+        check(&fetcher, base, &gone, Some(&gone)).unwrap();
+        assert!(check(&fetcher, base, &gone, Some(&idle)).is_err());
+    }
+}

@@ -1,0 +1,117 @@
+//! What a running node needs before its seed can be checked: the network that
+//! the seed asks for.
+//!
+//! Two steps of a boot come here. Before systemd-networkd, `network` finds the
+//! seed and puts its network in force, so that no card ever has an address that
+//! the seed does not give it. After networkd, `run` finds all in place; only a
+//! seed that came by the network, or was corrected since, changes anything then.
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nodeimg_firstboot::meta_data;
+use nodeimg_firstboot::network::{self, DIRECTORY, Network};
+use nodeimg_firstboot::problem::{Place, Problems};
+use nodeimg_firstboot::report::{Outcome, Report};
+use nodeimg_firstboot::seed::Seed;
+use nodeimg_firstboot::settings::ImageSettings;
+
+use crate::apply::{self, State};
+use crate::cards::{self, Card};
+use crate::media::System;
+use crate::root::{Open, Root};
+use crate::search::{self, Seek};
+
+/// How long a card that the seed names may take to appear.
+const CARD_WAIT: Duration = Duration::from_secs(20);
+const CARD_POLL: Duration = Duration::from_millis(100);
+
+/// `nodeimg-firstboot network`: says what it did; the verdict is not given here.
+pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems {
+    let mut problems = Problems::new();
+    let state = State::read(root);
+    let finished = state.finished(root);
+    let system = System::default();
+    let seek = Seek {
+        root,
+        seed: None,
+        finished: finished.is_some(),
+        wait: Duration::from_secs(u64::from(settings.seed_wait)),
+        system: Some(&system),
+    };
+    let mut report = Report::new(Outcome::Failed);
+    let Some((_, seed)) = search::seek(&seek, &mut report, &mut problems) else {
+        return problems;
+    };
+    let Some(meta) = meta_data::read(&seed, &mut problems) else {
+        return problems;
+    };
+    if finished.is_some_and(|stamp| stamp.instance_id == meta.instance_id) {
+        return problems;
+    }
+    let before = problems.clone();
+    let network = network::read(&seed, &mut problems);
+    if problems != before && network.is_none() && problems.has_errors() {
+        return problems;
+    }
+    // A machine that was cloned has the network of the one that it was.
+    if let Err(failure) = apply::retire(root, &state, DIRECTORY, &mut Open) {
+        let reason = failure.cause.to_string();
+        problems.error(&Place::file(failure.doing), reason, "");
+    }
+    put_in_force(root, network.as_ref(), &system, &mut problems);
+    problems
+}
+
+/// The network of the seed, in force where this is the running system; `None`
+/// when it asks for none or, as the problems say, not rightly.
+pub(crate) fn network(root: &Root, seed: &Seed, problems: &mut Problems) -> Option<Network> {
+    let mut found = Problems::new();
+    let network = network::read(seed, &mut found);
+    let good = !found.has_errors();
+    problems.append(found);
+    if root.is_real() && good {
+        let system = System::default();
+        put_in_force(root, network.as_ref(), &system, problems);
+        if let Some(network) = &network {
+            tell_missing(network, &wait_for_cards(network, &system), problems);
+        }
+    }
+    network
+}
+
+fn put_in_force(root: &Root, network: Option<&Network>, system: &System, problems: &mut Problems) {
+    if let Some(network) = network {
+        for (name, error) in cards::rename(network, &cards::cards(&system.sys)) {
+            let reason = format!("a network card cannot get the name `{name}`: {error}");
+            let remedy = "take a name that no other interface has";
+            problems.error(&Place::file("network").key(name), reason, remedy);
+        }
+    }
+    let staged = cards::stage(root, network);
+    if let Err(error) = staged.and_then(|changed| if changed { cards::reload() } else { Ok(()) }) {
+        let reason = format!("the network cannot be put in force: {error}");
+        problems.error(&Place::file(DIRECTORY), reason, "");
+    }
+}
+
+/// A driver may take its time; the boot before networkd does not wait for it.
+fn wait_for_cards(network: &Network, system: &System) -> Vec<Card> {
+    let deadline = Instant::now() + CARD_WAIT;
+    loop {
+        let found = cards::cards(&system.sys);
+        if cards::missing(network, &found).is_empty() || Instant::now() >= deadline {
+            return found;
+        }
+        sleep(CARD_POLL);
+    }
+}
+
+fn tell_missing(network: &Network, found: &[Card], problems: &mut Problems) {
+    for (link, reason) in cards::missing(network, found) {
+        let remedy = format!(
+            "this machine has {}; correct the seed, or mark the link `optional: true`",
+            cards::listed(found)
+        );
+        problems.error(&link.place, reason, remedy);
+    }
+}
