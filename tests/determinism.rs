@@ -12,7 +12,7 @@ use std::process::Command;
 use support::archive::sha256;
 use support::judge;
 use support::real;
-use support::run::{Ran, clean};
+use support::run::{Ran, clean, first_cpu};
 use support::synthetic::{MACHINE_NAMES, World};
 use tempfile::TempDir;
 
@@ -178,16 +178,6 @@ fn of_files(out: &Path) -> Vec<String> {
         ));
     }
     found
-}
-
-/// A container may not have CPU 0.
-fn first_cpu() -> String {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let list = status
-        .lines()
-        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
-        .unwrap();
-    list.trim().split([',', '-']).next().unwrap().to_owned()
 }
 
 #[track_caller]

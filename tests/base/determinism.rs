@@ -1,5 +1,5 @@
-//! The same bytes from another user, directory, umask, locale and time zone:
-//! the build needs no root and has nothing of the machine.
+//! The same bytes from another user, directory, umask, locale, time zone and
+//! number of CPUs: the build needs no root and has nothing of the machine.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::support::archive::sha256;
-use super::support::run::{Ran, clean};
+use super::support::run::{Ran, clean, first_cpu};
 use super::support::{judge, real};
 use super::{ARCHS, OUTPUTS, images, recipe, store};
 
@@ -48,6 +48,8 @@ fn nobody_builds_the_same_bytes_elsewhere() {
     fs::create_dir(at("store")).unwrap();
     Ran::of(copy.arg("-R").arg(store().join("blobs")).arg(at("store"))).good();
     let mut words = vec!["-c", "umask 077; exec \"$@\"", "sh"];
+    let cpu = first_cpu();
+    words.extend(["taskset", "-c", &cpu]);
     if judge::is_root() {
         let drop = [
             "--reuid=65534",

@@ -1,5 +1,6 @@
 //! Programs under test and what they said.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -130,4 +131,14 @@ pub fn listing(root: &Path) -> Vec<String> {
         .collect();
     found.sort();
     found
+}
+
+/// A container may not have CPU 0.
+pub fn first_cpu() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let list = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
+        .unwrap();
+    list.trim().split([',', '-']).next().unwrap().to_owned()
 }

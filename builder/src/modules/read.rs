@@ -103,10 +103,10 @@ impl<'a> Directory<'a> {
     fn identity(&self) -> Digest {
         let mut text = format!("{}\n", self.path);
         for file in [self.order, self.built_in, self.built_in_info] {
-            let _ = writeln!(text, "{}", file.map_or("-".to_owned(), of_content));
+            let _ = writeln!(text, "{}", file.map_or("-".to_owned(), Content::identity));
         }
         for (path, content) in &self.modules {
-            let _ = writeln!(text, "{path} {}", of_content(content));
+            let _ = writeln!(text, "{path} {}", content.identity());
         }
         Digest::sha256(text.as_bytes())
     }
@@ -163,14 +163,6 @@ impl<'a> Directory<'a> {
             (module, uses)
         });
         Ok(modules.unzip())
-    }
-}
-
-/// Says which bytes a content is, without reading those of a blob.
-fn of_content(content: &Content) -> String {
-    match content {
-        Content::Inline(bytes) => Digest::sha256(bytes).to_string(),
-        Content::Span { blob, offset, len } => format!("{} {offset} {len}", blob.sha256()),
     }
 }
 

@@ -99,6 +99,15 @@ impl Content {
         }
     }
 
+    /// Says which bytes these are, without reading those of a blob: a span of
+    /// one that is verified is known by its place.
+    pub fn identity(&self) -> String {
+        match self {
+            Content::Inline(bytes) => Digest::sha256(bytes).to_string(),
+            Content::Span { blob, offset, len } => format!("{} {offset} {len}", blob.sha256()),
+        }
+    }
+
     /// The first bytes, at most `limit` of them: enough to tell a format.
     pub fn head(&self, limit: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();

@@ -9,7 +9,7 @@ use crate::digest::{Digest, Hasher};
 use crate::format::cpio::{self, Owner};
 use crate::modules;
 use crate::store::Store;
-use crate::tree::{Content, Epoch, ImagePath, Kind, Node};
+use crate::tree::{Epoch, ImagePath, Kind, Node};
 
 /// Of zstd: higher ones take ten times the time for a tenth of the size.
 const LEVEL: i32 = 12;
@@ -42,9 +42,9 @@ impl Initrd {
                 Kind::Directory => add("directory"),
                 Kind::Symlink(target) => add(&format!("link {target}")),
                 Kind::File(content) if self.compressed.contains(path) => {
-                    add(&format!("unpacked {}", identity(content)));
+                    add(&format!("unpacked {}", content.identity()));
                 }
-                Kind::File(content) => add(&identity(content)),
+                Kind::File(content) => add(&content.identity()),
             }
         }
         hasher.finish().sha256
@@ -88,13 +88,5 @@ impl Initrd {
             }
             Kind::File(content) => archive.file(name, owner, content.len(), content.reader()),
         }
-    }
-}
-
-/// Stands for a content's bytes; a span of a verified blob is known by its place.
-fn identity(content: &Content) -> String {
-    match content {
-        Content::Inline(bytes) => Digest::sha256(bytes).to_string(),
-        Content::Span { blob, offset, len } => format!("{} {offset} {len}", blob.sha256()),
     }
 }
