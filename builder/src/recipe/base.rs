@@ -59,7 +59,13 @@ pub struct BasePart {
 
 impl BasePart {
     /// `self` over `base`.
-    pub fn over(self, base: BasePart) -> BasePart {
+    pub fn over(self, mut base: BasePart) -> BasePart {
+        // Another kernel in the place of the one below, say.
+        let wanted = |package: &PackageName| !self.exclude.contains(package);
+        base.packages.retain(wanted);
+        for packages in base.arch_packages.values_mut() {
+            packages.retain(wanted);
+        }
         let mut arch_packages = base.arch_packages;
         for (arch, more) in self.arch_packages {
             let there = arch_packages.remove(&arch).unwrap_or_default();

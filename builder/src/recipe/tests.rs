@@ -80,6 +80,23 @@ fn a_recipe_over_another_says_only_what_differs() {
 }
 
 #[test]
+fn an_exclusion_takes_out_what_the_extended_recipe_asks_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mine.toml");
+    let text = "extends = \"container-host\"\nname = \"metal\"\n[base]\n\
+         exclude = [\"linux-image-cloud-amd64\", \"socat\"]\n\
+         [base.arch_packages]\namd64 = [\"linux-image-amd64\"]\n";
+    std::fs::write(&path, text).unwrap();
+    let base = load(&RecipeRef::File(path)).unwrap().base.unwrap();
+    let has = |name: &str| {
+        let name = name.parse().unwrap();
+        base.packages[&Arch::Amd64].contains(&name)
+    };
+    assert!(has("linux-image-amd64") && has("systemd"));
+    assert!(!has("linux-image-cloud-amd64") && !has("socat"));
+}
+
+#[test]
 fn bad_recipes_say_what_where_and_what_to_do() {
     for (more, wants) in [
         (
