@@ -14,6 +14,7 @@ mod support;
 
 mod accounts;
 mod determinism;
+mod disk;
 mod first_boot;
 mod modules;
 mod node;
@@ -41,6 +42,18 @@ const HOST: &str = if cfg!(target_arch = "aarch64") {
 } else {
     "amd64"
 };
+
+/// Of the recipe's own output the parts, and its tree as GNU tar reads it.
+const OUTPUTS: [&str; 8] = [
+    "--output",
+    "disk",
+    "--output",
+    "root",
+    "--output",
+    "uki",
+    "--output",
+    "rootfs-tar",
+];
 
 /// What a lock says of one package.
 #[derive(Deserialize)]
@@ -148,6 +161,7 @@ fn images() -> Option<&'static Images> {
 impl Images {
     fn build() -> Option<Images> {
         let mut build = verb("build", &ARCHS);
+        build.args(OUTPUTS);
         for arch in ARCHS {
             let binary = real::firstboot(arch)?;
             build.arg("--firstboot");
