@@ -16,10 +16,12 @@ mod accounts;
 mod determinism;
 mod disk;
 mod first_boot;
+mod hard_way;
 mod modules;
 mod node;
 mod packages;
 mod programs;
+mod relock;
 mod tampered;
 
 use std::fs::{self, File, Permissions};
@@ -112,12 +114,8 @@ fn verb(verb: &str, archs: &[&str]) -> Command {
     command
 }
 
-/// Brings the packages into the store; false, with a printed skip, where no
-/// mirror answers.
-fn fetched() -> bool {
-    let mut fetch = verb("fetch", &ARCHS);
-    fetch.args(["--retries", "1"]);
-    // The way to a mirror is this system's.
+/// The way to a mirror is this system's.
+fn with_network(command: &mut Command) {
     for name in [
         "NODEIMG_DEBIAN_MIRROR",
         "http_proxy",
@@ -126,8 +124,15 @@ fn fetched() -> bool {
         "HTTPS_PROXY",
         "NO_PROXY",
     ] {
-        fetch.envs(std::env::var_os(name).map(|value| (name, value)));
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
     }
+}
+
+/// Brings the packages into the store; false, with a printed skip, where no
+/// mirror answers.
+fn fetched() -> bool {
+    let mut fetch = verb("fetch", &ARCHS);
+    with_network(fetch.args(["--retries", "1"]));
     // Once: where there is no mirror, each test would wait for it anew.
     static RAN: OnceLock<Option<String>> = OnceLock::new();
     let refused = RAN.get_or_init(|| {
