@@ -26,7 +26,13 @@ fn rendered(layout: Layout, text: &str) -> (String, Vec<String>) {
 fn dump() {
     for dir in std::fs::read_dir("/work/shared/fixtures/first-boot").unwrap() {
         let dir = dir.unwrap().path();
-        for (layout, file) in [(Layout::NoCloud, "cidata/network-config"), (Layout::ConfigDrive, "config-2/openstack/latest/network_data.json")] {
+        for (layout, file) in [
+            (Layout::NoCloud, "cidata/network-config"),
+            (
+                Layout::ConfigDrive,
+                "config-2/openstack/latest/network_data.json",
+            ),
+        ] {
             if let Ok(text) = std::fs::read_to_string(dir.join(file)) {
                 let (files, problems) = rendered(layout, &text);
                 println!("######## {}\n{files}\n{problems:#?}", dir.display());
