@@ -2,7 +2,7 @@
 //!
 //! An initrd is a small tree of its own, taken from the root's: programs with
 //! the libraries that they need, kernel modules, and units written here.
-//! [`systemd`] says what is in it; another kind of initrd would be another such
+//! [`mod@systemd`] says what is in it; another kind of initrd would be another such
 //! function, and is packed alike.
 //!
 //! Packed, it is a cpio archive in one zstd frame, which the kernel unpacks
