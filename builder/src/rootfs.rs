@@ -32,6 +32,8 @@ pub struct Inputs<'a> {
     pub blobs: Vec<(&'a Artifact, Arc<VerifiedBlob>)>,
     /// Each package of the base system with its bytes.
     pub packages: Vec<base::Input<'a>>,
+    /// Whether they were locked while nobody was looking.
+    pub unattended: bool,
     pub firstboot: Content,
 }
 
@@ -87,7 +89,10 @@ fn base_system(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     let packages = base::unpack(inputs.store, inputs.arch, &inputs.packages)?;
     if let Some(base) = &inputs.recipe.base {
         let controls = packages.iter().map(|p| (p.name.as_str(), &p.control));
-        scripts::check(controls, &base.accept_scripts)?;
+        match scripts::check(controls, &base.accept_scripts) {
+            Err(unread) if inputs.unattended => image.warnings.push(format!("{unread:#}")),
+            checked => checked?,
+        }
     }
     image.packages = base::lay_in(packages, &mut image.tree)?;
     Ok(())

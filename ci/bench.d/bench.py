@@ -12,6 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from boot import measure_boot
 from firstboot import measure_firstboot
 from measure import alternating
 from nginx import Nginx
@@ -183,10 +184,23 @@ class Bench:
             Goal("peak memory of first boot", max(fresh.peak_mib(), again.peak_mib()), 8, " MiB", noise=0),
         ]
 
+    def measure_boot(self):
+        command = self.base_build()
+        rows = measure_boot(self.args.nodeimg, command, self.work)
+        print("\n## From the start of QEMU to multi-user.target, first boot, once, for the record")
+        table(["", "wall", "processor"], rows)
+
+    def base_build(self):
+        """`nodeimg build` of the recipe with a base system."""
+        command = [self.args.nodeimg, "--quiet", "--store", self.args.base_store, "build", "--recipe", self.args.base_recipe]
+        for arch, binary in (("amd64", self.args.firstboot), ("arm64", self.args.firstboot_arm64)):
+            command += ["--firstboot", f"{arch}={binary}"]
+        return command
+
 
 def arguments():
     parser = argparse.ArgumentParser(prog="ci/bench")
-    for name in ("nodeimg", "firstboot", "mirror", "recipe", "work"):
+    for name in ("nodeimg", "firstboot", "firstboot-arm64", "mirror", "recipe", "base-recipe", "base-store", "work"):
         parser.add_argument(f"--{name}", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--runs", type=int, default=5)
@@ -204,6 +218,7 @@ def main():
         bench.measure_build()
         bench.measure_fetch()
         bench.measure_firstboot()
+        bench.measure_boot()
     print("\n## Goals\n\n| what | goal | measured | |\n|---|---|---|---|")
     for goal in bench.goals:
         print(goal.row())

@@ -25,6 +25,7 @@ pub mod suggest;
 pub mod template;
 pub mod user_data;
 pub mod volume;
+pub mod x509;
 pub mod yaml;
 
 /// Where the builder puts the binary in the image.

@@ -49,6 +49,12 @@ fn ip_of(address: &SockaddrStorage) -> Option<IpAddr> {
     v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
 }
 
+/// The clock, in seconds since 1970; a clock before that is at its beginning.
+pub(crate) fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |duration| duration.as_secs())
+}
+
 /// Names the running system; `/etc/hostname` alone counts from the next boot on.
 pub(crate) fn set_host_name(name: &str) -> std::io::Result<()> {
     let current = nix::unistd::gethostname()?;

@@ -76,6 +76,30 @@ pub fn check_private_key(text: &str) -> Result<(), PemError> {
     }
 }
 
+/// The content of every certificate, with the line that it begins in. What is
+/// damaged is for [`check_certificates`] to tell.
+pub fn certificates(text: &str) -> Vec<(usize, Zeroizing<Vec<u8>>)> {
+    let blocks = blocks(text).unwrap_or_default().into_iter();
+    let certificates = blocks.filter(|block| block.label == "CERTIFICATE");
+    certificates.map(|block| (block.line, block.der)).collect()
+}
+
+/// The content of the private key.
+pub fn private_key(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut blocks = blocks(text).ok()?.into_iter();
+    blocks
+        .find(|block| block.label.ends_with("PRIVATE KEY"))
+        .map(|block| block.der)
+}
+
+#[cfg(test)]
+pub(crate) fn first_block(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut blocks = blocks(text).ok()?.into_iter();
+    blocks
+        .find(|block| block.label != "EC PARAMETERS")
+        .map(|block| block.der)
+}
+
 /// The text as it is written to a file: line feeds only, one at the end.
 pub fn normalised(text: &str) -> String {
     let mut lines = text.trim().replace("\r\n", "\n");

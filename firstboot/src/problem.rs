@@ -124,6 +124,11 @@ impl Problems {
         });
     }
 
+    /// Whether more problems will only be counted, so that no work need go into their wording.
+    pub fn is_full(&self) -> bool {
+        self.kept.len() >= MOST
+    }
+
     pub fn has_errors(&self) -> bool {
         self.any_error
     }

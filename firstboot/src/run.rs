@@ -257,6 +257,7 @@ fn read_node(
             user: &user,
             user_file: &user_file,
             addresses: &addresses,
+            now: machine::now(),
         },
         problems,
     )

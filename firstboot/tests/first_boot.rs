@@ -50,7 +50,7 @@ fn no_cloud_seed_makes_a_node() {
         serde_json::json!([[{"subnet": "10.200.0.0/24"}]])
     );
     assert_eq!(bridge["routes"], serde_json::json!([{"dst": "0.0.0.0/0"}]));
-    assert_eq!(image.text("var/lib/kubelet/ca.crt"), common::cert());
+    assert_eq!(image.text("var/lib/kubelet/ca.crt"), common::ca());
     assert_eq!(image.text("var/lib/kubelet/kubelet.key"), common::key());
     let kubelet = image.text("var/lib/kubelet/kubeconfig");
     assert!(
@@ -82,9 +82,9 @@ fn config_drive_seed_makes_a_node() {
         "{\"uuid\": \"u-1\", \"hostname\": \"from-nova.novalocal\", \"name\": \"n\"}",
     )
     .unwrap();
-    let user = user_data()
-        .replace("hostname: node-0\n", "")
-        .replace("fqdn: node-0.kubernetes.local\n", "");
+    let user = common::user_data_of("from-nova")
+        .replace("hostname: from-nova\n", "")
+        .replace("fqdn: from-nova.kubernetes.local\n", "");
     std::fs::write(latest.join("user_data"), user).unwrap();
     std::fs::write(latest.join("vendor_data.json"), "{}").unwrap();
     std::fs::write(latest.join("network_data.json"), NETWORK_DATA).unwrap();
@@ -135,10 +135,7 @@ fn a_new_instance_replaces_the_old_one() {
             .join("usr/lib/nodeimg/templates/etc/nodeimg/node.env"),
     )
     .unwrap();
-    image.seed(
-        user_data().replace("node-0", "node-1"),
-        "instance-id: iid-1\n",
-    );
+    image.seed(common::user_data_of("node-1"), "instance-id: iid-1\n");
     let ran = image.run(&[]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(image.text("etc/hostname"), "node-1\n");

@@ -1,12 +1,7 @@
 //! The base system of recipes/container-host.toml, from a real Debian mirror,
 //! judged by everyone who will read it: GNU tar, dpkg, shadow's pwck and
 //! grpck, systemd, openssl, file, the loader of libc, and the image's own
-//! programs.
-//!
-//! The mirror is whichever this system has (`NODEIMG_DEBIAN_MIRROR` or apt's).
-//! `NODEIMG_TEST_BASE_RECIPE` is a recipe whose lock fits it, the committed one
-//! unless it is set; `NODEIMG_TEST_STORE` is where the packages are kept, so
-//! that they are fetched once. ci/test sets both.
+//! programs. support/debian.rs says which mirror, recipe and store.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]
@@ -16,25 +11,26 @@ mod accounts;
 mod determinism;
 mod disk;
 mod first_boot;
+mod hard_way;
 mod modules;
 mod node;
 mod packages;
 mod programs;
+mod relock;
 mod tampered;
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
 use nix::fcntl::{Flock, FlockArg};
 use serde::Deserialize;
 
-use support::run::{Ran, clean, nodeimg};
-use support::{judge, real};
-
-const ARCHS: [&str; 2] = ["amd64", "arm64"];
+use support::debian::{ARCHS, fetched, recipe, store, verb, with_network};
+use support::real;
+use support::run::{Ran, clean};
 
 /// The architecture whose programs run on this machine.
 const HOST: &str = if cfg!(target_arch = "aarch64") {
@@ -78,78 +74,10 @@ struct Images {
     _mine: Flock<File>,
 }
 
-fn recipe() -> PathBuf {
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes/container-host.toml");
-    std::env::var_os("NODEIMG_TEST_BASE_RECIPE").map_or(committed, PathBuf::from)
-}
-
-/// The same folder as in ci/lib/common.sh, outside of every build directory.
-fn store() -> PathBuf {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let cache = || {
-        let home = || variable("HOME").map(|home| home.join(".cache"));
-        let caches = variable("XDG_CACHE_HOME").or_else(home);
-        let caches = caches.expect("HOME is not set: set NODEIMG_TEST_STORE");
-        variable("NODEIMG_CI_CACHE").unwrap_or_else(|| caches.join("nodeimg-ci"))
-    };
-    variable("NODEIMG_TEST_STORE").unwrap_or_else(|| cache().join("store"))
-}
-
-/// A blob of that store.
+/// A blob of the tests' store.
 fn blob(package: &Package) -> PathBuf {
     let digest = &package.sha256;
     store().join("blobs").join(&digest[..2]).join(digest)
-}
-
-/// `nodeimg VERB` of the recipe and the store, for `archs`.
-fn verb(verb: &str, archs: &[&str]) -> Command {
-    let mut command = nodeimg();
-    command.args([verb, "--quiet", "--recipe"]).arg(recipe());
-    command.arg("--store").arg(store());
-    for arch in archs {
-        command.args(["--arch", arch]);
-    }
-    command
-}
-
-/// Brings the packages into the store; false, with a printed skip, where no
-/// mirror answers.
-fn fetched() -> bool {
-    let mut fetch = verb("fetch", &ARCHS);
-    fetch.args(["--retries", "1"]);
-    // The way to a mirror is this system's.
-    for name in [
-        "NODEIMG_DEBIAN_MIRROR",
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-    ] {
-        fetch.envs(std::env::var_os(name).map(|value| (name, value)));
-    }
-    // Once: where there is no mirror, each test would wait for it anew.
-    static RAN: OnceLock<Option<String>> = OnceLock::new();
-    let refused = RAN.get_or_init(|| {
-        let ran = Ran::of(&mut fetch);
-        if ran.code == Some(1) && ran.err.contains("cannot connect") {
-            return Some(ran.err);
-        }
-        ran.good();
-        None
-    });
-    if let Some(said) = refused {
-        let first: String = said
-            .lines()
-            .nth(1)
-            .unwrap_or(said)
-            .chars()
-            .take(300)
-            .collect();
-        judge::missing(&format!("a mirror of Debian ({}...)", first.trim()));
-        return false;
-    }
-    true
 }
 
 /// `None`, with a printed skip, where there is no mirror; an error in CI.

@@ -207,6 +207,12 @@ fn command_lines() {
             code: 2,
             says: &["biuld", "build"],
         },
+    ]);
+}
+
+#[test]
+fn options_of_a_build() {
+    try_all(&[
         Case {
             name: "no jobs",
             given: |world| {

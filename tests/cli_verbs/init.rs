@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -131,8 +132,11 @@ fn init_gives_a_recipe_to_build_and_to_change() {
     assert!(!before.path("/etc/motd").exists() && before.path("/usr/bin/ctr").exists());
 
     assert!(!before.path("/README.md").exists(), "the note stays out");
+    overlay_is_laid_in(&world, &mut build, &image);
+}
 
-    // A file of one's own, one over nodeimg's, and a template.
+/// A file of one's own, one over nodeimg's, and a template.
+fn overlay_is_laid_in(world: &World, build: &mut Command, image: &Path) {
     let overlay = world.path("mine/overlay");
     for (path, text) in [
         ("root/etc/motd", "my node\n"),
@@ -147,9 +151,9 @@ fn init_gives_a_recipe_to_build_and_to_change() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    let ran = Ran::of(&mut build).good();
+    let ran = Ran::of(build).good();
     assert!(!ran.err.contains("is up to date"), "{}", ran.err);
-    let after = Extracted::of(&image);
+    let after = Extracted::of(image);
     assert_eq!(after.text("/etc/motd"), "my node\n");
     assert!(
         after
@@ -158,7 +162,7 @@ fn init_gives_a_recipe_to_build_and_to_change() {
     );
     let template = after.text("/usr/lib/nodeimg/templates/etc/nodeimg/extra.conf");
     assert_eq!(template, "ip={{ node_ip }}\n");
-    let manifest = manifest(&image);
+    let manifest = manifest(image);
     let of = |path: &str| {
         let all = manifest["files"].as_array().unwrap();
         all.iter()

@@ -163,7 +163,8 @@ impl Relock {
         let text = chosen.lock.as_deref().context("there is no lock")?;
         let old = Lock::parse(text, &chosen.label)?;
         let base = chosen.recipe.base.as_ref().context("there is none")?;
-        let packages = packages(session, base, fetcher, self.keyring.clone())?;
+        let mut packages = packages(session, base, fetcher, self.keyring.clone())?;
+        packages.unattended = true;
         let changed = changed(&old.packages, &packages);
         if changed == 0 {
             bail!(

@@ -180,6 +180,7 @@ fn what_the_mirror_dropped_is_locked_anew_and_said() {
         .find(|p| p.name.as_str() == "tool");
     assert_eq!(tool.unwrap().version, "1.0-1");
     assert!(lock.epoch > OLD);
+    assert!(lock.packages.unattended);
     // It is the recipe's lock from now on: nothing is to be locked again.
     let again = World {
         said: Sink::default(),

@@ -136,6 +136,7 @@ fn build(session: &Session<'_>, store: &Store, job: &Job<'_>, inputs: Inputs<'_>
         store,
         blobs: inputs.artifacts,
         packages: inputs.packages,
+        unattended: job.locked.unattended(),
         firstboot: job.firstboot.clone(),
     })?;
     for warning in &image.warnings {

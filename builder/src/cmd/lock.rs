@@ -219,9 +219,12 @@ fn resolve(
         bail!("{}", problems.join("\n"));
     }
     let entries = entries.into_iter().collect::<Result<Vec<_>>>()?;
-    let pinned = base(session, args, recipe, old, &fetcher)?;
+    let mut pinned = base(session, args, recipe, old, &fetcher)?;
     if let Some(base) = &recipe.base {
-        scripts::check(&fetcher, base, &pinned, old.map(|lock| &lock.packages))?;
+        let read = old.map(|lock| &lock.packages);
+        let read = read.filter(|packages| !packages.unattended);
+        scripts::check(&fetcher, base, &pinned, read)?;
+        pinned.unattended = false;
     }
     // The image's time moves only when something else does.
     let at = |epoch| Lock::new(recipe, epoch, entries.clone(), pinned.clone());

@@ -315,6 +315,11 @@ impl Locked {
         all.filter(move |package| self.with_base && package.arch == arch)
     }
 
+    /// Whether the base system was locked while nobody was looking.
+    pub fn unattended(&self) -> bool {
+        self.lock.packages.unattended
+    }
+
     /// Where `package` stays for good.
     pub fn url(&self, package: &PinnedPackage) -> Result<String> {
         self.lock.packages.url(package)

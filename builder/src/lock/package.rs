@@ -62,6 +62,10 @@ pub struct Packages {
     /// Of what the recipe asked for, see [`Base::digest`].
     #[serde(default)]
     base: Option<Digest>,
+    /// Locked anew while nobody was looking: what a build would refuse until a
+    /// person has read it, unknown maintainer scripts, it only warns of.
+    #[serde(default)]
+    pub unattended: bool,
     #[serde(default, rename = "index")]
     pub indexes: Vec<Index>,
     #[serde(default, rename = "package")]
@@ -72,6 +76,7 @@ impl Packages {
     pub fn new(base: &Base, indexes: Vec<Index>, packages: Vec<PinnedPackage>) -> Packages {
         Packages {
             base: Some(base.digest()),
+            unattended: false,
             indexes,
             packages,
         }
@@ -89,10 +94,14 @@ impl Packages {
         self
     }
 
-    /// The line of the lock's head.
+    /// The lines of the lock's head.
     pub(super) fn head(&self) -> String {
         let digest = self.base.as_ref();
-        digest.map_or_else(String::new, |digest| format!("base = \"{digest}\"\n"))
+        let mut head = digest.map_or_else(String::new, |digest| format!("base = \"{digest}\"\n"));
+        if self.unattended {
+            head.push_str("unattended = true\n");
+        }
+        head
     }
 
     pub(super) fn write(&self, to: &mut String) {

@@ -89,7 +89,7 @@ fn an_exclusion_takes_out_what_the_extended_recipe_asks_for() {
     std::fs::write(&path, text).unwrap();
     let base = load(&RecipeRef::File(path)).unwrap().base.unwrap();
     let has = |name: &str| {
-        let name = name.parse().unwrap();
+        let name: PackageName = name.parse().unwrap();
         base.packages[&Arch::Amd64].contains(&name)
     };
     assert!(has("linux-image-amd64") && has("systemd"));

@@ -1,5 +1,6 @@
 //! Certificates, keys and kubeconfigs: present, complete, well-formed.
-use super::{Inputs, endpoint};
+use super::certificates::{self, Owner, Pair};
+use super::{Inputs, endpoint, lines_on};
 use crate::kubeconfig::{self, Kubeconfig};
 use crate::node_config::Credentials;
 use crate::pem::{self, PemError};
@@ -37,6 +38,7 @@ pub struct Identity {
 pub(super) fn check(
     inputs: &Inputs<'_>,
     api_server: Option<&str>,
+    host_name: Option<&str>,
     problems: &mut Problems,
 ) -> Option<Identity> {
     let node = &inputs.user.node;
@@ -51,13 +53,29 @@ pub(super) fn check(
     for found in [&kubelet, &kube_proxy].into_iter().flatten() {
         check_server(found, api_server, problems);
     }
+    let mut authorities = Vec::new();
     let ca = match &node.ca {
         Some(ca) => {
             check_pem(&ca.value, &ca.place, pem::check_certificates, problems);
+            authorities = certificates::authorities(inputs, &ca.value, &ca.place, problems);
             Some(ca.value.clone())
         }
         None => kubelet.as_ref().and_then(|found| found.embedded_ca()),
     };
+    if node.ca.is_none()
+        && let (Some(text), Some(given)) = (&ca, &node.kubelet.kubeconfig)
+    {
+        authorities = certificates::authorities(inputs, text, &given.place, problems);
+    }
+    let owners = [
+        (&node.kubelet, &kubelet, Owner::Kubelet(host_name)),
+        (&node.kube_proxy, &kube_proxy, Owner::KubeProxy),
+    ];
+    for (given, found, owner) in owners {
+        for pair in found.iter().flat_map(|found| found.pairs(given)) {
+            certificates::check(inputs, &pair, owner, &authorities, problems);
+        }
+    }
     // A kubeconfig that could not be read may well have had one.
     let unread = kubelet.is_none() && node.kubelet.given.contains(&"kubeconfig");
     if ca.is_none() && !inputs.gives("ca") && !unread {
@@ -93,6 +111,32 @@ struct Component {
 }
 
 impl Component {
+    /// Certificates with their keys: those given, and those embedded.
+    fn pairs<'a>(&'a self, given: &'a Credentials) -> Vec<Pair<'a>> {
+        let mut pairs = Vec::new();
+        if let (Some(cert), Some(key)) = (&given.cert, &given.key) {
+            pairs.push(Pair {
+                cert: &cert.value,
+                cert_place: cert.place.clone(),
+                key: key.value.expose(),
+                key_place: key.place.clone(),
+                embedded: false,
+            });
+        }
+        if let Some((config, text)) = &self.ready
+            && let (Some(cert), Some(key)) = (&config.cert, &config.key)
+        {
+            pairs.push(Pair {
+                cert: cert.expose(),
+                cert_place: text.place.clone(),
+                key: key.expose(),
+                key_place: text.place.clone(),
+                embedded: true,
+            });
+        }
+        pairs
+    }
+
     fn server(&self) -> Option<String> {
         self.ready.as_ref().map(|(config, _)| config.server.clone())
     }
@@ -255,10 +299,4 @@ fn check_pem(text: &str, place: &Place, check: PemCheck, problems: &mut Problems
             "paste the whole PEM file",
         );
     }
-}
-
-/// The place of a line of a value of several lines.
-fn lines_on(place: &Place, line: usize) -> Place {
-    let first = place.line.unwrap_or(1);
-    place.clone().line(first + line - 1)
 }

@@ -3,9 +3,7 @@
 //!
 //! One room per concern; each adds all the problems that it finds. To add a
 //! check: a function in the room of its concern, and a row in `docs/first-boot.md`.
-//!
-//! Left out so far: whether certificates belong to their keys, chain to the CA,
-//! are valid now and name this node.
+mod certificates;
 mod credentials;
 mod endpoint;
 mod extras;
@@ -51,6 +49,8 @@ pub struct Inputs<'a> {
     /// Name of the user-data file, for problems of keys that are missing.
     pub user_file: &'a str,
     pub addresses: &'a Addresses,
+    /// This machine's clock, in seconds since 1970.
+    pub now: u64,
 }
 
 impl Inputs<'_> {
@@ -62,6 +62,12 @@ impl Inputs<'_> {
     fn gives(&self, key: &str) -> bool {
         self.user.node.given.contains(&key)
     }
+}
+
+/// The place of a line of a value of several lines.
+fn lines_on(place: &Place, line: usize) -> Place {
+    let first = place.line.unwrap_or(1);
+    place.clone().line(first + line - 1)
 }
 
 /// A node whose values have passed every check.
@@ -119,7 +125,8 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
     let hosts = endpoint::check_hosts(inputs, problems);
     let identity = if kubernetes {
         let api_server = endpoint::check_api_server(inputs, &nets.pod_subnets, problems);
-        credentials::check(inputs, api_server.as_deref(), problems)
+        let host_name = names.as_ref().map(|names| names.host_name.as_str());
+        credentials::check(inputs, api_server.as_deref(), host_name, problems)
     } else {
         None
     };

@@ -4,6 +4,8 @@
 //! default a top-level key of a later part takes the place of an earlier one.
 //! A part may say otherwise in `merge_how` (or `merge_type`), as text
 //! (`list(append)+dict(recurse_list)+str()`) or as a list of `{name, settings}`.
+use std::collections::BTreeMap;
+
 use crate::problem::{Place, Problems};
 use crate::secret::Secret;
 use crate::yaml::{Entry, Kind, Node, Scalar};
@@ -60,9 +62,14 @@ pub(super) fn add(
             }
         }
     }
+    let known: BTreeMap<Secret, usize> = merged
+        .iter()
+        .enumerate()
+        .map(|(index, keyed)| (keyed.entry.key.clone(), index))
+        .collect();
     for entry in entries {
-        let known = merged.iter_mut().find(|keyed| keyed.entry.key == entry.key);
-        match known {
+        let place = known.get(&entry.key).copied();
+        match place.and_then(|index| merged.get_mut(index)) {
             Some(keyed) => {
                 if meet(&mut keyed.entry.value, entry.value, how) {
                     keyed.file = file.to_owned();

@@ -219,7 +219,8 @@ fn read_key(
 
 /// A key that is not read: a slip of a known one is said to be one.
 fn not_read(field: &Field<'_>, name: &str, known: &[&'static str], problems: &mut Problems) {
-    let remedy = suggest::nearest(name, known.iter().copied())
+    let likely = if problems.is_full() { &[] } else { known };
+    let remedy = suggest::nearest(name, likely.iter().copied())
         .map(|near| format!("did you mean `{near}`?"))
         .unwrap_or_default();
     let reason = "is not read by this version and has no effect";

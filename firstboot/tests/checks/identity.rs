@@ -3,7 +3,7 @@ use nodeimg_firstboot::kubeconfig::{self, Material, Parts};
 use nodeimg_firstboot::plan;
 use nodeimg_firstboot::problem::Problems;
 
-use crate::common::{self, cert, key, user_data};
+use crate::common::{self, Authority, authority, ca, cert, key, user_data};
 use crate::{Case, GROUND};
 
 #[test]
@@ -51,6 +51,87 @@ fn certificates_and_keys() {
     }
 }
 
+/// The sample with other credentials of the kubelet.
+fn with_kubelet(pair: &(String, String)) -> Case {
+    let own = common::pair(&(cert(), key()));
+    Case::new(user_data().replacen(&own, &common::pair(pair), 1))
+}
+
+#[test]
+fn certificates_fit_or_are_refused() {
+    let right = authority();
+    let twin = Authority::new("kubernetes");
+    let stranger = Authority::new("another");
+    let node = "system:node:node-0";
+    let san: &[&str] = &["node-0", "192.168.10.101"];
+    let nodes = "system:nodes";
+    let other_key = (cert(), right.kubelet("node-0").1);
+    for (pair, expected) in [
+        (
+            other_key,
+            "nodeimg.kubelet.key: does not belong to the certificate beside it",
+        ),
+        (
+            twin.kubelet("node-0"),
+            "was signed by a CA of the same name as `ca`, but with another key",
+        ),
+        (
+            stranger.kubelet("node-0"),
+            "was not signed by the CA of this seed",
+        ),
+        (
+            right.kubelet("node-1"),
+            "has the common name `system:node:node-1`, and this node is `system:node:node-0`",
+        ),
+        (
+            right.sign("nodes", node, (-1, 9), san),
+            "lacks the organisation `system:nodes`",
+        ),
+        (right.sign(nodes, node, (-9, -1), san), "ended on "),
+    ] {
+        with_kubelet(&pair).fails(expected);
+    }
+    for (pair, expected) in [
+        (right.sign(nodes, node, (-1, 2), san), "ends on "),
+        (right.sign(nodes, node, (1, 30), san), "begins on "),
+        (
+            right.sign(nodes, node, (-1, 30), &["192.168.10.101"]),
+            "does not name `node-0` among",
+        ),
+        (
+            right.sign(nodes, node, (-1, 30), &["node-0"]),
+            "does not name 192.168.10.101 among",
+        ),
+    ] {
+        with_kubelet(&pair).warns(expected);
+    }
+    let proxy = common::pair(&common::proxy());
+    let kubelets = common::pair(&(cert(), key()));
+    Case::new(user_data().replacen(&proxy, &kubelets, 1)).warns("not `system:kube-proxy`");
+    let leaf_as_ca = user_data().replacen(&common::block(2, &ca()), &common::block(2, &cert()), 1);
+    let (_, errors, _) = Case::new(leaf_as_ca).run();
+    assert!(errors[0].contains("nodeimg.ca: is no CA"), "{errors:#?}");
+}
+
+/// A board without a battery wakes up in 1970: the image's own time counts then.
+#[test]
+fn the_clock_has_a_floor() {
+    let ended = authority().sign(
+        "system:nodes",
+        "system:node:node-0",
+        (-9, -1),
+        &["node-0", "192.168.10.101"],
+    );
+    let mut case = with_kubelet(&ended);
+    case.settings.epoch = case.now;
+    case.now = 0;
+    case.fails("ended on ");
+    let mut good = Case::new(user_data());
+    good.settings.epoch = good.now;
+    good.now = 0;
+    good.good();
+}
+
 #[test]
 fn kube_proxy_may_be_left_out() {
     let user = user_data();
@@ -76,17 +157,23 @@ fn ready(ca: Material<'_>, cert: Material<'_>, key: Material<'_>) -> String {
 
 #[test]
 fn ready_kubeconfigs() {
-    let (cert, key) = (cert(), key());
+    let (ca, cert, key) = (ca(), cert(), key());
     let whole = ready(
-        Material::Pem(&cert),
+        Material::Pem(&ca),
         Material::Pem(&cert),
         Material::Pem(&key),
+    );
+    let proxy = common::proxy();
+    let proxy = ready(
+        Material::Pem(&ca),
+        Material::Pem(&proxy.0),
+        Material::Pem(&proxy.1),
     );
     let user = |kubelet: &str| {
         format!(
             "#cloud-config\nhostname: node-0\nnodeimg:\n  pod_subnet: 10.200.0.0/24\n  kubelet:\n    kubeconfig: {}  kube_proxy:\n    kubeconfig: {}",
             common::block(4, kubelet),
-            common::block(4, &whole),
+            common::block(4, &proxy),
         )
     };
     // Two kubeconfigs are enough: CA, serving certificate and server come out of them.
@@ -95,7 +182,7 @@ fn ready_kubeconfigs() {
     let mut problems = Problems::new();
     let files = plan::plan(&node, &GROUND, &mut problems).unwrap();
     let content = |path: &str| files.text(path).unwrap().to_owned();
-    assert_eq!(content(plan::KUBELET_CA), cert);
+    assert_eq!(content(plan::KUBELET_CA), ca);
     assert_eq!(content(plan::KUBELET_KEY), key);
     assert_eq!(content(plan::KUBELET_KUBECONFIG), whole);
     for (from, to, expected) in [
@@ -118,7 +205,7 @@ fn ready_kubeconfigs() {
         Case::new(user(&whole.replacen(from, to, 1))).fails(expected);
     }
     let files = ready(
-        Material::Pem(&cert),
+        Material::Pem(&ca),
         Material::File("/home/me/cert"),
         Material::File("/home/me/key"),
     );
@@ -129,11 +216,7 @@ fn ready_kubeconfigs() {
         ),
         "{errors:#?}"
     );
-    let swapped = ready(
-        Material::Pem(&cert),
-        Material::Pem(&key),
-        Material::Pem(&key),
-    );
+    let swapped = ready(Material::Pem(&ca), Material::Pem(&key), Material::Pem(&key));
     Case::new(user(&swapped))
         .fails("has a `client-certificate-data` of which line 1 is a PRIVATE KEY where");
     // Beside `api_server`, the kubeconfig counts and the difference is said.
@@ -141,7 +224,7 @@ fn ready_kubeconfigs() {
         "  kube_proxy:\n",
         &format!(
             "  kube_proxy:\n    kubeconfig: {}",
-            common::block(4, &whole)
+            common::block(4, &proxy)
         ),
         1,
     );

@@ -21,6 +21,7 @@ struct Case {
     meta: String,
     settings: ImageSettings,
     addresses: Addresses,
+    now: u64,
 }
 
 impl Case {
@@ -30,6 +31,7 @@ impl Case {
             meta: META_DATA.to_owned(),
             settings: ImageSettings::from_json(common::SETTINGS.as_bytes()).unwrap(),
             addresses: Addresses::Unknown,
+            now: u64::try_from(common::days_from_now(0).unix_timestamp()).unwrap(),
         }
     }
 
@@ -68,6 +70,7 @@ impl Case {
                 user: &user,
                 user_file: "user-data",
                 addresses: &self.addresses,
+                now: self.now,
             };
             check::check(&inputs, &mut problems)
         });

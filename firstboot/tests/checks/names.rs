@@ -1,6 +1,7 @@
 //! Host names, entries of /etc/hosts, labels and taints.
 use nodeimg_firstboot::plan;
 use nodeimg_firstboot::problem::Problems;
+use nodeimg_firstboot::settings::Profile;
 
 use crate::common::user_data;
 use crate::{Case, GROUND};
@@ -29,7 +30,8 @@ fn host_names_in_the_order_of_cloud_init() {
             "b.dom.ain",
         ),
     ] {
-        let mut case = Case::with("hostname: node-0\nfqdn: node-0.kubernetes.local", user);
+        let mut case = Case::new(format!("#cloud-config\n{user}\n"));
+        case.settings.profile = Profile::ContainerHost;
         case.meta = format!("instance-id: i\nlocal-hostname: {meta}\n");
         let node = case.good();
         assert_eq!(
@@ -79,7 +81,7 @@ fn host_names_that_cannot_name_a_node() {
     ] {
         let mut case = Case::with("hostname: node-0\nfqdn: node-0.kubernetes.local", names);
         // A name of the wrong shape counts as none given; meta-data has one.
-        case.meta = "instance-id: i\nlocal-hostname: fallback\n".to_owned();
+        case.meta = "instance-id: i\nlocal-hostname: node-0\n".to_owned();
         case.fails(expected);
     }
     let mut none = Case::with("hostname: node-0\nfqdn: node-0.kubernetes.local\n", "");

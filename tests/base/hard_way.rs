@@ -1,0 +1,151 @@
+//! The base system below a worker of the hard way, whose programs are artifacts
+//! of the mirror of ci/mirror.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::support::archive::sha256;
+use super::support::image::{Listed, listed_in, manifest, sums_hold};
+use super::support::run::{Ran, clean, nodeimg};
+use super::support::{judge, real};
+use super::{HOST, fetched, node, store, with_network};
+
+/// What the kubelet, network plugins and people call.
+const HOST_PROGRAMS: [&str; 12] = [
+    "/usr/bin/killall",
+    "/usr/bin/kmod",
+    "/usr/bin/mount",
+    "/usr/bin/socat",
+    "/usr/sbin/brctl",
+    "/usr/sbin/conntrack",
+    "/usr/sbin/ebtables",
+    "/usr/sbin/ethtool",
+    "/usr/sbin/ip",
+    "/usr/sbin/ipset",
+    "/usr/sbin/iptables",
+    "/usr/sbin/nft",
+];
+
+/// Of artifacts, where a package could have brought another.
+const OWN_PROGRAMS: [&str; 7] = [
+    "/opt/cni/bin/bridge",
+    "/usr/bin/containerd",
+    "/usr/bin/containerd-shim-runc-v2",
+    "/usr/local/bin/crictl",
+    "/usr/local/bin/kube-proxy",
+    "/usr/local/bin/kubelet",
+    "/usr/local/bin/runc",
+];
+
+/// The output directory; `None`, with a printed skip, where there is no mirror
+/// of artifacts; an error in CI.
+fn build(outputs: &[&str], into: &str) -> Option<PathBuf> {
+    let mirror = real::mirror()?;
+    let firstboot = real::firstboot(HOST)?;
+    let directory = real::directory(into);
+    let _ = fs::remove_dir_all(&directory);
+    fs::create_dir_all(&directory).unwrap();
+    // A copy, whose lock may be made anew for this system's mirror of Debian.
+    let recipe = directory.join("mine.toml");
+    fs::copy(real::recipe(), &recipe).unwrap();
+    let lock = real::recipe().with_extension("lock");
+    fs::copy(&lock, recipe.with_extension("lock")).unwrap();
+    let lock = fs::read_to_string(&lock).unwrap();
+    let epoch = lock.lines().find_map(|line| line.strip_prefix("epoch = "));
+
+    let mut command = nodeimg();
+    command.args([
+        "build",
+        "--relock-base",
+        "--mirror",
+        &mirror,
+        "--arch",
+        HOST,
+    ]);
+    command.arg("--recipe").arg(&recipe);
+    command.arg("--store").arg(store());
+    command.arg("--out").arg(&directory);
+    let firstboot = format!("{HOST}={}", firstboot.display());
+    command.args(["--firstboot", &firstboot]);
+    for output in outputs {
+        command.args(["--output", output]);
+    }
+    with_network(command.env("SOURCE_DATE_EPOCH", epoch.unwrap()));
+    // The mirror of artifacts is on this machine.
+    let direct = std::env::var("NO_PROXY").unwrap_or_default();
+    for name in ["NO_PROXY", "no_proxy"] {
+        command.env(name, format!("127.0.0.1,{direct}"));
+    }
+    Ran::of(&mut command).good();
+    let built = fs::read_dir(&directory).unwrap();
+    let mut built = built.map(|entry| entry.unwrap().path());
+    built.find(|path| path.join("manifest.json").exists())
+}
+
+#[test]
+fn a_whole_worker_has_its_host_programs_and_its_own() {
+    if !fetched() {
+        return;
+    }
+    let Some(image) = build(&["overlay", "rootfs-tar"], "hard-way") else {
+        return;
+    };
+    let archive = image.join("rootfs.tar.zst");
+    let there: BTreeMap<String, Listed> = listed_in(&archive)
+        .into_iter()
+        .map(|one| (one.path.clone(), one))
+        .collect();
+    for path in HOST_PROGRAMS {
+        assert!(there.contains_key(path), "{path} is missing");
+    }
+    for path in OWN_PROGRAMS {
+        assert_eq!(there[path].mode, "-rwxr-xr-x", "{path}");
+    }
+    assert!(!there.contains_key("/usr/sbin/runc"), "two of them");
+    assert!(!there.contains_key("/usr/lib/cni"), "two of each plugin");
+    // `/var` is the node's; what must be there is made at boot. (A scanner looks
+    // for the package database before that.)
+    let var: Vec<_> = there
+        .keys()
+        .filter(|path| path.starts_with("/var/"))
+        .collect();
+    assert_eq!(var, ["/var/lib", "/var/lib/dpkg"]);
+    let manifest = manifest(&image);
+    assert!(manifest["packages"].as_array().unwrap().len() > 100);
+    assert_eq!(manifest["artifacts"].as_array().unwrap().len(), 5);
+    sums_hold(&image);
+    programs_run(&archive);
+
+    // What lies over a base of one's own is the same where none is built.
+    let Some(alone) = build(&["overlay"], "hard-way-alone") else {
+        return;
+    };
+    let digest = |image: &Path| sha256(&fs::read(image.join("overlay.tar.zst")).unwrap());
+    assert_eq!(digest(&image), digest(&alone));
+}
+
+/// Each with the libraries of the base system.
+fn programs_run(archive: &Path) {
+    let root = real::directory("hard-way-root");
+    let _ = fs::remove_dir_all(&root);
+    fs::create_dir_all(&root).unwrap();
+    let mut tar = clean(Command::new("tar"));
+    tar.args(["--zstd", "--numeric-owner", "-xpf"]).arg(archive);
+    if !judge::is_root() {
+        tar.arg("--no-same-owner");
+    }
+    Ran::of(tar.arg("-C").arg(&root)).good();
+    let script = "kubelet --version; kube-proxy --version; containerd --version; runc --version
+        ctr --version; socat -V >/dev/null; conntrack --version; ipset --version
+        iptables --version; ethtool --version
+        CNI_COMMAND=VERSION /opt/cni/bin/bridge </dev/null";
+    let Some(ran) = node::run(&root, script) else {
+        return;
+    };
+    let out = ran.good().out;
+    for said in ["Kubernetes v", "containerd", "nf_tables", "cniVersion"] {
+        assert!(out.contains(said), "{said}: {out}");
+    }
+}

@@ -1,0 +1,378 @@
+//! A built image in QEMU, by `nodeimg run`, and what it says of itself.
+//!
+//! ```text
+//!  host   SMBIOS: a unit as a systemd credential, more words for the command line
+//!  guest  ... multi-user.target, then the unit: guest.sh
+//!  guest  /dev/virtio-ports/nodeimg.facts: lines `name=value`, power off
+//!  host   asserts
+//! ```
+//!
+//! Nothing of it is in the image. Each boot has its console, the errors of
+//! `nodeimg run` and the facts in files beside one another in the build
+//! directory; a failure names them.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::ops::Index;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::judge;
+use super::run::nodeimg;
+
+/// An emulated machine beside others, on a busy host.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// What `nodeimg run` has to end in after its own time.
+const GRACE: Duration = Duration::from_secs(150);
+
+/// One boot to come.
+pub struct Guest {
+    name: String,
+    image: PathBuf,
+    /// Of `nodeimg run`.
+    arguments: Vec<String>,
+    /// Behind the image's own command line.
+    words: String,
+}
+
+/// What a guest said of itself.
+pub struct Facts {
+    told: BTreeMap<String, String>,
+    pub console: String,
+    logs: String,
+}
+
+impl Guest {
+    /// `name` is for files; `image` is what `nodeimg run` takes.
+    pub fn new(name: &str, image: &Path) -> Guest {
+        Guest {
+            name: name.to_owned(),
+            image: image.to_owned(),
+            arguments: Vec::new(),
+            // The default times are for machines of the usual speed.
+            words: "systemd.wants=nodeimg-test.service systemd.default_timeout_start_sec=300 \
+                    systemd.default_device_timeout_sec=300"
+                .to_owned(),
+        }
+    }
+
+    /// More arguments of `nodeimg run`.
+    pub fn with(mut self, arguments: &[&str]) -> Guest {
+        self.arguments
+            .extend(arguments.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
+    /// `--seed` and `--keep`, where they are wanted.
+    pub fn seed(self, path: &Path) -> Guest {
+        self.with(&["--seed", path.to_str().unwrap()])
+    }
+
+    pub fn keep(self, path: &Path) -> Guest {
+        self.with(&["--keep", path.to_str().unwrap()])
+    }
+
+    /// More words for the kernel's command line.
+    pub fn words(mut self, words: &str) -> Guest {
+        self.words.push(' ');
+        self.words.push_str(words);
+        self
+    }
+
+    /// Boots to the end of guest.sh; the machine must power itself off.
+    /// `None`, with a printed skip, where there is no QEMU for it.
+    pub fn facts(self) -> Option<Facts> {
+        let mut boot = Boot::start(&self);
+        let status = boot.wait(PATIENCE + GRACE);
+        if boot.lacks_qemu() {
+            return None;
+        }
+        let told = fs::read_to_string(boot.file("facts")).unwrap_or_default();
+        let told: BTreeMap<_, _> = told
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        assert!(
+            status.success() && told.contains_key("end"),
+            "{}: nodeimg run ended with {status}, {} facts told; {}",
+            self.name,
+            told.len(),
+            boot.logs()
+        );
+        Some(Facts {
+            told,
+            console: boot.console(),
+            logs: boot.logs(),
+        })
+    }
+
+    /// Boots until the console has said every one of `texts`, and switches the
+    /// machine off: the whole console. The machine must not have reached
+    /// multi-user.target. `None` as for [`Guest::facts`].
+    pub fn never_up(self, texts: &[&str]) -> Option<String> {
+        let mut boot = Boot::start(&self);
+        let end = Instant::now() + PATIENCE;
+        let mut lacking: Vec<&str> = texts.to_vec();
+        while !lacking.is_empty() && Instant::now() < end && boot.is_running() {
+            thread::sleep(Duration::from_millis(200));
+            let console = boot.console();
+            lacking.retain(|text| !console.contains(text));
+        }
+        boot.switch_off();
+        let _ = boot.wait(GRACE);
+        if boot.lacks_qemu() {
+            return None;
+        }
+        let console = boot.console();
+        lacking.retain(|text| !console.contains(text));
+        assert!(
+            lacking.is_empty(),
+            "{}: the console never said {lacking:?}; {}",
+            self.name,
+            boot.logs()
+        );
+        let facts = fs::read_to_string(boot.file("facts")).unwrap_or_default();
+        assert!(
+            facts.is_empty() && !console.contains("multi-user.target"),
+            "{}: the machine came up; {}",
+            self.name,
+            boot.logs()
+        );
+        Some(console)
+    }
+}
+
+impl Index<&str> for Facts {
+    type Output = str;
+
+    #[track_caller]
+    fn index(&self, name: &str) -> &str {
+        match self.told.get(name) {
+            Some(value) => value,
+            None => panic!("the guest did not tell `{name}`; {}", self.logs),
+        }
+    }
+}
+
+impl Facts {
+    #[track_caller]
+    pub fn is(&self, name: &str, value: &str) {
+        assert_eq!(&self[name], value, "`{name}`; {}", self.logs);
+    }
+
+    #[track_caller]
+    pub fn has(&self, name: &str, parts: &[&str]) {
+        for part in parts {
+            let value = &self[name];
+            assert!(
+                value.contains(part),
+                "`{name}` lacks {part:?}: {value}; {}",
+                self.logs
+            );
+        }
+    }
+
+    #[track_caller]
+    pub fn console_has(&self, parts: &[&str]) {
+        for part in parts {
+            assert!(
+                self.console.contains(part),
+                "the console lacks {part:?}; {}",
+                self.logs
+            );
+        }
+    }
+}
+
+/// A `nodeimg run` under way.
+struct Boot {
+    base: PathBuf,
+    child: Child,
+    copied: mpsc::Receiver<()>,
+}
+
+impl Boot {
+    fn start(guest: &Guest) -> Boot {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("boot-logs");
+        fs::create_dir_all(&directory).unwrap();
+        let base = directory.join(&guest.name);
+        let file = |extension: &str| base.with_extension(extension);
+        fs::write(file("facts"), "").unwrap();
+        fs::write(file("unit"), credential()).unwrap();
+        let mut command = nodeimg();
+        // One processor: tests run beside one another.
+        command.arg("run").arg(&guest.image).args(["--cpus", "1"]);
+        command.args(["--timeout", &PATIENCE.as_secs().to_string()]);
+        command.args(&guest.arguments).arg("--");
+        let extra = [
+            (
+                "-smbios",
+                format!("type=11,path={}", file("unit").display()),
+            ),
+            (
+                "-smbios",
+                format!(
+                    "type=11,value=io.systemd.stub.kernel-cmdline-extra={}",
+                    guest.words
+                ),
+            ),
+            ("-device", "virtio-serial-pci".to_owned()),
+            (
+                "-chardev",
+                format!("file,id=facts,path={}", file("facts").display()),
+            ),
+            (
+                "-device",
+                "virtserialport,chardev=facts,name=nodeimg.facts".to_owned(),
+            ),
+        ];
+        for (name, value) in extra {
+            command.arg(name).arg(value);
+        }
+        let mut child = spawn(command, &file("err"));
+        let from = child.stdout.take().unwrap();
+        let to = File::create(file("log")).unwrap();
+        let (done, copied) = mpsc::channel();
+        thread::spawn(move || {
+            copy(from, to);
+            let _ = done.send(());
+        });
+        Boot {
+            base,
+            child,
+            copied,
+        }
+    }
+
+    fn file(&self, extension: &str) -> PathBuf {
+        self.base.with_extension(extension)
+    }
+
+    /// Without the colours and movements of a terminal, so that texts are found.
+    fn console(&self) -> String {
+        let bytes = fs::read(self.file("log")).unwrap_or_default();
+        plain(&String::from_utf8_lossy(&bytes))
+    }
+
+    fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// `nodeimg run` ends its QEMU with itself.
+    fn switch_off(&mut self) {
+        if self.is_running() {
+            let id = i32::try_from(self.child.id()).unwrap();
+            kill(Pid::from_raw(id), Signal::SIGTERM).unwrap();
+        }
+    }
+
+    fn wait(&mut self, most: Duration) -> ExitStatus {
+        let end = Instant::now() + most;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                let _ = self.copied.recv_timeout(GRACE);
+                return status;
+            }
+            if Instant::now() > end {
+                self.switch_off();
+                panic!("nodeimg run did not end in {most:?}; {}", self.logs());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn lacks_qemu(&self) -> bool {
+        let said = fs::read_to_string(self.file("err")).unwrap_or_default();
+        let lacks = [
+            "is not installed, or not on PATH",
+            "there is no UEFI firmware",
+        ];
+        let missing = lacks.iter().any(|text| said.contains(text));
+        if missing {
+            judge::missing(said.trim());
+        }
+        missing
+    }
+
+    /// What a failure is to say: where everything is, and how it ended.
+    fn logs(&self) -> String {
+        let console = self.console();
+        let lines: Vec<&str> = console.lines().filter(|line| !line.is_empty()).collect();
+        let tail = lines[lines.len().saturating_sub(25)..].join("\n  ");
+        let said = fs::read_to_string(self.file("err")).unwrap_or_default();
+        let log = self.file("log");
+        format!(
+            "see {} (and .err, .facts beside it)\n--- nodeimg run said\n{}\n--- the console's end\n  {tail}",
+            log.display(),
+            said.trim()
+        )
+    }
+}
+
+impl Drop for Boot {
+    /// A failed assertion leaves no machine behind.
+    fn drop(&mut self) {
+        self.switch_off();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(mut command: Command, errors: &Path) -> Child {
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stderr(File::create(errors).unwrap());
+    match command.spawn() {
+        Ok(child) => child,
+        Err(e) => panic!("{command:?}: {e}"),
+    }
+}
+
+/// Byte by byte as it comes, so that a reader of the file sees all of it.
+fn copy(mut from: ChildStdout, mut to: File) {
+    let mut buffer = [0; 4096];
+    while let Ok(read @ 1..) = from.read(&mut buffer) {
+        to.write_all(&buffer[..read]).unwrap();
+    }
+}
+
+/// guest.sh as a unit in a credential
+/// ([systemd.system-credentials](https://www.freedesktop.org/software/systemd/man/latest/systemd.system-credentials.html)).
+fn credential() -> String {
+    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let script = encode(include_str!("../boot/guest.sh"));
+    let unit = format!(
+        "[Unit]\nDescription=Facts for the host\nDefaultDependencies=no\nAfter=multi-user.target\n\
+         ConditionPathExists=!/etc/initrd-release\n[Service]\nType=exec\n\
+         ExecStart=/bin/sh -c \"echo {script} | base64 -d | /bin/sh\"\n"
+    );
+    format!(
+        "io.systemd.credential.binary:systemd.extra-unit.nodeimg-test.service={}",
+        encode(&unit)
+    )
+}
+
+/// Without escape sequences ([ECMA-48](https://ecma-international.org/publications-and-standards/standards/ecma-48/), 5.4) and carriage returns.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\x1b' => {
+                if rest.next() == Some('[') {
+                    let _ = rest.find(|c| ('@'..='~').contains(c));
+                }
+            }
+            '\r' => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
