@@ -38,7 +38,10 @@ const OTHERWISE: [(&str, &str, &str, &str); 7] = [
 const BY_SCRIPT: &str = "/usr/bin/ssh-agent";
 
 /// What may be left out: beginnings of paths.
-const LEFT_OUT: [&str; 45] = [
+const LEFT_OUT: [&str; 47] = [
+    // In the EFI system partition.
+    "/boot/",
+    "/usr/lib/systemd/boot",
     "/etc/X11",
     "/etc/apport",
     "/etc/containerd/config.toml",
