@@ -14,7 +14,7 @@ use crate::boot;
 use crate::config::{self, Generated};
 use crate::lint;
 use crate::modules;
-use crate::recipe::file::Profile;
+use crate::recipe::file::{MetadataService, Profile};
 use crate::recipe::value::Version;
 use crate::recipe::{Artifact, BUILT_IN_OVERLAY, ExtraContent, Recipe};
 use crate::store::{Store, VerifiedBlob};
@@ -284,6 +284,15 @@ fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
             .as_ref()
             .map(ToString::to_string),
         writable: writable_for_seeds(recipe),
+        metadata: recipe
+            .first_boot
+            .metadata
+            .iter()
+            .map(|service| match service {
+                MetadataService::Openstack => settings::MetadataService::Openstack,
+                MetadataService::Ec2 => settings::MetadataService::Ec2,
+            })
+            .collect(),
         forbid_commands: recipe.first_boot.commands == Some(false),
         seed_wait: recipe.first_boot.wait.unwrap_or(settings::SEED_WAIT),
         epoch: inputs.epoch.0,

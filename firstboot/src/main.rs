@@ -6,6 +6,7 @@ mod apply;
 mod cards;
 mod cli;
 mod commands;
+mod http;
 mod machine;
 mod media;
 mod prepare;

@@ -71,6 +71,8 @@ fn attempt(
         finished: finished.is_some(),
         wait: Duration::from_secs(u64::from(settings.seed_wait)),
         system: system.as_ref(),
+        metadata: &settings.metadata,
+        early: false,
     };
     let Some((place, seed)) = search::seek(&seek, report, problems) else {
         return problems
