@@ -7,6 +7,7 @@
 
 pub mod check;
 pub mod cloud_config;
+pub mod examine;
 pub mod field;
 pub mod jinja;
 pub mod kubeconfig;

@@ -23,6 +23,8 @@ pub const SEED_WAIT: u32 = 60;
 pub enum Profile {
     /// Certificates and kubeconfigs come ready-made with the seed.
     HardWay,
+    /// A token of the seed, with which the kubelet asks for its certificate.
+    Bootstrap,
     /// A container runtime without Kubernetes.
     ContainerHost,
 }
@@ -31,6 +33,7 @@ impl Profile {
     pub fn name(self) -> &'static str {
         match self {
             Self::HardWay => "hard-way",
+            Self::Bootstrap => "bootstrap",
             Self::ContainerHost => "container-host",
         }
     }

@@ -89,6 +89,9 @@ pub enum Profile {
     /// kubelet, kube-proxy and containerd as services; certificates come with
     /// the seed data; bridge CNI with this node's pod subnet.
     HardWay,
+    /// The same services; no certificate in the seed data: a bootstrap token, with
+    /// which the kubelet asks for its own.
+    Bootstrap,
     /// containerd as a service and no Kubernetes; first boot sets the host name.
     ContainerHost,
 }
