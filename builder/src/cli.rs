@@ -62,9 +62,30 @@ pub enum Verb {
     Recipe(RecipeVerb),
     /// Write a recipe, its lock and an overlay folder of your own to edit
     Init(InitArgs),
+    /// Look at seeds: what makes an image into one node
+    #[command(subcommand)]
+    Seed(SeedVerb),
     /// Look after the store
     #[command(subcommand)]
     Store(StoreVerb),
+}
+
+/// `nodeimg seed ...`
+#[derive(Debug, Subcommand)]
+pub enum SeedVerb {
+    /// Read a seed as first boot would, and say all that is wrong with it
+    Check(SeedCheckArgs),
+}
+
+/// `nodeimg seed check`
+#[derive(Debug, Args)]
+pub struct SeedCheckArgs {
+    /// The directory with `meta-data` and `user-data`, or with `openstack/`
+    #[arg(value_name = "DIR")]
+    pub seed: PathBuf,
+    /// The recipe of the image that the seed is for
+    #[arg(long, short, default_value = "hard-way", value_name = "NAME|FILE")]
+    pub recipe: RecipeRef,
 }
 
 /// Which recipe and which lock.

@@ -83,6 +83,7 @@ const CONTAINER_HOST: [&str; 9] = [
 fn contract(recipe: &Recipe, tree: &Tree, templates: &BTreeSet<ImagePath>) -> Result<Vec<String>> {
     let (profile, wanted): (_, &[&str]) = match recipe.profile {
         Profile::HardWay => ("hard-way", &HARD_WAY),
+        Profile::Bootstrap => ("bootstrap", &HARD_WAY),
         Profile::ContainerHost => ("container-host", &CONTAINER_HOST),
     };
     let made = made_at_boot(tree)?;

@@ -6,6 +6,8 @@
 mod arch;
 mod artifact;
 mod base;
+#[cfg(test)]
+mod bench_tests;
 mod boot;
 mod cli;
 mod cmd;

@@ -14,7 +14,7 @@ use crate::boot;
 use crate::config::{self, Generated};
 use crate::lint;
 use crate::modules;
-use crate::recipe::file::Profile;
+use crate::recipe::file::{MetadataService, Profile};
 use crate::recipe::value::Version;
 use crate::recipe::{Artifact, BUILT_IN_OVERLAY, ExtraContent, Recipe};
 use crate::store::{Store, VerifiedBlob};
@@ -187,7 +187,7 @@ fn configuration(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     let containerd = containerd_version(recipe, image)?;
     let mut files = config::host::generate(recipe);
     match recipe.profile {
-        Profile::HardWay => {
+        Profile::HardWay | Profile::Bootstrap => {
             files.extend(config::kubelet::generate(
                 recipe,
                 version_of("/usr/local/bin/kubelet")?,
@@ -260,12 +260,13 @@ fn writable_for_seeds(recipe: &Recipe) -> Vec<String> {
     paths
 }
 
-fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
-    let recipe = inputs.recipe;
-    let settings = ImageSettings {
+/// What first boot is told of the image.
+pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
+    ImageSettings {
         version: settings::SETTINGS_VERSION,
         profile: match recipe.profile {
             Profile::HardWay => settings::Profile::HardWay,
+            Profile::Bootstrap => settings::Profile::Bootstrap,
             Profile::ContainerHost => settings::Profile::ContainerHost,
         },
         cluster_cidr: recipe
@@ -284,10 +285,23 @@ fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
             .as_ref()
             .map(ToString::to_string),
         writable: writable_for_seeds(recipe),
+        metadata: recipe
+            .first_boot
+            .metadata
+            .iter()
+            .map(|service| match service {
+                MetadataService::Openstack => settings::MetadataService::Openstack,
+                MetadataService::Ec2 => settings::MetadataService::Ec2,
+            })
+            .collect(),
         forbid_commands: recipe.first_boot.commands == Some(false),
         seed_wait: recipe.first_boot.wait.unwrap_or(settings::SEED_WAIT),
-        epoch: inputs.epoch.0,
-    };
+        epoch: epoch.0,
+    }
+}
+
+fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    let settings = settings_of(inputs.recipe, inputs.epoch);
     let binary = Node::file(inputs.firstboot.clone(), 0o755, Origin::FirstBoot);
     image
         .tree
@@ -302,6 +316,7 @@ fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
 fn built_in_overlay(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     let layers: &[&str] = match inputs.recipe.profile {
         Profile::HardWay => &["common", "hard-way"],
+        Profile::Bootstrap => &["common", "hard-way", "bootstrap"],
         Profile::ContainerHost => &["common"],
     };
     for layer in layers.iter().copied() {

@@ -1,5 +1,6 @@
 """The measurements of ci/bench, which see for the usage: builds, fetches and
-first boots beside tar and curl. Prints Markdown."""
+first boots beside tar and curl, images beside those who make such. Prints
+Markdown."""
 
 import argparse
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from boot import measure_boot
 from firstboot import measure_firstboot
+from image import ARCHS, Images, measure_base, measure_disk, measure_writers
 from measure import alternating
 from nginx import Nginx
 
@@ -198,9 +200,64 @@ class Bench:
         return command
 
 
+    def measure_image(self):
+        """The bootable image; its packages come from a mirror of Debian."""
+        top = Path(__file__).parents[2]
+        images = Images(self.args.nodeimg, top, self.work, Path(self.args.packages))
+        self.base_tree(images)
+        self.writers(images, top)
+        self.disk(images)
+
+    def base_tree(self, images):
+        runs = measure_base(images, self.args.runs, self.args.debian_mirror)
+        print("\n## Base tree of container-host, packages at hand, nothing unpacked before")
+        rows = [[name, run.seconds(), run.cpu_seconds(), f"{run.peak_mib():.0f} MiB"] for name, run in runs.items()]
+        table(["", "wall: median (range)", "CPU", "peak memory"], rows)
+        print("\n`mmdebstrap` downloads too, and writes its tar unpacked; it runs what the packages bring to be run.")
+        *ours, theirs = runs.values()
+        cpu = [run.median_cpu() for run in ours]
+        self.goals += [
+            Goal("base tree, amd64: CPU beside `mmdebstrap`", cpu[0] / theirs.median_cpu(), 0.1, ""),
+            Goal("base tree, arm64: CPU beside amd64", cpu[1] / cpu[0], 1.0, "", noise=0.1),
+            Goal("peak memory of a base tree", max(run.peak_mib() for run in ours), 256, " MiB", noise=0),
+        ]
+
+    def writers(self, images, top):
+        squashfs, sizes, verity = measure_writers(images, top, self.args.runs)
+        for title, runs in (("SquashFS, zstd 3", squashfs), ("dm-verity", verity)):
+            print(f"\n## {title}")
+            rows = [[f"`{name}`" if name != "ours" else "nodeimg", run.seconds(), run.cpu_seconds()] for name, run in runs.items()]
+            table(["", "wall: median (range)", "CPU"], rows)
+        print(f"\nThe image has {sizes[0] / 1e6:.1f} MB, that of `mksquashfs` {sizes[1] / 1e6:.1f} MB.")
+        ours, star = squashfs["ours"], squashfs["sqfstar"]
+        self.goals += [
+            Goal("SquashFS: CPU beside `sqfstar`", ours.median_cpu() / star.median_cpu(), 1.0, "", noise=0.2),
+            Goal("SquashFS: wall beside `sqfstar`", ours.median() / star.median(), 0.6, ""),
+            Goal("dm-verity: CPU beside `veritysetup`", verity["ours"].median_cpu() / verity["veritysetup"].median_cpu(), 0.75, ""),
+        ]
+
+    def disk(self, images):
+        runs = measure_disk(images, self.args.runs)
+        print("\n## `nodeimg build --output disk` of container-host")
+        rows = [[name, run.seconds(), run.cpu_seconds(), f"{run.peak_mib():.0f} MiB"] for name, run in runs.items()]
+        table(["", "wall: median (range)", "CPU", "peak memory"], rows)
+        *warm, changed, nothing_changed = runs.values()
+        for arch, run in zip(ARCHS, warm):
+            self.goals.append(Goal(f"disk, warm store, {arch}", run.median(), 8, " s"))
+        self.goals += [
+            Goal("disk, one program changed", changed.median(), 2, " s"),
+            Goal("disk, nothing changed", nothing_changed.median(), 0.2, " s", noise=1),
+            Goal("peak memory of a disk", max(run.peak_mib() for run in runs.values()), 256, " MiB", noise=0),
+        ]
+
+
 def arguments():
     parser = argparse.ArgumentParser(prog="ci/bench")
+<<<<<<< HEAD
     for name in ("nodeimg", "firstboot", "firstboot-arm64", "mirror", "recipe", "base-recipe", "base-store", "work"):
+=======
+    for name in ("nodeimg", "firstboot", "mirror", "recipe", "work", "packages", "debian-mirror"):
+>>>>>>> ca602ad (bench: the bootable image: base tree, SquashFS, dm-verity and disk beside those who make such)
         parser.add_argument(f"--{name}", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--runs", type=int, default=5)
@@ -218,7 +275,11 @@ def main():
         bench.measure_build()
         bench.measure_fetch()
         bench.measure_firstboot()
+<<<<<<< HEAD
         bench.measure_boot()
+=======
+        bench.measure_image()
+>>>>>>> ca602ad (bench: the bootable image: base tree, SquashFS, dm-verity and disk beside those who make such)
     print("\n## Goals\n\n| what | goal | measured | |\n|---|---|---|---|")
     for goal in bench.goals:
         print(goal.row())

@@ -21,11 +21,14 @@ class Runs:
     def median(self):
         return statistics.median(self.wall)
 
+    def median_cpu(self):
+        return statistics.median(self.cpu)
+
     def seconds(self):
         return f"{self.median():.3f} s ({min(self.wall):.3f} to {max(self.wall):.3f})"
 
     def cpu_seconds(self):
-        return f"{statistics.median(self.cpu):.2f} s"
+        return f"{self.median_cpu():.2f} s"
 
     def peak_mib(self):
         return max(self.rss) / 1024

@@ -196,7 +196,19 @@ pub(crate) fn apply(
         give_back(root, path, gate)?;
         touched.insert(path);
     }
+    // What programs have made for this very instance stays.
+    let same = state
+        .stamp
+        .as_ref()
+        .is_some_and(|stamp| stamp.instance_id == instance.id);
     for file in &plan.files {
+        if matches!(file.content, Content::Absent) {
+            if !same {
+                failing(root, "removing", &file.path, root.remove(&file.path, gate))?;
+                touched.insert(&file.path);
+            }
+            continue;
+        }
         failing(root, "writing", &file.path, write(root, file, gate))?;
         touched.insert(&file.path);
     }
@@ -239,6 +251,7 @@ fn write(root: &Root, file: &PlannedFile, gate: &mut dyn Gate) -> io::Result<()>
         Content::Bytes(bytes) => root.replace(&file.path, bytes.expose(), access, gate),
         Content::Link(target) => root.replace_link(&file.path, target, gate),
         Content::Directory => root.make_directory(&file.path, access, gate),
+        Content::Absent => Ok(()),
     }
 }
 

@@ -12,7 +12,7 @@ Fills in what differs per node, once per instance, from a seed.
 Usage: nodeimg-firstboot [run] [--root DIR] [--seed PATH] [--assume-address IP[/LEN]]...
        nodeimg-firstboot network
        nodeimg-firstboot status [--root DIR] [--json]
-       nodeimg-firstboot commands
+       nodeimg-firstboot commands | forget-token
        nodeimg-firstboot --version | --help
 
   run                      the whole of it, with a verdict (the default)
@@ -43,6 +43,8 @@ pub(crate) enum Command {
     },
     /// Run what the seed asks for, on the node itself.
     Commands,
+    /// Remove the bootstrap token, on the node itself.
+    ForgetToken,
     /// Put the seed's network in force, on the node itself.
     Network,
     Version,
@@ -55,11 +57,14 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
     let status = match arguments.peek().and_then(|first| first.to_str()) {
         Some("status") => true,
         Some("run") => false,
-        Some("commands") => {
-            arguments.next();
-            return match arguments.next() {
-                None => Ok(Command::Commands),
-                Some(_) => Err("`commands` takes no options".to_owned()),
+        Some(name @ ("commands" | "forget-token")) => {
+            let (name, command) = match name {
+                "commands" => ("commands", Command::Commands),
+                _ => ("forget-token", Command::ForgetToken),
+            };
+            return match arguments.nth(1) {
+                None => Ok(command),
+                Some(_) => Err(format!("`{name}` takes no options")),
             };
         }
         Some("network") => {
@@ -199,6 +204,7 @@ mod tests {
             ("--version", Command::Version),
             ("status -h", Command::Help),
             ("commands", Command::Commands),
+            ("forget-token", Command::ForgetToken),
             ("network", Command::Network),
         ] {
             assert_eq!(read(text), Ok(expected), "{text}");

@@ -24,8 +24,16 @@ pub struct Parts<'a> {
     pub user: &'a str,
     pub server: &'a str,
     pub ca: Material<'a>,
-    pub cert: Material<'a>,
-    pub key: Material<'a>,
+    pub login: Login<'a>,
+}
+
+/// What the user proves itself by.
+pub enum Login<'a> {
+    Certificate {
+        cert: Material<'a>,
+        key: Material<'a>,
+    },
+    Token(&'a str),
 }
 
 /// Writes a kubeconfig with one cluster, one user and one context.
@@ -35,17 +43,21 @@ pub fn write(parts: &Parts<'_>) -> Secret {
         Material::File(path) => format!("    {name}: {}\n", quoted(path)),
         Material::Pem(text) => format!("    {name}-data: {}\n", STANDARD.encode(text)),
     };
+    let login = match &parts.login {
+        Login::Certificate { cert, key } => {
+            line("client-certificate", cert) + &line("client-key", key)
+        }
+        Login::Token(token) => format!("    token: {}\n", quoted(token)),
+    };
     let user = quoted(parts.user);
     Secret::new(format!(
         "apiVersion: v1\nkind: Config\n\
          clusters:\n- name: cluster\n  cluster:\n    server: {server}\n{ca}\
-         users:\n- name: {user}\n  user:\n{cert}{key}\
+         users:\n- name: {user}\n  user:\n{login}\
          contexts:\n- name: default\n  context:\n    cluster: cluster\n    user: {user}\n\
          current-context: default\n",
         server = quoted(parts.server),
         ca = line("certificate-authority", &parts.ca),
-        cert = line("client-certificate", &parts.cert),
-        key = line("client-key", &parts.key),
     ))
 }
 
@@ -195,15 +207,17 @@ fn material(
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use super::{Material, Parts, read, write};
+    use super::{Login, Material, Parts, read, write};
 
     fn sample() -> String {
         write(&Parts {
             user: "system:kube-proxy",
             server: "https://s:6443",
             ca: Material::Pem("CA"),
-            cert: Material::Pem("CERT"),
-            key: Material::File("/k"),
+            login: Login::Certificate {
+                cert: Material::Pem("CERT"),
+                key: Material::File("/k"),
+            },
         })
         .expose()
         .to_owned()

@@ -3,6 +3,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use ipnet::IpNet;
 use nix::ifaddrs::{InterfaceAddress as Found, getifaddrs};
@@ -11,14 +12,17 @@ use nix::sys::socket::{SockaddrLike, SockaddrStorage};
 use nodeimg_firstboot::check::InterfaceAddress;
 
 /// Addresses of interfaces that are up, in the kernel's order, without those
-/// that cannot be a node's: loopback and link-local ones.
+/// that cannot be a node's: loopback and link-local ones, and those in a VRF,
+/// where the kubelet is not.
 pub(crate) fn addresses() -> Vec<InterfaceAddress> {
     let Ok(all) = getifaddrs() else {
         return Vec::new();
     };
     all.filter(|found| {
         let flags = found.flags;
-        flags.contains(InterfaceFlags::IFF_UP) && !flags.contains(InterfaceFlags::IFF_LOOPBACK)
+        flags.contains(InterfaceFlags::IFF_UP)
+            && !flags.contains(InterfaceFlags::IFF_LOOPBACK)
+            && !in_vrf(Path::new("/sys"), &found.interface_name)
     })
     .filter_map(|found| {
         let net = net_of(&found)?;
@@ -32,6 +36,13 @@ pub(crate) fn addresses() -> Vec<InterfaceAddress> {
         })
     })
     .collect()
+}
+
+/// Whether an interface belongs to a routing table of its own.
+fn in_vrf(sys: &Path, interface: &str) -> bool {
+    let master = sys.join("class/net").join(interface).join("master");
+    let told = fs::read_to_string(master.join("uevent")).unwrap_or_default();
+    told.lines().any(|line| line == "DEVTYPE=vrf")
 }
 
 fn net_of(found: &Found) -> Option<IpNet> {
@@ -96,6 +107,37 @@ pub(crate) fn tell_consoles(text: &str) {
             // A raw terminal wants the carriage return as well.
             let _best_effort =
                 console.write_all(format!("\r\n{}", text.replace('\n', "\r\n")).as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::in_vrf;
+
+    #[test]
+    fn an_interface_of_a_vrf_is_told_by_its_master() {
+        let sys = tempfile::tempdir().unwrap();
+        let net = sys.path().join("class/net");
+        for (name, kind) in [("blue", "DEVTYPE=vrf\n"), ("bond0", "DEVTYPE=bond\n")] {
+            fs::create_dir_all(net.join(name)).unwrap();
+            fs::write(
+                net.join(name).join("uevent"),
+                format!("{kind}INTERFACE={name}\n"),
+            )
+            .unwrap();
+        }
+        for (name, master) in [("eth0", "blue"), ("eth1", "bond0")] {
+            fs::create_dir_all(net.join(name)).unwrap();
+            symlink(net.join(master), net.join(name).join("master")).unwrap();
+        }
+        fs::create_dir_all(net.join("eth2")).unwrap();
+        for (name, expected) in [("eth0", true), ("eth1", false), ("eth2", false)] {
+            assert_eq!(in_vrf(sys.path(), name), expected, "{name}");
         }
     }
 }

@@ -6,6 +6,7 @@ mod apply;
 mod cards;
 mod cli;
 mod commands;
+mod http;
 mod machine;
 mod media;
 mod prepare;
@@ -23,6 +24,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nodeimg_firstboot::CONTRACT_MARKER;
+use nodeimg_firstboot::plan::KUBELET_BOOTSTRAP;
 use nodeimg_firstboot::report::{Outcome, RESULT_PATH, Report};
 
 use crate::cli::{Command, RunOptions};
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Ok(Command::Network) => prepare_network(),
         Ok(Command::Status { root, json }) => status(&root, json),
         Ok(Command::Commands) => run_commands(),
+        Ok(Command::ForgetToken) => forget_token(),
         Ok(Command::Version) => {
             println!("nodeimg-firstboot {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
@@ -76,6 +79,21 @@ fn set_up(options: &RunOptions) -> ExitCode {
         machine::tell_consoles(&text);
     }
     ExitCode::from(FAILED)
+}
+
+/// The kubelet has its certificate: the token has served.
+fn forget_token() -> ExitCode {
+    let root = match open(Path::new("/")) {
+        Ok(root) => root,
+        Err(code) => return code,
+    };
+    match root.wipe(KUBELET_BOOTSTRAP) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: removing {KUBELET_BOOTSTRAP}: {error}");
+            ExitCode::from(FAILED)
+        }
+    }
 }
 
 fn run_commands() -> ExitCode {

@@ -36,6 +36,8 @@ pub struct NodeConfig {
     pub api_server: Option<Located<String>>,
     pub ca: Option<Located<String>>,
     pub kubelet: Credentials,
+    pub bootstrap_token: Option<Located<Secret>>,
+    pub provider_id: Option<Located<String>>,
     pub kube_proxy: Credentials,
     pub hosts: Vec<Pair>,
     pub labels: Vec<Pair>,
@@ -104,9 +106,14 @@ const KEYS: &[Key] = &[
         read: |node, field, problems| node.taints = taints(field, problems),
     },
     Key {
+        name: "provider_id",
+        profile: None,
+        read: |node, field, problems| node.provider_id = field.text(problems),
+    },
+    Key {
         name: "bootstrap_token",
         profile: Some("bootstrap"),
-        read: |_, _, _| {},
+        read: |node, field, problems| node.bootstrap_token = field.secret(problems),
     },
     Key {
         name: "kubeadm",

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::TEMPLATE_DIR;
 use crate::check::{Access, CheckedNode};
-use crate::kubeconfig::{self, Material, Parts};
+use crate::kubeconfig::{self, Login, Material, Parts};
 use crate::network::{self, Network};
 use crate::problem::{Place, Problems};
 use crate::secret::{Secret, SecretBytes};
@@ -26,6 +26,9 @@ pub const HOSTS: &str = "/etc/hosts";
 pub const KUBELET_CA: &str = "/var/lib/kubelet/ca.crt";
 pub const KUBELET_CERT: &str = "/var/lib/kubelet/kubelet.crt";
 pub const KUBELET_KEY: &str = "/var/lib/kubelet/kubelet.key";
+pub const KUBELET_BOOTSTRAP: &str = "/var/lib/kubelet/bootstrap-kubeconfig";
+/// Where a kubelet keeps the certificate that it has asked for.
+pub const KUBELET_CLIENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 pub const KUBELET_KUBECONFIG: &str = "/var/lib/kubelet/kubeconfig";
 pub const KUBE_PROXY_KUBECONFIG: &str = "/var/lib/kube-proxy/kubeconfig";
 
@@ -73,6 +76,8 @@ pub enum Content {
     Link(String),
     /// Made if it is not there; never removed.
     Directory,
+    /// Removed when an instance begins: what programs made for the one before.
+    Absent,
 }
 
 /// What the image, or an earlier boot that was not first boot, has at a path.
@@ -144,6 +149,7 @@ impl Plan {
                 Content::Bytes(bytes) => (b'f', bytes.expose()),
                 Content::Link(target) => (b'l', target.as_bytes()),
                 Content::Directory => (b'd', &[]),
+                Content::Absent => (b'a', &[]),
             };
             hash.update([kind]);
             hash.update((bytes.len() as u64).to_be_bytes());
@@ -166,13 +172,14 @@ impl Plan {
         match &file.content {
             Content::Bytes(bytes) => std::str::from_utf8(bytes.expose()).ok(),
             Content::Link(target) => Some(target),
-            Content::Directory => None,
+            Content::Directory | Content::Absent => None,
         }
     }
 
     /// Files and links; directories stay when an instance goes.
     pub fn written(&self) -> impl Iterator<Item = &PlannedFile> {
-        let written = |file: &&PlannedFile| !matches!(file.content, Content::Directory);
+        let written =
+            |file: &&PlannedFile| matches!(file.content, Content::Bytes(_) | Content::Link(_));
         self.files.iter().filter(written)
     }
 }
@@ -275,6 +282,7 @@ pub fn values(node: &CheckedNode) -> Values {
     values.set("node_ip", joined(&node.node_ips));
     values.set("node_labels", node.labels.join(","));
     values.set("node_taints", node.taints.join(","));
+    values.set("provider_id", &node.provider_id);
     values.set("pod_subnet", joined(&node.pod_subnets));
     values
 }
@@ -338,33 +346,69 @@ fn credentials(node: &CheckedNode) -> Vec<PlannedFile> {
         return Vec::new();
     };
     let user = format!("system:node:{}", node.host_name);
-    let kubelet = match &identity.kubelet {
-        Access::Ready(text) => text.clone(),
-        Access::Pair { server, .. } => kubeconfig::write(&Parts {
-            user: &user,
-            server,
-            ca: Material::File(KUBELET_CA),
-            cert: Material::File(KUBELET_CERT),
-            key: Material::File(KUBELET_KEY),
-        }),
-    };
+    let mut files = vec![PlannedFile::public(KUBELET_CA, &identity.ca)];
+    match &identity.kubelet {
+        Access::Ready(text) => files.push(private(KUBELET_KUBECONFIG, text.clone())),
+        Access::Pair { server, .. } => {
+            let parts = Parts {
+                user: &user,
+                server,
+                ca: Material::File(KUBELET_CA),
+                login: Login::Certificate {
+                    cert: Material::File(KUBELET_CERT),
+                    key: Material::File(KUBELET_KEY),
+                },
+            };
+            files.push(private(KUBELET_KUBECONFIG, kubeconfig::write(&parts)));
+        }
+        Access::Token { server, token } => files.extend(bootstrap(server, token)),
+    }
+    if let Some((cert, key)) = &identity.serving {
+        files.push(PlannedFile::public(KUBELET_CERT, cert));
+        files.push(private(KUBELET_KEY, key.clone()));
+    }
     let kube_proxy = identity.kube_proxy.as_ref().map(|access| match access {
         Access::Ready(text) => text.clone(),
         Access::Pair { server, cert, key } => kubeconfig::write(&Parts {
             user: "system:kube-proxy",
             server,
             ca: Material::Pem(&identity.ca),
-            cert: Material::Pem(cert),
-            key: Material::Pem(key.expose()),
+            login: Login::Certificate {
+                cert: Material::Pem(cert),
+                key: Material::Pem(key.expose()),
+            },
+        }),
+        Access::Token { server, token } => kubeconfig::write(&Parts {
+            user: "system:kube-proxy",
+            server,
+            ca: Material::Pem(&identity.ca),
+            login: Login::Token(token.expose()),
         }),
     });
-    let mut files = vec![
-        PlannedFile::public(KUBELET_CA, &identity.ca),
-        PlannedFile::public(KUBELET_CERT, &identity.serving_cert),
-        PlannedFile::new(KUBELET_KEY, 0o600, identity.serving_key.clone().into()),
-        PlannedFile::new(KUBELET_KUBECONFIG, 0o600, kubelet.into()),
-    ];
+    files.extend(kube_proxy.map(|text| private(KUBE_PROXY_KUBECONFIG, text)));
     files
-        .extend(kube_proxy.map(|text| PlannedFile::new(KUBE_PROXY_KUBECONFIG, 0o600, text.into())));
-    files
+}
+
+fn private(path: &str, text: Secret) -> PlannedFile {
+    PlannedFile::new(path, 0o600, text.into())
+}
+
+/// The kubeconfig with which the kubelet asks for its certificate. It goes when
+/// the kubelet has that, so it is not required; and what a kubelet has made for
+/// an earlier instance must not be taken for this one's.
+fn bootstrap(server: &str, token: &Secret) -> Vec<PlannedFile> {
+    let text = kubeconfig::write(&Parts {
+        user: "kubelet-bootstrap",
+        server,
+        ca: Material::File(KUBELET_CA),
+        login: Login::Token(token.expose()),
+    });
+    let mut asking = private(KUBELET_BOOTSTRAP, text);
+    asking.role = Role::Asked;
+    let absent = |path: &str| {
+        let mut file = PlannedFile::public(path, "");
+        file.content = Content::Absent;
+        file
+    };
+    vec![asking, absent(KUBELET_KUBECONFIG), absent(KUBELET_CLIENT)]
 }

@@ -37,6 +37,8 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
         finished: finished.is_some(),
         wait: Duration::from_secs(u64::from(settings.seed_wait)),
         system: Some(&system),
+        metadata: &settings.metadata,
+        early: true,
     };
     let mut report = Report::new(Outcome::Failed);
     let Some((_, seed)) = search::seek(&seek, &mut report, &mut problems) else {

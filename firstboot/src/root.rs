@@ -284,6 +284,22 @@ impl Root {
         remove_if_there(&parent, name)
     }
 
+    /// Removes a file after its bytes were overwritten in place, as far as the
+    /// file system writes in place (ext4 and vfat do). Nothing there is as good as removed.
+    pub(crate) fn wipe(&self, path: &str) -> io::Result<()> {
+        let fd = match self.open_inside(path, OFlag::O_WRONLY) {
+            Ok(fd) => fd,
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let length = usize::try_from(fstat(&fd)?.st_size).unwrap_or_default();
+        let mut file = File::from(fd);
+        file.write_all(&vec![0; length])?;
+        file.sync_all()?;
+        self.remove(path, &mut Open)?;
+        self.sync_parent(path, &mut Open)
+    }
+
     fn parent_of<'a>(
         &self,
         path: &'a str,

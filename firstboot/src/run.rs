@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use nodeimg_firstboot::TEMPLATE_DIR;
 use nodeimg_firstboot::check::{self, Addresses, CheckedNode, Inputs};
-use nodeimg_firstboot::cloud_config::{self, UserData};
+use nodeimg_firstboot::cloud_config::UserData;
+use nodeimg_firstboot::examine;
 use nodeimg_firstboot::meta_data::{self, MetaData};
 use nodeimg_firstboot::plan::{self, Ground, TemplateFile};
 use nodeimg_firstboot::problem::{Place, Problems};
@@ -71,6 +72,8 @@ fn attempt(
         finished: finished.is_some(),
         wait: Duration::from_secs(u64::from(settings.seed_wait)),
         system: system.as_ref(),
+        metadata: &settings.metadata,
+        early: false,
     };
     let Some((place, seed)) = search::seek(&seek, report, problems) else {
         return problems
@@ -230,25 +233,7 @@ fn read_node(
     options: &RunOptions,
     problems: &mut Problems,
 ) -> Option<CheckedNode> {
-    let vendor = seed.vendor_data.as_ref();
-    if let Some(file) = vendor.filter(|file| !file.says_nothing()) {
-        problems.warn(
-            &Place::file(&file.name),
-            "is not read by this version and has no effect",
-            "",
-        );
-    }
-    let (user_file, user) = match &seed.user_data {
-        Some(file) => {
-            let data = meta.instance_data(seed.layout);
-            let user = cloud_config::read_file(file, &data, settings.profile, problems)?;
-            (file.name.clone(), user)
-        }
-        None => (
-            seed.layout.names().user_data.to_owned(),
-            UserData::default(),
-        ),
-    };
+    let (user_file, user) = examine::user_data(seed, meta, settings.profile, problems)?;
     let addresses = known_addresses(root, options, &user);
     check::check(
         &Inputs {

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use nodeimg_firstboot::problem::{Place, Problems};
 use nodeimg_firstboot::report::Report;
 use nodeimg_firstboot::seed::Seed;
+use nodeimg_firstboot::settings::MetadataService;
 
 use crate::media::{self, Medium, System};
 use crate::root::{Access, Open, Root};
@@ -24,6 +25,12 @@ use crate::source::{self, Found, Search};
 const BEGAN: &str = "/run/nodeimg/search-began";
 
 const POLL: Duration = Duration::from_millis(200);
+
+/// All questions to a server in one pass; one that drips is no better than none.
+const ATTEMPT: Duration = Duration::from_secs(20);
+
+/// How long a node that is set up asks a service who it is now.
+const RECHECK: Duration = Duration::from_secs(10);
 
 /// What is searched, and for how long.
 pub(crate) struct Seek<'a> {
@@ -35,6 +42,10 @@ pub(crate) struct Seek<'a> {
     pub(crate) wait: Duration,
     /// The devices of this machine; none for a copy of a root, to which they do not belong.
     pub(crate) system: Option<&'a System>,
+    /// Services that the image's recipe asks for.
+    pub(crate) metadata: &'a [MetadataService],
+    /// Before the network is up: a source that needs it ends the search, for now.
+    pub(crate) early: bool,
 }
 
 /// The seed and where it is. Without one, the report and the problems say why;
@@ -55,8 +66,21 @@ pub(crate) fn seek(
             problems.append(found);
             None
         }
+        // The next step of the boot asks again.
+        Found::Pending { .. } if seek.early => None,
         // One asked for by name must be there.
-        Found::Absent(_) if seek.finished && seek.seed.is_none() => None,
+        Found::Absent(_) | Found::Pending { .. } if seek.finished && seek.seed.is_none() => None,
+        Found::Pending { place, reason } => {
+            report.seen = media.iter().map(Medium::shown).collect();
+            problems.append(source::near_misses(&media));
+            let reason = format!(
+                "cannot be reached: {reason} (waited {} s)",
+                seek.wait.as_secs()
+            );
+            let remedy = "see to the machine's network, or give it a seed that needs none";
+            problems.error(&Place::file(place), reason, remedy);
+            None
+        }
         Found::Absent(seen) => {
             report.seen = media.iter().map(Medium::shown).collect();
             report.seen.extend(seen);
@@ -114,6 +138,9 @@ fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
             seed: seek.seed,
             system: seek.system,
             media,
+            metadata: seek.metadata,
+            early: seek.early,
+            deadline: Instant::now() + ATTEMPT,
         })
     };
     let Some(system) = seek.system else {
@@ -123,8 +150,20 @@ fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
     media::wait_for_udev(system, deadline);
     let mut media = media::look(system);
     let mut found = search(&media);
+    let began = Instant::now();
     let mut said = false;
-    while matches!(found, Found::Absent(_)) && !seek.finished && Instant::now() < deadline {
+    loop {
+        let limit = match &found {
+            Found::Absent(_) if !seek.finished => deadline,
+            Found::Pending { .. } if seek.early => break,
+            // A service tells a clone from what it is a clone of, if it is there.
+            Found::Pending { .. } if seek.finished => deadline.min(began + RECHECK),
+            Found::Pending { .. } => deadline,
+            _ => break,
+        };
+        if Instant::now() >= limit {
+            break;
+        }
         if !said {
             println!(
                 "nodeimg-firstboot: no seed yet; waiting up to {} s for one",
@@ -135,7 +174,7 @@ fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
         sleep(POLL);
         let now = media::look(system);
         let shown = |media: &[Medium]| -> Vec<String> { media.iter().map(Medium::shown).collect() };
-        if shown(&now) != shown(&media) {
+        if matches!(found, Found::Pending { .. }) || shown(&now) != shown(&media) {
             media = now;
             found = search(&media);
         }

@@ -92,6 +92,7 @@ fn search(devices: &[&Loop], finished: bool, wait: Duration) -> Outcomes {
     let root = tempfile::tempdir().unwrap();
     let system = System {
         run: root.path().join("run"),
+        proc: root.path().join("proc"),
         only: Some(devices.iter().map(|device| device.name()).collect()),
         ..System::default()
     };
@@ -103,6 +104,8 @@ fn search(devices: &[&Loop], finished: bool, wait: Duration) -> Outcomes {
         finished,
         wait,
         system: Some(&system),
+        metadata: &[],
+        early: false,
     };
     let found = seek(&asked, &mut report, &mut problems);
     Outcomes {
@@ -216,4 +219,77 @@ fn waiting_ends_with_the_medium_or_the_time() {
         assert!(found.place.is_some(), "{:?}", found.problems);
     });
     assert!(began.elapsed() < Duration::from_secs(60));
+}
+
+/// A search of a machine whose command line names a server at `address`.
+fn search_server(address: &str, early: bool, finished: bool, wait: Duration) -> Outcomes {
+    let root = tempfile::tempdir().unwrap();
+    let proc = root.path().join("proc");
+    fs::create_dir(&proc).unwrap();
+    fs::write(
+        proc.join("cmdline"),
+        format!("ro ds=nocloud;s=http://{address}/\n"),
+    )
+    .unwrap();
+    let system = System {
+        run: root.path().join("run"),
+        sys: root.path().join("sys"),
+        proc,
+        ..System::default()
+    };
+    let mut report = Report::new(Outcome::Failed);
+    let mut problems = Problems::new();
+    let asked = Seek {
+        root: &Root::open(root.path()).unwrap(),
+        seed: None,
+        finished,
+        wait,
+        system: Some(&system),
+        metadata: &[],
+        early,
+    };
+    let found = seek(&asked, &mut report, &mut problems);
+    Outcomes {
+        place: found.map(|(place, _)| place),
+        report,
+        problems: problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn a_server_is_asked_until_it_answers_or_the_time_is_over() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let began = Instant::now();
+    let hour = Duration::from_secs(3600);
+    // Before there is a network, it is left to the next step.
+    let early = search_server(&address, true, false, hour);
+    assert!(early.place.is_none() && early.problems.is_empty());
+    assert!(began.elapsed() < Duration::from_secs(60));
+    let wait = Duration::from_millis(600);
+    let found = search_server(&address, false, false, wait);
+    assert!(began.elapsed() >= wait && found.place.is_none());
+    let expected =
+        format!("http://{address}/meta-data (kernel command line or firmware): cannot be reached");
+    assert!(
+        found.problems[0].starts_with(&expected),
+        "{:?}",
+        found.problems
+    );
+    assert!(found.report.files.is_empty());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(300));
+            let listener = std::net::TcpListener::bind(&address).unwrap();
+            for stream in listener.incoming().take(4) {
+                use std::io::{Read, Write};
+                let mut stream = stream.unwrap();
+                let _request = stream.read(&mut [0; 1024]);
+                let _gone = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n");
+            }
+        });
+        let found = search_server(&address, false, false, hour);
+        assert!(found.place.is_some(), "{:?}", found.problems);
+    });
 }

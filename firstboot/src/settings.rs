@@ -23,6 +23,8 @@ pub const SEED_WAIT: u32 = 60;
 pub enum Profile {
     /// Certificates and kubeconfigs come ready-made with the seed.
     HardWay,
+    /// A token of the seed, with which the kubelet asks for its certificate.
+    Bootstrap,
     /// A container runtime without Kubernetes.
     ContainerHost,
 }
@@ -31,6 +33,7 @@ impl Profile {
     pub fn name(self) -> &'static str {
         match self {
             Self::HardWay => "hard-way",
+            Self::Bootstrap => "bootstrap",
             Self::ContainerHost => "container-host",
         }
     }
@@ -40,6 +43,15 @@ impl fmt::Display for Profile {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.name())
     }
+}
+
+/// A metadata service at the link-local address, which any neighbour on the
+/// wire could claim to be: asked only where the recipe says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MetadataService {
+    Openstack,
+    Ec2,
 }
 
 /// The image's side of the bargain.
@@ -61,6 +73,9 @@ pub struct ImageSettings {
     pub writable: Vec<String>,
     /// Seconds to wait for a seed that is not there at once.
     pub seed_wait: u32,
+    /// Metadata services to ask, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metadata: Vec<MetadataService>,
     /// Whether `bootcmd`, `runcmd` and scripts of a seed are refused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forbid_commands: bool,
@@ -119,6 +134,7 @@ mod tests {
             cluster_domain: None,
             writable: vec!["/etc/kubernetes".to_owned()],
             seed_wait: super::SEED_WAIT,
+            metadata: Vec::new(),
             forbid_commands: false,
             epoch: 1_700_000_000,
         }

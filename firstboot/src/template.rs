@@ -97,6 +97,12 @@ pub const PLACEHOLDERS: &[Placeholder] = &[
         example: "10.200.0.0/24",
         always: true,
     },
+    Placeholder {
+        name: "provider_id",
+        description: "for `kubelet --provider-id` (`nodeimg.provider_id`)",
+        example: "metal://rack-1/machine-7",
+        always: false,
+    },
 ];
 
 /// The supplied placeholder with this name.

@@ -310,3 +310,43 @@ fn command_line() {
     let binary = std::fs::read(env!("CARGO_BIN_EXE_nodeimg-firstboot")).unwrap();
     assert!(binary.windows(marker.len()).any(|window| window == marker));
 }
+
+/// What a kubelet has made of its token stays for its instance, and goes with it.
+#[test]
+fn a_bootstrapped_kubelet_belongs_to_its_instance() {
+    let image = Image::new();
+    let settings = image.text("usr/lib/nodeimg/firstboot.json");
+    image.write(
+        "usr/lib/nodeimg/firstboot.json",
+        settings.replace("hard-way", "bootstrap"),
+    );
+    let seed = |host: &str| {
+        let user = user_data();
+        let (start, end) = (
+            user.find("  kubelet:").unwrap(),
+            user.find("  kube_proxy:").unwrap(),
+        );
+        let token = "  bootstrap_token: abcdef.0123456789abcdef\n";
+        let text = format!("{}{token}{}", &user[..start], &user[end..]).replace("node-0", host);
+        image.seed(text, &format!("instance-id: {host}\n"));
+    };
+    seed("node-0");
+    let ran = image.run(&[]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+    assert_eq!(image.mode("var/lib/kubelet/bootstrap-kubeconfig"), 0o600);
+    // The kubelet has its certificate, and the token was removed.
+    image.write("var/lib/kubelet/kubeconfig", "own");
+    image.write("var/lib/kubelet/pki/kubelet-client-current.pem", "own");
+    std::fs::remove_file(image.path().join("var/lib/kubelet/bootstrap-kubeconfig")).unwrap();
+    assert_eq!(image.run(&[]).code, 0);
+    assert_eq!(image.result()["outcome"], "unchanged");
+    // A lost file makes a new run for the same instance; the kubelet's own stays.
+    std::fs::remove_file(image.path().join("etc/hostname")).unwrap();
+    assert_eq!(image.run(&[]).code, 0);
+    assert_eq!(image.result()["outcome"], "applied");
+    assert_eq!(image.text("var/lib/kubelet/kubeconfig"), "own");
+    seed("node-1");
+    assert_eq!(image.run(&[]).code, 0);
+    assert!(!image.has("var/lib/kubelet/kubeconfig"));
+    assert!(!image.has("var/lib/kubelet/pki/kubelet-client-current.pem"));
+}

@@ -107,6 +107,8 @@ impl Images {
         fs::create_dir_all(&directory).unwrap();
         // It will hold setuid programs.
         fs::set_permissions(&directory, Permissions::from_mode(0o700)).unwrap();
+        // The disk holds the same tree, packed for a machine.
+        build.args(["--output", "rootfs-tar"]);
         build.args(["--force", "--offline", "--out"]);
         Ran::of(build.arg(&directory)).good();
         let text = fs::read_to_string(recipe().with_extension("lock")).unwrap();

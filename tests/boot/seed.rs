@@ -18,7 +18,10 @@ fn without_a_seed_it_says_so_and_takes_the_next_one() {
     bare.is("state", "degraded");
     bare.has("failed", &["nodeimg-firstboot.service"]);
     bare.is("first-boot-unit", "failed");
-    bare.has("first-boot", &[r#""outcome": "failed""#, "CIDATA"]);
+    bare.has(
+        "first-boot",
+        &[r#""outcome": "failed""#, "label `cidata`", "waited 60 s"],
+    );
     bare.console_has(&["THIS NODE IS NOT SET UP"]);
 
     let seed = seed(&directory, "node-late");

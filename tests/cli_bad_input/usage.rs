@@ -264,29 +264,6 @@ fn options_of_a_build() {
             says: &["`hard-wya`", "did you mean `hard-way`?", "./hard-wya.toml"],
         },
         Case {
-            name: "an output that the recipe cannot have",
-            given: |world| {
-                let mut command = world.build();
-                command.args(["--output", "overlay", "--output", "rootfs-tar"]);
-                command
-            },
-            code: 1,
-            says: &[
-                "error: --output: `rootfs-tar` needs a base system",
-                "`[base]`",
-            ],
-        },
-        Case {
-            name: "no such output",
-            given: |world| {
-                let mut command = world.build();
-                command.args(["--output", "rootfstar"]);
-                command
-            },
-            code: 2,
-            says: &["--output", "a similar value exists: 'rootfs-tar'"],
-        },
-        Case {
             name: "a bad mirror",
             given: |world| {
                 let mut command = world.build();
@@ -384,4 +361,33 @@ fn help_and_version_are_no_errors() {
             .out
             .contains("--retries <N>")
     );
+}
+
+#[test]
+fn outputs() {
+    try_all(&[
+        Case {
+            name: "an output that the recipe cannot have",
+            given: |world| {
+                let mut command = world.build();
+                command.args(["--output", "overlay", "--output", "rootfs-tar"]);
+                command
+            },
+            code: 1,
+            says: &[
+                "error: --output: `rootfs-tar` needs a base system",
+                "`[base]`",
+            ],
+        },
+        Case {
+            name: "no such output",
+            given: |world| {
+                let mut command = world.build();
+                command.args(["--output", "rootfstar"]);
+                command
+            },
+            code: 2,
+            says: &["--output", "a similar value exists: 'rootfs-tar'"],
+        },
+    ]);
 }

@@ -103,7 +103,7 @@ fn init_gives_a_recipe_to_build_and_to_change() {
     Ran::of(own(&world, &["recipe", "check"]).args(recipe)).good();
 
     // An overlay is for a base of one's own: no mirror of Debian is asked.
-    let overlay = text.replace("[\"overlay\", \"rootfs-tar\"]", "[\"overlay\"]");
+    let overlay = text.replace("[\"overlay\", \"disk\"]", "[\"overlay\"]");
     assert_ne!(overlay, text);
     fs::write(world.path("mine/hard-way.toml"), overlay).unwrap();
 

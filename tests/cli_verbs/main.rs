@@ -1,7 +1,7 @@
 //! Every verb on good input, as a user drives it.
 //!
 //! `lock`, `fetch` (with bundles and `--offline`), `build` (events, silence,
-//! rebuilds), `recipes`, `init`, `store`, `machine` (`run`).
+//! rebuilds), `recipes`, `init`, `seeds`, `store`, `machine` (`run`).
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]
@@ -13,6 +13,7 @@ mod init;
 mod lock;
 mod machine;
 mod recipes;
+mod seeds;
 mod store;
 
 use std::fs;

@@ -64,6 +64,20 @@ fn a_part_of_recipes_is_extended_and_not_built() {
 }
 
 #[test]
+fn a_new_lock_of_a_built_in_recipe_needs_a_place() {
+    let mut fetch = nodeimg();
+    fetch.args([
+        "fetch",
+        "--relock-base",
+        "--recipe",
+        "hard-way",
+        "--arch",
+        "amd64",
+    ]);
+    Ran::of(&mut fetch).refused(1, &["`hard-way` is built in", "--lock FILE"]);
+}
+
+#[test]
 fn show_prints_the_whole_recipe_as_one_that_can_be_used() {
     let world = World::new();
     let text = recipe(&["show", "--recipe", "debian"]).out;

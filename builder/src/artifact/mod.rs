@@ -14,7 +14,7 @@ mod binary;
 pub mod checksum;
 pub mod deb;
 pub mod elf;
-mod members;
+pub mod members;
 mod rule;
 mod select;
 #[cfg(test)]

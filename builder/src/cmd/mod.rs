@@ -9,6 +9,7 @@ mod lock;
 mod recipe;
 mod run;
 mod scripts;
+mod seed;
 mod store;
 
 use std::path::{Path, PathBuf};
@@ -42,6 +43,7 @@ pub fn run(cli: &Cli) -> Result<()> {
         Verb::Lock(args) => lock::run(&session, args),
         Verb::Recipe(verb) => recipe::run(&session, verb),
         Verb::Init(args) => init::run(&session, args),
+        Verb::Seed(verb) => seed::run(&session, verb),
         Verb::Store(verb) => store::run(&session, verb),
     }
 }

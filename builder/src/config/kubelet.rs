@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{Generated, environment, yaml};
 use crate::recipe::Recipe;
+use crate::recipe::file::Profile;
 use crate::recipe::value::Version;
 
 const SOCKET: &str = "unix:///var/run/containerd/containerd.sock";
@@ -39,6 +40,16 @@ struct KubeletConfiguration<'a> {
     port: u16,
     resolv_conf: &'static str,
     runtime_request_timeout: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotate_certificates: Option<bool>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    serving: Option<Serving>,
+}
+
+/// The certificate that the kubelet shows to its callers.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Serving {
     tls_cert_file: &'static str,
     tls_private_key_file: &'static str,
 }
@@ -85,6 +96,7 @@ struct MemorySwap {
 /// for the version that the recipe installs.
 pub fn generate(recipe: &Recipe, version: &Version) -> Result<Vec<Generated>> {
     let minor = version.major_minor();
+    let bootstrap = recipe.profile == Profile::Bootstrap;
     let config = KubeletConfiguration {
         api_version: "kubelet.config.k8s.io/v1beta1",
         kind: "KubeletConfiguration",
@@ -119,8 +131,12 @@ pub fn generate(recipe: &Recipe, version: &Version) -> Result<Vec<Generated>> {
         port: 10250,
         resolv_conf: "/etc/resolv.conf",
         runtime_request_timeout: "15m",
-        tls_cert_file: "/var/lib/kubelet/kubelet.crt",
-        tls_private_key_file: "/var/lib/kubelet/kubelet.key",
+        // A kubelet that has asked for its certificate also has it renewed.
+        rotate_certificates: bootstrap.then_some(true),
+        serving: (!bootstrap).then_some(Serving {
+            tls_cert_file: "/var/lib/kubelet/kubelet.crt",
+            tls_private_key_file: "/var/lib/kubelet/kubelet.key",
+        }),
     };
     let text = yaml(
         &config,

@@ -89,6 +89,9 @@ pub enum Profile {
     /// kubelet, kube-proxy and containerd as services; certificates come with
     /// the seed data; bridge CNI with this node's pod subnet.
     HardWay,
+    /// The same services; no certificate in the seed data: a bootstrap token, with
+    /// which the kubelet asks for its own.
+    Bootstrap,
     /// containerd as a service and no Kubernetes; first boot sets the host name.
     ContainerHost,
 }
@@ -184,9 +187,22 @@ pub struct FirstBootPart {
     /// at most 600.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<u32>,
+    /// Metadata services at 169.254.169.254 to ask where no other seed is: none unless said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metadata: Vec<MetadataService>,
     /// Whether a seed may have commands run (`bootcmd`, `runcmd`, scripts); yes unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commands: Option<bool>,
+}
+
+/// A cloud's metadata service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MetadataService {
+    /// OpenStack's.
+    Openstack,
+    /// EC2's, version 2.
+    Ec2,
 }
 
 /// Facts of the cluster that every node shares.

@@ -38,6 +38,7 @@ impl RecipeFile {
             sysext: self.sysext.over(base.sysext),
             disk: self.disk.over(base.disk),
             first_boot: FirstBootPart {
+                metadata: added(base.first_boot.metadata, self.first_boot.metadata),
                 wait: self.first_boot.wait.or(base.first_boot.wait),
                 commands: self.first_boot.commands.or(base.first_boot.commands),
             },

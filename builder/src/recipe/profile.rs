@@ -42,7 +42,8 @@ const HARD_WAY_PROGRAMS: [&str; 6] = [
 /// What the profile cannot do without, and what it would not look at.
 pub fn needs(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
     match file.profile {
-        Some(Profile::HardWay) => hard_way(file, artifacts, problems),
+        Some(Profile::HardWay) => services("hard-way", file, artifacts, problems),
+        Some(Profile::Bootstrap) => services("bootstrap", file, artifacts, problems),
         Some(Profile::ContainerHost) => container_host(file, problems),
         None => {}
     }
@@ -69,10 +70,11 @@ fn container_host(file: &RecipeFile, problems: &mut Problems<'_>) {
     }
 }
 
-fn hard_way(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
+/// kubelet, kube-proxy and containerd as services, pods on a bridge.
+fn services(profile: &str, file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
     if file.cluster.cluster_cidr.is_none() {
-        let message = "missing: the profile hard-way needs the network of all pods";
-        problems.add(&[Step::Key("cluster"), Step::Key("cluster_cidr")], message);
+        let message = format!("missing: the profile {profile} needs the network of all pods");
+        problems.add(&[Step::Key("cluster"), Step::Key("cluster_cidr")], &message);
     }
     for program in HARD_WAY_PROGRAMS {
         let Ok(path) = program.parse::<ImagePath>() else {
@@ -81,7 +83,7 @@ fn hard_way(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'
         if !artifacts.iter().any(|artifact| artifact.provides(&path)) {
             problems.add(
                 &[Step::Key("profile")],
-                &format!("hard-way needs `{program}`, which no artifact's `files` installs"),
+                &format!("{profile} needs `{program}`, which no artifact's `files` installs"),
             );
         }
     }

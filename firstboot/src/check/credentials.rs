@@ -7,6 +7,7 @@ use crate::pem::{self, PemError};
 use crate::plan::{KUBELET_CA, KUBELET_CERT, KUBELET_KEY};
 use crate::problem::{Located, Place, Problems};
 use crate::secret::Secret;
+use crate::settings::Profile;
 
 type PemCheck = fn(&str) -> Result<(), PemError>;
 
@@ -18,6 +19,8 @@ pub enum Access {
         cert: String,
         key: Secret,
     },
+    /// Made from a token, which is good for asking for a certificate only.
+    Token { server: String, token: Secret },
     /// Taken from the seed as it is.
     Ready(Secret),
 }
@@ -27,9 +30,9 @@ pub struct Identity {
     /// URL of the API server: the seed's, or the one of the kubelet's kubeconfig.
     pub server: String,
     pub ca: String,
-    /// What the kubelet shows to those who call it.
-    pub serving_cert: String,
-    pub serving_key: Secret,
+    /// Certificate and key that the kubelet shows to those who call it; without
+    /// them it makes its own.
+    pub serving: Option<(String, Secret)>,
     pub kubelet: Access,
     /// `None` where something else does Services, such as Cilium.
     pub kube_proxy: Option<Access>,
@@ -41,15 +44,12 @@ pub(super) fn check(
     host_name: Option<&str>,
     problems: &mut Problems,
 ) -> Option<Identity> {
+    if inputs.settings.profile == Profile::Bootstrap {
+        return bootstrap(inputs, api_server, problems);
+    }
     let node = &inputs.user.node;
     let kubelet = component(inputs, "kubelet", &node.kubelet, problems);
-    let kube_proxy = if inputs.gives("kube_proxy") {
-        component(inputs, "kube_proxy", &node.kube_proxy, problems)
-    } else {
-        let reason = "is missing: kube-proxy is not started, so something else must do Services";
-        problems.warn(&inputs.missing("kube_proxy"), reason, "");
-        None
-    };
+    let kube_proxy = kube_proxy(inputs, problems);
     for found in [&kubelet, &kube_proxy].into_iter().flatten() {
         check_server(found, api_server, problems);
     }
@@ -93,8 +93,10 @@ pub(super) fn check(
     let (serving_cert, serving_key) = serving?;
     Some(Identity {
         ca: pem::normalised(&ca?),
-        serving_cert: pem::normalised(&serving_cert),
-        serving_key: Secret::new(pem::normalised(serving_key.expose())),
+        serving: Some((
+            pem::normalised(&serving_cert),
+            Secret::new(pem::normalised(serving_key.expose())),
+        )),
         kubelet: kubelet?.access(server.as_deref())?,
         kube_proxy: match kube_proxy {
             Some(found) => Some(found.access(server.as_deref())?),
@@ -102,6 +104,92 @@ pub(super) fn check(
         },
         server: server?,
     })
+}
+
+fn kube_proxy(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Component> {
+    if inputs.gives("kube_proxy") {
+        return component(inputs, "kube_proxy", &inputs.user.node.kube_proxy, problems);
+    }
+    let reason = "is missing: kube-proxy is not started, so something else must do Services";
+    problems.warn(&inputs.missing("kube_proxy"), reason, "");
+    None
+}
+
+/// A node that will get its certificate by a token: whom to ask, whom to trust, the token.
+fn bootstrap(
+    inputs: &Inputs<'_>,
+    api_server: Option<&str>,
+    problems: &mut Problems,
+) -> Option<Identity> {
+    let node = &inputs.user.node;
+    for (key, reason, remedy) in [
+        (
+            "ca",
+            "is missing: the kubelet must know whom to trust",
+            "add the cluster's CA certificate (PEM)",
+        ),
+        (
+            "bootstrap_token",
+            "is missing: the kubelet must prove itself once",
+            "add one (kubeadm token create)",
+        ),
+    ] {
+        if !inputs.gives(key) {
+            problems.error(&inputs.missing(key), reason, remedy);
+        }
+    }
+    let mut authorities = Vec::new();
+    if let Some(ca) = &node.ca {
+        check_pem(&ca.value, &ca.place, pem::check_certificates, problems);
+        authorities = certificates::authorities(inputs, &ca.value, &ca.place, problems);
+    }
+    if let Some(token) = &node.bootstrap_token
+        && !is_token(token.value.expose().trim())
+    {
+        let reason = "is no bootstrap token";
+        let remedy =
+            "it is 6 and 16 small letters or digits with a dot between: `abcdef.0123456789abcdef`";
+        problems.error(&token.place, reason, remedy);
+    }
+    let kube_proxy = kube_proxy(inputs, problems);
+    for pair in kube_proxy
+        .iter()
+        .flat_map(|found| found.pairs(&node.kube_proxy))
+    {
+        certificates::check(inputs, &pair, Owner::KubeProxy, &authorities, problems);
+    }
+    let server = api_server?.to_owned();
+    let token = Secret::new(
+        node.bootstrap_token
+            .as_ref()?
+            .value
+            .expose()
+            .trim()
+            .to_owned(),
+    );
+    Some(Identity {
+        ca: pem::normalised(&node.ca.as_ref()?.value),
+        serving: None,
+        kubelet: Access::Token {
+            server: server.clone(),
+            token,
+        },
+        kube_proxy: match kube_proxy {
+            Some(found) => Some(found.access(Some(&server))?),
+            None => None,
+        },
+        server,
+    })
+}
+
+/// <https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/#token-format>
+fn is_token(text: &str) -> bool {
+    let plain = |part: &str, length: usize| {
+        let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        part.len() == length && part.bytes().all(inside)
+    };
+    text.split_once('.')
+        .is_some_and(|(id, secret)| plain(id, 6) && plain(secret, 16))
 }
 
 /// What the seed gives for one component.

@@ -83,17 +83,20 @@ pub struct CheckedNode {
     pub hosts: Vec<HostEntry>,
     pub labels: Vec<String>,
     pub taints: Vec<String>,
+    /// Empty where the seed has none.
+    pub provider_id: String,
     pub extras: Extras,
 }
 
 /// Keys that mean something to a Kubernetes node alone.
-const KUBERNETES_KEYS: [&str; 7] = [
+const KUBERNETES_KEYS: [&str; 8] = [
     "api_server",
     "ca",
     "kube_proxy",
     "kubelet",
     "labels",
     "pod_subnet",
+    "provider_id",
     "taints",
 ];
 
@@ -112,7 +115,7 @@ fn refuse_kubernetes(inputs: &Inputs<'_>, problems: &mut Problems) {
 pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode> {
     let names = names::check(inputs, problems);
     let kubernetes = match inputs.settings.profile {
-        Profile::HardWay => true,
+        Profile::HardWay | Profile::Bootstrap => true,
         Profile::ContainerHost => false,
     };
     let nets = if kubernetes {
@@ -132,6 +135,7 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
     };
     let labels = scheduling::check_labels(&inputs.user.node.labels, problems);
     let taints = scheduling::check_taints(&inputs.user.node.taints, problems);
+    let provider_id = scheduling::check_provider(inputs.user.node.provider_id.as_ref(), problems);
     let extras = extras::check(inputs, problems);
     if problems.has_errors() {
         return None;
@@ -151,6 +155,7 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
         hosts,
         labels,
         taints,
+        provider_id,
         extras,
     })
 }

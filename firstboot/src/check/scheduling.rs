@@ -6,7 +6,7 @@
 use crate::check::names;
 use crate::field::shown;
 use crate::node_config::{Pair, Taint};
-use crate::problem::Problems;
+use crate::problem::{Located, Problems};
 
 /// Labels below `kubernetes.io` and `k8s.io` that a kubelet may set; it refuses to start with others.
 const OWN_LABELS: &[&str] = &[
@@ -62,6 +62,29 @@ pub(super) fn check_taints(taints: &[Taint], problems: &mut Problems) -> Vec<Str
         }
     }
     texts
+}
+
+/// `scheme://path`, as cloud providers name machines; empty where there is none.
+pub(super) fn check_provider(given: Option<&Located<String>>, problems: &mut Problems) -> String {
+    let Some(given) = given else {
+        return String::new();
+    };
+    let scheme = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let path = |c: char| c.is_ascii_alphanumeric() || "/-_.:".contains(c);
+    let good = given
+        .value
+        .split_once("://")
+        .is_some_and(|(before, after)| {
+            !before.is_empty()
+                && before.chars().all(scheme)
+                && !after.is_empty()
+                && after.chars().all(path)
+        });
+    if !good || given.value.len() > 253 {
+        let remedy = "write it as your cloud provider does: `scheme://path`";
+        problems.error(&given.place, "is no provider id", remedy);
+    }
+    given.value.clone()
 }
 
 fn wrong_taint(text: &str) -> Option<(String, String)> {

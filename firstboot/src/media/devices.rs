@@ -16,6 +16,9 @@ pub(crate) struct System {
     pub(crate) sys: PathBuf,
     pub(crate) dev: PathBuf,
     pub(crate) run: PathBuf,
+    pub(crate) proc: PathBuf,
+    /// Of the metadata services.
+    pub(crate) metadata: String,
     /// Tests name the devices that are theirs; all others are then not there.
     pub(crate) only: Option<Vec<String>>,
 }
@@ -26,6 +29,8 @@ impl Default for System {
             sys: PathBuf::from("/sys"),
             dev: PathBuf::from("/dev"),
             run: PathBuf::from("/run"),
+            proc: PathBuf::from("/proc"),
+            metadata: "http://169.254.169.254/".to_owned(),
             only: None,
         }
     }

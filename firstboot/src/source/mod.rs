@@ -4,16 +4,21 @@
 //! present wins and none are merged. To add one: a file here with a `find`, and
 //! a row in [`SOURCES`] and in `docs/first-boot.md`.
 mod boot_partition;
+mod credentials;
 mod directory;
+mod kernel;
 mod medium;
 mod near;
+mod remote;
 mod seed_option;
 mod state_directory;
 
 use std::path::Path;
+use std::time::Instant;
 
 use nodeimg_firstboot::problem::Problems;
 use nodeimg_firstboot::seed::Seed;
+use nodeimg_firstboot::settings::MetadataService;
 
 use crate::media::{Medium, System};
 use crate::root::Root;
@@ -28,6 +33,12 @@ pub(crate) struct Search<'a> {
     pub(crate) system: Option<&'a System>,
     /// The volumes of this machine; none when the root is not its own.
     pub(crate) media: &'a [Medium],
+    /// Services that the image's recipe asks for.
+    pub(crate) metadata: &'a [MetadataService],
+    /// Whether the network is still to come.
+    pub(crate) early: bool,
+    /// Of this pass, for what has to be asked.
+    pub(crate) deadline: Instant,
 }
 
 pub(crate) enum Found {
@@ -42,6 +53,11 @@ pub(crate) enum Found {
         place: String,
         seed: Box<Seed>,
     },
+    /// Asked for, and not within reach (yet). Nothing of a lower order counts then.
+    Pending {
+        place: String,
+        reason: String,
+    },
 }
 
 struct Source {
@@ -53,6 +69,14 @@ const SOURCES: &[Source] = &[
     Source {
         name: "--seed",
         find: seed_option::find,
+    },
+    Source {
+        name: "kernel command line or firmware",
+        find: kernel::find,
+    },
+    Source {
+        name: "credentials",
+        find: credentials::find,
     },
     Source {
         name: "NoCloud medium",
@@ -70,6 +94,10 @@ const SOURCES: &[Source] = &[
         name: "boot partition",
         find: boot_partition::find,
     },
+    Source {
+        name: "metadata service",
+        find: remote::link_local,
+    },
 ];
 
 /// Asks each source in turn. Places carry the name of their source.
@@ -86,6 +114,12 @@ pub(crate) fn find(search: &Search<'_>) -> Found {
                 return Found::Broken {
                     place: named(place),
                     problems,
+                };
+            }
+            Found::Pending { place, reason } => {
+                return Found::Pending {
+                    place: named(place),
+                    reason,
                 };
             }
             Found::Seed { place, seed } => {

@@ -1,7 +1,8 @@
 //! Certificates, keys and kubeconfigs.
-use nodeimg_firstboot::kubeconfig::{self, Material, Parts};
+use nodeimg_firstboot::kubeconfig::{self, Login, Material, Parts};
 use nodeimg_firstboot::plan;
 use nodeimg_firstboot::problem::Problems;
+use nodeimg_firstboot::settings::Profile;
 
 use crate::common::{self, Authority, authority, ca, cert, key, user_data};
 use crate::{Case, GROUND};
@@ -148,8 +149,7 @@ fn ready(ca: Material<'_>, cert: Material<'_>, key: Material<'_>) -> String {
         user: "u",
         server: "https://ready:6443",
         ca,
-        cert,
-        key,
+        login: Login::Certificate { cert, key },
     })
     .expose()
     .to_owned()
@@ -229,4 +229,60 @@ fn ready_kubeconfigs() {
         1,
     );
     Case::new(both).warns("names another `server` than `nodeimg.api_server`");
+}
+
+const TOKEN: &str = "abcdef.0123456789abcdef";
+
+/// The sample for an image of the profile bootstrap: a token instead of the kubelet's certificate.
+fn with_token(token: &str) -> Case {
+    let user = user_data();
+    let (start, end) = (
+        user.find("  kubelet:").unwrap(),
+        user.find("  kube_proxy:").unwrap(),
+    );
+    let token = format!("  bootstrap_token: {token}\n  provider_id: metal://a/b\n");
+    let mut case = Case::new(format!("{}{token}{}", &user[..start], &user[end..]));
+    case.settings.profile = Profile::Bootstrap;
+    case
+}
+
+#[test]
+fn a_token_stands_for_a_certificate() {
+    let node = with_token(TOKEN).good();
+    let mut problems = Problems::new();
+    let plan = plan::plan(&node, &GROUND, &mut problems).unwrap();
+    assert_eq!(
+        plan.text(plan::KUBELET_BOOTSTRAP).unwrap(),
+        "apiVersion: v1\nkind: Config\nclusters:\n- name: cluster\n  cluster:\n    server: \"https://server.kubernetes.local:6443\"\n    certificate-authority: \"/var/lib/kubelet/ca.crt\"\nusers:\n- name: \"kubelet-bootstrap\"\n  user:\n    token: \"abcdef.0123456789abcdef\"\ncontexts:\n- name: default\n  context:\n    cluster: cluster\n    user: \"kubelet-bootstrap\"\ncurrent-context: default\n"
+    );
+    assert_eq!(plan::values(&node).get("provider_id"), Some("metal://a/b"));
+    assert!(plan.text(plan::KUBELET_KUBECONFIG).is_none());
+    assert!(plan.text(plan::KUBELET_KEY).is_none());
+    assert!(plan.text(plan::KUBE_PROXY_KUBECONFIG).is_some());
+    for token in [
+        "abcdef",
+        "abcdef.0123",
+        "ABCDEF.0123456789abcdef",
+        "abcdef.0123456789abcdef0",
+        "abcdef-0123456789abcdef",
+    ] {
+        with_token(token).fails("nodeimg.bootstrap_token: is no bootstrap token");
+    }
+    let mut none = with_token(TOKEN);
+    none.user = none
+        .user
+        .replace("  bootstrap_token: abcdef.0123456789abcdef\n", "");
+    none.fails("nodeimg.bootstrap_token: is missing");
+    let mut kubelet = Case::new(user_data());
+    kubelet.settings.profile = Profile::Bootstrap;
+    let (_, errors, _) = kubelet.run();
+    assert!(
+        errors
+            .iter()
+            .any(|error| error.contains("nodeimg.kubelet: needs profile `hard-way`")),
+        "{errors:#?}"
+    );
+    let mut odd = with_token(TOKEN);
+    odd.user = odd.user.replace("metal://a/b", "a b");
+    odd.fails("nodeimg.provider_id: is no provider id");
 }

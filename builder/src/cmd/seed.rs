@@ -1,0 +1,116 @@
+//! `nodeimg seed`: what first boot would make of a seed, on this machine.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use nodeimg_firstboot::examine::{Outlook, examine};
+use nodeimg_firstboot::problem::{Problems, Severity};
+use nodeimg_firstboot::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
+use serde_json::json;
+
+use super::Session;
+use crate::cli::{SeedCheckArgs, SeedVerb};
+use crate::recipe;
+use crate::rootfs;
+use crate::tree::Epoch;
+
+pub fn run(session: &Session<'_>, verb: &SeedVerb) -> Result<()> {
+    match verb {
+        SeedVerb::Check(args) => check(session, args),
+    }
+}
+
+fn check(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
+    let recipe = recipe::load(&args.recipe)?;
+    let seed = read(&args.seed)?;
+    // Certificates are judged by this machine's clock, not by an image's age.
+    let settings = rootfs::settings_of(&recipe, Epoch(0));
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = since.map_or(0, |duration| duration.as_secs());
+    let mut problems = Problems::new();
+    let outlook = examine(&seed, &settings, &[], now, &mut problems);
+    tell(session, outlook.as_ref(), problems);
+    match outlook {
+        Some(_) => Ok(()),
+        None => bail!("{}: no node comes of this seed", args.seed.display()),
+    }
+}
+
+fn tell(session: &Session<'_>, outlook: Option<&Outlook>, problems: Problems) {
+    let problems = problems.into_vec();
+    if session.global.json {
+        let mut result =
+            json!({ "event": "seed", "good": outlook.is_some(), "problems": problems });
+        if let Some(outlook) = outlook {
+            result["instance_id"] = json!(outlook.instance_id);
+            result["host_name"] = json!(outlook.host_name);
+            result["pod_subnets"] = json!(outlook.pod_subnets);
+            result["files"] = json!(outlook.files);
+        }
+        println!("{result}");
+        return;
+    }
+    for problem in &problems {
+        match problem.severity {
+            Severity::Error => eprintln!("error: {problem}"),
+            Severity::Warning if session.global.quiet => {}
+            Severity::Warning => eprintln!("warning: {problem}"),
+        }
+    }
+    if let (Some(outlook), false) = (outlook, session.global.quiet) {
+        let count = outlook.files.len();
+        println!("{}: a good seed, {count} files", outlook.host_name);
+    }
+}
+
+/// The layout that the directory has; NoCloud's where it has both.
+fn read(directory: &Path) -> Result<Seed> {
+    let layout = [Layout::NoCloud, Layout::ConfigDrive]
+        .into_iter()
+        .find(|layout| directory.join(layout.names().meta_data).exists())
+        .with_context(|| {
+            format!(
+                "{} holds neither `meta-data` nor `openstack/latest/meta_data.json`",
+                directory.display()
+            )
+        })?;
+    let names = layout.names();
+    let take = |name: &str| read_file(&directory.join(name));
+    let meta_data = take(names.meta_data)?;
+    let user_data = take(names.user_data)?;
+    if layout == Layout::NoCloud && user_data.is_none() {
+        bail!(
+            "{} holds `meta-data` but no `user-data`, and NoCloud needs both; it may be empty",
+            directory.display()
+        );
+    }
+    Ok(Seed {
+        layout,
+        meta_data: meta_data.context("the meta-data is gone")?,
+        user_data,
+        vendor_data: take(names.vendor_data)?,
+        network: take(names.network)?,
+    })
+}
+
+/// `None` where there is nothing of that name.
+fn read_file(path: &Path) -> Result<Option<SeedFile>> {
+    let name = path.display().to_string();
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).context(format!("opening {name}")),
+    };
+    let limit = u64::try_from(MAX_SEED_FILE)?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("reading {name}"))?;
+    if bytes.len() > MAX_SEED_FILE {
+        bail!("{name} is larger than {MAX_SEED_FILE} bytes, and no seed file may be");
+    }
+    Ok(Some(SeedFile::new(name, bytes)))
+}

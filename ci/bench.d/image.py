@@ -1,0 +1,204 @@
+"""The bootable image: base tree beside mmdebstrap, the writers of SquashFS and
+dm-verity beside squashfs-tools and veritysetup, and the whole disk."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from measure import Runs, alternating, once
+
+ARCHS = ("amd64", "arm64")
+RECIPE = "container-host"
+# As large as kubelet.
+CHANGED = 72 << 20
+
+
+class Images:
+    """Builds of recipes/container-host.toml in a store of their own."""
+
+    def __init__(self, nodeimg, top, work, kept):
+        self.nodeimg = nodeimg
+        self.top = top
+        self.work = work / "image"
+        self.work.mkdir()
+        self.store = self.work / "store"
+        self.recipe = top / "recipes" / f"{RECIPE}.toml"
+        # Packages are fetched once, into the store that CI keeps.
+        subprocess.run([nodeimg, "--quiet", "--store", str(kept), "fetch", *self._which(ARCHS)], check=True)
+        self.store.mkdir()
+        copied = subprocess.run(["cp", "-al", kept / "blobs", self.store], stderr=subprocess.DEVNULL, check=False)
+        if copied.returncode != 0:
+            subprocess.run(["cp", "-a", kept / "blobs", self.store], check=True)
+
+    def _which(self, archs, recipe=None):
+        return ["--recipe", str(recipe or self.recipe), *(word for arch in archs for word in ("--arch", arch))]
+
+    def build(self, arch, output, *more, recipe=None, quiet=True):
+        out = ["--out", str(self.work / f"out-{output}"), "--output", output]
+        words = [self.nodeimg, "--store", str(self.store), *(["--quiet"] if quiet else [])]
+        return [*words, "build", "--offline", *self._which([arch], recipe), *out, *more]
+
+    def of(self, arch, output, name):
+        (found,) = (self.work / f"out-{output}").glob(f"*-{arch}/{name}")
+        return found
+
+    def forget(self, prefix=""):
+        """Drops what was made once and kept, so that it is made again."""
+        for kept in (self.store / "derived").glob(f"{prefix}*"):
+            shutil.rmtree(kept)
+
+
+def host_arch():
+    return subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def wanted(images, arch):
+    """The packages that the recipe asks for."""
+    shown = [images.nodeimg, "recipe", "show", "--recipe", str(images.recipe)]
+    text = subprocess.run(shown, capture_output=True, text=True, check=True).stdout
+    base = text[text.index("[base]") :]
+    lists = re.findall(rf"^(?:packages|{arch}) = \[(.*?)\]", base, re.M | re.S)
+    return sorted(set(re.findall(r'"([^"]+)"', " ".join(lists))))
+
+
+def measure_base(images, runs, mirror):
+    """Cold: packages are in the store, nothing of them has been unpacked."""
+    jobs = {
+        f"`nodeimg build`, {arch}": (images.forget, images.build(arch, "rootfs-tar", "--force")) for arch in ARCHS
+    }
+    host = host_arch()
+    tar = images.work / "mmdebstrap.tar"
+    include = ",".join(wanted(images, host))
+    jobs[f"`mmdebstrap`, {host}"] = (
+        lambda: tar.unlink(missing_ok=True),
+        ["mmdebstrap", "--quiet", "--variant=apt", f"--include={include}", "trixie", str(tar), mirror],
+    )
+    measured = alternating(min(runs, 2), jobs)
+    tar.unlink()
+    return measured
+
+
+def test_binary(top):
+    """The unit tests of nodeimg, optimised: two of them measure."""
+    command = ["cargo", "test", "--locked", "--release", "--package", "nodeimg", "--bin", "nodeimg", "--no-run"]
+    said = subprocess.run([*command, "--message-format=json"], cwd=top, capture_output=True, text=True, check=True)
+    for line in said.stdout.splitlines():
+        found = json.loads(line)
+        if found.get("executable") and found.get("profile", {}).get("test"):
+            return found["executable"]
+    sys.exit("bench: error: cargo made no test of nodeimg")
+
+
+class Writers:
+    """Jobs that say themselves what they took, beside those that are measured
+    from outside: a writer's tree is made ready before the clock runs."""
+
+    def __init__(self, binary, count):
+        self.binary = binary
+        self.count = count
+
+    def ours(self, name, env):
+        test = [self.binary, "--ignored", "--exact", f"bench_tests::{name}", "--nocapture"]
+        said = subprocess.run(test, env={**os.environ, **env}, capture_output=True, text=True, check=True).stdout
+        found = re.search(r"MEASURED wall=([0-9.]+) cpu=([0-9.]+)", said)
+        return float(found[1]), float(found[2])
+
+    def side_by_side(self, name, env, others):
+        runs = {"ours": Runs(), **{other: Runs() for other in others}}
+        for turn in range(self.count + 1):
+            os.sync()
+            wall, cpu = self.ours(name, env)
+            if turn:
+                runs["ours"].wall.append(wall)
+                runs["ours"].cpu.append(cpu)
+            for other, (prepare, command) in others.items():
+                prepare()
+                os.sync()
+                once(command, runs[other] if turn else None)
+        return runs
+
+
+def measure_writers(images, top, runs):
+    work = images.work
+    tar, ours, theirs, hashes = (work / name for name in ("root.tar", "ours.squashfs", "theirs.squashfs", "hashes"))
+    packed = images.of("amd64", "rootfs-tar", "rootfs.tar.zst")
+    subprocess.run(["zstd", "-q", "-d", "-f", packed, "-o", tar], check=True)
+    tree = work / "tree"
+    tree.mkdir()
+    subprocess.run(["tar", "-xf", tar, "-C", tree, "--no-same-owner"], check=True)
+    writers = Writers(test_binary(top), runs)
+    zstd = "-comp zstd -Xcompression-level 3 -b 131072 -no-progress -quiet"
+
+    def gone():
+        theirs.unlink(missing_ok=True)
+
+    squashfs = writers.side_by_side(
+        "squashfs",
+        {"NODEIMG_BENCH_TAR": str(tar), "NODEIMG_BENCH_OUT": str(ours)},
+        {
+            "sqfstar": (gone, ["sh", "-c", f"sqfstar {zstd} '{theirs}' <'{tar}'"]),
+            "mksquashfs": (gone, ["sh", "-c", f"mksquashfs '{tree}' '{theirs}' {zstd} -noappend"]),
+        },
+    )
+    sizes = (ours.stat().st_size, theirs.stat().st_size)
+    verity = writers.side_by_side(
+        "verity",
+        {"NODEIMG_BENCH_IMAGE": str(ours), "NODEIMG_BENCH_OUT": str(work / "ours.hashes")},
+        {
+            "veritysetup": (
+                lambda: hashes.unlink(missing_ok=True),
+                ["veritysetup", "format", str(ours), str(hashes)],
+            )
+        },
+    )
+    shutil.rmtree(tree)
+    for path in (tar, ours, theirs, hashes):
+        path.unlink()
+    return squashfs, sizes, verity
+
+
+class Changed:
+    """The image with one more file of kubelet's size, another one at each run."""
+
+    def __init__(self, images):
+        self.images = images
+        self.recipe = images.work / "changed.toml"
+        self.file = images.work / "kubelet"
+        self.recipe.write_text(
+            f'extends = "{images.recipe}"\nname = "changed"\n\n'
+            '[[file]]\npath = "/usr/local/bin/kubelet"\nsource = "kubelet"\nmode = "0755"\n'
+        )
+        shutil.copy(images.recipe.with_suffix(".lock"), self.recipe.with_suffix(".lock"))
+        lock = [images.nodeimg, "--quiet", "--store", str(images.store), "lock", "--recipe", str(self.recipe)]
+        # The base system stays as it is pinned: nothing is fetched.
+        subprocess.run(lock, check=True)
+        # Programs: what compresses as kubelet does.
+        self.plain = Path(images.nodeimg).read_bytes()
+        self.plain = (self.plain * (CHANGED // len(self.plain) + 1))[:CHANGED]
+        self.turn = 0
+
+    def again(self):
+        """Every block is new, and as hard to compress as the one before."""
+        self.turn += 1
+        table = bytes((byte + self.turn) % 256 for byte in range(256))
+        self.file.write_bytes(self.plain.translate(table))
+
+
+def measure_disk(images, runs):
+    def nothing():
+        pass
+
+    changed = Changed(images)
+    jobs = {
+        f"warm store, {arch}": (nothing, images.build(arch, "disk", "--force")) for arch in ARCHS
+    }
+    jobs["one program changed"] = (
+        changed.again,
+        images.build("amd64", "disk", recipe=changed.recipe),
+    )
+    jobs["nothing changed"] = (nothing, images.build("amd64", "disk"))
+    return alternating(runs, jobs)
