@@ -1,3 +1,4 @@
+#!/bin/sh
 # Runs in the guest, behind multi-user.target: says facts to the host, one
 # `name=value` a line, over a port of its own, then powers the machine off.
 # Not part of any image: tests/support/guest.rs gives it to systemd as a
@@ -31,6 +32,7 @@ fact host-name cat /proc/sys/kernel/hostname
 fact static-name hostnamectl --static
 fact machine-id cat /etc/machine-id
 fact host-key sha256sum /etc/ssh/ssh_host_ed25519_key.pub
+# shellcheck disable=SC2016 # for the inner shell
 fact os-release sh -c '. /etc/os-release && echo "$ID $IMAGE_ID $IMAGE_VERSION"'
 fact machine uname -m
 fact partitions lsblk -nro PARTLABEL /dev/vda

@@ -62,7 +62,8 @@ impl Case {
         };
         let meta = meta_data::read(&seed, &mut problems).unwrap();
         let file = SeedFile::new("user-data", self.user.as_bytes());
-        let user = cloud_config::read_file(&file, &Value::None, self.settings.profile, &mut problems);
+        let user =
+            cloud_config::read_file(&file, &Value::None, self.settings.profile, &mut problems);
         let node = user.and_then(|user| {
             let inputs = Inputs {
                 settings: &self.settings,
