@@ -202,10 +202,9 @@ class Bench:
 
     def measure_image(self):
         """The bootable image; its packages come from a mirror of Debian."""
-        top = Path(__file__).parents[2]
-        images = Images(self.args.nodeimg, top, self.work, Path(self.args.packages))
+        images = Images(self.args, self.work)
         self.base_tree(images)
-        self.writers(images, top)
+        self.writers(images)
         self.disk(images)
 
     def base_tree(self, images):
@@ -222,8 +221,8 @@ class Bench:
             Goal("peak memory of a base tree", max(run.peak_mib() for run in ours), 256, " MiB", noise=0),
         ]
 
-    def writers(self, images, top):
-        squashfs, sizes, verity = measure_writers(images, top, self.args.runs)
+    def writers(self, images):
+        squashfs, sizes, verity = measure_writers(images, self.args.runs)
         for title, runs in (("SquashFS, zstd 3", squashfs), ("dm-verity", verity)):
             print(f"\n## {title}")
             rows = [[f"`{name}`" if name != "ours" else "nodeimg", run.seconds(), run.cpu_seconds()] for name, run in runs.items()]
@@ -253,11 +252,8 @@ class Bench:
 
 def arguments():
     parser = argparse.ArgumentParser(prog="ci/bench")
-<<<<<<< HEAD
-    for name in ("nodeimg", "firstboot", "firstboot-arm64", "mirror", "recipe", "base-recipe", "base-store", "work"):
-=======
-    for name in ("nodeimg", "firstboot", "mirror", "recipe", "work", "packages", "debian-mirror"):
->>>>>>> ca602ad (bench: the bootable image: base tree, SquashFS, dm-verity and disk beside those who make such)
+    names = ["nodeimg", "firstboot", "firstboot-arm64", "mirror", "recipe", "base-recipe", "base-store", "debian-mirror"]
+    for name in (*names, "work"):
         parser.add_argument(f"--{name}", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--runs", type=int, default=5)
@@ -275,11 +271,8 @@ def main():
         bench.measure_build()
         bench.measure_fetch()
         bench.measure_firstboot()
-<<<<<<< HEAD
-        bench.measure_boot()
-=======
         bench.measure_image()
->>>>>>> ca602ad (bench: the bootable image: base tree, SquashFS, dm-verity and disk beside those who make such)
+        bench.measure_boot()
     print("\n## Goals\n\n| what | goal | measured | |\n|---|---|---|---|")
     for goal in bench.goals:
         print(goal.row())

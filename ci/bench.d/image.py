@@ -12,7 +12,7 @@ from pathlib import Path
 from measure import Runs, alternating, once
 
 ARCHS = ("amd64", "arm64")
-RECIPE = "container-host"
+TOP = Path(__file__).parents[2]
 # As large as kubelet.
 CHANGED = 72 << 20
 
@@ -20,15 +20,16 @@ CHANGED = 72 << 20
 class Images:
     """Builds of recipes/container-host.toml in a store of their own."""
 
-    def __init__(self, nodeimg, top, work, kept):
-        self.nodeimg = nodeimg
-        self.top = top
+    def __init__(self, args, work):
+        self.nodeimg = args.nodeimg
+        self.firstboot = [f"amd64={args.firstboot}", f"arm64={args.firstboot_arm64}"]
+        self.recipe = Path(args.base_recipe).absolute()
         self.work = work / "image"
         self.work.mkdir()
         self.store = self.work / "store"
-        self.recipe = top / "recipes" / f"{RECIPE}.toml"
         # Packages are fetched once, into the store that CI keeps.
-        subprocess.run([nodeimg, "--quiet", "--store", str(kept), "fetch", *self._which(ARCHS)], check=True)
+        kept = Path(args.base_store)
+        subprocess.run([self.nodeimg, "--quiet", "--store", str(kept), "fetch", *self._which(ARCHS)], check=True)
         self.store.mkdir()
         copied = subprocess.run(["cp", "-al", kept / "blobs", self.store], stderr=subprocess.DEVNULL, check=False)
         if copied.returncode != 0:
@@ -37,10 +38,11 @@ class Images:
     def _which(self, archs, recipe=None):
         return ["--recipe", str(recipe or self.recipe), *(word for arch in archs for word in ("--arch", arch))]
 
-    def build(self, arch, output, *more, recipe=None, quiet=True):
+    def build(self, arch, output, *more, recipe=None):
         out = ["--out", str(self.work / f"out-{output}"), "--output", output]
-        words = [self.nodeimg, "--store", str(self.store), *(["--quiet"] if quiet else [])]
-        return [*words, "build", "--offline", *self._which([arch], recipe), *out, *more]
+        firstboot = [word for binary in self.firstboot for word in ("--firstboot", binary)]
+        words = [self.nodeimg, "--quiet", "--store", str(self.store), "build", "--offline"]
+        return [*words, *self._which([arch], recipe), *out, *firstboot, *more]
 
     def of(self, arch, output, name):
         (found,) = (self.work / f"out-{output}").glob(f"*-{arch}/{name}")
@@ -82,10 +84,10 @@ def measure_base(images, runs, mirror):
     return measured
 
 
-def test_binary(top):
+def test_binary():
     """The unit tests of nodeimg, optimised: two of them measure."""
     command = ["cargo", "test", "--locked", "--release", "--package", "nodeimg", "--bin", "nodeimg", "--no-run"]
-    said = subprocess.run([*command, "--message-format=json"], cwd=top, capture_output=True, text=True, check=True)
+    said = subprocess.run([*command, "--message-format=json"], cwd=TOP, capture_output=True, text=True, check=True)
     for line in said.stdout.splitlines():
         found = json.loads(line)
         if found.get("executable") and found.get("profile", {}).get("test"):
@@ -122,7 +124,7 @@ class Writers:
         return runs
 
 
-def measure_writers(images, top, runs):
+def measure_writers(images, runs):
     work = images.work
     tar, ours, theirs, hashes = (work / name for name in ("root.tar", "ours.squashfs", "theirs.squashfs", "hashes"))
     packed = images.of("amd64", "rootfs-tar", "rootfs.tar.zst")
@@ -130,7 +132,7 @@ def measure_writers(images, top, runs):
     tree = work / "tree"
     tree.mkdir()
     subprocess.run(["tar", "-xf", tar, "-C", tree, "--no-same-owner"], check=True)
-    writers = Writers(test_binary(top), runs)
+    writers = Writers(test_binary(), runs)
     zstd = "-comp zstd -Xcompression-level 3 -b 131072 -no-progress -quiet"
 
     def gone():
