@@ -71,7 +71,9 @@ pub(crate) fn stage(root: &Root, network: Option<&Network>) -> io::Result<bool> 
 
 /// Has a running networkd take up what has changed.
 pub(crate) fn reload() -> io::Result<()> {
-    if !Path::new("/run/systemd/netif").exists() {
+    // Its own file, written as soon as it runs. Without it, networkctl would wait
+    // for one that is ordered behind this very step.
+    if !Path::new("/run/systemd/netif/state").exists() {
         return Ok(());
     }
     let output = Command::new("/usr/bin/networkctl").arg("reload").output()?;

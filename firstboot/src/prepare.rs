@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nodeimg_firstboot::meta_data;
-use nodeimg_firstboot::network::{self, DIRECTORY, Network};
+use nodeimg_firstboot::network::{self, DIRECTORY, Link, Network};
 use nodeimg_firstboot::problem::{Place, Problems};
 use nodeimg_firstboot::report::{Outcome, Report};
 use nodeimg_firstboot::seed::Seed;
@@ -17,12 +17,12 @@ use nodeimg_firstboot::settings::ImageSettings;
 
 use crate::apply::{self, State};
 use crate::cards::{self, Card};
-use crate::media::System;
+use crate::media::{self, System};
 use crate::root::{Open, Root};
 use crate::search::{self, Seek};
 
 /// How long a card that the seed names may take to appear.
-const CARD_WAIT: Duration = Duration::from_secs(20);
+const CARD_WAIT: Duration = Duration::from_secs(60);
 const CARD_POLL: Duration = Duration::from_millis(100);
 
 /// `nodeimg-firstboot network`: says what it did; the verdict is not given here.
@@ -60,6 +60,9 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
         let reason = failure.cause.to_string();
         problems.error(&Place::file(failure.doing), reason, "");
     }
+    if let Some(network) = &network {
+        wait_for_cards(network, &system, |link| link.set_name.is_some());
+    }
     put_in_force(root, network.as_ref(), &system, &mut problems);
     problems
 }
@@ -73,10 +76,14 @@ pub(crate) fn network(root: &Root, seed: &Seed, problems: &mut Problems) -> Opti
     problems.append(found);
     if root.is_real() && good {
         let system = System::default();
-        put_in_force(root, network.as_ref(), &system, problems);
         if let Some(network) = &network {
-            tell_missing(network, &wait_for_cards(network, &system), problems);
+            tell_missing(
+                network,
+                &wait_for_cards(network, &system, |_| true),
+                problems,
+            );
         }
+        put_in_force(root, network.as_ref(), &system, problems);
     }
     network
 }
@@ -96,12 +103,15 @@ fn put_in_force(root: &Root, network: Option<&Network>, system: &System, problem
     }
 }
 
-/// A driver may take its time; the boot before networkd does not wait for it.
-fn wait_for_cards(network: &Network, system: &System) -> Vec<Card> {
+/// Waits for the cards of the links that count: a driver may take its time, and
+/// udev gives names of its own to a card before it can have another.
+fn wait_for_cards(network: &Network, system: &System, counts: fn(&Link) -> bool) -> Vec<Card> {
     let deadline = Instant::now() + CARD_WAIT;
     loop {
-        let found = cards::cards(&system.sys);
-        if cards::missing(network, &found).is_empty() || Instant::now() >= deadline {
+        let mut found = cards::cards(&system.sys);
+        found.retain(|card| media::is_named(system, card));
+        let missing = cards::missing(network, &found);
+        if !missing.iter().any(|(link, _)| counts(link)) || Instant::now() >= deadline {
             return found;
         }
         sleep(CARD_POLL);

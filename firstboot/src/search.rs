@@ -1,8 +1,10 @@
 //! The search for a seed: how long it takes, and what is said when there is none.
 //!
 //! # Rules
-//! - First udev works off its queue, so that a slow device does not lose to a
-//!   source of a lower order that happens to be there already.
+//! - What was made for this very machine is taken at once: a labelled medium, a
+//!   credential, a word of the command line.
+//! - For all else udev works off its queue first, so that a slow device does not
+//!   lose to a source of a lower order that happens to be there already.
 //! - Then all sources are asked in their order, and again whenever a device
 //!   comes, until one has a seed or the time is over.
 //! - A node that is set up does not wait: a medium that is gone after it has
@@ -28,6 +30,9 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// All questions to a server in one pass; one that drips is no better than none.
 const ATTEMPT: Duration = Duration::from_secs(20);
+
+/// How long a node that is set up waits for udev.
+const SETTLE_AGAIN: Duration = Duration::from_secs(20);
 
 /// How long a node that is set up asks a service who it is now.
 const RECHECK: Duration = Duration::from_secs(10);
@@ -144,12 +149,20 @@ fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
         })
     };
     let Some(system) = seek.system else {
-        return (search(&[]), Vec::new());
+        return (search(&[]).0, Vec::new());
     };
     let deadline = deadline(seek);
-    media::wait_for_udev(system, deadline);
     let mut media = media::look(system);
-    let mut found = search(&media);
+    let (mut found, firm) = search(&media);
+    if !firm {
+        let limit = match seek.finished {
+            true => deadline.min(Instant::now() + SETTLE_AGAIN),
+            false => deadline,
+        };
+        media::wait_for_udev(system, limit);
+        media = media::look(system);
+        found = search(&media).0;
+    }
     let began = Instant::now();
     let mut said = false;
     loop {
@@ -176,7 +189,7 @@ fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
         let shown = |media: &[Medium]| -> Vec<String> { media.iter().map(Medium::shown).collect() };
         if matches!(found, Found::Pending { .. }) || shown(&now) != shown(&media) {
             media = now;
-            found = search(&media);
+            found = search(&media).0;
         }
     }
     (found, media)

@@ -29,13 +29,19 @@ pub(crate) fn wait_for_udev(system: &System, deadline: Instant) {
 }
 
 fn all_known(system: &System) -> bool {
+    let mut volumes = system.devices().into_iter();
     let cards = crate::cards::cards(&system.sys);
-    let cards = cards.iter().map(|card| format!("n{}", card.index));
-    let volumes = system.devices().into_iter();
-    let mut records = volumes
-        .map(|device| format!("b{}", device.number))
-        .chain(cards);
-    records.all(|record| system.run.join("udev/data").join(record).exists())
+    volumes.all(|device| has_record(system, &format!("b{}", device.number)))
+        && cards.iter().all(|card| is_named(system, card))
+}
+
+/// Whether udev is done with a network card, its name included.
+pub(crate) fn is_named(system: &System, card: &crate::cards::Card) -> bool {
+    !system.udev_control().exists() || has_record(system, &format!("n{}", card.index))
+}
+
+fn has_record(system: &System, name: &str) -> bool {
+    system.run.join("udev/data").join(name).exists()
 }
 
 #[cfg(test)]

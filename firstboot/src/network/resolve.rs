@@ -16,7 +16,14 @@ use super::value::{Mac, is_id, is_interface};
 use super::{Draft, Network};
 use crate::problem::{Located, Place, Problems};
 
+/// Of addresses, routes, servers and the like of one link; no node has as many,
+/// and what follows compares each with each.
+const MAX_ITEMS: usize = 512;
+
 pub(super) fn resolve(mut draft: Draft, problems: &mut Problems) -> Option<Network> {
+    if !bounded(&draft, problems) {
+        return None;
+    }
     names(&draft.links, problems);
     cards(&draft.links, problems);
     members(&mut draft.links, problems);
@@ -27,6 +34,36 @@ pub(super) fn resolve(mut draft: Draft, problems: &mut Problems) -> Option<Netwo
         on_link(link);
     }
     Some(Network { links })
+}
+
+fn bounded(draft: &Draft, problems: &mut Problems) -> bool {
+    let whole = [draft.dns.len(), draft.search.len(), draft.routes.len()];
+    let all = |link: &Link| {
+        let members = match &link.kind {
+            Kind::Bond { members, .. } | Kind::Vrf { members, .. } => members.len(),
+            Kind::Bridge { members, ports, .. } => members.len().max(ports.len()),
+            Kind::Physical | Kind::Vlan { .. } => 0,
+        };
+        let lists = [
+            link.addresses.len(),
+            link.routes.len(),
+            link.rules.len(),
+            link.dns.len(),
+            link.search.len(),
+            link.settings.len(),
+            members,
+        ];
+        lists.into_iter().max().unwrap_or_default()
+    };
+    let too_long = draft.links.iter().find(|link| all(link) > MAX_ITEMS);
+    let place = match (too_long, draft.links.first()) {
+        (Some(link), _) => &link.place,
+        (None, Some(link)) if whole.iter().any(|length| *length > MAX_ITEMS) => &link.place,
+        _ => return true,
+    };
+    let reason = format!("has a list of more than {MAX_ITEMS} items");
+    problems.error(place, reason, "give fewer");
+    false
 }
 
 fn names(links: &[Link], problems: &mut Problems) {
@@ -162,23 +199,23 @@ fn named<'a>(
     asker: &str,
     problems: &mut Problems,
 ) -> Option<&'a mut Link> {
-    let known: Vec<String> = links.iter().map(|link| link.id.clone()).collect();
     let found = links
-        .iter_mut()
-        .find(|link| link.id == name.value && link.id != asker);
+        .iter()
+        .position(|link| link.id == name.value && link.id != asker);
     if found.is_none() {
         let reason = format!(
             "`{asker}` needs the link `{}`, which is not described",
             name.value
         );
-        let others = known.iter().map(String::as_str).filter(|id| *id != asker);
+        let others = links.iter().map(|link| link.id.as_str());
+        let others = others.filter(|id| *id != asker);
         let remedy = match crate::suggest::nearest(&name.value, others) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "describe it, or name another".to_owned(),
         };
         problems.error(&name.place, reason, remedy);
     }
-    found
+    links.get_mut(found?)
 }
 
 /// Enters what a bond or bridge says of single members.

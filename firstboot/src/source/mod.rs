@@ -62,46 +62,57 @@ pub(crate) enum Found {
 
 struct Source {
     name: &'static str,
+    /// Made for this very machine: what may yet come is not waited for.
+    firm: bool,
     find: fn(&Search<'_>) -> Found,
 }
 
 const SOURCES: &[Source] = &[
     Source {
         name: "--seed",
+        firm: true,
         find: seed_option::find,
     },
     Source {
         name: "kernel command line or firmware",
+        firm: true,
         find: kernel::find,
     },
     Source {
         name: "credentials",
+        firm: true,
         find: credentials::find,
     },
     Source {
         name: "NoCloud medium",
+        firm: true,
         find: medium::no_cloud,
     },
     Source {
         name: "config drive",
+        firm: true,
         find: medium::config_drive,
     },
     Source {
         name: "state directory",
+        firm: false,
         find: state_directory::find,
     },
     Source {
         name: "boot partition",
+        firm: false,
         find: boot_partition::find,
     },
     Source {
         name: "metadata service",
+        firm: false,
         find: remote::link_local,
     },
 ];
 
-/// Asks each source in turn. Places carry the name of their source.
-pub(crate) fn find(search: &Search<'_>) -> Found {
+/// Asks each source in turn. Places carry the name of their source. Also tells
+/// whether to go on with that at once, or to wait for what may yet come.
+pub(crate) fn find(search: &Search<'_>) -> (Found, bool) {
     let mut seen = Vec::new();
     for source in SOURCES {
         if search.seed.is_some() && source.name != "--seed" {
@@ -111,22 +122,18 @@ pub(crate) fn find(search: &Search<'_>) -> Found {
         match (source.find)(search) {
             Found::Absent(lines) => seen.extend(lines.into_iter().map(named)),
             Found::Broken { place, problems } => {
-                return Found::Broken {
-                    place: named(place),
-                    problems,
-                };
+                let place = named(place);
+                return (Found::Broken { place, problems }, false);
             }
             Found::Pending { place, reason } => {
-                return Found::Pending {
-                    place: named(place),
-                    reason,
-                };
+                let place = named(place);
+                return (Found::Pending { place, reason }, source.firm);
             }
             Found::Seed { place, seed } => {
                 let place = format!("{} in {}", seed.layout.title(), named(place));
-                return Found::Seed { place, seed };
+                return (Found::Seed { place, seed }, source.firm);
             }
         }
     }
-    Found::Absent(seen)
+    (Found::Absent(seen), false)
 }

@@ -270,6 +270,33 @@ fn openstack() {
 }
 
 #[test]
+fn what_grows_without_end_ends_soon() {
+    let began = std::time::Instant::now();
+    let list = |item: &str| format!("[{}]", format!("{item}, ").repeat(20_000));
+    for input in [
+        format!("ethernets: {{a: {{addresses: {}}}}}", list("10.0.0.1/8")),
+        format!("ethernets: {{a: {{routes: {}}}}}", list("{to: 10.0.0.0/8}")),
+        format!(
+            "ethernets: {{a: {{nameservers: {{addresses: {}}}}}}}",
+            list("1.1.1.1")
+        ),
+        format!(
+            "ethernets: {{a: {{}}}}\nbonds: {{b: {{interfaces: {}}}}}",
+            list("a")
+        ),
+        format!("ethernets: {{a: {{link-local: {}}}}}", "[".repeat(100_000)),
+    ] {
+        let (files, problems) = rendered(NoCloud, &format!("version: 2\n{input}"));
+        assert!(files.is_empty() && !problems.is_empty());
+    }
+    let servers = "  - {type: nameserver, address: 1.1.1.1}\n".repeat(5_000);
+    let card = "  - {type: physical, name: a}\n";
+    let (_, problems) = rendered(NoCloud, &format!("version: 1\nconfig:\n{card}{servers}"));
+    assert!(problems[0].contains("more than 512 items"), "{problems:?}");
+    assert!(began.elapsed().as_secs() < 60);
+}
+
+#[test]
 fn whole_files() {
     let many = format!(
         "version: 2\nethernets:\n{}",
