@@ -66,6 +66,22 @@ const HARD_WAY: [&str; 19] = [
     "/var/lib/kubelet/kubelet-config.yaml",
 ];
 
+const KUBEADM: [&str; 13] = [
+    "/etc/containerd/config.toml",
+    "/etc/default/kubelet",
+    "/etc/modules-load.d/kubernetes.conf",
+    "/etc/sysctl.d/99-kubernetes.conf",
+    "/etc/systemd/system/containerd.service",
+    "/etc/systemd/system/kubelet.service",
+    "/opt/cni/bin/loopback",
+    "/usr/bin/containerd",
+    "/usr/bin/containerd-shim-runc-v2",
+    "/usr/local/bin/crictl",
+    "/usr/local/bin/kubeadm",
+    "/usr/local/bin/kubelet",
+    "/usr/local/bin/runc",
+];
+
 const CONTAINER_HOST: [&str; 9] = [
     "/etc/containerd/config.toml",
     "/etc/systemd/system/containerd.service",
@@ -84,6 +100,7 @@ fn contract(recipe: &Recipe, tree: &Tree, templates: &BTreeSet<ImagePath>) -> Re
     let (profile, wanted): (_, &[&str]) = match recipe.profile {
         Profile::HardWay => ("hard-way", &HARD_WAY),
         Profile::Bootstrap => ("bootstrap", &HARD_WAY),
+        Profile::Kubeadm => ("kubeadm", &KUBEADM),
         Profile::ContainerHost => ("container-host", &CONTAINER_HOST),
     };
     let made = made_at_boot(tree)?;

@@ -195,7 +195,7 @@ fn configuration(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
             files.extend(config::kube_proxy::generate(recipe)?);
             missing_dns(recipe, image);
         }
-        Profile::ContainerHost => {}
+        Profile::Kubeadm | Profile::ContainerHost => {}
     }
     files.push(config::containerd::generate(recipe, &containerd)?);
     for Generated {
@@ -267,6 +267,7 @@ pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
         profile: match recipe.profile {
             Profile::HardWay => settings::Profile::HardWay,
             Profile::Bootstrap => settings::Profile::Bootstrap,
+            Profile::Kubeadm => settings::Profile::Kubeadm,
             Profile::ContainerHost => settings::Profile::ContainerHost,
         },
         cluster_cidr: recipe
@@ -317,6 +318,7 @@ fn built_in_overlay(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     let layers: &[&str] = match inputs.recipe.profile {
         Profile::HardWay => &["common", "hard-way"],
         Profile::Bootstrap => &["common", "hard-way", "bootstrap"],
+        Profile::Kubeadm => &["common", "kubeadm"],
         Profile::ContainerHost => &["common"],
     };
     for layer in layers.iter().copied() {

@@ -5,10 +5,10 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use nodeimg_firstboot::plan::{Content, Plan, PlannedFile, Role};
+use nodeimg_firstboot::plan::{Content, Image, Plan, PlannedFile, Role};
 use nodeimg_firstboot::secret::SecretBytes;
 
-use super::{Instance, State, apply};
+use super::{Instance, Original, State, apply};
 use crate::root::{Gate, Open, Root};
 
 /// Passes so many steps, then none: nothing happens after a power cut.
@@ -255,4 +255,70 @@ fn links_do_not_lead_out() {
     let stamp = "{\"version\":1,\"instance_id\":\"x\",\"host_name\":\"n\",\"plan_digest\":\"\",\"files\":[\"/../../up\"]}";
     fs::write(inside.path().join("var/lib/nodeimg/instance.json"), stamp).unwrap();
     assert!(!run(&root, "c", &second_plan(), &mut Open));
+}
+
+/// A plan that adds to a file of the image, as `append` and the account tables do, and replaces a link.
+fn editing(root: &Root) -> Plan {
+    let before = Original::new(root, &State::read(root))
+        .file("/etc/motd")
+        .unwrap();
+    let text = before
+        .map(|before| before.bytes)
+        .unwrap_or_default()
+        .followed_by(b"more\n");
+    let mut plan = plan(&[
+        ("/etc/hostname", 0o644, "one\n"),
+        ("/etc/motd", 0o644, ""),
+        ("/etc/zone", 0o644, ""),
+    ]);
+    plan.files[1].content = Content::Bytes(text);
+    plan.files[1].role = Role::Asked;
+    plan.files[2].content = Content::Link("new".to_owned());
+    plan.files[2].role = Role::Edited;
+    plan
+}
+
+fn motd_and_zone(directory: &Path) -> (String, String) {
+    let zone = fs::read_link(directory.join("etc/zone")).unwrap();
+    let motd = fs::read_to_string(directory.join("etc/motd")).unwrap();
+    (motd, zone.display().to_string())
+}
+
+#[test]
+fn edits_are_made_once_and_given_back_wherever_a_run_is_cut() {
+    let is = |motd: &str, zone: &str| (motd.to_owned(), zone.to_owned());
+    for cut_second in [false, true] {
+        let mut step = 0;
+        loop {
+            let directory = scratch();
+            let root = Root::open(directory.path()).unwrap();
+            fs::create_dir(directory.path().join("etc")).unwrap();
+            fs::write(directory.path().join("etc/motd"), "hello\n").unwrap();
+            std::os::unix::fs::symlink("old", directory.path().join("etc/zone")).unwrap();
+            let mut cut = Cut {
+                left: step,
+                steps: Vec::new(),
+            };
+            let mut whole = cut_second || run(&root, "a", &editing(&root), &mut cut);
+            assert!(run(&root, "a", &editing(&root), &mut Open));
+            let found = motd_and_zone(directory.path());
+            assert_eq!(
+                found,
+                is("hello\nmore\n", "new"),
+                "cut after {:?}",
+                cut.steps
+            );
+            if cut_second {
+                whole = run(&root, "b", &second_plan(), &mut cut);
+            }
+            assert!(run(&root, "b", &second_plan(), &mut Open));
+            let found = motd_and_zone(directory.path());
+            assert_eq!(found, is("hello\n", "old"), "cut after {:?}", cut.steps);
+            if whole {
+                assert!(step > 15, "only {step} steps were tried");
+                break;
+            }
+            step += 1;
+        }
+    }
 }

@@ -28,6 +28,13 @@ pub struct Pair {
     pub value: Located<String>,
 }
 
+/// Configurations for kubeadm, as YAML text.
+#[derive(Default)]
+pub struct KubeadmConfig {
+    pub join: Option<Located<Secret>>,
+    pub init: Option<Located<Secret>>,
+}
+
 #[derive(Default)]
 pub struct NodeConfig {
     pub node_ip: Vec<Located<String>>,
@@ -37,6 +44,8 @@ pub struct NodeConfig {
     pub ca: Option<Located<String>>,
     pub kubelet: Credentials,
     pub bootstrap_token: Option<Located<Secret>>,
+    pub ca_cert_hashes: Vec<Located<String>>,
+    pub kubeadm: KubeadmConfig,
     pub provider_id: Option<Located<String>>,
     pub kube_proxy: Credentials,
     pub hosts: Vec<Pair>,
@@ -49,76 +58,81 @@ pub struct NodeConfig {
 /// One key of the block. To add one: a row here, a field above, a check.
 struct Key {
     name: &'static str,
-    /// The profile that the key belongs to; `None` when every profile takes it.
-    profile: Option<&'static str>,
+    /// The profiles that the key belongs to; none when every profile takes it.
+    profiles: &'static [Profile],
     read: fn(&mut NodeConfig, &Field<'_>, &mut Problems),
 }
 
 const KEYS: &[Key] = &[
     Key {
         name: "node_ip",
-        profile: None,
+        profiles: &[],
         read: |node, field, problems| node.node_ip = field.texts(problems),
     },
     Key {
         name: "pod_subnet",
-        profile: None,
+        profiles: &[],
         read: |node, field, problems| node.pod_subnet = field.texts(problems),
     },
     Key {
         name: "cluster_cidr",
-        profile: None,
+        profiles: &[],
         read: |node, field, problems| node.cluster_cidr = field.texts(problems),
     },
     Key {
         name: "api_server",
-        profile: None,
+        profiles: &[],
         read: |node, field, problems| node.api_server = field.text(problems),
     },
     Key {
         name: "ca",
-        profile: None,
+        profiles: &[],
         read: |node, field, problems| node.ca = public_pem(field, problems),
     },
     Key {
         name: "kubelet",
-        profile: Some("hard-way"),
+        profiles: &[Profile::HardWay],
         read: |node, field, problems| node.kubelet = credentials(field, problems),
     },
     Key {
         name: "kube_proxy",
-        profile: None,
+        profiles: &[],
         read: |node, field, problems| node.kube_proxy = credentials(field, problems),
     },
     Key {
         name: "hosts",
-        profile: None,
+        profiles: &[],
         read: |node, field, problems| node.hosts = pairs(field, problems),
     },
     Key {
         name: "labels",
-        profile: None,
+        profiles: &[],
         read: |node, field, problems| node.labels = pairs(field, problems),
     },
     Key {
         name: "taints",
-        profile: None,
+        profiles: &[],
         read: |node, field, problems| node.taints = taints(field, problems),
     },
     Key {
         name: "provider_id",
-        profile: None,
+        profiles: &[],
         read: |node, field, problems| node.provider_id = field.text(problems),
     },
     Key {
         name: "bootstrap_token",
-        profile: Some("bootstrap"),
+        profiles: &[Profile::Bootstrap, Profile::Kubeadm],
         read: |node, field, problems| node.bootstrap_token = field.secret(problems),
     },
     Key {
+        name: "ca_cert_hashes",
+        profiles: &[Profile::Kubeadm],
+        read: |node, field, problems| node.ca_cert_hashes = field.texts(problems),
+    },
+    Key {
         name: "kubeadm",
-        profile: Some("kubeadm"),
-        read: |_, _, _| {},
+        profiles: &[Profile::Kubeadm],
+        read: |node, field, problems| node.kubeadm = kubeadm(field, problems),
     },
 ];
 
@@ -135,7 +149,7 @@ pub fn read(field: &Field<'_>, profile: Profile, problems: &mut Problems) -> Nod
         let Some(key) = KEYS.iter().find(|key| key.name == member.name) else {
             let taken = KEYS
                 .iter()
-                .filter(|key| key.profile.is_none_or(|name| name == profile.name()));
+                .filter(|key| key.profiles.is_empty() || key.profiles.contains(&profile));
             unknown(
                 &member.field,
                 member.name,
@@ -145,13 +159,14 @@ pub fn read(field: &Field<'_>, profile: Profile, problems: &mut Problems) -> Nod
             continue;
         };
         node.given.push(key.name);
-        match key.profile {
-            Some(needed) if needed != profile.name() => {
-                let reason = format!("needs profile `{needed}`; this image is `{profile}`");
-                let remedy = format!("remove the key, or boot an image of profile `{needed}`");
-                problems.error(place, reason, remedy);
-            }
-            _ => (key.read)(&mut node, &member.field, problems),
+        if key.profiles.is_empty() || key.profiles.contains(&profile) {
+            (key.read)(&mut node, &member.field, problems);
+        } else {
+            let names = suggest::list(key.profiles.iter().map(|profile| profile.name()));
+            let needed = format!("`{}`", names.replace(" and ", "` or `"));
+            let reason = format!("needs profile {needed}; this image is `{profile}`");
+            let remedy = format!("remove the key, or boot an image of profile {needed}");
+            problems.error(place, reason, remedy);
         }
     }
     node
@@ -185,6 +200,28 @@ fn credentials(field: &Field<'_>, problems: &mut Problems) -> Credentials {
             "cert" => found.cert = public_pem(&member.field, problems),
             "key" => found.key = at_value(&member.field, problems),
             _ => found.kubeconfig = at_value(&member.field, problems),
+        }
+    }
+    found
+}
+
+/// Text as it is, or a mapping written out again.
+fn kubeadm(field: &Field<'_>, problems: &mut Problems) -> KubeadmConfig {
+    let mut found = KubeadmConfig::default();
+    for member in field.members(problems).unwrap_or_default() {
+        let field = &member.field;
+        let mut text = || {
+            if field.node.entries().is_none() {
+                return at_value(field, problems);
+            }
+            let value = Secret::new(format!("{}\n", field.node.to_flow().expose()));
+            let place = field.place.clone();
+            Some(Located { value, place })
+        };
+        match member.name {
+            "join" => found.join = text(),
+            "init" => found.init = text(),
+            name => unknown(field, name, ["init", "join"].into_iter(), problems),
         }
     }
     found

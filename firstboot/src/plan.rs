@@ -9,7 +9,7 @@ mod extras;
 use sha2::{Digest, Sha256};
 
 use crate::TEMPLATE_DIR;
-use crate::check::{Access, CheckedNode};
+use crate::check::{Access, CheckedNode, Kubeadm};
 use crate::kubeconfig::{self, Login, Material, Parts};
 use crate::network::{self, Network};
 use crate::problem::{Place, Problems};
@@ -29,6 +29,8 @@ pub const KUBELET_KEY: &str = "/var/lib/kubelet/kubelet.key";
 pub const KUBELET_BOOTSTRAP: &str = "/var/lib/kubelet/bootstrap-kubeconfig";
 /// Where a kubelet keeps the certificate that it has asked for.
 pub const KUBELET_CLIENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+/// For `kubeadm --config`, until it has succeeded.
+pub const KUBEADM_CONFIG: &str = "/var/lib/nodeimg/kubeadm.yaml";
 pub const KUBELET_KUBECONFIG: &str = "/var/lib/kubelet/kubeconfig";
 pub const KUBE_PROXY_KUBECONFIG: &str = "/var/lib/kube-proxy/kubeconfig";
 
@@ -230,6 +232,7 @@ fn own_files(
         PlannedFile::public(HOSTS, &hosts(node)),
     ];
     files.extend(credentials(node));
+    files.extend(node.kubeadm.as_ref().map(kubeadm).into_iter().flatten());
     let values = values(node);
     for template in templates {
         let rendered = Template::parse(&template.text).and_then(|parsed| {
@@ -387,6 +390,42 @@ fn credentials(node: &CheckedNode) -> Vec<PlannedFile> {
     });
     files.extend(kube_proxy.map(|text| private(KUBE_PROXY_KUBECONFIG, text)));
     files
+}
+
+/// kubeadm's configuration, and the script that runs it once the node is set up.
+///
+/// An API server that is not up yet is no failure of the node, so it is tried a
+/// few times; what a failed attempt leaves behind would fail the next one's checks.
+fn kubeadm(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
+    let verb = kubeadm.verb;
+    let done = match verb {
+        "init" => "/etc/kubernetes/admin.conf",
+        _ => "/etc/kubernetes/kubelet.conf",
+    };
+    let script = format!(
+        "#!/bin/sh\n\
+         # Made by first boot; run by nodeimg-commands.service.\n\
+         config={KUBEADM_CONFIG}\n\
+         attempt=1\n\
+         [ ! -e \"$config\" ] && [ -e {done} ] && exit 0\n\
+         until kubeadm {verb} --config \"$config\"; do\n\
+         \x20   status=$?\n\
+         \x20   if [ \"$attempt\" -ge 5 ]; then\n\
+         \x20       echo \"kubeadm {verb} has failed $attempt times\" >&2\n\
+         \x20       exit \"$status\"\n\
+         \x20   fi\n\
+         \x20   attempt=$((attempt + 1))\n\
+         \x20   kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock\n\
+         \x20   sleep 15\n\
+         done\n\
+         # It holds a token, which has served.\n\
+         rm -f \"$config\"\n"
+    );
+    let mut config = private(KUBEADM_CONFIG, kubeadm.config.clone());
+    config.role = Role::Asked;
+    let path = format!("{SCRIPTS}/000-kubeadm");
+    let script = PlannedFile::new(&path, 0o700, SecretBytes::new(script.into_bytes()));
+    vec![config, script]
 }
 
 fn private(path: &str, text: Secret) -> PlannedFile {

@@ -25,6 +25,8 @@ pub enum Profile {
     HardWay,
     /// A token of the seed, with which the kubelet asks for its certificate.
     Bootstrap,
+    /// kubeadm joins or makes the cluster, with a configuration of the seed.
+    Kubeadm,
     /// A container runtime without Kubernetes.
     ContainerHost,
 }
@@ -34,6 +36,7 @@ impl Profile {
         match self {
             Self::HardWay => "hard-way",
             Self::Bootstrap => "bootstrap",
+            Self::Kubeadm => "kubeadm",
             Self::ContainerHost => "container-host",
         }
     }
@@ -155,7 +158,7 @@ mod tests {
         let text = sample().to_json().unwrap();
         for (from, to, expected) in [
             ("\"epoch\"", "\"epoc\"", "unknown field `epoc`"),
-            ("hard-way", "kubeadm", "unknown variant `kubeadm`"),
+            ("hard-way", "easy-way", "unknown variant `easy-way`"),
             ("\"version\": 1", "\"version\": 2", "version 2 is not 1"),
         ] {
             let error = ImageSettings::from_json(text.replace(from, to).as_bytes()).unwrap_err();

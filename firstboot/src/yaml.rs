@@ -80,6 +80,48 @@ impl Node {
         }
     }
 
+    /// The same value as YAML in one line, which is JSON where it need not be
+    /// more: plain scalars that mean something else than text stay as they are.
+    pub fn to_flow(&self) -> Secret {
+        let mut text = String::new();
+        self.flow(&mut text);
+        Secret::new(text)
+    }
+
+    fn flow(&self, out: &mut String) {
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        match &self.kind {
+            Kind::Scalar(scalar) => {
+                let text = scalar.text.expose();
+                let number = text.parse::<f64>().is_ok_and(f64::is_finite);
+                let meant = scalar.is_null() || scalar.boolean().is_some() || number;
+                if scalar.plain && meant && !text.is_empty() {
+                    out.push_str(text);
+                } else if scalar.is_null() {
+                    out.push_str("null");
+                } else {
+                    out.push_str(&quoted(text));
+                }
+            }
+            Kind::Sequence(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    out.push_str(if index == 0 { "[" } else { ", " });
+                    item.flow(out);
+                }
+                out.push_str(if items.is_empty() { "[]" } else { "]" });
+            }
+            Kind::Mapping(entries) => {
+                for (index, entry) in entries.iter().enumerate() {
+                    out.push_str(if index == 0 { "{" } else { ", " });
+                    out.push_str(&quoted(entry.key.expose()));
+                    out.push_str(": ");
+                    entry.value.flow(out);
+                }
+                out.push_str(if entries.is_empty() { "{}" } else { "}" });
+            }
+        }
+    }
+
     /// For messages: "a list", never the content.
     pub fn what(&self) -> &'static str {
         match &self.kind {

@@ -221,3 +221,63 @@ fn outputs_of_the_command_line_stand_in_for_those_of_the_recipe() {
     assert_eq!(files(&twice[..2]), (true, sysext.into()));
     assert_eq!(files(&[]), (false, usual.into()));
 }
+
+/// The text of a file of the image, where it is there.
+fn built(world: &World) -> Extracted {
+    world.lock();
+    Ran::of(world.build().args(["--arch", "amd64"])).good();
+    Extracted::of(&world.image("amd64"))
+}
+
+#[test]
+fn profile_bootstrap_has_a_kubelet_that_asks_for_its_certificate() {
+    let mut world = World::new();
+    world.edit("profile = \"hard-way\"", "profile = \"bootstrap\"");
+    let image = built(&world);
+    let unit = image.text("/etc/systemd/system/kubelet.service.d/10-bootstrap.conf");
+    assert!(unit.contains("--bootstrap-kubeconfig=/var/lib/kubelet/bootstrap-kubeconfig"));
+    let config = image.text("/usr/lib/nodeimg/kubelet-config.yaml");
+    assert!(
+        config.contains("rotateCertificates: true") && !config.contains("tlsCertFile"),
+        "{config}"
+    );
+    assert!(
+        image
+            .text("/usr/lib/nodeimg/firstboot.json")
+            .contains("\"bootstrap\"")
+    );
+    assert!(
+        image
+            .path("/etc/systemd/system/nodeimg-token.path")
+            .exists()
+    );
+}
+
+#[test]
+fn profile_kubeadm_leaves_the_cluster_to_kubeadm() {
+    let mut world = World::new();
+    world.edit("profile = \"hard-way\"", "profile = \"kubeadm\"");
+    let recipe = fs::read_to_string(world.path("recipe.toml")).unwrap();
+    let ran = Ran::of(&mut world.nodeimg("lock"));
+    ran.refused(1, &["cluster: has no effect: with the profile kubeadm"]);
+    let start = recipe.find("[cluster]").unwrap();
+    let end = recipe.find("[units]").unwrap();
+    let text = format!("{}{}", &recipe[..start], &recipe[end..])
+        .replace(", \"kube-proxy.service\"", "")
+        .replace("\"/etc/nodeimg\"", "\"/etc/default\"")
+        .replace(
+            "[{ from = \"kubernetes/node/bin/*\", to = \"/usr/local/bin/\" }]",
+            "[{ from = \"kubernetes/node/bin/kubelet\", to = \"/usr/local/bin/kubelet\" }, { from = \"kubernetes/node/bin/kube-proxy\", to = \"/usr/local/bin/kubeadm\" }]",
+        );
+    world.write_recipe(&text);
+    let image = built(&world);
+    let unit = image.text("/etc/systemd/system/kubelet.service.d/10-kubeadm.conf");
+    assert!(unit.contains("EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env"));
+    assert!(!image.path("/var/lib/kubelet/kubelet-config.yaml").exists());
+    assert!(!image.path("/usr/lib/nodeimg/templates/etc/cni").exists());
+    assert!(
+        image
+            .text("/usr/lib/nodeimg/firstboot.json")
+            .contains("\"kubeadm\"")
+    );
+}

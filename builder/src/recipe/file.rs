@@ -92,6 +92,8 @@ pub enum Profile {
     /// The same services; no certificate in the seed data: a bootstrap token, with
     /// which the kubelet asks for its own.
     Bootstrap,
+    /// kubeadm joins or makes the cluster, with a configuration from the seed data.
+    Kubeadm,
     /// containerd as a service and no Kubernetes; first boot sets the host name.
     ContainerHost,
 }

@@ -39,11 +39,21 @@ const HARD_WAY_PROGRAMS: [&str; 6] = [
     "/usr/bin/containerd-shim-runc-v2",
 ];
 
+const KUBEADM_PROGRAMS: [&str; 6] = [
+    "/usr/local/bin/kubeadm",
+    "/usr/local/bin/kubelet",
+    "/usr/local/bin/runc",
+    "/usr/local/bin/crictl",
+    "/usr/bin/containerd",
+    "/usr/bin/containerd-shim-runc-v2",
+];
+
 /// What the profile cannot do without, and what it would not look at.
 pub fn needs(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
     match file.profile {
         Some(Profile::HardWay) => services("hard-way", file, artifacts, problems),
         Some(Profile::Bootstrap) => services("bootstrap", file, artifacts, problems),
+        Some(Profile::Kubeadm) => kubeadm(file, artifacts, problems),
         Some(Profile::ContainerHost) => container_host(file, problems),
         None => {}
     }
@@ -70,13 +80,8 @@ fn container_host(file: &RecipeFile, problems: &mut Problems<'_>) {
     }
 }
 
-/// kubelet, kube-proxy and containerd as services, pods on a bridge.
-fn services(profile: &str, file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
-    if file.cluster.cluster_cidr.is_none() {
-        let message = format!("missing: the profile {profile} needs the network of all pods");
-        problems.add(&[Step::Key("cluster"), Step::Key("cluster_cidr")], &message);
-    }
-    for program in HARD_WAY_PROGRAMS {
+fn programs(profile: &str, programs: &[&str], artifacts: &[Artifact], problems: &mut Problems<'_>) {
+    for program in programs {
         let Ok(path) = program.parse::<ImagePath>() else {
             continue;
         };
@@ -87,6 +92,32 @@ fn services(profile: &str, file: &RecipeFile, artifacts: &[Artifact], problems: 
             );
         }
     }
+}
+
+/// kubeadm writes the kubelet's configuration, and kube-proxy is a DaemonSet.
+fn kubeadm(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
+    programs("kubeadm", &KUBEADM_PROGRAMS, artifacts, problems);
+    for (key, is_set) in [
+        ("cluster", file.cluster != ClusterPart::default()),
+        ("kubelet", file.kubelet != KubeletPart::default()),
+        ("kube_proxy", file.kube_proxy != KubeProxyPart::default()),
+    ] {
+        if is_set {
+            problems.add(
+                &[Step::Key(key)],
+                "has no effect: with the profile kubeadm, kubeadm's configuration says it",
+            );
+        }
+    }
+}
+
+/// kubelet, kube-proxy and containerd as services, pods on a bridge.
+fn services(profile: &str, file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
+    if file.cluster.cluster_cidr.is_none() {
+        let message = format!("missing: the profile {profile} needs the network of all pods");
+        problems.add(&[Step::Key("cluster"), Step::Key("cluster_cidr")], &message);
+    }
+    programs(profile, &HARD_WAY_PROGRAMS, artifacts, problems);
     let modules = |name: &str| file.modules.iter().any(|module| module.as_str() == name);
     if file.kube_proxy.mode == Some(ProxyMode::Ipvs) {
         for module in ["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack"] {

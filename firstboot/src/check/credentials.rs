@@ -183,7 +183,7 @@ fn bootstrap(
 }
 
 /// <https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/#token-format>
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     let plain = |part: &str, length: usize| {
         let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         part.len() == length && part.bytes().all(inside)

@@ -7,6 +7,7 @@ mod certificates;
 mod credentials;
 mod endpoint;
 mod extras;
+mod kubeadm;
 mod names;
 mod node_ip;
 mod scheduling;
@@ -20,6 +21,7 @@ pub use credentials::{Access, Identity};
 pub use endpoint::HostEntry;
 pub use extras::{Extras, Trust};
 pub(crate) use extras::{VOLATILE, below};
+pub use kubeadm::Kubeadm;
 pub use node_ip::still_missing;
 
 use crate::cloud_config::UserData;
@@ -78,13 +80,14 @@ pub struct CheckedNode {
     pub node_ips: Vec<IpAddr>,
     pub pod_subnets: Vec<IpNet>,
     pub cluster_cidrs: Vec<IpNet>,
-    /// `None` for a profile without Kubernetes.
+    /// `None` for a profile without Kubernetes, and where kubeadm sees to it.
     pub identity: Option<Identity>,
     pub hosts: Vec<HostEntry>,
     pub labels: Vec<String>,
     pub taints: Vec<String>,
     /// Empty where the seed has none.
     pub provider_id: String,
+    pub kubeadm: Option<Kubeadm>,
     pub extras: Extras,
 }
 
@@ -114,24 +117,29 @@ fn refuse_kubernetes(inputs: &Inputs<'_>, problems: &mut Problems) {
 /// Runs every check; `None` when one of them found an error.
 pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode> {
     let names = names::check(inputs, problems);
-    let kubernetes = match inputs.settings.profile {
-        Profile::HardWay | Profile::Bootstrap => true,
-        Profile::ContainerHost => false,
-    };
-    let nets = if kubernetes {
+    let profile = inputs.settings.profile;
+    // A kubelet that is given its identity, and pods on a bridge.
+    let services = matches!(profile, Profile::HardWay | Profile::Bootstrap);
+    if profile == Profile::ContainerHost {
+        refuse_kubernetes(inputs, problems);
+    }
+    let nets = if services {
         subnets::check(inputs, problems)
     } else {
-        refuse_kubernetes(inputs, problems);
         subnets::Nets::default()
     };
     let node_ips = node_ip::check(inputs, &nets.pod_subnets, problems);
     let hosts = endpoint::check_hosts(inputs, problems);
-    let identity = if kubernetes {
+    let host_name = names.as_ref().map(|names| names.host_name.as_str());
+    let identity = if services {
         let api_server = endpoint::check_api_server(inputs, &nets.pod_subnets, problems);
-        let host_name = names.as_ref().map(|names| names.host_name.as_str());
         credentials::check(inputs, api_server.as_deref(), host_name, problems)
     } else {
         None
+    };
+    let kubeadm = match profile {
+        Profile::Kubeadm => kubeadm::check(inputs, host_name, problems),
+        Profile::HardWay | Profile::Bootstrap | Profile::ContainerHost => None,
     };
     let labels = scheduling::check_labels(&inputs.user.node.labels, problems);
     let taints = scheduling::check_taints(&inputs.user.node.taints, problems);
@@ -141,7 +149,7 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
         return None;
     }
     let names = names?;
-    if kubernetes && identity.is_none() {
+    if services && identity.is_none() {
         return None;
     }
     Some(CheckedNode {
@@ -156,6 +164,7 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
         labels,
         taints,
         provider_id,
+        kubeadm,
         extras,
     })
 }

@@ -286,3 +286,97 @@ fn a_token_stands_for_a_certificate() {
     odd.user = odd.user.replace("metal://a/b", "a b");
     odd.fails("nodeimg.provider_id: is no provider id");
 }
+
+const HASH: &str = "sha256:8cb2de97839780a412b93877f8507ad6c94f73add17d5d7058e91741c9d5ec78";
+
+fn with_kubeadm(block: &str) -> Case {
+    let mut case = Case::new(format!("#cloud-config\nhostname: n\nnodeimg:\n{block}"));
+    case.settings.profile = Profile::Kubeadm;
+    case
+}
+
+#[test]
+fn kubeadm_is_given_or_made_a_configuration() {
+    let built = format!(
+        "  api_server: https://10.0.0.1\n  bootstrap_token: {TOKEN}\n  ca_cert_hashes: ['{HASH}']\n"
+    );
+    let planned = |case: &Case| {
+        let plan = plan::plan(&case.good(), &GROUND, &mut Problems::new()).unwrap();
+        let script = plan
+            .text("/var/lib/nodeimg/scripts/000-kubeadm")
+            .unwrap()
+            .to_owned();
+        (plan.text(plan::KUBEADM_CONFIG).unwrap().to_owned(), script)
+    };
+    let (config, script) = planned(&with_kubeadm(&built));
+    assert_eq!(
+        config,
+        format!(
+            "apiVersion: kubeadm.k8s.io/v1beta3\nkind: JoinConfiguration\ndiscovery:\n  bootstrapToken:\n    apiServerEndpoint: \"10.0.0.1:6443\"\n    token: \"{TOKEN}\"\n    caCertHashes: [\"{HASH}\"]\nnodeRegistration:\n  name: \"n\"\n  criSocket: unix:///run/containerd/containerd.sock\n"
+        )
+    );
+    assert!(
+        script.contains("until kubeadm join --config \"$config\"; do\n    status=$?\n"),
+        "{script}"
+    );
+    let join = "apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration, discovery: {timeout: 5, file: {on: true, x: '5'}}";
+    let (config, _) = planned(&with_kubeadm(&format!("  kubeadm: {{join: {{{join}}}}}\n")));
+    assert_eq!(
+        config,
+        "{\"apiVersion\": \"kubeadm.k8s.io/v1beta4\", \"kind\": \"JoinConfiguration\", \"discovery\": {\"timeout\": 5, \"file\": {\"on\": true, \"x\": \"5\"}}}\n"
+    );
+    let init = "  kubeadm:\n    init: |\n      apiVersion: kubeadm.k8s.io/v1beta4\n      kind: InitConfiguration\n      ---\n      apiVersion: kubeadm.k8s.io/v1beta4\n      kind: ClusterConfiguration\n";
+    let (config, script) = planned(&with_kubeadm(init));
+    assert!(
+        config.contains("\n---\n") && script.contains("kubeadm init "),
+        "{config} {script}"
+    );
+    for (block, expected) in [
+        ("  labels: {a: b}\n", "nodeimg.kubeadm: is missing"),
+        ("  kubeadm: {}\n", "holds neither `join` nor `init`"),
+        ("  kubeadm: {joins: {}}\n", "did you mean `join`?"),
+        (
+            "  kubeadm: {join: {kind: JoinConfiguration}}\n",
+            "holds no `kind: JoinConfiguration` of",
+        ),
+        ("  kubeadm: {join: 'a: [1'}\n", "is no valid YAML"),
+        (
+            "  kubeadm: {join: {a: b}, init: {a: b}}\n",
+            "asks for `init` and `join` at once",
+        ),
+    ] {
+        let (_, errors, _) = with_kubeadm(block).run();
+        assert!(
+            errors.iter().any(|error| error.contains(expected)),
+            "{expected}: {errors:#?}"
+        );
+    }
+    for (from, to, expected) in [
+        (
+            HASH,
+            "sha256:12",
+            "nodeimg.ca_cert_hashes: is no hash of a CA",
+        ),
+        (
+            TOKEN,
+            "nonsense",
+            "nodeimg.bootstrap_token: is no bootstrap token",
+        ),
+        (
+            "https://",
+            "http://",
+            "nodeimg.api_server: is not encrypted",
+        ),
+        (
+            "  bootstrap_token",
+            "  pod_subnet: 10.200.0.0/24\n  bootstrap_token",
+            "nodeimg.pod_subnet: has no effect on a node that kubeadm",
+        ),
+    ] {
+        with_kubeadm(&built.replacen(from, to, 1)).fails(expected);
+    }
+    // Cluster API's data runs kubeadm itself.
+    let mut capi = with_kubeadm("  labels: {a: b}\nruncmd: [kubeadm join]\n");
+    capi.user = capi.user.replace("nodeimg:\n  labels: {a: b}\n", "");
+    assert!(capi.good().kubeadm.is_none());
+}

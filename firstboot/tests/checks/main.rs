@@ -147,7 +147,7 @@ fn keys_of_the_block() {
         (
             "  node_ip:",
             "  bootstrap_token: a.b\n  node_ip:",
-            "needs profile `bootstrap`; this image is `hard-way`",
+            "needs profile `bootstrap` or `kubeadm`; this image is `hard-way`",
         ),
         (
             "  node_ip:",
