@@ -151,7 +151,7 @@ fn a_seed_makes_a_node() {
         "NODE_LABELS=disk=ssd,zone=a",
         "NODE_TAINTS=dedicated=gpu:NoSchedule",
         "KUBELET_NODE_ARGS=--hostname-override=node-0 --node-ip=192.168.10.101 \
-         --node-labels=disk=ssd,zone=a --register-with-taints=dedicated=gpu:NoSchedule",
+         --node-labels=disk=ssd,zone=a --register-with-taints=dedicated=gpu:NoSchedule --provider-id=",
     ] {
         assert!(
             environment.lines().any(|found| found == line),
