@@ -68,7 +68,11 @@ fn tree(blob: VerifiedBlob) -> Tree {
     let blob = Arc::new(blob);
     let mut tree = Tree::default();
     let mut contents: HashMap<String, Content> = HashMap::new();
-    for member in members {
+    // Each image has the links of a merged /usr, a tree does not hold them so.
+    for member in members
+        .into_iter()
+        .filter(|m| !ImagePath::is_merged(&m.name))
+    {
         let path = ImagePath::from_relative(&member.name).unwrap();
         let origin = Origin::FirstBoot;
         let mut node = match member.kind {
@@ -89,10 +93,7 @@ fn tree(blob: VerifiedBlob) -> Tree {
         };
         let id = |id: Option<u64>| u32::try_from(id.unwrap_or_default()).unwrap();
         (node.stat.uid, node.stat.gid) = (id(member.uid), id(member.gid));
-        // The links of a merged /usr name the directories that are there.
-        if tree.get(&path).is_none() {
-            tree.insert(path, node).unwrap();
-        }
+        tree.insert(path, node).unwrap();
     }
     tree
 }
