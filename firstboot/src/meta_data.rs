@@ -10,7 +10,7 @@ use crate::field::{Field, shown};
 use crate::jinja::Value;
 use crate::problem::{Located, Place, Problems};
 use crate::seed::{Layout, Seed, SeedFile};
-use crate::yaml::{self, Kind};
+use crate::yaml::Kind;
 
 pub struct MetaData {
     pub instance_id: String,
@@ -89,7 +89,7 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
     let mut hostname = None;
     let mut public_keys = Vec::new();
     let mut data = Value::Map(Vec::new());
-    if let Some(root) = yaml_of(file, problems)? {
+    if let Some(root) = file.yaml(problems)? {
         let Some(entries) = root.entries() else {
             let reason = format!("is {}, not a mapping of keys", root.what());
             let place = Place::file(&file.name).line(root.line);
@@ -162,30 +162,6 @@ fn key_lines(text: &Located<String>) -> Vec<Located<String>> {
             place: text.place.clone(),
         })
         .collect()
-}
-
-/// The outer `None` is an error, the inner one an empty file.
-fn yaml_of(file: &SeedFile, problems: &mut Problems) -> Option<Option<yaml::Node>> {
-    let place = Place::file(&file.name);
-    let bytes = file
-        .bytes
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(&file.bytes);
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        problems.error(&place, "is not UTF-8 text", "save it as UTF-8");
-        return None;
-    };
-    match yaml::parse(text) {
-        Ok(root) => Some(root),
-        Err(error) => {
-            let reason = format!(
-                "is no valid YAML (column {}): {}",
-                error.column, error.reason
-            );
-            problems.error(&place.line(error.line), reason, "correct the YAML");
-            None
-        }
-    }
 }
 
 fn identity_of(seed: &Seed) -> String {

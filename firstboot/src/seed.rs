@@ -6,6 +6,9 @@
 //! (<https://docs.openstack.org/nova/latest/user/metadata.html>).
 use zeroize::Zeroizing;
 
+use crate::problem::{Place, Problems};
+use crate::yaml::{self, Node};
+
 /// No seed file may be larger; nothing that a node needs comes near.
 pub const MAX_SEED_FILE: usize = 4 << 20;
 
@@ -57,6 +60,31 @@ pub struct SeedFile {
 }
 
 impl SeedFile {
+    /// As YAML, which JSON is as well: lines are known, duplicate keys found.
+    /// The outer `None` is an error, the inner one an empty file.
+    pub fn yaml(&self, problems: &mut Problems) -> Option<Option<Node>> {
+        let place = Place::file(&self.name);
+        let bytes = self
+            .bytes
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(&self.bytes);
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            problems.error(&place, "is not UTF-8 text", "save it as UTF-8");
+            return None;
+        };
+        match yaml::parse(text) {
+            Ok(root) => Some(root),
+            Err(error) => {
+                let reason = format!(
+                    "is no valid YAML (column {}): {}",
+                    error.column, error.reason
+                );
+                problems.error(&place.line(error.line), reason, "correct the YAML");
+                None
+            }
+        }
+    }
+
     pub fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             name: name.into(),

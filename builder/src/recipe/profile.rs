@@ -66,16 +66,22 @@ fn container_host(file: &RecipeFile, problems: &mut Problems<'_>) {
             "container-host is a whole system: add a table `[base]`",
         );
     }
+    no_cluster(
+        file,
+        "has no effect: the profile container-host has no Kubernetes",
+        problems,
+    );
+}
+
+/// Refuses what a profile would not look at.
+fn no_cluster(file: &RecipeFile, why: &str, problems: &mut Problems<'_>) {
     for (key, is_set) in [
         ("cluster", file.cluster != ClusterPart::default()),
         ("kubelet", file.kubelet != KubeletPart::default()),
         ("kube_proxy", file.kube_proxy != KubeProxyPart::default()),
     ] {
         if is_set {
-            problems.add(
-                &[Step::Key(key)],
-                "has no effect: the profile container-host has no Kubernetes",
-            );
+            problems.add(&[Step::Key(key)], why);
         }
     }
 }
@@ -97,18 +103,11 @@ fn programs(profile: &str, programs: &[&str], artifacts: &[Artifact], problems: 
 /// kubeadm writes the kubelet's configuration, and kube-proxy is a DaemonSet.
 fn kubeadm(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
     programs("kubeadm", &KUBEADM_PROGRAMS, artifacts, problems);
-    for (key, is_set) in [
-        ("cluster", file.cluster != ClusterPart::default()),
-        ("kubelet", file.kubelet != KubeletPart::default()),
-        ("kube_proxy", file.kube_proxy != KubeProxyPart::default()),
-    ] {
-        if is_set {
-            problems.add(
-                &[Step::Key(key)],
-                "has no effect: with the profile kubeadm, kubeadm's configuration says it",
-            );
-        }
-    }
+    no_cluster(
+        file,
+        "has no effect: with the profile kubeadm, kubeadm's configuration says it",
+        problems,
+    );
 }
 
 /// kubelet, kube-proxy and containerd as services, pods on a bridge.

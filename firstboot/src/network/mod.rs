@@ -34,7 +34,7 @@ pub use value::Mac;
 
 use crate::problem::{Place, Problems};
 use crate::seed::{Layout, Seed, SeedFile};
-use crate::yaml::{self, Node};
+use crate::yaml::Node;
 
 /// More than any machine has; each becomes up to three files.
 const MAX_LINKS: usize = 256;
@@ -58,7 +58,9 @@ impl Network {
 pub fn read(seed: &Seed, problems: &mut Problems) -> Option<Network> {
     let file = seed.network.as_ref().filter(|file| !file.says_nothing())?;
     let mut found = Problems::new();
-    let network = parse(file, &mut found)
+    let network = file
+        .yaml(&mut found)
+        .flatten()
         .and_then(|root| match seed.layout {
             Layout::NoCloud => no_cloud(file, &root, &mut found),
             Layout::ConfigDrive => openstack::read(file, &root, &mut found),
@@ -78,27 +80,6 @@ struct Draft {
     search: Vec<String>,
     /// Of no link: each goes where its gateway is.
     routes: Vec<Route>,
-}
-
-/// JSON is read as YAML too, which knows the lines and finds duplicate keys.
-fn parse(file: &SeedFile, problems: &mut Problems) -> Option<Node> {
-    let place = Place::file(&file.name);
-    let bytes = file
-        .bytes
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(&file.bytes);
-    let Ok(text) = std::str::from_utf8(bytes) else {
-        problems.error(&place, "is not UTF-8 text", "save it as UTF-8");
-        return None;
-    };
-    match yaml::parse(text) {
-        Ok(root) => root,
-        Err(error) => {
-            let reason = format!("column {}: {}", error.column, error.reason);
-            problems.error(&place.line(error.line), reason, "correct the file");
-            None
-        }
-    }
 }
 
 fn no_cloud(file: &SeedFile, root: &Node, problems: &mut Problems) -> Option<Draft> {

@@ -258,7 +258,7 @@ fn openstack() {
             "`ipv5` is no type",
         ),
         ("{\"links\": [], \"links\": []}", "stands twice"),
-        ("{", "net:1: column"),
+        ("{", "net:1: is no valid YAML (column"),
     ] {
         let (files, problems) = rendered(ConfigDrive, input);
         assert!(files.is_empty(), "{input}:\n{files}");
@@ -310,7 +310,7 @@ fn whole_files() {
         ("- a", "is a list, not a network configuration"),
         ("version: 1", "config: is missing"),
         ("version: 1\nconfig: x", "is text, not a list of devices"),
-        ("a: b: c", "net:1: column"),
+        ("a: b: c", "net:1: is no valid YAML (column"),
         (many.as_str(), "is one device too many"),
     ] {
         let (files, problems) = rendered(NoCloud, input);
