@@ -199,7 +199,6 @@ class Bench:
             command += ["--firstboot", f"{arch}={binary}"]
         return command
 
-
     def measure_image(self):
         """The bootable image; its packages come from a mirror of Debian."""
         images = Images(self.args, self.work)
