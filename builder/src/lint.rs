@@ -69,10 +69,19 @@ fn sandbox(recipe: &Recipe) -> Option<Sandbox> {
     let text = recipe.containerd.sandbox_image.as_deref()?;
     let wanted: Reference = match text.parse() {
         Ok(wanted) => wanted,
-        Err(error) => return Some(Sandbox::Wrong(format!("containerd.sandbox_image: {error:#}"))),
+        Err(error) => {
+            return Some(Sandbox::Wrong(format!(
+                "containerd.sandbox_image: {error:#}"
+            )));
+        }
     };
-    let all = || recipe.images.iter().flat_map(|image| image.called().map(move |name| (image, name)));
-    if all().any(|(_, name)| *name == wanted) {
+    let all = || {
+        recipe
+            .images
+            .iter()
+            .flat_map(|image| image.called().map(move |name| (image, name)))
+    };
+    if all().any(|(_, name)| name.covers(&wanted)) {
         return None;
     }
     let near = all().find(|(_, name)| name.base_name() == wanted.base_name());

@@ -150,7 +150,9 @@ impl Bring<'_> {
         let mut blobs = Vec::new();
         for wanted in wanted {
             blobs.push(match is_local(wanted) {
-                None => fetched.next().context("a download ended without a result")?,
+                None => fetched
+                    .next()
+                    .context("a download ended without a result")?,
                 Some(path) => {
                     let what = || self.asked[wanted.image].what.clone();
                     self.local(wanted, path).with_context(what)?

@@ -221,6 +221,9 @@ mod tests {
         }
         assert_eq!(content.head(100).unwrap(), b"abcdef");
         assert_ne!(content.identity(), joined(&["ab", "cde", "f"]).identity());
-        assert_eq!(content.identity(), joined(&["ab", "", "cde", "f"]).identity());
+        assert_eq!(
+            content.identity(),
+            joined(&["ab", "", "cde", "f"]).identity()
+        );
     }
 }

@@ -105,7 +105,8 @@ impl Parts {
 
     fn flush(&mut self) {
         if !self.bytes.is_empty() {
-            self.parts.push(Content::inline(std::mem::take(&mut self.bytes)));
+            self.parts
+                .push(Content::inline(std::mem::take(&mut self.bytes)));
         }
     }
 

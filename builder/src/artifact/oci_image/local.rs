@@ -25,9 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::artifact::archive::At;
 use crate::artifact::members::{self, MemberKind};
 use crate::digest::{Digest, Expected, Hasher};
-use crate::format::oci::{
-    CONFIG, Descriptor, LAYER, MANIFEST, MAX_DOCUMENT, Reference,
-};
+use crate::format::oci::{CONFIG, Descriptor, LAYER, MANIFEST, MAX_DOCUMENT, Reference};
 use crate::format::packing::Packing;
 use crate::store::{Store, VerifiedBlob};
 
@@ -148,7 +146,9 @@ impl Local {
         let member = self.named.get(digest).unwrap_or(&own);
         match self.place.file(member)? {
             Some(reader) => Ok(reader),
-            None => bail!("it is not there: the lock pins another image, or the file is incomplete; `nodeimg lock --update` pins what is there now"),
+            None => bail!(
+                "it is not there: the lock pins another image, or the file is incomplete; `nodeimg lock --update` pins what is there now"
+            ),
         }
     }
 
@@ -196,7 +196,10 @@ impl Local {
             [one] => one,
             many => match many.iter().filter(called).collect::<Vec<_>>().as_slice() {
                 [one] => *one,
-                _ => bail!("its manifest.json has {} images and not one of them alone is called {name}", many.len()),
+                _ => bail!(
+                    "its manifest.json has {} images and not one of them alone is called {name}",
+                    many.len()
+                ),
             },
         };
         let manifest = MadeManifest {
@@ -288,8 +291,8 @@ impl Place {
         if let Some(packing) = Packing::of(&head) {
             bail!("it is packed with {}: unpack it", packing.name());
         }
-        let listed = members::read_seeking(At { file: &file, at: 0 })
-            .context("it is no tar of an image")?;
+        let listed =
+            members::read_seeking(At { file: &file, at: 0 }).context("it is no tar of an image")?;
         let mut files = BTreeMap::new();
         let mut links = Vec::new();
         for member in listed {
@@ -306,9 +309,13 @@ impl Place {
         for (name, target) in links {
             let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
             let beside = target.strip_prefix("../").unwrap_or(&target);
-            let found = [target.clone(), beside.to_owned(), format!("{folder}/{target}")]
-                .iter()
-                .find_map(|place| files.get(place).copied());
+            let found = [
+                target.clone(),
+                beside.to_owned(),
+                format!("{folder}/{target}"),
+            ]
+            .iter()
+            .find_map(|place| files.get(place).copied());
             if let Some(found) = found {
                 files.insert(name, found);
             }

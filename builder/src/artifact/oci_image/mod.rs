@@ -70,7 +70,9 @@ impl Image {
     /// What goes into the archive; the index names other machines' images too,
     /// and stays behind.
     fn baked(&self) -> impl Iterator<Item = &Blob> {
-        [&self.manifest, &self.config].into_iter().chain(&self.layers)
+        [&self.manifest, &self.config]
+            .into_iter()
+            .chain(&self.layers)
     }
 
     /// In bytes, of what goes into the archive.

@@ -135,7 +135,10 @@ mod tests {
             (&[docker][..], wanted.clone()),
             (&["Basic realm=\"x\"", docker], wanted.clone()),
             (&["Basic realm=\"a, Bearer b\""], Some(Challenge::Basic)),
-            (&["basic realm=\"x\", bearer realm=y"], bearer("y", None, None)),
+            (
+                &["basic realm=\"x\", bearer realm=y"],
+                bearer("y", None, None),
+            ),
             (&[r#"Bearer realm="a\"b""#], bearer("a\"b", None, None)),
             (&["Bearer service=\"x\""], None),
             (&["Negotiate"], None),

@@ -81,8 +81,8 @@ impl Files {
             value.map(PathBuf::from)
         };
         let below = |name: &str, path: &str| variable(name).map(|directory| directory.join(path));
-        let docker = below("DOCKER_CONFIG", "config.json")
-            .or_else(|| below("HOME", ".docker/config.json"));
+        let docker =
+            below("DOCKER_CONFIG", "config.json").or_else(|| below("HOME", ".docker/config.json"));
         let all = [
             variable("REGISTRY_AUTH_FILE"),
             below("XDG_RUNTIME_DIR", "containers/auth.json"),
@@ -138,9 +138,8 @@ fn of_file(
         .map(|(_, helper)| helper);
     let entry = entry(&config.auths, &names, repository);
     let pair = match entry {
-        Some(entry) => pair(entry).map_err(|why| {
-            format!("the login for {host} in {}: {why}", file.display())
-        })?,
+        Some(entry) => pair(entry)
+            .map_err(|why| format!("the login for {host} in {}: {why}", file.display()))?,
         None => None,
     };
     if let Some(pair) = pair {
@@ -258,7 +257,11 @@ mod tests {
             auth("team:2"),
             auth("dock:3")
         );
-        let second = format!(r#"{{"auths":{{"e.f":{},"a.b":{}}}}}"#, auth("two:4"), auth("not:5"));
+        let second = format!(
+            r#"{{"auths":{{"e.f":{},"a.b":{}}}}}"#,
+            auth("two:4"),
+            auth("not:5")
+        );
         let files = [file.as_str(), second.as_str()];
         for (host, repository, wanted) in [
             ("a.b", "x", "all:1"),
@@ -270,13 +273,18 @@ mod tests {
             ("e.f", "x", "two:4"),
             ("a.b.evil.example", "x", "none"),
         ] {
-            assert_eq!(found(&files, host, repository), wanted, "{host}/{repository}");
+            assert_eq!(
+                found(&files, host, repository),
+                wanted,
+                "{host}/{repository}"
+            );
         }
     }
 
     #[test]
     fn what_a_program_keeps_is_told_only_where_it_has_something() {
-        let file = r#"{"auths":{"a.b":{}},"credsStore":"desktop","credHelpers":{"gcr.io":"gcloud"}}"#;
+        let file =
+            r#"{"auths":{"a.b":{}},"credsStore":"desktop","credHelpers":{"gcr.io":"gcloud"}}"#;
         for (host, wanted) in [
             ("a.b", "docker-credential-desktop"),
             ("gcr.io", "docker-credential-gcloud"),
@@ -293,7 +301,10 @@ mod tests {
             (r#"{"auths":{"a.b":"hunter2"}}"#, "line 1"),
             (r#"{"auths":{"a.b":{"auth":"hunter2"}}}"#, "base64"),
             (r#"{"auths":{"a.b":{"auth":"aHVudGVyMg=="}}}"#, "base64"),
-            (r#"{"auths":{"a.b":{"identitytoken":"hunter2"}}}"#, "identity token"),
+            (
+                r#"{"auths":{"a.b":{"identitytoken":"hunter2"}}}"#,
+                "identity token",
+            ),
         ] {
             let told = found(&[text], "a.b", "x");
             assert!(told.contains(wanted), "{text}: {told}");

@@ -238,7 +238,11 @@ mod tests {
         for (text, host, repository) in [
             ("https://a.b/v2/pause/manifests/3.10", "a.b", "pause"),
             ("http://a.b:5000/v2/x/y/blobs/sha256:12", "a.b:5000", "x/y"),
-            ("http://127.0.0.1:1/a.b/v2/x/manifests/t", "127.0.0.1:1", "x"),
+            (
+                "http://127.0.0.1:1/a.b/v2/x/manifests/t",
+                "127.0.0.1:1",
+                "x",
+            ),
             ("https://a.b/v2/blobs/manifests/t", "a.b", "blobs"),
         ] {
             assert_eq!(host_of(&url(text)), host, "{text}");
@@ -254,7 +258,12 @@ mod tests {
         );
         assert!(service_url("https://auth.example/token", &https).is_ok());
         assert!(service_url("http://127.0.0.1:1/token", &http).is_ok());
-        for realm in ["http://auth.example/token", "file:///etc/passwd", "", "token"] {
+        for realm in [
+            "http://auth.example/token",
+            "file:///etc/passwd",
+            "",
+            "token",
+        ] {
             let failure = service_url(realm, &https).unwrap_err();
             assert!(failure.to_string().contains("not https"), "{failure}");
         }

@@ -58,6 +58,17 @@ impl Reference {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
+    /// Whether a node that has this image finds `wanted`.
+    pub fn covers(&self, wanted: &Reference) -> bool {
+        let same = |a: Option<&str>, b: Option<&str>| a.is_some() && a == b;
+        let digests = [self, wanted].map(|one| one.digest.as_ref().map(Digest::hex));
+        self.repository() == wanted.repository()
+            && match &wanted.digest {
+                Some(_) => same(digests[0], digests[1]),
+                None => same(self.tag(), wanted.tag()),
+            }
+    }
+
     /// Every name by which a node may ask for it: that with the tag, and that
     /// with the digest `of` what the registry has under the tag.
     pub fn names(&self, of: &Digest) -> Vec<String> {
@@ -111,7 +122,9 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Reference> {
         if text.contains("://") {
-            bail!("`{text}` is a URL: write the image's name without it, `registry.k8s.io/pause:3.10`");
+            bail!(
+                "`{text}` is a URL: write the image's name without it, `registry.k8s.io/pause:3.10`"
+            );
         }
         let context = || format!("`{}` is no name of an image", text.escape_debug());
         parse(text).with_context(context)
@@ -132,7 +145,11 @@ fn parse(text: &str) -> Result<Reference> {
         Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path),
         _ => (DOCKER, name),
     };
-    let host = if host == "index.docker.io" { DOCKER } else { host };
+    let host = if host == "index.docker.io" {
+        DOCKER
+    } else {
+        host
+    };
     let path = match (host, path.contains('/')) {
         (DOCKER, false) => format!("library/{path}"),
         _ => path.to_owned(),
@@ -141,7 +158,9 @@ fn parse(text: &str) -> Result<Reference> {
         bail!("`{host}` is no host");
     }
     if !path.split('/').all(is_component) || host.len() + path.len() > 254 {
-        bail!("`{path}`: lower-case letters and digits, with `.`, `_` or `-` between them, make a part of it");
+        bail!(
+            "`{path}`: lower-case letters and digits, with `.`, `_` or `-` between them, make a part of it"
+        );
     }
     if let Some(tag) = tag.filter(|tag| !is_tag(tag)) {
         bail!("`{tag}` is no tag: letters, digits, `_`, `.` and `-`, at most 128, make one");
@@ -168,7 +187,9 @@ fn is_host(host: &str) -> bool {
         },
     };
     let label = |label: &str| {
-        let inner = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let inner = label
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-');
         inner && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
     };
     name.split('.').all(label) && port.is_none_or(|port| port.parse::<u16>().is_ok())
@@ -254,11 +275,20 @@ mod tests {
         let pinned = format!("registry.k8s.io/pause:3.10@{HEX}");
         let digest_only = format!("quay.io/a/b__c@{HEX}");
         for (text, whole) in [
-            ("registry.k8s.io/pause:3.10.2", "registry.k8s.io/pause:3.10.2"),
+            (
+                "registry.k8s.io/pause:3.10.2",
+                "registry.k8s.io/pause:3.10.2",
+            ),
             ("busybox", "docker.io/library/busybox:latest"),
             ("busybox:1.36", "docker.io/library/busybox:1.36"),
-            ("index.docker.io/busybox", "docker.io/library/busybox:latest"),
-            ("flannel/flannel:v0.27.0", "docker.io/flannel/flannel:v0.27.0"),
+            (
+                "index.docker.io/busybox",
+                "docker.io/library/busybox:latest",
+            ),
+            (
+                "flannel/flannel:v0.27.0",
+                "docker.io/flannel/flannel:v0.27.0",
+            ),
             ("localhost/x:a", "localhost/x:a"),
             ("localhost:5000/a/b-c.d:_x", "localhost:5000/a/b-c.d:_x"),
             ("[::1]:5000/a:b", "[::1]:5000/a:b"),
@@ -308,14 +338,21 @@ mod tests {
             assert_eq!(url, format!("http://{host}/v2/x/blobs/{HEX}"));
         }
         let elsewhere = parsed("127.0.0.1.example.com/x:y");
-        assert!(elsewhere.manifest_url().starts_with("https://127.0.0.1.example.com/"));
+        assert!(
+            elsewhere
+                .manifest_url()
+                .starts_with("https://127.0.0.1.example.com/")
+        );
     }
 
     #[test]
     fn a_node_finds_it_by_tag_and_by_digest() {
         let other = Digest::sha256(b"index");
         let names = parsed("registry.k8s.io/pause:3.10").names(&other);
-        let wanted = ["registry.k8s.io/pause:3.10".to_owned(), format!("registry.k8s.io/pause@{other}")];
+        let wanted = [
+            "registry.k8s.io/pause:3.10".to_owned(),
+            format!("registry.k8s.io/pause@{other}"),
+        ];
         assert_eq!(names, wanted);
         let names = parsed(&format!("a.b/c@{HEX}")).names(&other);
         assert_eq!(names, [format!("a.b/c@{HEX}")]);

@@ -44,7 +44,10 @@ fn both_kinds_of_both_makers_are_read() {
         (image.clone(), Some(MANIFEST)),
         (with(image, "mediaType", MANIFEST.into()), None),
         (docker.clone(), Some(DOCKER_MANIFEST)),
-        (with(docker, "mediaType", DOCKER_MANIFEST.into()), Some(DOCKER_MANIFEST)),
+        (
+            with(docker, "mediaType", DOCKER_MANIFEST.into()),
+            Some(DOCKER_MANIFEST),
+        ),
     ] {
         let read = parse(&document, told).unwrap();
         let Document::Manifest(manifest) = read else {
@@ -76,17 +79,44 @@ fn what_cannot_be_run_is_refused_by_name() {
     };
     let both = with(image.clone(), "manifests", json!([]));
     for (document, told, wanted) in [
-        (json!({ "schemaVersion": 1, "fsLayers": [] }), None, "schema 1"),
+        (
+            json!({ "schemaVersion": 1, "fsLayers": [] }),
+            None,
+            "schema 1",
+        ),
         (json!([]), None, "neither"),
         (json!({}), None, "without `config`"),
-        (json!({ "schemaVersion": 2 }), Some(INDEX), "without `manifests`"),
+        (
+            json!({ "schemaVersion": 2 }),
+            Some(INDEX),
+            "without `manifests`",
+        ),
         (both, None, "not clear"),
         (image.clone(), Some(INDEX), "without `manifests`"),
-        (image.clone(), Some("application/json"), "`application/json`"),
-        (with(image, "mediaType", DOCKER_MANIFEST.into()), Some(MANIFEST), "what names it"),
-        (manifest("application/vnd.cncf.helm.config.v1+json", &[]), None, "helm"),
+        (
+            image.clone(),
+            Some("application/json"),
+            "`application/json`",
+        ),
+        (
+            with(image, "mediaType", DOCKER_MANIFEST.into()),
+            Some(MANIFEST),
+            "what names it",
+        ),
+        (
+            manifest("application/vnd.cncf.helm.config.v1+json", &[]),
+            None,
+            "helm",
+        ),
         (manifest(CONFIG, &[foreign]), None, "kept elsewhere"),
-        (manifest(CONFIG, &["application/vnd.oci.image.layer.v1.tar+encrypted"]), None, "+encrypted"),
+        (
+            manifest(
+                CONFIG,
+                &["application/vnd.oci.image.layer.v1.tar+encrypted"],
+            ),
+            None,
+            "+encrypted",
+        ),
         (elsewhere, None, "kept elsewhere"),
         (huge, None, "longer than"),
     ] {
@@ -127,7 +157,10 @@ fn a_missing_platform_names_those_there_are() {
         ("unknown", "unknown", ""),
     ]);
     let error = selected(&some, Arch::Arm64).unwrap_err().to_string();
-    assert_eq!(error, "it has no image for linux/arm64: it is for linux/amd64, linux/arm/v7");
+    assert_eq!(
+        error,
+        "it has no image for linux/arm64: it is for linux/amd64, linux/arm/v7"
+    );
     let none = json!({ "schemaVersion": 2, "manifests": [] });
     let error = selected(&none, Arch::Arm64).unwrap_err().to_string();
     assert!(error.ends_with("no platform at all"), "{error}");
