@@ -18,7 +18,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow, bail};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -126,8 +126,8 @@ impl FromStr for Reference {
                 "`{text}` is a URL: write the image's name without it, `registry.k8s.io/pause:3.10`"
             );
         }
-        let context = || format!("`{}` is no name of an image", text.escape_debug());
-        parse(text).with_context(context)
+        // In one sentence: serde hands on the outermost alone.
+        parse(text).map_err(|e| anyhow!("`{}` is no name of an image: {e:#}", text.escape_debug()))
     }
 }
 
