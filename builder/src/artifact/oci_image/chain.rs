@@ -66,7 +66,7 @@ impl Wanted {
 
 /// What a topmost document says of one architecture.
 enum Top {
-    Image(Manifest),
+    Image(Box<Manifest>),
     /// Its index leads to this manifest.
     Below(Descriptor),
 }
@@ -114,7 +114,7 @@ pub fn follow(
 /// Brings what the manifests name: (topmost, manifest, what that says).
 fn complete(
     asked: &[Asked],
-    images: Vec<(Blob, Blob, Manifest)>,
+    images: Vec<(Blob, Blob, Box<Manifest>)>,
     get: &impl Fn(&[Wanted]) -> Result<Vec<VerifiedBlob>>,
 ) -> Result<Vec<Image>> {
     let mut wanted = Vec::new();
@@ -155,7 +155,7 @@ fn read_top(asked: &Asked, blob: &Blob) -> Result<Top> {
     })
 }
 
-fn read_manifest(descriptor: &Descriptor, blob: &Blob) -> Result<Manifest> {
+fn read_manifest(descriptor: &Descriptor, blob: &Blob) -> Result<Box<Manifest>> {
     match Document::parse(&small(blob)?, Some(&descriptor.media_type))? {
         Document::Manifest(manifest) => Ok(manifest),
         Document::Index(_) => bail!("it is an index in an index, which is not read"),

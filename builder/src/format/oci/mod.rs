@@ -107,7 +107,7 @@ pub struct Manifest {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Document {
     Index(Index),
-    Manifest(Manifest),
+    Manifest(Box<Manifest>),
 }
 
 /// Fields of either, and of what is neither.
@@ -156,7 +156,7 @@ impl Document {
                 layers,
             }
             .checked()
-            .map(Document::Manifest),
+            .map(|manifest| Document::Manifest(Box::new(manifest))),
             (_, Some(_), _, Some(_)) => {
                 bail!("it has `manifests` and `layers`: it is not clear which of them count")
             }
