@@ -24,7 +24,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nodeimg_firstboot::CONTRACT_MARKER;
-use nodeimg_firstboot::plan::KUBELET_BOOTSTRAP;
+use nodeimg_firstboot::plan::{KUBEADM_CONFIG, KUBELET_BOOTSTRAP};
 use nodeimg_firstboot::report::{Outcome, RESULT_PATH, Report};
 
 use crate::cli::{Command, RunOptions};
@@ -81,19 +81,19 @@ fn set_up(options: &RunOptions) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
-/// The kubelet has its certificate: the token has served.
+/// The kubelet has its certificate, or kubeadm has done its work: the token has served.
 fn forget_token() -> ExitCode {
     let root = match open(Path::new("/")) {
         Ok(root) => root,
         Err(code) => return code,
     };
-    match root.wipe(KUBELET_BOOTSTRAP) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: removing {KUBELET_BOOTSTRAP}: {error}");
-            ExitCode::from(FAILED)
+    for path in [KUBELET_BOOTSTRAP, KUBEADM_CONFIG] {
+        if let Err(error) = root.wipe(path) {
+            eprintln!("error: removing {path}: {error}");
+            return ExitCode::from(FAILED);
         }
     }
+    ExitCode::SUCCESS
 }
 
 fn run_commands() -> ExitCode {

@@ -8,13 +8,13 @@ mod extras;
 
 use sha2::{Digest, Sha256};
 
-use crate::TEMPLATE_DIR;
 use crate::check::{Access, CheckedNode, Kubeadm};
 use crate::kubeconfig::{self, Login, Material, Parts};
 use crate::network::{self, Network};
 use crate::problem::{Place, Problems};
 use crate::secret::{Secret, SecretBytes};
 use crate::template::{Template, Values};
+use crate::{BINARY_PATH, TEMPLATE_DIR};
 
 pub use extras::{
     BOOTCMD, CA_BUNDLE, LOCALTIME, SCRIPTS, SSH_CONFIG, SSH_KEYS, SUDO_RULES, TIME_SERVERS,
@@ -402,13 +402,18 @@ fn kubeadm(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
         "init" => "/etc/kubernetes/admin.conf",
         _ => "/etc/kubernetes/kubelet.conf",
     };
+    // The journal may be kept: what would print secrets is told not to.
+    let quiet = match verb {
+        "init" => " --skip-token-print --skip-certificate-key-print",
+        _ => "",
+    };
     let script = format!(
         "#!/bin/sh\n\
          # Made by first boot; run by nodeimg-commands.service.\n\
          config={KUBEADM_CONFIG}\n\
          attempt=1\n\
          [ ! -e \"$config\" ] && [ -e {done} ] && exit 0\n\
-         until kubeadm {verb} --config \"$config\"; do\n\
+         until kubeadm {verb} --config \"$config\"{quiet}; do\n\
          \x20   status=$?\n\
          \x20   if [ \"$attempt\" -ge 5 ]; then\n\
          \x20       echo \"kubeadm {verb} has failed $attempt times\" >&2\n\
@@ -419,7 +424,7 @@ fn kubeadm(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
          \x20   sleep 15\n\
          done\n\
          # It holds a token, which has served.\n\
-         rm -f \"$config\"\n"
+         exec {BINARY_PATH} forget-token\n"
     );
     let mut config = private(KUBEADM_CONFIG, kubeadm.config.clone());
     config.role = Role::Asked;

@@ -312,7 +312,7 @@ fn kubeadm_is_given_or_made_a_configuration() {
     assert_eq!(
         config,
         format!(
-            "apiVersion: kubeadm.k8s.io/v1beta3\nkind: JoinConfiguration\ndiscovery:\n  bootstrapToken:\n    apiServerEndpoint: \"10.0.0.1:6443\"\n    token: \"{TOKEN}\"\n    caCertHashes: [\"{HASH}\"]\nnodeRegistration:\n  name: \"n\"\n  criSocket: unix:///run/containerd/containerd.sock\n"
+            "apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\ndiscovery:\n  bootstrapToken:\n    apiServerEndpoint: \"10.0.0.1:6443\"\n    token: \"{TOKEN}\"\n    caCertHashes: [\"{HASH}\"]\nnodeRegistration:\n  name: \"n\"\n  criSocket: unix:///run/containerd/containerd.sock\n"
         )
     );
     assert!(
@@ -328,9 +328,34 @@ fn kubeadm_is_given_or_made_a_configuration() {
     let init = "  kubeadm:\n    init: |\n      apiVersion: kubeadm.k8s.io/v1beta4\n      kind: InitConfiguration\n      ---\n      apiVersion: kubeadm.k8s.io/v1beta4\n      kind: ClusterConfiguration\n";
     let (config, script) = planned(&with_kubeadm(init));
     assert!(
-        config.contains("\n---\n") && script.contains("kubeadm init "),
+        config.contains("\n---\n")
+            && script.contains("kubeadm init --config \"$config\" --skip-token-print "),
         "{config} {script}"
     );
+    let list = "  kubeadm: {init: [{apiVersion: kubeadm.k8s.io/v1beta4, kind: ClusterConfiguration}, {apiVersion: kubeproxy.config.k8s.io/v1alpha1, kind: KubeProxyConfiguration, mode: ipvs}]}\n";
+    assert_eq!(
+        planned(&with_kubeadm(list)).0,
+        "{\"apiVersion\": \"kubeadm.k8s.io/v1beta4\", \"kind\": \"ClusterConfiguration\"}\n---\n{\"apiVersion\": \"kubeproxy.config.k8s.io/v1alpha1\", \"kind\": \"KubeProxyConfiguration\", \"mode\": \"ipvs\"}\n"
+    );
+    let plane = format!(
+        "{built}  certificate_key: '{}'\n  node_ip: 192.168.10.101\n",
+        "c".repeat(64)
+    );
+    let mut plane = with_kubeadm(&plane);
+    plane.settings.kubeadm = Some("1.20.2".to_owned());
+    let config = planned(&plane).0;
+    assert!(
+        config.starts_with("apiVersion: kubeadm.k8s.io/v1beta2\n"),
+        "{config}"
+    );
+    assert!(
+        config.ends_with(&format!("controlPlane:\n  certificateKey: \"{}\"\n  localAPIEndpoint:\n    advertiseAddress: \"192.168.10.101\"\n", "c".repeat(64))),
+        "{config}"
+    );
+    let older = init.split("      ---\n").next().unwrap();
+    let mut older = with_kubeadm(older);
+    older.settings.kubeadm = Some("1.20.2".to_owned());
+    older.fails("user-data:6: nodeimg.kubeadm.init: is of `v1beta4`, which kubeadm reads from 1.31 on; this image has 1.20.2");
     for (block, expected) in [
         ("  labels: {a: b}\n", "nodeimg.kubeadm: is missing"),
         ("  kubeadm: {}\n", "holds neither `join` nor `init`"),
@@ -366,6 +391,11 @@ fn kubeadm_is_given_or_made_a_configuration() {
             "https://",
             "http://",
             "nodeimg.api_server: is not encrypted",
+        ),
+        (
+            "  bootstrap_token",
+            "  certificate_key: abc\n  bootstrap_token",
+            "nodeimg.certificate_key: is no certificate key",
         ),
         (
             "  bootstrap_token",
