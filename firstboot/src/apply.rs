@@ -21,7 +21,7 @@ use std::io;
 use nodeimg_firstboot::plan::{Before, Content, Image, Plan, PlannedFile, Role};
 use nodeimg_firstboot::secret::SecretBytes;
 use nodeimg_firstboot::stamp::{
-    ORIGINALS, PENDING_PATH, Pending, STAMP_PATH, STAMP_VERSION, Stamp,
+    ORIGINALS, PENDING_PATH, Pending, STAMP_PATH, STAMP_VERSION, Stamp, TakenSeed,
 };
 use serde::Serialize;
 
@@ -162,6 +162,7 @@ pub(crate) fn retire(
 pub(crate) struct Instance<'a> {
     pub(crate) id: &'a str,
     pub(crate) host_name: &'a str,
+    pub(crate) seed: TakenSeed,
 }
 
 pub(crate) fn apply(
@@ -220,6 +221,7 @@ pub(crate) fn apply(
         plan_digest: plan.digest(),
         files: paths_of(plan, true),
         extra_files: paths_of(plan, false),
+        seed: Some(instance.seed.clone()),
     };
     write_state(root, STAMP_PATH, &stamp, gate)?;
     failing(

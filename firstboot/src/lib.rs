@@ -14,6 +14,7 @@ pub mod kubeconfig;
 pub mod meta_data;
 pub mod network;
 pub mod node_config;
+pub mod overwritten;
 pub mod pem;
 pub mod plan;
 pub mod problem;

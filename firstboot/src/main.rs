@@ -12,6 +12,7 @@ mod media;
 mod prepare;
 mod root;
 mod run;
+mod scrub;
 mod search;
 mod source;
 
@@ -93,6 +94,7 @@ fn forget_token() -> ExitCode {
             return ExitCode::from(FAILED);
         }
     }
+    scrub::settle_verdict(&root);
     ExitCode::SUCCESS
 }
 

@@ -18,7 +18,7 @@ use crate::{BINARY_PATH, TEMPLATE_DIR};
 
 pub use extras::{
     BOOTCMD, CA_BUNDLE, LOCALTIME, SCRIPTS, SSH_CONFIG, SSH_KEYS, SUDO_RULES, TIME_SERVERS,
-    TIMEZONE,
+    TIMEZONE, is_volatile,
 };
 
 pub const HOSTNAME: &str = "/etc/hostname";
@@ -67,7 +67,7 @@ pub enum Role {
 impl PlannedFile {
     /// Whether the instance counts as set up only while the file is there.
     pub fn is_required(&self) -> bool {
-        self.role != Role::Asked && !extras::is_volatile(&self.path)
+        self.role != Role::Asked && !is_volatile(&self.path)
     }
 }
 
@@ -428,9 +428,15 @@ fn kubeadm(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
     );
     let mut config = private(KUBEADM_CONFIG, kubeadm.config.clone());
     config.role = Role::Asked;
-    let path = format!("{SCRIPTS}/000-kubeadm");
-    let script = PlannedFile::new(&path, 0o700, SecretBytes::new(script.into_bytes()));
+    let script = self::script("000-kubeadm", SecretBytes::new(script.into_bytes()));
     vec![config, script]
+}
+
+/// To be run once, and removed when all have succeeded.
+fn script(name: &str, text: SecretBytes) -> PlannedFile {
+    let mut file = PlannedFile::new(&format!("{SCRIPTS}/{name}"), 0o700, text);
+    file.role = Role::Asked;
+    file
 }
 
 fn private(path: &str, text: Secret) -> PlannedFile {

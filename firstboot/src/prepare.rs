@@ -20,6 +20,7 @@ use crate::cards::{self, Card};
 use crate::media::{self, System};
 use crate::root::{Open, Root};
 use crate::search::{self, Seek};
+use crate::source::Sought;
 
 /// How long a card that the seed names may take to appear.
 const CARD_WAIT: Duration = Duration::from_secs(60);
@@ -41,7 +42,7 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
         early: true,
     };
     let mut report = Report::new(Outcome::Failed);
-    let Some((_, seed)) = search::seek(&seek, &mut report, &mut problems) else {
+    let Some(Sought { seed, .. }) = search::seek(&seek, &mut report, &mut problems) else {
         return problems;
     };
     let Some(meta) = meta_data::read(&seed, &mut problems) else {

@@ -10,6 +10,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use nix::dir::{Dir, Type};
@@ -298,6 +299,50 @@ impl Root {
         file.sync_all()?;
         self.remove(path, &mut Open)?;
         self.sync_parent(path, &mut Open)
+    }
+
+    /// Writes a mark over the head of a file, makes that durable, and then fills
+    /// the rest: in place, as far as the file system writes in place.
+    pub(crate) fn overwrite(
+        &self,
+        path: &str,
+        mark: &str,
+        filler: u8,
+        gate: &mut dyn Gate,
+    ) -> io::Result<()> {
+        let mut file = File::from(self.open_inside(path, OFlag::O_WRONLY)?);
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("is no regular file"));
+        }
+        gate.pass(&format!("mark {path}"))?;
+        file.write_all(mark.as_bytes())?;
+        file.sync_all()?;
+        gate.pass(&format!("fill {path}"))?;
+        let mut left = usize::try_from(metadata.len())
+            .unwrap_or(usize::MAX)
+            .saturating_sub(mark.len());
+        let block = [filler; 4096];
+        while left > 0 {
+            let part = left.min(block.len());
+            file.write_all(&block[..part])?;
+            left -= part;
+        }
+        file.sync_all()
+    }
+
+    /// Writes bytes into a file, in place.
+    pub(crate) fn patch(
+        &self,
+        path: &str,
+        offset: u64,
+        bytes: &[u8],
+        gate: &mut dyn Gate,
+    ) -> io::Result<()> {
+        let file = File::from(self.open_inside(path, OFlag::O_WRONLY)?);
+        gate.pass(&format!("patch {path}"))?;
+        file.write_all_at(bytes, offset)?;
+        file.sync_all()
     }
 
     fn parent_of<'a>(

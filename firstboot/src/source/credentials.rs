@@ -7,7 +7,7 @@
 use nodeimg_firstboot::problem::{Place, Problems};
 use nodeimg_firstboot::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
 
-use super::{Found, Search};
+use super::{Found, Home, Search, Sought};
 use crate::root::Root;
 
 const PREFIX: &str = "nodeimg.";
@@ -52,7 +52,7 @@ pub(super) fn find(search: &Search<'_>) -> Found {
         );
     }
     let empty = || SeedFile::new(root.shown(&format!("{PREFIX}{}", names.meta_data)), "");
-    Found::Seed {
+    Found::Seed(Sought {
         place,
         seed: Box::new(Seed {
             layout: Layout::NoCloud,
@@ -61,7 +61,8 @@ pub(super) fn find(search: &Search<'_>) -> Found {
             vendor_data,
             network,
         }),
-    }
+        home: Home::Elsewhere,
+    })
 }
 
 #[cfg(test)]
@@ -73,7 +74,7 @@ mod tests {
     use super::find;
     use crate::media::System;
     use crate::root::Root;
-    use crate::source::{Found, Search};
+    use crate::source::{Found, Search, Sought};
 
     #[test]
     fn what_is_handed_over() {
@@ -101,7 +102,7 @@ mod tests {
             matches!(found(), Found::Absent(seen) if seen[0].ends_with("without `nodeimg.user-data`"))
         );
         fs::write(place.join("nodeimg.user-data"), "#cloud-config\n").unwrap();
-        let Found::Seed { seed, .. } = found() else {
+        let Found::Seed(Sought { seed, .. }) = found() else {
             panic!("is a seed")
         };
         assert!(seed.meta_data.says_nothing() && seed.network.is_some());

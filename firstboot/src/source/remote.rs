@@ -10,7 +10,7 @@ use nodeimg_firstboot::seed::{Layout, Seed, SeedFile};
 use nodeimg_firstboot::settings::MetadataService;
 use zeroize::Zeroizing;
 
-use super::{Found, Search};
+use super::{Found, Home, Search, Sought};
 use crate::http::{Trouble, Url, ask};
 
 /// `meta-data` and the other files below an address.
@@ -113,7 +113,7 @@ fn layout(search: &Search<'_>, base: &Url, layout: Layout) -> Attempt<Found> {
         problems.error(&Place::file(&place), reason, "add it; it may be empty");
         return Ok(Found::Broken { place, problems });
     }
-    Ok(Found::Seed {
+    Ok(Found::Seed(Sought {
         place,
         seed: Box::new(Seed {
             layout,
@@ -122,7 +122,8 @@ fn layout(search: &Search<'_>, base: &Url, layout: Layout) -> Attempt<Found> {
             vendor_data: file(names.vendor_data)?,
             network: file(names.network)?,
         }),
-    })
+        home: Home::Elsewhere,
+    }))
 }
 
 /// EC2 has a tree of small texts, of which the meta-data of a seed is made.
@@ -176,7 +177,7 @@ fn ec2(search: &Search<'_>, base: &Url) -> Attempt<Found> {
         name: url.to_string(),
         bytes,
     });
-    Ok(Found::Seed {
+    Ok(Found::Seed(Sought {
         place: base.to_string(),
         seed: Box::new(Seed {
             layout: Layout::NoCloud,
@@ -185,7 +186,8 @@ fn ec2(search: &Search<'_>, base: &Url) -> Attempt<Found> {
             vendor_data: None,
             network: None,
         }),
-    })
+        home: Home::Elsewhere,
+    }))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::{link_local, no_cloud};
 use crate::http::Url;
 use crate::media::System;
 use crate::root::Root;
-use crate::source::{Found, Search};
+use crate::source::{Found, Search, Sought};
 
 /// Answers from a table until the test is over; a path that is not in it is 404.
 fn serve(files: &[(&str, &str)]) -> String {
@@ -60,7 +60,7 @@ struct Outcome {
 
 fn outcome(found: Found) -> Outcome {
     match found {
-        Found::Seed { place, seed } => Outcome {
+        Found::Seed(Sought { place, seed, .. }) => Outcome {
             text: format!("seed {place}"),
             seed: Some(seed),
         },
