@@ -20,7 +20,6 @@ use crate::cards::{self, Card};
 use crate::media::{self, System};
 use crate::root::{Open, Root};
 use crate::search::{self, Seek};
-use crate::source::Sought;
 
 /// How long a card that the seed names may take to appear.
 const CARD_WAIT: Duration = Duration::from_secs(60);
@@ -42,17 +41,17 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
         early: true,
     };
     let mut report = Report::new(Outcome::Failed);
-    let Some(Sought { seed, .. }) = search::seek(&seek, &mut report, &mut problems) else {
+    let Some(sought) = search::seek(&seek, &mut report, &mut problems) else {
         return problems;
     };
-    let Some(meta) = meta_data::read(&seed, &mut problems) else {
+    let Some(meta) = meta_data::read(&sought.seed, &mut problems) else {
         return problems;
     };
     if finished.is_some_and(|stamp| stamp.instance_id == meta.instance_id) {
         return problems;
     }
     let before = problems.clone();
-    let network = network::read(&seed, &mut problems);
+    let network = network::read(&sought.seed, &mut problems);
     if problems != before && network.is_none() && problems.has_errors() {
         return problems;
     }

@@ -58,7 +58,7 @@ pub(crate) fn seek(
     seek: &Seek<'_>,
     report: &mut Report,
     problems: &mut Problems,
-) -> Option<Sought> {
+) -> Option<Box<Sought>> {
     let (found, media) = wait(seek);
     match found {
         Found::Seed(sought) => Some(sought),

@@ -88,11 +88,11 @@ fn read_layout(root: &Root, base: &str, layout: Layout) -> Found {
                 vendor_data,
                 network,
             };
-            Found::Seed(Sought {
+            Found::Seed(Box::new(Sought {
                 place,
-                seed: Box::new(seed),
+                seed,
                 home: Home::Directory(base.to_owned()),
-            })
+            }))
         }
         _ => Found::Broken { place, problems },
     }

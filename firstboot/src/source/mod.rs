@@ -60,7 +60,7 @@ pub(crate) enum Home {
 pub(crate) struct Sought {
     /// For messages.
     pub(crate) place: String,
-    pub(crate) seed: Box<Seed>,
+    pub(crate) seed: Seed,
     pub(crate) home: Home,
 }
 
@@ -72,7 +72,7 @@ pub(crate) enum Found {
         place: String,
         problems: Problems,
     },
-    Seed(Sought),
+    Seed(Box<Sought>),
     /// Asked for, and not within reach (yet). Nothing of a lower order counts then.
     Pending {
         place: String,

@@ -12,7 +12,7 @@ use super::{link_local, no_cloud};
 use crate::http::Url;
 use crate::media::System;
 use crate::root::Root;
-use crate::source::{Found, Search, Sought};
+use crate::source::{Found, Search};
 
 /// Answers from a table until the test is over; a path that is not in it is 404.
 fn serve(files: &[(&str, &str)]) -> String {
@@ -55,14 +55,14 @@ fn serve(files: &[(&str, &str)]) -> String {
 
 struct Outcome {
     text: String,
-    seed: Option<Box<nodeimg_firstboot::seed::Seed>>,
+    seed: Option<nodeimg_firstboot::seed::Seed>,
 }
 
 fn outcome(found: Found) -> Outcome {
     match found {
-        Found::Seed(Sought { place, seed, .. }) => Outcome {
-            text: format!("seed {place}"),
-            seed: Some(seed),
+        Found::Seed(sought) => Outcome {
+            text: format!("seed {}", sought.place),
+            seed: Some(sought.seed),
         },
         Found::Absent(seen) => Outcome {
             text: format!("absent {}", seen.join("; ")),
