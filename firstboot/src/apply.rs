@@ -18,7 +18,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use nodeimg_firstboot::plan::{Before, Content, Image, Plan, PlannedFile, Role};
+use nodeimg_firstboot::plan::{Before, Content, Image, Plan, PlannedFile};
 use nodeimg_firstboot::secret::SecretBytes;
 use nodeimg_firstboot::stamp::{
     ORIGINALS, PENDING_PATH, Pending, STAMP_PATH, STAMP_VERSION, Stamp, TakenSeed,
@@ -175,7 +175,7 @@ pub(crate) fn apply(
     let planned: BTreeSet<String> = plan.paths().into_iter().collect();
     let before = state.files();
     let unknown = state.is_blank();
-    for file in plan.written().filter(|file| file.role != Role::Own) {
+    for file in plan.written().filter(|file| file.may_replace()) {
         // With the state lost, a copy that is there knows better than the file.
         let known = unknown && root.exists(&original(&file.path));
         if !before.contains(&file.path) && !known {

@@ -57,6 +57,8 @@ pub struct PlannedFile {
 pub enum Role {
     /// First boot's own: the instance is not whole without it, and it goes with the instance.
     Own,
+    /// First boot's own as well, and it goes when it has served.
+    Passing,
     /// One of the image's with something added: what was there comes back.
     Edited,
     /// Asked for by the seed. It may go again, since commands remove files and
@@ -65,9 +67,14 @@ pub enum Role {
 }
 
 impl PlannedFile {
+    /// Whether it may stand in the place of what is not first boot's.
+    pub fn may_replace(&self) -> bool {
+        matches!(self.role, Role::Edited | Role::Asked)
+    }
+
     /// Whether the instance counts as set up only while the file is there.
     pub fn is_required(&self) -> bool {
-        self.role != Role::Asked && !is_volatile(&self.path)
+        !matches!(self.role, Role::Asked | Role::Passing) && !is_volatile(&self.path)
     }
 }
 
@@ -427,7 +434,7 @@ fn kubeadm(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
          exec {BINARY_PATH} forget-token\n"
     );
     let mut config = private(KUBEADM_CONFIG, kubeadm.config.clone());
-    config.role = Role::Asked;
+    config.role = Role::Passing;
     let script = self::script("000-kubeadm", SecretBytes::new(script.into_bytes()));
     vec![config, script]
 }
@@ -435,7 +442,7 @@ fn kubeadm(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
 /// To be run once, and removed when all have succeeded.
 fn script(name: &str, text: SecretBytes) -> PlannedFile {
     let mut file = PlannedFile::new(&format!("{SCRIPTS}/{name}"), 0o700, text);
-    file.role = Role::Asked;
+    file.role = Role::Passing;
     file
 }
 
@@ -454,7 +461,7 @@ fn bootstrap(server: &str, token: &Secret) -> Vec<PlannedFile> {
         login: Login::Token(token.expose()),
     });
     let mut asking = private(KUBELET_BOOTSTRAP, text);
-    asking.role = Role::Asked;
+    asking.role = Role::Passing;
     let absent = |path: &str| {
         let mut file = PlannedFile::public(path, "");
         file.content = Content::Absent;
