@@ -43,4 +43,6 @@ fn environment(comment: &str, name: &str, args: &[String]) -> String {
 }
 
 #[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
 mod tests;
