@@ -15,7 +15,9 @@ use nodeimg_firstboot::seed::Seed;
 use nodeimg_firstboot::stamp::Stamp;
 use serde::{Deserialize, Serialize};
 
-use crate::root::{Access, Open, Root};
+use crate::apply::remedy_for;
+use crate::gate::Open;
+use crate::root::{Access, Root};
 use crate::scrub;
 
 /// The unit that runs `nodeimg-firstboot commands`.
@@ -119,7 +121,7 @@ pub(crate) fn run_pending(root: &Root) -> Option<Report> {
 /// Scripts that have served may hold tokens, and are not run again.
 fn forget(root: &Root, stamp: &Stamp, problems: &mut Problems) {
     for path in scripts(stamp) {
-        if let Err(error) = root.wipe(path) {
+        if let Err(error) = root.wipe(path, &mut Open) {
             let reason = format!("has served and cannot be removed: {error}");
             problems.warn(&Place::file(path.as_str()), reason, "remove it");
         }
@@ -139,7 +141,7 @@ fn keep(root: &Root, path: &str, value: &impl Serialize, problems: &mut Problems
         problems.error(
             &Place::file(path),
             format!("cannot be written: {error}"),
-            "",
+            remedy_for(&error),
         );
     }
 }

@@ -6,6 +6,7 @@ mod apply;
 mod cards;
 mod cli;
 mod commands;
+mod gate;
 mod http;
 mod machine;
 mod media;
@@ -29,6 +30,7 @@ use nodeimg_firstboot::plan::{KUBEADM_CONFIG, KUBELET_BOOTSTRAP};
 use nodeimg_firstboot::report::{Outcome, RESULT_PATH, Report};
 
 use crate::cli::{Command, RunOptions};
+use crate::gate::Open;
 use crate::root::Root;
 
 const FAILED: u8 = 1;
@@ -89,7 +91,7 @@ fn forget_token() -> ExitCode {
         Err(code) => return code,
     };
     for path in [KUBELET_BOOTSTRAP, KUBEADM_CONFIG] {
-        if let Err(error) = root.wipe(path) {
+        if let Err(error) = root.wipe(path, &mut Open) {
             eprintln!("error: removing {path}: {error}");
             return ExitCode::from(FAILED);
         }

@@ -26,8 +26,9 @@ use nodeimg_firstboot::stamp::Stamp;
 
 use crate::apply::State;
 use crate::commands;
+use crate::gate::{Gate, Open};
 use crate::media::{self, System};
-use crate::root::{Gate, Open, Root};
+use crate::root::Root;
 use crate::run;
 use crate::search::{self, Seek};
 use crate::source::{Home, Sought};

@@ -10,7 +10,8 @@ use nodeimg_firstboot::problem::Problems;
 use nodeimg_firstboot::seed::{Layout, Seed, SeedFile};
 
 use super::{Stage, overwrite, stage};
-use crate::root::{Gate, Open, Root};
+use crate::gate::{Change, Gate, Open};
+use crate::root::Root;
 
 const SECRET: &str = "SECRET-KEY-MATERIAL";
 
@@ -19,7 +20,7 @@ struct Cut {
 }
 
 impl Gate for Cut {
-    fn pass(&mut self, _step: &str) -> io::Result<()> {
+    fn pass(&mut self, _change: Change, _path: &str) -> io::Result<()> {
         self.left = self.left.checked_sub(1).ok_or(io::Error::other("cut"))?;
         Ok(())
     }

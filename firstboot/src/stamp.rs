@@ -37,7 +37,7 @@ pub struct Stamp {
 }
 
 /// By which a seed is known again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TakenSeed {
     /// [`crate::seed::Seed::digest`].
