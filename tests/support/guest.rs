@@ -360,7 +360,7 @@ fn credential() -> String {
 }
 
 /// Without escape sequences ([ECMA-48](https://ecma-international.org/publications-and-standards/standards/ecma-48/), 5.4) and carriage returns.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
