@@ -23,7 +23,7 @@ fn a_worker_of_arm64_is_ready_and_runs_a_pod() {
         return;
     };
     let cluster = &scene.cluster;
-    let certificates = cluster.certificates(&[], PLACE.name, &PLACE.address());
+    let certificates = cluster.certificates(PLACE.name, &PLACE.address());
     let seed = Seed::new(&scene, &PLACE)
         .value("pod_subnet", SUBNET)
         .cluster(&scene)

@@ -63,12 +63,9 @@ impl Cluster {
         self.says(&["token"])
     }
 
-    /// `options` as `--expired`: the folder of the node's certificates.
-    pub fn certificates(&self, options: &[&str], name: &str, address: &str) -> PathBuf {
-        let mut words = vec!["node-certs"];
-        words.extend(options);
-        words.extend([name, address]);
-        PathBuf::from(self.says(&words))
+    /// The folder of a node's certificates, made for it.
+    pub fn certificates(&self, name: &str, address: &str) -> PathBuf {
+        PathBuf::from(self.says(&["node-certs", name, address]))
     }
 
     pub fn tap(&self, name: &str) {

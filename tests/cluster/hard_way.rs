@@ -25,7 +25,7 @@ fn start(scene: &Scene, variant: &str, place: &Place, others: &Place, subnets: [
     let image = image(variant, "amd64")?;
     let certificates = scene
         .cluster
-        .certificates(&[], place.name, &place.address());
+        .certificates(place.name, &place.address());
     let seed = Seed::new(scene, place)
         .value("pod_subnet", subnets[0])
         .value("labels", "{disk: ssd}")

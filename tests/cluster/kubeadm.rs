@@ -1,9 +1,8 @@
 //! Nodes that kubeadm sets up at first boot: a worker from the kind of data that
 //! Cluster API makes, and a control plane.
 
-use super::control::until;
 use super::images::image;
-use super::node::{BOOT, Machine, Node, Place, SOON};
+use super::node::{Machine, Node, Place};
 use super::seed::{Seed, indented, public_key};
 use super::workload::{fetches, ready, web};
 use super::{Scene, slots};
@@ -156,8 +155,3 @@ fn a_worker_joins_from_cluster_apis_data_and_keeps_its_network_plugin() {
         "nodeimg-firstboot status --json | grep -q '\"outcome\": *\"unchanged\"'",
     );
 }
-
-const CONTROL_PLANE: Place = Place {
-    name: "cp-0",
-    number: 40,
-};

@@ -1,7 +1,13 @@
 //! A seed with everything wrong that would make a node look healthy and be of no
 //! use: the verdict names all of it, and the kubelet never starts.
 
-use super::control::until;
+use std::fs;
+use std::path::Path;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd,
+};
+
 use super::images::image;
 use super::node::{BOOT, Machine, Node, Place};
 use super::seed::Seed;
@@ -23,12 +29,11 @@ fn a_seed_with_every_problem_starts_no_kubelet() {
         return;
     };
     let cluster = &scene.cluster;
-    // Expired, of another name, and not of the CA that the seed has.
-    let certificates = cluster.certificates(&["--expired"], "node-x", &PLACE.address());
+    let certificates = scene.directory.join("certificates");
+    bad_certificates(&certificates);
     let seed = Seed::new(&scene, &PLACE)
         .value("pod_subnet", "\"\"")
-        .value("api_server", super::control::API_SERVER)
-        .block("ca", &another_ca(&scene))
+        .cluster(&scene)
         .certificates(&certificates)
         .write(&scene, &PLACE);
     let machine = Machine {
@@ -52,21 +57,39 @@ fn a_seed_with_every_problem_starts_no_kubelet() {
         "THIS NODE IS NOT SET UP. kubelet and kube-proxy do not start.",
         "nodeimg.pod_subnet: is empty",
         "system:node:node-x",
-        "ended on",
-        "Dependency failed for kubelet.service",
+        "kubelet.cert: ended on 2025-01-01",
+        "kubelet.cert: was not signed by the CA of this seed",
+        "Dependency failed for kubelet.",
     ] {
-        assert!(said.contains(wanted), "the console lacks {wanted:?}: {said}");
+        assert!(said.contains(wanted), "the console lacks {wanted:?}");
     }
     assert_eq!(cluster.node(PLACE.name), None);
     drop(node);
 }
 
-fn another_ca(scene: &Scene) -> String {
-    let file = scene.directory.join("another-ca.crt");
-    let mut openssl = std::process::Command::new("openssl");
-    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt"]);
-    openssl.args(["ec_paramgen_curve:P-256", "-nodes", "-days", "30"]);
-    openssl.args(["-subj", "/CN=another CA", "-keyout", "/dev/null", "-out"]);
-    super::support::run::Ran::of(openssl.arg(&file)).good();
-    std::fs::read_to_string(file).unwrap()
+/// Expired, of another node's name, and of another CA than the cluster's.
+fn bad_certificates(directory: &Path) {
+    let authority = KeyPair::generate().unwrap();
+    let mut parameters = CertificateParams::default();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters
+        .distinguished_name
+        .push(DnType::CommonName, "another CA");
+    let authority = Issuer::new(parameters, authority);
+    fs::create_dir_all(directory).unwrap();
+    for (name, user, group) in [
+        ("kubelet", "system:node:node-x", "system:nodes"),
+        ("kube-proxy", "system:kube-proxy", "system:node-proxier"),
+    ] {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::default();
+        parameters.not_before = date_time_ymd(2024, 1, 1);
+        parameters.not_after = date_time_ymd(2025, 1, 1);
+        let subject = &mut parameters.distinguished_name;
+        subject.push(DnType::CommonName, user);
+        subject.push(DnType::OrganizationName, group);
+        let certificate = parameters.signed_by(&key, &authority).unwrap();
+        fs::write(directory.join(format!("{name}.crt")), certificate.pem()).unwrap();
+        fs::write(directory.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+    }
 }
