@@ -6,10 +6,12 @@ use serde_json::Value;
 use super::control::{Cluster, is_true, until};
 use super::node::SOON;
 
-/// Busybox with a web server that serves `told` on port 8080, tied to a node.
+/// Busybox with a web server that serves `told` on port 8080, tied to a node. It
+/// ends when it is told to, which a container's first process does not by itself:
+/// a node that shuts down waits for its pods.
 pub fn web(name: &str, node: &str, told: &str) -> String {
     let script = format!(
-        "mkdir -p /www && echo {told} >/www/index.html && echo serving {told} && exec httpd -f -p 8080 -h /www"
+        "mkdir -p /www; echo {told} >/www/index.html; echo serving {told}; httpd -f -p 8080 -h /www & trap exit TERM; wait"
     );
     format!(
         "apiVersion: v1
