@@ -14,7 +14,9 @@ use nodeimg_firstboot::report::{Commands, Outcome, RESULT_PATH, Report};
 use nodeimg_firstboot::stamp::Stamp;
 use serde::{Deserialize, Serialize};
 
-use crate::root::{Access, Open, Root};
+use crate::apply::remedy_for;
+use crate::gate::Open;
+use crate::root::{Access, Root};
 
 /// The unit that runs `nodeimg-firstboot commands`.
 pub(crate) const UNIT: &str = "nodeimg-commands.service";
@@ -114,7 +116,7 @@ fn keep(root: &Root, path: &str, value: &impl Serialize, problems: &mut Problems
         problems.error(
             &Place::file(path),
             format!("cannot be written: {error}"),
-            "",
+            remedy_for(&error),
         );
     }
 }

@@ -6,6 +6,7 @@ mod apply;
 mod cards;
 mod cli;
 mod commands;
+mod gate;
 mod http;
 mod machine;
 mod media;
@@ -28,6 +29,7 @@ use nodeimg_firstboot::plan::KUBELET_BOOTSTRAP;
 use nodeimg_firstboot::report::{Outcome, RESULT_PATH, Report};
 
 use crate::cli::{Command, RunOptions};
+use crate::gate::Open;
 use crate::root::Root;
 
 const FAILED: u8 = 1;
@@ -87,7 +89,7 @@ fn forget_token() -> ExitCode {
         Ok(root) => root,
         Err(code) => return code,
     };
-    match root.wipe(KUBELET_BOOTSTRAP) {
+    match root.wipe(KUBELET_BOOTSTRAP, &mut Open) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: removing {KUBELET_BOOTSTRAP}: {error}");

@@ -17,8 +17,9 @@ use nodeimg_firstboot::settings::ImageSettings;
 
 use crate::apply::{self, State};
 use crate::cards::{self, Card};
+use crate::gate::Open;
 use crate::media::{self, System};
-use crate::root::{Open, Root};
+use crate::root::Root;
 use crate::search::{self, Seek};
 
 /// How long a card that the seed names may take to appear.
@@ -57,8 +58,7 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
     }
     // A machine that was cloned has the network of the one that it was.
     if let Err(failure) = apply::retire(root, &state, DIRECTORY, &mut Open) {
-        let reason = failure.cause.to_string();
-        problems.error(&Place::file(failure.doing), reason, "");
+        failure.tell(&mut problems);
     }
     if let Some(network) = &network {
         wait_for_cards(network, &system, |link| link.set_name.is_some());

@@ -15,13 +15,14 @@ use nodeimg_firstboot::seed::Seed;
 use nodeimg_firstboot::settings::{ImageSettings, SETTINGS_PATH};
 use nodeimg_firstboot::stamp::Stamp;
 
-use crate::apply::{self, Instance, Original, State};
+use crate::apply::{self, Instance, Original, State, remedy_for};
 use crate::cli::RunOptions;
 use crate::commands;
+use crate::gate::Open;
 use crate::machine;
 use crate::media::System;
 use crate::prepare;
-use crate::root::{Access, Open, Root};
+use crate::root::{Access, Root};
 use crate::search::{self, Seek};
 
 /// How long a wanted address may take to appear: DHCP on a slow switch port.
@@ -108,12 +109,7 @@ fn attempt(
         host_name: &node.host_name,
     };
     if let Err(failure) = apply::apply(root, &plan, &instance, &state, &mut Open) {
-        let place = Place::file(RESULT_PATH).key(failure.doing);
-        problems.error(
-            &place,
-            failure.cause.to_string(),
-            remedy_for(&failure.cause),
-        );
+        failure.tell(problems);
         return None;
     }
     report.files = plan.paths();
@@ -311,16 +307,6 @@ fn read_templates(root: &Root, problems: &mut Problems) -> Option<Vec<TemplateFi
         }
     }
     Some(templates)
-}
-
-fn remedy_for(error: &std::io::Error) -> &'static str {
-    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
-    match error.kind() {
-        ReadOnlyFilesystem => "make the directory writable in the image",
-        StorageFull => "make room on the file system",
-        PermissionDenied => "run as root",
-        _ => "",
-    }
 }
 
 /// The verdict must not hide behind a failure to write it down.

@@ -19,8 +19,9 @@ use nodeimg_firstboot::report::Report;
 use nodeimg_firstboot::seed::Seed;
 use nodeimg_firstboot::settings::MetadataService;
 
+use crate::gate::Open;
 use crate::media::{self, Medium, System};
-use crate::root::{Access, Open, Root};
+use crate::root::{Access, Root};
 use crate::source::{self, Found, Search};
 
 /// When the first search of this boot began, in milliseconds of its uptime.
