@@ -187,8 +187,17 @@ pub struct RunArgs {
     /// UEFI firmware and the template of its variables [default: as QEMU's packages describe it]
     #[arg(long, value_name = "CODE:VARS")]
     pub firmware: Option<Firmware>,
+    /// Run this script as root when the node is up, print what it says, and power the node off
+    #[arg(long, value_name = "FILE", conflicts_with = "expect")]
+    pub exec: Option<PathBuf>,
+    /// Write what the script says to this file [default: standard output]
+    #[arg(long, value_name = "FILE", requires = "exec")]
+    pub exec_output: Option<PathBuf>,
+    /// Write the console to this file [default: standard output; standard error with --exec or --json]
+    #[arg(long, value_name = "FILE")]
+    pub console: Option<PathBuf>,
     /// Make the files that the run needs and print QEMU's command instead of running it
-    #[arg(long, conflicts_with_all = ["timeout", "expect"])]
+    #[arg(long, conflicts_with_all = ["timeout", "expect", "exec", "console"])]
     pub print: bool,
     /// More arguments for QEMU, after `--`
     #[arg(last = true, value_name = "QEMU ARGUMENTS")]

@@ -1,27 +1,22 @@
 //! A built image in QEMU, by `nodeimg run`, and what it says of itself.
 //!
 //! ```text
-//!  host   SMBIOS: a unit as a systemd credential, more words for the command line
-//!  guest  ... multi-user.target, then the unit: guest.sh
-//!  guest  /dev/virtio-ports/nodeimg.facts: lines `name=value`, power off
+//!  host   nodeimg run --exec guest.sh, SMBIOS: more words for the command line
+//!  guest  ... multi-user.target, then guest.sh: lines `name=value`, power off
 //!  host   asserts
 //! ```
 //!
-//! Nothing of it is in the image. Each boot has its console, the errors of
-//! `nodeimg run` and the facts in files beside one another in the build
-//! directory; a failure names them.
+//! Each boot has its console, the errors of `nodeimg run` and the facts in files
+//! beside one another in the build directory; a failure names them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{Read, Write};
 use std::ops::Index;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -32,6 +27,8 @@ use super::run::nodeimg;
 const PATIENCE: Duration = Duration::from_secs(600);
 /// What `nodeimg run` has to end in after its own time.
 const GRACE: Duration = Duration::from_secs(150);
+/// What a guest says of itself.
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/boot/guest.sh");
 
 /// One boot to come.
 pub struct Guest {
@@ -58,8 +55,7 @@ impl Guest {
             image: image.to_owned(),
             arguments: Vec::new(),
             // The default times are for machines of the usual speed.
-            words: "systemd.wants=nodeimg-test.service systemd.default_timeout_start_sec=300 \
-                    systemd.default_device_timeout_sec=300"
+            words: "systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300"
                 .to_owned(),
         }
     }
@@ -197,7 +193,6 @@ impl Facts {
 struct Boot {
     base: PathBuf,
     child: Child,
-    copied: mpsc::Receiver<()>,
 }
 
 impl Boot {
@@ -206,51 +201,23 @@ impl Boot {
         fs::create_dir_all(&directory).unwrap();
         let base = directory.join(&guest.name);
         let file = |extension: &str| base.with_extension(extension);
-        fs::write(file("facts"), "").unwrap();
-        fs::write(file("unit"), credential()).unwrap();
+        for extension in ["facts", "log"] {
+            fs::write(file(extension), "").unwrap();
+        }
         let mut command = nodeimg();
         // One processor: tests run beside one another.
         command.arg("run").arg(&guest.image).args(["--cpus", "1"]);
         command.args(["--timeout", &PATIENCE.as_secs().to_string()]);
-        command.args(&guest.arguments).arg("--");
-        let extra = [
-            (
-                "-smbios",
-                format!("type=11,path={}", file("unit").display()),
-            ),
-            (
-                "-smbios",
-                format!(
-                    "type=11,value=io.systemd.stub.kernel-cmdline-extra={}",
-                    guest.words
-                ),
-            ),
-            ("-device", "virtio-serial-pci".to_owned()),
-            (
-                "-chardev",
-                format!("file,id=facts,path={}", file("facts").display()),
-            ),
-            (
-                "-device",
-                "virtserialport,chardev=facts,name=nodeimg.facts".to_owned(),
-            ),
-        ];
-        for (name, value) in extra {
-            command.arg(name).arg(value);
-        }
-        let mut child = spawn(command, &file("err"));
-        let from = child.stdout.take().unwrap();
-        let to = File::create(file("log")).unwrap();
-        let (done, copied) = mpsc::channel();
-        thread::spawn(move || {
-            copy(from, to);
-            let _ = done.send(());
-        });
-        Boot {
-            base,
-            child,
-            copied,
-        }
+        command.args(["--exec", SCRIPT]);
+        command.arg("--exec-output").arg(file("facts"));
+        command.arg("--console").arg(file("log"));
+        command.args(&guest.arguments).args(["--", "-smbios"]);
+        let words = &guest.words;
+        command.arg(format!(
+            "type=11,value=io.systemd.stub.kernel-cmdline-extra={words}"
+        ));
+        let child = spawn(command, &file("err"));
+        Boot { base, child }
     }
 
     fn file(&self, extension: &str) -> PathBuf {
@@ -279,7 +246,6 @@ impl Boot {
         let end = Instant::now() + most;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                let _ = self.copied.recv_timeout(GRACE);
                 return status;
             }
             if Instant::now() > end {
@@ -327,36 +293,12 @@ impl Drop for Boot {
 }
 
 fn spawn(mut command: Command, errors: &Path) -> Child {
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::null());
     command.stderr(File::create(errors).unwrap());
     match command.spawn() {
         Ok(child) => child,
         Err(e) => panic!("{command:?}: {e}"),
     }
-}
-
-/// Byte by byte as it comes, so that a reader of the file sees all of it.
-fn copy(mut from: ChildStdout, mut to: File) {
-    let mut buffer = [0; 4096];
-    while let Ok(read @ 1..) = from.read(&mut buffer) {
-        to.write_all(&buffer[..read]).unwrap();
-    }
-}
-
-/// guest.sh as a unit in a credential
-/// ([systemd.system-credentials](https://www.freedesktop.org/software/systemd/man/latest/systemd.system-credentials.html)).
-fn credential() -> String {
-    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
-    let script = encode(include_str!("../boot/guest.sh"));
-    let unit = format!(
-        "[Unit]\nDescription=Facts for the host\nDefaultDependencies=no\nAfter=multi-user.target\n\
-         ConditionPathExists=!/etc/initrd-release\n[Service]\nType=exec\n\
-         ExecStart=/bin/sh -c \"echo {script} | base64 -d | /bin/sh\"\n"
-    );
-    format!(
-        "io.systemd.credential.binary:systemd.extra-unit.nodeimg-test.service={}",
-        encode(&unit)
-    )
 }
 
 /// Without escape sequences ([ECMA-48](https://ecma-international.org/publications-and-standards/standards/ecma-48/), 5.4) and carriage returns.

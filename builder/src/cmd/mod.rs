@@ -13,6 +13,7 @@ mod seed;
 mod store;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
@@ -29,8 +30,8 @@ use crate::store::Store;
 /// More than any artifact of a node; a server that sends more is cut off.
 const MAX_DOWNLOAD: u64 = 4 << 30;
 
-/// Does what the command line says.
-pub fn run(cli: &Cli) -> Result<()> {
+/// Does what the command line says; how the process ends where that went well.
+pub fn run(cli: &Cli) -> Result<ExitCode> {
     let progress = Progress::new(Mode::choose(cli.global.quiet, cli.global.json));
     let session = Session {
         global: &cli.global,
@@ -39,13 +40,14 @@ pub fn run(cli: &Cli) -> Result<()> {
     match &cli.verb {
         Verb::Build(args) => build::run(&session, args),
         Verb::Fetch(args) => fetch::run(&session, args),
-        Verb::Run(args) => run::run(&session, args),
+        Verb::Run(args) => return run::run(&session, args),
         Verb::Lock(args) => lock::run(&session, args),
         Verb::Recipe(verb) => recipe::run(&session, verb),
         Verb::Init(args) => init::run(&session, args),
         Verb::Seed(verb) => seed::run(&session, verb),
         Verb::Store(verb) => store::run(&session, verb),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What every verb is given.

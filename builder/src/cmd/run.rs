@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{IsTerminal, Read, stdin};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -12,16 +13,19 @@ use super::Session;
 use crate::cli::RunArgs;
 use crate::qemu::Format;
 use crate::qemu::command::{Console, Machine, Medium, quoted};
+use crate::qemu::exec::Script;
 use crate::qemu::firmware::{self, Firmware, Places};
 use crate::qemu::host::Host;
 use crate::qemu::image::Image;
 use crate::qemu::run::{Until, run as start};
+use crate::qemu::sink::Sink;
 use crate::qemu::state::State;
 
 /// Firmware, kernel and an initrd unpacked do not fit into less.
 const LEAST_MEMORY: u64 = 512 << 20;
 
-pub fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
+/// Ends with the status of `--exec`'s script, where there is one.
+pub fn run(session: &Session<'_>, args: &RunArgs) -> Result<ExitCode> {
     let image = Image::find(&args.image, args.arch)?;
     if args.memory.0 < LEAST_MEMORY {
         bail!("--memory {}: a node needs at least 512 MiB", args.memory);
@@ -33,7 +37,9 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     let disk = state.disk(&image, args.disk_size.map(|size| size.0))?;
     let seed = args.seed.as_deref().map(|seed| Seed::of(seed, &state));
     let seed = seed.transpose()?;
-    let at_terminal = stdin().is_terminal();
+    // A console that is not shown cannot be typed at.
+    let typed = args.exec.is_none() && args.console.is_none();
+    let at_terminal = typed && stdin().is_terminal();
     let machine = Machine {
         arch: image.arch,
         host: &host,
@@ -55,17 +61,48 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     if args.print {
         let mut words = vec![host.program.clone().into_os_string()];
         words.extend(arguments);
-        return print(session, state, &quoted(&words));
+        print(session, state, &quoted(&words));
+        return Ok(ExitCode::SUCCESS);
     }
     announce(session, &image, &host, at_terminal);
     let until = Until {
         timeout: args.timeout.map(Duration::from_secs),
         expect: args.expect.clone(),
-        // Events have standard output for themselves.
-        console_to_stderr: session.global.json,
+        script: script(session, args)?,
+        console: console(session, args)?,
+        typed,
     };
-    start(&host.program, &arguments, &until)
-        .with_context(|| format!("running {}", image.path.display()))
+    let status = start(&host.program, &arguments, until)
+        .with_context(|| format!("running {}", image.path.display()))?;
+    if let Some(status) = status {
+        session
+            .progress
+            .event(&json!({ "event": "exec", "status": status }));
+    }
+    Ok(status.map_or(ExitCode::SUCCESS, ExitCode::from))
+}
+
+/// Events have standard output for themselves.
+fn console(session: &Session<'_>, args: &RunArgs) -> Result<Sink> {
+    match &args.console {
+        Some(path) => Sink::file(path),
+        None if session.global.json || args.exec.is_some() => Ok(Sink::Stderr),
+        None => Ok(Sink::Stdout),
+    }
+}
+
+fn script(session: &Session<'_>, args: &RunArgs) -> Result<Option<Script>> {
+    let Some(path) = &args.exec else {
+        return Ok(None);
+    };
+    let text =
+        std::fs::read(path).with_context(|| format!("reading the script {}", path.display()))?;
+    let output = match &args.exec_output {
+        Some(path) => Sink::file(path)?,
+        None if session.global.json => Sink::Stderr,
+        None => Sink::Stdout,
+    };
+    Ok(Some(Script { text, output }))
 }
 
 fn firmware(image: &Image, host: &Host, args: &RunArgs) -> Result<Firmware> {
@@ -113,7 +150,7 @@ impl Seed {
     }
 }
 
-fn print(session: &Session<'_>, state: State, command: &str) -> Result<()> {
+fn print(session: &Session<'_>, state: State, command: &str) {
     let files = state.leave();
     let shown = files.display();
     session.progress.note(&format!(
@@ -125,7 +162,6 @@ fn print(session: &Session<'_>, state: State, command: &str) -> Result<()> {
     } else {
         println!("{command}");
     }
-    Ok(())
 }
 
 fn announce(session: &Session<'_>, image: &Image, host: &Host, at_terminal: bool) {

@@ -7,7 +7,8 @@
 //!  state.rs      the run's own files                    -> State
 //!  seed.rs       a directory as a medium
 //!  command.rs    all of that as QEMU's arguments
-//!  run.rs        the child, its monitor (qmp.rs), how it ends
+//!  exec.rs       a script to be run in the guest
+//!  run.rs        the child, its monitor (qmp.rs), how it ends; sink.rs: what it says
 //! ```
 //!
 //! The machine has one disk, one network card behind QEMU's user network, a
@@ -23,12 +24,14 @@
 //! arguments of one's own reach QEMU after `--`.
 
 pub mod command;
+pub mod exec;
 pub mod firmware;
 pub mod host;
 pub mod image;
 mod qmp;
 pub mod run;
 pub mod seed;
+pub mod sink;
 pub mod state;
 
 use crate::arch::Arch;

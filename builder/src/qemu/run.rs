@@ -1,8 +1,8 @@
 //! QEMU as a child: its console, its time, and how it ends.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::io;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -14,7 +14,9 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
+use super::exec::{Exec, Script};
 use super::qmp::{self, Event, Monitor, Order};
+use super::sink::Sink;
 
 /// How long a guest has for its shutdown, once it was asked to: enough for an
 /// emulated one on a busy machine.
@@ -23,20 +25,23 @@ const SHUTDOWN: Duration = Duration::from_secs(90);
 const QUIT: Duration = Duration::from_secs(5);
 
 /// What a run is to wait for.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Until {
     /// The machine is powered down after that, and the run has failed.
     pub timeout: Option<Duration>,
     /// The machine is powered down when its console has said this, and the
     /// run has done what it should.
     pub expect: Option<String>,
-    /// Whether the console goes to standard error.
-    pub console_to_stderr: bool,
+    /// The machine powers itself off when this script has ended.
+    pub script: Option<Script>,
+    pub console: Sink,
+    /// Whether what is typed here goes to the console.
+    pub typed: bool,
 }
 
 /// Runs QEMU to its end; fine if the guest powered itself off, or said what
-/// was expected of it.
-pub fn run(program: &Path, arguments: &[OsString], until: &Until) -> Result<()> {
+/// was expected of it. The exit status of the script, where there is one.
+pub fn run(program: &Path, arguments: &[OsString], until: Until) -> Result<Option<u8>> {
     let _restored = Terminal::save();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -45,7 +50,9 @@ pub fn run(program: &Path, arguments: &[OsString], until: &Until) -> Result<()> 
     runtime.block_on(async {
         let mut run = Run::start(program, arguments, until).await?;
         let status = run.wait().await?;
-        run.verdict(status)
+        run.verdict(status)?;
+        run.exec.map_or(Ok(()), Exec::passed_on)?;
+        Ok(run.script_status)
     })
 }
 
@@ -79,11 +86,15 @@ enum Cause {
 /// A QEMU under way.
 struct Run<'a> {
     program: &'a Path,
-    until: &'a Until,
+    timeout: Option<Duration>,
+    expect: Option<String>,
     child: Child,
     monitor: Monitor,
     signals: Signals,
     console: Option<Console>,
+    exec: Option<Exec>,
+    /// What the script ended with.
+    script_status: Option<u8>,
     /// The first that there was.
     cause: Option<Cause>,
     /// QEMU's word for why the machine went off.
@@ -128,46 +139,56 @@ impl Signals {
 }
 
 impl<'a> Run<'a> {
-    async fn start(program: &'a Path, arguments: &[OsString], until: &'a Until) -> Result<Run<'a>> {
+    async fn start(program: &'a Path, arguments: &[OsString], until: Until) -> Result<Run<'a>> {
         // Before the child, so that none comes between.
         let signals = Signals::new()?;
         let (ours, theirs) = qmp::pair()?;
+        let (exec, ports) = until.script.map(Exec::new).transpose()?.unzip();
         let mut command = Command::new(program);
         command.arg("-chardev");
         command.arg(format!("socket,id=qmp,fd={}", theirs.as_raw_fd()));
         command.args(["-mon", "chardev=qmp,mode=control"]);
-        command.args(arguments).kill_on_drop(true);
-        if until.expect.is_some() {
-            command.stdout(Stdio::piped());
-        } else if until.console_to_stderr {
-            let stderr = io::stderr().as_fd().try_clone_to_owned();
-            command.stdout(stderr.context("using standard error")?);
+        if let Some(ports) = &ports {
+            command.args(ports.arguments());
         }
+        command.args(arguments).kill_on_drop(true);
+        if !until.typed {
+            command.stdin(Stdio::null());
+        }
+        let direct = until.console.stdio().context("passing the console on")?;
+        command.stdout(match until.expect {
+            Some(_) => Stdio::piped(),
+            None => direct,
+        });
         let shown = program.display();
         let mut child = command
             .spawn()
             .with_context(|| format!("starting {shown}"))?;
-        drop(theirs);
+        drop((theirs, ports));
         let console = match (child.stdout.take(), &until.expect) {
-            (Some(from), Some(expect)) => Some(Console::new(from, expect, until.console_to_stderr)),
+            (Some(from), Some(expect)) => Some(Console::new(from, expect, until.console)),
             _ => None,
         };
-        let timeout = until.timeout.map(|after| Instant::now() + after);
+        let deadline = until.timeout.map(|after| Instant::now() + after);
         Ok(Run {
             program,
-            until,
+            timeout: until.timeout,
+            expect: until.expect,
             child,
             monitor: Monitor::new(ours).await?,
             signals,
             console,
+            exec,
+            script_status: None,
             cause: None,
             reason: None,
-            next: timeout.map(|at| (at, Step::PowerButton)),
+            next: deadline.map(|at| (at, Step::PowerButton)),
         })
     }
 
     async fn wait(&mut self) -> Result<ExitStatus> {
         let mut listening = true;
+        let mut executing = true;
         let status = loop {
             let at = self.next.map(|(at, _)| at);
             tokio::select! {
@@ -179,6 +200,10 @@ impl<'a> Run<'a> {
                 found = find(&mut self.console) => match found {
                     true => self.end(Cause::Expected, Step::PowerButton).await,
                     false => self.console = None,
+                },
+                ended = next(&mut self.exec), if executing => match ended {
+                    Some(status) => self.executed(status),
+                    None => executing = false,
                 },
                 () = sleep_until(at.unwrap_or_else(Instant::now)), if at.is_some() => self.due().await,
                 name = self.signals.next() => self.end(Cause::Signal(name), Step::Quit).await,
@@ -193,7 +218,18 @@ impl<'a> Run<'a> {
                 self.cause.get_or_insert(Cause::Expected);
             }
         }
+        while let Some(status) = next_of_ended(&mut self.exec).await {
+            self.script_status.get_or_insert(status);
+        }
         Ok(status)
+    }
+
+    /// The machine goes off by itself now.
+    fn executed(&mut self, status: u8) {
+        self.script_status.get_or_insert(status);
+        if self.cause.is_none() {
+            self.next = Some((Instant::now() + SHUTDOWN, Step::Quit));
+        }
     }
 
     async fn heard(&mut self, event: Event) {
@@ -247,7 +283,7 @@ impl<'a> Run<'a> {
         match &self.cause {
             Some(Cause::Expected) => Ok(()),
             Some(Cause::Timeout) => {
-                let seconds = self.until.timeout.unwrap_or_default().as_secs();
+                let seconds = self.timeout.unwrap_or_default().as_secs();
                 let how = if by_itself {
                     "it was powered down"
                 } else {
@@ -268,23 +304,34 @@ impl<'a> Run<'a> {
         let program = self.program.display();
         match self.reason.as_deref() {
             _ if !status.success() => bail!("{program} failed ({status}); what it says is above"),
-            Some("guest-shutdown") => match &self.until.expect {
-                Some(expect) => {
-                    bail!("the machine powered off before its console had said `{expect}`")
-                }
-                None => Ok(()),
-            },
+            Some("guest-shutdown") => self.own_shutdown(),
             Some("guest-reset") => bail!("the machine wanted to boot again"),
             Some("guest-panic") => bail!("the machine's kernel gave up; what it says is above"),
-            _ => bail!("the machine was switched off at its console"),
+            _ => match self.script_status {
+                Some(status) => bail!(
+                    "the script ended with status {status}, but the machine did not power off within {} s after it and was switched off",
+                    SHUTDOWN.as_secs()
+                ),
+                None => bail!("the machine was switched off at its console"),
+            },
         }
+    }
+
+    fn own_shutdown(&self) -> Result<()> {
+        if let Some(expect) = &self.expect {
+            bail!("the machine powered off before its console had said `{expect}`");
+        }
+        if self.exec.is_some() && self.script_status.is_none() {
+            bail!("the machine powered off before the script had ended");
+        }
+        Ok(())
     }
 }
 
 /// The guest's console on its way through, in search of a text.
 struct Console {
     from: ChildStdout,
-    to_stderr: bool,
+    to: Sink,
     /// Nothing once it was found.
     expect: Vec<u8>,
     /// The end of what was seen, shorter than the text.
@@ -292,10 +339,10 @@ struct Console {
 }
 
 impl Console {
-    fn new(from: ChildStdout, expect: &str, to_stderr: bool) -> Console {
+    fn new(from: ChildStdout, expect: &str, to: Sink) -> Console {
         Console {
             from,
-            to_stderr,
+            to,
             expect: expect.as_bytes().to_vec(),
             tail: Vec::new(),
         }
@@ -310,7 +357,8 @@ impl Console {
             if read == 0 {
                 return false;
             }
-            show(&buffer[..read], self.to_stderr);
+            // What is said is looked through where it cannot be shown.
+            let _ = self.to.write(&buffer[..read]);
             if self.is_in(&buffer[..read]) {
                 self.expect.clear();
                 return true;
@@ -339,13 +387,18 @@ async fn find(console: &mut Option<Console>) -> bool {
     }
 }
 
-/// As it comes; a reader that is gone does not end the machine.
-fn show(bytes: &[u8], to_stderr: bool) {
-    let result = if to_stderr {
-        io::stderr().write_all(bytes)
-    } else {
-        let mut out = io::stdout();
-        out.write_all(bytes).and_then(|()| out.flush())
-    };
-    drop(result);
+/// The end of the script, which is never where there is none.
+async fn next(exec: &mut Option<Exec>) -> Option<u8> {
+    match exec {
+        Some(exec) => exec.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The same when QEMU has ended.
+async fn next_of_ended(exec: &mut Option<Exec>) -> Option<u8> {
+    match exec {
+        Some(exec) => exec.next().await,
+        None => None,
+    }
 }
