@@ -144,21 +144,10 @@ fn a_worker_without_a_seed_takes_the_one_that_comes() {
 }
 
 fn machine(name: &str, image: &Path, directory: &Path, library: &Path, slot: &Path) -> Guest {
-    let disk = |path: &Path, name: &str, read_only: &str| {
-        [
-            "-drive".to_owned(),
-            format!(
-                "if=none,id={name},format=raw,read-only={read_only},file={}",
-                path.display()
-            ),
-            "-device".to_owned(),
-            format!("virtio-blk-pci,drive={name},serial={name}"),
-        ]
-    };
-    let disks = [disk(library, "library", "on"), disk(slot, "slot", "off")].concat();
     Guest::new(name, image)
         .keep(&directory.join("keep"))
-        .qemu(&disks.iter().map(String::as_str).collect::<Vec<_>>())
+        .disk(library, "library", false)
+        .disk(slot, "slot", true)
 }
 
 /// Every case, and at the end the medium of the next boot and that of failing commands.

@@ -22,14 +22,6 @@ try() {
     fact "kubelet-$1" systemctl is-active kubelet.service
 }
 
-# wait_for_commands: until they have ended.
-wait_for_commands() {
-    for _ in $(seq 300); do
-        [ "$(systemctl is-active nodeimg-commands.service)" = activating ] || break
-        sleep 1
-    done
-}
-
 # hold NUMBER: the files of that medium, which is ext4, at $held.
 hold() {
     mkdir -p "$held"

@@ -106,7 +106,10 @@ impl Secret {
 pub fn places(overlay: &Path, secrets: &[Secret]) -> Option<BTreeSet<String>> {
     let raw = overlay.with_extension("whole");
     let mut convert = Command::new("qemu-img");
-    convert.args(["convert", "-O", "raw"]).arg(overlay).arg(&raw);
+    convert
+        .args(["convert", "-O", "raw"])
+        .arg(overlay)
+        .arg(&raw);
     tool("qemu-img", &mut clean(convert))?.good();
     let disk = Disk::open(&raw);
     let (start, length) = disk.partition("state");
@@ -164,7 +167,8 @@ fn owners(raw: &Path, start: u64, blocks: &[u64]) -> Option<BTreeMap<u64, String
     };
     let pairs = |text: &str| -> Vec<(u64, String)> {
         let lines = text.lines().filter_map(|line| line.split_once('\t'));
-        let numbered = lines.filter_map(|(left, right)| Some((left.parse().ok()?, right.to_owned())));
+        let numbered =
+            lines.filter_map(|(left, right)| Some((left.parse().ok()?, right.to_owned())));
         numbered.collect()
     };
     let mut owners = BTreeMap::new();

@@ -1,5 +1,6 @@
 //! One byte of the disk is another one: the node does not come up, and says why.
 
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::support::disk::Disk;
@@ -84,7 +85,11 @@ fn in_the_command_line() {
     };
     let digit = place + needle.len();
     let other = if esp[digit] == b'0' { b"1" } else { b"0" };
-    harmed.disk.file.write_all_at(other, start + digit as u64).unwrap();
+    harmed
+        .disk
+        .file
+        .write_all_at(other, start + digit as u64)
+        .unwrap();
     // It waits for the partition of that hash, which would come in vain.
     harmed.never_comes_up(
         "tampered-cmdline",

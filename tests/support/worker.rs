@@ -41,11 +41,7 @@ impl Worker {
             host_name: host_name.to_owned(),
             ca,
             kubelet: sign(named(&names, Some("system:nodes"), &user)),
-            kube_proxy: sign(named(
-                &[],
-                Some("system:node-proxier"),
-                "system:kube-proxy",
-            )),
+            kube_proxy: sign(named(&[], Some("system:node-proxier"), "system:kube-proxy")),
         }
     }
 
