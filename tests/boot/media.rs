@@ -221,10 +221,10 @@ fn script(cases: &[Case]) -> String {
         script += &format!("insert {}\ntry {name}\n", index + 1);
         script += &format!("fact files-{name} ls /etc/nodeimg\n");
         if name == "vfat" {
-            // As the verdict says; the next medium is no good one for them.
+            // As the verdict says; then a medium stops them.
             script += "systemctl start kubelet.service kube-proxy.service\n\
-                       fact kubelet-after systemctl is-active kubelet.service\n\
-                       insert 1\ntry worse\ninsert 4\n";
+                       fact kubelet-after systemctl is-active kubelet.service\n";
+            script += &format!("insert {}\ntry worse\n", number_of(cases, "spoilt"));
         }
     }
     let ext4 = number_of(cases, "ext4");
@@ -290,6 +290,7 @@ fn is_as_expected(facts: &Facts, case: &Case) {
 
 fn took_the_other_sources(facts: &Facts) {
     facts.is("kubelet-after", "active");
+    facts.has("verdict-worse", &[r#""outcome": "failed""#]);
     facts.is("kubelet-worse", "inactive");
     for (name, source) in [
         ("esp", "/cidata (boot partition)"),
