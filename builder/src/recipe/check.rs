@@ -9,7 +9,7 @@ use super::base::Base;
 use super::file::{ArtifactPart, FilePart, OutputKind, RecipeFile};
 use super::network::Cidrs;
 use super::source::{Source, Step, dotted};
-use super::{Artifact, ExtraContent, ExtraFile, Recipe, disk, profile};
+use super::{Artifact, ExtraContent, ExtraFile, Recipe, disk, flags, profile};
 use crate::artifact::{Kind, Mode};
 use crate::fetch::Mirrors;
 
@@ -100,6 +100,7 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
         }
     }
     profile::needs(&file, &artifacts, &mut problems);
+    flags::gone_from_kubelet(&file, &artifacts, &mut problems);
     profile::outputs_and_base(&file, &mut problems);
     problems.done()?;
     let (Some(name), Some(version), Some(profile)) =

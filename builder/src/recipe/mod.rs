@@ -11,6 +11,7 @@ mod base;
 mod check;
 mod disk;
 pub mod file;
+mod flags;
 mod library;
 mod load;
 mod merge;
