@@ -219,7 +219,7 @@ fn script(cases: &[Case]) -> String {
     for (index, case) in cases.iter().enumerate() {
         let name = case.name;
         script += &format!("insert {}\ntry {name}\n", index + 1);
-        script += &format!("fact files-{name} ls /etc/nodeimg\n");
+        script += &format!("fact files-{name} ls /etc/nodeimg\nfact keys-{name} keys_in $slot\n");
         if name == "vfat" {
             // As the verdict says; then a medium stops them.
             script += "systemctl start kubelet.service kube-proxy.service\n\
@@ -233,8 +233,10 @@ fn script(cases: &[Case]) -> String {
         + &format!(
             "insert 0\nhold {ext4}\n\
              mount_esp\ncopy_seed $esp/cidata i-esp\numount $esp\ntry esp\n\
+             fact keys-esp keys_in /dev/disk/by-partlabel/esp\n\
              mount_esp\nrm -r $esp/cidata\numount $esp\n\
-             copy_seed /var/lib/nodeimg/seed i-state\ntry state\nrm -r /var/lib/nodeimg/seed\n\
+             copy_seed /var/lib/nodeimg/seed i-state\ntry state\n\
+             fact keys-state keys_in /var/lib/nodeimg/seed/user-data\nrm -r /var/lib/nodeimg/seed\n\
              ask openstack\ntry openstack\nask ec2\ntry ec2\n\
              insert {failing}\ntry failing\nwait_for_commands\n\
              fact commands nodeimg-firstboot status\n\
@@ -279,6 +281,13 @@ fn is_as_expected(facts: &Facts, case: &Case) {
             facts.has(&verdict, &[r#""outcome": "applied""#, &instance, source]);
             // Nothing is left of the instance before.
             facts.is(&format!("files-{name}"), &format!("{name} node.env"));
+            // Nor of the keys where they can be overwritten.
+            let (scrub, keys) = match case.form.kind {
+                Kind::Iso9660 => ("read-only", "4"),
+                Kind::Vfat | Kind::Ext4 => ("overwritten", "0"),
+            };
+            facts.has(&verdict, &[&format!(r#""scrub": "{scrub}""#)]);
+            facts.is(&format!("keys-{name}"), keys);
         }
         Verdict::Failed(words) => {
             facts.is(&format!("exit-{name}"), "1");
@@ -301,6 +310,11 @@ fn took_the_other_sources(facts: &Facts) {
         let instance = format!(r#""instance_id": "i-{name}""#);
         let verdict = format!("verdict-{name}");
         facts.has(&verdict, &[r#""outcome": "applied""#, &instance, source]);
+    }
+    for name in ["esp", "state"] {
+        let verdict = format!("verdict-{name}");
+        facts.has(&verdict, &[r#""scrub": "overwritten""#]);
+        facts.is(&format!("keys-{name}"), "0");
     }
 }
 

@@ -22,6 +22,11 @@ try() {
     fact "kubelet-$1" systemctl is-active kubelet.service
 }
 
+# keys_in FILE: how many lines of it begin or end a private key, read past every cache.
+keys_in() {
+    dd if="$1" bs=1M iflag=direct 2>/dev/null | grep -ac 'PRIVATE KEY'
+}
+
 # hold NUMBER: the files of that medium, which is ext4, at $held.
 hold() {
     mkdir -p "$held"

@@ -58,6 +58,7 @@ fn a_worker_survives_power_cuts_and_keeps_its_secrets() {
         return;
     };
     is_the_node(&facts, &worker);
+    facts.has("first-boot", &[r#""scrub": "overwritten""#]);
     keeps_its_secrets(&facts, &worker, &directory);
     fs::remove_dir_all(directory).unwrap();
 }
@@ -142,6 +143,10 @@ fn keeps_its_secrets(facts: &Facts, worker: &Worker, directory: &Path) {
     ];
     for secret in &secrets {
         secret.is_not_in("the console", facts.console.as_bytes());
+    }
+    let medium = fs::read(directory.join("medium.img")).unwrap();
+    for secret in &secrets {
+        secret.is_not_in("the medium", &medium);
     }
     let Some(found) = places(&directory.join("keep/disk.qcow2"), &secrets) else {
         return;
