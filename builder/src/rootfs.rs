@@ -219,21 +219,38 @@ fn configuration(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     Ok(())
 }
 
-/// Of the artifact that installs it, or else of the base system's package.
 fn containerd_version(recipe: &Recipe, image: &Assembled) -> Result<Version> {
     const PROGRAM: &str = "/usr/bin/containerd";
-    let path: ImagePath = PROGRAM.parse()?;
+    version_of_program(recipe, image, PROGRAM)?
+        .with_context(|| format!("neither an artifact nor a package installs {PROGRAM}"))
+}
+
+/// Of the artifact that installs it, or else of the base system's package.
+fn version_of_program(
+    recipe: &Recipe,
+    image: &Assembled,
+    program: &str,
+) -> Result<Option<Version>> {
+    let path: ImagePath = program.parse()?;
     if let Some(version) = recipe.version_of(&path) {
-        return Ok(version.clone());
+        return Ok(Some(version.clone()));
     }
     let origin = image.tree.get(&path).map(|node| &node.origin);
-    let package = image
+    image
         .packages
         .iter()
-        .find(|package| matches!(origin, Some(Origin::Package(name)) if *name == package.name));
-    package
-        .with_context(|| format!("neither an artifact nor a package installs {PROGRAM}"))?
-        .upstream_version()
+        .find(|package| matches!(origin, Some(Origin::Package(name)) if *name == package.name))
+        .map(setup::Package::upstream_version)
+        .transpose()
+}
+
+/// The places where kubeadm is looked for; the first is upstream's packages' own.
+const KUBEADM: [&str; 2] = ["/usr/bin/kubeadm", "/usr/local/bin/kubeadm"];
+
+/// As far as the recipe itself says it.
+fn kubeadm_of(recipe: &Recipe) -> Option<String> {
+    let mut paths = KUBEADM.iter().filter_map(|path| path.parse().ok());
+    paths.find_map(|path| recipe.version_of(&path).map(ToString::to_string))
 }
 
 /// The tutorial leaves both out, and its pods resolve no Service.
@@ -296,13 +313,23 @@ pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
             })
             .collect(),
         forbid_commands: recipe.first_boot.commands == Some(false),
+        kubeadm: kubeadm_of(recipe).filter(|_| recipe.profile == Profile::Kubeadm),
+        keep_seed: recipe.first_boot.scrub == Some(false),
         seed_wait: recipe.first_boot.wait.unwrap_or(settings::SEED_WAIT),
         epoch: epoch.0,
     }
 }
 
 fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
-    let settings = settings_of(inputs.recipe, inputs.epoch);
+    let mut settings = settings_of(inputs.recipe, inputs.epoch);
+    if inputs.recipe.profile == Profile::Kubeadm {
+        for program in KUBEADM {
+            let version = version_of_program(inputs.recipe, image, program)?;
+            settings.kubeadm = settings
+                .kubeadm
+                .or_else(|| version.map(|version| version.to_string()));
+        }
+    }
     let binary = Node::file(inputs.firstboot.clone(), 0o755, Origin::FirstBoot);
     image
         .tree

@@ -195,6 +195,9 @@ pub struct FirstBootPart {
     /// Whether a seed may have commands run (`bootcmd`, `runcmd`, scripts); yes unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commands: Option<bool>,
+    /// Whether secrets on a writable seed medium are overwritten when they have served; yes unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scrub: Option<bool>,
 }
 
 /// A cloud's metadata service.

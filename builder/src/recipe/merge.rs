@@ -41,6 +41,7 @@ impl RecipeFile {
                 metadata: added(base.first_boot.metadata, self.first_boot.metadata),
                 wait: self.first_boot.wait.or(base.first_boot.wait),
                 commands: self.first_boot.commands.or(base.first_boot.commands),
+                scrub: self.first_boot.scrub.or(base.first_boot.scrub),
             },
             sysctl: base.sysctl.into_iter().chain(self.sysctl).collect(),
             mirrors: base.mirrors.into_iter().chain(self.mirrors).collect(),
