@@ -127,6 +127,9 @@ proptest! {
             meta_data: SeedFile::new("meta-data", meta),
             user_data: Some(SeedFile::new("user-data", user)),
             vendor_data: None,
+            vendor_data2: None,
+            injected: Vec::new(),
+            named: Default::default(),
             network: Some(SeedFile::new("network-config", network)),
         };
         let mut problems = Problems::new();
