@@ -19,11 +19,11 @@ use std::collections::BTreeSet;
 use std::io;
 
 use nix::errno::Errno;
-use nodeimg_firstboot::plan::{Before, Content, Image, Plan, PlannedFile, Role};
+use nodeimg_firstboot::plan::{Before, Content, Image, Plan, PlannedFile};
 use nodeimg_firstboot::problem::{Place, Problems};
 use nodeimg_firstboot::secret::SecretBytes;
 use nodeimg_firstboot::stamp::{
-    ORIGINALS, PENDING_PATH, Pending, STAMP_PATH, STAMP_VERSION, Stamp,
+    ORIGINALS, PENDING_PATH, Pending, STAMP_PATH, STAMP_VERSION, Stamp, TakenSeed,
 };
 use serde::Serialize;
 
@@ -190,6 +190,7 @@ pub(crate) fn retire(
 pub(crate) struct Instance<'a> {
     pub(crate) id: &'a str,
     pub(crate) host_name: &'a str,
+    pub(crate) seed: TakenSeed,
 }
 
 pub(crate) fn apply(
@@ -202,7 +203,7 @@ pub(crate) fn apply(
     let planned: BTreeSet<String> = plan.paths().into_iter().collect();
     let before = state.files();
     let unknown = state.is_blank();
-    for file in plan.written().filter(|file| file.role != Role::Own) {
+    for file in plan.written().filter(|file| file.may_replace()) {
         // With the state lost, a copy that is there knows better than the file.
         let known = unknown && root.exists(&original(&file.path));
         if !before.contains(&file.path) && !known {
@@ -253,6 +254,7 @@ pub(crate) fn apply(
         plan_digest: plan.digest(),
         files: paths_of(plan, true),
         extra_files: paths_of(plan, false),
+        seed: Some(instance.seed.clone()),
     };
     write_state(root, STAMP_PATH, &stamp, gate)?;
     failing(

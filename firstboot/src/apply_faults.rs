@@ -9,6 +9,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nodeimg_firstboot::problem::Problems;
+use nodeimg_firstboot::stamp::TakenSeed;
 
 use super::tests::{dump, editing, first_plan, plan, scratch, second_plan};
 use super::{Failure, Instance, State, apply};
@@ -119,7 +120,17 @@ fn set_up(root: &Root, id: &str, case: Case, gate: &mut dyn Gate) -> Result<(), 
         (_, "a") => first_plan(),
         _ => second_plan(),
     };
-    apply(root, &plan, &Instance { id, host_name: "n" }, &state, gate)
+    apply(
+        root,
+        &plan,
+        &Instance {
+            id,
+            host_name: "n",
+            seed: TakenSeed::default(),
+        },
+        &state,
+        gate,
+    )
 }
 
 /// An image root, with the instance before where the case has one.
@@ -275,6 +286,7 @@ fn no_secret_of_a_cut_run_survives_the_next_instance() {
         let instance = Instance {
             id: "c",
             host_name: "n",
+            seed: TakenSeed::default(),
         };
         let state = State::read(&root);
         assert!(apply(&root, &other(), &instance, &state, &mut Open).is_ok());
@@ -299,6 +311,7 @@ fn a_token_is_gone_after_the_next_run_wherever_wiping_it_ended() {
         let instance = Instance {
             id: "a",
             host_name: "n",
+            seed: TakenSeed::default(),
         };
         let state = State::default();
         assert!(apply(&root, &token, &instance, &state, &mut Open).is_ok());

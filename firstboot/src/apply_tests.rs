@@ -8,6 +8,7 @@ use std::path::Path;
 
 use nodeimg_firstboot::plan::{Content, Image, Plan, PlannedFile, Role};
 use nodeimg_firstboot::secret::SecretBytes;
+use nodeimg_firstboot::stamp::TakenSeed;
 
 use super::{Instance, Original, State, apply};
 use crate::gate::{Change, Gate, Open};
@@ -68,7 +69,12 @@ fn run(root: &Root, id: &str, plan: &Plan, gate: &mut dyn Gate) -> bool {
     {
         return true;
     }
-    apply(root, plan, &Instance { id, host_name: "n" }, &state, gate).is_ok()
+    let instance = Instance {
+        id,
+        host_name: "n",
+        seed: TakenSeed::default(),
+    };
+    apply(root, plan, &instance, &state, gate).is_ok()
 }
 
 /// In memory where there is such a place: thousands of syncs take their time on a disk.

@@ -19,7 +19,7 @@ pub(crate) enum Change {
     Own,
     Sync,
     Rename,
-    /// Zeros over the content that is there.
+    /// Zeros, or a mark, over the content that is there.
     Overwrite,
     Remove,
     /// What a failed change left behind goes.

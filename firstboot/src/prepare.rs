@@ -42,17 +42,17 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
         early: true,
     };
     let mut report = Report::new(Outcome::Failed);
-    let Some((_, seed)) = search::seek(&seek, &mut report, &mut problems) else {
+    let Some(sought) = search::seek(&seek, &mut report, &mut problems) else {
         return problems;
     };
-    let Some(meta) = meta_data::read(&seed, &mut problems) else {
+    let Some(meta) = meta_data::read(&sought.seed, &mut problems) else {
         return problems;
     };
     if finished.is_some_and(|stamp| stamp.instance_id == meta.instance_id) {
         return problems;
     }
     let before = problems.clone();
-    let network = network::read(&seed, &mut problems);
+    let network = network::read(&sought.seed, &mut problems);
     if problems != before && network.is_none() && problems.has_errors() {
         return problems;
     }

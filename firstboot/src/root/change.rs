@@ -10,6 +10,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
@@ -107,6 +108,53 @@ impl Root {
         self.remove(path, gate)?;
         self.sync_parent(path, gate)?;
         overwritten
+    }
+
+    /// Writes a mark over the head of a file, makes that durable, and then fills
+    /// the rest: in place, as far as the file system writes in place.
+    pub(crate) fn overwrite(
+        &self,
+        path: &str,
+        mark: &str,
+        filler: u8,
+        gate: &mut dyn Gate,
+    ) -> io::Result<()> {
+        let mut file = File::from(self.open_inside(path, OFlag::O_WRONLY)?);
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("is no regular file"));
+        }
+        gate.pass(Change::Overwrite, path)?;
+        file.write_all(mark.as_bytes())?;
+        gate.pass(Change::Sync, path)?;
+        file.sync_all()?;
+        let mut left = usize::try_from(metadata.len())
+            .unwrap_or(usize::MAX)
+            .saturating_sub(mark.len());
+        let block = [filler; 4096];
+        while left > 0 {
+            let part = left.min(block.len());
+            gate.pass(Change::Overwrite, path)?;
+            file.write_all(&block[..part])?;
+            left -= part;
+        }
+        gate.pass(Change::Sync, path)?;
+        file.sync_all()
+    }
+
+    /// Writes bytes into a file, in place.
+    pub(crate) fn patch(
+        &self,
+        path: &str,
+        offset: u64,
+        bytes: &[u8],
+        gate: &mut dyn Gate,
+    ) -> io::Result<()> {
+        let file = File::from(self.open_inside(path, OFlag::O_WRONLY)?);
+        gate.pass(Change::Overwrite, path)?;
+        file.write_all_at(bytes, offset)?;
+        gate.pass(Change::Sync, path)?;
+        file.sync_all()
     }
 
     fn open_directory(&self, path: &str) -> io::Result<OwnedFd> {
