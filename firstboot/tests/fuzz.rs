@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use entries::{ENTRIES, Entry, NEXT_FILE, piece};
+use entries::{ENTRIES, Entry, NEXT_FILE, WORDS, piece};
 use mutate::Mutator;
 
 /// Of each reader; NODEIMG_FUZZ_RUNS asks for more.
@@ -26,54 +26,6 @@ const SLOWEST: Duration = Duration::from_secs(6);
 
 /// What a reader may hold in memory for an input.
 const MOST_KIB: usize = 64 << 10;
-
-/// What the readers look for.
-const WORDS: [&str; 44] = [
-    "#cloud-config\n",
-    "## template: jinja\n",
-    "#cloud-config-archive\n",
-    "#include\n",
-    "#!/bin/sh\n",
-    "MIME-Version: 1.0\n",
-    "Content-Type: multipart/mixed; boundary=B\n",
-    "Content-Transfer-Encoding: base64\n",
-    "\n--B\n",
-    "\n--B--\n",
-    "\r\n",
-    "\t",
-    "- ",
-    ": ",
-    "{",
-    "}",
-    "[",
-    "]",
-    "'",
-    "\"",
-    "|\n",
-    "&a ",
-    "*a",
-    "<<: ",
-    "!!binary ",
-    "\u{feff}",
-    "\0",
-    "\u{202e}",
-    "\u{1b}[2J",
-    "{{ ",
-    " }}",
-    "{% if ",
-    "{% for x in ",
-    "{% endfor %}",
-    "|replace('a', 'b')",
-    "-----BEGIN CERTIFICATE-----\n",
-    "-----END CERTIFICATE-----\n",
-    "null",
-    "1e999",
-    "-1",
-    "0x10",
-    "10.0.0.0/8",
-    "fe80::1",
-    "99999999999999999999",
-];
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -76,7 +76,10 @@ impl Node {
              systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300",
         ]);
         let tap = format!("tap,id=lan,ifname={name},script=no,downscript=no");
-        let card = format!("virtio-net-pci,netdev=lan,romfile=,mac={}", machine.place.mac());
+        let card = format!(
+            "virtio-net-pci,netdev=lan,romfile=,mac={}",
+            machine.place.mac()
+        );
         run.args(["-netdev", &tap, "-device", &card]);
         run.stdin(Stdio::null()).stderr(errors);
         run.stdout(File::create(&log).unwrap());

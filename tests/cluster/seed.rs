@@ -52,7 +52,8 @@ impl Seed {
 
     /// Text with lines, one level below.
     pub fn nested(mut self, key: &str, part: &str, value: &str) -> Seed {
-        self.user_data.push_str(&format!("  {key}:\n    {part}: |\n"));
+        self.user_data
+            .push_str(&format!("  {key}:\n    {part}: |\n"));
         self.user_data.push_str(&indented(value, 6));
         self
     }
