@@ -41,8 +41,7 @@ fn a_token_becomes_a_certificate_and_is_gone() {
         memory: "1 GiB",
     };
     let mut node = Node::start(&scene, &machine);
-    node.import("pause");
-    node.import("busybox");
+    node.import(&["pause", "busybox"]);
     node.ready();
     asked_with_the_token(&cluster.get(&["csr"]).unwrap(), &token);
     token_is_gone(&mut node, &token);

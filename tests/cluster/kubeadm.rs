@@ -124,8 +124,7 @@ fn a_worker_joins_from_cluster_apis_data_and_keeps_its_network_plugin() {
         memory: "1 GiB",
     };
     let mut node = Node::start(&scene, &machine);
-    node.import("pause");
-    node.import("busybox");
+    node.import(&["pause", "busybox"]);
     node.ready();
     node.comes_to(
         "Cluster API's sign of success",
