@@ -16,9 +16,9 @@ use super::support::run::Ran;
 use super::{Scene, logs};
 
 /// Beyond what the slowest of these tests waits for altogether.
-const LIFETIME: Duration = Duration::from_secs(1500);
+const LIFETIME: Duration = Duration::from_secs(3600);
 /// For a boot to the kubelet's first words at the API server, on a busy host.
-pub const BOOT: u64 = 420;
+pub const BOOT: u64 = 900;
 /// For what takes seconds on a processor of its own.
 pub const SOON: u64 = 300;
 
@@ -76,7 +76,10 @@ impl Node {
              systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300",
         ]);
         let tap = format!("tap,id=lan,ifname={name},script=no,downscript=no");
-        let card = format!("virtio-net-pci,netdev=lan,romfile=,mac={}", machine.place.mac());
+        let card = format!(
+            "virtio-net-pci,netdev=lan,romfile=,mac={}",
+            machine.place.mac()
+        );
         run.args(["-netdev", &tap, "-device", &card]);
         run.stdin(Stdio::null()).stderr(errors);
         run.stdout(File::create(&log).unwrap());
@@ -173,27 +176,6 @@ impl Node {
         })
     }
 
-    /// Gives containerd images of ci/mirror, OCI layouts, as soon as it answers.
-    #[track_caller]
-    pub fn import(&mut self, names: &[&str]) {
-        let archive = self.log.with_extension("images");
-        let mut tar = Command::new("tar");
-        tar.arg("-cf").arg(&archive).arg("-C").arg(images());
-        Ran::of(tar.args(names)).good();
-        // One connection: each costs an emulated processor seconds.
-        let script = format!(
-            "set -e; cd /run; tar -x; for image in {}; do tar -C $image -c . | ctr -n k8s.io images import -; rm -r $image; done",
-            names.join(" ")
-        );
-        self.until("the images of its pods", BOOT, |node| {
-            let mut ssh = node.ssh();
-            ssh.arg(&script).stdin(File::open(&archive).unwrap());
-            let ran = Ran::of(&mut ssh);
-            (ran.code == Some(0)).then_some(()).ok_or(ran.err)
-        });
-        fs::remove_file(&archive).unwrap();
-    }
-
     /// Restarts the machine: true when another boot's kubelet says Ready.
     #[track_caller]
     pub fn reboots(&mut self) {
@@ -248,10 +230,4 @@ pub fn key(scene: &Scene) -> PathBuf {
         Ran::of(make.arg(&key)).good();
     }
     key
-}
-
-/// Where ci/mirror keeps the images that it makes.
-fn images() -> PathBuf {
-    let given = std::env::var_os("NODEIMG_TEST_IMAGES");
-    given.expect("ci/test sets NODEIMG_TEST_IMAGES").into()
 }
