@@ -8,6 +8,7 @@ use nodeimg_firstboot::settings::{self, ImageSettings};
 use nodeimg_firstboot::template::Template;
 
 use crate::arch::Arch;
+use crate::artifact::oci_image::{self, Image};
 use crate::artifact::{self, Spec};
 use crate::base::{self, scripts, setup};
 use crate::boot;
@@ -16,7 +17,7 @@ use crate::lint;
 use crate::modules;
 use crate::recipe::file::{MetadataService, Profile};
 use crate::recipe::value::Version;
-use crate::recipe::{Artifact, BUILT_IN_OVERLAY, ExtraContent, Recipe};
+use crate::recipe::{Artifact, BUILT_IN_OVERLAY, ContainerImage, ExtraContent, Recipe};
 use crate::store::{Store, VerifiedBlob};
 use crate::tree::overlay::{self, Overlay, Source};
 use crate::tree::{Content, Epoch, ImagePath, Kind, Node, Origin, Tree};
@@ -34,6 +35,8 @@ pub struct Inputs<'a> {
     pub packages: Vec<base::Input<'a>>,
     /// Whether they were locked while nobody was looking.
     pub unattended: bool,
+    /// Each container image of the recipe, whole.
+    pub images: Vec<(&'a ContainerImage, Image)>,
     pub firstboot: Content,
 }
 
@@ -53,13 +56,14 @@ pub struct Assembled {
 type Step = fn(&Inputs<'_>, &mut Assembled) -> Result<()>;
 
 /// In order: what the recipe's author says last wins, the lints see it all.
-const STEPS: [(&str, Step); 14] = [
+const STEPS: [(&str, Step); 15] = [
     ("unpacking the base system", base_system),
     ("configuring the base system", configure_base),
     ("unpacking the artifacts", artifacts),
     ("writing the configuration", configuration),
     ("adding first boot", first_boot),
     ("laying in the overlay", built_in_overlay),
+    ("baking the container images", container_images),
     ("making the writable directories", writable),
     ("laying in the recipe's overlays", user_overlays),
     ("adding the recipe's files", extra_files),
@@ -342,13 +346,14 @@ fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
 }
 
 fn built_in_overlay(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
-    let layers: &[&str] = match inputs.recipe.profile {
+    let of_profile: &[&str] = match inputs.recipe.profile {
         Profile::HardWay => &["common", "hard-way"],
         Profile::Bootstrap => &["common", "hard-way", "bootstrap"],
         Profile::Kubeadm => &["common", "kubeadm"],
         Profile::ContainerHost => &["common"],
     };
-    for layer in layers.iter().copied() {
+    let of_images = (!inputs.images.is_empty()).then_some("images");
+    for layer in of_profile.iter().copied().chain(of_images) {
         let directory = BUILT_IN_OVERLAY
             .get_dir(layer)
             .with_context(|| format!("no overlay `{layer}` in this nodeimg"))?;
@@ -357,6 +362,16 @@ fn built_in_overlay(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
             image.tree.insert(path, node)?;
         }
         templates(overlay.templates, layer, image, Tree::insert)?;
+    }
+    Ok(())
+}
+
+fn container_images(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    for (asked, baked) in &inputs.images {
+        let names = asked.names(&baked.top.digest);
+        for (path, node) in oci_image::nodes(asked.name.as_str(), baked, &names)? {
+            image.tree.insert(path, node)?;
+        }
     }
     Ok(())
 }

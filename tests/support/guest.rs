@@ -392,7 +392,7 @@ fn spawn(mut command: Command, errors: &Path) -> Child {
 }
 
 /// Without escape sequences ([ECMA-48](https://ecma-international.org/publications-and-standards/standards/ecma-48/), 5.4) and carriage returns.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars();
     while let Some(c) = rest.next() {

@@ -143,6 +143,9 @@ impl ArtifactPart {
             files: or_list(self.files, base.files),
             max_unpacked: self.max_unpacked.or(base.max_unpacked),
             allow_setuid: self.allow_setuid.or(base.allow_setuid),
+            image: self.image.or(base.image),
+            source: self.source.or(base.source),
+            also: or_list(self.also, base.also),
         }
     }
 }
