@@ -495,3 +495,7 @@ fn enable_units(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "rootfs_tests.rs"]
+mod tests;
