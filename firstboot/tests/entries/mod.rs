@@ -149,6 +149,9 @@ pub fn seed(data: &[u8]) {
                 meta_data: SeedFile::new(names.meta_data, meta.clone()),
                 user_data: Some(SeedFile::new(names.user_data, user.clone())),
                 vendor_data: None,
+                vendor_data2: None,
+                injected: Vec::new(),
+                named: Default::default(),
                 network: Some(SeedFile::new(names.network, network.clone())),
             };
             let mut problems = Problems::new();
@@ -190,6 +193,9 @@ pub fn network(data: &[u8]) {
             meta_data: SeedFile::new("meta-data", ""),
             user_data: None,
             vendor_data: None,
+            vendor_data2: None,
+            injected: Vec::new(),
+            named: Default::default(),
             network: Some(SeedFile::new("network", data)),
         };
         let mut problems = Problems::new();
