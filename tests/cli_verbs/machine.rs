@@ -1,4 +1,4 @@
-//! `nodeimg run` with a stand-in for QEMU: a script that keeps its arguments
+//! `nodeimg run` and `nodeimg test` with a stand-in for QEMU: a script that keeps its arguments
 //! and plays one of several machines. The real one is in tests/boot.
 
 use std::fs::{self, Permissions};
@@ -19,14 +19,18 @@ use super::support::run::{Ran, listing, nodeimg};
 const QEMU: &str = r#"#!/bin/bash
 here=$(dirname "$0")
 printf '%s\n' "$@" >"$here/arguments"
-fd=${2##*=}
+case $2 in
+    *,fd=*) fd=${2##*=} ;;
+    # The printed command has no monitor.
+    *) exec 9</dev/null; fd=9 ;;
+esac
 for word in "$@"; do
     case $word in
         socket,id=nodeimg-exec,fd=*) exec=${word##*=} ;;
         socket,id=nodeimg-status,fd=*) status=${word##*=} ;;
     esac
 done
-say() { printf '%s\n' "$1" >&"$fd"; }
+say() { printf '%s\n' "$1" >&"$fd" || true; }
 off() {
     say '{"event": "SHUTDOWN", "data": {"guest": '"$1"', "reason": "'"$2"'"}}'
     exit 0
@@ -37,10 +41,19 @@ case $doing in
     off) echo 'node-0 login: '; off true guest-shutdown ;;
     script)
         echo 'node-0 login: '
-        read -r size <&"$exec"
+        read -r size _ <&"$exec"
         head -c "$size" <&"$exec" >"$here/script"
         sh "$here/script" >&"$exec" 2>&1
         echo $? >&"$status"
+        off true guest-shutdown
+        ;;
+    node)
+        echo 'THIS NODE IS NOT SET UP'
+        read -r size input <&"$exec"
+        head -c "$size" <&"$exec" >"$here/script"
+        [ "$input" = port ] && read -r _ <&"$exec"
+        cat "$here/facts" >&"$exec"
+        echo 0 >&"$status"
         off true guest-shutdown
         ;;
     reset) off true guest-reset ;;
@@ -87,7 +100,7 @@ impl World {
         fs::create_dir_all(&out).unwrap();
         fs::write(out.join("disk.raw"), disk).unwrap();
         let manifest = format!(
-            r#"{{"image": {{"arch": "{arch}"}}, "outputs": [{{"file": "disk.raw", "sha256": "sha256:{}"}}]}}"#,
+            r#"{{"image": {{"arch": "{arch}", "name": "container-host"}}, "outputs": [{{"file": "disk.raw", "sha256": "sha256:{}"}}]}}"#,
             sha256(disk)
         );
         fs::write(out.join("manifest.json"), manifest).unwrap();
@@ -123,6 +136,31 @@ impl World {
             "nothing is left behind"
         );
         ran
+    }
+
+    /// `nodeimg test` of a node that says these facts beside the healthy ones.
+    fn tested(&self, facts: &str, arguments: &[&str]) -> Ran {
+        let healthy = [
+            "state=running",
+            "failed=",
+            "root=/dev/mapper/root squashfs ro,relatime",
+            "verity=CRYPT-VERITY-0123-root",
+            "host-name=nodeimg-test",
+            "machine-id=0123",
+            "address=ens3 UP 10.0.2.15/24",
+            "first-boot={\"outcome\": \"applied\"}",
+            "containerd=active",
+        ];
+        let facts = format!("{}\n{facts}", healthy.join("\n"));
+        fs::write(self.path("bin/facts"), facts).unwrap();
+        // The same but for the verb.
+        let run = self.run(&[]);
+        let mut command = nodeimg();
+        for (name, value) in run.get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        command.arg("test").args(run.get_args().skip(1));
+        Ran::of(command.args(arguments))
     }
 
     fn arguments(&self) -> String {
@@ -256,6 +294,98 @@ fn a_script_that_did_not_end_is_no_success() {
     world
         .ran(&["--exec", script, "--print"])
         .refused(2, &["--print"]);
+}
+
+#[test]
+fn a_good_node_passes_its_test() {
+    let world = World::new("node");
+    let ran = world.tested("end=true\n", &["--case", "boot"]).good();
+    let words: Vec<&str> = ran.out.split_whitespace().collect();
+    assert_eq!(words[..2], ["boot", "passed"], "{}", ran.out);
+    assert!(ran.out.contains("nodeimg-test is up"), "{}", ran.out);
+    assert_eq!(
+        listing(&world.path("tmp")),
+        [""; 0],
+        "no logs of what went well"
+    );
+    let arguments = world.arguments();
+    for part in [
+        "virtio-blk-pci,drive=seed",
+        "systemd.default_timeout_start_sec",
+    ] {
+        assert!(arguments.contains(part), "{part}: {arguments}");
+    }
+    // Without a kubelet there is nothing to start: the verdict is what counts.
+    let failed = "first-boot={\"outcome\": \"failed\"}\nend=true\n";
+    let ran = world
+        .tested(failed, &["--case", "no-seed", "--json"])
+        .good();
+    let event = events(&ran.out).pop().unwrap();
+    assert_eq!(
+        (&event["event"], &event["result"]),
+        (&"case".into(), &"passed".into())
+    );
+    assert!(!world.arguments().contains("drive=seed"));
+}
+
+#[test]
+fn what_is_not_as_it_should_be_fails_its_case() {
+    let world = World::new("node");
+    for (facts, says) in [
+        (
+            "end=true\nstate=degraded\n",
+            "the state of systemd is `degraded`",
+        ),
+        (
+            "end=true\nfailed=a.service\n",
+            "failed units is `a.service`",
+        ),
+        (
+            "end=true\nroot=/dev/vda2 ext4 rw\n",
+            "is not in the root: /dev/vda2",
+        ),
+        ("end=true\nverity=\n", "CRYPT-VERITY-"),
+        (
+            "end=true\naddress=ens3 DOWN\n",
+            "`10.0.2.15` is not in the addresses",
+        ),
+        (
+            "end=true\nfirst-boot={}\n",
+            "the verdict of first boot is ``",
+        ),
+        ("", "did not say all of its facts"),
+    ] {
+        let ran = world.tested(facts, &["--case", "boot"]);
+        assert!(ran.out.contains(says), "{says}: {}", ran.out);
+        let ran = ran.refused(1, &["boot failed; consoles and facts are in "]);
+        let logs = ran.err.rsplit("are in ").next().unwrap().trim();
+        assert!(PathBuf::from(logs).join("boot.console").is_file(), "{logs}");
+        fs::remove_dir_all(logs).unwrap();
+    }
+    let logs = world.path("logs");
+    let logs = logs.to_str().unwrap();
+    // The verdict of the second boot is that of a first one.
+    let ran = world.tested("end=true\n", &["--case", "reboot", "--logs", logs]);
+    assert!(
+        ran.out.contains("is `applied`, not `unchanged`"),
+        "{}",
+        ran.out
+    );
+    assert_eq!(ran.code, Some(1));
+    let names = listing(&world.path("logs"));
+    assert_eq!(
+        names,
+        [
+            "boot.console",
+            "boot.facts",
+            "reboot.console",
+            "reboot.facts"
+        ]
+    );
+    let ran = world.tested("end=true\n", &["--case", "tampered-root"]);
+    ran.refused(1, &["labelled root-a"]);
+    let ran = world.tested("", &["--case", "flood"]);
+    ran.refused(1, &["--case flood", "power-cut"]);
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub struct Until {
     /// The machine is powered down when its console has said this, and the
     /// run has done what it should.
     pub expect: Option<String>,
+    /// So long after that its power is cut, instead.
+    pub cut: Option<Duration>,
     /// The machine powers itself off when this script has ended.
     pub script: Option<Script>,
     pub console: Sink,
@@ -88,6 +90,7 @@ struct Run<'a> {
     program: &'a Path,
     timeout: Option<Duration>,
     expect: Option<String>,
+    cut: Option<Duration>,
     child: Child,
     monitor: Monitor,
     signals: Signals,
@@ -174,6 +177,7 @@ impl<'a> Run<'a> {
             program,
             timeout: until.timeout,
             expect: until.expect,
+            cut: until.cut,
             child,
             monitor: Monitor::new(ours).await?,
             signals,
@@ -198,7 +202,7 @@ impl<'a> Run<'a> {
                     None => listening = false,
                 },
                 found = find(&mut self.console) => match found {
-                    true => self.end(Cause::Expected, Step::PowerButton).await,
+                    true => self.expected().await,
                     false => self.console = None,
                 },
                 ended = next(&mut self.exec), if executing => match ended {
@@ -229,6 +233,16 @@ impl<'a> Run<'a> {
         self.script_status.get_or_insert(status);
         if self.cause.is_none() {
             self.next = Some((Instant::now() + SHUTDOWN, Step::Quit));
+        }
+    }
+
+    async fn expected(&mut self) {
+        match self.cut {
+            Some(after) if self.cause.is_none() => {
+                self.cause = Some(Cause::Expected);
+                self.next = Some((Instant::now() + after, Step::Kill));
+            }
+            _ => self.end(Cause::Expected, Step::PowerButton).await,
         }
     }
 
