@@ -134,6 +134,16 @@ pub struct Expected {
 }
 
 impl Expected {
+    /// One digest of either kind; `size` in bytes.
+    pub fn of(digest: &Digest, size: Option<u64>) -> Expected {
+        let known = |algorithm| (digest.algorithm() == algorithm).then(|| digest.clone());
+        Expected {
+            sha256: known(Algorithm::Sha256),
+            sha512: known(Algorithm::Sha512),
+            size,
+        }
+    }
+
     /// The digests that are known, strongest last.
     pub fn digests(&self) -> impl Iterator<Item = &Digest> {
         self.sha256.iter().chain(self.sha512.iter())

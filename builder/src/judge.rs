@@ -16,11 +16,19 @@ pub fn run(command: &mut Command) -> Option<Output> {
     match told {
         Ok(told) => Some(told),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let name = command.get_program().display();
-            assert!(std::env::var_os("CI").is_none(), "{name} is not installed");
-            eprintln!("skipped: {name} is not installed");
+            missing(&format!(
+                "{} is not installed",
+                command.get_program().display()
+            ));
             None
         }
         Err(error) => panic!("{}: {error}", command.get_program().display()),
     }
+}
+
+/// Says that a part of a test is left out, and why; in CI nothing is.
+#[track_caller]
+pub fn missing(why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{why}");
+    eprintln!("skipped: {why}");
 }

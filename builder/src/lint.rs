@@ -7,6 +7,7 @@ use nodeimg_firstboot::TEMPLATE_DIR;
 use nodeimg_firstboot::template::{self, Template};
 
 use crate::base::setup::made_at_boot;
+use crate::format::oci::Reference;
 use crate::recipe::Recipe;
 use crate::recipe::file::Profile;
 use crate::rootfs::{Assembled, Inputs};
@@ -24,6 +25,12 @@ pub fn check(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     problems.extend(template_places(inputs.recipe, tree, &templates));
     problems.extend(stray_placeholders(tree)?);
     problems.extend(unit_environment(tree, &templates)?);
+    problems.extend(imports(inputs.recipe, tree)?);
+    match sandbox(inputs.recipe) {
+        Some(Sandbox::Wrong(problem)) => problems.push(problem),
+        Some(Sandbox::Absent(warning)) => image.warnings.push(warning),
+        None => {}
+    }
     if problems.is_empty() {
         return Ok(());
     }
@@ -32,6 +39,61 @@ pub fn check(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
 
 fn template_root() -> Result<ImagePath> {
     TEMPLATE_DIR.parse()
+}
+
+/// Baked images need the program that brings them into containerd.
+fn imports(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
+    const PROGRAM: &str = "/usr/bin/ctr";
+    if tree.get(&PROGRAM.parse()?).is_some() {
+        return Ok(Vec::new());
+    }
+    let missing = recipe.images.iter().map(|image| {
+        format!(
+            "artifact.{}: `{PROGRAM}` is missing, which imports container images: install containerd's `ctr` there",
+            image.name
+        )
+    });
+    Ok(missing.collect())
+}
+
+/// What is wrong with the image that every pod begins with.
+enum Sandbox {
+    /// It is not the one that is baked.
+    Wrong(String),
+    /// None is baked.
+    Absent(String),
+}
+
+/// Whether containerd's sandbox image is among the baked ones.
+fn sandbox(recipe: &Recipe) -> Option<Sandbox> {
+    let text = recipe.containerd.sandbox_image.as_deref()?;
+    let wanted: Reference = match text.parse() {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            return Some(Sandbox::Wrong(format!(
+                "containerd.sandbox_image: {error:#}"
+            )));
+        }
+    };
+    let all = || {
+        recipe
+            .images
+            .iter()
+            .flat_map(|image| image.called().map(move |name| (image, name)))
+    };
+    if all().any(|(_, name)| name.covers(&wanted)) {
+        return None;
+    }
+    let near = all().find(|(_, name)| name.base_name() == wanted.base_name());
+    Some(match near {
+        Some((image, name)) => Sandbox::Wrong(format!(
+            "containerd.sandbox_image is `{text}`, but artifact.{} bakes `{name}`: make them the same, or add the name to its `as`",
+            image.name
+        )),
+        None => Sandbox::Absent(format!(
+            "containerd.sandbox_image `{text}` is not in the image: the first pod waits for its registry, unless an artifact of the kind `oci_image` bakes it"
+        )),
+    })
 }
 
 /// Where first boot renders each template to.

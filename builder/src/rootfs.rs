@@ -8,6 +8,7 @@ use nodeimg_firstboot::settings::{self, ImageSettings};
 use nodeimg_firstboot::template::Template;
 
 use crate::arch::Arch;
+use crate::artifact::oci_image::{self, Image};
 use crate::artifact::{self, Spec};
 use crate::base::{self, scripts, setup};
 use crate::boot;
@@ -16,7 +17,7 @@ use crate::lint;
 use crate::modules;
 use crate::recipe::file::{MetadataService, Profile};
 use crate::recipe::value::Version;
-use crate::recipe::{Artifact, BUILT_IN_OVERLAY, ExtraContent, Recipe};
+use crate::recipe::{Artifact, BUILT_IN_OVERLAY, ContainerImage, ExtraContent, Recipe};
 use crate::store::{Store, VerifiedBlob};
 use crate::tree::overlay::{self, Overlay, Source};
 use crate::tree::{Content, Epoch, ImagePath, Kind, Node, Origin, Tree};
@@ -34,6 +35,8 @@ pub struct Inputs<'a> {
     pub packages: Vec<base::Input<'a>>,
     /// Whether they were locked while nobody was looking.
     pub unattended: bool,
+    /// Each container image of the recipe, whole.
+    pub images: Vec<(&'a ContainerImage, Image)>,
     pub firstboot: Content,
 }
 
@@ -53,13 +56,14 @@ pub struct Assembled {
 type Step = fn(&Inputs<'_>, &mut Assembled) -> Result<()>;
 
 /// In order: what the recipe's author says last wins, the lints see it all.
-const STEPS: [(&str, Step); 14] = [
+const STEPS: [(&str, Step); 15] = [
     ("unpacking the base system", base_system),
     ("configuring the base system", configure_base),
     ("unpacking the artifacts", artifacts),
     ("writing the configuration", configuration),
     ("adding first boot", first_boot),
     ("laying in the overlay", built_in_overlay),
+    ("baking the container images", container_images),
     ("making the writable directories", writable),
     ("laying in the recipe's overlays", user_overlays),
     ("adding the recipe's files", extra_files),
@@ -219,21 +223,38 @@ fn configuration(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     Ok(())
 }
 
-/// Of the artifact that installs it, or else of the base system's package.
 fn containerd_version(recipe: &Recipe, image: &Assembled) -> Result<Version> {
     const PROGRAM: &str = "/usr/bin/containerd";
-    let path: ImagePath = PROGRAM.parse()?;
+    version_of_program(recipe, image, PROGRAM)?
+        .with_context(|| format!("neither an artifact nor a package installs {PROGRAM}"))
+}
+
+/// Of the artifact that installs it, or else of the base system's package.
+fn version_of_program(
+    recipe: &Recipe,
+    image: &Assembled,
+    program: &str,
+) -> Result<Option<Version>> {
+    let path: ImagePath = program.parse()?;
     if let Some(version) = recipe.version_of(&path) {
-        return Ok(version.clone());
+        return Ok(Some(version.clone()));
     }
     let origin = image.tree.get(&path).map(|node| &node.origin);
-    let package = image
+    image
         .packages
         .iter()
-        .find(|package| matches!(origin, Some(Origin::Package(name)) if *name == package.name));
-    package
-        .with_context(|| format!("neither an artifact nor a package installs {PROGRAM}"))?
-        .upstream_version()
+        .find(|package| matches!(origin, Some(Origin::Package(name)) if *name == package.name))
+        .map(setup::Package::upstream_version)
+        .transpose()
+}
+
+/// The places where kubeadm is looked for; the first is upstream's packages' own.
+const KUBEADM: [&str; 2] = ["/usr/bin/kubeadm", "/usr/local/bin/kubeadm"];
+
+/// As far as the recipe itself says it.
+fn kubeadm_of(recipe: &Recipe) -> Option<String> {
+    let mut paths = KUBEADM.iter().filter_map(|path| path.parse().ok());
+    paths.find_map(|path| recipe.version_of(&path).map(ToString::to_string))
 }
 
 /// The tutorial leaves both out, and its pods resolve no Service.
@@ -296,13 +317,23 @@ pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
             })
             .collect(),
         forbid_commands: recipe.first_boot.commands == Some(false),
+        kubeadm: kubeadm_of(recipe).filter(|_| recipe.profile == Profile::Kubeadm),
+        keep_seed: recipe.first_boot.scrub == Some(false),
         seed_wait: recipe.first_boot.wait.unwrap_or(settings::SEED_WAIT),
         epoch: epoch.0,
     }
 }
 
 fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
-    let settings = settings_of(inputs.recipe, inputs.epoch);
+    let mut settings = settings_of(inputs.recipe, inputs.epoch);
+    if inputs.recipe.profile == Profile::Kubeadm {
+        for program in KUBEADM {
+            let version = version_of_program(inputs.recipe, image, program)?;
+            settings.kubeadm = settings
+                .kubeadm
+                .or_else(|| version.map(|version| version.to_string()));
+        }
+    }
     let binary = Node::file(inputs.firstboot.clone(), 0o755, Origin::FirstBoot);
     image
         .tree
@@ -315,13 +346,14 @@ fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
 }
 
 fn built_in_overlay(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
-    let layers: &[&str] = match inputs.recipe.profile {
+    let of_profile: &[&str] = match inputs.recipe.profile {
         Profile::HardWay => &["common", "hard-way"],
         Profile::Bootstrap => &["common", "hard-way", "bootstrap"],
         Profile::Kubeadm => &["common", "kubeadm"],
         Profile::ContainerHost => &["common"],
     };
-    for layer in layers.iter().copied() {
+    let of_images = (!inputs.images.is_empty()).then_some("images");
+    for layer in of_profile.iter().copied().chain(of_images) {
         let directory = BUILT_IN_OVERLAY
             .get_dir(layer)
             .with_context(|| format!("no overlay `{layer}` in this nodeimg"))?;
@@ -330,6 +362,16 @@ fn built_in_overlay(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
             image.tree.insert(path, node)?;
         }
         templates(overlay.templates, layer, image, Tree::insert)?;
+    }
+    Ok(())
+}
+
+fn container_images(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    for (asked, baked) in &inputs.images {
+        let names = asked.names(&baked.top.digest);
+        for (path, node) in oci_image::nodes(asked.name.as_str(), baked, &names)? {
+            image.tree.insert(path, node)?;
+        }
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 // so ci/mirror publishes this one in its place.
 //
 // It speaks CRI v1alpha2 (containerd 1.x, Kubernetes 1.20) and knows what a
-// node test asks: version, info, pods, ps, images, inspect, inspectp, stopp,
-// rmp. Options and the config file are a subset of crictl's own, same names.
+// node test or kubeadm asks: version, info, pods, ps, images, inspect, inspecti,
+// inspectp, pull, stopp, rmp. Options and the config file are a subset of crictl's own, same names.
 // What it does not know it refuses; it never pretends.
 package main
 
@@ -39,11 +39,13 @@ usage: crictl [-r ENDPOINT] [-t SECONDS] [-c CONFIG] COMMAND [ARGS]
 
   version              of the client and of the runtime
   info                 status of the runtime, as JSON
-  pods                 list pod sandboxes
+  pods [-q]            list pod sandboxes (-q: their ids alone)
   ps [-a]              list containers (-a: not only running ones)
   images               list images
   inspect ID           status of a container, as JSON
+  inspecti IMAGE       status of an image, as JSON; fails where there is none
   inspectp ID          status of a pod sandbox, as JSON
+  pull IMAGE           have the runtime pull an image, without credentials
   stopp ID...          stop pod sandboxes
   rmp [-f] ID...       remove pod sandboxes (-f: stop them first)
 `
@@ -66,11 +68,13 @@ const anyNumber = 1 << 20
 var commands = map[string]command{
 	"version":  {0, 0, "", version},
 	"info":     {0, 0, "", info},
-	"pods":     {0, 0, "", pods},
+	"pods":     {0, 0, "q", pods},
 	"ps":       {0, 0, "a", ps},
 	"images":   {0, 0, "", images},
 	"inspect":  {1, 1, "", inspect},
+	"inspecti": {1, 1, "", inspecti},
 	"inspectp": {1, 1, "", inspectp},
+	"pull":     {1, 1, "", pull},
 	"stopp":    {1, anyNumber, "", stopp},
 	"rmp":      {1, anyNumber, "f", rmp},
 }
@@ -93,10 +97,16 @@ func info(c client, _ map[string]bool, _ []string) error {
 	return printJSON(c.out, map[string]interface{}{"status": r.Status, "info": rawInfo(r.Info)})
 }
 
-func pods(c client, _ map[string]bool, _ []string) error {
+func pods(c client, flags map[string]bool, _ []string) error {
 	r, err := c.runtime.ListPodSandbox(c.ctx, &cri.ListPodSandboxRequest{})
 	if err != nil {
 		return err
+	}
+	if flags["q"] {
+		for _, p := range r.Items {
+			fmt.Fprintln(c.out, p.Id)
+		}
+		return nil
 	}
 	rows := [][]string{{"POD ID", "CREATED", "STATE", "NAME", "NAMESPACE", "ATTEMPT"}}
 	for _, p := range r.Items {
@@ -157,6 +167,28 @@ func inspectp(c client, _ map[string]bool, args []string) error {
 		return err
 	}
 	return printJSON(c.out, map[string]interface{}{"status": r.Status, "info": rawInfo(r.Info)})
+}
+
+func inspecti(c client, _ map[string]bool, args []string) error {
+	r, err := c.images.ImageStatus(c.ctx, &cri.ImageStatusRequest{
+		Image: &cri.ImageSpec{Image: args[0]}, Verbose: true,
+	})
+	if err != nil {
+		return err
+	}
+	if r.Image == nil {
+		return fmt.Errorf("no such image %q present", args[0])
+	}
+	return printJSON(c.out, map[string]interface{}{"status": r.Image, "info": rawInfo(r.Info)})
+}
+
+func pull(c client, _ map[string]bool, args []string) error {
+	r, err := c.images.PullImage(c.ctx, &cri.PullImageRequest{Image: &cri.ImageSpec{Image: args[0]}})
+	if err != nil {
+		return fmt.Errorf("pulling image %s: %w", args[0], err)
+	}
+	fmt.Fprintf(c.out, "Image is up to date for %s\n", r.ImageRef)
+	return nil
 }
 
 func stopp(c client, _ map[string]bool, args []string) error {

@@ -35,6 +35,18 @@ lock_entries() {
         }' "$1"
 }
 
+# lock_images LOCK: lines "name path digest", the path below a mirror's folder of
+# what the image's digest names.
+lock_images() {
+    awk -v RS= -F'\n' '
+        /^\[\[image\]\]/ {
+            delete of
+            for (i = 2; i <= NF; i++) { split($i, part, / = /); gsub(/"/, "", part[2]); of[part[1]] = part[2] }
+            path = of["image"]; sub(/[@:][^\/]*$/, "", path); sub(/\//, "/v2/", path)
+            print of["name"], path "/manifests/" of["digest"], of["digest"]
+        }' "$1" | sort -u
+}
+
 # lock_fits_mirror LOCK DIR ARCH...: the mirror has every file, byte for byte.
 lock_fits_mirror() {
     local lock=$1 dir=$2 arch url want
@@ -45,6 +57,9 @@ lock_fits_mirror() {
             [[ $(sha256_of "$dir/${url#https://}" 2>/dev/null) == "$want" ]] || return 1
         done < <(lock_entries "$lock" "$arch")
     done
+    while read -r _ url want; do
+        [[ sha256:$(sha256_of "$dir/$url" 2>/dev/null) == "$want" ]] || return 1
+    done < <(lock_images "$lock")
 }
 
 # moved_versions LOCK DIR: "--update NAME=VERSION" for each artifact of which
@@ -61,6 +76,10 @@ moved_versions() {
         found=${found#"${path%%"$version"*}"}
         printf '%s\n' --update "$name=${found%%/*}"
     done < <(lock_entries "$1" amd64)
+    # An image keeps its name and may be another one.
+    while read -r name _; do
+        printf '%s\n' --update "$name"
+    done < <(lock_images "$1")
 }
 
 # mirror_recipe NODEIMG DIR ARCH...: sets RECIPE to recipes/debian.toml, or,

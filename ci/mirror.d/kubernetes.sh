@@ -17,10 +17,7 @@ readonly K8S_DATE=2021-01-13T13:19:01Z
 readonly K8S_TAGS=providerless,dockerless
 readonly GO_PACKAGE=golang-1.19
 
-# What is built per architecture: one word more is one program more. A control
-# plane (a longer list for amd64) needs a generated file that the
-# source lacks, pkg/generated/openapi/zz_generated.openapi.go, before
-# kube-apiserver compiles.
+# What is built per architecture: one word more is one program more.
 readonly -A K8S_COMMANDS=(
     [amd64]='kubelet kube-proxy kubeadm kubectl'
     [arm64]='kubelet kube-proxy kubeadm kubectl'
@@ -120,7 +117,8 @@ keep() {
 }
 
 # ensure_programs ARCH...: builds what the cache lacks. The compiler's cache
-# (1 GB) lives until everything is there, so that a cut run resumes.
+# (1 GB, $CACHE/go-build) is for ci/mirror to remove when everything is there,
+# so that a cut run resumes.
 ensure_programs() {
     local arch
     for arch in "$@"; do
@@ -135,5 +133,4 @@ ensure_programs() {
         say "building crictl-lite for $arch"
         keep "$(crictl_dir "$arch")" crictl_build "$arch"
     done
-    rm -rf "$CACHE/go-build"
 }

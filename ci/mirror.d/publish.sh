@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Laying out the mirror: the same paths, member names and checksum-file shapes
+# Laying out the mirror, part by part (an architecture, or "images"): the same paths, member names and checksum-file shapes
 # as upstream publishes, under one folder per host. Sourced by ci/mirror after
 # kubernetes.sh; writes below $MIRROR only, each file whole or not at all.
 # shellcheck disable=SC2153 # the PIN_*, FILE and paths are set by those
@@ -122,8 +122,13 @@ publish_crictl() {
     beside "$path.sha512" "$(sha512_of "$MIRROR/$path")\n"
 }
 
-# What one architecture's part of the mirror is made of, as one digest.
+# What one part of the mirror (an architecture, or "images") is made of, as one
+# digest.
 mirror_key() {
+    [[ $1 != images ]] || {
+        images_key
+        return
+    }
     {
         k8s_key "$1"
         crictl_key "$1"
@@ -137,7 +142,7 @@ mirror_key() {
     } | sha256_of_stdin
 }
 
-# is_published ARCH: the stamp is of these inputs and every file that it lists
+# is_published PART: the stamp is of these inputs and every file that it lists
 # has the size that it had.
 is_published() {
     local stamp=$MIRROR/.made-$1 size path
@@ -148,26 +153,31 @@ is_published() {
 }
 
 publish() {
-    local arch=$1
-    rm -f "$MIRROR/.made-$arch"
+    local part=$1
+    rm -f "$MIRROR/.made-$part"
     : >"$WORK/sums"
-    publish_kubernetes "$arch"
-    publish_containerd "$arch"
-    publish_runc "$arch"
-    publish_cni "$arch"
-    publish_crictl "$arch"
-    compare_sums "$arch"
+    if [[ $part == images ]]; then
+        publish_images
+    else
+        publish_kubernetes "$part"
+        publish_containerd "$part"
+        publish_runc "$part"
+        publish_cni "$part"
+        publish_crictl "$part"
+    fi
     {
-        mirror_key "$arch"
+        mirror_key "$part"
         cut -c67- "$WORK/sums" | (cd "$MIRROR" && xargs stat -L -c '%s %n')
-    } >"$MIRROR/.made-$arch.new"
-    mv "$MIRROR/.made-$arch.new" "$MIRROR/.made-$arch"
+    } >"$MIRROR/.made-$part.new"
+    compare_sums
+    mv "$MIRROR/.made-$part.new" "$MIRROR/.made-$part"
 }
 
-# compare_sums ARCH: every file just put against the committed list, or, with
-# --record, into it.
+# compare_sums: every file just put against the committed list, or, with
+# --record, into it. What is named by its digest needs no line there.
 compare_sums() {
     local hex path want differs=
+    sed -i '\,/sha256:[0-9a-f]*$,d' "$WORK/sums"
     if [[ -n $RECORD ]]; then
         { cat "$WORK/sums"; awk 'NR == FNR { put[$2] = 1; next } !($2 in put)' "$WORK/sums" "$SUMS"; } |
             sort -k2 >"$WORK/sums.new"

@@ -1,10 +1,12 @@
 """Serves one folder on 127.0.0.1: GET and HEAD, keep-alive, one byte range per
 request (RFC 9110 section 14) with a strong ETag and If-Range, so that a cut
-download can be resumed. No listings, nothing outside the folder.
+download can be resumed. No listings, nothing outside the folder. The manifests
+of container images (oci.py tree) have their own media type.
 
 usage: serve.py DIR [PORT]     prints "listening http://127.0.0.1:PORT"
 """
 
+import json
 import os
 import re
 import sys
@@ -46,11 +48,12 @@ class Handler(BaseHTTPRequestHandler):
                 except LookupError:
                     return self.nothing(416, **{"Content-Range": f"bytes */{stat.st_size}"})
             start, end = wanted or (0, stat.st_size)
+            kind = media_type(path, file)
             self.send_response(206 if wanted else 200)
             if wanted:
                 self.send_header("Content-Range", f"bytes {start}-{end - 1}/{stat.st_size}")
             self.send_header("Content-Length", str(end - start))
-            self.send_header("Content-Type", "application/octet-stream")
+            self.send_header("Content-Type", kind)
             self.send_header("Accept-Ranges", "bytes")
             self.send_header("ETag", etag)
             self.end_headers()
@@ -67,6 +70,16 @@ class Handler(BaseHTTPRequestHandler):
         if status != 304:
             self.send_header("Content-Length", "0")
         self.end_headers()
+
+
+def media_type(path, file):
+    """Of a registry's manifest (HOST/v2/REPOSITORY/manifests/...) what it says
+    itself that it is; clients choose by that."""
+    if not re.search(r"/v2/.+/manifests/[^/]+$", path):
+        return "application/octet-stream"
+    text = file.read()
+    file.seek(0)
+    return json.loads(text)["mediaType"]
 
 
 def byte_range(header, size):

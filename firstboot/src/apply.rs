@@ -18,14 +18,17 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use nodeimg_firstboot::plan::{Before, Content, Image, Plan, PlannedFile, Role};
+use nix::errno::Errno;
+use nodeimg_firstboot::plan::{Before, Content, Image, Plan, PlannedFile};
+use nodeimg_firstboot::problem::{Place, Problems};
 use nodeimg_firstboot::secret::SecretBytes;
 use nodeimg_firstboot::stamp::{
-    ORIGINALS, PENDING_PATH, Pending, STAMP_PATH, STAMP_VERSION, Stamp,
+    ORIGINALS, PENDING_PATH, Pending, STAMP_PATH, STAMP_VERSION, Stamp, TakenSeed,
 };
 use serde::Serialize;
 
-use crate::root::{Access, Entry, Gate, Root};
+use crate::gate::Gate;
+use crate::root::{Access, Entry, Root};
 
 const MAX_STATE_FILE: usize = 1 << 20;
 
@@ -38,10 +41,35 @@ const STATE_ACCESS: Access = Access {
     gid: 0,
 };
 
-/// What could not be done, and why.
+/// What could not be done ("writing it"), to which file, and why.
 pub(crate) struct Failure {
-    pub(crate) doing: String,
+    pub(crate) path: String,
+    pub(crate) doing: &'static str,
     pub(crate) cause: io::Error,
+}
+
+impl Failure {
+    /// The one problem of it. Whatever stopped a run, the next one does all of it again.
+    pub(crate) fn tell(&self, problems: &mut Problems) {
+        let reason = format!("{} failed: {}", self.doing, self.cause);
+        let remedy = remedy_for(&self.cause);
+        problems.error(&Place::file(&self.path), reason, remedy);
+    }
+}
+
+pub(crate) fn remedy_for(error: &io::Error) -> &'static str {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    match error.kind() {
+        ReadOnlyFilesystem => {
+            "name the directory under `writable` in the recipe; if it stands there, the kernel's messages (dmesg) say why its disk is read-only"
+        }
+        StorageFull | QuotaExceeded => "make room on its file system; the next boot tries again",
+        PermissionDenied => "run as root",
+        _ if error.raw_os_error() == Some(Errno::EIO as i32) => {
+            "its disk fails, see the kernel's messages (dmesg): replace it; the next boot tries again"
+        }
+        _ => "remove what is in the way; the next boot tries again",
+    }
 }
 
 /// What earlier boots left behind.
@@ -153,7 +181,7 @@ pub(crate) fn retire(
     };
     write_state(root, PENDING_PATH, &note, gate)?;
     for path in &old {
-        failing(root, "removing", path, root.remove(path, gate))?;
+        failing(root, "removing it", path, root.remove(path, gate))?;
     }
     sync_directories(root, &old, gate)
 }
@@ -162,6 +190,7 @@ pub(crate) fn retire(
 pub(crate) struct Instance<'a> {
     pub(crate) id: &'a str,
     pub(crate) host_name: &'a str,
+    pub(crate) seed: TakenSeed,
 }
 
 pub(crate) fn apply(
@@ -174,7 +203,7 @@ pub(crate) fn apply(
     let planned: BTreeSet<String> = plan.paths().into_iter().collect();
     let before = state.files();
     let unknown = state.is_blank();
-    for file in plan.written().filter(|file| file.role != Role::Own) {
+    for file in plan.written().filter(|file| file.may_replace()) {
         // With the state lost, a copy that is there knows better than the file.
         let known = unknown && root.exists(&original(&file.path));
         if !before.contains(&file.path) && !known {
@@ -204,12 +233,17 @@ pub(crate) fn apply(
     for file in &plan.files {
         if matches!(file.content, Content::Absent) {
             if !same {
-                failing(root, "removing", &file.path, root.remove(&file.path, gate))?;
+                failing(
+                    root,
+                    "removing it",
+                    &file.path,
+                    root.remove(&file.path, gate),
+                )?;
                 touched.insert(&file.path);
             }
             continue;
         }
-        failing(root, "writing", &file.path, write(root, file, gate))?;
+        failing(root, "writing it", &file.path, write(root, file, gate))?;
         touched.insert(&file.path);
     }
     sync_directories(root, &touched, gate)?;
@@ -220,17 +254,18 @@ pub(crate) fn apply(
         plan_digest: plan.digest(),
         files: paths_of(plan, true),
         extra_files: paths_of(plan, false),
+        seed: Some(instance.seed.clone()),
     };
     write_state(root, STAMP_PATH, &stamp, gate)?;
     failing(
         root,
-        "removing",
+        "removing it",
         PENDING_PATH,
         root.remove(PENDING_PATH, gate),
     )?;
     failing(
         root,
-        "syncing the directory of",
+        "syncing its directory",
         PENDING_PATH,
         root.sync_parent(PENDING_PATH, gate),
     )
@@ -266,7 +301,7 @@ fn set_aside(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<(), Failure
         Err(error) => Err(error),
     };
     let kept = kept.and_then(|()| root.sync_parent(&copy, gate));
-    failing(root, "keeping a copy of", path, kept)
+    failing(root, "keeping a copy of it", path, kept)
 }
 
 /// What was there before this instance, or nothing.
@@ -275,10 +310,10 @@ fn give_back(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<(), Failure
     let back = match root.entry(&copy, MAX_ORIGINAL) {
         Ok(Some(Entry::File(bytes, access))) => root.replace(path, &bytes, access, gate),
         Ok(Some(Entry::Link(target))) => root.replace_link(path, &target, gate),
-        Ok(None) => return failing(root, "removing", path, root.remove(path, gate)),
+        Ok(None) => return failing(root, "removing it", path, root.remove(path, gate)),
         Err(error) => Err(error),
     };
-    failing(root, "putting back", path, back)
+    failing(root, "putting it back", path, back)
 }
 
 /// Each directory once. One that a removed file stood in may be gone as well.
@@ -293,7 +328,7 @@ fn sync_directories(
         if synced.insert(directory) && (directory.is_empty() || root.exists(directory)) {
             failing(
                 root,
-                "syncing the directory of",
+                "syncing its directory",
                 path,
                 root.sync_parent(path, gate),
             )?;
@@ -312,16 +347,25 @@ fn write_state(
         .map_err(io::Error::other)
         .and_then(|bytes| root.replace(path, &bytes, STATE_ACCESS, gate))
         .and_then(|()| root.sync_parent(path, gate));
-    failing(root, "writing", path, written)
+    failing(root, "writing it", path, written)
 }
 
-fn failing<T>(root: &Root, doing: &str, path: &str, result: io::Result<T>) -> Result<T, Failure> {
+fn failing<T>(
+    root: &Root,
+    doing: &'static str,
+    path: &str,
+    result: io::Result<T>,
+) -> Result<T, Failure> {
     result.map_err(|cause| Failure {
-        doing: format!("{doing} {}", root.shown(path)),
+        path: root.shown(path),
+        doing,
         cause,
     })
 }
 
+#[cfg(test)]
+#[path = "apply_faults.rs"]
+mod faults;
 #[cfg(test)]
 #[path = "apply_tests.rs"]
 mod tests;

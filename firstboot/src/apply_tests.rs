@@ -1,4 +1,5 @@
 //! A power cut at every step of an apply, and what the next run makes of it.
+//! Disks that fail instead are in `apply_faults.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use std::fs;
 use std::io;
@@ -7,19 +8,21 @@ use std::path::Path;
 
 use nodeimg_firstboot::plan::{Content, Image, Plan, PlannedFile, Role};
 use nodeimg_firstboot::secret::SecretBytes;
+use nodeimg_firstboot::stamp::TakenSeed;
 
 use super::{Instance, Original, State, apply};
-use crate::root::{Gate, Open, Root};
+use crate::gate::{Change, Gate, Open};
+use crate::root::Root;
 
 /// Passes so many steps, then none: nothing happens after a power cut.
 struct Cut {
     left: usize,
-    steps: Vec<String>,
+    steps: Vec<(Change, String)>,
 }
 
 impl Gate for Cut {
-    fn pass(&mut self, step: &str) -> io::Result<()> {
-        self.steps.push(step.to_owned());
+    fn pass(&mut self, change: Change, path: &str) -> io::Result<()> {
+        self.steps.push((change, path.to_owned()));
         if self.left == 0 {
             return Err(io::Error::other("cut"));
         }
@@ -28,7 +31,7 @@ impl Gate for Cut {
     }
 }
 
-fn plan(files: &[(&str, u32, &str)]) -> Plan {
+pub(super) fn plan(files: &[(&str, u32, &str)]) -> Plan {
     let files = files.iter().map(|(path, mode, text)| PlannedFile {
         path: (*path).to_owned(),
         mode: *mode,
@@ -42,7 +45,7 @@ fn plan(files: &[(&str, u32, &str)]) -> Plan {
     }
 }
 
-fn first_plan() -> Plan {
+pub(super) fn first_plan() -> Plan {
     plan(&[
         ("/etc/hostname", 0o644, "one\n"),
         ("/etc/only-first", 0o644, "1"),
@@ -50,7 +53,7 @@ fn first_plan() -> Plan {
     ])
 }
 
-fn second_plan() -> Plan {
+pub(super) fn second_plan() -> Plan {
     plan(&[
         ("/etc/hostname", 0o644, "two\n"),
         ("/new/dir/file", 0o644, "2"),
@@ -66,16 +69,21 @@ fn run(root: &Root, id: &str, plan: &Plan, gate: &mut dyn Gate) -> bool {
     {
         return true;
     }
-    apply(root, plan, &Instance { id, host_name: "n" }, &state, gate).is_ok()
+    let instance = Instance {
+        id,
+        host_name: "n",
+        seed: TakenSeed::default(),
+    };
+    apply(root, plan, &instance, &state, gate).is_ok()
 }
 
 /// In memory where there is such a place: thousands of syncs take their time on a disk.
-fn scratch() -> tempfile::TempDir {
+pub(super) fn scratch() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
 
-/// Every file as `path mode text`, sorted.
-fn dump(top: &Path) -> Vec<String> {
+/// Every file as `path mode text`, every link as `path -> target`, sorted.
+pub(super) fn dump(top: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     let mut open = vec![top.to_owned()];
     while let Some(directory) = open.pop() {
@@ -87,6 +95,10 @@ fn dump(top: &Path) -> Vec<String> {
                 continue;
             }
             let name = path.strip_prefix(top).unwrap().display().to_string();
+            if let Ok(target) = fs::read_link(&path) {
+                lines.push(format!("{name} -> {}", target.display()));
+                continue;
+            }
             let mode = meta.permissions().mode() & 0o7777;
             lines.push(format!(
                 "{name} {mode:o} {}",
@@ -258,7 +270,7 @@ fn links_do_not_lead_out() {
 }
 
 /// A plan that adds to a file of the image, as `append` and the account tables do, and replaces a link.
-fn editing(root: &Root) -> Plan {
+pub(super) fn editing(root: &Root) -> Plan {
     let before = Original::new(root, &State::read(root))
         .file("/etc/motd")
         .unwrap();

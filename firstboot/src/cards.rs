@@ -20,7 +20,8 @@ use nix::sys::socket::{
 };
 use nodeimg_firstboot::network::{DIRECTORY, Link, Mac, Network, render};
 
-use crate::root::{Access, Open, Root};
+use crate::gate::Open;
+use crate::root::{Access, Root};
 
 /// Read by networkd and udev like the one in /etc, and gone with the next boot.
 const STAGE: &str = "/run/systemd/network";

@@ -8,13 +8,17 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use nodeimg_firstboot::plan::{BOOTCMD, SCRIPTS};
+use nodeimg_firstboot::plan::{BOOTCMD, SCRIPTS, is_volatile};
 use nodeimg_firstboot::problem::{Place, Problems};
 use nodeimg_firstboot::report::{Commands, Outcome, RESULT_PATH, Report};
+use nodeimg_firstboot::seed::Seed;
 use nodeimg_firstboot::stamp::Stamp;
 use serde::{Deserialize, Serialize};
 
-use crate::root::{Access, Open, Root};
+use crate::apply::remedy_for;
+use crate::gate::Open;
+use crate::root::{Access, Root};
+use crate::scrub;
 
 /// The unit that runs `nodeimg-firstboot commands`.
 pub(crate) const UNIT: &str = "nodeimg-commands.service";
@@ -50,6 +54,17 @@ pub(crate) fn pending(root: &Root, stamp: &Stamp) -> bool {
     let bytes = root.read(DONE_PATH, MAX_FILE).ok().flatten();
     let done = bytes.and_then(|bytes| serde_json::from_slice::<Done>(&bytes).ok());
     done.is_none_or(|done| done.version != 1 || done.instance_id != stamp.instance_id)
+}
+
+/// Whether commands that have failed in an earlier boot need the seed once more:
+/// it was corrected since, or files that they read lay in memory and are gone.
+pub(crate) fn wants_seed(root: &Root, stamp: &Stamp, seed: &Seed) -> bool {
+    let corrected = stamp
+        .seed
+        .as_ref()
+        .is_some_and(|taken| taken.digest != seed.digest());
+    let lost = |path: &String| is_volatile(path) && !root.exists(path);
+    pending(root, stamp) && (corrected || stamp.all_files().any(lost))
 }
 
 /// Runs `bootcmd`; what goes wrong is a warning, as it is in cloud-init.
@@ -91,14 +106,26 @@ pub(crate) fn run_pending(root: &Root) -> Option<Report> {
             instance_id: stamp.instance_id.clone(),
         };
         keep(root, DONE_PATH, &done, &mut problems);
+        forget(root, stamp, &mut problems);
     }
     report.problems.extend(problems.into_vec());
+    scrub::settle_later(root, &mut report);
     let mut problems = Problems::new();
     keep(root, RESULT_PATH, &report, &mut problems);
     for problem in problems.iter() {
         eprintln!("nodeimg-firstboot: {problem}");
     }
     Some(report)
+}
+
+/// Scripts that have served may hold tokens, and are not run again.
+fn forget(root: &Root, stamp: &Stamp, problems: &mut Problems) {
+    for path in scripts(stamp) {
+        if let Err(error) = root.wipe(path, &mut Open) {
+            let reason = format!("has served and cannot be removed: {error}");
+            problems.warn(&Place::file(path.as_str()), reason, "remove it");
+        }
+    }
 }
 
 fn keep(root: &Root, path: &str, value: &impl Serialize, problems: &mut Problems) {
@@ -114,7 +141,7 @@ fn keep(root: &Root, path: &str, value: &impl Serialize, problems: &mut Problems
         problems.error(
             &Place::file(path),
             format!("cannot be written: {error}"),
-            "",
+            remedy_for(&error),
         );
     }
 }
@@ -197,6 +224,7 @@ mod tests {
             plan_digest: String::new(),
             files: files.iter().map(|file| (*file).to_owned()).collect(),
             extra_files: Vec::new(),
+            seed: None,
         }
     }
 

@@ -14,6 +14,7 @@ pub mod kubeconfig;
 pub mod meta_data;
 pub mod network;
 pub mod node_config;
+pub mod overwritten;
 pub mod pem;
 pub mod plan;
 pub mod problem;
@@ -38,4 +39,4 @@ pub const TEMPLATE_DIR: &str = "/usr/lib/nodeimg/templates";
 /// Bytes that the binary carries, so that the builder can tell that a binary
 /// it found fits this library. Raised with any change of the settings' format,
 /// of the template syntax or of the list of placeholders.
-pub const CONTRACT_MARKER: &str = "nodeimg-firstboot-contract=4";
+pub const CONTRACT_MARKER: &str = "nodeimg-firstboot-contract=5";

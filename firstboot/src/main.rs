@@ -6,12 +6,14 @@ mod apply;
 mod cards;
 mod cli;
 mod commands;
+mod gate;
 mod http;
 mod machine;
 mod media;
 mod prepare;
 mod root;
 mod run;
+mod scrub;
 mod search;
 mod source;
 
@@ -24,10 +26,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use nodeimg_firstboot::CONTRACT_MARKER;
-use nodeimg_firstboot::plan::KUBELET_BOOTSTRAP;
+use nodeimg_firstboot::plan::{KUBEADM_CONFIG, KUBELET_BOOTSTRAP};
 use nodeimg_firstboot::report::{Outcome, RESULT_PATH, Report};
 
 use crate::cli::{Command, RunOptions};
+use crate::gate::Open;
 use crate::root::Root;
 
 const FAILED: u8 = 1;
@@ -81,19 +84,20 @@ fn set_up(options: &RunOptions) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
-/// The kubelet has its certificate: the token has served.
+/// The kubelet has its certificate, or kubeadm has done its work: the token has served.
 fn forget_token() -> ExitCode {
     let root = match open(Path::new("/")) {
         Ok(root) => root,
         Err(code) => return code,
     };
-    match root.wipe(KUBELET_BOOTSTRAP) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: removing {KUBELET_BOOTSTRAP}: {error}");
-            ExitCode::from(FAILED)
+    for path in [KUBELET_BOOTSTRAP, KUBEADM_CONFIG] {
+        if let Err(error) = root.wipe(path, &mut Open) {
+            eprintln!("error: removing {path}: {error}");
+            return ExitCode::from(FAILED);
         }
     }
+    scrub::settle_verdict(&root);
+    ExitCode::SUCCESS
 }
 
 fn run_commands() -> ExitCode {

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::field::{Field, shown};
 use crate::jinja::Value;
+use crate::overwritten;
 use crate::problem::{Located, Place, Problems};
 use crate::seed::{Layout, Seed, SeedFile};
 use crate::yaml::Kind;
@@ -165,6 +166,10 @@ fn key_lines(text: &Located<String>) -> Vec<Located<String>> {
 }
 
 fn identity_of(seed: &Seed) -> String {
+    let user_data = seed.user_data.as_ref();
+    if let Some(id) = user_data.and_then(|file| overwritten::served(&file.bytes)) {
+        return id.to_owned();
+    }
     let mut hash = Sha256::new();
     hash.update(&*seed.meta_data.bytes);
     hash.update([0]);

@@ -7,6 +7,7 @@ use crate::problem::{Located, Problems};
 use crate::secret::Secret;
 use crate::settings::Profile;
 use crate::suggest;
+use crate::yaml::{Kind, Node};
 
 /// How a component proves itself to the API server.
 #[derive(Default)]
@@ -45,6 +46,8 @@ pub struct NodeConfig {
     pub kubelet: Credentials,
     pub bootstrap_token: Option<Located<Secret>>,
     pub ca_cert_hashes: Vec<Located<String>>,
+    /// For a control plane: what its certificates in the cluster are encrypted with.
+    pub certificate_key: Option<Located<Secret>>,
     pub kubeadm: KubeadmConfig,
     pub provider_id: Option<Located<String>>,
     pub kube_proxy: Credentials,
@@ -130,6 +133,11 @@ const KEYS: &[Key] = &[
         read: |node, field, problems| node.ca_cert_hashes = field.texts(problems),
     },
     Key {
+        name: "certificate_key",
+        profiles: &[Profile::Kubeadm],
+        read: |node, field, problems| node.certificate_key = field.secret(problems),
+    },
+    Key {
         name: "kubeadm",
         profiles: &[Profile::Kubeadm],
         read: |node, field, problems| node.kubeadm = kubeadm(field, problems),
@@ -205,16 +213,19 @@ fn credentials(field: &Field<'_>, problems: &mut Problems) -> Credentials {
     found
 }
 
-/// Text as it is, or a mapping written out again.
+/// Text as it is; a mapping, or a list of them, written out again.
 fn kubeadm(field: &Field<'_>, problems: &mut Problems) -> KubeadmConfig {
     let mut found = KubeadmConfig::default();
     for member in field.members(problems).unwrap_or_default() {
         let field = &member.field;
         let mut text = || {
-            if field.node.entries().is_none() {
-                return at_value(field, problems);
-            }
-            let value = Secret::new(format!("{}\n", field.node.to_flow().expose()));
+            let documents: Vec<_> = match &field.node.kind {
+                Kind::Scalar(_) => return at_value(field, problems),
+                Kind::Mapping(_) => vec![field.node.to_flow()],
+                Kind::Sequence(items) => items.iter().map(Node::to_flow).collect(),
+            };
+            let texts: Vec<&str> = documents.iter().map(Secret::expose).collect();
+            let value = Secret::new(format!("{}\n", texts.join("\n---\n")));
             let place = field.place.clone();
             Some(Located { value, place })
         };
@@ -271,7 +282,7 @@ fn pairs(field: &Field<'_>, problems: &mut Problems) -> Vec<Pair> {
 
 fn taints(field: &Field<'_>, problems: &mut Problems) -> Vec<Taint> {
     let items = field.items();
-    if items.is_empty() && !matches!(&field.node.kind, crate::yaml::Kind::Sequence(_)) {
+    if items.is_empty() && !matches!(&field.node.kind, Kind::Sequence(_)) {
         field.expected("a list", problems);
     }
     let mut taints = Vec::new();

@@ -8,17 +8,17 @@ mod extras;
 
 use sha2::{Digest, Sha256};
 
-use crate::TEMPLATE_DIR;
 use crate::check::{Access, CheckedNode, Kubeadm};
 use crate::kubeconfig::{self, Login, Material, Parts};
 use crate::network::{self, Network};
 use crate::problem::{Place, Problems};
 use crate::secret::{Secret, SecretBytes};
 use crate::template::{Template, Values};
+use crate::{BINARY_PATH, TEMPLATE_DIR};
 
 pub use extras::{
     BOOTCMD, CA_BUNDLE, LOCALTIME, SCRIPTS, SSH_CONFIG, SSH_KEYS, SUDO_RULES, TIME_SERVERS,
-    TIMEZONE,
+    TIMEZONE, is_volatile,
 };
 
 pub const HOSTNAME: &str = "/etc/hostname";
@@ -57,6 +57,8 @@ pub struct PlannedFile {
 pub enum Role {
     /// First boot's own: the instance is not whole without it, and it goes with the instance.
     Own,
+    /// First boot's own as well, and it goes when it has served.
+    Passing,
     /// One of the image's with something added: what was there comes back.
     Edited,
     /// Asked for by the seed. It may go again, since commands remove files and
@@ -65,9 +67,14 @@ pub enum Role {
 }
 
 impl PlannedFile {
+    /// Whether it may stand in the place of what is not first boot's.
+    pub fn may_replace(&self) -> bool {
+        matches!(self.role, Role::Edited | Role::Asked)
+    }
+
     /// Whether the instance counts as set up only while the file is there.
     pub fn is_required(&self) -> bool {
-        self.role != Role::Asked && !extras::is_volatile(&self.path)
+        !matches!(self.role, Role::Asked | Role::Passing) && !is_volatile(&self.path)
     }
 }
 
@@ -402,13 +409,18 @@ fn kubeadm(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
         "init" => "/etc/kubernetes/admin.conf",
         _ => "/etc/kubernetes/kubelet.conf",
     };
+    // The journal may be kept: what would print secrets is told not to.
+    let quiet = match verb {
+        "init" => " --skip-token-print --skip-certificate-key-print",
+        _ => "",
+    };
     let script = format!(
         "#!/bin/sh\n\
          # Made by first boot; run by nodeimg-commands.service.\n\
          config={KUBEADM_CONFIG}\n\
          attempt=1\n\
          [ ! -e \"$config\" ] && [ -e {done} ] && exit 0\n\
-         until kubeadm {verb} --config \"$config\"; do\n\
+         until kubeadm {verb} --config \"$config\"{quiet}; do\n\
          \x20   status=$?\n\
          \x20   if [ \"$attempt\" -ge 5 ]; then\n\
          \x20       echo \"kubeadm {verb} has failed $attempt times\" >&2\n\
@@ -419,13 +431,19 @@ fn kubeadm(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
          \x20   sleep 15\n\
          done\n\
          # It holds a token, which has served.\n\
-         rm -f \"$config\"\n"
+         exec {BINARY_PATH} forget-token\n"
     );
     let mut config = private(KUBEADM_CONFIG, kubeadm.config.clone());
-    config.role = Role::Asked;
-    let path = format!("{SCRIPTS}/000-kubeadm");
-    let script = PlannedFile::new(&path, 0o700, SecretBytes::new(script.into_bytes()));
+    config.role = Role::Passing;
+    let script = self::script("000-kubeadm", SecretBytes::new(script.into_bytes()));
     vec![config, script]
+}
+
+/// To be run once, and removed when all have succeeded.
+fn script(name: &str, text: SecretBytes) -> PlannedFile {
+    let mut file = PlannedFile::new(&format!("{SCRIPTS}/{name}"), 0o700, text);
+    file.role = Role::Passing;
+    file
 }
 
 fn private(path: &str, text: Secret) -> PlannedFile {
@@ -443,7 +461,7 @@ fn bootstrap(server: &str, token: &Secret) -> Vec<PlannedFile> {
         login: Login::Token(token.expose()),
     });
     let mut asking = private(KUBELET_BOOTSTRAP, text);
-    asking.role = Role::Asked;
+    asking.role = Role::Passing;
     let absent = |path: &str| {
         let mut file = PlannedFile::public(path, "");
         file.content = Content::Absent;

@@ -17,8 +17,9 @@ use nodeimg_firstboot::settings::ImageSettings;
 
 use crate::apply::{self, State};
 use crate::cards::{self, Card};
+use crate::gate::Open;
 use crate::media::{self, System};
-use crate::root::{Open, Root};
+use crate::root::Root;
 use crate::search::{self, Seek};
 
 /// How long a card that the seed names may take to appear.
@@ -41,24 +42,23 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
         early: true,
     };
     let mut report = Report::new(Outcome::Failed);
-    let Some((_, seed)) = search::seek(&seek, &mut report, &mut problems) else {
+    let Some(sought) = search::seek(&seek, &mut report, &mut problems) else {
         return problems;
     };
-    let Some(meta) = meta_data::read(&seed, &mut problems) else {
+    let Some(meta) = meta_data::read(&sought.seed, &mut problems) else {
         return problems;
     };
     if finished.is_some_and(|stamp| stamp.instance_id == meta.instance_id) {
         return problems;
     }
     let before = problems.clone();
-    let network = network::read(&seed, &mut problems);
+    let network = network::read(&sought.seed, &mut problems);
     if problems != before && network.is_none() && problems.has_errors() {
         return problems;
     }
     // A machine that was cloned has the network of the one that it was.
     if let Err(failure) = apply::retire(root, &state, DIRECTORY, &mut Open) {
-        let reason = failure.cause.to_string();
-        problems.error(&Place::file(failure.doing), reason, "");
+        failure.tell(&mut problems);
     }
     if let Some(network) = &network {
         wait_for_cards(network, &system, |link| link.set_name.is_some());

@@ -32,6 +32,19 @@ pub enum Commands {
     Failed,
 }
 
+/// What became of the secrets on the medium that the seed came on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scrub {
+    /// They are needed until the commands have succeeded and the kubelet has its certificate.
+    Pending,
+    Overwritten,
+    /// The medium cannot be written to.
+    ReadOnly,
+    /// A warning says why.
+    Failed,
+}
+
 /// What first boot did and why. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -51,6 +64,9 @@ pub struct Report {
     pub files: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commands: Option<Commands>,
+    /// None where there are no secrets, or where they are not on a medium of this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scrub: Option<Scrub>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
     /// What was looked at when no seed was found.
@@ -72,6 +88,7 @@ impl Report {
             pod_subnets: Vec::new(),
             files: Vec::new(),
             commands: None,
+            scrub: None,
             problems: Vec::new(),
             seen: Vec::new(),
         }
@@ -128,6 +145,14 @@ impl Report {
             Some(Commands::Pending) => row("commands", "to be run"),
             Some(Commands::Done) => row("commands", "done"),
             Some(Commands::Failed) | None => {}
+        }
+        match self.scrub {
+            Some(Scrub::Pending) => {
+                row("secrets", "overwritten on the medium when they have served")
+            }
+            Some(Scrub::Overwritten) => row("secrets", "overwritten on the medium"),
+            Some(Scrub::ReadOnly) => row("secrets", "stay on the medium, which is read-only"),
+            Some(Scrub::Failed) | None => {}
         }
         for problem in self.of(Severity::Warning) {
             row("warning", &problem.to_string());

@@ -6,21 +6,19 @@
 //!   (`openat2` with `RESOLVE_IN_ROOT`, Linux 5.6): neither `..` nor an absolute
 //!   symbolic link leaves it, whoever made the tree.
 //! - Only regular files are read, and no more of them than asked for.
-//! - Writing replaces a name by rename: a link in its place is replaced, not followed.
+//! - What changes it is in [`change`].
+mod change;
+
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat, renameat};
-use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, symlinkat, unlinkat};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
 use zeroize::Zeroizing;
-
-/// Suffix of a file that is being written.
-const TEMPORARY: &str = ".nodeimg-tmp";
 
 pub(crate) struct Root {
     fd: OwnedFd,
@@ -39,20 +37,6 @@ pub(crate) struct Access {
 pub(crate) enum Entry {
     File(Zeroizing<Vec<u8>>, Access),
     Link(String),
-}
-
-/// Asked before each change of the disk. Tests stop a run here; see `apply`.
-pub(crate) trait Gate {
-    fn pass(&mut self, step: &str) -> io::Result<()>;
-}
-
-/// Lets everything pass.
-pub(crate) struct Open;
-
-impl Gate for Open {
-    fn pass(&mut self, _step: &str) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl Root {
@@ -131,7 +115,7 @@ impl Root {
     /// What stands at a path itself, a link not followed; `None` for nothing, and
     /// for what can be neither kept nor put back (a directory, a device).
     pub(crate) fn entry(&self, path: &str, limit: usize) -> io::Result<Option<Entry>> {
-        let (parent, name) = match self.parent_of(path, false, &mut Open) {
+        let (parent, name) = match self.parent_of(path) {
             Ok(found) => found,
             Err(error) if is_absent(&error) => return Ok(None),
             Err(error) => return Err(error),
@@ -158,50 +142,6 @@ impl Root {
             }
             _ => Ok(None),
         }
-    }
-
-    /// Puts a symbolic link in the place of whatever is there, by rename.
-    pub(crate) fn replace_link(
-        &self,
-        path: &str,
-        target: &str,
-        gate: &mut dyn Gate,
-    ) -> io::Result<()> {
-        let (parent, name) = self.parent_of(path, true, gate)?;
-        let temporary = format!(".{name}{TEMPORARY}");
-        gate.pass(&format!("create {path}"))?;
-        remove_if_there(&parent, &temporary)?;
-        symlinkat(target, &parent, temporary.as_str())?;
-        gate.pass(&format!("rename {path}"))?;
-        Ok(renameat(
-            parent.as_fd(),
-            temporary.as_str(),
-            parent.as_fd(),
-            name,
-        )?)
-    }
-
-    /// A directory with those above it; one that is there stays as it is.
-    pub(crate) fn make_directory(
-        &self,
-        path: &str,
-        access: Access,
-        gate: &mut dyn Gate,
-    ) -> io::Result<()> {
-        if self.exists(path) {
-            return Ok(());
-        }
-        self.create_directories(path, gate)?;
-        let made = self.open_inside(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
-        if Uid::effective().is_root() {
-            fchown(
-                &made,
-                Some(Uid::from_raw(access.uid)),
-                Some(Gid::from_raw(access.gid)),
-            )?;
-        }
-        fchmod(&made, Mode::from_bits_truncate(access.mode))?;
-        Ok(fsync(&made)?)
     }
 
     /// Whether there is anything of that name; a link to nothing is nothing.
@@ -232,118 +172,6 @@ impl Root {
         names.sort();
         Ok(names)
     }
-
-    /// Writes a file whole or not at all. The directory is not synced: see [`Root::sync_parent`].
-    pub(crate) fn replace(
-        &self,
-        path: &str,
-        bytes: &[u8],
-        access: Access,
-        gate: &mut dyn Gate,
-    ) -> io::Result<()> {
-        let (parent, name) = self.parent_of(path, true, gate)?;
-        let temporary = format!(".{name}{TEMPORARY}");
-        gate.pass(&format!("create {path}"))?;
-        remove_if_there(&parent, &temporary)?;
-        let written = write_new(&parent, &temporary, bytes, access, path, gate);
-        let renamed = written.and_then(|()| {
-            gate.pass(&format!("rename {path}"))?;
-            Ok(renameat(
-                parent.as_fd(),
-                temporary.as_str(),
-                parent.as_fd(),
-                name,
-            )?)
-        });
-        if renamed.is_err() && gate.pass(&format!("clean up {path}")).is_ok() {
-            // The error that counts is the one above; a rest is removed by the next run.
-            let _best_effort = remove_if_there(&parent, &temporary);
-        }
-        renamed
-    }
-
-    /// Makes renames and removals in the directory of `path` durable.
-    pub(crate) fn sync_parent(&self, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
-        gate.pass(&format!("sync the directory of {path}"))?;
-        let (parent, _) = split(path)?;
-        Ok(fsync(self.open_inside(
-            parent,
-            OFlag::O_RDONLY | OFlag::O_DIRECTORY,
-        )?)?)
-    }
-
-    /// Removes a file, and what an interrupted run left beside it.
-    pub(crate) fn remove(&self, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
-        gate.pass(&format!("remove {path}"))?;
-        let (parent, name) = match self.parent_of(path, false, gate) {
-            Ok(found) => found,
-            Err(error) if is_absent(&error) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        remove_if_there(&parent, &format!(".{name}{TEMPORARY}"))?;
-        remove_if_there(&parent, name)
-    }
-
-    /// Removes a file after its bytes were overwritten in place, as far as the
-    /// file system writes in place (ext4 and vfat do). Nothing there is as good as removed.
-    pub(crate) fn wipe(&self, path: &str) -> io::Result<()> {
-        let fd = match self.open_inside(path, OFlag::O_WRONLY) {
-            Ok(fd) => fd,
-            Err(error) if is_absent(&error) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let length = usize::try_from(fstat(&fd)?.st_size).unwrap_or_default();
-        let mut file = File::from(fd);
-        file.write_all(&vec![0; length])?;
-        file.sync_all()?;
-        self.remove(path, &mut Open)?;
-        self.sync_parent(path, &mut Open)
-    }
-
-    fn parent_of<'a>(
-        &self,
-        path: &'a str,
-        create: bool,
-        gate: &mut dyn Gate,
-    ) -> io::Result<(OwnedFd, &'a str)> {
-        let (parent, name) = split(path)?;
-        if create {
-            self.create_directories(parent, gate)?;
-        }
-        Ok((
-            self.open_inside(parent, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?,
-            name,
-        ))
-    }
-
-    fn create_directories(&self, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
-        let mut above = "/".to_owned();
-        for part in path.split('/').filter(|part| !part.is_empty()) {
-            let here = format!("{}/{part}", above.trim_end_matches('/'));
-            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-            match self.open_inside(&here, flags) {
-                Ok(_) => {}
-                Err(error) if is_absent(&error) => {
-                    gate.pass(&format!("make directory {here}"))?;
-                    let parent = self.open_inside(&above, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
-                    mkdirat(&parent, part, Mode::from_bits_truncate(0o755)).map_err(|errno| {
-                        let link = errno == Errno::EEXIST;
-                        if link {
-                            io::Error::other(format!("{here} is a link to nothing"))
-                        } else {
-                            errno.into()
-                        }
-                    })?;
-                    let made = self.open_inside(&here, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
-                    fchmod(&made, Mode::from_bits_truncate(0o755))?;
-                    fsync(&parent)?;
-                }
-                Err(error) => return Err(error),
-            }
-            above = here;
-        }
-        Ok(())
-    }
 }
 
 /// Directory and name of a path below the root. Paths of plans and stamps come
@@ -356,47 +184,6 @@ fn split(path: &str) -> io::Result<(&str, &str)> {
         return Err(odd());
     }
     Ok((if parent.is_empty() { "/" } else { parent }, name))
-}
-
-fn write_new(
-    parent: &OwnedFd,
-    temporary: &str,
-    bytes: &[u8],
-    access: Access,
-    path: &str,
-    gate: &mut dyn Gate,
-) -> io::Result<()> {
-    let flags =
-        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let fd = nix::fcntl::openat(
-        parent.as_fd(),
-        temporary,
-        flags,
-        Mode::from_bits_truncate(0o600),
-    )?;
-    let mut file = File::from(fd);
-    // Two halves, so that the tests can stop between them.
-    let (first, second) = bytes.split_at(bytes.len() / 2);
-    file.write_all(first)?;
-    gate.pass(&format!("write {path}"))?;
-    file.write_all(second)?;
-    let (uid, gid) = (Uid::from_raw(access.uid), Gid::from_raw(access.gid));
-    // Only root can give files away; a trial run as someone else keeps its own.
-    if Uid::effective().is_root() {
-        fchown(&file, Some(uid), Some(gid))?;
-    }
-    // The mode of open(2) would be cut by the umask.
-    fchmod(&file, Mode::from_bits_truncate(access.mode))?;
-    gate.pass(&format!("sync {path}"))?;
-    file.sync_all()
-}
-
-fn remove_if_there(parent: &OwnedFd, name: &str) -> io::Result<()> {
-    match fstatat(parent.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-        Err(Errno::ENOENT) => Ok(()),
-        Err(errno) => Err(errno.into()),
-        Ok(_) => Ok(unlinkat(parent.as_fd(), name, UnlinkatFlags::NoRemoveDir)?),
-    }
 }
 
 /// Nothing of that name, be it that a directory on the way is missing or is none.

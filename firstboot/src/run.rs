@@ -13,15 +13,17 @@ use nodeimg_firstboot::problem::{Place, Problems};
 use nodeimg_firstboot::report::{Commands, Outcome, RESULT_PATH, Report};
 use nodeimg_firstboot::seed::Seed;
 use nodeimg_firstboot::settings::{ImageSettings, SETTINGS_PATH};
-use nodeimg_firstboot::stamp::Stamp;
+use nodeimg_firstboot::stamp::{Stamp, TakenSeed};
 
-use crate::apply::{self, Instance, Original, State};
+use crate::apply::{self, Instance, Original, State, remedy_for};
 use crate::cli::RunOptions;
 use crate::commands;
+use crate::gate::Open;
 use crate::machine;
 use crate::media::System;
 use crate::prepare;
-use crate::root::{Access, Open, Root};
+use crate::root::{Access, Root};
+use crate::scrub;
 use crate::search::{self, Seek};
 
 /// How long a wanted address may take to appear: DHCP on a slow switch port.
@@ -75,20 +77,26 @@ fn attempt(
         metadata: &settings.metadata,
         early: false,
     };
-    let Some((place, seed)) = search::seek(&seek, report, problems) else {
+    let Some(sought) = search::seek(&seek, report, problems) else {
         return problems
             .has_errors()
             .then_some(Outcome::Failed)
             .or_else(|| unchanged(root, finished?, report, problems));
     };
-    report.source = Some(place);
-    let meta = meta_data::read(&seed, problems)?;
+    let seed = &sought.seed;
+    report.source = Some(sought.place.clone());
+    let meta = meta_data::read(seed, problems)?;
     report.instance_id = Some(meta.instance_id.clone());
-    if let Some(stamp) = finished.filter(|stamp| stamp.instance_id == meta.instance_id) {
-        return unchanged(root, stamp, report, problems);
+    let whole = |stamp: &&Stamp| {
+        stamp.instance_id == meta.instance_id && !commands::wants_seed(root, stamp, seed)
+    };
+    if let Some(stamp) = finished.filter(whole) {
+        let outcome = unchanged(root, stamp, report, problems)?;
+        report.scrub = scrub::settle(root, &settings, stamp, &sought, problems);
+        return Some(outcome);
     }
-    let network = prepare::network(root, &seed, problems);
-    let node = read_node(root, &seed, &meta, &settings, options, problems)?;
+    let network = prepare::network(root, seed, problems);
+    let (node, secret) = read_node(root, seed, &meta, &settings, options, problems)?;
     report.host_name = Some(node.host_name.clone());
     report.node_ips = node.node_ips.iter().map(ToString::to_string).collect();
     report.pod_subnets = node.pod_subnets.iter().map(ToString::to_string).collect();
@@ -106,14 +114,13 @@ fn attempt(
     let instance = Instance {
         id: &meta.instance_id,
         host_name: &node.host_name,
+        seed: TakenSeed {
+            digest: seed.digest(),
+            secret,
+        },
     };
     if let Err(failure) = apply::apply(root, &plan, &instance, &state, &mut Open) {
-        let place = Place::file(RESULT_PATH).key(failure.doing);
-        problems.error(
-            &place,
-            failure.cause.to_string(),
-            remedy_for(&failure.cause),
-        );
+        failure.tell(problems);
         return None;
     }
     report.files = plan.paths();
@@ -121,7 +128,10 @@ fn attempt(
     if plan.text(plan::TIME_SERVERS).is_some() {
         ask_systemd(root, "try-restart", "systemd-timesyncd.service", problems);
     }
-    start_commands(root, report, problems);
+    if let Some(stamp) = State::read(root).finished(root) {
+        start_commands(root, stamp, report, problems);
+        report.scrub = scrub::settle(root, &settings, stamp, &sought, problems);
+    }
     Some(Outcome::Applied)
 }
 
@@ -150,11 +160,7 @@ fn boot_commands(
 }
 
 /// Has systemd run what the instance's seed asks for, if that is not done.
-fn start_commands(root: &Root, report: &mut Report, problems: &mut Problems) {
-    let state = State::read(root);
-    let Some(stamp) = state.finished(root) else {
-        return;
-    };
+fn start_commands(root: &Root, stamp: &Stamp, report: &mut Report, problems: &mut Problems) {
     if commands::pending(root, stamp) {
         report.commands = Some(Commands::Pending);
         ask_systemd(root, "start", commands::UNIT, problems);
@@ -183,7 +189,7 @@ fn unchanged(
     if root.is_real() && stamp.all_files().any(|path| path == plan::BOOTCMD) {
         commands::boot(Path::new(plan::BOOTCMD), &stamp.instance_id, problems);
     }
-    start_commands(root, report, problems);
+    start_commands(root, stamp, report, problems);
     Some(Outcome::Unchanged)
 }
 
@@ -203,7 +209,7 @@ fn name_machine(root: &Root, name: &str, problems: &mut Problems) -> Option<()> 
     .ok()
 }
 
-fn read_settings(root: &Root, problems: &mut Problems) -> Option<ImageSettings> {
+pub(crate) fn read_settings(root: &Root, problems: &mut Problems) -> Option<ImageSettings> {
     let place = Place::file(root.shown(SETTINGS_PATH));
     let remedy = "boot an image made by nodeimg, or give its root by --root";
     match root.read(SETTINGS_PATH, MAX_IMAGE_FILE) {
@@ -225,6 +231,7 @@ fn read_settings(root: &Root, problems: &mut Problems) -> Option<ImageSettings> 
     }
 }
 
+/// The node, and whether its seed holds secrets.
 fn read_node(
     root: &Root,
     seed: &Seed,
@@ -232,10 +239,10 @@ fn read_node(
     settings: &ImageSettings,
     options: &RunOptions,
     problems: &mut Problems,
-) -> Option<CheckedNode> {
+) -> Option<(CheckedNode, bool)> {
     let (user_file, user) = examine::user_data(seed, meta, settings.profile, problems)?;
     let addresses = known_addresses(root, options, &user);
-    check::check(
+    let node = check::check(
         &Inputs {
             settings,
             meta,
@@ -245,7 +252,8 @@ fn read_node(
             now: machine::now(),
         },
         problems,
-    )
+    )?;
+    Some((node, user.secret || scrub::tells_password(&seed.meta_data)))
 }
 
 /// On a running node, waits for the address that the seed asks for.
@@ -313,18 +321,8 @@ fn read_templates(root: &Root, problems: &mut Problems) -> Option<Vec<TemplateFi
     Some(templates)
 }
 
-fn remedy_for(error: &std::io::Error) -> &'static str {
-    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
-    match error.kind() {
-        ReadOnlyFilesystem => "make the directory writable in the image",
-        StorageFull => "make room on the file system",
-        PermissionDenied => "run as root",
-        _ => "",
-    }
-}
-
 /// The verdict must not hide behind a failure to write it down.
-fn write_result(root: &Root, report: &Report) {
+pub(crate) fn write_result(root: &Root, report: &Report) {
     let access = Access {
         mode: 0o644,
         uid: 0,

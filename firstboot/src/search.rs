@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 
 use nodeimg_firstboot::problem::{Place, Problems};
 use nodeimg_firstboot::report::Report;
-use nodeimg_firstboot::seed::Seed;
 use nodeimg_firstboot::settings::MetadataService;
 
+use crate::gate::Open;
 use crate::media::{self, Medium, System};
-use crate::root::{Access, Open, Root};
-use crate::source::{self, Found, Search};
+use crate::root::{Access, Root};
+use crate::source::{self, Found, Search, Sought};
 
 /// When the first search of this boot began, in milliseconds of its uptime.
 const BEGAN: &str = "/run/nodeimg/search-began";
@@ -59,10 +59,10 @@ pub(crate) fn seek(
     seek: &Seek<'_>,
     report: &mut Report,
     problems: &mut Problems,
-) -> Option<(String, Box<Seed>)> {
+) -> Option<Box<Sought>> {
     let (found, media) = wait(seek);
     match found {
-        Found::Seed { place, seed } => Some((place, seed)),
+        Found::Seed(sought) => Some(sought),
         Found::Broken {
             place,
             problems: found,

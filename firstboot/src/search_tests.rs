@@ -6,12 +6,16 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nodeimg_firstboot::problem::Problems;
-use nodeimg_firstboot::report::{Outcome, Report};
+use nodeimg_firstboot::report::{Outcome, Report, Scrub};
+use nodeimg_firstboot::settings::ImageSettings;
+use nodeimg_firstboot::stamp::{Stamp, TakenSeed};
+use sha2::{Digest, Sha256};
 
 use super::{Seek, seek};
 use crate::judge;
 use crate::media::System;
 use crate::root::Root;
+use crate::scrub;
 
 /// A device of this machine, with nothing attached at first; `None`, and said, where there can be none.
 struct Loop {
@@ -31,11 +35,15 @@ fn losetup(arguments: &[&str]) -> Option<String> {
 
 impl Loop {
     fn attach(image: &Path) -> Option<Self> {
+        Self::attach_as(&["--find", "--show"], image)
+    }
+
+    fn attach_as(options: &[&str], image: &Path) -> Option<Self> {
         if !judge::is_root() {
             judge::missing("root, for a loop device");
             return None;
         }
-        let path = losetup(&["--find", "--show", image.to_str().unwrap()])?;
+        let path = losetup(&[options, &[image.to_str().unwrap()]].concat())?;
         Some(Self { path })
     }
 
@@ -87,19 +95,25 @@ struct Outcomes {
     problems: Vec<String>,
 }
 
+/// These devices alone.
+fn system(root: &Root, devices: &[&Loop]) -> System {
+    System {
+        run: root.shown("run").into(),
+        proc: root.shown("proc").into(),
+        only: Some(devices.iter().map(|device| device.name()).collect()),
+        ..System::default()
+    }
+}
+
 /// Searches the given devices from a root that has nothing of its own.
 fn search(devices: &[&Loop], finished: bool, wait: Duration) -> Outcomes {
     let root = tempfile::tempdir().unwrap();
-    let system = System {
-        run: root.path().join("run"),
-        proc: root.path().join("proc"),
-        only: Some(devices.iter().map(|device| device.name()).collect()),
-        ..System::default()
-    };
+    let opened = Root::open(root.path()).unwrap();
+    let system = system(&opened, devices);
     let mut report = Report::new(Outcome::Failed);
     let mut problems = Problems::new();
     let asked = Seek {
-        root: &Root::open(root.path()).unwrap(),
+        root: &opened,
         seed: None,
         finished,
         wait,
@@ -109,10 +123,87 @@ fn search(devices: &[&Loop], finished: bool, wait: Duration) -> Outcomes {
     };
     let found = seek(&asked, &mut report, &mut problems);
     Outcomes {
-        place: found.map(|(place, _)| place),
+        place: found.map(|sought| sought.place),
         report,
         problems: problems.iter().map(ToString::to_string).collect(),
     }
+}
+
+/// A medium as it is attached: what has served is written over, on the device itself.
+#[test]
+fn a_medium_is_written_over_where_it_can_be() {
+    const SECRET: &str = "SECRET-KEY-MATERIAL";
+    let directory = tempfile::tempdir().unwrap();
+    let image = volume(directory.path(), "cidata", NO_CLOUD);
+    let user = format!("#cloud-config\n{}", format!("# {SECRET}\n").repeat(400));
+    let file = directory.path().join("user-data");
+    fs::write(&file, &user).unwrap();
+    let commands = format!("rm user-data\nwrite {} user-data\n", file.display());
+    let script = directory.path().join("commands");
+    fs::write(&script, commands).unwrap();
+    let filled = Command::new("/sbin/debugfs")
+        .args(["-w", "-f", script.to_str().unwrap()])
+        .arg(&image)
+        .output()
+        .unwrap();
+    assert!(filled.status.success());
+    let holds = || {
+        let bytes = fs::read(&image).unwrap();
+        let wanted = SECRET.as_bytes();
+        bytes.windows(wanted.len()).any(|window| window == wanted)
+    };
+    let settings = "{\"version\": 1, \"profile\": \"hard-way\", \"writable\": [], \"seed_wait\": 0, \"epoch\": 0}";
+    let settings = ImageSettings::from_json(settings.as_bytes()).unwrap();
+    for (options, expected) in [
+        (
+            ["--find", "--show", "--read-only"].as_slice(),
+            Scrub::ReadOnly,
+        ),
+        (&["--find", "--show"], Scrub::Overwritten),
+        (&["--find", "--show"], Scrub::Overwritten),
+    ] {
+        let Some(device) = Loop::attach_as(options, &image) else {
+            return;
+        };
+        let root = tempfile::tempdir().unwrap();
+        let root = Root::open(root.path()).unwrap();
+        let system = system(&root, &[&device]);
+        let asked = Seek {
+            root: &root,
+            seed: None,
+            finished: true,
+            wait: AT_ONCE,
+            system: Some(&system),
+            metadata: &[],
+            early: false,
+        };
+        let mut problems = Problems::new();
+        let mut report = Report::new(Outcome::Failed);
+        let sought = seek(&asked, &mut report, &mut problems).unwrap();
+        let digest = Sha256::digest(&user);
+        let stamp = Stamp {
+            version: 1,
+            instance_id: "i".to_owned(),
+            host_name: "n".to_owned(),
+            plan_digest: String::new(),
+            files: Vec::new(),
+            extra_files: Vec::new(),
+            seed: Some(TakenSeed {
+                digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+                secret: true,
+            }),
+        };
+        let done = scrub::settle(&root, &settings, &stamp, &sought, &mut problems);
+        let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(done, Some(expected), "{said:?}");
+        drop(device);
+        assert_eq!(holds(), expected == Scrub::ReadOnly);
+    }
+    let checked = Command::new("/sbin/e2fsck")
+        .args(["-f", "-n", image.to_str().unwrap()])
+        .status()
+        .unwrap();
+    assert!(checked.success(), "the file system is whole");
 }
 
 const AT_ONCE: Duration = Duration::ZERO;
@@ -250,7 +341,7 @@ fn search_server(address: &str, early: bool, finished: bool, wait: Duration) -> 
     };
     let found = seek(&asked, &mut report, &mut problems);
     Outcomes {
-        place: found.map(|(place, _)| place),
+        place: found.map(|sought| sought.place),
         report,
         problems: problems.iter().map(ToString::to_string).collect(),
     }

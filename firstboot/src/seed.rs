@@ -4,6 +4,7 @@
 //! (<https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html>) and the
 //! OpenStack config drive
 //! (<https://docs.openstack.org/nova/latest/user/metadata.html>).
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::problem::{Place, Problems};
@@ -104,4 +105,17 @@ pub struct Seed {
     pub user_data: Option<SeedFile>,
     pub vendor_data: Option<SeedFile>,
     pub network: Option<SeedFile>,
+}
+
+impl Seed {
+    /// SHA-256 of the user-data, in hexadecimal. What a cloud says beside it may
+    /// change from boot to boot.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        if let Some(file) = &self.user_data {
+            hash.update(&*file.bytes);
+        }
+        let digest = hash.finalize();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }

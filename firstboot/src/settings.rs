@@ -82,6 +82,12 @@ pub struct ImageSettings {
     /// Whether `bootcmd`, `runcmd` and scripts of a seed are refused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forbid_commands: bool,
+    /// Version of the image's kubeadm, `1.36.0`, where it has one and it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubeadm: Option<String>,
+    /// Whether secrets stay on a writable seed medium when they have served.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_seed: bool,
     /// Seconds since 1970 of the image: the clock cannot truly be earlier.
     pub epoch: u64,
 }
@@ -139,6 +145,8 @@ mod tests {
             seed_wait: super::SEED_WAIT,
             metadata: Vec::new(),
             forbid_commands: false,
+            kubeadm: None,
+            keep_seed: false,
             epoch: 1_700_000_000,
         }
     }

@@ -31,6 +31,19 @@ pub struct Stamp {
     /// Those that it does not need: what a seed asked for may go again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_files: Vec<String>,
+    /// The seed as it was taken; none in stamps of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<TakenSeed>,
+}
+
+/// By which a seed is known again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TakenSeed {
+    /// [`crate::seed::Seed::digest`].
+    pub digest: String,
+    /// Whether it holds what should not stay on its medium.
+    pub secret: bool,
 }
 
 impl Stamp {
@@ -77,6 +90,10 @@ mod tests {
             plan_digest: String::new(),
             files: vec!["/etc/hosts".to_owned()],
             extra_files: vec!["/run/x".to_owned()],
+            seed: Some(super::TakenSeed {
+                digest: "d".to_owned(),
+                secret: true,
+            }),
         };
         let text = serde_json::to_string(&stamp).unwrap();
         assert_eq!(Stamp::read(text.as_bytes()), Some(stamp));

@@ -8,9 +8,9 @@ use std::process::Command;
 
 use super::support::archive::sha256;
 use super::support::image::{Listed, listed_in, manifest, sums_hold};
-use super::support::run::{Ran, clean, nodeimg};
+use super::support::run::{Ran, clean};
 use super::support::{judge, real};
-use super::{HOST, fetched, node, store, with_network};
+use super::{HOST, fetched, node};
 
 /// What the kubelet, network plugins and people call.
 const HOST_PROGRAMS: [&str; 12] = [
@@ -42,46 +42,9 @@ const OWN_PROGRAMS: [&str; 7] = [
 /// The output directory; `None`, with a printed skip, where there is no mirror
 /// of artifacts; an error in CI.
 fn build(outputs: &[&str], into: &str) -> Option<PathBuf> {
-    let mirror = real::mirror()?;
-    let firstboot = real::firstboot(HOST)?;
     let directory = real::directory(into);
-    let _ = fs::remove_dir_all(&directory);
-    fs::create_dir_all(&directory).unwrap();
-    // A copy, whose lock may be made anew for this system's mirror of Debian.
-    let recipe = directory.join("mine.toml");
-    fs::copy(real::recipe(), &recipe).unwrap();
-    let lock = real::recipe().with_extension("lock");
-    fs::copy(&lock, recipe.with_extension("lock")).unwrap();
-    let lock = fs::read_to_string(&lock).unwrap();
-    let epoch = lock.lines().find_map(|line| line.strip_prefix("epoch = "));
-
-    let mut command = nodeimg();
-    command.args([
-        "build",
-        "--relock-base",
-        "--mirror",
-        &mirror,
-        "--arch",
-        HOST,
-    ]);
-    command.arg("--recipe").arg(&recipe);
-    command.arg("--store").arg(store());
-    command.arg("--out").arg(&directory);
-    let firstboot = format!("{HOST}={}", firstboot.display());
-    command.args(["--firstboot", &firstboot]);
-    for output in outputs {
-        command.args(["--output", output]);
-    }
-    with_network(command.env("SOURCE_DATE_EPOCH", epoch.unwrap()));
-    // The mirror of artifacts is on this machine.
-    let direct = std::env::var("NO_PROXY").unwrap_or_default();
-    for name in ["NO_PROXY", "no_proxy"] {
-        command.env(name, format!("127.0.0.1,{direct}"));
-    }
-    Ran::of(&mut command).good();
-    let built = fs::read_dir(&directory).unwrap();
-    let mut built = built.map(|entry| entry.unwrap().path());
-    built.find(|path| path.join("manifest.json").exists())
+    real::build_whole(&directory, &[HOST], outputs)?;
+    Some(real::output_for(&directory, HOST))
 }
 
 #[test]

@@ -14,6 +14,14 @@ is_writable() {
     fi
 }
 
+# wait_for_commands: until those of the seed have ended.
+wait_for_commands() {
+    for _ in $(seq 300); do
+        [ "$(systemctl is-active nodeimg-commands.service)" = activating ] || break
+        sleep 1
+    done
+}
+
 fact state systemctl is-system-running --wait
 fact failed systemctl --failed --no-legend --plain
 fact multi-user systemctl show -P ActiveState multi-user.target
@@ -36,7 +44,7 @@ fact partitions lsblk -nro PARTLABEL /dev/vda
 fact address ip -4 -br addr show scope global
 fact first-boot cat /run/nodeimg/result.json
 fact first-boot-unit systemctl is-active nodeimg-firstboot.service
-for unit in containerd ssh systemd-networkd systemd-resolved systemd-journald dbus; do
+for unit in containerd kubelet kube-proxy ssh systemd-networkd systemd-resolved systemd-journald dbus; do
     fact "unit-$unit" systemctl is-active "$unit"
 done
 fact plugins ctr plugins ls
@@ -49,4 +57,3 @@ for path in / /usr /usr/local /etc /etc/cni/net.d /etc/nodeimg /opt/cni/bin /var
 done
 fact counter sh -c 'echo boot >>/var/lib/nodeimg-test && wc -l </var/lib/nodeimg-test'
 fact own-plugin sh -c 'ls /opt/cni/bin/of-the-test; : >/opt/cni/bin/of-the-test'
-fact end true

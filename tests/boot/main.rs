@@ -1,18 +1,29 @@
-//! recipes/container-host.toml as a disk, booted in QEMU under emulation for
-//! both architectures, by `nodeimg run`: what a node says of itself, what it
-//! says without a seed, and that a tampered disk does not come up.
+//! Disks booted in QEMU under emulation for both architectures, by `nodeimg
+//! run`: recipes/container-host.toml and a worker of the hard way. A boot takes
+//! one to two minutes of a processor, so each proves many things:
 //!
-//! A boot takes one to two minutes of a processor. support/guest.rs has how
-//! facts come out of a guest; consoles are in `tmp/boot-logs` of the build
-//! directory.
+//! | boots | prove |
+//! |---|---|
+//! | `node`, amd64, 2 | config drive on iso9660 with a static network, commands, SSH, the second boot |
+//! | `node`, arm64, 1 | a seed over http that the firmware names |
+//! | `worker`, arm64, 1 | credentials, two cards, node IP by its network; kubelet and kube-proxy run |
+//! | `media`, amd64, 2 | no medium, near misses, every medium, metadata services, failing commands; the medium of the next boot |
+//! | `power`, amd64, 2 and 1 | power cuts, the same end state, no secret but in its own file |
+//! | `tampered`, amd64, 3 | one bit of the root is another one: never up |
+//!
+//! support/guest.rs has how facts come out of a guest; consoles are in
+//! `tmp/boot-logs` of the build directory.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod media;
 mod node;
-mod seed;
+mod power;
+mod secrets;
 mod tampered;
+mod worker;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -21,47 +32,56 @@ use std::sync::OnceLock;
 use nix::fcntl::{Flock, FlockArg};
 
 use support::debian::{ARCHS, fetched, verb};
+use support::media::Seed;
 use support::real;
 use support::run::Ran;
 
-/// Both disks, built once for all tests.
+/// Both disks of a recipe, built once for all tests.
 struct Images {
     directory: PathBuf,
     /// Another run of these tests waits.
     _mine: Flock<File>,
 }
 
-/// The output directory for `arch`; `None`, with a printed skip, where no
-/// mirror of Debian is to be had.
+/// The container host's output directory for `arch`; `None`, with a printed
+/// skip, where no mirror of Debian is to be had.
 fn image(arch: &str) -> Option<PathBuf> {
     static IMAGES: OnceLock<Option<Images>> = OnceLock::new();
-    let images = IMAGES.get_or_init(Images::build).as_ref()?;
-    let suffix = format!("-{arch}");
-    let entries = fs::read_dir(&images.directory).unwrap();
-    let found = entries
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.to_string_lossy().ends_with(&suffix));
-    Some(found.unwrap_or_else(|| panic!("no image for {arch}")))
+    let images = IMAGES.get_or_init(|| Images::build("boot", container_host));
+    Some(real::output_for(&images.as_ref()?.directory, arch))
+}
+
+/// The same of a worker of the hard way, from Debian's builds.
+fn worker_image(arch: &str) -> Option<PathBuf> {
+    static IMAGES: OnceLock<Option<Images>> = OnceLock::new();
+    let build = |directory: &Path| real::build_whole(directory, &ARCHS, &["disk"]);
+    let images = IMAGES.get_or_init(|| Images::build("boot-worker", build));
+    Some(real::output_for(&images.as_ref()?.directory, arch))
+}
+
+fn container_host(directory: &Path) -> Option<()> {
+    let mut build = verb("build", &ARCHS);
+    for arch in ARCHS {
+        let binary = real::firstboot(arch)?;
+        build.arg("--firstboot");
+        build.arg(format!("{arch}={}", binary.display()));
+    }
+    build.args(["--offline", "--output", "disk", "--output", "root", "--out"]);
+    Ran::of(build.arg(directory)).good();
+    Some(())
 }
 
 impl Images {
-    fn build() -> Option<Images> {
-        let directory = real::directory("boot");
-        let lock = File::create(real::directory("").join("boot.lock")).unwrap();
+    fn build(name: &str, build: impl FnOnce(&Path) -> Option<()>) -> Option<Images> {
+        let directory = real::directory(name);
+        let lock = File::create(real::directory("").join(format!("{name}.lock"))).unwrap();
         let mine = Flock::lock(lock, FlockArg::LockExclusive)
             .map_err(|(_, e)| e)
             .unwrap();
         if !fetched() {
             return None;
         }
-        let mut build = verb("build", &ARCHS);
-        for arch in ARCHS {
-            let binary = real::firstboot(arch)?;
-            build.arg("--firstboot");
-            build.arg(format!("{arch}={}", binary.display()));
-        }
-        build.args(["--offline", "--output", "disk", "--output", "root", "--out"]);
-        Ran::of(build.arg(&directory)).good();
+        build(&directory)?;
         Some(Images {
             directory,
             _mine: mine,
@@ -79,14 +99,7 @@ fn directory(name: &str) -> PathBuf {
 
 /// A NoCloud seed of a host name.
 fn seed(directory: &Path, host_name: &str) -> PathBuf {
-    let seed = directory.join(format!("seed-{host_name}"));
-    fs::create_dir_all(&seed).unwrap();
-    fs::write(
-        seed.join("meta-data"),
-        format!("instance-id: i-{host_name}\n"),
-    )
-    .unwrap();
     let user_data = format!("#cloud-config\nhostname: {host_name}\n");
-    fs::write(seed.join("user-data"), user_data).unwrap();
-    seed
+    let seed = Seed::no_cloud(&format!("i-{host_name}"), &user_data);
+    seed.write(&directory.join(format!("seed-{host_name}")))
 }

@@ -1,45 +1,62 @@
-//! A node with a seed, on its first boot and on the next.
+//! A container host with a seed: on its first boot and on the next, and from a
+//! server that the firmware names.
 
 use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use super::support::guest::{Facts, Guest};
+use super::support::faulty_server::Server;
+use super::support::guest::{Boot, Facts, Guest};
 use super::support::image::manifest;
-use super::{directory, image, seed};
+use super::support::media::{Form, Kind, Seed};
+use super::support::run::tool;
+use super::{directory, image};
+
+/// What QEMU calls its first card.
+const FIRST_CARD: &str = "52:54:00:12:34:56";
 
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn amd64_comes_up_twice() {
-    comes_up_twice("amd64", "x86_64");
-}
-
-#[test]
-#[ignore = "boots for minutes; ci/test runs it"]
-fn arm64_comes_up_twice() {
-    comes_up_twice("arm64", "aarch64");
-}
-
-fn comes_up_twice(arch: &str, machine: &str) {
-    let Some(image) = image(arch) else { return };
-    let directory = directory(arch);
-    let seed = seed(&directory, "node-7");
-    let boot = |name: &str| {
-        let guest = Guest::new(&format!("{arch}-{name}"), &image);
-        guest.seed(&seed).keep(&directory.join("keep")).facts()
+    let Some(image) = image("amd64") else { return };
+    let directory = directory("amd64");
+    let Some(login) = Login::new(&directory) else {
+        return;
     };
-    let Some(first) = boot("first") else { return };
-    first.is("machine", machine);
-    is_healthy(&first);
-    let root_hash = fs::read_to_string(image.join("root.roothash")).unwrap();
-    root_is_verified(&first, root_hash.trim());
-    runtime_is_up(&first);
-    is_the_seeds_node(&first, "applied");
+    let drive = Form::of(Kind::Iso9660, "config-2");
+    let Some(drive) = drive.make(&config_drive(&login.public), &directory.join("drive.iso")) else {
+        return;
+    };
+    let boot = |name: &str| {
+        Guest::new(&format!("amd64-{name}"), &image)
+            .seed(&drive)
+            .keep(&directory.join("keep"))
+            .script(ABOUT_THE_SEED)
+    };
+    let first = boot("first").with(&["--port", &login.forwarding()]);
+    let first = first.script(UNTIL_THE_LOGIN);
+    let Some(first) = first.facts_while(|boot| login.happens(boot)) else {
+        return;
+    };
+    is_as_built(&first, &image, "x86_64");
+    is_the_seeds_node(&first, "applied", "config drive in /dev/vdb");
+    has_its_network(&first);
     has_its_writable_paths(&first, &image);
+    first.has("first-boot", &[r#""commands": "done""#]);
+    first.is("order", "bootcmd i-node-7 script shell 0 / exec a b");
+    first.is("login", "root");
     first.is("counter", "1");
 
-    let second = boot("second").unwrap();
-    is_healthy(&second);
-    root_is_verified(&second, root_hash.trim());
-    is_the_seeds_node(&second, "unchanged");
+    let second = boot("second").facts().unwrap();
+    is_as_built(&second, &image, "x86_64");
+    is_the_seeds_node(&second, "unchanged", "config drive in /dev/vdb");
+    has_its_network(&second);
+    // In every boot the one, once the others.
+    second.is(
+        "order",
+        "bootcmd i-node-7 script shell 0 / exec a b bootcmd i-node-7",
+    );
     second.is("counter", "2");
     second.is("own-plugin", "/opt/cni/bin/of-the-test");
     for same in ["machine-id", "host-key"] {
@@ -47,6 +64,137 @@ fn comes_up_twice(arch: &str, machine: &str) {
     }
     // It takes room, and the next run begins anew.
     fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+#[ignore = "boots for minutes; ci/test runs it"]
+fn arm64_asks_the_server_that_its_firmware_names() {
+    let Some(image) = image("arm64") else { return };
+    let server = Server::start();
+    server.serve("/rack-7/meta-data", b"instance-id: i-node-7\n");
+    server.serve("/rack-7/user-data", b"#cloud-config\nhostname: node-7\n");
+    let place = format!(
+        "http://10.0.2.2:{}/__dmi.chassis-serial-number__/",
+        server.address().port()
+    );
+    let serial = format!("type=1,serial=ds=nocloud;s={place}");
+    let guest = Guest::new("arm64-http", &image);
+    let guest = guest.qemu(&["-smbios", &serial, "-smbios", "type=3,serial=rack-7"]);
+    let Some(facts) = guest.facts() else { return };
+    is_as_built(&facts, &image, "aarch64");
+    is_the_seeds_node(
+        &facts,
+        "applied",
+        "/rack-7/ (kernel command line or firmware)",
+    );
+    has_its_writable_paths(&facts, &image);
+}
+
+/// Of both boots.
+const ABOUT_THE_SEED: &str = "\
+fact order cat /var/lib/of-commands
+fact leases ip -4 -o addr show scope global dynamic
+fact gateway ip -4 route show default
+";
+
+/// The host logs in meanwhile.
+const UNTIL_THE_LOGIN: &str = "\
+fact waits true
+for _ in $(seq 600); do [ -e /run/of-login ] && break; sleep 1; done
+fact login cat /run/of-login
+";
+
+/// A static network with two addresses, all kinds of commands, a key.
+fn config_drive(public_key: &str) -> Seed {
+    let user_data = format!(
+        r#"MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="of-the-test"
+
+--of-the-test
+Content-Type: text/cloud-config; charset="utf-8"
+
+#cloud-config
+hostname: node-7
+ssh_authorized_keys: ["{public_key}"]
+bootcmd:
+- echo "bootcmd $INSTANCE_ID" >>/var/lib/of-commands
+runcmd:
+- echo "shell $(id -u) $(pwd)" >>/var/lib/of-commands
+- [sh, -c, 'echo "exec $1" >>/var/lib/of-commands', of-the-test, a b]
+nodeimg:
+  node_ip: 10.0.2.77
+--of-the-test
+Content-Type: text/x-shellscript
+
+#!/bin/sh
+echo script >>/var/lib/of-commands
+--of-the-test--
+"#
+    );
+    let network = format!(
+        r#"{{
+  "links": [{{"id": "card", "type": "phy", "ethernet_mac_address": "{FIRST_CARD}"}}],
+  "networks": [
+    {{"id": "one", "link": "card", "type": "ipv4", "ip_address": "10.0.2.15", "netmask": "255.255.255.0", "gateway": "10.0.2.2"}},
+    {{"id": "two", "link": "card", "type": "ipv4", "ip_address": "10.0.2.77", "netmask": "255.255.255.0"}}
+  ],
+  "services": [{{"type": "dns", "address": "10.0.2.3"}}]
+}}"#
+    );
+    Seed::config_drive("i-node-7", "node-7", &user_data)
+        .with("openstack/latest/network_data.json", network)
+}
+
+/// A key of our own, and the port that leads to the node's sshd.
+struct Login {
+    private: PathBuf,
+    public: String,
+    port: u16,
+}
+
+impl Login {
+    /// `None`, with a printed skip, where OpenSSH is missing (an error in CI).
+    fn new(directory: &Path) -> Option<Login> {
+        let private = directory.join("key");
+        let mut make = Command::new("ssh-keygen");
+        make.args(["-q", "-t", "ed25519", "-N", "", "-C", "of-the-test", "-f"]);
+        tool("ssh-keygen", make.arg(&private))?.good();
+        let public = fs::read_to_string(private.with_extension("pub")).unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        Some(Login {
+            private,
+            public: public.trim().to_owned(),
+            port: free.local_addr().unwrap().port(),
+        })
+    }
+
+    fn forwarding(&self) -> String {
+        format!("{}:22", self.port)
+    }
+
+    fn happens(&self, boot: &mut Boot) {
+        if !boot.has_told("waits") {
+            return; // Facts that are lacking say why.
+        }
+        let mut ssh = Command::new("ssh");
+        ssh.args(["-F", "none", "-o", "BatchMode=yes"]);
+        ssh.args(["-o", "StrictHostKeyChecking=no", "-o", "ConnectTimeout=120"]);
+        ssh.args(["-o", "UserKnownHostsFile=/dev/null", "-i"]);
+        ssh.arg(&self.private);
+        ssh.args(["-p", &self.port.to_string(), "root@127.0.0.1"]);
+        ssh.arg("id -un >/run/of-login.new; mv /run/of-login.new /run/of-login; hostname");
+        if let Some(ran) = tool("ssh", &mut ssh) {
+            assert_eq!(ran.good().out, "node-7\n");
+        }
+    }
+}
+
+fn is_as_built(facts: &Facts, image: &Path, machine: &str) {
+    facts.is("machine", machine);
+    is_healthy(facts);
+    let root_hash = fs::read_to_string(image.join("root.roothash")).unwrap();
+    root_is_verified(facts, root_hash.trim());
+    runtime_is_up(facts);
 }
 
 fn is_healthy(facts: &Facts) {
@@ -91,7 +239,7 @@ fn runtime_is_up(facts: &Facts) {
     facts.has("loopback-plugin", &["supportedVersions"]);
 }
 
-fn is_the_seeds_node(facts: &Facts, outcome: &str) {
+fn is_the_seeds_node(facts: &Facts, outcome: &str, source: &str) {
     facts.is("host-name", "node-7");
     facts.is("static-name", "node-7");
     facts.is("first-boot-unit", "active");
@@ -100,13 +248,20 @@ fn is_the_seeds_node(facts: &Facts, outcome: &str) {
         &[
             &format!(r#""outcome": "{outcome}""#),
             r#""instance_id": "i-node-7""#,
-            "NoCloud",
+            source,
         ],
     );
 }
 
+/// What the drive says, none of it from DHCP.
+fn has_its_network(facts: &Facts) {
+    facts.has("address", &["10.0.2.15/24", "10.0.2.77/24"]);
+    facts.is("leases", "");
+    facts.has("gateway", &["default via 10.0.2.2 "]);
+}
+
 /// What the recipe calls writable is, what the manifest does not is not.
-fn has_its_writable_paths(facts: &Facts, image: &std::path::Path) {
+fn has_its_writable_paths(facts: &Facts, image: &Path) {
     let manifest = manifest(image);
     let writable = manifest["image"]["writable"].as_array().unwrap();
     assert!(writable.len() > 2, "{writable:?}");

@@ -1,4 +1,4 @@
-//! `nodeimg run` and `nodeimg test` with a stand-in for QEMU: a script that keeps its arguments
+//! `nodeimg run` with a stand-in for QEMU: a script that keeps its arguments
 //! and plays one of several machines. The real one is in tests/boot.
 
 use std::fs::{self, Permissions};
@@ -73,10 +73,10 @@ done
 "#;
 
 /// A machine's parts in a directory of their own.
-struct World(TempDir);
+pub struct World(TempDir);
 
 impl World {
-    fn new(doing: &str) -> World {
+    pub fn new(doing: &str) -> World {
         let world = World(TempDir::new().unwrap());
         fs::create_dir_all(world.path("bin")).unwrap();
         fs::create_dir_all(world.path("tmp")).unwrap();
@@ -106,11 +106,11 @@ impl World {
         fs::write(out.join("manifest.json"), manifest).unwrap();
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub fn path(&self, path: &str) -> PathBuf {
         self.0.path().join(path)
     }
 
-    fn run(&self, arguments: &[&str]) -> Command {
+    pub fn run(&self, arguments: &[&str]) -> Command {
         let mut command = nodeimg();
         let path = std::env::var("PATH").unwrap();
         command.env("PATH", format!("{}:{path}", self.path("bin").display()));
@@ -128,7 +128,7 @@ impl World {
         command
     }
 
-    fn ran(&self, arguments: &[&str]) -> Ran {
+    pub fn ran(&self, arguments: &[&str]) -> Ran {
         let ran = Ran::of(&mut self.run(arguments));
         assert_eq!(
             listing(&self.path("tmp")),
@@ -138,32 +138,7 @@ impl World {
         ran
     }
 
-    /// `nodeimg test` of a node that says these facts beside the healthy ones.
-    fn tested(&self, facts: &str, arguments: &[&str]) -> Ran {
-        let healthy = [
-            "state=running",
-            "failed=",
-            "root=/dev/mapper/root squashfs ro,relatime",
-            "verity=CRYPT-VERITY-0123-root",
-            "host-name=nodeimg-test",
-            "machine-id=0123",
-            "address=ens3 UP 10.0.2.15/24",
-            "first-boot={\"outcome\": \"applied\"}",
-            "containerd=active",
-        ];
-        let facts = format!("{}\n{facts}", healthy.join("\n"));
-        fs::write(self.path("bin/facts"), facts).unwrap();
-        // The same but for the verb.
-        let run = self.run(&[]);
-        let mut command = nodeimg();
-        for (name, value) in run.get_envs() {
-            command.env(name, value.unwrap_or_default());
-        }
-        command.arg("test").args(run.get_args().skip(1));
-        Ran::of(command.args(arguments))
-    }
-
-    fn arguments(&self) -> String {
+    pub fn arguments(&self) -> String {
         fs::read_to_string(self.path("bin/arguments")).unwrap()
     }
 
@@ -224,168 +199,6 @@ fn the_time_and_the_text_end_it_by_its_power_button() {
     world
         .ran(&["--expect", "Kernel panic"])
         .refused(1, &["`Kernel panic`"]);
-}
-
-#[test]
-fn a_script_runs_in_it_and_ends_it() {
-    let world = World::new("script");
-    let script = world.path("script.sh");
-    let script = script.to_str().unwrap();
-    // More than a socket holds, on both ways.
-    let filler = "#".repeat(300_000);
-    let text = format!("{filler}\nseq 60000\necho \"error of its own\" >&2\nexit 7\n");
-    fs::write(script, text).unwrap();
-    let ran = world.ran(&["--exec", script]);
-    assert_eq!(ran.code, Some(7), "its status: {}", ran.err);
-    let numbers: String = (1..=60_000).map(|n| format!("{n}\n")).collect();
-    assert_eq!(ran.out, format!("{numbers}error of its own\n"));
-    assert!(ran.err.ends_with("node-0 login: \n"), "{}", ran.err);
-    let arguments = world.arguments();
-    for part in [
-        "virtserialport,bus=nodeimg.0,nr=1,chardev=nodeimg-exec,name=nodeimg.exec\n",
-        "virtserialport,bus=nodeimg.0,nr=2,chardev=nodeimg-status,name=nodeimg.status\n",
-        "credential.binary:systemd.extra-unit.nodeimg-exec.service=",
-        "credential.binary:systemd.unit-dropin.multi-user.target~nodeimg-exec=",
-    ] {
-        assert!(arguments.contains(part), "{part}: {arguments}");
-    }
-}
-
-#[test]
-fn console_and_output_can_have_files() {
-    let world = World::new("script");
-    let paths = ["script.sh", "said", "console"].map(|name| world.path(name));
-    let [script, said, console] = paths.each_ref().map(|path| path.to_str().unwrap());
-    fs::write(script, "echo yes\n").unwrap();
-    let ran = world.ran(&[
-        "--exec",
-        script,
-        "--exec-output",
-        said,
-        "--console",
-        console,
-    ]);
-    let ran = ran.good();
-    assert_eq!(ran.out, "");
-    assert_eq!(fs::read_to_string(said).unwrap(), "yes\n");
-    assert_eq!(fs::read_to_string(console).unwrap(), "node-0 login: \n");
-    let ran = world.ran(&["--exec", script, "--json"]).good();
-    let events = events(&ran.out);
-    assert_eq!(events.last().unwrap()["event"], "exec");
-    assert_eq!(events.last().unwrap()["status"], 0);
-    assert!(ran.err.contains("yes\n"), "{}", ran.err);
-}
-
-#[test]
-fn a_script_that_did_not_end_is_no_success() {
-    let world = World::new("off");
-    let script = world.path("script.sh");
-    let script = script.to_str().unwrap();
-    world
-        .ran(&["--exec", script])
-        .refused(1, &["reading the script", "script.sh"]);
-    fs::write(script, "").unwrap();
-    world
-        .ran(&["--exec", script])
-        .refused(1, &["powered off before the script had ended"]);
-    for odd in [["--exec-output", "x"], ["--exec", ""]] {
-        world.ran(&odd).refused(2, &[odd[0]]);
-    }
-    world
-        .ran(&["--exec", script, "--print"])
-        .refused(2, &["--print"]);
-}
-
-#[test]
-fn a_good_node_passes_its_test() {
-    let world = World::new("node");
-    let ran = world.tested("end=true\n", &["--case", "boot"]).good();
-    let words: Vec<&str> = ran.out.split_whitespace().collect();
-    assert_eq!(words[..2], ["boot", "passed"], "{}", ran.out);
-    assert!(ran.out.contains("nodeimg-test is up"), "{}", ran.out);
-    assert_eq!(
-        listing(&world.path("tmp")),
-        [""; 0],
-        "no logs of what went well"
-    );
-    let arguments = world.arguments();
-    for part in [
-        "virtio-blk-pci,drive=seed",
-        "systemd.default_timeout_start_sec",
-    ] {
-        assert!(arguments.contains(part), "{part}: {arguments}");
-    }
-    // Without a kubelet there is nothing to start: the verdict is what counts.
-    let failed = "first-boot={\"outcome\": \"failed\"}\nend=true\n";
-    let ran = world
-        .tested(failed, &["--case", "no-seed", "--json"])
-        .good();
-    let event = events(&ran.out).pop().unwrap();
-    assert_eq!(
-        (&event["event"], &event["result"]),
-        (&"case".into(), &"passed".into())
-    );
-    assert!(!world.arguments().contains("drive=seed"));
-}
-
-#[test]
-fn what_is_not_as_it_should_be_fails_its_case() {
-    let world = World::new("node");
-    for (facts, says) in [
-        (
-            "end=true\nstate=degraded\n",
-            "the state of systemd is `degraded`",
-        ),
-        (
-            "end=true\nfailed=a.service\n",
-            "failed units is `a.service`",
-        ),
-        (
-            "end=true\nroot=/dev/vda2 ext4 rw\n",
-            "is not in the root: /dev/vda2",
-        ),
-        ("end=true\nverity=\n", "CRYPT-VERITY-"),
-        (
-            "end=true\naddress=ens3 DOWN\n",
-            "`10.0.2.15` is not in the addresses",
-        ),
-        (
-            "end=true\nfirst-boot={}\n",
-            "the verdict of first boot is ``",
-        ),
-        ("", "did not say all of its facts"),
-    ] {
-        let ran = world.tested(facts, &["--case", "boot"]);
-        assert!(ran.out.contains(says), "{says}: {}", ran.out);
-        let ran = ran.refused(1, &["boot failed; consoles and facts are in "]);
-        let logs = ran.err.rsplit("are in ").next().unwrap().trim();
-        assert!(PathBuf::from(logs).join("boot.console").is_file(), "{logs}");
-        fs::remove_dir_all(logs).unwrap();
-    }
-    let logs = world.path("logs");
-    let logs = logs.to_str().unwrap();
-    // The verdict of the second boot is that of a first one.
-    let ran = world.tested("end=true\n", &["--case", "reboot", "--logs", logs]);
-    assert!(
-        ran.out.contains("is `applied`, not `unchanged`"),
-        "{}",
-        ran.out
-    );
-    assert_eq!(ran.code, Some(1));
-    let names = listing(&world.path("logs"));
-    assert_eq!(
-        names,
-        [
-            "boot.console",
-            "boot.facts",
-            "reboot.console",
-            "reboot.facts"
-        ]
-    );
-    let ran = world.tested("end=true\n", &["--case", "tampered-root"]);
-    ran.refused(1, &["labelled root-a"]);
-    let ran = world.tested("", &["--case", "flood"]);
-    ran.refused(1, &["--case flood", "power-cut"]);
 }
 
 #[test]

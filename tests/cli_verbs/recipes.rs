@@ -7,7 +7,14 @@ use super::support::judge::python_with;
 use super::support::run::{Ran, clean, nodeimg};
 use super::support::synthetic::{RECIPE, World};
 
-const BUILT_IN: [&str; 4] = ["container-host", "debian", "hard-way", "hard-way-1.32"];
+const BUILT_IN: [&str; 6] = [
+    "bootstrap",
+    "container-host",
+    "debian",
+    "hard-way",
+    "hard-way-1.32",
+    "kubeadm",
+];
 
 fn recipe(words: &[&str]) -> Ran {
     Ran::of(nodeimg().arg("recipe").args(words)).good()

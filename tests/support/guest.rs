@@ -1,8 +1,9 @@
 //! A built image in QEMU, by `nodeimg run`, and what it says of itself.
 //!
 //! ```text
-//!  host   nodeimg run --exec guest.sh, SMBIOS: more words for the command line
-//!  guest  ... multi-user.target, then guest.sh: lines `name=value`, power off
+//!  host   nodeimg run --exec guest.sh and what a test has of its own,
+//!         SMBIOS: more words for the command line
+//!  guest  ... multi-user.target, then the script: lines `name=value`, power off
 //!  host   asserts
 //! ```
 //!
@@ -24,11 +25,13 @@ use super::judge;
 use super::run::nodeimg;
 
 /// An emulated machine beside others, on a busy host.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(900);
 /// What `nodeimg run` has to end in after its own time.
 const GRACE: Duration = Duration::from_secs(150);
 /// What a guest says of itself.
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/boot/guest.sh");
+const SCRIPT: &str = include_str!("../boot/guest.sh");
+/// The last of the facts.
+const END: &str = "fact end true\n";
 
 /// One boot to come.
 pub struct Guest {
@@ -36,6 +39,9 @@ pub struct Guest {
     image: PathBuf,
     /// Of `nodeimg run`.
     arguments: Vec<String>,
+    /// Of QEMU.
+    machine: Vec<String>,
+    script: String,
     /// Behind the image's own command line.
     words: String,
 }
@@ -54,6 +60,8 @@ impl Guest {
             name: name.to_owned(),
             image: image.to_owned(),
             arguments: Vec::new(),
+            machine: Vec::new(),
+            script: SCRIPT.to_owned(),
             // The default times are for machines of the usual speed.
             words: "systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300"
                 .to_owned(),
@@ -64,6 +72,28 @@ impl Guest {
     pub fn with(mut self, arguments: &[&str]) -> Guest {
         self.arguments
             .extend(arguments.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
+    /// More arguments of QEMU.
+    pub fn qemu(mut self, arguments: &[&str]) -> Guest {
+        self.machine
+            .extend(arguments.iter().map(|word| (*word).to_owned()));
+        self
+    }
+
+    /// Another disk, raw, which the guest finds by `serial`.
+    pub fn disk(self, path: &Path, serial: &str, writable: bool) -> Guest {
+        let read_only = if writable { "off" } else { "on" };
+        let file = path.display();
+        let drive = format!("if=none,id={serial},format=raw,read-only={read_only},file={file}");
+        let device = format!("virtio-blk-pci,drive={serial},serial={serial}");
+        self.qemu(&["-drive", &drive, "-device", &device])
+    }
+
+    /// More of a script, behind guest.sh.
+    pub fn script(mut self, text: &str) -> Guest {
+        self.script.push_str(text);
         self
     }
 
@@ -83,10 +113,16 @@ impl Guest {
         self
     }
 
-    /// Boots to the end of guest.sh; the machine must power itself off.
+    /// Boots to the end of the script; the machine must power itself off.
     /// `None`, with a printed skip, where there is no QEMU for it.
     pub fn facts(self) -> Option<Facts> {
+        self.facts_while(|_| {})
+    }
+
+    /// The same with something to do meanwhile.
+    pub fn facts_while(self, meanwhile: impl FnOnce(&mut Boot)) -> Option<Facts> {
         let mut boot = Boot::start(&self);
+        meanwhile(&mut boot);
         let status = boot.wait(PATIENCE + GRACE);
         if boot.lacks_qemu() {
             return None;
@@ -109,6 +145,30 @@ impl Guest {
             console: boot.console(),
             logs: boot.logs(),
         })
+    }
+
+    /// Boots, and pulls the plug when the console has had so many bytes since the
+    /// kernel started its first program, and `later`: whether there was
+    /// something to pull. `None` as for [`Guest::facts`].
+    pub fn cut(self, bytes: usize, later: Duration) -> Option<bool> {
+        const FIRST_PROGRAM: &[u8] = b"Run /init";
+        let mut boot = Boot::start(&self);
+        let end = Instant::now() + PATIENCE;
+        while boot.is_running() && Instant::now() < end {
+            let said = fs::read(boot.file("log")).unwrap_or_default();
+            let mut windows = said.windows(FIRST_PROGRAM.len());
+            if windows
+                .position(|window| window == FIRST_PROGRAM)
+                .is_some_and(|at| said.len() >= at + bytes)
+            {
+                break;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        thread::sleep(later);
+        let was_running = boot.pull_the_plug();
+        let _ = boot.wait(GRACE);
+        (!boot.lacks_qemu()).then_some(was_running)
     }
 
     /// Boots until the console has said every one of `texts`, and switches the
@@ -190,7 +250,7 @@ impl Facts {
 }
 
 /// A `nodeimg run` under way.
-struct Boot {
+pub struct Boot {
     base: PathBuf,
     child: Child,
 }
@@ -204,11 +264,12 @@ impl Boot {
         for extension in ["facts", "log"] {
             fs::write(file(extension), "").unwrap();
         }
+        fs::write(file("sh"), guest.script.clone() + END).unwrap();
         let mut command = nodeimg();
         // One processor: tests run beside one another.
         command.arg("run").arg(&guest.image).args(["--cpus", "1"]);
         command.args(["--timeout", &PATIENCE.as_secs().to_string()]);
-        command.args(["--exec", SCRIPT]);
+        command.arg("--exec").arg(file("sh"));
         command.arg("--exec-output").arg(file("facts"));
         command.arg("--console").arg(file("log"));
         command.args(&guest.arguments).args(["--", "-smbios"]);
@@ -216,6 +277,7 @@ impl Boot {
         command.arg(format!(
             "type=11,value=io.systemd.stub.kernel-cmdline-extra={words}"
         ));
+        command.args(&guest.machine);
         let child = spawn(command, &file("err"));
         Boot { base, child }
     }
@@ -228,6 +290,34 @@ impl Boot {
     fn console(&self) -> String {
         let bytes = fs::read(self.file("log")).unwrap_or_default();
         plain(&String::from_utf8_lossy(&bytes))
+    }
+
+    /// Waits until the guest has told a fact of that name; false where it will
+    /// not any more.
+    pub fn has_told(&mut self, name: &str) -> bool {
+        let end = Instant::now() + PATIENCE;
+        let start = format!("{name}=");
+        loop {
+            let told = fs::read_to_string(self.file("facts")).unwrap_or_default();
+            if told.lines().any(|line| line.starts_with(&start)) {
+                return true;
+            }
+            if !self.is_running() || Instant::now() > end {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Kills QEMU, which `nodeimg run` has as its only child.
+    fn pull_the_plug(&mut self) -> bool {
+        let id = self.child.id();
+        let children = format!("/proc/{id}/task/{id}/children");
+        let children = fs::read_to_string(children).unwrap_or_default();
+        let Some(qemu) = children.split_whitespace().next() else {
+            return false;
+        };
+        kill(Pid::from_raw(qemu.parse().unwrap()), Signal::SIGKILL).is_ok()
     }
 
     fn is_running(&mut self) -> bool {
@@ -302,7 +392,7 @@ fn spawn(mut command: Command, errors: &Path) -> Child {
 }
 
 /// Without escape sequences ([ECMA-48](https://ecma-international.org/publications-and-standards/standards/ecma-48/), 5.4) and carriage returns.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars();
     while let Some(c) = rest.next() {

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::debian::{store, with_network};
 use super::judge;
-use super::run::nodeimg;
+use super::run::{Ran, nodeimg};
 
 /// A directory of these tests in the build directory, made where it is not there.
 pub fn directory(name: &str) -> PathBuf {
@@ -70,4 +71,52 @@ pub fn build(archs: &[&str]) -> Option<Command> {
             .arg(format!("{arch}={}", binary.display()));
     }
     Some(command)
+}
+
+/// Builds the whole recipe, its base system included, for `archs` into an
+/// empty `directory`. `None`, with a printed skip, where there is no mirror of
+/// artifacts; an error in CI.
+pub fn build_whole(directory: &Path, archs: &[&str], outputs: &[&str]) -> Option<()> {
+    let mirror = mirror()?;
+    let _ = fs::remove_dir_all(directory);
+    fs::create_dir_all(directory).unwrap();
+    // A copy, whose lock may be made anew for this system's mirror of Debian.
+    let mine = directory.join("mine.toml");
+    fs::copy(recipe(), &mine).unwrap();
+    let lock = recipe().with_extension("lock");
+    fs::copy(&lock, mine.with_extension("lock")).unwrap();
+    let lock = fs::read_to_string(&lock).unwrap();
+    let epoch = lock.lines().find_map(|line| line.strip_prefix("epoch = "));
+
+    let mut command = nodeimg();
+    command.args(["build", "--relock-base", "--mirror", &mirror]);
+    command.arg("--recipe").arg(&mine);
+    command.arg("--store").arg(store());
+    command.arg("--out").arg(directory);
+    for arch in archs {
+        let binary = firstboot(arch)?;
+        command.args(["--arch", arch, "--firstboot"]);
+        command.arg(format!("{arch}={}", binary.display()));
+    }
+    for output in outputs {
+        command.args(["--output", output]);
+    }
+    with_network(command.env("SOURCE_DATE_EPOCH", epoch.unwrap()));
+    // The mirror of artifacts is on this machine.
+    let direct = std::env::var("NO_PROXY").unwrap_or_default();
+    for name in ["NO_PROXY", "no_proxy"] {
+        command.env(name, format!("127.0.0.1,{direct}"));
+    }
+    Ran::of(&mut command).good();
+    Some(())
+}
+
+/// The output directory for `arch` below one that was built into.
+pub fn output_for(directory: &Path, arch: &str) -> PathBuf {
+    let suffix = format!("-{arch}");
+    let entries = fs::read_dir(directory).unwrap();
+    let found = entries.map(|entry| entry.unwrap().path()).find(|path| {
+        path.to_string_lossy().ends_with(&suffix) && path.join("manifest.json").exists()
+    });
+    found.unwrap_or_else(|| panic!("no image for {arch} in {}", directory.display()))
 }

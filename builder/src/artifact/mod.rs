@@ -15,6 +15,7 @@ pub mod checksum;
 pub mod deb;
 pub mod elf;
 pub mod members;
+pub mod oci_image;
 mod rule;
 mod select;
 #[cfg(test)]

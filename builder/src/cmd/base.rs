@@ -171,7 +171,7 @@ impl Relock {
                 "the mirror's indexes still name the very packages that it does not have: it is being updated or broken, try again later or name another by --debian-mirror"
             );
         }
-        let lock = Lock::new(&chosen.recipe, now()?, old.entries, packages);
+        let lock = Lock::new(&chosen.recipe, now()?, old.entries, packages).with_images(old.images);
         let text = lock.text();
         if let Some(parent) = self.to.parent() {
             std::fs::create_dir_all(parent)

@@ -129,7 +129,7 @@ fn build(session: &Session<'_>, store: &Store, job: &Job<'_>, inputs: Inputs<'_>
     session
         .progress
         .step(&format!("assembling {}", job.recipe.image_name(job.arch)));
-    let image = rootfs::assemble(&rootfs::Inputs {
+    let inputs = rootfs::Inputs {
         recipe: job.recipe,
         arch: job.arch,
         epoch: job.locked.epoch(),
@@ -137,8 +137,10 @@ fn build(session: &Session<'_>, store: &Store, job: &Job<'_>, inputs: Inputs<'_>
         blobs: inputs.artifacts,
         packages: inputs.packages,
         unattended: job.locked.unattended(),
+        images: inputs.images,
         firstboot: job.firstboot.clone(),
-    })?;
+    };
+    let image = rootfs::assemble(&inputs)?;
     for warning in &image.warnings {
         session.progress.warn(warning);
     }
@@ -152,6 +154,7 @@ fn build(session: &Session<'_>, store: &Store, job: &Job<'_>, inputs: Inputs<'_>
         tree: image.overlay.as_ref().unwrap_or(&image.tree),
         rootfs: &image.tree,
         boot: image.boot.as_ref(),
+        images: &inputs.images,
         store,
     };
     // Another build into this directory must not come between the two, or its

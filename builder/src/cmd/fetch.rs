@@ -46,6 +46,16 @@ fn hand_over(
             &format!("wrote {}", path.display()),
         );
     }
+    for (asked, image) in fetched.iter().flat_map(|inputs| &inputs.images) {
+        let top = &image.top.digest;
+        session.say(
+            &json!({
+                "event": "image", "name": asked.name, "image": asked.image, "digest": top,
+                "manifest": image.manifest.digest, "size": image.size(),
+            }),
+            &format!("{} is {top} ({} KB)", asked.image, image.size() / 1000),
+        );
+    }
     session.say(
         &json!({ "event": "fetched", "blobs": blobs.len(), "size": size }),
         &format!(

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-use super::MAX_DOWNLOAD;
+use super::{MAX_DOWNLOAD, images};
 use crate::arch::Arch;
+use crate::artifact::oci_image::Image;
 use crate::base;
 use crate::fetch::{Fetcher, Gone, Request};
 use crate::lock::{Entry, Locked};
-use crate::recipe::{Artifact, Recipe};
+use crate::recipe::{Artifact, ContainerImage, Recipe};
 use crate::store::VerifiedBlob;
 
 /// Everything that a build for one architecture is made of.
@@ -21,12 +22,17 @@ pub struct Inputs<'a> {
     pub artifacts: Vec<(&'a Artifact, Arc<VerifiedBlob>)>,
     /// Each package of the base system with its bytes.
     pub packages: Vec<base::Input<'a>>,
+    /// Each container image of the recipe, whole.
+    pub images: Vec<(&'a ContainerImage, Image)>,
 }
 
 impl Inputs<'_> {
     pub fn blobs(&self) -> impl Iterator<Item = &VerifiedBlob> {
         let artifacts = self.artifacts.iter().map(|(_, blob)| &**blob);
-        artifacts.chain(self.packages.iter().map(|(_, blob)| blob))
+        let images = self.images.iter().flat_map(|(_, image)| image.blobs());
+        artifacts
+            .chain(self.packages.iter().map(|(_, blob)| blob))
+            .chain(images.map(|blob| &**blob))
     }
 }
 
@@ -45,11 +51,13 @@ pub fn inputs<'a>(
     let all: Vec<&Entry> = entries.iter().flatten().copied().collect();
     let mut artifacts = fetcher.fetch(&requests(&all)?)?.into_iter();
     let mut packages = packages(fetcher, locked, archs)?.into_iter();
+    let mut images = images::fetch(fetcher, recipe, locked, archs)?.into_iter();
     let mut inputs = Vec::new();
     for (arch, entries) in archs.iter().zip(&entries) {
         inputs.push(Inputs {
             artifacts: of_arch(recipe, entries, &mut artifacts)?,
             packages: locked.packages(*arch).zip(&mut packages).collect(),
+            images: images.next().unwrap_or_default(),
         });
     }
     Ok(inputs)
@@ -69,6 +77,7 @@ fn requests(entries: &[&Entry]) -> Result<Vec<Request>> {
             url: entry.url.clone(),
             want,
             max_size,
+            accept: None,
         })
     };
     entries.iter().map(request).collect()
@@ -82,6 +91,7 @@ fn packages(fetcher: &Fetcher<'_>, locked: &Locked, archs: &[Arch]) -> Result<Ve
             url: locked.url(package)?,
             want: package.expected()?,
             max_size: package.size,
+            accept: None,
         })
     });
     let fetched = fetcher.fetch(&requests.collect::<Result<Vec<_>>>()?);

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::base::{now, packages};
-use super::{Chosen, MAX_DOWNLOAD, Session, scripts, warm_command};
+use super::{Chosen, MAX_DOWNLOAD, Session, images, scripts, warm_command};
 use crate::artifact::checksum;
 use crate::cli::{LockArgs, NetworkArgs};
 use crate::debian::Keyring;
@@ -62,7 +62,7 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
         "nothing to change in"
     };
     session.say(
-        &json!({ "event": "lock", "path": path, "changed": changed, "entries": lock.entries.len(), "packages": lock.packages.packages.len() }),
+        &json!({ "event": "lock", "path": path, "changed": changed, "entries": lock.entries.len(), "images": lock.images.len(), "packages": lock.packages.packages.len() }),
         &format!("{verb} {} ({})", path.display(), pinned(&lock)),
     );
     Ok(())
@@ -70,7 +70,7 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
 
 /// `10 entries`, with the packages where there is a base system.
 fn pinned(lock: &Lock) -> String {
-    let entries = lock.entries.len();
+    let entries = lock.entries.len() + lock.images.len();
     match lock.packages.packages.len() {
         0 => format!("{entries} entries"),
         packages => format!("{entries} entries, {packages} packages"),
@@ -94,11 +94,9 @@ fn known_names(updates: &[Update], recipe: &Recipe) -> Result<()> {
         let Update::One { name, .. } = update else {
             continue;
         };
-        let names: Vec<_> = recipe
-            .artifacts
-            .iter()
-            .map(|artifact| artifact.name.as_str())
-            .collect();
+        let artifacts = recipe.artifacts.iter().map(|a| a.name.as_str());
+        let images = recipe.images.iter().map(|image| image.name.as_str());
+        let names: Vec<_> = artifacts.chain(images).collect();
         let base = recipe.base.is_some() && name.as_str() == lock::BASE;
         if !base && !names.contains(&name.as_str()) {
             bail!(
@@ -219,6 +217,13 @@ fn resolve(
         bail!("{}", problems.join("\n"));
     }
     let entries = entries.into_iter().collect::<Result<Vec<_>>>()?;
+    let pins = images::Pins {
+        fetcher: &fetcher,
+        known: &resolver.known,
+        old: old.map(|lock| lock.images.as_slice()).unwrap_or_default(),
+        updates: &args.update,
+    };
+    let images = pins.of(recipe)?;
     let mut pinned = base(session, args, recipe, old, &fetcher)?;
     if let Some(base) = &recipe.base {
         let read = old.map(|lock| &lock.packages);
@@ -227,7 +232,10 @@ fn resolve(
         pinned.unattended = false;
     }
     // The image's time moves only when something else does.
-    let at = |epoch| Lock::new(recipe, epoch, entries.clone(), pinned.clone());
+    let at = |epoch| {
+        let lock = Lock::new(recipe, epoch, entries.clone(), pinned.clone());
+        lock.with_images(images.clone())
+    };
     match old.filter(|old| at(old.epoch) == **old) {
         Some(old) => Ok(old.clone()),
         None => Ok(at(now()?)),
@@ -261,18 +269,19 @@ struct Publishers<'a> {
 impl Publishers<'_> {
     fn resolve(&self, request: &LockRequest) -> Result<Entry> {
         if let Some(digest) = self.known.get(&request.url) {
-            return Ok(Entry::new(request.clone(), &expected(digest, None)));
+            return Ok(Entry::new(request.clone(), &Expected::of(digest, None)));
         }
         let published = self.published(request)?;
         let want = published
             .as_ref()
-            .map(|digest| expected(digest, None))
+            .map(|digest| Expected::of(digest, None))
             .unwrap_or_default();
         let download = Request {
             what: request.what(),
             url: request.url.clone(),
             want,
             max_size: MAX_DOWNLOAD,
+            accept: None,
         };
         let (_, measured) =
             self.fetcher
@@ -281,7 +290,7 @@ impl Publishers<'_> {
                     Some(url) => format!("checking {} against {url}", request.what()),
                     None => format!("resolving {}", request.what()),
                 })?;
-        let mut pinned = expected(&measured.sha256, Some(measured.size));
+        let mut pinned = Expected::of(&measured.sha256, Some(measured.size));
         pinned.sha512 = published.filter(|digest| digest.algorithm() == Algorithm::Sha512);
         Ok(Entry::new(request.clone(), &pinned))
     }
@@ -303,21 +312,6 @@ impl Publishers<'_> {
                 request.name
             ),
         }
-    }
-}
-
-fn expected(digest: &Digest, size: Option<u64>) -> Expected {
-    match digest.algorithm() {
-        Algorithm::Sha256 => Expected {
-            sha256: Some(digest.clone()),
-            sha512: None,
-            size,
-        },
-        Algorithm::Sha512 => Expected {
-            sha256: None,
-            sha512: Some(digest.clone()),
-            size,
-        },
     }
 }
 

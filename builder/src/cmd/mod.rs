@@ -3,6 +3,7 @@
 mod base;
 mod build;
 mod fetch;
+mod images;
 mod init;
 mod inputs;
 mod lock;

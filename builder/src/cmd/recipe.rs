@@ -40,7 +40,7 @@ fn list(session: &Session<'_>) -> Result<()> {
 fn check(session: &Session<'_>, args: &RecipeArgs) -> Result<()> {
     let chosen = Chosen::load(args)?;
     chosen.locked(args)?;
-    let artifacts = chosen.recipe.artifacts.len();
+    let artifacts = chosen.recipe.artifacts.len() + chosen.recipe.images.len();
     session.say(
         &json!({ "event": "checked", "recipe": chosen.recipe.name, "artifacts": artifacts }),
         &format!(

@@ -35,6 +35,7 @@ pub fn check(
             url: new.url(package)?,
             want: package.expected()?,
             max_size: package.size,
+            accept: None,
         })
     });
     let blobs = fetcher.fetch(&requests.collect::<Result<Vec<_>>>()?)?;

@@ -166,6 +166,10 @@ fn flags(recipe: &Recipe, minor: (u64, u64)) -> String {
         args.push("--container-runtime=remote".to_owned());
         args.push(format!("--container-runtime-endpoint={SOCKET}"));
         args.push(format!("--volume-plugin-dir={VOLUME_PLUGIN_DIR}"));
+        // Its image collection does not yet look at what containerd has pinned.
+        if let Some(sandbox) = &recipe.containerd.sandbox_image {
+            args.push(format!("--pod-infra-container-image={sandbox}"));
+        }
     }
     if !recipe.kubelet.labels.is_empty() {
         let pairs: Vec<_> = recipe

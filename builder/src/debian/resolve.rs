@@ -165,6 +165,7 @@ impl<'a> Resolver<'a> {
                         size: Some(file.size),
                     },
                     max_size: file.size,
+                    accept: None,
                 }
             })
             .collect()

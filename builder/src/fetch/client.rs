@@ -18,13 +18,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderName};
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::Options;
 use super::failure::{Failure, shown};
 use super::mirrors::{Candidate, Mirrors};
+use super::registry::Logins;
 
 const MAX_REDIRECTS: usize = 10;
 
@@ -38,6 +39,8 @@ pub(super) struct Get {
     /// Only the bytes from here on, if the file still is the one with this
     /// validator.
     pub(super) resume: Option<(u64, String)>,
+    /// Of a container registry: the media types to accept.
+    pub(super) accept: Option<&'static str>,
 }
 
 /// What comes back, in this order: a head, data, the end; or a failure at any
@@ -74,6 +77,7 @@ pub(super) struct ContentRange {
 pub(super) struct Client {
     http: reqwest::Client,
     mirrors: Arc<Mirrors>,
+    logins: Arc<Logins>,
     /// Always there until dropped.
     runtime: Option<Runtime>,
 }
@@ -103,6 +107,7 @@ impl Client {
         Ok(Client {
             http: http.context("setting up HTTPS")?,
             mirrors: Arc::new(options.mirrors.clone()),
+            logins: Arc::new(Logins::default()),
             runtime: Some(runtime),
         })
     }
@@ -110,10 +115,14 @@ impl Client {
     /// Begins; dropping the receiver ends it.
     pub(super) fn get(&self, get: Get) -> Receiver<Piece> {
         let (pieces, receiver) = mpsc::channel(QUEUE);
-        let (http, mirrors) = (self.http.clone(), Arc::clone(&self.mirrors));
+        let ways = Ways {
+            http: self.http.clone(),
+            mirrors: Arc::clone(&self.mirrors),
+            logins: Arc::clone(&self.logins),
+        };
         if let Some(runtime) = &self.runtime {
             runtime.spawn(async move {
-                let last = match pump(&http, &mirrors, &get, &pieces).await {
+                let last = match pump(&ways, &get, &pieces).await {
                     Ok(()) => Piece::End,
                     Err(failure) => Piece::Failed(failure),
                 };
@@ -134,13 +143,15 @@ impl Drop for Client {
     }
 }
 
-async fn pump(
-    http: &reqwest::Client,
-    mirrors: &Mirrors,
-    get: &Get,
-    pieces: &Sender<Piece>,
-) -> Result<(), Failure> {
-    let mut response = answer(http, mirrors, get).await?;
+/// What a request is made with.
+struct Ways {
+    http: reqwest::Client,
+    mirrors: Arc<Mirrors>,
+    logins: Arc<Logins>,
+}
+
+async fn pump(ways: &Ways, get: &Get, pieces: &Sender<Piece>) -> Result<(), Failure> {
+    let mut response = answer(ways, get).await?;
     let head = Head::of(&response);
     let wanted = head.code.is_success();
     if pieces.send(Piece::Head(head)).await.is_err() || !wanted {
@@ -154,33 +165,35 @@ async fn pump(
     Ok(())
 }
 
-/// The first answer that is no redirect.
-async fn answer(http: &reqwest::Client, mirrors: &Mirrors, get: &Get) -> Result<Response, Failure> {
-    let mut url =
-        Url::parse(&get.from.url).map_err(|e| Failure::Refused(format!("this is no URL: {e}")))?;
-    match url.scheme() {
-        "https" => {}
-        "http" if get.from.by_mirror => {}
-        _ => {
-            return Err(Failure::Refused(
-                "only https:// is fetched (plain http:// is for mirrors: --mirror FROM=TO)"
-                    .to_owned(),
-            ));
-        }
-    }
+/// The first answer that is no redirect; a registry may want a login before.
+async fn answer(ways: &Ways, get: &Get) -> Result<Response, Failure> {
+    let first = first_url(get)?;
+    let mut url = first.clone();
+    let mut login = match get.accept {
+        Some(_) => ways.logins.known(&first),
+        None => None,
+    };
+    let mut fresh = false;
     for _ in 0..=MAX_REDIRECTS {
-        // Compressed on the way, the bytes would not be the ones that were pinned.
-        let mut request = http
-            .get(url.clone())
-            .header(header::ACCEPT_ENCODING, "identity");
-        if let Some((at, validator)) = &get.resume {
-            request = request
-                .header(header::RANGE, format!("bytes={at}-"))
-                .header(header::IF_RANGE, validator);
+        let mut request = request(&ways.http, &url, get);
+        // Nobody else gets what was given for the registry.
+        let own = url.origin() == first.origin();
+        if let Some(login) = login.as_ref().filter(|_| own) {
+            request = request.header(header::AUTHORIZATION, login);
         }
         let response = request.send().await.map_err(|e| Failure::of_send(&e))?;
         match response.status().as_u16() {
-            301 | 302 | 303 | 307 | 308 => url = redirect(mirrors, &url, response.headers())?,
+            301 | 302 | 303 | 307 | 308 => {
+                url = redirect(&ways.mirrors, &url, response.headers())?;
+            }
+            401 if get.accept.is_some() && own && !fresh => {
+                // What was kept may be too old: once more, from the beginning.
+                let headers = response.headers();
+                login = Some(ways.logins.login(&ways.http, &first, headers).await?);
+                fresh = true;
+                url = first.clone();
+            }
+            401 | 403 if get.accept.is_some() && own => return Err(ways.logins.refused(&first)),
             _ => return Ok(response),
         }
     }
@@ -188,6 +201,35 @@ async fn answer(http: &reqwest::Client, mirrors: &Mirrors, get: &Get) -> Result<
         "more than {MAX_REDIRECTS} redirects, the last to {}",
         shown(url.as_str())
     )))
+}
+
+fn first_url(get: &Get) -> Result<Url, Failure> {
+    let url =
+        Url::parse(&get.from.url).map_err(|e| Failure::Refused(format!("this is no URL: {e}")))?;
+    match url.scheme() {
+        "https" => Ok(url),
+        // A registry's own URL is http on this machine alone.
+        "http" if get.from.by_mirror || get.accept.is_some() => Ok(url),
+        _ => Err(Failure::Refused(
+            "only https:// is fetched (plain http:// is for mirrors: --mirror FROM=TO)".to_owned(),
+        )),
+    }
+}
+
+fn request(http: &reqwest::Client, url: &Url, get: &Get) -> RequestBuilder {
+    // Compressed on the way, the bytes would not be the ones that were pinned.
+    let mut request = http
+        .get(url.clone())
+        .header(header::ACCEPT_ENCODING, "identity");
+    if let Some(types) = get.accept {
+        request = request.header(header::ACCEPT, types);
+    }
+    if let Some((at, validator)) = &get.resume {
+        request = request
+            .header(header::RANGE, format!("bytes={at}-"))
+            .header(header::IF_RANGE, validator);
+    }
+    request
 }
 
 fn redirect(mirrors: &Mirrors, from: &Url, headers: &HeaderMap) -> Result<Url, Failure> {

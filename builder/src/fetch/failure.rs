@@ -30,6 +30,8 @@ pub(super) enum Failure {
     BadResume(String),
     /// No trust in the server, or no TLS at all.
     Tls(String),
+    /// A container registry lets nobody in, or not this one.
+    Login(String),
     /// A redirect that is not followed.
     Redirect(String),
     /// Against a rule of ours: size limits, plain http.
@@ -96,6 +98,7 @@ impl Failure {
             Failure::Status { code, .. } => format!("the server answers {code}"),
             Failure::BadResume(why)
             | Failure::Tls(why)
+            | Failure::Login(why)
             | Failure::Redirect(why)
             | Failure::Refused(why)
             | Failure::NoFile(why) => why.clone(),
@@ -130,6 +133,7 @@ impl Failure {
             }
             Failure::BadResume(_)
             | Failure::Tls(_)
+            | Failure::Login(_)
             | Failure::Redirect(_)
             | Failure::Refused(_)
             | Failure::NoFile(_)

@@ -3,8 +3,8 @@
 //! ```text
 //! Fetcher ─ look up (all cores hash) ─ missing? ─ Slots ─ Transfer ─ Client
 //! ```
-//! `mirrors` says where to ask, `client` speaks HTTP, `answer` judges what it
-//! hears, `transfer` puts an artifact together, `retry` and `failure` say what
+//! `mirrors` says where to ask, `client` speaks HTTP, `registry` logs in at container
+//! registries, `answer` judges what is heard, `transfer` puts an artifact together, `retry` and `failure` say what
 //! happens when it fails.
 //!
 //! # Invariants
@@ -18,6 +18,7 @@ mod answer;
 mod client;
 mod failure;
 mod mirrors;
+mod registry;
 mod retry;
 mod silent;
 mod slots;
@@ -56,6 +57,9 @@ pub struct Request {
     pub want: Expected,
     /// In bytes; a longer file is refused.
     pub max_size: u64,
+    /// Of a container registry, which may be logged in at: the media types to
+    /// accept.
+    pub accept: Option<&'static str>,
 }
 
 impl Request {

@@ -39,6 +39,7 @@ fn request(path: &str, bytes: &[u8]) -> Request {
         url: format!("https://up.example{path}"),
         want: expected(bytes),
         max_size: 10_000_000,
+        accept: None,
     }
 }
 

@@ -86,6 +86,7 @@ impl Fetcher<'_> {
         let mut pieces = self.client().map_err(Failure::Local)?.get(Get {
             from: candidate.clone(),
             resume: None,
+            accept: None,
         });
         let mut bytes = Vec::new();
         loop {

@@ -240,6 +240,7 @@ impl Transfer<'_> {
         let mut pieces = client.get(Get {
             from: candidate.clone(),
             resume: resume.map(|validator| (had, validator)),
+            accept: self.request.accept,
         });
         let head = match pieces.blocking_recv() {
             Some(Piece::Head(head)) => head,

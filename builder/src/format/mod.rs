@@ -6,6 +6,7 @@ pub mod elf;
 pub mod fat;
 pub mod gpt;
 pub mod guid;
+pub mod oci;
 pub mod packing;
 pub mod pe;
 pub mod qcow2;

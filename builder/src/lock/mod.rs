@@ -16,6 +16,12 @@
 //! sha256 = "…"
 //! size = 12345               # bytes, where known
 //!
+//! [[image]]                  # a container image, see `image`
+//! name = "pause"
+//! arch = "amd64"
+//! image = "registry.k8s.io/pause:3.10.2"
+//! digest = "sha256:…"
+//!
 //! [[index]]                  # a suite of Debian, where there is a base system
 //! suite = "trixie-security"
 //! archive = "debian-security"
@@ -35,6 +41,7 @@
 //! # Invariants
 //! [`Locked`] exists only for a lock that is whole and fits its recipe.
 
+mod image;
 mod package;
 mod update;
 
@@ -49,6 +56,7 @@ use crate::recipe::value::{Name, Version};
 use crate::recipe::{LockRequest, Recipe};
 use crate::tree::Epoch;
 
+pub use image::PinnedImage;
 pub use package::{Index, Packages, PinnedPackage};
 pub use update::{BASE, Update};
 
@@ -65,6 +73,8 @@ pub struct Lock {
     digest: Digest,
     #[serde(default, rename = "artifact")]
     pub entries: Vec<Entry>,
+    #[serde(default, rename = "image")]
+    pub images: Vec<PinnedImage>,
     #[serde(flatten)]
     pub packages: Packages,
 }
@@ -151,10 +161,20 @@ impl Lock {
             epoch,
             digest: Digest::sha256(b""),
             entries,
+            images: Vec::new(),
             packages: packages.sorted(),
         };
         lock.digest = Digest::sha256(lock.body().as_bytes());
         lock
+    }
+
+    /// With these container images, in any order.
+    #[must_use]
+    pub fn with_images(mut self, mut images: Vec<PinnedImage>) -> Lock {
+        images.sort_by(|a, b| (&a.name, a.arch).cmp(&(&b.name, b.arch)));
+        self.images = images;
+        self.digest = Digest::sha256(self.body().as_bytes());
+        self
     }
 
     /// Reads a lock's text; `label` names it in messages.
@@ -207,6 +227,7 @@ impl Lock {
             let table = toml::to_string(entry).unwrap_or_default();
             let _ = write!(entries, "\n[[artifact]]\n{table}");
         }
+        image::write(&self.images, &mut entries);
         self.packages.write(&mut entries);
         (head, entries)
     }
@@ -242,6 +263,7 @@ impl Lock {
                 ));
             }
         }
+        found.extend(image::differences(&self.images, &recipe.image_requests()));
         found.extend(self.packages.differences(recipe.base.as_ref()));
         if found.is_empty() && self.recipe != recipe.digest() {
             found.push(format!(
@@ -306,6 +328,22 @@ impl Locked {
             .iter()
             .filter(|entry| entry.arch == arch)
             .collect())
+    }
+
+    /// The container images for `arch`, by name.
+    ///
+    /// # Errors
+    /// The recipe has no source of some image for `arch`.
+    pub fn images(&self, recipe: &Recipe, arch: Arch) -> Result<Vec<&PinnedImage>> {
+        let missing = recipe.images.iter().find(|i| i.request(arch).is_none());
+        if let Some(image) = missing {
+            bail!(
+                "artifact.{}.source has nothing for {arch}: this recipe cannot be built for it",
+                image.name
+            );
+        }
+        let all = self.lock.images.iter();
+        Ok(all.filter(|image| image.arch == arch).collect())
     }
 
     /// The packages of the base system for `arch`, by name; none where the recipe

@@ -27,6 +27,8 @@ pub struct Manifest {
     pub version: u32,
     pub image: Image,
     pub artifacts: Vec<Artifact>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub container_images: Vec<ContainerImage>,
     /// Of the base system.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<Package>,
@@ -65,6 +67,23 @@ pub struct Artifact {
     pub size: Option<u64>,
 }
 
+/// A container image that is baked.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ContainerImage {
+    /// The artifact's.
+    pub name: String,
+    /// By what it was asked for.
+    pub image: String,
+    /// As the lock pins it: of the index, or of the manifest itself.
+    pub digest: Digest,
+    /// Of this architecture's manifest.
+    pub manifest: Digest,
+    /// What it is called on the node.
+    pub names: Vec<String>,
+    /// In bytes, of manifest, configuration and layers.
+    pub size: u64,
+}
+
 /// A Debian package, as the lock pins it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Package {
@@ -82,6 +101,7 @@ pub struct Package {
 #[derive(Debug, Default)]
 pub struct Inputs {
     pub artifacts: Vec<Artifact>,
+    pub images: Vec<ContainerImage>,
     pub packages: Vec<Package>,
 }
 
@@ -154,6 +174,7 @@ impl Manifest {
             version: VERSION,
             image,
             artifacts: inputs.artifacts,
+            container_images: inputs.images,
             packages: inputs.packages,
             files,
             outputs,
@@ -296,6 +317,14 @@ mod tests {
         };
         let inputs = Inputs {
             artifacts: vec![artifact],
+            images: vec![ContainerImage {
+                name: "pause".into(),
+                image: "example.org/pause:1".into(),
+                digest: Digest::sha256(b"index"),
+                manifest: Digest::sha256(b"manifest"),
+                names: vec!["example.org/pause:1".into()],
+                size: 9,
+            }],
             packages: vec![Package {
                 name: "libc6".into(),
                 version: "2.41-12".into(),
@@ -320,6 +349,7 @@ mod tests {
             keys,
             [
                 "artifacts",
+                "container_images",
                 "files",
                 "image",
                 "outputs",

@@ -15,11 +15,12 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::arch::Arch;
+use crate::artifact::oci_image::Image;
 use crate::boot::{self, mounts};
 use crate::digest::{Algorithm, Digest};
 use crate::lock::{Entry, Locked, PinnedPackage};
-use crate::recipe::Recipe;
 use crate::recipe::file::OutputKind;
+use crate::recipe::{ContainerImage, Recipe};
 use crate::store::Store;
 use crate::tree::Tree;
 use atomic::{OutDir, Turn};
@@ -36,6 +37,8 @@ pub struct Built<'a> {
     pub rootfs: &'a Tree,
     /// What boots that, where an output is a disk.
     pub boot: Option<&'a boot::Parts>,
+    /// Container images in the tree.
+    pub images: &'a [(&'a ContainerImage, Image)],
     /// What was made for an earlier build is taken from here.
     pub store: &'a Store,
 }
@@ -129,6 +132,7 @@ fn image(built: &Built<'_>) -> Result<manifest::Image> {
 fn inputs(built: &Built<'_>) -> Result<manifest::Inputs> {
     Ok(manifest::Inputs {
         artifacts: artifacts(built)?,
+        images: built.images.iter().map(image_of).collect(),
         packages: packages(built)?,
     })
 }
@@ -151,6 +155,17 @@ fn artifacts(built: &Built<'_>) -> Result<Vec<manifest::Artifact>> {
         .into_iter()
         .map(of)
         .collect()
+}
+
+fn image_of((asked, image): &(&ContainerImage, Image)) -> manifest::ContainerImage {
+    manifest::ContainerImage {
+        name: asked.name.to_string(),
+        image: asked.image.to_string(),
+        digest: image.top.digest.clone(),
+        manifest: image.manifest.digest.clone(),
+        names: asked.names(&image.top.digest),
+        size: image.size(),
+    }
 }
 
 fn packages(built: &Built<'_>) -> Result<Vec<manifest::Package>> {

@@ -101,7 +101,7 @@ impl Cases {
             .with_context(|| format!("making a directory in {}", parent.display()))?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = since.map_or(0, |duration| duration.as_secs());
-        let identity = Identity::make(settings, files.path(), now)?;
+        let identity = Identity::make(settings, files.path(), &bench.logs, now)?;
         Ok(Cases {
             bench,
             identity,

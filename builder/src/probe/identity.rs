@@ -1,5 +1,6 @@
 //! The node that a disk under test is made into, and the cluster that it joins.
 
+use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,8 @@ const CLUSTER: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 200, 0, 0), 16);
 /// Good for nothing but the API server played here.
 const TOKEN: &str = "abcdef.0123456789abcdef";
 const DAYS: u32 = 2;
+/// Every request to the API server.
+const LOG: &str = "api.log";
 
 /// Both sides of one node.
 pub struct Identity {
@@ -33,8 +36,13 @@ pub struct Identity {
 
 impl Identity {
     /// Writes the seed into `directory` and starts the API server, where the
-    /// profile wants one. `now` is in seconds since 1970.
-    pub fn make(settings: &ImageSettings, directory: &Path, now: u64) -> Result<Identity> {
+    /// profile wants one; its log goes into `logs`. `now` is in seconds since 1970.
+    pub fn make(
+        settings: &ImageSettings,
+        directory: &Path,
+        logs: &Path,
+        now: u64,
+    ) -> Result<Identity> {
         let profile = settings.profile;
         let mut node = Node {
             host_name: HOST_NAME.to_owned(),
@@ -42,7 +50,12 @@ impl Identity {
         };
         let mut api = None;
         if is_kubernetes(profile) {
-            api = Some(join(&mut node, profile, now)?);
+            let path = logs.join(LOG);
+            let context = || format!("writing {}", path.display());
+            let log = File::create(&path).with_context(context)?;
+            let authority = join(&mut node, profile, now)?;
+            let served = serve(&mut node, authority, now, log);
+            api = Some(served.context("playing an API server")?);
             node.pod_subnet = vec![pod_subnet(settings).to_string()];
         }
         let seed = directory.join("seed");
@@ -60,7 +73,8 @@ fn is_kubernetes(profile: Profile) -> bool {
     matches!(profile, Profile::HardWay | Profile::Bootstrap)
 }
 
-fn join(node: &mut Node, profile: Profile, now: u64) -> Result<Api> {
+/// What the node proves itself with; the CA that has signed it.
+fn join(node: &mut Node, profile: Profile, now: u64) -> Result<Authority> {
     let validity = Validity::days(now, DAYS);
     let (authority, _) = Authority::generate("nodeimg-test", validity)?;
     node.ca = Some(authority.cert().to_owned());
@@ -73,8 +87,12 @@ fn join(node: &mut Node, profile: Profile, now: u64) -> Result<Api> {
         let subject = Subject::kubelet(HOST_NAME, names, vec![ADDRESS.parse()?]);
         node.kubelet = Some(authority.issue(&subject, validity)?);
     }
-    let api = Api::start(authority, Secret::new(TOKEN.to_owned()), validity)
-        .context("playing an API server")?;
+    Ok(authority)
+}
+
+fn serve(node: &mut Node, authority: Authority, now: u64, log: File) -> Result<Api> {
+    let token = Secret::new(TOKEN.to_owned());
+    let api = Api::start(authority, token, Validity::days(now, DAYS), log)?;
     node.api_server = Some(format!("https://{GATEWAY}:{}", api.port));
     Ok(api)
 }

@@ -6,14 +6,19 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use super::base::Base;
-use super::file::{ArtifactPart, FilePart, OutputKind, RecipeFile};
+use super::file::{ArtifactKind, ArtifactPart, FilePart, OutputKind, RecipeFile};
+use super::image;
 use super::network::Cidrs;
 use super::source::{Source, Step, dotted};
-use super::{Artifact, ExtraContent, ExtraFile, Recipe, disk, profile};
+use super::value::Word;
+use super::{Artifact, ExtraContent, ExtraFile, Recipe, disk, flags, profile};
 use crate::artifact::{Kind, Mode};
 use crate::fetch::Mirrors;
 
 const DEFAULT_MAX_UNPACKED: u64 = 2 << 30;
+
+/// Of `overlay/images`.
+const IMPORT_UNIT: &str = "nodeimg-images.service";
 
 /// Problems found so far, each with the key that it is about.
 pub struct Problems<'a> {
@@ -85,6 +90,7 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
         .iter()
         .filter_map(|part| artifact(part, &mut problems))
         .collect();
+    let images = image::images(&file.artifact, &mut problems);
     let files: Vec<_> = file
         .file
         .iter()
@@ -100,6 +106,7 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
         }
     }
     profile::needs(&file, &artifacts, &mut problems);
+    flags::gone_from_kubelet(&file, &artifacts, &mut problems);
     profile::outputs_and_base(&file, &mut problems);
     problems.done()?;
     let (Some(name), Some(version), Some(profile)) =
@@ -133,14 +140,23 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
         kubelet: file.kubelet.clone(),
         kube_proxy: file.kube_proxy.clone(),
         containerd: file.containerd.clone(),
-        enable: file.units.enable.clone(),
+        enable: enabled(&file, !images.is_empty()),
         mask: file.units.mask.clone(),
         sysctl: file.sysctl.clone(),
         mirrors: file.mirrors.clone(),
         artifacts,
+        images,
         files,
         effective: file,
     })
+}
+
+/// The unit that imports baked images comes with them.
+fn enabled(file: &RecipeFile, with_images: bool) -> Vec<Word> {
+    let own = with_images.then(|| IMPORT_UNIT.parse().ok()).flatten();
+    let mut all = file.units.enable.clone();
+    all.extend(own.filter(|unit| !file.units.enable.contains(unit)));
+    all
 }
 
 /// The folder's own name: a manifest has no path of the host in it.
@@ -335,8 +351,21 @@ fn mirrors(file: &RecipeFile, problems: &mut Problems<'_>) {
 
 fn artifact(part: &ArtifactPart, problems: &mut Problems<'_>) -> Option<Artifact> {
     let table = [Step::Key("artifact"), Step::Named(part.name.as_str())];
+    image::keys(part, problems);
+    if part.name.as_str() == "base" {
+        problems.add(
+            &table,
+            "`base` is the base system: give the artifact another name",
+        );
+    }
+    let kind = match part.kind {
+        Some(ArtifactKind::OciImage) => return None,
+        Some(ArtifactKind::Binary) => Some(Kind::Binary),
+        Some(ArtifactKind::Archive) => Some(Kind::Archive),
+        None => None,
+    };
     for (key, missing) in [
-        ("kind", part.kind.is_none()),
+        ("kind", kind.is_none()),
         ("version", part.version.is_none()),
         ("url", part.url.is_none()),
     ] {
@@ -344,16 +373,10 @@ fn artifact(part: &ArtifactPart, problems: &mut Problems<'_>) -> Option<Artifact
             problems.add(&table, &format!("`{key}` is missing"));
         }
     }
-    if part.name.as_str() == "base" {
-        problems.add(
-            &table,
-            "`base` is the base system: give the artifact another name",
-        );
-    }
     if part.files.is_empty() {
         problems.add(&table, "`files` is missing: say what goes where");
     }
-    let (kind, version, url) = (part.kind?, part.version.clone()?, part.url.clone()?);
+    let (kind, version, url) = (kind?, part.version.clone()?, part.url.clone()?);
     for (index, rule) in part.files.iter().enumerate() {
         let way = [table[0], table[1], Step::Key("files"), Step::Index(index)];
         match (kind, &rule.from) {

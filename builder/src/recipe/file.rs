@@ -10,11 +10,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::base::BasePart;
+use super::image::PathPerArch;
 use super::network::Cidrs;
 use super::url::{PerArch, UrlTemplate};
 use super::value::{ByteSize, Domain, Name, RecipePath, Version, Word};
 use crate::arch::Arch;
-use crate::artifact::{self, InstallRule, Mode};
+use crate::artifact::{InstallRule, Mode};
+use crate::format::oci::Reference;
 
 /// A nodeimg recipe.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -195,6 +197,9 @@ pub struct FirstBootPart {
     /// Whether a seed may have commands run (`bootcmd`, `runcmd`, scripts); yes unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commands: Option<bool>,
+    /// Whether secrets on a writable seed medium are overwritten when they have served; yes unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scrub: Option<bool>,
 }
 
 /// A cloud's metadata service.
@@ -303,14 +308,27 @@ pub enum SysctlValue {
     Text(String),
 }
 
+/// What sort of thing an artifact is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ArtifactKind {
+    /// One program (or script), installed as it is.
+    Binary,
+    /// A tar archive, plain or packed with gzip, zstd or xz.
+    Archive,
+    /// A container image that containerd has from the node's first start on.
+    OciImage,
+}
+
 /// One pinned input.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArtifactPart {
     pub name: Name,
-    /// `binary`: the download is the file; `archive`: a tar, plain or with gzip, zstd or xz.
+    /// `binary`: the download is the file; `archive`: a tar, plain or with gzip, zstd or xz;
+    /// `oci_image`: a container image.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub kind: Option<artifact::Kind>,
+    pub kind: Option<ArtifactKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
     /// Where it is published.
@@ -331,6 +349,16 @@ pub struct ArtifactPart {
     /// Whether setuid and setgid files may come out of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_setuid: Option<bool>,
+    /// Of `oci_image`: its name, `registry.k8s.io/pause:3.10.2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<Reference>,
+    /// Of `oci_image`: an OCI layout (a directory or a tar) or a tar of `docker save`
+    /// to read it from instead of a registry, relative to this recipe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<PathPerArch>,
+    /// Of `oci_image`: more names that it has on the node.
+    #[serde(rename = "as", default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Reference>,
 }
 
 /// A file that the recipe brings along.

@@ -176,6 +176,17 @@ fn located(mut file: RecipeFile, source: &Source) -> Result<RecipeFile> {
         let way = [Step::Key("overlay"), Step::Index(index)];
         *overlay = beside(overlay, source, &way)?;
     }
+    for part in &mut file.artifact {
+        let name = part.name.to_string();
+        let way = [
+            Step::Key("artifact"),
+            Step::Named(&name),
+            Step::Key("source"),
+        ];
+        for path in part.source.iter_mut().flat_map(|all| all.paths_mut()) {
+            *path = beside(path, source, &way)?;
+        }
+    }
     for entry in &mut file.file {
         let name = entry.path.to_string();
         let way = [Step::Key("file"), Step::Named(&name), Step::Key("source")];

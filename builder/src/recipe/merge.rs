@@ -41,6 +41,7 @@ impl RecipeFile {
                 metadata: added(base.first_boot.metadata, self.first_boot.metadata),
                 wait: self.first_boot.wait.or(base.first_boot.wait),
                 commands: self.first_boot.commands.or(base.first_boot.commands),
+                scrub: self.first_boot.scrub.or(base.first_boot.scrub),
             },
             sysctl: base.sysctl.into_iter().chain(self.sysctl).collect(),
             mirrors: base.mirrors.into_iter().chain(self.mirrors).collect(),
@@ -142,6 +143,9 @@ impl ArtifactPart {
             files: or_list(self.files, base.files),
             max_unpacked: self.max_unpacked.or(base.max_unpacked),
             allow_setuid: self.allow_setuid.or(base.allow_setuid),
+            image: self.image.or(base.image),
+            source: self.source.or(base.source),
+            also: or_list(self.also, base.also),
         }
     }
 }

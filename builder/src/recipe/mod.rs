@@ -11,6 +11,8 @@ mod base;
 mod check;
 mod disk;
 pub mod file;
+mod flags;
+mod image;
 mod library;
 mod load;
 mod merge;
@@ -38,6 +40,7 @@ use url::{PerArch, UrlTemplate};
 use value::{Name, Version, Word};
 
 pub use base::{Base, PackageName};
+pub use image::{ContainerImage, ImageRequest};
 pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
 pub use load::{RecipeRef, load, load_edited, load_for};
 pub use merge::merged_tables;
@@ -69,6 +72,8 @@ pub struct Recipe {
     pub sysctl: BTreeMap<String, SysctlValue>,
     pub mirrors: BTreeMap<String, String>,
     pub artifacts: Vec<Artifact>,
+    /// Container images to be baked.
+    pub images: Vec<ContainerImage>,
     pub files: Vec<ExtraFile>,
     /// The merged file, for `recipe show`.
     pub effective: RecipeFile,
@@ -170,11 +175,20 @@ impl Recipe {
         self.artifacts.iter().flat_map(of).flatten().collect()
     }
 
+    /// Every container image that the lock must pin, likewise.
+    pub fn image_requests(&self) -> Vec<ImageRequest> {
+        let of = |image: &ContainerImage| Arch::ALL.map(|arch| image.request(arch));
+        self.images.iter().flat_map(of).flatten().collect()
+    }
+
     /// Stands for all that the lock depends on; nothing else moves it, so a
     /// changed `max_pods` needs no new lock.
     pub fn digest(&self) -> Digest {
         // Plain structs of strings always serialise.
         let mut text = serde_json::to_vec(&self.lock_requests()).unwrap_or_default();
+        if !self.images.is_empty() {
+            text.extend(serde_json::to_vec(&self.image_requests()).unwrap_or_default());
+        }
         if let Some(base) = &self.base {
             text.extend_from_slice(base.digest().to_string().as_bytes());
         }

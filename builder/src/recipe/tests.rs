@@ -25,9 +25,13 @@ pub fn disk_recipe(more: &str) -> Recipe {
 fn load_text(more: &str) -> anyhow::Result<Recipe> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("mine.toml");
-    let mut bare: toml::Table = built_in("hard-way").unwrap().recipe.parse().unwrap();
-    bare.remove("extends").unwrap();
-    bare.insert("outputs".into(), vec!["overlay"].into());
+    let built_in = |name| -> toml::Table { built_in(name).unwrap().recipe.parse().unwrap() };
+    let mut part = built_in("kubernetes-node");
+    part.remove("extends").unwrap();
+    part.insert("outputs".into(), vec!["overlay"].into());
+    std::fs::write(dir.path().join("part.toml"), part.to_string()).unwrap();
+    let mut bare = built_in("hard-way");
+    bare.insert("extends".into(), "part.toml".into());
     std::fs::write(dir.path().join("bare.toml"), bare.to_string()).unwrap();
     std::fs::write(&path, format!("extends = \"bare.toml\"\n{more}")).unwrap();
     load(&RecipeRef::File(path))
@@ -139,6 +143,14 @@ fn bad_recipes_say_what_where_and_what_to_do() {
             "[kubelet]\nextra_args = [\"-v 4\"]\n",
             vec!["mine.toml:3:15", "no flag"],
         ),
+        (
+            "[kubelet]\nextra_args = [\"--v=4\", \"--pod-infra-container-image=x/pause:1\"]\n",
+            vec![
+                "mine.toml:3:24",
+                "gone since 1.35",
+                "`containerd.sandbox_image`",
+            ],
+        ),
         ("[kubelet]\nlabels = { \"a b\" = \"c\" }\n", vec!["label"]),
         (
             "[kube_proxy]\nmode = \"ipvs\"\n",
@@ -178,6 +190,29 @@ fn bad_recipes_say_what_where_and_what_to_do() {
             assert!(text.contains(want), "{more:?} should say {want:?}:\n{text}");
         }
     }
+}
+
+#[test]
+fn a_flag_is_refused_from_the_version_on_that_lost_it() {
+    let with = |version: &str, flag: &str| {
+        format!(
+            "[kubelet]\nextra_args = [\"{flag}\"]\n[[artifact]]\nname = \"kubernetes\"\nversion = \"{version}\"\n"
+        )
+    };
+    for (flag, last, first) in [
+        ("--pod-infra-container-image=a/b:1", "1.34.9", "1.35.0"),
+        ("--container-runtime=remote", "1.26.15", "1.27.0"),
+        ("--network-plugin=cni", "1.23.17", "1.24.0"),
+    ] {
+        assert_eq!(recipe(&with(last, flag)).kubelet.extra_args, [flag]);
+        let text = refusal(&with(first, flag));
+        assert!(
+            text.contains(&format!("kubelet {first} would not start")),
+            "{text}"
+        );
+    }
+    // A flag that only begins like one that is gone.
+    recipe("[kubelet]\nextra_args = [\"--container-runtime-endpoint=unix:///x\"]\n");
 }
 
 #[test]

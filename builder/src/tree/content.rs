@@ -22,6 +22,8 @@ pub enum Content {
         offset: u64,
         len: u64,
     },
+    /// Others, one after the other: an archive made of blobs.
+    Joined(Arc<[Content]>),
 }
 
 impl Content {
@@ -44,6 +46,7 @@ impl Content {
         match self {
             Content::Inline(bytes) => bytes.len() as u64,
             Content::Span { len, .. } => *len,
+            Content::Joined(parts) => parts.iter().map(Content::len).sum(),
         }
     }
 
@@ -56,6 +59,7 @@ impl Content {
                 offset: *offset,
                 left: *len,
             },
+            Content::Joined(_) => self.part(0, self.len()),
         }
     }
 
@@ -84,6 +88,12 @@ impl Content {
                 offset: start + offset,
                 left: len.min(all.saturating_sub(offset)),
             },
+            Content::Joined(parts) => ContentReader::Joined {
+                parts: parts.iter(),
+                skip: offset,
+                left: len,
+                now: None,
+            },
         }
     }
 
@@ -105,6 +115,10 @@ impl Content {
         match self {
             Content::Inline(bytes) => Digest::sha256(bytes).to_string(),
             Content::Span { blob, offset, len } => format!("{} {offset} {len}", blob.sha256()),
+            Content::Joined(parts) => {
+                let parts: Vec<String> = parts.iter().map(Content::identity).collect();
+                Digest::sha256(parts.join("\n").as_bytes()).to_string()
+            }
         }
     }
 
@@ -123,6 +137,15 @@ pub enum ContentReader<'a> {
         file: &'a File,
         offset: u64,
         left: u64,
+    },
+    Joined {
+        /// Those not begun yet.
+        parts: std::slice::Iter<'a, Content>,
+        /// Bytes of them before the first that is wanted.
+        skip: u64,
+        /// Bytes wanted of them.
+        left: u64,
+        now: Option<Box<ContentReader<'a>>>,
     },
 }
 
@@ -148,6 +171,59 @@ impl Read for ContentReader<'_> {
                 *left -= n as u64;
                 Ok(n)
             }
+            ContentReader::Joined {
+                parts,
+                skip,
+                left,
+                now,
+            } => loop {
+                if let Some(part) = now {
+                    let n = part.read(buffer)?;
+                    if n > 0 || buffer.is_empty() {
+                        return Ok(n);
+                    }
+                }
+                let Some(part) = parts.next().filter(|_| *left > 0) else {
+                    return Ok(0);
+                };
+                let from = part.len().min(*skip);
+                let len = (part.len() - from).min(*left);
+                *now = Some(Box::new(part.part(from, len)));
+                *skip -= from;
+                *left -= len;
+            },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn joined(texts: &[&str]) -> Content {
+        let parts: Vec<Content> = texts
+            .iter()
+            .map(|text| Content::inline(text.as_bytes()))
+            .collect();
+        Content::Joined(parts.into())
+    }
+
+    #[test]
+    fn joined_content_reads_as_one_from_anywhere() {
+        let content = joined(&["ab", "", "cde", "f"]);
+        assert_eq!(content.len(), 6);
+        for start in 0..=6 {
+            for len in 0..=6 - start {
+                let read = content.read_at(start as u64, len).unwrap();
+                assert_eq!(read, &b"abcdef"[start..start + len], "{start} {len}");
+            }
+        }
+        assert_eq!(content.head(100).unwrap(), b"abcdef");
+        assert_ne!(content.identity(), joined(&["ab", "cde", "f"]).identity());
+        assert_eq!(
+            content.identity(),
+            joined(&["ab", "", "cde", "f"]).identity()
+        );
     }
 }

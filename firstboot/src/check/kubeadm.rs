@@ -2,7 +2,10 @@
 //! an API server, a token and the hashes of the cluster's CA.
 //!
 //! Spec: <https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/>. What is
-//! inside a configuration is kubeadm's to judge, which it does before it changes anything.
+//! inside a configuration is kubeadm's to judge, which it does before it changes anything;
+//! only that the image's kubeadm reads this version of it at all is looked at here.
+use std::net::IpAddr;
+
 use super::credentials::is_token;
 use super::{Inputs, endpoint};
 use crate::problem::{Located, Problems};
@@ -17,12 +20,18 @@ pub struct Kubeadm {
     pub config: Secret,
 }
 
+/// Versions of `kubeadm.k8s.io` and the minor release of Kubernetes 1 that began
+/// to read each, oldest first. Old ones go again, so that the newest which a
+/// kubeadm knows is the safe one.
+const APIS: [(&str, u32); 3] = [("v1beta2", 15), ("v1beta3", 22), ("v1beta4", 31)];
+
 /// Keys that mean nothing to a node whose pods are the business of a DaemonSet.
 const OTHERS: [&str; 4] = ["ca", "cluster_cidr", "kube_proxy", "pod_subnet"];
 
 pub(super) fn check(
     inputs: &Inputs<'_>,
     host_name: Option<&str>,
+    node_ips: &[IpAddr],
     problems: &mut Problems,
 ) -> Option<Kubeadm> {
     for key in OTHERS {
@@ -33,22 +42,27 @@ pub(super) fn check(
     }
     let node = &inputs.user.node;
     let given = &node.kubeadm;
-    let parts = ["api_server", "bootstrap_token", "ca_cert_hashes"];
+    let parts = [
+        "api_server",
+        "bootstrap_token",
+        "ca_cert_hashes",
+        "certificate_key",
+    ];
     match (&given.join, &given.init) {
         (Some(_), Some(init)) => {
             let reason = "asks for `init` and `join` at once";
             problems.error(&init.place, reason, "keep one of the two");
             None
         }
-        (Some(config), None) => whole("join", "JoinConfiguration", config, problems),
-        (None, Some(config)) => whole("init", "InitConfiguration", config, problems),
+        (Some(config), None) => whole(inputs, &JOIN, config, problems),
+        (None, Some(config)) => whole(inputs, &INIT, config, problems),
         (None, None) if inputs.gives("kubeadm") => {
             let reason = "holds neither `join` nor `init`";
             problems.error(&inputs.missing("kubeadm"), reason, "add one of them");
             None
         }
         (None, None) if parts.iter().any(|key| inputs.gives(key)) => {
-            built(inputs, host_name?, problems)
+            built(inputs, host_name?, node_ips, problems)
         }
         // User-data may well run kubeadm itself, as Cluster API's does.
         (None, None) if !inputs.user.runcmd.is_empty() || !inputs.user.scripts.is_empty() => None,
@@ -61,10 +75,27 @@ pub(super) fn check(
     }
 }
 
-/// A configuration of the seed: YAML, one document of which is of the wanted kind.
-fn whole(
+/// What kubeadm is asked for, and the documents one of which makes it possible.
+struct Task {
     verb: &'static str,
-    kind: &str,
+    kinds: &'static [&'static str],
+}
+
+const JOIN: Task = Task {
+    verb: "join",
+    kinds: &["JoinConfiguration"],
+};
+
+/// The one that is not given has defaults.
+const INIT: Task = Task {
+    verb: "init",
+    kinds: &["InitConfiguration", "ClusterConfiguration"],
+};
+
+/// A configuration of the seed: YAML, one document of which is of a wanted kind.
+fn whole(
+    inputs: &Inputs<'_>,
+    task: &Task,
     config: &Located<Secret>,
     problems: &mut Problems,
 ) -> Option<Kubeadm> {
@@ -74,9 +105,18 @@ fn whole(
         match yaml::parse(document.trim_start_matches("---")) {
             Ok(root) => {
                 let text = |key: &str| Some(root.as_ref()?.get(key)?.scalar()?.text().to_owned());
-                let ours =
-                    text("apiVersion").is_some_and(|name| name.starts_with("kubeadm.k8s.io/"));
-                found |= ours && text("kind").as_deref() == Some(kind);
+                let name = text("apiVersion").unwrap_or_default();
+                if let Some(version) = name.strip_prefix("kubeadm.k8s.io/") {
+                    let kind = text("kind").unwrap_or_default();
+                    found |= task.kinds.contains(&kind.as_str());
+                    if let Some(reason) = not_read(version, inputs.settings.kubeadm.as_deref()) {
+                        let ours = api_for(inputs.settings.kubeadm.as_deref());
+                        let remedy = format!("write it for `kubeadm.k8s.io/{ours}`");
+                        let within = root.as_ref().map_or(1, |root| root.line);
+                        let place = super::lines_on(&config.place, line + within);
+                        problems.error(&place, reason, remedy);
+                    }
+                }
             }
             Err(error) => {
                 let place = super::lines_on(&config.place, line + error.line);
@@ -88,18 +128,53 @@ fn whole(
         line += document.matches('\n').count() + 1;
     }
     if !found {
-        let reason = format!("holds no `kind: {kind}` of `apiVersion: kubeadm.k8s.io/...`");
+        let kinds = task.kinds.join("` or `");
+        let reason = format!("holds no `kind: {kinds}` of `apiVersion: kubeadm.k8s.io/...`");
         problems.error(&config.place, reason, "give a whole kubeadm configuration");
         return None;
     }
     Some(Kubeadm {
-        verb,
+        verb: task.verb,
         config: config.value.clone(),
     })
 }
 
+/// The minor release of a Kubernetes 1; `None` for what is not known.
+fn minor(version: Option<&str>) -> Option<u32> {
+    let rest = version?.strip_prefix("1.")?;
+    rest.split(['.', '-', '+']).next()?.parse().ok()
+}
+
+/// The API in which a configuration is written for a kubeadm: the newest that it reads.
+fn api_for(kubeadm: Option<&str>) -> &'static str {
+    let mut known = APIS.iter().rev();
+    let newest = known.clone().next();
+    let fitting = match minor(kubeadm) {
+        Some(minor) => known.find(|(_, since)| *since <= minor).or(APIS.first()),
+        None => newest,
+    };
+    fitting.map_or("", |(api, _)| api)
+}
+
+/// Why a kubeadm does not read a configuration, as far as that is certain.
+fn not_read(api: &str, kubeadm: Option<&str>) -> Option<String> {
+    let minor = minor(kubeadm)?;
+    let (_, since) = APIS.iter().find(|(known, _)| *known == api)?;
+    (minor < *since).then(|| {
+        format!(
+            "is of `{api}`, which kubeadm reads from 1.{since} on; this image has {}",
+            kubeadm.unwrap_or_default()
+        )
+    })
+}
+
 /// A JoinConfiguration of the values that `kubeadm token create --print-join-command` prints.
-fn built(inputs: &Inputs<'_>, host_name: &str, problems: &mut Problems) -> Option<Kubeadm> {
+fn built(
+    inputs: &Inputs<'_>,
+    host_name: &str,
+    node_ips: &[IpAddr],
+    problems: &mut Problems,
+) -> Option<Kubeadm> {
     let node = &inputs.user.node;
     for (key, remedy) in [
         ("api_server", "add `https://HOST:6443`"),
@@ -136,17 +211,39 @@ fn built(inputs: &Inputs<'_>, host_name: &str, problems: &mut Problems) -> Optio
         .iter()
         .map(|hash| quoted(&hash.value))
         .collect();
-    let config = format!(
-        "apiVersion: kubeadm.k8s.io/v1beta3\nkind: JoinConfiguration\ndiscovery:\n  bootstrapToken:\n    apiServerEndpoint: {}\n    token: {}\n    caCertHashes: [{}]\nnodeRegistration:\n  name: {}\n  criSocket: unix:///run/containerd/containerd.sock\n",
+    let mut config = format!(
+        "apiVersion: kubeadm.k8s.io/{}\nkind: JoinConfiguration\ndiscovery:\n  bootstrapToken:\n    apiServerEndpoint: {}\n    token: {}\n    caCertHashes: [{}]\nnodeRegistration:\n  name: {}\n  criSocket: unix:///run/containerd/containerd.sock\n",
+        api_for(inputs.settings.kubeadm.as_deref()),
         quoted(&authority),
         quoted(token.value.expose().trim()),
         hashes.join(", "),
         quoted(host_name),
     );
+    config.push_str(&control_plane(inputs, node_ips, problems));
     Some(Kubeadm {
         verb: "join",
         config: Secret::new(config),
     })
+}
+
+/// The part that makes the node one of the control plane, where it has the key
+/// to the cluster's certificates; else nothing.
+fn control_plane(inputs: &Inputs<'_>, node_ips: &[IpAddr], problems: &mut Problems) -> String {
+    let Some(key) = &inputs.user.node.certificate_key else {
+        return String::new();
+    };
+    let text = key.value.expose().trim();
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let remedy = "it is 64 hexadecimal digits (kubeadm init phase upload-certs --upload-certs)";
+        problems.error(&key.place, "is no certificate key", remedy);
+    }
+    let mut part = format!("controlPlane:\n  certificateKey: \"{text}\"\n");
+    if let Some(address) = node_ips.first() {
+        part.push_str(&format!(
+            "  localAPIEndpoint:\n    advertiseAddress: \"{address}\"\n"
+        ));
+    }
+    part
 }
 
 /// `host:port` of a URL that has been checked; 6443 where it names none.
@@ -168,4 +265,35 @@ fn is_hash(text: &str) -> bool {
     digits.is_some_and(|digits| {
         digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{api_for, not_read};
+
+    #[test]
+    fn the_version_of_the_image_decides() {
+        for (kubeadm, api) in [
+            (Some("1.20.2"), "v1beta2"),
+            (Some("1.21.14"), "v1beta2"),
+            (Some("1.22.0"), "v1beta3"),
+            (Some("1.30.9"), "v1beta3"),
+            (Some("1.31.0-rc.1"), "v1beta4"),
+            (Some("1.36.0"), "v1beta4"),
+            (Some("1.9.0"), "v1beta2"),
+            (Some("2.0.0"), "v1beta4"),
+            (None, "v1beta4"),
+        ] {
+            assert_eq!(api_for(kubeadm), api, "{kubeadm:?}");
+        }
+        assert!(not_read("v1beta4", Some("1.20.2")).is_some_and(|text| text.contains("1.31")));
+        for (api, kubeadm) in [
+            ("v1beta2", Some("1.36.0")),
+            ("v1beta4", Some("1.31.0")),
+            ("v1beta9", Some("1.20.2")),
+            ("v1beta4", None),
+        ] {
+            assert_eq!(not_read(api, kubeadm), None, "{api} {kubeadm:?}");
+        }
+    }
 }

@@ -138,7 +138,7 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
         None
     };
     let kubeadm = match profile {
-        Profile::Kubeadm => kubeadm::check(inputs, host_name, problems),
+        Profile::Kubeadm => kubeadm::check(inputs, host_name, &node_ips, problems),
         Profile::HardWay | Profile::Bootstrap | Profile::ContainerHost => None,
     };
     let labels = scheduling::check_labels(&inputs.user.node.labels, problems);

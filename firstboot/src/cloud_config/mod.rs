@@ -10,6 +10,7 @@ mod commands;
 mod files;
 mod idle;
 mod merge;
+mod secrecy;
 mod services;
 
 use crate::field::{Field, shown};
@@ -47,6 +48,9 @@ pub struct UserData {
     pub runcmd: Vec<Located<Command>>,
     /// Parts that are scripts, in order; they run before `runcmd`.
     pub scripts: Vec<Script>,
+    /// Whether there is anything in it that may be a secret: keys and tokens,
+    /// passwords, and whatever commands, scripts and files hold.
+    pub secret: bool,
 }
 
 /// A top-level key: its name and what is done with it.
@@ -160,7 +164,9 @@ pub fn read(parts: Vec<Part>, profile: Profile, problems: &mut Problems) -> Opti
             },
         }
     }
+    data.secret = !data.scripts.is_empty();
     for keyed in &merged {
+        data.secret |= secrecy::may_be_secret(&keyed.entry);
         read_key(&mut data, &keyed.file, &keyed.entry, profile, problems);
     }
     good.then_some(data)

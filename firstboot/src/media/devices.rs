@@ -46,6 +46,8 @@ pub(crate) struct Device {
     pub(crate) size: u64,
     /// The number of a partition, and the disk that it is on.
     pub(crate) partition: Option<u32>,
+    /// A switch on the medium or a setting of the hypervisor.
+    pub(crate) read_only: bool,
     pub(crate) disk: Option<String>,
 }
 
@@ -86,6 +88,7 @@ impl System {
             number: text("dev")?,
             size: text("size")?.parse().ok()?,
             partition,
+            read_only: text("ro").is_some_and(|text| text != "0"),
             disk,
         })
     }

@@ -5,9 +5,11 @@
 //! gone with the descriptor, however the process ends.
 //!
 //! # Invariants
-//! Read-only, nosuid, nodev, noexec; nothing is written to the device, not even
-//! a journal replayed, and an error on it is an error here and never a panic of
-//! the kernel.
+//! - Nosuid, nodev, noexec; an error on the device is an error here and never a
+//!   panic of the kernel.
+//! - A seed is read from a volume that is read-only: nothing is written to the
+//!   device, not even a journal replayed. Only what has served is written over
+//!   in a second mount.
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,7 +26,7 @@ use crate::root::Root;
 
 /// Opens the volume on a device.
 pub(crate) fn open(device: &Device, kind: FileSystem) -> io::Result<Root> {
-    match detached(device, kind) {
+    match detached(device, kind, Mode::Read) {
         Ok(fd) => Ok(Root::of(fd, &device.path)),
         // It is mounted elsewhere for writing, as the boot partition can be;
         // the kernel has one state of a volume, so it is read where it is.
@@ -37,15 +39,33 @@ pub(crate) fn open(device: &Device, kind: FileSystem) -> io::Result<Root> {
     }
 }
 
-fn detached(device: &Device, kind: FileSystem) -> io::Result<OwnedFd> {
+/// Opens the volume for writing, which an optical disc and a device that is
+/// switched to read-only are not for (EROFS).
+pub(crate) fn open_writable(device: &Device, kind: FileSystem) -> io::Result<Root> {
+    if kind == FileSystem::Iso9660 || device.read_only {
+        return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+    }
+    let fd = detached(device, kind, Mode::Write)?;
+    Ok(Root::of(fd, &device.path))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Read,
+    Write,
+}
+
+fn detached(device: &Device, kind: FileSystem, mode: Mode) -> io::Result<OwnedFd> {
     let context = fsopen(kind.to_string(), FsOpenFlags::FSOPEN_CLOEXEC)?;
-    let made = configure(&context, &device.path, kind);
+    let made = configure(&context, &device.path, kind, mode);
     made.map_err(|error| explained(error, &context))?;
-    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
-        | MountAttrFlags::MOUNT_ATTR_NOSUID
+    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC
         | MountAttrFlags::MOUNT_ATTR_NOATIME;
+    if mode == Mode::Read {
+        attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
+    }
     let mount = fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
     // A mount can be worked in only through a descriptor that is open for reading.
     let flags = rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
@@ -57,12 +77,21 @@ fn detached(device: &Device, kind: FileSystem) -> io::Result<OwnedFd> {
     )?)
 }
 
-fn configure(context: &OwnedFd, path: &Path, kind: FileSystem) -> rustix::io::Result<()> {
+fn configure(
+    context: &OwnedFd,
+    path: &Path,
+    kind: FileSystem,
+    mode: Mode,
+) -> rustix::io::Result<()> {
     let context = context.as_fd();
-    fsconfig_set_flag(context, "ro")?;
+    if mode == Mode::Read {
+        fsconfig_set_flag(context, "ro")?;
+    }
     fsconfig_set_string(context, "source", path)?;
     if kind == FileSystem::Ext {
-        fsconfig_set_flag(context, "noload")?;
+        if mode == Mode::Read {
+            fsconfig_set_flag(context, "noload")?;
+        }
         // The superblock may ask for a panic.
         fsconfig_set_string(context, "errors", "continue")?;
     }

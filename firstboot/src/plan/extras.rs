@@ -242,15 +242,12 @@ impl Planner<'_> {
     }
 
     fn scripts(&mut self, extras: &Extras) {
-        let mut add = |path: String, text: &crate::secret::Secret| {
-            self.files
-                .push(PlannedFile::new(&path, 0o700, text.clone().into()));
-        };
         if let Some(text) = &extras.bootcmd {
-            add(BOOTCMD.to_owned(), text);
+            let file = PlannedFile::new(BOOTCMD, 0o700, text.clone().into());
+            self.files.push(file);
         }
         for (name, text) in &extras.scripts {
-            add(format!("{SCRIPTS}/{name}"), text);
+            self.files.push(super::script(name, text.clone().into()));
         }
     }
 
@@ -342,6 +339,6 @@ impl Planner<'_> {
 }
 
 /// Whether a path is lost at every boot.
-pub(super) fn is_volatile(path: &str) -> bool {
+pub fn is_volatile(path: &str) -> bool {
     VOLATILE.iter().any(|directory| below(path, directory))
 }

@@ -7,7 +7,7 @@
 use nodeimg_firstboot::problem::{Place, Problems};
 use nodeimg_firstboot::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
 
-use super::{Found, Search};
+use super::{Found, Home, Search, Sought};
 use crate::root::Root;
 
 const PREFIX: &str = "nodeimg.";
@@ -52,16 +52,17 @@ pub(super) fn find(search: &Search<'_>) -> Found {
         );
     }
     let empty = || SeedFile::new(root.shown(&format!("{PREFIX}{}", names.meta_data)), "");
-    Found::Seed {
+    Found::Seed(Box::new(Sought {
         place,
-        seed: Box::new(Seed {
+        seed: Seed {
             layout: Layout::NoCloud,
             meta_data: meta_data.unwrap_or_else(empty),
             user_data,
             vendor_data,
             network,
-        }),
-    }
+        },
+        home: Home::Elsewhere,
+    }))
 }
 
 #[cfg(test)]
@@ -101,9 +102,10 @@ mod tests {
             matches!(found(), Found::Absent(seen) if seen[0].ends_with("without `nodeimg.user-data`"))
         );
         fs::write(place.join("nodeimg.user-data"), "#cloud-config\n").unwrap();
-        let Found::Seed { seed, .. } = found() else {
+        let Found::Seed(sought) = found() else {
             panic!("is a seed")
         };
+        let seed = sought.seed;
         assert!(seed.meta_data.says_nothing() && seed.network.is_some());
         fs::create_dir(place.join("nodeimg.meta-data")).unwrap();
         assert!(matches!(found(), Found::Broken { .. }));

@@ -6,7 +6,7 @@
 use nodeimg_firstboot::problem::{Place, Problems};
 use nodeimg_firstboot::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
 
-use super::Found;
+use super::{Found, Home, Sought};
 use crate::root::Root;
 
 pub(super) fn read(root: &Root, base: &str) -> Found {
@@ -88,10 +88,11 @@ fn read_layout(root: &Root, base: &str, layout: Layout) -> Found {
                 vendor_data,
                 network,
             };
-            Found::Seed {
+            Found::Seed(Box::new(Sought {
                 place,
-                seed: Box::new(seed),
-            }
+                seed,
+                home: Home::Directory(base.to_owned()),
+            }))
         }
         _ => Found::Broken { place, problems },
     }

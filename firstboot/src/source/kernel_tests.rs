@@ -48,7 +48,7 @@ impl Machine {
                 let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 format!("broken {}", all.join("; "))
             }
-            Found::Seed { place, .. } => format!("seed {place}"),
+            Found::Seed(sought) => format!("seed {}", sought.place),
             Found::Pending { place, .. } => format!("pending {place}"),
         };
         found.replace(&self.0.path().display().to_string(), "")

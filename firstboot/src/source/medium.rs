@@ -6,7 +6,7 @@
 use nodeimg_firstboot::problem::{Place, Problems};
 use nodeimg_firstboot::volume::FileSystem;
 
-use super::{Found, Search, directory};
+use super::{Found, Home, Search, directory};
 use crate::media::{self, Medium};
 
 pub(super) const NO_CLOUD: [&str; 2] = ["cidata", "CIDATA"];
@@ -84,6 +84,14 @@ pub(super) fn read(medium: &Medium, kind: FileSystem, base: &str, meant: bool) -
                 reason,
                 "put `meta-data` and `user-data`, or `openstack/latest/meta_data.json`, there",
             )
+        }
+        Found::Seed(mut sought) => {
+            sought.home = Home::Volume {
+                device: medium.device.clone(),
+                kind,
+                base: base.to_owned(),
+            };
+            Found::Seed(sought)
         }
         found => found,
     }

@@ -19,8 +19,9 @@ use std::time::Instant;
 use nodeimg_firstboot::problem::Problems;
 use nodeimg_firstboot::seed::Seed;
 use nodeimg_firstboot::settings::MetadataService;
+use nodeimg_firstboot::volume::FileSystem;
 
-use crate::media::{Medium, System};
+use crate::media::{Device, Medium, System};
 use crate::root::Root;
 
 pub(crate) use near::near_misses;
@@ -41,6 +42,28 @@ pub(crate) struct Search<'a> {
     pub(crate) deadline: Instant,
 }
 
+/// Where a seed lies, for overwriting what has served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Home {
+    Volume {
+        device: Device,
+        kind: FileSystem,
+        base: String,
+    },
+    /// Of the root itself.
+    Directory(String),
+    /// Handed over by the firmware, on a server, or named by whoever called: not ours to change.
+    Elsewhere,
+}
+
+/// A seed that was found.
+pub(crate) struct Sought {
+    /// For messages.
+    pub(crate) place: String,
+    pub(crate) seed: Seed,
+    pub(crate) home: Home,
+}
+
 pub(crate) enum Found {
     /// Not there. What was seen instead, near misses by name; nothing when the source was not asked.
     Absent(Vec<String>),
@@ -49,10 +72,7 @@ pub(crate) enum Found {
         place: String,
         problems: Problems,
     },
-    Seed {
-        place: String,
-        seed: Box<Seed>,
-    },
+    Seed(Box<Sought>),
     /// Asked for, and not within reach (yet). Nothing of a lower order counts then.
     Pending {
         place: String,
@@ -129,9 +149,10 @@ pub(crate) fn find(search: &Search<'_>) -> (Found, bool) {
                 let place = named(place);
                 return (Found::Pending { place, reason }, source.firm);
             }
-            Found::Seed { place, seed } => {
-                let place = format!("{} in {}", seed.layout.title(), named(place));
-                return (Found::Seed { place, seed }, source.firm);
+            Found::Seed(mut sought) => {
+                let title = sought.seed.layout.title();
+                sought.place = format!("{title} in {}", named(sought.place));
+                return (Found::Seed(sought), source.firm);
             }
         }
     }

@@ -10,7 +10,7 @@ use nodeimg_firstboot::seed::{Layout, Seed, SeedFile};
 use nodeimg_firstboot::settings::MetadataService;
 use zeroize::Zeroizing;
 
-use super::{Found, Search};
+use super::{Found, Home, Search, Sought};
 use crate::http::{Trouble, Url, ask};
 
 /// `meta-data` and the other files below an address.
@@ -113,16 +113,17 @@ fn layout(search: &Search<'_>, base: &Url, layout: Layout) -> Attempt<Found> {
         problems.error(&Place::file(&place), reason, "add it; it may be empty");
         return Ok(Found::Broken { place, problems });
     }
-    Ok(Found::Seed {
+    Ok(Found::Seed(Box::new(Sought {
         place,
-        seed: Box::new(Seed {
+        seed: Seed {
             layout,
             meta_data,
             user_data,
             vendor_data: file(names.vendor_data)?,
             network: file(names.network)?,
-        }),
-    })
+        },
+        home: Home::Elsewhere,
+    })))
 }
 
 /// EC2 has a tree of small texts, of which the meta-data of a seed is made.
@@ -176,16 +177,17 @@ fn ec2(search: &Search<'_>, base: &Url) -> Attempt<Found> {
         name: url.to_string(),
         bytes,
     });
-    Ok(Found::Seed {
+    Ok(Found::Seed(Box::new(Sought {
         place: base.to_string(),
-        seed: Box::new(Seed {
+        seed: Seed {
             layout: Layout::NoCloud,
             meta_data: SeedFile::new(base.join("latest/meta-data").to_string(), meta.to_string()),
             user_data,
             vendor_data: None,
             network: None,
-        }),
-    })
+        },
+        home: Home::Elsewhere,
+    })))
 }
 
 #[cfg(test)]

@@ -55,14 +55,14 @@ fn serve(files: &[(&str, &str)]) -> String {
 
 struct Outcome {
     text: String,
-    seed: Option<Box<nodeimg_firstboot::seed::Seed>>,
+    seed: Option<nodeimg_firstboot::seed::Seed>,
 }
 
 fn outcome(found: Found) -> Outcome {
     match found {
-        Found::Seed { place, seed } => Outcome {
-            text: format!("seed {place}"),
-            seed: Some(seed),
+        Found::Seed(sought) => Outcome {
+            text: format!("seed {}", sought.place),
+            seed: Some(sought.seed),
         },
         Found::Absent(seen) => Outcome {
             text: format!("absent {}", seen.join("; ")),

@@ -2,7 +2,7 @@
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use super::{Found, Search, directory, medium};
+use super::{Found, Home, Search, directory, medium};
 use crate::media::{self, System};
 use crate::root::Root;
 
@@ -10,6 +10,17 @@ pub(super) fn find(search: &Search<'_>) -> Found {
     let Some(path) = search.seed else {
         return Found::Absent(Vec::new());
     };
+    match read(path) {
+        // Whoever names a seed keeps it.
+        Found::Seed(mut sought) => {
+            sought.home = Home::Elsewhere;
+            Found::Seed(sought)
+        }
+        found => found,
+    }
+}
+
+fn read(path: &Path) -> Found {
     let kind = std::fs::metadata(path).map(|metadata| metadata.file_type());
     match kind {
         Ok(kind) if kind.is_block_device() => from_device(path),

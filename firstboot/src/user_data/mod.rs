@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 pub(crate) use inflate::gunzip;
 
 use crate::jinja::{self, Value};
+use crate::overwritten;
 use crate::problem::{Place, Problems};
 use crate::secret::Secret;
 
@@ -61,6 +62,12 @@ pub fn parts(
     data: &Value,
     problems: &mut Problems,
 ) -> Option<Vec<Part>> {
+    if let Some(instance) = overwritten::served(bytes) {
+        let reason = format!("was overwritten when it had served, for instance `{instance}`");
+        let remedy = "write the seed anew; `first_boot.scrub = false` in the recipe keeps seeds";
+        problems.error(&Place::file(label), reason, remedy);
+        return None;
+    }
     let mut decoder = Decoder {
         data,
         parts: Vec::new(),

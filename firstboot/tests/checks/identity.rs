@@ -295,24 +295,31 @@ fn with_kubeadm(block: &str) -> Case {
     case
 }
 
+fn built() -> String {
+    format!(
+        "  api_server: https://10.0.0.1\n  bootstrap_token: {TOKEN}\n  ca_cert_hashes: ['{HASH}']\n"
+    )
+}
+
+const INIT: &str = "  kubeadm:\n    init: |\n      apiVersion: kubeadm.k8s.io/v1beta4\n      kind: InitConfiguration\n      ---\n      apiVersion: kubeadm.k8s.io/v1beta4\n      kind: ClusterConfiguration\n";
+
+/// The configuration and the script of a plan.
+fn kubeadm_files(case: &Case) -> (String, String) {
+    let plan = plan::plan(&case.good(), &GROUND, &mut Problems::new()).unwrap();
+    let script = plan
+        .text("/var/lib/nodeimg/scripts/000-kubeadm")
+        .unwrap()
+        .to_owned();
+    (plan.text(plan::KUBEADM_CONFIG).unwrap().to_owned(), script)
+}
+
 #[test]
 fn kubeadm_is_given_or_made_a_configuration() {
-    let built = format!(
-        "  api_server: https://10.0.0.1\n  bootstrap_token: {TOKEN}\n  ca_cert_hashes: ['{HASH}']\n"
-    );
-    let planned = |case: &Case| {
-        let plan = plan::plan(&case.good(), &GROUND, &mut Problems::new()).unwrap();
-        let script = plan
-            .text("/var/lib/nodeimg/scripts/000-kubeadm")
-            .unwrap()
-            .to_owned();
-        (plan.text(plan::KUBEADM_CONFIG).unwrap().to_owned(), script)
-    };
-    let (config, script) = planned(&with_kubeadm(&built));
+    let (config, script) = kubeadm_files(&with_kubeadm(&built()));
     assert_eq!(
         config,
         format!(
-            "apiVersion: kubeadm.k8s.io/v1beta3\nkind: JoinConfiguration\ndiscovery:\n  bootstrapToken:\n    apiServerEndpoint: \"10.0.0.1:6443\"\n    token: \"{TOKEN}\"\n    caCertHashes: [\"{HASH}\"]\nnodeRegistration:\n  name: \"n\"\n  criSocket: unix:///run/containerd/containerd.sock\n"
+            "apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\ndiscovery:\n  bootstrapToken:\n    apiServerEndpoint: \"10.0.0.1:6443\"\n    token: \"{TOKEN}\"\n    caCertHashes: [\"{HASH}\"]\nnodeRegistration:\n  name: \"n\"\n  criSocket: unix:///run/containerd/containerd.sock\n"
         )
     );
     assert!(
@@ -320,17 +327,50 @@ fn kubeadm_is_given_or_made_a_configuration() {
         "{script}"
     );
     let join = "apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration, discovery: {timeout: 5, file: {on: true, x: '5'}}";
-    let (config, _) = planned(&with_kubeadm(&format!("  kubeadm: {{join: {{{join}}}}}\n")));
+    let (config, _) = kubeadm_files(&with_kubeadm(&format!("  kubeadm: {{join: {{{join}}}}}\n")));
     assert_eq!(
         config,
         "{\"apiVersion\": \"kubeadm.k8s.io/v1beta4\", \"kind\": \"JoinConfiguration\", \"discovery\": {\"timeout\": 5, \"file\": {\"on\": true, \"x\": \"5\"}}}\n"
     );
-    let init = "  kubeadm:\n    init: |\n      apiVersion: kubeadm.k8s.io/v1beta4\n      kind: InitConfiguration\n      ---\n      apiVersion: kubeadm.k8s.io/v1beta4\n      kind: ClusterConfiguration\n";
-    let (config, script) = planned(&with_kubeadm(init));
+    let (config, script) = kubeadm_files(&with_kubeadm(INIT));
     assert!(
-        config.contains("\n---\n") && script.contains("kubeadm init "),
+        config.contains("\n---\n")
+            && script.contains("kubeadm init --config \"$config\" --skip-token-print "),
         "{config} {script}"
     );
+}
+
+#[test]
+fn kubeadm_makes_control_planes() {
+    let list = "  kubeadm: {init: [{apiVersion: kubeadm.k8s.io/v1beta4, kind: ClusterConfiguration}, {apiVersion: kubeproxy.config.k8s.io/v1alpha1, kind: KubeProxyConfiguration, mode: ipvs}]}\n";
+    assert_eq!(
+        kubeadm_files(&with_kubeadm(list)).0,
+        "{\"apiVersion\": \"kubeadm.k8s.io/v1beta4\", \"kind\": \"ClusterConfiguration\"}\n---\n{\"apiVersion\": \"kubeproxy.config.k8s.io/v1alpha1\", \"kind\": \"KubeProxyConfiguration\", \"mode\": \"ipvs\"}\n"
+    );
+    let plane = format!(
+        "{}  certificate_key: '{}'\n  node_ip: 192.168.10.101\n",
+        built(),
+        "c".repeat(64)
+    );
+    let mut plane = with_kubeadm(&plane);
+    plane.settings.kubeadm = Some("1.20.2".to_owned());
+    let config = kubeadm_files(&plane).0;
+    assert!(
+        config.starts_with("apiVersion: kubeadm.k8s.io/v1beta2\n"),
+        "{config}"
+    );
+    assert!(
+        config.ends_with(&format!("controlPlane:\n  certificateKey: \"{}\"\n  localAPIEndpoint:\n    advertiseAddress: \"192.168.10.101\"\n", "c".repeat(64))),
+        "{config}"
+    );
+    let older = INIT.split("      ---\n").next().unwrap();
+    let mut older = with_kubeadm(older);
+    older.settings.kubeadm = Some("1.20.2".to_owned());
+    older.fails("user-data:6: nodeimg.kubeadm.init: is of `v1beta4`, which kubeadm reads from 1.31 on; this image has 1.20.2");
+}
+
+#[test]
+fn kubeadm_needs_the_whole_of_it() {
     for (block, expected) in [
         ("  labels: {a: b}\n", "nodeimg.kubeadm: is missing"),
         ("  kubeadm: {}\n", "holds neither `join` nor `init`"),
@@ -369,11 +409,16 @@ fn kubeadm_is_given_or_made_a_configuration() {
         ),
         (
             "  bootstrap_token",
+            "  certificate_key: abc\n  bootstrap_token",
+            "nodeimg.certificate_key: is no certificate key",
+        ),
+        (
+            "  bootstrap_token",
             "  pod_subnet: 10.200.0.0/24\n  bootstrap_token",
             "nodeimg.pod_subnet: has no effect on a node that kubeadm",
         ),
     ] {
-        with_kubeadm(&built.replacen(from, to, 1)).fails(expected);
+        with_kubeadm(&built().replacen(from, to, 1)).fails(expected);
     }
     // Cluster API's data runs kubeadm itself.
     let mut capi = with_kubeadm("  labels: {a: b}\nruncmd: [kubeadm join]\n");

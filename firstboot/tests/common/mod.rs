@@ -15,7 +15,8 @@ pub const BRIDGE: &str =
     "{\"cniVersion\":\"1.0.0\",\"ranges\":{{ cni_ranges }},\"routes\":{{ cni_routes }}}\n";
 pub const ENVIRONMENT: &str = "NODE_IP={{ node_ip }}\nNODE_NAME={{ host_name }}\nNODE_LABELS={{ node_labels }}\nNODE_TAINTS={{ node_taints }}\n";
 
-pub const SETTINGS: &str = "{\"version\": 1, \"profile\": \"hard-way\", \"cluster_cidr\": \"10.200.0.0/16,fd00:200::/48\", \"service_cidr\": \"10.32.0.0/24\", \"writable\": [\"/etc\"], \"seed_wait\": 60, \"epoch\": 1700000000}";
+/// Seeds are kept, for tests that run one twice; those in `scrub.rs` have it otherwise.
+pub const SETTINGS: &str = "{\"version\": 1, \"profile\": \"hard-way\", \"cluster_cidr\": \"10.200.0.0/16,fd00:200::/48\", \"service_cidr\": \"10.32.0.0/24\", \"writable\": [\"/etc\"], \"seed_wait\": 60, \"keep_seed\": true, \"epoch\": 1700000000}";
 
 /// A CA and what it has signed.
 pub struct Authority {

@@ -127,7 +127,7 @@ fn build_path(base: &Base<'_>, _: &ImagePath, node: &Node) -> Result<Option<&'st
         return Ok(None);
     };
     let holds = match &node.kind {
-        Kind::Directory | Kind::File(Content::Span { .. }) => false,
+        Kind::Directory | Kind::File(Content::Span { .. } | Content::Joined(_)) => false,
         Kind::Symlink(target) => target.contains(directory),
         Kind::File(Content::Inline(bytes)) => bytes
             .windows(directory.len())

@@ -3,7 +3,7 @@
 //! ```text
 //!  serve    TLS, who calls (client certificate or token)     -> Caller
 //!  route    /api/v1/nodes/NAME/status?watch=... and a method -> Route
-//!  store    what was sent; wire: protobuf or JSON            -> an answer in JSON
+//!  store    what was sent; wire: protobuf or JSON            -> answer: JSON
 //! ```
 //!
 //! It takes Nodes from `system:node:NAME` in `system:nodes` alone, signs the
@@ -24,10 +24,14 @@
 //! Left out: authorization beyond Nodes, patches of anything but a Node's
 //! status, everything that is not asked for by kubelet and kube-proxy.
 
+mod answer;
+mod route;
 mod serve;
 mod store;
 mod wire;
 
+use std::fs::File;
+use std::io::Write;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
@@ -52,12 +56,21 @@ struct Shared {
     store: Mutex<Store>,
     /// Raised with every change of the store.
     changed: watch::Sender<u64>,
+    /// A line for each request.
+    log: Mutex<File>,
 }
 
 impl Shared {
     fn store(&self) -> MutexGuard<'_, Store> {
         // A thread that panicked has left whole objects behind.
         self.store.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Who asked for what, and what came of it.
+    fn note(&self, caller: &str, request: &str, status: u16) {
+        let mut log = self.log.lock().unwrap_or_else(|e| e.into_inner());
+        // A full disk does not make the node a bad one.
+        let _ = writeln!(log, "{status} {caller} {request}");
     }
 
     fn touch(&self) {
@@ -75,8 +88,13 @@ pub struct Api {
 
 impl Api {
     /// With a certificate of this CA for [`GATEWAY`]; `token` may ask for client
-    /// certificates.
-    pub fn start(authority: Authority, token: Secret, validity: Validity) -> Result<Api> {
+    /// certificates. Every request is noted in `log`.
+    pub fn start(
+        authority: Authority,
+        token: Secret,
+        validity: Validity,
+        log: File,
+    ) -> Result<Api> {
         let subject = Subject {
             common_name: "kube-apiserver".to_owned(),
             addresses: vec![GATEWAY.parse()?, "127.0.0.1".parse()?],
@@ -96,6 +114,7 @@ impl Api {
             validity,
             store: Mutex::default(),
             changed,
+            log: Mutex::new(log),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

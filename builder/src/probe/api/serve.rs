@@ -2,16 +2,14 @@
 
 use std::convert::Infallible;
 use std::net::TcpListener as StdListener;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body, Frame, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper::body::Incoming;
+use hyper::header::AUTHORIZATION;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -27,6 +25,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::Shared;
+use super::answer::{Answer, failure, json_answer, response, status_object, whole};
+use super::route::{Query, Route};
 use super::store::Caller;
 use super::wire::Object;
 use crate::pki::Pair;
@@ -77,7 +77,7 @@ pub(super) async fn serve(listener: StdListener, tls: TlsAcceptor, shared: Arc<S
             let caller = certs.and_then(|certs| caller_of(certs.first()?));
             let service = service_fn(move |request| {
                 let (shared, caller) = (Arc::clone(&shared), caller.clone());
-                async move { Ok::<_, Infallible>(answer(request, caller, shared).await) }
+                async move { Ok::<_, Infallible>(noted(request, caller, shared).await) }
             });
             let http = hyper::server::conn::http1::Builder::new();
             // A caller that is gone needs no answer.
@@ -110,14 +110,30 @@ fn bearer(request: &Request<Incoming>, shared: &Shared) -> Option<Caller> {
     })
 }
 
-async fn answer(
+async fn noted(
     request: Request<Incoming>,
     certified: Option<Caller>,
     shared: Arc<Shared>,
 ) -> Response<Answer> {
-    let Some(caller) = certified.or_else(|| bearer(&request, &shared)) else {
-        return failure(StatusCode::UNAUTHORIZED, "Unauthorized");
+    let what = format!("{} {}", request.method(), request.uri());
+    let caller = certified.or_else(|| bearer(&request, &shared));
+    let name = caller
+        .as_ref()
+        .map_or("nobody", |caller| &caller.name)
+        .to_owned();
+    let answer = match caller {
+        Some(caller) => answer(request, caller, Arc::clone(&shared)).await,
+        None => failure(StatusCode::UNAUTHORIZED, "Unauthorized"),
     };
+    shared.note(&name, &what, answer.status().as_u16());
+    answer
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    caller: Caller,
+    shared: Arc<Shared>,
+) -> Response<Answer> {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let what = format!("{method} {}", uri.path());
     shared
@@ -156,90 +172,6 @@ fn other(path: &str) -> Response<Answer> {
             json_answer(StatusCode::OK, &version)
         }
         _ => failure(StatusCode::NOT_FOUND, "NotFound"),
-    }
-}
-
-/// A path of the API: `/api/v1` or `/apis/GROUP/VERSION`, a namespace or none,
-/// a resource, perhaps a name and a subresource.
-#[derive(Debug, PartialEq, Eq)]
-struct Route {
-    api_version: String,
-    resource: String,
-    name: Option<String>,
-    subresource: Option<String>,
-    /// Of the object, or of the collection; without a subresource.
-    path: String,
-}
-
-impl Route {
-    fn of(path: &str) -> Option<Route> {
-        let words: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
-        let (api_version, rest) = match words[..] {
-            ["api", "v1", ref rest @ ..] => ("v1".to_owned(), rest),
-            ["apis", group, version, ref rest @ ..] => (format!("{group}/{version}"), rest),
-            _ => return None,
-        };
-        let namespaced = matches!(rest, ["namespaces", _, _, ..]);
-        let rest_of = if namespaced { &rest[2..] } else { rest };
-        let (resource, name, subresource) = match rest_of {
-            [resource] => (resource, None, None),
-            [resource, name] => (resource, Some(name), None),
-            [resource, name, sub] => (resource, Some(name), Some(sub)),
-            _ => return None,
-        };
-        let kept = words.len() - usize::from(subresource.is_some());
-        let owned = |text: &&str| (*text).to_owned();
-        Some(Route {
-            api_version,
-            resource: owned(resource),
-            name: name.map(owned),
-            subresource: subresource.map(owned),
-            path: format!("/{}", words[..kept].join("/")),
-        })
-    }
-
-    /// Of the objects: client-go reads a list by it.
-    fn kind(&self) -> String {
-        const KINDS: [(&str, &str); 11] = [
-            ("certificatesigningrequests", "CertificateSigningRequest"),
-            ("configmaps", "ConfigMap"),
-            ("csidrivers", "CSIDriver"),
-            ("csinodes", "CSINode"),
-            ("endpoints", "Endpoints"),
-            ("endpointslices", "EndpointSlice"),
-            ("ipaddresses", "IPAddress"),
-            ("resourceslices", "ResourceSlice"),
-            ("runtimeclasses", "RuntimeClass"),
-            ("servicecidrs", "ServiceCIDR"),
-            ("persistentvolumes", "PersistentVolume"),
-        ];
-        let known = KINDS
-            .iter()
-            .find(|(resource, _)| *resource == self.resource);
-        if let Some((_, kind)) = known {
-            return (*kind).to_owned();
-        }
-        let singular = self.resource.strip_suffix('s').unwrap_or(&self.resource);
-        let mut letters = singular.chars();
-        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-        first.into_iter().chain(letters).collect()
-    }
-}
-
-/// What stands behind the `?`; what is looked at needs no decoding.
-struct Query(String);
-
-impl Query {
-    fn get(&self, name: &str) -> Option<&str> {
-        let pairs = self.0.split('&').filter_map(|pair| pair.split_once('='));
-        pairs
-            .into_iter()
-            .find(|(key, _)| *key == name)
-            .map(|(_, value)| value)
-    }
-
-    fn says(&self, name: &str) -> bool {
-        matches!(self.get(name), Some("1" | "true"))
     }
 }
 
@@ -391,105 +323,5 @@ fn patched(route: &Route, body: &[u8], caller: &Caller, shared: &Shared) -> Resp
     match shared.store().get(&route.path) {
         Some(found) => json_answer(StatusCode::OK, found),
         None => failure(StatusCode::NOT_FOUND, "NotFound"),
-    }
-}
-
-fn status_object(status: &str, reason: &str, code: u16) -> Value {
-    json!({
-        "apiVersion": "v1", "kind": "Status", "metadata": {},
-        "status": status, "reason": reason, "message": reason, "code": code,
-    })
-}
-
-fn failure(code: StatusCode, reason: &str) -> Response<Answer> {
-    json_answer(code, &status_object("Failure", reason, code.as_u16()))
-}
-
-fn json_answer(code: StatusCode, value: &Value) -> Response<Answer> {
-    whole(code, "application/json", value.to_string())
-}
-
-fn whole(code: StatusCode, kind: &'static str, text: String) -> Response<Answer> {
-    response(code, kind, Answer::Whole(Some(text.into())))
-}
-
-fn response(code: StatusCode, kind: &'static str, answer: Answer) -> Response<Answer> {
-    let mut response = Response::new(answer);
-    *response.status_mut() = code;
-    let kind = hyper::header::HeaderValue::from_static(kind);
-    response.headers_mut().insert(CONTENT_TYPE, kind);
-    response
-}
-
-/// The body of an answer.
-enum Answer {
-    Whole(Option<Bytes>),
-    /// Until the sender is dropped.
-    Watch(mpsc::Receiver<Bytes>),
-}
-
-impl Body for Answer {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut TaskContext<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let frame = match &mut *self {
-            Answer::Whole(bytes) => Poll::Ready(bytes.take()),
-            Answer::Watch(events) => events.poll_recv(context),
-        };
-        frame.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn size_hint(&self) -> hyper::body::SizeHint {
-        match self {
-            Answer::Whole(Some(bytes)) => hyper::body::SizeHint::with_exact(bytes.len() as u64),
-            Answer::Whole(None) => hyper::body::SizeHint::with_exact(0),
-            Answer::Watch(_) => hyper::body::SizeHint::default(),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(self, Answer::Whole(None))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn paths_are_taken_apart() {
-        let route = Route::of("/api/v1/nodes/node-0/status").unwrap();
-        assert_eq!(route.path, "/api/v1/nodes/node-0");
-        assert_eq!(route.subresource.as_deref(), Some("status"));
-        let lease = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/node-0";
-        let route = Route::of(lease).unwrap();
-        assert_eq!(
-            (route.path.as_str(), route.kind().as_str()),
-            (lease, "Lease")
-        );
-        assert_eq!(route.api_version, "coordination.k8s.io/v1");
-        let all = Route::of("/apis/discovery.k8s.io/v1/endpointslices").unwrap();
-        assert_eq!(
-            (all.name.clone(), all.kind().as_str()),
-            (None, "EndpointSlice")
-        );
-        // A namespace itself, and what is no object.
-        let own = Route::of("/api/v1/namespaces/default").unwrap();
-        assert_eq!(own.kind(), "Namespace");
-        for odd in [
-            "/",
-            "/api",
-            "/api/v1",
-            "/version",
-            "/apis/a",
-            "/a/b/c/d/e/f",
-        ] {
-            assert_eq!(Route::of(odd), None, "{odd}");
-        }
     }
 }

@@ -15,6 +15,7 @@ const TOKEN: &str = "abcdef.0123456789abcdef";
 
 struct World {
     api: Api,
+    log: std::fs::File,
     ca: String,
     node: Pair,
     proxy: Pair,
@@ -29,9 +30,12 @@ impl World {
         let node = Subject::kubelet("node-0", vec!["node-0".to_owned()], Vec::new());
         let node = authority.issue(&node, validity).unwrap();
         let proxy = authority.issue(&Subject::kube_proxy(), validity).unwrap();
-        let api = Api::start(authority, Secret::new(TOKEN.to_owned()), validity).unwrap();
+        let token = Secret::new(TOKEN.to_owned());
+        let log = tempfile::tempfile().unwrap();
+        let api = Api::start(authority, token, validity, log.try_clone().unwrap()).unwrap();
         World {
             api,
+            log,
             ca: own.cert,
             node,
             proxy,
@@ -113,6 +117,16 @@ fn only_a_nodes_own_kubelet_registers_it() {
         assert_eq!(seen.kubelet_version, "v1.36.0");
         assert!(store.callers.contains_key("system:kube-proxy"));
     });
+    let mut noted = String::new();
+    std::io::Seek::rewind(&mut &world.log).unwrap();
+    (&world.log).read_to_string(&mut noted).unwrap();
+    for line in [
+        "401 nobody POST /api/v1/nodes\n",
+        "403 system:kube-proxy POST /api/v1/nodes\n",
+        "201 system:node:node-0 POST /api/v1/nodes\n",
+    ] {
+        assert!(noted.contains(line), "{line}: {noted}");
+    }
     // kube-proxy asks for the node's address here.
     let (status, body) = world.ask(Some(&world.proxy), "GET /api/v1/nodes/node-0", "");
     let found: Value = serde_json::from_str(&body).unwrap();

@@ -1,0 +1,198 @@
+//! Container images: what `lock` pins of them, and from there to their bytes.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry::{Occupied, Vacant};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+use super::MAX_DOWNLOAD;
+use crate::arch::Arch;
+use crate::artifact::oci_image::local::Local;
+use crate::artifact::oci_image::{Asked, Image, Part, Wanted, follow};
+use crate::digest::{Digest, Expected};
+use crate::fetch::{Fetcher, Request};
+use crate::format::oci::{ACCEPTED, Document, MAX_DOCUMENT};
+use crate::lock::{Locked, PinnedImage, Update};
+use crate::recipe::{ContainerImage, Recipe};
+use crate::store::{Lookup, VerifiedBlob};
+
+/// What a configuration or layer is asked for by.
+const ANY: &str = "*/*";
+
+/// What pins images.
+pub struct Pins<'a> {
+    pub fetcher: &'a Fetcher<'a>,
+    /// By URL; of an image `oci://` and its name.
+    pub known: &'a BTreeMap<String, Digest>,
+    /// Those of the lock so far.
+    pub old: &'a [PinnedImage],
+    pub updates: &'a [Update],
+}
+
+impl Pins<'_> {
+    /// Every image of `recipe`, for every architecture.
+    pub fn of(&self, recipe: &Recipe) -> Result<Vec<PinnedImage>> {
+        let mut pinned = Vec::new();
+        for image in &recipe.images {
+            let update = self.updates.iter().any(|update| update.covers(&image.name));
+            // A registry is asked once for all of them.
+            let mut named: Option<Digest> = None;
+            for request in Arch::ALL.iter().filter_map(|arch| image.request(*arch)) {
+                let kept = self.old.iter().find(|old| old.answers(&request));
+                if let Some(kept) = kept.filter(|_| !update) {
+                    pinned.push(kept.clone());
+                    continue;
+                }
+                let digest = match (image.source(request.arch), &named) {
+                    (Some(path), _) => Local::open(&path, &image.image)?.digest().clone(),
+                    (None, Some(digest)) => digest.clone(),
+                    (None, None) => self.named(image)?,
+                };
+                if image.source(request.arch).is_none() {
+                    named = Some(digest.clone());
+                }
+                pinned.push(PinnedImage::new(request, digest));
+            }
+        }
+        Ok(pinned)
+    }
+
+    /// What an image's name stands for in its registry.
+    fn named(&self, image: &ContainerImage) -> Result<Digest> {
+        let known = self.known.get(&format!("oci://{}", image.image));
+        match (image.image.digest(), known) {
+            (Some(own), Some(known)) if own != known => bail!(
+                "artifact.{}.image says {own}, the list of digests {known}",
+                image.name
+            ),
+            (Some(digest), _) | (None, Some(digest)) => return Ok(digest.clone()),
+            (None, None) => {}
+        }
+        let request = Request {
+            what: format!("the image {}", image.name),
+            url: image.image.manifest_url(),
+            want: Expected::default(),
+            max_size: MAX_DOCUMENT,
+            accept: Some(ACCEPTED),
+        };
+        let what = || format!("resolving {}", image.image);
+        let (blob, measured) = self.fetcher.download(&request).with_context(what)?;
+        let bytes = std::fs::read(blob.path())
+            .with_context(|| format!("reading {}", blob.path().display()))?;
+        // A registry that answers with a page of its own is met here.
+        Document::parse(&bytes, None).with_context(what)?;
+        Ok(measured.sha256)
+    }
+}
+
+/// The images of every architecture in `archs`, in that order.
+pub fn fetch<'a>(
+    fetcher: &Fetcher<'_>,
+    recipe: &'a Recipe,
+    locked: &Locked,
+    archs: &[Arch],
+) -> Result<Vec<Vec<(&'a ContainerImage, Image)>>> {
+    let mut jobs = Vec::new();
+    for arch in archs {
+        for pinned in locked.images(recipe, *arch)? {
+            let image = recipe.images.iter().find(|i| i.name == pinned.name);
+            let image = image.with_context(|| format!("no image `{}`", pinned.name))?;
+            jobs.push((image, pinned));
+        }
+    }
+    let asked: Vec<Asked> = jobs
+        .iter()
+        .map(|(_, pinned)| Asked {
+            what: format!("the image {} ({})", pinned.name, pinned.arch),
+            arch: pinned.arch,
+            digest: pinned.digest.clone(),
+        })
+        .collect();
+    let images: Vec<&ContainerImage> = jobs.iter().map(|(image, _)| *image).collect();
+    let bring = Bring {
+        fetcher,
+        images: &images,
+        asked: &asked,
+        opened: RefCell::default(),
+    };
+    let mut found = follow(&asked, |wanted| bring.all(wanted))?.into_iter();
+    let mut result = Vec::new();
+    for arch in archs {
+        let count = asked.iter().filter(|asked| asked.arch == *arch).count();
+        let of_arch = jobs.iter().filter(|(_, pinned)| pinned.arch == *arch);
+        let names: Vec<&ContainerImage> = of_arch.map(|(image, _)| *image).collect();
+        result.push(names.into_iter().zip(found.by_ref().take(count)).collect());
+    }
+    Ok(result)
+}
+
+/// Where blobs come from: files of this machine, or registries.
+struct Bring<'a> {
+    fetcher: &'a Fetcher<'a>,
+    /// What each of `asked` is of.
+    images: &'a [&'a ContainerImage],
+    asked: &'a [Asked],
+    /// Files that are read, by what is `asked`.
+    opened: RefCell<BTreeMap<usize, Local>>,
+}
+
+impl Bring<'_> {
+    fn all(&self, wanted: &[Wanted]) -> Result<Vec<VerifiedBlob>> {
+        let is_local = |wanted: &Wanted| self.images[wanted.image].source(self.arch(wanted));
+        let remote: Vec<Request> = wanted
+            .iter()
+            .filter(|wanted| is_local(wanted).is_none())
+            .map(|wanted| self.request(wanted))
+            .collect();
+        let mut fetched = self.fetcher.fetch(&remote)?.into_iter();
+        let mut blobs = Vec::new();
+        for wanted in wanted {
+            blobs.push(match is_local(wanted) {
+                None => fetched
+                    .next()
+                    .context("a download ended without a result")?,
+                Some(path) => {
+                    let what = || self.asked[wanted.image].what.clone();
+                    self.local(wanted, path).with_context(what)?
+                }
+            });
+        }
+        Ok(blobs)
+    }
+
+    /// With a warm store the file itself is not needed.
+    fn local(&self, wanted: &Wanted, path: PathBuf) -> Result<VerifiedBlob> {
+        let want = Expected::of(&wanted.digest, wanted.size);
+        let store = self.fetcher.store();
+        if let Lookup::Found(blob) = store.find(&want)? {
+            return Ok(blob);
+        }
+        let mut opened = self.opened.borrow_mut();
+        let local = match opened.entry(wanted.image) {
+            Occupied(entry) => entry.into_mut(),
+            Vacant(entry) => entry.insert(Local::open(&path, &self.images[wanted.image].image)?),
+        };
+        local.bring(store, &want)
+    }
+
+    fn arch(&self, wanted: &Wanted) -> Arch {
+        self.asked[wanted.image].arch
+    }
+
+    fn request(&self, wanted: &Wanted) -> Request {
+        let image = &self.images[wanted.image].image;
+        let (url, max_size, accept) = match wanted.part {
+            Part::Document => (image.document_url(&wanted.digest), MAX_DOCUMENT, ACCEPTED),
+            Part::Config | Part::Layer => (image.blob_url(&wanted.digest), MAX_DOWNLOAD, ANY),
+        };
+        Request {
+            what: format!("{}: {}", self.asked[wanted.image].what, wanted.part.name()),
+            url,
+            want: Expected::of(&wanted.digest, wanted.size),
+            max_size: wanted.size.unwrap_or(max_size).min(max_size),
+            accept: Some(accept),
+        }
+    }
+}

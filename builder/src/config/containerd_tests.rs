@@ -1,0 +1,215 @@
+//! The rendered containerd configuration judged by containerd itself: Debian's
+//! 1.x and 2.x (`ci/containerd`) start with it as on a node, in a root and
+//! namespaces of their own, and every value that we write is in force.
+#![allow(clippy::unwrap_used)]
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use toml::{Table, Value};
+
+use super::containerd;
+use crate::judge;
+use crate::recipe::tests::recipe;
+use crate::recipe::value::Version;
+
+/// A root of its own with the programs and the configuration at a node's paths.
+/// What is said goes to OUT; nothing of this machine is changed.
+const SCRIPT: &str = r#"
+set -eu
+root=$1 programs=$2 out=$3
+mount -t tmpfs none "$root"
+cd "$root"
+mkdir -p usr proc sys dev run var/lib opt tmp containerd out etc/containerd/conf.d etc/cni/net.d
+mount --bind /usr usr
+mount -t proc proc proc
+mount --rbind /sys sys
+mount --rbind /dev dev
+mount --bind "$programs" containerd
+mount --bind "$out" out
+for link in bin sbin lib lib64; do ln -s "usr/$link" "$link"; done
+cp out/config.toml etc/containerd/config.toml
+cp out/node.toml etc/containerd/conf.d/50-node.toml
+echo '{"cniVersion": "1.0.0", "name": "b", "plugins": [{"type": "bridge"}]}' >etc/cni/net.d/10-bridge.conflist
+exec chroot "$root" /bin/sh -euc '
+export PATH=/containerd/usr/bin:/usr/sbin:/usr/bin
+cd /out
+containerd config dump >dump
+containerd >log 2>&1 &
+pid=$!
+tries=0
+until ctr version >version 2>&1; do
+    tries=$((tries + 1))
+    [ $tries -lt 300 ] || { cat log; exit 1; }
+    sleep 0.1
+done
+ctr plugins ls >plugins
+ctr deprecations list >deprecations
+kill $pid
+wait $pid || :
+'
+"#;
+
+/// A drop-in of a node beside ours: both count.
+const NODE: &str = "[plugins.\"io.containerd.gc.v1.scheduler\"]\nstartup_delay = \"123ms\"\n";
+
+/// Folders of `ci/containerd`, by version.
+fn versions() -> Vec<(Version, PathBuf)> {
+    let Some(top) = std::env::var_os("NODEIMG_TEST_CONTAINERD") else {
+        judge::missing("NODEIMG_TEST_CONTAINERD, the folder that ci/containerd prints, is not set");
+        return Vec::new();
+    };
+    let folders = fs::read_dir(&top).unwrap().map(|entry| entry.unwrap());
+    let mut found: Vec<(Version, PathBuf)> = folders
+        .map(|folder| {
+            (
+                folder.file_name().to_str().unwrap().parse().unwrap(),
+                folder.path(),
+            )
+        })
+        .collect();
+    found.sort_by_key(|(version, _)| version.major_minor());
+    found
+}
+
+fn started(programs: &Path, config: &str, version: u64) -> Option<tempfile::TempDir> {
+    let (root, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::write(out.path().join("config.toml"), config).unwrap();
+    fs::write(
+        out.path().join("node.toml"),
+        format!("version = {version}\n{NODE}"),
+    )
+    .unwrap();
+    let namespaces = [
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+    ];
+    let enter = |program: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(namespaces).args(program);
+        command
+    };
+    if !enter(&["true"])
+        .output()
+        .is_ok_and(|output| output.status.success())
+    {
+        judge::missing("unshare (util-linux) cannot make user namespaces");
+        return None;
+    }
+    let output = enter(&["sh", "-c", SCRIPT, "sh"])
+        .args([root.path(), programs, out.path()])
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said)
+    );
+    Some(out)
+}
+
+/// Every value of `ours` at the same place of `theirs`, but for `imports`, which
+/// containerd resolves to files.
+fn in_force(ours: &Table, theirs: &Table, at: &str, missing: &mut Vec<String>) {
+    for (key, value) in ours {
+        let here = format!("{at}.{key}");
+        match (value, theirs.get(key)) {
+            _ if here == ".imports" => {}
+            (Value::Table(ours), Some(Value::Table(theirs))) => {
+                in_force(ours, theirs, &here, missing)
+            }
+            (ours, Some(theirs)) if ours == theirs => {}
+            (ours, theirs) => missing.push(format!("{here} is {theirs:?}, not {ours}")),
+        }
+    }
+}
+
+#[test]
+fn containerd_takes_every_value_that_is_rendered_for_it() {
+    let mut majors = Vec::new();
+    for (version, programs) in versions() {
+        let text = containerd::generate(&recipe(""), &version).unwrap().text;
+        let ours: Table = text.parse().unwrap();
+        let format = u64::try_from(ours["version"].as_integer().unwrap()).unwrap();
+        let Some(out) = started(&programs, &text, format) else {
+            return;
+        };
+        let said = |name: &str| fs::read_to_string(out.path().join(name)).unwrap();
+        let theirs: Table = said("dump").parse().unwrap();
+        let mut missing = Vec::new();
+        in_force(&ours, &theirs, "", &mut missing);
+        assert_eq!(missing, [""; 0], "containerd {version}:\n{}", said("dump"));
+        // A node's drop-in is read, too.
+        assert!(
+            said("dump").contains("123ms"),
+            "{version}: {}",
+            said("dump")
+        );
+        assert!(
+            said("version").contains(&format!("{version}")),
+            "{}",
+            said("version")
+        );
+        for line in said("plugins")
+            .lines()
+            .filter(|line| line.contains("cri") || line.contains("overlayfs"))
+        {
+            assert!(
+                line.trim_end().ends_with(" ok"),
+                "containerd {version}: {line}"
+            );
+        }
+        assert_eq!(said("deprecations"), "", "containerd {version}");
+        // What the running plugin was given, not only what a dump says.
+        let log: String = said("log").replace(['\\', '"'], "");
+        assert!(
+            log.contains("SystemdCgroup:true") && !log.contains("level=error"),
+            "{version}: {log}"
+        );
+        majors.push(version.major_minor().0);
+    }
+    assert!(majors.is_empty() || majors == [1, 2], "{majors:?}");
+}
+
+/// The judge does find a key that containerd does not know.
+#[test]
+fn a_key_of_another_version_is_not_in_force() {
+    for (version, programs) in versions() {
+        let name = if version.major_minor() < (2, 0) {
+            "bin_dirs"
+        } else {
+            "bin_dirz"
+        };
+        let plugin = if version.major_minor() < (2, 0) {
+            "io.containerd.grpc.v1.cri"
+        } else {
+            "io.containerd.cri.v1.runtime"
+        };
+        let more = format!("[containerd.config.plugins.\"{plugin}\".cni]\n{name} = [\"/x\"]\n");
+        let text = containerd::generate(&recipe(&more), &version).unwrap().text;
+        let ours: Table = text.parse().unwrap();
+        let dump = Command::new(programs.join("usr/bin/containerd"))
+            .arg("--config")
+            .arg(write(&text).path())
+            .args(["config", "dump"])
+            .output()
+            .unwrap();
+        let mut missing = Vec::new();
+        if let Ok(theirs) = String::from_utf8(dump.stdout).unwrap().parse() {
+            in_force(&ours, &theirs, "", &mut missing);
+        }
+        let told = missing.iter().any(|line| line.contains(name));
+        assert!(told || !dump.status.success(), "{version}: {missing:?}");
+    }
+}
+
+fn write(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), text).unwrap();
+    file
+}

@@ -1,0 +1,271 @@
+//! Logging in at container registries.
+//!
+//! ```text
+//! GET /v2/NAME/manifests/... ──▶ 401, WWW-Authenticate: Bearer realm=...,service=...,scope=...
+//! GET realm?service=...&scope=...  [Authorization: Basic]  ──▶ {"token": ...}
+//! GET /v2/NAME/manifests/...  Authorization: Bearer ...    ──▶ 200
+//! ```
+//! [Token authentication](https://distribution.github.io/distribution/spec/auth/token/),
+//! [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617) for Basic. Nothing is sent
+//! before a registry asks for it; what it then gave is kept for the run, by
+//! registry and image.
+//!
+//! # Invariants
+//! - A password goes to the registry that its file names it for, and to the token
+//!   service which that one names, over https wherever the registry is spoken to
+//!   by https; after a redirect to another host nothing goes along.
+//! - Neither passwords nor tokens are in a message or in `Debug`.
+
+mod challenge;
+mod credentials;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{StatusCode, Url};
+use serde::Deserialize;
+
+use super::failure::Failure;
+use challenge::Challenge;
+use credentials::{Files, Found};
+
+/// No token is longer.
+const MAX_ANSWER: usize = 1024 * 1024;
+
+/// What registries have let us in with.
+#[derive(Default)]
+pub(super) struct Logins {
+    /// `Authorization`, by registry and image.
+    known: Mutex<HashMap<String, HeaderValue>>,
+}
+
+impl fmt::Debug for Logins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Logins")
+    }
+}
+
+/// What a token service answers.
+#[derive(Deserialize)]
+struct Answer {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+impl Logins {
+    /// What `url` was asked with the last time.
+    pub(super) fn known(&self, url: &Url) -> Option<HeaderValue> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&image_of(url)).cloned()
+    }
+
+    /// Answers the challenge in `headers`, which came with a 401 for `url`.
+    pub(super) async fn login(
+        &self,
+        http: &reqwest::Client,
+        url: &Url,
+        headers: &HeaderMap,
+    ) -> Result<HeaderValue, Failure> {
+        let host = host_of(url);
+        let found = Files::of_environment()
+            .find(&host, &repository_of(url))
+            .map_err(Failure::Login)?;
+        let header = match Challenge::of(headers) {
+            Some(Challenge::Bearer {
+                realm,
+                service,
+                scope,
+            }) => {
+                let realm = service_url(&realm, url)?;
+                let realm = with_query(realm, service, scope);
+                let token = token(http, realm, &host, &found).await?;
+                secret(&format!("Bearer {token}"))?
+            }
+            Some(Challenge::Basic) => match &found {
+                Found::Login(login) => secret(&login.basic())?,
+                other => return Err(Failure::Login(wants(&host, other))),
+            },
+            None => {
+                return Err(Failure::Login(format!(
+                    "the registry {host} wants a login of a kind that nodeimg does not know (it knows Bearer and Basic)"
+                )));
+            }
+        };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(image_of(url), header.clone());
+        Ok(header)
+    }
+
+    /// A registry that refuses what it was given.
+    pub(super) fn refused(&self, url: &Url) -> Failure {
+        let host = host_of(url);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.remove(&image_of(url));
+        match Files::of_environment().find(&host, &repository_of(url)) {
+            Ok(found) => Failure::Login(wants(&host, &found)),
+            Err(why) => Failure::Login(why),
+        }
+    }
+}
+
+async fn token(
+    http: &reqwest::Client,
+    realm: Url,
+    host: &str,
+    found: &Found,
+) -> Result<String, Failure> {
+    let mut request = http.get(realm);
+    if let Found::Login(login) = found {
+        request = request.header(header::AUTHORIZATION, secret(&login.basic())?);
+    }
+    let mut response = request.send().await.map_err(|e| Failure::of_send(&e))?;
+    match response.status() {
+        StatusCode::OK => {}
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            return Err(Failure::Login(wants(host, found)));
+        }
+        code => {
+            return Err(Failure::Status {
+                code,
+                retry_after: None,
+            });
+        }
+    }
+    let mut bytes = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|e| Failure::of_body(&e))? {
+        bytes.extend_from_slice(&piece);
+        if bytes.len() > MAX_ANSWER {
+            break;
+        }
+    }
+    let answer = serde_json::from_slice::<Answer>(&bytes).ok();
+    let token = answer.and_then(|answer| answer.token.or(answer.access_token));
+    token.ok_or_else(|| {
+        Failure::Login(format!(
+            "the token service of the registry {host} answers without a token"
+        ))
+    })
+}
+
+/// What a person can do about a refusal.
+fn wants(host: &str, found: &Found) -> String {
+    match found {
+        Found::Login(login) => format!(
+            "the registry {host} does not give this image to the user of {}: log in anew, or look at the image's name",
+            login.file()
+        ),
+        Found::Elsewhere { file, helper } => format!(
+            "the registry {host} wants a login, which {file} leaves to the program `{helper}`; nodeimg reads `auths` \
+             only: log in with another $REGISTRY_AUTH_FILE (`podman login --authfile FILE {host}`)"
+        ),
+        Found::Nothing { looked } => format!(
+            "the registry {host} wants a login, or has no such image: `podman login {host}` or `docker login {host}` \
+             writes one ({looked})"
+        ),
+    }
+}
+
+/// A token service, which gets a password: never in clear text, unless the
+/// registry itself is spoken to that way.
+fn service_url(realm: &str, registry: &Url) -> Result<Url, Failure> {
+    let url = Url::parse(realm).ok().filter(|url| {
+        url.scheme() == "https" || (url.scheme() == "http" && registry.scheme() == "http")
+    });
+    url.ok_or_else(|| {
+        Failure::Login(format!(
+            "the registry {} names a token service that is not https: {}",
+            host_of(registry),
+            super::failure::shown(realm)
+        ))
+    })
+}
+
+fn with_query(mut realm: Url, service: Option<String>, scope: Option<String>) -> Url {
+    for (key, value) in [("service", service), ("scope", scope)] {
+        if let Some(value) = value {
+            realm.query_pairs_mut().append_pair(key, &value);
+        }
+    }
+    realm
+}
+
+fn secret(text: &str) -> Result<HeaderValue, Failure> {
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|_| Failure::Login("a login holds bytes that HTTP cannot send".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// With its port, where that is an unusual one.
+fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+/// `pause` of `/v2/pause/manifests/3.10`; a mirror may have folders before it.
+fn repository_of(url: &Url) -> String {
+    let path = url.path();
+    let end = ["/manifests/", "/blobs/"]
+        .iter()
+        .filter_map(|part| path.rfind(part))
+        .max();
+    let before = &path[..end.unwrap_or(path.len())];
+    let start = before.find("/v2/").map_or(0, |at| at + 4);
+    before[start..].to_owned()
+}
+
+fn image_of(url: &Url) -> String {
+    format!(
+        "{} {}",
+        url.origin().ascii_serialization(),
+        repository_of(url)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_image_is_known_by_registry_and_path() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        for (text, host, repository) in [
+            ("https://a.b/v2/pause/manifests/3.10", "a.b", "pause"),
+            ("http://a.b:5000/v2/x/y/blobs/sha256:12", "a.b:5000", "x/y"),
+            (
+                "http://127.0.0.1:1/a.b/v2/x/manifests/t",
+                "127.0.0.1:1",
+                "x",
+            ),
+            ("https://a.b/v2/blobs/manifests/t", "a.b", "blobs"),
+        ] {
+            assert_eq!(host_of(&url(text)), host, "{text}");
+            assert_eq!(repository_of(&url(text)), repository, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_service_gets_nothing_in_clear_text() {
+        let (https, http) = (
+            Url::parse("https://a.b/v2/").unwrap(),
+            Url::parse("http://127.0.0.1:5000/v2/").unwrap(),
+        );
+        assert!(service_url("https://auth.example/token", &https).is_ok());
+        assert!(service_url("http://127.0.0.1:1/token", &http).is_ok());
+        for realm in [
+            "http://auth.example/token",
+            "file:///etc/passwd",
+            "",
+            "token",
+        ] {
+            let failure = service_url(realm, &https).unwrap_err();
+            assert!(failure.to_string().contains("not https"), "{failure}");
+        }
+    }
+}

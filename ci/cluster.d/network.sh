@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# The cluster's network: one namespace with one bridge. Sourced by ci/cluster.
+#
+#   netns $CLUSTER:  lo   lan 10.240.0.1/24 -+- tap NAME (QEMU)
+#                                         +- tap NAME (QEMU)
+#
+# It forwards and has no default route, so that what a node sends elsewhere is
+# answered "unreachable" at once and never waited for.
+
+namespace_is_there() { [[ -e /run/netns/$CLUSTER ]]; }
+
+# inside CMD...: in the network namespace, and everything else of this process.
+inside() {
+    (($#)) || usage_error "exec needs a command"
+    need nsenter util-linux
+    nsenter --net="/run/netns/$CLUSTER" -- "$@"
+}
+
+make_namespace() {
+    if ! namespace_is_there; then
+        ip netns add "$CLUSTER" || die "cannot make a network namespace: is this a container without CAP_SYS_ADMIN?"
+    fi
+    inside ip link set lo up
+    inside sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+    inside ip link show lan >/dev/null 2>&1 ||
+        inside ip link add lan type bridge forward_delay 0
+    inside ip address replace "$LAN_ADDRESS/$LAN_PREFIX" dev lan
+    inside ip link set lan up
+}
+
+# Whatever still runs inside (a QEMU) keeps the namespace alive, unnamed.
+remove_namespace() {
+    namespace_is_there || return 0
+    ip netns delete "$CLUSTER"
+}
+
+tap() {
+    (($# == 1)) || usage_error "tap needs the name of a device"
+    [[ $1 =~ ^[a-z0-9][a-z0-9.-]{0,14}$ ]] || usage_error "'$1' is no device name: a-z, 0-9, '.', '-', at most 15"
+    inside ip link show "$1" >/dev/null 2>&1 || inside ip tuntap add dev "$1" mode tap
+    inside ip link set "$1" master lan up
+}

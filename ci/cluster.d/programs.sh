@@ -1,0 +1,144 @@
+# shellcheck shell=bash
+# Where the programs come from, and starting, watching and ending them. Sourced
+# by ci/cluster.
+#
+# What runs is known by a file of its pid and start time (field 22 of
+# /proc/PID/stat), so that no other process that got the number since is ended.
+
+readonly START_WAIT=180
+readonly PROGRAM_NAMES='etcd kube-apiserver kube-controller-manager kube-scheduler'
+
+# find_programs: has all of them in STATE/bin, as links into the cache.
+find_programs() {
+    local arch name
+    arch=$(host_arch)
+    mkdir -p "$PROGRAMS" "$DIR"/{run,log}
+    [[ ! -e $PROGRAMS/etcd ]] || return 0
+    "$TOP/ci/mirror" --arch "$arch" --control-plane >/dev/null
+    (
+        CACHE=$(ci_cache_dir) PINS=$TOP/ci/mirror.d/debs.txt
+        # shellcheck source=ci/mirror.d/fetch.sh
+        . "$TOP/ci/mirror.d/fetch.sh"
+        # shellcheck source=ci/mirror.d/kubernetes.sh
+        . "$TOP/ci/mirror.d/kubernetes.sh"
+        # shellcheck source=ci/mirror.d/control-plane.sh
+        . "$TOP/ci/mirror.d/control-plane.sh"
+        for name in "$(control_plane_dir "$arch")" "$(k8s_dir "$arch")"; do
+            ln -sfn "$name"/* "$PROGRAMS/"
+        done
+        # Last: that it is there says that all are.
+        ln -sfn "$(etcd_dir "$arch")/etcd" "$PROGRAMS/etcd"
+    )
+}
+
+start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+# runs NAME: is the recorded process there, and that same one?
+runs() {
+    local pid started
+    [[ -f $DIR/run/$1 ]] && read -r pid started <"$DIR/run/$1" || return 1
+    [[ -n $started && $(start_time "$pid") == "$started" ]]
+}
+
+# start NAME ARGS...: in the namespace and in a session of its own.
+start() {
+    local name=$1 pid
+    shift
+    ! runs "$name" || return 0
+    setsid nsenter --net="/run/netns/$CLUSTER" -- "$PROGRAMS/$name" "$@" \
+        </dev/null >>"$DIR/log/$name.log" 2>&1 9>&- &
+    pid=$!
+    printf '%s %s\n' "$pid" "$(start_time "$pid")" >"$DIR/run/$name"
+}
+
+# tell NAME SIGNAL
+tell() {
+    local pid
+    ! runs "$1" || { read -r pid _ <"$DIR/run/$1" && kill "-$2" "$pid" 2>/dev/null; } || true
+}
+
+stop_control_plane() {
+    local name waited
+    for name in $PROGRAM_NAMES; do tell "$name" TERM; done
+    for name in $PROGRAM_NAMES; do
+        for ((waited = 0; waited < 50; waited++)); do
+            runs "$name" || break
+            sleep 0.1
+        done
+        tell "$name" KILL
+        rm -f "$DIR/run/$name"
+    done
+}
+
+start_apiserver() {
+    local pki=$DIR/pki
+    start kube-apiserver --advertise-address="$LAN_ADDRESS" --secure-port=6443 \
+        --allow-privileged=true --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
+        --enable-bootstrap-token-auth=true --client-ca-file="$pki/ca.crt" \
+        --tls-cert-file="$pki/apiserver.crt" --tls-private-key-file="$pki/apiserver.key" \
+        --kubelet-certificate-authority="$pki/ca.crt" \
+        --kubelet-client-certificate="$pki/apiserver-kubelet.crt" --kubelet-client-key="$pki/apiserver-kubelet.key" \
+        --kubelet-preferred-address-types=InternalIP,Hostname --etcd-servers=http://127.0.0.1:2379 \
+        --service-account-issuer=https://kubernetes.default.svc.cluster.local \
+        --service-account-key-file="$pki/service-accounts.pub" \
+        --service-account-signing-key-file="$pki/service-accounts.key" \
+        --service-cluster-ip-range="$SERVICE_CIDR" --profiling=false
+}
+
+start_controllers() {
+    local pki=$DIR/pki
+    # The old ports without TLS (--port) are off.
+    start kube-controller-manager --kubeconfig="$DIR/kube-controller-manager.kubeconfig" \
+        --bind-address=127.0.0.1 --port=0 --leader-elect=false --controllers='*,bootstrapsigner,tokencleaner' \
+        --use-service-account-credentials=true --service-account-private-key-file="$pki/service-accounts.key" \
+        --root-ca-file="$pki/ca.crt" --cluster-signing-cert-file="$pki/ca.crt" --cluster-signing-key-file="$pki/ca.key" \
+        --allocate-node-cidrs="$NODE_CIDRS" --cluster-cidr="$CLUSTER_CIDR" --service-cluster-ip-range="$SERVICE_CIDR" \
+        --cluster-name="$CLUSTER" --profiling=false
+    start kube-scheduler --kubeconfig="$DIR/kube-scheduler.kubeconfig" --bind-address=127.0.0.1 --port=0 \
+        --leader-elect=false --profiling=false
+}
+
+start_control_plane() {
+    # A cluster of tests may lose its state with the machine: no fsync.
+    start etcd --data-dir="$DIR/etcd" --unsafe-no-fsync --logger=zap --log-level=warn \
+        --listen-client-urls=http://127.0.0.1:2379 --advertise-client-urls=http://127.0.0.1:2379 \
+        --listen-peer-urls=http://127.0.0.1:2380
+    start_apiserver
+    await kube-apiserver ready
+    start_controllers
+}
+
+ready() { [[ $(kubectl get --raw /readyz 2>/dev/null) == ok ]]; }
+
+# await NAME CHECK: until the check holds, or the program has ended.
+await() {
+    local begun=$SECONDS
+    until "$2"; do
+        runs "$1" || die "$1 has ended; the end of $DIR/log/$1.log: $(tail -n3 "$DIR/log/$1.log")"
+        ((SECONDS - begun < START_WAIT)) || die "$1 does not answer after $START_WAIT s; see $DIR/log/$1.log"
+        sleep 0.2
+    done
+}
+
+kubectl() { inside "$PROGRAMS/kubectl" --kubeconfig "$DIR/admin.kubeconfig" --cache-dir "$DIR/kubectl-cache" "$@"; }
+kubeadm() { KUBECONFIG=$DIR/admin.kubeconfig inside "$PROGRAMS/kubeadm" "$@"; }
+
+status() {
+    local name wrong=0
+    namespace_is_there || die "there is no cluster $CLUSTER"
+    for name in $PROGRAM_NAMES; do
+        if runs "$name"; then
+            printf '%-24s runs, pid %s\n' "$name" "$(cut -d' ' -f1 "$DIR/run/$name")"
+        else
+            printf '%-24s does not run, see %s\n' "$name" "$DIR/log/$name.log"
+            wrong=1
+        fi
+    done
+    if ready; then
+        printf '%-24s %s\n' 'API server ready' "$ENDPOINT (state in $DIR)"
+    else
+        printf '%-24s\n' 'API server NOT ready'
+        wrong=1
+    fi
+    return "$wrong"
+}

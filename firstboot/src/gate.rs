@@ -1,0 +1,43 @@
+//! Every single change of the disk is asked for before it is made. A node lets
+//! all of them pass; the tests stop a run at each (a power cut) or let it fail
+//! there (a full, read-only or broken disk).
+//!
+//! # Invariants
+//! - One call of [`Gate::pass`] stands before each system call that changes what
+//!   a disk holds, or makes a change durable; none stands for two.
+use std::io;
+
+/// What is about to be done to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Change {
+    MakeDirectory,
+    /// A file or a link under its temporary name.
+    Create,
+    /// A part of the content.
+    Write,
+    /// Mode and owner.
+    Own,
+    Sync,
+    Rename,
+    /// Zeros, or a mark, over the content that is there.
+    Overwrite,
+    Remove,
+    /// What a failed change left behind goes.
+    CleanUp,
+    /// Renames and removals in the directory of the path become durable.
+    SyncDirectory,
+}
+
+/// Asked before each change; an error stands for that of the system call.
+pub(crate) trait Gate {
+    fn pass(&mut self, change: Change, path: &str) -> io::Result<()>;
+}
+
+/// Lets everything pass.
+pub(crate) struct Open;
+
+impl Gate for Open {
+    fn pass(&mut self, _change: Change, _path: &str) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! Seeds that have served: what is left of their secrets, and what the next boot makes of it.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+mod common;
+
+use common::{Image, META_DATA, user_data};
+
+const USER: &str = "var/lib/nodeimg/seed/user-data";
+
+/// As an image is by default.
+fn image() -> Image {
+    let image = Image::new();
+    image.write(
+        "usr/lib/nodeimg/firstboot.json",
+        common::SETTINGS.replace("\"keep_seed\": true, ", ""),
+    );
+    image
+}
+
+#[test]
+fn served_and_known_again() {
+    for meta in [META_DATA, "local-hostname: other\n"] {
+        let image = image();
+        image.seed(user_data(), meta);
+        image.write("var/lib/nodeimg/seed/vendor-data", "#cloud-config\n# x\n");
+        let ran = image.run(&[]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert!(ran.out.contains("overwritten on the medium"), "{}", ran.out);
+        assert_eq!(image.result()["scrub"], "overwritten");
+        let left = image.text(USER);
+        assert_eq!(left.len(), user_data().len());
+        assert!(left.starts_with("# nodeimg: overwritten") && !left.contains("PRIVATE"));
+        assert!(
+            !image
+                .text("var/lib/nodeimg/seed/vendor-data")
+                .contains("# x")
+        );
+        let again = image.run(&[]);
+        assert_eq!(again.code, 0, "{}", again.err);
+        assert_eq!(image.result()["outcome"], "unchanged");
+        assert_eq!(image.result()["scrub"], "overwritten");
+        // Written anew, it makes another node.
+        image.seed(common::user_data_of("node-1"), "instance-id: iid-1\n");
+        assert_eq!(image.run(&[]).code, 0);
+        assert_eq!(image.text("etc/hostname"), "node-1\n");
+        // What has served makes none.
+        image.write("var/lib/nodeimg/seed/meta-data", "instance-id: iid-2\n");
+        let served = image.run(&[]);
+        assert_eq!(served.code, 1);
+        assert!(
+            served
+                .reason()
+                .contains("was overwritten when it had served, for instance `iid-1`"),
+            "{}",
+            served.err
+        );
+    }
+}
+
+#[test]
+fn what_is_no_secret_or_not_ours_stays() {
+    let public = "#cloud-config\nhostname: n\ngroups: [a]\n";
+    let image = image();
+    let settings = image.text("usr/lib/nodeimg/firstboot.json");
+    let host = settings.replace("hard-way", "container-host");
+    image.write("usr/lib/nodeimg/firstboot.json", host);
+    image.seed(public, META_DATA);
+    let ran = image.run(&[]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(image.text(USER), public);
+    assert!(image.result()["scrub"].is_null());
+    // Named by whoever runs it.
+    let image = self::image();
+    image.seed(user_data(), META_DATA);
+    let place = image.path().join("var/lib/nodeimg/seed");
+    let ran = image.run(&["--seed", place.to_str().unwrap()]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(image.text(USER), user_data());
+    // Changed since it was taken: not what has served.
+    let changed = user_data().replace("zone: a", "zone: b");
+    image.seed(&changed, META_DATA);
+    let again = image.run(&[]);
+    assert_eq!(again.code, 0, "{}", again.err);
+    assert_eq!(image.text(USER), changed);
+    assert!(
+        again.out.contains("give it a new instance-id"),
+        "{}",
+        again.out
+    );
+    // And a recipe may say that seeds are kept.
+    let kept = Image::new();
+    kept.seed(user_data(), META_DATA);
+    assert_eq!(kept.run(&[]).code, 0);
+    assert_eq!(kept.text(USER), user_data());
+}
+
+#[test]
+fn not_before_it_has_served() {
+    let image = image();
+    image.seed(format!("{}runcmd: ['true']\n", user_data()), META_DATA);
+    let ran = image.run(&[]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(image.result()["scrub"], "pending");
+    assert!(image.text(USER).contains("PRIVATE KEY"));
+    // The next boot goes on where one was cut: the commands have been run since.
+    image.write(
+        "var/lib/nodeimg/commands.json",
+        "{\"version\": 1, \"instance_id\": \"iid-0\"}",
+    );
+    assert_eq!(image.run(&[]).code, 0);
+    assert_eq!(image.result()["scrub"], "overwritten");
+    assert!(!image.text(USER).contains("PRIVATE KEY"));
+}
+
+/// Files that failed commands read lay in memory: another boot writes them again.
+#[test]
+fn failed_commands_get_their_files_again() {
+    let image = image();
+    let settings = image.text("usr/lib/nodeimg/firstboot.json");
+    let kubeadm = settings.replace("hard-way", "kubeadm");
+    image.write("usr/lib/nodeimg/firstboot.json", kubeadm);
+    let join = "#cloud-config\nhostname: n\nwrite_files: [{path: /run/kubeadm/join.yaml, content: x}]\nruncmd: [kubeadm join --config /run/kubeadm/join.yaml]\n";
+    image.seed(join, META_DATA);
+    let ran = image.run(&[]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    std::fs::remove_dir_all(image.path().join("run")).unwrap();
+    let again = image.run(&[]);
+    assert_eq!(again.code, 0, "{}", again.err);
+    assert_eq!(image.text("run/kubeadm/join.yaml"), "x");
+    assert_eq!(image.result()["commands"], "pending");
+    // A correction counts as well, since nothing has come of the first.
+    image.seed(join.replace("content: x", "content: y"), META_DATA);
+    assert_eq!(image.run(&[]).code, 0);
+    assert_eq!(image.text("run/kubeadm/join.yaml"), "y");
+}

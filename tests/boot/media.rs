@@ -1,0 +1,326 @@
+//! A worker that has no seed at first, and then every medium there is: one boot
+//! without any, media put into a slot one after another while it is up, and the
+//! next boot with the last of them.
+//!
+//! ```text
+//!  library   read-only, media at multiples of their size, the first place empty:
+//!            nothing that anything looks for
+//!  slot      empty; media.sh copies one over
+//!  second    a card behind which 169.254.169.254 answers
+//! ```
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::support::faulty_server::Server;
+use super::support::guest::{Facts, Guest};
+use super::support::media::{Form, Kind, SIZE, Seed};
+use super::support::worker::Worker;
+use super::{directory, worker_image};
+
+const SCRIPT: &str = include_str!("media.sh");
+const NODE_IP: &str = "10.0.2.0/24";
+
+/// What becomes of a medium.
+enum Verdict {
+    /// Set up as this instance, from a source of this kind.
+    Applied(&'static str),
+    /// Not set up, with these words for it.
+    Failed(&'static [&'static str]),
+}
+
+struct Case {
+    name: &'static str,
+    form: Form<'static>,
+    drive: bool,
+    /// Overwrites what is behind the first 4 KiB.
+    spoilt: bool,
+    verdict: Verdict,
+}
+
+impl Case {
+    fn new(name: &'static str, kind: Kind, label: &'static str, verdict: Verdict) -> Case {
+        Case {
+            name,
+            form: Form::of(kind, label),
+            drive: false,
+            spoilt: false,
+            verdict,
+        }
+    }
+
+    fn drive(mut self) -> Case {
+        self.drive = true;
+        self
+    }
+}
+
+fn cases() -> Vec<Case> {
+    use Verdict::{Applied, Failed};
+    let no_cloud = "NoCloud in /dev/";
+    let drive = "config drive in /dev/";
+    let mut partition = Case::new("partition", Kind::Vfat, "CIDATA", Applied(no_cloud));
+    partition.form.on_partition = true;
+    let mut spoilt = Case::new(
+        "spoilt",
+        Kind::Ext4,
+        "cidata",
+        Failed(&["cannot be mounted as ext4", "make the medium anew"]),
+    );
+    spoilt.spoilt = true;
+    vec![
+        Case::new(
+            "label",
+            Kind::Iso9660,
+            "Config-2",
+            Failed(&["found `Config-2` (iso9660), expected `config-2`"]),
+        )
+        .drive(),
+        Case::new(
+            "other-label",
+            Kind::Vfat,
+            "NODE",
+            Failed(&["holds `user-data` but has the label `NODE`, expected `cidata`"]),
+        ),
+        spoilt,
+        Case::new("vfat", Kind::Vfat, "CIDATA", Applied(no_cloud)),
+        Case::new("ext4", Kind::Ext4, "cidata", Applied(no_cloud)),
+        Case::new("iso9660", Kind::Iso9660, "cidata", Applied(no_cloud)),
+        partition,
+        Case::new("drive-vfat", Kind::Vfat, "CONFIG-2", Applied(drive)).drive(),
+        Case::new("drive-ext4", Kind::Ext4, "config-2", Applied(drive)).drive(),
+        Case::new("drive-iso9660", Kind::Iso9660, "config-2", Applied(drive)).drive(),
+    ]
+}
+
+/// Its number is its place in the library.
+fn number_of(cases: &[Case], name: &str) -> usize {
+    1 + cases.iter().position(|case| case.name == name).unwrap()
+}
+
+#[test]
+#[ignore = "boots for minutes; ci/test runs it"]
+fn a_worker_without_a_seed_takes_the_one_that_comes() {
+    let Some(image) = worker_image("amd64") else {
+        return;
+    };
+    let directory = directory("media");
+    let worker = Worker::new("node-0", &["10.0.2.15"]);
+    let cases = cases();
+    let Some(library) = library(&directory, &worker, &cases) else {
+        return;
+    };
+    let slot = directory.join("slot.img");
+    File::create(&slot).unwrap().set_len(SIZE).unwrap();
+    let services = services(&worker);
+
+    let guest = machine("media-none", &image, &directory, &library, &slot);
+    let card = link_local(&services);
+    let guest = guest.qemu(&card.iter().map(String::as_str).collect::<Vec<_>>());
+    let Some(facts) = guest.script(SCRIPT).script(&script(&cases)).facts() else {
+        return;
+    };
+    says_that_there_is_none(&facts);
+    for case in &cases {
+        is_as_expected(&facts, case);
+    }
+    took_the_other_sources(&facts);
+    commands_have_failed(&facts);
+
+    let next = machine("media-late", &image, &directory, &library, &slot);
+    let late = next.facts().unwrap();
+    late.is("state", "running");
+    late.is("host-name", "node-0");
+    late.has(
+        "first-boot",
+        &[r#""outcome": "applied""#, r#""instance_id": "i-late""#],
+    );
+    for unit in ["kubelet", "kube-proxy", "containerd"] {
+        late.is(&format!("unit-{unit}"), "active");
+    }
+    late.is("machine-id", &facts["machine-id"]);
+    fs::remove_dir_all(directory).unwrap();
+}
+
+fn machine(name: &str, image: &Path, directory: &Path, library: &Path, slot: &Path) -> Guest {
+    Guest::new(name, image)
+        .keep(&directory.join("keep"))
+        .disk(library, "library", false)
+        .disk(slot, "slot", true)
+}
+
+/// Every case, and at the end the medium of the next boot and that of failing commands.
+fn library(directory: &Path, worker: &Worker, cases: &[Case]) -> Option<PathBuf> {
+    let path = directory.join("library.img");
+    let file = File::create(&path).unwrap();
+    let places = cases.len() as u64 + 3;
+    file.set_len(places * SIZE).unwrap();
+    let put = |place: usize, bytes: &[u8]| file.write_all_at(bytes, place as u64 * SIZE).unwrap();
+    for (index, case) in cases.iter().enumerate() {
+        let own = format!("write_files: [{{path: /etc/nodeimg/{}}}]\n", case.name);
+        let user_data = worker.user_data(NODE_IP, &own);
+        let instance = format!("i-{}", case.name);
+        let seed = match case.drive {
+            true => Seed::config_drive(&instance, "node-0", &user_data),
+            false => Seed::no_cloud(&instance, &user_data),
+        };
+        let medium = case.form.make(&seed, &directory.join(case.name))?;
+        let mut bytes = fs::read(medium).unwrap();
+        if case.spoilt {
+            bytes[4096..].fill(0xa5);
+        }
+        put(index + 1, &bytes);
+    }
+    let failing = "runcmd:\n- echo before >>/run/of-commands\n- [sh, -c, exit 3]\n\
+                   - [sh, -c, echo after >>/run/of-commands; exit 4]\n";
+    let ends = [("failing", failing), ("late", "")];
+    for (index, (name, more)) in ends.into_iter().enumerate() {
+        let seed = Seed::no_cloud(&format!("i-{name}"), &worker.user_data(NODE_IP, more));
+        let form = Form::of(Kind::Vfat, "CIDATA");
+        let medium = form.make(&seed, &directory.join(name))?;
+        put(cases.len() + 1 + index, &fs::read(medium).unwrap());
+    }
+    Some(path)
+}
+
+/// OpenStack's metadata service and EC2's, at one address.
+fn services(worker: &Worker) -> Server {
+    let server = Server::start();
+    let user_data = worker.user_data(NODE_IP, "");
+    let drive = Seed::config_drive("i-openstack", "node-0", &user_data);
+    for (path, content) in drive.files() {
+        server.serve(&format!("/{path}"), content);
+    }
+    server.serve("/latest/api/token", b"of-the-session");
+    server.serve("/latest/meta-data/instance-id", b"i-ec2");
+    server.serve("/latest/meta-data/local-hostname", b"node-0");
+    server.serve("/latest/user-data", user_data.as_bytes());
+    server
+}
+
+/// A card on whose network the services are.
+fn link_local(services: &Server) -> [String; 4] {
+    let to = services.address();
+    [
+        "-netdev".to_owned(),
+        format!(
+            "user,id=meta,net=169.254.169.0/24,host=169.254.169.2,dhcpstart=169.254.169.15,\
+             guestfwd=tcp:169.254.169.254:80-cmd:socat - TCP:{to}"
+        ),
+        "-device".to_owned(),
+        "virtio-net-pci,netdev=meta,romfile=".to_owned(),
+    ]
+}
+
+/// What the guest is to do.
+fn script(cases: &[Case]) -> String {
+    let mut script = String::new();
+    for (index, case) in cases.iter().enumerate() {
+        let name = case.name;
+        script += &format!("insert {}\ntry {name}\n", index + 1);
+        script += &format!("fact files-{name} ls /etc/nodeimg\nfact keys-{name} keys_in $slot\n");
+        if name == "vfat" {
+            // As the verdict says; then a medium stops them.
+            script += "systemctl start kubelet.service kube-proxy.service\n\
+                       fact kubelet-after systemctl is-active kubelet.service\n";
+            script += &format!("insert {}\ntry worse\n", number_of(cases, "spoilt"));
+        }
+    }
+    let ext4 = number_of(cases, "ext4");
+    let (failing, late) = (cases.len() + 1, cases.len() + 2);
+    script
+        + &format!(
+            "insert 0\nhold {ext4}\n\
+             mount_esp\ncopy_seed $esp/cidata i-esp\numount $esp\ntry esp\n\
+             fact keys-esp keys_in /dev/disk/by-partlabel/esp\n\
+             mount_esp\nrm -r $esp/cidata\numount $esp\n\
+             copy_seed /var/lib/nodeimg/seed i-state\ntry state\n\
+             fact keys-state keys_in /var/lib/nodeimg/seed/user-data\nrm -r /var/lib/nodeimg/seed\n\
+             ask openstack\ntry openstack\nask ec2\ntry ec2\n\
+             insert {failing}\ntry failing\nwait_for_commands\n\
+             fact commands nodeimg-firstboot status\n\
+             fact commands-left cat /run/of-commands\n\
+             insert {late}\n"
+        )
+}
+
+fn says_that_there_is_none(facts: &Facts) {
+    // It is up, so that one can look at it.
+    facts.is("multi-user", "active");
+    facts.is("unit-containerd", "active");
+    facts.is("state", "degraded");
+    facts.has("failed", &["nodeimg-firstboot.service"]);
+    facts.is("first-boot-unit", "failed");
+    for unit in ["kubelet", "kube-proxy"] {
+        facts.is(&format!("unit-{unit}"), "inactive");
+    }
+    facts.has(
+        "first-boot",
+        &[
+            r#""outcome": "failed""#,
+            "label `cidata`",
+            "waited 60 s",
+            "nothing that is known",
+        ],
+    );
+    facts.console_has(&[
+        "THIS NODE IS NOT SET UP",
+        "looked at /dev/vda1: vfat, label `ESP`",
+    ]);
+}
+
+fn is_as_expected(facts: &Facts, case: &Case) {
+    let name = case.name;
+    let verdict = format!("verdict-{name}");
+    facts.is(&format!("kubelet-{name}"), "inactive");
+    match case.verdict {
+        Verdict::Applied(source) => {
+            facts.is(&format!("exit-{name}"), "0");
+            let instance = format!(r#""instance_id": "i-{name}""#);
+            facts.has(&verdict, &[r#""outcome": "applied""#, &instance, source]);
+            // Nothing is left of the instance before.
+            facts.is(&format!("files-{name}"), &format!("{name} node.env"));
+            // Nor of the keys where they can be overwritten.
+            let (scrub, keys) = match case.form.kind {
+                Kind::Iso9660 => ("read-only", "4"),
+                Kind::Vfat | Kind::Ext4 => ("overwritten", "0"),
+            };
+            facts.has(&verdict, &[&format!(r#""scrub": "{scrub}""#)]);
+            facts.is(&format!("keys-{name}"), keys);
+        }
+        Verdict::Failed(words) => {
+            facts.is(&format!("exit-{name}"), "1");
+            facts.has(&verdict, &[r#""outcome": "failed""#]);
+            facts.has(&verdict, words);
+        }
+    }
+}
+
+fn took_the_other_sources(facts: &Facts) {
+    facts.is("kubelet-after", "active");
+    facts.has("verdict-worse", &[r#""outcome": "failed""#]);
+    facts.is("kubelet-worse", "inactive");
+    for (name, source) in [
+        ("esp", "/cidata (boot partition)"),
+        ("state", "/var/lib/nodeimg/seed (state directory)"),
+        ("openstack", "config drive in http://169.254.169.254/"),
+        ("ec2", "NoCloud in http://169.254.169.254/"),
+    ] {
+        let instance = format!(r#""instance_id": "i-{name}""#);
+        let verdict = format!("verdict-{name}");
+        facts.has(&verdict, &[r#""outcome": "applied""#, &instance, source]);
+    }
+    for name in ["esp", "state"] {
+        let verdict = format!("verdict-{name}");
+        facts.has(&verdict, &[r#""scrub": "overwritten""#]);
+        facts.is(&format!("keys-{name}"), "0");
+    }
+}
+
+fn commands_have_failed(facts: &Facts) {
+    facts.has("verdict-failing", &[r#""outcome": "applied""#]);
+    // Each runs whatever became of the one before, as in cloud-init.
+    facts.is("commands-left", "before after");
+    facts.has("commands", &["ended with exit status 4"]);
+}

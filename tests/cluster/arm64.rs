@@ -1,0 +1,50 @@
+//! A worker of the other architecture.
+
+use super::images::image;
+use super::node::{Machine, Node, Place};
+use super::seed::Seed;
+use super::workload::{ready, web};
+use super::{Scene, slots};
+
+const PLACE: Place = Place {
+    name: "node-4",
+    number: 14,
+};
+const SUBNET: &str = "10.200.4.0/24";
+
+#[test]
+#[ignore = "boots for minutes; ci/test runs it"]
+fn a_worker_of_arm64_is_ready_and_runs_a_pod() {
+    let Some(scene) = Scene::new("arm64") else {
+        return;
+    };
+    let _slots = slots::take(1);
+    let Some(image) = image("hard-way", "arm64") else {
+        return;
+    };
+    let cluster = &scene.cluster;
+    let certificates = cluster.certificates(PLACE.name, &PLACE.address());
+    let seed = Seed::new(&scene, &PLACE)
+        .value("pod_subnet", SUBNET)
+        .cluster(&scene)
+        .certificates(&certificates)
+        .write(&scene, &PLACE);
+    let machine = Machine {
+        place: &PLACE,
+        image: &image,
+        seed: &seed,
+        cpus: 1,
+        memory: "1 GiB",
+    };
+    let mut node = Node::start(&scene, &machine);
+    node.import("pause");
+    node.import("busybox");
+    let object = node.ready();
+    let info = &object["status"]["nodeInfo"];
+    assert_eq!(info["architecture"], "arm64");
+    assert_eq!(info["kubeletVersion"], "v1.20.2");
+    cluster.apply(&web("on-arm64", PLACE.name, "arm64"));
+    ready(cluster, "on-arm64", SUBNET);
+    let machine = cluster.kubectl(&["exec", "on-arm64", "--", "uname", "-m"]);
+    assert_eq!(machine.good().out.trim(), "aarch64");
+}

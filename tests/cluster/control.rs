@@ -1,0 +1,142 @@
+//! The control plane: `ci/cluster`, and what the API server says.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::support::judge;
+use super::support::run::Ran;
+
+/// The API server's address, which its certificate names too.
+pub const API_SERVER: &str = "https://10.240.0.1:6443";
+
+/// The cluster that `NODEIMG_TEST_CLUSTER` names.
+#[derive(Clone)]
+pub struct Cluster {
+    name: String,
+}
+
+impl Cluster {
+    pub fn of_environment() -> Option<Cluster> {
+        let Ok(name) = std::env::var("NODEIMG_TEST_CLUSTER") else {
+            judge::missing("a cluster (ci/test starts one and sets NODEIMG_TEST_CLUSTER)");
+            return None;
+        };
+        Some(Cluster { name })
+    }
+
+    fn script(&self, words: &[&str]) -> Command {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ci/cluster");
+        let mut command = Command::new(script);
+        command.args(words).env("CLUSTER_NAME", &self.name);
+        command
+    }
+
+    #[track_caller]
+    fn says(&self, words: &[&str]) -> String {
+        let ran = Ran::of(&mut self.script(words)).good();
+        ran.out.trim().to_owned()
+    }
+
+    /// A program inside the namespace, which it becomes.
+    pub fn inside(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/run/netns/{}", self.name));
+        command.arg("--").arg(program);
+        command
+    }
+
+    pub fn ca(&self) -> String {
+        self.says(&["ca"])
+    }
+
+    pub fn ca_hash(&self) -> String {
+        self.says(&["ca-hash"])
+    }
+
+    pub fn token(&self) -> String {
+        self.says(&["token"])
+    }
+
+    /// The folder of a node's certificates, made for it.
+    pub fn certificates(&self, name: &str, address: &str) -> PathBuf {
+        PathBuf::from(self.says(&["node-certs", name, address]))
+    }
+
+    pub fn tap(&self, name: &str) {
+        self.says(&["tap", name]);
+    }
+
+    pub fn approve_serving(&self) {
+        self.says(&["approve-serving", "120"]);
+    }
+
+    pub fn collect(&self, to: &Path) {
+        let _ = self.script(&["collect"]).arg(to).status();
+    }
+
+    /// `kubectl` as the administrator.
+    pub fn kubectl(&self, words: &[&str]) -> Ran {
+        Ran::of(self.script(&["kubectl"]).args(words))
+    }
+
+    /// An object as JSON, where it is there.
+    pub fn get(&self, words: &[&str]) -> Option<Value> {
+        let mut all = vec!["get", "-o", "json"];
+        all.extend(words);
+        let ran = self.kubectl(&all);
+        (ran.code == Some(0)).then(|| serde_json::from_str(&ran.out).unwrap())
+    }
+
+    pub fn node(&self, name: &str) -> Option<Value> {
+        self.get(&["node", name])
+    }
+
+    #[track_caller]
+    pub fn apply(&self, objects: &str) {
+        let mut command = self.script(&["kubectl", "apply", "--validate=false", "-f", "-"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(objects.as_bytes()).unwrap();
+        drop(input);
+        Ran::from(child.wait_with_output().unwrap(), format!("{command:?}")).good();
+    }
+}
+
+/// Asks again and again; panics with `what` when the time is over.
+#[track_caller]
+pub fn until<T>(what: &str, seconds: u64, mut ask: impl FnMut() -> Result<T, String>) -> T {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    loop {
+        let why = match ask() {
+            Ok(found) => return found,
+            Err(why) => why,
+        };
+        assert!(
+            Instant::now() < end,
+            "{what}: not in {seconds} s; at last: {why}"
+        );
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// A condition of an object's status, such as a node's `Ready`.
+pub fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+    let all = object["status"]["conditions"].as_array()?;
+    all.iter().find(|one| one["type"] == kind)
+}
+
+pub fn is_true(object: &Value, kind: &str) -> bool {
+    condition(object, kind).is_some_and(|one| one["status"] == "True")
+}
+
+/// The text of a file that the cluster made.
+pub fn text(directory: &Path, name: &str) -> String {
+    fs::read_to_string(directory.join(name)).unwrap()
+}

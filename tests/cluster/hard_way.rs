@@ -1,0 +1,145 @@
+//! Two workers of the hard way: certificates from their seeds, pods on a bridge
+//! with the nodes' own subnets, routes between them.
+
+use serde_json::Value;
+
+use super::control::Cluster;
+use super::images::image;
+use super::node::{Machine, Node, Place};
+use super::seed::Seed;
+use super::workload::{fetches, ready, service, web};
+use super::{Scene, slots};
+
+const FIRST: Place = Place {
+    name: "node-0",
+    number: 10,
+};
+const SECOND: Place = Place {
+    name: "node-1",
+    number: 11,
+};
+const SUBNETS: [&str; 2] = ["10.200.0.0/24", "10.200.1.0/24"];
+const SERVICE: &str = "10.32.0.50";
+
+fn start(
+    scene: &Scene,
+    variant: &str,
+    place: &Place,
+    others: &Place,
+    subnets: [&str; 2],
+) -> Option<Node> {
+    let image = image(variant, "amd64")?;
+    let certificates = scene.cluster.certificates(place.name, &place.address());
+    let seed = Seed::new(scene, place)
+        .value("pod_subnet", subnets[0])
+        .value("labels", "{disk: ssd}")
+        .cluster(scene)
+        .certificates(&certificates)
+        .route(subnets[1], others)
+        .write(scene, place);
+    let machine = Machine {
+        place,
+        image: &image,
+        seed: &seed,
+        cpus: 1,
+        memory: "1 GiB",
+    };
+    Some(Node::start(scene, &machine))
+}
+
+#[test]
+#[ignore = "boots for minutes; ci/test runs it"]
+fn two_workers_run_pods_and_reach_each_other() {
+    let Some(scene) = Scene::new("hard-way") else {
+        return;
+    };
+    let slots = slots::take(2);
+    let cluster = &scene.cluster;
+    let [one, two] = SUBNETS;
+    let Some(mut first) = start(&scene, "hard-way", &FIRST, &SECOND, [one, two]) else {
+        return;
+    };
+    let mut second = start(&scene, "ipvs", &SECOND, &FIRST, [two, one]).unwrap();
+    for node in [&mut first, &mut second] {
+        node.import("pause");
+        node.import("busybox");
+    }
+    is_the_seeds(&first.ready(), &first);
+    is_the_seeds(&second.ready(), &second);
+
+    cluster.apply(
+        &[
+            web("web", FIRST.name, "from-node-0"),
+            web("beside", FIRST.name, "beside"),
+            web("across", SECOND.name, "from-node-1"),
+            service("web", SERVICE),
+        ]
+        .concat(),
+    );
+    let pod = ready(cluster, "web", one);
+    ready(cluster, "beside", one);
+    let across = ready(cluster, "across", two);
+    let url = |pod: &Value| format!("http://{}:8080/", pod["status"]["podIP"].as_str().unwrap());
+    // On one node, between nodes, and by the Service: iptables, then ipvs.
+    fetches(cluster, "beside", &url(&pod), "from-node-0");
+    fetches(cluster, "beside", &url(&across), "from-node-1");
+    fetches(cluster, "across", &url(&pod), "from-node-0");
+    let service = format!("http://{SERVICE}/");
+    fetches(cluster, "beside", &service, "from-node-0");
+    fetches(cluster, "across", &service, "from-node-0");
+    has_mode(&first, "iptables");
+    has_mode(&second, "ipvs");
+    let log = cluster.kubectl(&["logs", "web"]).good();
+    assert_eq!(log.out.trim(), "serving from-node-0");
+
+    // One node is enough from here on.
+    drop(second);
+    let (_one, rest) = slots.split(1);
+    drop(rest);
+    first.reboots();
+    comes_back(cluster, &pod);
+    fetches(cluster, "beside", &service, "from-node-0");
+}
+
+/// What the API server knows is what the seed says.
+#[track_caller]
+fn is_the_seeds(object: &Value, node: &Node) {
+    let addresses = object["status"]["addresses"].as_array().unwrap();
+    let of = |kind: &str| {
+        let all = addresses.iter().filter(|one| one["type"] == kind);
+        all.map(|one| one["address"].as_str().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("InternalIP"), [node.address.as_str()]);
+    assert_eq!(of("Hostname"), [node.name]);
+    let info = &object["status"]["nodeInfo"];
+    assert_eq!(info["kubeletVersion"], "v1.20.2");
+    assert_eq!(info["architecture"], "amd64");
+    let runtime = info["containerRuntimeVersion"].as_str().unwrap();
+    assert!(runtime.starts_with("containerd://1.7."), "{runtime}");
+    assert_eq!(object["metadata"]["labels"]["disk"], "ssd");
+    assert_eq!(object["status"]["capacity"]["pods"], "16");
+}
+
+#[track_caller]
+fn has_mode(node: &Node, mode: &str) {
+    let ask = "exec 3<>/dev/tcp/127.0.0.1/10249 && printf 'GET /proxyMode HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3";
+    let said = node.shell(&format!("bash -c \"{ask}\""));
+    assert!(said.ends_with(mode), "kube-proxy of {}: {said}", node.name);
+}
+
+/// The same pod, started once more, on the same subnet.
+#[track_caller]
+fn comes_back(cluster: &Cluster, before: &Value) {
+    let starts = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].clone();
+    super::control::until("pod web after the reboot", super::node::SOON, || {
+        let now = cluster.get(&["pod", "web"]).ok_or("it is gone")?;
+        (starts(&now) != starts(before))
+            .then_some(())
+            .ok_or(now["status"].to_string())
+    });
+    for name in ["web", "beside"] {
+        let pod = ready(cluster, name, SUBNETS[0]);
+        assert_eq!(pod["spec"]["nodeName"], FIRST.name);
+    }
+}

@@ -1,0 +1,104 @@
+//! Nodes built by `nodeimg build`, personalised by seeds, booted in QEMU and
+//! joined to a real control plane: Kubernetes 1.20.2, which `ci/cluster` starts in
+//! a network namespace of its own. What counts is what the API server says of
+//! them, and what their pods do.
+//!
+//! ```text
+//!  netns  ci/cluster: etcd, API server, controllers, scheduler at 10.240.0.1
+//!           |  bridge `lan`, no way out
+//!           +-- node-0, node-1     hard-way; kube-proxy by iptables and by ipvs
+//!           +-- node-2             bootstrap: a token only
+//!           +-- node-3             kubeadm join, from Cluster API's kind of data
+//!           +-- node-4             arm64
+//!           +-- cp-0               kubeadm init: a cluster of its own
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `control` | the control plane: `ci/cluster` and `kubectl` |
+//! | `images` | the disks, built once |
+//! | `seed` | what nodes are given |
+//! | `node` | a running node: its console, its shell by SSH |
+//! | `workload` | pods and Services to try a node with |
+//! | the others | the tests |
+//!
+//! `ci/test` starts the cluster and names it in `NODEIMG_TEST_CLUSTER`. Each boot
+//! takes minutes of a processor, so that as many machines run at a time as
+//! [`slots`] lets. A test that fails leaves consoles, the control plane's logs and
+//! what `kubectl` says in `tmp/cluster-logs` of the build directory, and says so.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod arm64;
+mod bootstrap;
+mod control;
+mod hard_way;
+mod images;
+mod kubeadm;
+mod node;
+mod refused;
+mod seed;
+mod slots;
+mod workload;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use control::Cluster;
+
+/// Where consoles and collected logs lie.
+fn logs() -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cluster-logs");
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// An empty directory for one test.
+fn directory(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("cluster-work")
+        .join(name);
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// One test: its cluster and its directory. When it fails, what a person wants
+/// to see of the cluster is collected.
+struct Scene {
+    cluster: Cluster,
+    directory: PathBuf,
+    name: &'static str,
+}
+
+impl Scene {
+    /// `None`, with a printed skip, where there is no cluster.
+    fn new(name: &'static str) -> Option<Scene> {
+        Some(Scene {
+            cluster: Cluster::of_environment()?,
+            directory: directory(name),
+            name,
+        })
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // Disks take room.
+            let _ = fs::remove_dir_all(&self.directory);
+            return;
+        }
+        let to = logs().join(format!("{}-failed", self.name));
+        let _ = fs::remove_dir_all(&to);
+        self.cluster.collect(&to);
+        eprintln!(
+            "{}: consoles are in {}, what the cluster says in {}",
+            self.name,
+            logs().display(),
+            to.display()
+        );
+    }
+}

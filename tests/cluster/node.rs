@@ -1,0 +1,264 @@
+//! A running node: QEMU in the cluster's namespace by `nodeimg run`, its console
+//! in a file, its shell by SSH with a key of the seed.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use super::control::{Cluster, is_true, until};
+use super::support::guest::plain;
+use super::support::run::Ran;
+use super::{Scene, logs};
+
+/// Beyond what the slowest of these tests waits for altogether.
+const LIFETIME: Duration = Duration::from_secs(1500);
+/// For a boot to the kubelet's first words at the API server, on a busy host.
+pub const BOOT: u64 = 420;
+/// For what takes seconds on a processor of its own.
+pub const SOON: u64 = 180;
+
+/// The network of all nodes.
+pub struct Place {
+    pub name: &'static str,
+    /// The last byte of 10.240.0.0/24.
+    pub number: u8,
+}
+
+impl Place {
+    pub fn address(&self) -> String {
+        format!("10.240.0.{}", self.number)
+    }
+
+    pub fn mac(&self) -> String {
+        format!("52:54:00:f0:00:{:02x}", self.number)
+    }
+}
+
+/// A node to boot.
+pub struct Machine<'a> {
+    pub place: &'a Place,
+    pub image: &'a Path,
+    pub seed: &'a Path,
+    pub cpus: u8,
+    pub memory: &'a str,
+}
+
+pub struct Node {
+    pub name: &'static str,
+    pub address: String,
+    cluster: Cluster,
+    key: PathBuf,
+    log: PathBuf,
+    child: Child,
+}
+
+impl Node {
+    pub fn start(scene: &Scene, machine: &Machine<'_>) -> Node {
+        let name = machine.place.name;
+        scene.cluster.tap(name);
+        let log = logs().join(format!("{name}.log"));
+        let errors = File::create(log.with_extension("err")).unwrap();
+        let mut run = scene.cluster.inside(env!("CARGO_BIN_EXE_nodeimg"));
+        run.arg("run").arg(machine.image);
+        run.arg("--seed").arg(machine.seed);
+        run.args(["--cpus", &machine.cpus.to_string()]);
+        run.args(["--memory", machine.memory]);
+        run.args(["--timeout", &LIFETIME.as_secs().to_string(), "--"]);
+        // The default times are for machines of the usual speed.
+        run.args([
+            "-smbios",
+            "type=11,value=io.systemd.stub.kernel-cmdline-extra=\
+             systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300",
+        ]);
+        let tap = format!("tap,id=lan,ifname={name},script=no,downscript=no");
+        let card = format!(
+            "virtio-net-pci,netdev=lan,romfile=,mac={}",
+            machine.place.mac()
+        );
+        run.args(["-netdev", &tap, "-device", &card]);
+        run.stdin(Stdio::null()).stderr(errors);
+        run.stdout(File::create(&log).unwrap());
+        Node {
+            name,
+            address: machine.place.address(),
+            cluster: scene.cluster.clone(),
+            key: key(scene),
+            log,
+            child: run.spawn().unwrap(),
+        }
+    }
+
+    /// Without the movements of a terminal.
+    pub fn console(&self) -> String {
+        let bytes = fs::read(&self.log).unwrap_or_default();
+        plain(&String::from_utf8_lossy(&bytes))
+    }
+
+    /// As [`until`], which ends at once where the machine has.
+    #[track_caller]
+    pub fn until<T>(
+        &mut self,
+        what: &str,
+        seconds: u64,
+        mut ask: impl FnMut(&Node) -> Result<T, String>,
+    ) -> T {
+        let what = format!("{}: {what}", self.name);
+        until(&what, seconds, || {
+            let ended = self.child.try_wait().unwrap();
+            assert!(
+                ended.is_none(),
+                "{what}: the machine has ended, see {}",
+                self.log.display()
+            );
+            ask(self)
+        })
+    }
+
+    /// The node as the API server has it, once its kubelet has registered it.
+    #[track_caller]
+    pub fn registered(&mut self) -> Value {
+        self.until("registered", BOOT, |node| {
+            node.object().ok_or("there is no such node".to_owned())
+        })
+    }
+
+    #[track_caller]
+    pub fn ready(&mut self) -> Value {
+        self.until("Ready", BOOT, |node| {
+            let object = node.object().ok_or("there is no such node")?;
+            match is_true(&object, "Ready") {
+                true => Ok(object),
+                false => Err(object["status"]["conditions"].to_string()),
+            }
+        })
+    }
+
+    fn object(&self) -> Option<Value> {
+        self.cluster.node(self.name)
+    }
+
+    fn ssh(&self) -> Command {
+        let mut ssh = self.cluster.inside("ssh");
+        ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR"]);
+        ssh.args(["-o", "StrictHostKeyChecking=no", "-o", "ConnectTimeout=20"]);
+        ssh.args(["-o", "UserKnownHostsFile=/dev/null", "-i"]);
+        ssh.arg(&self.key).arg(format!("root@{}", self.address));
+        ssh
+    }
+
+    /// A script of the shell, as root; whatever it ends with.
+    pub fn tries(&self, script: &str) -> Ran {
+        Ran::of(self.ssh().arg(script).stdin(Stdio::null()))
+    }
+
+    /// The same, which must go well.
+    #[track_caller]
+    pub fn shell(&self, script: &str) -> String {
+        self.tries(script).good().out.trim().to_owned()
+    }
+
+    /// Until the node has a shell: sshd is up before multi-user.target.
+    #[track_caller]
+    pub fn has_shell(&mut self) {
+        self.until("a shell by SSH", BOOT, |node| {
+            let ran = node.tries("true");
+            (ran.code == Some(0)).then_some(()).ok_or(ran.err)
+        });
+    }
+
+    /// Until a script ends well: what it says.
+    #[track_caller]
+    pub fn comes_to(&mut self, what: &str, script: &str) -> String {
+        self.until(what, SOON, |node| {
+            let ran = node.tries(script);
+            match ran.code {
+                Some(0) => Ok(ran.out.trim().to_owned()),
+                _ => Err(format!("{}{}", ran.out, ran.err)),
+            }
+        })
+    }
+
+    /// Gives containerd an image of ci/mirror, an OCI layout.
+    #[track_caller]
+    pub fn import(&mut self, image: &str) {
+        self.has_shell();
+        let layout = images().join(image);
+        let archive = self.log.with_extension(format!("{image}.tar"));
+        let mut tar = Command::new("tar");
+        tar.args(["--sort=name", "-cf"]).arg(&archive).arg("-C");
+        Ran::of(tar.arg(&layout).arg(".")).good();
+        self.until(&format!("the image {image}"), SOON, |node| {
+            let mut ssh = node.ssh();
+            ssh.arg("ctr -n k8s.io images import -");
+            let ran = Ran::of(ssh.stdin(File::open(&archive).unwrap()));
+            (ran.code == Some(0)).then_some(()).ok_or(ran.err)
+        });
+        fs::remove_file(&archive).unwrap();
+    }
+
+    /// Restarts the machine: true when another boot's kubelet says Ready.
+    #[track_caller]
+    pub fn reboots(&mut self) {
+        let boot_id = |node: &Node| {
+            let object = node.object().unwrap_or_default();
+            object["status"]["nodeInfo"]["bootID"].to_string()
+        };
+        let before = boot_id(self);
+        // The connection ends with the machine.
+        let _ = self.tries("systemctl reboot");
+        self.until("another boot", BOOT, |node| {
+            let now = boot_id(node);
+            (now != before).then_some(()).ok_or(now)
+        });
+        self.ready();
+    }
+}
+
+impl Drop for Node {
+    /// `nodeimg run` ends its QEMU with itself.
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            if std::thread::panicking() {
+                self.tells();
+            }
+            let id = i32::try_from(self.child.id()).unwrap();
+            let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+impl Node {
+    /// What is on the node of a test that fails, beside its console.
+    fn tells(&self) {
+        let mut ssh = self.ssh();
+        ssh.arg(
+            "cat /run/nodeimg/result.json; systemctl --failed; journalctl -b --no-pager | tail -n 1500",
+        );
+        if let Ok(output) = ssh.stdin(Stdio::null()).output() {
+            let _ = fs::write(self.log.with_extension("journal"), output.stdout);
+        }
+    }
+}
+
+/// The key of a test's seeds, made for it.
+pub fn key(scene: &Scene) -> PathBuf {
+    let key = scene.directory.join("key");
+    if !key.exists() {
+        let mut make = Command::new("ssh-keygen");
+        make.args(["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f"]);
+        Ran::of(make.arg(&key)).good();
+    }
+    key
+}
+
+/// Where ci/mirror keeps the images that it makes.
+fn images() -> PathBuf {
+    let given = std::env::var_os("NODEIMG_TEST_IMAGES");
+    given.expect("ci/test sets NODEIMG_TEST_IMAGES").into()
+}
