@@ -53,8 +53,7 @@ fn a_good_node_passes_its_test() {
     }
     // Without a kubelet there is nothing to start: the verdict is what counts.
     let failed = "first-boot={\"outcome\": \"failed\"}\nend=true\n";
-    let ran = tested(&world, failed, &["--case", "no-seed", "--json"])
-        .good();
+    let ran = tested(&world, failed, &["--case", "no-seed", "--json"]).good();
     let event = events(&ran.out).pop().unwrap();
     assert_eq!(
         (&event["event"], &event["result"]),

@@ -60,10 +60,6 @@ fn two_workers_run_pods_and_reach_each_other() {
         return;
     };
     let mut second = start(&scene, "ipvs", &SECOND, &FIRST, [two, one]).unwrap();
-    for node in [&mut first, &mut second] {
-        node.import("pause");
-        node.import("busybox");
-    }
     is_the_seeds(&first.ready(), &first);
     is_the_seeds(&second.ready(), &second);
 

@@ -33,8 +33,9 @@ pub fn now() -> u64 {
 
 fn check(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
     let recipe = recipe::load(&args.recipe)?;
-    let seed = read(&args.seed)?;
-    if judge(session, &recipe, &seed).is_none() {
+    let mut problems = Problems::new();
+    let seed = read(&args.seed, &mut problems)?;
+    if !judge(session, &recipe, &seed, problems)? {
         bail!(
             "{}: no node comes of this seed with an image of recipe {} (--recipe names another)",
             args.seed.display(),
@@ -44,14 +45,20 @@ fn check(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
     Ok(())
 }
 
-/// Reads a seed as a node of that recipe would, and tells what is wrong with it.
-pub fn judge(session: &Session<'_>, recipe: &Recipe, seed: &Seed) -> Option<Outlook> {
+/// Reads a seed as a node of that recipe would, and tells what is wrong with
+/// it: whether a node comes of it. `problems` are those found before.
+pub fn judge(
+    session: &Session<'_>,
+    recipe: &Recipe,
+    seed: &Seed,
+    mut problems: Problems,
+) -> Result<bool> {
+    let templates = rootfs::templates_of(recipe)?;
     // Certificates are judged by this machine's clock, not by an image's age.
     let settings = rootfs::settings_of(recipe, Epoch(0));
-    let mut problems = Problems::new();
-    let outlook = examine(seed, &settings, &[], now(), &mut problems);
+    let outlook = examine(seed, &settings, &templates, now(), &mut problems);
     tell(session, outlook.as_ref(), problems);
-    outlook
+    Ok(outlook.is_some())
 }
 
 fn tell(session: &Session<'_>, outlook: Option<&Outlook>, problems: Problems) {
@@ -82,7 +89,7 @@ fn tell(session: &Session<'_>, outlook: Option<&Outlook>, problems: Problems) {
 }
 
 /// The layout that the directory has; NoCloud's where it has both.
-fn read(directory: &Path) -> Result<Seed> {
+fn read(directory: &Path, problems: &mut Problems) -> Result<Seed> {
     let layout = [Layout::NoCloud, Layout::ConfigDrive]
         .into_iter()
         .find(|layout| directory.join(layout.names().meta_data).exists())
@@ -102,13 +109,15 @@ fn read(directory: &Path) -> Result<Seed> {
             directory.display()
         );
     }
-    Ok(Seed {
-        layout,
-        meta_data: meta_data.context("the meta-data is gone")?,
+    let mut seed = Seed {
         user_data,
         vendor_data: take(names.vendor_data)?,
+        vendor_data2: names.vendor_data2.map_or(Ok(None), take)?,
         network: take(names.network)?,
-    })
+        ..Seed::new(layout, meta_data.context("the meta-data is gone")?)
+    };
+    seed.inject(take, problems)?;
+    Ok(seed)
 }
 
 /// `None` where there is nothing of that name.

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_firstboot::pem;
+use nodeimg_firstboot::problem::Problems;
 use nodeimg_firstboot::secret::Secret;
 use serde_json::json;
 
@@ -43,7 +44,7 @@ pub fn new(session: &Session<'_>, args: &SeedNewArgs) -> Result<()> {
     let recipe = recipe::load(&args.recipe)?;
     write::check_free(&args.out, args.force)?;
     let files = node(args, &recipe)?.files(args.instance_id.as_deref());
-    if judge(session, &recipe, &files.seed()).is_none() {
+    if !judge(session, &recipe, &files.seed(), Problems::new())? {
         bail!(
             "{}: nothing is written, for no node would come of this seed with an image of recipe {} (--recipe names another)",
             args.out.display(),

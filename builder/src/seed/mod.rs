@@ -143,14 +143,12 @@ impl Files {
         let names = Layout::NoCloud.names();
         let file = |name: &str, text: &str| SeedFile::new(name, text.as_bytes());
         Seed {
-            layout: Layout::NoCloud,
-            meta_data: file(names.meta_data, &self.meta_data),
             user_data: Some(file(names.user_data, self.user_data.expose())),
-            vendor_data: None,
             network: self
                 .network
                 .as_deref()
                 .map(|text| file(names.network, text)),
+            ..Seed::new(Layout::NoCloud, file(names.meta_data, &self.meta_data))
         }
     }
 }
