@@ -37,8 +37,6 @@ fn a_worker_of_arm64_is_ready_and_runs_a_pod() {
         memory: "1 GiB",
     };
     let mut node = Node::start(&scene, &machine);
-    node.import("pause");
-    node.import("busybox");
     let object = node.ready();
     let info = &object["status"]["nodeInfo"];
     assert_eq!(info["architecture"], "arm64");

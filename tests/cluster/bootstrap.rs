@@ -41,14 +41,12 @@ fn a_token_becomes_a_certificate_and_is_gone() {
         memory: "1 GiB",
     };
     let mut node = Node::start(&scene, &machine);
-    node.import("pause");
-    node.import("busybox");
     node.ready();
     asked_with_the_token(&cluster.get(&["csr"]).unwrap(), &token);
     token_is_gone(&mut node, &token);
 
     // Its serving certificate is the cluster's too, once a person has said so.
-    cluster.approve_serving();
+    cluster.approve_serving(PLACE.name);
     cluster.apply(&web("bootstrapped", PLACE.name, "by-token"));
     let pod = ready(cluster, "bootstrapped", SUBNET);
     let address = pod["status"]["podIP"].as_str().unwrap();

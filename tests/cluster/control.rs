@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::node::SOON;
 use super::support::judge;
 use super::support::run::Ran;
 
@@ -72,8 +73,23 @@ impl Cluster {
         self.says(&["tap", name]);
     }
 
-    pub fn approve_serving(&self) {
-        self.says(&["approve-serving", "120"]);
+    /// Approves the certificate that a node's kubelet wants to serve with, which is
+    /// a person's task.
+    #[track_caller]
+    pub fn approve_serving(&self, node: &str) {
+        let user = format!("system:node:{node}");
+        until(&format!("a serving certificate of {node}"), SOON, || {
+            let requests = self.get(&["csr"]).unwrap_or_default();
+            let all = requests["items"].as_array().cloned().unwrap_or_default();
+            let request = all.iter().find(|one| {
+                let spec = &one["spec"];
+                spec["username"] == *user && spec["signerName"] == "kubernetes.io/kubelet-serving"
+            });
+            let request = request.ok_or("no request")?;
+            let name = request["metadata"]["name"].as_str().unwrap();
+            self.kubectl(&["certificate", "approve", name]).good();
+            Ok(())
+        });
     }
 
     pub fn collect(&self, to: &Path) {

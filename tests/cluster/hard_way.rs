@@ -21,11 +21,15 @@ const SECOND: Place = Place {
 const SUBNETS: [&str; 2] = ["10.200.0.0/24", "10.200.1.0/24"];
 const SERVICE: &str = "10.32.0.50";
 
-fn start(scene: &Scene, variant: &str, place: &Place, others: &Place, subnets: [&str; 2]) -> Option<Node> {
+fn start(
+    scene: &Scene,
+    variant: &str,
+    place: &Place,
+    others: &Place,
+    subnets: [&str; 2],
+) -> Option<Node> {
     let image = image(variant, "amd64")?;
-    let certificates = scene
-        .cluster
-        .certificates(place.name, &place.address());
+    let certificates = scene.cluster.certificates(place.name, &place.address());
     let seed = Seed::new(scene, place)
         .value("pod_subnet", subnets[0])
         .value("labels", "{disk: ssd}")
@@ -56,10 +60,6 @@ fn two_workers_run_pods_and_reach_each_other() {
         return;
     };
     let mut second = start(&scene, "ipvs", &SECOND, &FIRST, [two, one]).unwrap();
-    for node in [&mut first, &mut second] {
-        node.import("pause");
-        node.import("busybox");
-    }
     is_the_seeds(&first.ready(), &first);
     is_the_seeds(&second.ready(), &second);
 
@@ -103,7 +103,8 @@ fn is_the_seeds(object: &Value, node: &Node) {
     let addresses = object["status"]["addresses"].as_array().unwrap();
     let of = |kind: &str| {
         let all = addresses.iter().filter(|one| one["type"] == kind);
-        all.map(|one| one["address"].as_str().unwrap()).collect::<Vec<_>>()
+        all.map(|one| one["address"].as_str().unwrap())
+            .collect::<Vec<_>>()
     };
     assert_eq!(of("InternalIP"), [node.address.as_str()]);
     assert_eq!(of("Hostname"), [node.name]);
@@ -129,7 +130,9 @@ fn comes_back(cluster: &Cluster, before: &Value) {
     let starts = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].clone();
     super::control::until("pod web after the reboot", super::node::SOON, || {
         let now = cluster.get(&["pod", "web"]).ok_or("it is gone")?;
-        (starts(&now) != starts(before)).then_some(()).ok_or(now["status"].to_string())
+        (starts(&now) != starts(before))
+            .then_some(())
+            .ok_or(now["status"].to_string())
     });
     for name in ["web", "beside"] {
         let pod = ready(cluster, name, SUBNETS[0]);

@@ -44,6 +44,15 @@ const VARIANTS: [Variant; 4] = [
     },
 ];
 
+/// What pods of these tests are made of: nothing is pulled on a node. By its name
+/// in a registry, which is the mirror.
+const BUSYBOX: &str = "
+[[artifact]]
+name = \"busybox\"
+kind = \"oci_image\"
+image = \"docker.io/library/busybox:latest\"
+";
+
 const IPVS_MODULES: &str =
     "modules = [\"ip_vs\", \"ip_vs_rr\", \"ip_vs_wrr\", \"ip_vs_sh\", \"nf_conntrack\"]\n";
 
@@ -70,10 +79,17 @@ fn build(variant: &Variant, arch: &str) -> Option<PathBuf> {
     let _mine = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, e)| e);
     let recipe = write(variant, &directory);
     let firstboot = real::firstboot(arch)?;
-    let mut build = nodeimg();
-    build.args(["build", "--quiet", "--output", "disk", "--arch", arch]);
-    build.args(["--mirror", &real::mirror()?, "--recipe"]);
-    build.arg(&recipe).arg("--store").arg(store()).arg("--out");
+    let mirror = real::mirror()?;
+    let verb = |verb: &str| {
+        let mut command = nodeimg();
+        command.args([verb, "--quiet", "--mirror", &mirror, "--recipe"]);
+        command.arg(&recipe).arg("--store").arg(store());
+        command
+    };
+    // What the lock has already stays as it is.
+    Ran::of(&mut verb("lock")).good();
+    let mut build = verb("build");
+    build.args(["--output", "disk", "--arch", arch, "--out"]);
     build.arg(&directory).arg("--firstboot");
     build.arg(format!("{arch}={}", firstboot.display()));
     Ran::of(&mut build).good();
@@ -107,7 +123,7 @@ fn write(variant: &Variant, directory: &Path) -> PathBuf {
             _ => out.push_str(&format!("{line}\n")),
         }
     }
-    out.push_str(&format!("\n{}", variant.more));
+    out.push_str(&format!("\n{}{BUSYBOX}", variant.more));
     let path = directory.join(format!("{}.toml", variant.name));
     fs::write(&path, out).unwrap();
     fs::copy(from.with_extension("lock"), path.with_extension("lock")).unwrap();

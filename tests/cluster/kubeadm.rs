@@ -1,5 +1,5 @@
-//! Nodes that kubeadm sets up at first boot: a worker from the kind of data that
-//! Cluster API makes, and a control plane.
+//! A worker that kubeadm sets up at first boot, from the kind of data that Cluster
+//! API makes.
 
 use super::images::image;
 use super::node::{Machine, Node, Place};
@@ -90,7 +90,7 @@ spec:
       - name: install
         image: docker.io/library/busybox:latest
         imagePullPolicy: Never
-        command: [sh, -c, 'cp /bin-dir/bridge /bin-dir/of-daemonset && cp /files/05-daemonset.conflist /net-dir/ && exec sleep 100000']
+        command: [sh, -c, 'cp /bin-dir/bridge /bin-dir/of-daemonset && cp /files/05-daemonset.conflist /net-dir/; sleep 100000 & trap exit TERM; wait']
         volumeMounts:
         - {{name: bin, mountPath: /bin-dir}}
         - {{name: net, mountPath: /net-dir}}
@@ -124,8 +124,6 @@ fn a_worker_joins_from_cluster_apis_data_and_keeps_its_network_plugin() {
         memory: "1 GiB",
     };
     let mut node = Node::start(&scene, &machine);
-    node.import("pause");
-    node.import("busybox");
     node.ready();
     node.comes_to(
         "Cluster API's sign of success",
@@ -136,7 +134,7 @@ fn a_worker_joins_from_cluster_apis_data_and_keeps_its_network_plugin() {
         "nodeimg-firstboot status --json | grep -q '\"commands\": *\"done\"' && nodeimg-firstboot status",
     );
     assert!(status.contains("node-3"), "{status}");
-    cluster.approve_serving();
+    cluster.approve_serving(WORKER.name);
     cluster.apply(&web("joined", WORKER.name, "by-kubeadm"));
     let pod = ready(cluster, "joined", SUBNET);
     let address = pod["status"]["podIP"].as_str().unwrap();

@@ -10,7 +10,6 @@
 //!           +-- node-2             bootstrap: a token only
 //!           +-- node-3             kubeadm join, from Cluster API's kind of data
 //!           +-- node-4             arm64
-//!           +-- cp-0               kubeadm init: a cluster of its own
 //! ```
 //!
 //! | file | what |

@@ -16,11 +16,11 @@ use super::support::run::Ran;
 use super::{Scene, logs};
 
 /// Beyond what the slowest of these tests waits for altogether.
-const LIFETIME: Duration = Duration::from_secs(1500);
+const LIFETIME: Duration = Duration::from_secs(3600);
 /// For a boot to the kubelet's first words at the API server, on a busy host.
-pub const BOOT: u64 = 420;
+pub const BOOT: u64 = 900;
 /// For what takes seconds on a processor of its own.
-pub const SOON: u64 = 180;
+pub const SOON: u64 = 300;
 
 /// The network of all nodes.
 pub struct Place {
@@ -76,7 +76,10 @@ impl Node {
              systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300",
         ]);
         let tap = format!("tap,id=lan,ifname={name},script=no,downscript=no");
-        let card = format!("virtio-net-pci,netdev=lan,romfile=,mac={}", machine.place.mac());
+        let card = format!(
+            "virtio-net-pci,netdev=lan,romfile=,mac={}",
+            machine.place.mac()
+        );
         run.args(["-netdev", &tap, "-device", &card]);
         run.stdin(Stdio::null()).stderr(errors);
         run.stdout(File::create(&log).unwrap());
@@ -116,14 +119,7 @@ impl Node {
         })
     }
 
-    /// The node as the API server has it, once its kubelet has registered it.
-    #[track_caller]
-    pub fn registered(&mut self) -> Value {
-        self.until("registered", BOOT, |node| {
-            node.object().ok_or("there is no such node".to_owned())
-        })
-    }
-
+    /// The node as the API server has it, once it is Ready.
     #[track_caller]
     pub fn ready(&mut self) -> Value {
         self.until("Ready", BOOT, |node| {
@@ -180,24 +176,6 @@ impl Node {
         })
     }
 
-    /// Gives containerd an image of ci/mirror, an OCI layout.
-    #[track_caller]
-    pub fn import(&mut self, image: &str) {
-        self.has_shell();
-        let layout = images().join(image);
-        let archive = self.log.with_extension(format!("{image}.tar"));
-        let mut tar = Command::new("tar");
-        tar.args(["--sort=name", "-cf"]).arg(&archive).arg("-C");
-        Ran::of(tar.arg(&layout).arg(".")).good();
-        self.until(&format!("the image {image}"), SOON, |node| {
-            let mut ssh = node.ssh();
-            ssh.arg("ctr -n k8s.io images import -");
-            let ran = Ran::of(ssh.stdin(File::open(&archive).unwrap()));
-            (ran.code == Some(0)).then_some(()).ok_or(ran.err)
-        });
-        fs::remove_file(&archive).unwrap();
-    }
-
     /// Restarts the machine: true when another boot's kubelet says Ready.
     #[track_caller]
     pub fn reboots(&mut self) {
@@ -252,10 +230,4 @@ pub fn key(scene: &Scene) -> PathBuf {
         Ran::of(make.arg(&key)).good();
     }
     key
-}
-
-/// Where ci/mirror keeps the images that it makes.
-fn images() -> PathBuf {
-    let given = std::env::var_os("NODEIMG_TEST_IMAGES");
-    given.expect("ci/test sets NODEIMG_TEST_IMAGES").into()
 }

@@ -4,9 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd,
-};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
 use super::images::image;
 use super::node::{BOOT, Machine, Node, Place};
@@ -50,7 +48,9 @@ fn a_seed_with_every_problem_starts_no_kubelet() {
         done.then_some(console).ok_or("none yet".to_owned())
     });
     // The box breaks lines where they end.
-    let words: Vec<_> = said.split(|c: char| c.is_whitespace() || c == '|').collect();
+    let words: Vec<_> = said
+        .split(|c: char| c.is_whitespace() || c == '|')
+        .collect();
     let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
     let said = words.join(" ");
     for wanted in [

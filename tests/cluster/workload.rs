@@ -67,7 +67,9 @@ pub fn ready(cluster: &Cluster, name: &str, subnet: &str) -> Value {
 /// What a web server says to a pod: the request goes out of `pod`'s network.
 #[track_caller]
 pub fn fetches(cluster: &Cluster, pod: &str, url: &str, told: &str) {
-    let ask = ["exec", pod, "--", "timeout", "10", "wget", "-q", "-O", "-", url];
+    let ask = [
+        "exec", pod, "--", "timeout", "10", "wget", "-q", "-O", "-", url,
+    ];
     until(&format!("{url} from pod {pod}"), SOON, || {
         let ran = cluster.kubectl(&ask);
         (ran.out.trim() == told)
