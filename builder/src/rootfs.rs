@@ -1,9 +1,11 @@
 //! From a recipe and its bytes to a [`Tree`]: the one ordered list of steps.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_firstboot::plan::TemplateFile;
 use nodeimg_firstboot::settings::{self, ImageSettings};
 use nodeimg_firstboot::template::Template;
 
@@ -345,19 +347,45 @@ fn first_boot(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     )
 }
 
-fn built_in_overlay(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
-    let of_profile: &[&str] = match inputs.recipe.profile {
+/// nodeimg's own overlays of a profile, the lowest first.
+fn built_in_layers(profile: Profile) -> &'static [&'static str] {
+    match profile {
         Profile::HardWay => &["common", "hard-way"],
         Profile::Bootstrap => &["common", "hard-way", "bootstrap"],
         Profile::Kubeadm => &["common", "kubeadm"],
         Profile::ContainerHost => &["common"],
+    }
+}
+
+fn load_built_in(layer: &str) -> Result<Overlay> {
+    let directory = BUILT_IN_OVERLAY
+        .get_dir(layer)
+        .with_context(|| format!("no overlay `{layer}` in this nodeimg"))?;
+    overlay::load(Source::Embedded(directory), layer)
+}
+
+/// The templates that first boot will find in an image of this recipe, by the
+/// paths that they render to.
+pub fn templates_of(recipe: &Recipe) -> Result<Vec<TemplateFile>> {
+    let mut texts = BTreeMap::new();
+    for layer in built_in_layers(recipe.profile) {
+        texts.extend(load_built_in(layer)?.templates);
+    }
+    for (name, place) in &recipe.overlays {
+        texts.extend(overlay::load(Source::Disk(place), name)?.templates);
+    }
+    let file = |(path, text): (ImagePath, String)| TemplateFile {
+        path: path.to_string(),
+        text,
     };
+    Ok(texts.into_iter().map(file).collect())
+}
+
+fn built_in_overlay(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    let of_profile = built_in_layers(inputs.recipe.profile);
     let of_images = (!inputs.images.is_empty()).then_some("images");
     for layer in of_profile.iter().copied().chain(of_images) {
-        let directory = BUILT_IN_OVERLAY
-            .get_dir(layer)
-            .with_context(|| format!("no overlay `{layer}` in this nodeimg"))?;
-        let overlay = overlay::load(Source::Embedded(directory), layer)?;
+        let overlay = load_built_in(layer)?;
         for (path, node) in overlay.root {
             image.tree.insert(path, node)?;
         }
@@ -467,3 +495,7 @@ fn enable_units(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "rootfs_tests.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 """First boot of a hard-way node: a seed with real certificates, an image root
-on a tmpfs, and runs of the static binary on it."""
+on a tmpfs, and runs of the static binary on it; beside it, cloud-init writing
+the same files."""
 
 import json
 import shutil
@@ -8,6 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import cloud_init
+from cloud_init import CloudInit
 from measure import Runs, once
 
 USER_DATA = """#cloud-config
@@ -80,8 +83,8 @@ def tmpfs():
 
 
 def measure_firstboot(binary, tree, count):
-    """(fresh runs, second runs), each on a root of its own."""
-    fresh, again = Runs(), Runs()
+    """(fresh runs, second runs, cloud-init's runs or nothing), each on a root of its own."""
+    fresh, again, other = Runs(), Runs(), None
     with tempfile.TemporaryDirectory(prefix="nodeimg-bench.", dir=tmpfs()) as work:
         seed = Path(work) / "seed"
         make_seed(seed)
@@ -94,4 +97,8 @@ def measure_firstboot(binary, tree, count):
                 verdict = json.loads((root / "run/nodeimg/result.json").read_text())
                 if verdict["outcome"] != outcome:
                     sys.exit(f"bench: error: first boot said {verdict['outcome']}, expected {outcome}")
-    return fresh, again
+                if other is None and cloud_init.version():
+                    other = CloudInit(Path(work), root, verdict["files"])
+            if other:
+                other.run(counts=turn > 0)
+    return fresh, again, other.runs if other else None

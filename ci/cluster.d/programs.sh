@@ -23,8 +23,9 @@ find_programs() {
         . "$TOP/ci/mirror.d/kubernetes.sh"
         # shellcheck source=ci/mirror.d/control-plane.sh
         . "$TOP/ci/mirror.d/control-plane.sh"
-        for name in "$(control_plane_dir "$arch")" "$(k8s_dir "$arch")"; do
-            ln -sfn "$name"/* "$PROGRAMS/"
+        ln -sfn "$(control_plane_dir "$arch")"/* "$PROGRAMS/"
+        for name in kubectl kubeadm; do
+            ln -sfn "$(node_program "$arch" "$name")" "$PROGRAMS/$name"
         done
         # Last: that it is there says that all are.
         ln -sfn "$(etcd_dir "$arch")/etcd" "$PROGRAMS/etcd"

@@ -8,6 +8,10 @@
 # - In that mode the version variables live under k8s.io/kubernetes/vendor/.
 # - The tags are upstream's: no cloud providers and no dockershim in the tree,
 #   a third of the work and half of the size.
+# - The vendored reflect2 (1.0.1) is older than Go 1.18, whose reflect.mapiterinit
+#   takes the iterator as an argument: a program that writes YAML with a map in it
+#   dies of "unexpected fault address". Only kubeadm does so, in `init`; it is built
+#   from a tree with that one call mended, as reflect2 1.0.2 has it.
 # - The build is bit-reproducible (CGO off, -trimpath, no build id), so a result
 #   is kept under the digest of what went into it and never made twice.
 
@@ -84,6 +88,42 @@ crictl_key() {
     } | sha256_of_stdin
 }
 
+# mend_reflect2 DIR: Go's own iterator has 12 words and the callee fills it.
+mend_reflect2() {
+    sed -i 's/^func mapiterinit(rtype unsafe.Pointer, m unsafe.Pointer) \*hiter$/func mapiterinit(rtype unsafe.Pointer, m unsafe.Pointer, it *hiter)/
+        s,^\t// rest fields are ignored$,\trest [14]unsafe.Pointer,' "$1/unsafe_link.go"
+    sed -i '/^func (type2 \*UnsafeMapType) UnsafeIterate(/,/^}/ {
+        s/^\treturn &UnsafeMapIterator{/\tit := \&hiter{}\n\tmapiterinit(type2.rtype, *(*unsafe.Pointer)(obj), it)\n&/
+        s/hiter:  *mapiterinit(.*),/hiter: it,/
+    }' "$1/unsafe_map.go"
+}
+
+# The tree is as it was afterwards.
+kubeadm_build() {
+    local reflect2=$WORK/gopath/src/k8s.io/kubernetes/vendor/github.com/modern-go/reflect2
+    cp -a "$reflect2" "$WORK/reflect2"
+    mend_reflect2 "$reflect2"
+    k8s_build "$1" "$2" kubeadm
+    rm -rf "$reflect2"
+    mv "$WORK/reflect2" "$reflect2"
+}
+kubeadm_key() {
+    {
+        build_inputs
+        echo "$1 $K8S_TAGS $K8S_VERSION $K8S_COMMIT $K8S_DATE"
+        declare -f k8s_build mend_reflect2 kubeadm_build
+    } | sha256_of_stdin
+}
+kubeadm_dir() { echo "$CACHE/k8s/$(kubeadm_key "$1")"; }
+
+# node_program ARCH NAME: the file.
+node_program() {
+    case $2 in
+        kubeadm) echo "$(kubeadm_dir "$1")/kubeadm" ;;
+        *) echo "$(k8s_dir "$1")/$2" ;;
+    esac
+}
+
 k8s_dir() { echo "$CACHE/k8s/$(k8s_key "$1")"; }
 crictl_dir() { echo "$CACHE/crictl/$(crictl_key "$1")"; }
 
@@ -126,6 +166,12 @@ ensure_programs() {
         prepare_build_tree
         say "building Kubernetes $K8S_VERSION for $arch: ${K8S_COMMANDS[$arch]} (about 5 minutes on two cores)"
         keep "$(k8s_dir "$arch")" k8s_build "$arch" "${K8S_COMMANDS[$arch]}"
+    done
+    for arch in "$@"; do
+        [[ ! -d $(kubeadm_dir "$arch") ]] || continue
+        prepare_build_tree
+        say "building kubeadm for $arch"
+        keep "$(kubeadm_dir "$arch")" kubeadm_build "$arch"
     done
     for arch in "$@"; do
         [[ ! -d $(crictl_dir "$arch") ]] || continue

@@ -47,16 +47,16 @@ programs() {
 }
 
 publish_kubernetes() {
-    local arch=$1 programs_dir name path stage=$WORK/node
-    programs_dir=$(k8s_dir "$arch")
+    local arch=$1 name path stage=$WORK/node programs=()
     for name in ${K8S_COMMANDS[$arch]}; do
+        programs+=("$(node_program "$arch" "$name")")
         path=dl.k8s.io/$K8S_VERSION/bin/linux/$arch/$name
-        put "$programs_dir/$name" "$path"
+        put "${programs[-1]}" "$path"
         beside "$path.sha256" "$PUT_SHA256"
         beside "$path.sha512" "$(sha512_of "$MIRROR/$path")"
     done
     rm -rf "$stage"
-    programs "$stage/kubernetes/node/bin" "$programs_dir"/{kubelet,kube-proxy,kubeadm,kubectl}
+    programs "$stage/kubernetes/node/bin" "${programs[@]}"
     pack "$stage" kubernetes "$WORK/node.tar.gz"
     path=dl.k8s.io/$K8S_VERSION/kubernetes-node-linux-$arch.tar.gz
     put "$WORK/node.tar.gz" "$path"
@@ -131,6 +131,7 @@ mirror_key() {
     }
     {
         k8s_key "$1"
+        kubeadm_key "$1"
         crictl_key "$1"
         local package
         for package in containerd runc containernetworking-plugins; do

@@ -7,7 +7,7 @@ use crate::cloud_config::{self, UserData};
 use crate::meta_data::{self, MetaData};
 use crate::network;
 use crate::plan::{self, Ground, TemplateFile, UnknownImage};
-use crate::problem::{Place, Problems};
+use crate::problem::Problems;
 use crate::seed::Seed;
 use crate::settings::{ImageSettings, Profile};
 
@@ -63,16 +63,12 @@ pub fn user_data(
     profile: Profile,
     problems: &mut Problems,
 ) -> Option<(String, UserData)> {
-    let vendor = seed.vendor_data.as_ref();
-    if let Some(file) = vendor.filter(|file| !file.says_nothing()) {
-        let reason = "is not read by this version and has no effect";
-        problems.warn(&Place::file(&file.name), reason, "");
-    }
-    let Some(file) = &seed.user_data else {
-        let name = seed.layout.names().user_data.to_owned();
-        return Some((name, UserData::default()));
+    let name = match &seed.user_data {
+        Some(file) => file.name.clone(),
+        None => seed.layout.names().user_data.to_owned(),
     };
     let data = meta.instance_data(seed.layout);
-    let user = cloud_config::read_file(file, &data, profile, problems)?;
-    Some((file.name.clone(), user))
+    let mut user = cloud_config::read_seed(seed, &data, profile, problems)?;
+    user.inject(&seed.injected);
+    Some((name, user))
 }

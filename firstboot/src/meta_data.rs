@@ -110,17 +110,27 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
                 "instance-id" => instance_id = field.text(problems),
                 "local-hostname" => local_hostname = field.text(problems),
                 "hostname" => hostname = field.text(problems),
+                // cloud-init passes it over where there is a network-config as well.
+                "network-interfaces" if seed.network.is_none() => {
+                    let reason =
+                        "is a network in the form of /etc/network/interfaces, which is not read";
+                    let remedy = "write a file `network-config`, version 1 or 2";
+                    problems.error(&field.place, reason, remedy);
+                }
                 _ if NOT_READ.contains(&name) => {
-                    problems.warn(
-                        &field.place,
-                        "is not read by this version and has no effect",
-                        "",
-                    );
+                    let reason = "is not read by this version and has no effect";
+                    problems.warn(&field.place, reason, "");
                 }
                 _ => {}
             }
         }
     }
+    let named = |text: &Option<String>, key: &str| {
+        let place = Place::file("ds=nocloud").key(key);
+        text.clone().map(|value| Located { value, place })
+    };
+    let instance_id = named(&seed.named.instance_id, "i").or(instance_id);
+    let local_hostname = named(&seed.named.local_hostname, "h").or(local_hostname);
     let instance_id = instance_id.map_or_else(|| identity_of(seed), |id| id.value);
     Some(MetaData {
         instance_id,
@@ -271,6 +281,9 @@ mod tests {
             meta_data: SeedFile::new("meta", text),
             user_data: Some(SeedFile::new("user", user_data)),
             vendor_data: None,
+            vendor_data2: None,
+            injected: Vec::new(),
+            named: Default::default(),
             network: None,
         };
         let meta = read(&seed, &mut problems);

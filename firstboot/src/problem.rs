@@ -3,6 +3,8 @@
 //! # Invariants
 //! A problem never quotes the value of a secret key; whoever makes one from a
 //! value decides that, so the readers quote values only of keys that are public.
+//! What is quoted came from outside and goes to a console: it holds no character
+//! that steers a terminal or turns the direction of writing.
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -116,11 +118,11 @@ impl Problems {
         let Place { file, line, key } = place.clone();
         self.kept.push(Problem {
             severity,
-            file,
+            file: printable(file),
             line,
-            key,
-            reason,
-            remedy,
+            key: key.map(printable),
+            reason: printable(reason),
+            remedy: printable(remedy),
         });
     }
 
@@ -165,9 +167,39 @@ impl Problems {
     }
 }
 
+/// With escapes such as `\u{1b}` for what is not for a person to see, line breaks among it.
+pub fn printable(text: String) -> String {
+    let steers =
+        |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(steers) {
+        return text;
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            c if steers(c) => shown.extend(c.escape_unicode()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Place, Problems};
+
+    #[test]
+    fn nothing_that_steers_a_terminal_is_said() {
+        let mut problems = Problems::new();
+        let place = Place::file("u\u{1b}").key("a\tb");
+        problems.error(&place, "`\r\u{202e}x\u{9b}2J\u{7f}`", "é \n ok");
+        let said = problems.iter().next().map(ToString::to_string);
+        let expected = r"u\u{1b}: a\tb: `\r\u{202e}x\u{9b}2J\u{7f}`; é \n ok";
+        assert_eq!(said.as_deref(), Some(expected));
+    }
 
     #[test]
     fn reads_as_one_sentence() {

@@ -41,11 +41,9 @@ fn seed(directory: &Path, layout: Layout) -> Seed {
         Some(SeedFile::new(name, bytes))
     };
     Seed {
-        layout,
-        meta_data: take(names.meta_data).unwrap(),
         user_data: take(names.user_data),
         vendor_data: take(names.vendor_data),
-        network: None,
+        ..Seed::new(layout, take(names.meta_data).unwrap())
     }
 }
 

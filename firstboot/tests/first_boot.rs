@@ -105,6 +105,49 @@ fn config_drive_seed_makes_a_node() {
     assert_eq!(image.result()["instance_id"], "u-1");
 }
 
+/// What whoever runs the cloud adds: data below the user's, and files.
+#[test]
+fn a_cloud_has_its_say() {
+    let image = Image::new();
+    let settings = image.text("usr/lib/nodeimg/firstboot.json");
+    let host = settings.replace("hard-way", "container-host");
+    image.write("usr/lib/nodeimg/firstboot.json", host);
+    let seed = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = seed.path().join("openstack").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(
+        "latest/meta_data.json",
+        "{\"uuid\": \"u\", \"files\": [{\"path\": \"/etc/vendor/ca\", \"content_path\": \"/content/0000\"}]}",
+    );
+    write("content/0000", "injected");
+    write("latest/user_data", "#cloud-config\nhostname: n\n");
+    write(
+        "latest/vendor_data.json",
+        "{\"cloud-init\": \"#cloud-config\\nhostname: theirs\\nruncmd: [agent]\\n\"}",
+    );
+    let run = || image.run(&["--seed", seed.path().to_str().unwrap()]);
+    let ran = run();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(!ran.out.contains("warning"), "{}", ran.out);
+    assert_eq!(image.text("etc/hostname"), "n\n");
+    assert_eq!(image.text("etc/vendor/ca"), "injected");
+    assert_eq!(image.mode("etc/vendor/ca"), 0o660);
+    let script = image.text("var/lib/nodeimg/scripts/900-runcmd");
+    assert_eq!(script, "#!/bin/sh\nagent\n");
+    // A file that is listed and is not there.
+    std::fs::remove_file(seed.path().join("openstack/content/0000")).unwrap();
+    let meta =
+        "{\"uuid\": \"u2\", \"files\": [{\"path\": \"/a\", \"content_path\": \"/content/0000\"}]}";
+    write("latest/meta_data.json", meta);
+    let broken = run();
+    assert_eq!(broken.code, 1);
+    let expected = "lists `openstack/content/0000`, which is not there";
+    assert!(broken.reason().contains(expected), "{}", broken.err);
+}
+
 #[test]
 fn the_same_instance_is_left_alone() {
     let image = Image::new();

@@ -19,6 +19,9 @@ fn files(text: &str) -> Vec<(String, String)> {
         meta_data: SeedFile::new("meta", ""),
         user_data: None,
         vendor_data: None,
+        vendor_data2: None,
+        injected: Vec::new(),
+        named: Default::default(),
         network: Some(SeedFile::new("net", text)),
     };
     let mut problems = Problems::new();

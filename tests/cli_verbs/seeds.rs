@@ -46,6 +46,40 @@ fn a_good_seed_says_what_would_be_written() {
     );
 }
 
+/// The templates of the recipe are rendered as well.
+#[test]
+fn a_seed_meets_the_recipes_templates() {
+    let directory = tempfile::tempdir().unwrap();
+    let recipe = directory.path().join("k.toml");
+    fs::write(
+        &recipe,
+        "extends = \"container-host\"\nname = \"k\"\noverlay = [\"mine\"]\n",
+    )
+    .unwrap();
+    let templates = directory.path().join("mine/templates/etc");
+    fs::create_dir_all(&templates).unwrap();
+    fs::write(templates.join("who"), "{{ host_name }}\n").unwrap();
+    let words = ["--json", "--recipe", recipe.to_str().unwrap()];
+    let run = |user_data: &str| {
+        seed(directory.path(), user_data);
+        let mut command = nodeimg();
+        command.args(["seed", "check"]).args(words);
+        Ran::of(command.arg(directory.path()))
+    };
+    let ran = run("#cloud-config\n");
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    let events = events(&ran.out);
+    let files = events[0]["files"].as_array().unwrap();
+    assert!(files.contains(&"/etc/who".into()), "{files:?}");
+    let ran = run("#cloud-config\nwrite_files: [{path: /etc/who, content: x}]\n");
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.out.contains("is a file that first boot writes itself"),
+        "{}",
+        ran.out
+    );
+}
+
 #[test]
 fn every_problem_is_told_with_its_line() {
     let directory = tempfile::tempdir().unwrap();

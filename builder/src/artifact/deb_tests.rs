@@ -264,3 +264,52 @@ fn packages_that_are_not_what_they_should_be() {
         assert!(error.contains(want), "should say {want:?}: {error}");
     }
 }
+
+#[path = "../../../tests/support/mutate.rs"]
+mod mutate;
+
+/// Whatever became of a good package: read or refused.
+#[test]
+fn mangled_packages_are_read_or_refused() {
+    const WORDS: [&str; 10] = [
+        "!<arch>\n",
+        "`\n",
+        "debian-binary",
+        "control.tar.zst",
+        "data.tar.xz",
+        "2.0\n",
+        "../",
+        "\0",
+        "9999999999",
+        "/",
+    ];
+    let whole = deb(&[
+        FILE,
+        Item {
+            name: "./usr/lib/tool",
+            text: "../bin/tool",
+            kind: tar::EntryType::Symlink,
+            ..FILE
+        },
+    ]);
+    let inner = data_tar(&[FILE]);
+    let mut mutator = mutate::Mutator::new(3);
+    let mut refused = 0;
+    for run in 0..400 {
+        let bytes = if run % 2 == 0 {
+            mutator.input(std::slice::from_ref(&whole), &WORDS)
+        } else {
+            let data = mutator.input(std::slice::from_ref(&inner), &WORDS);
+            let control = zstd::encode_all(Cursor::new(control_tar(CONTROL)), 1).unwrap();
+            archive(&[
+                ("debian-binary", b"2.0\n"),
+                ("control.tar.zst", &control),
+                ("data.tar", &data),
+            ])
+        };
+        if read(&bytes).is_err() {
+            refused += 1;
+        }
+    }
+    assert!(refused > 100, "only {refused} were refused");
+}

@@ -6,6 +6,8 @@
 //! two directories of one path are one directory.
 
 mod excludes;
+#[cfg(test)]
+pub mod samples;
 pub mod scripts;
 pub mod setup;
 

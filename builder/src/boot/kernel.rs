@@ -13,7 +13,7 @@ use crate::modules;
 use crate::tree::{Content, ImagePath, Kind, Node, Tree};
 
 const BOOT: &str = "/boot";
-const EFI_PROGRAMS: &str = "/usr/lib/systemd/boot";
+pub const EFI_PROGRAMS: &str = "/usr/lib/systemd/boot";
 
 /// What was taken out of a tree to boot it with.
 pub struct Parts {

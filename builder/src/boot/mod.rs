@@ -7,7 +7,7 @@
 //!     -> systemd of the root
 //! ```
 //!
-//! [`prepare`] makes a tree into the root of a disk and takes out what the root
+//! [`check_needs`] asks a lock for what boots; [`prepare`] makes a tree into the root of a disk and takes out what the root
 //! does not need once it runs; [`Parts::uki`] makes the program from that,
 //! which can only be done for a root that has a root hash.
 //!
@@ -20,6 +20,7 @@ mod initrd;
 mod kernel;
 pub mod mounts;
 mod name;
+mod needs;
 #[cfg(test)]
 mod tests;
 mod uki;
@@ -32,6 +33,7 @@ use crate::tree::{ImagePath, Node, Origin, Tree};
 
 pub use initrd::Slot;
 pub use kernel::{Parts, efi_name};
+pub use needs::check as check_needs;
 pub use uki::Request;
 
 /// Makes the tree into the root of a disk, where an output of the recipe is one.

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::base::{now, packages};
 use super::{Chosen, MAX_DOWNLOAD, Session, images, scripts, warm_command};
 use crate::artifact::checksum;
+use crate::boot;
 use crate::cli::{LockArgs, NetworkArgs};
 use crate::debian::Keyring;
 use crate::digest::{Algorithm, Digest, Expected};
@@ -225,6 +226,7 @@ fn resolve(
     };
     let images = pins.of(recipe)?;
     let mut pinned = base(session, args, recipe, old, &fetcher)?;
+    boot::check_needs(recipe, &pinned.packages)?;
     if let Some(base) = &recipe.base {
         let read = old.map(|lock| &lock.packages);
         let read = read.filter(|packages| !packages.unattended);

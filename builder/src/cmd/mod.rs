@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 use crate::arch::Arch;
+use crate::boot;
 use crate::cli::{Cli, Global, NetworkArgs, RecipeArgs, Verb};
 use crate::debian::{Archives, MIRROR_VARIABLE as DEBIAN_VARIABLE};
 use crate::fetch::{MIRROR_VARIABLE, Mirrors, Options, Retry};
@@ -171,7 +172,11 @@ impl Chosen {
                 args.recipe
             );
         };
-        Lock::parse(text, &self.label)?.check(&self.recipe, &self.label)
+        let lock = Lock::parse(text, &self.label)?;
+        let pinned = lock.packages.packages.clone();
+        let locked = lock.check(&self.recipe, &self.label)?;
+        boot::check_needs(&self.recipe, &pinned)?;
+        Ok(locked)
     }
 }
 

@@ -74,58 +74,14 @@ fn last(store: &Store, old: &Packages, package: &PinnedPackage) -> Option<Contro
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::arch::Arch;
-    use crate::digest::{Digest, Expected};
+    use crate::base::samples::package;
+    use crate::digest::Digest;
     use crate::fetch::Options;
-    use crate::format::ar::tests::archive;
     use crate::lock::Index;
     use crate::progress::{Mode, Progress};
     use crate::recipe::tests::recipe;
 
     const BASE: &str = "[base]\nsuite = \"trixie\"\npackages = [\"tool\"]\n";
-
-    fn tar_of(files: &[(&str, &str)]) -> Vec<u8> {
-        let mut builder = tar::Builder::new(Vec::new());
-        for (name, text) in files {
-            let mut header = tar::Header::new_gnu();
-            header.set_mode(0o755);
-            header.set_size(text.len() as u64);
-            builder
-                .append_data(&mut header, name, text.as_bytes())
-                .unwrap();
-        }
-        builder.into_inner().unwrap()
-    }
-
-    /// Puts a package with that postinst into the store, as if it had been fetched.
-    fn package(store: &Store, version: &str, postinst: &str) -> PinnedPackage {
-        let control = format!("Package: tool\nVersion: {version}\nArchitecture: amd64\n");
-        let deb = archive(&[
-            ("debian-binary", b"2.0\n"),
-            (
-                "control.tar",
-                &tar_of(&[("./control", &control), ("./postinst", postinst)]),
-            ),
-            ("data.tar", &tar_of(&[])),
-        ]);
-        let sha256 = Digest::sha256(&deb);
-        let mut partial = store.partial(&sha256.to_string(), &[]).unwrap();
-        partial.write(&deb).unwrap();
-        let want = Expected {
-            sha256: Some(sha256.clone()),
-            ..Expected::default()
-        };
-        partial.commit(&want).unwrap().unwrap();
-        PinnedPackage {
-            name: "tool".parse().unwrap(),
-            arch: Arch::Amd64,
-            version: version.into(),
-            suite: "trixie".parse().unwrap(),
-            path: "pool/main/t/tool.deb".into(),
-            sha256: sha256.hex().into(),
-            size: deb.len() as u64,
-        }
-    }
 
     fn packages(base: &Base, package: PinnedPackage) -> Packages {
         let index = Index {
@@ -149,7 +105,7 @@ mod tests {
         let fetcher = Fetcher::new(&store, offline, &progress);
         let recipe = recipe(BASE);
         let base = recipe.base.as_ref().unwrap();
-        let of = |version, postinst| packages(base, package(&store, version, postinst));
+        let of = |version, postinst| packages(base, package(&store, version, postinst).0);
         let idle = of("1", "#!/bin/sh\nset -e\n");
         let acting = of("2", "#!/bin/sh\nset -e\nsetcap x /usr/bin/tool\n");
         check(&fetcher, base, &idle, None).unwrap();

@@ -25,13 +25,14 @@ pub fn run(session: &Session<'_>, verb: &SeedVerb) -> Result<()> {
 
 fn check(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
     let recipe = recipe::load(&args.recipe)?;
-    let seed = read(&args.seed)?;
+    let mut problems = Problems::new();
+    let seed = read(&args.seed, &mut problems)?;
+    let templates = rootfs::templates_of(&recipe)?;
     // Certificates are judged by this machine's clock, not by an image's age.
     let settings = rootfs::settings_of(&recipe, Epoch(0));
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = since.map_or(0, |duration| duration.as_secs());
-    let mut problems = Problems::new();
-    let outlook = examine(&seed, &settings, &[], now, &mut problems);
+    let outlook = examine(&seed, &settings, &templates, now, &mut problems);
     tell(session, outlook.as_ref(), problems);
     match outlook {
         Some(_) => Ok(()),
@@ -67,7 +68,7 @@ fn tell(session: &Session<'_>, outlook: Option<&Outlook>, problems: Problems) {
 }
 
 /// The layout that the directory has; NoCloud's where it has both.
-fn read(directory: &Path) -> Result<Seed> {
+fn read(directory: &Path, problems: &mut Problems) -> Result<Seed> {
     let layout = [Layout::NoCloud, Layout::ConfigDrive]
         .into_iter()
         .find(|layout| directory.join(layout.names().meta_data).exists())
@@ -87,13 +88,15 @@ fn read(directory: &Path) -> Result<Seed> {
             directory.display()
         );
     }
-    Ok(Seed {
-        layout,
-        meta_data: meta_data.context("the meta-data is gone")?,
+    let mut seed = Seed {
         user_data,
         vendor_data: take(names.vendor_data)?,
+        vendor_data2: names.vendor_data2.map_or(Ok(None), take)?,
         network: take(names.network)?,
-    })
+        ..Seed::new(layout, meta_data.context("the meta-data is gone")?)
+    };
+    seed.inject(take, problems)?;
+    Ok(seed)
 }
 
 /// `None` where there is nothing of that name.

@@ -1,6 +1,14 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::recipe::tests::recipe;
+use crate::recipe::tests::recipe as recipe_with;
+
+fn images(recipe: &Recipe) -> Vec<PinnedImage> {
+    let requests = recipe.image_requests().into_iter();
+    requests
+        .map(|request| PinnedImage::new(request, Digest::sha256(b"index")))
+        .collect()
+}
 
 fn lock() -> (Recipe, Lock) {
     let recipe = recipe("");
@@ -14,6 +22,7 @@ fn lock() -> (Recipe, Lock) {
         .map(|request| Entry::new(request, &known))
         .collect();
     let lock = Lock::new(&recipe, Epoch(1_790_000_000), entries, Packages::default());
+    let lock = lock.with_images(images(&recipe));
     (recipe, lock)
 }
 
@@ -96,7 +105,7 @@ fn lock_with_base(recipe: &Recipe) -> Lock {
     let packages = Arch::ALL.map(package).into_iter().rev().collect();
     let packages = Packages::new(base, vec![index], packages);
     let entries = lock().1.entries;
-    Lock::new(recipe, Epoch(1_790_000_000), entries, packages)
+    Lock::new(recipe, Epoch(1_790_000_000), entries, packages).with_images(images(recipe))
 }
 
 #[test]
@@ -152,4 +161,39 @@ fn a_lock_of_another_base_is_stale() {
         let error = lock.check(&recipe, "x.lock").unwrap_err().to_string();
         assert!(error.contains(want), "should say {want}: {error}");
     }
+}
+
+#[test]
+fn images_are_in_the_text_and_covered_by_the_digest() {
+    let (recipe, lock) = lock();
+    assert_eq!(lock.images.len(), 2);
+    let moved = lock.text().replace(
+        Digest::sha256(b"index").hex(),
+        Digest::sha256(b"other").hex(),
+    );
+    let error = Lock::parse(&moved, "x.lock").unwrap_err().to_string();
+    assert!(error.contains("edited by hand"), "{error}");
+    let locked = lock.clone().check(&recipe, "x.lock").unwrap();
+    let pinned = locked.images(&recipe, Arch::Arm64).unwrap();
+    assert_eq!(pinned.len(), 1);
+    let newer =
+        recipe_with("[[artifact]]\nname = \"pause\"\nimage = \"registry.k8s.io/pause:9\"\n");
+    let error = lock
+        .clone()
+        .check(&newer, "x.lock")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("artifact.pause.image (arm64): the recipe says `registry.k8s.io/pause:9`"),
+        "{error}"
+    );
+    let without = Lock {
+        images: Vec::new(),
+        ..lock
+    };
+    let error = without.check(&recipe, "x.lock").unwrap_err().to_string();
+    assert!(
+        error.contains("artifact.pause: not in the lock for amd64"),
+        "{error}"
+    );
 }

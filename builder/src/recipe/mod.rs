@@ -148,7 +148,7 @@ impl Artifact {
     }
 
     /// Whether this installs `path`, or may (`dir/*` into the directory).
-    fn provides(&self, path: &ImagePath) -> bool {
+    pub fn provides(&self, path: &ImagePath) -> bool {
         self.rules.iter().any(|rule| {
             let name = match &rule.from {
                 Some(Selector::One(member)) => member.rsplit('/').next().unwrap_or_default(),

@@ -38,6 +38,9 @@ const DONE_ANYWAY: &[&str] = &[
     "growpart",
     "manage_etc_hosts",
     "resize_rootfs",
+    // Read beforehand.
+    "vendor_data",
+    "vendor_data2",
 ];
 
 pub(super) fn report(name: &str, field: &Field<'_>, problems: &mut Problems) {

@@ -84,6 +84,31 @@ pub(super) fn add(
     }
 }
 
+/// Puts keys below those that are there: a mapping is filled in, all else stays.
+pub(super) fn fill(merged: &mut Vec<Keyed>, lower: Vec<Keyed>) {
+    for keyed in lower {
+        let known = merged
+            .iter_mut()
+            .find(|known| known.entry.key == keyed.entry.key);
+        match known {
+            Some(known) => fill_in(&mut known.entry.value, keyed.entry.value),
+            None => merged.push(keyed),
+        }
+    }
+}
+
+fn fill_in(node: &mut Node, lower: Node) {
+    let (Kind::Mapping(entries), Kind::Mapping(more)) = (&mut node.kind, lower.kind) else {
+        return;
+    };
+    for entry in more {
+        match entries.iter_mut().find(|known| known.key == entry.key) {
+            Some(known) => fill_in(&mut known.value, entry.value),
+            None => entries.push(entry),
+        }
+    }
+}
+
 fn how_of(value: &Node) -> Option<How> {
     let mut how = How::default();
     if let Some(scalar) = value.scalar() {

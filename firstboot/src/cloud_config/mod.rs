@@ -9,6 +9,7 @@ mod accounts;
 mod commands;
 mod files;
 mod idle;
+mod layers;
 mod merge;
 mod secrecy;
 mod services;
@@ -17,15 +18,17 @@ use crate::field::{Field, shown};
 use crate::jinja::Value;
 use crate::node_config::{self, NodeConfig};
 use crate::problem::{Located, Place, Problems};
-use crate::seed::SeedFile;
+use crate::secret::SecretBytes;
+use crate::seed::{Injected, SeedFile};
 use crate::settings::Profile;
 use crate::suggest;
-use crate::user_data::{self, Content, Part};
+use crate::user_data::{self, Part};
 use crate::yaml::{self, Entry, Node};
 
 pub use accounts::{Group, User};
 pub use commands::{Command, Script, shell_script};
 pub use files::WriteFile;
+pub use layers::read_seed;
 pub use services::{CaCerts, Ntp};
 
 /// What user-data says.
@@ -51,6 +54,26 @@ pub struct UserData {
     /// Whether there is anything in it that may be a secret: keys and tokens,
     /// passwords, and whatever commands, scripts and files hold.
     pub secret: bool,
+}
+
+impl UserData {
+    /// Adds files that were put into the machine from outside, before those of
+    /// user-data. Their mode is that of cloud-init.
+    pub fn inject(&mut self, files: &[Injected]) {
+        const MODE: u32 = 0o660;
+        let injected = files.iter().map(|injected| WriteFile {
+            path: Located {
+                value: injected.path.clone(),
+                place: Place::file(&injected.file.name),
+            },
+            content: SecretBytes::new(injected.file.bytes.to_vec()),
+            append: false,
+            owner: None,
+            mode: MODE,
+        });
+        self.secret |= !files.is_empty();
+        self.files.splice(0..0, injected);
+    }
 }
 
 /// A top-level key: its name and what is done with it.
@@ -149,27 +172,7 @@ pub fn read_file(
 /// Reads the parts of user-data, merged as cloud-init merges them. `None` when
 /// one cannot be read at all, so that nobody complains of missing keys as well.
 pub fn read(parts: Vec<Part>, profile: Profile, problems: &mut Problems) -> Option<UserData> {
-    let mut data = UserData::default();
-    let mut merged: Vec<merge::Keyed> = Vec::new();
-    let mut good = true;
-    for part in parts {
-        match part.content {
-            Content::Script { name, text } => {
-                let place = Place::file(&part.label).line(1);
-                data.scripts.push(Script { name, text, place });
-            }
-            Content::CloudConfig(text) => match entries(&part.label, text.expose(), problems) {
-                Some(entries) => merge::add(&mut merged, &part.label, entries, problems),
-                None => good = false,
-            },
-        }
-    }
-    data.secret = !data.scripts.is_empty();
-    for keyed in &merged {
-        data.secret |= secrecy::may_be_secret(&keyed.entry);
-        read_key(&mut data, &keyed.file, &keyed.entry, profile, problems);
-    }
-    good.then_some(data)
+    Some(layers::Layer::of(parts, problems)?.read(profile, problems))
 }
 
 /// The keys of one cloud-config text.

@@ -6,7 +6,7 @@
 use crate::yaml::{Entry, Kind, Node};
 
 /// Keys whose values may be read by anyone, unless a password stands among them.
-const PUBLIC: [&str; 28] = [
+const PUBLIC: [&str; 29] = [
     "apt",
     "apt_update",
     "apt_upgrade",
@@ -35,6 +35,7 @@ const PUBLIC: [&str; 28] = [
     "user",
     "users",
     "vendor_data",
+    "vendor_data2",
 ];
 
 /// Keys of `nodeimg:` that hold private keys and tokens, or may.

@@ -55,11 +55,10 @@ pub(super) fn find(search: &Search<'_>) -> Found {
     Found::Seed(Box::new(Sought {
         place,
         seed: Seed {
-            layout: Layout::NoCloud,
-            meta_data: meta_data.unwrap_or_else(empty),
             user_data,
             vendor_data,
             network,
+            ..Seed::new(Layout::NoCloud, meta_data.unwrap_or_else(empty))
         },
         home: Home::Elsewhere,
     }))

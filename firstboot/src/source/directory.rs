@@ -3,6 +3,8 @@
 //! # Invariants
 //! A directory that is nearly a seed is never passed over in silence: the near
 //! miss is named together with the name that was expected.
+use std::convert::Infallible;
+
 use nodeimg_firstboot::problem::{Place, Problems};
 use nodeimg_firstboot::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
 
@@ -77,23 +79,28 @@ fn read_layout(root: &Root, base: &str, layout: Layout) -> Found {
     let meta_data = take(names.meta_data);
     let user_data = take(names.user_data);
     let vendor_data = take(names.vendor_data);
+    let vendor_data2 = names.vendor_data2.and_then(&mut take);
     let network = take(names.network);
+    let mut seed = meta_data.map(|meta_data| Seed {
+        user_data,
+        vendor_data,
+        vendor_data2,
+        network,
+        ..Seed::new(layout, meta_data)
+    });
+    if let Some(seed) = &mut seed {
+        let mut listed = Problems::new();
+        let read = seed.inject(|name| Ok::<_, Infallible>(take(name)), &mut listed);
+        let Ok(()) = read;
+        problems.append(listed);
+    }
     let place = root.shown(base);
-    match meta_data {
-        Some(meta_data) if !problems.has_errors() => {
-            let seed = Seed {
-                layout,
-                meta_data,
-                user_data,
-                vendor_data,
-                network,
-            };
-            Found::Seed(Box::new(Sought {
-                place,
-                seed,
-                home: Home::Directory(base.to_owned()),
-            }))
-        }
+    match seed {
+        Some(seed) if !problems.has_errors() => Found::Seed(Box::new(Sought {
+            place,
+            seed,
+            home: Home::Directory(base.to_owned()),
+        })),
         _ => Found::Broken { place, problems },
     }
 }

@@ -3,12 +3,15 @@
 //! (`/path/`, `file:///path/`) or an address (`http://10.0.0.1:8000/path/`).
 //!
 //! `__dmi.NAME__` in a place stands for what the machine's firmware says, so that
-//! one server can tell its machines apart. `i=` and `h=` are refused: none of the
-//! sources are merged, and the identity stands in `meta-data`.
+//! one server can tell its machines apart. `i=` and `h=` are the instance-id and the
+//! local-hostname, and count before those of the seed's `meta-data`, as in
+//! cloud-init; without a place they would be merged with another source, which
+//! none of the sources are.
 use std::fs;
 use std::path::Path;
 
 use nodeimg_firstboot::problem::{Place, Problems};
+use nodeimg_firstboot::seed::Named;
 
 use super::{Found, Search, directory, remote};
 use crate::http::Url;
@@ -60,13 +63,12 @@ fn follow(search: &Search<'_>, system: &System, origin: &str, word: &str) -> Fou
     let place = Place::file(origin).key("ds");
     let mut problems = Problems::new();
     let mut seed = None;
+    let mut named = Named::default();
     for part in word.split(';').skip(1).filter(|part| !part.is_empty()) {
         match part.split_once('=') {
             Some(("s" | "seedfrom", value)) => seed = Some(expanded(value, system)),
-            Some(("i" | "instance-id" | "h" | "local-hostname", _)) => {
-                let reason = format!("`{part}` would be merged with the seed");
-                problems.error(&place, reason, "put it into `meta-data`");
-            }
+            Some(("i" | "instance-id", value)) => named.instance_id = Some(value.to_owned()),
+            Some(("h" | "local-hostname", value)) => named.local_hostname = Some(value.to_owned()),
             _ => {
                 let reason = format!("`{part}` is not known");
                 problems.error(&place, reason, "write `ds=nocloud;s=http://ADDRESS/PATH/`");
@@ -78,6 +80,10 @@ fn follow(search: &Search<'_>, system: &System, origin: &str, word: &str) -> Fou
         problems,
     };
     let Some(seed) = seed else {
+        if named.instance_id.is_some() || named.local_hostname.is_some() {
+            let reason = "names the machine and no place of a seed, and no two sources are merged";
+            problems.error(&place, reason, "add `s=PLACE`, or put it into `meta-data`");
+        }
         if problems.has_errors() {
             return broken(problems);
         }
@@ -87,6 +93,10 @@ fn follow(search: &Search<'_>, system: &System, origin: &str, word: &str) -> Fou
     let from = seed.and_then(|seed| from(search, &seed));
     match from {
         _ if problems.has_errors() => broken(problems),
+        Ok(Found::Seed(mut sought)) => {
+            sought.seed.named = named;
+            Found::Seed(sought)
+        }
         Ok(found) => found,
         Err(reason) => {
             problems.error(&place, reason, "write `ds=nocloud;s=http://ADDRESS/PATH/`");

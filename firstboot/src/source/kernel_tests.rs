@@ -48,7 +48,11 @@ impl Machine {
                 let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 format!("broken {}", all.join("; "))
             }
-            Found::Seed(sought) => format!("seed {}", sought.place),
+            Found::Seed(sought) => {
+                let named = &sought.seed.named;
+                let (id, name) = (&named.instance_id, &named.local_hostname);
+                format!("seed {} i={id:?} h={name:?}", sought.place)
+            }
             Found::Pending { place, .. } => format!("pending {place}"),
         };
         found.replace(&self.0.path().display().to_string(), "")
@@ -106,9 +110,14 @@ fn places() {
         ),
         ("ds=nocloud;s=https://10.0.0.1/", "", "asks for https"),
         (
-            "ds=nocloud;i=iid-1;s=/seed/",
+            "ds=nocloud;i=iid-1;h=node-7;s=/seed/",
             "",
-            "`i=iid-1` would be merged with the seed; put it into `meta-data`",
+            "seed /seed/ i=Some(\"iid-1\") h=Some(\"node-7\")",
+        ),
+        (
+            "ds=nocloud;h=node-7",
+            "",
+            "names the machine and no place of a seed, and no two sources are merged",
         ),
         ("ds=nocloud;x=1", "", "`x=1` is not known"),
     ] {

@@ -113,15 +113,21 @@ fn layout(search: &Search<'_>, base: &Url, layout: Layout) -> Attempt<Found> {
         problems.error(&Place::file(&place), reason, "add it; it may be empty");
         return Ok(Found::Broken { place, problems });
     }
+    let mut seed = Seed {
+        user_data,
+        vendor_data: file(names.vendor_data)?,
+        vendor_data2: names.vendor_data2.map_or(Ok(None), &file)?,
+        network: file(names.network)?,
+        ..Seed::new(layout, meta_data)
+    };
+    let mut problems = Problems::new();
+    seed.inject(&file, &mut problems)?;
+    if problems.has_errors() {
+        return Ok(Found::Broken { place, problems });
+    }
     Ok(Found::Seed(Box::new(Sought {
         place,
-        seed: Seed {
-            layout,
-            meta_data,
-            user_data,
-            vendor_data: file(names.vendor_data)?,
-            network: file(names.network)?,
-        },
+        seed,
         home: Home::Elsewhere,
     })))
 }
@@ -180,11 +186,11 @@ fn ec2(search: &Search<'_>, base: &Url) -> Attempt<Found> {
     Ok(Found::Seed(Box::new(Sought {
         place: base.to_string(),
         seed: Seed {
-            layout: Layout::NoCloud,
-            meta_data: SeedFile::new(base.join("latest/meta-data").to_string(), meta.to_string()),
             user_data,
-            vendor_data: None,
-            network: None,
+            ..Seed::new(
+                Layout::NoCloud,
+                SeedFile::new(base.join("latest/meta-data").to_string(), meta.to_string()),
+            )
         },
         home: Home::Elsewhere,
     })))

@@ -58,6 +58,9 @@ impl Case {
             meta_data: SeedFile::new("meta-data", self.meta.as_bytes()),
             user_data: None,
             vendor_data: None,
+            vendor_data2: None,
+            injected: Vec::new(),
+            named: Default::default(),
             network: None,
         };
         let meta = meta_data::read(&seed, &mut problems).unwrap();

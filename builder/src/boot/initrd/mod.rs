@@ -32,7 +32,7 @@ use crate::store::Store;
 use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
 
 pub use repart::Slot;
-pub use systemd::systemd;
+pub use systemd::{PROGRAMS, systemd};
 
 /// What an initrd is made of.
 pub struct Wanted<'a> {

@@ -13,6 +13,9 @@ fn rendered(layout: Layout, text: &str) -> (String, Vec<String>) {
         meta_data: SeedFile::new("meta", ""),
         user_data: None,
         vendor_data: None,
+        vendor_data2: None,
+        injected: Vec::new(),
+        named: Default::default(),
         network: Some(SeedFile::new("net", text)),
     };
     let mut problems = Problems::new();
