@@ -22,6 +22,7 @@ API = "https://10.240.0.1:6443"
 GOAL = 0.6
 # An emulated machine on a busy host.
 PATIENCE = 1500
+LIMITS = "systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300"
 # The pod is there for every node as soon as it is: a DaemonSet's. Its only image
 # is the one that every node must have anyway.
 PAUSE = "registry.k8s.io/pause:3.8"
@@ -157,7 +158,7 @@ class Node:
 def smbios():
     words = [
         f"io.systemd.credential.binary:systemd.extra-unit.bench.service={b64encode(UNIT.encode()).decode()}",
-        "io.systemd.stub.kernel-cmdline-extra=systemd.wants=bench.service",
+        f"io.systemd.stub.kernel-cmdline-extra=systemd.wants=bench.service {LIMITS}",
     ]
     return [part for word in words for part in ("-smbios", f"type=11,value={word}")]
 
