@@ -24,9 +24,6 @@ mod libraries;
 mod lint;
 mod lock;
 mod modules;
-#[cfg(test)]
-#[path = "../../tests/support/mutate.rs"]
-mod mutate;
 mod output;
 mod parallel;
 mod pki;

@@ -2,9 +2,10 @@
 //! refused, in bounded time, and nothing lands where no rule sends it.
 use super::*;
 
-use crate::mutate::Mutator;
+#[path = "../../../../tests/support/mutate.rs"]
+mod mutate;
 
-type Pack = fn(&[u8]) -> Vec<u8>;
+use mutate::Mutator;
 
 const WORDS: [&str; 14] = [
     "../",
@@ -37,7 +38,7 @@ fn mangled_archives_are_unpacked_or_refused() {
         rule("bin/*", "/opt/x/bin/"),
         rule("etc/config.toml", "/opt/x/config.toml"),
     ];
-    let packings: [(&str, Pack, usize); 4] = [
+    let packings: [(&str, fn(&[u8]) -> Vec<u8>, usize); 4] = [
         ("tar", <[u8]>::to_vec, 400),
         ("gz", gz, 150),
         ("zst", zst, 150),
