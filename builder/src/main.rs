@@ -24,6 +24,9 @@ mod libraries;
 mod lint;
 mod lock;
 mod modules;
+#[cfg(test)]
+#[path = "../../tests/support/mutate.rs"]
+mod mutate;
 mod output;
 mod parallel;
 mod pki;

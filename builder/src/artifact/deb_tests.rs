@@ -4,6 +4,7 @@ use std::io::Cursor;
 use super::*;
 use crate::digest::{Digest, Expected};
 use crate::format::ar::tests::archive;
+use crate::mutate::Mutator;
 use crate::store::Lookup;
 
 const CONTROL: &str = "Package: tool\nVersion: 1:2-3\nArchitecture: arm64\n";
@@ -265,9 +266,6 @@ fn packages_that_are_not_what_they_should_be() {
     }
 }
 
-#[path = "../../../tests/support/mutate.rs"]
-mod mutate;
-
 /// Whatever became of a good package: read or refused.
 #[test]
 fn mangled_packages_are_read_or_refused() {
@@ -293,7 +291,7 @@ fn mangled_packages_are_read_or_refused() {
         },
     ]);
     let inner = data_tar(&[FILE]);
-    let mut mutator = mutate::Mutator::new(3);
+    let mut mutator = Mutator::new(3);
     let mut refused = 0;
     for run in 0..400 {
         let bytes = if run % 2 == 0 {

@@ -1,11 +1,7 @@
 //! Archives that were good once: whatever became of them is unpacked or
 //! refused, in bounded time, and nothing lands where no rule sends it.
 use super::*;
-
-#[path = "../../../../tests/support/mutate.rs"]
-mod mutate;
-
-use mutate::Mutator;
+use crate::mutate::Mutator;
 
 const WORDS: [&str; 14] = [
     "../",
