@@ -1,10 +1,14 @@
 //! The command line: types only, no work.
 
+mod seed;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
+
+pub use seed::{NameValue, SeedCaArgs, SeedCheckArgs, SeedIdentityArgs, SeedNewArgs, SeedVerb};
 
 use crate::arch::Arch;
 use crate::firstboot::Given;
@@ -55,6 +59,8 @@ pub enum Verb {
     Fetch(FetchArgs),
     /// Boot a built disk in QEMU, with its console on this terminal
     Run(Box<RunArgs>),
+    /// Prove a built disk in QEMU, without a cluster: every case boots it
+    Test(Box<TestArgs>),
     /// Pin a recipe's artifacts by digest
     Lock(LockArgs),
     /// Look at recipes
@@ -62,30 +68,12 @@ pub enum Verb {
     Recipe(RecipeVerb),
     /// Write a recipe, its lock and an overlay folder of your own to edit
     Init(InitArgs),
-    /// Look at seeds: what makes an image into one node
+    /// Make and check seeds: what makes an image into one node
     #[command(subcommand)]
     Seed(SeedVerb),
     /// Look after the store
     #[command(subcommand)]
     Store(StoreVerb),
-}
-
-/// `nodeimg seed ...`
-#[derive(Debug, Subcommand)]
-pub enum SeedVerb {
-    /// Read a seed as first boot would, and say all that is wrong with it
-    Check(SeedCheckArgs),
-}
-
-/// `nodeimg seed check`
-#[derive(Debug, Args)]
-pub struct SeedCheckArgs {
-    /// The directory with `meta-data` and `user-data`, or with `openstack/`
-    #[arg(value_name = "DIR")]
-    pub seed: PathBuf,
-    /// The recipe of the image that the seed is for
-    #[arg(long, short, default_value = "hard-way", value_name = "NAME|FILE")]
-    pub recipe: RecipeRef,
 }
 
 /// Which recipe and which lock.
@@ -202,6 +190,40 @@ pub struct RunArgs {
     /// More arguments for QEMU, after `--`
     #[arg(last = true, value_name = "QEMU ARGUMENTS")]
     pub extra: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// What `nodeimg build` wrote, or a disk image; it is not written to
+    #[arg(value_name = "DIR|DISK")]
+    pub image: PathBuf,
+    /// The recipe that it was built from [default: the built-in one of its name]
+    #[arg(long, short, value_name = "NAME|FILE")]
+    pub recipe: Option<RecipeRef>,
+    /// Only this case: boot, reboot, power-cut, tampered-root, no-seed; may be given more than once
+    #[arg(long = "case", value_name = "NAME")]
+    pub cases: Vec<String>,
+    /// Keep consoles and facts in this directory [default: only where a case fails]
+    #[arg(long, value_name = "DIR")]
+    pub logs: Option<PathBuf>,
+    /// What one boot may take [default: 300, or 1200 where the processor is emulated]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout: Option<u64>,
+    /// Memory of the node
+    #[arg(long, default_value = "2GiB", value_name = "SIZE")]
+    pub memory: ByteSize,
+    /// Processors of the node
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=128))]
+    pub cpus: u8,
+    /// Architecture of a disk image that no manifest.json beside it tells of
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<Arch>,
+    /// What runs the node's instructions [default: the processor where it can, else QEMU (tcg)]
+    #[arg(long, value_name = "NAME")]
+    pub accel: Option<Accel>,
+    /// UEFI firmware and the template of its variables [default: as QEMU's packages describe it]
+    #[arg(long, value_name = "CODE:VARS")]
+    pub firmware: Option<Firmware>,
 }
 
 #[derive(Debug, Args)]

@@ -12,13 +12,14 @@ Fills in what differs per node, once per instance, from a seed.
 Usage: nodeimg-firstboot [run] [--root DIR] [--seed PATH] [--assume-address IP[/LEN]]...
        nodeimg-firstboot network
        nodeimg-firstboot status [--root DIR] [--json]
-       nodeimg-firstboot commands | forget-token
+       nodeimg-firstboot commands | commands-ended | forget-token
        nodeimg-firstboot --version | --help
 
   run                      the whole of it, with a verdict (the default)
   network                  before systemd-networkd: only the network of the seed, for this boot
   status                   the verdict of this boot
   commands                 after everything else: what the seed wants run
+  commands-ended           after that: says so where the time was over
   --root DIR               work on a copy of a node's file system, offline
   --seed PATH              take the seed from this directory or block device and nowhere else
   --assume-address IP/LEN  with --root: an address that the node will have
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     },
     /// Run what the seed asks for, on the node itself.
     Commands,
+    /// Give the verdict on commands that systemd has ended.
+    CommandsEnded,
     /// Remove the bootstrap token, on the node itself.
     ForgetToken,
     /// Put the seed's network in force, on the node itself.
@@ -57,9 +60,10 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
     let status = match arguments.peek().and_then(|first| first.to_str()) {
         Some("status") => true,
         Some("run") => false,
-        Some(name @ ("commands" | "forget-token")) => {
+        Some(name @ ("commands" | "commands-ended" | "forget-token")) => {
             let (name, command) = match name {
                 "commands" => ("commands", Command::Commands),
+                "commands-ended" => ("commands-ended", Command::CommandsEnded),
                 _ => ("forget-token", Command::ForgetToken),
             };
             return match arguments.nth(1) {

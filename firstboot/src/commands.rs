@@ -118,6 +118,33 @@ pub(crate) fn run_pending(root: &Root) -> Option<Report> {
     Some(report)
 }
 
+/// The verdict where systemd has ended the commands; `result` is its reason, the
+/// `SERVICE_RESULT` of an `ExecStopPost=`. Of those that were not finished for
+/// another reason (a shutdown) there is nothing to tell.
+pub(crate) fn ended(root: &Root, result: &str) -> Option<Report> {
+    let bytes = root.read(RESULT_PATH, MAX_FILE).ok().flatten();
+    let mut report = bytes.as_ref().and_then(|bytes| Report::read(bytes))?;
+    if result != "timeout" || report.commands != Some(Commands::Pending) {
+        // What has been told is not told twice.
+        report.commands = report.commands.filter(|told| *told != Commands::Failed);
+        report.outcome = Outcome::Unchanged;
+        return Some(report);
+    }
+    let mut problems = Problems::new();
+    let remedy =
+        format!("see `journalctl -u {UNIT}` for the one that hangs; the next boot tries again");
+    let reason = "had to end the commands: they took longer than its TimeoutStartSec=";
+    problems.error(&Place::file(UNIT), reason, remedy);
+    report.commands = Some(Commands::Failed);
+    report.problems.extend(problems.into_vec());
+    let mut problems = Problems::new();
+    keep(root, RESULT_PATH, &report, &mut problems);
+    for problem in problems.iter() {
+        eprintln!("nodeimg-firstboot: {problem}");
+    }
+    Some(report)
+}
+
 /// Scripts that have served may hold tokens, and are not run again.
 fn forget(root: &Root, stamp: &Stamp, problems: &mut Problems) {
     for path in scripts(stamp) {
@@ -170,12 +197,12 @@ fn run(mut command: Command, instance_id: &str) -> Option<String> {
         .status();
     match status {
         Ok(status) if status.success() => None,
-        Ok(status) => Some(ended(status)),
+        Ok(status) => Some(how_ended(status)),
         Err(error) => Some(format!("cannot be run: {error}")),
     }
 }
 
-fn ended(status: ExitStatus) -> String {
+fn how_ended(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit status {code}"),
@@ -211,9 +238,10 @@ mod tests {
     use std::path::PathBuf;
 
     use nodeimg_firstboot::problem::Problems;
+    use nodeimg_firstboot::report::{Commands, Outcome, Report};
     use nodeimg_firstboot::stamp::Stamp;
 
-    use super::{boot, check_sentinel, pending, run_all};
+    use super::{boot, check_sentinel, ended, pending, run_all};
     use crate::root::Root;
 
     fn stamp(files: &[&str]) -> Stamp {
@@ -270,6 +298,26 @@ mod tests {
         let mut problems = Problems::new();
         boot(&paths[0], "i-1", &mut problems);
         assert!(!problems.has_errors() && problems.iter().count() == 1);
+    }
+
+    #[test]
+    fn a_timeout_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        let mut report = Report::new(Outcome::Applied);
+        report.commands = Some(Commands::Pending);
+        let path = directory.path().join("run/nodeimg/result.json");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let text = report.to_json().unwrap();
+        fs::write(&path, &text).unwrap();
+        // Stopped by a shutdown, or done.
+        assert!(!ended(&root, "success").unwrap().failed());
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        let told = ended(&root, "timeout").unwrap();
+        assert!(told.failed() && told.failure_box().contains("TimeoutStartSec="));
+        let kept = Report::read(&fs::read(&path).unwrap()).unwrap();
+        assert_eq!(kept.commands, Some(Commands::Failed));
+        assert!(!ended(&root, "exit-code").unwrap().failed());
     }
 
     #[test]

@@ -41,7 +41,11 @@ fn main() -> ExitCode {
         Ok(Command::Run(options)) => set_up(&options),
         Ok(Command::Network) => prepare_network(),
         Ok(Command::Status { root, json }) => status(&root, json),
-        Ok(Command::Commands) => run_commands(),
+        Ok(Command::Commands) => run_commands(commands::run_pending),
+        Ok(Command::CommandsEnded) => {
+            let result = std::env::var("SERVICE_RESULT").unwrap_or_default();
+            run_commands(|root| commands::ended(root, &result))
+        }
         Ok(Command::ForgetToken) => forget_token(),
         Ok(Command::Version) => {
             println!("nodeimg-firstboot {}", env!("CARGO_PKG_VERSION"));
@@ -100,12 +104,12 @@ fn forget_token() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn run_commands() -> ExitCode {
+fn run_commands(run: impl FnOnce(&Root) -> Option<Report>) -> ExitCode {
     let root = match open(Path::new("/")) {
         Ok(root) => root,
         Err(code) => return code,
     };
-    let Some(report) = commands::run_pending(&root) else {
+    let Some(report) = run(&root) else {
         eprintln!("error: first boot has not run since the last start");
         return ExitCode::from(FAILED);
     };

@@ -5,16 +5,17 @@
 //! - Text with a private key or a kubeconfig is 0600; all owned by root.
 mod accounts;
 mod extras;
+mod kubeadm;
 
 use sha2::{Digest, Sha256};
 
-use crate::check::{Access, CheckedNode, Kubeadm};
+use crate::TEMPLATE_DIR;
+use crate::check::{Access, CheckedNode};
 use crate::kubeconfig::{self, Login, Material, Parts};
 use crate::network::{self, Network};
 use crate::problem::{Place, Problems};
 use crate::secret::{Secret, SecretBytes};
 use crate::template::{Template, Values};
-use crate::{BINARY_PATH, TEMPLATE_DIR};
 
 pub use extras::{
     BOOTCMD, CA_BUNDLE, LOCALTIME, SCRIPTS, SSH_CONFIG, SSH_KEYS, SUDO_RULES, TIME_SERVERS,
@@ -239,7 +240,13 @@ fn own_files(
         PlannedFile::public(HOSTS, &hosts(node)),
     ];
     files.extend(credentials(node));
-    files.extend(node.kubeadm.as_ref().map(kubeadm).into_iter().flatten());
+    files.extend(
+        node.kubeadm
+            .as_ref()
+            .map(kubeadm::files)
+            .into_iter()
+            .flatten(),
+    );
     let values = values(node);
     for template in templates {
         let rendered = Template::parse(&template.text).and_then(|parsed| {
@@ -397,46 +404,6 @@ fn credentials(node: &CheckedNode) -> Vec<PlannedFile> {
     });
     files.extend(kube_proxy.map(|text| private(KUBE_PROXY_KUBECONFIG, text)));
     files
-}
-
-/// kubeadm's configuration, and the script that runs it once the node is set up.
-///
-/// An API server that is not up yet is no failure of the node, so it is tried a
-/// few times; what a failed attempt leaves behind would fail the next one's checks.
-fn kubeadm(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
-    let verb = kubeadm.verb;
-    let done = match verb {
-        "init" => "/etc/kubernetes/admin.conf",
-        _ => "/etc/kubernetes/kubelet.conf",
-    };
-    // The journal may be kept: what would print secrets is told not to.
-    let quiet = match verb {
-        "init" => " --skip-token-print --skip-certificate-key-print",
-        _ => "",
-    };
-    let script = format!(
-        "#!/bin/sh\n\
-         # Made by first boot; run by nodeimg-commands.service.\n\
-         config={KUBEADM_CONFIG}\n\
-         attempt=1\n\
-         [ ! -e \"$config\" ] && [ -e {done} ] && exit 0\n\
-         until kubeadm {verb} --config \"$config\"{quiet}; do\n\
-         \x20   status=$?\n\
-         \x20   if [ \"$attempt\" -ge 5 ]; then\n\
-         \x20       echo \"kubeadm {verb} has failed $attempt times\" >&2\n\
-         \x20       exit \"$status\"\n\
-         \x20   fi\n\
-         \x20   attempt=$((attempt + 1))\n\
-         \x20   kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock\n\
-         \x20   sleep 15\n\
-         done\n\
-         # It holds a token, which has served.\n\
-         exec {BINARY_PATH} forget-token\n"
-    );
-    let mut config = private(KUBEADM_CONFIG, kubeadm.config.clone());
-    config.role = Role::Passing;
-    let script = self::script("000-kubeadm", SecretBytes::new(script.into_bytes()));
-    vec![config, script]
 }
 
 /// To be run once, and removed when all have succeeded.

@@ -1,7 +1,8 @@
 //! Every verb on good input, as a user drives it.
 //!
 //! `lock`, `fetch` (with bundles and `--offline`), `build` (events, silence,
-//! rebuilds), `recipes`, `init`, `seeds`, `store`, `machine` (`run`).
+//! rebuilds), `recipes`, `init`, `seeds`, `store`, `machine` (`run`),
+//! `script` (`run --exec`), `proof` (`test`).
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]
@@ -12,7 +13,9 @@ mod fetch;
 mod init;
 mod lock;
 mod machine;
+mod proof;
 mod recipes;
+mod script;
 mod seeds;
 mod store;
 

@@ -1,9 +1,11 @@
-//! `nodeimg seed check`.
+//! `nodeimg seed check`, `new` and `ca`.
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use crate::events;
-use crate::support::run::{Ran, nodeimg};
+use crate::support::run::{Ran, nodeimg, tool};
 
 fn seed(directory: &Path, user_data: &str) {
     fs::write(
@@ -118,4 +120,167 @@ fn every_problem_is_told_with_its_line() {
         "{}",
         ran.err
     );
+}
+
+/// `nodeimg seed ...` in a directory.
+fn in_directory(directory: &Path, words: &[&str]) -> Ran {
+    let mut command = nodeimg();
+    command.arg("seed").args(words).current_dir(directory);
+    Ran::of(&mut command)
+}
+
+/// What a node of the hard way needs, but for its identity.
+const NODE: [&str; 12] = [
+    "--host-name",
+    "node-0",
+    "--node-ip",
+    "192.168.10.101",
+    "--pod-subnet",
+    "10.200.0.0/24",
+    "--api-server",
+    "https://server.kubernetes.local:6443",
+    "--hosts",
+    "server.kubernetes.local=192.168.10.100",
+    "--ca",
+    "ca/ca.crt",
+];
+
+#[test]
+fn a_seed_is_made_with_a_ca() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    in_directory(here, &["ca", "ca", "--days", "30"]).good();
+    in_directory(here, &["ca", "ca"]).refused(1, &["ca is there already"]);
+    let key = fs::metadata(here.join("ca/ca.key")).unwrap().permissions();
+    assert_eq!(key.mode() & 0o777, 0o600);
+    let signed = [&["new", "seed", "--ca-key", "ca/ca.key"], &NODE[..]].concat();
+    let ran = in_directory(here, &signed).good();
+    assert!(ran.out.contains("node-0: a good seed"), "{}", ran.out);
+    assert!(!ran.err.contains("warning"), "{}", ran.err);
+    let text = fs::read_to_string(here.join("seed/user-data")).unwrap();
+    for secret in text.lines().filter(|line| line.len() > 60) {
+        assert!(!ran.out.contains(secret) && !ran.err.contains(secret));
+    }
+    in_directory(here, &["check", "seed"]).good();
+    in_directory(here, &signed).refused(1, &["--force"]);
+    let forced = [&signed[..], &["--force"]].concat();
+    let again = in_directory(here, &forced).good();
+    assert_ne!(again.err, ran.err, "another content is another instance");
+    // What is in it is for its node alone.
+    let other = [&["new", "other", "--force"], &NODE[..]].concat();
+    let ran = in_directory(here, &other);
+    not_written(&ran, "nodeimg.kubelet");
+    assert!(!here.join("other").exists());
+    kubelets_certificate_is_good(here, &text);
+}
+
+#[track_caller]
+fn not_written(ran: &Ran, key: &str) {
+    assert_eq!(ran.code, Some(1), "{}", ran.out);
+    for part in ["nothing is written", key] {
+        assert!(ran.err.contains(part), "{part}: {}", ran.err);
+    }
+}
+
+fn kubelets_certificate_is_good(here: &Path, user_data: &str) {
+    let begin = user_data.find("-----BEGIN CERTIFICATE").unwrap();
+    let second = user_data[begin + 1..]
+        .find("-----BEGIN CERTIFICATE")
+        .unwrap()
+        + begin
+        + 1;
+    let end = second + user_data[second..].find("-----END").unwrap();
+    let lines = user_data[second..end].lines().map(str::trim);
+    let text = lines.collect::<Vec<_>>().join("\n") + "\n-----END CERTIFICATE-----\n";
+    fs::write(here.join("kubelet.crt"), text).unwrap();
+    let mut verify = Command::new("openssl");
+    verify.args(["verify", "-purpose", "sslserver", "-CAfile", "ca/ca.crt"]);
+    verify.args(["-verify_ip", "192.168.10.101", "kubelet.crt"]);
+    let Some(ran) = tool("openssl", verify.current_dir(here)) else {
+        return;
+    };
+    ran.good();
+    let mut show = Command::new("openssl");
+    show.args([
+        "x509",
+        "-noout",
+        "-subject",
+        "-ext",
+        "subjectAltName",
+        "-in",
+    ]);
+    let ran = tool("openssl", show.arg("kubelet.crt").current_dir(here)).unwrap();
+    let said = ran.good().out;
+    assert!(
+        said.contains("O = system:nodes, CN = system:node:node-0"),
+        "{said}"
+    );
+    assert!(
+        said.contains("DNS:node-0, IP Address:192.168.10.101"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_medium_is_made_for_a_token() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    in_directory(here, &["ca", "ca"]).good();
+    fs::write(
+        here.join("recipe.toml"),
+        "extends = \"hard-way\"\nname = \"b\"\nprofile = \"bootstrap\"\n",
+    )
+    .unwrap();
+    fs::write(here.join("key.pub"), "# mine\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5u1Z7h5uWAGLEbZ8TyjXQzE5wYjYuwhbWzuxZPNuE7 me\n").unwrap();
+    let words = [
+        "new seed.img -r ./recipe.toml --no-kube-proxy --instance-id i-7",
+        "--label zone=a --taint k=v:NoSchedule --ssh-key key.pub",
+    ];
+    let words = words.iter().flat_map(|line| line.split(' '));
+    let words: Vec<&str> = words.chain(NODE).collect();
+    let ran = in_directory(here, &words);
+    not_written(&ran, "nodeimg.bootstrap_token");
+    assert!(!here.join("seed.img").exists());
+    let mut command = nodeimg();
+    command.arg("seed").args(&words).current_dir(here);
+    let token = "abcdef.0123456789abcdef";
+    let ran = Ran::of(command.env("NODEIMG_BOOTSTRAP_TOKEN", token)).good();
+    assert!(ran.err.contains("wrote seed.img (i-7)"), "{}", ran.err);
+    let mut read = Command::new("mtype");
+    read.args(["-i", "seed.img", "::user-data"])
+        .current_dir(here);
+    let Some(ran) = tool("mtype", &mut read) else {
+        return;
+    };
+    let text = ran.good().out;
+    for part in [token, "zone\": \"a", "k=v:NoSchedule", "ssh-ed25519 AAAA"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_a_seed_is_refused_by_its_flag() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let new = |words: &[&str]| {
+        let all = [
+            &["new", "seed", "--host-name", "a", "-r", "container-host"],
+            words,
+        ]
+        .concat();
+        in_directory(here, &all)
+    };
+    for (words, says) in [
+        (&["--hosts", "a"][..], "NAME=VALUE"),
+        (&["--cert", "x"], "--key"),
+        (&["--ca-key", "x"], "--ca"),
+        (&["--days", "0"], "--days"),
+    ] {
+        new(words).refused(2, &[says]);
+    }
+    fs::write(here.join("id"), "-----BEGIN OPENSSH PRIVATE KEY-----\n").unwrap();
+    new(&["--ssh-key", "id"]).refused(1, &["--ssh-key id", "private key"]);
+    new(&["--network", "none"]).refused(1, &["opening none"]);
+    assert!(!here.join("seed").exists());
+    new(&[]).good();
 }

@@ -9,7 +9,7 @@
 //!           +-- node-0, node-1     hard-way; kube-proxy by iptables and by ipvs
 //!           +-- node-2             bootstrap: a token only
 //!           +-- node-3             kubeadm join, from Cluster API's kind of data
-//!           +-- node-4             arm64
+//!           +-- node-4             arm64 (NODEIMG_TEST_FULL=1)
 //! ```
 //!
 //! | file | what |

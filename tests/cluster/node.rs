@@ -155,15 +155,6 @@ impl Node {
         self.tries(script).good().out.trim().to_owned()
     }
 
-    /// Until the node has a shell: sshd is up before multi-user.target.
-    #[track_caller]
-    pub fn has_shell(&mut self) {
-        self.until("a shell by SSH", BOOT, |node| {
-            let ran = node.tries("true");
-            (ran.code == Some(0)).then_some(()).ok_or(ran.err)
-        });
-    }
-
     /// Until a script ends well: what it says.
     #[track_caller]
     pub fn comes_to(&mut self, what: &str, script: &str) -> String {

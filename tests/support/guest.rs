@@ -10,9 +10,7 @@
 //! Each boot has its console, the errors of `nodeimg run` and the facts in files
 //! beside one another in the build directory; a failure names them.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::ops::Index;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -21,6 +19,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+pub use super::facts::Facts;
 use super::judge;
 use super::run::nodeimg;
 
@@ -44,13 +43,6 @@ pub struct Guest {
     script: String,
     /// Behind the image's own command line.
     words: String,
-}
-
-/// What a guest said of itself.
-pub struct Facts {
-    told: BTreeMap<String, String>,
-    pub console: String,
-    logs: String,
 }
 
 impl Guest {
@@ -128,23 +120,14 @@ impl Guest {
             return None;
         }
         let told = fs::read_to_string(boot.file("facts")).unwrap_or_default();
-        let told: BTreeMap<_, _> = told
-            .lines()
-            .filter_map(|line| line.split_once('='))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let facts = Facts::read(&told, boot.console(), boot.logs());
         assert!(
-            status.success() && told.contains_key("end"),
-            "{}: nodeimg run ended with {status}, {} facts told; {}",
+            status.success() && facts.are_whole(),
+            "{}: nodeimg run ended with {status}; {}",
             self.name,
-            told.len(),
             boot.logs()
         );
-        Some(Facts {
-            told,
-            console: boot.console(),
-            logs: boot.logs(),
-        })
+        Some(facts)
     }
 
     /// Boots, and pulls the plug when the console has had so many bytes since the
@@ -204,48 +187,6 @@ impl Guest {
             boot.logs()
         );
         Some(console)
-    }
-}
-
-impl Index<&str> for Facts {
-    type Output = str;
-
-    #[track_caller]
-    fn index(&self, name: &str) -> &str {
-        match self.told.get(name) {
-            Some(value) => value,
-            None => panic!("the guest did not tell `{name}`; {}", self.logs),
-        }
-    }
-}
-
-impl Facts {
-    #[track_caller]
-    pub fn is(&self, name: &str, value: &str) {
-        assert_eq!(&self[name], value, "`{name}`; {}", self.logs);
-    }
-
-    #[track_caller]
-    pub fn has(&self, name: &str, parts: &[&str]) {
-        for part in parts {
-            let value = &self[name];
-            assert!(
-                value.contains(part),
-                "`{name}` lacks {part:?}: {value}; {}",
-                self.logs
-            );
-        }
-    }
-
-    #[track_caller]
-    pub fn console_has(&self, parts: &[&str]) {
-        for part in parts {
-            assert!(
-                self.console.contains(part),
-                "the console lacks {part:?}; {}",
-                self.logs
-            );
-        }
     }
 }
 

@@ -10,6 +10,7 @@
 pub mod archive;
 pub mod debian;
 pub mod disk;
+pub mod facts;
 pub mod faulty_server;
 pub mod guest;
 pub mod image;

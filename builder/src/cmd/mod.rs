@@ -11,7 +11,9 @@ mod recipe;
 mod run;
 mod scripts;
 mod seed;
+mod seed_new;
 mod store;
+mod test;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,6 +45,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Verb::Build(args) => build::run(&session, args),
         Verb::Fetch(args) => fetch::run(&session, args),
         Verb::Run(args) => return run::run(&session, args),
+        Verb::Test(args) => return test::run(&session, args),
         Verb::Lock(args) => lock::run(&session, args),
         Verb::Recipe(verb) => recipe::run(&session, verb),
         Verb::Init(args) => init::run(&session, args),

@@ -68,6 +68,7 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Result<ExitCode> {
     let until = Until {
         timeout: args.timeout.map(Duration::from_secs),
         expect: args.expect.clone(),
+        cut: None,
         script: script(session, args)?,
         console: console(session, args)?,
         typed,
@@ -102,7 +103,11 @@ fn script(session: &Session<'_>, args: &RunArgs) -> Result<Option<Script>> {
         None if session.global.json => Sink::Stderr,
         None => Sink::Stdout,
     };
-    Ok(Some(Script { text, output }))
+    Ok(Some(Script {
+        text,
+        output,
+        go: None,
+    }))
 }
 
 fn firmware(image: &Image, host: &Host, args: &RunArgs) -> Result<Firmware> {

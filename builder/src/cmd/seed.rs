@@ -11,33 +11,54 @@ use nodeimg_firstboot::problem::{Problems, Severity};
 use nodeimg_firstboot::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
 use serde_json::json;
 
-use super::Session;
+use super::{Session, seed_new};
 use crate::cli::{SeedCheckArgs, SeedVerb};
-use crate::recipe;
+use crate::recipe::{self, Recipe};
 use crate::rootfs;
 use crate::tree::Epoch;
 
 pub fn run(session: &Session<'_>, verb: &SeedVerb) -> Result<()> {
     match verb {
         SeedVerb::Check(args) => check(session, args),
+        SeedVerb::New(args) => seed_new::new(session, args),
+        SeedVerb::Ca(args) => seed_new::authority(session, args),
     }
+}
+
+/// Seconds since 1970.
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |duration| duration.as_secs())
 }
 
 fn check(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
     let recipe = recipe::load(&args.recipe)?;
     let mut problems = Problems::new();
     let seed = read(&args.seed, &mut problems)?;
-    let templates = rootfs::templates_of(&recipe)?;
-    // Certificates are judged by this machine's clock, not by an image's age.
-    let settings = rootfs::settings_of(&recipe, Epoch(0));
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = since.map_or(0, |duration| duration.as_secs());
-    let outlook = examine(&seed, &settings, &templates, now, &mut problems);
-    tell(session, outlook.as_ref(), problems);
-    match outlook {
-        Some(_) => Ok(()),
-        None => bail!("{}: no node comes of this seed", args.seed.display()),
+    if !judge(session, &recipe, &seed, problems)? {
+        bail!(
+            "{}: no node comes of this seed with an image of recipe {} (--recipe names another)",
+            args.seed.display(),
+            args.recipe
+        );
     }
+    Ok(())
+}
+
+/// Reads a seed as a node of that recipe would, and tells what is wrong with
+/// it: whether a node comes of it. `problems` are those found before.
+pub fn judge(
+    session: &Session<'_>,
+    recipe: &Recipe,
+    seed: &Seed,
+    mut problems: Problems,
+) -> Result<bool> {
+    let templates = rootfs::templates_of(recipe)?;
+    // Certificates are judged by this machine's clock, not by an image's age.
+    let settings = rootfs::settings_of(recipe, Epoch(0));
+    let outlook = examine(seed, &settings, &templates, now(), &mut problems);
+    tell(session, outlook.as_ref(), problems);
+    Ok(outlook.is_some())
 }
 
 fn tell(session: &Session<'_>, outlook: Option<&Outlook>, problems: Problems) {

@@ -3,7 +3,8 @@
 //! ```text
 //!  host   SMBIOS: a unit, and a drop-in of multi-user.target that wants it
 //!  guest  ... multi-user.target, then the unit: LAUNCHER
-//!  host   port nodeimg.exec:   `BYTES\n`, then the script
+//!  host   port nodeimg.exec:   `BYTES INPUT\n`, then the script; one line more
+//!         where INPUT is `port`, which the script may wait for
 //!  guest  port nodeimg.exec:   what the script says
 //!  guest  port nodeimg.status: `STATUS\n`, then power off
 //! ```
@@ -27,6 +28,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::qmp;
@@ -38,10 +40,11 @@ const UNIT: &str = "nodeimg-exec.service";
 const LAUNCHER: &str = "\
 exec 3<>/dev/virtio-ports/nodeimg.exec 4>/dev/virtio-ports/nodeimg.status
 script=/run/nodeimg-exec
-read -r size <&3
+read -r size input <&3
 head -c \"$size\" <&3 >\"$script\"
 chmod 700 \"$script\"
-\"$script\" </dev/null >&3 2>&1 3<&- 4>&-
+run() { \"$script\" >&3 2>&1 3<&- 4>&-; }
+if [ \"$input\" = port ]; then run <&3; else run </dev/null; fi
 echo $? >&4
 ";
 
@@ -50,6 +53,8 @@ echo $? >&4
 pub struct Script {
     pub text: Vec<u8>,
     pub output: Sink,
+    /// Fires when the script is to read a line; it reads nothing without.
+    pub go: Option<oneshot::Receiver<()>>,
 }
 
 /// The guest's ends of both ports, for QEMU.
@@ -135,12 +140,18 @@ impl Exec {
         let (status, their_status) = qmp::pair()?;
         let context = "making the ports of a script";
         let (said, mut to) = stream(exec).context(context)?.into_split();
-        let text = script.text;
+        let (text, go) = (script.text, script.go);
         let sending = tokio::spawn(async move {
-            let head = format!("{}\n", text.len());
+            let input = if go.is_some() { "port" } else { "none" };
+            let head = format!("{} {input}\n", text.len());
             // A QEMU that has ended takes no script, and that is told anyway.
             if to.write_all(head.as_bytes()).await.is_ok() {
                 let _ = to.write_all(&text).await;
+            }
+            if let Some(go) = go
+                && go.await.is_ok()
+            {
+                let _ = to.write_all(b"go\n").await;
             }
             std::future::pending::<()>().await;
             drop(to);

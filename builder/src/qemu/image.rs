@@ -28,6 +28,8 @@ pub struct Image {
     pub size: u64,
     /// Another one after every change of the file.
     pub identity: String,
+    /// The name of its recipe, where a manifest tells.
+    pub recipe: Option<String>,
 }
 
 /// What is looked at of `manifest.json`.
@@ -40,6 +42,8 @@ struct Manifest {
 #[derive(Deserialize)]
 struct ManifestImage {
     arch: Arch,
+    #[serde(default)]
+    name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +112,7 @@ impl Image {
             arch,
             size,
             identity,
+            recipe: manifest.and_then(|manifest| manifest.image.name.clone()),
         })
     }
 }

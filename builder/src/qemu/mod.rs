@@ -24,6 +24,7 @@
 //! arguments of one's own reach QEMU after `--`.
 
 pub mod command;
+mod console;
 pub mod exec;
 pub mod firmware;
 pub mod host;

@@ -1,6 +1,7 @@
 //! QEMU as a child: its console, its time, and how it ends.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -9,11 +10,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
-use tokio::io::AsyncReadExt;
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 
+use super::console::{Console, find};
 use super::exec::{Exec, Script};
 use super::qmp::{self, Event, Monitor, Order};
 use super::sink::Sink;
@@ -32,12 +33,26 @@ pub struct Until {
     /// The machine is powered down when its console has said this, and the
     /// run has done what it should.
     pub expect: Option<String>,
+    /// So long after that its power is cut, instead.
+    pub cut: Option<Duration>,
     /// The machine powers itself off when this script has ended.
     pub script: Option<Script>,
     pub console: Sink,
     /// Whether what is typed here goes to the console.
     pub typed: bool,
 }
+
+/// Somebody asked this process to end, so there is nothing to go on with.
+#[derive(Debug)]
+pub struct Interrupted(&'static str);
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the machine was switched off on {}", self.0)
+    }
+}
+
+impl std::error::Error for Interrupted {}
 
 /// Runs QEMU to its end; fine if the guest powered itself off, or said what
 /// was expected of it. The exit status of the script, where there is one.
@@ -88,6 +103,7 @@ struct Run<'a> {
     program: &'a Path,
     timeout: Option<Duration>,
     expect: Option<String>,
+    cut: Option<Duration>,
     child: Child,
     monitor: Monitor,
     signals: Signals,
@@ -174,6 +190,7 @@ impl<'a> Run<'a> {
             program,
             timeout: until.timeout,
             expect: until.expect,
+            cut: until.cut,
             child,
             monitor: Monitor::new(ours).await?,
             signals,
@@ -198,7 +215,7 @@ impl<'a> Run<'a> {
                     None => listening = false,
                 },
                 found = find(&mut self.console) => match found {
-                    true => self.end(Cause::Expected, Step::PowerButton).await,
+                    true => self.expected().await,
                     false => self.console = None,
                 },
                 ended = next(&mut self.exec), if executing => match ended {
@@ -229,6 +246,16 @@ impl<'a> Run<'a> {
         self.script_status.get_or_insert(status);
         if self.cause.is_none() {
             self.next = Some((Instant::now() + SHUTDOWN, Step::Quit));
+        }
+    }
+
+    async fn expected(&mut self) {
+        match self.cut {
+            Some(after) if self.cause.is_none() => {
+                self.cause = Some(Cause::Expected);
+                self.next = Some((Instant::now() + after, Step::Kill));
+            }
+            _ => self.end(Cause::Expected, Step::PowerButton).await,
         }
     }
 
@@ -291,7 +318,7 @@ impl<'a> Run<'a> {
                 };
                 bail!("the machine was still running after {seconds} s (--timeout); {how}")
             }
-            Some(Cause::Signal(name)) => bail!("the machine was switched off on {name}"),
+            Some(Cause::Signal(name)) => Err(Interrupted(name).into()),
             Some(Cause::Stopped(state)) => bail!(
                 "QEMU stopped the machine ({state}); what it says is above. With --accel tcg it does without this machine's virtualization"
             ),
@@ -325,65 +352,6 @@ impl<'a> Run<'a> {
             bail!("the machine powered off before the script had ended");
         }
         Ok(())
-    }
-}
-
-/// The guest's console on its way through, in search of a text.
-struct Console {
-    from: ChildStdout,
-    to: Sink,
-    /// Nothing once it was found.
-    expect: Vec<u8>,
-    /// The end of what was seen, shorter than the text.
-    tail: Vec<u8>,
-}
-
-impl Console {
-    fn new(from: ChildStdout, expect: &str, to: Sink) -> Console {
-        Console {
-            from,
-            to,
-            expect: expect.as_bytes().to_vec(),
-            tail: Vec::new(),
-        }
-    }
-
-    /// Reads on until the text is found: whether it was, before the end. May
-    /// be dropped at any time without losing a byte.
-    async fn find(&mut self) -> bool {
-        let mut buffer = [0; 4096];
-        loop {
-            let read = self.from.read(&mut buffer).await.unwrap_or(0);
-            if read == 0 {
-                return false;
-            }
-            // What is said is looked through where it cannot be shown.
-            let _ = self.to.write(&buffer[..read]);
-            if self.is_in(&buffer[..read]) {
-                self.expect.clear();
-                return true;
-            }
-        }
-    }
-
-    fn is_in(&mut self, bytes: &[u8]) -> bool {
-        let window = self.expect.len();
-        if window == 0 {
-            return false;
-        }
-        self.tail.extend_from_slice(bytes);
-        let found = self.tail.windows(window).any(|part| part == self.expect);
-        let keep = self.tail.len().min(window - 1);
-        self.tail.drain(..self.tail.len() - keep);
-        found
-    }
-}
-
-/// The same, for ever where there is nothing to be read.
-async fn find(console: &mut Option<Console>) -> bool {
-    match console {
-        Some(console) => console.find().await,
-        None => std::future::pending().await,
     }
 }
 

@@ -26,6 +26,11 @@ pub fn write(directory: &Path, to: &mut File) -> Result<()> {
     let shown = directory.display();
     let label = label(directory)?;
     let files = read(directory).with_context(|| format!("reading the seed {shown}"))?;
+    medium(&files, label, to).with_context(|| format!("making a medium of the seed {shown}"))
+}
+
+/// A medium with this label of files, each by its path on it.
+pub fn medium(files: &[(String, Content)], label: &str, to: &mut File) -> Result<()> {
     let files: Vec<_> = files
         .iter()
         .map(|(path, content)| fat::File {
@@ -39,7 +44,7 @@ pub fn write(directory: &Path, to: &mut File) -> Result<()> {
         volume_id: VOLUME_ID,
         epoch: EPOCH,
     };
-    fat::write(&files, &options, to).with_context(|| format!("making a medium of the seed {shown}"))
+    fat::write(&files, &options, to)
 }
 
 /// Which of the two layouts it is.

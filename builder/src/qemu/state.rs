@@ -212,7 +212,7 @@ impl About {
 }
 
 /// Where large files may lie: /tmp is in memory on many systems.
-fn parent() -> PathBuf {
+pub fn parent() -> PathBuf {
     let large = Path::new("/var/tmp");
     if env::var_os("TMPDIR").is_none() && large.is_dir() {
         large.to_owned()

@@ -14,6 +14,7 @@ fn image(identity: &str) -> Image {
         arch: Arch::Amd64,
         size: 300 * MIB,
         identity: identity.to_owned(),
+        recipe: None,
     }
 }
 

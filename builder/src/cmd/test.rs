@@ -1,0 +1,176 @@
+//! `nodeimg test`: a built disk proved in QEMU.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use super::Session;
+use crate::cli::TestArgs;
+use crate::probe::cases::{CASES, Case, Cases, Outcome};
+use crate::probe::machine::Bench;
+use crate::qemu::firmware::{self, Places};
+use crate::qemu::host::{Accel, Host};
+use crate::qemu::image::Image;
+use crate::qemu::state;
+use crate::recipe::{self, Recipe, RecipeRef, built_in};
+use crate::rootfs;
+use crate::tree::Epoch;
+
+/// Of one boot, where nothing is said: an emulated one on a busy machine takes
+/// minutes.
+const EMULATED: u64 = 1200;
+const REAL: u64 = 300;
+
+/// Fails where a case has failed.
+pub fn run(session: &Session<'_>, args: &TestArgs) -> Result<ExitCode> {
+    let image = Image::find(&args.image, args.arch)?;
+    let recipe = recipe_of(&image, args.recipe.as_ref())?;
+    let host = Host::find(image.arch, args.accel)?;
+    let firmware = match &args.firmware {
+        Some(own) => own.check().map(|()| own.clone())?,
+        None => firmware::find(image.arch, &Places::of_host(&host.program))?,
+    };
+    let logs = Logs::open(args.logs.as_deref())?;
+    let slow = host.accel == Accel::Tcg;
+    let default = if slow { EMULATED } else { REAL };
+    let chosen = chosen(&args.cases)?;
+    announce(session, &image, &host);
+    let bench = Bench {
+        image,
+        host,
+        firmware,
+        memory: args.memory.0,
+        cpus: args.cpus,
+        timeout: Duration::from_secs(args.timeout.unwrap_or(default)),
+        logs: logs.path().to_owned(),
+    };
+    let mut cases = Cases::new(bench, &rootfs::settings_of(&recipe, Epoch(0)))?;
+    let mut failed = Vec::new();
+    for case in chosen {
+        let begun = Instant::now();
+        let outcome = cases.run(case)?;
+        tell(session, case, &outcome, begun.elapsed());
+        if let Outcome::Failed(_) = outcome {
+            failed.push(case.name);
+        }
+    }
+    if failed.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    bail!(
+        "{} failed; consoles and facts are in {}",
+        failed.join(", "),
+        logs.keep().display()
+    );
+}
+
+/// The recipe that was named, or the built-in one that the image is of.
+fn recipe_of(image: &Image, named: Option<&RecipeRef>) -> Result<Recipe> {
+    if let Some(named) = named {
+        return recipe::load(named);
+    }
+    let name = image.recipe.as_deref();
+    match name.filter(|name| built_in(name).is_some()) {
+        Some(name) => recipe::load(&RecipeRef::BuiltIn(name.to_owned())),
+        None => bail!(
+            "{} is of no built-in recipe: say which it was built from, --recipe FILE",
+            image.path.display()
+        ),
+    }
+}
+
+fn chosen(names: &[String]) -> Result<Vec<&'static Case>> {
+    if names.is_empty() {
+        return Ok(CASES.iter().collect());
+    }
+    let known: Vec<&str> = CASES.iter().map(|case| case.name).collect();
+    if let Some(odd) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("--case {odd}: the cases are {}", known.join(", "));
+    }
+    let wanted = |case: &&Case| names.iter().any(|name| name == case.name);
+    Ok(CASES.iter().filter(wanted).collect())
+}
+
+/// Where consoles and facts go; gone in the end unless the user named it or a
+/// case failed.
+enum Logs {
+    Named(PathBuf),
+    Temporary(tempfile::TempDir),
+}
+
+impl Logs {
+    fn open(named: Option<&Path>) -> Result<Logs> {
+        match named {
+            Some(path) => {
+                let context = || format!("making {}", path.display());
+                std::fs::create_dir_all(path).with_context(context)?;
+                Ok(Logs::Named(path.to_owned()))
+            }
+            None => {
+                let parent = state::parent();
+                let made = tempfile::Builder::new()
+                    .prefix("nodeimg-test-logs-")
+                    .tempdir_in(&parent);
+                made.map(Logs::Temporary)
+                    .with_context(|| format!("making a directory in {}", parent.display()))
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Logs::Named(path) => path,
+            Logs::Temporary(directory) => directory.path(),
+        }
+    }
+
+    fn keep(self) -> PathBuf {
+        match self {
+            Logs::Named(path) => path,
+            Logs::Temporary(directory) => directory.keep(),
+        }
+    }
+}
+
+fn announce(session: &Session<'_>, image: &Image, host: &Host) {
+    let disk = image.path.display();
+    let how = match &host.slow {
+        Some(why) => format!("on an emulated processor: minutes for each boot ({why})"),
+        None => format!("with {}", host.accel.name()),
+    };
+    let event = json!({
+        "event": "test",
+        "disk": image.path,
+        "arch": image.arch,
+        "accelerator": host.accel.name(),
+    });
+    session.say(&event, &format!("testing {disk} ({}) {how}", image.arch));
+}
+
+fn tell(session: &Session<'_>, case: &Case, outcome: &Outcome, took: Duration) {
+    let seconds = took.as_secs();
+    let (result, lines) = match outcome {
+        Outcome::Passed(note) => ("passed", vec![note.clone()]),
+        Outcome::Failed(findings) => ("failed", findings.clone()),
+        Outcome::Skipped(why) => ("skipped", vec![why.clone()]),
+    };
+    if session.global.json {
+        session.progress.event(&json!({
+            "event": "case",
+            "case": case.name,
+            "about": case.about,
+            "result": result,
+            "seconds": seconds,
+            "why": lines,
+        }));
+    } else if !session.global.quiet || result == "failed" {
+        let first = lines.first().map_or("", String::as_str);
+        println!("{:<14} {result:<8} {seconds:>5} s  {first}", case.name);
+        for line in lines.iter().skip(1) {
+            println!("{:32}{line}", "");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+#![allow(clippy::unwrap_used)]
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::pki::Pair;
+
+const TOKEN: &str = "abcdef.0123456789abcdef";
+
+struct World {
+    api: Api,
+    log: std::fs::File,
+    ca: String,
+    node: Pair,
+    proxy: Pair,
+}
+
+impl World {
+    fn new() -> World {
+        let now = std::time::SystemTime::now();
+        let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let validity = Validity::days(now, 1);
+        let (authority, own) = Authority::generate("test", validity).unwrap();
+        let node = Subject::kubelet("node-0", vec!["node-0".to_owned()], Vec::new());
+        let node = authority.issue(&node, validity).unwrap();
+        let proxy = authority.issue(&Subject::kube_proxy(), validity).unwrap();
+        let token = Secret::new(TOKEN.to_owned());
+        let log = tempfile::tempfile().unwrap();
+        let api = Api::start(authority, token, validity, log.try_clone().unwrap()).unwrap();
+        World {
+            api,
+            log,
+            ca: own.cert,
+            node,
+            proxy,
+        }
+    }
+
+    /// One request on a connection of its own: the status and the body.
+    fn ask(&self, who: Option<&Pair>, head: &str, body: &str) -> (u16, String) {
+        let mut roots = RootCertStore::empty();
+        let ca = CertificateDer::from_pem_slice(self.ca.as_bytes()).unwrap();
+        roots.add(ca).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match who {
+            Some(pair) => {
+                let cert = CertificateDer::from_pem_slice(pair.cert.as_bytes()).unwrap();
+                let key = PrivateKeyDer::from_pem_slice(pair.key.expose().as_bytes()).unwrap();
+                config.with_client_auth_cert(vec![cert], key).unwrap()
+            }
+            None => config.with_no_client_auth(),
+        };
+        // As a guest does, whose address this is.
+        let name = ServerName::try_from(GATEWAY).unwrap();
+        let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+        let stream = TcpStream::connect(("127.0.0.1", self.api.port)).unwrap();
+        let mut stream = StreamOwned::new(connection, stream);
+        let (first, more) = head.split_once('\n').unwrap_or((head, ""));
+        write!(
+            stream,
+            "{first} HTTP/1.1\r\nHost: api\r\nConnection: close\r\nContent-Length: {}\r\n{more}\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut text = String::new();
+        let _ = stream.read_to_string(&mut text);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body.to_owned())
+    }
+}
+
+fn node(name: &str) -> String {
+    let address = json!({ "type": "InternalIP", "address": "10.0.2.15" });
+    json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": { "name": name },
+        "status": { "addresses": [address], "nodeInfo": { "kubeletVersion": "v1.36.0" } },
+    })
+    .to_string()
+}
+
+#[test]
+fn only_a_nodes_own_kubelet_registers_it() {
+    let world = World::new();
+    let post = "POST /api/v1/nodes";
+    assert_eq!(world.ask(None, post, &node("node-0")).0, 401);
+    let wrong = format!("{post}\nAuthorization: Bearer aaaaaa.0123456789abcdef\r\n");
+    assert_eq!(world.ask(None, &wrong, &node("node-0")).0, 401);
+    assert_eq!(world.ask(Some(&world.proxy), post, &node("node-0")).0, 403);
+    assert_eq!(world.ask(Some(&world.node), post, &node("node-1")).0, 403);
+    let seen = world.api.when(|store| store.nodes.contains_key("node-0"));
+    let (status, body) = world.ask(Some(&world.node), post, &node("node-0"));
+    assert_eq!(status, 201, "{body}");
+    seen.blocking_recv().unwrap();
+    let condition = json!({ "type": "Ready", "status": "True", "message": "all is well" });
+    let patch = json!({ "status": { "conditions": [condition] } }).to_string();
+    let path = "PATCH /api/v1/nodes/node-0/status";
+    assert_eq!(world.ask(Some(&world.node), path, &patch).0, 200);
+    world.api.look(|store| {
+        let seen = &store.nodes["node-0"];
+        assert!(seen.is_ready());
+        assert_eq!(seen.by.name, "system:node:node-0");
+        assert_eq!(
+            seen.addresses,
+            [("InternalIP".to_owned(), "10.0.2.15".to_owned())]
+        );
+        assert_eq!(seen.kubelet_version, "v1.36.0");
+        assert!(store.callers.contains_key("system:kube-proxy"));
+    });
+    let mut noted = String::new();
+    std::io::Seek::rewind(&mut &world.log).unwrap();
+    (&world.log).read_to_string(&mut noted).unwrap();
+    for line in [
+        "401 nobody POST /api/v1/nodes\n",
+        "403 system:kube-proxy POST /api/v1/nodes\n",
+        "201 system:node:node-0 POST /api/v1/nodes\n",
+    ] {
+        assert!(noted.contains(line), "{line}: {noted}");
+    }
+    // kube-proxy asks for the node's address here.
+    let (status, body) = world.ask(Some(&world.proxy), "GET /api/v1/nodes/node-0", "");
+    let found: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(status, 200);
+    assert_eq!(found["status"]["addresses"][0]["address"], "10.0.2.15");
+}
+
+#[test]
+fn lists_are_empty_and_watches_are_held_open() {
+    let world = World::new();
+    let proxy = Some(&world.proxy);
+    let (status, body) = world.ask(proxy, "GET /api/v1/services?limit=500", "");
+    let list: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &list["kind"]), (200, &json!("ServiceList")));
+    assert_eq!(list["items"], json!([]));
+    let begun = std::time::Instant::now();
+    let watch = "GET /api/v1/nodes?watch=true&timeoutSeconds=2&sendInitialEvents=true";
+    world.ask(Some(&world.node), "POST /api/v1/nodes", &node("node-0"));
+    let (status, body) = world.ask(proxy, watch, "");
+    assert_eq!(status, 200);
+    assert!(begun.elapsed().as_millis() >= 2000);
+    let added = body.find(r#""type":"ADDED""#).unwrap();
+    let end = body.find("k8s.io/initial-events-end").unwrap();
+    assert!(added < end, "{body}");
+    let lease = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+    assert_eq!(world.ask(proxy, &format!("GET {lease}/node-0"), "").0, 404);
+    let body = json!({ "metadata": { "name": "node-0" } }).to_string();
+    let (status, body) = world.ask(proxy, &format!("POST {lease}"), &body);
+    assert_eq!(status, 201);
+    let made: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(made["kind"], "Lease");
+    assert_eq!(made["metadata"]["namespace"], "kube-node-lease");
+    assert_eq!(world.ask(proxy, "GET /nothing", "").0, 404);
+}
+
+#[test]
+fn a_token_gets_a_certificate() {
+    let world = World::new();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    let mut name = rcgen::DistinguishedName::new();
+    name.push(rcgen::DnType::OrganizationName, "system:nodes");
+    name.push(rcgen::DnType::CommonName, "system:node:node-7");
+    params.distinguished_name = name;
+    let request = params.serialize_request(&key).unwrap().pem().unwrap();
+    let request = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, request);
+    let body = json!({
+        "metadata": { "generateName": "csr-" },
+        "spec": {
+            "request": request, "usages": ["client auth"],
+            "signerName": "kubernetes.io/kube-apiserver-client-kubelet",
+        },
+    });
+    let path = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+    let head = format!("POST {path}\nAuthorization: Bearer {TOKEN}\r\n");
+    let (status, answer) = world.ask(None, &head, &body.to_string());
+    assert_eq!(status, 201, "{answer}");
+    let made: Value = serde_json::from_str(&answer).unwrap();
+    let name = made["metadata"]["name"].as_str().unwrap();
+    let head = format!("GET {path}/{name}\nAuthorization: Bearer {TOKEN}\r\n");
+    let (_, found) = world.ask(None, &head, "");
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(found["metadata"]["uid"], made["metadata"]["uid"]);
+    let cert = found["status"]["certificate"].as_str().unwrap();
+    let cert = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, cert).unwrap();
+    // What was signed is a node now.
+    let pair = Pair {
+        cert: String::from_utf8(cert).unwrap(),
+        key: Secret::new(key.serialize_pem()),
+    };
+    assert_eq!(
+        world
+            .ask(Some(&pair), "POST /api/v1/nodes", &node("node-7"))
+            .0,
+        201
+    );
+    world
+        .api
+        .look(|store| assert_eq!(store.signed, ["system:node:node-7"]));
+}

@@ -1,0 +1,107 @@
+//! The node that a disk under test is made into, and the cluster that it joins.
+
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use ipnet::Ipv4Net;
+use nodeimg_firstboot::secret::Secret;
+use nodeimg_firstboot::settings::{ImageSettings, Profile};
+
+use super::api::{Api, GATEWAY};
+use crate::pki::{Authority, Subject, Validity};
+use crate::seed::{Node, write};
+
+pub const HOST_NAME: &str = "nodeimg-test";
+/// What QEMU's user network gives to its guest.
+pub const ADDRESS: &str = "10.0.2.15";
+/// Where a recipe says nothing of its cluster.
+const CLUSTER: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 200, 0, 0), 16);
+/// Good for nothing but the API server played here.
+const TOKEN: &str = "abcdef.0123456789abcdef";
+const DAYS: u32 = 2;
+/// Every request to the API server.
+const LOG: &str = "api.log";
+
+/// Both sides of one node.
+pub struct Identity {
+    pub profile: Profile,
+    /// Empty where the profile has none.
+    pub pod_subnet: String,
+    pub api: Option<Api>,
+    /// A seed directory.
+    pub seed: PathBuf,
+}
+
+impl Identity {
+    /// Writes the seed into `directory` and starts the API server, where the
+    /// profile wants one; its log goes into `logs`. `now` is in seconds since 1970.
+    pub fn make(
+        settings: &ImageSettings,
+        directory: &Path,
+        logs: &Path,
+        now: u64,
+    ) -> Result<Identity> {
+        let profile = settings.profile;
+        let mut node = Node {
+            host_name: HOST_NAME.to_owned(),
+            ..Node::default()
+        };
+        let mut api = None;
+        if is_kubernetes(profile) {
+            let path = logs.join(LOG);
+            let context = || format!("writing {}", path.display());
+            let log = File::create(&path).with_context(context)?;
+            let authority = join(&mut node, profile, now)?;
+            let served = serve(&mut node, authority, now, log);
+            api = Some(served.context("playing an API server")?);
+            node.pod_subnet = vec![pod_subnet(settings).to_string()];
+        }
+        let seed = directory.join("seed");
+        write::write(&node.files(None), &seed, false)?;
+        Ok(Identity {
+            profile,
+            pod_subnet: node.pod_subnet.pop().unwrap_or_default(),
+            api,
+            seed,
+        })
+    }
+}
+
+fn is_kubernetes(profile: Profile) -> bool {
+    matches!(profile, Profile::HardWay | Profile::Bootstrap)
+}
+
+/// What the node proves itself with; the CA that has signed it.
+fn join(node: &mut Node, profile: Profile, now: u64) -> Result<Authority> {
+    let validity = Validity::days(now, DAYS);
+    let (authority, _) = Authority::generate("nodeimg-test", validity)?;
+    node.ca = Some(authority.cert().to_owned());
+    node.node_ip = vec![ADDRESS.to_owned()];
+    node.kube_proxy = Some(authority.issue(&Subject::kube_proxy(), validity)?);
+    if profile == Profile::Bootstrap {
+        node.bootstrap_token = Some(Secret::new(TOKEN.to_owned()));
+    } else {
+        let names = vec![HOST_NAME.to_owned()];
+        let subject = Subject::kubelet(HOST_NAME, names, vec![ADDRESS.parse()?]);
+        node.kubelet = Some(authority.issue(&subject, validity)?);
+    }
+    Ok(authority)
+}
+
+fn serve(node: &mut Node, authority: Authority, now: u64, log: File) -> Result<Api> {
+    let token = Secret::new(TOKEN.to_owned());
+    let api = Api::start(authority, token, Validity::days(now, DAYS), log)?;
+    node.api_server = Some(format!("https://{GATEWAY}:{}", api.port));
+    Ok(api)
+}
+
+/// The first of the cluster's that a node could have.
+fn pod_subnet(settings: &ImageSettings) -> Ipv4Net {
+    let given = settings.cluster_cidr.as_deref().unwrap_or_default();
+    let cluster = given.split(',').find_map(|text| text.parse().ok());
+    let cluster: Ipv4Net = cluster.unwrap_or(CLUSTER);
+    let length = cluster.prefix_len().max(24);
+    Ipv4Net::new(cluster.network(), length).unwrap_or(cluster)
+}

@@ -1,0 +1,26 @@
+//! A built disk proved in QEMU, without a cluster: what `nodeimg test` does.
+//!
+//! ```text
+//!  identity.rs   a CA, a seed, an API server on loopback   -> Identity
+//!  machine.rs    one boot of the disk under an overlay     -> Boot
+//!  guest.sh      what the node says of itself              -> Facts (facts.rs)
+//!  cases.rs      what must be so                           -> Findings
+//!  tamper.rs     a copy of the disk with one bit changed
+//!  api/          as much of an API server as a node needs
+//! ```
+//!
+//! # Invariants
+//! - The disk under test is never written to.
+//! - Every boot ends, by itself or by its time.
+//! - What is said of the image is what it did, in a boot whose console is kept
+//!   where a case fails.
+//!
+//! Left out: pods (no registry is reached), profile `kubeadm` beyond what needs
+//! no cluster.
+
+mod api;
+pub mod cases;
+mod facts;
+mod identity;
+pub mod machine;
+mod tamper;

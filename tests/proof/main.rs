@@ -1,0 +1,74 @@
+//! `nodeimg test` of a real image: recipes/debian.toml as a disk, as a user
+//! would prove it. Two boots; what else the verb proves is in its own tests,
+//! and in tests/boot of the same images.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::fs;
+
+use support::debian;
+use support::judge;
+use support::real;
+use support::run::{Ran, nodeimg};
+
+/// An emulated machine beside others, on a busy host.
+const PATIENCE: &str = "900";
+
+#[test]
+#[ignore = "boots for minutes; ci/test runs it"]
+fn a_node_of_the_hard_way_proves_itself() {
+    let (Some(mirror), Some(firstboot)) = (real::mirror(), real::firstboot("amd64")) else {
+        return;
+    };
+    let out = real::directory("proof");
+    let mut build = nodeimg();
+    build.args(["build", "--force", "--output", "disk", "--arch", "amd64"]);
+    build
+        .args(["--mirror", &mirror, "--recipe"])
+        .arg(real::recipe());
+    build.arg("--store").arg(debian::store());
+    build
+        .arg("--firstboot")
+        .arg(format!("amd64={}", firstboot.display()));
+    debian::with_network(&mut build);
+    Ran::of(build.arg("--out").arg(&out)).good();
+    let image = fs::read_dir(&out).unwrap().next().unwrap().unwrap().path();
+    let logs = out.with_file_name("proof-logs");
+    let mut test = nodeimg();
+    test.arg("test")
+        .arg(&image)
+        .arg("--recipe")
+        .arg(real::recipe());
+    test.args([
+        "--case", "boot", "--case", "reboot", "--json", "--cpus", "1",
+    ]);
+    test.args(["--timeout", PATIENCE, "--logs"]).arg(&logs);
+    let ran = Ran::of(&mut test);
+    for lacks in [
+        "is not installed, or not on PATH",
+        "there is no UEFI firmware",
+    ] {
+        if ran.err.contains(lacks) {
+            judge::missing(ran.err.trim());
+            return;
+        }
+    }
+    let ran = ran.good();
+    for (case, says) in [
+        ("boot", "has registered nodeimg-test, 10.0.2.15"),
+        ("reboot", "unchanged"),
+    ] {
+        let found = ran
+            .out
+            .lines()
+            .find(|line| line.contains(&format!("\"case\":\"{case}\"")));
+        let line = found.unwrap_or_else(|| panic!("no case {case}: {}", ran.out));
+        assert!(
+            line.contains("\"result\":\"passed\"") && line.contains(says),
+            "{line}"
+        );
+    }
+    fs::remove_dir_all(out).unwrap();
+}
