@@ -239,7 +239,8 @@ fn script(cases: &[Case]) -> String {
              fact keys-state keys_in /var/lib/nodeimg/seed/user-data\nrm -r /var/lib/nodeimg/seed\n\
              ask openstack\ntry openstack\nask ec2\ntry ec2\n\
              insert {failing}\ntry failing\nwait_for_commands\n\
-             fact commands nodeimg-firstboot status\n\
+             fact commands-exit sh -c 'nodeimg-firstboot status >/dev/null; echo $?'\n\
+             fact commands cat /run/nodeimg/result.json\n\
              fact commands-left cat /run/of-commands\n\
              insert {late}\n"
         )
@@ -280,7 +281,9 @@ fn is_as_expected(facts: &Facts, case: &Case) {
             let instance = format!(r#""instance_id": "i-{name}""#);
             facts.has(&verdict, &[r#""outcome": "applied""#, &instance, source]);
             // Nothing is left of the instance before.
-            facts.is(&format!("files-{name}"), &format!("{name} node.env"));
+            let mut files = [name, "node.env"];
+            files.sort_unstable();
+            facts.is(&format!("files-{name}"), &files.join(" "));
             // Nor of the keys where they can be overwritten.
             let (scrub, keys) = match case.form.kind {
                 Kind::Iso9660 => ("read-only", "4"),
@@ -322,5 +325,9 @@ fn commands_have_failed(facts: &Facts) {
     facts.has("verdict-failing", &[r#""outcome": "applied""#]);
     // Each runs whatever became of the one before, as in cloud-init.
     facts.is("commands-left", "before after");
-    facts.has("commands", &["ended with exit status 4"]);
+    facts.is("commands-exit", "1");
+    facts.has(
+        "commands",
+        &[r#""commands": "failed""#, "ended with exit status 4"],
+    );
 }

@@ -44,7 +44,7 @@ fn amd64_comes_up_twice() {
     is_the_seeds_node(&first, "applied", "config drive in /dev/vdb");
     has_its_network(&first);
     has_its_writable_paths(&first, &image);
-    first.has("first-boot", &[r#""commands": "done""#]);
+    first.has("first-boot", &[r#""commands": "done""#, r#""10.0.2.77""#]);
     first.is("order", "bootcmd i-node-7 script shell 0 / exec a b");
     first.is("login", "root");
     first.is("counter", "1");

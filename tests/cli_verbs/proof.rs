@@ -117,7 +117,7 @@ fn what_is_not_as_it_should_be_fails_its_case() {
         ]
     );
     let ran = tested(&world, "end=true\n", &["--case", "tampered-root"]);
-    ran.refused(1, &["labelled root-a"]);
+    ran.refused(1, &["case tampered-root: looking for the root in"]);
     let ran = tested(&world, "", &["--case", "flood"]);
     ran.refused(1, &["--case flood", "power-cut"]);
 }

@@ -191,6 +191,7 @@ fn kubelets_certificate_is_good(here: &Path, user_data: &str) {
         + 1;
     let end = second + user_data[second..].find("-----END").unwrap();
     let lines = user_data[second..end].lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty());
     let text = lines.collect::<Vec<_>>().join("\n") + "\n-----END CERTIFICATE-----\n";
     fs::write(here.join("kubelet.crt"), text).unwrap();
     let mut verify = Command::new("openssl");

@@ -188,6 +188,11 @@ fn every_program_is_of_the_images_architecture() {
             }
             let bytes = fs::read(entry.path()).unwrap();
             let shown = entry.path().display();
+            // Of any architecture, and one of nodeimg's own.
+            if entry.path().ends_with("usr/lib/nodeimg/bin/import-images") {
+                assert!(bytes.starts_with(b"#!/bin/sh\n"), "{shown}");
+                continue;
+            }
             assert!(
                 bytes.starts_with(b"\x7fELF\x02\x01"),
                 "{shown} is no 64-bit ELF"
