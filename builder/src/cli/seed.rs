@@ -51,7 +51,7 @@ pub struct SeedNewArgs {
     /// The network of its pods (10.200.0.0/24); twice for dual-stack
     #[arg(long, value_name = "CIDR")]
     pub pod_subnet: Vec<String>,
-    /// Where the API server is (https://server.kubernetes.local:6443)
+    /// Where the API server is (`https://server.kubernetes.local:6443`)
     #[arg(long, value_name = "URL")]
     pub api_server: Option<String>,
     /// A line of /etc/hosts; may be given more than once
