@@ -265,9 +265,6 @@ fn packages_that_are_not_what_they_should_be() {
     }
 }
 
-#[path = "../../../tests/support/mutate.rs"]
-mod mutate;
-
 /// Whatever became of a good package: read or refused.
 #[test]
 fn mangled_packages_are_read_or_refused() {
@@ -293,7 +290,7 @@ fn mangled_packages_are_read_or_refused() {
         },
     ]);
     let inner = data_tar(&[FILE]);
-    let mut mutator = mutate::Mutator::new(3);
+    let mut mutator = crate::artifact::mutate::Mutator::new(3);
     let mut refused = 0;
     for run in 0..400 {
         let bytes = if run % 2 == 0 {

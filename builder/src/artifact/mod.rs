@@ -15,6 +15,9 @@ pub mod checksum;
 pub mod deb;
 pub mod elf;
 pub mod members;
+#[cfg(test)]
+#[path = "../../../tests/support/mutate.rs"]
+mod mutate;
 pub mod oci_image;
 mod rule;
 mod select;

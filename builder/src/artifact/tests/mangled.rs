@@ -2,10 +2,9 @@
 //! refused, in bounded time, and nothing lands where no rule sends it.
 use super::*;
 
-#[path = "../../../../tests/support/mutate.rs"]
-mod mutate;
+use crate::artifact::mutate::Mutator;
 
-use mutate::Mutator;
+type Pack = fn(&[u8]) -> Vec<u8>;
 
 const WORDS: [&str; 14] = [
     "../",
@@ -38,7 +37,7 @@ fn mangled_archives_are_unpacked_or_refused() {
         rule("bin/*", "/opt/x/bin/"),
         rule("etc/config.toml", "/opt/x/config.toml"),
     ];
-    let packings: [(&str, fn(&[u8]) -> Vec<u8>, usize); 4] = [
+    let packings: [(&str, Pack, usize); 4] = [
         ("tar", <[u8]>::to_vec, 400),
         ("gz", gz, 150),
         ("zst", zst, 150),
