@@ -154,7 +154,7 @@ fn keeps_its_secrets(facts: &Facts, worker: &Worker, directory: &Path) {
     let expected = [
         "kube-proxy.key /lib/kube-proxy/kubeconfig 0600",
         "kubelet.key /lib/kubelet/kubelet.key 0600",
-        "token /lib/nodeimg/overlay/etc/nodeimg/upper/of-the-seed 0600",
+        "token /lib/nodeimg/overlay/etc/upper/nodeimg/of-the-seed 0600",
     ];
     let expected: BTreeSet<String> = expected.iter().map(|line| (*line).to_owned()).collect();
     assert_eq!(found, expected);
