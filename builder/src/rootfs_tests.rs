@@ -21,7 +21,6 @@ fn an_unread_script_stops_a_build_and_only_warns_where_nobody_was_there_to_read(
         images: Vec::new(),
         packages: vec![(&pinned, blob)],
         unattended: false,
-        images: Vec::new(),
         firstboot: Content::inline(Vec::new()),
     };
     let unpacked = |inputs: &Inputs<'_>| {
