@@ -16,11 +16,7 @@ const SUBNET: &str = "10.200.4.0/24";
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_worker_of_arm64_is_ready_and_runs_a_pod() {
-    if std::env::var_os("NODEIMG_TEST_FULL").is_none() {
-        eprintln!("left out: NODEIMG_TEST_FULL=1 asks for it");
-        return;
-    }
-    let Some(scene) = Scene::new("arm64") else {
+    let Some(scene) = Scene::of_full("arm64") else {
         return;
     };
     let _slots = slots::take(1);

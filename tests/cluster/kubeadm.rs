@@ -1,5 +1,5 @@
 //! A worker that kubeadm sets up at first boot, from the kind of data that Cluster
-//! API makes.
+//! API makes. Only where `NODEIMG_TEST_FULL` is set.
 
 use super::images::image;
 use super::node::{Machine, Node, Place};
@@ -106,7 +106,7 @@ spec:
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_worker_joins_from_cluster_apis_data_and_keeps_its_network_plugin() {
-    let Some(scene) = Scene::new("kubeadm-worker") else {
+    let Some(scene) = Scene::of_full("kubeadm-worker") else {
         return;
     };
     let _slots = slots::take(1);

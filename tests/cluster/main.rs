@@ -8,7 +8,7 @@
 //!           |  bridge `lan`, no way out
 //!           +-- node-0, node-1     hard-way; kube-proxy by iptables and by ipvs
 //!           +-- node-2             bootstrap: a token only
-//!           +-- node-3             kubeadm join, from Cluster API's kind of data
+//!           +-- node-3             kubeadm join, from Cluster API's data (NODEIMG_TEST_FULL=1)
 //!           +-- node-4             arm64 (NODEIMG_TEST_FULL=1)
 //! ```
 //!
@@ -73,6 +73,15 @@ struct Scene {
 }
 
 impl Scene {
+    /// Of a test that only `NODEIMG_TEST_FULL` asks for.
+    fn of_full(name: &'static str) -> Option<Scene> {
+        if std::env::var_os("NODEIMG_TEST_FULL").is_none() {
+            eprintln!("{name} is left out: NODEIMG_TEST_FULL=1 asks for it");
+            return None;
+        }
+        Scene::new(name)
+    }
+
     /// `None`, with a printed skip, where there is no cluster.
     fn new(name: &'static str) -> Option<Scene> {
         Some(Scene {

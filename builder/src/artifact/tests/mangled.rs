@@ -3,6 +3,8 @@
 use super::*;
 use crate::mutate::Mutator;
 
+type Pack = fn(&[u8]) -> Vec<u8>;
+
 const WORDS: [&str; 14] = [
     "../",
     "/",
@@ -34,7 +36,7 @@ fn mangled_archives_are_unpacked_or_refused() {
         rule("bin/*", "/opt/x/bin/"),
         rule("etc/config.toml", "/opt/x/config.toml"),
     ];
-    let packings: [(&str, fn(&[u8]) -> Vec<u8>, usize); 4] = [
+    let packings: [(&str, Pack, usize); 4] = [
         ("tar", <[u8]>::to_vec, 400),
         ("gz", gz, 150),
         ("zst", zst, 150),
