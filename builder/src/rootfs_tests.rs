@@ -18,6 +18,7 @@ fn an_unread_script_stops_a_build_and_only_warns_where_nobody_was_there_to_read(
         epoch: Epoch(0),
         store: &store,
         blobs: Vec::new(),
+        images: Vec::new(),
         packages: vec![(&pinned, blob)],
         unattended: false,
         firstboot: Content::inline(Vec::new()),
