@@ -3,10 +3,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::support::archive::{file, gz, program, sha256, sha512, tar};
 use super::support::image::{Extracted, manifest};
+use super::support::layout::{self, Blobs};
 use super::support::run::{Ran, listing};
 use super::support::synthetic::World;
 
@@ -92,7 +93,7 @@ fn init_gives_a_recipe_to_build_and_to_change() {
     assert_eq!(listing(&world.path("mine")), files);
     let text = fs::read_to_string(world.path("mine/hard-way.toml")).unwrap();
     assert!(
-        text.contains("# Pods reach nothing without br_netfilter"),
+        text.contains("# Certificates and kubeconfigs come with the node's seed"),
         "comments are kept"
     );
     let outputs = text.find("\noutputs = ").unwrap();
@@ -105,7 +106,13 @@ fn init_gives_a_recipe_to_build_and_to_change() {
     // An overlay is for a base of one's own: no mirror of Debian is asked.
     let overlay = text.replace("[\"overlay\", \"disk\"]", "[\"overlay\"]");
     assert_ne!(overlay, text);
-    fs::write(world.path("mine/hard-way.toml"), overlay).unwrap();
+    // A digest that is published leaves no other bytes: this test has its own image.
+    let mut pause = Blobs::default();
+    let top = pause.both("pause");
+    let index = json!({ "mediaType": layout::INDEX, "digest": top, "size": pause.0[&top].len() });
+    pause.layout(&world.path("mine/pause"), &[index]);
+    let own_image = "\n[[artifact]]\nname = \"pause\"\nsource = \"pause\"\n";
+    fs::write(world.path("mine/hard-way.toml"), overlay + own_image).unwrap();
 
     // The publishers of this test have other bytes: pin those.
     let shown = Ran::of(own(&world, &["recipe", "show", "--json"]).args(recipe))
@@ -120,7 +127,14 @@ fn init_gives_a_recipe_to_build_and_to_change() {
     let everywhere = format!("https://={}", world.server.url("/"));
     let mirror = ["--mirror", &everywhere];
     let mut lock = own(&world, &["lock"]);
-    for name in ["cni-plugins", "containerd", "crictl", "kubernetes", "runc"] {
+    for name in [
+        "cni-plugins",
+        "containerd",
+        "crictl",
+        "kubernetes",
+        "pause",
+        "runc",
+    ] {
         lock.args(["--update", name]);
     }
     Ran::of(lock.args(recipe).args(mirror)).good();
