@@ -62,7 +62,6 @@ fn kubeadm_init_makes_a_control_plane() {
         memory: "2 GiB",
     };
     let mut node = Node::start(&scene, &machine);
-    node.has_shell();
     let admin = node.until("kubeadm's end", 2 * BOOT, |node| {
         let ran = node.tries(
             "nodeimg-firstboot status --json | grep -q '\"commands\": *\"done\"' && cat /etc/kubernetes/admin.conf",
