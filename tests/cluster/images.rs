@@ -18,29 +18,47 @@ struct Variant {
     /// The recipe that is extended in the place of `hard-way`.
     extends: &'static str,
     more: &'static str,
+    /// Container images beside the recipe's own, from ci/images.
+    images: &'static [&'static str],
 }
 
-const VARIANTS: [Variant; 4] = [
+const VARIANTS: [Variant; 5] = [
     Variant {
         name: "hard-way",
         extends: "hard-way",
         more: "",
+        images: &[],
     },
     Variant {
         name: "ipvs",
         extends: "hard-way",
         more: "[kube_proxy]\nmode = \"ipvs\"\n",
+        images: &[],
     },
     Variant {
         name: "bootstrap",
         extends: "bootstrap",
         // So that `kubectl logs` can verify whom it asks.
         more: "[kubelet.config]\nserverTLSBootstrap = true\n",
+        images: &[],
     },
     Variant {
         name: "kubeadm",
         extends: "kubeadm",
         more: "",
+        images: &[],
+    },
+    Variant {
+        name: "control-plane",
+        extends: "kubeadm",
+        more: "",
+        images: &[
+            "etcd",
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-scheduler",
+            "kube-proxy",
+        ],
     },
 ];
 
@@ -103,6 +121,19 @@ fn build(variant: &Variant, arch: &str) -> Option<PathBuf> {
     Some(found.unwrap().path())
 }
 
+/// An artifact that is an OCI layout of ci/images, under the name in it.
+fn image_of(name: &str) -> String {
+    let images = std::env::var("NODEIMG_TEST_IMAGES");
+    let layout = Path::new(&images.expect("ci/test sets NODEIMG_TEST_IMAGES")).join(name);
+    let index = fs::read(layout.join("index.json")).unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+    let image = &index["manifests"][0]["annotations"]["io.containerd.image.name"];
+    format!(
+        "\n[[artifact]]\nname = \"{name}\"\nkind = \"oci_image\"\nimage = {image}\nsource = \"{}\"\n",
+        layout.display()
+    )
+}
+
 /// The recipe with the lock of recipes/debian.toml, which pins the same.
 fn write(variant: &Variant, directory: &Path) -> PathBuf {
     let from = real::recipe();
@@ -124,6 +155,9 @@ fn write(variant: &Variant, directory: &Path) -> PathBuf {
         }
     }
     out.push_str(&format!("\n{}{BUSYBOX}", variant.more));
+    for name in variant.images {
+        out.push_str(&image_of(name));
+    }
     let path = directory.join(format!("{}.toml", variant.name));
     fs::write(&path, out).unwrap();
     fs::copy(from.with_extension("lock"), path.with_extension("lock")).unwrap();

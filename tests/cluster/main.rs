@@ -10,6 +10,7 @@
 //!           +-- node-2             bootstrap: a token only
 //!           +-- node-3             kubeadm join, from Cluster API's data (NODEIMG_TEST_FULL=1)
 //!           +-- node-4             arm64 (NODEIMG_TEST_FULL=1)
+//!           +-- cp-0               kubeadm init, a cluster of its own (NODEIMG_TEST_FULL=1)
 //! ```
 //!
 //! | file | what |
@@ -33,6 +34,7 @@ mod support;
 mod arm64;
 mod bootstrap;
 mod control;
+mod control_plane;
 mod hard_way;
 mod images;
 mod kubeadm;

@@ -50,6 +50,14 @@ impl Seed {
         self
     }
 
+    /// Text with lines, one level below.
+    pub fn nested(mut self, key: &str, part: &str, value: &str) -> Seed {
+        self.user_data
+            .push_str(&format!("  {key}:\n    {part}: |\n"));
+        self.user_data.push_str(&indented(value, 6));
+        self
+    }
+
     /// The cluster's address and CA.
     pub fn cluster(self, scene: &Scene) -> Seed {
         self.value("api_server", API_SERVER)
