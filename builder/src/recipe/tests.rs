@@ -28,10 +28,10 @@ fn load_text(more: &str) -> anyhow::Result<Recipe> {
     let built_in = |name| -> toml::Table { built_in(name).unwrap().recipe.parse().unwrap() };
     let mut part = built_in("kubernetes-node");
     part.remove("extends").unwrap();
-    part.insert("outputs".into(), vec!["overlay"].into());
     std::fs::write(dir.path().join("part.toml"), part.to_string()).unwrap();
     let mut bare = built_in("hard-way");
     bare.insert("extends".into(), "part.toml".into());
+    bare.insert("outputs".into(), vec!["overlay"].into());
     std::fs::write(dir.path().join("bare.toml"), bare.to_string()).unwrap();
     std::fs::write(&path, format!("extends = \"bare.toml\"\n{more}")).unwrap();
     load(&RecipeRef::File(path))
