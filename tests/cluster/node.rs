@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::control::{Cluster, is_true, until};
 use super::{Scene, logs};
-use crate::support::guest::plain;
+use crate::support::guest::{plain, usual_command_line};
 use crate::support::run::Ran;
 
 /// Beyond what the slowest of these tests waits for altogether.
@@ -69,12 +69,7 @@ impl Node {
         run.args(["--cpus", &machine.cpus.to_string()]);
         run.args(["--memory", machine.memory]);
         run.args(["--timeout", &LIFETIME.as_secs().to_string(), "--"]);
-        // The default times are for machines of the usual speed.
-        run.args([
-            "-smbios",
-            "type=11,value=io.systemd.stub.kernel-cmdline-extra=\
-             systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300",
-        ]);
+        run.args(["-smbios", &usual_command_line()]);
         let tap = format!("tap,id=lan,ifname={name},script=no,downscript=no");
         let card = format!(
             "virtio-net-pci,netdev=lan,romfile=,mac={}",
