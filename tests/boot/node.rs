@@ -6,12 +6,12 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::support::faulty_server::Server;
-use super::support::guest::{Boot, Facts, Guest};
-use super::support::image::manifest;
-use super::support::media::{Form, Kind, Seed};
-use super::support::run::tool;
 use super::{directory, image};
+use crate::support::faulty_server::Server;
+use crate::support::guest::{Boot, Facts, Guest};
+use crate::support::image::manifest;
+use crate::support::media::{Form, Kind, Seed};
+use crate::support::run::tool;
 
 const LOGINS: u32 = 3;
 /// What QEMU calls its first card.

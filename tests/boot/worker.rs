@@ -6,9 +6,9 @@ use std::fs;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::support::guest::Guest;
-use super::support::worker::Worker;
 use super::{directory, worker_image};
+use crate::support::guest::Guest;
+use crate::support::worker::Worker;
 
 const NETWORK: &str = "\
 version: 2

@@ -1,11 +1,12 @@
 //! A worker of the other architecture. Only where `NODEIMG_TEST_FULL` is set: it
 //! takes as long as two others.
 
+use super::Scene;
 use super::images::image;
 use super::node::{Machine, Node, Place};
 use super::seed::Seed;
 use super::workload::{ready, web};
-use super::{Scene, slots};
+use crate::support::slots;
 
 const PLACE: Place = Place {
     name: "node-4",

@@ -3,12 +3,13 @@
 
 use serde_json::Value;
 
+use super::Scene;
 use super::control::condition;
 use super::images::image;
 use super::node::{Machine, Node, Place};
 use super::seed::Seed;
 use super::workload::{fetches, ready, web};
-use super::{Scene, slots};
+use crate::support::slots;
 
 const PLACE: Place = Place {
     name: "node-2",

@@ -3,12 +3,13 @@
 
 use serde_json::Value;
 
+use super::Scene;
 use super::control::Cluster;
 use super::images::image;
 use super::node::{Machine, Node, Place};
 use super::seed::Seed;
 use super::workload::{fetches, ready, service, web};
-use super::{Scene, slots};
+use crate::support::slots;
 
 const FIRST: Place = Place {
     name: "node-0",

@@ -1,11 +1,12 @@
 //! A worker that kubeadm sets up at first boot, from the kind of data that Cluster
 //! API makes. Only where `NODEIMG_TEST_FULL` is set.
 
+use super::Scene;
 use super::images::image;
 use super::node::{Machine, Node, Place};
 use super::seed::{Seed, indented, public_key};
 use super::workload::{fetches, ready, web};
-use super::{Scene, slots};
+use crate::support::slots;
 
 const WORKER: Place = Place {
     name: "node-3",

@@ -11,9 +11,9 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::control::{Cluster, is_true, until};
-use super::support::guest::plain;
-use super::support::run::Ran;
 use super::{Scene, logs};
+use crate::support::guest::plain;
+use crate::support::run::Ran;
 
 /// Beyond what the slowest of these tests waits for altogether.
 const LIFETIME: Duration = Duration::from_secs(3600);

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
+use super::Scene;
 use super::images::image;
 use super::node::{BOOT, Machine, Node, Place};
 use super::seed::Seed;
-use super::{Scene, slots};
+use crate::support::slots;
 
 const PLACE: Place = Place {
     name: "node-5",

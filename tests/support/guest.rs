@@ -22,6 +22,7 @@ use nix::unistd::Pid;
 pub use super::facts::Facts;
 use super::judge;
 use super::run::nodeimg;
+use super::slots::{self, Slots};
 
 /// An emulated machine beside others, on a busy host.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -194,6 +195,7 @@ impl Guest {
 pub struct Boot {
     base: PathBuf,
     child: Child,
+    _slot: Slots,
 }
 
 impl Boot {
@@ -206,6 +208,7 @@ impl Boot {
             fs::write(file(extension), "").unwrap();
         }
         fs::write(file("sh"), guest.script.clone() + END).unwrap();
+        let slot = slots::take(1);
         let mut command = nodeimg();
         // One processor: tests run beside one another.
         command.arg("run").arg(&guest.image).args(["--cpus", "1"]);
@@ -220,7 +223,11 @@ impl Boot {
         ));
         command.args(&guest.machine);
         let child = spawn(command, &file("err"));
-        Boot { base, child }
+        Boot {
+            base,
+            child,
+            _slot: slot,
+        }
     }
 
     fn file(&self, extension: &str) -> PathBuf {

@@ -3,7 +3,7 @@
 //! every fault, `layout` makes container images and `registry_server` serves them
 //! (`http_server` is what both servers stand on), `synthetic` is a whole node of tiny programs around these, `real` one of real programs,
 //! `debian` the base system from a real mirror, `guest` boots what was built,
-//! `worker` and `media` give it its seed, `disk` is what it left behind, and `judge` is for other people's tools that have the last word.
+//! `slots` says when, `worker` and `media` give it its seed, `disk` is what it left behind, and `judge` is for other people's tools that have the last word.
 //!
 //! Every test drives the built `nodeimg` as a user does.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
@@ -22,5 +22,6 @@ pub mod media;
 pub mod real;
 pub mod registry_server;
 pub mod run;
+pub mod slots;
 pub mod synthetic;
 pub mod worker;

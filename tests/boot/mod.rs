@@ -13,10 +13,6 @@
 //!
 //! support/guest.rs has how facts come out of a guest; consoles are in
 //! `tmp/boot-logs` of the build directory.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod media;
 mod node;
@@ -31,10 +27,10 @@ use std::sync::OnceLock;
 
 use nix::fcntl::{Flock, FlockArg};
 
-use support::debian::{ARCHS, fetched, verb};
-use support::media::Seed;
-use support::real;
-use support::run::Ran;
+use crate::support::debian::{ARCHS, fetched, verb};
+use crate::support::media::Seed;
+use crate::support::real;
+use crate::support::run::Ran;
 
 /// Both disks of a recipe, built once for all tests.
 struct Images {
