@@ -136,9 +136,8 @@ pub fn gone_from_kubelet(file: &RecipeFile, artifacts: &[Artifact], problems: &m
         let name = argument.trim_start_matches('-').split('=').next();
         // The kubelet takes `_` for `-` (pull request 61053).
         let name = name.unwrap_or_default().replace('_', "-");
-        let known = |gone: &&Gone| {
-            gone.flag == name && kubelet.version.major_minor() >= (1, gone.since)
-        };
+        let known =
+            |gone: &&Gone| gone.flag == name && kubelet.version.major_minor() >= (1, gone.since);
         if let Some(Gone {
             flag,
             since,

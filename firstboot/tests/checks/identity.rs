@@ -106,6 +106,15 @@ fn certificates_fit_or_are_refused() {
     ] {
         with_kubelet(&pair).warns(expected);
     }
+    // An address that is chosen by its network is the node's no less.
+    let name_only = with_kubelet(&right.sign(nodes, node, (-1, 30), &["node-0"]));
+    let by_network = |net: &str| {
+        let given = "node_ip: 192.168.10.101";
+        assert!(name_only.user.contains(given));
+        Case::new(name_only.user.replace(given, &format!("node_ip: {net}")))
+            .on(&[("eth0", "192.168.10.101/24")])
+    };
+    by_network("192.168.10.0/24").warns("does not name 192.168.10.101 among");
     let proxy = common::pair(&common::proxy());
     let kubelets = common::pair(&(cert(), key()));
     Case::new(user_data().replacen(&proxy, &kubelets, 1)).warns("not `system:kube-proxy`");
