@@ -100,7 +100,8 @@ fn certificates_fit_or_are_refused() {
             "does not name `node-0` among",
         ),
         (
-            right.sign(nodes, node, (-1, 30), &["node-0"]),
+            // As Kubernetes the Hard Way makes them.
+            right.sign(nodes, node, (-1, 30), &["node-0", "127.0.0.1"]),
             "does not name 192.168.10.101 among",
         ),
     ] {
