@@ -2,11 +2,9 @@
 //! takes as long as two others.
 
 use super::Scene;
-use super::images::image;
-use super::node::{Machine, Node, Place};
+use super::node::{Machine, Node, Place, alone};
 use super::seed::Seed;
 use super::workload::{ready, web};
-use crate::support::slots;
 
 const PLACE: Place = Place {
     name: "node-4",
@@ -17,11 +15,7 @@ const SUBNET: &str = "10.200.4.0/24";
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_worker_of_arm64_is_ready_and_runs_a_pod() {
-    let Some(scene) = Scene::of_full("arm64") else {
-        return;
-    };
-    let _slots = slots::take(1);
-    let Some(image) = image("hard-way", "arm64") else {
+    let Some((scene, _slots, image)) = alone(Scene::of_full("arm64"), "hard-way", "arm64") else {
         return;
     };
     let cluster = &scene.cluster;
@@ -31,14 +25,7 @@ fn a_worker_of_arm64_is_ready_and_runs_a_pod() {
         .cluster(&scene)
         .certificates(&certificates)
         .write(&scene, &PLACE);
-    let machine = Machine {
-        place: &PLACE,
-        image: &image,
-        seed: &seed,
-        cpus: 1,
-        memory: "1 GiB",
-    };
-    let mut node = Node::start(&scene, &machine);
+    let mut node = Node::start(&scene, &Machine::worker(&PLACE, &image, &seed));
     let object = node.ready();
     let info = &object["status"]["nodeInfo"];
     assert_eq!(info["architecture"], "arm64");
