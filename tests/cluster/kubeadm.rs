@@ -1,5 +1,5 @@
 //! A worker that kubeadm sets up at first boot, from the kind of data that Cluster
-//! API makes. Only where `NODEIMG_TEST_FULL` is set.
+//! API makes.
 
 use super::Scene;
 use super::node::{Machine, Node, Place, alone};
@@ -105,7 +105,7 @@ spec:
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_worker_joins_from_cluster_apis_data_and_keeps_its_network_plugin() {
-    let Some((scene, _slots, image)) = alone(Scene::of_full("kubeadm-worker"), "kubeadm", "amd64")
+    let Some((scene, _slots, image)) = alone(Scene::new("kubeadm-worker"), "kubeadm", "amd64")
     else {
         return;
     };

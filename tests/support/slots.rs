@@ -1,5 +1,7 @@
-//! How many machines run at a time: each is a processor's work. Who waits longest
-//! is next, so that a test of two machines is not passed over by those of one.
+//! How many machines run at a time. Each is a processor's work but for what it
+//! waits (for a medium, for a lease, for a kubelet's next try), so that there is
+//! one more than there are processors. Who waits longest is next: a test of two
+//! machines is not passed over by those of one.
 
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -22,9 +24,9 @@ static CHANGED: Condvar = Condvar::new();
 /// The right to run some machines; given back when it is dropped.
 pub struct Slots(usize);
 
-/// As many as there are processors, and two at least: tests of two nodes need them.
+/// Two at least, which tests of two nodes need.
 fn all() -> usize {
-    available_parallelism().map_or(2, |count| count.get().max(2))
+    available_parallelism().map_or(2, |count| count.get() + 1)
 }
 
 fn queue() -> MutexGuard<'static, Queue> {
