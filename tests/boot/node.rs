@@ -238,7 +238,7 @@ fn runtime_is_up(facts: &Facts) {
     facts.is("unit-containerd", "active");
     let plugins = &facts["plugins"];
     let words: Vec<&str> = plugins.split_whitespace().collect();
-    for plugin in ["cri", "overlayfs"] {
+    for plugin in ["cri", "overlayfs", "opt"] {
         let at = words.iter().position(|word| *word == plugin);
         let at = at.unwrap_or_else(|| panic!("no plugin {plugin}: {plugins}"));
         assert_eq!(words[at + 2], "ok", "{plugin}: {plugins}");

@@ -15,6 +15,9 @@ const BIN_DIR: &str = "/opt/cni/bin";
 const CONF_DIR: &str = "/etc/cni/net.d";
 const SNAPSHOTTER: &str = "overlayfs";
 const CERTS_DIR: &str = "/etc/containerd/certs.d";
+/// What `ctr install` unpacks, and containerd makes at each start: its default,
+/// `/opt/containerd`, is on a root that nothing can be written to.
+const OPT_DIR: &str = "/var/lib/containerd/opt";
 
 #[derive(Serialize)]
 struct Config<P> {
@@ -29,6 +32,8 @@ struct Config<P> {
 struct PluginsV2<'a> {
     #[serde(rename = "io.containerd.grpc.v1.cri")]
     cri: CriV2<'a>,
+    #[serde(rename = "io.containerd.internal.v1.opt")]
+    opt: Opt,
 }
 
 #[derive(Serialize)]
@@ -54,6 +59,8 @@ struct PluginsV3<'a> {
     images: ImagesV3<'a>,
     #[serde(rename = "io.containerd.cri.v1.runtime")]
     runtime: RuntimeV3,
+    #[serde(rename = "io.containerd.internal.v1.opt")]
+    opt: Opt,
 }
 
 #[derive(Serialize)]
@@ -107,6 +114,11 @@ struct Cni {
     #[serde(skip_serializing_if = "Option::is_none")]
     bin_dirs: Option<[&'static str; 1]>,
     conf_dir: &'static str,
+}
+
+#[derive(Serialize)]
+struct Opt {
+    path: &'static str,
 }
 
 #[derive(Serialize)]
@@ -172,6 +184,7 @@ fn plugins_v2(sandbox_image: Option<&str>) -> PluginsV2<'_> {
                 config_path: CERTS_DIR,
             },
         },
+        opt: Opt { path: OPT_DIR },
     }
 }
 
@@ -194,6 +207,7 @@ fn plugins_v3<'a>(sandbox: Option<&'a str>, version: &Version) -> PluginsV3<'a> 
             containerd: runtimes(),
             cni,
         },
+        opt: Opt { path: OPT_DIR },
     }
 }
 
