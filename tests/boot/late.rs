@@ -17,6 +17,7 @@ fact node-env cat /etc/nodeimg/node.env
 fact kubelet-line sh -c 'tr "\0" " " </proc/$(systemctl show -P MainPID kubelet.service)/cmdline'
 fact cni cat /etc/cni/net.d/10-bridge.conf
 fact restarts systemctl show -P NRestarts kubelet.service
+fact patience systemctl show -P TimeoutStartUSec systemd-modules-load.service systemd-sysctl.service
 "#;
 
 /// The medium's network-config: nothing of it is what DHCP would give.
@@ -65,6 +66,9 @@ pub fn is_the_node_of_the_medium(facts: &Facts) {
         facts.is(&format!("unit-{unit}"), "active");
     }
     facts.is("restarts", "0");
+    // systemd's own 90 s are too few for a machine such as this one.
+    let patience: Vec<&str> = facts["patience"].split_whitespace().collect();
+    assert_eq!(patience, ["15min", "15min"]);
     facts.has("cni", &[r#""subnet":"10.200.3.0/24""#]);
     let flags = ["--hostname-override=node-0", "--node-ip=192.168.77.10 "];
     facts.has("node-env", &flags);
