@@ -117,7 +117,8 @@ fn wait_for_cards(
         if patience.is_over() {
             return (found, patience.waited());
         }
-        if !said {
+        // Most come at once.
+        if !said && patience.waited().seconds > 0 {
             println!(
                 "nodeimg-firstboot: {reason}; waiting for it {}",
                 patience.shown()

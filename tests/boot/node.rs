@@ -133,6 +133,7 @@ const WITHOUT_THE_SERVER: &str = "\
 : >/run/of-no-place
 mount --bind /run/of-no-place /sys/class/dmi/id/product_serial
 systemctl restart nodeimg-firstboot-network.service nodeimg-firstboot.service
+for _ in $(seq 60); do ip -4 addr show scope global | grep -q dynamic && break; sleep 1; done
 fact of-credentials cat /run/nodeimg/result.json
 fact new-name cat /proc/sys/kernel/hostname
 fact new-addresses ip -4 -o addr show scope global

@@ -127,18 +127,20 @@ mod tests {
         fs::create_dir(run.path().join("udev")).unwrap();
         fs::write(system.udev_control(), "").unwrap();
         fs::write(system.udev_queue(), "").unwrap();
-        let second = Duration::from_secs(1);
-        let mut patience = Patience::of(&system, [Duration::ZERO, 3600 * second]);
-        // No time is left, but udev is at work.
-        patience.last_busy -= second;
-        assert!(!Patience::of(&system, [second, 3600 * second]).is_over());
-        let mut bounded = Patience::of(&system, [second, Duration::ZERO]);
+        let minute = Duration::from_secs(60);
+        let mut patience = Patience::of(&system, [minute, 60 * minute]);
+        // Its time is over, but udev is at work.
+        patience.last_busy -= 2 * minute;
+        assert!(!patience.is_over());
+        let mut bounded = Patience::of(&system, [minute, Duration::ZERO]);
         assert!(bounded.is_over());
         assert_eq!(
             bounded.waited().to_string(),
             "waited 0 s, and udev is still at work on this machine's devices"
         );
         fs::remove_file(system.udev_queue()).unwrap();
+        assert!(!patience.is_over());
+        patience.last_busy -= 2 * minute;
         assert!(patience.is_over());
         assert_eq!(patience.waited().to_string(), "waited 0 s");
     }
