@@ -38,6 +38,7 @@ pub fn examine(
         user: &user,
         user_file: &user_file,
         addresses: &Addresses::Unknown,
+        waited: None,
         now,
     };
     let node = check::check(&inputs, problems)?;

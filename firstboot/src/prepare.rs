@@ -6,11 +6,11 @@
 //! the seed does not give it. After networkd, `run` finds all in place; only a
 //! seed that came by the network, or was corrected since, changes anything then.
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nodeimg_firstboot::meta_data;
 use nodeimg_firstboot::network::{self, DIRECTORY, Link, Network};
-use nodeimg_firstboot::problem::{Place, Problems};
+use nodeimg_firstboot::problem::{Place, Problems, Waited};
 use nodeimg_firstboot::report::{Outcome, Report};
 use nodeimg_firstboot::seed::Seed;
 use nodeimg_firstboot::settings::ImageSettings;
@@ -18,12 +18,10 @@ use nodeimg_firstboot::settings::ImageSettings;
 use crate::apply::{self, State};
 use crate::cards::{self, Card};
 use crate::gate::Open;
-use crate::media::{self, System};
+use crate::media::{self, Patience, System};
 use crate::root::Root;
 use crate::search::{self, Seek};
 
-/// How long a card that the seed names may take to appear.
-const CARD_WAIT: Duration = Duration::from_secs(60);
 const CARD_POLL: Duration = Duration::from_millis(100);
 
 /// `nodeimg-firstboot network`: says what it did; the verdict is not given here.
@@ -77,11 +75,8 @@ pub(crate) fn network(root: &Root, seed: &Seed, problems: &mut Problems) -> Opti
     if root.is_real() && good {
         let system = System::default();
         if let Some(network) = &network {
-            tell_missing(
-                network,
-                &wait_for_cards(network, &system, |_| true),
-                problems,
-            );
+            let (found, waited) = wait_for_cards(network, &system, |_| true);
+            tell_missing(network, &found, &waited, problems);
         }
         put_in_force(root, network.as_ref(), &system, problems);
     }
@@ -105,21 +100,38 @@ fn put_in_force(root: &Root, network: Option<&Network>, system: &System, problem
 
 /// Waits for the cards of the links that count: a driver may take its time, and
 /// udev gives names of its own to a card before it can have another.
-fn wait_for_cards(network: &Network, system: &System, counts: fn(&Link) -> bool) -> Vec<Card> {
-    let deadline = Instant::now() + CARD_WAIT;
+fn wait_for_cards(
+    network: &Network,
+    system: &System,
+    counts: fn(&Link) -> bool,
+) -> (Vec<Card>, Waited) {
+    let mut patience = Patience::new(system);
+    let mut said = false;
     loop {
         let mut found = cards::cards(&system.sys);
         found.retain(|card| media::is_named(system, card));
         let missing = cards::missing(network, &found);
-        if !missing.iter().any(|(link, _)| counts(link)) || Instant::now() >= deadline {
-            return found;
+        let Some((_, reason)) = missing.iter().find(|(link, _)| counts(link)) else {
+            return (found, patience.waited());
+        };
+        if patience.is_over() {
+            return (found, patience.waited());
+        }
+        // Most come at once.
+        if !said && patience.waited().seconds > 0 {
+            println!(
+                "nodeimg-firstboot: {reason}; waiting for it {}",
+                patience.shown()
+            );
+            said = true;
         }
         sleep(CARD_POLL);
     }
 }
 
-fn tell_missing(network: &Network, found: &[Card], problems: &mut Problems) {
+fn tell_missing(network: &Network, found: &[Card], waited: &Waited, problems: &mut Problems) {
     for (link, reason) in cards::missing(network, found) {
+        let reason = format!("{reason} ({waited})");
         let remedy = format!(
             "this machine has {}; correct the seed, or mark the link `optional: true`",
             cards::listed(found)

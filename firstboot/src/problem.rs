@@ -53,6 +53,24 @@ pub struct Located<T> {
     pub place: Place,
 }
 
+/// How long something was waited for that did not come, for the end of a reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waited {
+    pub seconds: u64,
+    /// Whether udev had still to do with the machine's devices at the end.
+    pub is_busy: bool,
+}
+
+impl fmt::Display for Waited {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "waited {} s", self.seconds)?;
+        if self.is_busy {
+            out.write_str(", and udev is still at work on this machine's devices")?;
+        }
+        Ok(())
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     pub severity: Severity,

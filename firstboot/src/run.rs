@@ -1,7 +1,7 @@
 //! One run: settings, seed, checks, plan, apply, verdict.
 use std::path::Path;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nodeimg_firstboot::TEMPLATE_DIR;
 use nodeimg_firstboot::check::{self, Addresses, CheckedNode, Inputs};
@@ -9,7 +9,7 @@ use nodeimg_firstboot::cloud_config::UserData;
 use nodeimg_firstboot::examine;
 use nodeimg_firstboot::meta_data::{self, MetaData};
 use nodeimg_firstboot::plan::{self, Ground, TemplateFile};
-use nodeimg_firstboot::problem::{Place, Problems};
+use nodeimg_firstboot::problem::{Place, Problems, Waited};
 use nodeimg_firstboot::report::{Commands, Outcome, RESULT_PATH, Report};
 use nodeimg_firstboot::seed::Seed;
 use nodeimg_firstboot::settings::{ImageSettings, SETTINGS_PATH};
@@ -20,14 +20,12 @@ use crate::cli::RunOptions;
 use crate::commands;
 use crate::gate::Open;
 use crate::machine;
-use crate::media::System;
+use crate::media::{Patience, System};
 use crate::prepare;
 use crate::root::{Access, Root};
 use crate::scrub;
 use crate::search::{self, Seek};
 
-/// How long a wanted address may take to appear: DHCP on a slow switch port.
-const ADDRESS_WAIT: Duration = Duration::from_secs(60);
 const ADDRESS_POLL: Duration = Duration::from_millis(200);
 
 /// Where `bootcmd` lies while it runs for the first time.
@@ -241,7 +239,7 @@ fn read_node(
     problems: &mut Problems,
 ) -> Option<(CheckedNode, bool)> {
     let (user_file, user) = examine::user_data(seed, meta, settings.profile, problems)?;
-    let addresses = known_addresses(root, options, &user);
+    let (addresses, waited) = known_addresses(root, options, &user);
     let node = check::check(
         &Inputs {
             settings,
@@ -249,6 +247,7 @@ fn read_node(
             user: &user,
             user_file: &user_file,
             addresses: &addresses,
+            waited,
             now: machine::now(),
         },
         problems,
@@ -256,25 +255,33 @@ fn read_node(
     Some((node, user.secret || scrub::tells_password(&seed.meta_data)))
 }
 
-/// On a running node, waits for the address that the seed asks for.
-fn known_addresses(root: &Root, options: &RunOptions, user: &UserData) -> Addresses {
+/// On a running node, waits for the address that the seed asks for; how long, where in vain.
+fn known_addresses(
+    root: &Root,
+    options: &RunOptions,
+    user: &UserData,
+) -> (Addresses, Option<Waited>) {
     if !root.is_real() {
         if options.assumed.is_empty() {
-            return Addresses::Unknown;
+            return (Addresses::Unknown, None);
         }
-        return Addresses::Known(options.assumed.clone());
+        return (Addresses::Known(options.assumed.clone()), None);
     }
-    let deadline = Instant::now() + ADDRESS_WAIT;
+    let system = System::default();
+    let mut patience = Patience::new(&system);
     let mut said = false;
     loop {
         let addresses = Addresses::Known(machine::addresses());
-        if !check::still_missing(user, &addresses) || Instant::now() >= deadline {
-            return addresses;
+        if !check::still_missing(user, &addresses) {
+            return (addresses, None);
+        }
+        if patience.is_over() {
+            return (addresses, Some(patience.waited()));
         }
         if !said {
             println!(
-                "nodeimg-firstboot: waiting up to {} s for the node's address",
-                ADDRESS_WAIT.as_secs()
+                "nodeimg-firstboot: waiting for the node's address {}",
+                patience.shown()
             );
             said = true;
         }

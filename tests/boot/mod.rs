@@ -5,21 +5,24 @@
 //! | boots | prove |
 //! |---|---|
 //! | `node`, amd64, 2 | config drive on iso9660 with a static network, commands, SSH, the second boot |
-//! | `node`, arm64, 1 | a seed over http that the firmware names |
-//! | `worker`, arm64, 1 | credentials, two cards, node IP by its network; kubelet and kube-proxy run |
-//! | `media`, amd64, 2 | no medium, near misses, every medium, metadata services, failing commands; the medium of the next boot |
+//! | `node`, arm64, 1 | a seed over http that the firmware names; without that, credentials of SMBIOS and fw_cfg |
+//! | `media`, amd64, 2 | no medium, near misses, every medium, metadata services, failing commands; then `late` |
+//! | `media`, arm64, 2 | no medium, a wrong label, NoCloud on vfat, a config drive on iso9660; then `late` |
 //! | `power`, amd64, 2 and 1 | power cuts, the same end state, no secret but in its own file |
 //! | `tampered`, amd64, 3 | one bit of the root is another one: never up |
+//!
+//! `late` is the right medium on the next boot: two cards, a static network, the
+//! node IP by its network; kubelet and kube-proxy run.
 //!
 //! support/guest.rs has how facts come out of a guest; consoles are in
 //! `tmp/boot-logs` of the build directory.
 
+mod late;
 mod media;
 mod node;
 mod power;
 mod secrets;
 mod tampered;
-mod worker;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -31,6 +34,9 @@ use crate::support::debian::{ARCHS, fetched, verb};
 use crate::support::media::Seed;
 use crate::support::real;
 use crate::support::run::Ran;
+
+/// What QEMU calls its first card.
+const FIRST_CARD: &str = "52:54:00:12:34:56";
 
 /// Both disks of a recipe, built once for all tests.
 struct Images {

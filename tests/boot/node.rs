@@ -1,12 +1,15 @@
-//! A container host with a seed: on its first boot and on the next, and from a
-//! server that the firmware names.
+//! A container host with a seed: on its first boot and on the next, and what the
+//! firmware has for it: the name of a server, and credentials.
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{directory, image};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{FIRST_CARD, directory, image};
 use crate::support::faulty_server::Server;
 use crate::support::guest::{Boot, Facts, Guest};
 use crate::support::image::manifest;
@@ -14,8 +17,6 @@ use crate::support::media::{Form, Kind, Seed};
 use crate::support::run::tool;
 
 const LOGINS: u32 = 3;
-/// What QEMU calls its first card.
-const FIRST_CARD: &str = "52:54:00:12:34:56";
 
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
@@ -69,8 +70,9 @@ fn amd64_comes_up_twice() {
 
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
-fn arm64_asks_the_server_that_its_firmware_names() {
+fn arm64_has_its_seed_of_the_firmware() {
     let Some(image) = image("arm64") else { return };
+    let directory = directory("arm64");
     let server = Server::start();
     server.serve("/rack-7/meta-data", b"instance-id: i-node-7\n");
     server.serve("/rack-7/user-data", b"#cloud-config\nhostname: node-7\n");
@@ -79,9 +81,13 @@ fn arm64_asks_the_server_that_its_firmware_names() {
         server.address().port()
     );
     let serial = format!("type=1,serial=ds=nocloud;s={place}");
-    let guest = Guest::new("arm64-http", &image);
+    let guest = Guest::new("arm64-firmware", &image);
     let guest = guest.qemu(&["-smbios", &serial, "-smbios", "type=3,serial=rack-7"]);
-    let Some(facts) = guest.facts() else { return };
+    let credentials = credentials(&directory);
+    let guest = guest.qemu(&credentials.iter().map(String::as_str).collect::<Vec<_>>());
+    let Some(facts) = guest.script(WITHOUT_THE_SERVER).facts() else {
+        return;
+    };
     is_as_built(&facts, &image, "aarch64");
     is_the_seeds_node(
         &facts,
@@ -89,6 +95,66 @@ fn arm64_asks_the_server_that_its_firmware_names() {
         "/rack-7/ (kernel command line or firmware)",
     );
     has_its_writable_paths(&facts, &image);
+    is_the_node_of_the_credentials(&facts);
+    fs::remove_dir_all(directory).unwrap();
+}
+
+/// By both ways that a hypervisor has for them; they come below the server.
+fn credentials(directory: &Path) -> Vec<String> {
+    let user_data = directory.join("user-data");
+    let text = "#cloud-config\nhostname: node-3\nnodeimg:\n  node_ip: 10.0.2.78\n";
+    fs::write(&user_data, text).unwrap();
+    let network = format!(
+        "version: 2\nethernets:\n  card:\n    match: {{macaddress: '{FIRST_CARD}'}}\n    \
+         dhcp4: true\n    addresses: [10.0.2.78/24]\n"
+    );
+    let by_smbios = |name: &str, text: &str| {
+        format!(
+            "type=11,value=io.systemd.credential.binary:nodeimg.{name}={}",
+            STANDARD.encode(text)
+        )
+    };
+    let by_fw_cfg = format!(
+        "name=opt/io.systemd.credentials/nodeimg.user-data,file={}",
+        user_data.display()
+    );
+    vec![
+        "-fw_cfg".to_owned(),
+        by_fw_cfg,
+        "-smbios".to_owned(),
+        by_smbios("meta-data", "instance-id: i-node-3\n"),
+        "-smbios".to_owned(),
+        by_smbios("network-config", &network),
+    ]
+}
+
+/// What names the server is covered, and both steps of first boot are done once more.
+const WITHOUT_THE_SERVER: &str = "\
+: >/run/of-no-place
+mount --bind /run/of-no-place /sys/class/dmi/id/product_serial
+systemctl restart nodeimg-firstboot-network.service nodeimg-firstboot.service
+for _ in $(seq 60); do ip -4 addr show scope global | grep -q dynamic && break; sleep 1; done
+fact of-credentials cat /run/nodeimg/result.json
+fact new-name cat /proc/sys/kernel/hostname
+fact new-addresses ip -4 -o addr show scope global
+";
+
+fn is_the_node_of_the_credentials(facts: &Facts) {
+    facts.has(
+        "of-credentials",
+        &[
+            r#""outcome": "applied""#,
+            r#""instance_id": "i-node-3""#,
+            "(credentials)",
+            r#""10.0.2.78""#,
+        ],
+    );
+    facts.is("new-name", "node-3");
+    // One of DHCP and one of the seed.
+    facts.has(
+        "new-addresses",
+        &["10.0.2.15/24", "10.0.2.78/24", "dynamic"],
+    );
 }
 
 /// Of both boots.

@@ -26,7 +26,7 @@ pub use node_ip::still_missing;
 
 use crate::cloud_config::UserData;
 use crate::meta_data::MetaData;
-use crate::problem::{Place, Problems};
+use crate::problem::{Place, Problems, Waited};
 use crate::settings::{ImageSettings, Profile};
 
 /// An address of this machine.
@@ -51,6 +51,8 @@ pub struct Inputs<'a> {
     /// Name of the user-data file, for problems of keys that are missing.
     pub user_file: &'a str,
     pub addresses: &'a Addresses,
+    /// For an address that has not come.
+    pub waited: Option<Waited>,
     /// This machine's clock, in seconds since 1970.
     pub now: u64,
 }

@@ -53,7 +53,10 @@ pub(super) fn check(inputs: &Inputs<'_>, pods: &[IpNet], problems: &mut Problems
     };
     let chosen = match choose(&rules, pods, inputs.addresses) {
         Ok(chosen) => chosen,
-        Err(Failure::Absent(reason)) => {
+        Err(Failure::Absent(mut reason)) => {
+            if let Some(waited) = &inputs.waited {
+                reason.push_str(&format!(" ({waited})"));
+            }
             let remedy = match inputs.addresses {
                 Addresses::Known(list) => format!("this machine has {}", listed(list)),
                 Addresses::Unknown => "give --assume-address for a check offline".to_owned(),

@@ -18,7 +18,7 @@ use nodeimg_firstboot::volume::{self, FileSystem, Kind, Volume};
 pub(crate) use devices::{Device, System};
 pub(crate) use efi::boot_partition;
 pub(crate) use mount::{open, open_writable};
-pub(crate) use settle::{is_named, wait_for_udev};
+pub(crate) use settle::{Patience, is_named, wait_for_udev};
 
 /// A device and what was found on it.
 pub(crate) struct Medium {

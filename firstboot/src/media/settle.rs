@@ -1,6 +1,9 @@
-//! Waiting until the devices that the machine came up with are all there.
+//! Waiting until the devices that the machine came up with are all there, and
+//! for what these are yet to bring.
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use nodeimg_firstboot::problem::Waited;
 
 use super::System;
 
@@ -17,14 +20,75 @@ const UNKNOWN_DEVICE: Duration = Duration::from_secs(10);
 /// has not made it yet, though all devices have been announced: so each device
 /// must have its record, too, which udev writes when it is done with it.
 pub(crate) fn wait_for_udev(system: &System, deadline: Instant) {
-    let patience = Instant::now() + UNKNOWN_DEVICE;
-    while system.udev_control().exists() {
-        let now = Instant::now();
-        let known = now >= patience || all_known(system);
-        if now >= deadline || (known && !system.udev_queue().exists()) {
-            return;
-        }
+    let began = Instant::now();
+    while Instant::now() < deadline && is_busy(system, began) {
         sleep(POLL);
+    }
+}
+
+/// Whether udev has still to do with the devices of a machine that has been
+/// waited for since `began`.
+fn is_busy(system: &System, began: Instant) -> bool {
+    system.udev_control().exists()
+        && (system.udev_queue().exists()
+            || (began.elapsed() < UNKNOWN_DEVICE && !all_known(system)))
+}
+
+/// Time for a network card to appear, or an address. It counts from when udev was
+/// last seen at work, since on a slow machine the driver that makes the card may be
+/// far down its queue; and it ends, whatever udev does.
+pub(crate) struct Patience<'a> {
+    system: &'a System,
+    began: Instant,
+    /// When udev was last seen at work.
+    last_busy: Instant,
+    is_busy: bool,
+    /// With udev at rest, and in all.
+    limits: [Duration; 2],
+}
+
+impl<'a> Patience<'a> {
+    /// DHCP on a slow switch port takes most of the first, a machine of which all
+    /// is emulated most of the second. The units' own limits are beyond them.
+    const LIMITS: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(300)];
+
+    pub(crate) fn new(system: &'a System) -> Self {
+        Self::of(system, Self::LIMITS)
+    }
+
+    fn of(system: &'a System, limits: [Duration; 2]) -> Self {
+        let now = Instant::now();
+        Self {
+            system,
+            began: now,
+            last_busy: now,
+            is_busy: false,
+            limits,
+        }
+    }
+
+    /// To be asked again and again.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.is_busy = is_busy(self.system, self.began);
+        if self.is_busy {
+            self.last_busy = Instant::now();
+        }
+        let [at_rest, in_all] = self.limits;
+        self.last_busy.elapsed() >= at_rest || self.began.elapsed() >= in_all
+    }
+
+    /// For the verdict.
+    pub(crate) fn waited(&self) -> Waited {
+        Waited {
+            seconds: self.began.elapsed().as_secs(),
+            is_busy: self.is_busy,
+        }
+    }
+
+    /// "up to 60 s ..."
+    pub(crate) fn shown(&self) -> String {
+        let [at_rest, in_all] = self.limits.map(|limit| limit.as_secs());
+        format!("up to {at_rest} s once udev is done with all devices, {in_all} s in all")
     }
 }
 
@@ -50,7 +114,36 @@ mod tests {
     use std::fs;
     use std::time::{Duration, Instant};
 
-    use super::{System, wait_for_udev};
+    use super::{Patience, System, wait_for_udev};
+
+    #[test]
+    fn patience_begins_when_udev_is_at_rest() {
+        let run = tempfile::tempdir().unwrap();
+        let system = System {
+            run: run.path().to_owned(),
+            sys: run.path().join("sys"),
+            ..System::default()
+        };
+        fs::create_dir(run.path().join("udev")).unwrap();
+        fs::write(system.udev_control(), "").unwrap();
+        fs::write(system.udev_queue(), "").unwrap();
+        let minute = Duration::from_secs(60);
+        let mut patience = Patience::of(&system, [minute, 60 * minute]);
+        // Its time is over, but udev is at work.
+        patience.last_busy -= 2 * minute;
+        assert!(!patience.is_over());
+        let mut bounded = Patience::of(&system, [minute, Duration::ZERO]);
+        assert!(bounded.is_over());
+        assert_eq!(
+            bounded.waited().to_string(),
+            "waited 0 s, and udev is still at work on this machine's devices"
+        );
+        fs::remove_file(system.udev_queue()).unwrap();
+        assert!(!patience.is_over());
+        patience.last_busy -= 2 * minute;
+        assert!(patience.is_over());
+        assert_eq!(patience.waited().to_string(), "waited 0 s");
+    }
 
     #[test]
     fn an_empty_queue_and_the_deadline_end_it() {

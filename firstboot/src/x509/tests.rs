@@ -166,3 +166,16 @@ fn damage_is_refused_and_never_a_panic() {
     zeros[47] = 1;
     assert!(matches!(public_part(&zeros), Some(PublicKey::Edwards(_))));
 }
+
+/// ring writes Ed25519's keys as RFC 5958 has them, with the public half beside.
+#[test]
+fn keys_with_their_public_half() {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let parameters = rcgen::CertificateParams::new(["n".to_owned()]).unwrap();
+    let made = parameters.self_signed(&key).unwrap();
+    let certificate = Certificate::read(made.der()).unwrap();
+    let own = public_part(&key.serialize_der()).unwrap();
+    assert!(matches!(own, PublicKey::Edwards(_)));
+    assert_eq!(own, certificate.key);
+    assert_eq!(certificate.issued_by(&certificate), Issued::Yes);
+}

@@ -1,6 +1,6 @@
 //! Networks, the node's address, and the API server's.
 use nodeimg_firstboot::jinja::Value;
-use nodeimg_firstboot::problem::Problems;
+use nodeimg_firstboot::problem::{Problems, Waited};
 use nodeimg_firstboot::seed::SeedFile;
 use nodeimg_firstboot::settings::Profile;
 use nodeimg_firstboot::{check, cloud_config};
@@ -182,6 +182,20 @@ fn node_addresses_refused() {
     Case::with("192.168.10.101", "192.168.10.0/24").fails("not known here; give --assume-address");
     Case::with("192.168.10.101", "10.200.0.5")
         .fails("10.200.0.5 lies inside the pod subnet 10.200.0.0/24");
+    for (is_busy, expected) in [
+        (
+            false,
+            "is on no interface of this machine (waited 61 s); this",
+        ),
+        (true, "(waited 61 s, and udev is still at work on"),
+    ] {
+        let mut case = Case::with("192.168.10.101", "192.168.10.9").on(MACHINE);
+        case.waited = Some(Waited {
+            seconds: 61,
+            is_busy,
+        });
+        case.fails(expected);
+    }
 }
 
 #[test]

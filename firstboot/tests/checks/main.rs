@@ -12,7 +12,7 @@ use common::{META_DATA, user_data};
 use nodeimg_firstboot::check::{self, Addresses, CheckedNode, Inputs, InterfaceAddress};
 use nodeimg_firstboot::jinja::Value;
 use nodeimg_firstboot::plan::{self, Ground, UnknownImage};
-use nodeimg_firstboot::problem::{Problems, Severity};
+use nodeimg_firstboot::problem::{Problems, Severity, Waited};
 use nodeimg_firstboot::seed::{Layout, Seed, SeedFile};
 use nodeimg_firstboot::settings::{ImageSettings, Profile};
 use nodeimg_firstboot::{cloud_config, meta_data};
@@ -22,6 +22,7 @@ struct Case {
     meta: String,
     settings: ImageSettings,
     addresses: Addresses,
+    waited: Option<Waited>,
     now: u64,
 }
 
@@ -32,6 +33,7 @@ impl Case {
             meta: META_DATA.to_owned(),
             settings: ImageSettings::from_json(common::SETTINGS.as_bytes()).unwrap(),
             addresses: Addresses::Unknown,
+            waited: None,
             now: u64::try_from(common::days_from_now(0).unix_timestamp()).unwrap(),
         }
     }
@@ -67,6 +69,7 @@ impl Case {
                 user: &user,
                 user_file: "user-data",
                 addresses: &self.addresses,
+                waited: self.waited,
                 now: self.now,
             };
             check::check(&inputs, &mut problems)

@@ -43,10 +43,16 @@ ExecStart=-journalctl --boot --priority=err --output=cat --lines=30 --no-pager
 
 /// A slow disk is slow, not missing.
 const TIMEOUT: &str = "[Manager]\nDefaultDeviceTimeoutSec=5min\n";
+/// Nor are its modules; systemd's own limit is 90 s.
+const MODULES_TIMEOUT: &str = "[Service]\nTimeoutStartSec=15min\n";
 
 /// Adds the units for `mounts`.
 pub fn add(initrd: &mut Initrd, mounts: &[Mount]) -> Result<()> {
     initrd.text("/usr/lib/systemd/system.conf.d/10-nodeimg.conf", TIMEOUT)?;
+    initrd.text(
+        &format!("{UNITS}/systemd-modules-load.service.d/10-nodeimg.conf"),
+        MODULES_TIMEOUT,
+    )?;
     initrd.text(&format!("{UNITS}/emergency.service"), EMERGENCY)?;
     state(initrd)?;
     let overlays: Vec<&ImagePath> = mounts

@@ -1,0 +1,97 @@
+//! The boot after one without a seed, with a medium that is right: two cards,
+//! a static network for both, and the node IP by the network of the second.
+
+use super::FIRST_CARD;
+use crate::support::guest::{Facts, Guest};
+
+/// Of the second card's address.
+pub const NODE_IP: &str = "192.168.77.0/24";
+const SECOND_CARD: &str = "52:54:00:aa:bb:02";
+
+const ABOUT_THE_NODE: &str = r#"
+fact cards ip -4 -br addr show scope global
+fact leases ip -4 -o addr show scope global dynamic
+fact routes ip -4 route show
+fact resolvers cat /run/systemd/resolve/resolv.conf
+fact node-env cat /etc/nodeimg/node.env
+fact kubelet-line sh -c 'tr "\0" " " </proc/$(systemctl show -P MainPID kubelet.service)/cmdline'
+fact cni cat /etc/cni/net.d/10-bridge.conf
+fact restarts systemctl show -P NRestarts kubelet.service
+fact patience systemctl show -P TimeoutStartUSec systemd-modules-load.service systemd-sysctl.service
+"#;
+
+/// The medium's network-config: nothing of it is what DHCP would give.
+pub fn network() -> String {
+    format!(
+        "version: 2
+ethernets:
+  up:
+    match: {{macaddress: '{FIRST_CARD}'}}
+    set-name: up0
+    addresses: [10.0.2.77/24]
+    routes: [{{to: default, via: 10.0.2.2}}]
+    nameservers: {{addresses: [10.0.2.3]}}
+  lan:
+    match: {{macaddress: '{SECOND_CARD}'}}
+    set-name: lan0
+    addresses: [192.168.77.10/24]
+    routes: [{{to: 10.99.0.0/16, via: 192.168.77.2}}]
+"
+    )
+}
+
+/// With the second card, on whose network DHCP is answered as well.
+pub fn boot(machine: Guest) -> Guest {
+    let card = format!("virtio-net-pci,netdev=lan,romfile=,mac={SECOND_CARD}");
+    let network = "user,id=lan,net=192.168.77.0/24,restrict=on";
+    let machine = machine.qemu(&["-netdev", network, "-device", &card]);
+    machine.script(ABOUT_THE_NODE)
+}
+
+pub fn is_the_node_of_the_medium(facts: &Facts) {
+    facts.is("failed", "");
+    facts.is("state", "running");
+    facts.is("host-name", "node-0");
+    facts.has(
+        "first-boot",
+        &[
+            r#""outcome": "applied""#,
+            r#""instance_id": "i-late""#,
+            "NoCloud in /dev/",
+            r#""192.168.77.10""#,
+        ],
+    );
+    has_its_network(facts);
+    for unit in ["containerd", "kubelet", "kube-proxy"] {
+        facts.is(&format!("unit-{unit}"), "active");
+    }
+    facts.is("restarts", "0");
+    // systemd's own 90 s are too few for a machine such as this one.
+    let patience: Vec<&str> = facts["patience"].split_whitespace().collect();
+    assert_eq!(patience, ["15min", "15min"]);
+    facts.has("cni", &[r#""subnet":"10.200.3.0/24""#]);
+    let flags = ["--hostname-override=node-0", "--node-ip=192.168.77.10 "];
+    facts.has("node-env", &flags);
+    facts.has("kubelet-line", &flags);
+}
+
+/// Both cards have the names and addresses of the medium, and no others.
+fn has_its_network(facts: &Facts) {
+    let cards = &facts["cards"];
+    let words: Vec<&str> = cards.split_whitespace().collect();
+    for (name, address) in [("up0", "10.0.2.77/24"), ("lan0", "192.168.77.10/24")] {
+        let at = words.iter().position(|word| *word == name);
+        let at = at.unwrap_or_else(|| panic!("no card {name}: {cards}"));
+        assert_eq!(words.get(at + 2), Some(&address), "{cards}");
+    }
+    assert_eq!(words.len(), 6, "{cards}");
+    facts.is("leases", "");
+    facts.has(
+        "routes",
+        &[
+            "default via 10.0.2.2 dev up0 ",
+            "10.99.0.0/16 via 192.168.77.2 dev lan0 ",
+        ],
+    );
+    facts.has("resolvers", &["nameserver 10.0.2.3"]);
+}
