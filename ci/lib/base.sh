@@ -33,3 +33,13 @@ base_recipe() {
         BASE_RECIPE=$own/recipe.toml
     fi
 }
+
+# The archive that this system's apt takes packages from.
+debian_mirror() {
+    local mirror=${NODEIMG_DEBIAN_MIRROR:-}
+    # A mark for apt-get, not a variable.
+    # shellcheck disable=SC2016
+    [[ -n $mirror ]] || mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep -m1 -E '/debian/?$' || true)
+    [[ -n $mirror ]] || die "apt has no mirror of Debian: name one by NODEIMG_DEBIAN_MIRROR"
+    printf '%s\n' "$mirror"
+}
