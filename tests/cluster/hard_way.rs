@@ -38,13 +38,7 @@ fn start(
         .certificates(&certificates)
         .route(subnets[1], others)
         .write(scene, place);
-    let machine = Machine {
-        place,
-        image: &image,
-        seed: &seed,
-        cpus: 1,
-        memory: "1 GiB",
-    };
+    let machine = Machine::worker(place, &image, &seed);
     Some(Node::start(scene, &machine))
 }
 

@@ -8,8 +8,8 @@
 //!           |  bridge `lan`, no way out
 //!           +-- node-0, node-1     hard-way; kube-proxy by iptables and by ipvs
 //!           +-- node-2             bootstrap: a token only
-//!           +-- node-3             kubeadm join, from Cluster API's data (NODEIMG_TEST_FULL=1)
-//!           +-- node-4             arm64 (NODEIMG_TEST_FULL=1)
+//!           +-- node-3             kubeadm join, from Cluster API's data
+//!           +-- node-4             arm64
 //!           +-- cp-0               kubeadm init, a cluster of its own (NODEIMG_TEST_FULL=1)
 //! ```
 //!

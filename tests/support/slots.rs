@@ -1,26 +1,52 @@
-//! How many machines run at a time: each is a processor's work.
+//! How many machines run at a time. Each is a processor's work but for what it
+//! waits (for a medium, for a lease, for a kubelet's next try), so that there is
+//! one more than there are processors. Who waits longest is next: a test of two
+//! machines is not passed over by those of one.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
-static TAKEN: Mutex<usize> = Mutex::new(0);
-static GIVEN_BACK: Condvar = Condvar::new();
+struct Queue {
+    taken: usize,
+    /// The number of who comes next, and of those who wait.
+    next: u64,
+    waiting: BTreeSet<u64>,
+}
+
+static QUEUE: Mutex<Queue> = Mutex::new(Queue {
+    taken: 0,
+    next: 0,
+    waiting: BTreeSet::new(),
+});
+static CHANGED: Condvar = Condvar::new();
 
 /// The right to run some machines; given back when it is dropped.
 pub struct Slots(usize);
 
-/// As many as there are processors, and two at least: tests of two nodes need them.
+/// Two at least, which tests of two nodes need.
 fn all() -> usize {
-    available_parallelism().map_or(2, |count| count.get().max(2))
+    available_parallelism().map_or(2, |count| count.get() + 1)
+}
+
+fn queue() -> MutexGuard<'static, Queue> {
+    QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits until `count` more machines may run.
 pub fn take(count: usize) -> Slots {
-    let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut taken = GIVEN_BACK
-        .wait_while(taken, |taken| *taken + count > all())
+    let mut queue = queue();
+    let number = queue.next;
+    queue.next += 1;
+    queue.waiting.insert(number);
+    let mut queue = CHANGED
+        .wait_while(queue, |queue| {
+            queue.waiting.first() != Some(&number) || queue.taken + count > all()
+        })
         .unwrap_or_else(PoisonError::into_inner);
-    *taken += count;
+    queue.waiting.remove(&number);
+    queue.taken += count;
+    CHANGED.notify_all();
     Slots(count)
 }
 
@@ -36,7 +62,7 @@ impl Slots {
 
 impl Drop for Slots {
     fn drop(&mut self) {
-        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) -= self.0;
-        GIVEN_BACK.notify_all();
+        queue().taken -= self.0;
+        CHANGED.notify_all();
     }
 }
