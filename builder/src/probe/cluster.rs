@@ -54,7 +54,9 @@ fn is_of_services(subnet: &str, facts: &Facts, store: &Store, findings: &mut Fin
 
 fn has_joined(facts: &Facts, findings: &mut Findings) {
     let commands = facts.verdict("commands");
-    if commands != "done" {
+    // The verdict of a later boot has nothing to tell of them.
+    let is_later = facts.verdict("outcome") == "unchanged" && commands.is_empty();
+    if commands != "done" && !is_later {
         findings.add(format!(
             "the commands of first boot are `{commands}`, not `done`; kubeadm's end: {}",
             facts.get("commands-journal")
@@ -191,6 +193,8 @@ mod tests {
             let store = store(good);
             assert!(is_settled(profile, &store));
             assert_eq!(found(profile, &store, ""), [""; 0]);
+            let later = "first-boot={\"outcome\": \"unchanged\"}";
+            assert_eq!(found(profile, &store, later), [""; 0]);
         }
         let waits = store(no_network());
         for (facts, says) in [
@@ -210,6 +214,10 @@ mod tests {
             (
                 "first-boot={\"commands\": \"failed\"}\ncommands-journal=no route",
                 "are `failed`, not `done`; kubeadm's end: no route",
+            ),
+            (
+                "first-boot={\"outcome\": \"unchanged\", \"commands\": \"pending\"}",
+                "are `pending`, not `done`",
             ),
         ] {
             let found = found(profile, &waits, facts);
