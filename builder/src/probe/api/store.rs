@@ -281,3 +281,34 @@ fn uid(path: &str) -> String {
     ]
     .join("-")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_waits_for_its_network_plugin_alone() {
+        let plugin = "NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized";
+        let now = format!("container runtime network not ready: {plugin}");
+        let then = format!("runtime network not ready: {plugin}");
+        let more = format!("[container runtime status check may not have completed yet, {then}]");
+        for (status, why, waits) in [
+            ("False", now.as_str(), true),
+            ("False", then.as_str(), true),
+            ("False", more.as_str(), false),
+            (
+                "False",
+                "PLEG is not healthy: pleg was last seen active 3m ago",
+                false,
+            ),
+            ("Unknown", now.as_str(), false),
+            ("True", "kubelet is posting ready status", false),
+        ] {
+            let mut node = SeenNode::default();
+            let ready = (status.to_owned(), why.to_owned());
+            node.conditions.insert("Ready".to_owned(), ready);
+            assert_eq!(node.waits_for_network(), waits, "{status}: {why}");
+        }
+        assert!(!SeenNode::default().waits_for_network());
+    }
+}

@@ -329,32 +329,6 @@ fn labels_and_annotations_of_a_node_are_kept() {
     assert_eq!(world.ask(who, &format!("GET {path}"), "").0, 404);
 }
 
-#[test]
-fn a_node_waits_for_its_network_plugin_alone() {
-    let plugin = "NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized";
-    let now = format!("container runtime network not ready: {plugin}");
-    let then = format!("runtime network not ready: {plugin}");
-    let more = format!("[container runtime status check may not have completed yet, {then}]");
-    for (status, why, waits) in [
-        ("False", now.as_str(), true),
-        ("False", then.as_str(), true),
-        ("False", more.as_str(), false),
-        (
-            "False",
-            "PLEG is not healthy: pleg was last seen active 3m ago",
-            false,
-        ),
-        ("Unknown", now.as_str(), false),
-        ("True", "kubelet is posting ready status", false),
-    ] {
-        let mut node = store::SeenNode::default();
-        let ready = (status.to_owned(), why.to_owned());
-        node.conditions.insert("Ready".to_owned(), ready);
-        assert_eq!(node.waits_for_network(), waits, "{status}: {why}");
-    }
-    assert!(!store::SeenNode::default().waits_for_network());
-}
-
 /// The real one asks for all that it joins by before it writes anything.
 #[test]
 fn kubeadm_discovers_its_cluster() {
