@@ -43,6 +43,7 @@ pub struct Inputs<'a> {
 }
 
 /// What came of it.
+#[derive(Default)]
 pub struct Assembled {
     pub tree: Tree,
     /// What lies over the base system, as another one would get it.
@@ -78,13 +79,7 @@ const STEPS: [(&str, Step); 15] = [
 
 /// Runs every step.
 pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled> {
-    let mut image = Assembled {
-        tree: Tree::default(),
-        overlay: None,
-        packages: Vec::new(),
-        boot: None,
-        warnings: Vec::new(),
-    };
+    let mut image = Assembled::default();
     for (name, step) in STEPS {
         step(inputs, &mut image).context(name)?;
     }

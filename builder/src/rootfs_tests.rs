@@ -24,13 +24,7 @@ fn an_unread_script_stops_a_build_and_only_warns_where_nobody_was_there_to_read(
         firstboot: Content::inline(Vec::new()),
     };
     let unpacked = |inputs: &Inputs<'_>| {
-        let mut image = Assembled {
-            tree: Tree::default(),
-            overlay: None,
-            packages: Vec::new(),
-            boot: None,
-            warnings: Vec::new(),
-        };
+        let mut image = Assembled::default();
         base_system(inputs, &mut image).map(|()| image)
     };
     let refused = format!("{:#}", unpacked(&inputs).err().unwrap());

@@ -12,16 +12,8 @@ use crate::judge;
 use crate::root::Root;
 
 fn network(text: &str) -> Network {
-    let seed = Seed {
-        layout: Layout::NoCloud,
-        meta_data: SeedFile::new("meta", ""),
-        user_data: None,
-        vendor_data: None,
-        vendor_data2: None,
-        injected: Vec::new(),
-        named: Default::default(),
-        network: Some(SeedFile::new("net", text)),
-    };
+    let mut seed = Seed::new(Layout::NoCloud, SeedFile::new("meta", ""));
+    seed.network = Some(SeedFile::new("net", text));
     let mut problems = Problems::new();
     let network = read(&seed, &mut problems);
     network.unwrap_or_else(|| panic!("{:?}", problems.into_vec()))

@@ -276,16 +276,8 @@ mod tests {
 
     fn run(layout: Layout, text: &str, user_data: &str) -> (Option<MetaData>, Vec<String>) {
         let mut problems = Problems::new();
-        let seed = Seed {
-            layout,
-            meta_data: SeedFile::new("meta", text),
-            user_data: Some(SeedFile::new("user", user_data)),
-            vendor_data: None,
-            vendor_data2: None,
-            injected: Vec::new(),
-            named: Default::default(),
-            network: None,
-        };
+        let mut seed = Seed::new(layout, SeedFile::new("meta", text));
+        seed.user_data = Some(SeedFile::new("user", user_data));
         let meta = read(&seed, &mut problems);
         (meta, problems.iter().map(ToString::to_string).collect())
     }

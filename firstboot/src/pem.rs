@@ -100,10 +100,15 @@ pub(crate) fn first_block(text: &str) -> Option<Zeroizing<Vec<u8>>> {
         .map(|block| block.der)
 }
 
-/// The text as it is written to a file: line feeds only, one at the end.
+/// The text as it is written to a file: line feeds only, one at the end of each
+/// line and nothing before it, since other readers of PEM take boundaries to the letter.
 pub fn normalised(text: &str) -> String {
-    let mut lines = text.trim().replace("\r\n", "\n");
-    lines.push('\n');
+    // Of its whole length at once: it may be a private key, and leaves no copies.
+    let mut lines = String::with_capacity(text.len() + 1);
+    for line in text.trim().lines() {
+        lines.push_str(line.trim_end());
+        lines.push('\n');
+    }
     lines
 }
 
@@ -242,6 +247,13 @@ mod tests {
             "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
         check_private_key(&format!("{curve}{}", block("EC PRIVATE KEY", &[1; 100]))).unwrap();
         assert_eq!(normalised("\na\r\nb\n\n"), "a\nb\n");
+        // What passes the check is written so that every reader of PEM takes it.
+        let doubled = cert().replace('\n', "\r\r\n");
+        check_certificates(&doubled).unwrap();
+        assert_eq!(normalised(&doubled), cert());
+        let blanks = cert().replace("-----\n", "-----\u{a0} \n");
+        check_certificates(&blanks).unwrap();
+        assert_eq!(normalised(&blanks), cert());
     }
 
     #[test]

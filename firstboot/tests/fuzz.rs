@@ -63,6 +63,7 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
             &common::cert(),
             &common::key(),
             &format!("{}{}", common::cert(), common::ca()),
+            &common::cert().replace('\n', "\r\r\n"),
         ]),
         "seed" => vec![
             seed(&whole, common::META_DATA, NETWORK_V2),

@@ -14,16 +14,8 @@ use nodeimg_firstboot::problem::Problems;
 use nodeimg_firstboot::seed::{Layout, Seed, SeedFile};
 
 fn files(text: &str) -> Vec<(String, String)> {
-    let seed = Seed {
-        layout: Layout::NoCloud,
-        meta_data: SeedFile::new("meta", ""),
-        user_data: None,
-        vendor_data: None,
-        vendor_data2: None,
-        injected: Vec::new(),
-        named: Default::default(),
-        network: Some(SeedFile::new("net", text)),
-    };
+    let mut seed = Seed::new(Layout::NoCloud, SeedFile::new("meta", ""));
+    seed.network = Some(SeedFile::new("net", text));
     let mut problems = Problems::new();
     let network = read(&seed, &mut problems);
     let network = network.unwrap_or_else(|| panic!("{:?}", problems.into_vec()));

@@ -2,7 +2,7 @@
 //! a static network for both, and the node IP by the network of the second.
 
 use super::FIRST_CARD;
-use super::support::guest::{Facts, Guest};
+use crate::support::guest::{Facts, Guest};
 
 /// Of the second card's address.
 pub const NODE_IP: &str = "192.168.77.0/24";

@@ -16,11 +16,11 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::support::faulty_server::Server;
-use super::support::guest::{Facts, Guest};
-use super::support::media::{Form, Kind, SIZE, Seed};
-use super::support::worker::Worker;
 use super::{directory, late, worker_image};
+use crate::support::faulty_server::Server;
+use crate::support::guest::{Facts, Guest};
+use crate::support::media::{Form, Kind, SIZE, Seed};
+use crate::support::worker::Worker;
 
 const SCRIPT: &str = include_str!("media.sh");
 const NODE_IP: &str = "10.0.2.0/24";

@@ -9,12 +9,12 @@ use std::process::Command;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::support::faulty_server::Server;
-use super::support::guest::{Boot, Facts, Guest};
-use super::support::image::manifest;
-use super::support::media::{Form, Kind, Seed};
-use super::support::run::tool;
 use super::{FIRST_CARD, directory, image};
+use crate::support::faulty_server::Server;
+use crate::support::guest::{Boot, Facts, Guest};
+use crate::support::image::manifest;
+use crate::support::media::{Form, Kind, Seed};
+use crate::support::run::tool;
 
 const LOGINS: u32 = 3;
 

@@ -15,11 +15,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 
 use super::secrets::{Secret, places};
-use super::support::archive::sha256;
-use super::support::guest::{Facts, Guest};
-use super::support::media::{Form, Kind, Seed};
-use super::support::worker::Worker;
 use super::{directory, worker_image};
+use crate::support::archive::sha256;
+use crate::support::guest::{Facts, Guest};
+use crate::support::media::{Form, Kind, Seed};
+use crate::support::worker::Worker;
 
 /// About as many bytes as the console has from the first program to a kubelet
 /// that runs, colours included.

@@ -15,8 +15,8 @@ use base64::engine::general_purpose::STANDARD;
 use memchr::memmem;
 use nix::unistd::{Whence, lseek};
 
-use super::support::disk::Disk;
-use super::support::run::{Ran, clean, tool};
+use crate::support::disk::Disk;
+use crate::support::run::{Ran, clean, tool};
 
 /// What ext4 has on a partition of this size.
 const BLOCK: u64 = 4096;

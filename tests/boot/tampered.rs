@@ -3,9 +3,9 @@
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::support::disk::Disk;
-use super::support::guest::Guest;
 use super::{directory, image, seed};
+use crate::support::disk::Disk;
+use crate::support::guest::Guest;
 
 /// What the initrd says when it gives up.
 const GIVEN_UP: &str = "What keeps this node from booting";

@@ -1,11 +1,9 @@
-//! A worker of the other architecture. Only where `NODEIMG_TEST_FULL` is set: it
-//! takes as long as two others.
+//! A worker of the other architecture.
 
-use super::images::image;
-use super::node::{Machine, Node, Place};
+use super::Scene;
+use super::node::{Machine, Node, Place, alone};
 use super::seed::Seed;
 use super::workload::{ready, web};
-use super::{Scene, slots};
 
 const PLACE: Place = Place {
     name: "node-4",
@@ -16,11 +14,7 @@ const SUBNET: &str = "10.200.4.0/24";
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_worker_of_arm64_is_ready_and_runs_a_pod() {
-    let Some(scene) = Scene::of_full("arm64") else {
-        return;
-    };
-    let _slots = slots::take(1);
-    let Some(image) = image("hard-way", "arm64") else {
+    let Some((scene, _slots, image)) = alone(Scene::new("arm64"), "hard-way", "arm64") else {
         return;
     };
     let cluster = &scene.cluster;
@@ -30,14 +24,7 @@ fn a_worker_of_arm64_is_ready_and_runs_a_pod() {
         .cluster(&scene)
         .certificates(&certificates)
         .write(&scene, &PLACE);
-    let machine = Machine {
-        place: &PLACE,
-        image: &image,
-        seed: &seed,
-        cpus: 1,
-        memory: "1 GiB",
-    };
-    let mut node = Node::start(&scene, &machine);
+    let mut node = Node::start(&scene, &Machine::worker(&PLACE, &image, &seed));
     let object = node.ready();
     let info = &object["status"]["nodeInfo"];
     assert_eq!(info["architecture"], "arm64");

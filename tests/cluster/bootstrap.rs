@@ -3,12 +3,11 @@
 
 use serde_json::Value;
 
+use super::Scene;
 use super::control::condition;
-use super::images::image;
-use super::node::{Machine, Node, Place};
+use super::node::{Machine, Node, Place, alone};
 use super::seed::Seed;
 use super::workload::{fetches, ready, web};
-use super::{Scene, slots};
 
 const PLACE: Place = Place {
     name: "node-2",
@@ -19,11 +18,7 @@ const SUBNET: &str = "10.200.2.0/24";
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_token_becomes_a_certificate_and_is_gone() {
-    let Some(scene) = Scene::new("bootstrap") else {
-        return;
-    };
-    let _slots = slots::take(1);
-    let Some(image) = image("bootstrap", "amd64") else {
+    let Some((scene, _slots, image)) = alone(Scene::new("bootstrap"), "bootstrap", "amd64") else {
         return;
     };
     let cluster = &scene.cluster;
@@ -33,14 +28,7 @@ fn a_token_becomes_a_certificate_and_is_gone() {
         .value("bootstrap_token", &token)
         .cluster(&scene)
         .write(&scene, &PLACE);
-    let machine = Machine {
-        place: &PLACE,
-        image: &image,
-        seed: &seed,
-        cpus: 1,
-        memory: "1 GiB",
-    };
-    let mut node = Node::start(&scene, &machine);
+    let mut node = Node::start(&scene, &Machine::worker(&PLACE, &image, &seed));
     node.ready();
     asked_with_the_token(&cluster.get(&["csr"]).unwrap(), &token);
     token_is_gone(&mut node, &token);

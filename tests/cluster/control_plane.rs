@@ -6,11 +6,12 @@ use std::fs;
 
 use serde_json::Value;
 
+use super::Scene;
 use super::control::{is_true, until};
 use super::images::image;
 use super::node::{BOOT, Machine, Node, Place};
 use super::seed::Seed;
-use super::{Scene, slots};
+use crate::support::slots;
 
 const PLACE: Place = Place {
     name: "cp-0",

@@ -3,12 +3,13 @@
 
 use serde_json::Value;
 
+use super::Scene;
 use super::control::Cluster;
 use super::images::image;
 use super::node::{Machine, Node, Place};
 use super::seed::Seed;
 use super::workload::{fetches, ready, service, web};
-use super::{Scene, slots};
+use crate::support::slots;
 
 const FIRST: Place = Place {
     name: "node-0",
@@ -37,13 +38,7 @@ fn start(
         .certificates(&certificates)
         .route(subnets[1], others)
         .write(scene, place);
-    let machine = Machine {
-        place,
-        image: &image,
-        seed: &seed,
-        cpus: 1,
-        memory: "1 GiB",
-    };
+    let machine = Machine::worker(place, &image, &seed);
     Some(Node::start(scene, &machine))
 }
 

@@ -8,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::support::debian::store;
-use super::support::real;
-use super::support::run::{Ran, nodeimg};
+use crate::support::debian::store;
+use crate::support::real;
+use crate::support::run::{Ran, nodeimg};
 
 /// What differs from recipes/debian.toml.
 struct Variant {

@@ -1,11 +1,10 @@
 //! A worker that kubeadm sets up at first boot, from the kind of data that Cluster
-//! API makes. Only where `NODEIMG_TEST_FULL` is set.
+//! API makes.
 
-use super::images::image;
-use super::node::{Machine, Node, Place};
+use super::Scene;
+use super::node::{Machine, Node, Place, alone};
 use super::seed::{Seed, indented, public_key};
 use super::workload::{fetches, ready, web};
-use super::{Scene, slots};
 
 const WORKER: Place = Place {
     name: "node-3",
@@ -106,24 +105,14 @@ spec:
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_worker_joins_from_cluster_apis_data_and_keeps_its_network_plugin() {
-    let Some(scene) = Scene::of_full("kubeadm-worker") else {
-        return;
-    };
-    let _slots = slots::take(1);
-    let Some(image) = image("kubeadm", "amd64") else {
+    let Some((scene, _slots, image)) = alone(Scene::new("kubeadm-worker"), "kubeadm", "amd64")
+    else {
         return;
     };
     let cluster = &scene.cluster;
     cluster.apply(&network_plugin());
     let seed = cluster_api(&scene).write(&scene, &WORKER);
-    let machine = Machine {
-        place: &WORKER,
-        image: &image,
-        seed: &seed,
-        cpus: 1,
-        memory: "1 GiB",
-    };
-    let mut node = Node::start(&scene, &machine);
+    let mut node = Node::start(&scene, &Machine::worker(&WORKER, &image, &seed));
     node.ready();
     node.comes_to(
         "Cluster API's sign of success",

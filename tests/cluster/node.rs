@@ -11,9 +11,11 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::control::{Cluster, is_true, until};
-use super::support::guest::plain;
-use super::support::run::Ran;
+use super::images::image;
 use super::{Scene, logs};
+use crate::support::guest::{plain, usual_command_line};
+use crate::support::run::Ran;
+use crate::support::slots::{self, Slots};
 
 /// Beyond what the slowest of these tests waits for altogether.
 const LIFETIME: Duration = Duration::from_secs(3600);
@@ -48,6 +50,27 @@ pub struct Machine<'a> {
     pub memory: &'a str,
 }
 
+impl<'a> Machine<'a> {
+    /// A worker of the usual size.
+    pub fn worker(place: &'a Place, image: &'a Path, seed: &'a Path) -> Machine<'a> {
+        Machine {
+            place,
+            image,
+            seed,
+            cpus: 1,
+            memory: "1 GiB",
+        }
+    }
+}
+
+/// What a test of a single worker begins with: the right to run it, once it may,
+/// and its disk.
+pub fn alone(scene: Option<Scene>, variant: &str, arch: &str) -> Option<(Scene, Slots, PathBuf)> {
+    let scene = scene?;
+    let slots = slots::take(1);
+    Some((scene, slots, image(variant, arch)?))
+}
+
 pub struct Node {
     pub name: &'static str,
     pub address: String,
@@ -69,12 +92,7 @@ impl Node {
         run.args(["--cpus", &machine.cpus.to_string()]);
         run.args(["--memory", machine.memory]);
         run.args(["--timeout", &LIFETIME.as_secs().to_string(), "--"]);
-        // The default times are for machines of the usual speed.
-        run.args([
-            "-smbios",
-            "type=11,value=io.systemd.stub.kernel-cmdline-extra=\
-             systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300",
-        ]);
+        run.args(["-smbios", &usual_command_line()]);
         let tap = format!("tap,id=lan,ifname={name},script=no,downscript=no");
         let card = format!(
             "virtio-net-pci,netdev=lan,romfile=,mac={}",

@@ -6,10 +6,9 @@ use std::path::Path;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
-use super::images::image;
-use super::node::{BOOT, Machine, Node, Place};
+use super::Scene;
+use super::node::{BOOT, Machine, Node, Place, alone};
 use super::seed::Seed;
-use super::{Scene, slots};
 
 const PLACE: Place = Place {
     name: "node-5",
@@ -19,11 +18,7 @@ const PLACE: Place = Place {
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_seed_with_every_problem_starts_no_kubelet() {
-    let Some(scene) = Scene::new("refused") else {
-        return;
-    };
-    let _slots = slots::take(1);
-    let Some(image) = image("hard-way", "amd64") else {
+    let Some((scene, _slots, image)) = alone(Scene::new("refused"), "hard-way", "amd64") else {
         return;
     };
     let cluster = &scene.cluster;
@@ -34,14 +29,7 @@ fn a_seed_with_every_problem_starts_no_kubelet() {
         .cluster(&scene)
         .certificates(&certificates)
         .write(&scene, &PLACE);
-    let machine = Machine {
-        place: &PLACE,
-        image: &image,
-        seed: &seed,
-        cpus: 1,
-        memory: "1 GiB",
-    };
-    let mut node = Node::start(&scene, &machine);
+    let mut node = Node::start(&scene, &Machine::worker(&PLACE, &image, &seed));
     let said = node.until("a login prompt below the verdict", BOOT, |node| {
         let console = node.console();
         let done = console.contains(" login:");

@@ -79,12 +79,7 @@ impl Images {
 
     /// The output directory for `arch`.
     fn image(&self, arch: &str) -> PathBuf {
-        let suffix = format!("-{arch}");
-        let entries = fs::read_dir(&self.directory).unwrap();
-        let found = entries.map(|entry| entry.unwrap().path()).find(|path| {
-            path.to_string_lossy().ends_with(&suffix) && path.join("manifest.json").exists()
-        });
-        found.unwrap_or_else(|| panic!("no image for {arch}"))
+        real::output_for(&self.directory, arch)
     }
 
     /// The overlay as GNU tar unpacks it. Not to be written to: see [`Copy`].

@@ -1,7 +1,7 @@
 //! An HTTP server with every fault that a download can meet, for tests.
 //!
-//! Standard library only, so that any test can take it in by `#[path]`. Each
-//! path has a script: the first request gets the first [`Answer`], the second
+//! Standard library and `http_server` beside it only, so that any test can take both
+//! in by `#[path]`. Each path has a script: the first request gets the first [`Answer`], the second
 //! the second, and the last answer is for all that follow. Without a fault an
 //! answer is a good one, with ranges, entity tags and `If-Range`
 //! ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110)).
@@ -10,12 +10,14 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use super::http_server::{Listener, Request};
 
 /// What goes wrong with one answer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,28 +64,12 @@ pub struct Answer {
     pub fault: Fault,
 }
 
-/// A request as it was seen.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// As in the request line.
-    pub target: String,
-    /// By lower-case name.
-    pub headers: HashMap<String, String>,
-}
-
-impl Seen {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(String::as_str)
-    }
-}
-
 #[derive(Default)]
 struct State {
     scripts: Mutex<HashMap<String, (usize, Vec<Answer>)>>,
-    seen: Mutex<Vec<Seen>>,
+    seen: Mutex<Vec<Request>>,
     busy: AtomicUsize,
     most_busy: AtomicUsize,
-    stop: AtomicBool,
 }
 
 /// A request under way, until its last piece is about to be sent: after that
@@ -106,7 +92,7 @@ impl Drop for Busy<'_> {
 
 /// The server; it ends when dropped.
 pub struct Server {
-    address: SocketAddr,
+    listener: Listener,
     state: Arc<State>,
 }
 
@@ -135,32 +121,19 @@ impl Server {
 
     /// The same at another loopback address: another host for a client.
     pub fn start_at(ip: &str) -> Server {
-        let listener = TcpListener::bind((ip, 0)).expect("no free port");
-        let address = listener.local_addr().unwrap();
         let state = Arc::new(State::default());
         let served = Arc::clone(&state);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if served.stop.load(Ordering::SeqCst) {
-                    break;
-                }
-                let state = Arc::clone(&served);
-                thread::spawn(move || {
-                    // A client that went away is part of the game.
-                    let _ = talk(&state, stream);
-                });
-            }
-        });
-        Server { address, state }
+        let listener = Listener::start(ip, move |stream| talk(&served, stream));
+        Server { listener, state }
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listener.address()
     }
 
     /// `path` begins with `/`.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("http://{}{path}", self.address())
     }
 
     /// Sets what `path` answers; the last one is for ever.
@@ -175,7 +148,7 @@ impl Server {
     }
 
     /// Every request so far, in order.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<Request> {
         self.state.seen.lock().unwrap().clone()
     }
 
@@ -185,30 +158,9 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.state.stop.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-    }
-}
-
 fn talk(state: &State, stream: TcpStream) -> std::io::Result<()> {
     let busy = Busy::new(state);
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mut headers = HashMap::new();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? <= 2 {
-            break;
-        }
-        if let Some((name, value)) = line.split_once(':') {
-            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-        }
-    }
-    let seen = Seen { target, headers };
+    let seen = Request::read(&stream)?;
     state.seen.lock().unwrap().push(seen.clone());
     let answer = next_answer(state, &seen.target);
     send(stream, answer.as_ref(), &seen, busy)
@@ -229,7 +181,7 @@ fn next_answer(state: &State, target: &str) -> Option<Answer> {
 fn send(
     mut stream: TcpStream,
     answer: Option<&Answer>,
-    seen: &Seen,
+    seen: &Request,
     busy: Busy<'_>,
 ) -> std::io::Result<()> {
     let simple = |status: u16, more: &str| {
@@ -259,7 +211,7 @@ fn send(
 }
 
 /// The head, and the part of the body that goes with it.
-fn head<'a>(answer: &'a Answer, seen: &Seen) -> (String, &'a [u8]) {
+fn head<'a>(answer: &'a Answer, seen: &Request) -> (String, &'a [u8]) {
     let whole = answer.body.as_slice();
     let from = wanted_range(answer, seen);
     let mut head = String::new();
@@ -310,7 +262,7 @@ fn head<'a>(answer: &'a Answer, seen: &Seen) -> (String, &'a [u8]) {
     (head + "Connection: close\r\n\r\n", body)
 }
 
-fn wanted_range(answer: &Answer, seen: &Seen) -> Option<usize> {
+fn wanted_range(answer: &Answer, seen: &Request) -> Option<usize> {
     let from = seen.header("range")?.strip_prefix("bytes=")?;
     let from = from.strip_suffix('-')?.parse().ok()?;
     let fits = match seen.header("if-range") {

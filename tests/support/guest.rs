@@ -22,6 +22,7 @@ use nix::unistd::Pid;
 pub use super::facts::Facts;
 use super::judge;
 use super::run::nodeimg;
+use super::slots::{self, Slots};
 
 /// An emulated machine beside others, on a busy host.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -29,6 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(900);
 const GRACE: Duration = Duration::from_secs(150);
 /// What a guest says of itself.
 const SCRIPT: &str = include_str!("../boot/guest.sh");
+/// On every machine's command line. The default times are for machines of the
+/// usual speed. The list of security modules is Debian's without `bpf`: systemd
+/// loads a program into that one at each boot, for which an emulated processor
+/// takes 20 seconds.
+const WORDS: &str = "systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300 \
+                     lsm=landlock,lockdown,yama,integrity,apparmor";
 /// The last of the facts.
 const END: &str = "fact end true\n";
 
@@ -54,9 +61,7 @@ impl Guest {
             arguments: Vec::new(),
             machine: Vec::new(),
             script: SCRIPT.to_owned(),
-            // The default times are for machines of the usual speed.
-            words: "systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300"
-                .to_owned(),
+            words: WORDS.to_owned(),
         }
     }
 
@@ -194,6 +199,7 @@ impl Guest {
 pub struct Boot {
     base: PathBuf,
     child: Child,
+    _slot: Slots,
 }
 
 impl Boot {
@@ -206,6 +212,7 @@ impl Boot {
             fs::write(file(extension), "").unwrap();
         }
         fs::write(file("sh"), guest.script.clone() + END).unwrap();
+        let slot = slots::take(1);
         let mut command = nodeimg();
         // One processor: tests run beside one another.
         command.arg("run").arg(&guest.image).args(["--cpus", "1"]);
@@ -214,13 +221,14 @@ impl Boot {
         command.arg("--exec-output").arg(file("facts"));
         command.arg("--console").arg(file("log"));
         command.args(&guest.arguments).args(["--", "-smbios"]);
-        let words = &guest.words;
-        command.arg(format!(
-            "type=11,value=io.systemd.stub.kernel-cmdline-extra={words}"
-        ));
+        command.arg(command_line(&guest.words));
         command.args(&guest.machine);
         let child = spawn(command, &file("err"));
-        Boot { base, child }
+        Boot {
+            base,
+            child,
+            _slot: slot,
+        }
     }
 
     fn file(&self, extension: &str) -> PathBuf {
@@ -321,6 +329,19 @@ impl Drop for Boot {
         self.switch_off();
         let _ = self.child.wait();
     }
+}
+
+/// What QEMU takes behind `-smbios` for more words on the kernel's command line
+/// ([systemd-stub](https://www.freedesktop.org/software/systemd/man/latest/systemd-stub.html)).
+fn command_line(words: &str) -> String {
+    // A comma that stands alone begins QEMU's next option.
+    let words = words.replace(',', ",,");
+    format!("type=11,value=io.systemd.stub.kernel-cmdline-extra={words}")
+}
+
+/// The same of the words that every machine has.
+pub fn usual_command_line() -> String {
+    command_line(WORDS)
 }
 
 fn spawn(mut command: Command, errors: &Path) -> Child {

@@ -1,17 +1,17 @@
 //! A container registry for tests: manifests and blobs by path, with or without
 //! a login, and blobs elsewhere by a redirect.
 //!
-//! Standard library only, so that any test can take it in by `#[path]`. It
-//! serves `/v2/NAME/manifests/...` and `/v2/NAME/blobs/...`
+//! It serves `/v2/NAME/manifests/...` and `/v2/NAME/blobs/...`
 //! ([OCI distribution](https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md)).
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
+
+use super::http_server::{Listener, Request};
 
 /// How the registry lets anyone in.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,12 +44,11 @@ struct State {
     tokens: Mutex<Vec<u32>>,
     /// How often each is good.
     uses: AtomicU32,
-    stop: AtomicBool,
 }
 
 /// The registry; it ends when dropped.
 pub struct Registry {
-    address: SocketAddr,
+    listener: Listener,
     state: Arc<State>,
 }
 
@@ -60,8 +59,6 @@ impl Registry {
 
     /// Blobs are served by a redirect to `elsewhere` and their own path.
     pub fn start_with(auth: Auth, elsewhere: Option<String>) -> Registry {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("no free port");
-        let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
             auth,
             elsewhere,
@@ -69,26 +66,14 @@ impl Registry {
             asked: Mutex::default(),
             tokens: Mutex::default(),
             uses: AtomicU32::new(u32::MAX),
-            stop: AtomicBool::default(),
         });
         let served = Arc::clone(&state);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if served.stop.load(Ordering::SeqCst) {
-                    break;
-                }
-                let state = Arc::clone(&served);
-                thread::spawn(move || {
-                    // A client that went away is part of the game.
-                    let _ = talk(&state, stream, address);
-                });
-            }
-        });
-        Registry { address, state }
+        let listener = Listener::start("127.0.0.1", move |stream| talk(&served, stream));
+        Registry { listener, state }
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.listener.address()
     }
 
     /// Serves `bytes` at this path.
@@ -124,28 +109,12 @@ impl Registry {
     }
 }
 
-impl Drop for Registry {
-    fn drop(&mut self) {
-        self.state.stop.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-    }
-}
-
-fn talk(state: &State, mut stream: TcpStream, address: SocketAddr) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
-    let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mut headers = HashMap::new();
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? <= 2 {
-            break;
-        }
-        if let Some((name, value)) = line.split_once(':') {
-            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-        }
-    }
+fn talk(state: &State, mut stream: TcpStream) -> std::io::Result<()> {
+    let address = stream.local_addr()?;
+    let Request {
+        target,
+        mut headers,
+    } = Request::read(&stream)?;
     let asked = Asked {
         target,
         authorization: headers.remove("authorization"),

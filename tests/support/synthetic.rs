@@ -218,7 +218,7 @@ impl World {
     }
 
     /// Requests so far for the amd64 artifact.
-    pub fn asked(&self, name: &str) -> Vec<super::faulty_server::Seen> {
+    pub fn asked(&self, name: &str) -> Vec<super::http_server::Request> {
         let version = ARTIFACTS.iter().find(|(n, _)| *n == name).unwrap().1;
         let target = World::target(name, version, "amd64");
         let mut seen = self.server.seen();

@@ -4,6 +4,8 @@
 mod faults;
 #[path = "../../../tests/support/faulty_server.rs"]
 mod faulty_server;
+#[path = "../../../tests/support/http_server.rs"]
+mod http_server;
 mod lock;
 mod mirrors;
 mod tls;

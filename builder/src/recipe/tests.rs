@@ -203,6 +203,14 @@ fn a_flag_is_refused_from_the_version_on_that_lost_it() {
         ("--pod-infra-container-image=a/b:1", "1.34.9", "1.35.0"),
         ("--container-runtime=remote", "1.26.15", "1.27.0"),
         ("--network-plugin=cni", "1.23.17", "1.24.0"),
+        ("--non-masquerade-cidr=10.0.0.0/8", "1.23.17", "1.24.0"),
+        ("--logtostderr=false", "1.25.16", "1.26.0"),
+        ("--log_dir=/var/log", "1.25.16", "1.26.0"),
+        ("--master-service-namespace=x", "1.26.15", "1.27.0"),
+        ("--keep-terminated-pod-volumes", "1.30.14", "1.31.0"),
+        ("--iptables-drop-bit=15", "1.30.14", "1.31.0"),
+        ("--cloud-config=/x", "1.33.5", "1.34.0"),
+        ("--register-schedulable=false", "1.33.5", "1.34.0"),
     ] {
         assert_eq!(recipe(&with(last, flag)).kubelet.extra_args, [flag]);
         let text = refusal(&with(first, flag));
@@ -211,6 +219,8 @@ fn a_flag_is_refused_from_the_version_on_that_lost_it() {
             "{text}"
         );
     }
+    // Gone before the first version that is built here.
+    assert!(refusal(&with("1.20.2", "--allow-privileged=true")).contains("since 1.15"));
     // A flag that only begins like one that is gone.
     recipe("[kubelet]\nextra_args = [\"--container-runtime-endpoint=unix:///x\"]\n");
 }

@@ -3,6 +3,8 @@
 //! The clock counts as being at least at the image's build time: a board without
 //! a battery starts somewhere in the past. So what has ended has ended, while
 //! what has not begun may only be the clock's fault.
+use std::net::IpAddr;
+
 use super::{Inputs, lines_on};
 use crate::pem;
 use crate::problem::{Place, Problems};
@@ -31,9 +33,16 @@ impl Pair<'_> {
 /// Whose certificate it is.
 #[derive(Clone, Copy)]
 pub(super) enum Owner<'a> {
-    /// Of the node of this name.
-    Kubelet(Option<&'a str>),
+    /// Of the node of these names.
+    Kubelet(Names<'a>),
     KubeProxy,
+}
+
+/// What others know a node by, as far as it is known here.
+#[derive(Clone, Copy)]
+pub(super) struct Names<'a> {
+    pub(super) host: Option<&'a str>,
+    pub(super) addresses: &'a [IpAddr],
 }
 
 /// Days before its end at which a certificate is told.
@@ -103,7 +112,7 @@ pub(super) fn check(
         chain(&certificates, authorities, &place, problems);
     }
     match owner {
-        Owner::Kubelet(host) => of_node(inputs, leaf, host, &place, problems),
+        Owner::Kubelet(node) => of_node(leaf, node, &place, problems),
         Owner::KubeProxy => {
             let user = "system:kube-proxy";
             if leaf.common_name != user {
@@ -205,14 +214,12 @@ fn chain(
 }
 
 /// What the API server's node authorizer goes by, and what callers of the kubelet look for.
-fn of_node(
-    inputs: &Inputs<'_>,
-    leaf: &Certificate,
-    host: Option<&str>,
-    place: &Place,
-    problems: &mut Problems,
-) {
-    if let Some(host) = host {
+///
+/// The latter is worth a warning only: nothing is broken where those callers ask
+/// by another name or do not verify, and the certificates of Kubernetes the Hard Way
+/// have `127.0.0.1` in the place of the node's address.
+fn of_node(leaf: &Certificate, node: Names<'_>, place: &Place, problems: &mut Problems) {
+    if let Some(host) = node.host {
         let user = format!("system:node:{host}");
         if leaf.common_name != user {
             let reason = format!(
@@ -236,14 +243,8 @@ fn of_node(
             "lacks the organisation `system:nodes`, without which a kubelet may do nothing";
         problems.error(place, reason, "have it made with `O=system:nodes`");
     }
-    let given = inputs
-        .user
-        .node
-        .node_ip
-        .iter()
-        .filter_map(|text| text.value.parse().ok());
-    for address in given {
-        if !leaf.addresses.contains(&address) {
+    for address in node.addresses {
+        if !leaf.addresses.contains(address) {
             let reason = format!("does not name {address} among its alternative names");
             let remedy = "callers that check the kubelet's certificate will refuse it";
             problems.warn(place, reason, remedy);

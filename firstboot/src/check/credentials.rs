@@ -1,5 +1,5 @@
 //! Certificates, keys and kubeconfigs: present, complete, well-formed.
-use super::certificates::{self, Owner, Pair};
+use super::certificates::{self, Names, Owner, Pair};
 use super::{Inputs, endpoint, lines_on};
 use crate::kubeconfig::{self, Kubeconfig};
 use crate::node_config::Credentials;
@@ -41,7 +41,7 @@ pub struct Identity {
 pub(super) fn check(
     inputs: &Inputs<'_>,
     api_server: Option<&str>,
-    host_name: Option<&str>,
+    names: Names<'_>,
     problems: &mut Problems,
 ) -> Option<Identity> {
     if inputs.settings.profile == Profile::Bootstrap {
@@ -68,7 +68,7 @@ pub(super) fn check(
         authorities = certificates::authorities(inputs, text, &given.place, problems);
     }
     let owners = [
-        (&node.kubelet, &kubelet, Owner::Kubelet(host_name)),
+        (&node.kubelet, &kubelet, Owner::Kubelet(names)),
         (&node.kube_proxy, &kube_proxy, Owner::KubeProxy),
     ];
     for (given, found, owner) in owners {

@@ -135,7 +135,11 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
     let host_name = names.as_ref().map(|names| names.host_name.as_str());
     let identity = if services {
         let api_server = endpoint::check_api_server(inputs, &nets.pod_subnets, problems);
-        credentials::check(inputs, api_server.as_deref(), host_name, problems)
+        let node = certificates::Names {
+            host: host_name,
+            addresses: &node_ips,
+        };
+        credentials::check(inputs, api_server.as_deref(), node, problems)
     } else {
         None
     };

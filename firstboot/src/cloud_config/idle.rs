@@ -2,7 +2,7 @@
 use super::{KEYS, not_read};
 use crate::field::Field;
 use crate::problem::Problems;
-use crate::yaml::{Kind, Scalar};
+use crate::yaml::{self, Kind, Scalar};
 
 /// Keys that set passwords or let them in: a node has none, and goes on without.
 const PASSWORDS: &[&str] = &[
@@ -67,7 +67,12 @@ pub(super) fn report(name: &str, field: &Field<'_>, problems: &mut Problems) {
             let reason = "has no effect: the host name of a node is the one of its seed";
             problems.warn(&field.place, reason, "");
         }
-    } else if !DONE_ANYWAY.contains(&name) && !matches!(name, "merge_how" | "merge_type") {
+    } else if DONE_ANYWAY.contains(&name) {
+        if declines(name, field, &says) {
+            let reason = "cannot be switched off: a node image does it in any case";
+            problems.warn(&field.place, reason, "");
+        }
+    } else if !matches!(name, "merge_how" | "merge_type") {
         unknown(name, field, problems);
     }
 }
@@ -98,6 +103,20 @@ fn gives_password(name: &str, field: &Field<'_>, says: &Says) -> bool {
             .is_none_or(|entries| entries.iter().any(|entry| entry.key.expose() != "expire")),
         "ssh_pwauth" => says.boolean != Some(false),
         _ => true,
+    }
+}
+
+/// Whether a key asks that what a node does anyway be left: `manage_etc_hosts: false`,
+/// `growpart: {mode: off}`.
+fn declines(name: &str, field: &Field<'_>, says: &Says) -> bool {
+    match name {
+        // Read beforehand, and heeded.
+        "vendor_data" | "vendor_data2" => false,
+        "growpart" => {
+            let mode = field.node.get("mode").and_then(yaml::Node::scalar);
+            mode.and_then(Scalar::boolean) == Some(false)
+        }
+        _ => says.boolean == Some(false),
     }
 }
 

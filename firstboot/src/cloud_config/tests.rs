@@ -186,6 +186,9 @@ fn keys_of_services() {
         ("ca_certs: {trusted: [no]}", "is a boolean to YAML", true),
         ("users:", "users: is empty and has no effect", false),
         ("merge_how: 'list(grow)'", "is no way of merging", true),
+        ("manage_etc_hosts: no", "cannot be switched off", false),
+        ("growpart: {mode: off}", "cannot be switched off", false),
+        ("resize_rootfs: false", "cannot be switched off", false),
     ]);
     assert!(run("#cloud-config\n").1[0].contains("holds no keys"));
     assert!(run("- a\n").2 && run("a: [1\n").2);
@@ -210,6 +213,9 @@ fn nothing_to_say() {
         "chpasswd: {expire: false}",
         "ssh_pwauth: no",
         "manage_etc_hosts: true",
+        "manage_etc_hosts: localhost",
+        "growpart: {mode: auto, devices: [/]}",
+        "vendor_data: {enabled: false}",
         "mounts: []",
         "package_upgrade: false",
         "preserve_hostname: no",

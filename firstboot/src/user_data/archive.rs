@@ -30,6 +30,7 @@ fn part(item: &Node) -> Result<Found, Refusal> {
         return Ok(Found {
             content_type: None,
             name: None,
+            launch_index: false,
             bytes: Zeroizing::new(content.expose().as_bytes().to_vec()),
         });
     }
@@ -46,6 +47,7 @@ fn part(item: &Node) -> Result<Found, Refusal> {
     Ok(Found {
         content_type: of("type"),
         name: of("filename").map(|name| super::mime::file_name(&name)),
+        launch_index: item.get("launch-index").is_some(),
         bytes: Zeroizing::new(content.expose().as_bytes().to_vec()),
     })
 }

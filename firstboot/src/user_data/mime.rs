@@ -67,6 +67,7 @@ fn found(headers: &[Header<'_>], body: &str) -> Result<Found, Refusal> {
     Ok(Found {
         content_type: (!media.is_empty()).then_some(media),
         name: name.map(|name| file_name(&name)),
+        launch_index: value_of(headers, "launch-index").is_some(),
         bytes,
     })
 }

@@ -228,6 +228,11 @@ impl Decoder<'_> {
             if let Some(name) = &part.name {
                 label.push_str(&format!(" ({name})"));
             }
+            if part.launch_index {
+                let reason = "has a `Launch-Index`, which is not read: it counts for every node";
+                let remedy = "give each node a seed of its own";
+                problems.warn(&Place::file(&label), reason, remedy);
+            }
             let declared = match form::of_type(part.content_type.as_deref()) {
                 Ok(declared) => declared,
                 Err(refusal) => {
@@ -275,6 +280,8 @@ impl Decoder<'_> {
 struct Found {
     content_type: Option<String>,
     name: Option<String>,
+    /// Meant for one machine of several by its number in a launch, which is not read.
+    launch_index: bool,
     bytes: Zeroizing<Vec<u8>>,
 }
 

@@ -89,6 +89,26 @@ fn forms() {
     }
 }
 
+/// It would be half of what was asked for, were nothing said.
+#[test]
+fn parts_for_one_machine_of_several_are_told() {
+    for bytes in [
+        "Content-Type: text/plain\nMIME-Version: 1.0\nLaunch-Index: 5\n\n#cloud-config\nb: c\n",
+        "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=O\n\n--O\nlaunch-index: 0\n\n#cloud-config\n--O--\n",
+        "#cloud-config-archive\n- {type: text/cloud-config, launch-index: 1, content: 'a: 1'}\n",
+    ] {
+        let (found, problems) = run(bytes.as_bytes());
+        assert_eq!(found.map(|parts| parts.len()), Some(1), "{bytes}");
+        let [problem] = problems.as_slice() else {
+            panic!("{bytes}: {problems:?}")
+        };
+        assert!(
+            problem.contains("u part 1: has a `Launch-Index`, which is not read"),
+            "{problem}"
+        );
+    }
+}
+
 #[test]
 fn refused_by_name() {
     let cut = MULTIPART.replace("--==B==--", "");

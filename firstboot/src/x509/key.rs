@@ -9,6 +9,8 @@ const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
 const ELLIPTIC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
 const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
 const P384: &[u8] = &[0x2b, 0x81, 4, 0, 0x22];
+/// Of keys and of signatures ([RFC 8410](https://www.rfc-editor.org/rfc/rfc8410)).
+const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 
 /// Signatures with RSA have these names, and SHA-256, SHA-384 or SHA-512.
 const RSA_WITH: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
@@ -32,7 +34,9 @@ pub enum PublicKey {
         curve: Curve,
         point: Vec<u8>,
     },
-    /// A kind that is not looked into, such as Ed25519.
+    /// Of Ed25519.
+    Edwards([u8; 32]),
+    /// A kind that is not looked into, such as P-521.
     Other,
 }
 
@@ -52,6 +56,9 @@ impl PublicKey {
                 curve,
                 point: bits.to_vec(),
             }));
+        }
+        if name == ED25519 {
+            return Some(Self::Edwards(bits.try_into().ok()?));
         }
         Some(Self::Other)
     }
@@ -97,7 +104,12 @@ impl PublicKey {
                     }
                 })
             }
-            Self::Other => None,
+            Self::Edwards(bytes) if algorithm == ED25519 => {
+                let key = ed25519_compact::PublicKey::new(*bytes);
+                let signature = ed25519_compact::Signature::from_slice(signature).ok();
+                Some(signature.is_some_and(|given| key.verify(signed, &given).is_ok()))
+            }
+            Self::Edwards(_) | Self::Other => None,
         }
     }
 }
@@ -149,12 +161,24 @@ pub fn public_part(der: &[u8]) -> Option<PublicKey> {
             inner.expect(INTEGER)?;
             return sec1(inner, curve_of(curve));
         }
+        if name == ED25519 {
+            return edwards(key);
+        }
         return Some(PublicKey::Other);
     }
     if parts.0.first() == Some(&OCTET_STRING) {
         return sec1(parts, None);
     }
     rsa_numbers(parts)
+}
+
+/// What a CurvePrivateKey of RFC 8410 is the private part of.
+fn edwards(key: &[u8]) -> Option<PublicKey> {
+    let secret = Reader(key).expect(OCTET_STRING)?.content;
+    let seed = ed25519_compact::Seed::from_slice(secret).ok()?;
+    // Of zeros alone there is none.
+    let pair = ed25519_compact::KeyPair::try_from_seed(seed).ok()?;
+    Some(PublicKey::Edwards(*pair.pk))
 }
 
 /// The rest of an ECPrivateKey after its version.

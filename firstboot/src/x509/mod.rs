@@ -1,10 +1,11 @@
 //! What a certificate says, and whether it fits a key and an authority.
 //!
 //! Spec: <https://www.rfc-editor.org/rfc/rfc5280>; keys as in RFC 5208 (PKCS#8),
-//! RFC 8017 (PKCS#1) and RFC 5915 (SEC1).
+//! RFC 8017 (PKCS#1), RFC 5915 (SEC1) and RFC 8410 (Ed25519).
 //!
-//! Signatures are checked for RSA (PKCS#1 v1.5) and ECDSA on P-256 and P-384,
-//! which is what Kubernetes' own tools make. Of others, names alone are compared.
+//! Signatures are checked for RSA (PKCS#1 v1.5), ECDSA on P-256 and P-384, and
+//! Ed25519, which is what Kubernetes' own tools and openssl's users make. Of
+//! others (P-521, Ed448, RSA-PSS), names alone are compared.
 //! This is to find mistakes in a seed; whom to trust is for the TLS of the
 //! programs that use the certificates.
 mod der;

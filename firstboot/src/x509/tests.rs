@@ -48,7 +48,12 @@ fn chains_that_openssl_makes() {
             "-newkey ec -pkeyopt ec_paramgen_curve:secp384r1 -sha384",
             true,
         ),
-        ("ed25519", "-newkey ed25519", false),
+        ("ed25519", "-newkey ed25519", true),
+        (
+            "p521",
+            "-newkey ec -pkeyopt ec_paramgen_curve:secp521r1",
+            false,
+        ),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let at = directory.path();
@@ -114,6 +119,10 @@ fn chains_that_openssl_makes() {
         assert_eq!(own != ca.key, checked, "{kind}");
         if kind.starts_with("rsa") {
             openssl(at, "rsa -in leaf.key -traditional -out old.key");
+        } else if kind == "ed25519" {
+            // Only of the one form; a key is not another's.
+            assert_ne!(Some(&own), public_part(&der(at, "other.key")).as_ref());
+            continue;
         } else if checked {
             openssl(at, "ec -in leaf.key -out old.key");
         } else {
@@ -148,4 +157,12 @@ fn damage_is_refused_and_never_a_panic() {
     }
     assert!(public_part(&der).is_none());
     assert!(Certificate::read(&key).is_none());
+    // Ed25519 has no key of zeros.
+    let mut zeros = vec![
+        0x30, 46, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 34, 4, 32,
+    ];
+    zeros.extend([0; 32]);
+    assert!(public_part(&zeros).is_none());
+    zeros[47] = 1;
+    assert!(matches!(public_part(&zeros), Some(PublicKey::Edwards(_))));
 }

@@ -100,12 +100,22 @@ fn certificates_fit_or_are_refused() {
             "does not name `node-0` among",
         ),
         (
-            right.sign(nodes, node, (-1, 30), &["node-0"]),
+            // As Kubernetes the Hard Way makes them.
+            right.sign(nodes, node, (-1, 30), &["node-0", "127.0.0.1"]),
             "does not name 192.168.10.101 among",
         ),
     ] {
         with_kubelet(&pair).warns(expected);
     }
+    // An address that is chosen by its network is the node's no less.
+    let name_only = with_kubelet(&right.sign(nodes, node, (-1, 30), &["node-0"]));
+    let by_network = |net: &str| {
+        let given = "node_ip: 192.168.10.101";
+        assert!(name_only.user.contains(given));
+        Case::new(name_only.user.replace(given, &format!("node_ip: {net}")))
+            .on(&[("eth0", "192.168.10.101/24")])
+    };
+    by_network("192.168.10.0/24").warns("does not name 192.168.10.101 among");
     let proxy = common::pair(&common::proxy());
     let kubelets = common::pair(&(cert(), key()));
     Case::new(user_data().replacen(&proxy, &kubelets, 1)).warns("not `system:kube-proxy`");
@@ -231,7 +241,7 @@ fn ready_kubeconfigs() {
     Case::new(both).warns("names another `server` than `nodeimg.api_server`");
 }
 
-const TOKEN: &str = "abcdef.0123456789abcdef";
+pub const TOKEN: &str = "abcdef.0123456789abcdef";
 
 /// The sample for an image of the profile bootstrap: a token instead of the kubelet's certificate.
 fn with_token(token: &str) -> Case {
@@ -285,143 +295,4 @@ fn a_token_stands_for_a_certificate() {
     let mut odd = with_token(TOKEN);
     odd.user = odd.user.replace("metal://a/b", "a b");
     odd.fails("nodeimg.provider_id: is no provider id");
-}
-
-const HASH: &str = "sha256:8cb2de97839780a412b93877f8507ad6c94f73add17d5d7058e91741c9d5ec78";
-
-fn with_kubeadm(block: &str) -> Case {
-    let mut case = Case::new(format!("#cloud-config\nhostname: n\nnodeimg:\n{block}"));
-    case.settings.profile = Profile::Kubeadm;
-    case
-}
-
-fn built() -> String {
-    format!(
-        "  api_server: https://10.0.0.1\n  bootstrap_token: {TOKEN}\n  ca_cert_hashes: ['{HASH}']\n"
-    )
-}
-
-const INIT: &str = "  kubeadm:\n    init: |\n      apiVersion: kubeadm.k8s.io/v1beta4\n      kind: InitConfiguration\n      ---\n      apiVersion: kubeadm.k8s.io/v1beta4\n      kind: ClusterConfiguration\n";
-
-/// The configuration and the script of a plan.
-fn kubeadm_files(case: &Case) -> (String, String) {
-    let plan = plan::plan(&case.good(), &GROUND, &mut Problems::new()).unwrap();
-    let script = plan
-        .text("/var/lib/nodeimg/scripts/000-kubeadm")
-        .unwrap()
-        .to_owned();
-    (plan.text(plan::KUBEADM_CONFIG).unwrap().to_owned(), script)
-}
-
-#[test]
-fn kubeadm_is_given_or_made_a_configuration() {
-    let (config, script) = kubeadm_files(&with_kubeadm(&built()));
-    assert_eq!(
-        config,
-        format!(
-            "apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\ndiscovery:\n  bootstrapToken:\n    apiServerEndpoint: \"10.0.0.1:6443\"\n    token: \"{TOKEN}\"\n    caCertHashes: [\"{HASH}\"]\nnodeRegistration:\n  name: \"n\"\n  criSocket: unix:///run/containerd/containerd.sock\n"
-        )
-    );
-    assert!(
-        script.contains("until kubeadm join --config \"$config\"; do\n    status=$?\n"),
-        "{script}"
-    );
-    let join = "apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration, discovery: {timeout: 5, file: {on: true, x: '5'}}";
-    let (config, _) = kubeadm_files(&with_kubeadm(&format!("  kubeadm: {{join: {{{join}}}}}\n")));
-    assert_eq!(
-        config,
-        "{\"apiVersion\": \"kubeadm.k8s.io/v1beta4\", \"kind\": \"JoinConfiguration\", \"discovery\": {\"timeout\": 5, \"file\": {\"on\": true, \"x\": \"5\"}}}\n"
-    );
-    let (config, script) = kubeadm_files(&with_kubeadm(INIT));
-    assert!(
-        config.contains("\n---\n")
-            && script.contains("kubeadm init --config \"$config\" --skip-token-print "),
-        "{config} {script}"
-    );
-}
-
-#[test]
-fn kubeadm_makes_control_planes() {
-    let list = "  kubeadm: {init: [{apiVersion: kubeadm.k8s.io/v1beta4, kind: ClusterConfiguration}, {apiVersion: kubeproxy.config.k8s.io/v1alpha1, kind: KubeProxyConfiguration, mode: ipvs}]}\n";
-    assert_eq!(
-        kubeadm_files(&with_kubeadm(list)).0,
-        "{\"apiVersion\": \"kubeadm.k8s.io/v1beta4\", \"kind\": \"ClusterConfiguration\"}\n---\n{\"apiVersion\": \"kubeproxy.config.k8s.io/v1alpha1\", \"kind\": \"KubeProxyConfiguration\", \"mode\": \"ipvs\"}\n"
-    );
-    let plane = format!(
-        "{}  certificate_key: '{}'\n  node_ip: 192.168.10.101\n",
-        built(),
-        "c".repeat(64)
-    );
-    let mut plane = with_kubeadm(&plane);
-    plane.settings.kubeadm = Some("1.20.2".to_owned());
-    let config = kubeadm_files(&plane).0;
-    assert!(
-        config.starts_with("apiVersion: kubeadm.k8s.io/v1beta2\n"),
-        "{config}"
-    );
-    assert!(
-        config.ends_with(&format!("controlPlane:\n  certificateKey: \"{}\"\n  localAPIEndpoint:\n    advertiseAddress: \"192.168.10.101\"\n", "c".repeat(64))),
-        "{config}"
-    );
-    let older = INIT.split("      ---\n").next().unwrap();
-    let mut older = with_kubeadm(older);
-    older.settings.kubeadm = Some("1.20.2".to_owned());
-    older.fails("user-data:6: nodeimg.kubeadm.init: is of `v1beta4`, which kubeadm reads from 1.31 on; this image has 1.20.2");
-}
-
-#[test]
-fn kubeadm_needs_the_whole_of_it() {
-    for (block, expected) in [
-        ("  labels: {a: b}\n", "nodeimg.kubeadm: is missing"),
-        ("  kubeadm: {}\n", "holds neither `join` nor `init`"),
-        ("  kubeadm: {joins: {}}\n", "did you mean `join`?"),
-        (
-            "  kubeadm: {join: {kind: JoinConfiguration}}\n",
-            "holds no `kind: JoinConfiguration` of",
-        ),
-        ("  kubeadm: {join: 'a: [1'}\n", "is no valid YAML"),
-        (
-            "  kubeadm: {join: {a: b}, init: {a: b}}\n",
-            "asks for `init` and `join` at once",
-        ),
-    ] {
-        let (_, errors, _) = with_kubeadm(block).run();
-        assert!(
-            errors.iter().any(|error| error.contains(expected)),
-            "{expected}: {errors:#?}"
-        );
-    }
-    for (from, to, expected) in [
-        (
-            HASH,
-            "sha256:12",
-            "nodeimg.ca_cert_hashes: is no hash of a CA",
-        ),
-        (
-            TOKEN,
-            "nonsense",
-            "nodeimg.bootstrap_token: is no bootstrap token",
-        ),
-        (
-            "https://",
-            "http://",
-            "nodeimg.api_server: is not encrypted",
-        ),
-        (
-            "  bootstrap_token",
-            "  certificate_key: abc\n  bootstrap_token",
-            "nodeimg.certificate_key: is no certificate key",
-        ),
-        (
-            "  bootstrap_token",
-            "  pod_subnet: 10.200.0.0/24\n  bootstrap_token",
-            "nodeimg.pod_subnet: has no effect on a node that kubeadm",
-        ),
-    ] {
-        with_kubeadm(&built().replacen(from, to, 1)).fails(expected);
-    }
-    // Cluster API's data runs kubeadm itself.
-    let mut capi = with_kubeadm("  labels: {a: b}\nruncmd: [kubeadm join]\n");
-    capi.user = capi.user.replace("nodeimg:\n  labels: {a: b}\n", "");
-    assert!(capi.good().kubeadm.is_none());
 }

@@ -5,6 +5,7 @@ mod addresses;
 #[path = "../common/mod.rs"]
 mod common;
 mod identity;
+mod kubeadm;
 mod names;
 
 use common::{META_DATA, user_data};
@@ -55,16 +56,8 @@ impl Case {
 
     fn run(&self) -> (Option<CheckedNode>, Vec<String>, Vec<String>) {
         let mut problems = Problems::new();
-        let seed = Seed {
-            layout: Layout::NoCloud,
-            meta_data: SeedFile::new("meta-data", self.meta.as_bytes()),
-            user_data: None,
-            vendor_data: None,
-            vendor_data2: None,
-            injected: Vec::new(),
-            named: Default::default(),
-            network: None,
-        };
+        let meta = SeedFile::new("meta-data", self.meta.as_bytes());
+        let seed = Seed::new(Layout::NoCloud, meta);
         let meta = meta_data::read(&seed, &mut problems).unwrap();
         let file = SeedFile::new("user-data", self.user.as_bytes());
         let user =

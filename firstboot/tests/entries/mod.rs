@@ -144,16 +144,9 @@ pub fn seed(data: &[u8]) {
     for layout in [Layout::NoCloud, Layout::ConfigDrive] {
         let names = layout.names();
         for profile in PROFILES {
-            let seed = Seed {
-                layout,
-                meta_data: SeedFile::new(names.meta_data, meta.clone()),
-                user_data: Some(SeedFile::new(names.user_data, user.clone())),
-                vendor_data: None,
-                vendor_data2: None,
-                injected: Vec::new(),
-                named: Default::default(),
-                network: Some(SeedFile::new(names.network, network.clone())),
-            };
+            let mut seed = Seed::new(layout, SeedFile::new(names.meta_data, meta.clone()));
+            seed.user_data = Some(SeedFile::new(names.user_data, user.clone()));
+            seed.network = Some(SeedFile::new(names.network, network.clone()));
             let mut problems = Problems::new();
             let outlook = examine(&seed, &settings(profile), &[], 0, &mut problems);
             assert_eq!(outlook.is_none(), problems.has_errors());
@@ -188,16 +181,8 @@ pub fn jinja(data: &[u8]) {
 /// NoCloud's versions 1 and 2, and OpenStack's; what is taken is rendered.
 pub fn network(data: &[u8]) {
     for layout in [Layout::NoCloud, Layout::ConfigDrive] {
-        let seed = Seed {
-            layout,
-            meta_data: SeedFile::new("meta-data", ""),
-            user_data: None,
-            vendor_data: None,
-            vendor_data2: None,
-            injected: Vec::new(),
-            named: Default::default(),
-            network: Some(SeedFile::new("network", data)),
-        };
+        let mut seed = Seed::new(layout, SeedFile::new("meta-data", ""));
+        seed.network = Some(SeedFile::new("network", data));
         let mut problems = Problems::new();
         if let Some(network) = network::read(&seed, &mut problems) {
             for (name, text) in network::render(&network) {

@@ -8,16 +8,8 @@ use crate::seed::{Layout, Seed, SeedFile};
 
 /// The files for a network configuration as one text, or its problems.
 fn rendered(layout: Layout, text: &str) -> (String, Vec<String>) {
-    let seed = Seed {
-        layout,
-        meta_data: SeedFile::new("meta", ""),
-        user_data: None,
-        vendor_data: None,
-        vendor_data2: None,
-        injected: Vec::new(),
-        named: Default::default(),
-        network: Some(SeedFile::new("net", text)),
-    };
+    let mut seed = Seed::new(layout, SeedFile::new("meta", ""));
+    seed.network = Some(SeedFile::new("net", text));
     let mut problems = Problems::new();
     let network = read(&seed, &mut problems);
     let files = network.map(|network| render(&network)).unwrap_or_default();

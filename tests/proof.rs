@@ -1,17 +1,14 @@
 //! `nodeimg test` of a real image: recipes/debian.toml as a disk, as a user
 //! would prove it. One boot; what else the verb proves is in its own tests,
 //! and in tests/boot of the same images.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::fs;
 
-use support::debian;
-use support::judge;
-use support::real;
-use support::run::{Ran, nodeimg};
+use crate::support::debian;
+use crate::support::judge;
+use crate::support::real;
+use crate::support::run::{Ran, nodeimg};
+use crate::support::slots;
 
 /// An emulated machine beside others, on a busy host.
 const PATIENCE: &str = "900";
@@ -36,6 +33,7 @@ fn a_node_of_the_hard_way_proves_itself() {
     Ran::of(build.arg("--out").arg(&out)).good();
     let image = fs::read_dir(&out).unwrap().next().unwrap().unwrap().path();
     let logs = out.with_file_name("proof-logs");
+    let _slot = slots::take(1);
     let mut test = nodeimg();
     test.arg("test")
         .arg(&image)

@@ -8,8 +8,8 @@
 //!           |  bridge `lan`, no way out
 //!           +-- node-0, node-1     hard-way; kube-proxy by iptables and by ipvs
 //!           +-- node-2             bootstrap: a token only
-//!           +-- node-3             kubeadm join, from Cluster API's data (NODEIMG_TEST_FULL=1)
-//!           +-- node-4             arm64 (NODEIMG_TEST_FULL=1)
+//!           +-- node-3             kubeadm join, from Cluster API's data
+//!           +-- node-4             arm64
 //!           +-- cp-0               kubeadm init, a cluster of its own (NODEIMG_TEST_FULL=1)
 //! ```
 //!
@@ -22,14 +22,9 @@
 //! | `workload` | pods and Services to try a node with |
 //! | the others | the tests |
 //!
-//! `ci/test` starts the cluster and names it in `NODEIMG_TEST_CLUSTER`. Each boot
-//! takes minutes of a processor, so that as many machines run at a time as
-//! [`slots`] lets. A test that fails leaves consoles, the control plane's logs and
-//! what `kubectl` says in `tmp/cluster-logs` of the build directory, and says so.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-#[path = "../support/mod.rs"]
-mod support;
+//! `ci/test` starts the cluster and names it in `NODEIMG_TEST_CLUSTER`. A test
+//! that fails leaves consoles, the control plane's logs and what `kubectl` says in
+//! `tmp/cluster-logs` of the build directory, and says so.
 
 mod arm64;
 mod bootstrap;
@@ -41,7 +36,6 @@ mod kubeadm;
 mod node;
 mod refused;
 mod seed;
-mod slots;
 mod workload;
 
 use std::fs;

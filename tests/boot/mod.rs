@@ -16,10 +16,6 @@
 //!
 //! support/guest.rs has how facts come out of a guest; consoles are in
 //! `tmp/boot-logs` of the build directory.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod late;
 mod media;
@@ -34,10 +30,10 @@ use std::sync::OnceLock;
 
 use nix::fcntl::{Flock, FlockArg};
 
-use support::debian::{ARCHS, fetched, verb};
-use support::media::Seed;
-use support::real;
-use support::run::Ran;
+use crate::support::debian::{ARCHS, fetched, verb};
+use crate::support::media::Seed;
+use crate::support::real;
+use crate::support::run::Ran;
 
 /// What QEMU calls its first card.
 const FIRST_CARD: &str = "52:54:00:12:34:56";

@@ -1,0 +1,17 @@
+//! Everything that boots a machine in QEMU: one program, so that its tests share
+//! the processors ([`support::slots`]) and none is idle while one of them is left.
+//!
+//! | module | what |
+//! |---|---|
+//! | `boot` | disks on their own |
+//! | `cluster` | nodes in a real cluster |
+//! | `proof` | `nodeimg test` |
+//!
+//! They take minutes each, so that they are ignored where nobody asks for them;
+//! `cargo test --test machines -- --ignored boot::media` runs some.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod boot;
+mod cluster;
+mod proof;
+mod support;
