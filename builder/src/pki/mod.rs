@@ -22,9 +22,11 @@ use nodeimg_firstboot::secret::Secret;
 use nodeimg_firstboot::x509::Certificate;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
 };
 use time::OffsetDateTime;
+
+use crate::digest::Digest;
 
 /// Before now, for machines whose clocks are behind.
 const SKEW: u64 = 3600;
@@ -153,6 +155,12 @@ impl Authority {
     /// Its certificate, and others that were with it.
     pub fn cert(&self) -> &str {
         &self.cert
+    }
+
+    /// What kubeadm pins a CA by: `sha256:HEX` of its public key
+    /// ([RFC 7469, 2.4](https://www.rfc-editor.org/rfc/rfc7469#section-2.4)).
+    pub fn pin(&self) -> String {
+        Digest::sha256(&self.issuer.key().subject_public_key_info()).to_string()
     }
 
     fn within(&self, validity: Validity) -> Validity {

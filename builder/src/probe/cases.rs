@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use nodeimg_firstboot::settings::{ImageSettings, Profile};
 use tempfile::TempDir;
 
-use super::api::Store;
+use super::cluster;
 use super::facts::{Facts, Findings};
 use super::identity::{ADDRESS, HOST_NAME, Identity};
 use super::machine::{Bench, Boot, Plan};
@@ -112,8 +112,10 @@ impl Cases {
 
     pub fn run(&mut self, case: &Case) -> Result<Outcome> {
         let needs_cluster = !matches!(case.name, "tampered-root" | "no-seed");
-        if needs_cluster && self.identity.profile == Profile::Kubeadm {
-            let why = "kubeadm wants a cluster to join, which is not played here";
+        let has_none = self.identity.api.is_none();
+        if needs_cluster && has_none && self.identity.profile == Profile::Kubeadm {
+            let why =
+                "the recipe does not say which kubeadm the image has, and so not what it reads";
             return Ok(Outcome::Skipped(why.to_owned()));
         }
         (case.run)(self).with_context(|| format!("case {}", case.name))
@@ -129,11 +131,12 @@ impl Cases {
             api.forget();
         }
         let go = self.identity.api.as_ref();
+        let profile = self.identity.profile;
         let boot = self.bench.boot(Plan {
             name,
             seed: Some(&self.identity.seed),
             keep: Some(&self.state(keep)),
-            go: go.map(|api| api.when(is_registered)),
+            go: go.map(|api| api.when(move |store| cluster::is_settled(profile, store))),
             cut: None,
         })?;
         let mut findings = Findings::default();
@@ -141,7 +144,7 @@ impl Cases {
         if boot.facts.is_whole() {
             self.is_healthy(&boot.facts, &mut findings);
             if let Some(api) = &self.identity.api {
-                api.look(|store| self.is_in_cluster(&boot.facts, store, &mut findings));
+                api.look(|store| cluster::check(&self.identity, &boot.facts, store, &mut findings));
             }
         }
         Ok((boot, findings))
@@ -165,51 +168,6 @@ impl Cases {
         findings.is("containerd", facts.get("containerd"), "active");
     }
 
-    fn is_in_cluster(&self, facts: &Facts, store: &Store, findings: &mut Findings) {
-        let subnet = &self.identity.pod_subnet;
-        findings.has(
-            "the CNI configuration",
-            facts.get("cni"),
-            &format!("\"{subnet}\""),
-        );
-        for unit in ["kubelet", "kube-proxy"] {
-            findings.is(unit, facts.get(unit), "active");
-        }
-        if !store.callers.contains_key("system:kube-proxy") {
-            findings.add("kube-proxy did not come to the API server as system:kube-proxy");
-        }
-        let own = format!("system:node:{HOST_NAME}");
-        if self.identity.profile == Profile::Bootstrap && facts.verdict("outcome") == "applied" {
-            findings.is(
-                "who has had a certificate signed",
-                &store.signed.join(" "),
-                &own,
-            );
-        }
-        let Some(node) = store.nodes.get(HOST_NAME) else {
-            let came: Vec<&str> = store.callers.keys().map(String::as_str).collect();
-            findings.add(format!(
-                "no Node was registered; who came to the API server: [{}]; the journal's end: {}",
-                came.join(", "),
-                facts.get("journal")
-            ));
-            return;
-        };
-        findings.is("who registered the Node", &node.by.name, &own);
-        let address = ("InternalIP".to_owned(), ADDRESS.to_owned());
-        if !node.addresses.contains(&address) {
-            findings.add(format!(
-                "the Node has not InternalIP {ADDRESS}: {:?}",
-                node.addresses
-            ));
-        }
-        if !node.is_ready() {
-            let ready = node.conditions.get("Ready");
-            let why = ready.map_or("never said", |(_, why)| why.as_str());
-            findings.add(format!("the Node is not Ready: {why}"));
-        }
-    }
-
     fn boot(&mut self) -> Result<Outcome> {
         let (boot, mut findings) = self.well("boot", "first")?;
         if boot.facts.is_whole() {
@@ -227,15 +185,8 @@ impl Cases {
 
     fn registered(&self) -> String {
         let api = self.identity.api.as_ref();
-        let version = api.and_then(|api| {
-            api.look(|store| Some(store.nodes.get(HOST_NAME)?.kubelet_version.clone()))
-        });
-        match version {
-            Some(version) => {
-                format!("kubelet {version} has registered {HOST_NAME}, {ADDRESS}, Ready")
-            }
-            None => format!("{HOST_NAME} is up"),
-        }
+        let note = api.and_then(|api| api.look(|store| cluster::note(&self.identity, store)));
+        note.unwrap_or_else(|| format!("{HOST_NAME} is up"))
     }
 
     fn reboot(&mut self) -> Result<Outcome> {
@@ -254,10 +205,17 @@ impl Cases {
             let before = self.machine_id.as_deref().unwrap_or_default();
             findings.is("the machine id", boot.facts.get("machine-id"), before);
         }
+        if let Some(api) = &self.identity.api {
+            api.look(|store| cluster::has_not_joined_again(store, &mut findings));
+        }
         Ok(Outcome::of(findings, "unchanged".to_owned()))
     }
 
     fn power_cut(&mut self) -> Result<Outcome> {
+        // Another machine, which has not joined.
+        if let Some(api) = &self.identity.api {
+            api.forget_nodes();
+        }
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let after = since.map_or(0, |now| now.subsec_millis() * 4) % CUT_WITHIN;
         let cut = self.bench.boot(Plan {
@@ -360,10 +318,4 @@ fn has_verified_root(facts: &Facts, findings: &mut Findings) {
         facts.get("verity"),
         "CRYPT-VERITY-",
     );
-}
-
-/// Nothing is left to wait for.
-fn is_registered(store: &Store) -> bool {
-    let node = store.nodes.get(HOST_NAME);
-    node.is_some_and(|node| node.is_ready()) && store.callers.contains_key("system:kube-proxy")
 }

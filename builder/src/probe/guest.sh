@@ -1,23 +1,36 @@
 # shellcheck shell=sh
 # Runs in the node, behind multi-user.target: says facts, one `name=value` a
 # line. Not part of any image: `nodeimg test` gives it to the node. Reads a line
-# when the host has seen all that it waits for of this node, for `$wait` seconds
-# at most.
-: "${wait:?}"
+# when the host has seen all that it waits for of this node. It waits for
+# `$wait` seconds at most, in all. `$token` is the bootstrap token that a node may
+# have been given.
+: "${wait:?}" "${token:?}"
 fact() { printf '%s=%s\n' "$1" "$(shift && "$@" 2>&1 | tr '\n' ' ' | sed 's/ *$//')"; }
+until=$(($(cut -d. -f1 /proc/uptime) + wait))
+patiently() {
+    left=$((until - $(cut -d. -f1 /proc/uptime)))
+    timeout $((left > 1 ? left : 1)) "$@"
+}
+verdict=/run/nodeimg/result.json
 
-fact state timeout "$wait" systemctl is-system-running --wait
+fact state patiently systemctl is-system-running --wait
 fact failed systemctl --failed --no-legend --plain
 fact root findmnt -no SOURCE,FSTYPE,OPTIONS /
 fact verity sh -c 'cat /sys/block/dm-*/dm/uuid'
 fact host-name cat /proc/sys/kernel/hostname
 fact machine-id cat /etc/machine-id
 fact address ip -4 -br addr show scope global
-fact first-boot cat /run/nodeimg/result.json
 fact cni sh -c 'cat /etc/cni/net.d/*.conf'
-fact heard timeout "$wait" head -n 1
+fact networks sh -c 'ls -d /etc/cni/net.d/*.conf* 2>/dev/null'
+fact heard patiently head -n 1
+# kubeadm ends a little later than its node is seen.
+fact commands patiently sh -c "while grep -Eq '\"commands\": *\"pending\"' $verdict; do sleep 1; done"
+fact first-boot cat "$verdict"
 for unit in containerd kubelet kube-proxy; do
     fact "$unit" systemctl is-active "$unit"
 done
+fact kubelet-conf ls /etc/kubernetes/kubelet.conf
+fact token-in grep -rlsF -e "$token" /etc /var
 fact journal sh -c 'journalctl -b -o cat -n 20 -u kubelet -u kube-proxy'
+fact commands-journal journalctl -b -o cat -n 20 -u nodeimg-commands
 fact end true

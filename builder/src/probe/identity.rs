@@ -9,7 +9,7 @@ use ipnet::Ipv4Net;
 use nodeimg_firstboot::secret::Secret;
 use nodeimg_firstboot::settings::{ImageSettings, Profile};
 
-use super::api::{Api, GATEWAY};
+use super::api::{Api, Cluster, GATEWAY};
 use crate::pki::{Authority, Subject, Validity};
 use crate::seed::{Node, write};
 
@@ -19,7 +19,7 @@ pub const ADDRESS: &str = "10.0.2.15";
 /// Where a recipe says nothing of its cluster.
 const CLUSTER: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 200, 0, 0), 16);
 /// Good for nothing but the API server played here.
-const TOKEN: &str = "abcdef.0123456789abcdef";
+pub const TOKEN: &str = "abcdef.0123456789abcdef";
 const DAYS: u32 = 2;
 /// Every request to the API server.
 const LOG: &str = "api.log";
@@ -29,6 +29,7 @@ pub struct Identity {
     pub profile: Profile,
     /// Empty where the profile has none.
     pub pod_subnet: String,
+    /// For every profile that has a cluster, but for kubeadm of an unknown version.
     pub api: Option<Api>,
     /// A seed directory.
     pub seed: PathBuf,
@@ -48,15 +49,24 @@ impl Identity {
             host_name: HOST_NAME.to_owned(),
             ..Node::default()
         };
-        let mut api = None;
-        if is_kubernetes(profile) {
-            let path = logs.join(LOG);
-            let context = || format!("writing {}", path.display());
-            let log = File::create(&path).with_context(context)?;
-            let authority = join(&mut node, profile, now)?;
-            let served = serve(&mut node, authority, now, log);
-            api = Some(served.context("playing an API server")?);
-            node.pod_subnet = vec![pod_subnet(settings).to_string()];
+        let cluster = Cluster::of(settings).filter(|_| profile == Profile::Kubeadm);
+        let api = match profile {
+            Profile::ContainerHost => None,
+            Profile::Kubeadm if cluster.is_none() => None,
+            Profile::HardWay | Profile::Bootstrap | Profile::Kubeadm => {
+                let path = logs.join(LOG);
+                let context = || format!("writing {}", path.display());
+                let log = File::create(&path).with_context(context)?;
+                let authority = join(&mut node, profile, now)?;
+                let served = serve(&mut node, authority, now, log);
+                Some(served.context("playing an API server")?)
+            }
+        };
+        if let (Some(api), Some(server)) = (&api, &node.api_server) {
+            match &cluster {
+                Some(cluster) => api.publish(cluster, server)?,
+                None => node.pod_subnet = vec![pod_subnet(settings).to_string()],
+            }
         }
         let seed = directory.join("seed");
         write::write(&node.files(None), &seed, false)?;
@@ -69,20 +79,21 @@ impl Identity {
     }
 }
 
-fn is_kubernetes(profile: Profile) -> bool {
-    matches!(profile, Profile::HardWay | Profile::Bootstrap)
-}
-
-/// What the node proves itself with; the CA that has signed it.
+/// What the node proves itself with, and its cluster by; the CA that signs.
 fn join(node: &mut Node, profile: Profile, now: u64) -> Result<Authority> {
     let validity = Validity::days(now, DAYS);
     let (authority, _) = Authority::generate("nodeimg-test", validity)?;
-    node.ca = Some(authority.cert().to_owned());
     node.node_ip = vec![ADDRESS.to_owned()];
-    node.kube_proxy = Some(authority.issue(&Subject::kube_proxy(), validity)?);
-    if profile == Profile::Bootstrap {
+    if profile != Profile::HardWay {
         node.bootstrap_token = Some(Secret::new(TOKEN.to_owned()));
-    } else {
+    }
+    if profile == Profile::Kubeadm {
+        node.ca_cert_hashes = vec![authority.pin()];
+        return Ok(authority);
+    }
+    node.ca = Some(authority.cert().to_owned());
+    node.kube_proxy = Some(authority.issue(&Subject::kube_proxy(), validity)?);
+    if profile == Profile::HardWay {
         let names = vec![HOST_NAME.to_owned()];
         let subject = Subject::kubelet(HOST_NAME, names, vec![ADDRESS.parse()?]);
         node.kubelet = Some(authority.issue(&subject, validity)?);

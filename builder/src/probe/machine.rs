@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use tokio::sync::oneshot;
 
 use super::facts::Facts;
+use super::identity::TOKEN;
 use crate::arch::Arch;
 use crate::qemu::Format;
 use crate::qemu::command::{Console, Machine, Medium};
@@ -20,7 +21,7 @@ use crate::qemu::run::{Interrupted, Until, run};
 use crate::qemu::sink::Sink;
 use crate::qemu::state::State;
 
-/// It has `$wait`, in seconds.
+/// It has `$wait`, in seconds, and `$token`.
 const GUEST: &str = include_str!("guest.sh");
 
 /// What every boot of a test has in common.
@@ -125,7 +126,7 @@ impl Bench {
     /// what is wrong with it.
     fn script(&self) -> Vec<u8> {
         let wait = self.timeout.as_secs() / 2;
-        format!("wait={wait}\n{GUEST}").into_bytes()
+        format!("wait={wait} token={TOKEN}\n{GUEST}").into_bytes()
     }
 
     /// For a machine that is slow, and now and then stands still: the default

@@ -5,6 +5,7 @@
 //!  machine.rs    one boot of the disk under an overlay     -> Boot
 //!  guest.sh      what the node says of itself              -> Facts (facts.rs)
 //!  cases.rs      what must be so                           -> Findings
+//!  cluster.rs    of a node in its cluster
 //!  tamper.rs     a copy of the disk with one bit changed
 //!  api/          as much of an API server as a node needs
 //! ```
@@ -15,11 +16,12 @@
 //! - What is said of the image is what it did, in a boot whose console is kept
 //!   where a case fails.
 //!
-//! Left out: pods (no registry is reached), profile `kubeadm` beyond what needs
-//! no cluster.
+//! Left out: pods (no registry is reached), and so what clusters bring to their
+//! nodes as pods: with profile `kubeadm` kube-proxy and the network plugin.
 
 mod api;
 pub mod cases;
+mod cluster;
 mod facts;
 mod identity;
 pub mod machine;

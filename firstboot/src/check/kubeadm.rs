@@ -140,13 +140,13 @@ fn whole(
 }
 
 /// The minor release of a Kubernetes 1; `None` for what is not known.
-fn minor(version: Option<&str>) -> Option<u32> {
+pub fn minor(version: Option<&str>) -> Option<u32> {
     let rest = version?.strip_prefix("1.")?;
     rest.split(['.', '-', '+']).next()?.parse().ok()
 }
 
 /// The API in which a configuration is written for a kubeadm: the newest that it reads.
-fn api_for(kubeadm: Option<&str>) -> &'static str {
+pub fn api_for(kubeadm: Option<&str>) -> &'static str {
     let mut known = APIS.iter().rev();
     let newest = known.clone().next();
     let fitting = match minor(kubeadm) {

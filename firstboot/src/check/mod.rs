@@ -7,7 +7,7 @@ mod certificates;
 mod credentials;
 mod endpoint;
 mod extras;
-mod kubeadm;
+pub mod kubeadm;
 mod names;
 mod node_ip;
 mod scheduling;

@@ -1,15 +1,18 @@
 //! As much of a Kubernetes API server as a node needs to register, on loopback.
 //!
 //! ```text
-//!  serve    TLS, who calls (client certificate or token)     -> Caller
+//!  serve    TLS, requests and their answers
+//!  access   who calls (certificate, token), what they may    -> Caller
 //!  route    /api/v1/nodes/NAME/status?watch=... and a method -> Route
 //!  store    what was sent; wire: protobuf or JSON            -> answer: JSON
+//!  kubeadm  what a cluster publishes for those who join it   -> ConfigMaps
 //! ```
 //!
 //! It takes Nodes from `system:node:NAME` in `system:nodes` alone, signs the
 //! requests of its bootstrap token for a kubelet's client certificate, holds
 //! watches open, and keeps whatever else it is sent. Every list but those of
-//! what was sent is empty: no pods, no Services.
+//! what was sent is empty: no pods, no Services. Where it plays a cluster of
+//! kubeadm, it has the ConfigMaps that `kubeadm join` reads.
 //!
 //! Paths are those of the
 //! [API's reference](https://kubernetes.io/docs/reference/kubernetes-api/) alone.
@@ -18,13 +21,17 @@
 //! want them.
 //!
 //! # Invariants
-//! - Nobody who has not proved who they are is answered.
+//! - Nobody who has not proved who they are is told anything but how to discover
+//!   a cluster of kubeadm.
 //! - It listens on loopback; a guest of QEMU's user network reaches it there.
 //!
-//! Left out: authorization beyond Nodes, patches of anything but a Node's
-//! status, everything that is not asked for by kubelet and kube-proxy.
+//! Left out: authorization beyond that of `access`, patches of anything but a
+//! Node's status, labels and annotations, everything that is not asked for by
+//! kubelet, kube-proxy and `kubeadm join`.
 
+mod access;
 mod answer;
+mod kubeadm;
 mod route;
 mod serve;
 mod store;
@@ -40,6 +47,10 @@ use anyhow::{Context, Result};
 use nodeimg_firstboot::secret::Secret;
 use tokio::sync::{oneshot, watch};
 
+pub use access::{ANONYMOUS, BOOTSTRAP};
+pub use kubeadm::Cluster;
+#[cfg(test)]
+pub use store::SeenNode;
 pub use store::Store;
 
 use crate::pki::{Authority, Subject, Validity};
@@ -138,6 +149,15 @@ impl Api {
         })
     }
 
+    /// Plays a cluster of kubeadm from now on, which nodes reach at the URL `server`.
+    pub fn publish(&self, cluster: &Cluster, server: &str) -> Result<()> {
+        let (authority, token) = (&self.shared.authority, self.shared.token.expose());
+        for (path, data) in cluster.config_maps(authority.cert(), server, token)? {
+            self.shared.store().publish(&path, data);
+        }
+        Ok(())
+    }
+
     /// What the server knows now.
     pub fn look<T>(&self, at: impl FnOnce(&Store) -> T) -> T {
         at(&self.shared.store())
@@ -149,6 +169,11 @@ impl Api {
         store.nodes.clear();
         store.callers.clear();
         store.signed.clear();
+    }
+
+    /// Forgets the Nodes themselves too, so that another machine may be one.
+    pub fn forget_nodes(&self) {
+        self.shared.store().remove("/api/v1/nodes");
     }
 
     /// Fires as soon as the store is as `wanted`; never where the server ends

@@ -80,6 +80,14 @@ impl Query {
             .map(|(_, value)| value)
     }
 
+    /// The one object of a collection that is asked for, which a kubelet takes the
+    /// first of a list for
+    /// ([field selectors](https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selectors/)).
+    pub(super) fn only(&self) -> Option<&str> {
+        let name = self.get("fieldSelector")?.strip_prefix("metadata.name%3D");
+        name.filter(|name| !name.contains('%'))
+    }
+
     pub(super) fn says(&self, name: &str) -> bool {
         matches!(self.get(name), Some("1" | "true"))
     }
@@ -89,6 +97,16 @@ impl Query {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn an_object_is_asked_for_by_name() {
+        let only = |text: &str| Query(text.to_owned()).only().map(str::to_owned);
+        let csr = only("allowWatchBookmarks=true&fieldSelector=metadata.name%3Dcsr-1&watch=true");
+        assert_eq!(csr.as_deref(), Some("csr-1"));
+        assert_eq!(only("fieldSelector=spec.nodeName%3Dnode-0"), None);
+        assert_eq!(only("fieldSelector=metadata.name%3Da%2Cx%3Dy"), None);
+        assert_eq!(only("limit=500"), None);
+    }
 
     #[test]
     fn paths_are_taken_apart() {

@@ -9,7 +9,6 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::AUTHORIZATION;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -25,6 +24,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::Shared;
+use super::access::{ANONYMOUS, by_certificate, by_token, may, may_be};
 use super::answer::{Answer, failure, json_answer, response, status_object, whole};
 use super::route::{Query, Route};
 use super::store::Caller;
@@ -74,7 +74,7 @@ pub(super) async fn serve(listener: StdListener, tls: TlsAcceptor, shared: Arc<S
                 return;
             };
             let certs = stream.get_ref().1.peer_certificates();
-            let caller = certs.and_then(|certs| caller_of(certs.first()?));
+            let caller = certs.and_then(|certs| by_certificate(certs.first()?));
             let service = service_fn(move |request| {
                 let (shared, caller) = (Arc::clone(&shared), caller.clone());
                 async move { Ok::<_, Infallible>(noted(request, caller, shared).await) }
@@ -86,44 +86,24 @@ pub(super) async fn serve(listener: StdListener, tls: TlsAcceptor, shared: Arc<S
     }
 }
 
-/// Rustls has verified it; names are as Kubernetes reads them
-/// ([X509 client certificates](https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates)).
-fn caller_of(cert: &CertificateDer<'_>) -> Option<Caller> {
-    let read = Certificate::read(cert)?;
-    Some(Caller {
-        name: read.common_name,
-        groups: read.organisations,
-    })
-}
-
-/// By its token, as
-/// [bootstrap tokens](https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/) are.
-fn bearer(request: &Request<Incoming>, shared: &Shared) -> Option<Caller> {
-    let value = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
-    let token = value.strip_prefix("Bearer ")?;
-    (token == shared.token.expose()).then(|| Caller {
-        name: format!(
-            "system:bootstrap:{}",
-            token.split('.').next().unwrap_or_default()
-        ),
-        groups: vec!["system:bootstrappers".to_owned()],
-    })
-}
-
 async fn noted(
     request: Request<Incoming>,
     certified: Option<Caller>,
     shared: Arc<Shared>,
 ) -> Response<Answer> {
     let what = format!("{} {}", request.method(), request.uri());
-    let caller = certified.or_else(|| bearer(&request, &shared));
+    let caller = certified.or_else(|| by_token(request.headers(), &shared.token));
     let name = caller
         .as_ref()
         .map_or("nobody", |caller| &caller.name)
         .to_owned();
+    let path = request.uri().path();
     let answer = match caller {
-        Some(caller) => answer(request, caller, Arc::clone(&shared)).await,
-        None => failure(StatusCode::UNAUTHORIZED, "Unauthorized"),
+        Some(caller) if may(&caller, request.method(), path) => {
+            answer(request, caller, Arc::clone(&shared)).await
+        }
+        Some(caller) if caller.name != ANONYMOUS => failure(StatusCode::FORBIDDEN, "Forbidden"),
+        _ => failure(StatusCode::UNAUTHORIZED, "Unauthorized"),
     };
     shared.note(&name, &what, answer.status().as_u16());
     answer
@@ -177,9 +157,9 @@ fn other(path: &str) -> Response<Answer> {
 
 fn collection(route: &Route, query: &Query, shared: &Arc<Shared>) -> Response<Answer> {
     if !query.says("watch") {
-        let list = shared
-            .store()
-            .list(&route.path, &route.api_version, &route.kind());
+        let kind = route.kind();
+        let of = (route.api_version.as_str(), kind.as_str());
+        let list = shared.store().list(&route.path, query.only(), of);
         return json_answer(StatusCode::OK, &list);
     }
     let initial = query.says("sendInitialEvents");
@@ -194,6 +174,7 @@ fn collection(route: &Route, query: &Query, shared: &Arc<Shared>) -> Response<An
     let bookmark = initial.then(|| (route.api_version.clone(), route.kind()));
     let watch = Watch {
         path: route.path.clone(),
+        only: query.only().map(str::to_owned),
         bookmark,
         from,
         to,
@@ -209,6 +190,7 @@ fn collection(route: &Route, query: &Query, shared: &Arc<Shared>) -> Response<An
 /// A watch that is held open.
 struct Watch {
     path: String,
+    only: Option<String>,
     /// Version and kind, where the end of the initial events is to be marked.
     bookmark: Option<(String, String)>,
     from: u64,
@@ -219,7 +201,10 @@ impl Watch {
     async fn run(mut self, shared: Arc<Shared>) {
         let mut changed = shared.changed.subscribe();
         loop {
-            let (mut events, now) = shared.store().since(&self.path, self.from);
+            let (mut events, now) =
+                shared
+                    .store()
+                    .since(&self.path, self.only.as_deref(), self.from);
             self.from = now;
             if let Some((api_version, kind)) = self.bookmark.take() {
                 let annotations = json!({ "k8s.io/initial-events-end": "true" });
@@ -291,12 +276,6 @@ fn changed(
     json_answer(code, &value)
 }
 
-/// [Node authorization](https://kubernetes.io/docs/reference/access-authn-authz/node/).
-fn may_be(caller: &Caller, node: &str) -> bool {
-    caller.name.strip_prefix("system:node:") == Some(node)
-        && caller.groups.iter().any(|group| group == "system:nodes")
-}
-
 fn signed(path: &str, object: &Object, shared: &Shared) -> Option<Value> {
     let cert = shared
         .authority
@@ -310,7 +289,8 @@ fn signed(path: &str, object: &Object, shared: &Shared) -> Option<Value> {
     Some(shared.store().request_signed(path, object, &cert, &subject))
 }
 
-/// Only a Node's status is looked at; anything else stays as it is.
+/// A Node's status is looked at, its labels and annotations are kept; anything
+/// else stays as it is.
 fn patched(route: &Route, body: &[u8], caller: &Caller, shared: &Shared) -> Response<Answer> {
     let name = route.name.as_deref().unwrap_or_default();
     if route.resource == "nodes" {
@@ -319,6 +299,9 @@ fn patched(route: &Route, body: &[u8], caller: &Caller, shared: &Shared) -> Resp
         }
         let patch = serde_json::from_slice(body).unwrap_or_default();
         shared.store().node_patched(name, &patch);
+        if shared.store().metadata_patched(&route.path, &patch) {
+            shared.touch();
+        }
     }
     match shared.store().get(&route.path) {
         Some(found) => json_answer(StatusCode::OK, found),

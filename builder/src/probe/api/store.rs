@@ -22,7 +22,7 @@ pub struct SeenNode {
     pub by: Caller,
     pub addresses: Vec<(String, String)>,
     pub kubelet_version: String,
-    /// Types with their statuses and reasons.
+    /// Types with their statuses and messages.
     pub conditions: BTreeMap<String, (String, String)>,
 }
 
@@ -30,6 +30,20 @@ impl SeenNode {
     pub fn is_ready(&self) -> bool {
         let ready = self.conditions.get("Ready");
         ready.is_some_and(|(status, _)| status == "True")
+    }
+
+    /// Whether nothing but a network plugin keeps it from being ready. Of several
+    /// reasons, the kubelet makes a list in brackets.
+    pub fn waits_for_network(&self) -> bool {
+        let begins = [
+            "container runtime network not ready:",
+            "runtime network not ready:",
+        ];
+        self.conditions.get("Ready").is_some_and(|(status, why)| {
+            status == "False"
+                && begins.iter().any(|begin| why.starts_with(begin))
+                && why.contains("reason:NetworkPluginNotReady")
+        })
     }
 }
 
@@ -71,6 +85,14 @@ impl Store {
         if let (Value::Object(value), Value::Object(mut more)) = (&mut value, more) {
             value.append(&mut more);
         }
+        for (key, pairs) in [
+            ("labels", &object.labels),
+            ("annotations", &object.annotations),
+        ] {
+            if !pairs.is_empty() {
+                value["metadata"][key] = json!(pairs);
+            }
+        }
         if let Some(at) = path.find("/namespaces/") {
             let namespace = path[at + 12..].split('/').next().unwrap_or_default();
             value["metadata"]["namespace"] = json!(namespace);
@@ -85,22 +107,48 @@ impl Store {
         value
     }
 
+    /// A ConfigMap that was there before anyone came.
+    pub fn publish(&mut self, path: &str, data: Value) {
+        let object = Object {
+            api_version: "v1".to_owned(),
+            kind: "ConfigMap".to_owned(),
+            ..Object::default()
+        };
+        self.put(path, &object, json!({ "data": data }));
+    }
+
+    /// Removes the objects of a collection.
+    pub fn remove(&mut self, collection: &str) {
+        self.version += 1;
+        self.objects.retain(|path, _| !is_below(path, collection));
+    }
+
     pub fn get(&self, path: &str) -> Option<&Value> {
         self.objects.get(path).map(|kept| &kept.value)
     }
 
-    /// The objects right below a collection.
-    fn below<'a>(&'a self, collection: &'a str) -> impl Iterator<Item = &'a Kept> {
-        let own = move |path: &str| {
-            let rest = path.strip_prefix(collection)?.strip_prefix('/')?;
-            (!rest.contains('/')).then_some(())
-        };
+    /// The objects right below a collection, or the one of them.
+    fn below<'a>(
+        &'a self,
+        collection: &'a str,
+        only: Option<&'a str>,
+    ) -> impl Iterator<Item = &'a Kept> {
+        let wanted = move |path: &str| only.is_none_or(|name| path.ends_with(&format!("/{name}")));
         let objects = self.objects.iter();
-        objects.filter_map(move |(path, kept)| own(path).map(|()| kept))
+        objects
+            .filter(move |(path, _)| is_below(path, collection) && wanted(path))
+            .map(|(_, kept)| kept)
     }
 
-    pub fn list(&self, collection: &str, api_version: &str, kind: &str) -> Value {
-        let items: Vec<_> = self.below(collection).map(|kept| &kept.value).collect();
+    /// `only` is the name of the object that is asked for, where it is one.
+    pub fn list(
+        &self,
+        collection: &str,
+        only: Option<&str>,
+        (api_version, kind): (&str, &str),
+    ) -> Value {
+        let kept = self.below(collection, only);
+        let items: Vec<_> = kept.map(|kept| &kept.value).collect();
         json!({
             "apiVersion": api_version,
             "kind": format!("{kind}List"),
@@ -110,8 +158,9 @@ impl Store {
     }
 
     /// What has changed since `version`, as events of a watch, and the version now.
-    pub fn since(&self, collection: &str, version: u64) -> (Vec<Value>, u64) {
-        let changed = self.below(collection).filter(|kept| kept.changed > version);
+    pub fn since(&self, collection: &str, only: Option<&str>, version: u64) -> (Vec<Value>, u64) {
+        let kept = self.below(collection, only);
+        let changed = kept.filter(|kept| kept.changed > version);
         let event = |kept: &Kept| {
             let kind = if kept.made > version {
                 "ADDED"
@@ -163,6 +212,31 @@ impl Store {
         }
     }
 
+    /// Labels and annotations of a merge patch, null takes one away; whether
+    /// there were any.
+    pub fn metadata_patched(&mut self, path: &str, patch: &Value) -> bool {
+        let given = &patch["metadata"];
+        let Some(kept) = self.objects.get_mut(path).filter(|_| given.is_object()) else {
+            return false;
+        };
+        self.version += 1;
+        kept.changed = self.version;
+        let metadata = &mut kept.value["metadata"];
+        metadata["resourceVersion"] = json!(self.version.to_string());
+        for key in ["labels", "annotations"] {
+            for (name, value) in given[key].as_object().into_iter().flatten() {
+                match (value, metadata[key].as_object_mut()) {
+                    (Value::Null, Some(pairs)) => {
+                        pairs.remove(name);
+                    }
+                    (Value::Null, None) => {}
+                    _ => metadata[key][name] = value.clone(),
+                }
+            }
+        }
+        true
+    }
+
     /// A request that is signed at once, as an approver and a signer would.
     pub fn request_signed(
         &mut self,
@@ -187,6 +261,12 @@ impl Store {
     }
 }
 
+fn is_below(path: &str, collection: &str) -> bool {
+    let rest = path.strip_prefix(collection);
+    let name = rest.and_then(|rest| rest.strip_prefix('/'));
+    name.is_some_and(|name| !name.contains('/'))
+}
+
 /// The same for the same path, which is enough within one run.
 fn uid(path: &str) -> String {
     let digest = crate::digest::Digest::sha256(path.as_bytes()).to_string();
@@ -200,4 +280,35 @@ fn uid(path: &str) -> String {
         part(20, 32),
     ]
     .join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_waits_for_its_network_plugin_alone() {
+        let plugin = "NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized";
+        let now = format!("container runtime network not ready: {plugin}");
+        let then = format!("runtime network not ready: {plugin}");
+        let more = format!("[container runtime status check may not have completed yet, {then}]");
+        for (status, why, waits) in [
+            ("False", now.as_str(), true),
+            ("False", then.as_str(), true),
+            ("False", more.as_str(), false),
+            (
+                "False",
+                "PLEG is not healthy: pleg was last seen active 3m ago",
+                false,
+            ),
+            ("Unknown", now.as_str(), false),
+            ("True", "kubelet is posting ready status", false),
+        ] {
+            let mut node = SeenNode::default();
+            let ready = (status.to_owned(), why.to_owned());
+            node.conditions.insert("Ready".to_owned(), ready);
+            assert_eq!(node.waits_for_network(), waits, "{status}: {why}");
+        }
+        assert!(!SeenNode::default().waits_for_network());
+    }
 }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
@@ -8,7 +9,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
 
+use super::kubeadm::{CLUSTER_INFO, SYSTEM};
 use super::*;
+use crate::judge;
 use crate::pki::Pair;
 
 const TOKEN: &str = "abcdef.0123456789abcdef";
@@ -17,6 +20,7 @@ struct World {
     api: Api,
     log: std::fs::File,
     ca: String,
+    pin: String,
     node: Pair,
     proxy: Pair,
 }
@@ -27,6 +31,7 @@ impl World {
         let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
         let validity = Validity::days(now, 1);
         let (authority, own) = Authority::generate("test", validity).unwrap();
+        let pin = authority.pin();
         let node = Subject::kubelet("node-0", vec!["node-0".to_owned()], Vec::new());
         let node = authority.issue(&node, validity).unwrap();
         let proxy = authority.issue(&Subject::kube_proxy(), validity).unwrap();
@@ -37,9 +42,27 @@ impl World {
             api,
             log,
             ca: own.cert,
+            pin,
             node,
             proxy,
         }
+    }
+
+    /// Plays a cluster of that version, for those on this machine.
+    fn publishes(&self, version: &str) {
+        let cluster = Cluster {
+            version: version.to_owned(),
+            ..Cluster::default()
+        };
+        let server = format!("https://127.0.0.1:{}", self.api.port);
+        self.api.publish(&cluster, &server).unwrap();
+    }
+
+    fn noted(&self) -> String {
+        let mut noted = String::new();
+        std::io::Seek::rewind(&mut &self.log).unwrap();
+        (&self.log).read_to_string(&mut noted).unwrap();
+        noted
     }
 
     /// One request on a connection of its own: the status and the body.
@@ -117,10 +140,9 @@ fn only_a_nodes_own_kubelet_registers_it() {
         assert_eq!(seen.kubelet_version, "v1.36.0");
         assert!(store.callers.contains_key("system:kube-proxy"));
     });
-    let mut noted = String::new();
-    std::io::Seek::rewind(&mut &world.log).unwrap();
-    (&world.log).read_to_string(&mut noted).unwrap();
+    let noted = world.noted();
     for line in [
+        "401 system:anonymous POST /api/v1/nodes\n",
         "401 nobody POST /api/v1/nodes\n",
         "403 system:kube-proxy POST /api/v1/nodes\n",
         "201 system:node:node-0 POST /api/v1/nodes\n",
@@ -186,6 +208,15 @@ fn a_token_gets_a_certificate() {
     assert_eq!(status, 201, "{answer}");
     let made: Value = serde_json::from_str(&answer).unwrap();
     let name = made["metadata"]["name"].as_str().unwrap();
+    // Among others, a kubelet asks for its own.
+    let (_, other) = world.ask(None, &head, &body.to_string());
+    assert!(!other.contains(name), "{other}");
+    let listed = format!("GET {path}?fieldSelector=metadata.name%3D{name}");
+    let head = format!("{listed}\nAuthorization: Bearer {TOKEN}\r\n");
+    let (_, list) = world.ask(None, &head, "");
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
+    assert_eq!(list["items"][0]["metadata"]["name"], name);
     let head = format!("GET {path}/{name}\nAuthorization: Bearer {TOKEN}\r\n");
     let (_, found) = world.ask(None, &head, "");
     let found: Value = serde_json::from_str(&found).unwrap();
@@ -205,5 +236,146 @@ fn a_token_gets_a_certificate() {
     );
     world
         .api
-        .look(|store| assert_eq!(store.signed, ["system:node:node-7"]));
+        .look(|store| assert_eq!(store.signed, ["system:node:node-7"; 2]));
+}
+
+#[test]
+fn each_sees_of_a_cluster_of_kubeadm_what_it_may() {
+    let world = World::new();
+    let discover = format!("GET {CLUSTER_INFO}?timeout=10s");
+    assert_eq!(world.ask(None, &discover, "").0, 404);
+    world.publishes("1.20.2");
+    let (status, body) = world.ask(None, &discover, "");
+    let info: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &info["kind"]), (200, &json!("ConfigMap")));
+    assert_eq!(info["metadata"]["namespace"], "kube-public");
+    let signature = &info["data"]["jws-kubeconfig-abcdef"];
+    assert!(signature.as_str().unwrap().contains(".."), "{info}");
+    let token = |token: &str| format!("\nAuthorization: Bearer {token}\r\n");
+    let wrong = token("aaaaaa.0123456789abcdef");
+    let (node, proxy) = (Some(&world.node), Some(&world.proxy));
+    let configuration = format!("GET {SYSTEM}kubeadm-config");
+    let secret = "GET /api/v1/namespaces/kube-system/secrets/bootstrap-token-abcdef";
+    for (who, head, status) in [
+        (None, format!("{discover}{wrong}"), 401),
+        (None, format!("PUT {CLUSTER_INFO}"), 401),
+        (None, configuration.clone(), 401),
+        (None, format!("{configuration}{}", token(TOKEN)), 200),
+        (None, format!("{configuration}{wrong}"), 401),
+        (node, configuration.clone(), 200),
+        (proxy, configuration.clone(), 403),
+        (node, configuration.replace("GET", "PUT"), 403),
+        (
+            None,
+            format!("GET {SYSTEM}kubelet-config-1.20{}", token(TOKEN)),
+            200,
+        ),
+        (
+            None,
+            format!("GET {SYSTEM}kubelet-config{}", token(TOKEN)),
+            404,
+        ),
+        (None, format!("GET {SYSTEM}kube-proxy{}", token(TOKEN)), 200),
+        (
+            None,
+            format!("GET /api/v1/nodes/node-0{}", token(TOKEN)),
+            404,
+        ),
+        (None, format!("GET /api/v1/nodes{}", token(TOKEN)), 403),
+        (None, format!("POST /api/v1/nodes{}", token(TOKEN)), 403),
+        (None, format!("{secret}{}", token(TOKEN)), 403),
+    ] {
+        assert_eq!(world.ask(who, &head, "{}").0, status, "{head}");
+    }
+    world.api.look(|store| {
+        assert!(store.callers.contains_key(ANONYMOUS));
+        assert!(store.callers.contains_key("system:bootstrap:abcdef"));
+    });
+}
+
+/// As kubeadm notes the CRI's socket, when the Node has its label.
+#[test]
+fn labels_and_annotations_of_a_node_are_kept() {
+    let world = World::new();
+    let mut sent: Value = serde_json::from_str(&node("node-0")).unwrap();
+    sent["metadata"]["labels"] = json!({ "kubernetes.io/hostname": "node-0" });
+    sent["metadata"]["annotations"] = json!({ "a": "1" });
+    let who = Some(&world.node);
+    assert_eq!(
+        world.ask(who, "POST /api/v1/nodes", &sent.to_string()).0,
+        201
+    );
+    let annotations = json!({ "cri-socket": "unix:///run/x.sock", "a": null });
+    let patch = json!({ "metadata": { "annotations": annotations } }).to_string();
+    let path = "/api/v1/nodes/node-0";
+    assert_eq!(
+        world
+            .ask(Some(&world.proxy), &format!("PATCH {path}"), &patch)
+            .0,
+        403
+    );
+    assert_eq!(world.ask(who, &format!("PATCH {path}"), &patch).0, 200);
+    let (_, body) = world.ask(who, &format!("GET {path}"), "");
+    let found: Value = serde_json::from_str(&body).unwrap();
+    let metadata = &found["metadata"];
+    assert_eq!(
+        metadata["labels"],
+        json!({ "kubernetes.io/hostname": "node-0" })
+    );
+    let annotations = json!({ "cri-socket": "unix:///run/x.sock" });
+    assert_eq!(metadata["annotations"], annotations);
+    // For another machine of that name.
+    world.api.forget_nodes();
+    assert_eq!(world.ask(who, &format!("GET {path}"), "").0, 404);
+}
+
+/// The real one asks for all that it joins by before it writes anything.
+#[test]
+fn kubeadm_discovers_its_cluster() {
+    let Some(kubeadm) = std::env::var_os("NODEIMG_TEST_KUBEADM") else {
+        judge::missing("kubeadm (ci/test has one and sets NODEIMG_TEST_KUBEADM)");
+        return;
+    };
+    let told = |arguments: &[&str]| {
+        let told = judge::run(Command::new(&kubeadm).args(arguments)).unwrap();
+        let text = [told.stdout, told.stderr].concat();
+        (told.status.success(), String::from_utf8(text).unwrap())
+    };
+    let (_, version) = told(&["version", "-o", "short"]);
+    let version = version.trim().trim_start_matches('v');
+    let world = World::new();
+    world.publishes(version);
+    let other = format!("sha256:{}", "0".repeat(64));
+    let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    for (pin, good) in [(&world.pin, true), (&other, false)] {
+        let api = nodeimg_firstboot::check::kubeadm::api_for(Some(version));
+        let port = world.api.port;
+        let config = format!(
+            "apiVersion: kubeadm.k8s.io/{api}
+kind: JoinConfiguration
+discovery: {{bootstrapToken: {{apiServerEndpoint: '127.0.0.1:{port}', token: {TOKEN}, caCertHashes: ['{pin}']}}}}
+nodeRegistration: {{name: node-0, criSocket: 'unix:///run/containerd/containerd.sock'}}
+"
+        );
+        std::fs::write(file.path(), config).unwrap();
+        let path = file.path().to_str().unwrap();
+        let mut arguments = vec!["join", "phase", "preflight", "--config", path];
+        arguments.push("--ignore-preflight-errors=all");
+        let (is_well, said) = told(&arguments);
+        assert_eq!(is_well, good, "{said}");
+        assert!(good || said.contains("is invalid"), "{said}");
+    }
+    let noted = world.noted();
+    for path in [
+        CLUSTER_INFO.to_owned(),
+        format!("{SYSTEM}kubeadm-config"),
+        format!("{SYSTEM}kube-proxy"),
+        format!("{SYSTEM}kubelet-config"),
+    ] {
+        assert!(noted.contains(&format!(" GET {path}")), "{path}: {noted}");
+    }
+    assert!(
+        !noted.lines().any(|line| !line.starts_with("200 ")),
+        "{noted}"
+    );
 }

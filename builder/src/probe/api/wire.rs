@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  "k8s\0" | Unknown { 1: TypeMeta { 1: apiVersion, 2: kind }, 2: raw }
-//!  raw     | any object { 1: ObjectMeta { 1: name, 2: generateName, 3: namespace }, 2: spec, 3: status }
+//!  raw     | any object { 1: ObjectMeta { 1: name, 2: generateName, 11: labels, 12: annotations }, 2: spec, 3: status }
+//!  map     | one field for each of its entries { 1: key, 2: value }
 //! ```
 //!
 //! Specs: [Kubernetes' encodings](https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding),
@@ -11,6 +12,8 @@
 //! which every client takes, so that nothing is written here.
 //!
 //! Left out: all fields but those that are looked at, groups of protobuf.
+
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,6 +28,8 @@ pub struct Object {
     pub kind: String,
     pub name: String,
     pub generate_name: String,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
     /// Of a Node: types with their addresses.
     pub addresses: Vec<(String, String)>,
     /// Of a Node's status.
@@ -49,11 +54,19 @@ impl Object {
         let request = STANDARD.decode(text(&value["spec"]["request"]));
         let usages = value["spec"]["usages"].as_array();
         let addresses = value["status"]["addresses"].as_array();
+        let pairs = |key: &str| {
+            let pairs = value["metadata"][key].as_object().into_iter().flatten();
+            pairs
+                .map(|(key, value)| (key.clone(), text(value)))
+                .collect()
+        };
         Object {
             api_version: text(&value["apiVersion"]),
             kind: text(&value["kind"]),
             name: text(&value["metadata"]["name"]),
             generate_name: text(&value["metadata"]["generateName"]),
+            labels: pairs("labels"),
+            annotations: pairs("annotations"),
             addresses: addresses
                 .into_iter()
                 .flatten()
@@ -100,6 +113,8 @@ impl Object {
             match number {
                 1 => self.name = text(value),
                 2 => self.generate_name = text(value),
+                11 => self.labels.extend([pair(value)?]),
+                12 => self.annotations.extend([pair(value)?]),
                 _ => {}
             }
         }
@@ -122,15 +137,7 @@ impl Object {
         for (number, value) in fields(status)? {
             match number {
                 5 => {
-                    let mut address = (String::new(), String::new());
-                    for (number, value) in fields(value)? {
-                        match number {
-                            1 => address.0 = text(value),
-                            2 => address.1 = text(value),
-                            _ => {}
-                        }
-                    }
-                    self.addresses.push(address);
+                    self.addresses.push(pair(value)?);
                 }
                 7 => {
                     let mut info = fields(value)?.into_iter();
@@ -143,6 +150,19 @@ impl Object {
         }
         Some(())
     }
+}
+
+/// A message of two texts: an entry of a map, an address.
+fn pair(message: &[u8]) -> Option<(String, String)> {
+    let mut pair = (String::new(), String::new());
+    for (number, value) in fields(message)? {
+        match number {
+            1 => pair.0 = text(value),
+            2 => pair.1 = text(value),
+            _ => {}
+        }
+    }
+    Some(pair)
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -226,10 +246,21 @@ mod tests {
             field(5, &address),
             field(7, &info),
         ];
-        let raw = [field(1, &field(1, b"node-0")), field(3, &status.concat())].concat();
+        let label = [field(1, b"kubernetes.io/hostname"), field(2, b"node-0")].concat();
+        let annotation = [field(1, b"a"), field(2, b"")].concat();
+        let meta = [
+            field(1, b"node-0"),
+            field(11, &label),
+            field(12, &annotation),
+        ];
+        let raw = [field(1, &meta.concat()), field(3, &status.concat())].concat();
         let read = Object::read(&envelope("Node", &raw)).unwrap();
         let json = json!({
-            "apiVersion": "v1", "kind": "Node", "metadata": { "name": "node-0" },
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": {
+                "name": "node-0", "annotations": { "a": "" },
+                "labels": { "kubernetes.io/hostname": "node-0" },
+            },
             "status": {
                 "addresses": [{ "type": "InternalIP", "address": "10.0.2.15" }],
                 "nodeInfo": { "kubeletVersion": "v1.36.0" },
