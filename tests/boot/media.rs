@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use super::{directory, late, worker_image};
 use crate::support::faulty_server::Server;
 use crate::support::guest::{Facts, Guest};
+use crate::support::judge;
 use crate::support::media::{Form, Kind, SIZE, Seed};
 use crate::support::worker::Worker;
 
@@ -117,7 +118,7 @@ fn amd64_takes_the_seed_that_comes() {
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn arm64_takes_the_seed_that_comes() {
-    let all = std::env::var_os("NODEIMG_TEST_FULL").is_some();
+    let all = judge::is_full("most media on arm64");
     takes_the_seed_that_comes("arm64", all);
 }
 

@@ -2,7 +2,7 @@
 //! and the next boot makes the same node of it as if nothing had been. And
 //! after all of that no secret of the seed lies anywhere but in its own file.
 //!
-//! `NODEIMG_TEST_POWER_CUTS` says how many (2), `NODEIMG_TEST_POWER_SEED` which
+//! `NODEIMG_TEST_POWER_CUTS` says how many (1), `NODEIMG_TEST_POWER_SEED` which
 //! moments (those of a run are printed): a number as another run printed it.
 //! What the guest has handed to QEMU survives: it is the death of a machine,
 //! and not of the cache of its disk.
@@ -78,7 +78,7 @@ fn moments() -> Vec<Moment> {
                 .unwrap_or_else(|e| panic!("{name}={text}: {e}")),
         )
     };
-    let cuts: u64 = number("NODEIMG_TEST_POWER_CUTS").unwrap_or(2);
+    let cuts: u64 = number("NODEIMG_TEST_POWER_CUTS").unwrap_or(1);
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let seed: u64 = number("NODEIMG_TEST_POWER_SEED").unwrap_or_else(|| now().as_secs());
     let random = |cut: u64, what: &str, below: u64| {

@@ -1,4 +1,4 @@
-//! A worker of the other architecture.
+//! A worker of the other architecture. Only where `NODEIMG_TEST_FULL` is set.
 
 use super::Scene;
 use super::node::{Machine, Node, Place, alone};
@@ -14,7 +14,7 @@ const SUBNET: &str = "10.200.4.0/24";
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_worker_of_arm64_is_ready_and_runs_a_pod() {
-    let Some((scene, _slots, image)) = alone(Scene::new("arm64"), "hard-way", "arm64") else {
+    let Some((scene, _slots, image)) = alone(Scene::of_full("arm64"), "hard-way", "arm64") else {
         return;
     };
     let cluster = &scene.cluster;

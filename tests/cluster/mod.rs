@@ -9,7 +9,7 @@
 //!           +-- node-0, node-1     hard-way; kube-proxy by iptables and by ipvs
 //!           +-- node-2             bootstrap: a token only
 //!           +-- node-3             kubeadm join, from Cluster API's data
-//!           +-- node-4             arm64
+//!           +-- node-4             arm64 (NODEIMG_TEST_FULL=1)
 //!           +-- cp-0               kubeadm init, a cluster of its own (NODEIMG_TEST_FULL=1)
 //! ```
 //!
@@ -41,6 +41,7 @@ mod workload;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::judge;
 use control::Cluster;
 
 /// Where consoles and collected logs lie.
@@ -71,11 +72,7 @@ struct Scene {
 impl Scene {
     /// Of a test that only `NODEIMG_TEST_FULL` asks for.
     fn of_full(name: &'static str) -> Option<Scene> {
-        if std::env::var_os("NODEIMG_TEST_FULL").is_none() {
-            eprintln!("{name} is left out: NODEIMG_TEST_FULL=1 asks for it");
-            return None;
-        }
-        Scene::new(name)
+        judge::is_full(name).then(|| Scene::new(name))?
     }
 
     /// `None`, with a printed skip, where there is no cluster.

@@ -20,6 +20,17 @@ pub fn missing(what: &str) {
     let _ = std::io::Write::write_all(&mut std::io::stderr().lock(), line.as_bytes());
 }
 
+/// Whether everything is asked for, by `NODEIMG_TEST_FULL=1`; where it is not,
+/// says that `what` is left out.
+pub fn is_full(what: &str) -> bool {
+    let full = std::env::var_os("NODEIMG_TEST_FULL").is_some();
+    if !full {
+        let line = format!("{what}: left out, NODEIMG_TEST_FULL=1 asks for it\n");
+        let _ = std::io::Write::write_all(&mut std::io::stderr().lock(), line.as_bytes());
+    }
+    full
+}
+
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
