@@ -9,6 +9,7 @@ pub mod check;
 pub mod cloud_config;
 pub mod examine;
 pub mod field;
+pub mod initrd_plan;
 pub mod jinja;
 pub mod kubeconfig;
 pub mod meta_data;

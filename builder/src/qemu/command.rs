@@ -59,6 +59,18 @@ pub enum Console {
     Stream,
 }
 
+/// What an emulated processor is better without.
+fn emulated(arch: Arch) -> &'static str {
+    match arch {
+        // `rep stosb` and `rep movsb` are emulated byte by byte, and a kernel that
+        // sees these two flags clears and copies every page so: without them a boot
+        // takes an eighth less.
+        Arch::Amd64 => ",-erms,-fsrm",
+        // Pointer authentication by its real cipher takes half of the time.
+        Arch::Arm64 => ",pauth-impdef=on",
+    }
+}
+
 /// The machine to run.
 #[derive(Debug)]
 pub struct Machine<'a> {
@@ -109,11 +121,9 @@ impl Machine<'_> {
         let mut cpu = "max".to_owned();
         if self.arch == Arch::Arm64 {
             machine.push_str(",gic-version=max");
-            if accel == Accel::Tcg {
-                // Pointer authentication by its real cipher takes half of an
-                // emulated processor's time.
-                cpu.push_str(",pauth-impdef=on");
-            }
+        }
+        if accel == Accel::Tcg {
+            cpu.push_str(emulated(self.arch));
         }
         all.option("-machine", &format!("{machine},pflash0=code,pflash1=vars"));
         all.option("-accel", accel.name());
@@ -258,7 +268,7 @@ mod tests {
             &amd64,
             &[
                 "-machine q35,pflash0",
-                "-accel tcg -cpu max -smp 2 -m 2048M",
+                "-accel tcg -cpu max,-erms,-fsrm -smp 2 -m 2048M",
             ],
         );
         has(

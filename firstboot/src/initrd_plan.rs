@@ -1,0 +1,46 @@
+//! What the initrd does on a node, told by the image to the program in it.
+//!
+//! The builder writes it to [`PATH`] of the initrd; the binary, started there
+//! as `/init`, reads it. Everything else that it needs is in the initrd or in the
+//! root that it mounts: modules with kmod's own indices below
+//! `/usr/lib/modules/RELEASE`, definitions for systemd-repart in [`DEFINITIONS`].
+
+use serde::{Deserialize, Serialize};
+
+/// Of the plan, in the initrd.
+pub const PATH: &str = "/etc/nodeimg/initrd.json";
+/// [repart.d(5)](https://www.freedesktop.org/software/systemd/man/latest/repart.d.html), in the initrd.
+pub const DEFINITIONS: &str = "/usr/lib/repart.d";
+/// Programs of the root that are run before it takes over.
+pub const PROGRAMS: [&str; 4] = [
+    "/usr/bin/systemd-repart",
+    "/usr/lib/systemd/systemd-growfs",
+    "/usr/sbin/fsck.ext4",
+    "/usr/sbin/mkfs.ext4",
+];
+
+/// One image's.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitrdPlan {
+    /// The kernel's release, as `uname -r` has it.
+    pub release: String,
+    /// Modules to load whatever the hardware, by name; one that is built in is no error.
+    pub modules: Vec<String>,
+    /// The label of the partition that /var is.
+    pub state: String,
+    /// Directories of the root that are written to by way of an overlay.
+    pub overlays: Vec<Overlay>,
+    /// Files of the root that are read ahead, in this order, while nothing else asks for them.
+    pub read_ahead: Vec<String>,
+}
+
+/// A directory whose files are the image's, with the node's own over them.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overlay {
+    /// Absolute, in the root.
+    pub path: String,
+    /// Where the node's own are: absolute, below /var.
+    pub place: String,
+}
