@@ -6,6 +6,8 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 
 const PATH: &str = "/dev/kmsg";
+/// For the journal: consoles leave it out.
+const DEBUG: u8 = 7;
 const NOTICE: u8 = 5;
 const WARNING: u8 = 4;
 /// Of syslog: errors and worse.
@@ -13,6 +15,11 @@ const ERROR: u8 = 3;
 
 pub(crate) fn tell(text: &str) {
     write(NOTICE, text);
+}
+
+/// What a program has said.
+pub(crate) fn note(text: &str) {
+    write(DEBUG, text);
 }
 
 pub(crate) fn warn(text: &str) {

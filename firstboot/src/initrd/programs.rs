@@ -68,7 +68,7 @@ pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<Ended, Failure> {
         said: said(&output),
     };
     for line in &ended.said {
-        kmsg::tell(line);
+        kmsg::note(line);
     }
     Ok(ended)
 }

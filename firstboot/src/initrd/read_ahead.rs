@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::time::Instant;
 
 use super::{kmsg, programs};
 
@@ -26,22 +27,29 @@ pub(crate) fn start(files: &[String]) {
 pub(crate) fn run(files: &[OsString]) {
     // A niceness is all that is lost.
     let _ignored = rustix::process::nice(NICENESS);
+    let began = Instant::now();
     let mut piece = vec![0; PIECE];
+    let mut bytes = 0;
     for file in files {
-        if read(file, &mut piece).is_err() {
-            // Whoever needs it will say so.
-            continue;
-        }
         if !has_room(&fs::read_to_string("/proc/meminfo").unwrap_or_default()) {
-            return;
+            break;
         }
+        // Whoever needs it will say what is wrong with it.
+        bytes += read(file, &mut piece).unwrap_or(0);
     }
+    let (size, seconds) = (bytes >> 20, began.elapsed().as_secs_f32());
+    kmsg::note(&format!("read ahead {size} MiB in {seconds:.1} s"));
 }
 
-fn read(file: &OsString, piece: &mut [u8]) -> io::Result<()> {
+fn read(file: &OsString, piece: &mut [u8]) -> io::Result<usize> {
     let mut opened = File::open(file)?;
-    while opened.read(piece)? > 0 {}
-    Ok(())
+    let mut bytes = 0;
+    loop {
+        match opened.read(piece)? {
+            0 => return Ok(bytes),
+            length => bytes += length,
+        }
+    }
 }
 
 /// Whether more than half of the memory is free for anything, as
