@@ -8,9 +8,9 @@ use std::io::Write;
 
 use super::closure::Closure;
 use super::object::Object;
-use super::pattern::{matches, normalised};
 use super::trie::Trie;
 use super::*;
+use nodeimg_firstboot::pattern::{matches, normalised};
 
 use decode::decode;
 use ko::Ko;
