@@ -24,6 +24,7 @@ mod needs;
 #[cfg(test)]
 mod tests;
 mod uki;
+mod verity_unit;
 
 use anyhow::{Context, Result};
 
@@ -43,6 +44,7 @@ pub fn prepare(tree: &mut Tree, recipe: &Recipe, arch: Arch) -> Result<Option<Pa
     }
     mounts::of(recipe)?;
     name::write(tree, recipe).context("naming the image")?;
+    verity_unit::write(tree, recipe).context("telling systemd that the root is verified")?;
     kernel::take(tree, arch).map(Some)
 }
 

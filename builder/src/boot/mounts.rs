@@ -45,6 +45,24 @@ const FIXED: [(&str, Backing); 4] = [
 /// The kernel's own.
 const KERNELS: [&str; 3] = ["/dev", "/proc", "/sys"];
 
+/// Where the node's part of each overlay is, on the state.
+pub const OVERLAYS: &str = "/var/lib/nodeimg/overlay";
+
+/// Where the node's own files of the overlay at `path` are, and what the kernel
+/// needs beside them: `upper` and `work` below this. Flat: a path's parts are
+/// told apart as in a unit's name.
+pub fn place(path: &ImagePath) -> String {
+    format!("{OVERLAYS}/{}", escaped(path.as_str()))
+}
+
+/// What of `mounts` is an overlay.
+pub fn overlays(mounts: &[Mount]) -> impl Iterator<Item = &ImagePath> {
+    let overlays = mounts
+        .iter()
+        .filter(|mount| mount.backing == Backing::Overlay);
+    overlays.map(|mount| &mount.path)
+}
+
 /// Every mount, by path.
 pub fn of(recipe: &Recipe) -> Result<Vec<Mount>> {
     let mut mounts = Vec::new();

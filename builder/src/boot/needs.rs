@@ -40,8 +40,9 @@ fn check_names(recipe: &Recipe, arch: Arch, packages: &BTreeSet<&str>) -> Result
     let stub = format!("{}/efi/linux{efi}.efi.stub", kernel::EFI_PROGRAMS);
     let loader = format!("{}/efi/systemd-boot{efi}.efi", kernel::EFI_PROGRAMS);
     let programs = [(stub.as_str(), BOOT_PACKAGE), (&loader, BOOT_PACKAGE)];
+    let initrds = initrd::programs(initrd::kind(recipe)).iter().copied();
     let mut missing = BTreeSet::new();
-    for (path, package) in programs.into_iter().chain(initrd::PROGRAMS) {
+    for (path, package) in programs.into_iter().chain(initrds) {
         if !packages.contains(package) && !brings(recipe, path)? {
             missing.insert(format!("`{package}`"));
         }
@@ -108,6 +109,15 @@ mod tests {
         "util-linux",
     ];
 
+    /// Of [`WHOLE`], what the default initrd's disk needs.
+    const OWN: [&str; 5] = [
+        "e2fsprogs",
+        "linux-image-6.12-amd64",
+        "systemd",
+        "systemd-boot-efi",
+        "systemd-repart",
+    ];
+
     fn told(recipe: &Recipe, without: &[&str]) -> Option<String> {
         let there = WHOLE.into_iter().filter(|name| !without.contains(name));
         let packages: Vec<PinnedPackage> = there
@@ -128,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_disk_names_every_package_that_it_lacks() {
-        let disk = disk_recipe("");
+        let disk = disk_recipe("[disk]\ninitrd = \"systemd\"\n");
         assert_eq!(told(&disk, &[]), None);
         let text = told(
             &disk,
@@ -145,6 +155,15 @@ mod tests {
         );
         for package in WHOLE.into_iter().filter(|name| *name != "bash") {
             assert!(told(&disk, &[package]).is_some(), "{package}");
+        }
+        // nodeimg's own initrd runs little of a base system's.
+        for package in WHOLE.into_iter().filter(|name| *name != "bash") {
+            let wanted = OWN.contains(&package);
+            assert_eq!(
+                told(&disk_recipe(""), &[package]).is_some(),
+                wanted,
+                "{package}"
+            );
         }
         // An overlay is nothing that boots.
         assert_eq!(told(&recipe(""), &WHOLE[1..]), None);

@@ -53,7 +53,7 @@ impl Parts {
     }
 
     fn initrd(&self, request: &Request<'_>) -> Result<Vec<u8>> {
-        let initrd: Initrd = initrd::systemd(&initrd::Wanted {
+        let initrd: Initrd = initrd::of(&initrd::Wanted {
             tree: request.tree,
             recipe: request.recipe,
             arch: request.arch,

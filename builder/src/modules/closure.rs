@@ -33,12 +33,7 @@ impl Modules {
     /// with all that they need: by symbols, by soft dependency (before and
     /// after) and by weak dependency, which is meant for initrds.
     pub fn closure(&self, names: &[&str]) -> Result<Closure> {
-        let by_name: BTreeMap<&str, usize> = self
-            .modules
-            .iter()
-            .enumerate()
-            .map(|(at, module)| (module.name.as_str(), at))
-            .collect();
+        let by_name = self.by_name();
         let mut closure = Closure::default();
         let mut open = Vec::new();
         for name in names {
@@ -67,6 +62,24 @@ impl Modules {
             }
         }
         Ok(closure)
+    }
+
+    /// The names of the modules that answer to `name`, as [`Modules::closure`]
+    /// takes it, in modules.order: none where it is built in.
+    pub fn answering(&self, name: &str) -> Result<Vec<&str>> {
+        let found = self.look_up(&self.by_name(), name);
+        let found = found.with_context(|| format!("`{name}` is no name of a kernel module"))?;
+        let Found::Modules(found) = found else {
+            return Ok(Vec::new());
+        };
+        let names = found.into_iter().filter_map(|at| self.modules.get(at));
+        Ok(names.map(|module| module.name.as_str()).collect())
+    }
+
+    fn by_name(&self) -> BTreeMap<&str, usize> {
+        let modules = self.modules.iter().enumerate();
+        let named = modules.map(|(at, module)| (module.name.as_str(), at));
+        named.collect()
     }
 
     /// In kmod's order: a module, an alias, a built-in one. `None` for a text

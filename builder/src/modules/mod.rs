@@ -47,7 +47,6 @@ use serde::{Deserialize, Serialize};
 use crate::store::Store;
 use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
 
-pub use closure::Closure;
 pub use index::Stored;
 pub use read::uncompressed;
 

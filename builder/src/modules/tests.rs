@@ -6,6 +6,7 @@ mod ko;
 
 use std::io::Write;
 
+use super::closure::Closure;
 use super::object::Object;
 use super::trie::Trie;
 use super::*;
@@ -200,8 +201,20 @@ fn a_closure_has_hard_soft_and_weak_dependencies() {
     assert_eq!(none.built_in, ["fs-ext4", "zlib-x"]);
     assert_eq!(none.missing, ["fs-xfs", "crypto-crc32d-generic"]);
     assert!(none.modules.is_empty());
-    let error = modules.closure(&["a]b"]).unwrap_err().to_string();
-    assert!(error.contains("`a]b`"), "{error}");
+    for (name, answers) in [
+        ("crypto-crc32c", ["crc32c"].as_slice()),
+        ("virtio:d00000002v00001af4", &["virtio_blk"]),
+        ("ring", &["ring"]),
+        ("fs-ext4", &[]),
+        ("fs-xfs", &[]),
+    ] {
+        assert_eq!(modules.answering(name).unwrap(), answers, "{name}");
+    }
+    let closure = modules.closure(&["a]b"]).unwrap_err();
+    let answering = modules.answering("a]b").unwrap_err();
+    for error in [closure.to_string(), answering.to_string()] {
+        assert!(error.contains("`a]b`"), "{error}");
+    }
 }
 
 #[test]

@@ -169,6 +169,20 @@ pub struct DiskPart {
     /// Behind nodeimg's own on the kernel's command line: `["quiet"]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernel_args: Vec<String>,
+    /// What runs until the root is mounted; nodeimg's own unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initrd: Option<InitrdKind>,
+}
+
+/// What mounts a disk's root.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum InitrdKind {
+    /// One program of nodeimg's: small, and done in the shortest time.
+    #[default]
+    Nodeimg,
+    /// systemd with udev: longer under way, for drop-ins of one's own in it.
+    Systemd,
 }
 
 /// Which base systems the system extension goes with.

@@ -92,6 +92,7 @@ impl DiskPart {
             size: self.size.or(base.size),
             esp_size: self.esp_size.or(base.esp_size),
             kernel_args: added(base.kernel_args, self.kernel_args),
+            initrd: self.initrd.or(base.initrd),
         }
     }
 }

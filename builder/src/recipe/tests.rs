@@ -84,6 +84,32 @@ fn a_recipe_over_another_says_only_what_differs() {
 }
 
 #[test]
+fn an_initrd_is_of_the_kind_that_comes_last() {
+    use file::InitrdKind;
+    assert_eq!(recipe("").disk.initrd, None);
+    let systemd = "[disk]\ninitrd = \"systemd\"\n";
+    assert_eq!(recipe(systemd).disk.initrd, Some(InitrdKind::Systemd));
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let under = format!("extends = \"container-host\"\nname = \"a\"\n{systemd}");
+    std::fs::write(path("a.toml"), under).unwrap();
+    for (more, want) in [
+        ("", InitrdKind::Systemd),
+        ("initrd = \"nodeimg\"\n", InitrdKind::Nodeimg),
+    ] {
+        let text =
+            format!("extends = \"a.toml\"\nname = \"b\"\n[disk]\nesp_size = \"300 MiB\"\n{more}");
+        std::fs::write(path("b.toml"), text).unwrap();
+        let disk = load(&RecipeRef::File(path("b.toml"))).unwrap().disk;
+        assert_eq!(disk.initrd, Some(want), "{more}");
+    }
+    let text = refusal("[disk]\ninitrd = \"dracut\"\n");
+    for part in ["mine.toml:3:10", "dracut", "`nodeimg` or `systemd`"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
 fn an_exclusion_takes_out_what_the_extended_recipe_asks_for() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("mine.toml");

@@ -1,9 +1,13 @@
 //! The initrd: what runs until the root is mounted.
 //!
-//! An initrd is a small tree of its own, taken from the root's: programs with
-//! the libraries that they need, kernel modules, and units written here.
-//! [`systemd()`] says what is in it; another kind of initrd would be another such
-//! function, and is packed alike.
+//! An initrd is a small tree of its own, taken from the root's. There are two
+//! kinds, and the recipe's `disk.initrd` says which ([`of`]); both have the same
+//! kernel modules and partitions to come, mount the same, and are packed alike:
+//!
+//! | kind | made of |
+//! |---|---|
+//! | `nodeimg` ([`own()`]) | the first-boot binary and a plan for it: seconds less of every boot |
+//! | `systemd` ([`systemd()`]) | systemd, udev and what they need, with units written here |
 //!
 //! Packed, it is a cpio archive in one zstd frame, which the kernel unpacks
 //! into memory. It depends neither on the root hash nor on most of the root, so
@@ -14,7 +18,10 @@
 //!   compressed as a whole would only be larger.
 //! - The bytes depend on the tree and the epoch alone.
 
+mod drivers;
+mod own;
 mod pack;
+mod read_ahead;
 mod repart;
 mod systemd;
 #[cfg(test)]
@@ -26,13 +33,39 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, bail};
 
 use crate::arch::Arch;
+use crate::boot::name::OS_RELEASE;
 use crate::libraries;
 use crate::recipe::Recipe;
+use crate::recipe::file::InitrdKind;
 use crate::store::Store;
 use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
+use crate::units::text_at;
 
+use own::own;
 pub use repart::Slot;
-pub use systemd::{PROGRAMS, systemd};
+use systemd::systemd;
+
+/// The initrd of the kind that the recipe asks for.
+pub fn of(wanted: &Wanted<'_>) -> Result<Initrd> {
+    match kind(wanted.recipe) {
+        InitrdKind::Nodeimg => own(wanted),
+        InitrdKind::Systemd => systemd(wanted),
+    }
+}
+
+/// Which kind a recipe asks for.
+pub fn kind(recipe: &Recipe) -> InitrdKind {
+    recipe.disk.initrd.unwrap_or_default()
+}
+
+/// Programs that a root must have for an initrd of `kind`, with the package that
+/// has each.
+pub fn programs(kind: InitrdKind) -> &'static [(&'static str, &'static str)] {
+    match kind {
+        InitrdKind::Nodeimg => &own::PROGRAMS,
+        InitrdKind::Systemd => &systemd::PROGRAMS,
+    }
+}
 
 /// What an initrd is made of.
 pub struct Wanted<'a> {
@@ -44,6 +77,19 @@ pub struct Wanted<'a> {
     pub release: &'a str,
     pub slot: Slot,
     pub store: &'a Store,
+}
+
+impl Wanted<'_> {
+    /// Refuses a root without the program at `path`.
+    fn has(&self, path: &str, package: &str) -> Result<()> {
+        if libraries::follow(self.tree, path).is_none() {
+            bail!(
+                "`{path}` is not in the image, and the initrd needs it: add the package \
+                 `{package}` to `base.packages`"
+            );
+        }
+        Ok(())
+    }
 }
 
 /// An initrd's files.
@@ -137,13 +183,16 @@ impl Initrd {
 
     /// The same, where there must be one.
     fn demand(&mut self, from: &Wanted<'_>, path: &str, package: &str) -> Result<()> {
-        if !self.take(from, path)? {
-            bail!(
-                "`{path}` is not in the image, and the initrd needs it: add the package \
-                 `{package}` to `base.packages`"
-            );
-        }
+        from.has(path, package)?;
+        self.take(from, path)?;
         Ok(())
+    }
+
+    /// The file by which systemd's programs know that they are in an initrd.
+    fn release(&mut self, from: &Wanted<'_>) -> Result<()> {
+        let release = text_at(from.tree, &OS_RELEASE.parse()?)?.unwrap_or_default();
+        self.text("/usr/lib/initrd-release", release)?;
+        self.link("/etc/initrd-release", "../usr/lib/initrd-release")
     }
 
     /// A module of the root, to be stored uncompressed at its own path less the

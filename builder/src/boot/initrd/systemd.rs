@@ -3,14 +3,12 @@
 //! What each list names was found by booting: a generator or a rule more costs
 //! time at every boot, one less shows as a node that does not come up.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use super::{Initrd, Wanted, repart, units};
+use super::{Initrd, Wanted, drivers, repart, units};
 use crate::boot::mounts;
-use crate::boot::name::OS_RELEASE;
-use crate::modules::{self, Closure, Modules, Stored};
+use crate::modules::{self, Modules, Stored};
 use crate::tree::{ImagePath, Kind, Node};
-use crate::units::text_at;
 use units::UNITS;
 
 const DIRECTORIES: [(&str, u32); 10] = [
@@ -147,52 +145,24 @@ const PACKAGED: [&str; 53] = [
     "veritysetup.target",
 ];
 
-/// Without them no root is mounted, unless the kernel has them built in.
-const ESSENTIAL: [&str; 5] = ["dm_verity", "ext4", "overlay", "squashfs", "virtio_blk"];
-
-/// What finds a disk, where the kernel has it.
-const DRIVERS: [&str; 41] = [
-    "ahci",
-    "ahci_platform",
-    "ata_piix",
+/// Modules that systemd asks for in an initrd, or that get it what a machine
+/// has to say; where the kernel has them.
+const MODULES: [&str; 9] = [
     "autofs4",
-    "crypto-crc32c",
-    "crypto-sha256",
     "dmi_sysfs",
     "efivarfs",
-    "ehci_pci",
     "hid_generic",
-    "hv_storvsc",
-    "hv_vmbus",
-    "loop",
-    "megaraid_sas",
-    "mmc_block",
-    "mpi3mr",
-    "mpt3sas",
-    "mptspi",
     "nls_ascii",
     "nls_cp437",
-    "nvme",
-    "pci_hyperv",
     "qemu_fw_cfg",
-    "sd_mod",
-    "sdhci_acpi",
-    "sdhci_iproc",
-    "sdhci_of_dwcmshc",
-    "sdhci_pci",
-    "smartpqi",
-    "uas",
-    "ufshcd_pci",
-    "usb_storage",
     "vfat",
-    "virtio_mmio",
-    "virtio_pci",
     "virtio_rng",
-    "virtio_scsi",
-    "vmd",
-    "vmw_pvscsi",
-    "xen_blkfront",
-    "xhci_pci",
+];
+/// Of modprobe, which looks names up in the binary ones alone.
+const INDEX: [&str; 3] = [
+    "modules.order",
+    "modules.builtin",
+    "modules.builtin.modinfo",
 ];
 
 /// The initrd that `wanted` asks for.
@@ -208,6 +178,20 @@ pub fn systemd(wanted: &Wanted<'_>) -> Result<Initrd> {
     Ok(initrd)
 }
 
+fn modules(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<()> {
+    let known = Modules::read(wanted.tree, wanted.release, Some(wanted.store))?;
+    let chosen = drivers::add(initrd, wanted, &known, &MODULES)?;
+    let directory = modules::directory(wanted.release)?;
+    for (name, bytes) in known.index(Some(&chosen), Stored::Uncompressed)? {
+        initrd.text(&format!("{directory}/{name}"), bytes)?;
+    }
+    for name in INDEX {
+        initrd.take(wanted, &format!("{directory}/{name}"))?;
+    }
+    let text: String = drivers::loaded().map(|name| format!("{name}\n")).collect();
+    initrd.text("/usr/lib/modules-load.d/nodeimg.conf", text)
+}
+
 fn top(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<()> {
     for (path, mode) in DIRECTORIES {
         initrd.directory(path, mode)?;
@@ -219,10 +203,7 @@ fn top(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<()> {
             .insert(path, Node::symlink(target, super::origin()))?;
     }
     initrd.link("/init", "usr/lib/systemd/systemd")?;
-    // By this file systemd knows that it is in an initrd.
-    let release = text_at(wanted.tree, &OS_RELEASE.parse()?)?.unwrap_or_default();
-    initrd.text("/usr/lib/initrd-release", release)?;
-    initrd.link("/etc/initrd-release", "../usr/lib/initrd-release")?;
+    initrd.release(wanted)?;
     initrd.link("/etc/os-release", "initrd-release")?;
     initrd.text("/etc/fstab", "")?;
     initrd.text("/etc/machine-id", "uninitialized\n")
@@ -271,40 +252,4 @@ fn packaged_units(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<()> {
     }
     initrd.link(&format!("{UNITS}/default.target"), "initrd.target")?;
     initrd.link(&format!("{UNITS}/ctrl-alt-del.target"), "reboot.target")
-}
-
-fn modules(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<()> {
-    let release = wanted.release;
-    let known = Modules::read(wanted.tree, release, Some(wanted.store))?;
-    let names: Vec<&str> = ESSENTIAL.into_iter().chain(DRIVERS).collect();
-    let closure: Closure = known.closure(&names)?;
-    let missing = |name: &&&str| {
-        closure
-            .missing
-            .iter()
-            .any(|other| other.replace('-', "_") == **name)
-    };
-    if let Some(name) = ESSENTIAL.iter().find(missing) {
-        bail!(
-            "the kernel {release} has no `{name}`, neither as a module nor built in: choose \
-             another in `base.packages`"
-        );
-    }
-    for path in &closure.modules {
-        initrd.module(wanted, path)?;
-    }
-    let directory = modules::directory(release)?;
-    for (name, bytes) in known.index(Some(&closure.modules), Stored::Uncompressed)? {
-        initrd.text(&format!("{directory}/{name}"), bytes)?;
-    }
-    for name in [
-        "modules.order",
-        "modules.builtin",
-        "modules.builtin.modinfo",
-    ] {
-        initrd.take(wanted, &format!("{directory}/{name}"))?;
-    }
-    let loaded = ESSENTIAL.iter().filter(|name| **name != "virtio_blk");
-    let text: String = loaded.map(|name| format!("{name}\n")).collect();
-    initrd.text("/usr/lib/modules-load.d/nodeimg.conf", text)
 }

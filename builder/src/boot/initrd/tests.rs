@@ -4,14 +4,20 @@
 use std::fs;
 use std::process::Command;
 
+use nodeimg_firstboot::BINARY_PATH;
+
 use super::*;
 use crate::judge;
 use crate::recipe::tests::disk_recipe;
 use crate::tree::Epoch;
-use crate::units::text_at;
+
+mod own;
 
 const RELEASE: &str = "6.12-x";
+/// First boot's, none that could run.
+const BINARY: &str = "the first-boot binary";
 const UNITS: &str = "/usr/lib/systemd/system";
+const KINDS: [InitrdKind; 2] = [InitrdKind::Nodeimg, InitrdKind::Systemd];
 const BUILT_IN: [&str; 4] = ["dm-verity", "ext4", "overlay", "squashfs"];
 
 fn insert(tree: &mut Tree, path: &str, bytes: impl AsRef<[u8]>) {
@@ -26,6 +32,7 @@ fn root() -> Tree {
     for (path, _) in systemd::PROGRAMS {
         insert(&mut tree, path, path);
     }
+    insert(&mut tree, BINARY_PATH, BINARY);
     insert(&mut tree, "/usr/lib/os-release", "ID=debian\n");
     for unit in [
         "initrd-fs.target",
@@ -76,8 +83,13 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn made(tree: &Tree, store: &Store) -> Result<Initrd> {
-    let recipe = disk_recipe("writable = [\"/etc/a\", \"/opt/cni/bin\"]\n");
-    super::systemd(&Wanted {
+    made_of(InitrdKind::Systemd, tree, store)
+}
+
+fn made_of(kind: InitrdKind, tree: &Tree, store: &Store) -> Result<Initrd> {
+    let mut recipe = disk_recipe("writable = [\"/etc/a\", \"/opt/cni/bin\"]\n");
+    recipe.disk.initrd = Some(kind);
+    of(&Wanted {
         tree,
         recipe: &recipe,
         arch: Arch::Amd64,
@@ -183,46 +195,56 @@ fn what_is_missing_is_named() {
 
 #[test]
 fn modules_are_stored_as_they_are_loaded() {
-    let initrd = in_store(|store| made(&root(), store)).unwrap();
-    let directory = format!("/usr/lib/modules/{RELEASE}");
-    let dep = text(&initrd, &format!("{directory}/modules.dep"));
-    assert_eq!(dep, "a/virtio-blk.ko:\n");
-    let bytes = in_store(|store| initrd.packed(Epoch(7), store)).unwrap();
-    let archive = zstd::decode_all(&bytes[..]).unwrap();
-    let whole = module();
-    assert!(archive.windows(whole.len()).any(|part| part == whole));
+    for kind in KINDS {
+        let initrd = in_store(|store| made_of(kind, &root(), store)).unwrap();
+        let directory = format!("/usr/lib/modules/{RELEASE}");
+        let dep = text(&initrd, &format!("{directory}/modules.dep"));
+        assert_eq!(dep, "a/virtio-blk.ko:\n");
+        let bytes = in_store(|store| initrd.packed(Epoch(7), store)).unwrap();
+        let archive = zstd::decode_all(&bytes[..]).unwrap();
+        let whole = module();
+        assert!(archive.windows(whole.len()).any(|part| part == whole));
+    }
 }
 
 #[test]
 fn the_store_has_it_the_second_time() {
-    in_store(|store| {
-        let initrd = made(&root(), store).unwrap();
-        let first = initrd.packed(Epoch(7), store).unwrap();
-        assert_eq!(first, initrd.packed(Epoch(7), store).unwrap());
-        let elsewhere = in_store(|other| initrd.packed(Epoch(7), other)).unwrap();
-        assert_eq!(first, elsewhere);
-        assert_ne!(first, initrd.packed(Epoch(8), store).unwrap());
-        let mut tree = root();
-        let unit = format!("{UNITS}/initrd-fs.target").parse().unwrap();
-        tree.stat_mut(&unit).unwrap().mode = 0o600;
-        let other = made(&tree, store).unwrap();
-        assert_ne!(first, other.packed(Epoch(7), store).unwrap());
-    });
+    for (kind, file) in [
+        (InitrdKind::Systemd, format!("{UNITS}/initrd-fs.target")),
+        (InitrdKind::Nodeimg, BINARY_PATH.to_owned()),
+    ] {
+        in_store(|store| {
+            let first = made_of(kind, &root(), store).unwrap();
+            let first = first.packed(Epoch(7), store).unwrap();
+            let initrd = made_of(kind, &root(), store).unwrap();
+            assert_eq!(first, initrd.packed(Epoch(7), store).unwrap());
+            let elsewhere = in_store(|other| initrd.packed(Epoch(7), other)).unwrap();
+            assert_eq!(first, elsewhere);
+            assert_ne!(first, initrd.packed(Epoch(8), store).unwrap());
+            let mut tree = root();
+            tree.take(&file.parse().unwrap());
+            insert(&mut tree, &file, "of another version");
+            let other = made_of(kind, &tree, store).unwrap();
+            assert_ne!(first, other.packed(Epoch(7), store).unwrap());
+        });
+    }
 }
 
 #[test]
 fn cpio_lists_what_is_in_it() {
-    let bytes = in_store(|store| made(&root(), store).unwrap().packed(Epoch(7), store)).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("initrd");
-    fs::write(&file, zstd::decode_all(&bytes[..]).unwrap()).unwrap();
-    let mut cpio = Command::new("cpio");
-    let Some(told) = judge::run(cpio.args(["-t", "--quiet", "-F"]).arg(&file)) else {
-        return;
-    };
-    let text = String::from_utf8(told.stdout).unwrap();
-    let initrd = in_store(|store| made(&root(), store)).unwrap();
-    let paths = initrd.tree().iter().map(|(path, _)| path.relative());
-    let want: Vec<&str> = paths.filter(|path| !path.is_empty()).collect();
-    assert_eq!(text.lines().collect::<Vec<_>>(), want);
+    for kind in KINDS {
+        let initrd = in_store(|store| made_of(kind, &root(), store)).unwrap();
+        let bytes = in_store(|store| initrd.packed(Epoch(7), store)).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("initrd");
+        fs::write(&file, zstd::decode_all(&bytes[..]).unwrap()).unwrap();
+        let mut cpio = Command::new("cpio");
+        let Some(told) = judge::run(cpio.args(["-t", "--quiet", "-F"]).arg(&file)) else {
+            return;
+        };
+        let text = String::from_utf8(told.stdout).unwrap();
+        let paths = initrd.tree().iter().map(|(path, _)| path.relative());
+        let want: Vec<&str> = paths.filter(|path| !path.is_empty()).collect();
+        assert_eq!(text.lines().collect::<Vec<_>>(), want);
+    }
 }

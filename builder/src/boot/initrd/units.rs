@@ -16,13 +16,11 @@ use anyhow::Result;
 
 use super::Initrd;
 use super::repart::{DIRECTORY as DEFINITIONS, STATE_LABEL};
-use crate::boot::mounts::{Backing, Mount, escaped};
+use crate::boot::mounts::{Mount, OVERLAYS, escaped, overlays, place};
 use crate::tree::ImagePath;
 
 pub const UNITS: &str = "/usr/lib/systemd/system";
 const ROOT: &str = "/sysroot";
-/// Where the node's part of each overlay is, on the state.
-const OVERLAYS: &str = "/var/lib/nodeimg/overlay";
 const STATE: &str = "nodeimg-state.service";
 
 /// Told on the consoles when the root cannot be mounted. There is no shell: no
@@ -55,11 +53,7 @@ pub fn add(initrd: &mut Initrd, mounts: &[Mount]) -> Result<()> {
     )?;
     initrd.text(&format!("{UNITS}/emergency.service"), EMERGENCY)?;
     state(initrd)?;
-    let overlays: Vec<&ImagePath> = mounts
-        .iter()
-        .filter(|mount| mount.backing == Backing::Overlay)
-        .map(|mount| &mount.path)
-        .collect();
+    let overlays: Vec<&ImagePath> = overlays(mounts).collect();
     directories(initrd, &overlays)?;
     for path in overlays {
         overlay(initrd, path)?;
@@ -128,7 +122,7 @@ ExecStart=chmod 0700 {ROOT}{OVERLAYS}
 "
     );
     for path in overlays {
-        let place = quoted(&place(path));
+        let place = quoted(&format!("{ROOT}{}", place(path)));
         unit += &format!("ExecStart=mkdir -p {place}/upper {place}/work\n");
     }
     initrd.text(&format!("{UNITS}/{STATE}"), unit)
@@ -136,7 +130,7 @@ ExecStart=chmod 0700 {ROOT}{OVERLAYS}
 
 fn overlay(initrd: &mut Initrd, path: &ImagePath) -> Result<()> {
     let below = quoted(&format!("{ROOT}{path}"));
-    let place = quoted(&place(path));
+    let place = quoted(&format!("{ROOT}{}", place(path)));
     let unit = format!(
         "[Unit]
 Description=The node's own files in {}
@@ -163,11 +157,6 @@ fn mount_unit(initrd: &mut Initrd, path: &str, text: &str) -> Result<()> {
         &format!("{UNITS}/initrd-fs.target.requires/{name}"),
         &format!("../{name}"),
     )
-}
-
-/// Flat: a path's parts are told apart as in a unit's name.
-fn place(path: &ImagePath) -> String {
-    format!("{ROOT}{OVERLAYS}/{}", escaped(path.as_str()))
 }
 
 /// Specifiers begin with `%`.
