@@ -26,6 +26,8 @@ fact state systemctl is-system-running --wait
 fact failed systemctl --failed --no-legend --plain
 fact multi-user systemctl show -P ActiveState multi-user.target
 fact boot-seconds sh -c 'systemd-analyze time | head -n 1'
+fact initrd-time systemctl show -P InitRDTimestampMonotonic
+fact verity-target systemctl is-active veritysetup.target
 fact root findmnt -no SOURCE,FSTYPE,OPTIONS /
 fact verity dmsetup status root
 fact table dmsetup table root

@@ -5,7 +5,7 @@
 //! | boots | prove |
 //! |---|---|
 //! | `node`, amd64, 2 | config drive on iso9660 with a static network, commands, SSH, the second boot |
-//! | `node`, arm64, 1 | a seed over http that the firmware names; without that, credentials of SMBIOS and fw_cfg |
+//! | `node`, arm64, 1 | the initrd of systemd (all others have nodeimg's own); a seed over http that the firmware names; without that, credentials of SMBIOS and fw_cfg |
 //! | `media`, amd64, 2 | no medium, near misses, every medium, metadata services, failing commands; then `late` |
 //! | `media`, arm64, 2 | no medium, a wrong label, NoCloud on vfat, a config drive on iso9660; then `late` |
 //! | `power`, amd64, 1 and 1 | power cuts, the same end state, no secret but in its own file |
@@ -30,7 +30,7 @@ use std::sync::OnceLock;
 
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::support::debian::{ARCHS, fetched, verb};
+use crate::support::debian::{ARCHS, fetched, recipe, verb_of, with_systemds_initrd};
 use crate::support::media::Seed;
 use crate::support::real;
 use crate::support::run::Ran;
@@ -53,6 +53,15 @@ fn image(arch: &str) -> Option<PathBuf> {
     Some(real::output_for(&images.as_ref()?.directory, arch))
 }
 
+/// The same for `arch` with systemd's initrd.
+fn image_of_systemd(arch: &str) -> Option<PathBuf> {
+    let images = Images::build("boot-systemd", |directory| {
+        let recipe = with_systemds_initrd(directory);
+        build_container_host(directory, &recipe, &[arch])
+    })?;
+    Some(real::output_for(&images.directory, arch))
+}
+
 /// The same of a worker of the hard way, from Debian's builds.
 fn worker_image(arch: &str) -> Option<PathBuf> {
     static IMAGES: OnceLock<Option<Images>> = OnceLock::new();
@@ -62,8 +71,12 @@ fn worker_image(arch: &str) -> Option<PathBuf> {
 }
 
 fn container_host(directory: &Path) -> Option<()> {
-    let mut build = verb("build", &ARCHS);
-    for arch in ARCHS {
+    build_container_host(directory, &recipe(), &ARCHS)
+}
+
+fn build_container_host(directory: &Path, recipe: &Path, archs: &[&str]) -> Option<()> {
+    let mut build = verb_of(recipe, "build", archs);
+    for arch in archs {
         let binary = real::firstboot(arch)?;
         build.arg("--firstboot");
         build.arg(format!("{arch}={}", binary.display()));

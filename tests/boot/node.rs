@@ -9,7 +9,7 @@ use std::process::Command;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{FIRST_CARD, directory, image};
+use super::{FIRST_CARD, directory, image, image_of_systemd};
 use crate::support::faulty_server::Server;
 use crate::support::guest::{Boot, Facts, Guest};
 use crate::support::image::manifest;
@@ -50,8 +50,16 @@ fn amd64_comes_up_twice() {
     first.is("login", "root");
     first.is("counter", "1");
 
-    let second = boot("second").facts().unwrap();
+    let credential = "name=opt/io.systemd.credentials/of-the-test,string=by fw_cfg";
+    let second = boot("second").qemu(&["-fw_cfg", credential]);
+    let second = second.script(ABOUT_THE_CREDENTIAL).facts().unwrap();
     is_as_built(&second, &image, "x86_64");
+    second.is("credential", "by fw_cfg");
+    for boot in [&first, &second] {
+        // Of a systemd there, that is.
+        boot.is("initrd-time", "0");
+        boot.is("verity-target", "active");
+    }
     is_the_seeds_node(&second, "unchanged", "config drive in /dev/vdb");
     has_its_network(&second);
     // In every boot the one, once the others.
@@ -71,7 +79,10 @@ fn amd64_comes_up_twice() {
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn arm64_has_its_seed_of_the_firmware() {
-    let Some(image) = image("arm64") else { return };
+    // systemd hands on in its initrd what it finds of the firmware.
+    let Some(image) = image_of_systemd("arm64") else {
+        return;
+    };
     let directory = directory("arm64");
     let server = Server::start();
     server.serve("/rack-7/meta-data", b"instance-id: i-node-7\n");
@@ -89,6 +100,7 @@ fn arm64_has_its_seed_of_the_firmware() {
         return;
     };
     is_as_built(&facts, &image, "aarch64");
+    assert_ne!(&facts["initrd-time"], "0", "no systemd in the initrd");
     is_the_seeds_node(
         &facts,
         "applied",
@@ -162,6 +174,11 @@ const ABOUT_THE_SEED: &str = "\
 fact order cat /var/lib/of-commands
 fact leases ip -4 -o addr show scope global dynamic
 fact gateway ip -4 route show default
+";
+
+/// nodeimg's initrd hands nothing on; systemd of the root looks for itself.
+const ABOUT_THE_CREDENTIAL: &str = "\
+fact credential systemd-creds --system cat of-the-test
 ";
 
 /// The host logs in meanwhile.

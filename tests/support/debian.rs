@@ -5,6 +5,7 @@
 //! unless it is set; `NODEIMG_TEST_STORE` is where the packages are kept, so
 //! that they are fetched once. ci/test sets both.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -32,10 +33,29 @@ pub fn store() -> PathBuf {
     variable("NODEIMG_TEST_STORE").unwrap_or_else(|| cache().join("store"))
 }
 
+/// A recipe in `directory` that asks for systemd's initrd, and is [`recipe`] in all else.
+pub fn with_systemds_initrd(directory: &Path) -> PathBuf {
+    fs::create_dir_all(directory).unwrap();
+    let file = directory.join("systemd-initrd.toml");
+    fs::copy(recipe().with_extension("lock"), file.with_extension("lock")).unwrap();
+    let from = fs::canonicalize(recipe()).unwrap();
+    let text = format!(
+        "extends = \"{}\"\n[disk]\ninitrd = \"systemd\"\n",
+        from.display()
+    );
+    fs::write(&file, text).unwrap();
+    file
+}
+
 /// `nodeimg VERB` of the recipe and the store, for `archs`.
 pub fn verb(verb: &str, archs: &[&str]) -> Command {
+    verb_of(&recipe(), verb, archs)
+}
+
+/// The same of another recipe.
+pub fn verb_of(recipe: &Path, verb: &str, archs: &[&str]) -> Command {
     let mut command = nodeimg();
-    command.args([verb, "--quiet", "--recipe"]).arg(recipe());
+    command.args([verb, "--quiet", "--recipe"]).arg(recipe);
     command.arg("--store").arg(store());
     for arch in archs {
         command.args(["--arch", arch]);

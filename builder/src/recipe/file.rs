@@ -181,7 +181,7 @@ pub enum InitrdKind {
     /// One program of nodeimg's: small, and done in the shortest time.
     #[default]
     Nodeimg,
-    /// systemd with udev: longer under way, for drop-ins of one's own in it.
+    /// systemd with udev: larger and slower, with all that systemd heeds.
     Systemd,
 }
 
