@@ -269,6 +269,16 @@ fn is_as_built(facts: &Facts, image: &Path, machine: &str) {
     let root_hash = fs::read_to_string(image.join("root.roothash")).unwrap();
     root_is_verified(facts, root_hash.trim());
     runtime_is_up(facts);
+    has_its_host_keys(facts);
+}
+
+/// Both whole, and none of RSA, which takes long to make.
+fn has_its_host_keys(facts: &Facts) {
+    facts.is("host-key-kinds", "ecdsa-sha2-nistp256 ssh-ed25519");
+    facts.is(
+        "host-key-files",
+        "ssh_host_ecdsa_key ssh_host_ecdsa_key.pub ssh_host_ed25519_key ssh_host_ed25519_key.pub",
+    );
 }
 
 fn is_healthy(facts: &Facts) {
@@ -315,6 +325,8 @@ fn runtime_is_up(facts: &Facts) {
 
 fn is_the_seeds_node(facts: &Facts, outcome: &str, source: &str) {
     facts.is("host-name", "node-7");
+    // By the program, which scripts of Cluster API's templates call.
+    facts.is("hostname", "node-7");
     facts.is("static-name", "node-7");
     facts.is("first-boot-unit", "active");
     facts.has(
