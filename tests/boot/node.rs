@@ -37,7 +37,7 @@ fn amd64_comes_up_twice() {
             .script(ABOUT_THE_SEED)
     };
     let first = boot("first").with(&["--port", &login.forwarding()]);
-    let first = first.script(UNTIL_THE_LOGIN);
+    let first = first.script(UNTIL_THE_LOGIN).left(2);
     let Some(first) = first.facts_while(|boot| login.happens(boot)) else {
         return;
     };
@@ -85,7 +85,7 @@ fn arm64_has_its_seed_of_the_firmware() {
     let guest = guest.qemu(&["-smbios", &serial, "-smbios", "type=3,serial=rack-7"]);
     let credentials = credentials(&directory);
     let guest = guest.qemu(&credentials.iter().map(String::as_str).collect::<Vec<_>>());
-    let Some(facts) = guest.script(WITHOUT_THE_SERVER).facts() else {
+    let Some(facts) = guest.script(WITHOUT_THE_SERVER).left(2).facts() else {
         return;
     };
     is_as_built(&facts, &image, "aarch64");
