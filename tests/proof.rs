@@ -33,7 +33,7 @@ fn a_node_of_the_hard_way_proves_itself() {
     Ran::of(build.arg("--out").arg(&out)).good();
     let image = fs::read_dir(&out).unwrap().next().unwrap().unwrap().path();
     let logs = out.with_file_name("proof-logs");
-    let _slot = slots::take(1);
+    let _slot = slots::take(1, 2);
     let mut test = nodeimg();
     test.arg("test")
         .arg(&image)

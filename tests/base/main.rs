@@ -12,6 +12,7 @@ mod determinism;
 mod disk;
 mod first_boot;
 mod hard_way;
+mod host_keys;
 mod modules;
 mod node;
 mod packages;

@@ -36,9 +36,12 @@ fact var findmnt -no FSTYPE,OPTIONS /var
 fact etc findmnt -no FSTYPE /etc
 fact tmp findmnt -no FSTYPE /tmp
 fact host-name cat /proc/sys/kernel/hostname
+fact hostname hostname
 fact static-name hostnamectl --static
 fact machine-id cat /etc/machine-id
 fact host-key sha256sum /etc/ssh/ssh_host_ed25519_key.pub
+fact host-key-files sh -c 'cd /etc/ssh && echo ssh_host_*'
+fact host-key-kinds sh -c 'cut -d " " -f 1 /etc/ssh/ssh_host_*.pub'
 # shellcheck disable=SC2016 # for the inner shell
 fact os-release sh -c '. /etc/os-release && echo "$ID $IMAGE_ID $IMAGE_VERSION"'
 fact machine uname -m

@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::{directory, late, worker_image};
+use super::{directory, late, refused, worker_image};
 use crate::support::faulty_server::Server;
 use crate::support::guest::{Facts, Guest};
 use crate::support::judge;
@@ -148,8 +148,8 @@ fn takes_the_seed_that_comes(arch: &str, all: bool) {
         guest = guest.qemu(&card.iter().map(String::as_str).collect::<Vec<_>>());
         guest = guest.script(&script_of_the_others(&cases));
     }
-    let insert_the_last = format!("insert {}\n", cases.len() + 2);
-    let Some(facts) = guest.script(&insert_the_last).facts() else {
+    let insert_the_last = format!("insert {}\n", cases.len() + 3);
+    let Some(facts) = guest.script(&insert_the_last).left(4).facts() else {
         return;
     };
     says_that_there_is_none(&facts);
@@ -160,9 +160,10 @@ fn takes_the_seed_that_comes(arch: &str, all: bool) {
         stops_the_kubelet(&facts);
         took_the_other_sources(&facts);
         commands_have_failed(&facts);
+        refused::starts_no_kubelet(&facts);
     }
 
-    let next = late::boot(machine("media-late")).facts().unwrap();
+    let next = late::boot(machine("media-late")).left(2).facts().unwrap();
     late::is_the_node_of_the_medium(&next);
     next.is("machine-id", &facts["machine-id"]);
     fs::remove_dir_all(directory).unwrap();
@@ -171,11 +172,12 @@ fn takes_the_seed_that_comes(arch: &str, all: bool) {
 const FAILING: &str = "runcmd:\n- echo before >>/run/of-commands\n- [sh, -c, exit 3]\n\
                        - [sh, -c, echo after >>/run/of-commands; exit 4]\n";
 
-/// Every case, and at the end the medium of failing commands and that of the next boot.
+/// Every case, and at the end the media of failing commands, of a seed that is
+/// refused, and of the next boot.
 fn library(directory: &Path, worker: &Worker, cases: &[Case]) -> Option<PathBuf> {
     let path = directory.join("library.img");
     let file = File::create(&path).unwrap();
-    let places = cases.len() as u64 + 3;
+    let places = cases.len() as u64 + 4;
     file.set_len(places * SIZE).unwrap();
     let put = |place: usize, bytes: &[u8]| file.write_all_at(bytes, place as u64 * SIZE).unwrap();
     for (index, case) in cases.iter().enumerate() {
@@ -194,11 +196,16 @@ fn library(directory: &Path, worker: &Worker, cases: &[Case]) -> Option<PathBuf>
         put(index + 1, &bytes);
     }
     let ends = [
-        ("failing", NODE_IP, FAILING, None),
-        ("late", late::NODE_IP, "", Some(late::network())),
+        ("failing", worker.user_data(NODE_IP, FAILING), None),
+        ("refused", refused::user_data(worker, NODE_IP), None),
+        (
+            "late",
+            worker.user_data(late::NODE_IP, ""),
+            Some(late::network()),
+        ),
     ];
-    for (index, (name, node_ip, more, network)) in ends.into_iter().enumerate() {
-        let mut seed = Seed::no_cloud(&format!("i-{name}"), &worker.user_data(node_ip, more));
+    for (index, (name, user_data, network)) in ends.into_iter().enumerate() {
+        let mut seed = Seed::no_cloud(&format!("i-{name}"), &user_data);
         if let Some(network) = network {
             seed = seed.with("network-config", network);
         }
@@ -250,7 +257,8 @@ fn script(cases: &[Case]) -> String {
     cases.iter().enumerate().map(each).collect()
 }
 
-/// A kubelet that a medium stops, the sources that are no media, and commands that fail.
+/// A kubelet that a medium stops, the sources that are no media, commands that
+/// fail, and a seed that is refused.
 fn script_of_the_others(cases: &[Case]) -> String {
     let (spoilt, ext4) = (number_of(cases, "spoilt"), number_of(cases, "ext4"));
     let failing = cases.len() + 1;
@@ -268,7 +276,8 @@ fn script_of_the_others(cases: &[Case]) -> String {
          insert {failing}\ntry failing\nwait_for_commands\n\
          fact commands-exit sh -c 'nodeimg-firstboot status >/dev/null; echo $?'\n\
          fact commands cat /run/nodeimg/result.json\n\
-         fact commands-left cat /run/of-commands\n"
+         fact commands-left cat /run/of-commands\n{}",
+        refused::script(cases.len() + 2)
     )
 }
 

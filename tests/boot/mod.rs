@@ -6,11 +6,12 @@
 //! |---|---|
 //! | `node`, amd64, 2 | config drive on iso9660 with a static network, commands, SSH, the second boot |
 //! | `node`, arm64, 1 | the initrd of systemd (all others have nodeimg's own); a seed over http that the firmware names; without that, credentials of SMBIOS and fw_cfg |
-//! | `media`, amd64, 2 | no medium, near misses, every medium, metadata services, failing commands; then `late` |
+//! | `media`, amd64, 2 | no medium, near misses, every medium, metadata services, failing commands, `refused`; then `late` |
 //! | `media`, arm64, 2 | no medium, a wrong label, NoCloud on vfat, a config drive on iso9660; then `late` |
 //! | `power`, amd64, 1 and 1 | power cuts, the same end state, no secret but in its own file |
 //! | `tampered`, amd64, 1 | one bit of the root is another one: never up; in the hash tree and the command line with `NODEIMG_TEST_FULL=1` |
 //!
+//! `refused` is a seed with every mistake that makes a node of no use: no kubelet.
 //! `late` is the right medium on the next boot: two cards, a static network, the
 //! node IP by its network; kubelet and kube-proxy run.
 //!
@@ -21,6 +22,7 @@ mod late;
 mod media;
 mod node;
 mod power;
+mod refused;
 mod secrets;
 mod tampered;
 

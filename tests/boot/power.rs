@@ -49,7 +49,7 @@ fn a_worker_survives_power_cuts_and_keeps_its_secrets() {
     };
     for (number, moment) in moments().into_iter().enumerate() {
         let guest = boot(&format!("power-cut-{}", number + 1));
-        let Some(was_running) = guest.cut(moment.bytes, moment.later) else {
+        let Some(was_running) = guest.left(2).cut(moment.bytes, moment.later) else {
             return;
         };
         assert!(was_running, "the machine has ended before {moment:?}");

@@ -14,7 +14,8 @@ const SUBNET: &str = "10.200.4.0/24";
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_worker_of_arm64_is_ready_and_runs_a_pod() {
-    let Some((scene, _slots, image)) = alone(Scene::of_full("arm64"), "hard-way", "arm64") else {
+    let Some((scene, _slots, image)) = alone(Scene::of_full("arm64"), "hard-way", "arm64", 3)
+    else {
         return;
     };
     let cluster = &scene.cluster;

@@ -18,7 +18,8 @@ const SUBNET: &str = "10.200.2.0/24";
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_token_becomes_a_certificate_and_is_gone() {
-    let Some((scene, _slots, image)) = alone(Scene::new("bootstrap"), "bootstrap", "amd64") else {
+    let Some((scene, _slots, image)) = alone(Scene::new("bootstrap"), "bootstrap", "amd64", 2)
+    else {
         return;
     };
     let cluster = &scene.cluster;

@@ -125,6 +125,10 @@ impl Cluster {
     }
 }
 
+/// Between two questions, each of which is a program's start here and, on a node,
+/// one that is emulated.
+const PAUSE: Duration = Duration::from_secs(3);
+
 /// Asks again and again; panics with `what` when the time is over.
 #[track_caller]
 pub fn until<T>(what: &str, seconds: u64, mut ask: impl FnMut() -> Result<T, String>) -> T {
@@ -138,7 +142,7 @@ pub fn until<T>(what: &str, seconds: u64, mut ask: impl FnMut() -> Result<T, Str
             Instant::now() < end,
             "{what}: not in {seconds} s; at last: {why}"
         );
-        thread::sleep(Duration::from_secs(1));
+        thread::sleep(PAUSE);
     }
 }
 

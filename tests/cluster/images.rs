@@ -52,12 +52,12 @@ const VARIANTS: [Variant; 5] = [
         name: "control-plane",
         extends: "kubeadm",
         more: "",
+        // Without kube-proxy, which comes when all that is asked for is there.
         images: &[
             "etcd",
             "kube-apiserver",
             "kube-controller-manager",
             "kube-scheduler",
-            "kube-proxy",
         ],
     },
 ];

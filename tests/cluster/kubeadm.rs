@@ -105,7 +105,7 @@ spec:
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_worker_joins_from_cluster_apis_data_and_keeps_its_network_plugin() {
-    let Some((scene, _slots, image)) = alone(Scene::new("kubeadm-worker"), "kubeadm", "amd64")
+    let Some((scene, _slots, image)) = alone(Scene::new("kubeadm-worker"), "kubeadm", "amd64", 4)
     else {
         return;
     };

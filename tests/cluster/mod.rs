@@ -34,7 +34,6 @@ mod hard_way;
 mod images;
 mod kubeadm;
 mod node;
-mod refused;
 mod seed;
 mod workload;
 

@@ -9,11 +9,12 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::control::{Cluster, is_true, until};
 use super::images::image;
 use super::{Scene, logs};
-use crate::support::guest::{plain, usual_command_line};
+use crate::support::guest::usual_command_line;
 use crate::support::run::Ran;
 use crate::support::slots::{self, Slots};
 
@@ -64,10 +65,15 @@ impl<'a> Machine<'a> {
 }
 
 /// What a test of a single worker begins with: the right to run it, once it may,
-/// and its disk.
-pub fn alone(scene: Option<Scene>, variant: &str, arch: &str) -> Option<(Scene, Slots, PathBuf)> {
+/// and its disk. `left` is for [`slots::take`].
+pub fn alone(
+    scene: Option<Scene>,
+    variant: &str,
+    arch: &str,
+    left: u32,
+) -> Option<(Scene, Slots, PathBuf)> {
     let scene = scene?;
-    let slots = slots::take(1);
+    let slots = slots::take(1, left);
     Some((scene, slots, image(variant, arch)?))
 }
 
@@ -77,6 +83,8 @@ pub struct Node {
     cluster: Cluster,
     key: PathBuf,
     log: PathBuf,
+    /// Of the connection to its shell.
+    sockets: TempDir,
     child: Child,
 }
 
@@ -107,14 +115,9 @@ impl Node {
             cluster: scene.cluster.clone(),
             key: key(scene),
             log,
+            sockets: TempDir::new().unwrap(),
             child: run.spawn().unwrap(),
         }
-    }
-
-    /// Without the movements of a terminal.
-    pub fn console(&self) -> String {
-        let bytes = fs::read(&self.log).unwrap_or_default();
-        plain(&String::from_utf8_lossy(&bytes))
     }
 
     /// As [`until`], which ends at once where the machine has.
@@ -153,13 +156,36 @@ impl Node {
         self.cluster.node(self.name)
     }
 
+    /// By one connection for all: each of its own costs the node a key exchange
+    /// and a session with its services, seconds of an emulated processor.
     fn ssh(&self) -> Command {
         let mut ssh = self.cluster.inside("ssh");
         ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR"]);
         ssh.args(["-o", "StrictHostKeyChecking=no", "-o", "ConnectTimeout=20"]);
+        // It ends with the machine, if by its silence.
+        ssh.args([
+            "-o",
+            "ServerAliveInterval=20",
+            "-o",
+            "ServerAliveCountMax=6",
+        ]);
+        ssh.args(["-o", "ControlMaster=auto", "-o", "ControlPersist=yes", "-o"]);
+        ssh.arg(format!("ControlPath={}", self.connection().display()));
         ssh.args(["-o", "UserKnownHostsFile=/dev/null", "-i"]);
         ssh.arg(&self.key).arg(format!("root@{}", self.address));
         ssh
+    }
+
+    /// A socket, which has no room for a long path.
+    fn connection(&self) -> PathBuf {
+        self.sockets.path().join(self.name)
+    }
+
+    /// Before the machine does, so that what comes next is of the next one.
+    fn disconnect(&self) {
+        if self.connection().exists() {
+            let _ = self.ssh().args(["-O", "exit"]).output();
+        }
     }
 
     /// A script of the shell, as root; whatever it ends with.
@@ -195,6 +221,7 @@ impl Node {
         let before = boot_id(self);
         // The connection ends with the machine.
         let _ = self.tries("systemctl reboot");
+        self.disconnect();
         self.until("another boot", BOOT, |node| {
             let now = boot_id(node);
             (now != before).then_some(()).ok_or(now)
@@ -214,6 +241,7 @@ impl Drop for Node {
             let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
         }
         let _ = self.child.wait();
+        self.disconnect();
     }
 }
 

@@ -50,6 +50,7 @@ pub struct Guest {
     script: String,
     /// Behind the image's own command line.
     words: String,
+    left: u32,
 }
 
 impl Guest {
@@ -62,6 +63,7 @@ impl Guest {
             machine: Vec::new(),
             script: SCRIPT.to_owned(),
             words: WORDS.to_owned(),
+            left: 1,
         }
     }
 
@@ -107,6 +109,13 @@ impl Guest {
     pub fn words(mut self, words: &str) -> Guest {
         self.words.push(' ');
         self.words.push_str(words);
+        self
+    }
+
+    /// How many boots the test has left, with this one, or other work that takes as
+    /// long ([`slots::take`]); 1 unless said.
+    pub fn left(mut self, boots: u32) -> Guest {
+        self.left = boots;
         self
     }
 
@@ -212,7 +221,7 @@ impl Boot {
             fs::write(file(extension), "").unwrap();
         }
         fs::write(file("sh"), guest.script.clone() + END).unwrap();
-        let slot = slots::take(1);
+        let slot = slots::take(1, guest.left);
         let mut command = nodeimg();
         // One processor: tests run beside one another.
         command.arg("run").arg(&guest.image).args(["--cpus", "1"]);
@@ -354,7 +363,7 @@ fn spawn(mut command: Command, errors: &Path) -> Child {
 }
 
 /// Without escape sequences ([ECMA-48](https://ecma-international.org/publications-and-standards/standards/ecma-48/), 5.4) and carriage returns.
-pub fn plain(text: &str) -> String {
+fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars();
     while let Some(c) = rest.next() {

@@ -67,8 +67,8 @@ pub fn mask(base: &mut Base<'_>) -> Result<()> {
     Ok(())
 }
 
-/// sshd_config is ucf's in Debian, not in the package. Host keys are made at
-/// the first boot by the package's own sshd-keygen.service and the overlay's drop-in.
+/// sshd_config is ucf's in Debian, not in the package. Host keys are made at the
+/// boot that lacks them by the package's own sshd-keygen.service and the overlay's drop-in.
 pub fn ssh(base: &mut Base<'_>) -> Result<()> {
     if base.copy("/usr/share/openssh/sshd_config", "/etc/ssh/sshd_config")? {
         base.file("/etc/ssh/sshd_config.d/10-nodeimg.conf", SSHD)?;
