@@ -13,6 +13,7 @@ mod media;
 mod prepare;
 mod root;
 mod run;
+mod runtime;
 mod scrub;
 mod search;
 mod source;

@@ -195,7 +195,7 @@ fn library(directory: &Path, worker: &Worker, cases: &[Case]) -> Option<PathBuf>
     }
     let ends = [
         ("failing", NODE_IP, FAILING, None),
-        ("late", late::NODE_IP, "", Some(late::network())),
+        ("late", late::NODE_IP, late::DROP_INS, Some(late::network())),
     ];
     for (index, (name, node_ip, more, network)) in ends.into_iter().enumerate() {
         let mut seed = Seed::no_cloud(&format!("i-{name}"), &worker.user_data(node_ip, more));

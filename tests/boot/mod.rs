@@ -12,7 +12,7 @@
 //! | `tampered`, amd64, 1 | one bit of the root is another one: never up; in the hash tree and the command line with `NODEIMG_TEST_FULL=1` |
 //!
 //! `late` is the right medium on the next boot: two cards, a static network, the
-//! node IP by its network; kubelet and kube-proxy run.
+//! node IP by its network, drop-ins of containerd and the kubelet; kubelet and kube-proxy run.
 //!
 //! support/guest.rs has how facts come out of a guest; consoles are in
 //! `tmp/boot-logs` of the build directory.
