@@ -17,6 +17,7 @@ pub mod meta_data;
 pub mod network;
 pub mod node_config;
 pub mod overwritten;
+pub mod pattern;
 pub mod pem;
 pub mod plan;
 pub mod problem;

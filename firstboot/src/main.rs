@@ -2,12 +2,15 @@
 //! library read, check and plan it; writes the files; gives the verdict.
 //!
 //! Its exit status gates the unit: kubelet and kube-proxy start after 0 only.
+//!
+//! Called `init` it is what the kernel starts in the initrd ([`initrd`]).
 mod apply;
 mod cards;
 mod cli;
 mod commands;
 mod gate;
 mod http;
+mod initrd;
 mod machine;
 mod media;
 mod prepare;
@@ -38,7 +41,12 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    match cli::parse(std::env::args_os().skip(1)) {
+    let mut arguments = std::env::args_os();
+    let name = arguments.next();
+    if initrd::is_init(name.as_ref()) {
+        return initrd::main(&arguments.collect::<Vec<_>>());
+    }
+    match cli::parse(arguments) {
         Ok(Command::Run(options)) => set_up(&options),
         Ok(Command::Network) => prepare_network(),
         Ok(Command::Status { root, json }) => status(&root, json),

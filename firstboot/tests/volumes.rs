@@ -245,7 +245,8 @@ fn a_device_without_a_seed() {
         "{}",
         ran.err
     );
-    let Some(_) = tool("mke2fs", &["-q", "-t", "ext4", path.to_str().unwrap()]) else {
+    // By way of the device, which may have in memory what it was.
+    let Some(_) = tool("mke2fs", &["-q", "-F", "-t", "ext4", &device.0]) else {
         return;
     };
     let ran = image.run(&["--seed", &device.0]);

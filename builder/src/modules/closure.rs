@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result};
 
 use super::needs::all_needed;
-use super::pattern::{matches, normalised};
 use super::{Module, Modules};
 use crate::tree::ImagePath;
+use nodeimg_firstboot::pattern::{matches, normalised};
 
 /// What answers to some names, and all that it needs.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result};
 
 use super::needs::{self, all_needed};
-use super::pattern::normalised;
 use super::trie::Trie;
 use super::{BuiltIn, Module, Modules};
 use crate::tree::ImagePath;
+use nodeimg_firstboot::pattern::normalised;
 
 /// How the modules lie where the index is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

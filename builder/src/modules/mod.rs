@@ -36,7 +36,6 @@ mod closure;
 mod index;
 mod needs;
 mod object;
-mod pattern;
 mod read;
 mod trie;
 

@@ -7,9 +7,9 @@ mod ko;
 use std::io::Write;
 
 use super::object::Object;
-use super::pattern::{matches, normalised};
 use super::trie::Trie;
 use super::*;
+use nodeimg_firstboot::pattern::{matches, normalised};
 
 use decode::decode;
 use ko::Ko;

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use nodeimg_firstboot::volume::ReadAt;
+use nodeimg_firstboot::volume::{ReadAt, gpt};
 
 /// Devices that are made of others, or of memory, or that take seconds to
 /// answer (floppies): no seed is delivered on them.
@@ -104,6 +104,17 @@ impl System {
             .ok()
             .and_then(|text| text.trim().parse().ok())
             .unwrap_or(512)
+    }
+
+    /// What the disk's partition table has of a partition; `None` of a whole disk.
+    pub(crate) fn partition_entry(&self, device: &Device) -> io::Result<Option<gpt::Entry>> {
+        let (Some(number), Some(disk)) = (device.partition, &device.disk) else {
+            return Ok(None);
+        };
+        let Some(whole) = self.device(disk) else {
+            return Ok(None);
+        };
+        gpt::entry(&mut whole.reader()?, self.sector_size(disk), number)
     }
 
     pub(crate) fn udev_control(&self) -> PathBuf {

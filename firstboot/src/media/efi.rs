@@ -2,12 +2,11 @@
 //!
 //! Only that one: a stick that was left in the machine has one as well.
 use std::fs;
-use std::io;
 use std::os::linux::fs::MetadataExt;
 
-use nodeimg_firstboot::volume::{FileSystem, gpt};
+use nodeimg_firstboot::volume::FileSystem;
 
-use super::{Device, Medium, System};
+use super::{Medium, System};
 
 /// Set by systemd-boot and by systemd-stub
 /// (<https://systemd.io/BOOT_LOADER_INTERFACE/>).
@@ -22,7 +21,7 @@ pub(crate) fn boot_partition<'a>(system: &System, media: &'a [Medium]) -> Option
         .iter()
         .filter(|medium| medium.file_system() == Some(FileSystem::Vfat));
     partitions.find(|medium| {
-        let Ok(Some(entry)) = entry(system, &medium.device) else {
+        let Ok(Some(entry)) = system.partition_entry(&medium.device) else {
             return false;
         };
         entry.is_esp
@@ -31,16 +30,6 @@ pub(crate) fn boot_partition<'a>(system: &System, media: &'a [Medium]) -> Option
                 None => disk.is_some() && disk == medium.device.disk,
             }
     })
-}
-
-fn entry(system: &System, device: &Device) -> io::Result<Option<gpt::Entry>> {
-    let (Some(number), Some(disk)) = (device.partition, &device.disk) else {
-        return Ok(None);
-    };
-    let Some(whole) = system.device(disk) else {
-        return Ok(None);
-    };
-    gpt::entry(&mut whole.reader()?, system.sector_size(disk), number)
 }
 
 /// UTF-16 behind four bytes of attributes.

@@ -7,7 +7,7 @@
 //! entry  0 type GUID, 16 unique GUID, 32 first and 40 last LBA, 56 name
 //! ```
 //! The kernel has checked the table before it made partitions of it; here only
-//! the two GUIDs are looked up by the kernel's number of the partition.
+//! the GUIDs and the name are looked up by the kernel's number of the partition.
 use std::io;
 
 use super::{ReadAt, le32, le64};
@@ -22,6 +22,8 @@ pub struct Entry {
     pub is_esp: bool,
     /// The PARTUUID, in small letters.
     pub guid: String,
+    /// The PARTLABEL.
+    pub name: String,
 }
 
 /// The entry of partition `number`, which counts from 1; `None` where the disk
@@ -39,14 +41,15 @@ pub fn entry(disk: &mut impl ReadAt, sector: u64, number: u32) -> io::Result<Opt
     let place = first
         .checked_mul(sector)
         .and_then(|start| start.checked_add(u64::from(number - 1) * u64::from(size)));
-    let mut entry = [0; 32];
+    let mut entry = [0; 128];
     let Some(place) = place else { return Ok(None) };
     if read(disk, place, &mut entry)?.is_none() || entry[..16] == [0; 16] {
         return Ok(None);
     }
     Ok(Some(Entry {
         is_esp: entry[..16] == ESP,
-        guid: text(&entry[16..]),
+        guid: text(&entry[16..32]),
+        name: name(&entry[56..]),
     }))
 }
 
@@ -69,4 +72,13 @@ fn text(guid: &[u8]) -> String {
         text.push_str(&format!("{:02x}", guid.get(*index).unwrap_or(&0)));
     }
     text
+}
+
+/// UTF-16, ended by a zero where it is shorter than there is room.
+fn name(bytes: &[u8]) -> String {
+    let units = bytes
+        .chunks_exact(2)
+        .map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+    let units = units.take_while(|unit| *unit != 0);
+    char::decode_utf16(units).filter_map(Result::ok).collect()
 }

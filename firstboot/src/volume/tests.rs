@@ -305,12 +305,18 @@ fn gpt_entries() {
         let mut disk = Disk::new(SIZE)
             .with(sector, &header)
             .with(2 * sector, &[esp.as_slice(), &unique].concat())
+            .with(2 * sector + 56, b"e\0s\0p\0")
             .with(2 * sector + 256, &[unique.as_slice(), &unique].concat());
         let guid = "03020100-0504-0706-0809-0a0b0c0d0e0f".to_owned();
         let found = |is_esp| {
             Some(Entry {
                 is_esp,
                 guid: guid.clone(),
+                name: if is_esp {
+                    "esp".to_owned()
+                } else {
+                    String::new()
+                },
             })
         };
         for (number, expected) in [

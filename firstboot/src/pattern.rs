@@ -1,4 +1,4 @@
-//! The patterns that aliases are: `*`, `?` and `[a-f0]`, as
+//! Patterns of the aliases that kernel modules have: `*`, `?` and `[a-f0]`, as
 //! [fnmatch(3)](https://manpages.debian.org/trixie/manpages-dev/fnmatch.3.en.html)
 //! reads them without flags.
 

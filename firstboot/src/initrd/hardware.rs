@@ -1,0 +1,169 @@
+//! Drivers for the hardware that this machine has, until the root's partitions are there.
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::cmdline::RootHash;
+use super::failure::{Failure, While};
+use super::kmsg;
+use super::modules::Modules;
+use super::uevent::Events;
+use crate::media::{Device, System};
+
+/// Between two looks where nothing is heard: a message may have been lost.
+const LOOK: Duration = Duration::from_millis(500);
+/// Deeper than any bus is.
+const DEPTH: usize = 24;
+
+pub(crate) struct Hardware<'a> {
+    system: &'a System,
+    modules: Modules,
+    events: Events,
+}
+
+/// The partitions that the root hash names.
+#[derive(Debug)]
+pub(crate) struct RootPartitions {
+    pub(crate) data: PathBuf,
+    pub(crate) hashes: PathBuf,
+    /// The name of the disk that the root is on.
+    pub(crate) disk: String,
+}
+
+impl<'a> Hardware<'a> {
+    pub(crate) fn new(system: &'a System, modules: Modules) -> Result<Self, Failure> {
+        // Before anything is loaded, so that nothing is missed.
+        let events = Events::listen().during(|| "listening to the kernel's events".into())?;
+        Ok(Self {
+            system,
+            modules,
+            events,
+        })
+    }
+
+    /// Modules that are wanted whatever the hardware.
+    pub(crate) fn load(&mut self, names: &[String]) {
+        for name in names {
+            self.modules.load(name);
+        }
+    }
+
+    /// For ever where there is no time-out.
+    pub(crate) fn wait_for_root(
+        &mut self,
+        hash: &RootHash,
+        timeout: Option<Duration>,
+        began: Instant,
+    ) -> Result<RootPartitions, Failure> {
+        let [root, hashes] = hash.partitions();
+        self.load_for_all();
+        loop {
+            let (data, tree) = (self.find(&root), self.find(&hashes));
+            if let (Some(data), Some(tree)) = (&data, &tree) {
+                kmsg::tell(&format!("the root is {}", data.path.display()));
+                return Ok(RootPartitions {
+                    disk: data.disk.clone().unwrap_or_default(),
+                    data: data.path.clone(),
+                    hashes: tree.path.clone(),
+                });
+            }
+            if timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
+                let missing = if data.is_none() { &root } else { &hashes };
+                return Err(self.missing(missing));
+            }
+            let news = self.events.wait(LOOK);
+            for alias in &news.aliases {
+                self.modules.load_for(alias);
+            }
+            if news.is_partial {
+                self.load_for_all();
+            }
+        }
+    }
+
+    fn missing(&self, guid: &str) -> Failure {
+        let devices = self.system.devices();
+        let names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
+        let there = if names.is_empty() {
+            "no disk at all: the initrd may lack its driver".to_owned()
+        } else {
+            format!("only {}", names.join(", "))
+        };
+        Failure::new(format!(
+            "no partition has the GUID {guid}, which the root hash of this kernel's command line \
+             names; there is {there}"
+        ))
+    }
+
+    fn find(&self, guid: &str) -> Option<Device> {
+        let mut devices = self.system.devices().into_iter();
+        devices.find(|device| {
+            let entry = self.system.partition_entry(device);
+            matches!(entry, Ok(Some(entry)) if entry.guid == guid)
+        })
+    }
+
+    /// Drivers of all that is there.
+    fn load_for_all(&mut self) {
+        let mut aliases = HashSet::new();
+        collect(&self.system.sys.join("devices"), DEPTH, &mut aliases);
+        // In an order that is the same at every boot.
+        let mut aliases: Vec<String> = aliases.into_iter().collect();
+        aliases.sort();
+        for alias in aliases {
+            self.modules.load_for(&alias);
+        }
+    }
+}
+
+fn collect(directory: &Path, depth: usize, found: &mut HashSet<String>) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.filter_map(Result::ok) {
+        let Ok(kind) = entry.file_type() else {
+            continue;
+        };
+        if kind.is_dir() && depth > 0 {
+            collect(&entry.path(), depth - 1, found);
+        } else if kind.is_file() && entry.file_name() == "modalias" {
+            let text = fs::read_to_string(entry.path()).unwrap_or_default();
+            let alias = text.trim_end();
+            if !alias.is_empty() {
+                found.insert(alias.to_owned());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::HashSet;
+    use std::fs;
+
+    use super::collect;
+
+    #[test]
+    fn aliases_at_every_depth() {
+        let sys = tempfile::tempdir().unwrap();
+        for (path, text) in [
+            ("a/modalias", "pci:v1\n"),
+            ("a/b/c/modalias", "virtio:d2\n"),
+            ("a/b/modalias", ""),
+            ("a/b/other", "x"),
+        ] {
+            let path = sys.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        std::os::unix::fs::symlink(sys.path(), sys.path().join("a/loop")).unwrap();
+        let mut found = HashSet::new();
+        collect(sys.path(), 8, &mut found);
+        assert_eq!(
+            found,
+            HashSet::from(["pci:v1".to_owned(), "virtio:d2".to_owned()])
+        );
+    }
+}

@@ -1,0 +1,86 @@
+//! The kernel's log ([dev-kmsg](https://docs.kernel.org/admin-guide/abi-testing.html)), which is all the log there is yet;
+//! the journal takes it over.
+use std::collections::VecDeque;
+use std::fs::{self, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+
+const PATH: &str = "/dev/kmsg";
+const NOTICE: u8 = 5;
+const WARNING: u8 = 4;
+/// Of syslog: errors and worse.
+const ERROR: u8 = 3;
+
+pub(crate) fn tell(text: &str) {
+    write(NOTICE, text);
+}
+
+pub(crate) fn warn(text: &str) {
+    write(WARNING, text);
+}
+
+/// Best effort: without a log there is nobody to tell.
+fn write(level: u8, text: &str) {
+    for line in text.lines() {
+        let _best_effort = fs::write(PATH, format!("<{level}>nodeimg: {line}\n"));
+    }
+}
+
+/// The last `count` errors of the kernel.
+pub(crate) fn errors(count: usize) -> Vec<String> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(PATH);
+    let Ok(mut log) = opened else {
+        return Vec::new();
+    };
+    let mut last = VecDeque::new();
+    let mut record = vec![0; 8192];
+    loop {
+        // One record a read; EPIPE says that some were overwritten.
+        match log.read(&mut record) {
+            Ok(0) => break,
+            Ok(length) => last.extend(error_in(&record[..length])),
+            Err(error) if error.raw_os_error() == Some(nix::libc::EPIPE) => {}
+            Err(_) => break,
+        }
+        if last.len() > count {
+            last.pop_front();
+        }
+    }
+    last.into()
+}
+
+/// "facility and level,number,time,flags;text".
+fn error_in(record: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(record);
+    let (head, rest) = text.split_once(';')?;
+    let number: u32 = head.split(',').next()?.parse().ok()?;
+    // Only the kernel's own: what is told here is told already.
+    let is_error = number >> 3 == 0 && number & 7 <= u32::from(ERROR);
+    is_error.then(|| rest.lines().next().unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::error_in;
+
+    #[test]
+    fn the_kernels_errors_are_told_from_the_rest() {
+        for (record, expected) in [
+            (
+                "3,577,9213,-;device-mapper: verity: 254:3: data block 9 is corrupted\n SUBSYSTEM=x\n",
+                Some("device-mapper: verity: 254:3: data block 9 is corrupted"),
+            ),
+            ("2,1,0,c;critical", Some("critical")),
+            ("4,1,0,-;a warning", None),
+            // Of a program.
+            ("11,1,0,-;nodeimg: x", None),
+            ("not a record", None),
+            ("x,1;y", None),
+        ] {
+            assert_eq!(error_in(record.as_bytes()).as_deref(), expected, "{record}");
+        }
+    }
+}

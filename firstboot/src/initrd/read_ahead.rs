@@ -1,0 +1,74 @@
+//! Reads the programs that a node will start into the page cache, while systemd
+//! reads its units and one processor is enough for that. Every block of them is to
+//! be verified and unpacked, which is most of such a program's start.
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Read};
+
+use super::{kmsg, programs};
+
+pub(crate) const CHILD: &str = "read-ahead";
+const PIECE: usize = 256 * 1024;
+/// Whoever has something to do comes first.
+const NICENESS: i32 = 19;
+
+/// Starts reading, and does not wait. Best effort: a boot without it is but slower.
+pub(crate) fn start(files: &[String]) {
+    if files.is_empty() {
+        return;
+    }
+    if let Err(error) = programs::myself(CHILD).args(files).spawn() {
+        kmsg::warn(&format!("nothing is read ahead: {error}"));
+    }
+}
+
+/// The child's part, in the root.
+pub(crate) fn run(files: &[OsString]) {
+    // A niceness is all that is lost.
+    let _ignored = rustix::process::nice(NICENESS);
+    let mut piece = vec![0; PIECE];
+    for file in files {
+        if read(file, &mut piece).is_err() {
+            // Whoever needs it will say so.
+            continue;
+        }
+        if !has_room(&fs::read_to_string("/proc/meminfo").unwrap_or_default()) {
+            return;
+        }
+    }
+}
+
+fn read(file: &OsString, piece: &mut [u8]) -> io::Result<()> {
+    let mut opened = File::open(file)?;
+    while opened.read(piece)? > 0 {}
+    Ok(())
+}
+
+/// Whether more than half of the memory is free for anything, as
+/// [proc_meminfo(5)](https://manpages.debian.org/trixie/manpages/proc_meminfo.5.en.html) has it:
+/// what is read would else drive out what was read before.
+fn has_room(meminfo: &str) -> bool {
+    let number = |name: &str| -> Option<u64> {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse().ok()
+    };
+    match (number("MemTotal:"), number("MemFree:")) {
+        (Some(total), Some(free)) => free > total / 2,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_room;
+
+    #[test]
+    fn half_of_the_memory_stays_free() {
+        let meminfo = |free: u64| {
+            format!("MemTotal:        2000 kB\nMemFree:         {free} kB\nMemAvailable: 9 kB\n")
+        };
+        assert!(has_room(&meminfo(1001)));
+        assert!(!has_room(&meminfo(1000)));
+        assert!(!has_room(""));
+    }
+}
