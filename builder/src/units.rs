@@ -67,13 +67,23 @@ impl Unit {
         section: &'a str,
         prefix: &'a str,
     ) -> impl Iterator<Item = &'a str> {
+        self.pairs_of_prefix(section, prefix)
+            .map(|(_, value)| value)
+    }
+
+    /// Keys in `section` that begin with `prefix`, each with its value, in order.
+    pub fn pairs_of_prefix<'a>(
+        &'a self,
+        section: &'a str,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
         let wanted = move |entry: &&(String, String, String)| {
             entry.0 == section && entry.1.starts_with(prefix)
         };
         self.settings
             .iter()
             .filter(wanted)
-            .map(|entry| entry.2.as_str())
+            .map(|entry| (entry.1.as_str(), entry.2.as_str()))
     }
 }
 

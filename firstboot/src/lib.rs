@@ -7,6 +7,7 @@
 
 pub mod check;
 pub mod cloud_config;
+pub mod containerd;
 pub mod examine;
 pub mod field;
 pub mod initrd_plan;

@@ -75,17 +75,19 @@ pub(crate) fn set_host_name(name: &str) -> std::io::Result<()> {
     Ok(nix::unistd::sethostname(name)?)
 }
 
-/// Asks systemd for something, and does not wait for it.
-pub(crate) fn systemctl(verb: &str, unit: &str) -> std::io::Result<()> {
+/// Asks systemd for something.
+pub(crate) fn systemctl(arguments: &[&str]) -> std::io::Result<()> {
     let status = std::process::Command::new("systemctl")
-        .args(["--no-block", "--quiet", verb, unit])
+        .arg("--quiet")
+        .args(arguments)
         .stdin(std::process::Stdio::null())
         .status()?;
     if status.success() {
         Ok(())
     } else {
         Err(std::io::Error::other(format!(
-            "systemctl {verb} {unit} has failed"
+            "systemctl {} has failed",
+            arguments.join(" ")
         )))
     }
 }

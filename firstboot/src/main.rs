@@ -16,6 +16,7 @@ mod media;
 mod prepare;
 mod root;
 mod run;
+mod runtime;
 mod scrub;
 mod search;
 mod source;

@@ -23,6 +23,7 @@ use crate::machine;
 use crate::media::{Patience, System};
 use crate::prepare;
 use crate::root::{Access, Root};
+use crate::runtime;
 use crate::scrub;
 use crate::search::{self, Seek};
 
@@ -37,7 +38,12 @@ const MAX_IMAGE_FILE: usize = 1 << 20;
 pub(crate) fn run(root: &Root, options: &RunOptions) -> Report {
     let mut problems = Problems::new();
     let mut report = Report::new(Outcome::Failed);
+    let before = root.is_real().then(|| runtime::look(root));
     let outcome = attempt(root, options, &mut report, &mut problems);
+    let outcome = outcome.filter(|outcome| {
+        *outcome == Outcome::Failed
+            || before.is_none_or(|before| runtime::follow(root, &before, &mut problems).is_some())
+    });
     report.problems = problems.into_vec();
     report.outcome = outcome.unwrap_or(Outcome::Failed);
     write_result(root, &report);
@@ -169,7 +175,7 @@ fn ask_systemd(root: &Root, verb: &str, unit: &str, problems: &mut Problems) {
     if !root.is_real() {
         return;
     }
-    if let Err(error) = machine::systemctl(verb, unit) {
+    if let Err(error) = machine::systemctl(&["--no-block", verb, unit]) {
         let remedy = format!("try it by hand: systemctl {verb} {unit}");
         problems.warn(&Place::file(unit), error.to_string(), remedy);
     }

@@ -6,6 +6,14 @@ use crate::support::guest::{Facts, Guest};
 
 /// Of the second card's address.
 pub const NODE_IP: &str = "192.168.77.0/24";
+/// Of units that are up, or about to be, when the seed is read.
+pub const DROP_INS: &str = r#"
+write_files:
+- path: /etc/systemd/system/containerd.service.d/20-mine.conf
+  content: "[Service]\nEnvironment=OF_THE_SEED=runtime\n"
+- path: /etc/systemd/system/kubelet.service.d/20-mine.conf
+  content: "[Service]\nEnvironment=OF_THE_SEED=kubelet\n"
+"#;
 const SECOND_CARD: &str = "52:54:00:aa:bb:02";
 
 const ABOUT_THE_NODE: &str = r#"
@@ -17,6 +25,11 @@ fact node-env cat /etc/nodeimg/node.env
 fact kubelet-line sh -c 'tr "\0" " " </proc/$(systemctl show -P MainPID kubelet.service)/cmdline'
 fact cni cat /etc/cni/net.d/10-bridge.conf
 fact restarts systemctl show -P NRestarts kubelet.service
+of_the_seed() { tr '\0' '\n' <"/proc/$(systemctl show -P MainPID "$1")/environ" | grep OF_THE_SEED; }
+fact runtime-environment of_the_seed containerd.service
+fact kubelet-environment of_the_seed kubelet.service
+fact runtime-up systemctl show -P ActiveEnterTimestampMonotonic containerd.service
+fact kubelet-begun systemctl show -P ExecMainStartTimestampMonotonic kubelet.service
 fact patience systemctl show -P TimeoutStartUSec systemd-modules-load.service systemd-sysctl.service
 "#;
 
@@ -66,6 +79,7 @@ pub fn is_the_node_of_the_medium(facts: &Facts) {
         facts.is(&format!("unit-{unit}"), "active");
     }
     facts.is("restarts", "0");
+    its_drop_ins_are_in_force(facts);
     // systemd's own 90 s are too few for a machine such as this one.
     let patience: Vec<&str> = facts["patience"].split_whitespace().collect();
     assert_eq!(patience, ["15min", "15min"]);
@@ -73,6 +87,17 @@ pub fn is_the_node_of_the_medium(facts: &Facts) {
     let flags = ["--hostname-override=node-0", "--node-ip=192.168.77.10 "];
     facts.has("node-env", &flags);
     facts.has("kubelet-line", &flags);
+}
+
+/// containerd has started again where it had without them, the kubelet after that.
+fn its_drop_ins_are_in_force(facts: &Facts) {
+    facts.is("runtime-environment", "OF_THE_SEED=runtime");
+    facts.is("kubelet-environment", "OF_THE_SEED=kubelet");
+    let [runtime, kubelet] = ["runtime-up", "kubelet-begun"].map(|name| {
+        let microseconds: u64 = facts[name].parse().unwrap();
+        microseconds
+    });
+    assert!(runtime < kubelet, "{runtime} {kubelet}");
 }
 
 /// Both cards have the names and addresses of the medium, and no others.

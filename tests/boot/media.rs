@@ -200,7 +200,7 @@ fn library(directory: &Path, worker: &Worker, cases: &[Case]) -> Option<PathBuf>
         ("refused", refused::user_data(worker, NODE_IP), None),
         (
             "late",
-            worker.user_data(late::NODE_IP, ""),
+            worker.user_data(late::NODE_IP, late::DROP_INS),
             Some(late::network()),
         ),
     ];

@@ -13,7 +13,7 @@
 //!
 //! `refused` is a seed with every mistake that makes a node of no use: no kubelet.
 //! `late` is the right medium on the next boot: two cards, a static network, the
-//! node IP by its network; kubelet and kube-proxy run.
+//! node IP by its network, drop-ins of containerd and the kubelet; kubelet and kube-proxy run.
 //!
 //! support/guest.rs has how facts come out of a guest; consoles are in
 //! `tmp/boot-logs` of the build directory.

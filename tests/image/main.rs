@@ -13,6 +13,7 @@ mod support;
 mod configuration;
 mod contract;
 mod first_boot;
+mod import;
 mod programs;
 mod units;
 

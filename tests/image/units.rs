@@ -120,7 +120,21 @@ fn the_kubelet_waits_for_first_boot() {
             );
         }
     }
-    assert!(values("containerd.service", "Requires").is_empty());
+    // So that it waits for a containerd that first boot has started again.
+    let after = values("kubelet.service", "After");
+    assert!(after.iter().any(|u| u == "containerd.service"), "{after:?}");
+    // These two are beside each other.
+    let runtime = [
+        values("containerd.service", "Requires"),
+        values("containerd.service", "After"),
+        values("nodeimg-firstboot.service", "Before"),
+    ]
+    .concat();
+    let each_other = ["nodeimg-firstboot.service", "containerd.service"];
+    assert!(
+        !runtime.iter().any(|u| each_other.contains(&u.as_str())),
+        "{runtime:?}"
+    );
     for unit in UNITS {
         assert_eq!(values(unit, "WantedBy"), ["multi-user.target"], "{unit}");
     }

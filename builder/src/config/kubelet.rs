@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Generated, environment, yaml};
 use crate::recipe::Recipe;
-use crate::recipe::file::Profile;
+use crate::recipe::file::{MetadataService, Profile};
 use crate::recipe::value::Version;
 
 const SOCKET: &str = "unix:///var/run/containerd/containerd.sock";
@@ -182,9 +182,13 @@ fn flags(recipe: &Recipe, minor: (u64, u64)) -> String {
         args.push(format!("--node-labels={}", pairs.join(",")));
     }
     args.extend(recipe.kubelet.extra_args.iter().cloned());
-    environment(
-        "From the recipe; read by kubelet.service.",
-        "KUBELET_ARGS",
-        &args,
-    )
+    let comment = "From the recipe; read by kubelet.service.";
+    let mut text = environment(comment, "KUBELET_ARGS", &args);
+    // Its own AWS client, there until 1.27, asks 169.254.169.254 before it does anything
+    // else: seconds of nothing on every network where nobody answers.
+    let is_on_ec2 = recipe.first_boot.metadata.contains(&MetadataService::Ec2);
+    if minor < (1, 27) && !is_on_ec2 {
+        text.push_str("AWS_EC2_METADATA_DISABLED=true\n");
+    }
+    text
 }

@@ -62,9 +62,12 @@ fn an_old_kubelet_gets_flags_for_what_its_file_does_not_know() {
         "--container-runtime=remote ",
         "--container-runtime-endpoint=unix:///",
         " --v=4\n",
+        "\nAWS_EC2_METADATA_DISABLED=true\n",
     ] {
         assert!(flags.contains(flag), "{flag} in {flags}");
     }
+    let (_, on_ec2) = kubelet("[first_boot]\nmetadata = [\"ec2\"]\n", "1.20.2");
+    assert!(!on_ec2.contains("AWS"), "{on_ec2}");
 }
 
 #[test]

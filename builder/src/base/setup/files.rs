@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::Base;
+use super::machine_id::{self, UNINITIALIZED};
 
 const SHELLS: [&str; 3] = ["sh", "bash", "dash"];
 
@@ -22,8 +23,8 @@ pub fn write(base: &mut Base<'_>) -> Result<()> {
     }
     // Debian's tmpfiles.d makes the same link, on a /etc that can be written.
     base.link("/etc/mtab", "../proc/self/mounts")?;
-    // systemd makes an id at the first boot and applies its ConditionFirstBoot=.
-    base.file_of("/etc/machine-id", "uninitialized\n".to_owned(), 0o444, 0)
+    // Until it is known whether a unit needs it.
+    base.file_of(machine_id::PATH, UNINITIALIZED.to_owned(), 0o444, 0)
 }
 
 /// UTC and the one locale that libc has built in: the same on every node.

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 
-use super::Base;
+use super::{Base, machine_id};
 use crate::tree::{Content, ImagePath, Kind, Node};
 
 type Rule = fn(&Base<'_>, &ImagePath, &Node) -> Result<Option<&'static str>>;
@@ -11,7 +11,7 @@ type Rule = fn(&Base<'_>, &ImagePath, &Node) -> Result<Option<&'static str>>;
 const RULES: [(&str, Rule); 6] = [
     ("passwords", password),
     ("keys", private_key),
-    ("machine-id", machine_id),
+    ("machine-id", machine_id_of),
     ("leftovers", leftover),
     ("modes", writable_by_all),
     ("build paths", build_path),
@@ -26,9 +26,11 @@ pub fn check(base: &mut Base<'_>) -> Result<()> {
             }
         }
     }
-    if !base.has("/etc/machine-id")? {
-        problems
-            .push("machine-id: `/etc/machine-id` is missing: it must say `uninitialized`".into());
+    if !base.has(machine_id::PATH)? {
+        problems.push(
+            "machine-id: `/etc/machine-id` is missing: it must be empty, or say `uninitialized`"
+                .into(),
+        );
     }
     if problems.is_empty() {
         return Ok(());
@@ -71,9 +73,12 @@ fn private_key(_: &Base<'_>, path: &ImagePath, node: &Node) -> Result<Option<&'s
     Ok(is_key.then_some("is a private key, which every node of the image would share"))
 }
 
-fn machine_id(_: &Base<'_>, path: &ImagePath, node: &Node) -> Result<Option<&'static str>> {
+fn machine_id_of(_: &Base<'_>, path: &ImagePath, node: &Node) -> Result<Option<&'static str>> {
     let right = match path.as_str() {
-        "/etc/machine-id" => text_of(node, 64)?.as_deref() == Some("uninitialized\n"),
+        machine_id::PATH => {
+            let text = text_of(node, 64)?;
+            text.is_some_and(|text| text.is_empty() || text == machine_id::UNINITIALIZED)
+        }
         "/var/lib/dbus/machine-id" => matches!(node.kind, Kind::Symlink(_)),
         _ => true,
     };

@@ -13,7 +13,7 @@ use super::Base;
 use crate::tree::{ImagePath, Node};
 
 /// What is taken out, and why it would do harm or nothing.
-const REMOVED: [(&str, &str); 12] = [
+const REMOVED: [(&str, &str); 16] = [
     (
         "/usr/lib/udev/hwdb.d",
         "names for people; the binary form holds build paths",
@@ -26,6 +26,22 @@ const REMOVED: [(&str, &str); 12] = [
     (
         "/usr/lib/systemd/system-generators/systemd-ssh-generator",
         "fails where there is no vsock",
+    ),
+    (
+        "/usr/lib/systemd/system-generators/systemd-hibernate-resume-generator",
+        "a node has no swap to resume from",
+    ),
+    (
+        "/usr/lib/systemd/system-generators/systemd-system-update-generator",
+        "looks for /system-update, and the top of the tree is read-only",
+    ),
+    (
+        "/usr/lib/systemd/system/sysinit.target.wants/sys-fs-fuse-connections.mount",
+        "mounted by udev when something loads fuse, as opening /dev/fuse does",
+    ),
+    (
+        "/usr/lib/systemd/system/sysinit.target.wants/sys-kernel-config.mount",
+        "mounted by udev when something loads configfs",
     ),
     (
         "/usr/lib/tmpfiles.d/20-systemd-ssh-generator.conf",

@@ -27,6 +27,7 @@ mod dpkg;
 mod files;
 mod hygiene;
 mod layout;
+mod machine_id;
 mod names;
 mod pam;
 mod presets;
@@ -105,8 +106,9 @@ const CONFIGURE: [(&str, Step); 13] = [
 ];
 
 /// In order: the package database lists what is left, the lints see it all.
-const SEAL: [(&str, Step); 5] = [
+const SEAL: [(&str, Step); 6] = [
     ("applying the presets", presets::apply),
+    ("settling what a first boot is", machine_id::settle),
     ("emptying /var", state::empty_var),
     ("writing the package database", dpkg::database),
     ("looking for missing libraries", closure::check),

@@ -57,7 +57,14 @@ pub fn systemd(base: &mut Base<'_>) -> Result<()> {
     Ok(())
 }
 
+/// logind wants it for the screens of seats; where there is one, its driver brings it.
+const SCREENS: &str = "modprobe@drm.service";
+
 pub fn mask(base: &mut Base<'_>) -> Result<()> {
+    if base.has("/usr/lib/systemd/system/modprobe@.service")? {
+        let origin = base.origin();
+        units::mask(base.tree, SCREENS, origin)?;
+    }
     for unit in MASKED {
         if base.has(&format!("/usr/lib/systemd/system/{unit}"))? {
             let origin = base.origin();

@@ -384,6 +384,51 @@ fn the_same_tree_gives_the_same_tree() {
     assert_eq!(lines(&sealed(&files)), lines(&sealed(&files)));
 }
 
+/// Whether systemd is to take a node's first start for a first boot.
+#[test]
+fn a_first_boot_is_only_where_a_unit_asks() {
+    let asks = "[Unit]\nConditionFirstBoot=yes\n";
+    let (unit, drop_in) = (
+        "/usr/lib/systemd/system/a.service",
+        "/etc/systemd/system/a.service.d/10-b.conf",
+    );
+    for (files, expected) in [
+        (&[][..], ""),
+        (&[(unit, "[Unit]\n")], ""),
+        (&[(unit, asks)], "uninitialized\n"),
+        (&[(unit, "[Unit]\n"), (drop_in, asks)], "uninitialized\n"),
+        (
+            &[(unit, asks), (drop_in, "[Unit]\nConditionFirstBoot=\n")],
+            "",
+        ),
+        (
+            &[(unit, asks), (drop_in, "[Unit]\nConditionPathExists=\n")],
+            "",
+        ),
+        (
+            &[(unit, asks), (drop_in, "[Unit]\nAfter=\n")],
+            "uninitialized\n",
+        ),
+        (
+            &[("/usr/lib/systemd/system/first-boot-complete.target", asks)],
+            "",
+        ),
+        (
+            &[("/usr/lib/systemd/system/systemd-firstboot.service", asks)],
+            "",
+        ),
+        (
+            &[(unit, asks), ("/etc/systemd/system/a.service", "[Unit]\n")],
+            "",
+        ),
+        (&[("/usr/share/doc/a.service", asks)], ""),
+    ] {
+        let mut tree = configured(files);
+        seal(&mut tree, facts()).unwrap();
+        assert_eq!(text(&tree, "/etc/machine-id"), expected, "{files:?}");
+    }
+}
+
 #[test]
 fn what_no_image_may_hold_is_refused_by_name() {
     let shadow = "root:$y$j9T$x:1::::::\n";

@@ -1,0 +1,94 @@
+//! The script that has containerd hold the baked images, with a `ctr` of the test's.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const SCRIPT: &str = include_str!("../../overlay/images/root/usr/lib/nodeimg/bin/import-images");
+const DIGEST: &str = "sha256:0123";
+const NAMES: [&str; 2] = ["r.example/pause:1", "r.example/pause@sha256:4567"];
+
+/// A directory with one baked image, and a `ctr` that keeps a list of its calls.
+fn node(directory: &Path, ctr: &str) {
+    fs::create_dir(directory.join("images")).unwrap();
+    let names = format!("{DIGEST}\n{}\n", NAMES.join("\n"));
+    fs::write(directory.join("images/pause.names"), names).unwrap();
+    fs::write(directory.join("images/pause.tar"), "").unwrap();
+    set_ctr(directory, ctr);
+    let here = directory.display();
+    let script = SCRIPT
+        .replace("/usr/bin/ctr", &format!("{here}/ctr"))
+        .replace("/usr/lib/nodeimg/images", &format!("{here}/images"))
+        .replace("/var/lib/containerd", &here.to_string());
+    fs::write(directory.join("import-images"), script).unwrap();
+}
+
+fn set_ctr(directory: &Path, more: &str) {
+    let ctr = directory.join("ctr");
+    let log = directory.join("calls").display().to_string();
+    fs::write(
+        &ctr,
+        format!("#!/bin/sh\nshift 3\necho \"$@\" >>{log}\n{more}\n"),
+    )
+    .unwrap();
+    fs::set_permissions(&ctr, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// What it did, sorted, since labels are set beside each other.
+fn run(directory: &Path) -> (Output, Vec<String>) {
+    let log = directory.join("calls");
+    let _nothing_yet = fs::remove_file(&log);
+    let script = directory.join("import-images");
+    let output = Command::new("sh").arg(script).output().unwrap();
+    let calls = fs::read_to_string(log).unwrap_or_default();
+    let mut calls: Vec<String> = calls.lines().map(str::to_owned).collect();
+    calls.sort();
+    (output, calls)
+}
+
+#[test]
+fn a_first_boot_imports_and_does_not_look() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    node(here, "");
+    let (output, calls) = run(here);
+    assert!(output.status.success(), "{output:?}");
+    let label =
+        |name| format!("label {name} io.cri-containerd.pinned=pinned io.nodeimg.baked=true");
+    let import = format!("import {}/images/pause.tar", here.display());
+    assert_eq!(calls, [import.clone(), label(NAMES[0]), label(NAMES[1])]);
+    // What it has and what it had, one without its pin.
+    let pinned = "io.cri-containerd.pinned=pinned,io.nodeimg.baked=true";
+    let list = |first: &str| {
+        format!(
+            "[ $1 != ls ] || cat <<END\nREF TYPE DIGEST SIZE PLATFORMS LABELS\n\
+             {} t {DIGEST} 1 KiB p {first}\n{} t {DIGEST} 1 KiB p {pinned}\n\
+             r.example/old:1 t sha256:89 1 KiB p {pinned}\nEND",
+            NAMES[0], NAMES[1]
+        )
+    };
+    let release = "label r.example/old:1 io.cri-containerd.pinned= io.nodeimg.baked=";
+    set_ctr(here, &list(pinned));
+    assert_eq!(run(here).1, [release, "ls"]);
+    set_ctr(here, &list("-"));
+    let expected = [&import, release, &label(NAMES[0]), &label(NAMES[1]), "ls"];
+    assert_eq!(run(here).1, expected);
+}
+
+#[test]
+fn what_fails_is_told_and_fails_the_unit() {
+    for failing in ["import", "label"] {
+        let directory = tempfile::tempdir().unwrap();
+        let here = directory.path();
+        node(here, &format!("[ $1 != {failing} ]"));
+        let (output, calls) = run(here);
+        assert!(!output.status.success(), "{failing}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("pause could not be imported"), "{said}");
+        let tried = if failing == "import" { 1 } else { 3 };
+        assert_eq!(calls.len(), tried, "{calls:?}");
+        // The next boot looks before it tries again.
+        assert!(run(here).1.contains(&"ls".to_owned()));
+    }
+}
