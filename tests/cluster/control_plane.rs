@@ -1,5 +1,5 @@
 //! A control plane by `kubeadm init` at first boot, its images in the image: a
-//! cluster of its own, of one node. Only where `NODEIMG_TEST_FULL` is set. There is no DNS add-on's image to be had from
+//! cluster of its own, of one node. There is no DNS add-on's image to be had from
 //! Debian, and none is needed for an API server that answers.
 
 use std::fs;
@@ -48,7 +48,7 @@ cgroupDriver: systemd
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn kubeadm_init_makes_a_control_plane() {
-    let Some(scene) = Scene::of_full("control-plane") else {
+    let Some(scene) = Scene::new("control-plane") else {
         return;
     };
     // kubeadm wants two processors.

@@ -10,7 +10,7 @@
 //!           +-- node-2             bootstrap: a token only
 //!           +-- node-3             kubeadm join, from Cluster API's data
 //!           +-- node-4             arm64 (NODEIMG_TEST_FULL=1)
-//!           +-- cp-0               kubeadm init, a cluster of its own (NODEIMG_TEST_FULL=1)
+//!           +-- cp-0               kubeadm init, a cluster of its own
 //! ```
 //!
 //! | file | what |
