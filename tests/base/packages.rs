@@ -38,7 +38,7 @@ const OTHERWISE: [(&str, &str, &str, &str); 7] = [
 const BY_SCRIPT: &str = "/usr/bin/ssh-agent";
 
 /// What may be left out: beginnings of paths.
-const LEFT_OUT: [&str; 47] = [
+const LEFT_OUT: [&str; 51] = [
     // In the EFI system partition.
     "/boot/",
     "/usr/lib/systemd/boot",
@@ -61,7 +61,11 @@ const LEFT_OUT: [&str; 47] = [
     "/usr/lib/dracut",
     "/usr/lib/kernel",
     "/usr/lib/systemd/catalog",
+    "/usr/lib/systemd/system-generators/systemd-hibernate-resume-generator",
     "/usr/lib/systemd/system-generators/systemd-ssh-generator",
+    "/usr/lib/systemd/system-generators/systemd-system-update-generator",
+    "/usr/lib/systemd/system/sysinit.target.wants/sys-fs-fuse-connections.mount",
+    "/usr/lib/systemd/system/sysinit.target.wants/sys-kernel-config.mount",
     "/usr/lib/tmpfiles.d/20-systemd-ssh-generator.conf",
     "/usr/lib/tmpfiles.d/home.conf",
     "/usr/lib/udev/hwdb",
