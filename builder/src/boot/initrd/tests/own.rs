@@ -137,6 +137,13 @@ fn files_to_read_ahead_are_where_they_really_are() {
 }
 
 #[test]
+fn every_program_that_it_runs_has_a_package() {
+    let programs = programs(InitrdKind::Nodeimg).iter();
+    let paths: Vec<&str> = programs.map(|(path, _)| *path).collect();
+    assert_eq!(paths, initrd_plan::PROGRAMS);
+}
+
+#[test]
 fn what_it_cannot_do_without_is_named() {
     let modules = format!("/usr/lib/modules/{RELEASE}/modules.builtin");
     for (path, part) in [
