@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 pub const PATH: &str = "/etc/nodeimg/initrd.json";
 /// [repart.d(5)](https://www.freedesktop.org/software/systemd/man/latest/repart.d.html), in the initrd.
 pub const DEFINITIONS: &str = "/usr/lib/repart.d";
-/// Programs of the root that are run before it takes over.
-pub const PROGRAMS: [&str; 4] = [
-    "/usr/bin/systemd-repart",
-    "/usr/lib/systemd/systemd-growfs",
-    "/usr/sbin/fsck.ext4",
-    "/usr/sbin/mkfs.ext4",
-];
+/// What of each overlay is the node's is below this directory; only root looks in.
+pub const OVERLAYS: &str = "/var/lib/nodeimg/overlay";
+/// Programs of the root that are run before it takes over; the last one by the first.
+pub const PROGRAMS: [&str; 4] = [REPART, GROWFS, FSCK, "/usr/sbin/mkfs.ext4"];
+pub const REPART: &str = "/usr/bin/systemd-repart";
+pub const GROWFS: &str = "/usr/lib/systemd/systemd-growfs";
+pub const FSCK: &str = "/usr/sbin/fsck.ext4";
 
 /// One image's.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -9,7 +9,7 @@
 //! | `media`, amd64, 2 | no medium, near misses, every medium, metadata services, failing commands, `refused`; then `late` |
 //! | `media`, arm64, 2 | no medium, a wrong label, NoCloud on vfat, a config drive on iso9660; then `late` |
 //! | `power`, amd64, 1 and 1 | power cuts, the same end state, no secret but in its own file |
-//! | `tampered`, amd64, 1 | one bit of the root is another one: never up; in the hash tree and the command line with `NODEIMG_TEST_FULL=1` |
+//! | `tampered`, amd64, 1, 1 and 1 | one bit of the root is another one, of the hash tree, of the command line: never up |
 //!
 //! `refused` is a seed with every mistake that makes a node of no use: no kubelet.
 //! `late` is the right medium on the next boot: two cards, a static network, the

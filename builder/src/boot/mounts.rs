@@ -11,6 +11,7 @@
 //! `/home`, `/root`, `/srv` and `/mnt` are links into `/var`.
 
 use anyhow::{Result, bail};
+use nodeimg_firstboot::initrd_plan::OVERLAYS;
 use serde::{Deserialize, Serialize};
 
 use crate::recipe::Recipe;
@@ -44,9 +45,6 @@ const FIXED: [(&str, Backing); 4] = [
 ];
 /// The kernel's own.
 const KERNELS: [&str; 3] = ["/dev", "/proc", "/sys"];
-
-/// Where the node's part of each overlay is, on the state.
-pub const OVERLAYS: &str = "/var/lib/nodeimg/overlay";
 
 /// Where the node's own files of the overlay at `path` are, and what the kernel
 /// needs beside them: `upper` and `work` below this. Flat: a path's parts are

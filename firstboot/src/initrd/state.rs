@@ -3,7 +3,9 @@ use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::path::Path;
 
-use nodeimg_firstboot::initrd_plan::{DEFINITIONS, InitrdPlan, Overlay};
+use nodeimg_firstboot::initrd_plan::{
+    DEFINITIONS, FSCK, GROWFS, InitrdPlan, OVERLAYS, Overlay, REPART,
+};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::failure::{Failure, While};
@@ -13,8 +15,6 @@ use crate::media::{Device, System};
 /// Where the definitions are for a program in the root.
 const HANDED_OVER: &str = "/run/nodeimg-repart.d";
 const EFI_VARIABLES: &str = "/sys/firmware/efi/efivars";
-/// What each overlay's node part is below; only root looks in.
-const OVERLAYS: &str = "/var/lib/nodeimg/overlay";
 
 /// Of e2fsck: errors were corrected; the machine should be started anew.
 const FSCK_REPAIRED: i32 = 1;
@@ -75,7 +75,7 @@ fn partition(system: &System, disk: &str) -> Result<(), Failure> {
     }
     directory(Path::new(&inside("/var/tmp")))?;
     let ended = programs::run(
-        "/usr/bin/systemd-repart",
+        REPART,
         &[
             "--dry-run=no",
             "--pretty=no",
@@ -104,7 +104,7 @@ fn copy_definitions() -> std::io::Result<()> {
 }
 
 fn repair(path: &str) -> Result<(), Failure> {
-    let ended = programs::run("/usr/sbin/fsck.ext4", &["-p", path])?;
+    let ended = programs::run(FSCK, &["-p", path])?;
     match ended.code {
         Some(0 | FSCK_REPAIRED) => Ok(()),
         Some(code) if code & !FSCK_REPAIRED == FSCK_REBOOT => {
@@ -128,7 +128,7 @@ fn grow(device: &Device) -> Result<(), Failure> {
     if device.size * 512 / size <= blocks {
         return Ok(());
     }
-    let ended = programs::run("/usr/lib/systemd/systemd-growfs", &["/var"])?;
+    let ended = programs::run(GROWFS, &["/var"])?;
     if ended.code != Some(0) {
         // There is less room than could be, and a node nonetheless.
         kmsg::warn(&ended.failure("growing the state").to_string());

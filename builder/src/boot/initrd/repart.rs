@@ -13,11 +13,12 @@
 //! disk too small for everything slot B is what is left out (`Priority=`).
 
 use anyhow::Result;
+use nodeimg_firstboot::initrd_plan;
 
 use super::Initrd;
 use crate::format::verity;
 
-pub const DIRECTORY: &str = "/usr/lib/repart.d";
+pub const DIRECTORY: &str = initrd_plan::DEFINITIONS;
 const MIB: u64 = 1 << 20;
 /// Slots are whole multiples of this: a root that grew a little changes none.
 const GRAIN: u64 = 256 * MIB;

@@ -13,10 +13,11 @@
 //! mounts that require it along.
 
 use anyhow::Result;
+use nodeimg_firstboot::initrd_plan::OVERLAYS;
 
 use super::Initrd;
 use super::repart::{DIRECTORY as DEFINITIONS, STATE_LABEL};
-use crate::boot::mounts::{Mount, OVERLAYS, escaped, overlays, place};
+use crate::boot::mounts::{Mount, escaped, overlays, place};
 use crate::tree::ImagePath;
 
 pub const UNITS: &str = "/usr/lib/systemd/system";
