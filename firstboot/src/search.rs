@@ -7,6 +7,8 @@
 //!   lose to a source of a lower order that happens to be there already.
 //! - Then all sources are asked in their order, and again whenever a device
 //!   comes, until one has a seed or the time is over.
+//! - A server is asked for some seconds after this machine has its first address,
+//!   even where the time is over by then.
 //! - A node that is set up does not wait: a medium that is gone after it has
 //!   served is as it should be.
 //! - Waiting is said once, and so is what was waited for.
@@ -19,7 +21,8 @@ use nodeimg_firstboot::report::Report;
 use nodeimg_firstboot::settings::MetadataService;
 
 use crate::gate::Open;
-use crate::media::{self, Medium, System};
+use crate::machine;
+use crate::media::{self, Medium, Patience, System};
 use crate::root::{Access, Root};
 use crate::source::{self, Found, Search, Sought};
 
@@ -34,7 +37,8 @@ const ATTEMPT: Duration = Duration::from_secs(20);
 /// How long a node that is set up waits for udev.
 const SETTLE_AGAIN: Duration = Duration::from_secs(20);
 
-/// How long a node that is set up asks a service who it is now.
+/// How long a node that is set up asks a service who it is now; how long one is
+/// asked once there is an address.
 const RECHECK: Duration = Duration::from_secs(10);
 
 /// What is searched, and for how long.
@@ -136,6 +140,39 @@ fn deadline(seek: &Seek<'_>) -> Instant {
     now + seek.wait.saturating_sub(uptime.saturating_sub(began))
 }
 
+/// A server cannot be asked before this machine has an address, and on a slow one
+/// networkd is long in starting: the wait for a seed does not end in that time.
+struct Network<'a> {
+    /// `None` where the root is another machine's.
+    patience: Option<Patience<'a>>,
+    /// When an address was seen first.
+    since: Option<Instant>,
+}
+
+impl<'a> Network<'a> {
+    fn of(is_this_machine: bool, system: &'a System) -> Self {
+        Self {
+            patience: is_this_machine.then(|| Patience::new(system)),
+            since: None,
+        }
+    }
+
+    /// Until when a server is asked, at least until `deadline`.
+    fn limit(&mut self, deadline: Instant) -> Instant {
+        let Some(patience) = &mut self.patience else {
+            return deadline;
+        };
+        if self.since.is_none() && !machine::addresses().is_empty() {
+            self.since = Some(Instant::now());
+        }
+        match self.since {
+            Some(since) => deadline.max(since + RECHECK),
+            None if patience.is_over() => deadline,
+            None => deadline.max(Instant::now() + RECHECK),
+        }
+    }
+}
+
 fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
     let search = |media: &[Medium]| {
         source::find(&Search {
@@ -164,6 +201,7 @@ fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
         found = search(&media).0;
     }
     let began = Instant::now();
+    let mut network = Network::of(seek.root.is_real(), system);
     let mut said = false;
     loop {
         let limit = match &found {
@@ -171,7 +209,7 @@ fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
             Found::Pending { .. } if seek.early => break,
             // A service tells a clone from what it is a clone of, if it is there.
             Found::Pending { .. } if seek.finished => deadline.min(began + RECHECK),
-            Found::Pending { .. } => deadline,
+            Found::Pending { .. } => network.limit(deadline),
             _ => break,
         };
         if Instant::now() >= limit {
