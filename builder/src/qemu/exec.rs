@@ -36,8 +36,13 @@ use super::sink::Sink;
 
 const UNIT: &str = "nodeimg-exec.service";
 /// What the unit runs. A shell reads its `read` byte by byte and `head` no more
-/// than it is told, so that the script is not lost to either.
+/// than it is told, so that the script is not lost to either. multi-user.target does
+/// not wait for udev, which on a slow machine is still to load the ports' driver.
 const LAUNCHER: &str = "\
+tries=600
+until [ -c /dev/virtio-ports/nodeimg.exec ] && [ -c /dev/virtio-ports/nodeimg.status ]; do
+tries=$((tries - 1)); [ $tries -gt 0 ] || exit 1; sleep 0.5
+done
 exec 3<>/dev/virtio-ports/nodeimg.exec 4>/dev/virtio-ports/nodeimg.status
 script=/run/nodeimg-exec
 read -r size input <&3
