@@ -13,7 +13,6 @@ import store
 from toolchain import host_arch
 from trouble import Trouble, say
 
-TRIPLES = {"amd64": "x86_64-linux-musl", "arm64": "aarch64-linux-musl"}
 STATIC = "-linkmode external -extldflags -static "
 
 
@@ -32,7 +31,7 @@ def _flags(one):
 
 
 def _key(one, arch):
-    made_by = {"toolchain": catalog.toolchain() if one.cgo else catalog.toolchain()["go"], "triple": TRIPLES[arch] if one.cgo else ""}
+    made_by = catalog.toolchain() if one.cgo else catalog.toolchain()["go"]
     modules = [one.folder / name for name in ("go.mod", "go.sum", "tools.go")]
     extra = [seccomp.recipe()] if one.cgo == "seccomp" else []
     return store.key_of(one.name, one.files, one.test, _flags(one), arch, made_by, *extra, *modules)
@@ -51,7 +50,7 @@ def _build(lab, tools, one, arch, folder):
 
 def _cgo(lab, tools, one, arch):
     """The environment of a build with C in it."""
-    environment = {"CGO_ENABLED": "1", "CC": f"{tools.zig()} cc -target {TRIPLES[arch]}"}
+    environment = {"CGO_ENABLED": "1", "CC": " ".join(map(str, tools.c_compiler(arch)))}
     if one.cgo == "seccomp":
         root = seccomp.library(lab, tools, arch)
         environment |= {"PKG_CONFIG": str(root / "pkg-config"), "LIBSECCOMP": str(root)}

@@ -18,6 +18,7 @@ class Program:
     name: str
     version: str
     folder: pathlib.Path  # its go.mod, go.sum and tools.go
+    module: str  # the module that has the version
     files: dict  # file name -> Go package
     tags: tuple
     ldflags: str
@@ -63,6 +64,7 @@ def _program(name, spec, of, folder):
         name=name,
         version=version,
         folder=HERE / folder,
+        module=of["module"],
         files=spec.get("files") or {name: spec["package"]},
         tags=tuple(of.get("tags", ())),
         ldflags=" ".join(of.get("ldflags", "").split()).format(**words),

@@ -37,16 +37,29 @@ def directory():
     return lab
 
 
+_held = []
+
+
 @contextlib.contextmanager
 def lock(lab):
-    """One maker at a time; others wait, and look again what is left to do."""
+    """One maker at a time; others wait, and look again what is left to do. What is
+    made may need something else to be made first, under the same lock."""
+    if _held:
+        yield
+        return
     with open(lab / ".lock", "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say(f"another run is at work in {lab}; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        _held.append(file)
+        for left in (lab / "kept").glob(".new-*"):  # of a run that was cut
+            shutil.rmtree(left, ignore_errors=True)
+        try:
+            yield
+        finally:
+            _held.pop()
 
 
 def key_of(*parts):
@@ -69,9 +82,12 @@ def keep(lab, key, make):
     return kept
 
 
+def sha256_of(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _fill(lab, kept, make):
-    for left in (lab / "kept").glob(".new-*"):  # of a run that was cut
-        shutil.rmtree(left, ignore_errors=True)
     new = pathlib.Path(tempfile.mkdtemp(prefix=".new-", dir=lab / "kept"))
     try:
         new.chmod(0o755)

@@ -27,6 +27,9 @@ ENVIRONMENT = {
 }
 
 
+CPU = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
 def host_arch():
     arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine())
     return arch or _unsupported()
@@ -59,8 +62,17 @@ class Toolchain:
             raise Trouble(f"go {words[0]} failed in {folder} (exit {done.returncode}); see its message above")
         return done.stdout
 
+    def module(self, folder, name):
+        """The folder of a module's source, had if need be."""
+        self.go(folder, "mod", "download", name)
+        return pathlib.Path(self.go(folder, "list", "-m", "-f", "{{.Dir}}", name).strip())
+
     def zig(self):
         return self._wheel("ziglang", catalog.toolchain()["zig"]) / "ziglang/zig"
+
+    def c_compiler(self, arch):
+        """The command of the C compiler for an architecture; with no machine's own settings."""
+        return [self.zig(), "cc", "-target", f"{CPU[arch]}-linux-musl"]
 
     def _installed_go(self):
         """The pinned toolchain by way of this machine's Go, or None."""
