@@ -10,7 +10,7 @@ import time
 import catalog
 import seccomp
 import store
-from toolchain import host_arch
+from toolchain import CPU, host_arch
 from trouble import Trouble, say
 
 STATIC = "-linkmode external -extldflags -static "
@@ -31,7 +31,10 @@ def _flags(one):
 
 
 def _key(one, arch):
-    made_by = catalog.toolchain() if one.cgo else catalog.toolchain()["go"]
+    made_by = {
+        "toolchain": catalog.toolchain() if one.cgo else catalog.toolchain()["go"],
+        "triple": f"{CPU[arch]}-linux-musl" if one.cgo else "",
+    }
     modules = [one.folder / name for name in ("go.mod", "go.sum", "tools.go")]
     extra = [seccomp.recipe()] if one.cgo == "seccomp" else []
     return store.key_of(one.name, one.files, one.test, _flags(one), arch, made_by, *extra, *modules)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tarfile
 
+import catalog
 import debian
 import store
 from trouble import Trouble, say
@@ -33,7 +34,7 @@ def recipe():
 
 def library(lab, tools, arch):
     """A folder with libseccomp.a, include/ and the script pkg-config."""
-    key = store.key_of("libseccomp", recipe(), tools.c_compiler(arch)[1:])
+    key = store.key_of("libseccomp", recipe(), catalog.toolchain()["zig"], arch)
     return store.keep(lab, key, lambda folder: _make(lab, tools, arch, folder))
 
 

@@ -1,17 +1,16 @@
 """Serves one folder on 127.0.0.1: GET and HEAD, keep-alive, one byte range per
 request (RFC 9110 section 14) with a strong ETag and If-Range, so that a cut
 download can be resumed. No listings, nothing outside the folder. The manifests
-of container images (oci.py tree) have their own media type.
-
-usage: serve.py DIR [PORT]     prints "listening http://127.0.0.1:PORT"
+of container images (oci.tree) have their own media type.
 """
 
 import json
 import os
 import re
-import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
+
+from trouble import Trouble
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -100,21 +99,15 @@ def byte_range(header, size):
     return start, end
 
 
-def main():
-    if len(sys.argv) not in (2, 3) or not os.path.isdir(sys.argv[1]):
-        sys.exit("usage: serve.py DIR [PORT]")
-    Handler.root = os.path.realpath(sys.argv[1])
-    port = sys.argv[2] if len(sys.argv) == 3 else "0"
+def folder(path, port):
+    """Serves until it is killed."""
+    if not os.path.isdir(path):
+        raise Trouble(f"{path} is not a folder")
+    Handler.root = os.path.realpath(path)
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", int(port)), Handler)
-    except (OSError, OverflowError, ValueError) as error:
-        sys.exit(f"serve.py: error: cannot listen on 127.0.0.1 port {port}: {error}; choose another port, or 0 for any")
+        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except (OSError, OverflowError) as error:
+        raise Trouble(f"cannot listen on 127.0.0.1 port {port}: {error}; choose another port, or 0 for any") from error
     server.daemon_threads = True
     print(f"listening http://127.0.0.1:{server.server_address[1]}", flush=True)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        pass
-
-
-main()
+    server.serve_forever()

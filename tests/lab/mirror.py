@@ -1,0 +1,160 @@
+"""The programs of a node laid out as upstream's servers have them: the same paths,
+member names and shapes of checksum files, a folder for each host. A file of the mirror
+is a hard link of what is kept, so that one that is lost is linked again.
+
+How it differs from upstream: everything is compiled here, so the bytes are not
+upstream's; runc's list of digests is not signed; there are no .asc, .sig and .cert.
+"""
+
+import gzip
+import hashlib
+import os
+import shutil
+import tarfile
+
+import build
+import catalog
+import images
+import oci
+import store
+from trouble import Trouble
+
+NODE = ("kubelet", "kube-proxy", "kubeadm", "kubectl")
+IMAGES = ("pause", "busybox")
+GITHUB = "github.com"
+
+
+def minors():
+    """The Kubernetes versions that a mirror can have, the default first."""
+    return [one.version for one in catalog.all_programs() if one.name == "kubelet"]
+
+
+def publish(lab, tools, arches, wanted):
+    """Makes what recipes of these Kubernetes versions need, and lays it out."""
+    kubernetes = [[catalog.find(name, minor) for name in NODE] for minor in wanted]
+    for arch in arches:
+        for programs in kubernetes:
+            for one in programs:
+                _kubernetes(lab, tools, one, arch)
+        _containerd(lab, tools, arch)
+        _runc(lab, tools, arch)
+        _cni(lab, tools, arch)
+        _crictl(lab, tools, arch)
+    _sums_of_runc(lab)
+    for name in IMAGES:
+        for path, file in oci.tree(images.image(lab, tools, name)).items():
+            _link(lab, path, file)
+
+
+def _kubernetes(lab, tools, one, arch):
+    file = build.program(lab, tools, one, arch) / one.name
+    # dl.k8s.io has each release at two addresses.
+    for base in (f"dl.k8s.io/release/v{one.version}", f"dl.k8s.io/v{one.version}"):
+        path = f"{base}/bin/linux/{arch}/{one.name}"
+        _link(lab, path, file)
+        for kind in ("sha256", "sha512"):
+            _write(lab, f"{path}.{kind}", _hex(file, kind))
+
+
+def _containerd(lab, tools, arch):
+    one = catalog.find("containerd")
+    name = f"containerd-{one.version}-linux-{arch}.tar.gz"
+    path = f"{GITHUB}/containerd/containerd/releases/download/v{one.version}/{name}"
+    file = _archive(lab, tools, one, arch, "bin/")
+    _link(lab, path, file)
+    _write(lab, f"{path}.sha256sum", f"{_hex(file, 'sha256')}  {name}\n")
+
+
+def _runc(lab, tools, arch):
+    one = catalog.find("runc")
+    _link(lab, f"{_runc_folder(one)}/runc.{arch}", build.program(lab, tools, one, arch) / "runc")
+
+
+def _runc_folder(one):
+    return f"{GITHUB}/opencontainers/runc/releases/download/v{one.version}"
+
+
+def _sums_of_runc(lab):
+    folder = _runc_folder(catalog.find("runc"))
+    files = [lab / "mirror" / folder / f"runc.{arch}" for arch in catalog.ARCHES]
+    lines = [f"{_hex(one, 'sha256')}  {one.name}\n" for one in files if one.exists()]
+    _write(lab, f"{folder}/runc.sha256sum", "".join(lines))
+
+
+def _cni(lab, tools, arch):
+    one = catalog.find("cni-plugins")
+    name = f"cni-plugins-linux-{arch}-v{one.version}.tgz"
+    path = f"{GITHUB}/containernetworking/plugins/releases/download/v{one.version}/{name}"
+    file = _archive(lab, tools, one, arch, "./")
+    _link(lab, path, file)
+    for kind in ("sha256", "sha512"):
+        _write(lab, f"{path}.{kind}", f"{_hex(file, kind)}  {name}\n")
+
+
+def _crictl(lab, tools, arch):
+    one = catalog.find("crictl")
+    path = f"{GITHUB}/kubernetes-sigs/cri-tools/releases/download/v{one.version}/crictl-v{one.version}-linux-{arch}.tar.gz"
+    file = _archive(lab, tools, one, arch, "")
+    _link(lab, path, file)
+    for kind in ("sha256", "sha512"):
+        _write(lab, f"{path}.{kind}", f"{_hex(file, kind)}\n")
+
+
+def _archive(lab, tools, one, arch, prefix):
+    """The files of a program as a .tar.gz, the same bytes every time."""
+    program = build.program(lab, tools, one, arch)
+    key = store.key_of("archive", str(program.resolve().name), prefix)
+
+    def pack(folder):
+        with open(folder / "file", "wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as packed:
+            with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar:
+                for path in sorted(program.iterdir()):
+                    member = tarfile.TarInfo(prefix + path.name)
+                    member.size, member.mode = path.stat().st_size, 0o755
+                    with open(path, "rb") as content:
+                        tar.addfile(member, content)
+
+    return store.keep(lab, key, pack) / "file"
+
+
+def _hex(file, kind):
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, kind).hexdigest()
+
+
+def _link(lab, path, file):
+    to = lab / "mirror" / path
+    if to.exists() and os.path.samefile(to, file):
+        return
+    new = _new(to)
+    try:
+        os.link(file, new)
+    except OSError:
+        shutil.copyfile(file, new)
+    new.replace(to)
+
+
+def _write(lab, path, text):
+    to = lab / "mirror" / path
+    if to.exists() and to.read_text() == text:
+        return
+    new = _new(to)
+    new.write_text(text)
+    new.replace(to)
+
+
+def _new(to):
+    to.parent.mkdir(parents=True, exist_ok=True)
+    new = to.with_name(f".{to.name}.new")
+    new.unlink(missing_ok=True)
+    return new
+
+
+def wanted(words):
+    """The versions that `--kubernetes` names, each known to the lab."""
+    if not words:
+        return minors()[:1]
+    for word in words:
+        if not any(f"{one}.".startswith(f"{word.removeprefix('v')}.") for one in minors()):
+            raise Trouble(f"the lab has no Kubernetes {word}; it has {', '.join(minors())}")
+    return words
