@@ -8,8 +8,8 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{Generated, environment, yaml};
-use crate::recipe::{Base, Recipe};
 use crate::recipe::file::Profile;
+use crate::recipe::{Base, Recipe};
 
 const SOCKET: &str = "unix:///var/run/containerd/containerd.sock";
 /// The default lies below /usr, which is read-only.

@@ -94,7 +94,9 @@ impl std::fmt::Display for Program<'_> {
 impl<'a> Program<'a> {
     fn of(name: &'static str, artifacts: &'a [Artifact]) -> Option<Program<'a>> {
         let paths = ["/usr/local/bin/", "/usr/bin/"].map(|directory| format!("{directory}{name}"));
-        let paths = paths.iter().filter_map(|path| path.parse::<ImagePath>().ok());
+        let paths = paths
+            .iter()
+            .filter_map(|path| path.parse::<ImagePath>().ok());
         let installs = |path: &ImagePath| artifacts.iter().find(|a| a.provides(path));
         let artifact = paths.into_iter().find_map(|path| installs(&path))?;
         Some(Program { name, artifact })
@@ -184,7 +186,9 @@ fn containerd(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Prob
         let (major, minor) = OLDEST_CONTAINERD;
         format!("{containerd} is too old for {kubelet}: take {major}.{minor} or later")
     } else if at.0 > NEWEST_CONTAINERD {
-        format!("{containerd} is too new: nodeimg writes the configuration of containerd {NEWEST_CONTAINERD}.x")
+        format!(
+            "{containerd} is too new: nodeimg writes the configuration of containerd {NEWEST_CONTAINERD}.x"
+        )
     } else {
         return;
     };

@@ -172,7 +172,9 @@ fn too_old(cluster: &str, kubelet: &str) -> Option<(String, String)> {
     );
     (at > of).then(|| {
         (
-            format!("asks for Kubernetes {cluster}, which is older than this image's kubelet, {kubelet}"),
+            format!(
+                "asks for Kubernetes {cluster}, which is older than this image's kubelet, {kubelet}"
+            ),
             format!("write `kubernetesVersion: v{kubelet}`, or take an image of Kubernetes 1.{of}"),
         )
     })
@@ -300,8 +302,14 @@ mod tests {
     #[test]
     fn a_kubelet_is_not_newer_than_its_cluster() {
         let (reason, remedy) = too_old("v1.36.4", "1.37.1").unwrap_or_default();
-        assert!(reason.contains("older than this image's kubelet, 1.37.1"), "{reason}");
-        assert!(remedy.contains("v1.37.1") && remedy.contains("an image of Kubernetes 1.36"), "{remedy}");
+        assert!(
+            reason.contains("older than this image's kubelet, 1.37.1"),
+            "{reason}"
+        );
+        assert!(
+            remedy.contains("v1.37.1") && remedy.contains("an image of Kubernetes 1.36"),
+            "{remedy}"
+        );
         for cluster in ["v1.37.0", "1.37.9", "v1.38.0", "stable-1", "v2.0.0"] {
             assert_eq!(too_old(cluster, "1.37.1"), None, "{cluster}");
         }
