@@ -41,7 +41,7 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
             args.recipe.recipe
         );
     };
-    let edited = new_versions(&args.update, &args.recipe.recipe)?;
+    let edited = new_versions(&args.update, &args.recipe.recipe, &chosen.recipe)?;
     if let Some(text) = &edited {
         chosen.recipe = recipe::load_edited(&args.recipe.recipe, text)?;
     }
@@ -111,7 +111,7 @@ fn known_names(updates: &[Update], recipe: &Recipe) -> Result<()> {
 }
 
 /// The recipe's text with the versions of `--update NAME=VERSION`.
-fn new_versions(updates: &[Update], from: &RecipeRef) -> Result<Option<String>> {
+fn new_versions(updates: &[Update], from: &RecipeRef, recipe: &Recipe) -> Result<Option<String>> {
     let versions: Vec<_> = updates.iter().filter_map(Update::version).collect();
     if versions.is_empty() {
         return Ok(None);
@@ -126,6 +126,11 @@ fn new_versions(updates: &[Update], from: &RecipeRef) -> Result<Option<String>> 
         .parse()
         .with_context(|| format!("reading {}", path.display()))?;
     for (name, version) in versions {
+        // An artifact may have the name of the key, where the recipe has no such key.
+        if name.as_str() == lock::KUBERNETES && recipe.kubernetes.is_some() {
+            set_value(document.as_table_mut(), lock::KUBERNETES, version.as_str());
+            continue;
+        }
         set_version(&mut document, name.as_str(), version.as_str())
             .with_context(|| format!("changing {}", path.display()))?;
     }
@@ -133,10 +138,6 @@ fn new_versions(updates: &[Update], from: &RecipeRef) -> Result<Option<String>> 
 }
 
 fn set_version(document: &mut toml_edit::DocumentMut, name: &str, version: &str) -> Result<()> {
-    if name == lock::KUBERNETES {
-        set_value(document.as_table_mut(), name, version);
-        return Ok(());
-    }
     let list = document
         .entry("artifact")
         .or_insert_with(|| toml_edit::Item::ArrayOfTables(toml_edit::ArrayOfTables::new()));

@@ -21,6 +21,8 @@ const SKEW: u64 = 3;
 const OLDEST_CONTAINERD: (u64, u64) = (2, 0);
 const NEWEST_CONTAINERD: u64 = 2;
 
+const LOCAL: &str = "/usr/local/bin";
+
 /// The version that `part` asks for, of the recipe `file`.
 pub fn resolve(
     file: &RecipeFile,
@@ -65,7 +67,7 @@ pub fn versions(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Proble
             return problems.add(&way, &message);
         }
     }
-    let Some(kubelet) = Program::of("kubelet", artifacts) else {
+    let Some(kubelet) = Program::of("kubelet", LOCAL, artifacts) else {
         return;
     };
     if kubelet.minor().is_none_or(|minor| minor < OLDEST) {
@@ -92,13 +94,10 @@ impl std::fmt::Display for Program<'_> {
 }
 
 impl<'a> Program<'a> {
-    fn of(name: &'static str, artifacts: &'a [Artifact]) -> Option<Program<'a>> {
-        let paths = ["/usr/local/bin/", "/usr/bin/"].map(|directory| format!("{directory}{name}"));
-        let paths = paths
-            .iter()
-            .filter_map(|path| path.parse::<ImagePath>().ok());
-        let installs = |path: &ImagePath| artifacts.iter().find(|a| a.provides(path));
-        let artifact = paths.into_iter().find_map(|path| installs(&path))?;
+    /// At the place where units and profiles look for it.
+    fn of(name: &'static str, directory: &str, artifacts: &'a [Artifact]) -> Option<Self> {
+        let path: ImagePath = format!("{directory}/{name}").parse().ok()?;
+        let artifact = artifacts.iter().find(|a| a.provides(&path))?;
         Some(Program { name, artifact })
     }
 
@@ -135,7 +134,7 @@ fn minor(version: &Version) -> Option<u64> {
 /// kubeadm and kube-proxy of the same image.
 fn beside(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Problems<'_>) {
     let Some(at) = kubelet.minor() else { return };
-    if let Some(kubeadm) = Program::of("kubeadm", artifacts) {
+    if let Some(kubeadm) = Program::of("kubeadm", LOCAL, artifacts) {
         let fits = kubeadm.minor().is_some_and(|of| goes_with(at, of));
         if !fits {
             let message = format!(
@@ -144,7 +143,7 @@ fn beside(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Problems
             kubelet.wrong(&message, problems);
         }
     }
-    if let Some(proxy) = Program::of("kube-proxy", artifacts) {
+    if let Some(proxy) = Program::of("kube-proxy", LOCAL, artifacts) {
         let fits = proxy.minor().is_some_and(|of| at.abs_diff(of) <= SKEW);
         if !fits {
             let message = format!(
@@ -178,7 +177,7 @@ fn api_server(kubelet: &Program<'_>, file: &RecipeFile, problems: &mut Problems<
 
 /// The kubelet's runtime, for which nodeimg writes the configuration.
 fn containerd(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Problems<'_>) {
-    let Some(containerd) = Program::of("containerd", artifacts) else {
+    let Some(containerd) = Program::of("containerd", "/usr/bin", artifacts) else {
         return;
     };
     let at = containerd.artifact.version.major_minor();
