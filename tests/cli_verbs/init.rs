@@ -225,3 +225,39 @@ fn init_takes_nobodys_directory() {
     ))
     .good();
 }
+
+/// The one key moves all of Kubernetes; the base system stays as it is pinned.
+#[test]
+fn a_recipe_of_ones_own_moves_to_another_kubernetes() {
+    let world = World::new();
+    Ran::of(&mut own(&world, &["init", "mine"])).good();
+    let digests = format!(
+        "{}/../recipes/known-digests.txt",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let file = ["--recipe", "mine/hard-way.toml"];
+    let update = [
+        "lock",
+        "--update",
+        "kubernetes=1.36.4",
+        "--digests",
+        &digests,
+    ];
+    Ran::of(own(&world, &update).args(file)).good();
+    let text = fs::read_to_string(world.path("mine/hard-way.toml")).unwrap();
+    assert!(text.contains("\nkubernetes = \"1.36.4\"\n"), "{text}");
+    let lock = fs::read_to_string(world.path("mine/hard-way.lock")).unwrap();
+    for program in ["kubelet", "kube-proxy"] {
+        let url = format!("https://dl.k8s.io/release/v1.36.4/bin/linux/arm64/{program}");
+        assert!(lock.contains(&url), "{url}");
+    }
+    assert!(!lock.contains("v1.37.1"));
+    // The lock of the version before is told in one line.
+    let shipped = format!("{}/../recipes/hard-way.lock", env!("CARGO_MANIFEST_DIR"));
+    let check = ["lock", "--check", "--lock", &shipped];
+    let ran = Ran::of(own(&world, &check).args(file)).refused(
+        1,
+        &["kubernetes: the recipe says `1.36.4`, the lock has `1.37.1`"],
+    );
+    assert!(!ran.err.contains("artifact."), "{}", ran.err);
+}

@@ -39,7 +39,7 @@ fn versions_that_do_not_go_together_are_refused() {
             ["mine.toml:2:14", "kubelet 1.33.5 is too old"],
         ),
         (
-            version("kubelet", "1.20.2"),
+            version("kubelet", "1.30.2"),
             ["mine.toml:4:11", "1.34 and later"],
         ),
         (
@@ -82,4 +82,18 @@ fn versions_that_do_not_go_together_are_refused() {
 fn kube_proxy_has_its_module() {
     let text = crate::recipe::tests::without_modules();
     assert!(text.contains("kube-proxy needs `nf_conntrack`"), "{text}");
+}
+
+/// What a lock of another version is told by, rather than a line for each program.
+#[test]
+fn a_lock_of_another_kubernetes_is_one_difference() {
+    let text = crate::recipe::built_in("hard-way").unwrap().lock.unwrap();
+    let lock = crate::lock::Lock::parse(text, "hard-way.lock").unwrap();
+    let found = lock.differences(&recipe("kubernetes = \"1.37.9\"\n"));
+    assert_eq!(
+        found[0],
+        "kubernetes: the recipe says `1.37.9`, the lock has `1.37.1`"
+    );
+    let others = found[1..].iter().filter(|line| line.contains("kube"));
+    assert_eq!(others.count(), 0, "{found:?}");
 }
