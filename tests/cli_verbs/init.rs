@@ -141,7 +141,7 @@ fn init_gives_a_recipe_to_build_and_to_change() {
     let mut build = own(&world, &["build", "--arch", "arm64"]);
     build.args(recipe).args(mirror);
     Ran::of(&mut build).good();
-    let image = world.path("out/hard-way-1.36.0-arm64");
+    let image = world.path("out/hard-way-1.37.1-arm64");
     let before = Extracted::of(&image);
     assert!(!before.path("/etc/motd").exists() && before.path("/usr/bin/ctr").exists());
 
@@ -214,10 +214,50 @@ fn init_takes_nobodys_directory() {
     assert!(!world.path("new").exists());
     // An empty one is as good as a new one; the other recipes work too.
     fs::create_dir(world.path("empty")).unwrap();
-    Ran::of(&mut own(&world, &["init", "empty", "--from", "debian"])).good();
     Ran::of(&mut own(
         &world,
-        &["recipe", "check", "--recipe", "empty/debian.toml"],
+        &["init", "empty", "--from", "hard-way-1.36"],
     ))
     .good();
+    Ran::of(&mut own(
+        &world,
+        &["recipe", "check", "--recipe", "empty/hard-way-1.36.toml"],
+    ))
+    .good();
+}
+
+/// The one key moves all of Kubernetes; the base system stays as it is pinned.
+#[test]
+fn a_recipe_of_ones_own_moves_to_another_kubernetes() {
+    let world = World::new();
+    Ran::of(&mut own(&world, &["init", "mine"])).good();
+    let digests = format!(
+        "{}/../recipes/known-digests.txt",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let file = ["--recipe", "mine/hard-way.toml"];
+    let update = [
+        "lock",
+        "--update",
+        "kubernetes=1.36.4",
+        "--digests",
+        &digests,
+    ];
+    Ran::of(own(&world, &update).args(file)).good();
+    let text = fs::read_to_string(world.path("mine/hard-way.toml")).unwrap();
+    assert!(text.contains("\nkubernetes = \"1.36.4\"\n"), "{text}");
+    let lock = fs::read_to_string(world.path("mine/hard-way.lock")).unwrap();
+    for program in ["kubelet", "kube-proxy"] {
+        let url = format!("https://dl.k8s.io/release/v1.36.4/bin/linux/arm64/{program}");
+        assert!(lock.contains(&url), "{url}");
+    }
+    assert!(!lock.contains("v1.37.1"));
+    // The lock of the version before is told in one line.
+    let shipped = format!("{}/../recipes/hard-way.lock", env!("CARGO_MANIFEST_DIR"));
+    let check = ["lock", "--check", "--lock", &shipped];
+    let ran = Ran::of(own(&world, &check).args(file)).refused(
+        1,
+        &["kubernetes: the recipe says `1.36.4`, the lock has `1.37.1`"],
+    );
+    assert!(!ran.err.contains("artifact."), "{}", ran.err);
 }

@@ -1,5 +1,5 @@
 //! The disks of these tests, each built once, by the recipes that ship: their
-//! programs are Debian's builds, as in recipes/debian.toml.
+//! programs are Debian's builds, as in tests/lab/recipes/hard-way.toml.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ use crate::support::debian::store;
 use crate::support::real;
 use crate::support::run::{Ran, nodeimg};
 
-/// What differs from recipes/debian.toml.
+/// What differs from tests/lab/recipes/hard-way.toml.
 struct Variant {
     name: &'static str,
     /// The recipe that is extended in the place of `hard-way`.
@@ -134,9 +134,9 @@ fn image_of(name: &str) -> String {
     )
 }
 
-/// The recipe with the lock of recipes/debian.toml, which pins the same.
+/// The recipe with the lock of tests/lab/recipes/hard-way.toml, which pins the same.
 fn write(variant: &Variant, directory: &Path) -> PathBuf {
-    let from = real::recipe();
+    let from = real::recipe("hard-way");
     let text = fs::read_to_string(&from).unwrap();
     let mut out = String::new();
     for line in text.lines() {
