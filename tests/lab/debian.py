@@ -94,10 +94,10 @@ def member(tar, path):
         return archive.extractfile(path).read()
 
 
-def says(program, *words):
-    """What a program of a root prints, run on its own."""
+def says(tar, path, *words):
+    """What a static program of a root prints, run by its own name."""
     with tempfile.TemporaryDirectory() as folder:
-        file = pathlib.Path(folder) / "program"
-        file.write_bytes(program)
+        file = pathlib.Path(folder) / pathlib.Path(path).name
+        file.write_bytes(member(tar, path))
         file.chmod(0o755)
         return subprocess.run([file, *words], capture_output=True, text=True, check=True).stdout

@@ -121,7 +121,7 @@ def _compiled(lab, tools, source, arch):
 def _busybox(bases, arch):
     """Its one program and a link for every applet, as this machine's build lists them."""
     yield "bin/busybox", "file", debian.member(bases[arch], BUSYBOX), 0o755
-    for applet in debian.says(debian.member(bases.get(host_arch(), bases[arch]), BUSYBOX), "--list").split():
+    for applet in debian.says(bases.get(host_arch(), bases[arch]), BUSYBOX, "--list").split():
         if applet != "busybox":
             yield f"bin/{applet}", "link", "busybox", 0o777
     yield "root", "folder", None, 0o700
