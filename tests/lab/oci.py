@@ -111,7 +111,11 @@ def _add_file(folder, tar):
 
 def _name(path, media_type, size):
     digest = store.sha256_of(path)
-    path.replace(path.with_name(digest))
+    if path.with_name(digest).exists():
+        # Renaming onto another name of the same file would leave both.
+        path.unlink()
+    else:
+        path.rename(path.with_name(digest))
     return {"mediaType": MEDIA + media_type, "digest": "sha256:" + digest, "size": size}
 
 
