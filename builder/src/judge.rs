@@ -2,8 +2,12 @@
 //!
 //! A missing one is an error in CI and a printed skip elsewhere.
 
+use std::fs;
 use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use crate::recipe::value::Version;
 
 /// What the tool answered; `None` where it is not installed.
 pub fn run(command: &mut Command) -> Option<Output> {
@@ -31,4 +35,28 @@ pub fn run(command: &mut Command) -> Option<Output> {
 pub fn missing(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "{why}");
     eprintln!("skipped: {why}");
+}
+
+/// The folders of a program that the lab has compiled for this machine, one for each
+/// version, the oldest first. `ci/test` names the lab by `NODEIMG_TEST_LAB`.
+#[track_caller]
+pub fn of_lab(program: &str) -> Vec<(Version, PathBuf)> {
+    let Some(lab) = std::env::var_os("NODEIMG_TEST_LAB") else {
+        missing("NODEIMG_TEST_LAB, the folder that ci/lab prints, is not set");
+        return Vec::new();
+    };
+    let host = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "amd64"
+    };
+    let folder = Path::new(&lab).join("programs").join(host).join(program);
+    let folders = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let version = |path: &Path| path.file_name()?.to_str()?.parse().ok();
+    let mut found: Vec<(Version, PathBuf)> = folders
+        .filter_map(|entry| entry.ok())
+        .filter_map(|entry| Some((version(&entry.path())?, entry.path())))
+        .collect();
+    found.sort_by_key(|(version, _)| version.major_minor());
+    found
 }

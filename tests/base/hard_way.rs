@@ -1,5 +1,5 @@
 //! The base system below a worker of the hard way, whose programs are artifacts
-//! of the mirror of ci/mirror.
+//! of the mirror of ci/lab.
 
 use std::collections::BTreeMap;
 use std::fs;

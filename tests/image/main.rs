@@ -2,7 +2,7 @@
 //! tar, sha256sum, file, systemd, containerd, kubelet, kube-proxy, a YAML
 //! library, and the image's own first-boot binary.
 //!
-//! The programs come from the mirror of ci/mirror, whose address is in
+//! The programs come from the mirror of ci/lab, whose address is in
 //! `NODEIMG_TEST_MIRROR`; ci/test sets it. `NODEIMG_TEST_RECIPES` is the
 //! folder of recipes whose locks fit that mirror, `tests/lab/recipes` unless it is set.
 #![allow(clippy::unwrap_used, clippy::expect_used)]

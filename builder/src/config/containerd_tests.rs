@@ -3,7 +3,7 @@
 //! their own, and every value that we write is in force.
 #![allow(clippy::unwrap_used)]
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use toml::{Table, Value};
@@ -11,7 +11,6 @@ use toml::{Table, Value};
 use super::containerd;
 use crate::judge;
 use crate::recipe::tests::recipe;
-use crate::recipe::value::Version;
 
 /// A root of its own with the programs and the configuration at a node's paths.
 /// What is said goes to OUT; nothing of this machine is changed.
@@ -52,33 +51,6 @@ wait $pid || :
 
 /// A drop-in of a node beside ours: both count.
 const NODE: &str = "[plugins.\"io.containerd.gc.v1.scheduler\"]\nstartup_delay = \"123ms\"\n";
-
-/// The lab's folders, by version.
-fn versions() -> Vec<(Version, PathBuf)> {
-    let Some(lab) = std::env::var_os("NODEIMG_TEST_LAB") else {
-        judge::missing("NODEIMG_TEST_LAB, the folder that ci/lab prints, is not set");
-        return Vec::new();
-    };
-    let host = if cfg!(target_arch = "aarch64") {
-        "arm64"
-    } else {
-        "amd64"
-    };
-    let programs = Path::new(&lab).join("programs");
-    let folders = fs::read_dir(programs.join(host).join("containerd"))
-        .unwrap()
-        .map(|entry| entry.unwrap());
-    let mut found: Vec<(Version, PathBuf)> = folders
-        .map(|folder| {
-            (
-                folder.file_name().to_str().unwrap().parse().unwrap(),
-                folder.path(),
-            )
-        })
-        .collect();
-    found.sort_by_key(|(version, _)| version.major_minor());
-    found
-}
 
 fn started(programs: &Path, config: &str, version: u64) -> Option<tempfile::TempDir> {
     let (root, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -139,7 +111,7 @@ fn in_force(ours: &Table, theirs: &Table, at: &str, missing: &mut Vec<String>) {
 
 #[test]
 fn containerd_takes_every_value_that_is_rendered_for_it() {
-    for (version, programs) in versions() {
+    for (version, programs) in judge::of_lab("containerd") {
         let text = containerd::generate(&recipe(""), &version).unwrap().text;
         let ours: Table = text.parse().unwrap();
         let format = u64::try_from(ours["version"].as_integer().unwrap()).unwrap();
@@ -195,7 +167,7 @@ fn containerd_takes_every_value_that_is_rendered_for_it() {
 /// The judge does find a key that containerd does not know.
 #[test]
 fn a_key_of_another_version_is_not_in_force() {
-    for (version, programs) in versions() {
+    for (version, programs) in judge::of_lab("containerd") {
         let (plugin, name) = ("io.containerd.cri.v1.runtime", "bin_dirz");
         let more = format!("[containerd.config.plugins.\"{plugin}\".cni]\n{name} = [\"/x\"]\n");
         let text = containerd::generate(&recipe(&more), &version).unwrap().text;

@@ -11,22 +11,10 @@ use super::kubelet;
 use crate::judge;
 use crate::recipe::tests::recipe;
 
-/// Of `ci/lab`, one for each version.
-fn kubelets() -> Vec<PathBuf> {
-    let Some(lab) = std::env::var_os("NODEIMG_TEST_LAB") else {
-        judge::missing("NODEIMG_TEST_LAB, the folder that ci/lab prints, is not set");
-        return Vec::new();
-    };
-    let host = if cfg!(target_arch = "aarch64") {
-        "arm64"
-    } else {
-        "amd64"
-    };
-    let folder = Path::new(&lab).join("programs").join(host).join("kubelet");
-    let folders = fs::read_dir(folder).unwrap();
-    folders
-        .map(|entry| entry.unwrap().path().join("kubelet"))
-        .collect()
+/// Of the lab, one for each version.
+fn kubelets() -> impl Iterator<Item = PathBuf> {
+    let folders = judge::of_lab("kubelet").into_iter();
+    folders.map(|(_, folder)| folder.join("kubelet"))
 }
 
 fn overlay(path: &str) -> String {
