@@ -49,17 +49,41 @@ host_arch() {
 # Where cargo and ci/firstboot build, whatever the current directory is.
 target_dir() { realpath -m -- "${CARGO_TARGET_DIR:-$TOP/target}"; }
 
-# rustup installs to a place that a fresh shell does not have on its PATH yet.
+# The version of Rust that rust-toolchain.toml pins.
+pinned_rust() { sed -nE 's/^channel = "(.*)"/\1/p' "$TOP/rust-toolchain.toml"; }
+
+# find_cargo: puts a cargo on PATH that is new enough, where there is one: the pinned
+# one, else rustup's default, else Debian's. rustup installs to a place that a fresh
+# shell does not have on its PATH yet, and its cargo fails where the pinned toolchain
+# is not installed.
 find_cargo() {
-    local bin=${CARGO_HOME:-${HOME:-/root}/.cargo}/bin
+    local bin=${CARGO_HOME:-${HOME:-/root}/.cargo}/bin default
+    unset RUSTUP_TOOLCHAIN
+    rust_fits cargo && return 0
     [[ ! -x $bin/cargo || :$PATH: == *:$bin:* ]] || PATH=$bin:$PATH
+    rust_fits cargo && return 0
+    default=$(rustup default 2>/dev/null) || default=''
+    if [[ -n $default ]]; then
+        export RUSTUP_TOOLCHAIN=${default%% *}
+        rust_fits cargo && return 0
+        unset RUSTUP_TOOLCHAIN
+    fi
+    ! rust_fits /usr/bin/cargo || PATH=/usr/bin:$PATH
 }
+
+# rust_version COMMAND: of the cargo or rustc that builds this checkout, or nothing.
+rust_version() {
+    # rustup reads the pin where it is run, and must not install for a question.
+    (cd "$TOP" && RUSTUP_AUTO_INSTALL=0 "$1" --version 2>/dev/null) | sed -nE '1s/^[a-z]+ ([0-9]+\.[0-9]+\.[0-9]+).*/\1/p'
+}
+
+rust_is_pinned() { [[ $(rust_version cargo) == "$(pinned_rust)" && $(rust_version rustc) == "$(pinned_rust)" ]]; }
 
 # rust_fits COMMAND: `COMMAND --version` is at least Cargo.toml's rust-version.
 rust_fits() {
     local want got
     want=$(sed -nE 's/^rust-version = "([0-9.]+)"/\1/p' "$TOP/Cargo.toml")
-    got=$("$1" --version 2>/dev/null | sed -nE '1s/^[a-z]+ ([0-9]+\.[0-9]+\.[0-9]+).*/\1/p') || return 1
+    got=$(rust_version "$1") || return 1
     [[ -n $got && $(printf '%s\n%s\n' "$want" "$got" | sort -V | head -n1) == "$want" ]]
 }
 
