@@ -23,6 +23,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// `None`, with a printed skip, where there is none.
     pub fn of_environment() -> Option<Cluster> {
         let Ok(name) = std::env::var("NODEIMG_TEST_CLUSTER") else {
             judge::missing("a cluster (ci/test starts one and sets NODEIMG_TEST_CLUSTER)");
@@ -71,6 +72,16 @@ impl Cluster {
 
     pub fn tap(&self, name: &str) {
         self.says(&["tap", name]);
+    }
+
+    /// The API server's way to the pods of a node.
+    pub fn route(&self, subnet: &str, address: &str) {
+        self.says(&["route", subnet, address]);
+    }
+
+    /// Whether a kubelet of `version` may join.
+    pub fn admits(&self, version: &str) -> Ran {
+        Ran::of(&mut self.script(&["admits", version]))
     }
 
     /// Approves the certificate that a node's kubelet wants to serve with, which is

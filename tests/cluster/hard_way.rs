@@ -1,11 +1,12 @@
 //! Two workers of the hard way: certificates from their seeds, pods on a bridge
-//! with the nodes' own subnets, routes between them.
+//! with the nodes' own subnets, routes between them. One is a minor version older than
+//! its cluster.
 
 use serde_json::Value;
 
 use super::Scene;
 use super::control::Cluster;
-use super::images::image;
+use super::images::{HARD_WAY, OLDER, Variant, image};
 use super::node::{Machine, Node, Place};
 use super::seed::Seed;
 use super::workload::{fetches, ready, service, web};
@@ -24,18 +25,14 @@ const SERVICE: &str = "10.32.0.50";
 
 fn start(
     scene: &Scene,
-    variant: &str,
+    variant: &Variant,
     place: &Place,
     others: &Place,
     subnets: [&str; 2],
 ) -> Option<Node> {
     let image = image(variant, "amd64")?;
-    let certificates = scene.cluster.certificates(place.name, &place.address());
-    let seed = Seed::new(scene, place)
-        .value("pod_subnet", subnets[0])
+    let seed = Seed::hard_way(scene, place, subnets[0])
         .value("labels", "{disk: ssd}")
-        .cluster(scene)
-        .certificates(&certificates)
         .route(subnets[1], others)
         .write(scene, place);
     let machine = Machine::worker(place, &image, &seed);
@@ -48,17 +45,17 @@ fn two_workers_run_pods_and_reach_each_other() {
     let Some(scene) = Scene::new("hard-way") else {
         return;
     };
-    let _slot = slots::take(1, 4);
+    let mut slots = slots::take(1, 4);
     let cluster = &scene.cluster;
     let [one, two] = SUBNETS;
-    let Some(mut first) = start(&scene, "hard-way", &FIRST, &SECOND, [one, two]) else {
+    let Some(mut first) = start(&scene, &HARD_WAY, &FIRST, &SECOND, [one, two]) else {
         return;
     };
     // Not both at once, for which a place would stand empty until there are two.
-    let slot = slots::take(1, 4);
-    let mut second = start(&scene, "ipvs", &SECOND, &FIRST, [two, one]).unwrap();
-    is_the_seeds(&first.ready(), &first);
-    is_the_seeds(&second.ready(), &second);
+    slots.more(1, 4);
+    let mut second = start(&scene, &OLDER, &SECOND, &FIRST, [two, one]).unwrap();
+    is_the_seeds(&first.ready(), &first, "v1.37.2");
+    is_the_seeds(&second.ready(), &second, "v1.36.3");
 
     cluster.apply(
         &[
@@ -73,21 +70,21 @@ fn two_workers_run_pods_and_reach_each_other() {
     ready(cluster, "beside", one);
     let across = ready(cluster, "across", two);
     let url = |pod: &Value| format!("http://{}:8080/", pod["status"]["podIP"].as_str().unwrap());
-    // On one node, between nodes, and by the Service: iptables, then ipvs.
+    // On one node, between nodes, and by the Service: nftables, then iptables.
     fetches(cluster, "beside", &url(&pod), "from-node-0");
     fetches(cluster, "beside", &url(&across), "from-node-1");
     fetches(cluster, "across", &url(&pod), "from-node-0");
     let service = format!("http://{SERVICE}/");
     fetches(cluster, "beside", &service, "from-node-0");
     fetches(cluster, "across", &service, "from-node-0");
-    has_mode(&first, "iptables");
-    has_mode(&second, "ipvs");
+    has_mode(&first, "nftables");
+    has_mode(&second, "iptables");
     let log = cluster.kubectl(&["logs", "web"]).good();
     assert_eq!(log.out.trim(), "serving from-node-0");
 
     // One node is enough from here on.
     drop(second);
-    drop(slot);
+    slots.less(1);
     first.reboots();
     comes_back(cluster, &pod);
     fetches(cluster, "beside", &service, "from-node-0");
@@ -95,7 +92,7 @@ fn two_workers_run_pods_and_reach_each_other() {
 
 /// What the API server knows is what the seed says.
 #[track_caller]
-fn is_the_seeds(object: &Value, node: &Node) {
+fn is_the_seeds(object: &Value, node: &Node, kubelet: &str) {
     let addresses = object["status"]["addresses"].as_array().unwrap();
     let of = |kind: &str| {
         let all = addresses.iter().filter(|one| one["type"] == kind);
@@ -105,12 +102,11 @@ fn is_the_seeds(object: &Value, node: &Node) {
     assert_eq!(of("InternalIP"), [node.address.as_str()]);
     assert_eq!(of("Hostname"), [node.name]);
     let info = &object["status"]["nodeInfo"];
-    assert_eq!(info["kubeletVersion"], "v1.20.2");
+    assert_eq!(info["kubeletVersion"], kubelet);
     assert_eq!(info["architecture"], "amd64");
     let runtime = info["containerRuntimeVersion"].as_str().unwrap();
-    assert!(runtime.starts_with("containerd://1.7."), "{runtime}");
+    assert!(runtime.starts_with("containerd://2.3."), "{runtime}");
     assert_eq!(object["metadata"]["labels"]["disk"], "ssd");
-    assert_eq!(object["status"]["capacity"]["pods"], "16");
 }
 
 #[track_caller]

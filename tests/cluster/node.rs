@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::control::{Cluster, is_true, until};
-use super::images::image;
+use super::images::{Variant, image};
 use super::{Scene, logs};
 use crate::support::guest::usual_command_line;
 use crate::support::run::Ran;
@@ -68,7 +68,7 @@ impl<'a> Machine<'a> {
 /// and its disk. `left` is for [`slots::take`].
 pub fn alone(
     scene: Option<Scene>,
-    variant: &str,
+    variant: &Variant,
     arch: &str,
     left: u32,
 ) -> Option<(Scene, Slots, PathBuf)> {
