@@ -231,7 +231,7 @@ fn real_images_are_the_same_from_everywhere() {
     let [Some(amd64), Some(arm64)] = MACHINE_NAMES.map(real::firstboot) else {
         return;
     };
-    let recipe = real::recipe();
+    let recipe = real::recipe("hard-way");
     let from = TempDir::new().unwrap();
     for file in [recipe.clone(), recipe.with_extension("lock")] {
         fs::copy(&file, from.path().join(file.file_name().unwrap())).unwrap();

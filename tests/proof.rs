@@ -1,4 +1,4 @@
-//! `nodeimg test` of a real image: recipes/debian.toml as a disk, as a user
+//! `nodeimg test` of a real image: tests/lab/recipes/hard-way.toml as a disk, as a user
 //! would prove it. One boot; what else the verb proves is in its own tests,
 //! and in tests/boot of the same images.
 
@@ -24,7 +24,7 @@ fn a_node_of_the_hard_way_proves_itself() {
     build.args(["build", "--force", "--output", "disk", "--arch", "amd64"]);
     build
         .args(["--mirror", &mirror, "--recipe"])
-        .arg(real::recipe());
+        .arg(real::recipe("hard-way"));
     build.arg("--store").arg(debian::store());
     build
         .arg("--firstboot")
@@ -38,7 +38,7 @@ fn a_node_of_the_hard_way_proves_itself() {
     test.arg("test")
         .arg(&image)
         .arg("--recipe")
-        .arg(real::recipe());
+        .arg(real::recipe("hard-way"));
     test.args(["--case", "boot", "--json", "--cpus", "1"]);
     test.args(["--timeout", PATIENCE, "--logs"]).arg(&logs);
     let ran = Ran::of(&mut test);

@@ -181,18 +181,11 @@ fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
 
 fn configuration(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     let recipe = inputs.recipe;
-    let version_of = |program: &str| -> Result<_> {
-        let version = recipe.version_of(&program.parse()?);
-        version.with_context(|| format!("no artifact installs {program}"))
-    };
     let containerd = containerd_version(recipe, image)?;
     let mut files = config::host::generate(recipe);
     match recipe.profile {
         Profile::HardWay | Profile::Bootstrap => {
-            files.extend(config::kubelet::generate(
-                recipe,
-                version_of("/usr/local/bin/kubelet")?,
-            )?);
+            files.extend(config::kubelet::generate(recipe)?);
             files.extend(config::kube_proxy::generate(recipe)?);
             missing_dns(recipe, image);
         }
@@ -248,9 +241,11 @@ fn version_of_program(
 /// The places where kubeadm is looked for; the first is upstream's packages' own.
 const KUBEADM: [&str; 2] = ["/usr/bin/kubeadm", "/usr/local/bin/kubeadm"];
 
-/// As far as the recipe itself says it.
-fn kubeadm_of(recipe: &Recipe) -> Option<String> {
-    let mut paths = KUBEADM.iter().filter_map(|path| path.parse().ok());
+const KUBELET: [&str; 2] = ["/usr/bin/kubelet", "/usr/local/bin/kubelet"];
+
+/// The version of a program, as far as the recipe itself says it.
+fn of_recipe(recipe: &Recipe, places: [&str; 2]) -> Option<String> {
+    let mut paths = places.iter().filter_map(|path| path.parse().ok());
     paths.find_map(|path| recipe.version_of(&path).map(ToString::to_string))
 }
 
@@ -314,7 +309,8 @@ pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
             })
             .collect(),
         forbid_commands: recipe.first_boot.commands == Some(false),
-        kubeadm: kubeadm_of(recipe).filter(|_| recipe.profile == Profile::Kubeadm),
+        kubeadm: of_recipe(recipe, KUBEADM).filter(|_| recipe.profile == Profile::Kubeadm),
+        kubelet: of_recipe(recipe, KUBELET).filter(|_| recipe.profile == Profile::Kubeadm),
         keep_seed: recipe.first_boot.scrub == Some(false),
         seed_wait: recipe.first_boot.wait.unwrap_or(settings::SEED_WAIT),
         epoch: epoch.0,

@@ -296,6 +296,7 @@ pub fn values(node: &CheckedNode) -> Values {
     values.set("cni_routes", cni_routes(node));
     values.set("fqdn", &node.fqdn);
     values.set("host_name", &node.host_name);
+    values.set("kubelet_taints", kubelet_taints(&node.taints));
     values.set("node_ip", joined(&node.node_ips));
     values.set("node_labels", node.labels.join(","));
     values.set("node_taints", node.taints.join(","));
@@ -310,6 +311,21 @@ fn joined<T: ToString>(items: &[T]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(",")
+}
+
+/// The kubelet has no other way that is not deprecated. Nothing where there are none,
+/// so that what the cluster says to all nodes stays.
+fn kubelet_taints(taints: &[String]) -> String {
+    let taint = |text: &String| {
+        let (body, effect) = text.rsplit_once(':').unwrap_or((text, ""));
+        let (key, value) = body.split_once('=').unwrap_or((body, ""));
+        serde_json::json!({ "key": key, "value": value, "effect": effect })
+    };
+    if taints.is_empty() {
+        return String::new();
+    }
+    let list = serde_json::Value::Array(taints.iter().map(taint).collect());
+    format!("registerWithTaints: {list}")
 }
 
 /// A range set per family: host-local takes one address from each.

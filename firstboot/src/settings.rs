@@ -85,6 +85,9 @@ pub struct ImageSettings {
     /// Version of the image's kubeadm, `1.36.0`, where it has one and it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubeadm: Option<String>,
+    /// Version of the image's kubelet, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubelet: Option<String>,
     /// Whether secrets stay on a writable seed medium when they have served.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_seed: bool,
@@ -146,6 +149,7 @@ mod tests {
             metadata: Vec::new(),
             forbid_commands: false,
             kubeadm: None,
+            kubelet: None,
             keep_seed: false,
             epoch: 1_700_000_000,
         }

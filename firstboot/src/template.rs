@@ -74,6 +74,12 @@ pub const PLACEHOLDERS: &[Placeholder] = &[
         always: true,
     },
     Placeholder {
+        name: "kubelet_taints",
+        description: "the taints as a line of a KubeletConfiguration; nothing where there are none",
+        example: "registerWithTaints: [{\"effect\":\"NoSchedule\",\"key\":\"dedicated\",\"value\":\"gpu\"}]",
+        always: false,
+    },
+    Placeholder {
         name: "node_ip",
         description: "node address for `kubelet --node-ip`, comma-separated when dual-stack; empty: kubelet takes the address of the default route",
         example: "192.168.10.101",
@@ -87,7 +93,7 @@ pub const PLACEHOLDERS: &[Placeholder] = &[
     },
     Placeholder {
         name: "node_taints",
-        description: "`key=value:Effect,...` for `kubelet --register-with-taints`",
+        description: "`key=value:Effect,...`, as `kubectl taint` writes taints",
         example: "dedicated=gpu:NoSchedule",
         always: false,
     },

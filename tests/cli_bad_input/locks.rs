@@ -141,8 +141,8 @@ fn lock_itself_refuses_and_changes_nothing() {
         ),
         (
             "a checksum file that is not published",
-            vec!["--update", "kubernetes=9.9.9"],
-            vec!["kubernetes 9.9.9", "amd64.sha512", "`checksum`"],
+            vec!["--update", "kubernetes=1.99.9"],
+            vec!["kubernetes 1.99.9", "amd64.sha512", "`checksum`"],
         ),
     ];
     for (name, arguments, says) in cases {

@@ -7,12 +7,11 @@ use super::support::judge::python_with;
 use super::support::run::{Ran, clean, nodeimg};
 use super::support::synthetic::{RECIPE, World};
 
-const BUILT_IN: [&str; 6] = [
+const BUILT_IN: [&str; 5] = [
     "bootstrap",
     "container-host",
-    "debian",
     "hard-way",
-    "hard-way-1.32",
+    "hard-way-1.36",
     "kubeadm",
 ];
 
@@ -87,7 +86,7 @@ fn a_new_lock_of_a_built_in_recipe_needs_a_place() {
 #[test]
 fn show_prints_the_whole_recipe_as_one_that_can_be_used() {
     let world = World::new();
-    let text = recipe(&["show", "--recipe", "debian"]).out;
+    let text = recipe(&["show", "--recipe", "hard-way-1.36"]).out;
     let table: toml::Table = text.parse().unwrap();
     assert!(!table.contains_key("extends"));
     assert_eq!(
@@ -95,7 +94,8 @@ fn show_prints_the_whole_recipe_as_one_that_can_be_used() {
         Some("10.200.0.0/16")
     );
     let json: serde_json::Value =
-        serde_json::from_str(&recipe(&["show", "--json", "--recipe", "debian"]).out).unwrap();
+        serde_json::from_str(&recipe(&["show", "--json", "--recipe", "hard-way-1.36"]).out)
+            .unwrap();
     assert_eq!(serde_json::to_value(&table).unwrap(), json);
     let file = world.path("shown.toml");
     fs::write(&file, &text).unwrap();

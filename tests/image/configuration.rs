@@ -21,9 +21,7 @@ fn yaml(path: &str) -> Option<Value> {
     Some(serde_json::from_str(&Ran::of(&mut command).good().out).unwrap())
 }
 
-/// The values of the tutorial's own file, and what it lacks. Its
-/// containerRuntimeEndpoint, memorySwap and registerNode are unknown to the
-/// kubelet 1.20 of this image: the first is a flag there.
+/// The values of the tutorial's own file, and what it lacks.
 #[test]
 fn the_kubelets_configuration() {
     let Some(found) = yaml("/usr/lib/nodeimg/kubelet-config.yaml") else {
@@ -42,23 +40,19 @@ fn the_kubelets_configuration() {
         "cgroupDriver": "systemd",
         "clusterDNS": ["10.32.0.10"],
         "clusterDomain": "cluster.local",
+        "containerRuntimeEndpoint": "unix:///var/run/containerd/containerd.sock",
         "enableServer": true,
         "failSwapOn": false,
-        "maxPods": 16,
+        "memorySwap": { "swapBehavior": "NoSwap" },
         "port": 10250,
-        "resolvConf": "/etc/resolv.conf",
+        "registerNode": true,
+        "resolvConf": "/run/systemd/resolve/resolv.conf",
         "runtimeRequestTimeout": "15m",
         "tlsCertFile": "/var/lib/kubelet/kubelet.crt",
         "tlsPrivateKeyFile": "/var/lib/kubelet/kubelet.key",
+        "volumePluginDir": "/var/lib/kubelet/volume-plugins",
     });
     assert_eq!(found, want);
-    let flags = images()
-        .unwrap()
-        .text("arm64", "/usr/lib/nodeimg/kubelet.env");
-    assert!(
-        flags.contains("--container-runtime-endpoint=unix:///var/run/containerd/containerd.sock"),
-        "{flags}"
-    );
 }
 
 #[test]
@@ -70,7 +64,8 @@ fn kube_proxys_configuration() {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "clientConnection": { "kubeconfig": "/var/lib/kube-proxy/kubeconfig" },
-        "mode": "iptables",
+        "mode": "nftables",
+        "nodePortAddresses": ["primary"],
         "clusterCIDR": "10.200.0.0/16",
     });
     assert_eq!(found, want);
@@ -129,27 +124,28 @@ fn containerd_takes_its_configuration() {
         ran.err
     );
     let found: toml::Table = ran.out.parse().unwrap();
-    let cri = &found["plugins"]["io.containerd.grpc.v1.cri"];
-    let runc = &cri["containerd"]["runtimes"]["runc"];
+    let images = &found["plugins"]["io.containerd.cri.v1.images"];
+    let runtime = &found["plugins"]["io.containerd.cri.v1.runtime"];
+    let runc = &runtime["containerd"]["runtimes"]["runc"];
     assert_eq!(runc["options"]["SystemdCgroup"].as_bool(), Some(true));
     assert_eq!(
         runc["options"]["BinaryName"].as_str(),
         Some("/usr/local/bin/runc")
     );
     assert_eq!(runc["runtime_type"].as_str(), Some("io.containerd.runc.v2"));
-    assert_eq!(cri["containerd"]["snapshotter"].as_str(), Some("overlayfs"));
+    assert_eq!(images["snapshotter"].as_str(), Some("overlayfs"));
     assert_eq!(
-        cri["containerd"]["default_runtime_name"].as_str(),
+        runtime["containerd"]["default_runtime_name"].as_str(),
         Some("runc")
     );
     assert_eq!(
-        cri["sandbox_image"].as_str(),
-        Some("registry.k8s.io/pause:3.8")
+        images["pinned_images"]["sandbox"].as_str(),
+        Some("registry.k8s.io/pause:3.10.2")
     );
-    assert_eq!(cri["cni"]["bin_dir"].as_str(), Some("/opt/cni/bin"));
-    assert_eq!(cri["cni"]["conf_dir"].as_str(), Some("/etc/cni/net.d"));
+    assert_eq!(runtime["cni"]["bin_dirs"][0].as_str(), Some("/opt/cni/bin"));
+    assert_eq!(runtime["cni"]["conf_dir"].as_str(), Some("/etc/cni/net.d"));
     assert_eq!(
-        cri["registry"]["config_path"].as_str(),
+        images["registry"]["config_path"].as_str(),
         Some("/etc/containerd/certs.d")
     );
 }
@@ -166,7 +162,7 @@ fn kernel_settings() {
     };
     assert_eq!(
         lines("/etc/modules-load.d/kubernetes.conf"),
-        ["overlay", "br_netfilter"]
+        ["overlay", "br_netfilter", "nf_conntrack"]
     );
     let sysctl = [
         "net.bridge.bridge-nf-call-ip6tables = 1",

@@ -6,7 +6,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use super::support::image::{Listed, listed, manifest, sums_hold};
-use super::support::real;
 use super::support::run::{Ran, clean, tool};
 use super::{ARCHS, Images, images};
 
@@ -41,11 +40,8 @@ const PROGRAMS: [&str; 27] = [
     "/usr/local/bin/runc",
 ];
 
-/// What Debian's builds lack, as recipes/debian.toml says.
-const NOT_IN_DEBIAN: [&str; 3] = ["containerd-stress", "dummy", "tap"];
-
 /// Files, and directories that are to be there at boot.
-const FILES: [&str; 16] = [
+const FILES: [&str; 17] = [
     "/etc/cni/net.d/99-loopback.conf",
     "/etc/containerd/config.toml",
     "/etc/crictl.yaml",
@@ -59,6 +55,7 @@ const FILES: [&str; 16] = [
     "/usr/lib/nodeimg/kube-proxy-config.yaml",
     "/usr/lib/nodeimg/kubelet-config.yaml",
     "/usr/lib/nodeimg/templates/etc/cni/net.d/10-bridge.conf",
+    "/usr/lib/nodeimg/templates/etc/kubernetes/kubelet.conf.d/50-nodeimg.conf",
     "/usr/lib/nodeimg/templates/etc/nodeimg/node.env",
     "/usr/lib/tmpfiles.d/nodeimg-hard-way.conf",
     "/usr/lib/tmpfiles.d/nodeimg-writable.conf",
@@ -119,12 +116,7 @@ fn every_path_of_the_contract_is_there_with_its_mode_and_owner() {
             Some(found) => assert_eq!(found.mode, mode, "{arch} {path}"),
             None => panic!("{arch}: {path} is missing"),
         };
-        for path in PROGRAMS {
-            let name = path.rsplit('/').next().unwrap();
-            if !NOT_IN_DEBIAN.contains(&name) || there.contains_key(path) {
-                is(path, "-rwxr-xr-x");
-            }
-        }
+        PROGRAMS.iter().for_each(|path| is(path, "-rwxr-xr-x"));
         FILES.iter().for_each(|path| is(path, "-rw-r--r--"));
         DIRECTORIES.iter().for_each(|path| is(path, "drwxr-xr-x"));
         for (path, target) in LINKS {
@@ -150,20 +142,6 @@ fn every_path_of_the_contract_is_there_with_its_mode_and_owner() {
     }
 }
 
-/// What is not there is said where a reader of the recipe sees it.
-#[test]
-fn what_debian_lacks_is_documented() {
-    let recipe = fs::read_to_string(real::recipe()).unwrap();
-    let text = recipe.replace("\n# ", " ");
-    for name in NOT_IN_DEBIAN {
-        assert!(
-            text.contains(name),
-            "recipes/debian.toml says nothing of {name}"
-        );
-    }
-}
-
-/// Both images differ in their programs only.
 #[test]
 fn both_architectures_hold_the_same_paths() {
     let Some(images) = images() else { return };
@@ -204,10 +182,7 @@ fn every_program_is_of_the_images_architecture() {
             );
             programs.push(entry.into_path());
         }
-        assert!(
-            programs.len() >= PROGRAMS.len() - NOT_IN_DEBIAN.len(),
-            "{programs:?}"
-        );
+        assert!(programs.len() >= PROGRAMS.len(), "{programs:?}");
         let mut file = clean(Command::new("file"));
         let Some(ran) = tool("file", file.arg("-b").args(&programs)) else {
             return;

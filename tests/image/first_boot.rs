@@ -151,13 +151,18 @@ fn a_seed_makes_a_node() {
         "NODE_LABELS=disk=ssd,zone=a",
         "NODE_TAINTS=dedicated=gpu:NoSchedule",
         "KUBELET_NODE_ARGS=--hostname-override=node-0 --node-ip=192.168.10.101 \
-         --node-labels=disk=ssd,zone=a --register-with-taints=dedicated=gpu:NoSchedule --provider-id=",
+         --node-labels=disk=ssd,zone=a --provider-id=",
     ] {
         assert!(
             environment.lines().any(|found| found == line),
             "no {line:?} in\n{environment}"
         );
     }
+    let part = node.text("/etc/kubernetes/kubelet.conf.d/50-nodeimg.conf");
+    assert!(
+        part.contains("registerWithTaints: [{") && part.contains("\"dedicated\""),
+        "{part}"
+    );
     assert_eq!(node.text("/etc/hostname"), "node-0\n");
     assert!(node.text("/etc/hosts").lines().any(|line| {
         line.split_whitespace()

@@ -3,8 +3,8 @@
 //! library, and the image's own first-boot binary.
 //!
 //! The programs come from the mirror of ci/mirror, whose address is in
-//! `NODEIMG_TEST_MIRROR`; ci/test sets it. `NODEIMG_TEST_RECIPE` is a recipe
-//! whose lock fits that mirror, `recipes/debian.toml` unless it is set.
+//! `NODEIMG_TEST_MIRROR`; ci/test sets it. `NODEIMG_TEST_RECIPES` is the
+//! folder of recipes whose locks fit that mirror, `tests/lab/recipes` unless it is set.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]

@@ -92,7 +92,7 @@ fn accepted(ran: &Ran) -> bool {
 fn the_kubelet_accepts_its_flags_and_its_configuration() {
     let full = "  node_ip: 192.168.10.101\n  pod_subnet: 10.200.0.0/24\n  \
                 labels: {zone: a, disk: ssd}\n  taints: ['dedicated=gpu:NoSchedule']\n";
-    // A plain seed leaves --node-ip=, --node-labels= and --register-with-taints= empty.
+    // A plain seed leaves --node-ip= and --node-labels= empty.
     for (values, flag) in [
         (PLAIN, "--node-labels="),
         (full, "--node-labels=disk=ssd,zone=a"),
@@ -154,9 +154,9 @@ fn kube_proxy_accepts_its_flags_and_its_configuration() {
     // What is wrong would be seen, and before that point.
     let path = node.root().join("usr/lib/nodeimg/kube-proxy-config.yaml");
     let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains("mode: iptables"));
+    assert!(text.contains("mode: nftables"));
     fs::remove_file(&path).unwrap();
-    fs::write(&path, text.replace("mode: iptables", "mode: iptable")).unwrap();
+    fs::write(&path, text.replace("mode: nftables", "mode: nftable")).unwrap();
     let Some(ran) = run(&node, &words, 2) else {
         return;
     };

@@ -120,6 +120,11 @@ fn the_kubelet_waits_for_first_boot() {
             );
         }
     }
+    // kube-proxy comes when the kubelet has said that it is up: it would wait 30 seconds
+    // for its node, and say that there is none.
+    assert_eq!(values("kubelet.service", "Type"), ["notify"]);
+    let after = values("kube-proxy.service", "After");
+    assert!(after.iter().any(|u| u == "kubelet.service"), "{after:?}");
     // So that it waits for a containerd that first boot has started again.
     let after = values("kubelet.service", "After");
     assert!(after.iter().any(|u| u == "containerd.service"), "{after:?}");

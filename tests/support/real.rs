@@ -1,4 +1,4 @@
-//! Building real images from the mirror of ci/mirror.
+//! Building real images from the mirror of ci/lab.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,11 @@ pub fn directory(name: &str) -> PathBuf {
     path
 }
 
-/// Where the recipe is that fits the mirror.
-pub fn recipe() -> PathBuf {
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes/debian.toml");
-    std::env::var_os("NODEIMG_TEST_RECIPE").map_or(committed, PathBuf::from)
+/// Where the shipped recipe `name` is with versions and a lock that fit the mirror.
+pub fn recipe(name: &str) -> PathBuf {
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/lab/recipes");
+    let folder = std::env::var_os("NODEIMG_TEST_RECIPES").map_or(committed, PathBuf::from);
+    folder.join(format!("{name}.toml"))
 }
 
 /// The rule that sends every download to the mirror.
@@ -58,7 +59,7 @@ pub fn build(archs: &[&str]) -> Option<Command> {
     command
         .args(["build", "--force", "--output", "overlay"])
         .arg("--recipe")
-        .arg(recipe());
+        .arg(recipe("hard-way"));
     command
         .args(["--mirror", &mirror()?])
         .arg("--store")
@@ -82,8 +83,8 @@ pub fn build_whole(directory: &Path, archs: &[&str], outputs: &[&str]) -> Option
     fs::create_dir_all(directory).unwrap();
     // A copy, whose lock may be made anew for this system's mirror of Debian.
     let mine = directory.join("mine.toml");
-    fs::copy(recipe(), &mine).unwrap();
-    let lock = recipe().with_extension("lock");
+    fs::copy(recipe("hard-way"), &mine).unwrap();
+    let lock = recipe("hard-way").with_extension("lock");
     fs::copy(&lock, mine.with_extension("lock")).unwrap();
     let lock = fs::read_to_string(&lock).unwrap();
     let epoch = lock.lines().find_map(|line| line.strip_prefix("epoch = "));

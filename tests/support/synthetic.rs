@@ -17,8 +17,8 @@ pub const RECIPE: &str = r#"# A node of tiny programs.
 name = "tiny"
 version = "1.0.0"
 profile = "hard-way"
-modules = ["overlay", "br_netfilter"]
-writable = ["/etc/cni/net.d", "/etc/nodeimg", "/var/lib/kubelet"]
+modules = ["overlay", "br_netfilter", "nf_conntrack"]
+writable = ["/etc/cni/net.d", "/etc/kubernetes", "/etc/nodeimg", "/var/lib/kubelet"]
 overlay = ["overlay"]
 
 [cluster]

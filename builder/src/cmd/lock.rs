@@ -41,7 +41,7 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
             args.recipe.recipe
         );
     };
-    let edited = new_versions(&args.update, &args.recipe.recipe)?;
+    let edited = new_versions(&args.update, &args.recipe.recipe, &chosen.recipe)?;
     if let Some(text) = &edited {
         chosen.recipe = recipe::load_edited(&args.recipe.recipe, text)?;
     }
@@ -99,7 +99,8 @@ fn known_names(updates: &[Update], recipe: &Recipe) -> Result<()> {
         let images = recipe.images.iter().map(|image| image.name.as_str());
         let names: Vec<_> = artifacts.chain(images).collect();
         let base = recipe.base.is_some() && name.as_str() == lock::BASE;
-        if !base && !names.contains(&name.as_str()) {
+        let kubernetes = recipe.kubernetes.is_some() && update.is_of_kubernetes();
+        if !base && !kubernetes && !names.contains(&name.as_str()) {
             bail!(
                 "--update {name}: the recipe has no such artifact; it has {}",
                 names.join(", ")
@@ -110,7 +111,7 @@ fn known_names(updates: &[Update], recipe: &Recipe) -> Result<()> {
 }
 
 /// The recipe's text with the versions of `--update NAME=VERSION`.
-fn new_versions(updates: &[Update], from: &RecipeRef) -> Result<Option<String>> {
+fn new_versions(updates: &[Update], from: &RecipeRef, recipe: &Recipe) -> Result<Option<String>> {
     let versions: Vec<_> = updates.iter().filter_map(Update::version).collect();
     if versions.is_empty() {
         return Ok(None);
@@ -125,6 +126,11 @@ fn new_versions(updates: &[Update], from: &RecipeRef) -> Result<Option<String>> 
         .parse()
         .with_context(|| format!("reading {}", path.display()))?;
     for (name, version) in versions {
+        // An artifact may have the name of the key, where the recipe has no such key.
+        if name.as_str() == lock::KUBERNETES && recipe.kubernetes.is_some() {
+            set_value(document.as_table_mut(), lock::KUBERNETES, version.as_str());
+            continue;
+        }
         set_version(&mut document, name.as_str(), version.as_str())
             .with_context(|| format!("changing {}", path.display()))?;
     }
@@ -142,12 +148,7 @@ fn set_version(document: &mut toml_edit::DocumentMut, name: &str, version: &str)
         .iter_mut()
         .find(|table| table.get("name").and_then(|n| n.as_str()) == Some(name));
     if let Some(table) = there {
-        let mut value = toml_edit::Value::from(version);
-        if let Some(old) = table.get("version").and_then(toml_edit::Item::as_value) {
-            // The comment behind it.
-            value.decor_mut().clone_from(old.decor());
-        }
-        table.insert("version", toml_edit::Item::Value(value));
+        set_value(table, "version", version);
         return Ok(());
     }
     // An artifact of the recipe that this one extends.
@@ -156,6 +157,15 @@ fn set_version(document: &mut toml_edit::DocumentMut, name: &str, version: &str)
     table.insert("version", toml_edit::value(version));
     tables.push(table);
     Ok(())
+}
+
+fn set_value(table: &mut toml_edit::Table, key: &str, text: &str) {
+    let mut value = toml_edit::Value::from(text);
+    if let Some(old) = table.get(key).and_then(toml_edit::Item::as_value) {
+        // The comment behind it.
+        value.decor_mut().clone_from(old.decor());
+    }
+    table.insert(key, toml_edit::Item::Value(value));
 }
 
 fn resolve(
@@ -190,9 +200,13 @@ fn resolve(
         let threads: Vec<_> = requests
             .iter()
             .map(|request| {
+                let anew = |update: &Update| {
+                    update.covers(&request.name)
+                        || update.is_of_kubernetes() && recipe.follows_kubernetes(&request.name)
+                };
                 let kept = old
                     .and_then(|lock| lock.answer(request))
-                    .filter(|entry| !args.update.iter().any(|update| update.covers(&entry.name)));
+                    .filter(|_| !args.update.iter().any(anew));
                 let resolver = &resolver;
                 scope.spawn(move || match kept {
                     Some(entry) => Ok(entry.clone()),
@@ -304,7 +318,9 @@ impl Publishers<'_> {
         };
         let what = format!("the checksum of {}", request.what());
         let Some(text) = self.fetcher.text(url, &what)? else {
-            bail!("{what} is not at {url}: correct `checksum` of the artifact, or take it out");
+            bail!(
+                "{what} is not at {url}: there is no such version, or `checksum` of the artifact is to be corrected or taken out"
+            );
         };
         let file = request.url.rsplit('/').next().unwrap_or_default();
         match checksum::find(&text, file).with_context(|| format!("reading {url}"))? {

@@ -52,7 +52,8 @@ struct RuntimesV2 {
     runtimes: Runtimes,
 }
 
-/// containerd 2.x: configuration version 3, images and runtime apart.
+/// containerd 2.x: configuration version 3 and 4, images and runtime apart. What 4
+/// moves is how containerd itself serves, of which nothing is set here.
 #[derive(Serialize)]
 struct PluginsV3<'a> {
     #[serde(rename = "io.containerd.cri.v1.images")]
@@ -129,19 +130,15 @@ struct Registry {
 /// The configuration for the version that the recipe installs.
 pub fn generate(recipe: &Recipe, version: &Version) -> Result<Generated> {
     let sandbox = recipe.containerd.sandbox_image.as_deref();
-    let (major, _) = version.major_minor();
+    let (major, minor) = version.major_minor();
     let extra = &recipe.containerd.config;
-    let table = match major {
-        1 => with_extra(
-            &config(2, plugins_v2(sandbox)),
-            extra,
-            "containerd's configuration",
-        )?,
-        2 => with_extra(
-            &config(3, plugins_v3(sandbox, version)),
-            extra,
-            "containerd's configuration",
-        )?,
+    let what = "containerd's configuration";
+    let table = match (major, minor) {
+        // Debian's, of the recipe container-host.
+        (1, _) => with_extra(&config(2, plugins_v2(sandbox)), extra, what)?,
+        (2, 0..=2) => with_extra(&config(3, plugins_v3(sandbox, version)), extra, what)?,
+        // containerd would say at each start that it has had to migrate a 3.
+        (2, _) => with_extra(&config(4, plugins_v3(sandbox, version)), extra, what)?,
         _ => {
             bail!("containerd {version}: nodeimg knows the configuration of containerd 1.x and 2.x")
         }

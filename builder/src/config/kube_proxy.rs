@@ -18,6 +18,7 @@ struct KubeProxyConfiguration {
     #[serde(rename = "clusterCIDR", skip_serializing_if = "Option::is_none")]
     cluster_cidr: Option<String>,
     mode: ProxyMode,
+    node_port_addresses: [&'static str; 1],
 }
 
 #[derive(Serialize)]
@@ -39,6 +40,8 @@ pub fn generate(recipe: &Recipe) -> Result<Vec<Generated>> {
             .as_ref()
             .map(ToString::to_string),
         mode: recipe.kube_proxy.mode.unwrap_or_default(),
+        // Those that the node is known by, rather than every one of the machine.
+        node_port_addresses: ["primary"],
     };
     let text = yaml(
         &config,

@@ -8,13 +8,15 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{Generated, environment, yaml};
-use crate::recipe::Recipe;
-use crate::recipe::file::{MetadataService, Profile};
-use crate::recipe::value::Version;
+use crate::recipe::file::Profile;
+use crate::recipe::{Base, Recipe};
 
 const SOCKET: &str = "unix:///var/run/containerd/containerd.sock";
 /// The default lies below /usr, which is read-only.
 const VOLUME_PLUGIN_DIR: &str = "/var/lib/kubelet/volume-plugins";
+/// What systemd-resolved has been given, without its stub on loopback: a DNS server in
+/// a pod that was told to ask that one would ask itself.
+const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,21 +31,21 @@ struct KubeletConfiguration<'a> {
     cluster_dns: &'a [IpAddr],
     #[serde(skip_serializing_if = "Option::is_none")]
     cluster_domain: Option<&'a str>,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    since_1_27: Option<Since127>,
+    container_runtime_endpoint: &'static str,
     enable_server: bool,
     fail_swap_on: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_pods: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    memory_swap: Option<MemorySwap>,
+    memory_swap: MemorySwap,
     port: u16,
+    register_node: bool,
     resolv_conf: &'static str,
     runtime_request_timeout: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     rotate_certificates: Option<bool>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     serving: Option<Serving>,
+    volume_plugin_dir: &'static str,
 }
 
 /// The certificate that the kubelet shows to its callers.
@@ -77,25 +79,14 @@ struct Authorization {
     mode: &'static str,
 }
 
-/// Fields of the configuration file that older kubelets have as flags only.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Since127 {
-    container_runtime_endpoint: &'static str,
-    register_node: bool,
-    volume_plugin_dir: &'static str,
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct MemorySwap {
     swap_behavior: &'static str,
 }
 
-/// The configuration file and the environment file with the kubelet's flags,
-/// for the version that the recipe installs.
-pub fn generate(recipe: &Recipe, version: &Version) -> Result<Vec<Generated>> {
-    let minor = version.major_minor();
+/// The configuration file and the environment file with the kubelet's flags.
+pub fn generate(recipe: &Recipe) -> Result<Vec<Generated>> {
     let bootstrap = recipe.profile == Profile::Bootstrap;
     let config = KubeletConfiguration {
         api_version: "kubelet.config.k8s.io/v1beta1",
@@ -116,20 +107,16 @@ pub fn generate(recipe: &Recipe, version: &Version) -> Result<Vec<Generated>> {
             .cluster_domain
             .as_ref()
             .map(|domain| domain.as_str()),
-        since_1_27: (minor >= (1, 27)).then_some(Since127 {
-            container_runtime_endpoint: SOCKET,
-            register_node: true,
-            volume_plugin_dir: VOLUME_PLUGIN_DIR,
-        }),
+        container_runtime_endpoint: SOCKET,
         enable_server: true,
         fail_swap_on: false,
         max_pods: recipe.kubelet.max_pods,
-        // The value NoSwap is known from 1.30 on; before that no swap is the default.
-        memory_swap: (minor >= (1, 30)).then_some(MemorySwap {
+        memory_swap: MemorySwap {
             swap_behavior: "NoSwap",
-        }),
+        },
         port: 10250,
-        resolv_conf: "/etc/resolv.conf",
+        register_node: true,
+        resolv_conf: resolv_conf(recipe),
         runtime_request_timeout: "15m",
         // A kubelet that has asked for its certificate also has it renewed.
         rotate_certificates: bootstrap.then_some(true),
@@ -137,6 +124,7 @@ pub fn generate(recipe: &Recipe, version: &Version) -> Result<Vec<Generated>> {
             tls_cert_file: "/var/lib/kubelet/kubelet.crt",
             tls_private_key_file: "/var/lib/kubelet/kubelet.key",
         }),
+        volume_plugin_dir: VOLUME_PLUGIN_DIR,
     };
     let text = yaml(
         &config,
@@ -152,25 +140,24 @@ pub fn generate(recipe: &Recipe, version: &Version) -> Result<Vec<Generated>> {
         },
         Generated {
             path: "/usr/lib/nodeimg/kubelet.env",
-            text: flags(recipe, minor),
+            text: flags(recipe),
             link: None,
             key: "kubelet",
         },
     ])
 }
 
-fn flags(recipe: &Recipe, minor: (u64, u64)) -> String {
-    let mut args = Vec::new();
-    if minor < (1, 27) {
-        // `remote` is the only runtime from 1.24 on, and the flag went in 1.27.
-        args.push("--container-runtime=remote".to_owned());
-        args.push(format!("--container-runtime-endpoint={SOCKET}"));
-        args.push(format!("--volume-plugin-dir={VOLUME_PLUGIN_DIR}"));
-        // Its image collection does not yet look at what containerd has pinned.
-        if let Some(sandbox) = &recipe.containerd.sandbox_image {
-            args.push(format!("--pod-infra-container-image={sandbox}"));
-        }
+/// What a pod with the node's name servers is given.
+fn resolv_conf(recipe: &Recipe) -> &'static str {
+    let resolved = |base: &Base| base.has("systemd-resolved");
+    match recipe.base.as_ref().is_some_and(resolved) {
+        true => RESOLVED,
+        false => "/etc/resolv.conf",
     }
+}
+
+fn flags(recipe: &Recipe) -> String {
+    let mut args = Vec::new();
     if !recipe.kubelet.labels.is_empty() {
         let pairs: Vec<_> = recipe
             .kubelet
@@ -183,12 +170,5 @@ fn flags(recipe: &Recipe, minor: (u64, u64)) -> String {
     }
     args.extend(recipe.kubelet.extra_args.iter().cloned());
     let comment = "From the recipe; read by kubelet.service.";
-    let mut text = environment(comment, "KUBELET_ARGS", &args);
-    // Its own AWS client, there until 1.27, asks 169.254.169.254 before it does anything
-    // else: seconds of nothing on every network where nobody answers.
-    let is_on_ec2 = recipe.first_boot.metadata.contains(&MetadataService::Ec2);
-    if minor < (1, 27) && !is_on_ec2 {
-        text.push_str("AWS_EC2_METADATA_DISABLED=true\n");
-    }
-    text
+    environment(comment, "KUBELET_ARGS", &args)
 }

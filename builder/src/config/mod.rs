@@ -45,6 +45,8 @@ fn environment(comment: &str, name: &str, args: &[String]) -> String {
 #[cfg(test)]
 mod containerd_tests;
 #[cfg(test)]
+mod kubelet_tests;
+#[cfg(test)]
 mod schema_tests;
 #[cfg(test)]
 mod tests;

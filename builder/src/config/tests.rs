@@ -2,13 +2,14 @@
 use super::*;
 use crate::recipe::tests::recipe;
 use crate::recipe::value::Version;
+use crate::recipe::{RecipeRef, load};
 
 fn version(text: &str) -> Version {
     text.parse().unwrap()
 }
 
-fn kubelet(more: &str, at: &str) -> (String, String) {
-    let mut files = kubelet::generate(&recipe(more), &version(at))
+fn kubelet(more: &str) -> (String, String) {
+    let mut files = kubelet::generate(&recipe(more))
         .unwrap()
         .into_iter()
         .map(|file| file.text);
@@ -17,7 +18,7 @@ fn kubelet(more: &str, at: &str) -> (String, String) {
 
 #[test]
 fn kubelet_configuration_is_the_tutorials() {
-    let (config, flags) = kubelet("", "1.36.0");
+    let (config, flags) = kubelet("");
     for line in [
         "apiVersion: kubelet.config.k8s.io/v1beta1",
         "kind: KubeletConfiguration",
@@ -26,11 +27,11 @@ fn kubelet_configuration_is_the_tutorials() {
         "clusterDomain: cluster.local",
         "enableServer: true",
         "failSwapOn: false",
-        "maxPods: 16",
         "port: 10250",
         "registerNode: true",
         "resolvConf: /etc/resolv.conf",
         "runtimeRequestTimeout: 15m",
+        "volumePluginDir: /var/lib/kubelet/volume-plugins",
         "tlsCertFile: /var/lib/kubelet/kubelet.crt",
         "tlsPrivateKeyFile: /var/lib/kubelet/kubelet.key",
         "    clientCAFile: /var/lib/kubelet/ca.crt",
@@ -43,39 +44,23 @@ fn kubelet_configuration_is_the_tutorials() {
         );
     }
     assert!(config.contains("containerRuntimeEndpoint: "), "{config}");
+    assert!(!config.contains("maxPods"), "{config}");
     assert!(config.contains("10.32.0.10"), "{config}");
     assert_eq!(flags.lines().last(), Some("KUBELET_ARGS="));
 }
 
+/// A DNS server in a pod that asks systemd-resolved's stub would ask itself.
 #[test]
-fn an_old_kubelet_gets_flags_for_what_its_file_does_not_know() {
-    let (config, flags) = kubelet("[kubelet]\nextra_args = [\"--v=4\"]\n", "1.20.2");
-    for unknown in [
-        "containerRuntimeEndpoint",
-        "memorySwap",
-        "registerNode",
-        "volumePluginDir",
-    ] {
-        assert!(!config.contains(unknown), "{unknown}");
-    }
-    for flag in [
-        "--container-runtime=remote ",
-        "--container-runtime-endpoint=unix:///",
-        " --v=4\n",
-        "\nAWS_EC2_METADATA_DISABLED=true\n",
-    ] {
-        assert!(flags.contains(flag), "{flag} in {flags}");
-    }
-    let (_, on_ec2) = kubelet("[first_boot]\nmetadata = [\"ec2\"]\n", "1.20.2");
-    assert!(!on_ec2.contains("AWS"), "{on_ec2}");
+fn pods_are_given_the_name_servers_behind_systemd_resolved() {
+    let shipped = load(&RecipeRef::BuiltIn("hard-way".into())).unwrap();
+    let config = &kubelet::generate(&shipped).unwrap()[0].text;
+    let line = "resolvConf: /run/systemd/resolve/resolv.conf";
+    assert!(config.lines().any(|l| l == line), "{config}");
 }
 
 #[test]
 fn labels_of_the_recipe_are_a_flag() {
-    let (_, flags) = kubelet(
-        "[kubelet]\nlabels = { tier = \"edge\", \"a.example/b\" = \"c\" }\n",
-        "1.36.0",
-    );
+    let (_, flags) = kubelet("[kubelet]\nlabels = { tier = \"edge\", \"a.example/b\" = \"c\" }\n");
     assert!(
         flags.contains("--node-labels=a.example/b=c,tier=edge\n"),
         "{flags}"
@@ -85,14 +70,13 @@ fn labels_of_the_recipe_are_a_flag() {
 #[test]
 fn any_other_field_is_passed_through_and_may_change_ours() {
     let (config, _) = kubelet(
-        "[kubelet.config]\nresolvConf = \"/run/systemd/resolve/resolv.conf\"\nevictionHard = { \"memory.available\" = \"100Mi\" }\n",
-        "1.36.0",
+        "[kubelet.config]\nresolvConf = \"/etc/my-resolv.conf\"\nevictionHard = { \"memory.available\" = \"100Mi\" }\n",
     );
     assert!(
-        config.contains("resolvConf: /run/systemd/resolve/resolv.conf\n"),
+        config.contains("resolvConf: /etc/my-resolv.conf\n"),
         "{config}"
     );
-    assert!(!config.contains("/etc/resolv.conf"), "{config}");
+    assert!(!config.contains("/etc/resolv.conf\n"), "{config}");
     assert!(config.contains("memory.available: 100Mi"), "{config}");
 }
 
@@ -104,7 +88,8 @@ fn kube_proxy_configuration() {
     .unwrap();
     for line in [
         "clusterCIDR: 10.200.0.0/16",
-        "mode: iptables",
+        "mode: nftables",
+        "nodePortAddresses:",
         "  kubeconfig: /var/lib/kube-proxy/kubeconfig",
     ] {
         assert!(
@@ -166,7 +151,10 @@ fn containerd_configuration_fits_its_major_version() {
         ["plugins", "io.containerd.cri.v1.images"],
         ["plugins", "io.containerd.cri.v1.runtime"],
     );
-    assert_eq!(at(&two, &["version"]).unwrap().as_integer(), Some(3));
+    // What containerd reads without having to migrate it.
+    assert_eq!(at(&two, &["version"]).unwrap().as_integer(), Some(4));
+    let older = containerd("", "2.2.9").unwrap();
+    assert_eq!(at(&older, &["version"]).unwrap().as_integer(), Some(3));
     assert_eq!(
         at(&two, &[&images[..], &["pinned_images", "sandbox"]].concat())
             .unwrap()
@@ -241,7 +229,7 @@ fn host_settings() {
     }
     assert_eq!(
         text("/etc/modules-load.d/kubernetes.conf"),
-        "# From the recipe.\noverlay\nbr_netfilter\nvxlan\n"
+        "# From the recipe.\noverlay\nbr_netfilter\nnf_conntrack\nvxlan\n"
     );
     assert!(
         text("/usr/lib/tmpfiles.d/nodeimg-writable.conf")

@@ -58,7 +58,7 @@ use crate::tree::Epoch;
 
 pub use image::PinnedImage;
 pub use package::{Index, Packages, PinnedPackage};
-pub use update::{BASE, Update};
+pub use update::{BASE, KUBERNETES, Update};
 
 const FORMAT: u32 = 1;
 const HEADER: &str = "# Written by `nodeimg lock`. Not for editing: `digest` covers all of it.\n";
@@ -239,11 +239,33 @@ impl Lock {
             .find(|entry| entry.is_of(request) && entry.differs(request).is_none())
     }
 
+    /// The version of Kubernetes that `recipe` asks for and what is locked instead,
+    /// where that is all that is wrong with those artifacts.
+    fn other_kubernetes(&self, recipe: &Recipe) -> Option<(Version, String)> {
+        let asked = recipe.kubernetes.clone()?;
+        let follows = |entry: &&Entry| recipe.follows_kubernetes(&entry.name);
+        let mut locked: Vec<_> = self.entries.iter().filter(follows).collect();
+        locked.retain(|entry| entry.version != asked);
+        let mut versions: Vec<_> = locked.iter().map(|e| format!("`{}`", e.version)).collect();
+        versions.sort();
+        versions.dedup();
+        (!versions.is_empty()).then(|| (asked, versions.join(", ")))
+    }
+
     /// Every way in which this does not fit `recipe`, by key.
     pub fn differences(&self, recipe: &Recipe) -> Vec<String> {
         let requests = recipe.lock_requests();
         let mut found = Vec::new();
+        let moved = self.other_kubernetes(recipe);
+        if let Some((asked, locked)) = &moved {
+            found.push(format!(
+                "kubernetes: the recipe says `{asked}`, the lock has {locked}"
+            ));
+        }
         for request in &requests {
+            if moved.is_some() && recipe.follows_kubernetes(&request.name) {
+                continue;
+            }
             let key = format!("artifact.{}", request.name);
             match self.entries.iter().find(|entry| entry.is_of(request)) {
                 None => found.push(format!("{key}: not in the lock for {}", request.arch)),

@@ -9,6 +9,9 @@ use crate::recipe::value::{Name, Version};
 /// The name that stands for all packages of the base system.
 pub const BASE: &str = "base";
 
+/// The key of the recipe that stands for all artifacts of its version.
+pub const KUBERNETES: &str = "kubernetes";
+
 /// What `nodeimg lock --update` pins anew.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Update {
@@ -26,6 +29,11 @@ impl Update {
             Update::All => true,
             Update::One { name: wanted, .. } => wanted == name,
         }
+    }
+
+    /// Whether it is of the recipe's `kubernetes`.
+    pub fn is_of_kubernetes(&self) -> bool {
+        matches!(self, Update::One { name, .. } if name.as_str() == KUBERNETES)
     }
 
     /// The version that is asked for, with its artifact.

@@ -118,6 +118,12 @@ pub struct Base {
 }
 
 impl Base {
+    /// Whether `package` is asked for, for every architecture.
+    pub fn has(&self, package: &str) -> bool {
+        let asked = |names: &BTreeSet<PackageName>| names.iter().any(|n| n.as_str() == package);
+        !self.packages.is_empty() && self.packages.values().all(asked)
+    }
+
     /// Stands for what was asked for.
     pub fn digest(&self) -> Digest {
         // Plain structs of strings always serialise.

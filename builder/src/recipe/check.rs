@@ -10,8 +10,8 @@ use super::file::{ArtifactKind, ArtifactPart, FilePart, OutputKind, RecipeFile};
 use super::image;
 use super::network::Cidrs;
 use super::source::{Source, Step, dotted};
-use super::value::Word;
-use super::{Artifact, ExtraContent, ExtraFile, Recipe, disk, flags, profile};
+use super::value::{ArtifactVersion, Version, Word};
+use super::{Artifact, ExtraContent, ExtraFile, Recipe, disk, flags, kubernetes, profile};
 use crate::artifact::{Kind, Mode};
 use crate::fetch::Mirrors;
 
@@ -88,7 +88,7 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
     let artifacts: Vec<_> = file
         .artifact
         .iter()
-        .filter_map(|part| artifact(part, &mut problems))
+        .filter_map(|part| artifact(&file, part, &mut problems))
         .collect();
     let images = image::images(&file.artifact, &mut problems);
     let files: Vec<_> = file
@@ -98,7 +98,10 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
         .collect();
     for (key, missing) in [
         ("name", file.name.is_none()),
-        ("version", file.version.is_none()),
+        (
+            "version",
+            file.version.is_none() && file.kubernetes.is_none(),
+        ),
         ("profile", file.profile.is_none()),
     ] {
         if missing {
@@ -107,10 +110,11 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
     }
     profile::needs(&file, &artifacts, &mut problems);
     flags::gone_from_kubelet(&file, &artifacts, &mut problems);
+    kubernetes::versions(&file, &artifacts, &mut problems);
     profile::outputs_and_base(&file, &mut problems);
     problems.done()?;
     let (Some(name), Some(version), Some(profile)) =
-        (file.name.clone(), file.version.clone(), file.profile)
+        (file.name.clone(), image_version(&file), file.profile)
     else {
         bail!("the recipe lacks a name, version or profile");
     };
@@ -122,6 +126,7 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
     Ok(Recipe {
         name,
         version,
+        kubernetes: file.kubernetes.clone(),
         description: file.description.clone(),
         profile,
         outputs,
@@ -149,6 +154,11 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
         files,
         effective: file,
     })
+}
+
+/// Of the image: its own, or that of Kubernetes in it.
+fn image_version(file: &RecipeFile) -> Option<Version> {
+    file.version.clone().or_else(|| file.kubernetes.clone())
 }
 
 /// The unit that imports baked images comes with them.
@@ -349,7 +359,11 @@ fn mirrors(file: &RecipeFile, problems: &mut Problems<'_>) {
     }
 }
 
-fn artifact(part: &ArtifactPart, problems: &mut Problems<'_>) -> Option<Artifact> {
+fn artifact(
+    file: &RecipeFile,
+    part: &ArtifactPart,
+    problems: &mut Problems<'_>,
+) -> Option<Artifact> {
     let table = [Step::Key("artifact"), Step::Named(part.name.as_str())];
     image::keys(part, problems);
     if part.name.as_str() == "base" {
@@ -376,7 +390,9 @@ fn artifact(part: &ArtifactPart, problems: &mut Problems<'_>) -> Option<Artifact
     if part.files.is_empty() {
         problems.add(&table, "`files` is missing: say what goes where");
     }
-    let (kind, version, url) = (kind?, part.version.clone()?, part.url.clone()?);
+    let (kind, written, url) = (kind?, part.version.as_ref()?, part.url.clone()?);
+    let follows_kubernetes = *written == ArtifactVersion::Kubernetes;
+    let version = kubernetes::resolve(file, part, written, problems)?;
     for (index, rule) in part.files.iter().enumerate() {
         let way = [table[0], table[1], Step::Key("files"), Step::Index(index)];
         match (kind, &rule.from) {
@@ -393,6 +409,7 @@ fn artifact(part: &ArtifactPart, problems: &mut Problems<'_>) -> Option<Artifact
         name: part.name.clone(),
         kind,
         version,
+        follows_kubernetes,
         url,
         checksum: part.checksum.clone(),
         arch_names: part.arch_names.clone(),

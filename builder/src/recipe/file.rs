@@ -13,7 +13,7 @@ use super::base::BasePart;
 use super::image::PathPerArch;
 use super::network::Cidrs;
 use super::url::{PerArch, UrlTemplate};
-use super::value::{ByteSize, Domain, Name, RecipePath, Version, Word};
+use super::value::{ArtifactVersion, ByteSize, Domain, Name, RecipePath, Version, Word};
 use crate::arch::Arch;
 use crate::artifact::{InstallRule, Mode};
 use crate::format::oci::Reference;
@@ -31,9 +31,13 @@ pub struct RecipeFile {
     /// Names the output directory, with `version` and the architecture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
-    /// The image's version.
+    /// The image's version; that of `kubernetes` unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
+    /// The version of Kubernetes, `1.37.1`: of every artifact whose `version` is
+    /// `{kubernetes}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<Version>,
     /// One line for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -242,13 +246,17 @@ pub struct ClusterPart {
     /// The domain of Services, `cluster.local`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_domain: Option<Domain>,
+    /// The version of the cluster's oldest API server, `1.37.2`: a kubelet that does
+    /// not go with it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_server_version: Option<Version>,
 }
 
 /// The kubelet's settings.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KubeletPart {
-    /// Pods on one node at most (`maxPods`).
+    /// Pods on one node at most (`maxPods`); the kubelet's own default, 110, unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_pods: Option<u32>,
     /// Command-line flags after nodeimg's own: `["--v=4"]`.
@@ -267,9 +275,9 @@ pub struct KubeletPart {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ProxyMode {
-    #[default]
     Iptables,
     Ipvs,
+    #[default]
     Nftables,
 }
 
@@ -277,7 +285,7 @@ pub enum ProxyMode {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KubeProxyPart {
-    /// `iptables` (the default), `ipvs` or `nftables`.
+    /// `nftables` (the default), `iptables` or `ipvs`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<ProxyMode>,
     /// Command-line flags after nodeimg's own.
@@ -344,7 +352,7 @@ pub struct ArtifactPart {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<ArtifactKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<Version>,
+    pub version: Option<ArtifactVersion>,
     /// Where it is published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<PerArch>,

@@ -17,6 +17,7 @@ impl RecipeFile {
             extends: None,
             name: self.name.or(base.name),
             version: self.version.or(base.version),
+            kubernetes: self.kubernetes.or(base.kubernetes),
             description: self.description.or(base.description),
             profile: self.profile.or(base.profile),
             outputs: added(base.outputs, self.outputs),
@@ -69,6 +70,7 @@ impl ClusterPart {
             // Another service network has other addresses: no adding here.
             cluster_dns: or_list(self.cluster_dns, base.cluster_dns),
             cluster_domain: self.cluster_domain.or(base.cluster_domain),
+            api_server_version: self.api_server_version.or(base.api_server_version),
         }
     }
 }

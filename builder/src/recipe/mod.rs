@@ -13,6 +13,7 @@ mod disk;
 pub mod file;
 mod flags;
 mod image;
+pub mod kubernetes;
 mod library;
 mod load;
 mod merge;
@@ -51,6 +52,8 @@ pub use script::AcceptedScript;
 pub struct Recipe {
     pub name: Name,
     pub version: Version,
+    /// Of every artifact that [follows](Artifact::follows_kubernetes) it.
+    pub kubernetes: Option<Version>,
     pub description: Option<String>,
     pub profile: Profile,
     pub outputs: Vec<OutputKind>,
@@ -85,6 +88,8 @@ pub struct Artifact {
     pub name: Name,
     pub kind: artifact::Kind,
     pub version: Version,
+    /// Whether its version is that of the recipe's `kubernetes`.
+    pub follows_kubernetes: bool,
     pub url: PerArch,
     pub checksum: Option<UrlTemplate>,
     pub arch_names: BTreeMap<Arch, String>,
@@ -193,6 +198,12 @@ impl Recipe {
             text.extend_from_slice(base.digest().to_string().as_bytes());
         }
         Digest::sha256(&text)
+    }
+
+    /// Whether the artifact `name` is of the recipe's version of Kubernetes.
+    pub fn follows_kubernetes(&self, name: &Name) -> bool {
+        let mut follow = self.artifacts.iter().filter(|a| a.follows_kubernetes);
+        follow.any(|artifact| artifact.name == *name)
     }
 
     /// The version of the artifact that installs `path`.

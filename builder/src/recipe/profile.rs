@@ -66,17 +66,32 @@ fn container_host(file: &RecipeFile, problems: &mut Problems<'_>) {
             "container-host is a whole system: add a table `[base]`",
         );
     }
-    no_cluster(
-        file,
-        "has no effect: the profile container-host has no Kubernetes",
-        problems,
-    );
+    let why = "has no effect: the profile container-host has no Kubernetes";
+    no_cluster(file, why, problems);
+    for (way, is_set) in [
+        (&[Step::Key("kubernetes")][..], file.kubernetes.is_some()),
+        (
+            &API_SERVER_VERSION,
+            file.cluster.api_server_version.is_some(),
+        ),
+    ] {
+        if is_set {
+            problems.add(way, why);
+        }
+    }
 }
+
+const API_SERVER_VERSION: [Step<'_>; 2] = [Step::Key("cluster"), Step::Key("api_server_version")];
 
 /// Refuses what a profile would not look at.
 fn no_cluster(file: &RecipeFile, why: &str, problems: &mut Problems<'_>) {
+    // No node is told it: the recipe's versions are compared with it.
+    let cluster = ClusterPart {
+        api_server_version: None,
+        ..file.cluster.clone()
+    };
     for (key, is_set) in [
-        ("cluster", file.cluster != ClusterPart::default()),
+        ("cluster", cluster != ClusterPart::default()),
         ("kubelet", file.kubelet != KubeletPart::default()),
         ("kube_proxy", file.kube_proxy != KubeProxyPart::default()),
     ] {
@@ -110,6 +125,8 @@ fn kubeadm(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_
     );
 }
 
+const CONNTRACK: &str = "nf_conntrack";
+
 /// kubelet, kube-proxy and containerd as services, pods on a bridge.
 fn services(profile: &str, file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
     if file.cluster.cluster_cidr.is_none() {
@@ -118,8 +135,14 @@ fn services(profile: &str, file: &RecipeFile, artifacts: &[Artifact], problems: 
     }
     programs(profile, &HARD_WAY_PROGRAMS, artifacts, problems);
     let modules = |name: &str| file.modules.iter().any(|module| module.as_str() == name);
+    if !modules(CONNTRACK) {
+        let message = format!(
+            "kube-proxy needs `{CONNTRACK}` here: it sets parameters of that module before anything loads it, and would fail"
+        );
+        problems.add(&[Step::Key("modules")], &message);
+    }
     if file.kube_proxy.mode == Some(ProxyMode::Ipvs) {
-        for module in ["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh", "nf_conntrack"] {
+        for module in ["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh"] {
             if !modules(module) {
                 problems.add(
                     &[Step::Key("kube_proxy"), Step::Key("mode")],

@@ -37,6 +37,20 @@ fn load_text(more: &str) -> anyhow::Result<Recipe> {
     load(&RecipeRef::File(path))
 }
 
+/// The refusal of `hard-way` with no kernel module at all.
+pub fn without_modules() -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let built_in = |name| -> toml::Table { built_in(name).unwrap().recipe.parse().unwrap() };
+    let mut part = built_in("kubernetes-node");
+    part.remove("modules").unwrap();
+    std::fs::write(dir.path().join("part.toml"), part.to_string()).unwrap();
+    let mut mine = built_in("hard-way");
+    mine.insert("extends".into(), "part.toml".into());
+    let path = dir.path().join("mine.toml");
+    std::fs::write(&path, mine.to_string()).unwrap();
+    format!("{:#}", load(&RecipeRef::File(path)).unwrap_err())
+}
+
 pub fn refusal(more: &str) -> String {
     format!("{:#}", load_text(more).unwrap_err())
 }
@@ -200,7 +214,7 @@ fn bad_recipes_say_what_where_and_what_to_do() {
         ),
         (
             "profile = \"container-host\"\n",
-            vec!["add a table `[base]`", "kubelet: has no effect"],
+            vec!["add a table `[base]`", "cluster: has no effect"],
         ),
         ("modules = [\"a b\"]\n", vec!["mine.toml:2:11"]),
         ("writable = [\"etc\"]\n", vec!["mine.toml:2:12", "absolute"]),
@@ -221,32 +235,23 @@ fn bad_recipes_say_what_where_and_what_to_do() {
 #[test]
 fn a_flag_is_refused_from_the_version_on_that_lost_it() {
     let with = |version: &str, flag: &str| {
-        format!(
-            "[kubelet]\nextra_args = [\"{flag}\"]\n[[artifact]]\nname = \"kubernetes\"\nversion = \"{version}\"\n"
-        )
+        format!("kubernetes = \"{version}\"\n[kubelet]\nextra_args = [\"{flag}\"]\n")
     };
-    for (flag, last, first) in [
-        ("--pod-infra-container-image=a/b:1", "1.34.9", "1.35.0"),
-        ("--container-runtime=remote", "1.26.15", "1.27.0"),
-        ("--network-plugin=cni", "1.23.17", "1.24.0"),
-        ("--non-masquerade-cidr=10.0.0.0/8", "1.23.17", "1.24.0"),
-        ("--logtostderr=false", "1.25.16", "1.26.0"),
-        ("--log_dir=/var/log", "1.25.16", "1.26.0"),
-        ("--master-service-namespace=x", "1.26.15", "1.27.0"),
-        ("--keep-terminated-pod-volumes", "1.30.14", "1.31.0"),
-        ("--iptables-drop-bit=15", "1.30.14", "1.31.0"),
-        ("--cloud-config=/x", "1.33.5", "1.34.0"),
-        ("--register-schedulable=false", "1.33.5", "1.34.0"),
+    let pause = "--pod-infra-container-image=a/b:1";
+    assert_eq!(recipe(&with("1.34.9", pause)).kubelet.extra_args, [pause]);
+    for (flag, since) in [
+        (pause, 35),
+        ("--cloud-config=/x", 34),
+        ("--iptables-drop-bit=15", 31),
+        ("--container-runtime=remote", 27),
+        ("--log_dir=/var/log", 26),
+        ("--network-plugin=cni", 24),
+        ("--allow-privileged=true", 15),
     ] {
-        assert_eq!(recipe(&with(last, flag)).kubelet.extra_args, [flag]);
-        let text = refusal(&with(first, flag));
-        assert!(
-            text.contains(&format!("kubelet {first} would not start")),
-            "{text}"
-        );
+        let text = refusal(&with("1.35.0", flag));
+        assert!(text.contains("kubelet 1.35.0 would not start"), "{text}");
+        assert!(text.contains(&format!("since 1.{since}")), "{text}");
     }
-    // Gone before the first version that is built here.
-    assert!(refusal(&with("1.20.2", "--allow-privileged=true")).contains("since 1.15"));
     // A flag that only begins like one that is gone.
     recipe("[kubelet]\nextra_args = [\"--container-runtime-endpoint=unix:///x\"]\n");
 }

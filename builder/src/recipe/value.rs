@@ -146,6 +146,48 @@ impl fmt::Display for Version {
     }
 }
 
+/// An artifact's version: one of its own, or `{kubernetes}`, the recipe's.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ArtifactVersion {
+    Own(Version),
+    Kubernetes,
+}
+
+text_value!(
+    ArtifactVersion,
+    "^([0-9A-Za-z][0-9A-Za-z.+~-]{0,63}|\\{kubernetes\\})$",
+    "a version without a leading `v`, or `{kubernetes}` for the recipe's key `kubernetes`"
+);
+
+const KUBERNETES: &str = "{kubernetes}";
+
+impl FromStr for ArtifactVersion {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<ArtifactVersion> {
+        if text == KUBERNETES {
+            return Ok(ArtifactVersion::Kubernetes);
+        }
+        if text.contains(['{', '}']) {
+            bail!(
+                "`{}` is no version: the only placeholder is `{KUBERNETES}`",
+                text.escape_debug()
+            );
+        }
+        text.parse().map(ArtifactVersion::Own)
+    }
+}
+
+impl fmt::Display for ArtifactVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ArtifactVersion::Own(version) => version.fmt(f),
+            ArtifactVersion::Kubernetes => f.write_str(KUBERNETES),
+        }
+    }
+}
+
 /// A number of bytes, written with a binary unit: `"512 MiB"`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -20,10 +20,12 @@ pub struct Kubeadm {
     pub config: Secret,
 }
 
-/// Versions of `kubeadm.k8s.io` and the minor release of Kubernetes 1 that began
-/// to read each, oldest first. Old ones go again, so that the newest which a
-/// kubeadm knows is the safe one.
-const APIS: [(&str, u32); 3] = [("v1beta2", 15), ("v1beta3", 22), ("v1beta4", 31)];
+/// The version of `kubeadm.k8s.io` that is written here: every kubeadm that an image may
+/// have reads it.
+pub const API: &str = "v1beta4";
+
+/// Older ones, and the last minor release of Kubernetes 1 that reads each.
+const OLD_APIS: [(&str, u32); 2] = [("v1beta2", 26), ("v1beta3", 36)];
 
 /// Keys that mean nothing to a node whose pods are the business of a DaemonSet.
 const OTHERS: [&str; 4] = ["ca", "cluster_cidr", "kube_proxy", "pod_subnet"];
@@ -109,9 +111,13 @@ fn whole(
                 if let Some(version) = name.strip_prefix("kubeadm.k8s.io/") {
                     let kind = text("kind").unwrap_or_default();
                     found |= task.kinds.contains(&kind.as_str());
-                    if let Some(reason) = not_read(version, inputs.settings.kubeadm.as_deref()) {
-                        let ours = api_for(inputs.settings.kubeadm.as_deref());
-                        let remedy = format!("write it for `kubeadm.k8s.io/{ours}`");
+                    let wrong = not_read(version, inputs.settings.kubeadm.as_deref())
+                        .map(|reason| (reason, format!("write it for `kubeadm.k8s.io/{API}`")))
+                        .or_else(|| {
+                            let cluster = text("kubernetesVersion")?;
+                            too_old(&cluster, inputs.settings.kubelet.as_deref()?)
+                        });
+                    if let Some((reason, remedy)) = wrong {
                         let within = root.as_ref().map_or(1, |root| root.line);
                         let place = super::lines_on(&config.place, line + within);
                         problems.error(&place, reason, remedy);
@@ -145,25 +151,31 @@ pub fn minor(version: Option<&str>) -> Option<u32> {
     rest.split(['.', '-', '+']).next()?.parse().ok()
 }
 
-/// The API in which a configuration is written for a kubeadm: the newest that it reads.
-pub fn api_for(kubeadm: Option<&str>) -> &'static str {
-    let mut known = APIS.iter().rev();
-    let newest = known.clone().next();
-    let fitting = match minor(kubeadm) {
-        Some(minor) => known.find(|(_, since)| *since <= minor).or(APIS.first()),
-        None => newest,
-    };
-    fitting.map_or("", |(api, _)| api)
-}
-
 /// Why a kubeadm does not read a configuration, as far as that is certain.
 fn not_read(api: &str, kubeadm: Option<&str>) -> Option<String> {
     let minor = minor(kubeadm)?;
-    let (_, since) = APIS.iter().find(|(known, _)| *known == api)?;
-    (minor < *since).then(|| {
+    let (_, last) = OLD_APIS.iter().find(|(known, _)| *known == api)?;
+    (minor > *last).then(|| {
         format!(
-            "is of `{api}`, which kubeadm reads from 1.{since} on; this image has {}",
+            "is of `{api}`, which kubeadm reads up to 1.{last}; this image has {}",
             kubeadm.unwrap_or_default()
+        )
+    })
+}
+
+/// What is wrong with the version of a cluster, and its remedy: a kubelet does not work
+/// with an API server that is older. A label (`stable-1`) says nothing.
+fn too_old(cluster: &str, kubelet: &str) -> Option<(String, String)> {
+    let (of, at) = (
+        minor(Some(cluster.trim_start_matches('v')))?,
+        minor(Some(kubelet))?,
+    );
+    (at > of).then(|| {
+        (
+            format!(
+                "asks for Kubernetes {cluster}, which is older than this image's kubelet, {kubelet}"
+            ),
+            format!("write `kubernetesVersion: v{kubelet}`, or take an image of Kubernetes 1.{of}"),
         )
     })
 }
@@ -213,7 +225,7 @@ fn built(
         .collect();
     let mut config = format!(
         "apiVersion: kubeadm.k8s.io/{}\nkind: JoinConfiguration\ndiscovery:\n  bootstrapToken:\n    apiServerEndpoint: {}\n    token: {}\n    caCertHashes: [{}]\nnodeRegistration:\n  name: {}\n  criSocket: unix:///run/containerd/containerd.sock\n",
-        api_for(inputs.settings.kubeadm.as_deref()),
+        API,
         quoted(&authority),
         quoted(token.value.expose().trim()),
         hashes.join(", "),
@@ -269,31 +281,37 @@ fn is_hash(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{api_for, not_read};
+    use super::{not_read, too_old};
 
     #[test]
     fn the_version_of_the_image_decides() {
-        for (kubeadm, api) in [
-            (Some("1.20.2"), "v1beta2"),
-            (Some("1.21.14"), "v1beta2"),
-            (Some("1.22.0"), "v1beta3"),
-            (Some("1.30.9"), "v1beta3"),
-            (Some("1.31.0-rc.1"), "v1beta4"),
-            (Some("1.36.0"), "v1beta4"),
-            (Some("1.9.0"), "v1beta2"),
-            (Some("2.0.0"), "v1beta4"),
-            (None, "v1beta4"),
-        ] {
-            assert_eq!(api_for(kubeadm), api, "{kubeadm:?}");
-        }
-        assert!(not_read("v1beta4", Some("1.20.2")).is_some_and(|text| text.contains("1.31")));
+        let gone = |api, kubeadm| not_read(api, Some(kubeadm)).unwrap_or_default();
+        assert!(gone("v1beta3", "1.37.0").contains("up to 1.36; this image has 1.37.0"));
+        assert!(gone("v1beta2", "1.34.1").contains("up to 1.26"));
         for (api, kubeadm) in [
-            ("v1beta2", Some("1.36.0")),
-            ("v1beta4", Some("1.31.0")),
-            ("v1beta9", Some("1.20.2")),
-            ("v1beta4", None),
+            ("v1beta3", Some("1.36.4")),
+            ("v1beta4", Some("1.37.1")),
+            ("v1beta9", Some("1.37.1")),
+            ("v1beta3", None),
+            ("v1beta3", Some("2.0.0")),
         ] {
             assert_eq!(not_read(api, kubeadm), None, "{api} {kubeadm:?}");
+        }
+    }
+
+    #[test]
+    fn a_kubelet_is_not_newer_than_its_cluster() {
+        let (reason, remedy) = too_old("v1.36.4", "1.37.1").unwrap_or_default();
+        assert!(
+            reason.contains("older than this image's kubelet, 1.37.1"),
+            "{reason}"
+        );
+        assert!(
+            remedy.contains("v1.37.1") && remedy.contains("an image of Kubernetes 1.36"),
+            "{remedy}"
+        );
+        for cluster in ["v1.37.0", "1.37.9", "v1.38.0", "stable-1", "v2.0.0"] {
+            assert_eq!(too_old(cluster, "1.37.1"), None, "{cluster}");
         }
     }
 }

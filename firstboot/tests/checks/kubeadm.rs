@@ -77,11 +77,9 @@ fn kubeadm_makes_control_planes() {
         built(),
         "c".repeat(64)
     );
-    let mut plane = with_kubeadm(&plane);
-    plane.settings.kubeadm = Some("1.20.2".to_owned());
-    let config = kubeadm_files(&plane).0;
+    let config = kubeadm_files(&with_kubeadm(&plane)).0;
     assert!(
-        config.starts_with("apiVersion: kubeadm.k8s.io/v1beta2\n"),
+        config.starts_with("apiVersion: kubeadm.k8s.io/v1beta4\n"),
         "{config}"
     );
     assert!(
@@ -89,9 +87,13 @@ fn kubeadm_makes_control_planes() {
         "{config}"
     );
     let older = INIT.split("      ---\n").next().unwrap();
-    let mut older = with_kubeadm(older);
-    older.settings.kubeadm = Some("1.20.2".to_owned());
-    older.fails("user-data:6: nodeimg.kubeadm.init: is of `v1beta4`, which kubeadm reads from 1.31 on; this image has 1.20.2");
+    let mut older = with_kubeadm(&older.replace("v1beta4", "v1beta3"));
+    older.settings.kubeadm = Some("1.37.1".to_owned());
+    older.fails("user-data:6: nodeimg.kubeadm.init: is of `v1beta3`, which kubeadm reads up to 1.36; this image has 1.37.1");
+    let cluster = "  kubeadm: {init: {apiVersion: kubeadm.k8s.io/v1beta4, kind: ClusterConfiguration, kubernetesVersion: v1.36.4}}\n";
+    let mut cluster = with_kubeadm(cluster);
+    cluster.settings.kubelet = Some("1.37.1".to_owned());
+    cluster.fails("asks for Kubernetes v1.36.4, which is older than this image's kubelet, 1.37.1");
 }
 
 #[test]

@@ -18,7 +18,7 @@
 use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use nodeimg_firstboot::check::kubeadm::{api_for, minor};
+use nodeimg_firstboot::check::kubeadm::API;
 use nodeimg_firstboot::settings::ImageSettings;
 use ring::hmac;
 use serde_json::{Map, Value, json};
@@ -27,8 +27,6 @@ use serde_json::{Map, Value, json};
 pub(super) const CLUSTER_INFO: &str = "/api/v1/namespaces/kube-public/configmaps/cluster-info";
 /// Of the others.
 pub(super) const SYSTEM: &str = "/api/v1/namespaces/kube-system/configmaps/";
-/// The kubelets' configuration is no longer one for each minor release.
-const UNVERSIONED: u32 = 24;
 
 /// Of a cluster that kubeadm made.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +72,7 @@ impl Cluster {
                 json!({ "ClusterConfiguration": text(self.configuration()) }),
             ),
             (
-                system(&self.kubelet_config()),
+                system("kubelet-config"),
                 json!({ "kubelet": text(kubelet()) }),
             ),
             (
@@ -96,19 +94,12 @@ impl Cluster {
             }
         }
         json!({
-            "apiVersion": format!("kubeadm.k8s.io/{}", api_for(Some(&self.version))),
+            "apiVersion": format!("kubeadm.k8s.io/{API}"),
             "kind": "ClusterConfiguration",
             "clusterName": "nodeimg-test",
             "kubernetesVersion": format!("v{}", self.version),
             "networking": networking,
         })
-    }
-
-    fn kubelet_config(&self) -> String {
-        match minor(Some(&self.version)) {
-            Some(minor) if minor < UNVERSIONED => format!("kubelet-config-1.{minor}"),
-            _ => "kubelet-config".to_owned(),
-        }
     }
 
     fn kube_proxy(&self) -> Value {
@@ -120,8 +111,7 @@ impl Cluster {
     }
 }
 
-/// The rest is kubeadm's defaults. Up to 1.21 it has none for the driver of
-/// cgroups, and clusters set that of their nodes.
+/// The rest is kubeadm's defaults.
 fn kubelet() -> Value {
     json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -162,12 +152,7 @@ mod tests {
 
     #[test]
     fn each_kubeadm_finds_what_it_reads() {
-        for (version, api, kubelet) in [
-            ("1.20.2", "v1beta2", "kubelet-config-1.20"),
-            ("1.23.17", "v1beta3", "kubelet-config-1.23"),
-            ("1.24.0", "v1beta3", "kubelet-config"),
-            ("1.36.0", "v1beta4", "kubelet-config"),
-        ] {
+        for version in ["1.36.4", "1.37.1"] {
             let cluster = Cluster {
                 version: version.to_owned(),
                 pod_subnet: Some("10.200.0.0/16".to_owned()),
@@ -180,11 +165,11 @@ mod tests {
                 serde_json::from_str(data[key].as_str().unwrap()).unwrap()
             };
             let read = data(&format!("{SYSTEM}kubeadm-config"), "ClusterConfiguration");
-            assert_eq!(read["apiVersion"], format!("kubeadm.k8s.io/{api}"));
+            assert_eq!(read["apiVersion"], "kubeadm.k8s.io/v1beta4");
             assert_eq!(read["kubernetesVersion"], format!("v{version}"));
             let networking = json!({ "podSubnet": "10.200.0.0/16" });
             assert_eq!(read["networking"], networking);
-            let read = data(&format!("{SYSTEM}{kubelet}"), "kubelet");
+            let read = data(&format!("{SYSTEM}kubelet-config"), "kubelet");
             assert_eq!(read["kind"], "KubeletConfiguration");
             let read = data(&format!("{SYSTEM}kube-proxy"), "config.conf");
             assert_eq!(read["clusterCIDR"], "10.200.0.0/16");

@@ -148,7 +148,7 @@ fn other(path: &str) -> Response<Answer> {
     match path {
         "/healthz" | "/livez" | "/readyz" => whole(StatusCode::OK, "text/plain", "ok".to_owned()),
         "/version" => {
-            let version = json!({ "major": "1", "minor": "20", "gitVersion": "v1.20.0" });
+            let version = json!({ "major": "1", "minor": "37", "gitVersion": "v1.37.0" });
             json_answer(StatusCode::OK, &version)
         }
         _ => failure(StatusCode::NOT_FOUND, "NotFound"),

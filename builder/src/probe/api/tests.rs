@@ -10,6 +10,8 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
 
 use super::kubeadm::{CLUSTER_INFO, SYSTEM};
+use nodeimg_firstboot::check::kubeadm::API;
+
 use super::*;
 use crate::judge;
 use crate::pki::Pair;
@@ -244,7 +246,7 @@ fn each_sees_of_a_cluster_of_kubeadm_what_it_may() {
     let world = World::new();
     let discover = format!("GET {CLUSTER_INFO}?timeout=10s");
     assert_eq!(world.ask(None, &discover, "").0, 404);
-    world.publishes("1.20.2");
+    world.publishes("1.37.1");
     let (status, body) = world.ask(None, &discover, "");
     let info: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &info["kind"]), (200, &json!("ConfigMap")));
@@ -267,12 +269,12 @@ fn each_sees_of_a_cluster_of_kubeadm_what_it_may() {
         (node, configuration.replace("GET", "PUT"), 403),
         (
             None,
-            format!("GET {SYSTEM}kubelet-config-1.20{}", token(TOKEN)),
+            format!("GET {SYSTEM}kubelet-config{}", token(TOKEN)),
             200,
         ),
         (
             None,
-            format!("GET {SYSTEM}kubelet-config{}", token(TOKEN)),
+            format!("GET {SYSTEM}other-config{}", token(TOKEN)),
             404,
         ),
         (None, format!("GET {SYSTEM}kube-proxy{}", token(TOKEN)), 200),
@@ -348,10 +350,9 @@ fn kubeadm_discovers_its_cluster() {
     let other = format!("sha256:{}", "0".repeat(64));
     let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     for (pin, good) in [(&world.pin, true), (&other, false)] {
-        let api = nodeimg_firstboot::check::kubeadm::api_for(Some(version));
         let port = world.api.port;
         let config = format!(
-            "apiVersion: kubeadm.k8s.io/{api}
+            "apiVersion: kubeadm.k8s.io/{API}
 kind: JoinConfiguration
 discovery: {{bootstrapToken: {{apiServerEndpoint: '127.0.0.1:{port}', token: {TOKEN}, caCertHashes: ['{pin}']}}}}
 nodeRegistration: {{name: node-0, criSocket: 'unix:///run/containerd/containerd.sock'}}
