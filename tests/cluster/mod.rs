@@ -45,14 +45,14 @@ use crate::support::judge;
 use control::Cluster;
 
 /// Where consoles and collected logs lie.
-fn logs() -> PathBuf {
+pub(crate) fn logs() -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cluster-logs");
     fs::create_dir_all(&path).unwrap();
     path
 }
 
 /// An empty directory for one test.
-fn directory(name: &str) -> PathBuf {
+pub(crate) fn directory(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("cluster-work")
         .join(name);

@@ -158,7 +158,7 @@ impl Node {
 
     /// By one connection for all: each of its own costs the node a key exchange
     /// and a session with its services, seconds of an emulated processor.
-    fn ssh(&self) -> Command {
+    pub fn ssh(&self) -> Command {
         let mut ssh = self.cluster.inside("ssh");
         ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR"]);
         ssh.args(["-o", "StrictHostKeyChecking=no", "-o", "ConnectTimeout=20"]);

@@ -1,6 +1,6 @@
 //! Programs of the lab, for this machine.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{env, fs};
 
 use crate::support::judge;
@@ -16,24 +16,24 @@ pub fn directory() -> Option<PathBuf> {
 
 /// A program in the newest version that the lab has of it.
 pub fn program(name: &str) -> PathBuf {
-    newest(name).0
+    let program = folder(name).join(version(name)).join(name);
+    assert!(program.is_file(), "{} is not there", program.display());
+    program
 }
 
 /// That version.
 pub fn version(name: &str) -> String {
-    newest(name).1
-}
-
-fn newest(name: &str) -> (PathBuf, String) {
-    let directory = directory().expect("asked for where there is a lab");
-    let folder = directory.join("programs").join("amd64").join(name);
+    let folder = folder(name);
     let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let versions = entries.map(|one| one.unwrap().file_name().into_string().unwrap());
-    let found = versions
-        .filter(|version| Path::new(&folder).join(version).join(name).is_file())
-        .max_by_key(|version| numbers(version));
-    let version = found.unwrap_or_else(|| panic!("no {name} in {}", folder.display()));
-    (folder.join(&version).join(name), version)
+    // A link that is about to take another's place begins with a dot.
+    let found = versions.filter(|version| !version.starts_with('.')).max_by_key(|one| numbers(one));
+    found.unwrap_or_else(|| panic!("no version of it in {}", folder.display()))
+}
+
+fn folder(name: &str) -> PathBuf {
+    let directory = directory().expect("asked for where there is a lab");
+    directory.join("programs").join("amd64").join(name)
 }
 
 /// Versions by their numbers, so that 1.10 is behind 1.9.

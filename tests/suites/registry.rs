@@ -6,8 +6,8 @@
 //! that is only to be there, or to serve a page, it is one of the lab's with
 //! another command.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::process::Stdio;
 
 use super::lab;
@@ -130,11 +130,4 @@ fn push(cluster: &Cluster, image: &Image, layout: &Path) {
         words.extend(image.changes);
         crane(&words).good();
     }
-}
-
-/// A file of this module's, for what a server says.
-pub fn log(name: &str) -> PathBuf {
-    let path = crate::cluster::logs().join(format!("{name}.log"));
-    File::create(&path).unwrap();
-    path
 }
