@@ -52,7 +52,9 @@ pub fn specs(directory: &Path) -> Vec<String> {
     list.stdin(Stdio::null()).stderr(file.try_clone().unwrap());
     list.stdout(file).status().unwrap();
     let found = report::read(&fs::read_to_string(to).unwrap_or_default(), &log);
-    let all = found.into_iter().filter(|(_, spec)| spec.state != "skipped");
+    let all = found
+        .into_iter()
+        .filter(|(_, spec)| spec.state != "skipped");
     let all: Vec<String> = all.map(|(name, _)| name).collect();
     for name in chosen().iter().chain(skipped().keys()) {
         assert!(
@@ -69,14 +71,20 @@ pub fn passes_the_chosen(setting: &Setting) {
     let chosen = chosen();
     let skipped = skipped();
     for name in &chosen {
-        assert!(!is_serial(name), "chosen, but not for several at once: {name}");
+        assert!(
+            !is_serial(name),
+            "chosen, but not for several at once: {name}"
+        );
         assert!(!skipped.contains_key(name), "in both lists: {name}");
     }
     let found = run(setting, &chosen, PROCESSES, 20);
     report::print(&chosen, &found);
     let problems = report::problems(&chosen, &found);
     let count = chosen.len() - problems.len();
-    report::say(&format!("conformance: {count} of {} chosen specs passed", chosen.len()));
+    report::say(&format!(
+        "conformance: {count} of {} chosen specs passed",
+        chosen.len()
+    ));
     assert!(problems.is_empty(), "conformance:\n{}", problems.join("\n"));
 }
 
@@ -103,9 +111,12 @@ pub fn run(setting: &Setting, names: &[String], processes: usize, minutes: u32) 
         child.wait().unwrap();
         let json = fs::read_to_string(folder.join("report.json")).unwrap_or_default();
         let found = report::read(&json, &log);
-        all.extend(found.into_iter().filter(|(name, _)| names.contains(name)).filter(
-            |(_, outcome)| outcome.state != "skipped" || !outcome.message.is_empty(),
-        ));
+        all.extend(
+            found
+                .into_iter()
+                .filter(|(name, _)| names.contains(name))
+                .filter(|(_, outcome)| outcome.state != "skipped" || !outcome.message.is_empty()),
+        );
     }
     all
 }
@@ -118,7 +129,7 @@ fn command(setting: &Setting, kubeconfig: &Path, folder: &Path) -> Command {
     command.arg(format!("--report-dir={}", folder.display()));
     let report = folder.join("report.json");
     command.arg(format!("--ginkgo.json-report={}", report.display()));
-    command.arg("--ginkgo.no-color");
+    command.args(["--ginkgo.no-color", "--ginkgo.silence-skips", "--ginkgo.v"]);
     // The suite calls kubectl.
     let kubectl = lab::program("kubectl");
     let path = std::env::var("PATH").unwrap();

@@ -32,9 +32,14 @@ fn skipped() -> BTreeMap<String, String> {
 pub fn passes(node: &Node) {
     let skipped = skipped();
     let mut send = node.ssh();
-    send.arg(format!("cat >{PROGRAM} && chmod 755 {PROGRAM} && systemctl stop kubelet"));
+    send.arg(format!(
+        "cat >{PROGRAM} && chmod 755 {PROGRAM} && systemctl stop kubelet"
+    ));
     send.stdin(File::open(lab::program("critest")).unwrap());
-    assert!(send.status().unwrap().success(), "critest does not get onto the node");
+    assert!(
+        send.status().unwrap().success(),
+        "critest does not get onto the node"
+    );
     let skip = match skipped.is_empty() {
         true => String::new(),
         false => format!("'--ginkgo.skip={}'", report::expression(skipped.keys())),
@@ -47,11 +52,16 @@ pub fn passes(node: &Node) {
     ));
     suite.stdin(Stdio::null()).stderr(file.try_clone().unwrap());
     suite.stdout(file).status().unwrap();
-    let json = node.shell(&format!("cat {REPORT}; systemctl start kubelet; rm {PROGRAM}"));
+    let json = node.shell(&format!(
+        "cat {REPORT}; systemctl start kubelet; rm {PROGRAM}"
+    ));
     fs::write(log.with_extension("json"), &json).unwrap();
     let found = report::read(&json, &log);
     for name in skipped.keys() {
-        assert!(found.contains_key(name), "critest-skipped.txt names what critest has not: {name}");
+        assert!(
+            found.contains_key(name),
+            "critest-skipped.txt names what critest has not: {name}"
+        );
     }
     let wanted: Vec<String> = found
         .keys()

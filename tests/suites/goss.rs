@@ -54,7 +54,10 @@ pub fn met(node: &Node, versions: &str) {
         }
     }
     let met = commands.len() - wrong.len();
-    say(&format!("{met} of {} checks of image-builder's are met", commands.len()));
+    say(&format!(
+        "{met} of {} checks of image-builder's are met",
+        commands.len()
+    ));
     assert!(
         wrong.is_empty(),
         "not met on the node, of tests/suites/goss.txt:\n{}",

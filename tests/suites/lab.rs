@@ -27,7 +27,9 @@ pub fn version(name: &str) -> String {
     let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     let versions = entries.map(|one| one.unwrap().file_name().into_string().unwrap());
     // A link that is about to take another's place begins with a dot.
-    let found = versions.filter(|version| !version.starts_with('.')).max_by_key(|one| numbers(one));
+    let found = versions
+        .filter(|version| !version.starts_with('.'))
+        .max_by_key(|one| numbers(one));
     found.unwrap_or_else(|| panic!("no version of it in {}", folder.display()))
 }
 

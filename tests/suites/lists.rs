@@ -61,12 +61,21 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 fn names_share_the_reason_behind_them() {
     let all = reasons("# why\na\nb\n  one,\n  two\n\nc d\n  three\n");
     let all: Vec<(&str, &str)> = all.iter().map(|(n, r)| (n.as_str(), r.as_str())).collect();
-    assert_eq!(all, [("a", "one, two"), ("b", "one, two"), ("c d", "three")]);
+    assert_eq!(
+        all,
+        [("a", "one, two"), ("b", "one, two"), ("c d", "three")]
+    );
 }
 
 #[test]
 fn a_list_with_a_hole_is_refused() {
-    for text in ["a\n", "  reason\n", "a\n  x\nb\n", "a\na\n  x\n", "a\n  x\na\n  y\n"] {
+    for text in [
+        "a\n",
+        "  reason\n",
+        "a\n  x\nb\n",
+        "a\na\n  x\n",
+        "a\n  x\na\n  y\n",
+    ] {
         let read = std::panic::catch_unwind(|| reasons(text));
         assert!(read.is_err(), "{text:?} was taken");
     }

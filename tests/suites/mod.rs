@@ -13,6 +13,7 @@
 //!
 //! docs/conformance.md has what is run and what is not.
 
+mod complete;
 pub mod conformance;
 pub mod critest;
 pub mod goss;
@@ -41,7 +42,7 @@ const PLACE: Place = Place {
 pub const SUBNET: &str = "10.200.60.0/24";
 
 /// Nothing is baked: images come from the registry.
-const JUDGED: Variant = Variant {
+pub const JUDGED: Variant = Variant {
     name: "judged",
     images: &[],
     ..HARD_WAY
@@ -75,7 +76,7 @@ impl Parts {
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_node_passes_what_others_ask_of_it() {
-    let Some(setting) = Setting::start("judged", &[]) else {
+    let Some(setting) = Setting::start("judged", &[("CLUSTER_NODE_CIDRS", "yes")]) else {
         return;
     };
     let _slots = slots::take(2, 9);
@@ -90,8 +91,11 @@ fn a_node_passes_what_others_ask_of_it() {
     parts.run("names", || workloads::dns::resolves(&setting));
     parts.run("workloads", || workloads::run(&setting, &node));
     parts.run("conformance", || conformance::passes_the_chosen(&setting));
+    parts.run("flannel", || workloads::network::flannel(&setting, &node));
     parts.run("critest", || critest::passes(&node));
-    parts.run("pressure", || workloads::pressure::is_told(&setting, &mut node));
+    parts.run("pressure", || {
+        workloads::pressure::is_told(&setting, &mut node)
+    });
     parts.end();
 }
 

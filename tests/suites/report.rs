@@ -76,7 +76,9 @@ pub fn problems<'a>(wanted: impl IntoIterator<Item = &'a String>, found: &Outcom
         Some(outcome) => {
             let message: String = outcome.message.chars().take(600).collect();
             let Outcome { state, seconds, .. } = outcome;
-            Some(format!("{state} after {seconds:.0} s: {name}\n    {message}"))
+            Some(format!(
+                "{state} after {seconds:.0} s: {name}\n    {message}"
+            ))
         }
     };
     wanted.into_iter().filter_map(problem).collect()
@@ -84,7 +86,9 @@ pub fn problems<'a>(wanted: impl IntoIterator<Item = &'a String>, found: &Outcom
 
 /// A line for who runs the tests: the harness keeps what passing tests print.
 pub fn say(line: &str) {
-    let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+    let _ = std::io::stderr()
+        .lock()
+        .write_all(format!("{line}\n").as_bytes());
 }
 
 /// Says how the specs that were to run ended, and how long they took.

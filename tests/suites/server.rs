@@ -20,7 +20,9 @@ pub struct Server {
 impl Server {
     pub fn start(mut command: Command, log: &Path) -> Server {
         let file = File::create(log).unwrap();
-        command.stdin(Stdio::null()).stderr(file.try_clone().unwrap());
+        command
+            .stdin(Stdio::null())
+            .stderr(file.try_clone().unwrap());
         let child = command.stdout(file).spawn();
         let child = child.unwrap_or_else(|e| panic!("{command:?}: {e}"));
         let mut server = Server {

@@ -48,7 +48,11 @@ impl Setting {
         let cluster = &scene.cluster;
         let log = logs().join(format!("{name}-registry.log"));
         let registry = registry::start(cluster, &scene.directory, &log);
-        let names = names(cluster, &scene.directory, &logs().join(format!("{name}-names.log")));
+        let names = names(
+            cluster,
+            &scene.directory,
+            &logs().join(format!("{name}-names.log")),
+        );
         Some(Setting {
             scene,
             names,
@@ -90,7 +94,10 @@ impl Setting {
 /// Adds the mirror of all registries and the server of names to a written seed.
 fn tells(seed: &Path) {
     let append = |name: &str, text: &str| {
-        let mut file = OpenOptions::new().append(true).open(seed.join(name)).unwrap();
+        let mut file = OpenOptions::new()
+            .append(true)
+            .open(seed.join(name))
+            .unwrap();
         file.write_all(text.as_bytes()).unwrap();
     };
     let hosts = indented(&registry::hosts_toml(), 4);
@@ -101,7 +108,10 @@ fn tells(seed: &Path) {
         ),
     );
     // Of the card that is described last.
-    append("network-config", "    nameservers: {addresses: [10.240.0.1]}\n");
+    append(
+        "network-config",
+        "    nameservers: {addresses: [10.240.0.1]}\n",
+    );
 }
 
 /// A server of names at 10.240.0.1, which knows one and says of all others that

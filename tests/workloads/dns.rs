@@ -33,11 +33,23 @@ pub fn resolves(setting: &Setting) {
         asked.contains(&format!("A IN {OUTSIDE}. ")),
         "the server outside of the cluster was never asked: {asked}"
     );
-    let logs = ["--namespace", "kube-system", "logs", "--selector", "k8s-app=kube-dns"];
+    let logs = [
+        "--namespace",
+        "kube-system",
+        "logs",
+        "--selector",
+        "k8s-app=kube-dns",
+    ];
     let told = cluster.kubectl(&logs).good().out;
     assert!(!told.contains("plugin/loop"), "{told}");
     assert!(!told.contains("[FATAL]"), "{told}");
-    let words = ["--namespace", "kube-system", "pods", "--selector", "k8s-app=kube-dns"];
+    let words = [
+        "--namespace",
+        "kube-system",
+        "pods",
+        "--selector",
+        "k8s-app=kube-dns",
+    ];
     let pods = cluster.get(&words).unwrap();
     let restarts = &pods["items"][0]["status"]["containerStatuses"][0]["restartCount"];
     assert_eq!(*restarts, 0, "CoreDNS has been started again: {told}");

@@ -26,7 +26,9 @@ pub fn works(cluster: &Cluster) {
     cluster.apply(POD);
     until("pod page Ready", SOON, || {
         let pod = cluster.get(&["pod", "page"]).ok_or("it is not there")?;
-        is_true(&pod, "Ready").then_some(()).ok_or(pod["status"].to_string())
+        is_true(&pod, "Ready")
+            .then_some(())
+            .ok_or(pod["status"].to_string())
     });
     let said = cluster.kubectl(&["logs", "page"]).good().out;
     assert_eq!(said, "it serves\n");
@@ -44,9 +46,16 @@ fn copies(cluster: &Cluster) {
     let path = |name: &str| directory.path().join(name).display().to_string();
     let content: Vec<u8> = (0..200_000u32).map(|n| (n * 7 % 251) as u8).collect();
     fs::write(path("there"), &content).unwrap();
-    cluster.kubectl(&["cp", &path("there"), "page:/tmp-file"]).good();
-    cluster.kubectl(&["cp", "page:/tmp-file", &path("back")]).good();
-    assert!(fs::read(path("back")).unwrap() == content, "not what was sent");
+    cluster
+        .kubectl(&["cp", &path("there"), "page:/tmp-file"])
+        .good();
+    cluster
+        .kubectl(&["cp", "page:/tmp-file", &path("back")])
+        .good();
+    assert!(
+        fs::read(path("back")).unwrap() == content,
+        "not what was sent"
+    );
 }
 
 /// A port of the cluster's namespace leads into the pod.
@@ -57,7 +66,10 @@ fn forwards(cluster: &Cluster) {
     let mut line = String::new();
     let mut says = BufReader::new(child.stdout.take().unwrap());
     says.read_line(&mut line).unwrap();
-    let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next());
+    let port = line
+        .split("127.0.0.1:")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next());
     let port = port.unwrap_or_else(|| panic!("port-forward says {line:?}"));
     let ask = format!(
         "exec 3<>/dev/tcp/127.0.0.1/{port} && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3"

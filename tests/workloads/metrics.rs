@@ -20,7 +20,10 @@ pub fn tell(cluster: &Cluster, node: &Node) {
     // NAME CPU(cores) CPU(%) MEMORY(bytes) MEMORY(%)
     let fields: Vec<&str> = nodes.split_whitespace().collect();
     assert_eq!(fields.first(), Some(&node.name), "{nodes}");
-    assert!(fields[1].ends_with('m') && fields[3].ends_with("Mi"), "{nodes}");
+    assert!(
+        fields[1].ends_with('m') && fields[3].ends_with("Mi"),
+        "{nodes}"
+    );
     let pods = top(&["top", "pod", "page", "--no-headers"]);
     assert!(pods.starts_with("page ") && pods.contains("Mi"), "{pods}");
     // What another suite finds is the cluster as it was.

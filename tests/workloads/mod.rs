@@ -8,11 +8,12 @@
 //! | `kubectl` | exec, logs, cp, port-forward |
 //! | `metrics` | metrics-server, `kubectl top` |
 //! | `pressure` | an OOM kill, eviction by a full disk |
-//! | `network` | flannel and kube-router as DaemonSets (`NODEIMG_TEST_FULL`) |
+//! | `network` | flannel as a DaemonSet; with `NODEIMG_TEST_FULL` kube-router too, and across nodes |
 
 pub mod dns;
 mod kubectl;
 mod metrics;
+pub mod network;
 pub mod pressure;
 mod volumes;
 

@@ -42,7 +42,11 @@ pub fn memory(cluster: &Cluster) {
     let end = until("the end of a greedy container", SOON, || {
         let pod = cluster.get(&["pod", "greedy"]).ok_or("it is not there")?;
         let end = pod["status"]["containerStatuses"][0]["state"]["terminated"].clone();
-        if end.is_null() { Err(pod["status"].to_string()) } else { Ok(end) }
+        if end.is_null() {
+            Err(pod["status"].to_string())
+        } else {
+            Ok(end)
+        }
     });
     assert_eq!(end["reason"], "OOMKilled", "{end}");
     assert_eq!(end["exitCode"], 137, "{end}");
@@ -55,7 +59,9 @@ pub fn is_told(setting: &Setting, node: &mut Node) {
     cluster.apply(LARGE);
     until("pod large Ready", SOON, || {
         let pod = cluster.get(&["pod", "large"]).ok_or("it is not there")?;
-        is_true(&pod, "Ready").then_some(()).ok_or(pod["status"].to_string())
+        is_true(&pod, "Ready")
+            .then_some(())
+            .ok_or(pod["status"].to_string())
     });
     // All but three of a hundred parts: the kubelet acts below ten.
     node.shell(
@@ -65,12 +71,22 @@ pub fn is_told(setting: &Setting, node: &mut Node) {
     let pod = until("the eviction of pod large", SOON, || {
         let pod = cluster.get(&["pod", "large"]).ok_or("it is gone")?;
         let status = pod["status"].clone();
-        (status["phase"] == "Failed").then_some(pod).ok_or(status.to_string())
+        (status["phase"] == "Failed")
+            .then_some(pod)
+            .ok_or(status.to_string())
     });
     assert_eq!(pod["status"]["reason"], "Evicted", "{}", pod["status"]);
-    assert!(tells(&pod).contains("ephemeral-storage"), "{}", pod["status"]);
+    assert!(
+        tells(&pod).contains("ephemeral-storage"),
+        "{}",
+        pod["status"]
+    );
     let object = cluster.node(node.name).unwrap();
-    assert!(is_true(&object, "DiskPressure"), "{}", object["status"]["conditions"]);
+    assert!(
+        is_true(&object, "DiskPressure"),
+        "{}",
+        object["status"]["conditions"]
+    );
     node.shell("rm /var/tmp/fill");
 }
 
