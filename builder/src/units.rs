@@ -186,6 +186,7 @@ pub fn mask(tree: &mut Tree, unit: &str, origin: Origin) -> Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::recipe::BUILT_IN_OVERLAY;
     use crate::tree::Content;
 
     fn tree_with(unit: &str) -> Tree {
@@ -257,5 +258,16 @@ mod tests {
             Some("/dev/null")
         );
         assert!(mask(&mut tree, "a.service", origin()).is_err());
+    }
+
+    /// systemd refuses the sixth start of any other unit within ten seconds.
+    #[test]
+    fn what_a_report_asks_people_to_restart_may_be_restarted_at_any_time() {
+        for name in ["nodeimg-firstboot.service", "nodeimg-commands.service"] {
+            let file = BUILT_IN_OVERLAY.get_file(format!("common/root{ADMIN}/{name}"));
+            let unit = Unit::parse(file.unwrap().contents_utf8().unwrap());
+            let limit: Vec<&str> = unit.values("Unit", "StartLimitIntervalSec").collect();
+            assert_eq!(limit, ["0"], "{name}");
+        }
     }
 }

@@ -312,6 +312,7 @@ fn is_as_expected(facts: &Facts, case: &Case) {
     facts.is(&format!("kubelet-{name}"), "inactive");
     match case.verdict {
         Verdict::Applied(source) => {
+            facts.is(&format!("restart-{name}"), "");
             facts.is(&format!("exit-{name}"), "0");
             let instance = format!(r#""instance_id": "i-{name}""#);
             facts.has(&verdict, &[r#""outcome": "applied""#, &instance, source]);
@@ -328,6 +329,8 @@ fn is_as_expected(facts: &Facts, case: &Case) {
             facts.is(&format!("keys-{name}"), keys);
         }
         Verdict::Failed(words) => {
+            // By what it found, and not by systemd, which has its own reasons.
+            facts.has(&format!("restart-{name}"), &["control process exited"]);
             facts.is(&format!("exit-{name}"), "1");
             facts.has(&verdict, &[r#""outcome": "failed""#]);
             facts.has(&verdict, words);
@@ -350,6 +353,7 @@ fn took_the_other_sources(facts: &Facts) {
     ] {
         let instance = format!(r#""instance_id": "i-{name}""#);
         let verdict = format!("verdict-{name}");
+        facts.is(&format!("restart-{name}"), "");
         facts.has(&verdict, &[r#""outcome": "applied""#, &instance, source]);
     }
     for name in ["esp", "state"] {

@@ -16,7 +16,7 @@ insert() {
 
 # try NAME: first boot begins anew, as its verdict tells people to do.
 try() {
-    systemctl restart nodeimg-firstboot.service 2>/dev/null
+    fact "restart-$1" systemctl restart nodeimg-firstboot.service
     fact "exit-$1" sh -c "nodeimg-firstboot status >/dev/null 2>&1; echo \$?"
     fact "verdict-$1" cat /run/nodeimg/result.json
     fact "kubelet-$1" systemctl is-active kubelet.service

@@ -101,22 +101,51 @@ fn what_a_registry_gave_goes_to_no_other_host() {
     }
 }
 
+/// How many requests had an answer, each of them at its first try, and how many
+/// tokens were given for them.
+fn answers_and_tokens(registry: &Registry) -> (usize, usize) {
+    let mut targets: Vec<String> = registry.asked().into_iter().map(|a| a.target).collect();
+    let all = targets.len();
+    targets.retain(|target| !target.starts_with("/token?"));
+    let tokens = all - targets.len();
+    targets.sort_unstable();
+    targets.dedup();
+    (targets.len(), tokens)
+}
+
 #[test]
 fn a_token_that_is_too_old_is_asked_for_again() {
+    for uses in [1, 2, 3, u32::MAX] {
+        let (blobs, top) = pause();
+        let registry = Registry::start(Auth::Token(None));
+        registry.serve("pause", &blobs.0, "1", &top);
+        registry.tokens_for(uses);
+        let world = world(&format!("{}/pause:1", registry.address()), "");
+        world.lock();
+        let locked = answers_and_tokens(&registry);
+        let arguments = ["--arch", "amd64", "--arch", "arm64"];
+        Ran::of(world.nodeimg("fetch").args(arguments)).good();
+        let (answers, tokens) = answers_and_tokens(&registry);
+        // Two manifests, two configurations, two layers, several at a time.
+        let fetched = (answers - locked.0, tokens - locked.1);
+        assert_eq!(locked, (1, 1), "{uses} uses: {:?}", registry.asked());
+        let needed = 6_usize.div_ceil(uses as usize);
+        assert_eq!(fetched, (6, needed), "{uses} uses: {:?}", registry.asked());
+    }
+}
+
+#[test]
+fn a_new_token_that_is_refused_is_the_end() {
     let (blobs, top) = pause();
     let registry = Registry::start(Auth::Token(None));
     registry.serve("pause", &blobs.0, "1", &top);
-    registry.tokens_for_one();
     let world = world(&format!("{}/pause:1", registry.address()), "");
     world.lock();
-    Ran::of(&mut world.build()).good();
-    let tokens = |asked: &[super::support::registry_server::Asked]| {
-        asked
-            .iter()
-            .filter(|a| a.target.starts_with("/token?"))
-            .count()
-    };
-    assert!(tokens(&registry.asked()) >= 4, "{:?}", registry.asked());
+    registry.tokens_for(0);
+    let before = registry.asked().len();
+    Ran::of(world.nodeimg("fetch").args(["--arch", "amd64"])).refused(1, &["wants a login"]);
+    // Without a token, for one, and with that.
+    assert_eq!(registry.asked().len() - before, 3, "{:?}", registry.asked());
 }
 
 #[test]

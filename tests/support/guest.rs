@@ -38,6 +38,8 @@ const WORDS: &str = "systemd.default_timeout_start_sec=300 systemd.default_devic
                      lsm=landlock,lockdown,yama,integrity,apparmor";
 /// The last of the facts.
 const END: &str = "fact end true\n";
+/// For a machine that is to end by a power cut alone.
+const WAITS_FOR_THE_CUT: &str = "sleep infinity\n";
 
 /// One boot to come.
 pub struct Guest {
@@ -144,28 +146,27 @@ impl Guest {
         Some(facts)
     }
 
-    /// Boots, and pulls the plug when the console has had so many bytes since the
-    /// kernel started its first program, and `later`: whether there was
-    /// something to pull. `None` as for [`Guest::facts`].
-    pub fn cut(self, bytes: usize, later: Duration) -> Option<bool> {
-        const FIRST_PROGRAM: &[u8] = b"Run /init";
+    /// Boots, and pulls the plug so much `later` than the console has said `marker`.
+    /// The machine does not end before: its script waits for the cut. False
+    /// where [`Guest::facts`] has `None`.
+    pub fn cut(mut self, marker: &str, later: Duration) -> bool {
+        WAITS_FOR_THE_CUT.clone_into(&mut self.script);
         let mut boot = Boot::start(&self);
         let end = Instant::now() + PATIENCE;
-        while boot.is_running() && Instant::now() < end {
-            let said = fs::read(boot.file("log")).unwrap_or_default();
-            let mut windows = said.windows(FIRST_PROGRAM.len());
-            if windows
-                .position(|window| window == FIRST_PROGRAM)
-                .is_some_and(|at| said.len() >= at + bytes)
-            {
-                break;
-            }
+        let mut said = false;
+        while !said && boot.is_running() && Instant::now() < end {
             thread::sleep(Duration::from_millis(50));
+            said = boot.console().contains(marker);
         }
+        if boot.lacks_qemu() {
+            return false;
+        }
+        assert!(said, "the console never said {marker:?}; {}", boot.logs());
         thread::sleep(later);
-        let was_running = boot.pull_the_plug();
+        let pulled = boot.pull_the_plug();
+        assert!(pulled, "the machine has ended by itself; {}", boot.logs());
         let _ = boot.wait(GRACE);
-        (!boot.lacks_qemu()).then_some(was_running)
+        true
     }
 
     /// Boots until the console has said every one of `texts`, and switches the

@@ -99,9 +99,9 @@ impl Registry {
         }
     }
 
-    /// Every token is good for one request from here on.
-    pub fn tokens_for_one(&self) {
-        self.state.uses.store(1, Ordering::SeqCst);
+    /// Every token is good for so many requests from here on.
+    pub fn tokens_for(&self, uses: u32) {
+        self.state.uses.store(uses, Ordering::SeqCst);
     }
 
     pub fn asked(&self) -> Vec<Asked> {

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use reqwest::header::{self, HeaderMap, HeaderName};
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -25,7 +25,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use super::Options;
 use super::failure::{Failure, shown};
 use super::mirrors::{Candidate, Mirrors};
-use super::registry::Logins;
+use super::registry::{self, Logins};
 
 const MAX_REDIRECTS: usize = 10;
 
@@ -168,17 +168,58 @@ async fn pump(ways: &Ways, get: &Get, pieces: &Sender<Piece>) -> Result<(), Fail
 /// The first answer that is no redirect; a registry may want a login before.
 async fn answer(ways: &Ways, get: &Get) -> Result<Response, Failure> {
     let first = first_url(get)?;
+    if get.accept.is_none() {
+        return follow(ways, get, &first, None).await;
+    }
+    let place = ways.logins.of(&first);
+    let mut given = place.lock().await.clone();
+    loop {
+        let response = follow(ways, get, &first, given.as_ref()).await?;
+        if !wants_login(&response, &first)? {
+            return Ok(response);
+        }
+        let mut kept = place.lock().await;
+        if kept.is_some() && *kept != given {
+            // Another request has renewed it meanwhile.
+            given.clone_from(&kept);
+            continue;
+        }
+        // Used here before any other request has it: a registry that refuses it
+        // refuses the login, and not a token that is used up.
+        *kept = None;
+        let headers = response.headers();
+        let fresh = registry::login(&ways.http, &first, headers).await?;
+        let response = follow(ways, get, &first, Some(&fresh)).await?;
+        if wants_login(&response, &first)? {
+            return Err(registry::refused(&first));
+        }
+        *kept = Some(fresh);
+        return Ok(response);
+    }
+}
+
+/// Whether the registry itself asks for a login; what it forbids, no login gives.
+fn wants_login(response: &Response, first: &Url) -> Result<bool, Failure> {
+    match response.status().as_u16() {
+        _ if response.url().origin() != first.origin() => Ok(false),
+        401 => Ok(true),
+        403 => Err(registry::refused(first)),
+        _ => Ok(false),
+    }
+}
+
+/// The first answer that is no redirect.
+async fn follow(
+    ways: &Ways,
+    get: &Get,
+    first: &Url,
+    login: Option<&HeaderValue>,
+) -> Result<Response, Failure> {
     let mut url = first.clone();
-    let mut login = match get.accept {
-        Some(_) => ways.logins.known(&first),
-        None => None,
-    };
-    let mut fresh = false;
     for _ in 0..=MAX_REDIRECTS {
         let mut request = request(&ways.http, &url, get);
         // Nobody else gets what was given for the registry.
-        let own = url.origin() == first.origin();
-        if let Some(login) = login.as_ref().filter(|_| own) {
+        if let Some(login) = login.filter(|_| url.origin() == first.origin()) {
             request = request.header(header::AUTHORIZATION, login);
         }
         let response = request.send().await.map_err(|e| Failure::of_send(&e))?;
@@ -186,14 +227,6 @@ async fn answer(ways: &Ways, get: &Get) -> Result<Response, Failure> {
             301 | 302 | 303 | 307 | 308 => {
                 url = redirect(&ways.mirrors, &url, response.headers())?;
             }
-            401 if get.accept.is_some() && own && !fresh => {
-                // What was kept may be too old: once more, from the beginning.
-                let headers = response.headers();
-                login = Some(ways.logins.login(&ways.http, &first, headers).await?);
-                fresh = true;
-                url = first.clone();
-            }
-            401 | 403 if get.accept.is_some() && own => return Err(ways.logins.refused(&first)),
             _ => return Ok(response),
         }
     }
@@ -325,7 +358,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             for (name, value) in [(header::ETAG, tag), (header::LAST_MODIFIED, date)] {
                 if let Some(value) = value {
-                    headers.insert(name, header::HeaderValue::from_static(value));
+                    headers.insert(name, HeaderValue::from_static(value));
                 }
             }
             assert_eq!(validator(&headers).as_deref(), wanted);

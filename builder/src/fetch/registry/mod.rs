@@ -8,7 +8,8 @@
 //! [Token authentication](https://distribution.github.io/distribution/spec/auth/token/),
 //! [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617) for Basic. Nothing is sent
 //! before a registry asks for it; what it then gave is kept for the run, by
-//! registry and image.
+//! registry and image, and shared by all requests for that image. The first that
+//! is refused with it gets the next one, once for all of them.
 //!
 //! # Invariants
 //! - A password goes to the registry that its file names it for, and to the token
@@ -21,7 +22,7 @@ mod credentials;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{StatusCode, Url};
@@ -34,11 +35,15 @@ use credentials::{Files, Found};
 /// No token is longer.
 const MAX_ANSWER: usize = 1024 * 1024;
 
-/// What registries have let us in with.
+/// What a registry has let us in with for one image: an `Authorization`. Who
+/// gets a new one holds the lock, so that all others wait for it and share it.
+pub(super) type Login = Arc<tokio::sync::Mutex<Option<HeaderValue>>>;
+
+/// Those of a run.
 #[derive(Default)]
 pub(super) struct Logins {
-    /// `Authorization`, by registry and image.
-    known: Mutex<HashMap<String, HeaderValue>>,
+    /// By registry and image.
+    known: Mutex<HashMap<String, Login>>,
 }
 
 impl fmt::Debug for Logins {
@@ -55,58 +60,50 @@ struct Answer {
 }
 
 impl Logins {
-    /// What `url` was asked with the last time.
-    pub(super) fn known(&self, url: &Url) -> Option<HeaderValue> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&image_of(url)).cloned()
-    }
-
-    /// Answers the challenge in `headers`, which came with a 401 for `url`.
-    pub(super) async fn login(
-        &self,
-        http: &reqwest::Client,
-        url: &Url,
-        headers: &HeaderMap,
-    ) -> Result<HeaderValue, Failure> {
-        let host = host_of(url);
-        let found = Files::of_environment()
-            .find(&host, &repository_of(url))
-            .map_err(Failure::Login)?;
-        let header = match Challenge::of(headers) {
-            Some(Challenge::Bearer {
-                realm,
-                service,
-                scope,
-            }) => {
-                let realm = service_url(&realm, url)?;
-                let realm = with_query(realm, service, scope);
-                let token = token(http, realm, &host, &found).await?;
-                secret(&format!("Bearer {token}"))?
-            }
-            Some(Challenge::Basic) => match &found {
-                Found::Login(login) => secret(&login.basic())?,
-                other => return Err(Failure::Login(wants(&host, other))),
-            },
-            None => {
-                return Err(Failure::Login(format!(
-                    "the registry {host} wants a login of a kind that nodeimg does not know (it knows Bearer and Basic)"
-                )));
-            }
-        };
+    /// The place of the login for the image of `url`.
+    pub(super) fn of(&self, url: &Url) -> Login {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(image_of(url), header.clone());
-        Ok(header)
+        Arc::clone(known.entry(image_of(url)).or_default())
     }
+}
 
-    /// A registry that refuses what it was given.
-    pub(super) fn refused(&self, url: &Url) -> Failure {
-        let host = host_of(url);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.remove(&image_of(url));
-        match Files::of_environment().find(&host, &repository_of(url)) {
-            Ok(found) => Failure::Login(wants(&host, &found)),
-            Err(why) => Failure::Login(why),
+/// Answers the challenge in `headers`, which came with a 401 for `url`.
+pub(super) async fn login(
+    http: &reqwest::Client,
+    url: &Url,
+    headers: &HeaderMap,
+) -> Result<HeaderValue, Failure> {
+    let host = host_of(url);
+    let found = Files::of_environment()
+        .find(&host, &repository_of(url))
+        .map_err(Failure::Login)?;
+    match Challenge::of(headers) {
+        Some(Challenge::Bearer {
+            realm,
+            service,
+            scope,
+        }) => {
+            let realm = service_url(&realm, url)?;
+            let realm = with_query(realm, service, scope);
+            let token = token(http, realm, &host, &found).await?;
+            secret(&format!("Bearer {token}"))
         }
+        Some(Challenge::Basic) => match &found {
+            Found::Login(login) => secret(&login.basic()),
+            other => Err(Failure::Login(wants(&host, other))),
+        },
+        None => Err(Failure::Login(format!(
+            "the registry {host} wants a login of a kind that nodeimg does not know (it knows Bearer and Basic)"
+        ))),
+    }
+}
+
+/// A registry that refuses what it was given.
+pub(super) fn refused(url: &Url) -> Failure {
+    let host = host_of(url);
+    match Files::of_environment().find(&host, &repository_of(url)) {
+        Ok(found) => Failure::Login(wants(&host, &found)),
+        Err(why) => Failure::Login(why),
     }
 }
 
