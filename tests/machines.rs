@@ -6,6 +6,8 @@
 //! | `boot` | disks on their own |
 //! | `cluster` | nodes in a real cluster |
 //! | `proof` | `nodeimg test` |
+//! | `suites` | a node, judged by others' suites |
+//! | `workloads` | what real clusters run, on that node |
 //!
 //! They take minutes each, so that they are ignored where nobody asks for them;
 //! `cargo test --test machines -- --ignored boot::media` runs some.
@@ -14,4 +16,6 @@
 mod boot;
 mod cluster;
 mod proof;
+mod suites;
 mod support;
+mod workloads;

@@ -26,6 +26,18 @@ make_namespace() {
         inside ip link add lan type bridge forward_delay 0
     inside ip address replace "$LAN_ADDRESS/$LAN_PREFIX" dev lan
     inside ip link set lan up
+    [[ $FAMILIES == ipv4 ]] || {
+        inside sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
+        inside ip -6 address replace "$LAN6_ADDRESS/$LAN6_PREFIX" dev lan nodad
+    }
+}
+
+# route SUBNET ADDRESS: how the API server reaches pods of a node, which it must for
+# webhooks, aggregated API servers and the proxies of pods and Services.
+route() {
+    (($# == 2)) || usage_error "route needs a subnet and the address of its node"
+    inside ip route replace "$1" via "$2" dev lan ||
+        usage_error "'$1' by '$2' is no route: a subnet such as 10.200.0.0/24, and an address of ${LAN_ADDRESS%.*}.0/$LAN_PREFIX"
 }
 
 # Whatever still runs inside (a QEMU) keeps the namespace alive, unnamed.

@@ -5,14 +5,13 @@
 # The rights of bootstrap tokens and cluster-info are kubeadm's own work: its `init`
 # phase runs against this cluster as it would against its own.
 
-readonly KUBERNETES_VERSION=v1.20.2
 readonly SERVING_SIGNER=kubernetes.io/kubelet-serving
 
 cluster_configuration() {
     cat <<EOF
-apiVersion: kubeadm.k8s.io/v1beta2
+apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
-kubernetesVersion: $KUBERNETES_VERSION
+kubernetesVersion: v$(<"$DIR/version")
 clusterName: $CLUSTER
 controlPlaneEndpoint: ${ENDPOINT#https://}
 networking:
@@ -40,15 +39,10 @@ metadata: {name: kubeadm-config, namespace: kube-system}
 data:
   ClusterConfiguration: |
 $(cluster_configuration | sed 's/^/    /')
-  ClusterStatus: |
-    apiVersion: kubeadm.k8s.io/v1beta2
-    kind: ClusterStatus
-    apiEndpoints:
-      control-plane: {advertiseAddress: $LAN_ADDRESS, bindPort: 6443}
 ---
 apiVersion: v1
 kind: ConfigMap
-metadata: {name: kubelet-config-1.20, namespace: kube-system}
+metadata: {name: kubelet-config, namespace: kube-system}
 data:
   kubelet: |
     apiVersion: kubelet.config.k8s.io/v1beta1
@@ -69,7 +63,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: 'kubeadm:configurations', namespace: kube-system}
 rules:
-- {apiGroups: [''], resources: [configmaps], resourceNames: [kubeadm-config, kubelet-config-1.20], verbs: [get]}
+- {apiGroups: [''], resources: [configmaps], resourceNames: [kubeadm-config, kubelet-config], verbs: [get]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -83,10 +77,10 @@ EOF
 
 make_objects() {
     cat >"$DIR/kubeadm.yaml" <<EOF
-apiVersion: kubeadm.k8s.io/v1beta2
+apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
 localAPIEndpoint: {advertiseAddress: $LAN_ADDRESS}
-nodeRegistration: {name: control-plane, criSocket: /run/containerd/containerd.sock}
+nodeRegistration: {name: control-plane, criSocket: unix:///run/containerd/containerd.sock}
 ---
 $(cluster_configuration)
 EOF

@@ -5,16 +5,21 @@
 #
 #   pki/ca           signs all of these and, in the controller manager, nodes
 #   pki/apiserver    serves; apiserver-kubelet: what the API server shows kubelets
+#   pki/front-proxy-ca, front-proxy-client  what the API server shows aggregated
+#                    API servers when it passes a user's request on
 #   pki/service-accounts.{key,pub}
 #   *.kubeconfig     admin, kube-controller-manager, kube-scheduler
 
-readonly CERTIFICATE_DAYS=30
+readonly LIFETIME='30 days'
+# Which CA `certificate` signs with.
+CA=ca
 
-# certificate PATH-WITHOUT-EXTENSION SUBJECT DAYS EXTENSION...: from an hour ago
-# until DAYS days from now; where DAYS is negative, for a day that is over.
+# certificate PATH-WITHOUT-EXTENSION SUBJECT UNTIL EXTENSION...: signed by pki/CA, from
+# an hour ago until UNTIL (such as "30 days"), or, if that is "expired", for a day
+# that is over.
 certificate() {
-    local path=$1 subject=$2 from='1 hour ago' until="$3 days" work
-    [[ $3 != -* ]] || from="$((-$3 + 1)) days ago" until="${3#-} days ago"
+    local path=$1 subject=$2 from='1 hour ago' until=$3 work
+    [[ $3 != expired ]] || from='2 days ago' until='1 day ago'
     work=$(mktemp -d "$DIR/pki/work.XXXXXX")
     : >"$work/index"
     cat >"$work/config" <<EOF
@@ -36,7 +41,7 @@ EOF
     {
         openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "$subject" \
             -keyout "$work/key" -out "$work/request"
-        openssl ca -batch -config "$work/config" -cert "$DIR/pki/ca.crt" -keyfile "$DIR/pki/ca.key" \
+        openssl ca -batch -config "$work/config" -cert "$DIR/pki/$CA.crt" -keyfile "$DIR/pki/$CA.key" \
             -in "$work/request" -out "$work/certificate" -notext -extfile "$work/extensions" \
             -startdate "$(openssl_time "$from")" -enddate "$(openssl_time "$until")"
     } >"$work/log" 2>&1 || die "openssl could not make the certificate $path.crt: $(tail -n1 "$work/log")"
@@ -50,7 +55,7 @@ openssl_time() { date -u -d "$1" +%Y%m%d%H%M%SZ; }
 
 # client NAME USER [GROUP]: a certificate and the kubeconfig that holds it.
 client() {
-    certificate "$DIR/pki/$1" "${3:+/O=$3}/CN=$2" "$CERTIFICATE_DAYS" extendedKeyUsage=clientAuth
+    certificate "$DIR/pki/$1" "${3:+/O=$3}/CN=$2" "$LIFETIME" extendedKeyUsage=clientAuth
     kubeconfig "$1"
 }
 
@@ -80,19 +85,26 @@ EOF
     mv "$DIR/$1.kubeconfig.new" "$DIR/$1.kubeconfig"
 }
 
+# authority NAME: a CA of its own.
+authority() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days "${LIFETIME% days}" \
+        -subj "/CN=$CLUSTER $1" -addext keyUsage=critical,keyCertSign,cRLSign \
+        -keyout "$DIR/pki/$1.key" -out "$DIR/pki/$1.crt" 2>/dev/null ||
+        die "openssl could not make the CA $1"
+    chmod 0600 "$DIR/pki/$1.key"
+}
+
 make_pki() {
     [[ ! -e $DIR/pki/made ]] || return 0
     mkdir -p "$DIR/pki" "$DIR/nodes"
     chmod 0700 "$DIR"
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days "$CERTIFICATE_DAYS" \
-        -subj "/CN=$CLUSTER CA" -addext keyUsage=critical,keyCertSign,cRLSign \
-        -keyout "$DIR/pki/ca.key" -out "$DIR/pki/ca.crt" 2>/dev/null ||
-        die "openssl could not make a CA"
-    chmod 0600 "$DIR/pki/ca.key"
-    certificate "$DIR/pki/apiserver" /CN=kube-apiserver "$CERTIFICATE_DAYS" extendedKeyUsage=serverAuth \
-        "subjectAltName=DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:kubernetes.default.svc.cluster.local,DNS:server.kubernetes.local,IP:$SERVICE_ADDRESS,IP:$LAN_ADDRESS,IP:127.0.0.1"
+    authority ca
+    authority front-proxy-ca
+    certificate "$DIR/pki/apiserver" /CN=kube-apiserver "$LIFETIME" extendedKeyUsage=serverAuth \
+        "subjectAltName=DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:kubernetes.default.svc.cluster.local,DNS:server.kubernetes.local$(printf ',IP:%s' "${API_ADDRESSES[@]}" 127.0.0.1)"
+    CA=front-proxy-ca certificate "$DIR/pki/front-proxy-client" /CN=front-proxy-client "$LIFETIME" extendedKeyUsage=clientAuth
     # A user of its own, with a role that ends at the kubelets (objects.sh).
-    certificate "$DIR/pki/apiserver-kubelet" /CN=kube-apiserver-kubelet-client "$CERTIFICATE_DAYS" extendedKeyUsage=clientAuth
+    certificate "$DIR/pki/apiserver-kubelet" /CN=kube-apiserver-kubelet-client "$LIFETIME" extendedKeyUsage=clientAuth
     client admin admin system:masters
     client kube-controller-manager system:kube-controller-manager
     client kube-scheduler system:kube-scheduler
@@ -106,17 +118,17 @@ ca_hash() {
         openssl pkey -pubin -outform der | sha256_of_stdin)"
 }
 
-# node_certs [--days N|--expired] NAME IP...: what a seed of the hard-way profile
-# is made of. One certificate for both directions, as the tutorial has it.
+# node_certs [--days N|--minutes N|--expired] NAME IP...: what a seed of the hard-way
+# profile is made of. One certificate for both directions, as the tutorial has it.
 node_certs() {
-    local days=$CERTIFICATE_DAYS names node address
+    local until=$LIFETIME names node address
     while [[ ${1:-} == --* ]]; do
         case $1 in
-            --days)
-                [[ ${2:-} =~ ^[1-9][0-9]{0,3}$ ]] || usage_error "--days needs a number"
-                days=$2 && shift 2
+            --days | --minutes)
+                [[ ${2:-} =~ ^[1-9][0-9]{0,3}$ ]] || usage_error "$1 needs a number"
+                until="$2 ${1#--}" && shift 2
                 ;;
-            --expired) days=-1 && shift ;;
+            --expired) until=expired && shift ;;
             *) usage_error "unknown option '$1'" ;;
         esac
     done
@@ -126,7 +138,7 @@ node_certs() {
     for address in "${@:2}"; do names+=,IP:$address; done
     mkdir -p "$node"
     cp "$DIR/pki/ca.crt" "$node/ca.crt"
-    certificate "$node/kubelet" "/O=system:nodes/CN=system:node:$1" "$days" extendedKeyUsage=serverAuth,clientAuth "$names"
-    certificate "$node/kube-proxy" /O=system:node-proxier/CN=system:kube-proxy "$days" extendedKeyUsage=clientAuth
+    certificate "$node/kubelet" "/O=system:nodes/CN=system:node:$1" "$until" extendedKeyUsage=serverAuth,clientAuth "$names"
+    certificate "$node/kube-proxy" /O=system:node-proxier/CN=system:kube-proxy "$until" extendedKeyUsage=clientAuth
     printf '%s\n' "$node"
 }

@@ -8,28 +8,31 @@
 readonly START_WAIT=180
 readonly PROGRAM_NAMES='etcd kube-apiserver kube-controller-manager kube-scheduler'
 
-# find_programs: has all of them in STATE/bin, as links into the cache.
+# find_programs: has all of them in STATE/bin, as links to what ci/lab made, and
+# the release in STATE/version (such as 1.37.2).
 find_programs() {
-    local arch name
-    arch=$(host_arch)
+    local name
     mkdir -p "$PROGRAMS" "$DIR"/{run,log}
-    [[ ! -e $PROGRAMS/etcd ]] || return 0
-    "$TOP/ci/mirror" --arch "$arch" --control-plane >/dev/null
-    (
-        CACHE=$(ci_cache_dir) PINS=$TOP/ci/mirror.d/debs.txt
-        # shellcheck source=ci/mirror.d/fetch.sh
-        . "$TOP/ci/mirror.d/fetch.sh"
-        # shellcheck source=ci/mirror.d/kubernetes.sh
-        . "$TOP/ci/mirror.d/kubernetes.sh"
-        # shellcheck source=ci/mirror.d/control-plane.sh
-        . "$TOP/ci/mirror.d/control-plane.sh"
-        ln -sfn "$(control_plane_dir "$arch")"/* "$PROGRAMS/"
-        for name in kubectl kubeadm; do
-            ln -sfn "$(node_program "$arch" "$name")" "$PROGRAMS/$name"
-        done
-        # Last: that it is there says that all are.
-        ln -sfn "$(etcd_dir "$arch")/etcd" "$PROGRAMS/etcd"
-    )
+    [[ ! -e $DIR/version ]] || {
+        [[ $(<"$DIR/version").0 == "${KUBERNETES}".* ]] ||
+            die "cluster $CLUSTER is of Kubernetes $(<"$DIR/version"), not $KUBERNETES: end it first with: ci/cluster down"
+        return 0
+    }
+    for name in kube-apiserver kube-controller-manager kube-scheduler kubectl kubeadm; do
+        link_program "$name" "$name@$KUBERNETES"
+    done
+    link_program etcd etcd
+    # Last: that it is there says that all are.
+    "$PROGRAMS/kube-apiserver" --version | sed 's/^Kubernetes v//' >"$DIR/version.new"
+    mv "$DIR/version.new" "$DIR/version"
+}
+
+# link_program NAME WHAT-CI/LAB-KNOWS
+link_program() {
+    local made
+    made=$("$TOP/ci/lab" program "$2" --arch "$(host_arch)") ||
+        die "ci/lab has no $2: a Kubernetes version that it makes is in tests/lab"
+    ln -sfn "$made" "$PROGRAMS/$1"
 }
 
 start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
@@ -71,15 +74,24 @@ stop_control_plane() {
     done
 }
 
+# Aggregator routing: there is no kube-proxy in this namespace that would answer for
+# a Service's address, so that webhooks and aggregated API servers are asked at their
+# pods' own (see `route`).
 start_apiserver() {
     local pki=$DIR/pki
     start kube-apiserver --advertise-address="$LAN_ADDRESS" --secure-port=6443 \
+        --bind-address="$BIND_ADDRESS" \
         --allow-privileged=true --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
         --enable-bootstrap-token-auth=true --client-ca-file="$pki/ca.crt" \
         --tls-cert-file="$pki/apiserver.crt" --tls-private-key-file="$pki/apiserver.key" \
         --kubelet-certificate-authority="$pki/ca.crt" \
         --kubelet-client-certificate="$pki/apiserver-kubelet.crt" --kubelet-client-key="$pki/apiserver-kubelet.key" \
-        --kubelet-preferred-address-types=InternalIP,Hostname --etcd-servers=http://127.0.0.1:2379 \
+        --kubelet-preferred-address-types=InternalIP,Hostname \
+        --requestheader-client-ca-file="$pki/front-proxy-ca.crt" --requestheader-allowed-names=front-proxy-client \
+        --requestheader-username-headers=X-Remote-User --requestheader-group-headers=X-Remote-Group \
+        --requestheader-extra-headers-prefix=X-Remote-Extra- \
+        --proxy-client-cert-file="$pki/front-proxy-client.crt" --proxy-client-key-file="$pki/front-proxy-client.key" \
+        --enable-aggregator-routing=true --etcd-servers=http://127.0.0.1:2379 \
         --service-account-issuer=https://kubernetes.default.svc.cluster.local \
         --service-account-key-file="$pki/service-accounts.pub" \
         --service-account-signing-key-file="$pki/service-accounts.key" \
@@ -88,20 +100,19 @@ start_apiserver() {
 
 start_controllers() {
     local pki=$DIR/pki
-    # The old ports without TLS (--port) are off.
     start kube-controller-manager --kubeconfig="$DIR/kube-controller-manager.kubeconfig" \
-        --bind-address=127.0.0.1 --port=0 --leader-elect=false --controllers='*,bootstrapsigner,tokencleaner' \
+        --bind-address=127.0.0.1 --leader-elect=false --controllers='*,bootstrapsigner,tokencleaner' \
         --use-service-account-credentials=true --service-account-private-key-file="$pki/service-accounts.key" \
         --root-ca-file="$pki/ca.crt" --cluster-signing-cert-file="$pki/ca.crt" --cluster-signing-key-file="$pki/ca.key" \
         --allocate-node-cidrs="$NODE_CIDRS" --cluster-cidr="$CLUSTER_CIDR" --service-cluster-ip-range="$SERVICE_CIDR" \
         --cluster-name="$CLUSTER" --profiling=false
-    start kube-scheduler --kubeconfig="$DIR/kube-scheduler.kubeconfig" --bind-address=127.0.0.1 --port=0 \
+    start kube-scheduler --kubeconfig="$DIR/kube-scheduler.kubeconfig" --bind-address=127.0.0.1 \
         --leader-elect=false --profiling=false
 }
 
 start_control_plane() {
     # A cluster of tests may lose its state with the machine: no fsync.
-    start etcd --data-dir="$DIR/etcd" --unsafe-no-fsync --logger=zap --log-level=warn \
+    start etcd --data-dir="$DIR/etcd" --unsafe-no-fsync --log-level=warn \
         --listen-client-urls=http://127.0.0.1:2379 --advertise-client-urls=http://127.0.0.1:2379 \
         --listen-peer-urls=http://127.0.0.1:2380
     start_apiserver

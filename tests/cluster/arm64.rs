@@ -1,6 +1,7 @@
 //! A worker of the other architecture. Only where `NODEIMG_TEST_FULL` is set.
 
 use super::Scene;
+use super::images::HARD_WAY;
 use super::node::{Machine, Node, Place, alone};
 use super::seed::Seed;
 use super::workload::{ready, web};
@@ -14,22 +15,16 @@ const SUBNET: &str = "10.200.4.0/24";
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_worker_of_arm64_is_ready_and_runs_a_pod() {
-    let Some((scene, _slots, image)) = alone(Scene::of_full("arm64"), "hard-way", "arm64", 3)
-    else {
+    let Some((scene, _slots, image)) = alone(Scene::of_full("arm64"), &HARD_WAY, "arm64", 3) else {
         return;
     };
     let cluster = &scene.cluster;
-    let certificates = cluster.certificates(PLACE.name, &PLACE.address());
-    let seed = Seed::new(&scene, &PLACE)
-        .value("pod_subnet", SUBNET)
-        .cluster(&scene)
-        .certificates(&certificates)
-        .write(&scene, &PLACE);
+    let seed = Seed::hard_way(&scene, &PLACE, SUBNET).write(&scene, &PLACE);
     let mut node = Node::start(&scene, &Machine::worker(&PLACE, &image, &seed));
     let object = node.ready();
     let info = &object["status"]["nodeInfo"];
     assert_eq!(info["architecture"], "arm64");
-    assert_eq!(info["kubeletVersion"], "v1.20.2");
+    assert_eq!(info["kubeletVersion"], "v1.37.2");
     cluster.apply(&web("on-arm64", PLACE.name, "arm64"));
     ready(cluster, "on-arm64", SUBNET);
     let machine = cluster.kubectl(&["exec", "on-arm64", "--", "uname", "-m"]);

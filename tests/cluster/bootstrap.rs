@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Scene;
 use super::control::condition;
+use super::images::BOOTSTRAP;
 use super::node::{Machine, Node, Place, alone};
 use super::seed::Seed;
 use super::workload::{fetches, ready, web};
@@ -18,12 +19,13 @@ const SUBNET: &str = "10.200.2.0/24";
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_token_becomes_a_certificate_and_is_gone() {
-    let Some((scene, _slots, image)) = alone(Scene::new("bootstrap"), "bootstrap", "amd64", 2)
+    let Some((scene, _slots, image)) = alone(Scene::new("bootstrap"), &BOOTSTRAP, "amd64", 2)
     else {
         return;
     };
     let cluster = &scene.cluster;
     let token = cluster.token();
+    cluster.route(SUBNET, &PLACE.address());
     let seed = Seed::new(&scene, &PLACE)
         .value("pod_subnet", SUBNET)
         .value("bootstrap_token", &token)

@@ -23,12 +23,27 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// `None`, with a printed skip, where there is none.
     pub fn of_environment() -> Option<Cluster> {
         let Ok(name) = std::env::var("NODEIMG_TEST_CLUSTER") else {
             judge::missing("a cluster (ci/test starts one and sets NODEIMG_TEST_CLUSTER)");
             return None;
         };
         Some(Cluster { name })
+    }
+
+    /// One of its own for a test, until it is dropped: `settings` are those of
+    /// `ci/cluster`.
+    pub fn start(name: &str, settings: &[(&str, &str)]) -> Option<Own> {
+        let beside = Cluster::of_environment()?;
+        let cluster = Cluster {
+            name: format!("{}-{name}", beside.name),
+        };
+        let mut up = cluster.script(&["up"]);
+        up.envs(settings.iter().copied());
+        let own = Own(cluster);
+        Ran::of(&mut up).good();
+        Some(own)
     }
 
     fn script(&self, words: &[&str]) -> Command {
@@ -73,6 +88,16 @@ impl Cluster {
         self.says(&["tap", name]);
     }
 
+    /// The API server's way to the pods of a node.
+    pub fn route(&self, subnet: &str, address: &str) {
+        self.says(&["route", subnet, address]);
+    }
+
+    /// Whether a kubelet of `version` may join.
+    pub fn admits(&self, version: &str) -> Ran {
+        Ran::of(&mut self.script(&["admits", version]))
+    }
+
     /// Approves the certificate that a node's kubelet wants to serve with, which is
     /// a person's task.
     #[track_caller]
@@ -98,7 +123,14 @@ impl Cluster {
 
     /// `kubectl` as the administrator.
     pub fn kubectl(&self, words: &[&str]) -> Ran {
-        Ran::of(self.script(&["kubectl"]).args(words))
+        Ran::of(&mut self.kubectl_command(words))
+    }
+
+    /// The same, to be started.
+    pub fn kubectl_command(&self, words: &[&str]) -> Command {
+        let mut command = self.script(&["kubectl"]);
+        command.args(words);
+        command
     }
 
     /// An object as JSON, where it is there.
@@ -122,6 +154,15 @@ impl Cluster {
         input.write_all(objects.as_bytes()).unwrap();
         drop(input);
         Ran::from(child.wait_with_output().unwrap(), format!("{command:?}")).good();
+    }
+}
+
+/// A cluster that ends with its test.
+pub struct Own(pub Cluster);
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let _ = self.0.script(&["down"]).status();
     }
 }
 

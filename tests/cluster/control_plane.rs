@@ -1,6 +1,6 @@
 //! A control plane by `kubeadm init` at first boot, its images in the image: a
-//! cluster of its own, of one node. There is no DNS add-on's image to be had from
-//! Debian, and none is needed for an API server that answers.
+//! cluster of its own, of one node. kubeadm's preflight passes without
+//! ignored errors.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Scene;
 use super::control::until;
-use super::images::image;
+use super::images::{CONTROL_PLANE, image};
 use super::node::{BOOT, Machine, Node, Place};
 use super::seed::Seed;
 use crate::support::slots;
@@ -21,24 +21,21 @@ const PLACE: Place = Place {
 const CONTROLLERS: &str = "kube-controller-manager";
 const SCHEDULER: &str = "kube-scheduler";
 
-/// The waiting time and the kind of keys (a dozen of RSA are half a minute) are for
-/// an emulated processor; the flag is for /usr, which is read-only.
-const INIT: &str = "apiVersion: kubeadm.k8s.io/v1beta2
+/// The waiting times and the kind of keys (a dozen of RSA are half a minute) are for
+/// an emulated processor; the tag is of the lab's etcd.
+const INIT: &str = "apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
 localAPIEndpoint: {advertiseAddress: 10.240.0.40}
-nodeRegistration:
-  criSocket: /run/containerd/containerd.sock
-  ignorePreflightErrors: [ImagePull]
+nodeRegistration: {criSocket: 'unix:///run/containerd/containerd.sock'}
+timeouts: {controlPlaneComponentHealthCheck: 15m0s, kubernetesAPICall: 5m0s}
 ---
-apiVersion: kubeadm.k8s.io/v1beta2
+apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
-kubernetesVersion: v1.20.2
+kubernetesVersion: v1.37.2
 clusterName: own
-featureGates: {PublicKeysECDSA: true}
+controlPlaneEndpoint: 10.240.0.40:6443
+encryptionAlgorithm: ECDSA-P256
 networking: {podSubnet: 10.200.0.0/16, serviceSubnet: 10.32.0.0/24}
-apiServer: {timeoutForControlPlane: 15m0s}
-controllerManager:
-  extraArgs: {flex-volume-plugin-dir: /var/lib/kubelet/volume-plugins}
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -53,7 +50,7 @@ fn kubeadm_init_makes_a_control_plane() {
     };
     // kubeadm wants two processors.
     let _slots = slots::take(2, 5);
-    let Some(image) = image("control-plane", "amd64") else {
+    let Some(image) = image(&CONTROL_PLANE, "amd64") else {
         return;
     };
     let seed = Seed::new(&scene, &PLACE)

@@ -1,14 +1,14 @@
 //! Two workers of the hard way: certificates from their seeds, pods on a bridge
-//! with the nodes' own subnets, routes between them.
+//! with the nodes' own subnets, routes between them. One is a minor version older than
+//! its cluster.
 
 use serde_json::Value;
 
-use super::Scene;
-use super::control::Cluster;
-use super::images::image;
+use super::images::{HARD_WAY, OLDER, Variant, image};
 use super::node::{Machine, Node, Place};
 use super::seed::Seed;
 use super::workload::{fetches, ready, service, web};
+use super::{Scene, journal, life};
 use crate::support::slots;
 
 const FIRST: Place = Place {
@@ -24,18 +24,14 @@ const SERVICE: &str = "10.32.0.50";
 
 fn start(
     scene: &Scene,
-    variant: &str,
+    variant: &Variant,
     place: &Place,
     others: &Place,
     subnets: [&str; 2],
 ) -> Option<Node> {
     let image = image(variant, "amd64")?;
-    let certificates = scene.cluster.certificates(place.name, &place.address());
-    let seed = Seed::new(scene, place)
-        .value("pod_subnet", subnets[0])
+    let seed = Seed::hard_way(scene, place, subnets[0])
         .value("labels", "{disk: ssd}")
-        .cluster(scene)
-        .certificates(&certificates)
         .route(subnets[1], others)
         .write(scene, place);
     let machine = Machine::worker(place, &image, &seed);
@@ -48,17 +44,17 @@ fn two_workers_run_pods_and_reach_each_other() {
     let Some(scene) = Scene::new("hard-way") else {
         return;
     };
-    let _slot = slots::take(1, 4);
+    let mut slots = slots::take(1, 4);
     let cluster = &scene.cluster;
     let [one, two] = SUBNETS;
-    let Some(mut first) = start(&scene, "hard-way", &FIRST, &SECOND, [one, two]) else {
+    let Some(mut first) = start(&scene, &HARD_WAY, &FIRST, &SECOND, [one, two]) else {
         return;
     };
     // Not both at once, for which a place would stand empty until there are two.
-    let slot = slots::take(1, 4);
-    let mut second = start(&scene, "ipvs", &SECOND, &FIRST, [two, one]).unwrap();
-    is_the_seeds(&first.ready(), &first);
-    is_the_seeds(&second.ready(), &second);
+    slots.more(1, 4);
+    let mut second = start(&scene, &OLDER, &SECOND, &FIRST, [two, one]).unwrap();
+    is_the_seeds(&first.ready(), &first, "v1.37.2");
+    is_the_seeds(&second.ready(), &second, "v1.37.2"); //TEMP
 
     cluster.apply(
         &[
@@ -73,29 +69,53 @@ fn two_workers_run_pods_and_reach_each_other() {
     ready(cluster, "beside", one);
     let across = ready(cluster, "across", two);
     let url = |pod: &Value| format!("http://{}:8080/", pod["status"]["podIP"].as_str().unwrap());
-    // On one node, between nodes, and by the Service: iptables, then ipvs.
+    // On one node, between nodes, and by the Service: nftables, then iptables.
     fetches(cluster, "beside", &url(&pod), "from-node-0");
     fetches(cluster, "beside", &url(&across), "from-node-1");
     fetches(cluster, "across", &url(&pod), "from-node-0");
     let service = format!("http://{SERVICE}/");
     fetches(cluster, "beside", &service, "from-node-0");
     fetches(cluster, "across", &service, "from-node-0");
-    has_mode(&first, "iptables");
-    has_mode(&second, "ipvs");
+    has_mode(&first, "nftables");
+    has_mode(&second, "iptables");
     let log = cluster.kubectl(&["logs", "web"]).good();
     assert_eq!(log.out.trim(), "serving from-node-0");
 
+    // A boot like any other until here.
+    journal::judge(&first, "hard-way");
+    journal::judge(&second, "older");
+
     // One node is enough from here on.
     drop(second);
-    drop(slot);
-    first.reboots();
-    comes_back(cluster, &pod);
+    slots.less(1);
+    life::services_restart(&mut first);
     fetches(cluster, "beside", &service, "from-node-0");
+    life::drains(cluster, FIRST.name, &["web", "beside"]);
+    let again = [
+        web("web", FIRST.name, "again"),
+        web("beside", FIRST.name, "beside"),
+        life::noting(FIRST.name),
+    ];
+    cluster.apply(&again.concat());
+    for pod in ["web", "beside", "noting"] {
+        ready(cluster, pod, one);
+    }
+    fetches(cluster, "beside", &service, "again");
+
+    first.reboots();
+    life::went_gracefully(cluster, &first);
+    // A pod that ended so does not begin again: whoever made it makes another.
+    let words = ["delete", "pod", "web", "beside", "noting", "--now"];
+    cluster.kubectl(&words).good();
+    cluster.apply(&again[..2].concat());
+    ready(cluster, "web", one);
+    ready(cluster, "beside", one);
+    fetches(cluster, "beside", &service, "again");
 }
 
 /// What the API server knows is what the seed says.
 #[track_caller]
-fn is_the_seeds(object: &Value, node: &Node) {
+fn is_the_seeds(object: &Value, node: &Node, kubelet: &str) {
     let addresses = object["status"]["addresses"].as_array().unwrap();
     let of = |kind: &str| {
         let all = addresses.iter().filter(|one| one["type"] == kind);
@@ -105,12 +125,11 @@ fn is_the_seeds(object: &Value, node: &Node) {
     assert_eq!(of("InternalIP"), [node.address.as_str()]);
     assert_eq!(of("Hostname"), [node.name]);
     let info = &object["status"]["nodeInfo"];
-    assert_eq!(info["kubeletVersion"], "v1.20.2");
+    assert_eq!(info["kubeletVersion"], kubelet);
     assert_eq!(info["architecture"], "amd64");
     let runtime = info["containerRuntimeVersion"].as_str().unwrap();
-    assert!(runtime.starts_with("containerd://1.7."), "{runtime}");
+    assert!(runtime.starts_with("containerd://2.3."), "{runtime}");
     assert_eq!(object["metadata"]["labels"]["disk"], "ssd");
-    assert_eq!(object["status"]["capacity"]["pods"], "16");
 }
 
 #[track_caller]
@@ -118,20 +137,4 @@ fn has_mode(node: &Node, mode: &str) {
     let ask = "exec 3<>/dev/tcp/127.0.0.1/10249 && printf 'GET /proxyMode HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3";
     let said = node.shell(&format!("bash -c \"{ask}\""));
     assert!(said.ends_with(mode), "kube-proxy of {}: {said}", node.name);
-}
-
-/// The same pod, started once more, on the same subnet.
-#[track_caller]
-fn comes_back(cluster: &Cluster, before: &Value) {
-    let starts = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"].clone();
-    super::control::until("pod web after the reboot", super::node::SOON, || {
-        let now = cluster.get(&["pod", "web"]).ok_or("it is gone")?;
-        (starts(&now) != starts(before))
-            .then_some(())
-            .ok_or(now["status"].to_string())
-    });
-    for name in ["web", "beside"] {
-        let pod = ready(cluster, name, SUBNETS[0]);
-        assert_eq!(pod["spec"]["nodeName"], FIRST.name);
-    }
 }

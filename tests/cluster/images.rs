@@ -1,5 +1,5 @@
-//! The disks of these tests, each built once, by the recipes that ship: their
-//! programs are Debian's builds, as in tests/lab/recipes/hard-way.toml.
+//! The disks of these tests, each built once, by the recipes that ship: those of
+//! tests/lab/recipes, which have their versions of the lab and nothing else.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,79 +12,67 @@ use crate::support::debian::store;
 use crate::support::real;
 use crate::support::run::{Ran, nodeimg};
 
-/// What differs from tests/lab/recipes/hard-way.toml.
-struct Variant {
-    name: &'static str,
-    /// The recipe that is extended in the place of `hard-way`.
-    extends: &'static str,
-    more: &'static str,
-    /// Container images beside the recipe's own, from ci/images.
-    images: &'static [&'static str],
+/// An image to test with.
+pub struct Variant {
+    pub name: &'static str,
+    /// The recipe of the lab that it is.
+    pub recipe: &'static str,
+    /// What it has beside that: keys of a recipe, and tables.
+    pub keys: &'static str,
+    pub tables: &'static str,
+    /// Container images of the lab beside the recipe's own.
+    pub images: &'static [&'static str],
 }
 
-const VARIANTS: [Variant; 5] = [
-    Variant {
-        name: "hard-way",
-        extends: "hard-way",
-        more: "",
-        images: &[],
-    },
-    Variant {
-        name: "ipvs",
-        extends: "hard-way",
-        more: "[kube_proxy]\nmode = \"ipvs\"\n",
-        images: &[],
-    },
-    Variant {
-        name: "bootstrap",
-        extends: "bootstrap",
-        // So that `kubectl logs` can verify whom it asks.
-        more: "[kubelet.config]\nserverTLSBootstrap = true\n",
-        images: &[],
-    },
-    Variant {
-        name: "kubeadm",
-        extends: "kubeadm",
-        more: "",
-        images: &[],
-    },
-    Variant {
-        name: "control-plane",
-        extends: "kubeadm",
-        more: "",
-        // Without kube-proxy, which comes when all that is asked for is there.
-        images: &[
-            "etcd",
-            "kube-apiserver",
-            "kube-controller-manager",
-            "kube-scheduler",
-        ],
-    },
-];
+impl Variant {
+    /// The recipe as it is, with the image that pods of these tests are made of.
+    const fn of(name: &'static str, recipe: &'static str) -> Variant {
+        Variant {
+            name,
+            recipe,
+            keys: "",
+            tables: "",
+            images: &["busybox"],
+        }
+    }
+}
 
-/// What pods of these tests are made of: nothing is pulled on a node. By its name
-/// in a registry, which is the mirror.
-const BUSYBOX: &str = "
-[[artifact]]
-name = \"busybox\"
-kind = \"oci_image\"
-image = \"docker.io/library/busybox:latest\"
-";
-
-const IPVS_MODULES: &str =
-    "modules = [\"ip_vs\", \"ip_vs_rr\", \"ip_vs_wrr\", \"ip_vs_sh\", \"nf_conntrack\"]\n";
+pub const HARD_WAY: Variant = Variant::of("hard-way", "hard-way");
+/// A node that is older than its cluster, and keeps to iptables.
+pub const OLDER: Variant = Variant {
+    tables: "[kube_proxy]\nmode = \"iptables\"\n",
+    ..Variant::of("older", "hard-way-1.36")
+};
+pub const BOOTSTRAP: Variant = Variant {
+    keys: "modules = [\"ip_vs\", \"ip_vs_rr\", \"ip_vs_wrr\", \"ip_vs_sh\"]\n",
+    // The serving certificate is for `kubectl logs`, which verifies whom it asks.
+    tables: "[kube_proxy]\nmode = \"ipvs\"\n[kubelet.config]\nserverTLSBootstrap = true\n",
+    ..Variant::of("bootstrap", "bootstrap")
+};
+pub const KUBEADM: Variant = Variant::of("kubeadm", "kubeadm");
+/// With all that `kubeadm init` asks for.
+pub const CONTROL_PLANE: Variant = Variant {
+    images: &[
+        "coredns",
+        "etcd",
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-proxy",
+        "kube-scheduler",
+    ],
+    ..Variant::of("control-plane", "kubeadm")
+};
 
 /// The output directory of a variant; `None`, with a printed skip, where what it
 /// is made of is missing.
-pub fn image(name: &str, arch: &str) -> Option<PathBuf> {
+pub fn image(variant: &Variant, arch: &str) -> Option<PathBuf> {
     static BUILT: Mutex<BTreeMap<(String, String), PathBuf>> = Mutex::new(BTreeMap::new());
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    let key = (name.to_owned(), arch.to_owned());
+    let key = (variant.name.to_owned(), arch.to_owned());
     if let Some(path) = built.get(&key) {
         return Some(path.clone());
     }
-    let variant = VARIANTS.iter().find(|variant| variant.name == name);
-    let path = build(variant.unwrap(), arch)?;
+    let path = build(variant, arch)?;
     built.insert(key, path.clone());
     Some(path)
 }
@@ -95,9 +83,9 @@ fn build(variant: &Variant, arch: &str) -> Option<PathBuf> {
     // Another run of these tests waits.
     let lock = File::create(directory.join("lock")).unwrap();
     let _mine = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, e)| e);
-    let recipe = write(variant, &directory);
     let firstboot = real::firstboot(arch)?;
     let mirror = real::mirror()?;
+    let recipe = write(variant, &directory);
     let verb = |verb: &str| {
         let mut command = nodeimg();
         command.args([verb, "--quiet", "--mirror", &mirror, "--recipe"]);
@@ -121,11 +109,19 @@ fn build(variant: &Variant, arch: &str) -> Option<PathBuf> {
     Some(found.unwrap().path())
 }
 
-/// An artifact that is an OCI layout of ci/images, under the name in it.
+/// Where the recipes are whose locks fit the mirror.
+pub fn recipes() -> PathBuf {
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/lab/recipes");
+    let path = std::env::var_os("NODEIMG_TEST_RECIPES").map_or(committed, PathBuf::from);
+    fs::canonicalize(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// An artifact that is an OCI layout of the lab, under the name in it.
 fn image_of(name: &str) -> String {
-    let images = std::env::var("NODEIMG_TEST_IMAGES");
-    let layout = Path::new(&images.expect("ci/test sets NODEIMG_TEST_IMAGES")).join(name);
-    let index = fs::read(layout.join("index.json")).unwrap();
+    let lab = std::env::var("NODEIMG_TEST_LAB").expect("ci/test sets NODEIMG_TEST_LAB");
+    let layout = Path::new(&lab).join("images").join(name);
+    let index = layout.join("index.json");
+    let index = fs::read(&index).unwrap_or_else(|e| panic!("{}: {e}", index.display()));
     let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
     let image = &index["manifests"][0]["annotations"]["io.containerd.image.name"];
     format!(
@@ -134,32 +130,21 @@ fn image_of(name: &str) -> String {
     )
 }
 
-/// The recipe with the lock of tests/lab/recipes/hard-way.toml, which pins the same.
+/// The variant's recipe, with the lock of the one that it extends.
 fn write(variant: &Variant, directory: &Path) -> PathBuf {
-    let from = real::recipe("hard-way");
-    let text = fs::read_to_string(&from).unwrap();
-    let mut out = String::new();
-    for line in text.lines() {
-        match line.split_once(" = ") {
-            Some(("extends", _)) => {
-                out.push_str(&format!("extends = \"{}\"\n", variant.extends));
-                if variant.name == "ipvs" {
-                    out.push_str(IPVS_MODULES);
-                }
-            }
-            // An artifact's name is none of these: it stands below a table.
-            Some(("name", "\"debian\"")) => {
-                out.push_str(&format!("name = \"cluster-{}\"\n", variant.name));
-            }
-            _ => out.push_str(&format!("{line}\n")),
-        }
-    }
-    out.push_str(&format!("\n{}{BUSYBOX}", variant.more));
+    let from = recipes().join(format!("{}.toml", variant.recipe));
+    let mut text = format!(
+        "extends = \"{}\"\nname = \"cluster-{}\"\n{}\n{}",
+        from.display(),
+        variant.name,
+        variant.keys,
+        variant.tables
+    );
     for name in variant.images {
-        out.push_str(&image_of(name));
+        text.push_str(&image_of(name));
     }
     let path = directory.join(format!("{}.toml", variant.name));
-    fs::write(&path, out).unwrap();
+    fs::write(&path, text).unwrap();
     fs::copy(from.with_extension("lock"), path.with_extension("lock")).unwrap();
     path
 }

@@ -2,6 +2,7 @@
 //! API makes.
 
 use super::Scene;
+use super::images::KUBEADM;
 use super::node::{Machine, Node, Place, alone};
 use super::seed::{Seed, indented, public_key};
 use super::workload::{fetches, ready, web};
@@ -17,7 +18,7 @@ const SUBNET: &str = "10.200.3.0/24";
 fn cluster_api(scene: &Scene) -> Seed {
     let join = format!(
         "---
-apiVersion: kubeadm.k8s.io/v1beta2
+apiVersion: kubeadm.k8s.io/v1beta4
 caCertPath: \"\"
 discovery:
   bootstrapToken:
@@ -25,13 +26,13 @@ discovery:
     caCertHashes:
     - {}
     token: {}
-  tlsBootstrapToken: \"\"
 kind: JoinConfiguration
 nodeRegistration:
-  criSocket: /run/containerd/containerd.sock
+  criSocket: unix:///run/containerd/containerd.sock
   name: '{{{{ ds.meta_data.local_hostname }}}}'
   kubeletExtraArgs:
-    node-labels: cni=daemonset
+  - name: node-labels
+    value: cni=daemonset
 ",
         scene.cluster.ca_hash(),
         scene.cluster.token()
@@ -105,12 +106,13 @@ spec:
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_worker_joins_from_cluster_apis_data_and_keeps_its_network_plugin() {
-    let Some((scene, _slots, image)) = alone(Scene::new("kubeadm-worker"), "kubeadm", "amd64", 4)
+    let Some((scene, _slots, image)) = alone(Scene::new("kubeadm-worker"), &KUBEADM, "amd64", 4)
     else {
         return;
     };
     let cluster = &scene.cluster;
     cluster.apply(&network_plugin());
+    cluster.route(SUBNET, &WORKER.address());
     let seed = cluster_api(&scene).write(&scene, &WORKER);
     let mut node = Node::start(&scene, &Machine::worker(&WORKER, &image, &seed));
     node.ready();

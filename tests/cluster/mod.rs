@@ -1,13 +1,13 @@
 //! Nodes built by `nodeimg build`, personalised by seeds, booted in QEMU and
-//! joined to a real control plane: Kubernetes 1.20.2, which `ci/cluster` starts in
+//! joined to a real control plane: Kubernetes 1.37, which `ci/cluster` starts in
 //! a network namespace of its own. What counts is what the API server says of
 //! them, and what their pods do.
 //!
 //! ```text
 //!  netns  ci/cluster: etcd, API server, controllers, scheduler at 10.240.0.1
 //!           |  bridge `lan`, no way out
-//!           +-- node-0, node-1     hard-way; kube-proxy by iptables and by ipvs
-//!           +-- node-2             bootstrap: a token only
+//!           +-- node-0, node-1     hard-way; kube-proxy by nftables, and 1.36 by iptables
+//!           +-- node-2             bootstrap: a token only; kube-proxy by ipvs
 //!           +-- node-3             kubeadm join, from Cluster API's data
 //!           +-- node-4             arm64 (NODEIMG_TEST_FULL=1)
 //!           +-- cp-0               kubeadm init, a cluster of its own
@@ -28,14 +28,17 @@
 
 mod arm64;
 mod bootstrap;
-mod control;
+pub(crate) mod control;
 mod control_plane;
 mod hard_way;
-mod images;
+pub(crate) mod images;
+mod journal;
 mod kubeadm;
-mod node;
-mod seed;
-mod workload;
+mod life;
+pub(crate) mod node;
+pub(crate) mod seed;
+mod skew;
+pub(crate) mod workload;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,14 +47,14 @@ use crate::support::judge;
 use control::Cluster;
 
 /// Where consoles and collected logs lie.
-fn logs() -> PathBuf {
+pub(crate) fn logs() -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cluster-logs");
     fs::create_dir_all(&path).unwrap();
     path
 }
 
 /// An empty directory for one test.
-fn directory(name: &str) -> PathBuf {
+pub(crate) fn directory(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("cluster-work")
         .join(name);
@@ -62,20 +65,20 @@ fn directory(name: &str) -> PathBuf {
 
 /// One test: its cluster and its directory. When it fails, what a person wants
 /// to see of the cluster is collected.
-struct Scene {
-    cluster: Cluster,
-    directory: PathBuf,
-    name: &'static str,
+pub(crate) struct Scene {
+    pub cluster: Cluster,
+    pub directory: PathBuf,
+    pub name: &'static str,
 }
 
 impl Scene {
     /// Of a test that only `NODEIMG_TEST_FULL` asks for.
-    fn of_full(name: &'static str) -> Option<Scene> {
+    pub fn of_full(name: &'static str) -> Option<Scene> {
         judge::is_full(name).then(|| Scene::new(name))?
     }
 
     /// `None`, with a printed skip, where there is no cluster.
-    fn new(name: &'static str) -> Option<Scene> {
+    pub fn new(name: &'static str) -> Option<Scene> {
         Some(Scene {
             cluster: Cluster::of_environment()?,
             directory: directory(name),

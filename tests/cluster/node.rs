@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::control::{Cluster, is_true, until};
-use super::images::image;
+use super::images::{Variant, image};
 use super::{Scene, logs};
 use crate::support::guest::usual_command_line;
 use crate::support::run::Ran;
@@ -68,7 +68,7 @@ impl<'a> Machine<'a> {
 /// and its disk. `left` is for [`slots::take`].
 pub fn alone(
     scene: Option<Scene>,
-    variant: &str,
+    variant: &Variant,
     arch: &str,
     left: u32,
 ) -> Option<(Scene, Slots, PathBuf)> {
@@ -158,7 +158,7 @@ impl Node {
 
     /// By one connection for all: each of its own costs the node a key exchange
     /// and a session with its services, seconds of an emulated processor.
-    fn ssh(&self) -> Command {
+    pub fn ssh(&self) -> Command {
         let mut ssh = self.cluster.inside("ssh");
         ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR"]);
         ssh.args(["-o", "StrictHostKeyChecking=no", "-o", "ConnectTimeout=20"]);

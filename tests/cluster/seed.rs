@@ -29,6 +29,17 @@ impl Seed {
         }
     }
 
+    /// Of a worker of the hard way, to whose pods the API server has a route.
+    pub fn hard_way(scene: &Scene, place: &Place, subnet: &str) -> Seed {
+        let cluster = &scene.cluster;
+        let certificates = cluster.certificates(place.name, &place.address());
+        cluster.route(subnet, &place.address());
+        Seed::new(scene, place)
+            .value("pod_subnet", subnet)
+            .cluster(scene)
+            .certificates(&certificates)
+    }
+
     /// Exactly this user-data.
     pub fn of(user_data: String) -> Seed {
         Seed {

@@ -43,17 +43,25 @@ struct KubeletConfiguration<'a> {
     runtime_request_timeout: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     rotate_certificates: Option<bool>,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    serving: Option<Serving>,
+    #[serde(flatten)]
+    serving: Serving,
+    shutdown_grace_period: &'static str,
+    shutdown_grace_period_critical_pods: &'static str,
     volume_plugin_dir: &'static str,
 }
 
 /// The certificate that the kubelet shows to its callers.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Serving {
-    tls_cert_file: &'static str,
-    tls_private_key_file: &'static str,
+#[serde(untagged)]
+enum Serving {
+    /// It asks the cluster for one, which a person or a controller approves.
+    #[serde(rename_all = "camelCase")]
+    Asked { server_tls_bootstrap: bool },
+    #[serde(rename_all = "camelCase")]
+    Given {
+        tls_cert_file: &'static str,
+        tls_private_key_file: &'static str,
+    },
 }
 
 #[derive(Serialize)]
@@ -120,10 +128,19 @@ pub fn generate(recipe: &Recipe) -> Result<Vec<Generated>> {
         runtime_request_timeout: "15m",
         // A kubelet that has asked for its certificate also has it renewed.
         rotate_certificates: bootstrap.then_some(true),
-        serving: (!bootstrap).then_some(Serving {
-            tls_cert_file: "/var/lib/kubelet/kubelet.crt",
-            tls_private_key_file: "/var/lib/kubelet/kubelet.key",
-        }),
+        serving: match bootstrap {
+            true => Serving::Asked {
+                server_tls_bootstrap: true,
+            },
+            false => Serving::Given {
+                tls_cert_file: "/var/lib/kubelet/kubelet.crt",
+                tls_private_key_file: "/var/lib/kubelet/kubelet.key",
+            },
+        },
+        // A node that goes down ends its pods first, the critical ones last. Upstream's
+        // default is not to; logind grants the time (logind.conf.d).
+        shutdown_grace_period: "30s",
+        shutdown_grace_period_critical_pods: "10s",
         volume_plugin_dir: VOLUME_PLUGIN_DIR,
     };
     let text = yaml(

@@ -1,0 +1,80 @@
+//! What a node goes through while its pods run: services that restart, a reboot, a
+//! drain.
+
+use serde_json::Value;
+
+use super::control::{Cluster, condition, until};
+use super::node::{Node, SOON};
+
+/// The kubelet and containerd restart below running pods, whose containers stay.
+#[track_caller]
+pub fn services_restart(node: &mut Node) {
+    let containers = |node: &Node| {
+        let ids = node.shell("crictl --timeout 60s ps --quiet --no-trunc | sort");
+        assert!(!ids.is_empty(), "{} runs no container", node.name);
+        ids
+    };
+    let before = containers(node);
+    for unit in ["kubelet", "containerd"] {
+        let id = |node: &Node| node.shell(&format!("systemctl show -P MainPID {unit}"));
+        let was = id(node);
+        node.shell(&format!("systemctl restart {unit}"));
+        assert_ne!(was, id(node), "{unit} runs on");
+        assert_eq!(containers(node), before, "after a restart of {unit}");
+    }
+    // The kubelet has found containerd again, and says so.
+    node.comes_to(
+        "the kubelet's word on its runtime",
+        "curl -sf http://127.0.0.1:10248/healthz",
+    );
+    node.ready();
+}
+
+/// Its pods go when an administrator wants the node for himself, and only then.
+#[track_caller]
+pub fn drains(cluster: &Cluster, node: &str, pods: &[&str]) {
+    let words = ["drain", node, "--force", "--timeout=300s"];
+    cluster.kubectl(&words).good();
+    for pod in pods {
+        assert!(cluster.get(&["pod", pod]).is_none(), "{pod} is there");
+    }
+    let cordoned = |node: &str| cluster.node(node).unwrap()["spec"]["unschedulable"].clone();
+    assert_eq!(cordoned(node), true);
+    cluster.kubectl(&["uncordon", node]).good();
+    assert_eq!(cordoned(node), Value::Null);
+}
+
+/// A pod that takes note of the signal that it ends by.
+pub fn noting(node: &str) -> String {
+    format!(
+        "apiVersion: v1
+kind: Pod
+metadata: {{name: noting}}
+spec:
+  nodeSelector: {{kubernetes.io/hostname: {node}}}
+  terminationGracePeriodSeconds: 20
+  containers:
+  - name: main
+    image: docker.io/library/busybox:latest
+    imagePullPolicy: Never
+    command: [sh, -c, \"trap 'sleep 7; echo ended >/notes/ended; exit' TERM; sleep 100000 & wait\"]
+    volumeMounts: [{{name: notes, mountPath: /notes}}]
+  volumes: [{{name: notes, hostPath: {{path: /var/lib/notes, type: DirectoryOrCreate}}}}]
+---
+"
+    )
+}
+
+/// The machine went down after its pods, which had the time that they asked for: more
+/// than logind's 5 s.
+#[track_caller]
+pub fn went_gracefully(cluster: &Cluster, node: &Node) {
+    assert_eq!(node.shell("cat /var/lib/notes/ended"), "ended");
+    until("pod noting at its end", SOON, || {
+        let pod = cluster.get(&["pod", "noting"]).ok_or("it is gone")?;
+        let why = condition(&pod, "DisruptionTarget").map(|one| one["reason"].clone());
+        (why == Some(Value::from("TerminationByKubelet")))
+            .then_some(())
+            .ok_or(pod["status"].to_string())
+    });
+}

@@ -1,0 +1,220 @@
+//! All of Kubernetes' conformance, where `NODEIMG_TEST_FULL` asks for it: two nodes,
+//! as the suite wants, and everything but what the list leaves out.
+//!
+//! It takes longer than a test should. So a run goes on for
+//! `NODEIMG_TEST_CONFORMANCE_MINUTES` (50 unless said otherwise), puts down how each
+//! spec ended in `tmp/conformance.tsv` of the build directory, and the next one goes
+//! on from there. `ci/conformance` runs it to the end, and writes the figure.
+//!
+//! What the list leaves out is tried too, last of all: a spec that passes is on the
+//! list no longer.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::report::{self, Outcome, Outcomes, say};
+use super::setting::Setting;
+use super::{JUDGED, conformance};
+use crate::cluster::node::{Node, Place};
+use crate::cluster::seed::Seed;
+use crate::support::{judge, slots};
+use crate::workloads;
+
+const PLACES: [Place; 2] = [
+    Place {
+        name: "judged-a",
+        number: 61,
+    },
+    Place {
+        name: "judged-b",
+        number: 62,
+    },
+];
+const SUBNETS: [&str; 2] = ["10.200.61.0/24", "10.200.62.0/24"];
+const MINUTES: u64 = 50;
+/// Between two looks at the clock.
+const BATCH: usize = 30;
+const PROCESSES: usize = 3;
+/// No batch may take longer: what hangs has failed.
+const BATCH_MINUTES: u32 = 40;
+
+#[test]
+#[ignore = "takes hours; ci/conformance runs it"]
+fn every_spec_of_conformance_passes_or_is_listed() {
+    if !judge::is_full("all of conformance") {
+        return;
+    }
+    let Some(setting) = Setting::start("all", &[]) else {
+        return;
+    };
+    let specs = conformance::specs(&setting.scene.directory);
+    let ledger = Ledger::new();
+    let mut left = ledger.left(&specs);
+    if !left.is_empty() {
+        let _slots = slots::take(2, 9);
+        let Some(_nodes) = nodes(&setting) else {
+            return;
+        };
+        setting.resolves();
+        workloads::dns::resolves(&setting);
+        ledger.run(&setting, &left);
+        left = ledger.left(&specs);
+    }
+    say(&ledger.figure(&specs));
+    let wrong = ledger.wrong();
+    assert!(wrong.is_empty(), "conformance:\n{}", wrong.join("\n"));
+    if !left.is_empty() {
+        say(&format!(
+            "conformance: {} are left: run it once more",
+            left.len()
+        ));
+    }
+}
+
+/// Both nodes, which reach each other's pods.
+fn nodes(setting: &Setting) -> Option<Vec<Node>> {
+    let mut nodes = Vec::new();
+    for (number, place) in PLACES.iter().enumerate() {
+        let seed = Seed::hard_way(&setting.scene, place, SUBNETS[number])
+            .route(SUBNETS[1 - number], &PLACES[1 - number]);
+        nodes.push(setting.node(&JUDGED, place, seed, 1)?);
+    }
+    nodes.iter_mut().for_each(|node| _ = node.ready());
+    Some(nodes)
+}
+
+/// How specs ended, over all runs: `STATE<tab>SECONDS<tab>NAME<tab>MESSAGE` a line.
+struct Ledger {
+    path: PathBuf,
+    skipped: BTreeMap<String, String>,
+}
+
+impl Ledger {
+    fn new() -> Ledger {
+        Ledger {
+            path: Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance.tsv"),
+            skipped: conformance::skipped(),
+        }
+    }
+
+    fn read(&self) -> Outcomes {
+        let text = fs::read_to_string(&self.path).unwrap_or_default();
+        let lines = text.lines().map(|line| {
+            let mut fields = line.splitn(4, '\t').map(str::to_owned);
+            let mut field = || fields.next().unwrap_or_default();
+            let (state, seconds, name, message) = (field(), field(), field(), field());
+            let seconds = seconds.parse().unwrap_or_default();
+            (
+                name,
+                Outcome {
+                    state,
+                    seconds,
+                    message,
+                },
+            )
+        });
+        lines.collect()
+    }
+
+    fn add(&self, found: &Outcomes) {
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&self.path)
+            .unwrap();
+        for (
+            name,
+            Outcome {
+                state,
+                seconds,
+                message,
+            },
+        ) in found
+        {
+            let message: String = message.chars().take(400).collect();
+            let message = message.replace(['\n', '\t'], " ");
+            writeln!(file, "{state}\t{seconds:.1}\t{name}\t{message}").unwrap();
+        }
+    }
+
+    /// What has not ended yet, in the order in which it is to run: together, then
+    /// alone, then what is listed.
+    fn left(&self, specs: &[String]) -> Vec<String> {
+        let done = self.read();
+        let mut left: Vec<String> = specs.to_vec();
+        left.retain(|name| !done.contains_key(name));
+        left.sort_by_key(|name| {
+            (
+                self.skipped.contains_key(name),
+                conformance::is_serial(name),
+            )
+        });
+        left
+    }
+
+    /// Batch after batch, until the time is over.
+    fn run(&self, setting: &Setting, left: &[String]) {
+        let minutes = std::env::var("NODEIMG_TEST_CONFORMANCE_MINUTES").ok();
+        let minutes = minutes.map_or(MINUTES, |text| text.parse().expect("minutes: a number"));
+        let end = Instant::now() + Duration::from_secs(60 * minutes);
+        let alike = |name: &String| {
+            (
+                self.skipped.contains_key(name),
+                conformance::is_serial(name),
+            )
+        };
+        for group in left.chunk_by(|one, next| alike(one) == alike(next)) {
+            let processes = if alike(&group[0]) == (false, false) {
+                PROCESSES
+            } else {
+                1
+            };
+            for batch in group.chunks(BATCH) {
+                if Instant::now() > end {
+                    return;
+                }
+                let mut found = conformance::run(setting, batch, processes, BATCH_MINUTES);
+                for name in batch {
+                    found.entry(name.clone()).or_insert(Outcome {
+                        state: "lost".to_owned(),
+                        seconds: 0.0,
+                        message: "the suite says nothing of it".to_owned(),
+                    });
+                }
+                report::print(batch, &found);
+                self.add(&found);
+            }
+        }
+    }
+
+    /// One line each: a spec that failed and is not listed, one that is and passed.
+    fn wrong(&self) -> Vec<String> {
+        let problem = |(name, outcome): (&String, &Outcome)| match (
+            self.skipped.contains_key(name),
+            outcome.passed(),
+        ) {
+            (false, false) => Some(format!(
+                "{}: {name}\n    {}",
+                outcome.state, outcome.message
+            )),
+            (true, true) => Some(format!(
+                "passes: take it off conformance-skipped.txt: {name}"
+            )),
+            _ => None,
+        };
+        self.read().iter().filter_map(problem).collect()
+    }
+
+    fn figure(&self, specs: &[String]) -> String {
+        let found = self.read();
+        let passed = found.values().filter(|outcome| outcome.passed()).count();
+        format!(
+            "conformance: {passed} passed of {}, {} are listed with a reason",
+            specs.len(),
+            self.skipped.len()
+        )
+    }
+}

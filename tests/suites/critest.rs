@@ -1,0 +1,85 @@
+//! The suite of container runtimes, `critest`, on the node itself, against its
+//! containerd. Its pods are not the cluster's: the kubelet, which ends what it does
+//! not know, rests meanwhile.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::process::Stdio;
+
+use super::report::{self, say};
+use super::{lab, lists};
+use crate::cluster::logs;
+use crate::cluster::node::Node;
+
+/// What is not judged, and why.
+const SKIPPED: &str = include_str!("critest-skipped.txt");
+/// The number of those may only fall: lower it with the list.
+const MOST_SKIPPED: usize = 0;
+const PROGRAM: &str = "/var/tmp/critest";
+const REPORT: &str = "/var/tmp/critest.json";
+
+fn skipped() -> BTreeMap<String, String> {
+    let skipped = lists::reasons(SKIPPED);
+    assert!(
+        skipped.len() <= MOST_SKIPPED,
+        "critest-skipped.txt has {} names: their number may only fall, from {MOST_SKIPPED}",
+        skipped.len()
+    );
+    skipped
+}
+
+/// Everything but what the list leaves out.
+pub fn passes(node: &Node) {
+    let skipped = skipped();
+    let mut send = node.ssh();
+    send.arg(format!(
+        "cat >{PROGRAM} && chmod 755 {PROGRAM} && systemctl stop kubelet"
+    ));
+    send.stdin(File::open(lab::program("critest")).unwrap());
+    assert!(
+        send.status().unwrap().success(),
+        "critest does not get onto the node"
+    );
+    let skip = match skipped.is_empty() {
+        true => String::new(),
+        false => format!("'--ginkgo.skip={}'", report::expression(skipped.keys())),
+    };
+    let log = logs().join("critest.log");
+    let file = File::create(&log).unwrap();
+    let mut suite = node.ssh();
+    suite.arg(format!(
+        "cd /var/tmp && {PROGRAM} --ginkgo.no-color --ginkgo.timeout=30m --ginkgo.json-report={REPORT} {skip}"
+    ));
+    suite.stdin(Stdio::null()).stderr(file.try_clone().unwrap());
+    suite.stdout(file).status().unwrap();
+    let json = node.shell(&format!(
+        "cat {REPORT}; systemctl start kubelet; rm {PROGRAM}"
+    ));
+    fs::write(log.with_extension("json"), &json).unwrap();
+    let found = report::read(&json, &log);
+    for name in skipped.keys() {
+        assert!(
+            found.contains_key(name),
+            "critest-skipped.txt names what critest has not: {name}"
+        );
+    }
+    let wanted: Vec<String> = found
+        .keys()
+        .filter(|name| !skipped.contains_key(*name) && !is_measured(name))
+        .cloned()
+        .collect();
+    report::print(&wanted, &found);
+    let problems = report::problems(&wanted, &found);
+    say(&format!(
+        "critest: {} of {} specs passed, {} are left out",
+        wanted.len() - problems.len(),
+        wanted.len() + skipped.len(),
+        skipped.len()
+    ));
+    assert!(problems.is_empty(), "critest:\n{}", problems.join("\n"));
+}
+
+/// critest skips its measurements itself, but where it is asked for them.
+fn is_measured(name: &str) -> bool {
+    name.contains("benchmark")
+}

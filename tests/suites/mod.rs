@@ -1,0 +1,111 @@
+//! Other people's suites judge a node, and the workloads of a real cluster run on it:
+//! one node of `hard-way` for all of it, in a cluster of its own.
+//!
+//! | file | what |
+//! |---|---|
+//! | `setting` | the cluster, a registry, a server of names |
+//! | `goss` | image-builder's checks of a node, met or answered |
+//! | `conformance` | Kubernetes' own suite, `e2e.test` |
+//! | `complete` | all of it, where `NODEIMG_TEST_FULL` asks for that |
+//! | `critest` | the suite of container runtimes |
+//! | `lists`, `report` | what was to pass, and what did |
+//! | `lab`, `registry`, `server` | programs and images of the lab |
+//!
+//! docs/conformance.md has what is run and what is not.
+
+mod complete;
+pub mod conformance;
+pub mod critest;
+pub mod goss;
+pub mod lab;
+pub mod lists;
+pub mod registry;
+pub mod report;
+pub mod server;
+pub mod setting;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use crate::cluster::images::{HARD_WAY, Variant};
+use crate::cluster::node::Place;
+use crate::cluster::seed::Seed;
+use crate::support::slots;
+use crate::workloads;
+use report::say;
+use setting::Setting;
+
+const PLACE: Place = Place {
+    name: "judged",
+    number: 60,
+};
+pub const SUBNET: &str = "10.200.60.0/24";
+
+/// Nothing is baked: images come from the registry.
+pub const JUDGED: Variant = Variant {
+    name: "judged",
+    images: &[],
+    ..HARD_WAY
+};
+
+/// Parts of one test, on one node: what one finds does not keep the next from
+/// its own.
+struct Parts {
+    wrong: Vec<String>,
+}
+
+impl Parts {
+    fn run(&mut self, name: &str, part: impl FnOnce()) {
+        let begun = Instant::now();
+        let ended = catch_unwind(AssertUnwindSafe(part));
+        let seconds = begun.elapsed().as_secs();
+        let word = if ended.is_ok() { "passed" } else { "FAILED" };
+        say(&format!("== {name}: {word} in {seconds} s"));
+        if ended.is_err() {
+            self.wrong.push(name.to_owned());
+        }
+    }
+
+    #[track_caller]
+    fn end(self) {
+        let Parts { wrong } = self;
+        assert!(wrong.is_empty(), "failed: {}; see above", wrong.join(", "));
+    }
+}
+
+#[test]
+#[ignore = "boots for minutes; ci/test runs it"]
+fn a_node_passes_what_others_ask_of_it() {
+    let Some(setting) = Setting::start("judged", &[("CLUSTER_NODE_CIDRS", "yes")]) else {
+        return;
+    };
+    let _slots = slots::take(2, 9);
+    let seed = Seed::hard_way(&setting.scene, &PLACE, SUBNET);
+    let Some(mut node) = setting.node(&JUDGED, &PLACE, seed, 2) else {
+        return;
+    };
+    node.ready();
+    let mut parts = Parts { wrong: Vec::new() };
+    setting.resolves();
+    parts.run("image-builder's checks", || goss::met(&node, &versions()));
+    parts.run("names", || workloads::dns::resolves(&setting));
+    parts.run("workloads", || workloads::run(&setting, &node));
+    parts.run("conformance", || conformance::passes_the_chosen(&setting));
+    parts.run("flannel", || workloads::network::flannel(&setting, &node));
+    parts.run("critest", || critest::passes(&node));
+    parts.run("pressure", || {
+        workloads::pressure::is_told(&setting, &mut node)
+    });
+    parts.end();
+}
+
+/// Of the lab's recipe, as assignments of a shell.
+fn versions() -> String {
+    let of = |name: &str| lab::version(name);
+    format!(
+        "KUBERNETES={} CONTAINERD={} CNI={}",
+        of("kubelet"),
+        of("containerd"),
+        lab::version("cni-plugins")
+    )
+}

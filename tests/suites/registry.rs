@@ -1,0 +1,187 @@
+//! A registry in the cluster's namespace with every image that pods of the suites
+//! and workloads ask for, by upstream's names: the node's containerd has it as its
+//! mirror, as a user's would have theirs (`/etc/containerd/certs.d`).
+//!
+//! What upstream's image does that a spec looks at, the lab's does too: where
+//! that is only to be there, or to serve a page, it is one of the lab's with
+//! another command.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use super::lab;
+use super::server::Server;
+use crate::cluster::control::Cluster;
+use crate::support::run::Ran;
+
+/// Where it answers, in the namespace.
+pub const ADDRESS: &str = "10.240.0.1:5000";
+
+/// A name of upstream's, and the lab's image behind it.
+struct Image {
+    /// Without the registry's own name, which a mirror does not see.
+    name: &'static str,
+    layout: &'static str,
+    /// What `crane mutate` changes of it.
+    changes: &'static [&'static str],
+}
+
+const fn image(name: &'static str, layout: &'static str) -> Image {
+    changed(name, layout, &[])
+}
+
+const fn changed(
+    name: &'static str,
+    layout: &'static str,
+    changes: &'static [&'static str],
+) -> Image {
+    Image {
+        name,
+        layout,
+        changes,
+    }
+}
+
+/// A server of one page on port 80, as nginx's image is.
+const WEB: &[&str] = &[
+    "--entrypoint",
+    "sh,-c,mkdir -p /tmp/www; echo page >/tmp/www/index.html; exec httpd -f -p 80 -h /tmp/www",
+];
+const WEB_12003: &[&str] = &[
+    "--entrypoint",
+    "sh,-c,mkdir -p /tmp/www; echo page >/tmp/www/index.html; exec httpd -f -p 12003 -h /tmp/www",
+];
+
+const IMAGES: &[Image] = &[
+    // Kubernetes' suite.
+    image("e2e-test-images/agnhost:2.66.1", "agnhost"),
+    image("e2e-test-images/agnhost:2.55", "agnhost"),
+    image("e2e-test-images/glibc-dns-testing:2.1.1", "agnhost"),
+    image("e2e-test-images/busybox:1.37.0-2", "busybox"),
+    changed("e2e-test-images/nginx:1.27.0-2", "busybox", WEB),
+    changed("e2e-test-images/nginx:1.28.0-2", "busybox", WEB),
+    image("e2e-test-images/nonewprivs:1.4", "nonewprivs"),
+    image("pause:3.10.2", "pause"),
+    // critest's.
+    image("e2e-test-images/nonewprivs:1.3", "nonewprivs"),
+    image("e2e-test-images/busybox:1.29-2", "busybox"),
+    changed("e2e-test-images/nginx:1.14-2", "busybox", WEB),
+    changed(
+        "k8s-staging-cri-tools/hostnet-nginx-amd64:latest",
+        "busybox",
+        WEB_12003,
+    ),
+    image("k8s-staging-cri-tools/test-image-latest:latest", "busybox"),
+    changed(
+        "k8s-staging-cri-tools/test-image-tag:test",
+        "busybox",
+        &["--label", "of=tag"],
+    ),
+    changed(
+        "k8s-staging-cri-tools/test-image-tag:all",
+        "busybox",
+        &["--label", "of=all"],
+    ),
+    changed(
+        "k8s-staging-cri-tools/test-image-1:latest",
+        "busybox",
+        &["--label", "of=1"],
+    ),
+    changed(
+        "k8s-staging-cri-tools/test-image-2:latest",
+        "busybox",
+        &["--label", "of=2"],
+    ),
+    changed(
+        "k8s-staging-cri-tools/test-image-3:latest",
+        "busybox",
+        &["--label", "of=3"],
+    ),
+    changed(
+        "k8s-staging-cri-tools/test-image-tags:1",
+        "busybox",
+        &["--label", "of=tags"],
+    ),
+    changed(
+        "k8s-staging-cri-tools/test-image-tags:2",
+        "busybox",
+        &["--label", "of=tags"],
+    ),
+    changed(
+        "k8s-staging-cri-tools/test-image-tags:3",
+        "busybox",
+        &["--label", "of=tags"],
+    ),
+    changed(
+        "k8s-staging-cri-tools/test-image-user-uid:latest",
+        "busybox",
+        &["--user", "1002"],
+    ),
+    changed(
+        "k8s-staging-cri-tools/test-image-user-username:latest",
+        "busybox",
+        &["--user", "www-data"],
+    ),
+    changed(
+        "k8s-staging-cri-tools/test-image-user-uid-group:latest",
+        "busybox",
+        &["--user", "1003:users"],
+    ),
+    changed(
+        "k8s-staging-cri-tools/test-image-user-username-group:latest",
+        "busybox",
+        &["--user", "www-data:100"],
+    ),
+    // The workloads'.
+    image("library/busybox:latest", "busybox"),
+    image("coredns/coredns:lab", "coredns"),
+    image("metrics-server/metrics-server:lab", "metrics-server"),
+    image("flannel-io/flannel:lab", "flannel"),
+    image("cloudnativelabs/kube-router:lab", "kube-router"),
+];
+
+/// The mirror of every registry, for containerd: a file of
+/// `/etc/containerd/certs.d/_default`.
+pub fn hosts_toml() -> String {
+    format!("server = \"http://{ADDRESS}\"\n")
+}
+
+/// Starts it with all images that the lab has made.
+pub fn start(cluster: &Cluster, directory: &Path, log: &Path) -> Server {
+    let blobs = directory.join("registry");
+    fs::create_dir_all(&blobs).unwrap();
+    let mut serve = cluster.inside(lab::program("crane"));
+    serve.args(["registry", "serve", "--address", ADDRESS, "--disk"]);
+    serve.arg(&blobs);
+    let server = Server::start(serve, log);
+    let layouts = lab::directory().unwrap().join("images");
+    for image in IMAGES {
+        let layout = layouts.join(image.layout);
+        assert!(
+            layout.join("index.json").exists(),
+            "{}: the lab has no image {}",
+            image.name,
+            layout.display()
+        );
+        push(cluster, image, &layout);
+    }
+    server
+}
+
+fn push(cluster: &Cluster, image: &Image, layout: &Path) {
+    let to = format!("{ADDRESS}/{}", image.name);
+    let from = format!("{ADDRESS}/lab/{}", image.layout);
+    let crane = |words: &[&str]| {
+        let mut crane = cluster.inside(lab::program("crane"));
+        crane.arg("--insecure").args(words);
+        Ran::of(crane.stdin(Stdio::null()))
+    };
+    let name = if image.changes.is_empty() { &to } else { &from };
+    crane(&["push", layout.to_str().unwrap(), name]).good();
+    if !image.changes.is_empty() {
+        let mut words = vec!["mutate", from.as_str(), "--tag", to.as_str()];
+        words.extend(image.changes);
+        crane(&words).good();
+    }
+}

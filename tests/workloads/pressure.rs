@@ -1,0 +1,95 @@
+//! When there is too little of something: a container that takes more memory than
+//! it may, and a disk that is full.
+
+use serde_json::Value;
+
+use crate::cluster::control::{Cluster, is_true, until};
+use crate::cluster::node::{Node, SOON};
+use crate::suites::setting::Setting;
+
+const GREEDY: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: greedy}
+spec:
+  restartPolicy: Never
+  containers:
+  - name: main
+    image: busybox
+    command: [tail, /dev/zero]
+    resources: {limits: {memory: 24Mi}}
+";
+
+/// Writes what it has no request for: the first to go.
+const LARGE: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: large}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: main
+    image: busybox
+    command: [sh, -c, 'dd if=/dev/zero of=/scratch/file bs=1M count=64; exec sleep 86400']
+    volumeMounts: [{name: scratch, mountPath: /scratch}]
+  volumes: [{name: scratch, emptyDir: {}}]
+";
+
+/// A container that takes too much ends, and its pod says why.
+pub fn memory(cluster: &Cluster) {
+    cluster.apply(GREEDY);
+    let end = until("the end of a greedy container", SOON, || {
+        let pod = cluster.get(&["pod", "greedy"]).ok_or("it is not there")?;
+        let end = pod["status"]["containerStatuses"][0]["state"]["terminated"].clone();
+        if end.is_null() {
+            Err(pod["status"].to_string())
+        } else {
+            Ok(end)
+        }
+    });
+    assert_eq!(end["reason"], "OOMKilled", "{end}");
+    assert_eq!(end["exitCode"], 137, "{end}");
+}
+
+/// A full disk: the node says so, and evicts the pod that fills it.
+pub fn is_told(setting: &Setting, node: &mut Node) {
+    let cluster = &setting.scene.cluster;
+    node.ready();
+    cluster.apply(LARGE);
+    until("pod large Ready", SOON, || {
+        let pod = cluster.get(&["pod", "large"]).ok_or("it is not there")?;
+        is_true(&pod, "Ready")
+            .then_some(())
+            .ok_or(pod["status"].to_string())
+    });
+    // All but three of a hundred parts: the kubelet acts below ten.
+    node.shell(
+        "free=$(df -k --output=avail /var | tail -n1); size=$(df -k --output=size /var | tail -n1); \
+         fallocate -l $((free - size * 3 / 100))K /var/tmp/fill",
+    );
+    let pod = until("the eviction of pod large", SOON, || {
+        let pod = cluster.get(&["pod", "large"]).ok_or("it is gone")?;
+        let status = pod["status"].clone();
+        (status["phase"] == "Failed")
+            .then_some(pod)
+            .ok_or(status.to_string())
+    });
+    assert_eq!(pod["status"]["reason"], "Evicted", "{}", pod["status"]);
+    assert!(
+        tells(&pod).contains("ephemeral-storage"),
+        "{}",
+        pod["status"]
+    );
+    let object = cluster.node(node.name).unwrap();
+    assert!(
+        is_true(&object, "DiskPressure"),
+        "{}",
+        object["status"]["conditions"]
+    );
+    node.shell("rm /var/tmp/fill");
+}
+
+fn tells(pod: &Value) -> &str {
+    pod["status"]["message"].as_str().unwrap_or_default()
+}
