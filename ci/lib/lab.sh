@@ -62,11 +62,13 @@ lock_fits() {
     done < <(lock_images "$lock")
 }
 
-# all_fit FOLDER DIR ARCH...: every recipe's lock does.
+# all_fit FOLDER DIR ARCH...: the locks do of all recipes whose Kubernetes is in the
+# mirror.
 all_fit() {
-    local recipe
+    local recipe version
     for recipe in "$1"/*.toml; do
-        lock_fits "${recipe%.toml}.lock" "${@:2}" || return 1
+        version=$(sed -n 's/^kubernetes = "\(.*\)"/\1/p' "$recipe")
+        [[ ! -d $2/dl.k8s.io/v$version ]] || lock_fits "${recipe%.toml}.lock" "${@:2}" || return 1
     done
 }
 

@@ -15,16 +15,15 @@ import store
 from toolchain import Toolchain, host_arch
 from trouble import Trouble, say
 
-# Of the default run: the versions of a node's programs, by architecture. The tests
-# boot nodes of the newest Kubernetes and of the one before it.
-KUBERNETES = {"amd64": ["1.37", "1.36"], "arm64": ["1.37"]}
+# Of the default run: nodes are of the newest Kubernetes and of the one before it. A lock
+# is of both architectures.
+KUBERNETES = ["1.37", "1.36"]
 # Programs that are in no image and no mirror.
 TOOLS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "coredns", "e2e.test", "critest", "crane", "registry")
 
 
 def everything(lab, tools, options):
-    for arch, versions in KUBERNETES.items():
-        mirror.publish(lab, tools, [arch], mirror.minors() if options.full else versions)
+    mirror.publish(lab, tools, catalog.ARCHES, mirror.minors() if options.full else KUBERNETES)
     for name in TOOLS:
         build.program(lab, tools, catalog.find(name), host_arch())
     make_images(lab, tools, [])

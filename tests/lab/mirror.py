@@ -20,6 +20,8 @@ import store
 from trouble import Trouble
 
 NODE = ("kubelet", "kube-proxy", "kubeadm", "kubectl")
+# Of what is not the newest: kubectl is for control planes.
+OLDER = ("kubelet", "kube-proxy", "kubeadm")
 IMAGES = ("pause", "busybox")
 GITHUB = "github.com"
 
@@ -31,11 +33,11 @@ def minors():
 
 def publish(lab, tools, arches, wanted):
     """Makes what recipes of these Kubernetes versions need, and lays it out."""
-    kubernetes = [[catalog.find(name, minor) for name in NODE] for minor in wanted]
     for arch in arches:
-        for programs in kubernetes:
-            for one in programs:
-                _kubernetes(lab, tools, one, arch)
+        for version in wanted:
+            newest = catalog.find("kubelet", version) == catalog.find("kubelet")
+            for name in NODE if newest else OLDER:
+                _kubernetes(lab, tools, catalog.find(name, version), arch)
         _containerd(lab, tools, arch)
         _runc(lab, tools, arch)
         _cni(lab, tools, arch)
