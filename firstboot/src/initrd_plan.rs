@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub const PATH: &str = "/etc/nodeimg/initrd.json";
 /// [repart.d(5)](https://www.freedesktop.org/software/systemd/man/latest/repart.d.html), in the initrd.
 pub const DEFINITIONS: &str = "/usr/lib/repart.d";
+/// A variable of systemd-repart's environment: the state has room for fs-verity, by
+/// which containerd seals what it has pulled.
+pub const MKFS_OPTIONS: (&str, &str) = ("SYSTEMD_REPART_MKFS_OPTIONS_EXT4", "-O verity");
 /// What of each overlay is the node's is below this directory; only root looks in.
 pub const OVERLAYS: &str = "/var/lib/nodeimg/overlay";
 /// Programs of the root that are run before it takes over; the last one by the first.

@@ -68,6 +68,9 @@ fn two_workers_run_pods_and_reach_each_other() {
     let pod = ready(cluster, "web", one);
     ready(cluster, "beside", one);
     let across = ready(cluster, "across", two);
+    // A boot like any other until here.
+    journal::judge(&first, "hard-way");
+    journal::judge(&second, "older");
     let url = |pod: &Value| format!("http://{}:8080/", pod["status"]["podIP"].as_str().unwrap());
     // On one node, between nodes, and by the Service: nftables, then iptables.
     fetches(cluster, "beside", &url(&pod), "from-node-0");
@@ -76,14 +79,10 @@ fn two_workers_run_pods_and_reach_each_other() {
     let service = format!("http://{SERVICE}/");
     fetches(cluster, "beside", &service, "from-node-0");
     fetches(cluster, "across", &service, "from-node-0");
-    has_mode(&first, "nftables");
-    has_mode(&second, "iptables");
+    assert_eq!(first.asks(10249, "/proxyMode"), "nftables");
+    assert_eq!(second.asks(10249, "/proxyMode"), "iptables");
     let log = cluster.kubectl(&["logs", "web"]).good();
     assert_eq!(log.out.trim(), "serving from-node-0");
-
-    // A boot like any other until here.
-    journal::judge(&first, "hard-way");
-    journal::judge(&second, "older");
 
     // One node is enough from here on.
     drop(second);
@@ -130,11 +129,4 @@ fn is_the_seeds(object: &Value, node: &Node, kubelet: &str) {
     let runtime = info["containerRuntimeVersion"].as_str().unwrap();
     assert!(runtime.starts_with("containerd://2.3."), "{runtime}");
     assert_eq!(object["metadata"]["labels"]["disk"], "ssd");
-}
-
-#[track_caller]
-fn has_mode(node: &Node, mode: &str) {
-    let ask = "exec 3<>/dev/tcp/127.0.0.1/10249 && printf 'GET /proxyMode HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3";
-    let said = node.shell(&format!("bash -c \"{ask}\""));
-    assert!(said.ends_with(mode), "kube-proxy of {}: {said}", node.name);
 }

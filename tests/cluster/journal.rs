@@ -1,10 +1,145 @@
+//! The journal of a normal boot: no warning and no error of the kubelet, kube-proxy,
+//! containerd or systemd, but for the lines in `known-lines.txt`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::{Mutex, PoisonError};
+
+use regex::Regex;
+use serde_json::Value;
+
 use super::logs;
 use super::node::Node;
-pub fn judge(node: &Node, boot: &str) {
-    let out = node.shell("journalctl -b --no-pager -o short-monotonic");
-    std::fs::write(logs().join(format!("{boot}.journal")), out).unwrap();
-    let out = node.shell("journalctl -b --no-pager -o json -p warning");
-    std::fs::write(logs().join(format!("{boot}.json")), out).unwrap();
-    let out = node.shell("systemd-analyze critical-chain multi-user.target; systemctl --failed; systemctl is-system-running; df -h; free -m");
-    std::fs::write(logs().join(format!("{boot}.state")), out).unwrap();
+
+/// The boots that are judged; a pattern that none of them needs fails the last one.
+const BOOTS: [&str; 4] = ["hard-way", "older", "bootstrap", "kubeadm"];
+const KNOWN: &str = include_str!("known-lines.txt");
+
+/// A line that is known.
+struct Known {
+    program: &'static str,
+    pattern: Regex,
+}
+
+/// Judges the node's boot until now. Its whole journal stays in the folder of logs.
+#[track_caller]
+pub fn judge(node: &Node, boot: &'static str) {
+    assert!(BOOTS.contains(&boot), "{boot} is not one of {BOOTS:?}");
+    let fields = "--output-fields=MESSAGE,PRIORITY,SYSLOG_IDENTIFIER";
+    let journal = node.shell(&format!("journalctl -b --no-pager -o json {fields}"));
+    fs::write(logs().join(format!("{boot}.journal")), &journal).unwrap();
+    let known = known();
+    let mut used = BTreeSet::new();
+    let mut unknown: BTreeMap<String, usize> = BTreeMap::new();
+    for (program, line) in journal.lines().filter_map(trouble) {
+        let mut all = known.iter().enumerate();
+        let found = all.find(|(_, one)| one.program == program && one.pattern.is_match(&line));
+        match found {
+            Some((number, _)) => _ = used.insert(number),
+            None => *unknown.entry(format!("{program}: {line}")).or_default() += 1,
+        }
+    }
+    assert!(
+        unknown.is_empty(),
+        "a boot of {boot} has lines, so many times, that tests/cluster/known-lines.txt does not know: {unknown:#?}"
+    );
+    all_are_used(boot, used, &known);
+}
+
+#[track_caller]
+fn all_are_used(boot: &'static str, used: BTreeSet<usize>, known: &[Known]) {
+    static SEEN: Mutex<(BTreeSet<&str>, BTreeSet<usize>)> =
+        Mutex::new((BTreeSet::new(), BTreeSet::new()));
+    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    seen.0.insert(boot);
+    seen.1.extend(used);
+    if seen.0.len() < BOOTS.len() {
+        return;
+    }
+    let unused = known.iter().enumerate();
+    let unused = unused.filter(|(number, _)| !seen.1.contains(number));
+    let unused: Vec<_> = unused.map(|(_, one)| one.pattern.as_str()).collect();
+    assert!(
+        unused.is_empty(),
+        "remove from tests/cluster/known-lines.txt what no boot says any more: {unused:#?}"
+    );
+}
+
+/// Entries of a reason (`# ...`), a program and a pattern, which each stand on lines of
+/// their own; a blank line between entries.
+fn known() -> Vec<Known> {
+    let entries = KNOWN.split("\n\n").filter(|entry| !entry.trim().is_empty());
+    let entry = |entry: &'static str| {
+        let (reason, rest): (Vec<&str>, Vec<&str>) =
+            entry.trim().lines().partition(|line| line.starts_with('#'));
+        let [program, pattern] = rest[..] else {
+            panic!("an entry is a program and a pattern: {entry}");
+        };
+        assert!(!reason.is_empty(), "no reason: {entry}");
+        let is_anchored = pattern.starts_with('^') && pattern.ends_with('$');
+        assert!(is_anchored, "not from ^ to $: {pattern}");
+        Known {
+            program,
+            pattern: Regex::new(pattern).unwrap(),
+        }
+    };
+    entries.map(entry).collect()
+}
+
+/// Who warns, and the text without its time and place.
+fn trouble(line: &str) -> Option<(String, String)> {
+    let entry: Value = serde_json::from_str(line).unwrap();
+    let field = |name: &str| entry[name].as_str().unwrap_or_default();
+    let (program, text) = (field("SYSLOG_IDENTIFIER"), field("MESSAGE"));
+    let text = match program {
+        "kubelet" | "kube-proxy" => of_klog(text)?,
+        "containerd" => of_containerd(text)?,
+        _ => (program.starts_with("systemd") && "01234".contains(field("PRIORITY")))
+            .then(|| text.to_owned())?,
+    };
+    Some((program.to_owned(), text))
+}
+
+/// `E1129 06:55:18.327211     428 kubelet.go:1754] "Image garbage..."`
+fn of_klog(text: &str) -> Option<String> {
+    let (head, said) = text.split_once("] ")?;
+    let (letter, date) = head.split_at_checked(1)?;
+    let is_header = date.len() > 4 && date.bytes().take(4).all(|byte| byte.is_ascii_digit());
+    (is_header && "WEF".contains(letter)).then(|| format!("{letter} {said}"))
+}
+
+/// `time="2026-11-29T06:54:23Z" level=warning msg="failed check..."`
+fn of_containerd(text: &str) -> Option<String> {
+    let (_, said) = text.split_once(" level=")?;
+    let (level, said) = said.split_once(' ')?;
+    let is_trouble = ["warning", "error", "fatal", "panic"].contains(&level);
+    is_trouble.then(|| format!("{level} {said}"))
+}
+
+#[test]
+fn what_warns_is_told_from_what_does_not() {
+    let entry = |program: &str, priority: &str, text: &str| {
+        let line = serde_json::json!({"SYSLOG_IDENTIFIER": program, "PRIORITY": priority, "MESSAGE": text});
+        trouble(&line.to_string()).map(|(_, text)| text)
+    };
+    let klog = "1129 06:55:18.327211     428 kubelet.go:1754] \"Full\" err=\"x\"";
+    assert_eq!(
+        entry("kubelet", "6", &format!("E{klog}")).as_deref(),
+        Some("E \"Full\" err=\"x\"")
+    );
+    assert_eq!(entry("kube-proxy", "6", &format!("I{klog}")), None);
+    let containerd = |level: &str| format!("time=\"2026\" level={level} msg=\"slow\"");
+    assert_eq!(
+        entry("containerd", "6", &containerd("warning")).as_deref(),
+        Some("warning msg=\"slow\"")
+    );
+    assert_eq!(entry("containerd", "6", &containerd("info")), None);
+    assert_eq!(entry("systemd", "3", "Failed").as_deref(), Some("Failed"));
+    assert_eq!(entry("systemd", "6", "Started"), None);
+    assert_eq!(entry("sshd", "3", "error"), None);
+}
+
+#[test]
+fn the_known_lines_can_be_read() {
+    assert!(!known().is_empty());
 }

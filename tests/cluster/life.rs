@@ -22,11 +22,7 @@ pub fn services_restart(node: &mut Node) {
         assert_ne!(was, id(node), "{unit} runs on");
         assert_eq!(containers(node), before, "after a restart of {unit}");
     }
-    // The kubelet has found containerd again, and says so.
-    node.comes_to(
-        "the kubelet's word on its runtime",
-        "curl -sf http://127.0.0.1:10248/healthz",
-    );
+    assert_eq!(node.asks(10248, "/healthz"), "ok");
     node.ready();
 }
 

@@ -199,6 +199,16 @@ impl Node {
         self.tries(script).good().out.trim().to_owned()
     }
 
+    /// The end of what a server on the node's loopback answers.
+    #[track_caller]
+    pub fn asks(&self, port: u16, path: &str) -> String {
+        let ask = format!(
+            "exec 3<>/dev/tcp/127.0.0.1/{port} && printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3"
+        );
+        let said = self.shell(&format!("bash -c \"{ask}\""));
+        said.lines().last().unwrap_or_default().to_owned()
+    }
+
     /// Until a script ends well: what it says.
     #[track_caller]
     pub fn comes_to(&mut self, what: &str, script: &str) -> String {

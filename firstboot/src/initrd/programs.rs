@@ -6,6 +6,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Output, Stdio};
 
+use nodeimg_firstboot::initrd_plan::MKFS_OPTIONS;
+
 use super::failure::{Failure, While};
 use super::{ROOT, kmsg, read_ahead};
 
@@ -33,10 +35,12 @@ pub(crate) fn child(arguments: &[OsString]) -> Option<ExitCode> {
         return Some(ExitCode::SUCCESS);
     }
     let (program, rest) = rest.split_first()?;
+    let (options, value) = MKFS_OPTIONS;
     let error = Command::new(program)
         .args(rest)
         .env_clear()
         .env("PATH", PATH)
+        .env(options, value)
         .exec();
     eprintln!("{error}");
     Some(ExitCode::from(NOT_STARTED))

@@ -13,7 +13,7 @@
 //! mounts that require it along.
 
 use anyhow::Result;
-use nodeimg_firstboot::initrd_plan::OVERLAYS;
+use nodeimg_firstboot::initrd_plan::{MKFS_OPTIONS, OVERLAYS};
 
 use super::Initrd;
 use super::repart::{DIRECTORY as DEFINITIONS, STATE_LABEL};
@@ -71,11 +71,13 @@ fn state(initrd: &mut Initrd) -> Result<()> {
     let device = format!("/dev/disk/by-partlabel/{STATE_LABEL}");
     let fsck = format!("systemd-fsck@{}.service", escaped(&device));
     let grow = format!("systemd-growfs@{}.service", escaped("/sysroot/var"));
+    let (options, value) = MKFS_OPTIONS;
     // Left to itself it would look for definitions in the root.
     initrd.text(
         &format!("{UNITS}/systemd-repart.service.d/10-nodeimg.conf"),
         format!(
-            "[Unit]\nAfter=sysroot.mount\nBefore=sysroot-var.mount\n\n[Service]\nExecStart=\n\
+            "[Unit]\nAfter=sysroot.mount\nBefore=sysroot-var.mount\n\n[Service]\n\
+             Environment=\"{options}={value}\"\nExecStart=\n\
              ExecStart=systemd-repart --dry-run=no --definitions={DEFINITIONS}\n"
         ),
     )?;
