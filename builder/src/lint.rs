@@ -107,7 +107,7 @@ fn template_destinations(tree: &Tree) -> Result<BTreeSet<ImagePath>> {
 }
 
 const HARD_WAY: [&str; 19] = [
-    "/etc/cni/net.d/10-bridge.conf",
+    "/etc/cni/net.d/10-bridge.conflist",
     "/etc/cni/net.d/99-loopback.conf",
     "/etc/containerd/config.toml",
     "/etc/modules-load.d/kubernetes.conf",

@@ -23,7 +23,7 @@ fact routes ip -4 route show
 fact resolvers cat /run/systemd/resolve/resolv.conf
 fact node-env cat /etc/nodeimg/node.env
 fact kubelet-line sh -c 'tr "\0" " " </proc/$(systemctl show -P MainPID kubelet.service)/cmdline'
-fact cni cat /etc/cni/net.d/10-bridge.conf
+fact cni cat /etc/cni/net.d/10-bridge.conflist
 fact restarts systemctl show -P NRestarts kubelet.service
 of_the_seed() { tr '\0' '\n' <"/proc/$(systemctl show -P MainPID "$1")/environ" | grep OF_THE_SEED; }
 fact runtime-environment of_the_seed containerd.service

@@ -108,7 +108,7 @@ fn moments() -> Vec<Moment> {
 const ABOUT_THE_END: &str = "\
 fact key-files sha256sum /var/lib/kubelet/ca.crt /var/lib/kubelet/kubelet.crt /var/lib/kubelet/kubelet.key
 fact modes stat -c '%n %a %U:%G' /var/lib/kubelet/kubelet.key /var/lib/kubelet/kubeconfig /var/lib/kube-proxy/kubeconfig /etc/nodeimg/of-the-seed
-fact cni cat /etc/cni/net.d/10-bridge.conf
+fact cni cat /etc/cni/net.d/10-bridge.conflist
 fact node-env cat /etc/nodeimg/node.env
 fact of-the-seed cat /etc/nodeimg/of-the-seed
 fact rests find /etc /var -xdev -name '*.nodeimg-tmp'

@@ -97,7 +97,7 @@ fn cni_configurations_are_json() {
         assert!(
             !images
                 .root(arch)
-                .join("etc/cni/net.d/10-bridge.conf")
+                .join("etc/cni/net.d/10-bridge.conflist")
                 .exists()
         );
     }

@@ -54,7 +54,7 @@ const FILES: [&str; 17] = [
     "/usr/lib/nodeimg/firstboot.json",
     "/usr/lib/nodeimg/kube-proxy-config.yaml",
     "/usr/lib/nodeimg/kubelet-config.yaml",
-    "/usr/lib/nodeimg/templates/etc/cni/net.d/10-bridge.conf",
+    "/usr/lib/nodeimg/templates/etc/cni/net.d/10-bridge.conflist",
     "/usr/lib/nodeimg/templates/etc/kubernetes/kubelet.conf.d/50-nodeimg.conf",
     "/usr/lib/nodeimg/templates/etc/nodeimg/node.env",
     "/usr/lib/tmpfiles.d/nodeimg-hard-way.conf",

@@ -129,19 +129,24 @@ fn a_seed_makes_a_node() {
     );
 
     let bridge: serde_json::Value =
-        serde_json::from_str(&node.text("/etc/cni/net.d/10-bridge.conf")).unwrap();
+        serde_json::from_str(&node.text("/etc/cni/net.d/10-bridge.conflist")).unwrap();
     let want = serde_json::json!({
         "cniVersion": "1.0.0",
         "name": "bridge",
-        "type": "bridge",
-        "bridge": "cni0",
-        "isGateway": true,
-        "ipMasq": true,
-        "ipam": {
-            "type": "host-local",
-            "ranges": [[{ "subnet": "10.200.7.0/24" }]],
-            "routes": [{ "dst": "0.0.0.0/0" }],
-        },
+        "plugins": [
+            {
+                "type": "bridge",
+                "bridge": "cni0",
+                "isGateway": true,
+                "ipMasq": true,
+                "ipam": {
+                    "type": "host-local",
+                    "ranges": [[{ "subnet": "10.200.7.0/24" }]],
+                    "routes": [{ "dst": "0.0.0.0/0" }],
+                },
+            },
+            { "type": "portmap", "capabilities": { "portMappings": true } },
+        ],
     });
     assert_eq!(bridge, want);
     let environment = node.text("/etc/nodeimg/node.env");
@@ -177,7 +182,7 @@ fn a_seed_makes_a_node() {
         assert!(kubeconfig.contains(part), "{kubeconfig}");
     }
     for (path, mode) in [
-        ("/etc/cni/net.d/10-bridge.conf", 0o644),
+        ("/etc/cni/net.d/10-bridge.conflist", 0o644),
         ("/etc/nodeimg/node.env", 0o644),
         ("/var/lib/kubelet/ca.crt", 0o644),
         ("/var/lib/kubelet/kubelet.crt", 0o644),

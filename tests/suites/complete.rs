@@ -2,9 +2,10 @@
 //! as the suite wants, and everything but what the list leaves out.
 //!
 //! It takes longer than a test should. So a run goes on for
-//! `NODEIMG_TEST_CONFORMANCE_MINUTES` (50 unless said otherwise), puts down how each
-//! spec ended in `tmp/conformance.tsv` of the build directory, and the next one goes
-//! on from there. `ci/conformance` runs it to the end, and writes the figure.
+//! `NODEIMG_TEST_CONFORMANCE_MINUTES` (default 50), writes how each spec ended to
+//! `tmp/conformance-VERSION.tsv` of the build directory, and the next one continues
+//! from there. The figure so far is beside it, as `ci/conformance` puts it into
+//! docs/measured.md.
 //!
 //! What the list leaves out is tried too, last of all: a spec that passes is on the
 //! list no longer.
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::report::{self, Outcome, Outcomes, say};
 use super::setting::Setting;
-use super::{JUDGED, conformance};
+use super::{JUDGED, conformance, lab};
 use crate::cluster::node::{Node, Place};
 use crate::cluster::seed::Seed;
 use crate::support::{judge, slots};
@@ -63,7 +64,7 @@ fn every_spec_of_conformance_passes_or_is_listed() {
         ledger.run(&setting, &left);
         left = ledger.left(&specs);
     }
-    say(&ledger.figure(&specs));
+    ledger.figure(&specs);
     let wrong = ledger.wrong();
     assert!(wrong.is_empty(), "conformance:\n{}", wrong.join("\n"));
     if !left.is_empty() {
@@ -94,8 +95,9 @@ struct Ledger {
 
 impl Ledger {
     fn new() -> Ledger {
+        let name = format!("conformance-{}.tsv", lab::version("e2e.test"));
         Ledger {
-            path: Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance.tsv"),
+            path: Path::new(env!("CARGO_TARGET_TMPDIR")).join(name),
             skipped: conformance::skipped(),
         }
     }
@@ -208,13 +210,33 @@ impl Ledger {
         self.read().iter().filter_map(problem).collect()
     }
 
-    fn figure(&self, specs: &[String]) -> String {
+    /// Says how far it is, and writes that for docs/measured.md.
+    fn figure(&self, specs: &[String]) {
         let found = self.read();
-        let passed = found.values().filter(|outcome| outcome.passed()).count();
-        format!(
-            "conformance: {passed} passed of {}, {} are listed with a reason",
-            specs.len(),
-            self.skipped.len()
-        )
+        let count = |is: &dyn Fn(&Outcome) -> bool| {
+            let of_the_suite = found.iter().filter(|(name, _)| specs.contains(name));
+            of_the_suite.filter(|(_, outcome)| is(outcome)).count()
+        };
+        let (passed, run) = (count(&Outcome::passed), count(&|_| true));
+        let hours = found.values().map(|outcome| outcome.seconds).sum::<f64>() / 3600.0;
+        let rows = [
+            ("specs of `[Conformance]`", specs.len()),
+            ("run", run),
+            ("passed", passed),
+            ("did not pass", run - passed),
+            ("not run yet", specs.len() - run),
+            (
+                "listed with a reason in `tests/suites/conformance-skipped.txt`",
+                self.skipped.len(),
+            ),
+        ];
+        let rows = rows.map(|(what, number)| format!("| {what} | {number} |\n"));
+        let version = lab::version("e2e.test");
+        let text = format!(
+            "| Kubernetes {version} | |\n|---|---|\n{}| their time in all, several at once | {hours:.1} h |\n",
+            rows.concat()
+        );
+        fs::write(self.path.with_extension("md"), &text).unwrap();
+        say(&text);
     }
 }

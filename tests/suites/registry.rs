@@ -8,7 +8,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+
+use tempfile::{NamedTempFile, TempDir};
 
 use super::lab;
 use super::server::Server;
@@ -25,6 +27,8 @@ struct Image {
     layout: &'static str,
     /// What `crane mutate` changes of it.
     changes: &'static [&'static str],
+    /// Files over it.
+    files: &'static [(&'static str, &'static str)],
 }
 
 const fn image(name: &'static str, layout: &'static str) -> Image {
@@ -40,18 +44,29 @@ const fn changed(
         name,
         layout,
         changes,
+        files: &[],
     }
 }
 
-/// A server of one page on port 80, as nginx's image is.
+/// A server of files: agnhost's image, and these.
+const fn with(name: &'static str, files: &'static [(&'static str, &'static str)]) -> Image {
+    Image {
+        files,
+        ..changed(name, "agnhost", FILES)
+    }
+}
+
+/// A server of one page on port 80, where nginx's image has that page: a spec takes it away.
 const WEB: &[&str] = &[
     "--entrypoint",
-    "sh,-c,mkdir -p /tmp/www; echo page >/tmp/www/index.html; exec httpd -f -p 80 -h /tmp/www",
+    "sh,-c,d=/usr/share/nginx/html; mkdir -p $d; echo page >$d/index.html; exec httpd -f -p 80 -h $d",
 ];
 const WEB_12003: &[&str] = &[
     "--entrypoint",
     "sh,-c,mkdir -p /tmp/www; echo page >/tmp/www/index.html; exec httpd -f -p 12003 -h /tmp/www",
 ];
+/// A server of the files at the image's root.
+const FILES: &[&str] = &["--entrypoint", "/agnhost,test-webserver", "--cmd", ""];
 
 const IMAGES: &[Image] = &[
     // Kubernetes' suite.
@@ -62,11 +77,24 @@ const IMAGES: &[Image] = &[
     changed("e2e-test-images/nginx:1.27.0-2", "busybox", WEB),
     changed("e2e-test-images/nginx:1.28.0-2", "busybox", WEB),
     image("e2e-test-images/nonewprivs:1.4", "nonewprivs"),
+    with(
+        "e2e-test-images/nautilus:1.8",
+        &[("data.json", r#"{"image": "nautilus.jpg"}"#)],
+    ),
+    with(
+        "e2e-test-images/kitten:1.8",
+        &[
+            ("data.json", r#"{"image": "kitten.jpg"}"#),
+            // A spec reads of which distribution upstream's is.
+            ("etc/os-release", "NAME=\"Alpine Linux\"\n"),
+        ],
+    ),
     image("pause:3.10.2", "pause"),
     // critest's.
     image("e2e-test-images/nonewprivs:1.3", "nonewprivs"),
     image("e2e-test-images/busybox:1.29-2", "busybox"),
     changed("e2e-test-images/nginx:1.14-2", "busybox", WEB),
+    changed("e2e-test-images/httpd:2.4.39-4", "busybox", WEB),
     changed(
         "k8s-staging-cri-tools/hostnet-nginx-amd64:latest",
         "busybox",
@@ -177,11 +205,36 @@ fn push(cluster: &Cluster, image: &Image, layout: &Path) {
         crane.arg("--insecure").args(words);
         Ran::of(crane.stdin(Stdio::null()))
     };
-    let name = if image.changes.is_empty() { &to } else { &from };
-    crane(&["push", layout.to_str().unwrap(), name]).good();
-    if !image.changes.is_empty() {
-        let mut words = vec!["mutate", from.as_str(), "--tag", to.as_str()];
-        words.extend(image.changes);
-        crane(&words).good();
+    if image.changes.is_empty() {
+        crane(&["push", layout.to_str().unwrap(), &to]).good();
+        return;
     }
+    crane(&["push", layout.to_str().unwrap(), &from]).good();
+    let mut words = vec!["mutate", from.as_str(), "--tag", to.as_str()];
+    words.extend(image.changes);
+    let over = layer(image);
+    if let Some(layer) = &over {
+        words.extend(["--append", layer.path().to_str().unwrap()]);
+    }
+    crane(&words).good();
+}
+
+/// Its files as a tar.
+fn layer(image: &Image) -> Option<NamedTempFile> {
+    if image.files.is_empty() {
+        return None;
+    }
+    let folder = TempDir::new().unwrap();
+    for (path, text) in image.files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let layer = NamedTempFile::with_suffix(".tar").unwrap();
+    let mut tar = Command::new("tar");
+    tar.arg("--create").arg("--file").arg(layer.path());
+    let names = image.files.iter().map(|(path, _)| path);
+    tar.arg("--directory").arg(folder.path()).args(names);
+    Ran::of(&mut tar).good();
+    Some(layer)
 }

@@ -140,7 +140,7 @@ mod tests {
         "kube-proxy=active",
         "first-boot={\"outcome\": \"applied\"}",
         "cni={\"subnet\":\"10.200.0.0/24\"}",
-        "networks=/etc/cni/net.d/10-bridge.conf",
+        "networks=/etc/cni/net.d/10-bridge.conflist",
         "token-in=",
     ];
 

@@ -20,7 +20,7 @@ fact verity sh -c 'cat /sys/block/dm-*/dm/uuid'
 fact host-name cat /proc/sys/kernel/hostname
 fact machine-id cat /etc/machine-id
 fact address ip -4 -br addr show scope global
-fact cni sh -c 'cat /etc/cni/net.d/*.conf'
+fact cni sh -c 'cat /etc/cni/net.d/*.conf*'
 fact networks sh -c 'ls -d /etc/cni/net.d/*.conf* 2>/dev/null'
 fact heard patiently head -n 1
 # kubeadm ends a little later than its node is seen.
