@@ -29,7 +29,7 @@ WORDS = (
 )
 # The pod is there for every node as soon as it is: a DaemonSet's. Its only image
 # is the one that every node must have anyway.
-PAUSE = "registry.k8s.io/pause:3.8"
+PAUSE = "registry.k8s.io/pause:3.10.2"
 DAEMON_SET = {
     "apiVersion": "apps/v1",
     "kind": "DaemonSet",
