@@ -5,6 +5,18 @@
 
 base_store() { printf '%s/store\n' "$(ci_cache_dir)"; }
 
+# own_copy STEM FOLDER: FOLDER/recipe.toml and its lock are copies of STEM.toml and
+# STEM.lock, for a lock that may be made anew; kept until one of the two changes.
+own_copy() {
+    local stem=$1 own=$2
+    ! { cmp -s "$stem.toml" "$own/recipe.toml" && cmp -s "$stem.lock" "$own/committed.lock"; } || return 0
+    rm -rf "$own"
+    mkdir -p "$own"
+    cp "$stem.lock" "$own/recipe.lock"
+    cp "$stem.lock" "$own/committed.lock"
+    cp "$stem.toml" "$own/recipe.toml"
+}
+
 # base_recipe NODEIMG: brings the packages of recipes/container-host.toml into
 # the store and sets BASE_RECIPE to it, or, where the mirror no longer has a
 # package that it pins, to a copy that was locked anew. The committed lock is for
@@ -14,13 +26,7 @@ base_recipe() {
     local nodeimg=$1 committed=$TOP/recipes/container-host own epoch
     own=$(ci_cache_dir)/relocked-base
     BASE_RECIPE=$committed.toml
-    if ! cmp -s "$committed.toml" "$own/recipe.toml" || ! cmp -s "$committed.lock" "$own/committed.lock"; then
-        rm -rf "$own"
-        mkdir -p "$own"
-        cp "$committed.lock" "$own/recipe.lock"
-        cp "$committed.lock" "$own/committed.lock"
-        cp "$committed.toml" "$own/recipe.toml"
-    fi
+    own_copy "$committed" "$own"
     # The same time as the committed lock has: the same image on every machine.
     epoch=$(sed -n 's/^epoch = //p' "$committed.lock")
     if ! SOURCE_DATE_EPOCH=$epoch "$nodeimg" --quiet --store "$(base_store)" \

@@ -81,7 +81,7 @@ lab_recipes() {
     own=$(ci_cache_dir)/lab-recipes
     RECIPES=$TOP/tests/lab/recipes
     ! all_fit "$RECIPES" "${@:2}" || return 0
-    if ! { all_fit "$own" "${@:2}" && diff -rq --exclude='*.lock' "$RECIPES" "$own" >/dev/null; }; then
+    if ! { [[ -d $own ]] && all_fit "$own" "${@:2}" && diff -rq --exclude='*.lock' "$RECIPES" "$own" >/dev/null; }; then
         say "the lab's files are not those that tests/lab/recipes/*.lock pin: locking copies in $own"
         # A lock is of both architectures.
         "$TOP/ci/lab" mirror --arch all --kubernetes 1.37 --kubernetes 1.36 >/dev/null
