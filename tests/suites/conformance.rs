@@ -20,7 +20,7 @@ const CHOSEN: &str = include_str!("conformance-chosen.txt");
 const SKIPPED: &str = include_str!("conformance-skipped.txt");
 /// The number of those may only fall: lower it with the list.
 const MOST_SKIPPED: usize = 0;
-/// At a time. A node of two emulated processors has no use for more.
+/// At a time. A node of one emulated processor has no use for more.
 const PROCESSES: usize = 3;
 
 pub fn chosen() -> Vec<String> {
