@@ -79,9 +79,9 @@ fn a_node_passes_what_others_ask_of_it() {
     let Some(setting) = Setting::start("judged", &[("CLUSTER_NODE_CIDRS", "yes")]) else {
         return;
     };
-    let _slots = slots::take(2, 9);
+    let _slots = slots::take(1, 9);
     let seed = Seed::hard_way(&setting.scene, &PLACE, SUBNET);
-    let Some(mut node) = setting.node(&JUDGED, &PLACE, seed, 2) else {
+    let Some(mut node) = setting.node(&JUDGED, &PLACE, seed, 1) else {
         return;
     };
     node.ready();
