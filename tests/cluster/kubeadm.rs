@@ -88,7 +88,7 @@ spec:
       terminationGracePeriodSeconds: 1
       containers:
       - name: install
-        image: docker.io/library/busybox:latest
+        image: docker.io/library/busybox:1.37
         imagePullPolicy: Never
         command: [sh, -c, 'cp /bin-dir/bridge /bin-dir/of-daemonset && cp /files/05-daemonset.conflist /net-dir/; sleep 100000 & trap exit TERM; wait']
         volumeMounts:

@@ -51,7 +51,7 @@ spec:
   terminationGracePeriodSeconds: 20
   containers:
   - name: main
-    image: docker.io/library/busybox:latest
+    image: docker.io/library/busybox:1.37
     imagePullPolicy: Never
     command: [sh, -c, \"trap 'sleep 7; echo ended >/notes/ended; exit' TERM; sleep 100000 & wait\"]
     volumeMounts: [{{name: notes, mountPath: /notes}}]
