@@ -3,18 +3,19 @@
 
 use serde_json::Value;
 
-use super::Scene;
 use super::control::condition;
 use super::images::BOOTSTRAP;
 use super::node::{Machine, Node, Place, alone};
 use super::seed::Seed;
-use super::workload::{fetches, ready, web};
+use super::workload::{fetches, ready, service, web};
+use super::{Scene, journal};
 
 const PLACE: Place = Place {
     name: "node-2",
     number: 12,
 };
 const SUBNET: &str = "10.200.2.0/24";
+const SERVICE: &str = "10.32.0.52";
 
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
@@ -38,8 +39,10 @@ fn a_token_becomes_a_certificate_and_is_gone() {
 
     // Its serving certificate is the cluster's too, once a person has said so.
     cluster.approve_serving(PLACE.name);
-    cluster.apply(&web("bootstrapped", PLACE.name, "by-token"));
+    let web = web("bootstrapped", PLACE.name, "by-token");
+    cluster.apply(&(web + &service("bootstrapped", SERVICE)));
     let pod = ready(cluster, "bootstrapped", SUBNET);
+    journal::judge(&node, "bootstrap");
     let address = pod["status"]["podIP"].as_str().unwrap();
     fetches(
         cluster,
@@ -47,6 +50,9 @@ fn a_token_becomes_a_certificate_and_is_gone() {
         &format!("http://{address}:8080/"),
         "by-token",
     );
+    let service = format!("http://{SERVICE}/");
+    fetches(cluster, "bootstrapped", &service, "by-token");
+    assert_eq!(node.asks(10249, "/proxyMode"), "ipvs");
 }
 
 /// The request came with the token's user and became a certificate.

@@ -45,8 +45,7 @@ pub const OLDER: Variant = Variant {
 };
 pub const BOOTSTRAP: Variant = Variant {
     keys: "modules = [\"ip_vs\", \"ip_vs_rr\", \"ip_vs_wrr\", \"ip_vs_sh\"]\n",
-    // The serving certificate is for `kubectl logs`, which verifies whom it asks.
-    tables: "[kube_proxy]\nmode = \"ipvs\"\n[kubelet.config]\nserverTLSBootstrap = true\n",
+    tables: "[kube_proxy]\nmode = \"ipvs\"\n",
     ..Variant::of("bootstrap", "bootstrap")
 };
 pub const KUBEADM: Variant = Variant::of("kubeadm", "kubeadm");

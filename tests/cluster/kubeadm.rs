@@ -1,11 +1,11 @@
 //! A worker that kubeadm sets up at first boot, from the kind of data that Cluster
 //! API makes.
 
-use super::Scene;
 use super::images::KUBEADM;
 use super::node::{Machine, Node, Place, alone};
 use super::seed::{Seed, indented, public_key};
 use super::workload::{fetches, ready, web};
+use super::{Scene, journal};
 
 const WORKER: Place = Place {
     name: "node-3",
@@ -88,7 +88,7 @@ spec:
       terminationGracePeriodSeconds: 1
       containers:
       - name: install
-        image: docker.io/library/busybox:latest
+        image: docker.io/library/busybox:1.37
         imagePullPolicy: Never
         command: [sh, -c, 'cp /bin-dir/bridge /bin-dir/of-daemonset && cp /files/05-daemonset.conflist /net-dir/; sleep 100000 & trap exit TERM; wait']
         volumeMounts:
@@ -128,6 +128,7 @@ fn a_worker_joins_from_cluster_apis_data_and_keeps_its_network_plugin() {
     cluster.approve_serving(WORKER.name);
     cluster.apply(&web("joined", WORKER.name, "by-kubeadm"));
     let pod = ready(cluster, "joined", SUBNET);
+    journal::judge(&node, "kubeadm");
     let address = pod["status"]["podIP"].as_str().unwrap();
     fetches(
         cluster,

@@ -22,7 +22,7 @@ spec:
   terminationGracePeriodSeconds: 1
   containers:
   - name: main
-    image: docker.io/library/busybox:latest
+    image: docker.io/library/busybox:1.37
     imagePullPolicy: Never
     command: [sh, -c, \"{script}\"]
 ---
