@@ -64,7 +64,8 @@ const WEB: &[&str] = &[
 /// The same by a process that is called nginx and has its file of the process number.
 const NGINX: &[&str] = &[
     "--entrypoint",
-    r#"sh,-c,d=/usr/share/nginx/html; mkdir -p $d /var/run; echo page >$d/index.html; printf '#!/bin/sh\necho $$ >/var/run/nginx.pid\ntrap "kill \$!; exit" TERM\nhttpd -f -p 80 -h '$d' & wait\n' >/tmp/nginx; chmod 755 /tmp/nginx; exec /tmp/nginx"#,
+    // Without a double quote, which crane's list of words would take for its own.
+    r"sh,-c,d=/usr/share/nginx/html; mkdir -p $d /var/run; echo page >$d/index.html; printf '#!/bin/sh\nhttpd -f -p 80 -h '$d' &\ntrap kill\\ $!\\;exit TERM\necho $$ >/var/run/nginx.pid\nwait\n' >/tmp/nginx; chmod 755 /tmp/nginx; exec /tmp/nginx",
 ];
 const WEB_12003: &[&str] = &[
     "--entrypoint",
