@@ -59,7 +59,13 @@ const fn with(name: &'static str, files: &'static [(&'static str, &'static str)]
 /// A server of one page on port 80, where nginx's image has that page: a spec takes it away.
 const WEB: &[&str] = &[
     "--entrypoint",
-    "sh,-c,d=/usr/share/nginx/html; mkdir -p $d; echo page >$d/index.html; exec httpd -f -p 80 -h $d",
+    "sh,-c,d=/usr/share/nginx/html; mkdir -p $d; echo page >$d/index.html; echo httpd; exec httpd -f -p 80 -h $d",
+];
+/// The same by a process that is called nginx and has its file of the process number.
+const NGINX: &[&str] = &[
+    "--entrypoint",
+    // Without a double quote, which crane's list of words would take for its own.
+    r"sh,-c,d=/usr/share/nginx/html; mkdir -p $d /var/run; echo page >$d/index.html; printf '#!/bin/sh\nhttpd -f -p 80 -h '$d' &\ntrap kill\\ $!\\;exit TERM\necho $$ >/var/run/nginx.pid\nwait\n' >/tmp/nginx; chmod 755 /tmp/nginx; exec /tmp/nginx",
 ];
 const WEB_12003: &[&str] = &[
     "--entrypoint",
@@ -94,7 +100,7 @@ const IMAGES: &[Image] = &[
     // critest's.
     image("e2e-test-images/nonewprivs:1.3", "nonewprivs"),
     image("e2e-test-images/busybox:1.29-2", "busybox"),
-    changed("e2e-test-images/nginx:1.14-2", "busybox", WEB),
+    changed("e2e-test-images/nginx:1.14-2", "busybox", NGINX),
     changed("e2e-test-images/httpd:2.4.39-4", "busybox", WEB),
     changed(
         "k8s-staging-cri-tools/hostnet-nginx-amd64:latest",
