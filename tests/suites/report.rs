@@ -38,10 +38,9 @@ pub fn read(json: &str, log: &Path) -> Outcomes {
         let outcome = outcome(spec);
         // Of two specs of one name, the one that was run counts, then the worse.
         let worse = |old: &Outcome| old.state == "skipped" || old.passed();
-        if outcome.state != "skipped" || !all.contains_key(&name(spec)) {
-            if all.get(&name(spec)).is_none_or(worse) {
-                all.insert(name(spec), outcome);
-            }
+        let counts = outcome.state != "skipped" || !all.contains_key(&name(spec));
+        if counts && all.get(&name(spec)).is_none_or(worse) {
+            all.insert(name(spec), outcome);
         }
     }
     all
