@@ -20,7 +20,7 @@ root=$1 programs=$2 out=$3
 mount -t tmpfs none "$root"
 cd "$root"
 mkdir -p usr proc sys dev run var/lib opt tmp containerd out etc/containerd/conf.d etc/cni/net.d
-mount --bind /usr usr
+mount --rbind /usr usr
 mount -t proc proc proc
 mount --rbind /sys sys
 mount --rbind /dev dev

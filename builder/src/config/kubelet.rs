@@ -55,8 +55,10 @@ struct KubeletConfiguration<'a> {
 #[serde(untagged)]
 enum Serving {
     /// It asks the cluster for one, which a person or a controller approves.
-    #[serde(rename_all = "camelCase")]
-    Asked { server_tls_bootstrap: bool },
+    Asked {
+        #[serde(rename = "serverTLSBootstrap")]
+        server_tls_bootstrap: bool,
+    },
     #[serde(rename_all = "camelCase")]
     Given {
         tls_cert_file: &'static str,
