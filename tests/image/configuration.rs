@@ -48,6 +48,8 @@ fn the_kubelets_configuration() {
         "registerNode": true,
         "resolvConf": "/run/systemd/resolve/resolv.conf",
         "runtimeRequestTimeout": "15m",
+        "shutdownGracePeriod": "30s",
+        "shutdownGracePeriodCriticalPods": "10s",
         "tlsCertFile": "/var/lib/kubelet/kubelet.crt",
         "tlsPrivateKeyFile": "/var/lib/kubelet/kubelet.key",
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",

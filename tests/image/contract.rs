@@ -231,7 +231,7 @@ fn the_manifest_is_what_gnu_tar_and_sha256sum_see() {
             assert_eq!(digest.as_deref(), file["sha256"].as_str(), "{arch} {path}");
         }
         assert!(there.is_empty(), "{arch}: not in the manifest: {there:?}");
-        assert_eq!(manifest["artifacts"].as_array().unwrap().len(), 5);
+        assert_eq!(manifest["artifacts"].as_array().unwrap().len(), 6);
         assert_eq!(manifest["image"]["arch"], arch);
         sums_hold(&image);
     }

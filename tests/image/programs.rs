@@ -53,17 +53,18 @@ fn run(node: &Node, words: &[String], seconds: u32) -> Option<Ran> {
     for directory in ["proc", "sys", "dev", "tmp"] {
         fs::create_dir_all(node.root().join(directory)).unwrap();
     }
-    // A fresh /sys has no cgroups in it, and nothing of this machine can be
-    // written to.
+    // The kubelet runs only where cgroups are of version 2. Nothing of this machine
+    // can be written to.
     let script = "cd \"$1\" && mount --rbind /proc proc && mount -o remount,bind,ro proc && \
-                  mount -t sysfs -o ro sysfs sys && mount --rbind /dev dev || exit 99; \
+                  mount -t sysfs -o ro sysfs sys && mount -t cgroup2 -o ro cgroup2 sys/fs/cgroup && \
+                  mount --rbind /dev dev || exit 99; \
                   shift; exec chroot . \"$@\"";
     let mut command = clean(Command::new("timeout"));
     command.args(["-k", "2", &seconds.to_string(), "unshare"]);
     let how: &[&str] = if judge::is_root() {
-        &["-n", "-m"]
+        &["-n", "-m", "-C"]
     } else {
-        &["-r", "-n", "-m"]
+        &["-r", "-n", "-m", "-C"]
     };
     command
         .args(how)
@@ -81,11 +82,13 @@ fn run(node: &Node, words: &[String], seconds: u32) -> Option<Ran> {
     Some(ran)
 }
 
-/// Past flags, configuration, certificates and CA, to where it wants cgroups.
+/// Past flags, configuration, certificates and CA, to where it wants containerd.
 fn accepted(ran: &Ran) -> bool {
     ran.err.contains(
-        "Loaded a new CA Bundle and Verifier for \"client-ca-bundle::/var/lib/kubelet/ca.crt\"",
-    ) && ran.err.contains("failed to run Kubelet: mountpoint for c")
+        "\"Loaded a new CA Bundle and Verifier\" name=\"client-ca-bundle::/var/lib/kubelet/ca.crt\"",
+    ) && ran
+        .err
+        .contains("failed to run Kubelet: validate service connection")
 }
 
 #[test]
@@ -141,7 +144,8 @@ fn the_kubelet_would_refuse_what_is_wrong() {
 /// the kubeconfig that first boot wrote; in here it asks for ever.
 #[test]
 fn kube_proxy_accepts_its_flags_and_its_configuration() {
-    let asked = "Failed to retrieve node info: Get \"https://server.kubernetes.local:6443/";
+    let asked =
+        "failed to list *v1.Node: Get \\\"https://server.kubernetes.local:6443/api/v1/nodes";
     let Some(node) = Node::new(PLAIN) else { return };
     node.boot().good();
     let words = exec_start(&node, "kube-proxy.service");
