@@ -10,7 +10,10 @@
 //!           +-- node-2             bootstrap: a token only; kube-proxy by ipvs
 //!           +-- node-3             kubeadm join, from Cluster API's data
 //!           +-- node-4             arm64 (NODEIMG_TEST_FULL=1)
-//!           +-- cp-0               kubeadm init, a cluster of its own
+//!           +-- node-9             hard-way without kube-proxy (NODEIMG_TEST_FULL=1)
+//!           +-- cp-0, cp-1         kubeadm init and a join, a cluster of its own
+//!  a second one, of both families (NODEIMG_TEST_FULL=1)
+//!           +-- dual-0, six-0      IPv4 and IPv6, and IPv6 only
 //! ```
 //!
 //! | file | what |
@@ -30,11 +33,13 @@ mod arm64;
 mod bootstrap;
 pub(crate) mod control;
 mod control_plane;
+mod dual_stack;
 mod hard_way;
 pub(crate) mod images;
 mod journal;
 mod kubeadm;
 mod life;
+mod no_proxy;
 pub(crate) mod node;
 pub(crate) mod seed;
 mod skew;

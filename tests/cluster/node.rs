@@ -37,6 +37,11 @@ impl Place {
         format!("10.240.0.{}", self.number)
     }
 
+    /// Its second one, in a cluster that has both families.
+    pub fn address6(&self) -> String {
+        format!("fd00:10:240::{}", self.number)
+    }
+
     pub fn mac(&self) -> String {
         format!("52:54:00:f0:00:{:02x}", self.number)
     }
@@ -90,6 +95,11 @@ pub struct Node {
 
 impl Node {
     pub fn start(scene: &Scene, machine: &Machine<'_>) -> Node {
+        Node::start_at(scene, machine, machine.place.address())
+    }
+
+    /// The same, to be reached at `address`.
+    pub fn start_at(scene: &Scene, machine: &Machine<'_>, address: String) -> Node {
         let name = machine.place.name;
         scene.cluster.tap(name);
         let log = logs().join(format!("{name}.log"));
@@ -111,7 +121,7 @@ impl Node {
         run.stdout(File::create(&log).unwrap());
         Node {
             name,
-            address: machine.place.address(),
+            address,
             cluster: scene.cluster.clone(),
             key: key(scene),
             log,
