@@ -33,7 +33,14 @@ fn a_worker_without_kube_proxy_is_ready() {
     node.ready();
     cluster.apply(&web("proxyless", PLACE.name, "by-itself"));
     ready(cluster, "proxyless", SUBNET);
-    let words = ["exec", "proxyless", "--", "wget", "-qO-", "http://127.0.0.1:8080/"];
+    let words = [
+        "exec",
+        "proxyless",
+        "--",
+        "wget",
+        "-qO-",
+        "http://127.0.0.1:8080/",
+    ];
     assert_eq!(cluster.kubectl(&words).good().out.trim(), "by-itself");
     has_no_kube_proxy(&node);
     // It did not fail: it was not wanted, and the verdict says so.

@@ -175,7 +175,10 @@ fn listed<T: AsRef<str>>(values: &[T]) -> String {
     let quoted = |one: &T| format!("\"{}\"", one.as_ref());
     match values {
         [one] => quoted(one),
-        all => format!("[{}]", all.iter().map(quoted).collect::<Vec<_>>().join(", ")),
+        all => format!(
+            "[{}]",
+            all.iter().map(quoted).collect::<Vec<_>>().join(", ")
+        ),
     }
 }
 
