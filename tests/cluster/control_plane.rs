@@ -63,13 +63,13 @@ fn kubeadm_makes_a_control_plane_and_another_one_joins_it() {
     let Some(scene) = Scene::new("control-plane") else {
         return;
     };
-    let mut slots = slots::take(1, 7);
+    let mut slots = slots::take(2, 7);
     let Some(image) = image(&CONTROL_PLANE, "amd64") else {
         return;
     };
     let start = |place: &Place, seed: Seed| {
         let seed = seed.write(&scene, place);
-        Node::start(&scene, &machine(place, &image, &seed))
+        Node::start_of_many(&scene, &machine(place, &image, &seed))
     };
     let init = INIT.replace("CERTIFICATE_KEY", KEY);
     let mut first = start(

@@ -71,18 +71,6 @@ fn emulated(arch: Arch) -> &'static str {
     }
 }
 
-/// What QEMU takes behind `-accel`.
-fn accelerator(accel: Accel, arch: Arch, cpus: u8) -> String {
-    // Linux for x86 changes its own code while other processors run it. QEMU's, where
-    // each has a thread, lose a boot in a dozen or two by that (7.2: `Oops: int3`, or
-    // silence); those that take turns do not.
-    let turns = accel == Accel::Tcg && arch == Arch::Amd64 && cpus > 1;
-    match turns {
-        true => format!("{},thread=single", accel.name()),
-        false => accel.name().to_owned(),
-    }
-}
-
 /// The machine to run.
 #[derive(Debug)]
 pub struct Machine<'a> {
@@ -138,7 +126,7 @@ impl Machine<'_> {
             cpu.push_str(emulated(self.arch));
         }
         all.option("-machine", &format!("{machine},pflash0=code,pflash1=vars"));
-        all.option("-accel", &accelerator(accel, self.arch, self.cpus));
+        all.option("-accel", accel.name());
         all.option("-cpu", &cpu);
         all.option("-smp", &self.cpus.to_string());
         all.option("-m", &format!("{}M", self.memory >> 20));
@@ -280,10 +268,9 @@ mod tests {
             &amd64,
             &[
                 "-machine q35,pflash0",
-                "-accel tcg,thread=single -cpu max,-erms,-fsrm -smp 2 -m 2048M",
+                "-accel tcg -cpu max,-erms,-fsrm -smp 2 -m 2048M",
             ],
         );
-        has(&plain(|machine| machine.cpus = 1), &["-accel tcg -cpu"]);
         has(
             &amd64,
             &[r#""filename":"/a, b/disk.qcow2""#, r#""no-flush":true"#],
@@ -292,10 +279,7 @@ mod tests {
         let arm64 = plain(|machine| machine.arch = Arch::Arm64);
         has(
             &arm64,
-            &[
-                "-machine virt,gic-version=max,",
-                "-accel tcg -cpu max,pauth-impdef=on",
-            ],
+            &["-machine virt,gic-version=max,", "-cpu max,pauth-impdef=on"],
         );
     }
 
