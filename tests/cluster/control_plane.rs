@@ -77,8 +77,10 @@ fn kubeadm_makes_a_control_plane_and_another_one_joins_it() {
         Seed::new(&scene, &FIRST).nested("kubeadm", "init", &init),
     );
     commands_are_done(&mut first);
-    // It holds a token, and the key.
-    first.shell("test ! -e /var/lib/nodeimg/kubeadm.yaml");
+    // It holds a token, and the key, which the journal has not either.
+    first.shell(&format!(
+        "test ! -e /var/lib/nodeimg/kubeadm.yaml && ! journalctl --no-pager | grep {KEY}"
+    ));
     let admin = Administrator::of(&scene, &first);
     admin.has_a_control_plane(&first);
     admin.has_leaders(FIRST.name);
