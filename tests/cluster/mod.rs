@@ -11,7 +11,7 @@
 //!           +-- node-3             kubeadm join, from Cluster API's data
 //!           +-- node-4             arm64 (NODEIMG_TEST_FULL=1)
 //!           +-- node-9             hard-way without kube-proxy (NODEIMG_TEST_FULL=1)
-//!           +-- cp-0, cp-1         kubeadm init and a join, a cluster of its own
+//!           +-- cp-0, cp-1         kubeadm init, and a join (NODEIMG_TEST_FULL=1), a cluster of its own
 //!  a second one, of both families (NODEIMG_TEST_FULL=1)
 //!           +-- dual-0, six-0      IPv4 and IPv6, and IPv6 only
 //! ```
