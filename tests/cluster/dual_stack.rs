@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::control::{Cluster, is_true, until};
 use super::images::{DUAL_STACK, image};
-use super::node::{Machine, Node, Place, SOON};
+use super::node::{BOOT, Machine, Node, Place};
 use super::seed::Seed;
 use super::workload::{fetches, web};
 use super::{Scene, directory};
@@ -127,7 +127,7 @@ fn service_addresses(cluster: &Cluster, name: &str) -> Vec<String> {
 /// Those of a pod once it is Ready: one of each of its node's subnets.
 #[track_caller]
 fn addresses_of(cluster: &Cluster, name: &str, subnets: &[&str]) -> Vec<String> {
-    let pod = until(&format!("pod {name} Ready"), SOON, || {
+    let pod = until(&format!("pod {name} Ready"), BOOT, || {
         let pod = cluster.get(&["pod", name]).ok_or("there is no such pod")?;
         match is_true(&pod, "Ready") {
             true => Ok(pod),
