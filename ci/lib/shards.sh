@@ -38,13 +38,18 @@ shard_tests() {
     done < <(shard_filters "$1")
 }
 
-# Passes on what the tests print, and notes in FILE which have passed.
+# note_passed FILE: passes on what the tests print, and notes which have passed. Exit
+# status 1: one has failed.
 note_passed() {
-    local line
+    local line failed=0
     while IFS= read -r line; do
         printf '%s\n' "$line"
-        [[ ! $line =~ ^test\ (.*)\ \.\.\.\ ok$ ]] || printf '%s\n' "${BASH_REMATCH[1]}" >>"$1"
+        case $line in
+            test*' ... ok') line=${line#test } && printf '%s\n' "${line% ... ok}" >>"$1" ;;
+            test*' ... FAILED') failed=1 ;;
+        esac
     done
+    return "$failed"
 }
 
 # run_shard NAME: those of its tests that have not passed yet in this very tree. Exit
@@ -59,7 +64,7 @@ run_shard() {
     if ((${#left[@]})); then
         printf 'to run: %s\n' "${left[@]}"
         NODEIMG_TEST_FULL=1 timeout "${SHARD_MINUTES}m" "${MACHINES[@]}" --exact --test-threads 32 "${left[@]}" |
-            note_passed "$passed" || status=${PIPESTATUS[0]}
+            note_passed "$passed" || status=$((PIPESTATUS[1] ? 1 : PIPESTATUS[0]))
     fi
     printf 'shard %s: %d of %d tests have passed\n' "$1" "$(wc -l <"$passed")" "$(wc -l <<<"$tests")"
     ((status != 124)) || return 3
