@@ -30,6 +30,7 @@ fn a_token_becomes_a_certificate_and_is_gone() {
     let seed = Seed::new(&scene, &PLACE)
         .value("pod_subnet", SUBNET)
         .value("bootstrap_token", &token)
+        .kube_proxy(&cluster.certificates(PLACE.name, &PLACE.address()))
         .cluster(&scene)
         .write(&scene, &PLACE);
     let mut node = Node::start(&scene, &Machine::worker(&PLACE, &image, &seed));

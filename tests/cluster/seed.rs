@@ -76,14 +76,22 @@ impl Seed {
     }
 
     /// The certificates in a folder of `ci/cluster node-certs`.
-    pub fn certificates(mut self, directory: &Path) -> Seed {
-        for (key, name) in [("kubelet", "kubelet"), ("kube_proxy", "kube-proxy")] {
-            self.user_data.push_str(&format!("  {key}:\n"));
-            for (part, extension) in [("cert", "crt"), ("key", "key")] {
-                let pem = text(directory, &format!("{name}.{extension}"));
-                self.user_data.push_str(&format!("    {part}: |\n"));
-                self.user_data.push_str(&indented(&pem, 6));
-            }
+    pub fn certificates(self, directory: &Path) -> Seed {
+        self.certificate("kubelet", directory, "kubelet")
+            .kube_proxy(directory)
+    }
+
+    /// Of these, kube-proxy's alone.
+    pub fn kube_proxy(self, directory: &Path) -> Seed {
+        self.certificate("kube_proxy", directory, "kube-proxy")
+    }
+
+    fn certificate(mut self, key: &str, directory: &Path, name: &str) -> Seed {
+        self.user_data.push_str(&format!("  {key}:\n"));
+        for (part, extension) in [("cert", "crt"), ("key", "key")] {
+            let pem = text(directory, &format!("{name}.{extension}"));
+            self.user_data.push_str(&format!("    {part}: |\n"));
+            self.user_data.push_str(&indented(&pem, 6));
         }
         self
     }
