@@ -10,6 +10,7 @@
 //!           +-- node-2             bootstrap: a token only; kube-proxy by ipvs
 //!           +-- node-3             kubeadm join, from Cluster API's data
 //!           +-- node-4             arm64 (NODEIMG_TEST_FULL=1)
+//!           +-- two-older and others   1.35, 1.34, containerd 2.4 (NODEIMG_TEST_FULL=1)
 //!           +-- cp-0               kubeadm init, a cluster of its own
 //! ```
 //!
