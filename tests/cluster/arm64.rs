@@ -4,13 +4,14 @@ use super::Scene;
 use super::images::HARD_WAY;
 use super::node::{Machine, Node, Place, alone};
 use super::seed::Seed;
-use super::workload::{ready, web};
+use super::workload::{fetches, ready, service, web};
 
 const PLACE: Place = Place {
     name: "node-4",
     number: 14,
 };
 const SUBNET: &str = "10.200.4.0/24";
+const SERVICE: &str = "10.32.0.54";
 
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
@@ -25,8 +26,12 @@ fn a_worker_of_arm64_is_ready_and_runs_a_pod() {
     let info = &object["status"]["nodeInfo"];
     assert_eq!(info["architecture"], "arm64");
     assert_eq!(info["kubeletVersion"], "v1.37.2");
-    cluster.apply(&web("on-arm64", PLACE.name, "arm64"));
+    let web = web("on-arm64", PLACE.name, "arm64");
+    cluster.apply(&(web + &service("on-arm64", SERVICE)));
     ready(cluster, "on-arm64", SUBNET);
+    // By nftables, whose modules are this kernel's own.
+    fetches(cluster, "on-arm64", &format!("http://{SERVICE}/"), "arm64");
+    assert_eq!(node.asks(10249, "/proxyMode"), "nftables");
     let machine = cluster.kubectl(&["exec", "on-arm64", "--", "uname", "-m"]);
     assert_eq!(machine.good().out.trim(), "aarch64");
 }

@@ -15,6 +15,8 @@ use crate::support::run::Ran;
 
 /// The API server's address, which its certificate names too.
 pub const API_SERVER: &str = "https://10.240.0.1:6443";
+/// The same where the cluster has both families.
+pub const API_SERVER6: &str = "https://[fd00:10:240::1]:6443";
 
 /// The cluster that `NODEIMG_TEST_CLUSTER` names.
 #[derive(Clone)]
@@ -80,8 +82,10 @@ impl Cluster {
     }
 
     /// The folder of a node's certificates, made for it.
-    pub fn certificates(&self, name: &str, address: &str) -> PathBuf {
-        PathBuf::from(self.says(&["node-certs", name, address]))
+    pub fn certificates(&self, name: &str, addresses: &[String]) -> PathBuf {
+        let mut words = vec!["node-certs", name];
+        words.extend(addresses.iter().map(String::as_str));
+        PathBuf::from(self.says(&words))
     }
 
     pub fn tap(&self, name: &str) {
@@ -131,6 +135,11 @@ impl Cluster {
         let mut command = self.script(&["kubectl"]);
         command.args(words);
         command
+    }
+
+    /// `kubeadm` of the cluster's version, as the administrator.
+    pub fn kubeadm(&self, words: &[&str]) -> Ran {
+        Ran::of(self.script(&["kubeadm"]).args(words))
     }
 
     /// An object as JSON, where it is there.

@@ -1,33 +1,43 @@
-//! A control plane by `kubeadm init` at first boot, its images in the image: a
-//! cluster of its own, of one node. kubeadm's preflight passes without
-//! ignored errors.
+//! A control plane by `kubeadm init` at first boot, its images in the image, and a
+//! second one that joins it by the key to its certificates: a cluster of its own.
+//! kubeadm's preflight passes without ignored errors.
 
 use std::fs;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
 use super::Scene;
-use super::control::until;
+use super::control::{Cluster, until};
 use super::images::{CONTROL_PLANE, image};
 use super::node::{BOOT, Machine, Node, Place};
 use super::seed::Seed;
 use crate::support::slots;
 
-const PLACE: Place = Place {
+const FIRST: Place = Place {
     name: "cp-0",
     number: 40,
+};
+const SECOND: Place = Place {
+    name: "cp-1",
+    number: 41,
 };
 
 const CONTROLLERS: &str = "kube-controller-manager";
 const SCHEDULER: &str = "kube-scheduler";
+const PARTS: [&str; 4] = ["etcd", "kube-apiserver", CONTROLLERS, SCHEDULER];
 
-/// The waiting times and the kind of keys (a dozen of RSA are half a minute) are for
-/// an emulated processor; the tag is of the lab's etcd.
+/// Of the kind that `kubeadm certs certificate-key` prints.
+const KEY: &str = "5f0c1ab1f0e3f5b2f0d6a3a8c9f1e4d7b2a6958473625140f1e2d3c4b5a69788";
+
+/// The waiting times, etcd's too, and the kind of keys (a dozen of RSA are half a
+/// minute) are for an emulated processor.
 const INIT: &str = "apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
 localAPIEndpoint: {advertiseAddress: 10.240.0.40}
 nodeRegistration: {criSocket: 'unix:///run/containerd/containerd.sock'}
 timeouts: {controlPlaneComponentHealthCheck: 15m0s, kubernetesAPICall: 5m0s}
+certificateKey: CERTIFICATE_KEY
 ---
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
@@ -36,6 +46,11 @@ clusterName: own
 controlPlaneEndpoint: 10.240.0.40:6443
 encryptionAlgorithm: ECDSA-P256
 networking: {podSubnet: 10.200.0.0/16, serviceSubnet: 10.32.0.0/24}
+etcd:
+  local:
+    extraArgs:
+    - {name: heartbeat-interval, value: '1000'}
+    - {name: election-timeout, value: '10000'}
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -44,82 +59,197 @@ cgroupDriver: systemd
 
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
-fn kubeadm_init_makes_a_control_plane() {
+fn kubeadm_makes_a_control_plane_and_another_one_joins_it() {
     let Some(scene) = Scene::new("control-plane") else {
         return;
     };
-    // kubeadm wants two processors.
-    let _slots = slots::take(2, 5);
+    let mut slots = slots::take(2, 7);
     let Some(image) = image(&CONTROL_PLANE, "amd64") else {
         return;
     };
-    let seed = Seed::new(&scene, &PLACE)
-        .nested("kubeadm", "init", INIT)
-        .write(&scene, &PLACE);
-    let machine = Machine {
-        place: &PLACE,
-        image: &image,
-        seed: &seed,
+    let start = |place: &Place, seed: Seed| {
+        let seed = seed.write(&scene, place);
+        Node::start_of_many(&scene, &machine(place, &image, &seed))
+    };
+    let init = INIT.replace("CERTIFICATE_KEY", KEY);
+    let mut first = start(
+        &FIRST,
+        Seed::new(&scene, &FIRST).nested("kubeadm", "init", &init),
+    );
+    commands_are_done(&mut first);
+    // It holds a token, and the key.
+    first.shell("test ! -e /var/lib/nodeimg/kubeadm.yaml");
+    let admin = Administrator::of(&scene, &first);
+    admin.has_a_control_plane(&first);
+    admin.has_leaders(FIRST.name);
+
+    slots.more(1, 4);
+    let mut second = start(&SECOND, admin.invites(Seed::new(&scene, &SECOND)));
+    commands_are_done(&mut second);
+    for node in [&first, &second] {
+        admin.has_a_control_plane(node);
+    }
+    let members = admin.etcd_members(&second);
+    assert_eq!(members, [FIRST.name, SECOND.name]);
+    // By its own API server, which has a certificate for its own address.
+    let server = format!("--server=https://{}:6443", second.address);
+    let nodes = admin.says(&[&server, "get", "nodes", "--output=name"]);
+    assert_eq!(nodes, "node/cp-0\nnode/cp-1");
+}
+
+/// kubeadm asks for two processors and 1,700 MB.
+fn machine<'a>(place: &'a Place, image: &'a PathBuf, seed: &'a PathBuf) -> Machine<'a> {
+    Machine {
+        place,
+        image,
+        seed,
         cpus: 2,
         memory: "2 GiB",
-    };
-    let mut node = Node::start(&scene, &machine);
-    // The node waits by itself: asking it again and again takes a tenth of its time.
-    let admin = node.until("kubeadm's end", 2 * BOOT, |node| {
+    }
+}
+
+/// The node waits by itself: asking it again and again takes a tenth of its time.
+#[track_caller]
+fn commands_are_done(node: &mut Node) {
+    node.until("kubeadm's end", 2 * BOOT, |node| {
         let ran = node.tries(
             "for _ in $(seq 60); do \
              if grep -q '\"commands\": *\"done\"' /run/nodeimg/result.json; \
-             then exec cat /etc/kubernetes/admin.conf; fi; sleep 5; done; \
+             then exit; fi; sleep 5; done; \
              nodeimg-firstboot status; exit 1",
         );
         match ran.code {
-            Some(0) => Ok(ran.out),
+            Some(0) => Ok(()),
             _ => Err(ran.out + &ran.err),
         }
     });
-    // It holds a token.
-    node.shell("test ! -e /var/lib/nodeimg/kubeadm.yaml");
-    let kubeconfig = scene.directory.join("admin.conf");
-    fs::write(&kubeconfig, admin).unwrap();
-    // From outside of the node, as an administrator would.
-    let get = |words: &[&str]| -> Option<Value> {
-        let mut all = vec!["--kubeconfig", kubeconfig.to_str().unwrap()];
-        all.extend(["get", "-o", "json"]);
-        all.extend(words);
-        let ran = scene.cluster.kubectl(&all);
-        (ran.code == Some(0)).then(|| serde_json::from_str(&ran.out).unwrap())
-    };
-    is_a_control_plane(get, &node);
 }
 
-/// What its own API server says of it, which has it from etcd.
-fn is_a_control_plane(get: impl Fn(&[&str]) -> Option<Value>, node: &Node) {
-    let object = until("the node at its own API server", BOOT, || {
-        get(&["node", PLACE.name]).ok_or("there is none".to_owned())
-    });
-    let addresses = object["status"]["addresses"].as_array().unwrap();
-    let own = addresses.iter().find(|one| one["type"] == "InternalIP");
-    assert_eq!(own.unwrap()["address"], node.address.as_str());
-    for part in ["etcd", "kube-apiserver", CONTROLLERS, SCHEDULER] {
-        let name = format!("{part}-{}", PLACE.name);
-        until(&format!("pod {name} Running"), BOOT, || {
-            let pod = get(&["--namespace", "kube-system", "pod", &name]).ok_or("there is none")?;
-            match pod["status"]["phase"] == "Running" {
-                true => Ok(()),
-                false => Err(pod["status"].to_string()),
-            }
-        });
+/// Who has the cluster's `admin.conf`, outside of its nodes.
+struct Administrator {
+    cluster: Cluster,
+    kubeconfig: String,
+}
+
+impl Administrator {
+    fn of(scene: &Scene, node: &Node) -> Administrator {
+        let path = scene.directory.join("admin.conf");
+        fs::write(&path, node.shell("cat /etc/kubernetes/admin.conf")).unwrap();
+        Administrator {
+            cluster: scene.cluster.clone(),
+            kubeconfig: path.to_str().unwrap().to_owned(),
+        }
     }
-    // Who holds its lease is at work, which says more than a probe of its port.
-    for part in [CONTROLLERS, SCHEDULER] {
-        until(&format!("the lease of {part}"), BOOT, || {
-            let lease = get(&["--namespace", "kube-system", "lease", part]);
-            let lease = lease.ok_or("there is none")?;
-            let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default();
-            match holder.split_once('_') {
-                Some((name, _)) if name == PLACE.name => Ok(()),
-                _ => Err(lease["spec"].to_string()),
+
+    /// What `kubectl` says, in the end.
+    #[track_caller]
+    fn says(&self, words: &[&str]) -> String {
+        let mut all = vec!["--kubeconfig", &self.kubeconfig];
+        all.extend(words);
+        until(&format!("kubectl {}", words.join(" ")), BOOT, || {
+            let ran = self.cluster.kubectl(&all);
+            match ran.code {
+                Some(0) => Ok(ran.out.trim().to_owned()),
+                _ => Err(ran.err),
             }
-        });
+        })
+    }
+
+    /// An object of the namespace kube-system, or a node.
+    #[track_caller]
+    fn get(&self, kind: &str, name: &str) -> Value {
+        let words = ["--namespace=kube-system", "get", "-o", "json", kind, name];
+        serde_json::from_str(&self.says(&words)).unwrap()
+    }
+
+    /// A node of the control plane, its parts running.
+    #[track_caller]
+    fn has_a_control_plane(&self, node: &Node) {
+        let object = self.get("node", node.name);
+        let addresses = object["status"]["addresses"].as_array().unwrap();
+        let own = addresses.iter().find(|one| one["type"] == "InternalIP");
+        assert_eq!(own.unwrap()["address"], node.address.as_str());
+        let labels = &object["metadata"]["labels"];
+        assert_eq!(labels["node-role.kubernetes.io/control-plane"], "");
+        for part in PARTS {
+            let name = format!("{part}-{}", node.name);
+            until(&format!("pod {name} Running"), BOOT, || {
+                let pod = self.get("pod", &name);
+                match pod["status"]["phase"] == "Running" {
+                    true => Ok(()),
+                    false => Err(pod["status"].to_string()),
+                }
+            });
+        }
+    }
+
+    /// Who holds its lease is at work, which says more than a probe of its port.
+    #[track_caller]
+    fn has_leaders(&self, node: &str) {
+        for part in [CONTROLLERS, SCHEDULER] {
+            until(&format!("the lease of {part}"), BOOT, || {
+                let lease = self.get("lease", part);
+                let holder = lease["spec"]["holderIdentity"].as_str();
+                match holder.unwrap_or_default().split_once('_') {
+                    Some((name, _)) if name == node => Ok(()),
+                    _ => Err(lease["spec"].to_string()),
+                }
+            });
+        }
+    }
+
+    /// Gives a node what `kubeadm token create` prints for one that joins the
+    /// control plane.
+    fn invites(&self, seed: Seed) -> Seed {
+        let words = ["token", "create", "--kubeconfig", &self.kubeconfig];
+        let more = ["--print-join-command", "--certificate-key", KEY];
+        let ran = self.cluster.kubeadm(&[&words[..], &more[..]].concat());
+        let printed = ran.good().out;
+        let words: Vec<&str> = printed.split_whitespace().collect();
+        let after = |flag: &str| {
+            let at = words.iter().position(|word| *word == flag);
+            words[at.unwrap_or_else(|| panic!("no {flag}: {printed}")) + 1]
+        };
+        assert!(words.contains(&"--control-plane"), "{printed}");
+        seed.value("api_server", &format!("https://{}", after("join")))
+            .value("bootstrap_token", after("--token"))
+            .value(
+                "ca_cert_hashes",
+                &format!("[\"{}\"]", after("--discovery-token-ca-cert-hash")),
+            )
+            .value(
+                "certificate_key",
+                &format!("\"{}\"", after("--certificate-key")),
+            )
+    }
+
+    /// The names of etcd's voting members, as the one of `node` knows them.
+    #[track_caller]
+    fn etcd_members(&self, node: &Node) -> Vec<String> {
+        let pod = format!("etcd-{}", node.name);
+        let pki = "/etc/kubernetes/pki/etcd";
+        let listed = self.says(&[
+            "--namespace=kube-system",
+            "exec",
+            &pod,
+            "--",
+            "etcdctl",
+            "--endpoints=https://127.0.0.1:2379",
+            &format!("--cacert={pki}/ca.crt"),
+            &format!("--cert={pki}/server.crt"),
+            &format!("--key={pki}/server.key"),
+            "member",
+            "list",
+            "--write-out=json",
+        ]);
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        let all = listed["members"].as_array().unwrap().iter();
+        // A member that only learns says so.
+        let voting = all.filter(|member| member["isLearner"] != true);
+        let mut names: Vec<String> = voting
+            .map(|member| member["name"].as_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
     }
 }

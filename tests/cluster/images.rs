@@ -52,6 +52,11 @@ pub const BOOTSTRAP: Variant = Variant {
     tables: "[kube_proxy]\nmode = \"ipvs\"\n",
     ..Variant::of("bootstrap", "bootstrap")
 };
+/// For a cluster whose pods and Services have addresses of both families.
+pub const DUAL_STACK: Variant = Variant {
+    tables: "[cluster]\ncluster_cidr = [\"10.200.0.0/16\", \"fd00:10:200::/56\"]\nservice_cidr = [\"10.32.0.0/24\", \"fd00:10:32::/112\"]\n",
+    ..Variant::of("dual-stack", "hard-way")
+};
 pub const KUBEADM: Variant = Variant::of("kubeadm", "kubeadm");
 /// With all that `kubeadm init` asks for.
 pub const CONTROL_PLANE: Variant = Variant {

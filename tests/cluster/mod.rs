@@ -11,7 +11,10 @@
 //!           +-- node-3             kubeadm join, from Cluster API's data
 //!           +-- node-4             arm64 (NODEIMG_TEST_FULL=1)
 //!           +-- two-older and others   1.35, 1.34, containerd 2.4 (NODEIMG_TEST_FULL=1)
-//!           +-- cp-0               kubeadm init, a cluster of its own
+//!           +-- node-9             hard-way without kube-proxy (NODEIMG_TEST_FULL=1)
+//!           +-- cp-0, cp-1         kubeadm init and a join, a cluster of its own
+//!  a second one, of both families (NODEIMG_TEST_FULL=1)
+//!           +-- dual-0, six-0      IPv4 and IPv6, and IPv6 only
 //! ```
 //!
 //! | file | what |
@@ -31,11 +34,13 @@ mod arm64;
 mod bootstrap;
 pub(crate) mod control;
 mod control_plane;
+mod dual_stack;
 mod hard_way;
 pub(crate) mod images;
 mod journal;
 mod kubeadm;
 mod life;
+mod no_proxy;
 pub(crate) mod node;
 pub(crate) mod seed;
 mod skew;

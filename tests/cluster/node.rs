@@ -2,9 +2,10 @@
 //! in a file, its shell by SSH with a key of the seed.
 
 use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -20,6 +21,8 @@ use crate::support::slots::{self, Slots};
 
 /// Beyond what the slowest of these tests waits for altogether.
 const LIFETIME: Duration = Duration::from_secs(3600);
+/// For the kernel to start its first program, which it does in half a minute.
+const SILENCE: Duration = Duration::from_secs(300);
 /// For a boot to the kubelet's first words at the API server, on a busy host.
 pub const BOOT: u64 = 900;
 /// For what takes seconds on a processor of its own.
@@ -35,6 +38,11 @@ pub struct Place {
 impl Place {
     pub fn address(&self) -> String {
         format!("10.240.0.{}", self.number)
+    }
+
+    /// Its second one, in a cluster that has both families.
+    pub fn address6(&self) -> String {
+        format!("fd00:10:240::{}", self.number)
     }
 
     pub fn mac(&self) -> String {
@@ -86,10 +94,16 @@ pub struct Node {
     /// Of the connection to its shell.
     sockets: TempDir,
     child: Child,
+    begun: Instant,
 }
 
 impl Node {
     pub fn start(scene: &Scene, machine: &Machine<'_>) -> Node {
+        Node::start_at(scene, machine, machine.place.address())
+    }
+
+    /// The same, to be reached at `address`.
+    pub fn start_at(scene: &Scene, machine: &Machine<'_>, address: String) -> Node {
         let name = machine.place.name;
         scene.cluster.tap(name);
         let log = logs().join(format!("{name}.log"));
@@ -111,12 +125,46 @@ impl Node {
         run.stdout(File::create(&log).unwrap());
         Node {
             name,
-            address: machine.place.address(),
+            address,
             cluster: scene.cluster.clone(),
             key: key(scene),
             log,
             sockets: TempDir::new().unwrap(),
             child: run.spawn().unwrap(),
+            begun: Instant::now(),
+        }
+    }
+
+    /// The same of a machine with more than one processor. QEMU, where it emulates
+    /// those, loses a boot in a dozen or two (docs/run.md): then it begins once more,
+    /// and says why.
+    pub fn start_of_many(scene: &Scene, machine: &Machine<'_>) -> Node {
+        let mut lost = Vec::new();
+        while lost.len() < 3 {
+            let mut node = Node::start(scene, machine);
+            let Some(why) = node.until("its login", BOOT, Node::is_up_or_lost) else {
+                return node;
+            };
+            let line = format!("{}: QEMU has lost a boot, the next one: {why}\n", node.name);
+            // Straight to the terminal: the test harness keeps what passing tests print.
+            let _ = io::stderr().lock().write_all(line.as_bytes());
+            lost.push(why);
+        }
+        panic!("{}: three boots are lost: {lost:?}", machine.place.name);
+    }
+
+    /// Whether the console has got to the login, or what the kernel says instead.
+    fn is_up_or_lost(&self) -> Result<Option<String>, String> {
+        let console = fs::read(&self.log).unwrap();
+        let console = String::from_utf8_lossy(&console);
+        let lost = console.lines().find(|line| line.contains("Oops: int3"));
+        match (lost, console.contains(" login: ")) {
+            (Some(line), _) => Ok(Some(line.to_owned())),
+            (None, true) => Ok(None),
+            (None, false) if self.begun.elapsed() > SILENCE && !console.contains("Welcome to") => {
+                Ok(Some(format!("silence for {SILENCE:?}")))
+            }
+            (None, false) => Err("no login".to_owned()),
         }
     }
 

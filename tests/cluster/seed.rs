@@ -5,12 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Scene;
-use super::control::{API_SERVER, text};
+use super::control::{API_SERVER, API_SERVER6, text};
 use super::node::{Place, key};
 
 /// A cloud-config, line by line.
 pub struct Seed {
     user_data: String,
+    /// The node's own; where there are none, that of its place.
+    addresses: Vec<String>,
     /// Networks of pods behind other nodes, `network via address`.
     routes: Vec<(String, String)>,
 }
@@ -18,24 +20,42 @@ pub struct Seed {
 impl Seed {
     /// With a host name and a key, and `nodeimg:` at the end, which more keys follow.
     pub fn new(scene: &Scene, place: &Place) -> Seed {
+        Seed::at(scene, place, vec![place.address()])
+    }
+
+    /// The same of a node that has these addresses.
+    fn at(scene: &Scene, place: &Place, addresses: Vec<String>) -> Seed {
         Seed {
             user_data: format!(
                 "#cloud-config\nhostname: {}\nssh_authorized_keys: [\"{}\"]\nnodeimg:\n  node_ip: {}\n",
                 place.name,
                 public_key(scene),
-                place.address()
+                listed(&addresses)
             ),
+            addresses,
             routes: Vec::new(),
         }
     }
 
     /// Of a worker of the hard way, to whose pods the API server has a route.
     pub fn hard_way(scene: &Scene, place: &Place, subnet: &str) -> Seed {
+        Seed::hard_way_of(scene, place, &[subnet])
+    }
+
+    /// The same with an address, and a network for its pods, of each subnet's family.
+    pub fn hard_way_of(scene: &Scene, place: &Place, subnets: &[&str]) -> Seed {
         let cluster = &scene.cluster;
-        let certificates = cluster.certificates(place.name, &place.address());
-        cluster.route(subnet, &place.address());
-        Seed::new(scene, place)
-            .value("pod_subnet", subnet)
+        let own = |subnet: &&str| match is_of_six(subnet) {
+            true => place.address6(),
+            false => place.address(),
+        };
+        let addresses: Vec<String> = subnets.iter().map(own).collect();
+        let certificates = cluster.certificates(place.name, &addresses);
+        for (subnet, address) in subnets.iter().zip(&addresses) {
+            cluster.route(subnet, address);
+        }
+        Seed::at(scene, place, addresses)
+            .value("pod_subnet", &listed(subnets))
             .cluster(scene)
             .certificates(&certificates)
     }
@@ -44,6 +64,7 @@ impl Seed {
     pub fn of(user_data: String) -> Seed {
         Seed {
             user_data,
+            addresses: Vec::new(),
             routes: Vec::new(),
         }
     }
@@ -71,22 +92,22 @@ impl Seed {
 
     /// The cluster's address and CA.
     pub fn cluster(self, scene: &Scene) -> Seed {
-        self.value("api_server", API_SERVER)
+        let server = match self.addresses.first().is_some_and(|one| is_of_six(one)) {
+            true => API_SERVER6,
+            false => API_SERVER,
+        };
+        self.value("api_server", server)
             .block("ca", &scene.cluster.ca())
     }
 
     /// The certificates in a folder of `ci/cluster node-certs`.
     pub fn certificates(self, directory: &Path) -> Seed {
         self.certificate("kubelet", directory, "kubelet")
-            .kube_proxy(directory)
+            .certificate("kube_proxy", directory, "kube-proxy")
     }
 
-    /// Of these, kube-proxy's alone.
-    pub fn kube_proxy(self, directory: &Path) -> Seed {
-        self.certificate("kube_proxy", directory, "kube-proxy")
-    }
-
-    fn certificate(mut self, key: &str, directory: &Path, name: &str) -> Seed {
+    /// The one of that name, with its key.
+    pub fn certificate(mut self, key: &str, directory: &Path, name: &str) -> Seed {
         self.user_data.push_str(&format!("  {key}:\n"));
         for (part, extension) in [("cert", "crt"), ("key", "key")] {
             let pem = text(directory, &format!("{name}.{extension}"));
@@ -97,7 +118,11 @@ impl Seed {
     }
 
     pub fn route(mut self, network: &str, via: &Place) -> Seed {
-        self.routes.push((network.to_owned(), via.address()));
+        let via = match is_of_six(network) {
+            true => via.address6(),
+            false => via.address(),
+        };
+        self.routes.push((network.to_owned(), via));
         self
     }
 
@@ -107,18 +132,53 @@ impl Seed {
         fs::create_dir_all(&seed).unwrap();
         let meta = format!("instance-id: i-{0}\nlocal-hostname: {0}\n", place.name);
         fs::write(seed.join("meta-data"), meta).unwrap();
-        fs::write(seed.join("user-data"), self.user_data).unwrap();
-        let mut network = format!(
-            "version: 2\nethernets:\n  lan:\n    match: {{macaddress: \"{}\"}}\n    \
-             addresses: [{}/24]\n    routes:\n    - {{to: 0.0.0.0/0, via: 10.240.0.1}}\n",
-            place.mac(),
-            place.address()
-        );
-        for (to, via) in self.routes {
-            network.push_str(&format!("    - {{to: {to}, via: {via}}}\n"));
-        }
-        fs::write(seed.join("network-config"), network).unwrap();
+        fs::write(seed.join("user-data"), &self.user_data).unwrap();
+        fs::write(seed.join("network-config"), self.network(place)).unwrap();
         seed
+    }
+
+    /// The card on the cluster's network: its addresses, the way out by the API
+    /// server's, and the ways to other nodes' pods.
+    fn network(&self, place: &Place) -> String {
+        let mut addresses = self.addresses.clone();
+        if addresses.is_empty() {
+            addresses.push(place.address());
+        }
+        let mut text = format!(
+            "version: 2\nethernets:\n  lan:\n    match: {{macaddress: \"{}\"}}\n    addresses:\n",
+            place.mac()
+        );
+        let mut routes = Vec::new();
+        for address in addresses {
+            let (length, all, via) = match is_of_six(&address) {
+                true => (64, "::/0", "fd00:10:240::1"),
+                false => (24, "0.0.0.0/0", "10.240.0.1"),
+            };
+            text.push_str(&format!("    - \"{address}/{length}\"\n"));
+            routes.push((all.to_owned(), via.to_owned()));
+        }
+        text.push_str("    routes:\n");
+        for (to, via) in routes.iter().chain(&self.routes) {
+            text.push_str(&format!("    - {{to: \"{to}\", via: \"{via}\"}}\n"));
+        }
+        text
+    }
+}
+
+/// Whether an address or a network is IPv6's.
+fn is_of_six(text: &str) -> bool {
+    text.contains(':')
+}
+
+/// As YAML has it: the one that there is, or a list.
+fn listed<T: AsRef<str>>(values: &[T]) -> String {
+    let quoted = |one: &T| format!("\"{}\"", one.as_ref());
+    match values {
+        [one] => quoted(one),
+        all => format!(
+            "[{}]",
+            all.iter().map(quoted).collect::<Vec<_>>().join(", ")
+        ),
     }
 }
 

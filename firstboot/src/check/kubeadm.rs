@@ -18,6 +18,9 @@ pub struct Kubeadm {
     pub verb: &'static str,
     /// The whole file for `--config`.
     pub config: Secret,
+    /// `init` keeps the cluster's certificates in the cluster, encrypted by the key of
+    /// its configuration: another control plane joins with that key.
+    pub upload_certs: bool,
 }
 
 /// The version of `kubeadm.k8s.io` that is written here: every kubeadm that an image may
@@ -102,6 +105,7 @@ fn whole(
     problems: &mut Problems,
 ) -> Option<Kubeadm> {
     let mut found = false;
+    let mut upload_certs = false;
     let mut line = 0;
     for document in config.value.expose().split("\n---") {
         match yaml::parse(document.trim_start_matches("---")) {
@@ -111,6 +115,8 @@ fn whole(
                 if let Some(version) = name.strip_prefix("kubeadm.k8s.io/") {
                     let kind = text("kind").unwrap_or_default();
                     found |= task.kinds.contains(&kind.as_str());
+                    let key = text("certificateKey").unwrap_or_default();
+                    upload_certs |= kind == "InitConfiguration" && !key.is_empty();
                     let wrong = not_read(version, inputs.settings.kubeadm.as_deref())
                         .map(|reason| (reason, format!("write it for `kubeadm.k8s.io/{API}`")))
                         .or_else(|| {
@@ -142,6 +148,7 @@ fn whole(
     Some(Kubeadm {
         verb: task.verb,
         config: config.value.clone(),
+        upload_certs,
     })
 }
 
@@ -235,6 +242,7 @@ fn built(
     Some(Kubeadm {
         verb: "join",
         config: Secret::new(config),
+        upload_certs: false,
     })
 }
 

@@ -19,13 +19,18 @@ pub(super) fn files(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
         "init" => " --skip-token-print --skip-certificate-key-print",
         _ => "",
     };
+    // The key in the configuration alone has no effect.
+    let upload = match kubeadm.upload_certs {
+        true => " --upload-certs",
+        false => "",
+    };
     let script = format!(
         "#!/bin/sh\n\
          # Made by first boot; run by nodeimg-commands.service.\n\
          config={KUBEADM_CONFIG}\n\
          attempt=1\n\
          [ ! -e \"$config\" ] && [ -e {done} ] && exit 0\n\
-         until kubeadm {verb} --config \"$config\"{quiet}; do\n\
+         until kubeadm {verb} --config \"$config\"{upload}{quiet}; do\n\
          \x20   status=$?\n\
          \x20   if [ \"$attempt\" -ge 5 ]; then\n\
          \x20       echo \"kubeadm {verb} has failed $attempt times\" >&2\n\

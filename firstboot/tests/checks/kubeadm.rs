@@ -66,6 +66,21 @@ fn kubeadm_is_given_or_made_a_configuration() {
 }
 
 #[test]
+fn a_certificate_key_has_init_upload_the_certificates() {
+    let key = format!(
+        "      kind: InitConfiguration\n      certificateKey: {}\n",
+        "c".repeat(64)
+    );
+    let seed = INIT.replace("      kind: InitConfiguration\n", &key);
+    let (_, script) = kubeadm_files(&with_kubeadm(&seed));
+    let run = "kubeadm init --config \"$config\" --upload-certs --skip-token-print --skip-certificate-key-print;";
+    assert!(script.contains(run), "{script}");
+    // The key of a joining control plane is another document's.
+    let (_, script) = kubeadm_files(&with_kubeadm(INIT));
+    assert!(!script.contains("upload"), "{script}");
+}
+
+#[test]
 fn kubeadm_makes_control_planes() {
     let list = "  kubeadm: {init: [{apiVersion: kubeadm.k8s.io/v1beta4, kind: ClusterConfiguration}, {apiVersion: kubeproxy.config.k8s.io/v1alpha1, kind: KubeProxyConfiguration, mode: ipvs}]}\n";
     assert_eq!(
