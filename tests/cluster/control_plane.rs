@@ -30,13 +30,14 @@ const PARTS: [&str; 4] = ["etcd", "kube-apiserver", CONTROLLERS, SCHEDULER];
 /// Of the kind that `kubeadm certs certificate-key` prints.
 const KEY: &str = "5f0c1ab1f0e3f5b2f0d6a3a8c9f1e4d7b2a6958473625140f1e2d3c4b5a69788";
 
-/// The waiting times, etcd's too, and the kind of keys (a dozen of RSA are half a
-/// minute) are for an emulated processor.
+/// The waiting times, those of etcd and of the leases too, and the kind of keys (a
+/// dozen of RSA are half a minute) are for an emulated processor: whoever loses its
+/// lease there ends, and its next start has others lose theirs.
 const INIT: &str = "apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
 localAPIEndpoint: {advertiseAddress: 10.240.0.40}
 nodeRegistration: {criSocket: 'unix:///run/containerd/containerd.sock'}
-timeouts: {controlPlaneComponentHealthCheck: 15m0s, kubernetesAPICall: 5m0s}
+timeouts: TIMEOUTS
 certificateKey: CERTIFICATE_KEY
 ---
 apiVersion: kubeadm.k8s.io/v1beta4
@@ -51,11 +52,17 @@ etcd:
     extraArgs:
     - {name: heartbeat-interval, value: '1000'}
     - {name: election-timeout, value: '10000'}
+controllerManager: {extraArgs: LEASES}
+scheduler: {extraArgs: LEASES}
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 cgroupDriver: systemd
 ";
+
+const LEASES: &str = "[{name: leader-elect-lease-duration, value: 5m}, {name: leader-elect-renew-deadline, value: 4m}, {name: leader-elect-retry-period, value: 10s}]";
+
+const TIMEOUTS: &str = "{controlPlaneComponentHealthCheck: 15m0s, discovery: 10m0s, etcdAPICall: 5m0s, kubernetesAPICall: 5m0s, tlsBootstrap: 15m0s}";
 
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
@@ -63,7 +70,7 @@ fn kubeadm_makes_a_control_plane_and_another_one_joins_it() {
     let Some(scene) = Scene::new("control-plane") else {
         return;
     };
-    let mut slots = slots::take(2, 7);
+    let mut slots = slots::take(2, 9);
     let Some(image) = image(&CONTROL_PLANE, "amd64") else {
         return;
     };
@@ -72,19 +79,22 @@ fn kubeadm_makes_a_control_plane_and_another_one_joins_it() {
         Node::start_of_many(&scene, &machine(place, &image, &seed))
     };
     let init = INIT.replace("CERTIFICATE_KEY", KEY);
+    let init = init.replace("LEASES", LEASES).replace("TIMEOUTS", TIMEOUTS);
     let mut first = start(
         &FIRST,
         Seed::new(&scene, &FIRST).nested("kubeadm", "init", &init),
     );
     commands_are_done(&mut first);
-    // It holds a token, and the key.
-    first.shell("test ! -e /var/lib/nodeimg/kubeadm.yaml");
+    // It holds a token, and the key, which the journal has not either.
+    first.shell(&format!(
+        "test ! -e /var/lib/nodeimg/kubeadm.yaml && ! journalctl --no-pager | grep {KEY}"
+    ));
     let admin = Administrator::of(&scene, &first);
     admin.has_a_control_plane(&first);
     admin.has_leaders(FIRST.name);
 
     slots.more(1, 4);
-    let mut second = start(&SECOND, admin.invites(Seed::new(&scene, &SECOND)));
+    let mut second = start(&SECOND, admin.invites(&scene));
     commands_are_done(&mut second);
     for node in [&first, &second] {
         admin.has_a_control_plane(node);
@@ -198,9 +208,9 @@ impl Administrator {
         }
     }
 
-    /// Gives a node what `kubeadm token create` prints for one that joins the
-    /// control plane.
-    fn invites(&self, seed: Seed) -> Seed {
+    /// What the second node is given: what `kubeadm token create` prints for one that
+    /// joins the control plane.
+    fn invites(&self, scene: &Scene) -> Seed {
         let words = ["token", "create", "--kubeconfig", &self.kubeconfig];
         let more = ["--print-join-command", "--certificate-key", KEY];
         let ran = self.cluster.kubeadm(&[&words[..], &more[..]].concat());
@@ -211,16 +221,27 @@ impl Administrator {
             words[at.unwrap_or_else(|| panic!("no {flag}: {printed}")) + 1]
         };
         assert!(words.contains(&"--control-plane"), "{printed}");
-        seed.value("api_server", &format!("https://{}", after("join")))
-            .value("bootstrap_token", after("--token"))
-            .value(
-                "ca_cert_hashes",
-                &format!("[\"{}\"]", after("--discovery-token-ca-cert-hash")),
-            )
-            .value(
-                "certificate_key",
-                &format!("\"{}\"", after("--certificate-key")),
-            )
+        let join = format!(
+            "apiVersion: kubeadm.k8s.io/v1beta4
+kind: JoinConfiguration
+discovery:
+  bootstrapToken:
+    apiServerEndpoint: {}
+    token: {}
+    caCertHashes: ['{}']
+controlPlane:
+  localAPIEndpoint: {{advertiseAddress: {}}}
+  certificateKey: {}
+nodeRegistration: {{criSocket: 'unix:///run/containerd/containerd.sock'}}
+timeouts: {TIMEOUTS}
+",
+            after("join"),
+            after("--token"),
+            after("--discovery-token-ca-cert-hash"),
+            SECOND.address(),
+            after("--certificate-key"),
+        );
+        Seed::new(scene, &SECOND).nested("kubeadm", "join", &join)
     }
 
     /// The names of etcd's voting members, as the one of `node` knows them.
