@@ -115,7 +115,7 @@ pub struct BuildArgs {
     pub archs: Vec<Arch>,
     #[command(flatten)]
     pub recipe: RecipeArgs,
-    /// What to hand over, instead of the recipe's outputs; may be given more than once
+    /// What to write, instead of the recipe's outputs; may be given more than once
     #[arg(long = "output", value_name = "KIND")]
     pub outputs: Vec<OutputKind>,
     /// Where the images go, each in a directory of its own

@@ -62,14 +62,25 @@ lock_fits() {
     done < <(lock_images "$lock")
 }
 
-# all_fit FOLDER DIR ARCH...: the locks do of all recipes whose Kubernetes is in the
-# mirror.
-all_fit() {
-    local recipe version
-    for recipe in "$1"/*.toml; do
-        version=$(sed -n 's/^kubernetes = "\(.*\)"/\1/p' "$recipe")
-        [[ ! -d $2/dl.k8s.io/v$version ]] || lock_fits "${recipe%.toml}.lock" "${@:2}" || return 1
+# recipes_of FOLDER DIR ARCH...: the recipes, without .toml, whose versions of Kubernetes
+# and of containerd are in the mirror: ci/lab makes some only where they are asked for.
+recipes_of() {
+    local folder=$1 dir=$2 recipe arch url
+    shift 2
+    for recipe in "$folder"/*.toml; do
+        while read -r _ url _; do
+            [[ -e $dir/${url#https://} ]] || continue 2
+        done < <(for arch in "$@"; do lock_entries "${recipe%.toml}.lock" "$arch"; done | grep -E '^(kubelet|containerd) ')
+        echo "${recipe%.toml}"
     done
+}
+
+# all_fit FOLDER DIR ARCH...: the locks do of all recipes that are for the mirror.
+all_fit() {
+    local recipe
+    while read -r recipe; do
+        lock_fits "$recipe.lock" "${@:2}" || return 1
+    done < <(recipes_of "$@")
 }
 
 # lab_recipes NODEIMG DIR ARCH...: sets RECIPES to tests/lab/recipes, or, where the
@@ -87,15 +98,15 @@ lab_recipes() {
         "$TOP/ci/lab" mirror --arch all --kubernetes 1.37 --kubernetes 1.36 >/dev/null
         rm -rf "$own"
         cp -r "$RECIPES" "$own"
-        for recipe in "$own"/*.toml; do
+        while read -r recipe; do
             updates=()
             while read -r name _; do updates+=(--update "$name"); done < <(
-                { lock_entries "${recipe%.toml}.lock" amd64 && lock_images "${recipe%.toml}.lock"; } | cut -d' ' -f1 | sort -u
+                { lock_entries "$recipe.lock" amd64 && lock_images "$recipe.lock"; } | cut -d' ' -f1 | sort -u
             )
             # The same time as the committed lock has: the same image on every machine.
-            SOURCE_DATE_EPOCH=$(sed -n 's/^epoch = //p' "${recipe%.toml}.lock") \
-                "$nodeimg" --quiet --mirror "https://=$LAB_URL" lock --recipe "$recipe" "${updates[@]}"
-        done
+            SOURCE_DATE_EPOCH=$(sed -n 's/^epoch = //p' "$recipe.lock") \
+                "$nodeimg" --quiet --mirror "https://=$LAB_URL" lock --recipe "$recipe.toml" "${updates[@]}"
+        done < <(recipes_of "$own" "$2" amd64 arm64)
     fi
     RECIPES=$own
 }

@@ -91,7 +91,7 @@ fn locks() {
             name: "no lock at all",
             given: |world| with_lock(world, |_| "<html>".to_owned()),
             code: 1,
-            says: &["recipe.lock is no lock of this nodeimg", "`nodeimg lock`"],
+            says: &["recipe.lock is not a lock that this nodeimg can read", "`nodeimg lock`"],
         },
         Case {
             name: "half a lock",

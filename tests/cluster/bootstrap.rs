@@ -27,9 +27,11 @@ fn a_token_becomes_a_certificate_and_is_gone() {
     let cluster = &scene.cluster;
     let token = cluster.token();
     cluster.route(SUBNET, &PLACE.address());
+    let certificates = cluster.certificates(PLACE.name, &[PLACE.address()]);
     let seed = Seed::new(&scene, &PLACE)
         .value("pod_subnet", SUBNET)
         .value("bootstrap_token", &token)
+        .certificate("kube_proxy", &certificates, "kube-proxy")
         .cluster(&scene)
         .write(&scene, &PLACE);
     let mut node = Node::start(&scene, &Machine::worker(&PLACE, &image, &seed));

@@ -72,12 +72,14 @@ fn two_workers_run_pods_and_reach_each_other() {
     journal::judge(&first, "hard-way");
     journal::judge(&second, "older");
     let url = |pod: &Value| format!("http://{}:8080/", pod["status"]["podIP"].as_str().unwrap());
-    // On one node, between nodes, and by the Service: nftables, then iptables.
+    // On one node, between nodes, and by the Service: nftables, also to itself, then
+    // iptables.
     fetches(cluster, "beside", &url(&pod), "from-node-0");
     fetches(cluster, "beside", &url(&across), "from-node-1");
     fetches(cluster, "across", &url(&pod), "from-node-0");
     let service = format!("http://{SERVICE}/");
     fetches(cluster, "beside", &service, "from-node-0");
+    fetches(cluster, "web", &service, "from-node-0");
     fetches(cluster, "across", &service, "from-node-0");
     assert_eq!(first.asks(10249, "/proxyMode"), "nftables");
     assert_eq!(second.asks(10249, "/proxyMode"), "iptables");

@@ -43,6 +43,10 @@ pub const OLDER: Variant = Variant {
     tables: "[kube_proxy]\nmode = \"iptables\"\n",
     ..Variant::of("older", "hard-way-1.36")
 };
+/// Those of `NODEIMG_TEST_FULL`.
+pub const TWO_OLDER: Variant = Variant::of("two-older", "hard-way-1.35");
+pub const THREE_OLDER: Variant = Variant::of("three-older", "hard-way-1.34");
+pub const CONTAINERD_2_4: Variant = Variant::of("containerd-2.4", "hard-way-containerd-2.4");
 pub const BOOTSTRAP: Variant = Variant {
     keys: "modules = [\"ip_vs\", \"ip_vs_rr\", \"ip_vs_wrr\", \"ip_vs_sh\"]\n",
     tables: "[kube_proxy]\nmode = \"ipvs\"\n",

@@ -10,6 +10,7 @@
 //!           +-- node-2             bootstrap: a token only; kube-proxy by ipvs
 //!           +-- node-3             kubeadm join, from Cluster API's data
 //!           +-- node-4             arm64 (NODEIMG_TEST_FULL=1)
+//!           +-- two-older and others   1.35, 1.34, containerd 2.4 (NODEIMG_TEST_FULL=1)
 //!           +-- node-9             hard-way without kube-proxy (NODEIMG_TEST_FULL=1)
 //!           +-- cp-0, cp-1         kubeadm init, and a join (NODEIMG_TEST_FULL=1), a cluster of its own
 //!  a second one, of both families (NODEIMG_TEST_FULL=1)

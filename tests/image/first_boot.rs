@@ -139,6 +139,7 @@ fn a_seed_makes_a_node() {
                 "bridge": "cni0",
                 "isGateway": true,
                 "ipMasq": true,
+                "hairpinMode": true,
                 "ipam": {
                     "type": "host-local",
                     "ranges": [[{ "subnet": "10.200.7.0/24" }]],

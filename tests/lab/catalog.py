@@ -85,6 +85,15 @@ def all_programs():
     ]
 
 
+def names():
+    return list(dict.fromkeys(one.name for one in all_programs()))
+
+
+def versions(name):
+    """All that the lab has of a program, the default first."""
+    return [one.version for one in all_programs() if one.name == name]
+
+
 def find(name, wanted=None):
     """The program of that name; `wanted` is a version, or its beginning (1.37)."""
     named = [one for one in all_programs() if one.name == name]

@@ -23,9 +23,14 @@ TOOLS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", 
 
 
 def everything(lab, tools, options):
-    mirror.publish(lab, tools, catalog.ARCHES, mirror.minors() if options.full else KUBERNETES)
-    for name in TOOLS:
-        build.program(lab, tools, catalog.find(name), host_arch())
+    if options.full:
+        mirror.publish(lab, tools, catalog.ARCHES, catalog.versions("kubelet"), catalog.versions("containerd"))
+    else:
+        mirror.publish(lab, tools, catalog.ARCHES, KUBERNETES)
+    names, arches = (catalog.names(), catalog.ARCHES) if options.full else (TOOLS, [host_arch()])
+    for arch in arches:
+        for name in names:
+            build.program(lab, tools, catalog.find(name), arch)
     make_images(lab, tools, [])
     build.trim(lab)
     return lab

@@ -26,19 +26,16 @@ IMAGES = ("pause", "busybox")
 GITHUB = "github.com"
 
 
-def minors():
-    """The Kubernetes versions that a mirror can have, the default first."""
-    return [one.version for one in catalog.all_programs() if one.name == "kubelet"]
-
-
-def publish(lab, tools, arches, wanted):
-    """Makes what recipes of these Kubernetes versions need, and lays it out."""
+def publish(lab, tools, arches, wanted, containerds=(None,)):
+    """Makes what recipes of these Kubernetes versions need, and lays it out: with the
+    default containerd, or with those that are named."""
     for arch in arches:
         for version in wanted:
             newest = catalog.find("kubelet", version) == catalog.find("kubelet")
             for name in NODE if newest else OLDER:
                 _kubernetes(lab, tools, catalog.find(name, version), arch)
-        _containerd(lab, tools, arch)
+        for version in containerds:
+            _containerd(lab, tools, catalog.find("containerd", version), arch)
         _runc(lab, tools, arch)
         _cni(lab, tools, arch)
         _crictl(lab, tools, arch)
@@ -58,8 +55,7 @@ def _kubernetes(lab, tools, one, arch):
             _write(lab, f"{path}.{kind}", _hex(file, kind))
 
 
-def _containerd(lab, tools, arch):
-    one = catalog.find("containerd")
+def _containerd(lab, tools, one, arch):
     name = f"containerd-{one.version}-linux-{arch}.tar.gz"
     path = f"{GITHUB}/containerd/containerd/releases/download/v{one.version}/{name}"
     file = _archive(lab, tools, one, arch, "bin/")
@@ -154,9 +150,10 @@ def _new(to):
 
 def wanted(words):
     """The versions that `--kubernetes` names, each known to the lab."""
+    known = catalog.versions("kubelet")
     if not words:
-        return minors()[:1]
+        return known[:1]
     for word in words:
-        if not any(f"{one}.".startswith(f"{word.removeprefix('v')}.") for one in minors()):
-            raise Trouble(f"the lab has no Kubernetes {word}; it has {', '.join(minors())}")
+        if not any(f"{one}.".startswith(f"{word.removeprefix('v')}.") for one in known):
+            raise Trouble(f"the lab has no Kubernetes {word}; it has {', '.join(known)}")
     return words

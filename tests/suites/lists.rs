@@ -52,6 +52,17 @@ pub fn reasons(text: &str) -> BTreeMap<String, String> {
     all
 }
 
+/// Names that are not judged, with a reason each: exactly `number`, which may only fall.
+pub fn skipped(text: &str, number: usize) -> BTreeMap<String, String> {
+    let skipped = reasons(text);
+    assert_eq!(
+        skipped.len(),
+        number,
+        "names that are skipped: a list may only become shorter, and then SKIPPED_NAMES with it"
+    );
+    skipped
+}
+
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.lines().map(str::trim_end);
     lines.filter(|line| !line.is_empty() && !line.starts_with('#'))

@@ -61,11 +61,12 @@ const WEB: &[&str] = &[
     "--entrypoint",
     "sh,-c,d=/usr/share/nginx/html; mkdir -p $d; echo page >$d/index.html; echo httpd; exec httpd -f -p 80 -h $d",
 ];
-/// The same by a process that is called nginx and has its file of the process number.
+/// The same by a process that is called nginx, also by its words, and has its file of the
+/// process number.
 const NGINX: &[&str] = &[
     "--entrypoint",
     // Without a double quote, which crane's list of words would take for its own.
-    r"sh,-c,d=/usr/share/nginx/html; mkdir -p $d /var/run; echo page >$d/index.html; printf '#!/bin/sh\nhttpd -f -p 80 -h '$d' &\ntrap kill\\ $!\\;exit TERM\necho $$ >/var/run/nginx.pid\nwait\n' >/tmp/nginx; chmod 755 /tmp/nginx; exec /tmp/nginx",
+    r"sh,-c,d=/usr/share/nginx/html; mkdir -p $d /var/run; echo page >$d/index.html; printf '#!/bin/sh\nhttpd -f -p 80 -h '$d' &\ntrap kill\\ $!\\;exit TERM\necho $$ >/var/run/nginx.pid\nwait\n' >/tmp/nginx; chmod 755 /tmp/nginx; exec /tmp/nginx 'master process'",
 ];
 const WEB_12003: &[&str] = &[
     "--entrypoint",
@@ -167,6 +168,11 @@ const IMAGES: &[Image] = &[
         "k8s-staging-cri-tools/test-image-user-username-group:latest",
         "busybox",
         &["--user", "www-data:100"],
+    ),
+    changed(
+        "k8s-staging-cri-tools/test-image-predefined-group:latest",
+        "busybox",
+        &["--user", "1000"],
     ),
     // The workloads'.
     image("library/busybox:latest", "busybox"),

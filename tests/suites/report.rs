@@ -70,7 +70,7 @@ fn outcome(spec: &Value) -> Outcome {
 /// What is wrong with the specs that were to run: one line each.
 pub fn problems<'a>(wanted: impl IntoIterator<Item = &'a String>, found: &Outcomes) -> Vec<String> {
     let problem = |name: &String| match found.get(name) {
-        None => Some(format!("is not in the suite: {name}")),
+        None => Some(format!("was not run: {name}")),
         Some(outcome) if outcome.passed() => None,
         Some(outcome) => {
             let message: String = outcome.message.chars().take(600).collect();
@@ -136,7 +136,7 @@ fn what_did_not_pass_is_told() {
         [
             "failed after 1 s: [a] B breaks\n    it is so",
             "skipped after 0 s: rests\n    ",
-            "is not in the suite: is made up"
+            "was not run: is made up"
         ]
     );
     assert_eq!(expression(&wanted[..1]), r"(\[a\] B works)$");

@@ -115,7 +115,7 @@ impl Guest {
     }
 
     /// How many boots the test has left, with this one, or other work that takes as
-    /// long ([`slots::take`]); 1 unless said.
+    /// long ([`slots::take`]); 1 by default.
     pub fn left(mut self, boots: u32) -> Guest {
         self.left = boots;
         self

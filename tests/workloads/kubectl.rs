@@ -20,6 +20,7 @@ spec:
   - name: main
     image: busybox
     command: [sh, -c, 'mkdir /www; echo a page >/www/index.html; echo it serves; exec httpd -f -p 8080 -h /www']
+    readinessProbe: {httpGet: {port: 8080}, periodSeconds: 1}
 ";
 
 pub fn works(cluster: &Cluster) {

@@ -200,13 +200,13 @@ fn resolve(
         let threads: Vec<_> = requests
             .iter()
             .map(|request| {
-                let anew = |update: &Update| {
+                let again = |update: &Update| {
                     update.covers(&request.name)
                         || update.is_of_kubernetes() && recipe.follows_kubernetes(&request.name)
                 };
                 let kept = old
                     .and_then(|lock| lock.answer(request))
-                    .filter(|_| !args.update.iter().any(anew));
+                    .filter(|_| !args.update.iter().any(again));
                 let resolver = &resolver;
                 scope.spawn(move || match kept {
                     Some(entry) => Ok(entry.clone()),

@@ -167,13 +167,14 @@ fn shipped_recipes_render_what_their_kubernetes_publishes() {
     }
 }
 
-/// Everything that a recipe can set by a field of its own, in every profile.
+/// Everything that a recipe can set by a field of its own, in every profile, by the
+/// oldest Kubernetes that a recipe may have and all since.
 #[test]
 fn everything_that_a_recipe_can_say_is_published() {
     let full = "[cluster]\ncluster_cidr = [\"10.200.0.0/16\", \"fd00:200::/48\"]\nservice_cidr = [\"10.32.0.0/24\", \"fd00:32::/108\"]\n\
                 cluster_dns = [\"10.32.0.10\"]\ncluster_domain = \"a.example\"\n[kubelet]\nmax_pods = 250\n\
                 [kube_proxy]\nmode = \"nftables\"\n";
-    for version in ["1.36.4", "1.37.1"] {
+    for version in ["1.34.4", "1.35.4", "1.36.4", "1.37.1"] {
         let version: Version = version.parse().unwrap();
         let schema = Schema::of(&version);
         for profile in ["hard-way", "bootstrap"] {

@@ -183,7 +183,7 @@ impl Lock {
     /// Not a lock, of a later format, or changed by hand.
     pub fn parse(text: &str, label: &str) -> Result<Lock> {
         let lock: Lock = toml::from_str(text).with_context(|| {
-            format!("{label} is no lock of this nodeimg: make it anew with `nodeimg lock`")
+            format!("{label} is not a lock that this nodeimg can read: run `nodeimg lock` to make a new one")
         })?;
         if lock.version != FORMAT {
             bail!(

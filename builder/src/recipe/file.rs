@@ -44,7 +44,7 @@ pub struct RecipeFile {
     /// What the node does by itself at first boot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
-    /// What a build hands over.
+    /// What a build writes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputKind>,
     /// Kernel modules loaded at boot.
@@ -104,7 +104,7 @@ pub enum Profile {
     ContainerHost,
 }
 
-/// One thing that a build hands over.
+/// One thing that a build writes.
 #[derive(
     Clone,
     Copy,
@@ -164,16 +164,16 @@ impl OutputKind {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiskPart {
-    /// Of the whole image, `"4 GiB"`; as small as can be unless said.
+    /// Of the whole image, `"4 GiB"`; by default as small as possible.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<ByteSize>,
-    /// Of the EFI system partition, `"256 MiB"` unless said.
+    /// Of the EFI system partition, `"256 MiB"` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub esp_size: Option<ByteSize>,
     /// Behind nodeimg's own on the kernel's command line: `["quiet"]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernel_args: Vec<String>,
-    /// What runs until the root is mounted; nodeimg's own unless said.
+    /// What runs until the root is mounted; nodeimg's own by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initrd: Option<InitrdKind>,
 }
@@ -193,7 +193,7 @@ pub enum InitrdKind {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SysextPart {
-    /// The `ID` in their os-release, `debian`; any of them unless said.
+    /// The `ID` in their os-release, `debian`; any by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Word>,
     /// The `VERSION_ID` beside that `id`, `13`.
@@ -205,17 +205,17 @@ pub struct SysextPart {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FirstBootPart {
-    /// Seconds to wait for a seed that is not there at once, 60 unless said;
+    /// Seconds to wait for a seed that is not there at once, 60 by default;
     /// at most 600.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<u32>,
-    /// Metadata services at 169.254.169.254 to ask where no other seed is: none unless said.
+    /// Metadata services at 169.254.169.254 to ask where no other seed is: none by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metadata: Vec<MetadataService>,
-    /// Whether a seed may have commands run (`bootcmd`, `runcmd`, scripts); yes unless said.
+    /// Whether a seed may have commands run (`bootcmd`, `runcmd`, scripts); yes by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commands: Option<bool>,
-    /// Whether secrets on a writable seed medium are overwritten when they have served; yes unless said.
+    /// Whether secrets on a writable seed medium are overwritten when they have served; yes by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scrub: Option<bool>,
 }
@@ -365,7 +365,7 @@ pub struct ArtifactPart {
     /// What goes where.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<InstallRule>,
-    /// Refused where it unpacks to more than this (2 GiB unless said).
+    /// Refused where it unpacks to more than this (default 2 GiB).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_unpacked: Option<ByteSize>,
     /// Whether setuid and setgid files may come out of it.
@@ -394,7 +394,7 @@ pub struct FilePart {
     /// A file to read, relative to this recipe; or `content`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// `"0644"` unless said.
+    /// `"0644"` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
 }

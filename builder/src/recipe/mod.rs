@@ -214,7 +214,7 @@ impl Recipe {
             .map(|artifact| &artifact.version)
     }
 
-    /// `hard-way-1.36.0-arm64`, the output directory's name.
+    /// `hard-way-1.37.1-arm64`, the output directory's name.
     pub fn image_name(&self, arch: Arch) -> String {
         format!("{}-{}-{arch}", self.name, self.version)
     }

@@ -123,7 +123,7 @@ impl FromStr for Version {
             .is_some_and(u8::is_ascii_alphanumeric);
         if !first || text.len() > 64 || !text.bytes().all(inner) {
             bail!(
-                "`{}` is no version: letters, digits, `.`, `+`, `~` and `-` make one",
+                "`{}` is not a valid version: use letters, digits, `.`, `+`, `~` and `-`",
                 text.escape_debug()
             );
         }
@@ -171,7 +171,7 @@ impl FromStr for ArtifactVersion {
         }
         if text.contains(['{', '}']) {
             bail!(
-                "`{}` is no version: the only placeholder is `{KUBERNETES}`",
+                "`{}` is not a valid version: the only placeholder is `{KUBERNETES}`",
                 text.escape_debug()
             );
         }
