@@ -91,7 +91,10 @@ fn locks() {
             name: "no lock at all",
             given: |world| with_lock(world, |_| "<html>".to_owned()),
             code: 1,
-            says: &["recipe.lock is not a lock that this nodeimg can read", "`nodeimg lock`"],
+            says: &[
+                "recipe.lock is not a lock that this nodeimg can read",
+                "`nodeimg lock`",
+            ],
         },
         Case {
             name: "half a lock",

@@ -61,8 +61,9 @@ pub fn versions(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Proble
     for (way, version) in written {
         let Some(version) = version else { continue };
         if minor(version).is_none() {
-            let message =
-                format!("`{version}` is not a version of Kubernetes: use three numbers, as in `1.37.1`");
+            let message = format!(
+                "`{version}` is not a version of Kubernetes: use three numbers, as in `1.37.1`"
+            );
             // What follows from it would be told of the same line.
             return problems.add(&way, &message);
         }
