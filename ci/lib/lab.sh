@@ -65,12 +65,15 @@ lock_fits() {
 # recipes_of FOLDER DIR ARCH...: the recipes, without .toml, whose versions of Kubernetes
 # and of containerd are in the mirror: ci/lab makes some only where they are asked for.
 recipes_of() {
-    local folder=$1 dir=$2 recipe arch url
+    local folder=$1 dir=$2 recipe arch kubernetes containerd
     shift 2
     for recipe in "$folder"/*.toml; do
-        while read -r _ url _; do
-            [[ -e $dir/${url#https://} ]] || continue 2
-        done < <(for arch in "$@"; do lock_entries "${recipe%.toml}.lock" "$arch"; done | grep -E '^(kubelet|containerd) ')
+        kubernetes=$(sed -n 's/^kubernetes = "\(.*\)"/\1/p' "$recipe")
+        containerd=$(sed -n '/^name = "containerd"/{n;s/^version = "\(.*\)"/\1/p}' "$recipe")
+        for arch in "$@"; do
+            [[ -e $dir/dl.k8s.io/v$kubernetes/bin/linux/$arch/kubelet ]] || continue 2
+            [[ -z $containerd || -e $dir/github.com/containerd/containerd/releases/download/v$containerd/containerd-$containerd-linux-$arch.tar.gz ]] || continue 2
+        done
         echo "${recipe%.toml}"
     done
 }
@@ -86,7 +89,8 @@ all_fit() {
 # lab_recipes NODEIMG DIR ARCH...: sets RECIPES to tests/lab/recipes, or, where the
 # mirror's bytes are others than their locks pin, to a copy that is locked again. One
 # compiler makes one sequence of bytes, so that this is for a machine that is not like
-# any that was tried; the committed locks are for a person to renew. DIR is served.
+# any that was tried, or for recipes that have no lock yet; the committed locks are for
+# a person to renew. DIR is served.
 lab_recipes() {
     local nodeimg=$1 own recipe name updates
     own=$(ci_cache_dir)/lab-recipes
@@ -99,6 +103,8 @@ lab_recipes() {
         rm -rf "$own"
         cp -r "$RECIPES" "$own"
         while read -r recipe; do
+            # One that nobody has locked yet has the base system of the others.
+            [[ -f $recipe.lock ]] || cp "$own/hard-way.lock" "$recipe.lock"
             updates=()
             while read -r name _; do updates+=(--update "$name"); done < <(
                 { lock_entries "$recipe.lock" amd64 && lock_images "$recipe.lock"; } | cut -d' ' -f1 | sort -u
