@@ -64,8 +64,8 @@ fn values_that_are_refused_with_the_reason() {
     ]);
     bad::<Version>(&[
         ("v1.2.3", "`1.2.3`"),
-        ("", "no version"),
-        ("1/2", "no version"),
+        ("", "not a valid version"),
+        ("1/2", "not a valid version"),
     ]);
     bad::<Cidr>(&[
         ("10.200.0.1/16", "10.200.0.0/16"),
