@@ -108,7 +108,11 @@ const IMAGES: &[Image] = &[
         "busybox",
         WEB_12003,
     ),
-    image("k8s-staging-cri-tools/test-image-latest:latest", "busybox"),
+    changed(
+        "k8s-staging-cri-tools/test-image-latest:latest",
+        "busybox",
+        &["--label", "of=latest"],
+    ),
     changed(
         "k8s-staging-cri-tools/test-image-tag:test",
         "busybox",
