@@ -97,7 +97,7 @@ const IMAGES: &[Image] = &[
         ],
     ),
     image("pause:3.10.2", "pause"),
-    image("pause:3.9", "pause"),
+    changed("pause:3.9", "pause", &["--label", "of=3.9"]),
     // critest's.
     image("e2e-test-images/nonewprivs:1.3", "nonewprivs"),
     image("e2e-test-images/busybox:1.29-2", "busybox"),
