@@ -53,7 +53,7 @@ fn an_edited_lock_is_refused() {
     }
     for broken in ["", "version = 1", "[[artifact]]", "\0"] {
         let error = format!("{:#}", Lock::parse(broken, "x.lock").unwrap_err());
-        assert!(error.starts_with("x.lock is no lock"), "{error}");
+        assert!(error.starts_with("x.lock is not a lock"), "{error}");
     }
 }
 
