@@ -128,7 +128,7 @@ fn machine<'a>(place: &'a Place, image: &'a PathBuf, seed: &'a PathBuf) -> Machi
 /// The node waits by itself: asking it again and again takes a tenth of its time.
 #[track_caller]
 fn commands_are_done(node: &mut Node) {
-    node.until("kubeadm's end", 2 * BOOT, |node| {
+    node.until("kubeadm's end", 3 * BOOT, |node| {
         let ran = node.tries(
             "for _ in $(seq 60); do \
              if grep -q '\"commands\": *\"done\"' /run/nodeimg/result.json; \
