@@ -37,7 +37,7 @@ make_namespace() {
 route() {
     (($# == 2)) || usage_error "route needs a subnet and the address of its node"
     inside ip route replace "$1" via "$2" dev lan ||
-        usage_error "'$1' by '$2' is no route: a subnet such as 10.200.0.0/24, and an address of ${LAN_ADDRESS%.*}.0/$LAN_PREFIX; or both of IPv6"
+        usage_error "'$1' by '$2' is not a route: give a subnet such as 10.200.0.0/24, and an address of ${LAN_ADDRESS%.*}.0/$LAN_PREFIX; or both of IPv6"
 }
 
 # Whatever still runs inside (a QEMU) keeps the namespace alive, unnamed.

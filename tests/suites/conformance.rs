@@ -14,7 +14,7 @@ use super::setting::Setting;
 use super::{lab, lists};
 use crate::cluster::logs;
 
-/// What every run does, in about ten minutes of a free machine.
+/// What every run does, for a node of one emulated processor.
 const CHOSEN: &str = include_str!("conformance-chosen.txt");
 /// What is not judged, and why.
 const SKIPPED: &str = include_str!("conformance-skipped.txt");
