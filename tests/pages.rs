@@ -13,7 +13,7 @@ use walkdir::WalkDir;
 const NOT_OURS: &[&str] = &[".git", "target", "out"];
 
 /// Folders with files that may name a page.
-const SOURCES: &[&str] = &["builder", "firstboot", "tests", "ci", "overlay", "recipes"];
+const SOURCES: &[&str] = &["builder", "firstboot", "tests", "ci", "overlay"];
 
 #[test]
 fn every_link_leads_somewhere() {
