@@ -27,8 +27,10 @@ use nodeimg_firstboot::contract::paths::{KUBEADM_CONFIG, KUBELET_BOOTSTRAP};
 use nodeimg_firstboot::contract::report::{Outcome, RESULT_PATH, Report};
 
 use crate::cli::{Command, RunOptions};
+use crate::machine::Machine;
 use crate::root::Root;
 use crate::root::gate::Open;
+use crate::run::{commands, scrub, verdict};
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -43,10 +45,10 @@ fn main() -> ExitCode {
         Ok(Command::Run(options)) => set_up(&options),
         Ok(Command::Network) => prepare_network(),
         Ok(Command::Status { root, json }) => status(&root, json),
-        Ok(Command::Commands) => run_commands(run::commands::run_pending),
+        Ok(Command::Commands) => run_commands(commands::run_pending),
         Ok(Command::CommandsEnded) => {
             let result = std::env::var("SERVICE_RESULT").unwrap_or_default();
-            run_commands(|root| run::commands::ended(root, &result))
+            run_commands(|root| commands::ended(root, &result))
         }
         Ok(Command::ForgetToken) => forget_token(),
         Ok(Command::Version) => {
@@ -84,7 +86,7 @@ fn set_up(options: &RunOptions) -> ExitCode {
     }
     let text = report.failure_box();
     eprint!("{text}");
-    if root.is_real() {
+    if Machine::of(&root).is_some() {
         machine::tell_consoles(&text);
     }
     ExitCode::from(FAILED)
@@ -102,7 +104,7 @@ fn forget_token() -> ExitCode {
             return ExitCode::from(FAILED);
         }
     }
-    run::scrub::settle_verdict(&root);
+    scrub::settle_verdict(&root);
     ExitCode::SUCCESS
 }
 
@@ -137,8 +139,7 @@ fn status(path: &Path, json: bool) -> ExitCode {
         Ok(root) => root,
         Err(code) => return code,
     };
-    let bytes = root.read(RESULT_PATH, 1 << 20).ok().flatten();
-    let Some(report) = bytes.as_ref().and_then(|bytes| Report::read(bytes)) else {
+    let Some(report) = verdict::read(&root) else {
         eprintln!(
             "error: there is no verdict in {}: first boot has not run since the last start",
             root.shown(RESULT_PATH)

@@ -35,12 +35,6 @@ const MAX_STATE_FILE: usize = 1 << 20;
 /// An original that is copied aside or edited. A table of accounts is far smaller.
 const MAX_ORIGINAL: usize = 16 << 20;
 
-const STATE_ACCESS: Access = Access {
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-};
-
 /// What could not be done ("writing it"), to which file, and why.
 pub(crate) struct Failure {
     pub(crate) path: String,
@@ -345,7 +339,7 @@ fn write_state(
 ) -> Result<(), Failure> {
     let written = serde_json::to_vec(value)
         .map_err(io::Error::other)
-        .and_then(|bytes| root.replace(path, &bytes, STATE_ACCESS, gate))
+        .and_then(|bytes| root.replace(path, &bytes, Access::PUBLIC, gate))
         .and_then(|()| root.sync_parent(path, gate));
     failing(root, "writing it", path, written)
 }

@@ -13,31 +13,71 @@ use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::{SockaddrLike, SockaddrStorage};
 use nodeimg_firstboot::check::InterfaceAddress;
 
-/// Addresses of interfaces that are up, in the kernel's order, without those
-/// that cannot be a node's: loopback and link-local ones, and those in a VRF,
-/// where the kubelet is not.
-pub(crate) fn addresses() -> Vec<InterfaceAddress> {
-    let Ok(all) = getifaddrs() else {
-        return Vec::new();
-    };
-    all.filter(|found| {
-        let flags = found.flags;
-        flags.contains(InterfaceFlags::IFF_UP)
-            && !flags.contains(InterfaceFlags::IFF_LOOPBACK)
-            && !in_vrf(Path::new("/sys"), &found.interface_name)
-    })
-    .filter_map(|found| {
-        let net = net_of(&found)?;
-        let usable = match net.addr() {
-            IpAddr::V4(v4) => !v4.is_link_local(),
-            IpAddr::V6(v6) => !v6.is_unicast_link_local(),
+use crate::root::Root;
+
+/// The machine whose root it is. A copy of a root, as an installer has one, comes
+/// without: what runs here is another machine then, and is left alone.
+#[derive(Clone, Copy)]
+pub(crate) struct Machine(());
+
+impl Machine {
+    /// `None` for a copy.
+    pub(crate) fn of(root: &Root) -> Option<Self> {
+        root.is_real().then_some(Self(()))
+    }
+
+    /// Addresses of interfaces that are up, in the kernel's order, without those
+    /// that cannot be a node's: loopback and link-local ones, and those in a VRF,
+    /// where the kubelet is not.
+    pub(crate) fn addresses(&self) -> Vec<InterfaceAddress> {
+        let Ok(all) = getifaddrs() else {
+            return Vec::new();
         };
-        usable.then_some(InterfaceAddress {
-            interface: found.interface_name,
-            net,
+        all.filter(|found| {
+            let flags = found.flags;
+            flags.contains(InterfaceFlags::IFF_UP)
+                && !flags.contains(InterfaceFlags::IFF_LOOPBACK)
+                && !in_vrf(Path::new("/sys"), &found.interface_name)
         })
-    })
-    .collect()
+        .filter_map(|found| {
+            let net = net_of(&found)?;
+            let usable = match net.addr() {
+                IpAddr::V4(v4) => !v4.is_link_local(),
+                IpAddr::V6(v6) => !v6.is_unicast_link_local(),
+            };
+            usable.then_some(InterfaceAddress {
+                interface: found.interface_name,
+                net,
+            })
+        })
+        .collect()
+    }
+
+    /// Names the running system; `/etc/hostname` alone counts from the next boot on.
+    pub(crate) fn set_host_name(&self, name: &str) -> std::io::Result<()> {
+        let current = nix::unistd::gethostname()?;
+        if current.to_str() == Some(name) {
+            return Ok(());
+        }
+        Ok(nix::unistd::sethostname(name)?)
+    }
+
+    /// Asks systemd for something.
+    pub(crate) fn systemctl(&self, arguments: &[&str]) -> std::io::Result<()> {
+        let status = std::process::Command::new("systemctl")
+            .arg("--quiet")
+            .args(arguments)
+            .stdin(std::process::Stdio::null())
+            .status()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(std::io::Error::other(format!(
+                "systemctl {} has failed",
+                arguments.join(" ")
+            )))
+        }
+    }
 }
 
 /// Whether an interface belongs to a routing table of its own.
@@ -66,32 +106,6 @@ fn ip_of(address: &SockaddrStorage) -> Option<IpAddr> {
 pub(crate) fn now() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |duration| duration.as_secs())
-}
-
-/// Names the running system; `/etc/hostname` alone counts from the next boot on.
-pub(crate) fn set_host_name(name: &str) -> std::io::Result<()> {
-    let current = nix::unistd::gethostname()?;
-    if current.to_str() == Some(name) {
-        return Ok(());
-    }
-    Ok(nix::unistd::sethostname(name)?)
-}
-
-/// Asks systemd for something.
-pub(crate) fn systemctl(arguments: &[&str]) -> std::io::Result<()> {
-    let status = std::process::Command::new("systemctl")
-        .arg("--quiet")
-        .args(arguments)
-        .stdin(std::process::Stdio::null())
-        .status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(std::io::Error::other(format!(
-            "systemctl {} has failed",
-            arguments.join(" ")
-        )))
-    }
 }
 
 /// Shows text on every active console. Best effort: a console may be gone.

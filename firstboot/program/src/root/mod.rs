@@ -34,6 +34,15 @@ pub(crate) struct Access {
     pub(crate) gid: u32,
 }
 
+impl Access {
+    /// Root's, and everybody may read it.
+    pub(crate) const PUBLIC: Self = Self {
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+    };
+}
+
 /// What stands at a path.
 pub(crate) enum Entry {
     File(Zeroizing<Vec<u8>>, Access),

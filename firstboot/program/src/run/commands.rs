@@ -8,64 +8,24 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use nodeimg_firstboot::contract::paths::{BOOTCMD, SCRIPTS, is_volatile};
-use nodeimg_firstboot::contract::report::{Commands, Outcome, RESULT_PATH, Report};
+use nodeimg_firstboot::contract::paths::BOOTCMD;
+use nodeimg_firstboot::contract::report::{Commands, Outcome, Report};
 use nodeimg_firstboot::contract::stamp::Stamp;
-use nodeimg_firstboot::read::seed::Seed;
 use nodeimg_firstboot::text::problem::{Place, Problems};
-use serde::{Deserialize, Serialize};
 
-use crate::apply::remedy_for;
+use crate::apply::State;
+use crate::root::Root;
 use crate::root::gate::Open;
-use crate::root::{Access, Root};
-use crate::run::scrub;
+use crate::run::outstanding::{self, is_pending, scripts};
+use crate::run::{scrub, verdict};
 
 /// The unit that runs `nodeimg-firstboot commands`.
 pub(crate) const UNIT: &str = "nodeimg-commands.service";
-
-/// Which instance's scripts have all succeeded.
-const DONE_PATH: &str = "/var/lib/nodeimg/commands.json";
 
 /// Written by the last command of Cluster API's data, if the ones before succeeded.
 const SENTINEL: &str = "/run/cluster-api/bootstrap-success.complete";
 
 const MAX_FILE: usize = 16 << 20;
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Done {
-    version: u32,
-    instance_id: String,
-}
-
-/// The scripts of an instance, in order.
-fn scripts(stamp: &Stamp) -> Vec<&String> {
-    let inside = |path: &&String| path.starts_with(SCRIPTS);
-    let mut scripts: Vec<&String> = stamp.all_files().filter(inside).collect();
-    scripts.sort();
-    scripts
-}
-
-/// Whether there is anything left to run for this instance.
-pub(crate) fn pending(root: &Root, stamp: &Stamp) -> bool {
-    if scripts(stamp).is_empty() {
-        return false;
-    }
-    let bytes = root.read(DONE_PATH, MAX_FILE).ok().flatten();
-    let done = bytes.and_then(|bytes| serde_json::from_slice::<Done>(&bytes).ok());
-    done.is_none_or(|done| done.version != 1 || done.instance_id != stamp.instance_id)
-}
-
-/// Whether commands that have failed in an earlier boot need the seed once more:
-/// it was corrected since, or files that they read lay in memory and are gone.
-pub(crate) fn wants_seed(root: &Root, stamp: &Stamp, seed: &Seed) -> bool {
-    let corrected = stamp
-        .seed
-        .as_ref()
-        .is_some_and(|taken| taken.digest != seed.digest());
-    let lost = |path: &String| is_volatile(path) && !root.exists(path);
-    pending(root, stamp) && (corrected || stamp.all_files().any(lost))
-}
 
 /// Runs `bootcmd`; what goes wrong is a warning, as it is in cloud-init.
 pub(crate) fn boot(script: &Path, instance_id: &str, problems: &mut Problems) {
@@ -79,16 +39,15 @@ pub(crate) fn boot(script: &Path, instance_id: &str, problems: &mut Problems) {
 
 /// Runs what is left, and adds to the verdict of this boot.
 pub(crate) fn run_pending(root: &Root) -> Option<Report> {
-    let bytes = root.read(RESULT_PATH, MAX_FILE).ok().flatten();
-    let mut report = bytes.as_ref().and_then(|bytes| Report::read(bytes))?;
-    let state = crate::apply::State::read(root);
+    let mut report = verdict::read(root)?;
+    let state = State::read(root);
     let Some(stamp) = state
         .finished(root)
         .filter(|_| report.outcome != Outcome::Failed)
     else {
         return Some(report);
     };
-    if !pending(root, stamp) {
+    if !is_pending(root, stamp) {
         return Some(report);
     }
     let mut problems = Problems::new();
@@ -101,20 +60,12 @@ pub(crate) fn run_pending(root: &Root) -> Option<Report> {
         Commands::Done
     });
     if report.commands == Some(Commands::Done) {
-        let done = Done {
-            version: 1,
-            instance_id: stamp.instance_id.clone(),
-        };
-        keep(root, DONE_PATH, &done, &mut problems);
+        outstanding::note_done(root, stamp, &mut problems);
         forget(root, stamp, &mut problems);
     }
     report.problems.extend(problems.into_vec());
     scrub::settle_later(root, &mut report);
-    let mut problems = Problems::new();
-    keep(root, RESULT_PATH, &report, &mut problems);
-    for problem in problems.iter() {
-        eprintln!("nodeimg-firstboot: {problem}");
-    }
+    verdict::write_again(root, &report);
     Some(report)
 }
 
@@ -122,8 +73,7 @@ pub(crate) fn run_pending(root: &Root) -> Option<Report> {
 /// `SERVICE_RESULT` of an `ExecStopPost=`. Of those that were not finished for
 /// another reason (a shutdown) there is nothing to tell.
 pub(crate) fn ended(root: &Root, result: &str) -> Option<Report> {
-    let bytes = root.read(RESULT_PATH, MAX_FILE).ok().flatten();
-    let mut report = bytes.as_ref().and_then(|bytes| Report::read(bytes))?;
+    let mut report = verdict::read(root)?;
     if result != "timeout" || report.commands != Some(Commands::Pending) {
         // What has been told is not told twice.
         report.commands = report.commands.filter(|told| *told != Commands::Failed);
@@ -137,11 +87,7 @@ pub(crate) fn ended(root: &Root, result: &str) -> Option<Report> {
     problems.error(&Place::file(UNIT), reason, remedy);
     report.commands = Some(Commands::Failed);
     report.problems.extend(problems.into_vec());
-    let mut problems = Problems::new();
-    keep(root, RESULT_PATH, &report, &mut problems);
-    for problem in problems.iter() {
-        eprintln!("nodeimg-firstboot: {problem}");
-    }
+    verdict::write_again(root, &report);
     Some(report)
 }
 
@@ -152,24 +98,6 @@ fn forget(root: &Root, stamp: &Stamp, problems: &mut Problems) {
             let reason = format!("has served and cannot be removed: {error}");
             problems.warn(&Place::file(path.as_str()), reason, "remove it");
         }
-    }
-}
-
-fn keep(root: &Root, path: &str, value: &impl Serialize, problems: &mut Problems) {
-    let access = Access {
-        mode: 0o644,
-        uid: 0,
-        gid: 0,
-    };
-    let written = serde_json::to_vec_pretty(value)
-        .map_err(std::io::Error::other)
-        .and_then(|bytes| root.replace(path, &bytes, access, &mut Open));
-    if let Err(error) = written {
-        problems.error(
-            &Place::file(path),
-            format!("cannot be written: {error}"),
-            remedy_for(&error),
-        );
     }
 }
 
@@ -241,7 +169,7 @@ mod tests {
     use nodeimg_firstboot::contract::stamp::Stamp;
     use nodeimg_firstboot::text::problem::Problems;
 
-    use super::{boot, check_sentinel, ended, pending, run_all};
+    use super::{boot, check_sentinel, ended, is_pending, run_all};
     use crate::root::Root;
 
     fn stamp(files: &[&str]) -> Stamp {
@@ -325,14 +253,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let root = Root::open(directory.path()).unwrap();
         let some = stamp(&["/etc/hosts", "/var/lib/nodeimg/scripts/900-runcmd"]);
-        assert!(!pending(&root, &stamp(&["/etc/hosts"])));
-        assert!(pending(&root, &some));
+        assert!(!is_pending(&root, &stamp(&["/etc/hosts"])));
+        assert!(is_pending(&root, &some));
         fs::create_dir_all(directory.path().join("var/lib/nodeimg/scripts")).unwrap();
         let done = directory.path().join("var/lib/nodeimg/commands.json");
         fs::write(&done, "{\"version\": 1, \"instance_id\": \"i-0\"}").unwrap();
-        assert!(pending(&root, &some));
+        assert!(is_pending(&root, &some));
         fs::write(&done, "{\"version\": 1, \"instance_id\": \"i-1\"}").unwrap();
-        assert!(!pending(&root, &some));
+        assert!(!is_pending(&root, &some));
         let script = directory.path().join("var/lib/nodeimg/scripts/900-runcmd");
         let sentinel = "run/cluster-api/bootstrap-success.complete";
         fs::write(&script, format!("a && echo success > /{sentinel}\n")).unwrap();

@@ -16,6 +16,7 @@ use nodeimg_firstboot::read::seed::Seed;
 use nodeimg_firstboot::text::problem::{Place, Problems, Waited};
 
 use crate::apply::{self, State};
+use crate::machine::Machine;
 use crate::machine::cards::{self, Card};
 use crate::media::{self, Patience, System};
 use crate::root::Root;
@@ -67,12 +68,17 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
 
 /// The network of the seed, in force where this is the running system; `None`
 /// when it asks for none or, as the problems say, not rightly.
-pub(crate) fn network(root: &Root, seed: &Seed, problems: &mut Problems) -> Option<Network> {
+pub(crate) fn network(
+    root: &Root,
+    machine: Option<Machine>,
+    seed: &Seed,
+    problems: &mut Problems,
+) -> Option<Network> {
     let mut found = Problems::new();
     let network = network::read(seed, &mut found);
     let good = !found.has_errors();
     problems.append(found);
-    if root.is_real() && good {
+    if machine.is_some() && good {
         let system = System::default();
         if let Some(network) = &network {
             let (found, waited) = wait_for_cards(network, &system, |_| true);

@@ -20,7 +20,7 @@ use nodeimg_firstboot::contract::report::Report;
 use nodeimg_firstboot::contract::settings::MetadataService;
 use nodeimg_firstboot::text::problem::{Place, Problems};
 
-use crate::machine;
+use crate::machine::Machine;
 use crate::media::{self, Medium, Patience, System};
 use crate::root::gate::Open;
 use crate::root::{Access, Root};
@@ -127,13 +127,10 @@ fn deadline(seek: &Seek<'_>) -> Instant {
         Some(began) => Duration::from_millis(began),
         None => {
             let text = uptime.as_millis().to_string();
-            let access = Access {
-                mode: 0o644,
-                uid: 0,
-                gid: 0,
-            };
             // Without the note, the next step waits anew.
-            let _best_effort = seek.root.replace(BEGAN, text.as_bytes(), access, &mut Open);
+            let _best_effort = seek
+                .root
+                .replace(BEGAN, text.as_bytes(), Access::PUBLIC, &mut Open);
             uptime
         }
     };
@@ -144,22 +141,22 @@ fn deadline(seek: &Seek<'_>) -> Instant {
 /// networkd is long in starting: the wait for a seed does not end in that time.
 struct Network<'a> {
     /// `None` where the root is another machine's.
-    patience: Option<Patience<'a>>,
+    machine: Option<(Machine, Patience<'a>)>,
     /// When an address was seen first.
     since: Option<Instant>,
 }
 
 impl<'a> Network<'a> {
-    fn of(is_this_machine: bool, system: &'a System) -> Self {
+    fn of(machine: Option<Machine>, system: &'a System) -> Self {
         Self {
-            patience: is_this_machine.then(|| Patience::new(system)),
+            machine: machine.map(|machine| (machine, Patience::new(system))),
             since: None,
         }
     }
 
     /// Until when a server is asked, at least until `deadline`.
     fn limit(&mut self, deadline: Instant) -> Instant {
-        let Some(patience) = &mut self.patience else {
+        let Some((machine, patience)) = &mut self.machine else {
             return deadline;
         };
         if self.since.is_none() && !machine::addresses().is_empty() {
@@ -201,7 +198,7 @@ fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
         found = search(&media).0;
     }
     let began = Instant::now();
-    let mut network = Network::of(seek.root.is_real(), system);
+    let mut network = Network::of(Machine::of(seek.root), system);
     let mut said = false;
     loop {
         let limit = match &found {

@@ -25,7 +25,8 @@ pub struct MetaData {
 impl MetaData {
     /// What templates of user-data may ask for:
     /// <https://cloudinit.readthedocs.io/en/latest/explanation/instancedata.html>.
-    pub fn instance_data(&self, layout: Layout) -> Value {
+    /// `machine` is the node's architecture, as `uname -m` says it.
+    pub fn instance_data(&self, layout: Layout, machine: &str) -> Value {
         let cloud = match layout {
             Layout::NoCloud => "nocloud",
             Layout::ConfigDrive => "configdrive",
@@ -36,7 +37,7 @@ impl MetaData {
             text("cloud-name", cloud),
             text("distro", "debian"),
             text("instance-id", &self.instance_id),
-            text("machine", std::env::consts::ARCH),
+            text("machine", machine),
             text("platform", cloud),
             text("system-platform", "linux"),
         ];

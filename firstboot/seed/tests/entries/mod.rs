@@ -9,7 +9,7 @@ use std::io;
 use nodeimg_firstboot::contract::report::Report;
 use nodeimg_firstboot::contract::settings::{ImageSettings, Profile};
 use nodeimg_firstboot::contract::stamp::{Pending, Stamp};
-use nodeimg_firstboot::examine::examine;
+use nodeimg_firstboot::examine::{Elsewhere, outlook};
 use nodeimg_firstboot::read::cloud_config;
 use nodeimg_firstboot::read::network;
 use nodeimg_firstboot::read::seed::{Layout, Seed, SeedFile};
@@ -22,6 +22,12 @@ use nodeimg_firstboot::text::template::{Template, Values};
 use nodeimg_firstboot::text::x509::{Certificate, public_part};
 use nodeimg_firstboot::text::yaml;
 use nodeimg_firstboot::volume::{self, MAX_READ, ReadAt};
+
+const ELSEWHERE: Elsewhere<'static> = Elsewhere {
+    templates: &[],
+    architecture: "x86_64",
+    now: 0,
+};
 
 pub type Entry = (&'static str, fn(&[u8]));
 
@@ -150,7 +156,7 @@ pub fn seed(data: &[u8]) {
             seed.user_data = Some(SeedFile::new(names.user_data, user.clone()));
             seed.network = Some(SeedFile::new(names.network, network.clone()));
             let mut problems = Problems::new();
-            let outlook = examine(&seed, &settings(profile), &[], 0, &mut problems);
+            let outlook = outlook(&seed, &settings(profile), &ELSEWHERE, &mut problems);
             assert_eq!(outlook.is_none(), problems.has_errors());
             for path in outlook.iter().flat_map(|outlook| &outlook.files) {
                 assert!(

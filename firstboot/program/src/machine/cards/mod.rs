@@ -27,12 +27,6 @@ use crate::root::{Access, Root};
 const STAGE: &str = "/run/systemd/network";
 const PREFIXES: [&str; 2] = ["10-nodeimg-", "80-nodeimg-"];
 
-const PUBLIC: Access = Access {
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-};
-
 /// Makes the files of this boot those of `network`; whether anything changed.
 pub(crate) fn stage(root: &Root, network: Option<&Network>) -> io::Result<bool> {
     let files: BTreeMap<String, String> = network
@@ -62,7 +56,7 @@ pub(crate) fn stage(root: &Root, network: Option<&Network>) -> io::Result<bool> 
         root.replace(
             &format!("{STAGE}/{name}"),
             text.as_bytes(),
-            PUBLIC,
+            Access::PUBLIC,
             &mut Open,
         )?;
         changed = true;

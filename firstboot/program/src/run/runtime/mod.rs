@@ -5,7 +5,7 @@ mod containerd;
 use containerd::{Look, UNIT, WATCHED, environment_files, is_left_out, is_of_the_unit};
 use nodeimg_firstboot::text::problem::{Place, Problems};
 
-use crate::machine;
+use crate::machine::Machine;
 use crate::root::{Entry, Root};
 
 const MAX_FILE: usize = 16 << 20;
@@ -65,16 +65,21 @@ fn of_unit(root: &Root, path: &str) -> Vec<String> {
 /// systemd is asked to start containerd again where it runs or is about to, and not
 /// waited for: from then on the kubelet, which comes after containerd, waits for
 /// that new start. One that has not begun yet finds the new files.
-pub(crate) fn follow(root: &Root, before: &Look, problems: &mut Problems) -> Option<()> {
+pub(crate) fn follow(
+    root: &Root,
+    machine: Machine,
+    before: &Look,
+    problems: &mut Problems,
+) -> Option<()> {
     let changes = before.changes(&look(root));
     if let Some(first) = changes.units.first() {
         println!("nodeimg-firstboot: systemd reads its units again: {first} has changed");
-        let done = machine::systemctl(&["daemon-reload"]);
+        let done = machine.systemctl(&["daemon-reload"]);
         told(done, "systemctl daemon-reload", first, problems)?;
     }
     if let Some(first) = changes.containerd.first() {
         println!("nodeimg-firstboot: containerd starts again if it has: {first} has changed");
-        let done = machine::systemctl(&["--no-block", "try-restart", UNIT]);
+        let done = machine.systemctl(&["--no-block", "try-restart", UNIT]);
         told(
             done,
             &format!("systemctl try-restart {UNIT}"),

@@ -18,18 +18,18 @@ use std::io;
 
 use nodeimg_firstboot::contract::overwritten::{self, FILLER};
 use nodeimg_firstboot::contract::paths::KUBELET_BOOTSTRAP;
-use nodeimg_firstboot::contract::report::{Outcome, RESULT_PATH, Report, Scrub};
+use nodeimg_firstboot::contract::report::{Outcome, Report, Scrub};
 use nodeimg_firstboot::contract::settings::ImageSettings;
 use nodeimg_firstboot::contract::stamp::Stamp;
 use nodeimg_firstboot::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
 use nodeimg_firstboot::text::problem::{Place, Problems};
 
 use crate::apply::State;
+use crate::machine::Machine;
 use crate::media::{self, System};
 use crate::root::Root;
 use crate::root::gate::{Gate, Open};
-use crate::run;
-use crate::run::commands;
+use crate::run::{outstanding, verdict};
 use crate::search::{self, Seek};
 use crate::source::{Home, Sought};
 
@@ -82,7 +82,7 @@ pub(crate) fn settle(
     if stage == Stage::Done {
         return Some(Scrub::Overwritten);
     }
-    if commands::pending(root, stamp) || root.exists(KUBELET_BOOTSTRAP) {
+    if outstanding::is_pending(root, stamp) || root.exists(KUBELET_BOOTSTRAP) {
         return Some(Scrub::Pending);
     }
     let layout = sought.seed.layout;
@@ -116,9 +116,9 @@ pub(crate) fn settle_later(root: &Root, report: &mut Report) {
         return;
     }
     let mut problems = Problems::new();
-    if let Some(settings) = run::read_settings(root, &mut problems) {
+    if let Some(settings) = verdict::read_settings(root, &mut problems) {
         let state = State::read(root);
-        let system = root.is_real().then(System::default);
+        let system = Machine::of(root).map(|_| System::default());
         let seek = Seek {
             root,
             seed: None,
@@ -141,14 +141,13 @@ pub(crate) fn settle_later(root: &Root, report: &mut Report) {
 
 /// The same for a program that has no verdict at hand.
 pub(crate) fn settle_verdict(root: &Root) {
-    let bytes = root.read(RESULT_PATH, MAX_SEED_FILE).ok().flatten();
-    let Some(mut report) = bytes.as_ref().and_then(|bytes| Report::read(bytes)) else {
+    let Some(mut report) = verdict::read(root) else {
         return;
     };
     let before = report.clone();
     settle_later(root, &mut report);
     if report != before {
-        run::write_result(root, &report);
+        verdict::write(root, &report);
     }
 }
 
