@@ -1,14 +1,8 @@
 //! The reference page lists what there is: keys, placeholders, examples, paths.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-use nodeimg_firstboot::contract::paths;
-use nodeimg_firstboot::contract::paths::BINARY_PATH;
-use nodeimg_firstboot::contract::paths::TEMPLATE_DIR;
-use nodeimg_firstboot::contract::report;
-use nodeimg_firstboot::contract::settings;
-use nodeimg_firstboot::contract::stamp;
-use nodeimg_firstboot::plan;
-use nodeimg_firstboot::read::cloud_config;
-use nodeimg_firstboot::read::node_config;
+use nodeimg_firstboot::contract::paths::{self, BINARY_PATH, TEMPLATE_DIR};
+use nodeimg_firstboot::contract::{report, settings, stamp};
+use nodeimg_firstboot::read::{cloud_config, node_config};
 use nodeimg_firstboot::text::template::{PLACEHOLDERS, Template, Values};
 
 const PAGE: &str = include_str!("../../../docs/first-boot.md");

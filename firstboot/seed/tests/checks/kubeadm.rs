@@ -5,8 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use nodeimg_firstboot::contract::paths;
-use nodeimg_firstboot::contract::paths::BINARY_PATH;
+use nodeimg_firstboot::contract::paths::{self, BINARY_PATH};
 use nodeimg_firstboot::contract::settings::Profile;
 use nodeimg_firstboot::plan;
 use nodeimg_firstboot::text::problem::Problems;

@@ -12,9 +12,8 @@ use common::{META_DATA, user_data};
 use nodeimg_firstboot::check::{self, Addresses, CheckedNode, Inputs, InterfaceAddress};
 use nodeimg_firstboot::contract::settings::{ImageSettings, Profile};
 use nodeimg_firstboot::plan::{self, Ground, UnknownImage};
-use nodeimg_firstboot::read::cloud_config;
-use nodeimg_firstboot::read::meta_data;
 use nodeimg_firstboot::read::seed::{Layout, Seed, SeedFile};
+use nodeimg_firstboot::read::{cloud_config, meta_data};
 use nodeimg_firstboot::text::jinja::Value;
 use nodeimg_firstboot::text::problem::{Problems, Severity, Waited};
 
