@@ -159,7 +159,7 @@ impl<'a> Network<'a> {
         let Some((machine, patience)) = &mut self.machine else {
             return deadline;
         };
-        if self.since.is_none() && !machine::addresses().is_empty() {
+        if self.since.is_none() && !machine.addresses().is_empty() {
             self.since = Some(Instant::now());
         }
         match self.since {

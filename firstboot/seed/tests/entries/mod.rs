@@ -10,17 +10,13 @@ use nodeimg_firstboot::contract::report::Report;
 use nodeimg_firstboot::contract::settings::{ImageSettings, Profile};
 use nodeimg_firstboot::contract::stamp::{Pending, Stamp};
 use nodeimg_firstboot::examine::{Elsewhere, outlook};
-use nodeimg_firstboot::read::cloud_config;
-use nodeimg_firstboot::read::network;
 use nodeimg_firstboot::read::seed::{Layout, Seed, SeedFile};
-use nodeimg_firstboot::read::user_data;
+use nodeimg_firstboot::read::{cloud_config, network, user_data};
 use nodeimg_firstboot::text::jinja::{self, Value};
-use nodeimg_firstboot::text::kubeconfig;
-use nodeimg_firstboot::text::pem;
 use nodeimg_firstboot::text::problem::Problems;
 use nodeimg_firstboot::text::template::{Template, Values};
 use nodeimg_firstboot::text::x509::{Certificate, public_part};
-use nodeimg_firstboot::text::yaml;
+use nodeimg_firstboot::text::{kubeconfig, pem, yaml};
 use nodeimg_firstboot::volume::{self, MAX_READ, ReadAt};
 
 const ELSEWHERE: Elsewhere<'static> = Elsewhere {
