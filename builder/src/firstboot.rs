@@ -18,8 +18,8 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use nodeimg_firstboot::CONTRACT_MARKER;
+use nodeimg_values::arch::Arch;
 
-use crate::arch::Arch;
 use crate::artifact::elf;
 use crate::tree::Content;
 

@@ -6,9 +6,9 @@
 //! by itself (`dlopen`) are not seen.
 
 use anyhow::{Context, Result};
+use nodeimg_formats::elf;
+use nodeimg_values::arch::Arch;
 
-use crate::arch::Arch;
-use crate::format::elf;
 use crate::tree::{Content, ImagePath, Kind, Tree};
 
 /// More links than this in a row are a loop.

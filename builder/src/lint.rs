@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use anyhow::{Result, bail};
 use nodeimg_firstboot::TEMPLATE_DIR;
 use nodeimg_firstboot::template::{self, Template};
+use nodeimg_formats::oci::Reference;
 
 use crate::base::setup::made_at_boot;
-use crate::format::oci::Reference;
 use crate::recipe::Recipe;
 use crate::recipe::file::Profile;
 use crate::rootfs::{Assembled, Inputs};

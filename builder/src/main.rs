@@ -3,7 +3,6 @@
 //! Rooms, from the top: `cmd` (one verb a file), `output` and `qemu`, `rootfs`,
 //! `artifact` and `fetch`, `tree` and `store`, `digest`. Arrows go down only.
 
-mod arch;
 mod artifact;
 mod base;
 #[cfg(test)]
@@ -12,31 +11,17 @@ mod boot;
 mod cli;
 mod cmd;
 mod config;
-mod date;
 mod debian;
-mod digest;
 mod fetch;
 mod firstboot;
-mod format;
-#[cfg(test)]
-mod judge;
 mod libraries;
 mod lint;
 mod lock;
 mod modules;
-#[cfg(test)]
-#[path = "../../tests/support/mutate.rs"]
-mod mutate;
 mod output;
-mod parallel;
-mod pki;
-mod probe;
-mod progress;
-mod qemu;
 mod recipe;
 mod reuse;
 mod rootfs;
-mod seed;
 mod store;
 mod tree;
 mod units;

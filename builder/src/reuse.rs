@@ -11,12 +11,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use nodeimg_values::arch::Arch;
+use nodeimg_values::atomic;
+use nodeimg_values::digest::{Digest, Hasher};
 use serde::{Deserialize, Serialize};
 
-use crate::arch::Arch;
-use crate::digest::{Digest, Hasher};
 use crate::lock::Locked;
-use crate::output::atomic;
 use crate::recipe::{ExtraContent, Recipe};
 use crate::store::Store;
 use crate::tree::overlay::{self, Source};

@@ -8,8 +8,9 @@ use anyhow::{Context, Result, bail};
 use nodeimg_firstboot::plan::TemplateFile;
 use nodeimg_firstboot::settings::{self, ImageSettings};
 use nodeimg_firstboot::template::Template;
+use nodeimg_values::arch::Arch;
+use nodeimg_values::epoch::Epoch;
 
-use crate::arch::Arch;
 use crate::artifact::oci_image::{self, Image};
 use crate::artifact::{self, Spec};
 use crate::base::{self, scripts, setup};
@@ -22,7 +23,7 @@ use crate::recipe::value::Version;
 use crate::recipe::{Artifact, BUILT_IN_OVERLAY, ContainerImage, ExtraContent, Recipe};
 use crate::store::{Store, VerifiedBlob};
 use crate::tree::overlay::{self, Overlay, Source};
-use crate::tree::{Content, Epoch, ImagePath, Kind, Node, Origin, Tree};
+use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
 use crate::units;
 
 /// All that an image is made of.

@@ -11,12 +11,12 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
+use nodeimg_formats::packing::Packing;
 
 use super::Spec;
 use super::binary::describe;
 use super::members;
 use super::select::{Picked, What, select};
-use crate::format::packing::Packing;
 use crate::store::{Store, VerifiedBlob};
 use crate::tree::{Content, ImagePath, Node};
 

@@ -13,8 +13,7 @@
 //! What such a file proves is that publisher and lock agree, not who wrote it.
 
 use anyhow::{Result, bail};
-
-use crate::digest::{Algorithm, Digest};
+use nodeimg_values::digest::{Algorithm, Digest};
 
 const SIGNED: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
 const SIGNATURE: &str = "-----BEGIN PGP SIGNATURE-----";

@@ -14,12 +14,12 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_formats::ar;
+use nodeimg_formats::packing::Packing;
+use nodeimg_values::arch::Arch;
 
 use super::archive::At;
 use super::members::{self, Member, MemberKind};
-use crate::arch::Arch;
-use crate::format::ar;
-use crate::format::packing::Packing;
 use crate::store::{Store, VerifiedBlob};
 use crate::tree::{Content, ImagePath, Node, Origin, Stat};
 

@@ -1,10 +1,11 @@
 #![allow(clippy::unwrap_used)]
 use std::io::Cursor;
 
+use nodeimg_test_support::ar::archive;
+use nodeimg_test_support::mutate::Mutator;
+use nodeimg_values::digest::{Digest, Expected};
+
 use super::*;
-use crate::digest::{Digest, Expected};
-use crate::format::ar::tests::archive;
-use crate::mutate::Mutator;
 use crate::store::Lookup;
 
 const CONTROL: &str = "Package: tool\nVersion: 1:2-3\nArchitecture: arm64\n";

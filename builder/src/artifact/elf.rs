@@ -9,8 +9,8 @@
 //! ```
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::arch::Arch;
 
-use crate::arch::Arch;
 use crate::tree::Content;
 
 /// Bytes of a 64-bit ELF header.

@@ -24,10 +24,10 @@ mod tests;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::arch::Arch;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::arch::Arch;
 use crate::store::{Store, VerifiedBlob};
 use crate::tree::{ImagePath, Node, Origin};
 

@@ -9,8 +9,9 @@ mod rules;
 
 use std::io::Write;
 
+use nodeimg_values::digest::{Digest, Expected};
+
 use super::*;
-use crate::digest::{Digest, Expected};
 use crate::tree::{Content, Kind as NodeKind};
 
 /// One tar member, as raw as it gets.

@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::arch::Arch;
+use nodeimg_values::parallel::{cores, in_parallel};
 
-use crate::arch::Arch;
 use crate::artifact::deb::{self, Identity, Package};
 use crate::lock::PinnedPackage;
-use crate::parallel::{cores, in_parallel};
 use crate::store::{Store, VerifiedBlob};
 use crate::tree::{ImagePath, Kind, Node, Stat, Tree};
 

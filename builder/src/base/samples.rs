@@ -1,8 +1,9 @@
 //! A Debian package in a store, for the tests.
 #![allow(clippy::unwrap_used)]
-use crate::arch::Arch;
-use crate::digest::{Digest, Expected};
-use crate::format::ar::tests::archive;
+use nodeimg_test_support::ar::archive;
+use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::{Digest, Expected};
+
 use crate::lock::PinnedPackage;
 use crate::store::{Store, VerifiedBlob};
 

@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-use crate::arch::Arch;
-use crate::format::verity::RootHash;
+use nodeimg_formats::verity::RootHash;
+use nodeimg_values::arch::Arch;
 
 /// What systemd-veritysetup-generator calls the device of the root.
 const ROOT: &str = "/dev/mapper/root";
@@ -40,8 +40,8 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::format::guid::Guid;
-    use crate::format::verity::{self, Data, Params};
+    use nodeimg_formats::guid::Guid;
+    use nodeimg_formats::verity::{self, Data, Params};
 
     #[test]
     fn the_root_hash_comes_first_and_the_recipe_last() {

@@ -6,9 +6,9 @@
 //! look for it.
 
 use anyhow::{Result, bail};
+use nodeimg_values::arch::Arch;
 
 use super::{origin, wanted};
-use crate::arch::Arch;
 use crate::modules;
 use crate::tree::{Content, ImagePath, Kind, Node, Tree};
 

@@ -27,8 +27,8 @@ mod uki;
 mod verity_unit;
 
 use anyhow::{Context, Result};
+use nodeimg_values::arch::Arch;
 
-use crate::arch::Arch;
 use crate::recipe::Recipe;
 use crate::tree::{ImagePath, Node, Origin, Tree};
 

@@ -121,7 +121,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::judge;
+    use nodeimg_test_support::judge;
 
     #[test]
     fn systemd_escapes_alike() {

@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
+use nodeimg_values::arch::Arch;
 
 use super::{efi_name, initrd, kernel};
-use crate::arch::Arch;
 use crate::lock::PinnedPackage;
 use crate::recipe::Recipe;
 use crate::tree::ImagePath;

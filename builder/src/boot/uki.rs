@@ -3,17 +3,18 @@
 //! systemd's EFI stub with all that boots one root as sections.
 
 use anyhow::{Context, Result};
+use nodeimg_formats::pe::{self, NewSection};
+use nodeimg_formats::verity::RootHash;
+use nodeimg_values::arch::Arch;
+use nodeimg_values::epoch::Epoch;
 
 use super::cmdline::CommandLine;
 use super::initrd::{self, Initrd};
 use super::name::OS_RELEASE;
 use super::{Parts, wanted};
-use crate::arch::Arch;
-use crate::format::pe::{self, NewSection};
-use crate::format::verity::RootHash;
 use crate::recipe::Recipe;
 use crate::store::Store;
-use crate::tree::{Epoch, ImagePath, Tree};
+use crate::tree::{ImagePath, Tree};
 use crate::units::text_at;
 
 /// What a UKI is made for.

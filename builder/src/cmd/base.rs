@@ -18,18 +18,18 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::atomic;
+use nodeimg_values::date::Date;
+use nodeimg_values::epoch::Epoch;
 use serde_json::json;
 
 use super::inputs::Missing;
 use super::{Chosen, Session, read_if_there};
 use crate::cli::RecipeArgs;
-use crate::date::Date;
 use crate::debian::{Keyring, Resolver};
 use crate::fetch::Fetcher;
 use crate::lock::{Lock, Packages};
-use crate::output::atomic;
 use crate::recipe::{Base, RecipeRef};
-use crate::tree::Epoch;
 
 /// The packages that `base` asks for, as Debian has them now.
 pub fn packages(

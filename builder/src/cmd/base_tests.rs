@@ -3,16 +3,16 @@ use std::fs;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
+use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::Digest;
+use nodeimg_values::progress::{Mode, Progress};
 use serde_json::Value;
 
 use super::*;
-use crate::arch::Arch;
 use crate::cli::{Global, NetworkArgs, TransferArgs};
 use crate::cmd::inputs::inputs;
 use crate::debian::mirror::{Mirror, PACKAGES};
-use crate::digest::Digest;
 use crate::lock::PinnedPackage;
-use crate::progress::{Mode, Progress};
 use crate::recipe;
 
 const RECIPE: &str = "name = \"x\"\nversion = \"1\"\nprofile = \"container-host\"\n\

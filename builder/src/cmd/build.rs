@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use nodeimg_values::arch::Arch;
 use serde_json::json;
 
 use super::base::Relock;
 use super::inputs::{Inputs, inputs};
 use super::{Chosen, Session, warm_command};
-use crate::arch::Arch;
 use crate::cli::BuildArgs;
 use crate::fetch::Fetcher;
 use crate::firstboot;

@@ -6,14 +6,14 @@ use std::collections::btree_map::Entry::{Occupied, Vacant};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_formats::oci::{ACCEPTED, Document, MAX_DOCUMENT};
+use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::{Digest, Expected};
 
 use super::MAX_DOWNLOAD;
-use crate::arch::Arch;
 use crate::artifact::oci_image::local::Local;
 use crate::artifact::oci_image::{Asked, Image, Part, Wanted, follow};
-use crate::digest::{Digest, Expected};
 use crate::fetch::{Fetcher, Request};
-use crate::format::oci::{ACCEPTED, Document, MAX_DOCUMENT};
 use crate::lock::{Locked, PinnedImage, Update};
 use crate::recipe::{ContainerImage, Recipe};
 use crate::store::{Lookup, VerifiedBlob};

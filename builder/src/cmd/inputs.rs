@@ -6,9 +6,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use nodeimg_values::arch::Arch;
 
 use super::{MAX_DOWNLOAD, images};
-use crate::arch::Arch;
 use crate::artifact::oci_image::Image;
 use crate::base;
 use crate::fetch::{Fetcher, Gone, Request};

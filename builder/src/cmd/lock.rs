@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::atomic;
+use nodeimg_values::digest::{Algorithm, Digest, Expected};
 use serde_json::json;
 
 use super::base::{now, packages};
@@ -13,10 +15,8 @@ use crate::artifact::checksum;
 use crate::boot;
 use crate::cli::{LockArgs, NetworkArgs};
 use crate::debian::Keyring;
-use crate::digest::{Algorithm, Digest, Expected};
 use crate::fetch::{Fetcher, Request};
 use crate::lock::{self, Entry, Lock, Packages, Update};
-use crate::output::atomic;
 use crate::recipe::{self, LockRequest, Recipe, RecipeRef};
 
 pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {

@@ -19,14 +19,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::arch::Arch;
+use nodeimg_values::progress::{Mode, Progress};
 
-use crate::arch::Arch;
 use crate::boot;
 use crate::cli::{Cli, Global, NetworkArgs, RecipeArgs, Verb};
 use crate::debian::{Archives, MIRROR_VARIABLE as DEBIAN_VARIABLE};
 use crate::fetch::{MIRROR_VARIABLE, Mirrors, Options, Retry};
 use crate::lock::{Lock, Locked};
-use crate::progress::{Mode, Progress};
 use crate::recipe::file::OutputKind;
 use crate::recipe::{self as recipes, Base, Recipe, RecipeRef, built_in};
 use crate::store::Store;

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
+use nodeimg_values::parallel::{cores, in_parallel};
 
 use crate::artifact::deb::{self, Identity};
 use crate::base::scripts::{Control, Unread};
 use crate::fetch::{Fetcher, Request};
 use crate::lock::{Packages, PinnedPackage};
-use crate::parallel::{cores, in_parallel};
 use crate::recipe::Base;
 use crate::store::{Lookup, Store, VerifiedBlob};
 
@@ -75,11 +75,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::base::samples::package;
-    use crate::digest::Digest;
     use crate::fetch::Options;
     use crate::lock::Index;
-    use crate::progress::{Mode, Progress};
     use crate::recipe::tests::recipe;
+    use nodeimg_values::digest::Digest;
+    use nodeimg_values::progress::{Mode, Progress};
 
     const BASE: &str = "[base]\nsuite = \"trixie\"\npackages = [\"tool\"]\n";
 

@@ -9,13 +9,13 @@ use anyhow::{Context, Result, bail};
 use nodeimg_firstboot::examine::{Outlook, examine};
 use nodeimg_firstboot::problem::{Problems, Severity};
 use nodeimg_firstboot::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
+use nodeimg_values::epoch::Epoch;
 use serde_json::json;
 
 use super::{Session, seed_new};
 use crate::cli::{SeedCheckArgs, SeedVerb};
 use crate::recipe::{self, Recipe};
 use crate::rootfs;
-use crate::tree::Epoch;
 
 pub fn run(session: &Session<'_>, verb: &SeedVerb) -> Result<()> {
     match verb {

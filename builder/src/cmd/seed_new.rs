@@ -9,15 +9,15 @@ use anyhow::{Context, Result, bail};
 use nodeimg_firstboot::pem;
 use nodeimg_firstboot::problem::Problems;
 use nodeimg_firstboot::secret::Secret;
+use nodeimg_machine::pki::{Authority, Pair, Subject, Validity};
+use nodeimg_machine::seed::{Node, write};
 use serde_json::json;
 
 use super::Session;
 use super::seed::{judge, now};
 use crate::cli::{NameValue, SeedCaArgs, SeedIdentityArgs, SeedNewArgs};
-use crate::pki::{Authority, Pair, Subject, Validity};
 use crate::recipe::file::Profile;
 use crate::recipe::{self, Recipe};
-use crate::seed::{Node, write};
 
 /// Larger files are mistaken ones.
 const MOST: u64 = 1 << 20;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nodeimg_firstboot::template::{Template, Values};
+use nodeimg_test_support::judge;
 
 use super::kubelet;
-use crate::judge;
 use crate::recipe::tests::recipe;
 
 /// Of the lab, one for each version.

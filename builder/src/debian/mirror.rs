@@ -6,9 +6,10 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
+use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::Digest;
+
 use super::keyring::tests::TestKey;
-use crate::arch::Arch;
-use crate::digest::Digest;
 
 /// Of trixie itself; the digests are those of one byte, `x`.
 pub const PACKAGES: &str = "Package: tool\nVersion: 1.0-1\nDepends: helper, perl | nothing\nFilename: pool/main/t/tool.deb\nSize: 10\nSHA256: HASH\n\nPackage: helper\nVersion: 1\nFilename: pool/main/h/helper.deb\nSize: 11\nSHA256: HASH\n";

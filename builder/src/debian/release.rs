@@ -2,10 +2,10 @@
 //! ([format](https://wiki.debian.org/DebianRepository/Format#A.22Release.22_files)).
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::date::Date;
+use nodeimg_values::digest::{Algorithm, Digest};
 
 use super::stanza::stanzas;
-use crate::date::Date;
-use crate::digest::{Algorithm, Digest};
 
 /// A Release file's facts; its signature was checked by whoever has the text.
 #[derive(Debug)]

@@ -5,17 +5,17 @@ use std::io::Read;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
+use nodeimg_formats::packing::Packing;
+use nodeimg_values::arch::Arch;
+use nodeimg_values::date::Date;
+use nodeimg_values::digest::{Algorithm, Digest, Expected};
 
 use super::catalog::{Catalog, Package, Packages};
 use super::keyring::Keyring;
 use super::release::{IndexFile, Release};
 use super::solve::{Solution, Wanted, solve};
 use super::sources::{archive_of, suites_of};
-use crate::arch::Arch;
-use crate::date::Date;
-use crate::digest::{Algorithm, Digest, Expected};
 use crate::fetch::{Fetcher, Mirrors, Request};
-use crate::format::packing::Packing;
 use crate::lock::{self, Index, PinnedPackage};
 use crate::recipe::value::Name;
 use crate::recipe::{Base, PackageName};

@@ -1,10 +1,11 @@
 #![allow(clippy::unwrap_used)]
 use std::fs;
 
+use nodeimg_values::progress::{Mode, Progress};
+
 use super::*;
 use crate::debian::mirror::{Mirror, PACKAGES};
 use crate::fetch::Options;
-use crate::progress::{Mode, Progress};
 use crate::recipe::tests::recipe;
 use crate::store::Store;
 

@@ -31,10 +31,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::digest::{Algorithm, Digest, Expected, Hasher, Measured};
+use nodeimg_values::parallel::{cores, in_parallel};
+use nodeimg_values::progress::Progress;
 
-use crate::digest::{Algorithm, Digest, Expected, Hasher, Measured};
-use crate::parallel::{cores, in_parallel};
-use crate::progress::Progress;
 use crate::store::{Lookup, Store, VerifiedBlob};
 use client::Client;
 use failure::shown;

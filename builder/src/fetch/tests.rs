@@ -16,10 +16,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use nodeimg_values::progress::Mode;
+
 use faulty_server::{Answer, Fault, Server, faulty, good};
 
 use super::*;
-use crate::progress::Mode;
 
 /// Longer than a write and than the progress that sets the count back.
 fn body() -> Vec<u8> {

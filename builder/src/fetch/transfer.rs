@@ -19,6 +19,8 @@ use std::io::{ErrorKind, Read};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow};
+use nodeimg_values::digest::{Algorithm, Measured};
+use nodeimg_values::progress::Download;
 use reqwest::{StatusCode, Url};
 
 use super::client::{Client, Get, Piece};
@@ -28,8 +30,6 @@ use super::retry::Backoff;
 use super::silent::Silent;
 use super::slots::{Slot, Slots};
 use super::{Options, Request};
-use crate::digest::{Algorithm, Measured};
-use crate::progress::Download;
 use crate::store::{Lookup, Partial, Store, VerifiedBlob};
 
 /// Small pieces are gathered to this size before they are written.

@@ -12,11 +12,11 @@
 
 use std::fmt::Write;
 
+use nodeimg_formats::oci::Reference;
+use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::arch::Arch;
-use crate::digest::Digest;
-use crate::format::oci::Reference;
 use crate::recipe::ImageRequest;
 use crate::recipe::value::Name;
 

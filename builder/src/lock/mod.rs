@@ -48,13 +48,13 @@ mod update;
 use std::fmt::Write;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::{Algorithm, Digest, Expected};
+use nodeimg_values::epoch::Epoch;
 use serde::{Deserialize, Serialize};
 
-use crate::arch::Arch;
-use crate::digest::{Algorithm, Digest, Expected};
 use crate::recipe::value::{Name, Version};
 use crate::recipe::{LockRequest, Recipe};
-use crate::tree::Epoch;
 
 pub use image::PinnedImage;
 pub use package::{Index, Packages, PinnedPackage};

@@ -4,11 +4,11 @@
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
+use nodeimg_values::arch::Arch;
+use nodeimg_values::date::Date;
+use nodeimg_values::digest::{Algorithm, Digest, Expected};
 use serde::{Deserialize, Serialize};
 
-use crate::arch::Arch;
-use crate::date::Date;
-use crate::digest::{Algorithm, Digest, Expected};
 use crate::fetch::Mirrors;
 use crate::recipe::value::Name;
 use crate::recipe::{Base, PackageName};

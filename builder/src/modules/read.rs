@@ -9,12 +9,12 @@ use std::fmt::Write as _;
 use std::io::Read;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_formats::packing::Packing;
+use nodeimg_values::digest::Digest;
+use nodeimg_values::parallel::{cores, in_parallel};
 
 use super::object::Object;
 use super::{BuiltIn, Facts, Module, Modules, directory, is_module, module_name, needs};
-use crate::digest::Digest;
-use crate::format::packing::Packing;
-use crate::parallel::{cores, in_parallel};
 use crate::store::Store;
 use crate::tree::{Content, ImagePath, Kind, Tree};
 

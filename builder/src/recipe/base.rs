@@ -6,6 +6,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
+use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::Digest;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +15,6 @@ use super::check::Problems;
 use super::script::AcceptedScript;
 use super::source::Step;
 use super::value::{Name, text_value};
-use crate::arch::Arch;
-use crate::digest::Digest;
 use crate::fetch::Mirrors;
 
 /// The base system, from Debian packages.

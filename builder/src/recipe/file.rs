@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
+use nodeimg_formats::oci::Reference;
+use nodeimg_values::arch::Arch;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,9 +16,7 @@ use super::image::PathPerArch;
 use super::network::Cidrs;
 use super::url::{PerArch, UrlTemplate};
 use super::value::{ArtifactVersion, ByteSize, Domain, Name, RecipePath, Version, Word};
-use crate::arch::Arch;
 use crate::artifact::{InstallRule, Mode};
-use crate::format::oci::Reference;
 
 /// A nodeimg recipe.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]

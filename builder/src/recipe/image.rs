@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use nodeimg_formats::oci::Reference;
+use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::Digest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +13,6 @@ use super::check::Problems;
 use super::file::{ArtifactKind, ArtifactPart};
 use super::source::Step;
 use super::value::Name;
-use crate::arch::Arch;
-use crate::digest::Digest;
-use crate::format::oci::Reference;
 
 /// A file or directory for every architecture, or one each.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]

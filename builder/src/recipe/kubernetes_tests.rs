@@ -14,7 +14,7 @@ fn one_key_says_the_version_of_all_of_it() {
         let artifact = mine.artifacts.iter().find(own).unwrap();
         assert_eq!(artifact.version.as_str(), "1.36.4");
         assert!(mine.follows_kubernetes(&artifact.name));
-        let request = artifact.request(crate::arch::Arch::Arm64).unwrap();
+        let request = artifact.request(nodeimg_values::arch::Arch::Arm64).unwrap();
         assert!(
             request
                 .url

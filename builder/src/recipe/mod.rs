@@ -27,11 +27,11 @@ pub mod value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::Digest;
 use serde::Serialize;
 
-use crate::arch::Arch;
 use crate::artifact::{self, InstallRule, Selector};
-use crate::digest::Digest;
 use crate::tree::ImagePath;
 use file::{
     ClusterPart, ContainerdPart, DiskPart, FirstBootPart, KubeProxyPart, KubeletPart, OutputKind,

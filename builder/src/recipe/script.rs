@@ -5,12 +5,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
+use nodeimg_values::digest::{Algorithm, Digest};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::PackageName;
 use super::value::text_value;
-use crate::digest::{Algorithm, Digest};
 
 /// `containerd/postinst sha256:...`: a package's script by what is left of it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]

@@ -6,13 +6,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
+use nodeimg_values::arch::Arch;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::value::{Version, text_value};
-use crate::arch::Arch;
 
 /// An https URL with `{version}`, `{arch}` and, in `checksum`, `{url}`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -16,11 +16,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::Result;
+use nodeimg_formats::oci::{Descriptor, INDEX};
+use nodeimg_formats::tar::{END, Entry, EntryKind, padding};
 use serde::Serialize;
 
 use super::{Blob, Image};
-use crate::format::oci::{Descriptor, INDEX};
-use crate::format::tar::{END, Entry, EntryKind, padding};
 use crate::tree::Content;
 
 /// What containerd names an image by, and what everyone else does.

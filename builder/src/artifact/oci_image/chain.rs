@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use nodeimg_formats::oci::{self, Descriptor, Document, MAX_DOCUMENT, Manifest};
+use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::Digest;
 
 use super::{Blob, Image};
-use crate::arch::Arch;
-use crate::digest::Digest;
-use crate::format::oci::{self, Descriptor, Document, MAX_DOCUMENT, Manifest};
 use crate::store::VerifiedBlob;
 use crate::tree::Content;
 

@@ -20,13 +20,13 @@ use std::io::{ErrorKind, Read, Take};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use nodeimg_formats::oci::{CONFIG, Descriptor, LAYER, MANIFEST, MAX_DOCUMENT, Reference};
+use nodeimg_formats::packing::Packing;
+use nodeimg_values::digest::{Digest, Expected, Hasher};
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::archive::At;
 use crate::artifact::members::{self, MemberKind};
-use crate::digest::{Digest, Expected, Hasher};
-use crate::format::oci::{CONFIG, Descriptor, LAYER, MANIFEST, MAX_DOCUMENT, Reference};
-use crate::format::packing::Packing;
 use crate::store::{Store, VerifiedBlob};
 
 /// Images in a file or directory of this machine.

@@ -24,8 +24,8 @@ mod tests;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use nodeimg_values::digest::Digest;
 
-use crate::digest::Digest;
 use crate::store::VerifiedBlob;
 use crate::tree::{Content, ImagePath, Node, Origin};
 

@@ -8,13 +8,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use layout::{Blobs, saved, tar_of};
+use nodeimg_formats::oci::Reference;
+use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::Expected;
 use serde_json::{Value, json};
 
 use super::local::Local;
 use super::*;
-use crate::arch::Arch;
-use crate::digest::Expected;
-use crate::format::oci::Reference;
 use crate::store::Store;
 use crate::tree::Kind;
 

@@ -1,7 +1,8 @@
 //! Archives that were good once: whatever became of them is unpacked or
 //! refused, in bounded time, and nothing lands where no rule sends it.
+use nodeimg_test_support::mutate::Mutator;
+
 use super::*;
-use crate::mutate::Mutator;
 
 type Pack = fn(&[u8]) -> Vec<u8>;
 

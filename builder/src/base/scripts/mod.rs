@@ -24,8 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::digest::Digest;
 
-use crate::digest::Digest;
 use crate::recipe::AcceptedScript;
 use remains::remains;
 

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::digest::Digest;
 
 use super::Base;
 use super::sysusers::{self, Group, Line};
-use crate::digest::Digest;
 
 /// Ids of accounts that ask for any. State on a node is owned by number, so an
 /// update that moved one would take a service's files away from it.

@@ -40,10 +40,11 @@ mod tests;
 pub use state::made_at_boot;
 
 use anyhow::{Context, Result};
+use nodeimg_values::arch::Arch;
+use nodeimg_values::epoch::Epoch;
 
-use crate::arch::Arch;
 use crate::recipe::value::{Version, Word};
-use crate::tree::{Content, Epoch, ImagePath, Kind, Node, Origin, Tree};
+use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
 use crate::units;
 
 /// An unpacked package, as the package database needs it.

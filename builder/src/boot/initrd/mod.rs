@@ -31,8 +31,8 @@ mod units;
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::arch::Arch;
 
-use crate::arch::Arch;
 use crate::boot::name::OS_RELEASE;
 use crate::libraries;
 use crate::recipe::Recipe;

@@ -3,13 +3,14 @@
 use std::io::{BufWriter, Write};
 
 use anyhow::{Context, Result};
+use nodeimg_formats::cpio::{self, Owner};
+use nodeimg_values::digest::{Digest, Hasher};
+use nodeimg_values::epoch::Epoch;
 
 use super::Initrd;
-use crate::digest::{Digest, Hasher};
-use crate::format::cpio::{self, Owner};
 use crate::modules;
 use crate::store::Store;
-use crate::tree::{Epoch, ImagePath, Kind, Node};
+use crate::tree::{ImagePath, Kind, Node};
 
 /// Of zstd: higher ones take ten times the time for a tenth of the size.
 const LEVEL: i32 = 12;

@@ -14,9 +14,9 @@
 
 use anyhow::Result;
 use nodeimg_firstboot::initrd_plan;
+use nodeimg_formats::verity;
 
 use super::Initrd;
-use crate::format::verity;
 
 pub const DIRECTORY: &str = initrd_plan::DEFINITIONS;
 const MIB: u64 = 1 << 20;

@@ -5,11 +5,11 @@ use std::fs;
 use std::process::Command;
 
 use nodeimg_firstboot::BINARY_PATH;
+use nodeimg_test_support::judge;
+use nodeimg_values::epoch::Epoch;
 
 use super::*;
-use crate::judge;
 use crate::recipe::tests::disk_recipe;
-use crate::tree::Epoch;
 
 mod own;
 

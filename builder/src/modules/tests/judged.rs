@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use nodeimg_test_support::judge;
+
 use super::*;
-use crate::judge;
 
 /// Lays the kernel's directory out below `root`.
 fn lay_out(tree: &Tree, root: &Path) {

@@ -13,12 +13,12 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 
 use anyhow::{Context, Result, bail};
+use nodeimg_formats::fat;
+use nodeimg_formats::gpt::{Partition, Place, SECTOR};
+use nodeimg_formats::guid::Guid;
+use nodeimg_formats::region::Region;
 
 use crate::boot::efi_name;
-use crate::format::fat;
-use crate::format::gpt::{Partition, Place, SECTOR};
-use crate::format::guid::Guid;
-use crate::format::region::Region;
 use crate::output::Built;
 use crate::recipe::Recipe;
 use crate::recipe::file::DiskPart;

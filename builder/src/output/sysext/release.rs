@@ -2,8 +2,8 @@
 //! [os-release(5)](https://www.freedesktop.org/software/systemd/man/latest/os-release.html#/usr/lib/extension-release.d/extension-release.IMAGE).
 
 use anyhow::{Result, bail};
+use nodeimg_values::arch::Arch;
 
-use crate::arch::Arch;
 use crate::output::Built;
 use crate::recipe::file::SysextPart;
 use crate::tree::{Content, ImagePath, Node, Origin, Tree};

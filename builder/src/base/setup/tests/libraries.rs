@@ -1,9 +1,11 @@
 //! The closure lint, on ELF files made here.
 
+use nodeimg_formats::elf;
+use nodeimg_values::arch::Arch;
+use nodeimg_values::epoch::Epoch;
+
 use super::super::{Facts, configure, seal};
-use crate::arch::Arch;
-use crate::format::elf;
-use crate::tree::{Content, Epoch, Node, Origin, Tree};
+use crate::tree::{Content, Node, Origin, Tree};
 
 /// One PT_LOAD over the whole file, one PT_DYNAMIC, one PT_INTERP.
 fn program(needed: &[&str], run_path: Option<&str>, interpreter: &str) -> Vec<u8> {

@@ -1,9 +1,11 @@
 //! Each step on a small tree, looked at as lines and texts.
 
+use nodeimg_values::arch::Arch;
+use nodeimg_values::epoch::Epoch;
+
 use super::super::{Facts, Package, configure, seal};
-use crate::arch::Arch;
 use crate::recipe::value::Word;
-use crate::tree::{Content, Epoch, ImagePath, Kind, Node, Origin, Tree};
+use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
 use crate::units::text_at;
 
 const PASSWD: &str = "root:*:0:0:root:/root:/bin/bash\nmail:*:8:8:mail:/var/mail:/usr/sbin/nologin\nnobody:*:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n";
