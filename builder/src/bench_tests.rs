@@ -25,7 +25,7 @@ use nodeimg_formats::verity::{self, Data, Params};
 use nodeimg_values::digest::{Digest, Expected};
 use nodeimg_values::epoch::Epoch;
 
-use crate::artifact::members::{self, MemberKind};
+use crate::input::artifact::members::{self, MemberKind};
 use crate::store::{Store, VerifiedBlob};
 use crate::tree::{Content, ImagePath, Node, Origin, Tree, squashfs};
 

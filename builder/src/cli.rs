@@ -14,11 +14,11 @@ use nodeimg_values::arch::Arch;
 
 pub use seed::{NameValue, SeedCaArgs, SeedCheckArgs, SeedIdentityArgs, SeedNewArgs, SeedVerb};
 
-use crate::firstboot::Given;
-use crate::lock::Update;
-use crate::recipe::RecipeRef;
-use crate::recipe::file::OutputKind;
-use crate::recipe::value::ByteSize;
+use crate::image::firstboot::Given;
+use crate::input::lock::Update;
+use crate::input::recipe::RecipeRef;
+use crate::input::recipe::file::OutputKind;
+use crate::input::recipe::value::ByteSize;
 
 /// Builds immutable Kubernetes node images: pinned, verified, without root.
 #[derive(Debug, Parser)]

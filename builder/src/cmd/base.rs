@@ -26,10 +26,10 @@ use serde_json::json;
 use super::inputs::Missing;
 use super::{Chosen, Session, read_if_there};
 use crate::cli::RecipeArgs;
-use crate::debian::{Keyring, Resolver};
-use crate::fetch::Fetcher;
-use crate::lock::{Lock, Packages};
-use crate::recipe::{Base, RecipeRef};
+use crate::input::debian::{Keyring, Resolver};
+use crate::input::fetch::Fetcher;
+use crate::input::lock::{Lock, Packages};
+use crate::input::recipe::{Base, RecipeRef};
 
 /// The packages that `base` asks for, as Debian has them now.
 pub fn packages(
@@ -199,7 +199,7 @@ fn changed(old: &Packages, new: &Packages) -> usize {
         .iter()
         .map(|package| ((&package.name, package.arch), &package.sha256))
         .collect();
-    let same = |package: &&crate::lock::PinnedPackage| {
+    let same = |package: &&crate::input::lock::PinnedPackage| {
         known.get(&(&package.name, package.arch)) == Some(&&package.sha256)
     };
     new.packages.len() - new.packages.iter().filter(same).count()

@@ -11,9 +11,9 @@ use serde_json::Value;
 use super::*;
 use crate::cli::{Global, NetworkArgs, TransferArgs};
 use crate::cmd::inputs::inputs;
-use crate::debian::mirror::{Mirror, PACKAGES};
-use crate::lock::PinnedPackage;
-use crate::recipe;
+use crate::input::debian::mirror::{Mirror, PACKAGES};
+use crate::input::lock::PinnedPackage;
+use crate::input::recipe;
 
 const RECIPE: &str = "name = \"x\"\nversion = \"1\"\nprofile = \"container-host\"\n\
     [base]\nsuite = \"trixie\"\npackages = [\"tool\"]\nprovided = [\"perl\"]\n";
@@ -75,7 +75,7 @@ impl World {
             sha256: Digest::sha256(bytes).hex().to_owned(),
             size: bytes.len() as u64,
         };
-        let index = crate::lock::Index {
+        let index = crate::input::lock::Index {
             suite: "trixie".parse().unwrap(),
             archive: "debian".parse().unwrap(),
             date: "20231101T000000Z".parse().unwrap(),

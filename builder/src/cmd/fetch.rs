@@ -7,7 +7,7 @@ use super::base::Relock;
 use super::inputs::{Inputs, inputs};
 use super::{Chosen, Session, warm_command};
 use crate::cli::FetchArgs;
-use crate::fetch::Fetcher;
+use crate::input::fetch::Fetcher;
 use crate::store::Store;
 
 pub fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {

@@ -11,11 +11,11 @@ use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::{Digest, Expected};
 
 use super::MAX_DOWNLOAD;
-use crate::artifact::oci_image::local::Local;
-use crate::artifact::oci_image::{Asked, Image, Part, Wanted, follow};
-use crate::fetch::{Fetcher, Request};
-use crate::lock::{Locked, PinnedImage, Update};
-use crate::recipe::{ContainerImage, Recipe};
+use crate::input::artifact::oci_image::local::Local;
+use crate::input::artifact::oci_image::{Asked, Image, Part, Wanted, follow};
+use crate::input::fetch::{Fetcher, Request};
+use crate::input::lock::{Locked, PinnedImage, Update};
+use crate::input::recipe::{ContainerImage, Recipe};
 use crate::store::{Lookup, VerifiedBlob};
 
 /// What a configuration or layer is asked for by.

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Session;
 use crate::cli::InitArgs;
-use crate::recipe::{RecipeRef, built_in, load};
+use crate::input::recipe::{RecipeRef, built_in, load};
 
 const OVERLAY_NOTE: &str = "\
 Files below `root/` are laid into the image as they are, over nodeimg's own;

@@ -9,11 +9,11 @@ use anyhow::{Context, Result};
 use nodeimg_values::arch::Arch;
 
 use super::{MAX_DOWNLOAD, images};
-use crate::artifact::oci_image::Image;
-use crate::base;
-use crate::fetch::{Fetcher, Gone, Request};
-use crate::lock::{Entry, Locked};
-use crate::recipe::{Artifact, ContainerImage, Recipe};
+use crate::image::base;
+use crate::input::artifact::oci_image::Image;
+use crate::input::fetch::{Fetcher, Gone, Request};
+use crate::input::lock::{Entry, Locked};
+use crate::input::recipe::{Artifact, ContainerImage, Recipe};
 use crate::store::VerifiedBlob;
 
 /// Everything that a build for one architecture is made of.

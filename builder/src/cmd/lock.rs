@@ -11,13 +11,13 @@ use serde_json::json;
 
 use super::base::{now, packages};
 use super::{Chosen, MAX_DOWNLOAD, Session, images, scripts, warm_command};
-use crate::artifact::checksum;
-use crate::boot;
 use crate::cli::{LockArgs, NetworkArgs};
-use crate::debian::Keyring;
-use crate::fetch::{Fetcher, Request};
-use crate::lock::{self, Entry, Lock, Packages, Update};
-use crate::recipe::{self, LockRequest, Recipe, RecipeRef};
+use crate::image::boot;
+use crate::input::artifact::checksum;
+use crate::input::debian::Keyring;
+use crate::input::fetch::{Fetcher, Request};
+use crate::input::lock::{self, Entry, Lock, Packages, Update};
+use crate::input::recipe::{self, LockRequest, Recipe, RecipeRef};
 
 pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
     let mut chosen = Chosen::load(&args.recipe)?;

@@ -22,13 +22,13 @@ use anyhow::{Context, Result, bail};
 use nodeimg_values::arch::Arch;
 use nodeimg_values::progress::{Mode, Progress};
 
-use crate::boot;
 use crate::cli::{Cli, Global, NetworkArgs, RecipeArgs, Verb};
-use crate::debian::{Archives, MIRROR_VARIABLE as DEBIAN_VARIABLE};
-use crate::fetch::{MIRROR_VARIABLE, Mirrors, Options, Retry};
-use crate::lock::{Lock, Locked};
-use crate::recipe::file::OutputKind;
-use crate::recipe::{self as recipes, Base, Recipe, RecipeRef, built_in};
+use crate::image::boot;
+use crate::input::debian::{Archives, MIRROR_VARIABLE as DEBIAN_VARIABLE};
+use crate::input::fetch::{MIRROR_VARIABLE, Mirrors, Options, Retry};
+use crate::input::lock::{Lock, Locked};
+use crate::input::recipe::file::OutputKind;
+use crate::input::recipe::{self as recipes, Base, Recipe, RecipeRef, built_in};
 use crate::store::Store;
 
 /// More than any artifact of a node; a server that sends more is cut off.

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::{Chosen, Session};
 use crate::cli::{RecipeArgs, RecipeVerb};
-use crate::recipe::file::RecipeFile;
-use crate::recipe::{self, RecipeRef, built_in_names};
+use crate::input::recipe::file::RecipeFile;
+use crate::input::recipe::{self, RecipeRef, built_in_names};
 
 pub fn run(session: &Session<'_>, verb: &RecipeVerb) -> Result<()> {
     match verb {

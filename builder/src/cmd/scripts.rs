@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 use nodeimg_values::parallel::{cores, in_parallel};
 
-use crate::artifact::deb::{self, Identity};
-use crate::base::scripts::{Control, Unread};
-use crate::fetch::{Fetcher, Request};
-use crate::lock::{Packages, PinnedPackage};
-use crate::recipe::Base;
+use crate::image::base::scripts::{Control, Unread};
+use crate::input::artifact::deb::{self, Identity};
+use crate::input::fetch::{Fetcher, Request};
+use crate::input::lock::{Packages, PinnedPackage};
+use crate::input::recipe::Base;
 use crate::store::{Lookup, Store, VerifiedBlob};
 
 /// Fetches the packages of `new` that `old` did not pin, and refuses the lock
@@ -74,10 +74,10 @@ fn last(store: &Store, old: &Packages, package: &PinnedPackage) -> Option<Contro
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::base::samples::package;
-    use crate::fetch::Options;
-    use crate::lock::Index;
-    use crate::recipe::tests::recipe;
+    use crate::image::base::samples::package;
+    use crate::input::fetch::Options;
+    use crate::input::lock::Index;
+    use crate::input::recipe::tests::recipe;
     use nodeimg_values::digest::Digest;
     use nodeimg_values::progress::{Mode, Progress};
 

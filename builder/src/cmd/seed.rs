@@ -14,8 +14,8 @@ use serde_json::json;
 
 use super::{Session, seed_new};
 use crate::cli::{SeedCheckArgs, SeedVerb};
-use crate::recipe::{self, Recipe};
-use crate::rootfs;
+use crate::image::rootfs;
+use crate::input::recipe::{self, Recipe};
 
 pub fn run(session: &Session<'_>, verb: &SeedVerb) -> Result<()> {
     match verb {

@@ -16,8 +16,8 @@ use serde_json::json;
 use super::Session;
 use super::seed::{judge, now};
 use crate::cli::{NameValue, SeedCaArgs, SeedIdentityArgs, SeedNewArgs};
-use crate::recipe::file::Profile;
-use crate::recipe::{self, Recipe};
+use crate::input::recipe::file::Profile;
+use crate::input::recipe::{self, Recipe};
 
 /// Larger files are mistaken ones.
 const MOST: u64 = 1 << 20;

@@ -16,8 +16,8 @@ use serde_json::json;
 
 use super::Session;
 use crate::cli::TestArgs;
-use crate::recipe::{self, Recipe, RecipeRef, built_in};
-use crate::rootfs;
+use crate::image::rootfs;
+use crate::input::recipe::{self, Recipe, RecipeRef, built_in};
 
 /// Of one boot, where nothing is said: an emulated one on a busy machine takes
 /// minutes.

@@ -16,7 +16,7 @@ use nodeimg_values::epoch::Epoch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::boot::mounts::Mount;
+use crate::image::boot::mounts::Mount;
 use crate::tree::{ImagePath, Kind, Node, Origin, Tree};
 
 /// Version of the format, raised when a reader of the old one would go wrong.

@@ -4,6 +4,7 @@
 mod discoverable;
 mod disk;
 pub mod manifest;
+pub mod reuse;
 mod sysext;
 mod tarball;
 mod verified;
@@ -16,11 +17,11 @@ use nodeimg_values::arch::Arch;
 use nodeimg_values::atomic::{self, OutDir, Turn};
 use nodeimg_values::digest::{Algorithm, Digest};
 
-use crate::artifact::oci_image::Image;
-use crate::boot::{self, mounts};
-use crate::lock::{Entry, Locked, PinnedPackage};
-use crate::recipe::file::OutputKind;
-use crate::recipe::{ContainerImage, Recipe};
+use crate::image::boot::{self, mounts};
+use crate::input::artifact::oci_image::Image;
+use crate::input::lock::{Entry, Locked, PinnedPackage};
+use crate::input::recipe::file::OutputKind;
+use crate::input::recipe::{ContainerImage, Recipe};
 use crate::store::Store;
 use crate::tree::Tree;
 use manifest::Manifest;

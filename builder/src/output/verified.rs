@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 
 use anyhow::{Context, Result};
-use nodeimg_formats::squashfs::Options;
 use nodeimg_formats::gpt::Place;
 use nodeimg_formats::guid::Guid;
 use nodeimg_formats::region::Region;
+use nodeimg_formats::squashfs::Options;
 use nodeimg_formats::verity::{self, Data, Params, RootHash};
 use sha2::{Digest as _, Sha256};
 

@@ -18,10 +18,10 @@ use nodeimg_formats::gpt::{Partition, Place, SECTOR};
 use nodeimg_formats::guid::Guid;
 use nodeimg_formats::region::Region;
 
-use crate::boot::efi_name;
+use crate::image::boot::efi_name;
+use crate::input::recipe::Recipe;
+use crate::input::recipe::file::DiskPart;
 use crate::output::Built;
-use crate::recipe::Recipe;
-use crate::recipe::file::DiskPart;
 use crate::tree::Content;
 
 const KIND: Guid = Guid::known(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);

@@ -12,9 +12,9 @@ use nodeimg_values::atomic::{AtomicFile, write_file};
 use nodeimg_values::digest::HashingWriter;
 
 use super::Disk;
+use crate::input::recipe::file::OutputKind;
 use crate::output::manifest::Output;
 use crate::output::tarball::{self, Compression};
-use crate::recipe::file::OutputKind;
 
 pub const RAW: &str = "disk.raw";
 const QCOW2: &str = "disk.qcow2";

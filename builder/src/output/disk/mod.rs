@@ -38,7 +38,7 @@ use nodeimg_values::digest::Digest;
 
 use super::verified::{self, Purpose};
 use super::{Built, discoverable, manifest};
-use crate::boot::{self, Slot};
+use crate::image::boot::{self, Slot};
 use crate::tree::{ImagePath, Kind, Tree};
 
 /// What was written.

@@ -4,8 +4,8 @@
 use anyhow::{Result, bail};
 use nodeimg_values::arch::Arch;
 
+use crate::input::recipe::file::SysextPart;
 use crate::output::Built;
-use crate::recipe::file::SysextPart;
 use crate::tree::{Content, ImagePath, Node, Origin, Tree};
 
 /// With "false" the extension may be renamed: systemd then takes the one

@@ -1,0 +1,39 @@
+//! What a base system that was locked unattended may do that another may not.
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::image::base::samples::package;
+use crate::input::recipe::tests::recipe;
+
+const BASE: &str = "[base]\nsuite = \"trixie\"\npackages = [\"tool\"]\n";
+
+#[test]
+fn an_unread_script_stops_a_build_and_only_warns_where_nobody_was_there_to_read() {
+    let place = tempfile::tempdir().unwrap();
+    let store = Store::open(place.path()).unwrap();
+    let (pinned, blob) = package(&store, "1", "#!/bin/sh\nset -e\nsetcap x /usr/bin/tool\n");
+    let recipe = recipe(BASE);
+    let mut inputs = Inputs {
+        recipe: &recipe,
+        arch: Arch::Amd64,
+        epoch: Epoch(0),
+        store: &store,
+        blobs: Vec::new(),
+        images: Vec::new(),
+        packages: vec![(&pinned, blob)],
+        unattended: false,
+        firstboot: Content::inline(Vec::new()),
+    };
+    let unpacked = |inputs: &Inputs<'_>| {
+        let mut image = Assembled::default();
+        base_system(inputs, &mut image).map(|()| image)
+    };
+    let refused = format!("{:#}", unpacked(&inputs).err().unwrap());
+    assert!(refused.contains("tool/postinst sha256:"), "{refused}");
+    assert!(refused.contains("| setcap x /usr/bin/tool"), "{refused}");
+
+    inputs.unattended = true;
+    let image = unpacked(&inputs).unwrap();
+    assert_eq!(image.warnings, [refused]);
+    assert!(image.tree.get(&"/usr/bin/tool".parse().unwrap()).is_some());
+    assert_eq!(image.packages.len(), 1);
+}
