@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use nodeimg_firstboot::examine::{Outlook, examine};
 use nodeimg_firstboot::problem::{Problems, Severity};
 use nodeimg_firstboot::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
+use nodeimg_values::date::Date;
 use nodeimg_values::epoch::Epoch;
 use serde_json::json;
 
@@ -23,12 +23,6 @@ pub fn run(session: &Session<'_>, verb: &SeedVerb) -> Result<()> {
         SeedVerb::New(args) => seed_new::new(session, args),
         SeedVerb::Ca(args) => seed_new::authority(session, args),
     }
-}
-
-/// Seconds since 1970.
-pub fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |duration| duration.as_secs())
 }
 
 fn check(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
@@ -56,7 +50,7 @@ pub fn judge(
     let templates = rootfs::templates_of(recipe)?;
     // Certificates are judged by this machine's clock, not by an image's age.
     let settings = rootfs::settings_of(recipe, Epoch(0));
-    let outlook = examine(seed, &settings, &templates, now(), &mut problems);
+    let outlook = examine(seed, &settings, &templates, Date::now()?.0, &mut problems);
     tell(session, outlook.as_ref(), problems);
     Ok(outlook.is_some())
 }

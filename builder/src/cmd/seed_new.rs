@@ -11,10 +11,11 @@ use nodeimg_firstboot::problem::Problems;
 use nodeimg_firstboot::secret::Secret;
 use nodeimg_machine::pki::{Authority, Pair, Subject, Validity};
 use nodeimg_machine::seed::{Node, write};
+use nodeimg_values::date::Date;
 use serde_json::json;
 
 use super::Session;
-use super::seed::{judge, now};
+use super::seed::judge;
 use crate::cli::{NameValue, SeedCaArgs, SeedIdentityArgs, SeedNewArgs};
 use crate::input::recipe::file::Profile;
 use crate::input::recipe::{self, Recipe};
@@ -28,7 +29,7 @@ pub fn authority(session: &Session<'_>, args: &SeedCaArgs) -> Result<()> {
     if directory.symlink_metadata().is_ok() {
         bail!("{shown} is there already, and a CA is never replaced: name a new directory");
     }
-    let (_, pair) = Authority::generate(&args.name, Validity::days(now(), args.days))?;
+    let (_, pair) = Authority::generate(&args.name, Validity::days(Date::now()?.0, args.days))?;
     let files = [
         ("ca.crt", pair.cert.as_str(), 0o644),
         ("ca.key", pair.key.expose(), 0o600),
@@ -105,7 +106,7 @@ fn sign(
     profile: Profile,
     authority: &Authority,
 ) -> Result<()> {
-    let validity = Validity::days(now(), identity.days);
+    let validity = Validity::days(Date::now()?.0, identity.days);
     if profile == Profile::HardWay && node.kubelet.is_none() {
         let mut names = vec![node.host_name.clone()];
         let mut addresses: Vec<IpAddr> = Vec::new();

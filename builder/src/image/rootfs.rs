@@ -10,8 +10,9 @@ use nodeimg_firstboot::settings::{self, ImageSettings};
 use nodeimg_firstboot::template::Template;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::epoch::Epoch;
+use nodeimg_values::parallel::in_parallel;
 
-use crate::image::base::{self, scripts, setup};
+use crate::image::base::{self, setup};
 use crate::image::boot;
 use crate::image::config::{self, Generated};
 use crate::image::lint;
@@ -19,6 +20,8 @@ use crate::image::modules;
 use crate::image::units;
 use crate::input::artifact::oci_image::{self, Image};
 use crate::input::artifact::{self, Spec};
+use crate::input::bring::Fetched;
+use crate::input::debian::scripts;
 use crate::input::recipe::file::{MetadataService, Profile};
 use crate::input::recipe::value::Version;
 use crate::input::recipe::{Artifact, BUILT_IN_OVERLAY, ContainerImage, ExtraContent, Recipe};
@@ -32,14 +35,9 @@ pub struct Inputs<'a> {
     pub arch: Arch,
     pub epoch: Epoch,
     pub store: &'a Store,
-    /// Each artifact of the recipe with its bytes.
-    pub blobs: Vec<(&'a Artifact, Arc<VerifiedBlob>)>,
-    /// Each package of the base system with its bytes.
-    pub packages: Vec<base::Input<'a>>,
-    /// Whether they were locked while nobody was looking.
+    pub fetched: Fetched<'a>,
+    /// Whether the packages were locked while nobody was looking.
     pub unattended: bool,
-    /// Each container image of the recipe, whole.
-    pub images: Vec<(&'a ContainerImage, Image)>,
     pub firstboot: Content,
 }
 
@@ -88,7 +86,7 @@ pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled> {
 }
 
 fn base_system(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
-    let packages = base::unpack(inputs.store, inputs.arch, &inputs.packages)?;
+    let packages = base::unpack(inputs.store, inputs.arch, &inputs.fetched.packages)?;
     if let Some(base) = &inputs.recipe.base {
         let controls = packages.iter().map(|p| (p.name.as_str(), &p.control));
         match scripts::check(controls, &base.accept_scripts) {
@@ -145,26 +143,20 @@ fn with_base(
 }
 
 fn artifacts(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
+    let artifacts = &inputs.fetched.artifacts;
     // Unpacking is CPU work, an archive a thread; laying in is in the recipe's order.
-    let unpacked: Vec<Result<_>> = std::thread::scope(|scope| {
-        let work = |(artifact, blob): &(&Artifact, Arc<VerifiedBlob>)| {
-            let spec = Spec {
-                name: artifact.name.as_str(),
-                version: artifact.version.as_str(),
-                arch: inputs.arch,
-                kind: artifact.kind,
-                rules: &artifact.rules,
-                max_unpacked: artifact.max_unpacked,
-                allow_setuid: artifact.allow_setuid,
-            };
-            artifact::unpack(inputs.store, Arc::clone(blob), &spec)
+    let unpacked = in_parallel(artifacts.len(), artifacts.len(), |at| {
+        let (artifact, blob) = &artifacts[at];
+        let spec = Spec {
+            name: artifact.name.as_str(),
+            version: artifact.version.as_str(),
+            arch: inputs.arch,
+            kind: artifact.kind,
+            rules: &artifact.rules,
+            max_unpacked: artifact.max_unpacked,
+            allow_setuid: artifact.allow_setuid,
         };
-        let threads: Vec<_> = inputs
-            .blobs
-            .iter()
-            .map(|pair| scope.spawn(move || work(pair)))
-            .collect();
-        threads.into_iter().map(join).collect()
+        artifact::unpack(inputs.store, Arc::clone(blob), &spec)
     });
     for nodes in unpacked {
         for (path, node) in nodes? {
@@ -172,12 +164,6 @@ fn artifacts(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
-    thread
-        .join()
-        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn configuration(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
@@ -375,7 +361,7 @@ pub fn templates_of(recipe: &Recipe) -> Result<Vec<TemplateFile>> {
 
 fn built_in_overlay(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
     let of_profile = built_in_layers(inputs.recipe.profile);
-    let of_images = (!inputs.images.is_empty()).then_some("images");
+    let of_images = (!inputs.fetched.images.is_empty()).then_some("images");
     for layer in of_profile.iter().copied().chain(of_images) {
         let overlay = load_built_in(layer)?;
         for (path, node) in overlay.root {
@@ -387,7 +373,7 @@ fn built_in_overlay(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
 }
 
 fn container_images(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
-    for (asked, baked) in &inputs.images {
+    for (asked, baked) in &inputs.fetched.images {
         let names = asked.names(&baked.top.digest);
         for (path, node) in oci_image::nodes(asked.name.as_str(), baked, &names)? {
             image.tree.insert(path, node)?;

@@ -1,7 +1,7 @@
 //! What a base system that was locked unattended may do that another may not.
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::image::base::samples::package;
+use crate::input::debian::samples::package;
 use crate::input::recipe::tests::recipe;
 
 const BASE: &str = "[base]\nsuite = \"trixie\"\npackages = [\"tool\"]\n";
@@ -17,9 +17,11 @@ fn an_unread_script_stops_a_build_and_only_warns_where_nobody_was_there_to_read(
         arch: Arch::Amd64,
         epoch: Epoch(0),
         store: &store,
-        blobs: Vec::new(),
-        images: Vec::new(),
-        packages: vec![(&pinned, blob)],
+        fetched: Fetched {
+            artifacts: Vec::new(),
+            images: Vec::new(),
+            packages: vec![(&pinned, blob)],
+        },
         unattended: false,
         firstboot: Content::inline(Vec::new()),
     };

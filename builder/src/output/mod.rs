@@ -1,6 +1,7 @@
 //! Outputs: one thing handed over per file, and the directory that they are
 //! handed over in.
 
+pub mod build;
 mod discoverable;
 mod disk;
 pub mod manifest;

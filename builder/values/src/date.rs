@@ -4,8 +4,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 const DAY: u64 = 24 * 3600;
@@ -37,6 +38,14 @@ impl Date {
         let utc = ["UTC", "GMT", "+0000", "Z"].contains(&words.next()?);
         let whole = utc && words.next().is_none() && clock.next().is_none();
         whole.then(|| Date::of([year, month, day], [hour, minute, second]))?
+    }
+
+    /// This machine's clock.
+    pub fn now() -> Result<Date> {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .context("the clock stands before 1970")?;
+        Ok(Date(since.as_secs()))
     }
 
     /// So many days later.

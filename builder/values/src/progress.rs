@@ -103,6 +103,15 @@ impl Progress {
         }
     }
 
+    /// What has happened: one object on standard output where events are asked for, a
+    /// line for people otherwise.
+    pub fn say(&self, event: &Value, text: &str) {
+        match self.mode {
+            Mode::Json => self.event(event),
+            _ => self.note(text),
+        }
+    }
+
     /// A download begins; `size` may become known later.
     pub fn download(&self, what: &str, size: Option<u64>) -> Download<'_> {
         self.event(&json!({

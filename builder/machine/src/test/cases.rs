@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use nodeimg_firstboot::settings::{ImageSettings, Profile};
+use nodeimg_values::date::Date;
 use tempfile::TempDir;
 
 use super::cluster;
@@ -99,8 +100,7 @@ impl Cases {
             .prefix("nodeimg-test-")
             .tempdir_in(&parent)
             .with_context(|| format!("making a directory in {}", parent.display()))?;
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = since.map_or(0, |duration| duration.as_secs());
+        let now = Date::now()?.0;
         let identity = Identity::make(settings, files.path(), &bench.logs, now)?;
         Ok(Cases {
             bench,

@@ -6,9 +6,6 @@
 //! two directories of one path are one directory.
 
 mod excludes;
-#[cfg(test)]
-pub mod samples;
-pub mod scripts;
 pub mod setup;
 
 use std::collections::BTreeMap;
@@ -19,12 +16,9 @@ use nodeimg_values::arch::Arch;
 use nodeimg_values::parallel::{cores, in_parallel};
 
 use crate::input::artifact::deb::{self, Identity, Package};
-use crate::input::lock::PinnedPackage;
-use crate::store::{Store, VerifiedBlob};
+use crate::input::bring::FetchedPackage;
+use crate::store::Store;
 use crate::tree::{ImagePath, Kind, Node, Stat, Tree};
-
-/// A pinned package with its bytes.
-pub type Input<'a> = (&'a PinnedPackage, VerifiedBlob);
 
 /// Lays `packages` into `tree`; what they say of themselves comes back.
 pub fn lay_in(packages: Vec<Package>, tree: &mut Tree) -> Result<Vec<setup::Package>> {
@@ -48,7 +42,7 @@ fn described(package: &Package) -> setup::Package {
 }
 
 /// Every package, by name: decompressing is work for all cores.
-pub fn unpack(store: &Store, arch: Arch, inputs: &[Input<'_>]) -> Result<Vec<Package>> {
+pub fn unpack(store: &Store, arch: Arch, inputs: &[FetchedPackage<'_>]) -> Result<Vec<Package>> {
     // The largest first, so that none is left for one core in the end.
     let mut order: Vec<usize> = (0..inputs.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(inputs[i].0.size));

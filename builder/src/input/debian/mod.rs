@@ -5,6 +5,7 @@
 //! keyring    is the index Debian's?          release   is it the right one, and new?
 //! catalog    all packages of it, by name     solve     which belong together
 //! resolve    all of that in turn, for `lock`
+//! scripts    what maintainer scripts do, of which none is run
 //! ```
 //! Words: an *archive* is `debian` or `debian-security`, a *suite* a directory
 //! below its `dists/` (`trixie-updates`), an *index* a suite's Release and
@@ -21,6 +22,9 @@ pub mod mirror;
 mod relation;
 mod release;
 mod resolve;
+#[cfg(test)]
+pub mod samples;
+pub mod scripts;
 mod solve;
 mod sources;
 mod stanza;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 use nodeimg_values::parallel::{cores, in_parallel};
 
-use crate::image::base::scripts::{Control, Unread};
 use crate::input::artifact::deb::{self, Identity};
+use crate::input::debian::scripts::{Control, Unread};
 use crate::input::fetch::{Fetcher, Request};
 use crate::input::lock::{Packages, PinnedPackage};
 use crate::input::recipe::Base;
@@ -74,7 +74,7 @@ fn last(store: &Store, old: &Packages, package: &PinnedPackage) -> Option<Contro
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::image::base::samples::package;
+    use crate::input::debian::samples::package;
     use crate::input::fetch::Options;
     use crate::input::lock::Index;
     use crate::input::recipe::tests::recipe;

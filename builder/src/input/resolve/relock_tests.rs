@@ -9,14 +9,19 @@ use nodeimg_values::progress::{Mode, Progress};
 use serde_json::Value;
 
 use super::*;
-use crate::cli::{Global, NetworkArgs, TransferArgs};
-use crate::cmd::inputs::inputs;
+use crate::input::bring::bring;
+use crate::input::chosen::Needs;
+use crate::input::debian::Archives;
 use crate::input::debian::mirror::{Mirror, PACKAGES};
+use crate::input::fetch::{Mirrors, Options, Retry};
 use crate::input::lock::PinnedPackage;
 use crate::input::recipe;
+use crate::store::Store;
 
 const RECIPE: &str = "name = \"x\"\nversion = \"1\"\nprofile = \"container-host\"\n\
     [base]\nsuite = \"trixie\"\npackages = [\"tool\"]\nprovided = [\"perl\"]\n";
+/// Nothing here boots.
+const ANY: Needs = |_, _| Ok(());
 const OLD: Epoch = Epoch(1_600_000_000);
 
 #[derive(Clone, Default)]
@@ -65,7 +70,7 @@ impl World {
 
     /// Pins a tool with these bytes at this place of the archive.
     fn lock(&self, path: &str, bytes: &[u8]) {
-        let recipe = recipe::load(&self.args().recipe).unwrap();
+        let recipe = recipe::load(&self.recipe()).unwrap();
         let package = |name: &str, arch, path: &str, bytes: &[u8]| PinnedPackage {
             name: name.parse().unwrap(),
             arch,
@@ -102,46 +107,37 @@ impl World {
         Lock::parse(&fs::read_to_string(self.lock_path()).unwrap(), "x.lock").unwrap()
     }
 
-    fn args(&self) -> RecipeArgs {
-        RecipeArgs {
-            recipe: RecipeRef::File(self.place.path().join("x.toml")),
-            lock: None,
-        }
+    fn recipe(&self) -> RecipeRef {
+        RecipeRef::File(self.place.path().join("x.toml"))
     }
 
     /// Fetches everything for amd64, without any network; how many blobs there are.
     fn fetch(&self, mirrors: &[&str], keyring: Keyring) -> Result<usize> {
-        let global = Global {
-            quiet: false,
-            json: true,
-            store: Some(self.place.path().join("store")),
-            mirrors: Vec::new(),
-            debian_mirrors: mirrors.iter().map(|name| self.mirror.url(name)).collect(),
-        };
         let progress = Progress::to(Mode::Json, Box::new(self.said.clone()));
-        let session = Session {
-            global: &global,
-            progress: &progress,
-        };
-        let args = self.args();
-        let mut chosen = Chosen::load(&args)?;
+        let mut chosen = Chosen::load(&self.recipe(), None, &[])?;
         let relock = Relock {
             keyring,
-            ..Relock::of(&args, None, &mut chosen)?
+            ..Relock::of(None, None, &mut chosen)?
         };
-        let network = NetworkArgs {
+        let store = Store::open(&self.place.path().join("store"))?;
+        let named: Vec<String> = mirrors.iter().map(|name| self.mirror.url(name)).collect();
+        let base = chosen.recipe.base.as_ref().unwrap();
+        let archives = Archives::find(&named, base, Path::new("/etc/apt"))?;
+        let options = Options {
             offline: true,
-            transfer: TransferArgs {
-                jobs: 2,
-                retries: 0,
+            mirrors: Mirrors::new(&[], None, &[])?.with_archives(archives.into_mirrors())?,
+            jobs: 2,
+            retry: Retry {
+                attempts: 1,
+                ..Retry::default()
             },
+            warm_command: "nodeimg fetch".to_owned(),
+            ..Options::default()
         };
-        let store = session.store()?;
-        let options = session.fetch_options(&chosen.recipe, &network, "nodeimg fetch")?;
-        let fetcher = Fetcher::new(&store, options, session.progress);
-        relock.around(&session, &mut chosen, &fetcher, |chosen| {
-            let locked = chosen.locked(&args)?;
-            let fetched = inputs(&fetcher, &chosen.recipe, &locked, &[Arch::Amd64])?;
+        let fetcher = Fetcher::new(&store, options, &progress);
+        around(Some(&relock), &mut chosen, &fetcher, &progress, |chosen| {
+            let locked = chosen.locked(ANY)?;
+            let fetched = bring(&fetcher, &chosen.recipe, &locked, &[Arch::Amd64])?;
             Ok(fetched[0].blobs().count())
         })
     }
@@ -256,15 +252,12 @@ fn nothing_else_makes_a_new_lock() {
 #[test]
 fn a_built_in_recipes_new_lock_lies_with_the_images() {
     let name = "container-host";
-    let args = RecipeArgs {
-        recipe: RecipeRef::BuiltIn(name.to_owned()),
-        lock: None,
-    };
+    let built_in = RecipeRef::BuiltIn(name.to_owned());
     let out = tempfile::tempdir().unwrap();
     let own = out.path().join("container-host.lock");
     let (shipped_label, shipped) = Chosen::shipped_lock(name);
     let shipped = Lock::parse(&shipped.unwrap(), "shipped").unwrap();
-    let recipe = recipe::load(&args.recipe).unwrap();
+    let recipe = recipe::load(&built_in).unwrap();
     let at = |epoch| Lock::new(&recipe, epoch, Vec::new(), shipped.packages.clone()).text();
     let other = Lock::new(
         &recipe,
@@ -285,23 +278,20 @@ fn a_built_in_recipes_new_lock_lies_with_the_images() {
         if let Some(text) = &there {
             fs::write(&own, text).unwrap();
         }
-        let mut chosen = Chosen::load(&args).unwrap();
-        let relock = Relock::of(&args, Some(out.path()), &mut chosen).unwrap();
+        let mut chosen = Chosen::load(&built_in, None, &[]).unwrap();
+        let relock = Relock::of(None, Some(out.path()), &mut chosen).unwrap();
         assert_eq!(relock.to, own);
         assert_eq!(chosen.label != shipped_label, taken, "{there:?}");
         assert_eq!(chosen.lock == there, taken);
-        chosen.locked(&args).unwrap();
+        chosen.locked(ANY).unwrap();
     }
     // Where it is told which file, that one; and it begins with the shipped lock.
-    let named = RecipeArgs {
-        lock: Some(out.path().join("mine.lock")),
-        ..args.clone()
-    };
-    let mut chosen = Chosen::load(&named).unwrap();
-    let relock = Relock::of(&named, None, &mut chosen).unwrap();
-    assert_eq!(Some(&relock.to), named.lock.as_ref());
-    chosen.locked(&named).unwrap();
-    let mut chosen = Chosen::load(&args).unwrap();
-    let error = Relock::of(&args, None, &mut chosen).unwrap_err();
+    let named = out.path().join("mine.lock");
+    let mut chosen = Chosen::load(&built_in, Some(&named), &[]).unwrap();
+    let relock = Relock::of(Some(&named), None, &mut chosen).unwrap();
+    assert_eq!(relock.to, named);
+    chosen.locked(ANY).unwrap();
+    let mut chosen = Chosen::load(&built_in, None, &[]).unwrap();
+    let error = Relock::of(None, None, &mut chosen).unwrap_err();
     assert!(error.to_string().contains("--lock FILE"), "{error}");
 }

@@ -1,5 +1,7 @@
 //! From a lock to the bytes that it pins: what `build` and `fetch` share.
 
+mod images;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
@@ -8,25 +10,27 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use nodeimg_values::arch::Arch;
 
-use super::{MAX_DOWNLOAD, images};
-use crate::image::base;
+use crate::input::MAX_DOWNLOAD;
 use crate::input::artifact::oci_image::Image;
 use crate::input::fetch::{Fetcher, Gone, Request};
-use crate::input::lock::{Entry, Locked};
+use crate::input::lock::{Entry, Locked, PinnedPackage};
 use crate::input::recipe::{Artifact, ContainerImage, Recipe};
 use crate::store::VerifiedBlob;
 
+/// A pinned package with its bytes.
+pub type FetchedPackage<'a> = (&'a PinnedPackage, VerifiedBlob);
+
 /// Everything that a build for one architecture is made of.
-pub struct Inputs<'a> {
+pub struct Fetched<'a> {
     /// Each artifact of the recipe with its bytes.
     pub artifacts: Vec<(&'a Artifact, Arc<VerifiedBlob>)>,
     /// Each package of the base system with its bytes.
-    pub packages: Vec<base::Input<'a>>,
+    pub packages: Vec<FetchedPackage<'a>>,
     /// Each container image of the recipe, whole.
     pub images: Vec<(&'a ContainerImage, Image)>,
 }
 
-impl Inputs<'_> {
+impl Fetched<'_> {
     pub fn blobs(&self) -> impl Iterator<Item = &VerifiedBlob> {
         let artifacts = self.artifacts.iter().map(|(_, blob)| &**blob);
         let images = self.images.iter().flat_map(|(_, image)| image.blobs());
@@ -37,12 +41,12 @@ impl Inputs<'_> {
 }
 
 /// The bytes of every artifact and package for `archs`, in the order of `archs`.
-pub fn inputs<'a>(
+pub fn bring<'a>(
     fetcher: &Fetcher<'_>,
     recipe: &'a Recipe,
     locked: &'a Locked,
     archs: &[Arch],
-) -> Result<Vec<Inputs<'a>>> {
+) -> Result<Vec<Fetched<'a>>> {
     // All architectures in one go: the downloads run side by side.
     let mut entries = Vec::new();
     for arch in archs {
@@ -52,15 +56,15 @@ pub fn inputs<'a>(
     let mut artifacts = fetcher.fetch(&requests(&all)?)?.into_iter();
     let mut packages = packages(fetcher, locked, archs)?.into_iter();
     let mut images = images::fetch(fetcher, recipe, locked, archs)?.into_iter();
-    let mut inputs = Vec::new();
+    let mut all_fetched = Vec::new();
     for (arch, entries) in archs.iter().zip(&entries) {
-        inputs.push(Inputs {
+        all_fetched.push(Fetched {
             artifacts: of_arch(recipe, entries, &mut artifacts)?,
             packages: locked.packages(*arch).zip(&mut packages).collect(),
             images: images.next().unwrap_or_default(),
         });
     }
-    Ok(inputs)
+    Ok(all_fetched)
 }
 
 fn requests(entries: &[&Entry]) -> Result<Vec<Request>> {

@@ -1,7 +1,7 @@
 //! Maintainer scripts: none is run, so each must be known.
 //!
 //! What the scripts of the base's packages would do is done by the steps of
-//! [`setup`](super::setup), which were written with the scripts at hand. An
+//! [`setup`](crate::image::base::setup), which were written with the scripts at hand. An
 //! update of a package can bring an action that none of them does. So every
 //! script is compared, by the SHA-256 of what is left of it without comments
 //! and debhelper's own parts, with a table of those that were read; an unknown

@@ -1,5 +1,5 @@
-//! Locking the base system: what `lock` does, and `--relock-base` where a
-//! mirror no longer has what a lock pins.
+//! Locking the base system again while something else is done (`--relock-base`),
+//! because no mirror has what the lock pins any more.
 //!
 //! ```text
 //! fetch what is pinned ── gone from the mirrors? ── resolve ── write the lock ── fetch that
@@ -15,56 +15,20 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use nodeimg_values::atomic;
-use nodeimg_values::date::Date;
 use nodeimg_values::epoch::Epoch;
+use nodeimg_values::progress::Progress;
 use serde_json::json;
 
-use super::inputs::Missing;
-use super::{Chosen, Session, read_if_there};
-use crate::cli::RecipeArgs;
-use crate::input::debian::{Keyring, Resolver};
+use super::base;
+use crate::input::bring::Missing;
+use crate::input::chosen::{Chosen, read_if_there};
+use crate::input::debian::Keyring;
 use crate::input::fetch::Fetcher;
 use crate::input::lock::{Lock, Packages};
-use crate::input::recipe::{Base, RecipeRef};
-
-/// The packages that `base` asks for, as Debian has them now.
-pub fn packages(
-    session: &Session<'_>,
-    base: &Base,
-    fetcher: &Fetcher<'_>,
-    keyring: Keyring,
-) -> Result<Packages> {
-    session.progress.step("resolving the base system");
-    let clock = Date(seconds_now()?);
-    let resolved = Resolver::new(fetcher, base, keyring, clock).resolve()?;
-    for note in &resolved.notes {
-        session.progress.warn(note);
-    }
-    Ok(resolved.packages)
-}
-
-/// The time of a lock that is made now: `SOURCE_DATE_EPOCH` where it is set
-/// (<https://reproducible-builds.org/specs/source-date-epoch/>).
-pub fn now() -> Result<Epoch> {
-    if let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") {
-        let seconds = text
-            .parse()
-            .with_context(|| format!("SOURCE_DATE_EPOCH=`{text}` is no number of seconds"))?;
-        return Ok(Epoch(seconds));
-    }
-    Ok(Epoch(seconds_now()?))
-}
-
-fn seconds_now() -> Result<u64> {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .context("the clock stands before 1970")?;
-    Ok(since.as_secs())
-}
+use crate::input::recipe::RecipeRef;
 
 /// What `--relock-base` may do, and where to.
 #[derive(Clone, Debug)]
@@ -78,9 +42,10 @@ pub struct Relock {
 impl Relock {
     /// `out` is where the built-in recipes' new locks go; a verb without such a
     /// place needs to be told one.
-    pub fn of(args: &RecipeArgs, out: Option<&Path>, chosen: &mut Chosen) -> Result<Relock> {
-        let own = args.lock.clone().or_else(|| args.recipe.lock_path());
-        let to = match (own, out, &args.recipe) {
+    pub fn of(named: Option<&Path>, out: Option<&Path>, chosen: &mut Chosen) -> Result<Relock> {
+        let own = named.map(Path::to_owned);
+        let own = own.or_else(|| chosen.from.lock_path());
+        let to = match (own, out, &chosen.from) {
             (Some(own), _, _) => own,
             (None, Some(out), RecipeRef::BuiltIn(name)) => out.join(format!("{name}.lock")),
             (None, _, recipe) => bail!(
@@ -91,18 +56,18 @@ impl Relock {
             to,
             keyring: Keyring::debian()?,
         };
-        relock.earlier(args, chosen)?;
+        relock.earlier(named.is_some(), chosen)?;
         Ok(relock)
     }
 
     /// For a built-in recipe, what an earlier build has locked anew, unless the
     /// program has a later lock by now.
-    fn earlier(&self, args: &RecipeArgs, chosen: &mut Chosen) -> Result<()> {
-        let RecipeRef::BuiltIn(name) = &args.recipe else {
+    fn earlier(&self, is_named: bool, chosen: &mut Chosen) -> Result<()> {
+        let RecipeRef::BuiltIn(name) = &chosen.from else {
             return Ok(());
         };
         let shipped = Chosen::shipped_lock(name);
-        if args.lock.is_some() {
+        if is_named {
             // Named, but not there yet: it will be a change of the shipped one.
             if chosen.lock.is_none() {
                 (chosen.label, chosen.lock) = shipped;
@@ -127,43 +92,16 @@ impl Relock {
         Ok(())
     }
 
-    /// Does `work`; where that fails for packages that are gone, it locks the base
-    /// system anew and does it again.
-    pub fn around<T>(
-        &self,
-        session: &Session<'_>,
-        chosen: &mut Chosen,
-        fetcher: &Fetcher<'_>,
-        work: impl Fn(&Chosen) -> Result<T>,
-    ) -> Result<T> {
-        let error = match work(chosen) {
-            Err(error) => error,
-            done => return done,
-        };
-        match error.downcast_ref::<Missing>() {
-            Some(missing) if missing.gone => {}
-            Some(_) if fetcher.is_offline() => {
-                return Err(error.context(
-                    "--relock-base has nothing to lock the base system from: --offline forbids to ask a mirror",
-                ));
-            }
-            _ => return Err(error),
-        }
-        self.relock(session, chosen, fetcher)
-            .with_context(|| format!("{error:#}\nlocking the base system anew"))?;
-        work(chosen)
-    }
-
     fn relock(
         &self,
-        session: &Session<'_>,
         chosen: &mut Chosen,
         fetcher: &Fetcher<'_>,
+        progress: &Progress,
     ) -> Result<()> {
         let text = chosen.lock.as_deref().context("there is no lock")?;
         let old = Lock::parse(text, &chosen.label)?;
         let base = chosen.recipe.base.as_ref().context("there is none")?;
-        let mut packages = packages(session, base, fetcher, self.keyring.clone())?;
+        let mut packages = base::packages(base, fetcher, self.keyring.clone(), progress)?;
         packages.unattended = true;
         let changed = changed(&old.packages, &packages);
         if changed == 0 {
@@ -171,14 +109,15 @@ impl Relock {
                 "the mirror's indexes still name the very packages that it does not have: it is being updated or broken, try again later or name another by --debian-mirror"
             );
         }
-        let lock = Lock::new(&chosen.recipe, now()?, old.entries, packages).with_images(old.images);
+        let lock =
+            Lock::new(&chosen.recipe, Epoch::now()?, old.entries, packages).with_images(old.images);
         let text = lock.text();
         if let Some(parent) = self.to.parent() {
             std::fs::create_dir_all(parent)
                 .with_context(|| format!("making {}", parent.display()))?;
         }
         atomic::write_file(&self.to, text.as_bytes())?;
-        session.say(
+        progress.say(
             &json!({ "event": "relocked", "path": self.to, "was": chosen.label, "changed": changed }),
             &format!(
                 "{} pins packages that the mirrors no longer have: locked the base system anew in {}, {changed} packages are others (all signed for by Debian)",
@@ -190,6 +129,34 @@ impl Relock {
         chosen.lock = Some(text);
         Ok(())
     }
+}
+
+/// Does `work`; where that fails for packages that are gone and the user allows it,
+/// locks the base system anew and does it again.
+pub fn around<T>(
+    relock: Option<&Relock>,
+    chosen: &mut Chosen,
+    fetcher: &Fetcher<'_>,
+    progress: &Progress,
+    work: impl Fn(&Chosen) -> Result<T>,
+) -> Result<T> {
+    let (relock, error) = match (relock, work(chosen)) {
+        (Some(relock), Err(error)) => (relock, error),
+        (_, done) => return done,
+    };
+    match error.downcast_ref::<Missing>() {
+        Some(missing) if missing.gone => {}
+        Some(_) if fetcher.is_offline() => {
+            return Err(error.context(
+                "--relock-base has nothing to lock the base system from: --offline forbids to ask a mirror",
+            ));
+        }
+        _ => return Err(error),
+    }
+    relock
+        .relock(chosen, fetcher, progress)
+        .with_context(|| format!("{error:#}\nlocking the base system anew"))?;
+    work(chosen)
 }
 
 /// How many packages of `new` are not the ones of `old`.
@@ -206,5 +173,5 @@ fn changed(old: &Packages, new: &Packages) -> usize {
 }
 
 #[cfg(test)]
-#[path = "base_tests.rs"]
+#[path = "relock_tests.rs"]
 mod tests;
