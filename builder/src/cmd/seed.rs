@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use nodeimg_firstboot::examine::{Outlook, examine};
+use nodeimg_firstboot::examine::{Elsewhere, Outlook, outlook};
 use nodeimg_firstboot::problem::{Problems, Severity};
 use nodeimg_firstboot::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
 use nodeimg_values::date::Date;
@@ -50,7 +50,13 @@ pub fn judge(
     let templates = rootfs::templates_of(recipe)?;
     // Certificates are judged by this machine's clock, not by an image's age.
     let settings = rootfs::settings_of(recipe, Epoch(0));
-    let outlook = examine(seed, &settings, &templates, Date::now()?.0, &mut problems);
+    let elsewhere = Elsewhere {
+        templates: &templates,
+        // A seed is for nodes of either architecture; one that asks gets this machine's.
+        architecture: std::env::consts::ARCH,
+        now: Date::now()?.0,
+    };
+    let outlook = outlook(seed, &settings, &elsewhere, &mut problems);
     tell(session, outlook.as_ref(), problems);
     Ok(outlook.is_some())
 }

@@ -80,7 +80,7 @@ fn look(arch: Arch) -> Result<PathBuf> {
     let target = format!("{}-unknown-linux-musl", arch.rust_cpu());
     bail!(
         "no first-boot binary for {arch}. In a checkout, `ci/firstboot {arch}` makes it; elsewhere \
-         `rustup target add {target} && cargo install --path firstboot --profile firstboot \
+         `rustup target add {target} && cargo install --path firstboot/program --profile firstboot \
          --target {target} --root {}`; or give one with --firstboot {arch}=FILE. Looked for:{}",
         data_home().join("nodeimg").join(arch.name()).display(),
         tried.concat()
