@@ -35,20 +35,19 @@ const HOUSES: &[(&str, &[&str])] = &[
             "resolve", "bring", "chosen", "debian", "artifact", "lock", "recipe", "fetch",
         ],
     ),
-    (
-        "builder/machine/src",
-        &["test", "seed", "qemu", "pki"],
-    ),
+    ("builder/machine/src", &["test", "seed", "qemu", "pki"]),
     (
         "builder/formats/src",
         &[
-            "squashfs", "fat", "qcow2", "oci", "pe", "cpio", "tar", "ar", "elf", "packing",
-            "gpt", "verity", "guid", "sparse", "region", "readable",
+            "squashfs", "fat", "qcow2", "oci", "pe", "cpio", "tar", "ar", "elf", "packing", "gpt",
+            "verity", "guid", "sparse", "region", "readable",
         ],
     ),
     (
         "builder/values/src",
-        &["atomic", "progress", "parallel", "epoch", "date", "digest", "arch"],
+        &[
+            "atomic", "progress", "parallel", "epoch", "date", "digest", "arch",
+        ],
     ),
     (
         "firstboot/seed/src",

@@ -14,7 +14,7 @@ use nodeimg_values::arch::Arch;
 
 pub use seed::{NameValue, SeedCaArgs, SeedCheckArgs, SeedIdentityArgs, SeedNewArgs, SeedVerb};
 
-use crate::image::firstboot::Given;
+use crate::image::firstboot::program::Given;
 use crate::input::lock::Update;
 use crate::input::recipe::RecipeRef;
 use crate::input::recipe::file::OutputKind;

@@ -8,9 +8,10 @@ use serde_json::json;
 
 use super::{Session, warm_command};
 use crate::cli::{BuildArgs, NetworkArgs};
-use crate::image::{boot, firstboot};
+use crate::image::boot;
+use crate::image::firstboot::program;
 use crate::input::bring::bring;
-use crate::input::resolve::relock::{Relock, around};
+use crate::input::resolve::relock::around;
 use crate::output::build::Build;
 
 pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
@@ -35,8 +36,8 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
         let locked = chosen.locked(boot::check_needs)?;
         let mut builds = Vec::new();
         for &arch in &archs {
-            let program = firstboot::find(arch, &args.firstboot)?;
-            let build = Build::new(&chosen.recipe, &locked, arch, program, &args.out)?;
+            let binary = program::find(arch, &args.firstboot)?;
+            let build = Build::new(&chosen.recipe, &locked, arch, binary, &args.out)?;
             if !args.force && build.is_current(&store) {
                 tell(progress, &build, started, true);
             } else {

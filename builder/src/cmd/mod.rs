@@ -7,7 +7,6 @@ mod lock;
 mod recipe;
 mod run;
 mod seed;
-mod seed_new;
 mod store;
 mod test;
 

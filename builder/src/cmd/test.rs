@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::Session;
 use crate::cli::TestArgs;
-use crate::image::rootfs;
+use crate::image::firstboot::settings::settings_of;
 use crate::input::recipe::{self, Recipe, RecipeRef, built_in};
 
 /// Of one boot, where nothing is said: an emulated one on a busy machine takes
@@ -47,7 +47,7 @@ pub fn run(session: &Session<'_>, args: &TestArgs) -> Result<ExitCode> {
         timeout: Duration::from_secs(args.timeout.unwrap_or(default)),
         logs: logs.path().to_owned(),
     };
-    let mut cases = Cases::new(bench, &rootfs::settings_of(&recipe, Epoch(0)))?;
+    let mut cases = Cases::new(bench, &settings_of(&recipe, Epoch(0)))?;
     let mut failed = Vec::new();
     for case in chosen {
         let begun = Instant::now();

@@ -8,31 +8,29 @@ use nodeimg_firstboot::template::{self, Template};
 use nodeimg_formats::oci::Reference;
 
 use crate::image::base::setup::made_at_boot;
-use crate::image::rootfs::{Assembled, Inputs};
 use crate::image::units::{UNIT_DIRS, Unit, text_at};
 use crate::input::recipe::Recipe;
-use crate::input::recipe::file::Profile;
 use crate::tree::{ImagePath, Kind, Origin, Tree};
 
 /// Small enough to be a configuration file that someone wrote.
 const TEXT_LIMIT: u64 = 256 * 1024;
 
-/// Runs every lint and reports all that they find.
-pub fn check(inputs: &Inputs<'_>, image: &mut Assembled) -> Result<()> {
-    let tree = &image.tree;
+/// Runs every lint and reports all that they find; what is no error comes back.
+pub fn check(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
     let templates = template_destinations(tree)?;
-    let mut problems = contract(inputs.recipe, tree, &templates)?;
-    problems.extend(template_places(inputs.recipe, tree, &templates));
+    let mut problems = contract(recipe, tree, &templates)?;
+    problems.extend(template_places(recipe, tree, &templates));
     problems.extend(stray_placeholders(tree)?);
     problems.extend(unit_environment(tree, &templates)?);
-    problems.extend(imports(inputs.recipe, tree)?);
-    match sandbox(inputs.recipe) {
+    problems.extend(imports(recipe, tree)?);
+    match sandbox(recipe) {
         Some(Sandbox::Wrong(problem)) => problems.push(problem),
-        Some(Sandbox::Absent(warning)) => image.warnings.push(warning),
+        Some(Sandbox::Absent(warning)) => warnings.push(warning),
         None => {}
     }
     if problems.is_empty() {
-        return Ok(());
+        return Ok(warnings);
     }
     bail!("{}", problems.join("\n"))
 }
@@ -106,72 +104,18 @@ fn template_destinations(tree: &Tree) -> Result<BTreeSet<ImagePath>> {
         .collect()
 }
 
-const HARD_WAY: [&str; 19] = [
-    "/etc/cni/net.d/10-bridge.conflist",
-    "/etc/cni/net.d/99-loopback.conf",
-    "/etc/containerd/config.toml",
-    "/etc/modules-load.d/kubernetes.conf",
-    "/etc/sysctl.d/99-kubernetes.conf",
-    "/etc/systemd/system/containerd.service",
-    "/etc/systemd/system/kube-proxy.service",
-    "/etc/systemd/system/kubelet.service",
-    "/opt/cni/bin/bridge",
-    "/opt/cni/bin/host-local",
-    "/opt/cni/bin/loopback",
-    "/usr/bin/containerd",
-    "/usr/bin/containerd-shim-runc-v2",
-    "/usr/local/bin/crictl",
-    "/usr/local/bin/kube-proxy",
-    "/usr/local/bin/kubelet",
-    "/usr/local/bin/runc",
-    "/var/lib/kube-proxy/kube-proxy-config.yaml",
-    "/var/lib/kubelet/kubelet-config.yaml",
-];
-
-const KUBEADM: [&str; 13] = [
-    "/etc/containerd/config.toml",
-    "/etc/default/kubelet",
-    "/etc/modules-load.d/kubernetes.conf",
-    "/etc/sysctl.d/99-kubernetes.conf",
-    "/etc/systemd/system/containerd.service",
-    "/etc/systemd/system/kubelet.service",
-    "/opt/cni/bin/loopback",
-    "/usr/bin/containerd",
-    "/usr/bin/containerd-shim-runc-v2",
-    "/usr/local/bin/crictl",
-    "/usr/local/bin/kubeadm",
-    "/usr/local/bin/kubelet",
-    "/usr/local/bin/runc",
-];
-
-const CONTAINER_HOST: [&str; 9] = [
-    "/etc/containerd/config.toml",
-    "/etc/systemd/system/containerd.service",
-    "/opt/cni/bin/bridge",
-    "/opt/cni/bin/host-local",
-    "/opt/cni/bin/loopback",
-    "/usr/bin/containerd",
-    "/usr/bin/containerd-shim-runc-v2",
-    "/usr/sbin/init",
-    "/usr/sbin/runc",
-];
-
 /// Every path that a node of the profile must hold: baked, rendered by first
 /// boot, or made of something baked whenever it boots.
 fn contract(recipe: &Recipe, tree: &Tree, templates: &BTreeSet<ImagePath>) -> Result<Vec<String>> {
-    let (profile, wanted): (_, &[&str]) = match recipe.profile {
-        Profile::HardWay => ("hard-way", &HARD_WAY),
-        Profile::Bootstrap => ("bootstrap", &HARD_WAY),
-        Profile::Kubeadm => ("kubeadm", &KUBEADM),
-        Profile::ContainerHost => ("container-host", &CONTAINER_HOST),
-    };
+    let profile = recipe.profile.spec();
     let made = made_at_boot(tree)?;
     let mut problems = Vec::new();
-    for path in wanted {
+    for path in profile.paths() {
         let path: ImagePath = path.parse()?;
         if tree.get(&path).is_none() && !templates.contains(&path) && !made.contains(&path) {
             problems.push(format!(
-                "`{path}` is missing: a node of the profile {profile} cannot work without it"
+                "`{path}` is missing: a node of the profile {} cannot work without it",
+                profile.name
             ));
         }
     }

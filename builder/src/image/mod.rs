@@ -4,7 +4,8 @@
 //! ```text
 //! rootfs      the one ordered list of steps, from the inputs to the tree
 //! lint        what must hold of a finished tree
-//! firstboot   the first-boot program, what it is told, its templates
+//! firstboot   the first-boot program, and what it is told
+//! layers      overlays: nodeimg's own and the recipe's, with first boot's templates
 //! base        the base system: Debian's packages, set up without their scripts
 //! boot        kernel, initrd, command line, mounts
 //! config      files that are generated from the recipe
@@ -17,6 +18,7 @@ pub mod base;
 pub mod boot;
 pub mod config;
 pub mod firstboot;
+pub mod layers;
 pub mod libraries;
 pub mod lint;
 pub mod modules;

@@ -25,17 +25,13 @@ fn an_unread_script_stops_a_build_and_only_warns_where_nobody_was_there_to_read(
         unattended: false,
         firstboot: Content::inline(Vec::new()),
     };
-    let unpacked = |inputs: &Inputs<'_>| {
-        let mut image = Assembled::default();
-        base_system(inputs, &mut image).map(|()| image)
-    };
-    let refused = format!("{:#}", unpacked(&inputs).err().unwrap());
+    let refused = format!("{:#}", base_system(&inputs).err().unwrap());
     assert!(refused.contains("tool/postinst sha256:"), "{refused}");
     assert!(refused.contains("| setcap x /usr/bin/tool"), "{refused}");
 
     inputs.unattended = true;
-    let image = unpacked(&inputs).unwrap();
-    assert_eq!(image.warnings, [refused]);
-    assert!(image.tree.get(&"/usr/bin/tool".parse().unwrap()).is_some());
-    assert_eq!(image.packages.len(), 1);
+    let (tree, base) = base_system(&inputs).unwrap();
+    assert_eq!(base.unread, [refused]);
+    assert!(tree.get(&"/usr/bin/tool".parse().unwrap()).is_some());
+    assert_eq!(base.packages.len(), 1);
 }

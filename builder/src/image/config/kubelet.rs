@@ -8,7 +8,6 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{Generated, environment, yaml};
-use crate::input::recipe::file::Profile;
 use crate::input::recipe::{Base, Recipe};
 
 const SOCKET: &str = "unix:///var/run/containerd/containerd.sock";
@@ -97,7 +96,7 @@ struct MemorySwap {
 
 /// The configuration file and the environment file with the kubelet's flags.
 pub fn generate(recipe: &Recipe) -> Result<Vec<Generated>> {
-    let bootstrap = recipe.profile == Profile::Bootstrap;
+    let bootstrap = !recipe.profile.spec().kubelet_has_certificate;
     let config = KubeletConfiguration {
         api_version: "kubelet.config.k8s.io/v1beta1",
         kind: "KubeletConfiguration",

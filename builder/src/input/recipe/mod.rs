@@ -18,7 +18,7 @@ mod library;
 mod load;
 mod merge;
 pub mod network;
-mod profile;
+pub mod profile;
 mod script;
 pub mod source;
 pub mod url;
@@ -171,7 +171,7 @@ impl Recipe {
     /// packages themselves.
     pub fn needs_base(&self) -> bool {
         let whole = self.outputs.iter().any(|output| output.is_whole());
-        self.base.is_some() && (whole || self.profile == Profile::ContainerHost)
+        self.base.is_some() && (whole || self.profile.spec().is_whole)
     }
 
     /// Everything that the lock must pin, for every architecture that has a URL.

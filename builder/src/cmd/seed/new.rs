@@ -14,10 +14,11 @@ use nodeimg_machine::seed::{Node, write};
 use nodeimg_values::date::Date;
 use serde_json::json;
 
-use super::Session;
-use super::seed::judge;
+use super::check::judge;
 use crate::cli::{NameValue, SeedCaArgs, SeedIdentityArgs, SeedNewArgs};
+use crate::cmd::Session;
 use crate::input::recipe::file::Profile;
+use crate::input::recipe::profile::Service;
 use crate::input::recipe::{self, Recipe};
 
 /// Larger files are mistaken ones.
@@ -41,7 +42,7 @@ pub fn authority(session: &Session<'_>, args: &SeedCaArgs) -> Result<()> {
     Ok(())
 }
 
-pub fn new(session: &Session<'_>, args: &SeedNewArgs) -> Result<()> {
+pub fn run(session: &Session<'_>, args: &SeedNewArgs) -> Result<()> {
     let recipe = recipe::load(&args.recipe)?;
     write::check_free(&args.out, args.force)?;
     let files = node(args, &recipe)?.files(args.instance_id.as_deref());
@@ -107,7 +108,7 @@ fn sign(
     authority: &Authority,
 ) -> Result<()> {
     let validity = Validity::days(Date::now()?.0, identity.days);
-    if profile == Profile::HardWay && node.kubelet.is_none() {
+    if profile.spec().kubelet_has_certificate && node.kubelet.is_none() {
         let mut names = vec![node.host_name.clone()];
         let mut addresses: Vec<IpAddr> = Vec::new();
         // A network among the addresses says nothing that could be signed.
@@ -125,7 +126,7 @@ fn sign(
         let subject = Subject::kubelet(&node.host_name, names, addresses);
         node.kubelet = Some(authority.issue(&subject, validity)?);
     }
-    let has_kube_proxy = matches!(profile, Profile::HardWay | Profile::Bootstrap);
+    let has_kube_proxy = profile.spec().has_service(Service::KubeProxy);
     if has_kube_proxy && node.kube_proxy.is_none() && !identity.no_kube_proxy {
         node.kube_proxy = Some(authority.issue(&Subject::kube_proxy(), validity)?);
     }

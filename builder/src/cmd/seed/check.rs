@@ -1,4 +1,4 @@
-//! `nodeimg seed`: what first boot would make of a seed, on this machine.
+//! `nodeimg seed check`: what first boot would make of a seed, on this machine.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -12,20 +12,13 @@ use nodeimg_values::date::Date;
 use nodeimg_values::epoch::Epoch;
 use serde_json::json;
 
-use super::{Session, seed_new};
-use crate::cli::{SeedCheckArgs, SeedVerb};
-use crate::image::rootfs;
+use crate::cli::SeedCheckArgs;
+use crate::cmd::Session;
+use crate::image::firstboot::settings::settings_of;
+use crate::image::layers;
 use crate::input::recipe::{self, Recipe};
 
-pub fn run(session: &Session<'_>, verb: &SeedVerb) -> Result<()> {
-    match verb {
-        SeedVerb::Check(args) => check(session, args),
-        SeedVerb::New(args) => seed_new::new(session, args),
-        SeedVerb::Ca(args) => seed_new::authority(session, args),
-    }
-}
-
-fn check(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
+pub fn run(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
     let recipe = recipe::load(&args.recipe)?;
     let mut problems = Problems::new();
     let seed = read(&args.seed, &mut problems)?;
@@ -47,9 +40,9 @@ pub fn judge(
     seed: &Seed,
     mut problems: Problems,
 ) -> Result<bool> {
-    let templates = rootfs::templates_of(recipe)?;
+    let templates = layers::templates_of(recipe)?;
     // Certificates are judged by this machine's clock, not by an image's age.
-    let settings = rootfs::settings_of(recipe, Epoch(0));
+    let settings = settings_of(recipe, Epoch(0));
     let elsewhere = Elsewhere {
         templates: &templates,
         // A seed is for nodes of either architecture; one that asks gets this machine's.
