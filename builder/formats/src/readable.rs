@@ -1,6 +1,6 @@
 //! What a format is told of a file's bytes: how many there are, and how to read them.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use nodeimg_values::digest::Digest;
 
@@ -11,6 +11,14 @@ pub trait Readable: Sync {
 
     /// Reads `len` bytes from `offset`; both lie within it.
     fn part(&self, offset: u64, len: u64) -> Box<dyn Read + '_>;
+
+    /// The first bytes, at most `limit` of them: enough to tell a format.
+    fn head(&self, limit: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.part(0, self.size().min(limit))
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
 
     /// The digest, if it is known without reading.
     fn known_digest(&self) -> Option<&Digest> {

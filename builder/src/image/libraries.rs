@@ -6,7 +6,7 @@
 //! by itself (`dlopen`) are not seen.
 
 use anyhow::{Context, Result};
-use nodeimg_formats::elf;
+use nodeimg_formats::elf::dynamic;
 use nodeimg_values::arch::Arch;
 
 use crate::tree::{Content, ImagePath, Kind, Tree};
@@ -37,7 +37,7 @@ pub fn wants(
     content: &Content,
 ) -> Result<Option<Wants>> {
     let read = |offset, len| content.read_at(offset, len);
-    let Some(dynamic) = elf::dynamic(read).with_context(|| format!("reading {path}"))? else {
+    let Some(dynamic) = dynamic::read(read).with_context(|| format!("reading {path}"))? else {
         return Ok(None);
     };
     let mut places = run_path(path, dynamic.run_path.as_deref());

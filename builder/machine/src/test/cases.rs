@@ -140,9 +140,9 @@ impl Cases {
             cut: None,
         })?;
         let mut findings = Findings::default();
-        self.is_up(&boot, &mut findings);
+        self.expect_up(&boot, &mut findings);
         if boot.facts.is_whole() {
-            self.is_healthy(&boot.facts, &mut findings);
+            self.expect_healthy(&boot.facts, &mut findings);
             if let Some(api) = &self.identity.api {
                 api.look(|store| cluster::check(&self.identity, &boot.facts, store, &mut findings));
             }
@@ -150,7 +150,7 @@ impl Cases {
         Ok((boot, findings))
     }
 
-    fn is_up(&self, boot: &Boot, findings: &mut Findings) {
+    fn expect_up(&self, boot: &Boot, findings: &mut Findings) {
         if let Some(why) = &boot.failed {
             findings.add(why.clone());
         }
@@ -159,19 +159,19 @@ impl Cases {
         }
     }
 
-    fn is_healthy(&self, facts: &Facts, findings: &mut Findings) {
-        findings.is("the state of systemd", facts.get("state"), "running");
-        findings.is("the list of failed units", facts.get("failed"), "");
-        has_verified_root(facts, findings);
-        findings.is("the host name", facts.get("host-name"), HOST_NAME);
-        findings.has("the addresses", facts.get("address"), ADDRESS);
-        findings.is("containerd", facts.get("containerd"), "active");
+    fn expect_healthy(&self, facts: &Facts, findings: &mut Findings) {
+        findings.expect("the state of systemd", facts.get("state"), "running");
+        findings.expect("the list of failed units", facts.get("failed"), "");
+        expect_verified_root(facts, findings);
+        findings.expect("the host name", facts.get("host-name"), HOST_NAME);
+        findings.expect_part("the addresses", facts.get("address"), ADDRESS);
+        findings.expect("containerd", facts.get("containerd"), "active");
     }
 
     fn boot(&mut self) -> Result<Outcome> {
         let (boot, mut findings) = self.well("boot", "first")?;
         if boot.facts.is_whole() {
-            findings.is(
+            findings.expect(
                 "the verdict of first boot",
                 &boot.facts.verdict("outcome"),
                 "applied",
@@ -197,16 +197,16 @@ impl Cases {
         }
         let (boot, mut findings) = self.well("reboot", "first")?;
         if boot.facts.is_whole() {
-            findings.is(
+            findings.expect(
                 "the verdict of first boot",
                 &boot.facts.verdict("outcome"),
                 "unchanged",
             );
             let before = self.machine_id.as_deref().unwrap_or_default();
-            findings.is("the machine id", boot.facts.get("machine-id"), before);
+            findings.expect("the machine id", boot.facts.get("machine-id"), before);
         }
         if let Some(api) = &self.identity.api {
-            api.look(|store| cluster::has_not_joined_again(store, &mut findings));
+            api.look(|store| cluster::expect_no_second_join(store, &mut findings));
         }
         Ok(Outcome::of(findings, "unchanged".to_owned()))
     }
@@ -284,15 +284,15 @@ impl Cases {
             ..Plan::default()
         })?;
         let mut findings = Findings::default();
-        self.is_up(&boot, &mut findings);
+        self.expect_up(&boot, &mut findings);
         if boot.facts.is_whole() {
             let facts = &boot.facts;
-            findings.is(
+            findings.expect(
                 "the verdict of first boot",
                 &facts.verdict("outcome"),
                 "failed",
             );
-            has_verified_root(facts, &mut findings);
+            expect_verified_root(facts, &mut findings);
             for unit in ["kubelet", "kube-proxy"] {
                 if facts.get(unit) == "active" {
                     findings.add(format!("{unit} is active"));
@@ -306,14 +306,14 @@ impl Cases {
     }
 }
 
-fn has_verified_root(facts: &Facts, findings: &mut Findings) {
-    findings.has(
+fn expect_verified_root(facts: &Facts, findings: &mut Findings) {
+    findings.expect_part(
         "the root",
         facts.get("root"),
         "/dev/mapper/root squashfs ro",
     );
     // The kernel's own word for such a device.
-    findings.has(
+    findings.expect_part(
         "the list of device-mapper devices",
         facts.get("verity"),
         "CRYPT-VERITY-",

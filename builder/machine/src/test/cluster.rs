@@ -20,13 +20,13 @@ pub fn is_settled(profile: Profile, store: &Store) -> bool {
 
 /// Everything that is not as it should be of a node that has been up.
 pub fn check(identity: &Identity, facts: &Facts, store: &Store, findings: &mut Findings) {
-    findings.is("kubelet", facts.get("kubelet"), "active");
+    findings.expect("kubelet", facts.get("kubelet"), "active");
     match identity.profile {
-        Profile::Kubeadm => has_joined(facts, findings),
-        _ => is_of_services(&identity.pod_subnet, facts, store, findings),
+        Profile::Kubeadm => expect_joined(facts, findings),
+        _ => expect_services(&identity.pod_subnet, facts, store, findings),
     }
     if identity.profile != Profile::HardWay {
-        findings.is(
+        findings.expect(
             "the list of files with the token",
             facts.get("token-in"),
             "",
@@ -34,17 +34,17 @@ pub fn check(identity: &Identity, facts: &Facts, store: &Store, findings: &mut F
         if facts.verdict("outcome") == "applied" {
             let signed = store.signed.join(" ");
             let what = "who has had a certificate signed";
-            findings.is(what, &signed, &format!("system:node:{HOST_NAME}"));
+            findings.expect(what, &signed, &format!("system:node:{HOST_NAME}"));
         }
     }
-    is_registered(identity.profile, facts, store, findings);
+    expect_registered(identity.profile, facts, store, findings);
 }
 
 /// kube-proxy and the network plugin are the image's own.
-fn is_of_services(subnet: &str, facts: &Facts, store: &Store, findings: &mut Findings) {
+fn expect_services(subnet: &str, facts: &Facts, store: &Store, findings: &mut Findings) {
     let subnet = format!("\"{subnet}\"");
-    findings.has("the CNI configuration", facts.get("cni"), &subnet);
-    findings.is("kube-proxy", facts.get("kube-proxy"), "active");
+    findings.expect_part("the CNI configuration", facts.get("cni"), &subnet);
+    findings.expect("kube-proxy", facts.get("kube-proxy"), "active");
     if !store.callers.contains_key(KUBE_PROXY) {
         findings.add(format!(
             "kube-proxy did not come to the API server as {KUBE_PROXY}"
@@ -52,7 +52,7 @@ fn is_of_services(subnet: &str, facts: &Facts, store: &Store, findings: &mut Fin
     }
 }
 
-fn has_joined(facts: &Facts, findings: &mut Findings) {
+fn expect_joined(facts: &Facts, findings: &mut Findings) {
     let commands = facts.verdict("commands");
     // The verdict of a later boot has nothing to tell of them.
     let is_later = facts.verdict("outcome") == "unchanged" && commands.is_empty();
@@ -63,10 +63,10 @@ fn has_joined(facts: &Facts, findings: &mut Findings) {
         ));
     }
     let found = facts.get("kubelet-conf");
-    findings.is("the kubelet's own kubeconfig", found, KUBELET_CONF);
+    findings.expect("the kubelet's own kubeconfig", found, KUBELET_CONF);
 }
 
-fn is_registered(profile: Profile, facts: &Facts, store: &Store, findings: &mut Findings) {
+fn expect_registered(profile: Profile, facts: &Facts, store: &Store, findings: &mut Findings) {
     let Some(node) = store.nodes.get(HOST_NAME) else {
         let came: Vec<&str> = store.callers.keys().map(String::as_str).collect();
         findings.add(format!(
@@ -77,7 +77,7 @@ fn is_registered(profile: Profile, facts: &Facts, store: &Store, findings: &mut 
         return;
     };
     let own = format!("system:node:{HOST_NAME}");
-    findings.is("who registered the Node", &node.by.name, &own);
+    findings.expect("who registered the Node", &node.by.name, &own);
     let address = ("InternalIP".to_owned(), ADDRESS.to_owned());
     if !node.addresses.contains(&address) {
         findings.add(format!(
@@ -97,7 +97,7 @@ fn is_registered(profile: Profile, facts: &Facts, store: &Store, findings: &mut 
 
 /// Of a node that has its certificate since an earlier boot: it has nothing to
 /// discover, and nothing to ask for by a token.
-pub fn has_not_joined_again(store: &Store, findings: &mut Findings) {
+pub fn expect_no_second_join(store: &Store, findings: &mut Findings) {
     for (name, what) in &store.callers {
         if name == ANONYMOUS || name.starts_with(BOOTSTRAP) {
             findings.add(format!(
@@ -260,12 +260,12 @@ mod tests {
     fn a_token_is_used_once() {
         let mut store = store(ready());
         let mut findings = Findings::default();
-        has_not_joined_again(&store, &mut findings);
+        expect_no_second_join(&store, &mut findings);
         assert_eq!(findings.0, [""; 0]);
         for name in [ANONYMOUS, "system:bootstrap:abcdef"] {
             store.callers.insert(name.to_owned(), "GET /x".to_owned());
         }
-        has_not_joined_again(&store, &mut findings);
+        expect_no_second_join(&store, &mut findings);
         assert_eq!(findings.0.len(), 2, "{findings:?}");
     }
 }

@@ -48,13 +48,13 @@ impl Findings {
     }
 
     /// `what` is what the value is of, for a reader.
-    pub fn is(&mut self, what: &str, value: &str, expected: &str) {
+    pub fn expect(&mut self, what: &str, value: &str, expected: &str) {
         if value != expected {
             self.add(format!("{what} is `{value}`, not `{expected}`"));
         }
     }
 
-    pub fn has(&mut self, what: &str, value: &str, part: &str) {
+    pub fn expect_part(&mut self, what: &str, value: &str, part: &str) {
         if !value.contains(part) {
             self.add(format!("`{part}` is not in {what}: {value}"));
         }

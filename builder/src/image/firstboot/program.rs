@@ -18,9 +18,9 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use nodeimg_firstboot::CONTRACT_MARKER;
+use nodeimg_formats::elf::{HEADER_LEN, program};
 use nodeimg_values::arch::Arch;
 
-use crate::input::artifact::elf;
 use crate::tree::Content;
 
 /// `ARCH=FILE` of the command line.
@@ -132,12 +132,12 @@ fn check(arch: Arch, bytes: Vec<u8>) -> Result<Content> {
         .windows(CONTRACT_MARKER.len())
         .any(|window| window == CONTRACT_MARKER.as_bytes());
     let content = Content::inline(bytes);
-    let head = content.head(elf::HEADER_LEN as u64)?;
-    if !elf::is_elf(&head) {
+    let head = content.head(HEADER_LEN as u64)?;
+    if !program::is_elf(&head) {
         bail!("is no ELF program");
     }
-    elf::check_arch(&head, arch)?;
-    if !elf::is_static(&content)? {
+    program::check_arch(&head, arch)?;
+    if !program::is_static(&content)? {
         bail!(
             "is dynamically linked: an image has no libraries to count on, so it must be static (`ci/firstboot {arch}` makes one)"
         );

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_formats::elf::program;
 
-use super::{Candidate, Spec, elf};
+use super::{Candidate, Spec};
 use crate::store::VerifiedBlob;
 use crate::tree::{Content, ImagePath, Node};
 
 pub fn unpack(blob: Arc<VerifiedBlob>, spec: &Spec<'_>) -> Result<Vec<(ImagePath, Node)>> {
     let content = Content::whole(blob);
     let head = content.head(512).context("reading it from the store")?;
-    if !elf::is_elf(&head) && !head.starts_with(b"#!") {
+    if !program::is_elf(&head) && !head.starts_with(b"#!") {
         bail!("it is no program: {}", describe(&head));
     }
     let candidate = Candidate {
@@ -57,7 +58,7 @@ pub fn describe(head: &[u8]) -> String {
     if let Some((_, what)) = archives.iter().find(|(magic, _)| head.starts_with(magic)) {
         return format!("it is {what}");
     }
-    if elf::is_elf(head) {
+    if program::is_elf(head) {
         return "it is an ELF program (`kind = \"binary\"`?)".to_owned();
     }
     if ["<!doctype", "<html", "<head", "<?xml", "<!--"]

@@ -14,9 +14,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, bail};
+use nodeimg_formats::elf::HEADER_LEN;
 use tar::{Entries, Entry, EntryType};
 
-use super::elf;
 use super::rule::member_name;
 use crate::tree::climbs_above;
 
@@ -129,7 +129,7 @@ fn read_member<R: Read>(entry: &mut Entry<'_, R>) -> Result<Option<Member>> {
             let size = entry.size();
             entry
                 .by_ref()
-                .take(elf::HEADER_LEN as u64)
+                .take(HEADER_LEN as u64)
                 .read_to_end(&mut head)
                 .map_err(damaged)?;
             MemberKind::File(Body { offset, size, head })

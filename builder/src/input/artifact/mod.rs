@@ -13,7 +13,6 @@ mod archive;
 mod binary;
 pub mod checksum;
 pub mod deb;
-pub mod elf;
 pub mod members;
 pub mod oci_image;
 mod rule;
@@ -24,6 +23,7 @@ mod tests;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_formats::elf::program;
 use nodeimg_values::arch::Arch;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -87,7 +87,7 @@ impl Spec<'_> {
         if file.size == 0 && rule.mode.bits() & 0o111 != 0 {
             bail!("is empty, but `files` installs it as a program");
         }
-        elf::check_arch(file.head, self.arch)
+        program::check_arch(file.head, self.arch)
     }
 }
 

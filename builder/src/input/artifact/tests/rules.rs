@@ -160,6 +160,6 @@ fn a_static_program_has_no_interpreter() {
         (vec![], false),
     ] {
         let content = Content::inline(bytes.clone());
-        assert_eq!(elf::is_static(&content).unwrap(), want, "{bytes:?}");
+        assert_eq!(program::is_static(&content).unwrap(), want, "{bytes:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! The closure lint, on ELF files made here.
 
-use nodeimg_formats::elf;
+use nodeimg_formats::elf::dynamic;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::epoch::Epoch;
 
@@ -117,7 +117,7 @@ fn libraries_are_found_as_the_loader_finds_them() {
 #[test]
 fn broken_files_are_refused_and_others_passed_by() {
     let read = |bytes: Vec<u8>| {
-        elf::dynamic(move |at, len| {
+        dynamic::read(move |at, len| {
             let at = usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
             Ok(bytes[at..].iter().take(len).copied().collect())
         })

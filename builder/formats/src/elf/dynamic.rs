@@ -15,7 +15,8 @@ use std::io;
 
 use anyhow::{Context, Result, bail};
 
-const HEADER_LEN: usize = 64;
+use super::{HEADER_LEN, MAGIC_64_LSB, u16_at, u32_at, u64_at};
+
 const PROGRAM_HEADER_LEN: usize = 56;
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
@@ -47,9 +48,9 @@ struct Segment {
 
 /// Reads through `read(offset, len)`, which may return less at the end. `None`
 /// for what is no 64-bit ELF file or has no dynamic section.
-pub fn dynamic(read: impl Fn(u64, usize) -> io::Result<Vec<u8>>) -> Result<Option<Dynamic>> {
+pub fn read(read: impl Fn(u64, usize) -> io::Result<Vec<u8>>) -> Result<Option<Dynamic>> {
     let header = read(0, HEADER_LEN)?;
-    if !header.starts_with(b"\x7fELF\x02\x01") || header.len() < HEADER_LEN {
+    if !header.starts_with(MAGIC_64_LSB) || header.len() < HEADER_LEN {
         return Ok(None);
     }
     let exactly = |offset: u64, len: u64| -> Result<Vec<u8>> {
@@ -91,7 +92,7 @@ pub fn dynamic(read: impl Fn(u64, usize) -> io::Result<Vec<u8>>) -> Result<Optio
 
 fn segment(header: &[u8]) -> Option<Segment> {
     Some(Segment {
-        kind: u32::from_le_bytes(header.get(..4)?.try_into().ok()?),
+        kind: u32_at(header, 0)?,
         offset: u64_at(header, 8)?,
         address: u64_at(header, 16)?,
         size: u64_at(header, 32)?,
@@ -145,12 +146,4 @@ fn string_at(table: &[u8], at: u64) -> Result<String> {
     let text = rest.and_then(|rest| rest.split(|byte| *byte == 0).next());
     let text = text.context("is an ELF file with a name outside its string table")?;
     Ok(String::from_utf8_lossy(text).into_owned())
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }

@@ -11,10 +11,8 @@
 use anyhow::{Context, Result, bail};
 use nodeimg_values::arch::Arch;
 
-use crate::tree::Content;
-
-/// Bytes of a 64-bit ELF header.
-pub const HEADER_LEN: usize = 64;
+use super::{HEADER_LEN, u16_at, u32_at, u64_at};
+use crate::readable::Readable;
 
 const MAGIC: [u8; 4] = *b"\x7fELF";
 const PT_INTERP: u32 = 3;
@@ -52,7 +50,7 @@ pub fn check_arch(head: &[u8], arch: Arch) -> Result<()> {
 }
 
 /// Whether `content` is an ELF program that needs no dynamic loader.
-pub fn is_static(content: &Content) -> Result<bool> {
+pub fn is_static(content: &dyn Readable) -> Result<bool> {
     let head = content
         .head(HEADER_LEN as u64)
         .context("reading an ELF header")?;
@@ -94,20 +92,4 @@ fn machine_name(machine: u16) -> String {
         247 => "BPF".to_owned(),
         other => format!("machine {other}"),
     }
-}
-
-fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..at + N)?.try_into().ok()
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes_at(bytes, at).map(u16::from_le_bytes)
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes_at(bytes, at).map(u32::from_le_bytes)
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes_at(bytes, at).map(u64::from_le_bytes)
 }
