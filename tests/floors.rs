@@ -12,6 +12,44 @@ use regex::Regex;
 
 const HOUSES: &[(&str, &[&str])] = &[
     (
+        "builder/src",
+        &["cmd", "cli", "output", "image", "input", "tree", "store"],
+    ),
+    (
+        "builder/src/image",
+        &[
+            "rootfs",
+            "lint",
+            "boot",
+            "base",
+            "config",
+            "firstboot",
+            "modules",
+            "libraries",
+            "units",
+        ],
+    ),
+    (
+        "builder/src/input",
+        &[
+            "resolve", "bring", "chosen", "debian", "artifact", "lock", "recipe", "fetch",
+        ],
+    ),
+    ("builder/machine/src", &["test", "seed", "qemu", "pki"]),
+    (
+        "builder/formats/src",
+        &[
+            "squashfs", "fat", "qcow2", "oci", "pe", "cpio", "tar", "ar", "elf", "packing", "gpt",
+            "verity", "guid", "sparse", "region", "readable",
+        ],
+    ),
+    (
+        "builder/values/src",
+        &[
+            "atomic", "progress", "parallel", "epoch", "date", "digest", "arch",
+        ],
+    ),
+    (
         "firstboot/seed/src",
         &[
             "examine", "plan", "check", "read", "contract", "text", "volume",

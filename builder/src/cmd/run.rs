@@ -7,19 +7,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_machine::qemu::Format;
+use nodeimg_machine::qemu::command::{Console, Machine, Medium, quoted};
+use nodeimg_machine::qemu::exec::Script;
+use nodeimg_machine::qemu::firmware::{self, Firmware, Places};
+use nodeimg_machine::qemu::host::Host;
+use nodeimg_machine::qemu::image::Image;
+use nodeimg_machine::qemu::run::{Until, run as start};
+use nodeimg_machine::qemu::sink::Sink;
+use nodeimg_machine::qemu::state::State;
 use serde_json::json;
 
 use super::Session;
 use crate::cli::RunArgs;
-use crate::qemu::Format;
-use crate::qemu::command::{Console, Machine, Medium, quoted};
-use crate::qemu::exec::Script;
-use crate::qemu::firmware::{self, Firmware, Places};
-use crate::qemu::host::Host;
-use crate::qemu::image::Image;
-use crate::qemu::run::{Until, run as start};
-use crate::qemu::sink::Sink;
-use crate::qemu::state::State;
 
 /// Firmware, kernel and an initrd unpacked do not fit into less.
 const LEAST_MEMORY: u64 = 512 << 20;

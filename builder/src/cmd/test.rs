@@ -1,23 +1,23 @@
-//! `nodeimg test`: a built disk proved in QEMU.
+//! `nodeimg test`: a built disk tested in QEMU.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nodeimg_machine::qemu::firmware::{self, Places};
+use nodeimg_machine::qemu::host::{Accel, Host};
+use nodeimg_machine::qemu::image::Image;
+use nodeimg_machine::qemu::state;
+use nodeimg_machine::test::cases::{CASES, Case, Cases, Outcome};
+use nodeimg_machine::test::machine::Bench;
+use nodeimg_values::epoch::Epoch;
 use serde_json::json;
 
 use super::Session;
 use crate::cli::TestArgs;
-use crate::probe::cases::{CASES, Case, Cases, Outcome};
-use crate::probe::machine::Bench;
-use crate::qemu::firmware::{self, Places};
-use crate::qemu::host::{Accel, Host};
-use crate::qemu::image::Image;
-use crate::qemu::state;
-use crate::recipe::{self, Recipe, RecipeRef, built_in};
-use crate::rootfs;
-use crate::tree::Epoch;
+use crate::image::firstboot::settings::settings_of;
+use crate::input::recipe::{self, Recipe, RecipeRef, built_in};
 
 /// Of one boot, where nothing is said: an emulated one on a busy machine takes
 /// minutes.
@@ -47,7 +47,7 @@ pub fn run(session: &Session<'_>, args: &TestArgs) -> Result<ExitCode> {
         timeout: Duration::from_secs(args.timeout.unwrap_or(default)),
         logs: logs.path().to_owned(),
     };
-    let mut cases = Cases::new(bench, &rootfs::settings_of(&recipe, Epoch(0)))?;
+    let mut cases = Cases::new(bench, &settings_of(&recipe, Epoch(0)))?;
     let mut failed = Vec::new();
     for case in chosen {
         let begun = Instant::now();

@@ -1,10 +1,11 @@
 //! Outputs: one thing handed over per file, and the directory that they are
 //! handed over in.
 
-pub mod atomic;
+pub mod build;
 mod discoverable;
 mod disk;
 pub mod manifest;
+pub mod reuse;
 mod sysext;
 mod tarball;
 mod verified;
@@ -13,17 +14,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use nodeimg_values::arch::Arch;
+use nodeimg_values::atomic::{self, OutDir, Turn};
+use nodeimg_values::digest::{Algorithm, Digest};
 
-use crate::arch::Arch;
-use crate::artifact::oci_image::Image;
-use crate::boot::{self, mounts};
-use crate::digest::{Algorithm, Digest};
-use crate::lock::{Entry, Locked, PinnedPackage};
-use crate::recipe::file::OutputKind;
-use crate::recipe::{ContainerImage, Recipe};
+use crate::image::boot::{self, mounts};
+use crate::input::artifact::oci_image::Image;
+use crate::input::lock::{Entry, Locked, PinnedPackage};
+use crate::input::recipe::file::OutputKind;
+use crate::input::recipe::{ContainerImage, Recipe};
 use crate::store::Store;
 use crate::tree::Tree;
-use atomic::{OutDir, Turn};
 use manifest::Manifest;
 
 /// A finished tree, and what it was made from.

@@ -30,15 +30,15 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_formats::gpt::{self, Partition, Place, SECTOR};
+use nodeimg_formats::guid::Guid;
+use nodeimg_formats::verity::{self, RootHash};
+use nodeimg_values::atomic::AtomicFile;
+use nodeimg_values::digest::Digest;
 
-use super::atomic::AtomicFile;
 use super::verified::{self, Purpose};
 use super::{Built, discoverable, manifest};
-use crate::boot::{self, Slot};
-use crate::digest::Digest;
-use crate::format::gpt::{self, Partition, Place, SECTOR};
-use crate::format::guid::Guid;
-use crate::format::verity::{self, RootHash};
+use crate::image::boot::{self, Slot};
 use crate::tree::{ImagePath, Kind, Tree};
 
 /// What was written.

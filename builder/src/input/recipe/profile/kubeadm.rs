@@ -1,0 +1,37 @@
+//! `kubeadm`: kubeadm joins or makes the cluster. It writes the kubelet's configuration,
+//! and kube-proxy is a DaemonSet.
+
+use nodeimg_firstboot::settings;
+
+use super::{Spec, no_cluster};
+
+pub const SPEC: Spec = Spec {
+    name: "kubeadm",
+    contract: settings::Profile::Kubeadm,
+    layers: &["common", "kubeadm"],
+    programs: &[
+        "/usr/local/bin/kubeadm",
+        "/usr/local/bin/kubelet",
+        "/usr/local/bin/runc",
+        "/usr/local/bin/crictl",
+        "/usr/bin/containerd",
+        "/usr/bin/containerd-shim-runc-v2",
+    ],
+    files: &[
+        "/etc/containerd/config.toml",
+        "/etc/default/kubelet",
+        "/etc/modules-load.d/kubernetes.conf",
+        "/etc/sysctl.d/99-kubernetes.conf",
+        "/etc/systemd/system/containerd.service",
+        "/etc/systemd/system/kubelet.service",
+        "/opt/cni/bin/loopback",
+    ],
+    services: &[],
+    kubelet_has_certificate: false,
+    joins_by_kubeadm: true,
+    is_whole: false,
+    check: |file, problems| {
+        let why = "has no effect: with the profile kubeadm, kubeadm's configuration says it";
+        no_cluster(file, why, problems);
+    },
+};
