@@ -52,7 +52,7 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "firstboot/seed/src",
         &[
-            "examine", "plan", "check", "read", "contract", "text", "volume",
+            "examine", "plan", "check", "write", "read", "contract", "text", "volume",
         ],
     ),
     (

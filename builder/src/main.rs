@@ -28,7 +28,7 @@ mod tree;
 use std::process::ExitCode;
 
 use clap::Parser;
-use nodeimg_firstboot::problem::printable;
+use nodeimg_seed::text::problem::printable;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();

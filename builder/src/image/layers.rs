@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
-use nodeimg_firstboot::plan::TemplateFile;
-use nodeimg_firstboot::template::Template;
+use nodeimg_seed::plan::TemplateFile;
+use nodeimg_seed::text::template::Template;
 
 use crate::input::recipe::{BUILT_IN_OVERLAY, Recipe};
 use crate::tree::overlay::{self, Overlay, Source};

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
-use nodeimg_firstboot::TEMPLATE_DIR;
-use nodeimg_firstboot::template::{self, Template};
 use nodeimg_formats::oci::Reference;
+use nodeimg_seed::contract::paths::TEMPLATE_DIR;
+use nodeimg_seed::text::template::{self, Template};
 
 use crate::image::base::setup::made_at_boot;
 use crate::image::units::{UNIT_DIRS, Unit, text_at};

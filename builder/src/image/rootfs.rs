@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use nodeimg_firstboot::settings;
+use nodeimg_seed::contract::settings;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::epoch::Epoch;
 use nodeimg_values::parallel::in_parallel;
@@ -235,7 +235,7 @@ fn first_boot(inputs: &Inputs<'_>, base: &BaseSystem, tree: &mut Tree) -> Result
         }
     }
     let binary = Node::file(inputs.firstboot.clone(), 0o755, Origin::FirstBoot);
-    tree.insert(nodeimg_firstboot::BINARY_PATH.parse()?, binary)?;
+    tree.insert(nodeimg_seed::contract::paths::BINARY_PATH.parse()?, binary)?;
     let json = Content::inline(told.to_json()?.into_bytes());
     tree.insert(
         settings::SETTINGS_PATH.parse()?,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use nodeimg_firstboot::check::InterfaceAddress;
+use nodeimg_seed::check::InterfaceAddress;
 
 pub(crate) const HELP: &str = "\
 Fills in what differs per node, once per instance, from a seed.

@@ -22,9 +22,9 @@ mod judge;
 use std::path::Path;
 use std::process::ExitCode;
 
-use nodeimg_firstboot::contract::CONTRACT_MARKER;
-use nodeimg_firstboot::contract::paths::{KUBEADM_CONFIG, KUBELET_BOOTSTRAP};
-use nodeimg_firstboot::contract::report::{Outcome, RESULT_PATH, Report};
+use nodeimg_seed::contract::CONTRACT_MARKER;
+use nodeimg_seed::contract::paths::{KUBEADM_CONFIG, KUBELET_BOOTSTRAP};
+use nodeimg_seed::contract::report::{Outcome, RESULT_PATH, Report};
 
 use crate::cli::{Command, RunOptions};
 use crate::machine::Machine;

@@ -349,7 +349,7 @@ fn command_line() {
         "{}",
         status.err
     );
-    let marker = nodeimg_firstboot::contract::CONTRACT_MARKER.as_bytes();
+    let marker = nodeimg_seed::contract::CONTRACT_MARKER.as_bytes();
     let binary = std::fs::read(env!("CARGO_BIN_EXE_nodeimg-firstboot")).unwrap();
     assert!(binary.windows(marker.len()).any(|window| window == marker));
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::{Image, META_DATA, user_data};
-use nodeimg_firstboot::volume::{ReadAt, identify};
+use nodeimg_seed::volume::{ReadAt, identify};
 
 struct Device(File);
 

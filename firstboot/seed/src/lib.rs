@@ -8,6 +8,7 @@
 //!  examine    the one sequence from the bytes of a seed to a plan
 //!  plan       what will be written
 //!  check      whether what the seed says makes sense
+//!  write      the seed of a new node
 //!  read       what the seed says: identity, user-data, network
 //!  contract   what builder and first boot, one boot and the next, agree on
 //!  text       what all of that is written in: YAML, templates, PEM; problems
@@ -25,8 +26,4 @@ pub mod plan;
 pub mod read;
 pub mod text;
 pub mod volume;
-
-pub use contract::paths::{BINARY_PATH, TEMPLATE_DIR};
-pub use contract::{CONTRACT_MARKER, initrd_plan, report, settings, stamp};
-pub use read::seed;
-pub use text::{pattern, pem, problem, secret, template, x509, yaml};
+pub mod write;

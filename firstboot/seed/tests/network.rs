@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use nodeimg_firstboot::read::network::{read, render};
-use nodeimg_firstboot::read::seed::{Layout, Seed, SeedFile};
-use nodeimg_firstboot::text::problem::Problems;
+use nodeimg_seed::read::network::{read, render};
+use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
+use nodeimg_seed::text::problem::Problems;
 
 fn files(text: &str) -> Vec<(String, String)> {
     let mut seed = Seed::new(Layout::NoCloud, SeedFile::new("meta", ""));

@@ -1,9 +1,9 @@
 //! The reference page lists what there is: keys, placeholders, examples, paths.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-use nodeimg_firstboot::contract::paths::{self, BINARY_PATH, TEMPLATE_DIR};
-use nodeimg_firstboot::contract::{report, settings, stamp};
-use nodeimg_firstboot::read::{cloud_config, node_config};
-use nodeimg_firstboot::text::template::{PLACEHOLDERS, Template, Values};
+use nodeimg_seed::contract::paths::{self, BINARY_PATH, TEMPLATE_DIR};
+use nodeimg_seed::contract::{report, settings, stamp};
+use nodeimg_seed::read::{cloud_config, node_config};
+use nodeimg_seed::text::template::{PLACEHOLDERS, Template, Values};
 
 const PAGE: &str = include_str!("../../../docs/first-boot.md");
 

@@ -10,8 +10,8 @@
 //! [RFC 8017](https://www.rfc-editor.org/rfc/rfc8017) (PKCS#1, RSA).
 
 use anyhow::{Result, bail};
-use nodeimg_firstboot::pem;
-use nodeimg_firstboot::secret::Secret;
+use nodeimg_seed::text::pem;
+use nodeimg_seed::text::secret::Secret;
 use rcgen::KeyPair;
 use zeroize::Zeroizing;
 

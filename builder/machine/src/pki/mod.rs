@@ -17,9 +17,10 @@ mod key;
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use nodeimg_firstboot::pem;
-use nodeimg_firstboot::secret::Secret;
-use nodeimg_firstboot::x509::Certificate;
+use nodeimg_seed::text::pem;
+use nodeimg_seed::text::secret::Secret;
+use nodeimg_seed::text::x509::Certificate;
+use nodeimg_seed::write::Pair;
 use nodeimg_values::digest::Digest;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
@@ -30,12 +31,6 @@ use time::OffsetDateTime;
 /// Before now, for machines whose clocks are behind.
 const SKEW: u64 = 3600;
 const DAY: u64 = 24 * 3600;
-
-/// A certificate in PEM, and its key.
-pub struct Pair {
-    pub cert: String,
-    pub key: Secret,
-}
 
 /// Seconds since 1970, both inclusive.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +132,7 @@ impl Authority {
             "{cert_name} is no CA: it may not sign for a node"
         );
         let key = key::read(key_name, key)?;
-        let public = nodeimg_firstboot::x509::public_part(key.serialized_der());
+        let public = nodeimg_seed::text::x509::public_part(key.serialized_der());
         ensure!(
             public.is_none_or(|public| public == read.key),
             "{key_name} is not the key of {cert_name}"

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use std::process::Command;
 
-use nodeimg_firstboot::x509::Issued;
+use nodeimg_seed::text::x509::Issued;
 use nodeimg_test_support::judge;
 
 use super::*;
@@ -34,7 +34,7 @@ fn a_kubelet_is_who_kubernetes_wants() {
     assert_eq!(leaf.not_before, (NOW - SKEW) as i64);
     assert!(leaf.issued_by(&read(&own.cert)) == Issued::Yes);
     let key = pem::private_key(pair.key.expose()).unwrap();
-    assert!(nodeimg_firstboot::x509::public_part(&key) == Some(leaf.key));
+    assert!(nodeimg_seed::text::x509::public_part(&key) == Some(leaf.key));
 }
 
 #[test]

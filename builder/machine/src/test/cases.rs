@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use nodeimg_firstboot::settings::{ImageSettings, Profile};
+use nodeimg_seed::contract::settings::{ImageSettings, Profile};
 use nodeimg_values::date::Date;
 use tempfile::TempDir;
 

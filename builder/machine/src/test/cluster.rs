@@ -1,6 +1,6 @@
 //! What must be so of a node in the fake cluster, profile by profile.
 
-use nodeimg_firstboot::settings::Profile;
+use nodeimg_seed::contract::settings::Profile;
 
 use super::api::{ANONYMOUS, BOOTSTRAP, Store};
 use super::facts::{Facts, Findings};

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use ipnet::Ipv4Net;
-use nodeimg_firstboot::secret::Secret;
-use nodeimg_firstboot::settings::{ImageSettings, Profile};
+use nodeimg_seed::contract::settings::{ImageSettings, Profile};
+use nodeimg_seed::text::secret::Secret;
 
 use super::api::{Api, Cluster, GATEWAY};
 use crate::pki::{Authority, Subject, Validity};
-use crate::seed::{Node, write};
+use crate::seed;
+use nodeimg_seed::write::Node;
 
 pub const HOST_NAME: &str = "nodeimg-test";
 /// What QEMU's user network gives to its guest.
@@ -69,7 +70,7 @@ impl Identity {
             }
         }
         let seed = directory.join("seed");
-        write::write(&node.files(None), &seed, false)?;
+        seed::write(&node.files(None), &seed, false)?;
         Ok(Identity {
             profile,
             pod_subnet: node.pod_subnet.pop().unwrap_or_default(),

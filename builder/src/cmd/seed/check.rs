@@ -5,9 +5,9 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use nodeimg_firstboot::examine::{Elsewhere, Outlook, outlook};
-use nodeimg_firstboot::problem::{Problems, Severity};
-use nodeimg_firstboot::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
+use nodeimg_seed::examine::{Elsewhere, Outlook, outlook};
+use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
+use nodeimg_seed::text::problem::{Problems, Severity};
 use nodeimg_values::date::Date;
 use nodeimg_values::epoch::Epoch;
 use serde_json::json;

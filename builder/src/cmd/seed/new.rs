@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use nodeimg_firstboot::pem;
-use nodeimg_firstboot::problem::Problems;
-use nodeimg_firstboot::secret::Secret;
-use nodeimg_machine::pki::{Authority, Pair, Subject, Validity};
-use nodeimg_machine::seed::{Node, write};
+use nodeimg_machine::pki::{Authority, Subject, Validity};
+use nodeimg_machine::seed;
+use nodeimg_seed::text::pem;
+use nodeimg_seed::text::problem::Problems;
+use nodeimg_seed::text::secret::Secret;
+use nodeimg_seed::write::{Node, Pair};
 use nodeimg_values::date::Date;
 use serde_json::json;
 
@@ -35,7 +36,7 @@ pub fn authority(session: &Session<'_>, args: &SeedCaArgs) -> Result<()> {
         ("ca.crt", pair.cert.as_str(), 0o644),
         ("ca.key", pair.key.expose(), 0o600),
     ];
-    write::write_directory(&files, directory).with_context(|| format!("writing {shown}"))?;
+    seed::write_directory(&files, directory).with_context(|| format!("writing {shown}"))?;
     let event = json!({ "event": "ca", "directory": directory, "name": args.name });
     let text = format!("{shown}/ca.crt is the cluster's CA, {shown}/ca.key its secret: keep it");
     session.say(&event, &text);
@@ -44,7 +45,7 @@ pub fn authority(session: &Session<'_>, args: &SeedCaArgs) -> Result<()> {
 
 pub fn run(session: &Session<'_>, args: &SeedNewArgs) -> Result<()> {
     let recipe = recipe::load(&args.recipe)?;
-    write::check_free(&args.out, args.force)?;
+    seed::check_free(&args.out, args.force)?;
     let files = node(args, &recipe)?.files(args.instance_id.as_deref());
     if !judge(session, &recipe, &files.seed(), Problems::new())? {
         bail!(
@@ -53,12 +54,12 @@ pub fn run(session: &Session<'_>, args: &SeedNewArgs) -> Result<()> {
             args.recipe
         );
     }
-    write::write(&files, &args.out, args.force)?;
+    seed::write(&files, &args.out, args.force)?;
     let event = json!({
         "event": "written",
         "seed": args.out,
         "instance_id": files.instance_id,
-        "medium": write::is_medium(&args.out),
+        "medium": seed::is_medium(&args.out),
     });
     let text = format!("wrote {} ({})", args.out.display(), files.instance_id);
     session.say(&event, &text);

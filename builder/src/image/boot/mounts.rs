@@ -11,7 +11,7 @@
 //! `/home`, `/root`, `/srv` and `/mnt` are links into `/var`.
 
 use anyhow::{Result, bail};
-use nodeimg_firstboot::initrd_plan::OVERLAYS;
+use nodeimg_seed::contract::initrd_plan::OVERLAYS;
 use serde::{Deserialize, Serialize};
 
 use crate::input::recipe::Recipe;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nodeimg_firstboot::template::{Template, Values};
+use nodeimg_seed::text::template::{Template, Values};
 use nodeimg_test_support::judge;
 
 use super::kubelet;

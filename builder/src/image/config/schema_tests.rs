@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use nodeimg_firstboot::yaml::{self, Kind, Node};
+use nodeimg_seed::text::yaml::{self, Kind, Node};
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -17,8 +17,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use nodeimg_firstboot::CONTRACT_MARKER;
 use nodeimg_formats::elf::{HEADER_LEN, program};
+use nodeimg_seed::contract::CONTRACT_MARKER;
 use nodeimg_values::arch::Arch;
 
 use crate::tree::Content;

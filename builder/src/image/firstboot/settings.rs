@@ -1,6 +1,6 @@
 //! What first boot is told of the image that it runs in.
 
-use nodeimg_firstboot::settings::{self, ImageSettings};
+use nodeimg_seed::contract::settings::{self, ImageSettings};
 use nodeimg_values::epoch::Epoch;
 
 use crate::input::recipe::Recipe;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::needs::all_needed;
 use super::{Module, Modules};
 use crate::tree::ImagePath;
-use nodeimg_firstboot::pattern::{matches, normalised};
+use nodeimg_seed::text::pattern::{matches, normalised};
 
 /// What answers to some names, and all that it needs.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

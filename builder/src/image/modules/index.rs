@@ -10,7 +10,7 @@ use super::needs::{self, all_needed};
 use super::trie::Trie;
 use super::{BuiltIn, Module, Modules};
 use crate::tree::ImagePath;
-use nodeimg_firstboot::pattern::normalised;
+use nodeimg_seed::text::pattern::normalised;
 
 /// How the modules lie where the index is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

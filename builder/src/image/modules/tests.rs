@@ -10,7 +10,7 @@ use super::closure::Closure;
 use super::object::Object;
 use super::trie::Trie;
 use super::*;
-use nodeimg_firstboot::pattern::{matches, normalised};
+use nodeimg_seed::text::pattern::{matches, normalised};
 
 use decode::decode;
 use ko::Ko;

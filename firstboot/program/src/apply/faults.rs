@@ -8,8 +8,8 @@ use std::io;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nodeimg_firstboot::contract::stamp::TakenSeed;
-use nodeimg_firstboot::text::problem::Problems;
+use nodeimg_seed::contract::stamp::TakenSeed;
+use nodeimg_seed::text::problem::Problems;
 
 use super::tests::{dump, editing, first_plan, plan, scratch, second_plan};
 use super::{Failure, Instance, State, apply};

@@ -19,12 +19,12 @@ use std::collections::BTreeSet;
 use std::io;
 
 use nix::errno::Errno;
-use nodeimg_firstboot::contract::stamp::{
+use nodeimg_seed::contract::stamp::{
     ORIGINALS, PENDING_PATH, Pending, STAMP_PATH, STAMP_VERSION, Stamp, TakenSeed,
 };
-use nodeimg_firstboot::plan::{Before, Content, Image, Plan, PlannedFile};
-use nodeimg_firstboot::text::problem::{Place, Problems};
-use nodeimg_firstboot::text::secret::SecretBytes;
+use nodeimg_seed::plan::{Before, Content, Image, Plan, PlannedFile};
+use nodeimg_seed::text::problem::{Place, Problems};
+use nodeimg_seed::text::secret::SecretBytes;
 use serde::Serialize;
 
 use crate::root::gate::Gate;

@@ -6,9 +6,9 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use nodeimg_firstboot::contract::stamp::TakenSeed;
-use nodeimg_firstboot::plan::{Content, Image, Plan, PlannedFile, Role};
-use nodeimg_firstboot::text::secret::SecretBytes;
+use nodeimg_seed::contract::stamp::TakenSeed;
+use nodeimg_seed::plan::{Content, Image, Plan, PlannedFile, Role};
+use nodeimg_seed::text::secret::SecretBytes;
 
 use super::{Instance, Original, State, apply};
 use crate::root::Root;

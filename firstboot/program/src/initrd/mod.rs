@@ -38,7 +38,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use nodeimg_firstboot::contract::initrd_plan::{self, InitrdPlan};
+use nodeimg_seed::contract::initrd_plan::{self, InitrdPlan};
 use rustix::mount::{MountFlags, mount};
 
 use crate::media::System;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::kmod::{ModuleInitFlags, finit_module};
-use nodeimg_firstboot::text::pattern;
+use nodeimg_seed::text::pattern;
 
 use super::cmdline::CommandLine;
 use super::failure::{Failure, While};

@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Output, Stdio};
 
-use nodeimg_firstboot::contract::initrd_plan::MKFS_OPTIONS;
+use nodeimg_seed::contract::initrd_plan::MKFS_OPTIONS;
 
 use super::failure::{Failure, While};
 use super::{ROOT, kmsg, read_ahead};

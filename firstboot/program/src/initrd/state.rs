@@ -3,7 +3,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::path::Path;
 
-use nodeimg_firstboot::contract::initrd_plan::{
+use nodeimg_seed::contract::initrd_plan::{
     DEFINITIONS, FSCK, GROWFS, InitrdPlan, OVERLAYS, Overlay, REPART,
 };
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};

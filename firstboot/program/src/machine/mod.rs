@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use nix::ifaddrs::{InterfaceAddress as Found, getifaddrs};
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::{SockaddrLike, SockaddrStorage};
-use nodeimg_firstboot::check::InterfaceAddress;
+use nodeimg_seed::check::InterfaceAddress;
 
 use crate::root::Root;
 

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use nodeimg_firstboot::volume::{ReadAt, gpt};
+use nodeimg_seed::volume::{ReadAt, gpt};
 
 /// Devices that are made of others, or of memory, or that take seconds to
 /// answer (floppies): no seed is delivered on them.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::linux::fs::MetadataExt;
 
-use nodeimg_firstboot::volume::FileSystem;
+use nodeimg_seed::volume::FileSystem;
 
 use super::{Medium, System};
 

@@ -13,7 +13,7 @@ use std::io;
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
 
-use nodeimg_firstboot::volume::{self, FileSystem, Kind, Volume};
+use nodeimg_seed::volume::{self, FileSystem, Kind, Volume};
 
 pub(crate) use devices::{Device, System};
 pub(crate) use efi::boot_partition;

@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use nodeimg_firstboot::text::problem::Waited;
+use nodeimg_seed::text::problem::Waited;
 
 use super::System;
 

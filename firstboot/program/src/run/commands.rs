@@ -8,10 +8,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use nodeimg_firstboot::contract::paths::BOOTCMD;
-use nodeimg_firstboot::contract::report::{Commands, Outcome, Report};
-use nodeimg_firstboot::contract::stamp::Stamp;
-use nodeimg_firstboot::text::problem::{Place, Problems};
+use nodeimg_seed::contract::paths::BOOTCMD;
+use nodeimg_seed::contract::report::{Commands, Outcome, Report};
+use nodeimg_seed::contract::stamp::Stamp;
+use nodeimg_seed::text::problem::{Place, Problems};
 
 use crate::apply::State;
 use crate::root::Root;
@@ -165,9 +165,9 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
 
-    use nodeimg_firstboot::contract::report::{Commands, Outcome, Report};
-    use nodeimg_firstboot::contract::stamp::Stamp;
-    use nodeimg_firstboot::text::problem::Problems;
+    use nodeimg_seed::contract::report::{Commands, Outcome, Report};
+    use nodeimg_seed::contract::stamp::Stamp;
+    use nodeimg_seed::text::problem::Problems;
 
     use super::{boot, check_sentinel, ended, is_pending, run_all};
     use crate::root::Root;

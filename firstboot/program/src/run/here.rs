@@ -3,14 +3,14 @@ use std::borrow::Cow;
 use std::thread::sleep;
 use std::time::Duration;
 
-use nodeimg_firstboot::check::{self, Addresses, InterfaceAddress};
-use nodeimg_firstboot::contract::paths::TEMPLATE_DIR;
-use nodeimg_firstboot::examine::Surroundings;
-use nodeimg_firstboot::plan::{Image, TemplateFile};
-use nodeimg_firstboot::read::cloud_config::UserData;
-use nodeimg_firstboot::read::network::Network;
-use nodeimg_firstboot::read::seed::Seed;
-use nodeimg_firstboot::text::problem::{Place, Problems, Waited};
+use nodeimg_seed::check::{self, Addresses, InterfaceAddress};
+use nodeimg_seed::contract::paths::TEMPLATE_DIR;
+use nodeimg_seed::examine::Surroundings;
+use nodeimg_seed::plan::{Image, TemplateFile};
+use nodeimg_seed::read::cloud_config::UserData;
+use nodeimg_seed::read::network::Network;
+use nodeimg_seed::read::seed::Seed;
+use nodeimg_seed::text::problem::{Place, Problems, Waited};
 
 use crate::apply::Original;
 use crate::machine::{self, Machine};

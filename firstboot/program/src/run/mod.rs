@@ -10,13 +10,13 @@ pub(crate) mod verdict;
 use std::path::Path;
 use std::time::Duration;
 
-use nodeimg_firstboot::contract::paths;
-use nodeimg_firstboot::contract::report::{Commands, Outcome, Report};
-use nodeimg_firstboot::contract::settings::ImageSettings;
-use nodeimg_firstboot::contract::stamp::{Stamp, TakenSeed};
-use nodeimg_firstboot::examine::examine;
-use nodeimg_firstboot::read::meta_data::{self, MetaData};
-use nodeimg_firstboot::text::problem::{Place, Problems};
+use nodeimg_seed::contract::paths;
+use nodeimg_seed::contract::report::{Commands, Outcome, Report};
+use nodeimg_seed::contract::settings::ImageSettings;
+use nodeimg_seed::contract::stamp::{Stamp, TakenSeed};
+use nodeimg_seed::examine::examine;
+use nodeimg_seed::read::meta_data::{self, MetaData};
+use nodeimg_seed::text::problem::{Place, Problems};
 
 use crate::apply::{self, Instance, Original, State, remedy_for};
 use crate::cli::RunOptions;

@@ -1,8 +1,8 @@
 //! Which commands of an instance are still to be run.
-use nodeimg_firstboot::contract::paths::{SCRIPTS, is_volatile};
-use nodeimg_firstboot::contract::stamp::Stamp;
-use nodeimg_firstboot::read::seed::Seed;
-use nodeimg_firstboot::text::problem::Problems;
+use nodeimg_seed::contract::paths::{SCRIPTS, is_volatile};
+use nodeimg_seed::contract::stamp::Stamp;
+use nodeimg_seed::read::seed::Seed;
+use nodeimg_seed::text::problem::Problems;
 use serde::{Deserialize, Serialize};
 
 use crate::root::Root;

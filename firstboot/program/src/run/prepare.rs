@@ -8,12 +8,12 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use nodeimg_firstboot::contract::report::{Outcome, Report};
-use nodeimg_firstboot::contract::settings::ImageSettings;
-use nodeimg_firstboot::read::meta_data;
-use nodeimg_firstboot::read::network::{self, DIRECTORY, Link, Network};
-use nodeimg_firstboot::read::seed::Seed;
-use nodeimg_firstboot::text::problem::{Place, Problems, Waited};
+use nodeimg_seed::contract::report::{Outcome, Report};
+use nodeimg_seed::contract::settings::ImageSettings;
+use nodeimg_seed::read::meta_data;
+use nodeimg_seed::read::network::{self, DIRECTORY, Link, Network};
+use nodeimg_seed::read::seed::Seed;
+use nodeimg_seed::text::problem::{Place, Problems, Waited};
 
 use crate::apply::{self, State};
 use crate::machine::Machine;

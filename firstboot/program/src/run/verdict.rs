@@ -1,7 +1,7 @@
 //! What a run goes by and what it leaves: the image's settings, the verdict.
-use nodeimg_firstboot::contract::report::{RESULT_PATH, Report};
-use nodeimg_firstboot::contract::settings::{ImageSettings, SETTINGS_PATH};
-use nodeimg_firstboot::text::problem::{Place, Problems};
+use nodeimg_seed::contract::report::{RESULT_PATH, Report};
+use nodeimg_seed::contract::settings::{ImageSettings, SETTINGS_PATH};
+use nodeimg_seed::text::problem::{Place, Problems};
 use serde::Serialize;
 
 use crate::apply::remedy_for;

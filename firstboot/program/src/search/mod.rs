@@ -16,9 +16,9 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use nodeimg_firstboot::contract::report::Report;
-use nodeimg_firstboot::contract::settings::MetadataService;
-use nodeimg_firstboot::text::problem::{Place, Problems};
+use nodeimg_seed::contract::report::Report;
+use nodeimg_seed::contract::settings::MetadataService;
+use nodeimg_seed::text::problem::{Place, Problems};
 
 use crate::machine::Machine;
 use crate::media::{self, Medium, Patience, System};

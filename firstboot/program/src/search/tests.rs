@@ -5,10 +5,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use nodeimg_firstboot::contract::report::{Outcome, Report, Scrub};
-use nodeimg_firstboot::contract::settings::ImageSettings;
-use nodeimg_firstboot::contract::stamp::{Stamp, TakenSeed};
-use nodeimg_firstboot::text::problem::Problems;
+use nodeimg_seed::contract::report::{Outcome, Report, Scrub};
+use nodeimg_seed::contract::settings::ImageSettings;
+use nodeimg_seed::contract::stamp::{Stamp, TakenSeed};
+use nodeimg_seed::text::problem::Problems;
 use sha2::{Digest, Sha256};
 
 use super::{Seek, seek};

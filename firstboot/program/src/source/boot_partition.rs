@@ -1,6 +1,6 @@
 //! The folder `cidata` on the EFI System Partition that the machine booted
 //! from: what a person can edit on a flashed card with any laptop.
-use nodeimg_firstboot::volume::FileSystem;
+use nodeimg_seed::volume::FileSystem;
 
 use super::{Found, Search, medium};
 use crate::media;

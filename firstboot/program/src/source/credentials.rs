@@ -4,8 +4,8 @@
 //!
 //! `nodeimg.user-data` makes a seed; `nodeimg.meta-data`,
 //! `nodeimg.network-config` and `nodeimg.vendor-data` go with it.
-use nodeimg_firstboot::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
-use nodeimg_firstboot::text::problem::{Place, Problems};
+use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
+use nodeimg_seed::text::problem::{Place, Problems};
 
 use super::{Found, Home, Search, Sought};
 use crate::root::Root;

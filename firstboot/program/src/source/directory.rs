@@ -5,8 +5,8 @@
 //! miss is named together with the name that was expected.
 use std::convert::Infallible;
 
-use nodeimg_firstboot::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
-use nodeimg_firstboot::text::problem::{Place, Problems};
+use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
+use nodeimg_seed::text::problem::{Place, Problems};
 
 use super::{Found, Home, Sought};
 use crate::root::Root;

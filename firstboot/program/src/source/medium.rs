@@ -3,8 +3,8 @@
 //!
 //! The two labels of each kind are those of cloud-init. What the medium holds
 //! decides how it is read, not its label.
-use nodeimg_firstboot::text::problem::{Place, Problems};
-use nodeimg_firstboot::volume::FileSystem;
+use nodeimg_seed::text::problem::{Place, Problems};
+use nodeimg_seed::volume::FileSystem;
 
 use super::{Found, Home, Search, directory};
 use crate::media::{self, Medium};

@@ -17,10 +17,10 @@ mod state_directory;
 use std::path::Path;
 use std::time::Instant;
 
-use nodeimg_firstboot::contract::settings::MetadataService;
-use nodeimg_firstboot::read::seed::Seed;
-use nodeimg_firstboot::text::problem::Problems;
-use nodeimg_firstboot::volume::FileSystem;
+use nodeimg_seed::contract::settings::MetadataService;
+use nodeimg_seed::read::seed::Seed;
+use nodeimg_seed::text::problem::Problems;
+use nodeimg_seed::volume::FileSystem;
 
 use crate::media::{Device, Medium, System};
 use crate::root::Root;

@@ -2,9 +2,9 @@
 //!
 //! Asked only when there is no seed and the verdict is due: volumes are opened
 //! that have nothing to do with a seed.
-use nodeimg_firstboot::read::seed::Layout;
-use nodeimg_firstboot::text::problem::{Place, Problems};
-use nodeimg_firstboot::volume::FileSystem;
+use nodeimg_seed::read::seed::Layout;
+use nodeimg_seed::text::problem::{Place, Problems};
+use nodeimg_seed::volume::FileSystem;
 
 use super::medium::{CONFIG_DRIVE, NO_CLOUD};
 use crate::media::{self, Medium};

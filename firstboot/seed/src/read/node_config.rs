@@ -58,7 +58,8 @@ pub struct NodeConfig {
     pub given: Vec<&'static str>,
 }
 
-/// One key of the block. To add one: a row here, a field above, a check.
+/// One key of the block. To add one: a row here, a field above, a check; for
+/// `nodeimg seed new`, a line in `write/node_config.rs`.
 struct Key {
     name: &'static str,
     /// The profiles that the key belongs to; none when every profile takes it.

@@ -1,10 +1,10 @@
 //! Networks, the node's address, and the API server's.
-use nodeimg_firstboot::check;
-use nodeimg_firstboot::contract::settings::Profile;
-use nodeimg_firstboot::read::cloud_config;
-use nodeimg_firstboot::read::seed::SeedFile;
-use nodeimg_firstboot::text::jinja::Value;
-use nodeimg_firstboot::text::problem::{Problems, Waited};
+use nodeimg_seed::check;
+use nodeimg_seed::contract::settings::Profile;
+use nodeimg_seed::read::cloud_config;
+use nodeimg_seed::read::seed::SeedFile;
+use nodeimg_seed::text::jinja::Value;
+use nodeimg_seed::text::problem::{Problems, Waited};
 
 use crate::Case;
 use crate::common::user_data;

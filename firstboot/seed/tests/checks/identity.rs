@@ -1,9 +1,9 @@
 //! Certificates, keys and kubeconfigs.
-use nodeimg_firstboot::contract::paths;
-use nodeimg_firstboot::contract::settings::Profile;
-use nodeimg_firstboot::plan;
-use nodeimg_firstboot::text::kubeconfig::{self, Login, Material, Parts};
-use nodeimg_firstboot::text::problem::Problems;
+use nodeimg_seed::contract::paths;
+use nodeimg_seed::contract::settings::Profile;
+use nodeimg_seed::plan;
+use nodeimg_seed::text::kubeconfig::{self, Login, Material, Parts};
+use nodeimg_seed::text::problem::Problems;
 
 use crate::common::{self, Authority, authority, ca, cert, key, user_data};
 use crate::{Case, GROUND};

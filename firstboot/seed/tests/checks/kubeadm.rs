@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use nodeimg_firstboot::contract::paths::{self, BINARY_PATH};
-use nodeimg_firstboot::contract::settings::Profile;
-use nodeimg_firstboot::plan;
-use nodeimg_firstboot::text::problem::Problems;
+use nodeimg_seed::contract::paths::{self, BINARY_PATH};
+use nodeimg_seed::contract::settings::Profile;
+use nodeimg_seed::plan;
+use nodeimg_seed::text::problem::Problems;
 
 use crate::identity::TOKEN;
 use crate::{Case, GROUND};

@@ -9,13 +9,13 @@ mod kubeadm;
 mod names;
 
 use common::{META_DATA, user_data};
-use nodeimg_firstboot::check::{self, Addresses, CheckedNode, Inputs, InterfaceAddress};
-use nodeimg_firstboot::contract::settings::{ImageSettings, Profile};
-use nodeimg_firstboot::plan::{self, Ground, UnknownImage};
-use nodeimg_firstboot::read::seed::{Layout, Seed, SeedFile};
-use nodeimg_firstboot::read::{cloud_config, meta_data};
-use nodeimg_firstboot::text::jinja::Value;
-use nodeimg_firstboot::text::problem::{Problems, Severity, Waited};
+use nodeimg_seed::check::{self, Addresses, CheckedNode, Inputs, InterfaceAddress};
+use nodeimg_seed::contract::settings::{ImageSettings, Profile};
+use nodeimg_seed::plan::{self, Ground, UnknownImage};
+use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
+use nodeimg_seed::read::{cloud_config, meta_data};
+use nodeimg_seed::text::jinja::Value;
+use nodeimg_seed::text::problem::{Problems, Severity, Waited};
 
 struct Case {
     user: String,
@@ -209,7 +209,7 @@ fn one_node_gives_one_plan() {
         digest(&Case::with("192.168.10.100", "192.168.10.99"))
     );
     let node = Case::new(user_data()).good();
-    let names: Vec<&str> = nodeimg_firstboot::text::template::PLACEHOLDERS
+    let names: Vec<&str> = nodeimg_seed::text::template::PLACEHOLDERS
         .iter()
         .map(|known| known.name)
         .collect();

@@ -1,8 +1,8 @@
 //! Host names, entries of /etc/hosts, labels and taints.
-use nodeimg_firstboot::contract::paths;
-use nodeimg_firstboot::contract::settings::Profile;
-use nodeimg_firstboot::plan;
-use nodeimg_firstboot::text::problem::Problems;
+use nodeimg_seed::contract::paths;
+use nodeimg_seed::contract::settings::Profile;
+use nodeimg_seed::plan;
+use nodeimg_seed::text::problem::Problems;
 
 use crate::common::user_data;
 use crate::{Case, GROUND};

@@ -6,18 +6,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code, unreachable_pub)]
 use std::io;
 
-use nodeimg_firstboot::contract::report::Report;
-use nodeimg_firstboot::contract::settings::{ImageSettings, Profile};
-use nodeimg_firstboot::contract::stamp::{Pending, Stamp};
-use nodeimg_firstboot::examine::{Elsewhere, outlook};
-use nodeimg_firstboot::read::seed::{Layout, Seed, SeedFile};
-use nodeimg_firstboot::read::{cloud_config, network, user_data};
-use nodeimg_firstboot::text::jinja::{self, Value};
-use nodeimg_firstboot::text::problem::Problems;
-use nodeimg_firstboot::text::template::{Template, Values};
-use nodeimg_firstboot::text::x509::{Certificate, public_part};
-use nodeimg_firstboot::text::{kubeconfig, pem, yaml};
-use nodeimg_firstboot::volume::{self, MAX_READ, ReadAt};
+use nodeimg_seed::contract::report::Report;
+use nodeimg_seed::contract::settings::{ImageSettings, Profile};
+use nodeimg_seed::contract::stamp::{Pending, Stamp};
+use nodeimg_seed::examine::{Elsewhere, outlook};
+use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
+use nodeimg_seed::read::{cloud_config, network, user_data};
+use nodeimg_seed::text::jinja::{self, Value};
+use nodeimg_seed::text::problem::Problems;
+use nodeimg_seed::text::template::{Template, Values};
+use nodeimg_seed::text::x509::{Certificate, public_part};
+use nodeimg_seed::text::{kubeconfig, pem, yaml};
+use nodeimg_seed::volume::{self, MAX_READ, ReadAt};
 
 const ELSEWHERE: Elsewhere<'static> = Elsewhere {
     templates: &[],

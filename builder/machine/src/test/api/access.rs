@@ -12,8 +12,8 @@
 
 use hyper::header::AUTHORIZATION;
 use hyper::{HeaderMap, Method};
-use nodeimg_firstboot::secret::Secret;
-use nodeimg_firstboot::x509::Certificate;
+use nodeimg_seed::text::secret::Secret;
+use nodeimg_seed::text::x509::Certificate;
 use rustls::pki_types::CertificateDer;
 
 use super::kubeadm::{CLUSTER_INFO, SYSTEM};

@@ -18,8 +18,8 @@
 use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use nodeimg_firstboot::check::kubeadm::API;
-use nodeimg_firstboot::settings::ImageSettings;
+use nodeimg_seed::check::kubeadm::API;
+use nodeimg_seed::contract::settings::ImageSettings;
 use ring::hmac;
 use serde_json::{Map, Value, json};
 

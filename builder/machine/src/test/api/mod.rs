@@ -44,7 +44,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
-use nodeimg_firstboot::secret::Secret;
+use nodeimg_seed::text::secret::Secret;
 use tokio::sync::{oneshot, watch};
 
 pub use access::{ANONYMOUS, BOOTSTRAP};

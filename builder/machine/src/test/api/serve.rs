@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use nodeimg_firstboot::x509::Certificate;
+use nodeimg_seed::text::x509::Certificate;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -29,7 +29,7 @@ use super::answer::{Answer, failure, json_answer, response, status_object, whole
 use super::route::{Query, Route};
 use super::store::Caller;
 use super::wire::Object;
-use crate::pki::Pair;
+use nodeimg_seed::write::Pair;
 
 /// Larger than any object of a node.
 const MAX_BODY: usize = 3 << 20;
@@ -281,7 +281,7 @@ fn signed(path: &str, object: &Object, shared: &Shared) -> Option<Value> {
         .authority
         .sign_client(&object.request, shared.validity)
         .ok()?;
-    let der = nodeimg_firstboot::pem::certificates(&cert)
+    let der = nodeimg_seed::text::pem::certificates(&cert)
         .into_iter()
         .next()?
         .1;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use nodeimg_firstboot::check::kubeadm::API;
+use nodeimg_seed::check::kubeadm::API;
 use nodeimg_test_support::judge;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::kubeadm::{CLUSTER_INFO, SYSTEM};
 
 use super::*;
-use crate::pki::Pair;
+use nodeimg_seed::write::Pair;
 
 const TOKEN: &str = "abcdef.0123456789abcdef";
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! /init                        the binary; started so, it does an initrd's work
-//! /etc/nodeimg/initrd.json     the plan: nodeimg_firstboot::initrd_plan
+//! /etc/nodeimg/initrd.json     the plan: nodeimg_seed::contract::initrd_plan
 //! /usr/lib/modules/RELEASE/    modules, uncompressed; modules.{dep,alias,softdep}
 //! /usr/lib/repart.d/           partitions to come
 //! /dev /proc /run /sys ...     empty
@@ -12,8 +12,8 @@
 //! and file systems is run from the root, as soon as that is mounted.
 
 use anyhow::{Context, Result};
-use nodeimg_firstboot::BINARY_PATH;
-use nodeimg_firstboot::initrd_plan::{InitrdPlan, Overlay, PATH};
+use nodeimg_seed::contract::initrd_plan::{InitrdPlan, Overlay, PATH};
+use nodeimg_seed::contract::paths::BINARY_PATH;
 
 use super::{Initrd, Wanted, drivers, read_ahead, repart};
 use crate::image::boot::mounts;

@@ -13,8 +13,8 @@
 //! disk too small for everything slot B is what is left out (`Priority=`).
 
 use anyhow::Result;
-use nodeimg_firstboot::initrd_plan;
 use nodeimg_formats::verity;
+use nodeimg_seed::contract::initrd_plan;
 
 use super::Initrd;
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::process::Command;
 
-use nodeimg_firstboot::BINARY_PATH;
+use nodeimg_seed::contract::paths::BINARY_PATH;
 use nodeimg_test_support::judge;
 use nodeimg_values::epoch::Epoch;
 

@@ -13,7 +13,7 @@
 //! mounts that require it along.
 
 use anyhow::Result;
-use nodeimg_firstboot::initrd_plan::{MKFS_OPTIONS, OVERLAYS};
+use nodeimg_seed::contract::initrd_plan::{MKFS_OPTIONS, OVERLAYS};
 
 use super::Initrd;
 use super::repart::{DIRECTORY as DEFINITIONS, STATE_LABEL};

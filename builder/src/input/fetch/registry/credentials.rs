@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use nodeimg_firstboot::secret::Secret;
+use nodeimg_seed::text::secret::Secret;
 use serde::Deserialize;
 
 /// Docker's own registry, by every name that a login may stand under.

@@ -1,7 +1,7 @@
 //! `bootstrap`: the services of `hard-way`; the kubelet asks for its certificate with a
 //! token of the seed.
 
-use nodeimg_firstboot::settings;
+use nodeimg_seed::contract::settings;
 
 use super::{Spec, hard_way};
 

@@ -1,6 +1,6 @@
 //! `container-host`: a whole system with containerd as a service and no Kubernetes.
 
-use nodeimg_firstboot::settings;
+use nodeimg_seed::contract::settings;
 
 use super::{API_SERVER_VERSION, Spec, no_cluster};
 use crate::input::recipe::check::Problems;

@@ -1,7 +1,7 @@
 //! `hard-way`: kubelet, kube-proxy and containerd as services, pods on a bridge, and
 //! certificates in the seed.
 
-use nodeimg_firstboot::settings;
+use nodeimg_seed::contract::settings;
 
 use super::{Service, Spec};
 use crate::input::recipe::check::Problems;

@@ -1,7 +1,7 @@
 //! `kubeadm`: kubeadm joins or makes the cluster. It writes the kubelet's configuration,
 //! and kube-proxy is a DaemonSet.
 
-use nodeimg_firstboot::settings;
+use nodeimg_seed::contract::settings;
 
 use super::{Spec, no_cluster};
 

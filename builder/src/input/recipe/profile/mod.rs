@@ -10,7 +10,7 @@ mod kubeadm;
 
 use std::collections::BTreeSet;
 
-use nodeimg_firstboot::settings;
+use nodeimg_seed::contract::settings;
 
 use super::Artifact;
 use super::check::Problems;

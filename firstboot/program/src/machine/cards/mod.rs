@@ -18,7 +18,7 @@ use std::process::Command;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
 };
-use nodeimg_firstboot::read::network::{DIRECTORY, Link, Mac, Network, render};
+use nodeimg_seed::read::network::{DIRECTORY, Link, Mac, Network, render};
 
 use crate::root::gate::Open;
 use crate::root::{Access, Root};

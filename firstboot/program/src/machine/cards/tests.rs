@@ -3,9 +3,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use nodeimg_firstboot::read::network::{Network, read};
-use nodeimg_firstboot::read::seed::{Layout, Seed, SeedFile};
-use nodeimg_firstboot::text::problem::Problems;
+use nodeimg_seed::read::network::{Network, read};
+use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
+use nodeimg_seed::text::problem::Problems;
 
 use super::{cards, listed, missing, set_name, stage};
 use crate::judge;

@@ -3,7 +3,7 @@
 mod containerd;
 
 use containerd::{Look, UNIT, WATCHED, environment_files, is_left_out, is_of_the_unit};
-use nodeimg_firstboot::text::problem::{Place, Problems};
+use nodeimg_seed::text::problem::{Place, Problems};
 
 use crate::machine::Machine;
 use crate::root::{Entry, Root};

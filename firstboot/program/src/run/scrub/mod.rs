@@ -16,13 +16,13 @@
 //! wear levelling, snapshots, journals of data), and copies elsewhere.
 use std::io;
 
-use nodeimg_firstboot::contract::overwritten::{self, FILLER};
-use nodeimg_firstboot::contract::paths::KUBELET_BOOTSTRAP;
-use nodeimg_firstboot::contract::report::{Outcome, Report, Scrub};
-use nodeimg_firstboot::contract::settings::ImageSettings;
-use nodeimg_firstboot::contract::stamp::Stamp;
-use nodeimg_firstboot::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
-use nodeimg_firstboot::text::problem::{Place, Problems};
+use nodeimg_seed::contract::overwritten::{self, FILLER};
+use nodeimg_seed::contract::paths::KUBELET_BOOTSTRAP;
+use nodeimg_seed::contract::report::{Outcome, Report, Scrub};
+use nodeimg_seed::contract::settings::ImageSettings;
+use nodeimg_seed::contract::stamp::Stamp;
+use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
+use nodeimg_seed::text::problem::{Place, Problems};
 
 use crate::apply::State;
 use crate::machine::Machine;

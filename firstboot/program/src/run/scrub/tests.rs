@@ -4,10 +4,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use nodeimg_firstboot::contract::overwritten;
-use nodeimg_firstboot::read::meta_data;
-use nodeimg_firstboot::read::seed::{Layout, Seed, SeedFile};
-use nodeimg_firstboot::text::problem::Problems;
+use nodeimg_seed::contract::overwritten;
+use nodeimg_seed::read::meta_data;
+use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
+use nodeimg_seed::text::problem::Problems;
 
 use super::{Stage, overwrite, stage};
 use crate::root::Root;

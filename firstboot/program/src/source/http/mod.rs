@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use nodeimg_firstboot::read::seed::MAX_SEED_FILE;
+use nodeimg_seed::read::seed::MAX_SEED_FILE;
 use zeroize::Zeroizing;
 
 const MAX_HEAD: usize = 16 << 10;

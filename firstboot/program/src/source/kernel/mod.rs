@@ -10,8 +10,8 @@
 use std::fs;
 use std::path::Path;
 
-use nodeimg_firstboot::read::seed::Named;
-use nodeimg_firstboot::text::problem::{Place, Problems};
+use nodeimg_seed::read::seed::Named;
+use nodeimg_seed::text::problem::{Place, Problems};
 
 use super::{Found, Search, directory, remote};
 use crate::media::System;

@@ -5,9 +5,9 @@
 //! - EC2, version 2 with a session token: <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
 //!
 //! Each is asked once in a search; the search is repeated while there is time.
-use nodeimg_firstboot::contract::settings::MetadataService;
-use nodeimg_firstboot::read::seed::{Layout, Seed, SeedFile};
-use nodeimg_firstboot::text::problem::{Place, Problems};
+use nodeimg_seed::contract::settings::MetadataService;
+use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
+use nodeimg_seed::text::problem::{Place, Problems};
 use zeroize::Zeroizing;
 
 use super::{Found, Home, Search, Sought};

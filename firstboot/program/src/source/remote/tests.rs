@@ -4,9 +4,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use nodeimg_firstboot::contract::settings::MetadataService::{self, Ec2, Openstack};
-use nodeimg_firstboot::read::meta_data;
-use nodeimg_firstboot::text::problem::Problems;
+use nodeimg_seed::contract::settings::MetadataService::{self, Ec2, Openstack};
+use nodeimg_seed::read::meta_data;
+use nodeimg_seed::text::problem::Problems;
 
 use super::{link_local, no_cloud};
 use crate::media::System;
@@ -55,7 +55,7 @@ fn serve(files: &[(&str, &str)]) -> String {
 
 struct Outcome {
     text: String,
-    seed: Option<nodeimg_firstboot::read::seed::Seed>,
+    seed: Option<nodeimg_seed::read::seed::Seed>,
 }
 
 fn outcome(found: Found) -> Outcome {

@@ -10,6 +10,8 @@
 //! - A duplicate key, a key that is no scalar, and a second document are errors.
 //! - Nothing here has `Debug`, and errors never quote the input: any scalar may
 //!   be a private key.
+pub mod write;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, Span};

@@ -1,6 +1,6 @@
 //! What is in the initrd of nodeimg's own.
 
-use nodeimg_firstboot::initrd_plan::{self, InitrdPlan, Overlay};
+use nodeimg_seed::contract::initrd_plan::{self, InitrdPlan, Overlay};
 
 use super::*;
 
