@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! test/   one image, tried in QEMU beside a fake API server
-//! seed/   what makes an image into one node, written as a directory or a volume
+//! seed/   the seed of a node on disk, as a directory or a volume
 //! qemu/   one machine, from its firmware to its last line
 //! pki/    certificates of a cluster
 //! ```
