@@ -19,6 +19,7 @@ mod load;
 mod merge;
 pub mod network;
 pub mod profile;
+pub mod runtime;
 mod script;
 pub mod source;
 pub mod url;
