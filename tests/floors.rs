@@ -20,6 +20,7 @@ const HOUSES: &[(&str, &[&str])] = &[
         &[
             "rootfs",
             "lint",
+            "layers",
             "boot",
             "base",
             "config",
@@ -32,7 +33,7 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/src/input",
         &[
-            "resolve", "bring", "chosen", "debian", "artifact", "lock", "recipe", "fetch",
+            "resolve", "bring", "chosen", "debian", "lock", "recipe", "artifact", "fetch",
         ],
     ),
     ("builder/machine/src", &["test", "seed", "qemu", "pki"]),

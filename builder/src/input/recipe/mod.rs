@@ -18,6 +18,7 @@ mod library;
 mod load;
 mod merge;
 pub mod network;
+mod problems;
 pub mod profile;
 pub mod runtime;
 mod script;

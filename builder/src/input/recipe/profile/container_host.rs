@@ -3,8 +3,8 @@
 use nodeimg_firstboot::settings;
 
 use super::{API_SERVER_VERSION, Spec, no_cluster};
-use crate::input::recipe::check::Problems;
 use crate::input::recipe::file::RecipeFile;
+use crate::input::recipe::problems::Problems;
 use crate::input::recipe::runtime::CONTAINERD;
 use crate::input::recipe::source::Step;
 

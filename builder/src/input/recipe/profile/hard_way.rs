@@ -4,8 +4,8 @@
 use nodeimg_firstboot::settings;
 
 use super::{Service, Spec};
-use crate::input::recipe::check::Problems;
 use crate::input::recipe::file::{ProxyMode, RecipeFile};
+use crate::input::recipe::problems::Problems;
 use crate::input::recipe::runtime::CONTAINERD;
 use crate::input::recipe::source::Step;
 

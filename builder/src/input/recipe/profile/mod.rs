@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 use nodeimg_firstboot::settings;
 
 use super::Artifact;
-use super::check::Problems;
 use super::file::{ClusterPart, KubeProxyPart, KubeletPart, OutputKind, Profile, RecipeFile};
+use super::problems::Problems;
 use super::runtime::Runtime;
 use super::source::Step;
 use crate::tree::ImagePath;
