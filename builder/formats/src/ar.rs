@@ -94,9 +94,11 @@ fn read(file: &File, to: &mut [u8], at: u64) -> Result<bool> {
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     #![allow(clippy::unwrap_used)]
     use std::io::Write;
+
+    use nodeimg_test_support::ar::archive;
 
     use super::*;
 

@@ -1,15 +1,14 @@
 //! `nodeimg test`: a built disk tested in QEMU.
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use nodeimg_machine::qemu::firmware::{self, Places};
+use anyhow::{Result, bail};
+use nodeimg_machine::qemu::firmware::Firmware;
 use nodeimg_machine::qemu::host::{Accel, Host};
 use nodeimg_machine::qemu::image::Image;
-use nodeimg_machine::qemu::state;
-use nodeimg_machine::test::cases::{CASES, Case, Cases, Outcome};
+use nodeimg_machine::test::cases::{self, Case, Cases, Outcome};
+use nodeimg_machine::test::logs::Logs;
 use nodeimg_machine::test::machine::Bench;
 use nodeimg_values::epoch::Epoch;
 use serde_json::json;
@@ -29,14 +28,11 @@ pub fn run(session: &Session<'_>, args: &TestArgs) -> Result<ExitCode> {
     let image = Image::find(&args.image, args.arch)?;
     let recipe = recipe_of(&image, args.recipe.as_ref())?;
     let host = Host::find(image.arch, args.accel)?;
-    let firmware = match &args.firmware {
-        Some(own) => own.check().map(|()| own.clone())?,
-        None => firmware::find(image.arch, &Places::of_host(&host.program))?,
-    };
+    let firmware = Firmware::choose(args.firmware.as_ref(), image.arch, &host)?;
     let logs = Logs::open(args.logs.as_deref())?;
     let slow = host.accel == Accel::Tcg;
     let default = if slow { EMULATED } else { REAL };
-    let chosen = chosen(&args.cases)?;
+    let chosen = cases::chosen(&args.cases)?;
     announce(session, &image, &host);
     let bench = Bench {
         image,
@@ -79,59 +75,6 @@ fn recipe_of(image: &Image, named: Option<&RecipeRef>) -> Result<Recipe> {
             "{} is of no built-in recipe: say which it was built from, --recipe FILE",
             image.path.display()
         ),
-    }
-}
-
-fn chosen(names: &[String]) -> Result<Vec<&'static Case>> {
-    if names.is_empty() {
-        return Ok(CASES.iter().collect());
-    }
-    let known: Vec<&str> = CASES.iter().map(|case| case.name).collect();
-    if let Some(odd) = names.iter().find(|name| !known.contains(&name.as_str())) {
-        bail!("--case {odd}: the cases are {}", known.join(", "));
-    }
-    let wanted = |case: &&Case| names.iter().any(|name| name == case.name);
-    Ok(CASES.iter().filter(wanted).collect())
-}
-
-/// Where consoles and facts go; gone in the end unless the user named it or a
-/// case failed.
-enum Logs {
-    Named(PathBuf),
-    Temporary(tempfile::TempDir),
-}
-
-impl Logs {
-    fn open(named: Option<&Path>) -> Result<Logs> {
-        match named {
-            Some(path) => {
-                let context = || format!("making {}", path.display());
-                std::fs::create_dir_all(path).with_context(context)?;
-                Ok(Logs::Named(path.to_owned()))
-            }
-            None => {
-                let parent = state::parent();
-                let made = tempfile::Builder::new()
-                    .prefix("nodeimg-test-logs-")
-                    .tempdir_in(&parent);
-                made.map(Logs::Temporary)
-                    .with_context(|| format!("making a directory in {}", parent.display()))
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Logs::Named(path) => path,
-            Logs::Temporary(directory) => directory.path(),
-        }
-    }
-
-    fn keep(self) -> PathBuf {
-        match self {
-            Logs::Named(path) => path,
-            Logs::Temporary(directory) => directory.keep(),
-        }
     }
 }
 

@@ -39,16 +39,17 @@ fn template_root() -> Result<ImagePath> {
     TEMPLATE_DIR.parse()
 }
 
-/// Baked images need the program that brings them into containerd.
+/// Baked images need the program that brings them into the container runtime.
 fn imports(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
-    const PROGRAM: &str = "/usr/bin/ctr";
-    if tree.get(&PROGRAM.parse()?).is_some() {
+    let runtime = recipe.profile.spec().runtime;
+    let program = runtime.importer;
+    if tree.get(&program.parse()?).is_some() {
         return Ok(Vec::new());
     }
     let missing = recipe.images.iter().map(|image| {
         format!(
-            "artifact.{}: `{PROGRAM}` is missing, which imports container images: install containerd's `ctr` there",
-            image.name
+            "artifact.{}: `{program}` is missing, which imports container images: install {} there",
+            image.name, runtime.importer_name
         )
     });
     Ok(missing.collect())

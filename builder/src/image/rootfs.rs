@@ -154,7 +154,7 @@ fn artifacts(inputs: &Inputs<'_>, tree: &mut Tree) -> Result<()> {
 }
 
 fn configuration(recipe: &Recipe, base: &BaseSystem, tree: &mut Tree) -> Result<()> {
-    let containerd = containerd_version(recipe, base, tree)?;
+    let runtime = runtime_version(recipe, base, tree)?;
     let mut files = config::host::generate(recipe);
     for service in recipe.profile.spec().services {
         files.extend(match service {
@@ -162,7 +162,7 @@ fn configuration(recipe: &Recipe, base: &BaseSystem, tree: &mut Tree) -> Result<
             Service::KubeProxy => config::kube_proxy::generate(recipe)?,
         });
     }
-    files.push(config::containerd::generate(recipe, &containerd)?);
+    files.push(config::containerd::generate(recipe, &runtime)?);
     for Generated {
         path,
         text,
@@ -182,10 +182,10 @@ fn configuration(recipe: &Recipe, base: &BaseSystem, tree: &mut Tree) -> Result<
     Ok(())
 }
 
-fn containerd_version(recipe: &Recipe, base: &BaseSystem, tree: &Tree) -> Result<Version> {
-    const PROGRAM: &str = "/usr/bin/containerd";
-    version_of_program(recipe, base, tree, PROGRAM)?
-        .with_context(|| format!("neither an artifact nor a package installs {PROGRAM}"))
+fn runtime_version(recipe: &Recipe, base: &BaseSystem, tree: &Tree) -> Result<Version> {
+    let program = recipe.profile.spec().runtime.program;
+    version_of_program(recipe, base, tree, program)?
+        .with_context(|| format!("neither an artifact nor a package installs {program}"))
 }
 
 /// Of the artifact that installs it, or else of the base system's package.

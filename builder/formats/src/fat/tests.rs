@@ -179,7 +179,7 @@ fn mtools_reads_every_name_and_byte() {
                 return;
             };
             let want = content;
-            assert!(read == want, "{name}");
+            assert!(read == *want, "{name}");
         }
         let listed = mtools(&path, "mdir", &["-/", "-b", "::/"]).unwrap();
         let listed = String::from_utf8(listed).unwrap();

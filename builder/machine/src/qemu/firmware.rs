@@ -20,6 +20,7 @@ use anyhow::{Result, bail};
 use nodeimg_values::arch::Arch;
 use serde::Deserialize;
 
+use super::host::Host;
 use super::{Facts, Format, facts};
 
 /// Both halves of what a board has in its flash.
@@ -62,8 +63,16 @@ impl FromStr for Firmware {
 }
 
 impl Firmware {
+    /// What the user named, or else what this machine has.
+    pub fn choose(own: Option<&Firmware>, arch: Arch, host: &Host) -> Result<Firmware> {
+        match own {
+            Some(own) => own.check().map(|()| own.clone()),
+            None => find(arch, &Places::of_host(&host.program)),
+        }
+    }
+
     /// What the user named, if it is there.
-    pub fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         for flash in [&self.code, &self.vars] {
             if !flash.path.is_file() {
                 bail!("--firmware: {} is no file", flash.path.display());
@@ -79,7 +88,7 @@ impl Firmware {
 
 /// Where firmware is looked for.
 #[derive(Debug)]
-pub struct Places {
+struct Places {
     /// Directories of descriptors, those before less important.
     descriptors: Vec<PathBuf>,
     /// What the places of distributions are below.
@@ -90,7 +99,7 @@ pub struct Places {
 
 impl Places {
     /// Those of this machine; `program` is its QEMU.
-    pub fn of_host(program: &Path) -> Places {
+    fn of_host(program: &Path) -> Places {
         // Homebrew, Nix and /usr/local have the data beside the program, which
         // may be a link into a package's own directory.
         let programs = [Some(program.to_owned()), fs::canonicalize(program).ok()];
@@ -115,7 +124,7 @@ impl Places {
 }
 
 /// The firmware for `arch`.
-pub fn find(arch: Arch, places: &Places) -> Result<Firmware> {
+fn find(arch: Arch, places: &Places) -> Result<Firmware> {
     let facts = facts(arch);
     let described = by_descriptor(facts, &places.descriptors);
     match described.or_else(|| by_place(arch, places)) {

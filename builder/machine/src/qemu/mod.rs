@@ -31,6 +31,7 @@ pub mod exec;
 pub mod firmware;
 pub mod host;
 pub mod image;
+pub mod medium;
 mod qmp;
 pub mod run;
 pub mod seed;

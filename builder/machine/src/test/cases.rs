@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nodeimg_seed::contract::settings::{ImageSettings, Profile};
 use nodeimg_values::date::Date;
 use tempfile::TempDir;
@@ -35,7 +35,7 @@ pub struct Case {
     run: fn(&mut Cases) -> Result<Outcome>,
 }
 
-pub const CASES: [Case; 5] = [
+const CASES: [Case; 5] = [
     Case {
         name: "boot",
         about: "a verified root, no failed unit, the seed's node, registered where the profile says so",
@@ -80,6 +80,19 @@ impl Outcome {
             found => Outcome::Failed(found),
         }
     }
+}
+
+/// Those of these names, or all of them if there is none.
+pub fn chosen(names: &[String]) -> Result<Vec<&'static Case>> {
+    if names.is_empty() {
+        return Ok(CASES.iter().collect());
+    }
+    let known: Vec<&str> = CASES.iter().map(|case| case.name).collect();
+    if let Some(odd) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("--case {odd}: the cases are {}", known.join(", "));
+    }
+    let wanted = |case: &&Case| names.iter().any(|name| name == case.name);
+    Ok(CASES.iter().filter(wanted).collect())
 }
 
 /// What the cases of one test share.

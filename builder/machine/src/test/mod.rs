@@ -6,6 +6,7 @@
 //!  guest.sh      what the node says of itself              -> Facts (facts.rs)
 //!  cases.rs      what must be so                           -> Findings
 //!  cluster.rs    of a node in its cluster
+//!  logs.rs       where consoles and facts are kept
 //!  tamper.rs     a copy of the disk with one bit changed
 //!  api/          as much of an API server as a node needs
 //! ```
@@ -24,5 +25,6 @@ pub mod cases;
 mod cluster;
 mod facts;
 mod identity;
+pub mod logs;
 pub mod machine;
 mod tamper;

@@ -10,7 +10,6 @@ use serde::Serialize;
 use super::{Generated, environment, yaml};
 use crate::input::recipe::{Base, Recipe};
 
-const SOCKET: &str = "unix:///var/run/containerd/containerd.sock";
 /// The default lies below /usr, which is read-only.
 const VOLUME_PLUGIN_DIR: &str = "/var/lib/kubelet/volume-plugins";
 /// What systemd-resolved has been given, without its stub on loopback: a DNS server in
@@ -116,7 +115,7 @@ pub fn generate(recipe: &Recipe) -> Result<Vec<Generated>> {
             .cluster_domain
             .as_ref()
             .map(|domain| domain.as_str()),
-        container_runtime_endpoint: SOCKET,
+        container_runtime_endpoint: recipe.profile.spec().runtime.socket,
         enable_server: true,
         fail_swap_on: false,
         max_pods: recipe.kubelet.max_pods,

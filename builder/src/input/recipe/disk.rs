@@ -1,7 +1,7 @@
 //! What `[disk]` of a recipe may say beyond its types.
 
-use super::check::Problems;
 use super::file::RecipeFile;
+use super::problems::Problems;
 use super::source::Step;
 
 /// What the disk itself says to the kernel.

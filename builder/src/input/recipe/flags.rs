@@ -6,8 +6,8 @@
 //! away; its folder CHANGELOG has those of all versions.
 
 use super::Artifact;
-use super::check::Problems;
 use super::file::RecipeFile;
+use super::problems::Problems;
 use super::source::Step;
 use crate::tree::ImagePath;
 

@@ -9,8 +9,8 @@ use nodeimg_values::digest::Digest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::check::Problems;
 use super::file::{ArtifactKind, ArtifactPart};
+use super::problems::Problems;
 use super::source::Step;
 use super::value::Name;
 

@@ -4,8 +4,8 @@
 //! <https://kubernetes.io/releases/version-skew-policy/>
 
 use super::Artifact;
-use super::check::Problems;
 use super::file::{ArtifactPart, RecipeFile};
+use super::problems::Problems;
 use super::source::Step;
 use super::value::{ArtifactVersion, Version};
 use crate::tree::ImagePath;

@@ -7,9 +7,9 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
-use super::check::Problems;
 use super::file::{OutputKind, RecipeFile};
 use super::library::{built_in, built_in_names, is_part};
+use super::problems::Problems;
 use super::source::{Source, Step, nearest};
 use super::{Recipe, check};
 

@@ -37,16 +37,9 @@ use nodeimg_values::atomic::AtomicFile;
 use nodeimg_values::digest::Digest;
 
 use super::verified::{self, Purpose};
-use super::{Built, discoverable, manifest};
+use super::{Built, Written, discoverable};
 use crate::image::boot::{self, Slot};
 use crate::tree::{ImagePath, Kind, Tree};
-
-/// What was written.
-pub struct Written {
-    pub outputs: Vec<manifest::Output>,
-    /// SHA-256 of every regular file of the root.
-    pub digests: BTreeMap<ImagePath, Digest>,
-}
 
 /// A disk under way, with all that is known of it.
 struct Disk {

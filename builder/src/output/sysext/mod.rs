@@ -30,16 +30,9 @@ use nodeimg_values::atomic::{AtomicFile, write_file};
 use nodeimg_values::digest::Digest;
 
 use super::verified::{self, Purpose};
-use super::{Built, discoverable, manifest};
+use super::{Built, Written, discoverable, manifest};
 use crate::tree::{ImagePath, Tree};
 use layout::Extension;
-
-/// What was written.
-pub struct Written {
-    pub outputs: Vec<manifest::Output>,
-    /// SHA-256 of every regular file of the image.
-    pub digests: BTreeMap<ImagePath, Digest>,
-}
 
 /// Writes both files into `directory`.
 pub fn write(built: &Built<'_>, directory: &Path) -> Result<Written> {

@@ -85,7 +85,7 @@ fn child(environment: &[(&str, &str)]) -> String {
         "--ignored",
         "--exact",
         "--nocapture",
-        "fetch::tests::tls::fetch_in_a_child",
+        "input::fetch::tests::tls::fetch_in_a_child",
     ]);
     for name in [
         "SSL_CERT_FILE",

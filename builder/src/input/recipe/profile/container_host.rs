@@ -3,24 +3,22 @@
 use nodeimg_seed::contract::settings;
 
 use super::{API_SERVER_VERSION, Spec, no_cluster};
-use crate::input::recipe::check::Problems;
 use crate::input::recipe::file::RecipeFile;
+use crate::input::recipe::problems::Problems;
+use crate::input::recipe::runtime::CONTAINERD;
 use crate::input::recipe::source::Step;
 
 pub const SPEC: Spec = Spec {
     name: "container-host",
     contract: settings::Profile::ContainerHost,
     layers: &["common"],
+    runtime: &CONTAINERD,
     // Debian's packages have them.
     programs: &[],
     files: &[
-        "/etc/containerd/config.toml",
-        "/etc/systemd/system/containerd.service",
         "/opt/cni/bin/bridge",
         "/opt/cni/bin/host-local",
         "/opt/cni/bin/loopback",
-        "/usr/bin/containerd",
-        "/usr/bin/containerd-shim-runc-v2",
         "/usr/sbin/init",
         "/usr/sbin/runc",
     ],

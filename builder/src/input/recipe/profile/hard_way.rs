@@ -4,29 +4,27 @@
 use nodeimg_seed::contract::settings;
 
 use super::{Service, Spec};
-use crate::input::recipe::check::Problems;
 use crate::input::recipe::file::{ProxyMode, RecipeFile};
+use crate::input::recipe::problems::Problems;
+use crate::input::recipe::runtime::CONTAINERD;
 use crate::input::recipe::source::Step;
 
 pub const SPEC: Spec = Spec {
     name: "hard-way",
     contract: settings::Profile::HardWay,
     layers: &["common", "hard-way"],
+    runtime: &CONTAINERD,
     programs: &[
         "/usr/local/bin/kubelet",
         "/usr/local/bin/kube-proxy",
         "/usr/local/bin/runc",
         "/usr/local/bin/crictl",
-        "/usr/bin/containerd",
-        "/usr/bin/containerd-shim-runc-v2",
     ],
     files: &[
         "/etc/cni/net.d/10-bridge.conflist",
         "/etc/cni/net.d/99-loopback.conf",
-        "/etc/containerd/config.toml",
         "/etc/modules-load.d/kubernetes.conf",
         "/etc/sysctl.d/99-kubernetes.conf",
-        "/etc/systemd/system/containerd.service",
         "/etc/systemd/system/kube-proxy.service",
         "/etc/systemd/system/kubelet.service",
         "/opt/cni/bin/bridge",

@@ -4,25 +4,23 @@
 use nodeimg_seed::contract::settings;
 
 use super::{Spec, no_cluster};
+use crate::input::recipe::runtime::CONTAINERD;
 
 pub const SPEC: Spec = Spec {
     name: "kubeadm",
     contract: settings::Profile::Kubeadm,
     layers: &["common", "kubeadm"],
+    runtime: &CONTAINERD,
     programs: &[
         "/usr/local/bin/kubeadm",
         "/usr/local/bin/kubelet",
         "/usr/local/bin/runc",
         "/usr/local/bin/crictl",
-        "/usr/bin/containerd",
-        "/usr/bin/containerd-shim-runc-v2",
     ],
     files: &[
-        "/etc/containerd/config.toml",
         "/etc/default/kubelet",
         "/etc/modules-load.d/kubernetes.conf",
         "/etc/sysctl.d/99-kubernetes.conf",
-        "/etc/systemd/system/containerd.service",
         "/etc/systemd/system/kubelet.service",
         "/opt/cni/bin/loopback",
     ],

@@ -13,8 +13,9 @@ use std::collections::BTreeSet;
 use nodeimg_seed::contract::settings;
 
 use super::Artifact;
-use super::check::Problems;
 use super::file::{ClusterPart, KubeProxyPart, KubeletPart, OutputKind, Profile, RecipeFile};
+use super::problems::Problems;
+use super::runtime::Runtime;
 use super::source::Step;
 use crate::tree::ImagePath;
 
@@ -26,7 +27,8 @@ pub struct Spec {
     pub contract: settings::Profile,
     /// nodeimg's own overlays, the lowest first.
     pub layers: &'static [&'static str],
-    /// Programs that the recipe's artifacts must install.
+    pub runtime: &'static Runtime,
+    /// Programs that the recipe's artifacts must install, beside those of the runtime.
     pub programs: &'static [&'static str],
     /// What else a node must hold: baked, rendered by first boot, or made of something
     /// baked whenever it boots.
@@ -64,8 +66,18 @@ impl Profile {
 impl Spec {
     /// Every path that a node must hold, in order.
     pub fn paths(&self) -> BTreeSet<&'static str> {
-        let all = self.programs.iter().chain(self.files);
-        all.copied().collect()
+        let own = self.programs.iter().chain(self.files);
+        let of_runtime = self.runtime.programs.iter().chain(self.runtime.files);
+        own.chain(of_runtime).copied().collect()
+    }
+
+    /// Programs that artifacts must install: a whole system has them of packages.
+    fn of_artifacts(&self) -> impl Iterator<Item = &'static str> {
+        let of_runtime = match self.is_whole {
+            true => &[],
+            false => self.runtime.programs,
+        };
+        self.programs.iter().chain(of_runtime).copied()
     }
 
     pub fn has_service(&self, service: Service) -> bool {
@@ -100,7 +112,7 @@ pub fn needs(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<
         return;
     };
     let spec = profile.spec();
-    for program in spec.programs {
+    for program in spec.of_artifacts() {
         let Ok(path) = program.parse::<ImagePath>() else {
             continue;
         };
