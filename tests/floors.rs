@@ -92,7 +92,7 @@ const HOUSES: &[(&str, &[&str])] = &[
 type Pattern = LazyLock<Regex>;
 
 macro_rules! pattern {
-    ($text:expr) => {
+    ($text:expr $(,)?) => {
         LazyLock::new(|| Regex::new($text).unwrap())
     };
 }
