@@ -4,6 +4,20 @@
 //! Its exit status gates the unit: kubelet and kube-proxy start after 0 only.
 //!
 //! Called `init` it is what the kernel starts in the initrd ([`initrd`]).
+//!
+//! The rooms, from top to bottom; each uses those below it, and none above:
+//!
+//! ```text
+//!  run      one run, and the verbs that come after it
+//!  initrd   the first program of a boot: finds, verifies and mounts the root
+//!  search   how long to look for a seed
+//!  source   where a seed can come from
+//!  media    disks, partitions, optical drives
+//!  machine  this machine: its name, addresses, network interfaces, consoles
+//!  apply    a plan written, safe at any power cut
+//!  root     a directory tree that nothing leads out of, and every change of it
+//!  cli      the command line
+//! ```
 mod apply;
 mod cli;
 mod initrd;
