@@ -1,4 +1,4 @@
-//! `nodeimg build`: from a recipe and its lock to what is handed over.
+//! `nodeimg build`: from a recipe and its lock to the images that they describe.
 
 use std::time::Instant;
 
