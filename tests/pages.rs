@@ -1,5 +1,6 @@
 //! The pages of this repository lead to what is there: every relative link and
-//! anchor of a Markdown file, every page of the book, and every page that sources name.
+//! anchor of a Markdown file, every page of the book, and every page and path that
+//! sources and the pages for contributors name.
 //!
 //! Links to other hosts are not followed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -14,6 +15,9 @@ const NOT_OURS: &[&str] = &[".git", "target", "out"];
 
 /// Folders with files that may name a page.
 const SOURCES: &[&str] = &["builder", "firstboot", "tests", "ci", "overlay"];
+
+/// Pages whose paths in backticks must be there.
+const FOR_CONTRIBUTORS: &[&str] = &["ARCHITECTURE.md", "CONTRIBUTING.md"];
 
 #[test]
 fn every_link_leads_somewhere() {
@@ -71,6 +75,23 @@ fn sources_name_pages_that_are_there() {
 }
 
 #[test]
+fn contributors_are_led_to_paths_that_are_there() {
+    let pages = pages();
+    let mut wrong = Vec::new();
+    for page in FOR_CONTRIBUTORS {
+        let text = &pages[Path::new(page)];
+        let paths: Vec<&str> = backticked(text).filter(|word| is_path(word)).collect();
+        assert!(paths.len() > 5, "{page} names only {} paths", paths.len());
+        for path in paths {
+            if !top().join(path).exists() {
+                wrong.push(format!("{page}: {path}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn links_and_anchors_are_read_as_renderers_read_them() {
     let text = "# A `b`: c's\n[x\ny](to.md#a) ![z](p.svg)\n```\n[no](no.md)\n# no\n```\n`[no](no)`\n# A b cs\n";
     assert_eq!(links(text), ["to.md#a", "p.svg"]);
@@ -121,6 +142,11 @@ fn prose(text: &str) -> String {
         }
     }
     kept
+}
+
+/// What stands in backticks.
+fn backticked(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
 }
 
 /// The targets of links and pictures.
@@ -200,4 +226,13 @@ fn named_pages(text: &str) -> impl Iterator<Item = &str> {
             .ends_with(".md")
             .then(|| word.trim_end_matches('.'))
     })
+}
+
+/// Whether a word is a path of this repository, and not a pattern of several.
+fn is_path(word: &str) -> bool {
+    let first = word.split('/').next().unwrap();
+    word.contains('/')
+        && (SOURCES.contains(&first) || matches!(first, "docs" | "recipes"))
+        && !word.contains(['*', '{', ' '])
+        && !word.chars().any(|c| c.is_ascii_uppercase())
 }
