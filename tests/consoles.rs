@@ -4,6 +4,8 @@
 //! A line that begins with `$ ` is a command, to its last `\` or the end of its
 //! here-document; the lines after it are what it prints. `...` stands for the part of a
 //! line that differs from run to run.
+//!
+//! And the docs name every verb and option that `--help` has.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,13 +27,9 @@ struct Step {
 
 #[test]
 fn blocks_print_what_they_show() {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .join("docs");
     let mut wrong = Vec::new();
     let mut run = 0;
-    for page in pages(&docs) {
+    for page in pages(&docs()) {
         let steps = steps(&fs::read_to_string(&page).unwrap());
         run += steps.len();
         let home = tempfile::tempdir().unwrap();
@@ -45,6 +43,71 @@ fn blocks_print_what_they_show() {
     }
     assert!(run > 5, "ran only {run} commands");
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn the_docs_name_every_verb_and_option() {
+    let files = pages(&docs()).into_iter();
+    let text: String = files
+        .map(|page| fs::read_to_string(page).unwrap())
+        .collect();
+    let mut verbs = vec![Vec::new()];
+    let mut missing = Vec::new();
+    let mut options = 0;
+    while let Some(verb) = verbs.pop() {
+        let help = help(&verb);
+        for line in help.lines().filter(|line| line.starts_with("  ")) {
+            let mut words = line.split_whitespace();
+            let option = words.find(|word| word.starts_with("--") && word.len() > 2);
+            let is_option = line.trim_start().starts_with('-');
+            if let Some(option) = option.filter(|_| is_option) {
+                options += 1;
+                if !names(&text, option) {
+                    missing.push(format!("{} {option}", verb.join(" ")));
+                }
+            }
+        }
+        for name in commands(&help) {
+            if !names(&text, name) {
+                missing.push(format!("{} {name}", verb.join(" ")));
+            }
+            verbs.push([verb.as_slice(), &[name.to_owned()]].concat());
+        }
+    }
+    missing.retain(|it| !it.ends_with("--help") && !it.ends_with("--version"));
+    assert!(options > 50, "found only {options} options");
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .join("docs")
+}
+
+fn help(verb: &[String]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nodeimg"));
+    let output = command.args(verb).arg("--help").output().unwrap();
+    assert!(output.status.success(), "{verb:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The verbs that a help text lists.
+fn commands(help: &str) -> impl Iterator<Item = &str> {
+    let list = help.split_once("Commands:\n").map_or("", |(_, rest)| rest);
+    let lines = list.lines().take_while(|line| !line.is_empty());
+    // What a description continues with is further in.
+    let first = lines.filter(|line| !line.starts_with("   "));
+    let words = first.filter_map(|line| line.split_whitespace().next());
+    words.filter(|word| *word != "help")
+}
+
+/// Whether a word stands in a text, and not as the beginning of another.
+fn names(text: &str, word: &str) -> bool {
+    let goes_on = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    text.match_indices(word)
+        .any(|(at, _)| !text[at + word.len()..].starts_with(goes_on))
 }
 
 #[test]
