@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `boot` | disks on their own |
 //! | `cluster` | nodes in a real cluster |
-//! | `proof` | `nodeimg test` |
+//! | `verb_test` | `nodeimg test` |
 //! | `suites` | a node, judged by others' suites |
 //! | `workloads` | what real clusters run, on that node |
 //!
@@ -15,7 +15,7 @@
 
 mod boot;
 mod cluster;
-mod proof;
 mod suites;
 mod support;
+mod verb_test;
 mod workloads;

@@ -18,14 +18,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::artifact::members::{self, MemberKind};
-use crate::digest::{Digest, Expected};
-use crate::format::guid::Guid;
-use crate::format::region::Region;
-use crate::format::squashfs;
-use crate::format::verity::{self, Data, Params};
+use nodeimg_formats::guid::Guid;
+use nodeimg_formats::region::Region;
+use nodeimg_formats::squashfs::Options;
+use nodeimg_formats::verity::{self, Data, Params};
+use nodeimg_values::digest::{Digest, Expected};
+use nodeimg_values::epoch::Epoch;
+
+use crate::input::artifact::members::{self, MemberKind};
 use crate::store::{Store, VerifiedBlob};
-use crate::tree::{Content, Epoch, ImagePath, Node, Origin, Tree};
+use crate::tree::{Content, ImagePath, Node, Origin, Tree, squashfs};
 
 fn named(variable: &str) -> PathBuf {
     let value = std::env::var_os(variable);
@@ -109,7 +111,7 @@ fn squashfs() {
     measured(|| {
         let file = File::create(&out).unwrap();
         let mut region = BufWriter::with_capacity(1 << 20, Region::new(&file, 0));
-        let options = squashfs::Options::default();
+        let options = Options::default();
         let written = squashfs::write(&tree, Epoch(0), &options, &mut region).unwrap();
         region.flush().unwrap();
         file.set_len(written.size).unwrap();

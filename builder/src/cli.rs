@@ -7,18 +7,18 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
+use nodeimg_machine::qemu::command::Port;
+use nodeimg_machine::qemu::firmware::Firmware;
+use nodeimg_machine::qemu::host::Accel;
+use nodeimg_values::arch::Arch;
 
 pub use seed::{NameValue, SeedCaArgs, SeedCheckArgs, SeedIdentityArgs, SeedNewArgs, SeedVerb};
 
-use crate::arch::Arch;
-use crate::firstboot::Given;
-use crate::lock::Update;
-use crate::qemu::command::Port;
-use crate::qemu::firmware::Firmware;
-use crate::qemu::host::Accel;
-use crate::recipe::RecipeRef;
-use crate::recipe::file::OutputKind;
-use crate::recipe::value::ByteSize;
+use crate::image::firstboot::program::Given;
+use crate::input::lock::Update;
+use crate::input::recipe::RecipeRef;
+use crate::input::recipe::file::OutputKind;
+use crate::input::recipe::value::ByteSize;
 
 /// Builds immutable Kubernetes node images: pinned, verified, without root.
 #[derive(Debug, Parser)]

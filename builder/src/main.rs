@@ -1,50 +1,34 @@
 //! nodeimg: an immutable Kubernetes node image builder.
 //!
-//! Rooms, from the top: `cmd` (one verb a file), `output` and `qemu`, `rootfs`,
-//! `artifact` and `fetch`, `tree` and `store`, `digest`. Arrows go down only.
+//! Rooms, from the top; each uses those below it only (`tests/floors.rs` holds that).
+//!
+//! ```text
+//! cmd      one verb a file
+//! cli      what the command line may say
+//! output   what a build writes: disks, archives, extensions, the manifest
+//! image    from the inputs to the tree of an image
+//! input    recipe, lock and the bytes that they name
+//! tree     the files of an image, in memory
+//! store    verified bytes on disk, by digest
+//! ```
+//!
+//! Packages of their own lie below: `machine` (QEMU, tests of images, seeds),
+//! `formats` (byte formats) and `values`.
 
-mod arch;
-mod artifact;
-mod base;
 #[cfg(test)]
 mod bench_tests;
-mod boot;
 mod cli;
 mod cmd;
-mod config;
-mod date;
-mod debian;
-mod digest;
-mod fetch;
-mod firstboot;
-mod format;
-#[cfg(test)]
-mod judge;
-mod libraries;
-mod lint;
-mod lock;
-mod modules;
-#[cfg(test)]
-#[path = "../../tests/support/mutate.rs"]
-mod mutate;
+mod image;
+mod input;
 mod output;
-mod parallel;
-mod pki;
-mod probe;
-mod progress;
-mod qemu;
-mod recipe;
-mod reuse;
-mod rootfs;
-mod seed;
 mod store;
 mod tree;
-mod units;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use nodeimg_firstboot::problem::printable;
+use nodeimg_seed::text::problem::printable;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();

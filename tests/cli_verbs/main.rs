@@ -2,7 +2,7 @@
 //!
 //! `lock`, `fetch` (with bundles and `--offline`), `build` (events, silence,
 //! rebuilds), `recipes`, `init`, `seeds`, `store`, `machine` (`run`),
-//! `script` (`run --exec`), `proof` (`test`).
+//! `script` (`run --exec`), `test`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]
@@ -13,11 +13,11 @@ mod fetch;
 mod init;
 mod lock;
 mod machine;
-mod proof;
 mod recipes;
 mod script;
 mod seeds;
 mod store;
+mod test;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

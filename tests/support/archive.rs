@@ -100,7 +100,7 @@ pub fn firstboot(arch: &str) -> Vec<u8> {
     bytes[56] = 1;
     bytes.push(1);
     bytes.resize(64 + 56, 0);
-    bytes.extend_from_slice(nodeimg_firstboot::CONTRACT_MARKER.as_bytes());
+    bytes.extend_from_slice(nodeimg_seed::contract::CONTRACT_MARKER.as_bytes());
     bytes
 }
 

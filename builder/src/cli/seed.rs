@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
-use crate::recipe::RecipeRef;
+use crate::input::recipe::RecipeRef;
 
 /// `nodeimg seed ...`
 #[derive(Debug, Subcommand)]

@@ -3,41 +3,37 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::base::Relock;
-use super::inputs::{Inputs, inputs};
-use super::{Chosen, Session, warm_command};
+use super::{Session, warm_command};
 use crate::cli::FetchArgs;
-use crate::fetch::Fetcher;
+use crate::image::boot;
+use crate::input::bring::{Fetched, bring};
+use crate::input::resolve::relock::around;
 use crate::store::Store;
 
 pub fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
-    let mut chosen = Chosen::load_for(&args.recipe, &args.outputs)?;
-    let relock = args
-        .relock_base
-        .then(|| Relock::of(&args.recipe, None, &mut chosen))
-        .transpose()?;
+    let mut chosen = args.recipe.choose(&args.outputs)?;
+    let relock = match args.relock_base {
+        true => Some(args.recipe.relock(None, &mut chosen)?),
+        false => None,
+    };
     let store = session.store()?;
     let warm = warm_command(&args.recipe.recipe, &args.archs);
-    let options = session.fetch_options(&chosen.recipe, &args.network, &warm)?;
-    let fetcher = Fetcher::new(&store, options, session.progress);
-    let all = |chosen: &Chosen| {
-        let locked = chosen.locked(&args.recipe)?;
-        let fetched = inputs(&fetcher, &chosen.recipe, &locked, &args.archs)?;
-        hand_over(session, args, &store, &fetched)
-    };
-    match relock {
-        Some(relock) => relock.around(session, &mut chosen, &fetcher, all),
-        None => all(&chosen),
-    }
+    let fetcher = session.fetcher(&store, &chosen.recipe, &args.network, &warm)?;
+    let progress = session.progress;
+    around(relock.as_ref(), &mut chosen, &fetcher, progress, |chosen| {
+        let locked = chosen.locked(boot::check_needs)?;
+        let fetched = bring(&fetcher, &chosen.recipe, &locked, &args.archs)?;
+        report(session, args, &store, &fetched)
+    })
 }
 
-fn hand_over(
+fn report(
     session: &Session<'_>,
     args: &FetchArgs,
     store: &Store,
-    fetched: &[Inputs<'_>],
+    fetched: &[Fetched<'_>],
 ) -> Result<()> {
-    let blobs: Vec<_> = fetched.iter().flat_map(Inputs::blobs).collect();
+    let blobs: Vec<_> = fetched.iter().flat_map(Fetched::blobs).collect();
     let size: u64 = blobs.iter().map(|blob| blob.size()).sum();
     if let Some(path) = &args.bundle {
         store.export_bundle(&blobs, path)?;
@@ -46,7 +42,7 @@ fn hand_over(
             &format!("wrote {}", path.display()),
         );
     }
-    for (asked, image) in fetched.iter().flat_map(|inputs| &inputs.images) {
+    for (asked, image) in fetched.iter().flat_map(|fetched| &fetched.images) {
         let top = &image.top.digest;
         session.say(
             &json!({

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::atomic;
 use serde_json::json;
 
 use super::Session;
 use crate::cli::InitArgs;
-use crate::output::atomic;
-use crate::recipe::{RecipeRef, built_in, load};
+use crate::input::recipe::{RecipeRef, built_in, load};
 
 const OVERLAY_NOTE: &str = "\
 Files below `root/` are laid into the image as they are, over nodeimg's own;

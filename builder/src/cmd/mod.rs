@@ -1,38 +1,30 @@
 //! One verb per file: glue between the command line and the rooms.
 
-mod base;
 mod build;
 mod fetch;
-mod images;
 mod init;
-mod inputs;
 mod lock;
 mod recipe;
 mod run;
-mod scripts;
 mod seed;
-mod seed_new;
 mod store;
 mod test;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use nodeimg_values::arch::Arch;
+use nodeimg_values::progress::{Mode, Progress};
 
-use crate::arch::Arch;
-use crate::boot;
 use crate::cli::{Cli, Global, NetworkArgs, RecipeArgs, Verb};
-use crate::debian::{Archives, MIRROR_VARIABLE as DEBIAN_VARIABLE};
-use crate::fetch::{MIRROR_VARIABLE, Mirrors, Options, Retry};
-use crate::lock::{Lock, Locked};
-use crate::progress::{Mode, Progress};
-use crate::recipe::file::OutputKind;
-use crate::recipe::{self as recipes, Base, Recipe, RecipeRef, built_in};
+use crate::input::chosen::Chosen;
+use crate::input::debian::{Archives, MIRROR_VARIABLE as DEBIAN_VARIABLE};
+use crate::input::fetch::{Fetcher, MIRROR_VARIABLE, Mirrors, Options, Retry};
+use crate::input::recipe::file::OutputKind;
+use crate::input::recipe::{Base, Recipe, RecipeRef};
+use crate::input::resolve::relock::Relock;
 use crate::store::Store;
-
-/// More than any artifact of a node; a server that sends more is cut off.
-const MAX_DOWNLOAD: u64 = 4 << 30;
 
 /// Does what the command line says; how the process ends where that went well.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
@@ -74,7 +66,18 @@ impl Session<'_> {
     }
 
     /// `warm_command` is what the user can run to have everything in the store.
-    pub fn fetch_options(
+    pub fn fetcher<'a>(
+        &'a self,
+        store: &'a Store,
+        recipe: &Recipe,
+        network: &NetworkArgs,
+        warm_command: &str,
+    ) -> Result<Fetcher<'a>> {
+        let options = self.fetch_options(recipe, network, warm_command)?;
+        Ok(Fetcher::new(store, options, self.progress))
+    }
+
+    fn fetch_options(
         &self,
         recipe: &Recipe,
         network: &NetworkArgs,
@@ -115,11 +118,19 @@ impl Session<'_> {
     /// One object on standard output where `--json` is on, a line for people
     /// on standard error otherwise.
     pub fn say(&self, event: &serde_json::Value, text: &str) {
-        if self.global.json {
-            self.progress.event(event);
-        } else {
-            self.progress.note(text);
-        }
+        self.progress.say(event, text);
+    }
+}
+
+impl RecipeArgs {
+    /// The recipe and its lock; with these outputs instead of the recipe's, if there are any.
+    fn choose(&self, outputs: &[OutputKind]) -> Result<Chosen> {
+        Chosen::load(&self.recipe, self.lock.as_deref(), outputs)
+    }
+
+    /// What `--relock-base` may write; a built-in recipe's new lock goes to `out`.
+    fn relock(&self, out: Option<&Path>, chosen: &mut Chosen) -> Result<Relock> {
+        Relock::of(self.lock.as_deref(), out, chosen)
     }
 }
 
@@ -127,66 +138,4 @@ impl Session<'_> {
 pub fn warm_command(recipe: &RecipeRef, archs: &[Arch]) -> String {
     let archs: String = archs.iter().map(|arch| format!(" --arch {arch}")).collect();
     format!("nodeimg fetch --recipe {recipe}{archs}")
-}
-
-/// The recipe and its lock's text, not yet checked against each other.
-pub struct Chosen {
-    pub recipe: Recipe,
-    pub label: String,
-    pub lock: Option<String>,
-}
-
-impl Chosen {
-    pub fn load(args: &RecipeArgs) -> Result<Chosen> {
-        Chosen::load_for(args, &[])
-    }
-
-    /// With these outputs instead of the recipe's, where there are any.
-    pub fn load_for(args: &RecipeArgs, outputs: &[OutputKind]) -> Result<Chosen> {
-        let recipe = recipes::load_for(&args.recipe, outputs)?;
-        let path = args.lock.clone().or_else(|| args.recipe.lock_path());
-        let (label, lock) = match (&args.recipe, path) {
-            (_, Some(path)) => (path.display().to_string(), read_if_there(&path)?),
-            (RecipeRef::BuiltIn(name), None) => Chosen::shipped_lock(name),
-            (RecipeRef::File(path), None) => bail!("{} has no lock path", path.display()),
-        };
-        Ok(Chosen {
-            recipe,
-            label,
-            lock,
-        })
-    }
-
-    /// What messages call a built-in recipe's own lock, and its text.
-    fn shipped_lock(name: &str) -> (String, Option<String>) {
-        let text = built_in(name).and_then(|found| found.lock);
-        (
-            format!("the built-in lock of {name}"),
-            text.map(str::to_owned),
-        )
-    }
-
-    /// The lock, if it is there and fits.
-    pub fn locked(&self, args: &RecipeArgs) -> Result<Locked> {
-        let Some(text) = &self.lock else {
-            bail!(
-                "{} is missing: `nodeimg lock --recipe {}` makes it",
-                self.label,
-                args.recipe
-            );
-        };
-        let lock = Lock::parse(text, &self.label)?;
-        let pinned = lock.packages.packages.clone();
-        let locked = lock.check(&self.recipe, &self.label)?;
-        boot::check_needs(&self.recipe, &pinned)?;
-        Ok(locked)
-    }
-}
-
-fn read_if_there(path: &std::path::Path) -> Result<Option<String>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e).with_context(|| format!("reading the lock {}", path.display())),
-    }
 }

@@ -3,10 +3,11 @@
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use super::{Chosen, Session};
+use super::Session;
 use crate::cli::{RecipeArgs, RecipeVerb};
-use crate::recipe::file::RecipeFile;
-use crate::recipe::{self, RecipeRef, built_in_names};
+use crate::image::boot;
+use crate::input::recipe::file::RecipeFile;
+use crate::input::recipe::{self, RecipeRef, built_in_names};
 
 pub fn run(session: &Session<'_>, verb: &RecipeVerb) -> Result<()> {
     match verb {
@@ -38,8 +39,8 @@ fn list(session: &Session<'_>) -> Result<()> {
 }
 
 fn check(session: &Session<'_>, args: &RecipeArgs) -> Result<()> {
-    let chosen = Chosen::load(args)?;
-    chosen.locked(args)?;
+    let chosen = args.choose(&[])?;
+    chosen.locked(boot::check_needs)?;
     let artifacts = chosen.recipe.artifacts.len() + chosen.recipe.images.len();
     session.say(
         &json!({ "event": "checked", "recipe": chosen.recipe.name, "artifacts": artifacts }),

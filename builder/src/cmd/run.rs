@@ -1,25 +1,23 @@
 //! `nodeimg run`: a built disk in QEMU.
 
-use std::fs::File;
-use std::io::{IsTerminal, Read, stdin};
-use std::path::{Path, PathBuf};
+use std::io::{IsTerminal, stdin};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_machine::qemu::command::{Console, Machine, quoted};
+use nodeimg_machine::qemu::exec::Script;
+use nodeimg_machine::qemu::firmware::Firmware;
+use nodeimg_machine::qemu::host::Host;
+use nodeimg_machine::qemu::image::Image;
+use nodeimg_machine::qemu::medium::SeedMedium;
+use nodeimg_machine::qemu::run::{Until, run as start};
+use nodeimg_machine::qemu::sink::Sink;
+use nodeimg_machine::qemu::state::State;
 use serde_json::json;
 
 use super::Session;
 use crate::cli::RunArgs;
-use crate::qemu::Format;
-use crate::qemu::command::{Console, Machine, Medium, quoted};
-use crate::qemu::exec::Script;
-use crate::qemu::firmware::{self, Firmware, Places};
-use crate::qemu::host::Host;
-use crate::qemu::image::Image;
-use crate::qemu::run::{Until, run as start};
-use crate::qemu::sink::Sink;
-use crate::qemu::state::State;
 
 /// Firmware, kernel and an initrd unpacked do not fit into less.
 const LEAST_MEMORY: u64 = 512 << 20;
@@ -31,11 +29,14 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Result<ExitCode> {
         bail!("--memory {}: a node needs at least 512 MiB", args.memory);
     }
     let host = Host::find(image.arch, args.accel)?;
-    let firmware = firmware(&image, &host, args)?;
+    let firmware = Firmware::choose(args.firmware.as_ref(), image.arch, &host)?;
     let state = State::open(args.keep.as_deref())?;
     let vars = state.vars(&firmware.vars)?;
     let disk = state.disk(&image, args.disk_size.map(|size| size.0))?;
-    let seed = args.seed.as_deref().map(|seed| Seed::of(seed, &state));
+    let seed = args
+        .seed
+        .as_deref()
+        .map(|seed| SeedMedium::of(seed, &state));
     let seed = seed.transpose()?;
     // A console that is not shown cannot be typed at.
     let typed = args.exec.is_none() && args.console.is_none();
@@ -47,7 +48,7 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Result<ExitCode> {
         vars: &vars,
         disk: &disk,
         durable: state.is_kept(),
-        seed: seed.as_ref().map(Seed::medium),
+        seed: seed.as_ref().map(SeedMedium::medium),
         memory: args.memory.0,
         cpus: args.cpus,
         ports: &args.ports,
@@ -108,51 +109,6 @@ fn script(session: &Session<'_>, args: &RunArgs) -> Result<Option<Script>> {
         output,
         go: None,
     }))
-}
-
-fn firmware(image: &Image, host: &Host, args: &RunArgs) -> Result<Firmware> {
-    match &args.firmware {
-        Some(own) => own.check().map(|()| own.clone()),
-        None => firmware::find(image.arch, &Places::of_host(&host.program)),
-    }
-}
-
-/// The seed's medium: made of a directory for this run, or the user's own.
-struct Seed {
-    path: PathBuf,
-    format: Format,
-    is_ours: bool,
-}
-
-impl Seed {
-    fn of(path: &Path, state: &State) -> Result<Seed> {
-        let context = || format!("looking for the seed {}", path.display());
-        if std::fs::metadata(path).with_context(context)?.is_dir() {
-            return Ok(Seed {
-                path: state.medium(path)?,
-                format: Format::Raw,
-                is_ours: true,
-            });
-        }
-        let mut head = Vec::new();
-        let file = File::open(path).with_context(context)?;
-        file.take(4).read_to_end(&mut head).with_context(context)?;
-        let qcow2 = head == b"QFI\xfb";
-        Ok(Seed {
-            path: std::fs::canonicalize(path).with_context(context)?,
-            format: if qcow2 { Format::Qcow2 } else { Format::Raw },
-            is_ours: false,
-        })
-    }
-
-    /// A node may wipe secrets off a medium; not off the user's.
-    fn medium(&self) -> Medium<'_> {
-        Medium {
-            path: &self.path,
-            format: self.format,
-            writable: self.is_ours,
-        }
-    }
 }
 
 fn print(session: &Session<'_>, state: State, command: &str) {

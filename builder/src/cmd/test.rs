@@ -1,23 +1,22 @@
-//! `nodeimg test`: a built disk proved in QEMU.
+//! `nodeimg test`: a built disk tested in QEMU.
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use nodeimg_machine::qemu::firmware::Firmware;
+use nodeimg_machine::qemu::host::{Accel, Host};
+use nodeimg_machine::qemu::image::Image;
+use nodeimg_machine::test::cases::{self, Case, Cases, Outcome};
+use nodeimg_machine::test::logs::Logs;
+use nodeimg_machine::test::machine::Bench;
+use nodeimg_values::epoch::Epoch;
 use serde_json::json;
 
 use super::Session;
 use crate::cli::TestArgs;
-use crate::probe::cases::{CASES, Case, Cases, Outcome};
-use crate::probe::machine::Bench;
-use crate::qemu::firmware::{self, Places};
-use crate::qemu::host::{Accel, Host};
-use crate::qemu::image::Image;
-use crate::qemu::state;
-use crate::recipe::{self, Recipe, RecipeRef, built_in};
-use crate::rootfs;
-use crate::tree::Epoch;
+use crate::image::firstboot::settings::settings_of;
+use crate::input::recipe::{self, Recipe, RecipeRef, built_in};
 
 /// Of one boot, where nothing is said: an emulated one on a busy machine takes
 /// minutes.
@@ -29,14 +28,11 @@ pub fn run(session: &Session<'_>, args: &TestArgs) -> Result<ExitCode> {
     let image = Image::find(&args.image, args.arch)?;
     let recipe = recipe_of(&image, args.recipe.as_ref())?;
     let host = Host::find(image.arch, args.accel)?;
-    let firmware = match &args.firmware {
-        Some(own) => own.check().map(|()| own.clone())?,
-        None => firmware::find(image.arch, &Places::of_host(&host.program))?,
-    };
+    let firmware = Firmware::choose(args.firmware.as_ref(), image.arch, &host)?;
     let logs = Logs::open(args.logs.as_deref())?;
     let slow = host.accel == Accel::Tcg;
     let default = if slow { EMULATED } else { REAL };
-    let chosen = chosen(&args.cases)?;
+    let chosen = cases::chosen(&args.cases)?;
     announce(session, &image, &host);
     let bench = Bench {
         image,
@@ -47,7 +43,7 @@ pub fn run(session: &Session<'_>, args: &TestArgs) -> Result<ExitCode> {
         timeout: Duration::from_secs(args.timeout.unwrap_or(default)),
         logs: logs.path().to_owned(),
     };
-    let mut cases = Cases::new(bench, &rootfs::settings_of(&recipe, Epoch(0)))?;
+    let mut cases = Cases::new(bench, &settings_of(&recipe, Epoch(0)))?;
     let mut failed = Vec::new();
     for case in chosen {
         let begun = Instant::now();
@@ -79,59 +75,6 @@ fn recipe_of(image: &Image, named: Option<&RecipeRef>) -> Result<Recipe> {
             "{} is of no built-in recipe: say which it was built from, --recipe FILE",
             image.path.display()
         ),
-    }
-}
-
-fn chosen(names: &[String]) -> Result<Vec<&'static Case>> {
-    if names.is_empty() {
-        return Ok(CASES.iter().collect());
-    }
-    let known: Vec<&str> = CASES.iter().map(|case| case.name).collect();
-    if let Some(odd) = names.iter().find(|name| !known.contains(&name.as_str())) {
-        bail!("--case {odd}: the cases are {}", known.join(", "));
-    }
-    let wanted = |case: &&Case| names.iter().any(|name| name == case.name);
-    Ok(CASES.iter().filter(wanted).collect())
-}
-
-/// Where consoles and facts go; gone in the end unless the user named it or a
-/// case failed.
-enum Logs {
-    Named(PathBuf),
-    Temporary(tempfile::TempDir),
-}
-
-impl Logs {
-    fn open(named: Option<&Path>) -> Result<Logs> {
-        match named {
-            Some(path) => {
-                let context = || format!("making {}", path.display());
-                std::fs::create_dir_all(path).with_context(context)?;
-                Ok(Logs::Named(path.to_owned()))
-            }
-            None => {
-                let parent = state::parent();
-                let made = tempfile::Builder::new()
-                    .prefix("nodeimg-test-logs-")
-                    .tempdir_in(&parent);
-                made.map(Logs::Temporary)
-                    .with_context(|| format!("making a directory in {}", parent.display()))
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Logs::Named(path) => path,
-            Logs::Temporary(directory) => directory.path(),
-        }
-    }
-
-    fn keep(self) -> PathBuf {
-        match self {
-            Logs::Named(path) => path,
-            Logs::Temporary(directory) => directory.keep(),
-        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Partitions that a system finds by itself: the
 //! [Discoverable Partitions Specification](https://uapi-group.org/specifications/specs/discoverable_partitions_specification/).
 
-use crate::arch::Arch;
-use crate::format::gpt::{Partition, Place};
-use crate::format::guid::Guid;
-use crate::format::verity::RootHash;
+use nodeimg_formats::gpt::{Partition, Place};
+use nodeimg_formats::guid::Guid;
+use nodeimg_formats::verity::RootHash;
+use nodeimg_values::arch::Arch;
 
 /// Bit 60: to be mounted read-only.
 const READ_ONLY: u64 = 1 << 60;

@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
+use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::Digest;
+use nodeimg_values::epoch::Epoch;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::arch::Arch;
-use crate::boot::mounts::Mount;
-use crate::digest::Digest;
-use crate::tree::{Epoch, ImagePath, Kind, Node, Origin, Tree};
+use crate::image::boot::mounts::Mount;
+use crate::tree::{ImagePath, Kind, Node, Origin, Tree};
 
 /// Version of the format, raised when a reader of the old one would go wrong.
 pub const VERSION: u32 = 1;

@@ -1,10 +1,11 @@
 //! Outputs: one thing handed over per file, and the directory that they are
 //! handed over in.
 
-pub mod atomic;
+pub mod build;
 mod discoverable;
 mod disk;
 pub mod manifest;
+pub mod reuse;
 mod sysext;
 mod tarball;
 mod verified;
@@ -13,17 +14,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use nodeimg_values::arch::Arch;
+use nodeimg_values::atomic::{self, OutDir, Turn};
+use nodeimg_values::digest::{Algorithm, Digest};
 
-use crate::arch::Arch;
-use crate::artifact::oci_image::Image;
-use crate::boot::{self, mounts};
-use crate::digest::{Algorithm, Digest};
-use crate::lock::{Entry, Locked, PinnedPackage};
-use crate::recipe::file::OutputKind;
-use crate::recipe::{ContainerImage, Recipe};
+use crate::image::boot::{self, mounts};
+use crate::input::artifact::oci_image::Image;
+use crate::input::lock::{Entry, Locked, PinnedPackage};
+use crate::input::recipe::file::OutputKind;
+use crate::input::recipe::{ContainerImage, Recipe};
 use crate::store::Store;
-use crate::tree::Tree;
-use atomic::{OutDir, Turn};
+use crate::tree::{ImagePath, Tree};
 use manifest::Manifest;
 
 /// A finished tree, and what it was made from.
@@ -43,6 +44,13 @@ pub struct Built<'a> {
     pub store: &'a Store,
 }
 
+/// What came of one kind of output.
+pub struct Written {
+    pub outputs: Vec<manifest::Output>,
+    /// SHA-256 of every regular file in it.
+    pub digests: BTreeMap<ImagePath, Digest>,
+}
+
 /// Writes every output of the recipe, `manifest.json` and `SHA256SUMS` into
 /// `directory`, which appears whole or not at all, and stays as it is for as
 /// long as the result lives.
@@ -55,42 +63,21 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
     let mut outputs = Vec::new();
     let mut digests = BTreeMap::new();
     for kind in kinds {
-        match kind {
-            OutputKind::Overlay => {
-                let file = "overlay.tar.zst";
-                let written = tar(built, built.tree, &staged.path().join(file))?;
-                outputs.push(manifest::Output {
-                    file: file.to_owned(),
-                    size: written.size,
-                    sha256: written.sha256,
-                });
-                if !whole {
-                    digests = written.digests;
-                }
-            }
-            OutputKind::RootfsTar => {
-                let file = "rootfs.tar.zst";
-                let written = tar(built, built.rootfs, &staged.path().join(file))?;
-                outputs.push(manifest::Output {
-                    file: file.to_owned(),
-                    size: written.size,
-                    sha256: written.sha256,
-                });
-                digests = written.digests;
-            }
-            OutputKind::Sysext => {
-                let written = sysext::write(built, staged.path())?;
-                outputs.extend(written.outputs);
-                if !whole {
-                    digests = written.digests;
-                }
-            }
+        let written = match kind {
+            OutputKind::Overlay => archive(built, built.tree, staged.path(), "overlay.tar.zst")?,
+            OutputKind::RootfsTar => archive(built, built.rootfs, staged.path(), "rootfs.tar.zst")?,
+            OutputKind::Sysext => sysext::write(built, staged.path())?,
             // All from one disk, below.
             OutputKind::Disk
             | OutputKind::DiskQcow2
             | OutputKind::DiskZst
             | OutputKind::Root
-            | OutputKind::Uki => {}
+            | OutputKind::Uki => continue,
+        };
+        outputs.extend(written.outputs);
+        // The manifest lists the files of the larger tree.
+        if kind.is_whole() || !whole {
+            digests = written.digests;
         }
     }
     if of_disk {
@@ -110,8 +97,18 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
     staged.commit()
 }
 
-fn tar(built: &Built<'_>, tree: &Tree, to: &Path) -> Result<tarball::Written> {
-    tarball::write(tree, built.locked.epoch(), to, tarball::LEVEL)
+fn archive(built: &Built<'_>, tree: &Tree, directory: &Path, file: &str) -> Result<Written> {
+    let to = directory.join(file);
+    let written = tarball::write(tree, built.locked.epoch(), &to, tarball::LEVEL)?;
+    let output = manifest::Output {
+        file: file.to_owned(),
+        size: written.size,
+        sha256: written.sha256,
+    };
+    Ok(Written {
+        outputs: vec![output],
+        digests: written.digests,
+    })
 }
 
 fn image(built: &Built<'_>) -> Result<manifest::Image> {

@@ -1,6 +1,6 @@
 //! `overlay.tar.zst`: the tree as a tar, for any base system.
 //!
-//! A tar (see [`format::tar`](crate::format::tar)) under zstd
+//! A tar (see [`format::tar`](nodeimg_formats::tar)) under zstd
 //! ([RFC 8878](https://www.rfc-editor.org/rfc/rfc8878)) with a content checksum.
 //! Entries come in the tree's order, every directory before what is in it;
 //! the root itself is no entry. Files are never sparse.
@@ -16,12 +16,13 @@ use std::num::NonZeroU32;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_formats::tar::{END, Entry, EntryKind, padding};
+use nodeimg_values::atomic::AtomicFile;
+use nodeimg_values::digest::{Digest, Hasher, HashingWriter};
+use nodeimg_values::epoch::Epoch;
 use zstd::zstd_safe::CParameter;
 
-use super::atomic::AtomicFile;
-use crate::digest::{Digest, Hasher, HashingWriter};
-use crate::format::tar::{END, Entry, EntryKind, padding};
-use crate::tree::{Content, Epoch, ImagePath, Kind, Node, Stat, Tree};
+use crate::tree::{Content, ImagePath, Kind, Node, Stat, Tree};
 
 /// zstd's default: what more it could save costs five times the time.
 pub const LEVEL: i32 = 3;

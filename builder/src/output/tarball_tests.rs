@@ -3,8 +3,9 @@ use std::fs;
 use std::process::Command;
 use std::sync::Arc;
 
+use nodeimg_values::digest::Expected;
+
 use super::*;
-use crate::digest::Expected;
 use crate::store::Store;
 use crate::tree::Origin;
 

@@ -5,15 +5,16 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 
 use anyhow::{Context, Result};
+use nodeimg_formats::gpt::Place;
+use nodeimg_formats::guid::Guid;
+use nodeimg_formats::region::Region;
+use nodeimg_formats::squashfs::Options;
+use nodeimg_formats::verity::{self, Data, Params, RootHash};
 use sha2::{Digest as _, Sha256};
 
 use super::Built;
-use crate::format::gpt::Place;
-use crate::format::guid::Guid;
-use crate::format::region::Region;
-use crate::format::squashfs::{self, Written};
-use crate::format::verity::{self, Data, Params, RootHash};
 use crate::tree::Tree;
+use crate::tree::squashfs::{self, Written};
 
 const BUFFER: usize = 1 << 20;
 
@@ -27,9 +28,9 @@ pub struct Purpose<'a> {
 
 /// Writes `tree` as SquashFS from `start` of `file` on.
 pub fn file_system(file: &File, start: u64, tree: &Tree, built: &Built<'_>) -> Result<Written> {
-    let options = squashfs::Options {
-        store: Some(built.store),
-        ..squashfs::Options::default()
+    let options = Options {
+        cache: Some(built.store),
+        ..Options::default()
     };
     let mut region = BufWriter::with_capacity(BUFFER, Region::new(file, start));
     let written = squashfs::write(tree, built.locked.epoch(), &options, &mut region)?;

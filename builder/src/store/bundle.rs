@@ -19,11 +19,11 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use nodeimg_values::digest::{Algorithm, Digest, Expected, Hasher};
 use serde::{Deserialize, Serialize};
 use tar::{Archive, Builder, Entry, EntryType, Header};
 
 use super::{Lookup, Store, VerifiedBlob};
-use crate::digest::{Algorithm, Digest, Expected, Hasher};
 
 const INDEX: &str = "nodeimg-bundle.json";
 const VERSION: u32 = 1;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 
-fn measured(bytes: &[u8]) -> crate::digest::Measured {
+fn measured(bytes: &[u8]) -> nodeimg_values::digest::Measured {
     Hasher::measure(bytes, &[Algorithm::Sha512]).unwrap()
 }
 

@@ -11,10 +11,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use nodeimg_formats::squashfs::Cache;
+use nodeimg_values::digest::{Digest, Hasher, HashingWriter};
 use serde::{Deserialize, Serialize};
 
 use super::{Store, VerifiedBlob, touch};
-use crate::digest::{Digest, Hasher, HashingWriter};
 
 #[derive(Serialize, Deserialize)]
 struct Record {
@@ -124,6 +125,16 @@ impl Store {
 
     fn derived_path(&self, what: &str, key: &Digest) -> PathBuf {
         self.root.join("derived").join(what).join(key.hex())
+    }
+}
+
+impl Cache for Store {
+    fn kept(&self, what: &str, key: &Digest) -> Result<Option<Vec<u8>>> {
+        Store::kept(self, what, key)
+    }
+
+    fn keep(&self, what: &str, key: &Digest, bytes: &[u8]) -> Result<()> {
+        Store::keep(self, what, key, bytes)
     }
 }
 

@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
+use nodeimg_values::digest::{Algorithm, Digest, Hasher};
 use serde::Serialize;
 use walkdir::WalkDir;
 
 use super::{Store, open_lock_file};
-use crate::digest::{Algorithm, Digest, Hasher};
 
 /// What a clean-up took away, or would take away.
 #[derive(Debug, Default, Serialize)]

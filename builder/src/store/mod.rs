@@ -29,8 +29,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
-
-use crate::digest::{Digest, Expected, Hasher};
+use nodeimg_values::digest::{Digest, Expected, Hasher};
 
 pub use partial::{Partial, Rejected};
 

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use nix::fcntl::{Flock, FlockArg};
+use nodeimg_values::digest::{Algorithm, Digest, Expected, Hasher, Measured};
 
 use super::{Store, VerifiedBlob, open_lock_file, sync_directory};
-use crate::digest::{Algorithm, Digest, Expected, Hasher, Measured};
 
 /// The one download of something that is under way on this machine: others
 /// who want the same wait for its lock and then find the blob in the store.

@@ -1,8 +1,9 @@
 #![allow(clippy::unwrap_used)]
 use std::os::unix::fs::PermissionsExt;
 
+use nodeimg_values::digest::Algorithm;
+
 use super::*;
-use crate::digest::Algorithm;
 
 fn put(store: &Store, bytes: &[u8]) -> VerifiedBlob {
     let mut partial = store

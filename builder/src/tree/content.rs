@@ -8,7 +8,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use crate::digest::Digest;
+use nodeimg_formats::readable::Readable;
+use nodeimg_values::digest::Digest;
+
 use crate::store::VerifiedBlob;
 
 /// The bytes of a file in the tree.
@@ -97,18 +99,6 @@ impl Content {
         }
     }
 
-    /// The digest, where it is known without reading: that of a whole blob.
-    pub fn known_digest(&self) -> Option<&Digest> {
-        match self {
-            Content::Span {
-                blob,
-                offset: 0,
-                len,
-            } if *len == blob.size() => Some(blob.sha256()),
-            _ => None,
-        }
-    }
-
     /// Says which bytes these are, without reading those of a blob: a span of
     /// one that is verified is known by its place.
     pub fn identity(&self) -> String {
@@ -127,6 +117,28 @@ impl Content {
         let mut bytes = Vec::new();
         self.reader().take(limit).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+}
+
+impl Readable for Content {
+    fn size(&self) -> u64 {
+        self.len()
+    }
+
+    fn part(&self, offset: u64, len: u64) -> Box<dyn Read + '_> {
+        Box::new(Content::part(self, offset, len))
+    }
+
+    /// That of a whole blob.
+    fn known_digest(&self) -> Option<&Digest> {
+        match self {
+            Content::Span {
+                blob,
+                offset: 0,
+                len,
+            } if *len == blob.size() => Some(blob.sha256()),
+            _ => None,
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The file tree of an image, in memory.
 //!
 //! A tree is what every step of the build adds to and every output is written
-//! from. There is no mtime: an image has one [`Epoch`].
+//! from. There is no mtime: an image has one
+//! [`Epoch`](nodeimg_values::epoch::Epoch).
 //!
 //! # Invariants
 //! - Every node's parent is in the tree and is a directory.
@@ -11,6 +12,7 @@
 mod content;
 pub mod overlay;
 mod path;
+pub mod squashfs;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -21,11 +23,6 @@ use serde::{Deserialize, Serialize};
 
 pub use content::Content;
 pub use path::{ImagePath, climbs_above};
-
-/// The one time of everything in an image: seconds since 1970-01-01 UTC.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Epoch(pub u64);
 
 /// Where a node came from, for the manifest and for messages.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -67,7 +67,7 @@ pub fn load(source: Source<'_>, name: &str) -> Result<Overlay> {
 
 /// Where the template that renders to `path` lies in the image.
 pub fn template_path(path: &ImagePath) -> Result<ImagePath> {
-    nodeimg_firstboot::TEMPLATE_DIR
+    nodeimg_seed::contract::paths::TEMPLATE_DIR
         .parse::<ImagePath>()?
         .join(path.relative())
 }

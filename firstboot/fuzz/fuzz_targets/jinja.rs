@@ -1,6 +1,6 @@
-//! See `jinja` in `firstboot/tests/entries/mod.rs`.
+//! See `jinja` in `firstboot/seed/tests/entries/mod.rs`.
 #![no_main]
-#[path = "../../tests/entries/mod.rs"]
+#[path = "../../seed/tests/entries/mod.rs"]
 mod entries;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| entries::jinja(data));

@@ -1,6 +1,6 @@
-//! See `pem` in `firstboot/tests/entries/mod.rs`.
+//! See `pem` in `firstboot/seed/tests/entries/mod.rs`.
 #![no_main]
-#[path = "../../tests/entries/mod.rs"]
+#[path = "../../seed/tests/entries/mod.rs"]
 mod entries;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| entries::pem(data));

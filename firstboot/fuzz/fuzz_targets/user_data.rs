@@ -1,6 +1,6 @@
-//! See `user_data` in `firstboot/tests/entries/mod.rs`.
+//! See `user_data` in `firstboot/seed/tests/entries/mod.rs`.
 #![no_main]
-#[path = "../../tests/entries/mod.rs"]
+#[path = "../../seed/tests/entries/mod.rs"]
 mod entries;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| entries::user_data(data));

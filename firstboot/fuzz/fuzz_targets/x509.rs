@@ -1,6 +1,6 @@
-//! See `x509` in `firstboot/tests/entries/mod.rs`.
+//! See `x509` in `firstboot/seed/tests/entries/mod.rs`.
 #![no_main]
-#[path = "../../tests/entries/mod.rs"]
+#[path = "../../seed/tests/entries/mod.rs"]
 mod entries;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| entries::x509(data));

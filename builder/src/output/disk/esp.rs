@@ -13,15 +13,15 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 
 use anyhow::{Context, Result, bail};
+use nodeimg_formats::fat;
+use nodeimg_formats::gpt::{Partition, Place, SECTOR};
+use nodeimg_formats::guid::Guid;
+use nodeimg_formats::region::Region;
 
-use crate::boot::efi_name;
-use crate::format::fat;
-use crate::format::gpt::{Partition, Place, SECTOR};
-use crate::format::guid::Guid;
-use crate::format::region::Region;
+use crate::image::boot::efi_name;
+use crate::input::recipe::Recipe;
+use crate::input::recipe::file::DiskPart;
 use crate::output::Built;
-use crate::recipe::Recipe;
-use crate::recipe::file::DiskPart;
 use crate::tree::Content;
 
 const KIND: Guid = Guid::known(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);

@@ -6,15 +6,15 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use nodeimg_formats::gpt::Place;
+use nodeimg_formats::qcow2;
+use nodeimg_values::atomic::{AtomicFile, write_file};
+use nodeimg_values::digest::HashingWriter;
 
 use super::Disk;
-use crate::digest::HashingWriter;
-use crate::format::gpt::Place;
-use crate::format::qcow2;
-use crate::output::atomic::{AtomicFile, write_file};
+use crate::input::recipe::file::OutputKind;
 use crate::output::manifest::Output;
 use crate::output::tarball::{self, Compression};
-use crate::recipe::file::OutputKind;
 
 pub const RAW: &str = "disk.raw";
 const QCOW2: &str = "disk.qcow2";

@@ -30,23 +30,16 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_formats::gpt::{self, Partition, Place, SECTOR};
+use nodeimg_formats::guid::Guid;
+use nodeimg_formats::verity::{self, RootHash};
+use nodeimg_values::atomic::AtomicFile;
+use nodeimg_values::digest::Digest;
 
-use super::atomic::AtomicFile;
 use super::verified::{self, Purpose};
-use super::{Built, discoverable, manifest};
-use crate::boot::{self, Slot};
-use crate::digest::Digest;
-use crate::format::gpt::{self, Partition, Place, SECTOR};
-use crate::format::guid::Guid;
-use crate::format::verity::{self, RootHash};
+use super::{Built, Written, discoverable};
+use crate::image::boot::{self, Slot};
 use crate::tree::{ImagePath, Kind, Tree};
-
-/// What was written.
-pub struct Written {
-    pub outputs: Vec<manifest::Output>,
-    /// SHA-256 of every regular file of the root.
-    pub digests: BTreeMap<ImagePath, Digest>,
-}
 
 /// A disk under way, with all that is known of it.
 struct Disk {

@@ -21,8 +21,8 @@ use std::fmt::Write;
 
 use anyhow::Result;
 
+use crate::image::units::text_at;
 use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
-use crate::units::text_at;
 
 /// Directories whose files mean the same below /usr.
 const MOVED: [(&str, &str); 8] = [

@@ -23,23 +23,16 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use nodeimg_formats::gpt::{self, Place};
+use nodeimg_formats::guid::Guid;
+use nodeimg_formats::verity::{self, RootHash};
+use nodeimg_values::atomic::{AtomicFile, write_file};
+use nodeimg_values::digest::Digest;
 
-use super::atomic::{AtomicFile, write_file};
 use super::verified::{self, Purpose};
-use super::{Built, discoverable, manifest};
-use crate::digest::Digest;
-use crate::format::gpt::{self, Place};
-use crate::format::guid::Guid;
-use crate::format::verity::{self, RootHash};
+use super::{Built, Written, discoverable, manifest};
 use crate::tree::{ImagePath, Tree};
 use layout::Extension;
-
-/// What was written.
-pub struct Written {
-    pub outputs: Vec<manifest::Output>,
-    /// SHA-256 of every regular file of the image.
-    pub digests: BTreeMap<ImagePath, Digest>,
-}
 
 /// Writes both files into `directory`.
 pub fn write(built: &Built<'_>, directory: &Path) -> Result<Written> {

@@ -2,10 +2,10 @@
 //! [os-release(5)](https://www.freedesktop.org/software/systemd/man/latest/os-release.html#/usr/lib/extension-release.d/extension-release.IMAGE).
 
 use anyhow::{Result, bail};
+use nodeimg_values::arch::Arch;
 
-use crate::arch::Arch;
+use crate::input::recipe::file::SysextPart;
 use crate::output::Built;
-use crate::recipe::file::SysextPart;
 use crate::tree::{Content, ImagePath, Node, Origin, Tree};
 
 /// With "false" the extension may be renamed: systemd then takes the one

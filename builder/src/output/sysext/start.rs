@@ -11,7 +11,7 @@
 
 use anyhow::Result;
 
-use crate::recipe::Recipe;
+use crate::input::recipe::Recipe;
 use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
 
 const UNITS: &str = "/usr/lib/systemd/system";

@@ -1,0 +1,223 @@
+//! Content of files: data blocks and fragment blocks.
+//!
+//! ```text
+//! data block      block_size bytes of one file, fewer at its end; zeros: nothing
+//! fragment block  small files, one after the other
+//! ```
+//!
+//! A file of one block or more has data blocks, its end included, so that it
+//! stands for itself and another file's change moves it at most. Smaller ones
+//! share fragment blocks. Which, is decided by sizes and digests before
+//! anything is compressed: besides when it is full, a fragment block ends
+//! after some file that its digest picks, so that a changed file changes one
+//! or two of them instead of all that follow.
+//!
+//! Equal content is stored once.
+//!
+//! # Invariants
+//! The pieces and their bytes follow from the files, `block_size` and `level`.
+
+use std::io::{Seek, Write};
+
+use anyhow::{Context, Result};
+use nodeimg_values::digest::{Digest, Hasher};
+
+use super::inode::Stored;
+use super::pack::{Packed, Packer};
+use super::parallel::in_order;
+use super::{File, Options};
+use crate::readable::Readable;
+
+/// In bytes: what a thread compresses at a time, as whole blocks of one file.
+const PIECE: u64 = 2 << 20;
+
+/// A file whose content is to be stored.
+#[derive(Clone)]
+pub struct Source<'a> {
+    pub file: File<'a>,
+    pub digest: Digest,
+}
+
+impl<'a> Source<'a> {
+    pub fn content(&self) -> &'a dyn Readable {
+        self.file.content
+    }
+
+    pub fn context(&self) -> String {
+        self.file.node.context()
+    }
+}
+
+/// A fragment block of the image.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fragment {
+    pub start: u64,
+    pub size: u32,
+}
+
+/// Where all content is: a [`Stored`] for each source, in their order.
+#[derive(Debug, Default)]
+pub struct Data {
+    pub stored: Vec<Stored>,
+    pub fragments: Vec<Fragment>,
+    /// The position after the last block.
+    pub end: u64,
+}
+
+/// What is compressed at a time, by the sources' numbers.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Blocks of a large file, the first of which is `first`.
+    Blocks {
+        source: usize,
+        first: u64,
+        count: u64,
+    },
+    /// Small files that make a fragment block.
+    Fragment(Vec<usize>),
+}
+
+/// The digest of each content, by several threads; the large ones first, that
+/// none is left for the end.
+pub fn digests(files: &[File<'_>], options: &Options<'_>) -> Result<Vec<Digest>> {
+    let mut order: Vec<usize> = (0..files.len()).collect();
+    order.sort_by_key(|&file| std::cmp::Reverse(files[file].content.size()));
+    let mut digests = vec![None; files.len()];
+    let digest = |(): &mut (), &file: &usize| {
+        let File { node, content } = files[file];
+        match content.known_digest() {
+            Some(known) => Ok(known.clone()),
+            None => Hasher::measure(content.part(0, content.size()), &[])
+                .map(|got| got.sha256)
+                .with_context(|| node.context()),
+        }
+    };
+    in_order(
+        &order,
+        options.threads,
+        || Ok(()),
+        digest,
+        |&file, digest| {
+            digests[file] = Some(digest);
+            Ok(())
+        },
+    )?;
+    Ok(digests.into_iter().flatten().collect())
+}
+
+/// Writes what `sources` hold from `start` on; no two of them are equal.
+pub fn write(
+    sources: &[Source<'_>],
+    options: &Options<'_>,
+    start: u64,
+    to: &mut (impl Write + Seek),
+) -> Result<Data> {
+    let mut data = Data {
+        stored: vec![Stored::default(); sources.len()],
+        fragments: Vec::new(),
+        end: start,
+    };
+    let pieces = cut(sources, options.block_size);
+    in_order(
+        &pieces,
+        options.threads,
+        || Packer::new(sources, options),
+        Packer::pack,
+        |piece, packed| {
+            to.write_all(&packed.bytes)
+                .context("writing the image (is the disk full?)")?;
+            data.add(piece, &packed, sources, options.block_size)
+        },
+    )?;
+    Ok(data)
+}
+
+/// The pieces of all sources, in the order of the image.
+fn cut(sources: &[Source<'_>], block_size: u32) -> Vec<Piece> {
+    let block_size = u64::from(block_size);
+    // No block is larger than a piece.
+    let most = PIECE / block_size;
+    let mut pieces = Vec::new();
+    let mut open = Vec::new();
+    let mut filled = 0;
+    for (number, source) in sources.iter().enumerate() {
+        let len = source.content().size();
+        if len >= block_size {
+            let blocks = len.div_ceil(block_size);
+            for first in (0..blocks).step_by(most as usize) {
+                pieces.push(Piece::Blocks {
+                    source: number,
+                    first,
+                    count: most.min(blocks - first),
+                });
+            }
+        } else if len > 0 {
+            if filled + len > block_size {
+                pieces.push(Piece::Fragment(std::mem::take(&mut open)));
+                filled = 0;
+            }
+            open.push(number);
+            filled += len;
+            if filled >= block_size / 2 && ends_fragment(&source.digest) {
+                pieces.push(Piece::Fragment(std::mem::take(&mut open)));
+                filled = 0;
+            }
+        }
+    }
+    if !open.is_empty() {
+        pieces.push(Piece::Fragment(open));
+    }
+    pieces
+}
+
+/// True of one digest in eight.
+fn ends_fragment(digest: &Digest) -> bool {
+    matches!(digest.hex().as_bytes().last(), Some(b'0' | b'8'))
+}
+
+impl Data {
+    fn add(
+        &mut self,
+        piece: &Piece,
+        packed: &Packed,
+        sources: &[Source<'_>],
+        block_size: u32,
+    ) -> Result<()> {
+        match piece {
+            Piece::Blocks { source, first, .. } => {
+                let stored = &mut self.stored[*source];
+                if *first == 0 {
+                    stored.start = self.end;
+                }
+                let len = sources[*source].content().size();
+                for (block, size) in (*first..).zip(&packed.sizes) {
+                    if *size == 0 {
+                        stored.holes += block_len(len, block, block_size);
+                    }
+                    stored.sizes.push(*size);
+                }
+            }
+            Piece::Fragment(members) => {
+                let number = u32::try_from(self.fragments.len())?;
+                let mut offset = 0;
+                for member in members {
+                    self.stored[*member].fragment = Some((number, offset));
+                    // Below a block's size, as is the sum.
+                    offset += sources[*member].content().size() as u32;
+                }
+                self.fragments.push(Fragment {
+                    start: self.end,
+                    size: packed.sizes.first().copied().unwrap_or_default(),
+                });
+            }
+        }
+        self.end += packed.bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// The length of a file's block.
+pub fn block_len(len: u64, block: u64, block_size: u32) -> u64 {
+    let block_size = u64::from(block_size);
+    (len - block * block_size).min(block_size)
+}

@@ -1,0 +1,105 @@
+//! A seed directory as the medium that first boot looks for: a FAT file system
+//! on a disk of its own, without a partition table.
+//!
+//! `meta-data` and `user-data` make it a NoCloud medium, labelled `CIDATA`
+//! ([NoCloud](https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html)),
+//! `openstack/` a config drive, `CONFIG-2`
+//! ([config drive](https://docs.openstack.org/nova/latest/admin/config-drive.html)).
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use nodeimg_formats::fat;
+use nodeimg_values::epoch::Epoch;
+use walkdir::WalkDir;
+
+/// A seed is a few files of text; more is a mistaken directory.
+const MOST: u64 = 64 << 20;
+/// Of every medium: nothing looks at it. FAT begins in 1980; this is 2000.
+const EPOCH: Epoch = Epoch(946_684_800);
+const VOLUME_ID: u32 = 0x5eed_0001;
+
+/// Writes the medium of `directory` to `to`, a new file.
+pub fn write(directory: &Path, to: &mut File) -> Result<()> {
+    let shown = directory.display();
+    let label = label(directory)?;
+    let files = read(directory).with_context(|| format!("reading the seed {shown}"))?;
+    medium(&files, label, to).with_context(|| format!("making a medium of the seed {shown}"))
+}
+
+/// A medium with this label of files, each by its path on it.
+pub fn medium(files: &[(String, Vec<u8>)], label: &str, to: &mut File) -> Result<()> {
+    let files: Vec<_> = files
+        .iter()
+        .map(|(path, content)| fat::File {
+            path: path.clone(),
+            content,
+        })
+        .collect();
+    let options = fat::Options {
+        size: fat::min_size(&files)?.max(fat::MIN_SIZE),
+        label,
+        volume_id: VOLUME_ID,
+        epoch: EPOCH,
+    };
+    fat::write(&files, &options, to)
+}
+
+/// Which of the two layouts it is.
+fn label(directory: &Path) -> Result<&'static str> {
+    let shown = directory.display();
+    let has = |name: &str| directory.join(name).exists();
+    match (has("meta-data"), has("user-data"), has("openstack")) {
+        (true, true, false) => Ok("CIDATA"),
+        (false, false, true) => Ok("CONFIG-2"),
+        (false, false, false) => bail!(
+            "the seed {shown} holds neither `meta-data` and `user-data` nor a directory `openstack`"
+        ),
+        (_, _, true) => {
+            bail!(
+                "the seed {shown} holds both NoCloud's files and `openstack`: a medium is one of them"
+            )
+        }
+        (has_meta, _, false) => {
+            let lacks = if has_meta { "user-data" } else { "meta-data" };
+            bail!("the seed {shown} lacks `{lacks}`, which may be empty")
+        }
+    }
+}
+
+/// Every file by its path on the medium.
+fn read(directory: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut files = Vec::new();
+    let mut left = MOST;
+    for entry in WalkDir::new(directory)
+        .follow_links(true)
+        .sort_by_file_name()
+    {
+        let entry = entry?;
+        if entry.file_type().is_dir() {
+            continue;
+        }
+        let path = entry.path();
+        let shown = path.display();
+        if !entry.file_type().is_file() {
+            bail!("{shown} is neither a file nor a directory");
+        }
+        let bytes = match left.checked_sub(entry.metadata()?.len()) {
+            Some(rest) => {
+                left = rest;
+                fs::read(path).with_context(|| format!("reading {shown}"))?
+            }
+            None => bail!("it has more than {} MiB, which no seed has", MOST >> 20),
+        };
+        let Some(name) = path.strip_prefix(directory)?.to_str() else {
+            bail!("{shown}: the name is not UTF-8");
+        };
+        files.push((name.to_owned(), bytes));
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+#[path = "seed_tests.rs"]
+mod tests;

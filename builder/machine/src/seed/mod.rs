@@ -1,0 +1,141 @@
+//! A seed on disk: a directory, or the image of a medium. Both hold private
+//! keys, so only their owner may read them; both appear whole or not at all.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use nodeimg_seed::read::seed::Layout;
+use nodeimg_seed::write::Files;
+
+use crate::qemu::seed::medium;
+
+/// Of a NoCloud medium
+/// ([NoCloud](https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html)).
+const LABEL: &str = "CIDATA";
+
+/// Writes into the file `to`, where its name ends in `.img`, else into a
+/// directory. What is there is replaced only where `replace` says so, and only
+/// if it is a seed.
+pub fn write(files: &Files, to: &Path, replace: bool) -> Result<()> {
+    check_free(to, replace)?;
+    let shown = to.display();
+    if is_medium(to) {
+        write_medium(files, to, replace)
+    } else {
+        let all = files.all().into_iter();
+        let texts: Vec<_> = all.map(|(name, text)| (name, text, 0o600)).collect();
+        write_directory(&texts, to)
+    }
+    .with_context(|| format!("writing the seed {shown}"))
+}
+
+/// Whether a seed of this name is a medium's image.
+pub fn is_medium(to: &Path) -> bool {
+    to.extension().is_some_and(|extension| extension == "img")
+}
+
+/// Before anything is made: keys that nobody will have are better not made.
+pub fn check_free(to: &Path, replace: bool) -> Result<()> {
+    let shown = to.display();
+    let meta = match fs::symlink_metadata(to) {
+        Ok(meta) => meta,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e).with_context(|| format!("looking for {shown}")),
+    };
+    if !replace {
+        bail!("{shown} is there already: name another place, or replace it with --force");
+    }
+    if is_medium(to) {
+        if !meta.is_file() {
+            bail!("{shown} is no file, and is not replaced");
+        }
+        return Ok(());
+    }
+    if !meta.is_dir() {
+        bail!("{shown} is no directory, and is not replaced; a medium's name ends in `.img`");
+    }
+    let names = Layout::NoCloud.names();
+    let known = [
+        names.meta_data,
+        names.user_data,
+        names.vendor_data,
+        names.network,
+    ];
+    for entry in fs::read_dir(to).with_context(|| format!("looking into {shown}"))? {
+        let name = entry?.file_name();
+        if !known.iter().any(|known| name == **known) {
+            bail!(
+                "{shown} holds `{}`, so it is not a seed alone, and is not replaced",
+                name.to_string_lossy()
+            );
+        }
+    }
+    Ok(())
+}
+
+fn write_medium(files: &Files, to: &Path, replace: bool) -> Result<()> {
+    // 0600, as tempfile makes every file.
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".nodeimg-seed-")
+        .suffix(".tmp")
+        .tempfile_in(parent(to))?;
+    let content: Vec<_> = files
+        .all()
+        .into_iter()
+        .map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()))
+        .collect();
+    medium(&content, LABEL, temporary.as_file_mut())?;
+    temporary.as_file().sync_all()?;
+    let persisted = match replace {
+        true => temporary.persist(to),
+        false => temporary.persist_noclobber(to),
+    };
+    persisted.map_err(|e| e.error)?;
+    sync(parent(to))
+}
+
+/// A directory of files with their modes, in the place of an earlier one that
+/// [`check_free`] has looked at.
+pub fn write_directory(files: &[(&str, &str, u32)], to: &Path) -> Result<()> {
+    let temporary = tempfile::Builder::new()
+        .prefix(".nodeimg-seed-")
+        .suffix(".tmp")
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(parent(to))?;
+    let staged = temporary.path().join("new");
+    DirBuilder::new().mode(0o700).create(&staged)?;
+    for (name, text, mode) in files {
+        let mut options = File::options();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(*mode)
+            .open(staged.join(name))?;
+        file.set_permissions(Permissions::from_mode(*mode))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+    }
+    sync(&staged)?;
+    if to.exists() {
+        fs::rename(to, temporary.path().join("old"))?;
+    }
+    fs::rename(&staged, to)?;
+    sync(parent(to))
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn sync(directory: &Path) -> Result<()> {
+    Ok(File::open(directory)?.sync_all()?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,38 @@
+#![allow(clippy::unwrap_used)]
+use std::os::unix::fs::PermissionsExt;
+
+use nodeimg_seed::write::Node;
+use tempfile::TempDir;
+
+use super::write;
+
+#[test]
+fn only_its_owner_reads_it_and_only_a_seed_is_replaced() {
+    let directory = TempDir::new().unwrap();
+    let node = Node {
+        host_name: "n".to_owned(),
+        ..Node::default()
+    };
+    let files = node.files(None);
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let seed = directory.path().join("seed");
+    write(&files, &seed, false).unwrap();
+    assert_eq!(mode(&seed), 0o700);
+    assert_eq!(mode(&seed.join("user-data")), 0o600);
+    let medium = directory.path().join("seed.img");
+    write(&files, &medium, false).unwrap();
+    assert_eq!(mode(&medium), 0o600);
+    for out in [&seed, &medium] {
+        let refused = write(&files, out, false).unwrap_err();
+        assert!(refused.to_string().contains("--force"), "{refused}");
+        write(&node.files(Some("new")), out, true).unwrap();
+    }
+    let meta = std::fs::read_to_string(seed.join("meta-data")).unwrap();
+    assert_eq!(meta, "instance-id: \"new\"\n");
+    std::fs::write(seed.join("thesis.tex"), "").unwrap();
+    let refused = write(&files, &seed, true).unwrap_err();
+    assert!(refused.to_string().contains("thesis.tex"), "{refused}");
+    let names: Vec<_> = std::fs::read_dir(&directory).unwrap().collect();
+    assert_eq!(names.len(), 2, "nothing is left behind");
+}

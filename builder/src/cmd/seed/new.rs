@@ -1,0 +1,192 @@
+//! `nodeimg seed new` and `nodeimg seed ca`: what a node is given, made here.
+
+use std::fs;
+use std::io::Read;
+use std::net::IpAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use nodeimg_machine::pki::{Authority, Subject, Validity};
+use nodeimg_machine::seed;
+use nodeimg_seed::text::pem;
+use nodeimg_seed::text::problem::Problems;
+use nodeimg_seed::text::secret::Secret;
+use nodeimg_seed::write::{Node, Pair};
+use nodeimg_values::date::Date;
+use serde_json::json;
+
+use super::check::judge;
+use crate::cli::{NameValue, SeedCaArgs, SeedIdentityArgs, SeedNewArgs};
+use crate::cmd::Session;
+use crate::input::recipe::file::Profile;
+use crate::input::recipe::profile::Service;
+use crate::input::recipe::{self, Recipe};
+
+/// Larger files are mistaken ones.
+const MOST: u64 = 1 << 20;
+
+pub fn authority(session: &Session<'_>, args: &SeedCaArgs) -> Result<()> {
+    let directory = &args.directory;
+    let shown = directory.display();
+    if directory.symlink_metadata().is_ok() {
+        bail!("{shown} is there already, and a CA is never replaced: name a new directory");
+    }
+    let (_, pair) = Authority::generate(&args.name, Validity::days(Date::now()?.0, args.days))?;
+    let files = [
+        ("ca.crt", pair.cert.as_str(), 0o644),
+        ("ca.key", pair.key.expose(), 0o600),
+    ];
+    seed::write_directory(&files, directory).with_context(|| format!("writing {shown}"))?;
+    let event = json!({ "event": "ca", "directory": directory, "name": args.name });
+    let text = format!("{shown}/ca.crt is the cluster's CA, {shown}/ca.key its secret: keep it");
+    session.say(&event, &text);
+    Ok(())
+}
+
+pub fn run(session: &Session<'_>, args: &SeedNewArgs) -> Result<()> {
+    let recipe = recipe::load(&args.recipe)?;
+    seed::check_free(&args.out, args.force)?;
+    let files = node(args, &recipe)?.files(args.instance_id.as_deref());
+    if !judge(session, &recipe, &files.seed(), Problems::new())? {
+        bail!(
+            "{}: nothing is written, for no node would come of this seed with an image of recipe {} (--recipe names another)",
+            args.out.display(),
+            args.recipe
+        );
+    }
+    seed::write(&files, &args.out, args.force)?;
+    let event = json!({
+        "event": "written",
+        "seed": args.out,
+        "instance_id": files.instance_id,
+        "medium": seed::is_medium(&args.out),
+    });
+    let text = format!("wrote {} ({})", args.out.display(), files.instance_id);
+    session.say(&event, &text);
+    Ok(())
+}
+
+fn node(args: &SeedNewArgs, recipe: &Recipe) -> Result<Node> {
+    let identity = &args.identity;
+    let ca = args.ca.as_deref().map(text).transpose()?;
+    let mut node = Node {
+        host_name: args.host_name.clone(),
+        node_ip: args.node_ip.clone(),
+        pod_subnet: args.pod_subnet.clone(),
+        api_server: args.api_server.clone(),
+        kubelet: pair(identity.cert.as_deref(), identity.key.as_deref())?,
+        kube_proxy: pair(
+            identity.kube_proxy_cert.as_deref(),
+            identity.kube_proxy_key.as_deref(),
+        )?,
+        bootstrap_token: identity.bootstrap_token.clone().map(Secret::new),
+        ca_cert_hashes: identity.ca_cert_hash.clone(),
+        kubeadm_join: identity.kubeadm_join.as_deref().map(secret).transpose()?,
+        kubeadm_init: identity.kubeadm_init.as_deref().map(secret).transpose()?,
+        provider_id: args.provider_id.clone(),
+        hosts: pairs(&args.hosts),
+        labels: pairs(&args.labels),
+        taints: args.taints.clone(),
+        ssh_keys: ssh_keys(&args.ssh_key)?,
+        network: args.network.as_deref().map(text).transpose()?,
+        ca: None,
+    };
+    if let (Some(path), Some(ca), Some(key_path)) = (&args.ca, &ca, &identity.ca_key) {
+        let names = (path.display().to_string(), key_path.display().to_string());
+        let key = secret(key_path)?;
+        let authority = Authority::read((&names.0, ca), (&names.1, &key))?;
+        sign(&mut node, identity, recipe.profile, &authority)?;
+    }
+    node.ca = ca.map(|ca| pem::normalised(&ca));
+    Ok(node)
+}
+
+/// What the profile needs and the user has not given.
+fn sign(
+    node: &mut Node,
+    identity: &SeedIdentityArgs,
+    profile: Profile,
+    authority: &Authority,
+) -> Result<()> {
+    let validity = Validity::days(Date::now()?.0, identity.days);
+    if profile.spec().kubelet_has_certificate && node.kubelet.is_none() {
+        let mut names = vec![node.host_name.clone()];
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        // A network among the addresses says nothing that could be signed.
+        addresses.extend(
+            node.node_ip
+                .iter()
+                .filter_map(|text| text.parse::<IpAddr>().ok()),
+        );
+        for san in &identity.san {
+            match san.parse() {
+                Ok(address) => addresses.push(address),
+                Err(_) => names.push(san.clone()),
+            }
+        }
+        let subject = Subject::kubelet(&node.host_name, names, addresses);
+        node.kubelet = Some(authority.issue(&subject, validity)?);
+    }
+    let has_kube_proxy = profile.spec().has_service(Service::KubeProxy);
+    if has_kube_proxy && node.kube_proxy.is_none() && !identity.no_kube_proxy {
+        node.kube_proxy = Some(authority.issue(&Subject::kube_proxy(), validity)?);
+    }
+    Ok(())
+}
+
+fn pair(cert: Option<&Path>, key: Option<&Path>) -> Result<Option<Pair>> {
+    let (Some(cert), Some(key)) = (cert, key) else {
+        return Ok(None);
+    };
+    Ok(Some(Pair {
+        cert: pem::normalised(&text(cert)?),
+        key: Secret::new(pem::normalised(secret(key)?.expose())),
+    }))
+}
+
+fn pairs(given: &[NameValue]) -> Vec<(String, String)> {
+    let pair = |given: &NameValue| (given.name.clone(), given.value.clone());
+    given.iter().map(pair).collect()
+}
+
+/// Every line but the empty ones and the comments.
+fn ssh_keys(paths: &[impl AsRef<Path>]) -> Result<Vec<String>> {
+    let mut keys = Vec::new();
+    for path in paths {
+        let path = path.as_ref();
+        let text = text(path)?;
+        if text.contains("PRIVATE KEY") {
+            bail!(
+                "--ssh-key {}: is a private key; the public one ends in `.pub`",
+                path.display()
+            );
+        }
+        let lines = text.lines().map(str::trim);
+        let before = keys.len();
+        keys.extend(
+            lines
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .map(str::to_owned),
+        );
+        if keys.len() == before {
+            bail!("--ssh-key {}: holds no key", path.display());
+        }
+    }
+    Ok(keys)
+}
+
+fn secret(path: &Path) -> Result<Secret> {
+    text(path).map(Secret::new)
+}
+
+fn text(path: &Path) -> Result<String> {
+    let shown = path.display();
+    let file = fs::File::open(path).with_context(|| format!("opening {shown}"))?;
+    let mut text = String::new();
+    let read = file.take(MOST + 1).read_to_string(&mut text);
+    read.with_context(|| format!("reading {shown}"))?;
+    if text.len() as u64 > MOST {
+        bail!("{shown} has more than {MOST} bytes, and nothing of a seed has");
+    }
+    Ok(text)
+}

@@ -1,0 +1,108 @@
+//! An initrd of one program: the first-boot binary, which is `/init` here.
+//!
+//! ```text
+//! /init                        the binary; started so, it does an initrd's work
+//! /etc/nodeimg/initrd.json     the plan: nodeimg_seed::contract::initrd_plan
+//! /usr/lib/modules/RELEASE/    modules, uncompressed; modules.{dep,alias,softdep}
+//! /usr/lib/repart.d/           partitions to come
+//! /dev /proc /run /sys ...     empty
+//! ```
+//!
+//! No library and no program of the base system is in it. What makes partitions
+//! and file systems is run from the root, as soon as that is mounted.
+
+use anyhow::{Context, Result};
+use nodeimg_seed::contract::initrd_plan::{InitrdPlan, Overlay, PATH};
+use nodeimg_seed::contract::paths::BINARY_PATH;
+
+use super::{Initrd, Wanted, drivers, read_ahead, repart};
+use crate::image::boot::mounts;
+use crate::image::modules::{self, Modules, Stored};
+use crate::tree::Kind;
+
+/// Programs of the root that the binary runs, with the package that has each.
+pub const PROGRAMS: [(&str, &str); 4] = [
+    ("/usr/bin/systemd-repart", "systemd-repart"),
+    ("/usr/lib/systemd/systemd-growfs", "systemd"),
+    ("/usr/sbin/fsck.ext4", "e2fsprogs"),
+    ("/usr/sbin/mkfs.ext4", "e2fsprogs"),
+];
+
+const DIRECTORIES: [(&str, u32); 8] = [
+    ("/dev", 0o755),
+    ("/etc", 0o755),
+    ("/proc", 0o555),
+    ("/run", 0o755),
+    ("/sys", 0o555),
+    ("/sysroot", 0o755),
+    ("/tmp", 0o1777),
+    ("/usr", 0o755),
+];
+/// Those of kmod's files that the binary reads.
+const INDEX: [&str; 3] = ["modules.alias", "modules.dep", "modules.softdep"];
+/// systemd-repart formats the state through a loop device.
+const LOOP: &str = "loop";
+
+/// The initrd that `wanted` asks for.
+pub fn own(wanted: &Wanted<'_>) -> Result<Initrd> {
+    let mut initrd = Initrd::new();
+    for (path, mode) in DIRECTORIES {
+        initrd.directory(path, mode)?;
+    }
+    program(&mut initrd, wanted)?;
+    initrd.release(wanted)?;
+    repart::add(&mut initrd, wanted.slot)?;
+    let loaded = modules(&mut initrd, wanted).context("choosing the kernel modules")?;
+    let plan = InitrdPlan {
+        release: wanted.release.to_owned(),
+        modules: loaded,
+        state: repart::STATE_LABEL.to_owned(),
+        overlays: overlays(wanted)?,
+        read_ahead: read_ahead::of(wanted)?,
+    };
+    let text = serde_json::to_string_pretty(&plan).context("writing the plan")?;
+    initrd.text(PATH, text + "\n")?;
+    Ok(initrd)
+}
+
+fn program(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<()> {
+    let node = wanted.tree.get(&BINARY_PATH.parse()?);
+    let binary = node.filter(|node| matches!(node.kind, Kind::File(_)));
+    let mut init = binary
+        .cloned()
+        .with_context(|| format!("`{BINARY_PATH}` is not in the image, and it is what the initrd runs: `disk.initrd = \"systemd\"` makes one without it"))?;
+    init.stat.mode = 0o755;
+    initrd.put("/init", init)?;
+    for (path, package) in PROGRAMS {
+        wanted.has(path, package)?;
+    }
+    Ok(())
+}
+
+/// The modules, and the names of those to load whatever devices there are.
+fn modules(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<Vec<String>> {
+    let known = Modules::read(wanted.tree, wanted.release, Some(wanted.store))?;
+    let chosen = drivers::add(initrd, wanted, &known, &[])?;
+    let directory = modules::directory(wanted.release)?;
+    for (name, bytes) in known.index(Some(&chosen), Stored::Uncompressed)? {
+        if INDEX.contains(&name.as_str()) {
+            initrd.text(&format!("{directory}/{name}"), bytes)?;
+        }
+    }
+    // The kernel would have modprobe load what answers to this, which is not
+    // here: all of it, and the kernel takes the one that is best.
+    let hashes = known.answering(drivers::HASH)?;
+    let mut names: Vec<String> = drivers::loaded().map(str::to_owned).collect();
+    names.push(LOOP.to_owned());
+    names.extend(hashes.into_iter().map(str::to_owned));
+    Ok(names)
+}
+
+fn overlays(wanted: &Wanted<'_>) -> Result<Vec<Overlay>> {
+    let mounts = mounts::of(wanted.recipe)?;
+    let overlays = mounts::overlays(&mounts).map(|path| Overlay {
+        path: path.to_string(),
+        place: mounts::place(path),
+    });
+    Ok(overlays.collect())
+}

@@ -1,0 +1,245 @@
+//! `/etc/containerd/config.toml`, whose plugin names differ between major
+//! versions of containerd: chosen by the artifact's version, never guessed.
+//!
+//! <https://github.com/containerd/containerd/blob/main/docs/cri/config.md>
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use toml::{Table, Value};
+
+use super::{Generated, with_extra};
+use crate::input::recipe::Recipe;
+use crate::input::recipe::value::Version;
+
+const BIN_DIR: &str = "/opt/cni/bin";
+const CONF_DIR: &str = "/etc/cni/net.d";
+const SNAPSHOTTER: &str = "overlayfs";
+const CERTS_DIR: &str = "/etc/containerd/certs.d";
+/// What `ctr install` unpacks, and containerd makes at each start: its default,
+/// `/opt/containerd`, is on a root that nothing can be written to.
+const OPT_DIR: &str = "/var/lib/containerd/opt";
+
+#[derive(Serialize)]
+struct Config<P> {
+    version: u32,
+    /// Drop-ins of a node or of a later layer.
+    imports: [&'static str; 1],
+    plugins: P,
+}
+
+/// containerd 1.x: configuration version 2.
+#[derive(Serialize)]
+struct PluginsV2<'a> {
+    #[serde(rename = "io.containerd.grpc.v1.cri")]
+    cri: CriV2<'a>,
+    #[serde(rename = "io.containerd.internal.v1.opt")]
+    opt: Opt,
+}
+
+#[derive(Serialize)]
+struct CriV2<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sandbox_image: Option<&'a str>,
+    containerd: RuntimesV2,
+    cni: Cni,
+    registry: Registry,
+}
+
+#[derive(Serialize)]
+struct RuntimesV2 {
+    snapshotter: &'static str,
+    #[serde(flatten)]
+    runtimes: Runtimes,
+}
+
+/// containerd 2.x: configuration version 3 and 4, images and runtime apart. What 4
+/// moves is how containerd itself serves, of which nothing is set here.
+#[derive(Serialize)]
+struct PluginsV3<'a> {
+    #[serde(rename = "io.containerd.cri.v1.images")]
+    images: ImagesV3<'a>,
+    #[serde(rename = "io.containerd.cri.v1.runtime")]
+    runtime: RuntimeV3,
+    #[serde(rename = "io.containerd.internal.v1.opt")]
+    opt: Opt,
+}
+
+#[derive(Serialize)]
+struct ImagesV3<'a> {
+    snapshotter: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned_images: Option<PinnedImages<'a>>,
+    registry: Registry,
+}
+
+#[derive(Serialize)]
+struct PinnedImages<'a> {
+    sandbox: &'a str,
+}
+
+#[derive(Serialize)]
+struct RuntimeV3 {
+    containerd: Runtimes,
+    cni: Cni,
+}
+
+#[derive(Serialize)]
+struct Runtimes {
+    default_runtime_name: &'static str,
+    runtimes: Runc,
+}
+
+#[derive(Serialize)]
+struct Runc {
+    runc: Runtime,
+}
+
+#[derive(Serialize)]
+struct Runtime {
+    runtime_type: &'static str,
+    options: RuncOptions,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct RuncOptions {
+    binary_name: &'static str,
+    systemd_cgroup: bool,
+}
+
+/// `bin_dir` until 2.0, `bin_dirs` from 2.1 on, which warns of the old name.
+#[derive(Serialize)]
+struct Cni {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bin_dir: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bin_dirs: Option<[&'static str; 1]>,
+    conf_dir: &'static str,
+}
+
+#[derive(Serialize)]
+struct Opt {
+    path: &'static str,
+}
+
+#[derive(Serialize)]
+struct Registry {
+    config_path: &'static str,
+}
+
+/// The configuration for the version that the recipe installs.
+pub fn generate(recipe: &Recipe, version: &Version) -> Result<Generated> {
+    let sandbox = recipe.containerd.sandbox_image.as_deref();
+    let (major, minor) = version.major_minor();
+    let extra = &recipe.containerd.config;
+    let what = "containerd's configuration";
+    let table = match (major, minor) {
+        // Debian's, of the recipe container-host.
+        (1, _) => with_extra(&config(2, plugins_v2(sandbox)), extra, what)?,
+        (2, 0..=2) => with_extra(&config(3, plugins_v3(sandbox, version)), extra, what)?,
+        // containerd would say at each start that it has had to migrate a 3.
+        (2, _) => with_extra(&config(4, plugins_v3(sandbox, version)), extra, what)?,
+        _ => {
+            bail!("containerd {version}: nodeimg knows the configuration of containerd 1.x and 2.x")
+        }
+    };
+    systemd_cgroup_holds(&table)?;
+    let body = toml::to_string(&table).context("writing containerd's configuration")?;
+    let text = format!("# For containerd {major}.x, from the recipe.\n{body}");
+    Ok(Generated {
+        path: "/etc/containerd/config.toml",
+        text,
+        link: None,
+        key: "containerd",
+    })
+}
+
+fn config<P>(version: u32, plugins: P) -> Config<P> {
+    Config {
+        version,
+        imports: ["/etc/containerd/conf.d/*.toml"],
+        plugins,
+    }
+}
+
+fn plugins_v2(sandbox_image: Option<&str>) -> PluginsV2<'_> {
+    let containerd = RuntimesV2 {
+        snapshotter: SNAPSHOTTER,
+        runtimes: runtimes(),
+    };
+    let cni = Cni {
+        bin_dir: Some(BIN_DIR),
+        bin_dirs: None,
+        conf_dir: CONF_DIR,
+    };
+    PluginsV2 {
+        cri: CriV2 {
+            sandbox_image,
+            containerd,
+            cni,
+            registry: Registry {
+                config_path: CERTS_DIR,
+            },
+        },
+        opt: Opt { path: OPT_DIR },
+    }
+}
+
+fn plugins_v3<'a>(sandbox: Option<&'a str>, version: &Version) -> PluginsV3<'a> {
+    let many = version.major_minor() >= (2, 1);
+    let cni = Cni {
+        bin_dir: (!many).then_some(BIN_DIR),
+        bin_dirs: many.then_some([BIN_DIR]),
+        conf_dir: CONF_DIR,
+    };
+    PluginsV3 {
+        images: ImagesV3 {
+            snapshotter: SNAPSHOTTER,
+            pinned_images: sandbox.map(|sandbox| PinnedImages { sandbox }),
+            registry: Registry {
+                config_path: CERTS_DIR,
+            },
+        },
+        runtime: RuntimeV3 {
+            containerd: runtimes(),
+            cni,
+        },
+        opt: Opt { path: OPT_DIR },
+    }
+}
+
+fn runtimes() -> Runtimes {
+    let options = RuncOptions {
+        binary_name: "/usr/local/bin/runc",
+        systemd_cgroup: true,
+    };
+    Runtimes {
+        default_runtime_name: "runc",
+        runtimes: Runc {
+            runc: Runtime {
+                runtime_type: "io.containerd.runc.v2",
+                options,
+            },
+        },
+    }
+}
+
+/// The kubelet's `cgroupDriver` is `systemd`; a runtime that is told otherwise
+/// starts no pod, so it is no image.
+fn systemd_cgroup_holds(table: &Table) -> Result<()> {
+    fn walk(value: &Value, found: &mut bool) {
+        if let Value::Table(table) = value {
+            *found |= table.get("SystemdCgroup") == Some(&Value::Boolean(false));
+            table.values().for_each(|inner| walk(inner, found));
+        }
+    }
+    let mut found = false;
+    table.values().for_each(|value| walk(value, &mut found));
+    if found {
+        bail!(
+            "containerd.config sets `SystemdCgroup = false`, but the kubelet's cgroupDriver is systemd: \
+             both sides must agree, take it out"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,243 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::input::recipe::tests::recipe;
+use crate::input::recipe::value::Version;
+use crate::input::recipe::{RecipeRef, load};
+
+fn version(text: &str) -> Version {
+    text.parse().unwrap()
+}
+
+fn kubelet(more: &str) -> (String, String) {
+    let mut files = kubelet::generate(&recipe(more))
+        .unwrap()
+        .into_iter()
+        .map(|file| file.text);
+    (files.next().unwrap(), files.next().unwrap())
+}
+
+#[test]
+fn kubelet_configuration_is_the_tutorials() {
+    let (config, flags) = kubelet("");
+    for line in [
+        "apiVersion: kubelet.config.k8s.io/v1beta1",
+        "kind: KubeletConfiguration",
+        "address: \"0.0.0.0\"",
+        "cgroupDriver: systemd",
+        "clusterDomain: cluster.local",
+        "enableServer: true",
+        "failSwapOn: false",
+        "port: 10250",
+        "registerNode: true",
+        "resolvConf: /etc/resolv.conf",
+        "runtimeRequestTimeout: 15m",
+        "volumePluginDir: /var/lib/kubelet/volume-plugins",
+        "tlsCertFile: /var/lib/kubelet/kubelet.crt",
+        "tlsPrivateKeyFile: /var/lib/kubelet/kubelet.key",
+        "    clientCAFile: /var/lib/kubelet/ca.crt",
+        "  swapBehavior: NoSwap",
+        "  mode: Webhook",
+    ] {
+        assert!(
+            config.lines().any(|l| l == line),
+            "{line:?} is not in:\n{config}"
+        );
+    }
+    assert!(config.contains("containerRuntimeEndpoint: "), "{config}");
+    assert!(!config.contains("maxPods"), "{config}");
+    assert!(config.contains("10.32.0.10"), "{config}");
+    assert_eq!(flags.lines().last(), Some("KUBELET_ARGS="));
+}
+
+/// A DNS server in a pod that asks systemd-resolved's stub would ask itself.
+#[test]
+fn pods_are_given_the_name_servers_behind_systemd_resolved() {
+    let shipped = load(&RecipeRef::BuiltIn("hard-way".into())).unwrap();
+    let config = &kubelet::generate(&shipped).unwrap()[0].text;
+    let line = "resolvConf: /run/systemd/resolve/resolv.conf";
+    assert!(config.lines().any(|l| l == line), "{config}");
+}
+
+#[test]
+fn labels_of_the_recipe_are_a_flag() {
+    let (_, flags) = kubelet("[kubelet]\nlabels = { tier = \"edge\", \"a.example/b\" = \"c\" }\n");
+    assert!(
+        flags.contains("--node-labels=a.example/b=c,tier=edge\n"),
+        "{flags}"
+    );
+}
+
+#[test]
+fn any_other_field_is_passed_through_and_may_change_ours() {
+    let (config, _) = kubelet(
+        "[kubelet.config]\nresolvConf = \"/etc/my-resolv.conf\"\nevictionHard = { \"memory.available\" = \"100Mi\" }\n",
+    );
+    assert!(
+        config.contains("resolvConf: /etc/my-resolv.conf\n"),
+        "{config}"
+    );
+    assert!(!config.contains("/etc/resolv.conf\n"), "{config}");
+    assert!(config.contains("memory.available: 100Mi"), "{config}");
+}
+
+#[test]
+fn kube_proxy_configuration() {
+    let files = kube_proxy::generate(&recipe(
+        "[kube_proxy.config]\nmetricsBindAddress = \"0.0.0.0:10249\"\n",
+    ))
+    .unwrap();
+    for line in [
+        "clusterCIDR: 10.200.0.0/16",
+        "mode: nftables",
+        "nodePortAddresses:",
+        "  kubeconfig: /var/lib/kube-proxy/kubeconfig",
+    ] {
+        assert!(
+            files[0].text.lines().any(|l| l == line),
+            "{line:?} is not in:\n{}",
+            files[0].text
+        );
+    }
+    assert!(files[0].text.contains("metricsBindAddress"));
+}
+
+fn containerd(more: &str, at: &str) -> anyhow::Result<toml::Table> {
+    Ok(toml::from_str(
+        &containerd::generate(&recipe(more), &version(at))?.text,
+    )?)
+}
+
+/// The value at dotted `way`, plugin names in one piece.
+fn at<'a>(table: &'a toml::Table, way: &[&str]) -> Option<&'a toml::Value> {
+    let (last, tables) = way.split_last()?;
+    tables
+        .iter()
+        .try_fold(table, |table, key| table.get(*key)?.as_table())?
+        .get(*last)
+}
+
+#[test]
+fn containerd_configuration_fits_its_major_version() {
+    let one = containerd("", "1.7.24").unwrap();
+    let cri = ["plugins", "io.containerd.grpc.v1.cri"];
+    assert_eq!(at(&one, &["version"]).unwrap().as_integer(), Some(2));
+    assert_eq!(
+        at(&one, &[&cri[..], &["sandbox_image"]].concat())
+            .unwrap()
+            .as_str(),
+        Some("registry.k8s.io/pause:3.10.2")
+    );
+    assert_eq!(
+        at(&one, &[&cri[..], &["containerd", "snapshotter"]].concat())
+            .unwrap()
+            .as_str(),
+        Some("overlayfs")
+    );
+    let options = &[
+        &cri[..],
+        &["containerd", "runtimes", "runc", "options", "SystemdCgroup"],
+    ]
+    .concat();
+    assert_eq!(at(&one, options).unwrap().as_bool(), Some(true));
+    assert_eq!(
+        at(&one, &[&cri[..], &["cni", "bin_dir"]].concat())
+            .unwrap()
+            .as_str(),
+        Some("/opt/cni/bin")
+    );
+
+    let two = containerd("", "2.3.4").unwrap();
+    let (images, runtime) = (
+        ["plugins", "io.containerd.cri.v1.images"],
+        ["plugins", "io.containerd.cri.v1.runtime"],
+    );
+    // What containerd reads without having to migrate it.
+    assert_eq!(at(&two, &["version"]).unwrap().as_integer(), Some(4));
+    let older = containerd("", "2.2.9").unwrap();
+    assert_eq!(at(&older, &["version"]).unwrap().as_integer(), Some(3));
+    assert_eq!(
+        at(&two, &[&images[..], &["pinned_images", "sandbox"]].concat())
+            .unwrap()
+            .as_str(),
+        Some("registry.k8s.io/pause:3.10.2")
+    );
+    let options = &[
+        &runtime[..],
+        &["containerd", "runtimes", "runc", "options", "SystemdCgroup"],
+    ]
+    .concat();
+    assert_eq!(at(&two, options).unwrap().as_bool(), Some(true));
+    assert!(
+        at(&two, &[&runtime[..], &["cni", "bin_dirs"]].concat())
+            .unwrap()
+            .is_array()
+    );
+    assert!(at(&two, &["plugins", "io.containerd.grpc.v1.cri"]).is_none());
+    let zero = containerd("", "2.0.5").unwrap();
+    assert!(
+        at(&zero, &[&runtime[..], &["cni", "bin_dir"]].concat())
+            .unwrap()
+            .is_str()
+    );
+
+    assert!(containerd("", "3.0.0").is_err());
+}
+
+#[test]
+fn dual_stack_reaches_every_file() {
+    let more = "[cluster]\ncluster_cidr = [\"10.200.0.0/16\", \"fd00:200::/48\"]\nservice_cidr = [\"10.32.0.0/24\", \"fd00:32::/108\"]\n";
+    let recipe = recipe(more);
+    let proxy = &kube_proxy::generate(&recipe).unwrap()[0].text;
+    assert!(
+        proxy.contains("clusterCIDR: 10.200.0.0/16,fd00:200::/48\n"),
+        "{proxy}"
+    );
+    let sysctl = &host::generate(&recipe)[0].text;
+    assert!(
+        sysctl.contains("\nnet.ipv6.conf.all.forwarding = 1\n"),
+        "{sysctl}"
+    );
+}
+
+#[test]
+fn a_cgroup_driver_mismatch_is_a_build_error() {
+    let more = "[containerd.config.plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.runc.options]\nSystemdCgroup = false\n";
+    let error = containerd(more, "2.3.4").unwrap_err().to_string();
+    assert!(error.contains("both sides must agree"), "{error}");
+}
+
+#[test]
+fn host_settings() {
+    let files = host::generate(&recipe(
+        "modules = [\"vxlan\"]\n[sysctl]\n\"vm.overcommit_memory\" = 1\n[units]\nmask = [\"x.service\"]\n",
+    ));
+    let text = |path: &str| {
+        files
+            .iter()
+            .find(|file| file.path == path)
+            .unwrap()
+            .text
+            .clone()
+    };
+    let sysctl = text("/etc/sysctl.d/99-kubernetes.conf");
+    for line in [
+        "net.ipv4.ip_forward = 1",
+        "net.bridge.bridge-nf-call-iptables = 1",
+        "vm.overcommit_memory = 1",
+    ] {
+        assert!(sysctl.lines().any(|l| l == line), "{sysctl}");
+    }
+    assert_eq!(
+        text("/etc/modules-load.d/kubernetes.conf"),
+        "# From the recipe.\noverlay\nbr_netfilter\nnf_conntrack\nvxlan\n"
+    );
+    assert!(
+        text("/usr/lib/tmpfiles.d/nodeimg-writable.conf")
+            .contains("\nd /opt/cni/bin 0755 root root -\n")
+    );
+    let preset = text("/usr/lib/systemd/system-preset/10-nodeimg.preset");
+    assert!(
+        preset.contains("\nenable kubelet.service\n") && preset.contains("\ndisable x.service\n"),
+        "{preset}"
+    );
+}

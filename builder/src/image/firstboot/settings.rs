@@ -1,0 +1,68 @@
+//! What first boot is told of the image that it runs in.
+
+use nodeimg_seed::contract::settings::{self, ImageSettings};
+use nodeimg_values::epoch::Epoch;
+
+use crate::input::recipe::Recipe;
+use crate::input::recipe::file::MetadataService;
+
+/// The places where kubeadm is looked for; the first is upstream's packages' own.
+pub const KUBEADM: [&str; 2] = ["/usr/bin/kubeadm", "/usr/local/bin/kubeadm"];
+
+const KUBELET: [&str; 2] = ["/usr/bin/kubelet", "/usr/local/bin/kubelet"];
+
+/// The version of a program, as far as the recipe itself says it.
+fn of_recipe(recipe: &Recipe, places: [&str; 2]) -> Option<String> {
+    let mut paths = places.iter().filter_map(|path| path.parse().ok());
+    paths.find_map(|path| recipe.version_of(&path).map(ToString::to_string))
+}
+
+/// Where a seed may write. On a node that boots from nodeimg's own base system
+/// `/etc` and `/var` are on the state partition; what another base has is its
+/// own affair, so that only what the recipe says counts there.
+fn writable_for_seeds(recipe: &Recipe) -> Vec<String> {
+    let state = recipe.base.as_ref().map(|_| ["/etc", "/var"]);
+    let mut paths: Vec<String> = state.into_iter().flatten().map(str::to_owned).collect();
+    paths.extend(recipe.writable.iter().map(ToString::to_string));
+    paths
+}
+
+/// What first boot is told of the image.
+pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
+    let by_kubeadm = recipe.profile.spec().joins_by_kubeadm;
+    ImageSettings {
+        version: settings::SETTINGS_VERSION,
+        profile: recipe.profile.spec().contract,
+        cluster_cidr: recipe
+            .cluster
+            .cluster_cidr
+            .as_ref()
+            .map(ToString::to_string),
+        service_cidr: recipe
+            .cluster
+            .service_cidr
+            .as_ref()
+            .map(ToString::to_string),
+        cluster_domain: recipe
+            .cluster
+            .cluster_domain
+            .as_ref()
+            .map(ToString::to_string),
+        writable: writable_for_seeds(recipe),
+        metadata: recipe
+            .first_boot
+            .metadata
+            .iter()
+            .map(|service| match service {
+                MetadataService::Openstack => settings::MetadataService::Openstack,
+                MetadataService::Ec2 => settings::MetadataService::Ec2,
+            })
+            .collect(),
+        forbid_commands: recipe.first_boot.commands == Some(false),
+        kubeadm: of_recipe(recipe, KUBEADM).filter(|_| by_kubeadm),
+        kubelet: of_recipe(recipe, KUBELET).filter(|_| by_kubeadm),
+        keep_seed: recipe.first_boot.scrub == Some(false),
+        seed_wait: recipe.first_boot.wait.unwrap_or(settings::SEED_WAIT),
+        epoch: epoch.0,
+    }
+}

@@ -1,0 +1,101 @@
+//! Overlays: nodeimg's own, by the profile, and over them those of the recipe.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use nodeimg_seed::plan::TemplateFile;
+use nodeimg_seed::text::template::Template;
+
+use crate::input::recipe::{BUILT_IN_OVERLAY, Recipe};
+use crate::tree::overlay::{self, Overlay, Source};
+use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
+
+/// What an image gets that has container images baked in.
+const IMAGES: &str = "images";
+
+fn load_built_in(layer: &str) -> Result<Overlay> {
+    let directory = BUILT_IN_OVERLAY
+        .get_dir(layer)
+        .with_context(|| format!("no overlay `{layer}` in this nodeimg"))?;
+    overlay::load(Source::Embedded(directory), layer)
+}
+
+/// The templates that first boot will find in an image of this recipe, by the
+/// paths that they render to.
+pub fn templates_of(recipe: &Recipe) -> Result<Vec<TemplateFile>> {
+    let mut texts = BTreeMap::new();
+    for layer in recipe.profile.spec().layers {
+        texts.extend(load_built_in(layer)?.templates);
+    }
+    for (name, place) in &recipe.overlays {
+        texts.extend(overlay::load(Source::Disk(place), name)?.templates);
+    }
+    let file = |(path, text): (ImagePath, String)| TemplateFile {
+        path: path.to_string(),
+        text,
+    };
+    Ok(texts.into_iter().map(file).collect())
+}
+
+/// Lays nodeimg's own into `tree`: no path of theirs is there before.
+pub fn lay_in_own(recipe: &Recipe, has_images: bool, tree: &mut Tree) -> Result<()> {
+    let of_images = has_images.then_some(IMAGES);
+    for layer in recipe
+        .profile
+        .spec()
+        .layers
+        .iter()
+        .copied()
+        .chain(of_images)
+    {
+        let overlay = load_built_in(layer)?;
+        for (path, node) in overlay.root {
+            tree.insert(path, node)?;
+        }
+        templates(overlay.templates, layer, tree, Tree::insert)?;
+    }
+    Ok(())
+}
+
+/// Lays those of the recipe over what is in `tree`.
+pub fn lay_over_all(recipe: &Recipe, tree: &mut Tree) -> Result<()> {
+    for (name, place) in &recipe.overlays {
+        let overlay = overlay::load(Source::Disk(place), name)?;
+        for (path, node) in overlay.root {
+            lay_over(tree, path, node)?;
+        }
+        templates(overlay.templates, name, tree, lay_over)?;
+    }
+    Ok(())
+}
+
+/// The user's files win over nodeimg's, directories are shared.
+pub fn lay_over(tree: &mut Tree, path: ImagePath, node: Node) -> Result<()> {
+    let shared = matches!(node.kind, Kind::Directory)
+        && tree
+            .get(&path)
+            .is_some_and(|there| matches!(there.kind, Kind::Directory));
+    if shared {
+        Ok(())
+    } else {
+        tree.replace(path, node)
+    }
+}
+
+/// A template is checked here, with the very code that renders it on the node.
+fn templates(
+    texts: Vec<(ImagePath, String)>,
+    overlay: &str,
+    tree: &mut Tree,
+    put: impl Fn(&mut Tree, ImagePath, Node) -> Result<()>,
+) -> Result<()> {
+    for (path, text) in texts {
+        let origin = Origin::Overlay(overlay.to_owned());
+        if let Err(error) = Template::parse(&text).and_then(|template| template.check_supplied()) {
+            bail!("{origin}: templates{path}: {error}");
+        }
+        let node = Node::file(Content::inline(text.into_bytes()), 0o644, origin);
+        put(tree, overlay::template_path(&path)?, node)?;
+    }
+    Ok(())
+}

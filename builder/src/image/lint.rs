@@ -1,0 +1,281 @@
+//! What must hold for a whole tree, whatever it was made of.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, bail};
+use nodeimg_formats::oci::Reference;
+use nodeimg_seed::contract::paths::TEMPLATE_DIR;
+use nodeimg_seed::text::template::{self, Template};
+
+use crate::image::base::setup::made_at_boot;
+use crate::image::units::{UNIT_DIRS, Unit, text_at};
+use crate::input::recipe::Recipe;
+use crate::tree::{ImagePath, Kind, Origin, Tree};
+
+/// Small enough to be a configuration file that someone wrote.
+const TEXT_LIMIT: u64 = 256 * 1024;
+
+/// Runs every lint and reports all that they find; what is no error comes back.
+pub fn check(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    let templates = template_destinations(tree)?;
+    let mut problems = contract(recipe, tree, &templates)?;
+    problems.extend(template_places(recipe, tree, &templates));
+    problems.extend(stray_placeholders(tree)?);
+    problems.extend(unit_environment(tree, &templates)?);
+    problems.extend(imports(recipe, tree)?);
+    match sandbox(recipe) {
+        Some(Sandbox::Wrong(problem)) => problems.push(problem),
+        Some(Sandbox::Absent(warning)) => warnings.push(warning),
+        None => {}
+    }
+    if problems.is_empty() {
+        return Ok(warnings);
+    }
+    bail!("{}", problems.join("\n"))
+}
+
+fn template_root() -> Result<ImagePath> {
+    TEMPLATE_DIR.parse()
+}
+
+/// Baked images need the program that brings them into the container runtime.
+fn imports(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
+    let runtime = recipe.profile.spec().runtime;
+    let program = runtime.importer;
+    if tree.get(&program.parse()?).is_some() {
+        return Ok(Vec::new());
+    }
+    let missing = recipe.images.iter().map(|image| {
+        format!(
+            "artifact.{}: `{program}` is missing, which imports container images: install {} there",
+            image.name, runtime.importer_name
+        )
+    });
+    Ok(missing.collect())
+}
+
+/// What is wrong with the image that every pod begins with.
+enum Sandbox {
+    /// It is not the one that is baked.
+    Wrong(String),
+    /// None is baked.
+    Absent(String),
+}
+
+/// Whether containerd's sandbox image is among the baked ones.
+fn sandbox(recipe: &Recipe) -> Option<Sandbox> {
+    let text = recipe.containerd.sandbox_image.as_deref()?;
+    let wanted: Reference = match text.parse() {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            return Some(Sandbox::Wrong(format!(
+                "containerd.sandbox_image: {error:#}"
+            )));
+        }
+    };
+    let all = || {
+        recipe
+            .images
+            .iter()
+            .flat_map(|image| image.called().map(move |name| (image, name)))
+    };
+    if all().any(|(_, name)| name.covers(&wanted)) {
+        return None;
+    }
+    let near = all().find(|(_, name)| name.base_name() == wanted.base_name());
+    Some(match near {
+        Some((image, name)) => Sandbox::Wrong(format!(
+            "containerd.sandbox_image is `{text}`, but artifact.{} bakes `{name}`: make them the same, or add the name to its `as`",
+            image.name
+        )),
+        None => Sandbox::Absent(format!(
+            "containerd.sandbox_image `{text}` is not in the image: the first pod waits for its registry, unless an artifact of the kind `oci_image` bakes it"
+        )),
+    })
+}
+
+/// Where first boot renders each template to.
+fn template_destinations(tree: &Tree) -> Result<BTreeSet<ImagePath>> {
+    let root = template_root()?;
+    tree.iter()
+        .filter(|(path, node)| path.is_within(&root) && matches!(node.kind, Kind::File(_)))
+        .filter_map(|(path, _)| path.as_str().strip_prefix(TEMPLATE_DIR))
+        .map(str::parse)
+        .collect()
+}
+
+/// Every path that a node of the profile must hold: baked, rendered by first
+/// boot, or made of something baked whenever it boots.
+fn contract(recipe: &Recipe, tree: &Tree, templates: &BTreeSet<ImagePath>) -> Result<Vec<String>> {
+    let profile = recipe.profile.spec();
+    let made = made_at_boot(tree)?;
+    let mut problems = Vec::new();
+    for path in profile.paths() {
+        let path: ImagePath = path.parse()?;
+        if tree.get(&path).is_none() && !templates.contains(&path) && !made.contains(&path) {
+            problems.push(format!(
+                "`{path}` is missing: a node of the profile {} cannot work without it",
+                profile.name
+            ));
+        }
+    }
+    Ok(problems)
+}
+
+/// First boot can write only where the node is writable, and over nothing.
+fn template_places(recipe: &Recipe, tree: &Tree, templates: &BTreeSet<ImagePath>) -> Vec<String> {
+    let mut problems = Vec::new();
+    for path in templates {
+        if !recipe
+            .writable
+            .iter()
+            .any(|directory| path.is_within(directory))
+        {
+            problems.push(format!("templates{path}: first boot cannot write `{path}`: no directory of `writable` holds it"));
+        }
+        if let Some(there) = tree.get(path) {
+            problems.push(format!(
+                "templates{path}: `{path}` is in the image as well (from {})",
+                there.origin
+            ));
+        }
+    }
+    problems
+}
+
+/// A file with a first-boot placeholder that nobody will render.
+fn stray_placeholders(tree: &Tree) -> Result<Vec<String>> {
+    let root = template_root()?;
+    let mut problems = Vec::new();
+    for (path, node) in tree.iter() {
+        let Kind::File(content) = &node.kind else {
+            continue;
+        };
+        if content.len() > TEXT_LIMIT || path.is_within(&root) {
+            continue;
+        }
+        let bytes = content.head(TEXT_LIMIT)?;
+        let Ok(text) = std::str::from_utf8(&bytes) else {
+            continue;
+        };
+        let Ok(parsed) = Template::parse(text) else {
+            continue;
+        };
+        if let Some(name) = parsed
+            .placeholders()
+            .find(|name| template::placeholder(name).is_some())
+        {
+            problems.push(format!(
+                "`{path}` (from {}) holds the first-boot placeholder `{{{{ {name} }}}}`, but only files below \
+                 an overlay's `templates/` are rendered: move it there",
+                node.origin
+            ));
+        }
+    }
+    Ok(problems)
+}
+
+/// Every variable that a unit's commands use is set: by the unit, by a file of
+/// the image, or by a template that first boot renders.
+fn unit_environment(tree: &Tree, templates: &BTreeSet<ImagePath>) -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for directory in UNIT_DIRS {
+        let directory: ImagePath = directory.parse()?;
+        for (path, node) in tree.iter() {
+            let is_unit =
+                path.parent().as_ref() == Some(&directory) && path.as_str().ends_with(".service");
+            // A package's unit may rest on what systemd itself sets (`$TERM`).
+            let of_package = matches!(node.origin, Origin::Package(_));
+            if !is_unit || of_package || !matches!(node.kind, Kind::File(_)) {
+                continue;
+            }
+            let Some(text) = text_at(tree, path)? else {
+                continue;
+            };
+            problems.extend(environment_of(tree, templates, path, &Unit::parse(&text))?);
+        }
+    }
+    Ok(problems)
+}
+
+fn environment_of(
+    tree: &Tree,
+    templates: &BTreeSet<ImagePath>,
+    unit_path: &ImagePath,
+    unit: &Unit,
+) -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    let mut known: BTreeSet<String> = unit
+        .values("Service", "Environment")
+        .flat_map(str::split_whitespace)
+        .filter_map(variable)
+        .collect();
+    let mut optional = false;
+    for file in unit.values("Service", "EnvironmentFile") {
+        optional |= file.starts_with('-');
+        let Ok(path) = file.trim_start_matches('-').parse::<ImagePath>() else {
+            continue;
+        };
+        let source = if templates.contains(&path) {
+            template_root()?.join(path.relative())?
+        } else {
+            path.clone()
+        };
+        match text_at(tree, &source)? {
+            Some(text) => known.extend(text.lines().filter(|line| !line.starts_with('#')).filter_map(variable)),
+            None if file.starts_with('-') => {}
+            None => problems.push(format!(
+                "`{unit_path}` reads EnvironmentFile={path}, which is neither in the image nor rendered by first boot"
+            )),
+        }
+    }
+    for command in unit.values_of_prefix("Service", "Exec") {
+        for name in variables(command).filter(|name| !known.contains(*name) && !optional) {
+            problems.push(format!(
+                "`{unit_path}` uses `${name}`, which neither the image nor first boot sets"
+            ));
+        }
+    }
+    Ok(problems)
+}
+
+/// `NAME` of `NAME=value`, quotes around it taken off.
+fn variable(assignment: &str) -> Option<String> {
+    let (name, _) = assignment.trim_start_matches(['"', '\'']).split_once('=')?;
+    Some(name.trim().to_owned())
+}
+
+/// Names in `$NAME` and `${NAME}`; `$$` is a dollar sign.
+fn variables(command: &str) -> impl Iterator<Item = &str> {
+    let mut rest = command;
+    std::iter::from_fn(move || {
+        loop {
+            let at = rest.find('$')?;
+            let tail = &rest[at + 1..];
+            if let Some(after) = tail.strip_prefix('$') {
+                rest = after;
+                continue;
+            }
+            let name = tail.strip_prefix('{').unwrap_or(tail);
+            let end = name
+                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                .unwrap_or(name.len());
+            rest = &name[end..];
+            if end > 0 {
+                return Some(&name[..end]);
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_of_a_command() {
+        let found: Vec<_> = variables("/x --a=${NODE_IP} $ARGS $$no $ ${} end$").collect();
+        assert_eq!(found, ["NODE_IP", "ARGS"]);
+    }
+}

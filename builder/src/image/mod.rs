@@ -1,0 +1,26 @@
+//! What an image is made into: from a recipe's inputs to a tree that is ready to be
+//! written.
+//!
+//! ```text
+//! rootfs      the one ordered list of steps, from the inputs to the tree
+//! lint        what must hold of a finished tree
+//! firstboot   the first-boot program, and what it is told
+//! layers      overlays: nodeimg's own and the recipe's, with first boot's templates
+//! base        the base system: Debian's packages, set up without their scripts
+//! boot        kernel, initrd, command line, mounts
+//! config      files that are generated from the recipe
+//! modules     the kernel's modules and their index
+//! libraries   what programs ask their loader for
+//! units       units of systemd, enabled and masked
+//! ```
+
+pub mod base;
+pub mod boot;
+pub mod config;
+pub mod firstboot;
+pub mod layers;
+pub mod libraries;
+pub mod lint;
+pub mod modules;
+pub mod rootfs;
+pub mod units;

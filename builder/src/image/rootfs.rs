@@ -1,0 +1,307 @@
+//! From a recipe and its bytes to a [`Tree`]: the one ordered list of steps.
+
+use std::fs;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use nodeimg_seed::contract::settings;
+use nodeimg_values::arch::Arch;
+use nodeimg_values::epoch::Epoch;
+use nodeimg_values::parallel::in_parallel;
+
+use super::base::{self, setup};
+use super::config::{self, Generated};
+use super::firstboot::settings::{KUBEADM, settings_of};
+use super::{boot, layers, lint, modules, units};
+use crate::input::artifact::{self, Spec, oci_image};
+use crate::input::bring::Fetched;
+use crate::input::debian::scripts;
+use crate::input::recipe::profile::Service;
+use crate::input::recipe::value::Version;
+use crate::input::recipe::{ExtraContent, Recipe};
+use crate::store::Store;
+use crate::tree::{Content, ImagePath, Node, Origin, Tree};
+
+/// All that an image is made of.
+pub struct Inputs<'a> {
+    pub recipe: &'a Recipe,
+    pub arch: Arch,
+    pub epoch: Epoch,
+    pub store: &'a Store,
+    pub fetched: Fetched<'a>,
+    /// Whether the packages were locked while nobody was looking.
+    pub unattended: bool,
+    pub firstboot: Content,
+}
+
+/// What came of it.
+pub struct Assembled {
+    pub tree: Tree,
+    /// What lies over the base system, as another one would get it.
+    pub overlay: Option<Tree>,
+    /// What boots the tree, where an output is a disk.
+    pub boot: Option<boot::Parts>,
+    /// What a person should know, though it is no error.
+    pub warnings: Vec<String>,
+}
+
+/// Runs every step. In order: what the recipe's author says last wins, the lints see
+/// it all.
+pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled> {
+    let recipe = inputs.recipe;
+    let (mut tree, base) = base_system(inputs).context("unpacking the base system")?;
+    with_base(inputs, &base, &mut tree, setup::configure).context("configuring the base system")?;
+    artifacts(inputs, &mut tree).context("unpacking the artifacts")?;
+    configuration(recipe, &base, &mut tree).context("writing the configuration")?;
+    first_boot(inputs, &base, &mut tree).context("adding first boot")?;
+    let has_images = !inputs.fetched.images.is_empty();
+    layers::lay_in_own(recipe, has_images, &mut tree).context("laying in the overlay")?;
+    container_images(inputs, &mut tree).context("baking the container images")?;
+    writable(recipe, &mut tree).context("making the writable directories")?;
+    layers::lay_over_all(recipe, &mut tree).context("laying in the recipe's overlays")?;
+    extra_files(recipe, &mut tree).context("adding the recipe's files")?;
+    let elsewhere = enable_units(recipe, &mut tree).context("enabling the units")?;
+    index_modules(inputs, &mut tree).context(modules::STEP)?;
+    let boot = boot::prepare(&mut tree, recipe, inputs.arch)
+        .context("making the tree into a disk's root")?;
+    let overlay = recipe.needs_base().then(|| tree.above_base());
+    with_base(inputs, &base, &mut tree, setup::seal).context("sealing the base system")?;
+    let absent = lint::check(recipe, &tree).context("checking the tree")?;
+    let warnings = [base.unread, missing_dns(recipe), elsewhere, absent].concat();
+    Ok(Assembled {
+        tree,
+        overlay,
+        boot,
+        warnings,
+    })
+}
+
+/// What is known of the base system; nothing where the recipe has none.
+#[derive(Default)]
+struct BaseSystem {
+    packages: Vec<setup::Package>,
+    /// Warnings of scripts that nobody has read.
+    unread: Vec<String>,
+}
+
+fn base_system(inputs: &Inputs<'_>) -> Result<(Tree, BaseSystem)> {
+    let mut tree = Tree::default();
+    let packages = base::unpack(inputs.store, inputs.arch, &inputs.fetched.packages)?;
+    let mut unread = Vec::new();
+    if let Some(base) = &inputs.recipe.base {
+        let controls = packages.iter().map(|p| (p.name.as_str(), &p.control));
+        match scripts::check(controls, &base.accept_scripts) {
+            Err(error) if inputs.unattended => unread.push(format!("{error:#}")),
+            checked => checked?,
+        }
+    }
+    let packages = base::lay_in(packages, &mut tree)?;
+    Ok((tree, BaseSystem { packages, unread }))
+}
+
+fn index_modules(inputs: &Inputs<'_>, tree: &mut Tree) -> Result<()> {
+    if !inputs.recipe.needs_base() {
+        return Ok(());
+    }
+    modules::index_all(tree, inputs.store)
+}
+
+/// Nothing where there is no base system in the image.
+fn with_base(
+    inputs: &Inputs<'_>,
+    base: &BaseSystem,
+    tree: &mut Tree,
+    run: fn(&mut Tree, setup::Facts<'_>) -> Result<()>,
+) -> Result<()> {
+    if !inputs.recipe.needs_base() {
+        return Ok(());
+    }
+    let directory = std::env::current_dir().context("finding the directory of the build")?;
+    // The root directory or one that every system has would be found in any file.
+    let telling = directory.components().count() > 3;
+    let facts = setup::Facts {
+        arch: inputs.arch,
+        epoch: inputs.epoch,
+        packages: &base.packages,
+        enable: &inputs.recipe.enable,
+        build_directory: directory.to_str().filter(|_| telling),
+    };
+    run(tree, facts)
+}
+
+fn artifacts(inputs: &Inputs<'_>, tree: &mut Tree) -> Result<()> {
+    let artifacts = &inputs.fetched.artifacts;
+    // Unpacking is CPU work, an archive a thread; laying in is in the recipe's order.
+    let unpacked = in_parallel(artifacts.len(), artifacts.len(), |at| {
+        let (artifact, blob) = &artifacts[at];
+        let spec = Spec {
+            name: artifact.name.as_str(),
+            version: artifact.version.as_str(),
+            arch: inputs.arch,
+            kind: artifact.kind,
+            rules: &artifact.rules,
+            max_unpacked: artifact.max_unpacked,
+            allow_setuid: artifact.allow_setuid,
+        };
+        artifact::unpack(inputs.store, Arc::clone(blob), &spec)
+    });
+    for nodes in unpacked {
+        for (path, node) in nodes? {
+            tree.insert(path, node)?;
+        }
+    }
+    Ok(())
+}
+
+fn configuration(recipe: &Recipe, base: &BaseSystem, tree: &mut Tree) -> Result<()> {
+    let runtime = runtime_version(recipe, base, tree)?;
+    let mut files = config::host::generate(recipe);
+    for service in recipe.profile.spec().services {
+        files.extend(match service {
+            Service::Kubelet => config::kubelet::generate(recipe)?,
+            Service::KubeProxy => config::kube_proxy::generate(recipe)?,
+        });
+    }
+    files.push(config::containerd::generate(recipe, &runtime)?);
+    for Generated {
+        path,
+        text,
+        link,
+        key,
+    } in files
+    {
+        let origin = Origin::Recipe(key.to_owned());
+        if let Some(link) = link {
+            tree.insert(link.parse()?, Node::symlink(path, origin.clone()))?;
+        }
+        tree.insert(
+            path.parse()?,
+            Node::file(Content::inline(text.into_bytes()), 0o644, origin),
+        )?;
+    }
+    Ok(())
+}
+
+fn runtime_version(recipe: &Recipe, base: &BaseSystem, tree: &Tree) -> Result<Version> {
+    let program = recipe.profile.spec().runtime.program;
+    version_of_program(recipe, base, tree, program)?
+        .with_context(|| format!("neither an artifact nor a package installs {program}"))
+}
+
+/// Of the artifact that installs it, or else of the base system's package.
+fn version_of_program(
+    recipe: &Recipe,
+    base: &BaseSystem,
+    tree: &Tree,
+    program: &str,
+) -> Result<Option<Version>> {
+    let path: ImagePath = program.parse()?;
+    if let Some(version) = recipe.version_of(&path) {
+        return Ok(Some(version.clone()));
+    }
+    let origin = tree.get(&path).map(|node| &node.origin);
+    base.packages
+        .iter()
+        .find(|package| matches!(origin, Some(Origin::Package(name)) if *name == package.name))
+        .map(setup::Package::upstream_version)
+        .transpose()
+}
+
+/// The tutorial leaves both out, and its pods resolve no Service.
+fn missing_dns(recipe: &Recipe) -> Vec<String> {
+    if !recipe.profile.spec().has_service(Service::Kubelet) {
+        return Vec::new();
+    }
+    let keys = [
+        ("cluster_dns", recipe.cluster.cluster_dns.is_empty()),
+        ("cluster_domain", recipe.cluster.cluster_domain.is_none()),
+    ];
+    let missing = keys.into_iter().filter(|(_, missing)| *missing);
+    missing
+        .map(|(key, _)| {
+            format!("cluster.{key} is not set: pods will not resolve the names of Services")
+        })
+        .collect()
+}
+
+fn first_boot(inputs: &Inputs<'_>, base: &BaseSystem, tree: &mut Tree) -> Result<()> {
+    let mut told = settings_of(inputs.recipe, inputs.epoch);
+    if inputs.recipe.profile.spec().joins_by_kubeadm {
+        for program in KUBEADM {
+            let version = version_of_program(inputs.recipe, base, tree, program)?;
+            told.kubeadm = told
+                .kubeadm
+                .or_else(|| version.map(|version| version.to_string()));
+        }
+    }
+    let binary = Node::file(inputs.firstboot.clone(), 0o755, Origin::FirstBoot);
+    tree.insert(nodeimg_seed::contract::paths::BINARY_PATH.parse()?, binary)?;
+    let json = Content::inline(told.to_json()?.into_bytes());
+    tree.insert(
+        settings::SETTINGS_PATH.parse()?,
+        Node::file(json, 0o644, Origin::FirstBoot),
+    )
+}
+
+fn container_images(inputs: &Inputs<'_>, tree: &mut Tree) -> Result<()> {
+    for (asked, baked) in &inputs.fetched.images {
+        let names = asked.names(&baked.top.digest);
+        for (path, node) in oci_image::nodes(asked.name.as_str(), baked, &names)? {
+            tree.insert(path, node)?;
+        }
+    }
+    Ok(())
+}
+
+fn writable(recipe: &Recipe, tree: &mut Tree) -> Result<()> {
+    for path in &recipe.writable {
+        tree.insert(
+            path.clone(),
+            Node::directory(0o755, Origin::Recipe("writable".to_owned())),
+        )?;
+    }
+    Ok(())
+}
+
+fn extra_files(recipe: &Recipe, tree: &mut Tree) -> Result<()> {
+    for file in &recipe.files {
+        let bytes = match &file.content {
+            ExtraContent::Text(text) => text.clone().into_bytes(),
+            ExtraContent::Source(source) => fs::read(source).with_context(|| {
+                format!(
+                    "reading `file.{}.source` from {}",
+                    file.path,
+                    source.display()
+                )
+            })?,
+        };
+        let node = Node::file(
+            Content::inline(bytes),
+            file.mode,
+            Origin::Recipe("file".to_owned()),
+        );
+        layers::lay_over(tree, file.path.clone(), node)?;
+    }
+    Ok(())
+}
+
+/// Warnings of units that are not there.
+fn enable_units(recipe: &Recipe, tree: &mut Tree) -> Result<Vec<String>> {
+    for unit in &recipe.mask {
+        let origin = Origin::Recipe("units.mask".to_owned());
+        units::mask(tree, unit.as_str(), origin)?;
+    }
+    let mut elsewhere = Vec::new();
+    for unit in &recipe.enable {
+        if !units::enable(tree, unit.as_str())? {
+            elsewhere.push(format!(
+                "units.enable: `{unit}` is not in this image: a preset will enable it where the base system has it"
+            ));
+        }
+    }
+    Ok(elsewhere)
+}
+
+#[cfg(test)]
+#[path = "rootfs_tests.rs"]
+mod tests;

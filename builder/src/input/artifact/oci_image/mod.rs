@@ -1,0 +1,102 @@
+//! Container images as artifacts: pinned by one digest, baked as one archive.
+//!
+//! ```text
+//! lock: digest of what the name stood for ── follow ──▶ index ▶ manifest ▶ configuration, layers
+//!                                                                   │
+//! /usr/lib/nodeimg/images/NAME.tar     an OCI archive of them  ◀────┘
+//! /usr/lib/nodeimg/images/NAME.names   the digest of its manifest, then every name, a line each
+//! ```
+//! On the node `nodeimg-images.service` has containerd import them before the
+//! kubelet starts, see `overlay/images`. Where the bytes come from is not
+//! said here: [`follow`] is told by who calls it.
+//!
+//! # Invariants
+//! - An [`Image`] is whole, and every byte of it was verified by the digest
+//!   that its verified parent states, the topmost by the lock.
+//! - An archive's bytes depend on the image and its names alone.
+
+mod archive;
+mod chain;
+pub mod local;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use nodeimg_values::digest::Digest;
+
+use crate::store::VerifiedBlob;
+use crate::tree::{Content, ImagePath, Node, Origin};
+
+pub use chain::{Asked, Part, Wanted, follow};
+
+/// Where the baked images are in the node image.
+pub const DIRECTORY: &str = "/usr/lib/nodeimg/images";
+
+/// A whole image for one architecture.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// What the lock pins: the index, or the manifest itself.
+    pub top: Blob,
+    pub manifest: Blob,
+    /// The manifest's own.
+    pub media_type: String,
+    pub config: Blob,
+    /// The lowest first.
+    pub layers: Vec<Blob>,
+}
+
+/// A document or layer with the digest that its parent names it by.
+#[derive(Clone, Debug)]
+pub struct Blob {
+    pub digest: Digest,
+    pub bytes: Arc<VerifiedBlob>,
+}
+
+impl Image {
+    /// Everything that must be in the store for a build without a network,
+    /// nothing twice.
+    pub fn blobs(&self) -> Vec<&Arc<VerifiedBlob>> {
+        let mut blobs: Vec<&Arc<VerifiedBlob>> = Vec::new();
+        for blob in [&self.top].into_iter().chain(self.baked()) {
+            if !blobs.iter().any(|b| b.sha256() == blob.bytes.sha256()) {
+                blobs.push(&blob.bytes);
+            }
+        }
+        blobs
+    }
+
+    /// What goes into the archive; the index names other machines' images too,
+    /// and stays behind.
+    fn baked(&self) -> impl Iterator<Item = &Blob> {
+        [&self.manifest, &self.config]
+            .into_iter()
+            .chain(&self.layers)
+    }
+
+    /// In bytes, of what goes into the archive.
+    pub fn size(&self) -> u64 {
+        self.baked().map(|blob| blob.bytes.size()).sum()
+    }
+}
+
+/// The files that make `image` part of a node image, under each of `names`.
+pub fn nodes(artifact: &str, image: &Image, names: &[String]) -> Result<Vec<(ImagePath, Node)>> {
+    let context = || format!("baking the container image {artifact}");
+    let archive = archive::content(image, names).with_context(context)?;
+    let mut list = format!("{}\n", image.manifest.digest);
+    for name in names {
+        list.push_str(name);
+        list.push('\n');
+    }
+    let file = |suffix: &str, content| -> Result<_> {
+        let path: ImagePath = format!("{DIRECTORY}/{artifact}.{suffix}").parse()?;
+        let origin = Origin::Artifact(artifact.to_owned());
+        Ok((path, Node::file(content, 0o644, origin)))
+    };
+    Ok(vec![
+        file("names", Content::inline(list.into_bytes()))?,
+        file("tar", archive)?,
+    ])
+}

@@ -1,0 +1,74 @@
+//! A recipe and its lock, as a verb is given them.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use super::lock::{Lock, Locked, PinnedPackage};
+use super::recipe::file::OutputKind;
+use super::recipe::{self, Recipe, RecipeRef, built_in};
+
+/// Refuses packages that cannot make what the recipe asks for.
+pub type Needs = fn(&Recipe, &[PinnedPackage]) -> Result<()>;
+
+/// The recipe and its lock's text, not yet checked against each other.
+pub struct Chosen {
+    pub from: RecipeRef,
+    pub recipe: Recipe,
+    pub label: String,
+    pub lock: Option<String>,
+}
+
+impl Chosen {
+    /// `lock` is a file that stands for the recipe's own lock; `outputs`, where there are
+    /// any, for the recipe's own.
+    pub fn load(from: &RecipeRef, lock: Option<&Path>, outputs: &[OutputKind]) -> Result<Chosen> {
+        let recipe = recipe::load_for(from, outputs)?;
+        let path = lock.map(Path::to_owned).or_else(|| from.lock_path());
+        let (label, lock) = match (from, path) {
+            (_, Some(path)) => (path.display().to_string(), read_if_there(&path)?),
+            (RecipeRef::BuiltIn(name), None) => Chosen::shipped_lock(name),
+            (RecipeRef::File(path), None) => bail!("{} has no lock path", path.display()),
+        };
+        Ok(Chosen {
+            from: from.clone(),
+            recipe,
+            label,
+            lock,
+        })
+    }
+
+    /// What messages call a built-in recipe's own lock, and its text.
+    pub fn shipped_lock(name: &str) -> (String, Option<String>) {
+        let text = built_in(name).and_then(|found| found.lock);
+        (
+            format!("the built-in lock of {name}"),
+            text.map(str::to_owned),
+        )
+    }
+
+    /// The lock, if it is there and fits; `needs` says what else it must hold.
+    pub fn locked(&self, needs: Needs) -> Result<Locked> {
+        let Some(text) = &self.lock else {
+            bail!(
+                "{} is missing: `nodeimg lock --recipe {}` makes it",
+                self.label,
+                self.from
+            );
+        };
+        let lock = Lock::parse(text, &self.label)?;
+        let pinned = lock.packages.packages.clone();
+        let locked = lock.check(&self.recipe, &self.label)?;
+        needs(&self.recipe, &pinned)?;
+        Ok(locked)
+    }
+}
+
+/// `None` where there is no such file.
+pub fn read_if_there(path: &Path) -> Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).with_context(|| format!("reading the lock {}", path.display())),
+    }
+}

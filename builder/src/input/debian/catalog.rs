@@ -1,0 +1,210 @@
+//! All packages that a suite has for one architecture: the Packages indexes of
+//! the suite, its updates and its security updates as one, and the suites that
+//! single packages are pinned to.
+//!
+//! # Invariants
+//! Of every name there is one package: the highest version of the indexes that
+//! it may come from, and of equal ones that of the first index.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::{Context, Result, bail};
+
+use super::relation::{Relation, clauses};
+use super::stanza::{Stanza, stanzas};
+use super::version;
+use crate::input::recipe::PackageName;
+use crate::input::recipe::value::Name;
+
+/// A Packages index.
+#[derive(Debug)]
+pub struct Packages {
+    pub suite: Name,
+    /// Of the base itself; the others have pinned packages only.
+    pub of_base: bool,
+    pub text: String,
+}
+
+/// One package as its index describes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Package<'a> {
+    pub name: &'a str,
+    pub version: &'a str,
+    /// Where in the list of indexes it was.
+    pub index: usize,
+    stanza: Stanza<'a>,
+}
+
+impl<'a> Package<'a> {
+    pub fn field(&self, name: &str) -> Option<&'a str> {
+        self.stanza.field(name)
+    }
+
+    /// A field that every package has.
+    pub fn needed(&self, name: &str) -> Result<&'a str> {
+        self.field(name)
+            .with_context(|| format!("the index says nothing of `{name}` of {}", self.name))
+    }
+
+    /// The clauses of a relation field; none where it is not there.
+    pub fn relations(&self, name: &str) -> Result<Vec<Vec<Relation<'a>>>> {
+        clauses(self.field(name).unwrap_or_default())
+            .with_context(|| format!("the field `{name}` of {} {}", self.name, self.version))
+    }
+
+    /// How much the distribution wants it: `required` first.
+    pub fn rank(&self) -> usize {
+        const ORDER: [&str; 4] = ["required", "important", "standard", "optional"];
+        let priority = self.field("Priority").unwrap_or_default();
+        let at = ORDER.iter().position(|name| *name == priority);
+        at.unwrap_or(ORDER.len())
+    }
+}
+
+/// A name that a package provides.
+#[derive(Clone, Copy, Debug)]
+pub struct Provider<'a> {
+    pub package: &'a str,
+    pub version: Option<&'a str>,
+}
+
+/// Every package by name.
+#[derive(Debug)]
+pub struct Catalog<'a> {
+    packages: HashMap<&'a str, Package<'a>>,
+    providers: HashMap<&'a str, Vec<Provider<'a>>>,
+}
+
+impl<'a> Catalog<'a> {
+    pub fn new(indexes: &'a [Packages], pins: &BTreeMap<PackageName, Name>) -> Result<Catalog<'a>> {
+        let mut packages: HashMap<&str, Package<'_>> = HashMap::new();
+        for (index, from) in indexes.iter().enumerate() {
+            for stanza in stanzas(&from.text) {
+                let package = package(stanza, index)
+                    .with_context(|| format!("a package of the suite {}", from.suite))?;
+                let wanted = match pins.get(package.name) {
+                    Some(suite) => *suite == from.suite,
+                    None => from.of_base,
+                };
+                let later = packages.get(package.name).is_none_or(|there| {
+                    version::compare(package.version, there.version) == Ordering::Greater
+                });
+                if wanted && later {
+                    packages.insert(package.name, package);
+                }
+            }
+        }
+        let providers = providers(&packages)?;
+        Ok(Catalog {
+            packages,
+            providers,
+        })
+    }
+
+    pub fn get(&self, name: &str) -> Option<Package<'a>> {
+        self.packages.get(name).copied()
+    }
+
+    /// Who provides `name`, by name of the package.
+    pub fn providers(&self, name: &str) -> &[Provider<'a>] {
+        self.providers.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.packages.keys().copied()
+    }
+}
+
+fn package(stanza: Stanza<'_>, index: usize) -> Result<Package<'_>> {
+    let (mut name, mut version) = (None, None);
+    for (field, value) in stanza.fields() {
+        match field {
+            "Package" => name = Some(value),
+            "Version" => version = Some(value),
+            _ => continue,
+        }
+        if name.is_some() && version.is_some() {
+            break;
+        }
+    }
+    let (Some(name), Some(version)) = (name, version) else {
+        bail!("an entry has no name or no version");
+    };
+    Ok(Package {
+        name,
+        version,
+        index,
+        stanza,
+    })
+}
+
+fn providers<'a>(
+    packages: &HashMap<&'a str, Package<'a>>,
+) -> Result<HashMap<&'a str, Vec<Provider<'a>>>> {
+    let mut providers: HashMap<&str, Vec<Provider<'_>>> = HashMap::new();
+    for package in packages.values() {
+        // Most packages provide nothing: this is the one search through all of them.
+        for relation in package.relations("Provides")?.into_iter().flatten() {
+            providers.entry(relation.name).or_default().push(Provider {
+                package: package.name,
+                version: relation.version.map(|(_, version)| version),
+            });
+        }
+    }
+    for list in providers.values_mut() {
+        list.sort_by_key(|provider| provider.package);
+    }
+    Ok(providers)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn index(suite: &str, of_base: bool, text: &str) -> Packages {
+        Packages {
+            suite: suite.parse().unwrap(),
+            of_base,
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_highest_version_of_the_right_indexes_counts() {
+        let indexes = [
+            index(
+                "trixie",
+                true,
+                "Package: a\nVersion: 1.9\nProvides: v (= 3), w\n\nPackage: b\nVersion: 1\n",
+            ),
+            index(
+                "trixie-security",
+                true,
+                "Package: a\nVersion: 1.10\nProvides: w\n",
+            ),
+            index(
+                "sid",
+                false,
+                "Package: a\nVersion: 9\n\nPackage: b\nVersion: 9\n\nPackage: c\nVersion: 9\n",
+            ),
+        ];
+        let pins = BTreeMap::from([("b".parse().unwrap(), "sid".parse().unwrap())]);
+        let catalog = Catalog::new(&indexes, &pins).unwrap();
+        let version = |name: &str| catalog.get(name).map(|p| (p.version, p.index));
+        assert_eq!(version("a"), Some(("1.10", 1)));
+        assert_eq!(version("b"), Some(("9", 2)));
+        assert_eq!(version("c"), None);
+        // The older `a` provides nothing any more.
+        assert!(catalog.providers("v").is_empty());
+        assert_eq!(catalog.providers("w")[0].package, "a");
+    }
+
+    #[test]
+    fn an_entry_without_a_version_is_refused() {
+        let indexes = [index("trixie", true, "Package: a\n")];
+        let error = Catalog::new(&indexes, &BTreeMap::new()).unwrap_err();
+        assert!(format!("{error:#}").contains("suite trixie"), "{error:#}");
+    }
+}

@@ -1,0 +1,240 @@
+//! Signatures of Debian's archive
+//! ([RFC 9580](https://www.rfc-editor.org/rfc/rfc9580), section 7: cleartext).
+//!
+//! The keys are those of the package debian-archive-keyring, shipped in
+//! `keys/debian-archive-keyring.asc` and pinned here by fingerprint: a
+//! certificate in the file that is not on the list is not used. The list is
+//! also at <https://ftp-master.debian.org/keys.html>.
+//!
+//! # Invariants
+//! [`Keyring::verify`] hands out what was signed and nothing around it.
+
+use std::io::Read;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result, bail};
+use sequoia_openpgp::cert::{Cert, CertParser};
+use sequoia_openpgp::parse::Parse;
+use sequoia_openpgp::parse::stream::{
+    MessageLayer, MessageStructure, VerificationHelper, VerifierBuilder,
+};
+use sequoia_openpgp::policy::StandardPolicy;
+use sequoia_openpgp::{Fingerprint, KeyHandle};
+
+const SHIPPED: &[u8] = include_bytes!("../../../keys/debian-archive-keyring.asc");
+
+/// Primary keys: of each release the archive's, security's and the release team's.
+const PINNED: [&str; 9] = [
+    // 11/bullseye
+    "1F89983E0081FDE018F3CC9673A4F27B8DD47936",
+    "AC530D520F2F3269F5E98313A48449044AAD5C5D",
+    "A4285295FC7B1A81600062A9605C66F00D6C9793",
+    // 12/bookworm
+    "B8B80B5B623EAB6AD8775C45B7C5D7D6350947F8",
+    "05AB90340C0C5E797F44A8C8254CF3B5AEC0A8F0",
+    "4D64FEC119C2029067D6E791F8D2585B8783D481",
+    // 13/trixie
+    "04B54C3CDCA79751B16BC6B5225629DF75B188BD",
+    "5E04A1E3223A19A20706E20F9904613D4CCE68C6",
+    "41587F7DB8C774BCCF131416762F67A0B2C39DE4",
+];
+
+/// Certificates that a signature may come from.
+#[derive(Clone, Debug)]
+pub struct Keyring {
+    certs: Vec<Cert>,
+}
+
+impl Keyring {
+    /// Debian's own.
+    pub fn debian() -> Result<Keyring> {
+        let certs = CertParser::from_bytes(SHIPPED)
+            .and_then(Iterator::collect::<Result<Vec<Cert>>>)
+            .context("reading the shipped keys of Debian's archive")?;
+        let pinned = |cert: &Cert| PINNED.contains(&cert.fingerprint().to_hex().as_str());
+        let certs: Vec<_> = certs.into_iter().filter(pinned).collect();
+        if certs.len() != PINNED.len() {
+            bail!("the shipped keys of Debian's archive are not the pinned ones");
+        }
+        Ok(Keyring { certs })
+    }
+
+    /// The text that `message` carries, if one of these keys signed it and was
+    /// valid then and at `now`.
+    pub fn verify(&self, message: &[u8], now: SystemTime) -> Result<String> {
+        let policy = StandardPolicy::new();
+        let helper = Helper { keyring: self, now };
+        let mut text = String::new();
+        VerifierBuilder::from_bytes(message)
+            .and_then(|builder| builder.with_policy(&policy, now, helper))
+            .context("its OpenPGP signature is not good")?
+            .read_to_string(&mut text)
+            .context("its OpenPGP signature is not good")?;
+        Ok(text)
+    }
+}
+
+struct Helper<'a> {
+    keyring: &'a Keyring,
+    now: SystemTime,
+}
+
+impl VerificationHelper for Helper<'_> {
+    fn get_certs(&mut self, _: &[KeyHandle]) -> Result<Vec<Cert>> {
+        Ok(self.keyring.certs.clone())
+    }
+
+    /// One good signature is enough: releases are signed with the keys of two
+    /// releases, so that the older one's users can follow.
+    fn check(&mut self, structure: MessageStructure<'_>) -> Result<()> {
+        let mut layers = structure.into_iter();
+        let (Some(MessageLayer::SignatureGroup { results }), None) = (layers.next(), layers.next())
+        else {
+            bail!("it is not signed");
+        };
+        let mut problems = Vec::new();
+        for result in results {
+            match result {
+                Ok(good) => {
+                    match still_valid(good.ka.cert(), &good.ka.key().fingerprint(), self.now) {
+                        Ok(()) => return Ok(()),
+                        Err(problem) => problems.push(problem.to_string()),
+                    }
+                }
+                Err(problem) => problems.push(problem.to_string()),
+            }
+        }
+        let known: Vec<String> = self
+            .keyring
+            .certs
+            .iter()
+            .map(|cert| short(&cert.fingerprint()))
+            .collect();
+        bail!(
+            "no signature is by a trusted key ({}): {}",
+            known.join(", "),
+            problems.join("; ")
+        );
+    }
+}
+
+/// A signature is judged by the time that it states; a key that has expired
+/// since could have made it at any time.
+fn still_valid(cert: &Cert, key: &Fingerprint, now: SystemTime) -> Result<()> {
+    let policy = StandardPolicy::new();
+    let cert = cert.with_policy(&policy, now)?;
+    cert.alive()?;
+    let mut keys = cert.keys().alive().revoked(false).for_signing();
+    match keys.any(|there| there.key().fingerprint() == *key) {
+        true => Ok(()),
+        false => bail!("the key {} has expired or is revoked", short(key)),
+    }
+}
+
+fn short(fingerprint: &Fingerprint) -> String {
+    fingerprint.to_hex().chars().skip(24).collect()
+}
+
+#[cfg(test)]
+pub mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::io::Write;
+    use std::time::Duration;
+
+    use sequoia_openpgp::cert::CertBuilder;
+    use sequoia_openpgp::serialize::stream::{Message, Signer};
+
+    use super::*;
+
+    /// A key of nobody's, for signed indexes of tests.
+    pub struct TestKey {
+        cert: Cert,
+    }
+
+    impl TestKey {
+        pub fn new(valid_for: Option<Duration>) -> TestKey {
+            let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+            let (cert, _) = CertBuilder::new()
+                .add_userid("test")
+                .add_signing_subkey()
+                .set_creation_time(made)
+                .set_validity_period(valid_for)
+                .generate()
+                .unwrap();
+            TestKey { cert }
+        }
+
+        pub fn keyring(&self) -> Keyring {
+            let certs = vec![self.cert.clone()];
+            Keyring { certs }
+        }
+
+        pub fn sign(&self, text: &str) -> Vec<u8> {
+            let policy = StandardPolicy::new();
+            let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_100);
+            let keys = self.cert.keys().secret().with_policy(&policy, made);
+            let key = keys.for_signing().next().unwrap().key().clone();
+            let mut bytes = Vec::new();
+            let signer = Signer::new(Message::new(&mut bytes), key.into_keypair().unwrap());
+            let mut message = signer
+                .unwrap()
+                .cleartext()
+                .creation_time(made)
+                .build()
+                .unwrap();
+            message.write_all(text.as_bytes()).unwrap();
+            message.finalize().unwrap();
+            bytes
+        }
+    }
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_shipped_keys_are_the_pinned_ones() {
+        assert_eq!(Keyring::debian().unwrap().certs.len(), PINNED.len());
+    }
+
+    #[test]
+    fn what_was_signed_comes_out_and_nothing_else() {
+        let key = TestKey::new(None);
+        let text = "Origin: Debian\n- dashed\n\nend\n";
+        let signed = String::from_utf8(key.sign(text)).unwrap();
+        let around = format!("Origin: Evil\n{signed}Origin: Evil\n");
+        for message in [&signed, &around] {
+            // What is around a message is dropped, or the whole is refused.
+            match key.keyring().verify(message.as_bytes(), at(1_700_000_200)) {
+                Ok(got) => assert_eq!(got, text),
+                Err(_) => assert_eq!(message, &around),
+            }
+        }
+        assert!(
+            key.keyring()
+                .verify(signed.as_bytes(), at(1_700_000_200))
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn unsigned_changed_and_foreign_messages_are_refused() {
+        let key = TestKey::new(Some(Duration::from_secs(1000)));
+        let now = at(1_700_000_200);
+        let signed = key.sign("Origin: Debian\nSuite: stable\n");
+        assert!(key.keyring().verify(&signed, now).is_ok());
+        let text = String::from_utf8(signed.clone()).unwrap();
+        let changed = text.replace("stable", "steble");
+        let cut = &text[..text.len() - 200];
+        let refused = |message: &[u8], now| key.keyring().verify(message, now).is_err();
+        assert!(refused(changed.as_bytes(), now));
+        assert!(refused(cut.as_bytes(), now));
+        assert!(refused(b"Origin: Debian\n", now));
+        assert!(refused(b"", now));
+        // Signed in the future, and by a key that is valid no more.
+        assert!(refused(&signed, at(1_600_000_000)));
+        assert!(refused(&signed, at(1_700_002_000)));
+        let error = Keyring::debian().unwrap().verify(&signed, now).unwrap_err();
+        assert!(format!("{error:#}").contains("trusted key"), "{error:#}");
+    }
+}

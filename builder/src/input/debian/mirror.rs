@@ -1,0 +1,71 @@
+//! A small mirror of both archives in a directory, for tests, signed with a key
+//! of nobody's.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::Digest;
+
+use super::keyring::tests::TestKey;
+
+/// Of trixie itself; the digests are those of one byte, `x`.
+pub const PACKAGES: &str = "Package: tool\nVersion: 1.0-1\nDepends: helper, perl | nothing\nFilename: pool/main/t/tool.deb\nSize: 10\nSHA256: HASH\n\nPackage: helper\nVersion: 1\nFilename: pool/main/h/helper.deb\nSize: 11\nSHA256: HASH\n";
+const SECURITY: &str = "Package: helper\nVersion: 2\nFilename: pool/updates/main/h/helper.deb\nSize: 12\nSHA256: HASH\n";
+
+/// The mirror; its directory goes with it.
+pub struct Mirror {
+    dir: tempfile::TempDir,
+    pub key: TestKey,
+}
+
+impl Mirror {
+    pub fn new() -> Mirror {
+        let mirror = Mirror {
+            dir: tempfile::tempdir().unwrap(),
+            key: TestKey::new(None),
+        };
+        mirror.suite("debian", "trixie", PACKAGES, "");
+        mirror.suite("debian", "trixie-updates", "", "");
+        mirror.suite("debian-security", "trixie-security", SECURITY, "");
+        mirror
+    }
+
+    /// Writes and signs the indexes of a suite; `more` are lines of its Release file.
+    pub fn suite(&self, archive: &str, name: &str, packages: &str, more: &str) {
+        let place = self.dir.path().join(archive).join("dists").join(name);
+        let packages = packages.replace("HASH", Digest::sha256(b"x").hex());
+        let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        encoder.write_all(packages.as_bytes()).unwrap();
+        let packed = encoder.finish().unwrap();
+        let mut files = String::new();
+        for arch in Arch::ALL {
+            let directory = place.join(format!("main/binary-{arch}"));
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(directory.join("Packages.xz"), &packed).unwrap();
+            for (file, bytes) in [("Packages", packages.as_bytes()), ("Packages.xz", &packed)] {
+                let hash = Digest::sha256(bytes);
+                files += &format!(
+                    " {} {} main/binary-{arch}/{file}\n",
+                    hash.hex(),
+                    bytes.len()
+                );
+            }
+        }
+        let release = format!(
+            "Codename: {name}\nDate: Tue, 14 Nov 2023 22:13:00 UTC\n{more}SHA256:\n{files}"
+        );
+        fs::write(place.join("InRelease"), self.key.sign(&release)).unwrap();
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    /// Of an archive, for `--debian-mirror`.
+    pub fn url(&self, archive: &str) -> String {
+        format!("file://{}", self.path(archive).display())
+    }
+}

@@ -1,0 +1,276 @@
+//! From `[base]` of a recipe to pinned packages: what `nodeimg lock` does.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, bail};
+use nodeimg_formats::packing::Packing;
+use nodeimg_values::arch::Arch;
+use nodeimg_values::date::Date;
+use nodeimg_values::digest::{Algorithm, Digest, Expected};
+
+use super::catalog::{Catalog, Package, Packages};
+use super::keyring::Keyring;
+use super::release::{IndexFile, Release};
+use super::solve::{Solution, Wanted, solve};
+use super::sources::{archive_of, suites_of};
+use crate::input::fetch::{Fetcher, Mirrors, Request};
+use crate::input::lock::{self, Index, PinnedPackage};
+use crate::input::recipe::value::Name;
+use crate::input::recipe::{Base, PackageName};
+use crate::store::VerifiedBlob;
+use crate::tree::Content;
+
+/// What was found.
+#[derive(Debug)]
+pub struct Resolved {
+    pub packages: lock::Packages,
+    /// What a person should know: who goes without what, and the like.
+    pub notes: Vec<String>,
+}
+
+/// Asks Debian's archive.
+pub struct Resolver<'a> {
+    fetcher: &'a Fetcher<'a>,
+    base: &'a Base,
+    keyring: Keyring,
+    now: Date,
+}
+
+/// A suite with its checked Release file.
+struct Suite {
+    index: Index,
+    of_base: bool,
+    /// The Packages file of each architecture: packed, and its size unpacked.
+    files: BTreeMap<Arch, (IndexFile, u64)>,
+}
+
+impl<'a> Resolver<'a> {
+    /// `now` judges whether an index is too old.
+    pub fn new(
+        fetcher: &'a Fetcher<'a>,
+        base: &'a Base,
+        keyring: Keyring,
+        now: Date,
+    ) -> Resolver<'a> {
+        Resolver {
+            fetcher,
+            base,
+            keyring,
+            now,
+        }
+    }
+
+    pub fn resolve(&self) -> Result<Resolved> {
+        let suites = self.suites()?;
+        let mut blobs = self.fetch(&suites)?.into_iter();
+        let mut packages = Vec::new();
+        let mut notes = Vec::new();
+        for arch in Arch::ALL {
+            // One architecture at a time: an index is 60 MB of text.
+            let mut indexes = Vec::new();
+            for suite in &suites {
+                let blob = blobs.next().context("an index was not fetched")?;
+                let (_, size) = &suite.files[&arch];
+                let text =
+                    unpack(blob, *size).with_context(|| format!("reading {}", suite.what(arch)))?;
+                indexes.push(Packages {
+                    suite: suite.index.suite.clone(),
+                    of_base: suite.of_base,
+                    text,
+                });
+            }
+            let context = || format!("resolving the base system for {arch}");
+            let catalog = Catalog::new(&indexes, &self.base.pins).with_context(context)?;
+            let solution = self.solve(&catalog, arch).with_context(context)?;
+            self.note(&catalog, &solution, &mut notes);
+            for package in &solution.packages {
+                let suite = &indexes[package.index].suite;
+                packages.push(pinned(package, arch, suite)?);
+            }
+        }
+        let indexes = suites.into_iter().map(|suite| suite.index).collect();
+        Ok(Resolved {
+            packages: lock::Packages::new(self.base, indexes, packages),
+            notes,
+        })
+    }
+
+    /// Every suite that is needed: those of the release, those of the pins.
+    fn suites(&self) -> Result<Vec<Suite>> {
+        let of_base = suites_of(&self.base.suite)?;
+        let mut pinned: Vec<&Name> = self.base.pins.values().collect();
+        pinned.sort();
+        pinned.dedup();
+        let pinned = pinned.into_iter().filter(|suite| !of_base.contains(suite));
+        let base = of_base.iter().map(|suite| self.suite(suite, true));
+        base.chain(pinned.map(|suite| self.suite(suite, false)))
+            .collect()
+    }
+
+    fn suite(&self, name: &Name, of_base: bool) -> Result<Suite> {
+        let archive = archive_of(name);
+        let what = format!("the index of Debian's suite {name}");
+        let url = Mirrors::snapshot(archive, self.now, &format!("dists/{name}/InRelease"));
+        let accept = |text: String| self.accept(&text, name, of_base, archive);
+        match self.fetcher.first_text(&url, &what, accept)? {
+            Some(suite) => Ok(suite),
+            None => bail!(
+                "{what} is at no mirror of the archive `{archive}`: is the suite right? Name a mirror \
+                 that has it by --debian-mirror URL, NODEIMG_DEBIAN_MIRROR or `base.mirrors`"
+            ),
+        }
+    }
+
+    fn accept(&self, text: &str, name: &Name, of_base: bool, archive: &str) -> Result<Suite> {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(self.now.0);
+        let text = self.keyring.verify(text.as_bytes(), now)?;
+        let release = Release::parse(&text)?;
+        let allowed = self.base.allow_expired.contains(name);
+        release.check(name.as_str(), self.now, allowed)?;
+        let mut files = BTreeMap::new();
+        for arch in Arch::ALL {
+            let plain = format!("main/binary-{arch}/Packages");
+            let packed = release.file(&format!("{plain}.xz"))?;
+            files.insert(arch, (packed, release.file(&plain)?.size));
+        }
+        Ok(Suite {
+            index: Index {
+                suite: name.clone(),
+                archive: archive.parse()?,
+                date: release.date,
+                sha256: Digest::sha256(text.as_bytes()).hex().to_owned(),
+            },
+            of_base,
+            files,
+        })
+    }
+
+    /// All Packages files, those of an architecture together.
+    fn fetch(&self, suites: &[Suite]) -> Result<Vec<VerifiedBlob>> {
+        let requests = |path: fn(&IndexFile, Arch) -> String| -> Vec<Request> {
+            let all = Arch::ALL
+                .into_iter()
+                .flat_map(|arch| suites.iter().map(move |suite| (arch, suite)));
+            all.map(|(arch, suite)| {
+                let file = &suite.files[&arch].0;
+                let path = format!("dists/{}/{}", suite.index.suite, path(file, arch));
+                Request {
+                    what: suite.what(arch),
+                    url: Mirrors::snapshot(suite.index.archive.as_str(), self.now, &path),
+                    want: Expected {
+                        sha256: Some(file.sha256.clone()),
+                        sha512: None,
+                        size: Some(file.size),
+                    },
+                    max_size: file.size,
+                    accept: None,
+                }
+            })
+            .collect()
+        };
+        let by_hash = self.fetcher.fetch(&requests(|file, _| file.path.clone()));
+        by_hash.or_else(|error| {
+            // Not every mirror keeps files by their digests.
+            let by_name = |_: &IndexFile, arch| format!("main/binary-{arch}/Packages.xz");
+            self.fetcher.fetch(&requests(by_name)).map_err(|_| error)
+        })
+    }
+
+    fn solve<'c>(&self, catalog: &Catalog<'c>, arch: Arch) -> Result<Solution<'c>> {
+        for (name, suite) in &self.base.pins {
+            if catalog.get(name.as_str()).is_none() {
+                bail!("base.pins: the suite {suite} has no package `{name}`");
+            }
+        }
+        let wanted = Wanted {
+            roots: &self.base.packages[&arch],
+            provided: &self.base.provided,
+            exclude: &self.base.exclude,
+            choices: &self.base.choices,
+        };
+        solve(catalog, wanted)
+    }
+
+    fn note(&self, catalog: &Catalog<'_>, solution: &Solution<'_>, notes: &mut Vec<String>) {
+        let mut add = |note: String| {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        };
+        for (name, by) in &solution.dropped {
+            let by: Vec<_> = by.iter().copied().collect();
+            add(format!(
+                "base.exclude: `{name}` is left out, though it is a dependency of {}",
+                by.join(", ")
+            ));
+        }
+        for (key, list) in [
+            ("provided", &self.base.provided),
+            ("exclude", &self.base.exclude),
+        ] {
+            let unknown = |name: &&PackageName| {
+                catalog.get(name.as_str()).is_none() && catalog.providers(name.as_str()).is_empty()
+            };
+            for name in list.iter().filter(unknown) {
+                add(format!(
+                    "base.{key}: Debian has no package `{name}`: is it spelt right?"
+                ));
+            }
+        }
+    }
+}
+
+impl Suite {
+    fn what(&self, arch: Arch) -> String {
+        format!("the package list of {} ({arch})", self.index.suite)
+    }
+}
+
+/// The text of a Packages file, as long as its Release file says.
+fn unpack(blob: VerifiedBlob, size: u64) -> Result<String> {
+    let content = Content::whole(blob.into());
+    let head = content.head(16).context("reading it from the store")?;
+    let packing = Packing::of(&head).context("it is not packed")?;
+    let mut text = String::with_capacity(usize::try_from(size)?);
+    packing
+        .decoder(content.reader())?
+        .take(size.saturating_add(1))
+        .read_to_string(&mut text)
+        .context("unpacking it")?;
+    if text.len() as u64 != size {
+        bail!("it does not unpack to the {size} bytes that its Release file states");
+    }
+    Ok(text)
+}
+
+fn pinned(package: &Package<'_>, arch: Arch, suite: &Name) -> Result<PinnedPackage> {
+    let path = package.needed("Filename")?;
+    let parts = || path.split('/');
+    if parts().any(|part| part.is_empty() || part.starts_with('.')) {
+        bail!(
+            "{}: `{}` is no place in an archive",
+            package.name,
+            path.escape_debug()
+        );
+    }
+    let size = package.needed("Size")?;
+    let sha256 = Digest::new(Algorithm::Sha256, package.needed("SHA256")?)
+        .with_context(|| format!("the digest of {}", package.name))?;
+    Ok(PinnedPackage {
+        name: package.name.parse()?,
+        arch,
+        version: package.version.to_owned(),
+        suite: suite.clone(),
+        path: path.to_owned(),
+        sha256: sha256.hex().to_owned(),
+        size: size
+            .parse()
+            .with_context(|| format!("the size of {} is `{size}`", package.name))?,
+    })
+}
+
+#[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod tests;

@@ -1,0 +1,145 @@
+#![allow(clippy::unwrap_used)]
+use std::fs;
+
+use nodeimg_values::progress::{Mode, Progress};
+
+use super::*;
+use crate::input::debian::mirror::{Mirror, PACKAGES};
+use crate::input::fetch::Options;
+use crate::input::recipe::tests::recipe;
+use crate::store::Store;
+
+const NOW: &str = "20231115T000000Z";
+
+fn resolve(mirror: &Mirror, more: &str, keyring: Keyring) -> Result<Resolved> {
+    let text =
+        format!("[base]\nsuite = \"trixie\"\npackages = [\"tool\"]\nprovided = [\"perl\"]\n{more}");
+    let base = recipe(&text).base.unwrap();
+    let store = Store::open(&mirror.path("store")).unwrap();
+    let archives =
+        ["debian", "debian-security"].map(|name| (name.to_owned(), vec![mirror.url(name)]));
+    let options = Options {
+        offline: true,
+        mirrors: Mirrors::default().with_archives(archives.into()).unwrap(),
+        ..Options::default()
+    };
+    let progress = Progress::new(Mode::choose(true, false));
+    let fetcher = Fetcher::new(&store, options, &progress);
+    Resolver::new(&fetcher, &base, keyring, NOW.parse().unwrap()).resolve()
+}
+
+fn refusal(mirror: &Mirror) -> String {
+    format!(
+        "{:#}",
+        resolve(mirror, "", mirror.key.keyring()).unwrap_err()
+    )
+}
+
+#[test]
+fn a_recipe_becomes_pinned_packages_of_both_architectures() {
+    let mirror = Mirror::new();
+    let resolved = resolve(&mirror, "", mirror.key.keyring()).unwrap();
+    let lines: Vec<_> = resolved
+        .packages
+        .packages
+        .iter()
+        .map(|p| format!("{} {} {} {}", p.what(), p.suite, p.path, p.size))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "helper 2 (amd64) trixie-security pool/updates/main/h/helper.deb 12",
+            "tool 1.0-1 (amd64) trixie pool/main/t/tool.deb 10",
+            "helper 2 (arm64) trixie-security pool/updates/main/h/helper.deb 12",
+            "tool 1.0-1 (arm64) trixie pool/main/t/tool.deb 10",
+        ]
+    );
+    // As it was a day after the index, which stays.
+    assert_eq!(
+        resolved
+            .packages
+            .url(&resolved.packages.packages[0])
+            .unwrap(),
+        "https://snapshot.debian.org/archive/debian-security/20231115T221300Z/pool/updates/main/h/helper.deb"
+    );
+    assert_eq!(
+        resolved.notes,
+        ["base.provided: Debian has no package `perl`: is it spelt right?"]
+    );
+}
+
+#[test]
+fn pins_and_what_they_lack() {
+    let mirror = Mirror::new();
+    let newer = PACKAGES
+        .replace("1.0-1", "3.0-1")
+        .replace("Version: 1\n", "Version: 9\n");
+    mirror.suite(
+        "debian",
+        "sid",
+        &newer,
+        "Valid-Until: Tue, 14 Nov 2023 23:00:00 UTC\n",
+    );
+    let pins = "pins = { tool = \"sid\" }\n";
+    let error = resolve(&mirror, pins, mirror.key.keyring()).unwrap_err();
+    assert!(
+        format!("{error:#}").contains("`sid` to `base.allow_expired`"),
+        "{error:#}"
+    );
+    let allowed = format!("{pins}allow_expired = [\"sid\"]\n");
+    let packages = resolve(&mirror, &allowed, mirror.key.keyring())
+        .unwrap()
+        .packages;
+    let versions: Vec<_> = packages.packages.iter().map(PinnedPackage::what).collect();
+    assert_eq!(versions[..2], ["helper 2 (amd64)", "tool 3.0-1 (amd64)"]);
+    let lacking = "pins = { nothing = \"sid\" }\nallow_expired = [\"sid\"]\n";
+    let error = resolve(&mirror, lacking, mirror.key.keyring()).unwrap_err();
+    assert!(
+        format!("{error:#}").contains("sid has no package `nothing`"),
+        "{error:#}"
+    );
+}
+
+#[test]
+fn indexes_that_are_not_to_be_trusted() {
+    let mirror = Mirror::new();
+    let error = resolve(&mirror, "", Keyring::debian().unwrap()).unwrap_err();
+    assert!(format!("{error:#}").contains("trusted key"), "{error:#}");
+
+    let mirror = Mirror::new();
+    fs::copy(
+        mirror.path("debian/dists/trixie-updates/InRelease"),
+        mirror.path("debian/dists/trixie/InRelease"),
+    )
+    .unwrap();
+    assert!(refusal(&mirror).contains("of the suite `trixie-updates`"));
+
+    let mirror = Mirror::new();
+    // The same bytes for both: one good file would do for the other.
+    for arch in Arch::ALL {
+        let list = mirror.path(&format!(
+            "debian/dists/trixie/main/binary-{arch}/Packages.xz"
+        ));
+        let mut bytes = fs::read(&list).unwrap();
+        bytes[40] ^= 1;
+        fs::write(&list, bytes).unwrap();
+    }
+    let error = refusal(&mirror);
+    assert!(
+        error.contains("the package list of trixie (arm64)"),
+        "{error}"
+    );
+
+    let mirror = Mirror::new();
+    fs::remove_file(mirror.path("debian/dists/trixie/InRelease")).unwrap();
+    assert!(refusal(&mirror).contains("--debian-mirror"));
+
+    let mirror = Mirror::new();
+    mirror.suite(
+        "debian",
+        "trixie",
+        &PACKAGES.replace("pool/main/t", "../t"),
+        "",
+    );
+    assert!(refusal(&mirror).contains("no place in an archive"));
+}

@@ -1,0 +1,54 @@
+//! A Debian package in a store, for the tests.
+#![allow(clippy::unwrap_used)]
+
+use nodeimg_test_support::ar::archive;
+use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::{Digest, Expected};
+
+use crate::input::lock::PinnedPackage;
+use crate::store::{Store, VerifiedBlob};
+
+fn tar_of(files: &[(&str, &str)]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, text) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o755);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_size(text.len() as u64);
+        let bytes = text.as_bytes();
+        builder.append_data(&mut header, name, bytes).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+/// The package `tool` with that postinst, as if it had been fetched.
+pub fn package(store: &Store, version: &str, postinst: &str) -> (PinnedPackage, VerifiedBlob) {
+    let control = format!("Package: tool\nVersion: {version}\nArchitecture: amd64\n");
+    let deb = archive(&[
+        ("debian-binary", b"2.0\n"),
+        (
+            "control.tar",
+            &tar_of(&[("./control", &control), ("./postinst", postinst)]),
+        ),
+        ("data.tar", &tar_of(&[("./usr/bin/tool", "x")])),
+    ]);
+    let sha256 = Digest::sha256(&deb);
+    let mut partial = store.partial(&sha256.to_string(), &[]).unwrap();
+    partial.write(&deb).unwrap();
+    let want = Expected {
+        sha256: Some(sha256.clone()),
+        ..Expected::default()
+    };
+    let blob = partial.commit(&want).unwrap().unwrap();
+    let pinned = PinnedPackage {
+        name: "tool".parse().unwrap(),
+        arch: Arch::Amd64,
+        version: version.to_owned(),
+        suite: "trixie".parse().unwrap(),
+        path: "pool/main/t/tool.deb".to_owned(),
+        sha256: sha256.hex().to_owned(),
+        size: deb.len() as u64,
+    };
+    (pinned, blob)
+}

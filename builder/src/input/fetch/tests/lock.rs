@@ -1,0 +1,103 @@
+//! What `lock` asks for: bytes without a digest, and checksum files.
+
+use super::*;
+use crate::input::fetch::text::MAX_TEXT;
+
+#[test]
+fn a_lock_gets_both_digests_of_what_came() {
+    let all = body();
+    let (server, place) = (Server::start(), place());
+    // Bytes of an earlier run prove nothing where no digest is known.
+    let mut request = request("/x", b"");
+    request.want = Expected::default();
+    let old: Vec<u8> = all.iter().map(|b| !b).collect();
+    server.script("/x", vec![faulty(&old, Fault::Cut(2_000_000)), good(&all)]);
+    let mut fails = options(&server);
+    fails.retry.attempts = 1;
+    assert!(
+        Fetcher::new(&place.store, fails, &place.progress)
+            .download(&request)
+            .is_err()
+    );
+    let fetcher = Fetcher::new(&place.store, options(&server), &place.progress);
+    let (blob, got) = fetcher.download(&request).unwrap();
+    let wanted = Hasher::measure(all.as_slice(), &[Algorithm::Sha512]).unwrap();
+    assert_eq!(got, wanted);
+    assert_eq!(blob.sha256(), &wanted.sha256);
+    assert_eq!(ranges(&server), ["-", "-"]);
+    // The publisher's digest is known: checked, and both measured.
+    request.want.sha256 = Some(wanted.sha256.clone());
+    assert_eq!(fetcher.download(&request).unwrap().1, wanted);
+    assert_eq!(server.seen().len(), 2);
+    let by_sha512 = Expected {
+        sha512: wanted.sha512,
+        ..Expected::default()
+    };
+    assert!(matches!(
+        place.store.find(&by_sha512).unwrap(),
+        Lookup::Found(_)
+    ));
+    request.want = Expected::default();
+    let error = fetcher.fetch(&[request]).unwrap_err().to_string();
+    assert!(error.contains("no digest is known"), "{error}");
+}
+
+#[test]
+fn small_texts() {
+    let (server, place) = (Server::start(), place());
+    server.script(
+        "/sums",
+        vec![faulty(b"", Fault::Status(503)), good(b"abc  x\n")],
+    );
+    server.script("/gone", vec![faulty(b"", Fault::Status(410))]);
+    server.script("/denied", vec![faulty(b"", Fault::Status(403))]);
+    server.serve("/binary", &[0xff, 0xfe]);
+    server.serve("/long", &vec![b'x'; MAX_TEXT + 1]);
+    let fetcher = Fetcher::new(&place.store, options(&server), &place.progress);
+    let text = |path: &str| fetcher.text(&format!("https://up.example{path}"), "its sums");
+    assert_eq!(text("/sums").unwrap().as_deref(), Some("abc  x\n"));
+    assert_eq!(text("/none").unwrap(), None);
+    assert_eq!(text("/gone").unwrap(), None);
+    for (path, wanted) in [
+        ("/denied", "403"),
+        ("/binary", "is no text"),
+        ("/long", "longer than"),
+    ] {
+        let error = text(path).unwrap_err().to_string();
+        assert!(
+            error.starts_with("its sums: ") && error.contains(wanted),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_date_is_not_enough_to_go_on_without_a_digest() {
+    let all = body();
+    let dated = |fault| Answer {
+        etag: None,
+        last_modified: Some("Sat, 01 Jan 2022 00:00:00 GMT".to_owned()),
+        ..faulty(&all, fault)
+    };
+    for (answers, asked) in [
+        (
+            [dated(Fault::Cut(2_000_000)), dated(Fault::None)],
+            ["-", "-"],
+        ),
+        (
+            [faulty(&all, Fault::Cut(2_000_000)), good(&all)],
+            ["-", "bytes=2000000-"],
+        ),
+    ] {
+        let (server, place) = (Server::start(), place());
+        server.script("/x", answers.to_vec());
+        let mut request = request("/x", b"");
+        request.want = Expected::default();
+        let fetcher = Fetcher::new(&place.store, options(&server), &place.progress);
+        assert_eq!(
+            fetcher.download(&request).unwrap().1.sha256,
+            Digest::sha256(&all)
+        );
+        assert_eq!(ranges(&server), asked);
+    }
+}

@@ -1,0 +1,175 @@
+//! The base system's part of a lock: Debian packages and the indexes that they
+//! were found in.
+
+use std::fmt::Write;
+
+use anyhow::{Context, Result};
+use nodeimg_values::arch::Arch;
+use nodeimg_values::date::Date;
+use nodeimg_values::digest::{Algorithm, Digest, Expected};
+use serde::{Deserialize, Serialize};
+
+use crate::input::fetch::Mirrors;
+use crate::input::recipe::value::Name;
+use crate::input::recipe::{Base, PackageName};
+
+/// Where packages come from.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Index {
+    pub suite: Name,
+    pub archive: Name,
+    /// Of the Release file.
+    pub date: Date,
+    /// Of its signed text.
+    pub sha256: String,
+}
+
+/// One package for one architecture.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedPackage {
+    pub name: PackageName,
+    pub arch: Arch,
+    pub version: String,
+    pub suite: Name,
+    /// In the archive, without a slash at its beginning.
+    pub path: String,
+    pub sha256: String,
+    /// In bytes.
+    pub size: u64,
+}
+
+impl PinnedPackage {
+    /// As messages name it: `libc6 2.41-12 (arm64)`.
+    pub fn what(&self) -> String {
+        format!("{} {} ({})", self.name, self.version, self.arch)
+    }
+
+    /// What the bytes must be.
+    pub fn expected(&self) -> Result<Expected> {
+        Ok(Expected {
+            sha256: Some(Digest::new(Algorithm::Sha256, &self.sha256)?),
+            sha512: None,
+            size: Some(self.size),
+        })
+    }
+}
+
+/// The base system; nothing where the recipe has none.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+pub struct Packages {
+    /// Of what the recipe asked for, see [`Base::digest`].
+    #[serde(default)]
+    base: Option<Digest>,
+    /// Locked anew while nobody was looking: what a build would refuse until a
+    /// person has read it, unknown maintainer scripts, it only warns of.
+    #[serde(default)]
+    pub unattended: bool,
+    #[serde(default, rename = "index")]
+    pub indexes: Vec<Index>,
+    #[serde(default, rename = "package")]
+    pub packages: Vec<PinnedPackage>,
+}
+
+impl Packages {
+    pub fn new(base: &Base, indexes: Vec<Index>, packages: Vec<PinnedPackage>) -> Packages {
+        Packages {
+            base: Some(base.digest()),
+            unattended: false,
+            indexes,
+            packages,
+        }
+    }
+
+    /// Whether they answer what `base` asks.
+    pub fn answer(&self, base: &Base) -> bool {
+        self.base.as_ref() == Some(&base.digest())
+    }
+
+    pub(super) fn sorted(mut self) -> Packages {
+        self.indexes.sort();
+        self.packages
+            .sort_by(|a, b| (&a.name, a.arch).cmp(&(&b.name, b.arch)));
+        self
+    }
+
+    /// The lines of the lock's head.
+    pub(super) fn head(&self) -> String {
+        let digest = self.base.as_ref();
+        let mut head = digest.map_or_else(String::new, |digest| format!("base = \"{digest}\"\n"));
+        if self.unattended {
+            head.push_str("unattended = true\n");
+        }
+        head
+    }
+
+    pub(super) fn write(&self, to: &mut String) {
+        // Strings and numbers always serialise; writing to a String cannot fail.
+        for index in &self.indexes {
+            let table = toml::to_string(index).unwrap_or_default();
+            let _ = write!(to, "\n[[index]]\n{table}");
+        }
+        for package in &self.packages {
+            let table = toml::to_string(package).unwrap_or_default();
+            let _ = write!(to, "\n[[package]]\n{table}");
+        }
+    }
+
+    pub(super) fn differences(&self, base: Option<&Base>) -> Vec<String> {
+        let Some(base) = base else {
+            let stray = self
+                .base
+                .as_ref()
+                .map(|_| "base: in the lock, not in the recipe".to_owned());
+            return stray.into_iter().collect();
+        };
+        if self.answer(base) {
+            return Vec::new();
+        }
+        if self.base.is_none() {
+            return vec!["base: in the recipe, not in the lock".to_owned()];
+        }
+        let has = |arch: Arch, name: &PackageName| {
+            let mut packages = self.packages.iter();
+            packages.any(|package| package.arch == arch && package.name == *name)
+        };
+        let mut missing = Vec::new();
+        for (arch, names) in &base.packages {
+            let lacking = names.iter().filter(|name| !has(*arch, name));
+            missing.extend(
+                lacking
+                    .map(|name| format!("base.packages: `{name}` is not in the lock for {arch}")),
+            );
+        }
+        if missing.is_empty() {
+            missing.push(
+                "base: the lock was made for another `[base]` of the recipe (its suite, provided, \
+                 exclude, choices, pins or packages)"
+                    .to_owned(),
+            );
+        }
+        missing
+    }
+
+    /// Where `package` stays for good.
+    ///
+    /// An index is published after the time that it states, so the archive as
+    /// it was a day later is asked for: what an index names is kept for longer
+    /// than that.
+    pub fn url(&self, package: &PinnedPackage) -> Result<String> {
+        let index = self.indexes.iter().find(|i| i.suite == package.suite);
+        let index = index.with_context(|| {
+            format!(
+                "{}: the lock has no index of the suite {}",
+                package.what(),
+                package.suite
+            )
+        })?;
+        Ok(Mirrors::snapshot(
+            index.archive.as_str(),
+            index.date.plus_days(1),
+            &package.path,
+        ))
+    }
+}

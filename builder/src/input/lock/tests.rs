@@ -1,0 +1,199 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::input::recipe::tests::recipe;
+use crate::input::recipe::tests::recipe as recipe_with;
+
+fn images(recipe: &Recipe) -> Vec<PinnedImage> {
+    let requests = recipe.image_requests().into_iter();
+    requests
+        .map(|request| PinnedImage::new(request, Digest::sha256(b"index")))
+        .collect()
+}
+
+fn lock() -> (Recipe, Lock) {
+    let recipe = recipe("");
+    let known = Expected {
+        sha256: Some(Digest::sha256(b"x")),
+        ..Expected::default()
+    };
+    let entries = recipe
+        .lock_requests()
+        .into_iter()
+        .map(|request| Entry::new(request, &known))
+        .collect();
+    let lock = Lock::new(&recipe, Epoch(1_790_000_000), entries, Packages::default());
+    let lock = lock.with_images(images(&recipe));
+    (recipe, lock)
+}
+
+#[test]
+fn the_text_reads_back_and_fits() {
+    let (recipe, lock) = lock();
+    let again = Lock::parse(&lock.text(), "x.lock").unwrap();
+    assert_eq!(again, lock);
+    let locked = again.check(&recipe, "x.lock").unwrap();
+    assert_eq!(
+        locked.entries(&recipe, Arch::Arm64).unwrap().len(),
+        recipe.artifacts.len()
+    );
+}
+
+#[test]
+fn an_edited_lock_is_refused() {
+    let (_, lock) = lock();
+    let other = Digest::sha256(b"y");
+    let hex = Digest::sha256(b"x");
+    for edited in [
+        lock.text().replacen(hex.hex(), other.hex(), 1),
+        lock.text().replace("1790000000", "1790000001"),
+        lock.text() + "\n# a note\n",
+    ] {
+        let error = Lock::parse(&edited, "x.lock").unwrap_err().to_string();
+        assert!(error.contains("edited by hand"), "{error}");
+    }
+    for broken in ["", "version = 1", "[[artifact]]", "\0"] {
+        let error = format!("{:#}", Lock::parse(broken, "x.lock").unwrap_err());
+        assert!(error.starts_with("x.lock is not a lock"), "{error}");
+    }
+}
+
+#[test]
+fn a_stale_lock_names_the_key() {
+    let (_, lock) = lock();
+    let newer = recipe("[[artifact]]\nname = \"runc\"\nversion = \"9.9.9\"\n");
+    let error = lock
+        .clone()
+        .check(&newer, "x.lock")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("artifact.runc.version (amd64)"), "{error}");
+    assert!(error.contains("9.9.9"), "{error}");
+    let requests = newer.lock_requests();
+    let of = |name: &str| requests.iter().find(|r| r.name.as_str() == name).unwrap();
+    assert!(lock.answer(of("runc")).is_none());
+    assert!(lock.answer(of("containerd")).is_some());
+}
+
+#[test]
+fn settings_that_move_no_bytes_leave_the_lock_alone() {
+    let (_, lock) = lock();
+    assert!(
+        lock.check(&recipe("[kubelet]\nmax_pods = 17\n"), "x.lock")
+            .is_ok()
+    );
+}
+
+const BASE_TABLE: &str = "[base]\nsuite = \"trixie\"\npackages = [\"systemd\"]\n";
+
+fn lock_with_base(recipe: &Recipe) -> Lock {
+    let package = |arch| PinnedPackage {
+        name: "systemd".parse().unwrap(),
+        arch,
+        version: "1:257-1".into(),
+        suite: "trixie".parse().unwrap(),
+        path: "pool/main/s/systemd.deb".into(),
+        sha256: Digest::sha256(b"x").hex().into(),
+        size: 7,
+    };
+    let index = Index {
+        suite: "trixie".parse().unwrap(),
+        archive: "debian".parse().unwrap(),
+        date: "20260912T075541Z".parse().unwrap(),
+        sha256: Digest::sha256(b"y").hex().into(),
+    };
+    let base = recipe.base.as_ref().unwrap();
+    let packages = Arch::ALL.map(package).into_iter().rev().collect();
+    let packages = Packages::new(base, vec![index], packages);
+    let entries = lock().1.entries;
+    Lock::new(recipe, Epoch(1_790_000_000), entries, packages).with_images(images(recipe))
+}
+
+#[test]
+fn the_base_system_is_in_the_text_and_covered_by_the_digest() {
+    let whole = recipe(&format!("outputs = [\"rootfs-tar\"]\n{BASE_TABLE}"));
+    let lock = lock_with_base(&whole);
+    assert_eq!(Lock::parse(&lock.text(), "x.lock").unwrap(), lock);
+    for edited in [
+        lock.text().replacen("size = 7", "size = 8", 1),
+        lock.text().replacen("20260912T", "20260913T", 1),
+        lock.text()
+            .replacen("base = \"sha256:", "base = \"sha256:0", 1)
+            .replacen("0\"", "\"", 1),
+        lock.text() + "stray = 1\n",
+    ] {
+        assert!(Lock::parse(&edited, "x.lock").is_err(), "{edited}");
+    }
+    let overlay = recipe(BASE_TABLE);
+    let locked = lock.clone().check(&overlay, "x.lock").unwrap();
+    assert_eq!(locked.packages(Arch::Arm64).count(), 0, "of one's own base");
+    let locked = lock.check(&whole, "x.lock").unwrap();
+    let packages: Vec<_> = locked.packages(Arch::Arm64).collect();
+    assert_eq!(packages.len(), 1);
+    assert_eq!(
+        locked.url(packages[0]).unwrap(),
+        "https://snapshot.debian.org/archive/debian/20260913T075541Z/pool/main/s/systemd.deb"
+    );
+}
+
+#[test]
+fn a_lock_of_another_base_is_stale() {
+    let with_base = recipe(BASE_TABLE);
+    let more = format!("{BASE_TABLE}arch_packages = {{ arm64 = [\"udev\"] }}\n");
+    let other = format!("{BASE_TABLE}provided = [\"perl\"]\n");
+    for (lock, recipe, want) in [
+        (
+            lock_with_base(&with_base),
+            recipe(&more),
+            "`udev` is not in the lock for arm64",
+        ),
+        (
+            lock_with_base(&with_base),
+            recipe(&other),
+            "another `[base]`",
+        ),
+        (
+            lock_with_base(&with_base),
+            recipe(""),
+            "base: in the lock, not in the recipe",
+        ),
+        (lock().1, with_base, "base: in the recipe, not in the lock"),
+    ] {
+        let error = lock.check(&recipe, "x.lock").unwrap_err().to_string();
+        assert!(error.contains(want), "should say {want}: {error}");
+    }
+}
+
+#[test]
+fn images_are_in_the_text_and_covered_by_the_digest() {
+    let (recipe, lock) = lock();
+    assert_eq!(lock.images.len(), 2);
+    let moved = lock.text().replace(
+        Digest::sha256(b"index").hex(),
+        Digest::sha256(b"other").hex(),
+    );
+    let error = Lock::parse(&moved, "x.lock").unwrap_err().to_string();
+    assert!(error.contains("edited by hand"), "{error}");
+    let locked = lock.clone().check(&recipe, "x.lock").unwrap();
+    let pinned = locked.images(&recipe, Arch::Arm64).unwrap();
+    assert_eq!(pinned.len(), 1);
+    let newer =
+        recipe_with("[[artifact]]\nname = \"pause\"\nimage = \"registry.k8s.io/pause:9\"\n");
+    let error = lock
+        .clone()
+        .check(&newer, "x.lock")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("artifact.pause.image (arm64): the recipe says `registry.k8s.io/pause:9`"),
+        "{error}"
+    );
+    let without = Lock {
+        images: Vec::new(),
+        ..lock
+    };
+    let error = without.check(&recipe, "x.lock").unwrap_err().to_string();
+    assert!(
+        error.contains("artifact.pause: not in the lock for amd64"),
+        "{error}"
+    );
+}

@@ -1,0 +1,334 @@
+//! `[base]`: the base system, from Debian packages.
+
+use std::borrow::{Borrow, Cow};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Result, bail};
+use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::Digest;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use super::problems::Problems;
+use super::script::AcceptedScript;
+use super::source::Step;
+use super::value::{Name, text_value};
+use crate::input::fetch::Mirrors;
+
+/// The base system, from Debian packages.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BasePart {
+    /// The release: `trixie`. Its updates and security updates come with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suite: Option<Name>,
+    /// What is wanted; what these depend on comes along, what they recommend does not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<PackageName>,
+    /// More for one architecture: `arm64 = ["linux-image-cloud-arm64"]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arch_packages: BTreeMap<Arch, Vec<PackageName>>,
+    /// Taken for installed: the image does by itself what they would do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub provided: Vec<PackageName>,
+    /// Never installed; `lock` names those that would have needed them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<PackageName>,
+    /// Which package where several could be: `default-mta = "postfix"`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub choices: BTreeMap<PackageName, PackageName>,
+    /// Single packages from another suite: `containerd = "sid"`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pins: BTreeMap<PackageName, Name>,
+    /// Mirrors of Debian's archive, tried before those of this system's apt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<String>,
+    /// Mirrors of its security archive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security_mirrors: Vec<String>,
+    /// Suites whose index is taken though it says that it is too old.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_expired: Vec<Name>,
+    /// Maintainer scripts that nodeimg does not know and that you have read: none
+    /// is run, `lock` and `build` say what to write here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accept_scripts: Vec<AcceptedScript>,
+}
+
+impl BasePart {
+    /// `self` over `base`.
+    pub fn over(self, mut base: BasePart) -> BasePart {
+        // Another kernel in the place of the one below, say.
+        let wanted = |package: &PackageName| !self.exclude.contains(package);
+        base.packages.retain(wanted);
+        for packages in base.arch_packages.values_mut() {
+            packages.retain(wanted);
+        }
+        let mut arch_packages = base.arch_packages;
+        for (arch, more) in self.arch_packages {
+            let there = arch_packages.remove(&arch).unwrap_or_default();
+            arch_packages.insert(arch, added(there, more));
+        }
+        BasePart {
+            suite: self.suite.or(base.suite),
+            packages: added(base.packages, self.packages),
+            arch_packages,
+            provided: added(base.provided, self.provided),
+            exclude: added(base.exclude, self.exclude),
+            choices: base.choices.into_iter().chain(self.choices).collect(),
+            pins: base.pins.into_iter().chain(self.pins).collect(),
+            mirrors: added(base.mirrors, self.mirrors),
+            security_mirrors: added(base.security_mirrors, self.security_mirrors),
+            allow_expired: added(base.allow_expired, self.allow_expired),
+            accept_scripts: added(base.accept_scripts, self.accept_scripts),
+        }
+    }
+}
+
+fn added<T: PartialEq>(mut base: Vec<T>, more: Vec<T>) -> Vec<T> {
+    for item in more {
+        if !base.contains(&item) {
+            base.push(item);
+        }
+    }
+    base
+}
+
+/// The base system of a checked recipe. What is serialised is what the lock
+/// depends on: where an index is fetched from is not.
+#[derive(Clone, Debug, Serialize)]
+pub struct Base {
+    pub suite: Name,
+    /// Everything that is asked for, by architecture.
+    pub packages: BTreeMap<Arch, BTreeSet<PackageName>>,
+    pub provided: BTreeSet<PackageName>,
+    pub exclude: BTreeSet<PackageName>,
+    pub choices: BTreeMap<PackageName, PackageName>,
+    pub pins: BTreeMap<PackageName, Name>,
+    #[serde(skip)]
+    pub mirrors: Vec<String>,
+    #[serde(skip)]
+    pub security_mirrors: Vec<String>,
+    #[serde(skip)]
+    pub allow_expired: BTreeSet<Name>,
+    #[serde(skip)]
+    pub accept_scripts: BTreeSet<AcceptedScript>,
+}
+
+impl Base {
+    /// Whether `package` is asked for, for every architecture.
+    pub fn has(&self, package: &str) -> bool {
+        let asked = |names: &BTreeSet<PackageName>| names.iter().any(|n| n.as_str() == package);
+        !self.packages.is_empty() && self.packages.values().all(asked)
+    }
+
+    /// Stands for what was asked for.
+    pub fn digest(&self) -> Digest {
+        // Plain structs of strings always serialise.
+        Digest::sha256(&serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// Checks and completes.
+    pub fn checked(part: &BasePart, problems: &mut Problems<'_>) -> Option<Base> {
+        let table = [Step::Key("base")];
+        if part.suite.is_none() {
+            problems.add(
+                &table,
+                "`suite` is missing: which release, as in \"trixie\"?",
+            );
+        }
+        let packages: BTreeMap<Arch, BTreeSet<_>> = Arch::ALL
+            .into_iter()
+            .map(|arch| {
+                let more = part.arch_packages.get(&arch).into_iter().flatten();
+                (arch, part.packages.iter().chain(more).cloned().collect())
+            })
+            .collect();
+        if packages.values().any(BTreeSet::is_empty) {
+            problems.add(&table, "`packages` is missing: what is in the base system?");
+        }
+        contradictions(part, &packages, problems);
+        mirrors(part, problems);
+        Some(Base {
+            suite: part.suite.clone()?,
+            packages,
+            provided: part.provided.iter().cloned().collect(),
+            exclude: part.exclude.iter().cloned().collect(),
+            choices: part.choices.clone(),
+            pins: part.pins.clone(),
+            mirrors: part.mirrors.clone(),
+            security_mirrors: part.security_mirrors.clone(),
+            allow_expired: part.allow_expired.iter().cloned().collect(),
+            accept_scripts: part.accept_scripts.iter().cloned().collect(),
+        })
+    }
+}
+
+fn contradictions(
+    part: &BasePart,
+    packages: &BTreeMap<Arch, BTreeSet<PackageName>>,
+    problems: &mut Problems<'_>,
+) {
+    let wanted = |name: &PackageName| packages.values().any(|list| list.contains(name));
+    for (key, list) in [("provided", &part.provided), ("exclude", &part.exclude)] {
+        for (index, name) in list.iter().enumerate() {
+            let way = [Step::Key("base"), Step::Key(key), Step::Index(index)];
+            if wanted(name) {
+                problems.add(&way, &format!("`{name}` is in `packages` too"));
+            }
+            if key == "exclude" && part.provided.contains(name) {
+                problems.add(&way, &format!("`{name}` is in `provided` too"));
+            }
+        }
+    }
+    for (name, choice) in &part.choices {
+        if part.exclude.contains(choice) || part.provided.contains(choice) {
+            let way = [
+                Step::Key("base"),
+                Step::Key("choices"),
+                Step::Key(name.as_str()),
+            ];
+            problems.add(
+                &way,
+                &format!("`{choice}` is in `exclude` or `provided` too"),
+            );
+        }
+    }
+}
+
+fn mirrors(part: &BasePart, problems: &mut Problems<'_>) {
+    for (key, list) in [
+        ("mirrors", &part.mirrors),
+        ("security_mirrors", &part.security_mirrors),
+    ] {
+        for (index, url) in list.iter().enumerate() {
+            if let Err(error) = Mirrors::check_archive(url) {
+                let way = [Step::Key("base"), Step::Key(key), Step::Index(index)];
+                problems.add(&way, &format!("{error:#}"));
+            }
+        }
+    }
+}
+
+/// A Debian package's name
+/// ([Debian Policy 5.6.1](https://www.debian.org/doc/debian-policy/ch-controlfields.html#source)).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PackageName(String);
+
+text_value!(
+    PackageName,
+    "^[a-z0-9][a-z0-9+.-]*$",
+    "the name of a Debian package"
+);
+
+impl PackageName {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for PackageName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PackageName {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<PackageName> {
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+.-".contains(&b);
+        let first = text.as_bytes().first();
+        if !first.is_some_and(u8::is_ascii_alphanumeric)
+            || text.len() > 100
+            || !text.bytes().all(inner)
+        {
+            bail!(
+                "`{}` is no Debian package's name: lower-case letters, digits, `+`, `.` and `-`",
+                text.escape_debug()
+            );
+        }
+        Ok(PackageName(text.to_owned()))
+    }
+}
+
+impl fmt::Display for PackageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::input::recipe::tests::{recipe, refusal};
+
+    const BASE: &str = "[base]\nsuite = \"trixie\"\npackages = [\"systemd\"]\n";
+
+    #[test]
+    fn what_was_asked_for_moves_the_digest_and_mirrors_do_not() {
+        let digest = |more: &str| recipe(&format!("{BASE}{more}")).digest();
+        assert_ne!(digest(""), recipe("").digest());
+        assert_eq!(
+            digest(""),
+            digest("mirrors = [\"http://mirror.example/debian\"]\nallow_expired = [\"sid\"]\n")
+        );
+        for more in [
+            "provided = [\"perl\"]\n",
+            "pins = { containerd = \"sid\" }\n",
+            "arch_packages = { arm64 = [\"linux-image-cloud-arm64\"] }\n",
+        ] {
+            assert_ne!(digest(""), digest(more), "{more}");
+        }
+    }
+
+    #[test]
+    fn bad_tables_are_told() {
+        for (more, wants) in [
+            (
+                "[base]\npackages = [\"systemd\"]\n",
+                ["base: `suite`", "trixie"],
+            ),
+            (
+                "[base]\nsuite = \"trixie\"\n",
+                ["base: `packages`", "missing"],
+            ),
+            (
+                &format!("{BASE}exclude = [\"systemd\"]\n"),
+                ["base.exclude[0]", "`packages` too"],
+            ),
+            (
+                &format!("{BASE}exclude = [\"perl\"]\nprovided = [\"perl\"]\n"),
+                ["base.exclude[0]", "`provided` too"],
+            ),
+            (
+                &format!("{BASE}exclude = [\"b1\"]\nchoices = {{ a1 = \"b1\" }}\n"),
+                ["base.choices.a1", "`b1`"],
+            ),
+            (
+                &format!("{BASE}mirrors = [\"mirror.example\"]\n"),
+                ["base.mirrors[0]", "URL"],
+            ),
+            (
+                &format!("{BASE}provided = [\"Perl\"]\n"),
+                ["mine.toml:5:12", "package's name"],
+            ),
+            (
+                &format!("{BASE}accept_scripts = [\"tool/postrm sha256:00\"]\n"),
+                ["mine.toml:5:18", "64 hex digits"],
+            ),
+            (
+                &format!("{BASE}accept_scripts = [\"tool\"]\n"),
+                ["mine.toml:5:18", "PACKAGE/SCRIPT"],
+            ),
+        ] {
+            let text = refusal(more);
+            for want in wants {
+                assert!(text.contains(want), "{more:?} should say {want:?}:\n{text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! From a merged file to a [`Recipe`], with every problem reported at once and
+//! at its place.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use super::base::Base;
+use super::file::{ArtifactKind, ArtifactPart, FilePart, OutputKind, RecipeFile};
+use super::image;
+use super::network::Cidrs;
+use super::problems::Problems;
+use super::source::Step;
+use super::value::{ArtifactVersion, Version, Word};
+use super::{Artifact, ExtraContent, ExtraFile, Recipe, disk, flags, kubernetes, profile};
+use crate::input::artifact::{Kind, Mode};
+use crate::input::fetch::Mirrors;
+
+const DEFAULT_MAX_UNPACKED: u64 = 2 << 30;
+
+/// Of `overlay/images`.
+const IMPORT_UNIT: &str = "nodeimg-images.service";
+
+/// Checks and completes.
+pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
+    cluster(&file, &mut problems);
+    kubelet(&file, &mut problems);
+    sysctl(&file, &mut problems);
+    mirrors(&file, &mut problems);
+    let base = file
+        .base
+        .as_ref()
+        .and_then(|part| Base::checked(part, &mut problems));
+    sysext(&file, &mut problems);
+    disk::kernel_args(&file, &mut problems);
+    first_boot(&file, &mut problems);
+    let artifacts: Vec<_> = file
+        .artifact
+        .iter()
+        .filter_map(|part| artifact(&file, part, &mut problems))
+        .collect();
+    let images = image::images(&file.artifact, &mut problems);
+    let files: Vec<_> = file
+        .file
+        .iter()
+        .filter_map(|part| extra_file(part, &mut problems))
+        .collect();
+    for (key, missing) in [
+        ("name", file.name.is_none()),
+        (
+            "version",
+            file.version.is_none() && file.kubernetes.is_none(),
+        ),
+        ("profile", file.profile.is_none()),
+    ] {
+        if missing {
+            problems.add(&[Step::Key(key)], "missing, every recipe has one");
+        }
+    }
+    profile::needs(&file, &artifacts, &mut problems);
+    flags::gone_from_kubelet(&file, &artifacts, &mut problems);
+    kubernetes::versions(&file, &artifacts, &mut problems);
+    profile::outputs_and_base(&file, &mut problems);
+    problems.done()?;
+    let (Some(name), Some(version), Some(profile)) =
+        (file.name.clone(), image_version(&file), file.profile)
+    else {
+        bail!("the recipe lacks a name, version or profile");
+    };
+    let outputs = match (&file.outputs[..], &base) {
+        ([], None) => vec![OutputKind::Overlay],
+        ([], Some(_)) => vec![OutputKind::RootfsTar],
+        (outputs, _) => outputs.to_vec(),
+    };
+    Ok(Recipe {
+        name,
+        version,
+        kubernetes: file.kubernetes.clone(),
+        description: file.description.clone(),
+        profile,
+        outputs,
+        sysext: file.sysext.clone(),
+        disk: file.disk.clone(),
+        first_boot: file.first_boot.clone(),
+        modules: file.modules.clone(),
+        writable: file.writable.iter().map(|path| path.0.clone()).collect(),
+        overlays: file
+            .overlay
+            .iter()
+            .map(|path| (overlay_name(path), PathBuf::from(path)))
+            .collect(),
+        base,
+        cluster: file.cluster.clone(),
+        kubelet: file.kubelet.clone(),
+        kube_proxy: file.kube_proxy.clone(),
+        containerd: file.containerd.clone(),
+        enable: enabled(&file, !images.is_empty()),
+        mask: file.units.mask.clone(),
+        sysctl: file.sysctl.clone(),
+        mirrors: file.mirrors.clone(),
+        artifacts,
+        images,
+        files,
+        effective: file,
+    })
+}
+
+/// Of the image: its own, or that of Kubernetes in it.
+fn image_version(file: &RecipeFile) -> Option<Version> {
+    file.version.clone().or_else(|| file.kubernetes.clone())
+}
+
+/// The unit that imports baked images comes with them.
+fn enabled(file: &RecipeFile, with_images: bool) -> Vec<Word> {
+    let own = with_images.then(|| IMPORT_UNIT.parse().ok()).flatten();
+    let mut all = file.units.enable.clone();
+    all.extend(own.filter(|unit| !file.units.enable.contains(unit)));
+    all
+}
+
+/// The folder's own name: a manifest has no path of the host in it.
+fn overlay_name(path: &str) -> String {
+    let name = PathBuf::from(path)
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| path.to_owned())
+}
+
+fn cluster(file: &RecipeFile, problems: &mut Problems<'_>) {
+    let part = &file.cluster;
+    let of = |cidrs: &Option<Cidrs>| cidrs.as_ref().map(|cidrs| cidrs.as_slice().to_vec());
+    let pods = of(&part.cluster_cidr).unwrap_or_default();
+    let services = of(&part.service_cidr).unwrap_or_default();
+    for service in &services {
+        if let Some(pod) = pods.iter().find(|pod| pod.overlaps(*service)) {
+            let message = format!(
+                "`{service}` overlaps cluster_cidr `{pod}`: pods and Services need networks of their own"
+            );
+            problems.add(&[Step::Key("cluster"), Step::Key("service_cidr")], &message);
+        }
+    }
+    for (index, dns) in part.cluster_dns.iter().enumerate() {
+        let way = [
+            Step::Key("cluster"),
+            Step::Key("cluster_dns"),
+            Step::Index(index),
+        ];
+        if !services.is_empty() && !services.iter().any(|services| services.net().contains(dns)) {
+            problems.add(&way, &format!("`{dns}` is not inside service_cidr"));
+        }
+    }
+}
+
+/// KubeletConfiguration and KubeProxyConfiguration fields that have a key of
+/// their own, or that must fit the rest of the image.
+const OWNED_FIELDS: [(&str, &str, &str); 14] = [
+    ("kubelet", "maxPods", "set `kubelet.max_pods`"),
+    ("kubelet", "clusterDNS", "set `cluster.cluster_dns`"),
+    ("kubelet", "clusterDomain", "set `cluster.cluster_domain`"),
+    (
+        "kubelet",
+        "cgroupDriver",
+        "it is `systemd` on both sides: kubelet and containerd must agree",
+    ),
+    (
+        "kubelet",
+        "containerRuntimeEndpoint",
+        "containerd's socket is where this image puts it",
+    ),
+    (
+        "kubelet",
+        "tlsCertFile",
+        "first boot puts the certificate where this image looks for it",
+    ),
+    (
+        "kubelet",
+        "tlsPrivateKeyFile",
+        "first boot puts the key where this image looks for it",
+    ),
+    (
+        "kubelet",
+        "apiVersion",
+        "nodeimg writes `kubelet.config.k8s.io/v1beta1`",
+    ),
+    ("kubelet", "kind", "nodeimg writes `KubeletConfiguration`"),
+    ("kube_proxy", "mode", "set `kube_proxy.mode`"),
+    ("kube_proxy", "clusterCIDR", "set `cluster.cluster_cidr`"),
+    (
+        "kube_proxy",
+        "clientConnection",
+        "first boot puts the kubeconfig where this image looks for it",
+    ),
+    (
+        "kube_proxy",
+        "apiVersion",
+        "nodeimg writes `kubeproxy.config.k8s.io/v1alpha1`",
+    ),
+    (
+        "kube_proxy",
+        "kind",
+        "nodeimg writes `KubeProxyConfiguration`",
+    ),
+];
+
+fn kubelet(file: &RecipeFile, problems: &mut Problems<'_>) {
+    for (part, field, remedy) in OWNED_FIELDS {
+        let config = if part == "kubelet" {
+            &file.kubelet.config
+        } else {
+            &file.kube_proxy.config
+        };
+        if config.contains_key(field) {
+            problems.add(
+                &[Step::Key(part), Step::Key("config"), Step::Key(field)],
+                &format!("not set here: {remedy}"),
+            );
+        }
+    }
+    for (key, value) in &file.kubelet.labels {
+        let way = [Step::Key("kubelet"), Step::Key("labels"), Step::Key(key)];
+        if !is_label_key(key) || !is_label_value(value) {
+            problems.add(&way, "no Kubernetes label: `prefix/name = \"value\"`, the name and value at most 63 letters, digits, `-`, `_` and `.`");
+        }
+    }
+    for (part, args) in [
+        ("kubelet", &file.kubelet.extra_args),
+        ("kube_proxy", &file.kube_proxy.extra_args),
+    ] {
+        for (index, arg) in args.iter().enumerate() {
+            if !arg.starts_with("--")
+                || arg
+                    .contains(|c: char| c.is_whitespace() || c.is_control() || "\"'\\$".contains(c))
+            {
+                let way = [Step::Key(part), Step::Key("extra_args"), Step::Index(index)];
+                problems.add(
+                    &way,
+                    "no flag: `--name=value` in one word, without quotes, `$` and backslash",
+                );
+            }
+        }
+    }
+}
+
+/// <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set>
+fn is_label_key(key: &str) -> bool {
+    let (prefix, name) = key.split_once('/').unwrap_or(("example.com", key));
+    !name.is_empty() && is_label_value(name) && prefix.parse::<super::value::Domain>().is_ok()
+}
+
+fn is_label_value(value: &str) -> bool {
+    let edge = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
+    value.len() <= 63
+        && value
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        && edge(value.chars().next())
+        && edge(value.chars().last())
+}
+
+fn sysctl(file: &RecipeFile, problems: &mut Problems<'_>) {
+    for (key, value) in &file.sysctl {
+        let way = [Step::Key("sysctl"), Step::Key(key)];
+        if !key.contains(['.', '/'])
+            || key.contains(|c: char| c.is_whitespace() || c == '=' || c.is_control())
+        {
+            problems.add(
+                &way,
+                "no kernel parameter: `net.ipv4.ip_forward = 1`, the name in quotes",
+            );
+        }
+        if let super::file::SysctlValue::Text(text) = value
+            && text.contains(char::is_control)
+        {
+            problems.add(&way, "the value holds a control character");
+        }
+    }
+}
+
+/// systemd compares versions of one system only.
+fn sysext(file: &RecipeFile, problems: &mut Problems<'_>) {
+    if file.sysext.version_id.is_some() && file.sysext.id.is_none() {
+        problems.add(
+            &[Step::Key("sysext"), Step::Key("version_id")],
+            "a version of no system: set `id` beside it, `id = \"debian\"`",
+        );
+    }
+}
+
+/// The unit's own limit is behind the longest wait.
+fn first_boot(file: &RecipeFile, problems: &mut Problems<'_>) {
+    const MOST: u32 = 600;
+    if file.first_boot.wait.is_some_and(|wait| wait > MOST) {
+        problems.add(
+            &[Step::Key("first_boot"), Step::Key("wait")],
+            "longer than 600 seconds: a node without a seed should say so sooner",
+        );
+    }
+}
+
+fn mirrors(file: &RecipeFile, problems: &mut Problems<'_>) {
+    for (from, to) in &file.mirrors {
+        if let Err(error) = Mirrors::new(&[], None, &[format!("{from}={to}")]) {
+            problems.add(
+                &[Step::Key("mirrors"), Step::Key(from)],
+                &format!("{error:#}"),
+            );
+        }
+    }
+}
+
+fn artifact(
+    file: &RecipeFile,
+    part: &ArtifactPart,
+    problems: &mut Problems<'_>,
+) -> Option<Artifact> {
+    let table = [Step::Key("artifact"), Step::Named(part.name.as_str())];
+    image::keys(part, problems);
+    if part.name.as_str() == "base" {
+        problems.add(
+            &table,
+            "`base` is the base system: give the artifact another name",
+        );
+    }
+    let kind = match part.kind {
+        Some(ArtifactKind::OciImage) => return None,
+        Some(ArtifactKind::Binary) => Some(Kind::Binary),
+        Some(ArtifactKind::Archive) => Some(Kind::Archive),
+        None => None,
+    };
+    for (key, missing) in [
+        ("kind", kind.is_none()),
+        ("version", part.version.is_none()),
+        ("url", part.url.is_none()),
+    ] {
+        if missing {
+            problems.add(&table, &format!("`{key}` is missing"));
+        }
+    }
+    if part.files.is_empty() {
+        problems.add(&table, "`files` is missing: say what goes where");
+    }
+    let (kind, written, url) = (kind?, part.version.as_ref()?, part.url.clone()?);
+    let follows_kubernetes = *written == ArtifactVersion::Kubernetes;
+    let version = kubernetes::resolve(file, part, written, problems)?;
+    for (index, rule) in part.files.iter().enumerate() {
+        let way = [table[0], table[1], Step::Key("files"), Step::Index(index)];
+        match (kind, &rule.from) {
+            (Kind::Binary, Some(_)) => {
+                problems.add(&way, "a binary has no members: leave `from` out")
+            }
+            (Kind::Archive, None) => {
+                problems.add(&way, "`from` is missing: which member of the archive?")
+            }
+            _ => {}
+        }
+    }
+    Some(Artifact {
+        name: part.name.clone(),
+        kind,
+        version,
+        follows_kubernetes,
+        url,
+        checksum: part.checksum.clone(),
+        arch_names: part.arch_names.clone(),
+        rules: part.files.clone(),
+        max_unpacked: part
+            .max_unpacked
+            .map_or(DEFAULT_MAX_UNPACKED, |size| size.0),
+        allow_setuid: part.allow_setuid.unwrap_or(false),
+    })
+}
+
+fn extra_file(part: &FilePart, problems: &mut Problems<'_>) -> Option<ExtraFile> {
+    let content = match (&part.content, &part.source) {
+        (Some(text), None) => ExtraContent::Text(text.clone()),
+        (None, Some(path)) => ExtraContent::Source(PathBuf::from(path)),
+        _ => {
+            let name = part.path.to_string();
+            problems.add(
+                &[Step::Key("file"), Step::Named(&name)],
+                "one of `content` and `source` is wanted",
+            );
+            return None;
+        }
+    };
+    Some(ExtraFile {
+        path: part.path.0.clone(),
+        mode: part.mode.map_or(0o644, Mode::bits),
+        content,
+    })
+}

@@ -1,0 +1,400 @@
+//! What a recipe file may say, as it is written.
+//!
+//! Every key is optional here: a file that extends another one says only what
+//! differs. [`super::Recipe`] is what comes out of all of them together.
+
+use std::collections::BTreeMap;
+
+use clap::ValueEnum;
+use nodeimg_formats::oci::Reference;
+use nodeimg_values::arch::Arch;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::base::BasePart;
+use super::image::PathPerArch;
+use super::network::Cidrs;
+use super::url::{PerArch, UrlTemplate};
+use super::value::{ArtifactVersion, ByteSize, Domain, Name, RecipePath, Version, Word};
+use crate::input::artifact::{InstallRule, Mode};
+
+/// A nodeimg recipe.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "nodeimg recipe")]
+pub struct RecipeFile {
+    /// Another recipe to start from: the name of a built-in one, or a path
+    /// relative to this file. Tables are merged key by key, lists are added
+    /// to, `artifact` and `file` entries are merged by `name` and `path`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extends: Option<String>,
+    /// Names the output directory, with `version` and the architecture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// The image's version; that of `kubernetes` unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    /// The version of Kubernetes, `1.37.1`: of every artifact whose `version` is
+    /// `{kubernetes}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<Version>,
+    /// One line for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What the node does by itself at first boot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+    /// What a build writes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputKind>,
+    /// Kernel modules loaded at boot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<Word>,
+    /// Directories that stay writable on the node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writable: Vec<RecipePath>,
+    /// Folders laid over the built-in overlay, relative to this file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overlay: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<BasePart>,
+    #[serde(default)]
+    pub cluster: ClusterPart,
+    #[serde(default)]
+    pub kubelet: KubeletPart,
+    #[serde(default)]
+    pub kube_proxy: KubeProxyPart,
+    #[serde(default)]
+    pub containerd: ContainerdPart,
+    #[serde(default)]
+    pub units: UnitsPart,
+    #[serde(default)]
+    pub sysext: SysextPart,
+    #[serde(default)]
+    pub disk: DiskPart,
+    #[serde(default)]
+    pub first_boot: FirstBootPart,
+    /// Kernel parameters set at boot.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctl: BTreeMap<String, SysctlValue>,
+    /// URL prefixes tried first at another place: `"https://dl.k8s.io/" = "https://mirror.example/k8s/"`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mirrors: BTreeMap<String, String>,
+    /// Pinned inputs, fetched by digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifact: Vec<ArtifactPart>,
+    /// Single files beside those of the overlay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub file: Vec<FilePart>,
+}
+
+/// What the node does by itself at first boot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// kubelet, kube-proxy and containerd as services; certificates come with
+    /// the seed data; bridge CNI with this node's pod subnet.
+    HardWay,
+    /// The same services; no certificate in the seed data: a bootstrap token, with
+    /// which the kubelet asks for its own.
+    Bootstrap,
+    /// kubeadm joins or makes the cluster, with a configuration from the seed data.
+    Kubeadm,
+    /// containerd as a service and no Kubernetes; first boot sets the host name.
+    ContainerHost,
+}
+
+/// One thing that a build writes.
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Debug,
+    ValueEnum,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputKind {
+    /// `overlay.tar.zst`: the files to lay over a root file system.
+    Overlay,
+    /// `rootfs.tar.zst`: a whole root file system, the base system with
+    /// everything laid over it.
+    RootfsTar,
+    /// `<image>-sysext.raw` and its `.roothash`: the same files as a systemd
+    /// system extension, for a base system of one's own.
+    Sysext,
+    /// `disk.raw`: a disk that boots, as it is written to a medium.
+    Disk,
+    /// `disk.qcow2`: the same for a virtual machine.
+    DiskQcow2,
+    /// `disk.raw.zst`: the same, compressed.
+    DiskZst,
+    /// `root.squashfs`, `root.verity` and `root.roothash`: the disk's root file
+    /// system, its hash tree and what that is verified by.
+    Root,
+    /// `uki.efi`: kernel, initrd and command line of the disk as one EFI program.
+    Uki,
+}
+
+impl OutputKind {
+    /// Whether it is a whole system, rather than what lies over one.
+    pub fn is_whole(self) -> bool {
+        self == OutputKind::RootfsTar || self.is_of_disk()
+    }
+
+    /// Whether it is a disk or a part of one.
+    pub fn is_of_disk(self) -> bool {
+        match self {
+            OutputKind::Overlay | OutputKind::RootfsTar | OutputKind::Sysext => false,
+            OutputKind::Disk
+            | OutputKind::DiskQcow2
+            | OutputKind::DiskZst
+            | OutputKind::Root
+            | OutputKind::Uki => true,
+        }
+    }
+}
+
+/// The disk image.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiskPart {
+    /// Of the whole image, `"4 GiB"`; by default as small as possible.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<ByteSize>,
+    /// Of the EFI system partition, `"256 MiB"` by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub esp_size: Option<ByteSize>,
+    /// Behind nodeimg's own on the kernel's command line: `["quiet"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernel_args: Vec<String>,
+    /// What runs until the root is mounted; nodeimg's own by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initrd: Option<InitrdKind>,
+}
+
+/// What mounts a disk's root.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum InitrdKind {
+    /// One program of nodeimg's: small, and done in the shortest time.
+    #[default]
+    Nodeimg,
+    /// systemd with udev: larger and slower, with all that systemd heeds.
+    Systemd,
+}
+
+/// Which base systems the system extension goes with.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SysextPart {
+    /// The `ID` in their os-release, `debian`; any by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Word>,
+    /// The `VERSION_ID` beside that `id`, `13`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<Word>,
+}
+
+/// How a node finds what makes it that node.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FirstBootPart {
+    /// Seconds to wait for a seed that is not there at once, 60 by default;
+    /// at most 600.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait: Option<u32>,
+    /// Metadata services at 169.254.169.254 to ask where no other seed is: none by default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metadata: Vec<MetadataService>,
+    /// Whether a seed may have commands run (`bootcmd`, `runcmd`, scripts); yes by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commands: Option<bool>,
+    /// Whether secrets on a writable seed medium are overwritten when they have served; yes by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scrub: Option<bool>,
+}
+
+/// A cloud's metadata service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MetadataService {
+    /// OpenStack's.
+    Openstack,
+    /// EC2's, version 2.
+    Ec2,
+}
+
+/// Facts of the cluster that every node shares.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterPart {
+    /// The network that every node's pod subnet lies in; a list of two for dual-stack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_cidr: Option<Cidrs>,
+    /// The network of Service addresses; a list of two for dual-stack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_cidr: Option<Cidrs>,
+    /// Addresses of the cluster's DNS service, inside `service_cidr`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cluster_dns: Vec<std::net::IpAddr>,
+    /// The domain of Services, `cluster.local`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_domain: Option<Domain>,
+    /// The version of the cluster's oldest API server, `1.37.2`: a kubelet that does
+    /// not go with it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_server_version: Option<Version>,
+}
+
+/// The kubelet's settings.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KubeletPart {
+    /// Pods on one node at most (`maxPods`); the kubelet's own default, 110, unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_pods: Option<u32>,
+    /// Command-line flags after nodeimg's own: `["--v=4"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_args: Vec<String>,
+    /// Node labels set at registration.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Any other field of KubeletConfiguration v1beta1, by its own name.
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub config: toml::Table,
+}
+
+/// How kube-proxy does Services.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProxyMode {
+    Iptables,
+    Ipvs,
+    #[default]
+    Nftables,
+}
+
+/// kube-proxy's settings.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KubeProxyPart {
+    /// `nftables` (the default), `iptables` or `ipvs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ProxyMode>,
+    /// Command-line flags after nodeimg's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_args: Vec<String>,
+    /// Any other field of KubeProxyConfiguration v1alpha1, by its own name.
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub config: toml::Table,
+}
+
+/// containerd's settings.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContainerdPart {
+    /// The pause image of every pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox_image: Option<String>,
+    /// More of `/etc/containerd/config.toml`, merged into what nodeimg writes.
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub config: toml::Table,
+}
+
+/// systemd units.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnitsPart {
+    /// Enabled at boot, by each unit's own `[Install]` section.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enable: Vec<Word>,
+    /// Linked to /dev/null: never started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mask: Vec<Word>,
+}
+
+/// A kernel parameter's value.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a whole number or a string")]
+pub enum SysctlValue {
+    Number(i64),
+    Text(String),
+}
+
+/// What sort of thing an artifact is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ArtifactKind {
+    /// One program (or script), installed as it is.
+    Binary,
+    /// A tar archive, plain or packed with gzip, zstd or xz.
+    Archive,
+    /// A container image that containerd has from the node's first start on.
+    OciImage,
+}
+
+/// One pinned input.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactPart {
+    pub name: Name,
+    /// `binary`: the download is the file; `archive`: a tar, plain or with gzip, zstd or xz;
+    /// `oci_image`: a container image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ArtifactKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<ArtifactVersion>,
+    /// Where it is published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<PerArch>,
+    /// The publisher's checksum file; `lock` refuses a disagreement with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<UrlTemplate>,
+    /// What `{arch}` stands for, where the publisher has other names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arch_names: BTreeMap<Arch, String>,
+    /// What goes where.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<InstallRule>,
+    /// Refused where it unpacks to more than this (default 2 GiB).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_unpacked: Option<ByteSize>,
+    /// Whether setuid and setgid files may come out of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_setuid: Option<bool>,
+    /// Of `oci_image`: its name, `registry.k8s.io/pause:3.10.2`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<Reference>,
+    /// Of `oci_image`: an OCI layout (a directory or a tar) or a tar of `docker save`
+    /// to read it from instead of a registry, relative to this recipe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<PathPerArch>,
+    /// Of `oci_image`: more names that it has on the node.
+    #[serde(rename = "as", default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Reference>,
+}
+
+/// A file that the recipe brings along.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilePart {
+    pub path: RecipePath,
+    /// The text itself; or `source`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// A file to read, relative to this recipe; or `content`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// `"0644"` by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+}

@@ -1,0 +1,159 @@
+//! Flags that a kubelet of the recipe's version does not know any more: it
+//! would print its usage and stop, on every node, at its first start.
+//!
+//! Only flags that people still copy from older instructions are listed, each
+//! with the change of <https://github.com/kubernetes/kubernetes> that took it
+//! away; its folder CHANGELOG has those of all versions.
+
+use super::Artifact;
+use super::file::RecipeFile;
+use super::problems::Problems;
+use super::source::Step;
+use crate::tree::ImagePath;
+
+const KUBELET: &str = "/usr/local/bin/kubelet";
+
+struct Gone {
+    flag: &'static str,
+    /// The first minor version of Kubernetes 1 without it.
+    since: u64,
+    instead: &'static str,
+}
+
+const CNI: &str =
+    "take it out: pod networks are containerd's, and its configuration has the folders";
+const DOCKER: &str = "take it out: the runtime is containerd";
+const LOG: &str = "take it out: the kubelet logs to the journal; `--v` and `--vmodule` remain";
+const NOTHING: &str = "take it out: nothing takes its place";
+
+const GONE: &[Gone] = &[
+    // Pull request 58367.
+    gone(
+        "require-kubeconfig",
+        10,
+        "take it out: nodeimg gives a kubeconfig",
+    ),
+    // 65707.
+    gone(
+        "cadvisor-port",
+        12,
+        "take it out: that server is gone as well",
+    ),
+    // 77820.
+    gone(
+        "allow-privileged",
+        15,
+        "take it out: the API server decides that",
+    ),
+    // 80043.
+    gone(
+        "containerized",
+        16,
+        "take it out: the kubelet runs on the host",
+    ),
+    // 106907, when dockershim went.
+    gone("cni-bin-dir", 24, CNI),
+    gone("cni-cache-dir", 24, CNI),
+    gone("cni-conf-dir", 24, CNI),
+    gone("network-plugin", 24, CNI),
+    gone("network-plugin-mtu", 24, CNI),
+    gone("docker-endpoint", 24, DOCKER),
+    gone("experimental-dockershim-root-directory", 24, DOCKER),
+    gone("image-pull-progress-deadline", 24, DOCKER),
+    // 107096.
+    gone("non-masquerade-cidr", 24, CNI),
+    // 106932.
+    gone(
+        "dynamic-config-dir",
+        24,
+        "set fields of `kubelet.config` in the recipe",
+    ),
+    // 112120.
+    gone("add-dir-header", 26, LOG),
+    gone("alsologtostderr", 26, LOG),
+    gone("log-backtrace-at", 26, LOG),
+    gone("log-dir", 26, LOG),
+    gone("log-file", 26, LOG),
+    gone("log-file-max-size", 26, LOG),
+    gone("logtostderr", 26, LOG),
+    gone("one-output", 26, LOG),
+    gone("skip-headers", 26, LOG),
+    gone("skip-log-headers", 26, LOG),
+    gone("stderrthreshold", 26, LOG),
+    // 114017.
+    gone(
+        "container-runtime",
+        27,
+        "take it out: there is one kind only",
+    ),
+    // 116015.
+    gone("master-service-namespace", 27, NOTHING),
+    // 122082.
+    gone("keep-terminated-pod-volumes", 31, NOTHING),
+    // 122363.
+    gone("iptables-drop-bit", 31, NOTHING),
+    gone("iptables-masquerade-bit", 31, NOTHING),
+    // 130161.
+    gone(
+        "cloud-config",
+        34,
+        "take it out: cloud providers run outside of the kubelet",
+    ),
+    // 122384.
+    gone(
+        "register-schedulable",
+        34,
+        "give a taint with `nodeimg.taints` of the seed",
+    ),
+    // 133779.
+    gone(
+        "pod-infra-container-image",
+        35,
+        "name the image as `containerd.sandbox_image`",
+    ),
+];
+
+const fn gone(flag: &'static str, since: u64, instead: &'static str) -> Gone {
+    Gone {
+        flag,
+        since,
+        instead,
+    }
+}
+
+/// Refuses what the kubelet that the recipe installs would stop at.
+pub fn gone_from_kubelet(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
+    let Ok(program) = KUBELET.parse::<ImagePath>() else {
+        return;
+    };
+    let Some(kubelet) = artifacts
+        .iter()
+        .find(|artifact| artifact.provides(&program))
+    else {
+        return;
+    };
+    for (index, argument) in file.kubelet.extra_args.iter().enumerate() {
+        let name = argument.trim_start_matches('-').split('=').next();
+        // The kubelet takes `_` for `-` (pull request 61053).
+        let name = name.unwrap_or_default().replace('_', "-");
+        let known =
+            |gone: &&Gone| gone.flag == name && kubelet.version.major_minor() >= (1, gone.since);
+        if let Some(Gone {
+            flag,
+            since,
+            instead,
+        }) = GONE.iter().find(known)
+        {
+            let way = [
+                Step::Key("kubelet"),
+                Step::Key("extra_args"),
+                Step::Index(index),
+            ];
+            let version = &kubelet.version;
+            let message = format!(
+                "kubelet {version} would not start: the flag `--{flag}` is gone since 1.{since}; {instead}"
+            );
+            problems.add(&way, &message);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Versions of Kubernetes: the one key that says it, and which programs go
+//! together.
+//!
+//! <https://kubernetes.io/releases/version-skew-policy/>
+
+use super::Artifact;
+use super::file::{ArtifactPart, RecipeFile};
+use super::problems::Problems;
+use super::source::Step;
+use super::value::{ArtifactVersion, Version};
+use crate::tree::ImagePath;
+
+/// The first minor release of Kubernetes 1 whose nodes nodeimg builds. Older ones
+/// have no support upstream, and want other flags and fields.
+const OLDEST: u64 = 34;
+/// Minor releases by which a kubelet may be older than its API server and kubeadm,
+/// and by which a kube-proxy may differ from its kubelet.
+const SKEW: u64 = 3;
+/// The first containerd whose CRI the kubelets from [`OLDEST`] on ask for everything
+/// that they need; its configuration is version 3.
+const OLDEST_CONTAINERD: (u64, u64) = (2, 0);
+const NEWEST_CONTAINERD: u64 = 2;
+
+const LOCAL: &str = "/usr/local/bin";
+
+/// The version that `part` asks for, of the recipe `file`.
+pub fn resolve(
+    file: &RecipeFile,
+    part: &ArtifactPart,
+    written: &ArtifactVersion,
+    problems: &mut Problems<'_>,
+) -> Option<Version> {
+    match (written, &file.kubernetes) {
+        (ArtifactVersion::Own(version), _) | (ArtifactVersion::Kubernetes, Some(version)) => {
+            Some(version.clone())
+        }
+        (ArtifactVersion::Kubernetes, None) => {
+            let way = [
+                Step::Key("artifact"),
+                Step::Named(part.name.as_str()),
+                Step::Key("version"),
+            ];
+            problems.add(
+                &way,
+                "`{kubernetes}` stands for a key that this recipe does not have: add `kubernetes = \"1.37.1\"` at its top",
+            );
+            None
+        }
+    }
+}
+
+/// Whether every version is known, and goes with the others.
+pub fn versions(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
+    let written = [
+        (vec![Step::Key("kubernetes")], &file.kubernetes),
+        (
+            vec![Step::Key("cluster"), Step::Key("api_server_version")],
+            &file.cluster.api_server_version,
+        ),
+    ];
+    for (way, version) in written {
+        let Some(version) = version else { continue };
+        if minor(version).is_none() {
+            let message = format!(
+                "`{version}` is not a version of Kubernetes: use three numbers, as in `1.37.1`"
+            );
+            // What follows from it would be told of the same line.
+            return problems.add(&way, &message);
+        }
+    }
+    let Some(kubelet) = Program::of("kubelet", LOCAL, artifacts) else {
+        return;
+    };
+    if kubelet.minor().is_none_or(|minor| minor < OLDEST) {
+        let message = format!(
+            "{kubelet} is too old: nodeimg builds nodes of Kubernetes 1.{OLDEST} and later"
+        );
+        return kubelet.wrong(&message, problems);
+    }
+    beside(&kubelet, artifacts, problems);
+    api_server(&kubelet, file, problems);
+    containerd(&kubelet, artifacts, problems);
+}
+
+/// A program that an artifact installs.
+struct Program<'a> {
+    name: &'static str,
+    artifact: &'a Artifact,
+}
+
+impl std::fmt::Display for Program<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.name, self.artifact.version)
+    }
+}
+
+impl<'a> Program<'a> {
+    /// At the place where units and profiles look for it.
+    fn of(name: &'static str, directory: &str, artifacts: &'a [Artifact]) -> Option<Self> {
+        let path: ImagePath = format!("{directory}/{name}").parse().ok()?;
+        let artifact = artifacts.iter().find(|a| a.provides(&path))?;
+        Some(Program { name, artifact })
+    }
+
+    fn minor(&self) -> Option<u64> {
+        minor(&self.artifact.version)
+    }
+
+    /// Told at the line that says its version.
+    fn wrong(&self, message: &str, problems: &mut Problems<'_>) {
+        let own = [
+            Step::Key("artifact"),
+            Step::Named(self.artifact.name.as_str()),
+            Step::Key("version"),
+        ];
+        match self.artifact.follows_kubernetes {
+            true => problems.add(&[Step::Key("kubernetes")], message),
+            false => problems.add(&own, message),
+        }
+    }
+}
+
+/// The minor release of a Kubernetes 1, of a version with three numbers.
+fn minor(version: &Version) -> Option<u64> {
+    let text = version.as_str();
+    let numbers: Vec<&str> = text.split(['-', '+', '~']).next()?.split('.').collect();
+    let [_, _, patch] = numbers[..] else {
+        return None;
+    };
+    patch.parse::<u64>().ok()?;
+    let (major, minor) = version.major_minor();
+    (major == 1).then_some(minor)
+}
+
+/// kubeadm and kube-proxy of the same image.
+fn beside(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Problems<'_>) {
+    let Some(at) = kubelet.minor() else { return };
+    if let Some(kubeadm) = Program::of("kubeadm", LOCAL, artifacts) {
+        let fits = kubeadm.minor().is_some_and(|of| goes_with(at, of));
+        if !fits {
+            let message = format!(
+                "{kubelet} does not go with {kubeadm}: a kubelet is of kubeadm's minor version or up to {SKEW} older"
+            );
+            kubelet.wrong(&message, problems);
+        }
+    }
+    if let Some(proxy) = Program::of("kube-proxy", LOCAL, artifacts) {
+        let fits = proxy.minor().is_some_and(|of| at.abs_diff(of) <= SKEW);
+        if !fits {
+            let message = format!(
+                "{proxy} does not go with {kubelet}: it is up to {SKEW} minor versions older or newer"
+            );
+            proxy.wrong(&message, problems);
+        }
+    }
+}
+
+/// Whether a kubelet works with an API server, or a kubeadm, of another minor version.
+fn goes_with(kubelet: u64, other: u64) -> bool {
+    (other.saturating_sub(SKEW)..=other).contains(&kubelet)
+}
+
+fn api_server(kubelet: &Program<'_>, file: &RecipeFile, problems: &mut Problems<'_>) {
+    let Some(server) = &file.cluster.api_server_version else {
+        return;
+    };
+    let (Some(at), Some(of)) = (kubelet.minor(), minor(server)) else {
+        return;
+    };
+    if !goes_with(at, of) {
+        let how = if at > of { "newer" } else { "too much older" };
+        let message = format!(
+            "{kubelet} is {how} than the API server, {server}: a kubelet is of its minor version or up to {SKEW} older"
+        );
+        kubelet.wrong(&message, problems);
+    }
+}
+
+/// The kubelet's runtime, for which nodeimg writes the configuration.
+fn containerd(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Problems<'_>) {
+    let Some(containerd) = Program::of("containerd", "/usr/bin", artifacts) else {
+        return;
+    };
+    let at = containerd.artifact.version.major_minor();
+    let message = if at < OLDEST_CONTAINERD {
+        let (major, minor) = OLDEST_CONTAINERD;
+        format!("{containerd} is too old for {kubelet}: take {major}.{minor} or later")
+    } else if at.0 > NEWEST_CONTAINERD {
+        format!(
+            "{containerd} is too new: nodeimg writes the configuration of containerd {NEWEST_CONTAINERD}.x"
+        )
+    } else {
+        return;
+    };
+    containerd.wrong(&message, problems);
+}
+
+#[cfg(test)]
+#[path = "kubernetes_tests.rs"]
+mod tests;

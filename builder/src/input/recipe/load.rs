@@ -1,0 +1,216 @@
+//! From a name or a path to a checked [`Recipe`].
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail};
+
+use super::file::{OutputKind, RecipeFile};
+use super::library::{built_in, built_in_names, is_part};
+use super::problems::Problems;
+use super::source::{Source, Step, nearest};
+use super::{Recipe, check};
+
+/// Longer chains of `extends` are a mistake.
+const MAX_EXTENDS: usize = 8;
+
+/// Which recipe the user means.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RecipeRef {
+    BuiltIn(String),
+    File(PathBuf),
+}
+
+impl FromStr for RecipeRef {
+    type Err = std::convert::Infallible;
+
+    /// A path has a slash or ends in `.toml`; anything else is a built-in name.
+    fn from_str(text: &str) -> Result<RecipeRef, Self::Err> {
+        let is_path =
+            text.contains('/') || Path::new(text).extension().is_some_and(|e| e == "toml");
+        Ok(if is_path {
+            RecipeRef::File(text.into())
+        } else {
+            RecipeRef::BuiltIn(text.to_owned())
+        })
+    }
+}
+
+impl fmt::Display for RecipeRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecipeRef::BuiltIn(name) => f.write_str(name),
+            RecipeRef::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl RecipeRef {
+    /// The lock beside the recipe; `None` for a built-in one, whose lock is in
+    /// the binary.
+    pub fn lock_path(&self) -> Option<PathBuf> {
+        match self {
+            RecipeRef::BuiltIn(_) => None,
+            RecipeRef::File(path) => Some(path.with_extension("lock")),
+        }
+    }
+
+    fn read(&self) -> Result<Source> {
+        match self {
+            RecipeRef::BuiltIn(name) => {
+                let Some(found) = built_in(name) else {
+                    let names = built_in_names();
+                    let near = nearest(name, names.iter().copied());
+                    let near = near
+                        .map(|n| format!(" (did you mean `{n}`?)"))
+                        .unwrap_or_default();
+                    bail!(
+                        "no built-in recipe is named `{name}`{near}. There are: {}. A file is given by its path: ./{name}.toml",
+                        names.join(", ")
+                    );
+                };
+                Ok(Source {
+                    label: format!("{name} (built in)"),
+                    text: found.recipe.to_owned(),
+                    directory: None,
+                })
+            }
+            RecipeRef::File(path) => {
+                let text = fs::read_to_string(path)
+                    .with_context(|| format!("reading the recipe {}", path.display()))?;
+                let directory = path.parent().map(Path::to_owned);
+                Ok(Source {
+                    label: path.display().to_string(),
+                    text,
+                    directory,
+                })
+            }
+        }
+    }
+}
+
+/// Reads, merges and checks.
+pub fn load(from: &RecipeRef) -> Result<Recipe> {
+    load_for(from, &[])
+}
+
+/// As [`load`], with other outputs than the recipe has, unless there are none:
+/// those of the command line.
+pub fn load_for(from: &RecipeRef, outputs: &[OutputKind]) -> Result<Recipe> {
+    if let RecipeRef::BuiltIn(name) = from
+        && is_part(name)
+    {
+        bail!(
+            "`{name}` is a part of recipes and cannot be built: a recipe with `extends = \"{name}\"` has it"
+        );
+    }
+    load_source(from.read()?, outputs)
+}
+
+/// As [`load`], with other text than the file has now.
+pub fn load_edited(from: &RecipeRef, text: &str) -> Result<Recipe> {
+    let source = Source {
+        text: text.to_owned(),
+        ..from.read()?
+    };
+    load_source(source, &[])
+}
+
+fn load_source(first: Source, outputs: &[OutputKind]) -> Result<Recipe> {
+    let mut sources = vec![first];
+    let mut file = located(sources[0].parse::<RecipeFile>()?, &sources[0])?;
+    while let Some(base) = file.extends.take() {
+        let last = &sources[sources.len() - 1];
+        let context = || {
+            last.report(
+                last.locate(&[Step::Key("extends")]),
+                &format!("extending `{base}`"),
+                None,
+            )
+        };
+        let base = base_of(&base, last);
+        let source = base.read().with_context(context)?;
+        if sources.len() >= MAX_EXTENDS || sources.iter().any(|s| s.label == source.label) {
+            bail!(
+                "{}",
+                last.report(
+                    last.locate(&[Step::Key("extends")]),
+                    "recipes extend each other in a circle",
+                    None
+                )
+            );
+        }
+        let mut under = located(source.parse::<RecipeFile>()?, &source)?;
+        let next = under.extends.take();
+        file = file.over(under);
+        file.extends = next;
+        sources.push(source);
+    }
+    let mut problems = Problems::new(&sources);
+    if !outputs.is_empty() {
+        file.outputs = Vec::new();
+        for output in outputs {
+            if !file.outputs.contains(output) {
+                file.outputs.push(*output);
+            }
+        }
+        problems.by_flag("outputs", "--output");
+    }
+    check::recipe(file, problems)
+}
+
+fn base_of(text: &str, from: &Source) -> RecipeRef {
+    match (text.parse(), &from.directory) {
+        (Ok(RecipeRef::File(path)), Some(directory)) => RecipeRef::File(directory.join(path)),
+        (Ok(other), _) => other,
+        (Err(never), _) => match never {},
+    }
+}
+
+/// Makes the file's own relative paths good from anywhere, before they are
+/// merged with those of a file in another directory.
+fn located(mut file: RecipeFile, source: &Source) -> Result<RecipeFile> {
+    for (index, overlay) in file.overlay.iter_mut().enumerate() {
+        let way = [Step::Key("overlay"), Step::Index(index)];
+        *overlay = beside(overlay, source, &way)?;
+    }
+    for part in &mut file.artifact {
+        let name = part.name.to_string();
+        let way = [
+            Step::Key("artifact"),
+            Step::Named(&name),
+            Step::Key("source"),
+        ];
+        for path in part.source.iter_mut().flat_map(|all| all.paths_mut()) {
+            *path = beside(path, source, &way)?;
+        }
+    }
+    for entry in &mut file.file {
+        let name = entry.path.to_string();
+        let way = [Step::Key("file"), Step::Named(&name), Step::Key("source")];
+        if let Some(path) = &mut entry.source {
+            *path = beside(path, source, &way)?;
+        }
+    }
+    Ok(file)
+}
+
+fn beside(path: &str, source: &Source, way: &[Step<'_>]) -> Result<String> {
+    let Some(directory) = &source.directory else {
+        bail!(
+            "{}",
+            source.report(
+                source.locate(way),
+                "a built-in recipe has no files beside it",
+                None
+            )
+        );
+    };
+    let joined = directory.join(path);
+    match joined.to_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => bail!("{} is not UTF-8", joined.display()),
+    }
+}

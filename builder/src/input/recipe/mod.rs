@@ -1,0 +1,226 @@
+//! The recipe: what the author of an image asks for.
+//!
+//! [`file`](mod@file) is what a TOML file may say, [`merge`] lays one over another,
+//! [`Recipe`] is the whole, checked: everything that a build needs to know but
+//! for the bytes, which the lock pins.
+//!
+//! # Invariants
+//! A [`Recipe`] has passed every check of [`check`]; no later room doubts it.
+
+mod base;
+mod check;
+mod disk;
+pub mod file;
+mod flags;
+mod image;
+pub mod kubernetes;
+mod library;
+mod load;
+mod merge;
+pub mod network;
+mod problems;
+pub mod profile;
+pub mod runtime;
+mod script;
+pub mod source;
+pub mod url;
+pub mod value;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::Digest;
+use serde::Serialize;
+
+use crate::input::artifact::{self, InstallRule, Selector};
+use crate::tree::ImagePath;
+use file::{
+    ClusterPart, ContainerdPart, DiskPart, FirstBootPart, KubeProxyPart, KubeletPart, OutputKind,
+    Profile, RecipeFile, SysctlValue, SysextPart,
+};
+use url::{PerArch, UrlTemplate};
+use value::{Name, Version, Word};
+
+pub use base::{Base, PackageName};
+pub use image::{ContainerImage, ImageRequest};
+pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
+pub use load::{RecipeRef, load, load_edited, load_for};
+pub use merge::merged_tables;
+pub use script::AcceptedScript;
+
+/// A whole, checked recipe.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    pub name: Name,
+    pub version: Version,
+    /// Of every artifact that [follows](Artifact::follows_kubernetes) it.
+    pub kubernetes: Option<Version>,
+    pub description: Option<String>,
+    pub profile: Profile,
+    pub outputs: Vec<OutputKind>,
+    pub sysext: SysextPart,
+    pub disk: DiskPart,
+    pub first_boot: FirstBootPart,
+    pub modules: Vec<Word>,
+    pub writable: Vec<ImagePath>,
+    /// Folders laid over the built-in overlay, as (name in messages, place).
+    pub overlays: Vec<(String, PathBuf)>,
+    /// From Debian packages, where the image has one.
+    pub base: Option<Base>,
+    pub cluster: ClusterPart,
+    pub kubelet: KubeletPart,
+    pub kube_proxy: KubeProxyPart,
+    pub containerd: ContainerdPart,
+    pub enable: Vec<Word>,
+    pub mask: Vec<Word>,
+    pub sysctl: BTreeMap<String, SysctlValue>,
+    pub mirrors: BTreeMap<String, String>,
+    pub artifacts: Vec<Artifact>,
+    /// Container images to be baked.
+    pub images: Vec<ContainerImage>,
+    pub files: Vec<ExtraFile>,
+    /// The merged file, for `recipe show`.
+    pub effective: RecipeFile,
+}
+
+/// One pinned input of the recipe.
+#[derive(Clone, Debug)]
+pub struct Artifact {
+    pub name: Name,
+    pub kind: artifact::Kind,
+    pub version: Version,
+    /// Whether its version is that of the recipe's `kubernetes`.
+    pub follows_kubernetes: bool,
+    pub url: PerArch,
+    pub checksum: Option<UrlTemplate>,
+    pub arch_names: BTreeMap<Arch, String>,
+    pub rules: Vec<InstallRule>,
+    /// In bytes.
+    pub max_unpacked: u64,
+    pub allow_setuid: bool,
+}
+
+/// A file that the recipe brings along.
+#[derive(Clone, Debug)]
+pub struct ExtraFile {
+    pub path: ImagePath,
+    pub mode: u32,
+    pub content: ExtraContent,
+}
+
+/// Where an extra file's bytes are.
+#[derive(Clone, Debug)]
+pub enum ExtraContent {
+    Text(String),
+    Source(PathBuf),
+}
+
+/// What the lock answers: one artifact for one architecture.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct LockRequest {
+    pub name: Name,
+    pub arch: Arch,
+    pub version: Version,
+    pub url: String,
+    pub checksum: Option<String>,
+}
+
+impl LockRequest {
+    /// As messages name it: `containerd 2.3.4 (arm64)`.
+    pub fn what(&self) -> String {
+        format!("{} {} ({})", self.name, self.version, self.arch)
+    }
+}
+
+impl Artifact {
+    /// `None` where the recipe has no URL for `arch`.
+    pub fn request(&self, arch: Arch) -> Option<LockRequest> {
+        let arch_name = self
+            .arch_names
+            .get(&arch)
+            .map_or(arch.name(), String::as_str);
+        let url = self.url.get(arch)?.fill(&self.version, arch_name, "");
+        let checksum = self
+            .checksum
+            .as_ref()
+            .map(|c| c.fill(&self.version, arch_name, &url));
+        Some(LockRequest {
+            name: self.name.clone(),
+            arch,
+            version: self.version.clone(),
+            url,
+            checksum,
+        })
+    }
+
+    /// Whether this installs `path`, or may (`dir/*` into the directory).
+    pub fn provides(&self, path: &ImagePath) -> bool {
+        self.rules.iter().any(|rule| {
+            let name = match &rule.from {
+                Some(Selector::One(member)) => member.rsplit('/').next().unwrap_or_default(),
+                Some(Selector::AllIn(_)) => path.name(),
+                None => self.name.as_str(),
+            };
+            rule.to.place(name).is_ok_and(|to| &to == path)
+        })
+    }
+}
+
+impl Recipe {
+    /// Whether the base system is part of what is built: an overlay and a system
+    /// extension lie over a base of one's own, unless their programs are
+    /// packages themselves.
+    pub fn needs_base(&self) -> bool {
+        let whole = self.outputs.iter().any(|output| output.is_whole());
+        self.base.is_some() && (whole || self.profile.spec().is_whole)
+    }
+
+    /// Everything that the lock must pin, for every architecture that has a URL.
+    pub fn lock_requests(&self) -> Vec<LockRequest> {
+        let of = |artifact: &Artifact| Arch::ALL.map(|arch| artifact.request(arch));
+        self.artifacts.iter().flat_map(of).flatten().collect()
+    }
+
+    /// Every container image that the lock must pin, likewise.
+    pub fn image_requests(&self) -> Vec<ImageRequest> {
+        let of = |image: &ContainerImage| Arch::ALL.map(|arch| image.request(arch));
+        self.images.iter().flat_map(of).flatten().collect()
+    }
+
+    /// Stands for all that the lock depends on; nothing else moves it, so a
+    /// changed `max_pods` needs no new lock.
+    pub fn digest(&self) -> Digest {
+        // Plain structs of strings always serialise.
+        let mut text = serde_json::to_vec(&self.lock_requests()).unwrap_or_default();
+        if !self.images.is_empty() {
+            text.extend(serde_json::to_vec(&self.image_requests()).unwrap_or_default());
+        }
+        if let Some(base) = &self.base {
+            text.extend_from_slice(base.digest().to_string().as_bytes());
+        }
+        Digest::sha256(&text)
+    }
+
+    /// Whether the artifact `name` is of the recipe's version of Kubernetes.
+    pub fn follows_kubernetes(&self, name: &Name) -> bool {
+        let mut follow = self.artifacts.iter().filter(|a| a.follows_kubernetes);
+        follow.any(|artifact| artifact.name == *name)
+    }
+
+    /// The version of the artifact that installs `path`.
+    pub fn version_of(&self, path: &ImagePath) -> Option<&Version> {
+        self.artifacts
+            .iter()
+            .find(|artifact| artifact.provides(path))
+            .map(|artifact| &artifact.version)
+    }
+
+    /// `hard-way-1.37.1-arm64`, the output directory's name.
+    pub fn image_name(&self, arch: Arch) -> String {
+        format!("{}-{}-{arch}", self.name, self.version)
+    }
+}
+
+#[cfg(test)]
+pub mod tests;

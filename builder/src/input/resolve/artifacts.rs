@@ -1,0 +1,70 @@
+//! What a lock pins of artifacts.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use nodeimg_values::digest::{Algorithm, Digest, Expected};
+
+use crate::input::MAX_DOWNLOAD;
+use crate::input::artifact::checksum;
+use crate::input::fetch::{Fetcher, Request};
+use crate::input::lock::Entry;
+use crate::input::recipe::LockRequest;
+
+/// Who says which bytes an artifact is.
+pub struct Publishers<'a> {
+    pub fetcher: &'a Fetcher<'a>,
+    /// Digests by URL that nobody is asked for.
+    pub known: &'a BTreeMap<String, Digest>,
+}
+
+impl Publishers<'_> {
+    pub fn resolve(&self, request: &LockRequest) -> Result<Entry> {
+        if let Some(digest) = self.known.get(&request.url) {
+            return Ok(Entry::new(request.clone(), &Expected::of(digest, None)));
+        }
+        let published = self.published(request)?;
+        let want = published
+            .as_ref()
+            .map(|digest| Expected::of(digest, None))
+            .unwrap_or_default();
+        let download = Request {
+            what: request.what(),
+            url: request.url.clone(),
+            want,
+            max_size: MAX_DOWNLOAD,
+            accept: None,
+        };
+        let (_, measured) =
+            self.fetcher
+                .download(&download)
+                .with_context(|| match &request.checksum {
+                    Some(url) => format!("checking {} against {url}", request.what()),
+                    None => format!("resolving {}", request.what()),
+                })?;
+        let mut pinned = Expected::of(&measured.sha256, Some(measured.size));
+        pinned.sha512 = published.filter(|digest| digest.algorithm() == Algorithm::Sha512);
+        Ok(Entry::new(request.clone(), &pinned))
+    }
+
+    /// What the publisher's checksum file says of the artifact.
+    fn published(&self, request: &LockRequest) -> Result<Option<Digest>> {
+        let Some(url) = &request.checksum else {
+            return Ok(None);
+        };
+        let what = format!("the checksum of {}", request.what());
+        let Some(text) = self.fetcher.text(url, &what)? else {
+            bail!(
+                "{what} is not at {url}: there is no such version, or `checksum` of the artifact is to be corrected or taken out"
+            );
+        };
+        let file = request.url.rsplit('/').next().unwrap_or_default();
+        match checksum::find(&text, file).with_context(|| format!("reading {url}"))? {
+            Some(digest) => Ok(Some(digest)),
+            None => bail!(
+                "{url} says nothing of `{file}`: correct `checksum` of `{}`",
+                request.name
+            ),
+        }
+    }
+}

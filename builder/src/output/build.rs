@@ -1,0 +1,93 @@
+//! One image of a recipe, from its inputs to the directory that it is written into.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nodeimg_values::arch::Arch;
+use nodeimg_values::progress::Progress;
+
+use super::reuse::{self, Key};
+use super::{Built, write_all};
+use crate::image::rootfs;
+use crate::input::bring::Fetched;
+use crate::input::lock::Locked;
+use crate::input::recipe::Recipe;
+use crate::store::Store;
+use crate::tree::Content;
+
+/// An image that is to be built.
+pub struct Build<'a> {
+    pub arch: Arch,
+    /// Where it is written.
+    pub directory: PathBuf,
+    recipe: &'a Recipe,
+    locked: &'a Locked,
+    firstboot: Content,
+    key: Key,
+}
+
+impl<'a> Build<'a> {
+    /// Into a directory of its own in `out`, with that first-boot program.
+    pub fn new(
+        recipe: &'a Recipe,
+        locked: &'a Locked,
+        arch: Arch,
+        firstboot: Content,
+        out: &Path,
+    ) -> Result<Build<'a>> {
+        locked.entries(recipe, arch)?;
+        let key = Key::of(recipe, locked, arch, &firstboot)?;
+        Ok(Build {
+            arch,
+            directory: out.join(recipe.image_name(arch)),
+            recipe,
+            locked,
+            firstboot,
+            key,
+        })
+    }
+
+    /// Whether an earlier build has written just this.
+    pub fn is_current(&self, store: &Store) -> bool {
+        reuse::is_current(store, &self.directory, &self.key)
+    }
+
+    pub fn run(&self, fetched: Fetched<'_>, store: &Store, progress: &Progress) -> Result<()> {
+        let name = self.recipe.image_name(self.arch);
+        self.write(fetched, store, progress)
+            .with_context(|| format!("building {name}"))
+    }
+
+    fn write(&self, fetched: Fetched<'_>, store: &Store, progress: &Progress) -> Result<()> {
+        let name = self.recipe.image_name(self.arch);
+        progress.step(&format!("assembling {name}"));
+        let inputs = rootfs::Inputs {
+            recipe: self.recipe,
+            arch: self.arch,
+            epoch: self.locked.epoch(),
+            store,
+            fetched,
+            unattended: self.locked.unattended(),
+            firstboot: self.firstboot.clone(),
+        };
+        let image = rootfs::assemble(&inputs)?;
+        for warning in &image.warnings {
+            progress.warn(warning);
+        }
+        progress.step(&format!("writing {}", self.directory.display()));
+        let built = Built {
+            recipe: self.recipe,
+            locked: self.locked,
+            arch: self.arch,
+            tree: image.overlay.as_ref().unwrap_or(&image.tree),
+            rootfs: &image.tree,
+            boot: image.boot.as_ref(),
+            images: &inputs.fetched.images,
+            store,
+        };
+        // Another build into this directory must not come between the two, or its
+        // files would be remembered as this one's.
+        let _turn = write_all(&built, &self.directory)?;
+        reuse::remember(store, &self.directory, &self.key)
+    }
+}

@@ -1,0 +1,10 @@
+//! Values that every package below `builder/` uses, and what is done with files and
+//! threads everywhere. Knows of no recipe, no store and no image.
+
+pub mod arch;
+pub mod atomic;
+pub mod date;
+pub mod digest;
+pub mod epoch;
+pub mod parallel;
+pub mod progress;

@@ -1,0 +1,246 @@
+//! The command line, read by hand: a parser crate would be a tenth of the binary.
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use nodeimg_seed::check::InterfaceAddress;
+
+pub(crate) const HELP: &str = "\
+Fills in what differs per node, once per instance, from a seed.
+
+Usage: nodeimg-firstboot [run] [--root DIR] [--seed PATH] [--assume-address IP[/LEN]]...
+       nodeimg-firstboot network
+       nodeimg-firstboot status [--root DIR] [--json]
+       nodeimg-firstboot commands | commands-ended | forget-token
+       nodeimg-firstboot --version | --help
+
+  run                      the whole of it, with a verdict (the default)
+  network                  before systemd-networkd: only the network of the seed, for this boot
+  status                   the verdict of this boot
+  commands                 after everything else: what the seed wants run
+  commands-ended           after that: says so where the time was over
+  --root DIR               work on a copy of a node's file system, offline
+  --seed PATH              take the seed from this directory or block device and nowhere else
+  --assume-address IP/LEN  with --root: an address that the node will have
+  --json                   the whole verdict instead of the short report
+
+Exit status: 0 set up, 1 not set up, 2 wrong usage.
+";
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RunOptions {
+    pub(crate) root: PathBuf,
+    pub(crate) seed: Option<PathBuf>,
+    pub(crate) assumed: Vec<InterfaceAddress>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Run(RunOptions),
+    Status {
+        root: PathBuf,
+        json: bool,
+    },
+    /// Run what the seed asks for, on the node itself.
+    Commands,
+    /// Give the verdict on commands that systemd has ended.
+    CommandsEnded,
+    /// Remove the bootstrap token, on the node itself.
+    ForgetToken,
+    /// Put the seed's network in force, on the node itself.
+    Network,
+    Version,
+    Help,
+}
+
+/// Reads the arguments after the program's name; the error is one sentence.
+pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
+    let mut arguments = arguments.peekable();
+    let status = match arguments.peek().and_then(|first| first.to_str()) {
+        Some("status") => true,
+        Some("run") => false,
+        Some(name @ ("commands" | "commands-ended" | "forget-token")) => {
+            let (name, command) = match name {
+                "commands" => ("commands", Command::Commands),
+                "commands-ended" => ("commands-ended", Command::CommandsEnded),
+                _ => ("forget-token", Command::ForgetToken),
+            };
+            return match arguments.nth(1) {
+                None => Ok(command),
+                Some(_) => Err(format!("`{name}` takes no options")),
+            };
+        }
+        Some("network") => {
+            arguments.next();
+            return match arguments.next() {
+                None => Ok(Command::Network),
+                Some(_) => {
+                    Err("`network` takes no options: it is for the running system".to_owned())
+                }
+            };
+        }
+        _ => {
+            return parse_options(arguments, false);
+        }
+    };
+    arguments.next();
+    parse_options(arguments, status)
+}
+
+fn parse_options(
+    mut arguments: impl Iterator<Item = OsString>,
+    status: bool,
+) -> Result<Command, String> {
+    let mut root = PathBuf::from("/");
+    let mut seed = None;
+    let mut assumed = Vec::new();
+    let mut json = false;
+    while let Some(argument) = arguments.next() {
+        let (name, inline) = split(&argument)?;
+        if inline.is_some() && matches!(name, "--json" | "--version" | "-V" | "--help" | "-h") {
+            return Err(format!("{name} takes no value"));
+        }
+        let mut value = || {
+            inline
+                .clone()
+                .or_else(|| arguments.next())
+                .ok_or(format!("{name} needs a value"))
+        };
+        match name {
+            "--version" | "-V" => return Ok(Command::Version),
+            "--help" | "-h" => return Ok(Command::Help),
+            "--root" => root = PathBuf::from(value()?),
+            "--json" if status => json = true,
+            "--seed" if !status => seed = Some(PathBuf::from(value()?)),
+            "--assume-address" if !status => assumed.push(assumed_address(&value()?)?),
+            _ => return Err(format!("`{name}` is not understood here")),
+        }
+    }
+    // `--root /` and `--root //` are the running system, whose addresses are known.
+    if root.components().eq(PathBuf::from("/").components()) {
+        root = PathBuf::from("/");
+    }
+    if !assumed.is_empty() && root == *"/" {
+        return Err(
+            "--assume-address goes with --root; a running node knows its addresses".to_owned(),
+        );
+    }
+    Ok(if status {
+        Command::Status { root, json }
+    } else {
+        Command::Run(RunOptions {
+            root,
+            seed,
+            assumed,
+        })
+    })
+}
+
+/// `--name=value` or `--name`.
+fn split(argument: &OsString) -> Result<(&str, Option<OsString>), String> {
+    use std::os::unix::ffi::OsStrExt;
+    let bytes = argument.as_bytes();
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == b'=')
+        .unwrap_or(bytes.len());
+    let name = std::str::from_utf8(&bytes[..end])
+        .map_err(|_| "an argument is not UTF-8 text".to_owned())?;
+    let value = bytes
+        .get(end + 1..)
+        .map(|value| std::ffi::OsStr::from_bytes(value).to_owned());
+    Ok((name, value))
+}
+
+fn assumed_address(value: &OsString) -> Result<InterfaceAddress, String> {
+    let text = value.to_string_lossy();
+    let net = text
+        .parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let net = net.map_err(|_| format!("--assume-address `{text}` is no address"))?;
+    Ok(InterfaceAddress {
+        interface: "assumed".to_owned(),
+        net,
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::ffi::OsString;
+    use std::path::PathBuf;
+
+    use super::{Command, RunOptions, parse};
+
+    fn read(text: &str) -> Result<Command, String> {
+        parse(text.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn understood() {
+        let run = |root: &str, seed: Option<&str>| {
+            Command::Run(RunOptions {
+                root: root.into(),
+                seed: seed.map(PathBuf::from),
+                assumed: Vec::new(),
+            })
+        };
+        for (text, expected) in [
+            ("", run("/", None)),
+            ("run", run("/", None)),
+            ("--root //", run("/", None)),
+            ("run --root=/r --seed s", run("/r", Some("s"))),
+            (
+                "status --json",
+                Command::Status {
+                    root: "/".into(),
+                    json: true,
+                },
+            ),
+            (
+                "status --root r",
+                Command::Status {
+                    root: "r".into(),
+                    json: false,
+                },
+            ),
+            ("--version", Command::Version),
+            ("status -h", Command::Help),
+            ("commands", Command::Commands),
+            ("forget-token", Command::ForgetToken),
+            ("network", Command::Network),
+        ] {
+            assert_eq!(read(text), Ok(expected), "{text}");
+        }
+        let Ok(Command::Run(options)) =
+            read("--root r --assume-address 10.0.0.1/8 --assume-address fd00::1")
+        else {
+            panic!("is a run")
+        };
+        let nets: Vec<String> = options
+            .assumed
+            .iter()
+            .map(|assumed| assumed.net.to_string())
+            .collect();
+        assert_eq!(nets, ["10.0.0.1/8", "fd00::1/128"]);
+    }
+
+    #[test]
+    fn refused() {
+        for (text, expected) in [
+            ("frobnicate", "`frobnicate` is not understood"),
+            ("commands --root r", "`commands` takes no options"),
+            ("network --root x", "`network` takes no options"),
+            ("run --json", "`--json` is not understood here"),
+            ("status --seed x", "`--seed` is not understood here"),
+            ("--root", "--root needs a value"),
+            ("--version=1", "takes no value"),
+            ("--assume-address 10.0.0.1", "goes with --root"),
+            ("--root r --assume-address x", "`x` is no address"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! `/init` of the initrd: from the kernel's start to systemd of the root.
+//!
+//! ```text
+//! hardware.rs       drivers for what the machine has, until the partitions are there
+//! device_mapper.rs  /dev/mapper/root: dm-verity (verity.rs) by the root hash
+//! state.rs          systemd-repart makes the state, fsck.ext4 repairs it; /var, overlays
+//! switch.rs         the root becomes /, its systemd PID 1
+//! ```
+//! What makes and repairs the state are the root's own programs (programs.rs),
+//! verified like everything of it. Meanwhile a process reads ahead what will run
+//! next (read_ahead.rs), which outlives the switch.
+//!
+//! # Invariants
+//! - Nothing is run and no file system is mounted before the root hash, which the
+//!   command line names, vouches for it.
+//! - PID 1 never ends: what goes wrong is told on every console (failure.rs) and
+//!   the machine stays as it is.
+//!
+//! Left out: anything between the disk and the partition (LUKS, LVM, multipath); an
+//! image for that has systemd's initrd.
+mod cmdline;
+mod device_mapper;
+mod extra;
+mod failure;
+mod hardware;
+mod kmsg;
+mod modules;
+mod programs;
+mod read_ahead;
+mod state;
+mod switch;
+mod uevent;
+mod verity;
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use nodeimg_seed::contract::initrd_plan::{self, InitrdPlan};
+use rustix::mount::{MountFlags, mount};
+
+use crate::media::System;
+use cmdline::CommandLine;
+use failure::{Failure, While};
+use hardware::Hardware;
+use modules::Modules;
+
+/// Where the root is mounted until it is `/`.
+const ROOT: &str = "/sysroot";
+
+/// The kernel's own file systems: type, place, options.
+const KERNELS: [(&str, &str, MountFlags, &std::ffi::CStr); 4] = [
+    ("proc", "/proc", QUIET, c""),
+    ("sysfs", "/sys", QUIET, c""),
+    ("devtmpfs", "/dev", MountFlags::NOSUID, c"mode=755"),
+    (
+        "tmpfs",
+        "/run",
+        MountFlags::NOSUID.union(MountFlags::NODEV),
+        c"mode=755,size=20%",
+    ),
+];
+const QUIET: MountFlags = MountFlags::NOSUID
+    .union(MountFlags::NODEV)
+    .union(MountFlags::NOEXEC);
+
+/// Whether this process is the one that the kernel starts, or a child of it.
+pub(crate) fn is_init(name: Option<&OsString>) -> bool {
+    name.is_some_and(|name| {
+        Path::new(name)
+            .file_name()
+            .is_some_and(|name| name == "init")
+    })
+}
+
+/// The initrd's work; its children's too, where `arguments` say so.
+pub(crate) fn main(arguments: &[OsString]) -> std::process::ExitCode {
+    if let Some(code) = programs::child(arguments) {
+        return code;
+    }
+    if std::process::id() != 1 {
+        eprintln!("error: this is the first program of an initrd, for the kernel to start");
+        return std::process::ExitCode::from(2);
+    }
+    let Err(failure) = start();
+    failure::give_up(&failure)
+}
+
+fn start() -> Result<Infallible, Failure> {
+    let began = Instant::now();
+    nix::sys::stat::umask(nix::sys::stat::Mode::S_IWGRP | nix::sys::stat::Mode::S_IWOTH);
+    for (kind, place, flags, options) in KERNELS {
+        fs::create_dir_all(place).during(|| format!("making {place}"))?;
+        mount(kind, place, kind, flags, options).during(|| format!("mounting {place}"))?;
+    }
+    kmsg::tell("starting");
+    let words = CommandLine::read()?;
+    let plan = plan()?;
+    let system = System::default();
+    let modules = Modules::read(&plan.release, &words)?;
+    let mut hardware = Hardware::new(&system, modules)?;
+    hardware.load(&plan.modules);
+    let hash = words.root_hash()?;
+    let found = hardware.wait_for_root(&hash, words.device_timeout(), began)?;
+    device_mapper::open_root(&found, &hash, &words)?;
+    switch::mount_root(&words)?;
+    read_ahead::start(&plan.read_ahead);
+    state::mount_all(&plan, &system, &found.disk)?;
+    extra::keep()?;
+    kmsg::tell(&format!(
+        "handing over to the root after {:.1} s",
+        began.elapsed().as_secs_f32()
+    ));
+    switch::to_root()
+}
+
+fn plan() -> Result<InitrdPlan, Failure> {
+    let text = fs::read(initrd_plan::PATH).during(|| format!("reading {}", initrd_plan::PATH))?;
+    serde_json::from_slice(&text).during(|| format!("reading {}", initrd_plan::PATH))
+}

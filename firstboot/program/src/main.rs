@@ -1,0 +1,173 @@
+//! The binary that makes an image into a node: finds a seed, and lets the
+//! library read, check and plan it; writes the files; gives the verdict.
+//!
+//! Its exit status gates the unit: kubelet and kube-proxy start after 0 only.
+//!
+//! Called `init` it is what the kernel starts in the initrd ([`initrd`]).
+//!
+//! The rooms, from top to bottom; each uses those below it, and none above:
+//!
+//! ```text
+//!  run      one run, and the verbs that come after it
+//!  initrd   the first program of a boot: finds, verifies and mounts the root
+//!  search   how long to look for a seed
+//!  source   where a seed can come from
+//!  media    disks, partitions, optical drives
+//!  machine  this machine: its name, addresses, network interfaces, consoles
+//!  apply    a plan written, safe at any power cut
+//!  root     a directory tree that nothing leads out of, and every change of it
+//!  cli      the command line
+//! ```
+mod apply;
+mod cli;
+mod initrd;
+mod machine;
+mod media;
+mod root;
+mod run;
+mod search;
+mod source;
+
+#[cfg(test)]
+#[path = "../../../tests/support/judge.rs"]
+#[allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+mod judge;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use nodeimg_seed::contract::CONTRACT_MARKER;
+use nodeimg_seed::contract::paths::{KUBEADM_CONFIG, KUBELET_BOOTSTRAP};
+use nodeimg_seed::contract::report::{Outcome, RESULT_PATH, Report};
+
+use crate::cli::{Command, RunOptions};
+use crate::machine::Machine;
+use crate::root::Root;
+use crate::root::gate::Open;
+use crate::run::{commands, scrub, verdict};
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let name = arguments.next();
+    if initrd::is_init(name.as_ref()) {
+        return initrd::main(&arguments.collect::<Vec<_>>());
+    }
+    match cli::parse(arguments) {
+        Ok(Command::Run(options)) => set_up(&options),
+        Ok(Command::Network) => prepare_network(),
+        Ok(Command::Status { root, json }) => status(&root, json),
+        Ok(Command::Commands) => run_commands(commands::run_pending),
+        Ok(Command::CommandsEnded) => {
+            let result = std::env::var("SERVICE_RESULT").unwrap_or_default();
+            run_commands(|root| commands::ended(root, &result))
+        }
+        Ok(Command::ForgetToken) => forget_token(),
+        Ok(Command::Version) => {
+            println!("nodeimg-firstboot {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Help) => {
+            // The marker must be somewhere in the binary, for the builder to find.
+            println!("{}\n{CONTRACT_MARKER}", cli::HELP);
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            eprintln!("error: {reason}\n\n{}", cli::HELP);
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn open(root: &Path) -> Result<Root, ExitCode> {
+    Root::open(root).map_err(|error| {
+        eprintln!("error: opening the root {}: {error}", root.display());
+        ExitCode::from(FAILED)
+    })
+}
+
+fn set_up(options: &RunOptions) -> ExitCode {
+    let root = match open(&options.root) {
+        Ok(root) => root,
+        Err(code) => return code,
+    };
+    let report = run::run(&root, options);
+    if report.outcome != Outcome::Failed {
+        print!("{}", report.summary());
+        return ExitCode::SUCCESS;
+    }
+    let text = report.failure_box();
+    eprint!("{text}");
+    if Machine::of(&root).is_some() {
+        machine::tell_consoles(&text);
+    }
+    ExitCode::from(FAILED)
+}
+
+/// The kubelet has its certificate, or kubeadm has done its work: the token has served.
+fn forget_token() -> ExitCode {
+    let root = match open(Path::new("/")) {
+        Ok(root) => root,
+        Err(code) => return code,
+    };
+    for path in [KUBELET_BOOTSTRAP, KUBEADM_CONFIG] {
+        if let Err(error) = root.wipe(path, &mut Open) {
+            eprintln!("error: removing {path}: {error}");
+            return ExitCode::from(FAILED);
+        }
+    }
+    scrub::settle_verdict(&root);
+    ExitCode::SUCCESS
+}
+
+fn run_commands(run: impl FnOnce(&Root) -> Option<Report>) -> ExitCode {
+    let root = match open(Path::new("/")) {
+        Ok(root) => root,
+        Err(code) => return code,
+    };
+    let Some(report) = run(&root) else {
+        eprintln!("error: first boot has not run since the last start");
+        return ExitCode::from(FAILED);
+    };
+    if report.failed() {
+        let text = report.failure_box();
+        eprint!("{text}");
+        machine::tell_consoles(&text);
+        return ExitCode::from(FAILED);
+    }
+    ExitCode::SUCCESS
+}
+
+/// Never fails the unit: the verdict is `run`'s, which finds the same problems.
+fn prepare_network() -> ExitCode {
+    if let Ok(root) = open(Path::new("/")) {
+        run::prepare_network(&root);
+    }
+    ExitCode::SUCCESS
+}
+
+fn status(path: &Path, json: bool) -> ExitCode {
+    let root = match open(path) {
+        Ok(root) => root,
+        Err(code) => return code,
+    };
+    let Some(report) = verdict::read(&root) else {
+        eprintln!(
+            "error: there is no verdict in {}: first boot has not run since the last start",
+            root.shown(RESULT_PATH)
+        );
+        return ExitCode::from(FAILED);
+    };
+    match (json, report.to_json()) {
+        (true, Ok(text)) => print!("{text}"),
+        _ if report.failed() => print!("{}", report.failure_box()),
+        _ => print!("{}", report.summary()),
+    }
+    if report.failed() {
+        ExitCode::from(FAILED)
+    } else {
+        ExitCode::SUCCESS
+    }
+}

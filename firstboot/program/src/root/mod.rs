@@ -1,0 +1,205 @@
+//! A directory that nothing leads out of: the node's root, an offline copy of
+//! it, or a seed.
+//!
+//! # Invariants
+//! - Every path is resolved as after chroot(2) into the directory
+//!   (`openat2` with `RESOLVE_IN_ROOT`, Linux 5.6): neither `..` nor an absolute
+//!   symbolic link leaves it, whoever made the tree.
+//! - Only regular files are read, and no more of them than asked for.
+//! - What changes it is in [`change`].
+mod change;
+pub(crate) mod gate;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::dir::{Dir, Type};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
+use zeroize::Zeroizing;
+
+pub(crate) struct Root {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+/// Mode and owner of a file to write.
+#[derive(Clone, Copy)]
+pub(crate) struct Access {
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+impl Access {
+    /// Root's, and everybody may read it.
+    pub(crate) const PUBLIC: Self = Self {
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+    };
+}
+
+/// What stands at a path.
+pub(crate) enum Entry {
+    File(Zeroizing<Vec<u8>>, Access),
+    Link(String),
+}
+
+impl Root {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let fd = nix::fcntl::open(path, flags, Mode::empty())?;
+        Ok(Self {
+            fd,
+            path: path.to_owned(),
+        })
+    }
+
+    /// A directory that is open already; `shown` is what messages call it.
+    pub(crate) fn of(fd: OwnedFd, shown: &Path) -> Self {
+        Self {
+            fd,
+            path: shown.to_owned(),
+        }
+    }
+
+    /// The same directory under another name in messages.
+    pub(crate) fn renamed(self, shown: &Path) -> Self {
+        Self::of(self.fd, shown)
+    }
+
+    /// Whether this is the running system itself.
+    pub(crate) fn is_real(&self) -> bool {
+        self.path == Path::new("/")
+    }
+
+    /// A path inside, as a person outside would write it.
+    pub(crate) fn shown(&self, inside: &str) -> String {
+        let below = inside.trim_start_matches('/');
+        if below.is_empty() {
+            return self.path.display().to_string();
+        }
+        self.path.join(below).display().to_string()
+    }
+
+    fn open_inside(&self, path: &str, flags: OFlag) -> io::Result<OwnedFd> {
+        // A name may be a pipe or a terminal: opening it must neither wait nor
+        // take it over. openat2 refuses the two flags beside O_PATH.
+        let careful = if flags.contains(OFlag::O_PATH) {
+            OFlag::empty()
+        } else {
+            OFlag::O_NOCTTY | OFlag::O_NONBLOCK
+        };
+        let how = OpenHow::new()
+            .flags(flags | careful | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        Ok(openat2(self.fd.as_fd(), path, how)?)
+    }
+
+    /// The content of a regular file; `None` where there is nothing.
+    pub(crate) fn read(&self, path: &str, limit: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+        let fd = match self.open_inside(path, OFlag::O_RDONLY) {
+            Ok(fd) => fd,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let stat = fstat(&fd)?;
+        if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
+            return Err(io::Error::other("is no regular file"));
+        }
+        let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
+        if size > limit {
+            return Err(io::Error::other(format!("is larger than {limit} bytes")));
+        }
+        // Room for all of it at once: a growing buffer would leave copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
+        let most = u64::try_from(limit).unwrap_or(u64::MAX);
+        File::from(fd).take(most).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    /// What stands at a path itself, a link not followed; `None` for nothing, and
+    /// for what can be neither kept nor put back (a directory, a device).
+    pub(crate) fn entry(&self, path: &str, limit: usize) -> io::Result<Option<Entry>> {
+        let (parent, name) = match self.parent_of(path) {
+            Ok(found) => found,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let stat = match fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        };
+        match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+            SFlag::S_IFLNK => {
+                let target = readlinkat(&parent, name)?.to_string_lossy().into_owned();
+                Ok(Some(Entry::Link(target)))
+            }
+            SFlag::S_IFREG => {
+                let access = Access {
+                    mode: stat.st_mode & 0o7777,
+                    uid: stat.st_uid,
+                    gid: stat.st_gid,
+                };
+                Ok(self
+                    .read(path, limit)?
+                    .map(|bytes| Entry::File(bytes, access)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether there is anything of that name; a link to nothing is nothing.
+    pub(crate) fn exists(&self, path: &str) -> bool {
+        self.open_inside(path, OFlag::O_PATH).is_ok()
+    }
+
+    /// Names in a directory with whether each is a directory itself, sorted; empty where there is none.
+    pub(crate) fn list(&self, path: &str) -> io::Result<Vec<(String, bool)>> {
+        let fd = match self.open_inside(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
+            Ok(fd) => fd,
+            Err(error) if is_absent(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for entry in Dir::from_fd(fd)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name == "." || name == ".." {
+                continue;
+            }
+            let directory = match entry.file_type() {
+                Some(kind) => kind == Type::Directory,
+                None => self.list(&format!("{path}/{name}")).is_ok(),
+            };
+            names.push((name, directory));
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// Directory and name of a path below the root. Paths of plans and stamps come
+/// here, and a stamp is only a file: nothing odd is followed.
+fn split(path: &str) -> io::Result<(&str, &str)> {
+    let odd = || io::Error::other(format!("{path} is no absolute path of a file"));
+    let (parent, name) = path.rsplit_once('/').ok_or_else(odd)?;
+    let plain = |part: &str| !matches!(part, "." | "..") && !part.contains('\0');
+    if !path.starts_with('/') || name.is_empty() || !path.split('/').all(plain) {
+        return Err(odd());
+    }
+    Ok((if parent.is_empty() { "/" } else { parent }, name))
+}
+
+/// Nothing of that name, be it that a directory on the way is missing or is none.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw),
+        Some(Errno::ENOENT | Errno::ENOTDIR)
+    )
+}

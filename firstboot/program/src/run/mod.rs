@@ -1,0 +1,251 @@
+//! One run: settings, seed, checks, plan, apply, verdict.
+pub(crate) mod commands;
+mod here;
+mod outstanding;
+mod prepare;
+mod runtime;
+pub(crate) mod scrub;
+pub(crate) mod verdict;
+
+use std::path::Path;
+use std::time::Duration;
+
+use nodeimg_seed::contract::paths;
+use nodeimg_seed::contract::report::{Commands, Outcome, Report};
+use nodeimg_seed::contract::settings::ImageSettings;
+use nodeimg_seed::contract::stamp::{Stamp, TakenSeed};
+use nodeimg_seed::examine::examine;
+use nodeimg_seed::read::meta_data::{self, MetaData};
+use nodeimg_seed::text::problem::{Place, Problems};
+
+use crate::apply::{self, Instance, Original, State, remedy_for};
+use crate::cli::RunOptions;
+use crate::machine::Machine;
+use crate::media::System;
+use crate::root::gate::Open;
+use crate::root::{Access, Root};
+use crate::search::{self, Seek};
+use crate::source::Sought;
+use here::Here;
+
+/// Where `bootcmd` lies while it runs for the first time.
+const BOOTCMD_NOW: &str = "/run/nodeimg/bootcmd";
+
+/// Does everything, writes the verdict and hands it back.
+pub(crate) fn run(root: &Root, options: &RunOptions) -> Report {
+    let mut problems = Problems::new();
+    let mut report = Report::new(Outcome::Failed);
+    let machine = Machine::of(root);
+    let before = machine.map(|machine| (machine, runtime::look(root)));
+    let boot = Boot::begin(root, machine, options, &mut problems);
+    let outcome = boot.and_then(|boot| boot.attempt(&mut report, &mut problems));
+    let outcome = outcome.filter(|outcome| {
+        *outcome == Outcome::Failed
+            || before.is_none_or(|(machine, before)| {
+                runtime::follow(root, machine, &before, &mut problems).is_some()
+            })
+    });
+    report.problems = problems.into_vec();
+    report.outcome = outcome.unwrap_or(Outcome::Failed);
+    verdict::write(root, &report);
+    report
+}
+
+/// `nodeimg-firstboot network`; see [`prepare`].
+pub(crate) fn prepare_network(root: &Root) {
+    let mut problems = Problems::new();
+    if let Some(settings) = verdict::read_settings(root, &mut problems) {
+        problems.append(prepare::before_networkd(root, &settings));
+    }
+    for problem in problems.into_vec() {
+        println!("nodeimg-firstboot: {problem}");
+    }
+}
+
+/// What a run goes by.
+struct Boot<'a> {
+    root: &'a Root,
+    machine: Option<Machine>,
+    options: &'a RunOptions,
+    settings: ImageSettings,
+    state: State,
+}
+
+impl<'a> Boot<'a> {
+    fn begin(
+        root: &'a Root,
+        machine: Option<Machine>,
+        options: &'a RunOptions,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        Some(Self {
+            root,
+            machine,
+            options,
+            settings: verdict::read_settings(root, problems)?,
+            state: State::read(root),
+        })
+    }
+
+    /// `None` when a problem stopped it.
+    fn attempt(&self, report: &mut Report, problems: &mut Problems) -> Option<Outcome> {
+        let root = self.root;
+        let finished = self.state.finished(root);
+        let system = self
+            .machine
+            .filter(|_| self.options.seed.is_none())
+            .map(|_| System::default());
+        let seek = Seek {
+            root,
+            seed: self.options.seed.as_deref(),
+            finished: finished.is_some(),
+            wait: Duration::from_secs(u64::from(self.settings.seed_wait)),
+            system: system.as_ref(),
+            metadata: &self.settings.metadata,
+            early: false,
+        };
+        let Some(sought) = search::seek(&seek, report, problems) else {
+            return problems
+                .has_errors()
+                .then_some(Outcome::Failed)
+                .or_else(|| self.unchanged(finished?, report, problems));
+        };
+        let seed = &sought.seed;
+        report.source = Some(sought.place.clone());
+        let meta = meta_data::read(seed, problems)?;
+        report.instance_id = Some(meta.instance_id.clone());
+        let whole = |stamp: &&Stamp| {
+            stamp.instance_id == meta.instance_id && !outstanding::wants_seed(root, stamp, seed)
+        };
+        if let Some(stamp) = finished.filter(whole) {
+            let outcome = self.unchanged(stamp, report, problems)?;
+            report.scrub = scrub::settle(root, &self.settings, stamp, &sought, problems);
+            return Some(outcome);
+        }
+        self.set_up(&sought, &meta, report, problems)?;
+        if let Some(stamp) = State::read(root).finished(root) {
+            self.start_commands(stamp, report, problems);
+            report.scrub = scrub::settle(root, &self.settings, stamp, &sought, problems);
+        }
+        Some(Outcome::Applied)
+    }
+
+    /// Makes the node that the seed asks for.
+    fn set_up(
+        &self,
+        sought: &Sought,
+        meta: &MetaData,
+        report: &mut Report,
+        problems: &mut Problems,
+    ) -> Option<()> {
+        let seed = &sought.seed;
+        let here = Here {
+            root: self.root,
+            machine: self.machine,
+            assumed: &self.options.assumed,
+            image: Original::new(self.root, &self.state),
+        };
+        let examined = examine(seed, meta, &self.settings, &here, problems)?;
+        let node = &examined.node;
+        report.host_name = Some(node.host_name.clone());
+        report.node_ips = node.node_ips.iter().map(ToString::to_string).collect();
+        report.pod_subnets = node.pod_subnets.iter().map(ToString::to_string).collect();
+        let plan = examined.plan?;
+        // Before any file is written, as in cloud-init.
+        if let Some(text) = plan.text(paths::BOOTCMD).filter(|_| self.machine.is_some()) {
+            boot_commands(self.root, text, &meta.instance_id, problems)?;
+        }
+        let instance = Instance {
+            id: &meta.instance_id,
+            host_name: &node.host_name,
+            seed: TakenSeed {
+                digest: seed.digest(),
+                secret: examined.secret || scrub::tells_password(&seed.meta_data),
+            },
+        };
+        if let Err(failure) = apply::apply(self.root, &plan, &instance, &self.state, &mut Open) {
+            failure.tell(problems);
+            return None;
+        }
+        report.files = plan.paths();
+        self.name_machine(&node.host_name, problems)?;
+        if plan.text(paths::TIME_SERVERS).is_some() {
+            self.ask_systemd("try-restart", "systemd-timesyncd.service", problems);
+        }
+        Some(())
+    }
+
+    /// An earlier boot has set this instance up.
+    fn unchanged(
+        &self,
+        stamp: &Stamp,
+        report: &mut Report,
+        problems: &mut Problems,
+    ) -> Option<Outcome> {
+        report.instance_id = Some(stamp.instance_id.clone());
+        report.host_name = Some(stamp.host_name.clone());
+        self.name_machine(&stamp.host_name, problems)?;
+        if self.machine.is_some() && stamp.all_files().any(|path| path == paths::BOOTCMD) {
+            commands::boot(Path::new(paths::BOOTCMD), &stamp.instance_id, problems);
+        }
+        self.start_commands(stamp, report, problems);
+        Some(Outcome::Unchanged)
+    }
+
+    /// Has systemd run what the instance's seed asks for, if that is not done.
+    fn start_commands(&self, stamp: &Stamp, report: &mut Report, problems: &mut Problems) {
+        if outstanding::is_pending(self.root, stamp) {
+            report.commands = Some(Commands::Pending);
+            self.ask_systemd("start", commands::UNIT, problems);
+        }
+    }
+
+    fn ask_systemd(&self, verb: &str, unit: &str, problems: &mut Problems) {
+        let Some(machine) = self.machine else {
+            return;
+        };
+        if let Err(error) = machine.systemctl(&["--no-block", verb, unit]) {
+            let remedy = format!("try it by hand: systemctl {verb} {unit}");
+            problems.warn(&Place::file(unit), error.to_string(), remedy);
+        }
+    }
+
+    fn name_machine(&self, name: &str, problems: &mut Problems) -> Option<()> {
+        let Some(machine) = self.machine else {
+            return Some(());
+        };
+        let set = machine.set_host_name(name);
+        set.map_err(|error| {
+            let place = Place::file(paths::HOSTNAME);
+            problems.error(
+                &place,
+                format!("the host name cannot be set: {error}"),
+                "run as root",
+            );
+        })
+        .ok()
+    }
+}
+
+/// Runs `bootcmd` of a new instance.
+fn boot_commands(
+    root: &Root,
+    text: &str,
+    instance_id: &str,
+    problems: &mut Problems,
+) -> Option<()> {
+    let access = Access {
+        mode: 0o700,
+        ..Access::PUBLIC
+    };
+    let written = root.replace(BOOTCMD_NOW, text.as_bytes(), access, &mut Open);
+    if let Err(error) = written {
+        let reason = format!("cannot be written: {error}");
+        problems.error(&Place::file(BOOTCMD_NOW), reason, remedy_for(&error));
+        return None;
+    }
+    commands::boot(Path::new(BOOTCMD_NOW), instance_id, problems);
+    // It lies in memory; a rest of it does no harm.
+    let _best_effort = root.remove(BOOTCMD_NOW, &mut Open);
+    Some(())
+}

@@ -1,0 +1,59 @@
+//! Which commands of an instance are still to be run.
+use nodeimg_seed::contract::paths::{SCRIPTS, is_volatile};
+use nodeimg_seed::contract::stamp::Stamp;
+use nodeimg_seed::read::seed::Seed;
+use nodeimg_seed::text::problem::Problems;
+use serde::{Deserialize, Serialize};
+
+use crate::root::Root;
+use crate::run::verdict;
+
+/// Which instance's scripts have all succeeded.
+const DONE_PATH: &str = "/var/lib/nodeimg/commands.json";
+
+const MAX_FILE: usize = 16 << 20;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Done {
+    version: u32,
+    instance_id: String,
+}
+
+/// The scripts of an instance, in order.
+pub(crate) fn scripts(stamp: &Stamp) -> Vec<&String> {
+    let inside = |path: &&String| path.starts_with(SCRIPTS);
+    let mut scripts: Vec<&String> = stamp.all_files().filter(inside).collect();
+    scripts.sort();
+    scripts
+}
+
+/// Whether there is anything left to run for this instance.
+pub(crate) fn is_pending(root: &Root, stamp: &Stamp) -> bool {
+    if scripts(stamp).is_empty() {
+        return false;
+    }
+    let bytes = root.read(DONE_PATH, MAX_FILE).ok().flatten();
+    let done = bytes.and_then(|bytes| serde_json::from_slice::<Done>(&bytes).ok());
+    done.is_none_or(|done| done.version != 1 || done.instance_id != stamp.instance_id)
+}
+
+/// Whether commands that have failed in an earlier boot need the seed once more:
+/// it was corrected since, or files that they read lay in memory and are gone.
+pub(crate) fn wants_seed(root: &Root, stamp: &Stamp, seed: &Seed) -> bool {
+    let corrected = stamp
+        .seed
+        .as_ref()
+        .is_some_and(|taken| taken.digest != seed.digest());
+    let lost = |path: &String| is_volatile(path) && !root.exists(path);
+    is_pending(root, stamp) && (corrected || stamp.all_files().any(lost))
+}
+
+/// All scripts of the instance have succeeded.
+pub(crate) fn note_done(root: &Root, stamp: &Stamp, problems: &mut Problems) {
+    let done = Done {
+        version: 1,
+        instance_id: stamp.instance_id.clone(),
+    };
+    verdict::keep(root, DONE_PATH, &done, problems);
+}

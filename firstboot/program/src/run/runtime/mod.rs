@@ -1,0 +1,160 @@
+//! containerd and systemd on this machine after first boot has changed what they
+//! have read; see [`containerd`].
+mod containerd;
+
+use containerd::{Look, UNIT, WATCHED, environment_files, is_left_out, is_of_the_unit};
+use nodeimg_seed::text::problem::{Place, Problems};
+
+use crate::machine::Machine;
+use crate::root::{Entry, Root};
+
+const MAX_FILE: usize = 16 << 20;
+
+/// Where the image's own unit may be; those of a node are watched anyway.
+const OF_THE_IMAGE: &str = "/usr/lib/systemd/system/containerd.service";
+
+/// All that is watched, as it is now.
+pub(crate) fn look(root: &Root) -> Look {
+    let mut look = Look::default();
+    let mut environment = of_unit(root, OF_THE_IMAGE);
+    for path in WATCHED {
+        note(root, path, &mut look, &mut environment);
+    }
+    for path in environment {
+        note(root, &path, &mut look, &mut Vec::new());
+    }
+    look
+}
+
+/// Notes a file, or all below a directory. What cannot be read counts as what it
+/// says: a change of that is a change.
+fn note(root: &Root, path: &str, look: &mut Look, environment: &mut Vec<String>) {
+    if is_left_out(path) {
+        return;
+    }
+    match root.entry(path, MAX_FILE) {
+        Ok(Some(Entry::File(bytes, _))) => look.note(path, &bytes),
+        Ok(Some(Entry::Link(target))) => {
+            let behind = root.read(path, MAX_FILE).ok().flatten();
+            let behind = behind.as_ref().map_or(&[][..], |bytes| bytes.as_slice());
+            look.note(path, &[target.as_bytes(), b"\0", behind].concat());
+        }
+        Ok(None) => {
+            for (name, _) in root.list(path).unwrap_or_default() {
+                note(root, &format!("{path}/{name}"), look, environment);
+            }
+            return;
+        }
+        Err(error) => look.note(path, error.to_string().as_bytes()),
+    }
+    if is_of_the_unit(path) {
+        environment.extend(of_unit(root, path));
+    }
+}
+
+fn of_unit(root: &Root, path: &str) -> Vec<String> {
+    let bytes = root.read(path, MAX_FILE).ok().flatten();
+    bytes.map_or_else(Vec::new, |bytes| {
+        environment_files(&String::from_utf8_lossy(&bytes))
+    })
+}
+
+/// Has what is different now come into force before first boot is done, and so
+/// before the kubelet starts; `None` where that failed.
+///
+/// systemd is asked to start containerd again where it runs or is about to, and not
+/// waited for: from then on the kubelet, which comes after containerd, waits for
+/// that new start. One that has not begun yet finds the new files.
+pub(crate) fn follow(
+    root: &Root,
+    machine: Machine,
+    before: &Look,
+    problems: &mut Problems,
+) -> Option<()> {
+    let changes = before.changes(&look(root));
+    if let Some(first) = changes.units.first() {
+        println!("nodeimg-firstboot: systemd reads its units again: {first} has changed");
+        let done = machine.systemctl(&["daemon-reload"]);
+        told(done, "systemctl daemon-reload", first, problems)?;
+    }
+    if let Some(first) = changes.containerd.first() {
+        println!("nodeimg-firstboot: containerd starts again if it has: {first} has changed");
+        let done = machine.systemctl(&["--no-block", "try-restart", UNIT]);
+        told(
+            done,
+            &format!("systemctl try-restart {UNIT}"),
+            first,
+            problems,
+        )?;
+    }
+    Some(())
+}
+
+fn told(
+    done: std::io::Result<()>,
+    command: &str,
+    path: &str,
+    problems: &mut Problems,
+) -> Option<()> {
+    done.map_err(|error| {
+        let reason = format!("has changed, and is not in force: {error}");
+        let remedy = format!("see `{command}` by hand; the next boot begins with it");
+        problems.error(&Place::file(path), reason, remedy);
+    })
+    .ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use super::look;
+    use crate::root::Root;
+
+    fn write(root: &Path, path: &str, text: &str) {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn a_look_sees_all_that_containerd_reads_when_it_starts() {
+        let directory = tempfile::tempdir().unwrap();
+        let here = directory.path();
+        write(
+            here,
+            "usr/lib/systemd/system/containerd.service",
+            "[Service]\nEnvironmentFile=-/etc/default/containerd\n",
+        );
+        write(here, "etc/containerd/config.toml", "version = 2\n");
+        write(here, "etc/containerd/certs.d/a/hosts.toml", "");
+        write(here, "srv/real.conf", "[Service]\n");
+        write(here, "etc/systemd/system/a.service", "");
+        fs::create_dir_all(here.join("etc/systemd/system/containerd.service.d")).unwrap();
+        symlink(
+            "/srv/real.conf",
+            here.join("etc/systemd/system/containerd.service.d/link.conf"),
+        )
+        .unwrap();
+        let root = Root::open(here).unwrap();
+        // What is changed, whether units are concerned, and containerd; one upon the other.
+        for (path, text, units, containerd) in [
+            ("etc/containerd/certs.d/a/hosts.toml", "server", 0, 0),
+            ("etc/cni/net.d/10-bridge.conf", "{}", 0, 0),
+            ("etc/containerd/config.toml", "version = 3\n", 0, 1),
+            ("etc/default/containerd", "HTTP_PROXY=a\n", 0, 1),
+            ("srv/real.conf", "[Service]\nEnvironmentFile=/etc/b\n", 1, 1),
+            ("etc/b", "A=b\n", 0, 1),
+            ("etc/systemd/system/a.service", "[Unit]\n", 1, 0),
+        ] {
+            let before = look(&root);
+            write(here, path, text);
+            let changes = before.changes(&look(&root));
+            let found = (changes.units.len(), changes.containerd.len());
+            assert_eq!(found, (units, containerd), "{path}: {changes:?}");
+        }
+    }
+}

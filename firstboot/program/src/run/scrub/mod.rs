@@ -1,0 +1,238 @@
+//! What has served on the seed's medium is written over: private keys, tokens,
+//! passwords, and whatever commands and files of the seed hold.
+//!
+//! # Rules
+//! - A seed that nothing in may be a secret of, and one on a read-only medium,
+//!   from a server, or named by `--seed`, is left alone.
+//! - Not before the commands of the seed have succeeded and a kubelet with a
+//!   token has its certificate: until then the medium can still be corrected.
+//! - Only the seed that was taken: one that somebody has changed since is not.
+//! - Whole files, in place: `user-data`, `vendor-data`, of a config drive those
+//!   of all versions and the injected files, and the password in `meta_data.json`.
+//! - The user-data comes last. Where its mark is whole, all else is done; before
+//!   that, the next boot goes on.
+//!
+//! Not covered: what a drive keeps of blocks that were written over (flash with
+//! wear levelling, snapshots, journals of data), and copies elsewhere.
+use std::io;
+
+use nodeimg_seed::contract::overwritten::{self, FILLER};
+use nodeimg_seed::contract::paths::KUBELET_BOOTSTRAP;
+use nodeimg_seed::contract::report::{Outcome, Report, Scrub};
+use nodeimg_seed::contract::settings::ImageSettings;
+use nodeimg_seed::contract::stamp::Stamp;
+use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
+use nodeimg_seed::text::problem::{Place, Problems};
+
+use crate::apply::State;
+use crate::machine::Machine;
+use crate::media::{self, System};
+use crate::root::Root;
+use crate::root::gate::{Gate, Open};
+use crate::run::{outstanding, verdict};
+use crate::search::{self, Seek};
+use crate::source::{Home, Sought};
+
+/// Injected files, and versions of the metadata, looked at most.
+const MOST: usize = 256;
+
+/// What is left to do with a seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// As it was taken.
+    Fresh,
+    Begun,
+    Done,
+    /// Another one than was taken, under the same instance-id.
+    Changed,
+}
+
+fn stage(seed: &Seed, digest: &str) -> Stage {
+    let vendor = seed.vendor_data.as_ref();
+    match seed.user_data.as_ref().or(vendor) {
+        Some(file) if overwritten::is_whole(&file.bytes) => Stage::Done,
+        Some(file) if overwritten::served(&file.bytes).is_some() => Stage::Begun,
+        _ if seed.digest() == digest => Stage::Fresh,
+        _ => Stage::Changed,
+    }
+}
+
+/// Writes over a seed whose instance is set up, if it is time to.
+pub(crate) fn settle(
+    root: &Root,
+    settings: &ImageSettings,
+    stamp: &Stamp,
+    sought: &Sought,
+    problems: &mut Problems,
+) -> Option<Scrub> {
+    let taken = stamp.seed.as_ref()?;
+    let stage = stage(&sought.seed, &taken.digest);
+    if stage == Stage::Changed {
+        let reason = "is not the one that was taken, and the instance-id is: what is new in it has no effect";
+        let remedy = "give it a new instance-id for a fresh run";
+        problems.warn(&Place::file(&sought.place), reason, remedy);
+    }
+    if settings.keep_seed
+        || !taken.secret
+        || stage == Stage::Changed
+        || sought.home == Home::Elsewhere
+    {
+        return None;
+    }
+    if stage == Stage::Done {
+        return Some(Scrub::Overwritten);
+    }
+    if outstanding::is_pending(root, stamp) || root.exists(KUBELET_BOOTSTRAP) {
+        return Some(Scrub::Pending);
+    }
+    let layout = sought.seed.layout;
+    let done = open(root, &sought.home)
+        .and_then(|(medium, base)| {
+            overwrite(
+                medium.as_ref().unwrap_or(root),
+                base,
+                layout,
+                &stamp.instance_id,
+                &mut Open,
+            )
+        })
+        .map_err(|error| (error.kind(), error));
+    Some(match done {
+        Ok(()) => Scrub::Overwritten,
+        Err((io::ErrorKind::ReadOnlyFilesystem, _)) => Scrub::ReadOnly,
+        Err((_, error)) => {
+            let reason = format!("holds secrets that cannot be written over: {error}");
+            let remedy = "remove the medium, and destroy what is on it";
+            problems.warn(&Place::file(&sought.place), reason, remedy);
+            Scrub::Failed
+        }
+    })
+}
+
+/// For what runs after the verdict: finds the seed again, if that is due, and
+/// adds to the verdict.
+pub(crate) fn settle_later(root: &Root, report: &mut Report) {
+    if report.scrub != Some(Scrub::Pending) || report.outcome == Outcome::Failed {
+        return;
+    }
+    let mut problems = Problems::new();
+    if let Some(settings) = verdict::read_settings(root, &mut problems) {
+        let state = State::read(root);
+        let system = Machine::of(root).map(|_| System::default());
+        let seek = Seek {
+            root,
+            seed: None,
+            finished: true,
+            wait: std::time::Duration::ZERO,
+            system: system.as_ref(),
+            // A seed from a server is none that could be written over.
+            metadata: &[],
+            early: true,
+        };
+        let mut unused = Report::new(Outcome::Failed);
+        if let Some(stamp) = state.finished(root)
+            && let Some(sought) = search::seek(&seek, &mut unused, &mut problems)
+        {
+            report.scrub = settle(root, &settings, stamp, &sought, &mut problems);
+        }
+    }
+    report.problems.extend(problems.into_vec());
+}
+
+/// The same for a program that has no verdict at hand.
+pub(crate) fn settle_verdict(root: &Root) {
+    let Some(mut report) = verdict::read(root) else {
+        return;
+    };
+    let before = report.clone();
+    settle_later(root, &mut report);
+    if report != before {
+        verdict::write(root, &report);
+    }
+}
+
+/// The medium, where it is not the root itself, and the directory of the seed on it.
+fn open<'a>(root: &Root, home: &'a Home) -> io::Result<(Option<Root>, &'a str)> {
+    match home {
+        Home::Volume { device, kind, base } => {
+            Ok((Some(media::open_writable(device, *kind)?), base))
+        }
+        Home::Directory(base) if root.exists(base) => Ok((None, base)),
+        Home::Directory(_) | Home::Elsewhere => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+fn overwrite(
+    medium: &Root,
+    base: &str,
+    layout: Layout,
+    instance_id: &str,
+    gate: &mut dyn Gate,
+) -> io::Result<()> {
+    let base = base.trim_end_matches('/');
+    let at = |name: &str| format!("{base}/{name}");
+    let mark = overwritten::mark(instance_id);
+    let names = layout.names();
+    let mut files = Vec::new();
+    match layout {
+        Layout::NoCloud => files.push(at(names.vendor_data)),
+        Layout::ConfigDrive => files.extend(all_versions(medium, base, gate)?),
+    }
+    // The one that tells how far this has come.
+    let last = at(names.user_data);
+    files.retain(|path| *path != last);
+    files.push(last);
+    for path in files.iter().filter(|path| medium.exists(path)) {
+        medium.overwrite(path, &mark, FILLER, gate)?;
+    }
+    Ok(())
+}
+
+/// A config drive says the same in several versions, and once more for EC2.
+fn all_versions(medium: &Root, base: &str, gate: &mut dyn Gate) -> io::Result<Vec<String>> {
+    let mut files = Vec::new();
+    for (tree, names) in [
+        (
+            "openstack",
+            ["user_data", "vendor_data.json", "vendor_data2.json"].as_slice(),
+        ),
+        ("ec2", ["user-data"].as_slice()),
+    ] {
+        let tree = format!("{base}/{tree}");
+        for (version, is_directory) in medium.list(&tree)?.into_iter().take(MOST) {
+            let directory = format!("{tree}/{version}");
+            if !is_directory {
+                continue;
+            }
+            if version == "content" {
+                let listed = medium.list(&directory)?.into_iter().take(MOST);
+                files.extend(listed.map(|(name, _)| format!("{directory}/{name}")));
+                continue;
+            }
+            files.extend(names.iter().map(|name| format!("{directory}/{name}")));
+            for name in ["meta_data.json", "meta-data.json"] {
+                mask(medium, &format!("{directory}/{name}"), gate)?;
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn mask(medium: &Root, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
+    let Some(bytes) = medium.read(path, MAX_SEED_FILE)? else {
+        return Ok(());
+    };
+    for range in overwritten::passwords(&bytes) {
+        let offset = u64::try_from(range.start).map_err(io::Error::other)?;
+        medium.patch(path, offset, &overwritten::masked(&range), gate)?;
+    }
+    Ok(())
+}
+
+/// Whether the meta-data of a seed gives a password away.
+pub(crate) fn tells_password(meta_data: &SeedFile) -> bool {
+    !overwritten::passwords(&meta_data.bytes).is_empty()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! The search for a seed: how long it takes, and what is said when there is none.
+//!
+//! # Rules
+//! - What was made for this very machine is taken at once: a labelled medium, a
+//!   credential, a word of the command line.
+//! - For all else udev works off its queue first, so that a slow device does not
+//!   lose to a source of a lower order that happens to be there already.
+//! - Then all sources are asked in their order, and again whenever a device
+//!   comes, until one has a seed or the time is over.
+//! - A server is asked for some seconds after this machine has its first address,
+//!   even where the time is over by then.
+//! - A node that is set up does not wait: a medium that is gone after it has
+//!   served is as it should be.
+//! - Waiting is said once, and so is what was waited for.
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nodeimg_seed::contract::report::Report;
+use nodeimg_seed::contract::settings::MetadataService;
+use nodeimg_seed::text::problem::{Place, Problems};
+
+use crate::machine::Machine;
+use crate::media::{self, Medium, Patience, System};
+use crate::root::gate::Open;
+use crate::root::{Access, Root};
+use crate::source::{self, Found, Search, Sought};
+
+/// When the first search of this boot began, in milliseconds of its uptime.
+const BEGAN: &str = "/run/nodeimg/search-began";
+
+const POLL: Duration = Duration::from_millis(200);
+
+/// All questions to a server in one pass; one that drips is no better than none.
+const ATTEMPT: Duration = Duration::from_secs(20);
+
+/// How long a node that is set up waits for udev.
+const SETTLE_AGAIN: Duration = Duration::from_secs(20);
+
+/// How long a node that is set up asks a service who it is now; how long one is
+/// asked once there is an address.
+const RECHECK: Duration = Duration::from_secs(10);
+
+/// What is searched, and for how long.
+pub(crate) struct Seek<'a> {
+    pub(crate) root: &'a Root,
+    /// `--seed`
+    pub(crate) seed: Option<&'a Path>,
+    /// Whether an earlier boot has set this node up.
+    pub(crate) finished: bool,
+    pub(crate) wait: Duration,
+    /// The devices of this machine; none for a copy of a root, to which they do not belong.
+    pub(crate) system: Option<&'a System>,
+    /// Services that the image's recipe asks for.
+    pub(crate) metadata: &'a [MetadataService],
+    /// Before the network is up: a source that needs it ends the search, for now.
+    pub(crate) early: bool,
+}
+
+/// The seed and where it is. Without one, the report and the problems say why;
+/// for a node that is set up there need be none.
+pub(crate) fn seek(
+    seek: &Seek<'_>,
+    report: &mut Report,
+    problems: &mut Problems,
+) -> Option<Box<Sought>> {
+    let (found, media) = wait(seek);
+    match found {
+        Found::Seed(sought) => Some(sought),
+        Found::Broken {
+            place,
+            problems: found,
+        } => {
+            report.source = Some(place);
+            problems.append(found);
+            None
+        }
+        // The next step of the boot asks again.
+        Found::Pending { .. } if seek.early => None,
+        // One asked for by name must be there.
+        Found::Absent(_) | Found::Pending { .. } if seek.finished && seek.seed.is_none() => None,
+        Found::Pending { place, reason } => {
+            report.seen = media.iter().map(Medium::shown).collect();
+            problems.append(source::near_misses(&media));
+            let reason = format!(
+                "cannot be reached: {reason} (waited {} s)",
+                seek.wait.as_secs()
+            );
+            let remedy = "see to the machine's network, or give it a seed that needs none";
+            problems.error(&Place::file(place), reason, remedy);
+            None
+        }
+        Found::Absent(seen) => {
+            report.seen = media.iter().map(Medium::shown).collect();
+            report.seen.extend(seen);
+            problems.append(source::near_misses(&media));
+            let mut reason =
+                "there is none: nothing tells this machine which node it is".to_owned();
+            if seek.system.is_some() && !seek.wait.is_zero() {
+                reason.push_str(&format!(" (waited {} s)", seek.wait.as_secs()));
+            }
+            let remedy = if seek.system.is_some() {
+                "attach a volume with the label `cidata` that holds `meta-data` and `user-data`"
+            } else {
+                "give a directory with `meta-data` and `user-data`"
+            };
+            problems.error(&Place::file("seed"), reason, remedy);
+            None
+        }
+    }
+}
+
+/// One wait for all steps of a boot: what the first has waited, the second need not.
+fn deadline(seek: &Seek<'_>) -> Instant {
+    let now = Instant::now();
+    let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = uptime
+        .split(' ')
+        .next()
+        .and_then(|text| text.parse::<f64>().ok());
+    let Some(Ok(uptime)) = seconds.map(Duration::try_from_secs_f64) else {
+        return now + seek.wait;
+    };
+    let noted = seek.root.read(BEGAN, 64).ok().flatten();
+    let began = noted.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.parse().ok());
+    let began = match began {
+        Some(began) => Duration::from_millis(began),
+        None => {
+            let text = uptime.as_millis().to_string();
+            // Without the note, the next step waits anew.
+            let _best_effort = seek
+                .root
+                .replace(BEGAN, text.as_bytes(), Access::PUBLIC, &mut Open);
+            uptime
+        }
+    };
+    now + seek.wait.saturating_sub(uptime.saturating_sub(began))
+}
+
+/// A server cannot be asked before this machine has an address, and on a slow one
+/// networkd is long in starting: the wait for a seed does not end in that time.
+struct Network<'a> {
+    /// `None` where the root is another machine's.
+    machine: Option<(Machine, Patience<'a>)>,
+    /// When an address was seen first.
+    since: Option<Instant>,
+}
+
+impl<'a> Network<'a> {
+    fn of(machine: Option<Machine>, system: &'a System) -> Self {
+        Self {
+            machine: machine.map(|machine| (machine, Patience::new(system))),
+            since: None,
+        }
+    }
+
+    /// Until when a server is asked, at least until `deadline`.
+    fn limit(&mut self, deadline: Instant) -> Instant {
+        let Some((machine, patience)) = &mut self.machine else {
+            return deadline;
+        };
+        if self.since.is_none() && !machine.addresses().is_empty() {
+            self.since = Some(Instant::now());
+        }
+        match self.since {
+            Some(since) => deadline.max(since + RECHECK),
+            None if patience.is_over() => deadline,
+            None => deadline.max(Instant::now() + RECHECK),
+        }
+    }
+}
+
+fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
+    let search = |media: &[Medium]| {
+        source::find(&Search {
+            root: seek.root,
+            seed: seek.seed,
+            system: seek.system,
+            media,
+            metadata: seek.metadata,
+            early: seek.early,
+            deadline: Instant::now() + ATTEMPT,
+        })
+    };
+    let Some(system) = seek.system else {
+        return (search(&[]).0, Vec::new());
+    };
+    let deadline = deadline(seek);
+    let mut media = media::look(system);
+    let (mut found, firm) = search(&media);
+    if !firm {
+        let limit = match seek.finished {
+            true => deadline.min(Instant::now() + SETTLE_AGAIN),
+            false => deadline,
+        };
+        media::wait_for_udev(system, limit);
+        media = media::look(system);
+        found = search(&media).0;
+    }
+    let began = Instant::now();
+    let mut network = Network::of(Machine::of(seek.root), system);
+    let mut said = false;
+    loop {
+        let limit = match &found {
+            Found::Absent(_) if !seek.finished => deadline,
+            Found::Pending { .. } if seek.early => break,
+            // A service tells a clone from what it is a clone of, if it is there.
+            Found::Pending { .. } if seek.finished => deadline.min(began + RECHECK),
+            Found::Pending { .. } => network.limit(deadline),
+            _ => break,
+        };
+        if Instant::now() >= limit {
+            break;
+        }
+        if !said {
+            println!(
+                "nodeimg-firstboot: no seed yet; waiting up to {} s for one",
+                seek.wait.as_secs()
+            );
+            said = true;
+        }
+        sleep(POLL);
+        let now = media::look(system);
+        let shown = |media: &[Medium]| -> Vec<String> { media.iter().map(Medium::shown).collect() };
+        if matches!(found, Found::Pending { .. }) || shown(&now) != shown(&media) {
+            media = now;
+            found = search(&media).0;
+        }
+    }
+    (found, media)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,252 @@
+//! The least of HTTP that a metadata service takes: one request, one answer.
+//!
+//! Plain `http` to an address, HTTP/1.1 (<https://www.rfc-editor.org/rfc/rfc9112>).
+//! There is no name service before the node has its network, and a certificate
+//! could not be checked on a machine that does not know the time.
+//!
+//! # Invariants
+//! Bounded in time by a deadline and in size, header and body; nothing is
+//! followed to another place.
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use nodeimg_seed::read::seed::MAX_SEED_FILE;
+use zeroize::Zeroizing;
+
+const MAX_HEAD: usize = 16 << 10;
+/// A host that is there answers sooner; one that is not is asked again.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// `http://ADDRESS[:PORT]/PATH`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Url {
+    host: String,
+    address: SocketAddr,
+    path: String,
+}
+
+impl Url {
+    /// The error is the end of a sentence.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with("https:") {
+            return Err("asks for https, which first boot does not have".to_owned());
+        }
+        let rest = text
+            .strip_prefix("http://")
+            .ok_or("does not begin with `http://`")?;
+        let (host, path) = match rest.find('/') {
+            Some(at) => rest.split_at(at),
+            None => (rest, "/"),
+        };
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let address = host
+            .parse::<SocketAddr>()
+            .ok()
+            .or_else(|| Some(SocketAddr::new(bare.parse::<IpAddr>().ok()?, 80)))
+            .ok_or_else(|| {
+                format!("names the host `{host}`; first boot can reach addresses only")
+            })?;
+        if !path.chars().all(|c| c.is_ascii_graphic()) {
+            return Err("has a path with blanks or other than ASCII characters".to_owned());
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            address,
+            path: path.to_owned(),
+        })
+    }
+
+    /// A file below this address.
+    pub(crate) fn join(&self, name: &str) -> Self {
+        let base = self.path.trim_end_matches('/');
+        Self {
+            path: format!("{base}/{name}"),
+            ..self.clone()
+        }
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "http://{}{}", self.host, self.path)
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// It may be there later.
+    Unreachable(String),
+    /// It will not be otherwise.
+    Wrong(String),
+}
+
+/// A body; `None` where the server says that there is nothing.
+pub(crate) type Answer = Result<Option<Zeroizing<Vec<u8>>>, Trouble>;
+
+/// Asks once. Headers are lines without their end.
+pub(crate) fn ask(method: &str, url: &Url, headers: &[String], deadline: Instant) -> Answer {
+    let later = |error: io::Error| Trouble::Unreachable(error.to_string());
+    let connect = left(deadline).map_err(later)?.min(CONNECT);
+    let mut stream = TcpStream::connect_timeout(&url.address, connect).map_err(later)?;
+    let mut request = format!(
+        "{method} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: nodeimg-firstboot\r\nAccept: */*\r\nConnection: close\r\nContent-Length: 0\r\n",
+        url.path, url.host
+    );
+    for header in headers {
+        request.push_str(header);
+        request.push_str("\r\n");
+    }
+    request.push_str("\r\n");
+    let timed = stream
+        .set_write_timeout(left(deadline).ok())
+        .and_then(|()| stream.write_all(request.as_bytes()));
+    timed.map_err(later)?;
+    read(&mut Timed { stream, deadline })
+}
+
+fn left(deadline: Instant) -> io::Result<Duration> {
+    deadline
+        .checked_duration_since(Instant::now())
+        .filter(|left| !left.is_zero())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "the time is over"))
+}
+
+/// A stream that ends at the deadline, however slowly it drips.
+struct Timed {
+    stream: TcpStream,
+    deadline: Instant,
+}
+
+impl Read for Timed {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(left(self.deadline)?))?;
+        self.stream.read(out)
+    }
+}
+
+/// Reads an answer to its end.
+fn read(stream: &mut impl Read) -> Answer {
+    let later = |error: io::Error| Trouble::Unreachable(error.to_string());
+    let wrong = |reason: &str| Trouble::Wrong(reason.to_owned());
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_HEAD));
+    let head = loop {
+        if let Some(end) = find(&bytes, b"\r\n\r\n") {
+            break end;
+        }
+        if bytes.len() >= MAX_HEAD {
+            return Err(wrong("the header of the answer has no end"));
+        }
+        if fill(stream, &mut bytes).map_err(later)? == 0 {
+            return Err(Trouble::Unreachable("the answer was cut off".to_owned()));
+        }
+    };
+    let text = String::from_utf8_lossy(&bytes[..head]).into_owned();
+    let mut lines = text.split("\r\n");
+    let status = lines.next().and_then(status);
+    let status = status.ok_or_else(|| wrong("the answer is not HTTP"))?;
+    match status {
+        200 => {}
+        404 | 410 => return Ok(None),
+        408 | 425 | 429 | 500..=599 => {
+            return Err(Trouble::Unreachable(format!("the server answers {status}")));
+        }
+        300..=399 => {
+            let reason =
+                format!("the server answers {status} and leads elsewhere, which is not followed");
+            return Err(Trouble::Wrong(reason));
+        }
+        _ => return Err(Trouble::Wrong(format!("the server answers {status}"))),
+    }
+    let (mut length, mut chunked) = (None, false);
+    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.trim().parse::<usize>().ok(),
+            "transfer-encoding" => chunked = value.trim().eq_ignore_ascii_case("chunked"),
+            _ => {}
+        }
+    }
+    bytes.drain(..head + 4);
+    let most = if chunked {
+        MAX_SEED_FILE * 2
+    } else {
+        MAX_SEED_FILE
+    };
+    let wanted = length.filter(|_| !chunked);
+    if wanted.is_some_and(|wanted| wanted > most) {
+        return Err(wrong("the answer is larger than 4 MiB"));
+    }
+    while wanted.is_none_or(|wanted| bytes.len() < wanted) {
+        if bytes.len() > most {
+            return Err(wrong("the answer is larger than 4 MiB"));
+        }
+        if fill(stream, &mut bytes).map_err(later)? == 0 {
+            break;
+        }
+    }
+    if chunked {
+        return dechunked(&bytes).map(Some);
+    }
+    match wanted {
+        Some(wanted) if bytes.len() < wanted => {
+            Err(Trouble::Unreachable("the answer was cut off".to_owned()))
+        }
+        Some(wanted) => {
+            bytes.truncate(wanted);
+            Ok(Some(bytes))
+        }
+        None => Ok(Some(bytes)),
+    }
+}
+
+fn fill(stream: &mut impl Read, into: &mut Vec<u8>) -> io::Result<usize> {
+    let mut piece = Zeroizing::new([0; 4096]);
+    let length = loop {
+        match stream.read(&mut *piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => break other?,
+        }
+    };
+    into.extend_from_slice(piece.get(..length).unwrap_or_default());
+    Ok(length)
+}
+
+/// `HTTP/1.1 200 OK`
+fn status(line: &str) -> Option<u16> {
+    let rest = line.strip_prefix("HTTP/1.")?;
+    rest.split(' ').nth(1)?.parse().ok()
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+}
+
+/// Chunks, each behind its length in hexadecimal digits; one of length 0 ends it.
+fn dechunked(mut rest: &[u8]) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+    let cut = || Trouble::Unreachable("the answer was cut off".to_owned());
+    let mut body = Zeroizing::new(Vec::with_capacity(rest.len()));
+    loop {
+        let end = find(rest, b"\r\n").ok_or_else(cut)?;
+        let digits = String::from_utf8_lossy(&rest[..end]);
+        let digits = digits.split(';').next().unwrap_or_default().trim();
+        let length = usize::from_str_radix(digits, 16)
+            .map_err(|_| Trouble::Wrong("the answer is not HTTP".to_owned()))?;
+        rest = &rest[end + 2..];
+        if length == 0 {
+            return Ok(body);
+        }
+        let chunk = rest.get(..length).ok_or_else(cut)?;
+        body.extend_from_slice(chunk);
+        if body.len() > MAX_SEED_FILE {
+            return Err(Trouble::Wrong("the answer is larger than 4 MiB".to_owned()));
+        }
+        rest = rest.get(length + 2..).ok_or_else(cut)?;
+    }
+}
+
+#[cfg(test)]
+mod tests;

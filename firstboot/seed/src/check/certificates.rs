@@ -1,0 +1,253 @@
+//! Whether certificates belong to their keys, to the cluster's CA, to this node, and to this time.
+//!
+//! The clock counts as being at least at the image's build time: a board without
+//! a battery starts somewhere in the past. So what has ended has ended, while
+//! what has not begun may only be the clock's fault.
+use std::net::IpAddr;
+
+use super::{Inputs, lines_on};
+use crate::text::pem;
+use crate::text::problem::{Place, Problems};
+use crate::text::x509::{self, Certificate, Issued};
+
+/// A certificate with its key, as one component has them.
+pub(super) struct Pair<'a> {
+    pub(super) cert: &'a str,
+    pub(super) cert_place: Place,
+    pub(super) key: &'a str,
+    pub(super) key_place: Place,
+    /// Embedded in a kubeconfig: lines are not those of the seed.
+    pub(super) embedded: bool,
+}
+
+impl Pair<'_> {
+    fn place(&self, line: usize) -> Place {
+        if self.embedded {
+            self.cert_place.clone()
+        } else {
+            lines_on(&self.cert_place, line)
+        }
+    }
+}
+
+/// Whose certificate it is.
+#[derive(Clone, Copy)]
+pub(super) enum Owner<'a> {
+    /// Of the node of these names.
+    Kubelet(Names<'a>),
+    KubeProxy,
+}
+
+/// What others know a node by, as far as it is known here.
+#[derive(Clone, Copy)]
+pub(super) struct Names<'a> {
+    pub(super) host: Option<&'a str>,
+    pub(super) addresses: &'a [IpAddr],
+}
+
+/// Days before its end at which a certificate is told.
+const SOON: i64 = 7 * 86_400;
+
+/// Certificates of a text that has passed [`pem::check_certificates`]; one that cannot be read is told.
+fn read(
+    text: &str,
+    place: &dyn Fn(usize) -> Place,
+    problems: &mut Problems,
+) -> Vec<(usize, Certificate)> {
+    let mut found = Vec::new();
+    if pem::check_certificates(text).is_err() {
+        return found;
+    }
+    for (line, der) in pem::certificates(text) {
+        match Certificate::read(&der) {
+            Some(certificate) => found.push((line, certificate)),
+            None => {
+                let reason = "begins a CERTIFICATE that cannot be read";
+                problems.error(&place(line), reason, "paste the whole PEM file");
+            }
+        }
+    }
+    found
+}
+
+/// The authorities that the seed gives, each of which must be one, and in time.
+pub(super) fn authorities(
+    inputs: &Inputs<'_>,
+    text: &str,
+    place: &Place,
+    problems: &mut Problems,
+) -> Vec<Certificate> {
+    let at = |line: usize| lines_on(place, line);
+    let mut authorities = Vec::new();
+    for (line, certificate) in read(text, &at, problems) {
+        if !certificate.is_ca {
+            let reason = "is no CA: it may not sign other certificates";
+            problems.error(&at(line), reason, "give the cluster's CA certificate");
+        }
+        times(inputs, &certificate, &at(line), problems);
+        authorities.push(certificate);
+    }
+    authorities
+}
+
+/// Checks a pair against the authorities; without any, the chain is not looked at.
+pub(super) fn check(
+    inputs: &Inputs<'_>,
+    pair: &Pair<'_>,
+    owner: Owner<'_>,
+    authorities: &[Certificate],
+    problems: &mut Problems,
+) {
+    let at = |line: usize| pair.place(line);
+    let certificates = read(pair.cert, &at, problems);
+    let Some((line, leaf)) = certificates.first() else {
+        return;
+    };
+    let place = at(*line);
+    belongs(pair, leaf, problems);
+    for (line, certificate) in &certificates {
+        times(inputs, certificate, &at(*line), problems);
+    }
+    if !authorities.is_empty() {
+        chain(&certificates, authorities, &place, problems);
+    }
+    match owner {
+        Owner::Kubelet(node) => of_node(leaf, node, &place, problems),
+        Owner::KubeProxy => {
+            let user = "system:kube-proxy";
+            if leaf.common_name != user {
+                let reason = format!("has the common name `{}`, not `{user}`", leaf.common_name);
+                let remedy = "kube-proxy needs a role binding for that name then";
+                problems.warn(&place, reason, remedy);
+            }
+        }
+    }
+}
+
+fn belongs(pair: &Pair<'_>, leaf: &Certificate, problems: &mut Problems) {
+    if pem::check_private_key(pair.key).is_err() {
+        return;
+    }
+    let der = pem::private_key(pair.key).unwrap_or_default();
+    match x509::public_part(&der) {
+        None => {
+            let reason = "begins a PRIVATE KEY that cannot be read";
+            problems.error(&pair.key_place, reason, "paste the whole PEM file");
+        }
+        Some(key) if key != leaf.key => {
+            let reason = "does not belong to the certificate beside it";
+            problems.error(
+                &pair.key_place,
+                reason,
+                "give the key that the certificate was made for",
+            );
+        }
+        Some(_) => {}
+    }
+}
+
+fn times(inputs: &Inputs<'_>, certificate: &Certificate, place: &Place, problems: &mut Problems) {
+    let now = i64::try_from(inputs.now.max(inputs.settings.epoch)).unwrap_or(i64::MAX);
+    let (begin, end) = (certificate.not_before, certificate.not_after);
+    if end < now {
+        let reason = format!(
+            "ended on {}, and it is {} or later",
+            x509::date(end),
+            x509::date(now)
+        );
+        problems.error(place, reason, "have a new one made");
+    } else if end - now < SOON {
+        problems.warn(
+            place,
+            format!("ends on {}", x509::date(end)),
+            "have a new one made soon",
+        );
+    }
+    if begin > now {
+        let reason = format!(
+            "begins on {}, and this machine's clock says {}",
+            x509::date(begin),
+            x509::date(now)
+        );
+        problems.warn(place, reason, "set the clock, if it is wrong");
+    }
+}
+
+/// From the first certificate over those beside it to an authority.
+fn chain(
+    certificates: &[(usize, Certificate)],
+    authorities: &[Certificate],
+    place: &Place,
+    problems: &mut Problems,
+) {
+    let mut current = &certificates[0].1;
+    for _ in 0..certificates.len() {
+        let mut other_key = false;
+        for authority in authorities {
+            match current.issued_by(authority) {
+                Issued::Yes | Issued::Perhaps => return,
+                Issued::OtherKey => other_key = true,
+                Issued::No => {}
+            }
+        }
+        if other_key {
+            let reason = "was signed by a CA of the same name as `ca`, but with another key";
+            let remedy = "give the CA that signed it, or have it signed anew";
+            problems.error(place, reason, remedy);
+            return;
+        }
+        let beside = certificates.iter().map(|(_, beside)| beside);
+        let next = beside
+            .skip(1)
+            .find(|beside| matches!(current.issued_by(beside), Issued::Yes | Issued::Perhaps));
+        match next {
+            Some(next) => current = next,
+            None => break,
+        }
+    }
+    let reason = "was not signed by the CA of this seed";
+    problems.error(
+        place,
+        reason,
+        "give the CA that signed it, or have it signed anew",
+    );
+}
+
+/// What the API server's node authorizer goes by, and what callers of the kubelet look for.
+///
+/// The latter is worth a warning only: nothing is broken where those callers ask
+/// by another name or do not verify, and the certificates of Kubernetes the Hard Way
+/// have `127.0.0.1` in the place of the node's address.
+fn of_node(leaf: &Certificate, node: Names<'_>, place: &Place, problems: &mut Problems) {
+    if let Some(host) = node.host {
+        let user = format!("system:node:{host}");
+        if leaf.common_name != user {
+            let reason = format!(
+                "has the common name `{}`, and this node is `{user}` to its API server",
+                leaf.common_name
+            );
+            let remedy = "give the certificate of this node, or correct the host name";
+            problems.error(place, reason, remedy);
+        } else if !leaf
+            .dns_names
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(host))
+        {
+            let reason = format!("does not name `{host}` among its alternative names");
+            let remedy = "callers that check the kubelet's certificate will refuse it";
+            problems.warn(place, reason, remedy);
+        }
+    }
+    if !leaf.organisations.iter().any(|name| name == "system:nodes") {
+        let reason =
+            "lacks the organisation `system:nodes`, without which a kubelet may do nothing";
+        problems.error(place, reason, "have it made with `O=system:nodes`");
+    }
+    for address in node.addresses {
+        if !leaf.addresses.contains(address) {
+            let reason = format!("does not name {address} among its alternative names");
+            let remedy = "callers that check the kubelet's certificate will refuse it";
+            problems.warn(place, reason, remedy);
+        }
+    }
+}

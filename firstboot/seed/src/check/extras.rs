@@ -1,0 +1,302 @@
+//! What user-data asks for beside the node's own values: files, accounts,
+//! trust, time, commands. Each alone; what needs the image is for [`crate::plan`].
+use super::{Inputs, names};
+use crate::contract::paths::{VOLATILE, is_below};
+use crate::read::cloud_config::{Group, User, WriteFile, shell_script};
+use crate::text::field::shown;
+use crate::text::pem;
+use crate::text::problem::{Located, Place, Problems};
+use crate::text::secret::Secret;
+
+/// Checked, and in the order of cloud-init.
+#[derive(Default)]
+pub struct Extras {
+    pub files: Vec<WriteFile>,
+    pub users: Vec<User>,
+    pub groups: Vec<Group>,
+    /// Login keys of root.
+    pub root_keys: Vec<String>,
+    pub ca: Option<Trust>,
+    pub time_servers: Vec<String>,
+    pub timezone: Option<Located<String>>,
+    /// Shell script of `bootcmd`, run in every boot.
+    pub bootcmd: Option<Secret>,
+    /// Scripts run once, after the node is set up: a name for the file, and the text.
+    pub scripts: Vec<(String, Secret)>,
+}
+
+/// Certificates to trust beside those of the image, or instead of them.
+pub struct Trust {
+    pub only_these: bool,
+    pub pem: String,
+}
+
+pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Extras {
+    let user = inputs.user;
+    let mut users = user.users.clone();
+    let mut root_keys = Vec::new();
+    let keys: Vec<Located<String>> = inputs
+        .meta
+        .public_keys
+        .iter()
+        .chain(&user.ssh_keys)
+        .cloned()
+        .collect();
+    match &user.default_user {
+        Some(default) if default.name.value != "root" => {
+            let mut default = default.clone();
+            default.ssh_keys.extend(keys);
+            users.insert(0, default);
+        }
+        _ => root_keys = keys,
+    }
+    for account in &users {
+        check_user(account, problems);
+    }
+    for group in &user.groups {
+        for name in std::iter::once(&group.name).chain(&group.members) {
+            check_name(name, problems);
+        }
+    }
+    for file in &user.files {
+        check_file(file, inputs, problems);
+    }
+    Extras {
+        files: user.files.clone(),
+        groups: user.groups.clone(),
+        root_keys: good_keys(&root_keys, problems),
+        users,
+        ca: trust(inputs, problems),
+        time_servers: time_servers(inputs, problems),
+        timezone: timezone(inputs, problems),
+        bootcmd: bootcmd(inputs, problems),
+        scripts: scripts(inputs, problems),
+    }
+}
+
+fn check_file(file: &WriteFile, inputs: &Inputs<'_>, problems: &mut Problems) {
+    let path = file.path.value.as_str();
+    let place = &file.path.place;
+    let odd = |part: &str| matches!(part, "." | "..");
+    let plain = path.chars().all(|c| !c.is_control());
+    if !path.starts_with('/') {
+        let reason = "is a relative path";
+        problems.error(place, reason, "begin it with `/`");
+    } else if path.ends_with('/') || path.len() > 1024 || !plain || path.split('/').any(odd) {
+        let reason =
+            "is no path of a file: it has `.`, `..`, control characters or a `/` at its end";
+        problems.error(place, reason, "write the whole path");
+    } else if !writable(path, inputs) {
+        let quoted = printable(path);
+        let reason = format!("writes {quoted}, which lies in the sealed part of the image");
+        let mut places: Vec<&str> = inputs
+            .settings
+            .writable
+            .iter()
+            .map(String::as_str)
+            .collect();
+        places.extend(["/run", "/tmp"]);
+        let remedy = format!(
+            "choose a path below {}, or put the file into the recipe",
+            crate::text::suggest::list(places)
+        );
+        problems.error(place, reason, remedy);
+    } else if is_below(path, "/var/lib/nodeimg") {
+        problems.error(
+            place,
+            "writes to first boot's own state",
+            "choose another path",
+        );
+    }
+}
+
+fn writable(path: &str, inputs: &Inputs<'_>) -> bool {
+    let given = inputs.settings.writable.iter().map(String::as_str);
+    VOLATILE
+        .into_iter()
+        .chain(given)
+        .any(|directory| is_below(path, directory))
+}
+
+/// A path for a message; what does not look like one is not shown.
+fn printable(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
+    if path.len() <= 200 && path.chars().all(plain) {
+        format!("`{path}`")
+    } else {
+        "a path".to_owned()
+    }
+}
+
+fn check_user(user: &User, problems: &mut Problems) {
+    check_name(&user.name, problems);
+    for name in user.groups.iter().chain(&user.primary_group) {
+        check_name(name, problems);
+    }
+    for text in user.gecos.iter().chain(&user.home).chain(&user.shell) {
+        if text.value.contains([':', '\n', '\r', '\0']) {
+            problems.error(&text.place, "holds a colon or a line break", "remove it");
+        }
+    }
+    for path in user.home.iter().chain(&user.shell) {
+        if !path.value.starts_with('/') || path.value.split('/').any(|part| part == "..") {
+            problems.error(&path.place, "is no absolute path", "begin it with `/`");
+        }
+    }
+    for rule in &user.sudo {
+        if rule.value.contains(['\n', '\r', '\0']) {
+            problems.error(
+                &rule.place,
+                "is a rule of more than one line",
+                "give a list of rules",
+            );
+        }
+    }
+    if let Some(uid) = &user.uid
+        && !uid
+            .value
+            .parse::<u32>()
+            .is_ok_and(|uid| (1..60_000).contains(&uid))
+    {
+        problems.error(&uid.place, "is no user id from 1 to 59999", "correct it");
+    }
+    good_keys(&user.ssh_keys, problems);
+}
+
+/// Names as useradd(8) takes them.
+fn check_name(name: &Located<String>, problems: &mut Problems) {
+    let text = name.value.as_str();
+    let inside =
+        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-' | '.');
+    let good = text.len() <= 32
+        && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && text.chars().all(inside);
+    if !good {
+        let reason = format!("`{}` is no name of an account", shown(text));
+        let remedy = "use small letters, digits, `-` and `_`, up to 32";
+        problems.error(&name.place, reason, remedy);
+    }
+}
+
+/// Kinds of keys that sshd takes, at the start of a line or after options.
+const KEY_KINDS: [&str; 9] = [
+    "ssh-ed25519",
+    "ssh-rsa",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "ssh-dss",
+    "cert-authority",
+];
+
+/// Each key once, in order.
+fn good_keys(keys: &[Located<String>], problems: &mut Problems) -> Vec<String> {
+    let mut good: Vec<String> = Vec::new();
+    for key in keys {
+        let mut words = key.value.split_whitespace().peekable();
+        let known =
+            words.any(|word| KEY_KINDS.contains(&word) || word.ends_with("-cert-v01@openssh.com"));
+        let body = words.next().is_some_and(|body| body.len() >= 16);
+        if !known || !body || key.value.contains(['\n', '\r', '\0']) {
+            let reason = "is no public SSH key";
+            let remedy = "give the line of a .pub file, such as `ssh-ed25519 AAAA... name`";
+            problems.error(&key.place, reason, remedy);
+        } else if !good.contains(&key.value) {
+            good.push(key.value.clone());
+        }
+    }
+    good
+}
+
+fn trust(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Trust> {
+    let given = inputs.user.ca_certs.as_ref()?;
+    let mut text = String::new();
+    for cert in &given.trusted {
+        match pem::check_certificates(&cert.value) {
+            Ok(()) => text.push_str(&pem::normalised(&cert.value)),
+            Err(error) => {
+                let first = cert.place.line.unwrap_or(1);
+                let place = cert.place.clone().line(first + error.line - 1);
+                problems.error(&place, error.reason, "paste the whole PEM file");
+            }
+        }
+    }
+    if given.remove_defaults && given.trusted.is_empty() {
+        let place = Place::file(inputs.user_file).key("ca_certs.remove_defaults");
+        let reason = "would leave this node without any certificate authority";
+        problems.error(&place, reason, "give some in `trusted`");
+    }
+    (!text.is_empty()).then_some(Trust {
+        only_these: given.remove_defaults,
+        pem: text,
+    })
+}
+
+fn time_servers(inputs: &Inputs<'_>, problems: &mut Problems) -> Vec<String> {
+    let given = inputs.user.ntp.iter();
+    let mut names = Vec::new();
+    for server in given.flat_map(|ntp| ntp.servers.iter().chain(&ntp.pools)) {
+        let name = server.value.to_ascii_lowercase();
+        let address = name.parse::<std::net::IpAddr>().is_ok();
+        if !address && names::wrong_with(name.trim_end_matches('.')).is_some() {
+            problems.error(
+                &server.place,
+                "is no name or address of a time server",
+                "correct it",
+            );
+        } else {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn timezone(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Located<String>> {
+    let zone = inputs.user.timezone.clone()?;
+    let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '/');
+    let good = zone.value.starts_with(|c: char| c.is_ascii_alphabetic())
+        && zone.value.chars().all(inside)
+        && zone.value.len() <= 64
+        && !zone.value.contains("//")
+        && !zone.value.ends_with('/');
+    if !good {
+        problems.error(
+            &zone.place,
+            "is no name of a time zone",
+            "write it like `Europe/Berlin`",
+        );
+        return None;
+    }
+    Some(zone)
+}
+
+fn may_run(inputs: &Inputs<'_>, place: &Place, problems: &mut Problems) {
+    if inputs.settings.forbid_commands {
+        let reason = "asks for commands to be run, and this image runs none of a seed";
+        let remedy = "remove them, or build the image without `first_boot.commands = false`";
+        problems.error(place, reason, remedy);
+    }
+}
+
+fn bootcmd(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Secret> {
+    let first = inputs.user.bootcmd.first()?;
+    may_run(inputs, &first.place, problems);
+    Some(shell_script(&inputs.user.bootcmd))
+}
+
+/// cloud-init runs the parts that are scripts before `runcmd`.
+fn scripts(inputs: &Inputs<'_>, problems: &mut Problems) -> Vec<(String, Secret)> {
+    let mut scripts = Vec::new();
+    for (index, script) in inputs.user.scripts.iter().enumerate() {
+        may_run(inputs, &script.place, problems);
+        let name = script.name.as_deref().unwrap_or("script");
+        scripts.push((format!("{:03}-{name}", index + 1), script.text.clone()));
+    }
+    if let Some(first) = inputs.user.runcmd.first() {
+        may_run(inputs, &first.place, problems);
+        scripts.push(("900-runcmd".to_owned(), shell_script(&inputs.user.runcmd)));
+    }
+    scripts
+}

@@ -1,0 +1,175 @@
+//! Whether the values of a seed make sense: each alone, together, and with the
+//! image and the machine. Nothing is planned before everything here has passed.
+//!
+//! One room per concern; each adds all the problems that it finds. To add a
+//! check: a function in the room of its concern, and a row in `docs/first-boot.md`.
+mod certificates;
+mod credentials;
+mod endpoint;
+mod extras;
+pub mod kubeadm;
+mod names;
+mod node_ip;
+mod scheduling;
+mod subnets;
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+pub use credentials::{Access, Identity};
+pub use endpoint::HostEntry;
+pub use extras::{Extras, Trust};
+pub use kubeadm::Kubeadm;
+pub use node_ip::still_missing;
+
+use crate::contract::settings::{ImageSettings, Profile};
+use crate::read::cloud_config::UserData;
+use crate::read::meta_data::MetaData;
+use crate::text::problem::{Place, Problems, Waited};
+
+/// An address of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    pub interface: String,
+    pub net: IpNet,
+}
+
+/// What is known of this machine's addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Addresses {
+    /// Offline: only the form of addresses can be checked.
+    Unknown,
+    Known(Vec<InterfaceAddress>),
+}
+
+pub struct Inputs<'a> {
+    pub settings: &'a ImageSettings,
+    pub meta: &'a MetaData,
+    pub user: &'a UserData,
+    /// Name of the user-data file, for problems of keys that are missing.
+    pub user_file: &'a str,
+    pub addresses: &'a Addresses,
+    /// For an address that has not come.
+    pub waited: Option<Waited>,
+    /// This machine's clock, in seconds since 1970.
+    pub now: u64,
+}
+
+impl Inputs<'_> {
+    /// The place of a key of `nodeimg:` that is not there.
+    fn missing(&self, key: &str) -> Place {
+        Place::file(self.user_file).key(format!("nodeimg.{key}"))
+    }
+
+    fn gives(&self, key: &str) -> bool {
+        self.user.node.given.contains(&key)
+    }
+}
+
+/// The place of a line of a value of several lines.
+fn lines_on(place: &Place, line: usize) -> Place {
+    let first = place.line.unwrap_or(1);
+    place.clone().line(first + line - 1)
+}
+
+/// A node whose values have passed every check.
+pub struct CheckedNode {
+    pub instance_id: String,
+    pub host_name: String,
+    pub fqdn: String,
+    pub node_ips: Vec<IpAddr>,
+    pub pod_subnets: Vec<IpNet>,
+    pub cluster_cidrs: Vec<IpNet>,
+    /// `None` for a profile without Kubernetes, and where kubeadm sees to it.
+    pub identity: Option<Identity>,
+    pub hosts: Vec<HostEntry>,
+    pub labels: Vec<String>,
+    pub taints: Vec<String>,
+    /// Empty where the seed has none.
+    pub provider_id: String,
+    pub kubeadm: Option<Kubeadm>,
+    pub extras: Extras,
+}
+
+/// Keys that mean something to a Kubernetes node alone.
+const KUBERNETES_KEYS: [&str; 8] = [
+    "api_server",
+    "ca",
+    "kube_proxy",
+    "kubelet",
+    "labels",
+    "pod_subnet",
+    "provider_id",
+    "taints",
+];
+
+/// A value that nothing on this image would take up is a mistake in the seed.
+fn refuse_kubernetes(inputs: &Inputs<'_>, problems: &mut Problems) {
+    for key in KUBERNETES_KEYS {
+        if inputs.gives(key) {
+            let reason = "is for a Kubernetes node, and this image has no Kubernetes";
+            let remedy = "remove the key, or boot an image of profile `hard-way`";
+            problems.error(&inputs.missing(key), reason, remedy);
+        }
+    }
+}
+
+/// Runs every check; `None` when one of them found an error.
+pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode> {
+    let names = names::check(inputs, problems);
+    let profile = inputs.settings.profile;
+    // A kubelet that is given its identity, and pods on a bridge.
+    let services = matches!(profile, Profile::HardWay | Profile::Bootstrap);
+    if profile == Profile::ContainerHost {
+        refuse_kubernetes(inputs, problems);
+    }
+    let nets = if services {
+        subnets::check(inputs, problems)
+    } else {
+        subnets::Nets::default()
+    };
+    let node_ips = node_ip::check(inputs, &nets.pod_subnets, problems);
+    let hosts = endpoint::check_hosts(inputs, problems);
+    let host_name = names.as_ref().map(|names| names.host_name.as_str());
+    let identity = if services {
+        let api_server = endpoint::check_api_server(inputs, &nets.pod_subnets, problems);
+        let node = certificates::Names {
+            host: host_name,
+            addresses: &node_ips,
+        };
+        credentials::check(inputs, api_server.as_deref(), node, problems)
+    } else {
+        None
+    };
+    let kubeadm = match profile {
+        Profile::Kubeadm => kubeadm::check(inputs, host_name, &node_ips, problems),
+        Profile::HardWay | Profile::Bootstrap | Profile::ContainerHost => None,
+    };
+    let labels = scheduling::check_labels(&inputs.user.node.labels, problems);
+    let taints = scheduling::check_taints(&inputs.user.node.taints, problems);
+    let provider_id = scheduling::check_provider(inputs.user.node.provider_id.as_ref(), problems);
+    let extras = extras::check(inputs, problems);
+    if problems.has_errors() {
+        return None;
+    }
+    let names = names?;
+    if services && identity.is_none() {
+        return None;
+    }
+    Some(CheckedNode {
+        instance_id: inputs.meta.instance_id.clone(),
+        host_name: names.host_name,
+        fqdn: names.fqdn,
+        node_ips,
+        pod_subnets: nets.pod_subnets,
+        cluster_cidrs: nets.cluster_cidrs,
+        identity,
+        hosts,
+        labels,
+        taints,
+        provider_id,
+        kubeadm,
+        extras,
+    })
+}

@@ -1,0 +1,128 @@
+//! Host names: which of the names given wins, and whether it can name a node.
+//!
+//! The order is cloud-init's: user-data before meta-data, `hostname` before the
+//! short form of `fqdn`, `prefer_fqdn_over_hostname` on top.
+use super::Inputs;
+use crate::text::problem::{Located, Place, Problems};
+
+pub(super) struct Names {
+    pub(super) host_name: String,
+    pub(super) fqdn: String,
+}
+
+pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Names> {
+    let Some((short, fqdn)) = choose(inputs) else {
+        let place = Place::file(inputs.user_file).key("hostname");
+        let reason = "there is no host name: neither `hostname` nor `fqdn` in user-data, nor one in meta-data";
+        problems.error(&place, reason, "add `hostname: NAME`");
+        return None;
+    };
+    let host_name = if inputs.user.prefer_fqdn {
+        &fqdn
+    } else {
+        &short
+    };
+    for name in [host_name, &fqdn] {
+        if let Some((reason, remedy)) = wrong_with(&name.value) {
+            problems.error(&name.place, reason, remedy);
+            return None;
+        }
+    }
+    // Linux takes 64 bytes; a longer name would be cut into another node's.
+    if host_name.value.len() > 64 {
+        let reason = format!(
+            "the host name has {} characters, Linux takes 64",
+            host_name.value.len()
+        );
+        problems.error(
+            &host_name.place,
+            reason,
+            "give a shorter one, or no `prefer_fqdn_over_hostname`",
+        );
+        return None;
+    }
+    Some(Names {
+        host_name: host_name.value.clone(),
+        fqdn: fqdn.value,
+    })
+}
+
+/// The host name and the fully qualified one.
+fn choose(inputs: &Inputs<'_>) -> Option<(Located<String>, Located<String>)> {
+    let user = inputs.user;
+    if let Some(fqdn) = &user.fqdn {
+        let short = user.hostname.clone().unwrap_or_else(|| shortened(fqdn));
+        return Some((short, fqdn.clone()));
+    }
+    let Some(hostname) = &user.hostname else {
+        let given = inputs.meta.hostname.as_ref()?;
+        return Some((shortened(given), given.clone()));
+    };
+    if hostname.value.contains('.') {
+        return Some((shortened(hostname), hostname.clone()));
+    }
+    // Unlike cloud-init, a domain from meta-data is only taken for the same name:
+    // a node must not answer to another one's fully qualified name.
+    let fqdn = inputs
+        .meta
+        .hostname
+        .as_ref()
+        .filter(|given| shortened(given).value == hostname.value);
+    Some((hostname.clone(), fqdn.unwrap_or(hostname).clone()))
+}
+
+fn shortened(name: &Located<String>) -> Located<String> {
+    let short = name.value.split('.').next().unwrap_or_default();
+    Located {
+        value: short.to_owned(),
+        place: name.place.clone(),
+    }
+}
+
+/// Why a name is no DNS-1123 subdomain that can name a node.
+pub(super) fn wrong_with(name: &str) -> Option<(String, String)> {
+    let fail = |reason: String, remedy: &str| Some((reason, remedy.to_owned()));
+    let shown: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
+    if name.is_empty() || name.len() > 253 {
+        return fail(
+            format!("a name of {} characters is no DNS name", name.len()),
+            "give 1 to 253 characters",
+        );
+    }
+    if name.chars().any(|c| c.is_ascii_uppercase()) {
+        let lower = name.to_ascii_lowercase();
+        let remedy = match wrong_with(&lower) {
+            None => format!("write `{lower}`"),
+            Some(_) => "use small letters, digits and `-`".to_owned(),
+        };
+        let reason = format!("`{shown}` has capitals, and Kubernetes takes small letters only");
+        return Some((reason, remedy));
+    }
+    if name == "localhost" || name.starts_with("localhost.") {
+        return fail(
+            format!("`{shown}` names every machine, not this node"),
+            "give the node a name of its own",
+        );
+    }
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    for label in name.split('.') {
+        if label.is_empty() || label.len() > 63 {
+            let reason = format!(
+                "`{shown}` has a part of {} characters between dots",
+                label.len()
+            );
+            return fail(reason, "give each part 1 to 63 characters");
+        }
+        if let Some(bad) = label.chars().find(|c| !letter(*c) && *c != '-') {
+            let reason = format!("`{shown}` holds `{}`", bad.escape_default());
+            return fail(reason, "use small letters, digits and `-`");
+        }
+        if label.starts_with('-') || label.ends_with('-') {
+            return fail(
+                format!("`{shown}` has a part that begins or ends with `-`"),
+                "use `-` inside only",
+            );
+        }
+    }
+    None
+}

@@ -1,0 +1,19 @@
+//! What has to mean the same to several programs.
+//!
+//! ```text
+//!  builder and first boot      paths, settings, initrd_plan, CONTRACT_MARKER
+//!  one boot and the next       stamp, overwritten
+//!  first boot and who asks it  report
+//! ```
+
+pub mod initrd_plan;
+pub mod overwritten;
+pub mod paths;
+pub mod report;
+pub mod settings;
+pub mod stamp;
+
+/// Bytes that the binary carries, so that the builder can tell that a binary
+/// it found fits this library. Raised with any change of the settings' format,
+/// of the template syntax or of the list of placeholders.
+pub const CONTRACT_MARKER: &str = "nodeimg-firstboot-contract=5";

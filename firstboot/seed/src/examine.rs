@@ -1,0 +1,152 @@
+//! A seed from its bytes to a plan: the one sequence, for a node that waits and
+//! writes on the way ([`examine`]), and for a look at a seed elsewhere ([`outlook`]).
+use std::borrow::Cow;
+
+use crate::check::{self, Addresses, CheckedNode, Inputs};
+use crate::contract::settings::ImageSettings;
+use crate::plan::{self, Ground, Image, Plan, TemplateFile, UnknownImage};
+use crate::read::cloud_config::{self, UserData};
+use crate::read::meta_data::{self, MetaData};
+use crate::read::network::{self, Network};
+use crate::read::seed::Seed;
+use crate::text::problem::{Problems, Waited};
+
+/// What is asked of the place where a seed is examined, in the order of the methods.
+pub trait Surroundings {
+    /// The network that the seed asks for, in force where this is the node. `None`
+    /// where it asks for none or, as the problems say, not rightly.
+    fn network(&self, seed: &Seed, problems: &mut Problems) -> Option<Network> {
+        network::read(seed, problems)
+    }
+
+    /// The node's architecture, as `uname -m` says it.
+    fn architecture(&self) -> &str;
+
+    /// The node's addresses, once the one that the seed counts on is there, and how
+    /// long that was waited for if it is not.
+    fn addresses(&self, user: &UserData) -> (Addresses, Option<Waited>);
+
+    /// Seconds since 1970.
+    fn now(&self) -> u64;
+
+    /// The templates of the image; `None` where they cannot be read.
+    fn templates(&self, problems: &mut Problems) -> Option<Cow<'_, [TemplateFile]>>;
+
+    fn image(&self) -> &dyn Image;
+}
+
+/// A node whose seed has passed every check.
+pub struct Examined {
+    pub node: CheckedNode,
+    /// Whether its user-data holds secrets.
+    pub secret: bool,
+    /// `None` where something does not fit the image.
+    pub plan: Option<Plan>,
+}
+
+/// Reads, checks and plans what a seed says beside its meta-data, which a node has
+/// read by then. `None` where the seed is not right.
+pub fn examine(
+    seed: &Seed,
+    meta: &MetaData,
+    settings: &ImageSettings,
+    around: &impl Surroundings,
+    problems: &mut Problems,
+) -> Option<Examined> {
+    let network = around.network(seed, problems);
+    let data = meta.instance_data(seed.layout, around.architecture());
+    let mut user = cloud_config::read_seed(seed, &data, settings.profile, problems)?;
+    user.inject(&seed.injected);
+    let (addresses, waited) = around.addresses(&user);
+    let inputs = Inputs {
+        settings,
+        meta,
+        user: &user,
+        user_file: user_data_name(seed),
+        addresses: &addresses,
+        waited,
+        now: around.now(),
+    };
+    let node = check::check(&inputs, problems)?;
+    let plan = around.templates(problems).and_then(|templates| {
+        let ground = Ground {
+            templates: &templates,
+            network: network.as_ref(),
+            image: around.image(),
+            writable: &settings.writable,
+        };
+        plan::plan(&node, &ground, problems)
+    });
+    Some(Examined {
+        node,
+        secret: user.secret,
+        plan,
+    })
+}
+
+/// The name of the user-data's file, also of one that is not there.
+fn user_data_name(seed: &Seed) -> &str {
+    match &seed.user_data {
+        Some(file) => &file.name,
+        None => seed.layout.names().user_data,
+    }
+}
+
+/// No node at hand: its image and its addresses are not known.
+pub struct Elsewhere<'a> {
+    pub templates: &'a [TemplateFile],
+    /// [`Surroundings::architecture`]
+    pub architecture: &'a str,
+    /// Seconds since 1970.
+    pub now: u64,
+}
+
+impl Surroundings for Elsewhere<'_> {
+    fn architecture(&self) -> &str {
+        self.architecture
+    }
+
+    fn addresses(&self, _user: &UserData) -> (Addresses, Option<Waited>) {
+        (Addresses::Unknown, None)
+    }
+
+    fn now(&self) -> u64 {
+        self.now
+    }
+
+    fn templates(&self, _problems: &mut Problems) -> Option<Cow<'_, [TemplateFile]>> {
+        Some(Cow::Borrowed(self.templates))
+    }
+
+    fn image(&self) -> &dyn Image {
+        &UnknownImage
+    }
+}
+
+/// What would become of a node with this seed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outlook {
+    pub instance_id: String,
+    pub host_name: String,
+    pub pod_subnets: Vec<String>,
+    /// Paths that would be written, sorted.
+    pub files: Vec<String>,
+}
+
+/// What a node would make of a seed; `None` where there are errors.
+pub fn outlook(
+    seed: &Seed,
+    settings: &ImageSettings,
+    elsewhere: &Elsewhere<'_>,
+    problems: &mut Problems,
+) -> Option<Outlook> {
+    let meta = meta_data::read(seed, problems)?;
+    let Examined { node, plan, .. } = examine(seed, &meta, settings, elsewhere, problems)?;
+    let plan = plan?;
+    Some(Outlook {
+        instance_id: meta.instance_id,
+        host_name: node.host_name,
+        pod_subnets: node.pod_subnets.iter().map(ToString::to_string).collect(),
+        files: plan.paths(),
+    })
+}

@@ -1,0 +1,333 @@
+//! The files of [`Extras`], made from what the image holds.
+use std::collections::BTreeMap;
+
+use super::accounts::Tables;
+use super::{Before, Content, Image, PlannedFile, Role};
+use crate::check::Extras;
+use crate::contract::paths::{
+    BOOTCMD, CA_BUNDLE, LOCALTIME, SSH_CONFIG, SSH_KEYS, SUDO_RULES, TIME_SERVERS, TIMEZONE, ZONES,
+    is_below,
+};
+use crate::read::cloud_config::{User, WriteFile};
+use crate::text::problem::{Located, Place, Problems};
+use crate::text::secret::SecretBytes;
+
+/// Where new users live, unless the image lets them live in `/home`.
+const HOMES: &str = "/var/home";
+
+struct Planner<'a> {
+    image: &'a dyn Image,
+    writable: &'a [String],
+    problems: &'a mut Problems,
+    files: Vec<PlannedFile>,
+}
+
+pub(super) fn plan(
+    extras: &Extras,
+    image: &dyn Image,
+    writable: &[String],
+    problems: &mut Problems,
+) -> Vec<PlannedFile> {
+    let mut planner = Planner {
+        image,
+        writable,
+        problems,
+        files: Vec::new(),
+    };
+    let tables = planner.accounts(extras);
+    planner.trust(extras);
+    planner.time(extras);
+    planner.scripts(extras);
+    if let Some(tables) = tables {
+        planner.written(&extras.files, &tables);
+    }
+    planner.files
+}
+
+impl Planner<'_> {
+    fn read(&mut self, path: &str) -> Option<Before> {
+        self.image.file(path).unwrap_or_else(|reason| {
+            let remedy = "correct the image, or restore the file";
+            self.problems.error(&Place::file(path), reason, remedy);
+            None
+        })
+    }
+
+    fn text(&mut self, path: &str) -> Option<String> {
+        let before = self.read(path)?;
+        let text = std::str::from_utf8(before.bytes.expose()).map(str::to_owned);
+        if text.is_err() {
+            self.problems
+                .error(&Place::file(path), "is not UTF-8 text", "correct the image");
+        }
+        text.ok()
+    }
+
+    /// The account tables with the seed's accounts in them; planned when anything was added.
+    fn accounts(&mut self, extras: &Extras) -> Option<Tables> {
+        let before = Tables {
+            // An image without any accounts still has root.
+            passwd: self
+                .text("/etc/passwd")
+                .unwrap_or_else(|| "root:x:0:0:root:/root:/bin/bash\n".to_owned()),
+            group: self
+                .text("/etc/group")
+                .unwrap_or_else(|| "root:x:0:\n".to_owned()),
+            shadow: self.text("/etc/shadow"),
+            gshadow: self.text("/etc/gshadow"),
+        };
+        let mut tables = Tables {
+            passwd: before.passwd.clone(),
+            group: before.group.clone(),
+            shadow: before.shadow.clone(),
+            gshadow: before.gshadow.clone(),
+        };
+        let mut good = true;
+        if let Err(reason) = tables.add_groups(&extras.groups) {
+            self.problems
+                .error(&Place::file("/etc/group"), reason, "correct the seed");
+            good = false;
+        }
+        for user in &extras.users {
+            good &= self.user(user, &mut tables);
+        }
+        tables.add_members(&extras.groups);
+        self.logins(extras);
+        if !good {
+            return None;
+        }
+        for (path, text, old) in [
+            ("/etc/passwd", Some(&tables.passwd), Some(&before.passwd)),
+            ("/etc/group", Some(&tables.group), Some(&before.group)),
+            (
+                "/etc/shadow",
+                tables.shadow.as_ref(),
+                before.shadow.as_ref(),
+            ),
+            (
+                "/etc/gshadow",
+                tables.gshadow.as_ref(),
+                before.gshadow.as_ref(),
+            ),
+        ] {
+            if let Some(text) = text.filter(|text| Some(*text) != old) {
+                self.changed(path, SecretBytes::new(text.as_bytes().to_vec()), 0o644);
+            }
+        }
+        Some(tables)
+    }
+
+    fn user(&mut self, user: &User, tables: &mut Tables) -> bool {
+        let name = user.name.value.as_str();
+        let fresh = tables.account(name).is_none();
+        let home = match &user.home {
+            Some(home) => home.value.clone(),
+            None if self.is_writable("/home/x") => format!("/home/{name}"),
+            None => format!("{HOMES}/{name}"),
+        };
+        let account = match tables.add_user(user, &home) {
+            Ok(account) => account,
+            Err(reason) => {
+                self.problems
+                    .error(&user.name.place, reason, "correct the seed");
+                return false;
+            }
+        };
+        if fresh && user.create_home && !user.system {
+            if self.is_writable(&account.home) {
+                self.files.push(PlannedFile {
+                    path: account.home,
+                    mode: 0o700,
+                    uid: account.uid,
+                    gid: account.gid,
+                    content: Content::Directory,
+                    role: Role::Asked,
+                });
+            } else {
+                let reason = format!(
+                    "`{name}` has a home directory in the sealed part of the image, which is not made"
+                );
+                self.problems
+                    .warn(&user.name.place, reason, "choose one below /var/home");
+            }
+        }
+        true
+    }
+
+    fn is_writable(&self, path: &str) -> bool {
+        let given = self.writable.iter().map(String::as_str);
+        let homes = self
+            .writable
+            .iter()
+            .any(|directory| is_below(HOMES, directory));
+        given
+            .chain(homes.then_some(HOMES))
+            .any(|directory| is_below(path, directory))
+    }
+
+    /// Keys in a place of their own: home directories need not be writable, nor be there.
+    fn logins(&mut self, extras: &Extras) {
+        let mut rules = String::new();
+        let mut keys: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        keys.insert(
+            "root",
+            extras.root_keys.iter().map(String::as_str).collect(),
+        );
+        for user in &extras.users {
+            let name = user.name.value.as_str();
+            let own = keys.entry(name).or_default();
+            for key in &user.ssh_keys {
+                if !own.contains(&key.value.as_str()) {
+                    own.push(&key.value);
+                }
+            }
+            for rule in &user.sudo {
+                rules.push_str(&format!("{name} {}\n", rule.value));
+            }
+        }
+        keys.retain(|_, keys| !keys.is_empty());
+        for (name, keys) in &keys {
+            let text = format!("{}\n", keys.join("\n"));
+            self.files
+                .push(PlannedFile::public(&format!("{SSH_KEYS}/{name}"), &text));
+        }
+        if !keys.is_empty() {
+            let text = format!("AuthorizedKeysFile .ssh/authorized_keys {SSH_KEYS}/%u\n");
+            self.files.push(PlannedFile::public(SSH_CONFIG, &text));
+        }
+        if !rules.is_empty() {
+            let mut file = PlannedFile::public(SUDO_RULES, &rules);
+            file.mode = 0o440;
+            self.files.push(file);
+        }
+    }
+
+    fn trust(&mut self, extras: &Extras) {
+        let Some(trust) = &extras.ca else { return };
+        let mut text = String::new();
+        if !trust.only_these {
+            text = self.text(CA_BUNDLE).unwrap_or_default();
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+        }
+        text.push_str(&trust.pem);
+        self.changed(CA_BUNDLE, SecretBytes::new(text.into_bytes()), 0o644);
+    }
+
+    fn time(&mut self, extras: &Extras) {
+        if !extras.time_servers.is_empty() {
+            let text = format!("[Time]\nNTP={}\n", extras.time_servers.join(" "));
+            self.files.push(PlannedFile::public(TIME_SERVERS, &text));
+        }
+        let Some(zone) = &extras.timezone else { return };
+        if !self.image.exists(&format!("{ZONES}/{}", zone.value)) {
+            let reason = "is no time zone of this image";
+            let remedy = "write it like `Europe/Berlin`; the image needs the package tzdata";
+            self.problems.error(&zone.place, reason, remedy);
+            return;
+        }
+        let mut link = PlannedFile::public(LOCALTIME, "");
+        link.content = Content::Link(format!("..{ZONES}/{}", zone.value));
+        self.files.push(link);
+        self.files
+            .push(PlannedFile::public(TIMEZONE, &format!("{}\n", zone.value)));
+    }
+
+    fn scripts(&mut self, extras: &Extras) {
+        if let Some(text) = &extras.bootcmd {
+            let file = PlannedFile::new(BOOTCMD, 0o700, text.clone().into());
+            self.files.push(file);
+        }
+        for (name, text) in &extras.scripts {
+            self.files
+                .push(PlannedFile::script(name, text.clone().into()));
+        }
+    }
+
+    /// A file that may be there: its mode and owner stay.
+    fn changed(&mut self, path: &str, bytes: SecretBytes, mode: u32) {
+        let mut file = PlannedFile::new(path, mode, bytes);
+        file.role = Role::Edited;
+        if let Some(before) = self.read(path) {
+            (file.mode, file.uid, file.gid) = (before.mode, before.uid, before.gid);
+        }
+        self.files.push(file);
+    }
+
+    /// `write_files` in order: a later entry of the same path replaces or adds to an earlier one.
+    fn written(&mut self, entries: &[WriteFile], tables: &Tables) {
+        let mut files: BTreeMap<&str, PlannedFile> = BTreeMap::new();
+        for entry in entries {
+            let path = entry.path.value.as_str();
+            let Some((uid, gid)) = self.owner(entry.owner.as_ref(), tables) else {
+                continue;
+            };
+            let content = if entry.append {
+                let before = match files.get(path).map(|file| &file.content) {
+                    Some(Content::Bytes(bytes)) => bytes.clone(),
+                    _ => self
+                        .read(path)
+                        .map(|before| before.bytes.clone())
+                        .unwrap_or_default(),
+                };
+                before.followed_by(entry.content.expose())
+            } else {
+                entry.content.clone()
+            };
+            let file = PlannedFile {
+                path: path.to_owned(),
+                mode: entry.mode,
+                uid,
+                gid,
+                content: Content::Bytes(content),
+                role: Role::Asked,
+            };
+            if let Some(own) = self.files.iter().find(|own| own.path == path) {
+                let what = if matches!(own.content, Content::Directory) {
+                    "is the home directory of a user"
+                } else {
+                    "is a file that first boot writes itself"
+                };
+                self.problems.error(
+                    &entry.path.place,
+                    what,
+                    "use the key for it, or another path",
+                );
+                continue;
+            }
+            files.insert(path, file);
+        }
+        self.files.extend(files.into_values());
+    }
+
+    /// Ids of `user:group`, `user` or numbers; root where nothing is said.
+    fn owner(&mut self, owner: Option<&Located<String>>, tables: &Tables) -> Option<(u32, u32)> {
+        let Some(owner) = owner else {
+            return Some((0, 0));
+        };
+        let (user, group) = match owner.value.split_once(':') {
+            Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
+            None => (owner.value.as_str(), None),
+        };
+        let account = tables.account(user);
+        let uid = match user {
+            "" => Some(0),
+            user => account
+                .as_ref()
+                .map(|found| found.uid)
+                .or_else(|| user.parse().ok()),
+        };
+        let gid = match group {
+            Some(group) => tables.group_id(group).or_else(|| group.parse().ok()),
+            None => Some(account.map_or(0, |found| found.gid)),
+        };
+        let ids = uid.zip(gid);
+        if ids.is_none() {
+            let reason = "names a user or group that this node does not have";
+            self.problems
+                .error(&owner.place, reason, "add it to `users` or `groups`");
+        }
+        ids
+    }
+}

@@ -1,0 +1,243 @@
+//! The plan: every file that first boot will write, as values.
+//!
+//! # Invariants
+//! - No path twice, all absolute; sorted by path, so that one node gives one plan.
+//! - Text with a private key or a kubeconfig is 0600; all owned by root.
+mod accounts;
+mod credentials;
+mod extras;
+mod file;
+mod kubeadm;
+
+pub use file::{Content, Plan, PlannedFile, Role};
+
+use crate::check::CheckedNode;
+use crate::contract::paths::{HOSTNAME, HOSTS, TEMPLATE_DIR};
+use crate::read::network::{self, Network};
+use crate::text::problem::{Place, Problems};
+use crate::text::secret::{Secret, SecretBytes};
+use crate::text::template::{Template, Values};
+
+/// Rendered templates below these directories are for root alone; all others are 0644.
+const PRIVATE_DIRS: &[&str] = &[
+    "/etc/kubernetes/",
+    "/var/lib/kube-proxy/",
+    "/var/lib/kubelet/",
+];
+
+/// What the image, or an earlier boot that was not first boot, has at a path.
+#[derive(Clone)]
+pub struct Before {
+    pub bytes: SecretBytes,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// The file system that a plan is for, without what an earlier run put there.
+pub trait Image {
+    /// A regular file; the error is the reason why it cannot be read.
+    fn file(&self, path: &str) -> Result<Option<Before>, String>;
+    fn exists(&self, path: &str) -> bool;
+}
+
+/// No image at hand, as when a seed is checked elsewhere: nothing is there to
+/// be changed, and whatever a seed counts on is taken to be there.
+pub struct UnknownImage;
+
+impl Image for UnknownImage {
+    fn file(&self, _path: &str) -> Result<Option<Before>, String> {
+        Ok(None)
+    }
+
+    fn exists(&self, _path: &str) -> bool {
+        true
+    }
+}
+
+/// A template of the image: the path that it renders to, and its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateFile {
+    pub path: String,
+    pub text: String,
+}
+
+/// What a node is planned on.
+pub struct Ground<'a> {
+    pub templates: &'a [TemplateFile],
+    /// What the seed asks for.
+    pub network: Option<&'a Network>,
+    pub image: &'a dyn Image,
+    /// Directories that a seed may write below.
+    pub writable: &'a [String],
+}
+
+/// Plans a checked node; `None` when something does not fit the image.
+pub fn plan(node: &CheckedNode, ground: &Ground<'_>, problems: &mut Problems) -> Option<Plan> {
+    let mut files = own_files(node, ground.templates, problems);
+    let network = ground.network.map(network::render).unwrap_or_default();
+    files.extend(
+        network.into_iter().map(|(name, text)| {
+            PlannedFile::public(&format!("{}/{name}", network::DIRECTORY), &text)
+        }),
+    );
+    let more = extras::plan(&node.extras, ground.image, ground.writable, problems);
+    for file in more {
+        // The seed's own word on the hosts file counts; the other files are what makes the node.
+        if file.path == HOSTS {
+            files.retain(|own| own.path != HOSTS);
+        } else if files.iter().any(|own| own.path == file.path) {
+            let place = Place::file(&file.path);
+            let reason = "is a file that first boot writes itself, and a seed asks for it as well";
+            problems.error(&place, reason, "use the keys of `nodeimg:` for it");
+        }
+        files.push(file);
+    }
+    files.sort_by(|left, right| left.path.cmp(&right.path));
+    (!problems.has_errors()).then_some(Plan { files })
+}
+
+/// Host name, hosts, credentials and rendered templates.
+fn own_files(
+    node: &CheckedNode,
+    templates: &[TemplateFile],
+    problems: &mut Problems,
+) -> Vec<PlannedFile> {
+    let mut files = vec![
+        PlannedFile::public(HOSTNAME, &format!("{}\n", node.host_name)),
+        PlannedFile::public(HOSTS, &hosts(node)),
+    ];
+    files.extend(credentials::files(node));
+    files.extend(
+        node.kubeadm
+            .as_ref()
+            .map(kubeadm::files)
+            .into_iter()
+            .flatten(),
+    );
+    let values = values(node);
+    for template in templates {
+        let rendered = Template::parse(&template.text).and_then(|parsed| {
+            parsed.check_supplied()?;
+            parsed.render(&values)
+        });
+        let place = Place::file(format!("{TEMPLATE_DIR}{}", template.path));
+        let taken = files.iter().any(|file| file.path == template.path);
+        match rendered {
+            Ok(text) if !taken => {
+                let private = PRIVATE_DIRS
+                    .iter()
+                    .any(|dir| template.path.starts_with(dir));
+                let mode = if private { 0o600 } else { 0o644 };
+                files.push(PlannedFile::new(
+                    &template.path,
+                    mode,
+                    Secret::new(text).into(),
+                ));
+            }
+            Ok(_) => {
+                problems.error(
+                    &place,
+                    "renders to a file that first boot writes itself",
+                    "rebuild the image without it",
+                );
+            }
+            Err(error) => {
+                problems.error(
+                    &place.line(error.line),
+                    error.to_string(),
+                    "rebuild the image",
+                );
+            }
+        }
+    }
+    files
+}
+
+/// The value of every placeholder for this node.
+pub fn values(node: &CheckedNode) -> Values {
+    let mut values = Values::new();
+    let server = node.identity.as_ref().map(|identity| &identity.server);
+    values.set("api_server", server.map_or("", String::as_str));
+    values.set("cluster_cidr", joined(&node.cluster_cidrs));
+    values.set("cni_ranges", cni_ranges(node));
+    values.set("cni_routes", cni_routes(node));
+    values.set("fqdn", &node.fqdn);
+    values.set("host_name", &node.host_name);
+    values.set("kubelet_taints", kubelet_taints(&node.taints));
+    values.set("node_ip", joined(&node.node_ips));
+    values.set("node_labels", node.labels.join(","));
+    values.set("node_taints", node.taints.join(","));
+    values.set("provider_id", &node.provider_id);
+    values.set("pod_subnet", joined(&node.pod_subnets));
+    values
+}
+
+fn joined<T: ToString>(items: &[T]) -> String {
+    items
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+/// The kubelet has no other way that is not deprecated. Nothing where there are none,
+/// so that what the cluster says to all nodes stays.
+fn kubelet_taints(taints: &[String]) -> String {
+    let taint = |text: &String| {
+        let (body, effect) = text.rsplit_once(':').unwrap_or((text, ""));
+        let (key, value) = body.split_once('=').unwrap_or((body, ""));
+        serde_json::json!({ "key": key, "value": value, "effect": effect })
+    };
+    if taints.is_empty() {
+        return String::new();
+    }
+    let list = serde_json::Value::Array(taints.iter().map(taint).collect());
+    format!("registerWithTaints: {list}")
+}
+
+/// A range set per family: host-local takes one address from each.
+fn cni_ranges(node: &CheckedNode) -> String {
+    let sets = node
+        .pod_subnets
+        .iter()
+        .map(|net| serde_json::json!([{ "subnet": net.to_string() }]));
+    serde_json::Value::Array(sets.collect()).to_string()
+}
+
+fn cni_routes(node: &CheckedNode) -> String {
+    let default = |net: &ipnet::IpNet| match net {
+        ipnet::IpNet::V4(_) => "0.0.0.0/0",
+        ipnet::IpNet::V6(_) => "::/0",
+    };
+    let routes = node
+        .pod_subnets
+        .iter()
+        .map(|net| serde_json::json!({ "dst": default(net) }));
+    serde_json::Value::Array(routes.collect()).to_string()
+}
+
+fn hosts(node: &CheckedNode) -> String {
+    let mut text = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n".to_owned();
+    // A seed may list every node of the cluster, this one too: its word counts.
+    let listed = |name: &str| node.hosts.iter().any(|entry| entry.name == name);
+    let mut own: Vec<&str> = Vec::new();
+    for name in [node.fqdn.as_str(), node.host_name.as_str()] {
+        if !listed(name) && !own.contains(&name) {
+            own.push(name);
+        }
+    }
+    if !own.is_empty() {
+        let mut addresses: Vec<String> = node.node_ips.iter().map(ToString::to_string).collect();
+        if addresses.is_empty() {
+            addresses.push("127.0.1.1".to_owned());
+        }
+        for address in addresses {
+            text.push_str(&format!("{address} {}\n", own.join(" ")));
+        }
+    }
+    for entry in &node.hosts {
+        text.push_str(&format!("{} {}\n", entry.address, entry.name));
+    }
+    text
+}

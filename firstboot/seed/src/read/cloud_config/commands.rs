@@ -1,0 +1,97 @@
+//! `bootcmd`, `runcmd` and scripts: what is to be run, as cloud-init would run it.
+use crate::text::field::Field;
+use crate::text::problem::{Located, Place, Problems};
+use crate::text::secret::Secret;
+use crate::text::yaml::Kind;
+
+/// One item of a list of commands.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Text for the shell.
+    Shell(Secret),
+    /// A program and its arguments.
+    Program(Vec<Secret>),
+}
+
+/// A part of user-data that is a script.
+pub struct Script {
+    /// Name of the part, where it has one.
+    pub name: Option<String>,
+    pub text: Secret,
+    pub place: Place,
+}
+
+/// One shell script of all commands, as cloud-init makes it: each in the same
+/// shell, and the end's exit status is that of the last.
+pub fn shell_script(commands: &[Located<Command>]) -> Secret {
+    let mut text = "#!/bin/sh\n".to_owned();
+    for command in commands {
+        match &command.value {
+            Command::Shell(line) => text.push_str(line.expose()),
+            Command::Program(words) => {
+                let quoted: Vec<String> = words
+                    .iter()
+                    .map(|word| format!("'{}'", word.expose().replace('\'', "'\\''")))
+                    .collect();
+                text.push_str(&quoted.join(" "));
+            }
+        }
+        text.push('\n');
+    }
+    Secret::new(text)
+}
+
+pub(super) fn read(field: &Field<'_>, problems: &mut Problems) -> Vec<Located<Command>> {
+    if !matches!(field.node.kind, Kind::Sequence(_)) {
+        field.expected("a list of commands", problems);
+        return Vec::new();
+    }
+    let items = field.items();
+    items
+        .iter()
+        .filter_map(|item| command(item, problems))
+        .collect()
+}
+
+fn command(item: &Field<'_>, problems: &mut Problems) -> Option<Located<Command>> {
+    let place = item.place.clone();
+    let value = match &item.node.kind {
+        // A comment in place of an item: cloud-init passes it over.
+        Kind::Scalar(scalar) if scalar.is_null() => return None,
+        Kind::Scalar(scalar) => Command::Shell(scalar.text.clone()),
+        Kind::Sequence(_) => {
+            let words: Option<Vec<Secret>> = item
+                .items()
+                .iter()
+                .map(|word| match &word.node.kind {
+                    Kind::Scalar(scalar) => Some(scalar.text.clone()),
+                    _ => {
+                        word.expected("text", problems);
+                        None
+                    }
+                })
+                .collect();
+            let words = words?;
+            if words.is_empty() {
+                problems.error(&place, "is an empty command", "remove it");
+                return None;
+            }
+            Command::Program(words)
+        }
+        Kind::Mapping(_) => {
+            let reason = "is a mapping to YAML, not a command";
+            let remedy = "put the whole command in quotes: a colon and a blank make a mapping";
+            problems.error(&place, reason, remedy);
+            return None;
+        }
+    };
+    let texts: Vec<&Secret> = match &value {
+        Command::Shell(text) => vec![text],
+        Command::Program(words) => words.iter().collect(),
+    };
+    if texts.iter().any(|text| text.expose().contains('\0')) {
+        problems.error(&place, "holds a NUL byte", "remove it");
+        return None;
+    }
+    Some(Located { value, place })
+}

@@ -1,0 +1,238 @@
+//! `write_files`.
+//!
+//! Spec: <https://cloudinit.readthedocs.io/en/latest/reference/modules.html#write-files>.
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::not_read;
+use crate::read::user_data::gunzip;
+use crate::text::field::Field;
+use crate::text::problem::{Located, Problems};
+use crate::text::secret::SecretBytes;
+use crate::text::yaml::{Kind, Scalar};
+
+#[derive(Clone)]
+pub struct WriteFile {
+    pub path: Located<String>,
+    /// Decoded.
+    pub content: SecretBytes,
+    /// Add to what is there instead of replacing it.
+    pub append: bool,
+    /// `user:group` or `user`; root where absent.
+    pub owner: Option<Located<String>>,
+    pub mode: u32,
+}
+
+const KEYS: [&str; 8] = [
+    "append",
+    "content",
+    "defer",
+    "encoding",
+    "owner",
+    "path",
+    "permissions",
+    "source",
+];
+
+const DEFAULT_MODE: u32 = 0o644;
+
+/// One file, unpacked.
+const MAX_FILE: usize = 8 << 20;
+
+pub(super) fn read(field: &Field<'_>, problems: &mut Problems) -> Vec<WriteFile> {
+    if !matches!(field.node.kind, Kind::Sequence(_)) {
+        field.expected("a list of files", problems);
+        return Vec::new();
+    }
+    let mut now = Vec::new();
+    let mut later = Vec::new();
+    for item in field.items() {
+        let Some((file, deferred)) = file(&item, problems) else {
+            continue;
+        };
+        // Deferred files come after packages and users in cloud-init; the order is all that is left of it.
+        if deferred { &mut later } else { &mut now }.push(file);
+    }
+    now.append(&mut later);
+    now
+}
+
+fn file(item: &Field<'_>, problems: &mut Problems) -> Option<(WriteFile, bool)> {
+    let (mut path, mut owner, mut content, mut encoding) = (None, None, None, None);
+    let (mut append, mut defer, mut mode) = (false, false, Some(DEFAULT_MODE));
+    let mut asked = false;
+    let mut good = true;
+    for member in item.members(problems)? {
+        let field = &member.field;
+        match member.name {
+            "path" => {
+                asked = true;
+                path = field.text(problems);
+            }
+            "content" => {
+                content = raw(field, problems);
+                good &= content.is_some();
+            }
+            "encoding" => {
+                encoding = field.text(problems);
+                good &= encoding.is_some();
+            }
+            "owner" => owner = field.text(problems),
+            "permissions" => mode = permissions(field, problems),
+            "append" => append = field.boolean(problems).unwrap_or(false),
+            "defer" => defer = field.boolean(problems).unwrap_or(false),
+            "source" => {
+                let reason = "asks for content from elsewhere, and a node fetches no files";
+                problems.error(&field.place, reason, "put it into `content`");
+            }
+            name => not_read(field, name, &KEYS, problems),
+        }
+    }
+    if path.is_none() && !asked {
+        problems.error(&item.place, "is a file without `path`", "add `path: /...`");
+    }
+    let bytes = content.unwrap_or_default();
+    let content = good
+        .then(|| decoded(item, bytes, encoding.as_ref(), problems))
+        .flatten();
+    let file = WriteFile {
+        path: path?,
+        content: content?,
+        append,
+        owner,
+        mode: mode?,
+    };
+    Some((file, defer))
+}
+
+/// The value as bytes: text as it is, `!!binary` decoded.
+fn raw(field: &Field<'_>, problems: &mut Problems) -> Option<SecretBytes> {
+    let Kind::Scalar(scalar) = &field.node.kind else {
+        field.expected("text", problems);
+        return None;
+    };
+    match scalar.tag.as_deref() {
+        Some("!!binary") => {
+            let decoded = base64(scalar.text.expose().as_bytes());
+            if decoded.is_none() {
+                problems.error(
+                    &field.place,
+                    "is `!!binary` that is no base64",
+                    "encode it anew",
+                );
+            }
+            decoded
+        }
+        None if scalar.is_null() => Some(SecretBytes::default()),
+        None if scalar.boolean().is_some() => {
+            let reason = "is a boolean to YAML, not text";
+            problems.error(&field.place, reason, "put the value in quotes");
+            None
+        }
+        None => Some(scalar.text.clone().into()),
+        // The reader for text knows what to say of tags.
+        Some(_) => field.secret(problems).map(|text| text.value.into()),
+    }
+}
+
+fn base64(bytes: &[u8]) -> Option<SecretBytes> {
+    // Block scalars end in a line break, and long lines are often broken.
+    let plain: Vec<u8> = bytes
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    let plain = SecretBytes::new(plain);
+    STANDARD.decode(plain.expose()).ok().map(SecretBytes::new)
+}
+
+fn decoded(
+    item: &Field<'_>,
+    bytes: SecretBytes,
+    encoding: Option<&Located<String>>,
+    problems: &mut Problems,
+) -> Option<SecretBytes> {
+    let Some(encoding) = encoding else {
+        return Some(bytes);
+    };
+    let (from_base64, packed) = match encoding.value.to_ascii_lowercase().as_str() {
+        "text/plain" | "plain" => (false, false),
+        "b64" | "base64" => (true, false),
+        "gz" | "gzip" => (false, true),
+        "gz+b64" | "gz+base64" | "gzip+b64" | "gzip+base64" => (true, true),
+        _ => {
+            let reason = "is no encoding that is known";
+            let remedy = "write `b64`, `gzip` or `gz+b64`";
+            problems.error(&encoding.place, reason, remedy);
+            return None;
+        }
+    };
+    let place = item.place.clone().key("write_files.content");
+    let bytes = if from_base64 {
+        let decoded = base64(bytes.expose());
+        if decoded.is_none() {
+            problems.error(
+                &place,
+                "is no valid base64, as `encoding` says",
+                "encode it anew",
+            );
+        }
+        decoded?
+    } else {
+        bytes
+    };
+    if !packed {
+        return Some(bytes);
+    }
+    match gunzip(bytes.expose(), MAX_FILE) {
+        Ok(unpacked) => Some(SecretBytes::new(unpacked.to_vec())),
+        Err(reason) => {
+            problems.error(&place, reason, "compress it anew");
+            None
+        }
+    }
+}
+
+/// `'0640'`, `"0o640"`, and by YAML 1.1 the bare `0640`: all the same mode.
+fn permissions(field: &Field<'_>, problems: &mut Problems) -> Option<u32> {
+    let scalar = match &field.node.kind {
+        Kind::Scalar(scalar) if scalar.is_null() => return Some(DEFAULT_MODE),
+        Kind::Scalar(scalar) => scalar,
+        _ => {
+            field.expected("a mode such as `'0644'`", problems);
+            return None;
+        }
+    };
+    let mode = mode_of(scalar);
+    if mode.is_none() {
+        let decimal = scalar.plain
+            && scalar
+                .text
+                .expose()
+                .bytes()
+                .all(|byte| byte.is_ascii_digit());
+        let reason = if decimal {
+            "is a decimal number to YAML, which is another mode than it looks like"
+        } else {
+            "is no file mode"
+        };
+        problems.error(
+            &field.place,
+            reason,
+            "write four octal digits in quotes: `'0644'`",
+        );
+    }
+    mode
+}
+
+fn mode_of(scalar: &Scalar) -> Option<u32> {
+    let text = scalar.text.expose().trim();
+    let octal = text.strip_prefix("0o").unwrap_or(text);
+    // A bare number is octal to YAML 1.1 by its leading zero only.
+    if scalar.plain && !text.starts_with('0') {
+        return None;
+    }
+    let digits = !octal.is_empty() && octal.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+    let mode = u32::from_str_radix(octal, 8).ok().filter(|_| digits)?;
+    (mode <= 0o7777).then_some(mode)
+}

@@ -1,0 +1,185 @@
+//! The layers of a seed's cloud-config: user-data above what whoever runs the
+//! cloud has to say (vendor-data).
+//!
+//! Spec: <https://cloudinit.readthedocs.io/en/latest/explanation/vendordata.html>.
+//! A key of user-data counts before that of vendor-data; where both are mappings,
+//! what user-data leaves out is filled in. `vendor_data: {enabled: false}` in
+//! user-data leaves vendor-data out. Its scripts run before those of user-data.
+//!
+//! Different from cloud-init: vendor-data that cannot be read is an error, which
+//! says how to do without; `disabled_handlers` and `prefix` are not read.
+use super::merge::{self, Keyed};
+use super::{Script, UserData, entries, read_key, secrecy};
+use crate::contract::settings::Profile;
+use crate::read::seed::{Layout, Seed, SeedFile};
+use crate::read::user_data::{self, Content, Part};
+use crate::text::field::{Field, shown};
+use crate::text::jinja::Value;
+use crate::text::problem::{Place, Problems};
+use crate::text::secret::Secret;
+
+/// What the parts of one file say together.
+#[derive(Default)]
+pub(super) struct Layer {
+    merged: Vec<Keyed>,
+    scripts: Vec<Script>,
+}
+
+impl Layer {
+    /// `None` when a part cannot be read, so that nobody complains of missing keys as well.
+    pub(super) fn of(parts: Vec<Part>, problems: &mut Problems) -> Option<Self> {
+        let mut layer = Self::default();
+        let mut good = true;
+        for part in parts {
+            match part.content {
+                Content::Script { name, text } => {
+                    let place = Place::file(&part.label).line(1);
+                    layer.scripts.push(Script { name, text, place });
+                }
+                Content::CloudConfig(text) => match entries(&part.label, text.expose(), problems) {
+                    Some(entries) => {
+                        merge::add(&mut layer.merged, &part.label, entries, problems);
+                    }
+                    None => good = false,
+                },
+            }
+        }
+        good.then_some(layer)
+    }
+
+    fn put_below(&mut self, mut lower: Self) {
+        merge::fill(&mut self.merged, lower.merged);
+        lower.scripts.append(&mut self.scripts);
+        self.scripts = lower.scripts;
+    }
+
+    pub(super) fn read(self, profile: Profile, problems: &mut Problems) -> UserData {
+        let mut data = UserData {
+            secret: !self.scripts.is_empty(),
+            scripts: self.scripts,
+            ..UserData::default()
+        };
+        for keyed in &self.merged {
+            data.secret |= secrecy::may_be_secret(&keyed.entry);
+            read_key(&mut data, &keyed.file, &keyed.entry, profile, problems);
+        }
+        data
+    }
+}
+
+/// Reads user-data and vendor-data of a seed. `data` is what templates may ask for.
+pub fn read_seed(
+    seed: &Seed,
+    data: &Value,
+    profile: Profile,
+    problems: &mut Problems,
+) -> Option<UserData> {
+    let of = |file: &SeedFile, problems: &mut Problems| {
+        Layer::of(
+            user_data::parts(&file.name, &file.bytes, data, problems)?,
+            problems,
+        )
+    };
+    let mut all = match &seed.user_data {
+        Some(file) => of(file, problems)?,
+        None => Layer::default(),
+    };
+    let mut good = true;
+    for (key, file) in [
+        ("vendor_data2", &seed.vendor_data2),
+        ("vendor_data", &seed.vendor_data),
+    ] {
+        let Some(file) = file.as_ref().filter(|file| !file.says_nothing()) else {
+            continue;
+        };
+        if !enabled(&all.merged, key, problems) {
+            continue;
+        }
+        match vendor(file, seed.layout, data, problems) {
+            Some(layer) => all.put_below(layer),
+            None => {
+                let reason = "comes from whoever runs the machine, and cannot be read";
+                let remedy =
+                    format!("to do without it, add `{key}: {{enabled: false}}` to user-data");
+                problems.warn(&Place::file(&file.name), reason, remedy);
+                good = false;
+            }
+        }
+    }
+    let data = all.read(profile, problems);
+    good.then_some(data)
+}
+
+/// Whether user-data lets vendor-data in, as it does where it says nothing.
+fn enabled(merged: &[Keyed], key: &str, problems: &mut Problems) -> bool {
+    let Some(keyed) = merged.iter().find(|keyed| keyed.entry.key.expose() == key) else {
+        return true;
+    };
+    let name = shown(keyed.entry.key.expose());
+    let field = Field::top(&keyed.file, name, keyed.entry.line, &keyed.entry.value);
+    let mut enabled = true;
+    for member in field.members(problems).unwrap_or_default() {
+        if member.name == "enabled" {
+            enabled = member.field.boolean(problems).unwrap_or(false);
+        } else {
+            let reason = "is not read by this version and has no effect";
+            problems.warn(&member.field.place, reason, "");
+        }
+    }
+    enabled
+}
+
+/// NoCloud's is like user-data; OpenStack's is JSON, with such text in it.
+fn vendor(file: &SeedFile, layout: Layout, data: &Value, problems: &mut Problems) -> Option<Layer> {
+    if layout == Layout::NoCloud {
+        let parts = user_data::parts(&file.name, &file.bytes, data, problems)?;
+        return Layer::of(parts, problems);
+    }
+    let place = Place::file(&file.name);
+    let Ok(root) = serde_json::from_slice::<serde_json::Value>(&file.bytes) else {
+        problems.error(&place, "is no valid JSON", "have the metadata corrected");
+        return None;
+    };
+    let mut parts = Vec::new();
+    for (index, text) in texts(&root, &place, problems)?.iter().enumerate() {
+        let label = match index {
+            0 => file.name.clone(),
+            more => format!("{} item {}", file.name, more + 1),
+        };
+        parts.extend(user_data::parts(
+            &label,
+            text.expose().as_bytes(),
+            data,
+            problems,
+        )?);
+    }
+    Layer::of(parts, problems)
+}
+
+/// Text, a list of it, or either below `cloud-init`; a mapping without that is
+/// meant for others.
+fn texts(root: &serde_json::Value, place: &Place, problems: &mut Problems) -> Option<Vec<Secret>> {
+    use serde_json::Value::{Array, Null, Object, String};
+    let value = match root {
+        Object(members) => members.get("cloud-init").unwrap_or(&Null),
+        other => other,
+    };
+    let text = |value: &serde_json::Value| match value {
+        String(text) => Some(Secret::new(text.clone())),
+        _ => None,
+    };
+    let found = match value {
+        Null => Some(Vec::new()),
+        Array(items) => items.iter().map(text).collect(),
+        other => text(other).map(|text| vec![text]),
+    };
+    if found.is_none() {
+        let reason = "is neither text nor a list of it";
+        let remedy = "have the metadata corrected";
+        problems.error(&place.clone().key("cloud-init"), reason, remedy);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,367 @@
+//! meta-data: who this instance is.
+//!
+//! # Invariants
+//! An instance always has an identity: a NoCloud seed that gives none gets one
+//! from the digest of its own bytes, so that a changed seed is a new instance.
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::contract::overwritten;
+use crate::read::seed::{Layout, Seed, SeedFile};
+use crate::text::field::{Field, shown};
+use crate::text::jinja::Value;
+use crate::text::problem::{Located, Place, Problems};
+use crate::text::yaml::Kind;
+
+pub struct MetaData {
+    pub instance_id: String,
+    pub hostname: Option<Located<String>>,
+    /// SSH keys of whoever made the machine.
+    pub public_keys: Vec<Located<String>>,
+    /// All of it, for templates.
+    pub data: Value,
+}
+
+impl MetaData {
+    /// What templates of user-data may ask for:
+    /// <https://cloudinit.readthedocs.io/en/latest/explanation/instancedata.html>.
+    /// `machine` is the node's architecture, as `uname -m` says it.
+    pub fn instance_data(&self, layout: Layout, machine: &str) -> Value {
+        let cloud = match layout {
+            Layout::NoCloud => "nocloud",
+            Layout::ConfigDrive => "configdrive",
+        };
+        let text = |name: &str, value: &str| (name.to_owned(), Value::text(value));
+        let mut v1 = vec![
+            text("cloud-id", cloud),
+            text("cloud-name", cloud),
+            text("distro", "debian"),
+            text("instance-id", &self.instance_id),
+            text("machine", machine),
+            text("platform", cloud),
+            text("system-platform", "linux"),
+        ];
+        if let Some(name) = &self.hostname {
+            let short = name.value.split('.').next().unwrap_or_default();
+            v1.push(text("local-hostname", short));
+        }
+        for name in ["availability-zone", "region"] {
+            let member = |data: &Value| match data {
+                Value::Map(members) => members
+                    .iter()
+                    .find(|(known, _)| known.replace('_', "-") == name)
+                    .map(|(_, value)| value.clone()),
+                _ => None,
+            };
+            v1.push((name.to_owned(), member(&self.data).unwrap_or(Value::None)));
+        }
+        let keys = self.public_keys.iter().map(|key| Value::text(&key.value));
+        v1.push(("public-ssh-keys".to_owned(), Value::List(keys.collect())));
+        let ds = Value::map([("meta_data".to_owned(), self.data.clone())]);
+        let mut all = v1.clone();
+        all.push(("v1".to_owned(), Value::map(v1)));
+        all.push(("ds".to_owned(), ds));
+        Value::map(all)
+    }
+}
+
+/// Reads the meta-data of either layout; `None` when there is no identity to go on with.
+pub fn read(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
+    let found = match seed.layout {
+        Layout::NoCloud => no_cloud(seed, problems),
+        Layout::ConfigDrive => config_drive(&seed.meta_data, problems),
+    }?;
+    let bad = |c: char| c.is_control();
+    if found.instance_id.len() > 256 || found.instance_id.contains(bad) {
+        let place = Place::file(&seed.meta_data.name).key("instance-id");
+        let reason = "is longer than 256 bytes or holds control characters";
+        problems.error(&place, reason, "give a short identifier");
+        return None;
+    }
+    Some(found)
+}
+
+/// Keys of NoCloud meta-data that would mean something, were they read.
+const NOT_READ: &[&str] = &["network-interfaces", "network_config", "seedfrom"];
+
+fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
+    let file = &seed.meta_data;
+    let mut instance_id = None;
+    let mut local_hostname = None;
+    let mut hostname = None;
+    let mut public_keys = Vec::new();
+    let mut data = Value::Map(Vec::new());
+    if let Some(root) = file.yaml(problems)? {
+        let Some(entries) = root.entries() else {
+            let reason = format!("is {}, not a mapping of keys", root.what());
+            let place = Place::file(&file.name).line(root.line);
+            problems.error(
+                &place,
+                reason,
+                "write `instance-id: ...` and `local-hostname: ...`",
+            );
+            return None;
+        };
+        data = Value::of_yaml(&root);
+        for entry in entries {
+            let name = entry.key.expose();
+            let field = Field::top(&file.name, shown(name), entry.line, &entry.value);
+            match name {
+                "public-keys" | "public_keys" => public_keys = keys(&field, problems),
+                "instance-id" => instance_id = field.text(problems),
+                "local-hostname" => local_hostname = field.text(problems),
+                "hostname" => hostname = field.text(problems),
+                // cloud-init passes it over where there is a network-config as well.
+                "network-interfaces" if seed.network.is_none() => {
+                    let reason =
+                        "is a network in the form of /etc/network/interfaces, which is not read";
+                    let remedy = "write a file `network-config`, version 1 or 2";
+                    problems.error(&field.place, reason, remedy);
+                }
+                _ if NOT_READ.contains(&name) => {
+                    let reason = "is not read by this version and has no effect";
+                    problems.warn(&field.place, reason, "");
+                }
+                _ => {}
+            }
+        }
+    }
+    let named = |text: &Option<String>, key: &str| {
+        let place = Place::file("ds=nocloud").key(key);
+        text.clone().map(|value| Located { value, place })
+    };
+    let instance_id = named(&seed.named.instance_id, "i").or(instance_id);
+    let local_hostname = named(&seed.named.local_hostname, "h").or(local_hostname);
+    let instance_id = instance_id.map_or_else(|| identity_of(seed), |id| id.value);
+    Some(MetaData {
+        instance_id,
+        hostname: local_hostname.or(hostname),
+        public_keys,
+        data,
+    })
+}
+
+/// Text of a key per line, a list, or a mapping of names to either.
+fn keys(field: &Field<'_>, problems: &mut Problems) -> Vec<Located<String>> {
+    let nothing = match &field.node.kind {
+        Kind::Scalar(scalar) => scalar.is_null() || scalar.text().is_empty(),
+        Kind::Sequence(items) => items.is_empty(),
+        Kind::Mapping(_) => false,
+    };
+    if nothing {
+        return Vec::new();
+    }
+    if field.node.entries().is_some() {
+        let members = field.members(problems).unwrap_or_default();
+        return members
+            .iter()
+            .flat_map(|member| keys(&member.field, problems))
+            .collect();
+    }
+    let texts = field.texts(problems);
+    texts.iter().flat_map(key_lines).collect()
+}
+
+fn key_lines(text: &Located<String>) -> Vec<Located<String>> {
+    let lines = text
+        .value
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    lines
+        .map(|line| Located {
+            value: line.to_owned(),
+            place: text.place.clone(),
+        })
+        .collect()
+}
+
+fn identity_of(seed: &Seed) -> String {
+    let user_data = seed.user_data.as_ref();
+    if let Some(id) = user_data.and_then(|file| overwritten::served(&file.bytes)) {
+        return id.to_owned();
+    }
+    let mut hash = Sha256::new();
+    hash.update(&*seed.meta_data.bytes);
+    hash.update([0]);
+    if let Some(user_data) = &seed.user_data {
+        hash.update(&*user_data.bytes);
+    }
+    let mut id = "seed-".to_owned();
+    for byte in hash.finalize().iter().take(16) {
+        id.push_str(&format!("{byte:02x}"));
+    }
+    id
+}
+
+/// Nova's names; the many other keys of the file are of no use to a node.
+#[derive(Deserialize)]
+struct OpenStack {
+    uuid: Option<String>,
+    hostname: Option<String>,
+    name: Option<String>,
+    public_keys: Option<serde_json::Value>,
+}
+
+fn config_drive(file: &SeedFile, problems: &mut Problems) -> Option<MetaData> {
+    let place = Place::file(&file.name);
+    let data: OpenStack = match serde_json::from_slice(&file.bytes) {
+        Ok(data) => data,
+        Err(error) => {
+            // serde_json's own text may quote a value; its position may not.
+            let reason = match error.classify() {
+                serde_json::error::Category::Eof => "ends too early for JSON",
+                serde_json::error::Category::Data => {
+                    "is not an object with text for `uuid`, `hostname` and `name`"
+                }
+                _ => "is no valid JSON",
+            };
+            let remedy = "have the config drive written anew";
+            problems.error(&place.line(error.line()), reason, remedy);
+            return None;
+        }
+    };
+    let public_keys = json_keys(data.public_keys.as_ref(), &place.clone().key("public_keys"));
+    // It has just been read as JSON once.
+    let all = serde_json::from_slice(&file.bytes).unwrap_or(serde_json::Value::Null);
+    let hostname = [("hostname", data.hostname), ("name", data.name)]
+        .into_iter()
+        .find_map(|(key, value)| Some((key, value.filter(|text| !text.is_empty())?)))
+        .map(|(key, value)| Located {
+            value,
+            place: place.clone().key(key),
+        });
+    let Some(instance_id) = data.uuid.filter(|uuid| !uuid.is_empty()) else {
+        let reason = "gives no `uuid`, which is the identity of the instance";
+        problems.error(
+            &place.key("uuid"),
+            reason,
+            "have the config drive written anew",
+        );
+        return None;
+    };
+    Some(MetaData {
+        instance_id,
+        hostname,
+        public_keys,
+        data: Value::of_json(&all),
+    })
+}
+
+/// Nova writes `{name: key}`, others a list.
+fn json_keys(value: Option<&serde_json::Value>, place: &Place) -> Vec<Located<String>> {
+    use serde_json::Value::{Array, Object, String};
+    match value {
+        Some(String(text)) => key_lines(&Located {
+            value: text.clone(),
+            place: place.clone(),
+        }),
+        Some(Array(items)) => items
+            .iter()
+            .flat_map(|item| json_keys(Some(item), place))
+            .collect(),
+        Some(Object(members)) => members
+            .values()
+            .flat_map(|item| json_keys(Some(item), place))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::{MetaData, read};
+    use crate::read::seed::{Layout, Seed, SeedFile};
+    use crate::text::problem::Problems;
+
+    fn run(layout: Layout, text: &str, user_data: &str) -> (Option<MetaData>, Vec<String>) {
+        let mut problems = Problems::new();
+        let mut seed = Seed::new(layout, SeedFile::new("meta", text));
+        seed.user_data = Some(SeedFile::new("user", user_data));
+        let meta = read(&seed, &mut problems);
+        (meta, problems.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn identity_and_name() {
+        use Layout::{ConfigDrive, NoCloud};
+        for (layout, text, id, name) in [
+            (
+                NoCloud,
+                "instance-id: i-1\nlocal-hostname: n",
+                "i-1",
+                Some("n"),
+            ),
+            (
+                NoCloud,
+                "{\"instance-id\": \"i-1\", \"hostname\": \"n\"}",
+                "i-1",
+                Some("n"),
+            ),
+            (
+                NoCloud,
+                "instance-id: 007\nhostname: a\nlocal-hostname: b\nother: 1",
+                "007",
+                Some("b"),
+            ),
+            (
+                ConfigDrive,
+                "{\"uuid\": \"u\", \"hostname\": \"h\", \"name\": \"n\", \"x\": []}",
+                "u",
+                Some("h"),
+            ),
+            (
+                ConfigDrive,
+                "{\"uuid\": \"u\", \"name\": \"n\"}",
+                "u",
+                Some("n"),
+            ),
+            (
+                ConfigDrive,
+                "{\"uuid\": \"u\", \"hostname\": \"\"}",
+                "u",
+                None,
+            ),
+        ] {
+            let (meta, problems) = run(layout, text, "");
+            let meta = meta.unwrap_or_else(|| panic!("{text}: {problems:?}"));
+            assert_eq!(meta.instance_id, id, "{text}");
+            assert_eq!(
+                meta.hostname.map(|name| name.value).as_deref(),
+                name,
+                "{text}"
+            );
+            assert!(problems.is_empty(), "{text}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn refused() {
+        use Layout::{ConfigDrive, NoCloud};
+        let long = format!("instance-id: {}", "x".repeat(300));
+        for (layout, text, expected) in [
+            (NoCloud, "- a", "meta:1: is a list, not a mapping"),
+            (NoCloud, "a: 1\na: 2", "meta:2: is no valid YAML"),
+            (NoCloud, long.as_str(), "longer than 256"),
+            (ConfigDrive, "", "ends too early"),
+            (ConfigDrive, "non-json garbage {}", "is no valid JSON"),
+            (ConfigDrive, "{\"uuid\": 5}", "is not an object with text"),
+            (ConfigDrive, "{}", "gives no `uuid`"),
+        ] {
+            let (meta, problems) = run(layout, text, "");
+            assert!(
+                meta.is_none() && problems[0].contains(expected),
+                "{text}: {problems:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_identity_comes_from_the_bytes() {
+        let id = |user_data| run(Layout::NoCloud, "", user_data).0.unwrap().instance_id;
+        assert_eq!(id("a"), id("a"));
+        assert_ne!(id("a"), id("b"));
+        assert_eq!(id("a").len(), "seed-".len() + 32);
+    }
+}

@@ -1,0 +1,17 @@
+//! What a seed says, value by value, each with the line that it stands on.
+//!
+//! ```text
+//!  seed          the files, as a data source found them
+//!  meta_data     who this instance is
+//!  user_data     the parts of user-data: MIME, archives, templates
+//!  cloud_config  the keys of `#cloud-config`
+//!  node_config   the keys of its `nodeimg:` block
+//!  network       network-config, version 1 and 2, and OpenStack's
+//! ```
+
+pub mod cloud_config;
+pub mod meta_data;
+pub mod network;
+pub mod node_config;
+pub mod seed;
+pub mod user_data;

@@ -1,0 +1,362 @@
+//! Whether the links of a seed fit together, and what that makes of each.
+//!
+//! # Rules
+//! - Every link and every interface has one name, every card one description,
+//!   every member one master.
+//! - Servers that no link has to itself are everyone's who has an address.
+//! - A route of no link goes to the link that its gateway is on.
+//! - A gateway outside of all networks of a link that has fixed addresses only
+//!   is reached on the link itself: the kernel would refuse the route otherwise,
+//!   and hosting companies give such addresses (a /32 and a gateway elsewhere).
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::link::{Kind, Link, Route};
+use super::value::{Mac, is_id, is_interface};
+use super::{Draft, Network};
+use crate::text::problem::{Located, Place, Problems};
+
+/// Of addresses, routes, servers and the like of one link; no node has as many,
+/// and what follows compares each with each.
+const MAX_ITEMS: usize = 512;
+
+pub(super) fn resolve(mut draft: Draft, problems: &mut Problems) -> Option<Network> {
+    if !bounded(&draft, problems) {
+        return None;
+    }
+    names(&draft.links, problems);
+    cards(&draft.links, problems);
+    members(&mut draft.links, problems);
+    routes(&mut draft, problems);
+    servers(&mut draft);
+    let mut links = draft.links;
+    for link in &mut links {
+        on_link(link);
+    }
+    Some(Network { links })
+}
+
+fn bounded(draft: &Draft, problems: &mut Problems) -> bool {
+    let whole = [draft.dns.len(), draft.search.len(), draft.routes.len()];
+    let all = |link: &Link| {
+        let members = match &link.kind {
+            Kind::Bond { members, .. } | Kind::Vrf { members, .. } => members.len(),
+            Kind::Bridge { members, ports, .. } => members.len().max(ports.len()),
+            Kind::Physical | Kind::Vlan { .. } => 0,
+        };
+        let lists = [
+            link.addresses.len(),
+            link.routes.len(),
+            link.rules.len(),
+            link.dns.len(),
+            link.search.len(),
+            link.settings.len(),
+            members,
+        ];
+        lists.into_iter().max().unwrap_or_default()
+    };
+    let too_long = draft.links.iter().find(|link| all(link) > MAX_ITEMS);
+    let place = match (too_long, draft.links.first()) {
+        (Some(link), _) => &link.place,
+        (None, Some(link)) if whole.iter().any(|length| *length > MAX_ITEMS) => &link.place,
+        _ => return true,
+    };
+    let reason = format!("has a list of more than {MAX_ITEMS} items");
+    problems.error(place, reason, "give fewer");
+    false
+}
+
+fn names(links: &[Link], problems: &mut Problems) {
+    let mut ids: BTreeMap<&str, &Place> = BTreeMap::new();
+    let mut given: BTreeMap<&str, &Place> = BTreeMap::new();
+    for link in links {
+        twice(&mut ids, &link.id, &link.place, "this link", problems);
+        let name = match (&link.kind, &link.set_name) {
+            (Kind::Physical, name) => name.as_deref(),
+            _ => Some(link.id.as_str()),
+        };
+        if let Some(name) = name {
+            twice(
+                &mut given,
+                name,
+                &link.place,
+                "the interface name",
+                problems,
+            );
+        }
+        // A card that is not matched otherwise is known by its id.
+        let known = name.or_else(|| match &link.matched {
+            matched
+                if matched.mac.is_some() || matched.name.is_some() || matched.driver.is_some() =>
+            {
+                None
+            }
+            _ => Some(link.id.as_str()),
+        });
+        let fits = known.map_or_else(|| is_id(&link.id), is_interface);
+        if !fits || !is_id(&link.id) {
+            let reason = format!(
+                "`{}` cannot be the name of an interface",
+                known.unwrap_or(&link.id)
+            );
+            let remedy = "give up to 15 letters, digits, `-`, `_` or dots";
+            problems.error(&link.place, reason, remedy);
+        }
+        let pattern = link.matched.name.iter().chain(&link.matched.driver);
+        for text in pattern.filter(|text| !is_pattern(text)) {
+            let reason = format!("`{text}` cannot match an interface");
+            problems.error(
+                &link.place,
+                reason,
+                "write one name or pattern, without blanks",
+            );
+        }
+    }
+}
+
+/// A name or shell pattern; a blank would make two of it in the file.
+fn is_pattern(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && !text.starts_with('!')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '\\' | '#' | ';'))
+}
+
+fn twice<'a>(
+    seen: &mut BTreeMap<&'a str, &'a Place>,
+    name: &'a str,
+    place: &'a Place,
+    what: &str,
+    problems: &mut Problems,
+) {
+    if let Some(first) = seen.insert(name, place) {
+        let line = first
+            .line
+            .map_or_else(String::new, |line| format!(" (line {line} as well)"));
+        let reason = format!("`{name}`: {what} stands twice{line}");
+        problems.error(place, reason, "keep one of them, or give it another name");
+    }
+}
+
+fn cards(links: &[Link], problems: &mut Problems) {
+    let mut seen: BTreeMap<Mac, &Link> = BTreeMap::new();
+    for link in links {
+        let Some(mac) = link.matched.mac else {
+            continue;
+        };
+        if mac.0[0] & 1 == 1 && link.is_physical() {
+            let reason = format!("{mac} is the address of a group, not of a network card");
+            problems.warn(&link.place, reason, "check the first byte");
+        }
+        if let Some(other) = seen.insert(mac, link) {
+            let reason = format!("{mac} is the network card of `{}` already", other.id);
+            problems.error(&link.place, reason, "describe each card once");
+        }
+    }
+}
+
+/// Enters at every member its master, at every parent its VLANs.
+fn members(links: &mut [Link], problems: &mut Problems) {
+    let mut found: Vec<(Located<String>, &'static str, String)> = Vec::new();
+    let mut vlans: Vec<(Located<String>, String)> = Vec::new();
+    for link in links.iter() {
+        let (list, key) = match &link.kind {
+            Kind::Physical => continue,
+            Kind::Bond { members, .. } => (members, "Bond"),
+            Kind::Bridge { members, .. } => (members, "Bridge"),
+            Kind::Vrf { members, .. } => (members, "VRF"),
+            Kind::Vlan { parent, .. } => {
+                vlans.push((parent.clone(), link.id.clone()));
+                continue;
+            }
+        };
+        found.extend(list.iter().map(|name| (name.clone(), key, link.id.clone())));
+    }
+    for (name, key, master) in found {
+        let Some(member) = named(links, &name, &master, problems) else {
+            continue;
+        };
+        match &member.master {
+            Some((_, other)) => {
+                let reason = format!("`{}` is a part of `{other}` already", name.value);
+                problems.error(&name.place, reason, "an interface has one master");
+            }
+            None => member.master = Some((key, master)),
+        }
+    }
+    for (name, vlan) in vlans {
+        if let Some(parent) = named(links, &name, &vlan, problems) {
+            parent.vlans.push(vlan);
+        }
+    }
+    ports(links, problems);
+}
+
+fn named<'a>(
+    links: &'a mut [Link],
+    name: &Located<String>,
+    asker: &str,
+    problems: &mut Problems,
+) -> Option<&'a mut Link> {
+    let found = links
+        .iter()
+        .position(|link| link.id == name.value && link.id != asker);
+    if found.is_none() {
+        let reason = format!(
+            "`{asker}` needs the link `{}`, which is not described",
+            name.value
+        );
+        let others = links.iter().map(|link| link.id.as_str());
+        let others = others.filter(|id| *id != asker);
+        let remedy = match crate::text::suggest::nearest(&name.value, others) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "describe it, or name another".to_owned(),
+        };
+        problems.error(&name.place, reason, remedy);
+    }
+    links.get_mut(found?)
+}
+
+/// Enters what a bond or bridge says of single members.
+fn ports(links: &mut [Link], problems: &mut Problems) {
+    let mut found = Vec::new();
+    for link in links.iter() {
+        match &link.kind {
+            Kind::Bond {
+                primary: Some(primary),
+                ..
+            } => {
+                found.push((primary.clone(), link.id.clone(), None));
+            }
+            Kind::Bridge { ports, .. } => {
+                for (name, setting) in ports {
+                    found.push((name.clone(), link.id.clone(), Some(setting.clone())));
+                }
+            }
+            _ => {}
+        }
+    }
+    for (name, master, setting) in found {
+        let member = links.iter_mut().find(|link| {
+            link.id == name.value && link.master.as_ref().is_some_and(|(_, of)| *of == master)
+        });
+        match (member, setting) {
+            (Some(member), Some(setting)) => member.settings.push(setting),
+            (Some(member), None) => member.set("Network", "PrimarySlave", "yes"),
+            (None, _) => {
+                let reason = format!("`{}` is no member of `{master}`", name.value);
+                problems.error(&name.place, reason, "name one of its interfaces");
+            }
+        }
+    }
+}
+
+fn contains(link: &Link, gateway: IpAddr) -> bool {
+    link.addresses.iter().any(|net| net.contains(&gateway))
+}
+
+/// Gives each route of no link to one.
+fn routes(draft: &mut Draft, problems: &mut Problems) {
+    for route in std::mem::take(&mut draft.routes) {
+        let Some(via) = route.via else {
+            problems.error(
+                &route.place,
+                "has no gateway",
+                "give one, or put the route into a subnet",
+            );
+            continue;
+        };
+        let v4 = via.is_ipv4();
+        let place = draft
+            .links
+            .iter()
+            .position(|link| contains(link, via))
+            .or_else(|| {
+                draft.links.iter().position(|link| {
+                    link.addresses.iter().any(|net| net.addr().is_ipv4() == v4)
+                        || if v4 { link.dhcp4 } else { link.dhcp6 }
+                })
+            });
+        let Some(link) = place.and_then(|at| draft.links.get_mut(at)) else {
+            let reason = format!("no interface has an address to reach the gateway {via} from");
+            problems.error(
+                &route.place,
+                reason,
+                "give an interface an address of its network",
+            );
+            continue;
+        };
+        if !contains(link, via) && !link.dhcp4 && !link.dhcp6 {
+            let reason = format!(
+                "the gateway {via} is in the network of no interface; it is taken to be on the link `{}`",
+                link.id
+            );
+            problems.warn(
+                &route.place,
+                reason,
+                "put the route into the subnet that it belongs to",
+            );
+        }
+        link.routes.push(route);
+    }
+}
+
+/// cloud-init's rule for servers of no interface.
+fn servers(draft: &mut Draft) {
+    for link in &mut draft.links {
+        let addressed =
+            link.dhcp4 || link.dhcp6 || !link.addresses.is_empty() || link.accept_ra == Some(true);
+        if addressed && link.matched.name.as_deref() != Some("lo") {
+            if link.dns.is_empty() {
+                link.dns.clone_from(&draft.dns);
+            }
+            if link.search.is_empty() {
+                link.search.clone_from(&draft.search);
+            }
+        }
+        unique(&mut link.dns);
+        unique(&mut link.search);
+    }
+}
+
+fn unique<T: PartialEq>(list: &mut Vec<T>) {
+    let mut kept: Vec<T> = Vec::new();
+    for item in list.drain(..) {
+        if !kept.contains(&item) {
+            kept.push(item);
+        }
+    }
+    *list = kept;
+}
+
+fn on_link(link: &mut Link) {
+    let fixed = !link.dhcp4 && !link.dhcp6 && !matches!(link.kind, Kind::Vrf { .. });
+    let networks = link.addresses.clone();
+    for route in &mut link.routes {
+        let Some(via) = route.via else { continue };
+        let local = match via {
+            IpAddr::V4(v4) => v4.is_link_local(),
+            IpAddr::V6(v6) => v6.is_unicast_link_local(),
+        };
+        let family = networks
+            .iter()
+            .any(|net| net.addr().is_ipv4() == via.is_ipv4());
+        let reached = networks.iter().any(|net| net.contains(&via));
+        route.on_link |= fixed && family && !local && !reached;
+    }
+    // A route beside its twin is refused by the kernel.
+    let mut kept: Vec<Route> = Vec::new();
+    for route in link.routes.drain(..) {
+        let same = |other: &Route| {
+            Route {
+                place: route.place.clone(),
+                ..other.clone()
+            } == route
+        };
+        if !kept.iter().any(same) {
+            kept.push(route);
+        }
+    }
+    link.routes = kept;
+}

@@ -1,0 +1,541 @@
+//! network-config version 2, which is netplan's language.
+//!
+//! ```yaml
+//! version: 2
+//! ethernets:
+//!   uplink:
+//!     match: {macaddress: "52:54:00:12:34:56"}
+//!     addresses: [192.168.10.101/24]
+//!     routes: [{to: default, via: 192.168.10.1}]
+//! ```
+use ipnet::IpNet;
+
+use super::device;
+use super::link::{Kind, Link, Match, Route, Rule};
+use super::value::{
+    address, addresses, boolean, destination, domains, given, interface, mac, mtu, net, number,
+    one_of, unknown, yes_no,
+};
+use super::{Draft, MAX_LINKS};
+use crate::read::seed::SeedFile;
+use crate::text::field::{Field, Member};
+use crate::text::problem::{Located, Place, Problems};
+use crate::text::yaml::{Kind as YamlKind, Node};
+
+/// Kinds of device that there are and that are not read.
+const NOT_READ: [&str; 6] = [
+    "dummy-devices",
+    "modems",
+    "nm-devices",
+    "tunnels",
+    "virtual-ethernets",
+    "wifis",
+];
+
+pub(super) fn read(file: &SeedFile, root: &Node, problems: &mut Problems) -> Option<Draft> {
+    let mut draft = Draft::default();
+    for entry in root.entries().unwrap_or_default() {
+        let name = entry.key.expose();
+        let key = crate::text::field::shown(name);
+        let field = Field::top(&file.name, key, entry.line, &entry.value);
+        match name {
+            "version" | "renderer" => {}
+            _ if !given(&field) => {}
+            "ethernets" => devices(&field, &mut draft, problems, |_, _| Some(Kind::Physical)),
+            "bonds" => devices(&field, &mut draft, problems, device::bond_v2),
+            "bridges" => devices(&field, &mut draft, problems, device::bridge_v2),
+            "vlans" => devices(&field, &mut draft, problems, vlan),
+            "vrfs" => devices(&field, &mut draft, problems, vrf),
+            name if NOT_READ.contains(&name) => {
+                let reason = "is a kind of device that is not supported";
+                problems.error(&field.place, reason, "remove it");
+            }
+            name => {
+                let known = ["ethernets", "bonds", "bridges", "vlans", "vrfs"];
+                unknown(&field, name, &known, problems);
+            }
+        }
+    }
+    Some(draft)
+}
+
+type Make = fn(&[Member<'_>], &mut Problems) -> Option<Kind>;
+
+/// The devices of a kind.
+fn devices(field: &Field<'_>, draft: &mut Draft, problems: &mut Problems, make: Make) {
+    for device in field.members(problems).unwrap_or_default() {
+        if draft.links.len() >= MAX_LINKS {
+            problems.error(&device.field.place, "is one device too many", "");
+            return;
+        }
+        let members = if given(&device.field) {
+            device.field.members(problems).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        let place = device.field.place.clone();
+        if let Some(kind) = make(&members, problems) {
+            let mut link = Link::new(device.name, place, kind);
+            keys(&mut link, &members, problems);
+            draft.links.push(link);
+        }
+    }
+}
+
+const KEYS: [&str; 32] = [
+    "accept-ra",
+    "activation-mode",
+    "addresses",
+    "critical",
+    "dhcp-identifier",
+    "dhcp4",
+    "dhcp4-overrides",
+    "dhcp4domain",
+    "dhcp6",
+    "dhcp6-overrides",
+    "dhcp6domain",
+    "emit-lldp",
+    "gateway4",
+    "gateway6",
+    "id",
+    "ignore-carrier",
+    "interfaces",
+    "ipv6-mtu",
+    "ipv6-privacy",
+    "link",
+    "link-local",
+    "macaddress",
+    "match",
+    "mtu",
+    "nameservers",
+    "optional",
+    "parameters",
+    "routes",
+    "routing-policy",
+    "set-name",
+    "table",
+    "wakeonlan",
+];
+
+/// What any device can have.
+fn keys(link: &mut Link, members: &[Member<'_>], problems: &mut Problems) {
+    for member in members {
+        let field = &member.field;
+        let own = matches!(
+            (member.name, &link.kind),
+            (
+                "interfaces" | "parameters",
+                Kind::Bond { .. } | Kind::Bridge { .. }
+            ) | ("interfaces" | "table", Kind::Vrf { .. })
+                | ("id" | "link", Kind::Vlan { .. })
+        );
+        if own || !given(field) {
+            continue;
+        }
+        let known = match member.name {
+            "match" | "set-name" | "wakeonlan" if link.is_physical() => {
+                physical(link, member, problems);
+                true
+            }
+            "dhcp4" | "dhcp6" | "dhcp4-overrides" | "dhcp6-overrides" | "dhcp4domain"
+            | "dhcp6domain" | "dhcp-identifier" | "accept-ra" => {
+                dynamic(link, member, problems);
+                true
+            }
+            "addresses" | "gateway4" | "gateway6" | "nameservers" | "routes" | "routing-policy" => {
+                fixed(link, member, problems);
+                true
+            }
+            _ => interface_key(link, member, problems),
+        };
+        if !known {
+            unknown(field, member.name, &KEYS, problems);
+        }
+    }
+}
+
+fn physical(link: &mut Link, member: &Member<'_>, problems: &mut Problems) {
+    let field = &member.field;
+    match member.name {
+        "set-name" => link.set_name = interface(field, problems),
+        "wakeonlan" => link.wake_on_lan = boolean(field, problems).unwrap_or_default(),
+        _ => {
+            for part in field.members(problems).unwrap_or_default() {
+                let text = |problems: &mut Problems| part.field.text(problems).map(|t| t.value);
+                match part.name {
+                    "macaddress" => link.matched.mac = mac(&part.field, problems),
+                    "name" => link.matched.name = text(problems),
+                    "driver" => link.matched.driver = text(problems),
+                    name => unknown(
+                        &part.field,
+                        name,
+                        &["macaddress", "name", "driver"],
+                        problems,
+                    ),
+                }
+            }
+            if link.matched == Match::default() && !problems.has_errors() {
+                let reason = "matches nothing in particular";
+                problems.error(
+                    &field.place,
+                    reason,
+                    "give `macaddress`, `name` or `driver`",
+                );
+            }
+        }
+    }
+}
+
+fn dynamic(link: &mut Link, member: &Member<'_>, problems: &mut Problems) {
+    let field = &member.field;
+    match member.name {
+        "dhcp4" => link.dhcp4 = boolean(field, problems).unwrap_or_default(),
+        "dhcp6" => link.dhcp6 = boolean(field, problems).unwrap_or_default(),
+        "accept-ra" => link.accept_ra = boolean(field, problems),
+        "dhcp4-overrides" => overrides(link, "DHCPv4", field, problems),
+        "dhcp6-overrides" => overrides(link, "DHCPv6", field, problems),
+        "dhcp-identifier" => {
+            if let Some(kind) = one_of(field, &["mac", "duid"], problems) {
+                link.set("DHCPv4", "ClientIdentifier", kind);
+            }
+        }
+        name => {
+            let section = if name == "dhcp4domain" {
+                "DHCPv4"
+            } else {
+                "DHCPv6"
+            };
+            domain_use(link, section, field, problems);
+        }
+    }
+}
+
+/// `use-domains` is a boolean or `route`.
+fn domain_use(link: &mut Link, section: &'static str, field: &Field<'_>, problems: &mut Problems) {
+    let scalar = field.node.scalar();
+    if scalar.is_some_and(|scalar| scalar.text.expose() == "route") {
+        link.set(section, "UseDomains", "route");
+    } else if let Some(value) = boolean(field, problems) {
+        link.set(section, "UseDomains", yes_no(value));
+    }
+}
+
+const OVERRIDES: [(&str, &str); 8] = [
+    ("hostname", "Hostname"),
+    ("send-hostname", "SendHostname"),
+    ("use-dns", "UseDNS"),
+    ("use-hostname", "UseHostname"),
+    ("use-mtu", "UseMTU"),
+    ("use-ntp", "UseNTP"),
+    ("use-routes", "UseRoutes"),
+    ("route-metric", "RouteMetric"),
+];
+
+fn overrides(link: &mut Link, section: &'static str, field: &Field<'_>, problems: &mut Problems) {
+    for part in field.members(problems).unwrap_or_default() {
+        let found = OVERRIDES.iter().find(|(name, _)| *name == part.name);
+        match (part.name, found) {
+            ("use-domains", _) => domain_use(link, section, &part.field, problems),
+            ("hostname", Some((_, key))) => {
+                if let Some(name) = part.field.text(problems) {
+                    let good = name
+                        .value
+                        .chars()
+                        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'));
+                    if good {
+                        link.set(section, key, name.value);
+                    } else {
+                        problems.error(
+                            &name.place,
+                            "is no host name",
+                            "write letters, digits and `-`",
+                        );
+                    }
+                }
+            }
+            ("route-metric", Some((_, key))) => {
+                if let Some(metric) = number(&part.field, 0..=u32::MAX, problems) {
+                    // DHCPv6 has no routes; they come by router advertisements.
+                    let section = if section == "DHCPv6" {
+                        "IPv6AcceptRA"
+                    } else {
+                        section
+                    };
+                    link.set(section, key, metric.to_string());
+                }
+            }
+            (_, Some((_, key))) => {
+                if let Some(value) = boolean(&part.field, problems) {
+                    let v6 = section == "DHCPv6" && matches!(*key, "UseMTU" | "UseRoutes");
+                    let (section, key) = match (v6, *key) {
+                        (true, "UseRoutes") => ("IPv6AcceptRA", "UseGateway"),
+                        (true, _) => ("IPv6AcceptRA", "UseMTU"),
+                        (false, key) => (section, key),
+                    };
+                    link.set(section, key, yes_no(value));
+                }
+            }
+            (name, None) => {
+                let known: Vec<&str> = OVERRIDES.iter().map(|(name, _)| *name).collect();
+                unknown(&part.field, name, &known, problems);
+            }
+        }
+    }
+}
+
+fn fixed(link: &mut Link, member: &Member<'_>, problems: &mut Problems) {
+    let field = &member.field;
+    match member.name {
+        "addresses" => {
+            list(field, problems);
+            for item in field.items() {
+                link.addresses.extend(one_address(&item, problems));
+            }
+        }
+        "gateway4" | "gateway6" => {
+            let Some(gateway) = address(field, problems) else {
+                return;
+            };
+            if gateway.is_ipv4() == (member.name == "gateway4") {
+                link.routes
+                    .push(Route::default_by(field.place.clone(), gateway));
+            } else {
+                let reason = format!("`{gateway}` is of the other address family");
+                problems.error(
+                    &field.place,
+                    reason,
+                    "use `gateway4` for IPv4, `gateway6` for IPv6",
+                );
+            }
+        }
+        "nameservers" => {
+            for part in field.members(problems).unwrap_or_default() {
+                match part.name {
+                    "addresses" => link.dns.extend(addresses(&part.field, problems)),
+                    "search" => link.search.extend(domains(&part.field, problems)),
+                    name => unknown(&part.field, name, &["addresses", "search"], problems),
+                }
+            }
+        }
+        "routes" => {
+            list(field, problems);
+            for item in field.items() {
+                link.routes.extend(route(&item, problems));
+            }
+        }
+        _ => {
+            list(field, problems);
+            for item in field.items() {
+                link.rules.extend(rule(&item, problems));
+            }
+        }
+    }
+}
+
+/// The value must be a list; its items are read by the caller.
+fn list(field: &Field<'_>, problems: &mut Problems) {
+    if !matches!(field.node.kind, YamlKind::Sequence(_)) {
+        field.expected("a list", problems);
+    }
+}
+
+/// An address, or one with options, of which none is supported.
+fn one_address(item: &Field<'_>, problems: &mut Problems) -> Option<IpNet> {
+    if item.node.entries().is_none() {
+        return net(item, problems);
+    }
+    let options = item.members(problems)?;
+    let only = options.first().filter(|_| options.len() == 1)?;
+    for option in only.field.members(problems).unwrap_or_default() {
+        unknown(&option.field, option.name, &[], problems);
+    }
+    only.name.parse().ok()
+}
+
+const ROUTE: [&str; 9] = [
+    "from", "metric", "mtu", "on-link", "scope", "table", "to", "type", "via",
+];
+
+fn route(item: &Field<'_>, problems: &mut Problems) -> Option<Route> {
+    let mut route = Route::new(item.place.clone());
+    let mut to = None;
+    for part in item.members(problems)? {
+        let field = &part.field;
+        if !given(field) {
+            continue;
+        }
+        match part.name {
+            "to" => to = destination(field, problems),
+            "via" => route.via = address(field, problems),
+            "from" => route.from = address(field, problems),
+            "metric" => route.metric = number(field, 0..=u32::MAX, problems),
+            "table" => route.table = number(field, 1..=u32::MAX, problems),
+            "mtu" => route.mtu = mtu(field, problems),
+            "on-link" => route.on_link = boolean(field, problems).unwrap_or_default(),
+            "scope" => {
+                let scopes = ["global", "link", "host"];
+                route.scope = one_of(field, &scopes, problems).map(str::to_owned);
+            }
+            "type" => {
+                let kinds = [
+                    "unicast",
+                    "blackhole",
+                    "prohibit",
+                    "throw",
+                    "unreachable",
+                    "local",
+                ];
+                route.kind = one_of(field, &kinds, problems).map(str::to_owned);
+            }
+            name => unknown(field, name, &ROUTE, problems),
+        }
+    }
+    match to {
+        Some(None) if route.via.is_none() => {
+            let reason = "is a default route without a gateway";
+            let remedy = "give `via`, or write `to: 0.0.0.0/0` for one without";
+            problems.error(&item.place, reason, remedy);
+            None
+        }
+        Some(to) => Some(Route { to, ..route }),
+        None => {
+            let has = item.node.get("to").is_some();
+            if !has {
+                problems.error(&item.place, "has no `to`", "give the destination");
+            }
+            None
+        }
+    }
+}
+
+fn rule(item: &Field<'_>, problems: &mut Problems) -> Option<Rule> {
+    const KEYS: [&str; 6] = ["from", "mark", "priority", "table", "to", "type-of-service"];
+    let mut rule = Rule::default();
+    for part in item.members(problems)? {
+        let field = &part.field;
+        match part.name {
+            "from" => rule.from = destination(field, problems).flatten(),
+            "to" => rule.to = destination(field, problems).flatten(),
+            "table" => rule.table = number(field, 1..=u32::MAX, problems),
+            "priority" => rule.priority = number(field, 0..=u32::MAX, problems),
+            "mark" => rule.mark = number(field, 1..=u32::MAX, problems),
+            "type-of-service" => rule.type_of_service = number(field, 0..=255, problems),
+            name => unknown(field, name, &KEYS, problems),
+        }
+    }
+    Some(rule)
+}
+
+/// Keys of the interface itself; `false` for one that is none.
+fn interface_key(link: &mut Link, member: &Member<'_>, problems: &mut Problems) -> bool {
+    let field = &member.field;
+    let mut flag = |section, key| {
+        if let Some(value) = boolean(field, problems) {
+            link.set(section, key, yes_no(value));
+        }
+    };
+    match member.name {
+        "emit-lldp" => flag("Network", "EmitLLDP"),
+        "ignore-carrier" => flag("Network", "ConfigureWithoutCarrier"),
+        "critical" => flag("Network", "KeepConfiguration"),
+        "ipv6-privacy" => {
+            if let Some(value) = boolean(field, problems) {
+                let value = if value { "yes" } else { "no" };
+                link.set("Network", "IPv6PrivacyExtensions", value);
+            }
+        }
+        "macaddress" => link.mac = mac(field, problems),
+        "mtu" => link.mtu = mtu(field, problems),
+        "optional" => link.optional = boolean(field, problems).unwrap_or_default(),
+        "ipv6-mtu" => {
+            if let Some(mtu) = number(field, 1280..=65535, problems) {
+                link.set("Network", "IPv6MTUBytes", mtu.to_string());
+            }
+        }
+        "activation-mode" => {
+            if let Some(mode) = one_of(field, &["manual", "off"], problems) {
+                let policy = if mode == "off" {
+                    "always-down"
+                } else {
+                    "manual"
+                };
+                link.set("Link", "ActivationPolicy", policy);
+                link.optional = true;
+            }
+        }
+        "link-local" => link_local(link, field, problems),
+        _ => return false,
+    }
+    true
+}
+
+fn link_local(link: &mut Link, field: &Field<'_>, problems: &mut Problems) {
+    list(field, problems);
+    let families: Vec<&str> = field
+        .items()
+        .iter()
+        .filter_map(|item| one_of(item, &["ipv4", "ipv6"], problems))
+        .collect();
+    let value = match (families.contains(&"ipv4"), families.contains(&"ipv6")) {
+        (true, true) => "yes",
+        (true, false) => "ipv4",
+        (false, true) => "ipv6",
+        (false, false) => "no",
+    };
+    link.set("Network", "LinkLocalAddressing", value);
+}
+
+fn vlan(members: &[Member<'_>], problems: &mut Problems) -> Option<Kind> {
+    let find = |name| members.iter().find(|member| member.name == name);
+    let (Some(id), Some(parent)) = (find("id"), find("link")) else {
+        let place = members
+            .first()
+            .map_or_else(Place::default, |m| m.field.place.clone());
+        problems.error(&place, "lacks `id` or `link`", "a VLAN has both");
+        return None;
+    };
+    let id = number(&id.field, 0..=4094, problems).and_then(|id| u16::try_from(id).ok());
+    let parent = parent.field.text(problems);
+    Some(Kind::Vlan {
+        id: id?,
+        parent: parent?,
+    })
+}
+
+fn vrf(members: &[Member<'_>], problems: &mut Problems) -> Option<Kind> {
+    let table = members.iter().find(|member| member.name == "table");
+    let Some(table) = table else {
+        let place = members
+            .first()
+            .map_or_else(Place::default, |m| m.field.place.clone());
+        problems.error(
+            &place,
+            "has no `table`",
+            "give the number of its routing table",
+        );
+        return None;
+    };
+    Some(Kind::Vrf {
+        members: member_names(members, problems),
+        table: number(&table.field, 1..=u32::MAX, problems)?,
+    })
+}
+
+/// `interfaces: [...]`, by their ids.
+pub(super) fn member_names(
+    members: &[Member<'_>],
+    problems: &mut Problems,
+) -> Vec<Located<String>> {
+    let list = members.iter().find(|member| member.name == "interfaces");
+    let Some(list) = list.filter(|list| given(&list.field)) else {
+        return Vec::new();
+    };
+    let items = list.field.items();
+    if items.is_empty() && !matches!(list.field.node.kind, YamlKind::Sequence(_)) {
+        list.field.expected("a list", problems);
+    }
+    items
+        .iter()
+        .filter_map(|item| item.text(problems))
+        .collect()
+}

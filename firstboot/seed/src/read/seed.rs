@@ -1,0 +1,221 @@
+//! A seed as bytes: what a data source found, before anyone reads it.
+//!
+//! The two layouts are cloud-init's: NoCloud
+//! (<https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html>) and the
+//! OpenStack config drive
+//! (<https://docs.openstack.org/nova/latest/user/metadata.html>).
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::contract::overwritten;
+use crate::text::problem::{Place, Problems};
+use crate::text::yaml::{self, Node};
+
+/// No seed file may be larger; nothing that a node needs comes near.
+pub const MAX_SEED_FILE: usize = 4 << 20;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    NoCloud,
+    ConfigDrive,
+}
+
+/// The file names of a layout, relative to the seed directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Names {
+    pub meta_data: &'static str,
+    pub user_data: &'static str,
+    pub vendor_data: &'static str,
+    /// A second one, made for each machine, which counts before the first.
+    pub vendor_data2: Option<&'static str>,
+    pub network: &'static str,
+}
+
+impl Layout {
+    pub fn names(self) -> Names {
+        match self {
+            Self::NoCloud => Names {
+                meta_data: "meta-data",
+                user_data: "user-data",
+                vendor_data: "vendor-data",
+                vendor_data2: None,
+                network: "network-config",
+            },
+            Self::ConfigDrive => Names {
+                meta_data: "openstack/latest/meta_data.json",
+                user_data: "openstack/latest/user_data",
+                vendor_data: "openstack/latest/vendor_data.json",
+                vendor_data2: Some("openstack/latest/vendor_data2.json"),
+                network: "openstack/latest/network_data.json",
+            },
+        }
+    }
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::NoCloud => "NoCloud",
+            Self::ConfigDrive => "config drive",
+        }
+    }
+}
+
+/// One file: its name for messages, and its bytes, which may hold secrets.
+pub struct SeedFile {
+    pub name: String,
+    pub bytes: Zeroizing<Vec<u8>>,
+}
+
+impl SeedFile {
+    /// As YAML, which JSON is as well: lines are known, duplicate keys found.
+    /// The outer `None` is an error, the inner one an empty file.
+    pub fn yaml(&self, problems: &mut Problems) -> Option<Option<Node>> {
+        let place = Place::file(&self.name);
+        let bytes = self
+            .bytes
+            .strip_prefix(b"\xef\xbb\xbf")
+            .unwrap_or(&self.bytes);
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            problems.error(&place, "is not UTF-8 text", "save it as UTF-8");
+            return None;
+        };
+        match yaml::parse(text) {
+            Ok(root) => Some(root),
+            Err(error) => {
+                let reason = format!(
+                    "is no valid YAML (column {}): {}",
+                    error.column, error.reason
+                );
+                problems.error(&place.line(error.line), reason, "correct the YAML");
+                None
+            }
+        }
+    }
+
+    pub fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            name: name.into(),
+            bytes: Zeroizing::new(bytes.into()),
+        }
+    }
+
+    /// Empty, what OpenStack writes for nothing, or what is left when it has served.
+    pub fn says_nothing(&self) -> bool {
+        matches!(self.bytes.trim_ascii(), b"" | b"{}" | b"null")
+            || overwritten::served(&self.bytes).is_some()
+    }
+}
+
+pub struct Seed {
+    pub layout: Layout,
+    pub meta_data: SeedFile,
+    pub user_data: Option<SeedFile>,
+    pub vendor_data: Option<SeedFile>,
+    pub vendor_data2: Option<SeedFile>,
+    pub network: Option<SeedFile>,
+    /// Files that nova was told to put into the machine.
+    pub injected: Vec<Injected>,
+    pub named: Named,
+}
+
+/// A file of `meta_data.json`'s list `files`, with its content.
+pub struct Injected {
+    /// Where it goes.
+    pub path: String,
+    pub file: SeedFile,
+}
+
+/// What whoever names a seed says of the machine, before the seed itself does:
+/// `i=` and `h=` of `ds=nocloud`.
+#[derive(Default)]
+pub struct Named {
+    pub instance_id: Option<String>,
+    pub local_hostname: Option<String>,
+}
+
+/// Injected files, and bytes of all of them.
+const MAX_INJECTED: usize = 64;
+const MAX_INJECTED_BYTES: usize = 16 << 20;
+
+impl Seed {
+    /// One that says nothing but who it is.
+    pub fn new(layout: Layout, meta_data: SeedFile) -> Self {
+        Self {
+            layout,
+            meta_data,
+            user_data: None,
+            vendor_data: None,
+            vendor_data2: None,
+            network: None,
+            injected: Vec::new(),
+            named: Named::default(),
+        }
+    }
+
+    /// Reads the files that `meta_data.json` lists, by their names relative to
+    /// the seed (`openstack/content/0000`). `take` gives nothing for one that is
+    /// not there; its own errors end it.
+    pub fn inject<E>(
+        &mut self,
+        mut take: impl FnMut(&str) -> Result<Option<SeedFile>, E>,
+        problems: &mut Problems,
+    ) -> Result<(), E> {
+        if self.layout != Layout::ConfigDrive {
+            return Ok(());
+        }
+        let place = Place::file(&self.meta_data.name).key("files");
+        let listed = listed(&self.meta_data.bytes);
+        if listed.len() > MAX_INJECTED {
+            let reason = format!("lists more than {MAX_INJECTED} files");
+            problems.error(&place, reason, "use `write_files` of user-data");
+            return Ok(());
+        }
+        let mut bytes = 0;
+        for (path, content) in listed {
+            let Some(file) = take(&format!("openstack{content}"))? else {
+                let reason = format!("lists `openstack{content}`, which is not there");
+                problems.error(&place, reason, "have the config drive written anew");
+                continue;
+            };
+            bytes += file.bytes.len();
+            self.injected.push(Injected { path, file });
+        }
+        if bytes > MAX_INJECTED_BYTES {
+            let reason = format!("lists files of more than {MAX_INJECTED_BYTES} bytes");
+            problems.error(&place, reason, "make them smaller");
+        }
+        Ok(())
+    }
+}
+
+/// Paths and contents (`/content/0000`) of the list `files`. What is no such
+/// list is for [`crate::read::meta_data`] to tell.
+fn listed(meta_data: &[u8]) -> Vec<(String, String)> {
+    let root: serde_json::Value = serde_json::from_slice(meta_data).unwrap_or_default();
+    let items = root.get("files").and_then(serde_json::Value::as_array);
+    let plain = |text: &str| text.starts_with("/content/") && !text.contains("..");
+    let item = |item: &serde_json::Value| {
+        let text = |key: &str| Some(item.get(key)?.as_str()?.to_owned());
+        let path = text("path")?;
+        let content = text("content_path").filter(|text| plain(text))?;
+        let path = if path.starts_with('/') {
+            path
+        } else {
+            format!("/{path}")
+        };
+        Some((path, content))
+    };
+    items.into_iter().flatten().filter_map(item).collect()
+}
+
+impl Seed {
+    /// SHA-256 of the user-data, in hexadecimal. What a cloud says beside it may
+    /// change from boot to boot.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        if let Some(file) = &self.user_data {
+            hash.update(&*file.bytes);
+        }
+        let digest = hash.finalize();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -1,0 +1,289 @@
+//! user-data as it arrives, in any of cloud-init's forms, to its parts: cloud-config
+//! texts and scripts, in order.
+//!
+//! Spec: <https://cloudinit.readthedocs.io/en/latest/explanation/format.html>.
+//!
+//! | form | here |
+//! |---|---|
+//! | `#cloud-config` | read |
+//! | `## template: jinja` | rendered with instance data, then read as what its next line says |
+//! | MIME multipart | each part in turn, also nested |
+//! | gzip | unpacked, also inside MIME |
+//! | `#cloud-config-archive` | each item in turn |
+//! | `#!` script | handed on |
+//! | everything else | refused by name |
+//!
+//! # Invariants
+//! - Nothing is passed over: what is not read is a problem that names the part.
+//! - Bounded: depth, number of parts, and bytes of all parts together.
+mod archive;
+mod form;
+mod inflate;
+mod mime;
+
+use zeroize::Zeroizing;
+
+pub(crate) use inflate::gunzip;
+
+use crate::contract::overwritten;
+use crate::text::jinja::{self, Value};
+use crate::text::problem::{Place, Problems};
+use crate::text::secret::Secret;
+
+/// Parts of one user-data, and forms inside each other.
+const MAX_PARTS: usize = 100;
+const MAX_DEPTH: usize = 8;
+
+/// Bytes of all forms together, unpacked.
+const MAX_BYTES: usize = 16 << 20;
+
+/// A piece of user-data that says one thing.
+pub struct Part {
+    /// The file, and which part of it, for messages.
+    pub label: String,
+    pub content: Content,
+}
+
+pub enum Content {
+    /// YAML text with its header line, and how it wants to be merged, if it says so outside.
+    CloudConfig(Secret),
+    Script {
+        /// A file name, where the part has one.
+        name: Option<String>,
+        text: Secret,
+    },
+}
+
+/// Takes user-data apart. `data` is what its templates may ask for. `None`
+/// when a part cannot be read, so that nobody complains of missing keys as well.
+pub fn parts(
+    label: &str,
+    bytes: &[u8],
+    data: &Value,
+    problems: &mut Problems,
+) -> Option<Vec<Part>> {
+    if let Some(instance) = overwritten::served(bytes) {
+        let reason = format!("was overwritten when it had served, for instance `{instance}`");
+        let remedy = "write the seed anew; `first_boot.scrub = false` in the recipe keeps seeds";
+        problems.error(&Place::file(label), reason, remedy);
+        return None;
+    }
+    let mut decoder = Decoder {
+        data,
+        parts: Vec::new(),
+        bytes: 0,
+        seen: 0,
+    };
+    let piece = Piece {
+        label: label.to_owned(),
+        declared: None,
+        name: None,
+        whole: true,
+    };
+    decoder.decode(&piece, bytes, 0, problems)?;
+    Some(decoder.parts)
+}
+
+/// What is known of bytes before they are looked at.
+#[derive(Clone)]
+struct Piece {
+    label: String,
+    /// The content type that a container gives them.
+    declared: Option<form::Form>,
+    name: Option<String>,
+    /// The file itself, not a part of it: lines are those of the file.
+    whole: bool,
+}
+
+/// Why something is not read: line, reason, remedy.
+struct Refusal {
+    line: usize,
+    reason: String,
+    remedy: String,
+}
+
+impl Refusal {
+    fn new(reason: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            line: 1,
+            reason: reason.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    fn at(line: usize, reason: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            line,
+            ..Self::new(reason, remedy)
+        }
+    }
+}
+
+struct Decoder<'d> {
+    data: &'d Value,
+    parts: Vec<Part>,
+    bytes: usize,
+    seen: usize,
+}
+
+impl Decoder<'_> {
+    fn decode(
+        &mut self,
+        piece: &Piece,
+        bytes: &[u8],
+        depth: usize,
+        problems: &mut Problems,
+    ) -> Option<()> {
+        match self.one(piece, bytes, depth, problems) {
+            Ok(good) => good.then_some(()),
+            Err(refusal) => {
+                let place = Place::file(&piece.label).line(refusal.line);
+                problems.error(&place, refusal.reason, refusal.remedy);
+                None
+            }
+        }
+    }
+
+    /// `false` when something inside has already been told.
+    fn one(
+        &mut self,
+        piece: &Piece,
+        bytes: &[u8],
+        depth: usize,
+        problems: &mut Problems,
+    ) -> Result<bool, Refusal> {
+        self.bytes += bytes.len();
+        self.seen += 1;
+        if depth > MAX_DEPTH || self.seen > MAX_PARTS || self.bytes > MAX_BYTES {
+            let reason = "holds too many parts, too large ones, or too many inside each other";
+            return Err(Refusal::new(reason, "make it smaller"));
+        }
+        if bytes.starts_with(&inflate::MAGIC) {
+            let unpacked = inflate::gunzip(bytes, MAX_BYTES - self.bytes)
+                .map_err(|reason| Refusal::new(reason, "compress it anew with gzip"))?;
+            return Ok(self.decode(piece, &unpacked, depth + 1, problems).is_some());
+        }
+        let text = form::text_of(bytes)?;
+        let form = match piece.declared {
+            Some(form) => form,
+            None => match form::detect(text, piece.whole)? {
+                Some(form) => form,
+                None => return Ok(true),
+            },
+        };
+        self.by_form(form, piece, text, depth, problems)
+    }
+
+    fn by_form(
+        &mut self,
+        form: form::Form,
+        piece: &Piece,
+        text: &str,
+        depth: usize,
+        problems: &mut Problems,
+    ) -> Result<bool, Refusal> {
+        use form::Form;
+        let mut inner = piece.clone();
+        inner.declared = None;
+        match form {
+            Form::CloudConfig => {
+                // A part may leave the header out, since its content type says it all.
+                self.add(piece, Content::CloudConfig(Secret::new(text.to_owned())));
+                Ok(true)
+            }
+            Form::Script => {
+                let text = form::script(text)?;
+                let name = piece.name.clone();
+                self.add(piece, Content::Script { name, text });
+                Ok(true)
+            }
+            Form::Jinja => {
+                let rendered = self.render(text)?;
+                inner.whole = false;
+                let bytes = rendered.as_bytes();
+                Ok(self.decode(&inner, bytes, depth + 1, problems).is_some())
+            }
+            Form::Mime => self.each(mime::parts(text)?, &inner, depth, problems),
+            Form::Archive => self.each(archive::parts(text)?, &inner, depth, problems),
+        }
+    }
+
+    /// Every part, so that the problems of all are told.
+    fn each(
+        &mut self,
+        found: Vec<Found>,
+        outer: &Piece,
+        depth: usize,
+        problems: &mut Problems,
+    ) -> Result<bool, Refusal> {
+        if found.is_empty() {
+            return Err(Refusal::new(
+                "holds no parts",
+                "add one, or leave the file empty",
+            ));
+        }
+        let mut good = true;
+        for (index, part) in found.into_iter().enumerate() {
+            let mut label = format!("{} part {}", outer.label, index + 1);
+            if let Some(name) = &part.name {
+                label.push_str(&format!(" ({name})"));
+            }
+            if part.launch_index {
+                let reason = "has a `Launch-Index`, which is not read: it counts for every node";
+                let remedy = "give each node a seed of its own";
+                problems.warn(&Place::file(&label), reason, remedy);
+            }
+            let declared = match form::of_type(part.content_type.as_deref()) {
+                Ok(declared) => declared,
+                Err(refusal) => {
+                    problems.error(&Place::file(label), refusal.reason, refusal.remedy);
+                    good = false;
+                    continue;
+                }
+            };
+            let piece = Piece {
+                label,
+                declared,
+                name: part.name,
+                whole: false,
+            };
+            good &= self
+                .decode(&piece, &part.bytes, depth + 1, problems)
+                .is_some();
+        }
+        Ok(good)
+    }
+
+    /// The text below the `## template:` line. As in cloud-init the line break at
+    /// the end stays, and the header is no part of what is rendered.
+    fn render(&mut self, text: &str) -> Result<Zeroizing<String>, Refusal> {
+        let start = text.len() - text.trim_start().len();
+        let end = text[start..]
+            .find('\n')
+            .map_or(text.len(), |end| start + end);
+        // Lines are counted from the top of the file: the header stays as an empty line.
+        let mut body = Zeroizing::new("\n".repeat(text[..end].matches('\n').count()));
+        body.push_str(&text[end..]);
+        let rendered = jinja::render(&body, self.data)
+            .map_err(|error| Refusal::at(error.line, error.reason, error.remedy))?;
+        self.bytes += rendered.len();
+        Ok(rendered)
+    }
+
+    fn add(&mut self, piece: &Piece, content: Content) {
+        let label = piece.label.clone();
+        self.parts.push(Part { label, content });
+    }
+}
+
+/// A part as its container gives it.
+struct Found {
+    content_type: Option<String>,
+    name: Option<String>,
+    /// Meant for one machine of several by its number in a launch, which is not read.
+    launch_index: bool,
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! The part of jinja that user-data uses: `## template: jinja` with instance data.
+//!
+//! Spec: <https://cloudinit.readthedocs.io/en/latest/explanation/instancedata.html> and
+//! <https://jinja.palletsprojects.com/en/stable/templates/>. Read here: variables with
+//! attributes and subscripts, the usual filters and tests, `if`,
+//! `for`, `set`, `raw`, comments, whitespace control, arithmetic, comparisons
+//! and the string methods that people call. As in cloud-init the line break
+//! after a block tag is dropped (`trim_blocks`).
+//!
+//! An evaluator of our own and no crate, because a template must not be able to
+//! outgrow a bound: every string made is charged to one budget.
+//!
+//! # Invariants
+//! - An undefined variable is an error that names it, never empty text.
+//! - Steps, output and depth are bounded; errors quote names, never text.
+//!
+//! Left out: macros, includes, inheritance, and the `do` extension.
+mod eval;
+mod filters;
+mod lex;
+mod parse;
+mod value;
+
+use zeroize::Zeroizing;
+
+pub use value::Value;
+
+/// What is wrong with a template. The line counts from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JinjaError {
+    pub line: usize,
+    pub reason: String,
+    pub remedy: String,
+}
+
+impl JinjaError {
+    fn new(line: usize, reason: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            line,
+            reason: reason.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+type Result<T> = std::result::Result<T, JinjaError>;
+
+/// Renders a template with the variables of `data`, which is a mapping.
+pub fn render(text: &str, data: &Value) -> Result<Zeroizing<String>> {
+    let pieces = lex::pieces(text)?;
+    let nodes = parse::parse(pieces)?;
+    eval::render(&nodes, data)
+}
+
+#[cfg(test)]
+mod tests;

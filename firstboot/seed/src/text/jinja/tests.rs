@@ -1,0 +1,124 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+use super::{Value, render};
+use crate::text::yaml;
+
+fn data() -> Value {
+    let text = "local_hostname: n1\nds:\n  meta_data:\n    local-hostname: n1\n    instance-id: i-7\n    count: 3\n    keys: [a, b]\n    name: 'N1.example.org'\n";
+    Value::of_yaml(&yaml::parse(text).unwrap().unwrap())
+}
+
+#[test]
+fn renders() {
+    for (text, expected) in [
+        ("a {{ local_hostname }}\n", "a n1\n"),
+        ("{{ds.meta_data.local_hostname}}", "n1"),
+        ("{{ ds['meta_data']['local-hostname'] }}", "n1"),
+        (
+            "{{ ds.meta_data.name | lower | replace('.', '-') }}",
+            "n1-example-org",
+        ),
+        ("{{ ds.meta_data.name.split('.')[0] | upper }}", "N1"),
+        ("{{ nope | default('x') }}{{ ds.nope|d(1) }}", "x1"),
+        ("{{ '7' | int + 1 }} {{ 'x' | int(5) }}", "8 5"),
+        (
+            "{{ ds.meta_data.keys | join(',') }} {{ ds.meta_data.keys[-1] }}",
+            "a,b b",
+        ),
+        (
+            "{% if local_hostname == 'n1' %}\nyes\n{% else %}\nno\n{% endif %}\nend",
+            "yes\nend",
+        ),
+        (
+            "{% if nope is defined %}a{% elif 1 > 2 %}b{% else %}c{% endif %}",
+            "c",
+        ),
+        (
+            "{% for k in ds.meta_data.keys %}\n- {{ k }} {{ loop.index }}\n{% endfor %}\n",
+            "- a 1\n- b 2\n",
+        ),
+        ("{%- set x = 'a' ~ 1 -%}\n  {{ x }}", "a1"),
+        ("{# a {{ comment }} #}\nb", "b"),
+        ("{% raw %}{{ x }}{% endraw %}\n!", "{{ x }}!"),
+        ("a  {{- 1 -}}  b", "a1b"),
+        ("{{ 'a' if local_hostname in ['n1'] else 'b' }}", "a"),
+        ("{{ '}}' }}", "}}"),
+        ("{{ not nope is defined and 'k' not in ds }}", "True"),
+        ("{ {{ 1 }} } {\"a\": {}} #}", "{ 1 } {\"a\": {}} #}"),
+        ("{{ ds.meta_data.get('nope', 'x') }}", "x"),
+    ] {
+        let rendered = render(text, &data()).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+        assert_eq!(*rendered, expected, "{text}");
+    }
+}
+
+#[test]
+fn refuses() {
+    for (text, line, expected) in [
+        (
+            "\n{{ local_hostnam }}",
+            2,
+            "asks for `local_hostnam`, which is not defined; did you mean `local_hostname`?",
+        ),
+        (
+            "{{ ds.meta_data.local-hostname }}",
+            1,
+            "asks for `ds.meta_data.local-hostname`, which jinja reads as a subtraction; write `ds.meta_data.local_hostname`",
+        ),
+        (
+            "{{ ds.metadata.x }}",
+            1,
+            "`ds.metadata`, which is not defined; did you mean `meta_data`?",
+        ),
+        (
+            "{{ ds.meta_data.keys[5] }}",
+            1,
+            "asks for `ds.meta_data.keys[5]`",
+        ),
+        ("{{ a", 1, "not closed by `}}`"),
+        ("{{ 'a }}", 1, "a quote"),
+        ("{{ }}", 1, "a value is missing"),
+        ("{{ 1 2 }}", 1, "something after"),
+        ("{% if 1 %}", 1, "does not end"),
+        ("{% endif %}", 1, "closes nothing"),
+        ("{% for x in [1] %}{% endif %}", 1, "inside `{% for %}`"),
+        (
+            "{% include 'x' %}",
+            1,
+            "`{% include %}`, which is not read here",
+        ),
+        ("{{ 1 | lowr }}", 1, "did you mean `lower`?"),
+        ("{{ ds | lower }}", 1, "gives a mapping to `lower`"),
+        ("{{ 1 - 'a' }}", 1, "has `-` with text"),
+        ("{{ 1 ? }}", 1, "no jinja"),
+    ] {
+        let error = render(text, &data()).unwrap_err();
+        let said = format!("{}; {}", error.reason, error.remedy);
+        assert!(said.contains(expected), "{text}: {said}");
+        assert_eq!(error.line, line, "{text}");
+    }
+}
+
+#[test]
+fn bombs_end_soon() {
+    let doubling = format!(
+        "{{% set x = 'aaaaaaaa' %}}{}",
+        "{% set x = x ~ x %}".repeat(60)
+    );
+    let loops = "{% for a in l %}".repeat(20) + "x" + &"{% endfor %}".repeat(20);
+    let loops = format!("{{% set l = [1,2,3,4,5,6,7,8,9] %}}{loops}");
+    for text in [
+        doubling,
+        loops,
+        format!("{{{{ {}1 }}}}", "(".repeat(100_000)),
+        format!("{{{{ {}1 }}}}", "not ".repeat(100_000)),
+        format!("{{{{ {}1 }}}}", "-".repeat(400)),
+        "{% if 1 %}".repeat(100_000),
+        "{{ 'a'|replace('a','aaaaaaaaaaaaaaaa')".to_owned()
+            + &"|replace('a','aaaaaaaaaaaaaaaa')".repeat(40)
+            + " }}",
+    ] {
+        let begun = std::time::Instant::now();
+        assert!(render(&text, &data()).is_err());
+        assert!(begun.elapsed().as_secs() < 60);
+    }
+}

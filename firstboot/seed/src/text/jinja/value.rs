@@ -1,0 +1,176 @@
+//! Values of expressions: what instance data holds, and what filters make of it.
+use std::fmt::Write as _;
+
+use crate::text::yaml::{Kind, Node};
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Nothing of that name: the name asked for, and the near one, for the message.
+    Undefined {
+        asked: String,
+        near: Option<String>,
+    },
+    None,
+    Bool(bool),
+    Int(i64),
+    Text(String),
+    List(Vec<Value>),
+    Map(Vec<(String, Value)>),
+}
+
+impl Value {
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// Data of YAML or JSON, typed as YAML 1.1 types it, as far as templates can tell.
+    pub fn of_yaml(node: &Node) -> Self {
+        match &node.kind {
+            Kind::Scalar(scalar) if scalar.is_null() => Self::None,
+            Kind::Scalar(scalar) => {
+                let text = scalar.text.expose();
+                let number = || {
+                    let decimal = text == "0" || !text.trim_start_matches('-').starts_with('0');
+                    text.parse().ok().filter(|_| scalar.plain && decimal)
+                };
+                match scalar.boolean() {
+                    Some(value) => Self::Bool(value),
+                    None => number().map_or_else(|| Self::text(text), Self::Int),
+                }
+            }
+            Kind::Sequence(items) => Self::List(items.iter().map(Self::of_yaml).collect()),
+            Kind::Mapping(entries) => Self::map(
+                entries
+                    .iter()
+                    .map(|entry| (entry.key.expose().to_owned(), Self::of_yaml(&entry.value))),
+            ),
+        }
+    }
+
+    pub fn of_json(value: &serde_json::Value) -> Self {
+        use serde_json::Value as Json;
+        match value {
+            Json::Null => Self::None,
+            Json::Bool(value) => Self::Bool(*value),
+            Json::Number(number) => number
+                .as_i64()
+                .map_or_else(|| Self::Text(number.to_string()), Self::Int),
+            Json::String(text) => Self::text(text),
+            Json::Array(items) => Self::List(items.iter().map(Self::of_json).collect()),
+            Json::Object(members) => Self::map(
+                members
+                    .iter()
+                    .map(|(name, value)| (name.clone(), Self::of_json(value))),
+            ),
+        }
+    }
+
+    /// A mapping in which `local-hostname` answers to `local_hostname` as well.
+    pub fn map(members: impl IntoIterator<Item = (String, Self)>) -> Self {
+        let mut all: Vec<(String, Self)> = Vec::new();
+        for (name, value) in members {
+            let alias = name.replace(['-', '.', '/', ' '], "_");
+            if alias != name && all.iter().all(|(known, _)| *known != alias) {
+                all.push((alias, value.clone()));
+            }
+            all.push((name, value));
+        }
+        Self::Map(all)
+    }
+
+    /// The member of this name, the last one given; the undefined value where there is none.
+    pub(super) fn member(&self, name: &str, path: &str) -> Self {
+        let known = |members: &[(String, Self)]| -> Option<String> {
+            let names = members.iter().map(|(name, _)| name.as_str());
+            crate::text::suggest::nearest(name, names).map(str::to_owned)
+        };
+        let asked = if path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        };
+        match self {
+            Self::Map(members) => members
+                .iter()
+                .rev()
+                .find(|(member, _)| member == name)
+                .map_or_else(
+                    || Self::Undefined {
+                        asked,
+                        near: known(members),
+                    },
+                    |(_, value)| value.clone(),
+                ),
+            _ => Self::Undefined { asked, near: None },
+        }
+    }
+
+    pub(super) fn truth(&self) -> bool {
+        match self {
+            Self::Undefined { .. } | Self::None => false,
+            Self::Bool(value) => *value,
+            Self::Int(value) => *value != 0,
+            Self::Text(text) => !text.is_empty(),
+            Self::List(items) => !items.is_empty(),
+            Self::Map(members) => !members.is_empty(),
+        }
+    }
+
+    /// As python's `str()` shows it, which is what a template puts out.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Undefined { .. } => String::new(),
+            Self::None => "None".to_owned(),
+            Self::Bool(true) => "True".to_owned(),
+            Self::Bool(false) => "False".to_owned(),
+            Self::Int(value) => value.to_string(),
+            Self::Text(text) => text.clone(),
+            Self::List(_) | Self::Map(_) => self.repr(),
+        }
+    }
+
+    fn repr(&self) -> String {
+        match self {
+            Self::Text(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
+            Self::List(items) => {
+                let items: Vec<String> = items.iter().map(Self::repr).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Self::Map(members) => {
+                let mut text = String::from("{");
+                for (index, (name, value)) in members.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    let _infallible = write!(text, "{comma}'{name}': {}", value.repr());
+                }
+                text + "}"
+            }
+            _ => self.shown(),
+        }
+    }
+
+    /// Bytes held, for the budget.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::List(items) => items.iter().map(|item| 16 + item.size()).sum(),
+            Self::Map(members) => members
+                .iter()
+                .map(|(name, value)| 16 + name.len() + value.size())
+                .sum(),
+            _ => 8,
+        }
+    }
+
+    /// For messages: "a list", never the content.
+    pub(super) fn what(&self) -> &'static str {
+        match self {
+            Self::Undefined { .. } => "undefined",
+            Self::None => "nothing",
+            Self::Bool(_) => "a boolean",
+            Self::Int(_) => "a number",
+            Self::Text(_) => "text",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+}

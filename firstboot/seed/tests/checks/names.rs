@@ -1,0 +1,213 @@
+//! Host names, entries of /etc/hosts, labels and taints.
+use nodeimg_seed::contract::paths;
+use nodeimg_seed::contract::settings::Profile;
+use nodeimg_seed::plan;
+use nodeimg_seed::text::problem::Problems;
+
+use crate::common::user_data;
+use crate::{Case, GROUND};
+
+#[test]
+fn host_names_in_the_order_of_cloud_init() {
+    for (user, meta, host_name, fqdn) in [
+        ("hostname: a", "b", "a", "a"),
+        ("hostname: a", "a.dom.ain", "a", "a.dom.ain"),
+        ("hostname: a", "b.dom.ain", "a", "a"),
+        ("hostname: a.dom.ain", "b", "a", "a.dom.ain"),
+        ("fqdn: a.dom.ain", "b", "a", "a.dom.ain"),
+        ("hostname: a\nfqdn: c.dom.ain", "b", "a", "c.dom.ain"),
+        (
+            "fqdn: a.dom.ain\nprefer_fqdn_over_hostname: true",
+            "b",
+            "a.dom.ain",
+            "a.dom.ain",
+        ),
+        ("hostname: 10", "b", "10", "10"),
+        ("packages: []", "b.dom.ain", "b", "b.dom.ain"),
+        (
+            "prefer_fqdn_over_hostname: yes",
+            "b.dom.ain",
+            "b.dom.ain",
+            "b.dom.ain",
+        ),
+    ] {
+        let mut case = Case::new(format!("#cloud-config\n{user}\n"));
+        case.settings.profile = Profile::ContainerHost;
+        case.meta = format!("instance-id: i\nlocal-hostname: {meta}\n");
+        let node = case.good();
+        assert_eq!(
+            (node.host_name.as_str(), node.fqdn.as_str()),
+            (host_name, fqdn),
+            "{user}, {meta}"
+        );
+    }
+}
+
+#[test]
+fn host_names_that_cannot_name_a_node() {
+    let long = format!("hostname: {}", "a".repeat(64));
+    let long_fqdn = format!(
+        "fqdn: {}.b\nprefer_fqdn_over_hostname: true",
+        "a.".repeat(40) + "a"
+    );
+    for (names, expected) in [
+        (
+            "hostname: localhost",
+            "user-data:2: hostname: `localhost` names every machine",
+        ),
+        ("hostname: localhost.localdomain", "names every machine"),
+        (
+            "hostname: Node-0",
+            "has capitals, and Kubernetes takes small letters only; write `node-0`",
+        ),
+        (
+            "hostname: Node_0",
+            "has capitals, and Kubernetes takes small letters only; use small letters",
+        ),
+        (
+            "hostname: node_0",
+            "`node_0` holds `_`; use small letters, digits and `-`",
+        ),
+        ("hostname: -a", "begins or ends with `-`"),
+        ("hostname: a..b", "has a part of 0 characters"),
+        ("hostname: a b", "`a b` holds ` `"),
+        ("hostname: näme", "holds `\\u{e4}`"),
+        (
+            "fqdn: node-0.Dom.ain",
+            "fqdn: `node-0.Dom.ain` has capitals",
+        ),
+        (long.as_str(), "has a part of 64 characters"),
+        (long_fqdn.as_str(), "Linux takes 64"),
+        ("hostname: no", "is a boolean to YAML"),
+    ] {
+        let mut case = Case::with("hostname: node-0\nfqdn: node-0.kubernetes.local", names);
+        // A name of the wrong shape counts as none given; meta-data has one.
+        case.meta = "instance-id: i\nlocal-hostname: node-0\n".to_owned();
+        case.fails(expected);
+    }
+    let mut none = Case::with("hostname: node-0\nfqdn: node-0.kubernetes.local\n", "");
+    none.meta = "instance-id: i".to_owned();
+    none.fails("user-data: hostname: there is no host name");
+}
+
+#[test]
+fn hosts_labels_and_taints() {
+    for (from, to, expected) in [
+        (
+            "{server.kubernetes.local: 192.168.10.100}",
+            "{server: 10.0.0.300}",
+            "nodeimg.hosts.server: is not the IP address",
+        ),
+        (
+            "{server.kubernetes.local: 192.168.10.100}",
+            "{server: 0.0.0.0}",
+            "is not the IP address",
+        ),
+        (
+            "{server.kubernetes.local: 192.168.10.100}",
+            "{localhost: 10.0.0.1}",
+            "is no host name to give an address to",
+        ),
+        (
+            "{server.kubernetes.local: 192.168.10.100}",
+            "[a]",
+            "is a list, not a mapping",
+        ),
+        (
+            "{zone: a, disk: ssd}",
+            "{zone: yes}",
+            "is a boolean to YAML",
+        ),
+        ("{zone: a, disk: ssd}", "{-zone: a}", "is no valid key"),
+        (
+            "{zone: a, disk: ssd}",
+            "{zone: 'a b'}",
+            "has a value with odd characters",
+        ),
+        ("{zone: a, disk: ssd}", "{a/b/c: d}", "is no valid key"),
+        (
+            "{zone: a, disk: ssd}",
+            "{node-role.kubernetes.io/worker: ''}",
+            "a kubelet may not give itself",
+        ),
+        (
+            "{zone: a, disk: ssd}",
+            "{x.k8s.io/y: z}",
+            "a kubelet may not give itself",
+        ),
+        (
+            "['dedicated=gpu:NoSchedule']",
+            "dedicated",
+            "is text, not a list",
+        ),
+        (
+            "['dedicated=gpu:NoSchedule']",
+            "[dedicated]",
+            "is a taint without an effect",
+        ),
+        (
+            "['dedicated=gpu:NoSchedule']",
+            "['a:NoSchedul']",
+            "did you mean `NoSchedule`?",
+        ),
+        (
+            "['dedicated=gpu:NoSchedule']",
+            "['a b:NoExecute']",
+            "is no valid key",
+        ),
+        (
+            "['dedicated=gpu:NoSchedule']",
+            "[{key: a}]",
+            "lacks `key` or `effect`",
+        ),
+        (
+            "['dedicated=gpu:NoSchedule']",
+            "[{key: a, effect: NoExecute, valu: x}]",
+            "did you mean `value`?",
+        ),
+    ] {
+        Case::with(from, to).fails(expected);
+    }
+    let user = user_data()
+        .replace(
+            "{zone: a, disk: ssd}",
+            "{node.kubernetes.io/x: '', topology.kubernetes.io/zone: 1, a.example/b: c_d.e}",
+        )
+        .replace(
+            "['dedicated=gpu:NoSchedule']",
+            "['a:NoExecute', {key: b, value: c, effect: PreferNoSchedule}]",
+        );
+    let node = Case::new(user).good();
+    assert_eq!(
+        node.labels,
+        [
+            "a.example/b=c_d.e",
+            "node.kubernetes.io/x=",
+            "topology.kubernetes.io/zone=1"
+        ]
+    );
+    assert_eq!(node.taints, ["a:NoExecute", "b=c:PreferNoSchedule"]);
+}
+
+#[test]
+fn a_list_of_hosts_may_hold_this_node() {
+    let user = user_data().replace(
+        "{server.kubernetes.local: 192.168.10.100}",
+        "{node-0: 192.168.10.101, node-1: 192.168.10.102}",
+    );
+    let node = Case::new(user).good();
+    let plan = plan::plan(&node, &GROUND, &mut Problems::new()).unwrap();
+    let hosts = plan.text(paths::HOSTS).unwrap().to_owned();
+    let rest = hosts.split_once("ip6-loopback\n").unwrap().1;
+    assert_eq!(
+        rest,
+        "192.168.10.101 node-0.kubernetes.local\n192.168.10.101 node-0\n192.168.10.102 node-1\n"
+    );
+    let bare = Case::with("  node_ip: 192.168.10.101\n", "").good();
+    let plan = plan::plan(&bare, &GROUND, &mut Problems::new()).unwrap();
+    let hosts = plan.text(paths::HOSTS).unwrap().to_owned();
+    assert!(
+        hosts.contains("\n127.0.1.1 node-0.kubernetes.local node-0\n"),
+        "{hosts}"
+    );
+}
