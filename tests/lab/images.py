@@ -119,11 +119,10 @@ def _compiled(lab, tools, source, arch):
 
 
 def _busybox(bases, arch):
-    """Its one program under the name of every applet, as this machine's build lists them:
-    a spec of critest masks one name and leaves the others."""
+    """Its one program and a link for every applet, as this machine's build lists them."""
     yield "bin/busybox", "file", debian.member(bases[arch], BUSYBOX), 0o755
     for applet in debian.says(bases.get(host_arch(), bases[arch]), BUSYBOX, "--list").split():
         if applet != "busybox":
-            yield f"bin/{applet}", "name", "bin/busybox", 0o755
+            yield f"bin/{applet}", "link", "busybox", 0o777
     yield "root", "folder", None, 0o700
     yield "var", "folder", None, 0o755

@@ -28,21 +28,19 @@ VARIANT = {"arm64": {"variant": "v8"}}
 def layer(entries, to):
     """Writes a tar of (path, kind, content, mode) as root's, the folders above first.
 
-    The kind is "file" (content: bytes, or a path to read), "name" (another name, a hard
-    link, of the file at that path), "link" or "folder".
+    The kind is "file" (content: bytes, or a path to read), "link" or "folder".
     """
-    kinds = {"file": tarfile.REGTYPE, "name": tarfile.LNKTYPE, "link": tarfile.SYMTYPE, "folder": tarfile.DIRTYPE}
+    kinds = {"file": tarfile.REGTYPE, "link": tarfile.SYMTYPE, "folder": tarfile.DIRTYPE}
     seen = set()
     with tarfile.open(to, "w", format=tarfile.GNU_FORMAT) as tar:
-        # A file comes before its other names.
-        for path, kind, content, mode in sorted(entries, key=lambda one: (one[1] == "name", one[0])):
+        for path, kind, content, mode in sorted(entries, key=lambda one: one[0]):
             for above in reversed(list(_above(path))):
                 if above not in seen:
                     tar.addfile(_member(above, tarfile.DIRTYPE, 0o755))
                     seen.add(above)
             member = _member(path, kinds[kind], mode)
             seen.add(path)
-            if kind in ("link", "name"):
+            if kind == "link":
                 member.linkname = content
             if kind == "file":
                 data = content if isinstance(content, bytes) else content.read_bytes()
