@@ -6,11 +6,10 @@
 //!  library   read-only, media at multiples of their size, the first place empty:
 //!            nothing that anything looks for
 //!  slot      empty; media.sh copies one over
-//!  second    a card: 169.254.169.254 answers behind it, where all cases are
-//!            tried; in the next boot nobody does
+//!  second    a card: 169.254.169.254 answers behind it; in the next boot nobody does
 //! ```
 //!
-//! arm64 tries the few media that differ most; all of them with `NODEIMG_TEST_FULL`.
+//! On arm64 only with `NODEIMG_TEST_FULL`.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -25,8 +24,6 @@ use crate::support::worker::Worker;
 
 const SCRIPT: &str = include_str!("media.sh");
 const NODE_IP: &str = "10.0.2.0/24";
-/// Tried on every architecture: a wrong label, NoCloud, a config drive.
-const ESSENTIAL: [&str; 3] = ["label", "vfat", "drive-iso9660"];
 
 /// What becomes of a medium.
 enum Verdict {
@@ -62,8 +59,7 @@ impl Case {
     }
 }
 
-/// All, or only the essential ones.
-fn cases(all: bool) -> Vec<Case> {
+fn cases() -> Vec<Case> {
     use Verdict::{Applied, Failed};
     let no_cloud = "NoCloud in /dev/";
     let drive = "config drive in /dev/";
@@ -76,7 +72,7 @@ fn cases(all: bool) -> Vec<Case> {
         Failed(&["cannot be mounted as ext4", "make the medium anew"]),
     );
     spoilt.spoilt = true;
-    let every = vec![
+    vec![
         Case::new(
             "label",
             Kind::Iso9660,
@@ -98,10 +94,7 @@ fn cases(all: bool) -> Vec<Case> {
         Case::new("drive-vfat", Kind::Vfat, "CONFIG-2", Applied(drive)).drive(),
         Case::new("drive-ext4", Kind::Ext4, "config-2", Applied(drive)).drive(),
         Case::new("drive-iso9660", Kind::Iso9660, "config-2", Applied(drive)).drive(),
-    ];
-    let mut cases = every;
-    cases.retain(|case| all || ESSENTIAL.contains(&case.name));
-    cases
+    ]
 }
 
 /// Its number is its place in the library.
@@ -112,23 +105,24 @@ fn number_of(cases: &[Case], name: &str) -> usize {
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn amd64_takes_the_seed_that_comes() {
-    takes_the_seed_that_comes("amd64", true);
+    takes_the_seed_that_comes("amd64");
 }
 
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn arm64_takes_the_seed_that_comes() {
-    let all = judge::is_full("most media on arm64");
-    takes_the_seed_that_comes("arm64", all);
+    if judge::is_full("media on arm64") {
+        takes_the_seed_that_comes("arm64");
+    }
 }
 
-fn takes_the_seed_that_comes(arch: &str, all: bool) {
+fn takes_the_seed_that_comes(arch: &str) {
     let Some(image) = worker_image(arch) else {
         return;
     };
     let directory = directory(&format!("media-{arch}"));
     let worker = Worker::new("node-0", &["10.0.2.15", "192.168.77.10"]);
-    let cases = cases(all);
+    let cases = cases();
     let Some(library) = library(&directory, &worker, &cases) else {
         return;
     };
@@ -143,11 +137,9 @@ fn takes_the_seed_that_comes(arch: &str, all: bool) {
 
     let services = services(&worker);
     let mut guest = machine("media-none").script(SCRIPT).script(&script(&cases));
-    if all {
-        let card = link_local(&services);
-        guest = guest.qemu(&card.iter().map(String::as_str).collect::<Vec<_>>());
-        guest = guest.script(&script_of_the_others(&cases));
-    }
+    let card = link_local(&services);
+    guest = guest.qemu(&card.iter().map(String::as_str).collect::<Vec<_>>());
+    guest = guest.script(&script_of_the_others(&cases));
     let insert_the_last = format!("insert {}\n", cases.len() + 3);
     let Some(facts) = guest.script(&insert_the_last).left(4).facts() else {
         return;
@@ -156,12 +148,10 @@ fn takes_the_seed_that_comes(arch: &str, all: bool) {
     for case in &cases {
         is_as_expected(&facts, case);
     }
-    if all {
-        stops_the_kubelet(&facts);
-        took_the_other_sources(&facts);
-        commands_have_failed(&facts);
-        refused::starts_no_kubelet(&facts);
-    }
+    stops_the_kubelet(&facts);
+    took_the_other_sources(&facts);
+    commands_have_failed(&facts);
+    refused::starts_no_kubelet(&facts);
 
     let next = late::boot(machine("media-late")).left(2).facts().unwrap();
     late::is_the_node_of_the_medium(&next);

@@ -7,7 +7,7 @@
 //! | `node`, amd64, 2 | config drive on iso9660 with a static network, commands, SSH, the second boot |
 //! | `node`, arm64, 1 | the initrd of systemd (all others have nodeimg's own); a seed over http that the firmware names; without that, credentials of SMBIOS and fw_cfg |
 //! | `media`, amd64, 2 | no medium, near misses, every medium, metadata services, failing commands, `refused`; then `late` |
-//! | `media`, arm64, 2 | no medium, a wrong label, NoCloud on vfat, a config drive on iso9660; then `late` |
+//! | `media`, arm64, 2 | as on amd64 (NODEIMG_TEST_FULL=1) |
 //! | `power`, amd64, 1 and 1 | power cuts, the same end state, no secret but in its own file |
 //! | `tampered`, amd64, 1, 1 and 1 | one bit of the root is another one, of the hash tree, of the command line: never up |
 //!

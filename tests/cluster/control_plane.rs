@@ -71,7 +71,7 @@ fn kubeadm_makes_a_control_plane_and_another_one_joins_it() {
     let Some(scene) = Scene::new("control-plane") else {
         return;
     };
-    let mut slots = slots::take(2, 7);
+    let mut slots = slots::take(2, 10);
     let Some(image) = image(&CONTROL_PLANE, "amd64") else {
         return;
     };

@@ -1,5 +1,6 @@
 //! Other people's suites judge a node, and the workloads of a real cluster run on it:
-//! one node of `hard-way` for all of it, in a cluster of its own.
+//! two nodes of `hard-way`, each in a cluster of its own, so that two processors are busy
+//! until the end.
 //!
 //! | file | what |
 //! |---|---|
@@ -29,18 +30,25 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use crate::cluster::images::{HARD_WAY, Variant};
-use crate::cluster::node::Place;
+use crate::cluster::node::{Node, Place};
 use crate::cluster::seed::Seed;
 use crate::support::{real, slots};
 use crate::workloads;
 use report::say;
 use setting::Setting;
 
-const PLACE: Place = Place {
-    name: "judged",
-    number: 60,
-};
-pub const SUBNET: &str = "10.200.60.0/24";
+/// Of conformance and workloads, and of the runtime's judges.
+const PLACES: [Place; 2] = [
+    Place {
+        name: "judged-0",
+        number: 60,
+    },
+    Place {
+        name: "judged-1",
+        number: 65,
+    },
+];
+const SUBNETS: [&str; 2] = ["10.200.60.0/24", "10.200.65.0/24"];
 
 /// Nothing is baked: images come from the registry.
 pub const JUDGED: Variant = Variant {
@@ -49,7 +57,7 @@ pub const JUDGED: Variant = Variant {
     ..HARD_WAY
 };
 
-/// Parts of one test, on one node: what one finds does not keep the next from
+/// Parts of a test, on one node: what one finds does not keep the next from
 /// its own. `NODEIMG_TEST_PARTS` (names separated by commas) runs only some.
 struct Parts {
     wanted: Option<String>,
@@ -92,27 +100,40 @@ impl Parts {
 
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
+fn a_node_passes_kubernetes_conformance() {
+    judged("conformance", 0, |setting, node, parts| {
+        setting.resolves();
+        parts.run("names", || workloads::dns::resolves(setting));
+        parts.run("workloads", || workloads::run(setting, node));
+        parts.run("conformance", || conformance::passes_the_chosen(setting));
+    });
+}
+
+#[test]
+#[ignore = "boots for minutes; ci/test runs it"]
 fn a_node_passes_what_others_ask_of_it() {
-    let Some(setting) = Setting::start("judged", &[("CLUSTER_NODE_CIDRS", "yes")]) else {
+    judged("others", 1, |setting, node, parts| {
+        parts.run("image-builder's checks", || goss::met(node, &versions()));
+        parts.run("flannel", || workloads::network::flannel(setting, node));
+        parts.run("critest", || critest::passes(node));
+        parts.run("pressure", || workloads::pressure::is_told(setting, node));
+    });
+}
+
+/// Has the node of [`PLACES`] judged, in a cluster of that name.
+fn judged(name: &'static str, number: usize, judge: impl FnOnce(&Setting, &mut Node, &mut Parts)) {
+    let Some(setting) = Setting::start(name, &[("CLUSTER_NODE_CIDRS", "yes")]) else {
         return;
     };
     let _slots = slots::take(1, 9);
-    let seed = Seed::hard_way(&setting.scene, &PLACE, SUBNET);
-    let Some(mut node) = setting.node(&JUDGED, &PLACE, seed, 1) else {
+    let place = &PLACES[number];
+    let seed = Seed::hard_way(&setting.scene, place, SUBNETS[number]);
+    let Some(mut node) = setting.node(&JUDGED, place, seed, 1) else {
         return;
     };
     node.ready();
     let mut parts = Parts::new();
-    setting.resolves();
-    parts.run("image-builder's checks", || goss::met(&node, &versions()));
-    parts.run("names", || workloads::dns::resolves(&setting));
-    parts.run("workloads", || workloads::run(&setting, &node));
-    parts.run("conformance", || conformance::passes_the_chosen(&setting));
-    parts.run("flannel", || workloads::network::flannel(&setting, &node));
-    parts.run("critest", || critest::passes(&node));
-    parts.run("pressure", || {
-        workloads::pressure::is_told(&setting, &mut node)
-    });
+    judge(&setting, &mut node, &mut parts);
     parts.end();
 }
 

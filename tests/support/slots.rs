@@ -1,7 +1,7 @@
 //! How many machines run at a time.
 //!
 //! A machine keeps a processor busy while it boots and leaves it idle while it waits
-//! (for a medium, a lease, a kubelet's next try). So one more than there are
+//! (for a medium, a lease, a kubelet's next try). So two more than there are
 //! processors may always run, and yet another whenever half a processor has been
 //! idle for some seconds: a test that waits gives its processor up without a word.
 //!
@@ -111,7 +111,7 @@ impl Queue {
         }
         let after = self.taken + count;
         let has_settled = self.last.is_none_or(|last| last.elapsed() >= START);
-        after <= (processors() + 1).max(count) || (after <= most() && is_idle && has_settled)
+        after <= (processors() + 2).max(count) || (after <= most() && is_idle && has_settled)
     }
 
     fn tell(&self) {

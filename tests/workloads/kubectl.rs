@@ -1,4 +1,4 @@
-//! kubectl's ways into a pod: exec, logs, cp, port-forward.
+//! kubectl's ways into a pod: exec, logs, cp, port-forward; and the node's, a hostPort.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -7,7 +7,7 @@ use std::process::Stdio;
 use tempfile::TempDir;
 
 use crate::cluster::control::{Cluster, is_true, until};
-use crate::cluster::node::SOON;
+use crate::cluster::node::{Node, SOON};
 use crate::support::run::Ran;
 
 const POD: &str = "
@@ -20,10 +20,11 @@ spec:
   - name: main
     image: busybox
     command: [sh, -c, 'mkdir /www; echo a page >/www/index.html; echo it serves; exec httpd -f -p 8080 -h /www']
+    ports: [{containerPort: 8080, hostPort: 8089}]
     readinessProbe: {httpGet: {port: 8080}, periodSeconds: 1}
 ";
 
-pub fn works(cluster: &Cluster) {
+pub fn works(cluster: &Cluster, node: &Node) {
     cluster.apply(POD);
     until("pod page Ready", SOON, || {
         let pod = cluster.get(&["pod", "page"]).ok_or("it is not there")?;
@@ -42,6 +43,8 @@ pub fn works(cluster: &Cluster) {
     assert_eq!(ended.code, Some(7), "{}", ended.err);
     copies(cluster);
     forwards(cluster);
+    let said = asks(cluster, &node.address, "8089");
+    assert!(said.ends_with("a page\n"), "by the node's port: {said}");
 }
 
 /// There and back again.
@@ -62,7 +65,7 @@ fn copies(cluster: &Cluster) {
     );
 }
 
-/// A port of the cluster's namespace leads into the pod.
+/// By a port that kubectl opens.
 fn forwards(cluster: &Cluster) {
     let mut forward = cluster.kubectl_command(&["port-forward", "pod/page", ":8080"]);
     forward.stdin(Stdio::null()).stderr(Stdio::piped());
@@ -75,11 +78,17 @@ fn forwards(cluster: &Cluster) {
         .nth(1)
         .and_then(|rest| rest.split(' ').next());
     let port = port.unwrap_or_else(|| panic!("port-forward says {line:?}"));
-    let ask = format!(
-        "exec 3<>/dev/tcp/127.0.0.1/{port} && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3"
-    );
-    let page = Ran::of(cluster.inside("timeout").args(["60", "bash", "-c", &ask]));
+    let said = asks(cluster, "127.0.0.1", port);
     let _ = child.kill();
     let _ = child.wait();
-    assert!(page.out.ends_with("a page\n"), "{}{}", page.out, page.err);
+    assert!(said.ends_with("a page\n"), "{said}");
+}
+
+/// What a port answers in the cluster's namespace.
+fn asks(cluster: &Cluster, host: &str, port: &str) -> String {
+    let ask = format!(
+        "exec 3<>/dev/tcp/{host}/{port} && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3"
+    );
+    let page = Ran::of(cluster.inside("timeout").args(["60", "bash", "-c", &ask]));
+    page.err + &page.out
 }

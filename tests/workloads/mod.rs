@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `dns` | CoreDNS, in and out |
 //! | `volumes` | every kind of volume, init containers, a CronJob |
-//! | `kubectl` | exec, logs, cp, port-forward |
+//! | `kubectl` | exec, logs, cp, port-forward, a hostPort |
 //! | `metrics` | metrics-server, `kubectl top` |
 //! | `pressure` | an OOM kill, eviction by a full disk |
 //! | `network` | flannel as a DaemonSet; with `NODEIMG_TEST_FULL` kube-router too, and across nodes |
@@ -26,7 +26,7 @@ pub fn run(setting: &Setting, node: &Node) {
     // Those that take a while by themselves begin first.
     metrics::begin(cluster);
     volumes::begin(cluster);
-    kubectl::works(cluster);
+    kubectl::works(cluster, node);
     pressure::memory(cluster);
     volumes::hold(cluster, node);
     metrics::tell(cluster, node);
