@@ -98,7 +98,7 @@ fn init_gives_a_recipe_to_build_and_to_change() {
     );
     let outputs = text.find("\noutputs = ").unwrap();
     let before = text[..outputs].lines().last().unwrap();
-    assert!(before.contains("docs/recipe.md"), "{before}");
+    assert!(before.contains("docs/reference/recipe.md"), "{before}");
     // Its lock fits as it is.
     let recipe = ["--recipe", "mine/hard-way.toml"];
     Ran::of(own(&world, &["recipe", "check"]).args(recipe)).good();

@@ -136,7 +136,7 @@ impl Node {
     }
 
     /// The same of a machine with more than one processor. QEMU, where it emulates
-    /// those, loses a boot in a dozen or two (docs/run.md): then it begins once more,
+    /// those, loses a boot in a dozen or two (docs/how-to/run-in-qemu.md): then it begins once more,
     /// and says why.
     pub fn start_of_many(scene: &Scene, machine: &Machine<'_>) -> Node {
         let mut lost = Vec::new();

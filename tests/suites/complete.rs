@@ -5,7 +5,7 @@
 //! `NODEIMG_TEST_CONFORMANCE_MINUTES` (default 50), writes how each spec ended to
 //! `tmp/conformance-VERSION.tsv` of the build directory, and the next one continues
 //! from there. The figure so far is beside it, as `ci/conformance` puts it into
-//! docs/measured.md.
+//! docs/reference/measured.md.
 //!
 //! What the list leaves out is tried too, last of all: a spec that passes is on the
 //! list no longer.
@@ -210,7 +210,7 @@ impl Ledger {
         self.read().iter().filter_map(problem).collect()
     }
 
-    /// Says how far it is, and writes that for docs/measured.md.
+    /// Says how far it is, and writes that for docs/reference/measured.md.
     fn figure(&self, specs: &[String]) {
         let found = self.read();
         let count = |is: &dyn Fn(&Outcome) -> bool| {

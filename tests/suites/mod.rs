@@ -12,7 +12,7 @@
 //! | `lists`, `report` | what was to pass, and what did |
 //! | `lab`, `registry`, `server` | programs and images of the lab |
 //!
-//! docs/conformance.md has what is run and what is not.
+//! docs/how-it-works/what-is-tested.md has what is run and what is not.
 
 mod complete;
 pub mod conformance;

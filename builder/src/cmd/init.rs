@@ -13,7 +13,7 @@ use crate::input::recipe::{RecipeRef, built_in, load};
 
 const OVERLAY_NOTE: &str = "\
 Files below `root/` are laid into the image as they are, over nodeimg's own;
-files below `templates/` are rendered at first boot. docs/first-boot.md of nodeimg
+files below `templates/` are rendered at first boot. docs/reference/first-boot/nodeimg.md of nodeimg
 has the list of placeholders. This note stays out of the image.
 ";
 
@@ -60,7 +60,7 @@ fn empty(directory: &Path) -> Result<()> {
 
 const OUTPUTS_NOTE: &str = "\
 # Of: overlay, sysext; and where there is a [base]: rootfs-tar, disk (which boots:
-# `nodeimg run`) and its other forms. docs/recipe.md of nodeimg has all of them.
+# `nodeimg run`) and its other forms. docs/reference/recipe.md of nodeimg has all of them.
 ";
 
 /// The built-in recipe's own text, comments and all, with `overlay` set.

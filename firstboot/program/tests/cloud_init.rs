@@ -1,6 +1,6 @@
 //! cloud-init as judge: for the keys that both read, Debian's cloud-init makes
 //! the same of the same user-data. What differs by intent is in the table of
-//! `docs/first-boot.md`.
+//! `docs/reference/first-boot/user-data.md`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 mod common;
 

@@ -1,26 +1,31 @@
-//! The reference page lists what there is: keys, placeholders, examples, paths.
+//! The reference pages list what there is: keys, placeholders, examples, paths.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use nodeimg_seed::contract::paths::{self, BINARY_PATH, TEMPLATE_DIR};
 use nodeimg_seed::contract::{report, settings, stamp};
 use nodeimg_seed::read::{cloud_config, node_config};
 use nodeimg_seed::text::template::{PLACEHOLDERS, Template, Values};
 
-const PAGE: &str = include_str!("../../../docs/first-boot.md");
+const PAGES: &str = concat!(
+    include_str!("../../../docs/reference/first-boot/seed.md"),
+    include_str!("../../../docs/reference/first-boot/network.md"),
+    include_str!("../../../docs/reference/first-boot/user-data.md"),
+    include_str!("../../../docs/reference/first-boot/nodeimg.md"),
+);
 
 #[test]
 fn everything_is_listed() {
     for placeholder in PLACEHOLDERS {
         assert!(
-            PAGE.contains(&format!("| `{}` |", placeholder.name)),
+            PAGES.contains(&format!("| `{}` |", placeholder.name)),
             "{}",
             placeholder.name
         );
     }
     for key in node_config::key_names() {
-        assert!(PAGE.contains(&format!("| `{key}` |")), "{key}");
+        assert!(PAGES.contains(&format!("| `{key}` |")), "{key}");
     }
     for key in cloud_config::key_names().filter(|key| *key != "ca-certs") {
-        assert!(PAGE.contains(&format!("| `{key}` |")), "{key}");
+        assert!(PAGES.contains(&format!("| `{key}` |")), "{key}");
     }
     for path in [
         TEMPLATE_DIR,
@@ -33,9 +38,9 @@ fn everything_is_listed() {
         paths::KUBELET_CA,
         paths::KUBE_PROXY_KUBECONFIG,
     ] {
-        assert!(PAGE.contains(&format!("`{path}`")), "{path}");
+        assert!(PAGES.contains(&format!("`{path}`")), "{path}");
     }
-    assert!(PAGE.contains(BINARY_PATH.rsplit('/').next().unwrap()));
+    assert!(PAGES.contains(BINARY_PATH.rsplit('/').next().unwrap()));
 }
 
 /// The builder tries templates with the examples: in JSON they must be JSON.

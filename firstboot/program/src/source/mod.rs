@@ -2,7 +2,7 @@
 //!
 //! The order of [`SOURCES`] is the order of the search; the first source that is
 //! present wins and none are merged. To add one: a file here with a `find`, and
-//! a row in [`SOURCES`] and in `docs/first-boot.md`.
+//! a row in [`SOURCES`] and in `docs/reference/first-boot/seed.md`.
 mod boot_partition;
 mod credentials;
 mod directory;

@@ -2,7 +2,7 @@
 //! image and the machine. Nothing is planned before everything here has passed.
 //!
 //! One room per concern; each adds all the problems that it finds. To add a
-//! check: a function in the room of its concern, and a row in `docs/first-boot.md`.
+//! check: a function in the room of its concern, and a row in `docs/reference/first-boot/nodeimg.md`.
 mod certificates;
 mod credentials;
 mod endpoint;
