@@ -36,6 +36,9 @@ pub fn works(cluster: &Cluster, node: &Node) {
     assert_eq!(said, "it serves\n");
     let said = cluster.kubectl(&["exec", "page", "--", "cat", "/proc/1/comm"]);
     assert_eq!(said.good().out, "httpd\n");
+    // As containers are that are not privileged and ask for nothing else.
+    let said = cluster.kubectl(&["exec", "page", "--", "cat", "/proc/1/attr/current"]);
+    assert_eq!(said.good().out, "cri-containerd.apparmor.d (enforce)\n");
     let ended = cluster.kubectl(&["exec", "page", "--", "sh", "-c", "exit 7"]);
     assert_eq!(ended.code, Some(7), "{}", ended.err);
     copies(cluster);

@@ -132,7 +132,7 @@ fn containerd_takes_every_value_that_is_rendered_for_it() {
             said("dump")
         );
         assert!(
-            said("version").contains(&format!("{version}")),
+            said("version").contains(&version.to_string()),
             "{}",
             said("version")
         );

@@ -10,7 +10,7 @@
 use anyhow::Result;
 
 use super::Base;
-use crate::tree::{ImagePath, Node};
+use crate::tree::{ImagePath, Node, Origin};
 
 /// What is taken out, and why it would do harm or nothing.
 const REMOVED: [(&str, &str); 16] = [
@@ -91,6 +91,19 @@ const PROVISION: &str = "/usr/lib/tmpfiles.d/provision.conf";
 pub fn remove(base: &mut Base<'_>) -> Result<()> {
     for (path, _) in REMOVED {
         base.remove(path)?;
+    }
+    Ok(())
+}
+
+/// The package apparmor brings profiles of some hundred programs, of desktops mostly.
+/// Those of them that a node has are held back by none. What profiles include stays, for
+/// those of containerd, of other packages and of recipes.
+pub fn profiles(base: &mut Base<'_>) -> Result<()> {
+    let own = Origin::Package("apparmor".to_owned());
+    for path in base.list("/etc/apparmor.d", "")? {
+        if base.tree.get(&path).is_some_and(|node| node.origin == own) {
+            base.remove(path.as_str())?;
+        }
     }
     Ok(())
 }

@@ -90,8 +90,9 @@ pub struct Facts<'a> {
 type Step = fn(&mut Base<'_>) -> Result<()>;
 
 /// In order: accounts first, since later steps own files by their ids.
-const CONFIGURE: [(&str, Step); 13] = [
+const CONFIGURE: [(&str, Step); 14] = [
     ("removing what this image does otherwise", layout::remove),
+    ("removing AppArmor's profiles of desktops", layout::profiles),
     ("making the top of the tree", layout::top),
     ("linking the CNI plugins", layout::cni_plugins),
     ("making the accounts", accounts::make),

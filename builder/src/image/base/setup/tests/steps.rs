@@ -99,6 +99,33 @@ fn line<'a>(text: &'a str, start: &str) -> &'a str {
 }
 
 #[test]
+fn of_apparmor_there_is_what_profiles_include() {
+    let mut tree = base_files();
+    for (package, at) in [
+        ("apparmor", "/etc/apparmor.d/firefox"),
+        ("apparmor", "/etc/apparmor.d/tunables/global"),
+        ("chrony", "/etc/apparmor.d/usr.sbin.chronyd"),
+    ] {
+        let content = Content::inline(b"x".to_vec());
+        let file = Node::file(content, 0o644, Origin::Package(package.into()));
+        tree.insert(path(at), file).unwrap();
+    }
+    configure(&mut tree, facts()).unwrap();
+    let left = tree.iter().map(|(path, _)| path.as_str());
+    let left: Vec<_> = left
+        .filter(|path| path.starts_with("/etc/apparmor.d/"))
+        .collect();
+    assert_eq!(
+        left,
+        [
+            "/etc/apparmor.d/tunables",
+            "/etc/apparmor.d/tunables/global",
+            "/etc/apparmor.d/usr.sbin.chronyd"
+        ]
+    );
+}
+
+#[test]
 fn accounts_have_no_password_and_ids_that_stay() {
     let sysusers = "u! systemd-network - \"systemd Network\"\nu foo 77:nogroup - /foo\nu bar -\ng baz 78\nm foo baz\nu root 0\n";
     let tree = configured(&[("/usr/lib/sysusers.d/a.conf", sysusers)]);
