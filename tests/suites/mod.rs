@@ -105,7 +105,9 @@ fn a_node_passes_kubernetes_conformance() {
         setting.resolves();
         parts.run("names", || workloads::dns::resolves(setting));
         parts.run("workloads", || workloads::run(setting, node));
-        parts.run("conformance", || conformance::passes_the_chosen(setting));
+        parts.run("conformance", || {
+            conformance::passes_the_chosen(setting, node)
+        });
     });
 }
 
