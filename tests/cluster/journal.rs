@@ -2,9 +2,9 @@
 //! containerd or systemd that a setting of ours causes, but for the lines in
 //! `known-lines.txt`.
 //!
-//! A setting has a program say the same in every boot, or again and again. What one
-//! boot says once is a race on a busy machine: it is printed, and remembered. A second
-//! boot that says it, or one that says it [`OFTEN`] times, fails.
+//! A bad setting causes the same line in every boot, or again and again in one. A line that
+//! one boot has once is a race on a busy machine: the test prints and remembers it. It fails
+//! if a second boot has the line too, or one boot has it [`OFTEN`] times.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -58,19 +58,19 @@ pub fn judge(node: &Node, boot: &'static str) {
     }
     assert!(
         wrong.is_empty(),
-        "a boot of {boot} has lines that tests/cluster/known-lines.txt does not know, in so many boots: {wrong:#?}"
+        "the journal of {boot} has lines that tests/cluster/known-lines.txt does not know; each with the boots that have it: {wrong:#?}"
     );
     all_are_used(boot, used, &known);
 }
 
-/// So often by one boot, a line is no race.
+/// A line that one boot has this often is not a race.
 const OFTEN: usize = 3;
 
-/// Of each kind of unknown lines: which boots have it, once for each time.
+/// The boots that have each kind of unknown line, one entry for each time.
 struct Lines(BTreeMap<String, Vec<&'static str>>);
 
 impl Lines {
-    /// What is not luck any more.
+    /// Records a boot's unknown lines, and returns those that are not races.
     fn add(
         &mut self,
         boot: &'static str,

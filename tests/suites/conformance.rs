@@ -62,8 +62,8 @@ pub fn specs(directory: &Path) -> Vec<String> {
     all
 }
 
-/// What most specs' pods run: 137 MB, which take a busy emulated processor longer than
-/// the specs that come first wait.
+/// The image that most specs run: 137 MB. A busy emulated processor needs longer to pull it
+/// than the first specs wait.
 const AGNHOST: &str = "registry.k8s.io/e2e-test-images/agnhost:2.66.1";
 
 /// The specs that every run has.
