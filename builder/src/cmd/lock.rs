@@ -20,15 +20,15 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
         chosen.locked(boot::check_needs)?;
         session.say(
             &json!({ "event": "lock", "fits": true }),
-            &format!("{} fits the recipe", chosen.label),
+            &format!("{} matches the recipe", chosen.label),
         );
         return Ok(());
     }
     let own = args.recipe.lock.clone();
     let Some(path) = own.or_else(|| args.recipe.recipe.lock_path()) else {
         bail!(
-            "`{}` is built in and so is its lock: `nodeimg init DIR` makes a recipe of your own, \
-             or name another lock with --lock FILE",
+            "`{}` is built in, and so is its lock: create a recipe of your own with `nodeimg init \
+             DIR`, or name another lock with --lock FILE",
             args.recipe.recipe
         );
     };

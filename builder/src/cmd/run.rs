@@ -115,7 +115,7 @@ fn print(session: &Session<'_>, state: State, command: &str) {
     let files = state.leave();
     let shown = files.display();
     session.progress.note(&format!(
-        "the command uses files in {shown}, a seed's secrets among them: remove them when it has run"
+        "the command uses files in {shown}, including a seed's secrets: remove them afterwards"
     ));
     if session.global.json {
         let event = json!({ "event": "command", "command": command, "files": files });

@@ -72,7 +72,7 @@ fn recipe_of(image: &Image, named: Option<&RecipeRef>) -> Result<Recipe> {
     match name.filter(|name| built_in(name).is_some()) {
         Some(name) => recipe::load(&RecipeRef::BuiltIn(name.to_owned())),
         None => bail!(
-            "{} is of no built-in recipe: say which it was built from, --recipe FILE",
+            "{} was not built from a built-in recipe: name the recipe with --recipe FILE",
             image.path.display()
         ),
     }

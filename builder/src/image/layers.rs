@@ -16,7 +16,7 @@ const IMAGES: &str = "images";
 fn load_built_in(layer: &str) -> Result<Overlay> {
     let directory = BUILT_IN_OVERLAY
         .get_dir(layer)
-        .with_context(|| format!("no overlay `{layer}` in this nodeimg"))?;
+        .with_context(|| format!("this nodeimg has no overlay `{layer}`"))?;
     overlay::load(Source::Embedded(directory), layer)
 }
 

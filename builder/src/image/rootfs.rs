@@ -295,7 +295,8 @@ fn enable_units(recipe: &Recipe, tree: &mut Tree) -> Result<Vec<String>> {
     for unit in &recipe.enable {
         if !units::enable(tree, unit.as_str())? {
             elsewhere.push(format!(
-                "units.enable: `{unit}` is not in this image: a preset will enable it where the base system has it"
+                "units.enable: `{unit}` is not in this image: a preset will enable it if the base \
+                 system has it"
             ));
         }
     }

@@ -51,7 +51,7 @@ impl Chosen {
     pub fn locked(&self, needs: Needs) -> Result<Locked> {
         let Some(text) = &self.lock else {
             bail!(
-                "{} is missing: `nodeimg lock --recipe {}` makes it",
+                "{} is missing: create it with `nodeimg lock --recipe {}`",
                 self.label,
                 self.from
             );

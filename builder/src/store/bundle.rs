@@ -117,8 +117,8 @@ impl Store {
         let mut entries = archive.entries()?;
         let first = entries
             .next()
-            .with_context(|| format!("it is no bundle: {INDEX} is missing"))?;
-        let mut first = first.context("it is no bundle, or a damaged one")?;
+            .with_context(|| format!("it is not a bundle: {INDEX} is missing"))?;
+        let mut first = first.context("it is not a bundle, or it is damaged")?;
         let mut wanted = BTreeMap::new();
         for blob in read_index(&mut first)?.blobs {
             let name = format!("blobs/{}", blob.sha256.hex());
@@ -135,7 +135,7 @@ impl Store {
             };
             ensure!(
                 entry.header().entry_type() == EntryType::Regular,
-                "its member {name} is no regular file"
+                "its member {name} is not a regular file"
             );
             ensure!(
                 entry.size() == blob.size,
@@ -216,7 +216,7 @@ impl Store {
 fn read_index(entry: &mut Entry<'_, impl Read>) -> Result<Index> {
     ensure!(
         name_of(entry) == INDEX && entry.header().entry_type() == EntryType::Regular,
-        "it is no bundle: its first member is not {INDEX}"
+        "it is not a bundle: its first member is not {INDEX}"
     );
     ensure!(
         entry.size() <= MAX_INDEX,

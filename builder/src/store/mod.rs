@@ -96,7 +96,7 @@ impl Store {
     pub fn open(root: &Path) -> Result<Store> {
         let context = || {
             format!(
-                "opening the store {} (another one: --store DIR)",
+                "opening the store {} (choose another with --store DIR)",
                 root.display()
             )
         };
@@ -125,7 +125,8 @@ impl Store {
             (Some(cache), _) => Ok(cache.join("nodeimg")),
             (None, Some(home)) => Ok(home.join(".cache/nodeimg")),
             (None, None) => {
-                bail!("no place for the store: set HOME or XDG_CACHE_HOME, or give --store DIR")
+                bail!("no directory for the store is known: set HOME or XDG_CACHE_HOME, or use \
+                    --store DIR")
             }
         }
     }
@@ -192,7 +193,7 @@ impl Store {
         match (&want.sha256, &want.sha512) {
             (Some(sha256), _) => Ok(Some(sha256.clone())),
             (None, Some(sha512)) => self.alias(sha512),
-            (None, None) => bail!("a blob is looked for without any digest"),
+            (None, None) => bail!("a blob was requested without a digest"),
         }
     }
 

@@ -159,7 +159,8 @@ impl Tree {
                     slot.insert(node);
                 } else if !both || there.stat != node.stat {
                     bail!(
-                        "`{}` comes from {} and from {}: one path has one owner, so take it out of one of them",
+                        "`{}` comes from {} and from {}: a path can have only one source, so \
+                         remove it from one of them",
                         slot.key(),
                         there.origin,
                         node.origin
@@ -248,7 +249,7 @@ impl Tree {
             match self.nodes.get(&parent) {
                 Some(node) if matches!(node.kind, Kind::Directory) => break,
                 Some(node) => bail!(
-                    "`{path}` cannot be laid in: `{parent}` is no directory (it comes from {})",
+                    "`{path}` cannot be added: `{parent}` is not a directory (it comes from {})",
                     node.origin
                 ),
                 None => {

@@ -183,10 +183,10 @@ fn check_replaceable(to: &Path) -> Result<()> {
     };
     if !meta.is_dir() {
         bail!(
-            "{shown} is there and is no directory: remove it, or choose another output directory"
+            "{shown} exists and is not a directory: remove it, or choose another output directory"
         );
     }
-    let context = || format!("looking into {shown}");
+    let context = || format!("listing {shown}");
     let listed = match fs::read_to_string(to.join(CHECKSUMS)) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
@@ -204,8 +204,8 @@ fn check_replaceable(to: &Path) -> Result<()> {
         });
         if !known {
             bail!(
-                "{shown} holds `{}`, which is no output of an earlier build, and would be replaced: \
-                 move it away, or choose another output directory",
+                "{shown} holds `{}`, which is not an output of an earlier build and would be \
+                 replaced: move it away, or choose another output directory",
                 name.to_string_lossy()
             );
         }
@@ -271,7 +271,7 @@ fn lock(directory: &Path, how: FlockArg) -> Option<Flock<File>> {
 fn hidden(to: &Path) -> Result<String> {
     match to.file_name().and_then(|name| name.to_str()) {
         Some(name) => Ok(format!(".{name}.")),
-        None => bail!("`{}` is no name for an output", to.display()),
+        None => bail!("`{}` is not a valid name for an output", to.display()),
     }
 }
 

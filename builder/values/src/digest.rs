@@ -59,7 +59,7 @@ impl Digest {
     pub fn new(algorithm: Algorithm, hex: &str) -> Result<Digest> {
         if hex.len() != algorithm.hex_len() || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
             bail!(
-                "`{hex}` is not a {} digest: {} hex digits are wanted",
+                "`{hex}` is not a {} digest: expected {} hex digits",
                 algorithm.name(),
                 algorithm.hex_len()
             );
@@ -105,7 +105,7 @@ impl FromStr for Digest {
         match text.split_once(':') {
             Some(("sha256", hex)) => Digest::new(Algorithm::Sha256, hex),
             Some(("sha512", hex)) => Digest::new(Algorithm::Sha512, hex),
-            _ => bail!("`{text}` is not a digest: `sha256:<hex>` or `sha512:<hex>` is wanted"),
+            _ => bail!("`{text}` is not a digest: expected `sha256:<hex>` or `sha512:<hex>`"),
         }
     }
 }

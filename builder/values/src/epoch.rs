@@ -17,7 +17,7 @@ impl Epoch {
         if let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") {
             let seconds = text
                 .parse()
-                .with_context(|| format!("SOURCE_DATE_EPOCH=`{text}` is no number of seconds"))?;
+                .with_context(|| format!("SOURCE_DATE_EPOCH=`{text}` is not a number of seconds"))?;
             return Ok(Epoch(seconds));
         }
         Ok(Epoch(Date::now()?.0))

@@ -178,7 +178,7 @@ impl Download<'_> {
         }
         if at > 0 {
             self.event("resumed", json!({"at": at}));
-            self.plain(|| format!("going on with {} at {}", self.what, HumanBytes(at)));
+            self.plain(|| format!("resuming {} at {}", self.what, HumanBytes(at)));
         }
     }
 
@@ -204,7 +204,7 @@ impl Download<'_> {
         if matches!(self.progress.mode, Mode::Plain | Mode::Bars) {
             let wait = wait.as_secs_f64();
             self.progress
-                .line(&format!("{}: {reason}; again in {wait:.1} s", self.what));
+                .line(&format!("{}: {reason}; retrying in {wait:.1} s", self.what));
         }
     }
 

@@ -55,7 +55,7 @@ pub fn read(read: impl Fn(u64, usize) -> io::Result<Vec<u8>>) -> Result<Option<D
     }
     let exactly = |offset: u64, len: u64| -> Result<Vec<u8>> {
         if len > MAX_TABLE {
-            bail!("an ELF table of {len} bytes is no table of a program");
+            bail!("an ELF table of {len} bytes is not a valid program table");
         }
         let bytes = read(offset, usize::try_from(len)?)?;
         if bytes.len() as u64 != len {

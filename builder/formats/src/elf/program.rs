@@ -39,7 +39,7 @@ pub fn check_arch(head: &[u8], arch: Arch) -> Result<()> {
     }
     if machine != arch.elf_machine() {
         bail!(
-            "is an ELF file for {}, but the image is for {arch}: look at the artifact's URL",
+            "is an ELF file for {}, but the image is for {arch}: check the artifact's URL",
             machine_name(machine)
         );
     }

@@ -237,7 +237,7 @@ fn copy(content: &dyn Readable, at: u64, to: &mut (impl Write + Seek)) -> Result
     let copied = io::copy(&mut content.part(0, content.size()), &mut to)?;
     ensure!(
         copied == content.size(),
-        "{copied} bytes came, {} were said: was the store changed meanwhile?",
+        "got {copied} bytes instead of {}: was the store changed meanwhile?",
         content.size()
     );
     to.flush()?;
@@ -249,11 +249,11 @@ fn copy(content: &dyn Readable, at: u64, to: &mut (impl Write + Seek)) -> Result
 fn fitting(size: u64, directories: &Directories<'_>, files: &[File<'_>]) -> Result<Volume> {
     ensure!(
         size.is_multiple_of(SECTOR),
-        "a FAT32 file system of {size} bytes is no whole number of sectors of {SECTOR} bytes"
+        "a FAT32 file system of {size} bytes is not a whole number of sectors of {SECTOR} bytes"
     );
     if size > MAX_SIZE {
         bail!(
-            "a FAT32 file system of {size} bytes is wanted; up to {MAX_SIZE} can be written: make it smaller"
+            "a FAT32 file system of {size} bytes is too large: make it {MAX_SIZE} bytes or less"
         );
     }
     let mut volumes = Volume::candidates(size);
@@ -279,7 +279,8 @@ fn smallest(directories: &Directories<'_>, files: &[File<'_>]) -> Result<u64> {
         size += (wanted - volume.clusters()) * SECTOR;
         if size > MAX_SIZE {
             bail!(
-                "these files are too much for a FAT32 file system: up to {MAX_SIZE} bytes can be written"
+                "these files do not fit into a FAT32 file system, which can have at most \
+                 {MAX_SIZE} bytes"
             );
         }
     }

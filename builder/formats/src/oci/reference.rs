@@ -126,7 +126,7 @@ impl FromStr for Reference {
             );
         }
         // In one sentence: serde hands on the outermost alone.
-        parse(text).map_err(|e| anyhow!("`{}` is no name of an image: {e:#}", text.escape_debug()))
+        parse(text).map_err(|e| anyhow!("`{}` is not a valid image name: {e:#}", text.escape_debug()))
     }
 }
 
@@ -154,15 +154,16 @@ fn parse(text: &str) -> Result<Reference> {
         _ => path.to_owned(),
     };
     if !is_host(host) {
-        bail!("`{host}` is no host");
+        bail!("`{host}` is not a valid host");
     }
     if !path.split('/').all(is_component) || host.len() + path.len() > 254 {
         bail!(
-            "`{path}`: lower-case letters and digits, with `.`, `_` or `-` between them, make a part of it"
+            "`{path}`: each part must be lower-case letters and digits, with `.`, `_` or `-` \
+             between them"
         );
     }
     if let Some(tag) = tag.filter(|tag| !is_tag(tag)) {
-        bail!("`{tag}` is no tag: letters, digits, `_`, `.` and `-`, at most 128, make one");
+        bail!("`{tag}` is not a valid tag: use at most 128 letters, digits, `_`, `.` and `-`");
     }
     let tag = tag.or_else(|| digest.is_none().then_some("latest"));
     Ok(Reference {

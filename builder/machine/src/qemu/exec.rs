@@ -143,7 +143,7 @@ impl Exec {
         let stream = |stream: StdStream| UnixStream::from_std(stream);
         let (exec, their_exec) = qmp::pair()?;
         let (status, their_status) = qmp::pair()?;
-        let context = "making the ports of a script";
+        let context = "creating the ports for a script";
         let (said, mut to) = stream(exec).context(context)?.into_split();
         let (text, go) = (script.text, script.go);
         let sending = tokio::spawn(async move {
@@ -215,7 +215,7 @@ impl Exec {
     pub fn passed_on(self) -> Result<()> {
         self.sending.abort();
         match self.failed {
-            Some(e) => Err(e).context("writing what the script says"),
+            Some(e) => Err(e).context("writing the script's output"),
             None => Ok(()),
         }
     }

@@ -81,17 +81,17 @@ impl Image {
         let file = File::open(&path)?;
         let meta = file.metadata()?;
         if !meta.is_file() {
-            bail!("is no regular file; a device is written by itself, not run");
+            bail!("is not a regular file: name the image that was written to the device");
         }
         let (format, size) = layout(&file, meta.len())?;
         let said = manifest.map(|manifest| manifest.image.arch);
         let arch = match (said, arch) {
             (Some(said), Some(asked)) if said != asked => {
-                bail!("is for {said}, as its {MANIFEST} says, not for {asked}")
+                bail!("is for {said} according to its {MANIFEST}, not for {asked}")
             }
             (Some(arch), _) | (None, Some(arch)) => arch,
             (None, None) => {
-                bail!("no {MANIFEST} beside it tells of it: say --arch amd64 or --arch arm64")
+                bail!("no {MANIFEST} beside it describes it: add --arch amd64 or --arch arm64")
             }
         };
         let digest = manifest.and_then(|manifest| manifest.output(&path));
@@ -147,7 +147,7 @@ fn in_directory(directory: &Path) -> Result<PathBuf> {
     let packed = directory.join("disk.raw.zst");
     if packed.exists() {
         let packed = packed.display();
-        bail!("{shown} has its disk in a packed form only: `zstd -d {packed}` unpacks it");
+        bail!("{shown} has its disk in compressed form only: `zstd -d {packed}` unpacks it");
     }
     bail!("{shown} has no disk: `nodeimg build --output disk` writes one");
 }
@@ -166,7 +166,7 @@ fn layout(mut file: &File, len: u64) -> Result<(Format, u64)> {
         return Ok((Format::Qcow2, u64::from_be_bytes(size)));
     }
     if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        bail!("is packed by zstd: unpack it first (`zstd -d`)");
+        bail!("is compressed with zstd: unpack it first (`zstd -d`)");
     }
     let mut signature = [0; 8];
     let is_gpt = file.read_exact_at(&mut signature, SECTOR).is_ok() && &signature == b"EFI PART";
@@ -174,7 +174,7 @@ fn layout(mut file: &File, len: u64) -> Result<(Format, u64)> {
         bail!("has no GUID partition table, so UEFI cannot boot it");
     }
     if !len.is_multiple_of(SECTOR) {
-        bail!("is not whole: {len} bytes are no number of sectors");
+        bail!("is incomplete: {len} bytes are not a whole number of sectors");
     }
     Ok((Format::Raw, len))
 }

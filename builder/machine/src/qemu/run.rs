@@ -171,7 +171,7 @@ impl<'a> Run<'a> {
         if !until.typed {
             command.stdin(Stdio::null());
         }
-        let direct = until.console.stdio().context("passing the console on")?;
+        let direct = until.console.stdio().context("forwarding the console")?;
         command.stdout(match until.expect {
             Some(_) => Stdio::piped(),
             None => direct,
@@ -314,13 +314,14 @@ impl<'a> Run<'a> {
                 let how = if by_itself {
                     "it was powered down"
                 } else {
-                    "it did not follow its power button and was switched off"
+                    "it ignored its power button and was switched off"
                 };
                 bail!("the machine was still running after {seconds} s (--timeout); {how}")
             }
             Some(Cause::Signal(name)) => Err(Interrupted(name).into()),
             Some(Cause::Stopped(state)) => bail!(
-                "QEMU stopped the machine ({state}); what it says is above. With --accel tcg it does without this machine's virtualization"
+                "QEMU stopped the machine ({state}); its output is above. --accel tcg works \
+                 without this machine's virtualization"
             ),
             None => self.own_end(status),
         }
@@ -330,13 +331,14 @@ impl<'a> Run<'a> {
     fn own_end(&self, status: ExitStatus) -> Result<()> {
         let program = self.program.display();
         match self.reason.as_deref() {
-            _ if !status.success() => bail!("{program} failed ({status}); what it says is above"),
+            _ if !status.success() => bail!("{program} failed ({status}); its output is above"),
             Some("guest-shutdown") => self.own_shutdown(),
-            Some("guest-reset") => bail!("the machine wanted to boot again"),
-            Some("guest-panic") => bail!("the machine's kernel gave up; what it says is above"),
+            Some("guest-reset") => bail!("the machine tried to reboot"),
+            Some("guest-panic") => bail!("the machine's kernel panicked; its output is above"),
             _ => match self.script_status {
                 Some(status) => bail!(
-                    "the script ended with status {status}, but the machine did not power off within {} s after it and was switched off",
+                    "the script ended with status {status}, but the machine did not power off \
+                     within {} s afterwards and was switched off",
                     SHUTDOWN.as_secs()
                 ),
                 None => bail!("the machine was switched off at its console"),
@@ -346,10 +348,10 @@ impl<'a> Run<'a> {
 
     fn own_shutdown(&self) -> Result<()> {
         if let Some(expect) = &self.expect {
-            bail!("the machine powered off before its console had said `{expect}`");
+            bail!("the machine powered off before its console printed `{expect}`");
         }
         if self.exec.is_some() && self.script_status.is_none() {
-            bail!("the machine powered off before the script had ended");
+            bail!("the machine powered off before the script ended");
         }
         Ok(())
     }

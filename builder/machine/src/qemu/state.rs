@@ -71,7 +71,7 @@ impl State {
             // Its own user alone: a seed's secrets will be in it.
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(&parent)
-            .with_context(|| format!("making a directory in {}", parent.display()))?;
+            .with_context(|| format!("creating a directory in {}", parent.display()))?;
         let kept = keep.map(Kept::open).transpose()?;
         Ok(State { temporary, kept })
     }
@@ -106,7 +106,8 @@ impl State {
         if path.exists() {
             if size.is_some() {
                 bail!(
-                    "{shown} has its size already: leave --disk-size out, or remove the directory to begin anew"
+                    "{shown} already has its size: leave --disk-size out, or remove the directory \
+                     to start over"
                 );
             }
             About::read(&about_path)?.check(&about, self.directory())?;
@@ -114,7 +115,7 @@ impl State {
         }
         let size = match size {
             Some(size) if size < image.size => bail!(
-                "--disk-size: the disk has {} bytes, and cannot be made smaller",
+                "--disk-size: the disk has {} bytes and cannot be made smaller",
                 image.size
             ),
             Some(size) => size,
@@ -163,14 +164,15 @@ impl Kept {
         let mut make = DirBuilder::new();
         make.recursive(true).mode(0o700);
         make.create(directory)
-            .with_context(|| format!("making {shown}"))?;
-        for entry in fs::read_dir(directory).with_context(|| format!("looking into {shown}"))? {
+            .with_context(|| format!("creating {shown}"))?;
+        for entry in fs::read_dir(directory).with_context(|| format!("listing {shown}"))? {
             let name = entry?.file_name();
             let known = [DISK, VARS, ABOUT].iter().any(|known| name == **known);
             let under_way = name.to_str().is_some_and(|name| name.ends_with(".tmp"));
             if !known && !under_way {
                 bail!(
-                    "--keep {shown}: holds `{}`, so it is not the state of a run: name a new directory",
+                    "--keep {shown}: it holds `{}`, so it is not the state of a run: name a new \
+                     directory",
                     name.to_string_lossy()
                 );
             }
@@ -199,12 +201,14 @@ impl About {
         let theirs = self.disk.display();
         if self.disk != now.disk {
             bail!(
-                "{shown} is the state of another disk, {theirs}: name another directory, or remove this one to begin anew"
+                "{shown} is the state of another disk, {theirs}: name another directory, or \
+                 remove this one to start over"
             );
         }
         if self.identity != now.identity {
             bail!(
-                "{shown} is the state of {theirs} as it was before it was built anew: remove the directory to begin anew"
+                "{shown} is the state of {theirs} from before it was rebuilt: remove the \
+                 directory to start over"
             );
         }
         Ok(())

@@ -33,7 +33,7 @@ pub fn check(identity: &Identity, facts: &Facts, store: &Store, findings: &mut F
         );
         if facts.verdict("outcome") == "applied" {
             let signed = store.signed.join(" ");
-            let what = "who has had a certificate signed";
+            let what = "the names whose certificates were signed";
             findings.expect(what, &signed, &format!("system:node:{HOST_NAME}"));
         }
     }
@@ -47,7 +47,7 @@ fn expect_services(subnet: &str, facts: &Facts, store: &Store, findings: &mut Fi
     findings.expect("kube-proxy", facts.get("kube-proxy"), "active");
     if !store.callers.contains_key(KUBE_PROXY) {
         findings.add(format!(
-            "kube-proxy did not come to the API server as {KUBE_PROXY}"
+            "kube-proxy did not reach the API server as {KUBE_PROXY}"
         ));
     }
 }
@@ -58,7 +58,8 @@ fn expect_joined(facts: &Facts, findings: &mut Findings) {
     let is_later = facts.verdict("outcome") == "unchanged" && commands.is_empty();
     if commands != "done" && !is_later {
         findings.add(format!(
-            "the commands of first boot are `{commands}`, not `done`; kubeadm's end: {}",
+            "the commands of first boot are `{commands}`, not `done`; the end of kubeadm's \
+             output: {}",
             facts.get("commands-journal")
         ));
     }
@@ -70,18 +71,18 @@ fn expect_registered(profile: Profile, facts: &Facts, store: &Store, findings: &
     let Some(node) = store.nodes.get(HOST_NAME) else {
         let came: Vec<&str> = store.callers.keys().map(String::as_str).collect();
         findings.add(format!(
-            "no Node was registered; who came to the API server: [{}]; the journal's end: {}",
+            "no Node was registered; clients of the API server: [{}]; the end of the journal: {}",
             came.join(", "),
             facts.get("journal")
         ));
         return;
     };
     let own = format!("system:node:{HOST_NAME}");
-    findings.expect("who registered the Node", &node.by.name, &own);
+    findings.expect("the user that registered the Node", &node.by.name, &own);
     let address = ("InternalIP".to_owned(), ADDRESS.to_owned());
     if !node.addresses.contains(&address) {
         findings.add(format!(
-            "the Node has not InternalIP {ADDRESS}: {:?}",
+            "the Node does not have InternalIP {ADDRESS}: {:?}",
             node.addresses
         ));
     }
@@ -90,7 +91,7 @@ fn expect_registered(profile: Profile, facts: &Facts, store: &Store, findings: &
     let may_wait = profile == Profile::Kubeadm && facts.get("networks").is_empty();
     if !(node.is_ready() || may_wait && node.waits_for_network()) {
         let ready = node.conditions.get("Ready");
-        let why = ready.map_or("never said", |(_, why)| why.as_str());
+        let why = ready.map_or("never reported", |(_, why)| why.as_str());
         findings.add(format!("the Node is not Ready: {why}"));
     }
 }
@@ -101,7 +102,7 @@ pub fn expect_no_second_join(store: &Store, findings: &mut Findings) {
     for (name, what) in &store.callers {
         if name == ANONYMOUS || name.starts_with(BOOTSTRAP) {
             findings.add(format!(
-                "the node has joined again: {name} asked for {what}"
+                "the node joined again: {name} asked for {what}"
             ));
         }
     }
@@ -112,14 +113,14 @@ pub fn note(identity: &Identity, store: &Store) -> Option<String> {
     let node = store.nodes.get(HOST_NAME)?;
     let state = match node.is_ready() {
         true => "Ready",
-        false => "not Ready until its cluster brings a network plugin",
+        false => "not Ready until its cluster has a network plugin",
     };
     let version = &node.kubelet_version;
     Some(match identity.profile {
         Profile::Kubeadm => format!(
-            "kubeadm has joined, kubelet {version} has registered {HOST_NAME}, {ADDRESS}, {state}"
+            "kubeadm joined, kubelet {version} registered {HOST_NAME}, {ADDRESS}, {state}"
         ),
-        _ => format!("kubelet {version} has registered {HOST_NAME}, {ADDRESS}, {state}"),
+        _ => format!("kubelet {version} registered {HOST_NAME}, {ADDRESS}, {state}"),
     })
 }
 

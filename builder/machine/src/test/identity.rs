@@ -60,7 +60,7 @@ impl Identity {
                 let log = File::create(&path).with_context(context)?;
                 let authority = join(&mut node, profile, now)?;
                 let served = serve(&mut node, authority, now, log);
-                Some(served.context("playing an API server")?)
+                Some(served.context("starting the fake API server")?)
             }
         };
         if let (Some(api), Some(server)) = (&api, &node.api_server) {

@@ -24,7 +24,8 @@ pub fn run(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
     let seed = read(&args.seed, &mut problems)?;
     if !judge(session, &recipe, &seed, problems)? {
         bail!(
-            "{}: no node comes of this seed with an image of recipe {} (--recipe names another)",
+            "{}: this seed does not work with an image of recipe {} (name another recipe with \
+             --recipe)",
             args.seed.display(),
             args.recipe
         );
@@ -77,7 +78,7 @@ fn tell(session: &Session<'_>, outlook: Option<&Outlook>, problems: Problems) {
     }
     if let (Some(outlook), false) = (outlook, session.global.quiet) {
         let count = outlook.files.len();
-        println!("{}: a good seed, {count} files", outlook.host_name);
+        println!("{}: a valid seed, {count} files", outlook.host_name);
     }
 }
 
@@ -107,7 +108,7 @@ fn read(directory: &Path, problems: &mut Problems) -> Result<Seed> {
         vendor_data: take(names.vendor_data)?,
         vendor_data2: names.vendor_data2.map_or(Ok(None), take)?,
         network: take(names.network)?,
-        ..Seed::new(layout, meta_data.context("the meta-data is gone")?)
+        ..Seed::new(layout, meta_data.context("the meta-data has disappeared")?)
     };
     seed.inject(take, problems)?;
     Ok(seed)
@@ -127,7 +128,7 @@ fn read_file(path: &Path) -> Result<Option<SeedFile>> {
         .read_to_end(&mut bytes)
         .with_context(|| format!("reading {name}"))?;
     if bytes.len() > MAX_SEED_FILE {
-        bail!("{name} is larger than {MAX_SEED_FILE} bytes, and no seed file may be");
+        bail!("{name} is larger than {MAX_SEED_FILE} bytes, the limit for a seed file");
     }
     Ok(Some(SeedFile::new(name, bytes)))
 }

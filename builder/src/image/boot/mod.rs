@@ -56,7 +56,7 @@ fn origin(step: &str) -> Origin {
 fn wanted<'a>(tree: &'a Tree, path: &ImagePath, package: &str) -> Result<&'a Node> {
     tree.get(path).with_context(|| {
         format!(
-            "`{path}` is not in the image, and a disk cannot boot without it: add the package \
+            "`{path}` is not in the image, but a disk cannot boot without it: add the package \
              `{package}` to `base.packages`"
         )
     })

@@ -237,8 +237,8 @@ fn systemd_cgroup_holds(table: &Table) -> Result<()> {
     table.values().for_each(|value| walk(value, &mut found));
     if found {
         bail!(
-            "containerd.config sets `SystemdCgroup = false`, but the kubelet's cgroupDriver is systemd: \
-             both sides must agree, take it out"
+            "containerd.config sets `SystemdCgroup = false`, but the kubelet's cgroupDriver is \
+             systemd: both must agree, so remove it"
         );
     }
     Ok(())

@@ -165,7 +165,8 @@ pub fn the_one_release(tree: &Tree) -> Result<String> {
             "no kernel: nothing below {MODULES} holds modules; add one to `base.packages` or `base.arch_packages`, such as linux-image-cloud-amd64 or linux-image-arm64"
         ),
         (Some(last), others) => bail!(
-            "{} kernels ({}, {last}) where an image boots one: leave all but one out of `base.packages` and `base.arch_packages`",
+            "{} kernels ({}, {last}), but an image boots only one: leave all but one out of \
+             `base.packages` and `base.arch_packages`",
             others.len() + 1,
             others.join(", ")
         ),

@@ -30,7 +30,7 @@ pub fn find(text: &str, file_name: &str) -> Result<Option<Digest>> {
     let mut found: Option<Digest> = None;
     for (digest, name) in lines {
         let Some(name) = name else {
-            bail!("a digest without a file name stands beside other lines");
+            bail!("a digest without a file name is followed or preceded by other lines");
         };
         if !fits(name, file_name) {
             continue;
@@ -96,8 +96,8 @@ fn entry(line: &str) -> Result<(Digest, Option<&str>)> {
     let Some(digest) = digest else {
         let start: String = line.chars().take(60).collect();
         bail!(
-            "{start:?} is no line of a checksum file: a SHA-256 or SHA-512 in hex, and a file \
-             name, are wanted"
+            "{start:?} is not a line of a checksum file: expected a SHA-256 or SHA-512 in hex, \
+             and a file name"
         );
     };
     let name = rest.trim_start();

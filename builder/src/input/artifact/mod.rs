@@ -82,7 +82,8 @@ impl Spec<'_> {
     /// go on after the file's name.
     fn check_file(&self, rule: &InstallRule, file: &Candidate<'_>) -> Result<()> {
         if (file.mode | rule.mode.bits()) & 0o6000 != 0 && !self.allow_setuid {
-            bail!("is setuid or setgid: set `allow_setuid = true` in the recipe if that is wanted");
+            bail!("is setuid or setgid: set `allow_setuid = true` in the recipe if that is \
+                intended");
         }
         if file.size == 0 && rule.mode.bits() & 0o111 != 0 {
             bail!("is empty, but `files` installs it as a program");
@@ -104,7 +105,7 @@ fn in_order(mut nodes: Vec<(ImagePath, Node)>) -> Result<Vec<(ImagePath, Node)>>
     nodes.sort_by(|(a, _), (b, _)| a.cmp(b));
     if let Some(pair) = nodes.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         bail!(
-            "`files` installs two things as `{}`: take one of them out",
+            "`files` installs two things as `{}`: remove one of them",
             pair[0].0
         );
     }

@@ -103,8 +103,9 @@ fn packages(fetcher: &Fetcher<'_>, locked: &Locked, archs: &[Arch]) -> Result<Ve
         let gone = error.is::<Gone>();
         let text = match gone {
             true => format!(
-                "{error:#}\nthe mirrors have dropped a pinned package: `nodeimg lock --update base` pins what Debian \
-                 has now, and so does --relock-base of `build` and `fetch`"
+                "{error:#}\nthe mirrors have dropped a pinned package: `nodeimg lock --update \
+                 base` pins Debian's current packages, as does --relock-base of `build` and \
+                 `fetch`"
             ),
             false => format!("{error:#}"),
         };

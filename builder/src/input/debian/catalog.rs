@@ -44,7 +44,7 @@ impl<'a> Package<'a> {
     /// A field that every package has.
     pub fn needed(&self, name: &str) -> Result<&'a str> {
         self.field(name)
-            .with_context(|| format!("the index says nothing of `{name}` of {}", self.name))
+            .with_context(|| format!("the index has no `{name}` for {}", self.name))
     }
 
     /// The clauses of a relation field; none where it is not there.

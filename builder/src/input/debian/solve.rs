@@ -116,7 +116,7 @@ impl<'a> Solver<'a, '_> {
         }
         let reason = clause.iter().map(|relation| self.lacking(relation));
         bail!(
-            "{} needs {}, which cannot be had: {}",
+            "{} needs {}, which is not available: {}",
             self.chain(by),
             shown(clause),
             reason.collect::<Vec<_>>().join(", ")
@@ -189,7 +189,7 @@ impl<'a> Solver<'a, '_> {
                 let names: Vec<_> = providers.iter().map(|p| p.name).collect();
                 bail!(
                     "{} needs `{}`, which several packages provide ({}): name one in \
-                     `base.packages`, or choose by `base.choices`",
+                     `base.packages`, or choose one with `base.choices`",
                     self.chain(by),
                     relation.name,
                     names.join(", ")

@@ -124,7 +124,8 @@ pub fn suites_of(suite: &Name) -> Result<Vec<Name>> {
     }
     if suite.as_str().contains("-security") || suite.as_str().contains("-updates") {
         bail!(
-            "base.suite: `{suite}` is a part of a release: name the release itself, as in \"trixie\""
+            "base.suite: `{suite}` is only a part of a release: name the release itself, as in \
+             \"trixie\""
         );
     }
     ["", "-updates", "-security"]

@@ -115,21 +115,22 @@ impl Failure {
                 "check the network and the proxy settings (HTTPS_PROXY, NO_PROXY), or name a \
                  mirror with --mirror FROM=TO"
             }
-            Failure::Cut { .. } => "what came is kept: run it again to go on from there",
+            Failure::Cut { .. } => "the partial download is kept: run the command again to resume \
+                it",
             Failure::Status { .. } if self.is_absent() => {
                 "there is no such file: check the version and the URL in the recipe"
             }
             Failure::Status { .. } if self.is_transient() => {
-                "the server is in trouble: try again later, or name a mirror with --mirror FROM=TO"
+                "the server has a problem: try again later, or name a mirror with --mirror FROM=TO"
             }
             Failure::Status { .. } => {
-                "the server does not give this file: check the URL, or whether it wants a login \
-                 or a proxy"
+                "the server refuses to send this file: check the URL, and whether it requires a \
+                 login or a proxy"
             }
             Failure::Mismatch(_) => {
-                "the bytes were dropped; if the publisher really changed the file, take the new \
-                 digest by `nodeimg lock --update`, otherwise the server or the way to it is not \
-                 to be trusted"
+                "the bytes were dropped; if the publisher really changed the file, accept the new \
+                 digest with `nodeimg lock --update`, otherwise do not trust the server or the \
+                 network path to it"
             }
             Failure::BadResume(_)
             | Failure::Tls(_)
@@ -192,7 +193,8 @@ fn tls_text(error: &rustls::Error) -> String {
         }
         Error::InvalidCertificate(why) => {
             format!(
-                "the server's certificate is refused: {why} (check the URL and this machine's clock)"
+                "the server's certificate is rejected: {why} (check the URL and this machine's \
+                 clock)"
             )
         }
         Error::InvalidMessage(why) => {

@@ -143,7 +143,7 @@ impl<'a> Fetcher<'a> {
     /// The blobs of all `requests`, in their order.
     pub fn fetch(&self, requests: &[Request]) -> Result<Vec<VerifiedBlob>> {
         if let Some(request) = requests.iter().find(|r| !r.has_digest()) {
-            bail!("{}: no digest is known to check it with", request.what);
+            bail!("{}: there is no digest to verify it with", request.what);
         }
         let found = self.look_up(requests)?;
         let missing: Vec<usize> = (0..requests.len())
@@ -203,7 +203,8 @@ impl<'a> Fetcher<'a> {
                 Lookup::Missing => None,
                 Lookup::DroppedCorrupt { path, found } => {
                     self.progress.warn(&format!(
-                        "{}: the stored file {} was damaged (its bytes are {found}) and is dropped",
+                        "{}: the stored file {} was damaged (its digest is {found}) and was \
+                         dropped",
                         request.what,
                         path.display()
                     ));
@@ -233,9 +234,9 @@ impl<'a> Fetcher<'a> {
             return Ok(jobs);
         }
         bail!(
-            "the store {} lacks {} of {} artifacts, and --offline forbids to fetch:{}\nfill it by \
-             `{}` where there is a network, or bring a bundle (`{} --bundle FILE` there, `--bundle \
-             FILE` here)",
+            "the store {} lacks {} of {} artifacts, and --offline forbids fetching:{}\nfill it \
+             with `{}` on a machine with a network, or use a bundle (`{} --bundle FILE` there, \
+             `--bundle FILE` here)",
             self.store.root().display(),
             lacking.len(),
             requests.len(),

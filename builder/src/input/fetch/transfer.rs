@@ -121,7 +121,7 @@ impl Transfer<'_> {
     fn told(&self, candidate: &Candidate, failure: &Failure) -> String {
         let url = shown(&self.request.url);
         if candidate.by_mirror {
-            format!("{url} by the mirror {}: {failure}", shown(&candidate.url))
+            format!("{url} through the mirror {}: {failure}", shown(&candidate.url))
         } else {
             format!("{url}: {failure}")
         }
@@ -235,7 +235,7 @@ impl Transfer<'_> {
             had = 0;
         }
         let Some(client) = self.client else {
-            return Err(Failure::Refused("the network is not to be used".to_owned()));
+            return Err(Failure::Refused("the network must not be used".to_owned()));
         };
         let mut pieces = client.get(Get {
             from: candidate.clone(),
@@ -340,7 +340,7 @@ impl Transfer<'_> {
         let mut file = File::open(&path).map_err(refused)?;
         let meta = file.metadata().map_err(refused)?;
         if !meta.is_file() {
-            return Err(Failure::Refused(format!("{} is no file", path.display())));
+            return Err(Failure::Refused(format!("{} is not a file", path.display())));
         }
         self.restart(partial)?;
         self.check_total(Some(meta.len()), 0)?;

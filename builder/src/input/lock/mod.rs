@@ -183,11 +183,13 @@ impl Lock {
     /// Not a lock, of a later format, or changed by hand.
     pub fn parse(text: &str, label: &str) -> Result<Lock> {
         let lock: Lock = toml::from_str(text).with_context(|| {
-            format!("{label} is not a lock that this nodeimg can read: run `nodeimg lock` to make a new one")
+            format!("{label} is not a lock that this nodeimg can read: run `nodeimg lock` to \
+                create a new one")
         })?;
         if lock.version != FORMAT {
             bail!(
-                "{label} has format {}, this nodeimg reads {FORMAT}: make it anew with `nodeimg lock`",
+                "{label} has format {}, but this nodeimg reads {FORMAT}: re-create it with \
+                 `nodeimg lock`",
                 lock.version
             );
         }
@@ -195,8 +197,8 @@ impl Lock {
         // comment, another order or a changed value alike came by hand.
         if lock.digest != Digest::sha256(lock.body().as_bytes()) || lock.text() != text {
             bail!(
-                "{label} was edited by hand (its `digest` does not cover what it says): \
-                 take the change back, or make it anew with `nodeimg lock --update`"
+                "{label} was edited by hand (its `digest` does not match its content): revert the \
+                 change, or re-create it with `nodeimg lock --update`"
             );
         }
         Ok(lock)
@@ -305,7 +307,7 @@ impl Lock {
         let differences = self.differences(recipe);
         if !differences.is_empty() {
             bail!(
-                "{label} does not fit the recipe: run `nodeimg lock`\n  {}",
+                "{label} does not match the recipe: run `nodeimg lock`\n  {}",
                 differences.join("\n  ")
             );
         }
@@ -340,7 +342,7 @@ impl Locked {
             .find(|artifact| artifact.url.get(arch).is_none());
         if let Some(artifact) = missing {
             bail!(
-                "artifact.{}.url has nothing for {arch}: this recipe cannot be built for it",
+                "artifact.{}.url has no entry for {arch}: this recipe cannot be built for it",
                 artifact.name
             );
         }
@@ -360,7 +362,7 @@ impl Locked {
         let missing = recipe.images.iter().find(|i| i.request(arch).is_none());
         if let Some(image) = missing {
             bail!(
-                "artifact.{}.source has nothing for {arch}: this recipe cannot be built for it",
+                "artifact.{}.source has no entry for {arch}: this recipe cannot be built for it",
                 image.name
             );
         }

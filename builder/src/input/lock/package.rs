@@ -144,8 +144,8 @@ impl Packages {
         }
         if missing.is_empty() {
             missing.push(
-                "base: the lock was made for another `[base]` of the recipe (its suite, provided, \
-                 exclude, choices, pins or packages)"
+                "base: the lock was made for a different `[base]` of the recipe (its suite, \
+                 provided, exclude, choices, pins or packages)"
                     .to_owned(),
             );
         }

@@ -247,7 +247,8 @@ impl FromStr for PackageName {
             || !text.bytes().all(inner)
         {
             bail!(
-                "`{}` is no Debian package's name: lower-case letters, digits, `+`, `.` and `-`",
+                "`{}` is not the name of a Debian package: use lower-case letters, digits, `+`, \
+                 `.` and `-`",
                 text.escape_debug()
             );
         }

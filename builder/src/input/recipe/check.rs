@@ -219,7 +219,8 @@ fn kubelet(file: &RecipeFile, problems: &mut Problems<'_>) {
     for (key, value) in &file.kubelet.labels {
         let way = [Step::Key("kubelet"), Step::Key("labels"), Step::Key(key)];
         if !is_label_key(key) || !is_label_value(value) {
-            problems.add(&way, "no Kubernetes label: `prefix/name = \"value\"`, the name and value at most 63 letters, digits, `-`, `_` and `.`");
+            problems.add(&way, "not a Kubernetes label: `prefix/name = \"value\"`, the name and \
+                value at most 63 letters, digits, `-`, `_` and `.`");
         }
     }
     for (part, args) in [
@@ -234,7 +235,7 @@ fn kubelet(file: &RecipeFile, problems: &mut Problems<'_>) {
                 let way = [Step::Key(part), Step::Key("extra_args"), Step::Index(index)];
                 problems.add(
                     &way,
-                    "no flag: `--name=value` in one word, without quotes, `$` and backslash",
+                    "not a flag: `--name=value` in one word, without quotes, `$` and backslash",
                 );
             }
         }
@@ -265,7 +266,7 @@ fn sysctl(file: &RecipeFile, problems: &mut Problems<'_>) {
         {
             problems.add(
                 &way,
-                "no kernel parameter: `net.ipv4.ip_forward = 1`, the name in quotes",
+                "not a kernel parameter: `net.ipv4.ip_forward = 1`, the name in quotes",
             );
         }
         if let super::file::SysctlValue::Text(text) = value
@@ -281,7 +282,7 @@ fn sysext(file: &RecipeFile, problems: &mut Problems<'_>) {
     if file.sysext.version_id.is_some() && file.sysext.id.is_none() {
         problems.add(
             &[Step::Key("sysext"), Step::Key("version_id")],
-            "a version of no system: set `id` beside it, `id = \"debian\"`",
+            "a version without a system: set `id` as well, `id = \"debian\"`",
         );
     }
 }
@@ -292,7 +293,7 @@ fn first_boot(file: &RecipeFile, problems: &mut Problems<'_>) {
     if file.first_boot.wait.is_some_and(|wait| wait > MOST) {
         problems.add(
             &[Step::Key("first_boot"), Step::Key("wait")],
-            "longer than 600 seconds: a node without a seed should say so sooner",
+            "longer than 600 seconds: a node without a seed should report that sooner",
         );
     }
 }
@@ -378,7 +379,7 @@ fn extra_file(part: &FilePart, problems: &mut Problems<'_>) -> Option<ExtraFile>
             let name = part.path.to_string();
             problems.add(
                 &[Step::Key("file"), Step::Named(&name)],
-                "one of `content` and `source` is wanted",
+                "set one of `content` and `source`",
             );
             return None;
         }

@@ -117,7 +117,7 @@ pub fn keys(part: &ArtifactPart, problems: &mut Problems<'_>) {
     let (set, why): (&[_], _) = match part.kind {
         Some(ArtifactKind::OciImage) => (
             &of_file,
-            "not of a container image: its name, version and place are in `image`",
+            "not for a container image: its name, version and location are in `image`",
         ),
         Some(_) => (&of_image, "only for `kind = \"oci_image\"`"),
         None => return,
@@ -145,7 +145,7 @@ pub fn images(parts: &[ArtifactPart], problems: &mut Problems<'_>) -> Vec<Contai
                 names.into_iter().any(|there| there == name)
             });
             if let Some(other) = other {
-                let message = format!("`{name}` is the artifact `{}` already", other.name);
+                let message = format!("`{name}` is already baked by the artifact `{}`", other.name);
                 problems.add(&table, &message);
             }
         }

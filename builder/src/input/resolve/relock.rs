@@ -49,7 +49,8 @@ impl Relock {
             (Some(own), _, _) => own,
             (None, Some(out), RecipeRef::BuiltIn(name)) => out.join(format!("{name}.lock")),
             (None, _, recipe) => bail!(
-                "`{recipe}` is built in and so is its lock: name the lock that --relock-base may write by --lock FILE"
+                "`{recipe}` is built in and so is its lock: name the lock that --relock-base may \
+                 write with --lock FILE"
             ),
         };
         let relock = Relock {
@@ -106,7 +107,8 @@ impl Relock {
         let changed = changed(&old.packages, &packages);
         if changed == 0 {
             bail!(
-                "the mirror's indexes still name the very packages that it does not have: it is being updated or broken, try again later or name another by --debian-mirror"
+                "the mirror's indexes still list the packages that it does not have: it is being \
+                 updated, or it is broken; try again later, or name another with --debian-mirror"
             );
         }
         let lock =
@@ -120,7 +122,8 @@ impl Relock {
         progress.say(
             &json!({ "event": "relocked", "path": self.to, "was": chosen.label, "changed": changed }),
             &format!(
-                "{} pins packages that the mirrors no longer have: locked the base system anew in {}, {changed} packages are others (all signed for by Debian)",
+                "{} pins packages that the mirrors no longer have: re-locked the base system in \
+                 {}; {changed} packages changed (all signed by Debian)",
                 chosen.label,
                 self.to.display()
             ),
@@ -148,14 +151,14 @@ pub fn around<T>(
         Some(missing) if missing.gone => {}
         Some(_) if fetcher.is_offline() => {
             return Err(error.context(
-                "--relock-base has nothing to lock the base system from: --offline forbids to ask a mirror",
+                "--relock-base cannot re-lock the base system: --offline forbids asking a mirror",
             ));
         }
         _ => return Err(error),
     }
     relock
         .relock(chosen, fetcher, progress)
-        .with_context(|| format!("{error:#}\nlocking the base system anew"))?;
+        .with_context(|| format!("{error:#}\nre-locking the base system"))?;
     work(chosen)
 }
 

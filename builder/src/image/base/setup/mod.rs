@@ -91,7 +91,7 @@ type Step = fn(&mut Base<'_>) -> Result<()>;
 
 /// In order: accounts first, since later steps own files by their ids.
 const CONFIGURE: [(&str, Step); 14] = [
-    ("removing what this image does otherwise", layout::remove),
+    ("removing what this image does differently", layout::remove),
     ("removing AppArmor's profiles of desktops", layout::profiles),
     ("making the top of the tree", layout::top),
     ("linking the CNI plugins", layout::cni_plugins),
@@ -110,11 +110,11 @@ const CONFIGURE: [(&str, Step); 14] = [
 /// In order: the package database lists what is left, the lints see it all.
 const SEAL: [(&str, Step); 6] = [
     ("applying the presets", presets::apply),
-    ("settling what a first boot is", machine_id::settle),
+    ("setting up the detection of a first boot", machine_id::settle),
     ("emptying /var", state::empty_var),
     ("writing the package database", dpkg::database),
     ("looking for missing libraries", closure::check),
-    ("looking for what no image may hold", hygiene::check),
+    ("checking for files that no image may hold", hygiene::check),
 ];
 
 /// Configures freshly unpacked packages.

@@ -141,7 +141,7 @@ fn id(text: &str) -> Result<u32> {
         Err(_) if text.starts_with('/') => {
             bail!("takes its id from the owner of {text}, which only a running system could do")
         }
-        Err(_) => bail!("`{text}` is no numeric id"),
+        Err(_) => bail!("`{text}` is not a numeric id"),
     }
 }
 

@@ -84,7 +84,7 @@ impl Wanted<'_> {
     fn has(&self, path: &str, package: &str) -> Result<()> {
         if libraries::follow(self.tree, path).is_none() {
             bail!(
-                "`{path}` is not in the image, and the initrd needs it: add the package \
+                "`{path}` is not in the image, but the initrd needs it: add the package \
                  `{package}` to `base.packages`"
             );
         }

@@ -14,13 +14,13 @@ const TOOLS: [(&str, &str); 13] = [
     ),
     (
         "dh_installsystemd",
-        "which units run is the preset's to say",
+        "the preset decides which units run",
     ),
-    ("dh_installsystemduser", "the same of users' units"),
-    ("dh_installsysusers", "accounts are made of all sysusers.d"),
+    ("dh_installsystemduser", "the same for users' units"),
+    ("dh_installsysusers", "accounts are made from all of sysusers.d"),
     ("dh_installtmpfiles", "tmpfiles.d is applied at every boot"),
     ("dh_makeshlibs", "libraries are found without ld.so.cache"),
-    ("dh_python3", "byte code is made where it is missing"),
+    ("dh_python3", "byte code is compiled if it is missing"),
     ("dh_runit", "another init"),
 ];
 const SECTION: &str = "# Automatically added by ";
