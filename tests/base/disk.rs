@@ -385,7 +385,7 @@ fn what_the_recipe_gives_too_little_room_is_told() {
     for (key, size, wants) in [
         ("size", "300 MiB", "but this image needs"),
         ("size", "1000000001 B", "whole number of sectors"),
-        ("esp_size", "34 MiB", "but kernel and boot loader need"),
+        ("esp_size", "34 MiB", "but the kernel and boot loader need"),
     ] {
         let text = format!(
             "extends = \"{}\"\n[disk]\ninitrd = \"systemd\"\n{key} = \"{size}\"\n",

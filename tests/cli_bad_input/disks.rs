@@ -245,7 +245,7 @@ fn things_that_are_in_the_way() {
         1,
         &[
             "thesis.tex",
-            "no output of an earlier build",
+            "not an output of an earlier build",
             "move it away",
         ],
     );

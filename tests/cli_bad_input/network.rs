@@ -98,7 +98,7 @@ const NEVER: &[Case] = &[
             cold(world, vec![faulty(&long, Fault::Unframed)], "0")
         },
         code: 1,
-        says: &[WHAT, URL, "sends more than the", "the lock says"],
+        says: &[WHAT, URL, "sends more than the", "bytes in the lock"],
     },
     Case {
         name: "a redirect to http",
@@ -326,7 +326,7 @@ fn a_cut_for_ever_is_gone_on_from() {
             WHAT,
             URL,
             "the connection was cut",
-            "what came is kept: run it again",
+            "the partial download is kept: run the command again",
         ],
     );
     assert!(!world.partials().is_empty(), "nothing was kept");

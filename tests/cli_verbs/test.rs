@@ -85,9 +85,9 @@ fn what_is_not_as_it_should_be_fails_its_case() {
         ),
         (
             "end=true\nfirst-boot={}\n",
-            "the verdict of first boot is ``",
+            "the status of first boot is ``",
         ),
-        ("", "did not say all of its facts"),
+        ("", "did not report all of its facts"),
     ] {
         let ran = tested(&world, facts, &["--case", "boot"]);
         assert!(ran.out.contains(says), "{says}: {}", ran.out);

@@ -126,7 +126,7 @@ fn a_recipe_has_only_keys_that_go_with_the_kind() {
 fn the_sandbox_image_must_be_the_baked_one() {
     let (blobs, top) = pause();
     let index = serde_json::json!({ "mediaType": layout::INDEX, "digest": top, "size": blobs.0[&top].len() });
-    let warning = "the first pod waits for its registry";
+    let warning = "the first pod has to wait for its registry";
     for (sandbox, names, wanted) in [
         ("example.org/pause:1", "", Ok("")),
         (

@@ -371,7 +371,7 @@ fn what_cannot_be_an_extension_is_refused() {
     let mut world = world();
     let recipe = world.recipe.clone();
     world.edit("[units]", "[sysext]\nversion_id = \"13\"\n\n[units]");
-    let says = ["sysext.version_id", "set `id` beside it"];
+    let says = ["sysext.version_id", "set `id` as well"];
     Ran::of(&mut world.build()).refused(1, &says);
 
     world.write_recipe(&recipe);

@@ -127,7 +127,7 @@ mod tests {
             bytes
         };
         for (bytes, want) in [
-            (b"!<arch>".to_vec(), "no ar archive"),
+            (b"!<arch>".to_vec(), "not an ar archive"),
             (good[..40].to_vec(), "cut short"),
             (good[..good.len() - 1].to_vec(), "cut short"),
             (changed(66, b'x'), "damaged"),

@@ -324,8 +324,8 @@ mod tests {
             [
                 "assembling",
                 "warning: odd \"thing\"",
-                "going on with runc 1.4.3 (arm64) at 1.00 KiB",
-                "runc 1.4.3 (arm64): the connection was cut; again in 0.5 s",
+                "resuming runc 1.4.3 (arm64) at 1.00 KiB",
+                "runc 1.4.3 (arm64): the connection was cut; retrying in 0.5 s",
             ]
         );
         assert!(lines[4].starts_with("fetched runc 1.4.3 (arm64), 2.00 KiB in "));

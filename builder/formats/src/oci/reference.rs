@@ -303,18 +303,18 @@ mod tests {
     #[test]
     fn what_is_no_name_is_told_why() {
         for (text, wanted) in [
-            ("", "no name of an image"),
+            ("", "not a valid image name"),
             ("https://registry.k8s.io/pause", "without it"),
             ("registry.k8s.io/Pause", "lower-case"),
             ("registry.k8s.io/a//b", "lower-case"),
             ("registry.k8s.io/a-", "lower-case"),
             ("registry.k8s.io/a___b", "lower-case"),
             ("registry.k8s.io/../x", "lower-case"),
-            ("registry.k8s.io/pause:", "no tag"),
-            ("registry.k8s.io/pause:a b", "no tag"),
+            ("registry.k8s.io/pause:", "not a valid tag"),
+            ("registry.k8s.io/pause:a b", "not a valid tag"),
             ("registry.k8s.io/pause@sha256:12", "sha256"),
-            ("a_b.c/x", "no host"),
-            ("a.b:http/x", "no host"),
+            ("a_b.c/x", "not a valid host"),
+            ("a.b:http/x", "not a valid host"),
         ] {
             let error = format!("{:#}", text.parse::<Reference>().unwrap_err());
             assert!(error.contains(wanted), "{text}: {error}");

@@ -258,12 +258,12 @@ mod tests {
             (vec![1; 3], "too short"),
             (vec![1; 4096], "no GUID partition table"),
             ([vec![0x28, 0xb5, 0x2f, 0xfd], vec![0; 99]].concat(), "zstd"),
-            ([gpt(), vec![0]].concat(), "not whole"),
+            ([gpt(), vec![0]].concat(), "is incomplete"),
         ] {
             fs::write(&path, bytes).unwrap();
             let say = error(&path, Some(Arch::Amd64));
             assert!(say.contains(want), "{want}: {say}");
         }
-        assert!(error(Path::new("/dev/null"), Some(Arch::Amd64)).contains("no regular file"));
+        assert!(error(Path::new("/dev/null"), Some(Arch::Amd64)).contains("not a regular file"));
     }
 }

@@ -214,7 +214,7 @@ mod tests {
             ),
             (
                 "first-boot={\"commands\": \"failed\"}\ncommands-journal=no route",
-                "are `failed`, not `done`; kubeadm's end: no route",
+                "are `failed`, not `done`; the end of kubeadm's output: no route",
             ),
             (
                 "first-boot={\"outcome\": \"unchanged\", \"commands\": \"pending\"}",

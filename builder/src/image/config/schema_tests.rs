@@ -52,14 +52,14 @@ impl Schema {
     fn value(&self, wanted: &str, value: &Value, at: &str, wrong: &mut Vec<String>) {
         if let Some(element) = wanted.strip_prefix("[]") {
             let Value::Array(items) = value else {
-                return wrong.push(format!("{at}: {value} is no list"));
+                return wrong.push(format!("{at}: {value} is not a list"));
             };
             for (index, item) in items.iter().enumerate() {
                 self.value(element, item, &format!("{at}[{index}]"), wrong);
             }
         } else if let Some(element) = wanted.strip_prefix("map[string]") {
             let Value::Object(items) = value else {
-                return wrong.push(format!("{at}: {value} is no map"));
+                return wrong.push(format!("{at}: {value} is not a map"));
             };
             for (key, item) in items {
                 self.value(element, item, &format!("{at}.{key}"), wrong);
@@ -202,23 +202,23 @@ fn the_judge_finds_what_is_wrong() {
         ),
         (
             "podPidsLimit = \"3\"",
-            "KubeletConfiguration.podPidsLimit: \"3\" is no int",
+            "KubeletConfiguration.podPidsLimit: \"3\" is not an int",
         ),
         (
             "syncFrequency = \"soon\"",
-            "KubeletConfiguration.syncFrequency: \"soon\" is no duration",
+            "KubeletConfiguration.syncFrequency: \"soon\" is not a duration",
         ),
         (
             "syncFrequency = 15",
-            "KubeletConfiguration.syncFrequency: 15 is no duration",
+            "KubeletConfiguration.syncFrequency: 15 is not a duration",
         ),
         (
             "tlsCipherSuites = \"X\"",
-            "KubeletConfiguration.tlsCipherSuites: \"X\" is no list",
+            "KubeletConfiguration.tlsCipherSuites: \"X\" is not a list",
         ),
         (
             "evictionHard = { a = 1 }",
-            "KubeletConfiguration.evictionHard.a: 1 is no string",
+            "KubeletConfiguration.evictionHard.a: 1 is not a string",
         ),
         (
             "memorySwap = { behavior = \"NoSwap\" }",

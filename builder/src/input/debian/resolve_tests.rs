@@ -141,5 +141,5 @@ fn indexes_that_are_not_to_be_trusted() {
         &PACKAGES.replace("pool/main/t", "../t"),
         "",
     );
-    assert!(refusal(&mirror).contains("no place in an archive"));
+    assert!(refusal(&mirror).contains("not a valid path in an archive"));
 }

@@ -289,7 +289,7 @@ mod tests {
         );
         let error = Archives::find(&["x".to_owned()], &base, Path::new("/")).unwrap_err();
         assert!(
-            format!("{error:#}").contains("`x` is no mirror"),
+            format!("{error:#}").contains("`x` is not a mirror"),
             "{error:#}"
         );
     }

@@ -343,7 +343,7 @@ mod tests {
         for (rule, wanted) in [
             ("https://dl.k8s.io/", "FROM=TO"),
             ("dl.k8s.io=https://m/", "FROM must begin"),
-            ("https://dl.k8s.io/=m.example", "TO: is no URL"),
+            ("https://dl.k8s.io/=m.example", "TO: is not a URL"),
             (
                 "https://dl.k8s.io/=ftp://m.example/",
                 "https://, http:// or file:///",

@@ -315,7 +315,7 @@ mod tests {
             ),
             (
                 &format!("{BASE}provided = [\"Perl\"]\n"),
-                ["mine.toml:5:12", "package's name"],
+                ["mine.toml:5:12", "name of a Debian package"],
             ),
             (
                 &format!("{BASE}accept_scripts = [\"tool/postrm sha256:00\"]\n"),

@@ -44,7 +44,7 @@ fn versions_that_do_not_go_together_are_refused() {
         ),
         (
             version("kube-proxy", "1.33.0"),
-            ["mine.toml:4:11", "does not go with kubelet 1.37.1"],
+            ["mine.toml:4:11", "does not work with kubelet 1.37.1"],
         ),
         (
             version("containerd", "1.7.24"),

@@ -139,7 +139,7 @@ fn load_source(first: Source, outputs: &[OutputKind]) -> Result<Recipe> {
                 "{}",
                 last.report(
                     last.locate(&[Step::Key("extends")]),
-                    "these recipes extend each other in a circle",
+                    "recipes extend each other in a circle",
                     None
                 )
             );

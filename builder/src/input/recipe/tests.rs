@@ -181,7 +181,7 @@ fn bad_recipes_say_what_where_and_what_to_do() {
         ),
         (
             "[kubelet]\nextra_args = [\"-v 4\"]\n",
-            vec!["mine.toml:3:15", "no flag"],
+            vec!["mine.toml:3:15", "not a flag"],
         ),
         (
             "[kubelet]\nextra_args = [\"--v=4\", \"--pod-infra-container-image=x/pause:1\"]\n",

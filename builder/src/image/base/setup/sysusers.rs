@@ -199,7 +199,7 @@ mod tests {
             ("u", "no name"),
             ("m a", "no group"),
             ("u a 5 \"open", "not closed"),
-            ("g a five", "no numeric id"),
+            ("g a five", "not a numeric id"),
         ] {
             let error = parse(bad).unwrap_err().to_string();
             assert!(error.contains(why), "{bad}: {error}");

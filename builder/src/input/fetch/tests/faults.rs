@@ -164,7 +164,7 @@ fn faults_that_last() {
             "204",
             f(Fault::Status(204)),
             1,
-            &["which is no file"],
+            &["not with a file"],
             false,
         ),
         (
@@ -185,7 +185,7 @@ fn faults_that_last() {
             "cut",
             f(Fault::Cut(100)),
             3,
-            &["cut after 300 of", "what came is kept"],
+            &["cut after 300 of", "the partial download is kept"],
             true,
         ),
         (
@@ -202,7 +202,7 @@ fn faults_that_last() {
             &["expected sha256:", "got sha256:", "dropped"],
             false,
         ),
-        ("part", f(Fault::UnaskedRange), 1, &["not asked for"], false),
+        ("part", f(Fault::UnaskedRange), 1, &["not requested"], false),
         (
             "too long",
             vec![good(&[0; 10_000_001])],
@@ -260,7 +260,7 @@ fn faults_that_last() {
             .unwrap_err();
         let error = format!("{error:#}");
         let by = format!(
-            "thing /x: https://up.example/x by the mirror {}",
+            "thing /x: https://up.example/x through the mirror {}",
             server.url("/x")
         );
         assert!(error.starts_with(&by), "{name}: {error}");
