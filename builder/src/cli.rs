@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use nodeimg_machine::qemu::command::Port;
 use nodeimg_machine::qemu::firmware::Firmware;
 use nodeimg_machine::qemu::host::Accel;
@@ -30,6 +30,15 @@ pub struct Cli {
     pub global: Global,
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+impl Cli {
+    /// Reads this process's command line, or ends the process with a message.
+    pub fn from_process() -> Cli {
+        let mut command = global::show_only_used(Cli::command());
+        let matches = command.get_matches_mut();
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    }
 }
 
 /// What to do.
