@@ -81,7 +81,7 @@ fn the_output_disk_is_full() {
     );
     assert_eq!(left, "");
     world.store_is_sound().unwrap();
-    // The same with room is no error: it is the disk that was refused.
+    // The same with room is not an error: it is the disk that was refused.
     let (ran, left) = on_small_disk(&world.build(), &world.path("out"), 4000).unwrap();
     ran.good();
     assert_eq!(left.lines().count(), 3, "{left}");

@@ -343,7 +343,7 @@ fn a_cut_for_ever_is_gone_on_from() {
     assert!(world.partials().is_empty() && is_image(&world.image("amd64")));
 }
 
-/// Killed in a download and started anew.
+/// Killed in a download and restarted.
 #[test]
 fn a_killed_build_is_gone_on_from() {
     let whole = body("containerd", "amd64");

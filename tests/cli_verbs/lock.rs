@@ -21,7 +21,7 @@ fn entries(text: &str) -> (BTreeMap<String, toml::Table>, i64) {
 /// Other bytes at the same URLs.
 fn publish_anew(world: &World, name: &str, version: &str) {
     for arch in ["amd64", "arm64"] {
-        world.serve(name, version, arch, &program(arch, &format!("{name} anew")));
+        world.serve(name, version, arch, &program(arch, &format!("{name} again")));
     }
 }
 
@@ -58,7 +58,7 @@ fn a_lock_is_written_only_if_its_text_changes() {
     world.lock();
     let path = world.path("recipe.lock");
     let (before, requests) = (identity(&path), world.server.seen().len());
-    // Another time of day is no reason.
+    // Another time of day is not a reason.
     let mut again = world.nodeimg("lock");
     let ran = Ran::of(again.env("SOURCE_DATE_EPOCH", "1800000000")).good();
     assert!(ran.err.contains("nothing to change in"), "{}", ran.err);
@@ -74,7 +74,7 @@ fn a_lock_is_written_only_if_its_text_changes() {
     world.lock();
     assert_eq!(identity(&path), before);
 
-    // Pinned anew, but to the same.
+    // Pinned again, but to the same.
     let ran = Ran::of(world.nodeimg("lock").args(["--json", "--update"])).good();
     let event = &events(&ran.out)[..].last().unwrap().clone();
     assert_eq!(event["changed"], false, "{event}");
@@ -121,7 +121,7 @@ fn update_of_one_artifact_touches_no_other() {
     );
     assert_eq!(
         after["runc arm64"]["sha256"].as_str().unwrap(),
-        sha256(&program("arm64", "runc anew"))
+        sha256(&program("arm64", "runc again"))
     );
     let asked: Vec<_> = world.server.seen()[requests..]
         .iter()

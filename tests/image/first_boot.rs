@@ -17,7 +17,7 @@ pub struct Node {
 pub const PLAIN: &str = "  pod_subnet: 10.200.0.0/24\n";
 
 impl Node {
-    /// `None` where there are no images, or no openssl.
+    /// `None` if there are no images, or no openssl.
     pub fn new(values: &str) -> Option<Node> {
         let node = Node {
             copy: Copy::of(&images()?.root(HOST)),

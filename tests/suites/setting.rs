@@ -36,7 +36,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// `None`, with a printed skip, where there is no cluster or lab.
+    /// `None`, with a printed skip, if there is no cluster or lab.
     pub fn start(name: &'static str, settings: &[(&str, &str)]) -> Option<Setting> {
         lab::directory()?;
         let own = Cluster::start(name, settings)?;

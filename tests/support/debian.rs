@@ -82,7 +82,7 @@ pub fn with_network(command: &mut Command) {
 pub fn fetched() -> bool {
     let mut fetch = verb("fetch", &ARCHS);
     with_network(fetch.args(["--retries", "1"]));
-    // Once: where there is no mirror, each test would wait for it anew.
+    // Once: without a mirror, each test would wait for it again.
     static RAN: OnceLock<Option<String>> = OnceLock::new();
     let refused = RAN.get_or_init(|| {
         let ran = Ran::of(&mut fetch);

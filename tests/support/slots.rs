@@ -8,7 +8,7 @@
 //! Next is a test that has machines already, so that it can end; then the one that
 //! takes longest from here on, so that no long one begins when all others are done;
 //! among those alike, the one that has waited longest. A test of two machines is not
-//! passed over by those of one.
+//! overtaken by those of one.
 //!
 //! How long each test had machines, and waited for them, is in `slots.txt` of the
 //! build directory's tmp, longest first.
@@ -32,7 +32,7 @@ struct Queue {
     taken: usize,
     /// When the last machine was let in.
     last: Option<Instant>,
-    /// The number of who comes next.
+    /// The number of the next one in the queue.
     next: u64,
     waiting: BTreeSet<Place>,
     idle: Idle,

@@ -1,4 +1,4 @@
-//! qcow2, version 3: a disk image for QEMU that is no longer than what is in it
+//! qcow2, version 3: a disk image for QEMU that is as long as its content
 //! ([QEMU's description](https://www.qemu.org/docs/master/interop/qcow2.html)).
 //!
 //! ```text
@@ -15,7 +15,7 @@
 //! # Invariants
 //! - The bytes follow from those of the disk, wherever its file has holes.
 //! - A cluster of zeros is not in the file.
-//! - The header is written last: what ends before is no qcow2 image.
+//! - The header is written last: a file that ends before is not a qcow2 image.
 //!
 //! Left out: compression (what is in a disk of ours is compressed), encryption,
 //! snapshots, bitmaps, reading.

@@ -98,7 +98,7 @@ fn pinned(lock: &Lock) -> String {
     }
 }
 
-/// A lock that cannot be read is in the way, unless all of it is made anew.
+/// A lock that cannot be read is in the way, unless all of it is made again.
 fn old_lock(chosen: &Chosen, updates: &[Update]) -> Result<Option<Lock>> {
     let Some(text) = &chosen.lock else {
         return Ok(None);

@@ -28,7 +28,7 @@ pub struct Wants {
     pub interpreter: Option<Wanted>,
 }
 
-/// What the file at `path`, of `content`, wants; `None` of what is no dynamic
+/// What the file at `path`, of `content`, wants; `None` if it is not a dynamic
 /// 64-bit ELF file.
 pub fn wants(
     tree: &Tree,

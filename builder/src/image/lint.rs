@@ -15,7 +15,7 @@ use crate::tree::{ImagePath, Kind, Origin, Tree};
 /// Small enough to be a configuration file that someone wrote.
 const TEXT_LIMIT: u64 = 256 * 1024;
 
-/// Runs every lint and reports all that they find; what is no error comes back.
+/// Runs every lint and reports everything they find; returns what is only a warning.
 pub fn check(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     let templates = template_destinations(tree)?;

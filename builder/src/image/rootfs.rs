@@ -41,7 +41,7 @@ pub struct Assembled {
     pub overlay: Option<Tree>,
     /// What boots the tree, where an output is a disk.
     pub boot: Option<boot::Parts>,
-    /// What a person should know, though it is no error.
+    /// Warnings: what a person should know, though it is not an error.
     pub warnings: Vec<String>,
 }
 
@@ -106,7 +106,7 @@ fn index_modules(inputs: &Inputs<'_>, tree: &mut Tree) -> Result<()> {
     modules::index_all(tree, inputs.store)
 }
 
-/// Nothing where there is no base system in the image.
+/// Nothing if the image has no base system.
 fn with_base(
     inputs: &Inputs<'_>,
     base: &BaseSystem,

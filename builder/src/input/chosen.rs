@@ -64,7 +64,7 @@ impl Chosen {
     }
 }
 
-/// `None` where there is no such file.
+/// `None` if there is no such file.
 pub fn read_if_there(path: &Path) -> Result<Option<String>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),

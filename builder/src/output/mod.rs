@@ -1,5 +1,4 @@
-//! Outputs: one thing handed over per file, and the directory that they are
-//! handed over in.
+//! Outputs: one file per output, and the directory that they are written to.
 
 pub mod build;
 mod discoverable;

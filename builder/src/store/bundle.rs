@@ -265,7 +265,7 @@ fn append(tar: &mut Builder<impl Write>, name: &str, size: u64, data: impl Read)
 }
 
 /// Hashes once more on the way: a bundle goes to machines that cannot fetch
-/// anew.
+/// again.
 fn append_blob(tar: &mut Builder<impl Write>, blob: &VerifiedBlob) -> Result<()> {
     let mut reader = HashingReader {
         file: blob.file(),

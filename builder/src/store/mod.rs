@@ -135,7 +135,7 @@ impl Store {
         &self.root
     }
 
-    /// The blob of these digests, hashed anew; a corrupt one is dropped.
+    /// The blob of these digests, hashed again; a corrupt one is dropped.
     pub fn find(&self, want: &Expected) -> Result<Lookup> {
         let Some(sha256) = self.resolve(want)? else {
             return Ok(Lookup::Missing);

@@ -123,7 +123,7 @@ fn take_node(
     };
     match root.insert(path.clone(), node) {
         None => Ok(()),
-        // Two names of one directory, `bin` and `usr/bin`, are no quarrel.
+        // Two names of one directory, `bin` and `usr/bin`, do not conflict.
         Some(_) if matches!(item.what, What::Directory { .. }) => Ok(()),
         Some(_) => bail!("another file of this overlay is also `{path}`"),
     }

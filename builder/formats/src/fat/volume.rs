@@ -4,7 +4,7 @@ use super::{Head, MIN_SIZE};
 
 /// In bytes.
 pub const SECTOR: u64 = 512;
-/// The numbers before it are no clusters: their entries say what FAT it is.
+/// The numbers before it are not clusters: their entries say what FAT it is.
 pub const FIRST_CLUSTER: u32 = 2;
 /// Of the boot sector, which FSInfo follows.
 pub const BACKUP_SECTOR: u64 = 6;

@@ -99,7 +99,7 @@ impl Machine<'_> {
         self.board(&mut all)?;
         self.disks(&mut all)?;
         all.option("-netdev", &self.network());
-        // No boot from the network: the card's own firmware is left out.
+        // No boot from the network: the interface's own firmware is left out.
         all.option("-device", "virtio-net-pci,netdev=net,romfile=");
         all.option("-device", "virtio-rng-pci");
         match self.console {

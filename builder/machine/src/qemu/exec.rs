@@ -15,7 +15,7 @@
 //! and credentials from the firmware's tables
 //! ([systemd on credentials](https://systemd.io/CREDENTIALS/)). The ports are
 //! virtio's, with a socket pair behind each, so that no name is left behind and
-//! a guest waits where nobody reads.
+//! a guest waits if nobody reads.
 
 use std::ffi::OsString;
 use std::io;

@@ -68,7 +68,7 @@ impl Image {
         } else {
             let directory = path.parent().filter(|parent| *parent != Path::new(""));
             let manifest = Manifest::read(directory.unwrap_or(Path::new(".")))?;
-            // The manifest of other files says nothing of this one.
+            // A manifest of other files does not describe this one.
             let manifest = manifest.filter(|manifest| manifest.output(path).is_some());
             (path.to_owned(), manifest)
         };

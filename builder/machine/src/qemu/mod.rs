@@ -11,7 +11,7 @@
 //!  run.rs        the child, its monitor (qmp.rs), how it ends; sink.rs: what it says
 //! ```
 //!
-//! The machine has one disk, one network card behind QEMU's user network, a
+//! The machine has one disk, one network interface behind QEMU's user network, a
 //! source of randomness and a serial console; a seed is a second disk.
 //!
 //! # Invariants

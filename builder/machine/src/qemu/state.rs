@@ -13,7 +13,7 @@
 //! # Invariants
 //! - A medium with a seed's secrets is never kept but where the user asks for
 //!   a command to run (`--print`).
-//! - What was written over one disk is never used over another.
+//! - A layer that was written over one disk is never used over another.
 
 use std::env;
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -88,7 +88,7 @@ impl State {
         }
     }
 
-    /// Whether the next run goes on with what this one writes.
+    /// Whether the next run continues with what this one writes.
     pub fn is_kept(&self) -> bool {
         self.kept.is_some()
     }

@@ -17,7 +17,7 @@ use nodeimg_seed::write::Node;
 pub const HOST_NAME: &str = "nodeimg-test";
 /// What QEMU's user network gives to its guest.
 pub const ADDRESS: &str = "10.0.2.15";
-/// Where a recipe says nothing of its cluster.
+/// If a recipe does not describe its cluster.
 const CLUSTER: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 200, 0, 0), 16);
 /// Good for nothing but the fake API server.
 pub const TOKEN: &str = "abcdef.0123456789abcdef";

@@ -1,7 +1,7 @@
 //! The first-boot binary for an image: where it is found, and whether it fits.
 //!
 //! Looked for in this order; the first that is there is taken, and an unfit
-//! one is an error, never passed over:
+//! one is an error, never ignored:
 //!
 //! 1. `--firstboot ARCH=FILE`, then the variable `NODEIMG_FIRSTBOOT_<ARCH>`
 //! 2. `nodeimg-firstboot-<arch>` beside nodeimg (a released build)

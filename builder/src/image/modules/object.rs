@@ -30,7 +30,7 @@ pub struct Object {
 }
 
 impl Object {
-    /// Reads a module that is no longer packed.
+    /// Reads an unpacked module.
     pub fn read(bytes: &[u8]) -> Result<Object> {
         let sections = Sections::of(bytes)?;
         let info = strings(sections.named(".modinfo")?);

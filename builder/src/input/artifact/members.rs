@@ -2,7 +2,7 @@
 //!
 //! Read with the `tar` crate: [ustar and pax](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13)
 //! and the [GNU extensions](https://www.gnu.org/software/tar/manual/html_node/Standard.html)
-//! for long names. Sparse members are refused: their bytes are no span.
+//! for long names. Sparse members are refused: their bytes are not one span.
 //!
 //! # Invariants
 //! A listed member has a relative name without `..`, is a file, directory or
@@ -110,7 +110,7 @@ fn list<R: Read>(mut entries: Entries<'_, R>, guard: &Guard) -> Result<Vec<Membe
     }
 }
 
-/// `None` for what is no member, as pax records for the whole archive.
+/// `None` for an entry that is not a member, such as pax records for the whole archive.
 fn read_member<R: Read>(entry: &mut Entry<'_, R>) -> Result<Option<Member>> {
     refuse_sparse(entry)?;
     let kind = entry.header().entry_type();

@@ -4,7 +4,7 @@
 //! (If-Range), 14 (ranges) and 15.4 (redirects). Trust is the system's CA store
 //! (`SSL_CERT_FILE` and `SSL_CERT_DIR` win), proxies are the environment's.
 //!
-//! The body is read by the runtime and handed over through a short queue, so
+//! The body is read by the runtime and passed on through a short queue, so
 //! that the network goes on while the other side hashes and writes.
 //!
 //! # Invariants
@@ -165,7 +165,7 @@ async fn pump(ways: &Ways, get: &Get, pieces: &Sender<Piece>) -> Result<(), Fail
     Ok(())
 }
 
-/// The first answer that is no redirect; a registry may want a login before.
+/// The first answer that is not a redirect; a registry may want a login before.
 async fn answer(ways: &Ways, get: &Get) -> Result<Response, Failure> {
     let first = first_url(get)?;
     if get.accept.is_none() {
@@ -208,7 +208,7 @@ fn wants_login(response: &Response, first: &Url) -> Result<bool, Failure> {
     }
 }
 
-/// The first answer that is no redirect.
+/// The first answer that is not a redirect.
 async fn follow(
     ways: &Ways,
     get: &Get,

@@ -26,7 +26,7 @@ pub(super) enum Failure {
         code: StatusCode,
         retry_after: Option<Duration>,
     },
-    /// The answer to a resume does not fit what is there: begin anew.
+    /// The answer to a resume does not match the partial file: start over.
     BadResume(String),
     /// No trust in the server, or no TLS at all.
     Tls(String),

@@ -18,7 +18,7 @@
 //! they were named for just that, and then the rest as for any URL.
 //!
 //! # Invariants
-//! FROM matches at a `/` only: `https://dl.k8s.io` is no prefix of
+//! FROM matches at a `/` only: `https://dl.k8s.io` is not a prefix of
 //! `https://dl.k8s.io.evil.example/`. The bytes are checked against the same
 //! digest whichever way they came.
 

@@ -62,7 +62,7 @@ pub struct Packages {
     /// Of what the recipe asked for, see [`Base::digest`].
     #[serde(default)]
     base: Option<Digest>,
-    /// Locked anew while nobody was looking: what a build would refuse until a
+    /// Re-locked without a person watching: what a build would refuse until a
     /// person has read it, unknown maintainer scripts, it only warns of.
     #[serde(default)]
     pub unattended: bool,

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! # Invariants
-//! - Nothing is locked anew that the user has not asked for, and nothing that is
+//! - Nothing is re-locked that the user has not asked for, and nothing that is
 //!   there to be had.
 //! - Only signed indexes say what the new packages are; artifacts keep what they
 //!   are pinned to.
@@ -61,7 +61,7 @@ impl Relock {
         Ok(relock)
     }
 
-    /// For a built-in recipe, what an earlier build has locked anew, unless the
+    /// For a built-in recipe, what an earlier build re-locked, unless the
     /// program has a later lock by now.
     fn earlier(&self, is_named: bool, chosen: &mut Chosen) -> Result<()> {
         let RecipeRef::BuiltIn(name) = &chosen.from else {
@@ -135,7 +135,7 @@ impl Relock {
 }
 
 /// Does `work`; where that fails for packages that are gone and the user allows it,
-/// locks the base system anew and does it again.
+/// re-locks the base system and does it again.
 pub fn around<T>(
     relock: Option<&Relock>,
     chosen: &mut Chosen,

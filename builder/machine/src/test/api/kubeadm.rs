@@ -131,7 +131,7 @@ fn kubeconfig(ca: &str, server: &str) -> String {
     .to_string()
 }
 
-/// HS256 by the token's secret. Verifiers make it anew and compare the text.
+/// HS256 by the token's secret. Verifiers make it again and compare the text.
 fn signature(content: &str, id: &str, secret: &str) -> String {
     let header = json!({ "alg": "HS256", "kid": id }).to_string();
     let header = URL_SAFE_NO_PAD.encode(header);

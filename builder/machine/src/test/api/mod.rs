@@ -163,7 +163,7 @@ impl Api {
         at(&self.shared.store())
     }
 
-    /// Forgets who came; the objects stay.
+    /// Forgets the clients; the objects stay.
     pub fn forget(&self) {
         let mut store = self.shared.store();
         store.nodes.clear();

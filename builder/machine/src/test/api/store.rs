@@ -1,4 +1,4 @@
-//! What the fake API server keeps: objects by their paths, and who came.
+//! What the fake API server keeps: objects by their paths, and its clients.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ pub struct Store {
     objects: BTreeMap<String, Kept>,
     version: u64,
     pub nodes: BTreeMap<String, SeenNode>,
-    /// Everyone who came, with what they asked for first.
+    /// Every client, with its first request.
     pub callers: BTreeMap<String, String>,
     /// Subjects of certificates that were asked for by token and signed.
     pub signed: Vec<String>,

@@ -155,7 +155,7 @@ impl Base<'_> {
         Ok(self.tree.get(&path.parse()?).is_some())
     }
 
-    /// A file's text; `None` where there is no file.
+    /// A file's text; `None` if there is no file.
     fn text(&self, path: &str) -> Result<Option<String>> {
         units::text_at(self.tree, &path.parse()?)
     }

@@ -142,7 +142,7 @@ fn complete(
 }
 
 impl Asked {
-    /// Where a document that is no good was met.
+    /// Where a bad document was met.
     fn at(&self, blob: &Blob) -> String {
         format!("{}: {}", self.what, blob.digest)
     }
