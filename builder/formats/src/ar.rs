@@ -4,7 +4,7 @@
 //! ```text
 //!  0 "!<arch>\n"
 //!    name 16 | mtime 12 | uid 6 | gid 6 | mode 8 | size 10 | "`\n"     60 bytes
-//!    content, and one byte more where its length is odd
+//!    content, and one byte more if its length is odd
 //!    ...
 //! ```
 //! Numbers are decimal text, padded with blanks. Long names (`/12`, `#1/12`)

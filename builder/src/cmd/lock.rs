@@ -89,7 +89,7 @@ fn new_lock(
     resolve.lock()
 }
 
-/// `10 entries`, with the packages where there is a base system.
+/// `10 entries`, with the packages if there is a base system.
 fn pinned(lock: &Lock) -> String {
     let entries = lock.entries.len() + lock.images.len();
     match lock.packages.packages.len() {

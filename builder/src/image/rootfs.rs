@@ -39,7 +39,7 @@ pub struct Assembled {
     pub tree: Tree,
     /// What lies over the base system, as another one would get it.
     pub overlay: Option<Tree>,
-    /// What boots the tree, where an output is a disk.
+    /// What boots the tree, if an output is a disk.
     pub boot: Option<boot::Parts>,
     /// Warnings: what a person should know, though it is not an error.
     pub warnings: Vec<String>,
@@ -76,7 +76,7 @@ pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled> {
     })
 }
 
-/// What is known of the base system; nothing where the recipe has none.
+/// What is known of the base system; nothing if the recipe has none.
 #[derive(Default)]
 struct BaseSystem {
     packages: Vec<setup::Package>,

@@ -20,7 +20,7 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// `lock` is a file that stands for the recipe's own lock; `outputs`, where there are
+    /// `lock` is a file that stands for the recipe's own lock; `outputs`, if there are
     /// any, for the recipe's own.
     pub fn load(from: &RecipeRef, lock: Option<&Path>, outputs: &[OutputKind]) -> Result<Chosen> {
         let recipe = recipe::load_for(from, outputs)?;

@@ -35,7 +35,7 @@ pub struct Built<'a> {
     pub tree: &'a Tree,
     /// That with the recipe's own base system, ready to run.
     pub rootfs: &'a Tree,
-    /// What boots that, where an output is a disk.
+    /// What boots that, if an output is a disk.
     pub boot: Option<&'a boot::Parts>,
     /// Container images in the tree.
     pub images: &'a [(&'a ContainerImage, Image)],

@@ -58,7 +58,7 @@ pub struct ImportReport {
 }
 
 impl Store {
-    /// Writes `blobs` to `path`. Their SHA-512 goes along where it was checked:
+    /// Writes `blobs` to `path`. Their SHA-512 goes along if it was checked:
     /// an offline build may know a blob by nothing else.
     pub fn export_bundle(&self, blobs: &[&VerifiedBlob], path: &Path) -> Result<()> {
         let context = || format!("writing the bundle {} (is the disk full?)", path.display());

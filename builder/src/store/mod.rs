@@ -49,7 +49,7 @@ pub struct VerifiedBlob {
     file: File,
     path: PathBuf,
     sha256: Digest,
-    /// Checked as well, where it was asked for.
+    /// Checked as well, if it was asked for.
     sha512: Option<Digest>,
     size: u64,
 }
@@ -92,7 +92,7 @@ pub enum Lookup {
 }
 
 impl Store {
-    /// Opens the store at `root`, making it where it is not there.
+    /// Opens the store at `root`, making it if it is not there.
     pub fn open(root: &Path) -> Result<Store> {
         let context = || {
             format!(

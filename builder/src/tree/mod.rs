@@ -140,7 +140,7 @@ impl Default for Tree {
 impl Tree {
     /// Puts `node` at `path`; missing parents become `0755 root:root`.
     ///
-    /// Two directories of one path are one directory where owner and mode
+    /// Two directories of one path are one directory if owner and mode
     /// agree; anything else that is there already is an error naming both
     /// owners.
     pub fn insert(&mut self, path: ImagePath, node: Node) -> Result<()> {

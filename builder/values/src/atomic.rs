@@ -261,7 +261,7 @@ fn remove_left_behind(directory: &Path, prefix: &str) {
     }
 }
 
-/// `None` where it is held by another, or the file system knows no locks.
+/// `None` if it is held by another, or the file system knows no locks.
 fn lock(directory: &Path, how: FlockArg) -> Option<Flock<File>> {
     let file = File::open(directory).ok()?;
     Flock::lock(file, how).ok()

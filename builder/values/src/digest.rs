@@ -129,7 +129,7 @@ impl From<Digest> for String {
 pub struct Expected {
     pub sha256: Option<Digest>,
     pub sha512: Option<Digest>,
-    /// In bytes; `None` where no publisher said it.
+    /// In bytes; `None` if no publisher said it.
     pub size: Option<u64>,
 }
 
@@ -176,13 +176,13 @@ impl Expected {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Measured {
     pub sha256: Digest,
-    /// Only where it was asked for: it costs twice as much as SHA-256.
+    /// Only if it was asked for: it costs twice as much as SHA-256.
     pub sha512: Option<Digest>,
     /// In bytes.
     pub size: u64,
 }
 
-/// Streaming digest: SHA-256 always, SHA-512 where asked for.
+/// Streaming digest: SHA-256 always, SHA-512 if asked for.
 #[derive(Clone)]
 pub struct Hasher {
     sha256: Sha256,

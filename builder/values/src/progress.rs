@@ -103,7 +103,7 @@ impl Progress {
         }
     }
 
-    /// What has happened: one object on standard output where events are asked for, a
+    /// What has happened: one object on standard output if events are asked for, a
     /// line for people otherwise.
     pub fn say(&self, event: &Value, text: &str) {
         match self.mode {

@@ -34,7 +34,7 @@ const MAX_TABLE: u64 = 64 << 20;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Dynamic {
     pub needed: Vec<String>,
-    /// DT_RUNPATH, or DT_RPATH where there is none.
+    /// DT_RUNPATH, or DT_RPATH if there is none.
     pub run_path: Option<String>,
     pub interpreter: Option<String>,
 }

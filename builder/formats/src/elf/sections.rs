@@ -51,7 +51,7 @@ impl<'a> Sections<'a> {
         })
     }
 
-    /// The content of the first section of that name; empty where there is none.
+    /// The content of the first section of that name; empty if there is none.
     pub fn named(&self, name: &str) -> Result<&'a [u8]> {
         let found = self.headers.iter().skip(1).find(|header| {
             let at = u32_at(header, 0).unwrap_or(u32::MAX);

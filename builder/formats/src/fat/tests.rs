@@ -83,7 +83,7 @@ fn image(dir: &Path, given: &Given, options: &Options<'_>) -> std::path::PathBuf
     path
 }
 
-/// Fails where fsck.fat has anything to say beside its version and its count.
+/// Fails if fsck.fat has anything to say beside its version and its count.
 fn assert_sound(path: &Path) {
     let Some(told) = judge::run(Command::new("fsck.fat").args(["-n", "-v"]).arg(path)) else {
         return;

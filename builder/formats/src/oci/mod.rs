@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use reference::Reference;
 
-/// A document is refused where it is longer, in bytes; registries take no
+/// A document is refused if it is longer, in bytes; registries take no
 /// longer one either.
 pub const MAX_DOCUMENT: u64 = 4 << 20;
 

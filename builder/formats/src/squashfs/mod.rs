@@ -11,7 +11,7 @@
 //!    fragments     u64 position | u32 size | u32 0       -> indexed
 //!    export        u64 place of every inode, by number   -> indexed
 //!    ids           u32 uids and gids                     -> indexed
-//!    attributes    pairs, sets, list                     (where there are any)
+//!    attributes    pairs, sets, list                     (if there are any)
 //!    zeros         to a multiple of 4096
 //!
 //! superblock: u32 "hsqs" | u32 inodes | u32 time | u32 block size | u32 fragments

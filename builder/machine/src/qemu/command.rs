@@ -26,7 +26,7 @@ pub struct Port {
 impl FromStr for Port {
     type Err = anyhow::Error;
 
-    /// `HOST:GUEST`, with `/udp` behind it where it is not TCP.
+    /// `HOST:GUEST`, with `/udp` behind it if it is not TCP.
     fn from_str(text: &str) -> Result<Port> {
         let (ports, udp) = match text.rsplit_once('/') {
             None => (text, false),

@@ -56,7 +56,7 @@ impl Console {
     }
 }
 
-/// The same, for ever where there is nothing to be read.
+/// The same, for ever if there is nothing to be read.
 pub(super) async fn find(console: &mut Option<Console>) -> bool {
     match console {
         Some(console) => console.find().await,

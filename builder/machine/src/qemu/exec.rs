@@ -4,7 +4,7 @@
 //!  host   SMBIOS: a unit, and a drop-in of multi-user.target that wants it
 //!  guest  ... multi-user.target, then the unit: LAUNCHER
 //!  host   port nodeimg.exec:   `BYTES INPUT\n`, then the script; one line more
-//!         where INPUT is `port`, which the script may wait for
+//!         if INPUT is `port`, which the script may wait for
 //!  guest  port nodeimg.exec:   what the script says
 //!  guest  port nodeimg.status: `STATUS\n`, then power off
 //! ```

@@ -28,7 +28,7 @@ pub struct Image {
     pub size: u64,
     /// Another one after every change of the file.
     pub identity: String,
-    /// The name of its recipe, where a manifest tells.
+    /// The name of its recipe, if a manifest tells.
     pub recipe: Option<String>,
 }
 
@@ -118,7 +118,7 @@ impl Image {
 }
 
 impl Manifest {
-    /// `None` where there is none.
+    /// `None` if there is none.
     fn read(directory: &Path) -> Result<Option<Manifest>> {
         let path = directory.join(MANIFEST);
         let context = || format!("reading {}", path.display());

@@ -55,7 +55,7 @@ impl fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 /// Runs QEMU to its end; fine if the guest powered itself off, or said what
-/// was expected of it. The exit status of the script, where there is one.
+/// was expected of it. The exit status of the script, if there is one.
 pub fn run(program: &Path, arguments: &[OsString], until: Until) -> Result<Option<u8>> {
     let _restored = Terminal::save();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -357,7 +357,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The end of the script, which is never where there is none.
+/// The end of the script, which is never if there is none.
 async fn next(exec: &mut Option<Exec>) -> Option<u8> {
     match exec {
         Some(exec) => exec.next().await,

@@ -33,7 +33,7 @@ use super::firmware::Flash;
 use super::image::Image;
 use super::seed;
 
-/// Room for a state partition, where the image has less: it costs nothing
+/// Room for a state partition, if the image has less: it costs nothing
 /// until it is written to.
 const DEFAULT_DISK: u64 = 8 << 30;
 const GRAIN: u64 = 1 << 20;
@@ -63,7 +63,7 @@ struct About {
 }
 
 impl State {
-    /// `keep` is made where it is not there.
+    /// `keep` is made if it is not there.
     pub fn open(keep: Option<&Path>) -> Result<State> {
         let parent = parent();
         let temporary = tempfile::Builder::new()

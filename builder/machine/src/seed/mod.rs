@@ -16,8 +16,8 @@ use crate::qemu::seed::medium;
 /// ([NoCloud](https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html)).
 const LABEL: &str = "CIDATA";
 
-/// Writes into the file `to`, where its name ends in `.img`, else into a
-/// directory. What is there is replaced only where `replace` says so, and only
+/// Writes into the file `to`, if its name ends in `.img`, else into a
+/// directory. What is there is replaced only if `replace` says so, and only
 /// if it is a seed.
 pub fn write(files: &Files, to: &Path, replace: bool) -> Result<()> {
     check_free(to, replace)?;

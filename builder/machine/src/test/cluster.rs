@@ -108,7 +108,7 @@ pub fn expect_no_second_join(store: &Store, findings: &mut Findings) {
     }
 }
 
-/// For a reader, where the node is as it should be.
+/// A note for the reader if the node is as it should be.
 pub fn note(identity: &Identity, store: &Store) -> Option<String> {
     let node = store.nodes.get(HOST_NAME)?;
     let state = match node.is_ready() {

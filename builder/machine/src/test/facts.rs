@@ -18,7 +18,7 @@ impl Facts {
         )
     }
 
-    /// Nothing where it was not told.
+    /// Nothing if it was not told.
     pub fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }

@@ -28,7 +28,7 @@ const LOG: &str = "api.log";
 /// Both sides of one node.
 pub struct Identity {
     pub profile: Profile,
-    /// Empty where the profile has none.
+    /// Empty if the profile has none.
     pub pod_subnet: String,
     /// For every profile that has a cluster, but for kubeadm of an unknown version.
     pub api: Option<Api>,
@@ -37,7 +37,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Writes the seed into `directory` and starts the API server, where the
+    /// Writes the seed into `directory` and starts the API server, if the
     /// profile wants one; its log goes into `logs`. `now` is in seconds since 1970.
     pub fn make(
         settings: &ImageSettings,

@@ -15,7 +15,7 @@
 //! - The disk under test is never written to.
 //! - Every boot ends, by itself or by its time.
 //! - What is said of the image is what it did, in a boot whose console is kept
-//!   where a case fails.
+//!   if a case fails.
 //!
 //! Left out: pods (no registry is reached), and so what clusters bring to their
 //! nodes as pods: with profile `kubeadm` kube-proxy and the network plugin.

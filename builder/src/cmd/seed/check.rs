@@ -82,7 +82,7 @@ fn tell(session: &Session<'_>, outlook: Option<&Outlook>, problems: Problems) {
     }
 }
 
-/// The layout that the directory has; NoCloud's where it has both.
+/// The layout that the directory has; NoCloud's if it has both.
 fn read(directory: &Path, problems: &mut Problems) -> Result<Seed> {
     let layout = [Layout::NoCloud, Layout::ConfigDrive]
         .into_iter()
@@ -114,7 +114,7 @@ fn read(directory: &Path, problems: &mut Problems) -> Result<Seed> {
     Ok(seed)
 }
 
-/// `None` where there is nothing of that name.
+/// `None` if there is nothing of that name.
 fn read_file(path: &Path) -> Result<Option<SeedFile>> {
     let name = path.display().to_string();
     let file = match File::open(path) {

@@ -37,7 +37,7 @@ pub use kernel::{Parts, efi_name};
 pub use needs::check as check_needs;
 pub use uki::Request;
 
-/// Makes the tree into the root of a disk, where an output of the recipe is one.
+/// Makes the tree into the root of a disk, if an output of the recipe is one.
 pub fn prepare(tree: &mut Tree, recipe: &Recipe, arch: Arch) -> Result<Option<Parts>> {
     if !recipe.outputs.iter().any(|output| output.is_of_disk()) {
         return Ok(None);
@@ -52,7 +52,7 @@ fn origin(step: &str) -> Origin {
     Origin::Base(step.to_owned())
 }
 
-/// What is at `path`; where there is nothing, the package that has it is named.
+/// What is at `path`; if there is nothing, the package that has it is named.
 fn wanted<'a>(tree: &'a Tree, path: &ImagePath, package: &str) -> Result<&'a Node> {
     tree.get(path).with_context(|| {
         format!(

@@ -33,7 +33,7 @@ Type=oneshot
 ExecStart=true
 ";
 
-/// Adds the unit, where something would make the other one.
+/// Adds the unit, if something would make the other one.
 pub fn write(tree: &mut Tree, recipe: &Recipe) -> Result<()> {
     let unit: ImagePath = UNIT.parse()?;
     let has_generator = tree.get(&GENERATOR.parse()?).is_some();

@@ -65,7 +65,7 @@ impl Modules {
     }
 
     /// The names of the modules that answer to `name`, as [`Modules::closure`]
-    /// takes it, in modules.order: none where it is built in.
+    /// takes it, in modules.order: none if it is built in.
     pub fn answering(&self, name: &str) -> Result<Vec<&str>> {
         let found = self.look_up(&self.by_name(), name);
         let found = found.with_context(|| format!("`{name}` is not a valid name of a kernel module"))?;

@@ -92,9 +92,9 @@ struct Facts {
 /// What the kernel has in itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 struct BuiltIn {
-    /// Names of modules; `None` where the kernel does not tell.
+    /// Names of modules; `None` if the kernel does not tell.
     names: Option<Vec<String>>,
-    /// (alias, module); `None` where the kernel does not tell.
+    /// (alias, module); `None` if the kernel does not tell.
     aliases: Option<Vec<(String, String)>>,
 }
 

@@ -72,7 +72,7 @@ fn entries(text: &str) -> Result<Vec<(Digest, Option<&str>)>> {
     Ok(entries)
 }
 
-/// The lines inside of a clear signature; all lines where there is none.
+/// The lines inside of a clear signature; all lines if there is none.
 fn signed_lines(text: &str) -> Result<Vec<&str>> {
     let mut lines = text.lines();
     if !text.starts_with(SIGNED) {

@@ -172,7 +172,7 @@ fn check_identity(control: &BTreeMap<String, Vec<u8>>, want: Identity<'_>) -> Re
     Ok(())
 }
 
-/// The tar of the data and its members; from the store where it was unpacked before.
+/// The tar of the data and its members; from the store if it was unpacked before.
 fn data(
     store: &Store,
     blob: &VerifiedBlob,

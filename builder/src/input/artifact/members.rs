@@ -36,7 +36,7 @@ pub struct Member {
     pub kind: MemberKind,
     /// Permission bits.
     pub mode: u32,
-    /// `None` where the header has no number.
+    /// `None` if the header has no number.
     pub uid: Option<u64>,
     pub gid: Option<u64>,
 }

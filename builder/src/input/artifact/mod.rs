@@ -33,13 +33,13 @@ use crate::tree::{ImagePath, Node, Origin};
 
 pub use rule::{InstallRule, Mode, Selector};
 
-/// What sort of file an artifact is.
+/// The kind of file that an artifact is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// One program (or script), installed as it is.
     Binary,
-    /// A tar archive, plain or packed with gzip, zstd or xz; which of them is
+    /// A tar archive, plain or compressed with gzip, zstd or xz; which of them is
     /// seen from its first bytes.
     Archive,
 }
@@ -94,7 +94,7 @@ impl Spec<'_> {
 
 /// A file that a rule picked, before it is let into the image.
 struct Candidate<'a> {
-    /// As its archive has it; 0 where there is none.
+    /// As its archive has it; 0 if there is none.
     mode: u32,
     size: u64,
     /// The first bytes, at least an ELF header's worth if the file has them.

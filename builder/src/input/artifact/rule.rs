@@ -23,9 +23,9 @@ pub struct InstallRule {
     /// The member of an archive; absent for a single binary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Selector>,
-    /// Where it goes in the image; a slash at the end keeps the member's name.
+    /// The path in the image; a slash at the end keeps the member's name.
     pub to: Destination,
-    /// Permission bits in octal; `0755` if not said.
+    /// Permission bits in octal; `0755` by default.
     #[serde(default)]
     pub mode: Mode,
 }

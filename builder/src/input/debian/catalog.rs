@@ -47,7 +47,7 @@ impl<'a> Package<'a> {
             .with_context(|| format!("the index has no `{name}` for {}", self.name))
     }
 
-    /// The clauses of a relation field; none where it is not there.
+    /// The clauses of a relation field; none if it is not there.
     pub fn relations(&self, name: &str) -> Result<Vec<Vec<Relation<'a>>>> {
         clauses(self.field(name).unwrap_or_default())
             .with_context(|| format!("the field `{name}` of {} {}", self.name, self.version))

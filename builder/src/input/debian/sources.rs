@@ -117,7 +117,7 @@ pub fn archive_of(suite: &Name) -> &'static str {
     }
 }
 
-/// What makes up the release `suite`: itself, and its updates where it has such.
+/// What makes up the release `suite`: itself, and its updates if it has such.
 pub fn suites_of(suite: &Name) -> Result<Vec<Name>> {
     if ["sid", "unstable", "experimental", "rc-buggy"].contains(&suite.as_str()) {
         return Ok(vec![suite.clone()]);

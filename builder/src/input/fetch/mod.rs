@@ -67,7 +67,7 @@ impl Request {
         self.want.digests().next().is_some()
     }
 
-    /// One name for the same bytes wherever they come from; a URL where no
+    /// One name for the same bytes wherever they come from; a URL if no
     /// digest is known.
     fn key(&self) -> String {
         let digest = self.want.digests().next().map(Digest::to_string);
@@ -315,7 +315,7 @@ impl<'a> Fetcher<'a> {
         outcome
     }
 
-    /// Makes the client where one of `jobs` needs it.
+    /// Makes the client if one of `jobs` needs it.
     fn connect(&self, jobs: &[(usize, Vec<Candidate>)]) -> Result<()> {
         if jobs.iter().flat_map(|(_, c)| c).any(|c| !c.is_file()) {
             self.client()?;
@@ -332,7 +332,7 @@ impl<'a> Fetcher<'a> {
     }
 }
 
-/// The blobs, or one error with every failure in it: [`Gone`] where each is.
+/// The blobs, or one error with every failure in it: [`Gone`] if each is.
 fn all_or_every_error(results: impl Iterator<Item = Result<Outcome>>) -> Result<Vec<VerifiedBlob>> {
     let (mut blobs, mut errors) = (Vec::new(), Vec::new());
     for result in results {

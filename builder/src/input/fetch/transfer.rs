@@ -46,7 +46,7 @@ const PROGRESS: u64 = 1024 * 1024;
 pub(super) struct Transfer<'a> {
     pub(super) store: &'a Store,
     pub(super) options: &'a Options,
-    /// Absent where every candidate is a local file.
+    /// Absent if every candidate is a local file.
     pub(super) client: Option<&'a Client>,
     pub(super) request: &'a Request,
     pub(super) candidates: &'a [Candidate],
@@ -278,7 +278,7 @@ impl Transfer<'_> {
         }
     }
 
-    /// A date says the same within one second: not enough where no digest will
+    /// A date says the same within one second: not enough if no digest will
     /// prove the sum of the pieces.
     fn may_resume(&self, validator: &str) -> bool {
         self.request.has_digest() || validator.starts_with('"')

@@ -12,9 +12,9 @@
 //! arch = "amd64"
 //! version = "1.4.3"
 //! url = "https://…"
-//! checksum = "https://…"     # the publisher's checksum file, where there is one
+//! checksum = "https://…"     # the publisher's checksum file, if there is one
 //! sha256 = "…"
-//! size = 12345               # bytes, where known
+//! size = 12345               # bytes, if known
 //!
 //! [[image]]                  # a container image, see `image`
 //! name = "pause"
@@ -22,7 +22,7 @@
 //! image = "registry.k8s.io/pause:3.10.2"
 //! digest = "sha256:…"
 //!
-//! [[index]]                  # a suite of Debian, where there is a base system
+//! [[index]]                  # a suite of Debian, if there is a base system
 //! suite = "trixie-security"
 //! archive = "debian-security"
 //! date = "20261120T001242Z"  # of its Release file
@@ -242,7 +242,7 @@ impl Lock {
     }
 
     /// The version of Kubernetes that `recipe` asks for and what is locked instead,
-    /// where that is all that is wrong with those artifacts.
+    /// if that is all that is wrong with those artifacts.
     fn other_kubernetes(&self, recipe: &Recipe) -> Option<(Version, String)> {
         let asked = recipe.kubernetes.clone()?;
         let follows = |entry: &&Entry| recipe.follows_kubernetes(&entry.name);
@@ -370,7 +370,7 @@ impl Locked {
         Ok(all.filter(|image| image.arch == arch).collect())
     }
 
-    /// The packages of the base system for `arch`, by name; none where the recipe
+    /// The packages of the base system for `arch`, by name; none if the recipe
     /// does not need it, see [`Recipe::needs_base`].
     pub fn packages(&self, arch: Arch) -> impl Iterator<Item = &PinnedPackage> {
         let all = self.lock.packages.packages.iter();

@@ -56,7 +56,7 @@ impl PinnedPackage {
     }
 }
 
-/// The base system; nothing where the recipe has none.
+/// The base system; nothing if the recipe has none.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 pub struct Packages {
     /// Of what the recipe asked for, see [`Base::digest`].

@@ -62,7 +62,7 @@ pub struct ImageRequest {
 }
 
 impl ContainerImage {
-    /// `None` where the recipe has no source for `arch`.
+    /// `None` if the recipe has no source for `arch`.
     pub fn request(&self, arch: Arch) -> Option<ImageRequest> {
         if let Some(source) = &self.source {
             source.get(arch)?;

@@ -102,7 +102,7 @@ impl Version {
         &self.0
     }
 
-    /// Major and minor number; zero where there is none.
+    /// Major and minor number; zero if there is none.
     pub fn major_minor(&self) -> (u64, u64) {
         let mut parts = self
             .0

@@ -134,7 +134,7 @@ impl Relock {
     }
 }
 
-/// Does `work`; where that fails for packages that are gone and the user allows it,
+/// Does `work`; if that fails for packages that are gone and the user allows it,
 /// re-locks the base system and does it again.
 pub fn around<T>(
     relock: Option<&Relock>,

@@ -285,7 +285,7 @@ fn a_built_in_recipes_new_lock_lies_with_the_images() {
         assert_eq!(chosen.lock == there, taken);
         chosen.locked(ANY).unwrap();
     }
-    // Where it is told which file, that one; and it begins with the shipped lock.
+    // If it is told which file, that one; and it begins with the shipped lock.
     let named = out.path().join("mine.lock");
     let mut chosen = Chosen::load(&built_in, Some(&named), &[]).unwrap();
     let relock = Relock::of(Some(&named), None, &mut chosen).unwrap();

@@ -39,7 +39,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// One that an image's kubeadm reads; `None` where its version is not known.
+    /// One that an image's kubeadm reads; `None` if its version is not known.
     pub fn of(settings: &ImageSettings) -> Option<Cluster> {
         Some(Cluster {
             version: settings.kubeadm.clone()?,

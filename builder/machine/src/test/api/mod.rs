@@ -176,7 +176,7 @@ impl Api {
         self.shared.store().remove("/api/v1/nodes");
     }
 
-    /// Fires as soon as the store is as `wanted`; never where the server ends
+    /// Fires as soon as the store is as `wanted`; never if the server ends
     /// before.
     pub fn when(&self, wanted: impl Fn(&Store) -> bool + Send + 'static) -> oneshot::Receiver<()> {
         let (fire, fired) = oneshot::channel();

@@ -191,7 +191,7 @@ fn collection(route: &Route, query: &Query, shared: &Arc<Shared>) -> Response<An
 struct Watch {
     path: String,
     only: Option<String>,
-    /// Version and kind, where the end of the initial events is to be marked.
+    /// Version and kind, if the end of the initial events is to be marked.
     bookmark: Option<(String, String)>,
     from: u64,
     to: mpsc::Sender<Bytes>,

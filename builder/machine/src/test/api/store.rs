@@ -140,7 +140,7 @@ impl Store {
             .map(|(_, kept)| kept)
     }
 
-    /// `only` is the name of the object that is asked for, where it is one.
+    /// `only` is the name of the object that is asked for, if it is one.
     pub fn list(
         &self,
         collection: &str,

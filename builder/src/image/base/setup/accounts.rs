@@ -278,7 +278,7 @@ impl Accounts {
     }
 
     /// No account has a password. root's is `*` and not locked by `!`: sshd
-    /// refuses keys of a locked account where PAM is off.
+    /// refuses keys of a locked account if PAM is off.
     fn shadow(&self, day: u64) -> String {
         let mut text = String::new();
         for user in &self.users {

@@ -53,7 +53,7 @@ pub struct Package {
     pub name: String,
     /// The control file of the `.deb`, as it stands.
     pub control: String,
-    /// `md5sums` of the `.deb`; empty where it has none.
+    /// `md5sums` of the `.deb`; empty if it has none.
     pub md5sums: String,
 }
 
@@ -83,7 +83,7 @@ pub struct Facts<'a> {
     pub packages: &'a [Package],
     /// Units that the recipe enables, for the preset.
     pub enable: &'a [Word],
-    /// Where the build runs: no file may name it. `None` where that says nothing.
+    /// The directory that the build runs in: no file may name it. `None` if it is too short to tell.
     pub build_directory: Option<&'a str>,
 }
 
@@ -177,7 +177,7 @@ impl Base<'_> {
         self.put(path, node)
     }
 
-    /// A copy of one of the tree's files, `0644 root:root`; false where there is none.
+    /// A copy of one of the tree's files, `0644 root:root`; false if there is none.
     fn copy(&mut self, from: &str, to: &str) -> Result<bool> {
         let Some(Kind::File(content)) = self.tree.get(&from.parse()?).map(|node| &node.kind) else {
             return Ok(false);
@@ -202,7 +202,7 @@ impl Base<'_> {
         self.tree.insert(path, node)
     }
 
-    /// Takes a path and all below it out; false where there was nothing.
+    /// Takes a path and all below it out; false if there was nothing.
     fn remove(&mut self, path: &str) -> Result<bool> {
         Ok(!self.tree.take(&path.parse()?).is_empty())
     }

@@ -33,7 +33,7 @@ pub enum Line {
     },
 }
 
-/// A user's primary group, where a line names it.
+/// A user's primary group, if a line names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Group {
     Id(u32),

@@ -135,7 +135,7 @@ impl Initrd {
     }
 
     /// Takes a file of the root with the links on the way to it and every
-    /// library that it needs; false where there is none.
+    /// library that it needs; false if there is none.
     fn take(&mut self, from: &Wanted<'_>, path: &str) -> Result<bool> {
         let Some(way) = libraries::follow(from.tree, path) else {
             return Ok(false);
@@ -181,7 +181,7 @@ impl Initrd {
         Ok(())
     }
 
-    /// The same, where there must be one.
+    /// The same, if there must be one.
     fn demand(&mut self, from: &Wanted<'_>, path: &str, package: &str) -> Result<()> {
         from.has(path, package)?;
         self.take(from, path)?;

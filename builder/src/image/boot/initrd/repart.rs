@@ -52,7 +52,7 @@ pub fn add(initrd: &mut Initrd, slot: Slot) -> Result<()> {
     let empty = "Label=_empty\nPriority=10\n";
     for (name, kind, rest) in [
         ("10-esp", "esp", String::new()),
-        // Where nothing is said repart wants 10 MiB, which this cannot grow to.
+        // If nothing is said repart wants 10 MiB, which this cannot grow to.
         ("20-hashes-a", "root-verity", sized(hashes)),
         ("21-root-a", "root", sized(root)),
         ("30-hashes-b", "root-verity", sized(hashes) + empty),

@@ -178,7 +178,7 @@ impl<'a> Unread<'a> {
     }
 
     /// Looks at a package's scripts; `older` is its control archive as the last
-    /// lock pinned it, where that is at hand.
+    /// lock pinned it, if that is at hand.
     pub fn look_at(
         &mut self,
         package: &str,

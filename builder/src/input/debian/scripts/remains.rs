@@ -39,7 +39,7 @@ const IDLE: [&str; 7] = [
 ];
 
 /// The lines of `script` that do something, without comments, indentation and
-/// debhelper's own parts. `None` where nothing does.
+/// debhelper's own parts. `None` if nothing does.
 pub fn remains(script: &str) -> Option<Vec<&str>> {
     let lines: Vec<&str> = script.lines().map(str::trim).collect();
     let mut left = Vec::new();

@@ -198,7 +198,7 @@ fn secret(text: &str) -> Result<HeaderValue, Failure> {
     Ok(value)
 }
 
-/// With its port, where that is an unusual one.
+/// With its port, if that is an unusual one.
 fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {

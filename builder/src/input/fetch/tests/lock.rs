@@ -7,7 +7,7 @@ use crate::input::fetch::text::MAX_TEXT;
 fn a_lock_gets_both_digests_of_what_came() {
     let all = body();
     let (server, place) = (Server::start(), place());
-    // Bytes of an earlier run prove nothing where no digest is known.
+    // Bytes of an earlier run prove nothing if no digest is known.
     let mut request = request("/x", b"");
     request.want = Expected::default();
     let old: Vec<u8> = all.iter().map(|b| !b).collect();
