@@ -241,7 +241,7 @@ fn loads(root: &Path, name: &str) -> Option<bool> {
 
 const MOUNT_THE_ROOT: [&str; 5] = ["dm-verity", "squashfs", "overlay", "virtio_blk", "ext4"];
 
-/// Without an index but kmod's texts: depmod makes the same of what is there, and
+/// Without an index but kmod's texts: depmod makes the same index, and
 /// with its own modprobe finds everything.
 #[test]
 fn the_initrd_has_what_mounts_the_root() {

@@ -5,7 +5,7 @@ use super::support::synthetic::{World, members};
 use super::{Case, try_all};
 
 /// containerd's archive of both architectures with one more member, pinned as
-/// it is: the digest is right, what is inside is not.
+/// it is: the digest is right, the content is not.
 fn with(world: &mut World, member: &Member) -> Command {
     serve(world, |arch| {
         let mut all = members("containerd", arch);

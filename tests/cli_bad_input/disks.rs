@@ -110,7 +110,7 @@ fn the_store_disk_is_full() {
     assert!(listing(&world.path("out")).is_empty());
 }
 
-/// There is room for what is downloaded, but not for what it unpacks to.
+/// There is room for the download, but not for its unpacked content.
 #[test]
 fn the_store_disk_is_full_while_unpacking() {
     let world = World::new();

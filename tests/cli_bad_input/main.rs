@@ -23,7 +23,7 @@ use std::process::Command;
 use support::run::Ran;
 use support::synthetic::World;
 
-/// One bad input: how the world differs from a good one, and what is said.
+/// One bad input: how the world differs from a good one, and the message.
 struct Case {
     name: &'static str,
     /// Changes the world and gives the command that must fail.

@@ -166,7 +166,7 @@ fn a_seed_is_made_with_a_ca() {
     let forced = [&signed[..], &["--force"]].concat();
     let again = in_directory(here, &forced).good();
     assert_ne!(again.err, ran.err, "another content is another instance");
-    // What is in it is for its node alone.
+    // Its content is for its node alone.
     let other = [&["new", "other", "--force"], &NODE[..]].concat();
     let ran = in_directory(here, &other);
     not_written(&ran, "nodeimg.kubelet");

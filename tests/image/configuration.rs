@@ -105,7 +105,7 @@ fn cni_configurations_are_json() {
     }
 }
 
-/// Containerd itself says what is in force.
+/// Containerd itself prints its active configuration.
 #[test]
 fn containerd_takes_its_configuration() {
     let Some(images) = images() else { return };

@@ -145,7 +145,7 @@ impl Slots {
         CHANGED.notify_all();
     }
 
-    /// Puts down what was used until now.
+    /// Adds up the time used so far.
     fn note(&mut self) {
         let seconds = self.since.elapsed().as_secs() * self.count as u64;
         self.since = Instant::now();

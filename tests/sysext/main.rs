@@ -94,7 +94,7 @@ fn one_flipped_byte_of_files_or_hashes_is_noticed() {
     assert!(accepted);
     for path in [&data, &tree] {
         let good = fs::read(path).unwrap();
-        // The superblock of a hash tree is not what is trusted: behind it.
+        // Behind the superblock of the hash tree, which is not what is trusted.
         let mut bad = good.clone();
         bad[4096] ^= 1;
         fs::write(path, bad).unwrap();

@@ -17,7 +17,7 @@
 //! - A cluster of zeros is not in the file.
 //! - The header is written last: a file that ends before is not a qcow2 image.
 //!
-//! Left out: compression (what is in a disk of ours is compressed), encryption,
+//! Left out: compression (the content of our disks is already compressed), encryption,
 //! snapshots, bitmaps, reading.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! `nodeimg store`: look after what is kept.
+//! `nodeimg store`: manages the store.
 
 use std::time::Duration;
 

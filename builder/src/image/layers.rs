@@ -57,7 +57,7 @@ pub fn lay_in_own(recipe: &Recipe, has_images: bool, tree: &mut Tree) -> Result<
     Ok(())
 }
 
-/// Lays those of the recipe over what is in `tree`.
+/// Lays the recipe's overlays over `tree`.
 pub fn lay_over_all(recipe: &Recipe, tree: &mut Tree) -> Result<()> {
     for (name, place) in &recipe.overlays {
         let overlay = overlay::load(Source::Disk(place), name)?;

@@ -15,7 +15,7 @@ use crate::tree::{ImagePath, Kind, Origin, Tree};
 /// Small enough to be a configuration file that someone wrote.
 const TEXT_LIMIT: u64 = 256 * 1024;
 
-/// Runs every lint and reports everything they find; returns what is only a warning.
+/// Runs every lint and reports everything they find; returns the warnings.
 pub fn check(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     let templates = template_destinations(tree)?;
@@ -56,7 +56,7 @@ fn imports(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
     Ok(missing.collect())
 }
 
-/// What is wrong with the image that every pod begins with.
+/// Problems with the image that every pod starts with.
 enum Sandbox {
     /// It is not the one that is baked.
     Wrong(String),

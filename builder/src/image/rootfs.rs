@@ -76,7 +76,7 @@ pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled> {
     })
 }
 
-/// What is known of the base system; nothing if the recipe has none.
+/// Facts about the base system; nothing if the recipe has none.
 #[derive(Default)]
 struct BaseSystem {
     packages: Vec<setup::Package>,

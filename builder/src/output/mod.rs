@@ -39,7 +39,7 @@ pub struct Built<'a> {
     pub boot: Option<&'a boot::Parts>,
     /// Container images in the tree.
     pub images: &'a [(&'a ContainerImage, Image)],
-    /// What was made for an earlier build is taken from here.
+    /// Results of earlier builds are taken from here.
     pub store: &'a Store,
 }
 

@@ -1,7 +1,7 @@
 //! Bundles: blobs in one movable file, for machines without a network.
 //!
 //! ```text
-//! tar (POSIX ustar), uncompressed: what is in it is compressed already
+//! tar (POSIX ustar), uncompressed: its content is already compressed
 //!   nodeimg-bundle.json   {"version":1,"blobs":[{"sha256":..,"sha512":..,"size":..},..]}
 //!   blobs/<64 hex>        named by SHA-256, in the index's order: sorted
 //! ```

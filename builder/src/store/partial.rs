@@ -117,7 +117,7 @@ impl Partial<'_> {
         Ok(())
     }
 
-    /// The digests of what is there, whatever was wanted: for `lock`.
+    /// The digests of the bytes, without an expected one: for `lock`.
     pub fn measured(&self) -> Measured {
         self.hasher.0.clone().finish()
     }

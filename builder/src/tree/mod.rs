@@ -79,7 +79,7 @@ impl Stat {
     }
 }
 
-/// What is at a path.
+/// The node at a path.
 #[derive(Clone, Debug)]
 pub enum Kind {
     Directory,
@@ -193,7 +193,7 @@ impl Tree {
         self.nodes.get(path)
     }
 
-    /// Owner and mode of what is at `path`, to be changed in place.
+    /// Owner and mode of the node at `path`, to change in place.
     pub fn stat_mut(&mut self, path: &ImagePath) -> Option<&mut Stat> {
         self.nodes.get_mut(path).map(|node| &mut node.stat)
     }

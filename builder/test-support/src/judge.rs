@@ -1,4 +1,4 @@
-//! Other people's tools, as the judges of what is written here.
+//! Other people's tools, as judges of our output.
 //!
 //! A missing one is an error in CI and a printed skip elsewhere.
 

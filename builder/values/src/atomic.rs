@@ -1,6 +1,6 @@
 //! Files and directories that appear whole or not at all.
 //!
-//! What is under way has a hidden name beside the final one
+//! An unfinished output has a hidden name beside the final one
 //! (`.overlay.tar.zst.XXXXXX.tmp`) and is gone when its owner is dropped. What
 //! a killed build left is removed by the next one: a directory under way is
 //! locked by its owner ([flock(2)](https://man7.org/linux/man-pages/man2/flock.2.html)),
@@ -23,7 +23,7 @@ use tempfile::{NamedTempFile, TempDir};
 
 use crate::digest::{Hasher, Measured};
 
-/// The list of what is in an output directory, by its own name.
+/// The list of the files in an output directory, by its own name.
 pub const CHECKSUMS: &str = "SHA256SUMS";
 
 const SUFFIX: &str = ".tmp";
@@ -57,7 +57,7 @@ impl AtomicFile {
         })
     }
 
-    /// For what is not written from its start to its end.
+    /// For files that are not written from start to end.
     pub fn file(&self) -> &File {
         self.temp.as_file()
     }
@@ -146,7 +146,7 @@ impl OutDir {
         self.temp.path()
     }
 
-    /// Puts the directory in its place; what was there is gone. While the
+    /// Puts the directory in its place, and removes an earlier one. While the
     /// result lives, no other build puts another one there.
     pub fn commit(self) -> Result<Turn> {
         let context = || format!("putting {} in its place", self.to.display());

@@ -124,7 +124,7 @@ impl From<Digest> for String {
     }
 }
 
-/// What is known of some bytes before they are had: one digest at least.
+/// What is known about bytes before they arrive: at least one digest.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Expected {
     pub sha256: Option<Digest>,
@@ -172,7 +172,7 @@ impl Expected {
     }
 }
 
-/// What was found of some bytes.
+/// The digests of some bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Measured {
     pub sha256: Digest,
@@ -236,7 +236,7 @@ impl Hasher {
     }
 }
 
-/// Hashes what is written on its way to another writer.
+/// Hashes bytes on their way to another writer.
 pub struct HashingWriter<W> {
     to: W,
     hasher: Hasher,

@@ -47,7 +47,7 @@ struct Segment {
 }
 
 /// Reads through `read(offset, len)`, which may return less at the end. `None`
-/// for what is no 64-bit ELF file or has no dynamic section.
+/// if it is not a 64-bit ELF file or has no dynamic section.
 pub fn read(read: impl Fn(u64, usize) -> io::Result<Vec<u8>>) -> Result<Option<Dynamic>> {
     let header = read(0, HEADER_LEN)?;
     if !header.starts_with(MAGIC_64_LSB) || header.len() < HEADER_LEN {

@@ -212,7 +212,7 @@ fn short_entry(
 fn long_entries(name: &str, alias: &Short) -> Vec<u8> {
     let mut units: Vec<u16> = name.encode_utf16().collect();
     let count = units.len().div_ceil(UNITS);
-    // A zero ends it, if there is room; what is behind it is filled up.
+    // A zero ends it, if there is room; the rest is filled.
     if units.len() < count * UNITS {
         units.push(0);
         units.resize(count * UNITS, 0xffff);

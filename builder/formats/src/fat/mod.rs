@@ -13,7 +13,7 @@
 //!
 //! Ours rather than a crate: `fatfs` wants to read what it writes, allocates
 //! as a driver does and zeroes clusters; here every byte is known beforehand and
-//! is written once, in order, so that what is empty stays a hole.
+//! is written once, in order, so that empty space stays a hole.
 //!
 //! # Invariants
 //! - The bytes follow from the files (in whatever order they are given) and the
@@ -146,7 +146,7 @@ impl Time {
     }
 }
 
-/// Clusters that follow one another; none for what is empty.
+/// Clusters that follow one another; none for an empty file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Run {
     first: u32,
@@ -170,7 +170,7 @@ struct Layout {
 }
 
 impl Layout {
-    /// Of what is known to fit.
+    /// For content that is known to fit.
     fn of(directories: &Directories<'_>, files: &[File<'_>], volume: Volume) -> Layout {
         let mut next = volume::FIRST_CLUSTER;
         let mut run = |bytes: u64| {

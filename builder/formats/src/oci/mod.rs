@@ -109,7 +109,7 @@ pub enum Document {
     Manifest(Box<Manifest>),
 }
 
-/// Fields of either, and of what is neither.
+/// The fields of both kinds, and of documents that are neither.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Raw {

@@ -104,7 +104,7 @@ pub struct Written {
     pub digests: Vec<Digest>,
 }
 
-/// Keeps what is dear to make. `what` names how it is made, with a version, `key`
+/// Keeps results that are expensive to make. `what` names how it is made, with a version, `key`
 /// stands for what it is made of.
 pub trait Cache: Sync {
     /// The bytes that were kept, if they still are what they were.
@@ -128,7 +128,7 @@ pub struct Node<'a> {
     pub origin: &'a (dyn fmt::Display + Sync),
 }
 
-/// What is at a path.
+/// The node at a path.
 pub enum Kind<'a> {
     Directory,
     File(&'a dyn Readable),

@@ -34,7 +34,7 @@ impl Console {
             if read == 0 {
                 return false;
             }
-            // What is said is looked through where it cannot be shown.
+            // The output is searched even if it cannot be shown.
             let _ = self.to.write(&buffer[..read]);
             if self.is_in(&buffer[..read]) {
                 self.expect.clear();

@@ -53,7 +53,7 @@ if [ \"$input\" = port ]; then run <&3; else run </dev/null; fi
 echo $? >&4
 ";
 
-/// What is to be run, and where its output goes.
+/// The script to run, and where its output goes.
 #[derive(Debug)]
 pub struct Script {
     pub text: Vec<u8>,
@@ -201,7 +201,7 @@ impl Exec {
         }
     }
 
-    /// What is still to be read of a QEMU that has ended.
+    /// The unread output of a QEMU that has ended.
     pub async fn drain(&mut self) {
         let mut buffer = [0; 4096];
         while let Ok(read @ 1..) = self.said.read(&mut buffer).await {

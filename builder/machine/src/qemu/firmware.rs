@@ -137,7 +137,7 @@ fn find(arch: Arch, places: &Places) -> Result<Firmware> {
     }
 }
 
-/// What is looked at of a descriptor.
+/// The fields of a descriptor that are read.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Descriptor {

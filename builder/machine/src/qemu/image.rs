@@ -32,7 +32,7 @@ pub struct Image {
     pub recipe: Option<String>,
 }
 
-/// What is looked at of `manifest.json`.
+/// The fields of `manifest.json` that are read.
 #[derive(Deserialize)]
 struct Manifest {
     image: ManifestImage,

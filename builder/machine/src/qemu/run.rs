@@ -38,7 +38,7 @@ pub struct Until {
     /// The machine powers itself off when this script has ended.
     pub script: Option<Script>,
     pub console: Sink,
-    /// Whether what is typed here goes to the console.
+    /// Whether keyboard input goes to the console.
     pub typed: bool,
 }
 
@@ -115,7 +115,7 @@ struct Run<'a> {
     cause: Option<Cause>,
     /// QEMU's word for why the machine went off.
     reason: Option<String>,
-    /// What is to be done next, unless it has ended by then.
+    /// The next step, unless the machine has ended by then.
     next: Option<(Instant, Step)>,
 }
 

@@ -5,7 +5,7 @@
 //! disk and the variables stay in a directory, for one image:
 //!
 //! ```text
-//!  disk.qcow2    what was written, over the built disk
+//!  disk.qcow2    the node's writes, over the built disk
 //!  vars.fd       the firmware's variables
 //!  state.json    over which disk
 //! ```

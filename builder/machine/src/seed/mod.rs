@@ -17,7 +17,7 @@ use crate::qemu::seed::medium;
 const LABEL: &str = "CIDATA";
 
 /// Writes into the file `to`, if its name ends in `.img`, else into a
-/// directory. What is there is replaced only if `replace` says so, and only
+/// directory. An existing one is replaced only if `replace` says so, and only
 /// if it is a seed.
 pub fn write(files: &Files, to: &Path, replace: bool) -> Result<()> {
     check_free(to, replace)?;

@@ -67,7 +67,7 @@ const CASES: [Case; 5] = [
 /// How a case ended.
 #[derive(Debug)]
 pub enum Outcome {
-    /// With what is worth saying.
+    /// With a note for the reader.
     Passed(String),
     Failed(Vec<String>),
     /// Why it is not for this image.

@@ -169,7 +169,7 @@ mod tests {
         store
     }
 
-    /// What is found of a node with these facts after the healthy ones.
+    /// The findings for a node with these facts after the healthy ones.
     fn found(profile: Profile, store: &Store, facts: &str) -> Vec<String> {
         let healthy: &[&str] = match profile {
             Profile::Kubeadm => &JOINED,

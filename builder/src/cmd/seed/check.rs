@@ -33,8 +33,8 @@ pub fn run(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
     Ok(())
 }
 
-/// Reads a seed as a node of that recipe would, and tells what is wrong with
-/// it: whether a node comes of it. `problems` are those found before.
+/// Reads a seed as a node of that recipe would, and reports its problems:
+/// whether it works. `problems` are those found before.
 pub fn judge(
     session: &Session<'_>,
     recipe: &Recipe,

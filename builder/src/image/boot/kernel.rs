@@ -15,7 +15,7 @@ use crate::tree::{Content, ImagePath, Kind, Node, Tree};
 const BOOT: &str = "/boot";
 pub const EFI_PROGRAMS: &str = "/usr/lib/systemd/boot";
 
-/// What was taken out of a tree to boot it with.
+/// The parts of a tree that boot it, taken out of it.
 pub struct Parts {
     /// The kernel's: `6.12.117+deb13-cloud-amd64`.
     pub release: String,

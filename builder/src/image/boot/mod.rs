@@ -52,7 +52,7 @@ fn origin(step: &str) -> Origin {
     Origin::Base(step.to_owned())
 }
 
-/// What is at `path`; if there is nothing, the package that has it is named.
+/// The node at `path`; an error names the package that has it.
 fn wanted<'a>(tree: &'a Tree, path: &ImagePath, package: &str) -> Result<&'a Node> {
     tree.get(path).with_context(|| {
         format!(

@@ -14,7 +14,7 @@
 //!   modules.symbols{,.bin}          written   who exports a symbol
 //!   modules.{softdep,weakdep}       written   who is better loaded before or after
 //!   modules.devname                 written   device nodes that load a module
-//!   modules.builtin{,.alias}.bin    written   names and aliases of what is built in
+//!   modules.builtin{,.alias}.bin    written   names and aliases of the built-in ones
 //! ```
 //!
 //! A module has the name of its file with `_` for `-`. An alias is a pattern

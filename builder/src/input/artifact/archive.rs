@@ -61,7 +61,7 @@ fn node(item: Picked, tar: &Arc<VerifiedBlob>, spec: &Spec<'_>) -> (ImagePath, N
     (item.path, node)
 }
 
-/// The tar of a packed archive and what is picked of it; from the store if
+/// The tar of a compressed archive and the members picked from it; from the store if
 /// it was unpacked before.
 fn unpacked(
     store: &Store,

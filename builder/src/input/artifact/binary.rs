@@ -38,7 +38,7 @@ pub fn unpack(blob: Arc<VerifiedBlob>, spec: &Spec<'_>) -> Result<Vec<(ImagePath
     Ok(nodes)
 }
 
-/// What a file that is not what was wanted looks like, by its first bytes.
+/// The kind of an unexpected file, by its first bytes.
 pub fn describe(head: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(head)
         .trim_start_matches('\u{feff}')

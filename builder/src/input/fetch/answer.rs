@@ -62,14 +62,14 @@ impl Transfer<'_> {
         }
     }
 
-    /// Holds the size that is told against what is known and allowed.
+    /// Compares the announced size with the known one and the limit.
     pub(super) fn check_total(&self, total: Option<u64>, had: u64) -> Result<Option<u64>, Failure> {
         let Some(total) = total else {
             return Ok(None);
         };
         if let Some(size) = self.request.want.size.filter(|&size| size != total) {
             let text = format!("the server's file has {total} bytes, the lock says {size}");
-            // What is there may be of another file, whose size was right.
+            // The partial may belong to another file, whose size was right.
             return Err(if had > 0 {
                 Failure::BadResume(text)
             } else {

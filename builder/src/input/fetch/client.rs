@@ -218,7 +218,7 @@ async fn follow(
     let mut url = first.clone();
     for _ in 0..=MAX_REDIRECTS {
         let mut request = request(&ways.http, &url, get);
-        // Nobody else gets what was given for the registry.
+        // Nobody else gets the registry's credentials.
         if let Some(login) = login.filter(|_| url.origin() == first.origin()) {
             request = request.header(header::AUTHORIZATION, login);
         }

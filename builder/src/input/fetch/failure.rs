@@ -38,7 +38,7 @@ pub(super) enum Failure {
     Refused(String),
     /// A mirror that is a directory has no such file.
     NoFile(String),
-    /// All came, but it is not what was wanted.
+    /// All bytes arrived, but their digest is wrong.
     Mismatch(Rejected),
     /// The store's disk, or a mirror's directory.
     Local(anyhow::Error),

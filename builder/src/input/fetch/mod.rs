@@ -4,11 +4,11 @@
 //! Fetcher ─ look up (all cores hash) ─ missing? ─ Slots ─ Transfer ─ Client
 //! ```
 //! `mirrors` says where to ask, `client` speaks HTTP, `registry` logs in at container
-//! registries, `answer` judges what is heard, `transfer` puts an artifact together, `retry` and `failure` say what
+//! registries, `answer` checks the response, `transfer` puts an artifact together, `retry` and `failure` say what
 //! happens when it fails.
 //!
 //! # Invariants
-//! - What is in the store already costs no network; `offline` never uses it.
+//! - Files that are already in the store cost no network; `offline` never uses it.
 //! - Every failing download is in the one error, each with its name, its URL
 //!   (and the mirror's), the reason and what to do.
 //! - A cut or killed download leaves its partial behind, never a blob; wrong
@@ -151,7 +151,7 @@ impl<'a> Fetcher<'a> {
             .collect();
         let jobs = self.jobs(requests, &missing)?;
         let mut fetched = self.transfer_all(requests, &jobs)?.into_iter();
-        // Both in the order of the requests: what was missing is what was fetched.
+        // Both in the order of the requests: the missing ones are the fetched ones.
         found
             .into_iter()
             .map(|blob| blob.or_else(|| fetched.next()))

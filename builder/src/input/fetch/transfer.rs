@@ -63,7 +63,7 @@ pub(super) enum Outcome {
     Found(VerifiedBlob),
 }
 
-/// What is known of the bytes in a partial when all seem to be there.
+/// The digests of a partial that seems complete.
 struct Filled {
     /// They are of more than one answer.
     pieced: bool,

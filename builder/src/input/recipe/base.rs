@@ -96,8 +96,8 @@ fn added<T: PartialEq>(mut base: Vec<T>, more: Vec<T>) -> Vec<T> {
     base
 }
 
-/// The base system of a checked recipe. What is serialised is what the lock
-/// depends on: where an index is fetched from is not.
+/// The base system of a checked recipe. The lock depends on everything that is
+/// serialised; it does not depend on where an index is fetched from.
 #[derive(Clone, Debug, Serialize)]
 pub struct Base {
     pub suite: Name,

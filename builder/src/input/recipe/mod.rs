@@ -168,7 +168,7 @@ impl Artifact {
 }
 
 impl Recipe {
-    /// Whether the base system is part of what is built: an overlay and a system
+    /// Whether the base system is part of the outputs: an overlay and a system
     /// extension lie over a base of one's own, unless their programs are
     /// packages themselves.
     pub fn needs_base(&self) -> bool {

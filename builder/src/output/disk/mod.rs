@@ -1,4 +1,4 @@
-//! `disk.raw`: a disk that boots, and what is made from it.
+//! `disk.raw`: a bootable disk, and the outputs made from it.
 //!
 //! ```text
 //!  1 MiB   esp      FAT32: systemd-boot, the UKI
@@ -153,7 +153,7 @@ fn table(file: &File, built: &Built<'_>, places: &Places, root: RootHash) -> Res
     gpt::write(file, size(built, places.root)?, disk, &partitions)
 }
 
-/// As the recipe says, or what is needed.
+/// As the recipe says, or as large as needed.
 fn size(built: &Built<'_>, last: Place) -> Result<u64> {
     let needed = gpt::disk_size(last);
     let Some(wanted) = built.recipe.disk.size else {

@@ -9,7 +9,7 @@ use include_dir::{Dir, DirEntry};
 
 use super::Source;
 
-/// An overlay's files are held in memory; what is larger is an artifact.
+/// An overlay's files are held in memory; anything larger is an artifact.
 const MAX_FILE: u64 = 64 << 20;
 
 /// Something below the overlay's directory.

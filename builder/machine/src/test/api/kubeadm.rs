@@ -10,7 +10,7 @@
 //! Specs: [kubeadm's design](https://kubernetes.io/docs/reference/setup-tools/kubeadm/implementation-details/),
 //! [bootstrap tokens](https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/#configmap-signing),
 //! [detached JWS](https://www.rfc-editor.org/rfc/rfc7515#appendix-F). Values are JSON, which the YAML of
-//! real clusters includes; what is not set has kubeadm's defaults.
+//! real clusters includes; unset fields have kubeadm's defaults.
 //!
 //! Left out: what only `kubeadm join --control-plane` reads (ClusterStatus,
 //! certificates).

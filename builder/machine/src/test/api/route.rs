@@ -68,7 +68,7 @@ impl Route {
     }
 }
 
-/// What stands behind the `?`; what is looked at needs no decoding.
+/// The query; the fields that are read need no decoding.
 pub(super) struct Query(pub(super) String);
 
 impl Query {

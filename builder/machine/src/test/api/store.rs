@@ -185,7 +185,7 @@ impl Store {
         self.put(path, object, more)
     }
 
-    /// A strategic merge patch of a Node's status: what is new of it.
+    /// A strategic merge patch of a Node's status.
     pub fn node_patched(&mut self, name: &str, patch: &Value) {
         let Some(node) = self.nodes.get_mut(name) else {
             return;

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 const MAGIC: &[u8] = b"k8s\0";
 
-/// What is looked at of an object.
+/// The fields of an object that are read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object {
     pub api_version: String,
@@ -41,7 +41,7 @@ pub struct Object {
 }
 
 impl Object {
-    /// `None` for what is neither form.
+    /// `None` if it has neither form.
     pub fn read(body: &[u8]) -> Option<Object> {
         match body.strip_prefix(MAGIC) {
             Some(envelope) => Object::of_protobuf(envelope),

@@ -12,7 +12,7 @@ use anyhow::Result;
 use super::Base;
 use crate::tree::{ImagePath, Node, Origin};
 
-/// What is taken out, and why it would do harm or nothing.
+/// Paths to remove, and why they are harmful or useless.
 const REMOVED: [(&str, &str); 16] = [
     (
         "/usr/lib/udev/hwdb.d",

@@ -9,8 +9,8 @@
 //! slot, and B be as large: an update may be larger than what it replaces. The
 //! state takes the rest, and grows with the disk at every boot.
 //!
-//! `Weight=0` keeps a partition from growing into what is the state's. On a
-//! disk too small for everything slot B is what is left out (`Priority=`).
+//! `Weight=0` keeps a partition from growing into the state's space. On a
+//! disk too small for everything slot B is left out (`Priority=`).
 
 use anyhow::Result;
 use nodeimg_formats::verity;

@@ -72,7 +72,7 @@ enum Top {
 }
 
 /// Every image of `asked`, in that order. `get` brings blobs in the order in
-/// which they are wanted, each verified by what is wanted of it.
+/// which they are wanted, each verified by its digest.
 pub fn follow(
     asked: &[Asked],
     get: impl Fn(&[Wanted]) -> Result<Vec<VerifiedBlob>>,

@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! builder/data/maintainer-scripts.txt
-//! package  script  sha256 of what is left  what stands in its place
+//! package  script  sha256 of the rest      what nodeimg does instead
 //! ```
 //!
 //! A kernel's package has its release in its name and its scripts: there both
@@ -116,7 +116,7 @@ fn visible(line: &str) -> String {
     line.chars().map(shown).collect()
 }
 
-/// The package's name in the table, and what is left of a script.
+/// The package's name in the table, and the rest of a script.
 fn lines(package: &str, bytes: &[u8]) -> Option<(String, Vec<String>)> {
     if bytes.starts_with(b"\x7fELF") {
         let line = format!("a compiled program: {}", Digest::sha256(bytes));

@@ -1,4 +1,4 @@
-//! What is left of a maintainer script without what is known of every script.
+//! The rest of a maintainer script without the parts that every script has.
 
 /// debhelper's tools whose parts of a script are taken for known: what they do
 /// is done for every package alike, or nothing of a fresh image needs it.

@@ -40,7 +40,7 @@ pub(super) enum Found {
         helper: String,
     },
     Nothing {
-        /// For messages: what was looked at.
+        /// The file that was read, for messages.
         looked: String,
     },
 }
@@ -229,7 +229,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// `u:p` of the login that is found, or what is told.
+    /// `u:p` of the login that is found, or the message.
     fn found(files: &[&str], host: &str, repository: &str) -> String {
         let dir = tempfile::tempdir().unwrap();
         let mut paths = vec![dir.path().join("absent/auth.json")];
