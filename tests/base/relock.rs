@@ -58,7 +58,7 @@ fn a_base_that_the_mirror_dropped_is_locked_anew_from_debians_own_indexes() {
     let says = [&what, "nodeimg lock --update base", "--relock-base"];
     Ran::of(&mut plain).refused(1, &says);
     assert_eq!(fs::read_to_string(&lock).unwrap(), old);
-    // Nor where there is nothing to lock it from.
+    // Nor if there is nothing to lock it from.
     let offline = Ran::of(&mut fetch(&mine, &["--relock-base", "--offline"]));
     offline.refused(
         1,

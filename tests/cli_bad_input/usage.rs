@@ -153,7 +153,7 @@ fn overlays() {
             says: &["templates/etc/nodeimg/x.conf", "node_pi", "node_ip"],
         },
         Case {
-            name: "a placeholder where nothing is rendered",
+            name: "a placeholder in a file that is not rendered",
             given: |world| overlay(world, "root/etc/x.conf", "name={{ host_name }}\n"),
             code: 1,
             says: &["`/etc/x.conf`", "{{ host_name }}", "`templates/`"],

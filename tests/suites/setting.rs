@@ -107,7 +107,7 @@ fn tells(seed: &Path) {
             "write_files:\n- path: /etc/containerd/certs.d/_default/hosts.toml\n  content: |\n{hosts}"
         ),
     );
-    // Of the card that is described last.
+    // Of the interface that is described last.
     append(
         "network-config",
         "    nameservers: {addresses: [10.240.0.1]}\n",

@@ -97,7 +97,7 @@ impl Ports {
 }
 
 /// By name: the unit, and what pulls it in. Both credentials are there in the
-/// initrd already, where no multi-user.target is.
+/// initrd already, which has no multi-user.target.
 fn credentials() -> [(String, String); 2] {
     let launcher = STANDARD.encode(LAUNCHER);
     // Type=exec, so that systemd counts the boot as done while the script runs

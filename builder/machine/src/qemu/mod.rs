@@ -17,7 +17,7 @@
 //! # Invariants
 //! - The built disk is opened for reading alone: what the guest writes goes
 //!   into an overlay of the run's own.
-//! - The ports of the guest are to be had from this machine, not from others.
+//! - The guest's ports can be reached from this machine, not from others.
 //! - No process is ended but the QEMU that was started here.
 //!
 //! Left out: Secure Boot (a disk is not signed), screens, several networks;

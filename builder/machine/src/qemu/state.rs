@@ -13,7 +13,7 @@
 //! # Invariants
 //! - A medium with a seed's secrets is never kept but where the user asks for
 //!   a command to run (`--print`).
-//! - A layer that was written over one disk is never used over another.
+//! - A layer that belongs to one disk is never used over another.
 
 use std::env;
 use std::fs::{self, DirBuilder, File, Permissions};

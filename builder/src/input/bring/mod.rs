@@ -113,7 +113,7 @@ fn packages(fetcher: &Fetcher<'_>, locked: &Locked, archs: &[Arch]) -> Result<Ve
     })
 }
 
-/// Packages of the base system that could not be had.
+/// Packages of the base system that are not available.
 #[derive(Debug)]
 pub struct Missing {
     /// There is no such file on any mirror that answers.

@@ -1,8 +1,8 @@
 //! Which packages belong together: the closure of the wanted ones.
 //!
 //! Depends and Pre-Depends, nothing recommended. Of alternatives it takes what
-//! is there already, then what the recipe chooses, then the first that can be
-//! had; of the providers of a virtual package the one with the best priority,
+//! is there already, then what the recipe chooses, then the first that is
+//! available; of the providers of a virtual package the one with the best priority,
 //! and if two are alike the recipe has to choose. It never goes back on a
 //! choice: Conflicts and Breaks are checked in the end and are errors, since an
 //! image's author wants to know rather than to get something else.

@@ -47,7 +47,7 @@ pub use failure::Gone;
 pub use mirrors::{Mirrors, VARIABLE as MIRROR_VARIABLE};
 pub use retry::Retry;
 
-/// One artifact to be had.
+/// One artifact to fetch.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// For messages: "containerd 2.3.4 (arm64)".

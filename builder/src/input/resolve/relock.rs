@@ -7,7 +7,7 @@
 //!
 //! # Invariants
 //! - Nothing is re-locked that the user has not asked for, and nothing that is
-//!   there to be had.
+//!   still available.
 //! - Only signed indexes say what the new packages are; artifacts keep what they
 //!   are pinned to.
 //! - A new lock is written before anything is made of it, and never over the lock

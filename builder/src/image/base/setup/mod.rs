@@ -160,7 +160,7 @@ impl Base<'_> {
         units::text_at(self.tree, &path.parse()?)
     }
 
-    /// Puts a node where nothing or a file of a package is.
+    /// Adds a node, or replaces a file of a package.
     fn put(&mut self, path: &str, node: Node) -> Result<()> {
         self.tree.replace(path.parse()?, node)
     }
