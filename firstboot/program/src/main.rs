@@ -128,7 +128,7 @@ fn run_commands(run: impl FnOnce(&Root) -> Option<Report>) -> ExitCode {
         Err(code) => return code,
     };
     let Some(report) = run(&root) else {
-        eprintln!("error: first boot has not run since the last start");
+        eprintln!("error: first boot has not run since this machine started");
         return ExitCode::from(FAILED);
     };
     if report.failed() {
@@ -155,7 +155,7 @@ fn status(path: &Path, json: bool) -> ExitCode {
     };
     let Some(report) = verdict::read(&root) else {
         eprintln!(
-            "error: there is no verdict in {}: first boot has not run since the last start",
+            "error: there is no report in {}: first boot has not run since this machine started",
             root.shown(RESULT_PATH)
         );
         return ExitCode::from(FAILED);

@@ -117,7 +117,7 @@ fn templates_that_cannot_be_rendered() {
         (
             "etc/hostname",
             "x",
-            "renders to a file that first boot writes itself",
+            "renders to a file that first boot itself writes",
         ),
         ("etc/y", "\u{0}{{", "is not closed"),
     ] {
@@ -218,7 +218,7 @@ fn hostile_names_and_kinds() {
     let ran = image.run(&[]);
     assert!(
         ran.reason()
-            .contains("user-data: cannot be read: is no regular file"),
+            .contains("user-data: cannot be read: is not a regular file"),
         "{}",
         ran.err
     );

@@ -199,10 +199,10 @@ const CONTENTS: &[(&str, &str, u32, &str)] = &[
 const SAID: &[(&str, &str)] = &[
     ("bad-duplicate-key-nested", "user-data:5"),
     ("bad-huge-numbers", "ntp: is text, not a mapping"),
-    ("bad-tab-indent", "user-data:3: is no valid YAML (column 2)"),
+    ("bad-tab-indent", "user-data:3: is not valid YAML (column 2)"),
     (
         "bad-yaml-parse-error",
-        "user-data:2: is no valid YAML (column 3)",
+        "user-data:2: is not valid YAML (column 3)",
     ),
     (
         "bad-unknown-keys-everywhere",
@@ -227,7 +227,7 @@ const SAID: &[(&str, &str)] = &[
     ),
     (
         "bad-write-files-hyphen",
-        "write-files: is no key of cloud-config",
+        "write-files: is not a cloud-config key",
     ),
     ("doc-cc-disk-setup", "this key stands twice"),
     ("doc-cc-user-groups", "users.snapuser: is not read"),
@@ -240,7 +240,7 @@ const SAID: &[(&str, &str)] = &[
         "proxmox-afterburn-static-no-gateway",
         "password: is not applied",
     ),
-    ("userdata-base64-whole", "is base64 text as a whole"),
+    ("userdata-base64-whole", "is base64 text"),
     ("userdata-literal-backslash-n", "written out"),
 ];
 

@@ -24,7 +24,7 @@ fn served_and_known_again() {
         image.write("var/lib/nodeimg/seed/vendor-data", "#cloud-config\n# x\n");
         let ran = image.run(&[]);
         assert_eq!(ran.code, 0, "{}", ran.err);
-        assert!(ran.out.contains("overwritten on the medium"), "{}", ran.out);
+        assert!(ran.out.contains("overwritten on the volume"), "{}", ran.out);
         assert_eq!(image.result()["scrub"], "overwritten");
         let left = image.text(USER);
         assert_eq!(left.len(), user_data().len());

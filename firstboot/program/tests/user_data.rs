@@ -146,7 +146,7 @@ fn what_does_not_fit_the_image_is_refused() {
         ),
         (
             "write_files: [{path: /etc/hostname}]",
-            "is a file that first boot writes itself",
+            "is a file that first boot itself writes",
         ),
         (
             "write_files: [{path: /var/lib/nodeimg/instance.json}]",
@@ -158,21 +158,21 @@ fn what_does_not_fit_the_image_is_refused() {
         ),
         (
             "write_files: [{path: /etc/passwd, content: x}]\nusers: [a]",
-            "is a file that first boot writes itself",
+            "is a file that first boot itself writes",
         ),
-        ("timezone: Mars/Olympus", "is no time zone of this image"),
-        ("timezone: ../../etc/shadow", "is no name of a time zone"),
+        ("timezone: Mars/Olympus", "is not a time zone of this image"),
+        ("timezone: ../../etc/shadow", "is not the name of a time zone"),
         ("users: [{name: 'a:b'}]", "is no name of an account"),
         (
             "users: [{name: a, gecos: 'x:0:0'}]",
-            "holds a colon or a line break",
+            "contains a colon or a line break",
         ),
         ("users: [{name: a, uid: 0}]", "is no user id"),
-        ("users: [{name: a, shell: sh}]", "is no absolute path"),
-        ("ssh_authorized_keys: [SECRETKEY]", "is no public SSH key"),
+        ("users: [{name: a, shell: sh}]", "is not an absolute path"),
+        ("ssh_authorized_keys: [SECRETKEY]", "is not a public SSH key"),
         (
             "ca_certs: {trusted: [x]}",
-            "\"key\":\"ca_certs.trusted\",\"line\":3,\"reason\":\"is no PEM",
+            "\"key\":\"ca_certs.trusted\",\"line\":3,\"reason\":\"is not PEM",
         ),
         (
             "ca_certs: {remove_defaults: true}",
@@ -180,7 +180,7 @@ fn what_does_not_fit_the_image_is_refused() {
         ),
         (
             "ntp: {servers: ['a b']}",
-            "is no name or address of a time server",
+            "is not the name or address of a time server",
         ),
     ] {
         let image = image();

@@ -167,7 +167,7 @@ state = parse_net_config_data(config, skip_broken=False)
 json.dump(networkd.network_state_to_networkd(state), sys.stdout)
 ";
 
-/// Cards only, and nothing of the differences that `docs/reference/first-boot/network.md` lists:
+/// Only interfaces without any of the differences that `docs/reference/first-boot/network.md` lists:
 /// that renderer knows neither bonds nor bridges nor VLANs.
 const AGREED: &[&str] = &[
     "version: 1

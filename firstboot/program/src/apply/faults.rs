@@ -236,8 +236,8 @@ fn assert_told(failure: &Failure, fault: Fault, directory: &Path, at: &str) {
     );
     assert!(told[0].starts_with(&failure.path), "{at}: {told:?}");
     let (reason, remedy) = match fault.errno() {
-        Errno::ENOSPC => ("No space left on device", "make room on its file system"),
-        Errno::EDQUOT => ("Disk quota exceeded", "make room on its file system"),
+        Errno::ENOSPC => ("No space left on device", "free space on its file system"),
+        Errno::EDQUOT => ("Disk quota exceeded", "free space on its file system"),
         Errno::EROFS => ("Read-only file system", "`writable` in the recipe"),
         _ => ("Input/output error", "replace it"),
     };

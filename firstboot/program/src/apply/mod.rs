@@ -55,12 +55,14 @@ pub(crate) fn remedy_for(error: &io::Error) -> &'static str {
     use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     match error.kind() {
         ReadOnlyFilesystem => {
-            "name the directory under `writable` in the recipe; if it stands there, the kernel's messages (dmesg) say why its disk is read-only"
+            "add the directory to `writable` in the recipe; if it is already there, the kernel's \
+             messages (dmesg) say why its disk is read-only"
         }
-        StorageFull | QuotaExceeded => "make room on its file system; the next boot tries again",
+        StorageFull | QuotaExceeded => "free space on its file system; the next boot tries again",
         PermissionDenied => "run as root",
         _ if error.raw_os_error() == Some(Errno::EIO as i32) => {
-            "its disk fails, see the kernel's messages (dmesg): replace it; the next boot tries again"
+            "its disk is failing (see the kernel's messages with dmesg): replace it; the next \
+             boot tries again"
         }
         _ => "remove what is in the way; the next boot tries again",
     }

@@ -87,11 +87,12 @@ impl CommandLine {
     }
 
     pub(crate) fn root_hash(&self) -> Result<RootHash, Failure> {
-        let missing = "no `roothash=` on the kernel's command line: boot the image's own unified kernel image";
+        let missing = "the kernel command line has no `roothash=`: boot the image's own unified \
+            kernel image";
         let text = self.last("roothash").ok_or(Failure::new(missing))?;
         if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(Failure::new(format!(
-                "`roothash={text}` on the kernel's command line is no SHA-256: 64 hexadecimal digits"
+                "`roothash={text}` on the kernel command line is not a SHA-256 (64 hexadecimal digits)"
             )));
         }
         Ok(RootHash(text.to_ascii_lowercase()))
@@ -112,8 +113,8 @@ impl CommandLine {
                 known.map(|(_, option)| *option).ok_or_else(|| {
                     let known: Vec<&str> = VERITY_OPTIONS.iter().map(|(name, _)| *name).collect();
                     Failure::new(format!(
-                        "`systemd.verity_root_options={name}` on the kernel's command line is not \
-                         understood: it is one of {}",
+                        "`systemd.verity_root_options={name}` on the kernel command line is not \
+                         supported: use one of {}",
                         known.join(", ")
                     ))
                 })

@@ -57,7 +57,7 @@ pub(crate) fn open_root(
         &options,
     );
     let minor = create(&superblock, &table)
-        .during(|| format!("setting dm-verity up of {data} and {hashes}"))?;
+        .during(|| format!("setting up dm-verity on {data} with {hashes}"))?;
     // What udev will make of it as well.
     symlink(format!("../dm-{minor}"), DEVICE).during(|| format!("making {DEVICE}"))
 }

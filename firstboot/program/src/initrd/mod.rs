@@ -81,7 +81,7 @@ pub(crate) fn main(arguments: &[OsString]) -> std::process::ExitCode {
         return code;
     }
     if std::process::id() != 1 {
-        eprintln!("error: this is the first program of an initrd, for the kernel to start");
+        eprintln!("error: this is the first program of an initrd; only the kernel starts it");
         return std::process::ExitCode::from(2);
     }
     let Err(failure) = start();
@@ -110,7 +110,7 @@ fn start() -> Result<Infallible, Failure> {
     state::mount_all(&plan, &system, &found.disk)?;
     extra::keep()?;
     kmsg::tell(&format!(
-        "handing over to the root after {:.1} s",
+        "switching to the root after {:.1} s",
         began.elapsed().as_secs_f32()
     ));
     switch::to_root()

@@ -97,11 +97,11 @@ impl Ended {
     pub(crate) fn failure(&self, what: &str) -> Failure {
         let status = match self.code {
             Some(code) => format!("exit status {code}"),
-            None => "ended by a signal".to_owned(),
+            None => "killed by a signal".to_owned(),
         };
-        let last = self.said.last().map_or("it said nothing", String::as_str);
+        let last = self.said.last().map_or("no output", String::as_str);
         Failure::new(format!(
-            "{what}: {} has failed, {status}: {last}",
+            "{what}: {} failed, {status}: {last}",
             self.program
         ))
     }
@@ -120,14 +120,14 @@ mod tests {
         };
         assert_eq!(
             ended.failure("repairing /dev/vda6").to_string(),
-            "repairing /dev/vda6: fsck.ext4 has failed, exit status 4: b: UNEXPECTED INCONSISTENCY"
+            "repairing /dev/vda6: fsck.ext4 failed, exit status 4: b: UNEXPECTED INCONSISTENCY"
         );
         (ended.code, ended.said) = (None, Vec::new());
         assert!(
             ended
                 .failure("x")
                 .to_string()
-                .ends_with("ended by a signal: it said nothing")
+                .ends_with("killed by a signal: no output")
         );
     }
 }

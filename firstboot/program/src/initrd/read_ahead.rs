@@ -19,7 +19,7 @@ pub(crate) fn start(files: &[String]) {
         return;
     }
     if let Err(error) = programs::myself(CHILD).args(files).spawn() {
-        kmsg::warn(&format!("nothing is read ahead: {error}"));
+        kmsg::warn(&format!("cannot read ahead: {error}"));
     }
 }
 

@@ -108,12 +108,12 @@ fn repair(path: &str) -> Result<(), Failure> {
     match ended.code {
         Some(0 | FSCK_REPAIRED) => Ok(()),
         Some(code) if code & !FSCK_REPAIRED == FSCK_REBOOT => {
-            kmsg::warn("the state was repaired; starting anew");
+            kmsg::warn("the state was repaired; rebooting");
             let error = nix::sys::reboot::reboot(nix::sys::reboot::RebootMode::RB_AUTOBOOT);
-            error.during(|| "starting anew".to_owned()).map(|_| ())
+            error.during(|| "rebooting".to_owned()).map(|_| ())
         }
         _ => Err(ended.failure(&format!(
-            "repairing the state, {path}: a person must decide (fsck.ext4 -y on another machine)"
+            "repairing the state, {path}: this needs a decision by hand (fsck.ext4 -y on another machine)"
         ))),
     }
 }

@@ -36,23 +36,23 @@ impl Superblock {
             return Err("has no dm-verity superblock");
         }
         if (long(8), long(12)) != (1, 1) {
-            return Err("is of a version of dm-verity that is not known here");
+            return Err("has an unknown version of dm-verity");
         }
         let (data_block, hash_block) = (long(64), long(68));
         let is_size = |size: u32| size.is_power_of_two() && (512..=65536).contains(&size);
         if !is_size(data_block) || !is_size(hash_block) {
-            return Err("has blocks of a size that there is not");
+            return Err("has an invalid block size");
         }
         let blocks = u64::from(long(72)) | u64::from(long(76)) << 32;
         let name = bytes[32..64].split(|byte| *byte == 0).next();
         let algorithm = String::from_utf8_lossy(name.unwrap_or_default()).into_owned();
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if algorithm.is_empty() || !algorithm.chars().all(is_name) {
-            return Err("has a hash algorithm without a name");
+            return Err("does not name a hash algorithm");
         }
         let salt = usize::from(u16::from_le_bytes([bytes[80], bytes[81]]));
         if salt > MAX_SALT || blocks == 0 || blocks.checked_mul(data_block.into()).is_none() {
-            return Err("has a superblock that cannot be");
+            return Err("has an invalid superblock");
         }
         Ok(Self {
             uuid: hex(&bytes[16..32]),

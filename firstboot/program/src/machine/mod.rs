@@ -1,5 +1,5 @@
 //! This machine: its addresses, its name, its consoles.
-pub(crate) mod cards;
+pub(crate) mod interfaces;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -73,7 +73,7 @@ impl Machine {
             Ok(())
         } else {
             Err(std::io::Error::other(format!(
-                "systemctl {} has failed",
+                "systemctl {} failed",
                 arguments.join(" ")
             )))
         }

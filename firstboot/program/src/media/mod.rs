@@ -59,8 +59,8 @@ impl Medium {
         let path = self.device.path.display();
         match &self.content {
             Content::Volume(volume) => format!("{path}: {volume}"),
-            Content::Unknown => format!("{path}: nothing that is known"),
-            Content::Empty => format!("{path}: no medium"),
+            Content::Unknown => format!("{path}: unknown content"),
+            Content::Empty => format!("{path}: no medium inserted"),
             Content::Unreadable(error) => format!("{path}: cannot be read: {error}"),
         }
     }
@@ -90,7 +90,7 @@ pub(crate) fn at(system: &System, path: &Path) -> io::Result<Medium> {
     let listed = std::fs::canonicalize(system.sys.join(format!("dev/block/{major}:{minor}")))?;
     let name = listed.file_name().and_then(|name| name.to_str());
     let device = name.and_then(|name| system.device(name));
-    let mut device = device.ok_or_else(|| io::Error::other("is no device of this machine"))?;
+    let mut device = device.ok_or_else(|| io::Error::other("is not a device of this machine"))?;
     device.path = path.to_owned();
     let content = content(&device);
     Ok(Medium { device, content })

@@ -34,8 +34,8 @@ fn is_busy(system: &System, began: Instant) -> bool {
             || (began.elapsed() < UNKNOWN_DEVICE && !all_known(system)))
 }
 
-/// Time for a network card to appear, or an address. It counts from when udev was
-/// last seen at work, since on a slow machine the driver that makes the card may be
+/// Time for a network interface to appear, or an address. It counts from when udev was
+/// last seen at work, since on a slow machine the driver that makes the interface may be
 /// far down its queue; and it ends, whatever udev does.
 pub(crate) struct Patience<'a> {
     system: &'a System,
@@ -88,20 +88,20 @@ impl<'a> Patience<'a> {
     /// "up to 60 s ..."
     pub(crate) fn shown(&self) -> String {
         let [at_rest, in_all] = self.limits.map(|limit| limit.as_secs());
-        format!("up to {at_rest} s once udev is done with all devices, {in_all} s in all")
+        format!("up to {at_rest} s after udev has processed all devices, {in_all} s in total")
     }
 }
 
 fn all_known(system: &System) -> bool {
     let mut volumes = system.devices().into_iter();
-    let cards = crate::machine::cards::cards(&system.sys);
+    let interfaces = crate::machine::interfaces::all(&system.sys);
     volumes.all(|device| has_record(system, &format!("b{}", device.number)))
-        && cards.iter().all(|card| is_named(system, card))
+        && interfaces.iter().all(|interface| is_named(system, interface))
 }
 
-/// Whether udev is done with a network card, its name included.
-pub(crate) fn is_named(system: &System, card: &crate::machine::cards::Card) -> bool {
-    !system.udev_control().exists() || has_record(system, &format!("n{}", card.index))
+/// Whether udev is done with a network interface, its name included.
+pub(crate) fn is_named(system: &System, interface: &crate::machine::interfaces::Interface) -> bool {
+    !system.udev_control().exists() || has_record(system, &format!("n{}", interface.index))
 }
 
 fn has_record(system: &System, name: &str) -> bool {
@@ -136,7 +136,7 @@ mod tests {
         assert!(bounded.is_over());
         assert_eq!(
             bounded.waited().to_string(),
-            "waited 0 s, and udev is still at work on this machine's devices"
+            "waited 0 s, and udev is still processing this machine's devices"
         );
         fs::remove_file(system.udev_queue()).unwrap();
         assert!(!patience.is_over());

@@ -122,7 +122,7 @@ impl Root {
         let mut file = File::from(self.open_inside(path, OFlag::O_WRONLY)?);
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(io::Error::other("is no regular file"));
+            return Err(io::Error::other("is not a regular file"));
         }
         gate.pass(Change::Overwrite, path)?;
         file.write_all(mark.as_bytes())?;
@@ -200,7 +200,7 @@ impl Root {
         let (parent, name) = self.parent_of(path)?;
         if fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok() {
             let reason =
-                format!("{path} is a file, or a link to nothing, where a directory must be");
+                format!("{path} is a file or a dangling link, but must be a directory");
             return Err(io::Error::other(reason));
         }
         self.make_directory(path, THROUGH, gate)?;

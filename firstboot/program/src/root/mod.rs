@@ -109,7 +109,7 @@ impl Root {
         };
         let stat = fstat(&fd)?;
         if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
-            return Err(io::Error::other("is no regular file"));
+            return Err(io::Error::other("is not a regular file"));
         }
         let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
         if size > limit {
@@ -187,7 +187,7 @@ impl Root {
 /// Directory and name of a path below the root. Paths of plans and stamps come
 /// here, and a stamp is only a file: nothing odd is followed.
 fn split(path: &str) -> io::Result<(&str, &str)> {
-    let odd = || io::Error::other(format!("{path} is no absolute path of a file"));
+    let odd = || io::Error::other(format!("{path} is not the absolute path of a file"));
     let (parent, name) = path.rsplit_once('/').ok_or_else(odd)?;
     let plain = |part: &str| !matches!(part, "." | "..") && !part.contains('\0');
     if !path.starts_with('/') || name.is_empty() || !path.split('/').all(plain) {

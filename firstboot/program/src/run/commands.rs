@@ -82,8 +82,8 @@ pub(crate) fn ended(root: &Root, result: &str) -> Option<Report> {
     }
     let mut problems = Problems::new();
     let remedy =
-        format!("see `journalctl -u {UNIT}` for the one that hangs; the next boot tries again");
-    let reason = "had to end the commands: they took longer than its TimeoutStartSec=";
+        format!("`journalctl -u {UNIT}` shows which one hangs; the next boot tries again");
+    let reason = "stopped the commands: they took longer than its TimeoutStartSec=";
     problems.error(&Place::file(UNIT), reason, remedy);
     report.commands = Some(Commands::Failed);
     report.problems.extend(problems.into_vec());
@@ -95,7 +95,7 @@ pub(crate) fn ended(root: &Root, result: &str) -> Option<Report> {
 fn forget(root: &Root, stamp: &Stamp, problems: &mut Problems) {
     for path in scripts(stamp) {
         if let Err(error) = root.wipe(path, &mut Open) {
-            let reason = format!("has served and cannot be removed: {error}");
+            let reason = format!("is no longer needed but cannot be removed: {error}");
             problems.warn(&Place::file(path.as_str()), reason, "remove it");
         }
     }
@@ -134,8 +134,8 @@ fn how_ended(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit status {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
-        (None, None) => "ended in an unknown way".to_owned(),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "ended for an unknown reason".to_owned(),
     }
 }
 
@@ -215,7 +215,7 @@ mod tests {
         let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
         for (index, expected) in [
             "1: ended with exit status 3;",
-            "3: was ended by signal 9",
+            "3: was killed by signal 9",
             "4: cannot be run: ",
         ]
         .iter()

@@ -13,7 +13,7 @@ const MAX_VERDICT: usize = 16 << 20;
 
 pub(crate) fn read_settings(root: &Root, problems: &mut Problems) -> Option<ImageSettings> {
     let place = Place::file(root.shown(SETTINGS_PATH));
-    let remedy = "boot an image made by nodeimg, or give its root by --root";
+    let remedy = "boot an image made by nodeimg, or name its root with --root";
     match root.read(SETTINGS_PATH, MAX_SETTINGS) {
         Ok(Some(bytes)) => ImageSettings::from_json(&bytes)
             .map_err(|error| problems.error(&place, error.to_string(), ""))
@@ -21,7 +21,7 @@ pub(crate) fn read_settings(root: &Root, problems: &mut Problems) -> Option<Imag
         Ok(None) => {
             problems.error(
                 &place,
-                "is not there: this is no image with a first boot",
+                "does not exist: this image has no first boot",
                 remedy,
             );
             None

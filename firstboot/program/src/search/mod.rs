@@ -6,9 +6,9 @@
 //! - For all else udev works off its queue first, so that a slow device does not
 //!   lose to a source of a lower order that happens to be there already.
 //! - Then all sources are asked in their order, and again whenever a device
-//!   comes, until one has a seed or the time is over.
+//!   comes, until one has a seed or the time is up.
 //! - A server is asked for some seconds after this machine has its first address,
-//!   even where the time is over by then.
+//!   even if the time is up by then.
 //! - A node that is set up does not wait: a medium that is gone after it has
 //!   served is as it should be.
 //! - Waiting is said once, and so is what was waited for.
@@ -86,7 +86,7 @@ pub(crate) fn seek(
                 "cannot be reached: {reason} (waited {} s)",
                 seek.wait.as_secs()
             );
-            let remedy = "see to the machine's network, or give it a seed that needs none";
+            let remedy = "check the machine's network, or use a seed source that needs no network";
             problems.error(&Place::file(place), reason, remedy);
             None
         }
@@ -102,7 +102,7 @@ pub(crate) fn seek(
             let remedy = if seek.system.is_some() {
                 "attach a volume with the label `cidata` that holds `meta-data` and `user-data`"
             } else {
-                "give a directory with `meta-data` and `user-data`"
+                "name a directory that holds `meta-data` and `user-data`"
             };
             problems.error(&Place::file("seed"), reason, remedy);
             None

@@ -222,7 +222,7 @@ fn by_label_and_in_order() {
 
     let no_cloud = attach("CIDATA", NO_CLOUD).unwrap();
     let found = search(&[&drive, &no_cloud], false, AT_ONCE);
-    let expected = format!("NoCloud in {} (NoCloud medium)", no_cloud.path);
+    let expected = format!("NoCloud in {} (NoCloud volume)", no_cloud.path);
     assert_eq!(found.place, Some(expected), "{:?}", found.problems);
 
     // Which of two is no guess, and an empty one is not passed over.

@@ -131,7 +131,7 @@ fn near_misses(root: &Root, base: &str) -> Vec<String> {
             );
         } else if is_directory && looks_like_a_seed(root, &inside) {
             lines.push(format!(
-                "found a seed one level down in `{shown}/`, expected it right here"
+                "found a seed one level down in `{shown}/`, expected it at the top level"
             ));
         }
     }

@@ -37,7 +37,7 @@ fn labelled(media: &[Medium], wanted: [&str; 2]) -> Found {
     }
     let mut problems = Problems::new();
     let reason = format!(
-        "has the label `{}`, and so has {}: which one is meant is not for a guess",
+        "has the label `{}`, and so has {}: first boot cannot tell which one is meant",
         wanted[0],
         others.join(", ")
     );
@@ -63,7 +63,8 @@ pub(super) fn read(medium: &Medium, kind: FileSystem, base: &str, meant: bool) -
         Err(error) if meant => {
             return broken(
                 format!("cannot be mounted as {kind}: {error}"),
-                "make the medium anew, as vfat or iso9660; the image needs the kernel's module for it",
+                "recreate the volume as vfat or iso9660; the image needs that file system's \
+                 kernel module",
             );
         }
         Err(error) => {

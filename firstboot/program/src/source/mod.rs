@@ -105,7 +105,7 @@ const SOURCES: &[Source] = &[
         find: credentials::find,
     },
     Source {
-        name: "NoCloud medium",
+        name: "NoCloud volume",
         firm: true,
         find: medium::no_cloud,
     },

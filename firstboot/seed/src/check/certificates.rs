@@ -62,7 +62,7 @@ fn read(
         match Certificate::read(&der) {
             Some(certificate) => found.push((line, certificate)),
             None => {
-                let reason = "begins a CERTIFICATE that cannot be read";
+                let reason = "starts a CERTIFICATE that cannot be read";
                 problems.error(&place(line), reason, "paste the whole PEM file");
             }
         }
@@ -81,7 +81,7 @@ pub(super) fn authorities(
     let mut authorities = Vec::new();
     for (line, certificate) in read(text, &at, problems) {
         if !certificate.is_ca {
-            let reason = "is no CA: it may not sign other certificates";
+            let reason = "is not a CA certificate: it may not sign others";
             problems.error(&at(line), reason, "give the cluster's CA certificate");
         }
         times(inputs, &certificate, &at(line), problems);
@@ -117,7 +117,7 @@ pub(super) fn check(
             let user = "system:kube-proxy";
             if leaf.common_name != user {
                 let reason = format!("has the common name `{}`, not `{user}`", leaf.common_name);
-                let remedy = "kube-proxy needs a role binding for that name then";
+                let remedy = "kube-proxy then needs a role binding for that name";
                 problems.warn(&place, reason, remedy);
             }
         }
@@ -131,7 +131,7 @@ fn belongs(pair: &Pair<'_>, leaf: &Certificate, problems: &mut Problems) {
     let der = pem::private_key(pair.key).unwrap_or_default();
     match x509::public_part(&der) {
         None => {
-            let reason = "begins a PRIVATE KEY that cannot be read";
+            let reason = "starts a PRIVATE KEY that cannot be read";
             problems.error(&pair.key_place, reason, "paste the whole PEM file");
         }
         Some(key) if key != leaf.key => {
@@ -151,25 +151,25 @@ fn times(inputs: &Inputs<'_>, certificate: &Certificate, place: &Place, problems
     let (begin, end) = (certificate.not_before, certificate.not_after);
     if end < now {
         let reason = format!(
-            "ended on {}, and it is {} or later",
+            "expired on {}, and it is now {} or later",
             x509::date(end),
             x509::date(now)
         );
-        problems.error(place, reason, "have a new one made");
+        problems.error(place, reason, "issue a new one");
     } else if end - now < SOON {
         problems.warn(
             place,
-            format!("ends on {}", x509::date(end)),
-            "have a new one made soon",
+            format!("expires on {}", x509::date(end)),
+            "issue a new one soon",
         );
     }
     if begin > now {
         let reason = format!(
-            "begins on {}, and this machine's clock says {}",
+            "is not valid before {}, and this machine's clock says {}",
             x509::date(begin),
             x509::date(now)
         );
-        problems.warn(place, reason, "set the clock, if it is wrong");
+        problems.warn(place, reason, "set the clock if it is wrong");
     }
 }
 
@@ -192,7 +192,7 @@ fn chain(
         }
         if other_key {
             let reason = "was signed by a CA of the same name as `ca`, but with another key";
-            let remedy = "give the CA that signed it, or have it signed anew";
+            let remedy = "give the CA that signed it, or have it signed again";
             problems.error(place, reason, remedy);
             return;
         }
@@ -209,7 +209,7 @@ fn chain(
     problems.error(
         place,
         reason,
-        "give the CA that signed it, or have it signed anew",
+        "give the CA that signed it, or have it signed again",
     );
 }
 
@@ -223,7 +223,7 @@ fn of_node(leaf: &Certificate, node: Names<'_>, place: &Place, problems: &mut Pr
         let user = format!("system:node:{host}");
         if leaf.common_name != user {
             let reason = format!(
-                "has the common name `{}`, and this node is `{user}` to its API server",
+                "has the common name `{}`, but the API server knows this node as `{user}`",
                 leaf.common_name
             );
             let remedy = "give the certificate of this node, or correct the host name";
@@ -240,8 +240,8 @@ fn of_node(leaf: &Certificate, node: Names<'_>, place: &Place, problems: &mut Pr
     }
     if !leaf.organisations.iter().any(|name| name == "system:nodes") {
         let reason =
-            "lacks the organisation `system:nodes`, without which a kubelet may do nothing";
-        problems.error(place, reason, "have it made with `O=system:nodes`");
+            "lacks the organisation `system:nodes`, without which a kubelet has no permissions";
+        problems.error(place, reason, "issue it with `O=system:nodes`");
     }
     for address in node.addresses {
         if !leaf.addresses.contains(address) {

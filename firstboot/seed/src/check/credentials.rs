@@ -110,7 +110,7 @@ fn kube_proxy(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Component>
     if inputs.gives("kube_proxy") {
         return component(inputs, "kube_proxy", &inputs.user.node.kube_proxy, problems);
     }
-    let reason = "is missing: kube-proxy is not started, so something else must do Services";
+    let reason = "is missing: kube-proxy is not started, so something else must implement Services";
     problems.warn(&inputs.missing("kube_proxy"), reason, "");
     None
 }
@@ -130,7 +130,7 @@ fn bootstrap(
         ),
         (
             "bootstrap_token",
-            "is missing: the kubelet must prove itself once",
+            "is missing: the kubelet needs it to authenticate for the first time",
             "add one (kubeadm token create)",
         ),
     ] {
@@ -146,9 +146,10 @@ fn bootstrap(
     if let Some(token) = &node.bootstrap_token
         && !is_token(token.value.expose().trim())
     {
-        let reason = "is no bootstrap token";
+        let reason = "is not a bootstrap token";
         let remedy =
-            "it is 6 and 16 small letters or digits with a dot between: `abcdef.0123456789abcdef`";
+            "it consists of 6 and 16 lower-case letters or digits with a dot in between: \
+             `abcdef.0123456789abcdef`";
         problems.error(&token.place, reason, remedy);
     }
     let kube_proxy = kube_proxy(inputs, problems);
@@ -243,7 +244,7 @@ impl Component {
         if let (Some(cert), Some(key)) = (&config.cert, &config.key) {
             return Some((cert.expose().to_owned(), key.clone()));
         }
-        let reason = "embeds no certificate and key that the kubelet could serve with";
+        let reason = "has no embedded certificate and key for the kubelet to serve with";
         problems.error(&source.place, reason, "add `cert` and `key` beside it");
         None
     }
@@ -284,7 +285,7 @@ fn component(
         );
     }
     if !inputs.gives(name) {
-        let reason = "is missing: it has no way to prove itself to the API server";
+        let reason = "is missing: it cannot authenticate to the API server";
         problems.error(
             &inputs.missing(name),
             reason,
@@ -339,10 +340,10 @@ fn read_ready(name: &str, text: &Located<Secret>, problems: &mut Problems) -> Op
     for (key, value, check) in embedded {
         if let Some(Err(error)) = value.as_ref().map(|value| check(value.expose())) {
             let reason = format!(
-                "has a `{key}` of which line {} {}",
+                "has a `{key}` whose line {} {}",
                 error.line, error.reason
             );
-            problems.error(&text.place, reason, "have the kubeconfig written anew");
+            problems.error(&text.place, reason, "generate the kubeconfig again");
         }
     }
     for (key, path, line) in &config.files {
@@ -356,7 +357,7 @@ fn read_ready(name: &str, text: &Located<Secret>, problems: &mut Problems) -> Op
         }
     }
     if config.skips_tls {
-        let reason = "has `insecure-skip-tls-verify`: anyone can play the API server";
+        let reason = "has `insecure-skip-tls-verify`: anyone can impersonate the API server";
         problems.error(
             &text.place,
             reason,
@@ -374,7 +375,8 @@ fn check_server(found: &Component, api_server: Option<&str>, problems: &mut Prob
     if let (Some((config, text)), Some(given)) = (&found.ready, api_server)
         && config.server.trim_end_matches('/') != given.trim_end_matches('/')
     {
-        let reason = "names another `server` than `nodeimg.api_server`, and the kubeconfig counts";
+        let reason = "names a different `server` than `nodeimg.api_server`; the one in the \
+            kubeconfig is used";
         problems.warn(&text.place, reason, "");
     }
 }

@@ -62,7 +62,7 @@ pub(super) fn host_of(url: &str) -> Result<&str, (String, String)> {
         return fail(if url.starts_with("http://") {
             "is not encrypted (`http:`), which Kubernetes does not accept"
         } else {
-            "is no https URL"
+            "is not an https URL"
         });
     };
     let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
@@ -123,7 +123,7 @@ pub(super) fn check_hosts(inputs: &Inputs<'_>, problems: &mut Problems) -> Vec<H
         let name = pair.name.to_ascii_lowercase();
         if names::wrong_with(&name).is_some() {
             let reason = format!(
-                "`{}` is no host name to give an address to",
+                "`{}` is not a host name that can be given an address",
                 shown(&pair.name)
             );
             problems.error(&pair.value.place, reason, "write `name: address`");

@@ -81,14 +81,14 @@ fn check_file(file: &WriteFile, inputs: &Inputs<'_>, problems: &mut Problems) {
     let plain = path.chars().all(|c| !c.is_control());
     if !path.starts_with('/') {
         let reason = "is a relative path";
-        problems.error(place, reason, "begin it with `/`");
+        problems.error(place, reason, "start it with `/`");
     } else if path.ends_with('/') || path.len() > 1024 || !plain || path.split('/').any(odd) {
         let reason =
-            "is no path of a file: it has `.`, `..`, control characters or a `/` at its end";
+            "is not the path of a file: it has `.`, `..`, control characters or a trailing `/`";
         problems.error(place, reason, "write the whole path");
     } else if !writable(path, inputs) {
         let quoted = printable(path);
-        let reason = format!("writes {quoted}, which lies in the sealed part of the image");
+        let reason = format!("writes {quoted}, which is in the sealed part of the image");
         let mut places: Vec<&str> = inputs
             .settings
             .writable
@@ -135,19 +135,19 @@ fn check_user(user: &User, problems: &mut Problems) {
     }
     for text in user.gecos.iter().chain(&user.home).chain(&user.shell) {
         if text.value.contains([':', '\n', '\r', '\0']) {
-            problems.error(&text.place, "holds a colon or a line break", "remove it");
+            problems.error(&text.place, "contains a colon or a line break", "remove it");
         }
     }
     for path in user.home.iter().chain(&user.shell) {
         if !path.value.starts_with('/') || path.value.split('/').any(|part| part == "..") {
-            problems.error(&path.place, "is no absolute path", "begin it with `/`");
+            problems.error(&path.place, "is not an absolute path", "start it with `/`");
         }
     }
     for rule in &user.sudo {
         if rule.value.contains(['\n', '\r', '\0']) {
             problems.error(
                 &rule.place,
-                "is a rule of more than one line",
+                "is a rule that spans more than one line",
                 "give a list of rules",
             );
         }
@@ -158,7 +158,7 @@ fn check_user(user: &User, problems: &mut Problems) {
             .parse::<u32>()
             .is_ok_and(|uid| (1..60_000).contains(&uid))
     {
-        problems.error(&uid.place, "is no user id from 1 to 59999", "correct it");
+        problems.error(&uid.place, "is not a user id from 1 to 59999", "correct it");
     }
     good_keys(&user.ssh_keys, problems);
 }
@@ -172,8 +172,8 @@ fn check_name(name: &Located<String>, problems: &mut Problems) {
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && text.chars().all(inside);
     if !good {
-        let reason = format!("`{}` is no name of an account", shown(text));
-        let remedy = "use small letters, digits, `-` and `_`, up to 32";
+        let reason = format!("`{}` is not a valid account name", shown(text));
+        let remedy = "use up to 32 lower-case letters, digits, `-` and `_`";
         problems.error(&name.place, reason, remedy);
     }
 }
@@ -200,8 +200,8 @@ fn good_keys(keys: &[Located<String>], problems: &mut Problems) -> Vec<String> {
             words.any(|word| KEY_KINDS.contains(&word) || word.ends_with("-cert-v01@openssh.com"));
         let body = words.next().is_some_and(|body| body.len() >= 16);
         if !known || !body || key.value.contains(['\n', '\r', '\0']) {
-            let reason = "is no public SSH key";
-            let remedy = "give the line of a .pub file, such as `ssh-ed25519 AAAA... name`";
+            let reason = "is not a public SSH key";
+            let remedy = "paste the line of a .pub file, such as `ssh-ed25519 AAAA... name`";
             problems.error(&key.place, reason, remedy);
         } else if !good.contains(&key.value) {
             good.push(key.value.clone());
@@ -225,7 +225,7 @@ fn trust(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Trust> {
     }
     if given.remove_defaults && given.trusted.is_empty() {
         let place = Place::file(inputs.user_file).key("ca_certs.remove_defaults");
-        let reason = "would leave this node without any certificate authority";
+        let reason = "would leave this node with no certificate authority";
         problems.error(&place, reason, "give some in `trusted`");
     }
     (!text.is_empty()).then_some(Trust {
@@ -243,7 +243,7 @@ fn time_servers(inputs: &Inputs<'_>, problems: &mut Problems) -> Vec<String> {
         if !address && names::wrong_with(name.trim_end_matches('.')).is_some() {
             problems.error(
                 &server.place,
-                "is no name or address of a time server",
+                "is not the name or address of a time server",
                 "correct it",
             );
         } else {
@@ -264,7 +264,7 @@ fn timezone(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Located<Stri
     if !good {
         problems.error(
             &zone.place,
-            "is no name of a time zone",
+            "is not the name of a time zone",
             "write it like `Europe/Berlin`",
         );
         return None;
@@ -274,7 +274,7 @@ fn timezone(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Located<Stri
 
 fn may_run(inputs: &Inputs<'_>, place: &Place, problems: &mut Problems) {
     if inputs.settings.forbid_commands {
-        let reason = "asks for commands to be run, and this image runs none of a seed";
+        let reason = "has commands, and this image does not run commands from a seed";
         let remedy = "remove them, or build the image without `first_boot.commands = false`";
         problems.error(place, reason, remedy);
     }

@@ -41,7 +41,7 @@ pub(super) fn check_labels(labels: &[Pair], problems: &mut Problems) -> Vec<Stri
                 "use up to 63 letters, digits, `-`, `_` and `.`",
             );
         } else if !kubelet_may_set(&label.name) {
-            let reason = "is a label that a kubelet may not give itself, and it would not start";
+            let reason = "is a label that a kubelet may not set on itself: it would not start";
             let remedy = "set it from the control plane: kubectl label node";
             problems.error(place, reason, remedy);
         } else {
@@ -82,7 +82,7 @@ pub(super) fn check_provider(given: Option<&Located<String>>, problems: &mut Pro
         });
     if !good || given.value.len() > 253 {
         let remedy = "write it as your cloud provider does: `scheme://path`";
-        problems.error(&given.place, "is no provider id", remedy);
+        problems.error(&given.place, "is not a provider id", remedy);
     }
     given.value.clone()
 }
@@ -102,7 +102,7 @@ fn wrong_taint(text: &str) -> Option<(String, String)> {
             ),
         };
         return Some((
-            format!("`{}` is no effect of a taint", shown(effect)),
+            format!("`{}` is not a taint effect", shown(effect)),
             remedy,
         ));
     }

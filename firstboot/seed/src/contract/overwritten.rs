@@ -3,7 +3,7 @@
 //! ```text
 //! # nodeimg: overwritten, since it has served
 //! # instance-id: i-0123
-//! # For a fresh run, write the seed anew and give it another instance-id.
+//! # To set up this node again, write a new seed with another instance-id.
 //! (line breaks up to the length that the file had)
 //! ```
 //!
@@ -28,7 +28,7 @@ const MASK: u8 = b'x';
 /// The mark for an instance.
 pub fn mark(instance_id: &str) -> String {
     format!(
-        "{FIRST_LINE}{INSTANCE}{instance_id}\n# For a fresh run, write the seed anew and give it another instance-id.\n"
+        "{FIRST_LINE}{INSTANCE}{instance_id}\n# To set up this node again, write a new seed with another instance-id.\n"
     )
 }
 
@@ -45,8 +45,12 @@ pub fn is_whole(bytes: &[u8]) -> bool {
     let Some(instance) = served(bytes) else {
         return false;
     };
-    let rest = bytes.strip_prefix(mark(instance).as_bytes());
-    rest.is_some_and(|rest| rest.iter().all(|byte| *byte == FILLER))
+    let known = FIRST_LINE.len() + INSTANCE.len() + instance.len() + 1;
+    // The advice is not compared: marks of earlier versions word it differently.
+    let mut lines = bytes[known..].splitn(2, |byte| *byte == b'\n');
+    let has_advice = lines.next().is_some_and(|line| line.starts_with(b"# "));
+    let rest = lines.next();
+    has_advice && rest.is_some_and(|rest| rest.iter().all(|byte| *byte == FILLER))
 }
 
 /// Where the passwords of a `meta_data.json` lie, as bytes between quotes, those
@@ -100,6 +104,8 @@ mod tests {
         let text = mark("i-1");
         assert!(is_whole(text.as_bytes()));
         assert!(is_whole(format!("{text}\n\n\n").as_bytes()));
+        let earlier = text.replace("# To set up this node again", "# Other words");
+        assert!(is_whole(earlier.as_bytes()), "{earlier}");
         let begun = format!("{text}key: SECRET\n");
         assert_eq!(served(begun.as_bytes()), Some("i-1"));
         for text in [begun.as_str(), "#cloud-config\n", "", &text[..50]] {

@@ -148,10 +148,10 @@ impl Report {
         }
         match self.scrub {
             Some(Scrub::Pending) => {
-                row("secrets", "overwritten on the medium when they have served")
+                row("secrets", "will be overwritten on the volume when no longer needed")
             }
-            Some(Scrub::Overwritten) => row("secrets", "overwritten on the medium"),
-            Some(Scrub::ReadOnly) => row("secrets", "stay on the medium, which is read-only"),
+            Some(Scrub::Overwritten) => row("secrets", "overwritten on the volume"),
+            Some(Scrub::ReadOnly) => row("secrets", "stay on the volume, which is read-only"),
             Some(Scrub::Failed) | None => {}
         }
         for problem in self.of(Severity::Warning) {
@@ -187,9 +187,10 @@ impl Report {
             lines.extend(wrapped("Seed: ", source));
         }
         let next = if set_up {
-            "the node has its files; try again by a boot, or by: systemctl restart nodeimg-commands"
+            "the node has its files; to try again, reboot or run: systemctl restart nodeimg-commands"
         } else {
-            "correct the seed and boot again; without a boot: systemctl restart nodeimg-firstboot kubelet kube-proxy"
+            "correct the seed and reboot; without a reboot: systemctl restart nodeimg-firstboot \
+             kubelet kube-proxy"
         };
         lines.extend(wrapped("Next: ", next));
         let edge = format!("+{}+\n", "-".repeat(WIDTH));

@@ -119,12 +119,13 @@ impl ImageSettings {
     pub fn from_json(text: &[u8]) -> Result<Self, SettingsError> {
         let settings: Self = serde_json::from_slice(text).map_err(|error| {
             SettingsError(format!(
-                "{error} (this image and its first-boot binary do not fit; rebuild the image)"
+                "{error} (the first-boot binary does not match its image; rebuild the image)"
             ))
         })?;
         if settings.version != SETTINGS_VERSION {
             return Err(SettingsError(format!(
-                "version {} is not {SETTINGS_VERSION} (this image and its first-boot binary do not fit; rebuild the image)",
+                "version {} is not {SETTINGS_VERSION} (the first-boot binary does not match its \
+                 image; rebuild the image)",
                 settings.version
             )));
         }

@@ -87,7 +87,7 @@ impl Tables {
             let taken = ids(&self.passwd, 2);
             let uid = match wanted {
                 Some(uid) if taken.contains(&uid) => {
-                    return Err(format!("the user id {uid} of `{name}` is taken already"));
+                    return Err(format!("the user id {uid} of `{name}` is already taken"));
                 }
                 Some(uid) => uid,
                 None => free(&taken, &ids(&self.group, 2), user.system)?,
@@ -116,7 +116,7 @@ impl Tables {
             self.join(&group.value, name);
         }
         self.account(name)
-            .ok_or_else(|| format!("the entry of `{name}` cannot be read"))
+            .ok_or_else(|| format!("the entry for `{name}` cannot be read"))
     }
 
     fn ensure_group(&mut self, name: &str, wanted: Option<u32>) -> Result<u32, String> {
@@ -234,7 +234,7 @@ mod tests {
             tables
                 .add_user(&taken, "/")
                 .unwrap_err()
-                .contains("is taken already")
+                .contains("is already taken")
         );
     }
 }

@@ -145,7 +145,8 @@ impl Planner<'_> {
                 });
             } else {
                 let reason = format!(
-                    "`{name}` has a home directory in the sealed part of the image, which is not made"
+                    "`{name}` has a home directory in the sealed part of the image, where it \
+                     cannot be created"
                 );
                 self.problems
                     .warn(&user.name.place, reason, "choose one below /var/home");
@@ -222,7 +223,7 @@ impl Planner<'_> {
         }
         let Some(zone) = &extras.timezone else { return };
         if !self.image.exists(&format!("{ZONES}/{}", zone.value)) {
-            let reason = "is no time zone of this image";
+            let reason = "is not a time zone of this image";
             let remedy = "write it like `Europe/Berlin`; the image needs the package tzdata";
             self.problems.error(&zone.place, reason, remedy);
             return;
@@ -287,12 +288,12 @@ impl Planner<'_> {
                 let what = if matches!(own.content, Content::Directory) {
                     "is the home directory of a user"
                 } else {
-                    "is a file that first boot writes itself"
+                    "is a file that first boot itself writes"
                 };
                 self.problems.error(
                     &entry.path.place,
                     what,
-                    "use the key for it, or another path",
+                    "use the key for it or choose another path",
                 );
                 continue;
             }

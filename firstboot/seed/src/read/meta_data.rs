@@ -74,7 +74,7 @@ pub fn read(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
     let bad = |c: char| c.is_control();
     if found.instance_id.len() > 256 || found.instance_id.contains(bad) {
         let place = Place::file(&seed.meta_data.name).key("instance-id");
-        let reason = "is longer than 256 bytes or holds control characters";
+        let reason = "is longer than 256 bytes or contains control characters";
         problems.error(&place, reason, "give a short identifier");
         return None;
     }
@@ -114,7 +114,7 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
                 // cloud-init passes it over where there is a network-config as well.
                 "network-interfaces" if seed.network.is_none() => {
                     let reason =
-                        "is a network in the form of /etc/network/interfaces, which is not read";
+                        "is a network in the format of /etc/network/interfaces, which is not supported";
                     let remedy = "write a file `network-config`, version 1 or 2";
                     problems.error(&field.place, reason, remedy);
                 }
@@ -214,9 +214,9 @@ fn config_drive(file: &SeedFile, problems: &mut Problems) -> Option<MetaData> {
                 serde_json::error::Category::Data => {
                     "is not an object with text for `uuid`, `hostname` and `name`"
                 }
-                _ => "is no valid JSON",
+                _ => "is not valid JSON",
             };
-            let remedy = "have the config drive written anew";
+            let remedy = "generate the config drive again";
             problems.error(&place.line(error.line()), reason, remedy);
             return None;
         }
@@ -232,11 +232,11 @@ fn config_drive(file: &SeedFile, problems: &mut Problems) -> Option<MetaData> {
             place: place.clone().key(key),
         });
     let Some(instance_id) = data.uuid.filter(|uuid| !uuid.is_empty()) else {
-        let reason = "gives no `uuid`, which is the identity of the instance";
+        let reason = "has no `uuid`, which identifies the instance";
         problems.error(
             &place.key("uuid"),
             reason,
-            "have the config drive written anew",
+            "generate the config drive again",
         );
         return None;
     };
@@ -342,10 +342,10 @@ mod tests {
         let long = format!("instance-id: {}", "x".repeat(300));
         for (layout, text, expected) in [
             (NoCloud, "- a", "meta:1: is a list, not a mapping"),
-            (NoCloud, "a: 1\na: 2", "meta:2: is no valid YAML"),
+            (NoCloud, "a: 1\na: 2", "meta:2: is not valid YAML"),
             (NoCloud, long.as_str(), "longer than 256"),
             (ConfigDrive, "", "ends too early"),
-            (ConfigDrive, "non-json garbage {}", "is no valid JSON"),
+            (ConfigDrive, "non-json garbage {}", "is not valid JSON"),
             (ConfigDrive, "{\"uuid\": 5}", "is not an object with text"),
             (ConfigDrive, "{}", "gives no `uuid`"),
         ] {

@@ -191,7 +191,7 @@ fn unknown<'a>(
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("the keys are {}", suggest::list(known)),
     };
-    problems.error(&field.place, "is no key of this version", remedy);
+    problems.error(&field.place, "is not a key of this version", remedy);
 }
 
 const CREDENTIAL_KEYS: [&str; 3] = ["cert", "key", "kubeconfig"];

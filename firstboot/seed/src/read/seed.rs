@@ -82,7 +82,7 @@ impl SeedFile {
             Ok(root) => Some(root),
             Err(error) => {
                 let reason = format!(
-                    "is no valid YAML (column {}): {}",
+                    "is not valid YAML (column {}): {}",
                     error.column, error.reason
                 );
                 problems.error(&place.line(error.line), reason, "correct the YAML");
@@ -173,14 +173,14 @@ impl Seed {
         for (path, content) in listed {
             let Some(file) = take(&format!("openstack{content}"))? else {
                 let reason = format!("lists `openstack{content}`, which is not there");
-                problems.error(&place, reason, "have the config drive written anew");
+                problems.error(&place, reason, "generate the config drive again");
                 continue;
             };
             bytes += file.bytes.len();
             self.injected.push(Injected { path, file });
         }
         if bytes > MAX_INJECTED_BYTES {
-            let reason = format!("lists files of more than {MAX_INJECTED_BYTES} bytes");
+            let reason = format!("lists files that exceed {MAX_INJECTED_BYTES} bytes in total");
             problems.error(&place, reason, "make them smaller");
         }
         Ok(())

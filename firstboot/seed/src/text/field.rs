@@ -68,9 +68,9 @@ impl<'a> Field<'a> {
         };
         if let Some(tag) = &scalar.tag {
             let reason = if shown(tag.trim_start_matches('!')) == HIDDEN {
-                "has a YAML tag that is not read here".to_owned()
+                "has a YAML tag that is not supported".to_owned()
             } else {
-                format!("has the YAML tag `{tag}`, which is not read here")
+                format!("has the YAML tag `{tag}`, which is not supported")
             };
             problems.error(&self.place, reason, "write the value as plain text");
             return None;
@@ -80,7 +80,7 @@ impl<'a> Field<'a> {
             return None;
         }
         if scalar.boolean().is_some() {
-            let reason = "is a boolean to YAML, not text";
+            let reason = "is a boolean in YAML, not text";
             problems.error(&self.place, reason, "put the value in quotes");
             return None;
         }

@@ -65,7 +65,7 @@ impl fmt::Display for Waited {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "waited {} s", self.seconds)?;
         if self.is_busy {
-            out.write_str(", and udev is still at work on this machine's devices")?;
+            out.write_str(", and udev is still processing this machine's devices")?;
         }
         Ok(())
     }

@@ -15,14 +15,14 @@ fn pod_subnets() {
         ("''", "nodeimg.pod_subnet: is empty"),
         (
             "10.200.0.0",
-            "is no network; add the length, such as `10.200.0.0/24`",
+            "is not a network; add the length, such as `10.200.0.0/24`",
         ),
         (
             "10.200.0.5/24",
             "is an address inside a network, not a network; write `10.200.0.0/24`",
         ),
-        ("10.200.0.0/33", "`10.200.0.0/33` is no network"),
-        ("010.200.0.0/24", "is no network"),
+        ("10.200.0.0/33", "`10.200.0.0/33` is not a network"),
+        ("010.200.0.0/24", "is not a network"),
         ("10.200.0.0/31", "has length /31"),
         (
             "10.201.0.0/24",
@@ -38,7 +38,7 @@ fn pod_subnets() {
         ),
         ("{a: 1}", "is a mapping, not text"),
         ("[]", "is an empty list"),
-        ("nonsense", "`nonsense` is no network; write it like"),
+        ("nonsense", "`nonsense` is not a network; write it like"),
     ] {
         Case::with("10.200.0.0/24", given).fails(expected);
     }
@@ -58,7 +58,7 @@ fn pod_subnets() {
     let bridge = [("eth0", "192.168.10.101/24"), ("cni0", "10.200.0.1/24")];
     Case::new(user_data()).on(&bridge).good();
     let two = Case::with("10.200.0.0/24", "'10.200.0.0/24,fd00:200::/64'");
-    two.warns("node_ip: gives one address family, and `pod_subnet` has two");
+    two.warns("node_ip: has one address family, and `pod_subnet` has two");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn cluster_cidr_of_seed_and_image() {
     assert_eq!(case.good().cluster_cidrs.len(), 1);
     let mut case = Case::new(user_data());
     case.settings.cluster_cidr = Some("nonsense".to_owned());
-    case.fails("/usr/lib/nodeimg/firstboot.json: `nonsense` is no network");
+    case.fails("/usr/lib/nodeimg/firstboot.json: `nonsense` is not a network");
 }
 
 const MACHINE: &[(&str, &str)] = &[
@@ -160,7 +160,7 @@ fn node_addresses_refused() {
         ("10.0.0.0/8", "no IPv4 address of this machine fits"),
         (
             "[192.168.10.0/24, 172.16.0.0/16]",
-            "fits addresses of more than one interface: 192.168.10.101/24 (eth0)",
+            "matches addresses of more than one interface: 192.168.10.101/24 (eth0)",
         ),
         ("'!10.0.0.0/8'", "more than one interface"),
         (
@@ -173,7 +173,7 @@ fn node_addresses_refused() {
         ),
         (
             "'2001:db8::5'",
-            "is of a family that `pod_subnet` does not have",
+            "is of an address family that `pod_subnet` does not have",
         ),
     ] {
         Case::with("192.168.10.101", given)
@@ -235,7 +235,7 @@ fn api_servers() {
     }
     for (bad, expected) in [
         ("http://s:6443", "is not encrypted"),
-        ("s:6443", "is no https URL"),
+        ("s:6443", "is not an https URL"),
         ("https://", "has no valid host name"),
         ("https://s:0", "has no valid port"),
         ("https://s:65536", "has no valid port"),

@@ -11,9 +11,9 @@ use crate::{Case, GROUND};
 #[test]
 fn certificates_and_keys() {
     let begun = user_data().replacen("-----BEGIN CERTIFICATE", "-----BEGUN CERTIFICATE", 1);
-    Case::new(begun).fails("nodeimg.ca: ends a block that was not begun");
+    Case::new(begun).fails("nodeimg.ca: ends a block that was not started");
     let other = user_data().replacen("-----BEGIN PRIVATE", "-----BEGIN RSA PRIVATE", 1);
-    Case::new(other).fails("nodeimg.kubelet.key: ends another block than the one begun");
+    Case::new(other).fails("nodeimg.kubelet.key: ends a different block than the one that was started");
     let block = |text: &str| common::block(4, text);
     let pair = |cert: &str, key: &str| format!("    cert: {}    key: {}", block(cert), block(key));
     let good = pair(&cert(), &key());
@@ -28,15 +28,15 @@ fn certificates_and_keys() {
         ),
         (
             pair(&key(), &key()),
-            "nodeimg.kubelet.cert: is a PRIVATE KEY where a CERTIFICATE is wanted",
+            "nodeimg.kubelet.cert: is a PRIVATE KEY, but must be a CERTIFICATE",
         ),
         (
             pair(&cert(), &cert()),
-            "nodeimg.kubelet.key: is a CERTIFICATE where a PRIVATE KEY is wanted",
+            "nodeimg.kubelet.key: is a CERTIFICATE, but must be a PRIVATE KEY",
         ),
         (
             pair(&cert(), "/path/to/key.pem"),
-            "nodeimg.kubelet.key: is no PEM",
+            "nodeimg.kubelet.key: is not PEM",
         ),
     ] {
         Case::new(user_data().replacen(&good, &changed, 1)).fails(expected);
@@ -200,7 +200,7 @@ fn ready_kubeconfigs() {
         (
             "kind: Config",
             "kind: Pod",
-            "nodeimg.kubelet.kubeconfig: is no kubeconfig",
+            "nodeimg.kubelet.kubeconfig: is not a kubeconfig",
         ),
         (
             "https://ready:6443",
@@ -210,7 +210,7 @@ fn ready_kubeconfigs() {
         (
             "    server:",
             "    insecure-skip-tls-verify: true\n    server:",
-            "anyone can play the API server",
+            "anyone can impersonate the API server",
         ),
     ] {
         Case::new(user(&whole.replacen(from, to, 1))).fails(expected);
@@ -277,7 +277,7 @@ fn a_token_stands_for_a_certificate() {
         "abcdef.0123456789abcdef0",
         "abcdef-0123456789abcdef",
     ] {
-        with_token(token).fails("nodeimg.bootstrap_token: is no bootstrap token");
+        with_token(token).fails("nodeimg.bootstrap_token: is not a bootstrap token");
     }
     let mut none = with_token(TOKEN);
     none.user = none
@@ -295,5 +295,5 @@ fn a_token_stands_for_a_certificate() {
     );
     let mut odd = with_token(TOKEN);
     odd.user = odd.user.replace("metal://a/b", "a b");
-    odd.fails("nodeimg.provider_id: is no provider id");
+    odd.fails("nodeimg.provider_id: is not a provider id");
 }

@@ -122,10 +122,10 @@ fn kubeadm_needs_the_whole_of_it() {
             "  kubeadm: {join: {kind: JoinConfiguration}}\n",
             "holds no `kind: JoinConfiguration` of",
         ),
-        ("  kubeadm: {join: 'a: [1'}\n", "is no valid YAML"),
+        ("  kubeadm: {join: 'a: [1'}\n", "is not valid YAML"),
         (
             "  kubeadm: {join: {a: b}, init: {a: b}}\n",
-            "asks for `init` and `join` at once",
+            "asks for both `init` and `join`",
         ),
     ] {
         let (_, errors, _) = with_kubeadm(block).run();
@@ -138,12 +138,12 @@ fn kubeadm_needs_the_whole_of_it() {
         (
             HASH,
             "sha256:12",
-            "nodeimg.ca_cert_hashes: is no hash of a CA",
+            "nodeimg.ca_cert_hashes: is not the hash of a CA",
         ),
         (
             TOKEN,
             "nonsense",
-            "nodeimg.bootstrap_token: is no bootstrap token",
+            "nodeimg.bootstrap_token: is not a bootstrap token",
         ),
         (
             "https://",
@@ -153,7 +153,7 @@ fn kubeadm_needs_the_whole_of_it() {
         (
             "  bootstrap_token",
             "  certificate_key: abc\n  bootstrap_token",
-            "nodeimg.certificate_key: is no certificate key",
+            "nodeimg.certificate_key: is not a certificate key",
         ),
         (
             "  bootstrap_token",

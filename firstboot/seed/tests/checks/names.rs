@@ -66,7 +66,7 @@ fn host_names_that_cannot_name_a_node() {
         ),
         (
             "hostname: node_0",
-            "`node_0` holds `_`; use small letters, digits and `-`",
+            "`node_0` holds `_`; use lower-case letters, digits and `-`",
         ),
         ("hostname: -a", "begins or ends with `-`"),
         ("hostname: a..b", "has a part of 0 characters"),
@@ -87,7 +87,7 @@ fn host_names_that_cannot_name_a_node() {
     }
     let mut none = Case::with("hostname: node-0\nfqdn: node-0.kubernetes.local\n", "");
     none.meta = "instance-id: i".to_owned();
-    none.fails("user-data: hostname: there is no host name");
+    none.fails("user-data: hostname: no host name is given");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn hosts_labels_and_taints() {
         (
             "{server.kubernetes.local: 192.168.10.100}",
             "{localhost: 10.0.0.1}",
-            "is no host name to give an address to",
+            "is not a host name that can be given an address",
         ),
         (
             "{server.kubernetes.local: 192.168.10.100}",

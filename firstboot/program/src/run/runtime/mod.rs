@@ -73,12 +73,12 @@ pub(crate) fn follow(
 ) -> Option<()> {
     let changes = before.changes(&look(root));
     if let Some(first) = changes.units.first() {
-        println!("nodeimg-firstboot: systemd reads its units again: {first} has changed");
+        println!("nodeimg-firstboot: systemd reloads its units: {first} has changed");
         let done = machine.systemctl(&["daemon-reload"]);
         told(done, "systemctl daemon-reload", first, problems)?;
     }
     if let Some(first) = changes.containerd.first() {
-        println!("nodeimg-firstboot: containerd starts again if it has: {first} has changed");
+        println!("nodeimg-firstboot: containerd is restarted if it runs: {first} has changed");
         let done = machine.systemctl(&["--no-block", "try-restart", UNIT]);
         told(
             done,
@@ -97,8 +97,8 @@ fn told(
     problems: &mut Problems,
 ) -> Option<()> {
     done.map_err(|error| {
-        let reason = format!("has changed, and is not in force: {error}");
-        let remedy = format!("see `{command}` by hand; the next boot begins with it");
+        let reason = format!("has changed but is not in effect: {error}");
+        let remedy = format!("run `{command}` by hand, or reboot");
         problems.error(&Place::file(path), reason, remedy);
     })
     .ok()

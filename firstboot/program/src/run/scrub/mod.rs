@@ -68,8 +68,8 @@ pub(crate) fn settle(
     let taken = stamp.seed.as_ref()?;
     let stage = stage(&sought.seed, &taken.digest);
     if stage == Stage::Changed {
-        let reason = "is not the one that was taken, and the instance-id is: what is new in it has no effect";
-        let remedy = "give it a new instance-id for a fresh run";
+        let reason = "has changed but its instance-id has not: the changes have no effect";
+        let remedy = "give it a new instance-id to set this node up again";
         problems.warn(&Place::file(&sought.place), reason, remedy);
     }
     if settings.keep_seed
@@ -101,8 +101,8 @@ pub(crate) fn settle(
         Ok(()) => Scrub::Overwritten,
         Err((io::ErrorKind::ReadOnlyFilesystem, _)) => Scrub::ReadOnly,
         Err((_, error)) => {
-            let reason = format!("holds secrets that cannot be written over: {error}");
-            let remedy = "remove the medium, and destroy what is on it";
+            let reason = format!("holds secrets that cannot be overwritten: {error}");
+            let remedy = "remove the volume and destroy its contents";
             problems.warn(&Place::file(&sought.place), reason, remedy);
             Scrub::Failed
         }

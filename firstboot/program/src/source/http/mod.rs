@@ -31,7 +31,7 @@ impl Url {
     /// The error is the end of a sentence.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if text.starts_with("https:") {
-            return Err("asks for https, which first boot does not have".to_owned());
+            return Err("uses https, which first boot does not support".to_owned());
         }
         let rest = text
             .strip_prefix("http://")
@@ -46,10 +46,10 @@ impl Url {
             .ok()
             .or_else(|| Some(SocketAddr::new(bare.parse::<IpAddr>().ok()?, 80)))
             .ok_or_else(|| {
-                format!("names the host `{host}`; first boot can reach addresses only")
+                format!("names the host `{host}`; first boot only connects to IP addresses")
             })?;
         if !path.chars().all(|c| c.is_ascii_graphic()) {
-            return Err("has a path with blanks or other than ASCII characters".to_owned());
+            return Err("has a path with spaces or non-ASCII characters".to_owned());
         }
         Ok(Self {
             host: host.to_owned(),
@@ -111,7 +111,7 @@ fn left(deadline: Instant) -> io::Result<Duration> {
     deadline
         .checked_duration_since(Instant::now())
         .filter(|left| !left.is_zero())
-        .ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "the time is over"))
+        .ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "timed out"))
 }
 
 /// A stream that ends at the deadline, however slowly it drips.
@@ -137,16 +137,16 @@ fn read(stream: &mut impl Read) -> Answer {
             break end;
         }
         if bytes.len() >= MAX_HEAD {
-            return Err(wrong("the header of the answer has no end"));
+            return Err(wrong("the response header does not end"));
         }
         if fill(stream, &mut bytes).map_err(later)? == 0 {
-            return Err(Trouble::Unreachable("the answer was cut off".to_owned()));
+            return Err(Trouble::Unreachable("the response was cut off".to_owned()));
         }
     };
     let text = String::from_utf8_lossy(&bytes[..head]).into_owned();
     let mut lines = text.split("\r\n");
     let status = lines.next().and_then(status);
-    let status = status.ok_or_else(|| wrong("the answer is not HTTP"))?;
+    let status = status.ok_or_else(|| wrong("the response is not HTTP"))?;
     match status {
         200 => {}
         404 | 410 => return Ok(None),
@@ -155,7 +155,7 @@ fn read(stream: &mut impl Read) -> Answer {
         }
         300..=399 => {
             let reason =
-                format!("the server answers {status} and leads elsewhere, which is not followed");
+                format!("the server answers {status}, a redirect, which first boot does not follow");
             return Err(Trouble::Wrong(reason));
         }
         _ => return Err(Trouble::Wrong(format!("the server answers {status}"))),
@@ -176,11 +176,11 @@ fn read(stream: &mut impl Read) -> Answer {
     };
     let wanted = length.filter(|_| !chunked);
     if wanted.is_some_and(|wanted| wanted > most) {
-        return Err(wrong("the answer is larger than 4 MiB"));
+        return Err(wrong("the response is larger than 4 MiB"));
     }
     while wanted.is_none_or(|wanted| bytes.len() < wanted) {
         if bytes.len() > most {
-            return Err(wrong("the answer is larger than 4 MiB"));
+            return Err(wrong("the response is larger than 4 MiB"));
         }
         if fill(stream, &mut bytes).map_err(later)? == 0 {
             break;
@@ -191,7 +191,7 @@ fn read(stream: &mut impl Read) -> Answer {
     }
     match wanted {
         Some(wanted) if bytes.len() < wanted => {
-            Err(Trouble::Unreachable("the answer was cut off".to_owned()))
+            Err(Trouble::Unreachable("the response was cut off".to_owned()))
         }
         Some(wanted) => {
             bytes.truncate(wanted);
@@ -227,14 +227,14 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 
 /// Chunks, each behind its length in hexadecimal digits; one of length 0 ends it.
 fn dechunked(mut rest: &[u8]) -> Result<Zeroizing<Vec<u8>>, Trouble> {
-    let cut = || Trouble::Unreachable("the answer was cut off".to_owned());
+    let cut = || Trouble::Unreachable("the response was cut off".to_owned());
     let mut body = Zeroizing::new(Vec::with_capacity(rest.len()));
     loop {
         let end = find(rest, b"\r\n").ok_or_else(cut)?;
         let digits = String::from_utf8_lossy(&rest[..end]);
         let digits = digits.split(';').next().unwrap_or_default().trim();
         let length = usize::from_str_radix(digits, 16)
-            .map_err(|_| Trouble::Wrong("the answer is not HTTP".to_owned()))?;
+            .map_err(|_| Trouble::Wrong("the response is not HTTP".to_owned()))?;
         rest = &rest[end + 2..];
         if length == 0 {
             return Ok(body);
@@ -242,7 +242,7 @@ fn dechunked(mut rest: &[u8]) -> Result<Zeroizing<Vec<u8>>, Trouble> {
         let chunk = rest.get(..length).ok_or_else(cut)?;
         body.extend_from_slice(chunk);
         if body.len() > MAX_SEED_FILE {
-            return Err(Trouble::Wrong("the answer is larger than 4 MiB".to_owned()));
+            return Err(Trouble::Wrong("the response is larger than 4 MiB".to_owned()));
         }
         rest = rest.get(length + 2..).ok_or_else(cut)?;
     }

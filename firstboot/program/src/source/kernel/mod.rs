@@ -70,7 +70,7 @@ fn follow(search: &Search<'_>, system: &System, origin: &str, word: &str) -> Fou
             Some(("i" | "instance-id", value)) => named.instance_id = Some(value.to_owned()),
             Some(("h" | "local-hostname", value)) => named.local_hostname = Some(value.to_owned()),
             _ => {
-                let reason = format!("`{part}` is not known");
+                let reason = format!("`{part}` is not supported");
                 problems.error(&place, reason, "write `ds=nocloud;s=http://ADDRESS/PATH/`");
             }
         }
@@ -81,14 +81,14 @@ fn follow(search: &Search<'_>, system: &System, origin: &str, word: &str) -> Fou
     };
     let Some(seed) = seed else {
         if named.instance_id.is_some() || named.local_hostname.is_some() {
-            let reason = "names the machine and no place of a seed, and no two sources are merged";
-            problems.error(&place, reason, "add `s=PLACE`, or put it into `meta-data`");
+            let reason = "names the machine but not where its seed is, and sources are never merged";
+            problems.error(&place, reason, "add `s=PLACE`, or write it in `meta-data`");
         }
         if problems.has_errors() {
             return broken(problems);
         }
         // That there is a NoCloud seed, and not where: the others are asked.
-        return Found::Absent(vec![format!("{origin}: `{word}` names no place")]);
+        return Found::Absent(vec![format!("{origin}: `{word}` does not say where the seed is")]);
     };
     let from = seed.and_then(|seed| from(search, &seed));
     match from {
@@ -128,7 +128,7 @@ fn expanded(text: &str, system: &System) -> Result<String, String> {
             break;
         };
         let known = DMI.iter().find(|(known, _)| *known == name);
-        let (_, file) = known.ok_or_else(|| format!("`__dmi.{name}__` is not known"))?;
+        let (_, file) = known.ok_or_else(|| format!("`__dmi.{name}__` is not supported"))?;
         let path = system.sys.join("class/dmi/id").join(file);
         let value = read(&path).ok_or_else(|| format!("this machine's firmware has no {name}"))?;
         done.push_str(before);

@@ -106,7 +106,7 @@ fn places() {
         (
             "ds=nocloud;s=http://seed.example/",
             "",
-            "first boot can reach addresses only",
+            "first boot only connects to IP addresses",
         ),
         ("ds=nocloud;s=https://10.0.0.1/", "", "asks for https"),
         (
@@ -117,7 +117,7 @@ fn places() {
         (
             "ds=nocloud;h=node-7",
             "",
-            "names the machine and no place of a seed, and no two sources are merged",
+            "names the machine but not where its seed is, and sources are never merged",
         ),
         ("ds=nocloud;x=1", "", "`x=1` is not known"),
     ] {

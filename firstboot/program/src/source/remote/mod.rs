@@ -75,7 +75,7 @@ fn request(
             problems.error(
                 &Place::file(&place),
                 reason,
-                "correct the server or the address",
+                "check the server and the address",
             );
             Found::Broken { place, problems }
         }
@@ -142,7 +142,7 @@ fn ec2(search: &Search<'_>, base: &Url) -> Attempt<Found> {
     let token = Zeroizing::new(String::from_utf8_lossy(&token).trim().to_owned());
     if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
         return Ok(Found::Absent(vec![format!(
-            "{base}{TOKEN}: gives no token"
+            "{base}{TOKEN}: returns no token"
         )]));
     }
     let header = Zeroizing::new(vec![format!("X-aws-ec2-metadata-token: {}", *token)]);

@@ -189,7 +189,7 @@ fn of_user(user: &mut User, member: &Member<'_>, problems: &mut Problems) {
 }
 
 fn password(place: &Place, problems: &mut Problems) {
-    let reason = "is not applied: a node image sets no passwords and takes no password logins";
+    let reason = "is not applied: a node image sets no passwords and allows no password logins";
     problems.warn(place, reason, "use SSH keys");
 }
 

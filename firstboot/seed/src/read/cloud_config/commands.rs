@@ -79,8 +79,8 @@ fn command(item: &Field<'_>, problems: &mut Problems) -> Option<Located<Command>
             Command::Program(words)
         }
         Kind::Mapping(_) => {
-            let reason = "is a mapping to YAML, not a command";
-            let remedy = "put the whole command in quotes: a colon and a blank make a mapping";
+            let reason = "is a mapping in YAML, not a command";
+            let remedy = "put the whole command in quotes: a colon followed by a space starts a mapping";
             problems.error(&place, reason, remedy);
             return None;
         }
@@ -90,7 +90,7 @@ fn command(item: &Field<'_>, problems: &mut Problems) -> Option<Located<Command>
         Command::Program(words) => words.iter().collect(),
     };
     if texts.iter().any(|text| text.expose().contains('\0')) {
-        problems.error(&place, "holds a NUL byte", "remove it");
+        problems.error(&place, "contains a NUL byte", "remove it");
         return None;
     }
     Some(Located { value, place })

@@ -48,28 +48,28 @@ pub(super) fn report(name: &str, field: &Field<'_>, problems: &mut Problems) {
     if PASSWORDS.contains(&name) {
         if gives_password(name, field, &says) {
             let reason =
-                "is not applied: a node image sets no passwords and takes no password logins";
+                "is not applied: a node image sets no passwords and allows no password logins";
             problems.warn(&field.place, reason, "use SSH keys");
         }
     } else if DISKS.contains(&name) {
         if !says.nothing {
-            let reason = "would change disks, and an image's partitions are its own";
-            let remedy = "remove it; the state partition takes the whole disk by itself";
+            let reason = "would change disks, and a node image keeps its own partitions";
+            let remedy = "remove it; the state partition grows to fill the disk on its own";
             problems.error(&field.place, reason, remedy);
         }
     } else if PACKAGES.contains(&name) {
         if !says.nothing && says.boolean != Some(false) {
-            let reason = "has no effect: a sealed image takes no packages";
+            let reason = "has no effect: no packages can be installed on a sealed image";
             problems.warn(&field.place, reason, "add them to the recipe");
         }
     } else if name == "preserve_hostname" {
         if says.boolean != Some(false) {
-            let reason = "has no effect: the host name of a node is the one of its seed";
+            let reason = "has no effect: a node always takes its host name from the seed";
             problems.warn(&field.place, reason, "");
         }
     } else if DONE_ANYWAY.contains(&name) {
         if declines(name, field, &says) {
-            let reason = "cannot be switched off: a node image does it in any case";
+            let reason = "cannot be switched off: a node image always does it";
             problems.warn(&field.place, reason, "");
         }
     } else if !matches!(name, "merge_how" | "merge_type") {
@@ -127,7 +127,7 @@ fn unknown(name: &str, field: &Field<'_>, problems: &mut Problems) {
         .find(|key| name.replace('-', "_").eq_ignore_ascii_case(key.name));
     if let Some(key) = same {
         let remedy = format!("write `{}`", key.name);
-        problems.error(&field.place, "is no key of cloud-config", remedy);
+        problems.error(&field.place, "is not a cloud-config key", remedy);
         return;
     }
     let known: Vec<&'static str> = super::key_names().collect();

@@ -55,7 +55,7 @@ pub(super) fn add(
                 Some(found) => how = found,
                 None => {
                     let place = Place::file(file).line(entry.line).key(entry.key.expose());
-                    let reason = "is no way of merging that is known";
+                    let reason = "is not a supported way to merge";
                     let remedy = "write it like `list(append)+dict(recurse_list)+str()`";
                     problems.error(&place, reason, remedy);
                 }

@@ -182,7 +182,7 @@ fn entries(file: &str, text: &str, problems: &mut Problems) -> Option<Vec<Entry>
         Ok(root) => root,
         Err(error) => {
             let reason = format!(
-                "is no valid YAML (column {}): {}",
+                "is not valid YAML (column {}): {}",
                 error.column, error.reason
             );
             problems.error(&place.line(error.line), reason, "correct the YAML");

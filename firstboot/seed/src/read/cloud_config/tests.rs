@@ -69,7 +69,7 @@ fn top_level_keys() {
         ("mounts: [[a, b]]", "mounts: would change disks", true),
         (
             "write-files: []",
-            "is no key of cloud-config; write `write_files`",
+            "is not a cloud-config key; write `write_files`",
             true,
         ),
         (
@@ -87,7 +87,7 @@ fn keys_below() {
         ("runcmd: a", "runcmd: is text, not a list of commands", true),
         (
             "runcmd:\n- a: b",
-            "u1:2: runcmd: is a mapping to YAML, not a command",
+            "u1:2: runcmd: is a mapping in YAML, not a command",
             true,
         ),
         (
@@ -116,12 +116,12 @@ fn keys_below() {
         ),
         (
             "write_files: [{path: /a, permissions: '0999'}]",
-            "is no file mode",
+            "is not a file mode",
             true,
         ),
         (
             "write_files: [{path: /a, permissions: 'rwx'}]",
-            "is no file mode",
+            "is not a file mode",
             true,
         ),
         (
@@ -131,12 +131,12 @@ fn keys_below() {
         ),
         (
             "write_files: [{path: /a, content: 'SECRET!', encoding: b64}]",
-            "is no valid base64",
+            "is not valid base64",
             true,
         ),
         (
             "write_files: [{path: /a, content: !!binary '@'}]",
-            "is `!!binary` that is no base64",
+            "is `!!binary` but not valid base64",
             true,
         ),
         (
@@ -146,7 +146,7 @@ fn keys_below() {
         ),
         (
             "write_files: [{path: /a, content: a, encoding: rot13}]",
-            "is no encoding that is known",
+            "is not a supported encoding",
             true,
         ),
         (

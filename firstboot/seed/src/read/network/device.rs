@@ -286,7 +286,7 @@ pub(super) fn bridge_v1(
                 ports.push(located);
             }
             _ => {
-                let reason = format!("`{}` is no interface with a number", text.value);
+                let reason = format!("`{}` is not an interface and a number", text.value);
                 problems.error(&text.place, reason, "write it as `eth0 75`");
             }
         }

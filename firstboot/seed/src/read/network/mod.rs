@@ -107,7 +107,7 @@ fn no_cloud(file: &SeedFile, root: &Node, problems: &mut Problems) -> Option<Dra
     problems.error(
         &place.key("version"),
         "is neither 1 nor 2",
-        "write `version: 1` or `version: 2`, for what the file is",
+        "write `version: 1` or `version: 2`, whichever format the file has",
     );
     None
 }

@@ -108,7 +108,7 @@ fn names(links: &[Link], problems: &mut Problems) {
             problems.error(
                 &link.place,
                 reason,
-                "write one name or pattern, without blanks",
+                "write one name or pattern, without spaces",
             );
         }
     }
@@ -134,7 +134,7 @@ fn twice<'a>(
         let line = first
             .line
             .map_or_else(String::new, |line| format!(" (line {line} as well)"));
-        let reason = format!("`{name}`: {what} stands twice{line}");
+        let reason = format!("`{name}`: {what} is used twice{line}");
         problems.error(place, reason, "keep one of them, or give it another name");
     }
 }
@@ -146,12 +146,12 @@ fn cards(links: &[Link], problems: &mut Problems) {
             continue;
         };
         if mac.0[0] & 1 == 1 && link.is_physical() {
-            let reason = format!("{mac} is the address of a group, not of a network card");
+            let reason = format!("{mac} is a group address, not that of a network interface");
             problems.warn(&link.place, reason, "check the first byte");
         }
         if let Some(other) = seen.insert(mac, link) {
-            let reason = format!("{mac} is the network card of `{}` already", other.id);
-            problems.error(&link.place, reason, "describe each card once");
+            let reason = format!("{mac} already belongs to `{}`", other.id);
+            problems.error(&link.place, reason, "describe each interface once");
         }
     }
 }
@@ -179,8 +179,8 @@ fn members(links: &mut [Link], problems: &mut Problems) {
         };
         match &member.master {
             Some((_, other)) => {
-                let reason = format!("`{}` is a part of `{other}` already", name.value);
-                problems.error(&name.place, reason, "an interface has one master");
+                let reason = format!("`{}` is already part of `{other}`", name.value);
+                problems.error(&name.place, reason, "an interface can have only one master");
             }
             None => member.master = Some((key, master)),
         }
@@ -211,7 +211,7 @@ fn named<'a>(
         let others = others.filter(|id| *id != asker);
         let remedy = match crate::text::suggest::nearest(&name.value, others) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "describe it, or name another".to_owned(),
+            None => "describe it or name another one".to_owned(),
         };
         problems.error(&name.place, reason, remedy);
     }
@@ -245,7 +245,7 @@ fn ports(links: &mut [Link], problems: &mut Problems) {
             (Some(member), Some(setting)) => member.settings.push(setting),
             (Some(member), None) => member.set("Network", "PrimarySlave", "yes"),
             (None, _) => {
-                let reason = format!("`{}` is no member of `{master}`", name.value);
+                let reason = format!("`{}` is not a member of `{master}`", name.value);
                 problems.error(&name.place, reason, "name one of its interfaces");
             }
         }
@@ -263,7 +263,7 @@ fn routes(draft: &mut Draft, problems: &mut Problems) {
             problems.error(
                 &route.place,
                 "has no gateway",
-                "give one, or put the route into a subnet",
+                "add one, or move the route into a subnet",
             );
             continue;
         };
@@ -279,23 +279,24 @@ fn routes(draft: &mut Draft, problems: &mut Problems) {
                 })
             });
         let Some(link) = place.and_then(|at| draft.links.get_mut(at)) else {
-            let reason = format!("no interface has an address to reach the gateway {via} from");
+            let reason = format!("no interface has an address from which to reach the gateway {via}");
             problems.error(
                 &route.place,
                 reason,
-                "give an interface an address of its network",
+                "give an interface an address in its network",
             );
             continue;
         };
         if !contains(link, via) && !link.dhcp4 && !link.dhcp6 {
             let reason = format!(
-                "the gateway {via} is in the network of no interface; it is taken to be on the link `{}`",
+                "the gateway {via} is not in the network of any interface; it is assumed to be on \
+                 the link `{}`",
                 link.id
             );
             problems.warn(
                 &route.place,
                 reason,
-                "put the route into the subnet that it belongs to",
+                "move the route into the subnet that it belongs to",
             );
         }
         link.routes.push(route);

@@ -47,7 +47,7 @@ pub(super) fn read(file: &SeedFile, root: &Node, problems: &mut Problems) -> Opt
             "vlans" => devices(&field, &mut draft, problems, vlan),
             "vrfs" => devices(&field, &mut draft, problems, vrf),
             name if NOT_READ.contains(&name) => {
-                let reason = "is a kind of device that is not supported";
+                let reason = "is not a supported device type";
                 problems.error(&field.place, reason, "remove it");
             }
             name => {
@@ -65,7 +65,7 @@ type Make = fn(&[Member<'_>], &mut Problems) -> Option<Kind>;
 fn devices(field: &Field<'_>, draft: &mut Draft, problems: &mut Problems, make: Make) {
     for device in field.members(problems).unwrap_or_default() {
         if draft.links.len() >= MAX_LINKS {
-            problems.error(&device.field.place, "is one device too many", "");
+            problems.error(&device.field.place, "exceeds the limit on devices", "");
             return;
         }
         let members = if given(&device.field) {
@@ -175,7 +175,7 @@ fn physical(link: &mut Link, member: &Member<'_>, problems: &mut Problems) {
                 }
             }
             if link.matched == Match::default() && !problems.has_errors() {
-                let reason = "matches nothing in particular";
+                let reason = "has no condition to match";
                 problems.error(
                     &field.place,
                     reason,
@@ -247,7 +247,7 @@ fn overrides(link: &mut Link, section: &'static str, field: &Field<'_>, problems
                     } else {
                         problems.error(
                             &name.place,
-                            "is no host name",
+                            "is not a host name",
                             "write letters, digits and `-`",
                         );
                     }
@@ -300,7 +300,7 @@ fn fixed(link: &mut Link, member: &Member<'_>, problems: &mut Problems) {
                 link.routes
                     .push(Route::default_by(field.place.clone(), gateway));
             } else {
-                let reason = format!("`{gateway}` is of the other address family");
+                let reason = format!("`{gateway}` is of the wrong address family");
                 problems.error(
                     &field.place,
                     reason,
@@ -491,7 +491,7 @@ fn vlan(members: &[Member<'_>], problems: &mut Problems) -> Option<Kind> {
         let place = members
             .first()
             .map_or_else(Place::default, |m| m.field.place.clone());
-        problems.error(&place, "lacks `id` or `link`", "a VLAN has both");
+        problems.error(&place, "lacks `id` or `link`", "a VLAN needs both");
         return None;
     };
     let id = number(&id.field, 0..=4094, problems).and_then(|id| u16::try_from(id).ok());

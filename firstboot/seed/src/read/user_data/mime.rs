@@ -41,7 +41,7 @@ pub(super) fn parts(text: &str) -> Result<Vec<Found>, Refusal> {
         let reason = "is MIME multipart without a `boundary`";
         return Err(Refusal::new(
             reason,
-            "have it made anew (cloud-init devel make-mime)",
+            "generate it again (cloud-init devel make-mime)",
         ));
     };
     let mut parts = Vec::new();
@@ -169,7 +169,7 @@ fn sections<'a>(body: &'a str, boundary: &str) -> Result<Vec<&'a str>, Refusal> 
     let reason = "is MIME multipart that does not end: its last boundary line is missing";
     Err(Refusal::new(
         reason,
-        "have it made anew; it may have been cut",
+        "generate it again; it may have been cut off",
     ))
 }
 
@@ -180,13 +180,13 @@ fn decoded(encoding: &str, body: &str) -> Result<Zeroizing<Vec<u8>>, Refusal> {
             let plain: Zeroizing<String> = Zeroizing::new(body.split_whitespace().collect());
             let bytes = STANDARD.decode(plain.as_bytes());
             bytes.map(Zeroizing::new).map_err(|_| {
-                let reason = "is a MIME part that is no valid base64";
-                Refusal::new(reason, "have it encoded anew")
+                let reason = "is a MIME part that is not valid base64";
+                Refusal::new(reason, "encode it again")
             })
         }
         "quoted-printable" => Ok(quoted_printable(body)),
         _ => Err(Refusal::new(
-            "has a `Content-Transfer-Encoding` that is not read here",
+            "has a `Content-Transfer-Encoding` that is not supported",
             "use base64",
         )),
     }

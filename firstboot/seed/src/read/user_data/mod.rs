@@ -63,8 +63,8 @@ pub fn parts(
     problems: &mut Problems,
 ) -> Option<Vec<Part>> {
     if let Some(instance) = overwritten::served(bytes) {
-        let reason = format!("was overwritten when it had served, for instance `{instance}`");
-        let remedy = "write the seed anew; `first_boot.scrub = false` in the recipe keeps seeds";
+        let reason = format!("was overwritten after it had been used by instance `{instance}`");
+        let remedy = "write the seed again; `first_boot.scrub = false` in the recipe keeps seeds";
         problems.error(&Place::file(label), reason, remedy);
         return None;
     }
@@ -155,12 +155,12 @@ impl Decoder<'_> {
         self.bytes += bytes.len();
         self.seen += 1;
         if depth > MAX_DEPTH || self.seen > MAX_PARTS || self.bytes > MAX_BYTES {
-            let reason = "holds too many parts, too large ones, or too many inside each other";
+            let reason = "has parts that are too many, too large or too deeply nested";
             return Err(Refusal::new(reason, "make it smaller"));
         }
         if bytes.starts_with(&inflate::MAGIC) {
             let unpacked = inflate::gunzip(bytes, MAX_BYTES - self.bytes)
-                .map_err(|reason| Refusal::new(reason, "compress it anew with gzip"))?;
+                .map_err(|reason| Refusal::new(reason, "compress it again with gzip"))?;
             return Ok(self.decode(piece, &unpacked, depth + 1, problems).is_some());
         }
         let text = form::text_of(bytes)?;
@@ -229,8 +229,8 @@ impl Decoder<'_> {
                 label.push_str(&format!(" ({name})"));
             }
             if part.launch_index {
-                let reason = "has a `Launch-Index`, which is not read: it counts for every node";
-                let remedy = "give each node a seed of its own";
+                let reason = "has a `Launch-Index`, which is ignored: the part applies to every node";
+                let remedy = "give each node its own seed";
                 problems.warn(&Place::file(&label), reason, remedy);
             }
             let declared = match form::of_type(part.content_type.as_deref()) {

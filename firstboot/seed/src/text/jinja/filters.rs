@@ -55,11 +55,11 @@ fn unknown(what: &str, name: &str, known: &[&str]) -> Failure {
             crate::text::suggest::list(known.iter().copied())
         ),
     };
-    (format!("has a {what} `{name}` that is not known"), remedy)
+    (format!("has an unknown {what} `{name}`"), remedy)
 }
 
 fn misfit(name: &str, value: &Value) -> Failure {
-    let reason = format!("gives {} to `{name}`, which cannot take it", value.what());
+    let reason = format!("passes {} to `{name}`, which does not accept it", value.what());
     (reason, "correct the expression".to_owned())
 }
 
@@ -173,7 +173,7 @@ fn replace(
 }
 
 pub(super) fn too_large() -> Failure {
-    let reason = "makes a value that is too large".to_owned();
+    let reason = "produces a value that is too large".to_owned();
     (reason, "make it smaller".to_owned())
 }
 

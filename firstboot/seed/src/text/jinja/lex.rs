@@ -239,7 +239,7 @@ fn token(rest: &str, line: usize, open: &str, close: &str) -> Result<(Token, usi
     }
     Err(JinjaError::new(
         line,
-        "has a character in a tag that is no jinja",
+        "has a character in a tag that jinja does not allow",
         "correct the expression",
     ))
 }

@@ -277,7 +277,7 @@ impl Builder {
         let Some(target) = self.anchors.get(&anchor).cloned() else {
             return Err(fail(
                 span,
-                "this alias stands inside the value that it names",
+                "this alias is inside the value that it refers to",
             ));
         };
         if self.stack.len() + target.depth() > MAX_DEPTH {
@@ -349,7 +349,7 @@ impl Builder {
                     if !seen.insert(scalar.text.clone()) {
                         return Err(fail(
                             span,
-                            "this key stands twice in the same mapping; keep one of them",
+                            "this key appears twice in the same mapping; keep one of them",
                         ));
                     }
                     *key = Some((scalar.text, span.start.line()));

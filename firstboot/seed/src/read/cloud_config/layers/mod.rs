@@ -98,9 +98,9 @@ pub fn read_seed(
         match vendor(file, seed.layout, data, problems) {
             Some(layer) => all.put_below(layer),
             None => {
-                let reason = "comes from whoever runs the machine, and cannot be read";
+                let reason = "comes from the cloud provider and cannot be read";
                 let remedy =
-                    format!("to do without it, add `{key}: {{enabled: false}}` to user-data");
+                    format!("to ignore it, add `{key}: {{enabled: false}}` to user-data");
                 problems.warn(&Place::file(&file.name), reason, remedy);
                 good = false;
             }
@@ -137,7 +137,7 @@ fn vendor(file: &SeedFile, layout: Layout, data: &Value, problems: &mut Problems
     }
     let place = Place::file(&file.name);
     let Ok(root) = serde_json::from_slice::<serde_json::Value>(&file.bytes) else {
-        problems.error(&place, "is no valid JSON", "have the metadata corrected");
+        problems.error(&place, "is not valid JSON", "correct the metadata");
         return None;
     };
     let mut parts = Vec::new();
@@ -174,8 +174,8 @@ fn texts(root: &serde_json::Value, place: &Place, problems: &mut Problems) -> Op
         other => text(other).map(|text| vec![text]),
     };
     if found.is_none() {
-        let reason = "is neither text nor a list of it";
-        let remedy = "have the metadata corrected";
+        let reason = "is neither text nor a list of texts";
+        let remedy = "correct the metadata";
         problems.error(&place.clone().key("cloud-init"), reason, remedy);
     }
     found

@@ -11,17 +11,17 @@ fn v2() {
         ),
         (
             "a: {match: {macaddress: '00:00:00:00:01'}}",
-            "is no MAC address of six bytes",
+            "is not a MAC address of six bytes",
         ),
         (
             "a: {match: {macaddress: '00:00:00:00:00:00'}}",
-            "is no MAC address of six bytes",
+            "is not a MAC address of six bytes",
         ),
         (
             "a: {match: {serial: x}}",
             "net:2: ethernets.a.match.serial: is not known",
         ),
-        ("a: {match: {}}", "matches nothing in particular"),
+        ("a: {match: {}}", "has no condition to match"),
         (
             "a: {match: {name: 'a b'}}",
             "`a b` cannot match an interface",
@@ -34,7 +34,7 @@ fn v2() {
         ("a: {addresses: 10.0.0.1/8}", "is text, not a list"),
         (
             "a: {addresses: [10.0.0.1/33]}",
-            "is no address with a prefix length",
+            "is not an address with a prefix length",
         ),
         (
             "a: {addresses: [{10.0.0.1/8: {lifetime: 0}}]}",
@@ -75,7 +75,7 @@ fn v2() {
         ),
         (
             "a: {dhcp4-overrides: {hostname: \"a\\nb\"}}",
-            "is no host name",
+            "is not a host name",
         ),
         ("[test]", "is a list, not a mapping"),
     ] {
@@ -116,11 +116,11 @@ fn links_that_do_not_fit_together() {
         ("vrfs: {v: {interfaces: []}}", "has no `table`"),
         (
             "tunnels: {t: {}}",
-            "tunnels: is a kind of device that is not supported",
+            "tunnels: is not a supported device type",
         ),
         (
             "wifis: {w: {access-points: {home: {password: secret}}}}",
-            "wifis: is a kind of device that is not supported",
+            "wifis: is not a supported device type",
         ),
         ("ethernet: {}", "did you mean `ethernets`?"),
         (
@@ -133,7 +133,7 @@ fn links_that_do_not_fit_together() {
         ),
         (
             &format!("ethernets: {{a: {{{MAC}}}, b: {{{MAC}}}}}"),
-            "is the network card of `a` already",
+            "already belongs to `a`",
         ),
         (
             "ethernets: {a: {}}\nbonds: {b: {interfaces: [a]}, c: {interfaces: [a]}}",
@@ -258,7 +258,7 @@ fn openstack() {
             "`ipv5` is no type",
         ),
         ("{\"links\": [], \"links\": []}", "stands twice"),
-        ("{", "net:1: is no valid YAML (column"),
+        ("{", "net:1: is not valid YAML (column"),
     ] {
         let (files, problems) = rendered(ConfigDrive, input);
         assert!(files.is_empty(), "{input}:\n{files}");
@@ -310,8 +310,8 @@ fn whole_files() {
         ("- a", "is a list, not a network configuration"),
         ("version: 1", "config: is missing"),
         ("version: 1\nconfig: x", "is text, not a list of devices"),
-        ("a: b: c", "net:1: is no valid YAML (column"),
-        (many.as_str(), "is one device too many"),
+        ("a: b: c", "net:1: is not valid YAML (column"),
+        (many.as_str(), "exceeds the limit on devices"),
     ] {
         let (files, problems) = rendered(NoCloud, input);
         assert!(files.is_empty());
