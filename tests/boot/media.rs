@@ -69,7 +69,7 @@ fn cases() -> Vec<Case> {
         "spoilt",
         Kind::Ext4,
         "cidata",
-        Failed(&["cannot be mounted as ext4", "make the medium anew"]),
+        Failed(&["cannot be mounted as ext4", "recreate the volume"]),
     );
     spoilt.spoilt = true;
     vec![
@@ -287,7 +287,7 @@ fn says_that_there_is_none(facts: &Facts) {
             r#""outcome": "failed""#,
             "label `cidata`",
             "waited 60 s",
-            "nothing that is known",
+            "unknown content",
         ],
     );
     facts.console_has(&[

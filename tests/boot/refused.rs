@@ -64,12 +64,12 @@ pub fn starts_no_kubelet(facts: &Facts) {
     for (key, reason) in [
         ("nodeimg.pod_subnet", "is empty"),
         ("nodeimg.kubelet.cert", USER),
-        ("nodeimg.kubelet.cert", "ended on 2025-01-01"),
+        ("nodeimg.kubelet.cert", "expired on 2025-01-01"),
         (
             "nodeimg.kubelet.cert",
             "was not signed by the CA of this seed",
         ),
-        ("nodeimg.kube_proxy.cert", "ended on 2025-01-01"),
+        ("nodeimg.kube_proxy.cert", "expired on 2025-01-01"),
     ] {
         let is_told = |problem: &Value| {
             problem["severity"] == "error"

@@ -230,15 +230,15 @@ mod tests {
     #[test]
     fn refused() {
         for (text, expected) in [
-            ("frobnicate", "`frobnicate` is not understood"),
+            ("frobnicate", "`frobnicate` is not a valid argument"),
             ("commands --root r", "`commands` takes no options"),
             ("network --root x", "`network` takes no options"),
             ("run --json", "`--json` is not a valid argument here"),
             ("status --seed x", "`--seed` is not a valid argument here"),
             ("--root", "--root needs a value"),
             ("--version=1", "takes no value"),
-            ("--assume-address 10.0.0.1", "goes with --root"),
-            ("--root r --assume-address x", "`x` is no address"),
+            ("--assume-address 10.0.0.1", "needs --root"),
+            ("--root r --assume-address x", "`x` is not a valid address"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");

@@ -99,7 +99,7 @@ fn no_seed_and_no_image() {
     let ran = image.run(&[]);
     assert_eq!(ran.code, 1);
     assert!(
-        ran.reason().contains("this is no image with a first boot"),
+        ran.reason().contains("this image has no first boot"),
         "{}",
         ran.err
     );
@@ -187,7 +187,7 @@ fn bombs_end_soon() {
         );
         assert!(
             ran.err.len() < 100_000,
-            "{name}: a verdict of {} bytes",
+            "{name}: a report of {} bytes",
             ran.err.len()
         );
     }
@@ -231,7 +231,7 @@ fn hostile_names_and_kinds() {
     assert_eq!(ran.code, 1, "{}", ran.out);
     assert!(
         ran.reason()
-            .contains("a link to nothing, where a directory"),
+            .contains("a dangling link, but must be a directory"),
         "{}",
         ran.err
     );

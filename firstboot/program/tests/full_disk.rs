@@ -150,7 +150,7 @@ fn a_disk_that_runs_out_anywhere_is_told_and_a_run_with_room_succeeds() {
         if kind == "read-only" {
             run.assert_refused("Read-only file system", "`writable` in the recipe", &whole);
         } else if run.text("code") != "0\n" {
-            run.assert_refused("No space left on device", "make room", &whole);
+            run.assert_refused("No space left on device", "free space", &whole);
         }
     }
     // From nothing left to just enough: the sweep met every file.

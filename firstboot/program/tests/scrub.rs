@@ -49,7 +49,7 @@ fn served_and_known_again() {
         assert!(
             served
                 .reason()
-                .contains("was overwritten when it had served, for instance `iid-1`"),
+                .contains("was overwritten after it had been used by instance `iid-1`"),
             "{}",
             served.err
         );

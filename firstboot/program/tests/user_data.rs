@@ -137,12 +137,13 @@ fn what_does_not_fit_the_image_is_refused() {
     for (text, expected) in [
         (
             "write_files: [{path: /usr/x}]",
-            "writes `/usr/x`, which lies in the sealed part of the image\",\"remedy\":\"choose a path below /etc, /var, /run and /tmp",
+            "writes `/usr/x`, which is in the sealed part of the image\",\"remedy\":\"choose a \
+             path below /etc, /var, /run and /tmp",
         ),
         ("write_files: [{path: etc/x}]", "is a relative path"),
         (
             "write_files: [{path: /etc/../usr/x}]",
-            "is no path of a file",
+            "is not the path of a file",
         ),
         (
             "write_files: [{path: /etc/hostname}]",
@@ -162,12 +163,12 @@ fn what_does_not_fit_the_image_is_refused() {
         ),
         ("timezone: Mars/Olympus", "is not a time zone of this image"),
         ("timezone: ../../etc/shadow", "is not the name of a time zone"),
-        ("users: [{name: 'a:b'}]", "is no name of an account"),
+        ("users: [{name: 'a:b'}]", "is not a valid account name"),
         (
             "users: [{name: a, gecos: 'x:0:0'}]",
             "contains a colon or a line break",
         ),
-        ("users: [{name: a, uid: 0}]", "is no user id"),
+        ("users: [{name: a, uid: 0}]", "is not a user id"),
         ("users: [{name: a, shell: sh}]", "is not an absolute path"),
         ("ssh_authorized_keys: [SECRETKEY]", "is not a public SSH key"),
         (
@@ -176,7 +177,7 @@ fn what_does_not_fit_the_image_is_refused() {
         ),
         (
             "ca_certs: {remove_defaults: true}",
-            "without any certificate authority",
+            "with no certificate authority",
         ),
         (
             "ntp: {servers: ['a b']}",
@@ -215,7 +216,7 @@ fn an_image_may_refuse_commands() {
         let ran = image.run(&[]);
         assert_eq!(ran.code, 1);
         assert!(
-            ran.reason().contains("this image runs none of a seed"),
+            ran.reason().contains("this image does not run commands from a seed"),
             "{}",
             ran.err
         );

@@ -210,7 +210,7 @@ fn a_seed_on_a_device() {
         assert!(!mounts.contains(&device.0), "{mounts}");
         assert!(
             fs::read(&path).unwrap() == before,
-            "{kind}: the medium was written to"
+            "{kind}: the volume was written to"
         );
         // Damaged behind its superblock, it at worst fails.
         let mut file = before;

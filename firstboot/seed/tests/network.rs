@@ -84,7 +84,7 @@ fn networkd_knows_every_key() {
             let word = format!("{section}.{key}");
             assert!(
                 known.contains(word.as_bytes()),
-                "{word} is not known ({name})"
+                "{word} is unknown ({name})"
             );
             count += 1;
         }

@@ -229,7 +229,7 @@ fn by_label_and_in_order() {
     let second = attach("cidata", &[]).unwrap();
     let found = search(&[&no_cloud, &second], false, AT_ONCE);
     assert!(
-        found.place.is_none() && found.problems[0].contains("not for a guess"),
+        found.place.is_none() && found.problems[0].contains("first boot cannot tell which one is meant"),
         "{:?}",
         found.problems
     );
@@ -288,7 +288,7 @@ fn waiting_ends_with_the_medium_or_the_time() {
     let found = search(&[&device], false, wait);
     assert!(found.place.is_none() && began.elapsed() >= wait);
     assert!(began.elapsed() < Duration::from_secs(30));
-    let expected = format!("{}: nothing that is known", device.path);
+    let expected = format!("{}: unknown content", device.path);
     assert!(
         found.report.seen.contains(&expected),
         "{:?}",

@@ -42,7 +42,7 @@ pub(super) fn check_api_server(
             if let Ok(address) = host.parse::<IpAddr>()
                 && let Some(pod) = pods.iter().find(|pod| pod.contains(&address))
             {
-                let reason = format!("{address} lies inside the pod subnet {pod}");
+                let reason = format!("{address} is inside the pod subnet {pod}");
                 problems.error(&given.place, reason, "correct one of the two");
             }
             Some(given.value.clone())
@@ -91,7 +91,7 @@ pub(super) fn host_of(url: &str) -> Result<&str, (String, String)> {
     }
     // All digits and dots, yet no address: a slip such as `10.0.0.300`.
     if host.chars().all(|c| c.is_ascii_digit() || c == '.') && host.parse::<IpAddr>().is_err() {
-        return fail("has a host that is no valid IPv4 address");
+        return fail("has a host that is not a valid IPv4 address");
     }
     Ok(host)
 }

@@ -29,7 +29,7 @@ pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Name
             return None;
         }
     }
-    // Linux takes 64 bytes; a longer name would be cut into another node's.
+    // Linux allows 64 bytes; a longer name would be cut into another node's.
     if host_name.value.len() > 64 {
         let reason = format!(
             "the host name has {} characters; Linux allows 64",

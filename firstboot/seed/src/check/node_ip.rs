@@ -176,7 +176,7 @@ fn choose_one(rules: &[Rule], v4: bool, addresses: &Addresses) -> Result<IpAddr,
         return choose_by_network(kind, v4, &inside, &outside, addresses);
     };
     if given.len() > 1 || !inside.is_empty() || !outside.is_empty() {
-        let reason = format!("has other rules for {kind} beside an address");
+        let reason = format!("combines an {kind} address with other rules");
         return Err(Failure::Other(
             reason,
             "give one address, or networks only".to_owned(),
@@ -231,7 +231,7 @@ fn choose_by_network(
 fn check_against_pods(chosen: &[IpAddr], pods: &[IpNet], place: &Place, problems: &mut Problems) {
     for address in chosen {
         if let Some(pod) = pods.iter().find(|pod| pod.contains(address)) {
-            let reason = format!("{address} lies inside the pod subnet {pod}");
+            let reason = format!("{address} is inside the pod subnet {pod}");
             problems.error(
                 place,
                 reason,

@@ -1,7 +1,7 @@
 //! Labels and taints: what the kubelet accepts about itself.
 //!
 //! Specs: <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>, and for
-//! the names a kubelet may not give itself
+//! the names a kubelet may not set on itself
 //! <https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction>.
 use crate::check::names;
 use crate::read::node_config::{Pair, Taint};
@@ -122,7 +122,7 @@ fn wrong_key(key: &str) -> Option<String> {
         ));
     }
     if name.is_empty() || wrong_value(name).is_some() {
-        return Some(format!("`{}` is no valid key", shown(key)));
+        return Some(format!("`{}` is not a valid key", shown(key)));
     }
     None
 }
@@ -135,7 +135,7 @@ fn wrong_value(value: &str) -> Option<String> {
             && value.starts_with(edge)
             && value.ends_with(edge)
             && value.chars().all(inside));
-    (!good).then(|| "has a value with odd characters, or one too long".to_owned())
+    (!good).then(|| "has a value that is too long or has invalid characters".to_owned())
 }
 
 fn kubelet_may_set(key: &str) -> bool {

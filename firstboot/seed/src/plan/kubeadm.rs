@@ -40,7 +40,7 @@ pub(super) fn files(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
          \x20   kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock\n\
          \x20   sleep 15\n\
          done\n\
-         # It holds a token, which has served.\n\
+         # The configuration holds a token that is used up now.\n\
          exec {BINARY_PATH} forget-token\n"
     );
     let mut config = PlannedFile::private(KUBEADM_CONFIG, kubeadm.config.clone());

@@ -347,7 +347,7 @@ mod tests {
             (ConfigDrive, "", "ends too early"),
             (ConfigDrive, "non-json garbage {}", "is not valid JSON"),
             (ConfigDrive, "{\"uuid\": 5}", "is not an object with text"),
-            (ConfigDrive, "{}", "gives no `uuid`"),
+            (ConfigDrive, "{}", "has no `uuid`"),
         ] {
             let (meta, problems) = run(layout, text, "");
             assert!(

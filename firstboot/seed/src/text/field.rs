@@ -181,7 +181,7 @@ mod tests {
             ("k: 0644", vec!["0644"], None),
             ("k: \"no\"", vec!["no"], None),
             ("k: [a, 1]", vec!["a", "1"], None),
-            ("k: no", vec![], Some("f:1: k: is a boolean to YAML")),
+            ("k: no", vec![], Some("f:1: k: is a boolean in YAML")),
             ("k:", vec![], Some("f:1: k: is empty")),
             ("k: ' '", vec![], Some("is empty")),
             ("k: {a: 1}", vec![], Some("is a mapping, not text")),

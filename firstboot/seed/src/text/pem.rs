@@ -295,8 +295,8 @@ mod tests {
         );
         for (text, expected) in [
             (cert(), "is a CERTIFICATE, but must be a PRIVATE KEY"),
-            (block("ENCRYPTED PRIVATE KEY", &[1]), "under a password"),
-            (encrypted, "under a password"),
+            (block("ENCRYPTED PRIVATE KEY", &[1]), "with a password"),
+            (encrypted, "with a password"),
             (format!("{}{}", key(), key()), "more than one"),
             (
                 "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----"

@@ -19,7 +19,7 @@ fn pod_subnets() {
         ),
         (
             "10.200.0.5/24",
-            "is an address inside a network, not a network; write `10.200.0.0/24`",
+            "is an address in a network, not a network; write `10.200.0.0/24`",
         ),
         ("10.200.0.0/33", "`10.200.0.0/33` is not a network"),
         ("010.200.0.0/24", "is not a network"),
@@ -50,7 +50,7 @@ fn pod_subnets() {
     case.fails("10.200.0.0/24 overlaps the service network 10.200.0.0/20");
     let mut case = Case::with("10.200.0.0/24", "127.0.0.0/24");
     case.settings.cluster_cidr = None;
-    case.fails("is set apart for other uses");
+    case.fails("is reserved for other uses");
     let machine = [("eth0", "192.168.10.101/24"), ("eth1", "10.200.0.7/16")];
     Case::new(user_data())
         .on(&machine)
@@ -132,7 +132,7 @@ fn node_addresses_chosen() {
         .replace("10.200.0.0/24", "[10.200.0.0/24, 'fd00:200::/64']");
     Case::new(absent)
         .on(MACHINE)
-        .warns("node_ip: is missing, and a kubelet left to itself");
+        .warns("node_ip: is missing, and by default a kubelet");
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn node_addresses_refused() {
             "192.168.10.9",
             "192.168.10.9 is on no interface of this machine; this machine has 192.168.10.101/24 (eth0), 192.168.10.200/32 (eth0), 172.16.0.5/16 (eth1)",
         ),
-        ("10.0.0.0/8", "no IPv4 address of this machine fits"),
+        ("10.0.0.0/8", "no IPv4 address of this machine is in"),
         (
             "[192.168.10.0/24, 172.16.0.0/16]",
             "matches addresses of more than one interface: 192.168.10.101/24 (eth0)",
@@ -165,11 +165,11 @@ fn node_addresses_refused() {
         ("'!10.0.0.0/8'", "more than one interface"),
         (
             "[192.168.10.101, 172.16.0.5]",
-            "gives more than one rule beside an IPv4 address",
+            "combines an IPv4 address with other rules",
         ),
         (
             "[192.168.10.101, 192.168.10.0/24]",
-            "gives more than one rule",
+            "combines an IPv4 address with other rules",
         ),
         (
             "'2001:db8::5'",
@@ -182,13 +182,13 @@ fn node_addresses_refused() {
     }
     Case::with("192.168.10.101", "192.168.10.0/24").fails("not known here; give --assume-address");
     Case::with("192.168.10.101", "10.200.0.5")
-        .fails("10.200.0.5 lies inside the pod subnet 10.200.0.0/24");
+        .fails("10.200.0.5 is inside the pod subnet 10.200.0.0/24");
     for (is_busy, expected) in [
         (
             false,
             "is on no interface of this machine (waited 61 s); this",
         ),
-        (true, "(waited 61 s, and udev is still at work on"),
+        (true, "(waited 61 s, and udev is still processing"),
     ] {
         let mut case = Case::with("192.168.10.101", "192.168.10.9").on(MACHINE);
         case.waited = Some(Waited {
@@ -242,7 +242,7 @@ fn api_servers() {
         ("https://s:+1", "has no valid port"),
         ("'https://s:'", "has no valid port"),
         ("https://u:p@s", "has a user name or password in it"),
-        ("https://10.0.0.300", "no valid IPv4 address"),
+        ("https://10.0.0.300", "not a valid IPv4 address"),
         ("'https://[::1'", "not closed by `]`"),
         ("'https://[x]:1'", "other than an IPv6 address in brackets"),
         ("https://s/a?b", "query"),
@@ -250,7 +250,7 @@ fn api_servers() {
         ("https://under_score", "no valid host name"),
         (
             "https://10.200.0.9:6443",
-            "10.200.0.9 lies inside the pod subnet",
+            "10.200.0.9 is inside the pod subnet",
         ),
     ] {
         Case::with(given, bad).fails(expected);

@@ -83,19 +83,20 @@ fn certificates_fit_or_are_refused() {
         ),
         (
             right.kubelet("node-1"),
-            "has the common name `system:node:node-1`, and this node is `system:node:node-0`",
+            "has the common name `system:node:node-1`, but the API server knows this node as \
+             `system:node:node-0`",
         ),
         (
             right.sign("nodes", node, (-1, 9), san),
             "lacks the organisation `system:nodes`",
         ),
-        (right.sign(nodes, node, (-9, -1), san), "ended on "),
+        (right.sign(nodes, node, (-9, -1), san), "expired on "),
     ] {
         with_kubelet(&pair).fails(expected);
     }
     for (pair, expected) in [
-        (right.sign(nodes, node, (-1, 2), san), "ends on "),
-        (right.sign(nodes, node, (1, 30), san), "begins on "),
+        (right.sign(nodes, node, (-1, 2), san), "expires on "),
+        (right.sign(nodes, node, (1, 30), san), "is not valid before "),
         (
             right.sign(nodes, node, (-1, 30), &["192.168.10.101"]),
             "does not name `node-0` among",
@@ -122,7 +123,7 @@ fn certificates_fit_or_are_refused() {
     Case::new(user_data().replacen(&proxy, &kubelets, 1)).warns("not `system:kube-proxy`");
     let leaf_as_ca = user_data().replacen(&common::block(2, &ca()), &common::block(2, &cert()), 1);
     let (_, errors, _) = Case::new(leaf_as_ca).run();
-    assert!(errors[0].contains("nodeimg.ca: is no CA"), "{errors:#?}");
+    assert!(errors[0].contains("nodeimg.ca: is not a CA certificate"), "{errors:#?}");
 }
 
 /// A board without a battery wakes up in 1970: the image's own time counts then.
@@ -137,7 +138,7 @@ fn the_clock_has_a_floor() {
     let mut case = with_kubelet(&ended);
     case.settings.epoch = case.now;
     case.now = 0;
-    case.fails("ended on ");
+    case.fails("expired on ");
     let mut good = Case::new(user_data());
     good.settings.epoch = good.now;
     good.now = 0;
@@ -229,7 +230,7 @@ fn ready_kubeconfigs() {
     );
     let swapped = ready(Material::Pem(&ca), Material::Pem(&key), Material::Pem(&key));
     Case::new(user(&swapped))
-        .fails("has a `client-certificate-data` of which line 1 is a PRIVATE KEY where");
+        .fails("has a `client-certificate-data` whose line 1 is a PRIVATE KEY, but must");
     // Beside `api_server`, the kubeconfig counts and the difference is said.
     let both = user_data().replacen(
         "  kube_proxy:\n",
@@ -239,7 +240,7 @@ fn ready_kubeconfigs() {
         ),
         1,
     );
-    Case::new(both).warns("names another `server` than `nodeimg.api_server`");
+    Case::new(both).warns("names a different `server` than `nodeimg.api_server`");
 }
 
 pub const TOKEN: &str = "abcdef.0123456789abcdef";

@@ -156,7 +156,7 @@ fn keys_of_the_block() {
         (
             "    cert: |",
             "    certificate: x\n    cert: |",
-            "nodeimg.kubelet.certificate: is no key",
+            "nodeimg.kubelet.certificate: is not a key",
         ),
         (
             "  ca: |",

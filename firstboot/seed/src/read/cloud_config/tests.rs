@@ -49,7 +49,7 @@ fn top_level_keys() {
         ),
         (
             "packages: [x]",
-            "packages: has no effect: a sealed image",
+            "packages: has no effect: no packages can be installed",
             false,
         ),
         ("password: SECRET", "u1:1: password: is not applied", false),
@@ -111,7 +111,7 @@ fn keys_below() {
         ),
         (
             "write_files: [{path: /a, permissions: 644}]",
-            "is a decimal number to YAML",
+            "is a decimal number in YAML",
             true,
         ),
         (
@@ -126,7 +126,7 @@ fn keys_below() {
         ),
         (
             "write_files: [{path: /a, content: no}]",
-            "is a boolean to YAML",
+            "is a boolean in YAML",
             true,
         ),
         (
@@ -141,7 +141,7 @@ fn keys_below() {
         ),
         (
             "write_files: [{path: /a, content: 'U0VDUkVU', encoding: gz+b64}]",
-            "is gzip that is cut",
+            "is gzip data that is truncated",
             true,
         ),
         (
@@ -151,7 +151,7 @@ fn keys_below() {
         ),
         (
             "write_files: [{path: /a, source: {uri: 'http://x'}}]",
-            "asks for content from elsewhere",
+            "asks for remote content",
             true,
         ),
         ("users: [{gecos: x}]", "is a user without `name`", true),
@@ -183,9 +183,9 @@ fn keys_of_services() {
         ),
         ("ntp: {config: {}}", "ntp.config: is not read", false),
         ("ca_certs: [x]", "ca_certs: is a list, not a mapping", true),
-        ("ca_certs: {trusted: [no]}", "is a boolean to YAML", true),
+        ("ca_certs: {trusted: [no]}", "is a boolean in YAML", true),
         ("users:", "users: is empty and has no effect", false),
-        ("merge_how: 'list(grow)'", "is no way of merging", true),
+        ("merge_how: 'list(grow)'", "is not a supported way to merge", true),
         ("manage_etc_hosts: no", "cannot be switched off", false),
         ("growpart: {mode: off}", "cannot be switched off", false),
         ("resize_rootfs: false", "cannot be switched off", false),

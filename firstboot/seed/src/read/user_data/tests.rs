@@ -103,7 +103,7 @@ fn parts_for_one_machine_of_several_are_told() {
             panic!("{bytes}: {problems:?}")
         };
         assert!(
-            problem.contains("u part 1: has a `Launch-Index`, which is not read"),
+            problem.contains("u part 1: has a `Launch-Index`, which is ignored"),
             "{problem}"
         );
     }
@@ -119,17 +119,17 @@ fn refused_by_name() {
         )
     };
     for (bytes, expected) in [
-        (damaged, "u:1: is gzip that is cut short"),
+        (damaged, "u:1: is gzip data that is truncated"),
         (b"\xff\xfe#\0", "is UTF-16"),
         (b"\xfe\xff\0#", "is UTF-16"),
         (b"#cloud-config\nhostname: \xff\n", "u:2: is not UTF-8"),
-        (b"## template: basic\n#cloud-config\n", "another engine"),
+        (b"## template: basic\n#cloud-config\n", "an engine other than jinja"),
         (
             b"## template: jinja\n#cloud-config\na: {{ local_hostnam }}\n",
             "u:3: asks for `local_hostnam`",
         ),
         (b"## template: jinja\nnonsense\n", "is in an unknown format"),
-        (b"#!bin/bash\r\n", "no absolute path"),
+        (b"#!bin/bash\r\n", "not an absolute path"),
         (b"#include\nhttps://x\n", "`#include` list"),
         (b"#cloud-boothook\n", "use `bootcmd`"),
         (b"#part-handler\n", "`#part-handler`"),
@@ -172,8 +172,8 @@ fn refused_by_name() {
             "without text in `content`",
         ),
         (b"#cloud-config-archive\n[", "u:2: is not valid YAML"),
-        (b"# cloud-config\nhostname: n\n", "nearly `#cloud-config`"),
-        (b"#Cloud-Config\nhostname: n\n", "nearly `#cloud-config`"),
+        (b"# cloud-config\nhostname: n\n", "almost `#cloud-config`"),
+        (b"#Cloud-Config\nhostname: n\n", "almost `#cloud-config`"),
         (b"#cloud-config\\nhostname: n\\n", "`\\n` written out"),
         (b"hostname: n\n", "does not begin with `#cloud-config`"),
         (b"I2Nsb3VkLWNvbmZpZwpob3N0bmFtZTogbgo=\n", "is base64"),

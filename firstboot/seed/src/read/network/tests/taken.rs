@@ -436,7 +436,7 @@ config:
     );
     assert!(files.contains("GatewayOnLink=yes"), "{files}");
     assert!(
-        problems[0].contains("in the network of no interface"),
+        problems[0].contains("not in the network of any interface"),
         "{problems:?}"
     );
     // Where DHCP may bring the network, nothing is assumed.
