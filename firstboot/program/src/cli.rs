@@ -45,11 +45,11 @@ pub(crate) enum Command {
     },
     /// Run what the seed asks for, on the node itself.
     Commands,
-    /// Give the verdict on commands that systemd has ended.
+    /// Report on commands that systemd has ended.
     CommandsEnded,
     /// Remove the bootstrap token, on the node itself.
     ForgetToken,
-    /// Put the seed's network in force, on the node itself.
+    /// Apply the seed's network, on the node itself.
     Network,
     Version,
     Help,

@@ -1,5 +1,5 @@
-//! The binary that makes an image into a node: finds a seed, and lets the
-//! library read, check and plan it; writes the files; gives the verdict.
+//! The binary that turns an image into a node: it finds a seed, lets the library read,
+//! check and plan it, writes the files, and reports the result.
 //!
 //! Its exit status gates the unit: kubelet and kube-proxy start after 0 only.
 //!
@@ -106,7 +106,7 @@ fn set_up(options: &RunOptions) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
-/// The kubelet has its certificate, or kubeadm has done its work: the token has served.
+/// The kubelet has its certificate, or kubeadm has done its work: the token is no longer needed.
 fn forget_token() -> ExitCode {
     let root = match open(Path::new("/")) {
         Ok(root) => root,
@@ -140,7 +140,7 @@ fn run_commands(run: impl FnOnce(&Root) -> Option<Report>) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Never fails the unit: the verdict is `run`'s, which finds the same problems.
+/// Never fails the unit: `run` finds the same problems and reports them.
 fn prepare_network() -> ExitCode {
     if let Ok(root) = open(Path::new("/")) {
         run::prepare_network(&root);

@@ -1,5 +1,5 @@
-//! The binary on bad seeds: each ends in a verdict that names the place and the
-//! remedy, in bounded time, and no secret is in anything that it says.
+//! The binary on bad seeds: each ends in a report that names the place and the remedy,
+//! in bounded time, and no message holds a secret.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 mod common;
 
@@ -11,7 +11,7 @@ use common::{Image, META_DATA, user_data};
 /// Bytes that must never be seen outside the files that are to hold them.
 const SECRET: &[u8] = b"THE-SECRET-BYTES-OF-A-PRIVATE-KEY-THAT-MUST-NOT-BE-SEEN-ANYWHERE";
 
-/// Directories that are nearly seeds: the files in them, and what is said.
+/// Directories that are nearly seeds: the files in them, and the message.
 #[test]
 fn near_misses_are_named() {
     for (files, expected) in [
@@ -195,7 +195,7 @@ fn bombs_end_soon() {
 
 #[test]
 fn hostile_names_and_kinds() {
-    // A seed file that leads out of the seed, and one that is no file.
+    // A seed file that leads out of the seed, and one that is not a file.
     let image = Image::new();
     image.seed(user_data(), META_DATA);
     let user = image.path().join("var/lib/nodeimg/seed/user-data");
@@ -238,7 +238,7 @@ fn hostile_names_and_kinds() {
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
 }
 
-/// Ways in which a key comes to stand where it should not, and whole good runs.
+/// Ways in which a key ends up in the wrong place, and good runs.
 #[test]
 fn no_secret_is_said() {
     let good = user_data();

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use common::{Image, Ran};
 
-/// What was decided where the case leaves it open, or asks for more than this reader refuses.
+/// The decision for cases that leave it open, or ask for more than this reader refuses.
 const DECIDED: &[(&str, bool)] = &[
     // YAML 1.1: `no` is a boolean, and a host name must be text.
     ("bad-norway-booleans", false),
@@ -18,13 +18,13 @@ const DECIDED: &[(&str, bool)] = &[
     ("bad-perms-setuid", true),
     // A single MIME message is read like any other.
     ("ci-filter-cloud-multipart-header", true),
-    // User-data that is not understood is refused and not passed over.
+    // User-data that is not understood is refused, not ignored.
     ("doc-plain-ignored", false),
     // A node without a name is refused.
     ("meta-network-config-no-mac", false),
     // The interpreter is a relative path.
     ("userdata-script-crlf", false),
-    // `/usr` and `/` are sealed; see `contents` for an image where they are not.
+    // `/usr` and `/` are sealed; see `contents` for an image in which they are not.
     ("write-files-binary-tags", false),
 ];
 

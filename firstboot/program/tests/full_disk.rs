@@ -1,8 +1,8 @@
 //! The binary on disks that are really full or read-only: small tmpfs file
 //! systems in a user and mount namespace of the test's own.
 //!
-//! Every place where such a disk can run out is reached by giving it one inode,
-//! or one block, more from try to try, until a run succeeds.
+//! Every point at which such a disk can run out is reached by giving it one inode, or
+//! one block, more from try to try, until a run succeeds.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 mod common;
 #[path = "../../../tests/support/judge.rs"]
@@ -62,7 +62,7 @@ fn namespace() -> Option<Command> {
     works.then_some(command)
 }
 
-/// Runs the script over the tries and hands back where its findings lie.
+/// Runs the script over the tries and returns the place of its findings.
 fn runs(tries: &[String]) -> Option<tempfile::TempDir> {
     let mut command = namespace()?;
     let image = Image::new();

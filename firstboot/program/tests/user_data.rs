@@ -109,7 +109,7 @@ fn everything_is_written_and_given_back() {
     std::fs::remove_file(image.path().join("var/lib/nodeimg/instance.json")).unwrap();
     assert_eq!(image.run(&[]).code, 0);
     assert_eq!(image.text("etc/motd"), "hello\nmore\nand more\n");
-    // A seed's file may go without the instance being set up anew.
+    // A seed's file may be removed without the instance being set up again.
     std::fs::remove_file(image.path().join("var/lib/x/y")).unwrap();
     assert_eq!(image.run(&[]).code, 0);
     assert_eq!(image.result()["outcome"], "unchanged");

@@ -22,7 +22,7 @@ impl ReadAt for Device {
     }
 }
 
-/// Runs a tool; `None`, and said, where it is not installed.
+/// Runs a tool; `None`, with a message, if it is not installed.
 fn tool(name: &str, arguments: &[&str]) -> Option<String> {
     let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new(name)

@@ -99,7 +99,7 @@ impl Gate for Disk {
     }
 }
 
-/// What is set up before the run that is disturbed, and that run.
+/// The runs before the disturbed one, and that run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Case {
     Fresh,
@@ -133,7 +133,7 @@ fn set_up(root: &Root, id: &str, case: Case, gate: &mut dyn Gate) -> Result<(), 
     )
 }
 
-/// An image root, with the instance before where the case has one.
+/// An image root, with the earlier instance if the case has one.
 fn ground(case: Case) -> (tempfile::TempDir, Root) {
     let directory = scratch();
     let etc = directory.path().join("etc");

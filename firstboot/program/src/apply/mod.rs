@@ -1,7 +1,7 @@
 //! Plan to disk, safe at any power cut.
 //!
 //! # Order
-//! 1. what the image has where this instance will write is copied aside, once;
+//! 1. the image's files that this instance will replace are copied aside, once;
 //! 2. a note of all files concerned: those of the previous instance and of this one;
 //! 3. the previous instance's files that this one does not have give way to what
 //!    was there before it, or to nothing;
@@ -35,7 +35,7 @@ const MAX_STATE_FILE: usize = 1 << 20;
 /// An original that is copied aside or edited. A table of accounts is far smaller.
 const MAX_ORIGINAL: usize = 16 << 20;
 
-/// What could not be done ("writing it"), to which file, and why.
+/// The failed step ("writing it"), the file, and the reason.
 pub(crate) struct Failure {
     pub(crate) path: String,
     pub(crate) doing: &'static str,
@@ -43,7 +43,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// The one problem of it. Whatever stopped a run, the next one does all of it again.
+    /// As a problem. Whatever stopped a run, the next one does all of it again.
     pub(crate) fn tell(&self, problems: &mut Problems) {
         let reason = format!("{} failed: {}", self.doing, self.cause);
         let remedy = remedy_for(&self.cause);
@@ -76,7 +76,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Unreadable state counts as none: then everything is done afresh.
+    /// Unreadable state counts as none: then everything is done again.
     pub(crate) fn read(root: &Root) -> Self {
         let bytes = |path| root.read(path, MAX_STATE_FILE).ok().flatten();
         let pending = bytes(PENDING_PATH).map(|bytes| Pending::read(&bytes).unwrap_or_default());
@@ -86,8 +86,9 @@ impl State {
         }
     }
 
-    /// The instance that is set up whole. Not one with a run begun over it, and
-    /// not one whose files are gone, as after a loss of a volatile `/etc`.
+    /// The instance that is completely set up. Not one that a later run has begun to
+    /// replace, and not one whose files are gone, as after the loss of a volatile
+    /// `/etc`.
     pub(crate) fn finished(&self, root: &Root) -> Option<&Stamp> {
         let stamp = self.stamp.as_ref().filter(|_| self.pending.is_none())?;
         stamp
@@ -153,9 +154,8 @@ fn original(path: &str) -> String {
     format!("{ORIGINALS}{path}")
 }
 
-/// Takes the files below a directory that an earlier instance left out of
-/// force, before the new one is known in full. The note says that the earlier
-/// one is whole no longer.
+/// Removes the files below a directory that an earlier instance left, before the new
+/// one is fully known. The note says that the earlier instance is no longer complete.
 pub(crate) fn retire(
     root: &Root,
     state: &State,
@@ -286,7 +286,7 @@ fn write(root: &Root, file: &PlannedFile, gate: &mut dyn Gate) -> io::Result<()>
     }
 }
 
-/// Copies what the image has at a path, or forgets an older copy where it has nothing.
+/// Copies the image's file at a path, or removes an older copy if there is no such file.
 fn set_aside(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<(), Failure> {
     let copy = original(path);
     let kept = match root.entry(path, MAX_ORIGINAL) {

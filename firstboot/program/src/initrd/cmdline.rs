@@ -1,4 +1,4 @@
-//! The words of the kernel's command line that the initrd heeds.
+//! The words of the kernel command line that the initrd obeys.
 //!
 //! | word | |
 //! |---|---|
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::failure::{Failure, While};
 
-/// A slow disk is slow, not missing.
+/// A slow disk is not a missing disk.
 const DEVICE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Options of dm-verity by their names in veritytab.
@@ -27,7 +27,7 @@ const VERITY_OPTIONS: [(&str, &str); 5] = [
 /// All words, in order.
 pub(crate) struct CommandLine(Vec<String>);
 
-/// SHA-256, in small letters.
+/// SHA-256, in lower-case letters.
 pub(crate) struct RootHash(String);
 
 impl RootHash {
@@ -60,7 +60,7 @@ impl CommandLine {
         Ok(Self::parse(&text))
     }
 
-    /// Blanks within double quotes part no words.
+    /// Spaces within double quotes do not separate words.
     pub(crate) fn parse(text: &str) -> Self {
         let mut words = vec![String::new()];
         let mut quoted = false;
@@ -122,7 +122,7 @@ impl CommandLine {
             .collect()
     }
 
-    /// Zero and `infinity` are for ever, as systemd has it.
+    /// Zero and `infinity` mean no limit, as in systemd.
     pub(crate) fn device_timeout(&self) -> Option<Duration> {
         let Some(text) = self.last("systemd.default_device_timeout_sec") else {
             return Some(DEVICE_TIMEOUT);
@@ -164,7 +164,7 @@ impl CommandLine {
     }
 }
 
-/// For the kernel, which parts parameters at blanks too.
+/// For the kernel, which separates parameters at spaces too.
 fn quoted(word: &str) -> String {
     match word.split_once('=') {
         Some((name, value)) if value.contains(' ') => format!("{name}=\"{value}\""),

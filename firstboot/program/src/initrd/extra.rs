@@ -17,7 +17,7 @@ const FROM: &str = "/.extra";
 const TO: &str = "/run";
 const CREDENTIALS: &str = "credentials/@encrypted";
 
-/// Copies what is there.
+/// Copies those that exist.
 pub(crate) fn keep() -> Result<(), Failure> {
     copy_all(Path::new(FROM), Path::new(TO)).during(|| format!("keeping {FROM}"))
 }

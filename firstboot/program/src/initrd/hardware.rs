@@ -11,7 +11,7 @@ use super::modules::Modules;
 use super::uevent::Events;
 use crate::media::{Device, System};
 
-/// Between two looks where nothing is heard: a message may have been lost.
+/// Between two looks if no message comes: one may have been lost.
 const LOOK: Duration = Duration::from_millis(500);
 /// Deeper than any bus is.
 const DEPTH: usize = 24;
@@ -42,14 +42,14 @@ impl<'a> Hardware<'a> {
         })
     }
 
-    /// Modules that are wanted whatever the hardware.
+    /// Modules to load whatever the hardware.
     pub(crate) fn load(&mut self, names: &[String]) {
         for name in names {
             self.modules.load(name);
         }
     }
 
-    /// For ever where there is no time-out.
+    /// Without a time-out it waits for ever.
     pub(crate) fn wait_for_root(
         &mut self,
         hash: &RootHash,

@@ -17,7 +17,7 @@ pub(crate) fn tell(text: &str) {
     write(NOTICE, text);
 }
 
-/// What a program has said.
+/// The output of a program.
 pub(crate) fn note(text: &str) {
     write(DEBUG, text);
 }
@@ -26,7 +26,7 @@ pub(crate) fn warn(text: &str) {
     write(WARNING, text);
 }
 
-/// Best effort: without a log there is nobody to tell.
+/// Best effort: without a log there is nowhere to report to.
 fn write(level: u8, text: &str) {
     for line in text.lines() {
         let _best_effort = fs::write(PATH, format!("<{level}>nodeimg: {line}\n"));
@@ -64,7 +64,7 @@ fn error_in(record: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(record);
     let (head, rest) = text.split_once(';')?;
     let number: u32 = head.split(',').next()?.parse().ok()?;
-    // Only the kernel's own: what is told here is told already.
+    // Only the kernel's own: messages written here have been shown already.
     let is_error = number >> 3 == 0 && number & 7 <= u32::from(ERROR);
     is_error.then(|| rest.lines().next().unwrap_or_default().to_owned())
 }

@@ -75,7 +75,7 @@ pub(crate) fn is_init(name: Option<&OsString>) -> bool {
     })
 }
 
-/// The initrd's work; its children's too, where `arguments` say so.
+/// The initrd's work; also that of its children, if `arguments` say so.
 pub(crate) fn main(arguments: &[OsString]) -> std::process::ExitCode {
     if let Some(code) = programs::child(arguments) {
         return code;

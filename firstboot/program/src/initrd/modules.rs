@@ -67,7 +67,7 @@ impl Modules {
         }
     }
 
-    /// Loads what stands for a piece of hardware.
+    /// Loads the modules for a piece of hardware.
     pub(crate) fn load_for(&mut self, alias: &str) {
         if !self.asked.insert(alias.to_owned()) {
             return;

@@ -19,7 +19,7 @@ const PATH: &str = "/usr/sbin:/usr/bin";
 /// No program was started.
 const NOT_STARTED: u8 = 127;
 
-/// A child's work, where this process is one.
+/// A child's work, if this process is one.
 pub(crate) fn child(arguments: &[OsString]) -> Option<ExitCode> {
     let (first, rest) = arguments.split_first()?;
     let is = |name: &str| first.as_os_str() == OsStr::new(name);
@@ -87,13 +87,13 @@ fn said(output: &Output) -> Vec<String> {
 /// A program that has run.
 pub(crate) struct Ended {
     program: String,
-    /// `None` where a signal has ended it.
+    /// `None` if a signal killed it.
     pub(crate) code: Option<i32>,
     said: Vec<String>,
 }
 
 impl Ended {
-    /// With its last words.
+    /// With the last line of its output.
     pub(crate) fn failure(&self, what: &str) -> Failure {
         let status = match self.code {
             Some(code) => format!("exit status {code}"),

@@ -13,7 +13,7 @@ const PIECE: usize = 256 * 1024;
 /// Whoever has something to do comes first.
 const NICENESS: i32 = 19;
 
-/// Starts reading, and does not wait. Best effort: a boot without it is but slower.
+/// Starts reading, and does not wait. Best effort: a boot without it is only slower.
 pub(crate) fn start(files: &[String]) {
     if files.is_empty() {
         return;
@@ -34,7 +34,7 @@ pub(crate) fn run(files: &[OsString]) {
         if !has_room(&fs::read_to_string("/proc/meminfo").unwrap_or_default()) {
             break;
         }
-        // Whoever needs it will say what is wrong with it.
+        // Whoever needs it will report what is wrong with it.
         bytes += read(file, &mut piece).unwrap_or(0);
     }
     let (size, seconds) = (bytes >> 20, began.elapsed().as_secs_f32());
@@ -53,8 +53,8 @@ fn read(file: &OsString, piece: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Whether more than half of the memory is free for anything, as
-/// [proc_meminfo(5)](https://manpages.debian.org/trixie/manpages/proc_meminfo.5.en.html) has it:
-/// what is read would else drive out what was read before.
+/// [proc_meminfo(5)](https://manpages.debian.org/trixie/manpages/proc_meminfo.5.en.html) counts
+/// it: otherwise new pages would displace those read before.
 fn has_room(meminfo: &str) -> bool {
     let number = |name: &str| -> Option<u64> {
         let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;

@@ -12,11 +12,11 @@ use super::failure::{Failure, While};
 use super::{ROOT, kmsg, programs};
 use crate::media::{Device, System};
 
-/// Where the definitions are for a program in the root.
+/// The definitions, as a program in the root sees them.
 const HANDED_OVER: &str = "/run/nodeimg-repart.d";
 const EFI_VARIABLES: &str = "/sys/firmware/efi/efivars";
 
-/// Of e2fsck: errors were corrected; the machine should be started anew.
+/// Of e2fsck: errors were corrected; the machine should be rebooted.
 const FSCK_REPAIRED: i32 = 1;
 const FSCK_REBOOT: i32 = 2;
 
@@ -32,7 +32,7 @@ pub(crate) fn mount_all(plan: &InitrdPlan, system: &System, disk: &str) -> Resul
         )));
     };
     let path = device.path.display().to_string();
-    // What has just been made has no fault.
+    // A new file system needs no repair.
     if old.is_some() {
         repair(&path)?;
     }
@@ -59,11 +59,11 @@ fn find(system: &System, disk: &str, label: &str) -> Option<Device> {
     })
 }
 
-/// Runs systemd-repart, which changes nothing where nothing is to be done: it makes
-/// what is missing, lets the state grow with the disk, and resets it on request.
+/// Runs systemd-repart, which changes nothing if there is nothing to do: it creates
+/// missing partitions, grows the state with the disk, and resets it on request.
 fn partition(system: &System, disk: &str) -> Result<(), Failure> {
     if Path::new(EFI_VARIABLES).is_dir() {
-        // The request may be a variable; without them there is none.
+        // The request may be an EFI variable; without such variables there is none.
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         let _ignored = mount("efivarfs", EFI_VARIABLES, "efivarfs", flags, None);
     }
@@ -93,7 +93,7 @@ fn partition(system: &System, disk: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// To where the root sees them.
+/// To a place that the root sees.
 fn copy_definitions() -> std::io::Result<()> {
     fs::create_dir_all(HANDED_OVER)?;
     for entry in fs::read_dir(DEFINITIONS)? {
@@ -118,7 +118,7 @@ fn repair(path: &str) -> Result<(), Failure> {
     }
 }
 
-/// Where its partition has grown.
+/// If its partition has grown.
 fn grow(device: &Device) -> Result<(), Failure> {
     let path = device.path.display();
     let held = size_of_ext4(&device.path).during(|| format!("reading {path}"))?;
@@ -130,7 +130,7 @@ fn grow(device: &Device) -> Result<(), Failure> {
     }
     let ended = programs::run(GROWFS, &["/var"])?;
     if ended.code != Some(0) {
-        // There is less room than could be, and a node nonetheless.
+        // There is less room than possible, but still a node.
         kmsg::warn(&ended.failure("growing the state").to_string());
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What the kernel says of its devices: messages of `NETLINK_KOBJECT_UEVENT`.
+//! What the kernel reports about its devices: messages of `NETLINK_KOBJECT_UEVENT`.
 //!
 //! ```text
 //! "add@/devices/pci0000:00/..." NUL "ACTION=add" NUL "SUBSYSTEM=pci" NUL "MODALIAS=pci:v..." NUL
@@ -41,7 +41,7 @@ impl Events {
     pub(crate) fn wait(&self, limit: Duration) -> News {
         let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
         let mut wanted = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
-        // Interrupted or not: what is there is read, and there is another wait.
+        // Interrupted or not: pending messages are read, and the caller waits again.
         let _count = poll(&mut wanted, timeout);
         let mut news = News::default();
         let mut message = [0; MESSAGE];

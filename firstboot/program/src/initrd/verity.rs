@@ -7,15 +7,15 @@
 //! 64 data block size u32  68 hash block size u32  72 data blocks u64
 //! 80 length of the salt u16  88 salt          all little-endian
 //! ```
-//! Nothing of it is believed: the kernel checks the tree against the root hash,
-//! and a superblock that leads elsewhere gives other hashes.
+//! None of it is trusted: the kernel checks the tree against the root hash, and a wrong
+//! superblock gives other hashes.
 use std::fmt::Write;
 
 pub(crate) const SUPERBLOCK: usize = 512;
 const SECTOR: u64 = 512;
 const MAX_SALT: usize = 256;
 
-/// What a table is made of.
+/// The parts of a table.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Superblock {
     pub(crate) uuid: String,

@@ -26,9 +26,9 @@ impl Machine {
         root.is_real().then_some(Self(()))
     }
 
-    /// Addresses of interfaces that are up, in the kernel's order, without those
-    /// that cannot be a node's: loopback and link-local ones, and those in a VRF,
-    /// where the kubelet is not.
+    /// Addresses of interfaces that are up, in the kernel's order, without those that
+    /// cannot be a node's: loopback and link-local ones, and those in a VRF, in which
+    /// the kubelet does not run.
     pub(crate) fn addresses(&self) -> Vec<InterfaceAddress> {
         let Ok(all) = getifaddrs() else {
             return Vec::new();

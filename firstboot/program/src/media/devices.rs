@@ -11,7 +11,7 @@ use nodeimg_seed::volume::{ReadAt, gpt};
 /// answer (floppies): no seed is delivered on them.
 const PASSED_OVER: [&str; 8] = ["dm-", "fd", "loop", "md", "nbd", "ram", "zd", "zram"];
 
-/// Where the kernel's view of the hardware is; another place in tests.
+/// The kernel's view of the hardware; another directory in tests.
 pub(crate) struct System {
     pub(crate) sys: PathBuf,
     pub(crate) dev: PathBuf,
@@ -46,7 +46,7 @@ pub(crate) struct Device {
     pub(crate) size: u64,
     /// The number of a partition, and the disk that it is on.
     pub(crate) partition: Option<u32>,
-    /// A switch on the medium or a setting of the hypervisor.
+    /// A switch on the drive or a setting of the hypervisor.
     pub(crate) read_only: bool,
     pub(crate) disk: Option<String>,
 }
@@ -69,7 +69,7 @@ impl System {
         devices
     }
 
-    /// A device by its name; `None` where it has just gone.
+    /// A device by its name; `None` if it has just gone.
     pub(crate) fn device(&self, name: &str) -> Option<Device> {
         let directory = self.sys.join("class/block").join(name);
         let text = |file: &str| {

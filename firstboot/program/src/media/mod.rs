@@ -1,8 +1,8 @@
 //! Volumes of this machine that may hold a seed: disks, partitions, optical drives.
 //!
 //! # Invariants
-//! - Looking changes nothing: devices are opened for reading, and volumes are
-//!   opened where nothing else can meet them.
+//! - Looking changes nothing: devices are opened for reading, and volumes are mounted
+//!   where nothing else can see them.
 //! - The list is in the order of names, so that one machine gives one answer.
 mod devices;
 mod efi;
@@ -36,7 +36,7 @@ pub(crate) enum Content {
 }
 
 impl Medium {
-    /// The file system, where it is one that a seed can come on.
+    /// The file system, if it is one that a seed can be on.
     pub(crate) fn file_system(&self) -> Option<FileSystem> {
         match &self.content {
             Content::Volume(Volume {

@@ -8,8 +8,8 @@ use nodeimg_seed::text::problem::Waited;
 use super::System;
 
 const POLL: Duration = Duration::from_millis(20);
-/// Longer than udev takes for a device that it was told of, and no reason to
-/// hold up a boot for one that its rules pass over.
+/// Longer than udev takes for a device that it was told of; a device that its rules
+/// ignore must not hold up the boot.
 const UNKNOWN_DEVICE: Duration = Duration::from_secs(10);
 
 /// Waits until udev has worked off its queue: drivers are loaded then, and
@@ -77,7 +77,7 @@ impl<'a> Patience<'a> {
         self.last_busy.elapsed() >= at_rest || self.began.elapsed() >= in_all
     }
 
-    /// For the verdict.
+    /// For the report.
     pub(crate) fn waited(&self) -> Waited {
         Waited {
             seconds: self.began.elapsed().as_secs(),

@@ -1,4 +1,4 @@
-//! The half of [`Root`] that changes what is there.
+//! The half of [`Root`] that makes changes.
 //!
 //! # Invariants
 //! - Whatever gets a name gets it by rename, whole, with its mode and owner: a
@@ -20,7 +20,7 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, symlinkat, unlinkat};
 use super::{Access, Root, is_absent, split};
 use crate::root::gate::{Change, Gate};
 
-/// Suffix of what is being made.
+/// Suffix of files that are being made.
 const TEMPORARY: &str = ".nodeimg-tmp";
 
 /// Of directories that a path leads through.
@@ -85,7 +85,7 @@ impl Root {
         Ok(fsync(self.open_directory(parent)?)?)
     }
 
-    /// Removes a file, and what an interrupted run left beside it.
+    /// Removes a file and the leftovers of an interrupted run.
     pub(crate) fn remove(&self, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
         let (parent, name) = match self.parent_of(path) {
             Ok(found) => found,
@@ -260,7 +260,7 @@ fn overwrite(file: OwnedFd, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Removes a name; an empty directory only where it is a rest of making one.
+/// Removes a name; an empty directory only if it is left over from making one.
 fn clear(
     parent: &OwnedFd,
     name: &str,

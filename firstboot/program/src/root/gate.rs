@@ -7,7 +7,7 @@
 //!   a disk holds, or makes a change durable; none stands for two.
 use std::io;
 
-/// What is about to be done to a path.
+/// The change that is about to be made to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Change {
     MakeDirectory,

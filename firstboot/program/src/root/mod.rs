@@ -100,7 +100,7 @@ impl Root {
         Ok(openat2(self.fd.as_fd(), path, how)?)
     }
 
-    /// The content of a regular file; `None` where there is nothing.
+    /// The content of a regular file; `None` if there is nothing.
     pub(crate) fn read(&self, path: &str, limit: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
         let fd = match self.open_inside(path, OFlag::O_RDONLY) {
             Ok(fd) => fd,
@@ -159,7 +159,8 @@ impl Root {
         self.open_inside(path, OFlag::O_PATH).is_ok()
     }
 
-    /// Names in a directory with whether each is a directory itself, sorted; empty where there is none.
+    /// Names in a directory with whether each is a directory itself, sorted; empty if it does not
+    /// exist.
     pub(crate) fn list(&self, path: &str) -> io::Result<Vec<(String, bool)>> {
         let fd = match self.open_inside(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
             Ok(fd) => fd,
@@ -196,7 +197,7 @@ fn split(path: &str) -> io::Result<(&str, &str)> {
     Ok((if parent.is_empty() { "/" } else { parent }, name))
 }
 
-/// Nothing of that name, be it that a directory on the way is missing or is none.
+/// Nothing of that name: also if a directory of the path is missing or is not a directory.
 fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error().map(Errno::from_raw),

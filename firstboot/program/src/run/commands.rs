@@ -37,7 +37,7 @@ pub(crate) fn boot(script: &Path, instance_id: &str, problems: &mut Problems) {
     }
 }
 
-/// Runs what is left, and adds to the verdict of this boot.
+/// Runs the remaining commands, and adds to the report of this boot.
 pub(crate) fn run_pending(root: &Root) -> Option<Report> {
     let mut report = verdict::read(root)?;
     let state = State::read(root);
@@ -69,9 +69,9 @@ pub(crate) fn run_pending(root: &Root) -> Option<Report> {
     Some(report)
 }
 
-/// The verdict where systemd has ended the commands; `result` is its reason, the
-/// `SERVICE_RESULT` of an `ExecStopPost=`. Of those that were not finished for
-/// another reason (a shutdown) there is nothing to tell.
+/// The report if systemd has ended the commands; `result` is its reason, the
+/// `SERVICE_RESULT` of an `ExecStopPost=`. Commands that did not finish for another
+/// reason (a shutdown) are not reported.
 pub(crate) fn ended(root: &Root, result: &str) -> Option<Report> {
     let mut report = verdict::read(root)?;
     if result != "timeout" || report.commands != Some(Commands::Pending) {
@@ -91,7 +91,7 @@ pub(crate) fn ended(root: &Root, result: &str) -> Option<Report> {
     Some(report)
 }
 
-/// Scripts that have served may hold tokens, and are not run again.
+/// Scripts that have run may hold tokens, and are not run again.
 fn forget(root: &Root, stamp: &Stamp, problems: &mut Problems) {
     for path in scripts(stamp) {
         if let Err(error) = root.wipe(path, &mut Open) {

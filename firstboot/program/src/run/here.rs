@@ -60,7 +60,7 @@ impl Surroundings for Here<'_> {
     }
 }
 
-/// Waits for the address that the seed asks for; how long, where in vain.
+/// Waits for the address that the seed asks for; returns how long, if it did not come.
 fn wait_for_address(machine: Machine, user: &UserData) -> (Addresses, Option<Waited>) {
     let system = System::default();
     let mut patience = Patience::new(&system);

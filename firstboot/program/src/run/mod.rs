@@ -1,4 +1,4 @@
-//! One run: settings, seed, checks, plan, apply, verdict.
+//! One run: settings, seed, checks, plan, apply, report.
 pub(crate) mod commands;
 mod here;
 mod outstanding;
@@ -31,7 +31,7 @@ use here::Here;
 /// Where `bootcmd` lies while it runs for the first time.
 const BOOTCMD_NOW: &str = "/run/nodeimg/bootcmd";
 
-/// Does everything, writes the verdict and hands it back.
+/// Does everything, writes the report and returns it.
 pub(crate) fn run(root: &Root, options: &RunOptions) -> Report {
     let mut problems = Problems::new();
     let mut report = Report::new(Outcome::Failed);

@@ -1,10 +1,10 @@
 //! What a running node needs before its seed can be checked: the network that
 //! the seed asks for.
 //!
-//! Two steps of a boot come here. Before systemd-networkd, `network` finds the
-//! seed and puts its network in force, so that no interface ever has an address that
-//! the seed does not give it. After networkd, `run` finds all in place; only a
-//! seed that came by the network, or was corrected since, changes anything then.
+//! Two steps of a boot come here. Before systemd-networkd, `network` finds the seed and
+//! applies its network, so that no interface ever has an address that the seed does not
+//! give it. After networkd, `run` finds everything in place; only a seed that came over
+//! the network, or was corrected since, changes anything then.
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::search::{self, Seek};
 
 const CARD_POLL: Duration = Duration::from_millis(100);
 
-/// `nodeimg-firstboot network`: says what it did; the verdict is not given here.
+/// `nodeimg-firstboot network`: prints what it did; it does not write the report.
 pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems {
     let mut problems = Problems::new();
     let state = State::read(root);
@@ -66,8 +66,8 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
     problems
 }
 
-/// The network of the seed, in force where this is the running system; `None`
-/// when it asks for none or, as the problems say, not rightly.
+/// The network of the seed, applied if this is the running system; `None` if it asks
+/// for none, or has errors.
 pub(crate) fn network(
     root: &Root,
     machine: Option<Machine>,

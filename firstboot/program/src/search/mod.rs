@@ -1,17 +1,17 @@
-//! The search for a seed: how long it takes, and what is said when there is none.
+//! The search for a seed: how long it takes, and what is reported if there is none.
 //!
 //! # Rules
-//! - What was made for this very machine is taken at once: a labelled medium, a
+//! - A seed made for this very machine is used at once: a labelled volume, a
 //!   credential, a word of the command line.
-//! - For all else udev works off its queue first, so that a slow device does not
-//!   lose to a source of a lower order that happens to be there already.
-//! - Then all sources are asked in their order, and again whenever a device
-//!   comes, until one has a seed or the time is up.
+//! - For all others, udev finishes its queue first, so that a slow device does not lose
+//!   to a source further down that happens to be ready already.
+//! - Then all sources are tried in order, and again whenever a device appears, until
+//!   one has a seed or the time is up.
 //! - A server is asked for some seconds after this machine has its first address,
 //!   even if the time is up by then.
-//! - A node that is set up does not wait: a medium that is gone after it has
-//!   served is as it should be.
-//! - Waiting is said once, and so is what was waited for.
+//! - A node that is set up does not wait: it is normal that its volume has been
+//!   removed.
+//! - Waiting is announced once, and so is what is waited for.
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -31,17 +31,17 @@ const BEGAN: &str = "/run/nodeimg/search-began";
 
 const POLL: Duration = Duration::from_millis(200);
 
-/// All questions to a server in one pass; one that drips is no better than none.
+/// All requests to a server in one pass; one that answers drop by drop is as good as absent.
 const ATTEMPT: Duration = Duration::from_secs(20);
 
 /// How long a node that is set up waits for udev.
 const SETTLE_AGAIN: Duration = Duration::from_secs(20);
 
-/// How long a node that is set up asks a service who it is now; how long one is
-/// asked once there is an address.
+/// How long a node that is set up asks a service who it is now, and how long any node
+/// asks once there is an address.
 const RECHECK: Duration = Duration::from_secs(10);
 
-/// What is searched, and for how long.
+/// The places to search, and for how long.
 pub(crate) struct Seek<'a> {
     pub(crate) root: &'a Root,
     /// `--seed`
@@ -57,8 +57,8 @@ pub(crate) struct Seek<'a> {
     pub(crate) early: bool,
 }
 
-/// The seed and where it is. Without one, the report and the problems say why;
-/// for a node that is set up there need be none.
+/// The seed and where it is. Without one, the report and the problems say why; a node
+/// that is set up needs none.
 pub(crate) fn seek(
     seek: &Seek<'_>,
     report: &mut Report,
@@ -127,7 +127,7 @@ fn deadline(seek: &Seek<'_>) -> Instant {
         Some(began) => Duration::from_millis(began),
         None => {
             let text = uptime.as_millis().to_string();
-            // Without the note, the next step waits anew.
+            // Without the note, the next step starts its wait again.
             let _best_effort = seek
                 .root
                 .replace(BEGAN, text.as_bytes(), Access::PUBLIC, &mut Open);
@@ -140,7 +140,7 @@ fn deadline(seek: &Seek<'_>) -> Instant {
 /// A server cannot be asked before this machine has an address, and on a slow one
 /// networkd is long in starting: the wait for a seed does not end in that time.
 struct Network<'a> {
-    /// `None` where the root is another machine's.
+    /// `None` if the root is another machine's.
     machine: Option<(Machine, Patience<'a>)>,
     /// When an address was seen first.
     since: Option<Instant>,

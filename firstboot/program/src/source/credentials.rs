@@ -1,6 +1,6 @@
-//! Credentials of the system (<https://systemd.io/CREDENTIALS/>): what a
-//! hypervisor hands over by SMBIOS (`io.systemd.credential:NAME=...`), QEMU's
-//! `fw_cfg` (`opt/io.systemd.credentials/NAME`) or the boot loader.
+//! Credentials of the system (<https://systemd.io/CREDENTIALS/>): what a hypervisor
+//! passes by SMBIOS (`io.systemd.credential:NAME=...`), QEMU's `fw_cfg`
+//! (`opt/io.systemd.credentials/NAME`) or the boot loader.
 //!
 //! `nodeimg.user-data` makes a seed; `nodeimg.meta-data`,
 //! `nodeimg.network-config` and `nodeimg.vendor-data` go with it.

@@ -1,8 +1,8 @@
 //! A directory in one of the two seed layouts, shared by the sources that have one.
 //!
 //! # Invariants
-//! A directory that is nearly a seed is never passed over in silence: the near
-//! miss is named together with the name that was expected.
+//! A directory that is nearly a seed is never ignored silently: the near miss is named
+//! together with the name that was expected.
 use std::convert::Infallible;
 
 use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};

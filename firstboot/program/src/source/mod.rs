@@ -27,7 +27,7 @@ use crate::root::Root;
 
 pub(crate) use near::near_misses;
 
-/// Where to look.
+/// The places to look in.
 pub(crate) struct Search<'a> {
     pub(crate) root: &'a Root,
     /// `--seed`: then nothing else is looked at.
@@ -43,7 +43,7 @@ pub(crate) struct Search<'a> {
     pub(crate) deadline: Instant,
 }
 
-/// Where a seed lies, for overwriting what has served.
+/// Where a seed is, for overwriting its secrets later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Home {
     Volume {
@@ -53,7 +53,7 @@ pub(crate) enum Home {
     },
     /// Of the root itself.
     Directory(String),
-    /// Handed over by the firmware, on a server, or named by whoever called: not ours to change.
+    /// Passed by the firmware, on a server, or named by the caller: not ours to change.
     Elsewhere,
 }
 

@@ -1,7 +1,7 @@
 //! Volumes that someone meant to be a seed and that are none by a hair.
 //!
-//! Asked only when there is no seed and the verdict is due: volumes are opened
-//! that have nothing to do with a seed.
+//! Asked only if there is no seed and the report is due: it opens volumes that have
+//! nothing to do with a seed.
 use nodeimg_seed::read::seed::Layout;
 use nodeimg_seed::text::problem::{Place, Problems};
 use nodeimg_seed::volume::FileSystem;
@@ -47,8 +47,8 @@ pub(crate) fn near_misses(media: &[Medium]) -> Problems {
     problems
 }
 
-/// The label that a person was after. Not what is right already on a volume
-/// that can be read: then there is a seed, or a reason that says more.
+/// The label that a person probably meant. `None` for a correct label on a readable
+/// volume: then there is a seed, or a more precise reason.
 fn near(label: &str) -> Option<&'static str> {
     let fold = |text: &str| -> String {
         text.chars()

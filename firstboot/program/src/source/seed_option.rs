@@ -35,7 +35,7 @@ fn read(path: &Path) -> Found {
     }
 }
 
-/// A medium that is named needs no label.
+/// A volume that is named needs no label.
 fn from_device(path: &Path) -> Found {
     let absent = |reason: String| Found::Absent(vec![format!("{}: {reason}", path.display())]);
     let found = match media::at(&System::default(), path) {

@@ -215,9 +215,9 @@ fn chain(
 
 /// What the API server's node authorizer goes by, and what callers of the kubelet look for.
 ///
-/// The latter is worth a warning only: nothing is broken where those callers ask
-/// by another name or do not verify, and the certificates of Kubernetes the Hard Way
-/// have `127.0.0.1` in the place of the node's address.
+/// The latter is worth a warning only: nothing is broken if those callers ask by
+/// another name or do not verify, and the certificates of Kubernetes the Hard Way have
+/// `127.0.0.1` in the place of the node's address.
 fn of_node(leaf: &Certificate, node: Names<'_>, place: &Place, problems: &mut Problems) {
     if let Some(host) = node.host {
         let user = format!("system:node:{host}");

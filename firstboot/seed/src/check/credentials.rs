@@ -34,7 +34,7 @@ pub struct Identity {
     /// them it makes its own.
     pub serving: Option<(String, Secret)>,
     pub kubelet: Access,
-    /// `None` where something else does Services, such as Cilium.
+    /// `None` if something else implements Services, such as Cilium.
     pub kube_proxy: Option<Access>,
 }
 
@@ -370,7 +370,7 @@ fn read_ready(name: &str, text: &Located<Secret>, problems: &mut Problems) -> Op
     Some(config)
 }
 
-/// Two answers to one question: the kubeconfig counts, and the other is said to be idle.
+/// Two values for one setting: the kubeconfig's is used, and the other is reported as unused.
 fn check_server(found: &Component, api_server: Option<&str>, problems: &mut Problems) {
     if let (Some((config, text)), Some(given)) = (&found.ready, api_server)
         && config.server.trim_end_matches('/') != given.trim_end_matches('/')

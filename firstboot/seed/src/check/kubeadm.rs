@@ -3,7 +3,7 @@
 //!
 //! Spec: <https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/>. What is
 //! inside a configuration is kubeadm's to judge, which it does before it changes anything;
-//! only that the image's kubeadm reads this version of it at all is looked at here.
+//! only whether the image's kubeadm reads this version of it is checked here.
 use std::net::IpAddr;
 
 use super::credentials::is_token;
@@ -246,8 +246,8 @@ fn built(
     })
 }
 
-/// The part that makes the node one of the control plane, where it has the key
-/// to the cluster's certificates; else nothing.
+/// The part that makes the node join the control plane, if it has the key to the
+/// cluster's certificates; otherwise nothing.
 fn control_plane(inputs: &Inputs<'_>, node_ips: &[IpAddr], problems: &mut Problems) -> String {
     let Some(key) = &inputs.user.node.certificate_key else {
         return String::new();
@@ -267,7 +267,7 @@ fn control_plane(inputs: &Inputs<'_>, node_ips: &[IpAddr], problems: &mut Proble
     part
 }
 
-/// `host:port` of a URL that has been checked; 6443 where it names none.
+/// `host:port` of a URL that has been checked; port 6443 if it names none.
 fn authority(url: &str) -> String {
     let rest = url.trim_start_matches("https://");
     let authority = rest.split('/').next().unwrap_or_default();

@@ -81,12 +81,12 @@ pub struct CheckedNode {
     pub node_ips: Vec<IpAddr>,
     pub pod_subnets: Vec<IpNet>,
     pub cluster_cidrs: Vec<IpNet>,
-    /// `None` for a profile without Kubernetes, and where kubeadm sees to it.
+    /// `None` for a profile without Kubernetes, and if kubeadm takes care of it.
     pub identity: Option<Identity>,
     pub hosts: Vec<HostEntry>,
     pub labels: Vec<String>,
     pub taints: Vec<String>,
-    /// Empty where the seed has none.
+    /// Empty if the seed has none.
     pub provider_id: String,
     pub kubeadm: Option<Kubeadm>,
     pub extras: Extras,

@@ -1,11 +1,11 @@
 //! The node's own address: given outright, or chosen by network.
 //!
 //! # Rules
-//! An address is taken as it is, if this machine has it. Networks are
-//! alternatives: the address that lies in one of them; `!` networks are
-//! excluded. Addresses that match on two interfaces are an error and not a
-//! guess, since interface order is no configuration; of several on one
-//! interface the first is the primary one. One address per family.
+//! An address is taken as it is, if this machine has it. Networks are alternatives: the
+//! address that lies in one of them; `!` networks are excluded. Addresses that match on
+//! two interfaces are an error and not a guess, since interface order is not
+//! configuration; of several on one interface the first is the primary one. One address
+//! per family.
 use std::net::IpAddr;
 
 use ipnet::IpNet;

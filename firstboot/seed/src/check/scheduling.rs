@@ -64,7 +64,7 @@ pub(super) fn check_taints(taints: &[Taint], problems: &mut Problems) -> Vec<Str
     texts
 }
 
-/// `scheme://path`, as cloud providers name machines; empty where there is none.
+/// `scheme://path`, as cloud providers name machines; empty if there is none.
 pub(super) fn check_provider(given: Option<&Located<String>>, problems: &mut Problems) -> String {
     let Some(given) = given else {
         return String::new();

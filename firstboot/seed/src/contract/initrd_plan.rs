@@ -28,7 +28,7 @@ pub const FSCK: &str = "/usr/sbin/fsck.ext4";
 pub struct InitrdPlan {
     /// The kernel's release, as `uname -r` has it.
     pub release: String,
-    /// Modules to load whatever the hardware, by name; one that is built in is no error.
+    /// Modules to load whatever the hardware, by name; one that is built in is not an error.
     pub modules: Vec<String>,
     /// The label of the partition that /var is.
     pub state: String,
@@ -44,6 +44,6 @@ pub struct InitrdPlan {
 pub struct Overlay {
     /// Absolute, in the root.
     pub path: String,
-    /// Where the node's own are: absolute, below /var.
+    /// The directory of the node's own files: absolute, below /var.
     pub place: String,
 }

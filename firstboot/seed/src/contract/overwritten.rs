@@ -1,4 +1,4 @@
-//! The mark that stands in the place of a seed's secrets when they have served.
+//! The mark that replaces a seed's secrets when they are no longer needed.
 //!
 //! ```text
 //! # nodeimg: overwritten, since it has served
@@ -32,7 +32,7 @@ pub fn mark(instance_id: &str) -> String {
     )
 }
 
-/// The instance that a file has served, where it bears the mark.
+/// The instance that a file was used for, if it bears the mark.
 pub fn served(bytes: &[u8]) -> Option<&str> {
     let rest = bytes.strip_prefix(FIRST_LINE.as_bytes())?;
     let rest = rest.strip_prefix(INSTANCE.as_bytes())?;
@@ -53,8 +53,8 @@ pub fn is_whole(bytes: &[u8]) -> bool {
     has_advice && rest.is_some_and(|rest| rest.iter().all(|byte| *byte == FILLER))
 }
 
-/// Where the passwords of a `meta_data.json` lie, as bytes between quotes, those
-/// left out that are masked already.
+/// The positions of passwords in a `meta_data.json`, as bytes between quotes, without
+/// those that are already masked.
 pub fn passwords(json: &[u8]) -> Vec<Range<usize>> {
     let key = format!("\"{ADMIN_PASSWORD}\"").into_bytes();
     let mut found = Vec::new();

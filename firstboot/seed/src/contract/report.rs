@@ -1,12 +1,12 @@
-//! The verdict: one value, shown as `result.json`, as a short report, and as a
-//! box on the console when the node is not set up.
+//! The report: one value, shown as `result.json`, as a short report, and as a box on
+//! the console when the node is not set up.
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
 use crate::text::problem::{Problem, Severity};
 
-/// Where the verdict of this boot stands.
+/// The file with the report of this boot.
 pub const RESULT_PATH: &str = "/run/nodeimg/result.json";
 
 /// The only version read and written.
@@ -32,14 +32,14 @@ pub enum Commands {
     Failed,
 }
 
-/// What became of the secrets on the medium that the seed came on.
+/// What became of the secrets on the volume that the seed came on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scrub {
     /// They are needed until the commands have succeeded and the kubelet has its certificate.
     Pending,
     Overwritten,
-    /// The medium cannot be written to.
+    /// The volume cannot be written to.
     ReadOnly,
     /// A warning says why.
     Failed,
@@ -64,7 +64,7 @@ pub struct Report {
     pub files: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commands: Option<Commands>,
-    /// None where there are no secrets, or where they are not on a medium of this machine.
+    /// None if there are no secrets, or if they are not on a volume of this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scrub: Option<Scrub>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -94,7 +94,7 @@ impl Report {
         }
     }
 
-    /// `None` for what is no report of this version.
+    /// `None` if it is not a report of this version.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes)
             .ok()

@@ -48,8 +48,8 @@ impl fmt::Display for Profile {
     }
 }
 
-/// A metadata service at the link-local address, which any neighbour on the
-/// wire could claim to be: asked only where the recipe says so.
+/// A metadata service at the link-local address, which any neighbour on the wire could
+/// claim to be: asked only if the recipe says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MetadataService {
@@ -82,13 +82,13 @@ pub struct ImageSettings {
     /// Whether `bootcmd`, `runcmd` and scripts of a seed are refused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forbid_commands: bool,
-    /// Version of the image's kubeadm, `1.36.0`, where it has one and it is known.
+    /// Version of the image's kubeadm, `1.36.0`, if it has one and it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubeadm: Option<String>,
     /// Version of the image's kubelet, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubelet: Option<String>,
-    /// Whether secrets stay on a writable seed medium when they have served.
+    /// Whether secrets stay on a writable seed volume when they are no longer needed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_seed: bool,
     /// Seconds since 1970 of the image: the clock cannot truly be earlier.

@@ -1,9 +1,9 @@
 //! What first boot remembers between boots, as JSON on the state partition.
 //!
 //! # Invariants
-//! - The stamp is written last: where it stands, everything in it was written.
-//! - The pending note is written first and removed last: where it stands, any
-//!   file in it may be old, new or missing, and the stamp does not count.
+//! - The stamp is written last: if it exists, everything in it was written.
+//! - The pending note is written first and removed last: while it exists, any file in
+//!   it may be old, new or missing, and the stamp does not count.
 use serde::{Deserialize, Serialize};
 
 /// The finished instance.
@@ -42,7 +42,7 @@ pub struct Stamp {
 pub struct TakenSeed {
     /// [`crate::read::seed::Seed::digest`].
     pub digest: String,
-    /// Whether it holds what should not stay on its medium.
+    /// Whether it holds anything that should not stay on its volume.
     pub secret: bool,
 }
 
@@ -60,7 +60,7 @@ pub struct Pending {
 }
 
 impl Stamp {
-    /// `None` for what is no stamp of this version: then first boot runs afresh.
+    /// `None` if it is not a stamp of this version: then first boot runs from the beginning.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes)
             .ok()

@@ -1,8 +1,8 @@
 //! Users and groups: lines added to passwd(5), group(5), shadow(5) and gshadow(5).
 //!
 //! # Invariants
-//! - What is there stays as it is, byte for byte; lines are added at the end,
-//!   and members to the lines of groups. An account that exists is not made anew.
+//! - Existing lines stay as they are, byte for byte; lines are added at the end, and
+//!   members to the lines of groups. An account that exists is not created again.
 //! - Ids are the first free ones, so that one seed on one image gives one result.
 //! - No account has a password: `*`, which no password ever matches.
 use crate::read::cloud_config::{Group, User};
@@ -11,7 +11,7 @@ use crate::read::cloud_config::{Group, User};
 const PEOPLE: std::ops::Range<u32> = 1000..60_000;
 const SYSTEM: std::ops::Range<u32> = 500..1000;
 
-/// The four tables as text; the last two only where the image has them.
+/// The four tables as text; the last two only if the image has them.
 pub(super) struct Tables {
     pub(super) passwd: String,
     pub(super) group: String,

@@ -302,7 +302,7 @@ impl Planner<'_> {
         self.files.extend(files.into_values());
     }
 
-    /// Ids of `user:group`, `user` or numbers; root where nothing is said.
+    /// Ids of `user:group`, `user` or numbers; root by default.
     fn owner(&mut self, owner: Option<&Located<String>>, tables: &Tables) -> Option<(u32, u32)> {
         let Some(owner) = owner else {
             return Some((0, 0));

@@ -20,7 +20,7 @@ pub struct PlannedFile {
 pub enum Role {
     /// First boot's own: the instance is not whole without it, and it goes with the instance.
     Own,
-    /// First boot's own as well, and it goes when it has served.
+    /// First boot's own as well, and removed when it is no longer needed.
     Passing,
     /// One of the image's with something added: what was there comes back.
     Edited,
@@ -30,7 +30,7 @@ pub enum Role {
 }
 
 impl PlannedFile {
-    /// Whether it may stand in the place of what is not first boot's.
+    /// Whether it may replace a file that is not first boot's.
     pub fn may_replace(&self) -> bool {
         matches!(self.role, Role::Edited | Role::Asked)
     }

@@ -6,8 +6,8 @@ use crate::text::secret::SecretBytes;
 
 /// kubeadm's configuration, and the script that runs it once the node is set up.
 ///
-/// An API server that is not up yet is no failure of the node, so it is tried a
-/// few times; what a failed attempt leaves behind would fail the next one's checks.
+/// An API server that is not up yet is not a failure of the node, so it is tried a few
+/// times; what a failed attempt leaves behind would fail the next one's checks.
 pub(super) fn files(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
     let verb = kubeadm.verb;
     let done = match verb {

@@ -181,8 +181,8 @@ fn joined<T: ToString>(items: &[T]) -> String {
         .join(",")
 }
 
-/// The kubelet has no other way that is not deprecated. Nothing where there are none,
-/// so that what the cluster says to all nodes stays.
+/// The kubelet has no other way that is not deprecated. Nothing if there are none, so
+/// that settings of the cluster for all nodes stay.
 fn kubelet_taints(taints: &[String]) -> String {
     let taint = |text: &String| {
         let (body, effect) = text.rsplit_once(':').unwrap_or((text, ""));

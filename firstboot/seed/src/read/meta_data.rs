@@ -111,7 +111,7 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
                 "instance-id" => instance_id = field.text(problems),
                 "local-hostname" => local_hostname = field.text(problems),
                 "hostname" => hostname = field.text(problems),
-                // cloud-init passes it over where there is a network-config as well.
+                // cloud-init ignores it if there is a network-config as well.
                 "network-interfaces" if seed.network.is_none() => {
                     let reason =
                         "is a network in the format of /etc/network/interfaces, which is not supported";

@@ -98,7 +98,7 @@ impl SeedFile {
         }
     }
 
-    /// Empty, what OpenStack writes for nothing, or what is left when it has served.
+    /// Empty, what OpenStack writes for nothing, or overwritten after use.
     pub fn says_nothing(&self) -> bool {
         matches!(self.bytes.trim_ascii(), b"" | b"{}" | b"null")
             || overwritten::served(&self.bytes).is_some()
@@ -187,8 +187,8 @@ impl Seed {
     }
 }
 
-/// Paths and contents (`/content/0000`) of the list `files`. What is no such
-/// list is for [`crate::read::meta_data`] to tell.
+/// Paths and contents (`/content/0000`) of the list `files`. Anything else is for
+/// [`crate::read::meta_data`] to report.
 fn listed(meta_data: &[u8]) -> Vec<(String, String)> {
     let root: serde_json::Value = serde_json::from_slice(meta_data).unwrap_or_default();
     let items = root.get("files").and_then(serde_json::Value::as_array);

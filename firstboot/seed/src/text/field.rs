@@ -8,7 +8,7 @@ use crate::text::problem::{Located, Place, Problems};
 use crate::text::secret::Secret;
 use crate::text::yaml::{Kind, Node};
 
-/// A value, and where it stands.
+/// A value and its place.
 #[derive(Clone)]
 pub struct Field<'a> {
     pub node: &'a Node,

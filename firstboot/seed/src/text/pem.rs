@@ -76,8 +76,8 @@ pub fn check_private_key(text: &str) -> Result<(), PemError> {
     }
 }
 
-/// The content of every certificate, with the line that it begins in. What is
-/// damaged is for [`check_certificates`] to tell.
+/// The content of every certificate, with the line that it begins in. Damage is for
+/// [`check_certificates`] to report.
 pub fn certificates(text: &str) -> Vec<(usize, Zeroizing<Vec<u8>>)> {
     let blocks = blocks(text).unwrap_or_default().into_iter();
     let certificates = blocks.filter(|block| block.label == "CERTIFICATE");

@@ -38,7 +38,7 @@ struct Block {
     root_cluster: Option<u32>,
 }
 
-/// The labels of a FAT volume; `None` where there is none.
+/// The labels of a FAT volume; `None` if there is none.
 pub(super) fn read(reader: &mut Reader<'_, impl ReadAt>) -> io::Result<Option<Vec<String>>> {
     let Some(boot) = reader.bytes::<512>(0)? else {
         return Ok(None);

@@ -8,7 +8,7 @@ struct Magic {
     name: &'static str,
     offset: u64,
     bytes: &'static [u8],
-    /// Offset and length of the label, where it is plain text in a fixed place.
+    /// Offset and length of the label, if it is plain text in a fixed place.
     label: Option<(u64, usize)>,
 }
 

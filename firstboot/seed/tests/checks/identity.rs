@@ -231,7 +231,7 @@ fn ready_kubeconfigs() {
     let swapped = ready(Material::Pem(&ca), Material::Pem(&key), Material::Pem(&key));
     Case::new(user(&swapped))
         .fails("has a `client-certificate-data` whose line 1 is a PRIVATE KEY, but must");
-    // Beside `api_server`, the kubeconfig counts and the difference is said.
+    // The kubeconfig takes precedence over `api_server`, and the difference is reported.
     let both = user_data().replacen(
         "  kube_proxy:\n",
         &format!(

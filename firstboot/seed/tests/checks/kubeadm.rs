@@ -212,7 +212,7 @@ fn kubeadm_is_tried_five_times_and_cleaned_up_after() {
         for _ in 1..joins {
             expected.extend([RESET, "sleep 15", &join]);
         }
-        // The configuration has served, or is kept for the next boot.
+        // The configuration is no longer needed, or is kept for the next boot.
         expected.extend((status == 0).then_some("firstboot forget-token"));
         assert_eq!(said, expected);
         assert_eq!(code, Some(status), "{said:?}");

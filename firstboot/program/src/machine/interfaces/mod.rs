@@ -1,4 +1,4 @@
-//! The seed's network in force on this machine.
+//! Applies the seed's network to this machine.
 //!
 //! Files of the network belong to the plan, which is written when everything
 //! has been checked; but which addresses the node has can be checked only once
@@ -121,7 +121,7 @@ fn interface(directory: &Path, name: String) -> Option<Interface> {
     })
 }
 
-/// The interface that a link means; `None` where there is none. A pattern fits any.
+/// The interface that a link refers to, if there is one. A pattern may match any of several.
 fn interface_of<'a>(link: &Link, interfaces: &'a [Interface]) -> Option<&'a Interface> {
     let matched = &link.matched;
     let by_id = matched.mac.is_none() && matched.driver.is_none() && matched.name.is_none();

@@ -51,7 +51,7 @@ impl Look {
             .insert(path.to_owned(), Sha256::digest(content).into());
     }
 
-    /// What is to be done about the files that differ.
+    /// What the files that differ require.
     pub fn changes(&self, after: &Look) -> Changes {
         let all = self.0.keys().chain(after.0.keys());
         let mut changes = Changes::default();

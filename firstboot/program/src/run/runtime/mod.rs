@@ -10,7 +10,7 @@ use crate::root::{Entry, Root};
 
 const MAX_FILE: usize = 16 << 20;
 
-/// Where the image's own unit may be; those of a node are watched anyway.
+/// The places of the image's own unit; those of a node are watched anyway.
 const OF_THE_IMAGE: &str = "/usr/lib/systemd/system/containerd.service";
 
 /// All that is watched, as it is now.
@@ -59,12 +59,12 @@ fn of_unit(root: &Root, path: &str) -> Vec<String> {
     })
 }
 
-/// Has what is different now come into force before first boot is done, and so
-/// before the kubelet starts; `None` where that failed.
+/// Makes changed files take effect before first boot is done, and so before the kubelet
+/// starts; `None` if that failed.
 ///
-/// systemd is asked to start containerd again where it runs or is about to, and not
-/// waited for: from then on the kubelet, which comes after containerd, waits for
-/// that new start. One that has not begun yet finds the new files.
+/// systemd is asked to restart containerd if it runs or is about to, without waiting:
+/// from then on the kubelet, which is ordered after containerd, waits for that restart.
+/// A containerd that has not started yet finds the new files.
 pub(crate) fn follow(
     root: &Root,
     machine: Machine,
@@ -140,7 +140,8 @@ mod tests {
         )
         .unwrap();
         let root = Root::open(here).unwrap();
-        // What is changed, whether units are concerned, and containerd; one upon the other.
+        // The changed file, whether units are concerned, and whether containerd is; each case adds
+        // to the one before.
         for (path, text, units, containerd) in [
             ("etc/containerd/certs.d/a/hosts.toml", "server", 0, 0),
             ("etc/cni/net.d/10-bridge.conf", "{}", 0, 0),

@@ -1,19 +1,19 @@
-//! What has served on the seed's medium is written over: private keys, tokens,
-//! passwords, and whatever commands and files of the seed hold.
+//! Secrets on the seed's volume are overwritten when no longer needed: private keys,
+//! tokens, passwords, and whatever commands and files of the seed hold.
 //!
 //! # Rules
-//! - A seed that nothing in may be a secret of, and one on a read-only medium,
-//!   from a server, or named by `--seed`, is left alone.
-//! - Not before the commands of the seed have succeeded and a kubelet with a
-//!   token has its certificate: until then the medium can still be corrected.
-//! - Only the seed that was taken: one that somebody has changed since is not.
+//! - A seed without secrets is left alone, and so is one on a read-only volume, from a
+//!   server, or named by `--seed`.
+//! - Not before the commands of the seed have succeeded and a kubelet with a token has
+//!   its certificate: until then the seed can still be corrected.
+//! - Only the seed that was used: one that somebody has changed since is left alone.
 //! - Whole files, in place: `user-data`, `vendor-data`, of a config drive those
 //!   of all versions and the injected files, and the password in `meta_data.json`.
-//! - The user-data comes last. Where its mark is whole, all else is done; before
-//!   that, the next boot goes on.
+//! - The user-data comes last. If its mark is complete, everything else is done;
+//!   otherwise the next boot continues.
 //!
-//! Not covered: what a drive keeps of blocks that were written over (flash with
-//! wear levelling, snapshots, journals of data), and copies elsewhere.
+//! Not covered: what a drive keeps of overwritten blocks (flash with wear levelling,
+//! snapshots, journals of data), and copies elsewhere.
 use std::io;
 
 use nodeimg_seed::contract::overwritten::{self, FILLER};
@@ -36,7 +36,7 @@ use crate::source::{Home, Sought};
 /// Injected files, and versions of the metadata, looked at most.
 const MOST: usize = 256;
 
-/// What is left to do with a seed.
+/// What remains to be done with a seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// As it was taken.
@@ -57,7 +57,7 @@ fn stage(seed: &Seed, digest: &str) -> Stage {
     }
 }
 
-/// Writes over a seed whose instance is set up, if it is time to.
+/// Overwrites the seed of an instance that is set up, if it is time to.
 pub(crate) fn settle(
     root: &Root,
     settings: &ImageSettings,
@@ -109,8 +109,8 @@ pub(crate) fn settle(
     })
 }
 
-/// For what runs after the verdict: finds the seed again, if that is due, and
-/// adds to the verdict.
+/// For what runs after the report: finds the seed again, if that is due, and adds to
+/// the report.
 pub(crate) fn settle_later(root: &Root, report: &mut Report) {
     if report.scrub != Some(Scrub::Pending) || report.outcome == Outcome::Failed {
         return;
@@ -125,7 +125,7 @@ pub(crate) fn settle_later(root: &Root, report: &mut Report) {
             finished: true,
             wait: std::time::Duration::ZERO,
             system: system.as_ref(),
-            // A seed from a server is none that could be written over.
+            // A seed from a server cannot be overwritten.
             metadata: &[],
             early: true,
         };
@@ -139,7 +139,7 @@ pub(crate) fn settle_later(root: &Root, report: &mut Report) {
     report.problems.extend(problems.into_vec());
 }
 
-/// The same for a program that has no verdict at hand.
+/// The same for a program that does not have the report at hand.
 pub(crate) fn settle_verdict(root: &Root) {
     let Some(mut report) = verdict::read(root) else {
         return;
@@ -151,7 +151,7 @@ pub(crate) fn settle_verdict(root: &Root) {
     }
 }
 
-/// The medium, where it is not the root itself, and the directory of the seed on it.
+/// The volume, if it is not the root itself, and the directory of the seed on it.
 fn open<'a>(root: &Root, home: &'a Home) -> io::Result<(Option<Root>, &'a str)> {
     match home {
         Home::Volume { device, kind, base } => {

@@ -83,7 +83,7 @@ pub(crate) enum Trouble {
     Wrong(String),
 }
 
-/// A body; `None` where the server says that there is nothing.
+/// A body; `None` if the server says that there is nothing.
 pub(crate) type Answer = Result<Option<Zeroizing<Vec<u8>>>, Trouble>;
 
 /// Asks once. Headers are lines without their end.

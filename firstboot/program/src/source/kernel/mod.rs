@@ -87,7 +87,7 @@ fn follow(search: &Search<'_>, system: &System, origin: &str, word: &str) -> Fou
         if problems.has_errors() {
             return broken(problems);
         }
-        // That there is a NoCloud seed, and not where: the others are asked.
+        // It says that there is a NoCloud seed, but not where: the other sources are tried.
         return Found::Absent(vec![format!("{origin}: `{word}` does not say where the seed is")]);
     };
     let from = seed.and_then(|seed| from(search, &seed));

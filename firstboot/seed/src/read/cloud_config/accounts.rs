@@ -10,7 +10,7 @@ pub struct User {
     pub ssh_keys: Vec<Located<String>>,
     /// Rules of sudoers(5) after the user's name.
     pub sudo: Vec<Located<String>>,
-    /// More groups; made where they are missing.
+    /// More groups; created if they are missing.
     pub groups: Vec<Located<String>>,
     pub primary_group: Option<Located<String>>,
     pub gecos: Option<Located<String>>,

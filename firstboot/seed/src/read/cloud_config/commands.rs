@@ -1,4 +1,4 @@
-//! `bootcmd`, `runcmd` and scripts: what is to be run, as cloud-init would run it.
+//! `bootcmd`, `runcmd` and scripts: commands to run, as cloud-init would run them.
 use crate::text::field::Field;
 use crate::text::problem::{Located, Place, Problems};
 use crate::text::secret::Secret;
@@ -15,7 +15,7 @@ pub enum Command {
 
 /// A part of user-data that is a script.
 pub struct Script {
-    /// Name of the part, where it has one.
+    /// Name of the part, if it has one.
     pub name: Option<String>,
     pub text: Secret,
     pub place: Place,
@@ -56,7 +56,7 @@ pub(super) fn read(field: &Field<'_>, problems: &mut Problems) -> Vec<Located<Co
 fn command(item: &Field<'_>, problems: &mut Problems) -> Option<Located<Command>> {
     let place = item.place.clone();
     let value = match &item.node.kind {
-        // A comment in place of an item: cloud-init passes it over.
+        // A comment in place of an item: cloud-init ignores it.
         Kind::Scalar(scalar) if scalar.is_null() => return None,
         Kind::Scalar(scalar) => Command::Shell(scalar.text.clone()),
         Kind::Sequence(_) => {

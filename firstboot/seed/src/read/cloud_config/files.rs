@@ -16,9 +16,9 @@ pub struct WriteFile {
     pub path: Located<String>,
     /// Decoded.
     pub content: SecretBytes,
-    /// Add to what is there instead of replacing it.
+    /// Append to the file instead of replacing it.
     pub append: bool,
-    /// `user:group` or `user`; root where absent.
+    /// `user:group` or `user`; root if absent.
     pub owner: Option<Located<String>>,
     pub mode: u32,
 }

@@ -1,4 +1,4 @@
-//! Top-level keys without an effect: told, or refused where going on without them would be wrong.
+//! Top-level keys without an effect: reported, or refused if going on without them would be wrong.
 use super::{KEYS, not_read};
 use crate::text::field::Field;
 use crate::text::problem::Problems;
@@ -132,5 +132,5 @@ fn unknown(name: &str, field: &Field<'_>, problems: &mut Problems) {
     }
     let known: Vec<&'static str> = super::key_names().collect();
     not_read(field, name, &known, problems);
-    // What is below an unknown key is unknown as a whole.
+    // Everything below an unknown key is unknown.
 }

@@ -1,10 +1,9 @@
 //! The keys of cloud-config that mean something to a node.
 //!
-//! Spec: <https://cloudinit.readthedocs.io/en/latest/reference/modules.html>.
-//! This is the schema only: which keys there are and of what shape. Whether the
-//! values make sense together, and for this image, is for [`crate::check`].
-//! What is not read is reported by name, keys inside of keys too; what would
-//! change the disk is refused.
+//! Spec: <https://cloudinit.readthedocs.io/en/latest/reference/modules.html>. This is
+//! the schema only: which keys there are and of what shape. Whether the values make
+//! sense together, and for this image, is for [`crate::check`]. Keys that are not read
+//! are reported by name, nested ones too; those that would change the disk are refused.
 mod accounts;
 mod commands;
 mod files;
@@ -76,7 +75,7 @@ impl UserData {
     }
 }
 
-/// A top-level key: its name and what is done with it.
+/// A top-level key: its name, and the function that reads it.
 struct Key {
     name: &'static str,
     read: fn(&mut UserData, &Field<'_>, Profile, &mut Problems),

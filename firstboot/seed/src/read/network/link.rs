@@ -14,7 +14,7 @@ pub struct Link {
     pub place: Place,
     pub kind: Kind,
     pub matched: Match,
-    /// The name to give to a network card.
+    /// The name to give to a network interface.
     pub set_name: Option<String>,
     /// The hardware address to give.
     pub mac: Option<Mac>,

@@ -46,7 +46,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Network cards that are known by their address: (place, address, name to give).
+    /// Network interfaces that are identified by their address: (place, address, name to give).
     pub fn wanted_cards(&self) -> impl Iterator<Item = (&Link, Mac)> {
         self.links
             .iter()

@@ -6,7 +6,7 @@
 //!                "netmask": "255.255.255.0", "routes": [...]}],
 //!  "services": [{"type": "dns", "address": "10.0.0.2"}]}
 //! ```
-//! The ids of links are the hypervisor's: a card keeps the name that the kernel
+//! The ids of links are the hypervisor's: an interface keeps the name that the kernel
 //! has given it and is found by its address.
 use std::net::IpAddr;
 
@@ -236,7 +236,7 @@ fn route(item: &Field<'_>, problems: &mut Problems) -> Option<Route> {
     Some(route)
 }
 
-/// The address of a DNS service; any other kind is none of ours.
+/// The address of a DNS service; any other kind is ignored.
 fn dns_service(item: &Field<'_>, problems: &mut Problems) -> Option<IpAddr> {
     let members = item.members(problems)?;
     let kind = find(&members, "type")?.text(problems)?;

@@ -1,12 +1,12 @@
 //! Network to the files of systemd-networkd and, for names, of systemd-udevd.
 //!
 //! ```text
-//! 10-nodeimg-<id>.link      a card that gets a name or wakes up the machine
+//! 10-nodeimg-<id>.link      an interface that gets a name or wakes up the machine
 //! 10-nodeimg-<id>.netdev    a bond, bridge, VLAN or VRF
 //! 10-nodeimg-<id>.network   every link
-//! 80-nodeimg-dhcp.network   empty: takes the image's own rule out of force
+//! 80-nodeimg-dhcp.network   empty: disables the image's own rule
 //! ```
-//! A card that the seed does not describe is left alone, as with cloud-init.
+//! An interface that the seed does not describe is left alone, as with cloud-init.
 use std::fmt::Write as _;
 
 use super::Network;
@@ -18,7 +18,7 @@ pub const DIRECTORY: &str = "/etc/systemd/network";
 
 const PREFIX: &str = "10-nodeimg-";
 
-/// The image's own rule, which asks for an address on every wired card.
+/// The image's own rule, which asks for an address on every wired interface.
 const FALLBACK: &str = "80-nodeimg-dhcp.network";
 
 /// Names of files, without directory, and their text; sorted.
@@ -70,8 +70,8 @@ impl File {
     }
 }
 
-/// What tells a card. Made interfaces repeat the address of the card below
-/// them, so that they are excluded by their kind.
+/// The conditions that match an interface. Virtual interfaces repeat the address of the
+/// physical one below them, so they are excluded by their kind.
 fn match_card(file: &mut File, link: &Link, for_name: bool) {
     file.section("Match");
     let matched = &link.matched;

@@ -1,8 +1,8 @@
 //! Whether the links of a seed fit together, and what that makes of each.
 //!
 //! # Rules
-//! - Every link and every interface has one name, every card one description,
-//!   every member one master.
+//! - Every link and every interface has one name, every physical interface one
+//!   description, every member one master.
 //! - Servers that no link has to itself are everyone's who has an address.
 //! - A route of no link goes to the link that its gateway is on.
 //! - A gateway outside of all networks of a link that has fixed addresses only
@@ -84,7 +84,7 @@ fn names(links: &[Link], problems: &mut Problems) {
                 problems,
             );
         }
-        // A card that is not matched otherwise is known by its id.
+        // A physical interface without other conditions is matched by its id.
         let known = name.or_else(|| match &link.matched {
             matched
                 if matched.mac.is_some() || matched.name.is_some() || matched.driver.is_some() =>

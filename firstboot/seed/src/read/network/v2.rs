@@ -426,7 +426,7 @@ fn rule(item: &Field<'_>, problems: &mut Problems) -> Option<Rule> {
     Some(rule)
 }
 
-/// Keys of the interface itself; `false` for one that is none.
+/// Keys of the interface itself; `false` for any other key.
 fn interface_key(link: &mut Link, member: &Member<'_>, problems: &mut Problems) -> bool {
     let field = &member.field;
     let mut flag = |section, key| {

@@ -301,7 +301,7 @@ pub(super) fn domains(field: &Field<'_>, problems: &mut Problems) -> Vec<String>
     words.into_iter().filter(good).collect()
 }
 
-/// Refuses a key by name, with the near one where there is one.
+/// Refuses a key by name, and suggests a similar one.
 pub(super) fn unknown(field: &Field<'_>, name: &str, known: &[&str], problems: &mut Problems) {
     let reason = "is not supported in a network configuration";
     let remedy = match crate::text::suggest::nearest(name, known.iter().copied()) {

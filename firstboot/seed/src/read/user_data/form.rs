@@ -152,7 +152,7 @@ fn refused(first: &str, text: &str) -> (&'static str, &'static str) {
     ("is in an unknown format", ADD_HEADER)
 }
 
-/// The form that a content type names; `None` where the content itself must tell.
+/// The form that a content type names; `None` if the content itself must tell.
 pub(super) fn of_type(content_type: Option<&str>) -> Result<Option<Form>, Refusal> {
     let Some(given) = content_type else {
         return Ok(None);

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 pub(crate) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Unpacks at most `limit` bytes; the error is what is wrong with the input.
+/// Unpacks at most `limit` bytes; the error says what is wrong with the input.
 pub(crate) fn gunzip(bytes: &[u8], limit: usize) -> Result<Zeroizing<Vec<u8>>, String> {
     let most = u64::try_from(limit).unwrap_or(u64::MAX);
     let mut unpacked = Zeroizing::new(Vec::new());

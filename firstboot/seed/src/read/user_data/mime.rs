@@ -3,11 +3,11 @@
 //! Spec: <https://www.rfc-editor.org/rfc/rfc2045> and RFC 2046.
 //!
 //! ```text
-//! [From ...]                                  envelope of a mailbox, passed over
+//! [From ...]                                  envelope of a mailbox, ignored
 //! Content-Type: multipart/mixed; boundary=B   headers, may be folded
 //! MIME-Version: 1.0
 //!                                             a blank line
-//! preamble, passed over
+//! preamble, ignored
 //! --B
 //! headers of part 1
 //!
@@ -29,7 +29,7 @@ struct Header<'a> {
     value: String,
 }
 
-/// The parts of a message; one, where it is not multipart.
+/// The parts of a message; one if it is not multipart.
 pub(super) fn parts(text: &str) -> Result<Vec<Found>, Refusal> {
     let (headers, body) = headers(text.trim_start())?;
     let kind = value_of(&headers, "content-type").unwrap_or_default();
@@ -94,7 +94,7 @@ fn headers(text: &str) -> Result<(Vec<Header<'_>>, &str), Refusal> {
                 value: value.trim().to_owned(),
             });
         } else if !(first && line.starts_with("From ")) {
-            // As mail readers do: what is no header begins the body.
+            // As mail readers do: the first line that is not a header begins the body.
             return Ok((headers, rest));
         }
         if headers.len() > MAX_HEADERS {
@@ -192,7 +192,7 @@ fn decoded(encoding: &str, body: &str) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     }
 }
 
-/// Lenient as mail readers are: what is no escape stands for itself.
+/// Lenient as mail readers are: anything that is not an escape stands for itself.
 fn quoted_printable(body: &str) -> Zeroizing<Vec<u8>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(body.len()));
     for line in body.split_inclusive('\n') {

@@ -14,7 +14,7 @@
 //! | everything else | refused by name |
 //!
 //! # Invariants
-//! - Nothing is passed over: what is not read is a problem that names the part.
+//! - Nothing is ignored: a part that is not read is a problem that names it.
 //! - Bounded: depth, number of parts, and bytes of all parts together.
 mod archive;
 mod form;
@@ -48,7 +48,7 @@ pub enum Content {
     /// YAML text with its header line, and how it wants to be merged, if it says so outside.
     CloudConfig(Secret),
     Script {
-        /// A file name, where the part has one.
+        /// A file name, if the part has one.
         name: Option<String>,
         text: Secret,
     },
@@ -84,7 +84,7 @@ pub fn parts(
     Some(decoder.parts)
 }
 
-/// What is known of bytes before they are looked at.
+/// What is known about bytes before they are read.
 #[derive(Clone)]
 struct Piece {
     label: String,
@@ -254,8 +254,8 @@ impl Decoder<'_> {
         Ok(good)
     }
 
-    /// The text below the `## template:` line. As in cloud-init the line break at
-    /// the end stays, and the header is no part of what is rendered.
+    /// The text below the `## template:` line. As in cloud-init the line break at the
+    /// end stays, and the header is not rendered.
     fn render(&mut self, text: &str) -> Result<Zeroizing<String>, Refusal> {
         let start = text.len() - text.trim_start().len();
         let end = text[start..]

@@ -191,7 +191,7 @@ fn split(name: &str, text: &str, by: Option<&Value>) -> Result<Value, Failure> {
     Ok(Value::List(parts.into_iter().map(Value::text).collect()))
 }
 
-/// As jinja's: what is no number is the argument, or else 0.
+/// As in jinja: anything that is not a number becomes the argument, or 0.
 fn int(value: &Value, other: Option<&Value>) -> Value {
     let number = match value {
         Value::Int(number) => Some(*number),

@@ -36,7 +36,7 @@ const MAX_TOKENS: usize = 500;
 struct Lexer<'a> {
     text: &'a str,
     at: usize,
-    /// Up to where lines have been counted, and how many there were.
+    /// The position up to which lines have been counted, and their number.
     counted: (usize, usize),
     pieces: Vec<Piece<'a>>,
     /// The next plain text loses its leading blanks, or its first line break.

@@ -78,7 +78,7 @@ impl Value {
         Self::Map(all)
     }
 
-    /// The member of this name, the last one given; the undefined value where there is none.
+    /// The member of this name, the last one given; the undefined value if there is none.
     pub(super) fn member(&self, name: &str, path: &str) -> Self {
         let known = |members: &[(String, Self)]| -> Option<String> {
             let names = members.iter().map(|(name, _)| name.as_str());

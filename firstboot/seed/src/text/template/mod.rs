@@ -131,7 +131,7 @@ pub struct TemplateError {
 pub enum TemplateErrorKind {
     /// `{{` with no `}}` on the same line.
     Unclosed,
-    /// What stands between the braces is no name.
+    /// The text between the braces is not a name.
     BadName(String),
     /// A name that first boot does not supply.
     NotSupplied(String),

@@ -28,7 +28,7 @@ pub(super) struct Element<'a> {
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// The next element; `None` at the end and for what is damaged.
+    /// The next element; `None` at the end and for damaged input.
     pub(super) fn next(&mut self) -> Option<Element<'a>> {
         let (tag, rest) = self.0.split_first()?;
         if tag & 0x1f == 0x1f {

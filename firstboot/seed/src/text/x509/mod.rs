@@ -53,7 +53,7 @@ const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 
 impl Certificate {
-    /// Reads DER; `None` for what is no certificate.
+    /// Reads DER; `None` if it is not a certificate.
     pub fn read(der: &[u8]) -> Option<Self> {
         let mut outer = Reader(der).expect(SEQUENCE)?.inside();
         let signed = outer.expect(SEQUENCE)?;

@@ -7,7 +7,7 @@
 //! # Invariants
 //! - Bounded: nesting, nodes and bytes have limits that count expanded aliases,
 //!   so no input costs more than a fixed amount of time and memory.
-//! - A duplicate key, a key that is no scalar, and a second document are errors.
+//! - A duplicate key, a key that is not a scalar, and a second document are errors.
 //! - Nothing here has `Debug`, and errors never quote the input: any scalar may
 //!   be a private key.
 pub mod write;
@@ -22,7 +22,7 @@ const MAX_DEPTH: usize = 64;
 const MAX_NODES: usize = 100_000;
 const MAX_BYTES: usize = 8 << 20;
 
-/// Why text is no acceptable YAML. Line and column count from 1.
+/// Why text is not acceptable YAML. Line and column count from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct YamlError {
     pub line: usize,
@@ -82,8 +82,8 @@ impl Node {
         }
     }
 
-    /// The same value as YAML in one line, which is JSON where it need not be
-    /// more: plain scalars that mean something else than text stay as they are.
+    /// The same value as YAML in one line, in the form of JSON where possible: plain
+    /// scalars that are not text stay as they are.
     pub fn to_flow(&self) -> Secret {
         let mut text = String::new();
         self.flow(&mut text);

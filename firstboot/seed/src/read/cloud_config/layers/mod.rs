@@ -1,9 +1,9 @@
 //! The layers of a seed's cloud-config: user-data above what whoever runs the
 //! cloud has to say (vendor-data).
 //!
-//! Spec: <https://cloudinit.readthedocs.io/en/latest/explanation/vendordata.html>.
-//! A key of user-data counts before that of vendor-data; where both are mappings,
-//! what user-data leaves out is filled in. `vendor_data: {enabled: false}` in
+//! Spec: <https://cloudinit.readthedocs.io/en/latest/explanation/vendordata.html>. A
+//! key of user-data counts before that of vendor-data; if both are mappings, the keys
+//! that user-data leaves out are filled in. `vendor_data: {enabled: false}` in
 //! user-data leaves vendor-data out. Its scripts run before those of user-data.
 //!
 //! Different from cloud-init: vendor-data that cannot be read is an error, which
@@ -110,7 +110,7 @@ pub fn read_seed(
     good.then_some(data)
 }
 
-/// Whether user-data lets vendor-data in, as it does where it says nothing.
+/// Whether user-data accepts vendor-data, which is the default.
 fn enabled(merged: &[Keyed], key: &str, problems: &mut Problems) -> bool {
     let Some(keyed) = merged.iter().find(|keyed| keyed.entry.key.expose() == key) else {
         return true;

@@ -88,7 +88,7 @@ fn openstacks_is_json() {
     ] {
         assert_eq!(host(&first, "").as_deref(), expected, "{first}");
     }
-    // What is made for the machine counts before what is made for all.
+    // Data made for the machine takes precedence over data made for all.
     assert_eq!(host(&config("a"), &config("b")).as_deref(), Some("b"));
 }
 

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, each with its place and what to do.
+//! Errors of a configuration, each with its place and remedy.
 use super::rendered;
 use crate::read::seed::Layout::{ConfigDrive, NoCloud};
 
