@@ -31,7 +31,7 @@ fn add(sys: &Path, name: &str, index: u32, address: &str, driver: Option<&str>) 
 }
 
 #[test]
-fn cards_and_what_is_missing() {
+fn interfaces_and_missing_ones() {
     let machine = tempfile::tempdir().unwrap();
     let sys = machine.path();
     add(sys, "ens4", 3, "52:54:00:00:00:ff", Some("virtio_net"));

@@ -45,15 +45,6 @@ pub struct Network {
     pub links: Vec<Link>,
 }
 
-impl Network {
-    /// Network interfaces that are identified by their address: (place, address, name to give).
-    pub fn wanted_cards(&self) -> impl Iterator<Item = (&Link, Mac)> {
-        self.links
-            .iter()
-            .filter_map(|link| Some((link, link.matched.mac?)))
-    }
-}
-
 /// The network of a seed; `None` when it asks for none, or not rightly.
 pub fn read(seed: &Seed, problems: &mut Problems) -> Option<Network> {
     let file = seed.network.as_ref().filter(|file| !file.says_nothing())?;

@@ -25,7 +25,7 @@ pub(super) fn resolve(mut draft: Draft, problems: &mut Problems) -> Option<Netwo
         return None;
     }
     names(&draft.links, problems);
-    cards(&draft.links, problems);
+    hardware_addresses(&draft.links, problems);
     members(&mut draft.links, problems);
     routes(&mut draft, problems);
     servers(&mut draft);
@@ -139,7 +139,7 @@ fn twice<'a>(
     }
 }
 
-fn cards(links: &[Link], problems: &mut Problems) {
+fn hardware_addresses(links: &[Link], problems: &mut Problems) {
     let mut seen: BTreeMap<Mac, &Link> = BTreeMap::new();
     for link in links {
         let Some(mac) = link.matched.mac else {

@@ -290,8 +290,8 @@ fn what_grows_without_end_ends_soon() {
         assert!(files.is_empty() && !problems.is_empty());
     }
     let servers = "  - {type: nameserver, address: 1.1.1.1}\n".repeat(5_000);
-    let card = "  - {type: physical, name: a}\n";
-    let (_, problems) = rendered(NoCloud, &format!("version: 1\nconfig:\n{card}{servers}"));
+    let interface = "  - {type: physical, name: a}\n";
+    let (_, problems) = rendered(NoCloud, &format!("version: 1\nconfig:\n{interface}{servers}"));
     assert!(problems[0].contains("more than 512 items"), "{problems:?}");
     assert!(began.elapsed().as_secs() < 60);
 }
