@@ -43,7 +43,7 @@ pub(crate) enum Command {
         root: PathBuf,
         json: bool,
     },
-    /// Run what the seed asks for, on the node itself.
+    /// Run the seed's commands, on the node itself.
     Commands,
     /// Report on commands that systemd has ended.
     CommandsEnded,

@@ -3,7 +3,7 @@
 //!
 //! Its exit status gates the unit: kubelet and kube-proxy start after 0 only.
 //!
-//! Called `init` it is what the kernel starts in the initrd ([`initrd`]).
+//! Under the name `init` it is the program that the kernel starts in the initrd ([`initrd`]).
 //!
 //! The rooms, from top to bottom; each uses those below it, and none above:
 //!
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Command::Help) => {
-            // The marker must be somewhere in the binary, for the builder to find.
+            // The marker must be in the binary, for the builder to find.
             println!("{}\n{CONTRACT_MARKER}", cli::HELP);
             ExitCode::SUCCESS
         }

@@ -92,7 +92,7 @@ fn user_data_name(seed: &Seed) -> &str {
     }
 }
 
-/// No node at hand: its image and its addresses are not known.
+/// Without the node: its image and its addresses are unknown.
 pub struct Elsewhere<'a> {
     pub templates: &'a [TemplateFile],
     /// [`Surroundings::architecture`]
@@ -123,7 +123,7 @@ impl Surroundings for Elsewhere<'_> {
     }
 }
 
-/// What would become of a node with this seed.
+/// The result for a node with this seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outlook {
     pub instance_id: String,

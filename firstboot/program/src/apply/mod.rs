@@ -1,20 +1,20 @@
-//! Plan to disk, safe at any power cut.
+//! Writes the plan to disk, safe at any power cut.
 //!
 //! # Order
 //! 1. the image's files that this instance will replace are copied aside, once;
-//! 2. a note of all files concerned: those of the previous instance and of this one;
+//! 2. a note of all files concerned is written: those of the previous instance and of this one;
 //! 3. the previous instance's files that this one does not have give way to what
 //!    was there before it, or to nothing;
 //! 4. each file: temporary file, sync, rename; then each directory is synced;
 //! 5. the stamp; 6. the note is removed.
 //!
-//! Copies are kept of files that are edited or that a seed asks for; first boot's
-//! own files are in no image. A copy counts only for a path of the stamp or the note: before that, the file
-//! itself is the original. So an edit (a line added to `/etc/passwd`) always
-//! starts from what the image has, and a rerun does not do it twice.
+//! Copies are kept of files that are edited or that a seed asks for; first boot's own files are in
+//! no image. A copy counts only for a path of the stamp or the note: before that, the file itself
+//! is the original. So an edit (a line added to `/etc/passwd`) always starts from the image's file,
+//! and a rerun does not do it twice.
 //!
-//! Wherever it stops, the note is there or the stamp is not, so that the next
-//! run does all of it again and ends in the same state.
+//! Wherever it stops, the note exists or the stamp does not, so that the next run does
+//! all of it again and ends in the same state.
 use std::collections::BTreeSet;
 use std::io;
 
@@ -109,11 +109,11 @@ impl State {
     }
 }
 
-/// The root without what earlier runs of first boot put there.
+/// The root without the files of earlier runs of first boot.
 pub(crate) struct Original<'a> {
     root: &'a Root,
     ours: BTreeSet<String>,
-    /// Nothing is known of earlier runs: then copies tell.
+    /// Nothing is known about earlier runs: then the copies decide.
     blank: bool,
 }
 
@@ -182,7 +182,7 @@ pub(crate) fn retire(
     sync_directories(root, &old, gate)
 }
 
-/// Who the plan is for.
+/// The instance that the plan is for.
 pub(crate) struct Instance<'a> {
     pub(crate) id: &'a str,
     pub(crate) host_name: &'a str,
@@ -200,7 +200,7 @@ pub(crate) fn apply(
     let before = state.files();
     let unknown = state.is_blank();
     for file in plan.written().filter(|file| file.may_replace()) {
-        // With the state lost, a copy that is there knows better than the file.
+        // If the state is lost, an existing copy is more reliable than the file.
         let known = unknown && root.exists(&original(&file.path));
         if !before.contains(&file.path) && !known {
             set_aside(root, &file.path, gate)?;
@@ -221,7 +221,7 @@ pub(crate) fn apply(
         give_back(root, path, gate)?;
         touched.insert(path);
     }
-    // What programs have made for this very instance stays.
+    // Files that programs have made for this very instance stay.
     let same = state
         .stamp
         .as_ref()
@@ -300,7 +300,7 @@ fn set_aside(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<(), Failure
     failing(root, "keeping a copy of it", path, kept)
 }
 
-/// What was there before this instance, or nothing.
+/// The file as it was before this instance, if there was one.
 fn give_back(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<(), Failure> {
     let copy = original(path);
     let back = match root.entry(&copy, MAX_ORIGINAL) {
@@ -312,7 +312,7 @@ fn give_back(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<(), Failure
     failing(root, "putting it back", path, back)
 }
 
-/// Each directory once. One that a removed file stood in may be gone as well.
+/// Each directory once. The directory of a removed file may be gone as well.
 fn sync_directories(
     root: &Root,
     paths: &BTreeSet<&str>,

@@ -23,7 +23,7 @@ const CONTROL: &str = "/dev/mapper/control";
 const NAME: &str = "root";
 pub(crate) const DEVICE: &str = "/dev/mapper/root";
 const HEADER: usize = 312;
-/// The kernel wants at least 16 KiB.
+/// The kernel requires at least 16 KiB.
 const BUFFER: usize = 16 * 1024;
 const READ_ONLY: u32 = 1;
 
@@ -58,7 +58,7 @@ pub(crate) fn open_root(
     );
     let minor = create(&superblock, &table)
         .during(|| format!("setting up dm-verity on {data} with {hashes}"))?;
-    // What udev will make of it as well.
+    // The name that udev will create as well.
     symlink(format!("../dm-{minor}"), DEVICE).during(|| format!("making {DEVICE}"))
 }
 
@@ -110,7 +110,7 @@ impl Message {
         self.put(at, &value.to_ne_bytes());
     }
 
-    /// What follows is zero.
+    /// The rest is zero.
     fn text(&mut self, at: usize, text: &str) {
         self.put(at, text.as_bytes());
     }

@@ -47,7 +47,7 @@ fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The first one of a name counts.
+/// The first one of each name is used.
 fn copy(file: &Path, directory: &Path, name: &str, mode: u32) -> io::Result<()> {
     let place = directory.join(name);
     if place.exists() {

@@ -1,4 +1,4 @@
-//! Drivers for the hardware that this machine has, until the root's partitions are there.
+//! Loads drivers for this machine's hardware, until the root's partitions appear.
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub(crate) struct RootPartitions {
 
 impl<'a> Hardware<'a> {
     pub(crate) fn new(system: &'a System, modules: Modules) -> Result<Self, Failure> {
-        // Before anything is loaded, so that nothing is missed.
+        // Before anything is loaded, so that no event is missed.
         let events = Events::listen().during(|| "listening to the kernel's events".into())?;
         Ok(Self {
             system,
@@ -104,11 +104,11 @@ impl<'a> Hardware<'a> {
         })
     }
 
-    /// Drivers of all that is there.
+    /// Loads drivers for all present hardware.
     fn load_for_all(&mut self) {
         let mut aliases = HashSet::new();
         collect(&self.system.sys.join("devices"), DEPTH, &mut aliases);
-        // In an order that is the same at every boot.
+        // In the same order at every boot.
         let mut aliases: Vec<String> = aliases.into_iter().collect();
         aliases.sort();
         for alias in aliases {

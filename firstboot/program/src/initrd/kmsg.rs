@@ -1,5 +1,5 @@
-//! The kernel's log ([dev-kmsg](https://docs.kernel.org/admin-guide/abi-testing.html)), which is all the log there is yet;
-//! the journal takes it over.
+//! The kernel's log ([dev-kmsg](https://docs.kernel.org/admin-guide/abi-testing.html)), the only
+//! log at this point; the journal picks it up later.
 use std::collections::VecDeque;
 use std::fs::{self, OpenOptions};
 use std::io::Read;
@@ -10,7 +10,7 @@ const PATH: &str = "/dev/kmsg";
 const DEBUG: u8 = 7;
 const NOTICE: u8 = 5;
 const WARNING: u8 = 4;
-/// Of syslog: errors and worse.
+/// Syslog level: errors and worse.
 const ERROR: u8 = 3;
 
 pub(crate) fn tell(text: &str) {
@@ -82,7 +82,7 @@ mod tests {
             ),
             ("2,1,0,c;critical", Some("critical")),
             ("4,1,0,-;a warning", None),
-            // Of a program.
+            // From a program.
             ("11,1,0,-;nodeimg: x", None),
             ("not a record", None),
             ("x,1;y", None),

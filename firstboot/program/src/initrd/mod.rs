@@ -6,18 +6,18 @@
 //! state.rs          systemd-repart makes the state, fsck.ext4 repairs it; /var, overlays
 //! switch.rs         the root becomes /, its systemd PID 1
 //! ```
-//! What makes and repairs the state are the root's own programs (programs.rs),
-//! verified like everything of it. Meanwhile a process reads ahead what will run
-//! next (read_ahead.rs), which outlives the switch.
+//! What makes and repairs the state are the root's own programs (programs.rs), verified
+//! like everything of it. Meanwhile a process that outlives the switch reads ahead the
+//! programs that will run next (read_ahead.rs).
 //!
 //! # Invariants
-//! - Nothing is run and no file system is mounted before the root hash, which the
-//!   command line names, vouches for it.
-//! - PID 1 never ends: what goes wrong is told on every console (failure.rs) and
-//!   the machine stays as it is.
+//! - Nothing is run and no file system is mounted until it is verified against the root
+//!   hash on the command line.
+//! - PID 1 never ends: failures are reported on every console (failure.rs) and the
+//!   machine stays as it is.
 //!
-//! Left out: anything between the disk and the partition (LUKS, LVM, multipath); an
-//! image for that has systemd's initrd.
+//! Left out: anything between the disk and the partition (LUKS, LVM, multipath); images
+//! for that use systemd's initrd.
 mod cmdline;
 mod device_mapper;
 mod extra;
@@ -66,7 +66,7 @@ const QUIET: MountFlags = MountFlags::NOSUID
     .union(MountFlags::NODEV)
     .union(MountFlags::NOEXEC);
 
-/// Whether this process is the one that the kernel starts, or a child of it.
+/// Whether this process is the one that the kernel started, or its child.
 pub(crate) fn is_init(name: Option<&OsString>) -> bool {
     name.is_some_and(|name| {
         Path::new(name)

@@ -1,7 +1,7 @@
 //! Programs that run with the root as their own.
 //!
-//! Entering a root between fork and exec takes code that Rust cannot vouch for;
-//! so the child is this binary once more, which enters the root by itself.
+//! Entering a root between fork and exec needs unsafe code; so the child is this binary
+//! again, which enters the root by itself.
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Output, Stdio};
@@ -12,7 +12,7 @@ use super::failure::{Failure, While};
 use super::{ROOT, kmsg, read_ahead};
 
 const SELF: &str = "/proc/self/exe";
-/// How [`super::is_init`] knows a child.
+/// How [`super::is_init`] recognises a child.
 const NAME: &str = "init";
 const RUN: &str = "run";
 const PATH: &str = "/usr/sbin:/usr/bin";
@@ -58,7 +58,7 @@ pub(crate) fn myself(task: &str) -> Command {
     command
 }
 
-/// Runs a program of the root to its end; its exit status, and what it said.
+/// Runs a program of the root to its end; returns its exit status and output.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<Ended, Failure> {
     let mut command = myself(RUN);
     let output = command

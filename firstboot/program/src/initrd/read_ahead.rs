@@ -1,6 +1,6 @@
-//! Reads the programs that a node will start into the page cache, while systemd
-//! reads its units and one processor is enough for that. Every block of them is to
-//! be verified and unpacked, which is most of such a program's start.
+//! Reads the programs that a node will start into the page cache, while systemd reads
+//! its units and one processor is enough for that. Each of their blocks has to be
+//! verified and unpacked, which is most of the time that such a program takes to start.
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -10,7 +10,7 @@ use super::{kmsg, programs};
 
 pub(crate) const CHILD: &str = "read-ahead";
 const PIECE: usize = 256 * 1024;
-/// Whoever has something to do comes first.
+/// Everything else has priority.
 const NICENESS: i32 = 19;
 
 /// Starts reading, and does not wait. Best effort: a boot without it is only slower.
@@ -25,7 +25,7 @@ pub(crate) fn start(files: &[String]) {
 
 /// The child's part, in the root.
 pub(crate) fn run(files: &[OsString]) {
-    // A niceness is all that is lost.
+    // Only the niceness is lost.
     let _ignored = rustix::process::nice(NICENESS);
     let began = Instant::now();
     let mut piece = vec![0; PIECE];

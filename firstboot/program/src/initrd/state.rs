@@ -1,4 +1,4 @@
-//! The node's state: made, repaired, grown, mounted; the overlays over the root.
+//! The node's state: created, repaired, grown, mounted; the overlays over the root.
 use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::path::Path;
@@ -20,7 +20,7 @@ const EFI_VARIABLES: &str = "/sys/firmware/efi/efivars";
 const FSCK_REPAIRED: i32 = 1;
 const FSCK_REBOOT: i32 = 2;
 
-/// /var, and every directory of the root that can be written to.
+/// /var, and every writable directory of the root.
 pub(crate) fn mount_all(plan: &InitrdPlan, system: &System, disk: &str) -> Result<(), Failure> {
     let find = || find(system, disk, &plan.state);
     let old = find();
@@ -50,7 +50,7 @@ fn inside(path: &str) -> String {
     format!("{ROOT}{path}")
 }
 
-/// On the root's own disk: another one in the machine may be a node's too.
+/// On the root's own disk: another disk in the machine may be a node's too.
 fn find(system: &System, disk: &str, label: &str) -> Option<Device> {
     let mut devices = system.devices().into_iter();
     devices.find(|device| {

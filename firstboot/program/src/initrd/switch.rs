@@ -16,7 +16,7 @@ use super::{KERNELS, ROOT};
 
 const SYSTEMD: &str = "/usr/lib/systemd/systemd";
 
-/// With the kernel's file systems in it, for its programs.
+/// With the kernel's file systems in it, for the root's programs.
 pub(crate) fn mount_root(words: &CommandLine) -> Result<(), Failure> {
     let kind = words.root_type();
     mount(DEVICE, ROOT, kind, MountFlags::RDONLY, None)

@@ -27,7 +27,7 @@ pub(crate) struct Superblock {
 }
 
 impl Superblock {
-    /// The error is the rest of a sentence about the hash tree.
+    /// The error is the end of a sentence about the hash tree.
     pub(crate) fn parse(bytes: &[u8; SUPERBLOCK]) -> Result<Self, &'static str> {
         let long = |at: usize| {
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
@@ -64,7 +64,7 @@ impl Superblock {
         })
     }
 
-    /// Of the device, in units of 512 bytes.
+    /// Size of the device, in units of 512 bytes.
     pub(crate) fn sectors(&self) -> u64 {
         self.blocks * u64::from(self.data_block) / SECTOR
     }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nodeimg_seed::volume::{ReadAt, gpt};
 
-/// Devices that are made of others, or of memory, or that take seconds to
-/// answer (floppies): no seed is delivered on them.
+/// Devices that are made of others or of memory, or that take seconds to answer
+/// (floppies): no seed comes on them.
 const PASSED_OVER: [&str; 8] = ["dm-", "fd", "loop", "md", "nbd", "ram", "zd", "zram"];
 
 /// The kernel's view of the hardware; another directory in tests.
@@ -17,9 +17,9 @@ pub(crate) struct System {
     pub(crate) dev: PathBuf,
     pub(crate) run: PathBuf,
     pub(crate) proc: PathBuf,
-    /// Of the metadata services.
+    /// The metadata services' addresses.
     pub(crate) metadata: String,
-    /// Tests name the devices that are theirs; all others are then not there.
+    /// Tests name their devices; all others are then hidden.
     pub(crate) only: Option<Vec<String>>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Device {
 }
 
 impl System {
-    /// All devices that a seed may come on, whole disks before their partitions.
+    /// All devices that a seed may be on, whole disks before their partitions.
     pub(crate) fn devices(&self) -> Vec<Device> {
         let Ok(entries) = fs::read_dir(self.sys.join("class/block")) else {
             return Vec::new();
@@ -106,7 +106,7 @@ impl System {
             .unwrap_or(512)
     }
 
-    /// What the disk's partition table has of a partition; `None` of a whole disk.
+    /// The entry of a partition in the disk's partition table; `None` for a whole disk.
     pub(crate) fn partition_entry(&self, device: &Device) -> io::Result<Option<gpt::Entry>> {
         let (Some(number), Some(disk)) = (device.partition, &device.disk) else {
             return Ok(None);

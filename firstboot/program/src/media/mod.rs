@@ -3,7 +3,7 @@
 //! # Invariants
 //! - Looking changes nothing: devices are opened for reading, and volumes are mounted
 //!   where nothing else can see them.
-//! - The list is in the order of names, so that one machine gives one answer.
+//! - The list is sorted by name, so that one machine gives one answer.
 mod devices;
 mod efi;
 mod mount;
@@ -28,7 +28,7 @@ pub(crate) struct Medium {
 
 pub(crate) enum Content {
     Volume(Volume),
-    /// Nothing that is known.
+    /// Unknown content.
     Unknown,
     /// An empty drive.
     Empty,
@@ -66,8 +66,8 @@ impl Medium {
     }
 }
 
-/// Everything there is now. A partition that repeats its whole disk, as those
-/// of a hybrid image do, is left out: it is the same volume twice.
+/// Everything that is attached now. A partition that repeats its whole disk, as in a
+/// hybrid image, is left out: it is the same volume.
 pub(crate) fn look(system: &System) -> Vec<Medium> {
     let mut media: Vec<Medium> = Vec::new();
     for device in system.devices() {

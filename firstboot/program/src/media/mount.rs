@@ -5,8 +5,8 @@
 //! gone with the descriptor, however the process ends.
 //!
 //! # Invariants
-//! - Nosuid, nodev, noexec; an error on the device is an error here and never a
-//!   panic of the kernel.
+//! - Nosuid, nodev, noexec; an error of the device is an error here and never a kernel
+//!   panic.
 //! - A seed is read from a volume that is read-only: nothing is written to the device,
 //!   not even a journal replayed. Only secrets that are no longer needed are
 //!   overwritten, through a second mount.
@@ -131,7 +131,7 @@ fn place_in(mounts: &str, number: &str) -> Option<PathBuf> {
     })
 }
 
-/// Blanks and the like are written as `\040`.
+/// Spaces and the like are written as `\040`.
 fn unescaped(text: &str) -> PathBuf {
     use std::os::unix::ffi::OsStringExt;
     let mut bytes = Vec::new();

@@ -1,5 +1,5 @@
-//! Waiting until the devices that the machine came up with are all there, and
-//! for what these are yet to bring.
+//! Waits until all devices that the machine started with are present, and for what
+//! these bring later.
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,13 @@ const POLL: Duration = Duration::from_millis(20);
 /// ignore must not hold up the boot.
 const UNKNOWN_DEVICE: Duration = Duration::from_secs(10);
 
-/// Waits until udev has worked off its queue: drivers are loaded then, and
-/// partitions known. Without a running udev there is nothing to wait for.
+/// Waits until udev has processed its queue: then drivers are loaded and partitions
+/// known. Without a running udev there is nothing to wait for.
 ///
-/// The file `/run/udev/queue` is there as long as there are events to come; it
-/// is what `udevadm settle` looks at as well. A udevd that has only just started
-/// has not made it yet, though all devices have been announced: so each device
-/// must have its record, too, which udev writes when it is done with it.
+/// The file `/run/udev/queue` exists as long as there are pending events; `udevadm
+/// settle` looks at it as well. A udevd that has only just started has not made it yet,
+/// though all devices have been announced: so each device must have its record, too,
+/// which udev writes when it is done with it.
 pub(crate) fn wait_for_udev(system: &System, deadline: Instant) {
     let began = Instant::now();
     while Instant::now() < deadline && is_busy(system, began) {
@@ -26,8 +26,8 @@ pub(crate) fn wait_for_udev(system: &System, deadline: Instant) {
     }
 }
 
-/// Whether udev has still to do with the devices of a machine that has been
-/// waited for since `began`.
+/// Whether udev is still processing the devices of a machine; `began` is the start of
+/// the wait.
 fn is_busy(system: &System, began: Instant) -> bool {
     system.udev_control().exists()
         && (system.udev_queue().exists()
@@ -36,20 +36,20 @@ fn is_busy(system: &System, began: Instant) -> bool {
 
 /// Time for a network interface to appear, or an address. It counts from when udev was
 /// last seen at work, since on a slow machine the driver that makes the interface may be
-/// far down its queue; and it ends, whatever udev does.
+/// far down its queue; and it ends whatever udev does.
 pub(crate) struct Patience<'a> {
     system: &'a System,
     began: Instant,
     /// When udev was last seen at work.
     last_busy: Instant,
     is_busy: bool,
-    /// With udev at rest, and in all.
+    /// With udev idle, and in total.
     limits: [Duration; 2],
 }
 
 impl<'a> Patience<'a> {
-    /// DHCP on a slow switch port takes most of the first, a machine of which all
-    /// is emulated most of the second. The units' own limits are beyond them.
+    /// DHCP on a slow switch port takes most of the first, a fully emulated machine
+    /// most of the second. The units' own limits are longer.
     const LIMITS: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(300)];
 
     pub(crate) fn new(system: &'a System) -> Self {
@@ -67,7 +67,7 @@ impl<'a> Patience<'a> {
         }
     }
 
-    /// To be asked again and again.
+    /// To be called again and again.
     pub(crate) fn is_over(&mut self) -> bool {
         self.is_busy = is_busy(self.system, self.began);
         if self.is_busy {
@@ -129,7 +129,7 @@ mod tests {
         fs::write(system.udev_queue(), "").unwrap();
         let minute = Duration::from_secs(60);
         let mut patience = Patience::of(&system, [minute, 60 * minute]);
-        // Its time is over, but udev is at work.
+        // Its time is over, but udev is still working.
         patience.last_busy -= 2 * minute;
         assert!(!patience.is_over());
         let mut bounded = Patience::of(&system, [minute, Duration::ZERO]);
@@ -168,7 +168,7 @@ mod tests {
             scope.spawn(|| fs::remove_file(system.udev_queue()).unwrap());
             wait_for_udev(&system, far);
         });
-        // The queue is empty because udevd has yet to hear of this one.
+        // The queue is empty because udevd has not heard of this one yet.
         let device = sys.path().join("class/block/sda");
         fs::create_dir_all(&device).unwrap();
         fs::write(device.join("dev"), "8:0\n").unwrap();

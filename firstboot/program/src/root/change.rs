@@ -1,12 +1,12 @@
 //! The half of [`Root`] that makes changes.
 //!
 //! # Invariants
-//! - Whatever gets a name gets it by rename, whole, with its mode and owner: a
-//!   file, a link and a directory. A link in its place is replaced, not followed.
+//! - Every file, link and directory is renamed into place when complete, with its mode
+//!   and owner. A link in its place is replaced, not followed.
 //! - Before each change a [`Gate`] is asked.
-//! - A change that failed leaves no temporary file, as far as the disk still
-//!   lets one be removed; what a power cut leaves goes with the next change or
-//!   removal of the same name.
+//! - A failed change leaves no temporary file, if the disk still lets one be removed;
+//!   leftovers of a power cut are removed by the next change or removal of the same
+//!   name.
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,7 +23,7 @@ use crate::root::gate::{Change, Gate};
 /// Suffix of files that are being made.
 const TEMPORARY: &str = ".nodeimg-tmp";
 
-/// Of directories that a path leads through.
+/// Mode of directories that lead to a path.
 const THROUGH: Access = Access {
     mode: 0o755,
     uid: 0,
@@ -44,7 +44,7 @@ impl Root {
         })
     }
 
-    /// Puts a symbolic link in the place of whatever is there.
+    /// Replaces whatever is at the path with a symbolic link.
     pub(crate) fn replace_link(
         &self,
         path: &str,
@@ -57,7 +57,7 @@ impl Root {
         })
     }
 
-    /// A directory with those above it; one that is there stays as it is.
+    /// Creates a directory with its parents; an existing one stays as it is.
     pub(crate) fn make_directory(
         &self,
         path: &str,
@@ -166,7 +166,7 @@ impl Root {
         Ok((self.open_directory(parent)?, name))
     }
 
-    /// Has `make` make something under a temporary name, and gives it its own.
+    /// Lets `make` create something under a temporary name, and renames it.
     fn put(
         &self,
         path: &str,
@@ -184,7 +184,7 @@ impl Root {
                 Ok(renameat(directory, temporary.as_str(), directory, name)?)
             });
         if put.is_err() {
-            // The error that counts is the one above; a rest is removed by the next run.
+            // The error above is the one to report; leftovers are removed by the next run.
             let _best_effort = clear(&parent, &temporary, path, Change::CleanUp, gate);
         }
         put
@@ -240,13 +240,13 @@ fn write_new(
 }
 
 fn own(made: impl AsFd, path: &str, access: Access, gate: &mut dyn Gate) -> io::Result<()> {
-    // Only root can give files away; a trial run as someone else keeps its own.
+    // Only root can change owners; a trial run as another user keeps its own.
     if Uid::effective().is_root() {
         gate.pass(Change::Own, path)?;
         let (uid, gid) = (Uid::from_raw(access.uid), Gid::from_raw(access.gid));
         fchown(&made, Some(uid), Some(gid))?;
     }
-    // The mode of open(2) would be cut by the umask.
+    // The umask would reduce the mode of open(2).
     gate.pass(Change::Own, path)?;
     Ok(fchmod(&made, Mode::from_bits_truncate(access.mode))?)
 }

@@ -6,7 +6,7 @@
 //!   (`openat2` with `RESOLVE_IN_ROOT`, Linux 5.6): neither `..` nor an absolute
 //!   symbolic link leaves it, whoever made the tree.
 //! - Only regular files are read, and no more of them than asked for.
-//! - What changes it is in [`change`].
+//! - Changes to it are in [`change`].
 mod change;
 pub(crate) mod gate;
 
@@ -35,7 +35,7 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// Root's, and everybody may read it.
+    /// Owned by root, readable by everybody.
     pub(crate) const PUBLIC: Self = Self {
         mode: 0o644,
         uid: 0,
@@ -43,7 +43,7 @@ impl Access {
     };
 }
 
-/// What stands at a path.
+/// The kind of file at a path.
 pub(crate) enum Entry {
     File(Zeroizing<Vec<u8>>, Access),
     Link(String),
@@ -59,7 +59,7 @@ impl Root {
         })
     }
 
-    /// A directory that is open already; `shown` is what messages call it.
+    /// A directory that is already open; `shown` is its name in messages.
     pub(crate) fn of(fd: OwnedFd, shown: &Path) -> Self {
         Self {
             fd,
@@ -115,15 +115,15 @@ impl Root {
         if size > limit {
             return Err(io::Error::other(format!("is larger than {limit} bytes")));
         }
-        // Room for all of it at once: a growing buffer would leave copies behind.
+        // Allocated at once: a growing buffer would leave copies behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
         let most = u64::try_from(limit).unwrap_or(u64::MAX);
         File::from(fd).take(most).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     }
 
-    /// What stands at a path itself, a link not followed; `None` for nothing, and
-    /// for what can be neither kept nor put back (a directory, a device).
+    /// The file at a path, without following a link; `None` if there is none, or if it
+    /// can be neither kept nor put back (a directory, a device).
     pub(crate) fn entry(&self, path: &str, limit: usize) -> io::Result<Option<Entry>> {
         let (parent, name) = match self.parent_of(path) {
             Ok(found) => found,
@@ -154,7 +154,7 @@ impl Root {
         }
     }
 
-    /// Whether there is anything of that name; a link to nothing is nothing.
+    /// Whether anything of that name exists; a dangling link does not count.
     pub(crate) fn exists(&self, path: &str) -> bool {
         self.open_inside(path, OFlag::O_PATH).is_ok()
     }
@@ -185,8 +185,8 @@ impl Root {
     }
 }
 
-/// Directory and name of a path below the root. Paths of plans and stamps come
-/// here, and a stamp is only a file: nothing odd is followed.
+/// Directory and name of a path below the root. Paths of plans and stamps come here,
+/// and a stamp is only a file: odd paths are refused.
 fn split(path: &str) -> io::Result<(&str, &str)> {
     let odd = || io::Error::other(format!("{path} is not the absolute path of a file"));
     let (parent, name) = path.rsplit_once('/').ok_or_else(odd)?;

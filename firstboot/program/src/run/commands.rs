@@ -1,10 +1,10 @@
-//! What a seed asks to be run: `bootcmd` in every boot, before anything is
-//! written; scripts and `runcmd` once per instance, after the node is set up.
+//! A seed's commands: `bootcmd` in every boot, before anything is written; scripts and
+//! `runcmd` once per instance, after the node is set up.
 //!
-//! The scripts run in a unit of their own, so that they may wait for units that
-//! wait for first boot (`kubeadm join` starts the kubelet). As in cloud-init
-//! each runs whatever became of the one before. Unlike there, what has failed is
-//! tried again at the next boot.
+//! The scripts run in a unit of their own, so that they may wait for units that wait
+//! for first boot (`kubeadm join` starts the kubelet). As in cloud-init, each runs even
+//! if the one before failed. Unlike cloud-init, failed ones are tried again at the next
+//! boot.
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -27,7 +27,7 @@ const SENTINEL: &str = "/run/cluster-api/bootstrap-success.complete";
 
 const MAX_FILE: usize = 16 << 20;
 
-/// Runs `bootcmd`; what goes wrong is a warning, as it is in cloud-init.
+/// Runs `bootcmd`; a failure is a warning, as in cloud-init.
 pub(crate) fn boot(script: &Path, instance_id: &str, problems: &mut Problems) {
     let mut command = Command::new("/bin/sh");
     command.arg(script);
@@ -75,7 +75,7 @@ pub(crate) fn run_pending(root: &Root) -> Option<Report> {
 pub(crate) fn ended(root: &Root, result: &str) -> Option<Report> {
     let mut report = verdict::read(root)?;
     if result != "timeout" || report.commands != Some(Commands::Pending) {
-        // What has been told is not told twice.
+        // Nothing is reported twice.
         report.commands = report.commands.filter(|told| *told != Commands::Failed);
         report.outcome = Outcome::Unchanged;
         return Some(report);
@@ -111,7 +111,7 @@ fn run_all(paths: &[PathBuf], instance_id: &str, problems: &mut Problems) {
     }
 }
 
-/// The reason of a failure. The command has root's usual environment and no input.
+/// Runs a command; returns the reason of its failure. It has root's usual environment and no input.
 fn run(mut command: Command, instance_id: &str) -> Option<String> {
     let status = command
         .current_dir("/")
@@ -139,8 +139,8 @@ fn how_ended(status: ExitStatus) -> String {
     }
 }
 
-/// A script's end may hide that a command in the middle has failed; Cluster
-/// API's last word is a file.
+/// A script's exit status may hide that a command in the middle has failed; Cluster API
+/// writes a file at the end.
 fn check_sentinel(root: &Root, stamp: &Stamp, problems: &mut Problems) {
     let promises = |path: &&String| {
         let bytes = root.read(path, MAX_FILE).ok().flatten();

@@ -62,7 +62,7 @@ pub(crate) fn prepare_network(root: &Root) {
     }
 }
 
-/// What a run goes by.
+/// The inputs of a run.
 struct Boot<'a> {
     root: &'a Root,
     machine: Option<Machine>,
@@ -130,7 +130,7 @@ impl<'a> Boot<'a> {
         Some(Outcome::Applied)
     }
 
-    /// Makes the node that the seed asks for.
+    /// Sets up the node that the seed asks for.
     fn set_up(
         &self,
         sought: &Sought,
@@ -175,7 +175,7 @@ impl<'a> Boot<'a> {
         Some(())
     }
 
-    /// An earlier boot has set this instance up.
+    /// An earlier boot has set up this instance.
     fn unchanged(
         &self,
         stamp: &Stamp,
@@ -192,7 +192,7 @@ impl<'a> Boot<'a> {
         Some(Outcome::Unchanged)
     }
 
-    /// Has systemd run what the instance's seed asks for, if that is not done.
+    /// Lets systemd run the commands of the instance's seed, if they have not run yet.
     fn start_commands(&self, stamp: &Stamp, report: &mut Report, problems: &mut Problems) {
         if outstanding::is_pending(self.root, stamp) {
             report.commands = Some(Commands::Pending);
@@ -245,7 +245,7 @@ fn boot_commands(
         return None;
     }
     commands::boot(Path::new(BOOTCMD_NOW), instance_id, problems);
-    // It lies in memory; a rest of it does no harm.
+    // It is in memory; leftovers do no harm.
     let _best_effort = root.remove(BOOTCMD_NOW, &mut Open);
     Some(())
 }

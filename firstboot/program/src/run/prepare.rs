@@ -1,7 +1,6 @@
-//! What a running node needs before its seed can be checked: the network that
-//! the seed asks for.
+//! What a running node needs before its seed can be checked: the seed's network.
 //!
-//! Two steps of a boot come here. Before systemd-networkd, `network` finds the seed and
+//! Two steps of a boot call this. Before systemd-networkd, `network` finds the seed and
 //! applies its network, so that no interface ever has an address that the seed does not
 //! give it. After networkd, `run` finds everything in place; only a seed that came over
 //! the network, or was corrected since, changes anything then.
@@ -55,7 +54,7 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
     if problems != before && network.is_none() && problems.has_errors() {
         return problems;
     }
-    // A machine that was cloned has the network of the one that it was.
+    // A cloned machine has the network of its original.
     if let Err(failure) = apply::retire(root, &state, DIRECTORY, &mut Open) {
         failure.tell(&mut problems);
     }
@@ -104,8 +103,8 @@ fn put_in_force(root: &Root, network: Option<&Network>, system: &System, problem
     }
 }
 
-/// Waits for the interfaces of the links that count: a driver may take its time, and
-/// udev gives names of its own to an interface before it can have another.
+/// Waits for the interfaces of the required links: a driver may take its time, and udev
+/// names an interface before it can be renamed.
 fn wait_for_cards(
     network: &Network,
     system: &System,
@@ -123,7 +122,7 @@ fn wait_for_cards(
         if patience.is_over() {
             return (found, patience.waited());
         }
-        // Most come at once.
+        // Most appear at once.
         if !said && patience.waited().seconds > 0 {
             println!(
                 "nodeimg-firstboot: {reason}; waiting for it {}",

@@ -53,7 +53,7 @@ pub(crate) struct Seek<'a> {
     pub(crate) system: Option<&'a System>,
     /// Services that the image's recipe asks for.
     pub(crate) metadata: &'a [MetadataService],
-    /// Before the network is up: a source that needs it ends the search, for now.
+    /// Before the network is up: a source that needs it ends the search for now.
     pub(crate) early: bool,
 }
 
@@ -75,9 +75,9 @@ pub(crate) fn seek(
             problems.append(found);
             None
         }
-        // The next step of the boot asks again.
+        // The next step of the boot tries again.
         Found::Pending { .. } if seek.early => None,
-        // One asked for by name must be there.
+        // One that was asked for by name must exist.
         Found::Absent(_) | Found::Pending { .. } if seek.finished && seek.seed.is_none() => None,
         Found::Pending { place, reason } => {
             report.seen = media.iter().map(Medium::shown).collect();
@@ -110,7 +110,7 @@ pub(crate) fn seek(
     }
 }
 
-/// One wait for all steps of a boot: what the first has waited, the second need not.
+/// One wait for all steps of a boot: the second step does not repeat the wait of the first.
 fn deadline(seek: &Seek<'_>) -> Instant {
     let now = Instant::now();
     let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
@@ -137,12 +137,12 @@ fn deadline(seek: &Seek<'_>) -> Instant {
     now + seek.wait.saturating_sub(uptime.saturating_sub(began))
 }
 
-/// A server cannot be asked before this machine has an address, and on a slow one
-/// networkd is long in starting: the wait for a seed does not end in that time.
+/// A server cannot be asked before this machine has an address, and networkd may start
+/// late on a slow one: the wait for a seed does not end before that.
 struct Network<'a> {
     /// `None` if the root is another machine's.
     machine: Option<(Machine, Patience<'a>)>,
-    /// When an address was seen first.
+    /// The time at which an address was first seen.
     since: Option<Instant>,
 }
 
@@ -154,7 +154,7 @@ impl<'a> Network<'a> {
         }
     }
 
-    /// Until when a server is asked, at least until `deadline`.
+    /// The time until which a server is asked, at least `deadline`.
     fn limit(&mut self, deadline: Instant) -> Instant {
         let Some((machine, patience)) = &mut self.machine else {
             return deadline;
@@ -204,7 +204,7 @@ fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
         let limit = match &found {
             Found::Absent(_) if !seek.finished => deadline,
             Found::Pending { .. } if seek.early => break,
-            // A service tells a clone from what it is a clone of, if it is there.
+            // A metadata service, if there is one, tells a clone from its original.
             Found::Pending { .. } if seek.finished => deadline.min(began + RECHECK),
             Found::Pending { .. } => network.limit(deadline),
             _ => break,

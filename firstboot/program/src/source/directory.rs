@@ -1,4 +1,4 @@
-//! A directory in one of the two seed layouts, shared by the sources that have one.
+//! A directory in one of the two seed layouts; shared by several sources.
 //!
 //! # Invariants
 //! A directory that is nearly a seed is never ignored silently: the near miss is named
@@ -105,7 +105,7 @@ fn read_layout(root: &Root, base: &str, layout: Layout) -> Found {
     }
 }
 
-/// Names that someone meant to be ours.
+/// Names that someone probably meant to be ours.
 fn near_misses(root: &Root, base: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let names = Layout::NoCloud.names();

@@ -1,4 +1,4 @@
-//! Volumes that someone meant to be a seed and that are none by a hair.
+//! Volumes that someone meant to be a seed and that almost are.
 //!
 //! Asked only if there is no seed and the report is due: it opens volumes that have
 //! nothing to do with a seed.
@@ -12,7 +12,7 @@ use crate::media::{self, Medium};
 /// Volumes opened at most; a storage server has hundreds.
 const MOST: usize = 16;
 
-/// One problem for each near miss, with what would make it right.
+/// One problem for each near miss, with its remedy.
 pub(crate) fn near_misses(media: &[Medium]) -> Problems {
     let mut problems = Problems::new();
     let mut opened = 0;
@@ -61,7 +61,7 @@ fn near(label: &str) -> Option<&'static str> {
         .find(|wanted| fold(label) == fold(wanted))
 }
 
-/// The file that tells a seed in the volume, and the label that it should have.
+/// The file that identifies a seed in the volume, and the label that it should have.
 fn holds_seed(medium: &Medium, kind: FileSystem) -> Option<(&'static str, &'static str)> {
     let root = media::open(&medium.device, kind).ok()?;
     let (no_cloud, drive) = (Layout::NoCloud.names(), Layout::ConfigDrive.names());

@@ -11,7 +11,7 @@ pub(super) fn find(search: &Search<'_>) -> Found {
         return Found::Absent(Vec::new());
     };
     match read(path) {
-        // Whoever names a seed keeps it.
+        // A seed named by the caller stays as it is.
         Found::Seed(mut sought) => {
             sought.home = Home::Elsewhere;
             Found::Seed(sought)

@@ -1,8 +1,8 @@
-//! Whether certificates belong to their keys, to the cluster's CA, to this node, and to this time.
+//! Whether certificates match their keys, the cluster's CA, this node, and the current time.
 //!
-//! The clock counts as being at least at the image's build time: a board without
-//! a battery starts somewhere in the past. So what has ended has ended, while
-//! what has not begun may only be the clock's fault.
+//! The clock is taken to be at least the image's build time: a board without a battery
+//! starts somewhere in the past. So an expired certificate is certainly expired, while
+//! one that is not valid yet may only be the clock's fault.
 use std::net::IpAddr;
 
 use super::{Inputs, lines_on};
@@ -33,22 +33,23 @@ impl Pair<'_> {
 /// Whose certificate it is.
 #[derive(Clone, Copy)]
 pub(super) enum Owner<'a> {
-    /// Of the node of these names.
+    /// Of the node with these names.
     Kubelet(Names<'a>),
     KubeProxy,
 }
 
-/// What others know a node by, as far as it is known here.
+/// The names and addresses of a node, as far as they are known here.
 #[derive(Clone, Copy)]
 pub(super) struct Names<'a> {
     pub(super) host: Option<&'a str>,
     pub(super) addresses: &'a [IpAddr],
 }
 
-/// Days before its end at which a certificate is told.
+/// Days before its expiry at which a certificate is reported.
 const SOON: i64 = 7 * 86_400;
 
-/// Certificates of a text that has passed [`pem::check_certificates`]; one that cannot be read is told.
+/// Certificates of a text that has passed [`pem::check_certificates`]; one that cannot be read is
+/// reported.
 fn read(
     text: &str,
     place: &dyn Fn(usize) -> Place,
@@ -70,7 +71,7 @@ fn read(
     found
 }
 
-/// The authorities that the seed gives, each of which must be one, and in time.
+/// The authorities that the seed gives, each of which must be a CA and currently valid.
 pub(super) fn authorities(
     inputs: &Inputs<'_>,
     text: &str,
@@ -213,7 +214,8 @@ fn chain(
     );
 }
 
-/// What the API server's node authorizer goes by, and what callers of the kubelet look for.
+/// The names that the API server's node authorizer checks, and those that callers of the kubelet
+/// check.
 ///
 /// The latter is worth a warning only: nothing is broken if those callers ask by
 /// another name or do not verify, and the certificates of Kubernetes the Hard Way have

@@ -19,19 +19,18 @@ pub enum Access {
         cert: String,
         key: Secret,
     },
-    /// Made from a token, which is good for asking for a certificate only.
+    /// Made from a token, which can only request a certificate.
     Token { server: String, token: Secret },
-    /// Taken from the seed as it is.
+    /// Taken from the seed unchanged.
     Ready(Secret),
 }
 
-/// All that proves who this node is.
+/// The credentials of this node.
 pub struct Identity {
     /// URL of the API server: the seed's, or the one of the kubelet's kubeconfig.
     pub server: String,
     pub ca: String,
-    /// Certificate and key that the kubelet shows to those who call it; without
-    /// them it makes its own.
+    /// Certificate and key that the kubelet serves with; without them it makes its own.
     pub serving: Option<(String, Secret)>,
     pub kubelet: Access,
     /// `None` if something else implements Services, such as Cilium.
@@ -76,7 +75,7 @@ pub(super) fn check(
             certificates::check(inputs, &pair, owner, &authorities, problems);
         }
     }
-    // A kubeconfig that could not be read may well have had one.
+    // A kubeconfig that could not be read may have had one.
     let unread = kubelet.is_none() && node.kubelet.given.contains(&"kubeconfig");
     if ca.is_none() && !inputs.gives("ca") && !unread {
         let reason = "is missing: the kubelet must know whom to trust";
@@ -115,7 +114,7 @@ fn kube_proxy(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Component>
     None
 }
 
-/// A node that will get its certificate by a token: whom to ask, whom to trust, the token.
+/// A node that will get its certificate with a token: the API server, the CA, the token.
 fn bootstrap(
     inputs: &Inputs<'_>,
     api_server: Option<&str>,
@@ -193,7 +192,7 @@ pub(super) fn is_token(text: &str) -> bool {
         .is_some_and(|(id, secret)| plain(id, 6) && plain(secret, 16))
 }
 
-/// What the seed gives for one component.
+/// The seed's values for one component.
 struct Component {
     pair: Option<(String, Secret)>,
     ready: Option<(Kubeconfig, Located<Secret>)>,
@@ -249,7 +248,7 @@ impl Component {
         None
     }
 
-    /// A ready kubeconfig wins over one that would be made from the pair.
+    /// A complete kubeconfig takes precedence over one made from the pair.
     fn access(self, server: Option<&str>) -> Option<Access> {
         match (self.ready, self.pair) {
             (Some((_, text)), _) => Some(Access::Ready(text.value)),
@@ -347,7 +346,7 @@ fn read_ready(name: &str, text: &Located<Secret>, problems: &mut Problems) -> Op
         }
     }
     for (key, path, line) in &config.files {
-        // The kubelet's own files are written from the seed; no others will be there.
+        // The kubelet's own files are written from the seed; no others will exist.
         let written =
             name == "kubelet" && [KUBELET_CA, KUBELET_CERT, KUBELET_KEY].contains(&path.as_str());
         if !written {

@@ -89,14 +89,14 @@ pub(super) fn host_of(url: &str) -> Result<&str, (String, String)> {
     if host.parse::<IpAddr>().is_err() && names::wrong_with(&named).is_some() {
         return fail("has no valid host name");
     }
-    // All digits and dots, yet no address: a slip such as `10.0.0.300`.
+    // Only digits and dots, but not an address: a typo such as `10.0.0.300`.
     if host.chars().all(|c| c.is_ascii_digit() || c == '.') && host.parse::<IpAddr>().is_err() {
         return fail("has a host that is not a valid IPv4 address");
     }
     Ok(host)
 }
 
-/// `host`, `host:port`, `[v6]` or `[v6]:port`; the port is not looked at.
+/// `host`, `host:port`, `[v6]` or `[v6]:port`; the port is not checked.
 fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), &'static str> {
     let Some(bracketed) = authority.strip_prefix('[') else {
         return Ok(match authority.split_once(':') {

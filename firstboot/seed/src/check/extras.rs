@@ -1,5 +1,6 @@
-//! What user-data asks for beside the node's own values: files, accounts,
-//! trust, time, commands. Each alone; what needs the image is for [`crate::plan`].
+//! What user-data asks for beside the node's own values: files, accounts, trust, time,
+//! commands. Each value is checked alone; checks that need the image are in
+//! [`crate::plan`].
 use super::{Inputs, names};
 use crate::contract::paths::{VOLATILE, is_below};
 use crate::read::cloud_config::{Group, User, WriteFile, shell_script};
@@ -8,7 +9,7 @@ use crate::text::pem;
 use crate::text::problem::{Located, Place, Problems};
 use crate::text::secret::Secret;
 
-/// Checked, and in the order of cloud-init.
+/// Checked, and in cloud-init's order.
 #[derive(Default)]
 pub struct Extras {
     pub files: Vec<WriteFile>,
@@ -118,7 +119,7 @@ fn writable(path: &str, inputs: &Inputs<'_>) -> bool {
         .any(|directory| is_below(path, directory))
 }
 
-/// A path for a message; what does not look like one is not shown.
+/// A path for a message; text that does not look like a path is not shown.
 fn printable(path: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
     if path.len() <= 200 && path.chars().all(plain) {
@@ -163,7 +164,7 @@ fn check_user(user: &User, problems: &mut Problems) {
     good_keys(&user.ssh_keys, problems);
 }
 
-/// Names as useradd(8) takes them.
+/// Names that useradd(8) accepts.
 fn check_name(name: &Located<String>, problems: &mut Problems) {
     let text = name.value.as_str();
     let inside =
@@ -178,7 +179,7 @@ fn check_name(name: &Located<String>, problems: &mut Problems) {
     }
 }
 
-/// Kinds of keys that sshd takes, at the start of a line or after options.
+/// Key types that sshd accepts, at the start of a line or after options.
 const KEY_KINDS: [&str; 9] = [
     "ssh-ed25519",
     "ssh-rsa",

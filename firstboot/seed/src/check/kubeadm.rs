@@ -1,5 +1,5 @@
-//! What kubeadm is to be given: a configuration of the seed, or one made from
-//! an API server, a token and the hashes of the cluster's CA.
+//! The configuration for kubeadm: one of the seed, or one made from an API server, a
+//! token and the hashes of the cluster's CA.
 //!
 //! Spec: <https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/>. What is
 //! inside a configuration is kubeadm's to judge, which it does before it changes anything;
@@ -30,7 +30,7 @@ pub const API: &str = "v1beta4";
 /// Older ones, and the last minor release of Kubernetes 1 that reads each.
 const OLD_APIS: [(&str, u32); 2] = [("v1beta2", 26), ("v1beta3", 36)];
 
-/// Keys that mean nothing to a node whose pods are the business of a DaemonSet.
+/// Keys that mean nothing to a node whose pod network is set up by a DaemonSet.
 const OTHERS: [&str; 4] = ["ca", "cluster_cidr", "kube_proxy", "pod_subnet"];
 
 pub(super) fn check(
@@ -80,7 +80,7 @@ pub(super) fn check(
     }
 }
 
-/// What kubeadm is asked for, and the documents one of which makes it possible.
+/// The action of kubeadm, and the documents one of which it needs.
 struct Task {
     verb: &'static str,
     kinds: &'static [&'static str],
@@ -91,13 +91,13 @@ const JOIN: Task = Task {
     kinds: &["JoinConfiguration"],
 };
 
-/// The one that is not given has defaults.
+/// The other one has defaults.
 const INIT: Task = Task {
     verb: "init",
     kinds: &["InitConfiguration", "ClusterConfiguration"],
 };
 
-/// A configuration of the seed: YAML, one document of which is of a wanted kind.
+/// A configuration of the seed: YAML, with one document of a required kind.
 fn whole(
     inputs: &Inputs<'_>,
     task: &Task,
@@ -158,7 +158,7 @@ pub fn minor(version: Option<&str>) -> Option<u32> {
     rest.split(['.', '-', '+']).next()?.parse().ok()
 }
 
-/// Why a kubeadm does not read a configuration, as far as that is certain.
+/// Why this kubeadm cannot read a configuration, as far as that is certain.
 fn not_read(api: &str, kubeadm: Option<&str>) -> Option<String> {
     let minor = minor(kubeadm)?;
     let (_, last) = OLD_APIS.iter().find(|(known, _)| *known == api)?;

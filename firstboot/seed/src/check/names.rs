@@ -1,4 +1,4 @@
-//! Host names: which of the names given wins, and whether it can name a node.
+//! Host names: which of the given names wins, and whether it can name a node.
 //!
 //! The order is cloud-init's: user-data before meta-data, `hostname` before the
 //! short form of `fqdn`, `prefer_fqdn_over_hostname` on top.

@@ -1,4 +1,4 @@
-//! The node's own address: given outright, or chosen by network.
+//! The node's own address: given directly, or selected by network.
 //!
 //! # Rules
 //! An address is taken as it is, if this machine has it. Networks are alternatives: the
@@ -31,7 +31,7 @@ impl Rule {
     }
 }
 
-/// Why no address was chosen. Only absence can mend itself by waiting.
+/// Why no address was selected. Only a missing address may still appear.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Failure {
     Absent(String),

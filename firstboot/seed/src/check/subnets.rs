@@ -1,4 +1,4 @@
-//! Pod subnets: proper networks, inside the cluster's, clear of all others.
+//! Pod subnets: valid networks, inside the cluster's, overlapping no others.
 use ipnet::IpNet;
 
 use super::{Addresses, Inputs};

@@ -16,13 +16,13 @@ use std::ops::Range;
 const FIRST_LINE: &str = "# nodeimg: overwritten, since it has served\n";
 const INSTANCE: &str = "# instance-id: ";
 
-/// Stands for the bytes that follow the mark.
+/// Fills the rest of the file after the mark.
 pub const FILLER: u8 = b'\n';
 
 /// The key of nova's `meta_data.json` whose value is a password.
 pub const ADMIN_PASSWORD: &str = "admin_pass";
 
-/// What takes the place of each byte of a password.
+/// Replaces each byte of a password.
 const MASK: u8 = b'x';
 
 /// The mark for an instance.
@@ -40,7 +40,7 @@ pub fn served(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(&rest[..end]).ok()
 }
 
-/// Whether nothing but the mark is left of a file.
+/// Whether a file holds nothing but the mark.
 pub fn is_whole(bytes: &[u8]) -> bool {
     let Some(instance) = served(bytes) else {
         return false;
@@ -89,7 +89,7 @@ pub fn passwords(json: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// As many bytes to write over a password.
+/// Bytes to overwrite a password with.
 pub fn masked(range: &Range<usize>) -> Vec<u8> {
     vec![MASK; range.len()]
 }

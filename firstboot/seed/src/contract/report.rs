@@ -22,7 +22,7 @@ pub enum Outcome {
     Failed,
 }
 
-/// What became of the commands that a seed asks for.
+/// The state of the seed's commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Commands {
@@ -69,7 +69,7 @@ pub struct Report {
     pub scrub: Option<Scrub>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
-    /// What was looked at when no seed was found.
+    /// The places that were searched when no seed was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<String>,
 }
@@ -204,7 +204,7 @@ impl Report {
 }
 
 /// Lines that fit the box, the first after `lead`, the others indented below it.
-/// Control characters would move the cursor of a console: they are dropped.
+/// Control characters could move the cursor of a console: they are dropped.
 fn wrapped(lead: &str, text: &str) -> Vec<String> {
     let room = WIDTH - 2 - lead.len();
     let mut lines: Vec<String> = Vec::new();

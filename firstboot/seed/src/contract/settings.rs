@@ -14,7 +14,7 @@ pub const SETTINGS_PATH: &str = "/usr/lib/nodeimg/firstboot.json";
 /// The only [`ImageSettings::version`] that this library reads and writes.
 pub const SETTINGS_VERSION: u32 = 1;
 
-/// [`ImageSettings::seed_wait`] of a recipe that does not say.
+/// The default of [`ImageSettings::seed_wait`].
 pub const SEED_WAIT: u32 = 60;
 
 /// How the node joins its cluster; the recipe picks one.
@@ -23,7 +23,7 @@ pub const SEED_WAIT: u32 = 60;
 pub enum Profile {
     /// Certificates and kubeconfigs come ready-made with the seed.
     HardWay,
-    /// A token of the seed, with which the kubelet asks for its certificate.
+    /// The kubelet requests its certificate with a token of the seed.
     Bootstrap,
     /// kubeadm joins or makes the cluster, with a configuration of the seed.
     Kubeadm,
@@ -57,7 +57,7 @@ pub enum MetadataService {
     Ec2,
 }
 
-/// The image's side of the bargain.
+/// The image's part of the contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageSettings {
@@ -74,7 +74,7 @@ pub struct ImageSettings {
     pub cluster_domain: Option<String>,
     /// Absolute paths that a seed may write below.
     pub writable: Vec<String>,
-    /// Seconds to wait for a seed that is not there at once.
+    /// Seconds to wait for a seed that is not present at once.
     pub seed_wait: u32,
     /// Metadata services to ask, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -91,7 +91,7 @@ pub struct ImageSettings {
     /// Whether secrets stay on a writable seed volume when they are no longer needed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_seed: bool,
-    /// Seconds since 1970 of the image: the clock cannot truly be earlier.
+    /// The image's build time in seconds since 1970: the real time cannot be earlier.
     pub epoch: u64,
 }
 

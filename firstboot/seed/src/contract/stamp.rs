@@ -12,7 +12,7 @@ pub const STAMP_PATH: &str = "/var/lib/nodeimg/instance.json";
 /// Files of a run that has begun.
 pub const PENDING_PATH: &str = "/var/lib/nodeimg/pending.json";
 
-/// Below this, what first boot took the place of: put back when an instance goes.
+/// Below this, the originals of replaced files: put back when an instance is removed.
 pub const ORIGINALS: &str = "/var/lib/nodeimg/original";
 
 /// The only version read and written.
@@ -28,15 +28,15 @@ pub struct Stamp {
     pub plan_digest: String,
     /// Every file written that the instance needs, so that the next one can remove them.
     pub files: Vec<String>,
-    /// Those that it does not need: what a seed asked for may go again.
+    /// Those that it does not need: files that a seed asked for may be removed again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_files: Vec<String>,
-    /// The seed as it was taken; none in stamps of earlier versions.
+    /// The seed that was used; none in stamps of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<TakenSeed>,
 }
 
-/// By which a seed is known again.
+/// Identifies a seed at later boots.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TakenSeed {

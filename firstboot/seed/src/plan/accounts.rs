@@ -7,7 +7,7 @@
 //! - No account has a password: `*`, which no password ever matches.
 use crate::read::cloud_config::{Group, User};
 
-/// First id of people's accounts, and of those that are the system's.
+/// First id of users' accounts, and of system accounts.
 const PEOPLE: std::ops::Range<u32> = 1000..60_000;
 const SYSTEM: std::ops::Range<u32> = 500..1000;
 
@@ -68,7 +68,7 @@ impl Tables {
         Ok(())
     }
 
-    /// After the users are there: cloud-init adds only members that exist.
+    /// After the users are created: cloud-init adds only members that exist.
     pub(super) fn add_members(&mut self, groups: &[Group]) {
         for group in groups {
             for member in &group.members {
@@ -79,7 +79,7 @@ impl Tables {
         }
     }
 
-    /// Makes the user if it is not there, and puts it into its groups.
+    /// Creates the user if it does not exist, and adds it to its groups.
     pub(super) fn add_user(&mut self, user: &User, home: &str) -> Result<Account, String> {
         let name = user.name.value.as_str();
         if self.account(name).is_none() {

@@ -1,4 +1,4 @@
-//! The files of [`Extras`], made from what the image holds.
+//! The files of [`Extras`], made from the image's files.
 use std::collections::BTreeMap;
 
 use super::accounts::Tables;
@@ -166,7 +166,7 @@ impl Planner<'_> {
             .any(|directory| is_below(path, directory))
     }
 
-    /// Keys in a place of their own: home directories need not be writable, nor be there.
+    /// Keys in their own directory: home directories need not be writable, nor exist.
     fn logins(&mut self, extras: &Extras) {
         let mut rules = String::new();
         let mut keys: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -246,7 +246,7 @@ impl Planner<'_> {
         }
     }
 
-    /// A file that may be there: its mode and owner stay.
+    /// A file that may exist: its mode and owner stay.
     fn changed(&mut self, path: &str, bytes: SecretBytes, mode: u32) {
         let mut file = PlannedFile::new(path, mode, bytes);
         file.role = Role::Edited;

@@ -1,4 +1,4 @@
-//! What makes kubeadm run once: its configuration, and a script.
+//! Runs kubeadm once: its configuration, and a script.
 use super::{PlannedFile, Role};
 use crate::check::Kubeadm;
 use crate::contract::paths::{BINARY_PATH, KUBEADM_CONFIG};
@@ -14,7 +14,7 @@ pub(super) fn files(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
         "init" => "/etc/kubernetes/admin.conf",
         _ => "/etc/kubernetes/kubelet.conf",
     };
-    // The journal may be kept: what would print secrets is told not to.
+    // The journal may be kept: commands that would print secrets are told not to.
     let quiet = match verb {
         "init" => " --skip-token-print --skip-certificate-key-print",
         _ => "",

@@ -16,14 +16,14 @@ use crate::text::yaml::Kind;
 pub struct MetaData {
     pub instance_id: String,
     pub hostname: Option<Located<String>>,
-    /// SSH keys of whoever made the machine.
+    /// SSH keys of the machine's creator.
     pub public_keys: Vec<Located<String>>,
     /// All of it, for templates.
     pub data: Value,
 }
 
 impl MetaData {
-    /// What templates of user-data may ask for:
+    /// The values that templates of user-data may use:
     /// <https://cloudinit.readthedocs.io/en/latest/explanation/instancedata.html>.
     /// `machine` is the node's architecture, as `uname -m` says it.
     pub fn instance_data(&self, layout: Layout, machine: &str) -> Value {
@@ -81,7 +81,7 @@ pub fn read(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
     Some(found)
 }
 
-/// Keys of NoCloud meta-data that would mean something, were they read.
+/// Keys of NoCloud meta-data that have a meaning but are not read.
 const NOT_READ: &[&str] = &["network-interfaces", "network_config", "seedfrom"];
 
 fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
@@ -208,7 +208,7 @@ fn config_drive(file: &SeedFile, problems: &mut Problems) -> Option<MetaData> {
     let data: OpenStack = match serde_json::from_slice(&file.bytes) {
         Ok(data) => data,
         Err(error) => {
-            // serde_json's own text may quote a value; its position may not.
+            // serde_json's message may quote a value; its position does not.
             let reason = match error.classify() {
                 serde_json::error::Category::Eof => "ends too early for JSON",
                 serde_json::error::Category::Data => {
@@ -222,7 +222,7 @@ fn config_drive(file: &SeedFile, problems: &mut Problems) -> Option<MetaData> {
         }
     };
     let public_keys = json_keys(data.public_keys.as_ref(), &place.clone().key("public_keys"));
-    // It has just been read as JSON once.
+    // It has just been parsed as JSON.
     let all = serde_json::from_slice(&file.bytes).unwrap_or(serde_json::Value::Null);
     let hostname = [("hostname", data.hostname), ("name", data.name)]
         .into_iter()

@@ -1,4 +1,4 @@
-//! A seed as bytes: what a data source found, before anyone reads it.
+//! A seed as bytes: the files that a data source found, before they are parsed.
 //!
 //! The two layouts are cloud-init's: NoCloud
 //! (<https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html>) and the
@@ -26,7 +26,7 @@ pub struct Names {
     pub meta_data: &'static str,
     pub user_data: &'static str,
     pub vendor_data: &'static str,
-    /// A second one, made for each machine, which counts before the first.
+    /// A second one, made for each machine, which takes precedence over the first.
     pub vendor_data2: Option<&'static str>,
     pub network: &'static str,
 }
@@ -124,7 +124,7 @@ pub struct Injected {
     pub file: SeedFile,
 }
 
-/// What whoever names a seed says of the machine, before the seed itself does:
+/// Values given with the place of a seed, which take precedence over the seed's own:
 /// `i=` and `h=` of `ds=nocloud`.
 #[derive(Default)]
 pub struct Named {
@@ -137,7 +137,7 @@ const MAX_INJECTED: usize = 64;
 const MAX_INJECTED_BYTES: usize = 16 << 20;
 
 impl Seed {
-    /// One that says nothing but who it is.
+    /// A seed with nothing but its identity.
     pub fn new(layout: Layout, meta_data: SeedFile) -> Self {
         Self {
             layout,
@@ -151,9 +151,9 @@ impl Seed {
         }
     }
 
-    /// Reads the files that `meta_data.json` lists, by their names relative to
-    /// the seed (`openstack/content/0000`). `take` gives nothing for one that is
-    /// not there; its own errors end it.
+    /// Reads the files that `meta_data.json` lists, by their names relative to the seed
+    /// (`openstack/content/0000`). `take` returns nothing for a missing file; its
+    /// errors end the reading.
     pub fn inject<E>(
         &mut self,
         mut take: impl FnMut(&str) -> Result<Option<SeedFile>, E>,
@@ -208,8 +208,8 @@ fn listed(meta_data: &[u8]) -> Vec<(String, String)> {
 }
 
 impl Seed {
-    /// SHA-256 of the user-data, in hexadecimal. What a cloud says beside it may
-    /// change from boot to boot.
+    /// SHA-256 of the user-data, in hexadecimal. The cloud's other data may change from
+    /// boot to boot.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
         if let Some(file) = &self.user_data {

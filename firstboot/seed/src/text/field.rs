@@ -1,4 +1,4 @@
-//! Reading one YAML value as what its key means.
+//! Reads one YAML value as its key requires.
 //!
 //! # Invariants
 //! A value that does not fit is a problem with file, line and key, and the
@@ -50,7 +50,7 @@ impl<'a> Field<'a> {
         Some(members.collect())
     }
 
-    /// Text as written: numbers stay text, booleans and nothing are refused.
+    /// Text as written: numbers stay text; booleans and empty values are refused.
     pub fn text(&self, problems: &mut Problems) -> Option<Located<String>> {
         let secret = self.secret(problems)?;
         let value = secret.value.expose().trim().to_owned();

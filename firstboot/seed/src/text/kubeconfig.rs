@@ -27,7 +27,7 @@ pub struct Parts<'a> {
     pub login: Login<'a>,
 }
 
-/// What the user proves itself by.
+/// The user's credentials.
 pub enum Login<'a> {
     Certificate {
         cert: Material<'a>,
@@ -61,7 +61,7 @@ pub fn write(parts: &Parts<'_>) -> Secret {
     ))
 }
 
-/// What the current context of a kubeconfig holds.
+/// The content of a kubeconfig's current context.
 #[derive(Default)]
 pub struct Kubeconfig {
     pub server: String,

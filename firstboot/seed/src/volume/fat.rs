@@ -17,7 +17,7 @@ use std::io;
 
 use super::{ReadAt, Reader, label, le16, le32};
 
-/// Of a directory that is searched: 64 KiB, which is 2048 entries.
+/// The part of a directory that is searched: 64 KiB, which is 2048 entries.
 const MAX_DIRECTORY: u64 = 64 << 10;
 const ENTRY: usize = 32;
 

@@ -20,7 +20,7 @@ const ESP: [u8; 16] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub is_esp: bool,
-    /// The PARTUUID, in small letters.
+    /// The PARTUUID, in lower-case letters.
     pub guid: String,
     /// The PARTLABEL.
     pub name: String,

@@ -1,7 +1,7 @@
-//! What a block device holds, told from its first blocks: file system and label.
+//! The content of a block device, identified by its first blocks: file system and label.
 //!
 //! First boot looks for its seed volume before it can count on udev's database, so it
-//! reads the superblocks itself. It reads as little as a label takes, and believes
+//! reads the superblocks itself. It reads as little as a label takes, and trusts
 //! nothing that it reads: every number of a superblock is bounded before it is used,
 //! and the kernel alone decides whether to mount the volume.
 //!
@@ -10,8 +10,8 @@
 //!   in pieces of at most one block, so a hostile volume costs a fixed amount.
 //! - A label is shown without control characters.
 //!
-//! Left out: labels of file systems that no seed comes on, beyond those that a
-//! person may have chosen by mistake.
+//! Left out: labels of file systems that no seed comes on, except those that a person
+//! may have chosen by mistake.
 mod ext;
 mod fat;
 pub mod gpt;
@@ -40,7 +40,7 @@ impl ReadAt for &[u8] {
     }
 }
 
-/// A file system that a seed can come on.
+/// A file system that a seed can be on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileSystem {
     Vfat,
@@ -68,7 +68,7 @@ pub struct Volume {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Seed(FileSystem),
-    /// Known by name, and nothing that a seed is read from.
+    /// Known by name, but no seed is read from it.
     Other(&'static str),
 }
 

@@ -9,7 +9,7 @@
 //!
 //! # Invariants
 //! - The instance id changes with the content, unless it is given.
-//! - Nothing here judges the values: [`crate::examine`] does.
+//! - Nothing here checks the values: [`crate::examine`] does.
 mod node_config;
 
 use sha2::{Digest, Sha256};

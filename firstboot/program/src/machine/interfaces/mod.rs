@@ -1,13 +1,12 @@
 //! Applies the seed's network to this machine.
 //!
-//! Files of the network belong to the plan, which is written when everything
-//! has been checked; but which addresses the node has can be checked only once
-//! its network is up. So the same files stand below `/run` first, for this boot
-//! alone: a seed that fails its checks leaves nothing behind. Those below `/etc`
-//! come before them.
+//! The network's files belong to the plan, which is written when everything has been
+//! checked; but the node's addresses can be checked only once its network is up. So the
+//! same files are written below `/run` first, for this boot only: a seed that fails its
+//! checks leaves nothing behind. Files below `/etc` take precedence over them.
 //!
-//! Network interfaces get their names here and now, by netlink; the `.link` files do
-//! it from the next boot on.
+//! Network interfaces are renamed at once, by netlink; the `.link` files do it from the
+//! next boot on.
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -27,7 +26,7 @@ use crate::root::{Access, Root};
 const STAGE: &str = "/run/systemd/network";
 const PREFIXES: [&str; 2] = ["10-nodeimg-", "80-nodeimg-"];
 
-/// Makes the files of this boot those of `network`; whether anything changed.
+/// Replaces the files of this boot with those of `network`; returns whether anything changed.
 pub(crate) fn stage(root: &Root, network: Option<&Network>) -> io::Result<bool> {
     let files: BTreeMap<String, String> = network
         .map(render)
@@ -64,10 +63,10 @@ pub(crate) fn stage(root: &Root, network: Option<&Network>) -> io::Result<bool> 
     Ok(changed)
 }
 
-/// Has a running networkd take up what has changed.
+/// Makes a running networkd reload changed files.
 pub(crate) fn reload() -> io::Result<()> {
-    // Its own file, written as soon as it runs. Without it, networkctl would wait
-    // for one that is ordered behind this very step.
+    // networkd's own file, written as soon as it runs. Without it, networkctl would
+    // wait for a networkd that is ordered after this very step.
     if !Path::new("/run/systemd/netif/state").exists() {
         return Ok(());
     }
@@ -91,7 +90,7 @@ pub(crate) struct Interface {
     driver: Option<String>,
 }
 
-/// Real interfaces, without bridges, bonds and what containers bring.
+/// Physical interfaces, without bridges, bonds and those of containers.
 pub(crate) fn all(sys: &Path) -> Vec<Interface> {
     let directory = sys.join("class/net");
     let Ok(entries) = fs::read_dir(&directory) else {
@@ -144,7 +143,7 @@ fn interface_of<'a>(link: &Link, interfaces: &'a [Interface]) -> Option<&'a Inte
     })
 }
 
-/// Links of the seed that no interface of this machine fits, as sentences.
+/// Links of the seed that match no interface of this machine, as sentences.
 pub(crate) fn missing<'a>(network: &'a Network, interfaces: &[Interface]) -> Vec<(&'a Link, String)> {
     let wanted = network.links.iter().filter(|link| {
         link.is_physical() && !link.optional && link.matched.name.as_deref() != Some("lo")
@@ -176,8 +175,8 @@ pub(crate) fn listed(interfaces: &[Interface]) -> String {
     each.join(", ")
 }
 
-/// Gives interfaces the names that the seed asks for. Each that is to change goes by
-/// way of a name that nobody has, so that two interfaces can change names.
+/// Gives interfaces the names that the seed asks for. Each renamed interface first gets
+/// a temporary name, so that two interfaces can swap names.
 pub(crate) fn rename(network: &Network, interfaces: &[Interface]) -> Vec<(String, io::Error)> {
     let mut failed = Vec::new();
     let mut going: Vec<(&Interface, &String)> = Vec::new();
@@ -241,7 +240,7 @@ fn set_name(index: u32, name: &str) -> io::Result<()> {
     )?;
     let mut answer = [0; 4096];
     let length = recv(fd.as_raw_fd(), &mut answer, MsgFlags::empty())?;
-    // Behind the header of an NLMSG_ERROR: 0, or the error negated.
+    // After the header of an NLMSG_ERROR: 0, or the negated error.
     let code = answer.get(16..20).filter(|_| length >= 20);
     let code = code
         .and_then(|bytes| bytes.try_into().ok())

@@ -1,5 +1,5 @@
-//! containerd and systemd on this machine after first boot has changed what they
-//! have read; see [`containerd`].
+//! Makes containerd and systemd take up the files that first boot has changed; see
+//! [`containerd`].
 mod containerd;
 
 use containerd::{Look, UNIT, WATCHED, environment_files, is_left_out, is_of_the_unit};
@@ -13,7 +13,7 @@ const MAX_FILE: usize = 16 << 20;
 /// The places of the image's own unit; those of a node are watched anyway.
 const OF_THE_IMAGE: &str = "/usr/lib/systemd/system/containerd.service";
 
-/// All that is watched, as it is now.
+/// The current state of all watched files.
 pub(crate) fn look(root: &Root) -> Look {
     let mut look = Look::default();
     let mut environment = of_unit(root, OF_THE_IMAGE);
@@ -26,8 +26,8 @@ pub(crate) fn look(root: &Root) -> Look {
     look
 }
 
-/// Notes a file, or all below a directory. What cannot be read counts as what it
-/// says: a change of that is a change.
+/// Records a file, or everything below a directory. An unreadable file is recorded as
+/// its error.
 fn note(root: &Root, path: &str, look: &mut Look, environment: &mut Vec<String>) {
     if is_left_out(path) {
         return;

@@ -33,17 +33,17 @@ use crate::run::{outstanding, verdict};
 use crate::search::{self, Seek};
 use crate::source::{Home, Sought};
 
-/// Injected files, and versions of the metadata, looked at most.
+/// The most injected files and versions of the metadata that are looked at.
 const MOST: usize = 256;
 
 /// What remains to be done with a seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// As it was taken.
+    /// As it was used.
     Fresh,
     Begun,
     Done,
-    /// Another one than was taken, under the same instance-id.
+    /// Changed since it was used, under the same instance-id.
     Changed,
 }
 
@@ -178,7 +178,7 @@ fn overwrite(
         Layout::NoCloud => files.push(at(names.vendor_data)),
         Layout::ConfigDrive => files.extend(all_versions(medium, base, gate)?),
     }
-    // The one that tells how far this has come.
+    // The file that records the progress.
     let last = at(names.user_data);
     files.retain(|path| *path != last);
     files.push(last);
@@ -188,7 +188,7 @@ fn overwrite(
     Ok(())
 }
 
-/// A config drive says the same in several versions, and once more for EC2.
+/// A config drive holds the same data in several versions, and again for EC2.
 fn all_versions(medium: &Root, base: &str, gate: &mut dyn Gate) -> io::Result<Vec<String>> {
     let mut files = Vec::new();
     for (tree, names) in [
@@ -229,7 +229,7 @@ fn mask(medium: &Root, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the meta-data of a seed gives a password away.
+/// Whether the meta-data of a seed contains a password.
 pub(crate) fn tells_password(meta_data: &SeedFile) -> bool {
     !overwritten::passwords(&meta_data.bytes).is_empty()
 }

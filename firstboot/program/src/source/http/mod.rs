@@ -1,12 +1,12 @@
-//! The least of HTTP that a metadata service takes: one request, one answer.
+//! The part of HTTP that a metadata service needs: one request, one response.
 //!
 //! Plain `http` to an address, HTTP/1.1 (<https://www.rfc-editor.org/rfc/rfc9112>).
 //! There is no name service before the node has its network, and a certificate
 //! could not be checked on a machine that does not know the time.
 //!
 //! # Invariants
-//! Bounded in time by a deadline and in size, header and body; nothing is
-//! followed to another place.
+//! Time is limited by a deadline, and the size of header and body is limited; redirects
+//! are not followed.
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -16,7 +16,7 @@ use nodeimg_seed::read::seed::MAX_SEED_FILE;
 use zeroize::Zeroizing;
 
 const MAX_HEAD: usize = 16 << 10;
-/// A host that is there answers sooner; one that is not is asked again.
+/// A reachable host answers sooner; an unreachable one is asked again.
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// `http://ADDRESS[:PORT]/PATH`
@@ -77,16 +77,16 @@ impl fmt::Display for Url {
 /// Why there is no answer.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// It may be there later.
+    /// It may be reachable later.
     Unreachable(String),
-    /// It will not be otherwise.
+    /// Trying again will not help.
     Wrong(String),
 }
 
 /// A body; `None` if the server says that there is nothing.
 pub(crate) type Answer = Result<Option<Zeroizing<Vec<u8>>>, Trouble>;
 
-/// Asks once. Headers are lines without their end.
+/// Sends one request. Headers are lines without their end.
 pub(crate) fn ask(method: &str, url: &Url, headers: &[String], deadline: Instant) -> Answer {
     let later = |error: io::Error| Trouble::Unreachable(error.to_string());
     let connect = left(deadline).map_err(later)?.min(CONNECT);
@@ -114,7 +114,7 @@ fn left(deadline: Instant) -> io::Result<Duration> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "timed out"))
 }
 
-/// A stream that ends at the deadline, however slowly it drips.
+/// A stream that ends at the deadline, however slow the server is.
 struct Timed {
     stream: TcpStream,
     deadline: Instant,
@@ -127,7 +127,7 @@ impl Read for Timed {
     }
 }
 
-/// Reads an answer to its end.
+/// Reads a response to its end.
 fn read(stream: &mut impl Read) -> Answer {
     let later = |error: io::Error| Trouble::Unreachable(error.to_string());
     let wrong = |reason: &str| Trouble::Wrong(reason.to_owned());
@@ -225,7 +225,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
         .position(|window| window == wanted)
 }
 
-/// Chunks, each behind its length in hexadecimal digits; one of length 0 ends it.
+/// Chunks, each preceded by its length in hexadecimal digits; one of length 0 ends the body.
 fn dechunked(mut rest: &[u8]) -> Result<Zeroizing<Vec<u8>>, Trouble> {
     let cut = || Trouble::Unreachable("the response was cut off".to_owned());
     let mut body = Zeroizing::new(Vec::with_capacity(rest.len()));

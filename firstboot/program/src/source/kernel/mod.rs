@@ -1,12 +1,12 @@
-//! `ds=nocloud;s=PLACE` on the kernel's command line or in the SMBIOS serial
-//! number, as cloud-init has it: the place of a seed, which is a directory
-//! (`/path/`, `file:///path/`) or an address (`http://10.0.0.1:8000/path/`).
+//! `ds=nocloud;s=PLACE` on the kernel's command line or in the SMBIOS serial number, as
+//! in cloud-init: the place of a seed, which is a directory (`/path/`, `file:///path/`)
+//! or an address (`http://10.0.0.1:8000/path/`).
 //!
-//! `__dmi.NAME__` in a place stands for what the machine's firmware says, so that
-//! one server can tell its machines apart. `i=` and `h=` are the instance-id and the
-//! local-hostname, and count before those of the seed's `meta-data`, as in
-//! cloud-init; without a place they would be merged with another source, which
-//! none of the sources are.
+//! `__dmi.NAME__` in a place stands for a value of the machine's firmware, so that one
+//! server can tell its machines apart. `i=` and `h=` are the instance-id and the
+//! local-hostname, and take precedence over those of the seed's `meta-data`, as in
+//! cloud-init; without a place they would have to be merged with another source, and
+//! sources are never merged.
 use std::fs;
 use std::path::Path;
 
@@ -119,7 +119,7 @@ fn from(search: &Search<'_>, seed: &str) -> Result<Found, String> {
     Ok(remote::no_cloud(search, &url))
 }
 
-/// Puts the firmware's words in.
+/// Fills in the firmware's values.
 fn expanded(text: &str, system: &System) -> Result<String, String> {
     let mut rest = text;
     let mut done = String::new();

@@ -21,8 +21,8 @@ pub struct Script {
     pub place: Place,
 }
 
-/// One shell script of all commands, as cloud-init makes it: each in the same
-/// shell, and the end's exit status is that of the last.
+/// One shell script of all commands, as cloud-init makes it: all run in the same shell,
+/// and the exit status is that of the last.
 pub fn shell_script(commands: &[Located<Command>]) -> Secret {
     let mut text = "#!/bin/sh\n".to_owned();
     for command in commands {

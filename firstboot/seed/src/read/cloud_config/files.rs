@@ -50,7 +50,8 @@ pub(super) fn read(field: &Field<'_>, problems: &mut Problems) -> Vec<WriteFile>
         let Some((file, deferred)) = file(&item, problems) else {
             continue;
         };
-        // Deferred files come after packages and users in cloud-init; the order is all that is left of it.
+        // In cloud-init, deferred files come after packages and users; only their order matters
+        // here.
         if deferred { &mut later } else { &mut now }.push(file);
     }
     now.append(&mut later);
@@ -130,7 +131,7 @@ fn raw(field: &Field<'_>, problems: &mut Problems) -> Option<SecretBytes> {
             None
         }
         None => Some(scalar.text.clone().into()),
-        // The reader for text knows what to say of tags.
+        // The reader for text reports tags.
         Some(_) => field.secret(problems).map(|text| text.value.into()),
     }
 }

@@ -4,7 +4,7 @@ use crate::text::field::Field;
 use crate::text::problem::Problems;
 use crate::text::yaml::{self, Kind, Scalar};
 
-/// Keys that set passwords or let them in: a node has none, and goes on without.
+/// Keys that set or allow passwords: a node has none, and goes on without.
 const PASSWORDS: &[&str] = &[
     "chpasswd",
     "hashed_passwd",
@@ -14,11 +14,11 @@ const PASSWORDS: &[&str] = &[
     "ssh_pwauth",
 ];
 
-/// Keys that would change disks: a node without the disk that was asked for is
-/// not the node that was asked for.
+/// Keys that would change disks: without its disk, the node is not the one that was
+/// asked for.
 const DISKS: &[&str] = &["disk_setup", "fs_setup", "mounts", "swap"];
 
-/// Keys that ask for packages or programs, which a sealed image has or has not.
+/// Keys that ask for packages or programs, which a sealed image either has or lacks.
 const PACKAGES: &[&str] = &[
     "apt",
     "apt_update",
@@ -32,13 +32,13 @@ const PACKAGES: &[&str] = &[
     "zypper",
 ];
 
-/// Keys that ask for nothing but what a node does anyway.
+/// Keys that ask only for what a node does anyway.
 const DONE_ANYWAY: &[&str] = &[
     "create_hostname_file",
     "growpart",
     "manage_etc_hosts",
     "resize_rootfs",
-    // Read beforehand.
+    // Read earlier.
     "vendor_data",
     "vendor_data2",
 ];
@@ -110,7 +110,7 @@ fn gives_password(name: &str, field: &Field<'_>, says: &Says) -> bool {
 /// `growpart: {mode: off}`.
 fn declines(name: &str, field: &Field<'_>, says: &Says) -> bool {
     match name {
-        // Read beforehand, and heeded.
+        // Read and applied earlier.
         "vendor_data" | "vendor_data2" => false,
         "growpart" => {
             let mode = field.node.get("mode").and_then(yaml::Node::scalar);
@@ -120,7 +120,7 @@ fn declines(name: &str, field: &Field<'_>, says: &Says) -> bool {
     }
 }
 
-/// `write-files` is `write_files` to a person, and its author counts on it.
+/// To a person, `write-files` means `write_files`, and its author relies on it.
 fn unknown(name: &str, field: &Field<'_>, problems: &mut Problems) {
     let same = KEYS
         .iter()

@@ -30,7 +30,7 @@ pub use files::WriteFile;
 pub use layers::read_seed;
 pub use services::{CaCerts, Ntp};
 
-/// What user-data says.
+/// The content of user-data.
 #[derive(Default)]
 pub struct UserData {
     pub hostname: Option<Located<String>>,
@@ -50,8 +50,8 @@ pub struct UserData {
     pub runcmd: Vec<Located<Command>>,
     /// Parts that are scripts, in order; they run before `runcmd`.
     pub scripts: Vec<Script>,
-    /// Whether there is anything in it that may be a secret: keys and tokens,
-    /// passwords, and whatever commands, scripts and files hold.
+    /// Whether it contains anything that may be secret: keys and tokens, passwords, and
+    /// the content of commands, scripts and files.
     pub secret: bool,
 }
 
@@ -168,8 +168,8 @@ pub fn read_file(
     read(parts, profile, problems)
 }
 
-/// Reads the parts of user-data, merged as cloud-init merges them. `None` when
-/// one cannot be read at all, so that nobody complains of missing keys as well.
+/// Reads the parts of user-data, merged as cloud-init merges them. `None` if one cannot
+/// be read at all, so that missing keys are not reported as well.
 pub fn read(parts: Vec<Part>, profile: Profile, problems: &mut Problems) -> Option<UserData> {
     Some(layers::Layer::of(parts, problems)?.read(profile, problems))
 }
@@ -213,7 +213,7 @@ fn read_key(
     let name = entry.key.expose();
     let field = Field::top(file, shown(name), entry.line, &entry.value);
     if let Some(key) = KEYS.iter().find(|key| key.name == name) {
-        // A key without a value says nothing, as in cloud-init.
+        // A key without a value is ignored, as in cloud-init.
         let empty = entry.value.scalar().is_some_and(yaml::Scalar::is_null);
         if empty && !matches!(name, "hostname" | "fqdn" | "nodeimg") {
             problems.warn(&field.place, "is empty and has no effect", "");
@@ -225,7 +225,7 @@ fn read_key(
     idle::report(name, &field, problems);
 }
 
-/// A key that is not read: a slip of a known one is said to be one.
+/// A key that is not read: if it looks like a typo of a known one, that is suggested.
 fn not_read(field: &Field<'_>, name: &str, known: &[&'static str], problems: &mut Problems) {
     let likely = if problems.is_full() { &[] } else { known };
     let remedy = suggest::nearest(name, likely.iter().copied())

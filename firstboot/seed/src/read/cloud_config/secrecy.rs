@@ -4,7 +4,7 @@
 //! Only keys known to be public count as public; an unknown key may hold anything.
 use crate::text::yaml::{Entry, Kind, Node};
 
-/// Keys whose values may be read by anyone, unless a password stands among them.
+/// Keys whose values may be read by anyone, unless they contain a password.
 const PUBLIC: [&str; 29] = [
     "apt",
     "apt_update",

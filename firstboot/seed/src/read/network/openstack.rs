@@ -86,7 +86,7 @@ fn link(item: &Field<'_>, problems: &mut Problems) -> Option<Link> {
     let made = match kind.as_str() {
         "bond" => bond(&members, problems),
         "vlan" => vlan(item, &members, problems)?,
-        // All the others say how the hypervisor has plugged it in.
+        // All others describe how the hypervisor has connected it.
         _ => Kind::Physical,
     };
     let mut link = Link::new(&id.value, item.place.clone(), made);

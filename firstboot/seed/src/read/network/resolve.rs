@@ -1,10 +1,10 @@
-//! Whether the links of a seed fit together, and what that makes of each.
+//! Whether the links of a seed are consistent, and the resulting settings of each.
 //!
 //! # Rules
 //! - Every link and every interface has one name, every physical interface one
 //!   description, every member one master.
-//! - Servers that no link has to itself are everyone's who has an address.
-//! - A route of no link goes to the link that its gateway is on.
+//! - Name servers of no particular link go to every link with an address.
+//! - A route of no particular link goes to the link that its gateway is on.
 //! - A gateway outside of all networks of a link that has fixed addresses only
 //!   is reached on the link itself: the kernel would refuse the route otherwise,
 //!   and hosting companies give such addresses (a /32 and a gateway elsewhere).
@@ -16,8 +16,8 @@ use super::value::{Mac, is_id, is_interface};
 use super::{Draft, Network};
 use crate::text::problem::{Located, Place, Problems};
 
-/// Of addresses, routes, servers and the like of one link; no node has as many,
-/// and what follows compares each with each.
+/// Limit for addresses, routes, servers and the like of one link; no node has as many,
+/// and they are compared with each other.
 const MAX_ITEMS: usize = 512;
 
 pub(super) fn resolve(mut draft: Draft, problems: &mut Problems) -> Option<Network> {
@@ -114,7 +114,7 @@ fn names(links: &[Link], problems: &mut Problems) {
     }
 }
 
-/// A name or shell pattern; a blank would make two of it in the file.
+/// A name or shell pattern; a space would make two of it in the file.
 fn is_pattern(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && !text.starts_with('!')
@@ -156,7 +156,7 @@ fn hardware_addresses(links: &[Link], problems: &mut Problems) {
     }
 }
 
-/// Enters at every member its master, at every parent its VLANs.
+/// Sets the master of every member, and the VLANs of every parent.
 fn members(links: &mut [Link], problems: &mut Problems) {
     let mut found: Vec<(Located<String>, &'static str, String)> = Vec::new();
     let mut vlans: Vec<(Located<String>, String)> = Vec::new();
@@ -218,7 +218,7 @@ fn named<'a>(
     links.get_mut(found?)
 }
 
-/// Enters what a bond or bridge says of single members.
+/// Sets the member options that a bond or bridge gives.
 fn ports(links: &mut [Link], problems: &mut Problems) {
     let mut found = Vec::new();
     for link in links.iter() {
@@ -256,7 +256,7 @@ fn contains(link: &Link, gateway: IpAddr) -> bool {
     link.addresses.iter().any(|net| net.contains(&gateway))
 }
 
-/// Gives each route of no link to one.
+/// Assigns each route without a link to one.
 fn routes(draft: &mut Draft, problems: &mut Problems) {
     for route in std::mem::take(&mut draft.routes) {
         let Some(via) = route.via else {

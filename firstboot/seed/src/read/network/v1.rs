@@ -28,7 +28,7 @@ use crate::text::yaml::{Kind as YamlKind, Node};
 pub(super) fn read(file: &SeedFile, root: &Node, problems: &mut Problems) -> Option<Draft> {
     let mut draft = Draft::default();
     let mut has_config = false;
-    // What names an interface waits until all are known.
+    // References to interfaces wait until all are known.
     let mut servers: Vec<(Located<String>, Vec<IpAddr>, Vec<String>)> = Vec::new();
     for entry in root.entries().unwrap_or_default() {
         let name = entry.key.expose();

@@ -22,7 +22,7 @@ use crate::text::field::{Field, Member};
 use crate::text::problem::{Located, Place, Problems};
 use crate::text::yaml::{Kind as YamlKind, Node};
 
-/// Kinds of device that there are and that are not read.
+/// Device types that exist but are not supported.
 const NOT_READ: [&str; 6] = [
     "dummy-devices",
     "modems",
@@ -117,7 +117,7 @@ const KEYS: [&str; 32] = [
     "wakeonlan",
 ];
 
-/// What any device can have.
+/// Settings that any device can have.
 fn keys(link: &mut Link, members: &[Member<'_>], problems: &mut Problems) {
     for member in members {
         let field = &member.field;
@@ -339,7 +339,7 @@ fn list(field: &Field<'_>, problems: &mut Problems) {
     }
 }
 
-/// An address, or one with options, of which none is supported.
+/// An address, possibly with options, none of which are supported.
 fn one_address(item: &Field<'_>, problems: &mut Problems) -> Option<IpNet> {
     if item.node.entries().is_none() {
         return net(item, problems);

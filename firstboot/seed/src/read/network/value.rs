@@ -1,6 +1,6 @@
 //! Values of a network configuration: addresses, names, numbers.
 //!
-//! Nothing here is secret, so that messages quote what they refuse.
+//! Nothing here is secret, so messages quote the values they refuse.
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -36,7 +36,7 @@ impl Mac {
     }
 }
 
-/// Whether there is a value; `null` is what OpenStack writes for none.
+/// Whether there is a value; OpenStack writes `null` for none.
 pub(super) fn given(field: &Field<'_>) -> bool {
     !field.node.scalar().is_some_and(Scalar::is_null)
 }
@@ -62,7 +62,7 @@ pub(super) fn mac(field: &Field<'_>, problems: &mut Problems) -> Option<Mac> {
     found
 }
 
-/// A name that the kernel takes for an interface.
+/// A name that the kernel accepts for an interface.
 pub(super) fn is_interface(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 15

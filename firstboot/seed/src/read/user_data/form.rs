@@ -1,4 +1,4 @@
-//! Which form a text has: by its first line, or by the content type of its part.
+//! The format of a text: by its first line, or by the content type of its part.
 use super::Refusal;
 use crate::text::secret::Secret;
 
@@ -111,7 +111,7 @@ const REFUSED: [(&str, &str, &str); 6] = [
     ("{\"ignition\"", "is an Ignition configuration", REWRITE),
 ];
 
-/// Names what the first line begins.
+/// Names the format that the first line starts.
 fn refused(first: &str, text: &str) -> (&'static str, &'static str) {
     let begins = |prefix: &str| {
         first

@@ -1,4 +1,4 @@
-//! MIME multipart, as much as user-data has of it.
+//! MIME multipart, as far as user-data uses it.
 //!
 //! Spec: <https://www.rfc-editor.org/rfc/rfc2045> and RFC 2046.
 //!
@@ -144,7 +144,7 @@ fn parameter(value: &str, wanted: &str) -> Option<String> {
     None
 }
 
-/// What stands between the boundary lines.
+/// The text between the boundary lines.
 fn sections<'a>(body: &'a str, boundary: &str) -> Result<Vec<&'a str>, Refusal> {
     let delimiter = format!("--{boundary}");
     let mut found = Vec::new();

@@ -37,7 +37,7 @@ const MAX_DEPTH: usize = 8;
 /// Bytes of all forms together, unpacked.
 const MAX_BYTES: usize = 16 << 20;
 
-/// A piece of user-data that says one thing.
+/// One part of user-data.
 pub struct Part {
     /// The file, and which part of it, for messages.
     pub label: String,
@@ -54,8 +54,8 @@ pub enum Content {
     },
 }
 
-/// Takes user-data apart. `data` is what its templates may ask for. `None`
-/// when a part cannot be read, so that nobody complains of missing keys as well.
+/// Splits user-data into its parts. `data` holds the values for its templates. `None`
+/// if a part cannot be read, so that missing keys are not reported as well.
 pub fn parts(
     label: &str,
     bytes: &[u8],
@@ -144,7 +144,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// `false` when something inside has already been told.
+    /// `false` if a problem inside has already been reported.
     fn one(
         &mut self,
         piece: &Piece,
@@ -187,7 +187,7 @@ impl Decoder<'_> {
         inner.declared = None;
         match form {
             Form::CloudConfig => {
-                // A part may leave the header out, since its content type says it all.
+                // A part may leave the header out, since its content type is enough.
                 self.add(piece, Content::CloudConfig(Secret::new(text.to_owned())));
                 Ok(true)
             }
@@ -208,7 +208,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// Every part, so that the problems of all are told.
+    /// Every part, so that the problems of all are reported.
     fn each(
         &mut self,
         found: Vec<Found>,
@@ -280,7 +280,7 @@ impl Decoder<'_> {
 struct Found {
     content_type: Option<String>,
     name: Option<String>,
-    /// Meant for one machine of several by its number in a launch, which is not read.
+    /// Meant for one machine of several, by its number in a launch, which is not supported.
     launch_index: bool,
     bytes: Zeroizing<Vec<u8>>,
 }

@@ -6,7 +6,7 @@ use super::parse::{Expr, Node};
 use super::value::Value;
 use super::{JinjaError, Result};
 
-/// Tree nodes looked at, loops counted each time round.
+/// Tree nodes evaluated; the body of a loop counts each time.
 const MAX_STEPS: usize = 200_000;
 
 /// Bytes of all values made and of the output.
@@ -155,7 +155,7 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// A value that must be there.
+    /// A value that must be defined.
     fn defined(&mut self, expression: &Expr) -> Result<Value> {
         match self.value(expression)? {
             Value::Undefined { asked, near } => self.undefined(&asked, near.as_deref()),
@@ -292,7 +292,8 @@ impl Machine<'_> {
                     self.defined(right)
                 };
             }
-            // `local-hostname` is a difference to jinja; say so instead of "`local` is undefined".
+            // To jinja, `local-hostname` is a subtraction; say so instead of "`local` is
+            // undefined".
             "-" => {
                 if let (Value::Undefined { .. }, Expr::Name(tail)) = (self.value(left)?, right) {
                     let head = path_of(left);

@@ -1,7 +1,7 @@
 //! Filters, tests and the methods of strings, by name.
 use super::value::Value;
 
-/// Why a filter cannot do its work: reason and remedy.
+/// Why a filter failed: reason and remedy.
 pub(super) type Failure = (String, String);
 
 pub(super) const FILTERS: [&str; 16] = [
@@ -77,7 +77,7 @@ pub(super) fn filter(name: &str, value: &Value, arguments: &[Value]) -> Result<V
     let argument = |index: usize| arguments.get(index);
     Ok(match name {
         "default" | "d" => {
-            // The second argument says that empty values count as missing too.
+            // The second argument makes empty values count as missing too.
             let empty_too = argument(1).is_some_and(Value::truth);
             match argument(0) {
                 Some(other) if empty_too && !value.truth() => other.clone(),

@@ -17,7 +17,7 @@ pub(super) enum Piece<'a> {
     Block(Tag),
 }
 
-/// What stands between the braces, and in which line it begins.
+/// The text between the braces, and the line in which it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tag {
     pub(super) line: usize,
@@ -73,7 +73,7 @@ impl<'a> Lexer<'a> {
     /// One plain text and the tag after it; `false` at the end.
     fn next(&mut self) -> Result<bool> {
         let rest = &self.text[self.at..];
-        // One search for all three: each text is looked through once.
+        // One search for all three: each text is scanned once.
         let open = rest
             .match_indices('{')
             .map(|(at, _)| at)

@@ -1,11 +1,11 @@
-//! Values of expressions: what instance data holds, and what filters make of it.
+//! Values of expressions: instance data, and the results of filters.
 use std::fmt::Write as _;
 
 use crate::text::yaml::{Kind, Node};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Nothing of that name: the name asked for, and the near one, for the message.
+    /// Undefined: the name asked for, and a similar one, for the message.
     Undefined {
         asked: String,
         near: Option<String>,

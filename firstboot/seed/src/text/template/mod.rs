@@ -1,4 +1,4 @@
-//! Templates: image files with places that only first boot can fill in.
+//! Templates: image files with placeholders that only first boot can fill in.
 //!
 //! The builder parses every template of an image and refuses one that asks for
 //! a name not in [`PLACEHOLDERS`]; first boot renders them. Both sides share
@@ -24,7 +24,7 @@ use crate::text::suggest;
 /// A value that first boot supplies to templates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placeholder {
-    /// What stands between the braces.
+    /// The text between the braces.
     pub name: &'static str,
     /// One sentence for the reference page and error messages.
     pub description: &'static str,

@@ -1,4 +1,4 @@
-//! DER, as much as certificates and keys need. Spec: ITU-T X.690.
+//! DER, as far as certificates and keys need it. Spec: ITU-T X.690.
 //!
 //! ```text
 //! tag (1 byte) | length (1 byte, or 0x80+n and n bytes) | content

@@ -36,7 +36,7 @@ pub enum PublicKey {
     },
     /// Of Ed25519.
     Edwards([u8; 32]),
-    /// A kind that is not looked into, such as P-521.
+    /// A kind that is not checked, such as P-521.
     Other,
 }
 
@@ -172,7 +172,7 @@ pub fn public_part(der: &[u8]) -> Option<PublicKey> {
     rsa_numbers(parts)
 }
 
-/// What a CurvePrivateKey of RFC 8410 is the private part of.
+/// The public key of a CurvePrivateKey (RFC 8410).
 fn edwards(key: &[u8]) -> Option<PublicKey> {
     let secret = Reader(key).expect(OCTET_STRING)?.content;
     let seed = ed25519_compact::Seed::from_slice(secret).ok()?;

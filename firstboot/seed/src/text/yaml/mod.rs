@@ -1,8 +1,8 @@
 //! YAML text to a small tree that knows the line of every key and value.
 //!
-//! Scalars stay text: what a key means decides how its value is read, so
-//! `0644`, `1.10` and `node-0` arrive as written. Spec: <https://yaml.org/spec/1.2.2/>,
-//! plus the merge key `<<` that cloud-init's users rely on.
+//! Scalars stay text: the meaning of a key decides how its value is read, so `0644`,
+//! `1.10` and `node-0` arrive as written. Spec: <https://yaml.org/spec/1.2.2/>, plus
+//! the merge key `<<` that cloud-init's users rely on.
 //!
 //! # Invariants
 //! - Bounded: nesting, nodes and bytes have limits that count expanded aliases,
@@ -272,7 +272,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Puts a copy of an anchored value in the place of its alias.
+    /// Replaces an alias with a copy of its anchored value.
     fn expand(&mut self, anchor: usize, span: &Span) -> Result<(), YamlError> {
         let Some(target) = self.anchors.get(&anchor).cloned() else {
             return Err(fail(
@@ -359,7 +359,7 @@ impl Builder {
         Ok(())
     }
 
-    /// `<<: *base` and `<<: [*a, *b]`: adds what the mapping does not say itself.
+    /// `<<: *base` and `<<: [*a, *b]`: adds the keys that the mapping itself does not have.
     fn merge(
         &mut self,
         entries: &mut Vec<Entry>,
