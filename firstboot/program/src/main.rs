@@ -44,7 +44,7 @@ use crate::cli::{Command, RunOptions};
 use crate::machine::Machine;
 use crate::root::Root;
 use crate::root::gate::Open;
-use crate::run::{commands, scrub, verdict};
+use crate::run::{commands, scrub, result};
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -118,7 +118,7 @@ fn forget_token() -> ExitCode {
             return ExitCode::from(FAILED);
         }
     }
-    scrub::settle_verdict(&root);
+    scrub::settle_report(&root);
     ExitCode::SUCCESS
 }
 
@@ -153,7 +153,7 @@ fn status(path: &Path, json: bool) -> ExitCode {
         Ok(root) => root,
         Err(code) => return code,
     };
-    let Some(report) = verdict::read(&root) else {
+    let Some(report) = result::read(&root) else {
         eprintln!(
             "error: there is no report in {}: first boot has not run since this machine started",
             root.shown(RESULT_PATH)

@@ -17,7 +17,7 @@ use crate::apply::State;
 use crate::root::Root;
 use crate::root::gate::Open;
 use crate::run::outstanding::{self, is_pending, scripts};
-use crate::run::{scrub, verdict};
+use crate::run::{scrub, result};
 
 /// The unit that runs `nodeimg-firstboot commands`.
 pub(crate) const UNIT: &str = "nodeimg-commands.service";
@@ -39,7 +39,7 @@ pub(crate) fn boot(script: &Path, instance_id: &str, problems: &mut Problems) {
 
 /// Runs the remaining commands, and adds to the report of this boot.
 pub(crate) fn run_pending(root: &Root) -> Option<Report> {
-    let mut report = verdict::read(root)?;
+    let mut report = result::read(root)?;
     let state = State::read(root);
     let Some(stamp) = state
         .finished(root)
@@ -65,7 +65,7 @@ pub(crate) fn run_pending(root: &Root) -> Option<Report> {
     }
     report.problems.extend(problems.into_vec());
     scrub::settle_later(root, &mut report);
-    verdict::write_again(root, &report);
+    result::write_again(root, &report);
     Some(report)
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn run_pending(root: &Root) -> Option<Report> {
 /// `SERVICE_RESULT` of an `ExecStopPost=`. Commands that did not finish for another
 /// reason (a shutdown) are not reported.
 pub(crate) fn ended(root: &Root, result: &str) -> Option<Report> {
-    let mut report = verdict::read(root)?;
+    let mut report = result::read(root)?;
     if result != "timeout" || report.commands != Some(Commands::Pending) {
         // Nothing is reported twice.
         report.commands = report.commands.filter(|told| *told != Commands::Failed);
@@ -87,7 +87,7 @@ pub(crate) fn ended(root: &Root, result: &str) -> Option<Report> {
     problems.error(&Place::file(UNIT), reason, remedy);
     report.commands = Some(Commands::Failed);
     report.problems.extend(problems.into_vec());
-    verdict::write_again(root, &report);
+    result::write_again(root, &report);
     Some(report)
 }
 

@@ -5,7 +5,7 @@ mod outstanding;
 mod prepare;
 mod runtime;
 pub(crate) mod scrub;
-pub(crate) mod verdict;
+pub(crate) mod result;
 
 use std::path::Path;
 use std::time::Duration;
@@ -47,14 +47,14 @@ pub(crate) fn run(root: &Root, options: &RunOptions) -> Report {
     });
     report.problems = problems.into_vec();
     report.outcome = outcome.unwrap_or(Outcome::Failed);
-    verdict::write(root, &report);
+    result::write(root, &report);
     report
 }
 
 /// `nodeimg-firstboot network`; see [`prepare`].
 pub(crate) fn prepare_network(root: &Root) {
     let mut problems = Problems::new();
-    if let Some(settings) = verdict::read_settings(root, &mut problems) {
+    if let Some(settings) = result::read_settings(root, &mut problems) {
         problems.append(prepare::before_networkd(root, &settings));
     }
     for problem in problems.into_vec() {
@@ -82,7 +82,7 @@ impl<'a> Boot<'a> {
             root,
             machine,
             options,
-            settings: verdict::read_settings(root, problems)?,
+            settings: result::read_settings(root, problems)?,
             state: State::read(root),
         })
     }

@@ -6,7 +6,7 @@ use nodeimg_seed::text::problem::Problems;
 use serde::{Deserialize, Serialize};
 
 use crate::root::Root;
-use crate::run::verdict;
+use crate::run::result;
 
 /// Which instance's scripts have all succeeded.
 const DONE_PATH: &str = "/var/lib/nodeimg/commands.json";
@@ -55,5 +55,5 @@ pub(crate) fn note_done(root: &Root, stamp: &Stamp, problems: &mut Problems) {
         version: 1,
         instance_id: stamp.instance_id.clone(),
     };
-    verdict::keep(root, DONE_PATH, &done, problems);
+    result::keep(root, DONE_PATH, &done, problems);
 }

@@ -29,7 +29,7 @@ use crate::machine::Machine;
 use crate::media::{self, System};
 use crate::root::Root;
 use crate::root::gate::{Gate, Open};
-use crate::run::{outstanding, verdict};
+use crate::run::{outstanding, result};
 use crate::search::{self, Seek};
 use crate::source::{Home, Sought};
 
@@ -116,7 +116,7 @@ pub(crate) fn settle_later(root: &Root, report: &mut Report) {
         return;
     }
     let mut problems = Problems::new();
-    if let Some(settings) = verdict::read_settings(root, &mut problems) {
+    if let Some(settings) = result::read_settings(root, &mut problems) {
         let state = State::read(root);
         let system = Machine::of(root).map(|_| System::default());
         let seek = Seek {
@@ -140,14 +140,14 @@ pub(crate) fn settle_later(root: &Root, report: &mut Report) {
 }
 
 /// The same for a program that does not have the report at hand.
-pub(crate) fn settle_verdict(root: &Root) {
-    let Some(mut report) = verdict::read(root) else {
+pub(crate) fn settle_report(root: &Root) {
+    let Some(mut report) = result::read(root) else {
         return;
     };
     let before = report.clone();
     settle_later(root, &mut report);
     if report != before {
-        verdict::write(root, &report);
+        result::write(root, &report);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::root::gate::Open;
 use crate::root::{Access, Root};
 
 const MAX_SETTINGS: usize = 1 << 20;
-const MAX_VERDICT: usize = 16 << 20;
+const MAX_REPORT: usize = 16 << 20;
 
 pub(crate) fn read_settings(root: &Root, problems: &mut Problems) -> Option<ImageSettings> {
     let place = Place::file(root.shown(SETTINGS_PATH));
@@ -35,7 +35,7 @@ pub(crate) fn read_settings(root: &Root, problems: &mut Problems) -> Option<Imag
 
 /// The report of this boot; `None` if there is none yet.
 pub(crate) fn read(root: &Root) -> Option<Report> {
-    let bytes = root.read(RESULT_PATH, MAX_VERDICT).ok().flatten()?;
+    let bytes = root.read(RESULT_PATH, MAX_REPORT).ok().flatten()?;
     Report::read(&bytes)
 }
 
