@@ -83,7 +83,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "prepare",
             "runtime",
             "outstanding",
-            "verdict",
+            "result",
         ],
     ),
 ];

@@ -76,7 +76,7 @@ fn a_seed_meets_the_recipes_templates() {
     let ran = run("#cloud-config\nwrite_files: [{path: /etc/who, content: x}]\n");
     assert_eq!(ran.code, Some(1));
     assert!(
-        ran.out.contains("is a file that first boot writes itself"),
+        ran.out.contains("is a file that first boot itself writes"),
         "{}",
         ran.out
     );
