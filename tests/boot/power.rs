@@ -79,7 +79,7 @@ struct Moment {
     later: Duration,
 }
 
-/// Of nobody's choice, and to be had again.
+/// Chosen by nobody, and reproducible.
 fn moments() -> Vec<Moment> {
     let number = |name: &str| {
         let text = std::env::var(name).ok()?;

@@ -237,7 +237,7 @@ fn an_empty_pod_subnet_is_refused_and_nothing_is_written() {
             ran.err
         );
         let mut after = listing(&node.root());
-        // The verdict, and only that.
+        // The report, and only that.
         after.retain(|path| {
             !["run", "run/nodeimg", "run/nodeimg/result.json"].contains(&path.as_str())
         });

@@ -77,7 +77,7 @@ pub fn with_network(command: &mut Command) {
     }
 }
 
-/// Brings the packages into the store; false, with a printed skip, where no
+/// Brings the packages into the store; false, with a printed skip, if no
 /// mirror answers.
 pub fn fetched() -> bool {
     let mut fetch = verb("fetch", &ARCHS);

@@ -242,7 +242,7 @@ fn hostile_names_and_kinds() {
 #[test]
 fn no_secret_is_said() {
     let good = user_data();
-    // The seed's private key: the middle of its text, which is no other key's.
+    // The seed's private key: the middle of its text, which no other key has.
     let encoded: String = common::key().lines().skip(1).take(2).collect();
     let encoded = encoded[48..].to_owned();
     let raw = String::from_utf8(SECRET.to_vec()).unwrap();

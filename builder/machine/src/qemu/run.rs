@@ -65,7 +65,7 @@ pub fn run(program: &Path, arguments: &[OsString], until: Until) -> Result<Optio
     runtime.block_on(async {
         let mut run = Run::start(program, arguments, until).await?;
         let status = run.wait().await?;
-        run.verdict(status)?;
+        run.conclude(status)?;
         run.exec.map_or(Ok(()), Exec::passed_on)?;
         Ok(run.script_status)
     })
@@ -305,7 +305,7 @@ impl<'a> Run<'a> {
         };
     }
 
-    fn verdict(&self, status: ExitStatus) -> Result<()> {
+    fn conclude(&self, status: ExitStatus) -> Result<()> {
         let by_itself = self.reason.as_deref() == Some("guest-shutdown");
         match &self.cause {
             Some(Cause::Expected) => Ok(()),

@@ -187,8 +187,8 @@ impl Cases {
         let (boot, mut findings) = self.well("boot", "first")?;
         if boot.facts.is_whole() {
             findings.expect(
-                "the status of first boot",
-                &boot.facts.verdict("outcome"),
+                "the outcome of first boot",
+                &boot.facts.report("outcome"),
                 "applied",
             );
         }
@@ -213,8 +213,8 @@ impl Cases {
         let (boot, mut findings) = self.well("reboot", "first")?;
         if boot.facts.is_whole() {
             findings.expect(
-                "the status of first boot",
-                &boot.facts.verdict("outcome"),
+                "the outcome of first boot",
+                &boot.facts.report("outcome"),
                 "unchanged",
             );
             let before = self.machine_id.as_deref().unwrap_or_default();
@@ -245,9 +245,9 @@ impl Cases {
             return Ok(Outcome::Failed(vec![why]));
         }
         let (boot, mut findings) = self.well("after-power-cut", "cut")?;
-        let outcome = boot.facts.verdict("outcome");
+        let outcome = boot.facts.report("outcome");
         if boot.facts.is_whole() && !["applied", "unchanged"].contains(&outcome.as_str()) {
-            findings.add(format!("the status of first boot is `{outcome}`"));
+            findings.add(format!("the outcome of first boot is `{outcome}`"));
         }
         let note = format!("cut {after} ms after first boot began, then {outcome}");
         Ok(Outcome::of(findings, note))
@@ -304,8 +304,8 @@ impl Cases {
         if boot.facts.is_whole() {
             let facts = &boot.facts;
             findings.expect(
-                "the status of first boot",
-                &facts.verdict("outcome"),
+                "the outcome of first boot",
+                &facts.report("outcome"),
                 "failed",
             );
             expect_verified_root(facts, &mut findings);

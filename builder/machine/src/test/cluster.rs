@@ -31,7 +31,7 @@ pub fn check(identity: &Identity, facts: &Facts, store: &Store, findings: &mut F
             facts.get("token-in"),
             "",
         );
-        if facts.verdict("outcome") == "applied" {
+        if facts.report("outcome") == "applied" {
             let signed = store.signed.join(" ");
             let what = "the names whose certificates were signed";
             findings.expect(what, &signed, &format!("system:node:{HOST_NAME}"));
@@ -53,9 +53,9 @@ fn expect_services(subnet: &str, facts: &Facts, store: &Store, findings: &mut Fi
 }
 
 fn expect_joined(facts: &Facts, findings: &mut Findings) {
-    let commands = facts.verdict("commands");
-    // The verdict of a later boot has nothing to tell of them.
-    let is_later = facts.verdict("outcome") == "unchanged" && commands.is_empty();
+    let commands = facts.report("commands");
+    // The report of a later boot does not mention them.
+    let is_later = facts.report("outcome") == "unchanged" && commands.is_empty();
     if commands != "done" && !is_later {
         findings.add(format!(
             "the commands of first boot are `{commands}`, not `done`; the end of kubeadm's \
