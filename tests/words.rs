@@ -32,7 +32,8 @@ const PHRASES: &[(&str, &str)] = &[
 ];
 
 /// Where these words are good English.
-const HARMLESS: &str = r"(?i)\bthere (?:is|are|was|were) no\b|\b(?:is|are|was|were) no (?:longer|more)\b";
+const HARMLESS: &str =
+    r"(?i)\bthere (?:is|are|was|were) no\b|\b(?:is|are|was|were) no (?:longer|more)\b";
 
 const READ: &[&str] = &[
     "README.md",
@@ -87,7 +88,10 @@ fn phrases_are_found_across_lines() {
     for (text, expected) in [
         ("`x` is no file", &[(1, "is no f")][..]),
         ("a\n/// that is\n/// no file\n", &[(2, "is no f")]),
-        ("\"it is \\\n no file\", locked anew", &[(1, "is no f"), (2, "anew")]),
+        (
+            "\"it is \\\n no file\", locked anew",
+            &[(1, "is no f"), (2, "anew")],
+        ),
         ("there is no file, which is no longer there", &[]),
         ("There are no\nfiles", &[]),
         ("a wildcard, cardinal, renewed, handed overlays", &[]),
@@ -110,7 +114,10 @@ fn phrases(text: &str) -> Vec<(usize, String, &'static str)> {
     let mut starts = Vec::new();
     for line in text.lines() {
         starts.push(joined.len());
-        joined.push_str(line.trim_start_matches(MARGIN).trim_end_matches(['\\', ' ']));
+        joined.push_str(
+            line.trim_start_matches(MARGIN)
+                .trim_end_matches(['\\', ' ']),
+        );
         joined.push(' ');
     }
     let good: Vec<_> = GOOD.find_iter(&joined).map(|found| found.range()).collect();
@@ -120,7 +127,9 @@ fn phrases(text: &str) -> Vec<(usize, String, &'static str)> {
     found
         .map(|found| {
             let line = starts.partition_point(|start| *start <= found.start());
-            let row = ONE_BY_ONE.iter().position(|one| one.is_match(found.as_str()));
+            let row = ONE_BY_ONE
+                .iter()
+                .position(|one| one.is_match(found.as_str()));
             (line, found.as_str().to_owned(), PHRASES[row.unwrap()].1)
         })
         .collect()
@@ -136,7 +145,11 @@ fn texts() -> impl Iterator<Item = (PathBuf, String)> {
         .map(Result::unwrap)
         .filter(|entry| entry.file_type().is_file())
         .map(walkdir::DirEntry::into_path)
-        .filter(|path| !DATA.iter().any(|ending| path.extension().is_some_and(|own| own == *ending)))
+        .filter(|path| {
+            !DATA
+                .iter()
+                .any(|ending| path.extension().is_some_and(|own| own == *ending))
+        })
         .filter_map(|path| {
             let text = fs::read_to_string(&path).ok()?;
             Some((path.strip_prefix(top()).unwrap().to_owned(), text))

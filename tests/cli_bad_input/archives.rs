@@ -270,7 +270,11 @@ fn a_binary_of_the_wrong_kind() {
             name: "an archive",
             given: |world| runc(world, &gz(&tar(&[file("runc", program("amd64", "x"))]))),
             code: 1,
-            says: &["unpacking runc 1.4.3 (amd64)", "not a program", "a gzip file"],
+            says: &[
+                "unpacking runc 1.4.3 (amd64)",
+                "not a program",
+                "a gzip file",
+            ],
         },
         Case {
             name: "a header that ends early",

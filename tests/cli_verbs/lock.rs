@@ -21,7 +21,12 @@ fn entries(text: &str) -> (BTreeMap<String, toml::Table>, i64) {
 /// Other bytes at the same URLs.
 fn publish_anew(world: &World, name: &str, version: &str) {
     for arch in ["amd64", "arm64"] {
-        world.serve(name, version, arch, &program(arch, &format!("{name} again")));
+        world.serve(
+            name,
+            version,
+            arch,
+            &program(arch, &format!("{name} again")),
+        );
     }
 }
 

@@ -69,7 +69,13 @@ mod tests {
     #[test]
     fn help_shows_the_global_options_that_a_verb_uses() {
         command().debug_assert();
-        let options = ["--quiet", "--json", "--store", "--mirror", "--debian-mirror"];
+        let options = [
+            "--quiet",
+            "--json",
+            "--store",
+            "--mirror",
+            "--debian-mirror",
+        ];
         for (words, shown) in [
             ("build", 5),
             ("fetch", 5),

@@ -11,7 +11,8 @@ use super::Session;
 use crate::cli::InitArgs;
 use crate::input::recipe::{RecipeRef, built_in, load};
 
-const OVERLAY_NOTE: &str = "Files below `root/` are copied into the image unchanged, over nodeimg's own;
+const OVERLAY_NOTE: &str =
+    "Files below `root/` are copied into the image unchanged, over nodeimg's own;
 files below `templates/` are rendered at first boot. docs/reference/first-boot/nodeimg.md of nodeimg
 lists the placeholders. This note is not copied into the image.
 ";
@@ -57,7 +58,8 @@ fn empty(directory: &Path) -> Result<()> {
     }
 }
 
-const OUTPUTS_NOTE: &str = "# Any of: overlay, sysext; with a [base] also rootfs-tar, disk (which boots:
+const OUTPUTS_NOTE: &str =
+    "# Any of: overlay, sysext; with a [base] also rootfs-tar, disk (which boots:
 # `nodeimg run`) and its other forms. docs/reference/recipe.md of nodeimg lists all of them.
 ";
 

@@ -135,8 +135,10 @@ fn template_places(recipe: &Recipe, tree: &Tree, templates: &BTreeSet<ImagePath>
             .iter()
             .any(|directory| path.is_within(directory))
         {
-            problems.push(format!("templates{path}: first boot cannot write `{path}`: it is not \
-                below a directory of `writable`"));
+            problems.push(format!(
+                "templates{path}: first boot cannot write `{path}`: it is not \
+                below a directory of `writable`"
+            ));
         }
         if let Some(there) = tree.get(path) {
             problems.push(format!(

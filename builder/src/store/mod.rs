@@ -125,8 +125,10 @@ impl Store {
             (Some(cache), _) => Ok(cache.join("nodeimg")),
             (None, Some(home)) => Ok(home.join(".cache/nodeimg")),
             (None, None) => {
-                bail!("no directory for the store is known: set HOME or XDG_CACHE_HOME, or use \
-                    --store DIR")
+                bail!(
+                    "no directory for the store is known: set HOME or XDG_CACHE_HOME, or use \
+                    --store DIR"
+                )
             }
         }
     }

@@ -15,9 +15,9 @@ impl Epoch {
     /// (<https://reproducible-builds.org/specs/source-date-epoch/>).
     pub fn now() -> Result<Epoch> {
         if let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") {
-            let seconds = text
-                .parse()
-                .with_context(|| format!("SOURCE_DATE_EPOCH=`{text}` is not a number of seconds"))?;
+            let seconds = text.parse().with_context(|| {
+                format!("SOURCE_DATE_EPOCH=`{text}` is not a number of seconds")
+            })?;
             return Ok(Epoch(seconds));
         }
         Ok(Epoch(Date::now()?.0))

@@ -252,9 +252,7 @@ fn fitting(size: u64, directories: &Directories<'_>, files: &[File<'_>]) -> Resu
         "a FAT32 file system of {size} bytes is not a whole number of sectors of {SECTOR} bytes"
     );
     if size > MAX_SIZE {
-        bail!(
-            "a FAT32 file system of {size} bytes is too large: make it {MAX_SIZE} bytes or less"
-        );
+        bail!("a FAT32 file system of {size} bytes is too large: make it {MAX_SIZE} bytes or less");
     }
     let mut volumes = Volume::candidates(size);
     match volumes.find(|volume| volume.holds(clusters(*volume, directories, files))) {

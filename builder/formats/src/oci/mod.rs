@@ -158,8 +158,10 @@ impl Document {
             .checked()
             .map(|manifest| Document::Manifest(Box::new(manifest))),
             (_, Some(_), _, Some(_)) => {
-                bail!("it has both `manifests` and `layers`, so it is not clear which of them \
-                    count")
+                bail!(
+                    "it has both `manifests` and `layers`, so it is not clear which of them \
+                    count"
+                )
             }
             (true, ..) => bail!("it is an index without `manifests`"),
             (false, ..) => bail!("it is a manifest without `config` and `layers`"),

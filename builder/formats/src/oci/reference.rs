@@ -126,7 +126,8 @@ impl FromStr for Reference {
             );
         }
         // In one sentence: serde hands on the outermost alone.
-        parse(text).map_err(|e| anyhow!("`{}` is not a valid image name: {e:#}", text.escape_debug()))
+        parse(text)
+            .map_err(|e| anyhow!("`{}` is not a valid image name: {e:#}", text.escape_debug()))
     }
 }
 

@@ -57,9 +57,7 @@ fn label(directory: &Path) -> Result<&'static str> {
             "the seed {shown} holds neither `meta-data` and `user-data` nor a directory `openstack`"
         ),
         (_, _, true) => {
-            bail!(
-                "the seed {shown} holds both NoCloud's files and `openstack`: keep one of them"
-            )
+            bail!("the seed {shown} holds both NoCloud's files and `openstack`: keep one of them")
         }
         (has_meta, _, false) => {
             let lacks = if has_meta { "user-data" } else { "meta-data" };

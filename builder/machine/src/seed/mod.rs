@@ -55,8 +55,10 @@ pub fn check_free(to: &Path, replace: bool) -> Result<()> {
         return Ok(());
     }
     if !meta.is_dir() {
-        bail!("{shown} is not a directory, so it is not replaced; the name of a volume's image \
-            ends in `.img`");
+        bail!(
+            "{shown} is not a directory, so it is not replaced; the name of a volume's image \
+            ends in `.img`"
+        );
     }
     let names = Layout::NoCloud.names();
     let known = [

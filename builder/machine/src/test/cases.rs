@@ -90,7 +90,10 @@ pub fn chosen(names: &[String]) -> Result<Vec<&'static Case>> {
     }
     let known: Vec<&str> = CASES.iter().map(|case| case.name).collect();
     if let Some(odd) = names.iter().find(|name| !known.contains(&name.as_str())) {
-        bail!("--case {odd}: there is no such case; the cases are {}", known.join(", "));
+        bail!(
+            "--case {odd}: there is no such case; the cases are {}",
+            known.join(", ")
+        );
     }
     let wanted = |case: &&Case| names.iter().any(|name| name == case.name);
     Ok(CASES.iter().filter(wanted).collect())
@@ -128,8 +131,7 @@ impl Cases {
         let needs_cluster = !matches!(case.name, "tampered-root" | "no-seed");
         let has_none = self.identity.api.is_none();
         if needs_cluster && has_none && self.identity.profile == Profile::Kubeadm {
-            let why =
-                "the recipe does not say which kubeadm the image has, so the format that it reads \
+            let why = "the recipe does not say which kubeadm the image has, so the format that it reads \
                  is unknown";
             return Ok(Outcome::Skipped(why.to_owned()));
         }

@@ -101,9 +101,7 @@ fn expect_registered(profile: Profile, facts: &Facts, store: &Store, findings: &
 pub fn expect_no_second_join(store: &Store, findings: &mut Findings) {
     for (name, what) in &store.callers {
         if name == ANONYMOUS || name.starts_with(BOOTSTRAP) {
-            findings.add(format!(
-                "the node joined again: {name} asked for {what}"
-            ));
+            findings.add(format!("the node joined again: {name} asked for {what}"));
         }
     }
 }
@@ -117,9 +115,9 @@ pub fn note(identity: &Identity, store: &Store) -> Option<String> {
     };
     let version = &node.kubelet_version;
     Some(match identity.profile {
-        Profile::Kubeadm => format!(
-            "kubeadm joined, kubelet {version} registered {HOST_NAME}, {ADDRESS}, {state}"
-        ),
+        Profile::Kubeadm => {
+            format!("kubeadm joined, kubelet {version} registered {HOST_NAME}, {ADDRESS}, {state}")
+        }
         _ => format!("kubelet {version} registered {HOST_NAME}, {ADDRESS}, {state}"),
     })
 }

@@ -38,8 +38,10 @@ pub fn authority(session: &Session<'_>, args: &SeedCaArgs) -> Result<()> {
     ];
     seed::write_directory(&files, directory).with_context(|| format!("writing {shown}"))?;
     let event = json!({ "event": "ca", "directory": directory, "name": args.name });
-    let text = format!("{shown}/ca.crt is the cluster's CA, {shown}/ca.key its private key: keep \
-        it safe");
+    let text = format!(
+        "{shown}/ca.crt is the cluster's CA, {shown}/ca.key its private key: keep \
+        it safe"
+    );
     session.say(&event, &text);
     Ok(())
 }

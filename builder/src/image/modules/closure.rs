@@ -68,7 +68,8 @@ impl Modules {
     /// takes it, in modules.order: none if it is built in.
     pub fn answering(&self, name: &str) -> Result<Vec<&str>> {
         let found = self.look_up(&self.by_name(), name);
-        let found = found.with_context(|| format!("`{name}` is not a valid name of a kernel module"))?;
+        let found =
+            found.with_context(|| format!("`{name}` is not a valid name of a kernel module"))?;
         let Found::Modules(found) = found else {
             return Ok(Vec::new());
         };

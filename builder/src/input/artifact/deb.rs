@@ -80,8 +80,8 @@ impl Parts {
     fn of(blob: &VerifiedBlob) -> Result<Parts> {
         let members = ar::members(blob.file(), blob.size())?;
         let version = members.first().filter(|m| m.name == "debian-binary");
-        let version =
-            version.context("it is not a Debian package: it does not begin with `debian-binary`")?;
+        let version = version
+            .context("it is not a Debian package: it does not begin with `debian-binary`")?;
         let mut text = String::new();
         section(blob, version)
             .take(16)
@@ -269,8 +269,9 @@ impl<'a> Files<'a> {
             MemberKind::File(_) => Node::file(self.content(member)?, member.mode, origin),
             MemberKind::Hardlink(target) => {
                 let there = self.by_name.get(target.as_str());
-                let there = there
-                    .with_context(|| format!("is a hard link to `{target}`, which does not exist"))?;
+                let there = there.with_context(|| {
+                    format!("is a hard link to `{target}`, which does not exist")
+                })?;
                 Node::file(self.content(there)?, there.mode, origin)
             }
         };

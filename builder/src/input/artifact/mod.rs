@@ -82,8 +82,10 @@ impl Spec<'_> {
     /// go on after the file's name.
     fn check_file(&self, rule: &InstallRule, file: &Candidate<'_>) -> Result<()> {
         if (file.mode | rule.mode.bits()) & 0o6000 != 0 && !self.allow_setuid {
-            bail!("is setuid or setgid: set `allow_setuid = true` in the recipe if that is \
-                intended");
+            bail!(
+                "is setuid or setgid: set `allow_setuid = true` in the recipe if that is \
+                intended"
+            );
         }
         if file.size == 0 && rule.mode.bits() & 0o111 != 0 {
             bail!("is empty, but `files` installs it as a program");

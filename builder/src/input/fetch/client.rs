@@ -237,8 +237,8 @@ async fn follow(
 }
 
 fn first_url(get: &Get) -> Result<Url, Failure> {
-    let url =
-        Url::parse(&get.from.url).map_err(|e| Failure::Refused(format!("this is not a URL: {e}")))?;
+    let url = Url::parse(&get.from.url)
+        .map_err(|e| Failure::Refused(format!("this is not a URL: {e}")))?;
     match url.scheme() {
         "https" => Ok(url),
         // A registry's own URL is http on this machine alone.

@@ -115,8 +115,10 @@ impl Failure {
                 "check the network and the proxy settings (HTTPS_PROXY, NO_PROXY), or name a \
                  mirror with --mirror FROM=TO"
             }
-            Failure::Cut { .. } => "the partial download is kept: run the command again to resume \
-                it",
+            Failure::Cut { .. } => {
+                "the partial download is kept: run the command again to resume \
+                it"
+            }
             Failure::Status { .. } if self.is_absent() => {
                 "there is no such file: check the version and the URL in the recipe"
             }

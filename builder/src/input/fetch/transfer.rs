@@ -121,7 +121,10 @@ impl Transfer<'_> {
     fn told(&self, candidate: &Candidate, failure: &Failure) -> String {
         let url = shown(&self.request.url);
         if candidate.by_mirror {
-            format!("{url} through the mirror {}: {failure}", shown(&candidate.url))
+            format!(
+                "{url} through the mirror {}: {failure}",
+                shown(&candidate.url)
+            )
         } else {
             format!("{url}: {failure}")
         }
@@ -340,7 +343,10 @@ impl Transfer<'_> {
         let mut file = File::open(&path).map_err(refused)?;
         let meta = file.metadata().map_err(refused)?;
         if !meta.is_file() {
-            return Err(Failure::Refused(format!("{} is not a file", path.display())));
+            return Err(Failure::Refused(format!(
+                "{} is not a file",
+                path.display()
+            )));
         }
         self.restart(partial)?;
         self.check_total(Some(meta.len()), 0)?;

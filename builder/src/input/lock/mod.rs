@@ -183,8 +183,10 @@ impl Lock {
     /// Not a lock, of a later format, or changed by hand.
     pub fn parse(text: &str, label: &str) -> Result<Lock> {
         let lock: Lock = toml::from_str(text).with_context(|| {
-            format!("{label} is not a lock that this nodeimg can read: run `nodeimg lock` to \
-                create a new one")
+            format!(
+                "{label} is not a lock that this nodeimg can read: run `nodeimg lock` to \
+                create a new one"
+            )
         })?;
         if lock.version != FORMAT {
             bail!(

@@ -219,8 +219,11 @@ fn kubelet(file: &RecipeFile, problems: &mut Problems<'_>) {
     for (key, value) in &file.kubelet.labels {
         let way = [Step::Key("kubelet"), Step::Key("labels"), Step::Key(key)];
         if !is_label_key(key) || !is_label_value(value) {
-            problems.add(&way, "not a Kubernetes label: `prefix/name = \"value\"`, the name and \
-                value at most 63 letters, digits, `-`, `_` and `.`");
+            problems.add(
+                &way,
+                "not a Kubernetes label: `prefix/name = \"value\"`, the name and \
+                value at most 63 letters, digits, `-`, `_` and `.`",
+            );
         }
     }
     for (part, args) in [

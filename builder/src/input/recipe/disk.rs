@@ -16,8 +16,11 @@ pub fn kernel_args(file: &RecipeFile, problems: &mut Problems<'_>) {
         ];
         let name = arg.split_once('=').map_or(arg.as_str(), |(name, _)| name);
         if arg.is_empty() || !arg.bytes().all(|byte| byte.is_ascii_graphic()) {
-            problems.add(&way, "not a word of a kernel's command line: use `name` or \
-                `name=value`, in ASCII and without blanks");
+            problems.add(
+                &way,
+                "not a word of a kernel's command line: use `name` or \
+                `name=value`, in ASCII and without blanks",
+            );
         } else if OWNED_ARGS.contains(&name) {
             problems.add(
                 &way,

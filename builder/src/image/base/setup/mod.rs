@@ -110,7 +110,10 @@ const CONFIGURE: [(&str, Step); 14] = [
 /// In order: the package database lists what is left, the lints see it all.
 const SEAL: [(&str, Step); 6] = [
     ("applying the presets", presets::apply),
-    ("setting up the detection of a first boot", machine_id::settle),
+    (
+        "setting up the detection of a first boot",
+        machine_id::settle,
+    ),
     ("emptying /var", state::empty_var),
     ("writing the package database", dpkg::database),
     ("looking for missing libraries", closure::check),

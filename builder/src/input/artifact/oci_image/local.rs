@@ -293,8 +293,8 @@ impl Place {
         if let Some(packing) = Packing::of(&head) {
             bail!("it is compressed with {}: unpack it", packing.name());
         }
-        let listed =
-            members::read_seeking(At { file: &file, at: 0 }).context("it is not a tar of an image")?;
+        let listed = members::read_seeking(At { file: &file, at: 0 })
+            .context("it is not a tar of an image")?;
         let mut files = BTreeMap::new();
         let mut links = Vec::new();
         for member in listed {

@@ -105,8 +105,14 @@ fn rules_are_read_from_toml() {
     for (text, part) in [
         (r#"{ from = "../x", to = "/x" }"#, "could leave"),
         (r#"{ from = "/x", to = "/x" }"#, "absolute"),
-        (r#"{ from = "a*/b", to = "/x" }"#, "is allowed only at the end"),
-        (r#"{ from = "kube*", to = "/x" }"#, "is allowed only at the end"),
+        (
+            r#"{ from = "a*/b", to = "/x" }"#,
+            "is allowed only at the end",
+        ),
+        (
+            r#"{ from = "kube*", to = "/x" }"#,
+            "is allowed only at the end",
+        ),
         (r#"{ from = "./", to = "/x" }"#, "names no file"),
         (r#"{ to = "x" }"#, "not an absolute path"),
         (r#"{ to = "/x", mode = "0o755" }"#, "is not a mode"),

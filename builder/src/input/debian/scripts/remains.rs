@@ -12,12 +12,12 @@ const TOOLS: [(&str, &str); 13] = [
         "dh_installmodules",
         "the module index is made with the image",
     ),
-    (
-        "dh_installsystemd",
-        "the preset decides which units run",
-    ),
+    ("dh_installsystemd", "the preset decides which units run"),
     ("dh_installsystemduser", "the same for users' units"),
-    ("dh_installsysusers", "accounts are made from all of sysusers.d"),
+    (
+        "dh_installsysusers",
+        "accounts are made from all of sysusers.d",
+    ),
     ("dh_installtmpfiles", "tmpfiles.d is applied at every boot"),
     ("dh_makeshlibs", "libraries are found without ld.so.cache"),
     ("dh_python3", "byte code is compiled if it is missing"),

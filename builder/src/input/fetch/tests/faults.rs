@@ -160,13 +160,7 @@ fn faults_that_last() {
             false,
         ),
         ("429", f(Fault::RetryAfter(9)), 3, &["answers 429"], false),
-        (
-            "204",
-            f(Fault::Status(204)),
-            1,
-            &["not with a file"],
-            false,
-        ),
+        ("204", f(Fault::Status(204)), 1, &["not with a file"], false),
         (
             "cut at 0",
             f(Fault::Cut(0)),
