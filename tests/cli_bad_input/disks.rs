@@ -204,7 +204,7 @@ fn an_output_directory_that_is_not_ours() {
     Ran::of(&mut command).refused(
         1,
         &[
-            "making out/tiny-1.0.0-amd64",
+            "creating out/tiny-1.0.0-amd64",
             "Permission denied",
             "choose an output directory",
         ],

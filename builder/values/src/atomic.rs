@@ -116,7 +116,7 @@ impl OutDir {
         let directory = parent(to);
         let context = || {
             format!(
-                "making {} (choose an output directory that you may write to)",
+                "creating {} (choose an output directory that you can write to)",
                 to.display()
             )
         };

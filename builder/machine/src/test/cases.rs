@@ -284,7 +284,7 @@ impl Cases {
         fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
         let mut findings = Findings::default();
         if !boot.facts.is_empty() {
-            findings.add("the node came up");
+            findings.add("the node booted");
         } else if let Some(why) = &boot.failed {
             findings.add(format!("the console never showed `{GIVEN_UP}`: {why}"));
         }

@@ -68,7 +68,7 @@ impl Transfer<'_> {
             return Ok(None);
         };
         if let Some(size) = self.request.want.size.filter(|&size| size != total) {
-            let text = format!("the server's file has {total} bytes, the lock says {size}");
+            let text = format!("the server's file has {total} bytes, but the lock says {size}");
             // The partial may belong to another file, whose size was right.
             return Err(if had > 0 {
                 Failure::BadResume(text)

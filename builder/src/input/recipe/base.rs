@@ -136,7 +136,7 @@ impl Base {
         if part.suite.is_none() {
             problems.add(
                 &table,
-                "`suite` is missing: which release, as in \"trixie\"?",
+                "`suite` is missing: name the release, as in \"trixie\"",
             );
         }
         let packages: BTreeMap<Arch, BTreeSet<_>> = Arch::ALL
@@ -147,7 +147,10 @@ impl Base {
             })
             .collect();
         if packages.values().any(BTreeSet::is_empty) {
-            problems.add(&table, "`packages` is missing: what is in the base system?");
+            problems.add(
+                &table,
+                "`packages` is missing: list the packages of the base system",
+            );
         }
         contradictions(part, &packages, problems);
         mirrors(part, problems);

@@ -54,7 +54,7 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
         ("profile", file.profile.is_none()),
     ] {
         if missing {
-            problems.add(&[Step::Key(key)], "missing, every recipe has one");
+            problems.add(&[Step::Key(key)], "missing: every recipe has one");
         }
     }
     profile::needs(&file, &artifacts, &mut problems);
@@ -165,7 +165,7 @@ const OWNED_FIELDS: [(&str, &str, &str); 14] = [
     (
         "kubelet",
         "containerRuntimeEndpoint",
-        "containerd's socket is where this image puts it",
+        "this image decides where containerd's socket is",
     ),
     (
         "kubelet",
@@ -341,7 +341,10 @@ fn artifact(
         }
     }
     if part.files.is_empty() {
-        problems.add(&table, "`files` is missing: say what goes where");
+        problems.add(
+            &table,
+            "`files` is missing: list what to install, and where",
+        );
     }
     let (kind, written, url) = (kind?, part.version.as_ref()?, part.url.clone()?);
     let follows_kubernetes = *written == ArtifactVersion::Kubernetes;
@@ -353,7 +356,7 @@ fn artifact(
                 problems.add(&way, "a binary has no members: leave `from` out")
             }
             (Kind::Archive, None) => {
-                problems.add(&way, "`from` is missing: which member of the archive?")
+                problems.add(&way, "`from` is missing: name the member of the archive")
             }
             _ => {}
         }

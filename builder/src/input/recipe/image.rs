@@ -136,7 +136,7 @@ pub fn images(parts: &[ArtifactPart], problems: &mut Problems<'_>) -> Vec<Contai
         }
         let table = [Step::Key("artifact"), Step::Named(part.name.as_str())];
         let Some(image) = part.image.clone() else {
-            problems.add(&table, "`image` is missing: which container image?");
+            problems.add(&table, "`image` is missing: name the container image");
             continue;
         };
         for name in part.also.iter().chain([&image]) {

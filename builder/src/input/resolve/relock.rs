@@ -116,7 +116,7 @@ impl Relock {
         let text = lock.text();
         if let Some(parent) = self.to.parent() {
             std::fs::create_dir_all(parent)
-                .with_context(|| format!("making {}", parent.display()))?;
+                .with_context(|| format!("creating {}", parent.display()))?;
         }
         atomic::write_file(&self.to, text.as_bytes())?;
         progress.say(
