@@ -76,9 +76,9 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
             arguments.next();
             return match arguments.next() {
                 None => Ok(Command::Network),
-                Some(_) => {
-                    Err("`network` takes no options: it works on the running system only".to_owned())
-                }
+                Some(_) => Err(
+                    "`network` takes no options: it works on the running system only".to_owned(),
+                ),
             };
         }
         _ => {

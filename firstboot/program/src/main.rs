@@ -44,7 +44,7 @@ use crate::cli::{Command, RunOptions};
 use crate::machine::Machine;
 use crate::root::Root;
 use crate::root::gate::Open;
-use crate::run::{commands, scrub, result};
+use crate::run::{commands, result, scrub};
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;

@@ -199,7 +199,10 @@ const CONTENTS: &[(&str, &str, u32, &str)] = &[
 const SAID: &[(&str, &str)] = &[
     ("bad-duplicate-key-nested", "user-data:5"),
     ("bad-huge-numbers", "ntp: is text, not a mapping"),
-    ("bad-tab-indent", "user-data:3: is not valid YAML (column 2)"),
+    (
+        "bad-tab-indent",
+        "user-data:3: is not valid YAML (column 2)",
+    ),
     (
         "bad-yaml-parse-error",
         "user-data:2: is not valid YAML (column 3)",

@@ -162,7 +162,10 @@ fn what_does_not_fit_the_image_is_refused() {
             "is a file that first boot itself writes",
         ),
         ("timezone: Mars/Olympus", "is not a time zone of this image"),
-        ("timezone: ../../etc/shadow", "is not the name of a time zone"),
+        (
+            "timezone: ../../etc/shadow",
+            "is not the name of a time zone",
+        ),
         ("users: [{name: 'a:b'}]", "is not a valid account name"),
         (
             "users: [{name: a, gecos: 'x:0:0'}]",
@@ -170,7 +173,10 @@ fn what_does_not_fit_the_image_is_refused() {
         ),
         ("users: [{name: a, uid: 0}]", "is not a user id"),
         ("users: [{name: a, shell: sh}]", "is not an absolute path"),
-        ("ssh_authorized_keys: [SECRETKEY]", "is not a public SSH key"),
+        (
+            "ssh_authorized_keys: [SECRETKEY]",
+            "is not a public SSH key",
+        ),
         (
             "ca_certs: {trusted: [x]}",
             "\"key\":\"ca_certs.trusted\",\"line\":3,\"reason\":\"is not PEM",
@@ -216,7 +222,8 @@ fn an_image_may_refuse_commands() {
         let ran = image.run(&[]);
         assert_eq!(ran.code, 1);
         assert!(
-            ran.reason().contains("this image does not run commands from a seed"),
+            ran.reason()
+                .contains("this image does not run commands from a seed"),
             "{}",
             ran.err
         );

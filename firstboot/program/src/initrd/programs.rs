@@ -100,10 +100,7 @@ impl Ended {
             None => "killed by a signal".to_owned(),
         };
         let last = self.said.last().map_or("no output", String::as_str);
-        Failure::new(format!(
-            "{what}: {} failed, {status}: {last}",
-            self.program
-        ))
+        Failure::new(format!("{what}: {} failed, {status}: {last}", self.program))
     }
 }
 

@@ -96,7 +96,9 @@ fn all_known(system: &System) -> bool {
     let mut volumes = system.devices().into_iter();
     let interfaces = crate::machine::interfaces::all(&system.sys);
     volumes.all(|device| has_record(system, &format!("b{}", device.number)))
-        && interfaces.iter().all(|interface| is_named(system, interface))
+        && interfaces
+            .iter()
+            .all(|interface| is_named(system, interface))
 }
 
 /// Whether udev is done with a network interface, its name included.

@@ -199,8 +199,7 @@ impl Root {
         self.create_directories(split(path)?.0, gate)?;
         let (parent, name) = self.parent_of(path)?;
         if fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok() {
-            let reason =
-                format!("{path} is a file or a dangling link, but must be a directory");
+            let reason = format!("{path} is a file or a dangling link, but must be a directory");
             return Err(io::Error::other(reason));
         }
         self.make_directory(path, THROUGH, gate)?;

@@ -17,7 +17,7 @@ use crate::apply::State;
 use crate::root::Root;
 use crate::root::gate::Open;
 use crate::run::outstanding::{self, is_pending, scripts};
-use crate::run::{scrub, result};
+use crate::run::{result, scrub};
 
 /// The unit that runs `nodeimg-firstboot commands`.
 pub(crate) const UNIT: &str = "nodeimg-commands.service";
@@ -81,8 +81,7 @@ pub(crate) fn ended(root: &Root, result: &str) -> Option<Report> {
         return Some(report);
     }
     let mut problems = Problems::new();
-    let remedy =
-        format!("`journalctl -u {UNIT}` shows which one hangs; the next boot tries again");
+    let remedy = format!("`journalctl -u {UNIT}` shows which one hangs; the next boot tries again");
     let reason = "stopped the commands: they took longer than its TimeoutStartSec=";
     problems.error(&Place::file(UNIT), reason, remedy);
     report.commands = Some(Commands::Failed);

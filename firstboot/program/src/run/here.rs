@@ -111,8 +111,7 @@ fn read_templates(root: &Root, problems: &mut Problems) -> Option<Vec<TemplateFi
             let read = root
                 .read(&format!("{TEMPLATE_DIR}{path}"), MAX_TEMPLATE)
                 .and_then(|bytes| {
-                    let bytes =
-                        bytes.ok_or_else(|| std::io::Error::other("is a dangling link"))?;
+                    let bytes = bytes.ok_or_else(|| std::io::Error::other("is a dangling link"))?;
                     String::from_utf8(bytes.to_vec())
                         .map_err(|_| std::io::Error::other("is not UTF-8 text"))
                 });

@@ -3,9 +3,9 @@ pub(crate) mod commands;
 mod here;
 mod outstanding;
 mod prepare;
+pub(crate) mod result;
 mod runtime;
 pub(crate) mod scrub;
-pub(crate) mod result;
 
 use std::path::Path;
 use std::time::Duration;

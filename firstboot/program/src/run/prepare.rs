@@ -97,7 +97,13 @@ fn put_in_force(root: &Root, network: Option<&Network>, system: &System, problem
         }
     }
     let staged = interfaces::stage(root, network);
-    if let Err(error) = staged.and_then(|changed| if changed { interfaces::reload() } else { Ok(()) }) {
+    if let Err(error) = staged.and_then(|changed| {
+        if changed {
+            interfaces::reload()
+        } else {
+            Ok(())
+        }
+    }) {
         let reason = format!("the network configuration cannot be applied: {error}");
         problems.error(&Place::file(DIRECTORY), reason, "");
     }

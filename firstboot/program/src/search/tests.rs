@@ -230,7 +230,8 @@ fn by_label_and_in_order() {
     let second = attach("cidata", &[]).unwrap();
     let found = search(&[&no_cloud, &second], false, AT_ONCE);
     assert!(
-        found.place.is_none() && found.problems[0].contains("first boot cannot tell which one is meant"),
+        found.place.is_none()
+            && found.problems[0].contains("first boot cannot tell which one is meant"),
         "{:?}",
         found.problems
     );

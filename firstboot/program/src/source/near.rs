@@ -22,8 +22,10 @@ pub(crate) fn near_misses(media: &[Medium]) -> Problems {
         let near = labels.iter().find_map(|label| Some((label, near(label)?)));
         match (medium.file_system(), near) {
             (None, Some((label, _))) => {
-                let reason = format!("has the label `{label}` but not a file system that first \
-                    boot reads");
+                let reason = format!(
+                    "has the label `{label}` but not a file system that first \
+                    boot reads"
+                );
                 problems.error(&place, reason, "format it as vfat, iso9660 or ext4");
             }
             (Some(kind), Some((label, expected))) => {

@@ -146,8 +146,7 @@ fn bootstrap(
         && !is_token(token.value.expose().trim())
     {
         let reason = "is not a bootstrap token";
-        let remedy =
-            "it consists of 6 and 16 lower-case letters or digits with a dot in between: \
+        let remedy = "it consists of 6 and 16 lower-case letters or digits with a dot in between: \
              `abcdef.0123456789abcdef`";
         problems.error(&token.place, reason, remedy);
     }
@@ -338,10 +337,7 @@ fn read_ready(name: &str, text: &Located<Secret>, problems: &mut Problems) -> Op
     ];
     for (key, value, check) in embedded {
         if let Some(Err(error)) = value.as_ref().map(|value| check(value.expose())) {
-            let reason = format!(
-                "has a `{key}` whose line {} {}",
-                error.line, error.reason
-            );
+            let reason = format!("has a `{key}` whose line {} {}", error.line, error.reason);
             problems.error(&text.place, reason, "generate the kubeconfig again");
         }
     }

@@ -86,7 +86,10 @@ pub(super) fn wrong_with(name: &str) -> Option<(String, String)> {
     let shown: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
     if name.is_empty() || name.len() > 253 {
         return fail(
-            format!("a name of {} characters is not a valid DNS name", name.len()),
+            format!(
+                "a name of {} characters is not a valid DNS name",
+                name.len()
+            ),
             "use 1 to 253 characters",
         );
     }
@@ -96,8 +99,10 @@ pub(super) fn wrong_with(name: &str) -> Option<(String, String)> {
             None => format!("write `{lower}`"),
             Some(_) => "use lower-case letters, digits and `-`".to_owned(),
         };
-        let reason = format!("`{shown}` has upper-case letters, and Kubernetes allows only \
-            lower-case ones");
+        let reason = format!(
+            "`{shown}` has upper-case letters, and Kubernetes allows only \
+            lower-case ones"
+        );
         return Some((reason, remedy));
     }
     if name == "localhost" || name.starts_with("localhost.") {

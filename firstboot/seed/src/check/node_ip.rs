@@ -239,7 +239,8 @@ fn check_against_pods(chosen: &[IpAddr], pods: &[IpNet], place: &Place, problems
             );
         }
         if !pods.is_empty() && !pods.iter().any(|pod| is_v4(pod) == address.is_ipv4()) {
-            let reason = format!("{address} is of an address family that `pod_subnet` does not have");
+            let reason =
+                format!("{address} is of an address family that `pod_subnet` does not have");
             problems.error(place, reason, "give both the same address families");
         }
     }

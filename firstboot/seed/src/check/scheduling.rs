@@ -101,10 +101,7 @@ fn wrong_taint(text: &str) -> Option<(String, String)> {
                 crate::text::suggest::list(EFFECTS.iter().copied())
             ),
         };
-        return Some((
-            format!("`{}` is not a taint effect", shown(effect)),
-            remedy,
-        ));
+        return Some((format!("`{}` is not a taint effect", shown(effect)), remedy));
     }
     let (key, value) = body.split_once('=').unwrap_or((body, ""));
     let reason = wrong_key(key).or_else(|| wrong_value(value))?;

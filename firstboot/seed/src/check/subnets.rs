@@ -43,7 +43,11 @@ pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Nets {
                     "{} overlaps the service network {}",
                     pod.value, service.value
                 );
-                problems.error(&pod.place, reason, "choose a network that does not overlap it");
+                problems.error(
+                    &pod.place,
+                    reason,
+                    "choose a network that does not overlap it",
+                );
             }
         }
         if let Addresses::Known(addresses) = inputs.addresses {
@@ -215,7 +219,11 @@ fn check_apart_from_node(
                 address.net.trunc(),
                 address.interface
             );
-            problems.error(&pod.place, reason, "choose a network that does not overlap it");
+            problems.error(
+                &pod.place,
+                reason,
+                "choose a network that does not overlap it",
+            );
         }
     }
 }

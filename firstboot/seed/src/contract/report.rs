@@ -147,9 +147,10 @@ impl Report {
             Some(Commands::Failed) | None => {}
         }
         match self.scrub {
-            Some(Scrub::Pending) => {
-                row("secrets", "will be overwritten on the volume when no longer needed")
-            }
+            Some(Scrub::Pending) => row(
+                "secrets",
+                "will be overwritten on the volume when no longer needed",
+            ),
             Some(Scrub::Overwritten) => row("secrets", "overwritten on the volume"),
             Some(Scrub::ReadOnly) => row("secrets", "stay on the volume, which is read-only"),
             Some(Scrub::Failed) | None => {}

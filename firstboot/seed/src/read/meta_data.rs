@@ -113,8 +113,7 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
                 "hostname" => hostname = field.text(problems),
                 // cloud-init ignores it if there is a network-config as well.
                 "network-interfaces" if seed.network.is_none() => {
-                    let reason =
-                        "is a network in the format of /etc/network/interfaces, which is not supported";
+                    let reason = "is a network in the format of /etc/network/interfaces, which is not supported";
                     let remedy = "write a file `network-config`, version 1 or 2";
                     problems.error(&field.place, reason, remedy);
                 }

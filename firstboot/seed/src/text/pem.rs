@@ -136,7 +136,10 @@ fn blocks(text: &str) -> Result<Vec<Block>, PemError> {
             (Some(_), _, Some(_)) => return fail(number, "starts a block inside another one"),
             (_, Some(name), Some((begun, line, body))) => {
                 if name != *begun {
-                    return fail(number, "ends a different block than the one that was started");
+                    return fail(
+                        number,
+                        "ends a different block than the one that was started",
+                    );
                 }
                 let Ok(der) = STANDARD.decode(body.as_bytes()) else {
                     return fail(*line, "starts a block that is not valid base64");

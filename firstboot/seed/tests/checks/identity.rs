@@ -13,7 +13,8 @@ fn certificates_and_keys() {
     let begun = user_data().replacen("-----BEGIN CERTIFICATE", "-----BEGUN CERTIFICATE", 1);
     Case::new(begun).fails("nodeimg.ca: ends a block that was not started");
     let other = user_data().replacen("-----BEGIN PRIVATE", "-----BEGIN RSA PRIVATE", 1);
-    Case::new(other).fails("nodeimg.kubelet.key: ends a different block than the one that was started");
+    Case::new(other)
+        .fails("nodeimg.kubelet.key: ends a different block than the one that was started");
     let block = |text: &str| common::block(4, text);
     let pair = |cert: &str, key: &str| format!("    cert: {}    key: {}", block(cert), block(key));
     let good = pair(&cert(), &key());
@@ -96,7 +97,10 @@ fn certificates_fit_or_are_refused() {
     }
     for (pair, expected) in [
         (right.sign(nodes, node, (-1, 2), san), "expires on "),
-        (right.sign(nodes, node, (1, 30), san), "is not valid before "),
+        (
+            right.sign(nodes, node, (1, 30), san),
+            "is not valid before ",
+        ),
         (
             right.sign(nodes, node, (-1, 30), &["192.168.10.101"]),
             "does not name `node-0` among",
@@ -123,7 +127,10 @@ fn certificates_fit_or_are_refused() {
     Case::new(user_data().replacen(&proxy, &kubelets, 1)).warns("not `system:kube-proxy`");
     let leaf_as_ca = user_data().replacen(&common::block(2, &ca()), &common::block(2, &cert()), 1);
     let (_, errors, _) = Case::new(leaf_as_ca).run();
-    assert!(errors[0].contains("nodeimg.ca: is not a CA certificate"), "{errors:#?}");
+    assert!(
+        errors[0].contains("nodeimg.ca: is not a CA certificate"),
+        "{errors:#?}"
+    );
 }
 
 /// A board without a battery wakes up in 1970: the image's own time counts then.

@@ -105,8 +105,10 @@ fn kubeadm_makes_control_planes() {
     let older = INIT.split("      ---\n").next().unwrap();
     let mut older = with_kubeadm(&older.replace("v1beta4", "v1beta3"));
     older.settings.kubeadm = Some("1.37.1".to_owned());
-    older.fails("user-data:6: nodeimg.kubeadm.init: uses `v1beta3`, which kubeadm reads only up \
-        to 1.36; this image has 1.37.1");
+    older.fails(
+        "user-data:6: nodeimg.kubeadm.init: uses `v1beta3`, which kubeadm reads only up \
+        to 1.36; this image has 1.37.1",
+    );
     let cluster = "  kubeadm: {init: {apiVersion: kubeadm.k8s.io/v1beta4, kind: ClusterConfiguration, kubernetesVersion: v1.36.4}}\n";
     let mut cluster = with_kubeadm(cluster);
     cluster.settings.kubelet = Some("1.37.1".to_owned());

@@ -55,7 +55,10 @@ fn host_names_that_cannot_name_a_node() {
             "hostname: localhost",
             "user-data:2: hostname: `localhost` stands for every machine",
         ),
-        ("hostname: localhost.localdomain", "stands for every machine"),
+        (
+            "hostname: localhost.localdomain",
+            "stands for every machine",
+        ),
         (
             "hostname: Node-0",
             "has upper-case letters, and Kubernetes allows only lower-case ones; write `node-0`",

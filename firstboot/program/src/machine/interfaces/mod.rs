@@ -97,7 +97,9 @@ pub(crate) fn all(sys: &Path) -> Vec<Interface> {
         return Vec::new();
     };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut interfaces: Vec<Interface> = names.filter_map(|name| interface(&directory, name)).collect();
+    let mut interfaces: Vec<Interface> = names
+        .filter_map(|name| interface(&directory, name))
+        .collect();
     interfaces.sort_by_key(|interface| interface.index);
     interfaces
 }
@@ -131,10 +133,12 @@ fn interface_of<'a>(link: &Link, interfaces: &'a [Interface]) -> Option<&'a Inte
             .as_ref()
             .is_some_and(|name| *name == interface.name);
         matched.mac.is_none_or(|mac| mac == interface.mac)
-            && matched
-                .driver
-                .as_ref()
-                .is_none_or(|driver| interface.driver.as_ref().is_none_or(|own| fits(own, driver)))
+            && matched.driver.as_ref().is_none_or(|driver| {
+                interface
+                    .driver
+                    .as_ref()
+                    .is_none_or(|own| fits(own, driver))
+            })
             && matched
                 .name
                 .as_ref()
@@ -144,7 +148,10 @@ fn interface_of<'a>(link: &Link, interfaces: &'a [Interface]) -> Option<&'a Inte
 }
 
 /// Links of the seed that match no interface of this machine, as sentences.
-pub(crate) fn missing<'a>(network: &'a Network, interfaces: &[Interface]) -> Vec<(&'a Link, String)> {
+pub(crate) fn missing<'a>(
+    network: &'a Network,
+    interfaces: &[Interface],
+) -> Vec<(&'a Link, String)> {
     let wanted = network.links.iter().filter(|link| {
         link.is_physical() && !link.optional && link.matched.name.as_deref() != Some("lo")
     });
@@ -158,7 +165,10 @@ pub(crate) fn missing<'a>(network: &'a Network, interfaces: &[Interface]) -> Vec
                 (_, _, Some(driver)) => format!("the driver `{driver}`"),
                 _ => format!("the name `{}`", link.id),
             };
-            (link, format!("no network interface of this machine has {what}"))
+            (
+                link,
+                format!("no network interface of this machine has {what}"),
+            )
         })
         .collect()
 }

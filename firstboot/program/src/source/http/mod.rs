@@ -154,8 +154,9 @@ fn read(stream: &mut impl Read) -> Answer {
             return Err(Trouble::Unreachable(format!("the server answers {status}")));
         }
         300..=399 => {
-            let reason =
-                format!("the server answers {status}, a redirect, which first boot does not follow");
+            let reason = format!(
+                "the server answers {status}, a redirect, which first boot does not follow"
+            );
             return Err(Trouble::Wrong(reason));
         }
         _ => return Err(Trouble::Wrong(format!("the server answers {status}"))),
@@ -242,7 +243,9 @@ fn dechunked(mut rest: &[u8]) -> Result<Zeroizing<Vec<u8>>, Trouble> {
         let chunk = rest.get(..length).ok_or_else(cut)?;
         body.extend_from_slice(chunk);
         if body.len() > MAX_SEED_FILE {
-            return Err(Trouble::Wrong("the response is larger than 4 MiB".to_owned()));
+            return Err(Trouble::Wrong(
+                "the response is larger than 4 MiB".to_owned(),
+            ));
         }
         rest = rest.get(length + 2..).ok_or_else(cut)?;
     }

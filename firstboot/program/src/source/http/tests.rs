@@ -77,10 +77,7 @@ fn answers() {
         ),
         ("HTTP/1.1 200 OK\r\n", "later: the response was cut off"),
         ("SSH-2.0-OpenSSH\r\n\r\n", "wrong: the response is not HTTP"),
-        (
-            endless.as_str(),
-            "wrong: the response header does not end",
-        ),
+        (endless.as_str(), "wrong: the response header does not end"),
         (large.as_str(), "wrong: the response is larger than 4 MiB"),
     ] {
         let found = answer(text);

@@ -81,14 +81,17 @@ fn follow(search: &Search<'_>, system: &System, origin: &str, word: &str) -> Fou
     };
     let Some(seed) = seed else {
         if named.instance_id.is_some() || named.local_hostname.is_some() {
-            let reason = "names the machine but not where its seed is, and sources are never merged";
+            let reason =
+                "names the machine but not where its seed is, and sources are never merged";
             problems.error(&place, reason, "add `s=PLACE`, or write it in `meta-data`");
         }
         if problems.has_errors() {
             return broken(problems);
         }
         // It says that there is a NoCloud seed, but not where: the other sources are tried.
-        return Found::Absent(vec![format!("{origin}: `{word}` does not say where the seed is")]);
+        return Found::Absent(vec![format!(
+            "{origin}: `{word}` does not say where the seed is"
+        )]);
     };
     let from = seed.and_then(|seed| from(search, &seed));
     match from {

@@ -80,7 +80,8 @@ fn command(item: &Field<'_>, problems: &mut Problems) -> Option<Located<Command>
         }
         Kind::Mapping(_) => {
             let reason = "is a mapping in YAML, not a command";
-            let remedy = "put the whole command in quotes: a colon followed by a space starts a mapping";
+            let remedy =
+                "put the whole command in quotes: a colon followed by a space starts a mapping";
             problems.error(&place, reason, remedy);
             return None;
         }

@@ -185,7 +185,11 @@ fn keys_of_services() {
         ("ca_certs: [x]", "ca_certs: is a list, not a mapping", true),
         ("ca_certs: {trusted: [no]}", "is a boolean in YAML", true),
         ("users:", "users: is empty and has no effect", false),
-        ("merge_how: 'list(grow)'", "is not a supported way to merge", true),
+        (
+            "merge_how: 'list(grow)'",
+            "is not a supported way to merge",
+            true,
+        ),
         ("manage_etc_hosts: no", "cannot be switched off", false),
         ("growpart: {mode: off}", "cannot be switched off", false),
         ("resize_rootfs: false", "cannot be switched off", false),

@@ -151,7 +151,11 @@ fn network(item: &Field<'_>, draft: &mut Draft, problems: &mut Problems) {
     };
     let members: Vec<Member<'_>> = members.into_iter().filter(|m| given(&m.field)).collect();
     let (Some(on), Some(kind)) = (find(&members, "link"), find(&members, "type")) else {
-        problems.error(&item.place, "lacks `link` or `type`", "a network needs both");
+        problems.error(
+            &item.place,
+            "lacks `link` or `type`",
+            "a network needs both",
+        );
         return;
     };
     let (Some(on), Some(kind)) = (on.text(problems), kind.text(problems)) else {

@@ -279,7 +279,8 @@ fn routes(draft: &mut Draft, problems: &mut Problems) {
                 })
             });
         let Some(link) = place.and_then(|at| draft.links.get_mut(at)) else {
-            let reason = format!("no interface has an address from which to reach the gateway {via}");
+            let reason =
+                format!("no interface has an address from which to reach the gateway {via}");
             problems.error(
                 &route.place,
                 reason,

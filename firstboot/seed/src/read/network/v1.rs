@@ -71,7 +71,11 @@ pub(super) fn read(file: &SeedFile, root: &Node, problems: &mut Problems) -> Opt
             }
             None => {
                 let reason = format!("there is no interface named `{}`", interface.value);
-                problems.error(&interface.place, reason, "name one that is listed in `config`");
+                problems.error(
+                    &interface.place,
+                    reason,
+                    "name one that is listed in `config`",
+                );
             }
         }
     }

@@ -98,7 +98,11 @@ pub(super) fn address(field: &Field<'_>, problems: &mut Problems) -> Option<IpAd
     let found = text.value.parse().ok();
     if found.is_none() {
         let reason = format!("`{}` is not an IP address", text.value);
-        problems.error(&text.place, reason, "write an address without a prefix length");
+        problems.error(
+            &text.place,
+            reason,
+            "write an address without a prefix length",
+        );
     }
     found
 }
@@ -111,7 +115,11 @@ pub(super) fn addresses(field: &Field<'_>, problems: &mut Problems) -> Vec<IpAdd
             Ok(address) => found.push(address),
             Err(_) => {
                 let reason = format!("`{word}` is not an IP address");
-                problems.error(&field.place, reason, "write an address without a prefix length");
+                problems.error(
+                    &field.place,
+                    reason,
+                    "write an address without a prefix length",
+                );
             }
         }
     }

@@ -15,7 +15,9 @@ pub(crate) fn gunzip(bytes: &[u8], limit: usize) -> Result<Zeroizing<Vec<u8>>, S
         .read_to_end(&mut unpacked)
         .map_err(|_| "is gzip data that is truncated or damaged".to_owned())?;
     if unpacked.len() > limit {
-        return Err(format!("is gzip data that unpacks to more than {limit} bytes"));
+        return Err(format!(
+            "is gzip data that unpacks to more than {limit} bytes"
+        ));
     }
     Ok(unpacked)
 }

@@ -229,7 +229,8 @@ impl Decoder<'_> {
                 label.push_str(&format!(" ({name})"));
             }
             if part.launch_index {
-                let reason = "has a `Launch-Index`, which is ignored: the part applies to every node";
+                let reason =
+                    "has a `Launch-Index`, which is ignored: the part applies to every node";
                 let remedy = "give each node its own seed";
                 problems.warn(&Place::file(&label), reason, remedy);
             }

@@ -123,7 +123,10 @@ fn refused_by_name() {
         (b"\xff\xfe#\0", "is UTF-16"),
         (b"\xfe\xff\0#", "is UTF-16"),
         (b"#cloud-config\nhostname: \xff\n", "u:2: is not UTF-8"),
-        (b"## template: basic\n#cloud-config\n", "an engine other than jinja"),
+        (
+            b"## template: basic\n#cloud-config\n",
+            "an engine other than jinja",
+        ),
         (
             b"## template: jinja\n#cloud-config\na: {{ local_hostnam }}\n",
             "u:3: asks for `local_hostnam`",

@@ -270,7 +270,10 @@ impl Machine<'_> {
     }
 
     fn misfit<T>(&self, sign: &str, value: &Value) -> Result<T> {
-        let reason = format!("uses `{sign}` with {}, which does not support it", value.what());
+        let reason = format!(
+            "uses `{sign}` with {}, which does not support it",
+            value.what()
+        );
         self.fail((reason, "correct the expression".to_owned()))
     }
 

@@ -59,7 +59,10 @@ fn unknown(what: &str, name: &str, known: &[&str]) -> Failure {
 }
 
 fn misfit(name: &str, value: &Value) -> Failure {
-    let reason = format!("passes {} to `{name}`, which does not accept it", value.what());
+    let reason = format!(
+        "passes {} to `{name}`, which does not accept it",
+        value.what()
+    );
     (reason, "correct the expression".to_owned())
 }
 

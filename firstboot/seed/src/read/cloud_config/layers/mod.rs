@@ -99,8 +99,7 @@ pub fn read_seed(
             Some(layer) => all.put_below(layer),
             None => {
                 let reason = "comes from the cloud provider and cannot be read";
-                let remedy =
-                    format!("to ignore it, add `{key}: {{enabled: false}}` to user-data");
+                let remedy = format!("to ignore it, add `{key}: {{enabled: false}}` to user-data");
                 problems.warn(&Place::file(&file.name), reason, remedy);
                 good = false;
             }

@@ -95,7 +95,11 @@ fn openstacks_is_json() {
 #[test]
 fn what_cannot_be_read_is_said_with_a_way_out() {
     for (layout, vendor, expected) in [
-        (Layout::NoCloud, "garbage", "vendor:1: is in an unknown format"),
+        (
+            Layout::NoCloud,
+            "garbage",
+            "vendor:1: is in an unknown format",
+        ),
         (
             Layout::NoCloud,
             "#cloud-config\na: [",

@@ -68,7 +68,10 @@ fn v2() {
             "a: {nameservers: {addresses: [dns.example.org]}}",
             "`dns.example.org` is not an IP address",
         ),
-        ("a: {nameservers: {search: ['a;b']}}", "`a;b` is not a domain"),
+        (
+            "a: {nameservers: {search: ['a;b']}}",
+            "`a;b` is not a domain",
+        ),
         (
             "a: {dhcp4-overrides: {use-everything: true}}",
             "use-everything: is not supported",
@@ -291,7 +294,10 @@ fn what_grows_without_end_ends_soon() {
     }
     let servers = "  - {type: nameserver, address: 1.1.1.1}\n".repeat(5_000);
     let interface = "  - {type: physical, name: a}\n";
-    let (_, problems) = rendered(NoCloud, &format!("version: 1\nconfig:\n{interface}{servers}"));
+    let (_, problems) = rendered(
+        NoCloud,
+        &format!("version: 1\nconfig:\n{interface}{servers}"),
+    );
     assert!(problems[0].contains("more than 512 items"), "{problems:?}");
     assert!(began.elapsed().as_secs() < 60);
 }
