@@ -43,7 +43,8 @@ base_recipe() {
 # The archive that this system's apt takes packages from.
 debian_mirror() {
     local mirror=${NODEIMG_DEBIAN_MIRROR:-}
-    # A placeholder of apt-get, not a variable. shellcheck disable=SC2016
+    # A placeholder of apt-get, not a variable.
+    # shellcheck disable=SC2016
     [[ -n $mirror ]] || mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep -m1 -E '/debian/?$' || true)
     [[ -n $mirror ]] || die "apt has no mirror of Debian: name one with NODEIMG_DEBIAN_MIRROR"
     printf '%s\n' "$mirror"

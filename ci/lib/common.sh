@@ -1,4 +1,5 @@
-# shellcheck shell=bash Shared by the scripts in ci/: how they print messages, where
+# shellcheck shell=bash
+# Shared by the scripts in ci/: how they print messages, where
 # they keep things, and how they report missing programs. Sourced, never run.
 
 LC_ALL=C

@@ -1,4 +1,5 @@
-# shellcheck shell=bash The environment of the tests that boot machines. Sourced after
+# shellcheck shell=bash
+# The environment of the tests that boot machines. Sourced after
 # ci/lib/common.sh, lab.sh and base.sh; CARGO_TARGET_DIR is set.
 
 prepare_firstboot() {

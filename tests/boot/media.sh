@@ -1,4 +1,5 @@
-# shellcheck shell=sh What media.rs asks of a guest, behind guest.sh: attach a volume,
+# shellcheck shell=sh
+# What media.rs asks of a guest, behind guest.sh: attach a volume,
 # run first boot once more, show its report.
 
 slot=/dev/disk/by-id/virtio-slot
