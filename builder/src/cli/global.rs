@@ -57,6 +57,7 @@ fn uses(verb: &str, option: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use clap::{CommandFactory, FromArgMatches};
 
     use super::*;
