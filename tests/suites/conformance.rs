@@ -13,6 +13,7 @@ use super::report::{self, Outcomes};
 use super::setting::Setting;
 use super::{lab, lists};
 use crate::cluster::logs;
+use crate::cluster::node::Node;
 
 /// What every run does, for a node of one emulated processor.
 const CHOSEN: &str = include_str!("conformance-chosen.txt");
@@ -61,8 +62,13 @@ pub fn specs(directory: &Path) -> Vec<String> {
     all
 }
 
+/// The image that most specs run: 137 MB. A busy emulated processor needs longer to pull it
+/// than the first specs wait.
+const AGNHOST: &str = "registry.k8s.io/e2e-test-images/agnhost:2.66.1";
+
 /// The specs that every run has.
-pub fn passes_the_chosen(setting: &Setting) {
+pub fn passes_the_chosen(setting: &Setting, node: &Node) {
+    node.shell(&format!("crictl pull {AGNHOST}"));
     specs(&setting.scene.directory);
     let chosen = chosen();
     let skipped = skipped();

@@ -105,7 +105,9 @@ fn a_node_passes_kubernetes_conformance() {
         setting.resolves();
         parts.run("names", || workloads::dns::resolves(setting));
         parts.run("workloads", || workloads::run(setting, node));
-        parts.run("conformance", || conformance::passes_the_chosen(setting));
+        parts.run("conformance", || {
+            conformance::passes_the_chosen(setting, node)
+        });
     });
 }
 
@@ -122,10 +124,10 @@ fn a_node_passes_what_others_ask_of_it() {
 
 /// Has the node of [`PLACES`] judged, in a cluster of that name.
 fn judged(name: &'static str, number: usize, judge: impl FnOnce(&Setting, &mut Node, &mut Parts)) {
+    let _slots = slots::take(1, 9);
     let Some(setting) = Setting::start(name, &[("CLUSTER_NODE_CIDRS", "yes")]) else {
         return;
     };
-    let _slots = slots::take(1, 9);
     let place = &PLACES[number];
     let seed = Seed::hard_way(&setting.scene, place, SUBNETS[number]);
     let Some(mut node) = setting.node(&JUDGED, place, seed, 1) else {

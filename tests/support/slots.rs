@@ -1,14 +1,14 @@
 //! How many machines run at a time.
 //!
 //! A machine keeps a processor busy while it boots and leaves it idle while it waits
-//! (for a medium, a lease, a kubelet's next try). So two more than there are
+//! (for a medium, a lease, a kubelet's next try). So one more than there are
 //! processors may always run, and yet another whenever half a processor has been
 //! idle for some seconds: a test that waits gives its processor up without a word.
 //!
 //! Next is a test that has machines already, so that it can end; then the one that
 //! takes longest from here on, so that no long one begins when all others are done;
-//! among those alike, the one that has waited longest. A test of two machines is not
-//! overtaken by those of one.
+//! among those alike, the one that has waited longest. Nobody is let in before all tests
+//! have had the time to ask. A test of two machines is not overtaken by those of one.
 //!
 //! How long each test had machines, and waited for them, is in `slots.txt` of the
 //! build directory's tmp, longest first.
@@ -25,11 +25,15 @@ use std::time::{Duration, Instant};
 const WINDOW: Duration = Duration::from_secs(6);
 /// A machine that has just started does not keep its processor busy yet.
 const START: Duration = Duration::from_secs(15);
+/// For every test to ask for its first machine.
+const GATHERING: Duration = Duration::from_secs(3);
 /// Room for every test that takes one machine after another to have all of them.
 const LEAST: usize = 8;
 
 struct Queue {
     taken: usize,
+    /// When the first test asked.
+    opened: Option<Instant>,
     /// When the last machine was let in.
     last: Option<Instant>,
     /// The number of the next one in the queue.
@@ -45,6 +49,7 @@ type Place = (Reverse<bool>, Reverse<u32>, u64);
 
 static QUEUE: Mutex<Queue> = Mutex::new(Queue {
     taken: 0,
+    opened: None,
     last: None,
     next: 0,
     waiting: BTreeSet::new(),
@@ -106,12 +111,13 @@ fn wait(count: usize, left: u32, has_some: bool) {
 impl Queue {
     fn admits(&mut self, own: Place, count: usize) -> bool {
         let is_idle = self.idle.look();
-        if self.waiting.first() != Some(&own) {
+        let opened = *self.opened.get_or_insert_with(Instant::now);
+        if opened.elapsed() < GATHERING || self.waiting.first() != Some(&own) {
             return false;
         }
         let after = self.taken + count;
         let has_settled = self.last.is_none_or(|last| last.elapsed() >= START);
-        after <= (processors() + 2).max(count) || (after <= most() && is_idle && has_settled)
+        after <= (processors() + 1).max(count) || (after <= most() && is_idle && has_settled)
     }
 
     fn tell(&self) {

@@ -95,9 +95,9 @@ pub fn remove(base: &mut Base<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The package apparmor brings profiles of some hundred programs, of desktops mostly.
-/// Those of them that a node has are held back by none. What profiles include stays, for
-/// those of containerd, of other packages and of recipes.
+/// Removes the package apparmor's own profiles, a hundred or so, mostly of desktop programs:
+/// nodeimg loads none of them. The files that profiles include stay, because the profiles of
+/// containerd, of other packages and of recipes need them.
 pub fn profiles(base: &mut Base<'_>) -> Result<()> {
     let own = Origin::Package("apparmor".to_owned());
     for path in base.list("/etc/apparmor.d", "")? {
