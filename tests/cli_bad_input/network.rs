@@ -42,7 +42,7 @@ const NEVER: &[Case] = &[
         says: &[
             WHAT,
             URL,
-            "by the mirror http://127.0.0.1:",
+            "through the mirror http://127.0.0.1:",
             "expected sha256:",
             "got sha256:",
             "the bytes were dropped",

@@ -66,7 +66,7 @@ impl Schema {
             }
         } else if let Some(fields) = self.types.get(wanted) {
             let Value::Object(items) = value else {
-                return wrong.push(format!("{at}: {value} is no {wanted}"));
+                return wrong.push(format!("{at}: {value} is not {}", named(wanted)));
             };
             for (key, item) in items {
                 match fields.get(key) {
@@ -75,7 +75,7 @@ impl Schema {
                 }
             }
         } else if !fits(wanted, value) {
-            wrong.push(format!("{at}: {value} is no {wanted}"));
+            wrong.push(format!("{at}: {value} is not {}", named(wanted)));
         }
     }
 }
@@ -96,6 +96,15 @@ fn json(node: &Node) -> Value {
             .unwrap_or_else(|| Value::from(scalar.text())),
         Kind::Scalar(scalar) => Value::from(scalar.text()),
     }
+}
+
+/// `a string`, `an int`.
+fn named(kind: &str) -> String {
+    let article = match kind.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        true => "an",
+        false => "a",
+    };
+    format!("{article} {kind}")
 }
 
 fn fits(wanted: &str, value: &Value) -> bool {

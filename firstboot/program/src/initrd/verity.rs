@@ -151,9 +151,9 @@ mod tests {
             (69, 3, "size"),
             (32, 0, "algorithm"),
             (33, b' ', "algorithm"),
-            (81, 2, "cannot be"),
-            (72, 0, "cannot be"),
-            (79, 0xff, "cannot be"),
+            (81, 2, "invalid superblock"),
+            (72, 0, "invalid superblock"),
+            (79, 0xff, "invalid superblock"),
         ] {
             let mut bytes = superblock();
             bytes[at] = byte;

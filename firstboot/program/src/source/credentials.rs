@@ -98,7 +98,7 @@ mod tests {
         fs::create_dir_all(&place).unwrap();
         fs::write(place.join("nodeimg.network-config"), "version: 2").unwrap();
         assert!(
-            matches!(found(), Found::Absent(seen) if seen[0].ends_with("without `nodeimg.user-data`"))
+            matches!(found(), Found::Absent(seen) if seen[0].ends_with("but `nodeimg.user-data` does not"))
         );
         fs::write(place.join("nodeimg.user-data"), "#cloud-config\n").unwrap();
         let Found::Seed(sought) = found() else {

@@ -88,7 +88,7 @@ pub fn plan(node: &CheckedNode, ground: &Ground<'_>, problems: &mut Problems) ->
             files.retain(|own| own.path != HOSTS);
         } else if files.iter().any(|own| own.path == file.path) {
             let place = Place::file(&file.path);
-            let reason = "is written by first boot itself, and the seed writes it too";
+            let reason = "is a file that first boot itself writes, and the seed writes it too";
             problems.error(&place, reason, "use the keys of `nodeimg:` for it");
         }
         files.push(file);

@@ -276,10 +276,13 @@ fn faults_that_last() {
 fn a_known_size_is_held_against_the_server() {
     let all = body();
     for (answer, text) in [
-        (good(&all[1..]), "has 2999999 bytes, the lock says 3000000"),
+        (
+            good(&all[1..]),
+            "has 2999999 bytes, but the lock says 3000000",
+        ),
         (
             faulty(&all, Fault::Length(10)),
-            "has 10 bytes, the lock says",
+            "has 10 bytes, but the lock says",
         ),
         (
             faulty(&[0; 3_000_001], Fault::Chunked),

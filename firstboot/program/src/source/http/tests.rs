@@ -16,7 +16,7 @@ fn urls() {
             "http://seed.example/",
             Err("`seed.example`; first boot only connects to IP addresses"),
         ),
-        ("http://10.0.2.2/a b", Err("blanks")),
+        ("http://10.0.2.2/a b", Err("spaces")),
     ] {
         let url = Url::parse(text).map(|url| url.join("x").to_string());
         match (url, expected) {

@@ -88,7 +88,7 @@ fn refuses() {
         ),
         ("{{ 1 | lowr }}", 1, "did you mean `lower`?"),
         ("{{ ds | lower }}", 1, "passes a mapping to `lower`"),
-        ("{{ 1 - 'a' }}", 1, "has `-` with text"),
+        ("{{ 1 - 'a' }}", 1, "uses `-` with text"),
         ("{{ 1 ? }}", 1, "jinja does not allow"),
     ] {
         let error = render(text, &data()).unwrap_err();
