@@ -2,7 +2,7 @@
 //! above. A room is a file or a folder of the sources.
 //!
 //! [`HOUSES`] has the rooms of a folder from the top down. To add a package: a row.
-//! Tests of a room are no part of it; neither is what its comments link to.
+//! Tests of a room are not part of it; neither is what its comments link to.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use std::collections::BTreeSet;
 use std::fs;
@@ -83,7 +83,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "prepare",
             "runtime",
             "outstanding",
-            "verdict",
+            "result",
         ],
     ),
 ];

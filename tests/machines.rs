@@ -9,7 +9,7 @@
 //! | `suites` | a node, judged by others' suites |
 //! | `workloads` | what real clusters run, on that node |
 //!
-//! They take minutes each, so that they are ignored where nobody asks for them;
+//! They take minutes each, so they are ignored unless asked for;
 //! `cargo test --test machines -- --ignored boot::media` runs some.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

@@ -1,4 +1,4 @@
-//! The pages of this repository lead to what is there: every relative link and
+//! The pages of this repository lead to existing targets: every relative link and
 //! anchor of a Markdown file, every page of the book, and every page and path that
 //! sources and the pages for contributors name.
 //!

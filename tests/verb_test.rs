@@ -55,7 +55,7 @@ fn a_node_of_the_hard_way_proves_itself() {
     let mut lines = ran.out.lines();
     let found = lines.find(|line| line.contains("\"case\":\"boot\""));
     let line = found.unwrap_or_else(|| panic!("no case boot: {}", ran.out));
-    let registered = line.contains("has registered nodeimg-test, 10.0.2.15");
+    let registered = line.contains("registered nodeimg-test, 10.0.2.15");
     assert!(
         line.contains("\"result\":\"passed\"") && registered,
         "{line}"

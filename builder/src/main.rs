@@ -27,11 +27,10 @@ mod tree;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use nodeimg_seed::text::problem::printable;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::from_process();
     match cmd::run(&cli) {
         Ok(code) => code,
         Err(error) => {

@@ -1,5 +1,5 @@
-"""The measurements of ci/bench, which see for the usage: builds, fetches and
-first boots beside tar and curl, images beside those who make such. Prints
+"""The measurements of ci/bench (usage: see there): builds, fetches and first boots
+compared with tar and curl, images compared with other image builders. Prints
 Markdown."""
 
 import argparse
@@ -166,7 +166,7 @@ class Bench:
         ]
         print(f"\n## Cold fetch of {len(locked)} artifacts, {size / 1e6:.0f} MB, from nginx on loopback")
         table(["", "wall: median (range)", "CPU", "throughput", "beside `curl`"], rows)
-        print("\n`curl` alone neither checks what came nor sees it to the disk, so the goal is beside the same job.")
+        print("\n`curl` alone neither verifies the files nor syncs them to disk, so the goal compares with the same job.")
         self.goals.append(
             Goal("cold fetch beside the same job by `curl`", same_job.median() / ours.median(), 0.95, "", at_least=True)
         )
@@ -184,7 +184,7 @@ class Bench:
             print(
                 f"\ncloud-init {cloud_init.version()} writing the very files that the fresh run wrote, as `write_files` of a NoCloud "
                 f"seed, its four stages with those modules only: {other.seconds()}, {other.median() / fresh.median():.0f} times as "
-                "long. It checks none of them, and finds neither a medium nor an address."
+                "long. It checks none of them, and looks for neither a volume nor an address."
             )
         self.goals += [
             Goal("first-boot binary", size, 2, " MiB", noise=0),
@@ -218,7 +218,7 @@ class Bench:
         print("\n## Base tree of container-host, packages at hand, nothing unpacked before")
         rows = [[name, run.seconds(), run.cpu_seconds(), f"{run.peak_mib():.0f} MiB"] for name, run in runs.items()]
         table(["", "wall: median (range)", "CPU", "peak memory"], rows)
-        print("\n`mmdebstrap` downloads too, and writes its tar unpacked; it runs what the packages bring to be run.")
+        print("\n`mmdebstrap` also downloads, and writes its tar uncompressed; it runs the maintainer scripts of the packages.")
         *ours, theirs = runs.values()
         cpu = [run.median_cpu() for run in ours]
         self.goals += [

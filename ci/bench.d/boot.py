@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-# Said on the console by a unit that systemd is given as a credential.
+# Printed on the console by a unit that systemd gets as a credential.
 UP = b"bench: multi-user.target"
 UNIT = f"""[Unit]
 DefaultDependencies=no

@@ -2,11 +2,11 @@
 as `write_files` of a NoCloud seed.
 
 Debian's cloud-init of this machine runs its four stages as a boot does, in user
-and mount namespaces with a root of their own on a tmpfs: this machine's /usr, and
+and mount namespaces with their own root on a tmpfs: this machine's /usr, and
 of its /etc what cloud-init reads. Its configuration is cut down to the NoCloud
 source and the modules that the seed needs, and its network is left alone, so it
 does less than in a real boot. It checks no certificate, address or subnet and
-makes no kubeconfig: it is handed the finished files.
+creates no kubeconfig: it gets the finished files.
 """
 
 import json
@@ -58,7 +58,7 @@ NAMESPACES = ["unshare", "--user", "--map-root-user", "--mount", "--uts", "--pid
 
 
 def version():
-    """`22.4.2`, or nothing where there is no cloud-init."""
+    """`22.4.2`, or nothing if cloud-init is not installed."""
     try:
         ran = subprocess.run(["cloud-init", "--version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

@@ -27,7 +27,7 @@ WORDS = (
     "systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300 "
     "lsm=landlock,lockdown,yama,integrity,apparmor"
 )
-# The pod is there for every node as soon as it is: a DaemonSet's. Its only image
+# A DaemonSet's pod, so that every node has one as soon as it exists. Its only image
 # is the one that every node must have anyway.
 PAUSE = "registry.k8s.io/pause:3.10.2"
 DAEMON_SET = {
@@ -46,7 +46,7 @@ DAEMON_SET = {
         },
     },
 }
-# Said on the console when first boot is done, in microseconds of the machine.
+# Printed on the console when first boot is done, in microseconds of the machine.
 TIMES = ["ExecMainStartTimestampMonotonic", "ExecMainExitTimestampMonotonic"]
 UNIT = f"""[Unit]
 DefaultDependencies=no
@@ -201,7 +201,7 @@ class Bench:
                     if child.poll() is not None:
                         said = child.stderr.read().decode(errors="replace")
                         tail = console.read_text(errors="replace")[-2000:] if console.exists() else ""
-                        sys.exit(f"bench: error: {node.name} ({image}) did not get there:\n{tail}\n{said}")
+                        sys.exit(f"bench: error: {node.name} ({image}) did not become Ready:\n{tail}\n{said}")
                     time.sleep(0.25)
                 times.append(time.perf_counter() - begun)
             child.terminate()

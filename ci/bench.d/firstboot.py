@@ -78,12 +78,12 @@ def tmpfs():
     with open("/proc/mounts", encoding="ascii", errors="replace") as mounts:
         found = {fields[1] for fields in map(str.split, mounts) if fields[2] == "tmpfs"}
     if "/dev/shm" not in found:
-        sys.exit("bench: error: /dev/shm is no tmpfs here")
+        sys.exit("bench: error: /dev/shm is not a tmpfs here")
     return "/dev/shm"
 
 
 def measure_firstboot(binary, tree, count):
-    """(fresh runs, second runs, cloud-init's runs or nothing), each on a root of its own."""
+    """(fresh runs, second runs, cloud-init's runs or nothing), each on its own root."""
     fresh, again, other = Runs(), Runs(), None
     with tempfile.TemporaryDirectory(prefix="nodeimg-bench.", dir=tmpfs()) as work:
         seed = Path(work) / "seed"

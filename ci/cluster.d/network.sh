@@ -4,8 +4,8 @@
 #   netns $CLUSTER:  lo   lan 10.240.0.1/24 -+- tap NAME (QEMU)
 #                                         +- tap NAME (QEMU)
 #
-# It forwards and has no default route, so that what a node sends elsewhere is
-# answered "unreachable" at once and never waited for.
+# It forwards and has no default route, so that packets to elsewhere are answered
+# "unreachable" at once and nobody waits.
 
 namespace_is_there() { [[ -e /run/netns/$CLUSTER ]]; }
 
@@ -48,7 +48,7 @@ remove_namespace() {
 
 tap() {
     (($# == 1)) || usage_error "tap needs the name of a device"
-    [[ $1 =~ ^[a-z0-9][a-z0-9.-]{0,14}$ ]] || usage_error "'$1' is no device name: a-z, 0-9, '.', '-', at most 15"
+    [[ $1 =~ ^[a-z0-9][a-z0-9.-]{0,14}$ ]] || usage_error "'$1' is not a device name: use at most 15 of a-z, 0-9, '.' and '-'"
     inside ip link show "$1" >/dev/null 2>&1 || inside ip tuntap add dev "$1" mode tap
     inside ip link set "$1" master lan up
 }

@@ -21,10 +21,10 @@ networking:
 EOF
 }
 
-# What kubeadm's phase bootstrap-token leaves out: those that upload the
-# configurations want a Node of the control plane, and there is none here.
-# serverTLSBootstrap: a kubelet of kubeadm's shows a
-# certificate of the cluster's CA (see approve-serving), or `kubectl logs` fails.
+# What kubeadm's phase bootstrap-token leaves out: the phases that upload the
+# configurations need a Node of the control plane, which does not exist here.
+# serverTLSBootstrap: a kubelet of kubeadm's shows a certificate of the cluster's CA
+# (see approve-serving), or `kubectl logs` fails.
 objects() {
     cat <<EOF
 apiVersion: rbac.authorization.k8s.io/v1

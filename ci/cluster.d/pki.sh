@@ -15,8 +15,8 @@ readonly LIFETIME='30 days'
 CA=ca
 
 # certificate PATH-WITHOUT-EXTENSION SUBJECT UNTIL EXTENSION...: signed by pki/CA, from
-# an hour ago until UNTIL (such as "30 days"), or, if that is "expired", for a day
-# that is over.
+# an hour ago until UNTIL (such as "30 days"), or, if that is "expired", for a day in
+# the past.
 certificate() {
     local path=$1 subject=$2 from='1 hour ago' until=$3 work
     [[ $3 != expired ]] || from='2 days ago' until='1 day ago'
@@ -118,8 +118,8 @@ ca_hash() {
         openssl pkey -pubin -outform der | sha256_of_stdin)"
 }
 
-# node_certs [--days N|--minutes N|--expired] NAME IP...: what a seed of the hard-way
-# profile is made of. One certificate for both directions, as the tutorial has it.
+# node_certs [--days N|--minutes N|--expired] NAME IP...: the certificates of a
+# hard-way seed. One certificate for both directions, as the tutorial has it.
 node_certs() {
     local until=$LIFETIME names node address
     while [[ ${1:-} == --* ]]; do
@@ -134,7 +134,7 @@ node_certs() {
     done
     (($# >= 2)) || usage_error "node-certs needs a name and at least one address"
     node=$DIR/nodes/$1 names=subjectAltName=DNS:$1
-    [[ $1 =~ ^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$ ]] || usage_error "'$1' is no node name"
+    [[ $1 =~ ^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$ ]] || usage_error "'$1' is not a node name: use a-z, 0-9, '.' and '-'"
     for address in "${@:2}"; do names+=,IP:$address; done
     mkdir -p "$node"
     cp "$DIR/pki/ca.crt" "$node/ca.crt"

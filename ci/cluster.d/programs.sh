@@ -2,20 +2,20 @@
 # Where the programs come from, and starting, watching and ending them. Sourced
 # by ci/cluster.
 #
-# What runs is known by a file of its pid and start time (field 22 of
-# /proc/PID/stat), so that no other process that got the number since is ended.
+# A running program is identified by a file with its pid and start time (field 22 of
+# /proc/PID/stat), so that no other process that reuses the pid is killed.
 
 readonly START_WAIT=180
 readonly PROGRAM_NAMES='etcd kube-apiserver kube-controller-manager kube-scheduler'
 
-# find_programs: has all of them in STATE/bin, as links to what ci/lab made, and
+# find_programs: puts all of them in STATE/bin, as links to what ci/lab compiled, and
 # the release in STATE/version (such as 1.37.2).
 find_programs() {
     local name
     mkdir -p "$PROGRAMS" "$DIR"/{run,log}
     [[ ! -e $DIR/version ]] || {
         [[ $(<"$DIR/version").0 == "${KUBERNETES}".* ]] ||
-            die "cluster $CLUSTER is of Kubernetes $(<"$DIR/version"), not $KUBERNETES: end it first with: ci/cluster down"
+            die "cluster $CLUSTER runs Kubernetes $(<"$DIR/version"), not $KUBERNETES: stop it first with: ci/cluster down"
         return 0
     }
     for name in kube-apiserver kube-controller-manager kube-scheduler kubectl kubeadm; do
@@ -44,7 +44,7 @@ runs() {
     [[ -n $started && $(start_time "$pid") == "$started" ]]
 }
 
-# start NAME ARGS...: in the namespace and in a session of its own.
+# start NAME ARGS...: in the namespace and in its own session.
 start() {
     local name=$1 pid
     shift
@@ -74,9 +74,9 @@ stop_control_plane() {
     done
 }
 
-# Aggregator routing: there is no kube-proxy in this namespace that would answer for
-# a Service's address, so that webhooks and aggregated API servers are asked at their
-# pods' own (see `route`).
+# Aggregator routing: no kube-proxy in this namespace answers for a Service's address,
+# so webhooks and aggregated API servers are called at their pods' addresses (see
+# `route`).
 start_apiserver() {
     local pki=$DIR/pki
     start kube-apiserver --advertise-address="$LAN_ADDRESS" --secure-port=6443 \
@@ -126,7 +126,7 @@ ready() { [[ $(kubectl get --raw /readyz 2>/dev/null) == ok ]]; }
 await() {
     local begun=$SECONDS
     until "$2"; do
-        runs "$1" || die "$1 has ended; the end of $DIR/log/$1.log: $(tail -n3 "$DIR/log/$1.log")"
+        runs "$1" || die "$1 stopped; the end of $DIR/log/$1.log: $(tail -n3 "$DIR/log/$1.log")"
         ((SECONDS - begun < START_WAIT)) || die "$1 does not answer after $START_WAIT s; see $DIR/log/$1.log"
         sleep 0.2
     done

@@ -6,7 +6,7 @@
 base_store() { printf '%s/store\n' "$(ci_cache_dir)"; }
 
 # own_copy STEM FOLDER: FOLDER/recipe.toml and its lock are copies of STEM.toml and
-# STEM.lock, for a lock that may be made anew; kept until one of the two changes.
+# STEM.lock, for a lock that may be re-resolved; kept until one of the two changes.
 own_copy() {
     local stem=$1 own=$2
     ! { cmp -s "$stem.toml" "$own/recipe.toml" && cmp -s "$stem.lock" "$own/committed.lock"; } || return 0
@@ -17,11 +17,11 @@ own_copy() {
     cp "$stem.toml" "$own/recipe.toml"
 }
 
-# base_recipe NODEIMG: brings the packages of recipes/container-host.toml into
-# the store and sets BASE_RECIPE to it, or, where the mirror no longer has a
-# package that it pins, to a copy that was locked anew. The committed lock is for
-# a person to renew. Where no mirror answers, BASE_RECIPE is the committed one:
-# the tests say that they skip, and fail in CI.
+# base_recipe NODEIMG: fetches the packages of recipes/container-host.toml into the
+# store and sets BASE_RECIPE to it, or, if the mirror no longer has a pinned package,
+# to a re-locked copy. Renewing the committed lock is up to a person. If no mirror
+# answers, BASE_RECIPE is the committed one: the tests report that they skip, and fail
+# in CI.
 base_recipe() {
     local nodeimg=$1 committed=$TOP/recipes/container-host own epoch
     own=$(ci_cache_dir)/relocked-base
@@ -31,7 +31,7 @@ base_recipe() {
     epoch=$(sed -n 's/^epoch = //p' "$committed.lock")
     if ! SOURCE_DATE_EPOCH=$epoch "$nodeimg" --quiet --store "$(base_store)" \
         fetch --relock-base --recipe "$own/recipe.toml" --arch amd64 --arch arm64; then
-        say "the packages of recipes/container-host.lock could not be had (see above)"
+        say "the packages of recipes/container-host.lock could not be fetched (see above)"
     elif ! cmp -s "$committed.lock" "$own/recipe.lock"; then
         say "Debian's mirror has dropped a package that recipes/container-host.lock pins: using the lock made here, $own/recipe.lock"
         # Read by those who source this.
@@ -43,9 +43,9 @@ base_recipe() {
 # The archive that this system's apt takes packages from.
 debian_mirror() {
     local mirror=${NODEIMG_DEBIAN_MIRROR:-}
-    # A mark for apt-get, not a variable.
+    # A placeholder of apt-get, not a variable.
     # shellcheck disable=SC2016
     [[ -n $mirror ]] || mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep -m1 -E '/debian/?$' || true)
-    [[ -n $mirror ]] || die "apt has no mirror of Debian: name one by NODEIMG_DEBIAN_MIRROR"
+    [[ -n $mirror ]] || die "apt has no mirror of Debian: name one with NODEIMG_DEBIAN_MIRROR"
     printf '%s\n' "$mirror"
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Shared by the scripts in ci/: how they speak, where they keep things, and
-# how they ask for what is missing. Sourced, never run.
+# Shared by the scripts in ci/: how they print messages, where
+# they keep things, and how they report missing programs. Sourced, never run.
 
 LC_ALL=C
 export LC_ALL
@@ -33,7 +33,7 @@ ci_cache_dir() {
     fi
 }
 
-# The digest of what is on standard input, as bare hex.
+# The digest of standard input, as bare hex.
 sha256_of_stdin() { sha256sum | cut -d' ' -f1; }
 sha256_of() { sha256sum <"$1" | cut -d' ' -f1; }
 
@@ -52,10 +52,10 @@ target_dir() { realpath -m -- "${CARGO_TARGET_DIR:-$TOP/target}"; }
 # The version of Rust that rust-toolchain.toml pins.
 pinned_rust() { sed -nE 's/^channel = "(.*)"/\1/p' "$TOP/rust-toolchain.toml"; }
 
-# find_cargo: puts a cargo on PATH that is new enough, where there is one: the pinned
-# one, else rustup's default, else Debian's. rustup installs to a place that a fresh
-# shell does not have on its PATH yet, and its cargo fails where the pinned toolchain
-# is not installed.
+# find_cargo: puts a cargo on PATH that is new enough, if there is one: the pinned
+# one, else rustup's default, else Debian's. rustup installs to a folder that is not
+# on a fresh shell's PATH yet, and its cargo fails if the pinned toolchain is not
+# installed.
 find_cargo() {
     local bin=${CARGO_HOME:-${HOME:-/root}/.cargo}/bin default
     unset RUSTUP_TOOLCHAIN
@@ -73,7 +73,7 @@ find_cargo() {
 
 # rust_version COMMAND: of the cargo or rustc that builds this checkout, or nothing.
 rust_version() {
-    # rustup reads the pin where it is run, and must not install for a question.
+    # rustup reads the pin of the current folder, and must not install anything just to answer.
     (cd "$TOP" && RUSTUP_AUTO_INSTALL=0 "$1" --version 2>/dev/null) | sed -nE '1s/^[a-z]+ ([0-9]+\.[0-9]+\.[0-9]+).*/\1/p'
 }
 

@@ -63,7 +63,7 @@ lock_fits() {
 }
 
 # recipes_of FOLDER DIR ARCH...: the recipes, without .toml, whose versions of Kubernetes
-# and of containerd are in the mirror: ci/lab makes some only where they are asked for.
+# and of containerd are in the mirror: ci/lab makes some only on request.
 recipes_of() {
     local folder=$1 dir=$2 recipe arch kubernetes containerd
     shift 2
@@ -86,11 +86,11 @@ all_fit() {
     done < <(recipes_of "$@")
 }
 
-# lab_recipes NODEIMG DIR ARCH...: sets RECIPES to tests/lab/recipes, or, where the
-# mirror's bytes are others than their locks pin, to a copy that is locked again. One
-# compiler makes one sequence of bytes, so that this is for a machine that is not like
-# any that was tried, or for recipes that have no lock yet; the committed locks are for
-# a person to renew. DIR is served.
+# lab_recipes NODEIMG DIR ARCH...: sets RECIPES to tests/lab/recipes, or, if the
+# mirror's bytes are not those that the locks pin, to a re-locked copy. One compiler
+# makes one sequence of bytes, so this is for a kind of machine that was never tried,
+# or for recipes that have no lock yet; renewing the committed locks is up to a person.
+# DIR is served.
 lab_recipes() {
     local nodeimg=$1 own recipe name updates
     own=$(ci_cache_dir)/lab-recipes

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the tests that boot machines are given, by their environment. Sourced after
+# The environment of the tests that boot machines. Sourced after
 # ci/lib/common.sh, lab.sh and base.sh; CARGO_TARGET_DIR is set.
 
 prepare_firstboot() {
@@ -45,7 +45,7 @@ start_cluster() {
 stop_cluster() {
     local state
     [[ -n ${NODEIMG_TEST_CLUSTER:-} ]] || return 0
-    # A test that was cut leaves its own cluster, whose name begins as this one's.
+    # An interrupted test leaves its own cluster, whose name begins with this one's.
     for state in "$(ci_cache_dir)/cluster/$NODEIMG_TEST_CLUSTER"{,-*}; do
         [[ ! -d $state ]] || CLUSTER_NAME=${state##*/} "$TOP/ci/cluster" down || true
     done

@@ -8,7 +8,7 @@ use super::{ARCHS, HOST, images, node};
 fn shadow_finds_nothing_wrong_with_the_accounts() {
     let Some(images) = images() else { return };
     let root = images.root(HOST);
-    // It says 2 where there is anything to say.
+    // It exits with 2 if it has anything to say.
     let Some(ran) = node::run(&root, "pwck -r || test $? = 2") else {
         return;
     };

@@ -241,7 +241,7 @@ fn loads(root: &Path, name: &str) -> Option<bool> {
 
 const MOUNT_THE_ROOT: [&str; 5] = ["dm-verity", "squashfs", "overlay", "virtio_blk", "ext4"];
 
-/// Without an index but kmod's texts: depmod makes the same of what is there, and
+/// Without an index but kmod's texts: depmod makes the same index, and
 /// with its own modprobe finds everything.
 #[test]
 fn the_initrd_has_what_mounts_the_root() {
@@ -385,7 +385,7 @@ fn what_the_recipe_gives_too_little_room_is_told() {
     for (key, size, wants) in [
         ("size", "300 MiB", "but this image needs"),
         ("size", "1000000001 B", "whole number of sectors"),
-        ("esp_size", "34 MiB", "but kernel and boot loader need"),
+        ("esp_size", "34 MiB", "but the kernel and boot loader need"),
     ] {
         let text = format!(
             "extends = \"{}\"\n[disk]\ninitrd = \"systemd\"\n{key} = \"{size}\"\n",

@@ -49,7 +49,7 @@ const ARTIFACTS: [&str; 6] = [
     "runc",
 ];
 
-/// The output directory; `None`, with a printed skip, where there is no mirror
+/// The output directory; `None`, with a printed skip, if there is no mirror
 /// of artifacts; an error in CI.
 fn build(outputs: &[&str], into: &str) -> Option<PathBuf> {
     let directory = real::directory(into);

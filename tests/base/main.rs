@@ -81,7 +81,7 @@ fn blob(package: &Package) -> PathBuf {
     store().join("blobs").join(&digest[..2]).join(digest)
 }
 
-/// `None`, with a printed skip, where there is no mirror; an error in CI.
+/// `None`, with a printed skip, if there is no mirror; an error in CI.
 fn images() -> Option<&'static Images> {
     static IMAGES: OnceLock<Option<Images>> = OnceLock::new();
     IMAGES.get_or_init(Images::build).as_ref()

@@ -58,18 +58,18 @@ fn a_base_that_the_mirror_dropped_is_locked_anew_from_debians_own_indexes() {
     let says = [&what, "nodeimg lock --update base", "--relock-base"];
     Ran::of(&mut plain).refused(1, &says);
     assert_eq!(fs::read_to_string(&lock).unwrap(), old);
-    // Nor where there is nothing to lock it from.
+    // Nor if there is nothing to lock it from.
     let offline = Ran::of(&mut fetch(&mine, &["--relock-base", "--offline"]));
     offline.refused(
         1,
-        &[&what, "--relock-base has nothing", "--offline forbids"],
+        &[&what, "--relock-base cannot re-lock", "--offline forbids"],
     );
     assert_eq!(fs::read_to_string(&lock).unwrap(), old);
 
     let mut asked = fetch(&mine, &["--relock-base"]);
     with_network(asked.env("SOURCE_DATE_EPOCH", "1795000000"));
     let ran = Ran::of(&mut asked).good();
-    let said = format!("locked the base system anew in {}", lock.display());
+    let said = format!("re-locked the base system in {}", lock.display());
     assert!(ran.err.contains(&said), "{}", ran.err);
     let new = fs::read_to_string(&lock).unwrap();
     assert!(!new.contains("nothing_0_all.deb") && new.contains("\"psmisc\""));

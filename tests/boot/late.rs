@@ -1,10 +1,10 @@
-//! The boot after one without a seed, with a medium that is right: two cards,
-//! a static network for both, and the node IP by the network of the second.
+//! The boot after one without a seed, with a correct volume: two interfaces, a static
+//! network for both, and the node IP by the network of the second.
 
-use super::FIRST_CARD;
+use super::FIRST_INTERFACE;
 use crate::support::guest::{Facts, Guest};
 
-/// Of the second card's address.
+/// Of the second interface's address.
 pub const NODE_IP: &str = "192.168.77.0/24";
 /// Of units that are up, or about to be, when the seed is read.
 pub const DROP_INS: &str = r#"
@@ -14,10 +14,10 @@ write_files:
 - path: /etc/systemd/system/kubelet.service.d/20-mine.conf
   content: "[Service]\nEnvironment=OF_THE_SEED=kubelet\n"
 "#;
-const SECOND_CARD: &str = "52:54:00:aa:bb:02";
+const SECOND_INTERFACE: &str = "52:54:00:aa:bb:02";
 
 const ABOUT_THE_NODE: &str = r#"
-fact cards ip -4 -br addr show scope global
+fact interfaces ip -4 -br addr show scope global
 fact leases ip -4 -o addr show scope global dynamic
 fact routes ip -4 route show
 fact resolvers cat /run/systemd/resolve/resolv.conf
@@ -33,19 +33,19 @@ fact kubelet-begun systemctl show -P ExecMainStartTimestampMonotonic kubelet.ser
 fact patience systemctl show -P TimeoutStartUSec systemd-modules-load.service systemd-sysctl.service
 "#;
 
-/// The medium's network-config: nothing of it is what DHCP would give.
+/// The volume's network-config: none of it is what DHCP would give.
 pub fn network() -> String {
     format!(
         "version: 2
 ethernets:
   up:
-    match: {{macaddress: '{FIRST_CARD}'}}
+    match: {{macaddress: '{FIRST_INTERFACE}'}}
     set-name: up0
     addresses: [10.0.2.77/24]
     routes: [{{to: default, via: 10.0.2.2}}]
     nameservers: {{addresses: [10.0.2.3]}}
   lan:
-    match: {{macaddress: '{SECOND_CARD}'}}
+    match: {{macaddress: '{SECOND_INTERFACE}'}}
     set-name: lan0
     addresses: [192.168.77.10/24]
     routes: [{{to: 10.99.0.0/16, via: 192.168.77.2}}]
@@ -53,11 +53,11 @@ ethernets:
     )
 }
 
-/// With the second card, on whose network DHCP is answered as well.
+/// With the second interface, on whose network DHCP is answered as well.
 pub fn boot(machine: Guest) -> Guest {
-    let card = format!("virtio-net-pci,netdev=lan,romfile=,mac={SECOND_CARD}");
+    let interface = format!("virtio-net-pci,netdev=lan,romfile=,mac={SECOND_INTERFACE}");
     let network = "user,id=lan,net=192.168.77.0/24,restrict=on";
-    let machine = machine.qemu(&["-netdev", network, "-device", &card]);
+    let machine = machine.qemu(&["-netdev", network, "-device", &interface]);
     machine.script(ABOUT_THE_NODE)
 }
 
@@ -89,7 +89,7 @@ pub fn is_the_node_of_the_medium(facts: &Facts) {
     facts.has("kubelet-line", &flags);
 }
 
-/// containerd has started again where it had without them, the kubelet after that.
+/// containerd was restarted if it had started without them, and the kubelet after that.
 fn its_drop_ins_are_in_force(facts: &Facts) {
     facts.is("runtime-environment", "OF_THE_SEED=runtime");
     facts.is("kubelet-environment", "OF_THE_SEED=kubelet");
@@ -100,16 +100,16 @@ fn its_drop_ins_are_in_force(facts: &Facts) {
     assert!(runtime < kubelet, "{runtime} {kubelet}");
 }
 
-/// Both cards have the names and addresses of the medium, and no others.
+/// Both interfaces have the names and addresses of the volume, and no others.
 fn has_its_network(facts: &Facts) {
-    let cards = &facts["cards"];
-    let words: Vec<&str> = cards.split_whitespace().collect();
+    let interfaces = &facts["interfaces"];
+    let words: Vec<&str> = interfaces.split_whitespace().collect();
     for (name, address) in [("up0", "10.0.2.77/24"), ("lan0", "192.168.77.10/24")] {
         let at = words.iter().position(|word| *word == name);
-        let at = at.unwrap_or_else(|| panic!("no card {name}: {cards}"));
-        assert_eq!(words.get(at + 2), Some(&address), "{cards}");
+        let at = at.unwrap_or_else(|| panic!("no interface {name}: {interfaces}"));
+        assert_eq!(words.get(at + 2), Some(&address), "{interfaces}");
     }
-    assert_eq!(words.len(), 6, "{cards}");
+    assert_eq!(words.len(), 6, "{interfaces}");
     facts.is("leases", "");
     facts.has(
         "routes",

@@ -1,12 +1,12 @@
-//! A worker that has no seed at first, and then every medium there is: one boot
-//! without any, media put into a slot one after another while it is up, and the
-//! next boot with the last of them, which has a network of its own.
+//! A worker that has no seed at first, and then every kind of seed volume: one boot
+//! without any, volumes attached one after another while it is up, and the next boot
+//! with the last of them, which has its own network.
 //!
 //! ```text
 //!  library   read-only, media at multiples of their size, the first place empty:
 //!            nothing that anything looks for
 //!  slot      empty; media.sh copies one over
-//!  second    a card: 169.254.169.254 answers behind it; in the next boot nobody does
+//!  second    an interface: 169.254.169.254 answers behind it; in the next boot nobody does
 //! ```
 //!
 //! On arm64 only with `NODEIMG_TEST_FULL`.
@@ -25,7 +25,7 @@ use crate::support::worker::Worker;
 const SCRIPT: &str = include_str!("media.sh");
 const NODE_IP: &str = "10.0.2.0/24";
 
-/// What becomes of a medium.
+/// What becomes of a volume.
 enum Verdict {
     /// Set up as this instance, from a source of this kind.
     Applied(&'static str),
@@ -69,7 +69,7 @@ fn cases() -> Vec<Case> {
         "spoilt",
         Kind::Ext4,
         "cidata",
-        Failed(&["cannot be mounted as ext4", "make the medium anew"]),
+        Failed(&["cannot be mounted as ext4", "recreate the volume"]),
     );
     spoilt.spoilt = true;
     vec![
@@ -137,8 +137,8 @@ fn takes_the_seed_that_comes(arch: &str) {
 
     let services = services(&worker);
     let mut guest = machine("media-none").script(SCRIPT).script(&script(&cases));
-    let card = link_local(&services);
-    guest = guest.qemu(&card.iter().map(String::as_str).collect::<Vec<_>>());
+    let interface = link_local(&services);
+    guest = guest.qemu(&interface.iter().map(String::as_str).collect::<Vec<_>>());
     guest = guest.script(&script_of_the_others(&cases));
     let insert_the_last = format!("insert {}\n", cases.len() + 3);
     let Some(facts) = guest.script(&insert_the_last).left(4).facts() else {
@@ -221,7 +221,7 @@ fn services(worker: &Worker) -> Server {
     server
 }
 
-/// A card on whose network the services are.
+/// An interface on whose network the services are.
 fn link_local(services: &Server) -> [String; 4] {
     let to = services.address();
     [
@@ -247,8 +247,8 @@ fn script(cases: &[Case]) -> String {
     cases.iter().enumerate().map(each).collect()
 }
 
-/// A kubelet that a medium stops, the sources that are no media, commands that
-/// fail, and a seed that is refused.
+/// A kubelet that a volume stops, the sources that are not volumes, commands that fail,
+/// and a seed that is refused.
 fn script_of_the_others(cases: &[Case]) -> String {
     let (spoilt, ext4) = (number_of(cases, "spoilt"), number_of(cases, "ext4"));
     let failing = cases.len() + 1;
@@ -287,7 +287,7 @@ fn says_that_there_is_none(facts: &Facts) {
             r#""outcome": "failed""#,
             "label `cidata`",
             "waited 60 s",
-            "nothing that is known",
+            "unknown content",
         ],
     );
     facts.console_has(&[
@@ -310,7 +310,7 @@ fn is_as_expected(facts: &Facts, case: &Case) {
             let mut files = [name, "node.env"];
             files.sort_unstable();
             facts.is(&format!("files-{name}"), &files.join(" "));
-            // Nor of the keys where they can be overwritten.
+            // Nor of the keys, if they can be overwritten.
             let (scrub, keys) = match case.form.kind {
                 Kind::Iso9660 => ("read-only", "4"),
                 Kind::Vfat | Kind::Ext4 => ("overwritten", "0"),

@@ -1,20 +1,20 @@
 # shellcheck shell=sh
-# What media.rs asks of a guest, behind guest.sh: a medium into the slot, first
-# boot once more, what it says.
+# What media.rs asks of a guest, behind guest.sh: attach a volume,
+# run first boot once more, show its report.
 
 slot=/dev/disk/by-id/virtio-slot
 library=/dev/disk/by-id/virtio-library
 esp=/run/nodeimg-esp
 held=/run/nodeimg-held
 
-# insert NUMBER: that medium of the library is in the slot now.
+# insert NUMBER: that volume of the library is attached now.
 insert() {
     dd if="$library" of="$slot" bs=8M skip="$1" count=1 conv=fsync 2>/dev/null
     blockdev --rereadpt "$slot"
     udevadm settle
 }
 
-# try NAME: first boot begins anew, as its verdict tells people to do.
+# try NAME: first boot runs again, as its report tells people to do.
 try() {
     fact "restart-$1" systemctl restart nodeimg-firstboot.service
     fact "exit-$1" sh -c "nodeimg-firstboot status >/dev/null 2>&1; echo \$?"
@@ -27,13 +27,13 @@ keys_in() {
     dd if="$1" bs=1M iflag=direct 2>/dev/null | grep -ac 'PRIVATE KEY'
 }
 
-# hold NUMBER: the files of that medium, which is ext4, at $held.
+# hold NUMBER: the files of that volume, which is ext4, at $held.
 hold() {
     mkdir -p "$held"
     mount -o loop,ro,offset=$(($1 * 8388608)) "$library" "$held"
 }
 
-# copy_seed TO INSTANCE: what is held, for another instance.
+# copy_seed TO INSTANCE: the held seed, for another instance.
 copy_seed() {
     mkdir -p "$1"
     cp "$held/user-data" "$1/"

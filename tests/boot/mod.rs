@@ -6,14 +6,14 @@
 //! |---|---|
 //! | `node`, amd64, 2 | config drive on iso9660 with a static network, commands, SSH, the second boot |
 //! | `node`, arm64, 1 | the initrd of systemd (all others have nodeimg's own); a seed over http that the firmware names; without that, credentials of SMBIOS and fw_cfg |
-//! | `media`, amd64, 2 | no medium, near misses, every medium, metadata services, failing commands, `refused`; then `late` |
+//! | `media`, amd64, 2 | no volume, near misses, every kind of volume, metadata services, failing commands, `refused`; then `late` |
 //! | `media`, arm64, 2 | as on amd64 (NODEIMG_TEST_FULL=1) |
 //! | `power`, amd64, 1 and 1 | power cuts, the same end state, no secret but in its own file |
 //! | `tampered`, amd64, 1, 1 and 1 | one bit of the root is another one, of the hash tree, of the command line: never up |
 //!
-//! `refused` is a seed with every mistake that makes a node of no use: no kubelet.
-//! `late` is the right medium on the next boot: two cards, a static network, the
-//! node IP by its network, drop-ins of containerd and the kubelet; kubelet and kube-proxy run.
+//! `refused` is a seed with every mistake that makes a node useless: no kubelet. `late` is the
+//! correct volume on the next boot: two interfaces, a static network, the node IP by its
+//! network, drop-ins of containerd and the kubelet; kubelet and kube-proxy run.
 //!
 //! support/guest.rs has how facts come out of a guest; consoles are in
 //! `tmp/boot-logs` of the build directory.
@@ -37,8 +37,8 @@ use crate::support::media::Seed;
 use crate::support::real;
 use crate::support::run::Ran;
 
-/// What QEMU calls its first card.
-const FIRST_CARD: &str = "52:54:00:12:34:56";
+/// The address that QEMU gives to its first interface.
+const FIRST_INTERFACE: &str = "52:54:00:12:34:56";
 
 /// Both disks of a recipe, built once for all tests.
 struct Images {
@@ -47,8 +47,8 @@ struct Images {
     _mine: Flock<File>,
 }
 
-/// The container host's output directory for `arch`; `None`, with a printed
-/// skip, where no mirror of Debian is to be had.
+/// The container host's output directory for `arch`; `None`, with a printed skip, if no
+/// mirror of Debian is available.
 fn image(arch: &str) -> Option<PathBuf> {
     static IMAGES: OnceLock<Option<Images>> = OnceLock::new();
     let images = IMAGES.get_or_init(|| Images::build("boot", container_host));

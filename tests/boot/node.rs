@@ -9,7 +9,7 @@ use std::process::Command;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{FIRST_CARD, directory, image, image_of_systemd};
+use super::{FIRST_INTERFACE, directory, image, image_of_systemd};
 use crate::support::faulty_server::Server;
 use crate::support::guest::{Boot, Facts, Guest};
 use crate::support::image::manifest;
@@ -72,7 +72,7 @@ fn amd64_comes_up_twice() {
     for same in ["machine-id", "host-key"] {
         second.is(same, &first[same]);
     }
-    // It takes room, and the next run begins anew.
+    // It takes room, and the next run starts afresh.
     fs::remove_dir_all(directory).unwrap();
 }
 
@@ -117,7 +117,7 @@ fn credentials(directory: &Path) -> Vec<String> {
     let text = "#cloud-config\nhostname: node-3\nnodeimg:\n  node_ip: 10.0.2.78\n";
     fs::write(&user_data, text).unwrap();
     let network = format!(
-        "version: 2\nethernets:\n  card:\n    match: {{macaddress: '{FIRST_CARD}'}}\n    \
+        "version: 2\nethernets:\n  card:\n    match: {{macaddress: '{FIRST_INTERFACE}'}}\n    \
          dhcp4: true\n    addresses: [10.0.2.78/24]\n"
     );
     let by_smbios = |name: &str, text: &str| {
@@ -217,7 +217,7 @@ echo script >>/var/lib/of-commands
     );
     let network = format!(
         r#"{{
-  "links": [{{"id": "card", "type": "phy", "ethernet_mac_address": "{FIRST_CARD}"}}],
+  "links": [{{"id": "card", "type": "phy", "ethernet_mac_address": "{FIRST_INTERFACE}"}}],
   "networks": [
     {{"id": "one", "link": "card", "type": "ipv4", "ip_address": "10.0.2.15", "netmask": "255.255.255.0", "gateway": "10.0.2.2"}},
     {{"id": "two", "link": "card", "type": "ipv4", "ip_address": "10.0.2.77", "netmask": "255.255.255.0"}}
@@ -237,7 +237,7 @@ struct Login {
 }
 
 impl Login {
-    /// `None`, with a printed skip, where OpenSSH is missing (an error in CI).
+    /// `None`, with a printed skip, if OpenSSH is missing (an error in CI).
     fn new(directory: &Path) -> Option<Login> {
         let private = directory.join("key");
         let mut make = Command::new("ssh-keygen");

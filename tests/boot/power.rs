@@ -22,7 +22,7 @@ use crate::support::media::{Form, Kind, Seed};
 use crate::support::worker::Worker;
 
 /// What the console has in every boot, in this order, from the first program to the
-/// kubelet, which waits for an API server, and here there is none: a cut comes up to
+/// kubelet, which waits for an API server that does not exist here: a cut comes up to
 /// [`LATER`] milliseconds after one of them. By what a boot writes, since its seconds
 /// are those of the machine under it.
 const MARKERS: [&str; 8] = [
@@ -79,7 +79,7 @@ struct Moment {
     later: Duration,
 }
 
-/// Of nobody's choice, and to be had again.
+/// Chosen by nobody, and reproducible.
 fn moments() -> Vec<Moment> {
     let number = |name: &str| {
         let text = std::env::var(name).ok()?;

@@ -1,6 +1,6 @@
-//! A seed with everything wrong that would make a node look healthy and be of no
-//! use: the verdict names all of it, and the kubelet does not start even where
-//! somebody asks for it.
+//! A seed with every mistake that would make a node look healthy and be useless: the
+//! report names all of them, and the kubelet does not start even if somebody asks for
+//! it.
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
@@ -46,7 +46,7 @@ fn ended(authority: &Issuer<'_, KeyPair>, user: &str, group: &str) -> Pair {
     }
 }
 
-/// Behind media.sh, where a medium of this kind is at `number` of the library.
+/// After media.sh, with a volume of this kind at `number` of the library.
 pub fn script(number: usize) -> String {
     format!(
         "insert {number}\ntry refused\n\
@@ -64,12 +64,12 @@ pub fn starts_no_kubelet(facts: &Facts) {
     for (key, reason) in [
         ("nodeimg.pod_subnet", "is empty"),
         ("nodeimg.kubelet.cert", USER),
-        ("nodeimg.kubelet.cert", "ended on 2025-01-01"),
+        ("nodeimg.kubelet.cert", "expired on 2025-01-01"),
         (
             "nodeimg.kubelet.cert",
             "was not signed by the CA of this seed",
         ),
-        ("nodeimg.kube_proxy.cert", "ended on 2025-01-01"),
+        ("nodeimg.kube_proxy.cert", "expired on 2025-01-01"),
     ] {
         let is_told = |problem: &Value| {
             problem["severity"] == "error"

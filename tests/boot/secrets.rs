@@ -81,7 +81,7 @@ impl Secret {
         }
     }
 
-    /// Where it is.
+    /// Its place.
     fn find(&self, bytes: &[u8]) -> Vec<usize> {
         let mut found: Vec<usize> = self
             .needles
@@ -100,9 +100,9 @@ impl Secret {
     }
 }
 
-/// Every place on a disk that has one of `secrets`, one a line: the secret, the
-/// path on the state partition, its mode. `None`, with a printed skip, where
-/// debugfs or qemu-img is missing (an error in CI).
+/// Every place on a disk that has one of `secrets`, one a line: the secret, the path on
+/// the state partition, its mode. `None`, with a printed skip, if debugfs or qemu-img
+/// is missing (an error in CI).
 pub fn places(overlay: &Path, secrets: &[Secret]) -> Option<BTreeSet<String>> {
     let raw = overlay.with_extension("whole");
     let mut convert = Command::new("qemu-img");
@@ -131,7 +131,7 @@ pub fn places(overlay: &Path, secrets: &[Secret]) -> Option<BTreeSet<String>> {
     Some(found)
 }
 
-/// Offsets, of what is no hole.
+/// Offsets of data that is not a hole.
 fn hits<'a>(file: &File, secrets: &'a [Secret]) -> Vec<(u64, &'a str)> {
     let mut found = Vec::new();
     let mut at = 0;

@@ -5,7 +5,7 @@ use super::support::synthetic::{World, members};
 use super::{Case, try_all};
 
 /// containerd's archive of both architectures with one more member, pinned as
-/// it is: the digest is right, what is inside is not.
+/// it is: the digest is right, the content is not.
 fn with(world: &mut World, member: &Member) -> Command {
     serve(world, |arch| {
         let mut all = members("containerd", arch);
@@ -163,7 +163,7 @@ fn archives_that_are_not_what_they_should_be() {
             "a member is missing",
             |w| serve(w, |arch| gz(&tar(&members("containerd", arch)[..1]))),
             "`bin/containerd-shim-runc-v2`",
-            "near it are `bin/containerd`"
+            "similar names are `bin/containerd`"
         ),
         case!(
             "a member stands there twice",
@@ -187,14 +187,14 @@ fn archives_that_are_not_what_they_should_be() {
         case!(
             "a web page",
             |w| serve(w, |_| b"<!DOCTYPE html><html>Not found</html>".to_vec()),
-            "no tar archive",
+            "not a tar archive",
             "web page",
             "URL"
         ),
         case!(
             "nothing",
             |w| serve(w, |_| Vec::new()),
-            "no tar archive",
+            "not a tar archive",
             "empty"
         ),
         case!(
@@ -270,7 +270,11 @@ fn a_binary_of_the_wrong_kind() {
             name: "an archive",
             given: |world| runc(world, &gz(&tar(&[file("runc", program("amd64", "x"))]))),
             code: 1,
-            says: &["unpacking runc 1.4.3 (amd64)", "no program", "a gzip file"],
+            says: &[
+                "unpacking runc 1.4.3 (amd64)",
+                "not a program",
+                "a gzip file",
+            ],
         },
         Case {
             name: "a header that ends early",

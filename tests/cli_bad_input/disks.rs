@@ -81,7 +81,7 @@ fn the_output_disk_is_full() {
     );
     assert_eq!(left, "");
     world.store_is_sound().unwrap();
-    // The same with room is no error: it is the disk that was refused.
+    // The same with room is not an error: it is the disk that was refused.
     let (ran, left) = on_small_disk(&world.build(), &world.path("out"), 4000).unwrap();
     ran.good();
     assert_eq!(left.lines().count(), 3, "{left}");
@@ -110,7 +110,7 @@ fn the_store_disk_is_full() {
     assert!(listing(&world.path("out")).is_empty());
 }
 
-/// There is room for what is downloaded, but not for what it unpacks to.
+/// There is room for the download, but not for its unpacked content.
 #[test]
 fn the_store_disk_is_full_while_unpacking() {
     let world = World::new();
@@ -204,7 +204,7 @@ fn an_output_directory_that_is_not_ours() {
     Ran::of(&mut command).refused(
         1,
         &[
-            "making out/tiny-1.0.0-amd64",
+            "creating out/tiny-1.0.0-amd64",
             "Permission denied",
             "choose an output directory",
         ],
@@ -245,7 +245,7 @@ fn things_that_are_in_the_way() {
         1,
         &[
             "thesis.tex",
-            "no output of an earlier build",
+            "not an output of an earlier build",
             "move it away",
         ],
     );

@@ -33,7 +33,7 @@ fn locks() {
             },
             code: 1,
             says: &[
-                "recipe.lock does not fit the recipe",
+                "recipe.lock does not match the recipe",
                 "`nodeimg lock`",
                 "artifact.runc.version (amd64)",
                 "`1.5.0`",

@@ -2,7 +2,7 @@
 //! nothing left in the output directory and nothing bad in the store.
 //!
 //! `usage`: the command line and the recipe; `locks`; `network` and `tls`: what
-//! servers do; `archives`: what is in them; `disks`: where nothing can be written, and
+//! servers do; `archives`: what is in them; `disks`: disks that cannot be written, and
 //! more builds at once.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -23,7 +23,7 @@ use std::process::Command;
 use support::run::Ran;
 use support::synthetic::World;
 
-/// One bad input: how the world differs from a good one, and what is said.
+/// One bad input: how the world differs from a good one, and the message.
 struct Case {
     name: &'static str,
     /// Changes the world and gives the command that must fail.

@@ -42,7 +42,7 @@ const NEVER: &[Case] = &[
         says: &[
             WHAT,
             URL,
-            "by the mirror http://127.0.0.1:",
+            "through the mirror http://127.0.0.1:",
             "expected sha256:",
             "got sha256:",
             "the bytes were dropped",
@@ -98,7 +98,7 @@ const NEVER: &[Case] = &[
             cold(world, vec![faulty(&long, Fault::Unframed)], "0")
         },
         code: 1,
-        says: &[WHAT, URL, "sends more than the", "the lock says"],
+        says: &[WHAT, URL, "sends more than the", "bytes in the lock"],
     },
     Case {
         name: "a redirect to http",
@@ -326,7 +326,7 @@ fn a_cut_for_ever_is_gone_on_from() {
             WHAT,
             URL,
             "the connection was cut",
-            "what came is kept: run it again",
+            "the partial download is kept: run the command again",
         ],
     );
     assert!(!world.partials().is_empty(), "nothing was kept");
@@ -343,7 +343,7 @@ fn a_cut_for_ever_is_gone_on_from() {
     assert!(world.partials().is_empty() && is_image(&world.image("amd64")));
 }
 
-/// Killed in a download and started anew.
+/// Killed in a download and restarted.
 #[test]
 fn a_killed_build_is_gone_on_from() {
     let whole = body("containerd", "amd64");

@@ -75,7 +75,7 @@ const RECIPES: &[Case] = &[
             world.build()
         },
         code: 1,
-        says: &["artifact.runc.url", "nothing for amd64"],
+        says: &["artifact.runc.url", "no entry for amd64"],
     },
     Case {
         name: "a network that overlaps",
@@ -153,7 +153,7 @@ fn overlays() {
             says: &["templates/etc/nodeimg/x.conf", "node_pi", "node_ip"],
         },
         Case {
-            name: "a placeholder where nothing is rendered",
+            name: "a placeholder in a file that is not rendered",
             given: |world| overlay(world, "root/etc/x.conf", "name={{ host_name }}\n"),
             code: 1,
             says: &["`/etc/x.conf`", "{{ host_name }}", "`templates/`"],
@@ -302,7 +302,7 @@ fn first_boot_binaries() {
             says: &["given", "ELF file for arm64", "image is for amd64"],
         },
         Case {
-            name: "of another nodeimg",
+            name: "belongs to another nodeimg",
             given: |world| {
                 let mut bytes = super::support::archive::firstboot("amd64");
                 bytes.pop();
@@ -315,7 +315,7 @@ fn first_boot_binaries() {
             name: "a script",
             given: |world| with(world, b"#!/bin/sh\n"),
             code: 1,
-            says: &["given", "no ELF program"],
+            says: &["given", "not an ELF program"],
         },
     ]);
 }

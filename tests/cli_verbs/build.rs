@@ -171,7 +171,8 @@ fn a_directory_without_its_list_is_not_replaced() {
             "removed" => fs::remove_file(sums).unwrap(),
             _ => fs::write(sums, "mine").unwrap(),
         }
-        Ran::of(&mut world.build()).refused(1, &["no output of an earlier build", "move it away"]);
+        Ran::of(&mut world.build())
+            .refused(1, &["not an output of an earlier build", "move it away"]);
         assert_eq!(
             listing(&world.path("out")).len(),
             if meddle == "removed" { 3 } else { 4 }

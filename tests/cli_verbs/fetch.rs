@@ -72,7 +72,7 @@ fn a_bundle_is_trusted_no_more_than_a_mirror() {
             .and_then(|()| island.is_clean());
         assert!(result.is_ok(), "{name}: {result:?}");
     }
-    // A bundle that lacks something: what is lacking is named.
+    // A bundle that lacks something: the missing file is named.
     let island = island();
     fs::write(island.path("b.tar"), &whole).unwrap();
     let mut build = island.nodeimg("build");

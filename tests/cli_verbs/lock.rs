@@ -21,7 +21,12 @@ fn entries(text: &str) -> (BTreeMap<String, toml::Table>, i64) {
 /// Other bytes at the same URLs.
 fn publish_anew(world: &World, name: &str, version: &str) {
     for arch in ["amd64", "arm64"] {
-        world.serve(name, version, arch, &program(arch, &format!("{name} anew")));
+        world.serve(
+            name,
+            version,
+            arch,
+            &program(arch, &format!("{name} again")),
+        );
     }
 }
 
@@ -58,7 +63,7 @@ fn a_lock_is_written_only_if_its_text_changes() {
     world.lock();
     let path = world.path("recipe.lock");
     let (before, requests) = (identity(&path), world.server.seen().len());
-    // Another time of day is no reason.
+    // Another time of day is not a reason.
     let mut again = world.nodeimg("lock");
     let ran = Ran::of(again.env("SOURCE_DATE_EPOCH", "1800000000")).good();
     assert!(ran.err.contains("nothing to change in"), "{}", ran.err);
@@ -74,7 +79,7 @@ fn a_lock_is_written_only_if_its_text_changes() {
     world.lock();
     assert_eq!(identity(&path), before);
 
-    // Pinned anew, but to the same.
+    // Pinned again, but to the same.
     let ran = Ran::of(world.nodeimg("lock").args(["--json", "--update"])).good();
     let event = &events(&ran.out)[..].last().unwrap().clone();
     assert_eq!(event["changed"], false, "{event}");
@@ -121,7 +126,7 @@ fn update_of_one_artifact_touches_no_other() {
     );
     assert_eq!(
         after["runc arm64"]["sha256"].as_str().unwrap(),
-        sha256(&program("arm64", "runc anew"))
+        sha256(&program("arm64", "runc again"))
     );
     let asked: Vec<_> = world.server.seen()[requests..]
         .iter()
@@ -177,7 +182,7 @@ fn check_says_whether_the_lock_fits_and_touches_nothing() {
     let path = world.path("recipe.lock");
     let before = identity(&path);
     let ran = Ran::of(world.nodeimg("lock").arg("--check")).good();
-    assert!(ran.err.contains("fits the recipe"), "{}", ran.err);
+    assert!(ran.err.contains("matches the recipe"), "{}", ran.err);
     world.edit("\"1.4.3\"", "\"1.5.0\"");
     Ran::of(world.nodeimg("lock").arg("--check")).refused(1, &["artifact.runc.version", "1.5.0"]);
     assert_eq!(identity(&path), before);
@@ -212,7 +217,7 @@ fn digests_that_are_known_need_no_server() {
     // A wrong line is refused with its number.
     for (line, says) in [
         ("abc  https://up.test/x", "neither a SHA-256 nor a SHA-512"),
-        ("nonsense", "`HEX  URL` is wanted"),
+        ("nonsense", "expected `HEX  URL`"),
     ] {
         fs::write(&file, format!("# one\n{line}\n")).unwrap();
         let mut lock = world.nodeimg("lock");

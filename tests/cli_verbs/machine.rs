@@ -168,7 +168,7 @@ fn a_machine_that_powers_itself_off_has_done_well() {
 #[test]
 fn any_other_end_is_a_failure_that_says_so() {
     for (doing, says) in [
-        ("reset", "wanted to boot again"),
+        ("reset", "tried to reboot"),
         ("console", "switched off at its console"),
         ("fails", "exit status: 3"),
         ("stops", "internal-error"),
@@ -250,7 +250,7 @@ fn the_built_disk_is_under_an_overlay_that_can_be_kept() {
     world.image("arm64", &rebuilt);
     world
         .ran(&["--keep", keep])
-        .refused(1, &["built anew", "remove the directory"]);
+        .refused(1, &["was rebuilt", "remove the directory"]);
 }
 
 #[test]
@@ -350,7 +350,7 @@ fn what_is_missing_is_named_with_its_package() {
     fs::remove_file(world.path("code")).unwrap();
     world
         .ran(&[])
-        .refused(1, &["--firmware", "/code is no file"]);
+        .refused(1, &["--firmware", "/code is not a file"]);
     let mut nothing = world.run(&[]);
     fs::remove_file(world.path("out/disk.raw")).unwrap();
     Ran::of(&mut nothing).refused(1, &["has no disk", "--output disk"]);

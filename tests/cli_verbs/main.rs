@@ -23,7 +23,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// What changes when a file is written anew, whatever is in it.
+/// What changes when a file is rewritten, whatever is in it.
 fn identity(path: &Path) -> (u64, i64, i64) {
     let meta = fs::metadata(path).unwrap();
     (meta.ino(), meta.mtime(), meta.mtime_nsec())

@@ -44,7 +44,7 @@ fn built_in_recipes_are_good_and_their_locks_fit() {
     for name in BUILT_IN {
         let ran = recipe(&["check", "--recipe", name]);
         assert!(
-            ran.err.contains("good") && ran.err.contains("its lock fits"),
+            ran.err.contains("valid") && ran.err.contains("its lock matches"),
             "{}",
             ran.err
         );
@@ -60,7 +60,7 @@ fn a_part_of_recipes_is_extended_and_not_built() {
         &["init", "new", "--from", "base-trixie"],
     ] {
         Ran::of(nodeimg().args(words))
-            .refused(1, &["part of recipes", "extends = \"base-trixie\""]);
+            .refused(1, &["part for other recipes", "extends = \"base-trixie\""]);
     }
     let mut world = World::new();
     world.write_recipe("extends = \"base-trixie\"\n[base]\npackages = [\"strace\"]\n");

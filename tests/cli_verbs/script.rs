@@ -66,7 +66,7 @@ fn a_script_that_did_not_end_is_no_success() {
     fs::write(script, "").unwrap();
     world
         .ran(&["--exec", script])
-        .refused(1, &["powered off before the script had ended"]);
+        .refused(1, &["powered off before the script ended"]);
     for odd in [["--exec-output", "x"], ["--exec", ""]] {
         world.ran(&odd).refused(2, &[odd[0]]);
     }

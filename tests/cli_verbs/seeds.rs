@@ -31,7 +31,7 @@ fn a_good_seed_says_what_would_be_written() {
     );
     let ran = check(directory.path(), &[]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert_eq!(ran.out, "node-0: a good seed, 3 files\n");
+    assert_eq!(ran.out, "node-0: a valid seed, 3 files\n");
     assert!(
         ran.err.contains("warning: ") && ran.err.contains("user-data:3: packages: has no effect"),
         "{}",
@@ -76,7 +76,7 @@ fn a_seed_meets_the_recipes_templates() {
     let ran = run("#cloud-config\nwrite_files: [{path: /etc/who, content: x}]\n");
     assert_eq!(ran.code, Some(1));
     assert!(
-        ran.out.contains("is a file that first boot writes itself"),
+        ran.out.contains("is a file that first boot itself writes"),
         "{}",
         ran.out
     );
@@ -95,7 +95,7 @@ fn every_problem_is_told_with_its_line() {
         "user-data:2: hostname: ",
         "user-data:3: write_files.path: ",
         "user-data:4: swap: ",
-        "no node comes of this seed",
+        "this seed does not work",
     ] {
         assert!(ran.err.contains(part), "{part}: {}", ran.err);
     }
@@ -150,12 +150,12 @@ fn a_seed_is_made_with_a_ca() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     in_directory(here, &["ca", "ca", "--days", "30"]).good();
-    in_directory(here, &["ca", "ca"]).refused(1, &["ca is there already"]);
+    in_directory(here, &["ca", "ca"]).refused(1, &["ca already exists"]);
     let key = fs::metadata(here.join("ca/ca.key")).unwrap().permissions();
     assert_eq!(key.mode() & 0o777, 0o600);
     let signed = [&["new", "seed", "--ca-key", "ca/ca.key"], &NODE[..]].concat();
     let ran = in_directory(here, &signed).good();
-    assert!(ran.out.contains("node-0: a good seed"), "{}", ran.out);
+    assert!(ran.out.contains("node-0: a valid seed"), "{}", ran.out);
     assert!(!ran.err.contains("warning"), "{}", ran.err);
     let text = fs::read_to_string(here.join("seed/user-data")).unwrap();
     for secret in text.lines().filter(|line| line.len() > 60) {
@@ -166,7 +166,7 @@ fn a_seed_is_made_with_a_ca() {
     let forced = [&signed[..], &["--force"]].concat();
     let again = in_directory(here, &forced).good();
     assert_ne!(again.err, ran.err, "another content is another instance");
-    // What is in it is for its node alone.
+    // Its content is for its node alone.
     let other = [&["new", "other", "--force"], &NODE[..]].concat();
     let ran = in_directory(here, &other);
     not_written(&ran, "nodeimg.kubelet");
@@ -177,7 +177,7 @@ fn a_seed_is_made_with_a_ca() {
 #[track_caller]
 fn not_written(ran: &Ran, key: &str) {
     assert_eq!(ran.code, Some(1), "{}", ran.out);
-    for part in ["nothing is written", key] {
+    for part in ["nothing was written", key] {
         assert!(ran.err.contains(part), "{part}: {}", ran.err);
     }
 }

@@ -51,7 +51,7 @@ fn a_good_node_passes_its_test() {
     ] {
         assert!(arguments.contains(part), "{part}: {arguments}");
     }
-    // Without a kubelet there is nothing to start: the verdict is what counts.
+    // Without a kubelet there is nothing to start: the outcome is what counts.
     let failed = "first-boot={\"outcome\": \"failed\"}\nend=true\n";
     let ran = tested(&world, failed, &["--case", "no-seed", "--json"]).good();
     let event = events(&ran.out).pop().unwrap();
@@ -85,9 +85,9 @@ fn what_is_not_as_it_should_be_fails_its_case() {
         ),
         (
             "end=true\nfirst-boot={}\n",
-            "the verdict of first boot is ``",
+            "the outcome of first boot is ``",
         ),
-        ("", "did not say all of its facts"),
+        ("", "did not report all of its facts"),
     ] {
         let ran = tested(&world, facts, &["--case", "boot"]);
         assert!(ran.out.contains(says), "{says}: {}", ran.out);
@@ -98,7 +98,7 @@ fn what_is_not_as_it_should_be_fails_its_case() {
     }
     let logs = world.path("logs");
     let logs = logs.to_str().unwrap();
-    // The verdict of the second boot is that of a first one.
+    // The report of the second boot is that of a first one.
     let ran = tested(&world, "end=true\n", &["--case", "reboot", "--logs", logs]);
     assert!(
         ran.out.contains("is `applied`, not `unchanged`"),

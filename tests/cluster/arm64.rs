@@ -1,4 +1,4 @@
-//! A worker of the other architecture. Only where `NODEIMG_TEST_FULL` is set.
+//! A worker of the other architecture. Only if `NODEIMG_TEST_FULL` is set.
 
 use super::Scene;
 use super::images::HARD_WAY;

@@ -39,7 +39,7 @@ fn a_token_becomes_a_certificate_and_is_gone() {
     asked_with_the_token(&cluster.get(&["csr"]).unwrap(), &token);
     token_is_gone(&mut node, &token);
 
-    // Its serving certificate is the cluster's too, once a person has said so.
+    // Its serving certificate is the cluster's too, once a person has approved it.
     cluster.approve_serving(PLACE.name);
     let web = web("bootstrapped", PLACE.name, "by-token");
     cluster.apply(&(web + &service("bootstrapped", SERVICE)));
@@ -72,14 +72,14 @@ fn asked_with_the_token(requests: &Value, token: &str) {
     );
 }
 
-/// The medium that it came on is the recipe's matter (`first_boot.scrub`).
+/// The recipe decides about the volume that it came on (`first_boot.scrub`).
 #[track_caller]
 fn token_is_gone(node: &mut Node, token: &str) {
     node.comes_to(
         "the token's removal",
         "test -e /var/lib/kubelet/pki/kubelet-client-current.pem && test ! -e /var/lib/kubelet/bootstrap-kubeconfig",
     );
-    // By its secret half; a file that names the other half alone is no secret.
+    // By its secret half; a file that holds only the other half is not secret.
     let (_, secret) = token.split_once('.').unwrap();
     let found = node.tries(&format!(
         "grep -rl --binary-files=text {secret} /etc /run /var --exclude-dir=containerd"

@@ -15,7 +15,7 @@ use crate::support::run::Ran;
 
 /// The API server's address, which its certificate names too.
 pub const API_SERVER: &str = "https://10.240.0.1:6443";
-/// The same where the cluster has both families.
+/// The same if the cluster has both families.
 pub const API_SERVER6: &str = "https://[fd00:10:240::1]:6443";
 
 /// The cluster that `NODEIMG_TEST_CLUSTER` names.
@@ -25,7 +25,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// `None`, with a printed skip, where there is none.
+    /// `None`, with a printed skip, if there is none.
     pub fn of_environment() -> Option<Cluster> {
         let Ok(name) = std::env::var("NODEIMG_TEST_CLUSTER") else {
             judge::missing("a cluster (ci/test starts one and sets NODEIMG_TEST_CLUSTER)");
@@ -34,7 +34,7 @@ impl Cluster {
         Some(Cluster { name })
     }
 
-    /// One of its own for a test, until it is dropped: `settings` are those of
+    /// A separate one for a test, until it is dropped: `settings` are those of
     /// `ci/cluster`.
     pub fn start(name: &str, settings: &[(&str, &str)]) -> Option<Own> {
         let beside = Cluster::of_environment()?;
@@ -142,7 +142,7 @@ impl Cluster {
         Ran::of(self.script(&["kubeadm"]).args(words))
     }
 
-    /// An object as JSON, where it is there.
+    /// An object as JSON, if it exists.
     pub fn get(&self, words: &[&str]) -> Option<Value> {
         let mut all = vec!["get", "-o", "json"];
         all.extend(words);

@@ -1,7 +1,6 @@
 //! A control plane by `kubeadm init` at first boot, its images in the image, and a
-//! second one that joins it by the key to its certificates (only where
-//! `NODEIMG_TEST_FULL` is set): a cluster of its own. kubeadm's preflight passes without
-//! ignored errors.
+//! second one that joins it by the key to its certificates (only if `NODEIMG_TEST_FULL`
+//! is set): a separate cluster. kubeadm's preflight passes without ignored errors.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! A cluster of both families: a node that has both, and one that has IPv6 only.
-//! Only where `NODEIMG_TEST_FULL` is set.
+//! A cluster of both families: a node that has both, and one that has IPv6 only. Only
+//! if `NODEIMG_TEST_FULL` is set.
 
 use serde_json::Value;
 
@@ -55,7 +55,7 @@ fn nodes_of_both_families_and_of_ipv6_only() {
     let addresses = [BOTH.address(), BOTH.address6()];
     assert_eq!(internal(&both.ready()), addresses);
     assert_eq!(internal(&six.ready()), [SIX.address6()]);
-    // It has no address of the other family, on whatever card.
+    // It has no address of the other family on any interface.
     six.shell("test -z \"$(ip -4 -brief address show scope global)\"");
 
     cluster.apply(

@@ -71,8 +71,8 @@ pub const CONTROL_PLANE: Variant = Variant {
     ..Variant::of("control-plane", "kubeadm")
 };
 
-/// The output directory of a variant; `None`, with a printed skip, where what it
-/// is made of is missing.
+/// The output directory of a variant; `None`, with a printed skip, if one of its inputs
+/// is missing.
 pub fn image(variant: &Variant, arch: &str) -> Option<PathBuf> {
     static BUILT: Mutex<BTreeMap<(String, String), PathBuf>> = Mutex::new(BTreeMap::new());
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -117,7 +117,7 @@ fn build(variant: &Variant, arch: &str) -> Option<PathBuf> {
     Some(found.unwrap().path())
 }
 
-/// Where the recipes are whose locks fit the mirror.
+/// The recipes whose locks fit the mirror.
 pub fn recipes() -> PathBuf {
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/lab/recipes");
     let path = std::env::var_os("NODEIMG_TEST_RECIPES").map_or(committed, PathBuf::from);

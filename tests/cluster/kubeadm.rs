@@ -122,7 +122,7 @@ fn a_worker_joins_from_cluster_apis_data_and_keeps_its_network_plugin() {
         "test \"$(cat /run/cluster-api/bootstrap-success.complete)\" = success",
     );
     let status = node.comes_to(
-        "the verdict on the commands",
+        "the report on the commands",
         "nodeimg-firstboot status --json | grep -q '\"commands\": *\"done\"' && nodeimg-firstboot status",
     );
     assert!(status.contains("node-3"), "{status}");
@@ -144,7 +144,7 @@ fn a_worker_joins_from_cluster_apis_data_and_keeps_its_network_plugin() {
     node.shell("test -x /opt/cni/bin/of-daemonset && test -s /etc/cni/net.d/05-daemonset.conflist");
     // Not joined a second time.
     node.comes_to(
-        "the verdict after the reboot",
+        "the report after the reboot",
         "nodeimg-firstboot status --json | grep -q '\"outcome\": *\"unchanged\"'",
     );
 }

@@ -62,8 +62,8 @@ spec:
 }
 
 /// The machine went down after its pods, which had the time that they asked for: more
-/// than logind's 5 s. What the API server says of them tells nothing: the kubelet may
-/// come to its own end before it has said it.
+/// than logind's 5 s. The API server's view of them proves nothing: the kubelet may
+/// stop before it has reported it.
 #[track_caller]
 pub fn went_gracefully(node: &Node) {
     let done = "Shutdown manager completed processing shutdown event";

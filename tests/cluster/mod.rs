@@ -1,7 +1,7 @@
-//! Nodes built by `nodeimg build`, personalised by seeds, booted in QEMU and
-//! joined to a real control plane: Kubernetes 1.37, which `ci/cluster` starts in
-//! a network namespace of its own. What counts is what the API server says of
-//! them, and what their pods do.
+//! Nodes built by `nodeimg build`, personalised by seeds, booted in QEMU and joined to
+//! a real control plane: Kubernetes 1.37, which `ci/cluster` starts in a network
+//! namespace of its own. The tests check what the API server reports about them, and
+//! what their pods do.
 //!
 //! ```text
 //!  netns  ci/cluster: etcd, API server, controllers, scheduler at 10.240.0.1
@@ -52,7 +52,7 @@ use std::path::{Path, PathBuf};
 use crate::support::judge;
 use control::Cluster;
 
-/// Where consoles and collected logs lie.
+/// The folder of consoles and collected logs.
 pub(crate) fn logs() -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cluster-logs");
     fs::create_dir_all(&path).unwrap();
@@ -83,7 +83,7 @@ impl Scene {
         judge::is_full(name).then(|| Scene::new(name))?
     }
 
-    /// `None`, with a printed skip, where there is no cluster.
+    /// `None`, with a printed skip, if there is no cluster.
     pub fn new(name: &'static str) -> Option<Scene> {
         Some(Scene {
             cluster: Cluster::of_environment()?,

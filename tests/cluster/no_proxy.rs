@@ -1,6 +1,6 @@
-//! A worker of the hard way without kube-proxy, as networks want it that do Services
-//! themselves: its seed has no credentials for it. Only where `NODEIMG_TEST_FULL` is
-//! set; a node of kubeadm's shows the same in every run.
+//! A hard-way worker without kube-proxy, as networks need it that implement Services
+//! themselves: its seed has no credentials for it. Only if `NODEIMG_TEST_FULL` is set;
+//! a node of kubeadm's shows the same in every run.
 
 use super::Scene;
 use super::images::HARD_WAY;
@@ -43,7 +43,7 @@ fn a_worker_without_kube_proxy_is_ready() {
     ];
     assert_eq!(cluster.kubectl(&words).good().out.trim(), "by-itself");
     has_no_kube_proxy(&node);
-    // It did not fail: it was not wanted, and the verdict says so.
+    // It did not fail: it was not wanted, and the report says so.
     let state = "systemctl show -P ActiveState -P ConditionResult kube-proxy";
     assert_eq!(node.shell(state), "inactive\nno");
     let verdict = node.shell("nodeimg-firstboot status");

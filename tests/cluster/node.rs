@@ -116,11 +116,11 @@ impl Node {
         run.args(["--timeout", &LIFETIME.as_secs().to_string(), "--"]);
         run.args(["-smbios", &usual_command_line()]);
         let tap = format!("tap,id=lan,ifname={name},script=no,downscript=no");
-        let card = format!(
+        let interface = format!(
             "virtio-net-pci,netdev=lan,romfile=,mac={}",
             machine.place.mac()
         );
-        run.args(["-netdev", &tap, "-device", &card]);
+        run.args(["-netdev", &tap, "-device", &interface]);
         run.stdin(Stdio::null()).stderr(errors);
         run.stdout(File::create(&log).unwrap());
         Node {
@@ -135,9 +135,8 @@ impl Node {
         }
     }
 
-    /// The same of a machine with more than one processor. QEMU, where it emulates
-    /// those, loses a boot in a dozen or two (docs/how-to/run-in-qemu.md): then it begins once more,
-    /// and says why.
+    /// The same of a machine with more than one processor. QEMU, when it emulates those, loses a
+    /// boot in a dozen or two (docs/how-to/run-in-qemu.md): then it starts once more, and says why.
     pub fn start_of_many(scene: &Scene, machine: &Machine<'_>) -> Node {
         let mut lost = Vec::new();
         while lost.len() < 3 {
@@ -168,7 +167,7 @@ impl Node {
         }
     }
 
-    /// As [`until`], which ends at once where the machine has.
+    /// As [`until`], which ends at once if the machine has.
     #[track_caller]
     pub fn until<T>(
         &mut self,
@@ -204,8 +203,8 @@ impl Node {
         self.cluster.node(self.name)
     }
 
-    /// By one connection for all: each of its own costs the node a key exchange
-    /// and a session with its services, seconds of an emulated processor.
+    /// Over one connection for all: a separate one costs the node a key exchange and a
+    /// session with its services, seconds of an emulated processor.
     pub fn ssh(&self) -> Command {
         let mut ssh = self.cluster.inside("ssh");
         ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR"]);
@@ -304,7 +303,7 @@ impl Drop for Node {
 }
 
 impl Node {
-    /// What is on the node of a test that fails, beside its console.
+    /// The state of the node of a failed test, in addition to its console.
     fn tells(&self) {
         let mut ssh = self.ssh();
         ssh.arg(

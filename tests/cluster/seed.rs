@@ -1,5 +1,5 @@
-//! What nodes are given: NoCloud seeds, with a static address on the cluster's
-//! network. The second card, QEMU's own, is not described and so left alone.
+//! The nodes' seeds: NoCloud, with a static address on the cluster's network. The
+//! second interface, QEMU's own, is not described and so left alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::node::{Place, key};
 /// A cloud-config, line by line.
 pub struct Seed {
     user_data: String,
-    /// The node's own; where there are none, that of its place.
+    /// The node's own; if there are none, that of its place.
     addresses: Vec<String>,
     /// Networks of pods behind other nodes, `network via address`.
     routes: Vec<(String, String)>,
@@ -137,7 +137,7 @@ impl Seed {
         seed
     }
 
-    /// The card on the cluster's network: its addresses, the way out by the API
+    /// The interface on the cluster's network: its addresses, the way out by the API
     /// server's, and the ways to other nodes' pods.
     fn network(&self, place: &Place) -> String {
         let mut addresses = self.addresses.clone();

@@ -1,6 +1,6 @@
-//! Which kubelets a cluster takes: none that is newer than its API server. Workers of
-//! other versions than the cluster's, where `NODEIMG_TEST_FULL` is set; that of the
-//! minor version before is in every run.
+//! Which kubelets a cluster accepts: none that is newer than its API server. Workers of
+//! other versions than the cluster's, if `NODEIMG_TEST_FULL` is set; that of the minor
+//! version before is in every run.
 
 use super::Scene;
 use super::images::{CONTAINERD_2_4, THREE_OLDER, TWO_OLDER, Variant};

@@ -105,7 +105,7 @@ fn cni_configurations_are_json() {
     }
 }
 
-/// Containerd itself says what is in force.
+/// Containerd itself prints its active configuration.
 #[test]
 fn containerd_takes_its_configuration() {
     let Some(images) = images() else { return };
@@ -174,7 +174,7 @@ fn kernel_settings() {
     assert_eq!(lines("/etc/sysctl.d/99-kubernetes.conf"), sysctl);
 }
 
-/// On a node whose /var and /run are empty, systemd-tmpfiles makes them anew.
+/// On a node whose /var and /run are empty, systemd-tmpfiles recreates them.
 #[test]
 fn tmpfiles_make_what_must_be_there_at_boot() {
     let Some(images) = images() else { return };

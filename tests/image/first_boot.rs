@@ -17,7 +17,7 @@ pub struct Node {
 pub const PLAIN: &str = "  pod_subnet: 10.200.0.0/24\n";
 
 impl Node {
-    /// `None` where there are no images, or no openssl.
+    /// `None` if there are no images, or no openssl.
     pub fn new(values: &str) -> Option<Node> {
         let node = Node {
             copy: Copy::of(&images()?.root(HOST)),
@@ -237,7 +237,7 @@ fn an_empty_pod_subnet_is_refused_and_nothing_is_written() {
             ran.err
         );
         let mut after = listing(&node.root());
-        // The verdict, and only that.
+        // The report, and only that.
         after.retain(|path| {
             !["run", "run/nodeimg", "run/nodeimg/result.json"].contains(&path.as_str())
         });

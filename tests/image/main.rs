@@ -44,7 +44,7 @@ const HOST: &str = if cfg!(target_arch = "aarch64") {
     "amd64"
 };
 
-/// `None`, with a printed skip, where there is no mirror; an error in CI.
+/// `None`, with a printed skip, if there is no mirror; an error in CI.
 fn images() -> Option<&'static Images> {
     static IMAGES: OnceLock<Option<Images>> = OnceLock::new();
     IMAGES.get_or_init(Images::build).as_ref()

@@ -120,7 +120,7 @@ fn the_kubelet_accepts_its_flags_and_its_configuration() {
     }
 }
 
-/// What is wrong would be seen, and before that point.
+/// Problems would be seen before that point.
 #[test]
 fn the_kubelet_would_refuse_what_is_wrong() {
     let Some(node) = Node::new(PLAIN) else { return };
@@ -155,7 +155,7 @@ fn kube_proxy_accepts_its_flags_and_its_configuration() {
     assert!(ran.err.contains(asked), "{}", ran.err);
     assert!(!ran.err.contains("lenient decoding"), "{}", ran.err);
 
-    // What is wrong would be seen, and before that point.
+    // Problems would be seen before that point.
     let path = node.root().join("usr/lib/nodeimg/kube-proxy-config.yaml");
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains("mode: nftables"));

@@ -118,11 +118,11 @@ fn debians_registry_gives_the_image_with_and_without_a_login() {
         let world = world(&format!("{}/team/pause:1", judge.host), "");
         if login {
             let mut lock = world.nodeimg("lock");
-            Ran::of(&mut lock).refused(1, &["wants a login", &judge.host]);
+            Ran::of(&mut lock).refused(1, &["requires a login", &judge.host]);
             logins(&world, &judge.host, "wrong");
             let mut lock = world.nodeimg("lock");
             lock.env("DOCKER_CONFIG", world.path("docker"));
-            Ran::of(&mut lock).refused(1, &["log in anew", "docker/config.json"]);
+            Ran::of(&mut lock).refused(1, &["log in again", "docker/config.json"]);
             logins(&world, &judge.host, "secret");
         }
         for verb in ["lock", "build"] {

@@ -104,7 +104,7 @@ fn a_recipe_has_only_keys_that_go_with_the_kind() {
         ),
         (
             format!("{}{}", image(name), image(name).replace("\"x\"", "\"y\"")),
-            ["artifact.y", "is the artifact `x` already"],
+            ["artifact.y", "is already baked by the artifact `x`"],
         ),
         (
             "[[artifact]]\nname = \"runc\"\nimage = \"a.b/x:1\"\n".to_owned(),
@@ -126,7 +126,7 @@ fn a_recipe_has_only_keys_that_go_with_the_kind() {
 fn the_sandbox_image_must_be_the_baked_one() {
     let (blobs, top) = pause();
     let index = serde_json::json!({ "mediaType": layout::INDEX, "digest": top, "size": blobs.0[&top].len() });
-    let warning = "the first pod waits for its registry";
+    let warning = "the first pod has to wait for its registry";
     for (sandbox, names, wanted) in [
         ("example.org/pause:1", "", Ok("")),
         (
@@ -177,5 +177,11 @@ fn images_without_their_importer_are_no_image() {
     blobs.layout(&world.path("layout"), &[index]);
     world.edit("/usr/bin/ctr", "/usr/bin/other");
     world.lock();
-    Ran::of(&mut world.build()).refused(1, &["artifact.pause", "`/usr/bin/ctr` is missing"]);
+    Ran::of(&mut world.build()).refused(
+        1,
+        &[
+            "artifact.pause",
+            "`/usr/bin/ctr`, which imports container images, is missing",
+        ],
+    );
 }

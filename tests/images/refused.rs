@@ -21,9 +21,9 @@ fn a_login_that_is_wanted_and_not_there_says_what_to_do() {
         let host = registry.address().to_string();
         let world = world(&format!("{host}/pause:1"), "");
         for (text, needles) in [
-            (None, ["wants a login", "docker login"]),
+            (None, ["requires a login", "docker login"]),
             (Some(empty), ["`docker-credential-desktop`", "`auths` only"]),
-            (Some(wrong), ["to the user of ", "log in anew"]),
+            (Some(wrong), ["to the user of ", "log in again"]),
             (Some(broken), ["its `auth` is not the base64", "auth.json"]),
             (Some("{"), ["reading the logins", "line 1"]),
         ] {
@@ -63,7 +63,7 @@ fn what_a_registry_may_send_instead() {
     let page = b"<html>moved</html>".to_vec();
     for (bytes, needles) in [
         (None, ["404", "resolving"]),
-        (Some(v1), ["schema 1", "push the image anew"]),
+        (Some(v1), ["schema 1", "push the image again"]),
         (
             Some(page),
             ["neither an image's index nor its manifest", "resolving"],
@@ -131,7 +131,7 @@ fn an_image_for_another_machine_is_told() {
     let registry = Registry::start(Auth::Open);
     registry.serve("pause", &chart.0, "1", top["digest"].as_str().unwrap());
     let world = world(&format!("{}/pause:1", registry.address()), "");
-    Ran::of(&mut world.nodeimg("lock")).refused(1, &["helm", "no image that can be run"]);
+    Ran::of(&mut world.nodeimg("lock")).refused(1, &["helm", "not an image that can be run"]);
 }
 
 #[test]
@@ -144,6 +144,6 @@ fn offline_names_what_is_missing_of_an_image() {
     Ran::of(world.nodeimg("fetch").args(["--arch", "arm64"])).good();
     let asked = registry.asked().len();
     Ran::of(world.build().arg("--offline"))
-        .refused(1, &["--offline forbids to fetch", "nodeimg fetch"]);
+        .refused(1, &["--offline forbids fetching", "nodeimg fetch"]);
     assert_eq!(registry.asked().len(), asked);
 }

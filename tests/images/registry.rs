@@ -143,7 +143,7 @@ fn a_new_token_that_is_refused_is_the_end() {
     world.lock();
     registry.tokens_for(0);
     let before = registry.asked().len();
-    Ran::of(world.nodeimg("fetch").args(["--arch", "amd64"])).refused(1, &["wants a login"]);
+    Ran::of(world.nodeimg("fetch").args(["--arch", "amd64"])).refused(1, &["requires a login"]);
     // Without a token, for one, and with that.
     assert_eq!(registry.asked().len() - before, 3, "{:?}", registry.asked());
 }
@@ -207,7 +207,7 @@ fn a_known_digest_needs_no_registry() {
     other.edit(&top, &format!("sha256:{}", "0".repeat(64)));
     Ran::of(&mut other.build()).refused(
         1,
-        &["does not fit the recipe", "artifact.pause.image (amd64)"],
+        &["does not match the recipe", "artifact.pause.image (amd64)"],
     );
 }
 

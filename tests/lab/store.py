@@ -72,7 +72,7 @@ def key_of(*parts):
 
 
 def keep(lab, key, make):
-    """The folder kept under `key`; where there is none, `make(folder)` fills it."""
+    """The folder kept under `key`; if there is none, `make(folder)` fills it."""
     kept = lab / "kept" / key
     if not kept.is_dir():
         with lock(lab):

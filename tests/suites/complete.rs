@@ -183,7 +183,7 @@ impl Ledger {
                     found.entry(name.clone()).or_insert(Outcome {
                         state: "lost".to_owned(),
                         seconds: 0.0,
-                        message: "the suite says nothing of it".to_owned(),
+                        message: "the suite does not report it".to_owned(),
                     });
                 }
                 report::print(batch, &found);

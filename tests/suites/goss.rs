@@ -18,7 +18,10 @@ fn commands() -> BTreeMap<String, String> {
         } else {
             let answer = reply.strip_prefix("answer: ");
             let answer = answer.unwrap_or_else(|| panic!("{check}: neither `run:` nor `answer:`"));
-            assert!(answer.len() > 20, "{check}: that is no answer: {answer}");
+            assert!(
+                answer.len() > 20,
+                "{check}: that is not an answer: {answer}"
+            );
         }
     }
     commands

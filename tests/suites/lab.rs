@@ -5,7 +5,7 @@ use std::{env, fs};
 
 use crate::support::judge;
 
-/// The lab's folder; `None`, with a printed skip, where there is none.
+/// The lab's folder; `None`, with a printed skip, if there is none.
 pub fn directory() -> Option<PathBuf> {
     let directory = env::var_os("NODEIMG_TEST_LAB").map(PathBuf::from);
     if directory.is_none() {
@@ -34,7 +34,7 @@ pub fn version(name: &str) -> String {
 }
 
 fn folder(name: &str) -> PathBuf {
-    let directory = directory().expect("asked for where there is a lab");
+    let directory = directory().expect("asked for although there is no lab");
     directory.join("programs").join("amd64").join(name)
 }
 

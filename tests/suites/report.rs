@@ -26,7 +26,7 @@ impl Outcome {
 /// Every spec of a report by its full name.
 pub type Outcomes = BTreeMap<String, Outcome>;
 
-/// Reads a report; `log` is named where there is none.
+/// Reads a report; `log` is named if there is none.
 #[track_caller]
 pub fn read(json: &str, log: &Path) -> Outcomes {
     let Ok(Value::Array(suites)) = serde_json::from_str::<Value>(json) else {

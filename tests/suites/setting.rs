@@ -36,7 +36,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// `None`, with a printed skip, where there is no cluster or lab.
+    /// `None`, with a printed skip, if there is no cluster or lab.
     pub fn start(name: &'static str, settings: &[(&str, &str)]) -> Option<Setting> {
         lab::directory()?;
         let own = Cluster::start(name, settings)?;
@@ -107,7 +107,7 @@ fn tells(seed: &Path) {
             "write_files:\n- path: /etc/containerd/certs.d/_default/hosts.toml\n  content: |\n{hosts}"
         ),
     );
-    // Of the card that is described last.
+    // Of the interface that is described last.
     append(
         "network-config",
         "    nameservers: {addresses: [10.240.0.1]}\n",

@@ -77,12 +77,12 @@ pub fn with_network(command: &mut Command) {
     }
 }
 
-/// Brings the packages into the store; false, with a printed skip, where no
+/// Brings the packages into the store; false, with a printed skip, if no
 /// mirror answers.
 pub fn fetched() -> bool {
     let mut fetch = verb("fetch", &ARCHS);
     with_network(fetch.args(["--retries", "1"]));
-    // Once: where there is no mirror, each test would wait for it anew.
+    // Once: without a mirror, each test would wait for it again.
     static RAN: OnceLock<Option<String>> = OnceLock::new();
     let refused = RAN.get_or_init(|| {
         let ran = Ran::of(&mut fetch);

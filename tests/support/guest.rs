@@ -122,7 +122,7 @@ impl Guest {
     }
 
     /// Boots to the end of the script; the machine must power itself off.
-    /// `None`, with a printed skip, where there is no QEMU for it.
+    /// `None`, with a printed skip, if there is no QEMU for it.
     pub fn facts(self) -> Option<Facts> {
         self.facts_while(|_| {})
     }

@@ -1,5 +1,5 @@
 //! What the HTTP servers of the tests have in common: a thread for each
-//! connection, and the head of a request. What is answered is theirs.
+//! connection, and the head of a request. The responses are theirs.
 //!
 //! Standard library only, so that any test can take it in by `#[path]`.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-/// Whether these tests run in CI, where nothing may be skipped.
+/// Whether these tests run in CI, which may skip nothing.
 pub fn in_ci() -> bool {
     std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }

@@ -75,13 +75,13 @@ pub fn build(archs: &[&str]) -> Option<Command> {
 }
 
 /// Builds the whole recipe, its base system included, for `archs` into an
-/// empty `directory`. `None`, with a printed skip, where there is no mirror of
+/// empty `directory`. `None`, with a printed skip, if there is no mirror of
 /// artifacts; an error in CI.
 pub fn build_whole(directory: &Path, archs: &[&str], outputs: &[&str]) -> Option<()> {
     let mirror = mirror()?;
     let _ = fs::remove_dir_all(directory);
     fs::create_dir_all(directory).unwrap();
-    // A copy, whose lock may be made anew for this system's mirror of Debian.
+    // A copy, whose lock may be re-created for this system's mirror of Debian.
     let mine = directory.join("mine.toml");
     fs::copy(recipe("hard-way"), &mine).unwrap();
     let lock = recipe("hard-way").with_extension("lock");

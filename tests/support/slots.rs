@@ -8,7 +8,7 @@
 //! Next is a test that has machines already, so that it can end; then the one that
 //! takes longest from here on, so that no long one begins when all others are done;
 //! among those alike, the one that has waited longest. Nobody is let in before all tests
-//! have had the time to ask. A test of two machines is not passed over by those of one.
+//! have had the time to ask. A test of two machines is not overtaken by those of one.
 //!
 //! How long each test had machines, and waited for them, is in `slots.txt` of the
 //! build directory's tmp, longest first.
@@ -36,7 +36,7 @@ struct Queue {
     opened: Option<Instant>,
     /// When the last machine was let in.
     last: Option<Instant>,
-    /// The number of who comes next.
+    /// The number of the next one in the queue.
     next: u64,
     waiting: BTreeSet<Place>,
     idle: Idle,
@@ -151,7 +151,7 @@ impl Slots {
         CHANGED.notify_all();
     }
 
-    /// Puts down what was used until now.
+    /// Adds up the time used so far.
     fn note(&mut self) {
         let seconds = self.since.elapsed().as_secs() * self.count as u64;
         self.since = Instant::now();

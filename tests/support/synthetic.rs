@@ -269,7 +269,7 @@ impl World {
         command
     }
 
-    /// Makes the lock of what is served now.
+    /// Makes the lock for the files served now.
     pub fn lock(&self) {
         Ran::of(&mut self.nodeimg("lock")).good();
     }

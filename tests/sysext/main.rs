@@ -94,7 +94,7 @@ fn one_flipped_byte_of_files_or_hashes_is_noticed() {
     assert!(accepted);
     for path in [&data, &tree] {
         let good = fs::read(path).unwrap();
-        // The superblock of a hash tree is not what is trusted: behind it.
+        // Behind the superblock of the hash tree, which is not what is trusted.
         let mut bad = good.clone();
         bad[4096] ^= 1;
         fs::write(path, bad).unwrap();
@@ -371,7 +371,7 @@ fn what_cannot_be_an_extension_is_refused() {
     let mut world = world();
     let recipe = world.recipe.clone();
     world.edit("[units]", "[sysext]\nversion_id = \"13\"\n\n[units]");
-    let says = ["sysext.version_id", "set `id` beside it"];
+    let says = ["sysext.version_id", "set `id` as well"];
     Ran::of(&mut world.build()).refused(1, &says);
 
     world.write_recipe(&recipe);

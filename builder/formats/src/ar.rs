@@ -4,7 +4,7 @@
 //! ```text
 //!  0 "!<arch>\n"
 //!    name 16 | mtime 12 | uid 6 | gid 6 | mode 8 | size 10 | "`\n"     60 bytes
-//!    content, and one byte more where its length is odd
+//!    content, and one byte more if its length is odd
 //!    ...
 //! ```
 //! Numbers are decimal text, padded with blanks. Long names (`/12`, `#1/12`)
@@ -33,7 +33,7 @@ pub struct Member {
 pub fn members(file: &File, len: u64) -> Result<Vec<Member>> {
     let mut magic = [0; MAGIC.len()];
     if !read(file, &mut magic, 0)? || magic != MAGIC {
-        bail!("it is no ar archive");
+        bail!("it is not an ar archive");
     }
     let mut members = Vec::new();
     let mut at = MAGIC.len() as u64;
@@ -47,7 +47,7 @@ pub fn members(file: &File, len: u64) -> Result<Vec<Member>> {
         at = member.offset.saturating_add(member.size);
         if at > len {
             bail!(
-                "it is cut short: its member `{}` goes on after its end",
+                "it is cut short: its member `{}` extends past its end",
                 member.name
             );
         }
@@ -62,17 +62,17 @@ pub fn members(file: &File, len: u64) -> Result<Vec<Member>> {
 
 fn member(header: &[u8; HEADER], offset: u64) -> Result<Member> {
     if &header[58..] != b"`\n" {
-        bail!("it is damaged: a member's header ends in something else than it should");
+        bail!("it is damaged: a member's header does not end as it should");
     }
     let text = |from: usize, to: usize| std::str::from_utf8(&header[from..to]);
     // GNU ends a name with a slash.
     let name = text(0, 16)
-        .context("a member's name is no text")?
+        .context("a member's name is not text")?
         .trim_end();
     let name = name.strip_suffix('/').unwrap_or(name);
     let odd = |c: char| !c.is_ascii_graphic() || c == '/';
     if name.is_empty() || name.starts_with('#') || name.contains(odd) {
-        bail!("`{}` is no member's name", name.escape_debug());
+        bail!("`{}` is not a valid member name", name.escape_debug());
     }
     let size = text(48, 58).unwrap_or_default().trim_end();
     let digits = !size.is_empty() && size.bytes().all(|b| b.is_ascii_digit());
@@ -127,7 +127,7 @@ mod tests {
             bytes
         };
         for (bytes, want) in [
-            (b"!<arch>".to_vec(), "no ar archive"),
+            (b"!<arch>".to_vec(), "not an ar archive"),
             (good[..40].to_vec(), "cut short"),
             (good[..good.len() - 1].to_vec(), "cut short"),
             (changed(66, b'x'), "damaged"),

@@ -60,7 +60,7 @@ impl<W: Write> Writer<W> {
     /// Everything in it gets the time `mtime`, in seconds since 1970.
     pub fn new(to: W, mtime: u64) -> Result<Writer<W>> {
         let mtime = u32::try_from(mtime)
-            .with_context(|| format!("the time {mtime} is beyond what cpio can say"))?;
+            .with_context(|| format!("the time {mtime} does not fit into a cpio archive"))?;
         Ok(Writer {
             to,
             mtime,
@@ -86,7 +86,7 @@ impl<W: Write> Writer<W> {
         let mut content = content.take(len.saturating_add(1));
         let copied = io::copy(&mut content, &mut self.to).with_context(|| writing(name))?;
         if copied != len {
-            bail!("`{name}` is not as long as it was said to be: {len} bytes");
+            bail!("`{name}` does not have the announced length of {len} bytes");
         }
         self.written += copied;
         self.pad(4)
@@ -122,7 +122,7 @@ impl<W: Write> Writer<W> {
     fn header(&mut self, header: &Header<'_>) -> Result<()> {
         let name = header.name;
         let size = u32::try_from(header.len)
-            .with_context(|| format!("`{name}` is larger than the 4 GiB that cpio can say"))?;
+            .with_context(|| format!("`{name}` is larger than 4 GiB, the most that cpio allows"))?;
         self.inode += 1;
         let owner = header.owner;
         let numbers = [

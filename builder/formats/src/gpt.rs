@@ -121,12 +121,12 @@ pub fn write(file: &File, size: u64, disk: Guid, partitions: &[Partition<'_>]) -
 fn check(size: u64, partitions: &[Partition<'_>]) -> Result<()> {
     if partitions.len() > ENTRIES {
         bail!(
-            "{} partitions are wanted, a GPT of this sort holds {ENTRIES}",
+            "{} partitions do not fit: a GPT of this kind holds {ENTRIES}",
             partitions.len()
         );
     }
     if !size.is_multiple_of(SECTOR) {
-        bail!("a disk of {size} bytes is no whole number of sectors");
+        bail!("a disk of {size} bytes is not a whole number of sectors");
     }
     let mut free = (TABLE_SECTORS + 2) * SECTOR;
     let end = size.saturating_sub((TABLE_SECTORS + 1) * SECTOR);
@@ -137,14 +137,14 @@ fn check(size: u64, partitions: &[Partition<'_>]) -> Result<()> {
             || !place.size.is_multiple_of(SECTOR)
         {
             bail!(
-                "partition `{name}`: {} bytes from {} on is no whole number of sectors",
+                "partition `{name}`: {} bytes at offset {} are not a whole number of sectors",
                 place.size,
                 place.start
             );
         }
         if place.start < free {
             bail!(
-                "partition `{name}` begins at {}, before {free}, the end of what is before it",
+                "partition `{name}` begins at {}, before {free}, where the space before it ends",
                 place.start
             );
         }
@@ -162,7 +162,7 @@ fn check(size: u64, partitions: &[Partition<'_>]) -> Result<()> {
             .find(|other| other.unique == partition.unique)
         {
             bail!(
-                "partitions `{}` and `{name}` have one GUID, {}",
+                "partitions `{}` and `{name}` have the same GUID, {}",
                 twin.name,
                 twin.unique
             );

@@ -116,17 +116,17 @@ pub fn sections(image: &[u8]) -> Result<Vec<Section>> {
 
 impl Headers {
     fn read(image: &[u8]) -> Result<Headers> {
-        let context = "is no EFI program: its headers end too early";
+        let context = "is not an EFI program: its headers end too early";
         if !image.starts_with(b"MZ") {
-            bail!("is no EFI program: it does not begin with `MZ`");
+            bail!("is not an EFI program: it does not begin with `MZ`");
         }
         let pe = u32_at(image, 60).context(context)? as usize;
         if image.get(pe..pe.saturating_add(4)) != Some(b"PE\0\0") {
-            bail!("is no EFI program: there is no PE header");
+            bail!("is not an EFI program: there is no PE header");
         }
         let optional = pe + 24;
         if u16_at(image, optional) != Some(PE32_PLUS) {
-            bail!("is no EFI program of a 64-bit machine");
+            bail!("is not an EFI program for a 64-bit machine");
         }
         let length = u16_at(image, pe + 20).context(context)?;
         let number = |at: usize| u32_at(image, optional + at).context(context);
@@ -142,11 +142,11 @@ impl Headers {
         number(64)?;
         for alignment in [headers.section_alignment, headers.file_alignment] {
             if !alignment.is_power_of_two() || alignment > 1 << 20 {
-                bail!("is no EFI program: {alignment} is no alignment of sections");
+                bail!("is not an EFI program: {alignment} is not a valid section alignment");
             }
         }
         if usize::from(length) >= CERTIFICATES + 8 && number(CERTIFICATES + 4)? != 0 {
-            bail!("is signed: a section more would break the signature");
+            bail!("is signed: another section would break the signature");
         }
         Ok(headers)
     }
@@ -155,7 +155,7 @@ impl Headers {
         (0..usize::from(self.count))
             .map(|index| section_at(image, self.table + index * SECTION_HEADER))
             .collect::<Option<_>>()
-            .context("is no EFI program: its section table ends too early")
+            .context("is not an EFI program: its section table ends too early")
     }
 
     fn check_room(&self, image: &[u8], there: &[Section], new: &[NewSection<'_>]) -> Result<()> {
@@ -166,7 +166,7 @@ impl Headers {
         let end = self.table + count * SECTION_HEADER;
         if end > room || room > image.len() || count > usize::from(u16::MAX) {
             bail!(
-                "has room for {} sections more among its headers, {} are wanted",
+                "has room for {} more sections among its headers, but {} are needed",
                 (room.saturating_sub(self.table) / SECTION_HEADER)
                     .saturating_sub(self.count.into()),
                 new.len()
@@ -175,10 +175,10 @@ impl Headers {
         for section in new {
             let name = section.name;
             if name.is_empty() || name.len() > 8 || !name.is_ascii() {
-                bail!("`{name}` is no name of a section: 1 to 8 ASCII characters are");
+                bail!("`{name}` is not a valid section name: use 1 to 8 ASCII characters");
             }
             if there.iter().any(|other| other.name == name) {
-                bail!("has a section `{name}` already");
+                bail!("already has a section `{name}`");
             }
         }
         Ok(())

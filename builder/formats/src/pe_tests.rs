@@ -103,7 +103,7 @@ fn what_cannot_be_done_is_an_error() {
     let four = ["a", "b", "c", "d"].map(|name| new(name, b""));
     assert_eq!(
         refusal(&program(), &four),
-        "has room for 3 sections more among its headers, 4 are wanted"
+        "has room for 3 more sections among its headers, but 4 are needed"
     );
     assert!(refusal(&program(), &[new(".text", b"")]).contains(".text"));
     assert!(refusal(&program(), &[new("123456789", b"")]).contains("123456789"));
@@ -118,5 +118,5 @@ fn what_cannot_be_done_is_an_error() {
         bent[end] ^= 0xff;
         let _ = with_sections(&bent, &[new(".a", b"x")]);
     }
-    assert!(refusal(b"MZ", &[]).contains("no EFI program"));
+    assert!(refusal(b"MZ", &[]).contains("not an EFI program"));
 }

@@ -1,4 +1,4 @@
-//! qcow2, version 3: a disk image for QEMU that is no longer than what is in it
+//! qcow2, version 3: a disk image for QEMU that is as long as its content
 //! ([QEMU's description](https://www.qemu.org/docs/master/interop/qcow2.html)).
 //!
 //! ```text
@@ -15,9 +15,9 @@
 //! # Invariants
 //! - The bytes follow from those of the disk, wherever its file has holes.
 //! - A cluster of zeros is not in the file.
-//! - The header is written last: what ends before is no qcow2 image.
+//! - The header is written last: a file that ends before is not a qcow2 image.
 //!
-//! Left out: compression (what is in a disk of ours is compressed), encryption,
+//! Left out: compression (the content of our disks is already compressed), encryption,
 //! snapshots, bitmaps, reading.
 
 use std::collections::BTreeMap;
@@ -87,16 +87,17 @@ pub fn overlay(
     let shown = backing.escape_debug();
     ensure!(
         (1..=LONGEST_BACKING).contains(&backing.len()) && !backing.contains('\0'),
-        "`{shown}` cannot be named in a qcow2 image: a path of 1 to {LONGEST_BACKING} bytes is wanted"
+        "`{shown}` cannot be named in a qcow2 image: the path must have 1 to {LONGEST_BACKING} \
+         bytes"
     );
     let head = backing.split('/').next().unwrap_or_default();
     ensure!(
         !head.contains(':'),
-        "`{shown}` would be read by QEMU as a protocol and an address: write it with a `/` or `./` before it"
+        "QEMU would read `{shown}` as a protocol and an address: put `/` or `./` in front of it"
     );
     if !["raw", "qcow2"].contains(&backing_format) {
         bail!(
-            "a qcow2 image over one of format `{backing_format}` is wanted: raw and qcow2 are known"
+            "a qcow2 image cannot be based on one of format `{backing_format}`: use raw or qcow2"
         );
     }
     let backing = Backing {
@@ -109,7 +110,8 @@ pub fn overlay(
 fn check_size(size: u64) -> Result<()> {
     ensure!(
         size.is_multiple_of(SECTOR) && size <= MAX_SIZE,
-        "a disk of {size} bytes cannot be a qcow2 image: whole sectors of {SECTOR} bytes are wanted, up to {MAX_SIZE} bytes"
+        "a disk of {size} bytes cannot be a qcow2 image: its size must be a multiple of {SECTOR} \
+         bytes, up to {MAX_SIZE} bytes"
     );
     Ok(())
 }

@@ -18,7 +18,7 @@ fn qemu_img(arguments: &[&str]) -> Option<String> {
     Some(text)
 }
 
-/// Text at odd places, zeros that are no hole, an end within a cluster.
+/// Text at odd places, zeros that are not a hole, an end within a cluster.
 fn disk(path: &Path, size: u64) -> File {
     let file = File::options()
         .read(true)

@@ -1,7 +1,7 @@
 //! A part of a file, written as if it were a file of its own.
 //!
 //! # Invariants
-//! Zeros that nothing else was written over become a hole: the file, new and
+//! Zeros that were not overwritten become a hole: the file, new and
 //! empty where the region lies, reads the same and takes no room there.
 
 use std::fs::File;

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
 
 /// The first stretch of data that ends behind `from`, cut to what lies from
-/// there on; `None` where only holes follow. What is outside reads as zeros, what
+/// there on; `None` if only holes follow. What is outside reads as zeros, what
 /// is inside may do so too. Moves the file's position.
 ///
 /// A file system that knows no holes has data everywhere.

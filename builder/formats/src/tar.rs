@@ -5,7 +5,7 @@
 //! 148 checksum 8 | 156 type 1 | 157 link 100 | 257 "ustar\0" | 263 "00"
 //! 265 user 32 | 297 group 32 | 329 major 8 | 337 minor 8 | 345 prefix 155
 //!
-//! [pax header, type x][records, padded to 512]  only where ustar cannot say it
+//! [pax header, type x][records, padded to 512]  only if ustar cannot say it
 //! [header][content, padded to 512]
 //! ...
 //! [1024 zeros]
@@ -62,7 +62,7 @@ pub fn padding(len: u64) -> usize {
 }
 
 impl Entry<'_> {
-    /// The header blocks, with the pax blocks before it where they are needed.
+    /// The header blocks, with the pax blocks before it if they are needed.
     pub fn encode(&self) -> Result<Vec<u8>> {
         let (type_flag, size, link) = match self.kind {
             EntryKind::File(size) => (b'0', size, ""),
@@ -185,7 +185,7 @@ fn put_text(field: &mut [u8], text: &str) {
     field[..len].copy_from_slice(&text.as_bytes()[..len]);
 }
 
-/// Octal digits and a NUL; 0 where the number is too large.
+/// Octal digits and a NUL; 0 if the number is too large.
 fn put_octal(field: &mut [u8], number: u64) {
     let digits = field.len() - 1;
     let text = format!("{number:0digits$o}");

@@ -12,7 +12,7 @@
 //!  last blocks    level 0: the hash of every data block, 128 hashes a block,
 //!                 zeros to the end of the last one
 //! ```
-//! The root hash is that of the top level's one block, or of the data where
+//! The root hash is that of the top level's one block, or of the data if
 //! that is a single block and there is no level.
 //!
 //! # Invariants

@@ -72,7 +72,7 @@ fn the_bytes_are_those_of_veritysetup() {
         assert!(told.status.success(), "{told:?}");
         let told = String::from_utf8(told.stdout).unwrap();
         assert!(told.contains(&root.to_string()), "{blocks} blocks: {told}");
-        // It leaves the rest of the superblock's block out where nothing follows.
+        // It leaves the rest of the superblock's block out if nothing follows.
         let mut want = fs::read(&theirs).unwrap();
         want.resize(want.len().next_multiple_of(BLOCK_LEN), 0);
         assert!(tree == want, "{blocks} blocks: another tree");

@@ -11,24 +11,24 @@ use crate::input::recipe::RecipeRef;
 /// `nodeimg seed ...`
 #[derive(Debug, Subcommand)]
 pub enum SeedVerb {
-    /// Read a seed as first boot would, and say all that is wrong with it
+    /// Read a seed as first boot would, and report everything that is wrong with it
     Check(SeedCheckArgs),
-    /// Write the seed of one node: a directory, or the image of a medium
+    /// Write the seed of one node: a directory, or the image of a volume
     New(Box<SeedNewArgs>),
-    /// Make a certificate authority for a cluster that has none
+    /// Create a certificate authority for a cluster that has none
     Ca(SeedCaArgs),
 }
 
 /// `nodeimg seed ca`
 #[derive(Debug, Args)]
 pub struct SeedCaArgs {
-    /// A directory that is not there yet, for `ca.crt` and `ca.key`
+    /// A new directory for `ca.crt` and `ca.key`
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
-    /// Its common name
+    /// Common name of the CA
     #[arg(long, default_value = "kubernetes-ca", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub name: String,
-    /// How long it is valid
+    /// How long the CA is valid
     #[arg(long, default_value_t = 3650, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub days: u32,
 }
@@ -36,7 +36,7 @@ pub struct SeedCaArgs {
 /// `nodeimg seed new`
 #[derive(Debug, Args)]
 pub struct SeedNewArgs {
-    /// A directory that is not there yet, or a file that ends in `.img`: a FAT medium labelled CIDATA
+    /// A new directory, or a file ending in `.img` for the image of a FAT volume labelled CIDATA
     #[arg(value_name = "OUT")]
     pub out: PathBuf,
     /// The recipe of the image that the seed is for
@@ -45,13 +45,13 @@ pub struct SeedNewArgs {
     /// The node's name
     #[arg(long, value_name = "NAME")]
     pub host_name: String,
-    /// Its address, or the network that it is in (192.168.10.0/24, !10.0.0.0/8); twice for dual-stack
+    /// The node's address, or the network it is in (192.168.10.0/24, !10.0.0.0/8); twice for dual-stack
     #[arg(long, value_name = "IP|CIDR")]
     pub node_ip: Vec<String>,
-    /// The network of its pods (10.200.0.0/24); twice for dual-stack
+    /// The network of the node's pods (10.200.0.0/24); twice for dual-stack
     #[arg(long, value_name = "CIDR")]
     pub pod_subnet: Vec<String>,
-    /// Where the API server is (`https://server.kubernetes.local:6443`)
+    /// URL of the API server (`https://server.kubernetes.local:6443`)
     #[arg(long, value_name = "URL")]
     pub api_server: Option<String>,
     /// A line of /etc/hosts; may be given more than once
@@ -62,13 +62,13 @@ pub struct SeedNewArgs {
     pub ca: Option<PathBuf>,
     #[command(flatten)]
     pub identity: SeedIdentityArgs,
-    /// Public keys that may log in as root, as in authorized_keys; may be given more than once
+    /// File of public keys that may log in as root, as in authorized_keys; may be given more than once
     #[arg(long, value_name = "FILE")]
     pub ssh_key: Vec<PathBuf>,
     /// The node's network, as cloud-init's network-config version 1 or 2 [default: DHCP]
     #[arg(long, value_name = "FILE")]
     pub network: Option<PathBuf>,
-    /// What makes this seed another one than before [default: follows from the content]
+    /// Instance id, which tells this seed from earlier ones [default: derived from the content]
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub instance_id: Option<String>,
     /// A label of the node; may be given more than once
@@ -77,10 +77,10 @@ pub struct SeedNewArgs {
     /// A taint of the node; may be given more than once
     #[arg(long = "taint", value_name = "KEY=VALUE:EFFECT")]
     pub taints: Vec<String>,
-    /// The node's name at its cloud provider
+    /// The node's provider id, as its cloud provider names it
     #[arg(long, value_name = "URL")]
     pub provider_id: Option<String>,
-    /// Replace a seed that is there
+    /// Replace an existing seed
     #[arg(long)]
     pub force: bool,
 }
@@ -94,13 +94,13 @@ pub struct SeedIdentityArgs {
     /// The kubelet's private key (PEM)
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub key: Option<PathBuf>,
-    /// The CA's private key (PEM): signs what the profile needs and is not given
+    /// The CA's private key (PEM), to sign the certificates that the profile needs and that you do not give
     #[arg(long, value_name = "FILE", requires = "ca")]
     pub ca_key: Option<PathBuf>,
-    /// How long what is signed is valid, if the CA is valid as long
+    /// How long the signed certificates are valid, at most as long as the CA
     #[arg(long, default_value_t = 365, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub days: u32,
-    /// One more name or address for the kubelet's certificate that is signed
+    /// Another name or address for the signed kubelet certificate; may be given more than once
     #[arg(long, value_name = "NAME|IP", requires = "ca_key")]
     pub san: Vec<String>,
     /// kube-proxy's certificate (PEM)
@@ -109,10 +109,10 @@ pub struct SeedIdentityArgs {
     /// kube-proxy's private key (PEM)
     #[arg(long, value_name = "FILE", requires = "kube_proxy_cert")]
     pub kube_proxy_key: Option<PathBuf>,
-    /// Sign nothing for kube-proxy: something else does Services
+    /// Sign nothing for kube-proxy, because something else implements Services
     #[arg(long, conflicts_with = "kube_proxy_cert")]
     pub no_kube_proxy: bool,
-    /// A bootstrap token, with which the kubelet asks for its certificate
+    /// Bootstrap token with which the kubelet requests its certificate
     #[arg(
         long,
         value_name = "TOKEN",
@@ -120,7 +120,7 @@ pub struct SeedIdentityArgs {
         hide_env_values = true
     )]
     pub bootstrap_token: Option<String>,
-    /// The CA's public key as kubeadm knows it (sha256:...); may be given more than once
+    /// Hash of the CA's public key as kubeadm prints it (sha256:...); may be given more than once
     #[arg(long, value_name = "HASH")]
     pub ca_cert_hash: Vec<String>,
     /// The configuration of `kubeadm join` (YAML)

@@ -11,10 +11,10 @@ use super::Session;
 use crate::cli::InitArgs;
 use crate::input::recipe::{RecipeRef, built_in, load};
 
-const OVERLAY_NOTE: &str = "\
-Files below `root/` are laid into the image as they are, over nodeimg's own;
+const OVERLAY_NOTE: &str =
+    "Files below `root/` are copied into the image unchanged, over nodeimg's own;
 files below `templates/` are rendered at first boot. docs/reference/first-boot/nodeimg.md of nodeimg
-has the list of placeholders. This note stays out of the image.
+lists the placeholders. This note is not copied into the image.
 ";
 
 pub fn run(session: &Session<'_>, args: &InitArgs) -> Result<()> {
@@ -54,13 +54,13 @@ fn empty(directory: &Path) -> Result<()> {
             Some(_) => bail!("{} is not empty: name a new directory", directory.display()),
         },
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(e).with_context(|| format!("looking into {}", directory.display())),
+        Err(e) => Err(e).with_context(|| format!("listing {}", directory.display())),
     }
 }
 
-const OUTPUTS_NOTE: &str = "\
-# Of: overlay, sysext; and where there is a [base]: rootfs-tar, disk (which boots:
-# `nodeimg run`) and its other forms. docs/reference/recipe.md of nodeimg has all of them.
+const OUTPUTS_NOTE: &str =
+    "# Any of: overlay, sysext; with a [base] also rootfs-tar, disk (which boots:
+# `nodeimg run`) and its other forms. docs/reference/recipe.md of nodeimg lists all of them.
 ";
 
 /// The built-in recipe's own text, comments and all, with `overlay` set.

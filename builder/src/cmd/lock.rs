@@ -20,15 +20,15 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
         chosen.locked(boot::check_needs)?;
         session.say(
             &json!({ "event": "lock", "fits": true }),
-            &format!("{} fits the recipe", chosen.label),
+            &format!("{} matches the recipe", chosen.label),
         );
         return Ok(());
     }
     let own = args.recipe.lock.clone();
     let Some(path) = own.or_else(|| args.recipe.recipe.lock_path()) else {
         bail!(
-            "`{}` is built in and so is its lock: `nodeimg init DIR` makes a recipe of your own, \
-             or name another lock with --lock FILE",
+            "`{}` is built in, and so is its lock: create a recipe of your own with `nodeimg init \
+             DIR`, or name another lock with --lock FILE",
             args.recipe.recipe
         );
     };
@@ -89,7 +89,7 @@ fn new_lock(
     resolve.lock()
 }
 
-/// `10 entries`, with the packages where there is a base system.
+/// `10 entries`, with the packages if there is a base system.
 fn pinned(lock: &Lock) -> String {
     let entries = lock.entries.len() + lock.images.len();
     match lock.packages.packages.len() {
@@ -98,7 +98,7 @@ fn pinned(lock: &Lock) -> String {
     }
 }
 
-/// A lock that cannot be read is in the way, unless all of it is made anew.
+/// A lock that cannot be read is in the way, unless all of it is made again.
 fn old_lock(chosen: &Chosen, updates: &[Update]) -> Result<Option<Lock>> {
     let Some(text) = &chosen.lock else {
         return Ok(None);

@@ -26,7 +26,7 @@ use crate::input::recipe::{Base, Recipe, RecipeRef};
 use crate::input::resolve::relock::Relock;
 use crate::store::Store;
 
-/// Does what the command line says; how the process ends where that went well.
+/// Does what the command line says; how the process ends if that went well.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
     let progress = Progress::new(Mode::choose(cli.global.quiet, cli.global.json));
     let session = Session {
@@ -115,7 +115,7 @@ impl Session<'_> {
             .with_context(|| format!("reading --debian-mirror and {DEBIAN_VARIABLE}"))
     }
 
-    /// One object on standard output where `--json` is on, a line for people
+    /// One object on standard output if `--json` is on, a line for people
     /// on standard error otherwise.
     pub fn say(&self, event: &serde_json::Value, text: &str) {
         self.progress.say(event, text);

@@ -45,7 +45,7 @@ fn check(session: &Session<'_>, args: &RecipeArgs) -> Result<()> {
     session.say(
         &json!({ "event": "checked", "recipe": chosen.recipe.name, "artifacts": artifacts }),
         &format!(
-            "{}: good, {artifacts} artifacts, and its lock fits",
+            "{}: valid, {artifacts} artifacts, and its lock matches",
             args.recipe
         ),
     );

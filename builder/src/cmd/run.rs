@@ -22,7 +22,7 @@ use crate::cli::RunArgs;
 /// Firmware, kernel and an initrd unpacked do not fit into less.
 const LEAST_MEMORY: u64 = 512 << 20;
 
-/// Ends with the status of `--exec`'s script, where there is one.
+/// Ends with the status of `--exec`'s script, if there is one.
 pub fn run(session: &Session<'_>, args: &RunArgs) -> Result<ExitCode> {
     let image = Image::find(&args.image, args.arch)?;
     if args.memory.0 < LEAST_MEMORY {
@@ -115,7 +115,7 @@ fn print(session: &Session<'_>, state: State, command: &str) {
     let files = state.leave();
     let shown = files.display();
     session.progress.note(&format!(
-        "the command uses files in {shown}, a seed's secrets among them: remove them when it has run"
+        "the command uses files in {shown}, including a seed's secrets: remove them afterwards"
     ));
     if session.global.json {
         let event = json!({ "event": "command", "command": command, "files": files });

@@ -1,4 +1,4 @@
-//! `nodeimg store`: look after what is kept.
+//! `nodeimg store`: manages the store.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn gc(session: &Session<'_>, days: u32, dry_run: bool) -> Result<()> {
     session.say(
         &json!({ "event": "gc", "dry_run": dry_run, "report": report }),
         &format!(
-            "{verb} {} files, {} MB; {} MB stay",
+            "{verb} {} files, {} MB; {} MB remain",
             report.removed.len(),
             report.freed / 1_000_000,
             report.kept / 1_000_000

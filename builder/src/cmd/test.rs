@@ -18,12 +18,12 @@ use crate::cli::TestArgs;
 use crate::image::firstboot::settings::settings_of;
 use crate::input::recipe::{self, Recipe, RecipeRef, built_in};
 
-/// Of one boot, where nothing is said: an emulated one on a busy machine takes
+/// Of one boot, by default: an emulated one on a busy machine takes
 /// minutes.
 const EMULATED: u64 = 1200;
 const REAL: u64 = 300;
 
-/// Fails where a case has failed.
+/// Fails if a case has failed.
 pub fn run(session: &Session<'_>, args: &TestArgs) -> Result<ExitCode> {
     let image = Image::find(&args.image, args.arch)?;
     let recipe = recipe_of(&image, args.recipe.as_ref())?;
@@ -72,7 +72,7 @@ fn recipe_of(image: &Image, named: Option<&RecipeRef>) -> Result<Recipe> {
     match name.filter(|name| built_in(name).is_some()) {
         Some(name) => recipe::load(&RecipeRef::BuiltIn(name.to_owned())),
         None => bail!(
-            "{} is of no built-in recipe: say which it was built from, --recipe FILE",
+            "{} was not built from a built-in recipe: name the recipe with --recipe FILE",
             image.path.display()
         ),
     }

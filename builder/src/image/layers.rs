@@ -16,7 +16,7 @@ const IMAGES: &str = "images";
 fn load_built_in(layer: &str) -> Result<Overlay> {
     let directory = BUILT_IN_OVERLAY
         .get_dir(layer)
-        .with_context(|| format!("no overlay `{layer}` in this nodeimg"))?;
+        .with_context(|| format!("this nodeimg has no overlay `{layer}`"))?;
     overlay::load(Source::Embedded(directory), layer)
 }
 
@@ -57,7 +57,7 @@ pub fn lay_in_own(recipe: &Recipe, has_images: bool, tree: &mut Tree) -> Result<
     Ok(())
 }
 
-/// Lays those of the recipe over what is in `tree`.
+/// Lays the recipe's overlays over `tree`.
 pub fn lay_over_all(recipe: &Recipe, tree: &mut Tree) -> Result<()> {
     for (name, place) in &recipe.overlays {
         let overlay = overlay::load(Source::Disk(place), name)?;

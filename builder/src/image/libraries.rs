@@ -18,7 +18,7 @@ const MAX_LINKS: usize = 16;
 pub struct Wanted {
     /// As the program names it.
     pub name: String,
-    /// Every link on the way and last the file; `None` where it is not there.
+    /// Every link on the way and last the file; `None` if it is not there.
     pub way: Option<Vec<ImagePath>>,
 }
 
@@ -28,7 +28,7 @@ pub struct Wants {
     pub interpreter: Option<Wanted>,
 }
 
-/// What the file at `path`, of `content`, wants; `None` of what is no dynamic
+/// What the file at `path`, of `content`, wants; `None` if it is not a dynamic
 /// 64-bit ELF file.
 pub fn wants(
     tree: &Tree,
@@ -89,7 +89,7 @@ fn found(tree: &Tree, library: &str, places: &[String]) -> Option<Vec<ImagePath>
     places.find_map(|place| follow(tree, &format!("{place}/{library}")))
 }
 
-/// Every link from `path` on and the file that they lead to; `None` where there
+/// Every link from `path` on and the file that they lead to; `None` if there
 /// is none. Links of directories are not followed.
 pub fn follow(tree: &Tree, path: &str) -> Option<Vec<ImagePath>> {
     let mut way = Vec::new();

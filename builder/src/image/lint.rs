@@ -15,7 +15,7 @@ use crate::tree::{ImagePath, Kind, Origin, Tree};
 /// Small enough to be a configuration file that someone wrote.
 const TEXT_LIMIT: u64 = 256 * 1024;
 
-/// Runs every lint and reports all that they find; what is no error comes back.
+/// Runs every lint and reports everything they find; returns the warnings.
 pub fn check(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
     let templates = template_destinations(tree)?;
@@ -48,14 +48,15 @@ fn imports(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
     }
     let missing = recipe.images.iter().map(|image| {
         format!(
-            "artifact.{}: `{program}` is missing, which imports container images: install {} there",
+            "artifact.{}: `{program}`, which imports container images, is missing: install {} \
+             there",
             image.name, runtime.importer_name
         )
     });
     Ok(missing.collect())
 }
 
-/// What is wrong with the image that every pod begins with.
+/// Problems with the image that every pod starts with.
 enum Sandbox {
     /// It is not the one that is baked.
     Wrong(String),
@@ -86,11 +87,13 @@ fn sandbox(recipe: &Recipe) -> Option<Sandbox> {
     let near = all().find(|(_, name)| name.base_name() == wanted.base_name());
     Some(match near {
         Some((image, name)) => Sandbox::Wrong(format!(
-            "containerd.sandbox_image is `{text}`, but artifact.{} bakes `{name}`: make them the same, or add the name to its `as`",
+            "containerd.sandbox_image is `{text}`, but artifact.{} bakes `{name}`: make them \
+             equal, or add the name to its `as`",
             image.name
         )),
         None => Sandbox::Absent(format!(
-            "containerd.sandbox_image `{text}` is not in the image: the first pod waits for its registry, unless an artifact of the kind `oci_image` bakes it"
+            "containerd.sandbox_image `{text}` is not in the image: the first pod has to wait for \
+             its registry; an artifact of kind `oci_image` bakes it in"
         )),
     })
 }
@@ -115,7 +118,7 @@ fn contract(recipe: &Recipe, tree: &Tree, templates: &BTreeSet<ImagePath>) -> Re
         let path: ImagePath = path.parse()?;
         if tree.get(&path).is_none() && !templates.contains(&path) && !made.contains(&path) {
             problems.push(format!(
-                "`{path}` is missing: a node of the profile {} cannot work without it",
+                "`{path}` is missing: a node with the profile {} does not work without it",
                 profile.name
             ));
         }
@@ -132,7 +135,10 @@ fn template_places(recipe: &Recipe, tree: &Tree, templates: &BTreeSet<ImagePath>
             .iter()
             .any(|directory| path.is_within(directory))
         {
-            problems.push(format!("templates{path}: first boot cannot write `{path}`: no directory of `writable` holds it"));
+            problems.push(format!(
+                "templates{path}: first boot cannot write `{path}`: it is not \
+                below a directory of `writable`"
+            ));
         }
         if let Some(there) = tree.get(path) {
             problems.push(format!(

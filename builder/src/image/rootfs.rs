@@ -39,9 +39,9 @@ pub struct Assembled {
     pub tree: Tree,
     /// What lies over the base system, as another one would get it.
     pub overlay: Option<Tree>,
-    /// What boots the tree, where an output is a disk.
+    /// What boots the tree, if an output is a disk.
     pub boot: Option<boot::Parts>,
-    /// What a person should know, though it is no error.
+    /// Warnings: what a person should know, though it is not an error.
     pub warnings: Vec<String>,
 }
 
@@ -76,7 +76,7 @@ pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled> {
     })
 }
 
-/// What is known of the base system; nothing where the recipe has none.
+/// Facts about the base system; nothing if the recipe has none.
 #[derive(Default)]
 struct BaseSystem {
     packages: Vec<setup::Package>,
@@ -106,7 +106,7 @@ fn index_modules(inputs: &Inputs<'_>, tree: &mut Tree) -> Result<()> {
     modules::index_all(tree, inputs.store)
 }
 
-/// Nothing where there is no base system in the image.
+/// Nothing if the image has no base system.
 fn with_base(
     inputs: &Inputs<'_>,
     base: &BaseSystem,
@@ -295,7 +295,8 @@ fn enable_units(recipe: &Recipe, tree: &mut Tree) -> Result<Vec<String>> {
     for unit in &recipe.enable {
         if !units::enable(tree, unit.as_str())? {
             elsewhere.push(format!(
-                "units.enable: `{unit}` is not in this image: a preset will enable it where the base system has it"
+                "units.enable: `{unit}` is not in this image: a preset will enable it if the base \
+                 system has it"
             ));
         }
     }

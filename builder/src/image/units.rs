@@ -87,7 +87,7 @@ impl Unit {
     }
 }
 
-/// A file of the tree as text; `None` where there is none.
+/// A file of the tree as text; `None` if there is none.
 pub fn text_at(tree: &Tree, path: &ImagePath) -> Result<Option<String>> {
     let Some(Node {
         kind: Kind::File(content),
@@ -104,7 +104,7 @@ pub fn text_at(tree: &Tree, path: &ImagePath) -> Result<Option<String>> {
     Ok(Some(text))
 }
 
-/// Links `unit` into the targets of its `[Install]` section; false where the
+/// Links `unit` into the targets of its `[Install]` section; false if the
 /// tree has no such unit.
 pub fn enable(tree: &mut Tree, unit: &str) -> Result<bool> {
     let Some(links) = links(tree, unit)? else {
@@ -124,7 +124,7 @@ pub fn enable(tree: &mut Tree, unit: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// The links that enable `unit`, as (place, target); `None` where the tree has
+/// The links that enable `unit`, as (place, target); `None` if the tree has
 /// no such unit.
 pub fn links(tree: &Tree, unit: &str) -> Result<Option<Vec<(ImagePath, ImagePath)>>> {
     for directory in UNIT_DIRS {

@@ -20,7 +20,7 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// `lock` is a file that stands for the recipe's own lock; `outputs`, where there are
+    /// `lock` is a file that stands for the recipe's own lock; `outputs`, if there are
     /// any, for the recipe's own.
     pub fn load(from: &RecipeRef, lock: Option<&Path>, outputs: &[OutputKind]) -> Result<Chosen> {
         let recipe = recipe::load_for(from, outputs)?;
@@ -51,7 +51,7 @@ impl Chosen {
     pub fn locked(&self, needs: Needs) -> Result<Locked> {
         let Some(text) = &self.lock else {
             bail!(
-                "{} is missing: `nodeimg lock --recipe {}` makes it",
+                "{} is missing: create it with `nodeimg lock --recipe {}`",
                 self.label,
                 self.from
             );
@@ -64,7 +64,7 @@ impl Chosen {
     }
 }
 
-/// `None` where there is no such file.
+/// `None` if there is no such file.
 pub fn read_if_there(path: &Path) -> Result<Option<String>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),

@@ -1,4 +1,4 @@
-//! What goes into an image: what is asked for, which bytes that is, and the bytes.
+//! The inputs of an image: what the recipe asks for, its digests, and the bytes.
 //!
 //! ```text
 //! chosen     a recipe and its lock, as a verb is given them

@@ -139,7 +139,7 @@ pub enum FileType {
     Symlink,
 }
 
-/// A file handed over beside the manifest.
+/// A file written beside the manifest.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Output {
     /// Its name in the output directory.

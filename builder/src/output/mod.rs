@@ -1,5 +1,4 @@
-//! Outputs: one thing handed over per file, and the directory that they are
-//! handed over in.
+//! Outputs: one file per output, and the directory that they are written to.
 
 pub mod build;
 mod discoverable;
@@ -36,11 +35,11 @@ pub struct Built<'a> {
     pub tree: &'a Tree,
     /// That with the recipe's own base system, ready to run.
     pub rootfs: &'a Tree,
-    /// What boots that, where an output is a disk.
+    /// What boots that, if an output is a disk.
     pub boot: Option<&'a boot::Parts>,
     /// Container images in the tree.
     pub images: &'a [(&'a ContainerImage, Image)],
-    /// What was made for an earlier build is taken from here.
+    /// Results of earlier builds are taken from here.
     pub store: &'a Store,
 }
 

@@ -3,7 +3,7 @@
 //! A tar (see [`format::tar`](nodeimg_formats::tar)) under zstd
 //! ([RFC 8878](https://www.rfc-editor.org/rfc/rfc8878)) with a content checksum.
 //! Entries come in the tree's order, every directory before what is in it;
-//! the root itself is no entry. Files are never sparse.
+//! the root itself has no entry. Files are never sparse.
 //!
 //! # Invariants
 //! The bytes depend on the tree, the epoch and the level alone. zstd cuts its

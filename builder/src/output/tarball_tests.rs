@@ -64,7 +64,7 @@ fn with_workers(tree: &Tree, to: &Path, workers: u32) -> Written {
     write_with(tree, EPOCH, to, how).unwrap()
 }
 
-/// `true` where a test's judge is there; missing, it fails in CI.
+/// `true` if a test's judge is there; missing, it fails in CI.
 fn judge(name: &str) -> bool {
     let there = Command::new(name).arg("--version").output().is_ok();
     if !there {

@@ -1,7 +1,7 @@
 //! Bundles: blobs in one movable file, for machines without a network.
 //!
 //! ```text
-//! tar (POSIX ustar), uncompressed: what is in it is compressed already
+//! tar (POSIX ustar), uncompressed: its content is already compressed
 //!   nodeimg-bundle.json   {"version":1,"blobs":[{"sha256":..,"sha512":..,"size":..},..]}
 //!   blobs/<64 hex>        named by SHA-256, in the index's order: sorted
 //! ```
@@ -58,7 +58,7 @@ pub struct ImportReport {
 }
 
 impl Store {
-    /// Writes `blobs` to `path`. Their SHA-512 goes along where it was checked:
+    /// Writes `blobs` to `path`. Their SHA-512 goes along if it was checked:
     /// an offline build may know a blob by nothing else.
     pub fn export_bundle(&self, blobs: &[&VerifiedBlob], path: &Path) -> Result<()> {
         let context = || format!("writing the bundle {} (is the disk full?)", path.display());
@@ -117,8 +117,8 @@ impl Store {
         let mut entries = archive.entries()?;
         let first = entries
             .next()
-            .with_context(|| format!("it is no bundle: {INDEX} is missing"))?;
-        let mut first = first.context("it is no bundle, or a damaged one")?;
+            .with_context(|| format!("it is not a bundle: {INDEX} is missing"))?;
+        let mut first = first.context("it is not a bundle, or it is damaged")?;
         let mut wanted = BTreeMap::new();
         for blob in read_index(&mut first)?.blobs {
             let name = format!("blobs/{}", blob.sha256.hex());
@@ -135,7 +135,7 @@ impl Store {
             };
             ensure!(
                 entry.header().entry_type() == EntryType::Regular,
-                "its member {name} is no regular file"
+                "its member {name} is not a regular file"
             );
             ensure!(
                 entry.size() == blob.size,
@@ -216,7 +216,7 @@ impl Store {
 fn read_index(entry: &mut Entry<'_, impl Read>) -> Result<Index> {
     ensure!(
         name_of(entry) == INDEX && entry.header().entry_type() == EntryType::Regular,
-        "it is no bundle: its first member is not {INDEX}"
+        "it is not a bundle: its first member is not {INDEX}"
     );
     ensure!(
         entry.size() <= MAX_INDEX,
@@ -265,7 +265,7 @@ fn append(tar: &mut Builder<impl Write>, name: &str, size: u64, data: impl Read)
 }
 
 /// Hashes once more on the way: a bundle goes to machines that cannot fetch
-/// anew.
+/// again.
 fn append_blob(tar: &mut Builder<impl Write>, blob: &VerifiedBlob) -> Result<()> {
     let mut reader = HashingReader {
         file: blob.file(),

@@ -168,7 +168,7 @@ fn what_is_no_sound_bundle() {
             1,
             &[b"good"],
             &[(&good, EntryType::Symlink, b"good")],
-            "no regular file",
+            "not a regular file",
         ),
         (
             1,

@@ -1,4 +1,4 @@
-//! What is made once and kept: an archive's unpacked tar, compressed blocks.
+//! Derived files, made once and kept: an archive's unpacked tar, compressed blocks.
 //!
 //! A derived file is trusted on two grounds: its bytes are hashed again at
 //! every use, and its record is bound to the very file that this store made

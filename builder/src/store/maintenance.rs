@@ -41,7 +41,7 @@ impl Store {
             .with_context(|| format!("opening the store {}", root.display()))?;
         let Ok(_alone) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
             bail!(
-                "the store {} is in use by a running nodeimg: try again when it is done",
+                "the store {} is in use by a running nodeimg: try again when that has finished",
                 root.display()
             );
         };

@@ -49,7 +49,7 @@ pub struct VerifiedBlob {
     file: File,
     path: PathBuf,
     sha256: Digest,
-    /// Checked as well, where it was asked for.
+    /// Checked as well, if it was asked for.
     sha512: Option<Digest>,
     size: u64,
 }
@@ -92,11 +92,11 @@ pub enum Lookup {
 }
 
 impl Store {
-    /// Opens the store at `root`, making it where it is not there.
+    /// Opens the store at `root`, making it if it is not there.
     pub fn open(root: &Path) -> Result<Store> {
         let context = || {
             format!(
-                "opening the store {} (another one: --store DIR)",
+                "opening the store {} (choose another with --store DIR)",
                 root.display()
             )
         };
@@ -125,7 +125,10 @@ impl Store {
             (Some(cache), _) => Ok(cache.join("nodeimg")),
             (None, Some(home)) => Ok(home.join(".cache/nodeimg")),
             (None, None) => {
-                bail!("no place for the store: set HOME or XDG_CACHE_HOME, or give --store DIR")
+                bail!(
+                    "no directory for the store is known: set HOME or XDG_CACHE_HOME, or use \
+                    --store DIR"
+                )
             }
         }
     }
@@ -134,7 +137,7 @@ impl Store {
         &self.root
     }
 
-    /// The blob of these digests, hashed anew; a corrupt one is dropped.
+    /// The blob of these digests, hashed again; a corrupt one is dropped.
     pub fn find(&self, want: &Expected) -> Result<Lookup> {
         let Some(sha256) = self.resolve(want)? else {
             return Ok(Lookup::Missing);
@@ -192,7 +195,7 @@ impl Store {
         match (&want.sha256, &want.sha512) {
             (Some(sha256), _) => Ok(Some(sha256.clone())),
             (None, Some(sha512)) => self.alias(sha512),
-            (None, None) => bail!("a blob is looked for without any digest"),
+            (None, None) => bail!("a blob was requested without a digest"),
         }
     }
 

@@ -39,7 +39,7 @@ pub struct Rejected {
 }
 
 impl Store {
-    /// Starts or goes on with the download named `key` (its URL and digest).
+    /// Starts or resumes the download named `key` (its URL and digest).
     /// Waits while another process is at the same.
     pub fn partial(&self, key: &str, extra: &[Algorithm]) -> Result<Partial<'_>> {
         let path = self
@@ -100,7 +100,7 @@ impl Partial<'_> {
         )
     }
 
-    /// Forgets what is there: the server begins anew.
+    /// Discards what is there: the server starts over.
     pub fn restart(&mut self, extra: &[Algorithm]) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
@@ -117,7 +117,7 @@ impl Partial<'_> {
         Ok(())
     }
 
-    /// The digests of what is there, whatever was wanted: for `lock`.
+    /// The digests of the bytes, without an expected one: for `lock`.
     pub fn measured(&self) -> Measured {
         self.hasher.0.clone().finish()
     }

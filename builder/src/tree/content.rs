@@ -65,7 +65,7 @@ impl Content {
         }
     }
 
-    /// `len` bytes from `start`, fewer where the content ends before.
+    /// `len` bytes from `start`, fewer if the content ends before.
     pub fn read_at(&self, start: u64, len: usize) -> io::Result<Vec<u8>> {
         let start = start.min(self.len());
         let len = (self.len() - start).min(len as u64);

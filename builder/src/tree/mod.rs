@@ -79,7 +79,7 @@ impl Stat {
     }
 }
 
-/// What is at a path.
+/// The node at a path.
 #[derive(Clone, Debug)]
 pub enum Kind {
     Directory,
@@ -140,7 +140,7 @@ impl Default for Tree {
 impl Tree {
     /// Puts `node` at `path`; missing parents become `0755 root:root`.
     ///
-    /// Two directories of one path are one directory where owner and mode
+    /// Two directories of one path are one directory if owner and mode
     /// agree; anything else that is there already is an error naming both
     /// owners.
     pub fn insert(&mut self, path: ImagePath, node: Node) -> Result<()> {
@@ -159,7 +159,8 @@ impl Tree {
                     slot.insert(node);
                 } else if !both || there.stat != node.stat {
                     bail!(
-                        "`{}` comes from {} and from {}: one path has one owner, so take it out of one of them",
+                        "`{}` comes from {} and from {}: a path can have only one source, so \
+                         remove it from one of them",
                         slot.key(),
                         there.origin,
                         node.origin
@@ -192,7 +193,7 @@ impl Tree {
         self.nodes.get(path)
     }
 
-    /// Owner and mode of what is at `path`, to be changed in place.
+    /// Owner and mode of the node at `path`, to change in place.
     pub fn stat_mut(&mut self, path: &ImagePath) -> Option<&mut Stat> {
         self.nodes.get_mut(path).map(|node| &mut node.stat)
     }
@@ -248,7 +249,7 @@ impl Tree {
             match self.nodes.get(&parent) {
                 Some(node) if matches!(node.kind, Kind::Directory) => break,
                 Some(node) => bail!(
-                    "`{path}` cannot be laid in: `{parent}` is no directory (it comes from {})",
+                    "`{path}` cannot be added: `{parent}` is not a directory (it comes from {})",
                     node.origin
                 ),
                 None => {

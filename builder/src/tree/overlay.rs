@@ -123,9 +123,9 @@ fn take_node(
     };
     match root.insert(path.clone(), node) {
         None => Ok(()),
-        // Two names of one directory, `bin` and `usr/bin`, are no quarrel.
+        // Two names of one directory, `bin` and `usr/bin`, do not conflict.
         Some(_) if matches!(item.what, What::Directory { .. }) => Ok(()),
-        Some(_) => bail!("another file of this overlay is `{path}` as well"),
+        Some(_) => bail!("another file of this overlay is also `{path}`"),
     }
 }
 
@@ -137,7 +137,7 @@ fn keep(
     root: &mut BTreeMap<ImagePath, Node>,
 ) -> Result<()> {
     if !bytes.is_empty() {
-        bail!("is not empty: `.keep` only marks a directory and is not laid in");
+        bail!("is not empty: `.keep` only marks a directory and is not copied");
     }
     if let Some(directory) = path.parent() {
         let mode = modes::directory(&directory).unwrap_or(modes::DIRECTORY);
@@ -160,7 +160,7 @@ fn take_template(
     };
     match templates.insert(path.clone(), text.to_owned()) {
         None => Ok(()),
-        Some(_) => bail!("another template of this overlay renders to `{path}` as well"),
+        Some(_) => bail!("another template of this overlay also renders to `{path}`"),
     }
 }
 
@@ -180,7 +180,7 @@ fn refuse_leftover(name: &str) -> Result<()> {
 fn check_link(target: &str, path: &ImagePath) -> Result<()> {
     if target.is_empty() || target.chars().any(char::is_control) {
         bail!(
-            "is a symbolic link to `{}`, which is no path",
+            "is a symbolic link to `{}`, which is not a valid path",
             target.escape_debug()
         );
     }

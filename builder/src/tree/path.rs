@@ -50,7 +50,7 @@ impl ImagePath {
         format!("/{rest}").parse()
     }
 
-    /// The links of merged /usr themselves, as (place, text), `/lib64` where
+    /// The links of merged /usr themselves, as (place, text), `/lib64` if
     /// wanted: the only paths that are not resolved through them.
     pub fn merged_usr(lib64: bool) -> impl Iterator<Item = (ImagePath, &'static str)> {
         MERGED

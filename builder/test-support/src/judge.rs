@@ -1,4 +1,4 @@
-//! Other people's tools, as the judges of what is written here.
+//! Other people's tools, as judges of our output.
 //!
 //! A missing one is an error in CI and a printed skip elsewhere.
 
@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// What the tool answered; `None` where it is not installed.
+/// What the tool answered; `None` if it is not installed.
 pub fn run(command: &mut Command) -> Option<Output> {
     // Disk tools are where an ordinary user's PATH does not go.
     let path = std::env::var("PATH").unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Files and directories that appear whole or not at all.
 //!
-//! What is under way has a hidden name beside the final one
+//! An unfinished output has a hidden name beside the final one
 //! (`.overlay.tar.zst.XXXXXX.tmp`) and is gone when its owner is dropped. What
 //! a killed build left is removed by the next one: a directory under way is
 //! locked by its owner ([flock(2)](https://man7.org/linux/man-pages/man2/flock.2.html)),
@@ -23,7 +23,7 @@ use tempfile::{NamedTempFile, TempDir};
 
 use crate::digest::{Hasher, Measured};
 
-/// The list of what is in an output directory, by its own name.
+/// The list of the files in an output directory, by its own name.
 pub const CHECKSUMS: &str = "SHA256SUMS";
 
 const SUFFIX: &str = ".tmp";
@@ -57,7 +57,7 @@ impl AtomicFile {
         })
     }
 
-    /// For what is not written from its start to its end.
+    /// For files that are not written from start to end.
     pub fn file(&self) -> &File {
         self.temp.as_file()
     }
@@ -116,7 +116,7 @@ impl OutDir {
         let directory = parent(to);
         let context = || {
             format!(
-                "making {} (choose an output directory that you may write to)",
+                "creating {} (choose an output directory that you can write to)",
                 to.display()
             )
         };
@@ -146,7 +146,7 @@ impl OutDir {
         self.temp.path()
     }
 
-    /// Puts the directory in its place; what was there is gone. While the
+    /// Puts the directory in its place, and removes an earlier one. While the
     /// result lives, no other build puts another one there.
     pub fn commit(self) -> Result<Turn> {
         let context = || format!("putting {} in its place", self.to.display());
@@ -183,10 +183,10 @@ fn check_replaceable(to: &Path) -> Result<()> {
     };
     if !meta.is_dir() {
         bail!(
-            "{shown} is there and is no directory: remove it, or choose another output directory"
+            "{shown} exists and is not a directory: remove it, or choose another output directory"
         );
     }
-    let context = || format!("looking into {shown}");
+    let context = || format!("listing {shown}");
     let listed = match fs::read_to_string(to.join(CHECKSUMS)) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
@@ -204,8 +204,8 @@ fn check_replaceable(to: &Path) -> Result<()> {
         });
         if !known {
             bail!(
-                "{shown} holds `{}`, which is no output of an earlier build, and would be replaced: \
-                 move it away, or choose another output directory",
+                "{shown} holds `{}`, which is not an output of an earlier build and would be \
+                 replaced: move it away, or choose another output directory",
                 name.to_string_lossy()
             );
         }
@@ -261,7 +261,7 @@ fn remove_left_behind(directory: &Path, prefix: &str) {
     }
 }
 
-/// `None` where it is held by another, or the file system knows no locks.
+/// `None` if it is held by another, or the file system knows no locks.
 fn lock(directory: &Path, how: FlockArg) -> Option<Flock<File>> {
     let file = File::open(directory).ok()?;
     Flock::lock(file, how).ok()
@@ -271,7 +271,7 @@ fn lock(directory: &Path, how: FlockArg) -> Option<Flock<File>> {
 fn hidden(to: &Path) -> Result<String> {
     match to.file_name().and_then(|name| name.to_str()) {
         Some(name) => Ok(format!(".{name}.")),
-        None => bail!("`{}` is no name for an output", to.display()),
+        None => bail!("`{}` is not a valid name for an output", to.display()),
     }
 }
 

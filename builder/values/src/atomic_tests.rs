@@ -135,7 +135,7 @@ fn only_an_output_of_ours_is_replaced() {
     fs::remove_dir_all(&to).unwrap();
     fs::write(&to, "a file").unwrap();
     let text = format!("{:#}", OutDir::stage(&to).unwrap_err());
-    assert!(text.contains("no directory"), "{text}");
+    assert!(text.contains("not a directory"), "{text}");
 }
 
 #[test]

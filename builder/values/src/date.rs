@@ -23,7 +23,7 @@ impl Date {
     /// From a Release file; its times are always UTC.
     pub fn from_release(text: &str) -> Result<Date> {
         Self::read_release(text)
-            .ok_or_else(|| anyhow::anyhow!("`{}` is no date in UTC", text.escape_debug()))
+            .ok_or_else(|| anyhow::anyhow!("`{}` is not a date in UTC", text.escape_debug()))
     }
 
     fn read_release(text: &str) -> Option<Date> {
@@ -44,7 +44,7 @@ impl Date {
     pub fn now() -> Result<Date> {
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
-            .context("the clock stands before 1970")?;
+            .context("the clock is set to before 1970")?;
         Ok(Date(since.as_secs()))
     }
 
@@ -115,7 +115,7 @@ impl FromStr for Date {
         match parts().filter(|date| date.to_string() == text) {
             Some(date) => Ok(date),
             None => bail!(
-                "`{}` is no time as in 20260912T075541Z",
+                "`{}` is not a time as in 20260912T075541Z",
                 text.escape_debug()
             ),
         }

@@ -59,7 +59,7 @@ impl Digest {
     pub fn new(algorithm: Algorithm, hex: &str) -> Result<Digest> {
         if hex.len() != algorithm.hex_len() || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
             bail!(
-                "`{hex}` is not a {} digest: {} hex digits are wanted",
+                "`{hex}` is not a {} digest: expected {} hex digits",
                 algorithm.name(),
                 algorithm.hex_len()
             );
@@ -105,7 +105,7 @@ impl FromStr for Digest {
         match text.split_once(':') {
             Some(("sha256", hex)) => Digest::new(Algorithm::Sha256, hex),
             Some(("sha512", hex)) => Digest::new(Algorithm::Sha512, hex),
-            _ => bail!("`{text}` is not a digest: `sha256:<hex>` or `sha512:<hex>` is wanted"),
+            _ => bail!("`{text}` is not a digest: expected `sha256:<hex>` or `sha512:<hex>`"),
         }
     }
 }
@@ -124,12 +124,12 @@ impl From<Digest> for String {
     }
 }
 
-/// What is known of some bytes before they are had: one digest at least.
+/// What is known about bytes before they arrive: at least one digest.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Expected {
     pub sha256: Option<Digest>,
     pub sha512: Option<Digest>,
-    /// In bytes; `None` where no publisher said it.
+    /// In bytes; `None` if no publisher said it.
     pub size: Option<u64>,
 }
 
@@ -172,17 +172,17 @@ impl Expected {
     }
 }
 
-/// What was found of some bytes.
+/// The digests of some bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Measured {
     pub sha256: Digest,
-    /// Only where it was asked for: it costs twice as much as SHA-256.
+    /// Only if it was asked for: it costs twice as much as SHA-256.
     pub sha512: Option<Digest>,
     /// In bytes.
     pub size: u64,
 }
 
-/// Streaming digest: SHA-256 always, SHA-512 where asked for.
+/// Streaming digest: SHA-256 always, SHA-512 if asked for.
 #[derive(Clone)]
 pub struct Hasher {
     sha256: Sha256,
@@ -236,7 +236,7 @@ impl Hasher {
     }
 }
 
-/// Hashes what is written on its way to another writer.
+/// Hashes bytes on their way to another writer.
 pub struct HashingWriter<W> {
     to: W,
     hasher: Hasher,

@@ -11,13 +11,13 @@ use crate::date::Date;
 pub struct Epoch(pub u64);
 
 impl Epoch {
-    /// The time of what is made now: `SOURCE_DATE_EPOCH` where it is set
+    /// The time of a build: `SOURCE_DATE_EPOCH` if it is set
     /// (<https://reproducible-builds.org/specs/source-date-epoch/>).
     pub fn now() -> Result<Epoch> {
         if let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") {
-            let seconds = text
-                .parse()
-                .with_context(|| format!("SOURCE_DATE_EPOCH=`{text}` is no number of seconds"))?;
+            let seconds = text.parse().with_context(|| {
+                format!("SOURCE_DATE_EPOCH=`{text}` is not a number of seconds")
+            })?;
             return Ok(Epoch(seconds));
         }
         Ok(Epoch(Date::now()?.0))

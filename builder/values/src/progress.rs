@@ -103,7 +103,7 @@ impl Progress {
         }
     }
 
-    /// What has happened: one object on standard output where events are asked for, a
+    /// What has happened: one object on standard output if events are asked for, a
     /// line for people otherwise.
     pub fn say(&self, event: &Value, text: &str) {
         match self.mode {
@@ -178,7 +178,7 @@ impl Download<'_> {
         }
         if at > 0 {
             self.event("resumed", json!({"at": at}));
-            self.plain(|| format!("going on with {} at {}", self.what, HumanBytes(at)));
+            self.plain(|| format!("resuming {} at {}", self.what, HumanBytes(at)));
         }
     }
 
@@ -204,7 +204,7 @@ impl Download<'_> {
         if matches!(self.progress.mode, Mode::Plain | Mode::Bars) {
             let wait = wait.as_secs_f64();
             self.progress
-                .line(&format!("{}: {reason}; again in {wait:.1} s", self.what));
+                .line(&format!("{}: {reason}; retrying in {wait:.1} s", self.what));
         }
     }
 
@@ -324,8 +324,8 @@ mod tests {
             [
                 "assembling",
                 "warning: odd \"thing\"",
-                "going on with runc 1.4.3 (arm64) at 1.00 KiB",
-                "runc 1.4.3 (arm64): the connection was cut; again in 0.5 s",
+                "resuming runc 1.4.3 (arm64) at 1.00 KiB",
+                "runc 1.4.3 (arm64): the connection was cut; retrying in 0.5 s",
             ]
         );
         assert!(lines[4].starts_with("fetched runc 1.4.3 (arm64), 2.00 KiB in "));

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use nodeimg_seed::check::InterfaceAddress;
 
 pub(crate) const HELP: &str = "\
-Fills in what differs per node, once per instance, from a seed.
+Sets up this node from its seed, once per instance.
 
 Usage: nodeimg-firstboot [run] [--root DIR] [--seed PATH] [--assume-address IP[/LEN]]...
        nodeimg-firstboot network
@@ -15,17 +15,18 @@ Usage: nodeimg-firstboot [run] [--root DIR] [--seed PATH] [--assume-address IP[/
        nodeimg-firstboot commands | commands-ended | forget-token
        nodeimg-firstboot --version | --help
 
-  run                      the whole of it, with a verdict (the default)
-  network                  before systemd-networkd: only the network of the seed, for this boot
-  status                   the verdict of this boot
-  commands                 after everything else: what the seed wants run
-  commands-ended           after that: says so where the time was over
-  --root DIR               work on a copy of a node's file system, offline
-  --seed PATH              take the seed from this directory or block device and nowhere else
+  run                      set the node up and report the result (the default)
+  network                  before systemd-networkd: apply the seed's network for this boot
+  status                   show the report of this boot
+  commands                 after everything else: run the seed's commands
+  commands-ended           after that: report commands that ran out of time
+  forget-token             remove the bootstrap token once the node has joined
+  --root DIR               work offline, on a copy of a node's file system
+  --seed PATH              read the seed only from this directory or block device
   --assume-address IP/LEN  with --root: an address that the node will have
-  --json                   the whole verdict instead of the short report
+  --json                   print the whole report as JSON
 
-Exit status: 0 set up, 1 not set up, 2 wrong usage.
+Exit status: 0 set up, 1 not set up, 2 usage error.
 ";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -42,13 +43,13 @@ pub(crate) enum Command {
         root: PathBuf,
         json: bool,
     },
-    /// Run what the seed asks for, on the node itself.
+    /// Run the seed's commands, on the node itself.
     Commands,
-    /// Give the verdict on commands that systemd has ended.
+    /// Report on commands that systemd has ended.
     CommandsEnded,
     /// Remove the bootstrap token, on the node itself.
     ForgetToken,
-    /// Put the seed's network in force, on the node itself.
+    /// Apply the seed's network, on the node itself.
     Network,
     Version,
     Help,
@@ -75,9 +76,9 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
             arguments.next();
             return match arguments.next() {
                 None => Ok(Command::Network),
-                Some(_) => {
-                    Err("`network` takes no options: it is for the running system".to_owned())
-                }
+                Some(_) => Err(
+                    "`network` takes no options: it works on the running system only".to_owned(),
+                ),
             };
         }
         _ => {
@@ -114,7 +115,7 @@ fn parse_options(
             "--json" if status => json = true,
             "--seed" if !status => seed = Some(PathBuf::from(value()?)),
             "--assume-address" if !status => assumed.push(assumed_address(&value()?)?),
-            _ => return Err(format!("`{name}` is not understood here")),
+            _ => return Err(format!("`{name}` is not a valid argument here")),
         }
     }
     // `--root /` and `--root //` are the running system, whose addresses are known.
@@ -123,7 +124,7 @@ fn parse_options(
     }
     if !assumed.is_empty() && root == *"/" {
         return Err(
-            "--assume-address goes with --root; a running node knows its addresses".to_owned(),
+            "--assume-address needs --root: a running node knows its own addresses".to_owned(),
         );
     }
     Ok(if status {
@@ -158,7 +159,7 @@ fn assumed_address(value: &OsString) -> Result<InterfaceAddress, String> {
     let net = text
         .parse::<IpNet>()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-    let net = net.map_err(|_| format!("--assume-address `{text}` is no address"))?;
+    let net = net.map_err(|_| format!("--assume-address `{text}` is not a valid address"))?;
     Ok(InterfaceAddress {
         interface: "assumed".to_owned(),
         net,
@@ -229,15 +230,15 @@ mod tests {
     #[test]
     fn refused() {
         for (text, expected) in [
-            ("frobnicate", "`frobnicate` is not understood"),
+            ("frobnicate", "`frobnicate` is not a valid argument"),
             ("commands --root r", "`commands` takes no options"),
             ("network --root x", "`network` takes no options"),
-            ("run --json", "`--json` is not understood here"),
-            ("status --seed x", "`--seed` is not understood here"),
+            ("run --json", "`--json` is not a valid argument here"),
+            ("status --seed x", "`--seed` is not a valid argument here"),
             ("--root", "--root needs a value"),
             ("--version=1", "takes no value"),
-            ("--assume-address 10.0.0.1", "goes with --root"),
-            ("--root r --assume-address x", "`x` is no address"),
+            ("--assume-address 10.0.0.1", "needs --root"),
+            ("--root r --assume-address x", "`x` is not a valid address"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");

@@ -1,9 +1,9 @@
-//! The binary that makes an image into a node: finds a seed, and lets the
-//! library read, check and plan it; writes the files; gives the verdict.
+//! The binary that turns an image into a node: it finds a seed, lets the library read,
+//! check and plan it, writes the files, and reports the result.
 //!
 //! Its exit status gates the unit: kubelet and kube-proxy start after 0 only.
 //!
-//! Called `init` it is what the kernel starts in the initrd ([`initrd`]).
+//! Under the name `init` it is the program that the kernel starts in the initrd ([`initrd`]).
 //!
 //! The rooms, from top to bottom; each uses those below it, and none above:
 //!
@@ -44,7 +44,7 @@ use crate::cli::{Command, RunOptions};
 use crate::machine::Machine;
 use crate::root::Root;
 use crate::root::gate::Open;
-use crate::run::{commands, scrub, verdict};
+use crate::run::{commands, result, scrub};
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Command::Help) => {
-            // The marker must be somewhere in the binary, for the builder to find.
+            // The marker must be in the binary, for the builder to find.
             println!("{}\n{CONTRACT_MARKER}", cli::HELP);
             ExitCode::SUCCESS
         }
@@ -106,7 +106,7 @@ fn set_up(options: &RunOptions) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
-/// The kubelet has its certificate, or kubeadm has done its work: the token has served.
+/// The kubelet has its certificate, or kubeadm has done its work: the token is no longer needed.
 fn forget_token() -> ExitCode {
     let root = match open(Path::new("/")) {
         Ok(root) => root,
@@ -118,7 +118,7 @@ fn forget_token() -> ExitCode {
             return ExitCode::from(FAILED);
         }
     }
-    scrub::settle_verdict(&root);
+    scrub::settle_report(&root);
     ExitCode::SUCCESS
 }
 
@@ -128,7 +128,7 @@ fn run_commands(run: impl FnOnce(&Root) -> Option<Report>) -> ExitCode {
         Err(code) => return code,
     };
     let Some(report) = run(&root) else {
-        eprintln!("error: first boot has not run since the last start");
+        eprintln!("error: first boot has not run since this machine started");
         return ExitCode::from(FAILED);
     };
     if report.failed() {
@@ -140,7 +140,7 @@ fn run_commands(run: impl FnOnce(&Root) -> Option<Report>) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Never fails the unit: the verdict is `run`'s, which finds the same problems.
+/// Never fails the unit: `run` finds the same problems and reports them.
 fn prepare_network() -> ExitCode {
     if let Ok(root) = open(Path::new("/")) {
         run::prepare_network(&root);
@@ -153,9 +153,9 @@ fn status(path: &Path, json: bool) -> ExitCode {
         Ok(root) => root,
         Err(code) => return code,
     };
-    let Some(report) = verdict::read(&root) else {
+    let Some(report) = result::read(&root) else {
         eprintln!(
-            "error: there is no verdict in {}: first boot has not run since the last start",
+            "error: there is no report in {}: first boot has not run since this machine started",
             root.shown(RESULT_PATH)
         );
         return ExitCode::from(FAILED);

@@ -1,5 +1,5 @@
-//! The binary on bad seeds: each ends in a verdict that names the place and the
-//! remedy, in bounded time, and no secret is in anything that it says.
+//! The binary on bad seeds: each ends in a report that names the place and the remedy,
+//! in bounded time, and no message holds a secret.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 mod common;
 
@@ -11,7 +11,7 @@ use common::{Image, META_DATA, user_data};
 /// Bytes that must never be seen outside the files that are to hold them.
 const SECRET: &[u8] = b"THE-SECRET-BYTES-OF-A-PRIVATE-KEY-THAT-MUST-NOT-BE-SEEN-ANYWHERE";
 
-/// Directories that are nearly seeds: the files in them, and what is said.
+/// Directories that are nearly seeds: the files in them, and the message.
 #[test]
 fn near_misses_are_named() {
     for (files, expected) in [
@@ -99,7 +99,7 @@ fn no_seed_and_no_image() {
     let ran = image.run(&[]);
     assert_eq!(ran.code, 1);
     assert!(
-        ran.reason().contains("this is no image with a first boot"),
+        ran.reason().contains("this image has no first boot"),
         "{}",
         ran.err
     );
@@ -117,7 +117,7 @@ fn templates_that_cannot_be_rendered() {
         (
             "etc/hostname",
             "x",
-            "renders to a file that first boot writes itself",
+            "renders to a file that first boot itself writes",
         ),
         ("etc/y", "\u{0}{{", "is not closed"),
     ] {
@@ -187,7 +187,7 @@ fn bombs_end_soon() {
         );
         assert!(
             ran.err.len() < 100_000,
-            "{name}: a verdict of {} bytes",
+            "{name}: a report of {} bytes",
             ran.err.len()
         );
     }
@@ -195,7 +195,7 @@ fn bombs_end_soon() {
 
 #[test]
 fn hostile_names_and_kinds() {
-    // A seed file that leads out of the seed, and one that is no file.
+    // A seed file that leads out of the seed, and one that is not a file.
     let image = Image::new();
     image.seed(user_data(), META_DATA);
     let user = image.path().join("var/lib/nodeimg/seed/user-data");
@@ -218,7 +218,7 @@ fn hostile_names_and_kinds() {
     let ran = image.run(&[]);
     assert!(
         ran.reason()
-            .contains("user-data: cannot be read: is no regular file"),
+            .contains("user-data: cannot be read: is not a regular file"),
         "{}",
         ran.err
     );
@@ -231,18 +231,18 @@ fn hostile_names_and_kinds() {
     assert_eq!(ran.code, 1, "{}", ran.out);
     assert!(
         ran.reason()
-            .contains("a link to nothing, where a directory"),
+            .contains("a dangling link, but must be a directory"),
         "{}",
         ran.err
     );
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
 }
 
-/// Ways in which a key comes to stand where it should not, and whole good runs.
+/// Ways in which a key ends up in the wrong place, and good runs.
 #[test]
 fn no_secret_is_said() {
     let good = user_data();
-    // The seed's private key: the middle of its text, which is no other key's.
+    // The seed's private key: the middle of its text, which no other key has.
     let encoded: String = common::key().lines().skip(1).take(2).collect();
     let encoded = encoded[48..].to_owned();
     let raw = String::from_utf8(SECRET.to_vec()).unwrap();

@@ -1,4 +1,4 @@
-"""What cloud-init itself makes of user-data: the judge of tests/cloud_init.rs.
+"""What cloud-init itself makes of user-data: what tests/cloud_init.rs compares with.
 
 usage: cloud_init.py ROOT INSTANCE_JSON < user-data
 Prints {"files": {path: [mode, text]}, "runcmd": text, "scripts": [text], "keys": {...}}.

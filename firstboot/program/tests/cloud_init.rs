@@ -25,7 +25,7 @@ fn gzip(text: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// What cloud-init makes of it; `None` where it is not installed.
+/// What cloud-init makes of it; `None` if it is not installed.
 fn judged(bytes: &[u8]) -> Option<serde_json::Value> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cloud_init.py");
     let root = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use common::{Image, Ran};
 
-/// What was decided where the case leaves it open, or asks for more than this reader refuses.
+/// The decision for cases that leave it open, or ask for more than this reader refuses.
 const DECIDED: &[(&str, bool)] = &[
     // YAML 1.1: `no` is a boolean, and a host name must be text.
     ("bad-norway-booleans", false),
@@ -18,13 +18,13 @@ const DECIDED: &[(&str, bool)] = &[
     ("bad-perms-setuid", true),
     // A single MIME message is read like any other.
     ("ci-filter-cloud-multipart-header", true),
-    // User-data that is not understood is refused and not passed over.
+    // User-data that is not understood is refused, not ignored.
     ("doc-plain-ignored", false),
     // A node without a name is refused.
     ("meta-network-config-no-mac", false),
     // The interpreter is a relative path.
     ("userdata-script-crlf", false),
-    // `/usr` and `/` are sealed; see `contents` for an image where they are not.
+    // `/usr` and `/` are sealed; see `contents` for an image in which they are not.
     ("write-files-binary-tags", false),
 ];
 
@@ -199,10 +199,13 @@ const CONTENTS: &[(&str, &str, u32, &str)] = &[
 const SAID: &[(&str, &str)] = &[
     ("bad-duplicate-key-nested", "user-data:5"),
     ("bad-huge-numbers", "ntp: is text, not a mapping"),
-    ("bad-tab-indent", "user-data:3: is no valid YAML (column 2)"),
+    (
+        "bad-tab-indent",
+        "user-data:3: is not valid YAML (column 2)",
+    ),
     (
         "bad-yaml-parse-error",
-        "user-data:2: is no valid YAML (column 3)",
+        "user-data:2: is not valid YAML (column 3)",
     ),
     (
         "bad-unknown-keys-everywhere",
@@ -227,9 +230,9 @@ const SAID: &[(&str, &str)] = &[
     ),
     (
         "bad-write-files-hyphen",
-        "write-files: is no key of cloud-config",
+        "write-files: is not a cloud-config key",
     ),
-    ("doc-cc-disk-setup", "this key stands twice"),
+    ("doc-cc-disk-setup", "this key appears twice"),
     ("doc-cc-user-groups", "users.snapuser: is not read"),
     ("doc-cc-user-groups", "users.selinux_user: is not read"),
     (
@@ -240,7 +243,7 @@ const SAID: &[(&str, &str)] = &[
         "proxmox-afterburn-static-no-gateway",
         "password: is not applied",
     ),
-    ("userdata-base64-whole", "is base64 text as a whole"),
+    ("userdata-base64-whole", "is base64 text"),
     ("userdata-literal-backslash-n", "written out"),
 ];
 

@@ -1,8 +1,8 @@
 //! The binary on disks that are really full or read-only: small tmpfs file
 //! systems in a user and mount namespace of the test's own.
 //!
-//! Every place where such a disk can run out is reached by giving it one inode,
-//! or one block, more from try to try, until a run succeeds.
+//! Every point at which such a disk can run out is reached by giving it one inode, or
+//! one block, more from try to try, until a run succeeds.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 mod common;
 #[path = "../../../tests/support/judge.rs"]
@@ -62,7 +62,7 @@ fn namespace() -> Option<Command> {
     works.then_some(command)
 }
 
-/// Runs the script over the tries and hands back where its findings lie.
+/// Runs the script over the tries and returns the place of its findings.
 fn runs(tries: &[String]) -> Option<tempfile::TempDir> {
     let mut command = namespace()?;
     let image = Image::new();
@@ -150,7 +150,7 @@ fn a_disk_that_runs_out_anywhere_is_told_and_a_run_with_room_succeeds() {
         if kind == "read-only" {
             run.assert_refused("Read-only file system", "`writable` in the recipe", &whole);
         } else if run.text("code") != "0\n" {
-            run.assert_refused("No space left on device", "make room", &whole);
+            run.assert_refused("No space left on device", "free space", &whole);
         }
     }
     // From nothing left to just enough: the sweep met every file.

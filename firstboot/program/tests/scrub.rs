@@ -1,4 +1,4 @@
-//! Seeds that have served: what is left of their secrets, and what the next boot makes of it.
+//! Seeds that have been used: what is left of their secrets, and what the next boot makes of it.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 mod common;
 
@@ -24,7 +24,7 @@ fn served_and_known_again() {
         image.write("var/lib/nodeimg/seed/vendor-data", "#cloud-config\n# x\n");
         let ran = image.run(&[]);
         assert_eq!(ran.code, 0, "{}", ran.err);
-        assert!(ran.out.contains("overwritten on the medium"), "{}", ran.out);
+        assert!(ran.out.contains("overwritten on the volume"), "{}", ran.out);
         assert_eq!(image.result()["scrub"], "overwritten");
         let left = image.text(USER);
         assert_eq!(left.len(), user_data().len());
@@ -38,18 +38,18 @@ fn served_and_known_again() {
         assert_eq!(again.code, 0, "{}", again.err);
         assert_eq!(image.result()["outcome"], "unchanged");
         assert_eq!(image.result()["scrub"], "overwritten");
-        // Written anew, it makes another node.
+        // Written again, it makes another node.
         image.seed(common::user_data_of("node-1"), "instance-id: iid-1\n");
         assert_eq!(image.run(&[]).code, 0);
         assert_eq!(image.text("etc/hostname"), "node-1\n");
-        // What has served makes none.
+        // A used seed makes none.
         image.write("var/lib/nodeimg/seed/meta-data", "instance-id: iid-2\n");
         let served = image.run(&[]);
         assert_eq!(served.code, 1);
         assert!(
             served
                 .reason()
-                .contains("was overwritten when it had served, for instance `iid-1`"),
+                .contains("was overwritten after it had been used by instance `iid-1`"),
             "{}",
             served.err
         );
@@ -75,7 +75,7 @@ fn what_is_no_secret_or_not_ours_stays() {
     let ran = image.run(&["--seed", place.to_str().unwrap()]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(image.text(USER), user_data());
-    // Changed since it was taken: not what has served.
+    // Changed since it was used: left alone.
     let changed = user_data().replace("zone: a", "zone: b");
     image.seed(&changed, META_DATA);
     let again = image.run(&[]);
@@ -101,7 +101,7 @@ fn not_before_it_has_served() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(image.result()["scrub"], "pending");
     assert!(image.text(USER).contains("PRIVATE KEY"));
-    // The next boot goes on where one was cut: the commands have been run since.
+    // The next boot continues after an interrupted one: the commands have been run since.
     image.write(
         "var/lib/nodeimg/commands.json",
         "{\"version\": 1, \"instance_id\": \"iid-0\"}",

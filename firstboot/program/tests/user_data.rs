@@ -109,7 +109,7 @@ fn everything_is_written_and_given_back() {
     std::fs::remove_file(image.path().join("var/lib/nodeimg/instance.json")).unwrap();
     assert_eq!(image.run(&[]).code, 0);
     assert_eq!(image.text("etc/motd"), "hello\nmore\nand more\n");
-    // A seed's file may go without the instance being set up anew.
+    // A seed's file may be removed without the instance being set up again.
     std::fs::remove_file(image.path().join("var/lib/x/y")).unwrap();
     assert_eq!(image.run(&[]).code, 0);
     assert_eq!(image.result()["outcome"], "unchanged");
@@ -137,16 +137,17 @@ fn what_does_not_fit_the_image_is_refused() {
     for (text, expected) in [
         (
             "write_files: [{path: /usr/x}]",
-            "writes `/usr/x`, which lies in the sealed part of the image\",\"remedy\":\"choose a path below /etc, /var, /run and /tmp",
+            "writes `/usr/x`, which is in the sealed part of the image\",\"remedy\":\"choose a \
+             path below /etc, /var, /run and /tmp",
         ),
         ("write_files: [{path: etc/x}]", "is a relative path"),
         (
             "write_files: [{path: /etc/../usr/x}]",
-            "is no path of a file",
+            "is not the path of a file",
         ),
         (
             "write_files: [{path: /etc/hostname}]",
-            "is a file that first boot writes itself",
+            "is a file that first boot itself writes",
         ),
         (
             "write_files: [{path: /var/lib/nodeimg/instance.json}]",
@@ -158,29 +159,35 @@ fn what_does_not_fit_the_image_is_refused() {
         ),
         (
             "write_files: [{path: /etc/passwd, content: x}]\nusers: [a]",
-            "is a file that first boot writes itself",
+            "is a file that first boot itself writes",
         ),
-        ("timezone: Mars/Olympus", "is no time zone of this image"),
-        ("timezone: ../../etc/shadow", "is no name of a time zone"),
-        ("users: [{name: 'a:b'}]", "is no name of an account"),
+        ("timezone: Mars/Olympus", "is not a time zone of this image"),
+        (
+            "timezone: ../../etc/shadow",
+            "is not the name of a time zone",
+        ),
+        ("users: [{name: 'a:b'}]", "is not a valid account name"),
         (
             "users: [{name: a, gecos: 'x:0:0'}]",
-            "holds a colon or a line break",
+            "contains a colon or a line break",
         ),
-        ("users: [{name: a, uid: 0}]", "is no user id"),
-        ("users: [{name: a, shell: sh}]", "is no absolute path"),
-        ("ssh_authorized_keys: [SECRETKEY]", "is no public SSH key"),
+        ("users: [{name: a, uid: 0}]", "is not a user id"),
+        ("users: [{name: a, shell: sh}]", "is not an absolute path"),
+        (
+            "ssh_authorized_keys: [SECRETKEY]",
+            "is not a public SSH key",
+        ),
         (
             "ca_certs: {trusted: [x]}",
-            "\"key\":\"ca_certs.trusted\",\"line\":3,\"reason\":\"is no PEM",
+            "\"key\":\"ca_certs.trusted\",\"line\":3,\"reason\":\"is not PEM",
         ),
         (
             "ca_certs: {remove_defaults: true}",
-            "without any certificate authority",
+            "with no certificate authority",
         ),
         (
             "ntp: {servers: ['a b']}",
-            "is no name or address of a time server",
+            "is not the name or address of a time server",
         ),
     ] {
         let image = image();
@@ -215,7 +222,8 @@ fn an_image_may_refuse_commands() {
         let ran = image.run(&[]);
         assert_eq!(ran.code, 1);
         assert!(
-            ran.reason().contains("this image runs none of a seed"),
+            ran.reason()
+                .contains("this image does not run commands from a seed"),
             "{}",
             ran.err
         );

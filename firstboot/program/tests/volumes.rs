@@ -22,7 +22,7 @@ impl ReadAt for Device {
     }
 }
 
-/// Runs a tool; `None`, and said, where it is not installed.
+/// Runs a tool; `None`, with a message, if it is not installed.
 fn tool(name: &str, arguments: &[&str]) -> Option<String> {
     let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new(name)
@@ -210,7 +210,7 @@ fn a_seed_on_a_device() {
         assert!(!mounts.contains(&device.0), "{mounts}");
         assert!(
             fs::read(&path).unwrap() == before,
-            "{kind}: the medium was written to"
+            "{kind}: the volume was written to"
         );
         // Damaged behind its superblock, it at worst fails.
         let mut file = before;

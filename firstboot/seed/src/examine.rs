@@ -11,10 +11,10 @@ use crate::read::network::{self, Network};
 use crate::read::seed::Seed;
 use crate::text::problem::{Problems, Waited};
 
-/// What is asked of the place where a seed is examined, in the order of the methods.
+/// Facts of the place in which a seed is examined, asked for in the order of the methods.
 pub trait Surroundings {
-    /// The network that the seed asks for, in force where this is the node. `None`
-    /// where it asks for none or, as the problems say, not rightly.
+    /// The network that the seed asks for, applied if this is the node. `None` if it
+    /// asks for none, or has errors.
     fn network(&self, seed: &Seed, problems: &mut Problems) -> Option<Network> {
         network::read(seed, problems)
     }
@@ -29,7 +29,7 @@ pub trait Surroundings {
     /// Seconds since 1970.
     fn now(&self) -> u64;
 
-    /// The templates of the image; `None` where they cannot be read.
+    /// The templates of the image; `None` if they cannot be read.
     fn templates(&self, problems: &mut Problems) -> Option<Cow<'_, [TemplateFile]>>;
 
     fn image(&self) -> &dyn Image;
@@ -40,12 +40,12 @@ pub struct Examined {
     pub node: CheckedNode,
     /// Whether its user-data holds secrets.
     pub secret: bool,
-    /// `None` where something does not fit the image.
+    /// `None` if something does not fit the image.
     pub plan: Option<Plan>,
 }
 
-/// Reads, checks and plans what a seed says beside its meta-data, which a node has
-/// read by then. `None` where the seed is not right.
+/// Reads, checks and plans what a seed says beside its meta-data, which a node has read
+/// by then. `None` if the seed has errors.
 pub fn examine(
     seed: &Seed,
     meta: &MetaData,
@@ -92,7 +92,7 @@ fn user_data_name(seed: &Seed) -> &str {
     }
 }
 
-/// No node at hand: its image and its addresses are not known.
+/// Without the node: its image and its addresses are unknown.
 pub struct Elsewhere<'a> {
     pub templates: &'a [TemplateFile],
     /// [`Surroundings::architecture`]
@@ -123,7 +123,7 @@ impl Surroundings for Elsewhere<'_> {
     }
 }
 
-/// What would become of a node with this seed.
+/// The result for a node with this seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outlook {
     pub instance_id: String,
@@ -133,7 +133,7 @@ pub struct Outlook {
     pub files: Vec<String>,
 }
 
-/// What a node would make of a seed; `None` where there are errors.
+/// What a node would make of a seed; `None` if there are errors.
 pub fn outlook(
     seed: &Seed,
     settings: &ImageSettings,

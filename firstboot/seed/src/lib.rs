@@ -1,6 +1,6 @@
-//! What a seed says, whether that is right, and what follows from it: bytes in,
-//! a list of files out. First boot does with it what the node needs; the builder
-//! checks seeds and templates, and bakes what first boot has to know.
+//! What a seed says, whether that is right, and what follows from it: bytes in, a list
+//! of files out. First boot sets up the node with it; the builder uses it to check
+//! seeds and templates, and to bake the settings for first boot.
 //!
 //! The floors, from top to bottom; each uses those below it, and none above:
 //!
@@ -16,8 +16,8 @@
 //! ```
 //!
 //! # Invariants
-//! The library is pure. It touches no file and no network, and asks this machine
-//! for nothing, neither the time nor its architecture: callers say that.
+//! The library is pure. It touches no file and no network, and asks this machine for
+//! nothing: callers pass the time and the architecture.
 
 pub mod check;
 pub mod contract;

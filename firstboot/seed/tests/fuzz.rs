@@ -190,7 +190,7 @@ fn processor_time() -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// Where an input is left for whoever looks into a failure.
+/// The file in which an input is left for whoever looks into a failure.
 fn kept(name: &str, input: &[u8]) -> PathBuf {
     let path = std::env::temp_dir().join(format!("nodeimg-fuzz-{name}"));
     fs::write(&path, input).unwrap();
@@ -198,7 +198,7 @@ fn kept(name: &str, input: &[u8]) -> PathBuf {
 }
 
 fn try_one((name, entry): Entry, input: &[u8], which: &str) {
-    // The highest begins anew at what is in use now (proc(5), clear_refs).
+    // Resets the peak to the current use (proc(5), clear_refs).
     fs::write("/proc/self/clear_refs", "5").unwrap();
     let (before, begun) = (memory("VmRSS"), processor_time());
     let survived = catch_unwind(|| entry(input)).is_ok();
@@ -249,8 +249,8 @@ fn whatever_the_bytes_are() {
     }
 }
 
-/// A part of what a seed file may have (4 MiB): where time grew faster than the
-/// input, this would take far too long already.
+/// A part of what a seed file may have (4 MiB): if time grew faster than the input,
+/// this would already take far too long.
 const MOST_BYTES: usize = 128 << 10;
 
 const HEADS: [&str; 3] = [

@@ -1,4 +1,4 @@
-//! Whatever bytes a seed holds: no panic, no endless run, no control characters in what is said.
+//! Whatever bytes a seed holds: no panic, no endless run, no control characters in messages.
 //!
 //! The bytes are put together from words that the readers look for; `fuzz.rs`
 //! begins with good ones instead.

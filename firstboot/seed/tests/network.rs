@@ -84,7 +84,7 @@ fn networkd_knows_every_key() {
             let word = format!("{section}.{key}");
             assert!(
                 known.contains(word.as_bytes()),
-                "{word} is not known ({name})"
+                "{word} is unknown ({name})"
             );
             count += 1;
         }
@@ -167,7 +167,7 @@ state = parse_net_config_data(config, skip_broken=False)
 json.dump(networkd.network_state_to_networkd(state), sys.stdout)
 ";
 
-/// Cards only, and nothing of the differences that `docs/reference/first-boot/network.md` lists:
+/// Only interfaces without any of the differences that `docs/reference/first-boot/network.md` lists:
 /// that renderer knows neither bonds nor bridges nor VLANs.
 const AGREED: &[&str] = &[
     "version: 1

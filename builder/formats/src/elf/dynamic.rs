@@ -34,7 +34,7 @@ const MAX_TABLE: u64 = 64 << 20;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Dynamic {
     pub needed: Vec<String>,
-    /// DT_RUNPATH, or DT_RPATH where there is none.
+    /// DT_RUNPATH, or DT_RPATH if there is none.
     pub run_path: Option<String>,
     pub interpreter: Option<String>,
 }
@@ -47,7 +47,7 @@ struct Segment {
 }
 
 /// Reads through `read(offset, len)`, which may return less at the end. `None`
-/// for what is no 64-bit ELF file or has no dynamic section.
+/// if it is not a 64-bit ELF file or has no dynamic section.
 pub fn read(read: impl Fn(u64, usize) -> io::Result<Vec<u8>>) -> Result<Option<Dynamic>> {
     let header = read(0, HEADER_LEN)?;
     if !header.starts_with(MAGIC_64_LSB) || header.len() < HEADER_LEN {
@@ -55,7 +55,7 @@ pub fn read(read: impl Fn(u64, usize) -> io::Result<Vec<u8>>) -> Result<Option<D
     }
     let exactly = |offset: u64, len: u64| -> Result<Vec<u8>> {
         if len > MAX_TABLE {
-            bail!("an ELF table of {len} bytes is no table of a program");
+            bail!("an ELF table of {len} bytes is not a valid program table");
         }
         let bytes = read(offset, usize::try_from(len)?)?;
         if bytes.len() as u64 != len {

@@ -17,7 +17,7 @@ use crate::readable::Readable;
 const MAGIC: [u8; 4] = *b"\x7fELF";
 const PT_INTERP: u32 = 3;
 /// Program headers follow the ELF header in every linker's output; more than
-/// this away is no program that a kernel is handed.
+/// this away cannot be a program for a kernel.
 const MAX_HEADERS: u64 = 1 << 20;
 
 pub fn is_elf(head: &[u8]) -> bool {
@@ -39,7 +39,7 @@ pub fn check_arch(head: &[u8], arch: Arch) -> Result<()> {
     }
     if machine != arch.elf_machine() {
         bail!(
-            "is an ELF file for {}, but the image is for {arch}: look at the artifact's URL",
+            "is an ELF file for {}, but the image is for {arch}: check the artifact's URL",
             machine_name(machine)
         );
     }

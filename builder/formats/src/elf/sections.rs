@@ -22,7 +22,7 @@ pub struct Sections<'a> {
 impl<'a> Sections<'a> {
     pub fn of(bytes: &'a [u8]) -> Result<Sections<'a>> {
         if !bytes.starts_with(MAGIC_64_LSB) || bytes.len() < HEADER_LEN {
-            bail!("it is no 64-bit little-endian ELF file");
+            bail!("it is not a 64-bit little-endian ELF file");
         }
         let fields = (
             u64_at(bytes, 40),
@@ -34,7 +34,7 @@ impl<'a> Sections<'a> {
             bail!("its ELF header is cut off");
         };
         if usize::from(size) != SECTION_LEN {
-            bail!("its section headers are {size} bytes long, {SECTION_LEN} are right");
+            bail!("its section headers are {size} bytes long instead of {SECTION_LEN}");
         }
         let table = usize::try_from(at)
             .ok()
@@ -43,7 +43,7 @@ impl<'a> Sections<'a> {
         let headers: Vec<&[u8]> = table.chunks_exact(SECTION_LEN).collect();
         let names = headers
             .get(usize::from(names))
-            .context("it has no section of section names")?;
+            .context("it has no table of section names")?;
         Ok(Sections {
             bytes,
             names: content(bytes, names)?,
@@ -51,7 +51,7 @@ impl<'a> Sections<'a> {
         })
     }
 
-    /// The content of the first section of that name; empty where there is none.
+    /// The content of the first section of that name; empty if there is none.
     pub fn named(&self, name: &str) -> Result<&'a [u8]> {
         let found = self.headers.iter().skip(1).find(|header| {
             let at = u32_at(header, 0).unwrap_or(u32::MAX);

@@ -68,7 +68,7 @@ impl<'a> Directories<'a> {
             let size = file.content.size();
             ensure!(
                 size <= MAX_FILE,
-                "{}: it has {size} bytes, a file on FAT up to {MAX_FILE}",
+                "{}: it has {size} bytes, but a file on FAT can have at most {MAX_FILE}",
                 within()
             );
             let size = size as u32;
@@ -104,7 +104,7 @@ impl<'a> Directories<'a> {
                         kind: Kind::Directory(index),
                     } if *same == name && !is_last => at = *index,
                     other => bail!(
-                        "`{name}` is there already, as `{}`: names on FAT differ by more than case",
+                        "`{name}` already exists as `{}`: FAT ignores case in names",
                         other.name
                     ),
                 },
@@ -167,7 +167,7 @@ impl<'a> Directory<'a> {
         self.aliases = name::aliases(&names)?;
         ensure!(
             self.entries() <= MOST_ENTRIES,
-            "the directory of `{}` has more entries than one on FAT can: split it up",
+            "the directory of `{}` has more entries than FAT allows: split it up",
             names.first().unwrap_or(&"")
         );
         Ok(())
@@ -212,7 +212,7 @@ fn short_entry(
 fn long_entries(name: &str, alias: &Short) -> Vec<u8> {
     let mut units: Vec<u16> = name.encode_utf16().collect();
     let count = units.len().div_ceil(UNITS);
-    // A zero ends it, where there is room; what is behind it is filled up.
+    // A zero ends it, if there is room; the rest is filled.
     if units.len() < count * UNITS {
         units.push(0);
         units.resize(count * UNITS, 0xffff);

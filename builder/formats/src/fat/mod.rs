@@ -13,7 +13,7 @@
 //!
 //! Ours rather than a crate: `fatfs` wants to read what it writes, allocates
 //! as a driver does and zeroes clusters; here every byte is known beforehand and
-//! is written once, in order, so that what is empty stays a hole.
+//! is written once, in order, so that empty space stays a hole.
 //!
 //! # Invariants
 //! - The bytes follow from the files (in whatever order they are given) and the
@@ -146,7 +146,7 @@ impl Time {
     }
 }
 
-/// Clusters that follow one another; none for what is empty.
+/// Clusters that follow one another; none for an empty file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Run {
     first: u32,
@@ -170,7 +170,7 @@ struct Layout {
 }
 
 impl Layout {
-    /// Of what is known to fit.
+    /// For content that is known to fit.
     fn of(directories: &Directories<'_>, files: &[File<'_>], volume: Volume) -> Layout {
         let mut next = volume::FIRST_CLUSTER;
         let mut run = |bytes: u64| {
@@ -237,7 +237,7 @@ fn copy(content: &dyn Readable, at: u64, to: &mut (impl Write + Seek)) -> Result
     let copied = io::copy(&mut content.part(0, content.size()), &mut to)?;
     ensure!(
         copied == content.size(),
-        "{copied} bytes came, {} were said: was the store changed meanwhile?",
+        "got {copied} bytes instead of {}: was the store changed meanwhile?",
         content.size()
     );
     to.flush()?;
@@ -249,12 +249,10 @@ fn copy(content: &dyn Readable, at: u64, to: &mut (impl Write + Seek)) -> Result
 fn fitting(size: u64, directories: &Directories<'_>, files: &[File<'_>]) -> Result<Volume> {
     ensure!(
         size.is_multiple_of(SECTOR),
-        "a FAT32 file system of {size} bytes is no whole number of sectors of {SECTOR} bytes"
+        "a FAT32 file system of {size} bytes is not a whole number of sectors of {SECTOR} bytes"
     );
     if size > MAX_SIZE {
-        bail!(
-            "a FAT32 file system of {size} bytes is wanted; up to {MAX_SIZE} can be written: make it smaller"
-        );
+        bail!("a FAT32 file system of {size} bytes is too large: make it {MAX_SIZE} bytes or less");
     }
     let mut volumes = Volume::candidates(size);
     match volumes.find(|volume| volume.holds(clusters(*volume, directories, files))) {
@@ -279,7 +277,8 @@ fn smallest(directories: &Directories<'_>, files: &[File<'_>]) -> Result<u64> {
         size += (wanted - volume.clusters()) * SECTOR;
         if size > MAX_SIZE {
             bail!(
-                "these files are too much for a FAT32 file system: up to {MAX_SIZE} bytes can be written"
+                "these files do not fit into a FAT32 file system, which can have at most \
+                 {MAX_SIZE} bytes"
             );
         }
     }

@@ -27,7 +27,7 @@ pub fn check(name: &str) -> Result<()> {
         .find(|c| c.is_control() || FORBIDDEN.contains(*c))
     {
         anyhow::bail!(
-            "`{}` is no name on FAT: it has the character `{}`",
+            "`{}` is not a valid name on FAT: it has the character `{}`",
             name.escape_debug(),
             bad.escape_debug()
         );
@@ -35,11 +35,12 @@ pub fn check(name: &str) -> Result<()> {
     // `.` and `..` among them; systems drop such ends, and look for the rest.
     ensure!(
         !name.ends_with(['.', ' ']) && !name.starts_with(' '),
-        "`{name}` is no name on FAT: it begins with a space, or ends with a space or a dot"
+        "`{name}` is not a valid name on FAT: it begins with a space, or ends with a space or a \
+         dot"
     );
     ensure!(
         name.encode_utf16().count() <= LONGEST,
-        "`{name}` is no name on FAT: it is longer than {LONGEST} characters"
+        "`{name}` is not a valid name on FAT: it is longer than {LONGEST} characters"
     );
     Ok(())
 }
@@ -63,7 +64,8 @@ pub fn label(text: &str) -> Result<Option<Short>> {
     let trimmed = text.trim_matches(' ') == text;
     ensure!(
         trimmed && text.len() <= 11 && text.chars().all(fits),
-        "`{}` is no label of a FAT file system: up to 11 capital letters, digits, spaces inside and {SHORT_MARKS} are",
+        "`{}` is not a valid label of a FAT file system: use up to 11 capital letters, digits, \
+         inner spaces and {SHORT_MARKS}",
         text.escape_debug()
     );
     Ok((!text.is_empty()).then(|| padded(text, "")))
@@ -123,7 +125,7 @@ fn numbered(name: &str, taken: &mut BTreeSet<String>) -> Result<Short> {
             return Ok(padded(&format!("{base}{tail}"), &extension));
         }
     }
-    anyhow::bail!("too many names of its directory begin alike")
+    anyhow::bail!("too many names in its directory begin alike")
 }
 
 /// What a short name can have of a part of a name.

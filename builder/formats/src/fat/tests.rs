@@ -83,7 +83,7 @@ fn image(dir: &Path, given: &Given, options: &Options<'_>) -> std::path::PathBuf
     path
 }
 
-/// Fails where fsck.fat has anything to say beside its version and its count.
+/// Fails if fsck.fat has anything to say beside its version and its count.
 fn assert_sound(path: &Path) {
     let Some(told) = judge::run(Command::new("fsck.fat").args(["-n", "-v"]).arg(path)) else {
         return;
@@ -135,7 +135,7 @@ fn fsck_has_nothing_to_say_whatever_the_size() {
         let path = image(dir.path(), &sample(), &options(size));
         assert_sound(&path);
         let taken = fs::metadata(&path).unwrap().blocks() * 512;
-        assert!(taken < 4 << 20, "{size}: {taken} bytes are no holes");
+        assert!(taken < 4 << 20, "{size}: {taken} bytes are not holes");
     }
     let empty = image(dir.path(), &Given(vec![]), &options(MIN_SIZE));
     assert_sound(&empty);
@@ -370,10 +370,10 @@ fn what_cannot_be_is_refused() {
     let good = options(MIN_SIZE);
     let cases: [(&[&str], &str); 9] = [
         (&["a/Name", "a/nAME"], "`a/nAME`"),
-        (&["a", "a/b"], "`a` is there already"),
-        (&["a/b", "a"], "`a` is there already"),
+        (&["a", "a/b"], "`a` already exists"),
+        (&["a/b", "a"], "`a` already exists"),
         (&["EFI/x", "efi/y"], "as `EFI`"),
-        (&["a", "a"], "`a` is there already"),
+        (&["a", "a"], "`a` already exists"),
         (&["/a"], "empty"),
         (&["a//b"], "empty"),
         (&["a/../b"], "`..`"),
@@ -387,7 +387,7 @@ fn what_cannot_be_is_refused() {
         (MIN_SIZE + 1, "whole number"),
         (MIN_SIZE - 512, "make it 34603008 bytes"),
         (0, "make it 34603008 bytes"),
-        (MAX_SIZE + 512, "make it smaller"),
+        (MAX_SIZE + 512, "too large"),
     ] {
         let error = refused(&["a"], &options(size));
         assert!(error.contains(why), "{size}: {error}");

@@ -4,7 +4,7 @@ use super::{Head, MIN_SIZE};
 
 /// In bytes.
 pub const SECTOR: u64 = 512;
-/// The numbers before it are no clusters: their entries say what FAT it is.
+/// The numbers before it are not clusters: their entries say what FAT it is.
 pub const FIRST_CLUSTER: u32 = 2;
 /// Of the boot sector, which FSInfo follows.
 pub const BACKUP_SECTOR: u64 = 6;
@@ -49,7 +49,7 @@ impl Volume {
         }
     }
 
-    /// Those of `size` bytes that are FAT32, largest clusters first; none where
+    /// Those of `size` bytes that are FAT32, largest clusters first; none if
     /// it is too small.
     pub fn candidates(size: u64) -> impl Iterator<Item = Volume> {
         let sizes = [LARGE, 4, 2, 1].into_iter();
@@ -143,7 +143,7 @@ impl Volume {
         let mut sector = [0; SECTOR as usize];
         let mut put = |at: usize, bytes: &[u8]| sector[at..at + bytes.len()].copy_from_slice(bytes);
         let end = self.clusters() as u32 + FIRST_CLUSTER;
-        // FFFFFFFF: not known, where none is free.
+        // FFFFFFFF: not known, if none is free.
         let hint = if free_from < end { free_from } else { u32::MAX };
         put(0, b"RRaA");
         put(484, b"rrAa");

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use reference::Reference;
 
-/// A document is refused where it is longer, in bytes; registries take no
+/// A document is refused if it is longer, in bytes; registries take no
 /// longer one either.
 pub const MAX_DOCUMENT: u64 = 4 << 20;
 
@@ -109,7 +109,7 @@ pub enum Document {
     Manifest(Box<Manifest>),
 }
 
-/// Fields of either, and of what is neither.
+/// The fields of both kinds, and of documents that are neither.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Raw {
@@ -132,18 +132,19 @@ impl Document {
             .context("it is neither an image's index nor its manifest")?;
         ensure!(
             raw.schema_version != Some(1) && raw.fs_layers.is_none(),
-            "it is of Docker's schema 1, which is not read: push the image anew with a current tool"
+            "it uses Docker's schema 1, which is not supported: push the image again with a \
+             current tool"
         );
         if let (Some(own), Some(told)) = (&raw.media_type, told)
             && own != told
         {
-            bail!("it says that it is `{own}`, what names it says `{told}`");
+            bail!("its own media type is `{own}`, but it is announced as `{told}`");
         }
         let media_type = raw.media_type.as_deref().or(told);
         let is_index = match media_type {
             Some(INDEX | DOCKER_LIST) => true,
             Some(MANIFEST | DOCKER_MANIFEST) => false,
-            Some(other) => bail!("`{other}` is no image that can be run"),
+            Some(other) => bail!("`{other}` is not an image that can be run"),
             None => raw.manifests.is_some(),
         };
         let media_type = media_type.unwrap_or(MANIFEST).to_owned();
@@ -157,7 +158,10 @@ impl Document {
             .checked()
             .map(|manifest| Document::Manifest(Box::new(manifest))),
             (_, Some(_), _, Some(_)) => {
-                bail!("it has `manifests` and `layers`: it is not clear which of them count")
+                bail!(
+                    "it has both `manifests` and `layers`, so it is not clear which of them \
+                    count"
+                )
             }
             (true, ..) => bail!("it is an index without `manifests`"),
             (false, ..) => bail!("it is a manifest without `config` and `layers`"),
@@ -185,7 +189,7 @@ impl Index {
         };
         ensure!(
             ![INDEX, DOCKER_LIST].contains(&found.media_type.as_str()),
-            "it has an index in an index for linux/{arch}, which is not read"
+            "it has an index in an index for linux/{arch}, which is not supported"
         );
         Ok(found)
     }
@@ -234,7 +238,7 @@ impl Manifest {
         let config = self.config.media_type.as_str();
         ensure!(
             [CONFIG, DOCKER_CONFIG].contains(&config),
-            "its configuration is `{config}`: it is no image that can be run"
+            "its configuration is `{config}`: it is not an image that can be run"
         );
         ensure!(
             self.config.size <= MAX_DOCUMENT,
@@ -245,12 +249,12 @@ impl Manifest {
             let foreign = kind.contains(".foreign.") || kind.contains(".nondistributable.");
             ensure!(
                 !foreign && layer.urls.is_empty(),
-                "its layer {} is kept elsewhere (`{kind}`): such an image cannot be baked",
+                "its layer {} is stored elsewhere (`{kind}`): such an image cannot be baked in",
                 layer.digest
             );
             ensure!(
                 LAYERS.contains(&kind),
-                "its layer {} is `{kind}`, which is no layer that containerd unpacks",
+                "its layer {} is `{kind}`, which containerd cannot unpack",
                 layer.digest
             );
         }
@@ -274,7 +278,7 @@ struct RootFs {
 /// Whether the configuration of an image with so many layers is for `arch`.
 pub fn check_config(bytes: &[u8], arch: Arch, layers: usize) -> Result<()> {
     let config: Config =
-        serde_json::from_slice(bytes).context("its configuration is none of an image")?;
+        serde_json::from_slice(bytes).context("its configuration is not that of an image")?;
     ensure!(
         config.platform.fits(arch),
         "it is for {}, not for linux/{arch}",

@@ -126,7 +126,8 @@ impl FromStr for Reference {
             );
         }
         // In one sentence: serde hands on the outermost alone.
-        parse(text).map_err(|e| anyhow!("`{}` is no name of an image: {e:#}", text.escape_debug()))
+        parse(text)
+            .map_err(|e| anyhow!("`{}` is not a valid image name: {e:#}", text.escape_debug()))
     }
 }
 
@@ -154,15 +155,16 @@ fn parse(text: &str) -> Result<Reference> {
         _ => path.to_owned(),
     };
     if !is_host(host) {
-        bail!("`{host}` is no host");
+        bail!("`{host}` is not a valid host");
     }
     if !path.split('/').all(is_component) || host.len() + path.len() > 254 {
         bail!(
-            "`{path}`: lower-case letters and digits, with `.`, `_` or `-` between them, make a part of it"
+            "`{path}`: each part must be lower-case letters and digits, with `.`, `_` or `-` \
+             between them"
         );
     }
     if let Some(tag) = tag.filter(|tag| !is_tag(tag)) {
-        bail!("`{tag}` is no tag: letters, digits, `_`, `.` and `-`, at most 128, make one");
+        bail!("`{tag}` is not a valid tag: use at most 128 letters, digits, `_`, `.` and `-`");
     }
     let tag = tag.or_else(|| digest.is_none().then_some("latest"));
     Ok(Reference {
@@ -302,18 +304,18 @@ mod tests {
     #[test]
     fn what_is_no_name_is_told_why() {
         for (text, wanted) in [
-            ("", "no name of an image"),
+            ("", "not a valid image name"),
             ("https://registry.k8s.io/pause", "without it"),
             ("registry.k8s.io/Pause", "lower-case"),
             ("registry.k8s.io/a//b", "lower-case"),
             ("registry.k8s.io/a-", "lower-case"),
             ("registry.k8s.io/a___b", "lower-case"),
             ("registry.k8s.io/../x", "lower-case"),
-            ("registry.k8s.io/pause:", "no tag"),
-            ("registry.k8s.io/pause:a b", "no tag"),
+            ("registry.k8s.io/pause:", "not a valid tag"),
+            ("registry.k8s.io/pause:a b", "not a valid tag"),
             ("registry.k8s.io/pause@sha256:12", "sha256"),
-            ("a_b.c/x", "no host"),
-            ("a.b:http/x", "no host"),
+            ("a_b.c/x", "not a valid host"),
+            ("a.b:http/x", "not a valid host"),
         ] {
             let error = format!("{:#}", text.parse::<Reference>().unwrap_err());
             assert!(error.contains(wanted), "{text}: {error}");

@@ -51,7 +51,7 @@ fn both_kinds_of_both_makers_are_read() {
     ] {
         let read = parse(&document, told).unwrap();
         let Document::Manifest(manifest) = read else {
-            panic!("{document} is no manifest")
+            panic!("{document} is not a manifest")
         };
         assert_eq!(manifest.config.size, 7);
         let wanted = document["mediaType"].as_str().or(told).unwrap_or(MANIFEST);
@@ -101,14 +101,14 @@ fn what_cannot_be_run_is_refused_by_name() {
         (
             with(image, "mediaType", DOCKER_MANIFEST.into()),
             Some(MANIFEST),
-            "what names it",
+            "announced as",
         ),
         (
             manifest("application/vnd.cncf.helm.config.v1+json", &[]),
             None,
             "helm",
         ),
-        (manifest(CONFIG, &[foreign]), None, "kept elsewhere"),
+        (manifest(CONFIG, &[foreign]), None, "stored elsewhere"),
         (
             manifest(
                 CONFIG,
@@ -117,7 +117,7 @@ fn what_cannot_be_run_is_refused_by_name() {
             None,
             "+encrypted",
         ),
-        (elsewhere, None, "kept elsewhere"),
+        (elsewhere, None, "stored elsewhere"),
         (huge, None, "longer than"),
     ] {
         let error = format!("{:#}", parse(&document, told).unwrap_err());
@@ -127,7 +127,7 @@ fn what_cannot_be_run_is_refused_by_name() {
 
 fn selected(document: &Value, arch: Arch) -> Result<usize> {
     let Document::Index(index) = parse(document, None)? else {
-        panic!("{document} is no index")
+        panic!("{document} is not an index")
     };
     let found = index.select(arch)?;
     Ok(index.manifests.iter().position(|one| one == found).unwrap())

@@ -83,7 +83,7 @@ struct Run {
     inodes: u32,
     number: u32,
     entries: usize,
-    /// What is left of the block that it is in.
+    /// The rest of the block that it is in.
     room: usize,
     bytes: Vec<u8>,
 }

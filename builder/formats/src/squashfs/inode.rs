@@ -12,7 +12,7 @@
 //!           10: as 3, then u32 xattrs
 //! ```
 //!
-//! The extended types (8 to 10) are taken only where the basic ones cannot
+//! The extended types (8 to 10) are taken only if the basic ones cannot
 //! say it: attributes, sizes, holes, an indexed listing.
 
 use super::Kind;
@@ -41,7 +41,7 @@ pub struct Stored {
     /// Of the first block.
     pub start: u64,
     /// Of each block: the bytes it takes, [`UNPACKED`](super::pack::UNPACKED)
-    /// set where they are as they were; 0 is a block of zeros that is not there.
+    /// set if they are as they were; 0 is a block of zeros that is not there.
     pub sizes: Vec<u32>,
     /// The fragment block's number and the offset in it, for a file in one.
     pub fragment: Option<(u32, u32)>,

@@ -1,7 +1,7 @@
 //! Metadata: all that is not file content, in compressed blocks of 8 KiB.
 //!
 //! ```text
-//! block   u16 bytes that follow, 0x8000 set where they are not compressed | bytes
+//! block   u16 bytes that follow, 0x8000 set if they are not compressed | bytes
 //! table   block block ...        every one but the last holds 8192 bytes
 //! ```
 //!

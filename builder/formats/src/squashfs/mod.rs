@@ -11,7 +11,7 @@
 //!    fragments     u64 position | u32 size | u32 0       -> indexed
 //!    export        u64 place of every inode, by number   -> indexed
 //!    ids           u32 uids and gids                     -> indexed
-//!    attributes    pairs, sets, list                     (where there are any)
+//!    attributes    pairs, sets, list                     (if there are any)
 //!    zeros         to a multiple of 4096
 //!
 //! superblock: u32 "hsqs" | u32 inodes | u32 time | u32 block size | u32 fragments
@@ -104,7 +104,7 @@ pub struct Written {
     pub digests: Vec<Digest>,
 }
 
-/// Keeps what is dear to make. `what` names how it is made, with a version, `key`
+/// Keeps results that are expensive to make. `what` names how it is made, with a version, `key`
 /// stands for what it is made of.
 pub trait Cache: Sync {
     /// The bytes that were kept, if they still are what they were.
@@ -128,7 +128,7 @@ pub struct Node<'a> {
     pub origin: &'a (dyn fmt::Display + Sync),
 }
 
-/// What is at a path.
+/// The node at a path.
 pub enum Kind<'a> {
     Directory,
     File(&'a dyn Readable),
@@ -167,7 +167,7 @@ pub fn write(
 ) -> Result<Written> {
     let context = || "writing the image (is the disk full?)";
     let time = u32::try_from(epoch.0)
-        .with_context(|| format!("the epoch {} is beyond what SquashFS can say", epoch.0))?;
+        .with_context(|| format!("the epoch {} does not fit into SquashFS", epoch.0))?;
     check(options)?;
     let files = files(nodes);
     let digests = data::digests(&files, options)?;
@@ -196,13 +196,13 @@ pub fn write(
 fn check(options: &Options<'_>) -> Result<()> {
     ensure!(
         options.block_size.is_power_of_two() && (1 << 12..=1 << 20).contains(&options.block_size),
-        "{} is no block size of SquashFS: a power of two from 4096 to 1048576 is wanted",
+        "{} is not a block size of SquashFS: use a power of two from 4096 to 1048576",
         options.block_size
     );
     // The kernel's reader does not care; the field in the image must be right.
     ensure!(
         (1..=22).contains(&options.level),
-        "{} is no level of zstd in SquashFS: 1 to 22 are",
+        "{} is not a level of zstd in SquashFS: use 1 to 22",
         options.level
     );
     Ok(())

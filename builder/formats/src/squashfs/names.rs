@@ -195,7 +195,7 @@ fn ids(tree: &[Node<'_>]) -> Result<Vec<u32>> {
     let ids: BTreeSet<u32> = tree.iter().flat_map(|node| [node.uid, node.gid]).collect();
     ensure!(
         u16::try_from(ids.len()).is_ok(),
-        "the tree has {} owners and groups, and SquashFS only room for 65535",
+        "the tree has {} owners and groups, but SquashFS has room for only 65535",
         ids.len()
     );
     Ok(ids.into_iter().collect())
@@ -204,7 +204,7 @@ fn ids(tree: &[Node<'_>]) -> Result<Vec<u32>> {
 fn check_target(target: &str) -> Result<()> {
     ensure!(
         (1..=MAX_TARGET).contains(&target.len()),
-        "a symbolic link's text has {} bytes: 1 to {MAX_TARGET} can be",
+        "a symbolic link's target has {} bytes: it must have 1 to {MAX_TARGET}",
         target.len()
     );
     Ok(())

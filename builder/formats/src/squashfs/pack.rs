@@ -1,6 +1,6 @@
 //! Compressing blocks, or taking them from a cache.
 //!
-//! What was compressed is kept there, a file a piece: the sizes of its blocks,
+//! Compressed pieces are kept there, a file a piece: the sizes of its blocks,
 //! then the blocks. Its key stands for the digests of what went into it, so
 //! that a piece which is there is neither read nor compressed again.
 //!

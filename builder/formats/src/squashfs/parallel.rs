@@ -69,7 +69,7 @@ pub fn in_order<J: Sync, S, R: Send>(
     })
 }
 
-const GONE: &str = "the threads that compress are gone";
+const GONE: &str = "the compression threads have ended";
 
 fn take_next(asked: &Mutex<mpsc::Receiver<usize>>) -> Option<usize> {
     let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);

@@ -87,13 +87,14 @@ fn pair(name: &str, value: &[u8]) -> Result<Vec<u8>> {
         Some(("trusted", rest)) => (1, rest),
         Some(("security", rest)) => (2, rest),
         _ => bail!(
-            "SquashFS has no place for the extended attribute `{}`: only user., trusted. and security. ones",
+            "SquashFS cannot hold the extended attribute `{}`, only user., trusted. and security. \
+             ones",
             name.escape_debug()
         ),
     };
     ensure!(
         !rest.is_empty() && name.len() <= MAX_NAME && !name.contains('\0'),
-        "`{}` is no name of an extended attribute",
+        "`{}` is not a valid name of an extended attribute",
         name.escape_debug()
     );
     ensure!(

@@ -45,7 +45,8 @@ pub(super) fn read(name: &str, text: &Secret) -> Result<KeyPair> {
     match as_it_is.or_else(wrapped) {
         Some(key) => Ok(key),
         None => bail!(
-            "{name} is a key that cannot be signed with here: RSA from 2048 bits on, P-256, P-384 and Ed25519 can"
+            "{name} is a key of an unsupported kind: use RSA with at least 2048 bits, P-256, \
+             P-384 or Ed25519"
         ),
     }
 }

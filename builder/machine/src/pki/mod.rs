@@ -126,10 +126,10 @@ impl Authority {
         let der = pem::certificates(cert).into_iter().next();
         let der = der.map(|(_, der)| der).unwrap_or_default();
         let read = Certificate::read(&der)
-            .with_context(|| format!("{cert_name} is no certificate of X.509"))?;
+            .with_context(|| format!("{cert_name} is not an X.509 certificate"))?;
         ensure!(
             read.is_ca,
-            "{cert_name} is no CA: it may not sign for a node"
+            "{cert_name} is not a CA: it may not sign for a node"
         );
         let key = key::read(key_name, key)?;
         let public = nodeimg_seed::text::x509::public_part(key.serialized_der());
@@ -198,7 +198,7 @@ fn new_key() -> Result<KeyPair> {
 fn params(validity: Validity) -> Result<CertificateParams> {
     let moment = |seconds: u64| {
         let moment = OffsetDateTime::from_unix_timestamp(i64::try_from(seconds)?);
-        moment.map_err(|_| anyhow!("a certificate cannot have an end so far away"))
+        moment.map_err(|_| anyhow!("a certificate cannot be valid for that long"))
     };
     let mut params = CertificateParams::default();
     params.not_before = moment(validity.from)?;
@@ -216,7 +216,7 @@ fn leaf(subject: &Subject, validity: Validity) -> Result<CertificateParams> {
     name.push(DnType::CommonName, subject.common_name.as_str());
     for name in &subject.dns_names {
         let san = name.as_str().try_into();
-        let san = san.with_context(|| format!("`{name}` cannot stand in a certificate"))?;
+        let san = san.with_context(|| format!("`{name}` is not allowed in a certificate"))?;
         params.subject_alt_names.push(SanType::DnsName(san));
     }
     let addresses = subject.addresses.iter().copied().map(SanType::IpAddress);

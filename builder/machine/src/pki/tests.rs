@@ -67,7 +67,7 @@ fn a_ca_that_cannot_sign_is_refused() {
         format!("{:#}", read.err().unwrap())
     };
     assert!(refused(&own.cert, &other.key).contains("ca.key is not the key of ca.crt"));
-    assert!(refused(&leaf.cert, &leaf.key).contains("ca.crt is no CA"));
+    assert!(refused(&leaf.cert, &leaf.key).contains("ca.crt is not a CA"));
     assert!(refused("", &own.key).contains("ca.crt, line"));
     let cut = Secret::new(own.key.expose()[..80].to_owned());
     assert!(refused(&own.cert, &cut).contains("ca.key, line"));

@@ -26,7 +26,7 @@ pub struct Port {
 impl FromStr for Port {
     type Err = anyhow::Error;
 
-    /// `HOST:GUEST`, with `/udp` behind it where it is not TCP.
+    /// `HOST:GUEST`, with `/udp` behind it if it is not TCP.
     fn from_str(text: &str) -> Result<Port> {
         let (ports, udp) = match text.rsplit_once('/') {
             None => (text, false),
@@ -99,7 +99,7 @@ impl Machine<'_> {
         self.board(&mut all)?;
         self.disks(&mut all)?;
         all.option("-netdev", &self.network());
-        // No boot from the network: the card's own firmware is left out.
+        // No boot from the network: the interface's own firmware is left out.
         all.option("-device", "virtio-net-pci,netdev=net,romfile=");
         all.option("-device", "virtio-rng-pci");
         match self.console {

@@ -34,7 +34,7 @@ impl Console {
             if read == 0 {
                 return false;
             }
-            // What is said is looked through where it cannot be shown.
+            // The output is searched even if it cannot be shown.
             let _ = self.to.write(&buffer[..read]);
             if self.is_in(&buffer[..read]) {
                 self.expect.clear();
@@ -56,7 +56,7 @@ impl Console {
     }
 }
 
-/// The same, for ever where there is nothing to be read.
+/// The same, for ever if there is nothing to be read.
 pub(super) async fn find(console: &mut Option<Console>) -> bool {
     match console {
         Some(console) => console.find().await,

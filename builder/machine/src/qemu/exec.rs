@@ -4,7 +4,7 @@
 //!  host   SMBIOS: a unit, and a drop-in of multi-user.target that wants it
 //!  guest  ... multi-user.target, then the unit: LAUNCHER
 //!  host   port nodeimg.exec:   `BYTES INPUT\n`, then the script; one line more
-//!         where INPUT is `port`, which the script may wait for
+//!         if INPUT is `port`, which the script may wait for
 //!  guest  port nodeimg.exec:   what the script says
 //!  guest  port nodeimg.status: `STATUS\n`, then power off
 //! ```
@@ -15,7 +15,7 @@
 //! and credentials from the firmware's tables
 //! ([systemd on credentials](https://systemd.io/CREDENTIALS/)). The ports are
 //! virtio's, with a socket pair behind each, so that no name is left behind and
-//! a guest waits where nobody reads.
+//! a guest waits if nobody reads.
 
 use std::ffi::OsString;
 use std::io;
@@ -53,7 +53,7 @@ if [ \"$input\" = port ]; then run <&3; else run </dev/null; fi
 echo $? >&4
 ";
 
-/// What is to be run, and where its output goes.
+/// The script to run, and where its output goes.
 #[derive(Debug)]
 pub struct Script {
     pub text: Vec<u8>,
@@ -97,7 +97,7 @@ impl Ports {
 }
 
 /// By name: the unit, and what pulls it in. Both credentials are there in the
-/// initrd already, where no multi-user.target is.
+/// initrd already, which has no multi-user.target.
 fn credentials() -> [(String, String); 2] {
     let launcher = STANDARD.encode(LAUNCHER);
     // Type=exec, so that systemd counts the boot as done while the script runs
@@ -143,7 +143,7 @@ impl Exec {
         let stream = |stream: StdStream| UnixStream::from_std(stream);
         let (exec, their_exec) = qmp::pair()?;
         let (status, their_status) = qmp::pair()?;
-        let context = "making the ports of a script";
+        let context = "creating the ports for a script";
         let (said, mut to) = stream(exec).context(context)?.into_split();
         let (text, go) = (script.text, script.go);
         let sending = tokio::spawn(async move {
@@ -201,7 +201,7 @@ impl Exec {
         }
     }
 
-    /// What is still to be read of a QEMU that has ended.
+    /// The unread output of a QEMU that has ended.
     pub async fn drain(&mut self) {
         let mut buffer = [0; 4096];
         while let Ok(read @ 1..) = self.said.read(&mut buffer).await {
@@ -215,7 +215,7 @@ impl Exec {
     pub fn passed_on(self) -> Result<()> {
         self.sending.abort();
         match self.failed {
-            Some(e) => Err(e).context("writing what the script says"),
+            Some(e) => Err(e).context("writing the script's output"),
             None => Ok(()),
         }
     }

@@ -75,7 +75,7 @@ impl Firmware {
     fn check(&self) -> Result<()> {
         for flash in [&self.code, &self.vars] {
             if !flash.path.is_file() {
-                bail!("--firmware: {} is no file", flash.path.display());
+                bail!("--firmware: {} is not a file", flash.path.display());
             }
         }
         Ok(())
@@ -130,13 +130,14 @@ fn find(arch: Arch, places: &Places) -> Result<Firmware> {
     match described.or_else(|| by_place(arch, places)) {
         Some(found) => Ok(found),
         None => bail!(
-            "there is no UEFI firmware for {arch} here; install it ({}), or name it: --firmware CODE:VARS",
+            "there is no UEFI firmware for {arch} on this machine; install it ({}), or name it \
+             with --firmware CODE:VARS",
             facts.packages
         ),
     }
 }
 
-/// What is looked at of a descriptor.
+/// The fields of a descriptor that are read.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Descriptor {

@@ -115,7 +115,7 @@ fn kvm(arch: Arch) -> Result<(), String> {
     // made for it alone; firmware is not.
     let drivers = ["/sys/module/kvm_intel", "/sys/module/kvm_amd"];
     if arch == Arch::Amd64 && !drivers.iter().any(|driver| Path::new(driver).exists()) {
-        return Err("/dev/kvm is not of an Intel or AMD processor".to_owned());
+        return Err("/dev/kvm does not belong to an Intel or AMD processor".to_owned());
     }
     Ok(())
 }
@@ -136,7 +136,7 @@ fn choose(
             accel.name()
         ),
         (Some(asked), Err(why)) => bail!(
-            "--accel {} cannot be had for {arch}: {why}; leave it out, or use --accel tcg",
+            "--accel {} is not available for {arch}: {why}; leave it out, or use --accel tcg",
             asked.name()
         ),
     }

@@ -28,11 +28,11 @@ pub struct Image {
     pub size: u64,
     /// Another one after every change of the file.
     pub identity: String,
-    /// The name of its recipe, where a manifest tells.
+    /// The name of its recipe, if a manifest tells.
     pub recipe: Option<String>,
 }
 
-/// What is looked at of `manifest.json`.
+/// The fields of `manifest.json` that are read.
 #[derive(Deserialize)]
 struct Manifest {
     image: ManifestImage,
@@ -68,7 +68,7 @@ impl Image {
         } else {
             let directory = path.parent().filter(|parent| *parent != Path::new(""));
             let manifest = Manifest::read(directory.unwrap_or(Path::new(".")))?;
-            // The manifest of other files says nothing of this one.
+            // A manifest of other files does not describe this one.
             let manifest = manifest.filter(|manifest| manifest.output(path).is_some());
             (path.to_owned(), manifest)
         };
@@ -81,17 +81,17 @@ impl Image {
         let file = File::open(&path)?;
         let meta = file.metadata()?;
         if !meta.is_file() {
-            bail!("is no regular file; a device is written by itself, not run");
+            bail!("is not a regular file: name the image that was written to the device");
         }
         let (format, size) = layout(&file, meta.len())?;
         let said = manifest.map(|manifest| manifest.image.arch);
         let arch = match (said, arch) {
             (Some(said), Some(asked)) if said != asked => {
-                bail!("is for {said}, as its {MANIFEST} says, not for {asked}")
+                bail!("is for {said} according to its {MANIFEST}, not for {asked}")
             }
             (Some(arch), _) | (None, Some(arch)) => arch,
             (None, None) => {
-                bail!("no {MANIFEST} beside it tells of it: say --arch amd64 or --arch arm64")
+                bail!("no {MANIFEST} beside it describes it: add --arch amd64 or --arch arm64")
             }
         };
         let digest = manifest.and_then(|manifest| manifest.output(&path));
@@ -118,7 +118,7 @@ impl Image {
 }
 
 impl Manifest {
-    /// `None` where there is none.
+    /// `None` if there is none.
     fn read(directory: &Path) -> Result<Option<Manifest>> {
         let path = directory.join(MANIFEST);
         let context = || format!("reading {}", path.display());
@@ -147,7 +147,7 @@ fn in_directory(directory: &Path) -> Result<PathBuf> {
     let packed = directory.join("disk.raw.zst");
     if packed.exists() {
         let packed = packed.display();
-        bail!("{shown} has its disk in a packed form only: `zstd -d {packed}` unpacks it");
+        bail!("{shown} has its disk in compressed form only: `zstd -d {packed}` unpacks it");
     }
     bail!("{shown} has no disk: `nodeimg build --output disk` writes one");
 }
@@ -166,7 +166,7 @@ fn layout(mut file: &File, len: u64) -> Result<(Format, u64)> {
         return Ok((Format::Qcow2, u64::from_be_bytes(size)));
     }
     if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        bail!("is packed by zstd: unpack it first (`zstd -d`)");
+        bail!("is compressed with zstd: unpack it first (`zstd -d`)");
     }
     let mut signature = [0; 8];
     let is_gpt = file.read_exact_at(&mut signature, SECTOR).is_ok() && &signature == b"EFI PART";
@@ -174,7 +174,7 @@ fn layout(mut file: &File, len: u64) -> Result<(Format, u64)> {
         bail!("has no GUID partition table, so UEFI cannot boot it");
     }
     if !len.is_multiple_of(SECTOR) {
-        bail!("is not whole: {len} bytes are no number of sectors");
+        bail!("is incomplete: {len} bytes are not a whole number of sectors");
     }
     Ok((Format::Raw, len))
 }
@@ -258,12 +258,12 @@ mod tests {
             (vec![1; 3], "too short"),
             (vec![1; 4096], "no GUID partition table"),
             ([vec![0x28, 0xb5, 0x2f, 0xfd], vec![0; 99]].concat(), "zstd"),
-            ([gpt(), vec![0]].concat(), "not whole"),
+            ([gpt(), vec![0]].concat(), "is incomplete"),
         ] {
             fs::write(&path, bytes).unwrap();
             let say = error(&path, Some(Arch::Amd64));
             assert!(say.contains(want), "{want}: {say}");
         }
-        assert!(error(Path::new("/dev/null"), Some(Arch::Amd64)).contains("no regular file"));
+        assert!(error(Path::new("/dev/null"), Some(Arch::Amd64)).contains("not a regular file"));
     }
 }

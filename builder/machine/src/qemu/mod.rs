@@ -11,13 +11,13 @@
 //!  run.rs        the child, its monitor (qmp.rs), how it ends; sink.rs: what it says
 //! ```
 //!
-//! The machine has one disk, one network card behind QEMU's user network, a
+//! The machine has one disk, one network interface behind QEMU's user network, a
 //! source of randomness and a serial console; a seed is a second disk.
 //!
 //! # Invariants
 //! - The built disk is opened for reading alone: what the guest writes goes
 //!   into an overlay of the run's own.
-//! - The ports of the guest are to be had from this machine, not from others.
+//! - The guest's ports can be reached from this machine, not from others.
 //! - No process is ended but the QEMU that was started here.
 //!
 //! Left out: Secure Boot (a disk is not signed), screens, several networks;

@@ -38,7 +38,7 @@ pub struct Until {
     /// The machine powers itself off when this script has ended.
     pub script: Option<Script>,
     pub console: Sink,
-    /// Whether what is typed here goes to the console.
+    /// Whether keyboard input goes to the console.
     pub typed: bool,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 /// Runs QEMU to its end; fine if the guest powered itself off, or said what
-/// was expected of it. The exit status of the script, where there is one.
+/// was expected of it. The exit status of the script, if there is one.
 pub fn run(program: &Path, arguments: &[OsString], until: Until) -> Result<Option<u8>> {
     let _restored = Terminal::save();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -65,7 +65,7 @@ pub fn run(program: &Path, arguments: &[OsString], until: Until) -> Result<Optio
     runtime.block_on(async {
         let mut run = Run::start(program, arguments, until).await?;
         let status = run.wait().await?;
-        run.verdict(status)?;
+        run.conclude(status)?;
         run.exec.map_or(Ok(()), Exec::passed_on)?;
         Ok(run.script_status)
     })
@@ -115,7 +115,7 @@ struct Run<'a> {
     cause: Option<Cause>,
     /// QEMU's word for why the machine went off.
     reason: Option<String>,
-    /// What is to be done next, unless it has ended by then.
+    /// The next step, unless the machine has ended by then.
     next: Option<(Instant, Step)>,
 }
 
@@ -171,7 +171,7 @@ impl<'a> Run<'a> {
         if !until.typed {
             command.stdin(Stdio::null());
         }
-        let direct = until.console.stdio().context("passing the console on")?;
+        let direct = until.console.stdio().context("forwarding the console")?;
         command.stdout(match until.expect {
             Some(_) => Stdio::piped(),
             None => direct,
@@ -305,7 +305,7 @@ impl<'a> Run<'a> {
         };
     }
 
-    fn verdict(&self, status: ExitStatus) -> Result<()> {
+    fn conclude(&self, status: ExitStatus) -> Result<()> {
         let by_itself = self.reason.as_deref() == Some("guest-shutdown");
         match &self.cause {
             Some(Cause::Expected) => Ok(()),
@@ -314,13 +314,14 @@ impl<'a> Run<'a> {
                 let how = if by_itself {
                     "it was powered down"
                 } else {
-                    "it did not follow its power button and was switched off"
+                    "it ignored its power button and was switched off"
                 };
                 bail!("the machine was still running after {seconds} s (--timeout); {how}")
             }
             Some(Cause::Signal(name)) => Err(Interrupted(name).into()),
             Some(Cause::Stopped(state)) => bail!(
-                "QEMU stopped the machine ({state}); what it says is above. With --accel tcg it does without this machine's virtualization"
+                "QEMU stopped the machine ({state}); its output is above. --accel tcg works \
+                 without this machine's virtualization"
             ),
             None => self.own_end(status),
         }
@@ -330,13 +331,14 @@ impl<'a> Run<'a> {
     fn own_end(&self, status: ExitStatus) -> Result<()> {
         let program = self.program.display();
         match self.reason.as_deref() {
-            _ if !status.success() => bail!("{program} failed ({status}); what it says is above"),
+            _ if !status.success() => bail!("{program} failed ({status}); its output is above"),
             Some("guest-shutdown") => self.own_shutdown(),
-            Some("guest-reset") => bail!("the machine wanted to boot again"),
-            Some("guest-panic") => bail!("the machine's kernel gave up; what it says is above"),
+            Some("guest-reset") => bail!("the machine tried to reboot"),
+            Some("guest-panic") => bail!("the machine's kernel panicked; its output is above"),
             _ => match self.script_status {
                 Some(status) => bail!(
-                    "the script ended with status {status}, but the machine did not power off within {} s after it and was switched off",
+                    "the script ended with status {status}, but the machine did not power off \
+                     within {} s afterwards and was switched off",
                     SHUTDOWN.as_secs()
                 ),
                 None => bail!("the machine was switched off at its console"),
@@ -346,16 +348,16 @@ impl<'a> Run<'a> {
 
     fn own_shutdown(&self) -> Result<()> {
         if let Some(expect) = &self.expect {
-            bail!("the machine powered off before its console had said `{expect}`");
+            bail!("the machine powered off before its console printed `{expect}`");
         }
         if self.exec.is_some() && self.script_status.is_none() {
-            bail!("the machine powered off before the script had ended");
+            bail!("the machine powered off before the script ended");
         }
         Ok(())
     }
 }
 
-/// The end of the script, which is never where there is none.
+/// The end of the script, which is never if there is none.
 async fn next(exec: &mut Option<Exec>) -> Option<u8> {
     match exec {
         Some(exec) => exec.next().await,

@@ -25,7 +25,7 @@ pub fn write(directory: &Path, to: &mut File) -> Result<()> {
     let shown = directory.display();
     let label = label(directory)?;
     let files = read(directory).with_context(|| format!("reading the seed {shown}"))?;
-    medium(&files, label, to).with_context(|| format!("making a medium of the seed {shown}"))
+    medium(&files, label, to).with_context(|| format!("writing the seed {shown} to a volume"))
 }
 
 /// A medium with this label of files, each by its path on it.
@@ -57,13 +57,11 @@ fn label(directory: &Path) -> Result<&'static str> {
             "the seed {shown} holds neither `meta-data` and `user-data` nor a directory `openstack`"
         ),
         (_, _, true) => {
-            bail!(
-                "the seed {shown} holds both NoCloud's files and `openstack`: a medium is one of them"
-            )
+            bail!("the seed {shown} holds both NoCloud's files and `openstack`: keep one of them")
         }
         (has_meta, _, false) => {
             let lacks = if has_meta { "user-data" } else { "meta-data" };
-            bail!("the seed {shown} lacks `{lacks}`, which may be empty")
+            bail!("the seed {shown} lacks `{lacks}`, which is needed but may be empty")
         }
     }
 }
@@ -90,7 +88,7 @@ fn read(directory: &Path) -> Result<Vec<(String, Vec<u8>)>> {
                 left = rest;
                 fs::read(path).with_context(|| format!("reading {shown}"))?
             }
-            None => bail!("it has more than {} MiB, which no seed has", MOST >> 20),
+            None => bail!("it has more than {} MiB, the limit for a seed", MOST >> 20),
         };
         let Some(name) = path.strip_prefix(directory)?.to_str() else {
             bail!("{shown}: the name is not UTF-8");

@@ -18,7 +18,7 @@ pub enum Sink {
 
 impl Sink {
     /// A file that is written as the guest speaks, so that it can be followed;
-    /// one that is there is begun anew.
+    /// an existing one is truncated.
     pub fn file(path: &Path) -> Result<Sink> {
         let file = File::create(path).with_context(|| format!("writing {}", path.display()))?;
         Ok(Sink::File(file))
@@ -33,7 +33,7 @@ impl Sink {
         })
     }
 
-    /// As it comes; a reader that is gone is no error.
+    /// As it comes; a reader that is gone is not an error.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let result = match self {
             Sink::Stdout => {

@@ -5,7 +5,7 @@
 //! disk and the variables stay in a directory, for one image:
 //!
 //! ```text
-//!  disk.qcow2    what was written, over the built disk
+//!  disk.qcow2    the node's writes, over the built disk
 //!  vars.fd       the firmware's variables
 //!  state.json    over which disk
 //! ```
@@ -13,7 +13,7 @@
 //! # Invariants
 //! - A medium with a seed's secrets is never kept but where the user asks for
 //!   a command to run (`--print`).
-//! - What was written over one disk is never used over another.
+//! - A layer that belongs to one disk is never used over another.
 
 use std::env;
 use std::fs::{self, DirBuilder, File, Permissions};
@@ -33,7 +33,7 @@ use super::firmware::Flash;
 use super::image::Image;
 use super::seed;
 
-/// Room for a state partition, where the image has less: it costs nothing
+/// Room for a state partition, if the image has less: it costs nothing
 /// until it is written to.
 const DEFAULT_DISK: u64 = 8 << 30;
 const GRAIN: u64 = 1 << 20;
@@ -63,7 +63,7 @@ struct About {
 }
 
 impl State {
-    /// `keep` is made where it is not there.
+    /// `keep` is made if it is not there.
     pub fn open(keep: Option<&Path>) -> Result<State> {
         let parent = parent();
         let temporary = tempfile::Builder::new()
@@ -71,7 +71,7 @@ impl State {
             // Its own user alone: a seed's secrets will be in it.
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in(&parent)
-            .with_context(|| format!("making a directory in {}", parent.display()))?;
+            .with_context(|| format!("creating a directory in {}", parent.display()))?;
         let kept = keep.map(Kept::open).transpose()?;
         Ok(State { temporary, kept })
     }
@@ -88,7 +88,7 @@ impl State {
         }
     }
 
-    /// Whether the next run goes on with what this one writes.
+    /// Whether the next run continues with what this one writes.
     pub fn is_kept(&self) -> bool {
         self.kept.is_some()
     }
@@ -106,7 +106,8 @@ impl State {
         if path.exists() {
             if size.is_some() {
                 bail!(
-                    "{shown} has its size already: leave --disk-size out, or remove the directory to begin anew"
+                    "{shown} already has its size: leave --disk-size out, or remove the directory \
+                     to start over"
                 );
             }
             About::read(&about_path)?.check(&about, self.directory())?;
@@ -114,7 +115,7 @@ impl State {
         }
         let size = match size {
             Some(size) if size < image.size => bail!(
-                "--disk-size: the disk has {} bytes, and cannot be made smaller",
+                "--disk-size: the disk has {} bytes and cannot be made smaller",
                 image.size
             ),
             Some(size) => size,
@@ -163,14 +164,15 @@ impl Kept {
         let mut make = DirBuilder::new();
         make.recursive(true).mode(0o700);
         make.create(directory)
-            .with_context(|| format!("making {shown}"))?;
-        for entry in fs::read_dir(directory).with_context(|| format!("looking into {shown}"))? {
+            .with_context(|| format!("creating {shown}"))?;
+        for entry in fs::read_dir(directory).with_context(|| format!("listing {shown}"))? {
             let name = entry?.file_name();
             let known = [DISK, VARS, ABOUT].iter().any(|known| name == **known);
             let under_way = name.to_str().is_some_and(|name| name.ends_with(".tmp"));
             if !known && !under_way {
                 bail!(
-                    "--keep {shown}: holds `{}`, so it is not the state of a run: name a new directory",
+                    "--keep {shown}: it holds `{}`, so it is not the state of a run: name a new \
+                     directory",
                     name.to_string_lossy()
                 );
             }
@@ -199,12 +201,14 @@ impl About {
         let theirs = self.disk.display();
         if self.disk != now.disk {
             bail!(
-                "{shown} is the state of another disk, {theirs}: name another directory, or remove this one to begin anew"
+                "{shown} is the state of another disk, {theirs}: name another directory, or \
+                 remove this one to start over"
             );
         }
         if self.identity != now.identity {
             bail!(
-                "{shown} is the state of {theirs} as it was before it was built anew: remove the directory to begin anew"
+                "{shown} is the state of {theirs} from before it was rebuilt: remove the \
+                 directory to start over"
             );
         }
         Ok(())

@@ -60,7 +60,7 @@ fn state_of_another_disk_is_not_used() {
     let state = State::open(Some(directory.path())).unwrap();
     state.disk(&image("a"), None).unwrap();
     let rebuilt = state.disk(&image("b"), None).unwrap_err();
-    assert!(rebuilt.to_string().contains("built anew"), "{rebuilt}");
+    assert!(rebuilt.to_string().contains("was rebuilt"), "{rebuilt}");
     let mut other = image("a");
     other.path = "/elsewhere/disk.raw".into();
     let other = state.disk(&other, None).unwrap_err();

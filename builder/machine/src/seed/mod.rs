@@ -16,8 +16,8 @@ use crate::qemu::seed::medium;
 /// ([NoCloud](https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html)).
 const LABEL: &str = "CIDATA";
 
-/// Writes into the file `to`, where its name ends in `.img`, else into a
-/// directory. What is there is replaced only where `replace` says so, and only
+/// Writes into the file `to`, if its name ends in `.img`, else into a
+/// directory. An existing one is replaced only if `replace` says so, and only
 /// if it is a seed.
 pub fn write(files: &Files, to: &Path, replace: bool) -> Result<()> {
     check_free(to, replace)?;
@@ -46,16 +46,19 @@ pub fn check_free(to: &Path, replace: bool) -> Result<()> {
         Err(e) => return Err(e).with_context(|| format!("looking for {shown}")),
     };
     if !replace {
-        bail!("{shown} is there already: name another place, or replace it with --force");
+        bail!("{shown} already exists: choose another path, or replace it with --force");
     }
     if is_medium(to) {
         if !meta.is_file() {
-            bail!("{shown} is no file, and is not replaced");
+            bail!("{shown} is not a file, so it is not replaced");
         }
         return Ok(());
     }
     if !meta.is_dir() {
-        bail!("{shown} is no directory, and is not replaced; a medium's name ends in `.img`");
+        bail!(
+            "{shown} is not a directory, so it is not replaced; the name of a volume's image \
+            ends in `.img`"
+        );
     }
     let names = Layout::NoCloud.names();
     let known = [
@@ -64,11 +67,11 @@ pub fn check_free(to: &Path, replace: bool) -> Result<()> {
         names.vendor_data,
         names.network,
     ];
-    for entry in fs::read_dir(to).with_context(|| format!("looking into {shown}"))? {
+    for entry in fs::read_dir(to).with_context(|| format!("listing {shown}"))? {
         let name = entry?.file_name();
         if !known.iter().any(|known| name == **known) {
             bail!(
-                "{shown} holds `{}`, so it is not a seed alone, and is not replaced",
+                "{shown} also holds `{}`, which does not belong to a seed, so it is not replaced",
                 name.to_string_lossy()
             );
         }

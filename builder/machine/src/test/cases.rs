@@ -38,27 +38,28 @@ pub struct Case {
 const CASES: [Case; 5] = [
     Case {
         name: "boot",
-        about: "a verified root, no failed unit, the seed's node, registered where the profile says so",
+        about: "a verified root, no failed unit, the seed's node, registered if the profile has a \
+            kubelet",
         run: Cases::boot,
     },
     Case {
         name: "reboot",
-        about: "the same node again, nothing written anew",
+        about: "the same node again, nothing rewritten",
         run: Cases::reboot,
     },
     Case {
         name: "power-cut",
-        about: "the power is cut during first boot, and the next boot is well",
+        about: "the power is cut during first boot, and the next boot succeeds",
         run: Cases::power_cut,
     },
     Case {
         name: "tampered-root",
-        about: "one bit of the root is another one, and the node does not come up",
+        about: "one bit of the root is flipped, and the node does not come up",
         run: Cases::tampered_root,
     },
     Case {
         name: "no-seed",
-        about: "without a seed the verdict says so, and no kubelet starts",
+        about: "without a seed, first boot reports so, and no kubelet starts",
         run: Cases::no_seed,
     },
 ];
@@ -66,7 +67,7 @@ const CASES: [Case; 5] = [
 /// How a case ended.
 #[derive(Debug)]
 pub enum Outcome {
-    /// With what is worth saying.
+    /// With a note for the reader.
     Passed(String),
     Failed(Vec<String>),
     /// Why it is not for this image.
@@ -89,7 +90,10 @@ pub fn chosen(names: &[String]) -> Result<Vec<&'static Case>> {
     }
     let known: Vec<&str> = CASES.iter().map(|case| case.name).collect();
     if let Some(odd) = names.iter().find(|name| !known.contains(&name.as_str())) {
-        bail!("--case {odd}: the cases are {}", known.join(", "));
+        bail!(
+            "--case {odd}: there is no such case; the cases are {}",
+            known.join(", ")
+        );
     }
     let wanted = |case: &&Case| names.iter().any(|name| name == case.name);
     Ok(CASES.iter().filter(wanted).collect())
@@ -112,7 +116,7 @@ impl Cases {
         let files = tempfile::Builder::new()
             .prefix("nodeimg-test-")
             .tempdir_in(&parent)
-            .with_context(|| format!("making a directory in {}", parent.display()))?;
+            .with_context(|| format!("creating a directory in {}", parent.display()))?;
         let now = Date::now()?.0;
         let identity = Identity::make(settings, files.path(), &bench.logs, now)?;
         Ok(Cases {
@@ -127,8 +131,8 @@ impl Cases {
         let needs_cluster = !matches!(case.name, "tampered-root" | "no-seed");
         let has_none = self.identity.api.is_none();
         if needs_cluster && has_none && self.identity.profile == Profile::Kubeadm {
-            let why =
-                "the recipe does not say which kubeadm the image has, and so not what it reads";
+            let why = "the recipe does not say which kubeadm the image has, so the format that it reads \
+                 is unknown";
             return Ok(Outcome::Skipped(why.to_owned()));
         }
         (case.run)(self).with_context(|| format!("case {}", case.name))
@@ -168,7 +172,7 @@ impl Cases {
             findings.add(why.clone());
         }
         if !boot.facts.is_whole() {
-            findings.add("the node did not say all of its facts");
+            findings.add("the node did not report all of its facts");
         }
     }
 
@@ -185,8 +189,8 @@ impl Cases {
         let (boot, mut findings) = self.well("boot", "first")?;
         if boot.facts.is_whole() {
             findings.expect(
-                "the verdict of first boot",
-                &boot.facts.verdict("outcome"),
+                "the outcome of first boot",
+                &boot.facts.report("outcome"),
                 "applied",
             );
         }
@@ -206,13 +210,13 @@ impl Cases {
         if self.machine_id.is_none()
             && let Outcome::Failed(_) = self.boot()?
         {
-            return Ok(Outcome::Skipped("the first boot was not well".to_owned()));
+            return Ok(Outcome::Skipped("the first boot failed".to_owned()));
         }
         let (boot, mut findings) = self.well("reboot", "first")?;
         if boot.facts.is_whole() {
             findings.expect(
-                "the verdict of first boot",
-                &boot.facts.verdict("outcome"),
+                "the outcome of first boot",
+                &boot.facts.report("outcome"),
                 "unchanged",
             );
             let before = self.machine_id.as_deref().unwrap_or_default();
@@ -239,13 +243,13 @@ impl Cases {
             cut: Some((FIRST_BOOT, Duration::from_millis(after.into()))),
         })?;
         if let Some(why) = cut.failed {
-            let why = format!("before the power was to be cut: {why}");
+            let why = format!("before the power cut: {why}");
             return Ok(Outcome::Failed(vec![why]));
         }
         let (boot, mut findings) = self.well("after-power-cut", "cut")?;
-        let outcome = boot.facts.verdict("outcome");
+        let outcome = boot.facts.report("outcome");
         if boot.facts.is_whole() && !["applied", "unchanged"].contains(&outcome.as_str()) {
-            findings.add(format!("the verdict of first boot is `{outcome}`"));
+            findings.add(format!("the outcome of first boot is `{outcome}`"));
         }
         let note = format!("cut {after} ms after first boot began, then {outcome}");
         Ok(Outcome::of(findings, note))
@@ -254,7 +258,8 @@ impl Cases {
     fn tampered_root(&mut self) -> Result<Outcome> {
         let image = &self.bench.image;
         if image.format != Format::Raw {
-            let why = "one byte is changed in a copy of disk.raw, and this is another format";
+            let why = "this case changes one byte in a copy of disk.raw, and this image has \
+                another format";
             return Ok(Outcome::Skipped(why.to_owned()));
         }
         let path = self.state("tampered.raw");
@@ -279,16 +284,16 @@ impl Cases {
         fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
         let mut findings = Findings::default();
         if !boot.facts.is_empty() {
-            findings.add("the node came up");
+            findings.add("the node booted");
         } else if let Some(why) = &boot.failed {
-            findings.add(format!("the console never said `{GIVEN_UP}`: {why}"));
+            findings.add(format!("the console never showed `{GIVEN_UP}`: {why}"));
         }
         for part in ["verity", "is corrupted"] {
             if !boot.console.contains(part) {
-                findings.add(format!("the console does not say `{part}`"));
+                findings.add(format!("the console does not show `{part}`"));
             }
         }
-        Ok(Outcome::of(findings, "dm-verity has found it".to_owned()))
+        Ok(Outcome::of(findings, "dm-verity detected it".to_owned()))
     }
 
     fn no_seed(&mut self) -> Result<Outcome> {
@@ -301,8 +306,8 @@ impl Cases {
         if boot.facts.is_whole() {
             let facts = &boot.facts;
             findings.expect(
-                "the verdict of first boot",
-                &facts.verdict("outcome"),
+                "the outcome of first boot",
+                &facts.report("outcome"),
                 "failed",
             );
             expect_verified_root(facts, &mut findings);
@@ -313,9 +318,9 @@ impl Cases {
             }
         }
         if !boot.console.contains(NOT_SET_UP) {
-            findings.add(format!("the console does not say `{NOT_SET_UP}`"));
+            findings.add(format!("the console does not show `{NOT_SET_UP}`"));
         }
-        Ok(Outcome::of(findings, "the verdict says so".to_owned()))
+        Ok(Outcome::of(findings, "first boot reported it".to_owned()))
     }
 }
 

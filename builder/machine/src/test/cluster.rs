@@ -31,9 +31,9 @@ pub fn check(identity: &Identity, facts: &Facts, store: &Store, findings: &mut F
             facts.get("token-in"),
             "",
         );
-        if facts.verdict("outcome") == "applied" {
+        if facts.report("outcome") == "applied" {
             let signed = store.signed.join(" ");
-            let what = "who has had a certificate signed";
+            let what = "the names whose certificates were signed";
             findings.expect(what, &signed, &format!("system:node:{HOST_NAME}"));
         }
     }
@@ -47,18 +47,19 @@ fn expect_services(subnet: &str, facts: &Facts, store: &Store, findings: &mut Fi
     findings.expect("kube-proxy", facts.get("kube-proxy"), "active");
     if !store.callers.contains_key(KUBE_PROXY) {
         findings.add(format!(
-            "kube-proxy did not come to the API server as {KUBE_PROXY}"
+            "kube-proxy did not reach the API server as {KUBE_PROXY}"
         ));
     }
 }
 
 fn expect_joined(facts: &Facts, findings: &mut Findings) {
-    let commands = facts.verdict("commands");
-    // The verdict of a later boot has nothing to tell of them.
-    let is_later = facts.verdict("outcome") == "unchanged" && commands.is_empty();
+    let commands = facts.report("commands");
+    // The report of a later boot does not mention them.
+    let is_later = facts.report("outcome") == "unchanged" && commands.is_empty();
     if commands != "done" && !is_later {
         findings.add(format!(
-            "the commands of first boot are `{commands}`, not `done`; kubeadm's end: {}",
+            "the commands of first boot are `{commands}`, not `done`; the end of kubeadm's \
+             output: {}",
             facts.get("commands-journal")
         ));
     }
@@ -70,18 +71,18 @@ fn expect_registered(profile: Profile, facts: &Facts, store: &Store, findings: &
     let Some(node) = store.nodes.get(HOST_NAME) else {
         let came: Vec<&str> = store.callers.keys().map(String::as_str).collect();
         findings.add(format!(
-            "no Node was registered; who came to the API server: [{}]; the journal's end: {}",
+            "no Node was registered; clients of the API server: [{}]; the end of the journal: {}",
             came.join(", "),
             facts.get("journal")
         ));
         return;
     };
     let own = format!("system:node:{HOST_NAME}");
-    findings.expect("who registered the Node", &node.by.name, &own);
+    findings.expect("the user that registered the Node", &node.by.name, &own);
     let address = ("InternalIP".to_owned(), ADDRESS.to_owned());
     if !node.addresses.contains(&address) {
         findings.add(format!(
-            "the Node has not InternalIP {ADDRESS}: {:?}",
+            "the Node does not have InternalIP {ADDRESS}: {:?}",
             node.addresses
         ));
     }
@@ -90,7 +91,7 @@ fn expect_registered(profile: Profile, facts: &Facts, store: &Store, findings: &
     let may_wait = profile == Profile::Kubeadm && facts.get("networks").is_empty();
     if !(node.is_ready() || may_wait && node.waits_for_network()) {
         let ready = node.conditions.get("Ready");
-        let why = ready.map_or("never said", |(_, why)| why.as_str());
+        let why = ready.map_or("never reported", |(_, why)| why.as_str());
         findings.add(format!("the Node is not Ready: {why}"));
     }
 }
@@ -100,26 +101,24 @@ fn expect_registered(profile: Profile, facts: &Facts, store: &Store, findings: &
 pub fn expect_no_second_join(store: &Store, findings: &mut Findings) {
     for (name, what) in &store.callers {
         if name == ANONYMOUS || name.starts_with(BOOTSTRAP) {
-            findings.add(format!(
-                "the node has joined again: {name} asked for {what}"
-            ));
+            findings.add(format!("the node joined again: {name} asked for {what}"));
         }
     }
 }
 
-/// For a reader, where the node is as it should be.
+/// A note for the reader if the node is as it should be.
 pub fn note(identity: &Identity, store: &Store) -> Option<String> {
     let node = store.nodes.get(HOST_NAME)?;
     let state = match node.is_ready() {
         true => "Ready",
-        false => "not Ready until its cluster brings a network plugin",
+        false => "not Ready until its cluster has a network plugin",
     };
     let version = &node.kubelet_version;
     Some(match identity.profile {
-        Profile::Kubeadm => format!(
-            "kubeadm has joined, kubelet {version} has registered {HOST_NAME}, {ADDRESS}, {state}"
-        ),
-        _ => format!("kubelet {version} has registered {HOST_NAME}, {ADDRESS}, {state}"),
+        Profile::Kubeadm => {
+            format!("kubeadm joined, kubelet {version} registered {HOST_NAME}, {ADDRESS}, {state}")
+        }
+        _ => format!("kubelet {version} registered {HOST_NAME}, {ADDRESS}, {state}"),
     })
 }
 
@@ -168,7 +167,7 @@ mod tests {
         store
     }
 
-    /// What is found of a node with these facts after the healthy ones.
+    /// The findings for a node with these facts after the healthy ones.
     fn found(profile: Profile, store: &Store, facts: &str) -> Vec<String> {
         let healthy: &[&str] = match profile {
             Profile::Kubeadm => &JOINED,
@@ -213,7 +212,7 @@ mod tests {
             ),
             (
                 "first-boot={\"commands\": \"failed\"}\ncommands-journal=no route",
-                "are `failed`, not `done`; kubeadm's end: no route",
+                "are `failed`, not `done`; the end of kubeadm's output: no route",
             ),
             (
                 "first-boot={\"outcome\": \"unchanged\", \"commands\": \"pending\"}",

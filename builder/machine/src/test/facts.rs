@@ -18,7 +18,7 @@ impl Facts {
         )
     }
 
-    /// Nothing where it was not told.
+    /// Nothing if it was not told.
     pub fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }
@@ -31,10 +31,10 @@ impl Facts {
         self.0.is_empty()
     }
 
-    /// A field of the verdict of first boot.
-    pub fn verdict(&self, field: &str) -> String {
-        let verdict: Value = serde_json::from_str(self.get("first-boot")).unwrap_or_default();
-        verdict[field].as_str().unwrap_or_default().to_owned()
+    /// A field of the report of first boot.
+    pub fn report(&self, field: &str) -> String {
+        let report: Value = serde_json::from_str(self.get("first-boot")).unwrap_or_default();
+        report[field].as_str().unwrap_or_default().to_owned()
     }
 }
 

@@ -11,7 +11,7 @@ patiently() {
     left=$((until - $(cut -d. -f1 /proc/uptime)))
     timeout $((left > 1 ? left : 1)) "$@"
 }
-verdict=/run/nodeimg/result.json
+report=/run/nodeimg/result.json
 
 fact state patiently systemctl is-system-running --wait
 fact failed systemctl --failed --no-legend --plain
@@ -24,8 +24,8 @@ fact cni sh -c 'cat /etc/cni/net.d/*.conf*'
 fact networks sh -c 'ls -d /etc/cni/net.d/*.conf* 2>/dev/null'
 fact heard patiently head -n 1
 # kubeadm ends a little later than its node is seen.
-fact commands patiently sh -c "while grep -Eq '\"commands\": *\"pending\"' $verdict; do sleep 1; done"
-fact first-boot cat "$verdict"
+fact commands patiently sh -c "while grep -Eq '\"commands\": *\"pending\"' $report; do sleep 1; done"
+fact first-boot cat "$report"
 for unit in containerd kubelet kube-proxy; do
     fact "$unit" systemctl is-active "$unit"
 done

@@ -17,7 +17,7 @@ use nodeimg_seed::write::Node;
 pub const HOST_NAME: &str = "nodeimg-test";
 /// What QEMU's user network gives to its guest.
 pub const ADDRESS: &str = "10.0.2.15";
-/// Where a recipe says nothing of its cluster.
+/// If a recipe does not describe its cluster.
 const CLUSTER: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 200, 0, 0), 16);
 /// Good for nothing but the fake API server.
 pub const TOKEN: &str = "abcdef.0123456789abcdef";
@@ -28,7 +28,7 @@ const LOG: &str = "api.log";
 /// Both sides of one node.
 pub struct Identity {
     pub profile: Profile,
-    /// Empty where the profile has none.
+    /// Empty if the profile has none.
     pub pod_subnet: String,
     /// For every profile that has a cluster, but for kubeadm of an unknown version.
     pub api: Option<Api>,
@@ -37,7 +37,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Writes the seed into `directory` and starts the API server, where the
+    /// Writes the seed into `directory` and starts the API server, if the
     /// profile wants one; its log goes into `logs`. `now` is in seconds since 1970.
     pub fn make(
         settings: &ImageSettings,
@@ -60,7 +60,7 @@ impl Identity {
                 let log = File::create(&path).with_context(context)?;
                 let authority = join(&mut node, profile, now)?;
                 let served = serve(&mut node, authority, now, log);
-                Some(served.context("playing an API server")?)
+                Some(served.context("starting the fake API server")?)
             }
         };
         if let (Some(api), Some(server)) = (&api, &node.api_server) {

@@ -17,7 +17,7 @@ impl Logs {
     pub fn open(named: Option<&Path>) -> Result<Logs> {
         match named {
             Some(path) => {
-                let context = || format!("making {}", path.display());
+                let context = || format!("creating {}", path.display());
                 std::fs::create_dir_all(path).with_context(context)?;
                 Ok(Logs::Named(path.to_owned()))
             }
@@ -27,7 +27,7 @@ impl Logs {
                     .prefix("nodeimg-test-logs-")
                     .tempdir_in(&parent);
                 made.map(Logs::Temporary)
-                    .with_context(|| format!("making a directory in {}", parent.display()))
+                    .with_context(|| format!("creating a directory in {}", parent.display()))
             }
         }
     }

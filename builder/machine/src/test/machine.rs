@@ -130,7 +130,7 @@ impl Bench {
     }
 
     /// For a machine that is slow, and now and then stands still: the default
-    /// times of units are for others, and Linux on x86 gives up where its timer
+    /// times of units are for others, and Linux on x86 gives up if its timer
     /// seems not to tick.
     fn words(&self) -> Vec<OsString> {
         if self.host.accel != Accel::Tcg {

@@ -14,8 +14,8 @@
 //! # Invariants
 //! - The disk under test is never written to.
 //! - Every boot ends, by itself or by its time.
-//! - What is said of the image is what it did, in a boot whose console is kept
-//!   where a case fails.
+//! - The report says what the image did, in a boot whose console is kept
+//!   if a case fails.
 //!
 //! Left out: pods (no registry is reached), and so what clusters bring to their
 //! nodes as pods: with profile `kubeadm` kube-proxy and the network plugin.

@@ -24,7 +24,8 @@ pub fn run(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
     let seed = read(&args.seed, &mut problems)?;
     if !judge(session, &recipe, &seed, problems)? {
         bail!(
-            "{}: no node comes of this seed with an image of recipe {} (--recipe names another)",
+            "{}: this seed does not work with an image of recipe {} (name another recipe with \
+             --recipe)",
             args.seed.display(),
             args.recipe
         );
@@ -32,8 +33,8 @@ pub fn run(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
     Ok(())
 }
 
-/// Reads a seed as a node of that recipe would, and tells what is wrong with
-/// it: whether a node comes of it. `problems` are those found before.
+/// Reads a seed as a node of that recipe would, and reports its problems:
+/// whether it works. `problems` are those found before.
 pub fn judge(
     session: &Session<'_>,
     recipe: &Recipe,
@@ -77,11 +78,11 @@ fn tell(session: &Session<'_>, outlook: Option<&Outlook>, problems: Problems) {
     }
     if let (Some(outlook), false) = (outlook, session.global.quiet) {
         let count = outlook.files.len();
-        println!("{}: a good seed, {count} files", outlook.host_name);
+        println!("{}: a valid seed, {count} files", outlook.host_name);
     }
 }
 
-/// The layout that the directory has; NoCloud's where it has both.
+/// The layout that the directory has; NoCloud's if it has both.
 fn read(directory: &Path, problems: &mut Problems) -> Result<Seed> {
     let layout = [Layout::NoCloud, Layout::ConfigDrive]
         .into_iter()
@@ -107,13 +108,13 @@ fn read(directory: &Path, problems: &mut Problems) -> Result<Seed> {
         vendor_data: take(names.vendor_data)?,
         vendor_data2: names.vendor_data2.map_or(Ok(None), take)?,
         network: take(names.network)?,
-        ..Seed::new(layout, meta_data.context("the meta-data is gone")?)
+        ..Seed::new(layout, meta_data.context("the meta-data has disappeared")?)
     };
     seed.inject(take, problems)?;
     Ok(seed)
 }
 
-/// `None` where there is nothing of that name.
+/// `None` if there is nothing of that name.
 fn read_file(path: &Path) -> Result<Option<SeedFile>> {
     let name = path.display().to_string();
     let file = match File::open(path) {
@@ -127,7 +128,7 @@ fn read_file(path: &Path) -> Result<Option<SeedFile>> {
         .read_to_end(&mut bytes)
         .with_context(|| format!("reading {name}"))?;
     if bytes.len() > MAX_SEED_FILE {
-        bail!("{name} is larger than {MAX_SEED_FILE} bytes, and no seed file may be");
+        bail!("{name} is larger than {MAX_SEED_FILE} bytes, the limit for a seed file");
     }
     Ok(Some(SeedFile::new(name, bytes)))
 }

@@ -29,7 +29,7 @@ pub fn authority(session: &Session<'_>, args: &SeedCaArgs) -> Result<()> {
     let directory = &args.directory;
     let shown = directory.display();
     if directory.symlink_metadata().is_ok() {
-        bail!("{shown} is there already, and a CA is never replaced: name a new directory");
+        bail!("{shown} already exists, and a CA is never replaced: name a new directory");
     }
     let (_, pair) = Authority::generate(&args.name, Validity::days(Date::now()?.0, args.days))?;
     let files = [
@@ -38,7 +38,10 @@ pub fn authority(session: &Session<'_>, args: &SeedCaArgs) -> Result<()> {
     ];
     seed::write_directory(&files, directory).with_context(|| format!("writing {shown}"))?;
     let event = json!({ "event": "ca", "directory": directory, "name": args.name });
-    let text = format!("{shown}/ca.crt is the cluster's CA, {shown}/ca.key its secret: keep it");
+    let text = format!(
+        "{shown}/ca.crt is the cluster's CA, {shown}/ca.key its private key: keep \
+        it safe"
+    );
     session.say(&event, &text);
     Ok(())
 }
@@ -49,7 +52,8 @@ pub fn run(session: &Session<'_>, args: &SeedNewArgs) -> Result<()> {
     let files = node(args, &recipe)?.files(args.instance_id.as_deref());
     if !judge(session, &recipe, &files.seed(), Problems::new())? {
         bail!(
-            "{}: nothing is written, for no node would come of this seed with an image of recipe {} (--recipe names another)",
+            "{}: nothing was written, because this seed does not work with an image of recipe {} \
+             (name another recipe with --recipe)",
             args.out.display(),
             args.recipe
         );
@@ -157,7 +161,7 @@ fn ssh_keys(paths: &[impl AsRef<Path>]) -> Result<Vec<String>> {
         let text = text(path)?;
         if text.contains("PRIVATE KEY") {
             bail!(
-                "--ssh-key {}: is a private key; the public one ends in `.pub`",
+                "--ssh-key {}: this is a private key; the public one ends in `.pub`",
                 path.display()
             );
         }
@@ -169,7 +173,7 @@ fn ssh_keys(paths: &[impl AsRef<Path>]) -> Result<Vec<String>> {
                 .map(str::to_owned),
         );
         if keys.len() == before {
-            bail!("--ssh-key {}: holds no key", path.display());
+            bail!("--ssh-key {}: the file holds no key", path.display());
         }
     }
     Ok(keys)
@@ -186,7 +190,7 @@ fn text(path: &Path) -> Result<String> {
     let read = file.take(MOST + 1).read_to_string(&mut text);
     read.with_context(|| format!("reading {shown}"))?;
     if text.len() as u64 > MOST {
-        bail!("{shown} has more than {MOST} bytes, and nothing of a seed has");
+        bail!("{shown} has more than {MOST} bytes, the limit for a file of a seed");
     }
     Ok(text)
 }

@@ -83,7 +83,7 @@ fn merged(packages: Vec<Package>) -> Result<BTreeMap<ImagePath, Node>> {
     Ok(all)
 }
 
-/// Whether `node` stands for the path of both rather than what is `there`.
+/// Whether `node` wins over `there`, of two at one path.
 /// dpkg leaves a directory as its first package made it; here a special owner
 /// or mode wins, whatever the order.
 fn takes_its_place(path: &ImagePath, there: &Node, node: &Node) -> Result<bool> {

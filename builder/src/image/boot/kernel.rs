@@ -15,7 +15,7 @@ use crate::tree::{Content, ImagePath, Kind, Node, Tree};
 const BOOT: &str = "/boot";
 pub const EFI_PROGRAMS: &str = "/usr/lib/systemd/boot";
 
-/// What was taken out of a tree to boot it with.
+/// The parts of a tree that boot it, taken out of it.
 pub struct Parts {
     /// The kernel's: `6.12.117+deb13-cloud-amd64`.
     pub release: String,
@@ -58,7 +58,7 @@ pub fn take(tree: &mut Tree, arch: Arch) -> Result<Parts> {
     for path in [BOOT, EFI_PROGRAMS] {
         tree.take(&path.parse()?);
     }
-    let step = "taking the kernel out";
+    let step = "extracting the kernel";
     tree.insert(BOOT.parse()?, Node::directory(0o755, origin(step)))?;
     if let Some(config) = config {
         let place = format!("/usr/lib/modules/{release}/config");
@@ -78,8 +78,8 @@ fn kernel(tree: &Tree, release: &str) -> Result<Content> {
         .collect();
     if !others.is_empty() {
         bail!(
-            "there are kernels beside that of the modules, {release}: {}; leave one in \
-             `base.packages`",
+            "there are other kernels besides {release}, to which the modules belong: {}; keep one \
+             in `base.packages`",
             others.join(", ")
         );
     }
@@ -91,6 +91,6 @@ fn file(tree: &Tree, path: &str, package: &str) -> Result<Content> {
     let path: ImagePath = path.parse()?;
     match &wanted(tree, &path, package)?.kind {
         Kind::File(content) => Ok(content.clone()),
-        Kind::Directory | Kind::Symlink(_) => bail!("`{path}` is no file"),
+        Kind::Directory | Kind::Symlink(_) => bail!("`{path}` is not a file"),
     }
 }

@@ -37,7 +37,7 @@ pub use kernel::{Parts, efi_name};
 pub use needs::check as check_needs;
 pub use uki::Request;
 
-/// Makes the tree into the root of a disk, where an output of the recipe is one.
+/// Makes the tree into the root of a disk, if an output of the recipe is one.
 pub fn prepare(tree: &mut Tree, recipe: &Recipe, arch: Arch) -> Result<Option<Parts>> {
     if !recipe.outputs.iter().any(|output| output.is_of_disk()) {
         return Ok(None);
@@ -52,11 +52,11 @@ fn origin(step: &str) -> Origin {
     Origin::Base(step.to_owned())
 }
 
-/// What is at `path`; where there is nothing, the package that has it is named.
+/// The node at `path`; an error names the package that has it.
 fn wanted<'a>(tree: &'a Tree, path: &ImagePath, package: &str) -> Result<&'a Node> {
     tree.get(path).with_context(|| {
         format!(
-            "`{path}` is not in the image, and a disk cannot boot without it: add the package \
+            "`{path}` is not in the image, but a disk cannot boot without it: add the package \
              `{package}` to `base.packages`"
         )
     })

@@ -85,16 +85,16 @@ pub fn of(recipe: &Recipe) -> Result<Vec<Mount>> {
 
 fn check(path: &ImagePath) -> Result<()> {
     if *path == ImagePath::root() {
-        bail!("writable: `/` is what the disk verifies and stays read-only: name what is below it");
+        bail!("writable: the disk verifies `/`, which stays read-only: name directories below it");
     }
     for kernels in KERNELS {
         if path.is_within(&kernels.parse()?) {
-            bail!("writable: `{path}` is the kernel's, not the image's: leave it out");
+            bail!("writable: `{path}` belongs to the kernel, not to the image: leave it out");
         }
     }
     // They part the options of a mount.
     if path.as_str().contains([',', ':', '\\']) {
-        bail!("writable: `{path}` cannot be mounted: `,`, `:` and `\\` part a mount's options");
+        bail!("writable: `{path}` cannot be mounted: `,`, `:` and `\\` separate a mount's options");
     }
     Ok(())
 }

@@ -55,7 +55,7 @@ fn check_names(recipe: &Recipe, arch: Arch, packages: &BTreeSet<&str>) -> Result
         return Ok(());
     }
     bail!(
-        "a disk for {arch} cannot boot without what this lock does not have: add to `base.packages` (or \
+        "this lock lacks what a disk for {arch} needs to boot: add to `base.packages` (or \
          `base.arch_packages`) {}, and run `nodeimg lock --update base`",
         missing.into_iter().collect::<Vec<_>>().join(", ")
     )

@@ -140,8 +140,8 @@ fn each_writable_path_has_one_mount() {
 fn what_cannot_be_writable_is_told() {
     for (path, part) in [
         ("/", "stays read-only"),
-        ("/proc/x", "the kernel's"),
-        ("/dev", "the kernel's"),
+        ("/proc/x", "belongs to the kernel"),
+        ("/dev", "belongs to the kernel"),
         ("/opt/a,b", "cannot be mounted"),
         ("/opt/a:b", "cannot be mounted"),
     ] {

@@ -2,8 +2,8 @@
 //!
 //! systemd-veritysetup-generator(8) makes `systemd-veritysetup@root.service` of
 //! the root hash on the command line, in the root as in the initrd. Where systemd
-//! ran in the initrd too, that unit has been started there and is handed over.
-//! After an initrd of nodeimg's own it would be started anew: sysinit.target
+//! ran in the initrd too, that unit was started there and stays active.
+//! After an initrd of nodeimg's own it would be started again: sysinit.target
 //! would wait until udev has named both partitions, only for the service to find
 //! that all is done.
 //!
@@ -33,7 +33,7 @@ Type=oneshot
 ExecStart=true
 ";
 
-/// Adds the unit, where something would make the other one.
+/// Adds the unit, if something would make the other one.
 pub fn write(tree: &mut Tree, recipe: &Recipe) -> Result<()> {
     let unit: ImagePath = UNIT.parse()?;
     let has_generator = tree.get(&GENERATOR.parse()?).is_some();

@@ -225,7 +225,7 @@ fn runtimes() -> Runtimes {
 }
 
 /// The kubelet's `cgroupDriver` is `systemd`; a runtime that is told otherwise
-/// starts no pod, so it is no image.
+/// starts no pod, so it does not count as an image.
 fn systemd_cgroup_holds(table: &Table) -> Result<()> {
     fn walk(value: &Value, found: &mut bool) {
         if let Value::Table(table) = value {
@@ -237,8 +237,8 @@ fn systemd_cgroup_holds(table: &Table) -> Result<()> {
     table.values().for_each(|value| walk(value, &mut found));
     if found {
         bail!(
-            "containerd.config sets `SystemdCgroup = false`, but the kubelet's cgroupDriver is systemd: \
-             both sides must agree, take it out"
+            "containerd.config sets `SystemdCgroup = false`, but the kubelet's cgroupDriver is \
+             systemd: both must agree, so remove it"
         );
     }
     Ok(())

@@ -13,7 +13,7 @@ use super::containerd;
 use crate::input::recipe::tests::recipe;
 
 /// A root of its own with the programs and the configuration at a node's paths.
-/// What is said goes to OUT; nothing of this machine is changed.
+/// Its output goes to OUT; nothing on this machine is changed.
 const SCRIPT: &str = r#"
 set -eu
 root=$1 programs=$2 out=$3

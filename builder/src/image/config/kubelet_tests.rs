@@ -1,5 +1,5 @@
 //! The rendered kubelet configuration with a node's part over it, judged by the lab's
-//! kubelets themselves: what is in force, and that no flag of ours is deprecated.
+//! kubelets themselves: the active settings, and that no flag of ours is deprecated.
 #![allow(clippy::unwrap_used)]
 use std::fs;
 use std::path::{Path, PathBuf};

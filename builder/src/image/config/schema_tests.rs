@@ -52,21 +52,21 @@ impl Schema {
     fn value(&self, wanted: &str, value: &Value, at: &str, wrong: &mut Vec<String>) {
         if let Some(element) = wanted.strip_prefix("[]") {
             let Value::Array(items) = value else {
-                return wrong.push(format!("{at}: {value} is no list"));
+                return wrong.push(format!("{at}: {value} is not a list"));
             };
             for (index, item) in items.iter().enumerate() {
                 self.value(element, item, &format!("{at}[{index}]"), wrong);
             }
         } else if let Some(element) = wanted.strip_prefix("map[string]") {
             let Value::Object(items) = value else {
-                return wrong.push(format!("{at}: {value} is no map"));
+                return wrong.push(format!("{at}: {value} is not a map"));
             };
             for (key, item) in items {
                 self.value(element, item, &format!("{at}.{key}"), wrong);
             }
         } else if let Some(fields) = self.types.get(wanted) {
             let Value::Object(items) = value else {
-                return wrong.push(format!("{at}: {value} is no {wanted}"));
+                return wrong.push(format!("{at}: {value} is not {}", named(wanted)));
             };
             for (key, item) in items {
                 match fields.get(key) {
@@ -75,7 +75,7 @@ impl Schema {
                 }
             }
         } else if !fits(wanted, value) {
-            wrong.push(format!("{at}: {value} is no {wanted}"));
+            wrong.push(format!("{at}: {value} is not {}", named(wanted)));
         }
     }
 }
@@ -96,6 +96,15 @@ fn json(node: &Node) -> Value {
             .unwrap_or_else(|| Value::from(scalar.text())),
         Kind::Scalar(scalar) => Value::from(scalar.text()),
     }
+}
+
+/// `a string`, `an int`.
+fn named(kind: &str) -> String {
+    let article = match kind.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        true => "an",
+        false => "a",
+    };
+    format!("{article} {kind}")
 }
 
 fn fits(wanted: &str, value: &Value) -> bool {
@@ -202,23 +211,23 @@ fn the_judge_finds_what_is_wrong() {
         ),
         (
             "podPidsLimit = \"3\"",
-            "KubeletConfiguration.podPidsLimit: \"3\" is no int",
+            "KubeletConfiguration.podPidsLimit: \"3\" is not an int",
         ),
         (
             "syncFrequency = \"soon\"",
-            "KubeletConfiguration.syncFrequency: \"soon\" is no duration",
+            "KubeletConfiguration.syncFrequency: \"soon\" is not a duration",
         ),
         (
             "syncFrequency = 15",
-            "KubeletConfiguration.syncFrequency: 15 is no duration",
+            "KubeletConfiguration.syncFrequency: 15 is not a duration",
         ),
         (
             "tlsCipherSuites = \"X\"",
-            "KubeletConfiguration.tlsCipherSuites: \"X\" is no list",
+            "KubeletConfiguration.tlsCipherSuites: \"X\" is not a list",
         ),
         (
             "evictionHard = { a = 1 }",
-            "KubeletConfiguration.evictionHard.a: 1 is no string",
+            "KubeletConfiguration.evictionHard.a: 1 is not a string",
         ),
         (
             "memorySwap = { behavior = \"NoSwap\" }",

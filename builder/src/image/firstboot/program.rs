@@ -1,7 +1,7 @@
 //! The first-boot binary for an image: where it is found, and whether it fits.
 //!
 //! Looked for in this order; the first that is there is taken, and an unfit
-//! one is an error, never passed over:
+//! one is an error, never ignored:
 //!
 //! 1. `--firstboot ARCH=FILE`, then the variable `NODEIMG_FIRSTBOOT_<ARCH>`
 //! 2. `nodeimg-firstboot-<arch>` beside nodeimg (a released build)
@@ -79,9 +79,10 @@ fn look(arch: Arch) -> Result<PathBuf> {
         .collect();
     let target = format!("{}-unknown-linux-musl", arch.rust_cpu());
     bail!(
-        "no first-boot binary for {arch}. In a checkout, `ci/firstboot {arch}` makes it; elsewhere \
-         `rustup target add {target} && cargo install --path firstboot/program --profile firstboot \
-         --target {target} --root {}`; or give one with --firstboot {arch}=FILE. Looked for:{}",
+        "no first-boot binary for {arch}. In a checkout, `ci/firstboot {arch}` builds it; \
+         elsewhere `rustup target add {target} && cargo install --path firstboot/program \
+         --profile firstboot --target {target} --root {}`; or give one with --firstboot \
+         {arch}=FILE. Looked for:{}",
         data_home().join("nodeimg").join(arch.name()).display(),
         tried.concat()
     )
@@ -134,17 +135,19 @@ fn check(arch: Arch, bytes: Vec<u8>) -> Result<Content> {
     let content = Content::inline(bytes);
     let head = content.head(HEADER_LEN as u64)?;
     if !program::is_elf(&head) {
-        bail!("is no ELF program");
+        bail!("is not an ELF program");
     }
     program::check_arch(&head, arch)?;
     if !program::is_static(&content)? {
         bail!(
-            "is dynamically linked: an image has no libraries to count on, so it must be static (`ci/firstboot {arch}` makes one)"
+            "is dynamically linked: it cannot rely on an image's libraries, so it must be static \
+             (`ci/firstboot {arch}` builds one)"
         );
     }
     if !marked {
         bail!(
-            "is of another nodeimg (it lacks `{CONTRACT_MARKER}`): make it anew with `ci/firstboot {arch}`"
+            "belongs to another nodeimg (it lacks `{CONTRACT_MARKER}`): rebuild it with \
+             `ci/firstboot {arch}`"
         );
     }
     Ok(content)

@@ -39,7 +39,7 @@ impl Modules {
         for name in names {
             let found = self
                 .look_up(&by_name, name)
-                .with_context(|| format!("`{name}` is no name of a kernel module"))?;
+                .with_context(|| format!("`{name}` is not a valid name of a kernel module"))?;
             match found {
                 Found::Modules(found) => open.extend(found),
                 Found::BuiltIn => closure.built_in.push((*name).to_owned()),
@@ -65,10 +65,11 @@ impl Modules {
     }
 
     /// The names of the modules that answer to `name`, as [`Modules::closure`]
-    /// takes it, in modules.order: none where it is built in.
+    /// takes it, in modules.order: none if it is built in.
     pub fn answering(&self, name: &str) -> Result<Vec<&str>> {
         let found = self.look_up(&self.by_name(), name);
-        let found = found.with_context(|| format!("`{name}` is no name of a kernel module"))?;
+        let found =
+            found.with_context(|| format!("`{name}` is not a valid name of a kernel module"))?;
         let Found::Modules(found) = found else {
             return Ok(Vec::new());
         };

@@ -14,7 +14,7 @@
 //!   modules.symbols{,.bin}          written   who exports a symbol
 //!   modules.{softdep,weakdep}       written   who is better loaded before or after
 //!   modules.devname                 written   device nodes that load a module
-//!   modules.builtin{,.alias}.bin    written   names and aliases of what is built in
+//!   modules.builtin{,.alias}.bin    written   names and aliases of the built-in ones
 //! ```
 //!
 //! A module has the name of its file with `_` for `-`. An alias is a pattern
@@ -92,9 +92,9 @@ struct Facts {
 /// What the kernel has in itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 struct BuiltIn {
-    /// Names of modules; `None` where the kernel does not tell.
+    /// Names of modules; `None` if the kernel does not tell.
     names: Option<Vec<String>>,
-    /// (alias, module); `None` where the kernel does not tell.
+    /// (alias, module); `None` if the kernel does not tell.
     aliases: Option<Vec<(String, String)>>,
 }
 
@@ -165,7 +165,8 @@ pub fn the_one_release(tree: &Tree) -> Result<String> {
             "no kernel: nothing below {MODULES} holds modules; add one to `base.packages` or `base.arch_packages`, such as linux-image-cloud-amd64 or linux-image-arm64"
         ),
         (Some(last), others) => bail!(
-            "{} kernels ({}, {last}) where an image boots one: leave all but one out of `base.packages` and `base.arch_packages`",
+            "{} kernels ({}, {last}), but an image boots only one: leave all but one out of \
+             `base.packages` and `base.arch_packages`",
             others.len() + 1,
             others.join(", ")
         ),

@@ -58,7 +58,7 @@ fn order(modules: &[Module]) -> Result<Vec<usize>> {
     let left = (0..modules.len()).filter(|at| users[*at] > 0);
     let names: Vec<&str> = left.map(|at| modules[at].name.as_str()).collect();
     bail!(
-        "kernel modules need each other in a circle, so none of them can be loaded: {}",
+        "kernel modules depend on each other in a circle, so none of them can be loaded: {}",
         names.join(", ")
     )
 }

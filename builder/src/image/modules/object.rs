@@ -8,7 +8,7 @@
 //!
 //! .modinfo            (key=value NUL)*
 //! .symtab .strtab     __crc_NAME for each symbol that is exported, with modversions
-//! __ksymtab_strings   (NAME NUL)*, where there are no modversions
+//! __ksymtab_strings   (NAME NUL)*, if there are no modversions
 //! __versions          (crc u64, NAME padded with NUL to 56)*: symbols that are used
 //! ```
 
@@ -30,7 +30,7 @@ pub struct Object {
 }
 
 impl Object {
-    /// Reads a module that is no longer packed.
+    /// Reads an unpacked module.
     pub fn read(bytes: &[u8]) -> Result<Object> {
         let sections = Sections::of(bytes)?;
         let info = strings(sections.named(".modinfo")?);

@@ -208,7 +208,7 @@ fn read_one(path: &ImagePath, content: &Content) -> Result<(Facts, Vec<String>)>
     for text in texts.into_iter().flatten().chain([&name]) {
         if !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             bail!(
-                "`{}` is not printable ASCII, and the module index holds nothing else",
+                "`{}` is not printable ASCII, and the module index can hold nothing else",
                 text.escape_debug()
             );
         }

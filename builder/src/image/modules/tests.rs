@@ -282,7 +282,7 @@ fn a_bad_module_is_an_error_that_names_it() {
     for (files, wants) in [
         (
             vec![("kernel/x.ko", b"text".to_vec())],
-            vec!["kernel/x.ko", "no 64-bit"],
+            vec!["kernel/x.ko", "not a 64-bit"],
         ),
         (
             vec![("kernel/x.ko.xz", xz(&good)[..100].to_vec())],

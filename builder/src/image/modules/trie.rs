@@ -3,9 +3,9 @@
 //!
 //! ```text
 //! file    magic b0 07 f4 57 | version 00 02 00 01 | reference to the root
-//! node    prefix NUL                          where flagged: what all keys here go on with
-//!         first u8, last u8, (reference)*     where flagged: children by next byte, 0 = none
-//!         count, (priority, value NUL)*       where flagged: values of the key that ends here
+//! node    prefix NUL                          if flagged: what all keys here go on with
+//!         first u8, last u8, (reference)*     if flagged: children by next byte, 0 = none
+//!         count, (priority, value NUL)*       if flagged: values of the key that ends here
 //! reference   offset in the file | 8 prefix, 4 values, 2 children in the top four bits
 //! ```
 //!

@@ -38,7 +38,7 @@ pub fn unpack(
             let picked = select(&members::read_seeking(At::start(blob.file()))?, spec)?;
             (blob, picked)
         }
-        None => bail!("it is no tar archive: {}", describe(&head)),
+        None => bail!("it is not a tar archive: {}", describe(&head)),
     };
     Ok(picked
         .into_iter()
@@ -61,7 +61,7 @@ fn node(item: Picked, tar: &Arc<VerifiedBlob>, spec: &Spec<'_>) -> (ImagePath, N
     (item.path, node)
 }
 
-/// The tar of a packed archive and what is picked of it; from the store where
+/// The tar of a compressed archive and the members picked from it; from the store if
 /// it was unpacked before.
 fn unpacked(
     store: &Store,
@@ -107,7 +107,8 @@ fn check_size(size: u64, spec: &Spec<'_>) -> Result<()> {
 
 fn too_large(spec: &Spec<'_>) -> anyhow::Error {
     anyhow!(
-        "it unpacks to more than {} bytes: if that is right, raise the artifact's `max_unpacked` in the recipe",
+        "it unpacks to more than {} bytes: if that is expected, raise the artifact's \
+         `max_unpacked` in the recipe",
         spec.max_unpacked
     )
 }

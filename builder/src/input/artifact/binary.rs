@@ -13,7 +13,7 @@ pub fn unpack(blob: Arc<VerifiedBlob>, spec: &Spec<'_>) -> Result<Vec<(ImagePath
     let content = Content::whole(blob);
     let head = content.head(512).context("reading it from the store")?;
     if !program::is_elf(&head) && !head.starts_with(b"#!") {
-        bail!("it is no program: {}", describe(&head));
+        bail!("it is not a program: {}", describe(&head));
     }
     let candidate = Candidate {
         mode: 0,
@@ -38,7 +38,7 @@ pub fn unpack(blob: Arc<VerifiedBlob>, spec: &Spec<'_>) -> Result<Vec<(ImagePath
     Ok(nodes)
 }
 
-/// What a file that is not what was wanted looks like, by its first bytes.
+/// The kind of an unexpected file, by its first bytes.
 pub fn describe(head: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(head)
         .trim_start_matches('\u{feff}')
@@ -65,7 +65,7 @@ pub fn describe(head: &[u8]) -> String {
         .iter()
         .any(|tag| text.starts_with(tag))
     {
-        return "it looks like a web page or an error document: look at the artifact's URL"
+        return "it looks like a web page or an error document: check the artifact's URL"
             .to_owned();
     }
     format!(

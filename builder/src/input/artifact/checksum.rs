@@ -30,7 +30,7 @@ pub fn find(text: &str, file_name: &str) -> Result<Option<Digest>> {
     let mut found: Option<Digest> = None;
     for (digest, name) in lines {
         let Some(name) = name else {
-            bail!("a digest without a file name stands beside other lines");
+            bail!("a digest without a file name is followed or preceded by other lines");
         };
         if !fits(name, file_name) {
             continue;
@@ -72,7 +72,7 @@ fn entries(text: &str) -> Result<Vec<(Digest, Option<&str>)>> {
     Ok(entries)
 }
 
-/// The lines inside of a clear signature; all lines where there is none.
+/// The lines inside of a clear signature; all lines if there is none.
 fn signed_lines(text: &str) -> Result<Vec<&str>> {
     let mut lines = text.lines();
     if !text.starts_with(SIGNED) {
@@ -96,8 +96,8 @@ fn entry(line: &str) -> Result<(Digest, Option<&str>)> {
     let Some(digest) = digest else {
         let start: String = line.chars().take(60).collect();
         bail!(
-            "{start:?} is no line of a checksum file: a SHA-256 or SHA-512 in hex, and a file \
-             name, are wanted"
+            "{start:?} is not a line of a checksum file: expected a SHA-256 or SHA-512 in hex, \
+             and a file name"
         );
     };
     let name = rest.trim_start();
@@ -159,12 +159,12 @@ mod tests {
             (String::new(), "empty"),
             (" \n".to_owned(), "empty"),
             ("<!DOCTYPE html><html>".to_owned(), "web page"),
-            ("Not Found".to_owned(), "is no line"),
+            ("Not Found".to_owned(), "is not a line"),
             (
                 "d41d8cd98f00b204e9800998ecf8427e  x".to_owned(),
-                "is no line",
+                "is not a line",
             ),
-            (format!("{}g", &A[1..]), "is no line"),
+            (format!("{}g", &A[1..]), "is not a line"),
             (format!("{A}  x\n{B}  x\n"), "two digests for x"),
             (format!("{A}  a/x\n{B}  b/x\n"), "two digests for x"),
             (format!("{A}\n{B}\n"), "without a file name"),

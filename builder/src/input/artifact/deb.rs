@@ -80,8 +80,8 @@ impl Parts {
     fn of(blob: &VerifiedBlob) -> Result<Parts> {
         let members = ar::members(blob.file(), blob.size())?;
         let version = members.first().filter(|m| m.name == "debian-binary");
-        let version =
-            version.context("it is no Debian package: it does not begin with `debian-binary`")?;
+        let version = version
+            .context("it is not a Debian package: it does not begin with `debian-binary`")?;
         let mut text = String::new();
         section(blob, version)
             .take(16)
@@ -89,7 +89,7 @@ impl Parts {
             .context("reading `debian-binary`")?;
         if !text.starts_with("2.") {
             bail!(
-                "it is of format {}, this nodeimg reads 2",
+                "its format is {}, but this nodeimg reads only 2",
                 text.trim().escape_debug()
             );
         }
@@ -127,7 +127,7 @@ fn unpacked<'a>(blob: &'a VerifiedBlob, member: &ar::Member) -> Result<Box<dyn R
             .decoder(section(blob, member))
             .with_context(|| format!("preparing the {} decoder", packing.name())),
         None if member.name.ends_with(".tar") => Ok(Box::new(section(blob, member))),
-        None => bail!("`{}` is packed with neither gzip, zstd nor xz", member.name),
+        None => bail!("`{}` is not compressed with gzip, zstd or xz", member.name),
     }
 }
 
@@ -172,7 +172,7 @@ fn check_identity(control: &BTreeMap<String, Vec<u8>>, want: Identity<'_>) -> Re
     Ok(())
 }
 
-/// The tar of the data and its members; from the store where it was unpacked before.
+/// The tar of the data and its members; from the store if it was unpacked before.
 fn data(
     store: &Store,
     blob: &VerifiedBlob,
@@ -269,8 +269,9 @@ impl<'a> Files<'a> {
             MemberKind::File(_) => Node::file(self.content(member)?, member.mode, origin),
             MemberKind::Hardlink(target) => {
                 let there = self.by_name.get(target.as_str());
-                let there = there
-                    .with_context(|| format!("is a hard link to `{target}`, which is not there"))?;
+                let there = there.with_context(|| {
+                    format!("is a hard link to `{target}`, which does not exist")
+                })?;
                 Node::file(self.content(there)?, there.mode, origin)
             }
         };
@@ -284,7 +285,7 @@ impl<'a> Files<'a> {
 
     fn content(&self, member: &Member) -> Result<Content> {
         let MemberKind::File(body) = &member.kind else {
-            bail!("is a hard link to `{}`, which is no file", member.name);
+            bail!("is a hard link to `{}`, which is not a file", member.name);
         };
         Ok(Content::Span {
             blob: Arc::clone(self.tar),

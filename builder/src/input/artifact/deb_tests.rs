@@ -201,9 +201,9 @@ fn packages_that_are_not_what_they_should_be() {
     };
     let cut = zstd::encode_all(Cursor::new(&data), 1).unwrap();
     for (bytes, want) in [
-        (b"<html>".to_vec(), "no ar archive"),
+        (b"<html>".to_vec(), "not an ar archive"),
         (good[..good.len() - 9].to_vec(), "cut short"),
-        (archive(&[("debian-binary", b"3.0\n")]), "format 3.0"),
+        (archive(&[("debian-binary", b"3.0\n")]), "format is 3.0"),
         (archive(&[("x", b"")]), "debian-binary"),
         (archive(&[binary, ("control.tar", &control)]), "`data.tar*`"),
         (whole(&other, &data), "it is the package tool 1:2-4 (arm64)"),
@@ -212,7 +212,7 @@ fn packages_that_are_not_what_they_should_be() {
         (whole(&control, b"x"), "`data.tar`"),
         (
             archive(&[binary, ("control.tar", &control), ("data.tar.lz", b"x")]),
-            "neither",
+            "not compressed with",
         ),
         (
             archive(&[
@@ -259,7 +259,7 @@ fn packages_that_are_not_what_they_should_be() {
                 text: "./nothing",
                 ..FILE
             }]),
-            "not there",
+            "does not exist",
         ),
     ] {
         let error = format!("{:#}", read(&bytes).unwrap_err());

@@ -2,7 +2,7 @@
 //!
 //! Read with the `tar` crate: [ustar and pax](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13)
 //! and the [GNU extensions](https://www.gnu.org/software/tar/manual/html_node/Standard.html)
-//! for long names. Sparse members are refused: their bytes are no span.
+//! for long names. Sparse members are refused: their bytes are not one span.
 //!
 //! # Invariants
 //! A listed member has a relative name without `..`, is a file, directory or
@@ -21,7 +21,7 @@ use super::rule::member_name;
 use crate::tree::climbs_above;
 
 /// Of an archive that nobody makes by accident.
-const REMEDY: &str = "nothing of it is taken: pin another release, or ask its publisher";
+const REMEDY: &str = "nothing from it is used: pin another release, or ask its publisher";
 
 /// More members than any node artifact has; bounds the memory that a listing takes.
 const MAX_MEMBERS: usize = 200_000;
@@ -36,7 +36,7 @@ pub struct Member {
     pub kind: MemberKind,
     /// Permission bits.
     pub mode: u32,
-    /// `None` where the header has no number.
+    /// `None` if the header has no number.
     pub uid: Option<u64>,
     pub gid: Option<u64>,
 }
@@ -97,7 +97,7 @@ fn list<R: Read>(mut entries: Entries<'_, R>, guard: &Guard) -> Result<Vec<Membe
             .map_err(damaged)
             .with_context(|| match members.last() {
                 Some(last) => format!("after member `{}`", last.name.escape_debug()),
-                None => "what it holds is no tar archive".to_owned(),
+                None => "its content is not a tar archive".to_owned(),
             })?;
         body = entry.size().saturating_add(1024);
         guard.allow(body);
@@ -110,7 +110,7 @@ fn list<R: Read>(mut entries: Entries<'_, R>, guard: &Guard) -> Result<Vec<Membe
     }
 }
 
-/// `None` for what is no member, as pax records for the whole archive.
+/// `None` for an entry that is not a member, such as pax records for the whole archive.
 fn read_member<R: Read>(entry: &mut Entry<'_, R>) -> Result<Option<Member>> {
     refuse_sparse(entry)?;
     let kind = entry.header().entry_type();
@@ -150,12 +150,12 @@ fn read_member<R: Read>(entry: &mut Entry<'_, R>) -> Result<Option<Member>> {
             bail!("is a named pipe, which an image never takes from an archive; {REMEDY}")
         }
         other => bail!(
-            "is of the unknown type `{}`",
+            "has the unknown type `{}`",
             char::from(other.as_byte()).escape_default()
         ),
     };
     if name.is_empty() && !matches!(kind, MemberKind::Directory) {
-        bail!("stands for the archive's top, but is no directory");
+        bail!("is the archive's top, but not a directory");
     }
     let mode = entry.header().mode().context("has no readable mode")? & 0o7777;
     let header = entry.header();
@@ -203,7 +203,7 @@ fn symlink_target(name: &str, link: Option<Result<String>>) -> Result<String> {
     let target = link.context("is a symbolic link to nothing")??;
     if target.is_empty() || target.chars().any(char::is_control) {
         bail!(
-            "is a symbolic link to `{}`, which is no path",
+            "is a symbolic link to `{}`, which is not a valid path",
             target.escape_debug()
         );
     }
@@ -236,7 +236,7 @@ fn check_end<R: Read>(mut reader: Guarded<R>, guard: &Guard) -> Result<()> {
         match reader.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(n) if buffer[..n].iter().all(|&b| b == 0) => {}
-            Ok(_) => bail!("there is something after the archive's end mark"),
+            Ok(_) => bail!("there is data after the archive's end mark"),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(damaged(e)),
         }

@@ -33,13 +33,13 @@ use crate::tree::{ImagePath, Node, Origin};
 
 pub use rule::{InstallRule, Mode, Selector};
 
-/// What sort of file an artifact is.
+/// The kind of file that an artifact is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// One program (or script), installed as it is.
     Binary,
-    /// A tar archive, plain or packed with gzip, zstd or xz; which of them is
+    /// A tar archive, plain or compressed with gzip, zstd or xz; which of them is
     /// seen from its first bytes.
     Archive,
 }
@@ -82,7 +82,10 @@ impl Spec<'_> {
     /// go on after the file's name.
     fn check_file(&self, rule: &InstallRule, file: &Candidate<'_>) -> Result<()> {
         if (file.mode | rule.mode.bits()) & 0o6000 != 0 && !self.allow_setuid {
-            bail!("is setuid or setgid: set `allow_setuid = true` in the recipe if that is wanted");
+            bail!(
+                "is setuid or setgid: set `allow_setuid = true` in the recipe if that is \
+                intended"
+            );
         }
         if file.size == 0 && rule.mode.bits() & 0o111 != 0 {
             bail!("is empty, but `files` installs it as a program");
@@ -93,7 +96,7 @@ impl Spec<'_> {
 
 /// A file that a rule picked, before it is let into the image.
 struct Candidate<'a> {
-    /// As its archive has it; 0 where there is none.
+    /// As its archive has it; 0 if there is none.
     mode: u32,
     size: u64,
     /// The first bytes, at least an ELF header's worth if the file has them.
@@ -104,7 +107,7 @@ fn in_order(mut nodes: Vec<(ImagePath, Node)>) -> Result<Vec<(ImagePath, Node)>>
     nodes.sort_by(|(a, _), (b, _)| a.cmp(b));
     if let Some(pair) = nodes.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         bail!(
-            "`files` installs two things as `{}`: take one of them out",
+            "`files` installs two things as `{}`: remove one of them",
             pair[0].0
         );
     }

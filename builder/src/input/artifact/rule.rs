@@ -23,9 +23,9 @@ pub struct InstallRule {
     /// The member of an archive; absent for a single binary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Selector>,
-    /// Where it goes in the image; a slash at the end keeps the member's name.
+    /// The path in the image; a slash at the end keeps the member's name.
     pub to: Destination,
-    /// Permission bits in octal; `0755` if not said.
+    /// Permission bits in octal; `0755` by default.
     #[serde(default)]
     pub mode: Mode,
 }
@@ -84,7 +84,7 @@ impl TryFrom<String> for Mode {
             (3..=5).contains(&text.len()) && text.bytes().all(|b| (b'0'..=b'7').contains(&b));
         match u32::from_str_radix(&text, 8) {
             Ok(bits) if octal => Mode::new(bits),
-            _ => bail!("`{text}` is not a mode: octal digits as in \"0755\" are wanted"),
+            _ => bail!("`{text}` is not a mode: use octal digits, as in \"0755\""),
         }
     }
 }
@@ -113,7 +113,8 @@ impl TryFrom<String> for Selector {
         let name = member_name(directory)?;
         if name.contains('*') {
             bail!(
-                "`{text}`: `*` stands only at the end, after a slash, for every file of a directory"
+                "`{text}`: `*` is allowed only at the end, after a slash, for every file in a \
+                 directory"
             );
         }
         match all {

@@ -180,7 +180,7 @@ impl<'a> Index<'a> {
             );
         }
         let names = quoted(&mut near.iter().take(3).map(|(_, _, file)| *file));
-        format!("near it are {names}")
+        format!("similar names are {names}")
     }
 }
 

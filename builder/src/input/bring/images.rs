@@ -68,7 +68,7 @@ struct Bring<'a> {
     /// What each of `asked` is of.
     images: &'a [&'a ContainerImage],
     asked: &'a [Asked],
-    /// Files that are read, by what is `asked`.
+    /// The files to read for the images that are `asked` for.
     opened: RefCell<BTreeMap<usize, Local>>,
 }
 

@@ -103,8 +103,9 @@ fn packages(fetcher: &Fetcher<'_>, locked: &Locked, archs: &[Arch]) -> Result<Ve
         let gone = error.is::<Gone>();
         let text = match gone {
             true => format!(
-                "{error:#}\nthe mirrors have dropped a pinned package: `nodeimg lock --update base` pins what Debian \
-                 has now, and so does --relock-base of `build` and `fetch`"
+                "{error:#}\nthe mirrors have dropped a pinned package: `nodeimg lock --update \
+                 base` pins Debian's current packages, as does --relock-base of `build` and \
+                 `fetch`"
             ),
             false => format!("{error:#}"),
         };
@@ -112,7 +113,7 @@ fn packages(fetcher: &Fetcher<'_>, locked: &Locked, archs: &[Arch]) -> Result<Ve
     })
 }
 
-/// Packages of the base system that could not be had.
+/// Packages of the base system that are not available.
 #[derive(Debug)]
 pub struct Missing {
     /// There is no such file on any mirror that answers.

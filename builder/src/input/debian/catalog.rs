@@ -44,10 +44,10 @@ impl<'a> Package<'a> {
     /// A field that every package has.
     pub fn needed(&self, name: &str) -> Result<&'a str> {
         self.field(name)
-            .with_context(|| format!("the index says nothing of `{name}` of {}", self.name))
+            .with_context(|| format!("the index has no `{name}` for {}", self.name))
     }
 
-    /// The clauses of a relation field; none where it is not there.
+    /// The clauses of a relation field; none if it is not there.
     pub fn relations(&self, name: &str) -> Result<Vec<Vec<Relation<'a>>>> {
         clauses(self.field(name).unwrap_or_default())
             .with_context(|| format!("the field `{name}` of {} {}", self.name, self.version))

@@ -67,9 +67,9 @@ impl Keyring {
         let mut text = String::new();
         VerifierBuilder::from_bytes(message)
             .and_then(|builder| builder.with_policy(&policy, now, helper))
-            .context("its OpenPGP signature is not good")?
+            .context("its OpenPGP signature is not valid")?
             .read_to_string(&mut text)
-            .context("its OpenPGP signature is not good")?;
+            .context("its OpenPGP signature is not valid")?;
         Ok(text)
     }
 }
@@ -111,7 +111,7 @@ impl VerificationHelper for Helper<'_> {
             .map(|cert| short(&cert.fingerprint()))
             .collect();
         bail!(
-            "no signature is by a trusted key ({}): {}",
+            "none of its signatures was made with a trusted key ({}): {}",
             known.join(", "),
             problems.join("; ")
         );

@@ -66,7 +66,7 @@ impl<'a> Relation<'a> {
         let name = name.split(':').next().unwrap_or(name);
         let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
         if name.is_empty() || !name.chars().all(good) {
-            bail!("`{}` is no relation to a package", text.escape_debug());
+            bail!("`{}` is not a relation to a package", text.escape_debug());
         }
         if rest.is_empty() {
             return Ok(Relation {
@@ -84,7 +84,7 @@ impl<'a> Relation<'a> {
             whole.then_some((*operator, version))
         });
         if version.is_none() {
-            bail!("`{}` is no relation to a package", text.escape_debug());
+            bail!("`{}` is not a relation to a package", text.escape_debug());
         }
         Ok(Relation { name, version })
     }

@@ -49,19 +49,19 @@ impl<'a> Release<'a> {
     pub fn check(&self, suite: &str, now: Date, allow_expired: bool) -> Result<()> {
         if !self.names.contains(&Some(suite)) {
             let names: Vec<_> = self.names.into_iter().flatten().collect();
-            bail!("it is of the suite `{}`", names.join("`, `"));
+            bail!("it belongs to the suite `{}`", names.join("`, `"));
         }
         // A day for clocks and time zones that are set wrong.
         if self.date > now.plus_days(1) {
             bail!(
-                "it is of {}, which is to come: is the clock right?",
+                "it is dated {}, which is in the future: is the clock right?",
                 self.date
             );
         }
         match self.valid_until {
             Some(until) if until < now && !allow_expired => bail!(
-                "it was valid until {until}: the mirror is out of date; if that is known and wanted, \
-                 add `{suite}` to `base.allow_expired` in the recipe"
+                "it was valid until {until}: the mirror is out of date; to accept that, add \
+                 `{suite}` to `base.allow_expired` in the recipe"
             ),
             _ => Ok(()),
         }

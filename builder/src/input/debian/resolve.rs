@@ -117,8 +117,9 @@ impl<'a> Resolver<'a> {
         match self.fetcher.first_text(&url, &what, accept)? {
             Some(suite) => Ok(suite),
             None => bail!(
-                "{what} is at no mirror of the archive `{archive}`: is the suite right? Name a mirror \
-                 that has it by --debian-mirror URL, NODEIMG_DEBIAN_MIRROR or `base.mirrors`"
+                "no mirror of the archive `{archive}` has {what}: is the suite right? Name a \
+                 mirror that has it with --debian-mirror URL, NODEIMG_DEBIAN_MIRROR or \
+                 `base.mirrors`"
             ),
         }
     }
@@ -232,7 +233,7 @@ impl Suite {
 fn unpack(blob: VerifiedBlob, size: u64) -> Result<String> {
     let content = Content::whole(blob.into());
     let head = content.head(16).context("reading it from the store")?;
-    let packing = Packing::of(&head).context("it is not packed")?;
+    let packing = Packing::of(&head).context("it is not compressed")?;
     let mut text = String::with_capacity(usize::try_from(size)?);
     packing
         .decoder(content.reader())?
@@ -240,7 +241,7 @@ fn unpack(blob: VerifiedBlob, size: u64) -> Result<String> {
         .read_to_string(&mut text)
         .context("unpacking it")?;
     if text.len() as u64 != size {
-        bail!("it does not unpack to the {size} bytes that its Release file states");
+        bail!("it does not unpack to the {size} bytes that its Release file declares");
     }
     Ok(text)
 }
@@ -250,7 +251,7 @@ fn pinned(package: &Package<'_>, arch: Arch, suite: &Name) -> Result<PinnedPacka
     let parts = || path.split('/');
     if parts().any(|part| part.is_empty() || part.starts_with('.')) {
         bail!(
-            "{}: `{}` is no place in an archive",
+            "{}: `{}` is not a valid path in an archive",
             package.name,
             path.escape_debug()
         );

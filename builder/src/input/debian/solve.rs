@@ -1,9 +1,9 @@
 //! Which packages belong together: the closure of the wanted ones.
 //!
 //! Depends and Pre-Depends, nothing recommended. Of alternatives it takes what
-//! is there already, then what the recipe chooses, then the first that can be
-//! had; of the providers of a virtual package the one with the best priority,
-//! and where two are alike the recipe has to choose. It never goes back on a
+//! is there already, then what the recipe chooses, then the first that is
+//! available; of the providers of a virtual package the one with the best priority,
+//! and if two are alike the recipe has to choose. It never goes back on a
 //! choice: Conflicts and Breaks are checked in the end and are errors, since an
 //! image's author wants to know rather than to get something else.
 
@@ -116,7 +116,7 @@ impl<'a> Solver<'a, '_> {
         }
         let reason = clause.iter().map(|relation| self.lacking(relation));
         bail!(
-            "{} needs {}, which cannot be had: {}",
+            "{} needs {}, which is not available: {}",
             self.chain(by),
             shown(clause),
             reason.collect::<Vec<_>>().join(", ")
@@ -189,7 +189,7 @@ impl<'a> Solver<'a, '_> {
                 let names: Vec<_> = providers.iter().map(|p| p.name).collect();
                 bail!(
                     "{} needs `{}`, which several packages provide ({}): name one in \
-                     `base.packages`, or choose by `base.choices`",
+                     `base.packages`, or choose one with `base.choices`",
                     self.chain(by),
                     relation.name,
                     names.join(", ")

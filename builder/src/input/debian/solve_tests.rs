@@ -69,7 +69,7 @@ fn closures() {
             "",
         ),
         (
-            "the first alternative that can be had",
+            "the first alternative that is available",
             &["a 1; Depends: x | b (>= 2) | c | d", "b 1", "c 1", "d 1"],
             "packages = ['a']",
             "a c",

@@ -117,14 +117,15 @@ pub fn archive_of(suite: &Name) -> &'static str {
     }
 }
 
-/// What makes up the release `suite`: itself, and its updates where it has such.
+/// What makes up the release `suite`: itself, and its updates if it has such.
 pub fn suites_of(suite: &Name) -> Result<Vec<Name>> {
     if ["sid", "unstable", "experimental", "rc-buggy"].contains(&suite.as_str()) {
         return Ok(vec![suite.clone()]);
     }
     if suite.as_str().contains("-security") || suite.as_str().contains("-updates") {
         bail!(
-            "base.suite: `{suite}` is a part of a release: name the release itself, as in \"trixie\""
+            "base.suite: `{suite}` is only a part of a release: name the release itself, as in \
+             \"trixie\""
         );
     }
     ["", "-updates", "-security"]
@@ -288,7 +289,7 @@ mod tests {
         );
         let error = Archives::find(&["x".to_owned()], &base, Path::new("/")).unwrap_err();
         assert!(
-            format!("{error:#}").contains("`x` is no mirror"),
+            format!("{error:#}").contains("`x` is not a mirror"),
             "{error:#}"
         );
     }

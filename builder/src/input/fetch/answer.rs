@@ -35,7 +35,7 @@ impl Transfer<'_> {
                     .is_some_and(|range| fits(range, had, head.length))
                 {
                     return Err(Failure::BadResume(format!(
-                        "asked for the bytes from {had} on, the server sends others"
+                        "the server sends other bytes than those requested, from {had} on"
                     )));
                 }
                 self.check_total(head.range.and_then(|range| range.total), had)
@@ -50,10 +50,10 @@ impl Transfer<'_> {
                 }
             }
             StatusCode::PARTIAL_CONTENT => Err(Failure::Refused(
-                "the server sends a part of the file that was not asked for".to_owned(),
+                "the server sends a part of the file that was not requested".to_owned(),
             )),
             code if code.is_success() => Err(Failure::Refused(format!(
-                "the server answers {code}, which is no file"
+                "the server answers {code}, not with a file"
             ))),
             code => Err(Failure::Status {
                 code,
@@ -62,14 +62,14 @@ impl Transfer<'_> {
         }
     }
 
-    /// Holds the size that is told against what is known and allowed.
+    /// Compares the announced size with the known one and the limit.
     pub(super) fn check_total(&self, total: Option<u64>, had: u64) -> Result<Option<u64>, Failure> {
         let Some(total) = total else {
             return Ok(None);
         };
         if let Some(size) = self.request.want.size.filter(|&size| size != total) {
-            let text = format!("the server's file has {total} bytes, the lock says {size}");
-            // What is there may be of another file, whose size was right.
+            let text = format!("the server's file has {total} bytes, but the lock says {size}");
+            // The partial may belong to another file, whose size was right.
             return Err(if had > 0 {
                 Failure::BadResume(text)
             } else {
@@ -91,10 +91,10 @@ impl Transfer<'_> {
     pub(super) fn too_long(&self) -> Failure {
         Failure::Refused(match self.request.want.size {
             Some(size) if size <= self.request.max_size => {
-                format!("the server sends more than the {size} bytes that the lock says")
+                format!("the server sends more than the {size} bytes in the lock")
             }
             _ => format!(
-                "the file is longer than {} bytes, the most that is taken for it",
+                "the file is longer than {} bytes, the limit for it",
                 self.request.max_size
             ),
         })

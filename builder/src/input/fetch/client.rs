@@ -4,7 +4,7 @@
 //! (If-Range), 14 (ranges) and 15.4 (redirects). Trust is the system's CA store
 //! (`SSL_CERT_FILE` and `SSL_CERT_DIR` win), proxies are the environment's.
 //!
-//! The body is read by the runtime and handed over through a short queue, so
+//! The body is read by the runtime and passed on through a short queue, so
 //! that the network goes on while the other side hashes and writes.
 //!
 //! # Invariants
@@ -165,7 +165,7 @@ async fn pump(ways: &Ways, get: &Get, pieces: &Sender<Piece>) -> Result<(), Fail
     Ok(())
 }
 
-/// The first answer that is no redirect; a registry may want a login before.
+/// The first answer that is not a redirect; a registry may want a login before.
 async fn answer(ways: &Ways, get: &Get) -> Result<Response, Failure> {
     let first = first_url(get)?;
     if get.accept.is_none() {
@@ -208,7 +208,7 @@ fn wants_login(response: &Response, first: &Url) -> Result<bool, Failure> {
     }
 }
 
-/// The first answer that is no redirect.
+/// The first answer that is not a redirect.
 async fn follow(
     ways: &Ways,
     get: &Get,
@@ -218,7 +218,7 @@ async fn follow(
     let mut url = first.clone();
     for _ in 0..=MAX_REDIRECTS {
         let mut request = request(&ways.http, &url, get);
-        // Nobody else gets what was given for the registry.
+        // Nobody else gets the registry's credentials.
         if let Some(login) = login.filter(|_| url.origin() == first.origin()) {
             request = request.header(header::AUTHORIZATION, login);
         }
@@ -237,8 +237,8 @@ async fn follow(
 }
 
 fn first_url(get: &Get) -> Result<Url, Failure> {
-    let url =
-        Url::parse(&get.from.url).map_err(|e| Failure::Refused(format!("this is no URL: {e}")))?;
+    let url = Url::parse(&get.from.url)
+        .map_err(|e| Failure::Refused(format!("this is not a URL: {e}")))?;
     match url.scheme() {
         "https" => Ok(url),
         // A registry's own URL is http on this machine alone.

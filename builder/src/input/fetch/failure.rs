@@ -26,7 +26,7 @@ pub(super) enum Failure {
         code: StatusCode,
         retry_after: Option<Duration>,
     },
-    /// The answer to a resume does not fit what is there: begin anew.
+    /// The answer to a resume does not match the partial file: start over.
     BadResume(String),
     /// No trust in the server, or no TLS at all.
     Tls(String),
@@ -38,7 +38,7 @@ pub(super) enum Failure {
     Refused(String),
     /// A mirror that is a directory has no such file.
     NoFile(String),
-    /// All came, but it is not what was wanted.
+    /// All bytes arrived, but their digest is wrong.
     Mismatch(Rejected),
     /// The store's disk, or a mirror's directory.
     Local(anyhow::Error),
@@ -115,21 +115,24 @@ impl Failure {
                 "check the network and the proxy settings (HTTPS_PROXY, NO_PROXY), or name a \
                  mirror with --mirror FROM=TO"
             }
-            Failure::Cut { .. } => "what came is kept: run it again to go on from there",
+            Failure::Cut { .. } => {
+                "the partial download is kept: run the command again to resume \
+                it"
+            }
             Failure::Status { .. } if self.is_absent() => {
                 "there is no such file: check the version and the URL in the recipe"
             }
             Failure::Status { .. } if self.is_transient() => {
-                "the server is in trouble: try again later, or name a mirror with --mirror FROM=TO"
+                "the server has a problem: try again later, or name a mirror with --mirror FROM=TO"
             }
             Failure::Status { .. } => {
-                "the server does not give this file: check the URL, or whether it wants a login \
-                 or a proxy"
+                "the server refuses to send this file: check the URL, and whether it requires a \
+                 login or a proxy"
             }
             Failure::Mismatch(_) => {
-                "the bytes were dropped; if the publisher really changed the file, take the new \
-                 digest by `nodeimg lock --update`, otherwise the server or the way to it is not \
-                 to be trusted"
+                "the bytes were dropped; if the publisher really changed the file, accept the new \
+                 digest with `nodeimg lock --update`, otherwise do not trust the server or the \
+                 network path to it"
             }
             Failure::BadResume(_)
             | Failure::Tls(_)
@@ -192,7 +195,8 @@ fn tls_text(error: &rustls::Error) -> String {
         }
         Error::InvalidCertificate(why) => {
             format!(
-                "the server's certificate is refused: {why} (check the URL and this machine's clock)"
+                "the server's certificate is rejected: {why} (check the URL and this machine's \
+                 clock)"
             )
         }
         Error::InvalidMessage(why) => {

@@ -18,7 +18,7 @@
 //! they were named for just that, and then the rest as for any URL.
 //!
 //! # Invariants
-//! FROM matches at a `/` only: `https://dl.k8s.io` is no prefix of
+//! FROM matches at a `/` only: `https://dl.k8s.io` is not a prefix of
 //! `https://dl.k8s.io.evil.example/`. The bytes are checked against the same
 //! digest whichever way they came.
 
@@ -98,7 +98,7 @@ impl Mirrors {
 
     /// Whether `url` can be a mirror of one of Debian's archives.
     pub fn check_archive(url: &str) -> Result<()> {
-        target(url).with_context(|| format!("`{url}` is no mirror of Debian's archive"))
+        target(url).with_context(|| format!("`{url}` is not a mirror of Debian's archive"))
     }
 
     /// Where `path` of Debian's archive `name`, as it was at `time`, stays.
@@ -178,7 +178,8 @@ fn rules<S: AsRef<str>>(texts: &[S]) -> Result<Vec<Rule>> {
 fn rule(text: &str) -> Result<Rule> {
     let Some((from, to)) = text.trim().split_once('=') else {
         bail!(
-            "`{text}` is no mirror rule: FROM=TO is wanted, as in https://dl.k8s.io/=https://mirror.example/k8s/"
+            "`{text}` is not a mirror rule: use FROM=TO, as in \
+             https://dl.k8s.io/=https://mirror.example/k8s/"
         );
     };
     if !from.starts_with("https://") && !from.starts_with("http://") {
@@ -193,14 +194,14 @@ fn rule(text: &str) -> Result<Rule> {
 
 /// Checks the beginning of a mirror's URLs.
 fn target(text: &str) -> Result<()> {
-    let url = Url::parse(text).context("is no URL")?;
+    let url = Url::parse(text).context("is not a URL")?;
     match url.scheme() {
         "https" | "http" => {}
         "file" if url.to_file_path().is_ok() => {}
         _ => bail!("must be a URL with https://, http:// or file:///"),
     }
     if url.query().is_some() || url.fragment().is_some() {
-        bail!("is the beginning of URLs, it cannot have a `?` or `#` part");
+        bail!("is the beginning of URLs, so it cannot have a `?` or `#` part");
     }
     Ok(())
 }
@@ -342,7 +343,7 @@ mod tests {
         for (rule, wanted) in [
             ("https://dl.k8s.io/", "FROM=TO"),
             ("dl.k8s.io=https://m/", "FROM must begin"),
-            ("https://dl.k8s.io/=m.example", "TO: is no URL"),
+            ("https://dl.k8s.io/=m.example", "TO: is not a URL"),
             (
                 "https://dl.k8s.io/=ftp://m.example/",
                 "https://, http:// or file:///",

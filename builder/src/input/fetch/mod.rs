@@ -4,11 +4,11 @@
 //! Fetcher ─ look up (all cores hash) ─ missing? ─ Slots ─ Transfer ─ Client
 //! ```
 //! `mirrors` says where to ask, `client` speaks HTTP, `registry` logs in at container
-//! registries, `answer` judges what is heard, `transfer` puts an artifact together, `retry` and `failure` say what
+//! registries, `answer` checks the response, `transfer` puts an artifact together, `retry` and `failure` say what
 //! happens when it fails.
 //!
 //! # Invariants
-//! - What is in the store already costs no network; `offline` never uses it.
+//! - Files that are already in the store cost no network; `offline` never uses it.
 //! - Every failing download is in the one error, each with its name, its URL
 //!   (and the mirror's), the reason and what to do.
 //! - A cut or killed download leaves its partial behind, never a blob; wrong
@@ -47,7 +47,7 @@ pub use failure::Gone;
 pub use mirrors::{Mirrors, VARIABLE as MIRROR_VARIABLE};
 pub use retry::Retry;
 
-/// One artifact to be had.
+/// One artifact to fetch.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// For messages: "containerd 2.3.4 (arm64)".
@@ -67,7 +67,7 @@ impl Request {
         self.want.digests().next().is_some()
     }
 
-    /// One name for the same bytes wherever they come from; a URL where no
+    /// One name for the same bytes wherever they come from; a URL if no
     /// digest is known.
     fn key(&self) -> String {
         let digest = self.want.digests().next().map(Digest::to_string);
@@ -143,7 +143,7 @@ impl<'a> Fetcher<'a> {
     /// The blobs of all `requests`, in their order.
     pub fn fetch(&self, requests: &[Request]) -> Result<Vec<VerifiedBlob>> {
         if let Some(request) = requests.iter().find(|r| !r.has_digest()) {
-            bail!("{}: no digest is known to check it with", request.what);
+            bail!("{}: there is no digest to verify it with", request.what);
         }
         let found = self.look_up(requests)?;
         let missing: Vec<usize> = (0..requests.len())
@@ -151,7 +151,7 @@ impl<'a> Fetcher<'a> {
             .collect();
         let jobs = self.jobs(requests, &missing)?;
         let mut fetched = self.transfer_all(requests, &jobs)?.into_iter();
-        // Both in the order of the requests: what was missing is what was fetched.
+        // Both in the order of the requests: the missing ones are the fetched ones.
         found
             .into_iter()
             .map(|blob| blob.or_else(|| fetched.next()))
@@ -203,7 +203,8 @@ impl<'a> Fetcher<'a> {
                 Lookup::Missing => None,
                 Lookup::DroppedCorrupt { path, found } => {
                     self.progress.warn(&format!(
-                        "{}: the stored file {} was damaged (its bytes are {found}) and is dropped",
+                        "{}: the stored file {} was damaged (its digest is {found}) and was \
+                         dropped",
                         request.what,
                         path.display()
                     ));
@@ -233,9 +234,9 @@ impl<'a> Fetcher<'a> {
             return Ok(jobs);
         }
         bail!(
-            "the store {} lacks {} of {} artifacts, and --offline forbids to fetch:{}\nfill it by \
-             `{}` where there is a network, or bring a bundle (`{} --bundle FILE` there, `--bundle \
-             FILE` here)",
+            "the store {} lacks {} of {} artifacts, and --offline forbids fetching:{}\nfill it \
+             with `{}` on a machine with a network, or use a bundle (`{} --bundle FILE` there, \
+             `--bundle FILE` here)",
             self.store.root().display(),
             lacking.len(),
             requests.len(),
@@ -314,7 +315,7 @@ impl<'a> Fetcher<'a> {
         outcome
     }
 
-    /// Makes the client where one of `jobs` needs it.
+    /// Makes the client if one of `jobs` needs it.
     fn connect(&self, jobs: &[(usize, Vec<Candidate>)]) -> Result<()> {
         if jobs.iter().flat_map(|(_, c)| c).any(|c| !c.is_file()) {
             self.client()?;
@@ -331,7 +332,7 @@ impl<'a> Fetcher<'a> {
     }
 }
 
-/// The blobs, or one error with every failure in it: [`Gone`] where each is.
+/// The blobs, or one error with every failure in it: [`Gone`] if each is.
 fn all_or_every_error(results: impl Iterator<Item = Result<Outcome>>) -> Result<Vec<VerifiedBlob>> {
     let (mut blobs, mut errors) = (Vec::new(), Vec::new());
     for result in results {

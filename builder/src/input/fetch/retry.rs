@@ -38,7 +38,7 @@ impl<'a> Backoff<'a> {
         Backoff { retry, failed: 0 }
     }
 
-    /// Something was gained: count anew.
+    /// Progress was made: start counting again.
     pub(super) fn reset(&mut self) {
         self.failed = 0;
     }

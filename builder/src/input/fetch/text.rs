@@ -39,7 +39,7 @@ impl Fetcher<'_> {
             match self.text_from(candidate) {
                 Ok(bytes) => {
                     let text = String::from_utf8(bytes);
-                    let text = text.map_err(|_| anyhow!("it is no text"));
+                    let text = text.map_err(|_| anyhow!("it is not text"));
                     match text.and_then(&accept) {
                         Ok(taken) => return Ok(Some(taken)),
                         Err(error) => {
@@ -114,6 +114,6 @@ impl Fetcher<'_> {
 
 fn too_long() -> Failure {
     Failure::Refused(format!(
-        "it is longer than {MAX_TEXT} bytes, which no checksum file is"
+        "it is longer than {MAX_TEXT} bytes, the limit for a checksum file"
     ))
 }

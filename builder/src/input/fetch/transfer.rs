@@ -46,7 +46,7 @@ const PROGRESS: u64 = 1024 * 1024;
 pub(super) struct Transfer<'a> {
     pub(super) store: &'a Store,
     pub(super) options: &'a Options,
-    /// Absent where every candidate is a local file.
+    /// Absent if every candidate is a local file.
     pub(super) client: Option<&'a Client>,
     pub(super) request: &'a Request,
     pub(super) candidates: &'a [Candidate],
@@ -63,7 +63,7 @@ pub(super) enum Outcome {
     Found(VerifiedBlob),
 }
 
-/// What is known of the bytes in a partial when all seem to be there.
+/// The digests of a partial that seems complete.
 struct Filled {
     /// They are of more than one answer.
     pieced: bool,
@@ -121,7 +121,10 @@ impl Transfer<'_> {
     fn told(&self, candidate: &Candidate, failure: &Failure) -> String {
         let url = shown(&self.request.url);
         if candidate.by_mirror {
-            format!("{url} by the mirror {}: {failure}", shown(&candidate.url))
+            format!(
+                "{url} through the mirror {}: {failure}",
+                shown(&candidate.url)
+            )
         } else {
             format!("{url}: {failure}")
         }
@@ -235,7 +238,7 @@ impl Transfer<'_> {
             had = 0;
         }
         let Some(client) = self.client else {
-            return Err(Failure::Refused("the network is not to be used".to_owned()));
+            return Err(Failure::Refused("the network must not be used".to_owned()));
         };
         let mut pieces = client.get(Get {
             from: candidate.clone(),
@@ -278,7 +281,7 @@ impl Transfer<'_> {
         }
     }
 
-    /// A date says the same within one second: not enough where no digest will
+    /// A date says the same within one second: not enough if no digest will
     /// prove the sum of the pieces.
     fn may_resume(&self, validator: &str) -> bool {
         self.request.has_digest() || validator.starts_with('"')
@@ -340,7 +343,10 @@ impl Transfer<'_> {
         let mut file = File::open(&path).map_err(refused)?;
         let meta = file.metadata().map_err(refused)?;
         if !meta.is_file() {
-            return Err(Failure::Refused(format!("{} is no file", path.display())));
+            return Err(Failure::Refused(format!(
+                "{} is not a file",
+                path.display()
+            )));
         }
         self.restart(partial)?;
         self.check_total(Some(meta.len()), 0)?;

@@ -12,9 +12,9 @@
 //! arch = "amd64"
 //! version = "1.4.3"
 //! url = "https://…"
-//! checksum = "https://…"     # the publisher's checksum file, where there is one
+//! checksum = "https://…"     # the publisher's checksum file, if there is one
 //! sha256 = "…"
-//! size = 12345               # bytes, where known
+//! size = 12345               # bytes, if known
 //!
 //! [[image]]                  # a container image, see `image`
 //! name = "pause"
@@ -22,7 +22,7 @@
 //! image = "registry.k8s.io/pause:3.10.2"
 //! digest = "sha256:…"
 //!
-//! [[index]]                  # a suite of Debian, where there is a base system
+//! [[index]]                  # a suite of Debian, if there is a base system
 //! suite = "trixie-security"
 //! archive = "debian-security"
 //! date = "20261120T001242Z"  # of its Release file
@@ -183,11 +183,15 @@ impl Lock {
     /// Not a lock, of a later format, or changed by hand.
     pub fn parse(text: &str, label: &str) -> Result<Lock> {
         let lock: Lock = toml::from_str(text).with_context(|| {
-            format!("{label} is not a lock that this nodeimg can read: run `nodeimg lock` to make a new one")
+            format!(
+                "{label} is not a lock that this nodeimg can read: run `nodeimg lock` to \
+                create a new one"
+            )
         })?;
         if lock.version != FORMAT {
             bail!(
-                "{label} has format {}, this nodeimg reads {FORMAT}: make it anew with `nodeimg lock`",
+                "{label} has format {}, but this nodeimg reads {FORMAT}: re-create it with \
+                 `nodeimg lock`",
                 lock.version
             );
         }
@@ -195,8 +199,8 @@ impl Lock {
         // comment, another order or a changed value alike came by hand.
         if lock.digest != Digest::sha256(lock.body().as_bytes()) || lock.text() != text {
             bail!(
-                "{label} was edited by hand (its `digest` does not cover what it says): \
-                 take the change back, or make it anew with `nodeimg lock --update`"
+                "{label} was edited by hand (its `digest` does not match its content): revert the \
+                 change, or re-create it with `nodeimg lock --update`"
             );
         }
         Ok(lock)
@@ -240,7 +244,7 @@ impl Lock {
     }
 
     /// The version of Kubernetes that `recipe` asks for and what is locked instead,
-    /// where that is all that is wrong with those artifacts.
+    /// if that is all that is wrong with those artifacts.
     fn other_kubernetes(&self, recipe: &Recipe) -> Option<(Version, String)> {
         let asked = recipe.kubernetes.clone()?;
         let follows = |entry: &&Entry| recipe.follows_kubernetes(&entry.name);
@@ -305,7 +309,7 @@ impl Lock {
         let differences = self.differences(recipe);
         if !differences.is_empty() {
             bail!(
-                "{label} does not fit the recipe: run `nodeimg lock`\n  {}",
+                "{label} does not match the recipe: run `nodeimg lock`\n  {}",
                 differences.join("\n  ")
             );
         }
@@ -340,7 +344,7 @@ impl Locked {
             .find(|artifact| artifact.url.get(arch).is_none());
         if let Some(artifact) = missing {
             bail!(
-                "artifact.{}.url has nothing for {arch}: this recipe cannot be built for it",
+                "artifact.{}.url has no entry for {arch}: this recipe cannot be built for it",
                 artifact.name
             );
         }
@@ -360,7 +364,7 @@ impl Locked {
         let missing = recipe.images.iter().find(|i| i.request(arch).is_none());
         if let Some(image) = missing {
             bail!(
-                "artifact.{}.source has nothing for {arch}: this recipe cannot be built for it",
+                "artifact.{}.source has no entry for {arch}: this recipe cannot be built for it",
                 image.name
             );
         }
@@ -368,7 +372,7 @@ impl Locked {
         Ok(all.filter(|image| image.arch == arch).collect())
     }
 
-    /// The packages of the base system for `arch`, by name; none where the recipe
+    /// The packages of the base system for `arch`, by name; none if the recipe
     /// does not need it, see [`Recipe::needs_base`].
     pub fn packages(&self, arch: Arch) -> impl Iterator<Item = &PinnedPackage> {
         let all = self.lock.packages.packages.iter();

@@ -56,13 +56,13 @@ impl PinnedPackage {
     }
 }
 
-/// The base system; nothing where the recipe has none.
+/// The base system; nothing if the recipe has none.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 pub struct Packages {
     /// Of what the recipe asked for, see [`Base::digest`].
     #[serde(default)]
     base: Option<Digest>,
-    /// Locked anew while nobody was looking: what a build would refuse until a
+    /// Re-locked without a person watching: what a build would refuse until a
     /// person has read it, unknown maintainer scripts, it only warns of.
     #[serde(default)]
     pub unattended: bool,
@@ -144,8 +144,8 @@ impl Packages {
         }
         if missing.is_empty() {
             missing.push(
-                "base: the lock was made for another `[base]` of the recipe (its suite, provided, \
-                 exclude, choices, pins or packages)"
+                "base: the lock was made for a different `[base]` of the recipe (its suite, \
+                 provided, exclude, choices, pins or packages)"
                     .to_owned(),
             );
         }

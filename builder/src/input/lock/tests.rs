@@ -149,7 +149,7 @@ fn a_lock_of_another_base_is_stale() {
         (
             lock_with_base(&with_base),
             recipe(&other),
-            "another `[base]`",
+            "a different `[base]`",
         ),
         (
             lock_with_base(&with_base),

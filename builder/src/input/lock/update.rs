@@ -12,7 +12,7 @@ pub const BASE: &str = "base";
 /// The key of the recipe that stands for all artifacts of its version.
 pub const KUBERNETES: &str = "kubernetes";
 
-/// What `nodeimg lock --update` pins anew.
+/// What `nodeimg lock --update` pins again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Update {
     All,
@@ -23,7 +23,7 @@ pub enum Update {
 }
 
 impl Update {
-    /// Whether the entry of artifact `name` is to be made anew.
+    /// Whether the entry of artifact `name` must be made again.
     pub fn covers(&self, name: &Name) -> bool {
         match self {
             Update::All => true,

@@ -21,22 +21,22 @@ use crate::input::fetch::Mirrors;
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BasePart {
-    /// The release: `trixie`. Its updates and security updates come with it.
+    /// The release: `trixie`. It includes its updates and security updates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suite: Option<Name>,
-    /// What is wanted; what these depend on comes along, what they recommend does not.
+    /// Packages to install, with their dependencies but not their recommendations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<PackageName>,
-    /// More for one architecture: `arm64 = ["linux-image-cloud-arm64"]`.
+    /// More packages for one architecture: `arm64 = ["linux-image-cloud-arm64"]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub arch_packages: BTreeMap<Arch, Vec<PackageName>>,
-    /// Taken for installed: the image does by itself what they would do.
+    /// Packages to treat as installed, because the image itself does what they would do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub provided: Vec<PackageName>,
-    /// Never installed; `lock` names those that would have needed them.
+    /// Packages never to install; `lock` names those that need them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<PackageName>,
-    /// Which package where several could be: `default-mta = "postfix"`.
+    /// Which package to choose if several would do: `default-mta = "postfix"`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub choices: BTreeMap<PackageName, PackageName>,
     /// Single packages from another suite: `containerd = "sid"`.
@@ -48,11 +48,11 @@ pub struct BasePart {
     /// Mirrors of its security archive.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub security_mirrors: Vec<String>,
-    /// Suites whose index is taken though it says that it is too old.
+    /// Suites whose index is accepted although it has expired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_expired: Vec<Name>,
-    /// Maintainer scripts that nodeimg does not know and that you have read: none
-    /// is run, `lock` and `build` say what to write here.
+    /// Maintainer scripts that nodeimg does not know and that you have read. None is
+    /// run; `lock` and `build` print what to write here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accept_scripts: Vec<AcceptedScript>,
 }
@@ -96,12 +96,12 @@ fn added<T: PartialEq>(mut base: Vec<T>, more: Vec<T>) -> Vec<T> {
     base
 }
 
-/// The base system of a checked recipe. What is serialised is what the lock
-/// depends on: where an index is fetched from is not.
+/// The base system of a checked recipe. The lock depends on everything that is
+/// serialised; it does not depend on where an index is fetched from.
 #[derive(Clone, Debug, Serialize)]
 pub struct Base {
     pub suite: Name,
-    /// Everything that is asked for, by architecture.
+    /// The packages that the recipe names, by architecture.
     pub packages: BTreeMap<Arch, BTreeSet<PackageName>>,
     pub provided: BTreeSet<PackageName>,
     pub exclude: BTreeSet<PackageName>,
@@ -118,13 +118,13 @@ pub struct Base {
 }
 
 impl Base {
-    /// Whether `package` is asked for, for every architecture.
+    /// Whether the recipe names `package` for every architecture.
     pub fn has(&self, package: &str) -> bool {
         let asked = |names: &BTreeSet<PackageName>| names.iter().any(|n| n.as_str() == package);
         !self.packages.is_empty() && self.packages.values().all(asked)
     }
 
-    /// Stands for what was asked for.
+    /// Identifies what the recipe asks for.
     pub fn digest(&self) -> Digest {
         // Plain structs of strings always serialise.
         Digest::sha256(&serde_json::to_vec(self).unwrap_or_default())
@@ -136,7 +136,7 @@ impl Base {
         if part.suite.is_none() {
             problems.add(
                 &table,
-                "`suite` is missing: which release, as in \"trixie\"?",
+                "`suite` is missing: name the release, as in \"trixie\"",
             );
         }
         let packages: BTreeMap<Arch, BTreeSet<_>> = Arch::ALL
@@ -147,7 +147,10 @@ impl Base {
             })
             .collect();
         if packages.values().any(BTreeSet::is_empty) {
-            problems.add(&table, "`packages` is missing: what is in the base system?");
+            problems.add(
+                &table,
+                "`packages` is missing: list the packages of the base system",
+            );
         }
         contradictions(part, &packages, problems);
         mirrors(part, problems);
@@ -247,7 +250,8 @@ impl FromStr for PackageName {
             || !text.bytes().all(inner)
         {
             bail!(
-                "`{}` is no Debian package's name: lower-case letters, digits, `+`, `.` and `-`",
+                "`{}` is not the name of a Debian package: use lower-case letters, digits, `+`, \
+                 `.` and `-`",
                 text.escape_debug()
             );
         }
@@ -314,7 +318,7 @@ mod tests {
             ),
             (
                 &format!("{BASE}provided = [\"Perl\"]\n"),
-                ["mine.toml:5:12", "package's name"],
+                ["mine.toml:5:12", "name of a Debian package"],
             ),
             (
                 &format!("{BASE}accept_scripts = [\"tool/postrm sha256:00\"]\n"),

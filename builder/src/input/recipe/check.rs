@@ -54,7 +54,7 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
         ("profile", file.profile.is_none()),
     ] {
         if missing {
-            problems.add(&[Step::Key(key)], "missing, every recipe has one");
+            problems.add(&[Step::Key(key)], "missing: every recipe has one");
         }
     }
     profile::needs(&file, &artifacts, &mut problems);
@@ -165,7 +165,7 @@ const OWNED_FIELDS: [(&str, &str, &str); 14] = [
     (
         "kubelet",
         "containerRuntimeEndpoint",
-        "containerd's socket is where this image puts it",
+        "this image decides where containerd's socket is",
     ),
     (
         "kubelet",
@@ -219,7 +219,11 @@ fn kubelet(file: &RecipeFile, problems: &mut Problems<'_>) {
     for (key, value) in &file.kubelet.labels {
         let way = [Step::Key("kubelet"), Step::Key("labels"), Step::Key(key)];
         if !is_label_key(key) || !is_label_value(value) {
-            problems.add(&way, "no Kubernetes label: `prefix/name = \"value\"`, the name and value at most 63 letters, digits, `-`, `_` and `.`");
+            problems.add(
+                &way,
+                "not a Kubernetes label: `prefix/name = \"value\"`, the name and \
+                value at most 63 letters, digits, `-`, `_` and `.`",
+            );
         }
     }
     for (part, args) in [
@@ -234,7 +238,7 @@ fn kubelet(file: &RecipeFile, problems: &mut Problems<'_>) {
                 let way = [Step::Key(part), Step::Key("extra_args"), Step::Index(index)];
                 problems.add(
                     &way,
-                    "no flag: `--name=value` in one word, without quotes, `$` and backslash",
+                    "not a flag: `--name=value` in one word, without quotes, `$` and backslash",
                 );
             }
         }
@@ -265,7 +269,7 @@ fn sysctl(file: &RecipeFile, problems: &mut Problems<'_>) {
         {
             problems.add(
                 &way,
-                "no kernel parameter: `net.ipv4.ip_forward = 1`, the name in quotes",
+                "not a kernel parameter: `net.ipv4.ip_forward = 1`, the name in quotes",
             );
         }
         if let super::file::SysctlValue::Text(text) = value
@@ -281,7 +285,7 @@ fn sysext(file: &RecipeFile, problems: &mut Problems<'_>) {
     if file.sysext.version_id.is_some() && file.sysext.id.is_none() {
         problems.add(
             &[Step::Key("sysext"), Step::Key("version_id")],
-            "a version of no system: set `id` beside it, `id = \"debian\"`",
+            "a version without a system: set `id` as well, `id = \"debian\"`",
         );
     }
 }
@@ -292,7 +296,7 @@ fn first_boot(file: &RecipeFile, problems: &mut Problems<'_>) {
     if file.first_boot.wait.is_some_and(|wait| wait > MOST) {
         problems.add(
             &[Step::Key("first_boot"), Step::Key("wait")],
-            "longer than 600 seconds: a node without a seed should say so sooner",
+            "longer than 600 seconds: a node without a seed should report that sooner",
         );
     }
 }
@@ -337,7 +341,10 @@ fn artifact(
         }
     }
     if part.files.is_empty() {
-        problems.add(&table, "`files` is missing: say what goes where");
+        problems.add(
+            &table,
+            "`files` is missing: list what to install, and where",
+        );
     }
     let (kind, written, url) = (kind?, part.version.as_ref()?, part.url.clone()?);
     let follows_kubernetes = *written == ArtifactVersion::Kubernetes;
@@ -349,7 +356,7 @@ fn artifact(
                 problems.add(&way, "a binary has no members: leave `from` out")
             }
             (Kind::Archive, None) => {
-                problems.add(&way, "`from` is missing: which member of the archive?")
+                problems.add(&way, "`from` is missing: name the member of the archive")
             }
             _ => {}
         }
@@ -378,7 +385,7 @@ fn extra_file(part: &FilePart, problems: &mut Problems<'_>) -> Option<ExtraFile>
             let name = part.path.to_string();
             problems.add(
                 &[Step::Key("file"), Step::Named(&name)],
-                "one of `content` and `source` is wanted",
+                "set one of `content` and `source`",
             );
             return None;
         }

@@ -16,12 +16,16 @@ pub fn kernel_args(file: &RecipeFile, problems: &mut Problems<'_>) {
         ];
         let name = arg.split_once('=').map_or(arg.as_str(), |(name, _)| name);
         if arg.is_empty() || !arg.bytes().all(|byte| byte.is_ascii_graphic()) {
-            problems.add(&way, "no word of a kernel's command line: `name` or `name=value`, in ASCII and without blanks");
+            problems.add(
+                &way,
+                "not a word of a kernel's command line: use `name` or \
+                `name=value`, in ASCII and without blanks",
+            );
         } else if OWNED_ARGS.contains(&name) {
             problems.add(
                 &way,
                 &format!(
-                    "`{name}` is the disk's to say: which root is mounted is what its hash is for"
+                    "`{name}` is set by the disk: the root's hash decides which root is mounted"
                 ),
             );
         }

@@ -28,23 +28,23 @@ pub struct RecipeFile {
     /// to, `artifact` and `file` entries are merged by `name` and `path`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extends: Option<String>,
-    /// Names the output directory, with `version` and the architecture.
+    /// Part of the output directory's name, with `version` and the architecture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
-    /// The image's version; that of `kubernetes` unless set.
+    /// The image's version; by default that of `kubernetes`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
-    /// The version of Kubernetes, `1.37.1`: of every artifact whose `version` is
-    /// `{kubernetes}`.
+    /// The version of Kubernetes, `1.37.1`, which every artifact with the `version`
+    /// `{kubernetes}` gets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<Version>,
-    /// One line for people.
+    /// One line that describes the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// What the node does by itself at first boot.
+    /// How much the node sets up by itself at first boot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
-    /// What a build writes.
+    /// The outputs that a build writes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputKind>,
     /// Kernel modules loaded at boot.
@@ -53,7 +53,7 @@ pub struct RecipeFile {
     /// Directories that stay writable on the node.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writable: Vec<RecipePath>,
-    /// Folders laid over the built-in overlay, relative to this file.
+    /// Folders to lay over the built-in overlay, relative to this file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overlay: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,34 +77,34 @@ pub struct RecipeFile {
     /// Kernel parameters set at boot.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctl: BTreeMap<String, SysctlValue>,
-    /// URL prefixes tried first at another place: `"https://dl.k8s.io/" = "https://mirror.example/k8s/"`.
+    /// Mirrors: URL prefixes to try first at another place: `"https://dl.k8s.io/" = "https://mirror.example/k8s/"`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mirrors: BTreeMap<String, String>,
     /// Pinned inputs, fetched by digest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifact: Vec<ArtifactPart>,
-    /// Single files beside those of the overlay.
+    /// Single files in addition to those of the overlay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub file: Vec<FilePart>,
 }
 
-/// What the node does by itself at first boot.
+/// How much the node sets up by itself at first boot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {
-    /// kubelet, kube-proxy and containerd as services; certificates come with
-    /// the seed data; bridge CNI with this node's pod subnet.
+    /// kubelet, kube-proxy and containerd as services; certificates come
+    /// from the seed; bridge CNI with this node's pod subnet.
     HardWay,
-    /// The same services; no certificate in the seed data: a bootstrap token, with
-    /// which the kubelet asks for its own.
+    /// The same services; instead of a certificate, the seed has a bootstrap token,
+    /// with which the kubelet requests its own.
     Bootstrap,
-    /// kubeadm joins or makes the cluster, with a configuration from the seed data.
+    /// kubeadm joins or creates the cluster, with a configuration from the seed.
     Kubeadm,
     /// containerd as a service and no Kubernetes; first boot sets the host name.
     ContainerHost,
 }
 
-/// One thing that a build writes.
+/// An output of a build.
 #[derive(
     Clone,
     Copy,
@@ -126,23 +126,23 @@ pub enum OutputKind {
     /// everything laid over it.
     RootfsTar,
     /// `<image>-sysext.raw` and its `.roothash`: the same files as a systemd
-    /// system extension, for a base system of one's own.
+    /// system extension, for a base system of your own.
     Sysext,
-    /// `disk.raw`: a disk that boots, as it is written to a medium.
+    /// `disk.raw`: a bootable disk, to write to a drive as it is.
     Disk,
-    /// `disk.qcow2`: the same for a virtual machine.
+    /// `disk.qcow2`: the same, for a virtual machine.
     DiskQcow2,
     /// `disk.raw.zst`: the same, compressed.
     DiskZst,
     /// `root.squashfs`, `root.verity` and `root.roothash`: the disk's root file
-    /// system, its hash tree and what that is verified by.
+    /// system, its hash tree and the hash that verifies both.
     Root,
     /// `uki.efi`: kernel, initrd and command line of the disk as one EFI program.
     Uki,
 }
 
 impl OutputKind {
-    /// Whether it is a whole system, rather than what lies over one.
+    /// Whether it is a whole system, not something to lay over one.
     pub fn is_whole(self) -> bool {
         self == OutputKind::RootfsTar || self.is_of_disk()
     }
@@ -164,28 +164,28 @@ impl OutputKind {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiskPart {
-    /// Of the whole image, `"4 GiB"`; by default as small as possible.
+    /// Size of the whole image, `"4 GiB"`; by default as small as possible.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<ByteSize>,
-    /// Of the EFI system partition, `"256 MiB"` by default.
+    /// Size of the EFI system partition; `"256 MiB"` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub esp_size: Option<ByteSize>,
-    /// Behind nodeimg's own on the kernel's command line: `["quiet"]`.
+    /// Kernel arguments to add after nodeimg's own: `["quiet"]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernel_args: Vec<String>,
-    /// What runs until the root is mounted; nodeimg's own by default.
+    /// The initrd, which runs until the root is mounted; nodeimg's own by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initrd: Option<InitrdKind>,
 }
 
-/// What mounts a disk's root.
+/// The program that mounts a disk's root.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum InitrdKind {
-    /// One program of nodeimg's: small, and done in the shortest time.
+    /// A single program of nodeimg's own: small and fast.
     #[default]
     Nodeimg,
-    /// systemd with udev: larger and slower, with all that systemd heeds.
+    /// systemd with udev: larger and slower, with everything that systemd supports.
     Systemd,
 }
 
@@ -193,29 +193,29 @@ pub enum InitrdKind {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SysextPart {
-    /// The `ID` in their os-release, `debian`; any by default.
+    /// The `ID` in their os-release, such as `debian`; by default any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Word>,
-    /// The `VERSION_ID` beside that `id`, `13`.
+    /// The `VERSION_ID` to go with that `id`, such as `13`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version_id: Option<Word>,
 }
 
-/// How a node finds what makes it that node.
+/// How a node finds its seed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FirstBootPart {
-    /// Seconds to wait for a seed that is not there at once, 60 by default;
+    /// Seconds to wait for a seed that is not there at once: 60 by default,
     /// at most 600.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<u32>,
-    /// Metadata services at 169.254.169.254 to ask where no other seed is: none by default.
+    /// Metadata services at 169.254.169.254 to ask if there is no other seed; none by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metadata: Vec<MetadataService>,
-    /// Whether a seed may have commands run (`bootcmd`, `runcmd`, scripts); yes by default.
+    /// Whether a seed may run commands (`bootcmd`, `runcmd`, scripts); yes by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commands: Option<bool>,
-    /// Whether secrets on a writable seed medium are overwritten when they have served; yes by default.
+    /// Whether secrets on a writable seed volume are overwritten after use; yes by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scrub: Option<bool>,
 }
@@ -230,7 +230,7 @@ pub enum MetadataService {
     Ec2,
 }
 
-/// Facts of the cluster that every node shares.
+/// Settings that all nodes of the cluster share.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClusterPart {
@@ -246,8 +246,8 @@ pub struct ClusterPart {
     /// The domain of Services, `cluster.local`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_domain: Option<Domain>,
-    /// The version of the cluster's oldest API server, `1.37.2`: a kubelet that does
-    /// not go with it is refused.
+    /// The version of the cluster's oldest API server, `1.37.2`: a kubelet that
+    /// does not work with it is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_server_version: Option<Version>,
 }
@@ -256,7 +256,7 @@ pub struct ClusterPart {
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KubeletPart {
-    /// Pods on one node at most (`maxPods`); the kubelet's own default, 110, unless set.
+    /// Maximum number of pods on a node (`maxPods`); by default the kubelet's own, 110.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_pods: Option<u32>,
     /// Command-line flags after nodeimg's own: `["--v=4"]`.
@@ -271,7 +271,7 @@ pub struct KubeletPart {
     pub config: toml::Table,
 }
 
-/// How kube-proxy does Services.
+/// How kube-proxy implements Services.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ProxyMode {
@@ -301,10 +301,10 @@ pub struct KubeProxyPart {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContainerdPart {
-    /// The pause image of every pod.
+    /// The pause image that every pod uses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox_image: Option<String>,
-    /// More of `/etc/containerd/config.toml`, merged into what nodeimg writes.
+    /// Additional settings of `/etc/containerd/config.toml`, merged into what nodeimg writes.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub config: toml::Table,
@@ -314,10 +314,10 @@ pub struct ContainerdPart {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UnitsPart {
-    /// Enabled at boot, by each unit's own `[Install]` section.
+    /// Units to enable at boot, by each unit's own `[Install]` section.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub enable: Vec<Word>,
-    /// Linked to /dev/null: never started.
+    /// Units to link to /dev/null, so that they never start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mask: Vec<Word>,
 }
@@ -330,13 +330,13 @@ pub enum SysctlValue {
     Text(String),
 }
 
-/// What sort of thing an artifact is.
+/// The kind of an artifact.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ArtifactKind {
     /// One program (or script), installed as it is.
     Binary,
-    /// A tar archive, plain or packed with gzip, zstd or xz.
+    /// A tar archive, plain or compressed with gzip, zstd or xz.
     Archive,
     /// A container image that containerd has from the node's first start on.
     OciImage,
@@ -347,54 +347,54 @@ pub enum ArtifactKind {
 #[serde(deny_unknown_fields)]
 pub struct ArtifactPart {
     pub name: Name,
-    /// `binary`: the download is the file; `archive`: a tar, plain or with gzip, zstd or xz;
+    /// `binary`: the download is the file; `archive`: a tar, plain or compressed;
     /// `oci_image`: a container image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<ArtifactKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<ArtifactVersion>,
-    /// Where it is published.
+    /// The URL that it is published at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<PerArch>,
-    /// The publisher's checksum file; `lock` refuses a disagreement with it.
+    /// The publisher's checksum file; `lock` fails if the digests differ from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checksum: Option<UrlTemplate>,
-    /// What `{arch}` stands for, where the publisher has other names.
+    /// Values of `{arch}`, if the publisher uses other names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub arch_names: BTreeMap<Arch, String>,
-    /// What goes where.
+    /// Which files to install, and where.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<InstallRule>,
-    /// Refused where it unpacks to more than this (default 2 GiB).
+    /// Maximum unpacked size; 2 GiB by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_unpacked: Option<ByteSize>,
-    /// Whether setuid and setgid files may come out of it.
+    /// Whether to allow setuid and setgid files from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_setuid: Option<bool>,
-    /// Of `oci_image`: its name, `registry.k8s.io/pause:3.10.2`.
+    /// For `oci_image`: its name, `registry.k8s.io/pause:3.10.2`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<Reference>,
-    /// Of `oci_image`: an OCI layout (a directory or a tar) or a tar of `docker save`
+    /// For `oci_image`: an OCI layout (a directory or a tar) or a tar of `docker save`
     /// to read it from instead of a registry, relative to this recipe.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<PathPerArch>,
-    /// Of `oci_image`: more names that it has on the node.
+    /// For `oci_image`: more names for it on the node.
     #[serde(rename = "as", default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Reference>,
 }
 
-/// A file that the recipe brings along.
+/// A file that the recipe adds to the image.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FilePart {
     pub path: RecipePath,
-    /// The text itself; or `source`.
+    /// The text itself; set this or `source`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
-    /// A file to read, relative to this recipe; or `content`.
+    /// A file to read, relative to this recipe; set this or `content`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// `"0644"` by default.
+    /// The file's mode; `"0644"` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
 }

@@ -20,36 +20,35 @@ struct Gone {
     instead: &'static str,
 }
 
-const CNI: &str =
-    "take it out: pod networks are containerd's, and its configuration has the folders";
-const DOCKER: &str = "take it out: the runtime is containerd";
-const LOG: &str = "take it out: the kubelet logs to the journal; `--v` and `--vmodule` remain";
-const NOTHING: &str = "take it out: nothing takes its place";
+const CNI: &str = "remove it: pod networks are containerd's, and its configuration has the folders";
+const DOCKER: &str = "remove it: the runtime is containerd";
+const LOG: &str = "remove it: the kubelet logs to the journal; `--v` and `--vmodule` remain";
+const NOTHING: &str = "remove it: nothing takes its place";
 
 const GONE: &[Gone] = &[
     // Pull request 58367.
     gone(
         "require-kubeconfig",
         10,
-        "take it out: nodeimg gives a kubeconfig",
+        "remove it: nodeimg gives a kubeconfig",
     ),
     // 65707.
     gone(
         "cadvisor-port",
         12,
-        "take it out: that server is gone as well",
+        "remove it: that server was removed as well",
     ),
     // 77820.
     gone(
         "allow-privileged",
         15,
-        "take it out: the API server decides that",
+        "remove it: the API server decides that",
     ),
     // 80043.
     gone(
         "containerized",
         16,
-        "take it out: the kubelet runs on the host",
+        "remove it: the kubelet runs on the host",
     ),
     // 106907, when dockershim went.
     gone("cni-bin-dir", 24, CNI),
@@ -81,11 +80,7 @@ const GONE: &[Gone] = &[
     gone("skip-log-headers", 26, LOG),
     gone("stderrthreshold", 26, LOG),
     // 114017.
-    gone(
-        "container-runtime",
-        27,
-        "take it out: there is one kind only",
-    ),
+    gone("container-runtime", 27, "remove it: there is one kind only"),
     // 116015.
     gone("master-service-namespace", 27, NOTHING),
     // 122082.
@@ -97,7 +92,7 @@ const GONE: &[Gone] = &[
     gone(
         "cloud-config",
         34,
-        "take it out: cloud providers run outside of the kubelet",
+        "remove it: cloud providers run outside of the kubelet",
     ),
     // 122384.
     gone(
@@ -151,7 +146,8 @@ pub fn gone_from_kubelet(file: &RecipeFile, artifacts: &[Artifact], problems: &m
             ];
             let version = &kubelet.version;
             let message = format!(
-                "kubelet {version} would not start: the flag `--{flag}` is gone since 1.{since}; {instead}"
+                "kubelet {version} would not start: the flag `--{flag}` was removed in 1.{since}; \
+                 {instead}"
             );
             problems.add(&way, &message);
         }

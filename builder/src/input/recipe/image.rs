@@ -62,7 +62,7 @@ pub struct ImageRequest {
 }
 
 impl ContainerImage {
-    /// `None` where the recipe has no source for `arch`.
+    /// `None` if the recipe has no source for `arch`.
     pub fn request(&self, arch: Arch) -> Option<ImageRequest> {
         if let Some(source) = &self.source {
             source.get(arch)?;
@@ -117,7 +117,7 @@ pub fn keys(part: &ArtifactPart, problems: &mut Problems<'_>) {
     let (set, why): (&[_], _) = match part.kind {
         Some(ArtifactKind::OciImage) => (
             &of_file,
-            "not of a container image: its name, version and place are in `image`",
+            "not for a container image: its name, version and location are in `image`",
         ),
         Some(_) => (&of_image, "only for `kind = \"oci_image\"`"),
         None => return,
@@ -136,7 +136,7 @@ pub fn images(parts: &[ArtifactPart], problems: &mut Problems<'_>) -> Vec<Contai
         }
         let table = [Step::Key("artifact"), Step::Named(part.name.as_str())];
         let Some(image) = part.image.clone() else {
-            problems.add(&table, "`image` is missing: which container image?");
+            problems.add(&table, "`image` is missing: name the container image");
             continue;
         };
         for name in part.also.iter().chain([&image]) {
@@ -145,7 +145,7 @@ pub fn images(parts: &[ArtifactPart], problems: &mut Problems<'_>) -> Vec<Contai
                 names.into_iter().any(|there| there == name)
             });
             if let Some(other) = other {
-                let message = format!("`{name}` is the artifact `{}` already", other.name);
+                let message = format!("`{name}` is already baked by the artifact `{}`", other.name);
                 problems.add(&table, &message);
             }
         }

@@ -139,7 +139,8 @@ fn beside(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Problems
         let fits = kubeadm.minor().is_some_and(|of| goes_with(at, of));
         if !fits {
             let message = format!(
-                "{kubelet} does not go with {kubeadm}: a kubelet is of kubeadm's minor version or up to {SKEW} older"
+                "{kubelet} does not work with {kubeadm}: a kubelet must have kubeadm's minor \
+                 version or be up to {SKEW} older"
             );
             kubelet.wrong(&message, problems);
         }
@@ -148,7 +149,8 @@ fn beside(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Problems
         let fits = proxy.minor().is_some_and(|of| at.abs_diff(of) <= SKEW);
         if !fits {
             let message = format!(
-                "{proxy} does not go with {kubelet}: it is up to {SKEW} minor versions older or newer"
+                "{proxy} does not work with {kubelet}: it may be up to {SKEW} minor versions \
+                 older or newer"
             );
             proxy.wrong(&message, problems);
         }
@@ -170,7 +172,8 @@ fn api_server(kubelet: &Program<'_>, file: &RecipeFile, problems: &mut Problems<
     if !goes_with(at, of) {
         let how = if at > of { "newer" } else { "too much older" };
         let message = format!(
-            "{kubelet} is {how} than the API server, {server}: a kubelet is of its minor version or up to {SKEW} older"
+            "{kubelet} is {how} than the API server, {server}: a kubelet must have its minor \
+             version or be up to {SKEW} older"
         );
         kubelet.wrong(&message, problems);
     }
@@ -184,7 +187,7 @@ fn containerd(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Prob
     let at = containerd.artifact.version.major_minor();
     let message = if at < OLDEST_CONTAINERD {
         let (major, minor) = OLDEST_CONTAINERD;
-        format!("{containerd} is too old for {kubelet}: take {major}.{minor} or later")
+        format!("{containerd} is too old for {kubelet}: use {major}.{minor} or later")
     } else if at.0 > NEWEST_CONTAINERD {
         format!(
             "{containerd} is too new: nodeimg writes the configuration of containerd {NEWEST_CONTAINERD}.x"

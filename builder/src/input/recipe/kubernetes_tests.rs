@@ -44,11 +44,11 @@ fn versions_that_do_not_go_together_are_refused() {
         ),
         (
             version("kube-proxy", "1.33.0"),
-            ["mine.toml:4:11", "does not go with kubelet 1.37.1"],
+            ["mine.toml:4:11", "does not work with kubelet 1.37.1"],
         ),
         (
             version("containerd", "1.7.24"),
-            ["mine.toml:4:11", "too old for kubelet 1.37.1: take 2.0"],
+            ["mine.toml:4:11", "too old for kubelet 1.37.1: use 2.0"],
         ),
         (
             version("containerd", "3.0.0"),

@@ -30,7 +30,7 @@ pub fn built_in(name: &str) -> Option<BuiltIn> {
     })
 }
 
-/// Whether what is built in by this name is a part of recipes, and no recipe.
+/// Whether the built-in file of this name is only a part for recipes.
 pub fn is_part(name: &str) -> bool {
     RECIPES.get_file(format!("{PARTS}/{name}.toml")).is_some()
 }

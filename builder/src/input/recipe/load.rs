@@ -67,7 +67,8 @@ impl RecipeRef {
                         .map(|n| format!(" (did you mean `{n}`?)"))
                         .unwrap_or_default();
                     bail!(
-                        "no built-in recipe is named `{name}`{near}. There are: {}. A file is given by its path: ./{name}.toml",
+                        "no built-in recipe is named `{name}`{near}. There are: {}. Give a file \
+                         by its path: ./{name}.toml",
                         names.join(", ")
                     );
                 };
@@ -103,7 +104,8 @@ pub fn load_for(from: &RecipeRef, outputs: &[OutputKind]) -> Result<Recipe> {
         && is_part(name)
     {
         bail!(
-            "`{name}` is a part of recipes and cannot be built: a recipe with `extends = \"{name}\"` has it"
+            "`{name}` is only a part for other recipes and cannot be built: write a recipe with \
+             `extends = \"{name}\"`"
         );
     }
     load_source(from.read()?, outputs)

@@ -66,7 +66,7 @@ pub struct Recipe {
     pub writable: Vec<ImagePath>,
     /// Folders laid over the built-in overlay, as (name in messages, place).
     pub overlays: Vec<(String, PathBuf)>,
-    /// From Debian packages, where the image has one.
+    /// From Debian packages, if the image has one.
     pub base: Option<Base>,
     pub cluster: ClusterPart,
     pub kubelet: KubeletPart,
@@ -134,7 +134,7 @@ impl LockRequest {
 }
 
 impl Artifact {
-    /// `None` where the recipe has no URL for `arch`.
+    /// `None` if the recipe has no URL for `arch`.
     pub fn request(&self, arch: Arch) -> Option<LockRequest> {
         let arch_name = self
             .arch_names
@@ -168,7 +168,7 @@ impl Artifact {
 }
 
 impl Recipe {
-    /// Whether the base system is part of what is built: an overlay and a system
+    /// Whether the base system is part of the outputs: an overlay and a system
     /// extension lie over a base of one's own, unless their programs are
     /// packages themselves.
     pub fn needs_base(&self) -> bool {

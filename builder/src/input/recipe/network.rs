@@ -40,7 +40,7 @@ impl FromStr for Cidr {
     fn from_str(text: &str) -> Result<Cidr> {
         let Ok(net) = text.parse::<IpNet>() else {
             bail!(
-                "`{}` is no network in CIDR notation (`10.200.0.0/16`)",
+                "`{}` is not a network in CIDR notation (`10.200.0.0/16`)",
                 text.escape_debug()
             );
         };

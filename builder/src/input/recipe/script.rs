@@ -37,7 +37,8 @@ impl FromStr for AcceptedScript {
             let (package, script) = place.split_once('/')?;
             Some((package, script, digest))
         };
-        let wanted = "`PACKAGE/SCRIPT sha256:HEX` is wanted, with a script of preinst, postinst and triggers";
+        let wanted = "expected `PACKAGE/SCRIPT sha256:HEX`, with preinst, postinst or triggers as \
+            the script";
         let Some((package, script, digest)) = parts() else {
             bail!("`{}`: {wanted}", text.escape_debug());
         };

@@ -44,7 +44,7 @@ impl Source {
     /// Parses and checks every value; unknown keys are refused.
     ///
     /// # Errors
-    /// With line, column, the line itself, a caret and, where one is near, a
+    /// With line, column, the line itself, a caret and, if one is near, a
     /// suggestion.
     pub fn parse<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
         toml::from_str(&self.text).map_err(|error| {

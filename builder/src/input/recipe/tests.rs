@@ -181,13 +181,13 @@ fn bad_recipes_say_what_where_and_what_to_do() {
         ),
         (
             "[kubelet]\nextra_args = [\"-v 4\"]\n",
-            vec!["mine.toml:3:15", "no flag"],
+            vec!["mine.toml:3:15", "not a flag"],
         ),
         (
             "[kubelet]\nextra_args = [\"--v=4\", \"--pod-infra-container-image=x/pause:1\"]\n",
             vec![
                 "mine.toml:3:24",
-                "gone since 1.35",
+                "removed in 1.35",
                 "`containerd.sandbox_image`",
             ],
         ),
@@ -250,7 +250,7 @@ fn a_flag_is_refused_from_the_version_on_that_lost_it() {
     ] {
         let text = refusal(&with("1.35.0", flag));
         assert!(text.contains("kubelet 1.35.0 would not start"), "{text}");
-        assert!(text.contains(&format!("since 1.{since}")), "{text}");
+        assert!(text.contains(&format!("removed in 1.{since}")), "{text}");
     }
     // A flag that only begins like one that is gone.
     recipe("[kubelet]\nextra_args = [\"--container-runtime-endpoint=unix:///x\"]\n");

@@ -46,7 +46,7 @@ impl FromStr for UrlTemplate {
                 .find_map(|p| rest[start..].strip_prefix(p))
             else {
                 bail!(
-                    "`{text}` has a placeholder that is none of `{{version}}`, `{{arch}}` and `{{url}}`"
+                    "`{text}` has a placeholder other than `{{version}}`, `{{arch}}` and `{{url}}`"
                 );
             };
             rest = tail;
@@ -64,7 +64,7 @@ impl FromStr for UrlTemplate {
             || text.contains(|c: char| c.is_whitespace() || c.is_control())
         {
             bail!(
-                "`{}` is no https URL (without user name)",
+                "`{}` is not an https URL without a user name",
                 text.escape_debug()
             );
         }

@@ -71,8 +71,8 @@ impl FromStr for Name {
             .is_some_and(u8::is_ascii_alphanumeric);
         if !first || text.len() > 63 || !text.bytes().all(inner) {
             bail!(
-                "`{}` is no name: lower-case letters, digits, `.`, `_` and `-` make one, at most 63, \
-                 the first a letter or digit",
+                "`{}` is not a valid name: use at most 63 lower-case letters, digits, `.`, `_` \
+                 and `-`, the first a letter or digit",
                 text.escape_debug()
             );
         }
@@ -102,7 +102,7 @@ impl Version {
         &self.0
     }
 
-    /// Major and minor number; zero where there is none.
+    /// Major and minor number; zero if there is none.
     pub fn major_minor(&self) -> (u64, u64) {
         let mut parts = self
             .0
@@ -132,7 +132,7 @@ impl FromStr for Version {
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         if numbered {
             bail!(
-                "write the version without its `v`: `{}`; where a URL has one, write `v{{version}}`",
+                "write the version without its `v`: `{}`; if a URL has one, write `v{{version}}`",
                 &text[1..]
             );
         }
@@ -210,7 +210,7 @@ impl FromStr for ByteSize {
             "MiB" => 20,
             "GiB" => 30,
             _ => bail!(
-                "`{}` is no size: a whole number and B, KiB, MiB or GiB",
+                "`{}` is not a size: use a whole number and B, KiB, MiB or GiB",
                 text.escape_debug()
             ),
         };
@@ -221,7 +221,7 @@ impl FromStr for ByteSize {
         match size {
             Some(size) => Ok(ByteSize(size)),
             None => bail!(
-                "`{}` is no size: the number is missing or too large",
+                "`{}` is not a size: the number is missing or too large",
                 text.escape_debug()
             ),
         }
@@ -295,7 +295,7 @@ impl FromStr for Domain {
         };
         if text.len() > 253 || !text.split('.').all(label) {
             bail!(
-                "`{}` is no DNS domain: labels of a-z, 0-9 and `-`, joined by dots",
+                "`{}` is not a DNS domain: use labels of a-z, 0-9 and `-`, joined by dots",
                 text.escape_debug()
             );
         }
@@ -338,7 +338,7 @@ impl FromStr for Word {
             || !text.bytes().all(inner)
         {
             bail!(
-                "`{}` is no such name: letters, digits, `@`, `.`, `_`, `:` and `-` make one",
+                "`{}` is not a valid name: use letters, digits, `@`, `.`, `_`, `:` and `-`",
                 text.escape_debug()
             );
         }

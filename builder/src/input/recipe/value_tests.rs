@@ -57,10 +57,10 @@ fn values_that_are_taken() {
 #[test]
 fn values_that_are_refused_with_the_reason() {
     bad::<Name>(&[
-        ("", "no name"),
-        ("-x", "no name"),
-        ("a/b", "no name"),
-        ("Hard", "no name"),
+        ("", "not a valid name"),
+        ("-x", "not a valid name"),
+        ("a/b", "not a valid name"),
+        ("Hard", "not a valid name"),
     ]);
     bad::<Version>(&[
         ("v1.2.3", "`1.2.3`"),
@@ -73,19 +73,19 @@ fn values_that_are_refused_with_the_reason() {
         ("", "CIDR"),
     ]);
     bad::<ByteSize>(&[
-        ("12", "no size"),
+        ("12", "not a size"),
         ("MiB", "missing"),
         ("99999999999999999999 GiB", "too large"),
     ]);
     bad::<Domain>(&[("", "DNS"), ("-a.b", "DNS"), ("Cluster", "DNS")]);
     bad::<UrlTemplate>(&[
         ("http://x/y", "mirror"),
-        ("https:///y", "no https URL"),
+        ("https:///y", "not an https URL"),
         ("https://u:p@h/y", "user name"),
         ("https://h/{os}", "placeholder"),
-        ("ftp://h/", "no https URL"),
+        ("ftp://h/", "not an https URL"),
     ]);
-    bad::<Word>(&[("a b", "no such name"), ("../x", "no such name")]);
+    bad::<Word>(&[("a b", "not a valid name"), ("../x", "not a valid name")]);
 }
 
 #[test]

@@ -55,14 +55,15 @@ impl Publishers<'_> {
         let what = format!("the checksum of {}", request.what());
         let Some(text) = self.fetcher.text(url, &what)? else {
             bail!(
-                "{what} is not at {url}: there is no such version, or `checksum` of the artifact is to be corrected or taken out"
+                "{what} is not at {url}: there is no such version, or the artifact's `checksum` \
+                 needs to be corrected or removed"
             );
         };
         let file = request.url.rsplit('/').next().unwrap_or_default();
         match checksum::find(&text, file).with_context(|| format!("reading {url}"))? {
             Some(digest) => Ok(Some(digest)),
             None => bail!(
-                "{url} says nothing of `{file}`: correct `checksum` of `{}`",
+                "{url} does not list `{file}`: correct the `checksum` of `{}`",
                 request.name
             ),
         }

@@ -19,7 +19,7 @@ pub fn read(path: &Path) -> Result<BTreeMap<String, Digest>> {
         let place = || format!("{}:{}", path.display(), index + 1);
         let (Some((hex, url)), true) = (line.split_once(char::is_whitespace), line.contains("://"))
         else {
-            bail!("{}: `HEX  URL` is wanted", place());
+            bail!("{}: expected `HEX  URL`", place());
         };
         let Some(algorithm) = Algorithm::by_hex_len(hex.len()) else {
             bail!("{}: `{hex}` is neither a SHA-256 nor a SHA-512", place());
@@ -29,7 +29,7 @@ pub fn read(path: &Path) -> Result<BTreeMap<String, Digest>> {
             .insert(url.trim().to_owned(), digest.clone())
             .is_some_and(|before| before != digest)
         {
-            bail!("{}: another digest stands for this URL further up", place());
+            bail!("{}: this URL has another digest further up", place());
         }
     }
     Ok(known)

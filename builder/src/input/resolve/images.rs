@@ -55,7 +55,7 @@ impl Pins<'_> {
         let known = self.known.get(&format!("oci://{}", image.image));
         match (image.image.digest(), known) {
             (Some(own), Some(known)) if own != known => bail!(
-                "artifact.{}.image says {own}, the list of digests {known}",
+                "artifact.{}.image says {own}, but the list of digests says {known}",
                 image.name
             ),
             (Some(digest), _) | (None, Some(digest)) => return Ok(digest.clone()),

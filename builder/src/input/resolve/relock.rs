@@ -6,8 +6,8 @@
 //! ```
 //!
 //! # Invariants
-//! - Nothing is locked anew that the user has not asked for, and nothing that is
-//!   there to be had.
+//! - Nothing is re-locked that the user has not asked for, and nothing that is
+//!   still available.
 //! - Only signed indexes say what the new packages are; artifacts keep what they
 //!   are pinned to.
 //! - A new lock is written before anything is made of it, and never over the lock
@@ -49,7 +49,8 @@ impl Relock {
             (Some(own), _, _) => own,
             (None, Some(out), RecipeRef::BuiltIn(name)) => out.join(format!("{name}.lock")),
             (None, _, recipe) => bail!(
-                "`{recipe}` is built in and so is its lock: name the lock that --relock-base may write by --lock FILE"
+                "`{recipe}` is built in and so is its lock: name the lock that --relock-base may \
+                 write with --lock FILE"
             ),
         };
         let relock = Relock {
@@ -60,7 +61,7 @@ impl Relock {
         Ok(relock)
     }
 
-    /// For a built-in recipe, what an earlier build has locked anew, unless the
+    /// For a built-in recipe, what an earlier build re-locked, unless the
     /// program has a later lock by now.
     fn earlier(&self, is_named: bool, chosen: &mut Chosen) -> Result<()> {
         let RecipeRef::BuiltIn(name) = &chosen.from else {
@@ -106,7 +107,8 @@ impl Relock {
         let changed = changed(&old.packages, &packages);
         if changed == 0 {
             bail!(
-                "the mirror's indexes still name the very packages that it does not have: it is being updated or broken, try again later or name another by --debian-mirror"
+                "the mirror's indexes still list the packages that it does not have: it is being \
+                 updated, or it is broken; try again later, or name another with --debian-mirror"
             );
         }
         let lock =
@@ -114,13 +116,14 @@ impl Relock {
         let text = lock.text();
         if let Some(parent) = self.to.parent() {
             std::fs::create_dir_all(parent)
-                .with_context(|| format!("making {}", parent.display()))?;
+                .with_context(|| format!("creating {}", parent.display()))?;
         }
         atomic::write_file(&self.to, text.as_bytes())?;
         progress.say(
             &json!({ "event": "relocked", "path": self.to, "was": chosen.label, "changed": changed }),
             &format!(
-                "{} pins packages that the mirrors no longer have: locked the base system anew in {}, {changed} packages are others (all signed for by Debian)",
+                "{} pins packages that the mirrors no longer have: re-locked the base system in \
+                 {}; {changed} packages changed (all signed by Debian)",
                 chosen.label,
                 self.to.display()
             ),
@@ -131,8 +134,8 @@ impl Relock {
     }
 }
 
-/// Does `work`; where that fails for packages that are gone and the user allows it,
-/// locks the base system anew and does it again.
+/// Does `work`; if that fails for packages that are gone and the user allows it,
+/// re-locks the base system and does it again.
 pub fn around<T>(
     relock: Option<&Relock>,
     chosen: &mut Chosen,
@@ -148,14 +151,14 @@ pub fn around<T>(
         Some(missing) if missing.gone => {}
         Some(_) if fetcher.is_offline() => {
             return Err(error.context(
-                "--relock-base has nothing to lock the base system from: --offline forbids to ask a mirror",
+                "--relock-base cannot re-lock the base system: --offline forbids asking a mirror",
             ));
         }
         _ => return Err(error),
     }
     relock
         .relock(chosen, fetcher, progress)
-        .with_context(|| format!("{error:#}\nlocking the base system anew"))?;
+        .with_context(|| format!("{error:#}\nre-locking the base system"))?;
     work(chosen)
 }
 

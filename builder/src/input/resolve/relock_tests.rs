@@ -228,7 +228,7 @@ fn nothing_else_makes_a_new_lock() {
     let world = World::new();
     let error = refused(&world, &[], world.mirror.key.keyring());
     assert!(
-        error.contains("nothing to lock the base system from: --offline"),
+        error.contains("cannot re-lock the base system: --offline"),
         "{error}"
     );
     assert!(error.contains("tool 0.9 (amd64)"), "{error}");
@@ -244,7 +244,7 @@ fn nothing_else_makes_a_new_lock() {
     fs::remove_file(world.mirror.path("debian/pool/main/h/helper.deb")).unwrap();
     let error = refused(&world, &["debian"], world.mirror.key.keyring());
     assert!(
-        error.contains("the very packages that it does not have"),
+        error.contains("list the packages that it does not have"),
         "{error}"
     );
 }
@@ -285,7 +285,7 @@ fn a_built_in_recipes_new_lock_lies_with_the_images() {
         assert_eq!(chosen.lock == there, taken);
         chosen.locked(ANY).unwrap();
     }
-    // Where it is told which file, that one; and it begins with the shipped lock.
+    // If it is told which file, that one; and it begins with the shipped lock.
     let named = out.path().join("mine.lock");
     let mut chosen = Chosen::load(&built_in, Some(&named), &[]).unwrap();
     let relock = Relock::of(Some(&named), None, &mut chosen).unwrap();

@@ -13,7 +13,7 @@ use crate::input::recipe::Base;
 use crate::store::{Lookup, Store, VerifiedBlob};
 
 /// Fetches the packages of `new` that `old` did not pin, and refuses the lock
-/// where one has a script that nobody has read.
+/// if one has a script that nobody has read.
 pub fn check(
     fetcher: &Fetcher<'_>,
     base: &Base,

@@ -23,7 +23,7 @@ pub fn changed(updates: &[Update], from: &RecipeRef, recipe: &Recipe) -> Result<
         .parse()
         .with_context(|| format!("reading {}", path.display()))?;
     for (name, version) in versions {
-        // An artifact may have the name of the key, where the recipe has no such key.
+        // An artifact may have the name of the key, if the recipe has no such key.
         if name.as_str() == lock::KUBERNETES && recipe.kubernetes.is_some() {
             set_value(document.as_table_mut(), lock::KUBERNETES, version.as_str());
             continue;

@@ -54,8 +54,8 @@ pub fn write(file: &File, place: Place, built: &Built<'_>, uki: &[u8]) -> Result
     let needed = fat::min_size(&files)?;
     if place.size < needed {
         bail!(
-            "`disk.esp_size` is {} bytes, but kernel and boot loader need {needed} ({} MiB): say \
-             so much at least, and twice as much to have room for an update",
+            "`disk.esp_size` is {} bytes, but the kernel and boot loader need {needed} ({} MiB): \
+             set it to at least that, and to twice as much to leave room for an update",
             place.size,
             needed.div_ceil(1 << 20)
         );

@@ -1,4 +1,4 @@
-//! The files that a disk is handed over as.
+//! The files that a disk is written as.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};

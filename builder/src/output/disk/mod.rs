@@ -1,4 +1,4 @@
-//! `disk.raw`: a disk that boots, and what is made from it.
+//! `disk.raw`: a bootable disk, and the outputs made from it.
 //!
 //! ```text
 //!  1 MiB   esp      FAT32: systemd-boot, the UKI
@@ -68,7 +68,7 @@ fn fill(output: AtomicFile, built: &Built<'_>) -> Result<(Disk, BTreeMap<ImagePa
     let written = verified::file_system(file, start, built.rootfs, built)?;
     if written.size > slot.root {
         bail!(
-            "the root is {} bytes, which its slot of {} bytes does not hold",
+            "the root has {} bytes, which do not fit into its slot of {} bytes",
             written.size,
             slot.root
         );
@@ -153,7 +153,7 @@ fn table(file: &File, built: &Built<'_>, places: &Places, root: RootHash) -> Res
     gpt::write(file, size(built, places.root)?, disk, &partitions)
 }
 
-/// As the recipe says, or what is needed.
+/// As the recipe says, or as large as needed.
 fn size(built: &Built<'_>, last: Place) -> Result<u64> {
     let needed = gpt::disk_size(last);
     let Some(wanted) = built.recipe.disk.size else {
@@ -161,15 +161,15 @@ fn size(built: &Built<'_>, last: Place) -> Result<u64> {
     };
     if wanted.0 < needed {
         bail!(
-            "`disk.size` is {} bytes, but this image needs {needed} ({} MiB): say so much at least, \
-             or leave it out",
+            "`disk.size` is {} bytes, but this image needs {needed} ({} MiB): set it to at least \
+             that, or leave it out",
             wanted.0,
             needed.div_ceil(1 << 20)
         );
     }
     if !wanted.0.is_multiple_of(SECTOR) {
         bail!(
-            "`disk.size` is {} bytes, which is no whole number of sectors of {SECTOR} bytes",
+            "`disk.size` is {} bytes, which is not a whole number of sectors of {SECTOR} bytes",
             wanted.0
         );
     }

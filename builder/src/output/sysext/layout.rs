@@ -8,7 +8,7 @@
 //! | `/usr` | the same | it is merged |
 //! | `/etc/systemd/system` and the like ([`MOVED`]) | below `/usr/lib` | read there as well; what the base has in /etc wins |
 //! | `/opt`, but for what the recipe calls writable | the same | it is merged |
-//! | other directories | a `d` line | made by systemd-tmpfiles, where they say something: empty, or with an owner or mode of their own |
+//! | other directories | a `d` line | made by systemd-tmpfiles, if they say something: empty, or with an owner or mode of their own |
 //! | other links | an `L` line | as they are |
 //! | files of a writable directory, but for programs | `/usr/share/factory` and a `C` line | a container that is given the directory needs a file there, not a link into a /usr that it does not have |
 //! | other files | `/usr/share/factory` and an `L` line | a link: the bytes stay the verified ones, and change with the extension |
@@ -132,7 +132,7 @@ fn retarget(
     }
 }
 
-/// The path that a link at `from` names; `None` where it is odd.
+/// The path that a link at `from` names; `None` if it is odd.
 fn resolved(from: &ImagePath, target: &str) -> Option<ImagePath> {
     let mut parts: Vec<&str> = match target.starts_with('/') {
         true => Vec::new(),

@@ -20,7 +20,8 @@ pub fn add(tree: &mut Tree, built: &Built<'_>, name: &str) -> Result<()> {
     for path in OS_RELEASE {
         if let Some(node) = tree.get(&path.parse()?) {
             bail!(
-                "`{path}` (from {}) makes this a system of its own, which cannot extend another: take it out, or take `sysext` out of `outputs`",
+                "`{path}` (from {}) makes this a system of its own, which cannot extend another: \
+                 remove it, or remove `sysext` from `outputs`",
                 node.origin
             );
         }

@@ -4,7 +4,7 @@
 //! in `multi-user.target.wants` come too late. `Upholds=` does not: it is
 //! looked at again whenever units are reloaded. It names a target rather than
 //! the services, since it would start a failed one again and again, and first
-//! boot fails for good where the seed is wrong.
+//! boot fails for good if the seed is wrong.
 //!
 //! The target also wants a service that does what the boot did before the
 //! merge: modules, kernel parameters, tmpfiles.

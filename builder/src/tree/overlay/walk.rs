@@ -9,7 +9,7 @@ use include_dir::{Dir, DirEntry};
 
 use super::Source;
 
-/// An overlay's files are held in memory; what is larger is an artifact.
+/// An overlay's files are held in memory; anything larger is an artifact.
 const MAX_FILE: u64 = 64 << 20;
 
 /// Something below the overlay's directory.
@@ -37,7 +37,7 @@ pub fn walk(source: Source<'_>) -> Result<Vec<Found<'_>>> {
             let meta = fs::metadata(directory)
                 .with_context(|| format!("looking at {}", directory.display()))?;
             if !meta.is_dir() {
-                bail!("{} is no directory", directory.display());
+                bail!("{} is not a directory", directory.display());
             }
             on_disk(directory, "", &mut found)?;
         }
@@ -104,7 +104,7 @@ fn look(path: &Path, relative: &str, found: &mut Vec<Found<'_>>) -> Result<What<
         };
     }
     if !kind.is_file() {
-        bail!("is no file, directory or link, but a device, a pipe or a socket");
+        bail!("is not a file, directory or link, but a device, a pipe or a socket");
     }
     if meta.len() > MAX_FILE {
         bail!("is larger than {MAX_FILE} bytes: make it an artifact of the recipe instead");

@@ -1,6 +1,6 @@
-//! A disk that is full, read-only or broken, from every single change of an
-//! apply on: one clear failure, nothing half written, and the next run ends in
-//! the same state as an undisturbed one.
+//! A disk that becomes full, read-only or broken at any single change of an apply: one
+//! clear failure, nothing half written, and the next run ends in the same state as an
+//! undisturbed one.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,15 +19,15 @@ use crate::root::gate::{Change, Gate, Open};
 /// How a disk fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
-    /// This one change, and no other.
+    /// Only this one change.
     Once(Errno),
-    /// What needs a block or an inode.
+    /// Every change that needs a block or an inode.
     Full,
-    /// All that would change it.
+    /// Every change.
     ReadOnly,
     /// Everything.
     Broken,
-    /// The power is cut: nothing happens any more, not even cleaning up.
+    /// The power is cut: nothing more happens, not even cleaning up.
     Cut,
 }
 
@@ -71,7 +71,7 @@ impl Fault {
 struct Disk {
     fault: Fault,
     from: usize,
-    /// Every change that was asked for.
+    /// Every change that was requested.
     seen: Vec<(Change, String)>,
     refused: usize,
 }
@@ -99,15 +99,15 @@ impl Gate for Disk {
     }
 }
 
-/// What is set up before the run that is disturbed, and that run.
+/// The runs before the disturbed one, and that run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Case {
     Fresh,
-    /// Another instance was there.
+    /// Another instance was set up before.
     Changed,
-    /// Files of the image are added to, and a link of it is replaced.
+    /// Lines are added to files of the image, and one of its links is replaced.
     Edited,
-    /// The other way round: what the image had comes back.
+    /// The other way round: the image's files come back.
     Back,
 }
 
@@ -133,7 +133,7 @@ fn set_up(root: &Root, id: &str, case: Case, gate: &mut dyn Gate) -> Result<(), 
     )
 }
 
-/// An image root, with the instance before where the case has one.
+/// An image root, with the earlier instance if the case has one.
 fn ground(case: Case) -> (tempfile::TempDir, Root) {
     let directory = scratch();
     let etc = directory.path().join("etc");
@@ -177,7 +177,7 @@ fn a_fault_at_any_change_is_told_harms_nothing_and_the_next_run_succeeds() {
     }
 }
 
-/// One run with a fault; whether it came to that.
+/// One run with a fault; returns whether the fault occurred.
 fn disturb(
     case: Case,
     fault: Fault,
@@ -199,7 +199,7 @@ fn disturb(
         panic!("{at}: a change that was refused went unnoticed");
     };
     assert_told(&failure, fault, directory.path(), &at);
-    // Whatever is there is of the one or of the other, whole.
+    // Every file belongs to one instance or the other, and is complete.
     for line in files(directory.path()) {
         let known = before.contains(&line) || after.contains(&line);
         let rest = is_temporary(&line) && !fault.lets_clean_up();
@@ -236,8 +236,8 @@ fn assert_told(failure: &Failure, fault: Fault, directory: &Path, at: &str) {
     );
     assert!(told[0].starts_with(&failure.path), "{at}: {told:?}");
     let (reason, remedy) = match fault.errno() {
-        Errno::ENOSPC => ("No space left on device", "make room on its file system"),
-        Errno::EDQUOT => ("Disk quota exceeded", "make room on its file system"),
+        Errno::ENOSPC => ("No space left on device", "free space on its file system"),
+        Errno::EDQUOT => ("Disk quota exceeded", "free space on its file system"),
         Errno::EROFS => ("Read-only file system", "`writable` in the recipe"),
         _ => ("Input/output error", "replace it"),
     };
@@ -267,8 +267,8 @@ fn a_second_fault_on_the_way_back_is_no_different() {
     }
 }
 
-/// The first instance's key is nowhere once another instance is set up, not
-/// even in what a cut run left behind.
+/// The first instance's key is nowhere once another instance is set up, not even in
+/// leftovers of an interrupted run.
 #[test]
 fn no_secret_of_a_cut_run_survives_the_next_instance() {
     let other = || plan(&[("/etc/hostname", 0o644, "two\n")]);
@@ -277,7 +277,7 @@ fn no_secret_of_a_cut_run_survives_the_next_instance() {
         let (directory, root) = ground(Case::Fresh);
         let mut disk = Disk::new(Fault::Cut, step);
         let whole = set_up(&root, "a", Case::Fresh, &mut disk).is_ok();
-        // "KE" is what the first half of KEY1 leaves.
+        // "KE" is the first half of KEY1.
         held += usize::from(
             dump(directory.path())
                 .iter()
@@ -300,7 +300,7 @@ fn no_secret_of_a_cut_run_survives_the_next_instance() {
     assert!(held > 0, "no cut fell into the middle of the key");
 }
 
-/// The bootstrap token: gone for good wherever the first attempt ended.
+/// The bootstrap token is gone for good, wherever the first attempt stopped.
 #[test]
 fn a_token_is_gone_after_the_next_run_wherever_wiping_it_ended() {
     const TOKEN: &str = "/var/lib/kubelet/bootstrap-kubeconfig";
@@ -353,7 +353,7 @@ fn a_token_is_gone_after_the_next_run_wherever_wiping_it_ended() {
     }
 }
 
-/// Directories come with their mode, never with another one before it.
+/// Directories are created with their final mode.
 #[test]
 fn a_directory_has_its_mode_or_is_not_there() {
     use std::os::unix::fs::PermissionsExt;

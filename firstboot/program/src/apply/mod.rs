@@ -1,20 +1,20 @@
-//! Plan to disk, safe at any power cut.
+//! Writes the plan to disk, safe at any power cut.
 //!
 //! # Order
-//! 1. what the image has where this instance will write is copied aside, once;
-//! 2. a note of all files concerned: those of the previous instance and of this one;
+//! 1. the image's files that this instance will replace are copied aside, once;
+//! 2. a note of all files concerned is written: those of the previous instance and of this one;
 //! 3. the previous instance's files that this one does not have give way to what
 //!    was there before it, or to nothing;
 //! 4. each file: temporary file, sync, rename; then each directory is synced;
 //! 5. the stamp; 6. the note is removed.
 //!
-//! Copies are kept of files that are edited or that a seed asks for; first boot's
-//! own files are in no image. A copy counts only for a path of the stamp or the note: before that, the file
-//! itself is the original. So an edit (a line added to `/etc/passwd`) always
-//! starts from what the image has, and a rerun does not do it twice.
+//! Copies are kept of files that are edited or that a seed asks for; first boot's own files are in
+//! no image. A copy counts only for a path of the stamp or the note: before that, the file itself
+//! is the original. So an edit (a line added to `/etc/passwd`) always starts from the image's file,
+//! and a rerun does not do it twice.
 //!
-//! Wherever it stops, the note is there or the stamp is not, so that the next
-//! run does all of it again and ends in the same state.
+//! Wherever it stops, the note exists or the stamp does not, so that the next run does
+//! all of it again and ends in the same state.
 use std::collections::BTreeSet;
 use std::io;
 
@@ -35,7 +35,7 @@ const MAX_STATE_FILE: usize = 1 << 20;
 /// An original that is copied aside or edited. A table of accounts is far smaller.
 const MAX_ORIGINAL: usize = 16 << 20;
 
-/// What could not be done ("writing it"), to which file, and why.
+/// The failed step ("writing it"), the file, and the reason.
 pub(crate) struct Failure {
     pub(crate) path: String,
     pub(crate) doing: &'static str,
@@ -43,7 +43,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// The one problem of it. Whatever stopped a run, the next one does all of it again.
+    /// As a problem. Whatever stopped a run, the next one does all of it again.
     pub(crate) fn tell(&self, problems: &mut Problems) {
         let reason = format!("{} failed: {}", self.doing, self.cause);
         let remedy = remedy_for(&self.cause);
@@ -55,12 +55,14 @@ pub(crate) fn remedy_for(error: &io::Error) -> &'static str {
     use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     match error.kind() {
         ReadOnlyFilesystem => {
-            "name the directory under `writable` in the recipe; if it stands there, the kernel's messages (dmesg) say why its disk is read-only"
+            "add the directory to `writable` in the recipe; if it is already there, the kernel's \
+             messages (dmesg) say why its disk is read-only"
         }
-        StorageFull | QuotaExceeded => "make room on its file system; the next boot tries again",
+        StorageFull | QuotaExceeded => "free space on its file system; the next boot tries again",
         PermissionDenied => "run as root",
         _ if error.raw_os_error() == Some(Errno::EIO as i32) => {
-            "its disk fails, see the kernel's messages (dmesg): replace it; the next boot tries again"
+            "its disk is failing (see the kernel's messages with dmesg): replace it; the next \
+             boot tries again"
         }
         _ => "remove what is in the way; the next boot tries again",
     }
@@ -74,7 +76,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Unreadable state counts as none: then everything is done afresh.
+    /// Unreadable state counts as none: then everything is done again.
     pub(crate) fn read(root: &Root) -> Self {
         let bytes = |path| root.read(path, MAX_STATE_FILE).ok().flatten();
         let pending = bytes(PENDING_PATH).map(|bytes| Pending::read(&bytes).unwrap_or_default());
@@ -84,8 +86,9 @@ impl State {
         }
     }
 
-    /// The instance that is set up whole. Not one with a run begun over it, and
-    /// not one whose files are gone, as after a loss of a volatile `/etc`.
+    /// The instance that is completely set up. Not one that a later run has begun to
+    /// replace, and not one whose files are gone, as after the loss of a volatile
+    /// `/etc`.
     pub(crate) fn finished(&self, root: &Root) -> Option<&Stamp> {
         let stamp = self.stamp.as_ref().filter(|_| self.pending.is_none())?;
         stamp
@@ -106,11 +109,11 @@ impl State {
     }
 }
 
-/// The root without what earlier runs of first boot put there.
+/// The root without the files of earlier runs of first boot.
 pub(crate) struct Original<'a> {
     root: &'a Root,
     ours: BTreeSet<String>,
-    /// Nothing is known of earlier runs: then copies tell.
+    /// Nothing is known about earlier runs: then the copies decide.
     blank: bool,
 }
 
@@ -151,9 +154,8 @@ fn original(path: &str) -> String {
     format!("{ORIGINALS}{path}")
 }
 
-/// Takes the files below a directory that an earlier instance left out of
-/// force, before the new one is known in full. The note says that the earlier
-/// one is whole no longer.
+/// Removes the files below a directory that an earlier instance left, before the new
+/// one is fully known. The note says that the earlier instance is no longer complete.
 pub(crate) fn retire(
     root: &Root,
     state: &State,
@@ -180,7 +182,7 @@ pub(crate) fn retire(
     sync_directories(root, &old, gate)
 }
 
-/// Who the plan is for.
+/// The instance that the plan is for.
 pub(crate) struct Instance<'a> {
     pub(crate) id: &'a str,
     pub(crate) host_name: &'a str,
@@ -198,7 +200,7 @@ pub(crate) fn apply(
     let before = state.files();
     let unknown = state.is_blank();
     for file in plan.written().filter(|file| file.may_replace()) {
-        // With the state lost, a copy that is there knows better than the file.
+        // If the state is lost, an existing copy is more reliable than the file.
         let known = unknown && root.exists(&original(&file.path));
         if !before.contains(&file.path) && !known {
             set_aside(root, &file.path, gate)?;
@@ -219,7 +221,7 @@ pub(crate) fn apply(
         give_back(root, path, gate)?;
         touched.insert(path);
     }
-    // What programs have made for this very instance stays.
+    // Files that programs have made for this very instance stay.
     let same = state
         .stamp
         .as_ref()
@@ -284,7 +286,7 @@ fn write(root: &Root, file: &PlannedFile, gate: &mut dyn Gate) -> io::Result<()>
     }
 }
 
-/// Copies what the image has at a path, or forgets an older copy where it has nothing.
+/// Copies the image's file at a path, or removes an older copy if there is no such file.
 fn set_aside(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<(), Failure> {
     let copy = original(path);
     let kept = match root.entry(path, MAX_ORIGINAL) {
@@ -298,7 +300,7 @@ fn set_aside(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<(), Failure
     failing(root, "keeping a copy of it", path, kept)
 }
 
-/// What was there before this instance, or nothing.
+/// The file as it was before this instance, if there was one.
 fn give_back(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<(), Failure> {
     let copy = original(path);
     let back = match root.entry(&copy, MAX_ORIGINAL) {
@@ -310,7 +312,7 @@ fn give_back(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<(), Failure
     failing(root, "putting it back", path, back)
 }
 
-/// Each directory once. One that a removed file stood in may be gone as well.
+/// Each directory once. The directory of a removed file may be gone as well.
 fn sync_directories(
     root: &Root,
     paths: &BTreeSet<&str>,

@@ -77,7 +77,7 @@ fn run(root: &Root, id: &str, plan: &Plan, gate: &mut dyn Gate) -> bool {
     apply(root, plan, &instance, &state, gate).is_ok()
 }
 
-/// In memory where there is such a place: thousands of syncs take their time on a disk.
+/// In memory if possible: thousands of syncs are slow on a disk.
 pub(super) fn scratch() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
@@ -110,7 +110,7 @@ pub(super) fn dump(top: &Path) -> Vec<String> {
     lines
 }
 
-/// The state of a root where `first` ran whole, and then `second`.
+/// The state of a root after all of `first`, and then `second`.
 fn undisturbed(first: bool) -> Vec<String> {
     let directory = scratch();
     let root = Root::open(directory.path()).unwrap();

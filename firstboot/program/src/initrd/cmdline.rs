@@ -1,4 +1,4 @@
-//! The words of the kernel's command line that the initrd heeds.
+//! The words of the kernel command line that the initrd obeys.
 //!
 //! | word | |
 //! |---|---|
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::failure::{Failure, While};
 
-/// A slow disk is slow, not missing.
+/// A slow disk is not a missing disk.
 const DEVICE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Options of dm-verity by their names in veritytab.
@@ -27,7 +27,7 @@ const VERITY_OPTIONS: [(&str, &str); 5] = [
 /// All words, in order.
 pub(crate) struct CommandLine(Vec<String>);
 
-/// SHA-256, in small letters.
+/// SHA-256, in lower-case letters.
 pub(crate) struct RootHash(String);
 
 impl RootHash {
@@ -60,7 +60,7 @@ impl CommandLine {
         Ok(Self::parse(&text))
     }
 
-    /// Blanks within double quotes part no words.
+    /// Spaces within double quotes do not separate words.
     pub(crate) fn parse(text: &str) -> Self {
         let mut words = vec![String::new()];
         let mut quoted = false;
@@ -87,11 +87,12 @@ impl CommandLine {
     }
 
     pub(crate) fn root_hash(&self) -> Result<RootHash, Failure> {
-        let missing = "no `roothash=` on the kernel's command line: boot the image's own unified kernel image";
+        let missing = "the kernel command line has no `roothash=`: boot the image's own unified \
+            kernel image";
         let text = self.last("roothash").ok_or(Failure::new(missing))?;
         if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(Failure::new(format!(
-                "`roothash={text}` on the kernel's command line is no SHA-256: 64 hexadecimal digits"
+                "`roothash={text}` on the kernel command line is not a SHA-256 (64 hexadecimal digits)"
             )));
         }
         Ok(RootHash(text.to_ascii_lowercase()))
@@ -112,8 +113,8 @@ impl CommandLine {
                 known.map(|(_, option)| *option).ok_or_else(|| {
                     let known: Vec<&str> = VERITY_OPTIONS.iter().map(|(name, _)| *name).collect();
                     Failure::new(format!(
-                        "`systemd.verity_root_options={name}` on the kernel's command line is not \
-                         understood: it is one of {}",
+                        "`systemd.verity_root_options={name}` on the kernel command line is not \
+                         supported: use one of {}",
                         known.join(", ")
                     ))
                 })
@@ -121,7 +122,7 @@ impl CommandLine {
             .collect()
     }
 
-    /// Zero and `infinity` are for ever, as systemd has it.
+    /// Zero and `infinity` mean no limit, as in systemd.
     pub(crate) fn device_timeout(&self) -> Option<Duration> {
         let Some(text) = self.last("systemd.default_device_timeout_sec") else {
             return Some(DEVICE_TIMEOUT);
@@ -163,7 +164,7 @@ impl CommandLine {
     }
 }
 
-/// For the kernel, which parts parameters at blanks too.
+/// For the kernel, which separates parameters at spaces too.
 fn quoted(word: &str) -> String {
     match word.split_once('=') {
         Some((name, value)) if value.contains(' ') => format!("{name}=\"{value}\""),

@@ -19,11 +19,11 @@ use super::hardware::RootPartitions;
 use super::verity::{SUPERBLOCK, Superblock};
 
 const CONTROL: &str = "/dev/mapper/control";
-/// What systemd calls it.
+/// The name that systemd uses.
 const NAME: &str = "root";
 pub(crate) const DEVICE: &str = "/dev/mapper/root";
 const HEADER: usize = 312;
-/// The kernel wants at least 16 KiB.
+/// The kernel requires at least 16 KiB.
 const BUFFER: usize = 16 * 1024;
 const READ_ONLY: u32 = 1;
 
@@ -36,7 +36,7 @@ const CREATE: u32 = request(3);
 const RESUME: u32 = request(6);
 const LOAD: u32 = request(9);
 
-/// Makes the device, which the kernel lets nobody read from but by the root hash.
+/// Creates the device; the kernel verifies everything read from it against the root hash.
 pub(crate) fn open_root(
     found: &RootPartitions,
     hash: &RootHash,
@@ -57,8 +57,8 @@ pub(crate) fn open_root(
         &options,
     );
     let minor = create(&superblock, &table)
-        .during(|| format!("setting dm-verity up of {data} and {hashes}"))?;
-    // What udev will make of it as well.
+        .during(|| format!("setting up dm-verity on {data} with {hashes}"))?;
+    // The name that udev will create as well.
     symlink(format!("../dm-{minor}"), DEVICE).during(|| format!("making {DEVICE}"))
 }
 
@@ -82,7 +82,7 @@ fn create(superblock: &Superblock, table: &str) -> io::Result<u64> {
     Ok(device & 0xff | device >> 12 & 0xf_ff00)
 }
 
-/// Words, for the kernel's sake who reads numbers of eight bytes.
+/// Eight-byte words, since the kernel reads numbers of that size.
 struct Message(Box<[u64]>);
 
 impl Message {
@@ -110,7 +110,7 @@ impl Message {
         self.put(at, &value.to_ne_bytes());
     }
 
-    /// What follows is zero.
+    /// The rest is zero.
     fn text(&mut self, at: usize, text: &str) {
         self.put(at, text.as_bytes());
     }

@@ -17,7 +17,7 @@ const FROM: &str = "/.extra";
 const TO: &str = "/run";
 const CREDENTIALS: &str = "credentials/@encrypted";
 
-/// Copies what is there.
+/// Copies those that exist.
 pub(crate) fn keep() -> Result<(), Failure> {
     copy_all(Path::new(FROM), Path::new(TO)).during(|| format!("keeping {FROM}"))
 }
@@ -47,7 +47,7 @@ fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The first one of a name counts.
+/// The first one of each name is used.
 fn copy(file: &Path, directory: &Path, name: &str, mode: u32) -> io::Result<()> {
     let place = directory.join(name);
     if place.exists() {

@@ -1,13 +1,13 @@
-//! What goes wrong before there is a root: said, with the kernel's own words.
+//! Reports what goes wrong before there is a root, with the kernel's own messages.
 use std::fmt::Display;
 
 use super::kmsg;
 use crate::machine;
 
-/// Of the kernel's errors, that many are shown.
+/// The number of kernel errors that are shown.
 const LINES: usize = 10;
 
-/// One sentence: what, where, and what to do where that is known.
+/// One sentence: what, where, and what to do if that is known.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Failure(String);
 
@@ -23,7 +23,7 @@ impl Display for Failure {
     }
 }
 
-/// Says what was being done.
+/// Adds what was being done.
 pub(crate) trait While<T> {
     fn during(self, what: impl FnOnce() -> String) -> Result<T, Failure>;
 }
@@ -34,8 +34,8 @@ impl<T, E: Display> While<T> for Result<T, E> {
     }
 }
 
-/// Tells a person, on every console, and stays: an end of PID 1 would be a panic
-/// of the kernel, which says nothing of this.
+/// Reports to a person, on every console, and stays: if PID 1 ended, the kernel would
+/// panic and say nothing about this.
 pub(crate) fn give_up(failure: &Failure) -> ! {
     kmsg::warn(&format!("giving up: {failure}"));
     machine::tell_consoles(&text(failure, &kmsg::errors(LINES)));

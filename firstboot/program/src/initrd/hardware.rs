@@ -1,4 +1,4 @@
-//! Drivers for the hardware that this machine has, until the root's partitions are there.
+//! Loads drivers for this machine's hardware, until the root's partitions appear.
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::modules::Modules;
 use super::uevent::Events;
 use crate::media::{Device, System};
 
-/// Between two looks where nothing is heard: a message may have been lost.
+/// Between two looks if no message comes: one may have been lost.
 const LOOK: Duration = Duration::from_millis(500);
 /// Deeper than any bus is.
 const DEPTH: usize = 24;
@@ -33,7 +33,7 @@ pub(crate) struct RootPartitions {
 
 impl<'a> Hardware<'a> {
     pub(crate) fn new(system: &'a System, modules: Modules) -> Result<Self, Failure> {
-        // Before anything is loaded, so that nothing is missed.
+        // Before anything is loaded, so that no event is missed.
         let events = Events::listen().during(|| "listening to the kernel's events".into())?;
         Ok(Self {
             system,
@@ -42,14 +42,14 @@ impl<'a> Hardware<'a> {
         })
     }
 
-    /// Modules that are wanted whatever the hardware.
+    /// Modules to load whatever the hardware.
     pub(crate) fn load(&mut self, names: &[String]) {
         for name in names {
             self.modules.load(name);
         }
     }
 
-    /// For ever where there is no time-out.
+    /// Without a time-out it waits for ever.
     pub(crate) fn wait_for_root(
         &mut self,
         hash: &RootHash,
@@ -104,11 +104,11 @@ impl<'a> Hardware<'a> {
         })
     }
 
-    /// Drivers of all that is there.
+    /// Loads drivers for all present hardware.
     fn load_for_all(&mut self) {
         let mut aliases = HashSet::new();
         collect(&self.system.sys.join("devices"), DEPTH, &mut aliases);
-        // In an order that is the same at every boot.
+        // In the same order at every boot.
         let mut aliases: Vec<String> = aliases.into_iter().collect();
         aliases.sort();
         for alias in aliases {

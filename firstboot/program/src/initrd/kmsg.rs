@@ -1,5 +1,5 @@
-//! The kernel's log ([dev-kmsg](https://docs.kernel.org/admin-guide/abi-testing.html)), which is all the log there is yet;
-//! the journal takes it over.
+//! The kernel's log ([dev-kmsg](https://docs.kernel.org/admin-guide/abi-testing.html)), the only
+//! log at this point; the journal picks it up later.
 use std::collections::VecDeque;
 use std::fs::{self, OpenOptions};
 use std::io::Read;
@@ -10,14 +10,14 @@ const PATH: &str = "/dev/kmsg";
 const DEBUG: u8 = 7;
 const NOTICE: u8 = 5;
 const WARNING: u8 = 4;
-/// Of syslog: errors and worse.
+/// Syslog level: errors and worse.
 const ERROR: u8 = 3;
 
 pub(crate) fn tell(text: &str) {
     write(NOTICE, text);
 }
 
-/// What a program has said.
+/// The output of a program.
 pub(crate) fn note(text: &str) {
     write(DEBUG, text);
 }
@@ -26,7 +26,7 @@ pub(crate) fn warn(text: &str) {
     write(WARNING, text);
 }
 
-/// Best effort: without a log there is nobody to tell.
+/// Best effort: without a log there is nowhere to report to.
 fn write(level: u8, text: &str) {
     for line in text.lines() {
         let _best_effort = fs::write(PATH, format!("<{level}>nodeimg: {line}\n"));
@@ -64,7 +64,7 @@ fn error_in(record: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(record);
     let (head, rest) = text.split_once(';')?;
     let number: u32 = head.split(',').next()?.parse().ok()?;
-    // Only the kernel's own: what is told here is told already.
+    // Only the kernel's own: messages written here have been shown already.
     let is_error = number >> 3 == 0 && number & 7 <= u32::from(ERROR);
     is_error.then(|| rest.lines().next().unwrap_or_default().to_owned())
 }
@@ -82,7 +82,7 @@ mod tests {
             ),
             ("2,1,0,c;critical", Some("critical")),
             ("4,1,0,-;a warning", None),
-            // Of a program.
+            // From a program.
             ("11,1,0,-;nodeimg: x", None),
             ("not a record", None),
             ("x,1;y", None),

@@ -6,18 +6,18 @@
 //! state.rs          systemd-repart makes the state, fsck.ext4 repairs it; /var, overlays
 //! switch.rs         the root becomes /, its systemd PID 1
 //! ```
-//! What makes and repairs the state are the root's own programs (programs.rs),
-//! verified like everything of it. Meanwhile a process reads ahead what will run
-//! next (read_ahead.rs), which outlives the switch.
+//! What makes and repairs the state are the root's own programs (programs.rs), verified
+//! like everything of it. Meanwhile a process that outlives the switch reads ahead the
+//! programs that will run next (read_ahead.rs).
 //!
 //! # Invariants
-//! - Nothing is run and no file system is mounted before the root hash, which the
-//!   command line names, vouches for it.
-//! - PID 1 never ends: what goes wrong is told on every console (failure.rs) and
-//!   the machine stays as it is.
+//! - Nothing is run and no file system is mounted until it is verified against the root
+//!   hash on the command line.
+//! - PID 1 never ends: failures are reported on every console (failure.rs) and the
+//!   machine stays as it is.
 //!
-//! Left out: anything between the disk and the partition (LUKS, LVM, multipath); an
-//! image for that has systemd's initrd.
+//! Left out: anything between the disk and the partition (LUKS, LVM, multipath); images
+//! for that use systemd's initrd.
 mod cmdline;
 mod device_mapper;
 mod extra;
@@ -66,7 +66,7 @@ const QUIET: MountFlags = MountFlags::NOSUID
     .union(MountFlags::NODEV)
     .union(MountFlags::NOEXEC);
 
-/// Whether this process is the one that the kernel starts, or a child of it.
+/// Whether this process is the one that the kernel started, or its child.
 pub(crate) fn is_init(name: Option<&OsString>) -> bool {
     name.is_some_and(|name| {
         Path::new(name)
@@ -75,13 +75,13 @@ pub(crate) fn is_init(name: Option<&OsString>) -> bool {
     })
 }
 
-/// The initrd's work; its children's too, where `arguments` say so.
+/// The initrd's work; also that of its children, if `arguments` say so.
 pub(crate) fn main(arguments: &[OsString]) -> std::process::ExitCode {
     if let Some(code) = programs::child(arguments) {
         return code;
     }
     if std::process::id() != 1 {
-        eprintln!("error: this is the first program of an initrd, for the kernel to start");
+        eprintln!("error: this is the first program of an initrd; only the kernel starts it");
         return std::process::ExitCode::from(2);
     }
     let Err(failure) = start();
@@ -110,7 +110,7 @@ fn start() -> Result<Infallible, Failure> {
     state::mount_all(&plan, &system, &found.disk)?;
     extra::keep()?;
     kmsg::tell(&format!(
-        "handing over to the root after {:.1} s",
+        "switching to the root after {:.1} s",
         began.elapsed().as_secs_f32()
     ));
     switch::to_root()

@@ -13,7 +13,7 @@ use super::cmdline::CommandLine;
 use super::failure::{Failure, While};
 use super::kmsg;
 
-/// What there is, and what of it is in the kernel.
+/// The modules that exist, and those that are loaded.
 pub(crate) struct Modules {
     directory: PathBuf,
     index: Index,
@@ -27,11 +27,11 @@ pub(crate) struct Modules {
 /// Names have `_` for `-`.
 #[derive(Default)]
 struct Index {
-    /// A module's file, and what must be there before it, in modprobe's order.
+    /// A module's file, and the modules that must be loaded before it, in modprobe's order.
     files: HashMap<String, (String, Vec<String>)>,
     /// Patterns, and the module that each stands for.
     aliases: Vec<(String, String)>,
-    /// Modules that are wanted before and after one.
+    /// Modules to load before and after one.
     soft: HashMap<String, [Vec<String>; 2]>,
 }
 
@@ -59,15 +59,15 @@ impl Modules {
         })
     }
 
-    /// Loads a module by its name or by an alias that it has, with all that it needs.
-    /// What the kernel has built in is in no index, and no error.
+    /// Loads a module by its name or an alias, with its dependencies. A built-in module
+    /// is in no index, and not an error.
     pub(crate) fn load(&mut self, name: &str) {
         for name in self.index.resolve(name) {
             self.insert(&name);
         }
     }
 
-    /// Loads what stands for a piece of hardware.
+    /// Loads the modules for a piece of hardware.
     pub(crate) fn load_for(&mut self, alias: &str) {
         if !self.asked.insert(alias.to_owned()) {
             return;
@@ -90,7 +90,7 @@ impl Modules {
         for wanted in before {
             self.load(&wanted);
         }
-        // modprobe's own order: the last of the list has no needs.
+        // modprobe's own order: the last of the list has no dependencies.
         for needed in needs.iter().rev() {
             self.insert(needed);
         }
@@ -106,7 +106,7 @@ impl Modules {
         let opened = File::open(self.directory.join(file))?;
         let parameters = self.parameters.get(name).map_or("", String::as_str);
         match finit_module(opened, &CString::new(parameters)?, ModuleInitFlags::empty()) {
-            // There already; for hardware that this machine does not have.
+            // Already loaded; for hardware that this machine does not have.
             Ok(()) | Err(Errno::EEXIST | Errno::ENODEV) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -1,7 +1,7 @@
 //! Programs that run with the root as their own.
 //!
-//! Entering a root between fork and exec takes code that Rust cannot vouch for;
-//! so the child is this binary once more, which enters the root by itself.
+//! Entering a root between fork and exec needs unsafe code; so the child is this binary
+//! again, which enters the root by itself.
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Output, Stdio};
@@ -12,14 +12,14 @@ use super::failure::{Failure, While};
 use super::{ROOT, kmsg, read_ahead};
 
 const SELF: &str = "/proc/self/exe";
-/// How [`super::is_init`] knows a child.
+/// How [`super::is_init`] recognises a child.
 const NAME: &str = "init";
 const RUN: &str = "run";
 const PATH: &str = "/usr/sbin:/usr/bin";
 /// No program was started.
 const NOT_STARTED: u8 = 127;
 
-/// A child's work, where this process is one.
+/// A child's work, if this process is one.
 pub(crate) fn child(arguments: &[OsString]) -> Option<ExitCode> {
     let (first, rest) = arguments.split_first()?;
     let is = |name: &str| first.as_os_str() == OsStr::new(name);
@@ -58,7 +58,7 @@ pub(crate) fn myself(task: &str) -> Command {
     command
 }
 
-/// Runs a program of the root to its end; its exit status, and what it said.
+/// Runs a program of the root to its end; returns its exit status and output.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> Result<Ended, Failure> {
     let mut command = myself(RUN);
     let output = command
@@ -87,23 +87,20 @@ fn said(output: &Output) -> Vec<String> {
 /// A program that has run.
 pub(crate) struct Ended {
     program: String,
-    /// `None` where a signal has ended it.
+    /// `None` if a signal killed it.
     pub(crate) code: Option<i32>,
     said: Vec<String>,
 }
 
 impl Ended {
-    /// With its last words.
+    /// With the last line of its output.
     pub(crate) fn failure(&self, what: &str) -> Failure {
         let status = match self.code {
             Some(code) => format!("exit status {code}"),
-            None => "ended by a signal".to_owned(),
+            None => "killed by a signal".to_owned(),
         };
-        let last = self.said.last().map_or("it said nothing", String::as_str);
-        Failure::new(format!(
-            "{what}: {} has failed, {status}: {last}",
-            self.program
-        ))
+        let last = self.said.last().map_or("no output", String::as_str);
+        Failure::new(format!("{what}: {} failed, {status}: {last}", self.program))
     }
 }
 
@@ -120,14 +117,14 @@ mod tests {
         };
         assert_eq!(
             ended.failure("repairing /dev/vda6").to_string(),
-            "repairing /dev/vda6: fsck.ext4 has failed, exit status 4: b: UNEXPECTED INCONSISTENCY"
+            "repairing /dev/vda6: fsck.ext4 failed, exit status 4: b: UNEXPECTED INCONSISTENCY"
         );
         (ended.code, ended.said) = (None, Vec::new());
         assert!(
             ended
                 .failure("x")
                 .to_string()
-                .ends_with("ended by a signal: it said nothing")
+                .ends_with("killed by a signal: no output")
         );
     }
 }

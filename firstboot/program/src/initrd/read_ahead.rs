@@ -1,6 +1,6 @@
-//! Reads the programs that a node will start into the page cache, while systemd
-//! reads its units and one processor is enough for that. Every block of them is to
-//! be verified and unpacked, which is most of such a program's start.
+//! Reads the programs that a node will start into the page cache, while systemd reads
+//! its units and one processor is enough for that. Each of their blocks has to be
+//! verified and unpacked, which is most of the time that such a program takes to start.
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -10,22 +10,22 @@ use super::{kmsg, programs};
 
 pub(crate) const CHILD: &str = "read-ahead";
 const PIECE: usize = 256 * 1024;
-/// Whoever has something to do comes first.
+/// Everything else has priority.
 const NICENESS: i32 = 19;
 
-/// Starts reading, and does not wait. Best effort: a boot without it is but slower.
+/// Starts reading, and does not wait. Best effort: a boot without it is only slower.
 pub(crate) fn start(files: &[String]) {
     if files.is_empty() {
         return;
     }
     if let Err(error) = programs::myself(CHILD).args(files).spawn() {
-        kmsg::warn(&format!("nothing is read ahead: {error}"));
+        kmsg::warn(&format!("cannot read ahead: {error}"));
     }
 }
 
 /// The child's part, in the root.
 pub(crate) fn run(files: &[OsString]) {
-    // A niceness is all that is lost.
+    // Only the niceness is lost.
     let _ignored = rustix::process::nice(NICENESS);
     let began = Instant::now();
     let mut piece = vec![0; PIECE];
@@ -34,7 +34,7 @@ pub(crate) fn run(files: &[OsString]) {
         if !has_room(&fs::read_to_string("/proc/meminfo").unwrap_or_default()) {
             break;
         }
-        // Whoever needs it will say what is wrong with it.
+        // Whoever needs it will report what is wrong with it.
         bytes += read(file, &mut piece).unwrap_or(0);
     }
     let (size, seconds) = (bytes >> 20, began.elapsed().as_secs_f32());
@@ -53,8 +53,8 @@ fn read(file: &OsString, piece: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Whether more than half of the memory is free for anything, as
-/// [proc_meminfo(5)](https://manpages.debian.org/trixie/manpages/proc_meminfo.5.en.html) has it:
-/// what is read would else drive out what was read before.
+/// [proc_meminfo(5)](https://manpages.debian.org/trixie/manpages/proc_meminfo.5.en.html) counts
+/// it: otherwise new pages would displace those read before.
 fn has_room(meminfo: &str) -> bool {
     let number = |name: &str| -> Option<u64> {
         let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;

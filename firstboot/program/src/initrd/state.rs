@@ -1,4 +1,4 @@
-//! The node's state: made, repaired, grown, mounted; the overlays over the root.
+//! The node's state: created, repaired, grown, mounted; the overlays over the root.
 use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::path::Path;
@@ -12,15 +12,15 @@ use super::failure::{Failure, While};
 use super::{ROOT, kmsg, programs};
 use crate::media::{Device, System};
 
-/// Where the definitions are for a program in the root.
+/// The definitions, as a program in the root sees them.
 const HANDED_OVER: &str = "/run/nodeimg-repart.d";
 const EFI_VARIABLES: &str = "/sys/firmware/efi/efivars";
 
-/// Of e2fsck: errors were corrected; the machine should be started anew.
+/// Of e2fsck: errors were corrected; the machine should be rebooted.
 const FSCK_REPAIRED: i32 = 1;
 const FSCK_REBOOT: i32 = 2;
 
-/// /var, and every directory of the root that can be written to.
+/// /var, and every writable directory of the root.
 pub(crate) fn mount_all(plan: &InitrdPlan, system: &System, disk: &str) -> Result<(), Failure> {
     let find = || find(system, disk, &plan.state);
     let old = find();
@@ -32,7 +32,7 @@ pub(crate) fn mount_all(plan: &InitrdPlan, system: &System, disk: &str) -> Resul
         )));
     };
     let path = device.path.display().to_string();
-    // What has just been made has no fault.
+    // A new file system needs no repair.
     if old.is_some() {
         repair(&path)?;
     }
@@ -50,7 +50,7 @@ fn inside(path: &str) -> String {
     format!("{ROOT}{path}")
 }
 
-/// On the root's own disk: another one in the machine may be a node's too.
+/// On the root's own disk: another disk in the machine may be a node's too.
 fn find(system: &System, disk: &str, label: &str) -> Option<Device> {
     let mut devices = system.devices().into_iter();
     devices.find(|device| {
@@ -59,11 +59,11 @@ fn find(system: &System, disk: &str, label: &str) -> Option<Device> {
     })
 }
 
-/// Runs systemd-repart, which changes nothing where nothing is to be done: it makes
-/// what is missing, lets the state grow with the disk, and resets it on request.
+/// Runs systemd-repart, which changes nothing if there is nothing to do: it creates
+/// missing partitions, grows the state with the disk, and resets it on request.
 fn partition(system: &System, disk: &str) -> Result<(), Failure> {
     if Path::new(EFI_VARIABLES).is_dir() {
-        // The request may be a variable; without them there is none.
+        // The request may be an EFI variable; without such variables there is none.
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         let _ignored = mount("efivarfs", EFI_VARIABLES, "efivarfs", flags, None);
     }
@@ -93,7 +93,7 @@ fn partition(system: &System, disk: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// To where the root sees them.
+/// To a place that the root sees.
 fn copy_definitions() -> std::io::Result<()> {
     fs::create_dir_all(HANDED_OVER)?;
     for entry in fs::read_dir(DEFINITIONS)? {
@@ -108,17 +108,17 @@ fn repair(path: &str) -> Result<(), Failure> {
     match ended.code {
         Some(0 | FSCK_REPAIRED) => Ok(()),
         Some(code) if code & !FSCK_REPAIRED == FSCK_REBOOT => {
-            kmsg::warn("the state was repaired; starting anew");
+            kmsg::warn("the state was repaired; rebooting");
             let error = nix::sys::reboot::reboot(nix::sys::reboot::RebootMode::RB_AUTOBOOT);
-            error.during(|| "starting anew".to_owned()).map(|_| ())
+            error.during(|| "rebooting".to_owned()).map(|_| ())
         }
         _ => Err(ended.failure(&format!(
-            "repairing the state, {path}: a person must decide (fsck.ext4 -y on another machine)"
+            "repairing the state, {path}: this needs a decision by hand (fsck.ext4 -y on another machine)"
         ))),
     }
 }
 
-/// Where its partition has grown.
+/// If its partition has grown.
 fn grow(device: &Device) -> Result<(), Failure> {
     let path = device.path.display();
     let held = size_of_ext4(&device.path).during(|| format!("reading {path}"))?;
@@ -130,7 +130,7 @@ fn grow(device: &Device) -> Result<(), Failure> {
     }
     let ended = programs::run(GROWFS, &["/var"])?;
     if ended.code != Some(0) {
-        // There is less room than could be, and a node nonetheless.
+        // There is less room than possible, but still a node.
         kmsg::warn(&ended.failure("growing the state").to_string());
     }
     Ok(())

@@ -16,7 +16,7 @@ use super::{KERNELS, ROOT};
 
 const SYSTEMD: &str = "/usr/lib/systemd/systemd";
 
-/// With the kernel's file systems in it, for its programs.
+/// With the kernel's file systems in it, for the root's programs.
 pub(crate) fn mount_root(words: &CommandLine) -> Result<(), Failure> {
     let kind = words.root_type();
     mount(DEVICE, ROOT, kind, MountFlags::RDONLY, None)
@@ -34,7 +34,7 @@ pub(crate) fn to_root() -> Result<Infallible, Failure> {
         unmount(place, UnmountFlags::DETACH).during(|| format!("unmounting {place}"))?;
     }
     let top = fs::metadata("/").during(|| "looking at /".into())?;
-    // What cannot be removed is memory, not more.
+    // Files that cannot be removed only cost memory.
     let _best_effort = remove(Path::new("/"), top.dev());
     nix::unistd::chdir(ROOT).during(|| format!("entering {ROOT}"))?;
     mount_move(".", "/").during(|| "moving the root to /".into())?;
@@ -51,7 +51,7 @@ pub(crate) fn to_root() -> Result<Infallible, Failure> {
     Err(systemd.exec()).during(|| format!("starting {SYSTEMD}"))
 }
 
-/// As the kernel gave it to this program, by a name that is still there.
+/// As the kernel gave it to this program, under a name that still exists.
 fn console() -> io::Result<fs::File> {
     OpenOptions::new()
         .read(true)
@@ -60,7 +60,7 @@ fn console() -> io::Result<fs::File> {
         .open("/dev/console")
 }
 
-/// All that is on the device `device` below `directory`.
+/// Everything on the device `device` below `directory`.
 fn remove(directory: &Path, device: u64) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;

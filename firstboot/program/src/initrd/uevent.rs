@@ -1,4 +1,4 @@
-//! What the kernel says of its devices: messages of `NETLINK_KOBJECT_UEVENT`.
+//! What the kernel reports about its devices: messages of `NETLINK_KOBJECT_UEVENT`.
 //!
 //! ```text
 //! "add@/devices/pci0000:00/..." NUL "ACTION=add" NUL "SUBSYSTEM=pci" NUL "MODALIAS=pci:v..." NUL
@@ -14,12 +14,12 @@ use nix::sys::socket::{
 
 /// Larger than any message: the kernel's own buffer is 2 KiB.
 const MESSAGE: usize = 8192;
-/// The kernel's; udev's own are another.
+/// The kernel's group; udev has its own.
 const GROUP: u32 = 1;
 
 pub(crate) struct Events(OwnedFd);
 
-/// What has come in.
+/// The messages received.
 #[derive(Default, Debug, PartialEq, Eq)]
 pub(crate) struct News {
     /// Aliases of hardware that was added.
@@ -37,11 +37,11 @@ impl Events {
         Ok(Self(socket))
     }
 
-    /// All that has come, after a wait for the first of it.
+    /// All pending messages, after a wait for the first one.
     pub(crate) fn wait(&self, limit: Duration) -> News {
         let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
         let mut wanted = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
-        // Interrupted or not: what is there is read, and there is another wait.
+        // Interrupted or not: pending messages are read, and the caller waits again.
         let _count = poll(&mut wanted, timeout);
         let mut news = News::default();
         let mut message = [0; MESSAGE];

@@ -7,15 +7,15 @@
 //! 64 data block size u32  68 hash block size u32  72 data blocks u64
 //! 80 length of the salt u16  88 salt          all little-endian
 //! ```
-//! Nothing of it is believed: the kernel checks the tree against the root hash,
-//! and a superblock that leads elsewhere gives other hashes.
+//! None of it is trusted: the kernel checks the tree against the root hash, and a wrong
+//! superblock gives other hashes.
 use std::fmt::Write;
 
 pub(crate) const SUPERBLOCK: usize = 512;
 const SECTOR: u64 = 512;
 const MAX_SALT: usize = 256;
 
-/// What a table is made of.
+/// The parts of a table.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Superblock {
     pub(crate) uuid: String,
@@ -27,7 +27,7 @@ pub(crate) struct Superblock {
 }
 
 impl Superblock {
-    /// The error is the rest of a sentence about the hash tree.
+    /// The error is the end of a sentence about the hash tree.
     pub(crate) fn parse(bytes: &[u8; SUPERBLOCK]) -> Result<Self, &'static str> {
         let long = |at: usize| {
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
@@ -36,23 +36,23 @@ impl Superblock {
             return Err("has no dm-verity superblock");
         }
         if (long(8), long(12)) != (1, 1) {
-            return Err("is of a version of dm-verity that is not known here");
+            return Err("has an unknown version of dm-verity");
         }
         let (data_block, hash_block) = (long(64), long(68));
         let is_size = |size: u32| size.is_power_of_two() && (512..=65536).contains(&size);
         if !is_size(data_block) || !is_size(hash_block) {
-            return Err("has blocks of a size that there is not");
+            return Err("has an invalid block size");
         }
         let blocks = u64::from(long(72)) | u64::from(long(76)) << 32;
         let name = bytes[32..64].split(|byte| *byte == 0).next();
         let algorithm = String::from_utf8_lossy(name.unwrap_or_default()).into_owned();
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if algorithm.is_empty() || !algorithm.chars().all(is_name) {
-            return Err("has a hash algorithm without a name");
+            return Err("does not name a hash algorithm");
         }
         let salt = usize::from(u16::from_le_bytes([bytes[80], bytes[81]]));
         if salt > MAX_SALT || blocks == 0 || blocks.checked_mul(data_block.into()).is_none() {
-            return Err("has a superblock that cannot be");
+            return Err("has an invalid superblock");
         }
         Ok(Self {
             uuid: hex(&bytes[16..32]),
@@ -64,7 +64,7 @@ impl Superblock {
         })
     }
 
-    /// Of the device, in units of 512 bytes.
+    /// Size of the device, in units of 512 bytes.
     pub(crate) fn sectors(&self) -> u64 {
         self.blocks * u64::from(self.data_block) / SECTOR
     }
@@ -151,9 +151,9 @@ mod tests {
             (69, 3, "size"),
             (32, 0, "algorithm"),
             (33, b' ', "algorithm"),
-            (81, 2, "cannot be"),
-            (72, 0, "cannot be"),
-            (79, 0xff, "cannot be"),
+            (81, 2, "invalid superblock"),
+            (72, 0, "invalid superblock"),
+            (79, 0xff, "invalid superblock"),
         ] {
             let mut bytes = superblock();
             bytes[at] = byte;

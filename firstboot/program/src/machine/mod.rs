@@ -1,5 +1,5 @@
 //! This machine: its addresses, its name, its consoles.
-pub(crate) mod cards;
+pub(crate) mod interfaces;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -15,8 +15,8 @@ use nodeimg_seed::check::InterfaceAddress;
 
 use crate::root::Root;
 
-/// The machine whose root it is. A copy of a root, as an installer has one, comes
-/// without: what runs here is another machine then, and is left alone.
+/// The machine that the root belongs to. A copy of a root, as an installer has one, has
+/// none: the running machine is then another one, and is left alone.
 #[derive(Clone, Copy)]
 pub(crate) struct Machine(());
 
@@ -26,9 +26,9 @@ impl Machine {
         root.is_real().then_some(Self(()))
     }
 
-    /// Addresses of interfaces that are up, in the kernel's order, without those
-    /// that cannot be a node's: loopback and link-local ones, and those in a VRF,
-    /// where the kubelet is not.
+    /// Addresses of interfaces that are up, in the kernel's order, without those that
+    /// cannot be a node's: loopback and link-local ones, and those in a VRF, in which
+    /// the kubelet does not run.
     pub(crate) fn addresses(&self) -> Vec<InterfaceAddress> {
         let Ok(all) = getifaddrs() else {
             return Vec::new();
@@ -53,7 +53,8 @@ impl Machine {
         .collect()
     }
 
-    /// Names the running system; `/etc/hostname` alone counts from the next boot on.
+    /// Sets the host name of the running system; `/etc/hostname` alone takes effect at the next
+    /// boot.
     pub(crate) fn set_host_name(&self, name: &str) -> std::io::Result<()> {
         let current = nix::unistd::gethostname()?;
         if current.to_str() == Some(name) {
@@ -62,7 +63,7 @@ impl Machine {
         Ok(nix::unistd::sethostname(name)?)
     }
 
-    /// Asks systemd for something.
+    /// Sends a request to systemd.
     pub(crate) fn systemctl(&self, arguments: &[&str]) -> std::io::Result<()> {
         let status = std::process::Command::new("systemctl")
             .arg("--quiet")
@@ -73,7 +74,7 @@ impl Machine {
             Ok(())
         } else {
             Err(std::io::Error::other(format!(
-                "systemctl {} has failed",
+                "systemctl {} failed",
                 arguments.join(" ")
             )))
         }
@@ -102,7 +103,7 @@ fn ip_of(address: &SockaddrStorage) -> Option<IpAddr> {
     v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
 }
 
-/// The clock, in seconds since 1970; a clock before that is at its beginning.
+/// The clock, in seconds since 1970; an earlier clock counts as 0.
 pub(crate) fn now() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |duration| duration.as_secs())
@@ -122,7 +123,7 @@ pub(crate) fn tell_consoles(text: &str) {
             .custom_flags(flags)
             .open(format!("/dev/{name}"));
         if let Ok(mut console) = opened {
-            // A raw terminal wants the carriage return as well.
+            // A raw terminal needs the carriage return as well.
             let _best_effort =
                 console.write_all(format!("\r\n{}", text.replace('\n', "\r\n")).as_bytes());
         }

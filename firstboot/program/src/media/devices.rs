@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 
 use nodeimg_seed::volume::{ReadAt, gpt};
 
-/// Devices that are made of others, or of memory, or that take seconds to
-/// answer (floppies): no seed is delivered on them.
+/// Devices that are made of others or of memory, or that take seconds to answer
+/// (floppies): no seed comes on them.
 const PASSED_OVER: [&str; 8] = ["dm-", "fd", "loop", "md", "nbd", "ram", "zd", "zram"];
 
-/// Where the kernel's view of the hardware is; another place in tests.
+/// The kernel's view of the hardware; another directory in tests.
 pub(crate) struct System {
     pub(crate) sys: PathBuf,
     pub(crate) dev: PathBuf,
     pub(crate) run: PathBuf,
     pub(crate) proc: PathBuf,
-    /// Of the metadata services.
+    /// The metadata services' addresses.
     pub(crate) metadata: String,
-    /// Tests name the devices that are theirs; all others are then not there.
+    /// Tests name their devices; all others are then hidden.
     pub(crate) only: Option<Vec<String>>,
 }
 
@@ -46,13 +46,13 @@ pub(crate) struct Device {
     pub(crate) size: u64,
     /// The number of a partition, and the disk that it is on.
     pub(crate) partition: Option<u32>,
-    /// A switch on the medium or a setting of the hypervisor.
+    /// A switch on the drive or a setting of the hypervisor.
     pub(crate) read_only: bool,
     pub(crate) disk: Option<String>,
 }
 
 impl System {
-    /// All devices that a seed may come on, whole disks before their partitions.
+    /// All devices that a seed may be on, whole disks before their partitions.
     pub(crate) fn devices(&self) -> Vec<Device> {
         let Ok(entries) = fs::read_dir(self.sys.join("class/block")) else {
             return Vec::new();
@@ -69,7 +69,7 @@ impl System {
         devices
     }
 
-    /// A device by its name; `None` where it has just gone.
+    /// A device by its name; `None` if it has just gone.
     pub(crate) fn device(&self, name: &str) -> Option<Device> {
         let directory = self.sys.join("class/block").join(name);
         let text = |file: &str| {
@@ -106,7 +106,7 @@ impl System {
             .unwrap_or(512)
     }
 
-    /// What the disk's partition table has of a partition; `None` of a whole disk.
+    /// The entry of a partition in the disk's partition table; `None` for a whole disk.
     pub(crate) fn partition_entry(&self, device: &Device) -> io::Result<Option<gpt::Entry>> {
         let (Some(number), Some(disk)) = (device.partition, &device.disk) else {
             return Ok(None);

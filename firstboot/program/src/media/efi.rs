@@ -1,6 +1,6 @@
 //! The EFI System Partition that this machine booted from.
 //!
-//! Only that one: a stick that was left in the machine has one as well.
+//! Only that one: a USB stick left in the machine may have one as well.
 use std::fs;
 use std::os::linux::fs::MetadataExt;
 
@@ -13,7 +13,7 @@ use super::{Medium, System};
 const LOADER_PARTITION: &str =
     "firmware/efi/efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 
-/// The partition, if there is one and it can be told.
+/// The partition, if there is one and it can be identified.
 pub(crate) fn boot_partition<'a>(system: &System, media: &'a [Medium]) -> Option<&'a Medium> {
     let loader = loader_partition(system);
     let disk = root_disk(system);
@@ -32,7 +32,7 @@ pub(crate) fn boot_partition<'a>(system: &System, media: &'a [Medium]) -> Option
     })
 }
 
-/// UTF-16 behind four bytes of attributes.
+/// UTF-16 after four bytes of attributes.
 fn loader_partition(system: &System) -> Option<String> {
     let bytes = fs::read(system.sys.join(LOADER_PARTITION)).ok()?;
     let units = bytes
@@ -44,7 +44,7 @@ fn loader_partition(system: &System) -> Option<String> {
     Some(text.to_ascii_lowercase())
 }
 
-/// The disk below `/`, through dm-verity and its like.
+/// The disk below `/`, also below dm-verity and the like.
 fn root_disk(system: &System) -> Option<String> {
     let device = fs::metadata("/").ok()?.st_dev();
     let (major, minor) = (nix::sys::stat::major(device), nix::sys::stat::minor(device));

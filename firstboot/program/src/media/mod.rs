@@ -1,9 +1,9 @@
 //! Volumes of this machine that may hold a seed: disks, partitions, optical drives.
 //!
 //! # Invariants
-//! - Looking changes nothing: devices are opened for reading, and volumes are
-//!   opened where nothing else can meet them.
-//! - The list is in the order of names, so that one machine gives one answer.
+//! - Looking changes nothing: devices are opened for reading, and volumes are mounted
+//!   where nothing else can see them.
+//! - The list is sorted by name, so that one machine gives one answer.
 mod devices;
 mod efi;
 mod mount;
@@ -28,7 +28,7 @@ pub(crate) struct Medium {
 
 pub(crate) enum Content {
     Volume(Volume),
-    /// Nothing that is known.
+    /// Unknown content.
     Unknown,
     /// An empty drive.
     Empty,
@@ -36,7 +36,7 @@ pub(crate) enum Content {
 }
 
 impl Medium {
-    /// The file system, where it is one that a seed can come on.
+    /// The file system, if it is one that a seed can be on.
     pub(crate) fn file_system(&self) -> Option<FileSystem> {
         match &self.content {
             Content::Volume(Volume {
@@ -59,15 +59,15 @@ impl Medium {
         let path = self.device.path.display();
         match &self.content {
             Content::Volume(volume) => format!("{path}: {volume}"),
-            Content::Unknown => format!("{path}: nothing that is known"),
-            Content::Empty => format!("{path}: no medium"),
+            Content::Unknown => format!("{path}: unknown content"),
+            Content::Empty => format!("{path}: no medium inserted"),
             Content::Unreadable(error) => format!("{path}: cannot be read: {error}"),
         }
     }
 }
 
-/// Everything there is now. A partition that repeats its whole disk, as those
-/// of a hybrid image do, is left out: it is the same volume twice.
+/// Everything that is attached now. A partition that repeats its whole disk, as in a
+/// hybrid image, is left out: it is the same volume.
 pub(crate) fn look(system: &System) -> Vec<Medium> {
     let mut media: Vec<Medium> = Vec::new();
     for device in system.devices() {
@@ -90,7 +90,7 @@ pub(crate) fn at(system: &System, path: &Path) -> io::Result<Medium> {
     let listed = std::fs::canonicalize(system.sys.join(format!("dev/block/{major}:{minor}")))?;
     let name = listed.file_name().and_then(|name| name.to_str());
     let device = name.and_then(|name| system.device(name));
-    let mut device = device.ok_or_else(|| io::Error::other("is no device of this machine"))?;
+    let mut device = device.ok_or_else(|| io::Error::other("is not a device of this machine"))?;
     device.path = path.to_owned();
     let content = content(&device);
     Ok(Medium { device, content })

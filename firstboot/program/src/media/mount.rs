@@ -5,11 +5,11 @@
 //! gone with the descriptor, however the process ends.
 //!
 //! # Invariants
-//! - Nosuid, nodev, noexec; an error on the device is an error here and never a
-//!   panic of the kernel.
-//! - A seed is read from a volume that is read-only: nothing is written to the
-//!   device, not even a journal replayed. Only what has served is written over
-//!   in a second mount.
+//! - Nosuid, nodev, noexec; an error of the device is an error here and never a kernel
+//!   panic.
+//! - A seed is read from a volume that is read-only: nothing is written to the device,
+//!   not even a journal replayed. Only secrets that are no longer needed are
+//!   overwritten, through a second mount.
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -28,8 +28,8 @@ use crate::root::Root;
 pub(crate) fn open(device: &Device, kind: FileSystem) -> io::Result<Root> {
     match detached(device, kind, Mode::Read) {
         Ok(fd) => Ok(Root::of(fd, &device.path)),
-        // It is mounted elsewhere for writing, as the boot partition can be;
-        // the kernel has one state of a volume, so it is read where it is.
+        // It is mounted elsewhere for writing, as the boot partition can be; the
+        // kernel keeps one state per volume, so it is read at that mount.
         Err(error) if error.raw_os_error() == Some(nix::libc::EBUSY) => {
             let place = mounted_at(&device.number).ok_or(error)?;
             let root = Root::open(&place)?;
@@ -98,7 +98,7 @@ fn configure(
     fsconfig_create(context)
 }
 
-/// The kernel's own reason, which stands in the context, beside the error number.
+/// The kernel's own reason, from the context, beside the error number.
 fn explained(error: rustix::io::Errno, context: &OwnedFd) -> io::Error {
     let mut message = [0; 256];
     let plain = io::Error::from(error);
@@ -114,7 +114,7 @@ fn explained(error: rustix::io::Errno, context: &OwnedFd) -> io::Error {
     }
 }
 
-/// Where the whole of a volume is mounted in this system.
+/// The mount point of a whole volume in this system.
 fn mounted_at(number: &str) -> Option<PathBuf> {
     place_in(&fs::read_to_string("/proc/self/mountinfo").ok()?, number)
 }
@@ -131,7 +131,7 @@ fn place_in(mounts: &str, number: &str) -> Option<PathBuf> {
     })
 }
 
-/// Blanks and the like are written as `\040`.
+/// Spaces and the like are written as `\040`.
 fn unescaped(text: &str) -> PathBuf {
     use std::os::unix::ffi::OsStringExt;
     let mut bytes = Vec::new();

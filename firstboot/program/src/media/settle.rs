@@ -1,5 +1,5 @@
-//! Waiting until the devices that the machine came up with are all there, and
-//! for what these are yet to bring.
+//! Waits until all devices that the machine started with are present, and for what
+//! these bring later.
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -8,17 +8,17 @@ use nodeimg_seed::text::problem::Waited;
 use super::System;
 
 const POLL: Duration = Duration::from_millis(20);
-/// Longer than udev takes for a device that it was told of, and no reason to
-/// hold up a boot for one that its rules pass over.
+/// Longer than udev takes for a device that it was told of; a device that its rules
+/// ignore must not hold up the boot.
 const UNKNOWN_DEVICE: Duration = Duration::from_secs(10);
 
-/// Waits until udev has worked off its queue: drivers are loaded then, and
-/// partitions known. Without a running udev there is nothing to wait for.
+/// Waits until udev has processed its queue: then drivers are loaded and partitions
+/// known. Without a running udev there is nothing to wait for.
 ///
-/// The file `/run/udev/queue` is there as long as there are events to come; it
-/// is what `udevadm settle` looks at as well. A udevd that has only just started
-/// has not made it yet, though all devices have been announced: so each device
-/// must have its record, too, which udev writes when it is done with it.
+/// The file `/run/udev/queue` exists as long as there are pending events; `udevadm
+/// settle` looks at it as well. A udevd that has only just started has not made it yet,
+/// though all devices have been announced: so each device must have its record, too,
+/// which udev writes when it is done with it.
 pub(crate) fn wait_for_udev(system: &System, deadline: Instant) {
     let began = Instant::now();
     while Instant::now() < deadline && is_busy(system, began) {
@@ -26,30 +26,30 @@ pub(crate) fn wait_for_udev(system: &System, deadline: Instant) {
     }
 }
 
-/// Whether udev has still to do with the devices of a machine that has been
-/// waited for since `began`.
+/// Whether udev is still processing the devices of a machine; `began` is the start of
+/// the wait.
 fn is_busy(system: &System, began: Instant) -> bool {
     system.udev_control().exists()
         && (system.udev_queue().exists()
             || (began.elapsed() < UNKNOWN_DEVICE && !all_known(system)))
 }
 
-/// Time for a network card to appear, or an address. It counts from when udev was
-/// last seen at work, since on a slow machine the driver that makes the card may be
-/// far down its queue; and it ends, whatever udev does.
+/// Time for a network interface to appear, or an address. It counts from when udev was
+/// last seen at work, since on a slow machine the driver that makes the interface may be
+/// far down its queue; and it ends whatever udev does.
 pub(crate) struct Patience<'a> {
     system: &'a System,
     began: Instant,
     /// When udev was last seen at work.
     last_busy: Instant,
     is_busy: bool,
-    /// With udev at rest, and in all.
+    /// With udev idle, and in total.
     limits: [Duration; 2],
 }
 
 impl<'a> Patience<'a> {
-    /// DHCP on a slow switch port takes most of the first, a machine of which all
-    /// is emulated most of the second. The units' own limits are beyond them.
+    /// DHCP on a slow switch port takes most of the first, a fully emulated machine
+    /// most of the second. The units' own limits are longer.
     const LIMITS: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(300)];
 
     pub(crate) fn new(system: &'a System) -> Self {
@@ -67,7 +67,7 @@ impl<'a> Patience<'a> {
         }
     }
 
-    /// To be asked again and again.
+    /// To be called again and again.
     pub(crate) fn is_over(&mut self) -> bool {
         self.is_busy = is_busy(self.system, self.began);
         if self.is_busy {
@@ -77,7 +77,7 @@ impl<'a> Patience<'a> {
         self.last_busy.elapsed() >= at_rest || self.began.elapsed() >= in_all
     }
 
-    /// For the verdict.
+    /// For the report.
     pub(crate) fn waited(&self) -> Waited {
         Waited {
             seconds: self.began.elapsed().as_secs(),
@@ -88,20 +88,22 @@ impl<'a> Patience<'a> {
     /// "up to 60 s ..."
     pub(crate) fn shown(&self) -> String {
         let [at_rest, in_all] = self.limits.map(|limit| limit.as_secs());
-        format!("up to {at_rest} s once udev is done with all devices, {in_all} s in all")
+        format!("up to {at_rest} s after udev has processed all devices, {in_all} s in total")
     }
 }
 
 fn all_known(system: &System) -> bool {
     let mut volumes = system.devices().into_iter();
-    let cards = crate::machine::cards::cards(&system.sys);
+    let interfaces = crate::machine::interfaces::all(&system.sys);
     volumes.all(|device| has_record(system, &format!("b{}", device.number)))
-        && cards.iter().all(|card| is_named(system, card))
+        && interfaces
+            .iter()
+            .all(|interface| is_named(system, interface))
 }
 
-/// Whether udev is done with a network card, its name included.
-pub(crate) fn is_named(system: &System, card: &crate::machine::cards::Card) -> bool {
-    !system.udev_control().exists() || has_record(system, &format!("n{}", card.index))
+/// Whether udev is done with a network interface, its name included.
+pub(crate) fn is_named(system: &System, interface: &crate::machine::interfaces::Interface) -> bool {
+    !system.udev_control().exists() || has_record(system, &format!("n{}", interface.index))
 }
 
 fn has_record(system: &System, name: &str) -> bool {
@@ -129,14 +131,14 @@ mod tests {
         fs::write(system.udev_queue(), "").unwrap();
         let minute = Duration::from_secs(60);
         let mut patience = Patience::of(&system, [minute, 60 * minute]);
-        // Its time is over, but udev is at work.
+        // Its time is over, but udev is still working.
         patience.last_busy -= 2 * minute;
         assert!(!patience.is_over());
         let mut bounded = Patience::of(&system, [minute, Duration::ZERO]);
         assert!(bounded.is_over());
         assert_eq!(
             bounded.waited().to_string(),
-            "waited 0 s, and udev is still at work on this machine's devices"
+            "waited 0 s, and udev is still processing this machine's devices"
         );
         fs::remove_file(system.udev_queue()).unwrap();
         assert!(!patience.is_over());
@@ -168,7 +170,7 @@ mod tests {
             scope.spawn(|| fs::remove_file(system.udev_queue()).unwrap());
             wait_for_udev(&system, far);
         });
-        // The queue is empty because udevd has yet to hear of this one.
+        // The queue is empty because udevd has not heard of this one yet.
         let device = sys.path().join("class/block/sda");
         fs::create_dir_all(&device).unwrap();
         fs::write(device.join("dev"), "8:0\n").unwrap();

@@ -1,12 +1,12 @@
-//! The half of [`Root`] that changes what is there.
+//! The half of [`Root`] that makes changes.
 //!
 //! # Invariants
-//! - Whatever gets a name gets it by rename, whole, with its mode and owner: a
-//!   file, a link and a directory. A link in its place is replaced, not followed.
+//! - Every file, link and directory is renamed into place when complete, with its mode
+//!   and owner. A link in its place is replaced, not followed.
 //! - Before each change a [`Gate`] is asked.
-//! - A change that failed leaves no temporary file, as far as the disk still
-//!   lets one be removed; what a power cut leaves goes with the next change or
-//!   removal of the same name.
+//! - A failed change leaves no temporary file, if the disk still lets one be removed;
+//!   leftovers of a power cut are removed by the next change or removal of the same
+//!   name.
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,10 +20,10 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, symlinkat, unlinkat};
 use super::{Access, Root, is_absent, split};
 use crate::root::gate::{Change, Gate};
 
-/// Suffix of what is being made.
+/// Suffix of files that are being made.
 const TEMPORARY: &str = ".nodeimg-tmp";
 
-/// Of directories that a path leads through.
+/// Mode of directories that lead to a path.
 const THROUGH: Access = Access {
     mode: 0o755,
     uid: 0,
@@ -44,7 +44,7 @@ impl Root {
         })
     }
 
-    /// Puts a symbolic link in the place of whatever is there.
+    /// Replaces whatever is at the path with a symbolic link.
     pub(crate) fn replace_link(
         &self,
         path: &str,
@@ -57,7 +57,7 @@ impl Root {
         })
     }
 
-    /// A directory with those above it; one that is there stays as it is.
+    /// Creates a directory with its parents; an existing one stays as it is.
     pub(crate) fn make_directory(
         &self,
         path: &str,
@@ -85,7 +85,7 @@ impl Root {
         Ok(fsync(self.open_directory(parent)?)?)
     }
 
-    /// Removes a file, and what an interrupted run left beside it.
+    /// Removes a file and the leftovers of an interrupted run.
     pub(crate) fn remove(&self, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
         let (parent, name) = match self.parent_of(path) {
             Ok(found) => found,
@@ -122,7 +122,7 @@ impl Root {
         let mut file = File::from(self.open_inside(path, OFlag::O_WRONLY)?);
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(io::Error::other("is no regular file"));
+            return Err(io::Error::other("is not a regular file"));
         }
         gate.pass(Change::Overwrite, path)?;
         file.write_all(mark.as_bytes())?;
@@ -166,7 +166,7 @@ impl Root {
         Ok((self.open_directory(parent)?, name))
     }
 
-    /// Has `make` make something under a temporary name, and gives it its own.
+    /// Lets `make` create something under a temporary name, and renames it.
     fn put(
         &self,
         path: &str,
@@ -184,7 +184,7 @@ impl Root {
                 Ok(renameat(directory, temporary.as_str(), directory, name)?)
             });
         if put.is_err() {
-            // The error that counts is the one above; a rest is removed by the next run.
+            // The error above is the one to report; leftovers are removed by the next run.
             let _best_effort = clear(&parent, &temporary, path, Change::CleanUp, gate);
         }
         put
@@ -199,8 +199,7 @@ impl Root {
         self.create_directories(split(path)?.0, gate)?;
         let (parent, name) = self.parent_of(path)?;
         if fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok() {
-            let reason =
-                format!("{path} is a file, or a link to nothing, where a directory must be");
+            let reason = format!("{path} is a file or a dangling link, but must be a directory");
             return Err(io::Error::other(reason));
         }
         self.make_directory(path, THROUGH, gate)?;
@@ -240,13 +239,13 @@ fn write_new(
 }
 
 fn own(made: impl AsFd, path: &str, access: Access, gate: &mut dyn Gate) -> io::Result<()> {
-    // Only root can give files away; a trial run as someone else keeps its own.
+    // Only root can change owners; a trial run as another user keeps its own.
     if Uid::effective().is_root() {
         gate.pass(Change::Own, path)?;
         let (uid, gid) = (Uid::from_raw(access.uid), Gid::from_raw(access.gid));
         fchown(&made, Some(uid), Some(gid))?;
     }
-    // The mode of open(2) would be cut by the umask.
+    // The umask would reduce the mode of open(2).
     gate.pass(Change::Own, path)?;
     Ok(fchmod(&made, Mode::from_bits_truncate(access.mode))?)
 }
@@ -260,7 +259,7 @@ fn overwrite(file: OwnedFd, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Removes a name; an empty directory only where it is a rest of making one.
+/// Removes a name; an empty directory only if it is left over from making one.
 fn clear(
     parent: &OwnedFd,
     name: &str,

@@ -1,13 +1,13 @@
-//! Every single change of the disk is asked for before it is made. A node lets
-//! all of them pass; the tests stop a run at each (a power cut) or let it fail
-//! there (a full, read-only or broken disk).
+//! Every change of the disk passes a gate before it is made. A node lets all of them
+//! pass; the tests stop a run at each (a power cut) or let it fail there (a full,
+//! read-only or broken disk).
 //!
 //! # Invariants
-//! - One call of [`Gate::pass`] stands before each system call that changes what
-//!   a disk holds, or makes a change durable; none stands for two.
+//! - One call of [`Gate::pass`] comes before each system call that changes the content
+//!   of a disk, or makes a change durable; none covers two.
 use std::io;
 
-/// What is about to be done to a path.
+/// The change that is about to be made to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Change {
     MakeDirectory,
@@ -19,10 +19,10 @@ pub(crate) enum Change {
     Own,
     Sync,
     Rename,
-    /// Zeros, or a mark, over the content that is there.
+    /// Zeros, or a mark, over the existing content.
     Overwrite,
     Remove,
-    /// What a failed change left behind goes.
+    /// Leftovers of a failed change are removed.
     CleanUp,
     /// Renames and removals in the directory of the path become durable.
     SyncDirectory,

@@ -6,7 +6,7 @@
 //!   (`openat2` with `RESOLVE_IN_ROOT`, Linux 5.6): neither `..` nor an absolute
 //!   symbolic link leaves it, whoever made the tree.
 //! - Only regular files are read, and no more of them than asked for.
-//! - What changes it is in [`change`].
+//! - Changes to it are in [`change`].
 mod change;
 pub(crate) mod gate;
 
@@ -35,7 +35,7 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// Root's, and everybody may read it.
+    /// Owned by root, readable by everybody.
     pub(crate) const PUBLIC: Self = Self {
         mode: 0o644,
         uid: 0,
@@ -43,7 +43,7 @@ impl Access {
     };
 }
 
-/// What stands at a path.
+/// The kind of file at a path.
 pub(crate) enum Entry {
     File(Zeroizing<Vec<u8>>, Access),
     Link(String),
@@ -59,7 +59,7 @@ impl Root {
         })
     }
 
-    /// A directory that is open already; `shown` is what messages call it.
+    /// A directory that is already open; `shown` is its name in messages.
     pub(crate) fn of(fd: OwnedFd, shown: &Path) -> Self {
         Self {
             fd,
@@ -100,7 +100,7 @@ impl Root {
         Ok(openat2(self.fd.as_fd(), path, how)?)
     }
 
-    /// The content of a regular file; `None` where there is nothing.
+    /// The content of a regular file; `None` if there is nothing.
     pub(crate) fn read(&self, path: &str, limit: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
         let fd = match self.open_inside(path, OFlag::O_RDONLY) {
             Ok(fd) => fd,
@@ -109,21 +109,21 @@ impl Root {
         };
         let stat = fstat(&fd)?;
         if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
-            return Err(io::Error::other("is no regular file"));
+            return Err(io::Error::other("is not a regular file"));
         }
         let size = usize::try_from(stat.st_size).unwrap_or(usize::MAX);
         if size > limit {
             return Err(io::Error::other(format!("is larger than {limit} bytes")));
         }
-        // Room for all of it at once: a growing buffer would leave copies behind.
+        // Allocated at once: a growing buffer would leave copies behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
         let most = u64::try_from(limit).unwrap_or(u64::MAX);
         File::from(fd).take(most).read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     }
 
-    /// What stands at a path itself, a link not followed; `None` for nothing, and
-    /// for what can be neither kept nor put back (a directory, a device).
+    /// The file at a path, without following a link; `None` if there is none, or if it
+    /// can be neither kept nor put back (a directory, a device).
     pub(crate) fn entry(&self, path: &str, limit: usize) -> io::Result<Option<Entry>> {
         let (parent, name) = match self.parent_of(path) {
             Ok(found) => found,
@@ -154,12 +154,13 @@ impl Root {
         }
     }
 
-    /// Whether there is anything of that name; a link to nothing is nothing.
+    /// Whether anything of that name exists; a dangling link does not count.
     pub(crate) fn exists(&self, path: &str) -> bool {
         self.open_inside(path, OFlag::O_PATH).is_ok()
     }
 
-    /// Names in a directory with whether each is a directory itself, sorted; empty where there is none.
+    /// Names in a directory with whether each is a directory itself, sorted; empty if it does not
+    /// exist.
     pub(crate) fn list(&self, path: &str) -> io::Result<Vec<(String, bool)>> {
         let fd = match self.open_inside(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
             Ok(fd) => fd,
@@ -184,10 +185,10 @@ impl Root {
     }
 }
 
-/// Directory and name of a path below the root. Paths of plans and stamps come
-/// here, and a stamp is only a file: nothing odd is followed.
+/// Directory and name of a path below the root. Paths of plans and stamps come here,
+/// and a stamp is only a file: odd paths are refused.
 fn split(path: &str) -> io::Result<(&str, &str)> {
-    let odd = || io::Error::other(format!("{path} is no absolute path of a file"));
+    let odd = || io::Error::other(format!("{path} is not the absolute path of a file"));
     let (parent, name) = path.rsplit_once('/').ok_or_else(odd)?;
     let plain = |part: &str| !matches!(part, "." | "..") && !part.contains('\0');
     if !path.starts_with('/') || name.is_empty() || !path.split('/').all(plain) {
@@ -196,7 +197,7 @@ fn split(path: &str) -> io::Result<(&str, &str)> {
     Ok((if parent.is_empty() { "/" } else { parent }, name))
 }
 
-/// Nothing of that name, be it that a directory on the way is missing or is none.
+/// Nothing of that name: also if a directory of the path is missing or is not a directory.
 fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error().map(Errno::from_raw),

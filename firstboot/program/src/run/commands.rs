@@ -1,10 +1,10 @@
-//! What a seed asks to be run: `bootcmd` in every boot, before anything is
-//! written; scripts and `runcmd` once per instance, after the node is set up.
+//! A seed's commands: `bootcmd` in every boot, before anything is written; scripts and
+//! `runcmd` once per instance, after the node is set up.
 //!
-//! The scripts run in a unit of their own, so that they may wait for units that
-//! wait for first boot (`kubeadm join` starts the kubelet). As in cloud-init
-//! each runs whatever became of the one before. Unlike there, what has failed is
-//! tried again at the next boot.
+//! The scripts run in a unit of their own, so that they may wait for units that wait
+//! for first boot (`kubeadm join` starts the kubelet). As in cloud-init, each runs even
+//! if the one before failed. Unlike cloud-init, failed ones are tried again at the next
+//! boot.
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -17,7 +17,7 @@ use crate::apply::State;
 use crate::root::Root;
 use crate::root::gate::Open;
 use crate::run::outstanding::{self, is_pending, scripts};
-use crate::run::{scrub, verdict};
+use crate::run::{result, scrub};
 
 /// The unit that runs `nodeimg-firstboot commands`.
 pub(crate) const UNIT: &str = "nodeimg-commands.service";
@@ -27,7 +27,7 @@ const SENTINEL: &str = "/run/cluster-api/bootstrap-success.complete";
 
 const MAX_FILE: usize = 16 << 20;
 
-/// Runs `bootcmd`; what goes wrong is a warning, as it is in cloud-init.
+/// Runs `bootcmd`; a failure is a warning, as in cloud-init.
 pub(crate) fn boot(script: &Path, instance_id: &str, problems: &mut Problems) {
     let mut command = Command::new("/bin/sh");
     command.arg(script);
@@ -37,9 +37,9 @@ pub(crate) fn boot(script: &Path, instance_id: &str, problems: &mut Problems) {
     }
 }
 
-/// Runs what is left, and adds to the verdict of this boot.
+/// Runs the remaining commands, and adds to the report of this boot.
 pub(crate) fn run_pending(root: &Root) -> Option<Report> {
-    let mut report = verdict::read(root)?;
+    let mut report = result::read(root)?;
     let state = State::read(root);
     let Some(stamp) = state
         .finished(root)
@@ -65,37 +65,36 @@ pub(crate) fn run_pending(root: &Root) -> Option<Report> {
     }
     report.problems.extend(problems.into_vec());
     scrub::settle_later(root, &mut report);
-    verdict::write_again(root, &report);
+    result::write_again(root, &report);
     Some(report)
 }
 
-/// The verdict where systemd has ended the commands; `result` is its reason, the
-/// `SERVICE_RESULT` of an `ExecStopPost=`. Of those that were not finished for
-/// another reason (a shutdown) there is nothing to tell.
+/// The report if systemd has ended the commands; `result` is its reason, the
+/// `SERVICE_RESULT` of an `ExecStopPost=`. Commands that did not finish for another
+/// reason (a shutdown) are not reported.
 pub(crate) fn ended(root: &Root, result: &str) -> Option<Report> {
-    let mut report = verdict::read(root)?;
+    let mut report = result::read(root)?;
     if result != "timeout" || report.commands != Some(Commands::Pending) {
-        // What has been told is not told twice.
+        // Nothing is reported twice.
         report.commands = report.commands.filter(|told| *told != Commands::Failed);
         report.outcome = Outcome::Unchanged;
         return Some(report);
     }
     let mut problems = Problems::new();
-    let remedy =
-        format!("see `journalctl -u {UNIT}` for the one that hangs; the next boot tries again");
-    let reason = "had to end the commands: they took longer than its TimeoutStartSec=";
+    let remedy = format!("`journalctl -u {UNIT}` shows which one hangs; the next boot tries again");
+    let reason = "stopped the commands: they took longer than its TimeoutStartSec=";
     problems.error(&Place::file(UNIT), reason, remedy);
     report.commands = Some(Commands::Failed);
     report.problems.extend(problems.into_vec());
-    verdict::write_again(root, &report);
+    result::write_again(root, &report);
     Some(report)
 }
 
-/// Scripts that have served may hold tokens, and are not run again.
+/// Scripts that have run may hold tokens, and are not run again.
 fn forget(root: &Root, stamp: &Stamp, problems: &mut Problems) {
     for path in scripts(stamp) {
         if let Err(error) = root.wipe(path, &mut Open) {
-            let reason = format!("has served and cannot be removed: {error}");
+            let reason = format!("is no longer needed but cannot be removed: {error}");
             problems.warn(&Place::file(path.as_str()), reason, "remove it");
         }
     }
@@ -111,7 +110,7 @@ fn run_all(paths: &[PathBuf], instance_id: &str, problems: &mut Problems) {
     }
 }
 
-/// The reason of a failure. The command has root's usual environment and no input.
+/// Runs a command; returns the reason of its failure. It has root's usual environment and no input.
 fn run(mut command: Command, instance_id: &str) -> Option<String> {
     let status = command
         .current_dir("/")
@@ -134,13 +133,13 @@ fn how_ended(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit status {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
-        (None, None) => "ended in an unknown way".to_owned(),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "ended for an unknown reason".to_owned(),
     }
 }
 
-/// A script's end may hide that a command in the middle has failed; Cluster
-/// API's last word is a file.
+/// A script's exit status may hide that a command in the middle has failed; Cluster API
+/// writes a file at the end.
 fn check_sentinel(root: &Root, stamp: &Stamp, problems: &mut Problems) {
     let promises = |path: &&String| {
         let bytes = root.read(path, MAX_FILE).ok().flatten();
@@ -215,7 +214,7 @@ mod tests {
         let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
         for (index, expected) in [
             "1: ended with exit status 3;",
-            "3: was ended by signal 9",
+            "3: was killed by signal 9",
             "4: cannot be run: ",
         ]
         .iter()

@@ -60,7 +60,7 @@ impl Surroundings for Here<'_> {
     }
 }
 
-/// Waits for the address that the seed asks for; how long, where in vain.
+/// Waits for the address that the seed asks for; returns how long, if it did not come.
 fn wait_for_address(machine: Machine, user: &UserData) -> (Addresses, Option<Waited>) {
     let system = System::default();
     let mut patience = Patience::new(&system);
@@ -111,8 +111,7 @@ fn read_templates(root: &Root, problems: &mut Problems) -> Option<Vec<TemplateFi
             let read = root
                 .read(&format!("{TEMPLATE_DIR}{path}"), MAX_TEMPLATE)
                 .and_then(|bytes| {
-                    let bytes =
-                        bytes.ok_or_else(|| std::io::Error::other("is a link to nothing"))?;
+                    let bytes = bytes.ok_or_else(|| std::io::Error::other("is a dangling link"))?;
                     String::from_utf8(bytes.to_vec())
                         .map_err(|_| std::io::Error::other("is not UTF-8 text"))
                 });

@@ -1,11 +1,11 @@
-//! One run: settings, seed, checks, plan, apply, verdict.
+//! One run: settings, seed, checks, plan, apply, report.
 pub(crate) mod commands;
 mod here;
 mod outstanding;
 mod prepare;
+pub(crate) mod result;
 mod runtime;
 pub(crate) mod scrub;
-pub(crate) mod verdict;
 
 use std::path::Path;
 use std::time::Duration;
@@ -31,7 +31,7 @@ use here::Here;
 /// Where `bootcmd` lies while it runs for the first time.
 const BOOTCMD_NOW: &str = "/run/nodeimg/bootcmd";
 
-/// Does everything, writes the verdict and hands it back.
+/// Does everything, writes the report and returns it.
 pub(crate) fn run(root: &Root, options: &RunOptions) -> Report {
     let mut problems = Problems::new();
     let mut report = Report::new(Outcome::Failed);
@@ -47,14 +47,14 @@ pub(crate) fn run(root: &Root, options: &RunOptions) -> Report {
     });
     report.problems = problems.into_vec();
     report.outcome = outcome.unwrap_or(Outcome::Failed);
-    verdict::write(root, &report);
+    result::write(root, &report);
     report
 }
 
 /// `nodeimg-firstboot network`; see [`prepare`].
 pub(crate) fn prepare_network(root: &Root) {
     let mut problems = Problems::new();
-    if let Some(settings) = verdict::read_settings(root, &mut problems) {
+    if let Some(settings) = result::read_settings(root, &mut problems) {
         problems.append(prepare::before_networkd(root, &settings));
     }
     for problem in problems.into_vec() {
@@ -62,7 +62,7 @@ pub(crate) fn prepare_network(root: &Root) {
     }
 }
 
-/// What a run goes by.
+/// The inputs of a run.
 struct Boot<'a> {
     root: &'a Root,
     machine: Option<Machine>,
@@ -82,7 +82,7 @@ impl<'a> Boot<'a> {
             root,
             machine,
             options,
-            settings: verdict::read_settings(root, problems)?,
+            settings: result::read_settings(root, problems)?,
             state: State::read(root),
         })
     }
@@ -130,7 +130,7 @@ impl<'a> Boot<'a> {
         Some(Outcome::Applied)
     }
 
-    /// Makes the node that the seed asks for.
+    /// Sets up the node that the seed asks for.
     fn set_up(
         &self,
         sought: &Sought,
@@ -175,7 +175,7 @@ impl<'a> Boot<'a> {
         Some(())
     }
 
-    /// An earlier boot has set this instance up.
+    /// An earlier boot has set up this instance.
     fn unchanged(
         &self,
         stamp: &Stamp,
@@ -192,7 +192,7 @@ impl<'a> Boot<'a> {
         Some(Outcome::Unchanged)
     }
 
-    /// Has systemd run what the instance's seed asks for, if that is not done.
+    /// Lets systemd run the commands of the instance's seed, if they have not run yet.
     fn start_commands(&self, stamp: &Stamp, report: &mut Report, problems: &mut Problems) {
         if outstanding::is_pending(self.root, stamp) {
             report.commands = Some(Commands::Pending);
@@ -245,7 +245,7 @@ fn boot_commands(
         return None;
     }
     commands::boot(Path::new(BOOTCMD_NOW), instance_id, problems);
-    // It lies in memory; a rest of it does no harm.
+    // It is in memory; leftovers do no harm.
     let _best_effort = root.remove(BOOTCMD_NOW, &mut Open);
     Some(())
 }

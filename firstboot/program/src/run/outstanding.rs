@@ -1,4 +1,4 @@
-//! Which commands of an instance are still to be run.
+//! The commands of an instance that remain to be run.
 use nodeimg_seed::contract::paths::{SCRIPTS, is_volatile};
 use nodeimg_seed::contract::stamp::Stamp;
 use nodeimg_seed::read::seed::Seed;
@@ -6,7 +6,7 @@ use nodeimg_seed::text::problem::Problems;
 use serde::{Deserialize, Serialize};
 
 use crate::root::Root;
-use crate::run::verdict;
+use crate::run::result;
 
 /// Which instance's scripts have all succeeded.
 const DONE_PATH: &str = "/var/lib/nodeimg/commands.json";
@@ -28,7 +28,7 @@ pub(crate) fn scripts(stamp: &Stamp) -> Vec<&String> {
     scripts
 }
 
-/// Whether there is anything left to run for this instance.
+/// Whether anything remains to be run for this instance.
 pub(crate) fn is_pending(root: &Root, stamp: &Stamp) -> bool {
     if scripts(stamp).is_empty() {
         return false;
@@ -38,8 +38,8 @@ pub(crate) fn is_pending(root: &Root, stamp: &Stamp) -> bool {
     done.is_none_or(|done| done.version != 1 || done.instance_id != stamp.instance_id)
 }
 
-/// Whether commands that have failed in an earlier boot need the seed once more:
-/// it was corrected since, or files that they read lay in memory and are gone.
+/// Whether commands that failed in an earlier boot need the seed again: it was
+/// corrected since, or files that they read were in memory and are gone.
 pub(crate) fn wants_seed(root: &Root, stamp: &Stamp, seed: &Seed) -> bool {
     let corrected = stamp
         .seed
@@ -55,5 +55,5 @@ pub(crate) fn note_done(root: &Root, stamp: &Stamp, problems: &mut Problems) {
         version: 1,
         instance_id: stamp.instance_id.clone(),
     };
-    verdict::keep(root, DONE_PATH, &done, problems);
+    result::keep(root, DONE_PATH, &done, problems);
 }

@@ -1,10 +1,9 @@
-//! What a running node needs before its seed can be checked: the network that
-//! the seed asks for.
+//! What a running node needs before its seed can be checked: the seed's network.
 //!
-//! Two steps of a boot come here. Before systemd-networkd, `network` finds the
-//! seed and puts its network in force, so that no card ever has an address that
-//! the seed does not give it. After networkd, `run` finds all in place; only a
-//! seed that came by the network, or was corrected since, changes anything then.
+//! Two steps of a boot call this. Before systemd-networkd, `network` finds the seed and
+//! applies its network, so that no interface ever has an address that the seed does not
+//! give it. After networkd, `run` finds everything in place; only a seed that came over
+//! the network, or was corrected since, changes anything then.
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use nodeimg_seed::text::problem::{Place, Problems, Waited};
 
 use crate::apply::{self, State};
 use crate::machine::Machine;
-use crate::machine::cards::{self, Card};
+use crate::machine::interfaces::{self, Interface};
 use crate::media::{self, Patience, System};
 use crate::root::Root;
 use crate::root::gate::Open;
@@ -25,7 +24,7 @@ use crate::search::{self, Seek};
 
 const CARD_POLL: Duration = Duration::from_millis(100);
 
-/// `nodeimg-firstboot network`: says what it did; the verdict is not given here.
+/// `nodeimg-firstboot network`: prints what it did; it does not write the report.
 pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems {
     let mut problems = Problems::new();
     let state = State::read(root);
@@ -55,7 +54,7 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
     if problems != before && network.is_none() && problems.has_errors() {
         return problems;
     }
-    // A machine that was cloned has the network of the one that it was.
+    // A cloned machine has the network of its original.
     if let Err(failure) = apply::retire(root, &state, DIRECTORY, &mut Open) {
         failure.tell(&mut problems);
     }
@@ -66,8 +65,8 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
     problems
 }
 
-/// The network of the seed, in force where this is the running system; `None`
-/// when it asks for none or, as the problems say, not rightly.
+/// The network of the seed, applied if this is the running system; `None` if it asks
+/// for none, or has errors.
 pub(crate) fn network(
     root: &Root,
     machine: Option<Machine>,
@@ -91,39 +90,45 @@ pub(crate) fn network(
 
 fn put_in_force(root: &Root, network: Option<&Network>, system: &System, problems: &mut Problems) {
     if let Some(network) = network {
-        for (name, error) in cards::rename(network, &cards::cards(&system.sys)) {
-            let reason = format!("a network card cannot get the name `{name}`: {error}");
-            let remedy = "take a name that no other interface has";
+        for (name, error) in interfaces::rename(network, &interfaces::all(&system.sys)) {
+            let reason = format!("a network interface cannot be renamed to `{name}`: {error}");
+            let remedy = "choose a name that no other interface has";
             problems.error(&Place::file("network").key(name), reason, remedy);
         }
     }
-    let staged = cards::stage(root, network);
-    if let Err(error) = staged.and_then(|changed| if changed { cards::reload() } else { Ok(()) }) {
-        let reason = format!("the network cannot be put in force: {error}");
+    let staged = interfaces::stage(root, network);
+    if let Err(error) = staged.and_then(|changed| {
+        if changed {
+            interfaces::reload()
+        } else {
+            Ok(())
+        }
+    }) {
+        let reason = format!("the network configuration cannot be applied: {error}");
         problems.error(&Place::file(DIRECTORY), reason, "");
     }
 }
 
-/// Waits for the cards of the links that count: a driver may take its time, and
-/// udev gives names of its own to a card before it can have another.
+/// Waits for the interfaces of the required links: a driver may take its time, and udev
+/// names an interface before it can be renamed.
 fn wait_for_cards(
     network: &Network,
     system: &System,
     counts: fn(&Link) -> bool,
-) -> (Vec<Card>, Waited) {
+) -> (Vec<Interface>, Waited) {
     let mut patience = Patience::new(system);
     let mut said = false;
     loop {
-        let mut found = cards::cards(&system.sys);
-        found.retain(|card| media::is_named(system, card));
-        let missing = cards::missing(network, &found);
+        let mut found = interfaces::all(&system.sys);
+        found.retain(|interface| media::is_named(system, interface));
+        let missing = interfaces::missing(network, &found);
         let Some((_, reason)) = missing.iter().find(|(link, _)| counts(link)) else {
             return (found, patience.waited());
         };
         if patience.is_over() {
             return (found, patience.waited());
         }
-        // Most come at once.
+        // Most appear at once.
         if !said && patience.waited().seconds > 0 {
             println!(
                 "nodeimg-firstboot: {reason}; waiting for it {}",
@@ -135,12 +140,12 @@ fn wait_for_cards(
     }
 }
 
-fn tell_missing(network: &Network, found: &[Card], waited: &Waited, problems: &mut Problems) {
-    for (link, reason) in cards::missing(network, found) {
+fn tell_missing(network: &Network, found: &[Interface], waited: &Waited, problems: &mut Problems) {
+    for (link, reason) in interfaces::missing(network, found) {
         let reason = format!("{reason} ({waited})");
         let remedy = format!(
             "this machine has {}; correct the seed, or mark the link `optional: true`",
-            cards::listed(found)
+            interfaces::listed(found)
         );
         problems.error(&link.place, reason, remedy);
     }

@@ -1,17 +1,17 @@
-//! The search for a seed: how long it takes, and what is said when there is none.
+//! The search for a seed: how long it takes, and what is reported if there is none.
 //!
 //! # Rules
-//! - What was made for this very machine is taken at once: a labelled medium, a
+//! - A seed made for this very machine is used at once: a labelled volume, a
 //!   credential, a word of the command line.
-//! - For all else udev works off its queue first, so that a slow device does not
-//!   lose to a source of a lower order that happens to be there already.
-//! - Then all sources are asked in their order, and again whenever a device
-//!   comes, until one has a seed or the time is over.
+//! - For all others, udev finishes its queue first, so that a slow device does not lose
+//!   to a source further down that happens to be ready already.
+//! - Then all sources are tried in order, and again whenever a device appears, until
+//!   one has a seed or the time is up.
 //! - A server is asked for some seconds after this machine has its first address,
-//!   even where the time is over by then.
-//! - A node that is set up does not wait: a medium that is gone after it has
-//!   served is as it should be.
-//! - Waiting is said once, and so is what was waited for.
+//!   even if the time is up by then.
+//! - A node that is set up does not wait: it is normal that its volume has been
+//!   removed.
+//! - Waiting is announced once, and so is what is waited for.
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -31,17 +31,17 @@ const BEGAN: &str = "/run/nodeimg/search-began";
 
 const POLL: Duration = Duration::from_millis(200);
 
-/// All questions to a server in one pass; one that drips is no better than none.
+/// All requests to a server in one pass; one that answers drop by drop is as good as absent.
 const ATTEMPT: Duration = Duration::from_secs(20);
 
 /// How long a node that is set up waits for udev.
 const SETTLE_AGAIN: Duration = Duration::from_secs(20);
 
-/// How long a node that is set up asks a service who it is now; how long one is
-/// asked once there is an address.
+/// How long a node that is set up asks a service who it is now, and how long any node
+/// asks once there is an address.
 const RECHECK: Duration = Duration::from_secs(10);
 
-/// What is searched, and for how long.
+/// The places to search, and for how long.
 pub(crate) struct Seek<'a> {
     pub(crate) root: &'a Root,
     /// `--seed`
@@ -53,12 +53,12 @@ pub(crate) struct Seek<'a> {
     pub(crate) system: Option<&'a System>,
     /// Services that the image's recipe asks for.
     pub(crate) metadata: &'a [MetadataService],
-    /// Before the network is up: a source that needs it ends the search, for now.
+    /// Before the network is up: a source that needs it ends the search for now.
     pub(crate) early: bool,
 }
 
-/// The seed and where it is. Without one, the report and the problems say why;
-/// for a node that is set up there need be none.
+/// The seed and where it is. Without one, the report and the problems say why; a node
+/// that is set up needs none.
 pub(crate) fn seek(
     seek: &Seek<'_>,
     report: &mut Report,
@@ -75,9 +75,9 @@ pub(crate) fn seek(
             problems.append(found);
             None
         }
-        // The next step of the boot asks again.
+        // The next step of the boot tries again.
         Found::Pending { .. } if seek.early => None,
-        // One asked for by name must be there.
+        // One that was asked for by name must exist.
         Found::Absent(_) | Found::Pending { .. } if seek.finished && seek.seed.is_none() => None,
         Found::Pending { place, reason } => {
             report.seen = media.iter().map(Medium::shown).collect();
@@ -86,7 +86,7 @@ pub(crate) fn seek(
                 "cannot be reached: {reason} (waited {} s)",
                 seek.wait.as_secs()
             );
-            let remedy = "see to the machine's network, or give it a seed that needs none";
+            let remedy = "check the machine's network, or use a seed source that needs no network";
             problems.error(&Place::file(place), reason, remedy);
             None
         }
@@ -102,7 +102,7 @@ pub(crate) fn seek(
             let remedy = if seek.system.is_some() {
                 "attach a volume with the label `cidata` that holds `meta-data` and `user-data`"
             } else {
-                "give a directory with `meta-data` and `user-data`"
+                "name a directory that holds `meta-data` and `user-data`"
             };
             problems.error(&Place::file("seed"), reason, remedy);
             None
@@ -110,7 +110,7 @@ pub(crate) fn seek(
     }
 }
 
-/// One wait for all steps of a boot: what the first has waited, the second need not.
+/// One wait for all steps of a boot: the second step does not repeat the wait of the first.
 fn deadline(seek: &Seek<'_>) -> Instant {
     let now = Instant::now();
     let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
@@ -127,7 +127,7 @@ fn deadline(seek: &Seek<'_>) -> Instant {
         Some(began) => Duration::from_millis(began),
         None => {
             let text = uptime.as_millis().to_string();
-            // Without the note, the next step waits anew.
+            // Without the note, the next step starts its wait again.
             let _best_effort = seek
                 .root
                 .replace(BEGAN, text.as_bytes(), Access::PUBLIC, &mut Open);
@@ -137,12 +137,12 @@ fn deadline(seek: &Seek<'_>) -> Instant {
     now + seek.wait.saturating_sub(uptime.saturating_sub(began))
 }
 
-/// A server cannot be asked before this machine has an address, and on a slow one
-/// networkd is long in starting: the wait for a seed does not end in that time.
+/// A server cannot be asked before this machine has an address, and networkd may start
+/// late on a slow one: the wait for a seed does not end before that.
 struct Network<'a> {
-    /// `None` where the root is another machine's.
+    /// `None` if the root is another machine's.
     machine: Option<(Machine, Patience<'a>)>,
-    /// When an address was seen first.
+    /// The time at which an address was first seen.
     since: Option<Instant>,
 }
 
@@ -154,7 +154,7 @@ impl<'a> Network<'a> {
         }
     }
 
-    /// Until when a server is asked, at least until `deadline`.
+    /// The time until which a server is asked, at least `deadline`.
     fn limit(&mut self, deadline: Instant) -> Instant {
         let Some((machine, patience)) = &mut self.machine else {
             return deadline;
@@ -204,7 +204,7 @@ fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
         let limit = match &found {
             Found::Absent(_) if !seek.finished => deadline,
             Found::Pending { .. } if seek.early => break,
-            // A service tells a clone from what it is a clone of, if it is there.
+            // A metadata service, if there is one, tells a clone from its original.
             Found::Pending { .. } if seek.finished => deadline.min(began + RECHECK),
             Found::Pending { .. } => network.limit(deadline),
             _ => break,

@@ -17,7 +17,8 @@ use crate::media::System;
 use crate::root::Root;
 use crate::run::scrub;
 
-/// A device of this machine, with nothing attached at first; `None`, and said, where there can be none.
+/// A device of this machine, with nothing attached at first; `None`, with a message, if there can
+/// be none.
 struct Loop {
     path: String,
 }
@@ -129,7 +130,7 @@ fn search(devices: &[&Loop], finished: bool, wait: Duration) -> Outcomes {
     }
 }
 
-/// A medium as it is attached: what has served is written over, on the device itself.
+/// A volume as it is attached: secrets are overwritten, on the device itself.
 #[test]
 fn a_medium_is_written_over_where_it_can_be() {
     const SECRET: &str = "SECRET-KEY-MATERIAL";
@@ -222,14 +223,15 @@ fn by_label_and_in_order() {
 
     let no_cloud = attach("CIDATA", NO_CLOUD).unwrap();
     let found = search(&[&drive, &no_cloud], false, AT_ONCE);
-    let expected = format!("NoCloud in {} (NoCloud medium)", no_cloud.path);
+    let expected = format!("NoCloud in {} (NoCloud volume)", no_cloud.path);
     assert_eq!(found.place, Some(expected), "{:?}", found.problems);
 
-    // Which of two is no guess, and an empty one is not passed over.
+    // There is no guessing between two, and an empty one is not ignored.
     let second = attach("cidata", &[]).unwrap();
     let found = search(&[&no_cloud, &second], false, AT_ONCE);
     assert!(
-        found.place.is_none() && found.problems[0].contains("not for a guess"),
+        found.place.is_none()
+            && found.problems[0].contains("first boot cannot tell which one is meant"),
         "{:?}",
         found.problems
     );
@@ -288,7 +290,7 @@ fn waiting_ends_with_the_medium_or_the_time() {
     let found = search(&[&device], false, wait);
     assert!(found.place.is_none() && began.elapsed() >= wait);
     assert!(began.elapsed() < Duration::from_secs(30));
-    let expected = format!("{}: nothing that is known", device.path);
+    let expected = format!("{}: unknown content", device.path);
     assert!(
         found.report.seen.contains(&expected),
         "{:?}",

@@ -1,6 +1,6 @@
-//! Credentials of the system (<https://systemd.io/CREDENTIALS/>): what a
-//! hypervisor hands over by SMBIOS (`io.systemd.credential:NAME=...`), QEMU's
-//! `fw_cfg` (`opt/io.systemd.credentials/NAME`) or the boot loader.
+//! Credentials of the system (<https://systemd.io/CREDENTIALS/>): what a hypervisor
+//! passes by SMBIOS (`io.systemd.credential:NAME=...`), QEMU's `fw_cfg`
+//! (`opt/io.systemd.credentials/NAME`) or the boot loader.
 //!
 //! `nodeimg.user-data` makes a seed; `nodeimg.meta-data`,
 //! `nodeimg.network-config` and `nodeimg.vendor-data` go with it.
@@ -26,7 +26,7 @@ pub(super) fn find(search: &Search<'_>) -> Found {
         let read = root.read(&name, MAX_SEED_FILE);
         let bytes = read.map_err(|error| {
             let reason = format!("cannot be read: {error}");
-            problems.error(&Place::file(&file), reason, "hand it over anew");
+            problems.error(&Place::file(&file), reason, "pass it again");
         });
         Some(SeedFile {
             bytes: bytes.ok().flatten()?,
@@ -46,7 +46,7 @@ pub(super) fn find(search: &Search<'_>) -> Found {
         let stray = [vendor_data, network].into_iter().flatten().next();
         return Found::Absent(
             stray
-                .map(|file| format!("{} is there without `{PREFIX}user-data`", file.name))
+                .map(|file| format!("{} exists but `{PREFIX}user-data` does not", file.name))
                 .into_iter()
                 .collect(),
         );
@@ -98,7 +98,7 @@ mod tests {
         fs::create_dir_all(&place).unwrap();
         fs::write(place.join("nodeimg.network-config"), "version: 2").unwrap();
         assert!(
-            matches!(found(), Found::Absent(seen) if seen[0].ends_with("without `nodeimg.user-data`"))
+            matches!(found(), Found::Absent(seen) if seen[0].ends_with("but `nodeimg.user-data` does not"))
         );
         fs::write(place.join("nodeimg.user-data"), "#cloud-config\n").unwrap();
         let Found::Seed(sought) = found() else {

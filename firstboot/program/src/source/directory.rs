@@ -1,8 +1,8 @@
-//! A directory in one of the two seed layouts, shared by the sources that have one.
+//! A directory in one of the two seed layouts; shared by several sources.
 //!
 //! # Invariants
-//! A directory that is nearly a seed is never passed over in silence: the near
-//! miss is named together with the name that was expected.
+//! A directory that is nearly a seed is never ignored silently: the near miss is named
+//! together with the name that was expected.
 use std::convert::Infallible;
 
 use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
@@ -105,7 +105,7 @@ fn read_layout(root: &Root, base: &str, layout: Layout) -> Found {
     }
 }
 
-/// Names that someone meant to be ours.
+/// Names that someone probably meant to be ours.
 fn near_misses(root: &Root, base: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let names = Layout::NoCloud.names();
@@ -131,7 +131,7 @@ fn near_misses(root: &Root, base: &str) -> Vec<String> {
             );
         } else if is_directory && looks_like_a_seed(root, &inside) {
             lines.push(format!(
-                "found a seed one level down in `{shown}/`, expected it right here"
+                "found a seed one level down in `{shown}/`, expected it at the top level"
             ));
         }
     }

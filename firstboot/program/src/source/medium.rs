@@ -1,8 +1,8 @@
-//! A medium with a label: a disk, partition or disc that a hypervisor or a
-//! person made for this node.
+//! A volume with a label: a disk, partition or disc that a hypervisor or a person made
+//! for this node.
 //!
-//! The two labels of each kind are those of cloud-init. What the medium holds
-//! decides how it is read, not its label.
+//! The two labels of each kind are those of cloud-init. The volume's content decides
+//! how it is read, not its label.
 use nodeimg_seed::text::problem::{Place, Problems};
 use nodeimg_seed::volume::FileSystem;
 
@@ -37,7 +37,7 @@ fn labelled(media: &[Medium], wanted: [&str; 2]) -> Found {
     }
     let mut problems = Problems::new();
     let reason = format!(
-        "has the label `{}`, and so has {}: which one is meant is not for a guess",
+        "has the label `{}`, and so has {}: first boot cannot tell which one is meant",
         wanted[0],
         others.join(", ")
     );
@@ -46,8 +46,8 @@ fn labelled(media: &[Medium], wanted: [&str; 2]) -> Found {
     Found::Broken { place, problems }
 }
 
-/// The seed in a directory of a medium. Where the medium is `meant` for a seed,
-/// it is an error that there is none.
+/// The seed in a directory of a volume. If the volume is `meant` for a seed, having
+/// none is an error.
 pub(super) fn read(medium: &Medium, kind: FileSystem, base: &str, meant: bool) -> Found {
     let place = medium.device.path.display().to_string();
     let broken = |reason: String, remedy: &str| {
@@ -63,7 +63,8 @@ pub(super) fn read(medium: &Medium, kind: FileSystem, base: &str, meant: bool) -
         Err(error) if meant => {
             return broken(
                 format!("cannot be mounted as {kind}: {error}"),
-                "make the medium anew, as vfat or iso9660; the image needs the kernel's module for it",
+                "recreate the volume as vfat or iso9660; the image needs that file system's \
+                 kernel module",
             );
         }
         Err(error) => {

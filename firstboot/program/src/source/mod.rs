@@ -1,8 +1,8 @@
 //! Data sources: where a seed can come from.
 //!
 //! The order of [`SOURCES`] is the order of the search; the first source that is
-//! present wins and none are merged. To add one: a file here with a `find`, and
-//! a row in [`SOURCES`] and in `docs/reference/first-boot/seed.md`.
+//! present wins, and sources are never merged. To add one: a file here with a `find`,
+//! and a row in [`SOURCES`] and in `docs/reference/first-boot/seed.md`.
 mod boot_partition;
 mod credentials;
 mod directory;
@@ -27,23 +27,23 @@ use crate::root::Root;
 
 pub(crate) use near::near_misses;
 
-/// Where to look.
+/// The places to look in.
 pub(crate) struct Search<'a> {
     pub(crate) root: &'a Root,
-    /// `--seed`: then nothing else is looked at.
+    /// `--seed`: then no other source is tried.
     pub(crate) seed: Option<&'a Path>,
     pub(crate) system: Option<&'a System>,
-    /// The volumes of this machine; none when the root is not its own.
+    /// The volumes of this machine; none if the root is not its own.
     pub(crate) media: &'a [Medium],
     /// Services that the image's recipe asks for.
     pub(crate) metadata: &'a [MetadataService],
-    /// Whether the network is still to come.
+    /// Whether the network is not up yet.
     pub(crate) early: bool,
-    /// Of this pass, for what has to be asked.
+    /// The deadline of this pass, for requests to servers.
     pub(crate) deadline: Instant,
 }
 
-/// Where a seed lies, for overwriting what has served.
+/// Where a seed is, for overwriting its secrets later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Home {
     Volume {
@@ -51,9 +51,9 @@ pub(crate) enum Home {
         kind: FileSystem,
         base: String,
     },
-    /// Of the root itself.
+    /// In the root itself.
     Directory(String),
-    /// Handed over by the firmware, on a server, or named by whoever called: not ours to change.
+    /// Passed by the firmware, on a server, or named by the caller: not ours to change.
     Elsewhere,
 }
 
@@ -66,15 +66,15 @@ pub(crate) struct Sought {
 }
 
 pub(crate) enum Found {
-    /// Not there. What was seen instead, near misses by name; nothing when the source was not asked.
+    /// Absent. What was found instead, near misses by name; empty if the source was not tried.
     Absent(Vec<String>),
-    /// There, but not readable as a seed.
+    /// Present, but not readable as a seed.
     Broken {
         place: String,
         problems: Problems,
     },
     Seed(Box<Sought>),
-    /// Asked for, and not within reach (yet). Nothing of a lower order counts then.
+    /// Asked for, but not reachable (yet). Sources further down are ignored then.
     Pending {
         place: String,
         reason: String,
@@ -83,7 +83,7 @@ pub(crate) enum Found {
 
 struct Source {
     name: &'static str,
-    /// Made for this very machine: what may yet come is not waited for.
+    /// Made for this very machine: no wait for other sources.
     firm: bool,
     find: fn(&Search<'_>) -> Found,
 }
@@ -105,7 +105,7 @@ const SOURCES: &[Source] = &[
         find: credentials::find,
     },
     Source {
-        name: "NoCloud medium",
+        name: "NoCloud volume",
         firm: true,
         find: medium::no_cloud,
     },
@@ -131,8 +131,8 @@ const SOURCES: &[Source] = &[
     },
 ];
 
-/// Asks each source in turn. Places carry the name of their source. Also tells
-/// whether to go on with that at once, or to wait for what may yet come.
+/// Tries each source in turn. Places carry the name of their source. Also says whether
+/// to use the result at once, or to wait for other sources.
 pub(crate) fn find(search: &Search<'_>) -> (Found, bool) {
     let mut seen = Vec::new();
     for source in SOURCES {

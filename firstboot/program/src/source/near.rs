@@ -1,7 +1,7 @@
-//! Volumes that someone meant to be a seed and that are none by a hair.
+//! Volumes that someone meant to be a seed and that almost are.
 //!
-//! Asked only when there is no seed and the verdict is due: volumes are opened
-//! that have nothing to do with a seed.
+//! Asked only if there is no seed and the report is due: it opens volumes that have
+//! nothing to do with a seed.
 use nodeimg_seed::read::seed::Layout;
 use nodeimg_seed::text::problem::{Place, Problems};
 use nodeimg_seed::volume::FileSystem;
@@ -12,7 +12,7 @@ use crate::media::{self, Medium};
 /// Volumes opened at most; a storage server has hundreds.
 const MOST: usize = 16;
 
-/// One problem for each near miss, with what would make it right.
+/// One problem for each near miss, with its remedy.
 pub(crate) fn near_misses(media: &[Medium]) -> Problems {
     let mut problems = Problems::new();
     let mut opened = 0;
@@ -22,7 +22,10 @@ pub(crate) fn near_misses(media: &[Medium]) -> Problems {
         let near = labels.iter().find_map(|label| Some((label, near(label)?)));
         match (medium.file_system(), near) {
             (None, Some((label, _))) => {
-                let reason = format!("has the label `{label}` but no file system of a seed");
+                let reason = format!(
+                    "has the label `{label}` but not a file system that first \
+                    boot reads"
+                );
                 problems.error(&place, reason, "format it as vfat, iso9660 or ext4");
             }
             (Some(kind), Some((label, expected))) => {
@@ -46,8 +49,8 @@ pub(crate) fn near_misses(media: &[Medium]) -> Problems {
     problems
 }
 
-/// The label that a person was after. Not what is right already on a volume
-/// that can be read: then there is a seed, or a reason that says more.
+/// The label that a person probably meant. `None` for a correct label on a readable
+/// volume: then there is a seed, or a more precise reason.
 fn near(label: &str) -> Option<&'static str> {
     let fold = |text: &str| -> String {
         text.chars()
@@ -60,7 +63,7 @@ fn near(label: &str) -> Option<&'static str> {
         .find(|wanted| fold(label) == fold(wanted))
 }
 
-/// The file that tells a seed in the volume, and the label that it should have.
+/// The file that identifies a seed in the volume, and the label that it should have.
 fn holds_seed(medium: &Medium, kind: FileSystem) -> Option<(&'static str, &'static str)> {
     let root = media::open(&medium.device, kind).ok()?;
     let (no_cloud, drive) = (Layout::NoCloud.names(), Layout::ConfigDrive.names());

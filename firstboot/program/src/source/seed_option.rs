@@ -11,7 +11,7 @@ pub(super) fn find(search: &Search<'_>) -> Found {
         return Found::Absent(Vec::new());
     };
     match read(path) {
-        // Whoever names a seed keeps it.
+        // A seed named by the caller stays as it is.
         Found::Seed(mut sought) => {
             sought.home = Home::Elsewhere;
             Found::Seed(sought)
@@ -35,7 +35,7 @@ fn read(path: &Path) -> Found {
     }
 }
 
-/// A medium that is named needs no label.
+/// A volume that is named needs no label.
 fn from_device(path: &Path) -> Found {
     let absent = |reason: String| Found::Absent(vec![format!("{}: {reason}", path.display())]);
     let found = match media::at(&System::default(), path) {

@@ -132,7 +132,7 @@ impl Ran {
             .output()
             .unwrap();
         Self {
-            code: status.code().expect("ended by a signal"),
+            code: status.code().expect("killed by a signal"),
             out: String::from_utf8(stdout).unwrap(),
             err: String::from_utf8(stderr).unwrap(),
         }

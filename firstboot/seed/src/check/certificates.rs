@@ -1,8 +1,8 @@
-//! Whether certificates belong to their keys, to the cluster's CA, to this node, and to this time.
+//! Whether certificates match their keys, the cluster's CA, this node, and the current time.
 //!
-//! The clock counts as being at least at the image's build time: a board without
-//! a battery starts somewhere in the past. So what has ended has ended, while
-//! what has not begun may only be the clock's fault.
+//! The clock is taken to be at least the image's build time: a board without a battery
+//! starts somewhere in the past. So an expired certificate is certainly expired, while
+//! one that is not valid yet may only be the clock's fault.
 use std::net::IpAddr;
 
 use super::{Inputs, lines_on};
@@ -33,22 +33,23 @@ impl Pair<'_> {
 /// Whose certificate it is.
 #[derive(Clone, Copy)]
 pub(super) enum Owner<'a> {
-    /// Of the node of these names.
+    /// Of the node with these names.
     Kubelet(Names<'a>),
     KubeProxy,
 }
 
-/// What others know a node by, as far as it is known here.
+/// The names and addresses of a node, as far as they are known here.
 #[derive(Clone, Copy)]
 pub(super) struct Names<'a> {
     pub(super) host: Option<&'a str>,
     pub(super) addresses: &'a [IpAddr],
 }
 
-/// Days before its end at which a certificate is told.
+/// Days before its expiry at which a certificate is reported.
 const SOON: i64 = 7 * 86_400;
 
-/// Certificates of a text that has passed [`pem::check_certificates`]; one that cannot be read is told.
+/// Certificates of a text that has passed [`pem::check_certificates`]; one that cannot be read is
+/// reported.
 fn read(
     text: &str,
     place: &dyn Fn(usize) -> Place,
@@ -62,7 +63,7 @@ fn read(
         match Certificate::read(&der) {
             Some(certificate) => found.push((line, certificate)),
             None => {
-                let reason = "begins a CERTIFICATE that cannot be read";
+                let reason = "starts a CERTIFICATE that cannot be read";
                 problems.error(&place(line), reason, "paste the whole PEM file");
             }
         }
@@ -70,7 +71,7 @@ fn read(
     found
 }
 
-/// The authorities that the seed gives, each of which must be one, and in time.
+/// The authorities that the seed gives, each of which must be a CA and currently valid.
 pub(super) fn authorities(
     inputs: &Inputs<'_>,
     text: &str,
@@ -81,7 +82,7 @@ pub(super) fn authorities(
     let mut authorities = Vec::new();
     for (line, certificate) in read(text, &at, problems) {
         if !certificate.is_ca {
-            let reason = "is no CA: it may not sign other certificates";
+            let reason = "is not a CA certificate: it may not sign others";
             problems.error(&at(line), reason, "give the cluster's CA certificate");
         }
         times(inputs, &certificate, &at(line), problems);
@@ -117,7 +118,7 @@ pub(super) fn check(
             let user = "system:kube-proxy";
             if leaf.common_name != user {
                 let reason = format!("has the common name `{}`, not `{user}`", leaf.common_name);
-                let remedy = "kube-proxy needs a role binding for that name then";
+                let remedy = "kube-proxy then needs a role binding for that name";
                 problems.warn(&place, reason, remedy);
             }
         }
@@ -131,7 +132,7 @@ fn belongs(pair: &Pair<'_>, leaf: &Certificate, problems: &mut Problems) {
     let der = pem::private_key(pair.key).unwrap_or_default();
     match x509::public_part(&der) {
         None => {
-            let reason = "begins a PRIVATE KEY that cannot be read";
+            let reason = "starts a PRIVATE KEY that cannot be read";
             problems.error(&pair.key_place, reason, "paste the whole PEM file");
         }
         Some(key) if key != leaf.key => {
@@ -151,25 +152,25 @@ fn times(inputs: &Inputs<'_>, certificate: &Certificate, place: &Place, problems
     let (begin, end) = (certificate.not_before, certificate.not_after);
     if end < now {
         let reason = format!(
-            "ended on {}, and it is {} or later",
+            "expired on {}, and it is now {} or later",
             x509::date(end),
             x509::date(now)
         );
-        problems.error(place, reason, "have a new one made");
+        problems.error(place, reason, "issue a new one");
     } else if end - now < SOON {
         problems.warn(
             place,
-            format!("ends on {}", x509::date(end)),
-            "have a new one made soon",
+            format!("expires on {}", x509::date(end)),
+            "issue a new one soon",
         );
     }
     if begin > now {
         let reason = format!(
-            "begins on {}, and this machine's clock says {}",
+            "is not valid before {}, and this machine's clock says {}",
             x509::date(begin),
             x509::date(now)
         );
-        problems.warn(place, reason, "set the clock, if it is wrong");
+        problems.warn(place, reason, "set the clock if it is wrong");
     }
 }
 
@@ -192,7 +193,7 @@ fn chain(
         }
         if other_key {
             let reason = "was signed by a CA of the same name as `ca`, but with another key";
-            let remedy = "give the CA that signed it, or have it signed anew";
+            let remedy = "give the CA that signed it, or have it signed again";
             problems.error(place, reason, remedy);
             return;
         }
@@ -209,21 +210,22 @@ fn chain(
     problems.error(
         place,
         reason,
-        "give the CA that signed it, or have it signed anew",
+        "give the CA that signed it, or have it signed again",
     );
 }
 
-/// What the API server's node authorizer goes by, and what callers of the kubelet look for.
+/// The names that the API server's node authorizer checks, and those that callers of the kubelet
+/// check.
 ///
-/// The latter is worth a warning only: nothing is broken where those callers ask
-/// by another name or do not verify, and the certificates of Kubernetes the Hard Way
-/// have `127.0.0.1` in the place of the node's address.
+/// The latter is worth a warning only: nothing is broken if those callers ask by
+/// another name or do not verify, and the certificates of Kubernetes the Hard Way have
+/// `127.0.0.1` in the place of the node's address.
 fn of_node(leaf: &Certificate, node: Names<'_>, place: &Place, problems: &mut Problems) {
     if let Some(host) = node.host {
         let user = format!("system:node:{host}");
         if leaf.common_name != user {
             let reason = format!(
-                "has the common name `{}`, and this node is `{user}` to its API server",
+                "has the common name `{}`, but the API server knows this node as `{user}`",
                 leaf.common_name
             );
             let remedy = "give the certificate of this node, or correct the host name";
@@ -240,8 +242,8 @@ fn of_node(leaf: &Certificate, node: Names<'_>, place: &Place, problems: &mut Pr
     }
     if !leaf.organisations.iter().any(|name| name == "system:nodes") {
         let reason =
-            "lacks the organisation `system:nodes`, without which a kubelet may do nothing";
-        problems.error(place, reason, "have it made with `O=system:nodes`");
+            "lacks the organisation `system:nodes`, without which a kubelet has no permissions";
+        problems.error(place, reason, "issue it with `O=system:nodes`");
     }
     for address in node.addresses {
         if !leaf.addresses.contains(address) {

@@ -19,22 +19,21 @@ pub enum Access {
         cert: String,
         key: Secret,
     },
-    /// Made from a token, which is good for asking for a certificate only.
+    /// Made from a token, which can only request a certificate.
     Token { server: String, token: Secret },
-    /// Taken from the seed as it is.
+    /// Taken from the seed unchanged.
     Ready(Secret),
 }
 
-/// All that proves who this node is.
+/// The credentials of this node.
 pub struct Identity {
     /// URL of the API server: the seed's, or the one of the kubelet's kubeconfig.
     pub server: String,
     pub ca: String,
-    /// Certificate and key that the kubelet shows to those who call it; without
-    /// them it makes its own.
+    /// Certificate and key that the kubelet serves with; without them it makes its own.
     pub serving: Option<(String, Secret)>,
     pub kubelet: Access,
-    /// `None` where something else does Services, such as Cilium.
+    /// `None` if something else implements Services, such as Cilium.
     pub kube_proxy: Option<Access>,
 }
 
@@ -76,7 +75,7 @@ pub(super) fn check(
             certificates::check(inputs, &pair, owner, &authorities, problems);
         }
     }
-    // A kubeconfig that could not be read may well have had one.
+    // A kubeconfig that could not be read may have had one.
     let unread = kubelet.is_none() && node.kubelet.given.contains(&"kubeconfig");
     if ca.is_none() && !inputs.gives("ca") && !unread {
         let reason = "is missing: the kubelet must know whom to trust";
@@ -110,12 +109,12 @@ fn kube_proxy(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Component>
     if inputs.gives("kube_proxy") {
         return component(inputs, "kube_proxy", &inputs.user.node.kube_proxy, problems);
     }
-    let reason = "is missing: kube-proxy is not started, so something else must do Services";
+    let reason = "is missing: kube-proxy is not started, so something else must implement Services";
     problems.warn(&inputs.missing("kube_proxy"), reason, "");
     None
 }
 
-/// A node that will get its certificate by a token: whom to ask, whom to trust, the token.
+/// A node that will get its certificate with a token: the API server, the CA, the token.
 fn bootstrap(
     inputs: &Inputs<'_>,
     api_server: Option<&str>,
@@ -130,7 +129,7 @@ fn bootstrap(
         ),
         (
             "bootstrap_token",
-            "is missing: the kubelet must prove itself once",
+            "is missing: the kubelet needs it to authenticate for the first time",
             "add one (kubeadm token create)",
         ),
     ] {
@@ -146,9 +145,9 @@ fn bootstrap(
     if let Some(token) = &node.bootstrap_token
         && !is_token(token.value.expose().trim())
     {
-        let reason = "is no bootstrap token";
-        let remedy =
-            "it is 6 and 16 small letters or digits with a dot between: `abcdef.0123456789abcdef`";
+        let reason = "is not a bootstrap token";
+        let remedy = "it consists of 6 and 16 lower-case letters or digits with a dot in between: \
+             `abcdef.0123456789abcdef`";
         problems.error(&token.place, reason, remedy);
     }
     let kube_proxy = kube_proxy(inputs, problems);
@@ -192,7 +191,7 @@ pub(super) fn is_token(text: &str) -> bool {
         .is_some_and(|(id, secret)| plain(id, 6) && plain(secret, 16))
 }
 
-/// What the seed gives for one component.
+/// The seed's values for one component.
 struct Component {
     pair: Option<(String, Secret)>,
     ready: Option<(Kubeconfig, Located<Secret>)>,
@@ -243,12 +242,12 @@ impl Component {
         if let (Some(cert), Some(key)) = (&config.cert, &config.key) {
             return Some((cert.expose().to_owned(), key.clone()));
         }
-        let reason = "embeds no certificate and key that the kubelet could serve with";
+        let reason = "has no embedded certificate and key for the kubelet to serve with";
         problems.error(&source.place, reason, "add `cert` and `key` beside it");
         None
     }
 
-    /// A ready kubeconfig wins over one that would be made from the pair.
+    /// A complete kubeconfig takes precedence over one made from the pair.
     fn access(self, server: Option<&str>) -> Option<Access> {
         match (self.ready, self.pair) {
             (Some((_, text)), _) => Some(Access::Ready(text.value)),
@@ -284,7 +283,7 @@ fn component(
         );
     }
     if !inputs.gives(name) {
-        let reason = "is missing: it has no way to prove itself to the API server";
+        let reason = "is missing: it cannot authenticate to the API server";
         problems.error(
             &inputs.missing(name),
             reason,
@@ -338,15 +337,12 @@ fn read_ready(name: &str, text: &Located<Secret>, problems: &mut Problems) -> Op
     ];
     for (key, value, check) in embedded {
         if let Some(Err(error)) = value.as_ref().map(|value| check(value.expose())) {
-            let reason = format!(
-                "has a `{key}` of which line {} {}",
-                error.line, error.reason
-            );
-            problems.error(&text.place, reason, "have the kubeconfig written anew");
+            let reason = format!("has a `{key}` whose line {} {}", error.line, error.reason);
+            problems.error(&text.place, reason, "generate the kubeconfig again");
         }
     }
     for (key, path, line) in &config.files {
-        // The kubelet's own files are written from the seed; no others will be there.
+        // The kubelet's own files are written from the seed; no others will exist.
         let written =
             name == "kubelet" && [KUBELET_CA, KUBELET_CERT, KUBELET_KEY].contains(&path.as_str());
         if !written {
@@ -356,7 +352,7 @@ fn read_ready(name: &str, text: &Located<Secret>, problems: &mut Problems) -> Op
         }
     }
     if config.skips_tls {
-        let reason = "has `insecure-skip-tls-verify`: anyone can play the API server";
+        let reason = "has `insecure-skip-tls-verify`: anyone can impersonate the API server";
         problems.error(
             &text.place,
             reason,
@@ -369,12 +365,13 @@ fn read_ready(name: &str, text: &Located<Secret>, problems: &mut Problems) -> Op
     Some(config)
 }
 
-/// Two answers to one question: the kubeconfig counts, and the other is said to be idle.
+/// Two values for one setting: the kubeconfig's is used, and the other is reported as unused.
 fn check_server(found: &Component, api_server: Option<&str>, problems: &mut Problems) {
     if let (Some((config, text)), Some(given)) = (&found.ready, api_server)
         && config.server.trim_end_matches('/') != given.trim_end_matches('/')
     {
-        let reason = "names another `server` than `nodeimg.api_server`, and the kubeconfig counts";
+        let reason = "names a different `server` than `nodeimg.api_server`; the one in the \
+            kubeconfig is used";
         problems.warn(&text.place, reason, "");
     }
 }

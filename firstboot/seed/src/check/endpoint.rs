@@ -42,7 +42,7 @@ pub(super) fn check_api_server(
             if let Ok(address) = host.parse::<IpAddr>()
                 && let Some(pod) = pods.iter().find(|pod| pod.contains(&address))
             {
-                let reason = format!("{address} lies inside the pod subnet {pod}");
+                let reason = format!("{address} is inside the pod subnet {pod}");
                 problems.error(&given.place, reason, "correct one of the two");
             }
             Some(given.value.clone())
@@ -62,7 +62,7 @@ pub(super) fn host_of(url: &str) -> Result<&str, (String, String)> {
         return fail(if url.starts_with("http://") {
             "is not encrypted (`http:`), which Kubernetes does not accept"
         } else {
-            "is no https URL"
+            "is not an https URL"
         });
     };
     let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
@@ -89,14 +89,14 @@ pub(super) fn host_of(url: &str) -> Result<&str, (String, String)> {
     if host.parse::<IpAddr>().is_err() && names::wrong_with(&named).is_some() {
         return fail("has no valid host name");
     }
-    // All digits and dots, yet no address: a slip such as `10.0.0.300`.
+    // Only digits and dots, but not an address: a typo such as `10.0.0.300`.
     if host.chars().all(|c| c.is_ascii_digit() || c == '.') && host.parse::<IpAddr>().is_err() {
-        return fail("has a host that is no valid IPv4 address");
+        return fail("has a host that is not a valid IPv4 address");
     }
     Ok(host)
 }
 
-/// `host`, `host:port`, `[v6]` or `[v6]:port`; the port is not looked at.
+/// `host`, `host:port`, `[v6]` or `[v6]:port`; the port is not checked.
 fn host_and_port(authority: &str) -> Result<(&str, Option<&str>), &'static str> {
     let Some(bracketed) = authority.strip_prefix('[') else {
         return Ok(match authority.split_once(':') {
@@ -123,7 +123,7 @@ pub(super) fn check_hosts(inputs: &Inputs<'_>, problems: &mut Problems) -> Vec<H
         let name = pair.name.to_ascii_lowercase();
         if names::wrong_with(&name).is_some() {
             let reason = format!(
-                "`{}` is no host name to give an address to",
+                "`{}` is not a host name that can be given an address",
                 shown(&pair.name)
             );
             problems.error(&pair.value.place, reason, "write `name: address`");

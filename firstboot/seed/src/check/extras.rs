@@ -1,5 +1,6 @@
-//! What user-data asks for beside the node's own values: files, accounts,
-//! trust, time, commands. Each alone; what needs the image is for [`crate::plan`].
+//! What user-data asks for beside the node's own values: files, accounts, trust, time,
+//! commands. Each value is checked alone; checks that need the image are in
+//! [`crate::plan`].
 use super::{Inputs, names};
 use crate::contract::paths::{VOLATILE, is_below};
 use crate::read::cloud_config::{Group, User, WriteFile, shell_script};
@@ -8,7 +9,7 @@ use crate::text::pem;
 use crate::text::problem::{Located, Place, Problems};
 use crate::text::secret::Secret;
 
-/// Checked, and in the order of cloud-init.
+/// Checked, and in cloud-init's order.
 #[derive(Default)]
 pub struct Extras {
     pub files: Vec<WriteFile>,
@@ -81,14 +82,14 @@ fn check_file(file: &WriteFile, inputs: &Inputs<'_>, problems: &mut Problems) {
     let plain = path.chars().all(|c| !c.is_control());
     if !path.starts_with('/') {
         let reason = "is a relative path";
-        problems.error(place, reason, "begin it with `/`");
+        problems.error(place, reason, "start it with `/`");
     } else if path.ends_with('/') || path.len() > 1024 || !plain || path.split('/').any(odd) {
         let reason =
-            "is no path of a file: it has `.`, `..`, control characters or a `/` at its end";
+            "is not the path of a file: it has `.`, `..`, control characters or a trailing `/`";
         problems.error(place, reason, "write the whole path");
     } else if !writable(path, inputs) {
         let quoted = printable(path);
-        let reason = format!("writes {quoted}, which lies in the sealed part of the image");
+        let reason = format!("writes {quoted}, which is in the sealed part of the image");
         let mut places: Vec<&str> = inputs
             .settings
             .writable
@@ -118,7 +119,7 @@ fn writable(path: &str, inputs: &Inputs<'_>) -> bool {
         .any(|directory| is_below(path, directory))
 }
 
-/// A path for a message; what does not look like one is not shown.
+/// A path for a message; text that does not look like a path is not shown.
 fn printable(path: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
     if path.len() <= 200 && path.chars().all(plain) {
@@ -135,19 +136,19 @@ fn check_user(user: &User, problems: &mut Problems) {
     }
     for text in user.gecos.iter().chain(&user.home).chain(&user.shell) {
         if text.value.contains([':', '\n', '\r', '\0']) {
-            problems.error(&text.place, "holds a colon or a line break", "remove it");
+            problems.error(&text.place, "contains a colon or a line break", "remove it");
         }
     }
     for path in user.home.iter().chain(&user.shell) {
         if !path.value.starts_with('/') || path.value.split('/').any(|part| part == "..") {
-            problems.error(&path.place, "is no absolute path", "begin it with `/`");
+            problems.error(&path.place, "is not an absolute path", "start it with `/`");
         }
     }
     for rule in &user.sudo {
         if rule.value.contains(['\n', '\r', '\0']) {
             problems.error(
                 &rule.place,
-                "is a rule of more than one line",
+                "is a rule that spans more than one line",
                 "give a list of rules",
             );
         }
@@ -158,12 +159,12 @@ fn check_user(user: &User, problems: &mut Problems) {
             .parse::<u32>()
             .is_ok_and(|uid| (1..60_000).contains(&uid))
     {
-        problems.error(&uid.place, "is no user id from 1 to 59999", "correct it");
+        problems.error(&uid.place, "is not a user id from 1 to 59999", "correct it");
     }
     good_keys(&user.ssh_keys, problems);
 }
 
-/// Names as useradd(8) takes them.
+/// Names that useradd(8) accepts.
 fn check_name(name: &Located<String>, problems: &mut Problems) {
     let text = name.value.as_str();
     let inside =
@@ -172,13 +173,13 @@ fn check_name(name: &Located<String>, problems: &mut Problems) {
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && text.chars().all(inside);
     if !good {
-        let reason = format!("`{}` is no name of an account", shown(text));
-        let remedy = "use small letters, digits, `-` and `_`, up to 32";
+        let reason = format!("`{}` is not a valid account name", shown(text));
+        let remedy = "use up to 32 lower-case letters, digits, `-` and `_`";
         problems.error(&name.place, reason, remedy);
     }
 }
 
-/// Kinds of keys that sshd takes, at the start of a line or after options.
+/// Key types that sshd accepts, at the start of a line or after options.
 const KEY_KINDS: [&str; 9] = [
     "ssh-ed25519",
     "ssh-rsa",
@@ -200,8 +201,8 @@ fn good_keys(keys: &[Located<String>], problems: &mut Problems) -> Vec<String> {
             words.any(|word| KEY_KINDS.contains(&word) || word.ends_with("-cert-v01@openssh.com"));
         let body = words.next().is_some_and(|body| body.len() >= 16);
         if !known || !body || key.value.contains(['\n', '\r', '\0']) {
-            let reason = "is no public SSH key";
-            let remedy = "give the line of a .pub file, such as `ssh-ed25519 AAAA... name`";
+            let reason = "is not a public SSH key";
+            let remedy = "paste the line of a .pub file, such as `ssh-ed25519 AAAA... name`";
             problems.error(&key.place, reason, remedy);
         } else if !good.contains(&key.value) {
             good.push(key.value.clone());
@@ -225,7 +226,7 @@ fn trust(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Trust> {
     }
     if given.remove_defaults && given.trusted.is_empty() {
         let place = Place::file(inputs.user_file).key("ca_certs.remove_defaults");
-        let reason = "would leave this node without any certificate authority";
+        let reason = "would leave this node with no certificate authority";
         problems.error(&place, reason, "give some in `trusted`");
     }
     (!text.is_empty()).then_some(Trust {
@@ -243,7 +244,7 @@ fn time_servers(inputs: &Inputs<'_>, problems: &mut Problems) -> Vec<String> {
         if !address && names::wrong_with(name.trim_end_matches('.')).is_some() {
             problems.error(
                 &server.place,
-                "is no name or address of a time server",
+                "is not the name or address of a time server",
                 "correct it",
             );
         } else {
@@ -264,7 +265,7 @@ fn timezone(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Located<Stri
     if !good {
         problems.error(
             &zone.place,
-            "is no name of a time zone",
+            "is not the name of a time zone",
             "write it like `Europe/Berlin`",
         );
         return None;
@@ -274,7 +275,7 @@ fn timezone(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Located<Stri
 
 fn may_run(inputs: &Inputs<'_>, place: &Place, problems: &mut Problems) {
     if inputs.settings.forbid_commands {
-        let reason = "asks for commands to be run, and this image runs none of a seed";
+        let reason = "has commands, and this image does not run commands from a seed";
         let remedy = "remove them, or build the image without `first_boot.commands = false`";
         problems.error(place, reason, remedy);
     }

@@ -1,9 +1,9 @@
-//! What kubeadm is to be given: a configuration of the seed, or one made from
-//! an API server, a token and the hashes of the cluster's CA.
+//! The configuration for kubeadm: one of the seed, or one made from an API server, a
+//! token and the hashes of the cluster's CA.
 //!
 //! Spec: <https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/>. What is
 //! inside a configuration is kubeadm's to judge, which it does before it changes anything;
-//! only that the image's kubeadm reads this version of it at all is looked at here.
+//! only whether the image's kubeadm reads this version of it is checked here.
 use std::net::IpAddr;
 
 use super::credentials::is_token;
@@ -30,7 +30,7 @@ pub const API: &str = "v1beta4";
 /// Older ones, and the last minor release of Kubernetes 1 that reads each.
 const OLD_APIS: [(&str, u32); 2] = [("v1beta2", 26), ("v1beta3", 36)];
 
-/// Keys that mean nothing to a node whose pods are the business of a DaemonSet.
+/// Keys that mean nothing to a node whose pod network is set up by a DaemonSet.
 const OTHERS: [&str; 4] = ["ca", "cluster_cidr", "kube_proxy", "pod_subnet"];
 
 pub(super) fn check(
@@ -55,7 +55,7 @@ pub(super) fn check(
     ];
     match (&given.join, &given.init) {
         (Some(_), Some(init)) => {
-            let reason = "asks for `init` and `join` at once";
+            let reason = "asks for both `init` and `join`";
             problems.error(&init.place, reason, "keep one of the two");
             None
         }
@@ -72,7 +72,7 @@ pub(super) fn check(
         // User-data may well run kubeadm itself, as Cluster API's does.
         (None, None) if !inputs.user.runcmd.is_empty() || !inputs.user.scripts.is_empty() => None,
         (None, None) => {
-            let reason = "is missing: nothing tells this node which cluster to join";
+            let reason = "is missing: this node does not know which cluster to join";
             let remedy = "add `{join: ...}` or `{init: ...}`, or `api_server`, `bootstrap_token` and `ca_cert_hashes`";
             problems.error(&inputs.missing("kubeadm"), reason, remedy);
             None
@@ -80,7 +80,7 @@ pub(super) fn check(
     }
 }
 
-/// What kubeadm is asked for, and the documents one of which makes it possible.
+/// The action of kubeadm, and the documents one of which it needs.
 struct Task {
     verb: &'static str,
     kinds: &'static [&'static str],
@@ -91,13 +91,13 @@ const JOIN: Task = Task {
     kinds: &["JoinConfiguration"],
 };
 
-/// The one that is not given has defaults.
+/// The other one has defaults.
 const INIT: Task = Task {
     verb: "init",
     kinds: &["InitConfiguration", "ClusterConfiguration"],
 };
 
-/// A configuration of the seed: YAML, one document of which is of a wanted kind.
+/// A configuration of the seed: YAML, with one document of a required kind.
 fn whole(
     inputs: &Inputs<'_>,
     task: &Task,
@@ -132,7 +132,7 @@ fn whole(
             }
             Err(error) => {
                 let place = super::lines_on(&config.place, line + error.line);
-                let reason = format!("is no valid YAML: {}", error.reason);
+                let reason = format!("is not valid YAML: {}", error.reason);
                 problems.error(&place, reason, "correct the YAML");
                 return None;
             }
@@ -158,13 +158,13 @@ pub fn minor(version: Option<&str>) -> Option<u32> {
     rest.split(['.', '-', '+']).next()?.parse().ok()
 }
 
-/// Why a kubeadm does not read a configuration, as far as that is certain.
+/// Why this kubeadm cannot read a configuration, as far as that is certain.
 fn not_read(api: &str, kubeadm: Option<&str>) -> Option<String> {
     let minor = minor(kubeadm)?;
     let (_, last) = OLD_APIS.iter().find(|(known, _)| *known == api)?;
     (minor > *last).then(|| {
         format!(
-            "is of `{api}`, which kubeadm reads up to 1.{last}; this image has {}",
+            "uses `{api}`, which kubeadm reads only up to 1.{last}; this image has {}",
             kubeadm.unwrap_or_default()
         )
     })
@@ -182,7 +182,7 @@ fn too_old(cluster: &str, kubelet: &str) -> Option<(String, String)> {
             format!(
                 "asks for Kubernetes {cluster}, which is older than this image's kubelet, {kubelet}"
             ),
-            format!("write `kubernetesVersion: v{kubelet}`, or take an image of Kubernetes 1.{of}"),
+            format!("write `kubernetesVersion: v{kubelet}`, or use an image of Kubernetes 1.{of}"),
         )
     })
 }
@@ -201,20 +201,20 @@ fn built(
         ("ca_cert_hashes", "add `sha256:...` of the cluster's CA"),
     ] {
         if !inputs.gives(key) {
-            let reason = "is missing, and the others that kubeadm needs are given";
+            let reason = "is missing, although the other values that kubeadm needs are given";
             problems.error(&inputs.missing(key), reason, remedy);
         }
     }
     for hash in &node.ca_cert_hashes {
         if !is_hash(&hash.value) {
-            let remedy = "it is `sha256:` and 64 hexadecimal digits";
-            problems.error(&hash.place, "is no hash of a CA", remedy);
+            let remedy = "it consists of `sha256:` and 64 hexadecimal digits";
+            problems.error(&hash.place, "is not the hash of a CA", remedy);
         }
     }
     let token = node.bootstrap_token.as_ref()?;
     if !is_token(token.value.expose().trim()) {
-        let remedy = "it is 6 and 16 small letters or digits with a dot between";
-        problems.error(&token.place, "is no bootstrap token", remedy);
+        let remedy = "it consists of 6 and 16 lower-case letters or digits with a dot in between";
+        problems.error(&token.place, "is not a bootstrap token", remedy);
     }
     let server = node.api_server.as_ref()?;
     let authority = match endpoint::host_of(&server.value) {
@@ -246,16 +246,17 @@ fn built(
     })
 }
 
-/// The part that makes the node one of the control plane, where it has the key
-/// to the cluster's certificates; else nothing.
+/// The part that makes the node join the control plane, if it has the key to the
+/// cluster's certificates; otherwise nothing.
 fn control_plane(inputs: &Inputs<'_>, node_ips: &[IpAddr], problems: &mut Problems) -> String {
     let Some(key) = &inputs.user.node.certificate_key else {
         return String::new();
     };
     let text = key.value.expose().trim();
     if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        let remedy = "it is 64 hexadecimal digits (kubeadm init phase upload-certs --upload-certs)";
-        problems.error(&key.place, "is no certificate key", remedy);
+        let remedy = "it consists of 64 hexadecimal digits (kubeadm init phase upload-certs \
+            --upload-certs)";
+        problems.error(&key.place, "is not a certificate key", remedy);
     }
     let mut part = format!("controlPlane:\n  certificateKey: \"{text}\"\n");
     if let Some(address) = node_ips.first() {
@@ -266,7 +267,7 @@ fn control_plane(inputs: &Inputs<'_>, node_ips: &[IpAddr], problems: &mut Proble
     part
 }
 
-/// `host:port` of a URL that has been checked; 6443 where it names none.
+/// `host:port` of a URL that has been checked; port 6443 if it names none.
 fn authority(url: &str) -> String {
     let rest = url.trim_start_matches("https://");
     let authority = rest.split('/').next().unwrap_or_default();

@@ -1,8 +1,8 @@
-//! Whether the values of a seed make sense: each alone, together, and with the
-//! image and the machine. Nothing is planned before everything here has passed.
+//! Whether the values of a seed make sense: each alone, together, and with the image
+//! and the machine. Nothing is planned until all checks have passed.
 //!
-//! One room per concern; each adds all the problems that it finds. To add a
-//! check: a function in the room of its concern, and a row in `docs/reference/first-boot/nodeimg.md`.
+//! One module per concern; each adds all the problems that it finds. To add a check: a function in
+//! the module of its concern, and a row in `docs/reference/first-boot/nodeimg.md`.
 mod certificates;
 mod credentials;
 mod endpoint;
@@ -35,7 +35,7 @@ pub struct InterfaceAddress {
     pub net: IpNet,
 }
 
-/// What is known of this machine's addresses.
+/// What is known about this machine's addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Addresses {
     /// Offline: only the form of addresses can be checked.
@@ -50,7 +50,7 @@ pub struct Inputs<'a> {
     /// Name of the user-data file, for problems of keys that are missing.
     pub user_file: &'a str,
     pub addresses: &'a Addresses,
-    /// For an address that has not come.
+    /// For an address that has not appeared.
     pub waited: Option<Waited>,
     /// This machine's clock, in seconds since 1970.
     pub now: u64,
@@ -81,18 +81,18 @@ pub struct CheckedNode {
     pub node_ips: Vec<IpAddr>,
     pub pod_subnets: Vec<IpNet>,
     pub cluster_cidrs: Vec<IpNet>,
-    /// `None` for a profile without Kubernetes, and where kubeadm sees to it.
+    /// `None` for a profile without Kubernetes, and if kubeadm takes care of it.
     pub identity: Option<Identity>,
     pub hosts: Vec<HostEntry>,
     pub labels: Vec<String>,
     pub taints: Vec<String>,
-    /// Empty where the seed has none.
+    /// Empty if the seed has none.
     pub provider_id: String,
     pub kubeadm: Option<Kubeadm>,
     pub extras: Extras,
 }
 
-/// Keys that mean something to a Kubernetes node alone.
+/// Keys that mean something only on a Kubernetes node.
 const KUBERNETES_KEYS: [&str; 8] = [
     "api_server",
     "ca",
@@ -104,7 +104,7 @@ const KUBERNETES_KEYS: [&str; 8] = [
     "taints",
 ];
 
-/// A value that nothing on this image would take up is a mistake in the seed.
+/// A value that nothing on this image would use is a mistake in the seed.
 fn refuse_kubernetes(inputs: &Inputs<'_>, problems: &mut Problems) {
     for key in KUBERNETES_KEYS {
         if inputs.gives(key) {
@@ -119,7 +119,7 @@ fn refuse_kubernetes(inputs: &Inputs<'_>, problems: &mut Problems) {
 pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode> {
     let names = names::check(inputs, problems);
     let profile = inputs.settings.profile;
-    // A kubelet that is given its identity, and pods on a bridge.
+    // A kubelet that gets its identity from the seed, and pods on a bridge.
     let services = matches!(profile, Profile::HardWay | Profile::Bootstrap);
     if profile == Profile::ContainerHost {
         refuse_kubernetes(inputs, problems);

@@ -1,4 +1,4 @@
-//! Host names: which of the names given wins, and whether it can name a node.
+//! Host names: which of the given names wins, and whether it can name a node.
 //!
 //! The order is cloud-init's: user-data before meta-data, `hostname` before the
 //! short form of `fqdn`, `prefer_fqdn_over_hostname` on top.
@@ -13,7 +13,8 @@ pub(super) struct Names {
 pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Names> {
     let Some((short, fqdn)) = choose(inputs) else {
         let place = Place::file(inputs.user_file).key("hostname");
-        let reason = "there is no host name: neither `hostname` nor `fqdn` in user-data, nor one in meta-data";
+        let reason = "no host name is given: neither `hostname` nor `fqdn` in user-data, nor one \
+            in meta-data";
         problems.error(&place, reason, "add `hostname: NAME`");
         return None;
     };
@@ -28,16 +29,16 @@ pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Name
             return None;
         }
     }
-    // Linux takes 64 bytes; a longer name would be cut into another node's.
+    // Linux allows 64 bytes; a longer name would be cut into another node's.
     if host_name.value.len() > 64 {
         let reason = format!(
-            "the host name has {} characters, Linux takes 64",
+            "the host name has {} characters; Linux allows 64",
             host_name.value.len()
         );
         problems.error(
             &host_name.place,
             reason,
-            "give a shorter one, or no `prefer_fqdn_over_hostname`",
+            "use a shorter one, or remove `prefer_fqdn_over_hostname`",
         );
         return None;
     }
@@ -79,29 +80,35 @@ fn shortened(name: &Located<String>) -> Located<String> {
     }
 }
 
-/// Why a name is no DNS-1123 subdomain that can name a node.
+/// Why a name is not a DNS-1123 subdomain that can name a node.
 pub(super) fn wrong_with(name: &str) -> Option<(String, String)> {
     let fail = |reason: String, remedy: &str| Some((reason, remedy.to_owned()));
     let shown: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
     if name.is_empty() || name.len() > 253 {
         return fail(
-            format!("a name of {} characters is no DNS name", name.len()),
-            "give 1 to 253 characters",
+            format!(
+                "a name of {} characters is not a valid DNS name",
+                name.len()
+            ),
+            "use 1 to 253 characters",
         );
     }
     if name.chars().any(|c| c.is_ascii_uppercase()) {
         let lower = name.to_ascii_lowercase();
         let remedy = match wrong_with(&lower) {
             None => format!("write `{lower}`"),
-            Some(_) => "use small letters, digits and `-`".to_owned(),
+            Some(_) => "use lower-case letters, digits and `-`".to_owned(),
         };
-        let reason = format!("`{shown}` has capitals, and Kubernetes takes small letters only");
+        let reason = format!(
+            "`{shown}` has upper-case letters, and Kubernetes allows only \
+            lower-case ones"
+        );
         return Some((reason, remedy));
     }
     if name == "localhost" || name.starts_with("localhost.") {
         return fail(
-            format!("`{shown}` names every machine, not this node"),
-            "give the node a name of its own",
+            format!("`{shown}` stands for every machine, not for this node"),
+            "give this node its own name",
         );
     }
     let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -111,16 +118,16 @@ pub(super) fn wrong_with(name: &str) -> Option<(String, String)> {
                 "`{shown}` has a part of {} characters between dots",
                 label.len()
             );
-            return fail(reason, "give each part 1 to 63 characters");
+            return fail(reason, "make each part 1 to 63 characters long");
         }
         if let Some(bad) = label.chars().find(|c| !letter(*c) && *c != '-') {
             let reason = format!("`{shown}` holds `{}`", bad.escape_default());
-            return fail(reason, "use small letters, digits and `-`");
+            return fail(reason, "use lower-case letters, digits and `-`");
         }
         if label.starts_with('-') || label.ends_with('-') {
             return fail(
                 format!("`{shown}` has a part that begins or ends with `-`"),
-                "use `-` inside only",
+                "use `-` only inside a part",
             );
         }
     }

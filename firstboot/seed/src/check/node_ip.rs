@@ -1,11 +1,11 @@
-//! The node's own address: given outright, or chosen by network.
+//! The node's own address: given directly, or selected by network.
 //!
 //! # Rules
-//! An address is taken as it is, if this machine has it. Networks are
-//! alternatives: the address that lies in one of them; `!` networks are
-//! excluded. Addresses that match on two interfaces are an error and not a
-//! guess, since interface order is no configuration; of several on one
-//! interface the first is the primary one. One address per family.
+//! An address is taken as it is, if this machine has it. Networks are alternatives: the
+//! address that lies in one of them; `!` networks are excluded. Addresses that match on
+//! two interfaces are an error and not a guess, since interface order is not
+//! configuration; of several on one interface the first is the primary one. One address
+//! per family.
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -31,7 +31,7 @@ impl Rule {
     }
 }
 
-/// Why no address was chosen. Only absence can mend itself by waiting.
+/// Why no address was selected. Only a missing address may still appear.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Failure {
     Absent(String),
@@ -42,7 +42,7 @@ pub(super) fn check(inputs: &Inputs<'_>, pods: &[IpNet], problems: &mut Problems
     let texts = &inputs.user.node.node_ip;
     let Some(first) = texts.first() else {
         if pods.len() > 1 {
-            let reason = "is missing, and a kubelet left to itself takes one address family only";
+            let reason = "is missing, and by default a kubelet uses only one address family";
             let remedy = "give one address or network of each family";
             problems.warn(&inputs.missing("node_ip"), reason, remedy);
         }
@@ -118,7 +118,7 @@ fn rule(text: &str) -> Result<Rule, (String, String)> {
             return Err((reason, remedy));
         }
         return network(text).map(Rule::Inside).map_err(|(reason, _)| {
-            let reason = reason.replace("is no network", "is neither an address nor a network");
+            let reason = reason.replace("is not a network", "is neither an address nor a network");
             (
                 reason,
                 "write an address, a network such as `192.168.10.0/24`, or `!` and a network"
@@ -176,7 +176,7 @@ fn choose_one(rules: &[Rule], v4: bool, addresses: &Addresses) -> Result<IpAddr,
         return choose_by_network(kind, v4, &inside, &outside, addresses);
     };
     if given.len() > 1 || !inside.is_empty() || !outside.is_empty() {
-        let reason = format!("gives more than one rule beside an {kind} address");
+        let reason = format!("combines an {kind} address with other rules");
         return Err(Failure::Other(
             reason,
             "give one address, or networks only".to_owned(),
@@ -198,7 +198,7 @@ fn choose_by_network(
     addresses: &Addresses,
 ) -> Result<IpAddr, Failure> {
     let Addresses::Known(candidates) = addresses else {
-        let reason = "chooses among this machine's addresses, which are not known here";
+        let reason = "selects among this machine's addresses, which are not known here";
         return Err(Failure::Absent(reason.to_owned()));
     };
     let fits = |candidate: &&InterfaceAddress| {
@@ -209,7 +209,7 @@ fn choose_by_network(
     };
     let matching: Vec<InterfaceAddress> = candidates.iter().filter(fits).cloned().collect();
     let Some(first) = matching.first() else {
-        let reason = format!("no {kind} address of this machine fits the networks asked for");
+        let reason = format!("no {kind} address of this machine is in the networks asked for");
         return Err(Failure::Absent(reason));
     };
     if matching
@@ -217,7 +217,7 @@ fn choose_by_network(
         .any(|other| other.interface != first.interface)
     {
         let reason = format!(
-            "fits addresses of more than one interface: {}",
+            "matches addresses of more than one interface: {}",
             listed(&matching)
         );
         return Err(Failure::Other(
@@ -231,20 +231,21 @@ fn choose_by_network(
 fn check_against_pods(chosen: &[IpAddr], pods: &[IpNet], place: &Place, problems: &mut Problems) {
     for address in chosen {
         if let Some(pod) = pods.iter().find(|pod| pod.contains(address)) {
-            let reason = format!("{address} lies inside the pod subnet {pod}");
+            let reason = format!("{address} is inside the pod subnet {pod}");
             problems.error(
                 place,
                 reason,
-                "give the node an address apart from its pods",
+                "give the node an address outside its pod network",
             );
         }
         if !pods.is_empty() && !pods.iter().any(|pod| is_v4(pod) == address.is_ipv4()) {
-            let reason = format!("{address} is of a family that `pod_subnet` does not have");
-            problems.error(place, reason, "give both the same families");
+            let reason =
+                format!("{address} is of an address family that `pod_subnet` does not have");
+            problems.error(place, reason, "give both the same address families");
         }
     }
     if pods.len() > chosen.len() && !chosen.is_empty() {
-        let reason = "gives one address family, and `pod_subnet` has two";
+        let reason = "has one address family, and `pod_subnet` has two";
         problems.warn(place, reason, "give one address or network of each family");
     }
 }

@@ -1,7 +1,7 @@
 //! Labels and taints: what the kubelet accepts about itself.
 //!
 //! Specs: <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>, and for
-//! the names a kubelet may not give itself
+//! the names a kubelet may not set on itself
 //! <https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction>.
 use crate::check::names;
 use crate::read::node_config::{Pair, Taint};
@@ -41,7 +41,7 @@ pub(super) fn check_labels(labels: &[Pair], problems: &mut Problems) -> Vec<Stri
                 "use up to 63 letters, digits, `-`, `_` and `.`",
             );
         } else if !kubelet_may_set(&label.name) {
-            let reason = "is a label that a kubelet may not give itself, and it would not start";
+            let reason = "is a label that a kubelet may not set on itself: it would not start";
             let remedy = "set it from the control plane: kubectl label node";
             problems.error(place, reason, remedy);
         } else {
@@ -64,7 +64,7 @@ pub(super) fn check_taints(taints: &[Taint], problems: &mut Problems) -> Vec<Str
     texts
 }
 
-/// `scheme://path`, as cloud providers name machines; empty where there is none.
+/// `scheme://path`, as cloud providers name machines; empty if there is none.
 pub(super) fn check_provider(given: Option<&Located<String>>, problems: &mut Problems) -> String {
     let Some(given) = given else {
         return String::new();
@@ -82,7 +82,7 @@ pub(super) fn check_provider(given: Option<&Located<String>>, problems: &mut Pro
         });
     if !good || given.value.len() > 253 {
         let remedy = "write it as your cloud provider does: `scheme://path`";
-        problems.error(&given.place, "is no provider id", remedy);
+        problems.error(&given.place, "is not a provider id", remedy);
     }
     given.value.clone()
 }
@@ -101,10 +101,7 @@ fn wrong_taint(text: &str) -> Option<(String, String)> {
                 crate::text::suggest::list(EFFECTS.iter().copied())
             ),
         };
-        return Some((
-            format!("`{}` is no effect of a taint", shown(effect)),
-            remedy,
-        ));
+        return Some((format!("`{}` is not a taint effect", shown(effect)), remedy));
     }
     let (key, value) = body.split_once('=').unwrap_or((body, ""));
     let reason = wrong_key(key).or_else(|| wrong_value(value))?;
@@ -122,7 +119,7 @@ fn wrong_key(key: &str) -> Option<String> {
         ));
     }
     if name.is_empty() || wrong_value(name).is_some() {
-        return Some(format!("`{}` is no valid key", shown(key)));
+        return Some(format!("`{}` is not a valid key", shown(key)));
     }
     None
 }
@@ -135,7 +132,7 @@ fn wrong_value(value: &str) -> Option<String> {
             && value.starts_with(edge)
             && value.ends_with(edge)
             && value.chars().all(inside));
-    (!good).then(|| "has a value with odd characters, or one too long".to_owned())
+    (!good).then(|| "has a value that is too long or has invalid characters".to_owned())
 }
 
 fn kubelet_may_set(key: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Pod subnets: proper networks, inside the cluster's, clear of all others.
+//! Pod subnets: valid networks, inside the cluster's, overlapping no others.
 use ipnet::IpNet;
 
 use super::{Addresses, Inputs};
@@ -43,7 +43,11 @@ pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Nets {
                     "{} overlaps the service network {}",
                     pod.value, service.value
                 );
-                problems.error(&pod.place, reason, "choose a network apart from it");
+                problems.error(
+                    &pod.place,
+                    reason,
+                    "choose a network that does not overlap it",
+                );
             }
         }
         if let Addresses::Known(addresses) = inputs.addresses {
@@ -131,10 +135,10 @@ pub(super) fn network(text: &str) -> Result<IpNet, (String, String)> {
         } else {
             "write it like `10.200.0.0/24` or `fd00:10:200::/64`".to_owned()
         };
-        return Err((format!("`{shown}` is no network"), remedy));
+        return Err((format!("`{shown}` is not a network"), remedy));
     };
     if net.addr() != net.network() {
-        let reason = format!("`{shown}` is an address inside a network, not a network");
+        let reason = format!("`{shown}` is an address in a network, not a network");
         return Err((reason, format!("write `{}`", net.trunc())));
     }
     Ok(net)
@@ -165,7 +169,7 @@ fn check_size(pod: &Located<IpNet>, problems: &mut Problems) {
     let length = pod.value.prefix_len();
     if !(least..=most).contains(&length) {
         let reason = format!(
-            "{} has length /{length}, and a node's pod network has /{least} to /{most}",
+            "{} has length /{length}, but a node's pod network must have /{least} to /{most}",
             pod.value
         );
         let usual = if is_v4(&pod.value) { "/24" } else { "/64" };
@@ -177,7 +181,7 @@ fn check_size(pod: &Located<IpNet>, problems: &mut Problems) {
         || address.is_unspecified()
         || link_local(address)
     {
-        let reason = format!("{} is set apart for other uses", pod.value);
+        let reason = format!("{} is reserved for other uses", pod.value);
         problems.error(&pod.place, reason, "choose a private network");
     }
 }
@@ -195,7 +199,7 @@ fn check_inside(pod: &Located<IpNet>, cluster: &[Located<IpNet>], problems: &mut
     problems.error(
         &pod.place,
         reason,
-        "choose a part of it that no other node has",
+        "choose a part of it that no other node uses",
     );
 }
 
@@ -215,7 +219,11 @@ fn check_apart_from_node(
                 address.net.trunc(),
                 address.interface
             );
-            problems.error(&pod.place, reason, "choose a network apart from it");
+            problems.error(
+                &pod.place,
+                reason,
+                "choose a network that does not overlap it",
+            );
         }
     }
 }

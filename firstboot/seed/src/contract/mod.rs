@@ -1,4 +1,4 @@
-//! What has to mean the same to several programs.
+//! Values that must mean the same to several programs.
 //!
 //! ```text
 //!  builder and first boot      paths, settings, initrd_plan, CONTRACT_MARKER
@@ -13,7 +13,7 @@ pub mod report;
 pub mod settings;
 pub mod stamp;
 
-/// Bytes that the binary carries, so that the builder can tell that a binary
-/// it found fits this library. Raised with any change of the settings' format,
-/// of the template syntax or of the list of placeholders.
+/// Bytes in the binary by which the builder checks that the binary matches this
+/// library. Raised with any change of the settings' format, of the template syntax or
+/// of the list of placeholders.
 pub const CONTRACT_MARKER: &str = "nodeimg-firstboot-contract=5";

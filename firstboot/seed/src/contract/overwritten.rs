@@ -1,9 +1,9 @@
-//! The mark that stands in the place of a seed's secrets when they have served.
+//! The mark that replaces a seed's secrets when they are no longer needed.
 //!
 //! ```text
 //! # nodeimg: overwritten, since it has served
 //! # instance-id: i-0123
-//! # For a fresh run, write the seed anew and give it another instance-id.
+//! # To set up this node again, write a new seed with another instance-id.
 //! (line breaks up to the length that the file had)
 //! ```
 //!
@@ -16,23 +16,23 @@ use std::ops::Range;
 const FIRST_LINE: &str = "# nodeimg: overwritten, since it has served\n";
 const INSTANCE: &str = "# instance-id: ";
 
-/// Stands for the bytes that follow the mark.
+/// Fills the rest of the file after the mark.
 pub const FILLER: u8 = b'\n';
 
 /// The key of nova's `meta_data.json` whose value is a password.
 pub const ADMIN_PASSWORD: &str = "admin_pass";
 
-/// What takes the place of each byte of a password.
+/// Replaces each byte of a password.
 const MASK: u8 = b'x';
 
 /// The mark for an instance.
 pub fn mark(instance_id: &str) -> String {
     format!(
-        "{FIRST_LINE}{INSTANCE}{instance_id}\n# For a fresh run, write the seed anew and give it another instance-id.\n"
+        "{FIRST_LINE}{INSTANCE}{instance_id}\n# To set up this node again, write a new seed with another instance-id.\n"
     )
 }
 
-/// The instance that a file has served, where it bears the mark.
+/// The instance that a file was used for, if it bears the mark.
 pub fn served(bytes: &[u8]) -> Option<&str> {
     let rest = bytes.strip_prefix(FIRST_LINE.as_bytes())?;
     let rest = rest.strip_prefix(INSTANCE.as_bytes())?;
@@ -40,17 +40,21 @@ pub fn served(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(&rest[..end]).ok()
 }
 
-/// Whether nothing but the mark is left of a file.
+/// Whether a file holds nothing but the mark.
 pub fn is_whole(bytes: &[u8]) -> bool {
     let Some(instance) = served(bytes) else {
         return false;
     };
-    let rest = bytes.strip_prefix(mark(instance).as_bytes());
-    rest.is_some_and(|rest| rest.iter().all(|byte| *byte == FILLER))
+    let known = FIRST_LINE.len() + INSTANCE.len() + instance.len() + 1;
+    // The advice is not compared: marks of earlier versions word it differently.
+    let mut lines = bytes[known..].splitn(2, |byte| *byte == b'\n');
+    let has_advice = lines.next().is_some_and(|line| line.starts_with(b"# "));
+    let rest = lines.next();
+    has_advice && rest.is_some_and(|rest| rest.iter().all(|byte| *byte == FILLER))
 }
 
-/// Where the passwords of a `meta_data.json` lie, as bytes between quotes, those
-/// left out that are masked already.
+/// The positions of passwords in a `meta_data.json`, as bytes between quotes, without
+/// those that are already masked.
 pub fn passwords(json: &[u8]) -> Vec<Range<usize>> {
     let key = format!("\"{ADMIN_PASSWORD}\"").into_bytes();
     let mut found = Vec::new();
@@ -85,7 +89,7 @@ pub fn passwords(json: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// As many bytes to write over a password.
+/// Bytes to overwrite a password with.
 pub fn masked(range: &Range<usize>) -> Vec<u8> {
     vec![MASK; range.len()]
 }
@@ -100,6 +104,8 @@ mod tests {
         let text = mark("i-1");
         assert!(is_whole(text.as_bytes()));
         assert!(is_whole(format!("{text}\n\n\n").as_bytes()));
+        let earlier = text.replace("# To set up this node again", "# Other words");
+        assert!(is_whole(earlier.as_bytes()), "{earlier}");
         let begun = format!("{text}key: SECRET\n");
         assert_eq!(served(begun.as_bytes()), Some("i-1"));
         for text in [begun.as_str(), "#cloud-config\n", "", &text[..50]] {

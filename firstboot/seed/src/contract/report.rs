@@ -1,12 +1,12 @@
-//! The verdict: one value, shown as `result.json`, as a short report, and as a
-//! box on the console when the node is not set up.
+//! The report: one value, shown as `result.json`, as a short report, and as a box on
+//! the console when the node is not set up.
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
 use crate::text::problem::{Problem, Severity};
 
-/// Where the verdict of this boot stands.
+/// The file with the report of this boot.
 pub const RESULT_PATH: &str = "/run/nodeimg/result.json";
 
 /// The only version read and written.
@@ -22,7 +22,7 @@ pub enum Outcome {
     Failed,
 }
 
-/// What became of the commands that a seed asks for.
+/// The state of the seed's commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Commands {
@@ -32,14 +32,14 @@ pub enum Commands {
     Failed,
 }
 
-/// What became of the secrets on the medium that the seed came on.
+/// What became of the secrets on the volume that the seed came on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scrub {
     /// They are needed until the commands have succeeded and the kubelet has its certificate.
     Pending,
     Overwritten,
-    /// The medium cannot be written to.
+    /// The volume cannot be written to.
     ReadOnly,
     /// A warning says why.
     Failed,
@@ -64,12 +64,12 @@ pub struct Report {
     pub files: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commands: Option<Commands>,
-    /// None where there are no secrets, or where they are not on a medium of this machine.
+    /// None if there are no secrets, or if they are not on a volume of this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scrub: Option<Scrub>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
-    /// What was looked at when no seed was found.
+    /// The places that were searched when no seed was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<String>,
 }
@@ -94,7 +94,7 @@ impl Report {
         }
     }
 
-    /// `None` for what is no report of this version.
+    /// `None` if it is not a report of this version.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes)
             .ok()
@@ -147,11 +147,12 @@ impl Report {
             Some(Commands::Failed) | None => {}
         }
         match self.scrub {
-            Some(Scrub::Pending) => {
-                row("secrets", "overwritten on the medium when they have served")
-            }
-            Some(Scrub::Overwritten) => row("secrets", "overwritten on the medium"),
-            Some(Scrub::ReadOnly) => row("secrets", "stay on the medium, which is read-only"),
+            Some(Scrub::Pending) => row(
+                "secrets",
+                "will be overwritten on the volume when no longer needed",
+            ),
+            Some(Scrub::Overwritten) => row("secrets", "overwritten on the volume"),
+            Some(Scrub::ReadOnly) => row("secrets", "stay on the volume, which is read-only"),
             Some(Scrub::Failed) | None => {}
         }
         for problem in self.of(Severity::Warning) {
@@ -187,9 +188,10 @@ impl Report {
             lines.extend(wrapped("Seed: ", source));
         }
         let next = if set_up {
-            "the node has its files; try again by a boot, or by: systemctl restart nodeimg-commands"
+            "the node has its files; to try again, reboot or run: systemctl restart nodeimg-commands"
         } else {
-            "correct the seed and boot again; without a boot: systemctl restart nodeimg-firstboot kubelet kube-proxy"
+            "correct the seed and reboot; without a reboot: systemctl restart nodeimg-firstboot \
+             kubelet kube-proxy"
         };
         lines.extend(wrapped("Next: ", next));
         let edge = format!("+{}+\n", "-".repeat(WIDTH));
@@ -203,7 +205,7 @@ impl Report {
 }
 
 /// Lines that fit the box, the first after `lead`, the others indented below it.
-/// Control characters would move the cursor of a console: they are dropped.
+/// Control characters could move the cursor of a console: they are dropped.
 fn wrapped(lead: &str, text: &str) -> Vec<String> {
     let room = WIDTH - 2 - lead.len();
     let mut lines: Vec<String> = Vec::new();

@@ -14,7 +14,7 @@ pub const SETTINGS_PATH: &str = "/usr/lib/nodeimg/firstboot.json";
 /// The only [`ImageSettings::version`] that this library reads and writes.
 pub const SETTINGS_VERSION: u32 = 1;
 
-/// [`ImageSettings::seed_wait`] of a recipe that does not say.
+/// The default of [`ImageSettings::seed_wait`].
 pub const SEED_WAIT: u32 = 60;
 
 /// How the node joins its cluster; the recipe picks one.
@@ -23,7 +23,7 @@ pub const SEED_WAIT: u32 = 60;
 pub enum Profile {
     /// Certificates and kubeconfigs come ready-made with the seed.
     HardWay,
-    /// A token of the seed, with which the kubelet asks for its certificate.
+    /// The kubelet requests its certificate with a token of the seed.
     Bootstrap,
     /// kubeadm joins or makes the cluster, with a configuration of the seed.
     Kubeadm,
@@ -48,8 +48,8 @@ impl fmt::Display for Profile {
     }
 }
 
-/// A metadata service at the link-local address, which any neighbour on the
-/// wire could claim to be: asked only where the recipe says so.
+/// A metadata service at the link-local address, which any neighbour on the wire could
+/// claim to be: asked only if the recipe says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MetadataService {
@@ -57,7 +57,7 @@ pub enum MetadataService {
     Ec2,
 }
 
-/// The image's side of the bargain.
+/// The image's part of the contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageSettings {
@@ -74,7 +74,7 @@ pub struct ImageSettings {
     pub cluster_domain: Option<String>,
     /// Absolute paths that a seed may write below.
     pub writable: Vec<String>,
-    /// Seconds to wait for a seed that is not there at once.
+    /// Seconds to wait for a seed that is not present at once.
     pub seed_wait: u32,
     /// Metadata services to ask, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -82,16 +82,16 @@ pub struct ImageSettings {
     /// Whether `bootcmd`, `runcmd` and scripts of a seed are refused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forbid_commands: bool,
-    /// Version of the image's kubeadm, `1.36.0`, where it has one and it is known.
+    /// Version of the image's kubeadm, `1.36.0`, if it has one and it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubeadm: Option<String>,
     /// Version of the image's kubelet, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubelet: Option<String>,
-    /// Whether secrets stay on a writable seed medium when they have served.
+    /// Whether secrets stay on a writable seed volume when they are no longer needed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_seed: bool,
-    /// Seconds since 1970 of the image: the clock cannot truly be earlier.
+    /// The image's build time in seconds since 1970: the real time cannot be earlier.
     pub epoch: u64,
 }
 
@@ -119,12 +119,13 @@ impl ImageSettings {
     pub fn from_json(text: &[u8]) -> Result<Self, SettingsError> {
         let settings: Self = serde_json::from_slice(text).map_err(|error| {
             SettingsError(format!(
-                "{error} (this image and its first-boot binary do not fit; rebuild the image)"
+                "{error} (the first-boot binary does not match its image; rebuild the image)"
             ))
         })?;
         if settings.version != SETTINGS_VERSION {
             return Err(SettingsError(format!(
-                "version {} is not {SETTINGS_VERSION} (this image and its first-boot binary do not fit; rebuild the image)",
+                "version {} is not {SETTINGS_VERSION} (the first-boot binary does not match its \
+                 image; rebuild the image)",
                 settings.version
             )));
         }

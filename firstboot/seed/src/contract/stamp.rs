@@ -1,9 +1,9 @@
 //! What first boot remembers between boots, as JSON on the state partition.
 //!
 //! # Invariants
-//! - The stamp is written last: where it stands, everything in it was written.
-//! - The pending note is written first and removed last: where it stands, any
-//!   file in it may be old, new or missing, and the stamp does not count.
+//! - The stamp is written last: if it exists, everything in it was written.
+//! - The pending note is written first and removed last: while it exists, any file in
+//!   it may be old, new or missing, and the stamp does not count.
 use serde::{Deserialize, Serialize};
 
 /// The finished instance.
@@ -12,7 +12,7 @@ pub const STAMP_PATH: &str = "/var/lib/nodeimg/instance.json";
 /// Files of a run that has begun.
 pub const PENDING_PATH: &str = "/var/lib/nodeimg/pending.json";
 
-/// Below this, what first boot took the place of: put back when an instance goes.
+/// Below this, the originals of replaced files: put back when an instance is removed.
 pub const ORIGINALS: &str = "/var/lib/nodeimg/original";
 
 /// The only version read and written.
@@ -28,21 +28,21 @@ pub struct Stamp {
     pub plan_digest: String,
     /// Every file written that the instance needs, so that the next one can remove them.
     pub files: Vec<String>,
-    /// Those that it does not need: what a seed asked for may go again.
+    /// Those that it does not need: files that a seed asked for may be removed again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_files: Vec<String>,
-    /// The seed as it was taken; none in stamps of earlier versions.
+    /// The seed that was used; none in stamps of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<TakenSeed>,
 }
 
-/// By which a seed is known again.
+/// Identifies a seed at later boots.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TakenSeed {
     /// [`crate::read::seed::Seed::digest`].
     pub digest: String,
-    /// Whether it holds what should not stay on its medium.
+    /// Whether it holds anything that should not stay on its volume.
     pub secret: bool,
 }
 
@@ -60,7 +60,7 @@ pub struct Pending {
 }
 
 impl Stamp {
-    /// `None` for what is no stamp of this version: then first boot runs afresh.
+    /// `None` if it is not a stamp of this version: then first boot runs from the beginning.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes)
             .ok()

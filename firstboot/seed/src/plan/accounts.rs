@@ -1,17 +1,17 @@
 //! Users and groups: lines added to passwd(5), group(5), shadow(5) and gshadow(5).
 //!
 //! # Invariants
-//! - What is there stays as it is, byte for byte; lines are added at the end,
-//!   and members to the lines of groups. An account that exists is not made anew.
+//! - Existing lines stay as they are, byte for byte; lines are added at the end, and
+//!   members to the lines of groups. An account that exists is not created again.
 //! - Ids are the first free ones, so that one seed on one image gives one result.
 //! - No account has a password: `*`, which no password ever matches.
 use crate::read::cloud_config::{Group, User};
 
-/// First id of people's accounts, and of those that are the system's.
+/// First id of users' accounts, and of system accounts.
 const PEOPLE: std::ops::Range<u32> = 1000..60_000;
 const SYSTEM: std::ops::Range<u32> = 500..1000;
 
-/// The four tables as text; the last two only where the image has them.
+/// The four tables as text; the last two only if the image has them.
 pub(super) struct Tables {
     pub(super) passwd: String,
     pub(super) group: String,
@@ -68,7 +68,7 @@ impl Tables {
         Ok(())
     }
 
-    /// After the users are there: cloud-init adds only members that exist.
+    /// After the users are created: cloud-init adds only members that exist.
     pub(super) fn add_members(&mut self, groups: &[Group]) {
         for group in groups {
             for member in &group.members {
@@ -79,7 +79,7 @@ impl Tables {
         }
     }
 
-    /// Makes the user if it is not there, and puts it into its groups.
+    /// Creates the user if it does not exist, and adds it to its groups.
     pub(super) fn add_user(&mut self, user: &User, home: &str) -> Result<Account, String> {
         let name = user.name.value.as_str();
         if self.account(name).is_none() {
@@ -87,7 +87,7 @@ impl Tables {
             let taken = ids(&self.passwd, 2);
             let uid = match wanted {
                 Some(uid) if taken.contains(&uid) => {
-                    return Err(format!("the user id {uid} of `{name}` is taken already"));
+                    return Err(format!("the user id {uid} of `{name}` is already taken"));
                 }
                 Some(uid) => uid,
                 None => free(&taken, &ids(&self.group, 2), user.system)?,
@@ -116,7 +116,7 @@ impl Tables {
             self.join(&group.value, name);
         }
         self.account(name)
-            .ok_or_else(|| format!("the entry of `{name}` cannot be read"))
+            .ok_or_else(|| format!("the entry for `{name}` cannot be read"))
     }
 
     fn ensure_group(&mut self, name: &str, wanted: Option<u32>) -> Result<u32, String> {
@@ -234,7 +234,7 @@ mod tests {
             tables
                 .add_user(&taken, "/")
                 .unwrap_err()
-                .contains("is taken already")
+                .contains("is already taken")
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What the kubelet and kube-proxy prove themselves with.
+//! The credentials of the kubelet and kube-proxy.
 use super::PlannedFile;
 use super::file::{Content, Role};
 use crate::check::{Access, CheckedNode};
@@ -60,9 +60,9 @@ pub(super) fn files(node: &CheckedNode) -> Vec<PlannedFile> {
     files
 }
 
-/// The kubeconfig with which the kubelet asks for its certificate. It goes when
-/// the kubelet has that, so it is not required; and what a kubelet has made for
-/// an earlier instance must not be taken for this one's.
+/// The kubeconfig with which the kubelet asks for its certificate. It is removed when
+/// the kubelet has that, so it is not required; and files that a kubelet made for an
+/// earlier instance must not be used for this one.
 fn bootstrap(server: &str, token: &Secret) -> Vec<PlannedFile> {
     let text = kubeconfig::write(&Parts {
         user: "kubelet-bootstrap",

@@ -1,4 +1,4 @@
-//! The files of [`Extras`], made from what the image holds.
+//! The files of [`Extras`], made from the image's files.
 use std::collections::BTreeMap;
 
 use super::accounts::Tables;
@@ -145,7 +145,8 @@ impl Planner<'_> {
                 });
             } else {
                 let reason = format!(
-                    "`{name}` has a home directory in the sealed part of the image, which is not made"
+                    "`{name}` has a home directory in the sealed part of the image, where it \
+                     cannot be created"
                 );
                 self.problems
                     .warn(&user.name.place, reason, "choose one below /var/home");
@@ -165,7 +166,7 @@ impl Planner<'_> {
             .any(|directory| is_below(path, directory))
     }
 
-    /// Keys in a place of their own: home directories need not be writable, nor be there.
+    /// Keys in their own directory: home directories need not be writable, nor exist.
     fn logins(&mut self, extras: &Extras) {
         let mut rules = String::new();
         let mut keys: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -222,7 +223,7 @@ impl Planner<'_> {
         }
         let Some(zone) = &extras.timezone else { return };
         if !self.image.exists(&format!("{ZONES}/{}", zone.value)) {
-            let reason = "is no time zone of this image";
+            let reason = "is not a time zone of this image";
             let remedy = "write it like `Europe/Berlin`; the image needs the package tzdata";
             self.problems.error(&zone.place, reason, remedy);
             return;
@@ -245,7 +246,7 @@ impl Planner<'_> {
         }
     }
 
-    /// A file that may be there: its mode and owner stay.
+    /// A file that may exist: its mode and owner stay.
     fn changed(&mut self, path: &str, bytes: SecretBytes, mode: u32) {
         let mut file = PlannedFile::new(path, mode, bytes);
         file.role = Role::Edited;
@@ -287,12 +288,12 @@ impl Planner<'_> {
                 let what = if matches!(own.content, Content::Directory) {
                     "is the home directory of a user"
                 } else {
-                    "is a file that first boot writes itself"
+                    "is a file that first boot itself writes"
                 };
                 self.problems.error(
                     &entry.path.place,
                     what,
-                    "use the key for it, or another path",
+                    "use the key for it or choose another path",
                 );
                 continue;
             }
@@ -301,7 +302,7 @@ impl Planner<'_> {
         self.files.extend(files.into_values());
     }
 
-    /// Ids of `user:group`, `user` or numbers; root where nothing is said.
+    /// Ids of `user:group`, `user` or numbers; root by default.
     fn owner(&mut self, owner: Option<&Located<String>>, tables: &Tables) -> Option<(u32, u32)> {
         let Some(owner) = owner else {
             return Some((0, 0));

@@ -15,22 +15,23 @@ pub struct PlannedFile {
     pub role: Role,
 }
 
-/// Whose file it is, which says what becomes of it.
+/// The owner of a file, which decides what becomes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// First boot's own: the instance is not whole without it, and it goes with the instance.
+    /// First boot's own: the instance is not complete without it, and it is removed with the
+    /// instance.
     Own,
-    /// First boot's own as well, and it goes when it has served.
+    /// First boot's own as well, and removed when it is no longer needed.
     Passing,
-    /// One of the image's with something added: what was there comes back.
+    /// One of the image's with something added: the original comes back.
     Edited,
-    /// Asked for by the seed. It may go again, since commands remove files and
-    /// some lie in memory only; what was there comes back.
+    /// Asked for by the seed. It may be removed again, since commands remove files and
+    /// some are in memory only; the original comes back.
     Asked,
 }
 
 impl PlannedFile {
-    /// Whether it may stand in the place of what is not first boot's.
+    /// Whether it may replace a file that is not first boot's.
     pub fn may_replace(&self) -> bool {
         matches!(self.role, Role::Edited | Role::Asked)
     }
@@ -46,9 +47,9 @@ pub enum Content {
     Bytes(SecretBytes),
     /// A symbolic link to this.
     Link(String),
-    /// Made if it is not there; never removed.
+    /// Created if it does not exist; never removed.
     Directory,
-    /// Removed when an instance begins: what programs made for the one before.
+    /// Removed when an instance begins: files that programs made for the previous one.
     Absent,
 }
 

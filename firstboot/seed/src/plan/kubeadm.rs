@@ -1,4 +1,4 @@
-//! What makes kubeadm run once: its configuration, and a script.
+//! Runs kubeadm once: its configuration, and a script.
 use super::{PlannedFile, Role};
 use crate::check::Kubeadm;
 use crate::contract::paths::{BINARY_PATH, KUBEADM_CONFIG};
@@ -6,15 +6,15 @@ use crate::text::secret::SecretBytes;
 
 /// kubeadm's configuration, and the script that runs it once the node is set up.
 ///
-/// An API server that is not up yet is no failure of the node, so it is tried a
-/// few times; what a failed attempt leaves behind would fail the next one's checks.
+/// An API server that is not up yet is not a failure of the node, so it is tried a few
+/// times; what a failed attempt leaves behind would fail the next one's checks.
 pub(super) fn files(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
     let verb = kubeadm.verb;
     let done = match verb {
         "init" => "/etc/kubernetes/admin.conf",
         _ => "/etc/kubernetes/kubelet.conf",
     };
-    // The journal may be kept: what would print secrets is told not to.
+    // The journal may be kept: commands that would print secrets are told not to.
     let quiet = match verb {
         "init" => " --skip-token-print --skip-certificate-key-print",
         _ => "",
@@ -40,7 +40,7 @@ pub(super) fn files(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
          \x20   kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock\n\
          \x20   sleep 15\n\
          done\n\
-         # It holds a token, which has served.\n\
+         # The configuration holds a token that is used up now.\n\
          exec {BINARY_PATH} forget-token\n"
     );
     let mut config = PlannedFile::private(KUBEADM_CONFIG, kubeadm.config.clone());

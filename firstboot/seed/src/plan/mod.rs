@@ -1,7 +1,7 @@
 //! The plan: every file that first boot will write, as values.
 //!
 //! # Invariants
-//! - No path twice, all absolute; sorted by path, so that one node gives one plan.
+//! - No path occurs twice, all are absolute; sorted by path, so that one node gives one plan.
 //! - Text with a private key or a kubeconfig is 0600; all owned by root.
 mod accounts;
 mod credentials;
@@ -25,7 +25,7 @@ const PRIVATE_DIRS: &[&str] = &[
     "/var/lib/kubelet/",
 ];
 
-/// What the image, or an earlier boot that was not first boot, has at a path.
+/// The file at a path that is the image's, or an earlier boot's, but not first boot's.
 #[derive(Clone)]
 pub struct Before {
     pub bytes: SecretBytes,
@@ -41,8 +41,8 @@ pub trait Image {
     fn exists(&self, path: &str) -> bool;
 }
 
-/// No image at hand, as when a seed is checked elsewhere: nothing is there to
-/// be changed, and whatever a seed counts on is taken to be there.
+/// Without an image, as when a seed is checked elsewhere: there are no files to change,
+/// and everything that a seed relies on is assumed to exist.
 pub struct UnknownImage;
 
 impl Image for UnknownImage {
@@ -62,7 +62,7 @@ pub struct TemplateFile {
     pub text: String,
 }
 
-/// What a node is planned on.
+/// The inputs of a plan.
 pub struct Ground<'a> {
     pub templates: &'a [TemplateFile],
     /// What the seed asks for.
@@ -83,12 +83,12 @@ pub fn plan(node: &CheckedNode, ground: &Ground<'_>, problems: &mut Problems) ->
     );
     let more = extras::plan(&node.extras, ground.image, ground.writable, problems);
     for file in more {
-        // The seed's own word on the hosts file counts; the other files are what makes the node.
+        // The seed's own hosts file takes precedence; the other files define the node.
         if file.path == HOSTS {
             files.retain(|own| own.path != HOSTS);
         } else if files.iter().any(|own| own.path == file.path) {
             let place = Place::file(&file.path);
-            let reason = "is a file that first boot writes itself, and a seed asks for it as well";
+            let reason = "is a file that first boot itself writes, and the seed writes it too";
             problems.error(&place, reason, "use the keys of `nodeimg:` for it");
         }
         files.push(file);
@@ -138,7 +138,7 @@ fn own_files(
             Ok(_) => {
                 problems.error(
                     &place,
-                    "renders to a file that first boot writes itself",
+                    "renders to a file that first boot itself writes",
                     "rebuild the image without it",
                 );
             }
@@ -181,8 +181,8 @@ fn joined<T: ToString>(items: &[T]) -> String {
         .join(",")
 }
 
-/// The kubelet has no other way that is not deprecated. Nothing where there are none,
-/// so that what the cluster says to all nodes stays.
+/// The kubelet has no other way that is not deprecated. Nothing if there are none, so
+/// that settings of the cluster for all nodes stay.
 fn kubelet_taints(taints: &[String]) -> String {
     let taint = |text: &String| {
         let (body, effect) = text.rsplit_once(':').unwrap_or((text, ""));
@@ -219,7 +219,7 @@ fn cni_routes(node: &CheckedNode) -> String {
 
 fn hosts(node: &CheckedNode) -> String {
     let mut text = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n".to_owned();
-    // A seed may list every node of the cluster, this one too: its word counts.
+    // A seed may list every node of the cluster, including this one: its entry takes precedence.
     let listed = |name: &str| node.hosts.iter().any(|entry| entry.name == name);
     let mut own: Vec<&str> = Vec::new();
     for name in [node.fqdn.as_str(), node.host_name.as_str()] {

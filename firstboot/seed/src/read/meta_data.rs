@@ -16,14 +16,14 @@ use crate::text::yaml::Kind;
 pub struct MetaData {
     pub instance_id: String,
     pub hostname: Option<Located<String>>,
-    /// SSH keys of whoever made the machine.
+    /// SSH keys of the machine's creator.
     pub public_keys: Vec<Located<String>>,
     /// All of it, for templates.
     pub data: Value,
 }
 
 impl MetaData {
-    /// What templates of user-data may ask for:
+    /// The values that templates of user-data may use:
     /// <https://cloudinit.readthedocs.io/en/latest/explanation/instancedata.html>.
     /// `machine` is the node's architecture, as `uname -m` says it.
     pub fn instance_data(&self, layout: Layout, machine: &str) -> Value {
@@ -74,14 +74,14 @@ pub fn read(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
     let bad = |c: char| c.is_control();
     if found.instance_id.len() > 256 || found.instance_id.contains(bad) {
         let place = Place::file(&seed.meta_data.name).key("instance-id");
-        let reason = "is longer than 256 bytes or holds control characters";
+        let reason = "is longer than 256 bytes or contains control characters";
         problems.error(&place, reason, "give a short identifier");
         return None;
     }
     Some(found)
 }
 
-/// Keys of NoCloud meta-data that would mean something, were they read.
+/// Keys of NoCloud meta-data that have a meaning but are not read.
 const NOT_READ: &[&str] = &["network-interfaces", "network_config", "seedfrom"];
 
 fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
@@ -111,10 +111,9 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
                 "instance-id" => instance_id = field.text(problems),
                 "local-hostname" => local_hostname = field.text(problems),
                 "hostname" => hostname = field.text(problems),
-                // cloud-init passes it over where there is a network-config as well.
+                // cloud-init ignores it if there is a network-config as well.
                 "network-interfaces" if seed.network.is_none() => {
-                    let reason =
-                        "is a network in the form of /etc/network/interfaces, which is not read";
+                    let reason = "is a network in the format of /etc/network/interfaces, which is not supported";
                     let remedy = "write a file `network-config`, version 1 or 2";
                     problems.error(&field.place, reason, remedy);
                 }
@@ -208,21 +207,21 @@ fn config_drive(file: &SeedFile, problems: &mut Problems) -> Option<MetaData> {
     let data: OpenStack = match serde_json::from_slice(&file.bytes) {
         Ok(data) => data,
         Err(error) => {
-            // serde_json's own text may quote a value; its position may not.
+            // serde_json's message may quote a value; its position does not.
             let reason = match error.classify() {
                 serde_json::error::Category::Eof => "ends too early for JSON",
                 serde_json::error::Category::Data => {
                     "is not an object with text for `uuid`, `hostname` and `name`"
                 }
-                _ => "is no valid JSON",
+                _ => "is not valid JSON",
             };
-            let remedy = "have the config drive written anew";
+            let remedy = "generate the config drive again";
             problems.error(&place.line(error.line()), reason, remedy);
             return None;
         }
     };
     let public_keys = json_keys(data.public_keys.as_ref(), &place.clone().key("public_keys"));
-    // It has just been read as JSON once.
+    // It has just been parsed as JSON.
     let all = serde_json::from_slice(&file.bytes).unwrap_or(serde_json::Value::Null);
     let hostname = [("hostname", data.hostname), ("name", data.name)]
         .into_iter()
@@ -232,11 +231,11 @@ fn config_drive(file: &SeedFile, problems: &mut Problems) -> Option<MetaData> {
             place: place.clone().key(key),
         });
     let Some(instance_id) = data.uuid.filter(|uuid| !uuid.is_empty()) else {
-        let reason = "gives no `uuid`, which is the identity of the instance";
+        let reason = "has no `uuid`, which identifies the instance";
         problems.error(
             &place.key("uuid"),
             reason,
-            "have the config drive written anew",
+            "generate the config drive again",
         );
         return None;
     };
@@ -342,12 +341,12 @@ mod tests {
         let long = format!("instance-id: {}", "x".repeat(300));
         for (layout, text, expected) in [
             (NoCloud, "- a", "meta:1: is a list, not a mapping"),
-            (NoCloud, "a: 1\na: 2", "meta:2: is no valid YAML"),
+            (NoCloud, "a: 1\na: 2", "meta:2: is not valid YAML"),
             (NoCloud, long.as_str(), "longer than 256"),
             (ConfigDrive, "", "ends too early"),
-            (ConfigDrive, "non-json garbage {}", "is no valid JSON"),
+            (ConfigDrive, "non-json garbage {}", "is not valid JSON"),
             (ConfigDrive, "{\"uuid\": 5}", "is not an object with text"),
-            (ConfigDrive, "{}", "gives no `uuid`"),
+            (ConfigDrive, "{}", "has no `uuid`"),
         ] {
             let (meta, problems) = run(layout, text, "");
             assert!(

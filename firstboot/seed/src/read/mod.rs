@@ -1,4 +1,4 @@
-//! What a seed says, value by value, each with the line that it stands on.
+//! The content of a seed, value by value, each with its line.
 //!
 //! ```text
 //!  seed          the files, as a data source found them

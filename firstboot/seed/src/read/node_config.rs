@@ -1,4 +1,4 @@
-//! The `nodeimg:` block: the values that this node alone has.
+//! The `nodeimg:` block: the values of this node alone.
 //!
 //! This is the schema only: which keys there are, of what shape, and for which
 //! profile. Whether the values make sense together is for [`crate::check`].
@@ -9,7 +9,7 @@ use crate::text::secret::Secret;
 use crate::text::suggest;
 use crate::text::yaml::{Kind, Node};
 
-/// How a component proves itself to the API server.
+/// How a component authenticates to the API server.
 #[derive(Default)]
 pub struct Credentials {
     pub cert: Option<Located<String>>,
@@ -191,7 +191,7 @@ fn unknown<'a>(
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("the keys are {}", suggest::list(known)),
     };
-    problems.error(&field.place, "is no key of this version", remedy);
+    problems.error(&field.place, "is not a key of this version", remedy);
 }
 
 const CREDENTIAL_KEYS: [&str; 3] = ["cert", "key", "kubeconfig"];

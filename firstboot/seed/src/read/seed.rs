@@ -1,4 +1,4 @@
-//! A seed as bytes: what a data source found, before anyone reads it.
+//! A seed as bytes: the files that a data source found, before they are parsed.
 //!
 //! The two layouts are cloud-init's: NoCloud
 //! (<https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html>) and the
@@ -26,7 +26,7 @@ pub struct Names {
     pub meta_data: &'static str,
     pub user_data: &'static str,
     pub vendor_data: &'static str,
-    /// A second one, made for each machine, which counts before the first.
+    /// A second one, made for each machine, which takes precedence over the first.
     pub vendor_data2: Option<&'static str>,
     pub network: &'static str,
 }
@@ -82,7 +82,7 @@ impl SeedFile {
             Ok(root) => Some(root),
             Err(error) => {
                 let reason = format!(
-                    "is no valid YAML (column {}): {}",
+                    "is not valid YAML (column {}): {}",
                     error.column, error.reason
                 );
                 problems.error(&place.line(error.line), reason, "correct the YAML");
@@ -98,7 +98,7 @@ impl SeedFile {
         }
     }
 
-    /// Empty, what OpenStack writes for nothing, or what is left when it has served.
+    /// Empty, what OpenStack writes for nothing, or overwritten after use.
     pub fn says_nothing(&self) -> bool {
         matches!(self.bytes.trim_ascii(), b"" | b"{}" | b"null")
             || overwritten::served(&self.bytes).is_some()
@@ -124,7 +124,7 @@ pub struct Injected {
     pub file: SeedFile,
 }
 
-/// What whoever names a seed says of the machine, before the seed itself does:
+/// Values given with the place of a seed, which take precedence over the seed's own:
 /// `i=` and `h=` of `ds=nocloud`.
 #[derive(Default)]
 pub struct Named {
@@ -137,7 +137,7 @@ const MAX_INJECTED: usize = 64;
 const MAX_INJECTED_BYTES: usize = 16 << 20;
 
 impl Seed {
-    /// One that says nothing but who it is.
+    /// A seed with nothing but its identity.
     pub fn new(layout: Layout, meta_data: SeedFile) -> Self {
         Self {
             layout,
@@ -151,9 +151,9 @@ impl Seed {
         }
     }
 
-    /// Reads the files that `meta_data.json` lists, by their names relative to
-    /// the seed (`openstack/content/0000`). `take` gives nothing for one that is
-    /// not there; its own errors end it.
+    /// Reads the files that `meta_data.json` lists, by their names relative to the seed
+    /// (`openstack/content/0000`). `take` returns nothing for a missing file; its
+    /// errors end the reading.
     pub fn inject<E>(
         &mut self,
         mut take: impl FnMut(&str) -> Result<Option<SeedFile>, E>,
@@ -173,22 +173,22 @@ impl Seed {
         for (path, content) in listed {
             let Some(file) = take(&format!("openstack{content}"))? else {
                 let reason = format!("lists `openstack{content}`, which is not there");
-                problems.error(&place, reason, "have the config drive written anew");
+                problems.error(&place, reason, "generate the config drive again");
                 continue;
             };
             bytes += file.bytes.len();
             self.injected.push(Injected { path, file });
         }
         if bytes > MAX_INJECTED_BYTES {
-            let reason = format!("lists files of more than {MAX_INJECTED_BYTES} bytes");
+            let reason = format!("lists files that exceed {MAX_INJECTED_BYTES} bytes in total");
             problems.error(&place, reason, "make them smaller");
         }
         Ok(())
     }
 }
 
-/// Paths and contents (`/content/0000`) of the list `files`. What is no such
-/// list is for [`crate::read::meta_data`] to tell.
+/// Paths and contents (`/content/0000`) of the list `files`. Anything else is for
+/// [`crate::read::meta_data`] to report.
 fn listed(meta_data: &[u8]) -> Vec<(String, String)> {
     let root: serde_json::Value = serde_json::from_slice(meta_data).unwrap_or_default();
     let items = root.get("files").and_then(serde_json::Value::as_array);
@@ -208,8 +208,8 @@ fn listed(meta_data: &[u8]) -> Vec<(String, String)> {
 }
 
 impl Seed {
-    /// SHA-256 of the user-data, in hexadecimal. What a cloud says beside it may
-    /// change from boot to boot.
+    /// SHA-256 of the user-data, in hexadecimal. The cloud's other data may change from
+    /// boot to boot.
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
         if let Some(file) = &self.user_data {

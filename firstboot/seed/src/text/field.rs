@@ -1,4 +1,4 @@
-//! Reading one YAML value as what its key means.
+//! Reads one YAML value as its key requires.
 //!
 //! # Invariants
 //! A value that does not fit is a problem with file, line and key, and the
@@ -8,7 +8,7 @@ use crate::text::problem::{Located, Place, Problems};
 use crate::text::secret::Secret;
 use crate::text::yaml::{Kind, Node};
 
-/// A value, and where it stands.
+/// A value and its place.
 #[derive(Clone)]
 pub struct Field<'a> {
     pub node: &'a Node,
@@ -50,7 +50,7 @@ impl<'a> Field<'a> {
         Some(members.collect())
     }
 
-    /// Text as written: numbers stay text, booleans and nothing are refused.
+    /// Text as written: numbers stay text; booleans and empty values are refused.
     pub fn text(&self, problems: &mut Problems) -> Option<Located<String>> {
         let secret = self.secret(problems)?;
         let value = secret.value.expose().trim().to_owned();
@@ -68,9 +68,9 @@ impl<'a> Field<'a> {
         };
         if let Some(tag) = &scalar.tag {
             let reason = if shown(tag.trim_start_matches('!')) == HIDDEN {
-                "has a YAML tag that is not read here".to_owned()
+                "has a YAML tag that is not supported".to_owned()
             } else {
-                format!("has the YAML tag `{tag}`, which is not read here")
+                format!("has the YAML tag `{tag}`, which is not supported")
             };
             problems.error(&self.place, reason, "write the value as plain text");
             return None;
@@ -80,7 +80,7 @@ impl<'a> Field<'a> {
             return None;
         }
         if scalar.boolean().is_some() {
-            let reason = "is a boolean to YAML, not text";
+            let reason = "is a boolean in YAML, not text";
             problems.error(&self.place, reason, "put the value in quotes");
             return None;
         }
@@ -181,7 +181,7 @@ mod tests {
             ("k: 0644", vec!["0644"], None),
             ("k: \"no\"", vec!["no"], None),
             ("k: [a, 1]", vec!["a", "1"], None),
-            ("k: no", vec![], Some("f:1: k: is a boolean to YAML")),
+            ("k: no", vec![], Some("f:1: k: is a boolean in YAML")),
             ("k:", vec![], Some("f:1: k: is empty")),
             ("k: ' '", vec![], Some("is empty")),
             ("k: {a: 1}", vec![], Some("is a mapping, not text")),

@@ -27,7 +27,7 @@ pub struct Parts<'a> {
     pub login: Login<'a>,
 }
 
-/// What the user proves itself by.
+/// The user's credentials.
 pub enum Login<'a> {
     Certificate {
         cert: Material<'a>,
@@ -61,7 +61,7 @@ pub fn write(parts: &Parts<'_>) -> Secret {
     ))
 }
 
-/// What the current context of a kubeconfig holds.
+/// The content of a kubeconfig's current context.
 #[derive(Default)]
 pub struct Kubeconfig {
     pub server: String,
@@ -84,12 +84,12 @@ pub struct KubeconfigError {
 
 pub fn read(text: &str) -> Result<Kubeconfig, KubeconfigError> {
     let root = yaml::parse(text)
-        .map_err(|error| fail(error.line, format!("is no valid YAML: {}", error.reason)))?
+        .map_err(|error| fail(error.line, format!("is not valid YAML: {}", error.reason)))?
         .ok_or_else(|| fail(1, "is empty"))?;
     if text_of(&root, "kind") != Some("Config") {
         return Err(fail(
             root.line,
-            "is no kubeconfig (`kind: Config` is missing)",
+            "is not a kubeconfig (`kind: Config` is missing)",
         ));
     }
     let Some(current) = text_of(&root, "current-context").filter(|name| !name.is_empty()) else {
@@ -168,7 +168,7 @@ fn named<'a>(
         .ok_or_else(|| {
             fail(
                 root.line,
-                format!("has nothing in `{list}` of the name that the current context asks for"),
+                format!("has no entry in `{list}` with the name that the current context asks for"),
             )
         })
 }
@@ -190,7 +190,7 @@ fn material(
             Some(text) => Ok(Some(Secret::new(text))),
             None => Err(fail(
                 data.line,
-                format!("has a `{data_key}` that is no base64 of text"),
+                format!("has a `{data_key}` that is not base64-encoded text"),
             )),
         };
     }
@@ -248,23 +248,23 @@ mod tests {
     #[test]
     fn refuses() {
         for (from, to, expected) in [
-            ("kind: Config", "kind: Pod", "is no kubeconfig"),
+            ("kind: Config", "kind: Pod", "is not a kubeconfig"),
             ("current-context: default", "", "names no `current-context`"),
             (
                 "current-context: default",
                 "current-context: other",
-                "nothing in `contexts`",
+                "no entry in `contexts`",
             ),
-            ("- name: cluster", "- name: c", "nothing in `clusters`"),
+            ("- name: cluster", "- name: c", "no entry in `clusters`"),
             ("server:", "address:", "without `server`"),
             (
                 "client-key:",
                 "client-lock:",
                 "neither certificate and key nor token",
             ),
-            ("Q0VSVA==", "Q0!!", "no base64"),
+            ("Q0VSVA==", "Q0!!", "not base64"),
             ("users:", "user:", "has no list `users`"),
-            ("kind: Config", "kind: [", "is no valid YAML"),
+            ("kind: Config", "kind: [", "is not valid YAML"),
         ] {
             let error = read(&sample().replacen(from, to, 1)).err().unwrap();
             assert!(error.reason.contains(expected), "{from}: {error:?}");

@@ -2,8 +2,8 @@
 //! [fnmatch(3)](https://manpages.debian.org/trixie/manpages-dev/fnmatch.3.en.html)
 //! reads them without flags.
 
-/// An alias as it is looked up: `_` for `-`, but not within brackets. `None`
-/// where the brackets do not fit together.
+/// An alias as it is looked up: `_` for `-`, but not within brackets. `None` if the
+/// brackets do not match.
 pub fn normalised(alias: &str) -> Option<String> {
     let mut out = String::with_capacity(alias.len());
     let mut within = false;
@@ -23,7 +23,7 @@ pub fn normalised(alias: &str) -> Option<String> {
 pub fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
-    // Where to go on when what follows the last star does not fit.
+    // The position to go back to if the text after the last star does not match.
     let mut retry: Option<(usize, usize)> = None;
     while t < text.len() || p < pattern.len() {
         if pattern.get(p) == Some(&b'*') {
@@ -44,7 +44,7 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     true
 }
 
-/// The length of the pattern's first element where it matches `byte`.
+/// The length of the pattern's first element if it matches `byte`.
 fn one(pattern: &[u8], byte: u8) -> Option<usize> {
     match pattern.first()? {
         b'?' => Some(1),

@@ -27,7 +27,7 @@ struct Block {
 pub fn check_certificates(text: &str) -> Result<(), PemError> {
     for block in blocks(text)? {
         if block.label != "CERTIFICATE" {
-            let reason = format!("is a {} where a CERTIFICATE is wanted", block.label);
+            let reason = format!("is a {}, but must be a CERTIFICATE", block.label);
             return Err(PemError {
                 line: block.line,
                 reason,
@@ -47,14 +47,14 @@ pub fn check_private_key(text: &str) -> Result<(), PemError> {
             // openssl ecparam writes the curve in a block of its own before the key.
             "EC PARAMETERS" => continue,
             "ENCRYPTED PRIVATE KEY" => {
-                let reason = "is a private key under a password".to_owned();
+                let reason = "is a private key with a password".to_owned();
                 return Err(PemError {
                     line: block.line,
                     reason,
                 });
             }
             label => {
-                let reason = format!("is a {label} where a PRIVATE KEY is wanted");
+                let reason = format!("is a {label}, but must be a PRIVATE KEY");
                 return Err(PemError {
                     line: block.line,
                     reason,
@@ -76,8 +76,8 @@ pub fn check_private_key(text: &str) -> Result<(), PemError> {
     }
 }
 
-/// The content of every certificate, with the line that it begins in. What is
-/// damaged is for [`check_certificates`] to tell.
+/// The content of every certificate, with the line that it begins in. Damage is for
+/// [`check_certificates`] to report.
 pub fn certificates(text: &str) -> Vec<(usize, Zeroizing<Vec<u8>>)> {
     let blocks = blocks(text).unwrap_or_default().into_iter();
     let certificates = blocks.filter(|block| block.label == "CERTIFICATE");
@@ -125,7 +125,7 @@ fn blocks(text: &str) -> Result<Vec<Block>, PemError> {
         let number = index + 1;
         let line = raw.trim_end();
         if line.starts_with([' ', '\t']) && (open.is_some() || line.contains("-----")) {
-            return fail(number, "is indented; PEM lines begin at the margin");
+            return fail(number, "is indented; PEM lines must not be");
         }
         match (
             label(line, "-----BEGIN "),
@@ -133,13 +133,16 @@ fn blocks(text: &str) -> Result<Vec<Block>, PemError> {
             open.as_mut(),
         ) {
             (Some(name), _, None) => open = Some((name, number, Zeroizing::new(String::new()))),
-            (Some(_), _, Some(_)) => return fail(number, "begins a block inside another one"),
+            (Some(_), _, Some(_)) => return fail(number, "starts a block inside another one"),
             (_, Some(name), Some((begun, line, body))) => {
                 if name != *begun {
-                    return fail(number, "ends another block than the one begun");
+                    return fail(
+                        number,
+                        "ends a different block than the one that was started",
+                    );
                 }
                 let Ok(der) = STANDARD.decode(body.as_bytes()) else {
-                    return fail(*line, "begins a block that is no valid base64");
+                    return fail(*line, "starts a block that is not valid base64");
                 };
                 blocks.push(Block {
                     label: name.to_owned(),
@@ -148,11 +151,11 @@ fn blocks(text: &str) -> Result<Vec<Block>, PemError> {
                 });
                 open = None;
             }
-            (_, Some(_), None) => return fail(number, "ends a block that was not begun"),
+            (_, Some(_), None) => return fail(number, "ends a block that was not started"),
             (None, None, Some(_)) if line.contains(':') => {
                 return fail(
                     number,
-                    "is a header, as of a key under a password; give the key without one",
+                    "is a header, as keys with a password have; use a key without a password",
                 );
             }
             (None, None, Some((_, _, body))) => body.push_str(line),
@@ -160,11 +163,11 @@ fn blocks(text: &str) -> Result<Vec<Block>, PemError> {
         }
     }
     match open {
-        Some((_, line, _)) => fail(line, "begins a block that does not end"),
+        Some((_, line, _)) => fail(line, "starts a block that does not end"),
         None if blocks.is_empty() && text.contains("\\n") => {
             fail(1, "has `\\n` written out instead of line breaks")
         }
-        None if blocks.is_empty() => fail(1, "is no PEM (`-----BEGIN ...-----`)"),
+        None if blocks.is_empty() => fail(1, "is not PEM (`-----BEGIN ...-----`)"),
         None => Ok(blocks),
     }
 }
@@ -193,7 +196,7 @@ fn check_der(block: &Block) -> Result<(), PemError> {
     if fits {
         return Ok(());
     }
-    let reason = format!("begins a {} that is cut short or damaged", block.label);
+    let reason = format!("starts a {} that is truncated or damaged", block.label);
     Err(PemError {
         line: block.line,
         reason,
@@ -262,18 +265,18 @@ mod tests {
         let body_cut = cert().replacen("BwcH", "", 1);
         let missing_end = cert().replace("-----END CERTIFICATE-----", "");
         for (text, line, expected) in [
-            (String::new(), 1, "is no PEM"),
-            ("/etc/ssl/ca.pem".to_owned(), 1, "is no PEM"),
+            (String::new(), 1, "is not PEM"),
+            ("/etc/ssl/ca.pem".to_owned(), 1, "is not PEM"),
             (cert().replace('\n', "\\n"), 1, "`\\n` written out"),
-            (key(), 1, "is a PRIVATE KEY where a CERTIFICATE is wanted"),
+            (key(), 1, "is a PRIVATE KEY, but must be a CERTIFICATE"),
             (indented, 2, "is indented"),
-            (body_cut, 1, "is cut short or damaged"),
+            (body_cut, 1, "is truncated or damaged"),
             (missing_end, 1, "does not end"),
-            (cert().replacen("BwcH", "B!cH", 1), 1, "no valid base64"),
+            (cert().replacen("BwcH", "B!cH", 1), 1, "not valid base64"),
             (
                 cert().replace("END CERTIFICATE", "END CERT"),
                 9,
-                "ends another block",
+                "ends a different block",
             ),
             (
                 format!(
@@ -294,9 +297,9 @@ mod tests {
             "-----BEGIN PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n",
         );
         for (text, expected) in [
-            (cert(), "is a CERTIFICATE where a PRIVATE KEY is wanted"),
-            (block("ENCRYPTED PRIVATE KEY", &[1]), "under a password"),
-            (encrypted, "under a password"),
+            (cert(), "is a CERTIFICATE, but must be a PRIVATE KEY"),
+            (block("ENCRYPTED PRIVATE KEY", &[1]), "with a password"),
+            (encrypted, "with a password"),
             (format!("{}{}", key(), key()), "more than one"),
             (
                 "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----"

@@ -1,10 +1,10 @@
 //! What is wrong with a seed: where, why, and what to do about it.
 //!
 //! # Invariants
-//! A problem never quotes the value of a secret key; whoever makes one from a
-//! value decides that, so the readers quote values only of keys that are public.
-//! What is quoted came from outside and goes to a console: it holds no character
-//! that steers a terminal or turns the direction of writing.
+//! A problem never quotes the value of a secret key; whoever makes one from a value
+//! decides that, so the readers quote values only of keys that are public. Quoted text
+//! comes from outside and goes to a console: characters that control a terminal or
+//! change the writing direction are escaped.
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ impl Place {
     }
 }
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located<T> {
     pub value: T,
@@ -65,7 +65,7 @@ impl fmt::Display for Waited {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "waited {} s", self.seconds)?;
         if self.is_busy {
-            out.write_str(", and udev is still at work on this machine's devices")?;
+            out.write_str(", and udev is still processing this machine's devices")?;
         }
         Ok(())
     }
@@ -185,7 +185,7 @@ impl Problems {
     }
 }
 
-/// With escapes such as `\u{1b}` for what is not for a person to see, line breaks among it.
+/// With escapes such as `\u{1b}` for characters that are not printable, line breaks included.
 pub fn printable(text: String) -> String {
     let steers =
         |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

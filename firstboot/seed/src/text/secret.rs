@@ -27,7 +27,7 @@ impl Drop for Secret {
     }
 }
 
-/// The same for what need not be text.
+/// The same for data that need not be text.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SecretBytes(Vec<u8>);
 

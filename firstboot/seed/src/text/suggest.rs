@@ -1,8 +1,8 @@
 //! "Did you mean": the nearest known word to one that is not known.
 
-/// The known word nearest to `word`, when it is near enough to be a slip.
+/// The known word nearest to `word`, if it is near enough to be a typo.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Long input is not a slip of a key name, and the distance is quadratic.
+    // Long input is not a typo of a key name, and the distance is quadratic.
     if word.len() > 64 {
         return None;
     }
@@ -25,7 +25,7 @@ pub fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-/// `nodeIP`, `node-ip` and `node_ip` are one word to a person.
+/// `nodeIP`, `node-ip` and `node_ip` are the same word to a person.
 fn fold(word: &str) -> Vec<char> {
     word.chars()
         .filter(|c| !matches!(c, '_' | '-' | ' '))

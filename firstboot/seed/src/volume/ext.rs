@@ -12,7 +12,7 @@ use super::{ReadAt, Reader, label, le16, le32};
 
 const SUPERBLOCK: u64 = 1024;
 const MAGIC: u16 = 0xef53;
-/// A journal on a device of its own looks much like a file system.
+/// A journal on its own device looks much like a file system.
 const JOURNAL_DEVICE: u32 = 0x8;
 
 pub(super) fn read(reader: &mut Reader<'_, impl ReadAt>) -> io::Result<Option<Vec<String>>> {

@@ -17,7 +17,7 @@ use std::io;
 
 use super::{ReadAt, Reader, label, le16, le32};
 
-/// Of a directory that is searched: 64 KiB, which is 2048 entries.
+/// The part of a directory that is searched: 64 KiB, which is 2048 entries.
 const MAX_DIRECTORY: u64 = 64 << 10;
 const ENTRY: usize = 32;
 
@@ -38,7 +38,7 @@ struct Block {
     root_cluster: Option<u32>,
 }
 
-/// The labels of a FAT volume; `None` where there is none.
+/// The labels of a FAT volume; `None` if there is none.
 pub(super) fn read(reader: &mut Reader<'_, impl ReadAt>) -> io::Result<Option<Vec<String>>> {
     let Some(boot) = reader.bytes::<512>(0)? else {
         return Ok(None);

@@ -20,14 +20,14 @@ const ESP: [u8; 16] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub is_esp: bool,
-    /// The PARTUUID, in small letters.
+    /// The PARTUUID, in lower-case letters.
     pub guid: String,
     /// The PARTLABEL.
     pub name: String,
 }
 
-/// The entry of partition `number`, which counts from 1; `None` where the disk
-/// has no such table or entry. `sector` is the disk's logical sector size.
+/// The entry of partition `number`, which counts from 1; `None` if the disk has no such
+/// table or entry. `sector` is the disk's logical sector size.
 pub fn entry(disk: &mut impl ReadAt, sector: u64, number: u32) -> io::Result<Option<Entry>> {
     let mut header = [0; 92];
     if !(512..=65536).contains(&sector) || read(disk, sector, &mut header)?.is_none() {
@@ -74,7 +74,7 @@ fn text(guid: &[u8]) -> String {
     text
 }
 
-/// UTF-16, ended by a zero where it is shorter than there is room.
+/// UTF-16, ended by a zero if it is shorter than the field.
 fn name(bytes: &[u8]) -> String {
     let units = bytes
         .chunks_exact(2)

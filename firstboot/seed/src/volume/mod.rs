@@ -1,17 +1,17 @@
-//! What a block device holds, told from its first blocks: file system and label.
+//! The content of a block device, identified by its first blocks: file system and label.
 //!
-//! First boot looks for its seed medium before it can count on udev's database,
-//! so it reads the superblocks itself. It reads as little as a label takes, and
-//! believes nothing that it reads: every number of a superblock is bounded
-//! before it is used, and the kernel alone decides whether to mount the volume.
+//! First boot looks for its seed volume before it can count on udev's database, so it
+//! reads the superblocks itself. It reads as little as a label takes, and trusts
+//! nothing that it reads: every number of a superblock is bounded before it is used,
+//! and the kernel alone decides whether to mount the volume.
 //!
 //! # Invariants
 //! - Only [`ReadAt`] is asked, never more than [`MAX_READ`] bytes in all, and
 //!   in pieces of at most one block, so a hostile volume costs a fixed amount.
 //! - A label is shown without control characters.
 //!
-//! Left out: labels of file systems that no seed comes on, beyond those that a
-//! person may have chosen by mistake.
+//! Left out: labels of file systems that no seed comes on, except those that a person
+//! may have chosen by mistake.
 mod ext;
 mod fat;
 pub mod gpt;
@@ -26,7 +26,7 @@ pub const MAX_READ: u64 = 4 << 20;
 
 /// A device or an image of one.
 pub trait ReadAt {
-    /// Fills `out` from `offset`; an error where the device ends before that.
+    /// Fills `out` from `offset`; an error if the device ends before that.
     fn read_at(&mut self, offset: u64, out: &mut [u8]) -> io::Result<()>;
 }
 
@@ -40,7 +40,7 @@ impl ReadAt for &[u8] {
     }
 }
 
-/// A file system that a seed can come on.
+/// A file system that a seed can be on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileSystem {
     Vfat,
@@ -68,7 +68,7 @@ pub struct Volume {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Seed(FileSystem),
-    /// Known by name, and nothing that a seed is read from.
+    /// Known by name, but no seed is read from it.
     Other(&'static str),
 }
 
@@ -92,8 +92,8 @@ impl fmt::Display for Volume {
     }
 }
 
-/// What the device holds; `None` where nothing is known. An error is one of the
-/// device; a device too short for a superblock just does not have it.
+/// What the device holds; `None` if that is unknown. Errors are those of the device; a
+/// device too short for a superblock just does not have one.
 pub fn identify(device: &mut impl ReadAt) -> io::Result<Option<Volume>> {
     let mut reader = Reader { device, read: 0 };
     // FAT first: what makes one overwrites the beginning of an older ISO 9660
@@ -130,7 +130,7 @@ struct Reader<'a, D> {
 }
 
 impl<D: ReadAt> Reader<'_, D> {
-    /// Fills `out`; `false` where the device is too short or the bound is reached.
+    /// Fills `out`; `false` if the device is too short or the bound is reached.
     fn fill(&mut self, offset: u64, out: &mut [u8]) -> io::Result<bool> {
         self.read = self.read.saturating_add(out.len() as u64);
         if self.read > MAX_READ {

@@ -1,5 +1,5 @@
-//! What else stands on disks, by magic number, so that a person who looks at
-//! the list of devices knows each of them again.
+//! Other contents of disks, by magic number, so that a person can recognise each device
+//! in the list.
 use std::io;
 
 use super::{Kind, ReadAt, Reader, Volume, label};
@@ -8,7 +8,7 @@ struct Magic {
     name: &'static str,
     offset: u64,
     bytes: &'static [u8],
-    /// Offset and length of the label, where it is plain text in a fixed place.
+    /// Offset and length of the label, if it is plain text in a fixed place.
     label: Option<(u64, usize)>,
 }
 
@@ -28,7 +28,7 @@ const fn labelled(magic: Magic, offset: u64, length: usize) -> Magic {
     }
 }
 
-/// A partition table comes last: it may stand around a file system.
+/// A partition table comes last: a file system may be inside it.
 const KNOWN: &[Magic] = &[
     labelled(magic("xfs", 0, b"XFSB"), 108, 12),
     labelled(magic("btrfs", 0x1_0040, b"_BHRfS_M"), 0x1_012b, 32),

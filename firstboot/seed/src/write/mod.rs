@@ -9,7 +9,7 @@
 //!
 //! # Invariants
 //! - The instance id changes with the content, unless it is given.
-//! - Nothing here judges the values: [`crate::examine`] does.
+//! - Nothing here checks the values: [`crate::examine`] does.
 mod node_config;
 
 use sha2::{Digest, Sha256};
@@ -18,7 +18,7 @@ use crate::read::seed::{Layout, Seed, SeedFile};
 use crate::text::secret::{Secret, SecretBytes};
 use crate::text::yaml::write::{Text, quoted};
 
-/// What one node is given; what is empty is left out.
+/// The values of one node; empty ones are left out.
 #[derive(Default)]
 pub struct Node {
     pub host_name: String,

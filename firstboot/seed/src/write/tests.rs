@@ -30,7 +30,7 @@ fn node() -> Node {
 fn every_value_is_read_as_it_was() {
     let files = node().files(None);
     let text = files.user_data.expose();
-    // As JSON, where all that would be a number or a boolean is no text.
+    // As JSON, in which numbers and booleans are not text.
     let tree = yaml::parse(text).unwrap().unwrap();
     let read: Value = serde_json::from_str(tree.to_flow().expose()).unwrap();
     let expected = json!({
@@ -101,7 +101,7 @@ fn whole() -> Node {
     }
 }
 
-/// What is written is what is read: a key that only one of the two knows fails here.
+/// Writing and reading agree: a key that only one of the two knows fails here.
 #[test]
 fn the_block_has_the_keys_that_first_boot_reads() {
     let files = whole().files(None);

@@ -15,14 +15,14 @@ fn pod_subnets() {
         ("''", "nodeimg.pod_subnet: is empty"),
         (
             "10.200.0.0",
-            "is no network; add the length, such as `10.200.0.0/24`",
+            "is not a network; add the length, such as `10.200.0.0/24`",
         ),
         (
             "10.200.0.5/24",
-            "is an address inside a network, not a network; write `10.200.0.0/24`",
+            "is an address in a network, not a network; write `10.200.0.0/24`",
         ),
-        ("10.200.0.0/33", "`10.200.0.0/33` is no network"),
-        ("010.200.0.0/24", "is no network"),
+        ("10.200.0.0/33", "`10.200.0.0/33` is not a network"),
+        ("010.200.0.0/24", "is not a network"),
         ("10.200.0.0/31", "has length /31"),
         (
             "10.201.0.0/24",
@@ -38,7 +38,7 @@ fn pod_subnets() {
         ),
         ("{a: 1}", "is a mapping, not text"),
         ("[]", "is an empty list"),
-        ("nonsense", "`nonsense` is no network; write it like"),
+        ("nonsense", "`nonsense` is not a network; write it like"),
     ] {
         Case::with("10.200.0.0/24", given).fails(expected);
     }
@@ -50,7 +50,7 @@ fn pod_subnets() {
     case.fails("10.200.0.0/24 overlaps the service network 10.200.0.0/20");
     let mut case = Case::with("10.200.0.0/24", "127.0.0.0/24");
     case.settings.cluster_cidr = None;
-    case.fails("is set apart for other uses");
+    case.fails("is reserved for other uses");
     let machine = [("eth0", "192.168.10.101/24"), ("eth1", "10.200.0.7/16")];
     Case::new(user_data())
         .on(&machine)
@@ -58,7 +58,7 @@ fn pod_subnets() {
     let bridge = [("eth0", "192.168.10.101/24"), ("cni0", "10.200.0.1/24")];
     Case::new(user_data()).on(&bridge).good();
     let two = Case::with("10.200.0.0/24", "'10.200.0.0/24,fd00:200::/64'");
-    two.warns("node_ip: gives one address family, and `pod_subnet` has two");
+    two.warns("node_ip: has one address family, and `pod_subnet` has two");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn cluster_cidr_of_seed_and_image() {
     assert_eq!(case.good().cluster_cidrs.len(), 1);
     let mut case = Case::new(user_data());
     case.settings.cluster_cidr = Some("nonsense".to_owned());
-    case.fails("/usr/lib/nodeimg/firstboot.json: `nonsense` is no network");
+    case.fails("/usr/lib/nodeimg/firstboot.json: `nonsense` is not a network");
 }
 
 const MACHINE: &[(&str, &str)] = &[
@@ -132,7 +132,7 @@ fn node_addresses_chosen() {
         .replace("10.200.0.0/24", "[10.200.0.0/24, 'fd00:200::/64']");
     Case::new(absent)
         .on(MACHINE)
-        .warns("node_ip: is missing, and a kubelet left to itself");
+        .warns("node_ip: is missing, and by default a kubelet");
 }
 
 #[test]
@@ -157,23 +157,23 @@ fn node_addresses_refused() {
             "192.168.10.9",
             "192.168.10.9 is on no interface of this machine; this machine has 192.168.10.101/24 (eth0), 192.168.10.200/32 (eth0), 172.16.0.5/16 (eth1)",
         ),
-        ("10.0.0.0/8", "no IPv4 address of this machine fits"),
+        ("10.0.0.0/8", "no IPv4 address of this machine is in"),
         (
             "[192.168.10.0/24, 172.16.0.0/16]",
-            "fits addresses of more than one interface: 192.168.10.101/24 (eth0)",
+            "matches addresses of more than one interface: 192.168.10.101/24 (eth0)",
         ),
         ("'!10.0.0.0/8'", "more than one interface"),
         (
             "[192.168.10.101, 172.16.0.5]",
-            "gives more than one rule beside an IPv4 address",
+            "combines an IPv4 address with other rules",
         ),
         (
             "[192.168.10.101, 192.168.10.0/24]",
-            "gives more than one rule",
+            "combines an IPv4 address with other rules",
         ),
         (
             "'2001:db8::5'",
-            "is of a family that `pod_subnet` does not have",
+            "is of an address family that `pod_subnet` does not have",
         ),
     ] {
         Case::with("192.168.10.101", given)
@@ -182,13 +182,13 @@ fn node_addresses_refused() {
     }
     Case::with("192.168.10.101", "192.168.10.0/24").fails("not known here; give --assume-address");
     Case::with("192.168.10.101", "10.200.0.5")
-        .fails("10.200.0.5 lies inside the pod subnet 10.200.0.0/24");
+        .fails("10.200.0.5 is inside the pod subnet 10.200.0.0/24");
     for (is_busy, expected) in [
         (
             false,
             "is on no interface of this machine (waited 61 s); this",
         ),
-        (true, "(waited 61 s, and udev is still at work on"),
+        (true, "(waited 61 s, and udev is still processing"),
     ] {
         let mut case = Case::with("192.168.10.101", "192.168.10.9").on(MACHINE);
         case.waited = Some(Waited {
@@ -235,14 +235,14 @@ fn api_servers() {
     }
     for (bad, expected) in [
         ("http://s:6443", "is not encrypted"),
-        ("s:6443", "is no https URL"),
+        ("s:6443", "is not an https URL"),
         ("https://", "has no valid host name"),
         ("https://s:0", "has no valid port"),
         ("https://s:65536", "has no valid port"),
         ("https://s:+1", "has no valid port"),
         ("'https://s:'", "has no valid port"),
         ("https://u:p@s", "has a user name or password in it"),
-        ("https://10.0.0.300", "no valid IPv4 address"),
+        ("https://10.0.0.300", "not a valid IPv4 address"),
         ("'https://[::1'", "not closed by `]`"),
         ("'https://[x]:1'", "other than an IPv6 address in brackets"),
         ("https://s/a?b", "query"),
@@ -250,7 +250,7 @@ fn api_servers() {
         ("https://under_score", "no valid host name"),
         (
             "https://10.200.0.9:6443",
-            "10.200.0.9 lies inside the pod subnet",
+            "10.200.0.9 is inside the pod subnet",
         ),
     ] {
         Case::with(given, bad).fails(expected);

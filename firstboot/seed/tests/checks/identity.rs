@@ -11,9 +11,10 @@ use crate::{Case, GROUND};
 #[test]
 fn certificates_and_keys() {
     let begun = user_data().replacen("-----BEGIN CERTIFICATE", "-----BEGUN CERTIFICATE", 1);
-    Case::new(begun).fails("nodeimg.ca: ends a block that was not begun");
+    Case::new(begun).fails("nodeimg.ca: ends a block that was not started");
     let other = user_data().replacen("-----BEGIN PRIVATE", "-----BEGIN RSA PRIVATE", 1);
-    Case::new(other).fails("nodeimg.kubelet.key: ends another block than the one begun");
+    Case::new(other)
+        .fails("nodeimg.kubelet.key: ends a different block than the one that was started");
     let block = |text: &str| common::block(4, text);
     let pair = |cert: &str, key: &str| format!("    cert: {}    key: {}", block(cert), block(key));
     let good = pair(&cert(), &key());
@@ -28,15 +29,15 @@ fn certificates_and_keys() {
         ),
         (
             pair(&key(), &key()),
-            "nodeimg.kubelet.cert: is a PRIVATE KEY where a CERTIFICATE is wanted",
+            "nodeimg.kubelet.cert: is a PRIVATE KEY, but must be a CERTIFICATE",
         ),
         (
             pair(&cert(), &cert()),
-            "nodeimg.kubelet.key: is a CERTIFICATE where a PRIVATE KEY is wanted",
+            "nodeimg.kubelet.key: is a CERTIFICATE, but must be a PRIVATE KEY",
         ),
         (
             pair(&cert(), "/path/to/key.pem"),
-            "nodeimg.kubelet.key: is no PEM",
+            "nodeimg.kubelet.key: is not PEM",
         ),
     ] {
         Case::new(user_data().replacen(&good, &changed, 1)).fails(expected);
@@ -83,19 +84,23 @@ fn certificates_fit_or_are_refused() {
         ),
         (
             right.kubelet("node-1"),
-            "has the common name `system:node:node-1`, and this node is `system:node:node-0`",
+            "has the common name `system:node:node-1`, but the API server knows this node as \
+             `system:node:node-0`",
         ),
         (
             right.sign("nodes", node, (-1, 9), san),
             "lacks the organisation `system:nodes`",
         ),
-        (right.sign(nodes, node, (-9, -1), san), "ended on "),
+        (right.sign(nodes, node, (-9, -1), san), "expired on "),
     ] {
         with_kubelet(&pair).fails(expected);
     }
     for (pair, expected) in [
-        (right.sign(nodes, node, (-1, 2), san), "ends on "),
-        (right.sign(nodes, node, (1, 30), san), "begins on "),
+        (right.sign(nodes, node, (-1, 2), san), "expires on "),
+        (
+            right.sign(nodes, node, (1, 30), san),
+            "is not valid before ",
+        ),
         (
             right.sign(nodes, node, (-1, 30), &["192.168.10.101"]),
             "does not name `node-0` among",
@@ -122,7 +127,10 @@ fn certificates_fit_or_are_refused() {
     Case::new(user_data().replacen(&proxy, &kubelets, 1)).warns("not `system:kube-proxy`");
     let leaf_as_ca = user_data().replacen(&common::block(2, &ca()), &common::block(2, &cert()), 1);
     let (_, errors, _) = Case::new(leaf_as_ca).run();
-    assert!(errors[0].contains("nodeimg.ca: is no CA"), "{errors:#?}");
+    assert!(
+        errors[0].contains("nodeimg.ca: is not a CA certificate"),
+        "{errors:#?}"
+    );
 }
 
 /// A board without a battery wakes up in 1970: the image's own time counts then.
@@ -137,7 +145,7 @@ fn the_clock_has_a_floor() {
     let mut case = with_kubelet(&ended);
     case.settings.epoch = case.now;
     case.now = 0;
-    case.fails("ended on ");
+    case.fails("expired on ");
     let mut good = Case::new(user_data());
     good.settings.epoch = good.now;
     good.now = 0;
@@ -200,7 +208,7 @@ fn ready_kubeconfigs() {
         (
             "kind: Config",
             "kind: Pod",
-            "nodeimg.kubelet.kubeconfig: is no kubeconfig",
+            "nodeimg.kubelet.kubeconfig: is not a kubeconfig",
         ),
         (
             "https://ready:6443",
@@ -210,7 +218,7 @@ fn ready_kubeconfigs() {
         (
             "    server:",
             "    insecure-skip-tls-verify: true\n    server:",
-            "anyone can play the API server",
+            "anyone can impersonate the API server",
         ),
     ] {
         Case::new(user(&whole.replacen(from, to, 1))).fails(expected);
@@ -229,8 +237,8 @@ fn ready_kubeconfigs() {
     );
     let swapped = ready(Material::Pem(&ca), Material::Pem(&key), Material::Pem(&key));
     Case::new(user(&swapped))
-        .fails("has a `client-certificate-data` of which line 1 is a PRIVATE KEY where");
-    // Beside `api_server`, the kubeconfig counts and the difference is said.
+        .fails("has a `client-certificate-data` whose line 1 is a PRIVATE KEY, but must");
+    // The kubeconfig takes precedence over `api_server`, and the difference is reported.
     let both = user_data().replacen(
         "  kube_proxy:\n",
         &format!(
@@ -239,7 +247,7 @@ fn ready_kubeconfigs() {
         ),
         1,
     );
-    Case::new(both).warns("names another `server` than `nodeimg.api_server`");
+    Case::new(both).warns("names a different `server` than `nodeimg.api_server`");
 }
 
 pub const TOKEN: &str = "abcdef.0123456789abcdef";
@@ -277,7 +285,7 @@ fn a_token_stands_for_a_certificate() {
         "abcdef.0123456789abcdef0",
         "abcdef-0123456789abcdef",
     ] {
-        with_token(token).fails("nodeimg.bootstrap_token: is no bootstrap token");
+        with_token(token).fails("nodeimg.bootstrap_token: is not a bootstrap token");
     }
     let mut none = with_token(TOKEN);
     none.user = none
@@ -295,5 +303,5 @@ fn a_token_stands_for_a_certificate() {
     );
     let mut odd = with_token(TOKEN);
     odd.user = odd.user.replace("metal://a/b", "a b");
-    odd.fails("nodeimg.provider_id: is no provider id");
+    odd.fails("nodeimg.provider_id: is not a provider id");
 }

@@ -105,7 +105,10 @@ fn kubeadm_makes_control_planes() {
     let older = INIT.split("      ---\n").next().unwrap();
     let mut older = with_kubeadm(&older.replace("v1beta4", "v1beta3"));
     older.settings.kubeadm = Some("1.37.1".to_owned());
-    older.fails("user-data:6: nodeimg.kubeadm.init: is of `v1beta3`, which kubeadm reads up to 1.36; this image has 1.37.1");
+    older.fails(
+        "user-data:6: nodeimg.kubeadm.init: uses `v1beta3`, which kubeadm reads only up \
+        to 1.36; this image has 1.37.1",
+    );
     let cluster = "  kubeadm: {init: {apiVersion: kubeadm.k8s.io/v1beta4, kind: ClusterConfiguration, kubernetesVersion: v1.36.4}}\n";
     let mut cluster = with_kubeadm(cluster);
     cluster.settings.kubelet = Some("1.37.1".to_owned());
@@ -122,10 +125,10 @@ fn kubeadm_needs_the_whole_of_it() {
             "  kubeadm: {join: {kind: JoinConfiguration}}\n",
             "holds no `kind: JoinConfiguration` of",
         ),
-        ("  kubeadm: {join: 'a: [1'}\n", "is no valid YAML"),
+        ("  kubeadm: {join: 'a: [1'}\n", "is not valid YAML"),
         (
             "  kubeadm: {join: {a: b}, init: {a: b}}\n",
-            "asks for `init` and `join` at once",
+            "asks for both `init` and `join`",
         ),
     ] {
         let (_, errors, _) = with_kubeadm(block).run();
@@ -138,12 +141,12 @@ fn kubeadm_needs_the_whole_of_it() {
         (
             HASH,
             "sha256:12",
-            "nodeimg.ca_cert_hashes: is no hash of a CA",
+            "nodeimg.ca_cert_hashes: is not the hash of a CA",
         ),
         (
             TOKEN,
             "nonsense",
-            "nodeimg.bootstrap_token: is no bootstrap token",
+            "nodeimg.bootstrap_token: is not a bootstrap token",
         ),
         (
             "https://",
@@ -153,7 +156,7 @@ fn kubeadm_needs_the_whole_of_it() {
         (
             "  bootstrap_token",
             "  certificate_key: abc\n  bootstrap_token",
-            "nodeimg.certificate_key: is no certificate key",
+            "nodeimg.certificate_key: is not a certificate key",
         ),
         (
             "  bootstrap_token",
@@ -211,7 +214,7 @@ fn kubeadm_is_tried_five_times_and_cleaned_up_after() {
         for _ in 1..joins {
             expected.extend([RESET, "sleep 15", &join]);
         }
-        // The configuration has served, or is kept for the next boot.
+        // The configuration is no longer needed, or is kept for the next boot.
         expected.extend((status == 0).then_some("firstboot forget-token"));
         assert_eq!(said, expected);
         assert_eq!(code, Some(status), "{said:?}");

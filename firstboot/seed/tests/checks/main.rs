@@ -136,12 +136,12 @@ fn keys_of_the_block() {
         (
             "  node_ip:",
             "  nodeIP: 1.1.1.1\n  node_ip:",
-            "user-data:5: nodeimg.nodeIP: is no key of this version; did you mean `node_ip`?",
+            "user-data:5: nodeimg.nodeIP: is not a key of this version; did you mean `node_ip`?",
         ),
         (
             "  node_ip:",
             "  wibble: 1\n  node_ip:",
-            "nodeimg.wibble: is no key of this version; the keys are node_ip, pod_subnet",
+            "nodeimg.wibble: is not a key of this version; the keys are node_ip, pod_subnet",
         ),
         (
             "  node_ip:",
@@ -156,12 +156,12 @@ fn keys_of_the_block() {
         (
             "    cert: |",
             "    certificate: x\n    cert: |",
-            "nodeimg.kubelet.certificate: is no key",
+            "nodeimg.kubelet.certificate: is not a key",
         ),
         (
             "  ca: |",
             "  cb: x\n  ca: |",
-            "nodeimg.cb: is no key of this version; did you mean `ca`?",
+            "nodeimg.cb: is not a key of this version; did you mean `ca`?",
         ),
     ] {
         Case::with(from, to).fails(expected);

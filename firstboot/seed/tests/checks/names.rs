@@ -53,20 +53,23 @@ fn host_names_that_cannot_name_a_node() {
     for (names, expected) in [
         (
             "hostname: localhost",
-            "user-data:2: hostname: `localhost` names every machine",
+            "user-data:2: hostname: `localhost` stands for every machine",
         ),
-        ("hostname: localhost.localdomain", "names every machine"),
+        (
+            "hostname: localhost.localdomain",
+            "stands for every machine",
+        ),
         (
             "hostname: Node-0",
-            "has capitals, and Kubernetes takes small letters only; write `node-0`",
+            "has upper-case letters, and Kubernetes allows only lower-case ones; write `node-0`",
         ),
         (
             "hostname: Node_0",
-            "has capitals, and Kubernetes takes small letters only; use small letters",
+            "has upper-case letters, and Kubernetes allows only lower-case ones; use lower-case letters",
         ),
         (
             "hostname: node_0",
-            "`node_0` holds `_`; use small letters, digits and `-`",
+            "`node_0` holds `_`; use lower-case letters, digits and `-`",
         ),
         ("hostname: -a", "begins or ends with `-`"),
         ("hostname: a..b", "has a part of 0 characters"),
@@ -74,11 +77,11 @@ fn host_names_that_cannot_name_a_node() {
         ("hostname: näme", "holds `\\u{e4}`"),
         (
             "fqdn: node-0.Dom.ain",
-            "fqdn: `node-0.Dom.ain` has capitals",
+            "fqdn: `node-0.Dom.ain` has upper-case letters",
         ),
         (long.as_str(), "has a part of 64 characters"),
-        (long_fqdn.as_str(), "Linux takes 64"),
-        ("hostname: no", "is a boolean to YAML"),
+        (long_fqdn.as_str(), "Linux allows 64"),
+        ("hostname: no", "is a boolean in YAML"),
     ] {
         let mut case = Case::with("hostname: node-0\nfqdn: node-0.kubernetes.local", names);
         // A name of the wrong shape counts as none given; meta-data has one.
@@ -87,7 +90,7 @@ fn host_names_that_cannot_name_a_node() {
     }
     let mut none = Case::with("hostname: node-0\nfqdn: node-0.kubernetes.local\n", "");
     none.meta = "instance-id: i".to_owned();
-    none.fails("user-data: hostname: there is no host name");
+    none.fails("user-data: hostname: no host name is given");
 }
 
 #[test]
@@ -106,7 +109,7 @@ fn hosts_labels_and_taints() {
         (
             "{server.kubernetes.local: 192.168.10.100}",
             "{localhost: 10.0.0.1}",
-            "is no host name to give an address to",
+            "is not a host name that can be given an address",
         ),
         (
             "{server.kubernetes.local: 192.168.10.100}",
@@ -116,24 +119,24 @@ fn hosts_labels_and_taints() {
         (
             "{zone: a, disk: ssd}",
             "{zone: yes}",
-            "is a boolean to YAML",
+            "is a boolean in YAML",
         ),
-        ("{zone: a, disk: ssd}", "{-zone: a}", "is no valid key"),
+        ("{zone: a, disk: ssd}", "{-zone: a}", "is not a valid key"),
         (
             "{zone: a, disk: ssd}",
             "{zone: 'a b'}",
-            "has a value with odd characters",
+            "has a value that is too long or has invalid characters",
         ),
-        ("{zone: a, disk: ssd}", "{a/b/c: d}", "is no valid key"),
+        ("{zone: a, disk: ssd}", "{a/b/c: d}", "is not a valid key"),
         (
             "{zone: a, disk: ssd}",
             "{node-role.kubernetes.io/worker: ''}",
-            "a kubelet may not give itself",
+            "a kubelet may not set on itself",
         ),
         (
             "{zone: a, disk: ssd}",
             "{x.k8s.io/y: z}",
-            "a kubelet may not give itself",
+            "a kubelet may not set on itself",
         ),
         (
             "['dedicated=gpu:NoSchedule']",
@@ -153,7 +156,7 @@ fn hosts_labels_and_taints() {
         (
             "['dedicated=gpu:NoSchedule']",
             "['a b:NoExecute']",
-            "is no valid key",
+            "is not a valid key",
         ),
         (
             "['dedicated=gpu:NoSchedule']",

@@ -1,8 +1,8 @@
 //! What takes bytes that someone else made, one function a reader: the fuzz
 //! targets (`firstboot/fuzz`) and the bounded test `fuzz.rs` call the same.
 //!
-//! A function returns whatever the bytes are, and panics where a promise of the
-//! reader is broken. Limits of time and memory are the caller's to watch.
+//! A function returns whatever the bytes are, and panics if a promise of the reader is
+//! broken. Limits of time and memory are the caller's to watch.
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code, unreachable_pub)]
 use std::io;
 
@@ -126,7 +126,7 @@ fn settings(profile: &str) -> ImageSettings {
     ImageSettings::from_json(text.as_bytes()).unwrap()
 }
 
-/// What is said goes to a console: one line each, nothing that steers a terminal.
+/// Messages go to a console: one line each, without control characters.
 fn assert_fit_to_print(problems: &Problems) {
     for problem in problems.iter() {
         let line = problem.to_string();
@@ -182,7 +182,7 @@ pub fn jinja(data: &[u8]) {
     let _ = jinja::render(&String::from_utf8_lossy(data), &instance_data());
 }
 
-/// NoCloud's versions 1 and 2, and OpenStack's; what is taken is rendered.
+/// NoCloud's versions 1 and 2, and OpenStack's; accepted input is rendered.
 pub fn network(data: &[u8]) {
     for layout in [Layout::NoCloud, Layout::ConfigDrive] {
         let mut seed = Seed::new(layout, SeedFile::new("meta-data", ""));

@@ -10,7 +10,7 @@
 //! Specs: [kubeadm's design](https://kubernetes.io/docs/reference/setup-tools/kubeadm/implementation-details/),
 //! [bootstrap tokens](https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/#configmap-signing),
 //! [detached JWS](https://www.rfc-editor.org/rfc/rfc7515#appendix-F). Values are JSON, which the YAML of
-//! real clusters includes; what is not set has kubeadm's defaults.
+//! real clusters includes; unset fields have kubeadm's defaults.
 //!
 //! Left out: what only `kubeadm join --control-plane` reads (ClusterStatus,
 //! certificates).
@@ -39,7 +39,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// One that an image's kubeadm reads; `None` where its version is not known.
+    /// One that an image's kubeadm reads; `None` if its version is not known.
     pub fn of(settings: &ImageSettings) -> Option<Cluster> {
         Some(Cluster {
             version: settings.kubeadm.clone()?,
@@ -131,7 +131,7 @@ fn kubeconfig(ca: &str, server: &str) -> String {
     .to_string()
 }
 
-/// HS256 by the token's secret. Verifiers make it anew and compare the text.
+/// HS256 by the token's secret. Verifiers make it again and compare the text.
 fn signature(content: &str, id: &str, secret: &str) -> String {
     let header = json!({ "alg": "HS256", "kid": id }).to_string();
     let header = URL_SAFE_NO_PAD.encode(header);

@@ -4,14 +4,14 @@
 //!  serve    TLS, requests and their answers
 //!  access   who calls (certificate, token), what they may    -> Caller
 //!  route    /api/v1/nodes/NAME/status?watch=... and a method -> Route
-//!  store    what was sent; wire: protobuf or JSON            -> answer: JSON
+//!  store    the request; wire: protobuf or JSON            -> answer: JSON
 //!  kubeadm  what a cluster publishes for those who join it   -> ConfigMaps
 //! ```
 //!
 //! It takes Nodes from `system:node:NAME` in `system:nodes` alone, signs the
 //! requests of its bootstrap token for a kubelet's client certificate, holds
-//! watches open, and keeps whatever else it is sent. Every list but those of
-//! what was sent is empty: no pods, no Services. When it acts as a cluster of
+//! watches open, and keeps whatever else it is sent. Lists of anything else are
+//! empty: no pods, no Services. When it acts as a cluster of
 //! kubeadm, it has the ConfigMaps that `kubeadm join` reads.
 //!
 //! Paths are those of the
@@ -163,7 +163,7 @@ impl Api {
         at(&self.shared.store())
     }
 
-    /// Forgets who came; the objects stay.
+    /// Forgets the clients; the objects stay.
     pub fn forget(&self) {
         let mut store = self.shared.store();
         store.nodes.clear();
@@ -176,7 +176,7 @@ impl Api {
         self.shared.store().remove("/api/v1/nodes");
     }
 
-    /// Fires as soon as the store is as `wanted`; never where the server ends
+    /// Fires as soon as the store is as `wanted`; never if the server ends
     /// before.
     pub fn when(&self, wanted: impl Fn(&Store) -> bool + Send + 'static) -> oneshot::Receiver<()> {
         let (fire, fired) = oneshot::channel();

@@ -68,7 +68,7 @@ impl Route {
     }
 }
 
-/// What stands behind the `?`; what is looked at needs no decoding.
+/// The query; the fields that are read need no decoding.
 pub(super) struct Query(pub(super) String);
 
 impl Query {
@@ -125,7 +125,7 @@ mod tests {
             (all.name.clone(), all.kind().as_str()),
             (None, "EndpointSlice")
         );
-        // A namespace itself, and what is no object.
+        // A namespace itself, and paths that are not objects.
         let own = Route::of("/api/v1/namespaces/default").unwrap();
         assert_eq!(own.kind(), "Namespace");
         for odd in [

@@ -33,7 +33,7 @@ use nodeimg_seed::write::Pair;
 
 /// Larger than any object of a node.
 const MAX_BODY: usize = 3 << 20;
-/// What a watch that says nothing of it is held open.
+/// How long a watch without a timeout is held open.
 const WATCH: u64 = 300;
 const KUBELET_CLIENT: &str = "kubernetes.io/kube-apiserver-client-kubelet";
 
@@ -143,7 +143,7 @@ async fn answer(
     }
 }
 
-/// What is no object.
+/// The answer to a request for something that is not an object.
 fn other(path: &str) -> Response<Answer> {
     match path {
         "/healthz" | "/livez" | "/readyz" => whole(StatusCode::OK, "text/plain", "ok".to_owned()),
@@ -191,7 +191,7 @@ fn collection(route: &Route, query: &Query, shared: &Arc<Shared>) -> Response<An
 struct Watch {
     path: String,
     only: Option<String>,
-    /// Version and kind, where the end of the initial events is to be marked.
+    /// Version and kind, if the end of the initial events is to be marked.
     bookmark: Option<(String, String)>,
     from: u64,
     to: mpsc::Sender<Bytes>,

@@ -1,4 +1,4 @@
-//! What the fake API server keeps: objects by their paths, and who came.
+//! What the fake API server keeps: objects by their paths, and its clients.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ pub struct Store {
     objects: BTreeMap<String, Kept>,
     version: u64,
     pub nodes: BTreeMap<String, SeenNode>,
-    /// Everyone who came, with what they asked for first.
+    /// Every client, with its first request.
     pub callers: BTreeMap<String, String>,
     /// Subjects of certificates that were asked for by token and signed.
     pub signed: Vec<String>,
@@ -140,7 +140,7 @@ impl Store {
             .map(|(_, kept)| kept)
     }
 
-    /// `only` is the name of the object that is asked for, where it is one.
+    /// `only` is the name of the object that is asked for, if it is one.
     pub fn list(
         &self,
         collection: &str,
@@ -185,7 +185,7 @@ impl Store {
         self.put(path, object, more)
     }
 
-    /// A strategic merge patch of a Node's status: what is new of it.
+    /// A strategic merge patch of a Node's status.
     pub fn node_patched(&mut self, name: &str, patch: &Value) {
         let Some(node) = self.nodes.get_mut(name) else {
             return;

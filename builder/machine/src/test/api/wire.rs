@@ -21,7 +21,7 @@ use serde_json::Value;
 
 const MAGIC: &[u8] = b"k8s\0";
 
-/// What is looked at of an object.
+/// The fields of an object that are read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object {
     pub api_version: String,
@@ -41,7 +41,7 @@ pub struct Object {
 }
 
 impl Object {
-    /// `None` for what is neither form.
+    /// `None` if it has neither form.
     pub fn read(body: &[u8]) -> Option<Object> {
         match body.strip_prefix(MAGIC) {
             Some(envelope) => Object::of_protobuf(envelope),
@@ -169,7 +169,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The fields with lengths of a message, in order; numbers are passed over.
+/// The fields with lengths of a message, in order; numbers are ignored.
 fn fields(mut message: &[u8]) -> Option<Vec<(u64, &[u8])>> {
     let mut found = Vec::new();
     while !message.is_empty() {
@@ -239,7 +239,7 @@ mod tests {
     fn a_node_is_the_same_in_both_forms() {
         let address = [field(1, b"InternalIP"), field(2, b"10.0.2.15")].concat();
         let info = [field(1, b"id"), field(7, b"v1.36.0")].concat();
-        // A number (6: 8), which is passed over, and text of more than 127 bytes.
+        // A number (6: 8), which is ignored, and text of more than 127 bytes.
         let status = [
             field(1, &[7; 300]),
             vec![6 << 3, 8],

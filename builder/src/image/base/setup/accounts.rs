@@ -87,7 +87,7 @@ fn masters(base: &Base<'_>) -> Result<Accounts> {
     for line in read("passwd")?.lines() {
         let fields: Vec<&str> = line.splitn(5, ':').collect();
         let [name, _, uid, gid, rest] = fields[..] else {
-            bail!("passwd.master: `{line}` is no account");
+            bail!("passwd.master: `{line}` is not an account");
         };
         accounts.users.push(User {
             name: name.to_owned(),
@@ -99,7 +99,7 @@ fn masters(base: &Base<'_>) -> Result<Accounts> {
     for line in read("group")?.lines() {
         let fields: Vec<&str> = line.split(':').collect();
         let [name, _, gid, members] = fields[..] else {
-            bail!("group.master: `{line}` is no group");
+            bail!("group.master: `{line}` is not a group");
         };
         let members = members.split(',').filter(|name| !name.is_empty());
         accounts.groups.push(GroupEntry {
@@ -113,7 +113,7 @@ fn masters(base: &Base<'_>) -> Result<Accounts> {
 
 fn number(text: &str, line: &str) -> Result<u32> {
     text.parse()
-        .with_context(|| format!("`{line}`: `{text}` is no id"))
+        .with_context(|| format!("`{line}`: `{text}` is not an id"))
 }
 
 /// Of all files by name, one in /etc in the place of its namesake in /usr.
@@ -173,7 +173,7 @@ impl Accounts {
         }
         let gid = match wanted {
             Some(gid) => match self.groups.iter().find(|there| there.gid == gid) {
-                Some(there) => bail!("groups `{name}` and `{}` both want gid {gid}", there.name),
+                Some(there) => bail!("groups `{name}` and `{}` both claim gid {gid}", there.name),
                 None => gid,
             },
             None => self.free_id(name)?,
@@ -203,7 +203,7 @@ impl Accounts {
         }
         let uid = match uid {
             Some(uid) => match self.users.iter().find(|there| there.uid == *uid) {
-                Some(there) => bail!("users `{name}` and `{}` both want uid {uid}", there.name),
+                Some(there) => bail!("users `{name}` and `{}` both claim uid {uid}", there.name),
                 None => *uid,
             },
             None => self
@@ -215,7 +215,7 @@ impl Accounts {
             None => self.add_group(name, Some(uid))?,
             Some(Group::Id(gid)) => *gid,
             Some(Group::Name(group)) => self.gid_of(group).with_context(|| {
-                format!("user `{name}` is of the group `{group}`, which does not exist")
+                format!("user `{name}` belongs to the group `{group}`, which does not exist")
             })?,
         };
         let shell = shell.as_deref().unwrap_or(NOLOGIN);
@@ -237,7 +237,7 @@ impl Accounts {
         };
         if let Some((_, id)) = FIXED.iter().find(|(fixed, _)| *fixed == name) {
             if taken(*id) {
-                bail!("`{name}` has the fixed id {id}, which another account took");
+                bail!("`{name}` has the fixed id {id}, which another account already has");
             }
             return Ok(*id);
         }
@@ -278,7 +278,7 @@ impl Accounts {
     }
 
     /// No account has a password. root's is `*` and not locked by `!`: sshd
-    /// refuses keys of a locked account where PAM is off.
+    /// refuses keys of a locked account if PAM is off.
     fn shadow(&self, day: u64) -> String {
         let mut text = String::new();
         for user in &self.users {

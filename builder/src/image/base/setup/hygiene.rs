@@ -28,7 +28,7 @@ pub fn check(base: &mut Base<'_>) -> Result<()> {
     }
     if !base.has(machine_id::PATH)? {
         problems.push(
-            "machine-id: `/etc/machine-id` is missing: it must be empty, or say `uninitialized`"
+            "machine-id: `/etc/machine-id` is missing: it must be empty or contain `uninitialized`"
                 .into(),
         );
     }
@@ -114,7 +114,7 @@ fn leftover(_: &Base<'_>, path: &ImagePath, node: &Node) -> Result<Option<&'stat
     let bad = NAMES.contains(&path.as_str())
         || SUFFIXES.iter().any(|suffix| path.name().ends_with(suffix))
         || (in_empty && !expected);
-    Ok(bad.then_some("is a leftover of making or running a system"))
+    Ok(bad.then_some("is left over from building or running a system"))
 }
 
 fn writable_by_all(_: &Base<'_>, _: &ImagePath, node: &Node) -> Result<Option<&'static str>> {

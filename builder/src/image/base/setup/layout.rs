@@ -12,20 +12,20 @@ use anyhow::Result;
 use super::Base;
 use crate::tree::{ImagePath, Node, Origin};
 
-/// What is taken out, and why it would do harm or nothing.
+/// Paths to remove, and why they are harmful or useless.
 const REMOVED: [(&str, &str); 16] = [
     (
         "/usr/lib/udev/hwdb.d",
-        "names for people; the binary form holds build paths",
+        "names for people to read; the binary form holds build paths",
     ),
     ("/usr/lib/udev/hwdb.bin", "as above"),
     (
         "/usr/lib/systemd/catalog",
-        "texts of `journalctl -x`, of no use without their index",
+        "texts of `journalctl -x`, useless without their index",
     ),
     (
         "/usr/lib/systemd/system-generators/systemd-ssh-generator",
-        "fails where there is no vsock",
+        "fails without vsock",
     ),
     (
         "/usr/lib/systemd/system-generators/systemd-hibernate-resume-generator",
@@ -61,7 +61,7 @@ const REMOVED: [(&str, &str); 16] = [
         "/etc/network",
         "ifupdown's hooks; networkd does the network",
     ),
-    ("/etc/ufw", "profiles of a firewall that is not here"),
+    ("/etc/ufw", "profiles of a firewall that is not installed"),
     ("/var/log/runit", "another init"),
 ];
 

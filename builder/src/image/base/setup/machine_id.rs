@@ -3,7 +3,7 @@
 //!
 //! An empty `/etc/machine-id` is filled and no more. `uninitialized` also makes
 //! `ConditionFirstBoot=` hold, and systemd apply the presets of all units, which the
-//! build has done: a second or two on a slow processor. So it says that only where a
+//! build has done: a second or two on a slow processor. So it says that only if a
 //! unit asks.
 
 use std::collections::BTreeSet;

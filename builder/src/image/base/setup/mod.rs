@@ -53,7 +53,7 @@ pub struct Package {
     pub name: String,
     /// The control file of the `.deb`, as it stands.
     pub control: String,
-    /// `md5sums` of the `.deb`; empty where it has none.
+    /// `md5sums` of the `.deb`; empty if it has none.
     pub md5sums: String,
 }
 
@@ -83,7 +83,7 @@ pub struct Facts<'a> {
     pub packages: &'a [Package],
     /// Units that the recipe enables, for the preset.
     pub enable: &'a [Word],
-    /// Where the build runs: no file may name it. `None` where that says nothing.
+    /// The directory that the build runs in: no file may name it. `None` if it is too short to tell.
     pub build_directory: Option<&'a str>,
 }
 
@@ -91,7 +91,7 @@ type Step = fn(&mut Base<'_>) -> Result<()>;
 
 /// In order: accounts first, since later steps own files by their ids.
 const CONFIGURE: [(&str, Step); 14] = [
-    ("removing what this image does otherwise", layout::remove),
+    ("removing what this image does differently", layout::remove),
     ("removing AppArmor's profiles of desktops", layout::profiles),
     ("making the top of the tree", layout::top),
     ("linking the CNI plugins", layout::cni_plugins),
@@ -110,11 +110,14 @@ const CONFIGURE: [(&str, Step); 14] = [
 /// In order: the package database lists what is left, the lints see it all.
 const SEAL: [(&str, Step); 6] = [
     ("applying the presets", presets::apply),
-    ("settling what a first boot is", machine_id::settle),
+    (
+        "setting up the detection of a first boot",
+        machine_id::settle,
+    ),
     ("emptying /var", state::empty_var),
     ("writing the package database", dpkg::database),
     ("looking for missing libraries", closure::check),
-    ("looking for what no image may hold", hygiene::check),
+    ("checking for files that no image may hold", hygiene::check),
 ];
 
 /// Configures freshly unpacked packages.
@@ -155,12 +158,12 @@ impl Base<'_> {
         Ok(self.tree.get(&path.parse()?).is_some())
     }
 
-    /// A file's text; `None` where there is no file.
+    /// A file's text; `None` if there is no file.
     fn text(&self, path: &str) -> Result<Option<String>> {
         units::text_at(self.tree, &path.parse()?)
     }
 
-    /// Puts a node where nothing or a file of a package is.
+    /// Adds a node, or replaces a file of a package.
     fn put(&mut self, path: &str, node: Node) -> Result<()> {
         self.tree.replace(path.parse()?, node)
     }
@@ -177,7 +180,7 @@ impl Base<'_> {
         self.put(path, node)
     }
 
-    /// A copy of one of the tree's files, `0644 root:root`; false where there is none.
+    /// A copy of one of the tree's files, `0644 root:root`; false if there is none.
     fn copy(&mut self, from: &str, to: &str) -> Result<bool> {
         let Some(Kind::File(content)) = self.tree.get(&from.parse()?).map(|node| &node.kind) else {
             return Ok(false);
@@ -202,7 +205,7 @@ impl Base<'_> {
         self.tree.insert(path, node)
     }
 
-    /// Takes a path and all below it out; false where there was nothing.
+    /// Takes a path and all below it out; false if there was nothing.
     fn remove(&mut self, path: &str) -> Result<bool> {
         Ok(!self.tree.take(&path.parse()?).is_empty())
     }

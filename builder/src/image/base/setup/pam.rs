@@ -1,4 +1,4 @@
-//! The PAM stacks that `pam-auth-update` would assemble, for what is here:
+//! The PAM stacks that `pam-auth-update` would assemble from the modules here:
 //! [pam.d(5)](https://manpages.debian.org/trixie/libpam-runtime/pam.d.5.en.html).
 //! Without them neither login nor sshd lets anyone in.
 

@@ -2,7 +2,7 @@
 //! [systemd.preset(5)](https://manpages.debian.org/trixie/systemd/systemd.preset.5.en.html).
 //!
 //! nodeimg's own preset is read first and ends in `disable *`, so that a
-//! package's unit runs only where it is named here or by the recipe. The links
+//! package's unit runs only if it is named here or by the recipe. The links
 //! are made in the build; the preset stays in the image, because systemd
 //! applies it once more at the first boot.
 

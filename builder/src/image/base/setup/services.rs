@@ -57,7 +57,7 @@ pub fn systemd(base: &mut Base<'_>) -> Result<()> {
     Ok(())
 }
 
-/// logind wants it for the screens of seats; where there is one, its driver brings it.
+/// logind wants it for the screens of seats; if there is one, its driver brings it.
 const SCREENS: &str = "modprobe@drm.service";
 
 pub fn mask(base: &mut Base<'_>) -> Result<()> {

@@ -93,7 +93,7 @@ fn quoted(path: &str) -> String {
     }
 }
 
-/// Links and copies that systemd-tmpfiles makes of what is in the tree.
+/// Links and copies that systemd-tmpfiles makes from the tree.
 pub fn made_at_boot(tree: &Tree) -> Result<BTreeSet<ImagePath>> {
     let mut made = BTreeSet::new();
     for line in lines(tree)? {

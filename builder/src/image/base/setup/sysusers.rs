@@ -33,7 +33,7 @@ pub enum Line {
     },
 }
 
-/// A user's primary group, where a line names it.
+/// A user's primary group, if a line names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Group {
     Id(u32),
@@ -141,7 +141,7 @@ fn id(text: &str) -> Result<u32> {
         Err(_) if text.starts_with('/') => {
             bail!("takes its id from the owner of {text}, which only a running system could do")
         }
-        Err(_) => bail!("`{text}` is no numeric id"),
+        Err(_) => bail!("`{text}` is not a numeric id"),
     }
 }
 
@@ -199,7 +199,7 @@ mod tests {
             ("u", "no name"),
             ("m a", "no group"),
             ("u a 5 \"open", "not closed"),
-            ("g a five", "no numeric id"),
+            ("g a five", "not a numeric id"),
         ] {
             let error = parse(bad).unwrap_err().to_string();
             assert!(error.contains(why), "{bad}: {error}");

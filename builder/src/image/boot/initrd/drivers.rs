@@ -12,7 +12,7 @@ use crate::tree::ImagePath;
 /// Without them no root is mounted, unless the kernel has them built in.
 const ESSENTIAL: [&str; 5] = ["dm_verity", "ext4", "overlay", "squashfs", "virtio_blk"];
 
-/// What finds a disk, where the kernel has it.
+/// What finds a disk, if the kernel has it.
 const DRIVERS: [&str; 32] = [
     "ahci",
     "ahci_platform",

@@ -84,7 +84,7 @@ impl Wanted<'_> {
     fn has(&self, path: &str, package: &str) -> Result<()> {
         if libraries::follow(self.tree, path).is_none() {
             bail!(
-                "`{path}` is not in the image, and the initrd needs it: add the package \
+                "`{path}` is not in the image, but the initrd needs it: add the package \
                  `{package}` to `base.packages`"
             );
         }
@@ -135,7 +135,7 @@ impl Initrd {
     }
 
     /// Takes a file of the root with the links on the way to it and every
-    /// library that it needs; false where there is none.
+    /// library that it needs; false if there is none.
     fn take(&mut self, from: &Wanted<'_>, path: &str) -> Result<bool> {
         let Some(way) = libraries::follow(from.tree, path) else {
             return Ok(false);
@@ -181,7 +181,7 @@ impl Initrd {
         Ok(())
     }
 
-    /// The same, where there must be one.
+    /// The same, if there must be one.
     fn demand(&mut self, from: &Wanted<'_>, path: &str, package: &str) -> Result<()> {
         from.has(path, package)?;
         self.take(from, path)?;

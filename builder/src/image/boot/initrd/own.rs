@@ -68,9 +68,12 @@ pub fn own(wanted: &Wanted<'_>) -> Result<Initrd> {
 fn program(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<()> {
     let node = wanted.tree.get(&BINARY_PATH.parse()?);
     let binary = node.filter(|node| matches!(node.kind, Kind::File(_)));
-    let mut init = binary
-        .cloned()
-        .with_context(|| format!("`{BINARY_PATH}` is not in the image, and it is what the initrd runs: `disk.initrd = \"systemd\"` makes one without it"))?;
+    let mut init = binary.cloned().with_context(|| {
+        format!(
+            "`{BINARY_PATH}` is not in the image, but the initrd runs it: \
+            `disk.initrd = \"systemd\"` makes an initrd that does not need it"
+        )
+    })?;
     init.stat.mode = 0o755;
     initrd.put("/init", init)?;
     for (path, package) in PROGRAMS {

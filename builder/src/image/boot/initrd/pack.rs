@@ -19,7 +19,7 @@ const KIND: &str = "initrd-1";
 const BUFFER: usize = 256 * 1024;
 
 impl Initrd {
-    /// The bytes, from the store where they were packed before.
+    /// The bytes, from the store if they were packed before.
     pub fn packed(&self, epoch: Epoch, store: &Store) -> Result<Vec<u8>> {
         let key = self.key(epoch);
         if let Some(bytes) = store.kept(KIND, &key)? {

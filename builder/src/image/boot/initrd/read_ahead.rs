@@ -41,7 +41,7 @@ const FILES: [(&str, &[&str], When); 23] = [
     ("nodeimg-firstboot", &PATH, When::Always),
     ("systemd-networkd", &SYSTEMD, When::Always),
     ("systemd-resolved", &SYSTEMD, When::Always),
-    // The runtime, and what is large.
+    // The runtime, and large files.
     ("containerd", &PATH, When::Always),
     ("ctr", &PATH, When::Images),
     ("kubelet", &PATH, When::Always),

@@ -9,8 +9,8 @@
 //! slot, and B be as large: an update may be larger than what it replaces. The
 //! state takes the rest, and grows with the disk at every boot.
 //!
-//! `Weight=0` keeps a partition from growing into what is the state's. On a
-//! disk too small for everything slot B is what is left out (`Priority=`).
+//! `Weight=0` keeps a partition from growing into the state's space. On a
+//! disk too small for everything slot B is left out (`Priority=`).
 
 use anyhow::Result;
 use nodeimg_formats::verity;
@@ -52,7 +52,7 @@ pub fn add(initrd: &mut Initrd, slot: Slot) -> Result<()> {
     let empty = "Label=_empty\nPriority=10\n";
     for (name, kind, rest) in [
         ("10-esp", "esp", String::new()),
-        // Where nothing is said repart wants 10 MiB, which this cannot grow to.
+        // If nothing is said repart wants 10 MiB, which this cannot grow to.
         ("20-hashes-a", "root-verity", sized(hashes)),
         ("21-root-a", "root", sized(root)),
         ("30-hashes-b", "root-verity", sized(hashes) + empty),

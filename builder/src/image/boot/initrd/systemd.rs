@@ -72,7 +72,7 @@ const OPENED: [&str; 8] = [
     "libzstd.so.1",
 ];
 
-/// Taken where they are there.
+/// Taken if they are there.
 const FILES: [&str; 12] = [
     "/etc/mke2fs.conf",
     "/usr/lib/tmpfiles.d/20-systemd-stub.conf",
@@ -88,7 +88,7 @@ const FILES: [&str; 12] = [
     "/usr/lib/udev/scsi_id",
 ];
 
-/// Units of the packages, where they are there.
+/// Units of the packages, if they are there.
 const PACKAGED: [&str; 53] = [
     "-.slice",
     "basic.target",
@@ -146,7 +146,7 @@ const PACKAGED: [&str; 53] = [
 ];
 
 /// Modules that systemd asks for in an initrd, or that get it what a machine
-/// has to say; where the kernel has them.
+/// has to say; if the kernel has them.
 const MODULES: [&str; 9] = [
     "autofs4",
     "dmi_sysfs",

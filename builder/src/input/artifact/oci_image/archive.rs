@@ -79,7 +79,7 @@ fn member(blob: &Blob) -> String {
 #[derive(Default)]
 struct Parts {
     parts: Vec<Content>,
-    /// What is not of a blob and not in `parts` yet.
+    /// Bytes that belong to no blob and are not in `parts` yet.
     bytes: Vec<u8>,
 }
 

@@ -72,7 +72,7 @@ enum Top {
 }
 
 /// Every image of `asked`, in that order. `get` brings blobs in the order in
-/// which they are wanted, each verified by what is wanted of it.
+/// which they are wanted, each verified by its digest.
 pub fn follow(
     asked: &[Asked],
     get: impl Fn(&[Wanted]) -> Result<Vec<VerifiedBlob>>,
@@ -142,7 +142,7 @@ fn complete(
 }
 
 impl Asked {
-    /// Where a document that is no good was met.
+    /// Where a bad document was met.
     fn at(&self, blob: &Blob) -> String {
         format!("{}: {}", self.what, blob.digest)
     }
@@ -158,7 +158,7 @@ fn read_top(asked: &Asked, blob: &Blob) -> Result<Top> {
 fn read_manifest(descriptor: &Descriptor, blob: &Blob) -> Result<Box<Manifest>> {
     match Document::parse(&small(blob)?, Some(&descriptor.media_type))? {
         Document::Manifest(manifest) => Ok(manifest),
-        Document::Index(_) => bail!("it is an index in an index, which is not read"),
+        Document::Index(_) => bail!("it is an index in an index, which is not supported"),
     }
 }
 
@@ -169,7 +169,7 @@ fn blobs(
     let got = get(wanted)?;
     ensure!(
         got.len() == wanted.len(),
-        "{} blobs of images were wanted, {} came",
+        "expected {} blobs of images, got {}",
         wanted.len(),
         got.len()
     );
@@ -185,7 +185,7 @@ fn small(blob: &Blob) -> Result<Vec<u8>> {
     let size = blob.bytes.size();
     ensure!(
         size <= MAX_DOCUMENT,
-        "it has {size} bytes, more than any document of an image"
+        "it has {size} bytes, more than a document of an image may have"
     );
     let content = Content::whole(Arc::clone(&blob.bytes));
     content.head(size).context("reading it from the store")

@@ -147,7 +147,8 @@ impl Local {
         match self.place.file(member)? {
             Some(reader) => Ok(reader),
             None => bail!(
-                "it is not there: the lock pins another image, or the file is incomplete; `nodeimg lock --update` pins what is there now"
+                "it is missing: the lock pins another image, or the file is incomplete; `nodeimg \
+                 lock --update` pins the current image"
             ),
         }
     }
@@ -178,7 +179,7 @@ impl Local {
                 Ok(digest)
             }
             _ => bail!(
-                "its index.json has {} images and not one of them alone is called {name}: {}",
+                "its index.json has {} images, and {name} does not match exactly one of them: {}",
                 index.manifests.len(),
                 all_names(&index.manifests)
             ),
@@ -197,7 +198,8 @@ impl Local {
             many => match many.iter().filter(called).collect::<Vec<_>>().as_slice() {
                 [one] => *one,
                 _ => bail!(
-                    "its manifest.json has {} images and not one of them alone is called {name}",
+                    "its manifest.json has {} images, and {name} does not match exactly one of \
+                     them",
                     many.len()
                 ),
             },
@@ -223,7 +225,7 @@ impl Local {
         let context = || format!("its member `{name}`");
         let open = || -> Result<_> {
             let found = self.place.file(name).with_context(context)?;
-            found.with_context(|| format!("its manifest.json names `{name}`, which is not there"))
+            found.with_context(|| format!("its manifest.json names `{name}`, which does not exist"))
         };
         let mut head = Vec::new();
         open()?
@@ -289,10 +291,10 @@ impl Place {
         let mut head = Vec::new();
         At { file: &file, at: 0 }.take(512).read_to_end(&mut head)?;
         if let Some(packing) = Packing::of(&head) {
-            bail!("it is packed with {}: unpack it", packing.name());
+            bail!("it is compressed with {}: unpack it", packing.name());
         }
-        let listed =
-            members::read_seeking(At { file: &file, at: 0 }).context("it is no tar of an image")?;
+        let listed = members::read_seeking(At { file: &file, at: 0 })
+            .context("it is not a tar of an image")?;
         let mut files = BTreeMap::new();
         let mut links = Vec::new();
         for member in listed {

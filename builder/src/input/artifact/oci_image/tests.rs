@@ -201,7 +201,7 @@ fn a_layout_is_found_by_name_or_by_being_alone() {
             None => assert!(
                 place
                     .refusal(Arch::Amd64)
-                    .contains("not one of them alone is called")
+                    .contains("does not match exactly one of them")
             ),
         }
     }
@@ -261,7 +261,7 @@ fn what_is_no_image_is_told() {
     blobs.layout(&place.path(), std::slice::from_ref(&manifest));
     fs::remove_file(&lacking).unwrap();
     assert!(
-        place.refusal(Arch::Amd64).contains("is not there"),
+        place.refusal(Arch::Amd64).contains("it is missing"),
         "{}",
         place.refusal(Arch::Amd64)
     );
@@ -273,8 +273,8 @@ fn what_is_no_image_is_told() {
     );
     fs::remove_dir_all(place.path()).unwrap();
     for (bytes, wanted) in [
-        (b"\x1f\x8b\x08\0".to_vec(), "packed with gzip"),
-        (b"no tar".to_vec(), "no tar of an image"),
+        (b"\x1f\x8b\x08\0".to_vec(), "compressed with gzip"),
+        (b"no tar".to_vec(), "not a tar of an image"),
         (tar_of(&[("x", b"")]), "neither an OCI layout"),
         (tar_of(&[("index.json", b"{}")]), "index.json"),
         (
@@ -290,7 +290,7 @@ fn what_is_no_image_is_told() {
         ),
         (
             tar_of(&[("manifest.json", br#"[{"Config":"c","Layers":[]}]"#)]),
-            "`c`, which is not there",
+            "`c`, which does not exist",
         ),
         (tar_of(&[("manifest.json", b"[]")]), "0 images"),
     ] {

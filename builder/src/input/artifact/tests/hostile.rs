@@ -43,7 +43,7 @@ fn hostile_members_are_named() {
         (special(b'6', "pipe", ""), "member `pipe`: is a named pipe"),
         (
             special(b'Z', "odd", ""),
-            "member `odd`: is of the unknown type `Z`",
+            "member `odd`: has the unknown type `Z`",
         ),
         (special(b'S', "sparse", ""), "sparse"),
         (file(&long, ""), ""),

@@ -1,5 +1,5 @@
 //! Archives that were good once: whatever became of them is unpacked or
-//! refused, in bounded time, and nothing lands where no rule sends it.
+//! refused, in bounded time, and nothing lands outside the rules' targets.
 use nodeimg_test_support::mutate::Mutator;
 
 use super::*;

@@ -117,12 +117,12 @@ fn damage_is_told_from_length_from_garbage() {
         (
             "after the end",
             after.clone(),
-            "something after the archive's end mark",
+            "data after the archive's end mark",
         ),
         (
             "after the end, zst",
             zst(&after),
-            "something after the archive's end mark",
+            "data after the archive's end mark",
         ),
         (
             "after gz",
@@ -140,14 +140,14 @@ fn damage_is_told_from_length_from_garbage() {
             "its xz data",
         ),
         ("flipped", flipped, "its gzip data is damaged"),
-        ("no tar in it", gz(b"hello"), "no tar archive"),
+        ("no tar in it", gz(b"hello"), "not a tar archive"),
         (
             "program in it",
             gz(&[arm64(), vec![7; 2000]].concat()),
-            "what it holds is no tar archive",
+            "its content is not a tar archive",
         ),
         ("empty in it", gz(b""), "cut short"),
-        ("empty", vec![], "it is no tar archive: it is empty"),
+        ("empty", vec![], "it is not a tar archive: it is empty"),
         (
             "web page",
             b"\n<!DOCTYPE html><html>404".to_vec(),
@@ -166,7 +166,7 @@ fn damage_is_told_from_length_from_garbage() {
             b"not found".to_vec(),
             "it begins with \"not found\"",
         ),
-        ("zeros", vec![0; 2048], "it is no tar archive"),
+        ("zeros", vec![0; 2048], "it is not a tar archive"),
     ] {
         let error = Case::new(&bytes).refusal(&[rule("bin/x", "/usr/bin/")]);
         assert!(error.contains(want), "{name}: {error}");

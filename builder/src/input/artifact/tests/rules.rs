@@ -22,11 +22,11 @@ fn wrong_rules_say_what_to_write() {
         ),
         (
             vec![rule("containerd", "/usr/bin/")],
-            "it has no member `containerd`: near it are `bin/containerd`",
+            "it has no member `containerd`: similar names are `bin/containerd`",
         ),
         (
             vec![rule("bin/containrd", "/usr/bin/")],
-            "near it are `bin/containerd`",
+            "similar names are `bin/containerd`",
         ),
         (
             vec![rule("zzz", "/usr/bin/")],
@@ -73,7 +73,7 @@ fn a_binary_is_a_program_of_the_architecture_or_a_script() {
     assert_eq!(unpack(&arm64(), &[rule("", "/bin/")]), Ok(vec![named]));
     for (bytes, rules, part) in [
         (elf(2, 1, 62), &bin[..], "is an ELF file for amd64"),
-        (gz(b"x"), &bin, "it is no program: it is a gzip file"),
+        (gz(b"x"), &bin, "it is not a program: it is a gzip file"),
         (b"<html>".to_vec(), &bin, "web page"),
         (vec![], &bin, "it is empty"),
         (
@@ -105,8 +105,14 @@ fn rules_are_read_from_toml() {
     for (text, part) in [
         (r#"{ from = "../x", to = "/x" }"#, "could leave"),
         (r#"{ from = "/x", to = "/x" }"#, "absolute"),
-        (r#"{ from = "a*/b", to = "/x" }"#, "stands only at the end"),
-        (r#"{ from = "kube*", to = "/x" }"#, "stands only at the end"),
+        (
+            r#"{ from = "a*/b", to = "/x" }"#,
+            "is allowed only at the end",
+        ),
+        (
+            r#"{ from = "kube*", to = "/x" }"#,
+            "is allowed only at the end",
+        ),
         (r#"{ from = "./", to = "/x" }"#, "names no file"),
         (r#"{ to = "x" }"#, "not an absolute path"),
         (r#"{ to = "/x", mode = "0o755" }"#, "is not a mode"),

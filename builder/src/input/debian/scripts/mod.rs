@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! builder/data/maintainer-scripts.txt
-//! package  script  sha256 of what is left  what stands in its place
+//! package  script  sha256 of the rest      what nodeimg does instead
 //! ```
 //!
 //! A kernel's package has its release in its name and its scripts: there both
@@ -92,7 +92,7 @@ impl Script {
         let mut text = String::new();
         if new().next().is_none() {
             text.push_str(
-                "\n    (its lines are those of the last lock's, but not in the same order)",
+                "\n    (its lines are the same as at the last lock, but in another order)",
             );
         }
         for line in new().take(SHOWN) {
@@ -116,7 +116,7 @@ fn visible(line: &str) -> String {
     line.chars().map(shown).collect()
 }
 
-/// The package's name in the table, and what is left of a script.
+/// The package's name in the table, and the rest of a script.
 fn lines(package: &str, bytes: &[u8]) -> Option<(String, Vec<String>)> {
     if bytes.starts_with(b"\x7fELF") {
         let line = format!("a compiled program: {}", Digest::sha256(bytes));
@@ -151,7 +151,7 @@ fn known() -> Result<BTreeSet<String>> {
                 (words.next(), words.next(), words.next(), words.next())
             else {
                 bail!(
-                    "line {} of the table of maintainer scripts is not whole",
+                    "line {} of the table of maintainer scripts is incomplete",
                     at + 1
                 );
             };
@@ -178,7 +178,7 @@ impl<'a> Unread<'a> {
     }
 
     /// Looks at a package's scripts; `older` is its control archive as the last
-    /// lock pinned it, where that is at hand.
+    /// lock pinned it, if that is at hand.
     pub fn look_at(
         &mut self,
         package: &str,
@@ -208,7 +208,7 @@ impl<'a> Unread<'a> {
             return Ok(());
         }
         let mut text = String::from(
-            "no maintainer script is run, and this nodeimg does not know what these would do:",
+            "nodeimg runs no maintainer script, and does not know what these would do:",
         );
         for (key, excerpt) in &self.found {
             let _ = write!(text, "\n  {key}{excerpt}");
@@ -220,8 +220,9 @@ impl<'a> Unread<'a> {
             .collect();
         let _ = write!(
             text,
-            "\nread them; what the image needs of them goes into an overlay or a newer nodeimg does \
-             it. Then accept them in the recipe's `[base]`:\naccept_scripts = [\n{}\n]",
+            "\nread them; put what the image needs from them into an overlay, or use a newer \
+             nodeimg that knows them. Then accept them in the recipe's `[base]`:\naccept_scripts \
+             = [\n{}\n]",
             keys.join("\n")
         );
         bail!("{text}")
@@ -237,7 +238,7 @@ pub fn check<'p>(
     for (package, control) in packages {
         unread.look_at(package, control, || None);
     }
-    unread.refuse().context("looking at the maintainer scripts")
+    unread.refuse().context("checking the maintainer scripts")
 }
 
 #[cfg(test)]

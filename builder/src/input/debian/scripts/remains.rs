@@ -1,4 +1,4 @@
-//! What is left of a maintainer script without what is known of every script.
+//! The rest of a maintainer script without the parts that every script has.
 
 /// debhelper's tools whose parts of a script are taken for known: what they do
 /// is done for every package alike, or nothing of a fresh image needs it.
@@ -12,15 +12,15 @@ const TOOLS: [(&str, &str); 13] = [
         "dh_installmodules",
         "the module index is made with the image",
     ),
+    ("dh_installsystemd", "the preset decides which units run"),
+    ("dh_installsystemduser", "the same for users' units"),
     (
-        "dh_installsystemd",
-        "which units run is the preset's to say",
+        "dh_installsysusers",
+        "accounts are made from all of sysusers.d",
     ),
-    ("dh_installsystemduser", "the same of users' units"),
-    ("dh_installsysusers", "accounts are made of all sysusers.d"),
     ("dh_installtmpfiles", "tmpfiles.d is applied at every boot"),
     ("dh_makeshlibs", "libraries are found without ld.so.cache"),
-    ("dh_python3", "byte code is made where it is missing"),
+    ("dh_python3", "byte code is compiled if it is missing"),
     ("dh_runit", "another init"),
 ];
 const SECTION: &str = "# Automatically added by ";
@@ -39,7 +39,7 @@ const IDLE: [&str; 7] = [
 ];
 
 /// The lines of `script` that do something, without comments, indentation and
-/// debhelper's own parts. `None` where nothing does.
+/// debhelper's own parts. `None` if nothing does.
 pub fn remains(script: &str) -> Option<Vec<&str>> {
     let lines: Vec<&str> = script.lines().map(str::trim).collect();
     let mut left = Vec::new();

@@ -116,7 +116,7 @@ fn only_lines_that_are_new_are_shown_where_the_old_ones_are_at_hand() {
         error.contains("| three") && !error.contains("| one"),
         "{error}"
     );
-    assert!(error.contains("not in the same order"), "{error}");
+    assert!(error.contains("in another order"), "{error}");
     assert!(
         error.contains("| line 39\n    ... and 20 more: `dpkg-deb -I FILE.deb postinst`"),
         "{error}"

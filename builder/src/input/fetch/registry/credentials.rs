@@ -40,7 +40,7 @@ pub(super) enum Found {
         helper: String,
     },
     Nothing {
-        /// For messages: what was looked at.
+        /// The file that was read, for messages.
         looked: String,
     },
 }
@@ -104,7 +104,8 @@ impl Files {
             // Not the parser's own message: it may quote what it met.
             let config: Config = serde_json::from_slice(&text).map_err(|e| {
                 format!(
-                    "reading the logins in {}: line {}, column {} is not as `docker login` writes it",
+                    "reading the logins in {}: line {}, column {} is not in the format that \
+                     `docker login` writes",
                     file.display(),
                     e.line(),
                     e.column()
@@ -117,7 +118,7 @@ impl Files {
         let names: Vec<String> = self.0.iter().map(|f| f.display().to_string()).collect();
         Ok(Found::Nothing {
             looked: match names.len() {
-                0 => "no place for logins is known: set $REGISTRY_AUTH_FILE".to_owned(),
+                0 => "no file with logins is known: set $REGISTRY_AUTH_FILE".to_owned(),
                 _ => format!("none was found in {}", names.join(", ")),
             },
         })
@@ -228,7 +229,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// `u:p` of the login that is found, or what is told.
+    /// `u:p` of the login that is found, or the message.
     fn found(files: &[&str], host: &str, repository: &str) -> String {
         let dir = tempfile::tempdir().unwrap();
         let mut paths = vec![dir.path().join("absent/auth.json")];

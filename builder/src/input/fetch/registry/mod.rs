@@ -93,7 +93,8 @@ pub(super) async fn login(
             other => Err(Failure::Login(wants(&host, other))),
         },
         None => Err(Failure::Login(format!(
-            "the registry {host} wants a login of a kind that nodeimg does not know (it knows Bearer and Basic)"
+            "the registry {host} requires a kind of login that nodeimg does not support (it \
+             supports Bearer and Basic)"
         ))),
     }
 }
@@ -150,16 +151,18 @@ async fn token(
 fn wants(host: &str, found: &Found) -> String {
     match found {
         Found::Login(login) => format!(
-            "the registry {host} does not give this image to the user of {}: log in anew, or look at the image's name",
+            "the registry {host} denies this image to the user of {}: log in again, or check the \
+             image's name",
             login.file()
         ),
         Found::Elsewhere { file, helper } => format!(
-            "the registry {host} wants a login, which {file} leaves to the program `{helper}`; nodeimg reads `auths` \
-             only: log in with another $REGISTRY_AUTH_FILE (`podman login --authfile FILE {host}`)"
+            "the registry {host} requires a login, which {file} leaves to the program `{helper}`; \
+             nodeimg reads `auths` only: log in with another $REGISTRY_AUTH_FILE (`podman login \
+             --authfile FILE {host}`)"
         ),
         Found::Nothing { looked } => format!(
-            "the registry {host} wants a login, or has no such image: `podman login {host}` or `docker login {host}` \
-             writes one ({looked})"
+            "the registry {host} requires a login, or has no such image: `podman login {host}` or \
+             `docker login {host}` writes one ({looked})"
         ),
     }
 }
@@ -195,7 +198,7 @@ fn secret(text: &str) -> Result<HeaderValue, Failure> {
     Ok(value)
 }
 
-/// With its port, where that is an unusual one.
+/// With its port, if that is an unusual one.
 fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {

@@ -160,13 +160,7 @@ fn faults_that_last() {
             false,
         ),
         ("429", f(Fault::RetryAfter(9)), 3, &["answers 429"], false),
-        (
-            "204",
-            f(Fault::Status(204)),
-            1,
-            &["which is no file"],
-            false,
-        ),
+        ("204", f(Fault::Status(204)), 1, &["not with a file"], false),
         (
             "cut at 0",
             f(Fault::Cut(0)),
@@ -185,7 +179,7 @@ fn faults_that_last() {
             "cut",
             f(Fault::Cut(100)),
             3,
-            &["cut after 300 of", "what came is kept"],
+            &["cut after 300 of", "the partial download is kept"],
             true,
         ),
         (
@@ -202,7 +196,7 @@ fn faults_that_last() {
             &["expected sha256:", "got sha256:", "dropped"],
             false,
         ),
-        ("part", f(Fault::UnaskedRange), 1, &["not asked for"], false),
+        ("part", f(Fault::UnaskedRange), 1, &["not requested"], false),
         (
             "too long",
             vec![good(&[0; 10_000_001])],
@@ -260,7 +254,7 @@ fn faults_that_last() {
             .unwrap_err();
         let error = format!("{error:#}");
         let by = format!(
-            "thing /x: https://up.example/x by the mirror {}",
+            "thing /x: https://up.example/x through the mirror {}",
             server.url("/x")
         );
         assert!(error.starts_with(&by), "{name}: {error}");
@@ -282,10 +276,13 @@ fn faults_that_last() {
 fn a_known_size_is_held_against_the_server() {
     let all = body();
     for (answer, text) in [
-        (good(&all[1..]), "has 2999999 bytes, the lock says 3000000"),
+        (
+            good(&all[1..]),
+            "has 2999999 bytes, but the lock says 3000000",
+        ),
         (
             faulty(&all, Fault::Length(10)),
-            "has 10 bytes, the lock says",
+            "has 10 bytes, but the lock says",
         ),
         (
             faulty(&[0; 3_000_001], Fault::Chunked),

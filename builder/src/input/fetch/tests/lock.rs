@@ -7,7 +7,7 @@ use crate::input::fetch::text::MAX_TEXT;
 fn a_lock_gets_both_digests_of_what_came() {
     let all = body();
     let (server, place) = (Server::start(), place());
-    // Bytes of an earlier run prove nothing where no digest is known.
+    // Bytes of an earlier run prove nothing if no digest is known.
     let mut request = request("/x", b"");
     request.want = Expected::default();
     let old: Vec<u8> = all.iter().map(|b| !b).collect();
@@ -39,7 +39,7 @@ fn a_lock_gets_both_digests_of_what_came() {
     ));
     request.want = Expected::default();
     let error = fetcher.fetch(&[request]).unwrap_err().to_string();
-    assert!(error.contains("no digest is known"), "{error}");
+    assert!(error.contains("there is no digest"), "{error}");
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn small_texts() {
     assert_eq!(text("/gone").unwrap(), None);
     for (path, wanted) in [
         ("/denied", "403"),
-        ("/binary", "is no text"),
+        ("/binary", "is not text"),
         ("/long", "longer than"),
     ] {
         let error = text(path).unwrap_err().to_string();

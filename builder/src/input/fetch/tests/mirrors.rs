@@ -19,7 +19,7 @@ fn a_directory_is_a_mirror_too_even_offline() {
     for (path, bytes, text) in [
         ("/a%20b/x", &b"other"[..], "expected sha256:"),
         ("/nope", b"nope", "No such file"),
-        ("/a%20b", b"dir", "is no file"),
+        ("/a%20b", b"dir", "is not a file"),
     ] {
         let error = place
             .fetch(options.clone(), &[request(path, bytes)])
@@ -50,7 +50,7 @@ fn plain_http_and_other_schemes_are_for_mirrors_only() {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("only") || error.contains("no URL"),
+            error.contains("only") || error.contains("not a URL"),
             "{error}"
         );
     }

@@ -119,7 +119,7 @@ fn ssl_cert_file_is_trusted_and_the_name_is_still_checked() {
     let url = format!("https://127.0.0.1:{other}/x");
     let error = child(&[("TEST_URL", &url), ("SSL_CERT_FILE", file)]);
     assert!(
-        error.contains("the server's certificate is refused"),
+        error.contains("the server's certificate is rejected"),
         "{error}"
     );
 }

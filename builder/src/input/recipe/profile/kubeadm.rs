@@ -29,7 +29,7 @@ pub const SPEC: Spec = Spec {
     joins_by_kubeadm: true,
     is_whole: false,
     check: |file, problems| {
-        let why = "has no effect: with the profile kubeadm, kubeadm's configuration says it";
+        let why = "has no effect: with the profile kubeadm, set it in kubeadm's configuration";
         no_cluster(file, why, problems);
     },
 };

@@ -95,7 +95,7 @@ pub fn assert_lines(got: &[String], want: &[String]) {
     assert_eq!(got.len(), want.len());
 }
 
-/// `true` where a test's judge is there; missing, it fails in CI.
+/// `true` if a test's judge is there; missing, it fails in CI.
 pub fn judge(name: &str) -> bool {
     let there = Command::new(name).arg("-version").output().is_ok();
     if !there {

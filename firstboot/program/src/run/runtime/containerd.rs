@@ -1,22 +1,22 @@
-//! What containerd must be started again for.
+//! The changes that require a restart of containerd.
 //!
-//! containerd starts beside first boot, not behind it, so that a node with bad seed
-//! data has a runtime all the same, and so that a good one waits for neither. What
-//! it reads only when it starts may then change under it: by a file of the seed, by
-//! `bootcmd`, by what an earlier instance leaves. So two looks at these files, before
-//! and after, tell whether it has to start again before the kubelet may.
+//! containerd starts in parallel with first boot, not after it, so that a node with bad
+//! seed data still has a runtime, and a good one does not wait. Files that it reads
+//! only at its start may then change: by a file of the seed, by `bootcmd`, by removing
+//! an earlier instance. So these files are compared before and after, to decide whether
+//! containerd has to be restarted before the kubelet starts.
 //!
-//! Not among them is what containerd reads whenever it needs it (`certs.d`, the CNI
-//! configuration, which it watches, name servers and certificates), and what a
-//! `config.toml` imports from elsewhere than `/etc/containerd`.
+//! Not included: files that containerd reads whenever it needs them (`certs.d`, the CNI
+//! configuration, which it watches, name servers and certificates), and files that a
+//! `config.toml` imports from outside `/etc/containerd`.
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
 pub const UNIT: &str = "containerd.service";
 
-/// Files, and directories with all that is below: what containerd reads, and what
-/// systemd has read of its units and of itself.
+/// Files, and directories with everything below: those that containerd reads, and those
+/// that systemd has read for its units and itself.
 pub const WATCHED: [&str; 6] = [
     "/etc/containerd",
     "/etc/nri",
@@ -31,7 +31,7 @@ const AT_EACH_PULL: &str = "/etc/containerd/certs.d";
 
 const UNIT_DIRECTORIES: [&str; 2] = ["/etc/systemd/system", "/run/systemd/system"];
 
-/// Whether it makes no difference what stands at a watched path.
+/// Whether the content of a watched path makes no difference.
 pub fn is_left_out(path: &str) -> bool {
     is_at_or_below(path, AT_EACH_PULL)
 }
@@ -51,7 +51,7 @@ impl Look {
             .insert(path.to_owned(), Sha256::digest(content).into());
     }
 
-    /// What is to be done about the files that differ.
+    /// What the files that differ require.
     pub fn changes(&self, after: &Look) -> Changes {
         let all = self.0.keys().chain(after.0.keys());
         let mut changes = Changes::default();
@@ -74,9 +74,9 @@ impl Look {
 /// Paths that differ, sorted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// systemd has to read its units again.
+    /// systemd has to reload its units.
     pub units: Vec<String>,
-    /// containerd has to start again, if it has started.
+    /// containerd has to be restarted, if it has started.
     pub containerd: Vec<String>,
 }
 
@@ -84,8 +84,8 @@ fn is_of_systemd(path: &str) -> bool {
     is_at_or_below(path, "/etc/systemd") || is_at_or_below(path, "/run/systemd")
 }
 
-/// Whether a file of systemd has its part in how containerd runs: its unit, drop-ins
-/// of it or of every service, the environment of all units.
+/// Whether a file of systemd affects how containerd runs: its unit, its drop-ins or
+/// those of every service, the environment of all units.
 pub fn is_of_the_unit(path: &str) -> bool {
     let below = UNIT_DIRECTORIES
         .into_iter()
@@ -97,8 +97,8 @@ pub fn is_of_the_unit(path: &str) -> bool {
     [UNIT, "containerd.service.d", "service.d"].contains(&first)
 }
 
-/// Files that a unit or a drop-in takes environment variables from; of a pattern,
-/// the directory that it is for.
+/// Files from which a unit or a drop-in takes environment variables; for a pattern, its
+/// directory.
 pub fn environment_files(text: &str) -> Vec<String> {
     let values = text.lines().filter_map(|line| {
         let (key, value) = line.split_once('=')?;
@@ -176,7 +176,7 @@ mod tests {
             };
             assert_eq!(base.changes(&after), expected, "{path}");
         }
-        // One that is gone is a change as well.
+        // A removed file is a change as well.
         let gone = look(&before).changes(&look(&before[1..]));
         assert_eq!(gone.containerd, ["/etc/containerd/config.toml"]);
     }

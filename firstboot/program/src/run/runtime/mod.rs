@@ -1,5 +1,5 @@
-//! containerd and systemd on this machine after first boot has changed what they
-//! have read; see [`containerd`].
+//! Makes containerd and systemd take up the files that first boot has changed; see
+//! [`containerd`].
 mod containerd;
 
 use containerd::{Look, UNIT, WATCHED, environment_files, is_left_out, is_of_the_unit};
@@ -10,10 +10,10 @@ use crate::root::{Entry, Root};
 
 const MAX_FILE: usize = 16 << 20;
 
-/// Where the image's own unit may be; those of a node are watched anyway.
+/// The places of the image's own unit; those of a node are watched anyway.
 const OF_THE_IMAGE: &str = "/usr/lib/systemd/system/containerd.service";
 
-/// All that is watched, as it is now.
+/// The current state of all watched files.
 pub(crate) fn look(root: &Root) -> Look {
     let mut look = Look::default();
     let mut environment = of_unit(root, OF_THE_IMAGE);
@@ -26,8 +26,8 @@ pub(crate) fn look(root: &Root) -> Look {
     look
 }
 
-/// Notes a file, or all below a directory. What cannot be read counts as what it
-/// says: a change of that is a change.
+/// Records a file, or everything below a directory. An unreadable file is recorded as
+/// its error.
 fn note(root: &Root, path: &str, look: &mut Look, environment: &mut Vec<String>) {
     if is_left_out(path) {
         return;
@@ -59,12 +59,12 @@ fn of_unit(root: &Root, path: &str) -> Vec<String> {
     })
 }
 
-/// Has what is different now come into force before first boot is done, and so
-/// before the kubelet starts; `None` where that failed.
+/// Makes changed files take effect before first boot is done, and so before the kubelet
+/// starts; `None` if that failed.
 ///
-/// systemd is asked to start containerd again where it runs or is about to, and not
-/// waited for: from then on the kubelet, which comes after containerd, waits for
-/// that new start. One that has not begun yet finds the new files.
+/// systemd is asked to restart containerd if it runs or is about to, without waiting:
+/// from then on the kubelet, which is ordered after containerd, waits for that restart.
+/// A containerd that has not started yet finds the new files.
 pub(crate) fn follow(
     root: &Root,
     machine: Machine,
@@ -73,12 +73,12 @@ pub(crate) fn follow(
 ) -> Option<()> {
     let changes = before.changes(&look(root));
     if let Some(first) = changes.units.first() {
-        println!("nodeimg-firstboot: systemd reads its units again: {first} has changed");
+        println!("nodeimg-firstboot: systemd reloads its units: {first} has changed");
         let done = machine.systemctl(&["daemon-reload"]);
         told(done, "systemctl daemon-reload", first, problems)?;
     }
     if let Some(first) = changes.containerd.first() {
-        println!("nodeimg-firstboot: containerd starts again if it has: {first} has changed");
+        println!("nodeimg-firstboot: containerd is restarted if it runs: {first} has changed");
         let done = machine.systemctl(&["--no-block", "try-restart", UNIT]);
         told(
             done,
@@ -97,8 +97,8 @@ fn told(
     problems: &mut Problems,
 ) -> Option<()> {
     done.map_err(|error| {
-        let reason = format!("has changed, and is not in force: {error}");
-        let remedy = format!("see `{command}` by hand; the next boot begins with it");
+        let reason = format!("has changed but is not in effect: {error}");
+        let remedy = format!("run `{command}` by hand, or reboot");
         problems.error(&Place::file(path), reason, remedy);
     })
     .ok()
@@ -140,7 +140,8 @@ mod tests {
         )
         .unwrap();
         let root = Root::open(here).unwrap();
-        // What is changed, whether units are concerned, and containerd; one upon the other.
+        // The changed file, whether units are concerned, and whether containerd is; each case adds
+        // to the one before.
         for (path, text, units, containerd) in [
             ("etc/containerd/certs.d/a/hosts.toml", "server", 0, 0),
             ("etc/cni/net.d/10-bridge.conf", "{}", 0, 0),

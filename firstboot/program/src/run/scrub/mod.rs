@@ -1,19 +1,19 @@
-//! What has served on the seed's medium is written over: private keys, tokens,
-//! passwords, and whatever commands and files of the seed hold.
+//! Secrets on the seed's volume are overwritten when no longer needed: private keys,
+//! tokens, passwords, and whatever commands and files of the seed hold.
 //!
 //! # Rules
-//! - A seed that nothing in may be a secret of, and one on a read-only medium,
-//!   from a server, or named by `--seed`, is left alone.
-//! - Not before the commands of the seed have succeeded and a kubelet with a
-//!   token has its certificate: until then the medium can still be corrected.
-//! - Only the seed that was taken: one that somebody has changed since is not.
+//! - A seed without secrets is left alone, and so is one on a read-only volume, from a
+//!   server, or named by `--seed`.
+//! - Not before the commands of the seed have succeeded and a kubelet with a token has
+//!   its certificate: until then the seed can still be corrected.
+//! - Only the seed that was used: one that somebody has changed since is left alone.
 //! - Whole files, in place: `user-data`, `vendor-data`, of a config drive those
 //!   of all versions and the injected files, and the password in `meta_data.json`.
-//! - The user-data comes last. Where its mark is whole, all else is done; before
-//!   that, the next boot goes on.
+//! - The user-data comes last. If its mark is complete, everything else is done;
+//!   otherwise the next boot continues.
 //!
-//! Not covered: what a drive keeps of blocks that were written over (flash with
-//! wear levelling, snapshots, journals of data), and copies elsewhere.
+//! Not covered: what a drive keeps of overwritten blocks (flash with wear levelling,
+//! snapshots, journals of data), and copies elsewhere.
 use std::io;
 
 use nodeimg_seed::contract::overwritten::{self, FILLER};
@@ -29,21 +29,21 @@ use crate::machine::Machine;
 use crate::media::{self, System};
 use crate::root::Root;
 use crate::root::gate::{Gate, Open};
-use crate::run::{outstanding, verdict};
+use crate::run::{outstanding, result};
 use crate::search::{self, Seek};
 use crate::source::{Home, Sought};
 
-/// Injected files, and versions of the metadata, looked at most.
+/// The most injected files and versions of the metadata that are looked at.
 const MOST: usize = 256;
 
-/// What is left to do with a seed.
+/// What remains to be done with a seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// As it was taken.
+    /// As it was used.
     Fresh,
     Begun,
     Done,
-    /// Another one than was taken, under the same instance-id.
+    /// Changed since it was used, under the same instance-id.
     Changed,
 }
 
@@ -57,7 +57,7 @@ fn stage(seed: &Seed, digest: &str) -> Stage {
     }
 }
 
-/// Writes over a seed whose instance is set up, if it is time to.
+/// Overwrites the seed of an instance that is set up, if it is time to.
 pub(crate) fn settle(
     root: &Root,
     settings: &ImageSettings,
@@ -68,8 +68,8 @@ pub(crate) fn settle(
     let taken = stamp.seed.as_ref()?;
     let stage = stage(&sought.seed, &taken.digest);
     if stage == Stage::Changed {
-        let reason = "is not the one that was taken, and the instance-id is: what is new in it has no effect";
-        let remedy = "give it a new instance-id for a fresh run";
+        let reason = "has changed but its instance-id has not: the changes have no effect";
+        let remedy = "give it a new instance-id to set this node up again";
         problems.warn(&Place::file(&sought.place), reason, remedy);
     }
     if settings.keep_seed
@@ -101,22 +101,22 @@ pub(crate) fn settle(
         Ok(()) => Scrub::Overwritten,
         Err((io::ErrorKind::ReadOnlyFilesystem, _)) => Scrub::ReadOnly,
         Err((_, error)) => {
-            let reason = format!("holds secrets that cannot be written over: {error}");
-            let remedy = "remove the medium, and destroy what is on it";
+            let reason = format!("holds secrets that cannot be overwritten: {error}");
+            let remedy = "remove the volume and destroy its contents";
             problems.warn(&Place::file(&sought.place), reason, remedy);
             Scrub::Failed
         }
     })
 }
 
-/// For what runs after the verdict: finds the seed again, if that is due, and
-/// adds to the verdict.
+/// For what runs after the report: finds the seed again, if that is due, and adds to
+/// the report.
 pub(crate) fn settle_later(root: &Root, report: &mut Report) {
     if report.scrub != Some(Scrub::Pending) || report.outcome == Outcome::Failed {
         return;
     }
     let mut problems = Problems::new();
-    if let Some(settings) = verdict::read_settings(root, &mut problems) {
+    if let Some(settings) = result::read_settings(root, &mut problems) {
         let state = State::read(root);
         let system = Machine::of(root).map(|_| System::default());
         let seek = Seek {
@@ -125,7 +125,7 @@ pub(crate) fn settle_later(root: &Root, report: &mut Report) {
             finished: true,
             wait: std::time::Duration::ZERO,
             system: system.as_ref(),
-            // A seed from a server is none that could be written over.
+            // A seed from a server cannot be overwritten.
             metadata: &[],
             early: true,
         };
@@ -139,19 +139,19 @@ pub(crate) fn settle_later(root: &Root, report: &mut Report) {
     report.problems.extend(problems.into_vec());
 }
 
-/// The same for a program that has no verdict at hand.
-pub(crate) fn settle_verdict(root: &Root) {
-    let Some(mut report) = verdict::read(root) else {
+/// The same for a program that does not have the report at hand.
+pub(crate) fn settle_report(root: &Root) {
+    let Some(mut report) = result::read(root) else {
         return;
     };
     let before = report.clone();
     settle_later(root, &mut report);
     if report != before {
-        verdict::write(root, &report);
+        result::write(root, &report);
     }
 }
 
-/// The medium, where it is not the root itself, and the directory of the seed on it.
+/// The volume, if it is not the root itself, and the directory of the seed on it.
 fn open<'a>(root: &Root, home: &'a Home) -> io::Result<(Option<Root>, &'a str)> {
     match home {
         Home::Volume { device, kind, base } => {
@@ -178,7 +178,7 @@ fn overwrite(
         Layout::NoCloud => files.push(at(names.vendor_data)),
         Layout::ConfigDrive => files.extend(all_versions(medium, base, gate)?),
     }
-    // The one that tells how far this has come.
+    // The file that records the progress.
     let last = at(names.user_data);
     files.retain(|path| *path != last);
     files.push(last);
@@ -188,7 +188,7 @@ fn overwrite(
     Ok(())
 }
 
-/// A config drive says the same in several versions, and once more for EC2.
+/// A config drive holds the same data in several versions, and again for EC2.
 fn all_versions(medium: &Root, base: &str, gate: &mut dyn Gate) -> io::Result<Vec<String>> {
     let mut files = Vec::new();
     for (tree, names) in [
@@ -229,7 +229,7 @@ fn mask(medium: &Root, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the meta-data of a seed gives a password away.
+/// Whether the meta-data of a seed contains a password.
 pub(crate) fn tells_password(meta_data: &SeedFile) -> bool {
     !overwritten::passwords(&meta_data.bytes).is_empty()
 }

@@ -1,12 +1,12 @@
-//! The least of HTTP that a metadata service takes: one request, one answer.
+//! The part of HTTP that a metadata service needs: one request, one response.
 //!
 //! Plain `http` to an address, HTTP/1.1 (<https://www.rfc-editor.org/rfc/rfc9112>).
 //! There is no name service before the node has its network, and a certificate
 //! could not be checked on a machine that does not know the time.
 //!
 //! # Invariants
-//! Bounded in time by a deadline and in size, header and body; nothing is
-//! followed to another place.
+//! Time is limited by a deadline, and the size of header and body is limited; redirects
+//! are not followed.
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -16,7 +16,7 @@ use nodeimg_seed::read::seed::MAX_SEED_FILE;
 use zeroize::Zeroizing;
 
 const MAX_HEAD: usize = 16 << 10;
-/// A host that is there answers sooner; one that is not is asked again.
+/// A reachable host answers sooner; an unreachable one is asked again.
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// `http://ADDRESS[:PORT]/PATH`
@@ -31,7 +31,7 @@ impl Url {
     /// The error is the end of a sentence.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if text.starts_with("https:") {
-            return Err("asks for https, which first boot does not have".to_owned());
+            return Err("uses https, which first boot does not support".to_owned());
         }
         let rest = text
             .strip_prefix("http://")
@@ -46,10 +46,10 @@ impl Url {
             .ok()
             .or_else(|| Some(SocketAddr::new(bare.parse::<IpAddr>().ok()?, 80)))
             .ok_or_else(|| {
-                format!("names the host `{host}`; first boot can reach addresses only")
+                format!("names the host `{host}`; first boot only connects to IP addresses")
             })?;
         if !path.chars().all(|c| c.is_ascii_graphic()) {
-            return Err("has a path with blanks or other than ASCII characters".to_owned());
+            return Err("has a path with spaces or non-ASCII characters".to_owned());
         }
         Ok(Self {
             host: host.to_owned(),
@@ -77,16 +77,16 @@ impl fmt::Display for Url {
 /// Why there is no answer.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// It may be there later.
+    /// It may be reachable later.
     Unreachable(String),
-    /// It will not be otherwise.
+    /// Trying again will not help.
     Wrong(String),
 }
 
-/// A body; `None` where the server says that there is nothing.
+/// A body; `None` if the server says that there is nothing.
 pub(crate) type Answer = Result<Option<Zeroizing<Vec<u8>>>, Trouble>;
 
-/// Asks once. Headers are lines without their end.
+/// Sends one request. Headers are lines without their end.
 pub(crate) fn ask(method: &str, url: &Url, headers: &[String], deadline: Instant) -> Answer {
     let later = |error: io::Error| Trouble::Unreachable(error.to_string());
     let connect = left(deadline).map_err(later)?.min(CONNECT);
@@ -111,10 +111,10 @@ fn left(deadline: Instant) -> io::Result<Duration> {
     deadline
         .checked_duration_since(Instant::now())
         .filter(|left| !left.is_zero())
-        .ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "the time is over"))
+        .ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "timed out"))
 }
 
-/// A stream that ends at the deadline, however slowly it drips.
+/// A stream that ends at the deadline, however slow the server is.
 struct Timed {
     stream: TcpStream,
     deadline: Instant,
@@ -127,7 +127,7 @@ impl Read for Timed {
     }
 }
 
-/// Reads an answer to its end.
+/// Reads a response to its end.
 fn read(stream: &mut impl Read) -> Answer {
     let later = |error: io::Error| Trouble::Unreachable(error.to_string());
     let wrong = |reason: &str| Trouble::Wrong(reason.to_owned());
@@ -137,16 +137,16 @@ fn read(stream: &mut impl Read) -> Answer {
             break end;
         }
         if bytes.len() >= MAX_HEAD {
-            return Err(wrong("the header of the answer has no end"));
+            return Err(wrong("the response header does not end"));
         }
         if fill(stream, &mut bytes).map_err(later)? == 0 {
-            return Err(Trouble::Unreachable("the answer was cut off".to_owned()));
+            return Err(Trouble::Unreachable("the response was cut off".to_owned()));
         }
     };
     let text = String::from_utf8_lossy(&bytes[..head]).into_owned();
     let mut lines = text.split("\r\n");
     let status = lines.next().and_then(status);
-    let status = status.ok_or_else(|| wrong("the answer is not HTTP"))?;
+    let status = status.ok_or_else(|| wrong("the response is not HTTP"))?;
     match status {
         200 => {}
         404 | 410 => return Ok(None),
@@ -154,8 +154,9 @@ fn read(stream: &mut impl Read) -> Answer {
             return Err(Trouble::Unreachable(format!("the server answers {status}")));
         }
         300..=399 => {
-            let reason =
-                format!("the server answers {status} and leads elsewhere, which is not followed");
+            let reason = format!(
+                "the server answers {status}, a redirect, which first boot does not follow"
+            );
             return Err(Trouble::Wrong(reason));
         }
         _ => return Err(Trouble::Wrong(format!("the server answers {status}"))),
@@ -176,11 +177,11 @@ fn read(stream: &mut impl Read) -> Answer {
     };
     let wanted = length.filter(|_| !chunked);
     if wanted.is_some_and(|wanted| wanted > most) {
-        return Err(wrong("the answer is larger than 4 MiB"));
+        return Err(wrong("the response is larger than 4 MiB"));
     }
     while wanted.is_none_or(|wanted| bytes.len() < wanted) {
         if bytes.len() > most {
-            return Err(wrong("the answer is larger than 4 MiB"));
+            return Err(wrong("the response is larger than 4 MiB"));
         }
         if fill(stream, &mut bytes).map_err(later)? == 0 {
             break;
@@ -191,7 +192,7 @@ fn read(stream: &mut impl Read) -> Answer {
     }
     match wanted {
         Some(wanted) if bytes.len() < wanted => {
-            Err(Trouble::Unreachable("the answer was cut off".to_owned()))
+            Err(Trouble::Unreachable("the response was cut off".to_owned()))
         }
         Some(wanted) => {
             bytes.truncate(wanted);
@@ -225,16 +226,16 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
         .position(|window| window == wanted)
 }
 
-/// Chunks, each behind its length in hexadecimal digits; one of length 0 ends it.
+/// Chunks, each preceded by its length in hexadecimal digits; one of length 0 ends the body.
 fn dechunked(mut rest: &[u8]) -> Result<Zeroizing<Vec<u8>>, Trouble> {
-    let cut = || Trouble::Unreachable("the answer was cut off".to_owned());
+    let cut = || Trouble::Unreachable("the response was cut off".to_owned());
     let mut body = Zeroizing::new(Vec::with_capacity(rest.len()));
     loop {
         let end = find(rest, b"\r\n").ok_or_else(cut)?;
         let digits = String::from_utf8_lossy(&rest[..end]);
         let digits = digits.split(';').next().unwrap_or_default().trim();
         let length = usize::from_str_radix(digits, 16)
-            .map_err(|_| Trouble::Wrong("the answer is not HTTP".to_owned()))?;
+            .map_err(|_| Trouble::Wrong("the response is not HTTP".to_owned()))?;
         rest = &rest[end + 2..];
         if length == 0 {
             return Ok(body);
@@ -242,7 +243,9 @@ fn dechunked(mut rest: &[u8]) -> Result<Zeroizing<Vec<u8>>, Trouble> {
         let chunk = rest.get(..length).ok_or_else(cut)?;
         body.extend_from_slice(chunk);
         if body.len() > MAX_SEED_FILE {
-            return Err(Trouble::Wrong("the answer is larger than 4 MiB".to_owned()));
+            return Err(Trouble::Wrong(
+                "the response is larger than 4 MiB".to_owned(),
+            ));
         }
         rest = rest.get(length + 2..).ok_or_else(cut)?;
     }

@@ -14,9 +14,9 @@ fn urls() {
         ("ftp://10.0.2.2/", Err("does not begin")),
         (
             "http://seed.example/",
-            Err("`seed.example`; first boot can reach addresses only"),
+            Err("`seed.example`; first boot only connects to IP addresses"),
         ),
-        ("http://10.0.2.2/a b", Err("blanks")),
+        ("http://10.0.2.2/a b", Err("spaces")),
     ] {
         let url = Url::parse(text).map(|url| url.join("x").to_string());
         match (url, expected) {
@@ -50,38 +50,35 @@ fn answers() {
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n",
-            "later: the answer was cut off",
+            "later: the response was cut off",
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nab",
-            "later: the answer was cut off",
+            "later: the response was cut off",
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-            "wrong: the answer is not HTTP",
+            "wrong: the response is not HTTP",
         ),
         ("HTTP/1.1 404 Not Found\r\n\r\n", "nothing"),
         ("HTTP/1.1 503 Busy\r\n\r\n", "later: the server answers 503"),
         ("HTTP/1.1 401 No\r\n\r\n", "wrong: the server answers 401"),
         (
             "HTTP/1.1 302 There\r\nLocation: http://x/\r\n\r\n",
-            "wrong: the server answers 302 and leads elsewhere, which is not followed",
+            "wrong: the server answers 302, a redirect, which first boot does not follow",
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
-            "later: the answer was cut off",
+            "later: the response was cut off",
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\nabc",
-            "wrong: the answer is larger than 4 MiB",
+            "wrong: the response is larger than 4 MiB",
         ),
-        ("HTTP/1.1 200 OK\r\n", "later: the answer was cut off"),
-        ("SSH-2.0-OpenSSH\r\n\r\n", "wrong: the answer is not HTTP"),
-        (
-            endless.as_str(),
-            "wrong: the header of the answer has no end",
-        ),
-        (large.as_str(), "wrong: the answer is larger than 4 MiB"),
+        ("HTTP/1.1 200 OK\r\n", "later: the response was cut off"),
+        ("SSH-2.0-OpenSSH\r\n\r\n", "wrong: the response is not HTTP"),
+        (endless.as_str(), "wrong: the response header does not end"),
+        (large.as_str(), "wrong: the response is larger than 4 MiB"),
     ] {
         let found = answer(text);
         assert_eq!(found, expected, "{}", &text[..text.len().min(90)]);

@@ -1,12 +1,12 @@
-//! `ds=nocloud;s=PLACE` on the kernel's command line or in the SMBIOS serial
-//! number, as cloud-init has it: the place of a seed, which is a directory
-//! (`/path/`, `file:///path/`) or an address (`http://10.0.0.1:8000/path/`).
+//! `ds=nocloud;s=PLACE` on the kernel's command line or in the SMBIOS serial number, as
+//! in cloud-init: the place of a seed, which is a directory (`/path/`, `file:///path/`)
+//! or an address (`http://10.0.0.1:8000/path/`).
 //!
-//! `__dmi.NAME__` in a place stands for what the machine's firmware says, so that
-//! one server can tell its machines apart. `i=` and `h=` are the instance-id and the
-//! local-hostname, and count before those of the seed's `meta-data`, as in
-//! cloud-init; without a place they would be merged with another source, which
-//! none of the sources are.
+//! `__dmi.NAME__` in a place stands for a value of the machine's firmware, so that one
+//! server can tell its machines apart. `i=` and `h=` are the instance-id and the
+//! local-hostname, and take precedence over those of the seed's `meta-data`, as in
+//! cloud-init; without a place they would have to be merged with another source, and
+//! sources are never merged.
 use std::fs;
 use std::path::Path;
 
@@ -70,7 +70,7 @@ fn follow(search: &Search<'_>, system: &System, origin: &str, word: &str) -> Fou
             Some(("i" | "instance-id", value)) => named.instance_id = Some(value.to_owned()),
             Some(("h" | "local-hostname", value)) => named.local_hostname = Some(value.to_owned()),
             _ => {
-                let reason = format!("`{part}` is not known");
+                let reason = format!("`{part}` is not supported");
                 problems.error(&place, reason, "write `ds=nocloud;s=http://ADDRESS/PATH/`");
             }
         }
@@ -81,14 +81,17 @@ fn follow(search: &Search<'_>, system: &System, origin: &str, word: &str) -> Fou
     };
     let Some(seed) = seed else {
         if named.instance_id.is_some() || named.local_hostname.is_some() {
-            let reason = "names the machine and no place of a seed, and no two sources are merged";
-            problems.error(&place, reason, "add `s=PLACE`, or put it into `meta-data`");
+            let reason =
+                "names the machine but not where its seed is, and sources are never merged";
+            problems.error(&place, reason, "add `s=PLACE`, or write it in `meta-data`");
         }
         if problems.has_errors() {
             return broken(problems);
         }
-        // That there is a NoCloud seed, and not where: the others are asked.
-        return Found::Absent(vec![format!("{origin}: `{word}` names no place")]);
+        // It says that there is a NoCloud seed, but not where: the other sources are tried.
+        return Found::Absent(vec![format!(
+            "{origin}: `{word}` does not say where the seed is"
+        )]);
     };
     let from = seed.and_then(|seed| from(search, &seed));
     match from {
@@ -119,7 +122,7 @@ fn from(search: &Search<'_>, seed: &str) -> Result<Found, String> {
     Ok(remote::no_cloud(search, &url))
 }
 
-/// Puts the firmware's words in.
+/// Fills in the firmware's values.
 fn expanded(text: &str, system: &System) -> Result<String, String> {
     let mut rest = text;
     let mut done = String::new();
@@ -128,7 +131,7 @@ fn expanded(text: &str, system: &System) -> Result<String, String> {
             break;
         };
         let known = DMI.iter().find(|(known, _)| *known == name);
-        let (_, file) = known.ok_or_else(|| format!("`__dmi.{name}__` is not known"))?;
+        let (_, file) = known.ok_or_else(|| format!("`__dmi.{name}__` is not supported"))?;
         let path = system.sys.join("class/dmi/id").join(file);
         let value = read(&path).ok_or_else(|| format!("this machine's firmware has no {name}"))?;
         done.push_str(before);

@@ -67,7 +67,7 @@ fn places() {
         (
             "quiet ds=nocloud ro",
             "",
-            "absent the kernel command line: `ds=nocloud` names no place",
+            "absent the kernel command line: `ds=nocloud` does not say where the seed is",
         ),
         ("ds=nocloud;s=/seed/", "", "seed /seed"),
         (
@@ -101,14 +101,14 @@ fn places() {
         (
             "ds=nocloud;s=http://10.0.0.1/__dmi.shoe-size__/",
             "",
-            "`__dmi.shoe-size__` is not known",
+            "`__dmi.shoe-size__` is not supported",
         ),
         (
             "ds=nocloud;s=http://seed.example/",
             "",
-            "first boot can reach addresses only",
+            "first boot only connects to IP addresses",
         ),
-        ("ds=nocloud;s=https://10.0.0.1/", "", "asks for https"),
+        ("ds=nocloud;s=https://10.0.0.1/", "", "uses https"),
         (
             "ds=nocloud;i=iid-1;h=node-7;s=/seed/",
             "",
@@ -117,9 +117,9 @@ fn places() {
         (
             "ds=nocloud;h=node-7",
             "",
-            "names the machine and no place of a seed, and no two sources are merged",
+            "names the machine but not where its seed is, and sources are never merged",
         ),
-        ("ds=nocloud;x=1", "", "`x=1` is not known"),
+        ("ds=nocloud;x=1", "", "`x=1` is not supported"),
     ] {
         let machine = Machine::new(command_line, serial);
         machine.write("seed/meta-data", "");

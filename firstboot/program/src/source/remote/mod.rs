@@ -35,7 +35,7 @@ pub(super) fn link_local(search: &Search<'_>) -> Found {
             MetadataService::Ec2 => ec2(search, &base),
         };
         match found.unwrap_or_else(|found| found) {
-            // Another service may be the one that is there.
+            // Another service may be the one that is present.
             Found::Pending { place, reason } => pending = Some((place, reason)),
             Found::Absent(lines) => seen.extend(lines),
             found => return found,
@@ -49,7 +49,7 @@ pub(super) fn link_local(search: &Search<'_>) -> Found {
 
 type Attempt<T> = Result<T, Found>;
 
-/// One file; what stands in the way of it is what was found.
+/// One file; an obstacle is reported as the result.
 fn get(search: &Search<'_>, url: &Url, headers: &[String]) -> Attempt<Option<Zeroizing<Vec<u8>>>> {
     request(search, "GET", url, headers)
 }
@@ -75,7 +75,7 @@ fn request(
             problems.error(
                 &Place::file(&place),
                 reason,
-                "correct the server or the address",
+                "check the server and the address",
             );
             Found::Broken { place, problems }
         }
@@ -132,7 +132,7 @@ fn layout(search: &Search<'_>, base: &Url, layout: Layout) -> Attempt<Found> {
     })))
 }
 
-/// EC2 has a tree of small texts, of which the meta-data of a seed is made.
+/// EC2 has a tree of small texts, from which the meta-data of a seed is built.
 fn ec2(search: &Search<'_>, base: &Url) -> Attempt<Found> {
     const TOKEN: &str = "latest/api/token";
     let life = "X-aws-ec2-metadata-token-ttl-seconds: 300".to_owned();
@@ -142,7 +142,7 @@ fn ec2(search: &Search<'_>, base: &Url) -> Attempt<Found> {
     let token = Zeroizing::new(String::from_utf8_lossy(&token).trim().to_owned());
     if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
         return Ok(Found::Absent(vec![format!(
-            "{base}{TOKEN}: gives no token"
+            "{base}{TOKEN}: returns no token"
         )]));
     }
     let header = Zeroizing::new(vec![format!("X-aws-ec2-metadata-token: {}", *token)]);

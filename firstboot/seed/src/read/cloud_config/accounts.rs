@@ -1,4 +1,5 @@
-//! `users`, `user`, `groups` and SSH keys. No passwords: their keys are told as having no effect.
+//! `users`, `user`, `groups` and SSH keys. No passwords: their keys are reported as having no
+//! effect.
 use super::not_read;
 use crate::text::field::{Field, Member};
 use crate::text::problem::{Located, Place, Problems};
@@ -10,7 +11,7 @@ pub struct User {
     pub ssh_keys: Vec<Located<String>>,
     /// Rules of sudoers(5) after the user's name.
     pub sudo: Vec<Located<String>>,
-    /// More groups; made where they are missing.
+    /// More groups; created if they are missing.
     pub groups: Vec<Located<String>>,
     pub primary_group: Option<Located<String>>,
     pub gecos: Option<Located<String>>,
@@ -66,7 +67,7 @@ impl User {
 
 /// A key per line, or a list of them.
 pub(super) fn ssh_keys(field: &Field<'_>, problems: &mut Problems) -> Vec<Located<String>> {
-    // An empty list is what generators write for no keys.
+    // Generators write an empty list for no keys.
     if matches!(&field.node.kind, Kind::Sequence(items) if items.is_empty()) {
         return Vec::new();
     }
@@ -145,7 +146,7 @@ fn user(item: &Field<'_>, named: Option<&str>, problems: &mut Problems) -> Optio
         of_user(&mut user, &member, problems);
     }
     if user.name.value.is_empty() {
-        // cloud-init has users without a name for snap alone; the key has been told.
+        // cloud-init has users without a name only for snap; the key has been reported.
         if !snap {
             problems.error(&item.place, "is a user without `name`", "add `name: ...`");
         }
@@ -166,7 +167,7 @@ fn of_user(user: &mut User, member: &Member<'_>, problems: &mut Problems) {
         }
         _ if nothing => {}
         "ssh_authorized_keys" | "ssh-authorized-keys" => user.ssh_keys = ssh_keys(field, problems),
-        // `sudo: false` is the old way to say none.
+        // `sudo: false` is the old way to ask for none.
         "sudo" if boolean() == Some(false) => {}
         "sudo" => user.sudo = field.texts(problems),
         "groups" => user.groups = list_of_names(field, problems),
@@ -189,7 +190,7 @@ fn of_user(user: &mut User, member: &Member<'_>, problems: &mut Problems) {
 }
 
 fn password(place: &Place, problems: &mut Problems) {
-    let reason = "is not applied: a node image sets no passwords and takes no password logins";
+    let reason = "is not applied: a node image sets no passwords and allows no password logins";
     problems.warn(place, reason, "use SSH keys");
 }
 

@@ -1,4 +1,4 @@
-//! `bootcmd`, `runcmd` and scripts: what is to be run, as cloud-init would run it.
+//! `bootcmd`, `runcmd` and scripts: commands to run, as cloud-init would run them.
 use crate::text::field::Field;
 use crate::text::problem::{Located, Place, Problems};
 use crate::text::secret::Secret;
@@ -15,14 +15,14 @@ pub enum Command {
 
 /// A part of user-data that is a script.
 pub struct Script {
-    /// Name of the part, where it has one.
+    /// Name of the part, if it has one.
     pub name: Option<String>,
     pub text: Secret,
     pub place: Place,
 }
 
-/// One shell script of all commands, as cloud-init makes it: each in the same
-/// shell, and the end's exit status is that of the last.
+/// One shell script of all commands, as cloud-init makes it: all run in the same shell,
+/// and the exit status is that of the last.
 pub fn shell_script(commands: &[Located<Command>]) -> Secret {
     let mut text = "#!/bin/sh\n".to_owned();
     for command in commands {
@@ -56,7 +56,7 @@ pub(super) fn read(field: &Field<'_>, problems: &mut Problems) -> Vec<Located<Co
 fn command(item: &Field<'_>, problems: &mut Problems) -> Option<Located<Command>> {
     let place = item.place.clone();
     let value = match &item.node.kind {
-        // A comment in place of an item: cloud-init passes it over.
+        // A comment in place of an item: cloud-init ignores it.
         Kind::Scalar(scalar) if scalar.is_null() => return None,
         Kind::Scalar(scalar) => Command::Shell(scalar.text.clone()),
         Kind::Sequence(_) => {
@@ -79,8 +79,9 @@ fn command(item: &Field<'_>, problems: &mut Problems) -> Option<Located<Command>
             Command::Program(words)
         }
         Kind::Mapping(_) => {
-            let reason = "is a mapping to YAML, not a command";
-            let remedy = "put the whole command in quotes: a colon and a blank make a mapping";
+            let reason = "is a mapping in YAML, not a command";
+            let remedy =
+                "put the whole command in quotes: a colon followed by a space starts a mapping";
             problems.error(&place, reason, remedy);
             return None;
         }
@@ -90,7 +91,7 @@ fn command(item: &Field<'_>, problems: &mut Problems) -> Option<Located<Command>
         Command::Program(words) => words.iter().collect(),
     };
     if texts.iter().any(|text| text.expose().contains('\0')) {
-        problems.error(&place, "holds a NUL byte", "remove it");
+        problems.error(&place, "contains a NUL byte", "remove it");
         return None;
     }
     Some(Located { value, place })

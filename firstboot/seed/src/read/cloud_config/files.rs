@@ -16,9 +16,9 @@ pub struct WriteFile {
     pub path: Located<String>,
     /// Decoded.
     pub content: SecretBytes,
-    /// Add to what is there instead of replacing it.
+    /// Append to the file instead of replacing it.
     pub append: bool,
-    /// `user:group` or `user`; root where absent.
+    /// `user:group` or `user`; root if absent.
     pub owner: Option<Located<String>>,
     pub mode: u32,
 }
@@ -50,7 +50,8 @@ pub(super) fn read(field: &Field<'_>, problems: &mut Problems) -> Vec<WriteFile>
         let Some((file, deferred)) = file(&item, problems) else {
             continue;
         };
-        // Deferred files come after packages and users in cloud-init; the order is all that is left of it.
+        // In cloud-init, deferred files come after packages and users; only their order matters
+        // here.
         if deferred { &mut later } else { &mut now }.push(file);
     }
     now.append(&mut later);
@@ -82,7 +83,7 @@ fn file(item: &Field<'_>, problems: &mut Problems) -> Option<(WriteFile, bool)> 
             "append" => append = field.boolean(problems).unwrap_or(false),
             "defer" => defer = field.boolean(problems).unwrap_or(false),
             "source" => {
-                let reason = "asks for content from elsewhere, and a node fetches no files";
+                let reason = "asks for remote content, and a node downloads no files";
                 problems.error(&field.place, reason, "put it into `content`");
             }
             name => not_read(field, name, &KEYS, problems),
@@ -117,20 +118,20 @@ fn raw(field: &Field<'_>, problems: &mut Problems) -> Option<SecretBytes> {
             if decoded.is_none() {
                 problems.error(
                     &field.place,
-                    "is `!!binary` that is no base64",
-                    "encode it anew",
+                    "is `!!binary` but not valid base64",
+                    "encode it again",
                 );
             }
             decoded
         }
         None if scalar.is_null() => Some(SecretBytes::default()),
         None if scalar.boolean().is_some() => {
-            let reason = "is a boolean to YAML, not text";
+            let reason = "is a boolean in YAML, not text";
             problems.error(&field.place, reason, "put the value in quotes");
             None
         }
         None => Some(scalar.text.clone().into()),
-        // The reader for text knows what to say of tags.
+        // The reader for text reports tags.
         Some(_) => field.secret(problems).map(|text| text.value.into()),
     }
 }
@@ -161,7 +162,7 @@ fn decoded(
         "gz" | "gzip" => (false, true),
         "gz+b64" | "gz+base64" | "gzip+b64" | "gzip+base64" => (true, true),
         _ => {
-            let reason = "is no encoding that is known";
+            let reason = "is not a supported encoding";
             let remedy = "write `b64`, `gzip` or `gz+b64`";
             problems.error(&encoding.place, reason, remedy);
             return None;
@@ -173,8 +174,8 @@ fn decoded(
         if decoded.is_none() {
             problems.error(
                 &place,
-                "is no valid base64, as `encoding` says",
-                "encode it anew",
+                "is not valid base64, which `encoding` asks for",
+                "encode it again",
             );
         }
         decoded?
@@ -187,7 +188,7 @@ fn decoded(
     match gunzip(bytes.expose(), MAX_FILE) {
         Ok(unpacked) => Some(SecretBytes::new(unpacked.to_vec())),
         Err(reason) => {
-            problems.error(&place, reason, "compress it anew");
+            problems.error(&place, reason, "compress it again");
             None
         }
     }
@@ -212,9 +213,9 @@ fn permissions(field: &Field<'_>, problems: &mut Problems) -> Option<u32> {
                 .bytes()
                 .all(|byte| byte.is_ascii_digit());
         let reason = if decimal {
-            "is a decimal number to YAML, which is another mode than it looks like"
+            "is a decimal number in YAML, so the mode is not what it looks like"
         } else {
-            "is no file mode"
+            "is not a file mode"
         };
         problems.error(
             &field.place,

@@ -1,10 +1,10 @@
-//! Top-level keys without an effect: told, or refused where going on without them would be wrong.
+//! Top-level keys without an effect: reported, or refused if going on without them would be wrong.
 use super::{KEYS, not_read};
 use crate::text::field::Field;
 use crate::text::problem::Problems;
 use crate::text::yaml::{self, Kind, Scalar};
 
-/// Keys that set passwords or let them in: a node has none, and goes on without.
+/// Keys that set or allow passwords: a node has none, and goes on without.
 const PASSWORDS: &[&str] = &[
     "chpasswd",
     "hashed_passwd",
@@ -14,11 +14,11 @@ const PASSWORDS: &[&str] = &[
     "ssh_pwauth",
 ];
 
-/// Keys that would change disks: a node without the disk that was asked for is
-/// not the node that was asked for.
+/// Keys that would change disks: without its disk, the node is not the one that was
+/// asked for.
 const DISKS: &[&str] = &["disk_setup", "fs_setup", "mounts", "swap"];
 
-/// Keys that ask for packages or programs, which a sealed image has or has not.
+/// Keys that ask for packages or programs, which a sealed image either has or lacks.
 const PACKAGES: &[&str] = &[
     "apt",
     "apt_update",
@@ -32,13 +32,13 @@ const PACKAGES: &[&str] = &[
     "zypper",
 ];
 
-/// Keys that ask for nothing but what a node does anyway.
+/// Keys that ask only for what a node does anyway.
 const DONE_ANYWAY: &[&str] = &[
     "create_hostname_file",
     "growpart",
     "manage_etc_hosts",
     "resize_rootfs",
-    // Read beforehand.
+    // Read earlier.
     "vendor_data",
     "vendor_data2",
 ];
@@ -48,28 +48,28 @@ pub(super) fn report(name: &str, field: &Field<'_>, problems: &mut Problems) {
     if PASSWORDS.contains(&name) {
         if gives_password(name, field, &says) {
             let reason =
-                "is not applied: a node image sets no passwords and takes no password logins";
+                "is not applied: a node image sets no passwords and allows no password logins";
             problems.warn(&field.place, reason, "use SSH keys");
         }
     } else if DISKS.contains(&name) {
         if !says.nothing {
-            let reason = "would change disks, and an image's partitions are its own";
-            let remedy = "remove it; the state partition takes the whole disk by itself";
+            let reason = "would change disks, and a node image keeps its own partitions";
+            let remedy = "remove it; the state partition grows to fill the disk on its own";
             problems.error(&field.place, reason, remedy);
         }
     } else if PACKAGES.contains(&name) {
         if !says.nothing && says.boolean != Some(false) {
-            let reason = "has no effect: a sealed image takes no packages";
+            let reason = "has no effect: no packages can be installed on a sealed image";
             problems.warn(&field.place, reason, "add them to the recipe");
         }
     } else if name == "preserve_hostname" {
         if says.boolean != Some(false) {
-            let reason = "has no effect: the host name of a node is the one of its seed";
+            let reason = "has no effect: a node always takes its host name from the seed";
             problems.warn(&field.place, reason, "");
         }
     } else if DONE_ANYWAY.contains(&name) {
         if declines(name, field, &says) {
-            let reason = "cannot be switched off: a node image does it in any case";
+            let reason = "cannot be switched off: a node image always does it";
             problems.warn(&field.place, reason, "");
         }
     } else if !matches!(name, "merge_how" | "merge_type") {
@@ -110,7 +110,7 @@ fn gives_password(name: &str, field: &Field<'_>, says: &Says) -> bool {
 /// `growpart: {mode: off}`.
 fn declines(name: &str, field: &Field<'_>, says: &Says) -> bool {
     match name {
-        // Read beforehand, and heeded.
+        // Read and applied earlier.
         "vendor_data" | "vendor_data2" => false,
         "growpart" => {
             let mode = field.node.get("mode").and_then(yaml::Node::scalar);
@@ -120,17 +120,17 @@ fn declines(name: &str, field: &Field<'_>, says: &Says) -> bool {
     }
 }
 
-/// `write-files` is `write_files` to a person, and its author counts on it.
+/// To a person, `write-files` means `write_files`, and its author relies on it.
 fn unknown(name: &str, field: &Field<'_>, problems: &mut Problems) {
     let same = KEYS
         .iter()
         .find(|key| name.replace('-', "_").eq_ignore_ascii_case(key.name));
     if let Some(key) = same {
         let remedy = format!("write `{}`", key.name);
-        problems.error(&field.place, "is no key of cloud-config", remedy);
+        problems.error(&field.place, "is not a cloud-config key", remedy);
         return;
     }
     let known: Vec<&'static str> = super::key_names().collect();
     not_read(field, name, &known, problems);
-    // What is below an unknown key is unknown as a whole.
+    // Everything below an unknown key is unknown.
 }

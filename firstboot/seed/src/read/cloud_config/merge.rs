@@ -16,7 +16,7 @@ pub(super) struct Keyed {
     pub(super) entry: Entry,
 }
 
-/// How values meet that stand under the same key.
+/// How two values of the same key are merged.
 #[derive(Clone, Copy, Default)]
 struct How {
     dict_replace: bool,
@@ -55,7 +55,7 @@ pub(super) fn add(
                 Some(found) => how = found,
                 None => {
                     let place = Place::file(file).line(entry.line).key(entry.key.expose());
-                    let reason = "is no way of merging that is known";
+                    let reason = "is not a supported way to merge";
                     let remedy = "write it like `list(append)+dict(recurse_list)+str()`";
                     problems.error(&place, reason, remedy);
                 }
@@ -84,7 +84,7 @@ pub(super) fn add(
     }
 }
 
-/// Puts keys below those that are there: a mapping is filled in, all else stays.
+/// Adds keys below existing ones: a mapping is filled in, everything else stays.
 pub(super) fn fill(merged: &mut Vec<Keyed>, lower: Vec<Keyed>) {
     for keyed in lower {
         let known = merged
@@ -151,7 +151,7 @@ fn take(how: &mut How, kind: &str, setting: &str) -> Option<()> {
     Some(())
 }
 
-/// Whether anything of the later value was taken.
+/// Whether anything of the later value was used.
 fn meet(old: &mut Node, new: Node, how: How) -> bool {
     if how.dict_replace {
         *old = new;

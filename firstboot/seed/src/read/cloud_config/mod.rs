@@ -1,10 +1,9 @@
 //! The keys of cloud-config that mean something to a node.
 //!
-//! Spec: <https://cloudinit.readthedocs.io/en/latest/reference/modules.html>.
-//! This is the schema only: which keys there are and of what shape. Whether the
-//! values make sense together, and for this image, is for [`crate::check`].
-//! What is not read is reported by name, keys inside of keys too; what would
-//! change the disk is refused.
+//! Spec: <https://cloudinit.readthedocs.io/en/latest/reference/modules.html>. This is
+//! the schema only: which keys there are and of what shape. Whether the values make
+//! sense together, and for this image, is for [`crate::check`]. Keys that are not read
+//! are reported by name, nested ones too; those that would change the disk are refused.
 mod accounts;
 mod commands;
 mod files;
@@ -31,7 +30,7 @@ pub use files::WriteFile;
 pub use layers::read_seed;
 pub use services::{CaCerts, Ntp};
 
-/// What user-data says.
+/// The content of user-data.
 #[derive(Default)]
 pub struct UserData {
     pub hostname: Option<Located<String>>,
@@ -51,8 +50,8 @@ pub struct UserData {
     pub runcmd: Vec<Located<Command>>,
     /// Parts that are scripts, in order; they run before `runcmd`.
     pub scripts: Vec<Script>,
-    /// Whether there is anything in it that may be a secret: keys and tokens,
-    /// passwords, and whatever commands, scripts and files hold.
+    /// Whether it contains anything that may be secret: keys and tokens, passwords, and
+    /// the content of commands, scripts and files.
     pub secret: bool,
 }
 
@@ -76,7 +75,7 @@ impl UserData {
     }
 }
 
-/// A top-level key: its name and what is done with it.
+/// A top-level key: its name, and the function that reads it.
 struct Key {
     name: &'static str,
     read: fn(&mut UserData, &Field<'_>, Profile, &mut Problems),
@@ -169,8 +168,8 @@ pub fn read_file(
     read(parts, profile, problems)
 }
 
-/// Reads the parts of user-data, merged as cloud-init merges them. `None` when
-/// one cannot be read at all, so that nobody complains of missing keys as well.
+/// Reads the parts of user-data, merged as cloud-init merges them. `None` if one cannot
+/// be read at all, so that missing keys are not reported as well.
 pub fn read(parts: Vec<Part>, profile: Profile, problems: &mut Problems) -> Option<UserData> {
     Some(layers::Layer::of(parts, problems)?.read(profile, problems))
 }
@@ -182,7 +181,7 @@ fn entries(file: &str, text: &str, problems: &mut Problems) -> Option<Vec<Entry>
         Ok(root) => root,
         Err(error) => {
             let reason = format!(
-                "is no valid YAML (column {}): {}",
+                "is not valid YAML (column {}): {}",
                 error.column, error.reason
             );
             problems.error(&place.line(error.line), reason, "correct the YAML");
@@ -214,7 +213,7 @@ fn read_key(
     let name = entry.key.expose();
     let field = Field::top(file, shown(name), entry.line, &entry.value);
     if let Some(key) = KEYS.iter().find(|key| key.name == name) {
-        // A key without a value says nothing, as in cloud-init.
+        // A key without a value is ignored, as in cloud-init.
         let empty = entry.value.scalar().is_some_and(yaml::Scalar::is_null);
         if empty && !matches!(name, "hostname" | "fqdn" | "nodeimg") {
             problems.warn(&field.place, "is empty and has no effect", "");
@@ -226,7 +225,7 @@ fn read_key(
     idle::report(name, &field, problems);
 }
 
-/// A key that is not read: a slip of a known one is said to be one.
+/// A key that is not read: if it looks like a typo of a known one, that is suggested.
 fn not_read(field: &Field<'_>, name: &str, known: &[&'static str], problems: &mut Problems) {
     let likely = if problems.is_full() { &[] } else { known };
     let remedy = suggest::nearest(name, likely.iter().copied())

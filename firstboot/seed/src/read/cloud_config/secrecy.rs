@@ -1,11 +1,10 @@
 //! Whether a part of user-data may hold a secret, by its key.
 //!
 //! # Invariants
-//! Only what is known to be public counts as public; a key that nobody here
-//! knows may hold anything.
+//! Only keys known to be public count as public; an unknown key may hold anything.
 use crate::text::yaml::{Entry, Kind, Node};
 
-/// Keys whose values may be read by anyone, unless a password stands among them.
+/// Keys whose values may be read by anyone, unless they contain a password.
 const PUBLIC: [&str; 29] = [
     "apt",
     "apt_update",
@@ -68,7 +67,7 @@ fn names_password(node: &Node) -> bool {
         Kind::Scalar(_) => false,
         Kind::Sequence(items) => items.iter().any(names_password),
         Kind::Mapping(entries) => entries.iter().any(|entry| {
-            // Not `lock_passwd`, which says that there is none.
+            // Not `lock_passwd`, which says that there is no password.
             let name = entry.key.expose();
             (name.contains("passw") && name != "lock_passwd") || names_password(&entry.value)
         }),

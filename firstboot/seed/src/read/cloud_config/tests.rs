@@ -49,7 +49,7 @@ fn top_level_keys() {
         ),
         (
             "packages: [x]",
-            "packages: has no effect: a sealed image",
+            "packages: has no effect: no packages can be installed",
             false,
         ),
         ("password: SECRET", "u1:1: password: is not applied", false),
@@ -69,7 +69,7 @@ fn top_level_keys() {
         ("mounts: [[a, b]]", "mounts: would change disks", true),
         (
             "write-files: []",
-            "is no key of cloud-config; write `write_files`",
+            "is not a cloud-config key; write `write_files`",
             true,
         ),
         (
@@ -87,7 +87,7 @@ fn keys_below() {
         ("runcmd: a", "runcmd: is text, not a list of commands", true),
         (
             "runcmd:\n- a: b",
-            "u1:2: runcmd: is a mapping to YAML, not a command",
+            "u1:2: runcmd: is a mapping in YAML, not a command",
             true,
         ),
         (
@@ -111,47 +111,47 @@ fn keys_below() {
         ),
         (
             "write_files: [{path: /a, permissions: 644}]",
-            "is a decimal number to YAML",
+            "is a decimal number in YAML",
             true,
         ),
         (
             "write_files: [{path: /a, permissions: '0999'}]",
-            "is no file mode",
+            "is not a file mode",
             true,
         ),
         (
             "write_files: [{path: /a, permissions: 'rwx'}]",
-            "is no file mode",
+            "is not a file mode",
             true,
         ),
         (
             "write_files: [{path: /a, content: no}]",
-            "is a boolean to YAML",
+            "is a boolean in YAML",
             true,
         ),
         (
             "write_files: [{path: /a, content: 'SECRET!', encoding: b64}]",
-            "is no valid base64",
+            "is not valid base64",
             true,
         ),
         (
             "write_files: [{path: /a, content: !!binary '@'}]",
-            "is `!!binary` that is no base64",
+            "is `!!binary` but not valid base64",
             true,
         ),
         (
             "write_files: [{path: /a, content: 'U0VDUkVU', encoding: gz+b64}]",
-            "is gzip that is cut",
+            "is gzip data that is truncated",
             true,
         ),
         (
             "write_files: [{path: /a, content: a, encoding: rot13}]",
-            "is no encoding that is known",
+            "is not a supported encoding",
             true,
         ),
         (
             "write_files: [{path: /a, source: {uri: 'http://x'}}]",
-            "asks for content from elsewhere",
+            "asks for remote content",
             true,
         ),
         ("users: [{gecos: x}]", "is a user without `name`", true),
@@ -183,9 +183,13 @@ fn keys_of_services() {
         ),
         ("ntp: {config: {}}", "ntp.config: is not read", false),
         ("ca_certs: [x]", "ca_certs: is a list, not a mapping", true),
-        ("ca_certs: {trusted: [no]}", "is a boolean to YAML", true),
+        ("ca_certs: {trusted: [no]}", "is a boolean in YAML", true),
         ("users:", "users: is empty and has no effect", false),
-        ("merge_how: 'list(grow)'", "is no way of merging", true),
+        (
+            "merge_how: 'list(grow)'",
+            "is not a supported way to merge",
+            true,
+        ),
         ("manage_etc_hosts: no", "cannot be switched off", false),
         ("growpart: {mode: off}", "cannot be switched off", false),
         ("resize_rootfs: false", "cannot be switched off", false),

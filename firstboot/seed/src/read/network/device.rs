@@ -17,7 +17,7 @@ enum Form {
     Number,
     Flag,
     Addresses,
-    /// Words, of which the place in the list is another name: `bond-mode 4`.
+    /// Words that can also be given by their position in the list: `bond-mode 4`.
     Word(&'static [&'static str]),
 }
 
@@ -162,7 +162,7 @@ const BRIDGE: &[Parameter] = &[
     row("stp", "stp", "STP", Flag),
 ];
 
-/// Of ifupdown alone: nothing to wait for, or set elsewhere.
+/// Only known to ifupdown: nothing to wait for, or set elsewhere.
 const BRIDGE_IGNORED: [&str; 5] = ["gcint", "hw", "maxwait", "ports", "waitport"];
 
 pub(super) fn bond_v2(members: &[Member<'_>], problems: &mut Problems) -> Option<Kind> {
@@ -258,7 +258,7 @@ pub(super) fn bond_v1(
     setting(field, name, ("Bond", BOND, found), into, problems);
 }
 
-/// What a parameter of a bridge of v1 is; `name` has dashes and no `bridge-`.
+/// The meaning of a bridge parameter of v1; `name` has dashes and no `bridge-`.
 pub(super) fn bridge_v1(
     field: &Field<'_>,
     name: &str,
@@ -286,7 +286,7 @@ pub(super) fn bridge_v1(
                 ports.push(located);
             }
             _ => {
-                let reason = format!("`{}` is no interface with a number", text.value);
+                let reason = format!("`{}` is not an interface and a number", text.value);
                 problems.error(&text.place, reason, "write it as `eth0 75`");
             }
         }

@@ -1,4 +1,4 @@
-//! The model: links, and what each is to have.
+//! The model: links, and the settings of each.
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -6,15 +6,15 @@ use ipnet::IpNet;
 use super::value::Mac;
 use crate::text::problem::{Located, Place};
 
-/// An interface, real or made.
+/// An interface, physical or virtual.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// What the seed calls it; for a made interface, its name.
+    /// Its id in the seed; for a virtual interface, its name.
     pub id: String,
     pub place: Place,
     pub kind: Kind,
     pub matched: Match,
-    /// The name to give to a network card.
+    /// The name to give to a network interface.
     pub set_name: Option<String>,
     /// The hardware address to give.
     pub mac: Option<Mac>,
@@ -38,7 +38,7 @@ pub struct Link {
     pub vlans: Vec<String>,
 }
 
-/// Which interface is meant; all that is given must fit.
+/// Which interface is meant; all given conditions must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Match {
     pub mac: Option<Mac>,

@@ -14,8 +14,8 @@
 //! - networkd: <https://www.freedesktop.org/software/systemd/man/latest/systemd.network.html>
 //!
 //! # Invariants
-//! - A key or a device that is not understood is an error with its name: a
-//!   network that is half of what was asked for looks like a defect of the wire.
+//! - A key or a device that is not supported is an error with its name: half of a
+//!   requested network looks like a broken cable.
 //! - Files come in one order and with one content for one seed.
 //!
 //! Left out: wifis, tunnels, modems, dummy devices and InfiniBand.
@@ -39,22 +39,13 @@ use crate::text::yaml::Node;
 /// More than any machine has; each becomes up to three files.
 const MAX_LINKS: usize = 256;
 
-/// A whole, checked network.
+/// A complete, checked network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
     pub links: Vec<Link>,
 }
 
-impl Network {
-    /// Network cards that are known by their address: (place, address, name to give).
-    pub fn wanted_cards(&self) -> impl Iterator<Item = (&Link, Mac)> {
-        self.links
-            .iter()
-            .filter_map(|link| Some((link, link.matched.mac?)))
-    }
-}
-
-/// The network of a seed; `None` when it asks for none, or not rightly.
+/// The network of a seed; `None` if it asks for none, or has errors.
 pub fn read(seed: &Seed, problems: &mut Problems) -> Option<Network> {
     let file = seed.network.as_ref().filter(|file| !file.says_nothing())?;
     let mut found = Problems::new();
@@ -71,14 +62,14 @@ pub fn read(seed: &Seed, problems: &mut Problems) -> Option<Network> {
     network.filter(|network| good && !network.links.is_empty())
 }
 
-/// What a form says, before it is known whether it fits together.
+/// The content of one format, before its consistency is checked.
 #[derive(Default)]
 struct Draft {
     links: Vec<Link>,
     /// For every link that has no servers of its own.
     dns: Vec<std::net::IpAddr>,
     search: Vec<String>,
-    /// Of no link: each goes where its gateway is.
+    /// Of no link: each goes to the link that its gateway is on.
     routes: Vec<Route>,
 }
 
@@ -94,7 +85,7 @@ fn no_cloud(file: &SeedFile, root: &Node, problems: &mut Problems) -> Option<Dra
         let scalar = root.get(key).and_then(Node::scalar);
         scalar.is_some_and(|scalar| scalar.text.expose() == text)
     };
-    // cloud-init's way to say that the image's own network is to stay.
+    // cloud-init's way to keep the image's own network.
     if is("config", "disabled") {
         return Some(Draft::default());
     }
@@ -107,7 +98,7 @@ fn no_cloud(file: &SeedFile, root: &Node, problems: &mut Problems) -> Option<Dra
     problems.error(
         &place.key("version"),
         "is neither 1 nor 2",
-        "write `version: 1` or `version: 2`, for what the file is",
+        "write `version: 1` or `version: 2`, whichever format the file has",
     );
     None
 }

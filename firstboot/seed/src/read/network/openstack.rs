@@ -6,7 +6,7 @@
 //!                "netmask": "255.255.255.0", "routes": [...]}],
 //!  "services": [{"type": "dns", "address": "10.0.0.2"}]}
 //! ```
-//! The ids of links are the hypervisor's: a card keeps the name that the kernel
+//! The ids of links are the hypervisor's: an interface keeps the name that the kernel
 //! has given it and is found by its address.
 use std::net::IpAddr;
 
@@ -33,12 +33,12 @@ pub(super) fn read(file: &SeedFile, root: &Node, problems: &mut Problems) -> Opt
     if root.entries().is_none() {
         let place = crate::text::problem::Place::file(&file.name).line(root.line);
         let reason = format!("is {}, not an object", root.what());
-        problems.error(&place, reason, "have the config drive written anew");
+        problems.error(&place, reason, "generate the config drive again");
         return None;
     }
     for item in items(part("links").as_ref(), problems) {
         if draft.links.len() >= MAX_LINKS {
-            problems.error(&item.place, "is one link too many", "");
+            problems.error(&item.place, "exceeds the limit on links", "");
             break;
         }
         draft.links.extend(link(&item, problems));
@@ -74,7 +74,7 @@ fn link(item: &Field<'_>, problems: &mut Problems) -> Option<Link> {
         problems.error(
             &item.place,
             "has no `id`",
-            "have the config drive written anew",
+            "generate the config drive again",
         );
         return None;
     };
@@ -86,7 +86,7 @@ fn link(item: &Field<'_>, problems: &mut Problems) -> Option<Link> {
     let made = match kind.as_str() {
         "bond" => bond(&members, problems),
         "vlan" => vlan(item, &members, problems)?,
-        // All the others say how the hypervisor has plugged it in.
+        // All others describe how the hypervisor has connected it.
         _ => Kind::Physical,
     };
     let mut link = Link::new(&id.value, item.place.clone(), made);
@@ -100,8 +100,8 @@ fn link(item: &Field<'_>, problems: &mut Problems) -> Option<Link> {
     } else if written.is_some() {
         link.matched.mac = address;
     } else {
-        let reason = "has no `ethernet_mac_address` to find the network card by";
-        problems.error(&item.place, reason, "have the config drive written anew");
+        let reason = "has no `ethernet_mac_address` to find the network interface by";
+        problems.error(&item.place, reason, "generate the config drive again");
     }
     link.mtu = find(&members, "mtu").and_then(|field| mtu(field, problems));
     Some(link)
@@ -134,7 +134,7 @@ fn bond(members: &[Member<'_>], problems: &mut Problems) -> Kind {
 fn vlan(item: &Field<'_>, members: &[Member<'_>], problems: &mut Problems) -> Option<Kind> {
     let (Some(id), Some(parent)) = (find(members, "vlan_id"), find(members, "vlan_link")) else {
         let reason = "lacks `vlan_id` or `vlan_link`";
-        problems.error(&item.place, reason, "a VLAN has both");
+        problems.error(&item.place, reason, "a VLAN needs both");
         return None;
     };
     let id = number(id, 0..=4094, problems).and_then(|id| u16::try_from(id).ok());
@@ -151,7 +151,11 @@ fn network(item: &Field<'_>, draft: &mut Draft, problems: &mut Problems) {
     };
     let members: Vec<Member<'_>> = members.into_iter().filter(|m| given(&m.field)).collect();
     let (Some(on), Some(kind)) = (find(&members, "link"), find(&members, "type")) else {
-        problems.error(&item.place, "lacks `link` or `type`", "a network has both");
+        problems.error(
+            &item.place,
+            "lacks `link` or `type`",
+            "a network needs both",
+        );
         return;
     };
     let (Some(on), Some(kind)) = (on.text(problems), kind.text(problems)) else {
@@ -159,7 +163,7 @@ fn network(item: &Field<'_>, draft: &mut Draft, problems: &mut Problems) {
     };
     let Some(link) = draft.links.iter_mut().find(|link| link.id == on.value) else {
         let reason = format!("there is no link `{}` in `links`", on.value);
-        problems.error(&on.place, reason, "have the config drive written anew");
+        problems.error(&on.place, reason, "generate the config drive again");
         return;
     };
     match kind.value.as_str() {
@@ -168,7 +172,7 @@ fn network(item: &Field<'_>, draft: &mut Draft, problems: &mut Problems) {
                 problems.error(
                     &item.place,
                     "has no `ip_address`",
-                    "a fixed network has one",
+                    "a network with a fixed address needs one",
                 );
                 return;
             };
@@ -186,7 +190,7 @@ fn network(item: &Field<'_>, draft: &mut Draft, problems: &mut Problems) {
             link.set("IPv6AcceptRA", "DHCPv6Client", "no");
         }
         other => {
-            let reason = format!("`{other}` is no type of network");
+            let reason = format!("`{other}` is not a network type");
             problems.error(
                 &kind.place,
                 reason,
@@ -236,7 +240,7 @@ fn route(item: &Field<'_>, problems: &mut Problems) -> Option<Route> {
     Some(route)
 }
 
-/// The address of a DNS service; any other kind is none of ours.
+/// The address of a DNS service; any other kind is ignored.
 fn dns_service(item: &Field<'_>, problems: &mut Problems) -> Option<IpAddr> {
     let members = item.members(problems)?;
     let kind = find(&members, "type")?.text(problems)?;

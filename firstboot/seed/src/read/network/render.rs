@@ -1,12 +1,12 @@
-//! Network to the files of systemd-networkd and, for names, of systemd-udevd.
+//! Renders a network to the files of systemd-networkd and, for names, of systemd-udevd.
 //!
 //! ```text
-//! 10-nodeimg-<id>.link      a card that gets a name or wakes up the machine
+//! 10-nodeimg-<id>.link      an interface that gets a name or wakes up the machine
 //! 10-nodeimg-<id>.netdev    a bond, bridge, VLAN or VRF
 //! 10-nodeimg-<id>.network   every link
-//! 80-nodeimg-dhcp.network   empty: takes the image's own rule out of force
+//! 80-nodeimg-dhcp.network   empty: disables the image's own rule
 //! ```
-//! A card that the seed does not describe is left alone, as with cloud-init.
+//! An interface that the seed does not describe is left alone, as with cloud-init.
 use std::fmt::Write as _;
 
 use super::Network;
@@ -18,7 +18,7 @@ pub const DIRECTORY: &str = "/etc/systemd/network";
 
 const PREFIX: &str = "10-nodeimg-";
 
-/// The image's own rule, which asks for an address on every wired card.
+/// The image's own rule, which asks for an address on every wired interface.
 const FALLBACK: &str = "80-nodeimg-dhcp.network";
 
 /// Names of files, without directory, and their text; sorted.
@@ -70,13 +70,13 @@ impl File {
     }
 }
 
-/// What tells a card. Made interfaces repeat the address of the card below
-/// them, so that they are excluded by their kind.
+/// The conditions that match an interface. Virtual interfaces repeat the address of the
+/// physical one below them, so they are excluded by their kind.
 fn match_card(file: &mut File, link: &Link, for_name: bool) {
     file.section("Match");
     let matched = &link.matched;
     if let Some(mac) = matched.mac {
-        // A member of a bond has the bond's address as soon as it is one.
+        // A member of a bond has the bond's address as soon as it joins it.
         let member = matches!(link.master, Some(("Bond", _)));
         let key = if member {
             "PermanentMACAddress"
@@ -90,7 +90,7 @@ fn match_card(file: &mut File, link: &Link, for_name: bool) {
     let (key, name) = if for_name {
         ("OriginalName", matched.name.as_ref())
     } else {
-        // Names are given before networkd looks, so that the new one counts here.
+        // Interfaces are renamed before networkd looks, so the new name is used here.
         let given = link.set_name.as_ref().filter(|_| matched.mac.is_none());
         let old = matched.name.as_ref().filter(|_| link.set_name.is_none());
         ("Name", given.or(old))
@@ -109,7 +109,7 @@ fn link_file(link: &Link) -> Option<String> {
     file.section("Link");
     match renamed {
         Some(name) => file.line("Name", name),
-        // A file of one's own takes the place of systemd's whole default.
+        // Our own file replaces systemd's whole default.
         None => file.line("NamePolicy", "keep kernel database onboard slot path"),
     }
     if link.wake_on_lan {
@@ -198,7 +198,7 @@ fn network_section(file: &mut File, link: &Link) {
             (false, false) => "no",
         };
         file.line("DHCP", dhcp);
-        // DHCPv6 begins with what a router says.
+        // DHCPv6 starts with a router advertisement.
         let accept = link.accept_ra.or(link.dhcp6.then_some(true));
         file.maybe("IPv6AcceptRA", accept.map(yes_no));
     }

@@ -1,10 +1,10 @@
-//! Whether the links of a seed fit together, and what that makes of each.
+//! Whether the links of a seed are consistent, and the resulting settings of each.
 //!
 //! # Rules
-//! - Every link and every interface has one name, every card one description,
-//!   every member one master.
-//! - Servers that no link has to itself are everyone's who has an address.
-//! - A route of no link goes to the link that its gateway is on.
+//! - Every link and every interface has one name, every physical interface one
+//!   description, every member one master.
+//! - Name servers of no particular link go to every link with an address.
+//! - A route of no particular link goes to the link that its gateway is on.
 //! - A gateway outside of all networks of a link that has fixed addresses only
 //!   is reached on the link itself: the kernel would refuse the route otherwise,
 //!   and hosting companies give such addresses (a /32 and a gateway elsewhere).
@@ -16,8 +16,8 @@ use super::value::{Mac, is_id, is_interface};
 use super::{Draft, Network};
 use crate::text::problem::{Located, Place, Problems};
 
-/// Of addresses, routes, servers and the like of one link; no node has as many,
-/// and what follows compares each with each.
+/// Limit for addresses, routes, servers and the like of one link; no node has as many,
+/// and they are compared with each other.
 const MAX_ITEMS: usize = 512;
 
 pub(super) fn resolve(mut draft: Draft, problems: &mut Problems) -> Option<Network> {
@@ -25,7 +25,7 @@ pub(super) fn resolve(mut draft: Draft, problems: &mut Problems) -> Option<Netwo
         return None;
     }
     names(&draft.links, problems);
-    cards(&draft.links, problems);
+    hardware_addresses(&draft.links, problems);
     members(&mut draft.links, problems);
     routes(&mut draft, problems);
     servers(&mut draft);
@@ -84,7 +84,7 @@ fn names(links: &[Link], problems: &mut Problems) {
                 problems,
             );
         }
-        // A card that is not matched otherwise is known by its id.
+        // A physical interface without other conditions is matched by its id.
         let known = name.or_else(|| match &link.matched {
             matched
                 if matched.mac.is_some() || matched.name.is_some() || matched.driver.is_some() =>
@@ -108,13 +108,13 @@ fn names(links: &[Link], problems: &mut Problems) {
             problems.error(
                 &link.place,
                 reason,
-                "write one name or pattern, without blanks",
+                "write one name or pattern, without spaces",
             );
         }
     }
 }
 
-/// A name or shell pattern; a blank would make two of it in the file.
+/// A name or shell pattern; a space would make two of it in the file.
 fn is_pattern(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && !text.starts_with('!')
@@ -134,29 +134,29 @@ fn twice<'a>(
         let line = first
             .line
             .map_or_else(String::new, |line| format!(" (line {line} as well)"));
-        let reason = format!("`{name}`: {what} stands twice{line}");
+        let reason = format!("`{name}`: {what} is used twice{line}");
         problems.error(place, reason, "keep one of them, or give it another name");
     }
 }
 
-fn cards(links: &[Link], problems: &mut Problems) {
+fn hardware_addresses(links: &[Link], problems: &mut Problems) {
     let mut seen: BTreeMap<Mac, &Link> = BTreeMap::new();
     for link in links {
         let Some(mac) = link.matched.mac else {
             continue;
         };
         if mac.0[0] & 1 == 1 && link.is_physical() {
-            let reason = format!("{mac} is the address of a group, not of a network card");
+            let reason = format!("{mac} is a group address, not that of a network interface");
             problems.warn(&link.place, reason, "check the first byte");
         }
         if let Some(other) = seen.insert(mac, link) {
-            let reason = format!("{mac} is the network card of `{}` already", other.id);
-            problems.error(&link.place, reason, "describe each card once");
+            let reason = format!("{mac} already belongs to `{}`", other.id);
+            problems.error(&link.place, reason, "describe each interface once");
         }
     }
 }
 
-/// Enters at every member its master, at every parent its VLANs.
+/// Sets the master of every member, and the VLANs of every parent.
 fn members(links: &mut [Link], problems: &mut Problems) {
     let mut found: Vec<(Located<String>, &'static str, String)> = Vec::new();
     let mut vlans: Vec<(Located<String>, String)> = Vec::new();
@@ -179,8 +179,8 @@ fn members(links: &mut [Link], problems: &mut Problems) {
         };
         match &member.master {
             Some((_, other)) => {
-                let reason = format!("`{}` is a part of `{other}` already", name.value);
-                problems.error(&name.place, reason, "an interface has one master");
+                let reason = format!("`{}` is already part of `{other}`", name.value);
+                problems.error(&name.place, reason, "an interface can have only one master");
             }
             None => member.master = Some((key, master)),
         }
@@ -211,14 +211,14 @@ fn named<'a>(
         let others = others.filter(|id| *id != asker);
         let remedy = match crate::text::suggest::nearest(&name.value, others) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "describe it, or name another".to_owned(),
+            None => "describe it or name another one".to_owned(),
         };
         problems.error(&name.place, reason, remedy);
     }
     links.get_mut(found?)
 }
 
-/// Enters what a bond or bridge says of single members.
+/// Sets the member options that a bond or bridge gives.
 fn ports(links: &mut [Link], problems: &mut Problems) {
     let mut found = Vec::new();
     for link in links.iter() {
@@ -245,7 +245,7 @@ fn ports(links: &mut [Link], problems: &mut Problems) {
             (Some(member), Some(setting)) => member.settings.push(setting),
             (Some(member), None) => member.set("Network", "PrimarySlave", "yes"),
             (None, _) => {
-                let reason = format!("`{}` is no member of `{master}`", name.value);
+                let reason = format!("`{}` is not a member of `{master}`", name.value);
                 problems.error(&name.place, reason, "name one of its interfaces");
             }
         }
@@ -256,14 +256,14 @@ fn contains(link: &Link, gateway: IpAddr) -> bool {
     link.addresses.iter().any(|net| net.contains(&gateway))
 }
 
-/// Gives each route of no link to one.
+/// Assigns each route without a link to one.
 fn routes(draft: &mut Draft, problems: &mut Problems) {
     for route in std::mem::take(&mut draft.routes) {
         let Some(via) = route.via else {
             problems.error(
                 &route.place,
                 "has no gateway",
-                "give one, or put the route into a subnet",
+                "add one, or move the route into a subnet",
             );
             continue;
         };
@@ -279,23 +279,25 @@ fn routes(draft: &mut Draft, problems: &mut Problems) {
                 })
             });
         let Some(link) = place.and_then(|at| draft.links.get_mut(at)) else {
-            let reason = format!("no interface has an address to reach the gateway {via} from");
+            let reason =
+                format!("no interface has an address from which to reach the gateway {via}");
             problems.error(
                 &route.place,
                 reason,
-                "give an interface an address of its network",
+                "give an interface an address in its network",
             );
             continue;
         };
         if !contains(link, via) && !link.dhcp4 && !link.dhcp6 {
             let reason = format!(
-                "the gateway {via} is in the network of no interface; it is taken to be on the link `{}`",
+                "the gateway {via} is not in the network of any interface; it is assumed to be on \
+                 the link `{}`",
                 link.id
             );
             problems.warn(
                 &route.place,
                 reason,
-                "put the route into the subnet that it belongs to",
+                "move the route into the subnet that it belongs to",
             );
         }
         link.routes.push(route);

@@ -28,7 +28,7 @@ use crate::text::yaml::{Kind as YamlKind, Node};
 pub(super) fn read(file: &SeedFile, root: &Node, problems: &mut Problems) -> Option<Draft> {
     let mut draft = Draft::default();
     let mut has_config = false;
-    // What names an interface waits until all are known.
+    // References to interfaces wait until all are known.
     let mut servers: Vec<(Located<String>, Vec<IpAddr>, Vec<String>)> = Vec::new();
     for entry in root.entries().unwrap_or_default() {
         let name = entry.key.expose();
@@ -70,8 +70,12 @@ pub(super) fn read(file: &SeedFile, root: &Node, problems: &mut Problems) -> Opt
                 link.search.extend(search);
             }
             None => {
-                let reason = format!("there is no interface `{}` here", interface.value);
-                problems.error(&interface.place, reason, "name one of `config`");
+                let reason = format!("there is no interface named `{}`", interface.value);
+                problems.error(
+                    &interface.place,
+                    reason,
+                    "name one that is listed in `config`",
+                );
             }
         }
     }
@@ -95,7 +99,7 @@ fn device(item: &Field<'_>, draft: &mut Draft, servers: &mut Servers, problems: 
     match kind.value.as_str() {
         "physical" | "bond" | "bridge" | "vlan" | "loopback" => {
             if draft.links.len() >= MAX_LINKS {
-                problems.error(&item.place, "is one device too many", "");
+                problems.error(&item.place, "exceeds the limit on devices", "");
                 return;
             }
             let Some(name) = find("name") else {
@@ -110,7 +114,7 @@ fn device(item: &Field<'_>, draft: &mut Draft, servers: &mut Servers, problems: 
         "nameserver" => nameserver(&members, draft, servers, problems),
         "route" => draft.routes.extend(global_route(item, &members, problems)),
         other => {
-            let reason = format!("`{other}` is a type of device that is not supported");
+            let reason = format!("`{other}` is not a supported device type");
             problems.error(&kind.place, reason, "remove the device");
         }
     }
@@ -230,7 +234,7 @@ fn made(
         "vlan" => {
             let (Some(id), Some(parent)) = (find("vlan_id"), find("vlan_link")) else {
                 let reason = "lacks `vlan_id` or `vlan_link`";
-                problems.error(&item.place, reason, "a VLAN has both");
+                problems.error(&item.place, reason, "a VLAN needs both");
                 return None;
             };
             let id = number(&id.field, 0..=4094, problems).and_then(|id| u16::try_from(id).ok());
@@ -357,7 +361,7 @@ fn subnet_type(link: &mut Link, item: &Field<'_>, kind: &str, problems: &mut Pro
         }
         "manual" | "loopback" => {}
         other => {
-            let reason = format!("`{other}` is no type of subnet");
+            let reason = format!("`{other}` is not a subnet type");
             problems.error(
                 &item.place,
                 reason,
@@ -427,7 +431,7 @@ pub(super) fn masked(
     match mask_length(&written.value, ip.is_ipv4()) {
         Some(length) => Some(IpNet::new(ip, length).ok().map(|net| net.trunc())),
         None => {
-            let reason = format!("`{}` is no netmask for {ip}", written.value);
+            let reason = format!("`{}` is not a netmask for {ip}", written.value);
             problems.error(&mask.place, reason, "write it as 255.255.255.0 or 24");
             None
         }

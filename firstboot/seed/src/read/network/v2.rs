@@ -22,7 +22,7 @@ use crate::text::field::{Field, Member};
 use crate::text::problem::{Located, Place, Problems};
 use crate::text::yaml::{Kind as YamlKind, Node};
 
-/// Kinds of device that there are and that are not read.
+/// Device types that exist but are not supported.
 const NOT_READ: [&str; 6] = [
     "dummy-devices",
     "modems",
@@ -47,7 +47,7 @@ pub(super) fn read(file: &SeedFile, root: &Node, problems: &mut Problems) -> Opt
             "vlans" => devices(&field, &mut draft, problems, vlan),
             "vrfs" => devices(&field, &mut draft, problems, vrf),
             name if NOT_READ.contains(&name) => {
-                let reason = "is a kind of device that is not supported";
+                let reason = "is not a supported device type";
                 problems.error(&field.place, reason, "remove it");
             }
             name => {
@@ -65,7 +65,7 @@ type Make = fn(&[Member<'_>], &mut Problems) -> Option<Kind>;
 fn devices(field: &Field<'_>, draft: &mut Draft, problems: &mut Problems, make: Make) {
     for device in field.members(problems).unwrap_or_default() {
         if draft.links.len() >= MAX_LINKS {
-            problems.error(&device.field.place, "is one device too many", "");
+            problems.error(&device.field.place, "exceeds the limit on devices", "");
             return;
         }
         let members = if given(&device.field) {
@@ -117,7 +117,7 @@ const KEYS: [&str; 32] = [
     "wakeonlan",
 ];
 
-/// What any device can have.
+/// Settings that any device can have.
 fn keys(link: &mut Link, members: &[Member<'_>], problems: &mut Problems) {
     for member in members {
         let field = &member.field;
@@ -175,7 +175,7 @@ fn physical(link: &mut Link, member: &Member<'_>, problems: &mut Problems) {
                 }
             }
             if link.matched == Match::default() && !problems.has_errors() {
-                let reason = "matches nothing in particular";
+                let reason = "has no condition to match";
                 problems.error(
                     &field.place,
                     reason,
@@ -247,7 +247,7 @@ fn overrides(link: &mut Link, section: &'static str, field: &Field<'_>, problems
                     } else {
                         problems.error(
                             &name.place,
-                            "is no host name",
+                            "is not a host name",
                             "write letters, digits and `-`",
                         );
                     }
@@ -300,7 +300,7 @@ fn fixed(link: &mut Link, member: &Member<'_>, problems: &mut Problems) {
                 link.routes
                     .push(Route::default_by(field.place.clone(), gateway));
             } else {
-                let reason = format!("`{gateway}` is of the other address family");
+                let reason = format!("`{gateway}` is of the wrong address family");
                 problems.error(
                     &field.place,
                     reason,
@@ -339,7 +339,7 @@ fn list(field: &Field<'_>, problems: &mut Problems) {
     }
 }
 
-/// An address, or one with options, of which none is supported.
+/// An address, possibly with options, none of which are supported.
 fn one_address(item: &Field<'_>, problems: &mut Problems) -> Option<IpNet> {
     if item.node.entries().is_none() {
         return net(item, problems);
@@ -426,7 +426,7 @@ fn rule(item: &Field<'_>, problems: &mut Problems) -> Option<Rule> {
     Some(rule)
 }
 
-/// Keys of the interface itself; `false` for one that is none.
+/// Keys of the interface itself; `false` for any other key.
 fn interface_key(link: &mut Link, member: &Member<'_>, problems: &mut Problems) -> bool {
     let field = &member.field;
     let mut flag = |section, key| {
@@ -491,7 +491,7 @@ fn vlan(members: &[Member<'_>], problems: &mut Problems) -> Option<Kind> {
         let place = members
             .first()
             .map_or_else(Place::default, |m| m.field.place.clone());
-        problems.error(&place, "lacks `id` or `link`", "a VLAN has both");
+        problems.error(&place, "lacks `id` or `link`", "a VLAN needs both");
         return None;
     };
     let id = number(&id.field, 0..=4094, problems).and_then(|id| u16::try_from(id).ok());

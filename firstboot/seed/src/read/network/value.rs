@@ -1,6 +1,6 @@
 //! Values of a network configuration: addresses, names, numbers.
 //!
-//! Nothing here is secret, so that messages quote what they refuse.
+//! Nothing here is secret, so messages quote the values they refuse.
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -36,7 +36,7 @@ impl Mac {
     }
 }
 
-/// Whether there is a value; `null` is what OpenStack writes for none.
+/// Whether there is a value; OpenStack writes `null` for none.
 pub(super) fn given(field: &Field<'_>) -> bool {
     !field.node.scalar().is_some_and(Scalar::is_null)
 }
@@ -48,12 +48,12 @@ pub(super) fn mac(field: &Field<'_>, problems: &mut Problems) -> Option<Mac> {
         let digits = text.value.chars().all(|c| c.is_ascii_digit());
         let (reason, remedy) = if digits {
             (
-                "is a number: a MAC address of digits only was written without quotes by whatever made this file",
+                "is a number: a MAC address of digits only was written without quotes",
                 "write the address in quotes",
             )
         } else {
             (
-                "is no MAC address of six bytes",
+                "is not a MAC address of six bytes",
                 "write it as 52:54:00:12:34:56",
             )
         };
@@ -62,7 +62,7 @@ pub(super) fn mac(field: &Field<'_>, problems: &mut Problems) -> Option<Mac> {
     found
 }
 
-/// A name that the kernel takes for an interface.
+/// A name that the kernel accepts for an interface.
 pub(super) fn is_interface(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 15
@@ -97,8 +97,12 @@ pub(super) fn address(field: &Field<'_>, problems: &mut Problems) -> Option<IpAd
     let text = field.text(problems)?;
     let found = text.value.parse().ok();
     if found.is_none() {
-        let reason = format!("`{}` is no IP address", text.value);
-        problems.error(&text.place, reason, "write an address without a length");
+        let reason = format!("`{}` is not an IP address", text.value);
+        problems.error(
+            &text.place,
+            reason,
+            "write an address without a prefix length",
+        );
     }
     found
 }
@@ -110,8 +114,12 @@ pub(super) fn addresses(field: &Field<'_>, problems: &mut Problems) -> Vec<IpAdd
         match word.parse() {
             Ok(address) => found.push(address),
             Err(_) => {
-                let reason = format!("`{word}` is no IP address");
-                problems.error(&field.place, reason, "write an address without a length");
+                let reason = format!("`{word}` is not an IP address");
+                problems.error(
+                    &field.place,
+                    reason,
+                    "write an address without a prefix length",
+                );
             }
         }
     }
@@ -144,7 +152,7 @@ pub(super) fn net(field: &Field<'_>, problems: &mut Problems) -> Option<IpNet> {
                 "write it with one, such as 192.168.4.21/24",
             ),
             Err(_) => (
-                "is no address with a prefix length",
+                "is not an address with a prefix length",
                 "write it as 192.168.4.21/24",
             ),
         };
@@ -162,7 +170,7 @@ pub(super) fn destination(field: &Field<'_>, problems: &mut Problems) -> Option<
     let net = text.value.parse::<IpNet>().ok();
     let net = net.or_else(|| text.value.parse::<IpAddr>().ok().map(IpNet::from));
     if net.is_none() {
-        let reason = format!("`{}` is no destination", text.value);
+        let reason = format!("`{}` is not a destination", text.value);
         let remedy = "write a network such as 10.0.0.0/8, or `default`";
         problems.error(&text.place, reason, remedy);
     }
@@ -203,7 +211,7 @@ pub(super) fn net_of(
     }
     let mask = mask.filter(|mask| given(mask));
     let Ok(ip) = text.value.parse::<IpAddr>() else {
-        let reason = format!("`{}` is no IP address", text.value);
+        let reason = format!("`{}` is not an IP address", text.value);
         problems.error(&text.place, reason, "write it as 192.168.4.21/24");
         return None;
     };
@@ -219,7 +227,7 @@ pub(super) fn net_of(
     let written = mask.text(problems)?;
     let length = mask_length(&written.value, ip.is_ipv4());
     if length.is_none() {
-        let reason = format!("`{}` is no netmask for {ip}", written.value);
+        let reason = format!("`{}` is not a netmask for {ip}", written.value);
         problems.error(&mask.place, reason, "write it as 255.255.255.0 or 24");
     }
     IpNet::new(ip, length?).ok()
@@ -235,7 +243,7 @@ pub(super) fn number(
     let found = text.value.parse().ok().filter(|n| range.contains(n));
     if found.is_none() {
         let reason = format!(
-            "`{}` is no number from {} to {}",
+            "`{}` is not a number from {} to {}",
             text.value,
             range.start(),
             range.end()
@@ -273,7 +281,7 @@ pub(super) fn one_of(
     let text = field.text(problems)?;
     let found = words.iter().find(|word| **word == text.value).copied();
     if found.is_none() {
-        let reason = format!("`{}` is not known here", text.value);
+        let reason = format!("`{}` is not a valid value", text.value);
         let remedy = format!("write one of: {}", words.join(", "));
         problems.error(&text.place, reason, remedy);
     }
@@ -295,15 +303,15 @@ pub(super) fn domains(field: &Field<'_>, problems: &mut Problems) -> Vec<String>
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~'))
     };
     for word in words.iter().filter(|word| !good(word)) {
-        let reason = format!("`{word}` is no domain");
+        let reason = format!("`{word}` is not a domain");
         problems.error(&field.place, reason, "write domains such as example.org");
     }
     words.into_iter().filter(good).collect()
 }
 
-/// Refuses a key by name, with the near one where there is one.
+/// Refuses a key by name, and suggests a similar one.
 pub(super) fn unknown(field: &Field<'_>, name: &str, known: &[&str], problems: &mut Problems) {
-    let reason = "is not known or not supported in a network configuration";
+    let reason = "is not supported in a network configuration";
     let remedy = match crate::text::suggest::nearest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "remove the key".to_owned(),

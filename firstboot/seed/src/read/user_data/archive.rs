@@ -9,7 +9,7 @@ const SHAPE: &str = "write a list of `{type: ..., content: ...}`";
 pub(super) fn parts(text: &str) -> Result<Vec<Found>, Refusal> {
     let root = yaml::parse(text).map_err(|error| {
         let reason = format!(
-            "is no valid YAML (column {}): {}",
+            "is not valid YAML (column {}): {}",
             error.column, error.reason
         );
         Refusal::at(error.line, reason, "correct the YAML")

@@ -1,4 +1,4 @@
-//! Which form a text has: by its first line, or by the content type of its part.
+//! The format of a text: by its first line, or by the content type of its part.
 use super::Refusal;
 use crate::text::secret::Secret;
 
@@ -56,7 +56,7 @@ pub(super) fn detect(text: &str, whole: bool) -> Result<Option<Form>, Refusal> {
         return match engine.to_ascii_lowercase().as_str() {
             "jinja" => Ok(Some(Form::Jinja)),
             _ => Err(Refusal::new(
-                "is a template of another engine than jinja",
+                "is a template for an engine other than jinja",
                 "write `## template: jinja`",
             )),
         };
@@ -98,8 +98,8 @@ const REFUSED: [(&str, &str, &str); 6] = [
     ),
     (
         "#include",
-        "is an `#include` list, and a node fetches no configuration from elsewhere",
-        "put the files themselves into one MIME multipart (cloud-init devel make-mime)",
+        "is an `#include` list, and a node downloads no configuration",
+        "combine the files in one MIME multipart (cloud-init devel make-mime)",
     ),
     ("#cloud-boothook", "is a `#cloud-boothook`", "use `bootcmd`"),
     ("#upstart-job", "is an `#upstart-job`", REWRITE),
@@ -111,7 +111,7 @@ const REFUSED: [(&str, &str, &str); 6] = [
     ("{\"ignition\"", "is an Ignition configuration", REWRITE),
 ];
 
-/// Names what the first line begins.
+/// Names the format that the first line starts.
 fn refused(first: &str, text: &str) -> (&'static str, &'static str) {
     let begins = |prefix: &str| {
         first
@@ -138,21 +138,21 @@ fn refused(first: &str, text: &str) -> (&'static str, &'static str) {
     }
     if folded.starts_with("cloudconfig") {
         return (
-            "has a first line that is nearly `#cloud-config`",
+            "has a first line that is almost `#cloud-config`",
             ADD_HEADER,
         );
     }
     let base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '\r' | '\n');
     if first.len() >= 16 && text.trim().chars().all(base64) {
-        return ("is base64 text as a whole", "decode it first (base64 -d)");
+        return ("is base64 text", "decode it first (base64 -d)");
     }
     if first.starts_with(['{', '#']) || first.contains(": ") || first.ends_with(':') {
         return ("does not begin with `#cloud-config`", ADD_HEADER);
     }
-    ("is of no known kind", ADD_HEADER)
+    ("is in an unknown format", ADD_HEADER)
 }
 
-/// The form that a content type names; `None` where the content itself must tell.
+/// The form that a content type names; `None` if the content itself must tell.
 pub(super) fn of_type(content_type: Option<&str>) -> Result<Option<Form>, Refusal> {
     let Some(given) = content_type else {
         return Ok(None);
@@ -186,7 +186,7 @@ pub(super) fn of_type(content_type: Option<&str>) -> Result<Option<Form>, Refusa
             } else {
                 "its own".to_owned()
             };
-            let reason = format!("has a content type {named} that is not read here");
+            let reason = format!("has a content type {named} that is not supported");
             return Err(Refusal::new(reason, REWRITE));
         }
     })
@@ -196,7 +196,7 @@ pub(super) fn of_type(content_type: Option<&str>) -> Result<Option<Form>, Refusa
 pub(super) fn script(text: &str) -> Result<Secret, Refusal> {
     let body = text.trim_start();
     let Some(first) = body.strip_prefix("#!") else {
-        let remedy = "begin it with `#!/bin/sh`";
+        let remedy = "start it with `#!/bin/sh`";
         return Err(Refusal::new(
             "is a script without `#!` in its first line",
             remedy,
@@ -204,7 +204,7 @@ pub(super) fn script(text: &str) -> Result<Secret, Refusal> {
     };
     let interpreter = first.lines().next().unwrap_or("").split_whitespace().next();
     if !interpreter.is_some_and(|path| path.starts_with('/')) {
-        let reason = "is a script whose interpreter is no absolute path";
+        let reason = "is a script whose interpreter is not an absolute path";
         return Err(Refusal::new(reason, "write `#!/bin/sh`"));
     }
     Ok(Secret::new(body.replace("\r\n", "\n")))

@@ -6,16 +6,18 @@ use zeroize::Zeroizing;
 
 pub(crate) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Unpacks at most `limit` bytes; the error is what is wrong with the input.
+/// Unpacks at most `limit` bytes; the error says what is wrong with the input.
 pub(crate) fn gunzip(bytes: &[u8], limit: usize) -> Result<Zeroizing<Vec<u8>>, String> {
     let most = u64::try_from(limit).unwrap_or(u64::MAX);
     let mut unpacked = Zeroizing::new(Vec::new());
     MultiGzDecoder::new(bytes)
         .take(most + 1)
         .read_to_end(&mut unpacked)
-        .map_err(|_| "is gzip that is cut short or damaged".to_owned())?;
+        .map_err(|_| "is gzip data that is truncated or damaged".to_owned())?;
     if unpacked.len() > limit {
-        return Err(format!("is gzip that unpacks to more than {limit} bytes"));
+        return Err(format!(
+            "is gzip data that unpacks to more than {limit} bytes"
+        ));
     }
     Ok(unpacked)
 }

@@ -1,13 +1,13 @@
-//! MIME multipart, as much as user-data has of it.
+//! MIME multipart, as far as user-data uses it.
 //!
 //! Spec: <https://www.rfc-editor.org/rfc/rfc2045> and RFC 2046.
 //!
 //! ```text
-//! [From ...]                                  envelope of a mailbox, passed over
+//! [From ...]                                  envelope of a mailbox, ignored
 //! Content-Type: multipart/mixed; boundary=B   headers, may be folded
 //! MIME-Version: 1.0
 //!                                             a blank line
-//! preamble, passed over
+//! preamble, ignored
 //! --B
 //! headers of part 1
 //!
@@ -29,7 +29,7 @@ struct Header<'a> {
     value: String,
 }
 
-/// The parts of a message; one, where it is not multipart.
+/// The parts of a message; one if it is not multipart.
 pub(super) fn parts(text: &str) -> Result<Vec<Found>, Refusal> {
     let (headers, body) = headers(text.trim_start())?;
     let kind = value_of(&headers, "content-type").unwrap_or_default();
@@ -41,7 +41,7 @@ pub(super) fn parts(text: &str) -> Result<Vec<Found>, Refusal> {
         let reason = "is MIME multipart without a `boundary`";
         return Err(Refusal::new(
             reason,
-            "have it made anew (cloud-init devel make-mime)",
+            "generate it again (cloud-init devel make-mime)",
         ));
     };
     let mut parts = Vec::new();
@@ -94,7 +94,7 @@ fn headers(text: &str) -> Result<(Vec<Header<'_>>, &str), Refusal> {
                 value: value.trim().to_owned(),
             });
         } else if !(first && line.starts_with("From ")) {
-            // As mail readers do: what is no header begins the body.
+            // As mail readers do: the first line that is not a header begins the body.
             return Ok((headers, rest));
         }
         if headers.len() > MAX_HEADERS {
@@ -144,7 +144,7 @@ fn parameter(value: &str, wanted: &str) -> Option<String> {
     None
 }
 
-/// What stands between the boundary lines.
+/// The text between the boundary lines.
 fn sections<'a>(body: &'a str, boundary: &str) -> Result<Vec<&'a str>, Refusal> {
     let delimiter = format!("--{boundary}");
     let mut found = Vec::new();
@@ -169,7 +169,7 @@ fn sections<'a>(body: &'a str, boundary: &str) -> Result<Vec<&'a str>, Refusal> 
     let reason = "is MIME multipart that does not end: its last boundary line is missing";
     Err(Refusal::new(
         reason,
-        "have it made anew; it may have been cut",
+        "generate it again; it may have been cut off",
     ))
 }
 
@@ -180,19 +180,19 @@ fn decoded(encoding: &str, body: &str) -> Result<Zeroizing<Vec<u8>>, Refusal> {
             let plain: Zeroizing<String> = Zeroizing::new(body.split_whitespace().collect());
             let bytes = STANDARD.decode(plain.as_bytes());
             bytes.map(Zeroizing::new).map_err(|_| {
-                let reason = "is a MIME part that is no valid base64";
-                Refusal::new(reason, "have it encoded anew")
+                let reason = "is a MIME part that is not valid base64";
+                Refusal::new(reason, "encode it again")
             })
         }
         "quoted-printable" => Ok(quoted_printable(body)),
         _ => Err(Refusal::new(
-            "has a `Content-Transfer-Encoding` that is not read here",
+            "has a `Content-Transfer-Encoding` that is not supported",
             "use base64",
         )),
     }
 }
 
-/// Lenient as mail readers are: what is no escape stands for itself.
+/// Lenient as mail readers are: anything that is not an escape stands for itself.
 fn quoted_printable(body: &str) -> Zeroizing<Vec<u8>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(body.len()));
     for line in body.split_inclusive('\n') {

@@ -14,7 +14,7 @@
 //! | everything else | refused by name |
 //!
 //! # Invariants
-//! - Nothing is passed over: what is not read is a problem that names the part.
+//! - Nothing is ignored: a part that is not read is a problem that names it.
 //! - Bounded: depth, number of parts, and bytes of all parts together.
 mod archive;
 mod form;
@@ -37,7 +37,7 @@ const MAX_DEPTH: usize = 8;
 /// Bytes of all forms together, unpacked.
 const MAX_BYTES: usize = 16 << 20;
 
-/// A piece of user-data that says one thing.
+/// One part of user-data.
 pub struct Part {
     /// The file, and which part of it, for messages.
     pub label: String,
@@ -48,14 +48,14 @@ pub enum Content {
     /// YAML text with its header line, and how it wants to be merged, if it says so outside.
     CloudConfig(Secret),
     Script {
-        /// A file name, where the part has one.
+        /// A file name, if the part has one.
         name: Option<String>,
         text: Secret,
     },
 }
 
-/// Takes user-data apart. `data` is what its templates may ask for. `None`
-/// when a part cannot be read, so that nobody complains of missing keys as well.
+/// Splits user-data into its parts. `data` holds the values for its templates. `None`
+/// if a part cannot be read, so that missing keys are not reported as well.
 pub fn parts(
     label: &str,
     bytes: &[u8],
@@ -63,8 +63,8 @@ pub fn parts(
     problems: &mut Problems,
 ) -> Option<Vec<Part>> {
     if let Some(instance) = overwritten::served(bytes) {
-        let reason = format!("was overwritten when it had served, for instance `{instance}`");
-        let remedy = "write the seed anew; `first_boot.scrub = false` in the recipe keeps seeds";
+        let reason = format!("was overwritten after it had been used by instance `{instance}`");
+        let remedy = "write the seed again; `first_boot.scrub = false` in the recipe keeps seeds";
         problems.error(&Place::file(label), reason, remedy);
         return None;
     }
@@ -84,7 +84,7 @@ pub fn parts(
     Some(decoder.parts)
 }
 
-/// What is known of bytes before they are looked at.
+/// What is known about bytes before they are read.
 #[derive(Clone)]
 struct Piece {
     label: String,
@@ -144,7 +144,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// `false` when something inside has already been told.
+    /// `false` if a problem inside has already been reported.
     fn one(
         &mut self,
         piece: &Piece,
@@ -155,12 +155,12 @@ impl Decoder<'_> {
         self.bytes += bytes.len();
         self.seen += 1;
         if depth > MAX_DEPTH || self.seen > MAX_PARTS || self.bytes > MAX_BYTES {
-            let reason = "holds too many parts, too large ones, or too many inside each other";
+            let reason = "has parts that are too many, too large or too deeply nested";
             return Err(Refusal::new(reason, "make it smaller"));
         }
         if bytes.starts_with(&inflate::MAGIC) {
             let unpacked = inflate::gunzip(bytes, MAX_BYTES - self.bytes)
-                .map_err(|reason| Refusal::new(reason, "compress it anew with gzip"))?;
+                .map_err(|reason| Refusal::new(reason, "compress it again with gzip"))?;
             return Ok(self.decode(piece, &unpacked, depth + 1, problems).is_some());
         }
         let text = form::text_of(bytes)?;
@@ -187,7 +187,7 @@ impl Decoder<'_> {
         inner.declared = None;
         match form {
             Form::CloudConfig => {
-                // A part may leave the header out, since its content type says it all.
+                // A part may leave the header out, since its content type is enough.
                 self.add(piece, Content::CloudConfig(Secret::new(text.to_owned())));
                 Ok(true)
             }
@@ -208,7 +208,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// Every part, so that the problems of all are told.
+    /// Every part, so that the problems of all are reported.
     fn each(
         &mut self,
         found: Vec<Found>,
@@ -229,8 +229,9 @@ impl Decoder<'_> {
                 label.push_str(&format!(" ({name})"));
             }
             if part.launch_index {
-                let reason = "has a `Launch-Index`, which is not read: it counts for every node";
-                let remedy = "give each node a seed of its own";
+                let reason =
+                    "has a `Launch-Index`, which is ignored: the part applies to every node";
+                let remedy = "give each node its own seed";
                 problems.warn(&Place::file(&label), reason, remedy);
             }
             let declared = match form::of_type(part.content_type.as_deref()) {
@@ -254,8 +255,8 @@ impl Decoder<'_> {
         Ok(good)
     }
 
-    /// The text below the `## template:` line. As in cloud-init the line break at
-    /// the end stays, and the header is no part of what is rendered.
+    /// The text below the `## template:` line. As in cloud-init the line break at the
+    /// end stays, and the header is not rendered.
     fn render(&mut self, text: &str) -> Result<Zeroizing<String>, Refusal> {
         let start = text.len() - text.trim_start().len();
         let end = text[start..]
@@ -280,7 +281,7 @@ impl Decoder<'_> {
 struct Found {
     content_type: Option<String>,
     name: Option<String>,
-    /// Meant for one machine of several by its number in a launch, which is not read.
+    /// Meant for one machine of several, by its number in a launch, which is not supported.
     launch_index: bool,
     bytes: Zeroizing<Vec<u8>>,
 }

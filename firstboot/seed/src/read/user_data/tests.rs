@@ -103,7 +103,7 @@ fn parts_for_one_machine_of_several_are_told() {
             panic!("{bytes}: {problems:?}")
         };
         assert!(
-            problem.contains("u part 1: has a `Launch-Index`, which is not read"),
+            problem.contains("u part 1: has a `Launch-Index`, which is ignored"),
             "{problem}"
         );
     }
@@ -119,17 +119,20 @@ fn refused_by_name() {
         )
     };
     for (bytes, expected) in [
-        (damaged, "u:1: is gzip that is cut short"),
+        (damaged, "u:1: is gzip data that is truncated"),
         (b"\xff\xfe#\0", "is UTF-16"),
         (b"\xfe\xff\0#", "is UTF-16"),
         (b"#cloud-config\nhostname: \xff\n", "u:2: is not UTF-8"),
-        (b"## template: basic\n#cloud-config\n", "another engine"),
+        (
+            b"## template: basic\n#cloud-config\n",
+            "an engine other than jinja",
+        ),
         (
             b"## template: jinja\n#cloud-config\na: {{ local_hostnam }}\n",
             "u:3: asks for `local_hostnam`",
         ),
-        (b"## template: jinja\nnonsense\n", "is of no known kind"),
-        (b"#!bin/bash\r\n", "no absolute path"),
+        (b"## template: jinja\nnonsense\n", "is in an unknown format"),
+        (b"#!bin/bash\r\n", "not an absolute path"),
         (b"#include\nhttps://x\n", "`#include` list"),
         (b"#cloud-boothook\n", "use `bootcmd`"),
         (b"#part-handler\n", "`#part-handler`"),
@@ -157,7 +160,7 @@ fn refused_by_name() {
         ),
         (
             typed("text/plain", "nothing known").as_bytes(),
-            "u part 1:1: is of no known kind",
+            "u part 1:1: is in an unknown format",
         ),
         (
             typed("text/x-shellscript", "echo hi").as_bytes(),
@@ -171,14 +174,14 @@ fn refused_by_name() {
             b"#cloud-config-archive\n- {type: text/cloud-config}\n",
             "without text in `content`",
         ),
-        (b"#cloud-config-archive\n[", "u:2: is no valid YAML"),
-        (b"# cloud-config\nhostname: n\n", "nearly `#cloud-config`"),
-        (b"#Cloud-Config\nhostname: n\n", "nearly `#cloud-config`"),
+        (b"#cloud-config-archive\n[", "u:2: is not valid YAML"),
+        (b"# cloud-config\nhostname: n\n", "almost `#cloud-config`"),
+        (b"#Cloud-Config\nhostname: n\n", "almost `#cloud-config`"),
         (b"#cloud-config\\nhostname: n\\n", "`\\n` written out"),
         (b"hostname: n\n", "does not begin with `#cloud-config`"),
         (b"I2Nsb3VkLWNvbmZpZwpob3N0bmFtZTogbgo=\n", "is base64"),
         (b"{\"ignition\": {}}", "Ignition"),
-        (b"just words", "is of no known kind"),
+        (b"just words", "is in an unknown format"),
     ] {
         let (found, problems) = run(bytes);
         assert!(found.is_none(), "{expected}");

@@ -6,7 +6,7 @@ use super::parse::{Expr, Node};
 use super::value::Value;
 use super::{JinjaError, Result};
 
-/// Tree nodes looked at, loops counted each time round.
+/// Tree nodes evaluated; the body of a loop counts each time.
 const MAX_STEPS: usize = 200_000;
 
 /// Bytes of all values made and of the output.
@@ -44,7 +44,7 @@ impl Machine<'_> {
         self.steps += 1;
         self.bytes = self.bytes.saturating_add(bytes);
         if self.steps > MAX_STEPS || self.bytes > MAX_BYTES {
-            let reason = "makes too much of too little: the template grows beyond its bounds";
+            let reason = "grows beyond the size allowed for a template";
             return Err(JinjaError::new(self.line, reason, "make it smaller"));
         }
         Ok(())
@@ -115,7 +115,7 @@ impl Machine<'_> {
                 .map(|(name, _)| Value::Text(name))
                 .collect()),
             other => self.fail((
-                format!("has a `for` over {}, which is no list", other.what()),
+                format!("has a `for` over {}, which is not a list", other.what()),
                 "correct the expression".to_owned(),
             )),
         }
@@ -143,7 +143,7 @@ impl Machine<'_> {
                 }
                 _ => {
                     return self.fail((
-                        "has a `for` with more names than its items have parts".to_owned(),
+                        "has a `for` with more names than its items have elements".to_owned(),
                         "correct the names".to_owned(),
                     ));
                 }
@@ -155,7 +155,7 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// A value that must be there.
+    /// A value that must be defined.
     fn defined(&mut self, expression: &Expr) -> Result<Value> {
         match self.value(expression)? {
             Value::Undefined { asked, near } => self.undefined(&asked, near.as_deref()),
@@ -270,7 +270,10 @@ impl Machine<'_> {
     }
 
     fn misfit<T>(&self, sign: &str, value: &Value) -> Result<T> {
-        let reason = format!("has `{sign}` with {}, which has none", value.what());
+        let reason = format!(
+            "uses `{sign}` with {}, which does not support it",
+            value.what()
+        );
         self.fail((reason, "correct the expression".to_owned()))
     }
 
@@ -292,7 +295,8 @@ impl Machine<'_> {
                     self.defined(right)
                 };
             }
-            // `local-hostname` is a difference to jinja; say so instead of "`local` is undefined".
+            // To jinja, `local-hostname` is a subtraction; say so instead of "`local` is
+            // undefined".
             "-" => {
                 if let (Value::Undefined { .. }, Expr::Name(tail)) = (self.value(left)?, right) {
                     let head = path_of(left);

@@ -1,7 +1,7 @@
 //! Filters, tests and the methods of strings, by name.
 use super::value::Value;
 
-/// Why a filter cannot do its work: reason and remedy.
+/// Why a filter failed: reason and remedy.
 pub(super) type Failure = (String, String);
 
 pub(super) const FILTERS: [&str; 16] = [
@@ -55,11 +55,14 @@ fn unknown(what: &str, name: &str, known: &[&str]) -> Failure {
             crate::text::suggest::list(known.iter().copied())
         ),
     };
-    (format!("has a {what} `{name}` that is not known"), remedy)
+    (format!("has an unknown {what} `{name}`"), remedy)
 }
 
 fn misfit(name: &str, value: &Value) -> Failure {
-    let reason = format!("gives {} to `{name}`, which cannot take it", value.what());
+    let reason = format!(
+        "passes {} to `{name}`, which does not accept it",
+        value.what()
+    );
     (reason, "correct the expression".to_owned())
 }
 
@@ -77,7 +80,7 @@ pub(super) fn filter(name: &str, value: &Value, arguments: &[Value]) -> Result<V
     let argument = |index: usize| arguments.get(index);
     Ok(match name {
         "default" | "d" => {
-            // The second argument says that empty values count as missing too.
+            // The second argument makes empty values count as missing too.
             let empty_too = argument(1).is_some_and(Value::truth);
             match argument(0) {
                 Some(other) if empty_too && !value.truth() => other.clone(),
@@ -173,7 +176,7 @@ fn replace(
 }
 
 pub(super) fn too_large() -> Failure {
-    let reason = "makes a value that is too large".to_owned();
+    let reason = "produces a value that is too large".to_owned();
     (reason, "make it smaller".to_owned())
 }
 
@@ -191,7 +194,7 @@ fn split(name: &str, text: &str, by: Option<&Value>) -> Result<Value, Failure> {
     Ok(Value::List(parts.into_iter().map(Value::text).collect()))
 }
 
-/// As jinja's: what is no number is the argument, or else 0.
+/// As in jinja: anything that is not a number becomes the argument, or 0.
 fn int(value: &Value, other: Option<&Value>) -> Value {
     let number = match value {
         Value::Int(number) => Some(*number),

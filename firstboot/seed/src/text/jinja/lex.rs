@@ -17,7 +17,7 @@ pub(super) enum Piece<'a> {
     Block(Tag),
 }
 
-/// What stands between the braces, and in which line it begins.
+/// The text between the braces, and the line in which it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Tag {
     pub(super) line: usize,
@@ -36,7 +36,7 @@ const MAX_TOKENS: usize = 500;
 struct Lexer<'a> {
     text: &'a str,
     at: usize,
-    /// Up to where lines have been counted, and how many there were.
+    /// The position up to which lines have been counted, and their number.
     counted: (usize, usize),
     pieces: Vec<Piece<'a>>,
     /// The next plain text loses its leading blanks, or its first line break.
@@ -73,7 +73,7 @@ impl<'a> Lexer<'a> {
     /// One plain text and the tag after it; `false` at the end.
     fn next(&mut self) -> Result<bool> {
         let rest = &self.text[self.at..];
-        // One search for all three: each text is looked through once.
+        // One search for all three: each text is scanned once.
         let open = rest
             .match_indices('{')
             .map(|(at, _)| at)
@@ -239,7 +239,7 @@ fn token(rest: &str, line: usize, open: &str, close: &str) -> Result<(Token, usi
     }
     Err(JinjaError::new(
         line,
-        "has a character in a tag that is no jinja",
+        "has a character in a tag that jinja does not allow",
         "correct the expression",
     ))
 }

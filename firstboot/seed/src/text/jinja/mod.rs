@@ -7,8 +7,8 @@
 //! and the string methods that people call. As in cloud-init the line break
 //! after a block tag is dropped (`trim_blocks`).
 //!
-//! An evaluator of our own and no crate, because a template must not be able to
-//! outgrow a bound: every string made is charged to one budget.
+//! Our own evaluator, not a crate, because a template must not outgrow a limit: every
+//! string made is charged to one budget.
 //!
 //! # Invariants
 //! - An undefined variable is an error that names it, never empty text.

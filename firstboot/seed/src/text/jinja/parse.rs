@@ -108,7 +108,7 @@ impl<'a> Statements<'a> {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("the statements are {}", crate::text::suggest::list(known)),
                 };
-                let reason = format!("has `{{% {word} %}}`, which is not read here");
+                let reason = format!("has `{{% {word} %}}`, which is not supported");
                 Err(JinjaError::new(line, reason, remedy))
             }
         };
@@ -249,7 +249,7 @@ impl Tokens {
             None => Ok(expression),
             Some(_) => Err(JinjaError::new(
                 self.line,
-                "has a tag with something after its expression",
+                "has a tag with extra text after its expression",
                 "correct the expression",
             )),
         }

@@ -77,19 +77,19 @@ fn refuses() {
         ("{{ a", 1, "not closed by `}}`"),
         ("{{ 'a }}", 1, "a quote"),
         ("{{ }}", 1, "a value is missing"),
-        ("{{ 1 2 }}", 1, "something after"),
+        ("{{ 1 2 }}", 1, "extra text after"),
         ("{% if 1 %}", 1, "does not end"),
         ("{% endif %}", 1, "closes nothing"),
         ("{% for x in [1] %}{% endif %}", 1, "inside `{% for %}`"),
         (
             "{% include 'x' %}",
             1,
-            "`{% include %}`, which is not read here",
+            "`{% include %}`, which is not supported",
         ),
         ("{{ 1 | lowr }}", 1, "did you mean `lower`?"),
-        ("{{ ds | lower }}", 1, "gives a mapping to `lower`"),
-        ("{{ 1 - 'a' }}", 1, "has `-` with text"),
-        ("{{ 1 ? }}", 1, "no jinja"),
+        ("{{ ds | lower }}", 1, "passes a mapping to `lower`"),
+        ("{{ 1 - 'a' }}", 1, "uses `-` with text"),
+        ("{{ 1 ? }}", 1, "jinja does not allow"),
     ] {
         let error = render(text, &data()).unwrap_err();
         let said = format!("{}; {}", error.reason, error.remedy);

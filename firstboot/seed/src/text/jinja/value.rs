@@ -1,11 +1,11 @@
-//! Values of expressions: what instance data holds, and what filters make of it.
+//! Values of expressions: instance data, and the results of filters.
 use std::fmt::Write as _;
 
 use crate::text::yaml::{Kind, Node};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Nothing of that name: the name asked for, and the near one, for the message.
+    /// Undefined: the name asked for, and a similar one, for the message.
     Undefined {
         asked: String,
         near: Option<String>,
@@ -78,7 +78,7 @@ impl Value {
         Self::Map(all)
     }
 
-    /// The member of this name, the last one given; the undefined value where there is none.
+    /// The member of this name, the last one given; the undefined value if there is none.
     pub(super) fn member(&self, name: &str, path: &str) -> Self {
         let known = |members: &[(String, Self)]| -> Option<String> {
             let names = members.iter().map(|(name, _)| name.as_str());

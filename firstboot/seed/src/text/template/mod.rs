@@ -1,4 +1,4 @@
-//! Templates: image files with places that only first boot can fill in.
+//! Templates: image files with placeholders that only first boot can fill in.
 //!
 //! The builder parses every template of an image and refuses one that asks for
 //! a name not in [`PLACEHOLDERS`]; first boot renders them. Both sides share
@@ -24,7 +24,7 @@ use crate::text::suggest;
 /// A value that first boot supplies to templates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placeholder {
-    /// What stands between the braces.
+    /// The text between the braces.
     pub name: &'static str,
     /// One sentence for the reference page and error messages.
     pub description: &'static str,
@@ -69,19 +69,20 @@ pub const PLACEHOLDERS: &[Placeholder] = &[
     },
     Placeholder {
         name: "host_name",
-        description: "host name set on the machine, which is the node's name",
+        description: "host name set on the machine, which is also the node's name",
         example: "node-0",
         always: true,
     },
     Placeholder {
         name: "kubelet_taints",
-        description: "the taints as a line of a KubeletConfiguration; nothing where there are none",
+        description: "the taints as a line of a KubeletConfiguration; empty if there are none",
         example: "registerWithTaints: [{\"effect\":\"NoSchedule\",\"key\":\"dedicated\",\"value\":\"gpu\"}]",
         always: false,
     },
     Placeholder {
         name: "node_ip",
-        description: "node address for `kubelet --node-ip`, comma-separated when dual-stack; empty: kubelet takes the address of the default route",
+        description: "node address for `kubelet --node-ip`, comma-separated when dual-stack; \
+            empty: kubelet uses the address of the default route",
         example: "192.168.10.101",
         always: false,
     },
@@ -130,7 +131,7 @@ pub struct TemplateError {
 pub enum TemplateErrorKind {
     /// `{{` with no `}}` on the same line.
     Unclosed,
-    /// What stands between the braces is no name.
+    /// The text between the braces is not a name.
     BadName(String),
     /// A name that first boot does not supply.
     NotSupplied(String),
@@ -148,7 +149,7 @@ impl fmt::Display for TemplateError {
             ),
             TemplateErrorKind::BadName(name) => write!(
                 out,
-                "`{name}` is no placeholder name (lower-case letters, digits and `_`)"
+                "`{name}` is not a placeholder name (lower-case letters, digits and `_`)"
             ),
             TemplateErrorKind::NotSupplied(name) => {
                 write!(out, "first boot supplies no value named `{name}`")?;

@@ -34,15 +34,15 @@ fn refuses() {
     for (text, expected) in [
         ("a\n b {{ host_name", "line 2, column 4: `{{` is not closed"),
         ("{{ host_name\n}}", "line 1, column 1: `{{` is not closed"),
-        ("{{}}", "line 1, column 1: `` is no placeholder name"),
+        ("{{}}", "line 1, column 1: `` is not a placeholder name"),
         (
             "{{ Host }}",
-            "line 1, column 1: `Host` is no placeholder name",
+            "line 1, column 1: `Host` is not a placeholder name",
         ),
         ("{{{ host_name }}", "line 1, column 1: `{ host_name` is no"),
         (
             "é {{ 1a }}",
-            "line 1, column 3: `1a` is no placeholder name",
+            "line 1, column 3: `1a` is not a placeholder name",
         ),
         ("{{ nothing_such }}", "there is no value for `nothing_such`"),
     ] {

@@ -1,4 +1,4 @@
-//! DER, as much as certificates and keys need. Spec: ITU-T X.690.
+//! DER, as far as certificates and keys need it. Spec: ITU-T X.690.
 //!
 //! ```text
 //! tag (1 byte) | length (1 byte, or 0x80+n and n bytes) | content
@@ -28,7 +28,7 @@ pub(super) struct Element<'a> {
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// The next element; `None` at the end and for what is damaged.
+    /// The next element; `None` at the end and for damaged input.
     pub(super) fn next(&mut self) -> Option<Element<'a>> {
         let (tag, rest) = self.0.split_first()?;
         if tag & 0x1f == 0x1f {

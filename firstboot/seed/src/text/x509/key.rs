@@ -36,7 +36,7 @@ pub enum PublicKey {
     },
     /// Of Ed25519.
     Edwards([u8; 32]),
-    /// A kind that is not looked into, such as P-521.
+    /// A kind that is not checked, such as P-521.
     Other,
 }
 
@@ -143,8 +143,8 @@ fn curve_of(name: Option<&[u8]>) -> Option<Curve> {
     }
 }
 
-/// The public key of a private one in DER (PKCS#8, PKCS#1 or SEC1); `None` for
-/// what is no private key.
+/// The public key of a private one in DER (PKCS#8, PKCS#1 or SEC1); `None` if it is not
+/// a private key.
 pub fn public_part(der: &[u8]) -> Option<PublicKey> {
     let mut parts = Reader(der).expect(SEQUENCE)?.inside();
     parts.expect(INTEGER)?;
@@ -172,11 +172,11 @@ pub fn public_part(der: &[u8]) -> Option<PublicKey> {
     rsa_numbers(parts)
 }
 
-/// What a CurvePrivateKey of RFC 8410 is the private part of.
+/// The public key of a CurvePrivateKey (RFC 8410).
 fn edwards(key: &[u8]) -> Option<PublicKey> {
     let secret = Reader(key).expect(OCTET_STRING)?.content;
     let seed = ed25519_compact::Seed::from_slice(secret).ok()?;
-    // Of zeros alone there is none.
+    // A key of zeros alone has no public half.
     let pair = ed25519_compact::KeyPair::try_from_seed(seed).ok()?;
     Some(PublicKey::Edwards(*pair.pk))
 }

@@ -1,13 +1,12 @@
-//! What a certificate says, and whether it fits a key and an authority.
+//! The content of a certificate, and whether it matches a key and an authority.
 //!
 //! Spec: <https://www.rfc-editor.org/rfc/rfc5280>; keys as in RFC 5208 (PKCS#8),
 //! RFC 8017 (PKCS#1), RFC 5915 (SEC1) and RFC 8410 (Ed25519).
 //!
-//! Signatures are checked for RSA (PKCS#1 v1.5), ECDSA on P-256 and P-384, and
-//! Ed25519, which is what Kubernetes' own tools and openssl's users make. Of
-//! others (P-521, Ed448, RSA-PSS), names alone are compared.
-//! This is to find mistakes in a seed; whom to trust is for the TLS of the
-//! programs that use the certificates.
+//! Signatures are checked for RSA (PKCS#1 v1.5), ECDSA on P-256 and P-384, and Ed25519,
+//! which is what Kubernetes' own tools and openssl's users make. Of others (P-521,
+//! Ed448, RSA-PSS), names alone are compared. This finds mistakes in a seed; deciding
+//! whom to trust is up to the TLS of the programs that use the certificates.
 mod der;
 mod key;
 mod time;
@@ -36,13 +35,13 @@ pub struct Certificate {
     signature: Vec<u8>,
 }
 
-/// How a certificate stands to one that may have signed it.
+/// The relation of a certificate to one that may have signed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Issued {
     Yes,
-    /// The names fit, and the signature is of a kind that is not checked here.
+    /// The names match, and the signature is of a kind that is not checked here.
     Perhaps,
-    /// The names fit, and the signature is of another key.
+    /// The names match, but the signature was made with another key.
     OtherKey,
     No,
 }
@@ -53,7 +52,7 @@ const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 
 impl Certificate {
-    /// Reads DER; `None` for what is no certificate.
+    /// Reads DER; `None` if it is not a certificate.
     pub fn read(der: &[u8]) -> Option<Self> {
         let mut outer = Reader(der).expect(SEQUENCE)?.inside();
         let signed = outer.expect(SEQUENCE)?;
@@ -78,7 +77,7 @@ impl Certificate {
             not_after: time::read(not_after)?,
             dns_names: Vec::new(),
             addresses: Vec::new(),
-            // Of the first version, which has no extensions to say so.
+            // Version 1, which has no extensions to say so.
             is_ca: version.is_none(),
             key,
             subject: subject.whole.to_vec(),
@@ -165,7 +164,7 @@ fn names(name: Element<'_>, wanted: &[u8]) -> Vec<String> {
     found
 }
 
-/// Text for comparing and for messages: what could move a cursor is dropped.
+/// Text for comparing and for messages: control characters are dropped.
 fn text(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     text.chars().filter(|c| !c.is_control()).take(253).collect()

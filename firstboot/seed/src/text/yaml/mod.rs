@@ -1,13 +1,13 @@
 //! YAML text to a small tree that knows the line of every key and value.
 //!
-//! Scalars stay text: what a key means decides how its value is read, so
-//! `0644`, `1.10` and `node-0` arrive as written. Spec: <https://yaml.org/spec/1.2.2/>,
-//! plus the merge key `<<` that cloud-init's users rely on.
+//! Scalars stay text: the meaning of a key decides how its value is read, so `0644`,
+//! `1.10` and `node-0` arrive as written. Spec: <https://yaml.org/spec/1.2.2/>, plus
+//! the merge key `<<` that cloud-init's users rely on.
 //!
 //! # Invariants
 //! - Bounded: nesting, nodes and bytes have limits that count expanded aliases,
 //!   so no input costs more than a fixed amount of time and memory.
-//! - A duplicate key, a key that is no scalar, and a second document are errors.
+//! - A duplicate key, a key that is not a scalar, and a second document are errors.
 //! - Nothing here has `Debug`, and errors never quote the input: any scalar may
 //!   be a private key.
 pub mod write;
@@ -22,7 +22,7 @@ const MAX_DEPTH: usize = 64;
 const MAX_NODES: usize = 100_000;
 const MAX_BYTES: usize = 8 << 20;
 
-/// Why text is no acceptable YAML. Line and column count from 1.
+/// Why text is not acceptable YAML. Line and column count from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct YamlError {
     pub line: usize,
@@ -82,8 +82,8 @@ impl Node {
         }
     }
 
-    /// The same value as YAML in one line, which is JSON where it need not be
-    /// more: plain scalars that mean something else than text stay as they are.
+    /// The same value as YAML in one line, in the form of JSON where possible: plain
+    /// scalars that are not text stay as they are.
     pub fn to_flow(&self) -> Secret {
         let mut text = String::new();
         self.flow(&mut text);
@@ -272,12 +272,12 @@ impl Builder {
         Ok(())
     }
 
-    /// Puts a copy of an anchored value in the place of its alias.
+    /// Replaces an alias with a copy of its anchored value.
     fn expand(&mut self, anchor: usize, span: &Span) -> Result<(), YamlError> {
         let Some(target) = self.anchors.get(&anchor).cloned() else {
             return Err(fail(
                 span,
-                "this alias stands inside the value that it names",
+                "this alias is inside the value that it refers to",
             ));
         };
         if self.stack.len() + target.depth() > MAX_DEPTH {
@@ -349,7 +349,7 @@ impl Builder {
                     if !seen.insert(scalar.text.clone()) {
                         return Err(fail(
                             span,
-                            "this key stands twice in the same mapping; keep one of them",
+                            "this key appears twice in the same mapping; keep one of them",
                         ));
                     }
                     *key = Some((scalar.text, span.start.line()));
@@ -359,7 +359,7 @@ impl Builder {
         Ok(())
     }
 
-    /// `<<: *base` and `<<: [*a, *b]`: adds what the mapping does not say itself.
+    /// `<<: *base` and `<<: [*a, *b]`: adds the keys that the mapping itself does not have.
     fn merge(
         &mut self,
         entries: &mut Vec<Entry>,

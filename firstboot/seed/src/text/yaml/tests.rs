@@ -49,7 +49,7 @@ fn refuses() {
         ("a:\n  - {b: 1, b: 2}\n", 2, "twice"),
         ("a: 1\n---\nb: 1\n", 2, "second YAML document"),
         ("? [a]\n: 1\n", 1, "a key must be plain text"),
-        ("a: &x [*x]\n", 1, "inside the value that it names"),
+        ("a: &x [*x]\n", 1, "inside the value that it refers to"),
         ("a: *nothing\n", 1, "anchor"),
         ("a:\n\tb: 1\n", 2, "tab"),
         ("a: {<<: 1}\n", 1, "`<<` takes"),

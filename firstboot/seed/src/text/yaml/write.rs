@@ -1,4 +1,4 @@
-//! A mapping as YAML text that means what it says.
+//! A mapping as YAML text that reads back as written.
 //!
 //! Every scalar is a JSON string, which YAML reads as it stands
 //! ([YAML 1.2, 1.3](https://yaml.org/spec/1.2.2/#13-terminology)): no value is
@@ -50,7 +50,7 @@ impl Text {
         }
     }
 
-    /// Nothing for an empty list, as for all that is empty.
+    /// Nothing for an empty list, as for all empty values.
     pub fn list(&mut self, key: &str, items: &[String]) {
         self.mapping(key, |text| {
             for item in items {

@@ -162,7 +162,7 @@ fn accounts_have_no_password_and_ids_that_stay() {
 fn two_accounts_of_one_id_are_refused() {
     let mut tree = with(&[("/usr/lib/sysusers.d/a.conf", "u a 8\n")]);
     let error = format!("{:#}", configure(&mut tree, facts()).unwrap_err());
-    assert!(error.contains("`a` and `mail` both want uid 8"), "{error}");
+    assert!(error.contains("`a` and `mail` both claim uid 8"), "{error}");
 }
 
 #[test]
@@ -476,9 +476,9 @@ fn what_no_image_may_hold_is_refused_by_name() {
             "0123456789abcdef0123456789abcdef\n",
             "is an identity",
         ),
-        ("/etc/x.dpkg-new", "x", "is a leftover"),
-        ("/etc/passwd-", "x", "is a leftover"),
-        ("/tmp/x", "x", "is a leftover"),
+        ("/etc/x.dpkg-new", "x", "is left over"),
+        ("/etc/passwd-", "x", "is left over"),
+        ("/tmp/x", "x", "is left over"),
     ] {
         let error = refusal(&[(at, content)]);
         assert!(error.contains(at) && error.contains(why), "{at}: {error}");

@@ -147,7 +147,7 @@ fn every_program_that_it_runs_has_a_package() {
 fn what_it_cannot_do_without_is_named() {
     let modules = format!("/usr/lib/modules/{RELEASE}/modules.builtin");
     for (path, part) in [
-        (BINARY_PATH, "is what the initrd runs"),
+        (BINARY_PATH, "but the initrd runs it"),
         ("/usr/bin/systemd-repart", "the package `systemd-repart`"),
         ("/usr/sbin/mkfs.ext4", "the package `e2fsprogs`"),
         (&modules, "has no `dm_verity`"),

@@ -1,13 +1,13 @@
-//! The layers of a seed's cloud-config: user-data above what whoever runs the
-//! cloud has to say (vendor-data).
+//! The layers of a seed's cloud-config: user-data above the cloud provider's
+//! vendor-data.
 //!
-//! Spec: <https://cloudinit.readthedocs.io/en/latest/explanation/vendordata.html>.
-//! A key of user-data counts before that of vendor-data; where both are mappings,
-//! what user-data leaves out is filled in. `vendor_data: {enabled: false}` in
+//! Spec: <https://cloudinit.readthedocs.io/en/latest/explanation/vendordata.html>. A
+//! key of user-data takes precedence over that of vendor-data; if both are mappings,
+//! the keys that user-data leaves out are filled in. `vendor_data: {enabled: false}` in
 //! user-data leaves vendor-data out. Its scripts run before those of user-data.
 //!
-//! Different from cloud-init: vendor-data that cannot be read is an error, which
-//! says how to do without; `disabled_handlers` and `prefix` are not read.
+//! Different from cloud-init: vendor-data that cannot be read is an error, which says
+//! how to ignore it; `disabled_handlers` and `prefix` are not read.
 use super::merge::{self, Keyed};
 use super::{Script, UserData, entries, read_key, secrecy};
 use crate::contract::settings::Profile;
@@ -18,7 +18,7 @@ use crate::text::jinja::Value;
 use crate::text::problem::{Place, Problems};
 use crate::text::secret::Secret;
 
-/// What the parts of one file say together.
+/// The merged parts of one file.
 #[derive(Default)]
 pub(super) struct Layer {
     merged: Vec<Keyed>,
@@ -26,7 +26,7 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// `None` when a part cannot be read, so that nobody complains of missing keys as well.
+    /// `None` if a part cannot be read, so that missing keys are not reported as well.
     pub(super) fn of(parts: Vec<Part>, problems: &mut Problems) -> Option<Self> {
         let mut layer = Self::default();
         let mut good = true;
@@ -67,7 +67,7 @@ impl Layer {
     }
 }
 
-/// Reads user-data and vendor-data of a seed. `data` is what templates may ask for.
+/// Reads user-data and vendor-data of a seed. `data` holds the values for templates.
 pub fn read_seed(
     seed: &Seed,
     data: &Value,
@@ -98,9 +98,8 @@ pub fn read_seed(
         match vendor(file, seed.layout, data, problems) {
             Some(layer) => all.put_below(layer),
             None => {
-                let reason = "comes from whoever runs the machine, and cannot be read";
-                let remedy =
-                    format!("to do without it, add `{key}: {{enabled: false}}` to user-data");
+                let reason = "comes from the cloud provider and cannot be read";
+                let remedy = format!("to ignore it, add `{key}: {{enabled: false}}` to user-data");
                 problems.warn(&Place::file(&file.name), reason, remedy);
                 good = false;
             }
@@ -110,7 +109,7 @@ pub fn read_seed(
     good.then_some(data)
 }
 
-/// Whether user-data lets vendor-data in, as it does where it says nothing.
+/// Whether user-data accepts vendor-data, which is the default.
 fn enabled(merged: &[Keyed], key: &str, problems: &mut Problems) -> bool {
     let Some(keyed) = merged.iter().find(|keyed| keyed.entry.key.expose() == key) else {
         return true;
@@ -137,7 +136,7 @@ fn vendor(file: &SeedFile, layout: Layout, data: &Value, problems: &mut Problems
     }
     let place = Place::file(&file.name);
     let Ok(root) = serde_json::from_slice::<serde_json::Value>(&file.bytes) else {
-        problems.error(&place, "is no valid JSON", "have the metadata corrected");
+        problems.error(&place, "is not valid JSON", "correct the metadata");
         return None;
     };
     let mut parts = Vec::new();
@@ -156,7 +155,7 @@ fn vendor(file: &SeedFile, layout: Layout, data: &Value, problems: &mut Problems
     Layer::of(parts, problems)
 }
 
-/// Text, a list of it, or either below `cloud-init`; a mapping without that is
+/// Text, a list of it, or either below `cloud-init`; a mapping without that key is
 /// meant for others.
 fn texts(root: &serde_json::Value, place: &Place, problems: &mut Problems) -> Option<Vec<Secret>> {
     use serde_json::Value::{Array, Null, Object, String};
@@ -174,8 +173,8 @@ fn texts(root: &serde_json::Value, place: &Place, problems: &mut Problems) -> Op
         other => text(other).map(|text| vec![text]),
     };
     if found.is_none() {
-        let reason = "is neither text nor a list of it";
-        let remedy = "have the metadata corrected";
+        let reason = "is neither text nor a list of texts";
+        let remedy = "correct the metadata";
         problems.error(&place.clone().key("cloud-init"), reason, remedy);
     }
     found

@@ -88,20 +88,24 @@ fn openstacks_is_json() {
     ] {
         assert_eq!(host(&first, "").as_deref(), expected, "{first}");
     }
-    // What is made for the machine counts before what is made for all.
+    // Data made for the machine takes precedence over data made for all.
     assert_eq!(host(&config("a"), &config("b")).as_deref(), Some("b"));
 }
 
 #[test]
 fn what_cannot_be_read_is_said_with_a_way_out() {
     for (layout, vendor, expected) in [
-        (Layout::NoCloud, "garbage", "vendor:1: is of no known kind"),
+        (
+            Layout::NoCloud,
+            "garbage",
+            "vendor:1: is in an unknown format",
+        ),
         (
             Layout::NoCloud,
             "#cloud-config\na: [",
-            "vendor:2: is no valid YAML",
+            "vendor:2: is not valid YAML",
         ),
-        (Layout::ConfigDrive, "garbage", "vendor: is no valid JSON"),
+        (Layout::ConfigDrive, "garbage", "vendor: is not valid JSON"),
         (
             Layout::ConfigDrive,
             "{\"cloud-init\": {}}",

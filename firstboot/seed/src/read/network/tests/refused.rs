@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, each with its place and what to do.
+//! Errors of a configuration, each with its place and remedy.
 use super::rendered;
 use crate::read::seed::Layout::{ConfigDrive, NoCloud};
 
@@ -11,17 +11,17 @@ fn v2() {
         ),
         (
             "a: {match: {macaddress: '00:00:00:00:01'}}",
-            "is no MAC address of six bytes",
+            "is not a MAC address of six bytes",
         ),
         (
             "a: {match: {macaddress: '00:00:00:00:00:00'}}",
-            "is no MAC address of six bytes",
+            "is not a MAC address of six bytes",
         ),
         (
             "a: {match: {serial: x}}",
-            "net:2: ethernets.a.match.serial: is not known",
+            "net:2: ethernets.a.match.serial: is not supported",
         ),
-        ("a: {match: {}}", "matches nothing in particular"),
+        ("a: {match: {}}", "has no condition to match"),
         (
             "a: {match: {name: 'a b'}}",
             "`a b` cannot match an interface",
@@ -34,13 +34,13 @@ fn v2() {
         ("a: {addresses: 10.0.0.1/8}", "is text, not a list"),
         (
             "a: {addresses: [10.0.0.1/33]}",
-            "is no address with a prefix length",
+            "is not an address with a prefix length",
         ),
         (
             "a: {addresses: [{10.0.0.1/8: {lifetime: 0}}]}",
-            "lifetime: is not known or not supported",
+            "lifetime: is not supported",
         ),
-        ("a: {gateway4: 'fe80::1'}", "is of the other address family"),
+        ("a: {gateway4: 'fe80::1'}", "is of the wrong address family"),
         ("a: {routes: [{via: 10.0.0.1}]}", "has no `to`"),
         (
             "a: {routes: [{to: default}]}",
@@ -54,8 +54,8 @@ fn v2() {
             "a: {routes: [{to: 10.0.0.0/8, type: nat}]}",
             "write one of: unicast",
         ),
-        ("a: {mtu: 12}", "`12` is no number from 68 to 65535"),
-        ("a: {mtu: jumbo}", "`jumbo` is no number"),
+        ("a: {mtu: 12}", "`12` is not a number from 68 to 65535"),
+        ("a: {mtu: jumbo}", "`jumbo` is not a number"),
         ("a: {dhcp4: maybe}", "not `true` or `false`"),
         (
             "a: {set-name: much-too-long-a-name}",
@@ -63,19 +63,22 @@ fn v2() {
         ),
         ("a: {set-name: a/b}", "cannot be the name of an interface"),
         ("../x: {}", "`../x` cannot be the name of an interface"),
-        ("a: {parameters: {}}", "parameters: is not known"),
+        ("a: {parameters: {}}", "parameters: is not supported"),
         (
             "a: {nameservers: {addresses: [dns.example.org]}}",
-            "`dns.example.org` is no IP address",
+            "`dns.example.org` is not an IP address",
         ),
-        ("a: {nameservers: {search: ['a;b']}}", "`a;b` is no domain"),
+        (
+            "a: {nameservers: {search: ['a;b']}}",
+            "`a;b` is not a domain",
+        ),
         (
             "a: {dhcp4-overrides: {use-everything: true}}",
-            "use-everything: is not known",
+            "use-everything: is not supported",
         ),
         (
             "a: {dhcp4-overrides: {hostname: \"a\\nb\"}}",
-            "is no host name",
+            "is not a host name",
         ),
         ("[test]", "is a list, not a mapping"),
     ] {
@@ -111,37 +114,37 @@ fn links_that_do_not_fit_together() {
         ("vlans: {v: {link: none}}", "lacks `id` or `link`"),
         (
             "vlans: {v: {id: 4095, link: x}}",
-            "no number from 0 to 4094",
+            "not a number from 0 to 4094",
         ),
         ("vrfs: {v: {interfaces: []}}", "has no `table`"),
         (
             "tunnels: {t: {}}",
-            "tunnels: is a kind of device that is not supported",
+            "tunnels: is not a supported device type",
         ),
         (
             "wifis: {w: {access-points: {home: {password: secret}}}}",
-            "wifis: is a kind of device that is not supported",
+            "wifis: is not a supported device type",
         ),
         ("ethernet: {}", "did you mean `ethernets`?"),
         (
             "ethernets: {a: {}}\nbonds: {a: {interfaces: []}}",
-            "`a`: this link stands twice",
+            "`a`: this link is used twice",
         ),
         (
             "ethernets: {a: {}, b: {set-name: c}, d: {set-name: c}}",
-            "`c`: the interface name stands twice",
+            "`c`: the interface name is used twice",
         ),
         (
             &format!("ethernets: {{a: {{{MAC}}}, b: {{{MAC}}}}}"),
-            "is the network card of `a` already",
+            "already belongs to `a`",
         ),
         (
             "ethernets: {a: {}}\nbonds: {b: {interfaces: [a]}, c: {interfaces: [a]}}",
-            "`a` is a part of `b` already",
+            "`a` is already part of `b`",
         ),
         (
             "ethernets: {a: {}, z: {}}\nbonds: {b: {interfaces: [a], parameters: {primary: z}}}",
-            "`z` is no member of `b`",
+            "`z` is not a member of `b`",
         ),
         (
             "bonds: {b: {parameters: {mode: fast}}}",
@@ -149,7 +152,7 @@ fn links_that_do_not_fit_together() {
         ),
         (
             "bonds: {b: {parameters: {mii-monitor: 1}}}",
-            "mii-monitor: is not known",
+            "mii-monitor: is not supported",
         ),
         (
             "bonds: {much-too-long-a-name: {}}",
@@ -157,7 +160,7 @@ fn links_that_do_not_fit_together() {
         ),
         (
             "bridges: {b: {parameters: {path-cost: {x: 5}}}}",
-            "`x` is no member of `b`",
+            "`x` is not a member of `b`",
         ),
     ] {
         let (files, problems) = rendered(NoCloud, &format!("version: 2\n{input}"));
@@ -180,7 +183,7 @@ fn v1() {
         ("{type: physical}", "has no `name`"),
         (
             "{type: infiniband, name: ib0}",
-            "`infiniband` is a type of device that is not supported",
+            "`infiniband` is not a supported device type",
         ),
         (
             "{type: physical, name: a, mac_address: 123456789012}",
@@ -188,7 +191,7 @@ fn v1() {
         ),
         (
             "{type: physical, name: a, subnets: [{type: dhpc}]}",
-            "`dhpc` is no type of subnet",
+            "`dhpc` is not a subnet type",
         ),
         (
             "{type: physical, name: a, subnets: [{type: static}]}",
@@ -200,7 +203,7 @@ fn v1() {
         ),
         (
             "{type: physical, name: a, subnets: [{type: static, address: 10.0.0.1, netmask: 255.0.255.0}]}",
-            "`255.0.255.0` is no netmask",
+            "`255.0.255.0` is not a netmask",
         ),
         (
             "{type: vlan, name: v, vlan_id: 5}",
@@ -216,17 +219,17 @@ fn v1() {
         ),
         (
             "{type: bridge, name: b, params: {bridge_pathcost: [x]}}",
-            "is no interface with a number",
+            "is not an interface and a number",
         ),
         (
             "{type: nameserver, address: 1.1.1.1, interface: x}",
-            "there is no interface `x` here",
+            "there is no interface named `x`",
         ),
         ("{type: route, gateway: 10.0.0.1}", "has no destination"),
         ("{type: route, destination: 10.0.0.0/8}", "has no gateway"),
         (
             "{type: route, destination: 10.0.0.0/8, gateway: 10.0.0.1}",
-            "no interface has an address to reach",
+            "no interface has an address from which to reach",
         ),
         ("just-a-word", "is text, not a mapping"),
     ] {
@@ -255,10 +258,10 @@ fn openstack() {
         ),
         (
             "{\"links\": [{\"id\": \"a\", \"ethernet_mac_address\": \"52:54:00:00:00:01\"}], \"networks\": [{\"link\": \"a\", \"type\": \"ipv5\"}]}",
-            "`ipv5` is no type",
+            "`ipv5` is not a network type",
         ),
-        ("{\"links\": [], \"links\": []}", "stands twice"),
-        ("{", "net:1: is no valid YAML (column"),
+        ("{\"links\": [], \"links\": []}", "appears twice"),
+        ("{", "net:1: is not valid YAML (column"),
     ] {
         let (files, problems) = rendered(ConfigDrive, input);
         assert!(files.is_empty(), "{input}:\n{files}");
@@ -290,8 +293,11 @@ fn what_grows_without_end_ends_soon() {
         assert!(files.is_empty() && !problems.is_empty());
     }
     let servers = "  - {type: nameserver, address: 1.1.1.1}\n".repeat(5_000);
-    let card = "  - {type: physical, name: a}\n";
-    let (_, problems) = rendered(NoCloud, &format!("version: 1\nconfig:\n{card}{servers}"));
+    let interface = "  - {type: physical, name: a}\n";
+    let (_, problems) = rendered(
+        NoCloud,
+        &format!("version: 1\nconfig:\n{interface}{servers}"),
+    );
     assert!(problems[0].contains("more than 512 items"), "{problems:?}");
     assert!(began.elapsed().as_secs() < 60);
 }
@@ -310,8 +316,8 @@ fn whole_files() {
         ("- a", "is a list, not a network configuration"),
         ("version: 1", "config: is missing"),
         ("version: 1\nconfig: x", "is text, not a list of devices"),
-        ("a: b: c", "net:1: is no valid YAML (column"),
-        (many.as_str(), "is one device too many"),
+        ("a: b: c", "net:1: is not valid YAML (column"),
+        (many.as_str(), "exceeds the limit on devices"),
     ] {
         let (files, problems) = rendered(NoCloud, input);
         assert!(files.is_empty());

@@ -9,7 +9,7 @@ struct Case {
 }
 
 const CASES: &[Case] = &[
-    // v2: a card by its address, static in both families, a gateway elsewhere.
+    // v2: an interface by its address, static in both families, a gateway elsewhere.
     Case {
         layout: NoCloud,
         input: "network:
@@ -436,10 +436,10 @@ config:
     );
     assert!(files.contains("GatewayOnLink=yes"), "{files}");
     assert!(
-        problems[0].contains("in the network of no interface"),
+        problems[0].contains("not in the network of any interface"),
         "{problems:?}"
     );
-    // Where DHCP may bring the network, nothing is assumed.
+    // If DHCP may bring the network, nothing is assumed.
     let (files, problems) = rendered(
         NoCloud,
         "version: 2\nethernets: {a: {dhcp4: true, routes: [{to: 10.0.0.0/8, via: 192.168.24.1}]}}",

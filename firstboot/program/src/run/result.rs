@@ -1,4 +1,4 @@
-//! What a run goes by and what it leaves: the image's settings, the verdict.
+//! What a run reads and what it leaves: the image's settings, and the report.
 use nodeimg_seed::contract::report::{RESULT_PATH, Report};
 use nodeimg_seed::contract::settings::{ImageSettings, SETTINGS_PATH};
 use nodeimg_seed::text::problem::{Place, Problems};
@@ -9,11 +9,11 @@ use crate::root::gate::Open;
 use crate::root::{Access, Root};
 
 const MAX_SETTINGS: usize = 1 << 20;
-const MAX_VERDICT: usize = 16 << 20;
+const MAX_REPORT: usize = 16 << 20;
 
 pub(crate) fn read_settings(root: &Root, problems: &mut Problems) -> Option<ImageSettings> {
     let place = Place::file(root.shown(SETTINGS_PATH));
-    let remedy = "boot an image made by nodeimg, or give its root by --root";
+    let remedy = "boot an image made by nodeimg, or name its root with --root";
     match root.read(SETTINGS_PATH, MAX_SETTINGS) {
         Ok(Some(bytes)) => ImageSettings::from_json(&bytes)
             .map_err(|error| problems.error(&place, error.to_string(), ""))
@@ -21,7 +21,7 @@ pub(crate) fn read_settings(root: &Root, problems: &mut Problems) -> Option<Imag
         Ok(None) => {
             problems.error(
                 &place,
-                "is not there: this is no image with a first boot",
+                "does not exist: this image has no first boot",
                 remedy,
             );
             None
@@ -33,13 +33,13 @@ pub(crate) fn read_settings(root: &Root, problems: &mut Problems) -> Option<Imag
     }
 }
 
-/// The verdict of this boot; `None` where there is none yet.
+/// The report of this boot; `None` if there is none yet.
 pub(crate) fn read(root: &Root) -> Option<Report> {
-    let bytes = root.read(RESULT_PATH, MAX_VERDICT).ok().flatten()?;
+    let bytes = root.read(RESULT_PATH, MAX_REPORT).ok().flatten()?;
     Report::read(&bytes)
 }
 
-/// The verdict must not hide behind a failure to write it down.
+/// A failure to write the report must not hide the report.
 pub(crate) fn write(root: &Root, report: &Report) {
     let written = report
         .to_json()
@@ -53,7 +53,7 @@ pub(crate) fn write(root: &Root, report: &Report) {
     }
 }
 
-/// The verdict with what commands have added to it.
+/// The report with what commands have added to it.
 pub(crate) fn write_again(root: &Root, report: &Report) {
     let mut problems = Problems::new();
     keep(root, RESULT_PATH, report, &mut problems);

@@ -1,13 +1,12 @@
-//! The seed's network in force on this machine.
+//! Applies the seed's network to this machine.
 //!
-//! Files of the network belong to the plan, which is written when everything
-//! has been checked; but which addresses the node has can be checked only once
-//! its network is up. So the same files stand below `/run` first, for this boot
-//! alone: a seed that fails its checks leaves nothing behind. Those below `/etc`
-//! come before them.
+//! The network's files belong to the plan, which is written when everything has been
+//! checked; but the node's addresses can be checked only once its network is up. So the
+//! same files are written below `/run` first, for this boot only: a seed that fails its
+//! checks leaves nothing behind. Files below `/etc` take precedence over them.
 //!
-//! Network cards get their names here and now, by netlink; the `.link` files do
-//! it from the next boot on.
+//! Network interfaces are renamed at once, by netlink; the `.link` files do it from the
+//! next boot on.
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -27,7 +26,7 @@ use crate::root::{Access, Root};
 const STAGE: &str = "/run/systemd/network";
 const PREFIXES: [&str; 2] = ["10-nodeimg-", "80-nodeimg-"];
 
-/// Makes the files of this boot those of `network`; whether anything changed.
+/// Replaces the files of this boot with those of `network`; returns whether anything changed.
 pub(crate) fn stage(root: &Root, network: Option<&Network>) -> io::Result<bool> {
     let files: BTreeMap<String, String> = network
         .map(render)
@@ -64,10 +63,10 @@ pub(crate) fn stage(root: &Root, network: Option<&Network>) -> io::Result<bool> 
     Ok(changed)
 }
 
-/// Has a running networkd take up what has changed.
+/// Makes a running networkd reload changed files.
 pub(crate) fn reload() -> io::Result<()> {
-    // Its own file, written as soon as it runs. Without it, networkctl would wait
-    // for one that is ordered behind this very step.
+    // networkd's own file, written as soon as it runs. Without it, networkctl would
+    // wait for a networkd that is ordered after this very step.
     if !Path::new("/run/systemd/netif/state").exists() {
         return Ok(());
     }
@@ -82,28 +81,30 @@ pub(crate) fn reload() -> io::Result<()> {
     )))
 }
 
-/// A network card of this machine.
+/// A network interface of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Card {
+pub(crate) struct Interface {
     pub(crate) index: u32,
     pub(crate) name: String,
     pub(crate) mac: Mac,
     driver: Option<String>,
 }
 
-/// Real cards, without bridges, bonds and what containers bring.
-pub(crate) fn cards(sys: &Path) -> Vec<Card> {
+/// Physical interfaces, without bridges, bonds and those of containers.
+pub(crate) fn all(sys: &Path) -> Vec<Interface> {
     let directory = sys.join("class/net");
     let Ok(entries) = fs::read_dir(&directory) else {
         return Vec::new();
     };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut cards: Vec<Card> = names.filter_map(|name| card(&directory, name)).collect();
-    cards.sort_by_key(|card| card.index);
-    cards
+    let mut interfaces: Vec<Interface> = names
+        .filter_map(|name| interface(&directory, name))
+        .collect();
+    interfaces.sort_by_key(|interface| interface.index);
+    interfaces
 }
 
-fn card(directory: &Path, name: String) -> Option<Card> {
+fn interface(directory: &Path, name: String) -> Option<Interface> {
     let place = directory.join(&name);
     let text = |file: &str| Some(fs::read_to_string(place.join(file)).ok()?.trim().to_owned());
     if !place.join("device").exists() {
@@ -113,7 +114,7 @@ fn card(directory: &Path, name: String) -> Option<Card> {
     let mac = text("bonding_slave/perm_hwaddr").or_else(|| text("address"))?;
     let driver = fs::read_link(place.join("device/driver")).ok();
     let driver = driver.and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
-    Some(Card {
+    Some(Interface {
         index: text("ifindex")?.parse().ok()?,
         mac: Mac::parse(&mac)?,
         name,
@@ -121,36 +122,41 @@ fn card(directory: &Path, name: String) -> Option<Card> {
     })
 }
 
-/// The card that a link means; `None` where there is none. A pattern fits any.
-fn card_of<'a>(link: &Link, cards: &'a [Card]) -> Option<&'a Card> {
+/// The interface that a link refers to, if there is one. A pattern may match any of several.
+fn interface_of<'a>(link: &Link, interfaces: &'a [Interface]) -> Option<&'a Interface> {
     let matched = &link.matched;
     let by_id = matched.mac.is_none() && matched.driver.is_none() && matched.name.is_none();
     let fits = |name: &str, pattern: &String| pattern.contains(['*', '?', '[']) || name == pattern;
-    cards.iter().find(|card| {
+    interfaces.iter().find(|interface| {
         let named = link
             .set_name
             .as_ref()
-            .is_some_and(|name| *name == card.name);
-        matched.mac.is_none_or(|mac| mac == card.mac)
-            && matched
-                .driver
-                .as_ref()
-                .is_none_or(|driver| card.driver.as_ref().is_none_or(|own| fits(own, driver)))
+            .is_some_and(|name| *name == interface.name);
+        matched.mac.is_none_or(|mac| mac == interface.mac)
+            && matched.driver.as_ref().is_none_or(|driver| {
+                interface
+                    .driver
+                    .as_ref()
+                    .is_none_or(|own| fits(own, driver))
+            })
             && matched
                 .name
                 .as_ref()
-                .is_none_or(|name| named || fits(&card.name, name))
-            && (!by_id || card.name == link.id || named)
+                .is_none_or(|name| named || fits(&interface.name, name))
+            && (!by_id || interface.name == link.id || named)
     })
 }
 
-/// Links of the seed that no card of this machine fits, as sentences.
-pub(crate) fn missing<'a>(network: &'a Network, cards: &[Card]) -> Vec<(&'a Link, String)> {
+/// Links of the seed that match no interface of this machine, as sentences.
+pub(crate) fn missing<'a>(
+    network: &'a Network,
+    interfaces: &[Interface],
+) -> Vec<(&'a Link, String)> {
     let wanted = network.links.iter().filter(|link| {
         link.is_physical() && !link.optional && link.matched.name.as_deref() != Some("lo")
     });
     wanted
-        .filter(|link| card_of(link, cards).is_none())
+        .filter(|link| interface_of(link, interfaces).is_none())
         .map(|link| {
             let matched = &link.matched;
             let what = match (matched.mac, &matched.name, &matched.driver) {
@@ -159,47 +165,50 @@ pub(crate) fn missing<'a>(network: &'a Network, cards: &[Card]) -> Vec<(&'a Link
                 (_, _, Some(driver)) => format!("the driver `{driver}`"),
                 _ => format!("the name `{}`", link.id),
             };
-            (link, format!("no network card of this machine has {what}"))
+            (
+                link,
+                format!("no network interface of this machine has {what}"),
+            )
         })
         .collect()
 }
 
 /// "ens3 (52:54:00:12:34:56), ..."
-pub(crate) fn listed(cards: &[Card]) -> String {
-    if cards.is_empty() {
-        return "no network card".to_owned();
+pub(crate) fn listed(interfaces: &[Interface]) -> String {
+    if interfaces.is_empty() {
+        return "no network interface".to_owned();
     }
-    let each: Vec<String> = cards
+    let each: Vec<String> = interfaces
         .iter()
-        .map(|card| format!("{} ({})", card.name, card.mac))
+        .map(|interface| format!("{} ({})", interface.name, interface.mac))
         .collect();
     each.join(", ")
 }
 
-/// Gives cards the names that the seed asks for. Each that is to change goes by
-/// way of a name that nobody has, so that two cards can change names.
-pub(crate) fn rename(network: &Network, cards: &[Card]) -> Vec<(String, io::Error)> {
+/// Gives interfaces the names that the seed asks for. Each renamed interface first gets
+/// a temporary name, so that two interfaces can swap names.
+pub(crate) fn rename(network: &Network, interfaces: &[Interface]) -> Vec<(String, io::Error)> {
     let mut failed = Vec::new();
-    let mut going: Vec<(&Card, &String)> = Vec::new();
+    let mut going: Vec<(&Interface, &String)> = Vec::new();
     for link in network.links.iter().filter(|link| link.is_physical()) {
-        let (Some(name), Some(card)) = (&link.set_name, card_of(link, cards)) else {
+        let (Some(name), Some(interface)) = (&link.set_name, interface_of(link, interfaces)) else {
             continue;
         };
-        if card.name != *name {
-            going.push((card, name));
+        if interface.name != *name {
+            going.push((interface, name));
         }
     }
-    going.retain(|(card, name)| {
-        if !cards.iter().any(|other| other.name == **name) {
+    going.retain(|(interface, name)| {
+        if !interfaces.iter().any(|other| other.name == **name) {
             return true;
         }
-        let aside = set_name(card.index, &format!("nodeimg{}", card.index));
+        let aside = set_name(interface.index, &format!("nodeimg{}", interface.index));
         aside
             .map_err(|error| failed.push(((*name).clone(), error)))
             .is_ok()
     });
-    for (card, name) in going {
-        if let Err(error) = set_name(card.index, name) {
+    for (interface, name) in going {
+        if let Err(error) = set_name(interface.index, name) {
             failed.push((name.clone(), error));
         }
     }
@@ -241,7 +250,7 @@ fn set_name(index: u32, name: &str) -> io::Result<()> {
     )?;
     let mut answer = [0; 4096];
     let length = recv(fd.as_raw_fd(), &mut answer, MsgFlags::empty())?;
-    // Behind the header of an NLMSG_ERROR: 0, or the error negated.
+    // After the header of an NLMSG_ERROR: 0, or the negated error.
     let code = answer.get(16..20).filter(|_| length >= 20);
     let code = code
         .and_then(|bytes| bytes.try_into().ok())

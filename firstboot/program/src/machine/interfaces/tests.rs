@@ -7,7 +7,7 @@ use nodeimg_seed::read::network::{Network, read};
 use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
 use nodeimg_seed::text::problem::Problems;
 
-use super::{cards, listed, missing, set_name, stage};
+use super::{all, listed, missing, set_name, stage};
 use crate::judge;
 use crate::root::Root;
 
@@ -31,7 +31,7 @@ fn add(sys: &Path, name: &str, index: u32, address: &str, driver: Option<&str>) 
 }
 
 #[test]
-fn cards_and_what_is_missing() {
+fn interfaces_and_missing_ones() {
     let machine = tempfile::tempdir().unwrap();
     let sys = machine.path();
     add(sys, "ens4", 3, "52:54:00:00:00:ff", Some("virtio_net"));
@@ -41,9 +41,9 @@ fn cards_and_what_is_missing() {
     let slave = sys.join("class/net/ens4/bonding_slave");
     fs::create_dir(&slave).unwrap();
     fs::write(slave.join("perm_hwaddr"), "52:54:00:00:00:02\n").unwrap();
-    let cards = cards(sys);
+    let interfaces = all(sys);
     assert_eq!(
-        listed(&cards),
+        listed(&interfaces),
         "ens3 (52:54:00:00:00:01), ens4 (52:54:00:00:00:02)"
     );
     for (ethernets, expected) in [
@@ -65,12 +65,12 @@ fn cards_and_what_is_missing() {
         ("{a: {match: {driver: ixgbe}}}", Some("the driver `ixgbe`")),
     ] {
         let network = network(&format!("{{version: 2, ethernets: {ethernets}}}"));
-        let found: Vec<String> = missing(&network, &cards)
+        let found: Vec<String> = missing(&network, &interfaces)
             .into_iter()
             .map(|(_, text)| text)
             .collect();
         let expected: Vec<String> = expected
-            .map(|what| format!("no network card of this machine has {what}"))
+            .map(|what| format!("no network interface of this machine has {what}"))
             .into_iter()
             .collect();
         assert_eq!(found, expected, "{ethernets}");
