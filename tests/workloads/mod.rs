@@ -27,7 +27,7 @@ pub fn run(setting: &Setting, node: &Node) {
     metrics::begin(cluster);
     volumes::begin(cluster);
     kubectl::works(cluster, node);
-    pressure::memory(cluster);
+    pressure::memory(cluster, node);
     volumes::hold(cluster, node);
     metrics::tell(cluster, node);
     volumes::scheduled(cluster);

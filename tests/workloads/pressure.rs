@@ -36,8 +36,12 @@ spec:
   volumes: [{name: scratch, emptyDir: {}}]
 ";
 
-/// A container that takes too much ends, and its pod says why.
-pub fn memory(cluster: &Cluster) {
+/// The kernel ends a container that takes too much, and no other.
+///
+/// The reason is `Error` if systemd removed the scope of the container before its shim
+/// read why it ended (<https://github.com/containerd/containerd/pull/12714>), so the
+/// kernel is asked too.
+pub fn memory(cluster: &Cluster, node: &Node) {
     cluster.apply(GREEDY);
     let end = until("the end of a greedy container", SOON, || {
         let pod = cluster.get(&["pod", "greedy"]).ok_or("it is not there")?;
@@ -48,8 +52,14 @@ pub fn memory(cluster: &Cluster) {
             Ok(end)
         }
     });
-    assert_eq!(end["reason"], "OOMKilled", "{end}");
     assert_eq!(end["exitCode"], 137, "{end}");
+    let reason = end["reason"].as_str().unwrap_or_default();
+    assert!(["OOMKilled", "Error"].contains(&reason), "{end}");
+    let id = end["containerID"].as_str().unwrap();
+    let id = id.strip_prefix("containerd://").unwrap();
+    node.shell(&format!(
+        "journalctl --dmesg --grep 'oom-kill:constraint=CONSTRAINT_MEMCG.*cri-containerd-{id}'"
+    ));
 }
 
 /// A full disk: the node says so, and evicts the pod that fills it.
