@@ -6,7 +6,9 @@ mod seed;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{
+    NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser,
+};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use nodeimg_machine::qemu::command::Port;
 use nodeimg_machine::qemu::firmware::Firmware;
@@ -19,8 +21,9 @@ pub use seed::{NameValue, SeedCaArgs, SeedCheckArgs, SeedIdentityArgs, SeedNewAr
 use crate::image::firstboot::program::Given;
 use crate::input::lock::Update;
 use crate::input::recipe::RecipeRef;
-use crate::input::recipe::file::OutputKind;
+use crate::input::recipe::output::{OutputKind, named};
 use crate::input::recipe::value::ByteSize;
+use crate::output::KINDS;
 
 /// Builds immutable Kubernetes node images: pinned, verified, without root.
 #[derive(Debug, Parser)]
@@ -99,6 +102,15 @@ pub struct TransferArgs {
     pub retries: u8,
 }
 
+/// One of the outputs, described as in the schema of recipes.
+fn output_kind() -> impl TypedValueParser<Value = &'static OutputKind> {
+    let value = |kind: &OutputKind| {
+        let help = kind.summary.replace('\n', " ");
+        PossibleValue::new(kind.name).help(help.trim_end_matches('.').to_owned())
+    };
+    PossibleValuesParser::new(KINDS.map(value)).try_map(|name| named(&name, &KINDS))
+}
+
 #[derive(Debug, Args)]
 pub struct BuildArgs {
     /// Architecture of the image; may be given more than once
@@ -107,8 +119,8 @@ pub struct BuildArgs {
     #[command(flatten)]
     pub recipe: RecipeArgs,
     /// Output to write instead of the recipe's outputs; may be given more than once
-    #[arg(long = "output", value_name = "KIND")]
-    pub outputs: Vec<OutputKind>,
+    #[arg(long = "output", value_name = "KIND", value_parser = output_kind())]
+    pub outputs: Vec<&'static OutputKind>,
     /// Where to write the images, each into its own directory
     #[arg(long, short, default_value = "out", value_name = "DIR")]
     pub out: PathBuf,
@@ -225,8 +237,8 @@ pub struct FetchArgs {
     #[command(flatten)]
     pub recipe: RecipeArgs,
     /// Output that will be built instead of the recipe's outputs; may be given more than once
-    #[arg(long = "output", value_name = "KIND")]
-    pub outputs: Vec<OutputKind>,
+    #[arg(long = "output", value_name = "KIND", value_parser = output_kind())]
+    pub outputs: Vec<&'static OutputKind>,
     #[command(flatten)]
     pub network: NetworkArgs,
     /// If a pinned package is gone from every mirror, re-lock the base system (signatures verified, reported) and continue

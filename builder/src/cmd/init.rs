@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Session;
 use crate::cli::InitArgs;
 use crate::input::recipe::{RecipeRef, built_in, load};
+use crate::output::KINDS;
 
 const OVERLAY_NOTE: &str =
     "Files below `root/` are copied into the image unchanged, over nodeimg's own;
@@ -18,7 +19,7 @@ lists the placeholders. This note is not copied into the image.
 ";
 
 pub fn run(session: &Session<'_>, args: &InitArgs) -> Result<()> {
-    let recipe = load(&RecipeRef::BuiltIn(args.from.clone()))?;
+    let recipe = load(&RecipeRef::BuiltIn(args.from.clone()), &KINDS)?;
     let Some(found) = built_in(&args.from) else {
         bail!("no built-in recipe is named `{}`", args.from);
     };

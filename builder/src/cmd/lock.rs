@@ -13,6 +13,7 @@ use crate::input::chosen::Chosen;
 use crate::input::lock::{self, Lock, Update};
 use crate::input::recipe::{self, Recipe, RecipeRef};
 use crate::input::resolve::{Resolve, digests, versions};
+use crate::output::KINDS;
 
 pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
     let mut chosen = args.recipe.choose(&[])?;
@@ -34,7 +35,7 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
     };
     let edited = versions::changed(&args.update, &args.recipe.recipe, &chosen.recipe)?;
     if let Some(text) = &edited {
-        chosen.recipe = recipe::load_edited(&args.recipe.recipe, text)?;
+        chosen.recipe = recipe::load_edited(&args.recipe.recipe, &KINDS, text)?;
     }
     known_names(&args.update, &chosen.recipe)?;
     let old = old_lock(&chosen, &args.update)?;

@@ -21,9 +21,10 @@ use crate::cli::{Cli, Global, NetworkArgs, RecipeArgs, Verb};
 use crate::input::chosen::Chosen;
 use crate::input::debian::{Archives, MIRROR_VARIABLE as DEBIAN_VARIABLE};
 use crate::input::fetch::{Fetcher, MIRROR_VARIABLE, Mirrors, Options, Retry};
-use crate::input::recipe::file::OutputKind;
+use crate::input::recipe::output::OutputKind;
 use crate::input::recipe::{Base, Recipe, RecipeRef};
 use crate::input::resolve::relock::Relock;
+use crate::output::KINDS;
 use crate::store::Store;
 
 /// Does what the command line says; how the process ends if that went well.
@@ -124,8 +125,8 @@ impl Session<'_> {
 
 impl RecipeArgs {
     /// The recipe and its lock; with these outputs instead of the recipe's, if there are any.
-    fn choose(&self, outputs: &[OutputKind]) -> Result<Chosen> {
-        Chosen::load(&self.recipe, self.lock.as_deref(), outputs)
+    fn choose(&self, outputs: &[&OutputKind]) -> Result<Chosen> {
+        Chosen::load(&self.recipe, self.lock.as_deref(), &KINDS, outputs)
     }
 
     /// What `--relock-base` may write; a built-in recipe's new lock goes to `out`.

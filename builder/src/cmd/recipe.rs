@@ -7,7 +7,8 @@ use super::Session;
 use crate::cli::{RecipeArgs, RecipeVerb};
 use crate::image::boot;
 use crate::input::recipe::file::RecipeFile;
-use crate::input::recipe::{self, RecipeRef, built_in_names};
+use crate::input::recipe::{self, RecipeRef, built_in_names, output};
+use crate::output::KINDS;
 
 pub fn run(session: &Session<'_>, verb: &RecipeVerb) -> Result<()> {
     match verb {
@@ -15,7 +16,8 @@ pub fn run(session: &Session<'_>, verb: &RecipeVerb) -> Result<()> {
         RecipeVerb::Check(args) => check(session, args),
         RecipeVerb::Show(args) => show(session, args),
         RecipeVerb::Schema => {
-            let schema = schemars::schema_for!(RecipeFile);
+            let mut schema = schemars::schema_for!(RecipeFile);
+            output::describe(&mut schema, &KINDS);
             println!("{}", serde_json::to_string_pretty(&schema)?);
             Ok(())
         }
@@ -24,7 +26,7 @@ pub fn run(session: &Session<'_>, verb: &RecipeVerb) -> Result<()> {
 
 fn list(session: &Session<'_>) -> Result<()> {
     for name in built_in_names() {
-        let recipe = recipe::load(&RecipeRef::BuiltIn(name.to_owned()))?;
+        let recipe = recipe::load(&RecipeRef::BuiltIn(name.to_owned()), &KINDS)?;
         let description = recipe.description.unwrap_or_default();
         if session.global.json {
             println!(
@@ -53,7 +55,7 @@ fn check(session: &Session<'_>, args: &RecipeArgs) -> Result<()> {
 }
 
 fn show(session: &Session<'_>, args: &RecipeArgs) -> Result<()> {
-    let recipe = recipe::load(&args.recipe)?;
+    let recipe = recipe::load(&args.recipe, &KINDS)?;
     if session.global.json {
         println!("{}", serde_json::to_string(&recipe.effective)?);
     } else {

@@ -17,6 +17,7 @@ use super::Session;
 use crate::cli::TestArgs;
 use crate::image::firstboot::settings::settings_of;
 use crate::input::recipe::{self, Recipe, RecipeRef, built_in};
+use crate::output::KINDS;
 
 /// Of one boot, by default: an emulated one on a busy machine takes
 /// minutes.
@@ -66,11 +67,11 @@ pub fn run(session: &Session<'_>, args: &TestArgs) -> Result<ExitCode> {
 /// The recipe that was named, or the built-in one that the image is of.
 fn recipe_of(image: &Image, named: Option<&RecipeRef>) -> Result<Recipe> {
     if let Some(named) = named {
-        return recipe::load(named);
+        return recipe::load(named, &KINDS);
     }
     let name = image.recipe.as_deref();
     match name.filter(|name| built_in(name).is_some()) {
-        Some(name) => recipe::load(&RecipeRef::BuiltIn(name.to_owned())),
+        Some(name) => recipe::load(&RecipeRef::BuiltIn(name.to_owned()), &KINDS),
         None => bail!(
             "{} was not built from a built-in recipe: name the recipe with --recipe FILE",
             image.path.display()

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::lock::{Lock, Locked, PinnedPackage};
-use super::recipe::file::OutputKind;
+use super::recipe::output::{Kinds, OutputKind};
 use super::recipe::{self, Recipe, RecipeRef, built_in};
 
 /// Refuses packages that cannot make what the recipe asks for.
@@ -22,8 +22,13 @@ pub struct Chosen {
 impl Chosen {
     /// `lock` is a file that stands for the recipe's own lock; `outputs`, if there are
     /// any, for the recipe's own.
-    pub fn load(from: &RecipeRef, lock: Option<&Path>, outputs: &[OutputKind]) -> Result<Chosen> {
-        let recipe = recipe::load_for(from, outputs)?;
+    pub fn load(
+        from: &RecipeRef,
+        lock: Option<&Path>,
+        kinds: &Kinds,
+        outputs: &[&OutputKind],
+    ) -> Result<Chosen> {
+        let recipe = recipe::load_for(from, kinds, outputs)?;
         let path = lock.map(Path::to_owned).or_else(|| from.lock_path());
         let (label, lock) = match (from, path) {
             (_, Some(path)) => (path.display().to_string(), read_if_there(&path)?),

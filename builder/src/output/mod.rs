@@ -1,4 +1,7 @@
 //! Outputs: one file per output, and the directory that they are written to.
+//!
+//! To add an output: a file with an [`Output`], which says everything about it, its `mod`
+//! and its line in [`OUTPUTS`].
 
 pub mod build;
 mod discoverable;
@@ -20,11 +23,50 @@ use nodeimg_values::digest::{Algorithm, Digest};
 use crate::image::boot::{self, mounts};
 use crate::input::artifact::oci_image::Image;
 use crate::input::lock::{Entry, Locked, PinnedPackage};
-use crate::input::recipe::file::OutputKind;
+use crate::input::recipe::output::OutputKind;
 use crate::input::recipe::{ContainerImage, Recipe};
 use crate::store::Store;
 use crate::tree::{ImagePath, Tree};
 use manifest::Manifest;
+
+/// In the order in which people read them.
+static OUTPUTS: [&Output; 8] = [
+    &tarball::OVERLAY,
+    &tarball::ROOTFS,
+    &sysext::OUTPUT,
+    &disk::files::DISK,
+    &disk::files::DISK_QCOW2,
+    &disk::files::DISK_ZST,
+    &disk::files::ROOT,
+    &disk::files::UKI,
+];
+
+/// Of [`OUTPUTS`], for those that read recipes.
+pub static KINDS: [&OutputKind; OUTPUTS.len()] = {
+    let mut kinds = [&OUTPUTS[0].kind; OUTPUTS.len()];
+    let mut at = 1;
+    while at < kinds.len() {
+        kinds[at] = &OUTPUTS[at].kind;
+        at += 1;
+    }
+    kinds
+};
+
+/// An output, and how it is written.
+struct Output {
+    kind: OutputKind,
+    write: Writer,
+}
+
+/// How files come into the output directory.
+enum Writer {
+    /// From a tree.
+    Tree(fn(&Built<'_>, &Path) -> Result<Written>),
+    /// From the disk, which is made once for all such outputs.
+    Disk(fn(&disk::Disk, &Path) -> Result<Vec<manifest::Output>>),
+    /// The disk itself.
+    WholeDisk,
+}
 
 /// A finished tree, and what it was made from.
 pub struct Built<'a> {
@@ -55,24 +97,27 @@ pub struct Written {
 /// long as the result lives.
 pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
     let kinds = &built.recipe.outputs;
+    // A recipe has its kinds from `KINDS`.
+    let asked: Vec<&Output> = kinds
+        .iter()
+        .filter_map(|kind| OUTPUTS.into_iter().find(|output| output.kind == **kind))
+        .collect();
     let of_disk = kinds.iter().any(|kind| kind.is_of_disk());
     let whole = kinds.iter().any(|kind| kind.is_whole());
     let tree = if whole { built.rootfs } else { built.tree };
     let staged = OutDir::stage(directory)?;
     let mut outputs = Vec::new();
     let mut digests = BTreeMap::new();
-    for kind in kinds {
-        let written = match kind {
-            OutputKind::Overlay => archive(built, built.tree, staged.path(), "overlay.tar.zst")?,
-            OutputKind::RootfsTar => archive(built, built.rootfs, staged.path(), "rootfs.tar.zst")?,
-            OutputKind::Sysext => sysext::write(built, staged.path())?,
-            // All from one disk, below.
-            OutputKind::Disk
-            | OutputKind::DiskQcow2
-            | OutputKind::DiskZst
-            | OutputKind::Root
-            | OutputKind::Uki => continue,
+    for Output {
+        kind,
+        write: writer,
+    } in &asked
+    {
+        // The others follow, all from one disk.
+        let Writer::Tree(write) = writer else {
+            continue;
         };
+        let written = write(built, staged.path())?;
         outputs.extend(written.outputs);
         // The manifest lists the files of the larger tree.
         if kind.is_whole() || !whole {
@@ -80,7 +125,8 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
         }
     }
     if of_disk {
-        let written = disk::write(built, staged.path()).context("writing the disk")?;
+        let writers = asked.iter().map(|Output { write, .. }| write);
+        let written = disk::write(built, writers, staged.path()).context("writing the disk")?;
         outputs.extend(written.outputs);
         digests = written.digests;
     }
@@ -94,20 +140,6 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
         manifest::checksums(&listed).as_bytes(),
     )?;
     staged.commit()
-}
-
-fn archive(built: &Built<'_>, tree: &Tree, directory: &Path, file: &str) -> Result<Written> {
-    let to = directory.join(file);
-    let written = tarball::write(tree, built.locked.epoch(), &to, tarball::LEVEL)?;
-    let output = manifest::Output {
-        file: file.to_owned(),
-        size: written.size,
-        sha256: written.sha256,
-    };
-    Ok(Written {
-        outputs: vec![output],
-        digests: written.digests,
-    })
 }
 
 fn image(built: &Built<'_>) -> Result<manifest::Image> {

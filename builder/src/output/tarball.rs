@@ -1,4 +1,5 @@
-//! `overlay.tar.zst`: the tree as a tar, for any base system.
+//! `overlay.tar.zst` and `rootfs.tar.zst`: a tree as a tar, for any base system or with
+//! the recipe's own.
 //!
 //! A tar (see [`format::tar`](nodeimg_formats::tar)) under zstd
 //! ([RFC 8878](https://www.rfc-editor.org/rfc/rfc8878)) with a content checksum.
@@ -22,7 +23,28 @@ use nodeimg_values::digest::{Digest, Hasher, HashingWriter};
 use nodeimg_values::epoch::Epoch;
 use zstd::zstd_safe::CParameter;
 
+use super::{Built, Output, Writer, manifest};
+use crate::input::recipe::output::{Contents, OutputKind};
 use crate::tree::{Content, ImagePath, Kind, Node, Stat, Tree};
+
+pub static OVERLAY: Output = Output {
+    kind: OutputKind {
+        name: "overlay",
+        summary: "`overlay.tar.zst`: the files to lay over a root file system.",
+        contents: Contents::Overlay,
+    },
+    write: Writer::Tree(|built, to| archive(built, built.tree, to, "overlay.tar.zst")),
+};
+
+pub static ROOTFS: Output = Output {
+    kind: OutputKind {
+        name: "rootfs-tar",
+        summary: "`rootfs.tar.zst`: a whole root file system, the base system with\n\
+                  everything laid over it.",
+        contents: Contents::System,
+    },
+    write: Writer::Tree(|built, to| archive(built, built.rootfs, to, "rootfs.tar.zst")),
+};
 
 /// zstd's default: what more it could save costs five times the time.
 pub const LEVEL: i32 = 3;
@@ -46,6 +68,20 @@ pub struct Written {
     pub size: u64,
     /// SHA-256 of every regular file's content.
     pub digests: BTreeMap<ImagePath, Digest>,
+}
+
+fn archive(built: &Built<'_>, tree: &Tree, directory: &Path, file: &str) -> Result<super::Written> {
+    let to = directory.join(file);
+    let written = write(tree, built.locked.epoch(), &to, LEVEL)?;
+    let output = manifest::Output {
+        file: file.to_owned(),
+        size: written.size,
+        sha256: written.sha256,
+    };
+    Ok(super::Written {
+        outputs: vec![output],
+        digests: written.digests,
+    })
 }
 
 /// Writes `tree` to `to`, whole or not at all.

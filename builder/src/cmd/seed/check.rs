@@ -17,9 +17,10 @@ use crate::cmd::Session;
 use crate::image::firstboot::settings::settings_of;
 use crate::image::layers;
 use crate::input::recipe::{self, Recipe};
+use crate::output::KINDS;
 
 pub fn run(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
-    let recipe = recipe::load(&args.recipe)?;
+    let recipe = recipe::load(&args.recipe, &KINDS)?;
     let mut problems = Problems::new();
     let seed = read(&args.seed, &mut problems)?;
     if !judge(session, &recipe, &seed, problems)? {

@@ -20,6 +20,7 @@ use super::check::judge;
 use crate::cli::{NameValue, SeedCaArgs, SeedIdentityArgs, SeedNewArgs};
 use crate::cmd::Session;
 use crate::input::recipe::{self, Recipe};
+use crate::output::KINDS;
 
 /// Larger files are mistaken ones.
 const MOST: u64 = 1 << 20;
@@ -46,7 +47,7 @@ pub fn authority(session: &Session<'_>, args: &SeedCaArgs) -> Result<()> {
 }
 
 pub fn run(session: &Session<'_>, args: &SeedNewArgs) -> Result<()> {
-    let recipe = recipe::load(&args.recipe)?;
+    let recipe = recipe::load(&args.recipe, &KINDS)?;
     seed::check_free(&args.out, args.force)?;
     let files = node(args, &recipe)?.files(args.instance_id.as_deref());
     if !judge(session, &recipe, &files.seed(), Problems::new())? {

@@ -14,6 +14,7 @@ use super::{kube_proxy, kubelet};
 use crate::input::recipe::tests::recipe;
 use crate::input::recipe::value::Version;
 use crate::input::recipe::{self, Recipe, RecipeRef, built_in_names};
+use crate::output::KINDS;
 
 /// Fields of each type, with their types.
 #[derive(Deserialize)]
@@ -152,7 +153,7 @@ fn kubelet_of(recipe: &Recipe) -> Option<&Version> {
 fn shipped_recipes_render_what_their_kubernetes_publishes() {
     let mut checked = Vec::new();
     for name in built_in_names() {
-        let recipe = recipe::load(&RecipeRef::BuiltIn(name.to_owned())).unwrap();
+        let recipe = recipe::load(&RecipeRef::BuiltIn(name.to_owned()), &KINDS).unwrap();
         let of_profile = recipe.profile.has_service(Service::Kubelet);
         let Some(version) = kubelet_of(&recipe).filter(|_| of_profile) else {
             continue;

@@ -2,6 +2,7 @@
 use super::*;
 use crate::input::recipe::tests::recipe;
 use crate::input::recipe::{RecipeRef, load};
+use crate::output::KINDS;
 
 fn kubelet(more: &str) -> (String, String) {
     let mut files = kubelet::generate(&recipe(more))
@@ -47,7 +48,7 @@ fn kubelet_configuration_is_the_tutorials() {
 /// A DNS server in a pod that asks systemd-resolved's stub would ask itself.
 #[test]
 fn pods_are_given_the_name_servers_behind_systemd_resolved() {
-    let shipped = load(&RecipeRef::BuiltIn("hard-way".into())).unwrap();
+    let shipped = load(&RecipeRef::BuiltIn("hard-way".into()), &KINDS).unwrap();
     let config = &kubelet::generate(&shipped).unwrap()[0].text;
     let line = "resolvConf: /run/systemd/resolve/resolv.conf";
     assert!(config.lines().any(|l| l == line), "{config}");

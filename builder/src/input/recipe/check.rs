@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use super::base::Base;
-use super::file::{ArtifactKind, ArtifactPart, FilePart, OutputKind, RecipeFile};
+use super::file::{ArtifactKind, ArtifactPart, FilePart, RecipeFile};
 use super::image;
 use super::network::Cidrs;
+use super::output::{self, Kinds};
 use super::problems::Problems;
 use super::runtime::Importer;
 use super::runtime::containerd::CONTAINERD;
@@ -21,7 +22,7 @@ use crate::input::fetch::Mirrors;
 const DEFAULT_MAX_UNPACKED: u64 = 2 << 30;
 
 /// Checks and completes.
-pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
+pub fn recipe(file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -> Result<Recipe> {
     // The only one that nodeimg has.
     let runtime = &CONTAINERD;
     cluster(&file, &mut problems);
@@ -61,17 +62,12 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
     profile::needs(&file, runtime, &artifacts, &mut problems);
     flags::gone_from_kubelet(&file, &artifacts, &mut problems);
     kubernetes::versions(&file, runtime, &artifacts, &mut problems);
-    profile::outputs_and_base(&file, &mut problems);
+    let outputs = output::outputs(&file, kinds, &mut problems);
     problems.done()?;
     let (Some(name), Some(version), Some(profile)) =
         (file.name.clone(), image_version(&file), file.profile)
     else {
         bail!("the recipe lacks a name, version or profile");
-    };
-    let outputs = match (&file.outputs[..], &base) {
-        ([], None) => vec![OutputKind::Overlay],
-        ([], Some(_)) => vec![OutputKind::RootfsTar],
-        (outputs, _) => outputs.to_vec(),
     };
     Ok(Recipe {
         name,

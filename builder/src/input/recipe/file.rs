@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use clap::ValueEnum;
 use nodeimg_formats::oci::Reference;
 use nodeimg_seed::contract::profile::Profile;
 use nodeimg_values::arch::Arch;
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::base::BasePart;
 use super::image::PathPerArch;
 use super::network::Cidrs;
+use super::output::OutputName;
 use super::profile::ProfileName;
 use super::runtime::containerd::ContainerdPart;
 use super::url::{PerArch, UrlTemplate};
@@ -50,7 +50,8 @@ pub struct RecipeFile {
     pub profile: Option<&'static Profile>,
     /// The outputs that a build writes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub outputs: Vec<OutputKind>,
+    #[schemars(with = "Vec<OutputName>")]
+    pub outputs: Vec<String>,
     /// Kernel modules loaded at boot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<Word>,
@@ -90,62 +91,6 @@ pub struct RecipeFile {
     /// Single files in addition to those of the overlay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub file: Vec<FilePart>,
-}
-
-/// An output of a build.
-#[derive(
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Debug,
-    ValueEnum,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum OutputKind {
-    /// `overlay.tar.zst`: the files to lay over a root file system.
-    Overlay,
-    /// `rootfs.tar.zst`: a whole root file system, the base system with
-    /// everything laid over it.
-    RootfsTar,
-    /// `<image>-sysext.raw` and its `.roothash`: the same files as a systemd
-    /// system extension, for a base system of your own.
-    Sysext,
-    /// `disk.raw`: a bootable disk, to write to a drive as it is.
-    Disk,
-    /// `disk.qcow2`: the same, for a virtual machine.
-    DiskQcow2,
-    /// `disk.raw.zst`: the same, compressed.
-    DiskZst,
-    /// `root.squashfs`, `root.verity` and `root.roothash`: the disk's root file
-    /// system, its hash tree and the hash that verifies both.
-    Root,
-    /// `uki.efi`: kernel, initrd and command line of the disk as one EFI program.
-    Uki,
-}
-
-impl OutputKind {
-    /// Whether it is a whole system, not something to lay over one.
-    pub fn is_whole(self) -> bool {
-        self == OutputKind::RootfsTar || self.is_of_disk()
-    }
-
-    /// Whether it is a disk or a part of one.
-    pub fn is_of_disk(self) -> bool {
-        match self {
-            OutputKind::Overlay | OutputKind::RootfsTar | OutputKind::Sysext => false,
-            OutputKind::Disk
-            | OutputKind::DiskQcow2
-            | OutputKind::DiskZst
-            | OutputKind::Root
-            | OutputKind::Uki => true,
-        }
-    }
 }
 
 /// The disk image.

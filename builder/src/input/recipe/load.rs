@@ -7,8 +7,9 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
-use super::file::{OutputKind, RecipeFile};
+use super::file::RecipeFile;
 use super::library::{built_in, built_in_names, is_part};
+use super::output::{Kinds, OutputKind};
 use super::problems::Problems;
 use super::source::{Source, Step, nearest};
 use super::{Recipe, check};
@@ -92,14 +93,14 @@ impl RecipeRef {
     }
 }
 
-/// Reads, merges and checks.
-pub fn load(from: &RecipeRef) -> Result<Recipe> {
-    load_for(from, &[])
+/// Reads, merges and checks; `kinds` are all outputs that there are.
+pub fn load(from: &RecipeRef, kinds: &Kinds) -> Result<Recipe> {
+    load_for(from, kinds, &[])
 }
 
 /// As [`load`], with other outputs than the recipe has, unless there are none:
 /// those of the command line.
-pub fn load_for(from: &RecipeRef, outputs: &[OutputKind]) -> Result<Recipe> {
+pub fn load_for(from: &RecipeRef, kinds: &Kinds, outputs: &[&OutputKind]) -> Result<Recipe> {
     if let RecipeRef::BuiltIn(name) = from
         && is_part(name)
     {
@@ -108,19 +109,19 @@ pub fn load_for(from: &RecipeRef, outputs: &[OutputKind]) -> Result<Recipe> {
              `extends = \"{name}\"`"
         );
     }
-    load_source(from.read()?, outputs)
+    load_source(from.read()?, kinds, outputs)
 }
 
 /// As [`load`], with other text than the file has now.
-pub fn load_edited(from: &RecipeRef, text: &str) -> Result<Recipe> {
+pub fn load_edited(from: &RecipeRef, kinds: &Kinds, text: &str) -> Result<Recipe> {
     let source = Source {
         text: text.to_owned(),
         ..from.read()?
     };
-    load_source(source, &[])
+    load_source(source, kinds, &[])
 }
 
-fn load_source(first: Source, outputs: &[OutputKind]) -> Result<Recipe> {
+fn load_source(first: Source, kinds: &Kinds, outputs: &[&OutputKind]) -> Result<Recipe> {
     let mut sources = vec![first];
     let mut file = located(sources[0].parse::<RecipeFile>()?, &sources[0])?;
     while let Some(base) = file.extends.take() {
@@ -154,13 +155,13 @@ fn load_source(first: Source, outputs: &[OutputKind]) -> Result<Recipe> {
     if !outputs.is_empty() {
         file.outputs = Vec::new();
         for output in outputs {
-            if !file.outputs.contains(output) {
-                file.outputs.push(*output);
+            if !file.outputs.iter().any(|name| name == output.name) {
+                file.outputs.push(output.name.to_owned());
             }
         }
         problems.by_flag("outputs", "--output");
     }
-    check::recipe(file, problems)
+    check::recipe(file, kinds, problems)
 }
 
 fn base_of(text: &str, from: &Source) -> RecipeRef {

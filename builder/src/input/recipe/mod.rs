@@ -18,6 +18,7 @@ mod library;
 mod load;
 mod merge;
 pub mod network;
+pub mod output;
 mod problems;
 mod profile;
 pub mod runtime;
@@ -37,9 +38,10 @@ use serde::Serialize;
 use crate::input::artifact::{self, InstallRule, Selector};
 use crate::tree::ImagePath;
 use file::{
-    ClusterPart, DiskPart, FirstBootPart, KubeProxyPart, KubeletPart, OutputKind, RecipeFile,
-    SysctlValue, SysextPart,
+    ClusterPart, DiskPart, FirstBootPart, KubeProxyPart, KubeletPart, RecipeFile, SysctlValue,
+    SysextPart,
 };
+use output::OutputKind;
 use runtime::Runtime;
 use runtime::containerd::ContainerdPart;
 use url::{PerArch, UrlTemplate};
@@ -62,7 +64,7 @@ pub struct Recipe {
     pub description: Option<String>,
     pub profile: &'static Profile,
     pub runtime: &'static Runtime,
-    pub outputs: Vec<OutputKind>,
+    pub outputs: Vec<&'static OutputKind>,
     pub sysext: SysextPart,
     pub disk: DiskPart,
     pub first_boot: FirstBootPart,

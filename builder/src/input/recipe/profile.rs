@@ -1,11 +1,12 @@
-//! What a recipe's profile and outputs need from the rest of it. What a profile is says
+//! What a recipe's profile needs from the rest of it. What a profile is says
 //! [`nodeimg_seed::contract::profile`].
 
 use nodeimg_seed::contract::profile::{Join, PROFILES, Profile, Service};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::Artifact;
-use super::file::{ClusterPart, KubeProxyPart, KubeletPart, OutputKind, ProxyMode, RecipeFile};
+use super::file::{ClusterPart, KubeProxyPart, KubeletPart, ProxyMode, RecipeFile};
+use super::output::named_schema;
 use super::problems::Problems;
 use super::runtime::Runtime;
 use super::source::Step;
@@ -20,38 +21,10 @@ impl JsonSchema for ProfileName {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let name = |profile: &Profile| {
-            json_schema!({
-                "description": profile.summary,
-                "type": "string",
-                "const": profile.name
-            })
-        };
         json_schema!({
             "description": "How much the node sets up by itself at first boot.",
-            "oneOf": PROFILES.map(name)
+            "oneOf": PROFILES.map(|profile| named_schema(profile.name, profile.summary))
         })
-    }
-}
-
-/// Which outputs can be made depends on whether there is a base system.
-pub fn outputs_and_base(file: &RecipeFile, problems: &mut Problems<'_>) {
-    for (index, output) in file.outputs.iter().enumerate() {
-        if file.base.is_some() {
-            continue;
-        }
-        let way = [Step::Key("outputs"), Step::Index(index)];
-        if *output == OutputKind::RootfsTar {
-            problems.add(
-                &way,
-                "`rootfs-tar` needs a base system: add a table `[base]`",
-            );
-        } else if output.is_of_disk() {
-            problems.add(
-                &way,
-                "a disk needs a base system with a kernel: add a table `[base]`, or start with `extends = \"container-host\"`",
-            );
-        }
     }
 }
 

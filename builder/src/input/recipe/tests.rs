@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use crate::output::KINDS;
 
 /// The built-in `hard-way`, without its base system, with `more` over it.
 pub fn recipe(more: &str) -> Recipe {
@@ -19,7 +20,7 @@ pub fn disk_recipe(more: &str) -> Recipe {
          [base]\nsuite = \"trixie\"\npackages = [\"systemd\"]\n"
     );
     std::fs::write(&path, text).unwrap();
-    load(&RecipeRef::File(path)).unwrap()
+    load(&RecipeRef::File(path), &KINDS).unwrap()
 }
 
 fn load_text(more: &str) -> anyhow::Result<Recipe> {
@@ -34,7 +35,7 @@ fn load_text(more: &str) -> anyhow::Result<Recipe> {
     bare.insert("outputs".into(), vec!["overlay"].into());
     std::fs::write(dir.path().join("bare.toml"), bare.to_string()).unwrap();
     std::fs::write(&path, format!("extends = \"bare.toml\"\n{more}")).unwrap();
-    load(&RecipeRef::File(path))
+    load(&RecipeRef::File(path), &KINDS)
 }
 
 /// The refusal of `hard-way` with no kernel module at all.
@@ -48,7 +49,7 @@ pub fn without_modules() -> String {
     mine.insert("extends".into(), "part.toml".into());
     let path = dir.path().join("mine.toml");
     std::fs::write(&path, mine.to_string()).unwrap();
-    format!("{:#}", load(&RecipeRef::File(path)).unwrap_err())
+    format!("{:#}", load(&RecipeRef::File(path), &KINDS).unwrap_err())
 }
 
 pub fn refusal(more: &str) -> String {
@@ -59,7 +60,7 @@ pub fn refusal(more: &str) -> String {
 fn every_built_in_recipe_is_good_and_has_a_fitting_lock() {
     assert!(built_in_names().contains(&"hard-way"));
     for name in built_in_names() {
-        let recipe = load(&RecipeRef::BuiltIn(name.to_owned())).unwrap();
+        let recipe = load(&RecipeRef::BuiltIn(name.to_owned()), &KINDS).unwrap();
         assert_eq!(recipe.name.as_str(), name);
         let text = built_in(name)
             .unwrap()
@@ -83,7 +84,7 @@ fn a_recipe_over_another_says_only_what_differs() {
         "name = \"mine\"\nmodules = [\"vxlan\"]\n[kubelet]\nlabels = { \"a.example/b\" = \"c\" }\n\
          [kubelet.config]\nimageGCHighThresholdPercent = 80\n[[artifact]]\nname = \"runc\"\nversion = \"9.9.9\"\n",
     );
-    let base = load(&RecipeRef::BuiltIn("hard-way".into())).unwrap();
+    let base = load(&RecipeRef::BuiltIn("hard-way".into()), &KINDS).unwrap();
     assert_eq!(mine.name.as_str(), "mine");
     assert_eq!(mine.version, base.version);
     assert_eq!(mine.modules.len(), base.modules.len() + 1);
@@ -114,7 +115,7 @@ fn an_initrd_is_of_the_kind_that_comes_last() {
         let text =
             format!("extends = \"a.toml\"\nname = \"b\"\n[disk]\nesp_size = \"300 MiB\"\n{more}");
         std::fs::write(path("b.toml"), text).unwrap();
-        let disk = load(&RecipeRef::File(path("b.toml"))).unwrap().disk;
+        let disk = load(&RecipeRef::File(path("b.toml")), &KINDS).unwrap().disk;
         assert_eq!(disk.initrd, Some(want), "{more}");
     }
     let text = refusal("[disk]\ninitrd = \"dracut\"\n");
@@ -131,7 +132,7 @@ fn an_exclusion_takes_out_what_the_extended_recipe_asks_for() {
          exclude = [\"linux-image-cloud-amd64\", \"socat\"]\n\
          [base.arch_packages]\namd64 = [\"linux-image-amd64\"]\n";
     std::fs::write(&path, text).unwrap();
-    let base = load(&RecipeRef::File(path)).unwrap().base.unwrap();
+    let base = load(&RecipeRef::File(path), &KINDS).unwrap().base.unwrap();
     let has = |name: &str| {
         let name: PackageName = name.parse().unwrap();
         base.packages[&Arch::Amd64].contains(&name)
@@ -270,17 +271,20 @@ fn circles_and_strangers_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.toml");
     std::fs::write(&path, "extends = \"./a.toml\"\n").unwrap();
-    let text = format!("{:#}", load(&RecipeRef::File(path.clone())).unwrap_err());
+    let text = format!(
+        "{:#}",
+        load(&RecipeRef::File(path.clone()), &KINDS).unwrap_err()
+    );
     assert!(text.contains("circle"), "{text}");
     std::fs::write(&path, "extends = \"hardway\"\n").unwrap();
-    let text = format!("{:#}", load(&RecipeRef::File(path)).unwrap_err());
+    let text = format!("{:#}", load(&RecipeRef::File(path), &KINDS).unwrap_err());
     assert!(
         text.contains("a.toml:1:11") && text.contains("`hard-way`"),
         "{text}"
     );
     let text = format!(
         "{:#}",
-        load(&RecipeRef::File("/nonexistent/x.toml".into())).unwrap_err()
+        load(&RecipeRef::File("/nonexistent/x.toml".into()), &KINDS).unwrap_err()
     );
     assert!(text.contains("/nonexistent/x.toml"), "{text}");
 }

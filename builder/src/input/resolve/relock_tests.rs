@@ -16,6 +16,7 @@ use crate::input::debian::mirror::{Mirror, PACKAGES};
 use crate::input::fetch::{Mirrors, Options, Retry};
 use crate::input::lock::PinnedPackage;
 use crate::input::recipe;
+use crate::output::KINDS;
 use crate::store::Store;
 
 const RECIPE: &str = "name = \"x\"\nversion = \"1\"\nprofile = \"container-host\"\n\
@@ -70,7 +71,7 @@ impl World {
 
     /// Pins a tool with these bytes at this place of the archive.
     fn lock(&self, path: &str, bytes: &[u8]) {
-        let recipe = recipe::load(&self.recipe()).unwrap();
+        let recipe = recipe::load(&self.recipe(), &KINDS).unwrap();
         let package = |name: &str, arch, path: &str, bytes: &[u8]| PinnedPackage {
             name: name.parse().unwrap(),
             arch,
@@ -114,7 +115,7 @@ impl World {
     /// Fetches everything for amd64, without any network; how many blobs there are.
     fn fetch(&self, mirrors: &[&str], keyring: Keyring) -> Result<usize> {
         let progress = Progress::to(Mode::Json, Box::new(self.said.clone()));
-        let mut chosen = Chosen::load(&self.recipe(), None, &[])?;
+        let mut chosen = Chosen::load(&self.recipe(), None, &KINDS, &[])?;
         let relock = Relock {
             keyring,
             ..Relock::of(None, None, &mut chosen)?
@@ -257,7 +258,7 @@ fn a_built_in_recipes_new_lock_lies_with_the_images() {
     let own = out.path().join("container-host.lock");
     let (shipped_label, shipped) = Chosen::shipped_lock(name);
     let shipped = Lock::parse(&shipped.unwrap(), "shipped").unwrap();
-    let recipe = recipe::load(&built_in).unwrap();
+    let recipe = recipe::load(&built_in, &KINDS).unwrap();
     let at = |epoch| Lock::new(&recipe, epoch, Vec::new(), shipped.packages.clone()).text();
     let other = Lock::new(
         &recipe,
@@ -278,7 +279,7 @@ fn a_built_in_recipes_new_lock_lies_with_the_images() {
         if let Some(text) = &there {
             fs::write(&own, text).unwrap();
         }
-        let mut chosen = Chosen::load(&built_in, None, &[]).unwrap();
+        let mut chosen = Chosen::load(&built_in, None, &KINDS, &[]).unwrap();
         let relock = Relock::of(None, Some(out.path()), &mut chosen).unwrap();
         assert_eq!(relock.to, own);
         assert_eq!(chosen.label != shipped_label, taken, "{there:?}");
@@ -287,11 +288,11 @@ fn a_built_in_recipes_new_lock_lies_with_the_images() {
     }
     // If it is told which file, that one; and it begins with the shipped lock.
     let named = out.path().join("mine.lock");
-    let mut chosen = Chosen::load(&built_in, Some(&named), &[]).unwrap();
+    let mut chosen = Chosen::load(&built_in, Some(&named), &KINDS, &[]).unwrap();
     let relock = Relock::of(Some(&named), None, &mut chosen).unwrap();
     assert_eq!(relock.to, named);
     chosen.locked(ANY).unwrap();
-    let mut chosen = Chosen::load(&built_in, None, &[]).unwrap();
+    let mut chosen = Chosen::load(&built_in, None, &KINDS, &[]).unwrap();
     let error = Relock::of(None, None, &mut chosen).unwrap_err();
     assert!(error.to_string().contains("--lock FILE"), "{error}");
 }

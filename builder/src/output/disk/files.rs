@@ -12,59 +12,97 @@ use nodeimg_values::atomic::{AtomicFile, write_file};
 use nodeimg_values::digest::HashingWriter;
 
 use super::Disk;
-use crate::input::recipe::file::OutputKind;
-use crate::output::manifest::Output;
+use crate::input::recipe::output::{Contents, OutputKind};
 use crate::output::tarball::{self, Compression};
+use crate::output::{Output, Writer, manifest};
 
 pub const RAW: &str = "disk.raw";
 const QCOW2: &str = "disk.qcow2";
 const ZST: &str = "disk.raw.zst";
 const BUFFER: usize = 1 << 20;
 
-/// Writes those of `kinds` that are a disk's, and of `RAW` keeps or drops what
-/// is there already.
-pub fn write(disk: Disk, kinds: &[OutputKind], directory: &Path) -> Result<Vec<Output>> {
+const fn of_disk(name: &'static str, summary: &'static str, write: Writer) -> Output {
+    let kind = OutputKind {
+        name,
+        summary,
+        contents: Contents::Disk,
+    };
+    Output { kind, write }
+}
+
+pub static DISK: Output = of_disk(
+    "disk",
+    "`disk.raw`: a bootable disk, to write to a drive as it is.",
+    Writer::WholeDisk,
+);
+
+pub static DISK_QCOW2: Output = of_disk(
+    "disk-qcow2",
+    "`disk.qcow2`: the same, for a virtual machine.",
+    Writer::Disk(qcow2),
+);
+
+pub static DISK_ZST: Output = of_disk(
+    "disk-zst",
+    "`disk.raw.zst`: the same, compressed.",
+    Writer::Disk(zst),
+);
+
+pub static ROOT: Output = of_disk(
+    "root",
+    "`root.squashfs`, `root.verity` and `root.roothash`: the disk's root file\n\
+     system, its hash tree and the hash that verifies both.",
+    Writer::Disk(root),
+);
+
+pub static UKI: Output = of_disk(
+    "uki",
+    "`uki.efi`: kernel, initrd and command line of the disk as one EFI program.",
+    Writer::Disk(uki),
+);
+
+/// Writes those that are a disk's, and keeps or drops `RAW`, which is there already.
+pub fn write<'a>(
+    disk: Disk,
+    writers: impl Iterator<Item = &'a Writer>,
+    directory: &Path,
+) -> Result<Vec<manifest::Output>> {
     let mut outputs = Vec::new();
-    for kind in kinds {
-        match kind {
-            OutputKind::DiskQcow2 => outputs.push(qcow2(&disk, directory)?),
-            OutputKind::DiskZst => outputs.push(zst(&disk, directory)?),
-            OutputKind::Root => outputs.extend(root(&disk, directory)?),
-            OutputKind::Uki => {
-                write_file(&directory.join("uki.efi"), &disk.uki)?;
-                outputs.push(Output::of("uki.efi", &disk.uki));
-            }
-            // The last, since the others read it.
-            OutputKind::Disk | OutputKind::Overlay | OutputKind::RootfsTar | OutputKind::Sysext => {
-            }
+    let mut is_kept = false;
+    for writer in writers {
+        match writer {
+            Writer::Disk(write) => outputs.extend(write(&disk, directory)?),
+            Writer::WholeDisk => is_kept = true,
+            Writer::Tree(_) => {}
         }
     }
-    if kinds.contains(&OutputKind::Disk) {
+    // The last, since the others read it.
+    if is_kept {
         outputs.push(committed(disk.file, RAW)?);
     }
     Ok(outputs)
 }
 
-fn committed(file: AtomicFile, name: &str) -> Result<Output> {
+fn committed(file: AtomicFile, name: &str) -> Result<manifest::Output> {
     let measured = file.measure()?;
     file.commit()?;
-    Ok(Output {
+    Ok(manifest::Output {
         file: name.to_owned(),
         size: measured.size,
         sha256: measured.sha256,
     })
 }
 
-fn qcow2(disk: &Disk, directory: &Path) -> Result<Output> {
+fn qcow2(disk: &Disk, directory: &Path) -> Result<Vec<manifest::Output>> {
     let file = AtomicFile::create(&directory.join(QCOW2))?;
     let mut to = BufWriter::with_capacity(BUFFER, file.file());
     qcow2::write(disk.file.file(), &mut to).with_context(|| format!("writing {QCOW2}"))?;
     to.flush().with_context(|| format!("writing {QCOW2}"))?;
     drop(to);
-    committed(file, QCOW2)
+    Ok(vec![committed(file, QCOW2)?])
 }
 
-fn zst(disk: &Disk, directory: &Path) -> Result<Output> {
+fn zst(disk: &Disk, directory: &Path) -> Result<Vec<manifest::Output>> {
     let context = || format!("writing {ZST} (is the disk full?)");
     let file = AtomicFile::create(&directory.join(ZST))?;
     let to = HashingWriter::new(BufWriter::with_capacity(BUFFER, file));
@@ -80,14 +118,14 @@ fn zst(disk: &Disk, directory: &Path) -> Result<Output> {
         .map_err(io::IntoInnerError::into_error)
         .with_context(context)?;
     file.commit()?;
-    Ok(Output {
+    Ok(vec![manifest::Output {
         file: ZST.to_owned(),
         size: measured.size,
         sha256: measured.sha256,
-    })
+    }])
 }
 
-fn root(disk: &Disk, directory: &Path) -> Result<Vec<Output>> {
+fn root(disk: &Disk, directory: &Path) -> Result<Vec<manifest::Output>> {
     let mut outputs = Vec::new();
     for (name, place) in [("root.squashfs", disk.root), ("root.verity", disk.hashes)] {
         let context = || format!("writing {name} (is the disk full?)");
@@ -98,8 +136,13 @@ fn root(disk: &Disk, directory: &Path) -> Result<Vec<Output>> {
     let text = format!("{}\n", disk.root_hash);
     let name = "root.roothash";
     write_file(&directory.join(name), text.as_bytes())?;
-    outputs.push(Output::of(name, text.as_bytes()));
+    outputs.push(manifest::Output::of(name, text.as_bytes()));
     Ok(outputs)
+}
+
+fn uki(disk: &Disk, directory: &Path) -> Result<Vec<manifest::Output>> {
+    write_file(&directory.join("uki.efi"), &disk.uki)?;
+    Ok(vec![manifest::Output::of("uki.efi", &disk.uki)])
 }
 
 /// Reads a part of a file, which others read as well.

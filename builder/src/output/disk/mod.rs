@@ -23,7 +23,7 @@
 //! - The bytes depend on the tree, the recipe and its lock alone.
 
 mod esp;
-mod files;
+pub mod files;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -37,12 +37,12 @@ use nodeimg_values::atomic::AtomicFile;
 use nodeimg_values::digest::Digest;
 
 use super::verified::{self, Purpose};
-use super::{Built, Written, discoverable};
+use super::{Built, Writer, Written, discoverable};
 use crate::image::boot::{self, Slot};
 use crate::tree::{ImagePath, Kind, Tree};
 
 /// A disk under way, with all that is known of it.
-struct Disk {
+pub struct Disk {
     file: AtomicFile,
     root: Place,
     hashes: Place,
@@ -50,11 +50,15 @@ struct Disk {
     uki: Vec<u8>,
 }
 
-/// Writes every output of `built` that is a disk, or of one, into `directory`.
-pub fn write(built: &Built<'_>, directory: &Path) -> Result<Written> {
+/// Writes the outputs of these writers that are a disk, or of one, into `directory`.
+pub fn write<'a>(
+    built: &Built<'_>,
+    writers: impl Iterator<Item = &'a Writer>,
+    directory: &Path,
+) -> Result<Written> {
     let file = AtomicFile::create(&directory.join(files::RAW))?;
     let (disk, digests) = fill(file, built)?;
-    let outputs = files::write(disk, &built.recipe.outputs, directory)?;
+    let outputs = files::write(disk, writers, directory)?;
     Ok(Written { outputs, digests })
 }
 

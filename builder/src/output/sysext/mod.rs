@@ -30,12 +30,23 @@ use nodeimg_values::atomic::{AtomicFile, write_file};
 use nodeimg_values::digest::Digest;
 
 use super::verified::{self, Purpose};
-use super::{Built, Written, discoverable, manifest};
+use super::{Built, Output, Writer, Written, discoverable, manifest};
+use crate::input::recipe::output::{Contents, OutputKind};
 use crate::tree::{ImagePath, Tree};
 use layout::Extension;
 
+pub static OUTPUT: Output = Output {
+    kind: OutputKind {
+        name: "sysext",
+        summary: "`<image>-sysext.raw` and its `.roothash`: the same files as a systemd\n\
+                  system extension, for a base system of your own.",
+        contents: Contents::Overlay,
+    },
+    write: Writer::Tree(write),
+};
+
 /// Writes both files into `directory`.
-pub fn write(built: &Built<'_>, directory: &Path) -> Result<Written> {
+fn write(built: &Built<'_>, directory: &Path) -> Result<Written> {
     let name = format!("{}-sysext", built.recipe.image_name(built.arch));
     let extension = extension(built, &name).context("laying out the system extension")?;
     let image = format!("{name}.raw");

@@ -1,8 +1,17 @@
-//! Makes containerd and systemd take up the files that first boot has changed; see
-//! [`containerd`].
+//! Makes the container runtime and systemd take up the files that first boot has changed.
+//!
+//! The runtime starts in parallel with first boot, not after it, so that a node with bad
+//! seed data still has a runtime, and a good one does not wait. Files that it reads only
+//! at its start may then change: by a file of the seed, by `bootcmd`, by removing an
+//! earlier instance. So these files are compared before and after, to decide whether the
+//! runtime has to be restarted before the kubelet starts.
+//!
+//! To add a runtime: a file with a [`Runtime`].
+mod changes;
 mod containerd;
 
-use containerd::{Look, UNIT, WATCHED, environment_files, is_left_out, is_of_the_unit};
+use changes::{Look, environment_files};
+use containerd::CONTAINERD;
 use nodeimg_seed::text::problem::{Place, Problems};
 
 use crate::machine::Machine;
@@ -10,14 +19,27 @@ use crate::root::{Entry, Root};
 
 const MAX_FILE: usize = 16 << 20;
 
-/// The places of the image's own unit; those of a node are watched anyway.
-const OF_THE_IMAGE: &str = "/usr/lib/systemd/system/containerd.service";
+/// What a container runtime reads only when it starts.
+pub struct Runtime {
+    /// As messages call it.
+    name: &'static str,
+    unit: &'static str,
+    /// Files, and directories with everything below.
+    read_at_start: &'static [&'static str],
+    /// The directory below them that it reads whenever it needs it.
+    read_later: &'static str,
+}
+
+/// The only one that images have.
+static RUNTIME: &Runtime = &CONTAINERD;
 
 /// The current state of all watched files.
 pub(crate) fn look(root: &Root) -> Look {
     let mut look = Look::default();
-    let mut environment = of_unit(root, OF_THE_IMAGE);
-    for path in WATCHED {
+    // The image's own unit; those of a node are watched anyway.
+    let unit = format!("/usr/lib/systemd/system/{}", RUNTIME.unit);
+    let mut environment = of_unit(root, &unit);
+    for path in RUNTIME.watched() {
         note(root, path, &mut look, &mut environment);
     }
     for path in environment {
@@ -29,7 +51,7 @@ pub(crate) fn look(root: &Root) -> Look {
 /// Records a file, or everything below a directory. An unreadable file is recorded as
 /// its error.
 fn note(root: &Root, path: &str, look: &mut Look, environment: &mut Vec<String>) {
-    if is_left_out(path) {
+    if RUNTIME.is_left_out(path) {
         return;
     }
     match root.entry(path, MAX_FILE) {
@@ -47,7 +69,7 @@ fn note(root: &Root, path: &str, look: &mut Look, environment: &mut Vec<String>)
         }
         Err(error) => look.note(path, error.to_string().as_bytes()),
     }
-    if is_of_the_unit(path) {
+    if RUNTIME.has_unit_in(path) {
         environment.extend(of_unit(root, path));
     }
 }
@@ -62,27 +84,28 @@ fn of_unit(root: &Root, path: &str) -> Vec<String> {
 /// Makes changed files take effect before first boot is done, and so before the kubelet
 /// starts; `None` if that failed.
 ///
-/// systemd is asked to restart containerd if it runs or is about to, without waiting:
-/// from then on the kubelet, which is ordered after containerd, waits for that restart.
-/// A containerd that has not started yet finds the new files.
+/// systemd is asked to restart the runtime if it runs or is about to, without waiting:
+/// from then on the kubelet, which is ordered after the runtime, waits for that restart.
+/// A runtime that has not started yet finds the new files.
 pub(crate) fn follow(
     root: &Root,
     machine: Machine,
     before: &Look,
     problems: &mut Problems,
 ) -> Option<()> {
-    let changes = before.changes(&look(root));
+    let changes = before.changes(&look(root), RUNTIME);
     if let Some(first) = changes.units.first() {
         println!("nodeimg-firstboot: systemd reloads its units: {first} has changed");
         let done = machine.systemctl(&["daemon-reload"]);
         told(done, "systemctl daemon-reload", first, problems)?;
     }
-    if let Some(first) = changes.containerd.first() {
-        println!("nodeimg-firstboot: containerd is restarted if it runs: {first} has changed");
-        let done = machine.systemctl(&["--no-block", "try-restart", UNIT]);
+    if let Some(first) = changes.runtime.first() {
+        let (name, unit) = (RUNTIME.name, RUNTIME.unit);
+        println!("nodeimg-firstboot: {name} is restarted if it runs: {first} has changed");
+        let done = machine.systemctl(&["--no-block", "try-restart", unit]);
         told(
             done,
-            &format!("systemctl try-restart {UNIT}"),
+            &format!("systemctl try-restart {unit}"),
             first,
             problems,
         )?;
@@ -111,7 +134,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::path::Path;
 
-    use super::look;
+    use super::{RUNTIME, look};
     use crate::root::Root;
 
     fn write(root: &Path, path: &str, text: &str) {
@@ -142,7 +165,7 @@ mod tests {
         let root = Root::open(here).unwrap();
         // The changed file, whether units are concerned, and whether containerd is; each case adds
         // to the one before.
-        for (path, text, units, containerd) in [
+        for (path, text, units, runtime) in [
             ("etc/containerd/certs.d/a/hosts.toml", "server", 0, 0),
             ("etc/cni/net.d/10-bridge.conf", "{}", 0, 0),
             ("etc/containerd/config.toml", "version = 3\n", 0, 1),
@@ -153,9 +176,9 @@ mod tests {
         ] {
             let before = look(&root);
             write(here, path, text);
-            let changes = before.changes(&look(&root));
-            let found = (changes.units.len(), changes.containerd.len());
-            assert_eq!(found, (units, containerd), "{path}: {changes:?}");
+            let changes = before.changes(&look(&root), RUNTIME);
+            let found = (changes.units.len(), changes.runtime.len());
+            assert_eq!(found, (units, runtime), "{path}: {changes:?}");
         }
     }
 }
