@@ -48,7 +48,7 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/values/src",
         &[
-            "atomic", "progress", "parallel", "epoch", "date", "digest", "arch",
+            "atomic", "progress", "terminal", "parallel", "epoch", "date", "digest", "arch",
         ],
     ),
     (

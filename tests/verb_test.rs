@@ -4,11 +4,11 @@
 
 use std::fs;
 
-use crate::support::debian;
-use crate::support::judge;
-use crate::support::real;
-use crate::support::run::{Ran, nodeimg};
-use crate::support::slots;
+use nodeimg_test_support::debian;
+use nodeimg_test_support::judge;
+use nodeimg_test_support::real;
+use nodeimg_test_support::run::{Ran, nodeimg};
+use nodeimg_test_support::slots;
 
 /// An emulated machine beside others, on a busy host.
 const PATIENCE: &str = "900";

@@ -9,11 +9,11 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::support::archive::sha256;
-use super::support::debian::{verb_of, with_systemds_initrd};
-use super::support::real;
-use super::support::run::{Ran, clean, tool};
 use super::{ARCHS, HOST, images, recipe, store};
+use nodeimg_test_support::archive::sha256;
+use nodeimg_test_support::debian::{verb_of, with_systemds_initrd};
+use nodeimg_test_support::real;
+use nodeimg_test_support::run::{Ran, clean, tool};
 
 const MIB: u64 = 1 << 20;
 
@@ -38,7 +38,7 @@ fn root_hash(image: &Path) -> String {
 
 /// (start, size) in bytes, the type and the PARTUUID of every partition.
 fn partitions(disk: &Path) -> Option<Vec<(u64, u64, String, String)>> {
-    let told = tool("sfdisk", command("sfdisk").arg("--json").arg(disk))?.good();
+    let told = tool(command("sfdisk").arg("--json").arg(disk))?.good();
     let table: Value = serde_json::from_str(&told.out).unwrap();
     let found = table["partitiontable"]["partitions"].as_array().unwrap();
     let text = |part: &Value, key: &str| part[key].as_str().unwrap().to_lowercase();
@@ -135,10 +135,7 @@ fn veritysetup_notices_one_flipped_byte() {
         let hash = root_hash(&image);
         let verify = || {
             let mut verify = command("veritysetup");
-            tool(
-                "veritysetup",
-                verify.arg("verify").args([&data, &tree]).arg(&hash),
-            )
+            tool(verify.arg("verify").args([&data, &tree]).arg(&hash))
         };
         let Some(told) = verify() else { return };
         told.good();
@@ -165,7 +162,7 @@ fn the_efi_partition_starts_this_kernel_with_this_root() {
         let place = place("esp", arch);
         let esp = place.join("esp.img");
         fs::write(&esp, part(&disk, found[0].0, found[0].1 as usize)).unwrap();
-        let Some(told) = tool("fsck.fat", command("fsck.fat").arg("-n").arg(&esp)) else {
+        let Some(told) = tool(command("fsck.fat").arg("-n").arg(&esp)) else {
             return;
         };
         told.good();
@@ -214,7 +211,7 @@ fn initrd(uki: &Path, place: &Path) -> Option<PathBuf> {
         "-c",
         "set -e; zstd -dqf packed -o archive; mkdir root; cd root; cpio -idm --quiet -F ../archive",
     ]);
-    tool("cpio", &mut unpack)?.good();
+    tool(&mut unpack)?.good();
     Some(place.join("root"))
 }
 
@@ -230,7 +227,7 @@ fn loads(root: &Path, name: &str) -> Option<bool> {
     let release = modules(root);
     modprobe.arg("-d").arg(root).arg("-S");
     modprobe.arg(release.file_name().unwrap());
-    let told = tool("modprobe", modprobe.args(["--show-depends", name]))?;
+    let told = tool(modprobe.args(["--show-depends", name]))?;
     let lines = told.out.lines().filter(|line| line.starts_with("insmod"));
     for line in lines {
         let path = line.split_whitespace().nth(1).unwrap();
@@ -272,7 +269,7 @@ fn the_initrd_has_what_mounts_the_root() {
             .arg("-b")
             .arg(&root)
             .arg(directory.file_name().unwrap());
-        let Some(told) = tool("depmod", &mut depmod) else {
+        let Some(told) = tool(&mut depmod) else {
             return;
         };
         told.good();
@@ -362,7 +359,7 @@ fn every_form_of_the_disk_is_the_same_disk() {
     compare
         .args(["compare", "-f", "raw", "-F", "qcow2"])
         .arg(&raw);
-    if let Some(told) = tool("qemu-img", compare.arg(made.join("disk.qcow2"))) {
+    if let Some(told) = tool(compare.arg(made.join("disk.qcow2"))) {
         told.good();
     }
 }

@@ -6,9 +6,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::support::real;
-use super::support::run::{Ran, clean, tool};
 use super::{ARCHS, images};
+use nodeimg_test_support::real;
+use nodeimg_test_support::run::{Ran, clean, tool};
 
 /// The one directory of modules below `root`.
 fn directory(root: &Path) -> PathBuf {
@@ -36,7 +36,7 @@ fn release(directory: &Path) -> String {
 #[test]
 fn depmod_writes_the_same_for_the_real_kernel() {
     let Some(images) = images() else { return };
-    let Some(version) = tool("depmod", kmod("depmod").arg("--version")) else {
+    let Some(version) = tool(kmod("depmod").arg("--version")) else {
         return;
     };
     let number = version.good().out;
@@ -104,7 +104,7 @@ fn modprobe_finds_modules_by_all_their_names() {
         ] {
             let mut modprobe = kmod("modprobe");
             modprobe.args(["--show-depends", "-C", "/nowhere", "-S", &release, "-d"]);
-            let Some(ran) = tool("modprobe", modprobe.arg(&root).arg(asked)) else {
+            let Some(ran) = tool(modprobe.arg(&root).arg(asked)) else {
                 return;
             };
             if found.is_empty() {

@@ -2,7 +2,7 @@
 //! network for both, and the node IP by the network of the second.
 
 use super::FIRST_INTERFACE;
-use crate::support::guest::{Facts, Guest};
+use nodeimg_test_support::guest::{Facts, Guest};
 
 /// Of the second interface's address.
 pub const NODE_IP: &str = "192.168.77.0/24";

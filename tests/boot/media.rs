@@ -16,11 +16,11 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::{directory, late, refused, worker_image};
-use crate::support::faulty_server::Server;
-use crate::support::guest::{Facts, Guest};
-use crate::support::judge;
-use crate::support::media::{Form, Kind, SIZE, Seed};
-use crate::support::worker::Worker;
+use nodeimg_test_support::faulty_server::Server;
+use nodeimg_test_support::guest::{Facts, Guest};
+use nodeimg_test_support::judge;
+use nodeimg_test_support::media::{Form, Kind, SIZE, Seed};
+use nodeimg_test_support::worker::Worker;
 
 const SCRIPT: &str = include_str!("media.sh");
 const NODE_IP: &str = "10.0.2.0/24";

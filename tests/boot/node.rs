@@ -10,11 +10,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{FIRST_INTERFACE, directory, image, image_of_systemd};
-use crate::support::faulty_server::Server;
-use crate::support::guest::{Boot, Facts, Guest};
-use crate::support::image::manifest;
-use crate::support::media::{Form, Kind, Seed};
-use crate::support::run::tool;
+use nodeimg_test_support::faulty_server::Server;
+use nodeimg_test_support::guest::{Boot, Facts, Guest};
+use nodeimg_test_support::image::manifest;
+use nodeimg_test_support::media::{Form, Kind, Seed};
+use nodeimg_test_support::run::tool;
 
 const LOGINS: u32 = 3;
 
@@ -242,7 +242,7 @@ impl Login {
         let private = directory.join("key");
         let mut make = Command::new("ssh-keygen");
         make.args(["-q", "-t", "ed25519", "-N", "", "-C", "of-the-test", "-f"]);
-        tool("ssh-keygen", make.arg(&private))?.good();
+        tool(make.arg(&private))?.good();
         let public = fs::read_to_string(private.with_extension("pub")).unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         Some(Login {
@@ -269,7 +269,7 @@ impl Login {
             ssh.args(["-o", "UserKnownHostsFile=/dev/null"]);
             ssh.args(["-p", &self.port.to_string(), "root@127.0.0.1"]);
             ssh.arg("id -un >/run/of-login.new; mv /run/of-login.new /run/of-login");
-            let Some(ran) = tool("ssh", &mut ssh) else {
+            let Some(ran) = tool(&mut ssh) else {
                 return;
             };
             if ran.code == Some(0) || attempt == LOGINS {

@@ -16,10 +16,10 @@ use sha2::{Digest, Sha256};
 
 use super::secrets::{Secret, places};
 use super::{directory, worker_image};
-use crate::support::archive::sha256;
-use crate::support::guest::{Facts, Guest};
-use crate::support::media::{Form, Kind, Seed};
-use crate::support::worker::Worker;
+use nodeimg_test_support::archive::sha256;
+use nodeimg_test_support::guest::{Facts, Guest};
+use nodeimg_test_support::media::{Form, Kind, Seed};
+use nodeimg_test_support::worker::Worker;
 
 /// What the console has in every boot, in this order, from the first program to the
 /// kubelet, which waits for an API server that does not exist here: a cut comes up to

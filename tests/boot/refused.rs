@@ -6,8 +6,8 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 
 use serde_json::Value;
 
-use crate::support::guest::Facts;
-use crate::support::worker::{Pair, Worker};
+use nodeimg_test_support::guest::Facts;
+use nodeimg_test_support::worker::{Pair, Worker};
 
 const USER: &str = "system:node:node-x";
 const SUBNET: &str = "pod_subnet: 10.200.3.0/24";

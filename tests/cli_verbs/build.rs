@@ -1,10 +1,10 @@
 use std::fs;
 use std::path::Path;
 
-use super::support::image::{Extracted, manifest, sums_hold};
-use super::support::run::{Ran, listing};
-use super::support::synthetic::{World, is_image};
 use super::{events, identity};
+use nodeimg_test_support::image::{Extracted, manifest, sums_hold};
+use nodeimg_test_support::run::{Ran, listing};
+use nodeimg_test_support::synthetic::{World, is_image};
 
 #[test]
 fn events_are_one_json_object_a_line_and_end_with_built() {

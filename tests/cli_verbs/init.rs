@@ -5,11 +5,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::support::archive::{file, gz, program, sha256, sha512, tar};
-use super::support::image::{Extracted, manifest};
-use super::support::layout::{self, Blobs};
-use super::support::run::{Ran, listing};
-use super::support::synthetic::World;
+use nodeimg_test_support::archive::{file, gz, program, sha256, sha512, tar};
+use nodeimg_test_support::image::{Extracted, manifest};
+use nodeimg_test_support::layout::{self, Blobs};
+use nodeimg_test_support::run::{Ran, listing};
+use nodeimg_test_support::synthetic::World;
 
 /// Serves a tiny program for everything that a recipe's artifacts install,
 /// with the checksum files that its publishers have.
@@ -61,7 +61,7 @@ fn own(world: &World, words: &[&str]) -> Command {
 }
 
 fn rebuilt(command: &Command, words: &[&str]) -> Command {
-    let mut own = super::support::run::nodeimg();
+    let mut own = nodeimg_test_support::run::nodeimg();
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
             own.env(name, value);

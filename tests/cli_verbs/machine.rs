@@ -12,8 +12,8 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use super::events;
-use super::support::archive::sha256;
-use super::support::run::{Ran, listing, nodeimg};
+use nodeimg_test_support::archive::sha256;
+use nodeimg_test_support::run::{Ran, listing, nodeimg};
 
 /// Its first argument is how to reach it, `socket,id=qmp,fd=N`.
 const QEMU: &str = r#"#!/bin/bash

@@ -5,9 +5,6 @@
 //! `script` (`run --exec`), `test`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod build;
 mod fetch;
 mod init;

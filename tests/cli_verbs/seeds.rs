@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::events;
-use crate::support::run::{Ran, nodeimg, tool};
+use nodeimg_test_support::run::{Ran, nodeimg, tool};
 
 fn seed(directory: &Path, user_data: &str) {
     fs::write(
@@ -197,7 +197,7 @@ fn kubelets_certificate_is_good(here: &Path, user_data: &str) {
     let mut verify = Command::new("openssl");
     verify.args(["verify", "-purpose", "sslserver", "-CAfile", "ca/ca.crt"]);
     verify.args(["-verify_ip", "192.168.10.101", "kubelet.crt"]);
-    let Some(ran) = tool("openssl", verify.current_dir(here)) else {
+    let Some(ran) = tool(verify.current_dir(here)) else {
         return;
     };
     ran.good();
@@ -210,7 +210,7 @@ fn kubelets_certificate_is_good(here: &Path, user_data: &str) {
         "subjectAltName",
         "-in",
     ]);
-    let ran = tool("openssl", show.arg("kubelet.crt").current_dir(here)).unwrap();
+    let ran = tool(show.arg("kubelet.crt").current_dir(here)).unwrap();
     let said = ran.good().out;
     assert!(
         said.contains("O = system:nodes, CN = system:node:node-0"),
@@ -250,7 +250,7 @@ fn a_medium_is_made_for_a_token() {
     let mut read = Command::new("mtype");
     read.args(["-i", "seed.img", "::user-data"])
         .current_dir(here);
-    let Some(ran) = tool("mtype", &mut read) else {
+    let Some(ran) = tool(&mut read) else {
         return;
     };
     let text = ran.good().out;

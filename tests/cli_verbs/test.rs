@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::events;
 use super::machine::World;
-use super::support::run::{Ran, listing, nodeimg};
+use nodeimg_test_support::run::{Ran, listing, nodeimg};
 
 /// `nodeimg test` of a node that says these facts beside the healthy ones.
 fn tested(world: &World, facts: &str, arguments: &[&str]) -> Ran {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::node::SOON;
-use crate::support::judge;
-use crate::support::run::Ran;
+use nodeimg_test_support::judge;
+use nodeimg_test_support::run::Ran;
 
 /// The API server's address, which its certificate names too.
 pub const API_SERVER: &str = "https://10.240.0.1:6443";

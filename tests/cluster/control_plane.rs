@@ -12,7 +12,7 @@ use super::control::{Cluster, until};
 use super::images::{CONTROL_PLANE, image};
 use super::node::{BOOT, Machine, Node, Place};
 use super::seed::Seed;
-use crate::support::{judge, slots};
+use nodeimg_test_support::{judge, slots};
 
 const FIRST: Place = Place {
     name: "cp-0",

@@ -9,7 +9,7 @@ use super::node::{Machine, Node, Place};
 use super::seed::Seed;
 use super::workload::{fetches, ready, service, web};
 use super::{Scene, journal, life};
-use crate::support::slots;
+use nodeimg_test_support::slots;
 
 const FIRST: Place = Place {
     name: "node-0",

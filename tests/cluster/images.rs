@@ -8,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::support::debian::store;
-use crate::support::real;
-use crate::support::run::{Ran, nodeimg};
+use nodeimg_test_support::debian::store;
+use nodeimg_test_support::real;
+use nodeimg_test_support::run::{Ran, nodeimg};
 
 /// An image to test with.
 pub struct Variant {

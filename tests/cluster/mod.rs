@@ -49,8 +49,8 @@ pub(crate) mod workload;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::support::judge;
 use control::Cluster;
+use nodeimg_test_support::judge;
 
 /// The folder of consoles and collected logs.
 pub(crate) fn logs() -> PathBuf {

@@ -6,11 +6,11 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::support::judge;
-use super::support::layout::Blobs;
-use super::support::run::{Ran, clean, tool};
-use super::support::synthetic::World;
 use super::{archive, pause, world};
+use nodeimg_test_support::judge;
+use nodeimg_test_support::layout::Blobs;
+use nodeimg_test_support::run::{Ran, clean, tool};
+use nodeimg_test_support::synthetic::World;
 
 /// bcrypt of `secret`, which is all that docker-registry takes.
 const HTPASSWD: &str = "user:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
@@ -150,7 +150,7 @@ fn is_read_by_skopeo(world: &World) {
     skopeo.args(["--insecure-policy", "copy"]);
     skopeo.arg(format!("oci-archive:{}:{name}", path.display()));
     skopeo.arg(format!("docker-archive:{}:{name}", to.display()));
-    if let Some(ran) = tool("skopeo", &mut skopeo) {
+    if let Some(ran) = tool(&mut skopeo) {
         ran.good();
         // And what it writes is read here.
         let read = super::world(&name, "source = \"copied.tar\"");

@@ -1,8 +1,8 @@
 use std::fs;
 
-use super::support::layout::{self, Blobs, saved};
-use super::support::run::Ran;
 use super::{archive, manifest, members, pause, pinned, world};
+use nodeimg_test_support::layout::{self, Blobs, saved};
+use nodeimg_test_support::run::Ran;
 
 #[test]
 fn an_oci_layout_beside_the_recipe_is_an_image() {
@@ -111,7 +111,7 @@ fn a_recipe_has_only_keys_that_go_with_the_kind() {
             ["artifact.runc.image", "oci_image"],
         ),
     ] {
-        let world = super::support::synthetic::World::new();
+        let world = nodeimg_test_support::synthetic::World::new();
         fs::write(
             world.path("mine.toml"),
             format!("extends = \"./recipe.toml\"\n{text}"),

@@ -6,9 +6,6 @@
 //! has Debian's docker-registry and skopeo say the last word.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod judged;
 mod local;
 mod refused;
@@ -20,9 +17,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use support::layout::Blobs;
-use support::run::Ran;
-use support::synthetic::{RECIPE, World};
+use nodeimg_test_support::layout::Blobs;
+use nodeimg_test_support::run::Ran;
+use nodeimg_test_support::synthetic::{RECIPE, World};
 
 /// What the recipe gets so that its image can import images.
 const CTR: &str =

@@ -1,10 +1,10 @@
 use std::fs;
 
 use super::registry::{BASIC, logins};
-use super::support::layout::{self, Blobs};
-use super::support::registry_server::{Auth, Registry};
-use super::support::run::Ran;
 use super::{pause, world};
+use nodeimg_test_support::layout::{self, Blobs};
+use nodeimg_test_support::registry_server::{Auth, Registry};
+use nodeimg_test_support::run::Ran;
 
 #[test]
 fn a_login_that_is_wanted_and_not_there_says_what_to_do() {

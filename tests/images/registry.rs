@@ -1,10 +1,10 @@
 use std::fs;
 
-use super::support::layout::Blobs;
-use super::support::registry_server::{Auth, Registry};
-use super::support::run::Ran;
-use super::support::synthetic::World;
 use super::{archive, manifest, members, pause, pinned, world};
+use nodeimg_test_support::layout::Blobs;
+use nodeimg_test_support::registry_server::{Auth, Registry};
+use nodeimg_test_support::run::Ran;
+use nodeimg_test_support::synthetic::World;
 
 /// `user:secret`.
 pub const BASIC: &str = "Basic dXNlcjpzZWNyZXQ=";

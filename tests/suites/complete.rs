@@ -21,8 +21,8 @@ use super::setting::Setting;
 use super::{JUDGED, conformance, lab};
 use crate::cluster::node::{Node, Place};
 use crate::cluster::seed::Seed;
-use crate::support::{judge, slots};
 use crate::workloads;
+use nodeimg_test_support::{judge, slots};
 
 const PLACES: [Place; 2] = [
     Place {

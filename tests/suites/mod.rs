@@ -32,8 +32,8 @@ use std::time::Instant;
 use crate::cluster::images::{HARD_WAY, Variant};
 use crate::cluster::node::{Node, Place};
 use crate::cluster::seed::Seed;
-use crate::support::{real, slots};
 use crate::workloads;
+use nodeimg_test_support::{real, slots};
 use report::say;
 use setting::Setting;
 

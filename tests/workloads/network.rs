@@ -9,7 +9,7 @@ use crate::cluster::node::{Node, Place, SOON};
 use crate::cluster::seed::Seed;
 use crate::suites::JUDGED;
 use crate::suites::setting::Setting;
-use crate::support::{judge, slots};
+use nodeimg_test_support::{judge, slots};
 
 const FLANNEL: &str = include_str!("flannel.yaml");
 const KUBE_ROUTER: &str = include_str!("kube-router.yaml");

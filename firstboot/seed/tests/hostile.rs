@@ -2,7 +2,6 @@
 //!
 //! The bytes are put together from words that the readers look for; `fuzz.rs`
 //! begins with good ones instead.
-mod entries;
 
 use proptest::prelude::*;
 

@@ -16,10 +16,11 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
+
+use super::place;
 
 /// Over so long a time a processor must have been idle.
 const WINDOW: Duration = Duration::from_secs(6);
@@ -127,10 +128,7 @@ impl Queue {
         for (test, (used, waited)) in rows {
             table.push_str(&format!("{used:>6} s {waited:>6} s  {test}\n"));
         }
-        let _ = fs::write(
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join("slots.txt"),
-            table,
-        );
+        let _ = fs::write(place::tmp().join("slots.txt"), table);
     }
 }
 

@@ -5,21 +5,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::debian::{store, with_network};
-use super::judge;
 use super::run::{Ran, nodeimg};
+use super::{judge, place};
 
 /// A directory of these tests in the build directory, made where it is not there.
 pub fn directory(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("real")
-        .join(name);
+    let path = place::tmp().join("real").join(name);
     fs::create_dir_all(&path).unwrap();
     path
 }
 
 /// Where the shipped recipe `name` is with versions and a lock that fit the mirror.
 pub fn recipe(name: &str) -> PathBuf {
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/lab/recipes");
+    let committed = place::top().join("tests/lab/recipes");
     let folder = std::env::var_os("NODEIMG_TEST_RECIPES").map_or(committed, PathBuf::from);
     folder.join(format!("{name}.toml"))
 }
@@ -36,9 +34,8 @@ pub fn mirror() -> Option<String> {
 /// The first-boot binary where nodeimg itself would look.
 pub fn firstboot(arch: &str) -> Option<PathBuf> {
     let given = std::env::var_os(format!("NODEIMG_FIRSTBOOT_{}", arch.to_uppercase()));
-    let target = Path::new(env!("CARGO_BIN_EXE_nodeimg")).ancestors().nth(2);
     let found = given.map(PathBuf::from).or_else(|| {
-        let path = target?
+        let path = place::target()
             .join("firstboot")
             .join(arch)
             .join("nodeimg-firstboot");

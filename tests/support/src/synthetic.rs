@@ -129,6 +129,7 @@ pub struct World {
 
 impl World {
     /// With everything served, but no lock yet.
+    #[expect(clippy::new_without_default, reason = "it starts a server")]
     pub fn new() -> World {
         let directory = tempfile::Builder::new()
             .prefix("nodeimg-test-")

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use super::judge;
+use super::{judge, place};
 
 /// `nodeimg` with nothing of the caller's environment but the PATH: no
 /// mirror, store, proxy or locale of whoever runs the tests.
 pub fn nodeimg() -> Command {
-    nodeimg_at(Path::new(env!("CARGO_BIN_EXE_nodeimg")))
+    nodeimg_at(&place::nodeimg())
 }
 
 /// The same from a copy of the binary.
@@ -104,17 +104,11 @@ impl Ran {
 }
 
 /// A tool of the host that must be there: its output, or `None` with a
-/// printed skip where it is not (an error in CI).
-pub fn tool(name: &str, command: &mut Command) -> Option<Ran> {
+/// printed skip if it is not (an error in CI).
+#[track_caller]
+pub fn tool(command: &mut Command) -> Option<Ran> {
     let shown = format!("{command:?}");
-    match command.output() {
-        Ok(output) => Some(Ran::from(output, shown)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            judge::missing(&format!("the command `{name}`"));
-            None
-        }
-        Err(e) => panic!("{shown}: {e}"),
-    }
+    Some(Ran::from(judge::run(command)?, shown))
 }
 
 /// Every path below `root`, hidden ones too, relative and sorted; nothing

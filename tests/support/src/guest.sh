@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs in the guest, behind multi-user.target: says facts to the host, one
-# `name=value` a line. Not part of any image: tests/support/guest.rs gives it to
+# `name=value` a line. Not part of any image: tests/support/src/guest.rs gives it to
 # `nodeimg run --exec`.
 fact() { printf '%s=%s\n' "$1" "$(shift && "$@" 2>&1 | tr '\n' ' ' | sed 's/ *$//')"; }
 

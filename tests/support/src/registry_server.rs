@@ -3,7 +3,6 @@
 //!
 //! It serves `/v2/NAME/manifests/...` and `/v2/NAME/blobs/...`
 //! ([OCI distribution](https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md)).
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::HashMap;
 use std::io::Write;

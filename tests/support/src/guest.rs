@@ -18,18 +18,19 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use nodeimg_values::terminal::plain_text;
 
 pub use super::facts::Facts;
-use super::judge;
 use super::run::nodeimg;
 use super::slots::{self, Slots};
+use super::{judge, place};
 
 /// An emulated machine beside others, on a busy host.
 const PATIENCE: Duration = Duration::from_secs(900);
 /// What `nodeimg run` has to end in after its own time.
 const GRACE: Duration = Duration::from_secs(150);
 /// What a guest says of itself.
-const SCRIPT: &str = include_str!("../boot/guest.sh");
+const SCRIPT: &str = include_str!("guest.sh");
 /// On every machine's command line. The default times are for machines of the
 /// usual speed. The list of security modules is Debian's without `bpf`: systemd
 /// loads a program into that one at each boot, for which an emulated processor
@@ -214,7 +215,7 @@ pub struct Boot {
 
 impl Boot {
     fn start(guest: &Guest) -> Boot {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("boot-logs");
+        let directory = place::tmp().join("boot-logs");
         fs::create_dir_all(&directory).unwrap();
         let base = directory.join(&guest.name);
         let file = |extension: &str| base.with_extension(extension);
@@ -248,7 +249,7 @@ impl Boot {
     /// Without the colours and movements of a terminal, so that texts are found.
     fn console(&self) -> String {
         let bytes = fs::read(self.file("log")).unwrap_or_default();
-        plain(&String::from_utf8_lossy(&bytes))
+        plain_text(&String::from_utf8_lossy(&bytes))
     }
 
     /// Waits until the guest has told a fact of that name; false where it will
@@ -361,22 +362,4 @@ fn spawn(mut command: Command, errors: &Path) -> Child {
         Ok(child) => child,
         Err(e) => panic!("{command:?}: {e}"),
     }
-}
-
-/// Without escape sequences ([ECMA-48](https://ecma-international.org/publications-and-standards/standards/ecma-48/), 5.4) and carriage returns.
-fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '\x1b' => {
-                if rest.next() == Some('[') {
-                    let _ = rest.find(|c| ('@'..='~').contains(c));
-                }
-            }
-            '\r' => {}
-            c => out.push(c),
-        }
-    }
-    out
 }

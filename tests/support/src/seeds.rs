@@ -1,5 +1,4 @@
 //! A cluster's CA, and seeds and settings that are good.
-#![allow(clippy::unwrap_used, clippy::expect_used, dead_code, unreachable_pub)]
 use std::sync::LazyLock;
 
 use rcgen::{
@@ -12,6 +11,13 @@ pub const ENVIRONMENT: &str = "NODE_IP={{ node_ip }}\nNODE_NAME={{ host_name }}\
 
 /// Seeds are kept, for tests that run one twice; those in `scrub.rs` have it otherwise.
 pub const SETTINGS: &str = "{\"version\": 1, \"profile\": \"hard-way\", \"cluster_cidr\": \"10.200.0.0/16,fd00:200::/48\", \"service_cidr\": \"10.32.0.0/24\", \"writable\": [\"/etc\"], \"seed_wait\": 60, \"keep_seed\": true, \"epoch\": 1700000000}";
+
+/// A certificate and its private key, as PEM.
+#[derive(Clone)]
+pub struct Pair {
+    pub cert: String,
+    pub key: String,
+}
 
 /// A CA and what it has signed.
 pub struct Authority {
@@ -36,14 +42,8 @@ impl Authority {
         Self { cert, issuer }
     }
 
-    /// Certificate and key for `O=organisation, CN=name`, from and to so many days from now.
-    pub fn sign(
-        &self,
-        organisation: &str,
-        name: &str,
-        days: (i64, i64),
-        san: &[&str],
-    ) -> (String, String) {
+    /// A certificate for `O=organisation, CN=name`, from and to so many days from now.
+    pub fn sign(&self, organisation: &str, name: &str, days: (i64, i64), san: &[&str]) -> Pair {
         let names: Vec<String> = san.iter().map(|name| (*name).to_owned()).collect();
         let mut parameters = CertificateParams::new(names).unwrap();
         parameters.distinguished_name = DistinguishedName::new();
@@ -55,11 +55,14 @@ impl Authority {
             (days_from_now(days.0), days_from_now(days.1));
         let key = KeyPair::generate().unwrap();
         let cert = parameters.signed_by(&key, &self.issuer).unwrap();
-        (cert.pem(), key.serialize_pem())
+        Pair {
+            cert: cert.pem(),
+            key: key.serialize_pem(),
+        }
     }
 
     /// What a kubelet of this node has.
-    pub fn kubelet(&self, host: &str) -> (String, String) {
+    pub fn kubelet(&self, host: &str) -> Pair {
         let user = format!("system:node:{host}");
         self.sign("system:nodes", &user, (-1, 300), &[host, "192.168.10.101"])
     }
@@ -71,8 +74,8 @@ pub fn authority() -> &'static Authority {
     &AUTHORITY
 }
 
-static KUBELET: LazyLock<(String, String)> = LazyLock::new(|| authority().kubelet("node-0"));
-static KUBE_PROXY: LazyLock<(String, String)> =
+static KUBELET: LazyLock<Pair> = LazyLock::new(|| authority().kubelet("node-0"));
+static KUBE_PROXY: LazyLock<Pair> =
     LazyLock::new(|| authority().sign("system:node-proxier", "system:kube-proxy", (-1, 300), &[]));
 
 pub fn ca() -> String {
@@ -81,14 +84,14 @@ pub fn ca() -> String {
 
 /// Certificate and key of the kubelet of node-0.
 pub fn cert() -> String {
-    KUBELET.0.clone()
+    KUBELET.cert.clone()
 }
 
 pub fn key() -> String {
-    KUBELET.1.clone()
+    KUBELET.key.clone()
 }
 
-pub fn proxy() -> (String, String) {
+pub fn proxy() -> Pair {
     KUBE_PROXY.clone()
 }
 
@@ -100,11 +103,11 @@ pub fn block(indent: usize, text: &str) -> String {
 }
 
 /// `cert` and `key` of a component.
-pub fn pair(pair: &(String, String)) -> String {
+pub fn pair(pair: &Pair) -> String {
     format!(
         "    cert: {}    key: {}",
-        block(4, &pair.0),
-        block(4, &pair.1)
+        block(4, &pair.cert),
+        block(4, &pair.key)
     )
 }
 

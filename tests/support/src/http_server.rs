@@ -1,8 +1,5 @@
 //! What the HTTP servers of the tests have in common: a thread for each
 //! connection, and the head of a request. The responses are theirs.
-//!
-//! Standard library only, so that any test can take it in by `#[path]`.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader};

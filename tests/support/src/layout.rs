@@ -1,8 +1,5 @@
 //! Container images made in code: their documents, an OCI layout of them, and
 //! the tar that `docker save` would write.
-//!
-//! For tests of the builder itself and of its program alike, by `#[path]`.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
 use std::fs;

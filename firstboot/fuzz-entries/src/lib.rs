@@ -1,9 +1,10 @@
 //! What takes bytes that someone else made, one function a reader: the fuzz
-//! targets (`firstboot/fuzz`) and the bounded test `fuzz.rs` call the same.
+//! targets (`firstboot/fuzz`) and the bounded test `firstboot/seed/tests/fuzz.rs` call
+//! the same.
 //!
 //! A function returns whatever the bytes are, and panics if a promise of the reader is
 //! broken. Limits of time and memory are the caller's to watch.
-#![allow(clippy::unwrap_used, clippy::expect_used, dead_code, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 use std::io;
 
 use nodeimg_seed::contract::report::Report;

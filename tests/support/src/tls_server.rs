@@ -1,7 +1,4 @@
-//! An https server with a certificate that nobody has signed. Used by the tests
-//! of the builder's fetch room as well.
-
-#![allow(clippy::unwrap_used)]
+//! An https server with a certificate that nobody has signed.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

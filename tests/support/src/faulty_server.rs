@@ -1,13 +1,11 @@
 //! An HTTP server with every fault that a download can meet, for tests.
 //!
-//! Standard library and `http_server` beside it only, so that any test can take both
-//! in by `#[path]`. Each path has a script: the first request gets the first [`Answer`], the second
+//! Each path has a script: the first request gets the first [`Answer`], the second
 //! the second, and the last answer is for all that follow. Without a fault an
 //! answer is a good one, with ranges, entity tags and `If-Range`
 //! ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110)).
 //!
 //! As a proxy it takes `GET http://host/path` and answers it itself.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::HashMap;
 use std::io::Write;

@@ -109,7 +109,7 @@ impl<'a> Form<'a> {
 
     fn vfat(&self, files: &Path, volume: &Path) -> Option<()> {
         let mut make = Command::new("mkfs.vfat");
-        tool("mkfs.vfat", make.args(["-n", self.label]).arg(volume))?.good();
+        tool(make.args(["-n", self.label]).arg(volume))?.good();
         let mut copy = Command::new("mcopy");
         copy.args(["-s", "-i"]).arg(volume);
         let mut entries: Vec<_> = fs::read_dir(files)
@@ -117,21 +117,21 @@ impl<'a> Form<'a> {
             .map(|entry| entry.unwrap().path())
             .collect();
         entries.sort();
-        tool("mcopy", copy.args(entries).arg("::/"))?.good();
+        tool(copy.args(entries).arg("::/"))?.good();
         Some(())
     }
 
     fn ext4(&self, files: &Path, volume: &Path) -> Option<()> {
         let mut make = Command::new("mke2fs");
         make.args(["-q", "-t", "ext4", "-L", self.label, "-d"]);
-        tool("mke2fs", make.arg(files).arg(volume))?.good();
+        tool(make.arg(files).arg(volume))?.good();
         Some(())
     }
 
     fn iso9660(&self, files: &Path, volume: &Path) -> Option<()> {
         let mut make = Command::new("xorriso");
         make.args(["-as", "mkisofs", "-quiet", "-J", "-r", "-V", self.label]);
-        tool("xorriso", make.arg("-o").arg(volume).arg(files))?.good();
+        tool(make.arg("-o").arg(volume).arg(files))?.good();
         Some(())
     }
 }

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::judge;
 use super::run::{Ran, nodeimg};
+use super::{judge, place};
 
 pub const ARCHS: [&str; 2] = ["amd64", "arm64"];
 
 /// Where the recipe is that fits this system's mirror of Debian.
 pub fn recipe() -> PathBuf {
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes/container-host.toml");
+    let committed = place::top().join("recipes/container-host.toml");
     std::env::var_os("NODEIMG_TEST_BASE_RECIPE").map_or(committed, PathBuf::from)
 }
 
