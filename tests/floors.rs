@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use nodeimg_test_support::place::top;
 use regex::Regex;
 
 const HOUSES: &[(&str, &[&str])] = &[
@@ -232,10 +233,6 @@ impl House {
             .filter_map(|path| path.strip_prefix(prefix)?.first().cloned())
             .collect()
     }
-}
-
-fn top() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

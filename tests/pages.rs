@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use nodeimg_test_support::place::top;
 use walkdir::WalkDir;
 
 /// Folders of builds, which git does not track.
@@ -17,7 +18,16 @@ const NOT_OURS: &[&str] = &[".git", "target", "out"];
 const SOURCES: &[&str] = &["builder", "firstboot", "tests", "ci", "overlay"];
 
 /// Pages whose paths in backticks must be there.
-const FOR_CONTRIBUTORS: &[&str] = &["ARCHITECTURE.md", "CONTRIBUTING.md"];
+const FOR_CONTRIBUTORS: &[&str] = &["ARCHITECTURE.md", "CONTRIBUTING.md", INDEX];
+
+/// What belongs where among the tests.
+const INDEX: &str = "tests/README.md";
+
+/// Folders whose entries are in the index: below `tests` by their names, else by their paths.
+const INDEXED: &[&str] = &["tests", "firstboot/seed/tests", "firstboot/program/tests"];
+
+/// Parts of one test program there, or of several.
+const PARTS: &[&str] = &["README.md", "common", "cloud_init.py"];
 
 #[test]
 fn every_link_leads_somewhere() {
@@ -92,6 +102,26 @@ fn contributors_are_led_to_paths_that_are_there() {
 }
 
 #[test]
+fn the_index_of_tests_is_complete() {
+    let text = fs::read_to_string(top().join(INDEX)).unwrap();
+    let named: BTreeSet<&str> = backticked(&text).collect();
+    let mut missing = Vec::new();
+    for folder in INDEXED {
+        for entry in fs::read_dir(top().join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let shown = match *folder {
+                "tests" => name.clone(),
+                _ => format!("{folder}/{name}"),
+            };
+            if !PARTS.contains(&name.as_str()) && !named.contains(shown.as_str()) {
+                missing.push(shown);
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{INDEX} lacks {missing:?}");
+}
+
+#[test]
 fn links_and_anchors_are_read_as_renderers_read_them() {
     let text = "# A `b`: c's\n[x\ny](to.md#a) ![z](p.svg)\n```\n[no](no.md)\n# no\n```\n`[no](no)`\n# A b cs\n";
     assert_eq!(links(text), ["to.md#a", "p.svg"]);
@@ -101,16 +131,9 @@ fn links_and_anchors_are_read_as_renderers_read_them() {
     assert_eq!(found, ["docs/SUMMARY.md"]);
 }
 
-fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_path_buf()
-}
-
 /// Every Markdown file by its path from the top.
 fn pages() -> BTreeMap<PathBuf, String> {
-    let all = texts(&top());
+    let all = texts(top());
     all.filter(|(file, _)| file.extension().is_some_and(|ending| ending == "md"))
         .collect()
 }

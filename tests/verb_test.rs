@@ -5,7 +5,7 @@
 use std::fs;
 
 use nodeimg_test_support::debian;
-use nodeimg_test_support::judge;
+use nodeimg_test_support::guest::lacks_qemu;
 use nodeimg_test_support::real;
 use nodeimg_test_support::run::{Ran, nodeimg};
 use nodeimg_test_support::slots;
@@ -42,14 +42,8 @@ fn a_node_of_the_hard_way_proves_itself() {
     test.args(["--case", "boot", "--json", "--cpus", "1"]);
     test.args(["--timeout", PATIENCE, "--logs"]).arg(&logs);
     let ran = Ran::of(&mut test);
-    for lacks in [
-        "is not installed, or not on PATH",
-        "there is no UEFI firmware",
-    ] {
-        if ran.err.contains(lacks) {
-            judge::missing(ran.err.trim());
-            return;
-        }
+    if lacks_qemu(&ran.err) {
+        return;
     }
     let ran = ran.good();
     let mut lines = ran.out.lines();

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use nodeimg_test_support::archive::{file, gz, program, sha256, sha512, tar};
 use nodeimg_test_support::image::{Extracted, manifest};
 use nodeimg_test_support::layout::{self, Blobs};
+use nodeimg_test_support::place::top;
 use nodeimg_test_support::run::{Ran, listing};
 use nodeimg_test_support::synthetic::World;
 
@@ -231,10 +232,8 @@ fn init_takes_nobodys_directory() {
 fn a_recipe_of_ones_own_moves_to_another_kubernetes() {
     let world = World::new();
     Ran::of(&mut own(&world, &["init", "mine"])).good();
-    let digests = format!(
-        "{}/../recipes/known-digests.txt",
-        env!("CARGO_MANIFEST_DIR")
-    );
+    let recipes = top().join("recipes").display().to_string();
+    let digests = format!("{recipes}/known-digests.txt");
     let file = ["--recipe", "mine/hard-way.toml"];
     let update = [
         "lock",
@@ -253,7 +252,7 @@ fn a_recipe_of_ones_own_moves_to_another_kubernetes() {
     }
     assert!(!lock.contains("v1.37.1"));
     // The lock of the version before is told in one line.
-    let shipped = format!("{}/../recipes/hard-way.lock", env!("CARGO_MANIFEST_DIR"));
+    let shipped = format!("{recipes}/hard-way.lock");
     let check = ["lock", "--check", "--lock", &shipped];
     let ran = Ran::of(own(&world, &check).args(file)).refused(
         1,

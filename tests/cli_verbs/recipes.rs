@@ -4,6 +4,7 @@ use std::process::Command;
 
 use super::events;
 use nodeimg_test_support::judge::python_with;
+use nodeimg_test_support::place::top;
 use nodeimg_test_support::run::{Ran, clean, nodeimg};
 use nodeimg_test_support::synthetic::{RECIPE, World};
 
@@ -146,7 +147,7 @@ fn the_schema_judges_recipes_as_nodeimg_does() {
     let mut documents: Vec<(String, String, bool)> = BUILT_IN
         .iter()
         .map(|name| {
-            let file = format!("{}/../recipes/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+            let file = top().join(format!("recipes/{name}.toml"));
             ((*name).to_owned(), fs::read_to_string(file).unwrap(), true)
         })
         .collect();

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use nodeimg_test_support::judge;
-use nodeimg_test_support::run::{Ran, clean, tool};
+use nodeimg_test_support::run::{Ran, clean, host_program, tool};
 use nodeimg_test_support::synthetic::World;
 
 /// Builds it.
@@ -38,7 +38,7 @@ impl Extension {
 
     /// Its partitions as sfdisk reads them.
     pub fn table(&self) -> Option<Vec<Value>> {
-        let mut command = disk_tool("sfdisk");
+        let mut command = host_program("sfdisk");
         let ran = tool(command.arg("--json").arg(self.raw()))?.good();
         assert_eq!(ran.err, "", "sfdisk complains");
         let mut told: Value = serde_json::from_str(&ran.out).unwrap();
@@ -73,16 +73,8 @@ impl Extension {
     }
 }
 
-/// Of the directories that an ordinary user's PATH leaves out.
-pub fn disk_tool(name: &str) -> Command {
-    let mut command = clean(Command::new(name));
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
-    command
-}
-
 pub fn verified(data: &Path, tree: &Path, root_hash: &str) -> Option<bool> {
-    let mut command = disk_tool("veritysetup");
+    let mut command = host_program("veritysetup");
     command.arg("verify").args([data, tree]).arg(root_hash);
     Some(tool(&mut command)?.code == Some(0))
 }

@@ -9,9 +9,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use extension::{built, disk_tool, verified, with_mounts};
+use extension::{built, verified, with_mounts};
 use nodeimg_test_support::image::{manifest, sums_hold};
-use nodeimg_test_support::run::{Ran, clean, tool};
+use nodeimg_test_support::run::{Ran, clean, host_program, tool};
 use nodeimg_test_support::synthetic::World;
 use nodeimg_test_support::{archive, judge};
 use serde_json::Value;
@@ -68,7 +68,7 @@ fn the_disk_image_is_a_discoverable_one() {
             assert_eq!(text("name"), *name);
             assert_eq!(text("attrs"), "guid:60");
         }
-        let mut command = disk_tool("sgdisk");
+        let mut command = host_program("sgdisk");
         let Some(ran) = tool(command.arg("-v").arg(extension.raw())) else {
             return;
         };

@@ -248,5 +248,4 @@ fn protective_mbr(last: u64) -> [u8; SECTOR as usize] {
 }
 
 #[cfg(test)]
-#[path = "gpt_tests.rs"]
 mod tests;

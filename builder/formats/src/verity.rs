@@ -196,5 +196,4 @@ fn superblock(data_blocks: u64, params: &Params) -> [u8; BLOCK_LEN] {
 }
 
 #[cfg(test)]
-#[path = "verity_tests.rs"]
 mod tests;

@@ -304,5 +304,4 @@ fn enable_units(recipe: &Recipe, tree: &mut Tree) -> Result<Vec<String>> {
 }
 
 #[cfg(test)]
-#[path = "rootfs_tests.rs"]
 mod tests;

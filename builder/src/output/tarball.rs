@@ -172,5 +172,4 @@ fn copy(content: &Content, to: &mut impl Write, buffer: &mut [u8]) -> Result<Dig
 }
 
 #[cfg(test)]
-#[path = "tarball_tests.rs"]
 mod tests;

@@ -308,15 +308,7 @@ impl Boot {
 
     fn lacks_qemu(&self) -> bool {
         let said = fs::read_to_string(self.file("err")).unwrap_or_default();
-        let lacks = [
-            "is not installed, or not on PATH",
-            "there is no UEFI firmware",
-        ];
-        let missing = lacks.iter().any(|text| said.contains(text));
-        if missing {
-            judge::missing(said.trim());
-        }
-        missing
+        lacks_qemu(&said)
     }
 
     /// What a failure is to say: where everything is, and how it ended.
@@ -340,6 +332,20 @@ impl Drop for Boot {
         self.switch_off();
         let _ = self.child.wait();
     }
+}
+
+/// Whether nodeimg `said` that there is no QEMU for the machine: with a printed skip.
+#[track_caller]
+pub fn lacks_qemu(said: &str) -> bool {
+    let lacks = [
+        "is not installed, or not on PATH",
+        "there is no UEFI firmware",
+    ];
+    let missing = lacks.iter().any(|text| said.contains(text));
+    if missing {
+        judge::missing(said.trim());
+    }
+    missing
 }
 
 /// What QEMU takes behind `-smbios` for more words on the kernel's command line

@@ -26,15 +26,16 @@ fn say(text: &str) {
     let _ = stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
 
+/// Disk tools are where an ordinary user's PATH does not go.
+pub fn path() -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    format!("{path}:/usr/sbin:/sbin")
+}
+
 /// What the tool answered; `None`, with a printed skip, if it is not installed.
 #[track_caller]
 pub fn run(command: &mut Command) -> Option<Output> {
-    // Disk tools are where an ordinary user's PATH does not go.
-    let path = std::env::var("PATH").unwrap_or_default();
-    let told = command
-        .env("PATH", format!("{path}:/usr/sbin:/sbin"))
-        .env("LC_ALL", "C")
-        .output();
+    let told = command.env("PATH", path()).env("LC_ALL", "C").output();
     match told {
         Ok(told) => Some(told),
         Err(error) if error.kind() == ErrorKind::NotFound => {

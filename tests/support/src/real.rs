@@ -15,11 +15,14 @@ pub fn directory(name: &str) -> PathBuf {
     path
 }
 
-/// Where the shipped recipe `name` is with versions and a lock that fit the mirror.
-pub fn recipe(name: &str) -> PathBuf {
+/// Where the shipped recipes are with versions and locks that fit the mirror.
+pub fn recipes() -> PathBuf {
     let committed = place::top().join("tests/lab/recipes");
-    let folder = std::env::var_os("NODEIMG_TEST_RECIPES").map_or(committed, PathBuf::from);
-    folder.join(format!("{name}.toml"))
+    std::env::var_os("NODEIMG_TEST_RECIPES").map_or(committed, PathBuf::from)
+}
+
+pub fn recipe(name: &str) -> PathBuf {
+    recipes().join(format!("{name}.toml"))
 }
 
 /// The rule that sends every download to the mirror.

@@ -29,6 +29,13 @@ pub fn clean(mut command: Command) -> Command {
     command
 }
 
+/// A program of this machine, where an ordinary user's PATH does not go too.
+pub fn host_program(name: &str) -> Command {
+    let mut command = clean(Command::new(name));
+    command.env("PATH", judge::path());
+    command
+}
+
 /// A program's end and everything that it printed.
 pub struct Ran {
     pub code: Option<i32>,

@@ -82,7 +82,11 @@ pub fn ca() -> String {
     authority().cert.clone()
 }
 
-/// Certificate and key of the kubelet of node-0.
+/// Of the kubelet of node-0.
+pub fn kubelet() -> Pair {
+    KUBELET.clone()
+}
+
 pub fn cert() -> String {
     KUBELET.cert.clone()
 }

@@ -264,5 +264,4 @@ fn by_place(arch: Arch, places: &Places) -> Option<Firmware> {
 }
 
 #[cfg(test)]
-#[path = "firmware_tests.rs"]
 mod tests;

@@ -6,7 +6,7 @@ use nodeimg_seed::text::kubeconfig::{self, Login, Material, Parts};
 use nodeimg_seed::text::problem::Problems;
 
 use crate::{Case, GROUND};
-use nodeimg_test_support::seeds::{self, Authority, authority, ca, cert, key, user_data};
+use nodeimg_test_support::seeds::{self, Authority, Pair, authority, ca, cert, key, user_data};
 
 #[test]
 fn certificates_and_keys() {
@@ -55,8 +55,8 @@ fn certificates_and_keys() {
 }
 
 /// The sample with other credentials of the kubelet.
-fn with_kubelet(pair: &(String, String)) -> Case {
-    let own = seeds::pair(&(cert(), key()));
+fn with_kubelet(pair: &Pair) -> Case {
+    let own = seeds::pair(&seeds::kubelet());
     Case::new(user_data().replacen(&own, &seeds::pair(pair), 1))
 }
 
@@ -68,7 +68,10 @@ fn certificates_fit_or_are_refused() {
     let node = "system:node:node-0";
     let san: &[&str] = &["node-0", "192.168.10.101"];
     let nodes = "system:nodes";
-    let other_key = (cert(), right.kubelet("node-0").1);
+    let other_key = Pair {
+        cert: cert(),
+        key: right.kubelet("node-0").key,
+    };
     for (pair, expected) in [
         (
             other_key,
@@ -123,7 +126,7 @@ fn certificates_fit_or_are_refused() {
     };
     by_network("192.168.10.0/24").warns("does not name 192.168.10.101 among");
     let proxy = seeds::pair(&seeds::proxy());
-    let kubelets = seeds::pair(&(cert(), key()));
+    let kubelets = seeds::pair(&seeds::kubelet());
     Case::new(user_data().replacen(&proxy, &kubelets, 1)).warns("not `system:kube-proxy`");
     let leaf_as_ca = user_data().replacen(&seeds::block(2, &ca()), &seeds::block(2, &cert()), 1);
     let (_, errors, _) = Case::new(leaf_as_ca).run();
@@ -185,8 +188,8 @@ fn ready_kubeconfigs() {
     let proxy = seeds::proxy();
     let proxy = ready(
         Material::Pem(&ca),
-        Material::Pem(&proxy.0),
-        Material::Pem(&proxy.1),
+        Material::Pem(&proxy.cert),
+        Material::Pem(&proxy.key),
     );
     let user = |kubelet: &str| {
         format!(

@@ -1,9 +1,9 @@
-//! `nodeimg run --exec` with the stand-in for QEMU of `machine`.
+//! `nodeimg run --exec` with the stand-in for QEMU of `run`.
 
 use std::fs;
 
 use super::events;
-use super::machine::World;
+use super::run::World;
 
 #[test]
 fn a_script_runs_in_it_and_ends_it() {
