@@ -18,16 +18,19 @@ const NOT_OURS: &[&str] = &[".git", "target", "out"];
 const SOURCES: &[&str] = &["builder", "firstboot", "tests", "ci", "overlay"];
 
 /// Pages whose paths in backticks must be there.
-const FOR_CONTRIBUTORS: &[&str] = &["ARCHITECTURE.md", "CONTRIBUTING.md", INDEX];
+const FOR_CONTRIBUTORS: &[&str] = &["ARCHITECTURE.md", "CONTRIBUTING.md", "tests/README.md"];
 
-/// What belongs where among the tests.
-const INDEX: &str = "tests/README.md";
+/// Folders with the page that names every entry: by its name if the page is in the folder, else
+/// by its path.
+const INDEXED: &[(&str, &str)] = &[
+    ("ci", "ci/README.md"),
+    ("tests", "tests/README.md"),
+    ("firstboot/seed/tests", "tests/README.md"),
+    ("firstboot/program/tests", "tests/README.md"),
+];
 
-/// Folders whose entries are in the index: below `tests` by their names, else by their paths.
-const INDEXED: &[&str] = &["tests", "firstboot/seed/tests", "firstboot/program/tests"];
-
-/// Parts of one test program there, or of several.
-const PARTS: &[&str] = &["README.md", "common", "cloud_init.py"];
+/// The page itself, and parts of test programs.
+const NOT_INDEXED: &[&str] = &["README.md", "common", "cloud_init.py"];
 
 #[test]
 fn every_link_leads_somewhere() {
@@ -102,23 +105,24 @@ fn contributors_are_led_to_paths_that_are_there() {
 }
 
 #[test]
-fn the_index_of_tests_is_complete() {
-    let text = fs::read_to_string(top().join(INDEX)).unwrap();
-    let named: BTreeSet<&str> = backticked(&text).collect();
+fn indexes_are_complete() {
+    let pages = pages();
     let mut missing = Vec::new();
-    for folder in INDEXED {
+    for (folder, index) in INDEXED {
+        let index = Path::new(index);
+        let named: BTreeSet<&str> = backticked(&pages[index]).collect();
         for entry in fs::read_dir(top().join(folder)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            let shown = match *folder {
-                "tests" => name.clone(),
+            let shown = match index.parent() {
+                Some(parent) if parent == Path::new(folder) => name.clone(),
                 _ => format!("{folder}/{name}"),
             };
-            if !PARTS.contains(&name.as_str()) && !named.contains(shown.as_str()) {
-                missing.push(shown);
+            if !NOT_INDEXED.contains(&name.as_str()) && !named.contains(shown.as_str()) {
+                missing.push(format!("{} lacks {shown}", index.display()));
             }
         }
     }
-    assert!(missing.is_empty(), "{INDEX} lacks {missing:?}");
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
 #[test]
