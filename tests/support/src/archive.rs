@@ -12,11 +12,13 @@ pub const MACHINES: [(&str, u16); 2] = [("amd64", 62), ("arm64", 183)];
 /// One member of a tar.
 #[derive(Clone)]
 pub struct Member {
-    name: String,
-    flag: u8,
-    mode: u32,
-    link: String,
-    bytes: Vec<u8>,
+    pub name: String,
+    pub flag: u8,
+    pub mode: u32,
+    pub link: String,
+    pub bytes: Vec<u8>,
+    /// What the header says of the size, if it is not the truth.
+    pub size: Option<u64>,
 }
 
 /// A regular file.
@@ -27,6 +29,7 @@ pub fn file(name: &str, bytes: impl Into<Vec<u8>>) -> Member {
         mode: 0o755,
         link: String::new(),
         bytes: bytes.into(),
+        size: None,
     }
 }
 
@@ -56,7 +59,7 @@ pub fn tar(members: &[Member]) -> Vec<u8> {
         raw.linkname[..member.link.len()].copy_from_slice(member.link.as_bytes());
         raw.linkflag = [member.flag];
         header.set_mode(member.mode);
-        header.set_size(member.bytes.len() as u64);
+        header.set_size(member.size.unwrap_or(member.bytes.len() as u64));
         header.set_cksum();
         bytes.extend_from_slice(header.as_bytes());
         bytes.extend_from_slice(&member.bytes);
