@@ -120,6 +120,20 @@ fn the_kubelet_waits_for_first_boot() {
             );
         }
     }
+    // multi-user.target is reached without an API server.
+    for unit in ["kubelet.service", "kube-proxy.service"] {
+        assert_eq!(values(unit, "DefaultDependencies"), ["no"], "{unit}");
+        for (key, target) in [
+            ("Requires", "sysinit.target"),
+            ("After", "sysinit.target"),
+            ("After", "basic.target"),
+            ("Conflicts", "shutdown.target"),
+            ("Before", "shutdown.target"),
+        ] {
+            let found = values(unit, key);
+            assert!(found.iter().any(|u| u == target), "{unit} {key}: {found:?}");
+        }
+    }
     // kube-proxy comes when the kubelet has said that it is up: it would wait 30 seconds
     // for its node, and say that there is none.
     assert_eq!(values("kubelet.service", "Type"), ["notify"]);
