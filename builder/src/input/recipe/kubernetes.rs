@@ -199,5 +199,4 @@ fn containerd(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Prob
 }
 
 #[cfg(test)]
-#[path = "kubernetes_tests.rs"]
 mod tests;
