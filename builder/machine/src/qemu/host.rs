@@ -80,7 +80,7 @@ fn is_program(path: &Path) -> bool {
 }
 
 fn is_own(arch: Arch) -> bool {
-    env::consts::ARCH == arch.rust_cpu()
+    Arch::of_machine(env::consts::ARCH) == Some(arch)
 }
 
 /// Whether this machine's processor can run the guest: by what, or why not.
