@@ -18,6 +18,7 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let started = Instant::now();
     let progress = session.progress;
     let mut chosen = args.recipe.choose(&args.outputs)?;
+    session.warn_of(&chosen.recipe);
     let relock = match args.relock_base {
         true => Some(args.recipe.relock(Some(&args.out), &mut chosen)?),
         false => None,

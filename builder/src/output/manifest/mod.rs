@@ -100,7 +100,7 @@ pub struct Package {
 
 /// What an image is made of, as the lock pins it.
 #[derive(Debug, Default)]
-pub struct Inputs {
+pub struct PinnedInputs {
     pub artifacts: Vec<Artifact>,
     pub images: Vec<ContainerImage>,
     pub packages: Vec<Package>,
@@ -165,7 +165,7 @@ impl Manifest {
     /// found of every regular file.
     pub fn new(
         image: Image,
-        inputs: Inputs,
+        inputs: PinnedInputs,
         tree: &Tree,
         digests: &BTreeMap<ImagePath, Digest>,
         outputs: Vec<Output>,

@@ -40,7 +40,7 @@ fn manifest() -> Manifest {
         sha512: None,
         size: Some(1),
     };
-    let inputs = Inputs {
+    let inputs = PinnedInputs {
         artifacts: vec![artifact],
         images: vec![ContainerImage {
             name: "pause".into(),
