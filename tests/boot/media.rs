@@ -146,7 +146,7 @@ fn takes_the_seed_that_comes(arch: &str) {
     };
     says_that_there_is_none(&facts);
     for case in &cases {
-        is_as_expected(&facts, case);
+        expect_case(&facts, case);
     }
     stops_the_kubelet(&facts);
     took_the_other_sources(&facts);
@@ -154,7 +154,7 @@ fn takes_the_seed_that_comes(arch: &str) {
     refused::starts_no_kubelet(&facts);
 
     let next = late::boot(machine("media-late")).left(2).facts().unwrap();
-    late::is_the_node_of_the_medium(&next);
+    late::expect_the_node_of_the_medium(&next);
     next.is("machine-id", &facts["machine-id"]);
     fs::remove_dir_all(directory).unwrap();
 }
@@ -296,7 +296,7 @@ fn says_that_there_is_none(facts: &Facts) {
     ]);
 }
 
-fn is_as_expected(facts: &Facts, case: &Case) {
+fn expect_case(facts: &Facts, case: &Case) {
     let name = case.name;
     let verdict = format!("verdict-{name}");
     facts.is(&format!("kubelet-{name}"), "inactive");

@@ -94,7 +94,7 @@ impl Secret {
     }
 
     #[track_caller]
-    pub fn is_not_in(&self, what: &str, bytes: &[u8]) {
+    pub fn expect_not_in(&self, what: &str, bytes: &[u8]) {
         let found = self.find(bytes);
         assert!(found.is_empty(), "{} is in {what} at {found:?}", self.name);
     }

@@ -196,12 +196,6 @@ fn command_lines() {
             says: &["riscv64", "--arch", "amd64, arm64"],
         },
         Case {
-            name: "no architecture",
-            given: |world| world.nodeimg("build"),
-            code: 2,
-            says: &["--arch"],
-        },
-        Case {
             name: "unknown verb",
             given: |world| world.nodeimg("biuld"),
             code: 2,

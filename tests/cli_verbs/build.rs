@@ -45,6 +45,25 @@ fn events_are_one_json_object_a_line_and_end_with_built() {
 }
 
 #[test]
+fn without_an_architecture_it_is_this_machines() {
+    let world = World::locked();
+    let own = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => panic!("no image is for {other}"),
+    };
+    let ran = Ran::of(&mut world.nodeimg("fetch")).good();
+    assert!(ran.err.contains(&format!("({own})")), "{}", ran.err);
+    Ran::of(world.nodeimg("build").arg("--offline")).good();
+    assert_eq!(
+        fs::read_dir(world.path("out")).unwrap().count(),
+        1,
+        "one image"
+    );
+    assert!(is_image(&world.image(own)));
+}
+
+#[test]
 fn quiet_prints_nothing_but_errors() {
     let world = World::locked();
     for verb in ["lock", "fetch", "build", "build"] {

@@ -134,12 +134,12 @@ fn debians_registry_gives_the_image_with_and_without_a_login() {
             Ran::of(&mut command).good();
         }
         drop(judge);
-        is_read_by_skopeo(&world);
+        expect_skopeo_reads(&world);
     }
 }
 
 /// Every blob is looked at on its way to another archive.
-fn is_read_by_skopeo(world: &World) {
+fn expect_skopeo_reads(world: &World) {
     let path = world.path("pause.tar");
     fs::write(&path, archive(world)).unwrap();
     let table: toml::Table = world.lock_text().parse().unwrap();

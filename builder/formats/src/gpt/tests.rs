@@ -13,7 +13,7 @@ use super::*;
 const ESP: Guid = Guid::known(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);
 const LINUX: Guid = Guid::known(0x0fc63daf_8483_4772_8e79_3d69d8477de4);
 
-fn partition(name: &str, kind: Guid, flags: u64, place: Place) -> Partition<'_> {
+fn partition(name: &str, kind: Guid, flags: u64, place: Extent) -> Partition<'_> {
     Partition {
         kind,
         unique: Guid::derived(&["gpt test", name]),
@@ -25,7 +25,7 @@ fn partition(name: &str, kind: Guid, flags: u64, place: Place) -> Partition<'_> 
 
 /// An ESP, a partition of one sector, one with a long name at the very end.
 fn sample() -> Vec<Partition<'static>> {
-    let esp = Place::first(3 << 20);
+    let esp = Extent::first(3 << 20);
     let one = esp.then(SECTOR);
     let end = one.then(5 * SECTOR);
     vec![
@@ -141,17 +141,17 @@ fn what_is_between_the_tables_stays() {
 
 #[test]
 fn places_are_aligned_and_apart() {
-    let first = Place::first(1);
+    let first = Extent::first(1);
     assert_eq!(
         first,
-        Place {
+        Extent {
             start: 1 << 20,
             size: 1
         }
     );
     assert_eq!(
         first.then(1 << 20).then(7),
-        Place {
+        Extent {
             start: 3 << 20,
             size: 7
         }
@@ -161,7 +161,7 @@ fn places_are_aligned_and_apart() {
 #[test]
 fn what_no_disk_can_hold_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let place = |start: u64, size: u64| Place { start, size };
+    let place = |start: u64, size: u64| Extent { start, size };
     let good = partition("good", LINUX, 0, place(1 << 20, 1 << 20));
     let alone = |place| vec![partition("bad", LINUX, 0, place)];
     let long = "x".repeat(37);

@@ -12,7 +12,7 @@ fn an_unread_script_stops_a_build_and_only_warns_where_nobody_was_there_to_read(
     let store = Store::open(place.path()).unwrap();
     let (pinned, blob) = package(&store, "1", "#!/bin/sh\nset -e\nsetcap x /usr/bin/tool\n");
     let recipe = recipe(BASE);
-    let mut inputs = Inputs {
+    let mut inputs = BuildInputs {
         recipe: &recipe,
         arch: Arch::Amd64,
         epoch: Epoch(0),

@@ -78,6 +78,33 @@ fn versions_that_do_not_go_together_are_refused() {
     recipe("kubernetes = \"1.34.4\"\n[cluster]\napi_server_version = \"1.37.2\"\n");
 }
 
+/// At its line, and only with a kube-proxy that warns of it.
+#[test]
+fn ipvs_works_but_is_warned_of() {
+    let mode = |mode: &str| {
+        let modules = "modules = [\"ip_vs\", \"ip_vs_rr\", \"ip_vs_wrr\", \"ip_vs_sh\"]\n";
+        format!("{modules}[kube_proxy]\nmode = \"{mode}\"\n")
+    };
+    let warned = recipe(&mode("ipvs")).warnings;
+    let [warning] = &warned[..] else {
+        panic!("{warned:?}");
+    };
+    for want in [
+        "mine.toml:4:8: kube_proxy.mode: ",
+        "kube-proxy 1.37.1",
+        "`nftables`",
+    ] {
+        assert!(warning.contains(want), "no {want:?} in\n{warning}");
+    }
+    for quiet in [
+        mode("nftables"),
+        mode("iptables"),
+        format!("kubernetes = \"1.34.4\"\n{}", mode("ipvs")),
+    ] {
+        assert_eq!(recipe(&quiet).warnings, [""; 0], "{quiet}");
+    }
+}
+
 #[test]
 fn kube_proxy_has_its_module() {
     let text = crate::input::recipe::tests::without_modules();

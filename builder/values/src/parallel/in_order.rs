@@ -1,4 +1,5 @@
-//! Work on many threads, taken in order.
+//! Work on many threads whose results are taken one after the other, so that few of them
+//! are in memory.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -69,7 +70,7 @@ pub fn in_order<J: Sync, S, R: Send>(
     })
 }
 
-const GONE: &str = "the compression threads have ended";
+const GONE: &str = "the threads have ended";
 
 fn take_next(asked: &Mutex<mpsc::Receiver<usize>>) -> Option<usize> {
     let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,9 @@
-//! Work for all cores, results in order.
+//! Work for all cores, results in order: all of them at the end ([`in_parallel`]), or
+//! one after the other as they are needed ([`in_order`]).
+
+mod in_order;
+
+pub use in_order::in_order;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
