@@ -157,8 +157,8 @@ fn image(built: &Built<'_>) -> Result<manifest::Image> {
     })
 }
 
-fn inputs(built: &Built<'_>) -> Result<manifest::Inputs> {
-    Ok(manifest::Inputs {
+fn inputs(built: &Built<'_>) -> Result<manifest::PinnedInputs> {
+    Ok(manifest::PinnedInputs {
         artifacts: artifacts(built)?,
         images: built.images.iter().map(image_of).collect(),
         packages: packages(built)?,

@@ -63,7 +63,7 @@ pub fn recipe(file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -> Re
     flags::gone_from_kubelet(&file, &artifacts, &mut problems);
     kubernetes::versions(&file, runtime, &artifacts, &mut problems);
     let outputs = output::outputs(&file, kinds, &mut problems);
-    problems.done()?;
+    let warnings = problems.done()?;
     let (Some(name), Some(version), Some(profile)) =
         (file.name.clone(), image_version(&file), file.profile)
     else {
@@ -99,6 +99,7 @@ pub fn recipe(file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -> Re
         artifacts,
         images,
         files,
+        warnings,
         effective: file,
     })
 }

@@ -4,7 +4,7 @@
 //! <https://kubernetes.io/releases/version-skew-policy/>
 
 use super::Artifact;
-use super::file::{ArtifactPart, RecipeFile};
+use super::file::{ArtifactPart, ProxyMode, RecipeFile};
 use super::problems::Problems;
 use super::runtime::Runtime;
 use super::source::Step;
@@ -17,6 +17,9 @@ const OLDEST: u64 = 34;
 /// Minor releases by which a kubelet may be older than its API server and kubeadm,
 /// and by which a kube-proxy may differ from its kubelet.
 const SKEW: u64 = 3;
+
+/// The minor release whose kube-proxy warns of its mode ipvs.
+const IPVS_DEPRECATED: u64 = 35;
 
 /// The version that `part` asks for, of the recipe `file`.
 pub fn resolve(
@@ -77,6 +80,7 @@ pub fn versions(
         );
         return kubelet.wrong(&message, problems);
     }
+    ipvs(file, artifacts, problems);
     beside(&kubelet, artifacts, problems);
     api_server(&kubelet, file, problems);
     self::runtime(&kubelet, runtime, artifacts, problems);
@@ -161,6 +165,22 @@ fn beside(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Problems
     }
 }
 
+/// Kubernetes [deprecates](https://kep.k8s.io/5495) this mode, turns it off in 1.40 and
+/// removes it in 1.43.
+fn ipvs(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
+    let Some(proxy) = Program::of("kube-proxy", artifacts) else {
+        return;
+    };
+    let is_deprecated = proxy.minor().is_some_and(|of| of >= IPVS_DEPRECATED);
+    if is_deprecated && file.kube_proxy.mode == Some(ProxyMode::Ipvs) {
+        let message = format!(
+            "{proxy} still has the mode ipvs, but Kubernetes deprecated it in \
+             1.{IPVS_DEPRECATED} and plans to turn it off in 1.40: use `nftables`, the default"
+        );
+        problems.warn(&[Step::Key("kube_proxy"), Step::Key("mode")], &message);
+    }
+}
+
 /// Whether a kubelet works with an API server, or a kubeadm, of another minor version.
 fn goes_with(kubelet: u64, other: u64) -> bool {
     (other.saturating_sub(SKEW)..=other).contains(&kubelet)
@@ -199,5 +219,4 @@ fn runtime(
 }
 
 #[cfg(test)]
-#[path = "kubernetes_tests.rs"]
 mod tests;

@@ -176,5 +176,4 @@ fn changed(old: &Packages, new: &Packages) -> usize {
 }
 
 #[cfg(test)]
-#[path = "relock_tests.rs"]
 mod tests;
