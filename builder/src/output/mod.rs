@@ -15,7 +15,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use nodeimg_values::arch::Arch;
 use nodeimg_values::atomic::{self, OutDir, Turn};
-use nodeimg_values::digest::{Algorithm, Digest};
+use nodeimg_values::digest::Digest;
 
 use crate::image::boot::{self, mounts};
 use crate::input::artifact::oci_image::Image;
@@ -135,7 +135,7 @@ fn inputs(built: &Built<'_>) -> Result<manifest::Inputs> {
 
 fn artifacts(built: &Built<'_>) -> Result<Vec<manifest::Artifact>> {
     let of = |entry: &Entry| {
-        let known = entry.expected()?;
+        let known = entry.bytes.clone();
         Ok(manifest::Artifact {
             name: entry.name.to_string(),
             version: entry.version.to_string(),
@@ -171,7 +171,7 @@ fn packages(built: &Built<'_>) -> Result<Vec<manifest::Package>> {
             version: package.version.clone(),
             suite: package.suite.to_string(),
             url: built.locked.url(package)?,
-            sha256: Digest::new(Algorithm::Sha256, &package.sha256)?,
+            sha256: package.sha256.clone(),
             size: package.size,
         })
     };

@@ -49,7 +49,7 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_values::arch::Arch;
-use nodeimg_values::digest::{Algorithm, Digest, Expected};
+use nodeimg_values::digest::{Digest, Expected};
 use nodeimg_values::epoch::Epoch;
 use serde::{Deserialize, Serialize};
 
@@ -81,53 +81,32 @@ pub struct Lock {
 
 /// One artifact for one architecture.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Entry {
     pub name: Name,
     pub arch: Arch,
     pub version: Version,
     pub url: String,
     pub checksum: Option<String>,
-    sha256: Option<String>,
-    sha512: Option<String>,
-    size: Option<u64>,
+    /// What the bytes must be.
+    #[serde(flatten)]
+    pub bytes: Expected,
 }
 
 impl Entry {
-    pub fn new(request: LockRequest, known: &Expected) -> Entry {
+    pub fn new(request: LockRequest, bytes: Expected) -> Entry {
         Entry {
             name: request.name,
             arch: request.arch,
             version: request.version,
             url: request.url,
             checksum: request.checksum,
-            sha256: known.sha256.as_ref().map(|d| d.hex().to_owned()),
-            sha512: known.sha512.as_ref().map(|d| d.hex().to_owned()),
-            size: known.size,
+            bytes,
         }
     }
 
     /// As messages name it: `containerd 2.3.4 (arm64)`.
     pub fn what(&self) -> String {
         format!("{} {} ({})", self.name, self.version, self.arch)
-    }
-
-    /// What the bytes must be.
-    pub fn expected(&self) -> Result<Expected> {
-        let digest = |algorithm, hex: &Option<String>| {
-            hex.as_ref()
-                .map(|hex| Digest::new(algorithm, hex))
-                .transpose()
-        };
-        let expected = Expected {
-            sha256: digest(Algorithm::Sha256, &self.sha256)?,
-            sha512: digest(Algorithm::Sha512, &self.sha512)?,
-            size: self.size,
-        };
-        if expected.digests().next().is_none() {
-            bail!("no digest for {}", self.what());
-        }
-        Ok(expected)
     }
 
     fn is_of(&self, request: &LockRequest) -> bool {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 use nodeimg_values::arch::Arch;
 use nodeimg_values::date::Date;
-use nodeimg_values::digest::{Algorithm, Digest, Expected};
+use nodeimg_values::digest::{Digest, Expected, sha256_hex};
 use serde::{Deserialize, Serialize};
 
 use crate::input::fetch::Mirrors;
@@ -22,7 +22,8 @@ pub struct Index {
     /// Of the Release file.
     pub date: Date,
     /// Of its signed text.
-    pub sha256: String,
+    #[serde(with = "sha256_hex")]
+    pub sha256: Digest,
 }
 
 /// One package for one architecture.
@@ -35,7 +36,8 @@ pub struct PinnedPackage {
     pub suite: Name,
     /// In the archive, without a slash at its beginning.
     pub path: String,
-    pub sha256: String,
+    #[serde(with = "sha256_hex")]
+    pub sha256: Digest,
     /// In bytes.
     pub size: u64,
 }
@@ -47,12 +49,8 @@ impl PinnedPackage {
     }
 
     /// What the bytes must be.
-    pub fn expected(&self) -> Result<Expected> {
-        Ok(Expected {
-            sha256: Some(Digest::new(Algorithm::Sha256, &self.sha256)?),
-            sha512: None,
-            size: Some(self.size),
-        })
+    pub fn expected(&self) -> Expected {
+        Expected::of(&self.sha256, Some(self.size))
     }
 }
 

@@ -12,14 +12,11 @@ fn images(recipe: &Recipe) -> Vec<PinnedImage> {
 
 fn lock() -> (Recipe, Lock) {
     let recipe = recipe("");
-    let known = Expected {
-        sha256: Some(Digest::sha256(b"x")),
-        ..Expected::default()
-    };
+    let known = Expected::of(&Digest::sha256(b"x"), None);
     let entries = recipe
         .lock_requests()
         .into_iter()
-        .map(|request| Entry::new(request, &known))
+        .map(|request| Entry::new(request, known.clone()))
         .collect();
     let lock = Lock::new(&recipe, Epoch(1_790_000_000), entries, Packages::default());
     let lock = lock.with_images(images(&recipe));
@@ -92,14 +89,14 @@ fn lock_with_base(recipe: &Recipe) -> Lock {
         version: "1:257-1".into(),
         suite: "trixie".parse().unwrap(),
         path: "pool/main/s/systemd.deb".into(),
-        sha256: Digest::sha256(b"x").hex().into(),
+        sha256: Digest::sha256(b"x"),
         size: 7,
     };
     let index = Index {
         suite: "trixie".parse().unwrap(),
         archive: "debian".parse().unwrap(),
         date: "20260912T075541Z".parse().unwrap(),
-        sha256: Digest::sha256(b"y").hex().into(),
+        sha256: Digest::sha256(b"y"),
     };
     let base = recipe.base.as_ref().unwrap();
     let packages = Arch::ALL.map(package).into_iter().rev().collect();

@@ -21,7 +21,7 @@ pub struct Publishers<'a> {
 impl Publishers<'_> {
     pub fn resolve(&self, request: &LockRequest) -> Result<Entry> {
         if let Some(digest) = self.known.get(&request.url) {
-            return Ok(Entry::new(request.clone(), &Expected::of(digest, None)));
+            return Ok(Entry::new(request.clone(), Expected::of(digest, None)));
         }
         let published = self.published(request)?;
         let want = published
@@ -44,7 +44,7 @@ impl Publishers<'_> {
                 })?;
         let mut pinned = Expected::of(&measured.sha256, Some(measured.size));
         pinned.sha512 = published.filter(|digest| digest.algorithm() == Algorithm::Sha512);
-        Ok(Entry::new(request.clone(), &pinned))
+        Ok(Entry::new(request.clone(), pinned))
     }
 
     /// What the publisher's checksum file says of the artifact.

@@ -77,14 +77,14 @@ impl World {
             version: "0.9".to_owned(),
             suite: "trixie".parse().unwrap(),
             path: path.to_owned(),
-            sha256: Digest::sha256(bytes).hex().to_owned(),
+            sha256: Digest::sha256(bytes),
             size: bytes.len() as u64,
         };
         let index = crate::input::lock::Index {
             suite: "trixie".parse().unwrap(),
             archive: "debian".parse().unwrap(),
             date: "20231101T000000Z".parse().unwrap(),
-            sha256: Digest::sha256(b"").hex().to_owned(),
+            sha256: Digest::sha256(b""),
         };
         let both = Arch::ALL.map(|arch| {
             let helper = package("helper", arch, "pool/main/h/helper.deb", b"x");

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
+use nodeimg_values::digest::Digest;
 use nodeimg_values::parallel::{cores, in_parallel};
 
 use crate::input::artifact::deb::{self, Identity};
@@ -20,20 +21,20 @@ pub fn check(
     new: &Packages,
     old: Option<&Packages>,
 ) -> Result<()> {
-    let pinned: BTreeSet<&str> = old
+    let pinned: BTreeSet<&Digest> = old
         .into_iter()
-        .flat_map(|old| old.packages.iter().map(|package| package.sha256.as_str()))
+        .flat_map(|old| old.packages.iter().map(|package| &package.sha256))
         .collect();
     let changed: Vec<&PinnedPackage> = new
         .packages
         .iter()
-        .filter(|package| !pinned.contains(package.sha256.as_str()))
+        .filter(|package| !pinned.contains(&package.sha256))
         .collect();
     let requests = changed.iter().map(|package| {
         Ok(Request {
             what: package.what(),
             url: new.url(package)?,
-            want: package.expected()?,
+            want: package.expected(),
             max_size: package.size,
             accept: None,
         })
@@ -64,7 +65,7 @@ fn control(package: &PinnedPackage, blob: &VerifiedBlob) -> Result<Control> {
 fn last(store: &Store, old: &Packages, package: &PinnedPackage) -> Option<Control> {
     let same = |other: &&PinnedPackage| other.name == package.name && other.arch == package.arch;
     let before = old.packages.iter().find(same)?;
-    match store.find(&before.expected().ok()?) {
+    match store.find(&before.expected()) {
         Ok(Lookup::Found(blob)) => control(before, &blob).ok(),
         _ => None,
     }
@@ -78,7 +79,6 @@ mod tests {
     use crate::input::fetch::Options;
     use crate::input::lock::Index;
     use crate::input::recipe::tests::recipe;
-    use nodeimg_values::digest::Digest;
     use nodeimg_values::progress::{Mode, Progress};
 
     const BASE: &str = "[base]\nsuite = \"trixie\"\npackages = [\"tool\"]\n";
@@ -88,7 +88,7 @@ mod tests {
             suite: "trixie".parse().unwrap(),
             archive: "debian".parse().unwrap(),
             date: "20260912T075541Z".parse().unwrap(),
-            sha256: Digest::sha256(b"y").hex().into(),
+            sha256: Digest::sha256(b"y"),
         };
         Packages::new(base, vec![index], vec![package])
     }
@@ -116,7 +116,7 @@ mod tests {
         // What was pinned already is not looked at again, nor fetched.
         check(&fetcher, base, &acting, Some(&acting)).unwrap();
         let mut gone = acting.clone();
-        gone.packages[0].sha256 = Digest::sha256(b"elsewhere").hex().into();
+        gone.packages[0].sha256 = Digest::sha256(b"elsewhere");
         check(&fetcher, base, &gone, Some(&gone)).unwrap();
         assert!(check(&fetcher, base, &gone, Some(&idle)).is_err());
     }
