@@ -8,7 +8,7 @@ use nodeimg_values::parallel::{cores, in_parallel};
 
 use crate::input::artifact::deb::{self, Identity};
 use crate::input::debian::scripts::{Control, Unread};
-use crate::input::fetch::{Fetcher, Request};
+use crate::input::fetch::Fetcher;
 use crate::input::lock::{Packages, PinnedPackage};
 use crate::input::recipe::Base;
 use crate::store::{Lookup, Store, VerifiedBlob};
@@ -30,23 +30,16 @@ pub fn check(
         .iter()
         .filter(|package| !pinned.contains(&package.sha256))
         .collect();
-    let requests = changed.iter().map(|package| {
-        Ok(Request {
-            what: package.what(),
-            url: new.url(package)?,
-            want: package.expected(),
-            max_size: package.size,
-            accept: None,
-        })
-    });
-    let blobs = fetcher.fetch(&requests.collect::<Result<Vec<_>>>()?)?;
-    let controls = in_parallel(cores(), changed.len(), |at| {
-        control(changed[at], &blobs[at])
+    let fetched = fetcher.bring(changed, |package| new.request(package))?;
+    let controls = in_parallel(cores(), fetched.len(), |at| -> Result<_> {
+        let (package, blob) = &fetched[at];
+        Ok((*package, control(package, blob)?))
     });
     let mut unread = Unread::new(&base.accept_scripts)?;
-    for (package, control) in changed.into_iter().zip(controls) {
+    for read in controls {
+        let (package, control) = read?;
         let older = || last(fetcher.store(), old?, package);
-        unread.look_at(package.name.as_str(), &control?, older);
+        unread.look_at(package.name.as_str(), &control, older);
     }
     unread.refuse()
 }
