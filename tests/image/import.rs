@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const SCRIPT: &str = include_str!("../../overlay/images/root/usr/lib/nodeimg/bin/import-images");
+const SCRIPT: &str =
+    include_str!("../../overlay/containerd-images/root/usr/lib/nodeimg/bin/import-images");
 const DIGEST: &str = "sha256:0123";
 const NAMES: [&str; 2] = ["r.example/pause:1", "r.example/pause@sha256:4567"];
 

@@ -10,22 +10,49 @@ use crate::input::recipe::{BUILT_IN_OVERLAY, Recipe};
 use crate::tree::overlay::{self, Overlay, Source};
 use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
 
-/// What an image gets that has container images baked in.
-const IMAGES: &str = "images";
+/// One of nodeimg's own overlays.
+struct Layer {
+    folder: &'static str,
+    /// As messages and manifests call it.
+    name: &'static str,
+}
 
-fn load_built_in(layer: &str) -> Result<Overlay> {
+/// The lowest first. Manifests list the runtime's files under `common`, since every image
+/// has a runtime.
+fn own_layers(recipe: &Recipe, has_images: bool) -> impl Iterator<Item = Layer> {
+    let runtime = recipe.runtime;
+    let of_runtime = Layer {
+        folder: runtime.layer,
+        name: "common",
+    };
+    let of_images = has_images.then_some(Layer {
+        folder: runtime.importer.layer,
+        name: "images",
+    });
+    let of_profile = recipe
+        .profile
+        .layers
+        .iter()
+        .map(|name| Layer { folder: name, name });
+    std::iter::once(of_runtime)
+        .chain(of_profile)
+        .chain(of_images)
+}
+
+fn load_own(layer: &Layer) -> Result<Overlay> {
+    let folder = layer.folder;
     let directory = BUILT_IN_OVERLAY
-        .get_dir(layer)
-        .with_context(|| format!("this nodeimg has no overlay `{layer}`"))?;
-    overlay::load(Source::Embedded(directory), layer)
+        .get_dir(folder)
+        .with_context(|| format!("this nodeimg has no overlay `{folder}`"))?;
+    overlay::load(Source::Embedded(directory), layer.name)
 }
 
 /// The templates that first boot will find in an image of this recipe, by the
 /// paths that they render to.
 pub fn templates_of(recipe: &Recipe) -> Result<Vec<TemplateFile>> {
     let mut texts = BTreeMap::new();
-    for layer in recipe.profile.spec().layers {
-        texts.extend(load_built_in(layer)?.templates);
+    for layer in own_layers(recipe, !recipe.images.is_empty()) {
+        texts.extend(load_own(&layer)?.templates);
     }
     for (name, place) in &recipe.overlays {
         texts.extend(overlay::load(Source::Disk(place), name)?.templates);
@@ -39,20 +66,12 @@ pub fn templates_of(recipe: &Recipe) -> Result<Vec<TemplateFile>> {
 
 /// Lays nodeimg's own into `tree`: no path of theirs is there before.
 pub fn lay_in_own(recipe: &Recipe, has_images: bool, tree: &mut Tree) -> Result<()> {
-    let of_images = has_images.then_some(IMAGES);
-    for layer in recipe
-        .profile
-        .spec()
-        .layers
-        .iter()
-        .copied()
-        .chain(of_images)
-    {
-        let overlay = load_built_in(layer)?;
+    for layer in own_layers(recipe, has_images) {
+        let overlay = load_own(&layer)?;
         for (path, node) in overlay.root {
             tree.insert(path, node)?;
         }
-        templates(overlay.templates, layer, tree, Tree::insert)?;
+        templates(overlay.templates, layer.name, tree, Tree::insert)?;
     }
     Ok(())
 }

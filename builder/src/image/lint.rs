@@ -41,8 +41,8 @@ fn template_root() -> Result<ImagePath> {
 
 /// Baked images need the program that brings them into the container runtime.
 fn imports(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
-    let runtime = recipe.profile.spec().runtime;
-    let program = runtime.importer;
+    let importer = &recipe.runtime.importer;
+    let program = importer.program;
     if tree.get(&program.parse()?).is_some() {
         return Ok(Vec::new());
     }
@@ -50,7 +50,7 @@ fn imports(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
         format!(
             "artifact.{}: `{program}`, which imports container images, is missing: install {} \
              there",
-            image.name, runtime.importer_name
+            image.name, importer.name
         )
     });
     Ok(missing.collect())
@@ -64,15 +64,15 @@ enum Sandbox {
     Absent(String),
 }
 
-/// Whether containerd's sandbox image is among the baked ones.
+/// Whether the runtime's sandbox image is among the baked ones.
 fn sandbox(recipe: &Recipe) -> Option<Sandbox> {
-    let text = recipe.containerd.sandbox_image.as_deref()?;
+    let runtime = recipe.runtime;
+    let text = (runtime.sandbox_image)(recipe)?;
+    let key = format!("{}.sandbox_image", runtime.name);
     let wanted: Reference = match text.parse() {
         Ok(wanted) => wanted,
         Err(error) => {
-            return Some(Sandbox::Wrong(format!(
-                "containerd.sandbox_image: {error:#}"
-            )));
+            return Some(Sandbox::Wrong(format!("{key}: {error:#}")));
         }
     };
     let all = || {
@@ -87,12 +87,12 @@ fn sandbox(recipe: &Recipe) -> Option<Sandbox> {
     let near = all().find(|(_, name)| name.base_name() == wanted.base_name());
     Some(match near {
         Some((image, name)) => Sandbox::Wrong(format!(
-            "containerd.sandbox_image is `{text}`, but artifact.{} bakes `{name}`: make them \
+            "{key} is `{text}`, but artifact.{} bakes `{name}`: make them \
              equal, or add the name to its `as`",
             image.name
         )),
         None => Sandbox::Absent(format!(
-            "containerd.sandbox_image `{text}` is not in the image: the first pod has to wait for \
+            "{key} `{text}` is not in the image: the first pod has to wait for \
              its registry; an artifact of kind `oci_image` bakes it in"
         )),
     })
@@ -111,15 +111,21 @@ fn template_destinations(tree: &Tree) -> Result<BTreeSet<ImagePath>> {
 /// Every path that a node of the profile must hold: baked, rendered by first
 /// boot, or made of something baked whenever it boots.
 fn contract(recipe: &Recipe, tree: &Tree, templates: &BTreeSet<ImagePath>) -> Result<Vec<String>> {
-    let profile = recipe.profile.spec();
+    let (profile, runtime) = (recipe.profile, recipe.runtime);
+    let lists = [
+        profile.programs,
+        profile.files,
+        runtime.programs,
+        runtime.files,
+    ];
+    let paths: BTreeSet<&str> = lists.into_iter().flatten().copied().collect();
     let made = made_at_boot(tree)?;
     let mut problems = Vec::new();
-    for path in profile.paths() {
+    for path in paths {
         let path: ImagePath = path.parse()?;
         if tree.get(&path).is_none() && !templates.contains(&path) && !made.contains(&path) {
             problems.push(format!(
-                "`{path}` is missing: a node with the profile {} does not work without it",
-                profile.name
+                "`{path}` is missing: a node with the profile {profile} does not work without it"
             ));
         }
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use nodeimg_seed::contract::profile::{Join, Service};
 use nodeimg_seed::contract::settings;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::epoch::Epoch;
@@ -16,7 +17,6 @@ use super::{boot, layers, lint, modules, units};
 use crate::input::artifact::{self, Spec, oci_image};
 use crate::input::bring::Fetched;
 use crate::input::debian::scripts;
-use crate::input::recipe::profile::Service;
 use crate::input::recipe::value::Version;
 use crate::input::recipe::{ExtraContent, Recipe};
 use crate::store::Store;
@@ -124,6 +124,7 @@ fn with_base(
         epoch: inputs.epoch,
         packages: &base.packages,
         enable: &inputs.recipe.enable,
+        runtime: inputs.recipe.runtime,
         build_directory: directory.to_str().filter(|_| telling),
     };
     run(tree, facts)
@@ -154,15 +155,14 @@ fn artifacts(inputs: &BuildInputs<'_>, tree: &mut Tree) -> Result<()> {
 }
 
 fn configuration(recipe: &Recipe, base: &BaseSystem, tree: &mut Tree) -> Result<()> {
-    let runtime = runtime_version(recipe, base, tree)?;
     let mut files = config::host::generate(recipe);
-    for service in recipe.profile.spec().services {
+    for service in recipe.profile.services {
         files.extend(match service {
             Service::Kubelet => config::kubelet::generate(recipe)?,
             Service::KubeProxy => config::kube_proxy::generate(recipe)?,
         });
     }
-    files.push(config::containerd::generate(recipe, &runtime)?);
+    files.push(runtime(recipe, base, tree)?);
     for Generated {
         path,
         text,
@@ -182,10 +182,18 @@ fn configuration(recipe: &Recipe, base: &BaseSystem, tree: &mut Tree) -> Result<
     Ok(())
 }
 
-fn runtime_version(recipe: &Recipe, base: &BaseSystem, tree: &Tree) -> Result<Version> {
-    let program = recipe.profile.spec().runtime.program;
-    version_of_program(recipe, base, tree, program)?
-        .with_context(|| format!("neither an artifact nor a package installs {program}"))
+/// The container runtime's configuration.
+fn runtime(recipe: &Recipe, base: &BaseSystem, tree: &Tree) -> Result<Generated> {
+    let runtime = recipe.runtime;
+    let program = runtime.program;
+    let version = version_of_program(recipe, base, tree, program)?
+        .with_context(|| format!("neither an artifact nor a package installs {program}"))?;
+    Ok(Generated {
+        path: runtime.config,
+        text: (runtime.configure)(recipe, &version)?,
+        link: None,
+        key: runtime.name,
+    })
 }
 
 /// Of the artifact that installs it, or else of the base system's package.
@@ -209,7 +217,7 @@ fn version_of_program(
 
 /// The tutorial leaves both out, and its pods resolve no Service.
 fn missing_dns(recipe: &Recipe) -> Vec<String> {
-    if !recipe.profile.spec().has_service(Service::Kubelet) {
+    if !recipe.profile.has_service(Service::Kubelet) {
         return Vec::new();
     }
     let keys = [
@@ -226,7 +234,7 @@ fn missing_dns(recipe: &Recipe) -> Vec<String> {
 
 fn first_boot(inputs: &BuildInputs<'_>, base: &BaseSystem, tree: &mut Tree) -> Result<()> {
     let mut told = settings_of(inputs.recipe, inputs.epoch);
-    if inputs.recipe.profile.spec().joins_by_kubeadm {
+    if inputs.recipe.profile.joins == Join::Kubeadm {
         for program in KUBEADM {
             let version = version_of_program(inputs.recipe, base, tree, program)?;
             told.kubeadm = told

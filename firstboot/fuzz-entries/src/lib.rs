@@ -7,8 +7,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use std::io;
 
+use nodeimg_seed::contract::profile::hard_way;
 use nodeimg_seed::contract::report::Report;
-use nodeimg_seed::contract::settings::{ImageSettings, Profile};
+use nodeimg_seed::contract::settings::ImageSettings;
 use nodeimg_seed::contract::stamp::{Pending, Stamp};
 use nodeimg_seed::examine::{Elsewhere, outlook};
 use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
@@ -170,7 +171,7 @@ pub fn seed(data: &[u8]) {
 pub fn user_data(data: &[u8]) {
     let mut problems = Problems::new();
     if let Some(parts) = user_data::parts("user-data", data, &instance_data(), &mut problems) {
-        let _ = cloud_config::read(parts, Profile::HardWay, &mut problems);
+        let _ = cloud_config::read(parts, &hard_way::PROFILE, &mut problems);
     }
     assert_fit_to_print(&problems);
 }

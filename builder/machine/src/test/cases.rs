@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use nodeimg_seed::contract::settings::{ImageSettings, Profile};
+use nodeimg_seed::contract::profile::Join;
+use nodeimg_seed::contract::settings::ImageSettings;
 use nodeimg_values::date::Date;
 use tempfile::TempDir;
 
@@ -130,7 +131,7 @@ impl Cases {
     pub fn run(&mut self, case: &Case) -> Result<Outcome> {
         let needs_cluster = !matches!(case.name, "tampered-root" | "no-seed");
         let has_none = self.identity.api.is_none();
-        if needs_cluster && has_none && self.identity.profile == Profile::Kubeadm {
+        if needs_cluster && has_none && self.identity.joins == Join::Kubeadm {
             let why = "the recipe does not say which kubeadm the image has, so the format that it reads \
                  is unknown";
             return Ok(Outcome::Skipped(why.to_owned()));
@@ -148,12 +149,12 @@ impl Cases {
             api.forget();
         }
         let go = self.identity.api.as_ref();
-        let profile = self.identity.profile;
+        let joins = self.identity.joins;
         let boot = self.bench.boot(Plan {
             name,
             seed: Some(&self.identity.seed),
             keep: Some(&self.state(keep)),
-            go: go.map(|api| api.when(move |store| cluster::is_settled(profile, store))),
+            go: go.map(|api| api.when(move |store| cluster::is_settled(joins, store))),
             cut: None,
         })?;
         let mut findings = Findings::default();

@@ -1,6 +1,6 @@
-//! What must be so of a node in the fake cluster, profile by profile.
+//! What must be so of a node in the fake cluster, by how it joins.
 
-use nodeimg_seed::contract::settings::Profile;
+use nodeimg_seed::contract::profile::Join;
 
 use super::api::{ANONYMOUS, BOOTSTRAP, Store};
 use super::facts::{Facts, Findings};
@@ -10,10 +10,10 @@ const KUBE_PROXY: &str = "system:kube-proxy";
 const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
 
 /// Whether nothing is left to wait for.
-pub fn is_settled(profile: Profile, store: &Store) -> bool {
+pub fn is_settled(joins: Join, store: &Store) -> bool {
     let node = store.nodes.get(HOST_NAME);
-    node.is_some_and(|node| match profile {
-        Profile::Kubeadm => node.is_ready() || node.waits_for_network(),
+    node.is_some_and(|node| match joins {
+        Join::Kubeadm => node.is_ready() || node.waits_for_network(),
         _ => node.is_ready() && store.callers.contains_key(KUBE_PROXY),
     })
 }
@@ -21,11 +21,11 @@ pub fn is_settled(profile: Profile, store: &Store) -> bool {
 /// Everything that is not as it should be of a node that has been up.
 pub fn check(identity: &Identity, facts: &Facts, store: &Store, findings: &mut Findings) {
     findings.expect("kubelet", facts.get("kubelet"), "active");
-    match identity.profile {
-        Profile::Kubeadm => expect_joined(facts, findings),
+    match identity.joins {
+        Join::Kubeadm => expect_joined(facts, findings),
         _ => expect_services(&identity.pod_subnet, facts, store, findings),
     }
-    if identity.profile != Profile::HardWay {
+    if identity.joins != Join::Certificate {
         findings.expect(
             "the list of files with the token",
             facts.get("token-in"),
@@ -37,7 +37,7 @@ pub fn check(identity: &Identity, facts: &Facts, store: &Store, findings: &mut F
             findings.expect(what, &signed, &format!("system:node:{HOST_NAME}"));
         }
     }
-    expect_registered(identity.profile, facts, store, findings);
+    expect_registered(identity.joins, facts, store, findings);
 }
 
 /// kube-proxy and the network plugin are the image's own.
@@ -67,7 +67,7 @@ fn expect_joined(facts: &Facts, findings: &mut Findings) {
     findings.expect("the kubelet's own kubeconfig", found, KUBELET_CONF);
 }
 
-fn expect_registered(profile: Profile, facts: &Facts, store: &Store, findings: &mut Findings) {
+fn expect_registered(joins: Join, facts: &Facts, store: &Store, findings: &mut Findings) {
     let Some(node) = store.nodes.get(HOST_NAME) else {
         let came: Vec<&str> = store.callers.keys().map(String::as_str).collect();
         findings.add(format!(
@@ -88,7 +88,7 @@ fn expect_registered(profile: Profile, facts: &Facts, store: &Store, findings: &
     }
     // A cluster of kubeadm brings the network plugin's configuration, unless the
     // image has one.
-    let may_wait = profile == Profile::Kubeadm && facts.get("networks").is_empty();
+    let may_wait = joins == Join::Kubeadm && facts.get("networks").is_empty();
     if !(node.is_ready() || may_wait && node.waits_for_network()) {
         let ready = node.conditions.get("Ready");
         let why = ready.map_or("never reported", |(_, why)| why.as_str());
@@ -114,8 +114,8 @@ pub fn note(identity: &Identity, store: &Store) -> Option<String> {
         false => "not Ready until its cluster has a network plugin",
     };
     let version = &node.kubelet_version;
-    Some(match identity.profile {
-        Profile::Kubeadm => {
+    Some(match identity.joins {
+        Join::Kubeadm => {
             format!("kubeadm joined, kubelet {version} registered {HOST_NAME}, {ADDRESS}, {state}")
         }
         _ => format!("kubelet {version} registered {HOST_NAME}, {ADDRESS}, {state}"),
@@ -168,13 +168,13 @@ mod tests {
     }
 
     /// The findings for a node with these facts after the healthy ones.
-    fn found(profile: Profile, store: &Store, facts: &str) -> Vec<String> {
-        let healthy: &[&str] = match profile {
-            Profile::Kubeadm => &JOINED,
+    fn found(joins: Join, store: &Store, facts: &str) -> Vec<String> {
+        let healthy: &[&str] = match joins {
+            Join::Kubeadm => &JOINED,
             _ => &SERVED,
         };
         let identity = Identity {
-            profile,
+            joins,
             pod_subnet: "10.200.0.0/24".to_owned(),
             api: None,
             seed: "seed".into(),
@@ -187,13 +187,13 @@ mod tests {
 
     #[test]
     fn a_joined_node_waits_for_nothing_but_its_network_plugin() {
-        let profile = Profile::Kubeadm;
+        let joins = Join::Kubeadm;
         for good in [no_network(), ready()] {
             let store = store(good);
-            assert!(is_settled(profile, &store));
-            assert_eq!(found(profile, &store, ""), [""; 0]);
+            assert!(is_settled(joins, &store));
+            assert_eq!(found(joins, &store, ""), [""; 0]);
             let later = "first-boot={\"outcome\": \"unchanged\"}";
-            assert_eq!(found(profile, &store, later), [""; 0]);
+            assert_eq!(found(joins, &store, later), [""; 0]);
         }
         let waits = store(no_network());
         for (facts, says) in [
@@ -219,40 +219,40 @@ mod tests {
                 "are `pending`, not `done`",
             ),
         ] {
-            let found = found(profile, &waits, facts);
+            let found = found(joins, &waits, facts);
             assert!(found.len() == 1 && found[0].contains(says), "{found:?}");
         }
         let other = store(("False".to_owned(), "PLEG is not healthy".to_owned()));
-        assert!(!is_settled(profile, &other));
-        let found = found(profile, &other, "");
+        assert!(!is_settled(joins, &other));
+        let found = found(joins, &other, "");
         assert_eq!(found, ["the Node is not Ready: PLEG is not healthy"]);
     }
 
     #[test]
     fn services_of_the_image_are_there_and_its_node_is_ready() {
         let mut ready = store(ready());
-        let profile = Profile::Bootstrap;
-        assert!(!is_settled(profile, &ready));
-        let missing = found(profile, &ready, "");
+        let joins = Join::Token;
+        assert!(!is_settled(joins, &ready));
+        let missing = found(joins, &ready, "");
         assert!(missing.len() == 1 && missing[0].contains("as system:kube-proxy"));
         ready.callers.insert(KUBE_PROXY.to_owned(), String::new());
-        assert!(is_settled(profile, &ready));
-        assert_eq!(found(profile, &ready, ""), [""; 0]);
+        assert!(is_settled(joins, &ready));
+        assert_eq!(found(joins, &ready, ""), [""; 0]);
         let token = found(
-            profile,
+            joins,
             &ready,
             "token-in=/var/lib/kubelet/bootstrap-kubeconfig",
         );
         assert_eq!(token.len(), 1, "{token:?}");
         let mut waits = store(no_network());
         waits.callers.insert(KUBE_PROXY.to_owned(), String::new());
-        assert_eq!(found(profile, &waits, "").len(), 1);
+        assert_eq!(found(joins, &waits, "").len(), 1);
         // A seed's own certificate: nobody asks for one.
         waits = store(self::ready());
         waits.callers.insert(KUBE_PROXY.to_owned(), String::new());
         waits.signed.clear();
-        assert_eq!(found(Profile::HardWay, &waits, ""), [""; 0]);
-        assert_eq!(found(profile, &waits, "").len(), 1);
+        assert_eq!(found(Join::Certificate, &waits, ""), [""; 0]);
+        assert_eq!(found(joins, &waits, "").len(), 1);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use ipnet::Ipv4Net;
-use nodeimg_seed::contract::settings::{ImageSettings, Profile};
+use nodeimg_seed::contract::profile::Join;
+use nodeimg_seed::contract::settings::ImageSettings;
 use nodeimg_seed::text::secret::Secret;
 
 use super::api::{Api, Cluster, GATEWAY};
@@ -27,7 +28,7 @@ const LOG: &str = "api.log";
 
 /// Both sides of one node.
 pub struct Identity {
-    pub profile: Profile,
+    pub joins: Join,
     /// Empty if the profile has none.
     pub pod_subnet: String,
     /// For every profile that has a cluster, but for kubeadm of an unknown version.
@@ -45,20 +46,20 @@ impl Identity {
         logs: &Path,
         now: u64,
     ) -> Result<Identity> {
-        let profile = settings.profile;
+        let joins = settings.profile.joins;
         let mut node = Node {
             host_name: HOST_NAME.to_owned(),
             ..Node::default()
         };
-        let cluster = Cluster::of(settings).filter(|_| profile == Profile::Kubeadm);
-        let api = match profile {
-            Profile::ContainerHost => None,
-            Profile::Kubeadm if cluster.is_none() => None,
-            Profile::HardWay | Profile::Bootstrap | Profile::Kubeadm => {
+        let cluster = Cluster::of(settings).filter(|_| joins == Join::Kubeadm);
+        let api = match joins {
+            Join::Never => None,
+            Join::Kubeadm if cluster.is_none() => None,
+            Join::Certificate | Join::Token | Join::Kubeadm => {
                 let path = logs.join(LOG);
                 let context = || format!("writing {}", path.display());
                 let log = File::create(&path).with_context(context)?;
-                let authority = join(&mut node, profile, now)?;
+                let authority = join(&mut node, joins, now)?;
                 let served = serve(&mut node, authority, now, log);
                 Some(served.context("starting the fake API server")?)
             }
@@ -72,7 +73,7 @@ impl Identity {
         let seed = directory.join("seed");
         seed::write(&node.files(None), &seed, false)?;
         Ok(Identity {
-            profile,
+            joins,
             pod_subnet: node.pod_subnet.pop().unwrap_or_default(),
             api,
             seed,
@@ -81,20 +82,20 @@ impl Identity {
 }
 
 /// What the node proves itself with, and its cluster by; the CA that signs.
-fn join(node: &mut Node, profile: Profile, now: u64) -> Result<Authority> {
+fn join(node: &mut Node, joins: Join, now: u64) -> Result<Authority> {
     let validity = Validity::days(now, DAYS);
     let (authority, _) = Authority::generate("nodeimg-test", validity)?;
     node.node_ip = vec![ADDRESS.to_owned()];
-    if profile != Profile::HardWay {
+    if joins != Join::Certificate {
         node.bootstrap_token = Some(Secret::new(TOKEN.to_owned()));
     }
-    if profile == Profile::Kubeadm {
+    if joins == Join::Kubeadm {
         node.ca_cert_hashes = vec![authority.pin()];
         return Ok(authority);
     }
     node.ca = Some(authority.cert().to_owned());
     node.kube_proxy = Some(authority.issue(&Subject::kube_proxy(), validity)?);
-    if profile == Profile::HardWay {
+    if joins == Join::Certificate {
         let names = vec![HOST_NAME.to_owned()];
         let subject = Subject::kubelet(HOST_NAME, names, vec![ADDRESS.parse()?]);
         node.kubelet = Some(authority.issue(&subject, validity)?);

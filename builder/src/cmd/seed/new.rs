@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use nodeimg_machine::pki::{Authority, Subject, Validity};
 use nodeimg_machine::seed;
+use nodeimg_seed::contract::profile::{Join, Profile, Service};
 use nodeimg_seed::text::pem;
 use nodeimg_seed::text::problem::Problems;
 use nodeimg_seed::text::secret::Secret;
@@ -18,8 +19,6 @@ use serde_json::json;
 use super::check::judge;
 use crate::cli::{NameValue, SeedCaArgs, SeedIdentityArgs, SeedNewArgs};
 use crate::cmd::Session;
-use crate::input::recipe::file::Profile;
-use crate::input::recipe::profile::Service;
 use crate::input::recipe::{self, Recipe};
 
 /// Larger files are mistaken ones.
@@ -109,11 +108,11 @@ fn node(args: &SeedNewArgs, recipe: &Recipe) -> Result<Node> {
 fn sign(
     node: &mut Node,
     identity: &SeedIdentityArgs,
-    profile: Profile,
+    profile: &Profile,
     authority: &Authority,
 ) -> Result<()> {
     let validity = Validity::days(Date::now()?.0, identity.days);
-    if profile.spec().kubelet_has_certificate && node.kubelet.is_none() {
+    if profile.joins == Join::Certificate && node.kubelet.is_none() {
         let mut names = vec![node.host_name.clone()];
         let mut addresses: Vec<IpAddr> = Vec::new();
         // A network among the addresses says nothing that could be signed.
@@ -131,7 +130,7 @@ fn sign(
         let subject = Subject::kubelet(&node.host_name, names, addresses);
         node.kubelet = Some(authority.issue(&subject, validity)?);
     }
-    let has_kube_proxy = profile.spec().has_service(Service::KubeProxy);
+    let has_kube_proxy = profile.has_service(Service::KubeProxy);
     if has_kube_proxy && node.kube_proxy.is_none() && !identity.no_kube_proxy {
         node.kube_proxy = Some(authority.issue(&Subject::kube_proxy(), validity)?);
     }

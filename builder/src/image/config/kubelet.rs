@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use anyhow::Result;
+use nodeimg_seed::contract::profile::Join;
 use serde::Serialize;
 
 use super::{Generated, environment, yaml};
@@ -95,7 +96,7 @@ struct MemorySwap {
 
 /// The configuration file and the environment file with the kubelet's flags.
 pub fn generate(recipe: &Recipe) -> Result<Vec<Generated>> {
-    let bootstrap = !recipe.profile.spec().kubelet_has_certificate;
+    let bootstrap = recipe.profile.joins != Join::Certificate;
     let config = KubeletConfiguration {
         api_version: "kubelet.config.k8s.io/v1beta1",
         kind: "KubeletConfiguration",
@@ -115,7 +116,7 @@ pub fn generate(recipe: &Recipe) -> Result<Vec<Generated>> {
             .cluster_domain
             .as_ref()
             .map(|domain| domain.as_str()),
-        container_runtime_endpoint: recipe.profile.spec().runtime.socket,
+        container_runtime_endpoint: recipe.runtime.socket,
         enable_server: true,
         fail_swap_on: false,
         max_pods: recipe.kubelet.max_pods,

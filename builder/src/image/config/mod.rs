@@ -1,7 +1,6 @@
-//! Files made from the recipe by real types: kubelet, kube-proxy, containerd
-//! and host settings. Pure: a recipe in, text out.
+//! Files made from the recipe by real types: kubelet, kube-proxy, host settings; the
+//! container runtime's is its own matter. Pure: a recipe in, text out.
 
-pub mod containerd;
 pub mod host;
 pub mod kube_proxy;
 pub mod kubelet;
@@ -9,7 +8,7 @@ pub mod kubelet;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::input::recipe::merged_tables;
+use crate::input::recipe::with_extra;
 
 /// One generated file.
 #[derive(Clone, Debug)]
@@ -24,13 +23,6 @@ pub struct Generated {
     pub key: &'static str,
 }
 
-/// A component's configuration as a table: our typed fields, and what the
-/// recipe says over them.
-fn with_extra<T: Serialize>(ours: &T, extra: &toml::Table, what: &str) -> Result<toml::Table> {
-    let ours = toml::Table::try_from(ours).with_context(|| format!("writing {what}"))?;
-    Ok(merged_tables(ours, extra.clone()))
-}
-
 fn yaml<T: Serialize>(ours: &T, extra: &toml::Table, what: &str) -> Result<String> {
     let table = with_extra(ours, extra, what)?;
     serde_saphyr::to_string(&table).with_context(|| format!("writing {what} as YAML"))
@@ -42,8 +34,6 @@ fn environment(comment: &str, name: &str, args: &[String]) -> String {
     format!("# {comment}\n{name}={}\n", args.join(" "))
 }
 
-#[cfg(test)]
-mod containerd_tests;
 #[cfg(test)]
 mod kubelet_tests;
 #[cfg(test)]

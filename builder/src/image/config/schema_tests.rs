@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use nodeimg_seed::contract::profile::Service;
 use nodeimg_seed::text::yaml::{self, Kind, Node};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{kube_proxy, kubelet};
-use crate::input::recipe::file::Profile;
 use crate::input::recipe::tests::recipe;
 use crate::input::recipe::value::Version;
 use crate::input::recipe::{self, Recipe, RecipeRef, built_in_names};
@@ -153,7 +153,7 @@ fn shipped_recipes_render_what_their_kubernetes_publishes() {
     let mut checked = Vec::new();
     for name in built_in_names() {
         let recipe = recipe::load(&RecipeRef::BuiltIn(name.to_owned())).unwrap();
-        let of_profile = matches!(recipe.profile, Profile::HardWay | Profile::Bootstrap);
+        let of_profile = recipe.profile.has_service(Service::Kubelet);
         let Some(version) = kubelet_of(&recipe).filter(|_| of_profile) else {
             continue;
         };

@@ -1,12 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::input::recipe::tests::recipe;
-use crate::input::recipe::value::Version;
 use crate::input::recipe::{RecipeRef, load};
-
-fn version(text: &str) -> Version {
-    text.parse().unwrap()
-}
 
 fn kubelet(more: &str) -> (String, String) {
     let mut files = kubelet::generate(&recipe(more))
@@ -101,88 +96,6 @@ fn kube_proxy_configuration() {
     assert!(files[0].text.contains("metricsBindAddress"));
 }
 
-fn containerd(more: &str, at: &str) -> anyhow::Result<toml::Table> {
-    Ok(toml::from_str(
-        &containerd::generate(&recipe(more), &version(at))?.text,
-    )?)
-}
-
-/// The value at dotted `way`, plugin names in one piece.
-fn at<'a>(table: &'a toml::Table, way: &[&str]) -> Option<&'a toml::Value> {
-    let (last, tables) = way.split_last()?;
-    tables
-        .iter()
-        .try_fold(table, |table, key| table.get(*key)?.as_table())?
-        .get(*last)
-}
-
-#[test]
-fn containerd_configuration_fits_its_major_version() {
-    let one = containerd("", "1.7.24").unwrap();
-    let cri = ["plugins", "io.containerd.grpc.v1.cri"];
-    assert_eq!(at(&one, &["version"]).unwrap().as_integer(), Some(2));
-    assert_eq!(
-        at(&one, &[&cri[..], &["sandbox_image"]].concat())
-            .unwrap()
-            .as_str(),
-        Some("registry.k8s.io/pause:3.10.2")
-    );
-    assert_eq!(
-        at(&one, &[&cri[..], &["containerd", "snapshotter"]].concat())
-            .unwrap()
-            .as_str(),
-        Some("overlayfs")
-    );
-    let options = &[
-        &cri[..],
-        &["containerd", "runtimes", "runc", "options", "SystemdCgroup"],
-    ]
-    .concat();
-    assert_eq!(at(&one, options).unwrap().as_bool(), Some(true));
-    assert_eq!(
-        at(&one, &[&cri[..], &["cni", "bin_dir"]].concat())
-            .unwrap()
-            .as_str(),
-        Some("/opt/cni/bin")
-    );
-
-    let two = containerd("", "2.3.4").unwrap();
-    let (images, runtime) = (
-        ["plugins", "io.containerd.cri.v1.images"],
-        ["plugins", "io.containerd.cri.v1.runtime"],
-    );
-    // What containerd reads without having to migrate it.
-    assert_eq!(at(&two, &["version"]).unwrap().as_integer(), Some(4));
-    let older = containerd("", "2.2.9").unwrap();
-    assert_eq!(at(&older, &["version"]).unwrap().as_integer(), Some(3));
-    assert_eq!(
-        at(&two, &[&images[..], &["pinned_images", "sandbox"]].concat())
-            .unwrap()
-            .as_str(),
-        Some("registry.k8s.io/pause:3.10.2")
-    );
-    let options = &[
-        &runtime[..],
-        &["containerd", "runtimes", "runc", "options", "SystemdCgroup"],
-    ]
-    .concat();
-    assert_eq!(at(&two, options).unwrap().as_bool(), Some(true));
-    assert!(
-        at(&two, &[&runtime[..], &["cni", "bin_dirs"]].concat())
-            .unwrap()
-            .is_array()
-    );
-    assert!(at(&two, &["plugins", "io.containerd.grpc.v1.cri"]).is_none());
-    let zero = containerd("", "2.0.5").unwrap();
-    assert!(
-        at(&zero, &[&runtime[..], &["cni", "bin_dir"]].concat())
-            .unwrap()
-            .is_str()
-    );
-
-    assert!(containerd("", "3.0.0").is_err());
-}
-
 #[test]
 fn dual_stack_reaches_every_file() {
     let more = "[cluster]\ncluster_cidr = [\"10.200.0.0/16\", \"fd00:200::/48\"]\nservice_cidr = [\"10.32.0.0/24\", \"fd00:32::/108\"]\n";
@@ -197,13 +110,6 @@ fn dual_stack_reaches_every_file() {
         sysctl.contains("\nnet.ipv6.conf.all.forwarding = 1\n"),
         "{sysctl}"
     );
-}
-
-#[test]
-fn a_cgroup_driver_mismatch_is_a_build_error() {
-    let more = "[containerd.config.plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.runc.options]\nSystemdCgroup = false\n";
-    let error = containerd(more, "2.3.4").unwrap_err().to_string();
-    assert!(error.contains("both must agree"), "{error}");
 }
 
 #[test]

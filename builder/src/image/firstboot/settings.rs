@@ -1,5 +1,6 @@
 //! What first boot is told of the image that it runs in.
 
+use nodeimg_seed::contract::profile::Join;
 use nodeimg_seed::contract::settings::{self, ImageSettings};
 use nodeimg_values::epoch::Epoch;
 
@@ -29,10 +30,10 @@ fn writable_for_seeds(recipe: &Recipe) -> Vec<String> {
 
 /// What first boot is told of the image.
 pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
-    let by_kubeadm = recipe.profile.spec().joins_by_kubeadm;
+    let by_kubeadm = recipe.profile.joins == Join::Kubeadm;
     ImageSettings {
         version: settings::SETTINGS_VERSION,
-        profile: recipe.profile.spec().contract,
+        profile: recipe.profile,
         cluster_cidr: recipe
             .cluster
             .cluster_cidr

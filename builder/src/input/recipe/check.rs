@@ -10,6 +10,8 @@ use super::file::{ArtifactKind, ArtifactPart, FilePart, OutputKind, RecipeFile};
 use super::image;
 use super::network::Cidrs;
 use super::problems::Problems;
+use super::runtime::Importer;
+use super::runtime::containerd::CONTAINERD;
 use super::source::Step;
 use super::value::{ArtifactVersion, Version, Word};
 use super::{Artifact, ExtraContent, ExtraFile, Recipe, disk, flags, kubernetes, profile};
@@ -18,11 +20,10 @@ use crate::input::fetch::Mirrors;
 
 const DEFAULT_MAX_UNPACKED: u64 = 2 << 30;
 
-/// Of `overlay/images`.
-const IMPORT_UNIT: &str = "nodeimg-images.service";
-
 /// Checks and completes.
 pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
+    // The only one that nodeimg has.
+    let runtime = &CONTAINERD;
     cluster(&file, &mut problems);
     kubelet(&file, &mut problems);
     sysctl(&file, &mut problems);
@@ -57,9 +58,9 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
             problems.add(&[Step::Key(key)], "missing: every recipe has one");
         }
     }
-    profile::needs(&file, &artifacts, &mut problems);
+    profile::needs(&file, runtime, &artifacts, &mut problems);
     flags::gone_from_kubelet(&file, &artifacts, &mut problems);
-    kubernetes::versions(&file, &artifacts, &mut problems);
+    kubernetes::versions(&file, runtime, &artifacts, &mut problems);
     profile::outputs_and_base(&file, &mut problems);
     let warnings = problems.done()?;
     let (Some(name), Some(version), Some(profile)) =
@@ -78,6 +79,7 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
         kubernetes: file.kubernetes.clone(),
         description: file.description.clone(),
         profile,
+        runtime,
         outputs,
         sysext: file.sysext.clone(),
         disk: file.disk.clone(),
@@ -94,7 +96,7 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
         kubelet: file.kubelet.clone(),
         kube_proxy: file.kube_proxy.clone(),
         containerd: file.containerd.clone(),
-        enable: enabled(&file, !images.is_empty()),
+        enable: enabled(&file, (!images.is_empty()).then_some(&runtime.importer)),
         mask: file.units.mask.clone(),
         sysctl: file.sysctl.clone(),
         mirrors: file.mirrors.clone(),
@@ -112,8 +114,8 @@ fn image_version(file: &RecipeFile) -> Option<Version> {
 }
 
 /// The unit that imports baked images comes with them.
-fn enabled(file: &RecipeFile, with_images: bool) -> Vec<Word> {
-    let own = with_images.then(|| IMPORT_UNIT.parse().ok()).flatten();
+fn enabled(file: &RecipeFile, importer: Option<&Importer>) -> Vec<Word> {
+    let own = importer.and_then(|importer| importer.unit.parse().ok());
     let mut all = file.units.enable.clone();
     all.extend(own.filter(|unit| !file.units.enable.contains(unit)));
     all
@@ -161,12 +163,12 @@ const OWNED_FIELDS: [(&str, &str, &str); 14] = [
     (
         "kubelet",
         "cgroupDriver",
-        "it is `systemd` on both sides: kubelet and containerd must agree",
+        "it is `systemd` on both sides: kubelet and container runtime must agree",
     ),
     (
         "kubelet",
         "containerRuntimeEndpoint",
-        "this image decides where containerd's socket is",
+        "this image decides where the container runtime's socket is",
     ),
     (
         "kubelet",

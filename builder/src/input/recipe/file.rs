@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use clap::ValueEnum;
 use nodeimg_formats::oci::Reference;
+use nodeimg_seed::contract::profile::Profile;
 use nodeimg_values::arch::Arch;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::base::BasePart;
 use super::image::PathPerArch;
 use super::network::Cidrs;
+use super::profile::ProfileName;
+use super::runtime::containerd::ContainerdPart;
 use super::url::{PerArch, UrlTemplate};
 use super::value::{ArtifactVersion, ByteSize, Domain, Name, RecipePath, Version, Word};
 use crate::input::artifact::{InstallRule, Mode};
@@ -43,7 +46,8 @@ pub struct RecipeFile {
     pub description: Option<String>,
     /// How much the node sets up by itself at first boot.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub profile: Option<Profile>,
+    #[schemars(with = "Option<ProfileName>")]
+    pub profile: Option<&'static Profile>,
     /// The outputs that a build writes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputKind>,
@@ -86,22 +90,6 @@ pub struct RecipeFile {
     /// Single files in addition to those of the overlay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub file: Vec<FilePart>,
-}
-
-/// How much the node sets up by itself at first boot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Profile {
-    /// kubelet, kube-proxy and containerd as services; certificates come
-    /// from the seed; bridge CNI with this node's pod subnet.
-    HardWay,
-    /// The same services; instead of a certificate, the seed has a bootstrap token,
-    /// with which the kubelet requests its own.
-    Bootstrap,
-    /// kubeadm joins or creates the cluster, with a configuration from the seed.
-    Kubeadm,
-    /// containerd as a service and no Kubernetes; first boot sets the host name.
-    ContainerHost,
 }
 
 /// An output of a build.
@@ -292,19 +280,6 @@ pub struct KubeProxyPart {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_args: Vec<String>,
     /// Any other field of KubeProxyConfiguration v1alpha1, by its own name.
-    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
-    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
-    pub config: toml::Table,
-}
-
-/// containerd's settings.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ContainerdPart {
-    /// The pause image that every pod uses.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sandbox_image: Option<String>,
-    /// Additional settings of `/etc/containerd/config.toml`, merged into what nodeimg writes.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub config: toml::Table,

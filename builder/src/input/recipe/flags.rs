@@ -20,8 +20,9 @@ struct Gone {
     instead: &'static str,
 }
 
-const CNI: &str = "remove it: pod networks are containerd's, and its configuration has the folders";
-const DOCKER: &str = "remove it: the runtime is containerd";
+const CNI: &str =
+    "remove it: the container runtime makes pod networks, and its configuration has the folders";
+const DOCKER: &str = "remove it: the image decides what the container runtime is";
 const LOG: &str = "remove it: the kubelet logs to the journal; `--v` and `--vmodule` remain";
 const NOTHING: &str = "remove it: nothing takes its place";
 

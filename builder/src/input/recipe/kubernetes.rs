@@ -6,6 +6,7 @@
 use super::Artifact;
 use super::file::{ArtifactPart, ProxyMode, RecipeFile};
 use super::problems::Problems;
+use super::runtime::Runtime;
 use super::source::Step;
 use super::value::{ArtifactVersion, Version};
 use crate::tree::ImagePath;
@@ -16,15 +17,9 @@ const OLDEST: u64 = 34;
 /// Minor releases by which a kubelet may be older than its API server and kubeadm,
 /// and by which a kube-proxy may differ from its kubelet.
 const SKEW: u64 = 3;
-/// The first containerd whose CRI the kubelets from [`OLDEST`] on ask for everything
-/// that they need; its configuration is version 3.
-const OLDEST_CONTAINERD: (u64, u64) = (2, 0);
-const NEWEST_CONTAINERD: u64 = 2;
 
 /// The minor release whose kube-proxy warns of its mode ipvs.
 const IPVS_DEPRECATED: u64 = 35;
-
-const LOCAL: &str = "/usr/local/bin";
 
 /// The version that `part` asks for, of the recipe `file`.
 pub fn resolve(
@@ -53,7 +48,12 @@ pub fn resolve(
 }
 
 /// Whether every version is known, and goes with the others.
-pub fn versions(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
+pub fn versions(
+    file: &RecipeFile,
+    runtime: &Runtime,
+    artifacts: &[Artifact],
+    problems: &mut Problems<'_>,
+) {
     let written = [
         (vec![Step::Key("kubernetes")], &file.kubernetes),
         (
@@ -71,7 +71,7 @@ pub fn versions(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Proble
             return problems.add(&way, &message);
         }
     }
-    let Some(kubelet) = Program::of("kubelet", LOCAL, artifacts) else {
+    let Some(kubelet) = Program::of("kubelet", artifacts) else {
         return;
     };
     if kubelet.minor().is_none_or(|minor| minor < OLDEST) {
@@ -83,7 +83,7 @@ pub fn versions(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Proble
     ipvs(file, artifacts, problems);
     beside(&kubelet, artifacts, problems);
     api_server(&kubelet, file, problems);
-    containerd(&kubelet, artifacts, problems);
+    self::runtime(&kubelet, runtime, artifacts, problems);
 }
 
 /// A program that an artifact installs.
@@ -99,9 +99,13 @@ impl std::fmt::Display for Program<'_> {
 }
 
 impl<'a> Program<'a> {
-    /// At the place where units and profiles look for it.
-    fn of(name: &'static str, directory: &str, artifacts: &'a [Artifact]) -> Option<Self> {
-        let path: ImagePath = format!("{directory}/{name}").parse().ok()?;
+    /// One of Kubernetes, at the place where units and profiles look for it.
+    fn of(name: &'static str, artifacts: &'a [Artifact]) -> Option<Self> {
+        Program::at(name, &format!("/usr/local/bin/{name}"), artifacts)
+    }
+
+    fn at(name: &'static str, path: &str, artifacts: &'a [Artifact]) -> Option<Self> {
+        let path: ImagePath = path.parse().ok()?;
         let artifact = artifacts.iter().find(|a| a.provides(&path))?;
         Some(Program { name, artifact })
     }
@@ -139,7 +143,7 @@ fn minor(version: &Version) -> Option<u64> {
 /// kubeadm and kube-proxy of the same image.
 fn beside(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Problems<'_>) {
     let Some(at) = kubelet.minor() else { return };
-    if let Some(kubeadm) = Program::of("kubeadm", LOCAL, artifacts) {
+    if let Some(kubeadm) = Program::of("kubeadm", artifacts) {
         let fits = kubeadm.minor().is_some_and(|of| goes_with(at, of));
         if !fits {
             let message = format!(
@@ -149,7 +153,7 @@ fn beside(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Problems
             kubelet.wrong(&message, problems);
         }
     }
-    if let Some(proxy) = Program::of("kube-proxy", LOCAL, artifacts) {
+    if let Some(proxy) = Program::of("kube-proxy", artifacts) {
         let fits = proxy.minor().is_some_and(|of| at.abs_diff(of) <= SKEW);
         if !fits {
             let message = format!(
@@ -164,7 +168,7 @@ fn beside(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Problems
 /// Kubernetes [deprecates](https://kep.k8s.io/5495) this mode, turns it off in 1.40 and
 /// removes it in 1.43.
 fn ipvs(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
-    let Some(proxy) = Program::of("kube-proxy", LOCAL, artifacts) else {
+    let Some(proxy) = Program::of("kube-proxy", artifacts) else {
         return;
     };
     let is_deprecated = proxy.minor().is_some_and(|of| of >= IPVS_DEPRECATED);
@@ -199,23 +203,19 @@ fn api_server(kubelet: &Program<'_>, file: &RecipeFile, problems: &mut Problems<
     }
 }
 
-/// The kubelet's runtime, for which nodeimg writes the configuration.
-fn containerd(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Problems<'_>) {
-    let Some(containerd) = Program::of("containerd", "/usr/bin", artifacts) else {
+fn runtime(
+    kubelet: &Program<'_>,
+    runtime: &Runtime,
+    artifacts: &[Artifact],
+    problems: &mut Problems<'_>,
+) {
+    let Some(program) = Program::at(runtime.name, runtime.program, artifacts) else {
         return;
     };
-    let at = containerd.artifact.version.major_minor();
-    let message = if at < OLDEST_CONTAINERD {
-        let (major, minor) = OLDEST_CONTAINERD;
-        format!("{containerd} is too old for {kubelet}: use {major}.{minor} or later")
-    } else if at.0 > NEWEST_CONTAINERD {
-        format!(
-            "{containerd} is too new: nodeimg writes the configuration of containerd {NEWEST_CONTAINERD}.x"
-        )
-    } else {
-        return;
-    };
-    containerd.wrong(&message, problems);
+    let misfit = (runtime.misfit)(&program.artifact.version, &kubelet.to_string());
+    if let Some(misfit) = misfit {
+        program.wrong(&format!("{program} {misfit}"), problems);
+    }
 }
 
 #[cfg(test)]

@@ -5,9 +5,12 @@
 //! `path`. An artifact's own lists and its `arch_names` replace, since they
 //! belong together with its version.
 
+use anyhow::{Context, Result};
+use serde::Serialize;
+
 use super::file::{
-    ArtifactPart, ClusterPart, ContainerdPart, DiskPart, FilePart, FirstBootPart, KubeProxyPart,
-    KubeletPart, RecipeFile, SysextPart, UnitsPart,
+    ArtifactPart, ClusterPart, DiskPart, FilePart, FirstBootPart, KubeProxyPart, KubeletPart,
+    RecipeFile, SysextPart, UnitsPart,
 };
 
 impl RecipeFile {
@@ -120,15 +123,6 @@ impl KubeProxyPart {
     }
 }
 
-impl ContainerdPart {
-    fn over(self, base: ContainerdPart) -> ContainerdPart {
-        ContainerdPart {
-            sandbox_image: self.sandbox_image.or(base.sandbox_image),
-            config: merged_tables(base.config, self.config),
-        }
-    }
-}
-
 impl ArtifactPart {
     fn over(self, base: ArtifactPart) -> ArtifactPart {
         let arch_names = if self.arch_names.is_empty() {
@@ -196,4 +190,11 @@ pub fn merged_tables(mut base: toml::Table, over: toml::Table) -> toml::Table {
         base.insert(key, merged);
     }
     base
+}
+
+/// A component's configuration as a table: our typed fields, and what the
+/// recipe says over them.
+pub fn with_extra<T: Serialize>(ours: &T, extra: &toml::Table, what: &str) -> Result<toml::Table> {
+    let ours = toml::Table::try_from(ours).with_context(|| format!("writing {what}"))?;
+    Ok(merged_tables(ours, extra.clone()))
 }

@@ -19,7 +19,7 @@ mod load;
 mod merge;
 pub mod network;
 mod problems;
-pub mod profile;
+mod profile;
 pub mod request;
 pub mod runtime;
 mod script;
@@ -30,16 +30,19 @@ pub mod value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use nodeimg_seed::contract::profile::Profile;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Digest;
 
 use crate::input::artifact::{self, InstallRule, Selector};
 use crate::tree::ImagePath;
 use file::{
-    ClusterPart, ContainerdPart, DiskPart, FirstBootPart, KubeProxyPart, KubeletPart, OutputKind,
-    Profile, RecipeFile, SysctlValue, SysextPart,
+    ClusterPart, DiskPart, FirstBootPart, KubeProxyPart, KubeletPart, OutputKind, RecipeFile,
+    SysctlValue, SysextPart,
 };
 use request::{ArtifactRequest, Asked, requests};
+use runtime::Runtime;
+use runtime::containerd::ContainerdPart;
 use url::{PerArch, UrlTemplate};
 use value::{Name, Version, Word};
 
@@ -47,7 +50,7 @@ pub use base::{Base, PackageName};
 pub use image::ContainerImage;
 pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
 pub use load::{RecipeRef, load, load_edited, load_for};
-pub use merge::merged_tables;
+pub use merge::with_extra;
 pub use script::AcceptedScript;
 
 /// A whole, checked recipe.
@@ -58,7 +61,8 @@ pub struct Recipe {
     /// Of every artifact that [follows](Artifact::follows_kubernetes) it.
     pub kubernetes: Option<Version>,
     pub description: Option<String>,
-    pub profile: Profile,
+    pub profile: &'static Profile,
+    pub runtime: &'static Runtime,
     pub outputs: Vec<OutputKind>,
     pub sysext: SysextPart,
     pub disk: DiskPart,
@@ -167,7 +171,7 @@ impl Recipe {
     /// packages themselves.
     pub fn needs_base(&self) -> bool {
         let whole = self.outputs.iter().any(|output| output.is_whole());
-        self.base.is_some() && (whole || self.profile.spec().is_whole)
+        self.base.is_some() && (whole || self.profile.is_whole)
     }
 
     /// Stands for all that the lock depends on; nothing else moves it, so a

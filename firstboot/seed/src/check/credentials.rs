@@ -2,7 +2,7 @@
 use super::certificates::{self, Names, Owner, Pair};
 use super::{Inputs, endpoint, lines_on};
 use crate::contract::paths::{KUBELET_CA, KUBELET_CERT, KUBELET_KEY};
-use crate::contract::settings::Profile;
+use crate::contract::profile::Join;
 use crate::read::node_config::Credentials;
 use crate::text::kubeconfig::{self, Kubeconfig};
 use crate::text::pem::{self, PemError};
@@ -43,7 +43,7 @@ pub(super) fn check(
     names: Names<'_>,
     problems: &mut Problems,
 ) -> Option<Identity> {
-    if inputs.settings.profile == Profile::Bootstrap {
+    if inputs.settings.profile.joins == Join::Token {
         return bootstrap(inputs, api_server, problems);
     }
     let node = &inputs.user.node;

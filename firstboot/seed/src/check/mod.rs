@@ -23,7 +23,8 @@ pub use extras::{Extras, Trust};
 pub use kubeadm::Kubeadm;
 pub use node_ip::still_missing;
 
-use crate::contract::settings::{ImageSettings, Profile};
+use crate::contract::profile::Join;
+use crate::contract::settings::ImageSettings;
 use crate::read::cloud_config::UserData;
 use crate::read::meta_data::MetaData;
 use crate::text::problem::{Place, Problems, Waited};
@@ -118,13 +119,11 @@ fn refuse_kubernetes(inputs: &Inputs<'_>, problems: &mut Problems) {
 /// Runs every check; `None` when one of them found an error.
 pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode> {
     let names = names::check(inputs, problems);
-    let profile = inputs.settings.profile;
-    // A kubelet that gets its identity from the seed, and pods on a bridge.
-    let services = matches!(profile, Profile::HardWay | Profile::Bootstrap);
-    if profile == Profile::ContainerHost {
+    let joins = inputs.settings.profile.joins;
+    if joins == Join::Never {
         refuse_kubernetes(inputs, problems);
     }
-    let nets = if services {
+    let nets = if joins.is_by_seed() {
         subnets::check(inputs, problems)
     } else {
         subnets::Nets::default()
@@ -132,7 +131,7 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
     let node_ips = node_ip::check(inputs, &nets.pod_subnets, problems);
     let hosts = endpoint::check_hosts(inputs, problems);
     let host_name = names.as_ref().map(|names| names.host_name.as_str());
-    let identity = if services {
+    let identity = if joins.is_by_seed() {
         let api_server = endpoint::check_api_server(inputs, &nets.pod_subnets, problems);
         let node = certificates::Names {
             host: host_name,
@@ -142,9 +141,9 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
     } else {
         None
     };
-    let kubeadm = match profile {
-        Profile::Kubeadm => kubeadm::check(inputs, host_name, &node_ips, problems),
-        Profile::HardWay | Profile::Bootstrap | Profile::ContainerHost => None,
+    let kubeadm = match joins {
+        Join::Kubeadm => kubeadm::check(inputs, host_name, &node_ips, problems),
+        Join::Certificate | Join::Token | Join::Never => None,
     };
     let labels = scheduling::check_labels(&inputs.user.node.labels, problems);
     let taints = scheduling::check_taints(&inputs.user.node.taints, problems);
@@ -154,7 +153,7 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
         return None;
     }
     let names = names?;
-    if services && identity.is_none() {
+    if joins.is_by_seed() && identity.is_none() {
         return None;
     }
     Some(CheckedNode {

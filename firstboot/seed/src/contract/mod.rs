@@ -1,7 +1,7 @@
 //! Values that must mean the same to several programs.
 //!
 //! ```text
-//!  builder and first boot      paths, settings, initrd_plan, CONTRACT_MARKER
+//!  builder and first boot      paths, profile, settings, initrd_plan, CONTRACT_MARKER
 //!  one boot and the next       stamp, overwritten
 //!  first boot and who asks it  report
 //! ```
@@ -9,6 +9,7 @@
 pub mod initrd_plan;
 pub mod overwritten;
 pub mod paths;
+pub mod profile;
 pub mod report;
 pub mod settings;
 pub mod stamp;

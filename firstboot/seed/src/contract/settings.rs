@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::profile::Profile;
+
 /// Where the builder bakes [`ImageSettings`].
 pub const SETTINGS_PATH: &str = "/usr/lib/nodeimg/firstboot.json";
 
@@ -16,37 +18,6 @@ pub const SETTINGS_VERSION: u32 = 1;
 
 /// The default of [`ImageSettings::seed_wait`].
 pub const SEED_WAIT: u32 = 60;
-
-/// How the node joins its cluster; the recipe picks one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Profile {
-    /// Certificates and kubeconfigs come ready-made with the seed.
-    HardWay,
-    /// The kubelet requests its certificate with a token of the seed.
-    Bootstrap,
-    /// kubeadm joins or makes the cluster, with a configuration of the seed.
-    Kubeadm,
-    /// A container runtime without Kubernetes.
-    ContainerHost,
-}
-
-impl Profile {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::HardWay => "hard-way",
-            Self::Bootstrap => "bootstrap",
-            Self::Kubeadm => "kubeadm",
-            Self::ContainerHost => "container-host",
-        }
-    }
-}
-
-impl fmt::Display for Profile {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.name())
-    }
-}
 
 /// A metadata service at the link-local address, which any neighbour on the wire could
 /// claim to be: asked only if the recipe says so.
@@ -63,7 +34,7 @@ pub enum MetadataService {
 pub struct ImageSettings {
     /// [`SETTINGS_VERSION`].
     pub version: u32,
-    pub profile: Profile,
+    pub profile: &'static Profile,
     /// Pod network of the whole cluster; `a,b` when dual-stack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_cidr: Option<String>,
@@ -136,12 +107,13 @@ impl ImageSettings {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use super::{ImageSettings, Profile};
+    use super::super::profile::hard_way;
+    use super::ImageSettings;
 
     fn sample() -> ImageSettings {
         ImageSettings {
             version: 1,
-            profile: Profile::HardWay,
+            profile: &hard_way::PROFILE,
             cluster_cidr: Some("10.200.0.0/16".to_owned()),
             service_cidr: None,
             cluster_domain: None,

@@ -172,7 +172,7 @@ fn add_member(table: &mut String, group: &str, user: &str) {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::{Account, Tables};
-    use crate::contract::settings::Profile;
+    use crate::contract::profile::container_host;
     use crate::read::cloud_config;
     use crate::read::user_data::{Content, Part};
     use crate::text::problem::Problems;
@@ -196,7 +196,7 @@ mod tests {
             label: "u".to_owned(),
             content: Content::CloudConfig(Secret::new(text.to_owned())),
         };
-        let data = cloud_config::read(vec![part], Profile::ContainerHost, &mut problems).unwrap();
+        let data = cloud_config::read(vec![part], &container_host::PROFILE, &mut problems).unwrap();
         let mut tables = tables();
         tables.add_groups(&data.groups).unwrap();
         for user in &data.users {

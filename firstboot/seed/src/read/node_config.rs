@@ -2,7 +2,7 @@
 //!
 //! This is the schema only: which keys there are, of what shape, and for which
 //! profile. Whether the values make sense together is for [`crate::check`].
-use crate::contract::settings::Profile;
+use crate::contract::profile::{Join, PROFILES, Profile};
 use crate::text::field::Field;
 use crate::text::problem::{Located, Problems};
 use crate::text::secret::Secret;
@@ -62,85 +62,91 @@ pub struct NodeConfig {
 /// `nodeimg seed new`, a line in `write/node_config.rs`.
 struct Key {
     name: &'static str,
-    /// The profiles that the key belongs to; none when every profile takes it.
-    profiles: &'static [Profile],
+    /// The ways to join that the key belongs to; none if every profile takes it.
+    joins: &'static [Join],
     read: fn(&mut NodeConfig, &Field<'_>, &mut Problems),
+}
+
+impl Key {
+    fn is_of(&self, profile: &Profile) -> bool {
+        self.joins.is_empty() || self.joins.contains(&profile.joins)
+    }
 }
 
 const KEYS: &[Key] = &[
     Key {
         name: "node_ip",
-        profiles: &[],
+        joins: &[],
         read: |node, field, problems| node.node_ip = field.texts(problems),
     },
     Key {
         name: "pod_subnet",
-        profiles: &[],
+        joins: &[],
         read: |node, field, problems| node.pod_subnet = field.texts(problems),
     },
     Key {
         name: "cluster_cidr",
-        profiles: &[],
+        joins: &[],
         read: |node, field, problems| node.cluster_cidr = field.texts(problems),
     },
     Key {
         name: "api_server",
-        profiles: &[],
+        joins: &[],
         read: |node, field, problems| node.api_server = field.text(problems),
     },
     Key {
         name: "ca",
-        profiles: &[],
+        joins: &[],
         read: |node, field, problems| node.ca = public_pem(field, problems),
     },
     Key {
         name: "kubelet",
-        profiles: &[Profile::HardWay],
+        joins: &[Join::Certificate],
         read: |node, field, problems| node.kubelet = credentials(field, problems),
     },
     Key {
         name: "kube_proxy",
-        profiles: &[],
+        joins: &[],
         read: |node, field, problems| node.kube_proxy = credentials(field, problems),
     },
     Key {
         name: "hosts",
-        profiles: &[],
+        joins: &[],
         read: |node, field, problems| node.hosts = pairs(field, problems),
     },
     Key {
         name: "labels",
-        profiles: &[],
+        joins: &[],
         read: |node, field, problems| node.labels = pairs(field, problems),
     },
     Key {
         name: "taints",
-        profiles: &[],
+        joins: &[],
         read: |node, field, problems| node.taints = taints(field, problems),
     },
     Key {
         name: "provider_id",
-        profiles: &[],
+        joins: &[],
         read: |node, field, problems| node.provider_id = field.text(problems),
     },
     Key {
         name: "bootstrap_token",
-        profiles: &[Profile::Bootstrap, Profile::Kubeadm],
+        joins: &[Join::Token, Join::Kubeadm],
         read: |node, field, problems| node.bootstrap_token = field.secret(problems),
     },
     Key {
         name: "ca_cert_hashes",
-        profiles: &[Profile::Kubeadm],
+        joins: &[Join::Kubeadm],
         read: |node, field, problems| node.ca_cert_hashes = field.texts(problems),
     },
     Key {
         name: "certificate_key",
-        profiles: &[Profile::Kubeadm],
+        joins: &[Join::Kubeadm],
         read: |node, field, problems| node.certificate_key = field.secret(problems),
     },
     Key {
         name: "kubeadm",
-        profiles: &[Profile::Kubeadm],
+        joins: &[Join::Kubeadm],
         read: |node, field, problems| node.kubeadm = kubeadm(field, problems),
     },
 ];
@@ -151,14 +157,12 @@ pub fn key_names() -> impl Iterator<Item = &'static str> {
 }
 
 /// Reads the block for an image of this profile.
-pub fn read(field: &Field<'_>, profile: Profile, problems: &mut Problems) -> NodeConfig {
+pub fn read(field: &Field<'_>, profile: &Profile, problems: &mut Problems) -> NodeConfig {
     let mut node = NodeConfig::default();
     for member in field.members(problems).unwrap_or_default() {
         let place = &member.field.place;
         let Some(key) = KEYS.iter().find(|key| key.name == member.name) else {
-            let taken = KEYS
-                .iter()
-                .filter(|key| key.profiles.is_empty() || key.profiles.contains(&profile));
+            let taken = KEYS.iter().filter(|key| key.is_of(profile));
             unknown(
                 &member.field,
                 member.name,
@@ -168,11 +172,12 @@ pub fn read(field: &Field<'_>, profile: Profile, problems: &mut Problems) -> Nod
             continue;
         };
         node.given.push(key.name);
-        if key.profiles.is_empty() || key.profiles.contains(&profile) {
+        if key.is_of(profile) {
             (key.read)(&mut node, &member.field, problems);
         } else {
-            let names = suggest::list(key.profiles.iter().map(|profile| profile.name()));
-            let needed = format!("`{}`", names.replace(" and ", "` or `"));
+            let others = PROFILES.iter().filter(|profile| key.is_of(profile));
+            let names: Vec<String> = others.map(|other| format!("`{other}`")).collect();
+            let needed = suggest::list(names.iter().map(String::as_str)).replace(" and ", " or ");
             let reason = format!("needs profile {needed}; this image is `{profile}`");
             let remedy = format!("remove the key, or boot an image of profile {needed}");
             problems.error(place, reason, remedy);

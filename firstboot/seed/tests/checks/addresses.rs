@@ -1,6 +1,6 @@
 //! Networks, the node's address, and the API server's.
 use nodeimg_seed::check;
-use nodeimg_seed::contract::settings::Profile;
+use nodeimg_seed::contract::profile::hard_way;
 use nodeimg_seed::read::cloud_config;
 use nodeimg_seed::read::seed::SeedFile;
 use nodeimg_seed::text::jinja::Value;
@@ -211,8 +211,8 @@ fn waiting_is_for_addresses_that_are_absent_only() {
         let case = Case::with("192.168.10.101", given).on(MACHINE);
         let mut problems = Problems::new();
         let file = SeedFile::new("user-data", case.user.as_bytes());
-        let user =
-            cloud_config::read_file(&file, &Value::None, Profile::HardWay, &mut problems).unwrap();
+        let user = cloud_config::read_file(&file, &Value::None, &hard_way::PROFILE, &mut problems)
+            .unwrap();
         assert_eq!(
             check::still_missing(&user, &case.addresses),
             waits,

@@ -1,6 +1,6 @@
 //! Certificates, keys and kubeconfigs.
 use nodeimg_seed::contract::paths;
-use nodeimg_seed::contract::settings::Profile;
+use nodeimg_seed::contract::profile::bootstrap;
 use nodeimg_seed::plan;
 use nodeimg_seed::text::kubeconfig::{self, Login, Material, Parts};
 use nodeimg_seed::text::problem::Problems;
@@ -261,7 +261,7 @@ fn with_token(token: &str) -> Case {
     );
     let token = format!("  bootstrap_token: {token}\n  provider_id: metal://a/b\n");
     let mut case = Case::new(format!("{}{token}{}", &user[..start], &user[end..]));
-    case.settings.profile = Profile::Bootstrap;
+    case.settings.profile = &bootstrap::PROFILE;
     case
 }
 
@@ -293,7 +293,7 @@ fn a_token_stands_for_a_certificate() {
         .replace("  bootstrap_token: abcdef.0123456789abcdef\n", "");
     none.fails("nodeimg.bootstrap_token: is missing");
     let mut kubelet = Case::new(user_data());
-    kubelet.settings.profile = Profile::Bootstrap;
+    kubelet.settings.profile = &bootstrap::PROFILE;
     let (_, errors, _) = kubelet.run();
     assert!(
         errors

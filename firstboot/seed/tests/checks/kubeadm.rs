@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use nodeimg_seed::contract::paths::{self, BINARY_PATH};
-use nodeimg_seed::contract::settings::Profile;
+use nodeimg_seed::contract::profile::kubeadm;
 use nodeimg_seed::plan;
 use nodeimg_seed::text::problem::Problems;
 
@@ -17,7 +17,7 @@ const HASH: &str = "sha256:8cb2de97839780a412b93877f8507ad6c94f73add17d5d7058e91
 
 fn with_kubeadm(block: &str) -> Case {
     let mut case = Case::new(format!("#cloud-config\nhostname: n\nnodeimg:\n{block}"));
-    case.settings.profile = Profile::Kubeadm;
+    case.settings.profile = &kubeadm::PROFILE;
     case
 }
 

@@ -7,7 +7,8 @@ mod kubeadm;
 mod names;
 
 use nodeimg_seed::check::{self, Addresses, CheckedNode, Inputs, InterfaceAddress};
-use nodeimg_seed::contract::settings::{ImageSettings, Profile};
+use nodeimg_seed::contract::profile::container_host;
+use nodeimg_seed::contract::settings::ImageSettings;
 use nodeimg_seed::plan::{self, Ground, UnknownImage};
 use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
 use nodeimg_seed::read::{cloud_config, meta_data};
@@ -220,7 +221,7 @@ fn one_node_gives_one_plan() {
 #[test]
 fn a_container_host_takes_a_name_and_nothing_of_kubernetes() {
     let mut case = Case::new("#cloud-config\nhostname: node-0\n");
-    case.settings.profile = Profile::ContainerHost;
+    case.settings.profile = &container_host::PROFILE;
     let node = case.good();
     assert_eq!(node.host_name, "node-0");
     assert!(node.identity.is_none());

@@ -1,6 +1,6 @@
 //! Host names, entries of /etc/hosts, labels and taints.
 use nodeimg_seed::contract::paths;
-use nodeimg_seed::contract::settings::Profile;
+use nodeimg_seed::contract::profile::container_host;
 use nodeimg_seed::plan;
 use nodeimg_seed::text::problem::Problems;
 
@@ -32,7 +32,7 @@ fn host_names_in_the_order_of_cloud_init() {
         ),
     ] {
         let mut case = Case::new(format!("#cloud-config\n{user}\n"));
-        case.settings.profile = Profile::ContainerHost;
+        case.settings.profile = &container_host::PROFILE;
         case.meta = format!("instance-id: i\nlocal-hostname: {meta}\n");
         let node = case.good();
         assert_eq!(

@@ -12,8 +12,8 @@ use anyhow::Result;
 use super::Base;
 use crate::tree::{ImagePath, Node, Origin};
 
-/// Paths to remove, and why they are harmful or useless.
-const REMOVED: [(&str, &str); 16] = [
+/// Paths to remove, and why they are harmful or useless; the container runtime has more.
+const REMOVED: [(&str, &str); 13] = [
     (
         "/usr/lib/udev/hwdb.d",
         "names for people to read; the binary form holds build paths",
@@ -51,12 +51,6 @@ const REMOVED: [(&str, &str); 16] = [
         "/usr/lib/tmpfiles.d/home.conf",
         "/home and /srv are links here",
     ),
-    ("/usr/bin/containerd-shim", "for containerd before 1.4"),
-    (
-        "/usr/bin/containerd-shim-runc-v1",
-        "for containerd before 1.4",
-    ),
-    ("/etc/containerd/config.toml", "nodeimg writes its own"),
     (
         "/etc/network",
         "ifupdown's hooks; networkd does the network",
@@ -89,7 +83,7 @@ const LINKS: [(&str, &str); 4] = [
 const PROVISION: &str = "/usr/lib/tmpfiles.d/provision.conf";
 
 pub fn remove(base: &mut Base<'_>) -> Result<()> {
-    for (path, _) in REMOVED {
+    for (path, _) in REMOVED.iter().chain(base.facts.runtime.left_out) {
         base.remove(path)?;
     }
     Ok(())

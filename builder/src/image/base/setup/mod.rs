@@ -44,6 +44,7 @@ use nodeimg_values::arch::Arch;
 use nodeimg_values::epoch::Epoch;
 
 use crate::image::units;
+use crate::input::recipe::runtime::Runtime;
 use crate::input::recipe::value::{Version, Word};
 use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
 
@@ -83,6 +84,7 @@ pub struct BaseFacts<'a> {
     pub packages: &'a [Package],
     /// Units that the recipe enables, for the preset.
     pub enable: &'a [Word],
+    pub runtime: &'static Runtime,
     /// The directory that the build runs in: no file may name it. `None` if it is too short to tell.
     pub build_directory: Option<&'a str>,
 }

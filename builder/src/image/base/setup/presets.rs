@@ -20,9 +20,8 @@ const PRESET_DIRS: [&str; 2] = [
     "/etc/systemd/system-preset",
 ];
 
-/// Of the base system; the recipe's `units.enable` comes to them.
-const ENABLED: [&str; 17] = [
-    "containerd.service",
+/// Of the base system; the container runtime and the recipe's `units.enable` come to them.
+const ENABLED: [&str; 16] = [
     "dbus-broker.service",
     "fstrim.timer",
     "getty@.service",
@@ -52,6 +51,7 @@ pub fn apply(base: &mut Base<'_>) -> Result<()> {
         return Ok(());
     }
     let mut names: Vec<&str> = ENABLED.to_vec();
+    names.push(base.facts.runtime.unit);
     names.extend(base.facts.enable.iter().map(|unit| unit.as_str()));
     names.sort_unstable();
     names.dedup();

@@ -11,6 +11,7 @@ use anyhow::Result;
 
 use super::InitrdInputs;
 use crate::image::libraries;
+use crate::input::recipe::Recipe;
 use crate::tree::{ImagePath, Kind};
 
 /// What a name is looked for in, as systemd and a shell do; the first wins.
@@ -19,43 +20,54 @@ const SYSTEMD: [&str; 1] = ["/usr/lib/systemd"];
 /// Where recipes have them, and where Debian has them.
 const CNI: [&str; 2] = ["/opt/cni/bin", "/usr/lib/cni"];
 
-/// When a file is wanted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum When {
-    Always,
-    /// Where container images are imported at the first start.
-    Images,
-}
+/// A program, and the directories that it is looked for in.
+type Program = (&'static str, &'static [&'static str]);
 
-/// (name, directories, when)
-const FILES: [(&str, &[&str], When); 23] = [
-    // What starts everything else.
-    ("systemd", &SYSTEMD, When::Always),
-    ("systemd-executor", &SYSTEMD, When::Always),
-    ("systemd-journald", &SYSTEMD, When::Always),
-    ("systemd-udevd", &SYSTEMD, When::Always),
-    ("udevadm", &PATH, When::Always),
-    ("systemd-modules-load", &SYSTEMD, When::Always),
-    ("systemd-tmpfiles", &PATH, When::Always),
-    ("dbus-broker", &PATH, When::Always),
-    ("nodeimg-firstboot", &PATH, When::Always),
-    ("systemd-networkd", &SYSTEMD, When::Always),
-    ("systemd-resolved", &SYSTEMD, When::Always),
-    // The runtime, and large files.
-    ("containerd", &PATH, When::Always),
-    ("ctr", &PATH, When::Images),
-    ("kubelet", &PATH, When::Always),
-    ("kube-proxy", &PATH, When::Always),
-    ("xtables-nft-multi", &PATH, When::Always),
-    // The first pod's.
-    ("containerd-shim-runc-v2", &PATH, When::Always),
-    ("runc", &PATH, When::Always),
-    ("loopback", &CNI, When::Always),
-    ("bridge", &CNI, When::Always),
-    ("host-local", &CNI, When::Always),
-    ("portmap", &CNI, When::Always),
-    ("firewall", &CNI, When::Always),
+/// What starts everything else.
+const FIRST: [Program; 11] = [
+    ("systemd", &SYSTEMD),
+    ("systemd-executor", &SYSTEMD),
+    ("systemd-journald", &SYSTEMD),
+    ("systemd-udevd", &SYSTEMD),
+    ("udevadm", &PATH),
+    ("systemd-modules-load", &SYSTEMD),
+    ("systemd-tmpfiles", &PATH),
+    ("dbus-broker", &PATH),
+    ("nodeimg-firstboot", &PATH),
+    ("systemd-networkd", &SYSTEMD),
+    ("systemd-resolved", &SYSTEMD),
 ];
+
+/// Large programs of Kubernetes.
+const KUBERNETES: [Program; 3] = [
+    ("kubelet", &PATH),
+    ("kube-proxy", &PATH),
+    ("xtables-nft-multi", &PATH),
+];
+
+/// For the first pod.
+const NETWORK: [Program; 5] = [
+    ("loopback", &CNI),
+    ("bridge", &CNI),
+    ("host-local", &CNI),
+    ("portmap", &CNI),
+    ("firewall", &CNI),
+];
+
+fn programs(recipe: &Recipe) -> Vec<Program> {
+    let name = |path: &'static str| path.rsplit('/').next().unwrap_or(path);
+    let runtime = recipe.runtime;
+    let mut all = FIRST.to_vec();
+    all.push((name(runtime.program), &PATH));
+    // Container images are imported at the first start.
+    if !recipe.images.is_empty() {
+        all.push((name(runtime.importer.program), &PATH));
+    }
+    all.extend(KUBERNETES);
+    all.extend(runtime.of_a_pod.iter().map(|name| (*name, &PATH[..])));
+    all.extend(NETWORK);
+    all
+}
 
 /// Those that are in the tree, each once and where it really is, with systemd's
 /// private libraries behind what asks for them.
@@ -66,10 +78,7 @@ pub fn of(inputs: &InitrdInputs<'_>) -> Result<Vec<String>> {
             files.push(path.to_string());
         }
     };
-    for (name, directories, when) in FILES {
-        if when == When::Images && inputs.recipe.images.is_empty() {
-            continue;
-        }
+    for (name, directories) in programs(inputs.recipe) {
         let places = directories.iter();
         let found = places
             .filter_map(|directory| libraries::follow(inputs.tree, &format!("{directory}/{name}")))

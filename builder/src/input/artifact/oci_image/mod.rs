@@ -7,7 +7,7 @@
 //! /usr/lib/nodeimg/images/NAME.names   the digest of its manifest, then every name, a line each
 //! ```
 //! On the node `nodeimg-images.service` has containerd import them before the
-//! kubelet starts, see `overlay/images`. Where the bytes come from is not
+//! kubelet starts, see `overlay/containerd-images`. Where the bytes come from is not
 //! said here: [`follow`] is told by who calls it.
 //!
 //! # Invariants

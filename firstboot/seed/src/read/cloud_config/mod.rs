@@ -13,7 +13,7 @@ mod merge;
 mod secrecy;
 mod services;
 
-use crate::contract::settings::Profile;
+use crate::contract::profile::Profile;
 use crate::read::node_config::{self, NodeConfig};
 use crate::read::seed::{Injected, SeedFile};
 use crate::read::user_data::{self, Part};
@@ -78,7 +78,7 @@ impl UserData {
 /// A top-level key: its name, and the function that reads it.
 struct Key {
     name: &'static str,
-    read: fn(&mut UserData, &Field<'_>, Profile, &mut Problems),
+    read: fn(&mut UserData, &Field<'_>, &Profile, &mut Problems),
 }
 
 const KEYS: &[Key] = &[
@@ -161,7 +161,7 @@ pub fn key_names() -> impl Iterator<Item = &'static str> {
 pub fn read_file(
     file: &SeedFile,
     data: &Value,
-    profile: Profile,
+    profile: &Profile,
     problems: &mut Problems,
 ) -> Option<UserData> {
     let parts = user_data::parts(&file.name, &file.bytes, data, problems)?;
@@ -170,7 +170,7 @@ pub fn read_file(
 
 /// Reads the parts of user-data, merged as cloud-init merges them. `None` if one cannot
 /// be read at all, so that missing keys are not reported as well.
-pub fn read(parts: Vec<Part>, profile: Profile, problems: &mut Problems) -> Option<UserData> {
+pub fn read(parts: Vec<Part>, profile: &Profile, problems: &mut Problems) -> Option<UserData> {
     Some(layers::Layer::of(parts, problems)?.read(profile, problems))
 }
 
@@ -207,7 +207,7 @@ fn read_key(
     data: &mut UserData,
     file: &str,
     entry: &Entry,
-    profile: Profile,
+    profile: &Profile,
     problems: &mut Problems,
 ) {
     let name = entry.key.expose();

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::{Command, UserData, read, shell_script};
-use crate::contract::settings::Profile;
+use crate::contract::profile::hard_way;
 use crate::read::user_data::{Content, Part};
 use crate::text::problem::{Located, Problems};
 use crate::text::secret::Secret;
@@ -12,7 +12,7 @@ fn run_parts(texts: &[&str]) -> (UserData, Vec<String>, bool) {
         content: Content::CloudConfig(Secret::new((*text).to_owned())),
     };
     let parts = texts.iter().enumerate().map(part).collect();
-    let data = read(parts, Profile::HardWay, &mut problems).unwrap_or_default();
+    let data = read(parts, &hard_way::PROFILE, &mut problems).unwrap_or_default();
     let lines = problems.iter().map(ToString::to_string).collect();
     (data, lines, problems.has_errors())
 }

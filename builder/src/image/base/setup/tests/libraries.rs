@@ -5,6 +5,7 @@ use nodeimg_values::arch::Arch;
 use nodeimg_values::epoch::Epoch;
 
 use super::super::{BaseFacts, configure, seal};
+use crate::input::recipe::runtime::containerd::CONTAINERD;
 use crate::tree::{Content, Node, Origin, Tree};
 
 /// One PT_LOAD over the whole file, one PT_DYNAMIC, one PT_INTERP.
@@ -80,6 +81,7 @@ fn outcome(program: &[u8], libraries: &[(&str, Option<&str>)]) -> Result<(), Str
         epoch: Epoch(0),
         packages: &[],
         enable: &[],
+        runtime: &CONTAINERD,
         build_directory: None,
     };
     configure(&mut tree, facts).unwrap();

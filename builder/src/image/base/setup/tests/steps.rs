@@ -5,6 +5,7 @@ use nodeimg_values::epoch::Epoch;
 
 use super::super::{BaseFacts, Package, configure, seal};
 use crate::image::units::text_at;
+use crate::input::recipe::runtime::containerd::CONTAINERD;
 use crate::input::recipe::value::Word;
 use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
 
@@ -50,6 +51,7 @@ fn facts() -> BaseFacts<'static> {
         epoch: Epoch(DAY * 86_400 + 5),
         packages: &[],
         enable: &[],
+        runtime: &CONTAINERD,
         build_directory: None,
     }
 }

@@ -10,7 +10,7 @@
 //! how to ignore it; `disabled_handlers` and `prefix` are not read.
 use super::merge::{self, Keyed};
 use super::{Script, UserData, entries, read_key, secrecy};
-use crate::contract::settings::Profile;
+use crate::contract::profile::Profile;
 use crate::read::seed::{Layout, Seed, SeedFile};
 use crate::read::user_data::{self, Content, Part};
 use crate::text::field::{Field, shown};
@@ -53,7 +53,7 @@ impl Layer {
         self.scripts = lower.scripts;
     }
 
-    pub(super) fn read(self, profile: Profile, problems: &mut Problems) -> UserData {
+    pub(super) fn read(self, profile: &Profile, problems: &mut Problems) -> UserData {
         let mut data = UserData {
             secret: !self.scripts.is_empty(),
             scripts: self.scripts,
@@ -71,7 +71,7 @@ impl Layer {
 pub fn read_seed(
     seed: &Seed,
     data: &Value,
-    profile: Profile,
+    profile: &Profile,
     problems: &mut Problems,
 ) -> Option<UserData> {
     let of = |file: &SeedFile, problems: &mut Problems| {

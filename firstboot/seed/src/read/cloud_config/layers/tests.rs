@@ -1,7 +1,7 @@
 //! Which layer counts.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use super::read_seed;
-use crate::contract::settings::Profile;
+use crate::contract::profile::container_host;
 use crate::read::cloud_config::UserData;
 use crate::read::seed::{Layout, Seed, SeedFile};
 use crate::text::jinja::Value;
@@ -16,7 +16,7 @@ fn run(layout: Layout, user: &str, first: &str, second: &str) -> (Option<UserDat
         ..Seed::new(layout, SeedFile::new("meta", ""))
     };
     let mut problems = Problems::new();
-    let data = read_seed(&seed, &Value::None, Profile::ContainerHost, &mut problems);
+    let data = read_seed(&seed, &Value::None, &container_host::PROFILE, &mut problems);
     (data, problems.iter().map(ToString::to_string).collect())
 }
 

@@ -7,9 +7,10 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use toml::{Table, Value};
 
-use super::{Generated, with_extra};
-use crate::input::recipe::Recipe;
 use crate::input::recipe::value::Version;
+use crate::input::recipe::{Recipe, with_extra};
+
+pub const PATH: &str = "/etc/containerd/config.toml";
 
 const BIN_DIR: &str = "/opt/cni/bin";
 const CONF_DIR: &str = "/etc/cni/net.d";
@@ -128,7 +129,7 @@ struct Registry {
 }
 
 /// The configuration for the version that the recipe installs.
-pub fn generate(recipe: &Recipe, version: &Version) -> Result<Generated> {
+pub fn generate(recipe: &Recipe, version: &Version) -> Result<String> {
     let sandbox = recipe.containerd.sandbox_image.as_deref();
     let (major, minor) = version.major_minor();
     let extra = &recipe.containerd.config;
@@ -145,13 +146,9 @@ pub fn generate(recipe: &Recipe, version: &Version) -> Result<Generated> {
     };
     systemd_cgroup_holds(&table)?;
     let body = toml::to_string(&table).context("writing containerd's configuration")?;
-    let text = format!("# For containerd {major}.x, from the recipe.\n{body}");
-    Ok(Generated {
-        path: "/etc/containerd/config.toml",
-        text,
-        link: None,
-        key: "containerd",
-    })
+    Ok(format!(
+        "# For containerd {major}.x, from the recipe.\n{body}"
+    ))
 }
 
 fn config<P>(version: u32, plugins: P) -> Config<P> {

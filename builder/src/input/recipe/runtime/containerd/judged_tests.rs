@@ -9,7 +9,7 @@ use std::process::Command;
 use nodeimg_test_support::judge;
 use toml::{Table, Value};
 
-use super::containerd;
+use super::config;
 use crate::input::recipe::tests::recipe;
 
 /// A root of its own with the programs and the configuration at a node's paths.
@@ -112,9 +112,7 @@ fn in_force(ours: &Table, theirs: &Table, at: &str, missing: &mut Vec<String>) {
 #[test]
 fn containerd_takes_every_value_that_is_rendered_for_it() {
     for (version, programs) in judge::of_lab("containerd") {
-        let text = containerd::generate(&recipe(""), &version.parse().unwrap())
-            .unwrap()
-            .text;
+        let text = config::generate(&recipe(""), &version.parse().unwrap()).unwrap();
         let ours: Table = text.parse().unwrap();
         let format = u64::try_from(ours["version"].as_integer().unwrap()).unwrap();
         let Some(out) = started(&programs, &text, format) else {
@@ -172,9 +170,7 @@ fn a_key_of_another_version_is_not_in_force() {
     for (version, programs) in judge::of_lab("containerd") {
         let (plugin, name) = ("io.containerd.cri.v1.runtime", "bin_dirz");
         let more = format!("[containerd.config.plugins.\"{plugin}\".cni]\n{name} = [\"/x\"]\n");
-        let text = containerd::generate(&recipe(&more), &version.parse().unwrap())
-            .unwrap()
-            .text;
+        let text = config::generate(&recipe(&more), &version.parse().unwrap()).unwrap();
         let ours: Table = text.parse().unwrap();
         let dump = Command::new(programs.join("containerd"))
             .arg("--config")
