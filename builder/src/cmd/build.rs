@@ -51,8 +51,9 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
             store.import_bundle(bundle)?;
         }
         let archs: Vec<_> = builds.iter().map(|build| build.arch).collect();
-        let fetched = bring(&fetcher, &chosen.recipe, &locked, &archs)?;
-        for (build, fetched) in builds.iter().zip(fetched) {
+        let mut fetched = bring(&fetcher, &chosen.recipe, &locked, &archs)?;
+        for build in &builds {
+            let fetched = fetched.remove(&build.arch).unwrap_or_default();
             build.run(fetched, &store, progress)?;
             tell(progress, build, started, false);
         }

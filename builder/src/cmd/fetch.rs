@@ -1,6 +1,9 @@
 //! `nodeimg fetch`: warm the store, and write a bundle of it.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
+use nodeimg_values::arch::Arch;
 use serde_json::json;
 
 use super::{Session, warm_command};
@@ -32,9 +35,9 @@ fn report(
     session: &Session<'_>,
     args: &FetchArgs,
     store: &Store,
-    fetched: &[Fetched<'_>],
+    fetched: &BTreeMap<Arch, Fetched<'_>>,
 ) -> Result<()> {
-    let blobs: Vec<_> = fetched.iter().flat_map(Fetched::blobs).collect();
+    let blobs: Vec<_> = fetched.values().flat_map(Fetched::blobs).collect();
     let size: u64 = blobs.iter().map(|blob| blob.size()).sum();
     if let Some(path) = &args.bundle {
         store.export_bundle(&blobs, path)?;
@@ -43,7 +46,8 @@ fn report(
             &format!("wrote {}", path.display()),
         );
     }
-    for (asked, image) in fetched.iter().flat_map(|fetched| &fetched.images) {
+    for input in fetched.values().flat_map(|fetched| &fetched.images) {
+        let (asked, image) = (input.asked, &input.bytes);
         let top = &image.top.digest;
         session.say(
             &json!({

@@ -55,7 +55,7 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
         "nothing to change in"
     };
     session.say(
-        &json!({ "event": "lock", "path": path, "changed": changed, "entries": lock.entries.len(), "images": lock.images.len(), "packages": lock.packages.packages.len() }),
+        &json!({ "event": "lock", "path": path, "changed": changed, "entries": lock.pins.artifacts.len(), "images": lock.pins.images.len(), "packages": lock.pins.packages.packages.len() }),
         &format!("{verb} {} ({})", path.display(), pinned(&lock)),
     );
     Ok(())
@@ -92,8 +92,8 @@ fn new_lock(
 
 /// `10 entries`, with the packages if there is a base system.
 fn pinned(lock: &Lock) -> String {
-    let entries = lock.entries.len() + lock.images.len();
-    match lock.packages.packages.len() {
+    let entries = lock.pins.artifacts.len() + lock.pins.images.len();
+    match lock.pins.packages.packages.len() {
         0 => format!("{entries} entries"),
         packages => format!("{entries} entries, {packages} packages"),
     }

@@ -134,7 +134,7 @@ fn artifacts(inputs: &BuildInputs<'_>, tree: &mut Tree) -> Result<()> {
     let artifacts = &inputs.fetched.artifacts;
     // Unpacking is CPU work, an archive a thread; laying in is in the recipe's order.
     let unpacked = in_parallel(artifacts.len(), artifacts.len(), |at| {
-        let (artifact, blob) = &artifacts[at];
+        let artifact = artifacts[at].asked;
         let spec = Spec {
             name: artifact.name.as_str(),
             version: artifact.version.as_str(),
@@ -144,7 +144,7 @@ fn artifacts(inputs: &BuildInputs<'_>, tree: &mut Tree) -> Result<()> {
             max_unpacked: artifact.max_unpacked,
             allow_setuid: artifact.allow_setuid,
         };
-        artifact::unpack(inputs.store, Arc::clone(blob), &spec)
+        artifact::unpack(inputs.store, Arc::clone(&artifacts[at].bytes), &spec)
     });
     for nodes in unpacked {
         for (path, node) in nodes? {
@@ -252,7 +252,8 @@ fn first_boot(inputs: &BuildInputs<'_>, base: &BaseSystem, tree: &mut Tree) -> R
 }
 
 fn container_images(inputs: &BuildInputs<'_>, tree: &mut Tree) -> Result<()> {
-    for (asked, baked) in &inputs.fetched.images {
+    for image in &inputs.fetched.images {
+        let (asked, baked) = (image.asked, &image.bytes);
         let names = asked.names(&baked.top.digest);
         for (path, node) in oci_image::nodes(asked.name.as_str(), baked, &names)? {
             tree.insert(path, node)?;

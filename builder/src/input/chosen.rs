@@ -62,9 +62,8 @@ impl Chosen {
             );
         };
         let lock = Lock::parse(text, &self.label)?;
-        let pinned = lock.packages.packages.clone();
         let locked = lock.check(&self.recipe, &self.label)?;
-        needs(&self.recipe, &pinned)?;
+        needs(&self.recipe, &locked.pins().packages.packages)?;
         Ok(locked)
     }
 }

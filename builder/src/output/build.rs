@@ -35,7 +35,7 @@ impl<'a> Build<'a> {
         firstboot: Content,
         out: &Path,
     ) -> Result<Build<'a>> {
-        locked.entries(recipe, arch)?;
+        locked.check_arch(recipe, arch)?;
         let key = Key::of(recipe, locked, arch, &firstboot)?;
         Ok(Build {
             arch,
@@ -82,7 +82,7 @@ impl<'a> Build<'a> {
             tree: image.overlay.as_ref().unwrap_or(&image.tree),
             rootfs: &image.tree,
             boot: image.boot.as_ref(),
-            images: &inputs.fetched.images,
+            fetched: &inputs.fetched,
             store,
         };
         // Another build into this directory must not come between the two, or its

@@ -6,6 +6,7 @@
 pub mod build;
 mod discoverable;
 mod disk;
+mod inputs;
 pub mod manifest;
 pub mod reuse;
 mod sysext;
@@ -18,13 +19,13 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use nodeimg_values::arch::Arch;
 use nodeimg_values::atomic::{self, OutDir, Turn};
-use nodeimg_values::digest::{Algorithm, Digest};
+use nodeimg_values::digest::Digest;
 
 use crate::image::boot::{self, mounts};
-use crate::input::artifact::oci_image::Image;
-use crate::input::lock::{Entry, Locked, PinnedPackage};
+use crate::input::bring::Fetched;
+use crate::input::lock::Locked;
+use crate::input::recipe::Recipe;
 use crate::input::recipe::output::OutputKind;
-use crate::input::recipe::{ContainerImage, Recipe};
 use crate::store::Store;
 use crate::tree::{ImagePath, Tree};
 use manifest::Manifest;
@@ -79,8 +80,7 @@ pub struct Built<'a> {
     pub rootfs: &'a Tree,
     /// What boots that, if an output is a disk.
     pub boot: Option<&'a boot::Parts>,
-    /// Container images in the tree.
-    pub images: &'a [(&'a ContainerImage, Image)],
+    pub fetched: &'a Fetched<'a>,
     /// Results of earlier builds are taken from here.
     pub store: &'a Store,
 }
@@ -130,7 +130,7 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
         outputs.extend(written.outputs);
         digests = written.digests;
     }
-    let manifest = Manifest::new(image(built)?, inputs(built)?, tree, &digests, outputs)?;
+    let manifest = Manifest::new(image(built)?, inputs::of(built)?, tree, &digests, outputs)?;
     let mut listed = manifest.outputs.clone();
     let json = manifest.to_json()?;
     atomic::write_file(&staged.path().join("manifest.json"), json.as_bytes())?;
@@ -155,57 +155,4 @@ fn image(built: &Built<'_>) -> Result<manifest::Image> {
             None => Vec::new(),
         },
     })
-}
-
-fn inputs(built: &Built<'_>) -> Result<manifest::PinnedInputs> {
-    Ok(manifest::PinnedInputs {
-        artifacts: artifacts(built)?,
-        images: built.images.iter().map(image_of).collect(),
-        packages: packages(built)?,
-    })
-}
-
-fn artifacts(built: &Built<'_>) -> Result<Vec<manifest::Artifact>> {
-    let of = |entry: &Entry| {
-        let known = entry.expected()?;
-        Ok(manifest::Artifact {
-            name: entry.name.to_string(),
-            version: entry.version.to_string(),
-            url: entry.url.clone(),
-            sha256: known.sha256,
-            sha512: known.sha512,
-            size: known.size,
-        })
-    };
-    built
-        .locked
-        .entries(built.recipe, built.arch)?
-        .into_iter()
-        .map(of)
-        .collect()
-}
-
-fn image_of((asked, image): &(&ContainerImage, Image)) -> manifest::ContainerImage {
-    manifest::ContainerImage {
-        name: asked.name.to_string(),
-        image: asked.image.to_string(),
-        digest: image.top.digest.clone(),
-        manifest: image.manifest.digest.clone(),
-        names: asked.names(&image.top.digest),
-        size: image.size(),
-    }
-}
-
-fn packages(built: &Built<'_>) -> Result<Vec<manifest::Package>> {
-    let of = |package: &PinnedPackage| {
-        Ok(manifest::Package {
-            name: package.name.to_string(),
-            version: package.version.clone(),
-            suite: package.suite.to_string(),
-            url: built.locked.url(package)?,
-            sha256: Digest::new(Algorithm::Sha256, &package.sha256)?,
-            size: package.size,
-        })
-    };
-    built.locked.packages(built.arch).map(of).collect()
 }

@@ -124,13 +124,69 @@ impl From<Digest> for String {
     }
 }
 
-/// What is known about bytes before they arrive: at least one digest.
+/// For serde: a SHA-256 as bare hex.
+pub mod sha256_hex {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Algorithm, Digest};
+
+    pub fn serialize<S: Serializer>(digest: &Digest, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(digest.hex())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Digest, D::Error> {
+        let hex = String::deserialize(from)?;
+        Digest::new(Algorithm::Sha256, &hex).map_err(D::Error::custom)
+    }
+}
+
+/// What is known about bytes before they arrive: at least one digest. In a file, digests
+/// are bare hex.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
 pub struct Expected {
     pub sha256: Option<Digest>,
     pub sha512: Option<Digest>,
     /// In bytes; `None` if no publisher said it.
     pub size: Option<u64>,
+}
+
+/// [`Expected`] in a file.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    sha256: Option<String>,
+    sha512: Option<String>,
+    size: Option<u64>,
+}
+
+impl TryFrom<Written> for Expected {
+    type Error = anyhow::Error;
+
+    fn try_from(written: Written) -> Result<Expected> {
+        let digest = |algorithm, hex: Option<String>| {
+            hex.map(|hex| Digest::new(algorithm, &hex)).transpose()
+        };
+        let expected = Expected {
+            sha256: digest(Algorithm::Sha256, written.sha256)?,
+            sha512: digest(Algorithm::Sha512, written.sha512)?,
+            size: written.size,
+        };
+        if expected.digests().next().is_none() {
+            bail!("there is neither a SHA-256 nor a SHA-512");
+        }
+        Ok(expected)
+    }
+}
+
+impl From<Expected> for Written {
+    fn from(expected: Expected) -> Written {
+        Written {
+            sha256: expected.sha256.map(|digest| digest.hex),
+            sha512: expected.sha512.map(|digest| digest.hex),
+            size: expected.size,
+        }
+    }
 }
 
 impl Expected {

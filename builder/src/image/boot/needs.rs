@@ -90,6 +90,8 @@ fn brings_kernel(recipe: &Recipe) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use nodeimg_values::digest::Digest;
+
     use super::*;
     use crate::input::recipe::tests::{disk_recipe, recipe};
 
@@ -127,7 +129,7 @@ mod tests {
                 version: "1".to_owned(),
                 suite: "trixie".parse().unwrap(),
                 path: format!("pool/{name}.deb"),
-                sha256: String::new(),
+                sha256: Digest::sha256(b""),
                 size: 0,
             })
             .collect();

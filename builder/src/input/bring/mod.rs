@@ -7,98 +7,102 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use nodeimg_values::arch::Arch;
 
 use crate::input::MAX_DOWNLOAD;
 use crate::input::artifact::oci_image::Image;
 use crate::input::fetch::{Fetcher, Gone, Request};
-use crate::input::lock::{Entry, Locked, PinnedPackage};
+use crate::input::lock::{Locked, PinnedArtifact, PinnedImage, PinnedPackage};
+use crate::input::recipe::request::Request as _;
 use crate::input::recipe::{Artifact, ContainerImage, Recipe};
 use crate::store::VerifiedBlob;
+
+/// What the recipe asks for, what the lock pins of that, and its bytes.
+pub struct Input<'a, A, P, B> {
+    pub asked: &'a A,
+    pub pin: &'a P,
+    pub bytes: B,
+}
 
 /// A pinned package with its bytes.
 pub type FetchedPackage<'a> = (&'a PinnedPackage, VerifiedBlob);
 
 /// Everything that a build for one architecture is made of.
+#[derive(Default)]
 pub struct Fetched<'a> {
-    /// Each artifact of the recipe with its bytes.
-    pub artifacts: Vec<(&'a Artifact, Arc<VerifiedBlob>)>,
-    /// Each package of the base system with its bytes.
-    pub packages: Vec<FetchedPackage<'a>>,
+    /// In the recipe's order.
+    pub artifacts: Vec<Input<'a, Artifact, PinnedArtifact, Arc<VerifiedBlob>>>,
     /// Each container image of the recipe, whole.
-    pub images: Vec<(&'a ContainerImage, Image)>,
+    pub images: Vec<Input<'a, ContainerImage, PinnedImage, Image>>,
+    /// Of the base system, by name.
+    pub packages: Vec<FetchedPackage<'a>>,
 }
 
 impl Fetched<'_> {
     pub fn blobs(&self) -> impl Iterator<Item = &VerifiedBlob> {
-        let artifacts = self.artifacts.iter().map(|(_, blob)| &**blob);
-        let images = self.images.iter().flat_map(|(_, image)| image.blobs());
+        let artifacts = self.artifacts.iter().map(|artifact| &*artifact.bytes);
+        let images = self.images.iter().flat_map(|image| image.bytes.blobs());
         artifacts
             .chain(self.packages.iter().map(|(_, blob)| blob))
             .chain(images.map(|blob| &**blob))
     }
 }
 
-/// The bytes of every artifact and package for `archs`, in the order of `archs`.
+/// The bytes of everything that is pinned for `archs`.
 pub fn bring<'a>(
     fetcher: &Fetcher<'_>,
     recipe: &'a Recipe,
     locked: &'a Locked,
     archs: &[Arch],
-) -> Result<Vec<Fetched<'a>>> {
-    // All architectures in one go: the downloads run side by side.
-    let mut entries = Vec::new();
+) -> Result<BTreeMap<Arch, Fetched<'a>>> {
+    let mut all: BTreeMap<Arch, Fetched<'_>> = BTreeMap::new();
     for arch in archs {
-        entries.push(locked.entries(recipe, *arch)?);
+        all.entry(*arch).or_default();
     }
-    let all: Vec<&Entry> = entries.iter().flatten().copied().collect();
-    let mut artifacts = fetcher.fetch(&requests(&all)?)?.into_iter();
-    let mut packages = packages(fetcher, locked, archs)?.into_iter();
-    let mut images = images::fetch(fetcher, recipe, locked, archs)?.into_iter();
-    let mut all_fetched = Vec::new();
-    for (arch, entries) in archs.iter().zip(&entries) {
-        all_fetched.push(Fetched {
-            artifacts: of_arch(recipe, entries, &mut artifacts)?,
-            packages: locked.packages(*arch).zip(&mut packages).collect(),
-            images: images.next().unwrap_or_default(),
-        });
+    let archs: Vec<Arch> = all.keys().copied().collect();
+    // All architectures in one go: the downloads run side by side.
+    let artifacts = locked.artifacts(recipe, &archs)?;
+    for ((asked, pin), blob) in fetcher.bring(artifacts, |(_, pin)| Ok(request(pin)))? {
+        let bytes = Arc::new(blob);
+        let artifact = Input { asked, pin, bytes };
+        let of_arch = all.entry(pin.request.arch).or_default();
+        of_arch.artifacts.push(artifact);
     }
-    Ok(all_fetched)
+    for (package, blob) in packages(fetcher, locked, &archs)? {
+        let of_arch = all.entry(package.arch).or_default();
+        of_arch.packages.push((package, blob));
+    }
+    for ((asked, pin), bytes) in images::bring(fetcher, locked.images(recipe, &archs)?)? {
+        let image = Input { asked, pin, bytes };
+        all.entry(pin.request.arch).or_default().images.push(image);
+    }
+    Ok(all)
 }
 
-fn requests(entries: &[&Entry]) -> Result<Vec<Request>> {
-    let request = |entry: &&Entry| {
-        let mut want = entry.expected()?;
-        if want.sha256.is_some() {
-            // One digest says it all, and SHA-512 costs four times SHA-256; that
-            // the two belong together was seen when the lock was made.
-            want.sha512 = None;
-        }
-        let max_size = want.size.unwrap_or(MAX_DOWNLOAD);
-        Ok(Request {
-            what: entry.what(),
-            url: entry.url.clone(),
-            want,
-            max_size,
-            accept: None,
-        })
-    };
-    entries.iter().map(request).collect()
+fn request(pin: &PinnedArtifact) -> Request {
+    let mut want = pin.bytes.clone();
+    if want.sha256.is_some() {
+        // One digest says it all, and SHA-512 costs four times SHA-256; that
+        // the two belong together was seen when the lock was made.
+        want.sha512 = None;
+    }
+    Request {
+        what: pin.request.what(),
+        url: pin.request.url.clone(),
+        max_size: want.size.unwrap_or(MAX_DOWNLOAD),
+        want,
+        accept: None,
+    }
 }
 
-fn packages(fetcher: &Fetcher<'_>, locked: &Locked, archs: &[Arch]) -> Result<Vec<VerifiedBlob>> {
-    let pinned = archs.iter().flat_map(|arch| locked.packages(*arch));
-    let requests = pinned.map(|package| {
-        Ok(Request {
-            what: package.what(),
-            url: locked.url(package)?,
-            want: package.expected()?,
-            max_size: package.size,
-            accept: None,
-        })
-    });
-    let fetched = fetcher.fetch(&requests.collect::<Result<Vec<_>>>()?);
+fn packages<'a>(
+    fetcher: &Fetcher<'_>,
+    locked: &'a Locked,
+    archs: &[Arch],
+) -> Result<Vec<FetchedPackage<'a>>> {
+    let pinned = &locked.pins().packages;
+    let fetched = fetcher.bring(locked.packages(archs), |package| pinned.request(package));
     fetched.map_err(|error| {
         let gone = error.is::<Gone>();
         let text = match gone {
@@ -128,25 +132,3 @@ impl fmt::Display for Missing {
 }
 
 impl Error for Missing {}
-
-fn of_arch<'a>(
-    recipe: &'a Recipe,
-    entries: &[&Entry],
-    blobs: &mut impl Iterator<Item = VerifiedBlob>,
-) -> Result<Vec<(&'a Artifact, Arc<VerifiedBlob>)>> {
-    let mut by_name = BTreeMap::new();
-    for entry in entries {
-        let blob = blobs
-            .next()
-            .with_context(|| format!("{} was not fetched", entry.what()))?;
-        by_name.insert(entry.name.as_str(), Arc::new(blob));
-    }
-    let of_artifact = |artifact: &'a Artifact| {
-        let blob = by_name.remove(artifact.name.as_str());
-        Ok((
-            artifact,
-            blob.with_context(|| format!("artifact `{}` is not in the lock", artifact.name))?,
-        ))
-    };
-    recipe.artifacts.iter().map(of_artifact).collect()
-}

@@ -141,7 +141,7 @@ impl<'a> Resolver<'a> {
                 suite: name.clone(),
                 archive: archive.parse()?,
                 date: release.date,
-                sha256: Digest::sha256(text.as_bytes()).hex().to_owned(),
+                sha256: Digest::sha256(text.as_bytes()),
             },
             of_base,
             files,
@@ -265,7 +265,7 @@ fn pinned(package: &Package<'_>, arch: Arch, suite: &Name) -> Result<PinnedPacka
         version: package.version.to_owned(),
         suite: suite.clone(),
         path: path.to_owned(),
-        sha256: sha256.hex().to_owned(),
+        sha256,
         size: size
             .parse()
             .with_context(|| format!("the size of {} is `{size}`", package.name))?,

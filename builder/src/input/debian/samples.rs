@@ -47,7 +47,7 @@ pub fn package(store: &Store, version: &str, postinst: &str) -> (PinnedPackage, 
         version: version.to_owned(),
         suite: "trixie".parse().unwrap(),
         path: "pool/main/t/tool.deb".to_owned(),
-        sha256: sha256.hex().to_owned(),
+        sha256,
         size: deb.len() as u64,
     };
     (pinned, blob)

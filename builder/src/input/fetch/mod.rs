@@ -159,6 +159,16 @@ impl<'a> Fetcher<'a> {
             .collect()
     }
 
+    /// Each of `items` with the bytes that it asks for.
+    pub fn bring<T>(
+        &self,
+        items: Vec<T>,
+        request: impl Fn(&T) -> Result<Request>,
+    ) -> Result<Vec<(T, VerifiedBlob)>> {
+        let requests = items.iter().map(request).collect::<Result<Vec<_>>>()?;
+        Ok(items.into_iter().zip(self.fetch(&requests)?).collect())
+    }
+
     /// For `lock`: the bytes behind a URL whose digest may not be known yet.
     pub fn download(&self, request: &Request) -> Result<(VerifiedBlob, Measured)> {
         let all = [Algorithm::Sha512];

@@ -16,11 +16,11 @@
 //! sha256 = "…"
 //! size = 12345               # bytes, if known
 //!
-//! [[image]]                  # a container image, see `image`
+//! [[image]]                  # a container image
 //! name = "pause"
 //! arch = "amd64"
 //! image = "registry.k8s.io/pause:3.10.2"
-//! digest = "sha256:…"
+//! digest = "sha256:…"        # of what that named: an index, or one manifest
 //!
 //! [[index]]                  # a suite of Debian, if there is a base system
 //! suite = "trixie-security"
@@ -41,23 +41,23 @@
 //! # Invariants
 //! [`Locked`] exists only for a lock that is whole and fits its recipe.
 
-mod image;
+mod differences;
 mod package;
+mod pin;
 mod update;
-
-use std::fmt::Write;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_values::arch::Arch;
-use nodeimg_values::digest::{Algorithm, Digest, Expected};
+use nodeimg_values::digest::Digest;
 use nodeimg_values::epoch::Epoch;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::input::recipe::value::{Name, Version};
-use crate::input::recipe::{LockRequest, Recipe};
+use crate::input::recipe::{Artifact, ContainerImage, Recipe};
+use pin::joined;
 
-pub use image::PinnedImage;
+pub use differences::differences;
 pub use package::{Index, Packages, PinnedPackage};
+pub use pin::{Pin, PinnedArtifact, PinnedImage, Pins, Top, answer};
 pub use update::{BASE, KUBERNETES, Update};
 
 const FORMAT: u32 = 1;
@@ -71,110 +71,22 @@ pub struct Lock {
     recipe: Digest,
     pub epoch: Epoch,
     digest: Digest,
-    #[serde(default, rename = "artifact")]
-    pub entries: Vec<Entry>,
-    #[serde(default, rename = "image")]
-    pub images: Vec<PinnedImage>,
     #[serde(flatten)]
-    pub packages: Packages,
-}
-
-/// One artifact for one architecture.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Entry {
-    pub name: Name,
-    pub arch: Arch,
-    pub version: Version,
-    pub url: String,
-    pub checksum: Option<String>,
-    sha256: Option<String>,
-    sha512: Option<String>,
-    size: Option<u64>,
-}
-
-impl Entry {
-    pub fn new(request: LockRequest, known: &Expected) -> Entry {
-        Entry {
-            name: request.name,
-            arch: request.arch,
-            version: request.version,
-            url: request.url,
-            checksum: request.checksum,
-            sha256: known.sha256.as_ref().map(|d| d.hex().to_owned()),
-            sha512: known.sha512.as_ref().map(|d| d.hex().to_owned()),
-            size: known.size,
-        }
-    }
-
-    /// As messages name it: `containerd 2.3.4 (arm64)`.
-    pub fn what(&self) -> String {
-        format!("{} {} ({})", self.name, self.version, self.arch)
-    }
-
-    /// What the bytes must be.
-    pub fn expected(&self) -> Result<Expected> {
-        let digest = |algorithm, hex: &Option<String>| {
-            hex.as_ref()
-                .map(|hex| Digest::new(algorithm, hex))
-                .transpose()
-        };
-        let expected = Expected {
-            sha256: digest(Algorithm::Sha256, &self.sha256)?,
-            sha512: digest(Algorithm::Sha512, &self.sha512)?,
-            size: self.size,
-        };
-        if expected.digests().next().is_none() {
-            bail!("no digest for {}", self.what());
-        }
-        Ok(expected)
-    }
-
-    fn is_of(&self, request: &LockRequest) -> bool {
-        self.name == request.name && self.arch == request.arch
-    }
-
-    /// The key in which this differs from what the recipe asks, both values.
-    fn differs(&self, request: &LockRequest) -> Option<(&'static str, String, String)> {
-        let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
-        [
-            (
-                "version",
-                request.version.to_string(),
-                self.version.to_string(),
-            ),
-            ("url", request.url.clone(), self.url.clone()),
-            ("checksum", text(&request.checksum), text(&self.checksum)),
-        ]
-        .into_iter()
-        .find(|(_, asked, locked)| asked != locked)
-    }
+    pub pins: Pins,
 }
 
 impl Lock {
-    /// `entries` in any order: the file's order is by name and architecture.
-    pub fn new(recipe: &Recipe, epoch: Epoch, mut entries: Vec<Entry>, packages: Packages) -> Lock {
-        entries.sort_by(|a, b| (&a.name, a.arch).cmp(&(&b.name, b.arch)));
+    /// `pins` in any order.
+    pub fn new(recipe: &Recipe, epoch: Epoch, pins: Pins) -> Lock {
         let mut lock = Lock {
             version: FORMAT,
             recipe: recipe.digest(),
             epoch,
             digest: Digest::sha256(b""),
-            entries,
-            images: Vec::new(),
-            packages: packages.sorted(),
+            pins: pins.sorted(),
         };
         lock.digest = Digest::sha256(lock.body().as_bytes());
         lock
-    }
-
-    /// With these container images, in any order.
-    #[must_use]
-    pub fn with_images(mut self, mut images: Vec<PinnedImage>) -> Lock {
-        images.sort_by(|a, b| (&a.name, a.arch).cmp(&(&b.name, b.arch)));
-        self.images = images;
-        self.digest = Digest::sha256(self.body().as_bytes());
-        self
     }
 
     /// Reads a lock's text; `label` names it in messages.
@@ -208,13 +120,13 @@ impl Lock {
 
     /// The whole file.
     pub fn text(&self) -> String {
-        let (head, entries) = self.parts();
-        format!("{HEADER}{head}digest = \"{}\"\n{entries}", self.digest)
+        let (head, tables) = self.parts();
+        format!("{HEADER}{head}digest = \"{}\"\n{tables}", self.digest)
     }
 
     fn body(&self) -> String {
-        let (head, entries) = self.parts();
-        head + &entries
+        let (head, tables) = self.parts();
+        head + &tables
     }
 
     fn parts(&self) -> (String, String) {
@@ -222,83 +134,10 @@ impl Lock {
             "version = {}\nrecipe = \"{}\"\n{}epoch = {}\n",
             self.version,
             self.recipe,
-            self.packages.head(),
+            self.pins.packages.head(),
             self.epoch.0
         );
-        let mut entries = String::new();
-        for entry in &self.entries {
-            // Strings and numbers always serialise; writing to a String cannot fail.
-            let table = toml::to_string(entry).unwrap_or_default();
-            let _ = write!(entries, "\n[[artifact]]\n{table}");
-        }
-        image::write(&self.images, &mut entries);
-        self.packages.write(&mut entries);
-        (head, entries)
-    }
-
-    /// The entry that answers `request` as it stands, if there is one.
-    pub fn answer(&self, request: &LockRequest) -> Option<&Entry> {
-        self.entries
-            .iter()
-            .find(|entry| entry.is_of(request) && entry.differs(request).is_none())
-    }
-
-    /// The version of Kubernetes that `recipe` asks for and what is locked instead,
-    /// if that is all that is wrong with those artifacts.
-    fn other_kubernetes(&self, recipe: &Recipe) -> Option<(Version, String)> {
-        let asked = recipe.kubernetes.clone()?;
-        let follows = |entry: &&Entry| recipe.follows_kubernetes(&entry.name);
-        let mut locked: Vec<_> = self.entries.iter().filter(follows).collect();
-        locked.retain(|entry| entry.version != asked);
-        let mut versions: Vec<_> = locked.iter().map(|e| format!("`{}`", e.version)).collect();
-        versions.sort();
-        versions.dedup();
-        (!versions.is_empty()).then(|| (asked, versions.join(", ")))
-    }
-
-    /// Every way in which this does not fit `recipe`, by key.
-    pub fn differences(&self, recipe: &Recipe) -> Vec<String> {
-        let requests = recipe.lock_requests();
-        let mut found = Vec::new();
-        let moved = self.other_kubernetes(recipe);
-        if let Some((asked, locked)) = &moved {
-            found.push(format!(
-                "kubernetes: the recipe says `{asked}`, the lock has {locked}"
-            ));
-        }
-        for request in &requests {
-            if moved.is_some() && recipe.follows_kubernetes(&request.name) {
-                continue;
-            }
-            let key = format!("artifact.{}", request.name);
-            match self.entries.iter().find(|entry| entry.is_of(request)) {
-                None => found.push(format!("{key}: not in the lock for {}", request.arch)),
-                Some(entry) => found.extend(entry.differs(request).map(|(what, asked, locked)| {
-                    format!(
-                        "{key}.{what} ({}): the recipe says `{asked}`, the lock `{locked}`",
-                        request.arch
-                    )
-                })),
-            }
-        }
-        for entry in &self.entries {
-            if !requests.iter().any(|request| entry.is_of(request)) {
-                found.push(format!(
-                    "artifact.{}: in the lock for {}, not in the recipe",
-                    entry.name, entry.arch
-                ));
-            }
-        }
-        found.extend(image::differences(&self.images, &recipe.image_requests()));
-        found.extend(self.packages.differences(recipe.base.as_ref()));
-        if found.is_empty() && self.recipe != recipe.digest() {
-            found.push(format!(
-                "recipe: the recipe's digest is `{}`, the lock says `{}`",
-                recipe.digest(),
-                self.recipe
-            ));
-        }
-        found
+        (head, self.pins.text())
     }
 
     /// The lock for a build of `recipe`.
@@ -306,7 +145,7 @@ impl Lock {
     /// # Errors
     /// The lock is stale; every key that differs is named.
     pub fn check(self, recipe: &Recipe, label: &str) -> Result<Locked> {
-        let differences = self.differences(recipe);
+        let differences = differences(&self, recipe);
         if !differences.is_empty() {
             bail!(
                 "{label} does not match the recipe: run `nodeimg lock`\n  {}",
@@ -333,60 +172,51 @@ impl Locked {
         self.lock.epoch
     }
 
-    /// What a build for `arch` needs.
+    /// Each artifact of the recipe with its pin, for each of `archs`.
     ///
     /// # Errors
-    /// The recipe has no URL of some artifact for `arch`.
-    pub fn entries(&self, recipe: &Recipe, arch: Arch) -> Result<Vec<&Entry>> {
-        let missing = recipe
-            .artifacts
-            .iter()
-            .find(|artifact| artifact.url.get(arch).is_none());
-        if let Some(artifact) = missing {
-            bail!(
-                "artifact.{}.url has no entry for {arch}: this recipe cannot be built for it",
-                artifact.name
-            );
-        }
-        Ok(self
-            .lock
-            .entries
-            .iter()
-            .filter(|entry| entry.arch == arch)
-            .collect())
+    /// The recipe has no URL of some artifact for one of them.
+    pub fn artifacts<'a>(
+        &'a self,
+        recipe: &'a Recipe,
+        archs: &[Arch],
+    ) -> Result<Vec<(&'a Artifact, &'a PinnedArtifact)>> {
+        joined(&recipe.artifacts, &self.lock.pins.artifacts, archs)
     }
 
-    /// The container images for `arch`, by name.
-    ///
+    /// Each container image of the recipe, likewise.
+    pub fn images<'a>(
+        &'a self,
+        recipe: &'a Recipe,
+        archs: &[Arch],
+    ) -> Result<Vec<(&'a ContainerImage, &'a PinnedImage)>> {
+        joined(&recipe.images, &self.lock.pins.images, archs)
+    }
+
     /// # Errors
-    /// The recipe has no source of some image for `arch`.
-    pub fn images(&self, recipe: &Recipe, arch: Arch) -> Result<Vec<&PinnedImage>> {
-        let missing = recipe.images.iter().find(|i| i.request(arch).is_none());
-        if let Some(image) = missing {
-            bail!(
-                "artifact.{}.source has no entry for {arch}: this recipe cannot be built for it",
-                image.name
-            );
-        }
-        let all = self.lock.images.iter();
-        Ok(all.filter(|image| image.arch == arch).collect())
+    /// The recipe cannot be built for `arch`.
+    pub fn check_arch(&self, recipe: &Recipe, arch: Arch) -> Result<()> {
+        self.artifacts(recipe, &[arch])?;
+        self.images(recipe, &[arch])?;
+        Ok(())
     }
 
-    /// The packages of the base system for `arch`, by name; none if the recipe
+    /// The packages of the base system for `archs`, by name; none if the recipe
     /// does not need it, see [`Recipe::needs_base`].
-    pub fn packages(&self, arch: Arch) -> impl Iterator<Item = &PinnedPackage> {
-        let all = self.lock.packages.packages.iter();
-        all.filter(move |package| self.with_base && package.arch == arch)
+    pub fn packages(&self, archs: &[Arch]) -> Vec<&PinnedPackage> {
+        let all = self.lock.pins.packages.packages.iter();
+        all.filter(|package| self.with_base && archs.contains(&package.arch))
+            .collect()
     }
 
     /// Whether the base system was locked while nobody was looking.
     pub fn unattended(&self) -> bool {
-        self.lock.packages.unattended
+        self.lock.pins.packages.unattended
     }
 
-    /// Where `package` stays for good.
-    pub fn url(&self, package: &PinnedPackage) -> Result<String> {
-        self.lock.packages.url(package)
+    /// Everything that the lock pins.
+    pub fn pins(&self) -> &Pins {
+        &self.lock.pins
     }
 
     /// Stands for the whole lock.

@@ -1,15 +1,13 @@
 //! The base system's part of a lock: Debian packages and the indexes that they
 //! were found in.
 
-use std::fmt::Write;
-
 use anyhow::{Context, Result};
 use nodeimg_values::arch::Arch;
 use nodeimg_values::date::Date;
-use nodeimg_values::digest::{Algorithm, Digest, Expected};
+use nodeimg_values::digest::{Digest, Expected, sha256_hex};
 use serde::{Deserialize, Serialize};
 
-use crate::input::fetch::Mirrors;
+use crate::input::fetch::{Mirrors, Request};
 use crate::input::recipe::value::Name;
 use crate::input::recipe::{Base, PackageName};
 
@@ -22,7 +20,8 @@ pub struct Index {
     /// Of the Release file.
     pub date: Date,
     /// Of its signed text.
-    pub sha256: String,
+    #[serde(with = "sha256_hex")]
+    pub sha256: Digest,
 }
 
 /// One package for one architecture.
@@ -35,7 +34,8 @@ pub struct PinnedPackage {
     pub suite: Name,
     /// In the archive, without a slash at its beginning.
     pub path: String,
-    pub sha256: String,
+    #[serde(with = "sha256_hex")]
+    pub sha256: Digest,
     /// In bytes.
     pub size: u64,
 }
@@ -47,12 +47,8 @@ impl PinnedPackage {
     }
 
     /// What the bytes must be.
-    pub fn expected(&self) -> Result<Expected> {
-        Ok(Expected {
-            sha256: Some(Digest::new(Algorithm::Sha256, &self.sha256)?),
-            sha512: None,
-            size: Some(self.size),
-        })
+    pub fn expected(&self) -> Expected {
+        Expected::of(&self.sha256, Some(self.size))
     }
 }
 
@@ -61,7 +57,7 @@ impl PinnedPackage {
 pub struct Packages {
     /// Of what the recipe asked for, see [`Base::digest`].
     #[serde(default)]
-    base: Option<Digest>,
+    pub(super) base: Option<Digest>,
     /// Re-locked without a person watching: what a build would refuse until a
     /// person has read it, unknown maintainer scripts, it only warns of.
     #[serde(default)]
@@ -87,13 +83,6 @@ impl Packages {
         self.base.as_ref() == Some(&base.digest())
     }
 
-    pub(super) fn sorted(mut self) -> Packages {
-        self.indexes.sort();
-        self.packages
-            .sort_by(|a, b| (&a.name, a.arch).cmp(&(&b.name, b.arch)));
-        self
-    }
-
     /// The lines of the lock's head.
     pub(super) fn head(&self) -> String {
         let digest = self.base.as_ref();
@@ -102,54 +91,6 @@ impl Packages {
             head.push_str("unattended = true\n");
         }
         head
-    }
-
-    pub(super) fn write(&self, to: &mut String) {
-        // Strings and numbers always serialise; writing to a String cannot fail.
-        for index in &self.indexes {
-            let table = toml::to_string(index).unwrap_or_default();
-            let _ = write!(to, "\n[[index]]\n{table}");
-        }
-        for package in &self.packages {
-            let table = toml::to_string(package).unwrap_or_default();
-            let _ = write!(to, "\n[[package]]\n{table}");
-        }
-    }
-
-    pub(super) fn differences(&self, base: Option<&Base>) -> Vec<String> {
-        let Some(base) = base else {
-            let stray = self
-                .base
-                .as_ref()
-                .map(|_| "base: in the lock, not in the recipe".to_owned());
-            return stray.into_iter().collect();
-        };
-        if self.answer(base) {
-            return Vec::new();
-        }
-        if self.base.is_none() {
-            return vec!["base: in the recipe, not in the lock".to_owned()];
-        }
-        let has = |arch: Arch, name: &PackageName| {
-            let mut packages = self.packages.iter();
-            packages.any(|package| package.arch == arch && package.name == *name)
-        };
-        let mut missing = Vec::new();
-        for (arch, names) in &base.packages {
-            let lacking = names.iter().filter(|name| !has(*arch, name));
-            missing.extend(
-                lacking
-                    .map(|name| format!("base.packages: `{name}` is not in the lock for {arch}")),
-            );
-        }
-        if missing.is_empty() {
-            missing.push(
-                "base: the lock was made for a different `[base]` of the recipe (its suite, \
-                 provided, exclude, choices, pins or packages)"
-                    .to_owned(),
-            );
-        }
-        missing
     }
 
     /// Where `package` stays for good.
@@ -171,5 +112,15 @@ impl Packages {
             index.date.plus_days(1),
             &package.path,
         ))
+    }
+
+    pub fn request(&self, package: &PinnedPackage) -> Result<Request> {
+        Ok(Request {
+            what: package.what(),
+            url: self.url(package)?,
+            want: package.expected(),
+            max_size: package.size,
+            accept: None,
+        })
     }
 }

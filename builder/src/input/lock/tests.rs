@@ -1,28 +1,36 @@
 #![allow(clippy::unwrap_used)]
+use nodeimg_values::digest::Expected;
+
 use super::*;
+use crate::input::recipe::request::requests;
 use crate::input::recipe::tests::recipe;
 use crate::input::recipe::tests::recipe as recipe_with;
 
 fn images(recipe: &Recipe) -> Vec<PinnedImage> {
-    let requests = recipe.image_requests().into_iter();
-    requests
-        .map(|request| PinnedImage::new(request, Digest::sha256(b"index")))
-        .collect()
+    let digest = Digest::sha256(b"index");
+    let pin = |request| Pin {
+        request,
+        bytes: Top {
+            digest: digest.clone(),
+        },
+    };
+    requests(&recipe.images).into_iter().map(pin).collect()
 }
 
 fn lock() -> (Recipe, Lock) {
     let recipe = recipe("");
-    let known = Expected {
-        sha256: Some(Digest::sha256(b"x")),
-        ..Expected::default()
+    let known = Expected::of(&Digest::sha256(b"x"), None);
+    let pin = |request| Pin {
+        request,
+        bytes: known.clone(),
     };
-    let entries = recipe
-        .lock_requests()
-        .into_iter()
-        .map(|request| Entry::new(request, &known))
-        .collect();
-    let lock = Lock::new(&recipe, Epoch(1_790_000_000), entries, Packages::default());
-    let lock = lock.with_images(images(&recipe));
+    let artifacts = requests(&recipe.artifacts).into_iter().map(pin).collect();
+    let pins = Pins {
+        artifacts,
+        images: images(&recipe),
+        packages: Packages::default(),
+    };
+    let lock = Lock::new(&recipe, Epoch(1_790_000_000), pins);
     (recipe, lock)
 }
 
@@ -33,7 +41,7 @@ fn the_text_reads_back_and_fits() {
     assert_eq!(again, lock);
     let locked = again.check(&recipe, "x.lock").unwrap();
     assert_eq!(
-        locked.entries(&recipe, Arch::Arm64).unwrap().len(),
+        locked.artifacts(&recipe, &[Arch::Arm64]).unwrap().len(),
         recipe.artifacts.len()
     );
 }
@@ -68,10 +76,10 @@ fn a_stale_lock_names_the_key() {
         .to_string();
     assert!(error.contains("artifact.runc.version (amd64)"), "{error}");
     assert!(error.contains("9.9.9"), "{error}");
-    let requests = newer.lock_requests();
+    let requests = requests(&newer.artifacts);
     let of = |name: &str| requests.iter().find(|r| r.name.as_str() == name).unwrap();
-    assert!(lock.answer(of("runc")).is_none());
-    assert!(lock.answer(of("containerd")).is_some());
+    assert!(answer(&lock.pins.artifacts, of("runc")).is_none());
+    assert!(answer(&lock.pins.artifacts, of("containerd")).is_some());
 }
 
 #[test]
@@ -92,20 +100,23 @@ fn lock_with_base(recipe: &Recipe) -> Lock {
         version: "1:257-1".into(),
         suite: "trixie".parse().unwrap(),
         path: "pool/main/s/systemd.deb".into(),
-        sha256: Digest::sha256(b"x").hex().into(),
+        sha256: Digest::sha256(b"x"),
         size: 7,
     };
     let index = Index {
         suite: "trixie".parse().unwrap(),
         archive: "debian".parse().unwrap(),
         date: "20260912T075541Z".parse().unwrap(),
-        sha256: Digest::sha256(b"y").hex().into(),
+        sha256: Digest::sha256(b"y"),
     };
     let base = recipe.base.as_ref().unwrap();
     let packages = Arch::ALL.map(package).into_iter().rev().collect();
     let packages = Packages::new(base, vec![index], packages);
-    let entries = lock().1.entries;
-    Lock::new(recipe, Epoch(1_790_000_000), entries, packages).with_images(images(recipe))
+    let pins = Pins {
+        packages,
+        ..lock().1.pins
+    };
+    Lock::new(recipe, Epoch(1_790_000_000), pins)
 }
 
 #[test]
@@ -125,12 +136,16 @@ fn the_base_system_is_in_the_text_and_covered_by_the_digest() {
     }
     let overlay = recipe(BASE_TABLE);
     let locked = lock.clone().check(&overlay, "x.lock").unwrap();
-    assert_eq!(locked.packages(Arch::Arm64).count(), 0, "of one's own base");
+    assert_eq!(
+        locked.packages(&[Arch::Arm64]).len(),
+        0,
+        "of one's own base"
+    );
     let locked = lock.check(&whole, "x.lock").unwrap();
-    let packages: Vec<_> = locked.packages(Arch::Arm64).collect();
+    let packages = locked.packages(&[Arch::Arm64]);
     assert_eq!(packages.len(), 1);
     assert_eq!(
-        locked.url(packages[0]).unwrap(),
+        locked.pins().packages.url(packages[0]).unwrap(),
         "https://snapshot.debian.org/archive/debian/20260913T075541Z/pool/main/s/systemd.deb"
     );
 }
@@ -166,7 +181,7 @@ fn a_lock_of_another_base_is_stale() {
 #[test]
 fn images_are_in_the_text_and_covered_by_the_digest() {
     let (recipe, lock) = lock();
-    assert_eq!(lock.images.len(), 2);
+    assert_eq!(lock.pins.images.len(), 2);
     let moved = lock.text().replace(
         Digest::sha256(b"index").hex(),
         Digest::sha256(b"other").hex(),
@@ -174,7 +189,7 @@ fn images_are_in_the_text_and_covered_by_the_digest() {
     let error = Lock::parse(&moved, "x.lock").unwrap_err().to_string();
     assert!(error.contains("edited by hand"), "{error}");
     let locked = lock.clone().check(&recipe, "x.lock").unwrap();
-    let pinned = locked.images(&recipe, Arch::Arm64).unwrap();
+    let pinned = locked.images(&recipe, &[Arch::Arm64]).unwrap();
     assert_eq!(pinned.len(), 1);
     let newer =
         recipe_with("[[artifact]]\nname = \"pause\"\nimage = \"registry.k8s.io/pause:9\"\n");
@@ -187,10 +202,8 @@ fn images_are_in_the_text_and_covered_by_the_digest() {
         error.contains("artifact.pause.image (arm64): the recipe says `registry.k8s.io/pause:9`"),
         "{error}"
     );
-    let without = Lock {
-        images: Vec::new(),
-        ..lock
-    };
+    let mut without = lock;
+    without.pins.images.clear();
     let error = without.check(&recipe, "x.lock").unwrap_err().to_string();
     assert!(
         error.contains("artifact.pause: not in the lock for amd64"),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file::{ArtifactKind, ArtifactPart};
 use super::problems::Problems;
+use super::request::{Asked, ImageRequest};
 use super::source::Step;
 use super::value::Name;
 
@@ -53,17 +54,15 @@ pub struct ContainerImage {
     pub also: Vec<Reference>,
 }
 
-/// What the lock answers: one container image for one architecture.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct ImageRequest {
-    pub name: Name,
-    pub arch: Arch,
-    pub image: Reference,
-}
+impl Asked for ContainerImage {
+    type Request = ImageRequest;
+    const PLACE: &'static str = "source";
 
-impl ContainerImage {
-    /// `None` if the recipe has no source for `arch`.
-    pub fn request(&self, arch: Arch) -> Option<ImageRequest> {
+    fn name(&self) -> &Name {
+        &self.name
+    }
+
+    fn request(&self, arch: Arch) -> Option<ImageRequest> {
         if let Some(source) = &self.source {
             source.get(arch)?;
         }
@@ -73,7 +72,9 @@ impl ContainerImage {
             image: self.image.clone(),
         })
     }
+}
 
+impl ContainerImage {
     /// The file or directory that it is read from.
     pub fn source(&self, arch: Arch) -> Option<PathBuf> {
         let source = self.source.as_ref()?;

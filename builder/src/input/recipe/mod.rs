@@ -21,6 +21,7 @@ pub mod network;
 pub mod output;
 mod problems;
 mod profile;
+pub mod request;
 pub mod runtime;
 mod script;
 pub mod source;
@@ -33,7 +34,6 @@ use std::path::PathBuf;
 use nodeimg_seed::contract::profile::Profile;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Digest;
-use serde::Serialize;
 
 use crate::input::artifact::{self, InstallRule, Selector};
 use crate::tree::ImagePath;
@@ -42,13 +42,14 @@ use file::{
     SysextPart,
 };
 use output::OutputKind;
+use request::{ArtifactRequest, Asked, requests};
 use runtime::Runtime;
 use runtime::containerd::ContainerdPart;
 use url::{PerArch, UrlTemplate};
 use value::{Name, Version, Word};
 
 pub use base::{Base, PackageName};
-pub use image::{ContainerImage, ImageRequest};
+pub use image::ContainerImage;
 pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
 pub use load::{RecipeRef, load, load_edited, load_for};
 pub use merge::with_extra;
@@ -124,26 +125,15 @@ pub enum ExtraContent {
     Source(PathBuf),
 }
 
-/// What the lock answers: one artifact for one architecture.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct LockRequest {
-    pub name: Name,
-    pub arch: Arch,
-    pub version: Version,
-    pub url: String,
-    pub checksum: Option<String>,
-}
+impl Asked for Artifact {
+    type Request = ArtifactRequest;
+    const PLACE: &'static str = "url";
 
-impl LockRequest {
-    /// As messages name it: `containerd 2.3.4 (arm64)`.
-    pub fn what(&self) -> String {
-        format!("{} {} ({})", self.name, self.version, self.arch)
+    fn name(&self) -> &Name {
+        &self.name
     }
-}
 
-impl Artifact {
-    /// `None` if the recipe has no URL for `arch`.
-    pub fn request(&self, arch: Arch) -> Option<LockRequest> {
+    fn request(&self, arch: Arch) -> Option<ArtifactRequest> {
         let arch_name = self
             .arch_names
             .get(&arch)
@@ -153,7 +143,7 @@ impl Artifact {
             .checksum
             .as_ref()
             .map(|c| c.fill(&self.version, arch_name, &url));
-        Some(LockRequest {
+        Some(ArtifactRequest {
             name: self.name.clone(),
             arch,
             version: self.version.clone(),
@@ -161,7 +151,9 @@ impl Artifact {
             checksum,
         })
     }
+}
 
+impl Artifact {
     /// Whether this installs `path`, or may (`dir/*` into the directory).
     pub fn provides(&self, path: &ImagePath) -> bool {
         self.rules.iter().any(|rule| {
@@ -184,25 +176,13 @@ impl Recipe {
         self.base.is_some() && (whole || self.profile.is_whole)
     }
 
-    /// Everything that the lock must pin, for every architecture that has a URL.
-    pub fn lock_requests(&self) -> Vec<LockRequest> {
-        let of = |artifact: &Artifact| Arch::ALL.map(|arch| artifact.request(arch));
-        self.artifacts.iter().flat_map(of).flatten().collect()
-    }
-
-    /// Every container image that the lock must pin, likewise.
-    pub fn image_requests(&self) -> Vec<ImageRequest> {
-        let of = |image: &ContainerImage| Arch::ALL.map(|arch| image.request(arch));
-        self.images.iter().flat_map(of).flatten().collect()
-    }
-
     /// Stands for all that the lock depends on; nothing else moves it, so a
     /// changed `max_pods` needs no new lock.
     pub fn digest(&self) -> Digest {
         // Plain structs of strings always serialise.
-        let mut text = serde_json::to_vec(&self.lock_requests()).unwrap_or_default();
+        let mut text = serde_json::to_vec(&requests(&self.artifacts)).unwrap_or_default();
         if !self.images.is_empty() {
-            text.extend(serde_json::to_vec(&self.image_requests()).unwrap_or_default());
+            text.extend(serde_json::to_vec(&requests(&self.images)).unwrap_or_default());
         }
         if let Some(base) = &self.base {
             text.extend_from_slice(base.digest().to_string().as_bytes());

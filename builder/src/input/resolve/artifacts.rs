@@ -1,27 +1,18 @@
 //! What a lock pins of artifacts.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result, bail};
 use nodeimg_values::digest::{Algorithm, Digest, Expected};
 
+use super::Publishers;
 use crate::input::MAX_DOWNLOAD;
 use crate::input::artifact::checksum;
-use crate::input::fetch::{Fetcher, Request};
-use crate::input::lock::Entry;
-use crate::input::recipe::LockRequest;
-
-/// Who says which bytes an artifact is.
-pub struct Publishers<'a> {
-    pub fetcher: &'a Fetcher<'a>,
-    /// Digests by URL that nobody is asked for.
-    pub known: &'a BTreeMap<String, Digest>,
-}
+use crate::input::fetch::Request;
+use crate::input::recipe::request::{ArtifactRequest, Request as _};
 
 impl Publishers<'_> {
-    pub fn resolve(&self, request: &LockRequest) -> Result<Entry> {
+    pub fn artifact(&self, request: &ArtifactRequest) -> Result<Expected> {
         if let Some(digest) = self.known.get(&request.url) {
-            return Ok(Entry::new(request.clone(), &Expected::of(digest, None)));
+            return Ok(Expected::of(digest, None));
         }
         let published = self.published(request)?;
         let want = published
@@ -44,11 +35,11 @@ impl Publishers<'_> {
                 })?;
         let mut pinned = Expected::of(&measured.sha256, Some(measured.size));
         pinned.sha512 = published.filter(|digest| digest.algorithm() == Algorithm::Sha512);
-        Ok(Entry::new(request.clone(), &pinned))
+        Ok(pinned)
     }
 
     /// What the publisher's checksum file says of the artifact.
-    fn published(&self, request: &LockRequest) -> Result<Option<Digest>> {
+    fn published(&self, request: &ArtifactRequest) -> Result<Option<Digest>> {
         let Some(url) = &request.checksum else {
             return Ok(None);
         };

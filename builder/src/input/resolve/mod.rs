@@ -18,6 +18,7 @@ pub mod relock;
 mod scripts;
 pub mod versions;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
@@ -26,13 +27,13 @@ use nodeimg_values::epoch::Epoch;
 use nodeimg_values::parallel::in_parallel;
 use nodeimg_values::progress::Progress;
 
+use super::artifact::oci_image::local::Local;
 use super::chosen::Needs;
 use super::debian::Keyring;
 use super::fetch::Fetcher;
-use super::lock::{self, Entry, Lock, Packages, PinnedImage, Update};
-use super::recipe::{LockRequest, Recipe};
-use artifacts::Publishers;
-use images::Pins;
+use super::lock::{self, Lock, Packages, Pin, PinnedArtifact, PinnedImage, Pins, Top, Update};
+use super::recipe::Recipe;
+use super::recipe::request::{ImageRequest, Request, requests};
 
 /// A lock to be made.
 pub struct Resolve<'a> {
@@ -46,98 +47,115 @@ pub struct Resolve<'a> {
     pub progress: &'a Progress,
 }
 
+/// Who says which bytes something is.
+struct Publishers<'a> {
+    fetcher: &'a Fetcher<'a>,
+    /// Digests by URL that nobody is asked for; of an image by `oci://` and its name.
+    known: &'a BTreeMap<String, Digest>,
+}
+
 impl Resolve<'_> {
     /// The old lock itself, if nothing else came of it.
     pub fn lock(&self) -> Result<Lock> {
-        let entries = self.artifacts()?;
-        let images = self.images()?;
-        let packages = self.packages()?;
-        // The image's time moves only when something else does.
-        let at = |epoch| {
-            let lock = Lock::new(self.recipe, epoch, entries.clone(), packages.clone());
-            lock.with_images(images.clone())
+        let none = Pins::default();
+        let old = self.old.map_or(&none, |lock| &lock.pins);
+        let publishers = Publishers {
+            fetcher: self.fetcher,
+            known: self.known,
         };
+        let pins = Pins {
+            artifacts: self.artifacts(&publishers, &old.artifacts)?,
+            images: self.images(&publishers, &old.images)?,
+            packages: self.packages(&old.packages)?,
+        };
+        // The image's time moves only when something else does.
+        let at = |epoch| Lock::new(self.recipe, epoch, pins.clone());
         match self.old.filter(|old| at(old.epoch) == **old) {
             Some(old) => Ok(old.clone()),
             None => Ok(at(Epoch::now()?)),
         }
     }
 
-    fn artifacts(&self) -> Result<Vec<Entry>> {
-        let publishers = Publishers {
-            fetcher: self.fetcher,
-            known: self.known,
-        };
-        let requests = self.recipe.lock_requests();
+    fn artifacts(
+        &self,
+        publishers: &Publishers<'_>,
+        old: &[PinnedArtifact],
+    ) -> Result<Vec<PinnedArtifact>> {
+        let requests = requests(&self.recipe.artifacts);
         // A thread each; the fetcher itself limits how many download at a time.
-        let entries = in_parallel(requests.len(), requests.len(), |at| {
-            match self.kept(&requests[at]) {
-                Some(entry) => Ok(entry.clone()),
-                None => publishers.resolve(&requests[at]),
-            }
+        let pins = in_parallel(requests.len(), requests.len(), |at| {
+            self.pin(old, &requests[at], |request| publishers.artifact(request))
         });
-        let problems: Vec<_> = entries
+        let problems: Vec<_> = pins
             .iter()
-            .filter_map(|entry| entry.as_ref().err())
+            .filter_map(|pin| pin.as_ref().err())
             .map(|error| format!("{error:#}"))
             .collect();
         if !problems.is_empty() {
             bail!("{}", problems.join("\n"));
         }
-        entries.into_iter().collect()
+        pins.into_iter().collect()
+    }
+
+    fn images(&self, publishers: &Publishers<'_>, old: &[PinnedImage]) -> Result<Vec<PinnedImage>> {
+        let mut pins = Vec::new();
+        for image in &self.recipe.images {
+            // A registry is asked once for all architectures.
+            let named = OnceCell::new();
+            let resolve = |request: &ImageRequest| {
+                let digest = match (image.source(request.arch), named.get()) {
+                    (Some(path), _) => Local::open(&path, &image.image)?.digest().clone(),
+                    (None, Some(digest)) => Digest::clone(digest),
+                    (None, None) => {
+                        let digest = publishers.image(image)?;
+                        named.get_or_init(|| digest).clone()
+                    }
+                };
+                Ok(Top { digest })
+            };
+            for request in requests(std::slice::from_ref(image)) {
+                pins.push(self.pin(old, &request, resolve)?);
+            }
+        }
+        Ok(pins)
     }
 
     /// What the old lock pins, unless it is to be something newer.
-    fn kept(&self, request: &LockRequest) -> Option<&Entry> {
+    fn pin<R: Request, B: Clone>(
+        &self,
+        old: &[Pin<R, B>],
+        request: &R,
+        resolve: impl Fn(&R) -> Result<B>,
+    ) -> Result<Pin<R, B>> {
+        let (name, _) = request.key();
         let again = |update: &Update| {
-            update.covers(&request.name)
-                || update.is_of_kubernetes() && self.recipe.follows_kubernetes(&request.name)
+            update.covers(name) || update.is_of_kubernetes() && self.recipe.follows_kubernetes(name)
         };
-        self.old
-            .and_then(|lock| lock.answer(request))
-            .filter(|_| !self.updates.iter().any(again))
-    }
-
-    fn images(&self) -> Result<Vec<PinnedImage>> {
-        let pins = Pins {
-            fetcher: self.fetcher,
-            known: self.known,
-            old: self
-                .old
-                .map(|lock| lock.images.as_slice())
-                .unwrap_or_default(),
-            updates: self.updates,
-        };
-        pins.of(self.recipe)
+        match lock::answer(old, request).filter(|_| !self.updates.iter().any(again)) {
+            Some(pin) => Ok(pin.clone()),
+            None => Ok(Pin {
+                bytes: resolve(request)?,
+                request: request.clone(),
+            }),
+        }
     }
 
     /// Of the base system, each script of them read by somebody.
-    fn packages(&self) -> Result<Packages> {
-        let mut pinned = match &self.recipe.base {
-            Some(base) => match self.kept_base()? {
-                Some(old) => old.clone(),
-                None => base::packages(base, self.fetcher, Keyring::debian()?, self.progress)?,
-            },
-            None => Packages::default(),
+    fn packages(&self, old: &Packages) -> Result<Packages> {
+        let Some(base) = &self.recipe.base else {
+            (self.needs)(self.recipe, &[])?;
+            return Ok(Packages::default());
+        };
+        let named = lock::BASE.parse()?;
+        let again = self.updates.iter().any(|update| update.covers(&named));
+        let mut pinned = match old.answer(base) && !again {
+            true => old.clone(),
+            false => base::packages(base, self.fetcher, Keyring::debian()?, self.progress)?,
         };
         (self.needs)(self.recipe, &pinned.packages)?;
-        if let Some(base) = &self.recipe.base {
-            let read = self.old.map(|lock| &lock.packages);
-            let read = read.filter(|packages| !packages.unattended);
-            scripts::check(self.fetcher, base, &pinned, read)?;
-            pinned.unattended = false;
-        }
+        let read = Some(old).filter(|packages| !packages.unattended);
+        scripts::check(self.fetcher, base, &pinned, read)?;
+        pinned.unattended = false;
         Ok(pinned)
-    }
-
-    /// The old packages, if they still answer what the recipe asks.
-    fn kept_base(&self) -> Result<Option<&Packages>> {
-        let named = lock::BASE.parse()?;
-        let update = self.updates.iter().any(|update| update.covers(&named));
-        let base = self.recipe.base.as_ref();
-        Ok(self
-            .old
-            .map(|old| &old.packages)
-            .filter(|packages| !update && base.is_some_and(|base| packages.answer(base))))
     }
 }

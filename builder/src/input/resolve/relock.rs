@@ -27,7 +27,7 @@ use crate::input::bring::Missing;
 use crate::input::chosen::{Chosen, read_if_there};
 use crate::input::debian::Keyring;
 use crate::input::fetch::Fetcher;
-use crate::input::lock::{Lock, Packages};
+use crate::input::lock::{Lock, Packages, PinnedPackage, Pins, differences};
 use crate::input::recipe::RecipeRef;
 
 /// What `--relock-base` may do, and where to.
@@ -81,7 +81,7 @@ impl Relock {
         };
         let fitting = |text: &str, label: &str| {
             let lock = Lock::parse(text, label).ok()?;
-            lock.differences(&chosen.recipe)
+            differences(&lock, &chosen.recipe)
                 .is_empty()
                 .then_some(lock.epoch)
         };
@@ -104,15 +104,18 @@ impl Relock {
         let base = chosen.recipe.base.as_ref().context("there is none")?;
         let mut packages = base::packages(base, fetcher, self.keyring.clone(), progress)?;
         packages.unattended = true;
-        let changed = changed(&old.packages, &packages);
+        let changed = changed(&old.pins.packages, &packages);
         if changed == 0 {
             bail!(
                 "the mirror's indexes still list the packages that it does not have: it is being \
                  updated, or it is broken; try again later, or name another with --debian-mirror"
             );
         }
-        let lock =
-            Lock::new(&chosen.recipe, Epoch::now()?, old.entries, packages).with_images(old.images);
+        let pins = Pins {
+            packages,
+            ..old.pins
+        };
+        let lock = Lock::new(&chosen.recipe, Epoch::now()?, pins);
         let text = lock.text();
         if let Some(parent) = self.to.parent() {
             std::fs::create_dir_all(parent)
@@ -169,7 +172,7 @@ fn changed(old: &Packages, new: &Packages) -> usize {
         .iter()
         .map(|package| ((&package.name, package.arch), &package.sha256))
         .collect();
-    let same = |package: &&crate::input::lock::PinnedPackage| {
+    let same = |package: &&PinnedPackage| {
         known.get(&(&package.name, package.arch)) == Some(&&package.sha256)
     };
     new.packages.len() - new.packages.iter().filter(same).count()

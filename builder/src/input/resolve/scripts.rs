@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
+use nodeimg_values::digest::Digest;
 use nodeimg_values::parallel::{cores, in_parallel};
 
 use crate::input::artifact::deb::{self, Identity};
 use crate::input::debian::scripts::{Control, Unread};
-use crate::input::fetch::{Fetcher, Request};
+use crate::input::fetch::Fetcher;
 use crate::input::lock::{Packages, PinnedPackage};
 use crate::input::recipe::Base;
 use crate::store::{Lookup, Store, VerifiedBlob};
@@ -20,32 +21,25 @@ pub fn check(
     new: &Packages,
     old: Option<&Packages>,
 ) -> Result<()> {
-    let pinned: BTreeSet<&str> = old
+    let pinned: BTreeSet<&Digest> = old
         .into_iter()
-        .flat_map(|old| old.packages.iter().map(|package| package.sha256.as_str()))
+        .flat_map(|old| old.packages.iter().map(|package| &package.sha256))
         .collect();
     let changed: Vec<&PinnedPackage> = new
         .packages
         .iter()
-        .filter(|package| !pinned.contains(package.sha256.as_str()))
+        .filter(|package| !pinned.contains(&package.sha256))
         .collect();
-    let requests = changed.iter().map(|package| {
-        Ok(Request {
-            what: package.what(),
-            url: new.url(package)?,
-            want: package.expected()?,
-            max_size: package.size,
-            accept: None,
-        })
-    });
-    let blobs = fetcher.fetch(&requests.collect::<Result<Vec<_>>>()?)?;
-    let controls = in_parallel(cores(), changed.len(), |at| {
-        control(changed[at], &blobs[at])
+    let fetched = fetcher.bring(changed, |package| new.request(package))?;
+    let controls = in_parallel(cores(), fetched.len(), |at| -> Result<_> {
+        let (package, blob) = &fetched[at];
+        Ok((*package, control(package, blob)?))
     });
     let mut unread = Unread::new(&base.accept_scripts)?;
-    for (package, control) in changed.into_iter().zip(controls) {
+    for read in controls {
+        let (package, control) = read?;
         let older = || last(fetcher.store(), old?, package);
-        unread.look_at(package.name.as_str(), &control?, older);
+        unread.look_at(package.name.as_str(), &control, older);
     }
     unread.refuse()
 }
@@ -64,7 +58,7 @@ fn control(package: &PinnedPackage, blob: &VerifiedBlob) -> Result<Control> {
 fn last(store: &Store, old: &Packages, package: &PinnedPackage) -> Option<Control> {
     let same = |other: &&PinnedPackage| other.name == package.name && other.arch == package.arch;
     let before = old.packages.iter().find(same)?;
-    match store.find(&before.expected().ok()?) {
+    match store.find(&before.expected()) {
         Ok(Lookup::Found(blob)) => control(before, &blob).ok(),
         _ => None,
     }
@@ -78,7 +72,6 @@ mod tests {
     use crate::input::fetch::Options;
     use crate::input::lock::Index;
     use crate::input::recipe::tests::recipe;
-    use nodeimg_values::digest::Digest;
     use nodeimg_values::progress::{Mode, Progress};
 
     const BASE: &str = "[base]\nsuite = \"trixie\"\npackages = [\"tool\"]\n";
@@ -88,7 +81,7 @@ mod tests {
             suite: "trixie".parse().unwrap(),
             archive: "debian".parse().unwrap(),
             date: "20260912T075541Z".parse().unwrap(),
-            sha256: Digest::sha256(b"y").hex().into(),
+            sha256: Digest::sha256(b"y"),
         };
         Packages::new(base, vec![index], vec![package])
     }
@@ -116,7 +109,7 @@ mod tests {
         // What was pinned already is not looked at again, nor fetched.
         check(&fetcher, base, &acting, Some(&acting)).unwrap();
         let mut gone = acting.clone();
-        gone.packages[0].sha256 = Digest::sha256(b"elsewhere").hex().into();
+        gone.packages[0].sha256 = Digest::sha256(b"elsewhere");
         check(&fetcher, base, &gone, Some(&gone)).unwrap();
         assert!(check(&fetcher, base, &gone, Some(&idle)).is_err());
     }

@@ -1,6 +1,7 @@
 //! From pinned digests to whole images: index, manifest, then the rest, each
 //! step for all images at once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -12,9 +13,11 @@ use super::{Blob, Image};
 use crate::store::VerifiedBlob;
 use crate::tree::Content;
 
-/// One image for one architecture.
+/// Where one image for one architecture begins.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct Start<T> {
+    /// What the caller knows it by.
+    pub of: T,
     /// For messages: "the image pause (arm64)".
     pub what: String,
     pub arch: Arch,
@@ -32,10 +35,9 @@ pub enum Part {
 }
 
 /// One blob that an image is made of.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    /// Which of those asked for it belongs to.
-    pub image: usize,
+#[derive(Debug)]
+pub struct Piece<'s, T> {
+    pub image: &'s Start<T>,
     pub part: Part,
     pub digest: Digest,
     /// In bytes; unknown of the topmost.
@@ -53,9 +55,9 @@ impl Part {
     }
 }
 
-impl Wanted {
-    fn of(image: usize, part: Part, descriptor: &Descriptor) -> Wanted {
-        Wanted {
+impl<'s, T> Piece<'s, T> {
+    fn of(image: &'s Start<T>, part: Part, descriptor: &Descriptor) -> Piece<'s, T> {
+        Piece {
             image,
             part,
             digest: descriptor.digest.clone(),
@@ -71,87 +73,113 @@ enum Top {
     Below(Descriptor),
 }
 
-/// Every image of `asked`, in that order. `get` brings blobs in the order in
-/// which they are wanted, each verified by its digest.
-pub fn follow(
-    asked: &[Asked],
-    get: impl Fn(&[Wanted]) -> Result<Vec<VerifiedBlob>>,
-) -> Result<Vec<Image>> {
-    let wanted: Vec<Wanted> = (0..asked.len())
-        .map(|image| Wanted {
-            image,
-            part: Part::Document,
-            digest: asked[image].digest.clone(),
-            size: None,
+/// Blobs by the digest that their parent names them by.
+struct Blobs(BTreeMap<Digest, Arc<VerifiedBlob>>);
+
+impl Blobs {
+    fn get(&self, digest: &Digest) -> Result<Blob> {
+        let bytes = self.0.get(digest);
+        Ok(Blob {
+            digest: digest.clone(),
+            bytes: Arc::clone(bytes.with_context(|| format!("{digest} was not fetched"))?),
         })
-        .collect();
-    let tops = blobs(&wanted, &get)?;
-    let read: Vec<Top> = std::iter::zip(asked, &tops)
-        .map(|(asked, blob)| read_top(asked, blob).with_context(|| asked.at(blob)))
-        .collect::<Result<_>>()?;
-    let below = |(image, top): (usize, &Top)| match top {
-        Top::Image(_) => None,
-        Top::Below(descriptor) => Some(Wanted::of(image, Part::Document, descriptor)),
+    }
+}
+
+/// Every image of `starts`. `get` brings blobs, each verified by its digest.
+pub fn follow<T>(
+    starts: Vec<Start<T>>,
+    get: impl for<'s> Fn(Vec<Piece<'s, T>>) -> Result<Vec<(Piece<'s, T>, VerifiedBlob)>>,
+) -> Result<Vec<(T, Image)>> {
+    let get = |pieces| {
+        let got = get(pieces)?.into_iter();
+        let by_digest = got.map(|(piece, blob)| (piece.digest, Arc::new(blob)));
+        anyhow::Ok(Blobs(by_digest.collect()))
     };
-    let wanted: Vec<Wanted> = read.iter().enumerate().filter_map(below).collect();
-    let mut manifests = blobs(&wanted, &get)?.into_iter();
+    let top = |image| Piece {
+        image,
+        part: Part::Document,
+        digest: Digest::clone(&image.digest),
+        size: None,
+    };
+    let tops = get(starts.iter().map(top).collect())?;
+    let mut read = Vec::new();
+    for image in &starts {
+        let blob = tops.get(&image.digest)?;
+        let top = read_top(image, &blob).with_context(|| image.at(&blob))?;
+        read.push((image, blob, top));
+    }
+    let mut below = Vec::new();
+    for (image, _, top) in &read {
+        if let Top::Below(descriptor) = top {
+            below.push(Piece::of(*image, Part::Document, descriptor));
+        }
+    }
+    let below = get(below)?;
     let mut images = Vec::new();
-    for ((asked, top), read) in std::iter::zip(asked, tops).zip(read) {
+    for (image, top, read) in read {
         let (blob, manifest) = match read {
             Top::Image(manifest) => (top.clone(), manifest),
             Top::Below(descriptor) => {
-                let blob = manifests.next().context("a manifest was not fetched")?;
+                let blob = below.get(&descriptor.digest)?;
                 let manifest = read_manifest(&descriptor, &blob);
-                let manifest = manifest.with_context(|| asked.at(&blob))?;
+                let manifest = manifest.with_context(|| image.at(&blob))?;
                 (blob, manifest)
             }
         };
-        images.push((top, blob, manifest));
+        images.push((image, top, blob, manifest));
     }
-    complete(asked, images, &get)
+    let parts = get(images.iter().flat_map(|(i, _, _, m)| parts(i, m)).collect())?;
+    let whole = images
+        .into_iter()
+        .map(|(image, top, manifest, read)| complete(image, top, manifest, *read, &parts))
+        .collect::<Result<Vec<_>>>()?;
+    let of = starts.into_iter().map(|start| start.of);
+    Ok(of.zip(whole).collect())
 }
 
-/// Brings what the manifests name: (topmost, manifest, what that says).
-fn complete(
-    asked: &[Asked],
-    images: Vec<(Blob, Blob, Box<Manifest>)>,
-    get: &impl Fn(&[Wanted]) -> Result<Vec<VerifiedBlob>>,
-) -> Result<Vec<Image>> {
-    let mut wanted = Vec::new();
-    for (image, (_, _, manifest)) in images.iter().enumerate() {
-        wanted.push(Wanted::of(image, Part::Config, &manifest.config));
-        let layers = manifest.layers.iter();
-        wanted.extend(layers.map(|layer| Wanted::of(image, Part::Layer, layer)));
-    }
-    let mut parts = blobs(&wanted, get)?.into_iter();
-    let mut whole = Vec::new();
-    for (asked, (top, manifest, read)) in std::iter::zip(asked, images) {
-        let config = parts.next().context("a configuration was not fetched")?;
-        let layers: Vec<Blob> = parts.by_ref().take(read.layers.len()).collect();
-        oci::check_config(&small(&config)?, asked.arch, layers.len())
-            .with_context(|| asked.at(&manifest))?;
-        whole.push(Image {
-            top,
-            manifest,
-            media_type: read.media_type,
-            config,
-            layers,
-        });
-    }
-    Ok(whole)
+/// What a manifest names.
+fn parts<'s, T>(image: &'s Start<T>, manifest: &Manifest) -> Vec<Piece<'s, T>> {
+    let layers = manifest.layers.iter();
+    let layers = layers.map(|layer| Piece::of(image, Part::Layer, layer));
+    [Piece::of(image, Part::Config, &manifest.config)]
+        .into_iter()
+        .chain(layers)
+        .collect()
 }
 
-impl Asked {
+fn complete<T>(
+    image: &Start<T>,
+    top: Blob,
+    manifest: Blob,
+    read: Manifest,
+    parts: &Blobs,
+) -> Result<Image> {
+    let config = parts.get(&read.config.digest)?;
+    let layers = read.layers.iter().map(|layer| parts.get(&layer.digest));
+    let layers = layers.collect::<Result<Vec<_>>>()?;
+    oci::check_config(&small(&config)?, image.arch, layers.len())
+        .with_context(|| image.at(&manifest))?;
+    Ok(Image {
+        top,
+        manifest,
+        media_type: read.media_type,
+        config,
+        layers,
+    })
+}
+
+impl<T> Start<T> {
     /// Where a bad document was met.
     fn at(&self, blob: &Blob) -> String {
         format!("{}: {}", self.what, blob.digest)
     }
 }
 
-fn read_top(asked: &Asked, blob: &Blob) -> Result<Top> {
+fn read_top<T>(image: &Start<T>, blob: &Blob) -> Result<Top> {
     Ok(match Document::parse(&small(blob)?, None)? {
         Document::Manifest(manifest) => Top::Image(manifest),
-        Document::Index(index) => Top::Below(index.select(asked.arch)?.clone()),
+        Document::Index(index) => Top::Below(index.select(image.arch)?.clone()),
     })
 }
 
@@ -160,24 +188,6 @@ fn read_manifest(descriptor: &Descriptor, blob: &Blob) -> Result<Box<Manifest>> 
         Document::Manifest(manifest) => Ok(manifest),
         Document::Index(_) => bail!("it is an index in an index, which is not supported"),
     }
-}
-
-fn blobs(
-    wanted: &[Wanted],
-    get: &impl Fn(&[Wanted]) -> Result<Vec<VerifiedBlob>>,
-) -> Result<Vec<Blob>> {
-    let got = get(wanted)?;
-    ensure!(
-        got.len() == wanted.len(),
-        "expected {} blobs of images, got {}",
-        wanted.len(),
-        got.len()
-    );
-    let blob = |(wanted, bytes): (&Wanted, VerifiedBlob)| Blob {
-        digest: wanted.digest.clone(),
-        bytes: Arc::new(bytes),
-    };
-    Ok(wanted.iter().zip(got).map(blob).collect())
 }
 
 /// A document's bytes.

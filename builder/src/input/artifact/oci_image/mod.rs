@@ -29,7 +29,7 @@ use nodeimg_values::digest::Digest;
 use crate::store::VerifiedBlob;
 use crate::tree::{Content, ImagePath, Node, Origin};
 
-pub use chain::{Asked, Part, Wanted, follow};
+pub use chain::{Part, Piece, Start, follow};
 
 /// Where the baked images are in the node image.
 pub const DIRECTORY: &str = "/usr/lib/nodeimg/images";

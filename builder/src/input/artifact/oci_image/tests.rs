@@ -37,19 +37,21 @@ impl Place {
 
     fn image(&self, path: &Path, arch: Arch) -> Result<Image> {
         let local = Local::open(path, &name())?;
-        let asked = [Asked {
+        let start = Start {
+            of: (),
             what: format!("the image pause ({arch})"),
             arch,
             digest: local.digest().clone(),
-        }];
-        let mut found = follow(&asked, |wanted| {
-            let bring = |wanted: &Wanted| {
-                let want = Expected::of(&wanted.digest, wanted.size);
-                local.bring(&self.store, &want)
-            };
-            wanted.iter().map(bring).collect()
+        };
+        let mut found = follow(vec![start], |pieces| {
+            let pieces = pieces.into_iter().map(|piece| {
+                let want = Expected::of(&piece.digest, piece.size);
+                let blob = local.bring(&self.store, &want)?;
+                Ok((piece, blob))
+            });
+            pieces.collect()
         })?;
-        Ok(found.pop().unwrap())
+        Ok(found.pop().unwrap().1)
     }
 
     fn refusal(&self, arch: Arch) -> String {

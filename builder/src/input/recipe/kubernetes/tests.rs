@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+use crate::input::recipe::request::Asked;
 use crate::input::recipe::tests::{recipe, refusal};
 
 fn version(artifact: &str, version: &str) -> String {
@@ -119,7 +120,7 @@ fn a_lock_of_another_kubernetes_is_one_difference() {
         .lock
         .unwrap();
     let lock = crate::input::lock::Lock::parse(text, "hard-way.lock").unwrap();
-    let found = lock.differences(&recipe("kubernetes = \"1.37.9\"\n"));
+    let found = crate::input::lock::differences(&lock, &recipe("kubernetes = \"1.37.9\"\n"));
     assert_eq!(
         found[0],
         "kubernetes: the recipe says `1.37.9`, the lock has `1.37.1`"

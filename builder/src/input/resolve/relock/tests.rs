@@ -14,7 +14,6 @@ use crate::input::chosen::Needs;
 use crate::input::debian::Archives;
 use crate::input::debian::mirror::{Mirror, PACKAGES};
 use crate::input::fetch::{Mirrors, Options, Retry};
-use crate::input::lock::PinnedPackage;
 use crate::input::recipe;
 use crate::output::KINDS;
 use crate::store::Store;
@@ -78,14 +77,14 @@ impl World {
             version: "0.9".to_owned(),
             suite: "trixie".parse().unwrap(),
             path: path.to_owned(),
-            sha256: Digest::sha256(bytes).hex().to_owned(),
+            sha256: Digest::sha256(bytes),
             size: bytes.len() as u64,
         };
         let index = crate::input::lock::Index {
             suite: "trixie".parse().unwrap(),
             archive: "debian".parse().unwrap(),
             date: "20231101T000000Z".parse().unwrap(),
-            sha256: Digest::sha256(b"").hex().to_owned(),
+            sha256: Digest::sha256(b""),
         };
         let both = Arch::ALL.map(|arch| {
             let helper = package("helper", arch, "pool/main/h/helper.deb", b"x");
@@ -96,7 +95,11 @@ impl World {
             vec![index],
             both.into_iter().flatten().collect(),
         );
-        let lock = Lock::new(&recipe, OLD, Vec::new(), packages);
+        let pins = Pins {
+            packages,
+            ..Pins::default()
+        };
+        let lock = Lock::new(&recipe, OLD, pins);
         fs::write(self.lock_path(), lock.text()).unwrap();
     }
 
@@ -139,7 +142,7 @@ impl World {
         around(Some(&relock), &mut chosen, &fetcher, &progress, |chosen| {
             let locked = chosen.locked(ANY)?;
             let fetched = bring(&fetcher, &chosen.recipe, &locked, &[Arch::Amd64])?;
-            Ok(fetched[0].blobs().count())
+            Ok(fetched[&Arch::Amd64].blobs().count())
         })
     }
 
@@ -171,13 +174,14 @@ fn what_the_mirror_dropped_is_locked_anew_and_said() {
     assert_eq!(event["changed"], 2, "the tool, for both architectures");
     let lock = world.locked();
     let tool = lock
+        .pins
         .packages
         .packages
         .iter()
         .find(|p| p.name.as_str() == "tool");
     assert_eq!(tool.unwrap().version, "1.0-1");
     assert!(lock.epoch > OLD);
-    assert!(lock.packages.unattended);
+    assert!(lock.pins.packages.unattended);
     // It is the recipe's lock from now on: nothing is to be locked again.
     let again = World {
         said: Sink::default(),
@@ -259,14 +263,8 @@ fn a_built_in_recipes_new_lock_lies_with_the_images() {
     let (shipped_label, shipped) = Chosen::shipped_lock(name);
     let shipped = Lock::parse(&shipped.unwrap(), "shipped").unwrap();
     let recipe = recipe::load(&built_in, &KINDS).unwrap();
-    let at = |epoch| Lock::new(&recipe, epoch, Vec::new(), shipped.packages.clone()).text();
-    let other = Lock::new(
-        &recipe,
-        Epoch(u64::MAX >> 1),
-        Vec::new(),
-        Packages::default(),
-    )
-    .text();
+    let at = |epoch| Lock::new(&recipe, epoch, shipped.pins.clone()).text();
+    let other = Lock::new(&recipe, Epoch(u64::MAX >> 1), Pins::default()).text();
     for (there, taken) in [
         (None, false),
         (Some(at(Epoch(shipped.epoch.0 - 1))), false),
