@@ -31,7 +31,7 @@ use crate::tree::{ImagePath, Tree};
 use manifest::Manifest;
 
 /// In the order in which people read them.
-static OUTPUTS: [&Output; 8] = [
+static OUTPUTS: &[&Output] = &[
     &tarball::OVERLAY,
     &tarball::ROOTFS,
     &sysext::OUTPUT,
@@ -100,7 +100,8 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
     // A recipe has its kinds from `KINDS`.
     let asked: Vec<&Output> = kinds
         .iter()
-        .filter_map(|kind| OUTPUTS.into_iter().find(|output| output.kind == **kind))
+        .filter_map(|kind| OUTPUTS.iter().find(|output| output.kind == **kind))
+        .copied()
         .collect();
     let of_disk = kinds.iter().any(|kind| kind.is_of_disk());
     let whole = kinds.iter().any(|kind| kind.is_whole());

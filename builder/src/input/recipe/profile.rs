@@ -21,9 +21,12 @@ impl JsonSchema for ProfileName {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names = PROFILES
+            .iter()
+            .map(|profile| named_schema(profile.name, profile.summary));
         json_schema!({
             "description": "How much the node sets up by itself at first boot.",
-            "oneOf": PROFILES.map(|profile| named_schema(profile.name, profile.summary))
+            "oneOf": names.collect::<Vec<_>>()
         })
     }
 }

@@ -17,7 +17,7 @@ use std::fmt;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub static PROFILES: [&Profile; 4] = [
+pub static PROFILES: &[&Profile] = &[
     &hard_way::PROFILE,
     &bootstrap::PROFILE,
     &kubeadm::PROFILE,
@@ -108,8 +108,10 @@ static NAMES: [&str; PROFILES.len()] = {
 impl<'de> Deserialize<'de> for &'static Profile {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let name = String::deserialize(from)?;
-        let found = PROFILES.into_iter().find(|profile| profile.name == name);
-        found.ok_or_else(|| D::Error::unknown_variant(&name, &NAMES))
+        let found = PROFILES.iter().find(|profile| profile.name == name);
+        found
+            .copied()
+            .ok_or_else(|| D::Error::unknown_variant(&name, &NAMES))
     }
 }
 
