@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use std::io;
 
-use nodeimg_seed::contract::profile::hard_way;
+use nodeimg_seed::contract::profile::{PROFILES, Profile, hard_way};
 use nodeimg_seed::contract::report::Report;
 use nodeimg_seed::contract::settings::ImageSettings;
 use nodeimg_seed::contract::stamp::{Pending, Stamp};
@@ -119,9 +119,7 @@ pub const WORDS: [&str; 71] = [
 /// Between the files of a seed in one input.
 pub const NEXT_FILE: &str = "\n\0next file\0\n";
 
-const PROFILES: [&str; 4] = ["hard-way", "bootstrap", "kubeadm", "container-host"];
-
-fn settings(profile: &str) -> ImageSettings {
+fn settings(profile: &Profile) -> ImageSettings {
     let text = format!(
         "{{\"version\": 1, \"profile\": \"{profile}\", \"writable\": [\"/etc\"], \"seed_wait\": 60, \"epoch\": 0}}"
     );
