@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nodeimg_test_support::place::top;
 use walkdir::WalkDir;
 
 const MARK: &str = "<!-- tests/consoles.rs runs this -->";
@@ -80,10 +81,7 @@ fn the_docs_name_every_verb_and_option() {
 }
 
 fn docs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .join("docs")
+    top().join("docs")
 }
 
 fn help(verb: &[String]) -> String {

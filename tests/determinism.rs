@@ -2,18 +2,16 @@
 //! whatever the umask, the locale, the time zone and the number of CPUs.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-mod support;
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::archive::sha256;
-use support::judge;
-use support::real;
-use support::run::{Ran, clean, first_cpu};
-use support::synthetic::{MACHINE_NAMES, World};
+use nodeimg_test_support::archive::sha256;
+use nodeimg_test_support::judge;
+use nodeimg_test_support::real;
+use nodeimg_test_support::run::{Ran, clean, first_cpu};
+use nodeimg_test_support::synthetic::{MACHINE_NAMES, World};
 use tempfile::TempDir;
 
 /// How one build differs from another.
@@ -164,7 +162,7 @@ fn digests(subject: &Subject<'_>, variant: &Variant) -> Vec<String> {
 /// `digest mode path` of everything below `out`.
 fn of_files(out: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    for path in support::run::listing(out) {
+    for path in nodeimg_test_support::run::listing(out) {
         let file = out.join(&path);
         let meta = fs::metadata(&file).unwrap();
         let digest = if meta.is_file() {

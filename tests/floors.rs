@@ -1,5 +1,5 @@
 //! The order of floors: in every package the rooms use those below them, and none
-//! above. A room is a file or a folder of the sources.
+//! above. A room is a file or a folder of the sources, at the place that its name says.
 //!
 //! [`HOUSES`] has the rooms of a folder from the top down. To add a package: a row.
 //! Tests of a room are not part of it; neither is what its comments link to.
@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use nodeimg_test_support::place::top;
 use regex::Regex;
 
 const HOUSES: &[(&str, &[&str])] = &[
@@ -48,7 +49,7 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/values/src",
         &[
-            "atomic", "progress", "parallel", "epoch", "date", "digest", "arch",
+            "atomic", "progress", "terminal", "parallel", "epoch", "date", "digest", "arch",
         ],
     ),
     (
@@ -134,6 +135,32 @@ fn arrows_go_down() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn modules_are_where_their_names_say() {
+    let folders = ["builder", "firstboot", "tests"];
+    let files = folders
+        .iter()
+        .flat_map(|name| rust_files(&top().join(name)));
+    let mut read = 0;
+    for file in files {
+        // What ci/fuzz builds.
+        if file.iter().any(|part| part == "target") {
+            continue;
+        }
+        read += 1;
+        let text = fs::read_to_string(&file).unwrap();
+        let found = text
+            .lines()
+            .any(|line| line.trim_start().starts_with("#[path"));
+        assert!(
+            !found,
+            "{}: has a #[path]; use tests/support",
+            file.display()
+        );
+    }
+    assert!(read > 400, "read only {read} files");
 }
 
 #[test]
@@ -232,10 +259,6 @@ impl House {
             .filter_map(|path| path.strip_prefix(prefix)?.first().cloned())
             .collect()
     }
-}
-
-fn top() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

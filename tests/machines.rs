@@ -1,5 +1,5 @@
 //! Everything that boots a machine in QEMU: one program, so that its tests share
-//! the processors ([`support::slots`]) and none is idle while one of them is left.
+//! the processors ([`nodeimg_test_support::slots`]) and none is idle while one of them is left.
 //!
 //! | module | what |
 //! |---|---|
@@ -16,6 +16,5 @@
 mod boot;
 mod cluster;
 mod suites;
-mod support;
 mod verb_test;
 mod workloads;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use nodeimg_test_support::place::top;
 use walkdir::WalkDir;
 
 /// Folders of builds, which git does not track.
@@ -17,7 +18,19 @@ const NOT_OURS: &[&str] = &[".git", "target", "out"];
 const SOURCES: &[&str] = &["builder", "firstboot", "tests", "ci", "overlay"];
 
 /// Pages whose paths in backticks must be there.
-const FOR_CONTRIBUTORS: &[&str] = &["ARCHITECTURE.md", "CONTRIBUTING.md"];
+const FOR_CONTRIBUTORS: &[&str] = &["ARCHITECTURE.md", "CONTRIBUTING.md", "tests/README.md"];
+
+/// Folders with the page that names every entry: by its name if the page is in the folder, else
+/// by its path.
+const INDEXED: &[(&str, &str)] = &[
+    ("ci", "ci/README.md"),
+    ("tests", "tests/README.md"),
+    ("firstboot/seed/tests", "tests/README.md"),
+    ("firstboot/program/tests", "tests/README.md"),
+];
+
+/// The page itself, and parts of test programs.
+const NOT_INDEXED: &[&str] = &["README.md", "common", "cloud_init.py"];
 
 #[test]
 fn every_link_leads_somewhere() {
@@ -92,6 +105,27 @@ fn contributors_are_led_to_paths_that_are_there() {
 }
 
 #[test]
+fn indexes_are_complete() {
+    let pages = pages();
+    let mut missing = Vec::new();
+    for (folder, index) in INDEXED {
+        let index = Path::new(index);
+        let named: BTreeSet<&str> = backticked(&pages[index]).collect();
+        for entry in fs::read_dir(top().join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let shown = match index.parent() {
+                Some(parent) if parent == Path::new(folder) => name.clone(),
+                _ => format!("{folder}/{name}"),
+            };
+            if !NOT_INDEXED.contains(&name.as_str()) && !named.contains(shown.as_str()) {
+                missing.push(format!("{} lacks {shown}", index.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
 fn links_and_anchors_are_read_as_renderers_read_them() {
     let text = "# A `b`: c's\n[x\ny](to.md#a) ![z](p.svg)\n```\n[no](no.md)\n# no\n```\n`[no](no)`\n# A b cs\n";
     assert_eq!(links(text), ["to.md#a", "p.svg"]);
@@ -101,16 +135,9 @@ fn links_and_anchors_are_read_as_renderers_read_them() {
     assert_eq!(found, ["docs/SUMMARY.md"]);
 }
 
-fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_path_buf()
-}
-
 /// Every Markdown file by its path from the top.
 fn pages() -> BTreeMap<PathBuf, String> {
-    let all = texts(&top());
+    let all = texts(top());
     all.filter(|(file, _)| file.extension().is_some_and(|ending| ending == "md"))
         .collect()
 }

@@ -4,11 +4,11 @@
 
 use std::fs;
 
-use crate::support::debian;
-use crate::support::judge;
-use crate::support::real;
-use crate::support::run::{Ran, nodeimg};
-use crate::support::slots;
+use nodeimg_test_support::debian;
+use nodeimg_test_support::guest::lacks_qemu;
+use nodeimg_test_support::real;
+use nodeimg_test_support::run::{Ran, nodeimg};
+use nodeimg_test_support::slots;
 
 /// An emulated machine beside others, on a busy host.
 const PATIENCE: &str = "900";
@@ -42,14 +42,8 @@ fn a_node_of_the_hard_way_proves_itself() {
     test.args(["--case", "boot", "--json", "--cpus", "1"]);
     test.args(["--timeout", PATIENCE, "--logs"]).arg(&logs);
     let ran = Ran::of(&mut test);
-    for lacks in [
-        "is not installed, or not on PATH",
-        "there is no UEFI firmware",
-    ] {
-        if ran.err.contains(lacks) {
-            judge::missing(ran.err.trim());
-            return;
-        }
+    if lacks_qemu(&ran.err) {
+        return;
     }
     let ran = ran.good();
     let mut lines = ran.out.lines();

@@ -4,9 +4,10 @@
 //! To add a phrase: a row of [`PHRASES`], with the words to write instead.
 #![allow(clippy::unwrap_used)]
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use nodeimg_test_support::place::top;
 use regex::Regex;
 use walkdir::WalkDir;
 
@@ -154,11 +155,4 @@ fn texts() -> impl Iterator<Item = (PathBuf, String)> {
             let text = fs::read_to_string(&path).ok()?;
             Some((path.strip_prefix(top()).unwrap().to_owned(), text))
         })
-}
-
-fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap()
-        .to_path_buf()
 }

@@ -6,6 +6,7 @@ mod seed;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use nodeimg_machine::qemu::command::Port;
@@ -78,6 +79,20 @@ pub struct RecipeArgs {
     pub lock: Option<PathBuf>,
 }
 
+/// Which architectures.
+#[derive(Clone, Debug, Args)]
+pub struct ArchArgs {
+    /// Architecture of the image; may be given more than once [default: this machine's]
+    #[arg(long = "arch", value_name = "ARCH")]
+    named: Vec<Arch>,
+}
+
+impl ArchArgs {
+    pub fn archs(&self) -> Result<Vec<Arch>> {
+        Arch::named_or_own(&self.named, std::env::consts::ARCH)
+    }
+}
+
 /// Flags of the verbs that fetch.
 #[derive(Clone, Debug, Args)]
 pub struct NetworkArgs {
@@ -101,9 +116,8 @@ pub struct TransferArgs {
 
 #[derive(Debug, Args)]
 pub struct BuildArgs {
-    /// Architecture of the image; may be given more than once
-    #[arg(long = "arch", required = true, value_name = "ARCH")]
-    pub archs: Vec<Arch>,
+    #[command(flatten)]
+    pub arch: ArchArgs,
     #[command(flatten)]
     pub recipe: RecipeArgs,
     /// Output to write instead of the recipe's outputs; may be given more than once
@@ -219,9 +233,8 @@ pub struct TestArgs {
 
 #[derive(Debug, Args)]
 pub struct FetchArgs {
-    /// Architecture to fetch for; may be given more than once
-    #[arg(long = "arch", required = true, value_name = "ARCH")]
-    pub archs: Vec<Arch>,
+    #[command(flatten)]
+    pub arch: ArchArgs,
     #[command(flatten)]
     pub recipe: RecipeArgs,
     /// Output that will be built instead of the recipe's outputs; may be given more than once

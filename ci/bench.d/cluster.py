@@ -1,6 +1,6 @@
 """How long a new node takes from the start of QEMU until it is Ready in a real
 cluster and until its first pod runs: the disk that nodeimg builds, and a Debian
-made by hand with the same programs (ci/by-hand), one machine at a time and in
+made by hand with the same programs (ci/bench.d/by-hand), one machine at a time and in
 turn, with the same QEMU settings. Runs inside the cluster's namespace, started
 by `ci/bench cluster`. Prints Markdown."""
 
@@ -22,7 +22,7 @@ API = "https://10.240.0.1:6443"
 GOAL = 0.6
 # An emulated machine on a busy host.
 PATIENCE = 1500
-# As in ci/by-hand, which has the reasons.
+# As in ci/bench.d/by-hand, which has the reasons.
 WORDS = (
     "systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300 "
     "lsm=landlock,lockdown,yama,integrity,apparmor"

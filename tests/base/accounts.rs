@@ -1,8 +1,8 @@
 //! Accounts, and what no image may hold: by shadow's own checkers, and by
 //! looking at every entry of the archive.
 
-use super::support::image::listed_in;
 use super::{ARCHS, HOST, images, node};
+use nodeimg_test_support::image::listed_in;
 
 #[test]
 fn shadow_finds_nothing_wrong_with_the_accounts() {

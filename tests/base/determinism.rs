@@ -8,10 +8,10 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::support::archive::sha256;
-use super::support::run::{Ran, clean, first_cpu};
-use super::support::{judge, real};
 use super::{ARCHS, OUTPUTS, images, recipe, store};
+use nodeimg_test_support::archive::sha256;
+use nodeimg_test_support::run::{Ran, clean, first_cpu};
+use nodeimg_test_support::{judge, real};
 
 fn copied(from: &Path, to: PathBuf, mode: u32) -> PathBuf {
     fs::create_dir_all(to.parent().unwrap()).unwrap();

@@ -5,23 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 
-use super::support::archive::sha256;
-use super::support::debian::{verb_of, with_systemds_initrd};
-use super::support::real;
-use super::support::run::{Ran, clean, tool};
 use super::{ARCHS, HOST, images, recipe, store};
+use nodeimg_test_support::archive::sha256;
+use nodeimg_test_support::debian::{verb_of, with_systemds_initrd};
+use nodeimg_test_support::real;
+use nodeimg_test_support::run::{Ran, host_program, nodeimg, tool};
 
 const MIB: u64 = 1 << 20;
-
-fn command(name: &str) -> Command {
-    let mut command = clean(Command::new(name));
-    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-    command
-}
 
 /// A place of its own for `what` of `arch`, empty.
 fn place(what: &str, arch: &str) -> PathBuf {
@@ -38,7 +31,7 @@ fn root_hash(image: &Path) -> String {
 
 /// (start, size) in bytes, the type and the PARTUUID of every partition.
 fn partitions(disk: &Path) -> Option<Vec<(u64, u64, String, String)>> {
-    let told = tool("sfdisk", command("sfdisk").arg("--json").arg(disk))?.good();
+    let told = tool(host_program("sfdisk").arg("--json").arg(disk))?.good();
     let table: Value = serde_json::from_str(&told.out).unwrap();
     let found = table["partitiontable"]["partitions"].as_array().unwrap();
     let text = |part: &Value, key: &str| part[key].as_str().unwrap().to_lowercase();
@@ -134,11 +127,8 @@ fn veritysetup_notices_one_flipped_byte() {
         }
         let hash = root_hash(&image);
         let verify = || {
-            let mut verify = command("veritysetup");
-            tool(
-                "veritysetup",
-                verify.arg("verify").args([&data, &tree]).arg(&hash),
-            )
+            let mut verify = host_program("veritysetup");
+            tool(verify.arg("verify").args([&data, &tree]).arg(&hash))
         };
         let Some(told) = verify() else { return };
         told.good();
@@ -165,14 +155,14 @@ fn the_efi_partition_starts_this_kernel_with_this_root() {
         let place = place("esp", arch);
         let esp = place.join("esp.img");
         fs::write(&esp, part(&disk, found[0].0, found[0].1 as usize)).unwrap();
-        let Some(told) = tool("fsck.fat", command("fsck.fat").arg("-n").arg(&esp)) else {
+        let Some(told) = tool(host_program("fsck.fat").arg("-n").arg(&esp)) else {
             return;
         };
         told.good();
         let removable = format!("EFI/BOOT/BOOT{efi}.EFI");
         let file = |path: &str| {
             let to = place.join("file");
-            let mut copy = command("mcopy");
+            let mut copy = host_program("mcopy");
             copy.args(["-n", "-o", "-i"])
                 .arg(&esp)
                 .arg(format!("::/{path}"));
@@ -209,12 +199,12 @@ fn the_efi_partition_starts_this_kernel_with_this_root() {
 fn initrd(uki: &Path, place: &Path) -> Option<PathBuf> {
     let uki = fs::read(uki).unwrap();
     fs::write(place.join("packed"), sections(&uki)[".initrd"]).unwrap();
-    let mut unpack = command("sh");
+    let mut unpack = host_program("sh");
     unpack.current_dir(place).args([
         "-c",
         "set -e; zstd -dqf packed -o archive; mkdir root; cd root; cpio -idm --quiet -F ../archive",
     ]);
-    tool("cpio", &mut unpack)?.good();
+    tool(&mut unpack)?.good();
     Some(place.join("root"))
 }
 
@@ -226,11 +216,11 @@ fn modules(root: &Path) -> PathBuf {
 
 /// Whether modprobe would load `name` from files that are there.
 fn loads(root: &Path, name: &str) -> Option<bool> {
-    let mut modprobe = command("modprobe");
+    let mut modprobe = host_program("modprobe");
     let release = modules(root);
     modprobe.arg("-d").arg(root).arg("-S");
     modprobe.arg(release.file_name().unwrap());
-    let told = tool("modprobe", modprobe.args(["--show-depends", name]))?;
+    let told = tool(modprobe.args(["--show-depends", name]))?;
     let lines = told.out.lines().filter(|line| line.starts_with("insmod"));
     for line in lines {
         let path = line.split_whitespace().nth(1).unwrap();
@@ -267,12 +257,12 @@ fn the_initrd_has_what_mounts_the_root() {
         }
         // Where kmod of this machine looks.
         symlink("usr/lib", root.join("lib")).unwrap();
-        let mut depmod = command("depmod");
+        let mut depmod = host_program("depmod");
         depmod
             .arg("-b")
             .arg(&root)
             .arg(directory.file_name().unwrap());
-        let Some(told) = tool("depmod", &mut depmod) else {
+        let Some(told) = tool(&mut depmod) else {
             return;
         };
         told.good();
@@ -339,7 +329,7 @@ fn every_form_of_the_disk_is_the_same_disk() {
         return;
     };
     let out = real::directory("disk").join("forms");
-    let mut build = clean(Command::new(env!("CARGO_BIN_EXE_nodeimg")));
+    let mut build = nodeimg();
     build.args(["build", "--quiet", "--offline", "--force", "--arch", HOST]);
     build.args(["--output", "disk-qcow2", "--output", "disk-zst"]);
     build
@@ -358,11 +348,11 @@ fn every_form_of_the_disk_is_the_same_disk() {
     let mut whole = Vec::new();
     std::io::Read::read_to_end(&mut decoder, &mut whole).unwrap();
     assert_eq!(sha256(&whole), sha256(&fs::read(&raw).unwrap()));
-    let mut compare = command("qemu-img");
+    let mut compare = host_program("qemu-img");
     compare
         .args(["compare", "-f", "raw", "-F", "qcow2"])
         .arg(&raw);
-    if let Some(told) = tool("qemu-img", compare.arg(made.join("disk.qcow2"))) {
+    if let Some(told) = tool(compare.arg(made.join("disk.qcow2"))) {
         told.good();
     }
 }
@@ -392,7 +382,7 @@ fn what_the_recipe_gives_too_little_room_is_told() {
             from.display()
         );
         fs::write(&file, text).unwrap();
-        let mut build = clean(Command::new(env!("CARGO_BIN_EXE_nodeimg")));
+        let mut build = nodeimg();
         build.args(["build", "--quiet", "--offline", "--arch", ARCH]);
         build.arg("--recipe").arg(&file).arg("--store").arg(store());
         build

@@ -3,9 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use super::support::real;
-use super::support::run::{Ran, clean};
 use super::{HOST, images};
+use nodeimg_test_support::real;
+use nodeimg_test_support::run::{Ran, clean};
 use tempfile::TempDir;
 
 #[test]

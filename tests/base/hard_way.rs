@@ -6,11 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::support::archive::sha256;
-use super::support::image::{Listed, listed_in, manifest, sums_hold};
-use super::support::run::{Ran, clean};
-use super::support::{judge, real};
 use super::{HOST, fetched, node};
+use nodeimg_test_support::archive::sha256;
+use nodeimg_test_support::image::{Listed, listed_in, manifest, sums_hold};
+use nodeimg_test_support::run::{Ran, clean};
+use nodeimg_test_support::{judge, real};
 
 /// What the kubelet, network plugins and people call.
 const HOST_PROGRAMS: [&str; 12] = [

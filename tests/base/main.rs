@@ -1,11 +1,8 @@
 //! The base system of recipes/container-host.toml, from a real Debian mirror,
 //! judged by everyone who will read it: GNU tar, dpkg, shadow's pwck and
 //! grpck, systemd, openssl, file, the loader of libc, and the image's own
-//! programs. support/debian.rs says which mirror, recipe and store.
+//! programs. tests/support/src/debian.rs says which mirror, recipe and store.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod accounts;
 mod determinism;
@@ -29,9 +26,9 @@ use std::sync::OnceLock;
 use nix::fcntl::{Flock, FlockArg};
 use serde::Deserialize;
 
-use support::debian::{ARCHS, fetched, recipe, store, verb, with_network};
-use support::real;
-use support::run::{Ran, clean};
+use nodeimg_test_support::debian::{ARCHS, fetched, recipe, store, verb, with_network};
+use nodeimg_test_support::real;
+use nodeimg_test_support::run::{Ran, clean};
 
 /// The architecture whose programs run on this machine.
 const HOST: &str = if cfg!(target_arch = "aarch64") {

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use super::support::real;
-use super::support::run::{Ran, clean, tool};
 use super::{ARCHS, images};
+use nodeimg_test_support::real;
+use nodeimg_test_support::run::{Ran, host_program, tool};
 
 /// The one directory of modules below `root`.
 fn directory(root: &Path) -> PathBuf {
@@ -18,12 +17,6 @@ fn directory(root: &Path) -> PathBuf {
         .collect();
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
-}
-
-fn kmod(name: &str) -> Command {
-    let mut command = clean(Command::new(name));
-    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-    command
 }
 
 fn release(directory: &Path) -> String {
@@ -36,7 +29,7 @@ fn release(directory: &Path) -> String {
 #[test]
 fn depmod_writes_the_same_for_the_real_kernel() {
     let Some(images) = images() else { return };
-    let Some(version) = tool("depmod", kmod("depmod").arg("--version")) else {
+    let Some(version) = tool(host_program("depmod").arg("--version")) else {
         return;
     };
     let number = version.good().out;
@@ -56,7 +49,13 @@ fn depmod_writes_the_same_for_the_real_kernel() {
         ] {
             fs::copy(ours.join(name), theirs.join(name)).unwrap();
         }
-        Ran::of(kmod("depmod").arg("-b").arg(&out).arg(release(&ours))).good();
+        Ran::of(
+            host_program("depmod")
+                .arg("-b")
+                .arg(&out)
+                .arg(release(&ours)),
+        )
+        .good();
         let mut compared = BTreeSet::new();
         for entry in fs::read_dir(&theirs).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
@@ -102,9 +101,9 @@ fn modprobe_finds_modules_by_all_their_names() {
             ("net-pf-16-proto-16-family-wireguard", "/wireguard.ko"),
             ("symbol:br_fdb_test_addr_hook", ""),
         ] {
-            let mut modprobe = kmod("modprobe");
+            let mut modprobe = host_program("modprobe");
             modprobe.args(["--show-depends", "-C", "/nowhere", "-S", &release, "-d"]);
-            let Some(ran) = tool("modprobe", modprobe.arg(&root).arg(asked)) else {
+            let Some(ran) = tool(modprobe.arg(&root).arg(asked)) else {
                 return;
             };
             if found.is_empty() {

@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::support::judge;
-use super::support::run::{Ran, clean};
+use nodeimg_test_support::judge;
+use nodeimg_test_support::run::{Ran, clean};
 
 /// Runs a shell script of the image's own sh in `root`; `None` where this
 /// machine has no name spaces for us.

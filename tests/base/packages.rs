@@ -7,9 +7,9 @@ use std::sync::Mutex;
 
 use serde_json::Value;
 
-use super::support::image::{Listed, listed_in, listed_text, manifest, sums_hold};
-use super::support::run::{Ran, clean, tool};
 use super::{ARCHS, HOST, Package, blob, images};
+use nodeimg_test_support::image::{Listed, listed_in, listed_text, manifest, sums_hold};
+use nodeimg_test_support::run::{Ran, clean, tool};
 
 /// What an immutable image does otherwise than the packages: path, mode,
 /// owner, target.
@@ -138,7 +138,7 @@ fn dpkg_knows_the_packages_of_the_lock_and_no_others() {
             "-f",
             "${Package} ${Version} ${Status} ${Architecture}\n",
         ]);
-        let Some(ran) = tool("dpkg-query", &mut query) else {
+        let Some(ran) = tool(&mut query) else {
             return;
         };
         let mut found: Vec<_> = ran.good().out.lines().map(str::to_owned).collect();
@@ -173,7 +173,7 @@ fn every_file_has_the_content_that_its_package_says() {
         verify.arg(format!("--root={}", root.display()));
         let admin = root.join("usr/lib/sysimage/dpkg");
         verify.arg(format!("--admindir={}", admin.display()));
-        let Some(ran) = tool("dpkg", verify.arg("--verify")) else {
+        let Some(ran) = tool(verify.arg("--verify")) else {
             return;
         };
         let ran = ran.good();
@@ -198,7 +198,7 @@ fn members(deb: &Path) -> Option<Vec<Listed>> {
     command.env("TZ", "UTC").args(["-c", list, "sh"]).arg(deb);
     let ran = Ran::of(&mut command);
     if ran.err.contains("dpkg-deb: not found") {
-        super::support::judge::missing("the command `dpkg-deb`");
+        nodeimg_test_support::judge::missing("the command `dpkg-deb`");
         return None;
     }
     Some(listed_text(&ran.good().out))

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::support::run::{Ran, clean, listing, tool};
 use super::{ARCHS, HOST, images, node};
+use nodeimg_test_support::run::{Ran, clean, listing, tool};
 
 #[test]
 fn the_programs_for_containers_run() {
@@ -46,7 +46,7 @@ fn the_programs_for_containers_run() {
 fn elves(root: &Path) -> Option<Vec<(String, String)>> {
     let script = "cd \"$1\" && find . -type f -print0 | xargs -0 file --no-pad -N -h -F '|'";
     let mut command = clean(Command::new("file"));
-    tool("file", command.arg("--version"))?.good();
+    tool(command.arg("--version"))?.good();
     let mut command = clean(Command::new("sh"));
     let ran = Ran::of(command.args(["-c", script, "sh"]).arg(root)).good();
     let entry = |line: &str| {
@@ -184,7 +184,7 @@ fn the_certificates_are_all_in_the_bundle() {
         "-no-CAstore",
         "-CAfile",
     ]);
-    let Some(ran) = tool("openssl", verify.arg(&bundle).args(&files)) else {
+    let Some(ran) = tool(verify.arg(&bundle).args(&files)) else {
         return;
     };
     let ran = ran.good();

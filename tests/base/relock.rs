@@ -6,9 +6,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::support::archive::sha256;
-use super::support::run::{Ran, nodeimg};
 use super::{HOST, Lock, Package, fetched, recipe, store, with_network};
+use nodeimg_test_support::archive::sha256;
+use nodeimg_test_support::run::{Ran, nodeimg};
 
 /// As if `package` had been another one when the lock was made.
 fn aged(lock: &str, package: &Package) -> String {

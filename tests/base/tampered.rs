@@ -5,9 +5,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::support::judge;
-use super::support::run::{Ran, clean};
 use super::{HOST, blob, images, recipe, store};
+use nodeimg_test_support::judge;
+use nodeimg_test_support::run::{Ran, clean};
 
 #[test]
 fn a_package_with_one_flipped_byte_is_refused() {

@@ -2,7 +2,7 @@
 //! network for both, and the node IP by the network of the second.
 
 use super::FIRST_INTERFACE;
-use crate::support::guest::{Facts, Guest};
+use nodeimg_test_support::guest::{Facts, Guest};
 
 /// Of the second interface's address.
 pub const NODE_IP: &str = "192.168.77.0/24";
@@ -61,7 +61,7 @@ pub fn boot(machine: Guest) -> Guest {
     machine.script(ABOUT_THE_NODE)
 }
 
-pub fn is_the_node_of_the_medium(facts: &Facts) {
+pub fn expect_the_node_of_the_medium(facts: &Facts) {
     facts.is("failed", "");
     facts.is("state", "running");
     facts.is("host-name", "node-0");
@@ -74,7 +74,7 @@ pub fn is_the_node_of_the_medium(facts: &Facts) {
             r#""192.168.77.10""#,
         ],
     );
-    has_its_network(facts);
+    expect_network(facts);
     for unit in ["containerd", "kubelet", "kube-proxy"] {
         facts.is(&format!("unit-{unit}"), "active");
     }
@@ -101,7 +101,7 @@ fn its_drop_ins_are_in_force(facts: &Facts) {
 }
 
 /// Both interfaces have the names and addresses of the volume, and no others.
-fn has_its_network(facts: &Facts) {
+fn expect_network(facts: &Facts) {
     let interfaces = &facts["interfaces"];
     let words: Vec<&str> = interfaces.split_whitespace().collect();
     for (name, address) in [("up0", "10.0.2.77/24"), ("lan0", "192.168.77.10/24")] {

@@ -16,11 +16,11 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::{directory, late, refused, worker_image};
-use crate::support::faulty_server::Server;
-use crate::support::guest::{Facts, Guest};
-use crate::support::judge;
-use crate::support::media::{Form, Kind, SIZE, Seed};
-use crate::support::worker::Worker;
+use nodeimg_test_support::faulty_server::Server;
+use nodeimg_test_support::guest::{Facts, Guest};
+use nodeimg_test_support::judge;
+use nodeimg_test_support::media::{Form, Kind, SIZE, Seed};
+use nodeimg_test_support::worker::Worker;
 
 const SCRIPT: &str = include_str!("media.sh");
 const NODE_IP: &str = "10.0.2.0/24";
@@ -146,7 +146,7 @@ fn takes_the_seed_that_comes(arch: &str) {
     };
     says_that_there_is_none(&facts);
     for case in &cases {
-        is_as_expected(&facts, case);
+        expect_case(&facts, case);
     }
     stops_the_kubelet(&facts);
     took_the_other_sources(&facts);
@@ -154,7 +154,7 @@ fn takes_the_seed_that_comes(arch: &str) {
     refused::starts_no_kubelet(&facts);
 
     let next = late::boot(machine("media-late")).left(2).facts().unwrap();
-    late::is_the_node_of_the_medium(&next);
+    late::expect_the_node_of_the_medium(&next);
     next.is("machine-id", &facts["machine-id"]);
     fs::remove_dir_all(directory).unwrap();
 }
@@ -296,7 +296,7 @@ fn says_that_there_is_none(facts: &Facts) {
     ]);
 }
 
-fn is_as_expected(facts: &Facts, case: &Case) {
+fn expect_case(facts: &Facts, case: &Case) {
     let name = case.name;
     let verdict = format!("verdict-{name}");
     facts.is(&format!("kubelet-{name}"), "inactive");

@@ -15,7 +15,7 @@
 //! correct volume on the next boot: two interfaces, a static network, the node IP by its
 //! network, drop-ins of containerd and the kubelet; kubelet and kube-proxy run.
 //!
-//! support/guest.rs has how facts come out of a guest; consoles are in
+//! tests/support/src/guest.rs has how facts come out of a guest; consoles are in
 //! `tmp/boot-logs` of the build directory.
 
 mod late;
@@ -32,10 +32,10 @@ use std::sync::OnceLock;
 
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::support::debian::{ARCHS, fetched, recipe, verb_of, with_systemds_initrd};
-use crate::support::media::Seed;
-use crate::support::real;
-use crate::support::run::Ran;
+use nodeimg_test_support::debian::{ARCHS, fetched, recipe, verb_of, with_systemds_initrd};
+use nodeimg_test_support::media::Seed;
+use nodeimg_test_support::real;
+use nodeimg_test_support::run::Ran;
 
 /// The address that QEMU gives to its first interface.
 const FIRST_INTERFACE: &str = "52:54:00:12:34:56";

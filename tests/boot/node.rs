@@ -10,11 +10,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{FIRST_INTERFACE, directory, image, image_of_systemd};
-use crate::support::faulty_server::Server;
-use crate::support::guest::{Boot, Facts, Guest};
-use crate::support::image::manifest;
-use crate::support::media::{Form, Kind, Seed};
-use crate::support::run::tool;
+use nodeimg_test_support::faulty_server::Server;
+use nodeimg_test_support::guest::{Boot, Facts, Guest};
+use nodeimg_test_support::image::manifest;
+use nodeimg_test_support::media::{Form, Kind, Seed};
+use nodeimg_test_support::run::tool;
 
 const LOGINS: u32 = 3;
 
@@ -41,10 +41,10 @@ fn amd64_comes_up_twice() {
     let Some(first) = first.facts_while(|boot| login.happens(boot)) else {
         return;
     };
-    is_as_built(&first, &image, "x86_64");
-    is_the_seeds_node(&first, "applied", "config drive in /dev/vdb");
-    has_its_network(&first);
-    has_its_writable_paths(&first, &image);
+    expect_as_built(&first, &image, "x86_64");
+    expect_the_seeds_node(&first, "applied", "config drive in /dev/vdb");
+    expect_network(&first);
+    expect_writable_paths(&first, &image);
     first.has("first-boot", &[r#""commands": "done""#, r#""10.0.2.77""#]);
     first.is("order", "bootcmd i-node-7 script shell 0 / exec a b");
     first.is("login", "root");
@@ -53,15 +53,15 @@ fn amd64_comes_up_twice() {
     let credential = "name=opt/io.systemd.credentials/of-the-test,string=by fw_cfg";
     let second = boot("second").qemu(&["-fw_cfg", credential]);
     let second = second.script(ABOUT_THE_CREDENTIAL).facts().unwrap();
-    is_as_built(&second, &image, "x86_64");
+    expect_as_built(&second, &image, "x86_64");
     second.is("credential", "by fw_cfg");
     for boot in [&first, &second] {
         // Of a systemd there, that is.
         boot.is("initrd-time", "0");
         boot.is("verity-target", "active");
     }
-    is_the_seeds_node(&second, "unchanged", "config drive in /dev/vdb");
-    has_its_network(&second);
+    expect_the_seeds_node(&second, "unchanged", "config drive in /dev/vdb");
+    expect_network(&second);
     // In every boot the one, once the others.
     second.is(
         "order",
@@ -99,15 +99,15 @@ fn arm64_has_its_seed_of_the_firmware() {
     let Some(facts) = guest.script(WITHOUT_THE_SERVER).left(2).facts() else {
         return;
     };
-    is_as_built(&facts, &image, "aarch64");
+    expect_as_built(&facts, &image, "aarch64");
     assert_ne!(&facts["initrd-time"], "0", "no systemd in the initrd");
-    is_the_seeds_node(
+    expect_the_seeds_node(
         &facts,
         "applied",
         "/rack-7/ (kernel command line or firmware)",
     );
-    has_its_writable_paths(&facts, &image);
-    is_the_node_of_the_credentials(&facts);
+    expect_writable_paths(&facts, &image);
+    expect_the_node_of_the_credentials(&facts);
     fs::remove_dir_all(directory).unwrap();
 }
 
@@ -151,7 +151,7 @@ fact new-name cat /proc/sys/kernel/hostname
 fact new-addresses ip -4 -o addr show scope global
 ";
 
-fn is_the_node_of_the_credentials(facts: &Facts) {
+fn expect_the_node_of_the_credentials(facts: &Facts) {
     facts.has(
         "of-credentials",
         &[
@@ -242,7 +242,7 @@ impl Login {
         let private = directory.join("key");
         let mut make = Command::new("ssh-keygen");
         make.args(["-q", "-t", "ed25519", "-N", "", "-C", "of-the-test", "-f"]);
-        tool("ssh-keygen", make.arg(&private))?.good();
+        tool(make.arg(&private))?.good();
         let public = fs::read_to_string(private.with_extension("pub")).unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         Some(Login {
@@ -269,7 +269,7 @@ impl Login {
             ssh.args(["-o", "UserKnownHostsFile=/dev/null"]);
             ssh.args(["-p", &self.port.to_string(), "root@127.0.0.1"]);
             ssh.arg("id -un >/run/of-login.new; mv /run/of-login.new /run/of-login");
-            let Some(ran) = tool("ssh", &mut ssh) else {
+            let Some(ran) = tool(&mut ssh) else {
                 return;
             };
             if ran.code == Some(0) || attempt == LOGINS {
@@ -280,17 +280,17 @@ impl Login {
     }
 }
 
-fn is_as_built(facts: &Facts, image: &Path, machine: &str) {
+fn expect_as_built(facts: &Facts, image: &Path, machine: &str) {
     facts.is("machine", machine);
-    is_healthy(facts);
+    expect_healthy(facts);
     let root_hash = fs::read_to_string(image.join("root.roothash")).unwrap();
     root_is_verified(facts, root_hash.trim());
     runtime_is_up(facts);
-    has_its_host_keys(facts);
+    expect_host_keys(facts);
 }
 
 /// Both whole, and none of RSA, which takes long to make.
-fn has_its_host_keys(facts: &Facts) {
+fn expect_host_keys(facts: &Facts) {
     facts.is("host-key-kinds", "ecdsa-sha2-nistp256 ssh-ed25519");
     facts.is(
         "host-key-files",
@@ -298,7 +298,7 @@ fn has_its_host_keys(facts: &Facts) {
     );
 }
 
-fn is_healthy(facts: &Facts) {
+fn expect_healthy(facts: &Facts) {
     facts.is("failed", "");
     facts.is("state", "running");
     facts.is("multi-user", "active");
@@ -340,7 +340,7 @@ fn runtime_is_up(facts: &Facts) {
     facts.has("loopback-plugin", &["supportedVersions"]);
 }
 
-fn is_the_seeds_node(facts: &Facts, outcome: &str, source: &str) {
+fn expect_the_seeds_node(facts: &Facts, outcome: &str, source: &str) {
     facts.is("host-name", "node-7");
     // By the program, which scripts of Cluster API's templates call.
     facts.is("hostname", "node-7");
@@ -357,14 +357,14 @@ fn is_the_seeds_node(facts: &Facts, outcome: &str, source: &str) {
 }
 
 /// What the drive says, none of it from DHCP.
-fn has_its_network(facts: &Facts) {
+fn expect_network(facts: &Facts) {
     facts.has("address", &["10.0.2.15/24", "10.0.2.77/24"]);
     facts.is("leases", "");
     facts.has("gateway", &["default via 10.0.2.2 "]);
 }
 
 /// What the recipe calls writable is, what the manifest does not is not.
-fn has_its_writable_paths(facts: &Facts, image: &Path) {
+fn expect_writable_paths(facts: &Facts, image: &Path) {
     let manifest = manifest(image);
     let writable = manifest["image"]["writable"].as_array().unwrap();
     assert!(writable.len() > 2, "{writable:?}");

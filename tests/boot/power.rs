@@ -16,10 +16,10 @@ use sha2::{Digest, Sha256};
 
 use super::secrets::{Secret, places};
 use super::{directory, worker_image};
-use crate::support::archive::sha256;
-use crate::support::guest::{Facts, Guest};
-use crate::support::media::{Form, Kind, Seed};
-use crate::support::worker::Worker;
+use nodeimg_test_support::archive::sha256;
+use nodeimg_test_support::guest::{Facts, Guest};
+use nodeimg_test_support::media::{Form, Kind, Seed};
+use nodeimg_test_support::worker::Worker;
 
 /// What the console has in every boot, in this order, from the first program to the
 /// kubelet, which waits for an API server that does not exist here: a cut comes up to
@@ -67,7 +67,7 @@ fn a_worker_survives_power_cuts_and_keeps_its_secrets() {
     let Some(facts) = boot("power-last").script(ABOUT_THE_END).facts() else {
         return;
     };
-    is_the_node(&facts, &worker);
+    expect_the_node(&facts, &worker);
     facts.has("first-boot", &[r#""scrub": "overwritten""#]);
     keeps_its_secrets(&facts, &worker, &directory);
     fs::remove_dir_all(directory).unwrap();
@@ -115,7 +115,7 @@ fact rests find /etc /var -xdev -name '*.nodeimg-tmp'
 fact state-files ls /var/lib/nodeimg
 ";
 
-fn is_the_node(facts: &Facts, worker: &Worker) {
+fn expect_the_node(facts: &Facts, worker: &Worker) {
     facts.is("failed", "");
     facts.is("state", "running");
     facts.is("host-name", "node-0");
@@ -152,11 +152,11 @@ fn keeps_its_secrets(facts: &Facts, worker: &Worker, directory: &Path) {
         Secret::text("token", TOKEN),
     ];
     for secret in &secrets {
-        secret.is_not_in("the console", facts.console.as_bytes());
+        secret.expect_not_in("the console", facts.console.as_bytes());
     }
     let medium = fs::read(directory.join("medium.img")).unwrap();
     for secret in &secrets {
-        secret.is_not_in("the medium", &medium);
+        secret.expect_not_in("the medium", &medium);
     }
     let Some(found) = places(&directory.join("keep/disk.qcow2"), &secrets) else {
         return;

@@ -6,8 +6,9 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 
 use serde_json::Value;
 
-use crate::support::guest::Facts;
-use crate::support::worker::{Pair, Worker};
+use nodeimg_test_support::guest::Facts;
+use nodeimg_test_support::seeds::Pair;
+use nodeimg_test_support::worker::Worker;
 
 const USER: &str = "system:node:node-x";
 const SUBNET: &str = "pod_subnet: 10.200.3.0/24";

@@ -15,8 +15,8 @@ use base64::engine::general_purpose::STANDARD;
 use memchr::memmem;
 use nix::unistd::{Whence, lseek};
 
-use crate::support::disk::Disk;
-use crate::support::run::{Ran, clean, tool};
+use nodeimg_test_support::disk::Disk;
+use nodeimg_test_support::run::{Ran, clean, tool};
 
 /// What ext4 has on a partition of this size.
 const BLOCK: u64 = 4096;
@@ -94,7 +94,7 @@ impl Secret {
     }
 
     #[track_caller]
-    pub fn is_not_in(&self, what: &str, bytes: &[u8]) {
+    pub fn expect_not_in(&self, what: &str, bytes: &[u8]) {
         let found = self.find(bytes);
         assert!(found.is_empty(), "{} is in {what} at {found:?}", self.name);
     }
@@ -110,7 +110,7 @@ pub fn places(overlay: &Path, secrets: &[Secret]) -> Option<BTreeSet<String>> {
         .args(["convert", "-O", "raw"])
         .arg(overlay)
         .arg(&raw);
-    tool("qemu-img", &mut clean(convert))?.good();
+    tool(&mut clean(convert))?.good();
     let disk = Disk::open(&raw);
     let (start, length) = disk.partition("state");
     let mut found = BTreeSet::new();
@@ -159,10 +159,7 @@ fn owners(raw: &Path, start: u64, blocks: &[u64]) -> Option<BTreeMap<u64, String
     let debugfs = |request: String| -> Option<Ran> {
         let mut command = clean(Command::new("debugfs"));
         command.args(["-R", &request]);
-        let ran = tool(
-            "debugfs",
-            command.arg(format!("{}?offset={start}", raw.display())),
-        )?;
+        let ran = tool(command.arg(format!("{}?offset={start}", raw.display())))?;
         Some(ran.good())
     };
     let pairs = |text: &str| -> Vec<(u64, String)> {

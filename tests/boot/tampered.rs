@@ -4,8 +4,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::{directory, image, seed};
-use crate::support::disk::Disk;
-use crate::support::guest::Guest;
+use nodeimg_test_support::disk::Disk;
+use nodeimg_test_support::guest::Guest;
 
 /// What the initrd says when it gives up.
 const GIVEN_UP: &str = "What keeps this node from booting";

@@ -1,8 +1,8 @@
 use std::process::Command;
 
-use super::support::archive::{Member, file, gz, noise, program, special, tar, zst};
-use super::support::synthetic::{World, members};
 use super::{Case, try_all};
+use nodeimg_test_support::archive::{Member, file, gz, noise, program, special, tar, zst};
+use nodeimg_test_support::synthetic::{World, members};
 
 /// containerd's archive of both architectures with one more member, pinned as
 /// it is: the digest is right, the content is not.

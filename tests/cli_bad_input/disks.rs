@@ -4,11 +4,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::Ran;
-use super::support::archive::{file, gz, noise, program, tar};
-use super::support::image::sums_hold;
-use super::support::judge;
-use super::support::run::{clean, listing, nodeimg_at};
-use super::support::synthetic::{World, body, is_image};
+use nodeimg_test_support::archive::{file, gz, noise, program, tar};
+use nodeimg_test_support::image::sums_hold;
+use nodeimg_test_support::judge;
+use nodeimg_test_support::run::{clean, listing, nodeimg_at};
+use nodeimg_test_support::synthetic::{World, body, is_image};
 
 /// A world whose containerd is too much for a small disk.
 fn large() -> World {
@@ -299,7 +299,7 @@ fn builds_at_once_share_a_store_and_an_output() {
 #[test]
 fn a_damaged_store_heals() {
     let world = World::warm();
-    let digest = super::support::archive::sha256(&body("runc", "amd64"));
+    let digest = nodeimg_test_support::archive::sha256(&body("runc", "amd64"));
     let blob = world.path("store/blobs").join(&digest[..2]).join(&digest);
     let damage = || {
         fs::set_permissions(&blob, Permissions::from_mode(0o644)).unwrap();

@@ -1,9 +1,9 @@
 use std::fs;
 use std::process::Command;
 
-use super::support::faulty_server::good;
-use super::support::synthetic::{World, body};
 use super::{Case, try_all};
+use nodeimg_test_support::faulty_server::good;
+use nodeimg_test_support::synthetic::{World, body};
 
 fn with_lock(world: &World, change: impl Fn(String) -> String) -> Command {
     fs::write(world.path("recipe.lock"), change(world.lock_text())).unwrap();
@@ -67,9 +67,9 @@ fn locks() {
         Case {
             name: "edited by hand: a digest",
             given: |world| {
-                let digest = super::support::archive::sha256(&body("runc", "amd64"));
+                let digest = nodeimg_test_support::archive::sha256(&body("runc", "amd64"));
                 assert!(world.lock_text().contains(&digest));
-                let other = super::support::archive::sha256(b"other");
+                let other = nodeimg_test_support::archive::sha256(b"other");
                 with_lock(world, |text| text.replace(&digest, &other))
             },
             code: 1,

@@ -6,11 +6,6 @@
 //! more builds at once.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "../support/mod.rs"]
-mod support;
-#[path = "../support/tls_server.rs"]
-mod tls_server;
-
 mod archives;
 mod disks;
 mod locks;
@@ -20,8 +15,8 @@ mod usage;
 
 use std::process::Command;
 
-use support::run::Ran;
-use support::synthetic::World;
+use nodeimg_test_support::run::Ran;
+use nodeimg_test_support::synthetic::World;
 
 /// One bad input: how the world differs from a good one, and the message.
 struct Case {
@@ -59,11 +54,11 @@ fn the_world_without_a_fault_builds() {
     let world = World::warm();
     let ran = Ran::of(&mut world.build()).good();
     assert!(
-        support::synthetic::is_image(&world.image("amd64")),
+        nodeimg_test_support::synthetic::is_image(&world.image("amd64")),
         "{}",
         ran.err
     );
-    support::image::sums_hold(&world.image("amd64"));
+    nodeimg_test_support::image::sums_hold(&world.image("amd64"));
     assert_eq!(world.blobs().len(), 10, "all of both architectures");
     world.store_is_sound().unwrap();
     assert!(

@@ -2,10 +2,10 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use super::support::archive::sha256;
-use super::support::faulty_server::{Answer, Fault, faulty, good};
-use super::support::synthetic::{World, body, is_image};
 use super::{Case, Ran, try_all};
+use nodeimg_test_support::archive::sha256;
+use nodeimg_test_support::faulty_server::{Answer, Fault, faulty, good};
+use nodeimg_test_support::synthetic::{World, body, is_image};
 
 /// A build with an empty store, with these answers for containerd.
 pub fn cold(world: &World, answers: Vec<Answer>, retries: &str) -> Command {

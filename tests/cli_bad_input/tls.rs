@@ -4,9 +4,9 @@ use std::thread;
 
 use super::Ran;
 use super::network::{URL, WHAT, cold};
-use super::support::faulty_server::good;
-use super::support::synthetic::World;
-use super::tls_server::tls_server;
+use nodeimg_test_support::faulty_server::good;
+use nodeimg_test_support::synthetic::World;
+use nodeimg_test_support::tls_server::tls_server;
 
 /// A server that speaks something else.
 fn no_tls_server() -> u16 {

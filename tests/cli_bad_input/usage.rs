@@ -1,6 +1,6 @@
-use super::support::run::nodeimg;
-use super::support::synthetic::World;
 use super::{Case, Ran, try_all};
+use nodeimg_test_support::run::nodeimg;
+use nodeimg_test_support::synthetic::World;
 
 fn edited(world: &mut World, from: &str, to: &str) -> std::process::Command {
     world.edit(from, to);
@@ -196,12 +196,6 @@ fn command_lines() {
             says: &["riscv64", "--arch", "amd64, arm64"],
         },
         Case {
-            name: "no architecture",
-            given: |world| world.nodeimg("build"),
-            code: 2,
-            says: &["--arch"],
-        },
-        Case {
             name: "unknown verb",
             given: |world| world.nodeimg("biuld"),
             code: 2,
@@ -297,14 +291,14 @@ fn first_boot_binaries() {
         },
         Case {
             name: "of the other architecture",
-            given: |world| with(world, &super::support::archive::firstboot("arm64")),
+            given: |world| with(world, &nodeimg_test_support::archive::firstboot("arm64")),
             code: 1,
             says: &["given", "ELF file for arm64", "image is for amd64"],
         },
         Case {
             name: "belongs to another nodeimg",
             given: |world| {
-                let mut bytes = super::support::archive::firstboot("amd64");
+                let mut bytes = nodeimg_test_support::archive::firstboot("amd64");
                 bytes.pop();
                 with(world, &bytes)
             },
@@ -328,7 +322,7 @@ fn a_first_boot_binary_that_is_nowhere() {
     let binary = world.path("bin/nodeimg");
     std::fs::create_dir_all(world.path("bin")).unwrap();
     std::fs::copy(env!("CARGO_BIN_EXE_nodeimg"), &binary).unwrap();
-    let mut command = world.prepared(super::support::run::nodeimg_at(&binary), "build");
+    let mut command = world.prepared(nodeimg_test_support::run::nodeimg_at(&binary), "build");
     command
         .args(["--arch", "arm64"])
         .env_remove("NODEIMG_FIRSTBOOT_ARM64");

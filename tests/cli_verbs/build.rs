@@ -1,10 +1,10 @@
 use std::fs;
 use std::path::Path;
 
-use super::support::image::{Extracted, manifest, sums_hold};
-use super::support::run::{Ran, listing};
-use super::support::synthetic::{World, is_image};
 use super::{events, identity};
+use nodeimg_test_support::image::{Extracted, manifest, sums_hold};
+use nodeimg_test_support::run::{Ran, listing};
+use nodeimg_test_support::synthetic::{World, is_image};
 
 #[test]
 fn events_are_one_json_object_a_line_and_end_with_built() {
@@ -42,6 +42,25 @@ fn events_are_one_json_object_a_line_and_end_with_built() {
         "{}",
         again.out
     );
+}
+
+#[test]
+fn without_an_architecture_it_is_this_machines() {
+    let world = World::locked();
+    let own = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => panic!("no image is for {other}"),
+    };
+    let ran = Ran::of(&mut world.nodeimg("fetch")).good();
+    assert!(ran.err.contains(&format!("({own})")), "{}", ran.err);
+    Ran::of(world.nodeimg("build").arg("--offline")).good();
+    assert_eq!(
+        fs::read_dir(world.path("out")).unwrap().count(),
+        1,
+        "one image"
+    );
+    assert!(is_image(&world.image(own)));
 }
 
 #[test]

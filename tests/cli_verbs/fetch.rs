@@ -1,7 +1,7 @@
 use std::fs;
 
-use super::support::run::Ran;
-use super::support::synthetic::World;
+use nodeimg_test_support::run::Ran;
+use nodeimg_test_support::synthetic::World;
 
 fn sums(world: &World, arch: &str) -> String {
     fs::read_to_string(world.image(arch).join("SHA256SUMS")).unwrap()
@@ -100,10 +100,10 @@ fn offline_and_warm_asks_nobody() {
 #[test]
 fn a_directory_serves_as_a_mirror() {
     let world = World::locked();
-    for (name, version) in super::support::synthetic::ARTIFACTS {
+    for (name, version) in nodeimg_test_support::synthetic::ARTIFACTS {
         let file = world.path(&format!("srv{}", World::target(name, version, "amd64")));
         fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, super::support::synthetic::body(name, "amd64")).unwrap();
+        fs::write(file, nodeimg_test_support::synthetic::body(name, "amd64")).unwrap();
     }
     let rule = format!("https://=file://{}/", world.path("srv").display());
     Ran::of(world.build().args(["--offline", "--mirror", &rule])).good();

@@ -5,11 +5,12 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::support::archive::{file, gz, program, sha256, sha512, tar};
-use super::support::image::{Extracted, manifest};
-use super::support::layout::{self, Blobs};
-use super::support::run::{Ran, listing};
-use super::support::synthetic::World;
+use nodeimg_test_support::archive::{file, gz, program, sha256, sha512, tar};
+use nodeimg_test_support::image::{Extracted, manifest};
+use nodeimg_test_support::layout::{self, Blobs};
+use nodeimg_test_support::place::top;
+use nodeimg_test_support::run::{Ran, listing};
+use nodeimg_test_support::synthetic::World;
 
 /// Serves a tiny program for everything that a recipe's artifacts install,
 /// with the checksum files that its publishers have.
@@ -61,7 +62,7 @@ fn own(world: &World, words: &[&str]) -> Command {
 }
 
 fn rebuilt(command: &Command, words: &[&str]) -> Command {
-    let mut own = super::support::run::nodeimg();
+    let mut own = nodeimg_test_support::run::nodeimg();
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
             own.env(name, value);
@@ -231,10 +232,8 @@ fn init_takes_nobodys_directory() {
 fn a_recipe_of_ones_own_moves_to_another_kubernetes() {
     let world = World::new();
     Ran::of(&mut own(&world, &["init", "mine"])).good();
-    let digests = format!(
-        "{}/../recipes/known-digests.txt",
-        env!("CARGO_MANIFEST_DIR")
-    );
+    let recipes = top().join("recipes").display().to_string();
+    let digests = format!("{recipes}/known-digests.txt");
     let file = ["--recipe", "mine/hard-way.toml"];
     let update = [
         "lock",
@@ -253,7 +252,7 @@ fn a_recipe_of_ones_own_moves_to_another_kubernetes() {
     }
     assert!(!lock.contains("v1.37.1"));
     // The lock of the version before is told in one line.
-    let shipped = format!("{}/../recipes/hard-way.lock", env!("CARGO_MANIFEST_DIR"));
+    let shipped = format!("{recipes}/hard-way.lock");
     let check = ["lock", "--check", "--lock", &shipped];
     let ran = Ran::of(own(&world, &check).args(file)).refused(
         1,

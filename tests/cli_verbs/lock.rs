@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::support::archive::{program, sha256, sha512};
-use super::support::run::{Ran, nodeimg};
-use super::support::synthetic::{ARTIFACTS, World, body};
 use super::{events, identity};
+use nodeimg_test_support::archive::{program, sha256, sha512};
+use nodeimg_test_support::run::{Ran, nodeimg};
+use nodeimg_test_support::synthetic::{ARTIFACTS, World, body};
 
 /// The entries by artifact and architecture, and the epoch.
 fn entries(text: &str) -> (BTreeMap<String, toml::Table>, i64) {

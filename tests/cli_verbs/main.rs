@@ -1,21 +1,18 @@
 //! Every verb on good input, as a user drives it.
 //!
-//! `lock`, `fetch` (with bundles and `--offline`), `build` (events, silence,
-//! rebuilds), `recipes`, `init`, `seeds`, `store`, `machine` (`run`),
-//! `script` (`run --exec`), `test`.
+//! A module is named after its verb: `build` (events, silence, rebuilds), `fetch` (bundles,
+//! `--offline`), `init`, `lock`, `recipes`, `run`, `run_exec` (`run --exec`), `seed`, `store`,
+//! `test`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod build;
 mod fetch;
 mod init;
 mod lock;
-mod machine;
 mod recipes;
-mod script;
-mod seeds;
+mod run;
+mod run_exec;
+mod seed;
 mod store;
 mod test;
 

@@ -3,9 +3,10 @@ use std::path::Path;
 use std::process::Command;
 
 use super::events;
-use super::support::judge::python_with;
-use super::support::run::{Ran, clean, nodeimg};
-use super::support::synthetic::{RECIPE, World};
+use nodeimg_test_support::judge::python_with;
+use nodeimg_test_support::place::top;
+use nodeimg_test_support::run::{Ran, clean, nodeimg};
+use nodeimg_test_support::synthetic::{RECIPE, World};
 
 const BUILT_IN: [&str; 5] = [
     "bootstrap",
@@ -116,7 +117,7 @@ fn a_recipe_extends_another_file() {
     fs::write(world.path("base/overlay/root/etc/motd"), "from the base\n").unwrap();
     world.write_recipe("extends = \"base/base.toml\"\nname = \"mine\"\n[kubelet]\nmax_pods = 64\n");
     Ran::of(&mut world.build()).good();
-    let image = super::support::image::Extracted::of(&world.path("out/mine-1.0.0-amd64"));
+    let image = nodeimg_test_support::image::Extracted::of(&world.path("out/mine-1.0.0-amd64"));
     assert_eq!(image.text("/etc/motd"), "from the base\n");
     let kubelet = image.text("/usr/lib/nodeimg/kubelet-config.yaml");
     assert!(
@@ -146,7 +147,7 @@ fn the_schema_judges_recipes_as_nodeimg_does() {
     let mut documents: Vec<(String, String, bool)> = BUILT_IN
         .iter()
         .map(|name| {
-            let file = format!("{}/../recipes/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+            let file = top().join(format!("recipes/{name}.toml"));
             ((*name).to_owned(), fs::read_to_string(file).unwrap(), true)
         })
         .collect();

@@ -3,9 +3,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::events;
-use super::support::faulty_server::{Fault, faulty};
-use super::support::run::{Ran, nodeimg};
-use super::support::synthetic::{World, body};
+use nodeimg_test_support::faulty_server::{Fault, faulty};
+use nodeimg_test_support::run::{Ran, nodeimg};
+use nodeimg_test_support::synthetic::{World, body};
 
 #[test]
 fn path_says_where_the_store_is() {

@@ -1,11 +1,11 @@
-//! `nodeimg test` with the stand-in for QEMU of `machine`, which plays a node.
+//! `nodeimg test` with the stand-in for QEMU of `run`, which plays a node.
 
 use std::fs;
 use std::path::PathBuf;
 
 use super::events;
-use super::machine::World;
-use super::support::run::{Ran, listing, nodeimg};
+use super::run::World;
+use nodeimg_test_support::run::{Ran, listing, nodeimg};
 
 /// `nodeimg test` of a node that says these facts beside the healthy ones.
 fn tested(world: &World, facts: &str, arguments: &[&str]) -> Ran {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::node::SOON;
-use crate::support::judge;
-use crate::support::run::Ran;
+use nodeimg_test_support::run::Ran;
+use nodeimg_test_support::{judge, place};
 
 /// The API server's address, which its certificate names too.
 pub const API_SERVER: &str = "https://10.240.0.1:6443";
@@ -49,7 +49,7 @@ impl Cluster {
     }
 
     fn script(&self, words: &[&str]) -> Command {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ci/cluster");
+        let script = place::top().join("ci/cluster");
         let mut command = Command::new(script);
         command.args(words).env("CLUSTER_NAME", &self.name);
         command

@@ -12,7 +12,7 @@ use super::control::{Cluster, until};
 use super::images::{CONTROL_PLANE, image};
 use super::node::{BOOT, Machine, Node, Place};
 use super::seed::Seed;
-use crate::support::{judge, slots};
+use nodeimg_test_support::{judge, slots};
 
 const FIRST: Place = Place {
     name: "cp-0",
@@ -90,8 +90,8 @@ fn kubeadm_makes_a_control_plane_and_another_one_joins_it() {
         "test ! -e /var/lib/nodeimg/kubeadm.yaml && ! journalctl --no-pager | grep {KEY}"
     ));
     let admin = Administrator::of(&scene, &first);
-    admin.has_a_control_plane(&first);
-    admin.has_leaders(FIRST.name);
+    admin.expect_control_plane(&first);
+    admin.expect_leaders(FIRST.name);
     // The certificates of the cluster, which another control plane begins with.
     admin.get("secret", "kubeadm-certs");
 
@@ -103,7 +103,7 @@ fn kubeadm_makes_a_control_plane_and_another_one_joins_it() {
     let mut second = start(&SECOND, admin.invites(&scene));
     commands_are_done(&mut second);
     for node in [&first, &second] {
-        admin.has_a_control_plane(node);
+        admin.expect_control_plane(node);
     }
     let members = admin.etcd_members(&second);
     assert_eq!(members, [FIRST.name, SECOND.name]);
@@ -180,7 +180,7 @@ impl Administrator {
 
     /// A node of the control plane, its parts running.
     #[track_caller]
-    fn has_a_control_plane(&self, node: &Node) {
+    fn expect_control_plane(&self, node: &Node) {
         let object = self.get("node", node.name);
         let addresses = object["status"]["addresses"].as_array().unwrap();
         let own = addresses.iter().find(|one| one["type"] == "InternalIP");
@@ -201,7 +201,7 @@ impl Administrator {
 
     /// Who holds its lease is at work, which says more than a probe of its port.
     #[track_caller]
-    fn has_leaders(&self, node: &str) {
+    fn expect_leaders(&self, node: &str) {
         for part in [CONTROLLERS, SCHEDULER] {
             until(&format!("the lease of {part}"), BOOT, || {
                 let lease = self.get("lease", part);

@@ -9,7 +9,7 @@ use super::node::{BOOT, Machine, Node, Place};
 use super::seed::Seed;
 use super::workload::{fetches, web};
 use super::{Scene, directory};
-use crate::support::{judge, slots};
+use nodeimg_test_support::{judge, slots};
 
 const BOTH: Place = Place {
     name: "dual-0",

@@ -9,7 +9,7 @@ use super::node::{Machine, Node, Place};
 use super::seed::Seed;
 use super::workload::{fetches, ready, service, web};
 use super::{Scene, journal, life};
-use crate::support::slots;
+use nodeimg_test_support::slots;
 
 const FIRST: Place = Place {
     name: "node-0",
@@ -53,8 +53,8 @@ fn two_workers_run_pods_and_reach_each_other() {
     // Not both at once, for which a place would stand empty until there are two.
     slots.more(1, 4);
     let mut second = start(&scene, &OLDER, &SECOND, &FIRST, [two, one]).unwrap();
-    is_the_seeds(&first.ready(), &first, "v1.37.2");
-    is_the_seeds(&second.ready(), &second, "v1.36.3");
+    expect_the_seeds(&first.ready(), &first, "v1.37.2");
+    expect_the_seeds(&second.ready(), &second, "v1.36.3");
 
     cluster.apply(
         &[
@@ -116,7 +116,7 @@ fn two_workers_run_pods_and_reach_each_other() {
 
 /// What the API server knows is what the seed says.
 #[track_caller]
-fn is_the_seeds(object: &Value, node: &Node, kubelet: &str) {
+fn expect_the_seeds(object: &Value, node: &Node, kubelet: &str) {
     let addresses = object["status"]["addresses"].as_array().unwrap();
     let of = |kind: &str| {
         let all = addresses.iter().filter(|one| one["type"] == kind);

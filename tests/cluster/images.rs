@@ -8,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::support::debian::store;
-use crate::support::real;
-use crate::support::run::{Ran, nodeimg};
+use nodeimg_test_support::debian::store;
+use nodeimg_test_support::run::{Ran, nodeimg};
+use nodeimg_test_support::{place, real};
 
 /// An image to test with.
 pub struct Variant {
@@ -86,7 +86,7 @@ pub fn image(variant: &Variant, arch: &str) -> Option<PathBuf> {
 }
 
 fn build(variant: &Variant, arch: &str) -> Option<PathBuf> {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cluster");
+    let directory = place::tmp().join("cluster");
     fs::create_dir_all(&directory).unwrap();
     // Another run of these tests waits.
     let lock = File::create(directory.join("lock")).unwrap();
@@ -119,8 +119,7 @@ fn build(variant: &Variant, arch: &str) -> Option<PathBuf> {
 
 /// The recipes whose locks fit the mirror.
 pub fn recipes() -> PathBuf {
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/lab/recipes");
-    let path = std::env::var_os("NODEIMG_TEST_RECIPES").map_or(committed, PathBuf::from);
+    let path = real::recipes();
     fs::canonicalize(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 

@@ -2,7 +2,7 @@
 //! API makes.
 
 use super::images::KUBEADM;
-use super::no_proxy::has_no_kube_proxy;
+use super::no_proxy::expect_no_kube_proxy;
 use super::node::{Machine, Node, Place, alone};
 use super::seed::{Seed, indented, public_key};
 use super::workload::{fetches, ready, web};
@@ -131,7 +131,7 @@ fn a_worker_joins_from_cluster_apis_data_and_keeps_its_network_plugin() {
     let pod = ready(cluster, "joined", SUBNET);
     journal::judge(&node, "kubeadm");
     // This cluster has no DaemonSet of it.
-    has_no_kube_proxy(&node);
+    expect_no_kube_proxy(&node);
     let address = pod["status"]["podIP"].as_str().unwrap();
     fetches(
         cluster,

@@ -47,23 +47,21 @@ mod skew;
 pub(crate) mod workload;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::support::judge;
 use control::Cluster;
+use nodeimg_test_support::{judge, place};
 
 /// The folder of consoles and collected logs.
 pub(crate) fn logs() -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cluster-logs");
+    let path = place::tmp().join("cluster-logs");
     fs::create_dir_all(&path).unwrap();
     path
 }
 
 /// An empty directory for one test.
 pub(crate) fn directory(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join("cluster-work")
-        .join(name);
+    let path = place::tmp().join("cluster-work").join(name);
     let _ = fs::remove_dir_all(&path);
     fs::create_dir_all(&path).unwrap();
     path

@@ -42,7 +42,7 @@ fn a_worker_without_kube_proxy_is_ready() {
         "http://127.0.0.1:8080/",
     ];
     assert_eq!(cluster.kubectl(&words).good().out.trim(), "by-itself");
-    has_no_kube_proxy(&node);
+    expect_no_kube_proxy(&node);
     // It did not fail: it was not wanted, and the report says so.
     let state = "systemctl show -P ActiveState -P ConditionResult kube-proxy";
     assert_eq!(node.shell(state), "inactive\nno");
@@ -52,7 +52,7 @@ fn a_worker_without_kube_proxy_is_ready() {
 
 /// None runs, and no unit misses it.
 #[track_caller]
-pub fn has_no_kube_proxy(node: &Node) {
+pub fn expect_no_kube_proxy(node: &Node) {
     node.shell("! pidof kube-proxy");
     assert_eq!(node.shell("systemctl is-system-running --wait"), "running");
 }

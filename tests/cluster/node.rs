@@ -15,9 +15,9 @@ use tempfile::TempDir;
 use super::control::{Cluster, is_true, until};
 use super::images::{Variant, image};
 use super::{Scene, logs};
-use crate::support::guest::usual_command_line;
-use crate::support::run::Ran;
-use crate::support::slots::{self, Slots};
+use nodeimg_test_support::guest::usual_command_line;
+use nodeimg_test_support::run::Ran;
+use nodeimg_test_support::slots::{self, Slots};
 
 /// Beyond what the slowest of these tests waits for altogether.
 const LIFETIME: Duration = Duration::from_secs(3600);

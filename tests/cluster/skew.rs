@@ -39,7 +39,7 @@ fn a_worker_that_is_two_minor_versions_older_is_of_use() {
         name: "two-older",
         number: 70,
     };
-    is_of_use(&TWO_OLDER, &place, "v1.35.4", "containerd://2.3.");
+    expect_use(&TWO_OLDER, &place, "v1.35.4", "containerd://2.3.");
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_worker_that_is_three_minor_versions_older_is_of_use() {
         name: "three-older",
         number: 71,
     };
-    is_of_use(&THREE_OLDER, &place, "v1.34.4", "containerd://2.3.");
+    expect_use(&THREE_OLDER, &place, "v1.34.4", "containerd://2.3.");
 }
 
 #[test]
@@ -59,12 +59,12 @@ fn a_worker_of_the_next_containerd_is_of_use() {
         name: "containerd",
         number: 72,
     };
-    is_of_use(&CONTAINERD_2_4, &place, "v1.37.2", "containerd://2.4.");
+    expect_use(&CONTAINERD_2_4, &place, "v1.37.2", "containerd://2.4.");
 }
 
 /// Ready with the versions that are expected; its pods run, say what they log, and
 /// reach a Service.
-fn is_of_use(variant: &Variant, place: &Place, kubelet: &str, containerd: &str) {
+fn expect_use(variant: &Variant, place: &Place, kubelet: &str, containerd: &str) {
     let scene = Scene::of_full(place.name);
     let Some((scene, _slots, image)) = alone(scene, variant, "amd64", 1) else {
         return;

@@ -5,9 +5,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::support::judge::{is_root, python_with};
-use super::support::run::{Ran, clean, tool};
 use super::{ARCHS, Copy, HOST, images};
+use nodeimg_test_support::judge::{is_root, python_with};
+use nodeimg_test_support::run::{Ran, clean, tool};
 
 /// A YAML file of the image, by PyYAML.
 fn yaml(path: &str) -> Option<Value> {
@@ -116,7 +116,9 @@ fn containerd_takes_its_configuration() {
         .args(["config", "dump"]);
     let ran = Ran::of(&mut dump);
     if ran.err.contains("GLIBC_") {
-        super::support::judge::missing("a C library that is new enough for the image's containerd");
+        nodeimg_test_support::judge::missing(
+            "a C library that is new enough for the image's containerd",
+        );
         return;
     }
     let ran = ran.good();
@@ -190,7 +192,7 @@ fn tmpfiles_make_what_must_be_there_at_boot() {
         .arg(format!("--root={}", copy.root().display()))
         .arg("--create");
     command.args(["nodeimg-hard-way.conf", "nodeimg-writable.conf"]);
-    let Some(ran) = tool("systemd-tmpfiles", &mut command) else {
+    let Some(ran) = tool(&mut command) else {
         return;
     };
     let ran = ran.good();

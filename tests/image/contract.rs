@@ -5,9 +5,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use super::support::image::{Listed, listed, manifest, sums_hold};
-use super::support::run::{Ran, clean, tool};
 use super::{ARCHS, Images, images};
+use nodeimg_test_support::image::{Listed, listed, manifest, sums_hold};
+use nodeimg_test_support::run::{Ran, clean, tool};
 
 /// Programs; on a merged-usr root `/bin` is `/usr/bin`.
 const PROGRAMS: [&str; 27] = [
@@ -184,7 +184,7 @@ fn every_program_is_of_the_images_architecture() {
         }
         assert!(programs.len() >= PROGRAMS.len(), "{programs:?}");
         let mut file = clean(Command::new("file"));
-        let Some(ran) = tool("file", file.arg("-b").args(&programs)) else {
+        let Some(ran) = tool(file.arg("-b").args(&programs)) else {
             return;
         };
         for (line, program) in ran.good().out.lines().zip(&programs) {

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use super::support::run::{Ran, clean, listing, tool};
 use super::{Copy, HOST, images};
+use nodeimg_test_support::run::{Ran, clean, listing, tool};
 
 /// A root that first boot has not seen, with a seed directory beside it.
 pub struct Node {
@@ -102,7 +102,7 @@ fn issue(directory: &Path, name: &str, subject: &str, by: Option<&str>) -> Optio
         None => request.args(["-x509", "-days", "2", "-out", &certificate]),
         Some(_) => request.args(["-new", "-out", "request.csr"]),
     };
-    tool("openssl", &mut request)?.good();
+    tool(&mut request)?.good();
     if let Some(by) = by {
         let mut sign = clean(Command::new("openssl"));
         sign.current_dir(directory)

@@ -7,9 +7,6 @@
 //! folder of recipes whose locks fit that mirror, `tests/lab/recipes` unless it is set.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod configuration;
 mod contract;
 mod first_boot;
@@ -25,8 +22,8 @@ use std::sync::OnceLock;
 use nix::fcntl::{Flock, FlockArg};
 use tempfile::TempDir;
 
-use support::real;
-use support::run::{Ran, clean};
+use nodeimg_test_support::real;
+use nodeimg_test_support::run::{Ran, clean};
 
 /// Both images, built once for all tests.
 struct Images {

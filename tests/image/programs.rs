@@ -9,8 +9,8 @@ use std::fs;
 use std::process::Command;
 
 use super::first_boot::{Node, PLAIN};
-use super::support::judge;
-use super::support::run::{Ran, clean};
+use nodeimg_test_support::judge;
+use nodeimg_test_support::run::{Ran, clean};
 
 /// The words of a unit's ExecStart=, its variables from its environment files.
 fn exec_start(node: &Node, unit: &str) -> Vec<String> {

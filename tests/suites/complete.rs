@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::report::{self, Outcome, Outcomes, say};
@@ -21,8 +21,8 @@ use super::setting::Setting;
 use super::{JUDGED, conformance, lab};
 use crate::cluster::node::{Node, Place};
 use crate::cluster::seed::Seed;
-use crate::support::{judge, slots};
 use crate::workloads;
+use nodeimg_test_support::{judge, place, slots};
 
 const PLACES: [Place; 2] = [
     Place {
@@ -97,7 +97,7 @@ impl Ledger {
     fn new() -> Ledger {
         let name = format!("conformance-{}.tsv", lab::version("e2e.test"));
         Ledger {
-            path: Path::new(env!("CARGO_TARGET_TMPDIR")).join(name),
+            path: place::tmp().join(name),
             skipped: conformance::skipped(),
         }
     }

@@ -77,9 +77,9 @@ fn each_check_is_met_or_answered() {
     let two = two.map(|(name, command)| (name.to_owned(), command.to_owned()));
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", &script("X=1", &two.into())]);
-    let out = crate::support::run::Ran::of(&mut shell).good().out;
+    let out = nodeimg_test_support::run::Ran::of(&mut shell).good().out;
     assert_eq!(out, "good 0\nbad 1: why\n");
     let mut syntax = std::process::Command::new("sh");
     syntax.args(["-n", "-c", &script("", &commands)]);
-    crate::support::run::Ran::of(&mut syntax).good();
+    nodeimg_test_support::run::Ran::of(&mut syntax).good();
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::{env, fs};
 
-use crate::support::judge;
+use nodeimg_test_support::judge;
 
 /// The lab's folder; `None`, with a printed skip, if there is none.
 pub fn directory() -> Option<PathBuf> {

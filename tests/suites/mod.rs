@@ -32,8 +32,8 @@ use std::time::Instant;
 use crate::cluster::images::{HARD_WAY, Variant};
 use crate::cluster::node::{Node, Place};
 use crate::cluster::seed::Seed;
-use crate::support::{real, slots};
 use crate::workloads;
+use nodeimg_test_support::{real, slots};
 use report::say;
 use setting::Setting;
 
@@ -118,7 +118,9 @@ fn a_node_passes_what_others_ask_of_it() {
         parts.run("image-builder's checks", || goss::met(node, &versions()));
         parts.run("flannel", || workloads::network::flannel(setting, node));
         parts.run("critest", || critest::passes(node));
-        parts.run("pressure", || workloads::pressure::is_told(setting, node));
+        parts.run("pressure", || {
+            workloads::pressure::expect_eviction(setting, node)
+        });
     });
 }
 

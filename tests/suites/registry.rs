@@ -15,7 +15,7 @@ use tempfile::{NamedTempFile, TempDir};
 use super::lab;
 use super::server::Server;
 use crate::cluster::control::Cluster;
-use crate::support::run::Ran;
+use nodeimg_test_support::run::Ran;
 
 /// Where it answers, in the namespace.
 pub const ADDRESS: &str = "10.240.0.1:5000";

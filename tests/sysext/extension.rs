@@ -6,9 +6,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::judge;
-use crate::support::run::{Ran, clean, tool};
-use crate::support::synthetic::World;
+use nodeimg_test_support::judge;
+use nodeimg_test_support::run::{Ran, clean, host_program, tool};
+use nodeimg_test_support::synthetic::World;
 
 /// Builds it.
 pub fn built(world: &World, arch: &str) -> Extension {
@@ -38,8 +38,8 @@ impl Extension {
 
     /// Its partitions as sfdisk reads them.
     pub fn table(&self) -> Option<Vec<Value>> {
-        let mut command = disk_tool("sfdisk");
-        let ran = tool("sfdisk", command.arg("--json").arg(self.raw()))?.good();
+        let mut command = host_program("sfdisk");
+        let ran = tool(command.arg("--json").arg(self.raw()))?.good();
         assert_eq!(ran.err, "", "sfdisk complains");
         let mut told: Value = serde_json::from_str(&ran.out).unwrap();
         let Value::Array(partitions) = told["partitiontable"]["partitions"].take() else {
@@ -68,23 +68,15 @@ impl Extension {
         let mut command = clean(Command::new("unsquashfs"));
         // Xattrs of the namespace `user` need a file system that has them.
         command.arg("-no-xattrs").arg("-d").arg(&root).arg(data);
-        tool("unsquashfs", &mut command)?.good();
+        tool(&mut command)?.good();
         Some(root)
     }
 }
 
-/// Of the directories that an ordinary user's PATH leaves out.
-pub fn disk_tool(name: &str) -> Command {
-    let mut command = clean(Command::new(name));
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
-    command
-}
-
 pub fn verified(data: &Path, tree: &Path, root_hash: &str) -> Option<bool> {
-    let mut command = disk_tool("veritysetup");
+    let mut command = host_program("veritysetup");
     command.arg("verify").args([data, tree]).arg(root_hash);
-    Some(tool("veritysetup", &mut command)?.code == Some(0))
+    Some(tool(&mut command)?.code == Some(0))
 }
 
 /// Runs a script where its mounts are its own; `None` where this user or this

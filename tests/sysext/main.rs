@@ -3,21 +3,18 @@
 //! it, systemd for the extension.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod extension;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use extension::{built, disk_tool, verified, with_mounts};
+use extension::{built, verified, with_mounts};
+use nodeimg_test_support::image::{manifest, sums_hold};
+use nodeimg_test_support::run::{Ran, clean, host_program, tool};
+use nodeimg_test_support::synthetic::World;
+use nodeimg_test_support::{archive, judge};
 use serde_json::Value;
-use support::image::{manifest, sums_hold};
-use support::run::{Ran, clean, tool};
-use support::synthetic::World;
-use support::{archive, judge};
 
 /// Everything in the store, the extension among the outputs, and a directory
 /// of /opt that stays writable.
@@ -71,8 +68,8 @@ fn the_disk_image_is_a_discoverable_one() {
             assert_eq!(text("name"), *name);
             assert_eq!(text("attrs"), "guid:60");
         }
-        let mut command = disk_tool("sgdisk");
-        let Some(ran) = tool("sgdisk", command.arg("-v").arg(extension.raw())) else {
+        let mut command = host_program("sgdisk");
+        let Some(ran) = tool(command.arg("-v").arg(extension.raw())) else {
             return;
         };
         assert!(ran.good().out.contains("No problems found"));
@@ -186,7 +183,7 @@ fn systemd_tmpfiles_makes_all_that_is_not_merged() {
     command
         .arg("--create")
         .arg(format!("--root={}", root.display()));
-    let Some(ran) = tool("systemd-tmpfiles", &mut command) else {
+    let Some(ran) = tool(&mut command) else {
         return;
     };
     assert!(!ran.err.contains("nodeimg-sysext.conf"), "{}", ran.err);
@@ -225,12 +222,7 @@ fn systemd_tmpfiles_makes_all_that_is_not_merged() {
 fn systemd_dissect_finds_an_extension_with_verity() {
     let world = world();
     let extension = built(&world, "amd64");
-    if tool(
-        "systemd-dissect",
-        clean(Command::new("systemd-dissect")).arg("--version"),
-    )
-    .is_none()
-    {
+    if tool(clean(Command::new("systemd-dissect")).arg("--version")).is_none() {
         return;
     }
     let Some(ran) = with_mounts("systemd-dissect --json=short \"$1\"", &[&extension.raw()]) else {
@@ -271,7 +263,7 @@ fn systemd_sysext_merges_it_under_any_name() {
     let world = world();
     let extension = built(&world, "amd64");
     let mut version = clean(Command::new("systemd-sysext"));
-    if tool("systemd-sysext", version.arg("--version")).is_none() {
+    if tool(version.arg("--version")).is_none() {
         return;
     }
     for name in [extension.name.as_str(), "kubernetes"] {

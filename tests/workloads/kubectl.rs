@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::cluster::control::{Cluster, is_true, until};
 use crate::cluster::node::{Node, SOON};
-use crate::support::run::Ran;
+use nodeimg_test_support::run::Ran;
 
 const POD: &str = "
 apiVersion: v1

@@ -9,7 +9,7 @@ use crate::cluster::node::{Node, Place, SOON};
 use crate::cluster::seed::Seed;
 use crate::suites::JUDGED;
 use crate::suites::setting::Setting;
-use crate::support::{judge, slots};
+use nodeimg_test_support::{judge, slots};
 
 const FLANNEL: &str = include_str!("flannel.yaml");
 const KUBE_ROUTER: &str = include_str!("kube-router.yaml");
@@ -43,7 +43,7 @@ const NETWORKS: [Network; 2] = [
 
 /// flannel on the one node that every run has; it is left there.
 pub fn flannel(setting: &Setting, node: &Node) {
-    NETWORKS[0].is_used(&setting.scene.cluster, &[node]);
+    NETWORKS[0].expect_used(&setting.scene.cluster, &[node]);
 }
 
 const PLACES: [Place; 2] = [
@@ -78,13 +78,13 @@ fn networks_of_daemonsets_cross_nodes() {
     nodes.iter_mut().for_each(|node| _ = node.ready());
     let nodes: Vec<&Node> = nodes.iter().collect();
     for network in &NETWORKS {
-        network.is_used(&setting.scene.cluster, &nodes);
+        network.expect_used(&setting.scene.cluster, &nodes);
     }
 }
 
 impl Network {
     /// The DaemonSet runs, and a pod of each node reaches that of the next by it.
-    fn is_used(&self, cluster: &Cluster, nodes: &[&Node]) {
+    fn expect_used(&self, cluster: &Cluster, nodes: &[&Node]) {
         let Network {
             name,
             file,

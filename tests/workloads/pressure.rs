@@ -63,7 +63,7 @@ pub fn memory(cluster: &Cluster, node: &Node) {
 }
 
 /// A full disk: the node says so, and evicts the pod that fills it.
-pub fn is_told(setting: &Setting, node: &mut Node) {
+pub fn expect_eviction(setting: &Setting, node: &mut Node) {
     let cluster = &setting.scene.cluster;
     node.ready();
     cluster.apply(LARGE);

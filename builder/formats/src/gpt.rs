@@ -55,28 +55,28 @@ pub struct Partition<'a> {
     /// Attribute bits; 48 to 63 are the type's own.
     pub flags: u64,
     /// Where it is on the disk.
-    pub place: Place,
+    pub place: Extent,
 }
 
 /// A range of the disk in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Place {
+pub struct Extent {
     pub start: u64,
     pub size: u64,
 }
 
-impl Place {
+impl Extent {
     /// `size` bytes, from the first place that a partition can begin at.
-    pub fn first(size: u64) -> Place {
-        Place {
+    pub fn first(size: u64) -> Extent {
+        Extent {
             start: ALIGNMENT,
             size,
         }
     }
 
     /// `size` bytes, at the next place behind this one.
-    pub fn then(self, size: u64) -> Place {
-        Place {
+    pub fn then(self, size: u64) -> Extent {
+        Extent {
             start: self.end().next_multiple_of(ALIGNMENT),
             size,
         }
@@ -88,7 +88,7 @@ impl Place {
 }
 
 /// The smallest disk that holds partitions up to the end of `last`, in bytes.
-pub fn disk_size(last: Place) -> u64 {
+pub fn disk_size(last: Extent) -> u64 {
     (last.end() + (TABLE_SECTORS + 1) * SECTOR).next_multiple_of(GRAIN)
 }
 
@@ -248,5 +248,4 @@ fn protective_mbr(last: u64) -> [u8; SECTOR as usize] {
 }
 
 #[cfg(test)]
-#[path = "gpt_tests.rs"]
 mod tests;

@@ -222,5 +222,4 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 #[cfg(test)]
-#[path = "pe_tests.rs"]
 mod tests;

@@ -268,5 +268,4 @@ impl Header {
 }
 
 #[cfg(test)]
-#[path = "qcow2_tests.rs"]
 mod tests;

@@ -26,9 +26,9 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::parallel::{cores, in_parallel};
 use sha2::{Digest as _, Sha256};
 
 use super::guid::Guid;
@@ -136,40 +136,18 @@ fn hash(salted: &Sha256, block: &[u8]) -> [u8; HASH] {
 /// The hash of every block, a batch a turn.
 fn data_hashes(data: Data<'_>, salted: &Sha256) -> io::Result<Vec<u8>> {
     let blocks = usize::try_from(data.size / BLOCK).map_err(io::Error::other)?;
-    let mut hashes = vec![0; blocks * HASH];
-    let batches = Mutex::new(hashes.chunks_mut(BATCH * HASH).enumerate());
-    let work = || -> io::Result<()> {
-        let mut buffer = vec![0; BATCH * BLOCK_LEN];
-        loop {
-            let next = batches
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .next();
-            let Some((index, hashes)) = next else {
-                return Ok(());
-            };
-            let bytes = &mut buffer[..hashes.len() / HASH * BLOCK_LEN];
-            let at = data.start + (index * BATCH * BLOCK_LEN) as u64;
-            data.file.read_exact_at(bytes, at)?;
-            for (block, to) in bytes
-                .chunks_exact(BLOCK_LEN)
-                .zip(hashes.chunks_exact_mut(HASH))
-            {
-                to.copy_from_slice(&hash(salted, block));
-            }
-        }
+    let batch = |index: usize| -> io::Result<Vec<u8>> {
+        let count = BATCH.min(blocks - index * BATCH);
+        let mut bytes = vec![0; count * BLOCK_LEN];
+        let at = data.start + (index * BATCH * BLOCK_LEN) as u64;
+        data.file.read_exact_at(&mut bytes, at)?;
+        let blocks = bytes.chunks_exact(BLOCK_LEN);
+        Ok(blocks.flat_map(|block| hash(salted, block)).collect())
     };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = cores.min(MAX_THREADS).min(blocks.div_ceil(BATCH));
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().try_for_each(|thread| {
-            thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-    })?;
-    Ok(hashes)
+    let threads = cores().min(MAX_THREADS);
+    let batches = in_parallel(threads, blocks.div_ceil(BATCH), batch);
+    let batches: Vec<_> = batches.into_iter().collect::<io::Result<_>>()?;
+    Ok(batches.concat())
 }
 
 /// ```text
@@ -196,5 +174,4 @@ fn superblock(data_blocks: u64, params: &Params) -> [u8; BLOCK_LEN] {
 }
 
 #[cfg(test)]
-#[path = "verity_tests.rs"]
 mod tests;

@@ -18,6 +18,7 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let started = Instant::now();
     let progress = session.progress;
     let mut chosen = args.recipe.choose(&args.outputs)?;
+    session.warn_of(&chosen.recipe);
     let relock = match args.relock_base {
         true => Some(args.recipe.relock(Some(&args.out), &mut chosen)?),
         false => None,
@@ -27,11 +28,9 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
         offline: args.network.offline || args.bundle.is_some(),
         ..args.network.clone()
     };
-    let warm = warm_command(&args.recipe.recipe, &args.archs);
+    let archs = args.arch.archs()?;
+    let warm = warm_command(&args.recipe.recipe, &archs);
     let fetcher = session.fetcher(&store, &chosen.recipe, &network, &warm)?;
-    let mut archs = args.archs.clone();
-    archs.sort_unstable();
-    archs.dedup();
     around(relock.as_ref(), &mut chosen, &fetcher, progress, |chosen| {
         let locked = chosen.locked(boot::check_needs)?;
         let mut builds = Vec::new();

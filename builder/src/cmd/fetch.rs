@@ -20,12 +20,13 @@ pub fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
         false => None,
     };
     let store = session.store()?;
-    let warm = warm_command(&args.recipe.recipe, &args.archs);
+    let archs = args.arch.archs()?;
+    let warm = warm_command(&args.recipe.recipe, &archs);
     let fetcher = session.fetcher(&store, &chosen.recipe, &args.network, &warm)?;
     let progress = session.progress;
     around(relock.as_ref(), &mut chosen, &fetcher, progress, |chosen| {
         let locked = chosen.locked(boot::check_needs)?;
-        let fetched = bring(&fetcher, &chosen.recipe, &locked, &args.archs)?;
+        let fetched = bring(&fetcher, &chosen.recipe, &locked, &archs)?;
         report(session, args, &store, &fetched)
     })
 }

@@ -39,7 +39,7 @@ pub fn run(session: &Session<'_>, args: &InitArgs) -> Result<()> {
     session.say(
         &json!({ "event": "init", "recipe": file }),
         &format!(
-            "wrote {0}; build it with `nodeimg build --recipe {0} --arch ARCH`",
+            "wrote {0}; build it with `nodeimg build --recipe {0}`",
             file.display()
         ),
     );

@@ -115,6 +115,13 @@ impl Session<'_> {
             .with_context(|| format!("reading --debian-mirror and {DEBIAN_VARIABLE}"))
     }
 
+    /// Says what the recipe's author should change, though it works.
+    pub fn warn_of(&self, recipe: &Recipe) {
+        for warning in &recipe.warnings {
+            self.progress.warn(warning);
+        }
+    }
+
     /// One object on standard output if `--json` is on, a line for people
     /// on standard error otherwise.
     pub fn say(&self, event: &serde_json::Value, text: &str) {

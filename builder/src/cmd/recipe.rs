@@ -40,6 +40,7 @@ fn list(session: &Session<'_>) -> Result<()> {
 
 fn check(session: &Session<'_>, args: &RecipeArgs) -> Result<()> {
     let chosen = args.choose(&[])?;
+    session.warn_of(&chosen.recipe);
     chosen.locked(boot::check_needs)?;
     let artifacts = chosen.recipe.artifacts.len() + chosen.recipe.images.len();
     session.say(

@@ -15,7 +15,7 @@ use crate::tree::{Content, ImagePath, Kind, Tree};
 const MAX_LINKS: usize = 16;
 
 /// A library or a loader.
-pub struct Wanted {
+pub struct NeededLibrary {
     /// As the program names it.
     pub name: String,
     /// Every link on the way and last the file; `None` if it is not there.
@@ -24,8 +24,8 @@ pub struct Wanted {
 
 /// What one program wants.
 pub struct Wants {
-    pub libraries: Vec<Wanted>,
-    pub interpreter: Option<Wanted>,
+    pub libraries: Vec<NeededLibrary>,
+    pub interpreter: Option<NeededLibrary>,
 }
 
 /// What the file at `path`, of `content`, wants; `None` if it is not a dynamic
@@ -45,12 +45,12 @@ pub fn wants(
     // run path loads them first (libsystemd-core, libsystemd-shared).
     places.extend(path.parent().map(String::from));
     places.extend(directories(arch));
-    let libraries = dynamic.needed.into_iter().map(|name| Wanted {
+    let libraries = dynamic.needed.into_iter().map(|name| NeededLibrary {
         way: found(tree, &name, &places),
         name,
     });
     let libraries = libraries.collect();
-    let interpreter = dynamic.interpreter.map(|name| Wanted {
+    let interpreter = dynamic.interpreter.map(|name| NeededLibrary {
         way: follow(tree, &name),
         name,
     });

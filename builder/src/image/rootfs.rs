@@ -23,7 +23,7 @@ use crate::store::Store;
 use crate::tree::{Content, ImagePath, Node, Origin, Tree};
 
 /// All that an image is made of.
-pub struct Inputs<'a> {
+pub struct BuildInputs<'a> {
     pub recipe: &'a Recipe,
     pub arch: Arch,
     pub epoch: Epoch,
@@ -47,7 +47,7 @@ pub struct Assembled {
 
 /// Runs every step. In order: what the recipe's author says last wins, the lints see
 /// it all.
-pub fn assemble(inputs: &Inputs<'_>) -> Result<Assembled> {
+pub fn assemble(inputs: &BuildInputs<'_>) -> Result<Assembled> {
     let recipe = inputs.recipe;
     let (mut tree, base) = base_system(inputs).context("unpacking the base system")?;
     with_base(inputs, &base, &mut tree, setup::configure).context("configuring the base system")?;
@@ -84,7 +84,7 @@ struct BaseSystem {
     unread: Vec<String>,
 }
 
-fn base_system(inputs: &Inputs<'_>) -> Result<(Tree, BaseSystem)> {
+fn base_system(inputs: &BuildInputs<'_>) -> Result<(Tree, BaseSystem)> {
     let mut tree = Tree::default();
     let packages = base::unpack(inputs.store, inputs.arch, &inputs.fetched.packages)?;
     let mut unread = Vec::new();
@@ -99,7 +99,7 @@ fn base_system(inputs: &Inputs<'_>) -> Result<(Tree, BaseSystem)> {
     Ok((tree, BaseSystem { packages, unread }))
 }
 
-fn index_modules(inputs: &Inputs<'_>, tree: &mut Tree) -> Result<()> {
+fn index_modules(inputs: &BuildInputs<'_>, tree: &mut Tree) -> Result<()> {
     if !inputs.recipe.needs_base() {
         return Ok(());
     }
@@ -108,10 +108,10 @@ fn index_modules(inputs: &Inputs<'_>, tree: &mut Tree) -> Result<()> {
 
 /// Nothing if the image has no base system.
 fn with_base(
-    inputs: &Inputs<'_>,
+    inputs: &BuildInputs<'_>,
     base: &BaseSystem,
     tree: &mut Tree,
-    run: fn(&mut Tree, setup::Facts<'_>) -> Result<()>,
+    run: fn(&mut Tree, setup::BaseFacts<'_>) -> Result<()>,
 ) -> Result<()> {
     if !inputs.recipe.needs_base() {
         return Ok(());
@@ -119,7 +119,7 @@ fn with_base(
     let directory = std::env::current_dir().context("finding the directory of the build")?;
     // The root directory or one that every system has would be found in any file.
     let telling = directory.components().count() > 3;
-    let facts = setup::Facts {
+    let facts = setup::BaseFacts {
         arch: inputs.arch,
         epoch: inputs.epoch,
         packages: &base.packages,
@@ -129,7 +129,7 @@ fn with_base(
     run(tree, facts)
 }
 
-fn artifacts(inputs: &Inputs<'_>, tree: &mut Tree) -> Result<()> {
+fn artifacts(inputs: &BuildInputs<'_>, tree: &mut Tree) -> Result<()> {
     let artifacts = &inputs.fetched.artifacts;
     // Unpacking is CPU work, an archive a thread; laying in is in the recipe's order.
     let unpacked = in_parallel(artifacts.len(), artifacts.len(), |at| {
@@ -224,7 +224,7 @@ fn missing_dns(recipe: &Recipe) -> Vec<String> {
         .collect()
 }
 
-fn first_boot(inputs: &Inputs<'_>, base: &BaseSystem, tree: &mut Tree) -> Result<()> {
+fn first_boot(inputs: &BuildInputs<'_>, base: &BaseSystem, tree: &mut Tree) -> Result<()> {
     let mut told = settings_of(inputs.recipe, inputs.epoch);
     if inputs.recipe.profile.spec().joins_by_kubeadm {
         for program in KUBEADM {
@@ -243,7 +243,7 @@ fn first_boot(inputs: &Inputs<'_>, base: &BaseSystem, tree: &mut Tree) -> Result
     )
 }
 
-fn container_images(inputs: &Inputs<'_>, tree: &mut Tree) -> Result<()> {
+fn container_images(inputs: &BuildInputs<'_>, tree: &mut Tree) -> Result<()> {
     for image in &inputs.fetched.images {
         let (asked, baked) = (image.asked, &image.bytes);
         let names = asked.names(&baked.top.digest);
@@ -305,5 +305,4 @@ fn enable_units(recipe: &Recipe, tree: &mut Tree) -> Result<Vec<String>> {
 }
 
 #[cfg(test)]
-#[path = "rootfs_tests.rs"]
 mod tests;

@@ -61,7 +61,7 @@ impl<'a> Build<'a> {
     fn write(&self, fetched: Fetched<'_>, store: &Store, progress: &Progress) -> Result<()> {
         let name = self.recipe.image_name(self.arch);
         progress.step(&format!("assembling {name}"));
-        let inputs = rootfs::Inputs {
+        let inputs = rootfs::BuildInputs {
             recipe: self.recipe,
             arch: self.arch,
             epoch: self.locked.epoch(),

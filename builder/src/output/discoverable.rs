@@ -1,7 +1,7 @@
 //! Partitions that a system finds by itself: the
 //! [Discoverable Partitions Specification](https://uapi-group.org/specifications/specs/discoverable_partitions_specification/).
 
-use nodeimg_formats::gpt::{Partition, Place};
+use nodeimg_formats::gpt::{Extent, Partition};
 use nodeimg_formats::guid::Guid;
 use nodeimg_formats::verity::RootHash;
 use nodeimg_values::arch::Arch;
@@ -14,8 +14,8 @@ const READ_ONLY: u64 = 1 << 60;
 pub fn verified_root(
     arch: Arch,
     root: RootHash,
-    data: Place,
-    tree: Place,
+    data: Extent,
+    tree: Extent,
 ) -> [Partition<'static>; 2] {
     let (first, second) = root.halves();
     let [(kind, name), (tree_kind, tree_name)] = match arch {

@@ -3,14 +3,14 @@
 use anyhow::Result;
 
 use super::Built;
-use super::manifest::{Artifact, ContainerImage, Inputs, Package};
+use super::manifest::{Artifact, ContainerImage, Package, PinnedInputs};
 use crate::input::artifact::oci_image::Image;
 use crate::input::bring::Input;
 use crate::input::lock::{PinnedArtifact, PinnedImage, PinnedPackage};
 use crate::input::recipe;
 
 /// Each kind by name, as the lock has them.
-pub fn of(built: &Built<'_>) -> Result<Inputs> {
+pub fn of(built: &Built<'_>) -> Result<PinnedInputs> {
     let fetched = built.fetched;
     let mut artifacts: Vec<_> = fetched.artifacts.iter().map(|a| artifact(a.pin)).collect();
     artifacts.sort_by(|a, b| a.name.cmp(&b.name));
@@ -19,7 +19,7 @@ pub fn of(built: &Built<'_>) -> Result<Inputs> {
     let pinned = &built.locked.pins().packages;
     let packages = fetched.packages.iter();
     let packages = packages.map(|(pin, _)| Ok(package(pin, pinned.url(pin)?)));
-    Ok(Inputs {
+    Ok(PinnedInputs {
         artifacts,
         images,
         packages: packages.collect::<Result<_>>()?,

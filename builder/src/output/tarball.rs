@@ -20,6 +20,7 @@ use nodeimg_formats::tar::{END, Entry, EntryKind, padding};
 use nodeimg_values::atomic::AtomicFile;
 use nodeimg_values::digest::{Digest, Hasher, HashingWriter};
 use nodeimg_values::epoch::Epoch;
+use nodeimg_values::parallel::cores;
 use zstd::zstd_safe::CParameter;
 
 use crate::tree::{Content, ImagePath, Kind, Node, Stat, Tree};
@@ -62,7 +63,7 @@ pub struct Compression {
 impl Compression {
     /// With as many workers as help.
     pub fn of_level(level: i32) -> Compression {
-        let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+        let cores = u32::try_from(cores()).unwrap_or(MAX_WORKERS);
         let workers = NonZeroU32::new(cores.min(MAX_WORKERS)).unwrap_or(NonZeroU32::MIN);
         Compression { level, workers }
     }
@@ -172,5 +173,4 @@ fn copy(content: &Content, to: &mut impl Write, buffer: &mut [u8]) -> Result<Dig
 }
 
 #[cfg(test)]
-#[path = "tarball_tests.rs"]
 mod tests;

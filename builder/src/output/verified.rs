@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 
 use anyhow::{Context, Result};
-use nodeimg_formats::gpt::Place;
+use nodeimg_formats::gpt::Extent;
 use nodeimg_formats::guid::Guid;
 use nodeimg_formats::region::Region;
 use nodeimg_formats::squashfs::Options;
@@ -42,7 +42,7 @@ pub fn file_system(file: &File, start: u64, tree: &Tree, built: &Built<'_>) -> R
 }
 
 /// Writes the hash tree of the file system at `data` from `start` on.
-pub fn hash_tree(file: &File, data: Place, start: u64, params: &Params) -> Result<RootHash> {
+pub fn hash_tree(file: &File, data: Extent, start: u64, params: &Params) -> Result<RootHash> {
     let mut region = BufWriter::with_capacity(BUFFER, Region::new(file, start));
     let range = Data {
         file,

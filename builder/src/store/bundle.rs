@@ -312,5 +312,4 @@ impl Read for HashingReader<'_> {
 }
 
 #[cfg(test)]
-#[path = "bundle_tests.rs"]
 mod tests;

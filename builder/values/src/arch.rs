@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,29 @@ impl Arch {
         }
     }
 
+    /// Of a machine whose processor Rust calls `cpu`, as in [`std::env::consts::ARCH`].
+    pub fn of_machine(cpu: &str) -> Option<Arch> {
+        Arch::ALL.into_iter().find(|arch| arch.rust_cpu() == cpu)
+    }
+
+    /// What to build for: the architectures that were named, each once and in order, or
+    /// that of the machine whose processor is `cpu` if there are none.
+    pub fn named_or_own(named: &[Arch], cpu: &str) -> Result<Vec<Arch>> {
+        let mut archs = named.to_vec();
+        archs.sort_unstable();
+        archs.dedup();
+        if !archs.is_empty() {
+            return Ok(archs);
+        }
+        match Arch::of_machine(cpu) {
+            Some(own) => Ok(vec![own]),
+            None => bail!(
+                "this machine's architecture is {cpu}, and there are no images for it: add \
+                 --arch amd64 or --arch arm64"
+            ),
+        }
+    }
+
     /// The CPU part of a Rust target triple.
     pub fn rust_cpu(self) -> &'static str {
         match self {
@@ -67,5 +91,30 @@ impl Arch {
 impl fmt::Display for Arch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_build_is_for_this_machine_unless_an_architecture_is_named() {
+        use Arch::{Amd64, Arm64};
+        for (named, cpu, archs) in [
+            (&[][..], "x86_64", &[Amd64][..]),
+            (&[], "aarch64", &[Arm64]),
+            (&[Arm64], "x86_64", &[Arm64]),
+            (&[Arm64, Amd64, Arm64], "aarch64", &[Amd64, Arm64]),
+            (&[Amd64], "riscv64", &[Amd64]),
+        ] {
+            assert_eq!(Arch::named_or_own(named, cpu).unwrap(), archs, "{cpu}");
+        }
+        let refusal = Arch::named_or_own(&[], "riscv64").unwrap_err().to_string();
+        assert!(
+            refusal.contains("is riscv64") && refusal.contains("--arch arm64"),
+            "{refusal}"
+        );
     }
 }

@@ -289,5 +289,4 @@ fn sync_directory(directory: &Path) -> Result<()> {
 }
 
 #[cfg(test)]
-#[path = "atomic_tests.rs"]
 mod tests;

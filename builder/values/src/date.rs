@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+use time::{Month, OffsetDateTime, PrimitiveDateTime, Time};
 
 const DAY: u64 = 24 * 3600;
 const MONTHS: [&str; 12] = [
@@ -31,7 +32,7 @@ impl Date {
         let mut words = rest.split_ascii_whitespace();
         let day = number(words.next()?)?;
         let name = words.next()?;
-        let month = MONTHS.iter().position(|month| *month == name)? as u64 + 1;
+        let month = MONTHS.iter().position(|month| *month == name)? as u16 + 1;
         let year = number(words.next()?)?;
         let mut clock = words.next()?.split(':').map(number);
         let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
@@ -54,48 +55,38 @@ impl Date {
     }
 
     /// `None` for what no calendar has.
-    fn of([year, month, day]: [u64; 3], [hour, minute, second]: [u64; 3]) -> Option<Date> {
-        let date = Date(days_before(year, month, day)? * DAY + hour * 3600 + minute * 60 + second);
-        let clock = hour < 24 && minute < 60 && second < 60;
-        (clock && date.calendar() == [year, month, day]).then_some(date)
+    fn of([year, month, day]: [u16; 3], [hour, minute, second]: [u16; 3]) -> Option<Date> {
+        let byte = |number: u16| u8::try_from(number).ok();
+        let month = Month::try_from(byte(month)?).ok()?;
+        let date = time::Date::from_calendar_date(year.into(), month, byte(day)?).ok()?;
+        let clock = Time::from_hms(byte(hour)?, byte(minute)?, byte(second)?).ok()?;
+        let time = PrimitiveDateTime::new(date, clock).assume_utc();
+        // Only those from 1970 on are counted.
+        time.unix_timestamp().try_into().ok().map(Date)
     }
 
-    /// Year, month and day, both from 1 on.
-    pub fn calendar(self) -> [u64; 3] {
-        // https://howardhinnant.github.io/date_algorithms.html#civil_from_days
-        let days = self.0 / DAY + 719_468;
-        let era = days / 146_097;
-        let of_era = days % 146_097;
-        let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year + year / 4 - year / 100);
-        let month = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        [year + era * 400 + u64::from(month <= 2), month, day]
+    /// As the calendar and the clock say it in UTC; the last second of the year 9999 for
+    /// all that is later.
+    pub fn utc(self) -> OffsetDateTime {
+        let time = i64::try_from(self.0).map(OffsetDateTime::from_unix_timestamp);
+        match time {
+            Ok(Ok(time)) => time,
+            _ => PrimitiveDateTime::MAX.assume_utc(),
+        }
     }
 }
 
-fn number(text: &str) -> Option<u64> {
+fn number(text: &str) -> Option<u16> {
     let digits = text.len() <= 4 && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().ok())?
 }
 
-/// Days from 1970-01-01 to this one, the other way round of [`Date::calendar`].
-fn days_before(year: u64, month: u64, day: u64) -> Option<u64> {
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || day == 0 {
-        return None;
-    }
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, of_era) = (year / 400, year % 400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
-}
-
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [year, month, day] = self.calendar();
-        let of_day = self.0 % DAY;
-        let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+        let time = self.utc();
+        let (year, month, day) = time.to_calendar_date();
+        let (hour, minute, second) = time.to_hms();
+        let month = u8::from(month);
         write!(
             f,
             "{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z"
@@ -167,6 +158,7 @@ mod tests {
             assert_eq!(short.parse::<Date>().unwrap(), date);
         }
         assert_eq!(Date(0).plus_days(59).to_string(), "19700301T000000Z");
+        assert_eq!(Date(u64::MAX).to_string(), "99991231T235959Z");
     }
 
     #[test]
@@ -176,6 +168,10 @@ mod tests {
             "yesterday",
             "Sat, 12 Sep 2026 07:55:41 CET",
             "Sat, 31 Sep 2026 07:55:41 UTC",
+            "Sat, 0 Sep 2026 07:55:41 UTC",
+            "Sat, 257 Sep 2026 07:55:41 UTC",
+            "Thu, 29 Feb 2100 07:55:41 UTC",
+            "Sat, 12 Sep 2026 07:55:60 UTC",
             "Sat, 12 Sep 2026 24:00:00 UTC",
             "Sat, 12 Sep 1969 00:00:00 UTC",
             "Sat, 12 Sep 2026 07:55 UTC",

@@ -8,3 +8,4 @@ pub mod digest;
 pub mod epoch;
 pub mod parallel;
 pub mod progress;
+pub mod terminal;

@@ -1,6 +1,4 @@
-//! See `jinja` in `firstboot/seed/tests/entries/mod.rs`.
+//! See `jinja` in `firstboot/fuzz-entries`.
 #![no_main]
-#[path = "../../seed/tests/entries/mod.rs"]
-mod entries;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| entries::jinja(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| nodeimg_fuzz_entries::jinja(data));

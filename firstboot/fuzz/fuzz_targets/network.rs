@@ -1,6 +1,4 @@
-//! See `network` in `firstboot/seed/tests/entries/mod.rs`.
+//! See `network` in `firstboot/fuzz-entries`.
 #![no_main]
-#[path = "../../seed/tests/entries/mod.rs"]
-mod entries;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| entries::network(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| nodeimg_fuzz_entries::network(data));

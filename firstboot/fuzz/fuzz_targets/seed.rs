@@ -1,6 +1,4 @@
-//! See `seed` in `firstboot/seed/tests/entries/mod.rs`.
+//! See `seed` in `firstboot/fuzz-entries`.
 #![no_main]
-#[path = "../../seed/tests/entries/mod.rs"]
-mod entries;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| entries::seed(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| nodeimg_fuzz_entries::seed(data));

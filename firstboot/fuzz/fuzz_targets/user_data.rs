@@ -1,6 +1,4 @@
-//! See `user_data` in `firstboot/seed/tests/entries/mod.rs`.
+//! See `user_data` in `firstboot/fuzz-entries`.
 #![no_main]
-#[path = "../../seed/tests/entries/mod.rs"]
-mod entries;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| entries::user_data(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| nodeimg_fuzz_entries::user_data(data));

@@ -1,6 +1,4 @@
-//! See `volume` in `firstboot/seed/tests/entries/mod.rs`.
+//! See `volume` in `firstboot/fuzz-entries`.
 #![no_main]
-#[path = "../../seed/tests/entries/mod.rs"]
-mod entries;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| entries::volume(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| nodeimg_fuzz_entries::volume(data));

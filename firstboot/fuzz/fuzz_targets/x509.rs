@@ -1,6 +1,4 @@
-//! See `x509` in `firstboot/seed/tests/entries/mod.rs`.
+//! See `x509` in `firstboot/fuzz-entries`.
 #![no_main]
-#[path = "../../seed/tests/entries/mod.rs"]
-mod entries;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| entries::x509(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| nodeimg_fuzz_entries::x509(data));

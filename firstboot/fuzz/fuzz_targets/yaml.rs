@@ -1,6 +1,4 @@
-//! See `yaml` in `firstboot/seed/tests/entries/mod.rs`.
+//! See `yaml` in `firstboot/fuzz-entries`.
 #![no_main]
-#[path = "../../seed/tests/entries/mod.rs"]
-mod entries;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| entries::yaml(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| nodeimg_fuzz_entries::yaml(data));

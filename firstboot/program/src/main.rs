@@ -28,11 +28,6 @@ mod run;
 mod search;
 mod source;
 
-#[cfg(test)]
-#[path = "../../../tests/support/judge.rs"]
-#[allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
-mod judge;
-
 use std::path::Path;
 use std::process::ExitCode;
 

@@ -6,7 +6,8 @@ mod common;
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
-use common::{Image, META_DATA, user_data};
+use common::Image;
+use nodeimg_test_support::seeds::{self, META_DATA, user_data};
 
 /// Bytes that must never be seen outside the files that are to hold them.
 const SECRET: &[u8] = b"THE-SECRET-BYTES-OF-A-PRIVATE-KEY-THAT-MUST-NOT-BE-SEEN-ANYWHERE";
@@ -243,10 +244,10 @@ fn hostile_names_and_kinds() {
 fn no_secret_is_said() {
     let good = user_data();
     // The seed's private key: the middle of its text, which no other key has.
-    let encoded: String = common::key().lines().skip(1).take(2).collect();
+    let encoded: String = seeds::key().lines().skip(1).take(2).collect();
     let encoded = encoded[48..].to_owned();
     let raw = String::from_utf8(SECRET.to_vec()).unwrap();
-    let body: Vec<String> = common::key().lines().map(str::to_owned).collect();
+    let body: Vec<String> = seeds::key().lines().map(str::to_owned).collect();
     let users = [
         good.clone(),
         good.replace("PRIVATE KEY", "CERTIFICATE"),

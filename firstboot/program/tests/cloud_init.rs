@@ -7,9 +7,10 @@ mod common;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use common::{Image, META_DATA};
+use common::Image;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use nodeimg_test_support::seeds::{self, META_DATA};
 
 const FILES: &str = "#cloud-config\nhostname: n\ntimezone: Europe/Berlin\nwrite_files:\n- {path: /etc/a, content: \"aGk=\\n\", encoding: base64, permissions: '0640'}\n- {path: /etc/b, content: !!binary aGk=, permissions: 0600}\n- {path: /etc/c, content: hi, permissions: \"0o755\"}\n- path: /etc/d\n  encoding: gz+b64\n  content: H4sIAIDb/U8C/1NW1E/KzNMvzuBKTc7IV8hIzcnJVyjPL8pJ4QIA6N+MVxsAAAA=\n- path: /etc/e\n  content: |\n    one\n      two\n\n- {path: /etc/f, content: a}\n- {path: /etc/f, content: b, append: true}\n- {path: /etc/g}\nruncmd:\n- echo \"a b\" > /x\n- [sh, -c, \"echo 'it''s' $X\", 7]\n-\n- 'cd /'\n";
 
@@ -81,7 +82,7 @@ fn cloud_init_agrees() {
     ] {
         let Some(judged) = judged(&bytes) else { return };
         let image = Image::new();
-        let settings = common::SETTINGS.replace("hard-way", "container-host");
+        let settings = seeds::SETTINGS.replace("hard-way", "container-host");
         image.write("usr/lib/nodeimg/firstboot.json", settings);
         std::fs::remove_dir_all(image.path().join("usr/lib/nodeimg/templates")).unwrap();
         image.write("usr/share/zoneinfo/Europe/Berlin", "TZif");

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 mod common;
 
-use common::{Image, META_DATA, Ran, user_data};
+use common::{Image, Ran};
+use nodeimg_test_support::seeds::{self, META_DATA, user_data};
 
 const WRITTEN: &[&str] = &[
     "etc/cni/net.d/10-bridge.conf 644",
@@ -50,8 +51,8 @@ fn no_cloud_seed_makes_a_node() {
         serde_json::json!([[{"subnet": "10.200.0.0/24"}]])
     );
     assert_eq!(bridge["routes"], serde_json::json!([{"dst": "0.0.0.0/0"}]));
-    assert_eq!(image.text("var/lib/kubelet/ca.crt"), common::ca());
-    assert_eq!(image.text("var/lib/kubelet/kubelet.key"), common::key());
+    assert_eq!(image.text("var/lib/kubelet/ca.crt"), seeds::ca());
+    assert_eq!(image.text("var/lib/kubelet/kubelet.key"), seeds::key());
     let kubelet = image.text("var/lib/kubelet/kubeconfig");
     assert!(
         kubelet.contains("client-key: \"/var/lib/kubelet/kubelet.key\""),
@@ -82,7 +83,7 @@ fn config_drive_seed_makes_a_node() {
         "{\"uuid\": \"u-1\", \"hostname\": \"from-nova.novalocal\", \"name\": \"n\"}",
     )
     .unwrap();
-    let user = common::user_data_of("from-nova")
+    let user = seeds::user_data_of("from-nova")
         .replace("hostname: from-nova\n", "")
         .replace("fqdn: from-nova.kubernetes.local\n", "");
     std::fs::write(latest.join("user_data"), user).unwrap();
@@ -178,7 +179,7 @@ fn a_new_instance_replaces_the_old_one() {
             .join("usr/lib/nodeimg/templates/etc/nodeimg/node.env"),
     )
     .unwrap();
-    image.seed(common::user_data_of("node-1"), "instance-id: iid-1\n");
+    image.seed(seeds::user_data_of("node-1"), "instance-id: iid-1\n");
     let ran = image.run(&[]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(image.text("etc/hostname"), "node-1\n");

@@ -9,6 +9,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::{Image, Ran};
+use nodeimg_test_support::seeds;
 
 /// The decision for cases that leave it open, or ask for more than this reader refuses.
 const DECIDED: &[(&str, bool)] = &[
@@ -66,7 +67,7 @@ fn image() -> Image {
     let image = Image::new();
     image.write(
         "usr/lib/nodeimg/firstboot.json",
-        common::SETTINGS
+        seeds::SETTINGS
             .replace("hard-way", "container-host")
             .replace("[\"/etc\"]", "[\"/etc\", \"/var\"]"),
     );

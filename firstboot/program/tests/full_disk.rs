@@ -5,15 +5,14 @@
 //! one block, more from try to try, until a run succeeds.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 mod common;
-#[path = "../../../tests/support/judge.rs"]
-#[allow(dead_code)]
-mod judge;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{Image, META_DATA, user_data};
+use common::Image;
+use nodeimg_test_support::judge;
+use nodeimg_test_support::seeds::{META_DATA, user_data};
 
 /// For each try `KIND MORE` on standard input: a disk at ROOT that, with the image
 /// on it, has only so many inodes or KiB left; a run, then room, and a second run.

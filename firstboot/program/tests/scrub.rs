@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 mod common;
 
-use common::{Image, META_DATA, user_data};
+use common::Image;
+use nodeimg_test_support::seeds::{self, META_DATA, user_data};
 
 const USER: &str = "var/lib/nodeimg/seed/user-data";
 
@@ -11,7 +12,7 @@ fn image() -> Image {
     let image = Image::new();
     image.write(
         "usr/lib/nodeimg/firstboot.json",
-        common::SETTINGS.replace("\"keep_seed\": true, ", ""),
+        seeds::SETTINGS.replace("\"keep_seed\": true, ", ""),
     );
     image
 }
@@ -39,7 +40,7 @@ fn served_and_known_again() {
         assert_eq!(image.result()["outcome"], "unchanged");
         assert_eq!(image.result()["scrub"], "overwritten");
         // Written again, it makes another node.
-        image.seed(common::user_data_of("node-1"), "instance-id: iid-1\n");
+        image.seed(seeds::user_data_of("node-1"), "instance-id: iid-1\n");
         assert_eq!(image.run(&[]).code, 0);
         assert_eq!(image.text("etc/hostname"), "node-1\n");
         // A used seed makes none.

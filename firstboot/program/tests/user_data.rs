@@ -2,13 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 mod common;
 
-use common::{Image, META_DATA};
+use common::Image;
+use nodeimg_test_support::seeds::{self, META_DATA};
 
 const SSH_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFakeFakeFakeFake a@b";
 
 fn image() -> Image {
     let image = Image::new();
-    let settings = common::SETTINGS
+    let settings = seeds::SETTINGS
         .replace("hard-way", "container-host")
         .replace("[\"/etc\"]", "[\"/etc\", \"/var\"]");
     image.write("usr/lib/nodeimg/firstboot.json", settings);
@@ -25,7 +26,7 @@ fn image() -> Image {
 fn user_data() -> String {
     format!(
         "#cloud-config\nhostname: n\nuser: {{name: me, sudo: 'ALL=(ALL) NOPASSWD:ALL'}}\nssh_authorized_keys: ['{SSH_KEY}']\nusers:\n- name: other\n  groups: adm\n  homedir: /usr/other\nca_certs:\n  trusted:\n  - {}ntp: {{servers: [192.0.2.1], pools: [pool.example]}}\ntimezone: Europe/Berlin\nwrite_files:\n- {{path: /etc/motd, content: \"more\\n\", append: true}}\n- {{path: /etc/motd, content: \"and more\\n\", append: true, permissions: '0600'}}\n- {{path: /etc/hosts, content: 'mine'}}\n- {{path: /var/lib/x/y, content: z, owner: 'me:shadow'}}\nbootcmd: [a]\nruncmd: [b]\n",
-        common::block(2, &common::cert())
+        seeds::block(2, &seeds::cert())
     )
 }
 
@@ -65,7 +66,7 @@ fn everything_is_written_and_given_back() {
         ),
         (
             "etc/ssl/certs/ca-certificates.crt",
-            &format!("OLD\n{}", common::cert()),
+            &format!("OLD\n{}", seeds::cert()),
         ),
         (
             "etc/systemd/timesyncd.conf.d/50-nodeimg.conf",

@@ -1,9 +1,6 @@
 //! Volumes made by the tools that people make them with.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 mod common;
-#[path = "../../../tests/support/judge.rs"]
-#[allow(dead_code)]
-mod judge;
 
 use std::fs::{self, File};
 use std::io;
@@ -11,8 +8,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Image, META_DATA, user_data};
+use common::Image;
 use nodeimg_seed::volume::{ReadAt, identify};
+use nodeimg_test_support::judge;
+use nodeimg_test_support::seeds::{META_DATA, user_data};
 
 struct Device(File);
 

@@ -2,10 +2,6 @@
 //! deterministic mutator, in bounded time and memory. `ci/fuzz` goes on from here
 //! with coverage, for as long as one likes.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-mod common;
-mod entries;
-#[path = "../../../tests/support/mutate.rs"]
-mod mutate;
 
 use std::fs;
 use std::io::Write;
@@ -15,8 +11,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use entries::{ENTRIES, Entry, NEXT_FILE, WORDS, piece};
-use mutate::Mutator;
+use nodeimg_fuzz_entries::{ENTRIES, Entry, NEXT_FILE, WORDS, piece};
+use nodeimg_test_support::mutate::Mutator;
+use nodeimg_test_support::seeds;
 
 /// Of each reader; NODEIMG_FUZZ_RUNS asks for more.
 const RUNS: usize = 600;
@@ -47,7 +44,7 @@ fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
 
 /// Good inputs of a reader.
 fn corpus(name: &str) -> Vec<Vec<u8>> {
-    let whole = common::user_data();
+    let whole = seeds::user_data();
     let seed =
         |user: &str, meta: &str, network: &str| [user, meta, network].join(NEXT_FILE).into_bytes();
     match name {
@@ -59,16 +56,16 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
         ]),
         "network" => texts(&[NETWORK_V1, NETWORK_V2, NETWORK_OPENSTACK]),
         "pem" => texts(&[
-            &common::ca(),
-            &common::cert(),
-            &common::key(),
-            &format!("{}{}", common::cert(), common::ca()),
-            &common::cert().replace('\n', "\r\r\n"),
+            &seeds::ca(),
+            &seeds::cert(),
+            &seeds::key(),
+            &format!("{}{}", seeds::cert(), seeds::ca()),
+            &seeds::cert().replace('\n', "\r\r\n"),
         ]),
         "seed" => vec![
-            seed(&whole, common::META_DATA, NETWORK_V2),
+            seed(&whole, seeds::META_DATA, NETWORK_V2),
             seed(EXTRAS, META_JSON, NETWORK_OPENSTACK),
-            seed(JINJA, common::META_DATA, NETWORK_V1),
+            seed(JINJA, seeds::META_DATA, NETWORK_V1),
             seed(
                 "#cloud-config\nnodeimg:\n  kubeadm: {join: {apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration}}\n",
                 "",
@@ -76,9 +73,9 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
             ),
         ],
         "state" => texts(&[
-            common::SETTINGS,
-            common::BRIDGE,
-            common::ENVIRONMENT,
+            seeds::SETTINGS,
+            seeds::BRIDGE,
+            seeds::ENVIRONMENT,
             "{\"version\":1,\"instance_id\":\"i\",\"host_name\":\"n\",\"plan_digest\":\"\",\"files\":[\"/etc/hosts\"],\"extra_files\":[\"/run/x\"]}",
             "{\"version\":1,\"files\":[\"/etc/hosts\"]}",
         ]),
@@ -101,9 +98,9 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
         }
         "volume" => volumes(),
         "x509" => {
-            let certificates = [common::ca(), common::cert()];
+            let certificates = [seeds::ca(), seeds::cert()];
             let mut ders: Vec<Vec<u8>> = certificates.iter().map(|text| der(text)).collect();
-            ders.push(der(&common::key()));
+            ders.push(der(&seeds::key()));
             ders
         }
         "yaml" => texts(&[

@@ -2,8 +2,8 @@
 //!
 //! The bytes are put together from words that the readers look for; `fuzz.rs`
 //! begins with good ones instead.
-mod entries;
 
+use nodeimg_fuzz_entries as entries;
 use proptest::prelude::*;
 
 fn text() -> impl Strategy<Value = String> {

@@ -1,9 +1,6 @@
 //! The network's files before other people's programs: systemd-networkd knows
 //! every key, and cloud-init's own renderer for networkd means the same.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-#[path = "../../../tests/support/judge.rs"]
-#[allow(dead_code)]
-mod judge;
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
@@ -12,6 +9,7 @@ use std::process::{Command, Stdio};
 use nodeimg_seed::read::network::{read, render};
 use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
 use nodeimg_seed::text::problem::Problems;
+use nodeimg_test_support::judge;
 
 fn files(text: &str) -> Vec<(String, String)> {
     let mut seed = Seed::new(Layout::NoCloud, SeedFile::new("meta", ""));

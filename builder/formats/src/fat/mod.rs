@@ -135,13 +135,14 @@ impl Time {
     fn of(epoch: Epoch) -> Time {
         // 1980-01-01T00:00:00Z and 2107-12-31T23:59:59Z.
         let seconds = epoch.0.clamp(315_532_800, 4_354_819_199);
-        let [year, month, day] = Date(seconds).calendar();
-        let of_day = seconds % (24 * 3600);
-        let clock = [of_day / 3600, of_day / 60 % 60, of_day % 60 / 2];
+        let at = Date(seconds).utc();
+        let (year, month, day) = at.to_calendar_date();
+        let (hour, minute, second) = at.to_hms();
+        let (month, day) = (u16::from(u8::from(month)), u16::from(day));
         Time {
-            date: ((year - 1980) << 9 | month << 5 | day) as u16,
-            time: (clock[0] << 11 | clock[1] << 5 | clock[2]) as u16,
-            hundredths: (of_day % 2 * 100) as u8,
+            date: (year as u16 - 1980) << 9 | month << 5 | day,
+            time: u16::from(hour) << 11 | u16::from(minute) << 5 | u16::from(second / 2),
+            hundredths: second % 2 * 100,
         }
     }
 }

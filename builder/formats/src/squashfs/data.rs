@@ -21,10 +21,10 @@ use std::io::{Seek, Write};
 
 use anyhow::{Context, Result};
 use nodeimg_values::digest::{Digest, Hasher};
+use nodeimg_values::parallel::in_order;
 
 use super::inode::Stored;
 use super::pack::{Packed, Packer};
-use super::parallel::in_order;
 use super::{File, Options};
 use crate::readable::Readable;
 

@@ -15,26 +15,26 @@
 
 use anyhow::{Context, Result};
 
-use super::metadata::{BLOCK, Place, Table};
+use super::metadata::{BLOCK, Position, Table};
 
 const RUN_HEAD: usize = 12;
 const MAX_RUN: usize = 256;
 
 /// One name in a directory.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
+pub struct DirectoryEntry<'a> {
     /// 1 to 255 bytes.
     pub name: &'a str,
     pub basic_type: u16,
     /// The inode's number and place.
     pub number: u32,
-    pub inode: Place,
+    pub inode: Position,
 }
 
 /// A listing that was written.
 #[derive(Debug, Default)]
 pub struct Listing {
-    pub place: Place,
+    pub place: Position,
     /// In bytes.
     pub len: u32,
     /// Encoded, and the number of its entries.
@@ -43,7 +43,7 @@ pub struct Listing {
 }
 
 /// Appends the listing of `entries`, which are sorted, to `table`.
-pub fn list(entries: &[Entry<'_>], table: &mut Table) -> Result<Listing> {
+pub fn list(entries: &[DirectoryEntry<'_>], table: &mut Table) -> Result<Listing> {
     let mut listing = Listing::default();
     let Some(first) = entries.first() else {
         // Without a byte of its own it has no place either.
@@ -68,7 +68,7 @@ pub fn list(entries: &[Entry<'_>], table: &mut Table) -> Result<Listing> {
     Ok(listing)
 }
 
-fn add_to_index(name: &str, at: Place, listing: &mut Listing) -> Result<()> {
+fn add_to_index(name: &str, at: Position, listing: &mut Listing) -> Result<()> {
     for number in [listing.len, at.block, name.len() as u32 - 1] {
         listing.index.extend_from_slice(&number.to_le_bytes());
     }
@@ -89,7 +89,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(first: &Entry<'_>, at: Place) -> Run {
+    fn new(first: &DirectoryEntry<'_>, at: Position) -> Run {
         Run {
             inodes: first.inode.block,
             number: first.number,
@@ -99,7 +99,7 @@ impl Run {
         }
     }
 
-    fn takes(&self, entry: &Entry<'_>) -> bool {
+    fn takes(&self, entry: &DirectoryEntry<'_>) -> bool {
         self.entries == 0
             || self.entries < MAX_RUN
                 && entry.inode.block == self.inodes
@@ -107,11 +107,11 @@ impl Run {
                 && self.delta(entry).is_some()
     }
 
-    fn delta(&self, entry: &Entry<'_>) -> Option<i16> {
+    fn delta(&self, entry: &DirectoryEntry<'_>) -> Option<i16> {
         i16::try_from(i64::from(entry.number) - i64::from(self.number)).ok()
     }
 
-    fn push(&mut self, entry: &Entry<'_>) {
+    fn push(&mut self, entry: &DirectoryEntry<'_>) {
         let delta = self.delta(entry).unwrap_or_default();
         self.entries += 1;
         self.bytes

@@ -17,7 +17,7 @@
 
 use super::Kind;
 use super::directory::Listing;
-use super::metadata::Place;
+use super::metadata::Position;
 
 /// "No fragment", "no attributes".
 pub const NONE: u32 = u32::MAX;
@@ -98,7 +98,7 @@ pub fn symlink(common: &Common, target: &str) -> Vec<u8> {
 pub fn directory(common: &Common, links: u32, parent: u32, listing: &Listing) -> Vec<u8> {
     // The two entries `.` and `..` that are not in it, as the kernel counts.
     let size = listing.len + 3;
-    let Place { block, offset } = listing.place;
+    let Position { block, offset } = listing.place;
     let basic = u16::try_from(size)
         .ok()
         .filter(|_| common.xattrs.is_none() && listing.index.is_empty());

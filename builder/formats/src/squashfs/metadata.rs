@@ -19,14 +19,14 @@ const PLAIN: u16 = 0x8000;
 
 /// Where something starts in a table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Place {
+pub struct Position {
     /// The position of its block.
     pub block: u32,
     /// Into the block's plain bytes.
     pub offset: u16,
 }
 
-impl Place {
+impl Position {
     /// Both in one number, as the superblock and the tables have it.
     pub fn reference(self) -> u64 {
         u64::from(self.block) << 16 | u64::from(self.offset)
@@ -53,8 +53,8 @@ impl Table {
     }
 
     /// Where the next byte will be.
-    pub fn place(&self) -> Result<Place> {
-        Ok(Place {
+    pub fn place(&self) -> Result<Position> {
+        Ok(Position {
             block: u32::try_from(self.blocks.len())
                 .context("the image has more than 4 GiB of metadata")?,
             // Below 8192.

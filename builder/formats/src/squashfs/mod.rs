@@ -37,7 +37,6 @@ mod inode;
 mod metadata;
 mod names;
 mod pack;
-mod parallel;
 mod xattr;
 
 use std::collections::BTreeMap;
@@ -48,6 +47,7 @@ use std::num::NonZeroUsize;
 use anyhow::{Context, Result, ensure};
 use nodeimg_values::digest::Digest;
 use nodeimg_values::epoch::Epoch;
+use nodeimg_values::parallel::cores;
 
 use crate::readable::Readable;
 use data::{Data, Source};
@@ -85,11 +85,10 @@ const MAX_THREADS: usize = 8;
 
 impl Default for Options<'_> {
     fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Options {
             block_size: 128 * 1024,
             level: 3,
-            threads: NonZeroUsize::new(cores.min(MAX_THREADS)).unwrap_or(NonZeroUsize::MIN),
+            threads: NonZeroUsize::new(cores().min(MAX_THREADS)).unwrap_or(NonZeroUsize::MIN),
             cache: None,
         }
     }

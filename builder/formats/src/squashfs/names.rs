@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 
-use super::directory::{Entry, list};
+use super::directory::{DirectoryEntry, list};
 use super::inode::{self, Common, Stored};
-use super::metadata::{Place, Table};
+use super::metadata::{Position, Table};
 use super::xattr::Sets;
 use super::{Kind, Node};
 
@@ -26,8 +26,8 @@ pub struct Names<'a> {
     /// Sorted, each once.
     pub ids: Vec<u32>,
     /// Of every inode, by its number - 1.
-    pub places: Vec<Place>,
-    pub root: Place,
+    pub places: Vec<Position>,
+    pub root: Position,
 }
 
 impl<'a> Names<'a> {
@@ -44,8 +44,8 @@ impl<'a> Names<'a> {
             inodes: Table::new(level)?,
             listings: Table::new(level)?,
             xattrs: Sets::new(level)?,
-            places: vec![Place::default(); nodes.len()],
-            root: Place::default(),
+            places: vec![Position::default(); nodes.len()],
+            root: Position::default(),
             ids,
         };
         // Attribute sets are numbered in the tree's order.
@@ -95,7 +95,7 @@ impl<'a> Names<'a> {
         })
     }
 
-    fn inode(&mut self, common: &Common, bytes: &[u8]) -> Result<Place> {
+    fn inode(&mut self, common: &Common, bytes: &[u8]) -> Result<Position> {
         let place = self.inodes.place()?;
         self.places[common.number as usize - 1] = place;
         self.inodes.append(bytes)?;
@@ -111,7 +111,7 @@ impl<'a> Names<'a> {
             if matches!(named.node.kind, Kind::Directory) {
                 links += 1;
             }
-            entries.push(Entry {
+            entries.push(DirectoryEntry {
                 name: named.node.name(),
                 basic_type,
                 number: named.number,

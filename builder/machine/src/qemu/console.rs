@@ -36,14 +36,14 @@ impl Console {
             }
             // The output is searched even if it cannot be shown.
             let _ = self.to.write(&buffer[..read]);
-            if self.is_in(&buffer[..read]) {
+            if self.finds(&buffer[..read]) {
                 self.expect.clear();
                 return true;
             }
         }
     }
 
-    fn is_in(&mut self, bytes: &[u8]) -> bool {
+    fn finds(&mut self, bytes: &[u8]) -> bool {
         let window = self.expect.len();
         if window == 0 {
             return false;

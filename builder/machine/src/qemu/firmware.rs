@@ -21,7 +21,7 @@ use nodeimg_values::arch::Arch;
 use serde::Deserialize;
 
 use super::host::Host;
-use super::{Facts, Format, facts};
+use super::{Format, MachineFacts, facts};
 
 /// Both halves of what a board has in its flash.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -168,7 +168,7 @@ struct Target {
     machines: Vec<String>,
 }
 
-fn by_descriptor(facts: &Facts, directories: &[PathBuf]) -> Option<Firmware> {
+fn by_descriptor(facts: &MachineFacts, directories: &[PathBuf]) -> Option<Firmware> {
     let mut files = BTreeMap::new();
     for directory in directories {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -191,7 +191,7 @@ fn by_descriptor(facts: &Facts, directories: &[PathBuf]) -> Option<Firmware> {
 
 impl Descriptor {
     /// If it is a plain UEFI in two flash chips for this machine.
-    fn firmware(self, facts: &Facts) -> Option<Firmware> {
+    fn firmware(self, facts: &MachineFacts) -> Option<Firmware> {
         let wants_more = ["requires-smm", "enrolled-keys", "secure-boot"];
         let fits = self.interface_types.iter().any(|kind| kind == "uefi")
             && self.mapping.device == "flash"
@@ -215,7 +215,7 @@ impl Descriptor {
 }
 
 impl Target {
-    fn fits(&self, facts: &Facts) -> bool {
+    fn fits(&self, facts: &MachineFacts) -> bool {
         self.architecture == facts.cpu
             && self.machines.iter().any(|pattern| {
                 pattern == "*" || pattern == facts.machine || pattern.starts_with(facts.versioned)
@@ -264,5 +264,4 @@ fn by_place(arch: Arch, places: &Places) -> Option<Firmware> {
 }
 
 #[cfg(test)]
-#[path = "firmware_tests.rs"]
 mod tests;

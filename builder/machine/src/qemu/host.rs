@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use nodeimg_values::arch::Arch;
 
-use super::{Facts, facts};
+use super::{MachineFacts, facts};
 
 /// What runs the guest's instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -68,7 +68,7 @@ impl Host {
     }
 }
 
-fn missing(facts: &Facts) -> String {
+fn missing(facts: &MachineFacts) -> String {
     format!(
         "{} is not installed, or not on PATH; install it with its firmware ({})",
         facts.program, facts.packages
@@ -80,7 +80,7 @@ fn is_program(path: &Path) -> bool {
 }
 
 fn is_own(arch: Arch) -> bool {
-    env::consts::ARCH == arch.rust_cpu()
+    Arch::of_machine(env::consts::ARCH) == Some(arch)
 }
 
 /// Whether this machine's processor can run the guest: by what, or why not.

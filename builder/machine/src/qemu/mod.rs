@@ -39,7 +39,7 @@ pub mod sink;
 pub mod state;
 
 /// What QEMU and distributions call the machine of an architecture.
-pub struct Facts {
+pub struct MachineFacts {
     pub program: &'static str,
     /// As in firmware descriptors.
     pub cpu: &'static str,
@@ -50,9 +50,9 @@ pub struct Facts {
     pub packages: &'static str,
 }
 
-pub fn facts(arch: Arch) -> &'static Facts {
+pub fn facts(arch: Arch) -> &'static MachineFacts {
     match arch {
-        Arch::Amd64 => &Facts {
+        Arch::Amd64 => &MachineFacts {
             program: "qemu-system-x86_64",
             cpu: "x86_64",
             machine: "q35",
@@ -62,7 +62,7 @@ pub fn facts(arch: Arch) -> &'static Facts {
                        Arch: pacman -S qemu-system-x86 edk2-ovmf; \
                        Homebrew: brew install qemu",
         },
-        Arch::Arm64 => &Facts {
+        Arch::Arm64 => &MachineFacts {
             program: "qemu-system-aarch64",
             cpu: "aarch64",
             machine: "virt",

@@ -99,5 +99,4 @@ fn read(directory: &Path) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 #[cfg(test)]
-#[path = "seed_tests.rs"]
 mod tests;

@@ -241,5 +241,4 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[path = "state_tests.rs"]
 mod tests;

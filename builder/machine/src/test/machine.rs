@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nodeimg_values::arch::Arch;
+use nodeimg_values::terminal::plain_text;
 use tokio::sync::oneshot;
 
 use super::facts::Facts;
@@ -117,7 +118,7 @@ impl Bench {
         };
         Ok(Boot {
             facts: Facts::read(&read(&facts)?),
-            console: plain(&read(&console)?),
+            console: plain_text(&read(&console)?),
             failed,
         })
     }
@@ -151,24 +152,4 @@ fn fired() -> oneshot::Receiver<()> {
     let (fire, fired) = oneshot::channel();
     let _ = fire.send(());
     fired
-}
-
-/// Without escape sequences
-/// ([ECMA-48](https://ecma-international.org/publications-and-standards/standards/ecma-48/), 5.4)
-/// and carriage returns.
-fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '\x1b' => {
-                if rest.next() == Some('[') {
-                    let _ = rest.find(|c| ('@'..='~').contains(c));
-                }
-            }
-            '\r' => {}
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -54,7 +54,7 @@ impl Parts {
     }
 
     fn initrd(&self, request: &Request<'_>) -> Result<Vec<u8>> {
-        let initrd: Initrd = initrd::of(&initrd::Wanted {
+        let initrd: Initrd = initrd::of(&initrd::InitrdInputs {
             tree: request.tree,
             recipe: request.recipe,
             arch: request.arch,

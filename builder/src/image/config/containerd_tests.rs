@@ -77,7 +77,7 @@ fn started(programs: &Path, config: &str, version: u64) -> Option<tempfile::Temp
         .output()
         .is_ok_and(|output| output.status.success())
     {
-        judge::missing("unshare (util-linux) cannot make user namespaces");
+        judge::missing("leave to make user namespaces with unshare (util-linux)");
         return None;
     }
     let output = enter(&["sh", "-c", SCRIPT, "sh"])

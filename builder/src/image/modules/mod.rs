@@ -71,7 +71,7 @@ pub struct Modules {
 struct Module {
     path: ImagePath,
     name: String,
-    facts: Facts,
+    facts: ModuleFacts,
     /// The modules whose symbols it uses, by place in [`Modules::modules`], in
     /// order of first use.
     needs: Vec<usize>,
@@ -81,7 +81,7 @@ struct Module {
 
 /// What a module says of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-struct Facts {
+struct ModuleFacts {
     aliases: Vec<String>,
     soft: Vec<String>,
     weak: Vec<String>,

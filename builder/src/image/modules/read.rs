@@ -14,7 +14,7 @@ use nodeimg_values::digest::Digest;
 use nodeimg_values::parallel::{cores, in_parallel};
 
 use super::object::Object;
-use super::{BuiltIn, Facts, Module, Modules, directory, is_module, module_name, needs};
+use super::{BuiltIn, Module, ModuleFacts, Modules, directory, is_module, module_name, needs};
 use crate::store::Store;
 use crate::tree::{Content, ImagePath, Kind, Tree};
 
@@ -132,7 +132,7 @@ impl<'a> Directory<'a> {
     /// As modules.order says, the rest by path.
     fn in_order(
         &self,
-        objects: Vec<(Facts, Vec<String>)>,
+        objects: Vec<(ModuleFacts, Vec<String>)>,
     ) -> Result<(Vec<Module>, Vec<Vec<String>>)> {
         let order = self.order.map(list).transpose()?.unwrap_or_default();
         let mut places: HashMap<&str, usize> = HashMap::new();
@@ -188,7 +188,7 @@ pub fn uncompressed(content: &Content, path: &ImagePath) -> Result<Vec<u8>> {
     unpack().with_context(|| format!("unpacking the kernel module {path}"))
 }
 
-fn read_one(path: &ImagePath, content: &Content) -> Result<(Facts, Vec<String>)> {
+fn read_one(path: &ImagePath, content: &Content) -> Result<(ModuleFacts, Vec<String>)> {
     let object = Object::read(&uncompressed(content, path)?)?;
     let all = |key: &str| -> Vec<String> {
         let values = object.info.iter().filter_map(|entry| {
@@ -197,7 +197,7 @@ fn read_one(path: &ImagePath, content: &Content) -> Result<(Facts, Vec<String>)>
         });
         values.collect()
     };
-    let facts = Facts {
+    let facts = ModuleFacts {
         aliases: all("alias"),
         soft: all("softdep"),
         weak: all("weakdep"),

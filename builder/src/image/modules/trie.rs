@@ -53,10 +53,10 @@ impl Trie {
 
     /// The file.
     pub fn encode(&self) -> Result<Vec<u8>> {
-        let entries: Vec<Entry<'_>> = self
+        let entries: Vec<TrieEntry<'_>> = self
             .keys
             .iter()
-            .map(|(key, values)| Entry {
+            .map(|(key, values)| TrieEntry {
                 key: key.as_bytes(),
                 values,
             })
@@ -75,14 +75,14 @@ impl Trie {
     }
 }
 
-struct Entry<'a> {
+struct TrieEntry<'a> {
     key: &'a [u8],
     values: &'a [(u32, String)],
 }
 
 /// Writes the node of `entries`, which agree up to `end`; its prefix is what
 /// they have from `start` on. Its reference comes back.
-fn write(entries: &[Entry<'_>], start: usize, end: usize, out: &mut Vec<u8>) -> u32 {
+fn write(entries: &[TrieEntry<'_>], start: usize, end: usize, out: &mut Vec<u8>) -> u32 {
     // Offsets too large for their bits: the file is refused when it is done.
     let mut reference = (out.len() & MAX_LEN) as u32;
     let (here, below) = match entries.split_first() {
@@ -96,7 +96,7 @@ fn write(entries: &[Entry<'_>], start: usize, end: usize, out: &mut Vec<u8>) -> 
         out.extend_from_slice(&first.key[start..end]);
         out.push(0);
     }
-    let children: Vec<&[Entry<'_>]> = below.chunk_by(|a, b| a.key[end] == b.key[end]).collect();
+    let children: Vec<&[TrieEntry<'_>]> = below.chunk_by(|a, b| a.key[end] == b.key[end]).collect();
     let table = child_table(&children, end, out);
     if !children.is_empty() {
         reference |= CHILDREN;
@@ -119,7 +119,7 @@ fn write(entries: &[Entry<'_>], start: usize, end: usize, out: &mut Vec<u8>) -> 
 }
 
 /// First and last byte, and room for the references; where that of each child is.
-fn child_table(children: &[&[Entry<'_>]], end: usize, out: &mut Vec<u8>) -> Vec<usize> {
+fn child_table(children: &[&[TrieEntry<'_>]], end: usize, out: &mut Vec<u8>) -> Vec<usize> {
     let bytes: Vec<u8> = children.iter().map(|child| child[0].key[end]).collect();
     let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
         return Vec::new();
@@ -134,7 +134,7 @@ fn child_table(children: &[&[Entry<'_>]], end: usize, out: &mut Vec<u8>) -> Vec<
 }
 
 /// How many bytes from `start` on are the same in all entries, which are in order.
-fn agreed(entries: &[Entry<'_>], start: usize) -> usize {
+fn agreed(entries: &[TrieEntry<'_>], start: usize) -> usize {
     let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
         return 0;
     };

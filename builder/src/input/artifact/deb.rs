@@ -306,5 +306,4 @@ fn static_id(id: Option<u64>, what: &str) -> Result<u32> {
 }
 
 #[cfg(test)]
-#[path = "deb_tests.rs"]
 mod tests;

@@ -9,69 +9,11 @@ mod rules;
 
 use std::io::Write;
 
+use nodeimg_test_support::archive::{Member, file, gz, special, tar, zst};
 use nodeimg_values::digest::{Digest, Expected};
 
 use super::*;
 use crate::tree::{Content, Kind as NodeKind};
-
-/// One tar member, as raw as it gets.
-struct Raw<'a> {
-    name: &'a str,
-    flag: u8,
-    mode: u32,
-    link: &'a str,
-    bytes: Vec<u8>,
-    /// What the header says of the size, if it is not the truth.
-    size: Option<u64>,
-}
-
-fn file(name: &str, bytes: impl Into<Vec<u8>>) -> Raw<'_> {
-    Raw {
-        name,
-        flag: b'0',
-        mode: 0o755,
-        link: "",
-        bytes: bytes.into(),
-        size: None,
-    }
-}
-
-fn special<'a>(flag: u8, name: &'a str, link: &'a str) -> Raw<'a> {
-    Raw {
-        flag,
-        link,
-        ..file(name, "")
-    }
-}
-
-fn tar(members: &[Raw<'_>]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for member in members {
-        let mut header = tar::Header::new_ustar();
-        let raw = header.as_old_mut();
-        raw.name[..member.name.len()].copy_from_slice(member.name.as_bytes());
-        raw.linkname[..member.link.len()].copy_from_slice(member.link.as_bytes());
-        raw.linkflag = [member.flag];
-        header.set_mode(member.mode);
-        header.set_size(member.size.unwrap_or(member.bytes.len() as u64));
-        header.set_cksum();
-        bytes.extend_from_slice(header.as_bytes());
-        bytes.extend_from_slice(&member.bytes);
-        bytes.resize(bytes.len().next_multiple_of(512), 0);
-    }
-    bytes.resize(bytes.len() + 1024, 0);
-    bytes
-}
-
-fn gz(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn zst(bytes: &[u8]) -> Vec<u8> {
-    zstd::encode_all(bytes, 1).unwrap()
-}
 
 fn xz(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 0);
@@ -192,7 +134,7 @@ fn short(bytes: &[u8]) -> String {
     Digest::sha256(bytes).hex()[..8].to_owned()
 }
 
-fn everything() -> Vec<Raw<'static>> {
+fn everything() -> Vec<Member> {
     vec![
         special(b'5', "./", ""),
         special(b'5', "./bin/", ""),

@@ -273,5 +273,4 @@ fn pinned(package: &Package<'_>, arch: Arch, suite: &Name) -> Result<PinnedPacka
 }
 
 #[cfg(test)]
-#[path = "resolve_tests.rs"]
 mod tests;

@@ -286,5 +286,4 @@ impl<'a> Solver<'a, '_> {
 }
 
 #[cfg(test)]
-#[path = "solve_tests.rs"]
 mod tests;

@@ -2,23 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod faults;
-#[path = "../../../../tests/support/faulty_server.rs"]
-mod faulty_server;
-#[path = "../../../../tests/support/http_server.rs"]
-mod http_server;
 mod lock;
 mod mirrors;
 mod tls;
-#[path = "../../../../tests/support/tls_server.rs"]
-mod tls_server;
 
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use nodeimg_test_support::faulty_server::{Answer, Fault, Server, faulty, good};
 use nodeimg_values::progress::Mode;
-
-use faulty_server::{Answer, Fault, Server, faulty, good};
 
 use super::*;
 

@@ -61,7 +61,7 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
     flags::gone_from_kubelet(&file, &artifacts, &mut problems);
     kubernetes::versions(&file, &artifacts, &mut problems);
     profile::outputs_and_base(&file, &mut problems);
-    problems.done()?;
+    let warnings = problems.done()?;
     let (Some(name), Some(version), Some(profile)) =
         (file.name.clone(), image_version(&file), file.profile)
     else {
@@ -101,6 +101,7 @@ pub fn recipe(file: RecipeFile, mut problems: Problems<'_>) -> Result<Recipe> {
         artifacts,
         images,
         files,
+        warnings,
         effective: file,
     })
 }

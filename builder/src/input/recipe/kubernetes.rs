@@ -4,7 +4,7 @@
 //! <https://kubernetes.io/releases/version-skew-policy/>
 
 use super::Artifact;
-use super::file::{ArtifactPart, RecipeFile};
+use super::file::{ArtifactPart, ProxyMode, RecipeFile};
 use super::problems::Problems;
 use super::source::Step;
 use super::value::{ArtifactVersion, Version};
@@ -20,6 +20,9 @@ const SKEW: u64 = 3;
 /// that they need; its configuration is version 3.
 const OLDEST_CONTAINERD: (u64, u64) = (2, 0);
 const NEWEST_CONTAINERD: u64 = 2;
+
+/// The minor release whose kube-proxy warns of its mode ipvs.
+const IPVS_DEPRECATED: u64 = 35;
 
 const LOCAL: &str = "/usr/local/bin";
 
@@ -77,6 +80,7 @@ pub fn versions(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Proble
         );
         return kubelet.wrong(&message, problems);
     }
+    ipvs(file, artifacts, problems);
     beside(&kubelet, artifacts, problems);
     api_server(&kubelet, file, problems);
     containerd(&kubelet, artifacts, problems);
@@ -157,6 +161,22 @@ fn beside(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Problems
     }
 }
 
+/// Kubernetes [deprecates](https://kep.k8s.io/5495) this mode, turns it off in 1.40 and
+/// removes it in 1.43.
+fn ipvs(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
+    let Some(proxy) = Program::of("kube-proxy", LOCAL, artifacts) else {
+        return;
+    };
+    let is_deprecated = proxy.minor().is_some_and(|of| of >= IPVS_DEPRECATED);
+    if is_deprecated && file.kube_proxy.mode == Some(ProxyMode::Ipvs) {
+        let message = format!(
+            "{proxy} still has the mode ipvs, but Kubernetes deprecated it in \
+             1.{IPVS_DEPRECATED} and plans to turn it off in 1.40: use `nftables`, the default"
+        );
+        problems.warn(&[Step::Key("kube_proxy"), Step::Key("mode")], &message);
+    }
+}
+
 /// Whether a kubelet works with an API server, or a kubeadm, of another minor version.
 fn goes_with(kubelet: u64, other: u64) -> bool {
     (other.saturating_sub(SKEW)..=other).contains(&kubelet)
@@ -199,5 +219,4 @@ fn containerd(kubelet: &Program<'_>, artifacts: &[Artifact], problems: &mut Prob
 }
 
 #[cfg(test)]
-#[path = "kubernetes_tests.rs"]
 mod tests;

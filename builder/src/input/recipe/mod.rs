@@ -81,6 +81,8 @@ pub struct Recipe {
     /// Container images to be baked.
     pub images: Vec<ContainerImage>,
     pub files: Vec<ExtraFile>,
+    /// What works, but should be changed, each at its line.
+    pub warnings: Vec<String>,
     /// The merged file, for `recipe show`.
     pub effective: RecipeFile,
 }

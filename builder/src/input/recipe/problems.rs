@@ -10,6 +10,7 @@ pub struct Problems<'a> {
     /// The key of the recipe that a flag of the command line has set.
     flag: Option<(&'static str, &'static str)>,
     found: Vec<String>,
+    warnings: Vec<String>,
 }
 
 impl<'a> Problems<'a> {
@@ -18,6 +19,7 @@ impl<'a> Problems<'a> {
             sources,
             flag: None,
             found: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
@@ -28,29 +30,39 @@ impl<'a> Problems<'a> {
 
     /// Notes one, pointing at the first file that has the key.
     pub fn add(&mut self, way: &[Step<'_>], message: &str) {
+        let text = self.located(way, message);
+        self.found.push(text);
+    }
+
+    /// The same for what works today, but should not stay as it is.
+    pub fn warn(&mut self, way: &[Step<'_>], message: &str) {
+        let text = self.located(way, message);
+        self.warnings.push(text);
+    }
+
+    fn located(&self, way: &[Step<'_>], message: &str) -> String {
         if let (Some((key, flag)), Some(Step::Key(first))) = (self.flag, way.first())
             && *first == key
         {
-            self.found.push(format!("{flag}: {message}"));
-            return;
+            return format!("{flag}: {message}");
         }
         let message = format!("{}: {message}", dotted(way));
         let at = self
             .sources
             .iter()
             .find_map(|source| Some((source, source.locate(way)?)));
-        let text = match at {
+        match at {
             Some((source, span)) => source.report(Some(span), &message, None),
             None => self.sources.first().map_or(message.clone(), |source| {
                 source.report(None, &message, None)
             }),
-        };
-        self.found.push(text);
+        }
     }
 
-    pub fn done(self) -> Result<()> {
+    /// The warnings, if there is nothing worse.
+    pub fn done(self) -> Result<Vec<String>> {
         if self.found.is_empty() {
-            return Ok(());
+            return Ok(self.warnings);
         }
         bail!("{}", self.found.join("\n"))
     }

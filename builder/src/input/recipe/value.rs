@@ -353,5 +353,4 @@ impl fmt::Display for Word {
 }
 
 #[cfg(test)]
-#[path = "value_tests.rs"]
 mod tests;

@@ -179,5 +179,4 @@ fn changed(old: &Packages, new: &Packages) -> usize {
 }
 
 #[cfg(test)]
-#[path = "relock_tests.rs"]
 mod tests;

@@ -14,7 +14,7 @@ use std::io::{BufWriter, Write};
 
 use anyhow::{Context, Result, bail};
 use nodeimg_formats::fat;
-use nodeimg_formats::gpt::{Partition, Place, SECTOR};
+use nodeimg_formats::gpt::{Extent, Partition, SECTOR};
 use nodeimg_formats::guid::Guid;
 use nodeimg_formats::region::Region;
 
@@ -38,7 +38,7 @@ pub fn size(disk: &DiskPart) -> u64 {
 }
 
 /// Writes the file system to `place` of `file`.
-pub fn write(file: &File, place: Place, built: &Built<'_>, uki: &[u8]) -> Result<()> {
+pub fn write(file: &File, place: Extent, built: &Built<'_>, uki: &[u8]) -> Result<()> {
     let parts = built
         .boot
         .context("the tree was not made into a disk's root")?;
@@ -76,7 +76,7 @@ fn uki_name(recipe: &Recipe) -> String {
     format!("{}_{}", recipe.name, recipe.version).replace('+', ".")
 }
 
-pub fn partition(built: &Built<'_>, place: Place) -> Partition<'static> {
+pub fn partition(built: &Built<'_>, place: Extent) -> Partition<'static> {
     Partition {
         kind: KIND,
         unique: guid(built),

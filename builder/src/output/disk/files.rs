@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use nodeimg_formats::gpt::Place;
+use nodeimg_formats::gpt::Extent;
 use nodeimg_formats::qcow2;
 use nodeimg_values::atomic::{AtomicFile, write_file};
 use nodeimg_values::digest::HashingWriter;
@@ -72,7 +72,7 @@ fn zst(disk: &Disk, directory: &Path) -> Result<Output> {
     let mut encoder = tarball::encoder(to, compression).with_context(context)?;
     let raw = disk.file.file();
     let size = raw.metadata().with_context(context)?.len();
-    let whole = Place { start: 0, size };
+    let whole = Extent { start: 0, size };
     io::copy(&mut Part::of(raw, whole), &mut encoder).with_context(context)?;
     let (to, measured) = encoder.finish().with_context(context)?.finish();
     let file = to
@@ -110,7 +110,7 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    fn of(file: &File, place: Place) -> Part<'_> {
+    fn of(file: &File, place: Extent) -> Part<'_> {
         Part {
             file,
             at: place.start,

@@ -30,7 +30,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use nodeimg_formats::gpt::{self, Partition, Place, SECTOR};
+use nodeimg_formats::gpt::{self, Extent, Partition, SECTOR};
 use nodeimg_formats::guid::Guid;
 use nodeimg_formats::verity::{self, RootHash};
 use nodeimg_values::atomic::AtomicFile;
@@ -44,8 +44,8 @@ use crate::tree::{ImagePath, Kind, Tree};
 /// A disk under way, with all that is known of it.
 struct Disk {
     file: AtomicFile,
-    root: Place,
-    hashes: Place,
+    root: Extent,
+    hashes: Extent,
     root_hash: RootHash,
     uki: Vec<u8>,
 }
@@ -62,7 +62,7 @@ pub fn write(built: &Built<'_>, directory: &Path) -> Result<Written> {
 fn fill(output: AtomicFile, built: &Built<'_>) -> Result<(Disk, BTreeMap<ImagePath, Digest>)> {
     let file = output.file();
     let slot = Slot::of(contents(built.rootfs));
-    let esp = Place::first(esp::size(&built.recipe.disk));
+    let esp = Extent::first(esp::size(&built.recipe.disk));
     let hashes = esp.then(slot.hashes);
     let start = hashes.then(0).start;
     let written = verified::file_system(file, start, built.rootfs, built)?;
@@ -85,7 +85,7 @@ fn fill(output: AtomicFile, built: &Built<'_>) -> Result<(Disk, BTreeMap<ImagePa
     esp::write(file, esp, built, &uki).context("writing the EFI system partition")?;
     let places = Places { esp, hashes, root };
     table(file, built, &places, root_hash)?;
-    let hashes = Place {
+    let hashes = Extent {
         size: verity::size_for(root.size),
         ..hashes
     };
@@ -126,9 +126,9 @@ fn uki(built: &Built<'_>, root: RootHash, slot: Slot) -> Result<Vec<u8>> {
 
 /// Where the partitions are.
 struct Places {
-    esp: Place,
-    hashes: Place,
-    root: Place,
+    esp: Extent,
+    hashes: Extent,
+    root: Extent,
 }
 
 fn table(file: &File, built: &Built<'_>, places: &Places, root: RootHash) -> Result<()> {
@@ -154,7 +154,7 @@ fn table(file: &File, built: &Built<'_>, places: &Places, root: RootHash) -> Res
 }
 
 /// As the recipe says, or as large as needed.
-fn size(built: &Built<'_>, last: Place) -> Result<u64> {
+fn size(built: &Built<'_>, last: Extent) -> Result<u64> {
     let needed = gpt::disk_size(last);
     let Some(wanted) = built.recipe.disk.size else {
         return Ok(needed);

@@ -211,5 +211,4 @@ fn escaped(path: &ImagePath) -> String {
 }
 
 #[cfg(test)]
-#[path = "layout_tests.rs"]
 mod tests;

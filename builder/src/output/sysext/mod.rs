@@ -23,7 +23,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use nodeimg_formats::gpt::{self, Place};
+use nodeimg_formats::gpt::{self, Extent};
 use nodeimg_formats::guid::Guid;
 use nodeimg_formats::verity::{self, RootHash};
 use nodeimg_values::atomic::{AtomicFile, write_file};
@@ -77,8 +77,8 @@ fn fill(
     tree: &Tree,
     name: &str,
 ) -> Result<(RootHash, BTreeMap<ImagePath, Digest>)> {
-    let written = verified::file_system(file, Place::first(0).start, tree, built)?;
-    let data = Place::first(written.size);
+    let written = verified::file_system(file, Extent::first(0).start, tree, built)?;
+    let data = Extent::first(written.size);
     let hashes = data.then(verity::size_for(data.size));
     let kind = "sysext";
     let params = verified::params(built, &Purpose { kind, name });

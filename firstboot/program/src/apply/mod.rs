@@ -28,7 +28,7 @@ use nodeimg_seed::text::secret::SecretBytes;
 use serde::Serialize;
 
 use crate::root::gate::Gate;
-use crate::root::{Access, Entry, Root};
+use crate::root::{Access, PathEntry, Root};
 
 const MAX_STATE_FILE: usize = 1 << 20;
 
@@ -133,13 +133,15 @@ impl Image for Original<'_> {
         let ours = self.ours.contains(path) || (self.blank && self.root.exists(&kept));
         let place = if ours { &kept } else { path };
         match self.root.entry(place, MAX_ORIGINAL) {
-            Ok(Some(Entry::File(bytes, access))) => Ok(Some(Before {
+            Ok(Some(PathEntry::File(bytes, access))) => Ok(Some(Before {
                 bytes: SecretBytes::new(bytes.to_vec()),
                 mode: access.mode,
                 uid: access.uid,
                 gid: access.gid,
             })),
-            Ok(Some(Entry::Link(_))) => Err("is a symbolic link, which is not followed".to_owned()),
+            Ok(Some(PathEntry::Link(_))) => {
+                Err("is a symbolic link, which is not followed".to_owned())
+            }
             Ok(None) => Ok(None),
             Err(error) => Err(format!("cannot be read: {error}")),
         }
@@ -290,8 +292,8 @@ fn write(root: &Root, file: &PlannedFile, gate: &mut dyn Gate) -> io::Result<()>
 fn set_aside(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<(), Failure> {
     let copy = original(path);
     let kept = match root.entry(path, MAX_ORIGINAL) {
-        Ok(Some(Entry::File(bytes, access))) => root.replace(&copy, &bytes, access, gate),
-        Ok(Some(Entry::Link(target))) => root.replace_link(&copy, &target, gate),
+        Ok(Some(PathEntry::File(bytes, access))) => root.replace(&copy, &bytes, access, gate),
+        Ok(Some(PathEntry::Link(target))) => root.replace_link(&copy, &target, gate),
         Ok(None) if root.exists(&copy) => root.remove(&copy, gate),
         Ok(None) => return Ok(()),
         Err(error) => Err(error),
@@ -304,8 +306,8 @@ fn set_aside(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<(), Failure
 fn give_back(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<(), Failure> {
     let copy = original(path);
     let back = match root.entry(&copy, MAX_ORIGINAL) {
-        Ok(Some(Entry::File(bytes, access))) => root.replace(path, &bytes, access, gate),
-        Ok(Some(Entry::Link(target))) => root.replace_link(path, &target, gate),
+        Ok(Some(PathEntry::File(bytes, access))) => root.replace(path, &bytes, access, gate),
+        Ok(Some(PathEntry::Link(target))) => root.replace_link(path, &target, gate),
         Ok(None) => return failing(root, "removing it", path, root.remove(path, gate)),
         Err(error) => Err(error),
     };

@@ -107,7 +107,10 @@ impl System {
     }
 
     /// The entry of a partition in the disk's partition table; `None` for a whole disk.
-    pub(crate) fn partition_entry(&self, device: &Device) -> io::Result<Option<gpt::Entry>> {
+    pub(crate) fn partition_entry(
+        &self,
+        device: &Device,
+    ) -> io::Result<Option<gpt::PartitionEntry>> {
         let (Some(number), Some(disk)) = (device.partition, &device.disk) else {
             return Ok(None);
         };

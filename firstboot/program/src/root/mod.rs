@@ -44,7 +44,7 @@ impl Access {
 }
 
 /// The kind of file at a path.
-pub(crate) enum Entry {
+pub(crate) enum PathEntry {
     File(Zeroizing<Vec<u8>>, Access),
     Link(String),
 }
@@ -124,7 +124,7 @@ impl Root {
 
     /// The file at a path, without following a link; `None` if there is none, or if it
     /// can be neither kept nor put back (a directory, a device).
-    pub(crate) fn entry(&self, path: &str, limit: usize) -> io::Result<Option<Entry>> {
+    pub(crate) fn entry(&self, path: &str, limit: usize) -> io::Result<Option<PathEntry>> {
         let (parent, name) = match self.parent_of(path) {
             Ok(found) => found,
             Err(error) if is_absent(&error) => return Ok(None),
@@ -138,7 +138,7 @@ impl Root {
         match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
             SFlag::S_IFLNK => {
                 let target = readlinkat(&parent, name)?.to_string_lossy().into_owned();
-                Ok(Some(Entry::Link(target)))
+                Ok(Some(PathEntry::Link(target)))
             }
             SFlag::S_IFREG => {
                 let access = Access {
@@ -148,7 +148,7 @@ impl Root {
                 };
                 Ok(self
                     .read(path, limit)?
-                    .map(|bytes| Entry::File(bytes, access)))
+                    .map(|bytes| PathEntry::File(bytes, access)))
             }
             _ => Ok(None),
         }

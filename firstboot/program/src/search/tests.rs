@@ -12,10 +12,10 @@ use nodeimg_seed::text::problem::Problems;
 use sha2::{Digest, Sha256};
 
 use super::{Seek, seek};
-use crate::judge;
 use crate::media::System;
 use crate::root::Root;
 use crate::run::scrub;
+use nodeimg_test_support::judge;
 
 /// A device of this machine, with nothing attached at first; `None`, with a message, if there can
 /// be none.

@@ -1,18 +1,13 @@
 //! A tiny image root, seeds for it, and the binary run on both.
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code, unreachable_pub)]
-#[path = "../../../seed/tests/common/mod.rs"]
-mod texts;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use nodeimg_test_support::seeds::{BRIDGE, ENVIRONMENT, SETTINGS};
 use tempfile::TempDir;
-
-use texts::{BRIDGE, ENVIRONMENT};
-#[allow(unused_imports)]
-pub use texts::{META_DATA, SETTINGS, block, ca, cert, key, user_data, user_data_of};
 
 pub struct Image {
     pub directory: TempDir,

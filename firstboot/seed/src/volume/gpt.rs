@@ -18,7 +18,7 @@ const ESP: [u8; 16] = [
 ];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct PartitionEntry {
     pub is_esp: bool,
     /// The PARTUUID, in lower-case letters.
     pub guid: String,
@@ -28,7 +28,11 @@ pub struct Entry {
 
 /// The entry of partition `number`, which counts from 1; `None` if the disk has no such
 /// table or entry. `sector` is the disk's logical sector size.
-pub fn entry(disk: &mut impl ReadAt, sector: u64, number: u32) -> io::Result<Option<Entry>> {
+pub fn entry(
+    disk: &mut impl ReadAt,
+    sector: u64,
+    number: u32,
+) -> io::Result<Option<PartitionEntry>> {
     let mut header = [0; 92];
     if !(512..=65536).contains(&sector) || read(disk, sector, &mut header)?.is_none() {
         return Ok(None);
@@ -46,7 +50,7 @@ pub fn entry(disk: &mut impl ReadAt, sector: u64, number: u32) -> io::Result<Opt
     if read(disk, place, &mut entry)?.is_none() || entry[..16] == [0; 16] {
         return Ok(None);
     }
-    Ok(Some(Entry {
+    Ok(Some(PartitionEntry {
         is_esp: entry[..16] == ESP,
         guid: text(&entry[16..32]),
         name: name(&entry[56..]),

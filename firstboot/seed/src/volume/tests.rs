@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 use std::io;
 
-use super::gpt::{self, Entry};
+use super::gpt::{self, PartitionEntry};
 use super::{MAX_READ, ReadAt, identify};
 
 /// A device of bytes at offsets, zero elsewhere.
@@ -309,7 +309,7 @@ fn gpt_entries() {
             .with(2 * sector + 256, &[unique.as_slice(), &unique].concat());
         let guid = "03020100-0504-0706-0809-0a0b0c0d0e0f".to_owned();
         let found = |is_esp| {
-            Some(Entry {
+            Some(PartitionEntry {
                 is_esp,
                 guid: guid.clone(),
                 name: if is_esp {

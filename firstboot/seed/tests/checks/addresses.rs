@@ -7,7 +7,7 @@ use nodeimg_seed::text::jinja::Value;
 use nodeimg_seed::text::problem::{Problems, Waited};
 
 use crate::Case;
-use crate::common::user_data;
+use nodeimg_test_support::seeds::user_data;
 
 #[test]
 fn pod_subnets() {

@@ -5,8 +5,8 @@ use nodeimg_seed::plan;
 use nodeimg_seed::text::kubeconfig::{self, Login, Material, Parts};
 use nodeimg_seed::text::problem::Problems;
 
-use crate::common::{self, Authority, authority, ca, cert, key, user_data};
 use crate::{Case, GROUND};
+use nodeimg_test_support::seeds::{self, Authority, Pair, authority, ca, cert, key, user_data};
 
 #[test]
 fn certificates_and_keys() {
@@ -15,7 +15,7 @@ fn certificates_and_keys() {
     let other = user_data().replacen("-----BEGIN PRIVATE", "-----BEGIN RSA PRIVATE", 1);
     Case::new(other)
         .fails("nodeimg.kubelet.key: ends a different block than the one that was started");
-    let block = |text: &str| common::block(4, text);
+    let block = |text: &str| seeds::block(4, text);
     let pair = |cert: &str, key: &str| format!("    cert: {}    key: {}", block(cert), block(key));
     let good = pair(&cert(), &key());
     for (changed, expected) in [
@@ -55,9 +55,9 @@ fn certificates_and_keys() {
 }
 
 /// The sample with other credentials of the kubelet.
-fn with_kubelet(pair: &(String, String)) -> Case {
-    let own = common::pair(&(cert(), key()));
-    Case::new(user_data().replacen(&own, &common::pair(pair), 1))
+fn with_kubelet(pair: &Pair) -> Case {
+    let own = seeds::pair(&seeds::kubelet());
+    Case::new(user_data().replacen(&own, &seeds::pair(pair), 1))
 }
 
 #[test]
@@ -68,7 +68,10 @@ fn certificates_fit_or_are_refused() {
     let node = "system:node:node-0";
     let san: &[&str] = &["node-0", "192.168.10.101"];
     let nodes = "system:nodes";
-    let other_key = (cert(), right.kubelet("node-0").1);
+    let other_key = Pair {
+        cert: cert(),
+        key: right.kubelet("node-0").key,
+    };
     for (pair, expected) in [
         (
             other_key,
@@ -122,10 +125,10 @@ fn certificates_fit_or_are_refused() {
             .on(&[("eth0", "192.168.10.101/24")])
     };
     by_network("192.168.10.0/24").warns("does not name 192.168.10.101 among");
-    let proxy = common::pair(&common::proxy());
-    let kubelets = common::pair(&(cert(), key()));
+    let proxy = seeds::pair(&seeds::proxy());
+    let kubelets = seeds::pair(&seeds::kubelet());
     Case::new(user_data().replacen(&proxy, &kubelets, 1)).warns("not `system:kube-proxy`");
-    let leaf_as_ca = user_data().replacen(&common::block(2, &ca()), &common::block(2, &cert()), 1);
+    let leaf_as_ca = user_data().replacen(&seeds::block(2, &ca()), &seeds::block(2, &cert()), 1);
     let (_, errors, _) = Case::new(leaf_as_ca).run();
     assert!(
         errors[0].contains("nodeimg.ca: is not a CA certificate"),
@@ -182,17 +185,17 @@ fn ready_kubeconfigs() {
         Material::Pem(&cert),
         Material::Pem(&key),
     );
-    let proxy = common::proxy();
+    let proxy = seeds::proxy();
     let proxy = ready(
         Material::Pem(&ca),
-        Material::Pem(&proxy.0),
-        Material::Pem(&proxy.1),
+        Material::Pem(&proxy.cert),
+        Material::Pem(&proxy.key),
     );
     let user = |kubelet: &str| {
         format!(
             "#cloud-config\nhostname: node-0\nnodeimg:\n  pod_subnet: 10.200.0.0/24\n  kubelet:\n    kubeconfig: {}  kube_proxy:\n    kubeconfig: {}",
-            common::block(4, kubelet),
-            common::block(4, &proxy),
+            seeds::block(4, kubelet),
+            seeds::block(4, &proxy),
         )
     };
     // Two kubeconfigs are enough: CA, serving certificate and server come out of them.
@@ -241,10 +244,7 @@ fn ready_kubeconfigs() {
     // The kubeconfig takes precedence over `api_server`, and the difference is reported.
     let both = user_data().replacen(
         "  kube_proxy:\n",
-        &format!(
-            "  kube_proxy:\n    kubeconfig: {}",
-            common::block(4, &proxy)
-        ),
+        &format!("  kube_proxy:\n    kubeconfig: {}", seeds::block(4, &proxy)),
         1,
     );
     Case::new(both).warns("names a different `server` than `nodeimg.api_server`");

@@ -2,13 +2,10 @@
 //! problems or values that come of it. To cover a new key: rows in these tables.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 mod addresses;
-#[path = "../common/mod.rs"]
-mod common;
 mod identity;
 mod kubeadm;
 mod names;
 
-use common::{META_DATA, user_data};
 use nodeimg_seed::check::{self, Addresses, CheckedNode, Inputs, InterfaceAddress};
 use nodeimg_seed::contract::settings::{ImageSettings, Profile};
 use nodeimg_seed::plan::{self, Ground, UnknownImage};
@@ -16,6 +13,7 @@ use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
 use nodeimg_seed::read::{cloud_config, meta_data};
 use nodeimg_seed::text::jinja::Value;
 use nodeimg_seed::text::problem::{Problems, Severity, Waited};
+use nodeimg_test_support::seeds::{self, META_DATA, user_data};
 
 struct Case {
     user: String,
@@ -31,10 +29,10 @@ impl Case {
         Self {
             user: user.into(),
             meta: META_DATA.to_owned(),
-            settings: ImageSettings::from_json(common::SETTINGS.as_bytes()).unwrap(),
+            settings: ImageSettings::from_json(seeds::SETTINGS.as_bytes()).unwrap(),
             addresses: Addresses::Unknown,
             waited: None,
-            now: u64::try_from(common::days_from_now(0).unix_timestamp()).unwrap(),
+            now: u64::try_from(seeds::days_from_now(0).unix_timestamp()).unwrap(),
         }
     }
 

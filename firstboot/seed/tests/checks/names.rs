@@ -4,8 +4,8 @@ use nodeimg_seed::contract::settings::Profile;
 use nodeimg_seed::plan;
 use nodeimg_seed::text::problem::Problems;
 
-use crate::common::user_data;
 use crate::{Case, GROUND};
+use nodeimg_test_support::seeds::user_data;
 
 #[test]
 fn host_names_in_the_order_of_cloud_init() {

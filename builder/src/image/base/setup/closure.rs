@@ -20,7 +20,7 @@ pub fn check(base: &mut Base<'_>) -> Result<()> {
         let Some(wants) = libraries::wants(base.tree, base.facts.arch, path, content)? else {
             continue;
         };
-        let of = |wanted: libraries::Wanted, what: &str| {
+        let of = |wanted: libraries::NeededLibrary, what: &str| {
             wanted.way.is_none().then(|| {
                 format!(
                     "`{path}` (from {}) needs the {what} `{}`, which is not in the image",

@@ -15,7 +15,7 @@
 //! ([tmpfiles.d(5)](https://manpages.debian.org/trixie/systemd/tmpfiles.d.5.en.html)).
 //!
 //! # Invariants
-//! - A step reads the tree and [`Facts`], nothing else.
+//! - A step reads the tree and [`BaseFacts`], nothing else.
 //! - Numeric ids of accounts do not depend on which other packages there are.
 //! - A step does nothing for a package that is not in the tree.
 
@@ -77,7 +77,7 @@ impl Package {
 
 /// What the steps know.
 #[derive(Clone, Copy)]
-pub struct Facts<'a> {
+pub struct BaseFacts<'a> {
     pub arch: Arch,
     pub epoch: Epoch,
     pub packages: &'a [Package],
@@ -121,16 +121,16 @@ const SEAL: [(&str, Step); 6] = [
 ];
 
 /// Configures freshly unpacked packages.
-pub fn configure(tree: &mut Tree, facts: Facts<'_>) -> Result<()> {
+pub fn configure(tree: &mut Tree, facts: BaseFacts<'_>) -> Result<()> {
     run(&CONFIGURE, tree, facts)
 }
 
 /// Finishes a tree that has everything in it.
-pub fn seal(tree: &mut Tree, facts: Facts<'_>) -> Result<()> {
+pub fn seal(tree: &mut Tree, facts: BaseFacts<'_>) -> Result<()> {
     run(&SEAL, tree, facts)
 }
 
-fn run(steps: &[(&'static str, Step)], tree: &mut Tree, facts: Facts<'_>) -> Result<()> {
+fn run(steps: &[(&'static str, Step)], tree: &mut Tree, facts: BaseFacts<'_>) -> Result<()> {
     for (name, step) in steps {
         let mut base = Base {
             tree: &mut *tree,
@@ -145,7 +145,7 @@ fn run(steps: &[(&'static str, Step)], tree: &mut Tree, facts: Facts<'_>) -> Res
 /// The tree in a step's hands.
 struct Base<'a> {
     tree: &'a mut Tree,
-    facts: Facts<'a>,
+    facts: BaseFacts<'a>,
     step: &'static str,
 }
 

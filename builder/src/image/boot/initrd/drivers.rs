@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 
-use super::{Initrd, Wanted};
+use super::{Initrd, InitrdInputs};
 use crate::image::modules::Modules;
 use crate::tree::ImagePath;
 
@@ -59,7 +59,7 @@ pub fn loaded() -> impl Iterator<Item = &'static str> {
 /// Adds the modules, `more` ones and all that they need; what `initrd` has then.
 pub fn add(
     initrd: &mut Initrd,
-    wanted: &Wanted<'_>,
+    inputs: &InitrdInputs<'_>,
     known: &Modules,
     more: &[&str],
 ) -> Result<BTreeSet<ImagePath>> {
@@ -79,11 +79,11 @@ pub fn add(
         bail!(
             "the kernel {} has no `{name}`, neither as a module nor built in: choose another in \
              `base.packages`",
-            wanted.release
+            inputs.release
         );
     }
     for path in &closure.modules {
-        initrd.module(wanted, path)?;
+        initrd.module(inputs, path)?;
     }
     Ok(closure.modules)
 }

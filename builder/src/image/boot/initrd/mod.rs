@@ -46,10 +46,10 @@ pub use repart::Slot;
 use systemd::systemd;
 
 /// The initrd of the kind that the recipe asks for.
-pub fn of(wanted: &Wanted<'_>) -> Result<Initrd> {
-    match kind(wanted.recipe) {
-        InitrdKind::Nodeimg => own(wanted),
-        InitrdKind::Systemd => systemd(wanted),
+pub fn of(inputs: &InitrdInputs<'_>) -> Result<Initrd> {
+    match kind(inputs.recipe) {
+        InitrdKind::Nodeimg => own(inputs),
+        InitrdKind::Systemd => systemd(inputs),
     }
 }
 
@@ -68,7 +68,7 @@ pub fn programs(kind: InitrdKind) -> &'static [(&'static str, &'static str)] {
 }
 
 /// What an initrd is made of.
-pub struct Wanted<'a> {
+pub struct InitrdInputs<'a> {
     /// The root.
     pub tree: &'a Tree,
     pub recipe: &'a Recipe,
@@ -79,7 +79,7 @@ pub struct Wanted<'a> {
     pub store: &'a Store,
 }
 
-impl Wanted<'_> {
+impl InitrdInputs<'_> {
     /// Refuses a root without the program at `path`.
     fn has(&self, path: &str, package: &str) -> Result<()> {
         if libraries::follow(self.tree, path).is_none() {
@@ -136,7 +136,7 @@ impl Initrd {
 
     /// Takes a file of the root with the links on the way to it and every
     /// library that it needs; false if there is none.
-    fn take(&mut self, from: &Wanted<'_>, path: &str) -> Result<bool> {
+    fn take(&mut self, from: &InitrdInputs<'_>, path: &str) -> Result<bool> {
         let Some(way) = libraries::follow(from.tree, path) else {
             return Ok(false);
         };
@@ -144,7 +144,7 @@ impl Initrd {
         Ok(true)
     }
 
-    fn take_all(&mut self, from: &Wanted<'_>, way: Vec<ImagePath>) -> Result<()> {
+    fn take_all(&mut self, from: &InitrdInputs<'_>, way: Vec<ImagePath>) -> Result<()> {
         for path in way {
             if self.tree.get(&path).is_some() {
                 continue;
@@ -162,18 +162,18 @@ impl Initrd {
 
     fn take_libraries(
         &mut self,
-        from: &Wanted<'_>,
+        from: &InitrdInputs<'_>,
         path: &ImagePath,
         content: &Content,
     ) -> Result<()> {
         let Some(wants) = libraries::wants(from.tree, from.arch, path, content)? else {
             return Ok(());
         };
-        for wanted in wants.libraries.into_iter().chain(wants.interpreter) {
-            let Some(way) = wanted.way else {
+        for needed in wants.libraries.into_iter().chain(wants.interpreter) {
+            let Some(way) = needed.way else {
                 bail!(
                     "`{path}` needs `{}`, which is not in the image",
-                    wanted.name
+                    needed.name
                 );
             };
             self.take_all(from, way)?;
@@ -182,14 +182,14 @@ impl Initrd {
     }
 
     /// The same, if there must be one.
-    fn demand(&mut self, from: &Wanted<'_>, path: &str, package: &str) -> Result<()> {
+    fn demand(&mut self, from: &InitrdInputs<'_>, path: &str, package: &str) -> Result<()> {
         from.has(path, package)?;
         self.take(from, path)?;
         Ok(())
     }
 
     /// The file by which systemd's programs know that they are in an initrd.
-    fn release(&mut self, from: &Wanted<'_>) -> Result<()> {
+    fn release(&mut self, from: &InitrdInputs<'_>) -> Result<()> {
         let release = text_at(from.tree, &OS_RELEASE.parse()?)?.unwrap_or_default();
         self.text("/usr/lib/initrd-release", release)?;
         self.link("/etc/initrd-release", "../usr/lib/initrd-release")
@@ -197,7 +197,7 @@ impl Initrd {
 
     /// A module of the root, to be stored uncompressed at its own path less the
     /// ending that says how it is compressed.
-    fn module(&mut self, from: &Wanted<'_>, path: &ImagePath) -> Result<()> {
+    fn module(&mut self, from: &InitrdInputs<'_>, path: &ImagePath) -> Result<()> {
         let node = from
             .tree
             .get(path)

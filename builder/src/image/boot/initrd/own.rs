@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use nodeimg_seed::contract::initrd_plan::{InitrdPlan, Overlay, PATH};
 use nodeimg_seed::contract::paths::BINARY_PATH;
 
-use super::{Initrd, Wanted, drivers, read_ahead, repart};
+use super::{Initrd, InitrdInputs, drivers, read_ahead, repart};
 use crate::image::boot::mounts;
 use crate::image::modules::{self, Modules, Stored};
 use crate::tree::Kind;
@@ -43,30 +43,30 @@ const INDEX: [&str; 3] = ["modules.alias", "modules.dep", "modules.softdep"];
 /// systemd-repart formats the state through a loop device.
 const LOOP: &str = "loop";
 
-/// The initrd that `wanted` asks for.
-pub fn own(wanted: &Wanted<'_>) -> Result<Initrd> {
+/// The initrd that `inputs` ask for.
+pub fn own(inputs: &InitrdInputs<'_>) -> Result<Initrd> {
     let mut initrd = Initrd::new();
     for (path, mode) in DIRECTORIES {
         initrd.directory(path, mode)?;
     }
-    program(&mut initrd, wanted)?;
-    initrd.release(wanted)?;
-    repart::add(&mut initrd, wanted.slot)?;
-    let loaded = modules(&mut initrd, wanted).context("choosing the kernel modules")?;
+    program(&mut initrd, inputs)?;
+    initrd.release(inputs)?;
+    repart::add(&mut initrd, inputs.slot)?;
+    let loaded = modules(&mut initrd, inputs).context("choosing the kernel modules")?;
     let plan = InitrdPlan {
-        release: wanted.release.to_owned(),
+        release: inputs.release.to_owned(),
         modules: loaded,
         state: repart::STATE_LABEL.to_owned(),
-        overlays: overlays(wanted)?,
-        read_ahead: read_ahead::of(wanted)?,
+        overlays: overlays(inputs)?,
+        read_ahead: read_ahead::of(inputs)?,
     };
     let text = serde_json::to_string_pretty(&plan).context("writing the plan")?;
     initrd.text(PATH, text + "\n")?;
     Ok(initrd)
 }
 
-fn program(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<()> {
-    let node = wanted.tree.get(&BINARY_PATH.parse()?);
+fn program(initrd: &mut Initrd, inputs: &InitrdInputs<'_>) -> Result<()> {
+    let node = inputs.tree.get(&BINARY_PATH.parse()?);
     let binary = node.filter(|node| matches!(node.kind, Kind::File(_)));
     let mut init = binary.cloned().with_context(|| {
         format!(
@@ -77,16 +77,16 @@ fn program(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<()> {
     init.stat.mode = 0o755;
     initrd.put("/init", init)?;
     for (path, package) in PROGRAMS {
-        wanted.has(path, package)?;
+        inputs.has(path, package)?;
     }
     Ok(())
 }
 
 /// The modules, and the names of those to load whatever devices there are.
-fn modules(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<Vec<String>> {
-    let known = Modules::read(wanted.tree, wanted.release, Some(wanted.store))?;
-    let chosen = drivers::add(initrd, wanted, &known, &[])?;
-    let directory = modules::directory(wanted.release)?;
+fn modules(initrd: &mut Initrd, inputs: &InitrdInputs<'_>) -> Result<Vec<String>> {
+    let known = Modules::read(inputs.tree, inputs.release, Some(inputs.store))?;
+    let chosen = drivers::add(initrd, inputs, &known, &[])?;
+    let directory = modules::directory(inputs.release)?;
     for (name, bytes) in known.index(Some(&chosen), Stored::Uncompressed)? {
         if INDEX.contains(&name.as_str()) {
             initrd.text(&format!("{directory}/{name}"), bytes)?;
@@ -101,8 +101,8 @@ fn modules(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn overlays(wanted: &Wanted<'_>) -> Result<Vec<Overlay>> {
-    let mounts = mounts::of(wanted.recipe)?;
+fn overlays(inputs: &InitrdInputs<'_>) -> Result<Vec<Overlay>> {
+    let mounts = mounts::of(inputs.recipe)?;
     let overlays = mounts::overlays(&mounts).map(|path| Overlay {
         path: path.to_string(),
         place: mounts::place(path),

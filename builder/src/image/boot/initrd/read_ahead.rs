@@ -9,7 +9,7 @@
 
 use anyhow::Result;
 
-use super::Wanted;
+use super::InitrdInputs;
 use crate::image::libraries;
 use crate::tree::{ImagePath, Kind};
 
@@ -59,7 +59,7 @@ const FILES: [(&str, &[&str], When); 23] = [
 
 /// Those that are in the tree, each once and where it really is, with systemd's
 /// private libraries behind what asks for them.
-pub fn of(wanted: &Wanted<'_>) -> Result<Vec<String>> {
+pub fn of(inputs: &InitrdInputs<'_>) -> Result<Vec<String>> {
     let mut files: Vec<String> = Vec::new();
     let mut add = |path: &ImagePath| {
         if !files.iter().any(|there| there == path.as_str()) {
@@ -67,16 +67,16 @@ pub fn of(wanted: &Wanted<'_>) -> Result<Vec<String>> {
         }
     };
     for (name, directories, when) in FILES {
-        if when == When::Images && wanted.recipe.images.is_empty() {
+        if when == When::Images && inputs.recipe.images.is_empty() {
             continue;
         }
         let places = directories.iter();
         let found = places
-            .filter_map(|directory| libraries::follow(wanted.tree, &format!("{directory}/{name}")))
+            .filter_map(|directory| libraries::follow(inputs.tree, &format!("{directory}/{name}")))
             .find_map(|mut way| way.pop());
         let Some(path) = found else { continue };
         add(&path);
-        for library in private(wanted, &path)? {
+        for library in private(inputs, &path)? {
             add(&library);
         }
     }
@@ -85,11 +85,11 @@ pub fn of(wanted: &Wanted<'_>) -> Result<Vec<String>> {
 
 /// Libraries that a program has from its own package: `libsystemd-shared-257.so`.
 /// Others are small, or read by the programs that the initrd has run already.
-fn private(wanted: &Wanted<'_>, program: &ImagePath) -> Result<Vec<ImagePath>> {
-    let Some(Kind::File(content)) = wanted.tree.get(program).map(|node| &node.kind) else {
+fn private(inputs: &InitrdInputs<'_>, program: &ImagePath) -> Result<Vec<ImagePath>> {
+    let Some(Kind::File(content)) = inputs.tree.get(program).map(|node| &node.kind) else {
         return Ok(Vec::new());
     };
-    let Some(wants) = libraries::wants(wanted.tree, wanted.arch, program, content)? else {
+    let Some(wants) = libraries::wants(inputs.tree, inputs.arch, program, content)? else {
         return Ok(Vec::new());
     };
     let libraries = wants.libraries.into_iter();

@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result};
 
-use super::{Initrd, Wanted, drivers, repart, units};
+use super::{Initrd, InitrdInputs, drivers, repart, units};
 use crate::image::boot::mounts;
 use crate::image::modules::{self, Modules, Stored};
 use crate::tree::{ImagePath, Kind, Node};
@@ -165,78 +165,78 @@ const INDEX: [&str; 3] = [
     "modules.builtin.modinfo",
 ];
 
-/// The initrd that `wanted` asks for.
-pub fn systemd(wanted: &Wanted<'_>) -> Result<Initrd> {
+/// The initrd that `inputs` ask for.
+pub fn systemd(inputs: &InitrdInputs<'_>) -> Result<Initrd> {
     let mut initrd = Initrd::new();
-    top(&mut initrd, wanted)?;
-    programs(&mut initrd, wanted)?;
-    accounts(&mut initrd, wanted)?;
-    packaged_units(&mut initrd, wanted)?;
-    units::add(&mut initrd, &mounts::of(wanted.recipe)?)?;
-    repart::add(&mut initrd, wanted.slot)?;
-    modules(&mut initrd, wanted).context("choosing the kernel modules")?;
+    top(&mut initrd, inputs)?;
+    programs(&mut initrd, inputs)?;
+    accounts(&mut initrd, inputs)?;
+    packaged_units(&mut initrd, inputs)?;
+    units::add(&mut initrd, &mounts::of(inputs.recipe)?)?;
+    repart::add(&mut initrd, inputs.slot)?;
+    modules(&mut initrd, inputs).context("choosing the kernel modules")?;
     Ok(initrd)
 }
 
-fn modules(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<()> {
-    let known = Modules::read(wanted.tree, wanted.release, Some(wanted.store))?;
-    let chosen = drivers::add(initrd, wanted, &known, &MODULES)?;
-    let directory = modules::directory(wanted.release)?;
+fn modules(initrd: &mut Initrd, inputs: &InitrdInputs<'_>) -> Result<()> {
+    let known = Modules::read(inputs.tree, inputs.release, Some(inputs.store))?;
+    let chosen = drivers::add(initrd, inputs, &known, &MODULES)?;
+    let directory = modules::directory(inputs.release)?;
     for (name, bytes) in known.index(Some(&chosen), Stored::Uncompressed)? {
         initrd.text(&format!("{directory}/{name}"), bytes)?;
     }
     for name in INDEX {
-        initrd.take(wanted, &format!("{directory}/{name}"))?;
+        initrd.take(inputs, &format!("{directory}/{name}"))?;
     }
     let text: String = drivers::loaded().map(|name| format!("{name}\n")).collect();
     initrd.text("/usr/lib/modules-load.d/nodeimg.conf", text)
 }
 
-fn top(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<()> {
+fn top(initrd: &mut Initrd, inputs: &InitrdInputs<'_>) -> Result<()> {
     for (path, mode) in DIRECTORIES {
         initrd.directory(path, mode)?;
     }
-    let lib64 = wanted.tree.get(&"/usr/lib64".parse()?).is_some();
+    let lib64 = inputs.tree.get(&"/usr/lib64".parse()?).is_some();
     for (path, target) in ImagePath::merged_usr(lib64) {
         initrd
             .tree
             .insert(path, Node::symlink(target, super::origin()))?;
     }
     initrd.link("/init", "usr/lib/systemd/systemd")?;
-    initrd.release(wanted)?;
+    initrd.release(inputs)?;
     initrd.link("/etc/os-release", "initrd-release")?;
     initrd.text("/etc/fstab", "")?;
     initrd.text("/etc/machine-id", "uninitialized\n")
 }
 
-fn programs(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<()> {
+fn programs(initrd: &mut Initrd, inputs: &InitrdInputs<'_>) -> Result<()> {
     for (path, package) in PROGRAMS {
-        initrd.demand(wanted, path, package)?;
+        initrd.demand(inputs, path, package)?;
     }
     for path in FILES {
-        initrd.take(wanted, path)?;
+        initrd.take(inputs, path)?;
     }
     for library in OPENED {
-        let path = format!("/usr/lib/{}/{library}", wanted.arch.triplet());
-        initrd.take(wanted, &path)?;
+        let path = format!("/usr/lib/{}/{library}", inputs.arch.triplet());
+        initrd.take(inputs, &path)?;
     }
     Ok(())
 }
 
 /// Root alone, which nobody logs in as; the groups are those of device nodes.
-fn accounts(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<()> {
+fn accounts(initrd: &mut Initrd, inputs: &InitrdInputs<'_>) -> Result<()> {
     initrd.text("/etc/passwd", "root:x:0:0:root:/root:/usr/sbin/nologin\n")?;
     initrd.text("/etc/nsswitch.conf", "passwd: files\ngroup: files\n")?;
-    initrd.take(wanted, "/etc/group")?;
+    initrd.take(inputs, "/etc/group")?;
     Ok(())
 }
 
 /// The units, with the links between those that are there.
-fn packaged_units(initrd: &mut Initrd, wanted: &Wanted<'_>) -> Result<()> {
+fn packaged_units(initrd: &mut Initrd, inputs: &InitrdInputs<'_>) -> Result<()> {
     for name in PACKAGED {
-        initrd.take(wanted, &format!("{UNITS}/{name}"))?;
+        initrd.take(inputs, &format!("{UNITS}/{name}"))?;
     }
-    for (path, node) in wanted.tree.iter() {
+    for (path, node) in inputs.tree.iter() {
         let Kind::Symlink(target) = &node.kind else {
             continue;
         };

@@ -89,7 +89,7 @@ fn made(tree: &Tree, store: &Store) -> Result<Initrd> {
 fn made_of(kind: InitrdKind, tree: &Tree, store: &Store) -> Result<Initrd> {
     let mut recipe = disk_recipe("writable = [\"/etc/a\", \"/opt/cni/bin\"]\n");
     recipe.disk.initrd = Some(kind);
-    of(&Wanted {
+    of(&InitrdInputs {
         tree,
         recipe: &recipe,
         arch: Arch::Amd64,

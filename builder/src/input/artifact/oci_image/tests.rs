@@ -1,14 +1,11 @@
 #![allow(clippy::unwrap_used)]
 
-#[path = "../../../../../tests/support/layout.rs"]
-mod layout;
-
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use layout::{Blobs, saved, tar_of};
 use nodeimg_formats::oci::Reference;
+use nodeimg_test_support::layout::{self, Blobs, saved, tar_of};
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Expected;
 use serde_json::{Value, json};
@@ -46,7 +43,7 @@ impl Place {
             arch,
             digest: local.digest().clone(),
         };
-        let mut found = follow(vec![start], |pieces| {
+        let mut found = follow(&[start], |pieces| {
             let pieces = pieces.into_iter().map(|piece| {
                 let want = Expected::of(&piece.digest, piece.size);
                 let blob = local.bring(&self.store, &want)?;

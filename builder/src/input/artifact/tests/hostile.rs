@@ -65,7 +65,7 @@ fn hostile_members_are_named() {
 
 #[test]
 fn hostile_choices_are_named() {
-    let setuid = || Raw {
+    let setuid = || Member {
         mode: 0o4755,
         ..file("bin/su", arm64())
     };
@@ -76,7 +76,7 @@ fn hostile_choices_are_named() {
             "member `bin/su`: is setuid or setgid: set `allow_setuid",
         ),
         (
-            vec![Raw {
+            vec![Member {
                 mode: 0o2755,
                 ..setuid()
             }],
@@ -165,7 +165,7 @@ fn a_link_is_judged_by_where_it_comes_to_lie() {
 #[test]
 fn a_name_as_long_as_a_bomb_is_not_read_into_memory() {
     for flag in [b'L', b'K', b'x', b'g'] {
-        let name = Raw {
+        let name = Member {
             flag,
             ..file("././@LongLink", vec![b'a'; 2 << 20])
         };
@@ -187,7 +187,7 @@ fn pax_records_for_all_members_and_sparse_records_are_refused() {
         (b'x', "22 GNU.sparse.major=1\n", "is a sparse file"),
         (b'x', "99 path=y\n", "cannot be read"),
     ] {
-        let pax = Raw {
+        let pax = Member {
             flag,
             ..file("pax", record)
         };
@@ -196,7 +196,7 @@ fn pax_records_for_all_members_and_sparse_records_are_refused() {
         assert!(error.contains(want), "{error}");
     }
     // What `git archive` writes is harmless.
-    let comment = Raw {
+    let comment = Member {
         flag: b'g',
         ..file("pax_global_header", "22 comment=0123456789\n")
     };

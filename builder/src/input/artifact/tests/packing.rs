@@ -176,7 +176,7 @@ fn damage_is_told_from_length_from_garbage() {
 #[test]
 fn a_size_that_is_not_true_is_found() {
     for size in [1 << 19, 8_000_000_000] {
-        let lying = Raw {
+        let lying = Member {
             size: Some(size),
             ..file("bin/x", arm64())
         };

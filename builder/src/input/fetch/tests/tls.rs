@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 
-use super::tls_server::tls_server;
 use super::*;
+use nodeimg_test_support::tls_server::tls_server;
 
 fn direct(url: String) -> Request {
     Request {

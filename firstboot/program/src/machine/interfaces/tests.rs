@@ -8,8 +8,8 @@ use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
 use nodeimg_seed::text::problem::Problems;
 
 use super::{all, listed, missing, set_name, stage};
-use crate::judge;
 use crate::root::Root;
+use nodeimg_test_support::judge;
 
 fn network(text: &str) -> Network {
     let mut seed = Seed::new(Layout::NoCloud, SeedFile::new("meta", ""));

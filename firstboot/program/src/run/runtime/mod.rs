@@ -6,7 +6,7 @@ use containerd::{Look, UNIT, WATCHED, environment_files, is_left_out, is_of_the_
 use nodeimg_seed::text::problem::{Place, Problems};
 
 use crate::machine::Machine;
-use crate::root::{Entry, Root};
+use crate::root::{PathEntry, Root};
 
 const MAX_FILE: usize = 16 << 20;
 
@@ -33,8 +33,8 @@ fn note(root: &Root, path: &str, look: &mut Look, environment: &mut Vec<String>)
         return;
     }
     match root.entry(path, MAX_FILE) {
-        Ok(Some(Entry::File(bytes, _))) => look.note(path, &bytes),
-        Ok(Some(Entry::Link(target))) => {
+        Ok(Some(PathEntry::File(bytes, _))) => look.note(path, &bytes),
+        Ok(Some(PathEntry::Link(target))) => {
             let behind = root.read(path, MAX_FILE).ok().flatten();
             let behind = behind.as_ref().map_or(&[][..], |bytes| bytes.as_slice());
             look.note(path, &[target.as_bytes(), b"\0", behind].concat());

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use super::link::{Kind, Setting};
-use super::v2::member_names;
 use super::value::{addresses, boolean, given, number, one_of, unknown, yes_no};
 use crate::text::field::{Field, Member};
 use crate::text::problem::{Located, Problems};
@@ -352,4 +351,23 @@ pub(super) fn names(field: &Field<'_>, problems: &mut Problems) -> Vec<Located<S
         YamlKind::Sequence(items) if items.is_empty() => Vec::new(),
         _ => field.texts(problems),
     }
+}
+
+/// `interfaces: [...]`, by their ids.
+pub(super) fn member_names(
+    members: &[Member<'_>],
+    problems: &mut Problems,
+) -> Vec<Located<String>> {
+    let list = members.iter().find(|member| member.name == "interfaces");
+    let Some(list) = list.filter(|list| given(&list.field)) else {
+        return Vec::new();
+    };
+    let items = list.field.items();
+    if items.is_empty() && !matches!(list.field.node.kind, YamlKind::Sequence(_)) {
+        list.field.expected("a list", problems);
+    }
+    items
+        .iter()
+        .filter_map(|item| item.text(problems))
+        .collect()
 }

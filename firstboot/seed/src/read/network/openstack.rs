@@ -12,8 +12,7 @@ use std::net::IpAddr;
 
 use super::device::{self, MODES};
 use super::link::{Kind, Link, Route};
-use super::v1::masked;
-use super::value::{address, given, mac, mtu, net_of, number, one_of};
+use super::value::{address, given, mac, masked, mtu, net_of, number, one_of};
 use super::{Draft, MAX_LINKS};
 use crate::read::seed::SeedFile;
 use crate::text::field::{Field, Member};

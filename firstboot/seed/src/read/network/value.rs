@@ -199,6 +199,27 @@ pub(super) fn mask_length(text: &str, v4: bool) -> Option<u8> {
         .flatten()
 }
 
+/// A destination whose length may stand in a netmask beside it.
+pub(super) fn masked(
+    to: &Field<'_>,
+    mask: Option<&Field<'_>>,
+    problems: &mut Problems,
+) -> Option<Option<IpNet>> {
+    let text = to.text(problems)?;
+    let (Some(mask), Ok(ip)) = (mask, text.value.parse::<IpAddr>()) else {
+        return destination(to, problems);
+    };
+    let written = mask.text(problems)?;
+    match mask_length(&written.value, ip.is_ipv4()) {
+        Some(length) => Some(IpNet::new(ip, length).ok().map(|net| net.trunc())),
+        None => {
+            let reason = format!("`{}` is not a netmask for {ip}", written.value);
+            problems.error(&mask.place, reason, "write it as 255.255.255.0 or 24");
+            None
+        }
+    }
+}
+
 /// An address whose length may stand in it or in a netmask beside it.
 pub(super) fn net_of(
     address: &Field<'_>,

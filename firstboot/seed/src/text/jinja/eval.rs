@@ -1,8 +1,9 @@
 //! The tree to text, within a budget.
 use zeroize::Zeroizing;
 
+use super::expression::Expr;
 use super::filters::{self, Failure};
-use super::parse::{Expr, Node};
+use super::parse::Node;
 use super::value::Value;
 use super::{JinjaError, Result};
 

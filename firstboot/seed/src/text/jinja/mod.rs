@@ -16,6 +16,7 @@
 //!
 //! Left out: macros, includes, inheritance, and the `do` extension.
 mod eval;
+mod expression;
 mod filters;
 mod lex;
 mod parse;

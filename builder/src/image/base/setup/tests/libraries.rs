@@ -4,7 +4,7 @@ use nodeimg_formats::elf::dynamic;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::epoch::Epoch;
 
-use super::super::{Facts, configure, seal};
+use super::super::{BaseFacts, configure, seal};
 use crate::tree::{Content, Node, Origin, Tree};
 
 /// One PT_LOAD over the whole file, one PT_DYNAMIC, one PT_INTERP.
@@ -75,7 +75,7 @@ fn outcome(program: &[u8], libraries: &[(&str, Option<&str>)]) -> Result<(), Str
             link.map_or_else(|| file(b"x"), |to| Node::symlink(to, origin())),
         );
     }
-    let facts = Facts {
+    let facts = BaseFacts {
         arch: Arch::Amd64,
         epoch: Epoch(0),
         packages: &[],

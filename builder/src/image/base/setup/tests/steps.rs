@@ -3,7 +3,7 @@
 use nodeimg_values::arch::Arch;
 use nodeimg_values::epoch::Epoch;
 
-use super::super::{Facts, Package, configure, seal};
+use super::super::{BaseFacts, Package, configure, seal};
 use crate::image::units::text_at;
 use crate::input::recipe::value::Word;
 use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
@@ -44,8 +44,8 @@ fn with(files: &[(&str, &str)]) -> Tree {
     tree
 }
 
-fn facts() -> Facts<'static> {
-    Facts {
+fn facts() -> BaseFacts<'static> {
+    BaseFacts {
         arch: Arch::Amd64,
         epoch: Epoch(DAY * 86_400 + 5),
         packages: &[],
@@ -300,7 +300,7 @@ fn presets_enable_what_is_named_and_nothing_else() {
         (&files[3], getty),
     ]);
     let enable: [Word; 1] = ["mine.service".parse().unwrap()];
-    let facts = Facts {
+    let facts = BaseFacts {
         enable: &enable,
         ..facts()
     };
@@ -374,7 +374,7 @@ fn the_package_database_names_what_is_left() {
         md5sums: "0 usr/bin/kept\n".replace("0 ", "00  ") + "11  usr/share/gone\n",
     }];
     let mut tree = configured(&[("/usr/bin/kept", "x")]);
-    let facts = Facts {
+    let facts = BaseFacts {
         packages: &packages,
         ..facts()
     };
@@ -491,7 +491,7 @@ fn open_modes_and_build_paths_are_refused() {
     tree.stat_mut(&path("/etc/open")).unwrap().mode = 0o666;
     tree.insert(path("/etc/trace"), node("see /build/here/x"))
         .unwrap();
-    let facts = Facts {
+    let facts = BaseFacts {
         build_directory: Some("/build/here"),
         ..facts()
     };

@@ -1,0 +1,34 @@
+//! What the tests of several packages share. Nothing that is shipped uses it.
+//!
+//! | for | modules |
+//! |---|---|
+//! | programs | `run` starts them, `place` says where they are, `judge` is for other people's that have the last word |
+//! | input made in code | `archive`, `ar`, `layout` (container images), `mutate`, `seeds`, `worker`, `media` |
+//! | servers | `faulty_server` has every fault, `registry_server` serves container images, `tls_server` is not trusted; `http_server` is below the first two |
+//! | images | `synthetic` is a whole node of tiny programs, `real` one of real programs, `debian` the base system from a real mirror |
+//! | what was built | `image`, `disk` |
+//! | a boot | `guest` boots what was built, `facts` is what it says of itself, `slots` how many run at once |
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+pub mod ar;
+pub mod archive;
+pub mod debian;
+pub mod disk;
+pub mod facts;
+pub mod faulty_server;
+pub mod guest;
+pub mod http_server;
+pub mod image;
+pub mod judge;
+pub mod layout;
+pub mod media;
+pub mod mutate;
+pub mod place;
+pub mod real;
+pub mod registry_server;
+pub mod run;
+pub mod seeds;
+pub mod slots;
+pub mod synthetic;
+pub mod tls_server;
+pub mod worker;
