@@ -62,10 +62,10 @@ pub fn boot(machine: Guest) -> Guest {
 }
 
 pub fn expect_the_node_of_the_medium(facts: &Facts) {
-    facts.is("failed", "");
-    facts.is("state", "running");
-    facts.is("host-name", "node-0");
-    facts.has(
+    facts.expect("failed", "");
+    facts.expect("state", "running");
+    facts.expect("host-name", "node-0");
+    facts.expect_parts(
         "first-boot",
         &[
             r#""outcome": "applied""#,
@@ -76,23 +76,23 @@ pub fn expect_the_node_of_the_medium(facts: &Facts) {
     );
     expect_network(facts);
     for unit in ["containerd", "kubelet", "kube-proxy"] {
-        facts.is(&format!("unit-{unit}"), "active");
+        facts.expect(&format!("unit-{unit}"), "active");
     }
-    facts.is("restarts", "0");
+    facts.expect("restarts", "0");
     its_drop_ins_are_in_force(facts);
     // systemd's own 90 s are too few for a machine such as this one.
     let patience: Vec<&str> = facts["patience"].split_whitespace().collect();
     assert_eq!(patience, ["15min", "15min"]);
-    facts.has("cni", &[r#""subnet":"10.200.3.0/24""#]);
+    facts.expect_parts("cni", &[r#""subnet":"10.200.3.0/24""#]);
     let flags = ["--hostname-override=node-0", "--node-ip=192.168.77.10 "];
-    facts.has("node-env", &flags);
-    facts.has("kubelet-line", &flags);
+    facts.expect_parts("node-env", &flags);
+    facts.expect_parts("kubelet-line", &flags);
 }
 
 /// containerd was restarted if it had started without them, and the kubelet after that.
 fn its_drop_ins_are_in_force(facts: &Facts) {
-    facts.is("runtime-environment", "OF_THE_SEED=runtime");
-    facts.is("kubelet-environment", "OF_THE_SEED=kubelet");
+    facts.expect("runtime-environment", "OF_THE_SEED=runtime");
+    facts.expect("kubelet-environment", "OF_THE_SEED=kubelet");
     let [runtime, kubelet] = ["runtime-up", "kubelet-begun"].map(|name| {
         let microseconds: u64 = facts[name].parse().unwrap();
         microseconds
@@ -110,13 +110,13 @@ fn expect_network(facts: &Facts) {
         assert_eq!(words.get(at + 2), Some(&address), "{interfaces}");
     }
     assert_eq!(words.len(), 6, "{interfaces}");
-    facts.is("leases", "");
-    facts.has(
+    facts.expect("leases", "");
+    facts.expect_parts(
         "routes",
         &[
             "default via 10.0.2.2 dev up0 ",
             "10.99.0.0/16 via 192.168.77.2 dev lan0 ",
         ],
     );
-    facts.has("resolvers", &["nameserver 10.0.2.3"]);
+    facts.expect_parts("resolvers", &["nameserver 10.0.2.3"]);
 }

@@ -155,7 +155,7 @@ fn takes_the_seed_that_comes(arch: &str) {
 
     let next = late::boot(machine("media-late")).left(2).facts().unwrap();
     late::expect_the_node_of_the_medium(&next);
-    next.is("machine-id", &facts["machine-id"]);
+    next.expect("machine-id", &facts["machine-id"]);
     fs::remove_dir_all(directory).unwrap();
 }
 
@@ -273,15 +273,15 @@ fn script_of_the_others(cases: &[Case]) -> String {
 
 fn says_that_there_is_none(facts: &Facts) {
     // It is up, so that one can look at it.
-    facts.is("multi-user", "active");
-    facts.is("unit-containerd", "active");
-    facts.is("state", "degraded");
-    facts.has("failed", &["nodeimg-firstboot.service"]);
-    facts.is("first-boot-unit", "failed");
+    facts.expect("multi-user", "active");
+    facts.expect("unit-containerd", "active");
+    facts.expect("state", "degraded");
+    facts.expect_parts("failed", &["nodeimg-firstboot.service"]);
+    facts.expect("first-boot-unit", "failed");
     for unit in ["kubelet", "kube-proxy"] {
-        facts.is(&format!("unit-{unit}"), "inactive");
+        facts.expect(&format!("unit-{unit}"), "inactive");
     }
-    facts.has(
+    facts.expect_parts(
         "first-boot",
         &[
             r#""outcome": "failed""#,
@@ -290,7 +290,7 @@ fn says_that_there_is_none(facts: &Facts) {
             "unknown content",
         ],
     );
-    facts.console_has(&[
+    facts.expect_console(&[
         "THIS NODE IS NOT SET UP",
         "looked at /dev/vda1: vfat, label `ESP`",
     ]);
@@ -299,39 +299,39 @@ fn says_that_there_is_none(facts: &Facts) {
 fn expect_case(facts: &Facts, case: &Case) {
     let name = case.name;
     let verdict = format!("verdict-{name}");
-    facts.is(&format!("kubelet-{name}"), "inactive");
+    facts.expect(&format!("kubelet-{name}"), "inactive");
     match case.verdict {
         Verdict::Applied(source) => {
-            facts.is(&format!("restart-{name}"), "");
-            facts.is(&format!("exit-{name}"), "0");
+            facts.expect(&format!("restart-{name}"), "");
+            facts.expect(&format!("exit-{name}"), "0");
             let instance = format!(r#""instance_id": "i-{name}""#);
-            facts.has(&verdict, &[r#""outcome": "applied""#, &instance, source]);
+            facts.expect_parts(&verdict, &[r#""outcome": "applied""#, &instance, source]);
             // Nothing is left of the instance before.
             let mut files = [name, "node.env"];
             files.sort_unstable();
-            facts.is(&format!("files-{name}"), &files.join(" "));
+            facts.expect(&format!("files-{name}"), &files.join(" "));
             // Nor of the keys, if they can be overwritten.
             let (scrub, keys) = match case.form.kind {
                 Kind::Iso9660 => ("read-only", "4"),
                 Kind::Vfat | Kind::Ext4 => ("overwritten", "0"),
             };
-            facts.has(&verdict, &[&format!(r#""scrub": "{scrub}""#)]);
-            facts.is(&format!("keys-{name}"), keys);
+            facts.expect_parts(&verdict, &[&format!(r#""scrub": "{scrub}""#)]);
+            facts.expect(&format!("keys-{name}"), keys);
         }
         Verdict::Failed(words) => {
             // By what it found, and not by systemd, which has its own reasons.
-            facts.has(&format!("restart-{name}"), &["control process exited"]);
-            facts.is(&format!("exit-{name}"), "1");
-            facts.has(&verdict, &[r#""outcome": "failed""#]);
-            facts.has(&verdict, words);
+            facts.expect_parts(&format!("restart-{name}"), &["control process exited"]);
+            facts.expect(&format!("exit-{name}"), "1");
+            facts.expect_parts(&verdict, &[r#""outcome": "failed""#]);
+            facts.expect_parts(&verdict, words);
         }
     }
 }
 
 fn stops_the_kubelet(facts: &Facts) {
-    facts.is("kubelet-after", "active");
-    facts.has("verdict-worse", &[r#""outcome": "failed""#]);
-    facts.is("kubelet-worse", "inactive");
+    facts.expect("kubelet-after", "active");
+    facts.expect_parts("verdict-worse", &[r#""outcome": "failed""#]);
+    facts.expect("kubelet-worse", "inactive");
 }
 
 fn took_the_other_sources(facts: &Facts) {
@@ -343,22 +343,22 @@ fn took_the_other_sources(facts: &Facts) {
     ] {
         let instance = format!(r#""instance_id": "i-{name}""#);
         let verdict = format!("verdict-{name}");
-        facts.is(&format!("restart-{name}"), "");
-        facts.has(&verdict, &[r#""outcome": "applied""#, &instance, source]);
+        facts.expect(&format!("restart-{name}"), "");
+        facts.expect_parts(&verdict, &[r#""outcome": "applied""#, &instance, source]);
     }
     for name in ["esp", "state"] {
         let verdict = format!("verdict-{name}");
-        facts.has(&verdict, &[r#""scrub": "overwritten""#]);
-        facts.is(&format!("keys-{name}"), "0");
+        facts.expect_parts(&verdict, &[r#""scrub": "overwritten""#]);
+        facts.expect(&format!("keys-{name}"), "0");
     }
 }
 
 fn commands_have_failed(facts: &Facts) {
-    facts.has("verdict-failing", &[r#""outcome": "applied""#]);
+    facts.expect_parts("verdict-failing", &[r#""outcome": "applied""#]);
     // Each runs whatever became of the one before, as in cloud-init.
-    facts.is("commands-left", "before after");
-    facts.is("commands-exit", "1");
-    facts.has(
+    facts.expect("commands-left", "before after");
+    facts.expect("commands-exit", "1");
+    facts.expect_parts(
         "commands",
         &[r#""commands": "failed""#, "ended with exit status 4"],
     );

@@ -68,7 +68,7 @@ fn a_worker_survives_power_cuts_and_keeps_its_secrets() {
         return;
     };
     expect_the_node(&facts, &worker);
-    facts.has("first-boot", &[r#""scrub": "overwritten""#]);
+    facts.expect_parts("first-boot", &[r#""scrub": "overwritten""#]);
     keeps_its_secrets(&facts, &worker, &directory);
     fs::remove_dir_all(directory).unwrap();
 }
@@ -116,12 +116,12 @@ fact state-files ls /var/lib/nodeimg
 ";
 
 fn expect_the_node(facts: &Facts, worker: &Worker) {
-    facts.is("failed", "");
-    facts.is("state", "running");
-    facts.is("host-name", "node-0");
-    facts.has("first-boot", &[r#""instance_id": "i-power""#]);
+    facts.expect("failed", "");
+    facts.expect("state", "running");
+    facts.expect("host-name", "node-0");
+    facts.expect_parts("first-boot", &[r#""instance_id": "i-power""#]);
     for unit in ["containerd", "kubelet", "kube-proxy"] {
-        facts.is(&format!("unit-{unit}"), "active");
+        facts.expect(&format!("unit-{unit}"), "active");
     }
     let files = [
         ("ca.crt", &worker.ca),
@@ -132,17 +132,17 @@ fn expect_the_node(facts: &Facts, worker: &Worker) {
         let text = format!("{}\n", text.trim_end());
         format!("{}  /var/lib/kubelet/{name}", sha256(text.as_bytes()))
     });
-    facts.is("key-files", &expected.join(" "));
-    facts.is(
+    facts.expect("key-files", &expected.join(" "));
+    facts.expect(
         "modes",
         "/var/lib/kubelet/kubelet.key 600 root:root /var/lib/kubelet/kubeconfig 600 root:root \
          /var/lib/kube-proxy/kubeconfig 600 root:root /etc/nodeimg/of-the-seed 600 root:root",
     );
-    facts.has("cni", &[r#""subnet":"10.200.3.0/24""#]);
-    facts.has("node-env", &["--node-ip=10.0.2.15 "]);
-    facts.is("of-the-seed", TOKEN);
-    facts.is("rests", "");
-    facts.is("state-files", "instance.json overlay");
+    facts.expect_parts("cni", &[r#""subnet":"10.200.3.0/24""#]);
+    facts.expect_parts("node-env", &["--node-ip=10.0.2.15 "]);
+    facts.expect("of-the-seed", TOKEN);
+    facts.expect("rests", "");
+    facts.expect("state-files", "instance.json overlay");
 }
 
 fn keeps_its_secrets(facts: &Facts, worker: &Worker, directory: &Path) {

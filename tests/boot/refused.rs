@@ -57,8 +57,8 @@ pub fn script(number: usize) -> String {
 }
 
 pub fn starts_no_kubelet(facts: &Facts) {
-    facts.is("exit-refused", "1");
-    facts.is("kubelet-refused", "inactive");
+    facts.expect("exit-refused", "1");
+    facts.expect("kubelet-refused", "inactive");
     let verdict: Value = serde_json::from_str(&facts["verdict-refused"]).unwrap();
     assert_eq!(verdict["outcome"], "failed", "{verdict}");
     let problems = verdict["problems"].as_array().unwrap();

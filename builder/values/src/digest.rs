@@ -129,7 +129,7 @@ pub mod sha256_hex {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use super::{Algorithm, Digest};
+    use crate::digest::{Algorithm, Digest};
 
     pub fn serialize<S: Serializer>(digest: &Digest, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(digest.hex())

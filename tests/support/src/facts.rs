@@ -43,12 +43,12 @@ impl Facts {
     }
 
     #[track_caller]
-    pub fn is(&self, name: &str, value: &str) {
+    pub fn expect(&self, name: &str, value: &str) {
         assert_eq!(&self[name], value, "`{name}`; {}", self.logs);
     }
 
     #[track_caller]
-    pub fn has(&self, name: &str, parts: &[&str]) {
+    pub fn expect_parts(&self, name: &str, parts: &[&str]) {
         for part in parts {
             let value = &self[name];
             assert!(
@@ -60,7 +60,7 @@ impl Facts {
     }
 
     #[track_caller]
-    pub fn console_has(&self, parts: &[&str]) {
+    pub fn expect_console(&self, parts: &[&str]) {
         for part in parts {
             assert!(
                 self.console.contains(part),

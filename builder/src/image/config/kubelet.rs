@@ -190,3 +190,6 @@ fn flags(recipe: &Recipe) -> String {
     let comment = "From the recipe; read by kubelet.service.";
     environment(comment, "KUBELET_ARGS", &args)
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,8 +35,4 @@ fn environment(comment: &str, name: &str, args: &[String]) -> String {
 }
 
 #[cfg(test)]
-mod kubelet_tests;
-#[cfg(test)]
-mod schema_tests;
-#[cfg(test)]
 mod tests;

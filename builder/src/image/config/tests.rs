@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+mod schema;
+
 use super::*;
 use crate::input::recipe::tests::recipe;
 use crate::input::recipe::{RecipeRef, load};

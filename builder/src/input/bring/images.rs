@@ -36,9 +36,8 @@ pub fn bring<'a>(fetcher: &Fetcher<'_>, images: Vec<Asked<'a>>) -> Result<Vec<(A
         fetcher,
         opened: RefCell::default(),
     };
-    follow(images.into_iter().map(start).collect(), |pieces| {
-        bring.all(pieces)
-    })
+    let starts: Vec<_> = images.into_iter().map(start).collect();
+    follow(&starts, |pieces| bring.all(pieces))
 }
 
 /// Where blobs come from: files of this machine, or registries.

@@ -114,6 +114,7 @@ impl Packages {
         ))
     }
 
+    /// What brings its bytes.
     pub fn request(&self, package: &PinnedPackage) -> Result<Request> {
         Ok(Request {
             what: package.what(),

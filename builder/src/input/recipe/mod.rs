@@ -24,6 +24,7 @@ mod profile;
 pub mod request;
 pub mod runtime;
 mod script;
+mod services;
 pub mod source;
 pub mod url;
 pub mod value;

@@ -87,8 +87,8 @@ impl Blobs {
 }
 
 /// Every image of `starts`. `get` brings blobs, each verified by its digest.
-pub fn follow<T>(
-    starts: Vec<Start<T>>,
+pub fn follow<T: Clone>(
+    starts: &[Start<T>],
     get: impl for<'s> Fn(Vec<Piece<'s, T>>) -> Result<Vec<(Piece<'s, T>, VerifiedBlob)>>,
 ) -> Result<Vec<(T, Image)>> {
     let get = |pieces| {
@@ -104,7 +104,7 @@ pub fn follow<T>(
     };
     let tops = get(starts.iter().map(top).collect())?;
     let mut read = Vec::new();
-    for image in &starts {
+    for image in starts {
         let blob = tops.get(&image.digest)?;
         let top = read_top(image, &blob).with_context(|| image.at(&blob))?;
         read.push((image, blob, top));
@@ -130,12 +130,11 @@ pub fn follow<T>(
         images.push((image, top, blob, manifest));
     }
     let parts = get(images.iter().flat_map(|(i, _, _, m)| parts(i, m)).collect())?;
-    let whole = images
-        .into_iter()
-        .map(|(image, top, manifest, read)| complete(image, top, manifest, *read, &parts))
-        .collect::<Result<Vec<_>>>()?;
-    let of = starts.into_iter().map(|start| start.of);
-    Ok(of.zip(whole).collect())
+    let whole = images.into_iter().map(|(image, top, manifest, read)| {
+        let whole = complete(image, top, manifest, *read, &parts)?;
+        Ok((image.of.clone(), whole))
+    });
+    whole.collect()
 }
 
 /// What a manifest names.

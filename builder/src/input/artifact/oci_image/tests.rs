@@ -43,7 +43,7 @@ impl Place {
             arch,
             digest: local.digest().clone(),
         };
-        let mut found = follow(vec![start], |pieces| {
+        let mut found = follow(&[start], |pieces| {
             let pieces = pieces.into_iter().map(|piece| {
                 let want = Expected::of(&piece.digest, piece.size);
                 let blob = local.bring(&self.store, &want)?;

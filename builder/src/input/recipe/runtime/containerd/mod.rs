@@ -84,6 +84,4 @@ fn misfit(version: &Version, kubelet: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod judged_tests;
-#[cfg(test)]
 mod tests;

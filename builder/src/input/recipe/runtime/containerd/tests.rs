@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+mod judged;
+
 use super::config;
 use crate::input::recipe::tests::recipe;
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use nodeimg_seed::text::template::{Template, Values};
 use nodeimg_test_support::judge;
 
-use super::kubelet;
+use crate::image::config::kubelet;
 use crate::input::recipe::tests::recipe;
 
 /// Of the lab, one for each version.

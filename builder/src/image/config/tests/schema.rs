@@ -10,7 +10,7 @@ use nodeimg_seed::text::yaml::{self, Kind, Node};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{kube_proxy, kubelet};
+use crate::image::config::{kube_proxy, kubelet};
 use crate::input::recipe::tests::recipe;
 use crate::input::recipe::value::Version;
 use crate::input::recipe::{self, Recipe, RecipeRef, built_in_names};
