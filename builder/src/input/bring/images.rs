@@ -11,22 +11,22 @@ use nodeimg_values::digest::Expected;
 
 use crate::input::MAX_DOWNLOAD;
 use crate::input::artifact::oci_image::local::Local;
-use crate::input::artifact::oci_image::{Image, Part, Piece, Start, follow};
+use crate::input::artifact::oci_image::{Image, ImageBlob, Part, Start, follow};
 use crate::input::fetch::{Fetcher, Request};
 use crate::input::lock::PinnedImage;
 use crate::input::recipe::ContainerImage;
-use crate::input::recipe::request::Request as _;
+use crate::input::recipe::request::LockRequest;
 use crate::store::{Lookup, VerifiedBlob};
 
 /// What a configuration or layer is asked for by.
 const ANY: &str = "*/*";
 
 /// An image of the recipe, for one architecture.
-type Asked<'a> = (&'a ContainerImage, &'a PinnedImage);
+type Pair<'a> = (&'a ContainerImage, &'a PinnedImage);
 
 /// Each of `images`, whole.
-pub fn bring<'a>(fetcher: &Fetcher<'_>, images: Vec<Asked<'a>>) -> Result<Vec<(Asked<'a>, Image)>> {
-    let start = |asked: Asked<'a>| Start {
+pub fn bring<'a>(fetcher: &Fetcher<'_>, images: Vec<Pair<'a>>) -> Result<Vec<(Pair<'a>, Image)>> {
+    let start = |asked: Pair<'a>| Start {
         of: asked,
         what: asked.1.request.what(),
         arch: asked.1.request.arch,
@@ -37,7 +37,7 @@ pub fn bring<'a>(fetcher: &Fetcher<'_>, images: Vec<Asked<'a>>) -> Result<Vec<(A
         opened: RefCell::default(),
     };
     let starts: Vec<_> = images.into_iter().map(start).collect();
-    follow(&starts, |pieces| bring.all(pieces))
+    follow(&starts, |blobs| bring.all(blobs))
 }
 
 /// Where blobs come from: files of this machine, or registries.
@@ -47,38 +47,38 @@ struct Bring<'a> {
     opened: RefCell<BTreeMap<String, Local>>,
 }
 
-type PieceOf<'s, 'a> = Piece<'s, Asked<'a>>;
+type BlobOf<'s, 'a> = ImageBlob<'s, Pair<'a>>;
 
 impl Bring<'_> {
     fn all<'s, 'a>(
         &self,
-        pieces: Vec<PieceOf<'s, 'a>>,
-    ) -> Result<Vec<(PieceOf<'s, 'a>, VerifiedBlob)>> {
-        let (here, remote): (Vec<_>, Vec<_>) = pieces
+        blobs: Vec<BlobOf<'s, 'a>>,
+    ) -> Result<Vec<(BlobOf<'s, 'a>, VerifiedBlob)>> {
+        let (here, remote): (Vec<_>, Vec<_>) = blobs
             .into_iter()
-            .partition(|piece| source(piece).is_some());
-        let mut found = self.fetcher.bring(remote, |piece| Ok(request(piece)))?;
-        for piece in here {
-            let blob = self.local(&piece);
-            let blob = blob.with_context(|| piece.image.what.clone())?;
-            found.push((piece, blob));
+            .partition(|wanted| source(wanted).is_some());
+        let mut found = self.fetcher.bring(remote, |wanted| Ok(request(wanted)))?;
+        for wanted in here {
+            let blob = self.local(&wanted);
+            let blob = blob.with_context(|| wanted.image.what.clone())?;
+            found.push((wanted, blob));
         }
         Ok(found)
     }
 
     /// With a warm store the file itself is not needed.
-    fn local(&self, piece: &PieceOf<'_, '_>) -> Result<VerifiedBlob> {
-        let want = Expected::of(&piece.digest, piece.size);
+    fn local(&self, wanted: &BlobOf<'_, '_>) -> Result<VerifiedBlob> {
+        let want = Expected::of(&wanted.digest, wanted.size);
         let store = self.fetcher.store();
         if let Lookup::Found(blob) = store.find(&want)? {
             return Ok(blob);
         }
         let mut opened = self.opened.borrow_mut();
-        let local = match opened.entry(piece.image.what.clone()) {
+        let local = match opened.entry(wanted.image.what.clone()) {
             Occupied(entry) => entry.into_mut(),
             Vacant(entry) => {
-                let path = source(piece).context("it is in no file")?;
-                entry.insert(Local::open(&path, &piece.image.of.0.image)?)
+                let path = source(wanted).context("it is in no file")?;
+                entry.insert(Local::open(&path, &wanted.image.of.0.image)?)
             }
         };
         local.bring(store, &want)
@@ -86,21 +86,21 @@ impl Bring<'_> {
 }
 
 /// The file or directory that its image is read from.
-fn source(piece: &PieceOf<'_, '_>) -> Option<PathBuf> {
-    piece.image.of.0.source(piece.image.arch)
+fn source(wanted: &BlobOf<'_, '_>) -> Option<PathBuf> {
+    wanted.image.of.0.source(wanted.image.arch)
 }
 
-fn request(piece: &PieceOf<'_, '_>) -> Request {
-    let image = &piece.image.of.0.image;
-    let (url, max_size, accept) = match piece.part {
-        Part::Document => (image.document_url(&piece.digest), MAX_DOCUMENT, ACCEPTED),
-        Part::Config | Part::Layer => (image.blob_url(&piece.digest), MAX_DOWNLOAD, ANY),
+fn request(wanted: &BlobOf<'_, '_>) -> Request {
+    let image = &wanted.image.of.0.image;
+    let (url, max_size, accept) = match wanted.part {
+        Part::Document => (image.document_url(&wanted.digest), MAX_DOCUMENT, ACCEPTED),
+        Part::Config | Part::Layer => (image.blob_url(&wanted.digest), MAX_DOWNLOAD, ANY),
     };
     Request {
-        what: format!("{}: {}", piece.image.what, piece.part.name()),
+        what: format!("{}: {}", wanted.image.what, wanted.part.name()),
         url,
-        want: Expected::of(&piece.digest, piece.size),
-        max_size: piece.size.unwrap_or(max_size).min(max_size),
+        want: Expected::of(&wanted.digest, wanted.size),
+        max_size: wanted.size.unwrap_or(max_size).min(max_size),
         accept: Some(accept),
     }
 }

@@ -14,7 +14,7 @@ use crate::input::MAX_DOWNLOAD;
 use crate::input::artifact::oci_image::Image;
 use crate::input::fetch::{Fetcher, Gone, Request};
 use crate::input::lock::{Locked, PinnedArtifact, PinnedImage, PinnedPackage};
-use crate::input::recipe::request::Request as _;
+use crate::input::recipe::request::LockRequest;
 use crate::input::recipe::{Artifact, ContainerImage, Recipe};
 use crate::store::VerifiedBlob;
 

@@ -4,7 +4,7 @@ use nodeimg_values::arch::Arch;
 
 use super::pin::{Pin, find};
 use super::{Lock, Packages};
-use crate::input::recipe::request::{Request, requests};
+use crate::input::recipe::request::{LockRequest, requests};
 use crate::input::recipe::value::Version;
 use crate::input::recipe::{Base, PackageName, Recipe};
 
@@ -51,7 +51,7 @@ fn other_kubernetes(lock: &Lock, recipe: &Recipe) -> Option<(Version, String)> {
 }
 
 /// The first key of each request in which its pin is another.
-fn unanswered<'a, R: Request + 'a, B>(
+fn unanswered<'a, R: LockRequest + 'a, B>(
     pins: &[Pin<R, B>],
     requests: impl Iterator<Item = &'a R>,
 ) -> Vec<String> {
@@ -71,7 +71,7 @@ fn unanswered<'a, R: Request + 'a, B>(
 }
 
 /// The pins that nothing asks for.
-fn stray<R: Request, B>(pins: &[Pin<R, B>], requests: &[R]) -> Vec<String> {
+fn stray<R: LockRequest, B>(pins: &[Pin<R, B>], requests: &[R]) -> Vec<String> {
     let asked = |pin: &&Pin<R, B>| requests.iter().any(|r| r.key() == pin.request.key());
     let stray = pins.iter().filter(|pin| !asked(pin));
     let said = |pin: &Pin<R, B>| {

@@ -57,7 +57,7 @@ use pin::joined;
 
 pub use differences::differences;
 pub use package::{Index, Packages, PinnedPackage};
-pub use pin::{Pin, PinnedArtifact, PinnedImage, Pins, Top, answer};
+pub use pin::{Pin, PinnedArtifact, PinnedImage, Pins, TopDigest, answer};
 pub use update::{BASE, KUBERNETES, Update};
 
 const FORMAT: u32 = 1;

@@ -8,7 +8,7 @@ use nodeimg_values::digest::{Digest, Expected};
 use serde::{Deserialize, Serialize};
 
 use super::package::{Packages, PinnedPackage};
-use crate::input::recipe::request::{ArtifactRequest, Asked, ImageRequest, Request};
+use crate::input::recipe::request::{ArtifactRequest, Asked, ImageRequest, LockRequest};
 
 /// What a recipe asks for, and which bytes that is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -23,11 +23,11 @@ pub type PinnedArtifact = Pin<ArtifactRequest, Expected>;
 
 /// The digest stands for all that it leads to, so nothing else is written down,
 /// and a lock can be made from a known digest without asking the registry.
-pub type PinnedImage = Pin<ImageRequest, Top>;
+pub type PinnedImage = Pin<ImageRequest, TopDigest>;
 
 /// What an image's name stood for: an index, or one manifest.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Top {
+pub struct TopDigest {
     pub digest: Digest,
 }
 
@@ -68,7 +68,7 @@ pub(super) trait Keyed {
     fn key(&self) -> (&str, Arch);
 }
 
-impl<R: Request, B> Keyed for Pin<R, B> {
+impl<R: LockRequest, B> Keyed for Pin<R, B> {
     fn key(&self) -> (&str, Arch) {
         let (name, arch) = self.request.key();
         (name.as_str(), arch)
@@ -94,12 +94,15 @@ fn write<T: Serialize>(table: &str, entries: &[T], to: &mut String) {
 }
 
 /// The pin of the name and architecture of `request`, whatever else that says.
-pub(super) fn find<'a, R: Request, B>(pins: &'a [Pin<R, B>], request: &R) -> Option<&'a Pin<R, B>> {
+pub(super) fn find<'a, R: LockRequest, B>(
+    pins: &'a [Pin<R, B>],
+    request: &R,
+) -> Option<&'a Pin<R, B>> {
     pins.iter().find(|pin| pin.request.key() == request.key())
 }
 
 /// The pin that answers `request` as it stands, if there is one.
-pub fn answer<'a, R: Request, B>(pins: &'a [Pin<R, B>], request: &R) -> Option<&'a Pin<R, B>> {
+pub fn answer<'a, R: LockRequest, B>(pins: &'a [Pin<R, B>], request: &R) -> Option<&'a Pin<R, B>> {
     find(pins, request).filter(|pin| pin.request == *request)
 }
 

@@ -10,7 +10,7 @@ fn images(recipe: &Recipe) -> Vec<PinnedImage> {
     let digest = Digest::sha256(b"index");
     let pin = |request| Pin {
         request,
-        bytes: Top {
+        bytes: TopDigest {
             digest: digest.clone(),
         },
     };

@@ -9,7 +9,7 @@ use super::value::{Name, Version};
 
 /// What an `[[artifact]]` of a recipe is to the lock.
 pub trait Asked {
-    type Request: Request;
+    type Request: LockRequest;
     /// The key that may lack an architecture.
     const PLACE: &'static str;
 
@@ -20,7 +20,7 @@ pub trait Asked {
 }
 
 /// Which bytes the lock has to know.
-pub trait Request: Clone + PartialEq + Serialize {
+pub trait LockRequest: Clone + PartialEq + Serialize {
     fn key(&self) -> (&Name, Arch);
 
     /// As messages name it: `containerd 2.3.4 (arm64)`.
@@ -46,7 +46,7 @@ pub struct ArtifactRequest {
     pub checksum: Option<String>,
 }
 
-impl Request for ArtifactRequest {
+impl LockRequest for ArtifactRequest {
     fn key(&self) -> (&Name, Arch) {
         (&self.name, self.arch)
     }
@@ -73,7 +73,7 @@ pub struct ImageRequest {
     pub image: Reference,
 }
 
-impl Request for ImageRequest {
+impl LockRequest for ImageRequest {
     fn key(&self) -> (&Name, Arch) {
         (&self.name, self.arch)
     }

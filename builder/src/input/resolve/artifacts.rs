@@ -7,7 +7,7 @@ use super::Publishers;
 use crate::input::MAX_DOWNLOAD;
 use crate::input::artifact::checksum;
 use crate::input::fetch::Request;
-use crate::input::recipe::request::{ArtifactRequest, Request as _};
+use crate::input::recipe::request::{ArtifactRequest, LockRequest};
 
 impl Publishers<'_> {
     pub fn artifact(&self, request: &ArtifactRequest) -> Result<Expected> {

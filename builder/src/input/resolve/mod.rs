@@ -31,9 +31,11 @@ use super::artifact::oci_image::local::Local;
 use super::chosen::Needs;
 use super::debian::Keyring;
 use super::fetch::Fetcher;
-use super::lock::{self, Lock, Packages, Pin, PinnedArtifact, PinnedImage, Pins, Top, Update};
+use super::lock::{
+    self, Lock, Packages, Pin, PinnedArtifact, PinnedImage, Pins, TopDigest, Update,
+};
 use super::recipe::Recipe;
-use super::recipe::request::{ImageRequest, Request, requests};
+use super::recipe::request::{ImageRequest, LockRequest, requests};
 
 /// A lock to be made.
 pub struct Resolve<'a> {
@@ -111,7 +113,7 @@ impl Resolve<'_> {
                         named.get_or_init(|| digest).clone()
                     }
                 };
-                Ok(Top { digest })
+                Ok(TopDigest { digest })
             };
             for request in requests(std::slice::from_ref(image)) {
                 pins.push(self.pin(old, &request, resolve)?);
@@ -121,7 +123,7 @@ impl Resolve<'_> {
     }
 
     /// What the old lock pins, unless it is to be something newer.
-    fn pin<R: Request, B: Clone>(
+    fn pin<R: LockRequest, B: Clone>(
         &self,
         old: &[Pin<R, B>],
         request: &R,

@@ -36,7 +36,7 @@ pub enum Part {
 
 /// One blob that an image is made of.
 #[derive(Debug)]
-pub struct Piece<'s, T> {
+pub struct ImageBlob<'s, T> {
     pub image: &'s Start<T>,
     pub part: Part,
     pub digest: Digest,
@@ -55,9 +55,9 @@ impl Part {
     }
 }
 
-impl<'s, T> Piece<'s, T> {
-    fn of(image: &'s Start<T>, part: Part, descriptor: &Descriptor) -> Piece<'s, T> {
-        Piece {
+impl<'s, T> ImageBlob<'s, T> {
+    fn of(image: &'s Start<T>, part: Part, descriptor: &Descriptor) -> ImageBlob<'s, T> {
+        ImageBlob {
             image,
             part,
             digest: descriptor.digest.clone(),
@@ -89,14 +89,14 @@ impl Blobs {
 /// Every image of `starts`. `get` brings blobs, each verified by its digest.
 pub fn follow<T: Clone>(
     starts: &[Start<T>],
-    get: impl for<'s> Fn(Vec<Piece<'s, T>>) -> Result<Vec<(Piece<'s, T>, VerifiedBlob)>>,
+    get: impl for<'s> Fn(Vec<ImageBlob<'s, T>>) -> Result<Vec<(ImageBlob<'s, T>, VerifiedBlob)>>,
 ) -> Result<Vec<(T, Image)>> {
-    let get = |pieces| {
-        let got = get(pieces)?.into_iter();
-        let by_digest = got.map(|(piece, blob)| (piece.digest, Arc::new(blob)));
+    let get = |wanted| {
+        let got = get(wanted)?.into_iter();
+        let by_digest = got.map(|(wanted, blob)| (wanted.digest, Arc::new(blob)));
         anyhow::Ok(Blobs(by_digest.collect()))
     };
-    let top = |image| Piece {
+    let top = |image| ImageBlob {
         image,
         part: Part::Document,
         digest: Digest::clone(&image.digest),
@@ -112,7 +112,7 @@ pub fn follow<T: Clone>(
     let mut below = Vec::new();
     for (image, _, top) in &read {
         if let Top::Below(descriptor) = top {
-            below.push(Piece::of(*image, Part::Document, descriptor));
+            below.push(ImageBlob::of(*image, Part::Document, descriptor));
         }
     }
     let below = get(below)?;
@@ -138,10 +138,10 @@ pub fn follow<T: Clone>(
 }
 
 /// What a manifest names.
-fn parts<'s, T>(image: &'s Start<T>, manifest: &Manifest) -> Vec<Piece<'s, T>> {
+fn parts<'s, T>(image: &'s Start<T>, manifest: &Manifest) -> Vec<ImageBlob<'s, T>> {
     let layers = manifest.layers.iter();
-    let layers = layers.map(|layer| Piece::of(image, Part::Layer, layer));
-    [Piece::of(image, Part::Config, &manifest.config)]
+    let layers = layers.map(|layer| ImageBlob::of(image, Part::Layer, layer));
+    [ImageBlob::of(image, Part::Config, &manifest.config)]
         .into_iter()
         .chain(layers)
         .collect()

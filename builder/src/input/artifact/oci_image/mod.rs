@@ -29,7 +29,7 @@ use nodeimg_values::digest::Digest;
 use crate::store::VerifiedBlob;
 use crate::tree::{Content, ImagePath, Node, Origin};
 
-pub use chain::{Part, Piece, Start, follow};
+pub use chain::{ImageBlob, Part, Start, follow};
 
 /// Where the baked images are in the node image.
 pub const DIRECTORY: &str = "/usr/lib/nodeimg/images";

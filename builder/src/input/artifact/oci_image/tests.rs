@@ -43,13 +43,13 @@ impl Place {
             arch,
             digest: local.digest().clone(),
         };
-        let mut found = follow(&[start], |pieces| {
-            let pieces = pieces.into_iter().map(|piece| {
-                let want = Expected::of(&piece.digest, piece.size);
+        let mut found = follow(&[start], |blobs| {
+            let blobs = blobs.into_iter().map(|wanted| {
+                let want = Expected::of(&wanted.digest, wanted.size);
                 let blob = local.bring(&self.store, &want)?;
-                Ok((piece, blob))
+                Ok((wanted, blob))
             });
-            pieces.collect()
+            blobs.collect()
         })?;
         Ok(found.pop().unwrap().1)
     }
