@@ -261,7 +261,7 @@ pub fn volume(data: &[u8]) {
     );
 }
 
-/// A piece of an input of [`volume`].
+/// A piece of an input of [`volume()`].
 pub fn piece(offset: u32, bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).unwrap();
     [&offset.to_le_bytes()[..], &length.to_le_bytes(), bytes].concat()
