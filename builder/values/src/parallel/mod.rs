@@ -1,5 +1,5 @@
 //! Work for all cores, results in order: all of them at the end ([`in_parallel`]), or
-//! one after the other as they are needed ([`in_order`]).
+//! one after the other as they are needed ([`in_order()`]).
 
 mod in_order;
 
