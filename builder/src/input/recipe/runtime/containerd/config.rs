@@ -9,11 +9,13 @@ use toml::{Table, Value};
 
 use crate::input::recipe::value::Version;
 use crate::input::recipe::{Recipe, with_extra};
+use crate::tree::ImagePath;
 
 pub const PATH: &str = "/etc/containerd/config.toml";
 
 const BIN_DIR: &str = "/opt/cni/bin";
 const CONF_DIR: &str = "/etc/cni/net.d";
+const RUNC: &str = "/usr/local/bin/runc";
 const SNAPSHOTTER: &str = "overlayfs";
 const CERTS_DIR: &str = "/etc/containerd/certs.d";
 /// What `ctr install` unpacks, and containerd makes at each start: its default,
@@ -104,7 +106,9 @@ struct Runtime {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct RuncOptions {
-    binary_name: &'static str,
+    /// containerd looks for `runc` on its PATH without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binary_name: Option<&'static str>,
     systemd_cgroup: bool,
 }
 
@@ -131,15 +135,24 @@ struct Registry {
 /// The configuration for the version that the recipe installs.
 pub fn generate(recipe: &Recipe, version: &Version) -> Result<String> {
     let sandbox = recipe.containerd.sandbox_image.as_deref();
+    let runtimes = runtimes(recipe);
     let (major, minor) = version.major_minor();
     let extra = &recipe.containerd.config;
     let what = "containerd's configuration";
     let table = match (major, minor) {
         // Debian's, of the recipe container-host.
-        (1, _) => with_extra(&config(2, plugins_v2(sandbox)), extra, what)?,
-        (2, 0..=2) => with_extra(&config(3, plugins_v3(sandbox, version)), extra, what)?,
+        (1, _) => with_extra(&config(2, plugins_v2(sandbox, runtimes)), extra, what)?,
+        (2, 0..=2) => with_extra(
+            &config(3, plugins_v3(sandbox, runtimes, version)),
+            extra,
+            what,
+        )?,
         // containerd would say at each start that it has had to migrate a 3.
-        (2, _) => with_extra(&config(4, plugins_v3(sandbox, version)), extra, what)?,
+        (2, _) => with_extra(
+            &config(4, plugins_v3(sandbox, runtimes, version)),
+            extra,
+            what,
+        )?,
         _ => {
             bail!("containerd {version}: nodeimg knows the configuration of containerd 1.x and 2.x")
         }
@@ -159,10 +172,10 @@ fn config<P>(version: u32, plugins: P) -> Config<P> {
     }
 }
 
-fn plugins_v2(sandbox_image: Option<&str>) -> PluginsV2<'_> {
+fn plugins_v2(sandbox_image: Option<&str>, runtimes: Runtimes) -> PluginsV2<'_> {
     let containerd = RuntimesV2 {
         snapshotter: SNAPSHOTTER,
-        runtimes: runtimes(),
+        runtimes,
     };
     let cni = Cni {
         bin_dir: Some(BIN_DIR),
@@ -182,7 +195,11 @@ fn plugins_v2(sandbox_image: Option<&str>) -> PluginsV2<'_> {
     }
 }
 
-fn plugins_v3<'a>(sandbox: Option<&'a str>, version: &Version) -> PluginsV3<'a> {
+fn plugins_v3<'a>(
+    sandbox: Option<&'a str>,
+    runtimes: Runtimes,
+    version: &Version,
+) -> PluginsV3<'a> {
     let many = version.major_minor() >= (2, 1);
     let cni = Cni {
         bin_dir: (!many).then_some(BIN_DIR),
@@ -198,16 +215,21 @@ fn plugins_v3<'a>(sandbox: Option<&'a str>, version: &Version) -> PluginsV3<'a> 
             },
         },
         runtime: RuntimeV3 {
-            containerd: runtimes(),
+            containerd: runtimes,
             cni,
         },
         opt: Opt { path: OPT_DIR },
     }
 }
 
-fn runtimes() -> Runtimes {
+/// Debian's package has runc elsewhere than the artifact of a recipe.
+fn runtimes(recipe: &Recipe) -> Runtimes {
+    let is_installed = |path: &ImagePath| recipe.artifacts.iter().any(|a| a.provides(path));
     let options = RuncOptions {
-        binary_name: "/usr/local/bin/runc",
+        binary_name: RUNC
+            .parse()
+            .is_ok_and(|path| is_installed(&path))
+            .then_some(RUNC),
         systemd_cgroup: true,
     };
     Runtimes {

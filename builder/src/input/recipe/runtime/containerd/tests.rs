@@ -2,7 +2,8 @@
 mod judged;
 
 use super::config;
-use crate::input::recipe::tests::recipe;
+use crate::input::recipe::Recipe;
+use crate::input::recipe::tests::{disk_recipe, recipe};
 
 fn containerd(more: &str, at: &str) -> anyhow::Result<toml::Table> {
     Ok(toml::from_str(&config::generate(
@@ -92,4 +93,18 @@ fn a_cgroup_driver_mismatch_is_a_build_error() {
     let more = "[containerd.config.plugins.\"io.containerd.cri.v1.runtime\".containerd.runtimes.runc.options]\nSystemdCgroup = false\n";
     let error = containerd(more, "2.3.4").unwrap_err().to_string();
     assert!(error.contains("both must agree"), "{error}");
+}
+
+#[test]
+fn runc_is_named_where_the_recipe_installs_it() {
+    let name = |recipe: &Recipe| {
+        let text = config::generate(recipe, &"1.7.24".parse().unwrap()).unwrap();
+        let table: toml::Table = toml::from_str(&text).unwrap();
+        let way = ["plugins", "io.containerd.grpc.v1.cri", "containerd"];
+        let way = [&way[..], &["runtimes", "runc", "options", "BinaryName"]].concat();
+        at(&table, &way).map(|name| name.as_str().unwrap().to_owned())
+    };
+    assert_eq!(name(&recipe("")).as_deref(), Some("/usr/local/bin/runc"));
+    // Debian's is somewhere else; containerd finds it on its PATH.
+    assert_eq!(name(&disk_recipe("")), None);
 }
