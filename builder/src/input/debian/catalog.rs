@@ -31,8 +31,8 @@ pub struct Packages {
 pub struct Package<'a> {
     pub name: &'a str,
     pub version: &'a str,
-    /// Where in the list of indexes it was.
-    pub index: usize,
+    /// Whose index it is from.
+    pub suite: &'a Name,
     stanza: Stanza<'a>,
 }
 
@@ -79,9 +79,9 @@ pub struct Catalog<'a> {
 impl<'a> Catalog<'a> {
     pub fn new(indexes: &'a [Packages], pins: &BTreeMap<PackageName, Name>) -> Result<Catalog<'a>> {
         let mut packages: HashMap<&str, Package<'_>> = HashMap::new();
-        for (index, from) in indexes.iter().enumerate() {
+        for from in indexes {
             for stanza in stanzas(&from.text) {
-                let package = package(stanza, index)
+                let package = package(stanza, &from.suite)
                     .with_context(|| format!("a package of the suite {}", from.suite))?;
                 let wanted = match pins.get(package.name) {
                     Some(suite) => *suite == from.suite,
@@ -116,7 +116,7 @@ impl<'a> Catalog<'a> {
     }
 }
 
-fn package(stanza: Stanza<'_>, index: usize) -> Result<Package<'_>> {
+fn package<'a>(stanza: Stanza<'a>, suite: &'a Name) -> Result<Package<'a>> {
     let (mut name, mut version) = (None, None);
     for (field, value) in stanza.fields() {
         match field {
@@ -134,7 +134,7 @@ fn package(stanza: Stanza<'_>, index: usize) -> Result<Package<'_>> {
     Ok(Package {
         name,
         version,
-        index,
+        suite,
         stanza,
     })
 }
@@ -192,9 +192,9 @@ mod tests {
         ];
         let pins = BTreeMap::from([("b".parse().unwrap(), "sid".parse().unwrap())]);
         let catalog = Catalog::new(&indexes, &pins).unwrap();
-        let version = |name: &str| catalog.get(name).map(|p| (p.version, p.index));
-        assert_eq!(version("a"), Some(("1.10", 1)));
-        assert_eq!(version("b"), Some(("9", 2)));
+        let version = |name: &str| catalog.get(name).map(|p| (p.version, p.suite.as_str()));
+        assert_eq!(version("a"), Some(("1.10", "trixie-security")));
+        assert_eq!(version("b"), Some(("9", "sid")));
         assert_eq!(version("c"), None);
         // The older `a` provides nothing any more.
         assert!(catalog.providers("v").is_empty());

@@ -42,9 +42,25 @@ pub struct Resolver<'a> {
 struct Suite {
     index: Index,
     of_base: bool,
-    /// The Packages file of each architecture: packed, and its size unpacked.
-    files: BTreeMap<Arch, (IndexFile, u64)>,
+    files: BTreeMap<Arch, PackagesFile>,
 }
+
+/// The Packages file of one architecture.
+struct PackagesFile {
+    packed: IndexFile,
+    /// Its size unpacked.
+    size: u64,
+}
+
+/// The packages that a suite has for one architecture, by name of both.
+#[derive(Clone, Copy)]
+struct PackageList<'s> {
+    suite: &'s Suite,
+    arch: Arch,
+    file: &'s PackagesFile,
+}
+
+type FetchedList<'s> = (PackageList<'s>, VerifiedBlob);
 
 impl<'a> Resolver<'a> {
     /// `now` judges whether an index is too old.
@@ -64,30 +80,24 @@ impl<'a> Resolver<'a> {
 
     pub fn resolve(&self) -> Result<Resolved> {
         let suites = self.suites()?;
-        let mut blobs = self.fetch(&suites)?.into_iter();
+        let mut lists: BTreeMap<Arch, Vec<FetchedList<'_>>> = BTreeMap::new();
+        for fetched in self.fetch(&suites)? {
+            lists.entry(fetched.0.arch).or_default().push(fetched);
+        }
         let mut packages = Vec::new();
         let mut notes = Vec::new();
-        for arch in Arch::ALL {
+        for (arch, lists) in lists {
             // One architecture at a time: an index is 60 MB of text.
-            let mut indexes = Vec::new();
-            for suite in &suites {
-                let blob = blobs.next().context("an index was not fetched")?;
-                let (_, size) = &suite.files[&arch];
-                let text =
-                    unpack(blob, *size).with_context(|| format!("reading {}", suite.what(arch)))?;
-                indexes.push(Packages {
-                    suite: suite.index.suite.clone(),
-                    of_base: suite.of_base,
-                    text,
-                });
-            }
+            let indexes = lists
+                .into_iter()
+                .map(|(list, blob)| list.read(blob))
+                .collect::<Result<Vec<_>>>()?;
             let context = || format!("resolving the base system for {arch}");
             let catalog = Catalog::new(&indexes, &self.base.pins).with_context(context)?;
             let solution = self.solve(&catalog, arch).with_context(context)?;
             self.note(&catalog, &solution, &mut notes);
             for package in &solution.packages {
-                let suite = &indexes[package.index].suite;
-                packages.push(pinned(package, arch, suite)?);
+                packages.push(pinned(package, arch)?);
             }
         }
         let indexes = suites.into_iter().map(|suite| suite.index).collect();
@@ -134,7 +144,8 @@ impl<'a> Resolver<'a> {
         for arch in Arch::ALL {
             let plain = format!("main/binary-{arch}/Packages");
             let packed = release.file(&format!("{plain}.xz"))?;
-            files.insert(arch, (packed, release.file(&plain)?.size));
+            let size = release.file(&plain)?.size;
+            files.insert(arch, PackagesFile { packed, size });
         }
         Ok(Suite {
             index: Index {
@@ -149,34 +160,36 @@ impl<'a> Resolver<'a> {
     }
 
     /// All Packages files, those of an architecture together.
-    fn fetch(&self, suites: &[Suite]) -> Result<Vec<VerifiedBlob>> {
-        let requests = |path: fn(&IndexFile, Arch) -> String| -> Vec<Request> {
-            let all = Arch::ALL
-                .into_iter()
-                .flat_map(|arch| suites.iter().map(move |suite| (arch, suite)));
-            all.map(|(arch, suite)| {
-                let file = &suite.files[&arch].0;
-                let path = format!("dists/{}/{}", suite.index.suite, path(file, arch));
-                Request {
-                    what: suite.what(arch),
-                    url: Mirrors::snapshot(suite.index.archive.as_str(), self.now, &path),
-                    want: Expected {
-                        sha256: Some(file.sha256.clone()),
-                        sha512: None,
-                        size: Some(file.size),
-                    },
-                    max_size: file.size,
-                    accept: None,
-                }
-            })
-            .collect()
-        };
-        let by_hash = self.fetcher.fetch(&requests(|file, _| file.path.clone()));
+    fn fetch<'s>(&self, suites: &'s [Suite]) -> Result<Vec<FetchedList<'s>>> {
+        let lists: Vec<_> = Arch::ALL
+            .into_iter()
+            .flat_map(|arch| suites.iter().map(move |suite| suite.list(arch)))
+            .collect();
+        let by_hash = self.fetcher.bring(lists.clone(), |list| {
+            Ok(self.request(list, &list.file.packed.path))
+        });
         by_hash.or_else(|error| {
             // Not every mirror keeps files by their digests.
-            let by_name = |_: &IndexFile, arch| format!("main/binary-{arch}/Packages.xz");
-            self.fetcher.fetch(&requests(by_name)).map_err(|_| error)
+            let by_name = self.fetcher.bring(lists, |list| {
+                let path = format!("main/binary-{}/Packages.xz", list.arch);
+                Ok(self.request(list, &path))
+            });
+            by_name.map_err(|_| error)
         })
+    }
+
+    /// `path` is below the suite's directory.
+    fn request(&self, list: &PackageList<'_>, path: &str) -> Request {
+        let index = &list.suite.index;
+        let path = format!("dists/{}/{path}", index.suite);
+        let file = &list.file.packed;
+        Request {
+            what: list.what(),
+            url: Mirrors::snapshot(index.archive.as_str(), self.now, &path),
+            want: Expected::of(&file.sha256, Some(file.size)),
+            max_size: file.size,
+            accept: None,
+        }
     }
 
     fn solve<'c>(&self, catalog: &Catalog<'c>, arch: Arch) -> Result<Solution<'c>> {
@@ -224,8 +237,31 @@ impl<'a> Resolver<'a> {
 }
 
 impl Suite {
-    fn what(&self, arch: Arch) -> String {
-        format!("the package list of {} ({arch})", self.index.suite)
+    fn list(&self, arch: Arch) -> PackageList<'_> {
+        PackageList {
+            suite: self,
+            arch,
+            file: &self.files[&arch],
+        }
+    }
+}
+
+impl PackageList<'_> {
+    fn what(&self) -> String {
+        format!(
+            "the package list of {} ({})",
+            self.suite.index.suite, self.arch
+        )
+    }
+
+    fn read(&self, blob: VerifiedBlob) -> Result<Packages> {
+        let text =
+            unpack(blob, self.file.size).with_context(|| format!("reading {}", self.what()))?;
+        Ok(Packages {
+            suite: self.suite.index.suite.clone(),
+            of_base: self.suite.of_base,
+            text,
+        })
     }
 }
 
@@ -246,7 +282,7 @@ fn unpack(blob: VerifiedBlob, size: u64) -> Result<String> {
     Ok(text)
 }
 
-fn pinned(package: &Package<'_>, arch: Arch, suite: &Name) -> Result<PinnedPackage> {
+fn pinned(package: &Package<'_>, arch: Arch) -> Result<PinnedPackage> {
     let path = package.needed("Filename")?;
     let parts = || path.split('/');
     if parts().any(|part| part.is_empty() || part.starts_with('.')) {
@@ -263,7 +299,7 @@ fn pinned(package: &Package<'_>, arch: Arch, suite: &Name) -> Result<PinnedPacka
         name: package.name.parse()?,
         arch,
         version: package.version.to_owned(),
-        suite: suite.clone(),
+        suite: package.suite.clone(),
         path: path.to_owned(),
         sha256,
         size: size
