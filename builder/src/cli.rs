@@ -154,11 +154,36 @@ pub struct BuildArgs {
     pub force: bool,
 }
 
+/// How large the node's machine is.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub struct SizeArgs {
+    /// Memory of the node
+    #[arg(long, default_value = "2GiB", value_name = "SIZE")]
+    pub memory: ByteSize,
+    /// Processors of the node
+    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=128))]
+    pub cpus: u8,
+}
+
+/// What to boot, and how QEMU does that.
+#[derive(Debug, Args)]
+pub struct BootArgs {
     /// An output directory of `nodeimg build`, or a disk image; it is never written to
     #[arg(value_name = "DIR|DISK")]
     pub image: PathBuf,
+    /// Architecture of a disk image without a manifest.json beside it
+    #[arg(long, value_name = "ARCH")]
+    pub arch: Option<Arch>,
+    /// QEMU accelerator [default: hardware virtualization if available, otherwise emulation (tcg)]
+    #[arg(long, value_name = "NAME")]
+    pub accel: Option<Accel>,
+    /// UEFI firmware and the template of its variables [default: found through QEMU's firmware descriptions]
+    #[arg(long, value_name = "CODE:VARS")]
+    pub firmware: Option<Firmware>,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
     /// The node's seed: a directory in the layout of NoCloud or of a config drive, or the image of a volume
     #[arg(long, value_name = "DIR|FILE")]
     pub seed: Option<PathBuf>,
@@ -174,24 +199,13 @@ pub struct RunArgs {
     /// Succeed and power off as soon as the console prints TEXT
     #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     pub expect: Option<String>,
-    /// Memory of the node
-    #[arg(long, default_value = "2GiB", value_name = "SIZE")]
-    pub memory: ByteSize,
-    /// Processors of the node
-    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=128))]
-    pub cpus: u8,
+    #[command(flatten)]
+    pub size: SizeArgs,
     /// Size of the node's disk [default: 8 GiB, or the image's own size if that is larger]
     #[arg(long, value_name = "SIZE")]
     pub disk_size: Option<ByteSize>,
-    /// Architecture of a disk image without a manifest.json beside it
-    #[arg(long, value_name = "ARCH")]
-    pub arch: Option<Arch>,
-    /// QEMU accelerator [default: hardware virtualization if available, otherwise emulation (tcg)]
-    #[arg(long, value_name = "NAME")]
-    pub accel: Option<Accel>,
-    /// UEFI firmware and the template of its variables [default: found through QEMU's firmware descriptions]
-    #[arg(long, value_name = "CODE:VARS")]
-    pub firmware: Option<Firmware>,
+    #[command(flatten)]
+    pub boot: BootArgs,
     /// Run this script as root when the node is up, print its output, and power the node off
     #[arg(long, value_name = "FILE", conflicts_with = "expect")]
     pub exec: Option<PathBuf>,
@@ -211,9 +225,6 @@ pub struct RunArgs {
 
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// An output directory of `nodeimg build`, or a disk image; it is never written to
-    #[arg(value_name = "DIR|DISK")]
-    pub image: PathBuf,
     /// The recipe that it was built from [default: the built-in recipe of the same name]
     #[arg(long, short, value_name = "NAME|FILE")]
     pub recipe: Option<RecipeRef>,
@@ -226,21 +237,10 @@ pub struct TestArgs {
     /// Time limit for one boot [default: 300, or 1200 if the processor is emulated]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: Option<u64>,
-    /// Memory of the node
-    #[arg(long, default_value = "2GiB", value_name = "SIZE")]
-    pub memory: ByteSize,
-    /// Processors of the node
-    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=128))]
-    pub cpus: u8,
-    /// Architecture of a disk image without a manifest.json beside it
-    #[arg(long, value_name = "ARCH")]
-    pub arch: Option<Arch>,
-    /// QEMU accelerator [default: hardware virtualization if available, otherwise emulation (tcg)]
-    #[arg(long, value_name = "NAME")]
-    pub accel: Option<Accel>,
-    /// UEFI firmware and the template of its variables [default: found through QEMU's firmware descriptions]
-    #[arg(long, value_name = "CODE:VARS")]
-    pub firmware: Option<Firmware>,
+    #[command(flatten)]
+    pub size: SizeArgs,
+    #[command(flatten)]
+    pub boot: BootArgs,
 }
 
 #[derive(Debug, Args)]

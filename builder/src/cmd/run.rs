@@ -24,24 +24,22 @@ const LEAST_MEMORY: u64 = 512 << 20;
 
 /// Ends with the status of `--exec`'s script, if there is one.
 pub fn run(session: &Session<'_>, args: &RunArgs) -> Result<ExitCode> {
-    let image = Image::find(&args.image, args.arch)?;
-    if args.memory.0 < LEAST_MEMORY {
-        bail!("--memory {}: a node needs at least 512 MiB", args.memory);
+    let image = Image::find(&args.boot.image, args.boot.arch)?;
+    let memory = args.size.memory;
+    if memory.0 < LEAST_MEMORY {
+        bail!("--memory {memory}: a node needs at least 512 MiB");
     }
-    let host = Host::find(image.arch, args.accel)?;
-    let firmware = Firmware::choose(args.firmware.as_ref(), image.arch, &host)?;
+    let host = Host::find(image.arch, args.boot.accel)?;
+    let firmware = Firmware::choose(args.boot.firmware.as_ref(), image.arch, &host)?;
     let state = State::open(args.keep.as_deref())?;
     let vars = state.vars(&firmware.vars)?;
     let disk = state.disk(&image, args.disk_size.map(|size| size.0))?;
-    let seed = args
-        .seed
-        .as_deref()
-        .map(|seed| SeedMedium::of(seed, &state));
-    let seed = seed.transpose()?;
+    let seed = args.seed.as_deref();
+    let seed = seed.map(|seed| SeedMedium::of(seed, &state)).transpose()?;
     // A console that is not shown cannot be typed at.
     let typed = args.exec.is_none() && args.console.is_none();
     let at_terminal = typed && stdin().is_terminal();
-    let machine = Machine {
+    let arguments = Machine {
         arch: image.arch,
         host: &host,
         code: &firmware.code,
@@ -49,16 +47,16 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Result<ExitCode> {
         disk: &disk,
         durable: state.is_kept(),
         seed: seed.as_ref().map(SeedMedium::medium),
-        memory: args.memory.0,
-        cpus: args.cpus,
+        memory: memory.0,
+        cpus: args.size.cpus,
         ports: &args.ports,
         console: match at_terminal {
             true => Console::Terminal,
             false => Console::Stream,
         },
         extra: &args.extra,
-    };
-    let arguments = machine.arguments()?;
+    }
+    .arguments()?;
     if args.print {
         let mut words = vec![host.program.clone().into_os_string()];
         words.extend(arguments);

@@ -26,10 +26,10 @@ const REAL: u64 = 300;
 
 /// Fails if a case has failed.
 pub fn run(session: &Session<'_>, args: &TestArgs) -> Result<ExitCode> {
-    let image = Image::find(&args.image, args.arch)?;
+    let image = Image::find(&args.boot.image, args.boot.arch)?;
     let recipe = recipe_of(&image, args.recipe.as_ref())?;
-    let host = Host::find(image.arch, args.accel)?;
-    let firmware = Firmware::choose(args.firmware.as_ref(), image.arch, &host)?;
+    let host = Host::find(image.arch, args.boot.accel)?;
+    let firmware = Firmware::choose(args.boot.firmware.as_ref(), image.arch, &host)?;
     let logs = Logs::open(args.logs.as_deref())?;
     let slow = host.accel == Accel::Tcg;
     let default = if slow { EMULATED } else { REAL };
@@ -39,8 +39,8 @@ pub fn run(session: &Session<'_>, args: &TestArgs) -> Result<ExitCode> {
         image,
         host,
         firmware,
-        memory: args.memory.0,
-        cpus: args.cpus,
+        memory: args.size.memory.0,
+        cpus: args.size.cpus,
         timeout: Duration::from_secs(args.timeout.unwrap_or(default)),
         logs: logs.path().to_owned(),
     };
