@@ -65,6 +65,20 @@ enum Serving {
     },
 }
 
+impl Serving {
+    fn of(bootstrap: bool) -> Serving {
+        match bootstrap {
+            true => Serving::Asked {
+                server_tls_bootstrap: true,
+            },
+            false => Serving::Given {
+                tls_cert_file: "/var/lib/kubelet/kubelet.crt",
+                tls_private_key_file: "/var/lib/kubelet/kubelet.key",
+            },
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Authentication {
     anonymous: Enabled,
@@ -96,56 +110,8 @@ struct MemorySwap {
 
 /// The configuration file and the environment file with the kubelet's flags.
 pub fn generate(recipe: &Recipe) -> Result<Vec<Generated>> {
-    let bootstrap = recipe.profile.joins != Join::Certificate;
-    let config = KubeletConfiguration {
-        api_version: "kubelet.config.k8s.io/v1beta1",
-        kind: "KubeletConfiguration",
-        address: "0.0.0.0",
-        authentication: Authentication {
-            anonymous: Enabled { enabled: false },
-            webhook: Enabled { enabled: true },
-            x509: X509 {
-                client_ca_file: "/var/lib/kubelet/ca.crt",
-            },
-        },
-        authorization: Authorization { mode: "Webhook" },
-        cgroup_driver: "systemd",
-        cluster_dns: &recipe.cluster.cluster_dns,
-        cluster_domain: recipe
-            .cluster
-            .cluster_domain
-            .as_ref()
-            .map(|domain| domain.as_str()),
-        container_runtime_endpoint: recipe.runtime.socket,
-        enable_server: true,
-        fail_swap_on: false,
-        max_pods: recipe.kubelet.max_pods,
-        memory_swap: MemorySwap {
-            swap_behavior: "NoSwap",
-        },
-        port: 10250,
-        register_node: true,
-        resolv_conf: resolv_conf(recipe),
-        runtime_request_timeout: "15m",
-        // A kubelet that has asked for its certificate also has it renewed.
-        rotate_certificates: bootstrap.then_some(true),
-        serving: match bootstrap {
-            true => Serving::Asked {
-                server_tls_bootstrap: true,
-            },
-            false => Serving::Given {
-                tls_cert_file: "/var/lib/kubelet/kubelet.crt",
-                tls_private_key_file: "/var/lib/kubelet/kubelet.key",
-            },
-        },
-        // A node that goes down ends its pods first, the critical ones last. Upstream's
-        // default is not to; logind grants the time (logind.conf.d).
-        shutdown_grace_period: "30s",
-        shutdown_grace_period_critical_pods: "10s",
-        volume_plugin_dir: VOLUME_PLUGIN_DIR,
-    };
     let text = yaml(
-        &config,
+        &configuration(recipe),
         &recipe.kubelet.config,
         "the kubelet's configuration",
     )?;
@@ -163,6 +129,46 @@ pub fn generate(recipe: &Recipe) -> Result<Vec<Generated>> {
             key: "kubelet",
         },
     ])
+}
+
+fn configuration(recipe: &Recipe) -> KubeletConfiguration<'_> {
+    let bootstrap = recipe.profile.joins != Join::Certificate;
+    let domain = recipe.cluster.cluster_domain.as_ref();
+    KubeletConfiguration {
+        api_version: "kubelet.config.k8s.io/v1beta1",
+        kind: "KubeletConfiguration",
+        address: "0.0.0.0",
+        authentication: Authentication {
+            anonymous: Enabled { enabled: false },
+            webhook: Enabled { enabled: true },
+            x509: X509 {
+                client_ca_file: "/var/lib/kubelet/ca.crt",
+            },
+        },
+        authorization: Authorization { mode: "Webhook" },
+        cgroup_driver: "systemd",
+        cluster_dns: &recipe.cluster.cluster_dns,
+        cluster_domain: domain.map(|domain| domain.as_str()),
+        container_runtime_endpoint: recipe.runtime.socket,
+        enable_server: true,
+        fail_swap_on: false,
+        max_pods: recipe.kubelet.max_pods,
+        memory_swap: MemorySwap {
+            swap_behavior: "NoSwap",
+        },
+        port: 10250,
+        register_node: true,
+        resolv_conf: resolv_conf(recipe),
+        runtime_request_timeout: "15m",
+        // A kubelet that has asked for its certificate also has it renewed.
+        rotate_certificates: bootstrap.then_some(true),
+        serving: Serving::of(bootstrap),
+        // A node that goes down ends its pods first, the critical ones last. Upstream's
+        // default is not to; logind grants the time (logind.conf.d).
+        shutdown_grace_period: "30s",
+        shutdown_grace_period_critical_pods: "10s",
+        volume_plugin_dir: VOLUME_PLUGIN_DIR,
+    }
 }
 
 /// What a pod with the node's name servers is given.

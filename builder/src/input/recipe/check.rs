@@ -38,29 +38,10 @@ pub fn recipe(file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -> Re
     sysext(&file, &mut problems);
     disk::kernel_args(&file, &mut problems);
     first_boot(&file, &mut problems);
-    let artifacts: Vec<_> = file
-        .artifact
-        .iter()
-        .filter_map(|part| artifact(&file, part, &mut problems))
-        .collect();
+    let artifacts = artifacts(&file, &mut problems);
     let images = image::images(&file.artifact, &mut problems);
-    let files: Vec<_> = file
-        .file
-        .iter()
-        .filter_map(|part| extra_file(part, &mut problems))
-        .collect();
-    for (key, missing) in [
-        ("name", file.name.is_none()),
-        (
-            "version",
-            file.version.is_none() && file.kubernetes.is_none(),
-        ),
-        ("profile", file.profile.is_none()),
-    ] {
-        if missing {
-            problems.add(&[Step::Key(key)], "missing: every recipe has one");
-        }
-    }
+    let files = extra_files(&file, &mut problems);
+    required(&file, &mut problems);
     profile::needs(&file, runtime, &artifacts, &mut problems);
     flags::gone_from_kubelet(&file, &artifacts, &mut problems);
     kubernetes::versions(&file, runtime, &artifacts, &mut problems);
@@ -84,11 +65,7 @@ pub fn recipe(file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -> Re
         first_boot: file.first_boot.clone(),
         modules: file.modules.clone(),
         writable: file.writable.iter().map(|path| path.0.clone()).collect(),
-        overlays: file
-            .overlay
-            .iter()
-            .map(|path| (overlay_name(path), PathBuf::from(path)))
-            .collect(),
+        overlays: overlays(&file),
         base,
         cluster: file.cluster.clone(),
         kubelet: file.kubelet.clone(),
@@ -106,6 +83,18 @@ pub fn recipe(file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -> Re
     })
 }
 
+fn required(file: &RecipeFile, problems: &mut Problems<'_>) {
+    for (key, missing) in [
+        ("name", file.name.is_none()),
+        ("version", image_version(file).is_none()),
+        ("profile", file.profile.is_none()),
+    ] {
+        if missing {
+            problems.add(&[Step::Key(key)], "missing: every recipe has one");
+        }
+    }
+}
+
 /// Of the image: its own, or that of Kubernetes in it.
 fn image_version(file: &RecipeFile) -> Option<Version> {
     file.version.clone().or_else(|| file.kubernetes.clone())
@@ -117,6 +106,14 @@ fn enabled(file: &RecipeFile, importer: Option<&Importer>) -> Vec<Word> {
     let mut all = file.units.enable.clone();
     all.extend(own.filter(|unit| !file.units.enable.contains(unit)));
     all
+}
+
+/// Folders by name.
+fn overlays(file: &RecipeFile) -> Vec<(String, PathBuf)> {
+    let folders = file.overlay.iter();
+    folders
+        .map(|path| (overlay_name(path), PathBuf::from(path)))
+        .collect()
 }
 
 /// The folder's own name: a manifest has no path of the host in it.
@@ -203,6 +200,13 @@ fn mirrors(file: &RecipeFile, problems: &mut Problems<'_>) {
     }
 }
 
+fn artifacts(file: &RecipeFile, problems: &mut Problems<'_>) -> Vec<Artifact> {
+    let parts = file.artifact.iter();
+    parts
+        .filter_map(|part| artifact(file, part, problems))
+        .collect()
+}
+
 fn artifact(
     file: &RecipeFile,
     part: &ArtifactPart,
@@ -240,18 +244,7 @@ fn artifact(
     let (kind, written, url) = (kind?, part.version.as_ref()?, part.url.clone()?);
     let follows_kubernetes = *written == ArtifactVersion::Kubernetes;
     let version = kubernetes::resolve(file, part, written, problems)?;
-    for (index, rule) in part.files.iter().enumerate() {
-        let way = [table[0], table[1], Step::Key("files"), Step::Index(index)];
-        match (kind, &rule.from) {
-            (Kind::Binary, Some(_)) => {
-                problems.add(&way, "a binary has no members: leave `from` out")
-            }
-            (Kind::Archive, None) => {
-                problems.add(&way, "`from` is missing: name the member of the archive")
-            }
-            _ => {}
-        }
-    }
+    members(kind, part, problems);
     Some(Artifact {
         name: part.name.clone(),
         kind,
@@ -266,6 +259,31 @@ fn artifact(
             .map_or(DEFAULT_MAX_UNPACKED, |size| size.0),
         allow_setuid: part.allow_setuid.unwrap_or(false),
     })
+}
+
+/// That a rule names a member of an archive, and of nothing else.
+fn members(kind: Kind, part: &ArtifactPart, problems: &mut Problems<'_>) {
+    for (index, rule) in part.files.iter().enumerate() {
+        let message = match (kind, &rule.from) {
+            (Kind::Binary, Some(_)) => "a binary has no members: leave `from` out",
+            (Kind::Archive, None) => "`from` is missing: name the member of the archive",
+            _ => continue,
+        };
+        let way = [
+            Step::Key("artifact"),
+            Step::Named(part.name.as_str()),
+            Step::Key("files"),
+            Step::Index(index),
+        ];
+        problems.add(&way, message);
+    }
+}
+
+fn extra_files(file: &RecipeFile, problems: &mut Problems<'_>) -> Vec<ExtraFile> {
+    let parts = file.file.iter();
+    parts
+        .filter_map(|part| extra_file(part, problems))
+        .collect()
 }
 
 fn extra_file(part: &FilePart, problems: &mut Problems<'_>) -> Option<ExtraFile> {
