@@ -200,24 +200,12 @@ pub(crate) fn apply(
 ) -> Result<(), Failure> {
     let planned: BTreeSet<String> = plan.paths().into_iter().collect();
     let before = state.files();
-    let unknown = state.is_blank();
-    for file in plan.written().filter(|file| file.may_replace()) {
-        // If the state is lost, an existing copy is more reliable than the file.
-        let known = unknown && root.exists(&original(&file.path));
-        if !before.contains(&file.path) && !known {
-            set_aside(root, &file.path, gate)?;
-        }
-    }
-    let files = before.union(&planned).cloned().collect();
-    write_state(
-        root,
-        PENDING_PATH,
-        &Pending {
-            version: STAMP_VERSION,
-            files,
-        },
-        gate,
-    )?;
+    keep_originals(root, plan, state, gate)?;
+    let note = Pending {
+        version: STAMP_VERSION,
+        files: before.union(&planned).cloned().collect(),
+    };
+    write_state(root, PENDING_PATH, &note, gate)?;
     let mut touched: BTreeSet<&str> = BTreeSet::new();
     for path in before.difference(&planned) {
         give_back(root, path, gate)?;
@@ -229,20 +217,13 @@ pub(crate) fn apply(
         .as_ref()
         .is_some_and(|stamp| stamp.instance_id == instance.id);
     for file in &plan.files {
-        if matches!(file.content, Content::Absent) {
-            if !same {
-                failing(
-                    root,
-                    "removing it",
-                    &file.path,
-                    root.remove(&file.path, gate),
-                )?;
-                touched.insert(&file.path);
-            }
-            continue;
+        let path = &file.path;
+        match file.content {
+            Content::Absent if same => continue,
+            Content::Absent => failing(root, "removing it", path, root.remove(path, gate))?,
+            _ => failing(root, "writing it", path, write(root, file, gate))?,
         }
-        failing(root, "writing it", &file.path, write(root, file, gate))?;
-        touched.insert(&file.path);
+        touched.insert(path);
     }
     sync_directories(root, &touched, gate)?;
     let stamp = Stamp {
@@ -267,6 +248,24 @@ pub(crate) fn apply(
         PENDING_PATH,
         root.sync_parent(PENDING_PATH, gate),
     )
+}
+
+/// Copies the image's files that this instance is the first to replace.
+fn keep_originals(
+    root: &Root,
+    plan: &Plan,
+    state: &State,
+    gate: &mut dyn Gate,
+) -> Result<(), Failure> {
+    let ours = state.files();
+    for file in plan.written().filter(|file| file.may_replace()) {
+        // If the state is lost, an existing copy is more reliable than the file.
+        let known = state.is_blank() && root.exists(&original(&file.path));
+        if !ours.contains(&file.path) && !known {
+            set_aside(root, &file.path, gate)?;
+        }
+    }
+    Ok(())
 }
 
 fn paths_of(plan: &Plan, required: bool) -> Vec<String> {

@@ -8,6 +8,7 @@ use crate::text::kubeconfig::{self, Kubeconfig};
 use crate::text::pem::{self, PemError};
 use crate::text::problem::{Located, Place, Problems};
 use crate::text::secret::Secret;
+use crate::text::x509::Certificate;
 
 type PemCheck = fn(&str) -> Result<(), PemError>;
 
@@ -52,20 +53,10 @@ pub(super) fn check(
     for found in [&kubelet, &kube_proxy].into_iter().flatten() {
         check_server(found, api_server, problems);
     }
-    let mut authorities = Vec::new();
-    let ca = match &node.ca {
-        Some(ca) => {
-            check_pem(&ca.value, &ca.place, pem::check_certificates, problems);
-            authorities = certificates::authorities(inputs, &ca.value, &ca.place, problems);
-            Some(ca.value.clone())
-        }
-        None => kubelet.as_ref().and_then(|found| found.embedded_ca()),
+    let (ca, authorities) = match &node.ca {
+        Some(given) => (Some(given.value.clone()), own_ca(inputs, given, problems)),
+        None => embedded_ca(inputs, kubelet.as_ref(), problems),
     };
-    if node.ca.is_none()
-        && let (Some(text), Some(given)) = (&ca, &node.kubelet.kubeconfig)
-    {
-        authorities = certificates::authorities(inputs, text, &given.place, problems);
-    }
     let owners = [
         (&node.kubelet, &kubelet, Owner::Kubelet(names)),
         (&node.kube_proxy, &kube_proxy, Owner::KubeProxy),
@@ -105,6 +96,28 @@ pub(super) fn check(
     })
 }
 
+/// The authorities of the seed's own CA.
+fn own_ca(inputs: &Inputs<'_>, ca: &Located<String>, problems: &mut Problems) -> Vec<Certificate> {
+    check_pem(&ca.value, &ca.place, pem::check_certificates, problems);
+    certificates::authorities(inputs, &ca.value, &ca.place, problems)
+}
+
+/// The CA of the kubelet's kubeconfig, and its authorities.
+fn embedded_ca(
+    inputs: &Inputs<'_>,
+    kubelet: Option<&Component>,
+    problems: &mut Problems,
+) -> (Option<String>, Vec<Certificate>) {
+    let ca = kubelet.and_then(Component::embedded_ca);
+    let authorities = match (&ca, &inputs.user.node.kubelet.kubeconfig) {
+        (Some(text), Some(given)) => {
+            certificates::authorities(inputs, text, &given.place, problems)
+        }
+        _ => Vec::new(),
+    };
+    (ca, authorities)
+}
+
 fn kube_proxy(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Component> {
     if inputs.gives("kube_proxy") {
         return component(inputs, "kube_proxy", &inputs.user.node.kube_proxy, problems);
@@ -137,18 +150,13 @@ fn bootstrap(
             problems.error(&inputs.missing(key), reason, remedy);
         }
     }
-    let mut authorities = Vec::new();
-    if let Some(ca) = &node.ca {
-        check_pem(&ca.value, &ca.place, pem::check_certificates, problems);
-        authorities = certificates::authorities(inputs, &ca.value, &ca.place, problems);
-    }
-    if let Some(token) = &node.bootstrap_token
-        && !is_token(token.value.expose().trim())
-    {
-        let reason = "is not a bootstrap token";
-        let remedy = "it consists of 6 and 16 lower-case letters or digits with a dot in between: \
-             `abcdef.0123456789abcdef`";
-        problems.error(&token.place, reason, remedy);
+    let authorities = match &node.ca {
+        Some(ca) => own_ca(inputs, ca, problems),
+        None => Vec::new(),
+    };
+    let token = node.bootstrap_token.as_ref();
+    if let Some(token) = token {
+        check_token(token, problems);
     }
     let kube_proxy = kube_proxy(inputs, problems);
     for pair in kube_proxy
@@ -158,14 +166,7 @@ fn bootstrap(
         certificates::check(inputs, &pair, Owner::KubeProxy, &authorities, problems);
     }
     let server = api_server?.to_owned();
-    let token = Secret::new(
-        node.bootstrap_token
-            .as_ref()?
-            .value
-            .expose()
-            .trim()
-            .to_owned(),
-    );
+    let token = Secret::new(token?.value.expose().trim().to_owned());
     Some(Identity {
         ca: pem::normalised(&node.ca.as_ref()?.value),
         serving: None,
@@ -179,6 +180,15 @@ fn bootstrap(
         },
         server,
     })
+}
+
+fn check_token(token: &Located<Secret>, problems: &mut Problems) {
+    if !is_token(token.value.expose().trim()) {
+        let reason = "is not a bootstrap token";
+        let remedy = "it consists of 6 and 16 lower-case letters or digits with a dot in between: \
+             `abcdef.0123456789abcdef`";
+        problems.error(&token.place, reason, remedy);
+    }
 }
 
 /// <https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/#token-format>

@@ -16,6 +16,7 @@ use nodeimg_seed::read::seed::MAX_SEED_FILE;
 use zeroize::Zeroizing;
 
 const MAX_HEAD: usize = 16 << 10;
+const HEAD_END: &[u8] = b"\r\n\r\n";
 /// A reachable host answers sooner; an unreachable one is asked again.
 const CONNECT: Duration = Duration::from_secs(2);
 
@@ -88,7 +89,6 @@ pub(crate) type Answer = Result<Option<Zeroizing<Vec<u8>>>, Trouble>;
 
 /// Sends one request. Headers are lines without their end.
 pub(crate) fn ask(method: &str, url: &Url, headers: &[String], deadline: Instant) -> Answer {
-    let later = |error: io::Error| Trouble::Unreachable(error.to_string());
     let connect = left(deadline).map_err(later)?.min(CONNECT);
     let mut stream = TcpStream::connect_timeout(&url.address, connect).map_err(later)?;
     let mut request = format!(
@@ -129,77 +129,126 @@ impl Read for Timed {
 
 /// Reads a response to its end.
 fn read(stream: &mut impl Read) -> Answer {
-    let later = |error: io::Error| Trouble::Unreachable(error.to_string());
-    let wrong = |reason: &str| Trouble::Wrong(reason.to_owned());
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_HEAD));
-    let head = loop {
-        if let Some(end) = find(&bytes, b"\r\n\r\n") {
-            break end;
+    let end = read_head(stream, &mut bytes)?;
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    bytes.drain(..end + HEAD_END.len());
+    let mut lines = head.split("\r\n");
+    let status = lines.next().and_then(status);
+    let status = status.ok_or_else(|| wrong("the response is not HTTP"))?;
+    if !has_body(status)? {
+        return Ok(None);
+    }
+    match Framing::of(lines) {
+        Framing::Chunked => {
+            read_body(stream, &mut bytes, None, MAX_SEED_FILE * 2)?;
+            dechunked(&bytes).map(Some)
+        }
+        Framing::Length(length) => {
+            read_body(stream, &mut bytes, Some(length), MAX_SEED_FILE)?;
+            if bytes.len() < length {
+                return Err(cut_off());
+            }
+            bytes.truncate(length);
+            Ok(Some(bytes))
+        }
+        Framing::Close => {
+            read_body(stream, &mut bytes, None, MAX_SEED_FILE)?;
+            Ok(Some(bytes))
+        }
+    }
+}
+
+fn later(error: io::Error) -> Trouble {
+    Trouble::Unreachable(error.to_string())
+}
+
+fn wrong(reason: &str) -> Trouble {
+    Trouble::Wrong(reason.to_owned())
+}
+
+fn too_large() -> Trouble {
+    wrong("the response is larger than 4 MiB")
+}
+
+fn cut_off() -> Trouble {
+    Trouble::Unreachable("the response was cut off".to_owned())
+}
+
+/// Reads at least the header: where it ends.
+fn read_head(stream: &mut impl Read, bytes: &mut Vec<u8>) -> Result<usize, Trouble> {
+    loop {
+        if let Some(end) = find(bytes, HEAD_END) {
+            return Ok(end);
         }
         if bytes.len() >= MAX_HEAD {
             return Err(wrong("the response header does not end"));
         }
-        if fill(stream, &mut bytes).map_err(later)? == 0 {
-            return Err(Trouble::Unreachable("the response was cut off".to_owned()));
+        if fill(stream, bytes).map_err(later)? == 0 {
+            return Err(cut_off());
         }
-    };
-    let text = String::from_utf8_lossy(&bytes[..head]).into_owned();
-    let mut lines = text.split("\r\n");
-    let status = lines.next().and_then(status);
-    let status = status.ok_or_else(|| wrong("the response is not HTTP"))?;
+    }
+}
+
+/// Whether the server has what it was asked for.
+fn has_body(status: u16) -> Result<bool, Trouble> {
+    let answers = format!("the server answers {status}");
     match status {
-        200 => {}
-        404 | 410 => return Ok(None),
-        408 | 425 | 429 | 500..=599 => {
-            return Err(Trouble::Unreachable(format!("the server answers {status}")));
-        }
-        300..=399 => {
-            let reason = format!(
-                "the server answers {status}, a redirect, which first boot does not follow"
-            );
-            return Err(Trouble::Wrong(reason));
-        }
-        _ => return Err(Trouble::Wrong(format!("the server answers {status}"))),
+        200 => Ok(true),
+        404 | 410 => Ok(false),
+        408 | 425 | 429 | 500..=599 => Err(Trouble::Unreachable(answers)),
+        300..=399 => Err(Trouble::Wrong(format!(
+            "{answers}, a redirect, which first boot does not follow"
+        ))),
+        _ => Err(Trouble::Wrong(answers)),
     }
-    let (mut length, mut chunked) = (None, false);
-    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => length = value.trim().parse::<usize>().ok(),
-            "transfer-encoding" => chunked = value.trim().eq_ignore_ascii_case("chunked"),
-            _ => {}
+}
+
+/// What says where a body ends.
+enum Framing {
+    Chunked,
+    Length(usize),
+    /// The end of the connection.
+    Close,
+}
+
+impl Framing {
+    fn of<'a>(headers: impl Iterator<Item = &'a str>) -> Self {
+        let (mut length, mut chunked) = (None, false);
+        for (name, value) in headers.filter_map(|line| line.split_once(':')) {
+            match name.to_ascii_lowercase().as_str() {
+                "content-length" => length = value.trim().parse().ok(),
+                "transfer-encoding" => chunked = value.trim().eq_ignore_ascii_case("chunked"),
+                _ => {}
+            }
+        }
+        match length {
+            _ if chunked => Self::Chunked,
+            Some(length) => Self::Length(length),
+            None => Self::Close,
         }
     }
-    bytes.drain(..head + 4);
-    let most = if chunked {
-        MAX_SEED_FILE * 2
-    } else {
-        MAX_SEED_FILE
-    };
-    let wanted = length.filter(|_| !chunked);
+}
+
+/// Reads until there are `wanted` bytes, or to the end of the connection.
+fn read_body(
+    stream: &mut impl Read,
+    bytes: &mut Vec<u8>,
+    wanted: Option<usize>,
+    most: usize,
+) -> Result<(), Trouble> {
     if wanted.is_some_and(|wanted| wanted > most) {
-        return Err(wrong("the response is larger than 4 MiB"));
+        return Err(too_large());
     }
     while wanted.is_none_or(|wanted| bytes.len() < wanted) {
         if bytes.len() > most {
-            return Err(wrong("the response is larger than 4 MiB"));
+            return Err(too_large());
         }
-        if fill(stream, &mut bytes).map_err(later)? == 0 {
+        if fill(stream, bytes).map_err(later)? == 0 {
             break;
         }
     }
-    if chunked {
-        return dechunked(&bytes).map(Some);
-    }
-    match wanted {
-        Some(wanted) if bytes.len() < wanted => {
-            Err(Trouble::Unreachable("the response was cut off".to_owned()))
-        }
-        Some(wanted) => {
-            bytes.truncate(wanted);
-            Ok(Some(bytes))
-        }
-        None => Ok(Some(bytes)),
-    }
+    Ok(())
 }
 
 fn fill(stream: &mut impl Read, into: &mut Vec<u8>) -> io::Result<usize> {
@@ -228,26 +277,23 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 
 /// Chunks, each preceded by its length in hexadecimal digits; one of length 0 ends the body.
 fn dechunked(mut rest: &[u8]) -> Result<Zeroizing<Vec<u8>>, Trouble> {
-    let cut = || Trouble::Unreachable("the response was cut off".to_owned());
     let mut body = Zeroizing::new(Vec::with_capacity(rest.len()));
     loop {
-        let end = find(rest, b"\r\n").ok_or_else(cut)?;
+        let end = find(rest, b"\r\n").ok_or_else(cut_off)?;
         let digits = String::from_utf8_lossy(&rest[..end]);
         let digits = digits.split(';').next().unwrap_or_default().trim();
-        let length = usize::from_str_radix(digits, 16)
-            .map_err(|_| Trouble::Wrong("the response is not HTTP".to_owned()))?;
+        let length =
+            usize::from_str_radix(digits, 16).map_err(|_| wrong("the response is not HTTP"))?;
         rest = &rest[end + 2..];
         if length == 0 {
             return Ok(body);
         }
-        let chunk = rest.get(..length).ok_or_else(cut)?;
+        let chunk = rest.get(..length).ok_or_else(cut_off)?;
         body.extend_from_slice(chunk);
         if body.len() > MAX_SEED_FILE {
-            return Err(Trouble::Wrong(
-                "the response is larger than 4 MiB".to_owned(),
-            ));
+            return Err(too_large());
         }
-        rest = rest.get(length + 2..).ok_or_else(cut)?;
+        rest = rest.get(length + 2..).ok_or_else(cut_off)?;
     }
 }
 

@@ -8,6 +8,7 @@
 use nodeimg_seed::contract::settings::MetadataService;
 use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
 use nodeimg_seed::text::problem::{Place, Problems};
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{Found, Home, Search, Sought};
@@ -155,29 +156,9 @@ fn ec2(search: &Search<'_>, base: &Url) -> Attempt<Found> {
         let text = bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
         Ok(text.filter(|text| !text.is_empty()))
     };
-    let Some(id) = text("instance-id")? else {
+    let Some(meta) = ec2_meta_data(text)? else {
         return Ok(Found::Absent(vec![format!("{base}: has no instance-id")]));
     };
-    let mut meta = serde_json::json!({ "instance-id": id });
-    let name = match text("local-hostname")? {
-        Some(name) => Some(name),
-        None => text("hostname")?,
-    };
-    // Several names, one for each domain of the network.
-    let name = name.and_then(|name| Some(name.split_whitespace().next()?.to_owned()));
-    let mut keys = Vec::new();
-    for line in text("public-keys/")?.unwrap_or_default().lines().take(64) {
-        let index = line.split('=').next().unwrap_or_default();
-        if !index.is_empty() && index.chars().all(|c| c.is_ascii_digit()) {
-            keys.extend(text(&format!("public-keys/{index}/openssh-key"))?);
-        }
-    }
-    if let (Some(name), Some(meta)) = (name, meta.as_object_mut()) {
-        meta.insert("local-hostname".to_owned(), name.into());
-    }
-    if let (false, Some(meta)) = (keys.is_empty(), meta.as_object_mut()) {
-        meta.insert("public-keys".to_owned(), keys.into());
-    }
     let url = base.join("latest/user-data");
     let user_data = get(search, &url, &header)?.map(|bytes| SeedFile {
         name: url.to_string(),
@@ -194,6 +175,36 @@ fn ec2(search: &Search<'_>, base: &Url) -> Attempt<Found> {
         },
         home: Home::Elsewhere,
     })))
+}
+
+/// The meta-data from the texts by their names; `None` if there is no instance.
+fn ec2_meta_data(text: impl Fn(&str) -> Attempt<Option<String>>) -> Attempt<Option<Value>> {
+    let Some(id) = text("instance-id")? else {
+        return Ok(None);
+    };
+    let mut meta = json!({ "instance-id": id });
+    let name = match text("local-hostname")? {
+        Some(name) => Some(name),
+        None => text("hostname")?,
+    };
+    // Several names, one for each domain of the network.
+    if let Some(name) = name
+        .as_deref()
+        .and_then(|name| name.split_whitespace().next())
+    {
+        meta["local-hostname"] = name.into();
+    }
+    let mut keys = Vec::new();
+    for line in text("public-keys/")?.unwrap_or_default().lines().take(64) {
+        let index = line.split('=').next().unwrap_or_default();
+        if !index.is_empty() && index.chars().all(|c| c.is_ascii_digit()) {
+            keys.extend(text(&format!("public-keys/{index}/openssh-key"))?);
+        }
+    }
+    if !keys.is_empty() {
+        meta["public-keys"] = keys.into();
+    }
+    Ok(Some(meta))
 }
 
 #[cfg(test)]
