@@ -1,23 +1,22 @@
 //! The disk, by those who will read it: sfdisk, veritysetup, fsck.fat, mtools,
-//! cpio, modprobe, qemu-img.
+//! qemu-img.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, MetadataExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::{ARCHS, HOST, images, recipe, store};
 use nodeimg_test_support::archive::sha256;
-use nodeimg_test_support::debian::{verb_of, with_systemds_initrd};
 use nodeimg_test_support::real;
 use nodeimg_test_support::run::{Ran, host_program, nodeimg, tool};
 
-const MIB: u64 = 1 << 20;
+pub const MIB: u64 = 1 << 20;
 
 /// A place of its own for `what` of `arch`, empty.
-fn place(what: &str, arch: &str) -> PathBuf {
+pub fn place(what: &str, arch: &str) -> PathBuf {
     let place = real::directory("disk").join(format!("{what}-{arch}"));
     let _ = fs::remove_dir_all(&place);
     fs::create_dir_all(&place).unwrap();
@@ -55,7 +54,7 @@ fn part(disk: &Path, start: u64, size: usize) -> Vec<u8> {
 }
 
 /// The sections of a PE program, by name.
-fn sections(program: &[u8]) -> BTreeMap<String, &[u8]> {
+pub fn sections(program: &[u8]) -> BTreeMap<String, &[u8]> {
     let number = |at: usize| u32::from_le_bytes(program[at..at + 4].try_into().unwrap()) as usize;
     let header = number(60);
     let count = number(header + 6) & 0xffff;
@@ -192,133 +191,6 @@ fn the_efi_partition_starts_this_kernel_with_this_root() {
         assert!(sections[".linux"].len() as u64 > MIB);
         assert!(!root.join("usr/lib/systemd/boot").exists());
         assert_eq!(fs::read_dir(root.join("boot")).unwrap().count(), 0);
-    }
-}
-
-/// Unpacked as the kernel would.
-fn initrd(uki: &Path, place: &Path) -> Option<PathBuf> {
-    let uki = fs::read(uki).unwrap();
-    fs::write(place.join("packed"), sections(&uki)[".initrd"]).unwrap();
-    let mut unpack = host_program("sh");
-    unpack.current_dir(place).args([
-        "-c",
-        "set -e; zstd -dqf packed -o archive; mkdir root; cd root; cpio -idm --quiet -F ../archive",
-    ]);
-    tool(&mut unpack)?.good();
-    Some(place.join("root"))
-}
-
-/// The only kernel's modules in it.
-fn modules(root: &Path) -> PathBuf {
-    let release = fs::read_dir(root.join("usr/lib/modules")).unwrap().next();
-    release.unwrap().unwrap().path()
-}
-
-/// Whether modprobe would load `name` from files that are there.
-fn loads(root: &Path, name: &str) -> Option<bool> {
-    let mut modprobe = host_program("modprobe");
-    let release = modules(root);
-    modprobe.arg("-d").arg(root).arg("-S");
-    modprobe.arg(release.file_name().unwrap());
-    let told = tool(modprobe.args(["--show-depends", name]))?;
-    let lines = told.out.lines().filter(|line| line.starts_with("insmod"));
-    for line in lines {
-        let path = line.split_whitespace().nth(1).unwrap();
-        assert!(Path::new(path).is_file() && path.ends_with(".ko"), "{line}");
-    }
-    Some(told.code == Some(0))
-}
-
-const MOUNT_THE_ROOT: [&str; 5] = ["dm-verity", "squashfs", "overlay", "virtio_blk", "ext4"];
-
-/// Without an index but kmod's texts: depmod makes the same index, and
-/// with its own modprobe finds everything.
-#[test]
-fn the_initrd_has_what_mounts_the_root() {
-    let Some(images) = images() else { return };
-    for arch in ARCHS {
-        let place = place("initrd", arch);
-        let Some(root) = initrd(&images.image(arch).join("uki.efi"), &place) else {
-            return;
-        };
-        let init = fs::read(root.join("init")).unwrap();
-        let binary = images.root(arch).join("usr/bin/nodeimg-firstboot");
-        assert_eq!(sha256(&init), sha256(&fs::read(binary).unwrap()));
-        let size = fs::metadata(place.join("packed")).unwrap().len();
-        assert!(size < 4 * MIB, "{arch}: {size} bytes");
-        let directory = modules(&root);
-        let texts = ["modules.alias", "modules.dep", "modules.softdep"];
-        let ours = texts.map(|name| words_of(&directory.join(name)));
-        // What the kernel has built in is not in this initrd.
-        let whole = images.root(arch).join("usr/lib/modules");
-        let whole = whole.join(directory.file_name().unwrap());
-        for name in ["modules.builtin", "modules.order"] {
-            fs::copy(whole.join(name), directory.join(name)).unwrap();
-        }
-        // Where kmod of this machine looks.
-        symlink("usr/lib", root.join("lib")).unwrap();
-        let mut depmod = host_program("depmod");
-        depmod
-            .arg("-b")
-            .arg(&root)
-            .arg(directory.file_name().unwrap());
-        let Some(told) = tool(&mut depmod) else {
-            return;
-        };
-        told.good();
-        assert_eq!(texts.map(|name| words_of(&directory.join(name))), ours);
-        let text = fs::read_to_string(root.join("etc/nodeimg/initrd.json")).unwrap();
-        let plan: Value = serde_json::from_str(&text).unwrap();
-        let loaded = plan["modules"].as_array().unwrap();
-        let loaded = loaded.iter().map(|name| name.as_str().unwrap());
-        for name in MOUNT_THE_ROOT.into_iter().chain(loaded) {
-            assert_eq!(loads(&root, name), Some(true), "{arch}: {name}");
-        }
-        for path in plan["read_ahead"].as_array().unwrap() {
-            let path = path.as_str().unwrap().trim_start_matches('/');
-            let found = fs::symlink_metadata(images.root(arch).join(path)).unwrap();
-            assert!(found.is_file(), "{arch}: {path}");
-        }
-    }
-}
-
-/// The words of each line, in an order that is the same for every depmod.
-fn words_of(file: &Path) -> BTreeSet<Vec<String>> {
-    let text = fs::read_to_string(file).unwrap();
-    let lines = text.lines().map(|line| {
-        let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        if let Some(rest) = words.get_mut(1..) {
-            rest.sort();
-        }
-        words
-    });
-    lines
-        .filter(|words| !words.iter().any(|word| word == "#"))
-        .collect()
-}
-
-#[test]
-fn systemds_initrd_has_what_mounts_the_root() {
-    if images().is_none() {
-        return;
-    }
-    let Some(binary) = real::firstboot(HOST) else {
-        return;
-    };
-    let place = place("initrd-systemd", HOST);
-    let mut build = verb_of(&with_systemds_initrd(&place), "build", &[HOST]);
-    build.args(["--offline", "--output", "uki", "--out"]);
-    build.arg(place.join("out")).arg("--firstboot");
-    build.arg(format!("{HOST}={}", binary.display()));
-    Ran::of(&mut build).good();
-    let image = real::output_for(&place.join("out"), HOST);
-    let Some(root) = initrd(&image.join("uki.efi"), &place) else {
-        return;
-    };
-    assert!(root.join("usr/lib/systemd/systemd-udevd").exists());
-    assert!(!root.join("etc/nodeimg").exists());
-    for name in MOUNT_THE_ROOT {
-        assert_eq!(loads(&root, name), Some(true), "{name}");
     }
 }
 

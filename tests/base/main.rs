@@ -10,6 +10,7 @@ mod disk;
 mod first_boot;
 mod hard_way;
 mod host_keys;
+mod initrd;
 mod modules;
 mod node;
 mod packages;

@@ -10,7 +10,6 @@ use super::closure::Closure;
 use super::object::Object;
 use super::trie::Trie;
 use super::*;
-use nodeimg_seed::text::pattern::{matches, normalised};
 
 use decode::decode;
 use ko::Ko;
@@ -378,34 +377,4 @@ fn the_trie_is_laid_out_as_kmod_reads_it() {
     for bad in ["\u{e9}", "a\0b", &"x".repeat(2000)] {
         assert!(trie.add(bad, "", 0).is_err());
     }
-}
-
-#[test]
-fn patterns_match_as_fnmatch_does() {
-    for (pattern, text, fits) in [
-        ("", "", true),
-        ("a*", "a", true),
-        ("*", "", true),
-        ("a?c", "abc", true),
-        ("a?c", "ac", false),
-        ("*bc*d", "abcbcd", true),
-        ("*bc*d", "abcbc", false),
-        ("[a-c]x", "bx", true),
-        ("[a-c]x", "dx", false),
-        ("[!a-c]x", "dx", true),
-        ("[]a]", "]", true),
-        ("[a-]", "-", true),
-        (
-            "pci:v*d*sv*sd*bc01sc06i01*",
-            "pci:v00008086d00002922sv1sd1bc01sc06i01",
-            true,
-        ),
-        ("a[", "a[", false),
-        ("*a*a*a*a*a*a*a*a*b", &"a".repeat(200), false),
-    ] {
-        assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
-    }
-    assert_eq!(normalised("a-b[0-9]-c").as_deref(), Some("a_b[0-9]_c"));
-    assert_eq!(normalised("a]"), None);
-    assert_eq!(normalised("[a"), None);
 }

@@ -80,3 +80,38 @@ fn in_set(mut set: &[u8], byte: u8) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_fnmatch_does() {
+        for (pattern, text, fits) in [
+            ("", "", true),
+            ("a*", "a", true),
+            ("*", "", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*bc*d", "abcbcd", true),
+            ("*bc*d", "abcbc", false),
+            ("[a-c]x", "bx", true),
+            ("[a-c]x", "dx", false),
+            ("[!a-c]x", "dx", true),
+            ("[]a]", "]", true),
+            ("[a-]", "-", true),
+            (
+                "pci:v*d*sv*sd*bc01sc06i01*",
+                "pci:v00008086d00002922sv1sd1bc01sc06i01",
+                true,
+            ),
+            ("a[", "a[", false),
+            ("*a*a*a*a*a*a*a*a*b", &"a".repeat(200), false),
+        ] {
+            assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
+        }
+        assert_eq!(normalised("a-b[0-9]-c").as_deref(), Some("a_b[0-9]_c"));
+        assert_eq!(normalised("a]"), None);
+        assert_eq!(normalised("[a"), None);
+    }
+}
