@@ -109,28 +109,8 @@ fn digests(subject: &Subject<'_>, variant: &Variant) -> Vec<String> {
     fs::copy(env!("CARGO_BIN_EXE_nodeimg"), at("nodeimg")).unwrap();
     fs::set_permissions(at("nodeimg"), Permissions::from_mode(0o755)).unwrap();
 
-    let mut words = vec![
-        "-c".to_owned(),
-        "umask $1; shift; exec \"$@\"".to_owned(),
-        "sh".to_owned(),
-    ];
-    words.push(variant.umask.to_owned());
-    if variant.one_cpu {
-        words.extend(["taskset", "-c", &first_cpu()].map(str::to_owned));
-    }
-    if variant.nobody && judge::is_root() {
-        let mut own = clean(Command::new("chown"));
-        Ran::of(own.args(["-R", "65534:65534"]).arg(place.path())).good();
-        let drop = [
-            "setpriv",
-            "--reuid=65534",
-            "--regid=65534",
-            "--clear-groups",
-        ];
-        words.extend(drop.map(str::to_owned));
-    }
-    let mut build = clean(Command::new("sh"));
-    build.args(&words).arg(at("nodeimg"));
+    let mut build = alone(variant, place.path());
+    build.arg(at("nodeimg"));
     build
         .current_dir(at(variant.cwd))
         .envs(variant.environment.iter().copied());
@@ -157,6 +137,26 @@ fn digests(subject: &Subject<'_>, variant: &Variant) -> Vec<String> {
     }
     Ran::of(&mut build).good();
     of_files(&at(variant.cwd).join(variant.out))
+}
+
+/// What runs a program as `variant` says: umask, CPUs, and the user, who then owns `place`.
+fn alone(variant: &Variant, place: &Path) -> Command {
+    let mut shell = clean(Command::new("sh"));
+    shell.args(["-c", "umask $1; shift; exec \"$@\"", "sh", variant.umask]);
+    if variant.one_cpu {
+        shell.args(["taskset", "-c", &first_cpu()]);
+    }
+    if variant.nobody && judge::is_root() {
+        let mut own = clean(Command::new("chown"));
+        Ran::of(own.args(["-R", "65534:65534"]).arg(place)).good();
+        shell.args([
+            "setpriv",
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+        ]);
+    }
+    shell
 }
 
 /// `digest mode path` of everything below `out`.

@@ -30,6 +30,15 @@ const PHRASES: &[(&str, &str)] = &[
     (r"\bso much at least\b", "`at least that`"),
     (r"\bleads? a port\b", "`forward a port`"),
     (r"\b(?:be|is|are) had\b", "`is available`"),
+    (
+        r"\b(?:small|big|capital) letters?\b",
+        "`lowercase`, `uppercase`",
+    ),
+    (r"\b(?:lower|upper)-case\b", "`lowercase`, `uppercase`"),
+    (
+        r"\b(?:ends?|ended|goes|go|went) well\b",
+        "`succeed`, `pass`",
+    ),
 ];
 
 /// Where these words are good English.

@@ -31,6 +31,23 @@ const FILES: [&str; 8] = [
     "SHA256SUMS",
 ];
 
+/// What runs a program as nobody and on one CPU.
+fn as_nobody() -> Command {
+    let mut shell = clean(Command::new("sh"));
+    shell.args(["-c", "umask 077; exec \"$@\"", "sh"]);
+    shell.args(["taskset", "-c", &first_cpu()]);
+    if judge::is_root() {
+        shell.args([
+            "setpriv",
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "--no-new-privs",
+        ]);
+    }
+    shell
+}
+
 #[test]
 fn nobody_builds_the_same_bytes_elsewhere() {
     let Some(images) = images() else { return };
@@ -47,21 +64,8 @@ fn nobody_builds_the_same_bytes_elsewhere() {
     let mut copy = clean(Command::new("cp"));
     fs::create_dir(at("store")).unwrap();
     Ran::of(copy.arg("-R").arg(store().join("blobs")).arg(at("store"))).good();
-    let mut words = vec!["-c", "umask 077; exec \"$@\"", "sh"];
-    let cpu = first_cpu();
-    words.extend(["taskset", "-c", &cpu]);
-    if judge::is_root() {
-        let drop = [
-            "--reuid=65534",
-            "--regid=65534",
-            "--clear-groups",
-            "--no-new-privs",
-        ];
-        words.push("setpriv");
-        words.extend(drop);
-    }
-    let mut build = clean(Command::new("sh"));
-    build.args(words).arg(program);
+    let mut build = as_nobody();
+    build.arg(program);
     for (name, value) in [
         ("TZ", "Pacific/Kiritimati"),
         ("LC_ALL", "tr_TR.UTF-8"),

@@ -37,7 +37,7 @@ fn the_programs_for_containers_run() {
         let ran = ran.good();
         assert!(ran.out.contains(says), "{script}: {}{}", ran.out, ran.err);
     }
-    // Not because everything goes well in there.
+    // Not because everything succeeds in there.
     let wrong = node::run(&images.root(HOST), "runc --no-such-flag").unwrap();
     assert_eq!(wrong.code, Some(1), "{}", wrong.err);
 }

@@ -114,6 +114,24 @@ fn rebuilds(world: &World) -> bool {
 /// What somebody does to a file of an image.
 type Meddle = fn(&Path);
 
+const MEDDLE: [(&str, Meddle); 4] = [
+    ("touched", |file| {
+        fs::File::options()
+            .append(true)
+            .open(file)
+            .unwrap()
+            .set_modified(std::time::SystemTime::now())
+            .unwrap();
+    }),
+    ("changed", |file| fs::write(file, "mine").unwrap()),
+    ("removed", |file| fs::remove_file(file).unwrap()),
+    ("another file of the same bytes", |file| {
+        let copy = file.with_extension("copy");
+        fs::copy(file, &copy).unwrap();
+        fs::rename(copy, file).unwrap();
+    }),
+];
+
 #[test]
 fn a_build_is_done_again_only_if_something_changed() {
     let mut world = World::warm();
@@ -123,24 +141,7 @@ fn a_build_is_done_again_only_if_something_changed() {
     let image = world.image("amd64");
     let overlay = image.join("overlay.tar.zst");
 
-    let meddle: [(&str, Meddle); 4] = [
-        ("touched", |file| {
-            fs::File::options()
-                .append(true)
-                .open(file)
-                .unwrap()
-                .set_modified(std::time::SystemTime::now())
-                .unwrap();
-        }),
-        ("changed", |file| fs::write(file, "mine").unwrap()),
-        ("removed", |file| fs::remove_file(file).unwrap()),
-        ("another file of the same bytes", |file| {
-            let copy = file.with_extension("copy");
-            fs::copy(file, &copy).unwrap();
-            fs::rename(copy, file).unwrap();
-        }),
-    ];
-    for (name, meddle) in meddle {
+    for (name, meddle) in MEDDLE {
         for file in ["overlay.tar.zst", "manifest.json", "SHA256SUMS"] {
             if (name, file) == ("removed", "SHA256SUMS")
                 || (name, file) == ("changed", "SHA256SUMS")

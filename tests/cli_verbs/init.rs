@@ -115,19 +115,32 @@ fn init_gives_a_recipe_to_build_and_to_change() {
     let own_image = "\n[[artifact]]\nname = \"pause\"\nsource = \"pause\"\n";
     fs::write(world.path("mine/hard-way.toml"), overlay + own_image).unwrap();
 
-    // The publishers of this test have other bytes: pin those.
-    let shown = Ran::of(own(&world, &["recipe", "show", "--json"]).args(recipe))
+    let everywhere = format!("https://={}", world.server.url("/"));
+    let mirror = ["--mirror", &everywhere];
+    pin_what_is_served(&world, &recipe, &mirror);
+    let mut build = own(&world, &["build", "--arch", "arm64"]);
+    build.args(recipe).args(mirror);
+    Ran::of(&mut build).good();
+    let image = world.path("out/hard-way-1.37.1-arm64");
+    let before = Extracted::of(&image);
+    assert!(!before.path("/etc/motd").exists() && before.path("/usr/bin/ctr").exists());
+
+    assert!(!before.path("/README.md").exists(), "the note stays out");
+    overlay_is_laid_in(&world, &mut build, &image);
+}
+
+/// The publishers of this test have other bytes than the shipped lock pins.
+fn pin_what_is_served(world: &World, recipe: &[&str], mirror: &[&str]) {
+    let shown = Ran::of(own(world, &["recipe", "show", "--json"]).args(recipe))
         .good()
         .out;
     let lock = fs::read_to_string(world.path("mine/hard-way.lock")).unwrap();
     serve_all(
-        &world,
+        world,
         &serde_json::from_str(&shown).unwrap(),
         &lock.parse().unwrap(),
     );
-    let everywhere = format!("https://={}", world.server.url("/"));
-    let mirror = ["--mirror", &everywhere];
-    let mut lock = own(&world, &["lock"]);
+    let mut lock = own(world, &["lock"]);
     for name in [
         "cni-plugins",
         "containerd",
@@ -139,15 +152,6 @@ fn init_gives_a_recipe_to_build_and_to_change() {
         lock.args(["--update", name]);
     }
     Ran::of(lock.args(recipe).args(mirror)).good();
-    let mut build = own(&world, &["build", "--arch", "arm64"]);
-    build.args(recipe).args(mirror);
-    Ran::of(&mut build).good();
-    let image = world.path("out/hard-way-1.37.1-arm64");
-    let before = Extracted::of(&image);
-    assert!(!before.path("/etc/motd").exists() && before.path("/usr/bin/ctr").exists());
-
-    assert!(!before.path("/README.md").exists(), "the note stays out");
-    overlay_is_laid_in(&world, &mut build, &image);
 }
 
 /// A file of one's own, one over nodeimg's, and a template.

@@ -42,7 +42,7 @@ fn a_good_node_passes_its_test() {
     assert_eq!(
         listing(&world.path("tmp")),
         [""; 0],
-        "no logs of what went well"
+        "no logs of cases that passed"
     );
     let arguments = world.arguments();
     for part in [

@@ -67,14 +67,23 @@ fn nodes_of_both_families_and_of_ipv6_only() {
         ]
         .concat(),
     );
+    expect_traffic(cluster);
+    for node in [&both, &six] {
+        assert_eq!(node.asks(10249, "/proxyMode"), "nftables");
+        assert_eq!(node.shell("systemctl is-system-running"), "running");
+    }
+}
+
+/// Itself, by either family; the other node's pod; Services of each family, on a node that
+/// has that family.
+#[track_caller]
+fn expect_traffic(cluster: &Cluster) {
     let [four, of_both] = &addresses_of(cluster, "both", &BOTHS_SUBNETS)[..] else {
         panic!("two subnets, two addresses");
     };
     let [of_six] = &addresses_of(cluster, "six", &SIXS_SUBNETS)[..] else {
         panic!("one subnet, one address");
     };
-    // Itself, by either family; the other node's pod; Services of each family, on a
-    // node that has that family.
     fetches(cluster, "both", &url(four, 8080), "from-both");
     fetches(cluster, "both", &url(of_both, 8080), "from-both");
     fetches(cluster, "both", &url(of_six, 8080), "from-six");
@@ -90,10 +99,6 @@ fn nodes_of_both_families_and_of_ipv6_only() {
     };
     fetches(cluster, "six", &url(by_six, 80), "from-six");
     fetches(cluster, "both", &url(by_six, 80), "from-six");
-    for node in [&both, &six] {
-        assert_eq!(node.asks(10249, "/proxyMode"), "nftables");
-        assert_eq!(node.shell("systemctl is-system-running"), "running");
-    }
 }
 
 /// The node's addresses, as the API server has them.

@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::control::Cluster;
 use super::images::{HARD_WAY, OLDER, Variant, image};
 use super::node::{Machine, Node, Place};
 use super::seed::Seed;
@@ -21,6 +22,7 @@ const SECOND: Place = Place {
 };
 const SUBNETS: [&str; 2] = ["10.200.0.0/24", "10.200.1.0/24"];
 const SERVICE: &str = "10.32.0.50";
+const SERVICE_URL: &str = "http://10.32.0.50/";
 
 fn start(
     scene: &Scene,
@@ -71,16 +73,7 @@ fn two_workers_run_pods_and_reach_each_other() {
     // A boot like any other until here.
     journal::judge(&first, "hard-way");
     journal::judge(&second, "older");
-    let url = |pod: &Value| format!("http://{}:8080/", pod["status"]["podIP"].as_str().unwrap());
-    // On one node, between nodes, and by the Service: nftables, also to itself, then
-    // iptables.
-    fetches(cluster, "beside", &url(&pod), "from-node-0");
-    fetches(cluster, "beside", &url(&across), "from-node-1");
-    fetches(cluster, "across", &url(&pod), "from-node-0");
-    let service = format!("http://{SERVICE}/");
-    fetches(cluster, "beside", &service, "from-node-0");
-    fetches(cluster, "web", &service, "from-node-0");
-    fetches(cluster, "across", &service, "from-node-0");
+    expect_traffic(cluster, &pod, &across);
     assert_eq!(first.asks(10249, "/proxyMode"), "nftables");
     assert_eq!(second.asks(10249, "/proxyMode"), "iptables");
     let log = cluster.kubectl(&["logs", "web"]).good();
@@ -90,7 +83,7 @@ fn two_workers_run_pods_and_reach_each_other() {
     drop(second);
     slots.less(1);
     life::services_restart(&mut first);
-    fetches(cluster, "beside", &service, "from-node-0");
+    fetches(cluster, "beside", SERVICE_URL, "from-node-0");
     life::drains(cluster, FIRST.name, &["web", "beside"]);
     let again = [
         web("web", FIRST.name, "again"),
@@ -101,7 +94,7 @@ fn two_workers_run_pods_and_reach_each_other() {
     for pod in ["web", "beside", "noting"] {
         ready(cluster, pod, one);
     }
-    fetches(cluster, "beside", &service, "again");
+    fetches(cluster, "beside", SERVICE_URL, "again");
 
     first.reboots();
     life::went_gracefully(&first);
@@ -111,7 +104,19 @@ fn two_workers_run_pods_and_reach_each_other() {
     cluster.apply(&again[..2].concat());
     ready(cluster, "web", one);
     ready(cluster, "beside", one);
-    fetches(cluster, "beside", &service, "again");
+    fetches(cluster, "beside", SERVICE_URL, "again");
+}
+
+/// On one node, between nodes, and by the Service: nftables, also to itself, then iptables.
+#[track_caller]
+fn expect_traffic(cluster: &Cluster, web: &Value, across: &Value) {
+    let url = |pod: &Value| format!("http://{}:8080/", pod["status"]["podIP"].as_str().unwrap());
+    fetches(cluster, "beside", &url(web), "from-node-0");
+    fetches(cluster, "beside", &url(across), "from-node-1");
+    fetches(cluster, "across", &url(web), "from-node-0");
+    for pod in ["beside", "web", "across"] {
+        fetches(cluster, pod, SERVICE_URL, "from-node-0");
+    }
 }
 
 /// What the API server knows is what the seed says.

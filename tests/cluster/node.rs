@@ -240,7 +240,7 @@ impl Node {
         Ran::of(self.ssh().arg(script).stdin(Stdio::null()))
     }
 
-    /// The same, which must go well.
+    /// The same, which must succeed.
     #[track_caller]
     pub fn shell(&self, script: &str) -> String {
         self.tries(script).good().out.trim().to_owned()
@@ -256,7 +256,7 @@ impl Node {
         said.lines().last().unwrap_or_default().to_owned()
     }
 
-    /// Until a script ends well: what it says.
+    /// Until a script succeeds: what it says.
     #[track_caller]
     pub fn comes_to(&mut self, what: &str, script: &str) -> String {
         self.until(what, SOON, |node| {

@@ -81,7 +81,7 @@ fn a_recipe_has_only_keys_that_go_with_the_kind() {
     for (text, needles) in [
         (image(""), ["`image` is missing", "artifact.x"]),
         (image("image = \"https://a.b/x\""), ["is a URL", "image ="]),
-        (image("image = \"A\""), ["lower-case", "image ="]),
+        (image("image = \"A\""), ["lowercase", "image ="]),
         (
             image(&format!("{name}version = \"1\"")),
             ["artifact.x.version", "in `image`"],

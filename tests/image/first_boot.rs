@@ -127,7 +127,28 @@ fn a_seed_makes_a_node() {
         ran.out,
         ran.err
     );
+    expect_bridge(&node);
+    expect_values(&node);
+    expect_credentials(&node);
+    assert_eq!(node.text("/etc/hostname"), "node-0\n");
+    assert!(node.text("/etc/hosts").lines().any(|line| {
+        line.split_whitespace()
+            .eq(["192.168.10.100", "server.kubernetes.local"])
+    }));
+    let result: serde_json::Value =
+        serde_json::from_str(&node.text("/run/nodeimg/result.json")).unwrap();
+    assert_eq!(result["outcome"], "applied", "{result}");
 
+    // The next boot has nothing to do.
+    let again = node.boot().good();
+    let result: serde_json::Value =
+        serde_json::from_str(&node.text("/run/nodeimg/result.json")).unwrap();
+    assert_eq!(result["outcome"], "unchanged", "{} {result}", again.err);
+}
+
+/// The pod network of the seed's subnet.
+#[track_caller]
+fn expect_bridge(node: &Node) {
     let bridge: serde_json::Value =
         serde_json::from_str(&node.text("/etc/cni/net.d/10-bridge.conflist")).unwrap();
     let want = serde_json::json!({
@@ -150,6 +171,11 @@ fn a_seed_makes_a_node() {
         ],
     });
     assert_eq!(bridge, want);
+}
+
+/// What the units and the kubelet are given.
+#[track_caller]
+fn expect_values(node: &Node) {
     let environment = node.text("/etc/nodeimg/node.env");
     for line in [
         "NODE_NAME=node-0",
@@ -169,11 +195,11 @@ fn a_seed_makes_a_node() {
         part.contains("registerWithTaints: [{") && part.contains("\"dedicated\""),
         "{part}"
     );
-    assert_eq!(node.text("/etc/hostname"), "node-0\n");
-    assert!(node.text("/etc/hosts").lines().any(|line| {
-        line.split_whitespace()
-            .eq(["192.168.10.100", "server.kubernetes.local"])
-    }));
+}
+
+/// Certificates and keys, and who may read them.
+#[track_caller]
+fn expect_credentials(node: &Node) {
     let kubeconfig = node.text("/var/lib/kubelet/kubeconfig");
     for part in [
         "https://server.kubernetes.local:6443",
@@ -205,15 +231,6 @@ fn a_seed_makes_a_node() {
             given.trim()
         );
     }
-    let result: serde_json::Value =
-        serde_json::from_str(&node.text("/run/nodeimg/result.json")).unwrap();
-    assert_eq!(result["outcome"], "applied", "{result}");
-
-    // The next boot has nothing to do.
-    let again = node.boot().good();
-    let result: serde_json::Value =
-        serde_json::from_str(&node.text("/run/nodeimg/result.json")).unwrap();
-    assert_eq!(result["outcome"], "unchanged", "{} {result}", again.err);
 }
 
 /// The tutorial's node looks healthy with an empty SUBNET; this one does not start.

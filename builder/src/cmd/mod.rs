@@ -27,7 +27,7 @@ use crate::input::resolve::relock::Relock;
 use crate::output::KINDS;
 use crate::store::Store;
 
-/// Does what the command line says; how the process ends if that went well.
+/// Does what the command line says; how the process ends if that succeeded.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
     let progress = Progress::new(Mode::choose(cli.global.quiet, cli.global.json));
     let session = Session {

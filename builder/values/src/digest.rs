@@ -4,7 +4,7 @@
 //! [OCI image specification](https://github.com/opencontainers/image-spec/blob/main/descriptor.md#digests).
 //!
 //! # Invariants
-//! A [`Digest`] always holds lower-case hex of its algorithm's exact length.
+//! A [`Digest`] always holds lowercase hex of its algorithm's exact length.
 
 use std::fmt;
 use std::io::{self, Read, Write};

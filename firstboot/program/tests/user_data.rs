@@ -39,6 +39,32 @@ fn everything_is_written_and_given_back() {
     );
     let ran = image.run(&[]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+    expect_all_written(&image);
+    assert!(
+        ran.out
+            .contains("`other` has a home directory in the sealed part"),
+        "{}",
+        ran.out
+    );
+    assert_eq!(image.result()["commands"], "pending");
+    // The same again from the start: nothing is added twice.
+    std::fs::remove_file(image.path().join("etc/hostname")).unwrap();
+    assert_eq!(image.run(&[]).code, 0);
+    assert_eq!(image.text("etc/motd"), "hello\nmore\nand more\n");
+    assert_eq!(image.text("etc/passwd").lines().count(), 3);
+    // And with the state lost.
+    std::fs::remove_file(image.path().join("var/lib/nodeimg/instance.json")).unwrap();
+    assert_eq!(image.run(&[]).code, 0);
+    assert_eq!(image.text("etc/motd"), "hello\nmore\nand more\n");
+    // A seed's file may be removed without the instance being set up again.
+    std::fs::remove_file(image.path().join("var/lib/x/y")).unwrap();
+    assert_eq!(image.run(&[]).code, 0);
+    assert_eq!(image.result()["outcome"], "unchanged");
+    expect_given_back(&image);
+}
+
+#[track_caller]
+fn expect_all_written(image: &Image) {
     for (path, expected) in [
         (
             "etc/passwd",
@@ -81,13 +107,6 @@ fn everything_is_written_and_given_back() {
     ] {
         assert_eq!(image.text(path), expected, "{path}");
     }
-    assert!(
-        ran.out
-            .contains("`other` has a home directory in the sealed part"),
-        "{}",
-        ran.out
-    );
-    assert_eq!(image.result()["commands"], "pending");
     let link = std::fs::read_link(image.path().join("etc/localtime")).unwrap();
     assert_eq!(link.to_str(), Some("../usr/share/zoneinfo/Europe/Berlin"));
     assert_eq!(image.mode("etc/motd"), 0o600);
@@ -101,20 +120,11 @@ fn everything_is_written_and_given_back() {
         assert_eq!(owner("var/lib/x/y"), (1000, 42));
         assert_eq!(owner("var/home/me"), (1000, 1000));
     }
-    // The same again from the start: nothing is added twice.
-    std::fs::remove_file(image.path().join("etc/hostname")).unwrap();
-    assert_eq!(image.run(&[]).code, 0);
-    assert_eq!(image.text("etc/motd"), "hello\nmore\nand more\n");
-    assert_eq!(image.text("etc/passwd").lines().count(), 3);
-    // And with the state lost.
-    std::fs::remove_file(image.path().join("var/lib/nodeimg/instance.json")).unwrap();
-    assert_eq!(image.run(&[]).code, 0);
-    assert_eq!(image.text("etc/motd"), "hello\nmore\nand more\n");
-    // A seed's file may be removed without the instance being set up again.
-    std::fs::remove_file(image.path().join("var/lib/x/y")).unwrap();
-    assert_eq!(image.run(&[]).code, 0);
-    assert_eq!(image.result()["outcome"], "unchanged");
-    // A new instance that asks for nothing has the image as it was.
+}
+
+/// A new instance that asks for nothing has the image as it was.
+#[track_caller]
+fn expect_given_back(image: &Image) {
     image.seed("#cloud-config\nhostname: m\n", "instance-id: iid-2\n");
     assert_eq!(image.run(&[]).code, 0);
     assert_eq!(image.text("etc/motd"), "hello\n");

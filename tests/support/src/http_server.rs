@@ -57,7 +57,7 @@ impl Drop for Listener {
 pub struct Request {
     /// As in the request line.
     pub target: String,
-    /// By lower-case name.
+    /// By lowercase name.
     pub headers: HashMap<String, String>,
 }
 

@@ -64,7 +64,7 @@ pub fn label(text: &str) -> Result<Option<Short>> {
     let trimmed = text.trim_matches(' ') == text;
     ensure!(
         trimmed && text.len() <= 11 && text.chars().all(fits),
-        "`{}` is not a valid label of a FAT file system: use up to 11 capital letters, digits, \
+        "`{}` is not a valid label of a FAT file system: use up to 11 uppercase letters, digits, \
          inner spaces and {SHORT_MARKS}",
         text.escape_debug()
     );
@@ -94,7 +94,7 @@ pub fn aliases(names: &[&str]) -> Result<Vec<Short>> {
     names.iter().map(alias).collect()
 }
 
-/// A name without small letters that is short enough as it is.
+/// A name without lowercase letters that is short enough as it is.
 fn exact(name: &str) -> Option<Short> {
     let (base, extension) = match name.split_once('.') {
         Some((_, "")) => return None,

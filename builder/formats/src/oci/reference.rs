@@ -159,7 +159,7 @@ fn parse(text: &str) -> Result<Reference> {
     }
     if !path.split('/').all(is_component) || host.len() + path.len() > 254 {
         bail!(
-            "`{path}`: each part must be lower-case letters and digits, with `.`, `_` or `-` \
+            "`{path}`: each part must be lowercase letters and digits, with `.`, `_` or `-` \
              between them"
         );
     }
@@ -306,11 +306,11 @@ mod tests {
         for (text, wanted) in [
             ("", "not a valid image name"),
             ("https://registry.k8s.io/pause", "without it"),
-            ("registry.k8s.io/Pause", "lower-case"),
-            ("registry.k8s.io/a//b", "lower-case"),
-            ("registry.k8s.io/a-", "lower-case"),
-            ("registry.k8s.io/a___b", "lower-case"),
-            ("registry.k8s.io/../x", "lower-case"),
+            ("registry.k8s.io/Pause", "lowercase"),
+            ("registry.k8s.io/a//b", "lowercase"),
+            ("registry.k8s.io/a-", "lowercase"),
+            ("registry.k8s.io/a___b", "lowercase"),
+            ("registry.k8s.io/../x", "lowercase"),
             ("registry.k8s.io/pause:", "not a valid tag"),
             ("registry.k8s.io/pause:a b", "not a valid tag"),
             ("registry.k8s.io/pause@sha256:12", "sha256"),

@@ -143,7 +143,7 @@ impl Cases {
         self.files.path().join(name)
     }
 
-    /// A boot with the seed that is to end well.
+    /// A boot with the seed that is to succeed.
     fn well(&self, name: &str, keep: &str) -> Result<(Boot, Findings)> {
         if let Some(api) = &self.identity.api {
             api.forget();

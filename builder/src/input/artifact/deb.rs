@@ -97,7 +97,7 @@ impl Parts {
             let mut found = members.iter().filter(|m| m.name.starts_with(prefix));
             match (found.next(), found.next()) {
                 (Some(member), None) => Ok(member.clone()),
-                _ => bail!("it has not exactly one member `{prefix}*`"),
+                _ => bail!("it does not have exactly one member `{prefix}*`"),
             }
         };
         Ok(Parts {

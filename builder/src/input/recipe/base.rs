@@ -250,7 +250,7 @@ impl FromStr for PackageName {
             || !text.bytes().all(inner)
         {
             bail!(
-                "`{}` is not the name of a Debian package: use lower-case letters, digits, `+`, \
+                "`{}` is not the name of a Debian package: use lowercase letters, digits, `+`, \
                  `.` and `-`",
                 text.escape_debug()
             );

@@ -51,7 +51,7 @@ pub struct Name(String);
 text_value!(
     Name,
     "^[a-z0-9][a-z0-9._-]{0,62}$",
-    "lower-case letters, digits, `.`, `_` and `-`"
+    "lowercase letters, digits, `.`, `_` and `-`"
 );
 
 impl Name {
@@ -71,7 +71,7 @@ impl FromStr for Name {
             .is_some_and(u8::is_ascii_alphanumeric);
         if !first || text.len() > 63 || !text.bytes().all(inner) {
             bail!(
-                "`{}` is not a valid name: use at most 63 lower-case letters, digits, `.`, `_` \
+                "`{}` is not a valid name: use at most 63 lowercase letters, digits, `.`, `_` \
                  and `-`, the first a letter or digit",
                 text.escape_debug()
             );

@@ -27,7 +27,7 @@ const VERITY_OPTIONS: [(&str, &str); 5] = [
 /// All words, in order.
 pub(crate) struct CommandLine(Vec<String>);
 
-/// SHA-256, in lower-case letters.
+/// SHA-256, in lowercase letters.
 pub(crate) struct RootHash(String);
 
 impl RootHash {

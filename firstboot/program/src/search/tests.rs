@@ -130,17 +130,13 @@ fn search(devices: &[&Loop], finished: bool, wait: Duration) -> Outcomes {
     }
 }
 
-/// A volume as it is attached: secrets are overwritten, on the device itself.
-#[test]
-fn a_medium_is_written_over_where_it_can_be() {
-    const SECRET: &str = "SECRET-KEY-MATERIAL";
-    let directory = tempfile::tempdir().unwrap();
-    let image = volume(directory.path(), "cidata", NO_CLOUD);
-    let user = format!("#cloud-config\n{}", format!("# {SECRET}\n").repeat(400));
-    let file = directory.path().join("user-data");
-    fs::write(&file, &user).unwrap();
+/// A NoCloud volume with this user-data.
+fn volume_with(place: &Path, user: &str) -> std::path::PathBuf {
+    let image = volume(place, "cidata", NO_CLOUD);
+    let file = place.join("user-data");
+    fs::write(&file, user).unwrap();
     let commands = format!("rm user-data\nwrite {} user-data\n", file.display());
-    let script = directory.path().join("commands");
+    let script = place.join("commands");
     fs::write(&script, commands).unwrap();
     let filled = Command::new("/sbin/debugfs")
         .args(["-w", "-f", script.to_str().unwrap()])
@@ -148,6 +144,33 @@ fn a_medium_is_written_over_where_it_can_be() {
         .output()
         .unwrap();
     assert!(filled.status.success());
+    image
+}
+
+/// Of an instance that took its secrets from this user-data.
+fn stamp_of(user: &str) -> Stamp {
+    let digest = Sha256::digest(user);
+    Stamp {
+        version: 1,
+        instance_id: "i".to_owned(),
+        host_name: "n".to_owned(),
+        plan_digest: String::new(),
+        files: Vec::new(),
+        extra_files: Vec::new(),
+        seed: Some(TakenSeed {
+            digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            secret: true,
+        }),
+    }
+}
+
+/// A volume as it is attached: secrets are overwritten, on the device itself.
+#[test]
+fn a_medium_is_written_over_where_it_can_be() {
+    const SECRET: &str = "SECRET-KEY-MATERIAL";
+    let directory = tempfile::tempdir().unwrap();
+    let user = format!("#cloud-config\n{}", format!("# {SECRET}\n").repeat(400));
+    let image = volume_with(directory.path(), &user);
     let holds = || {
         let bytes = fs::read(&image).unwrap();
         let wanted = SECRET.as_bytes();
@@ -181,19 +204,7 @@ fn a_medium_is_written_over_where_it_can_be() {
         let mut problems = Problems::new();
         let mut report = Report::new(Outcome::Failed);
         let sought = seek(&asked, &mut report, &mut problems).unwrap();
-        let digest = Sha256::digest(&user);
-        let stamp = Stamp {
-            version: 1,
-            instance_id: "i".to_owned(),
-            host_name: "n".to_owned(),
-            plan_digest: String::new(),
-            files: Vec::new(),
-            extra_files: Vec::new(),
-            seed: Some(TakenSeed {
-                digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
-                secret: true,
-            }),
-        };
+        let stamp = stamp_of(&user);
         let done = scrub::settle(&root, &settings, &stamp, &sought, &mut problems);
         let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(done, Some(expected), "{said:?}");

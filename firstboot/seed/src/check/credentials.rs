@@ -185,7 +185,7 @@ fn bootstrap(
 fn check_token(token: &Located<Secret>, problems: &mut Problems) {
     if !is_token(token.value.expose().trim()) {
         let reason = "is not a bootstrap token";
-        let remedy = "it consists of 6 and 16 lower-case letters or digits with a dot in between: \
+        let remedy = "it consists of 6 and 16 lowercase letters or digits with a dot in between: \
              `abcdef.0123456789abcdef`";
         problems.error(&token.place, reason, remedy);
     }

@@ -174,7 +174,7 @@ fn check_name(name: &Located<String>, problems: &mut Problems) {
         && text.chars().all(inside);
     if !good {
         let reason = format!("`{}` is not a valid account name", shown(text));
-        let remedy = "use up to 32 lower-case letters, digits, `-` and `_`";
+        let remedy = "use up to 32 lowercase letters, digits, `-` and `_`";
         problems.error(&name.place, reason, remedy);
     }
 }

@@ -213,7 +213,7 @@ fn built(
     }
     let token = node.bootstrap_token.as_ref()?;
     if !is_token(token.value.expose().trim()) {
-        let remedy = "it consists of 6 and 16 lower-case letters or digits with a dot in between";
+        let remedy = "it consists of 6 and 16 lowercase letters or digits with a dot in between";
         problems.error(&token.place, "is not a bootstrap token", remedy);
     }
     let server = node.api_server.as_ref()?;

@@ -97,11 +97,11 @@ pub(super) fn wrong_with(name: &str) -> Option<(String, String)> {
         let lower = name.to_ascii_lowercase();
         let remedy = match wrong_with(&lower) {
             None => format!("write `{lower}`"),
-            Some(_) => "use lower-case letters, digits and `-`".to_owned(),
+            Some(_) => "use lowercase letters, digits and `-`".to_owned(),
         };
         let reason = format!(
-            "`{shown}` has upper-case letters, and Kubernetes allows only \
-            lower-case ones"
+            "`{shown}` has uppercase letters, and Kubernetes allows only \
+            lowercase ones"
         );
         return Some((reason, remedy));
     }
@@ -122,7 +122,7 @@ pub(super) fn wrong_with(name: &str) -> Option<(String, String)> {
         }
         if let Some(bad) = label.chars().find(|c| !letter(*c) && *c != '-') {
             let reason = format!("`{shown}` holds `{}`", bad.escape_default());
-            return fail(reason, "use lower-case letters, digits and `-`");
+            return fail(reason, "use lowercase letters, digits and `-`");
         }
         if label.starts_with('-') || label.ends_with('-') {
             return fail(

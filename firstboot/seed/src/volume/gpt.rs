@@ -20,7 +20,7 @@ const ESP: [u8; 16] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionEntry {
     pub is_esp: bool,
-    /// The PARTUUID, in lower-case letters.
+    /// The PARTUUID, in lowercase letters.
     pub guid: String,
     /// The PARTLABEL.
     pub name: String,

@@ -54,6 +54,11 @@ fn certificates_and_keys() {
     }
 }
 
+/// Whom the sample's certificate of the kubelet is for.
+const NODES: &str = "system:nodes";
+const NODE: &str = "system:node:node-0";
+const NAMES: &[&str] = &["node-0", "192.168.10.101"];
+
 /// The sample with other credentials of the kubelet.
 fn with_kubelet(pair: &Pair) -> Case {
     let own = seeds::pair(&seeds::kubelet());
@@ -61,13 +66,10 @@ fn with_kubelet(pair: &Pair) -> Case {
 }
 
 #[test]
-fn certificates_fit_or_are_refused() {
+fn certificates_of_others_are_refused() {
     let right = authority();
     let twin = Authority::new("kubernetes");
     let stranger = Authority::new("another");
-    let node = "system:node:node-0";
-    let san: &[&str] = &["node-0", "192.168.10.101"];
-    let nodes = "system:nodes";
     let other_key = Pair {
         cert: cert(),
         key: right.kubelet("node-0").key,
@@ -91,33 +93,42 @@ fn certificates_fit_or_are_refused() {
              `system:node:node-0`",
         ),
         (
-            right.sign("nodes", node, (-1, 9), san),
+            right.sign("nodes", NODE, (-1, 9), NAMES),
             "lacks the organisation `system:nodes`",
         ),
-        (right.sign(nodes, node, (-9, -1), san), "expired on "),
+        (right.sign(NODES, NODE, (-9, -1), NAMES), "expired on "),
     ] {
         with_kubelet(&pair).fails(expected);
     }
+    let leaf_as_ca = user_data().replacen(&seeds::block(2, &ca()), &seeds::block(2, &cert()), 1);
+    let (_, errors, _) = Case::new(leaf_as_ca).run();
+    assert!(
+        errors[0].contains("nodeimg.ca: is not a CA certificate"),
+        "{errors:#?}"
+    );
+}
+
+#[test]
+fn certificates_that_will_not_do_for_long_are_told() {
+    let right = authority();
+    let of = |days, names: &[&str]| right.sign(NODES, NODE, days, names);
     for (pair, expected) in [
-        (right.sign(nodes, node, (-1, 2), san), "expires on "),
+        (of((-1, 2), NAMES), "expires on "),
+        (of((1, 30), NAMES), "is not valid before "),
         (
-            right.sign(nodes, node, (1, 30), san),
-            "is not valid before ",
-        ),
-        (
-            right.sign(nodes, node, (-1, 30), &["192.168.10.101"]),
+            of((-1, 30), &["192.168.10.101"]),
             "does not name `node-0` among",
         ),
         (
             // As Kubernetes the Hard Way makes them.
-            right.sign(nodes, node, (-1, 30), &["node-0", "127.0.0.1"]),
+            of((-1, 30), &["node-0", "127.0.0.1"]),
             "does not name 192.168.10.101 among",
         ),
     ] {
         with_kubelet(&pair).warns(expected);
     }
     // An address that is chosen by its network is the node's no less.
-    let name_only = with_kubelet(&right.sign(nodes, node, (-1, 30), &["node-0"]));
+    let name_only = with_kubelet(&of((-1, 30), &["node-0"]));
     let by_network = |net: &str| {
         let given = "node_ip: 192.168.10.101";
         assert!(name_only.user.contains(given));
@@ -128,23 +139,12 @@ fn certificates_fit_or_are_refused() {
     let proxy = seeds::pair(&seeds::proxy());
     let kubelets = seeds::pair(&seeds::kubelet());
     Case::new(user_data().replacen(&proxy, &kubelets, 1)).warns("not `system:kube-proxy`");
-    let leaf_as_ca = user_data().replacen(&seeds::block(2, &ca()), &seeds::block(2, &cert()), 1);
-    let (_, errors, _) = Case::new(leaf_as_ca).run();
-    assert!(
-        errors[0].contains("nodeimg.ca: is not a CA certificate"),
-        "{errors:#?}"
-    );
 }
 
 /// A board without a battery wakes up in 1970: the image's own time counts then.
 #[test]
 fn the_clock_has_a_floor() {
-    let ended = authority().sign(
-        "system:nodes",
-        "system:node:node-0",
-        (-9, -1),
-        &["node-0", "192.168.10.101"],
-    );
+    let ended = authority().sign(NODES, NODE, (-9, -1), NAMES);
     let mut case = with_kubelet(&ended);
     case.settings.epoch = case.now;
     case.now = 0;
@@ -177,36 +177,56 @@ fn ready(ca: Material<'_>, cert: Material<'_>, key: Material<'_>) -> String {
     .to_owned()
 }
 
-#[test]
-fn ready_kubeconfigs() {
-    let (ca, cert, key) = (ca(), cert(), key());
-    let whole = ready(
-        Material::Pem(&ca),
-        Material::Pem(&cert),
-        Material::Pem(&key),
-    );
+/// A kubeconfig with all in it.
+fn complete(cert: &str, key: &str) -> String {
+    ready(
+        Material::Pem(&ca()),
+        Material::Pem(cert),
+        Material::Pem(key),
+    )
+}
+
+fn proxys() -> String {
     let proxy = seeds::proxy();
-    let proxy = ready(
-        Material::Pem(&ca),
-        Material::Pem(&proxy.cert),
-        Material::Pem(&proxy.key),
-    );
-    let user = |kubelet: &str| {
-        format!(
-            "#cloud-config\nhostname: node-0\nnodeimg:\n  pod_subnet: 10.200.0.0/24\n  kubelet:\n    kubeconfig: {}  kube_proxy:\n    kubeconfig: {}",
-            seeds::block(4, kubelet),
-            seeds::block(4, &proxy),
-        )
-    };
-    // Two kubeconfigs are enough: CA, serving certificate and server come out of them.
-    let node = Case::new(user(&whole)).good();
+    complete(&proxy.cert, &proxy.key)
+}
+
+/// A seed of two kubeconfigs.
+fn of_kubeconfigs(kubelet: &str) -> Case {
+    Case::new(format!(
+        "#cloud-config\nhostname: node-0\nnodeimg:\n  pod_subnet: 10.200.0.0/24\n  kubelet:\n    kubeconfig: {}  kube_proxy:\n    kubeconfig: {}",
+        seeds::block(4, kubelet),
+        seeds::block(4, &proxys()),
+    ))
+}
+
+/// CA, serving certificate and server come out of them.
+#[test]
+fn two_kubeconfigs_are_enough() {
+    let whole = complete(&cert(), &key());
+    let node = of_kubeconfigs(&whole).good();
     assert_eq!(node.identity.as_ref().unwrap().server, "https://ready:6443");
     let mut problems = Problems::new();
     let files = plan::plan(&node, &GROUND, &mut problems).unwrap();
     let content = |path: &str| files.text(path).unwrap().to_owned();
-    assert_eq!(content(paths::KUBELET_CA), ca);
-    assert_eq!(content(paths::KUBELET_KEY), key);
+    assert_eq!(content(paths::KUBELET_CA), ca());
+    assert_eq!(content(paths::KUBELET_KEY), key());
     assert_eq!(content(paths::KUBELET_KUBECONFIG), whole);
+    // One takes precedence over `api_server`, and the difference is reported.
+    let both = user_data().replacen(
+        "  kube_proxy:\n",
+        &format!(
+            "  kube_proxy:\n    kubeconfig: {}",
+            seeds::block(4, &proxys())
+        ),
+        1,
+    );
+    Case::new(both).warns("names a different `server` than `nodeimg.api_server`");
+}
+
+#[test]
+fn kubeconfigs_that_are_refused() {
+    let whole = complete(&cert(), &key());
     for (from, to, expected) in [
         (
             "kind: Config",
@@ -224,30 +244,23 @@ fn ready_kubeconfigs() {
             "anyone can impersonate the API server",
         ),
     ] {
-        Case::new(user(&whole.replacen(from, to, 1))).fails(expected);
+        of_kubeconfigs(&whole.replacen(from, to, 1)).fails(expected);
     }
     let files = ready(
-        Material::Pem(&ca),
+        Material::Pem(&ca()),
         Material::File("/home/me/cert"),
         Material::File("/home/me/key"),
     );
-    let (_, errors, _) = Case::new(user(&files)).run();
+    let (_, errors, _) = of_kubeconfigs(&files).run();
     assert!(
         errors[0].contains(
             "user-data:17: nodeimg.kubelet.kubeconfig: names a file in `client-certificate`"
         ),
         "{errors:#?}"
     );
-    let swapped = ready(Material::Pem(&ca), Material::Pem(&key), Material::Pem(&key));
-    Case::new(user(&swapped))
+    let swapped = complete(&key(), &key());
+    of_kubeconfigs(&swapped)
         .fails("has a `client-certificate-data` whose line 1 is a PRIVATE KEY, but must");
-    // The kubeconfig takes precedence over `api_server`, and the difference is reported.
-    let both = user_data().replacen(
-        "  kube_proxy:\n",
-        &format!("  kube_proxy:\n    kubeconfig: {}", seeds::block(4, &proxy)),
-        1,
-    );
-    Case::new(both).warns("names a different `server` than `nodeimg.api_server`");
 }
 
 pub const TOKEN: &str = "abcdef.0123456789abcdef";

@@ -61,15 +61,15 @@ fn host_names_that_cannot_name_a_node() {
         ),
         (
             "hostname: Node-0",
-            "has upper-case letters, and Kubernetes allows only lower-case ones; write `node-0`",
+            "has uppercase letters, and Kubernetes allows only lowercase ones; write `node-0`",
         ),
         (
             "hostname: Node_0",
-            "has upper-case letters, and Kubernetes allows only lower-case ones; use lower-case letters",
+            "has uppercase letters, and Kubernetes allows only lowercase ones; use lowercase letters",
         ),
         (
             "hostname: node_0",
-            "`node_0` holds `_`; use lower-case letters, digits and `-`",
+            "`node_0` holds `_`; use lowercase letters, digits and `-`",
         ),
         ("hostname: -a", "begins or ends with `-`"),
         ("hostname: a..b", "has a part of 0 characters"),
@@ -77,7 +77,7 @@ fn host_names_that_cannot_name_a_node() {
         ("hostname: näme", "holds `\\u{e4}`"),
         (
             "fqdn: node-0.Dom.ain",
-            "fqdn: `node-0.Dom.ain` has upper-case letters",
+            "fqdn: `node-0.Dom.ain` has uppercase letters",
         ),
         (long.as_str(), "has a part of 64 characters"),
         (long_fqdn.as_str(), "Linux allows 64"),

@@ -149,7 +149,7 @@ impl fmt::Display for TemplateError {
             ),
             TemplateErrorKind::BadName(name) => write!(
                 out,
-                "`{name}` is not a placeholder name (lower-case letters, digits and `_`)"
+                "`{name}` is not a placeholder name (lowercase letters, digits and `_`)"
             ),
             TemplateErrorKind::NotSupplied(name) => {
                 write!(out, "first boot supplies no value named `{name}`")?;
