@@ -4,25 +4,28 @@
 use serde_json::Value;
 
 use super::control::Cluster;
-use super::node::Node;
+use super::node::{Node, SOON};
 
 /// The kubelet and containerd restart below running pods, whose containers stay.
 #[track_caller]
 pub fn services_restart(node: &mut Node) {
-    let containers = |node: &Node| {
-        let ids = node.shell("crictl --timeout 60s ps --quiet --no-trunc | sort");
-        assert!(!ids.is_empty(), "{} runs no container", node.name);
-        ids
-    };
-    let before = containers(node);
+    let containers = "crictl --timeout 60s ps --quiet --no-trunc | sort";
+    let before = node.comes_to("containers", &format!("{containers} | grep ."));
     for unit in ["kubelet", "containerd"] {
         let id = |node: &Node| node.shell(&format!("systemctl show -P MainPID {unit}"));
         let was = id(node);
         node.shell(&format!("systemctl restart {unit}"));
         assert_ne!(was, id(node), "{unit} runs on");
-        assert_eq!(containers(node), before, "after a restart of {unit}");
+        // A runtime that has just started may not answer yet.
+        node.comes_to(
+            &format!("the same containers after a restart of {unit}"),
+            &format!("now=$({containers}); echo \"$now\"; test \"$now\" = '{before}'"),
+        );
     }
-    assert_eq!(node.asks(10248, "/healthz"), "ok");
+    node.until("a healthy kubelet", SOON, |node| {
+        let said = node.asks(10248, "/healthz");
+        (said == "ok").then_some(()).ok_or(said)
+    });
     node.ready();
 }
 

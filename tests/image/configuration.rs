@@ -146,6 +146,7 @@ fn containerd_takes_its_configuration() {
         images["pinned_images"]["sandbox"].as_str(),
         Some("registry.k8s.io/pause:3.10.2")
     );
+    assert_eq!(runtime["stats_collect_period"].as_str(), Some("10s"));
     assert_eq!(runtime["cni"]["bin_dirs"][0].as_str(), Some("/opt/cni/bin"));
     assert_eq!(runtime["cni"]["conf_dir"].as_str(), Some("/etc/cni/net.d"));
     assert_eq!(

@@ -116,8 +116,8 @@ fn a_node_passes_kubernetes_conformance() {
 fn a_node_passes_what_others_ask_of_it() {
     judged("others", 1, |setting, node, parts| {
         parts.run("image-builder's checks", || goss::met(node, &versions()));
-        parts.run("flannel", || workloads::network::flannel(setting, node));
         parts.run("critest", || critest::passes(node));
+        parts.run("flannel", || workloads::network::flannel(setting, node));
         parts.run("pressure", || {
             workloads::pressure::expect_eviction(setting, node)
         });

@@ -57,8 +57,10 @@ pub fn memory(cluster: &Cluster, node: &Node) {
     assert!(["OOMKilled", "Error"].contains(&reason), "{end}");
     let id = end["containerID"].as_str().unwrap();
     let id = id.strip_prefix("containerd://").unwrap();
+    // The journal may have the kernel's line later than the kubelet the end.
     node.shell(&format!(
-        "journalctl --dmesg --grep 'oom-kill:constraint=CONSTRAINT_MEMCG.*cri-containerd-{id}'"
+        "timeout 120 sh -c 'until journalctl --dmesg --quiet \
+         --grep \"oom-kill:constraint=CONSTRAINT_MEMCG.*cri-containerd-{id}\"; do sleep 1; done'"
     ));
 }
 
@@ -91,12 +93,13 @@ pub fn expect_eviction(setting: &Setting, node: &mut Node) {
         "{}",
         pod["status"]
     );
-    let object = cluster.node(node.name).unwrap();
-    assert!(
-        is_true(&object, "DiskPressure"),
-        "{}",
-        object["status"]["conditions"]
-    );
+    // The kubelet reports the condition with its next status, after the pod's.
+    until("the condition DiskPressure", SOON, || {
+        let object = cluster.node(node.name).ok_or("the node is not there")?;
+        is_true(&object, "DiskPressure")
+            .then_some(())
+            .ok_or(object["status"]["conditions"].to_string())
+    });
     node.shell("rm /var/tmp/fill");
 }
 

@@ -62,6 +62,7 @@ pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
         forbid_commands: recipe.first_boot.commands == Some(false),
         kubeadm: of_recipe(recipe, KUBEADM).filter(|_| by_kubeadm),
         kubelet: of_recipe(recipe, KUBELET).filter(|_| by_kubeadm),
+        max_pods: recipe.kubelet.max_pods,
         keep_seed: recipe.first_boot.scrub == Some(false),
         seed_wait: recipe.first_boot.wait.unwrap_or(settings::SEED_WAIT),
         epoch: epoch.0,

@@ -2,7 +2,7 @@
 use ipnet::IpNet;
 
 use super::{Addresses, Inputs};
-use crate::contract::settings::SETTINGS_PATH;
+use crate::contract::settings::{MAX_PODS, SETTINGS_PATH};
 use crate::text::problem::{Located, Place, Problems};
 
 /// The bridge of the CNI configuration holds the pod subnet itself once pods ran.
@@ -35,7 +35,10 @@ pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Nets {
     check_families(&pods, problems);
     let services = image_nets(inputs.settings.service_cidr.as_deref(), problems);
     for pod in &pods {
-        check_size(pod, problems);
+        if check_length(pod, problems) {
+            check_room(pod, inputs.settings.max_pods.unwrap_or(MAX_PODS), problems);
+        }
+        check_use(pod, problems);
         check_inside(pod, &cluster, problems);
         for service in &services {
             if overlap(&pod.value, &service.value) {
@@ -160,14 +163,15 @@ fn check_families(nets: &[Located<IpNet>], problems: &mut Problems) {
 }
 
 /// A node's share is neither a handful of addresses nor half the Internet.
-fn check_size(pod: &Located<IpNet>, problems: &mut Problems) {
+fn check_length(pod: &Located<IpNet>, problems: &mut Problems) -> bool {
     let (least, most) = if is_v4(&pod.value) {
         (12, 29)
     } else {
         (44, 124)
     };
     let length = pod.value.prefix_len();
-    if !(least..=most).contains(&length) {
+    let is_good = (least..=most).contains(&length);
+    if !is_good {
         let reason = format!(
             "{} has length /{length}, but a node's pod network must have /{least} to /{most}",
             pod.value
@@ -175,6 +179,10 @@ fn check_size(pod: &Located<IpNet>, problems: &mut Problems) {
         let usual = if is_v4(&pod.value) { "/24" } else { "/64" };
         problems.error(&pod.place, reason, format!("{usual} is usual"));
     }
+    is_good
+}
+
+fn check_use(pod: &Located<IpNet>, problems: &mut Problems) {
     let address = pod.value.addr();
     if address.is_loopback()
         || address.is_multicast()
@@ -183,6 +191,27 @@ fn check_size(pod: &Located<IpNet>, problems: &mut Problems) {
     {
         let reason = format!("{} is reserved for other uses", pod.value);
         problems.error(&pod.place, reason, "choose a private network");
+    }
+}
+
+/// The kubelet takes pods until `maxPods`; those without an address never start.
+fn check_room(pod: &Located<IpNet>, max_pods: u32, problems: &mut Problems) {
+    // The network itself, the bridge and the broadcast address are not for pods.
+    let bits = u32::from(pod.value.max_prefix_len() - pod.value.prefix_len());
+    let room = 2u128
+        .checked_pow(bits)
+        .unwrap_or(u128::MAX)
+        .saturating_sub(3);
+    if room < u128::from(max_pods) {
+        let reason = format!(
+            "{} has addresses for {room} pods, but this image's kubelet takes up to {max_pods}",
+            pod.value
+        );
+        problems.warn(
+            &pod.place,
+            reason,
+            format!("choose a larger network, or build the image with `kubelet.max_pods = {room}`"),
+        );
     }
 }
 

@@ -19,6 +19,10 @@ pub const SETTINGS_VERSION: u32 = 1;
 /// The default of [`ImageSettings::seed_wait`].
 pub const SEED_WAIT: u32 = 60;
 
+/// The kubelet's default of `maxPods`:
+/// <https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/>.
+pub const MAX_PODS: u32 = 110;
+
 /// A metadata service at the link-local address, which any neighbour on the wire could
 /// claim to be: asked only if the recipe says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +63,9 @@ pub struct ImageSettings {
     /// Version of the image's kubelet, likewise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubelet: Option<String>,
+    /// How many pods the kubelet takes, if the recipe says it: [`MAX_PODS`] by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_pods: Option<u32>,
     /// Whether secrets stay on a writable seed volume when they are no longer needed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_seed: bool,
@@ -123,6 +130,7 @@ mod tests {
             forbid_commands: false,
             kubeadm: None,
             kubelet: None,
+            max_pods: None,
             keep_seed: false,
             epoch: 1_700_000_000,
         }

@@ -44,6 +44,19 @@ fn pod_subnets() {
     }
     Case::with("  pod_subnet: 10.200.0.0/24\n", "")
         .fails("user-data: nodeimg.pod_subnet: is missing");
+    // A pod beyond the last address would wait for one for ever.
+    let small = |net: &str| Case::with("10.200.0.0/24", net);
+    small("10.200.0.0/25").says_nothing();
+    small("10.200.0.0/26").warns(
+        "10.200.0.0/26 has addresses for 61 pods, but this image's kubelet takes up to 110; \
+         choose a larger network, or build the image with `kubelet.max_pods = 61`",
+    );
+    let mut case = small("10.200.0.0/26");
+    case.settings.max_pods = Some(61);
+    case.says_nothing();
+    let mut case = Case::new(user_data());
+    case.settings.max_pods = Some(254);
+    case.warns("10.200.0.0/24 has addresses for 253 pods");
     // Against the image and the machine.
     let mut case = Case::new(user_data());
     case.settings.service_cidr = Some("10.200.0.0/20".to_owned());

@@ -88,6 +88,16 @@ impl Case {
         node.unwrap_or_else(|| panic!("{errors:#?}"))
     }
 
+    /// Neither errors nor warnings.
+    #[track_caller]
+    fn says_nothing(&self) {
+        let (node, errors, warnings) = self.run();
+        assert!(
+            node.is_some() && warnings.is_empty(),
+            "{errors:#?} {warnings:#?}"
+        );
+    }
+
     /// Exactly one error, and it holds this.
     #[track_caller]
     fn fails(&self, expected: &str) {

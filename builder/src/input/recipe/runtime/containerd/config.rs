@@ -21,6 +21,10 @@ const CERTS_DIR: &str = "/etc/containerd/certs.d";
 /// What `ctr install` unpacks, and containerd makes at each start: its default,
 /// `/opt/containerd`, is on a root that nothing can be written to.
 const OPT_DIR: &str = "/var/lib/containerd/opt";
+/// As often as the kubelet's own cAdvisor looks. containerd's default is each second:
+/// it wakes the shim of every pod to measure processor time that the kubelet asks for
+/// only with its feature gate `PodAndContainerStatsFromCRI`.
+const STATS_COLLECT_PERIOD: &str = "10s";
 
 #[derive(Serialize)]
 struct Config<P> {
@@ -82,6 +86,9 @@ struct PinnedImages<'a> {
 
 #[derive(Serialize)]
 struct RuntimeV3 {
+    /// Since 2.3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stats_collect_period: Option<&'static str>,
     containerd: Runtimes,
     cni: Cni,
 }
@@ -215,6 +222,7 @@ fn plugins_v3<'a>(
             },
         },
         runtime: RuntimeV3 {
+            stats_collect_period: (version.major_minor() >= (2, 3)).then_some(STATS_COLLECT_PERIOD),
             containerd: runtimes,
             cni,
         },

@@ -60,6 +60,10 @@ fn containerd_configuration_fits_its_major_version() {
     assert_eq!(at(&two, &["version"]).unwrap().as_integer(), Some(4));
     let older = containerd("", "2.2.9").unwrap();
     assert_eq!(at(&older, &["version"]).unwrap().as_integer(), Some(3));
+    // containerd starts to measure by itself with 2.3.
+    let period = &[&runtime[..], &["stats_collect_period"]].concat();
+    assert_eq!(at(&two, period).unwrap().as_str(), Some("10s"));
+    assert!(at(&older, period).is_none());
     assert_eq!(
         at(&two, &[&images[..], &["pinned_images", "sandbox"]].concat())
             .unwrap()
