@@ -4,11 +4,20 @@
 
 readonly SHARD_MINUTES=60
 
-# Lines "NAME FILTERS WHAT...".
+# Lines "NAME FILTERS LAB WHAT...".
 shards() { grep -v -e '^#' -e '^$' "$TOP/ci/shards.txt"; }
 
 # shard_filters NAME: a line each.
 shard_filters() { shards | awk -v name="$1" '$1 == name { print $2 }' | tr , '\n'; }
+
+# shard_lab NAME: the words that tell ci/lab what to make for it.
+shard_lab() {
+    case $(shards | awk -v name="$1" '$1 == name { print $3 }') in
+        usual) echo all ;;
+        full) echo all --full ;;
+        *) die "ci/shards.txt: the shard $1 has neither usual nor full for the lab" ;;
+    esac
+}
 
 # Every test that asks for NODEIMG_TEST_FULL is in a shard: the module that it is in.
 shards_are_complete() {
