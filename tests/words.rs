@@ -48,6 +48,7 @@ const HARMLESS: &str =
 const READ: &[&str] = &[
     "README.md",
     "ARCHITECTURE.md",
+    "CHANGELOG.md",
     "CONTRIBUTING.md",
     "builder",
     "ci",
@@ -62,6 +63,9 @@ const READ: &[&str] = &[
 /// people's files and data.
 const LEFT_OUT: &[&str] = &["target", "out", "words.rs", "schema", "corpus"];
 const DATA: &[&str] = &["json", "lock", "svg"];
+
+/// The end of the changelog, which lists old words.
+const GLOSSARY: &str = "\n### Words\n";
 
 /// What a line of a comment or a continued string begins with.
 const MARGIN: &[char] = &['/', '!', '#', '*', ' ', '\t'];
@@ -161,7 +165,10 @@ fn texts() -> impl Iterator<Item = (PathBuf, String)> {
                 .any(|ending| path.extension().is_some_and(|own| own == *ending))
         })
         .filter_map(|path| {
-            let text = fs::read_to_string(&path).ok()?;
+            let mut text = fs::read_to_string(&path).ok()?;
+            if path.ends_with("CHANGELOG.md") {
+                text.truncate(text.find(GLOSSARY).unwrap());
+            }
             Some((path.strip_prefix(top()).unwrap().to_owned(), text))
         })
 }
