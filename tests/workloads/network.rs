@@ -9,6 +9,7 @@ use crate::cluster::node::{Node, Place, SOON};
 use crate::cluster::seed::Seed;
 use crate::suites::JUDGED;
 use crate::suites::setting::Setting;
+use nodeimg_test_support::run::Ran;
 use nodeimg_test_support::{judge, slots};
 
 const FLANNEL: &str = include_str!("flannel.yaml");
@@ -17,6 +18,7 @@ const KUBE_ROUTER: &str = include_str!("kube-router.yaml");
 /// A network that a DaemonSet brings.
 struct Network {
     name: &'static str,
+    namespace: &'static str,
     objects: &'static str,
     /// Where its configuration is on the node, and its bridge.
     file: &'static str,
@@ -27,6 +29,7 @@ struct Network {
 const NETWORKS: [Network; 2] = [
     Network {
         name: "flannel",
+        namespace: "kube-flannel",
         objects: FLANNEL,
         file: "/etc/cni/net.d/05-flannel.conflist",
         bridge: "cni1",
@@ -34,10 +37,11 @@ const NETWORKS: [Network; 2] = [
     },
     Network {
         name: "kube-router",
+        namespace: "kube-system",
         objects: KUBE_ROUTER,
         file: "/etc/cni/net.d/04-router.conflist",
         bridge: "kube-bridge",
-        plugin: "/opt/cni/bin/router-bridge",
+        plugin: "/opt/cni/bin/bridge",
     },
 ];
 
@@ -97,8 +101,9 @@ impl Network {
             let script = format!("test -x {plugin} && grep -o subnet {file}");
             until(&format!("{name} on {}", node.name), SOON, || {
                 let ran = node.tries(&script);
-                let state = || cluster.kubectl(&["get", "pods", "--all-namespaces"]).out;
-                (ran.code == Some(0)).then_some(()).ok_or_else(state)
+                (ran.code == Some(0))
+                    .then_some(())
+                    .ok_or_else(|| self.state(cluster))
             });
         }
         let pods: Vec<Value> = nodes.iter().map(|node| self.pod(cluster, node)).collect();
@@ -121,6 +126,26 @@ impl Network {
                 "{address} is not of {bridge}: {links}"
             );
         }
+    }
+
+    /// What its pods say.
+    fn state(&self, cluster: &Cluster) -> String {
+        let pods = ["get", "pods", "--all-namespaces", "--output=wide"];
+        let logs = [
+            "logs",
+            "--all-pods",
+            "--all-containers",
+            "--prefix",
+            "--tail=30",
+        ];
+        let mut of_daemonset = cluster.kubectl_command(&logs);
+        of_daemonset.args([
+            "--namespace",
+            self.namespace,
+            &format!("daemonset/{}", self.name),
+        ]);
+        let said = Ran::of(&mut of_daemonset);
+        cluster.kubectl(&pods).out + &said.out + &said.err
     }
 
     /// A pod on the node that began when the network was there.
