@@ -100,14 +100,18 @@ pub fn chosen(names: &[String]) -> Result<Vec<&'static Case>> {
     Ok(CASES.iter().filter(wanted).collect())
 }
 
+/// The first boot was not as it should be.
+#[derive(Clone)]
+struct NotUp;
+
 /// What the cases of one test share.
 pub struct Cases {
     bench: Bench,
     identity: Identity,
     /// For copies of the disk and what nodes write.
     files: TempDir,
-    /// Of the first healthy boot, whose state is in `first`.
-    machine_id: Option<String>,
+    /// Of the first boot, once there was one; its state is in `first`.
+    machine_id: Option<Result<String, NotUp>>,
 }
 
 impl Cases {
@@ -195,9 +199,10 @@ impl Cases {
                 "applied",
             );
         }
-        if findings.0.is_empty() {
-            self.machine_id = Some(boot.facts.get("machine-id").to_owned());
-        }
+        self.machine_id = Some(match findings.0.is_empty() {
+            true => Ok(boot.facts.get("machine-id").to_owned()),
+            false => Err(NotUp),
+        });
         Ok(Outcome::of(findings, self.registered()))
     }
 
@@ -208,11 +213,12 @@ impl Cases {
     }
 
     fn reboot(&mut self) -> Result<Outcome> {
-        if self.machine_id.is_none()
-            && let Outcome::Failed(_) = self.boot()?
-        {
-            return Ok(Outcome::Skipped("the first boot failed".to_owned()));
+        if self.machine_id.is_none() {
+            self.boot()?;
         }
+        let Some(Ok(before)) = self.machine_id.clone() else {
+            return Ok(Outcome::Skipped("the first boot failed".to_owned()));
+        };
         let (boot, mut findings) = self.well("reboot", "first")?;
         if boot.facts.is_whole() {
             findings.expect(
@@ -220,8 +226,7 @@ impl Cases {
                 &boot.facts.report("outcome"),
                 "unchanged",
             );
-            let before = self.machine_id.as_deref().unwrap_or_default();
-            findings.expect("the machine id", boot.facts.get("machine-id"), before);
+            findings.expect("the machine id", boot.facts.get("machine-id"), &before);
         }
         if let Some(api) = &self.identity.api {
             api.look(|store| cluster::expect_no_second_join(store, &mut findings));

@@ -19,6 +19,8 @@ fact root findmnt -no SOURCE,FSTYPE,OPTIONS /
 fact verity sh -c 'cat /sys/block/dm-*/dm/uuid'
 fact host-name cat /proc/sys/kernel/hostname
 fact machine-id cat /etc/machine-id
+# A node whose units do not wait for the network may be up before it has its address.
+timeout 120 sh -c 'until ip -4 -br addr show scope global | grep -q .; do sleep 1; done'
 fact address ip -4 -br addr show scope global
 fact cni sh -c 'cat /etc/cni/net.d/*.conf*'
 fact networks sh -c 'ls -d /etc/cni/net.d/*.conf* 2>/dev/null'
