@@ -12,9 +12,6 @@ use crate::suites::setting::Setting;
 use nodeimg_test_support::run::Ran;
 use nodeimg_test_support::{judge, slots};
 
-const FLANNEL: &str = include_str!("flannel.yaml");
-const KUBE_ROUTER: &str = include_str!("kube-router.yaml");
-
 /// A network that a DaemonSet brings.
 struct Network {
     name: &'static str,
@@ -26,28 +23,27 @@ struct Network {
     plugin: &'static str,
 }
 
-const NETWORKS: [Network; 2] = [
-    Network {
-        name: "flannel",
-        namespace: "kube-flannel",
-        objects: FLANNEL,
-        file: "/etc/cni/net.d/05-flannel.conflist",
-        bridge: "cni1",
-        plugin: "/opt/cni/bin/flannel-bridge",
-    },
-    Network {
-        name: "kube-router",
-        namespace: "kube-system",
-        objects: KUBE_ROUTER,
-        file: "/etc/cni/net.d/04-router.conflist",
-        bridge: "kube-bridge",
-        plugin: "/opt/cni/bin/bridge",
-    },
-];
+const FLANNEL: Network = Network {
+    name: "flannel",
+    namespace: "kube-flannel",
+    objects: include_str!("flannel.yaml"),
+    file: "/etc/cni/net.d/05-flannel.conflist",
+    bridge: "cni1",
+    plugin: "/opt/cni/bin/flannel-bridge",
+};
+
+const KUBE_ROUTER: Network = Network {
+    name: "kube-router",
+    namespace: "kube-system",
+    objects: include_str!("kube-router.yaml"),
+    file: "/etc/cni/net.d/04-router.conflist",
+    bridge: "kube-bridge",
+    plugin: "/opt/cni/bin/bridge",
+};
 
 /// flannel on the one node that every run has; it is left there.
 pub fn flannel(setting: &Setting, node: &Node) {
-    NETWORKS[0].expect_used(&setting.scene.cluster, &[node]);
+    FLANNEL.expect_used(&setting.scene.cluster, &[node]);
 }
 
 const PLACES: [Place; 2] = [
@@ -63,30 +59,39 @@ const PLACES: [Place; 2] = [
 
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
-fn networks_of_daemonsets_cross_nodes() {
-    if !judge::is_full("networks of DaemonSets across nodes") {
-        return;
-    }
-    let Some(setting) = Setting::start("net", &[("CLUSTER_NODE_CIDRS", "yes")]) else {
-        return;
-    };
-    let _slots = slots::take(2, 4);
-    let mut nodes = Vec::new();
-    for (place, subnet) in PLACES.iter().zip(["10.200.63.0/24", "10.200.64.0/24"]) {
-        let seed = Seed::hard_way(&setting.scene, place, subnet);
-        let Some(node) = setting.node(&JUDGED, place, seed, 1) else {
-            return;
-        };
-        nodes.push(node);
-    }
-    nodes.iter_mut().for_each(|node| _ = node.ready());
-    let nodes: Vec<&Node> = nodes.iter().collect();
-    for network in &NETWORKS {
-        network.expect_used(&setting.scene.cluster, &nodes);
-    }
+fn flannel_crosses_nodes() {
+    FLANNEL.expect_to_cross_nodes();
+}
+
+#[test]
+#[ignore = "boots for minutes; ci/test runs it"]
+fn kube_router_crosses_nodes() {
+    KUBE_ROUTER.expect_to_cross_nodes();
 }
 
 impl Network {
+    /// On two nodes of a cluster that has no other.
+    fn expect_to_cross_nodes(&self) {
+        if !judge::is_full("networks of DaemonSets across nodes") {
+            return;
+        }
+        let Some(setting) = Setting::start(self.name, &[("CLUSTER_NODE_CIDRS", "yes")]) else {
+            return;
+        };
+        let _slots = slots::take(2, 4);
+        let mut nodes = Vec::new();
+        for (place, subnet) in PLACES.iter().zip(["10.200.63.0/24", "10.200.64.0/24"]) {
+            let seed = Seed::hard_way(&setting.scene, place, subnet);
+            let Some(node) = setting.node(&JUDGED, place, seed, 1) else {
+                return;
+            };
+            nodes.push(node);
+        }
+        nodes.iter_mut().for_each(|node| _ = node.ready());
+        let nodes: Vec<&Node> = nodes.iter().collect();
+        self.expect_used(&setting.scene.cluster, &nodes);
+    }
+
     /// The DaemonSet runs, and a pod of each node reaches that of the next by it.
     fn expect_used(&self, cluster: &Cluster, nodes: &[&Node]) {
         let Network {
