@@ -147,7 +147,7 @@ impl Cases {
         self.files.path().join(name)
     }
 
-    /// A boot with the seed that is to succeed.
+    /// Boots with the seed; the boot must succeed.
     fn well(&self, name: &str, keep: &str) -> Result<(Boot, Findings)> {
         if let Some(api) = &self.identity.api {
             api.forget();

@@ -261,7 +261,7 @@ fn artifact(
     })
 }
 
-/// That a rule names a member of an archive, and of nothing else.
+/// Checks that the rules of an archive name members, and that no others do.
 fn members(kind: Kind, part: &ArtifactPart, problems: &mut Problems<'_>) {
     for (index, rule) in part.files.iter().enumerate() {
         let message = match (kind, &rule.from) {

@@ -175,7 +175,7 @@ fn cut_off() -> Trouble {
     Trouble::Unreachable("the response was cut off".to_owned())
 }
 
-/// Reads at least the header: where it ends.
+/// Reads until the header is complete; returns where it ends.
 fn read_head(stream: &mut impl Read, bytes: &mut Vec<u8>) -> Result<usize, Trouble> {
     loop {
         if let Some(end) = find(bytes, HEAD_END) {
@@ -204,7 +204,7 @@ fn has_body(status: u16) -> Result<bool, Trouble> {
     }
 }
 
-/// What says where a body ends.
+/// How a response marks the end of its body.
 enum Framing {
     Chunked,
     Length(usize),

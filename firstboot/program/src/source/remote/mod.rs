@@ -177,7 +177,7 @@ fn ec2(search: &Search<'_>, base: &Url) -> Attempt<Found> {
     })))
 }
 
-/// The meta-data from the texts by their names; `None` if there is no instance.
+/// The meta-data, whose values `text` returns by name; `None` without an instance-id.
 fn ec2_meta_data(text: impl Fn(&str) -> Attempt<Option<String>>) -> Attempt<Option<Value>> {
     let Some(id) = text("instance-id")? else {
         return Ok(None);
