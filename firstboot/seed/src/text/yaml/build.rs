@@ -1,7 +1,7 @@
 //! From the parser's events to the tree, within the limits.
 use std::collections::{BTreeMap, BTreeSet};
 
-use granit_parser::{Event, ScalarStyle, Span};
+use granit_parser::{Event, ScalarStyle, Span, Tag};
 
 use super::{Entry, Kind, MAX_DEPTH, Node, Scalar, YamlError};
 use crate::text::secret::Secret;
@@ -25,6 +25,17 @@ enum Open {
     },
 }
 
+struct Unended {
+    /// In characters.
+    length: usize,
+    /// Whether the last line has only blanks.
+    blank: bool,
+}
+
+fn is_blank(line: &str) -> bool {
+    line.trim_matches(' ').is_empty()
+}
+
 #[derive(Default)]
 pub(super) struct Builder {
     stack: Vec<Open>,
@@ -33,9 +44,23 @@ pub(super) struct Builder {
     nodes: usize,
     bytes: usize,
     root: Option<Node>,
+    /// How text ends that has no line break at its end.
+    unended: Option<Unended>,
 }
 
 impl Builder {
+    pub(super) fn of(text: &str) -> Self {
+        let last = text.rsplit(['\n', '\r']).next().unwrap_or_default();
+        let unended = (!last.is_empty()).then(|| Unended {
+            length: text.chars().count(),
+            blank: is_blank(last),
+        });
+        Self {
+            unended,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn into_root(self) -> Option<Node> {
         self.root
     }
@@ -54,24 +79,9 @@ impl Builder {
             }
             Event::Alias(id) => self.expand(id, span)?,
             Event::Scalar(text, style, anchor, tag) => {
-                let tag = tag
-                    .as_deref()
-                    .filter(|tag| tag.core_suffix() != Some("str"))
-                    .map(granit_parser::Tag::original);
-                let plain = style == ScalarStyle::Plain;
-                let scalar = Scalar {
-                    text: Secret::new(text.into_owned()),
-                    plain,
-                    tag,
-                };
-                self.place(
-                    Node {
-                        line,
-                        kind: Kind::Scalar(scalar),
-                    },
-                    anchor,
-                    span,
-                )?;
+                let scalar = self.scalar(text.into_owned(), style, tag.as_deref(), span)?;
+                let kind = Kind::Scalar(scalar);
+                self.place(Node { line, kind }, anchor, span)?;
             }
             Event::SequenceStart(_, anchor, _) => {
                 self.stack.push(Open::Sequence {
@@ -94,6 +104,42 @@ impl Builder {
             _ => {}
         }
         Ok(())
+    }
+
+    fn scalar(
+        &self,
+        mut text: String,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        span: &Span,
+    ) -> Result<Scalar, YamlError> {
+        if tag.is_some_and(|tag| tag.original() == "!") {
+            let reason = "the tag `!` means text in YAML 1.2 only; write `!!str`, or remove it";
+            return Err(fail(span, reason));
+        }
+        let said_str = tag.is_some_and(|tag| tag.core_suffix() == Some("str"));
+        let written_plain = style == ScalarStyle::Plain;
+        if written_plain && span.start.index() == span.end.index() {
+            // The parser writes `~` for a value that is not there.
+            text.clear();
+        } else if written_plain && text.starts_with('?') {
+            let reason = "text that begins with `?` may be a key in YAML 1.1; quote it";
+            return Err(fail(span, reason));
+        }
+        let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        if let Some(unended) = self.unended.as_ref().filter(|_| block)
+            && unended.length == span.end.index()
+            && let Some(whole) = text.strip_suffix('\n')
+            && unended.blank == is_blank(whole.rsplit('\n').next().unwrap_or_default())
+        {
+            // The last line of the file is a line of this block, and has no line break.
+            text.pop();
+        }
+        Ok(Scalar {
+            text: Secret::new(text),
+            plain: written_plain && !said_str,
+            tag: tag.filter(|_| !said_str).map(Tag::original),
+        })
     }
 
     /// Replaces an alias with a copy of its anchored value.
