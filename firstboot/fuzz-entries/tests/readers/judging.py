@@ -34,7 +34,7 @@ class Class:
         """nodeimg refuses, with this message, what the judge reads."""
 
         def holds(_, ours, judged):
-            return ours[0] == "refused" and judged[0] == "read" and re.search(message, ours[1]) is not None
+            return judged[0] == "read" and said(ours, message)
 
         return cls(why, example, holds)
 
@@ -43,7 +43,7 @@ class Class:
         """nodeimg reads what the judge refuses with this message."""
 
         def holds(_, ours, judged):
-            return ours[0] == "read" and judged[0] == "refused" and re.search(message, judged[1]) is not None
+            return ours[0] == "read" and said(judged, message)
 
         return cls(why, example, holds)
 
@@ -55,6 +55,10 @@ class Class:
             return ours[0] == judged[0] == "read" and same(text, ours[1], judged[1])
 
         return cls(why, example, holds)
+
+
+def said(answer, message):
+    return answer[0] == "refused" and re.search(message, answer[1]) is not None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,6 +38,8 @@ class Writer:
         if self.odds(0.05):
             text += self.rng.choice(["...\n", "---\n", "--- \nx: 1\n", "...\n# c\n", "\t\n", "  ", "# end"])
         if self.odds(0.05):
+            text = text.rstrip("\n")
+        if self.odds(0.05):
             text = text.replace("\n", self.rng.choice(["\r\n", "\r"]))
         return self.damaged(text) if self.odds(0.2) else text
 
@@ -79,7 +81,7 @@ class Writer:
         if depth <= 0 or chance < 0.45:
             if self.odds(0.25):
                 return " " + self.properties() + self.block(indent)
-            gap = self.rng.choice([" "] * 60 + ["  ", "\t"] + ["\n" + " " * (indent + 1)] * 3)
+            gap = self.rng.choice([" "] * 200 + ["  "] * 5 + ["\t"] + ["\n" + " " * (indent + 1)] * 10)
             return gap + self.scalar(indent + 1) + self.comment() + "\n"
         if chance < 0.6:
             return " " + self.properties() + self.flow(depth - 1, indent + 1) + self.comment() + "\n"
@@ -89,7 +91,7 @@ class Writer:
         return self.comment() + "\n" + self.sequence(depth - 1, indent + self.rng.choice([0, 1, 2, 2]))
 
     def comment(self):
-        return self.rng.choice([""] * 60 + [" # c"] * 16 + [" #", "\t# t"])
+        return self.rng.choice([""] * 300 + [" # c"] * 80 + [" #", " #", "\t# t"])
 
     def properties(self):
         chance = self.rng.random()
@@ -110,6 +112,8 @@ class Writer:
         if self.odds(0.1) and self.anchors and not key:
             return "*" + self.rng.choice(self.anchors)
         chance, text = self.rng.random(), self.words()
+        if key:
+            text = text.replace("\n", " ")
         if chance < 0.35:
             shown = self.rng.choice(PLAIN)
         elif chance < 0.37:
@@ -150,7 +154,7 @@ class Writer:
             text += "\n" * self.rng.randint(1, 3)
         if self.odds(0.1):
             text += " " * self.rng.randint(0, indent + 1) + "# after\n"
-        return text.rstrip("\n") if self.odds(0.1) else text
+        return text.rstrip("\n") if self.odds(0.03) else text
 
     def flow(self, depth, indent):
         chance = self.rng.random()

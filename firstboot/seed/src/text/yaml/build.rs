@@ -22,14 +22,46 @@ enum Open {
         entries: Vec<Entry>,
         seen: BTreeSet<Secret>,
         key: Option<(Secret, usize)>,
+        /// Which entry is that of a plain `<<`.
+        merged: Option<usize>,
     },
 }
 
+/// A last line without a line break.
 struct Unended {
-    /// In characters.
+    /// Of the whole text, in characters.
     length: usize,
-    /// Whether the last line has only blanks.
+    /// Whether the line has only blanks.
     blank: bool,
+}
+
+impl Unended {
+    fn of(text: &str) -> Option<Self> {
+        let last = text.rsplit(['\n', '\r']).next()?;
+        (!last.is_empty()).then(|| Self {
+            length: text.chars().count(),
+            blank: is_blank(last),
+        })
+    }
+
+    /// Whether the line belongs to this block scalar, to whose text the parser has then
+    /// added a line break.
+    fn is_in(&self, block: &str, span: &Span) -> bool {
+        let Some(whole) = block.strip_suffix('\n') else {
+            return false;
+        };
+        if self.length != span.end.index() {
+            return false;
+        }
+        let last = whole.rsplit('\n').next().unwrap_or_default();
+        let lines = span.end.line() - span.start.line();
+        match self.blank {
+            // It begins in the line of its `|` if nothing else is in it.
+            true if block == "\n" => lines == 1,
+            true => block.matches('\n').count() > lines,
+            false => !is_blank(last),
+        }
+    }
 }
 
 fn is_blank(line: &str) -> bool {
@@ -44,19 +76,13 @@ pub(super) struct Builder {
     nodes: usize,
     bytes: usize,
     root: Option<Node>,
-    /// How text ends that has no line break at its end.
     unended: Option<Unended>,
 }
 
 impl Builder {
     pub(super) fn of(text: &str) -> Self {
-        let last = text.rsplit(['\n', '\r']).next().unwrap_or_default();
-        let unended = (!last.is_empty()).then(|| Unended {
-            length: text.chars().count(),
-            blank: is_blank(last),
-        });
         Self {
-            unended,
+            unended: Unended::of(text),
             ..Self::default()
         }
     }
@@ -98,6 +124,7 @@ impl Builder {
                     entries,
                     seen,
                     key: None,
+                    merged: None,
                 });
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span)?,
@@ -127,12 +154,7 @@ impl Builder {
             return Err(fail(span, reason));
         }
         let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-        if let Some(unended) = self.unended.as_ref().filter(|_| block)
-            && unended.length == span.end.index()
-            && let Some(whole) = text.strip_suffix('\n')
-            && unended.blank == is_blank(whole.rsplit('\n').next().unwrap_or_default())
-        {
-            // The last line of the file is a line of this block, and has no line break.
+        if block && self.unended.as_ref().is_some_and(|end| end.is_in(&text, span)) {
             text.pop();
         }
         Ok(Scalar {
@@ -175,9 +197,13 @@ impl Builder {
                 anchor,
                 mut entries,
                 seen,
+                merged,
                 ..
             }) => {
-                self.merge(&mut entries, seen, span)?;
+                if let Some(at) = merged {
+                    let merged = entries.remove(at);
+                    add_merged(merged, &mut entries, seen, span)?;
+                }
                 (
                     Node {
                         line,
@@ -202,7 +228,11 @@ impl Builder {
             None => self.root = Some(node),
             Some(Open::Sequence { items, .. }) => items.push(node),
             Some(Open::Mapping {
-                entries, seen, key, ..
+                entries,
+                seen,
+                key,
+                merged,
+                ..
             }) => match key.take() {
                 Some((key, line)) => entries.push(Entry {
                     key,
@@ -222,40 +252,12 @@ impl Builder {
                             "this key appears twice in the same mapping; keep one of them",
                         ));
                     }
+                    if scalar.plain && scalar.text() == "<<" {
+                        *merged = Some(entries.len());
+                    }
                     *key = Some((scalar.text, span.start.line()));
                 }
             },
-        }
-        Ok(())
-    }
-
-    /// `<<: *base` and `<<: [*a, *b]`: adds the keys that the mapping itself does not have.
-    fn merge(
-        &mut self,
-        entries: &mut Vec<Entry>,
-        mut seen: BTreeSet<Secret>,
-        span: &Span,
-    ) -> Result<(), YamlError> {
-        let Some(at) = entries.iter().position(|entry| entry.key.expose() == "<<") else {
-            return Ok(());
-        };
-        let merged = entries.remove(at);
-        let bases = match merged.value.kind {
-            Kind::Sequence(items) => items,
-            kind => vec![Node {
-                line: merged.line,
-                kind,
-            }],
-        };
-        for base in bases {
-            let Kind::Mapping(more) = base.kind else {
-                return Err(fail(span, "`<<` takes a mapping or a list of mappings"));
-            };
-            for entry in more {
-                if seen.insert(entry.key.clone()) {
-                    entries.push(entry);
-                }
-            }
         }
         Ok(())
     }
@@ -284,6 +286,33 @@ impl Builder {
                 .try_for_each(|entry| self.charge_all(&entry.value, span)),
         }
     }
+}
+
+/// `<<: *base` and `<<: [*a, *b]`: adds the keys that the mapping itself does not have.
+fn add_merged(
+    merged: Entry,
+    entries: &mut Vec<Entry>,
+    mut seen: BTreeSet<Secret>,
+    span: &Span,
+) -> Result<(), YamlError> {
+    let bases = match merged.value.kind {
+        Kind::Sequence(items) => items,
+        kind => vec![Node {
+            line: merged.line,
+            kind,
+        }],
+    };
+    for base in bases {
+        let Kind::Mapping(more) = base.kind else {
+            return Err(fail(span, "`<<` takes a mapping or a list of mappings"));
+        };
+        for entry in more {
+            if seen.insert(entry.key.clone()) {
+                entries.push(entry);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn fail(span: &Span, reason: &str) -> YamlError {
