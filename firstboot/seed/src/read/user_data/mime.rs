@@ -202,6 +202,11 @@ fn quoted_printable(body: &str) -> Zeroizing<Vec<u8>> {
         while let [first, tail @ ..] = rest {
             let hex = |byte: u8| char::from(byte).to_digit(16);
             rest = match tail {
+                // As Python reads it: some programs write `=` so.
+                [b'=', after @ ..] if *first == b'=' => {
+                    bytes.push(b'=');
+                    after
+                }
                 [high, low, after @ ..] if *first == b'=' => match (hex(*high), hex(*low)) {
                     (Some(high), Some(low)) => {
                         bytes.push(u8::try_from(high << 4 | low).unwrap_or(b'?'));
@@ -219,7 +224,8 @@ fn quoted_printable(body: &str) -> Zeroizing<Vec<u8>> {
             };
         }
         if soft.is_none() && line.ends_with('\n') {
-            bytes.push(b'\n');
+            let end = if line.ends_with("\r\n") { "\r\n" } else { "\n" };
+            bytes.extend_from_slice(end.as_bytes());
         }
     }
     bytes
