@@ -42,9 +42,19 @@ CLASSES = [
     ),
     Class.read("No filter named 'split'", PAGE + "`split`, as the method of that name", "{{ 'a,b'|split(',') }}"),
     Class.read(
+        "UndefinedError: '\\w+' is undefined",
+        "jinja2 hides a variable in all of a template that sets its name, even later",
+        "{% for i in [1] %}{{ v1.n }}{% endfor %}{% set v1 = 1 %}",
+    ),
+    Class.read(
+        "UndefinedError: No (first|last) item",
+        "jinja2 calculates what is constant, even where it is not used",
+        "{% for i in [] %}{{ 'a' ~ ''|last }}{% endfor %}",
+    ),
+    Class.read(
         "expected token 'end of (print statement|statement block)', got",
-        "jinja2 takes `if` behind a test for an argument of the test",
-        "{{ 1 if v1 is defined if true else 2 }}",
+        "jinja2 takes an `if` behind a test for an argument of the test",
+        "{{ 1 is defined if true else 2 }}",
     ),
 ]
 

@@ -19,7 +19,8 @@ sys.setrecursionlimit(5000)
 # 1.1 had letters and digits. In brackets, YAML 1.1 takes a colon behind any of them for a key.
 ODD_NAMES = re.compile(r"[&*][^\s,\[\]{}]*[^\w\s,\[\]{}-]|[&!]\S* :\S|!\S*[,\[\]{}#]")
 # What either reader says where such a name is not one to it.
-NO_NAME = "not allowed here|expected ' '|tag URI|expected <document start>|expected '-' indicator|expected key"
+NO_NAME = "not allowed here|expected ' '|tag URI|scanning a tag|unknown anchor|cannot start any token"
+NO_NAME += "|expected <document start>|expected '-' indicator|expected key|simple key expected"
 
 
 def joined(value):
@@ -71,6 +72,11 @@ CLASSES = [
         "a: >+\n  \n # after\n",
     ),
     Class.refused(
+        "simple key expected ':'",
+        "https://yaml.org/spec/1.2.2/#rule-block-indented: a `|` or `>` is indented as its text is",
+        "a:\n> # b\n  c\n",
+    ),
+    Class.refused(
         "BOM must not appear inside",
         "https://yaml.org/spec/1.2.2/#52-character-encodings: only in quotes",
         "a: \ufeff\n",
@@ -87,7 +93,7 @@ CLASSES = [
     ),
     Class.refused("plain scalar cannot start with '-'", "https://yaml.org/spec/1.2.2/#rule-ns-plain-first", "a: [-, b]\n"),
     Class.read(
-        "'\\\\t' that cannot start any token|indentation indicators, but found '\\\\t'",
+        "'\\\\t' that cannot start any token|indentation indicators, but found '\\\\t'|' ', but found '\\\\t'",
         "https://yaml.org/spec/1.2.2/#62-separation-spaces: tabs may stand between words",
         "a:\tb\n",
     ),

@@ -89,6 +89,13 @@ impl Tokens {
         Ok(expression)
     }
 
+    /// What a `for` goes through: an `if` behind it would choose among its items.
+    pub(super) fn list(mut self) -> Result<Expr> {
+        let list = self.or()?;
+        self.end("its list")?;
+        Ok(list)
+    }
+
     pub(super) fn end(mut self, what: &str) -> Result<()> {
         match self.rest.next() {
             None => Ok(()),

@@ -135,7 +135,7 @@ impl<'a> Statements<'a> {
         if !rest.take(&Token::Name("in".to_owned())) {
             return Err(rest.wanted("`in`"));
         }
-        let list = rest.whole()?;
+        let list = rest.list()?;
         let (body, end) = self.until(&["else", "endfor"])?;
         let (otherwise, end) = match end {
             Some(end) if end.word == "else" => {
