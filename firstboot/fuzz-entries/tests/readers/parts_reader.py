@@ -40,7 +40,10 @@ def has_blank_behind_base64(text, ours, _):
 
 
 def has_blanks_at_ends(text, ours, judged):
-    return "quoted-printable" in text and [(kind, re.sub("[ \t]+\n", "\n", one)) for kind, one in judged] == ours
+    def without(parts):
+        return [(kind, re.sub("[ \t]+\n", "\n", one)) for kind, one in parts]
+
+    return "quoted-printable" in text and without(ours) == without(judged)
 
 
 RFC = "https://www.rfc-editor.org/rfc/"

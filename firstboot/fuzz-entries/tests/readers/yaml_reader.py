@@ -43,6 +43,10 @@ def has_odd_names(text, ours, judged):
     return ODD_NAMES.search(text) is not None and (understood or said(ours, NO_NAME) or said(judged, NO_NAME))
 
 
+def begins_with_a_mark(text, ours, _):
+    return ours[0] == "read" and re.match(r"(\s|#.*[\r\n])+\ufeff", text) is not None
+
+
 def keeps_blanks_at_the_end(text, *_):
     return re.search(r">\d*\+.*\n(.*\n)* +\Z", text) is not None
 
@@ -129,6 +133,11 @@ CLASSES = [
         'a: "\\ud83d\\ude00"\n',
     ),
     Class("the name of an anchor or a tag ends at other characters in YAML 1.1", "a: &b:c d\n", has_odd_names),
+    Class(
+        "https://yaml.org/spec/1.2.2/#91-documents: a byte order mark may stand before the document, behind comments",
+        "# a\n\ufeffb: c\n",
+        begins_with_a_mark,
+    ),
     Class.differs(
         keeps_blanks_at_the_end,
         "the parser adds a line break to a folded block that ends with blanks instead of one",

@@ -208,7 +208,10 @@ pub(super) fn script(text: &str) -> Result<Secret, Refusal> {
         let reason = "is a script whose interpreter is not an absolute path";
         return Err(Refusal::new(reason, "write `#!/bin/sh`"));
     }
-    let of_windows = body.split('\n').next().is_some_and(|line| line.ends_with('\r'));
+    let of_windows = body
+        .split('\n')
+        .next()
+        .is_some_and(|line| line.ends_with('\r'));
     Ok(Secret::new(match of_windows {
         true => body.replace("\r\n", "\n"),
         false => body.to_owned(),

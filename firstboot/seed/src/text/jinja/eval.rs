@@ -237,8 +237,8 @@ impl Machine<'_> {
                 place(*number, items.len()).map(|place| items[place].clone())
             }
             (Value::Text(text), Value::Int(number)) => {
-                let character = place(*number, text.chars().count())
-                    .and_then(|place| text.chars().nth(place));
+                let character =
+                    place(*number, text.chars().count()).and_then(|place| text.chars().nth(place));
                 character.map(|c| Value::Text(c.to_string()))
             }
             (Value::Map(_), Value::Text(name)) => return value.member(name, path),

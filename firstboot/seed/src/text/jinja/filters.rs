@@ -268,12 +268,7 @@ pub(super) fn too_large() -> Failure {
     (reason, "make it smaller".to_owned())
 }
 
-fn split(
-    name: &str,
-    text: &str,
-    by: Option<Value>,
-    most: Option<Value>,
-) -> Result<Value, Failure> {
+fn split(name: &str, text: &str, by: Option<Value>, most: Option<Value>) -> Result<Value, Failure> {
     let most = limit(name, most)?;
     let parts: Vec<&str> = match (by, most) {
         (None | Some(Value::None), None) => text.split_whitespace().collect(),
@@ -316,9 +311,14 @@ fn number(text: &str) -> Result<Option<i64>, Failure> {
     if let Ok(number) = plain.parse() {
         return Ok(Some(number));
     }
-    let number = plain.parse::<f64>().ok().filter(|number| number.is_finite());
+    let number = plain
+        .parse::<f64>()
+        .ok()
+        .filter(|number| number.is_finite());
     let whole = number.map(|number| format!("{:.0}", number.trunc()));
-    whole.map(|whole| whole.parse().map_err(|_| too_large())).transpose()
+    whole
+        .map(|whole| whole.parse().map_err(|_| too_large()))
+        .transpose()
 }
 
 fn end(name: &str, value: &Value, first: bool) -> Result<Value, Failure> {

@@ -56,9 +56,11 @@ impl Unended {
         let last = whole.rsplit('\n').next().unwrap_or_default();
         let lines = span.end.line() - span.start.line();
         match self.blank {
-            // It begins in the line of its `|` if nothing else is in it.
-            true if block == "\n" => lines == 1,
-            true => block.matches('\n').count() > lines,
+            // The span begins with the first line that is not empty, else with the `|`.
+            true => match block.trim_start_matches('\n') {
+                "" => block.len() >= lines,
+                shown => shown.matches('\n').count() > lines,
+            },
             false => !is_blank(last),
         }
     }
@@ -154,7 +156,12 @@ impl Builder {
             return Err(fail(span, reason));
         }
         let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-        if block && self.unended.as_ref().is_some_and(|end| end.is_in(&text, span)) {
+        if block
+            && self
+                .unended
+                .as_ref()
+                .is_some_and(|end| end.is_in(&text, span))
+        {
             text.pop();
         }
         Ok(Scalar {
