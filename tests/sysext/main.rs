@@ -279,7 +279,9 @@ fn systemd_sysext_merges_it_under_any_name() {
             return;
         };
         let ran = ran.good();
-        assert!(ran.err.contains(&format!("'{name}'")), "{}", ran.err);
+        // systemd 257 adds the file's ending.
+        let said = ran.err.replace(".raw'", "'");
+        assert!(said.contains(&format!("'{name}'")), "{said}");
     }
 }
 

@@ -162,7 +162,7 @@ from cloudinit.net import networkd
 config = yaml.safe_load(sys.stdin)
 config = config.get('network', config)
 state = parse_net_config_data(config, skip_broken=False)
-json.dump(networkd.network_state_to_networkd(state), sys.stdout)
+json.dump(networkd.Renderer()._render_content(state), sys.stdout)
 ";
 
 /// Only interfaces without any of the differences that `docs/reference/first-boot/network.md` lists:

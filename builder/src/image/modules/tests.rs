@@ -78,7 +78,8 @@ fn kernel() -> Tree {
     insert(
         &mut tree,
         &at("kernel/block/blk.ko.zst"),
-        zstd::encode_all(&block.bytes()[..], 1).unwrap(),
+        // With its size in the frame, as `zstd` writes it and kmod 34 wants it.
+        zstd::bulk::compress(&block.bytes(), 1).unwrap(),
     );
     insert(&mut tree, &at("kernel/crypto/crc32c.ko"), crc.bytes());
     insert(&mut tree, &at("kernel/fs/fuse.ko"), fuse.bytes());
