@@ -11,7 +11,7 @@ use std::process::Command;
 use nodeimg_test_support::judge;
 
 /// Of each comparison.
-const INPUTS: &str = "1000";
+const INPUTS: &str = "2000";
 const SEED: &str = "1";
 
 fn compare(script: &str, module: &str) {

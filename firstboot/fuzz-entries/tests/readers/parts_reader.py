@@ -30,7 +30,7 @@ def has_eight_bits(_, ours, judged):
     def garbled(text):
         return text.encode("raw-unicode-escape").decode("utf-8", "surrogateescape")
 
-    same = [one[1] in (two[1], garbled(two[1])) for one, two in zip(judged, ours)]
+    same = [theirs[1] in (one[1], garbled(one[1])) for one, theirs in zip(ours, judged)]
     return len(ours) == len(judged) and all(same)
 
 
@@ -41,23 +41,56 @@ def has_blank_behind_base64(text, ours, _):
 
 def has_blanks_at_ends(text, ours, judged):
     def without(parts):
-        return [(kind, re.sub("[ \t]+\n", "\n", one)) for kind, one in parts]
+        return [(kind, re.sub(r"[ \t\r]+(\n|\Z)", r"\1", one)) for kind, one in parts]
 
-    return "quoted-printable" in text and without(ours) == without(judged)
+    return "quoted-printable" in text and ours != judged and has_eight_bits(text, without(ours), without(judged))
 
 
 RFC = "https://www.rfc-editor.org/rfc/"
 PAGE = "docs/reference/first-boot/user-data.md: "
 
 CLASSES = [
-    Class.refused("multipart that does not end", RFC + "rfc2046#section-5.1: what was cut off is refused", HEAD + "--B\n\n#!/bin/sh\n"),
-    Class.refused("does not begin with `#cloud-config`", "MIME begins with a header that mail has", "X: a\nMIME-Version: 1.0\n\n"),
-    Class.refused("a script without `#!`", "the type of the part and its first line disagree", multipart("Content-Type: text/x-shellscript\n\n#cloud-config\n")),
-    Class.refused("not valid base64", RFC + "rfc4648#section-3.3: Python skips what is not base64", multipart("Content-Transfer-Encoding: base64\n\nI2Nsb3!VkLWNvbmZpZw==\n")),
+    Class.refused(
+        "multipart that does not end",
+        RFC + "rfc2046#section-5.1: what was cut off is refused",
+        HEAD + "--B\n\n#!/bin/sh\n",
+    ),
+    Class.refused(
+        "does not begin with `#cloud-config`",
+        "MIME begins with a header that mail has",
+        "X: a\nMIME-Version: 1.0\n\n",
+    ),
+    Class.refused(
+        "a script without `#!`",
+        "the type of the part and its first line disagree",
+        multipart("Content-Type: text/x-shellscript\n\n#cloud-config\n"),
+    ),
+    Class.refused(
+        "not valid base64",
+        RFC + "rfc4648#section-3.3: Python skips what is not base64",
+        multipart("Content-Transfer-Encoding: base64\n\nI2Nsb3!VkLWNvbmZpZw==\n"),
+    ),
+    Class.refused(
+        "is not UTF-8 text",
+        PAGE + "user-data is UTF-8; an escape may stand for any byte",
+        multipart("Content-Transfer-Encoding: quoted-printable\n\n#cloud-config\na: =BA\n"),
+    ),
     Class.refused("holds no parts", "a multipart is there for its parts", HEAD + "--B--\n"),
-    Class.refused("a content type .* that is not supported", PAGE + "unknown forms are refused", multipart("Content-Type: text/html\n\n ")),
-    Class.read("of the type application/octet-stream", PAGE + "the first line tells the form", multipart("Content-Type: application/octet-stream\n\n#!/bin/sh\n")),
-    Class.differs(has_eight_bits, "cloud-init garbles text that is not ASCII in a part without an encoding", multipart("\n#cloud-config\na: é\n")),
+    Class.refused(
+        "a content type .* that is not supported",
+        PAGE + "unknown forms are refused",
+        multipart("Content-Type: text/html\n\n "),
+    ),
+    Class.read(
+        "of the type application/octet-stream",
+        PAGE + "the first line tells the form",
+        multipart("Content-Type: application/octet-stream\n\n#!/bin/sh\n"),
+    ),
+    Class.differs(
+        has_eight_bits,
+        "cloud-init garbles text that is not ASCII in a part without an encoding",
+        multipart("\n#cloud-config\na: é\n"),
+    ),
     Class.differs(
         has_blank_behind_base64,
         RFC + "rfc2045#section-6.1: Python takes the encoding with a blank behind it for an unknown one",

@@ -4,8 +4,8 @@ import base64
 import quopri
 
 BOUNDARIES = ["B", "==B==", "===============123==", "a b", "x.y", "--", "B'(),-./:=?", "Bound", "BoundX"]
-CONFIGS = ["hostname: a\n", "a: 1\nb: |\n  x\n\n  y\n", "k: 'é'\n", "k: v", "k: v\n\n\n", "k: a=b\nl: =3D\n", "k:   \n"]
-CONFIGS += ['x: "--B"\n', "runcmd:\n- echo --B--\n", "From: x\n", "a: b \t\n", "k: " + "x" * 80 + "\n"]
+CONFIGS = ["hostname: a\n", "a: 1\nb: |\n  x\n\n  y\n", "k: 'é'\n", "k: v", "k: v\n\n\n", "k: a=b\nl: =3D\n"]
+CONFIGS += ["k:   \n", 'x: "--B"\n', "runcmd:\n- echo --B--\n", "From: x\n", "a: b \t\n", "k: " + "x" * 80 + "\n"]
 SCRIPTS = ["echo hi\n", "echo a=b\n", "x\r\ny\n", "true", ".\n..\n"]
 OTHERS = ["", "\n", " \n", "plain text\n", "## template: jinja\n#cloud-config\na: {{ 1 }}\n"]
 
@@ -13,7 +13,8 @@ TYPES = ["text/plain", None, "text/x-not-multipart"]
 OWN_TYPES = {"#c": ["text/cloud-config", "TEXT/Cloud-Config"], "#!": ["text/x-shellscript"]}
 ODD_TYPES = ["text/cloud-config", "text/x-shellscript", "application/octet-stream", "text/html"]
 PARAMETERS = ["", "", '; charset="us-ascii"', "; charset=utf-8", ';\n charset="utf-8"', '; name="a;b.sh"']
-DISPOSITIONS = ['attachment; filename="part.sh"', 'attachment;\n filename="x y.txt"', "attachment; filename*=utf-8''a%20b"]
+DISPOSITIONS = ['attachment; filename="part.sh"', 'attachment;\n filename="x y.txt"']
+DISPOSITIONS.append("attachment; filename*=utf-8''a%20b")
 WHOLE_HEADERS = ["Subject: x", "Number-Attachments: 2", "From: a@b", "To: x"]
 
 

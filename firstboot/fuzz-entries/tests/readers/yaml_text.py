@@ -167,10 +167,10 @@ class Writer:
                 items[-1] = "k: v"
             return self.brackets("[]", items, indent)
         colons = [": ", ": ", ": ", ":", " : ", ":\n" + " " * (indent + 1), ""]
-        items = [
-            self.scalar(indent, key=True) + self.rng.choice(colons) + self.rng.choice([self.flow(depth - 1, indent), "", "x"])
-            for _ in range(count)
-        ]
+        items = []
+        for _ in range(count):
+            value = self.rng.choice([self.flow(depth - 1, indent), "", "x"])
+            items.append(self.scalar(indent, key=True) + self.rng.choice(colons) + value)
         return self.brackets("{}", items, indent)
 
     def brackets(self, pair, items, indent):
