@@ -29,7 +29,8 @@ TEXTS += ["'a'", '"b"', "'x y'", "''", "'a,b'", "'3'", "'1_0'", "'7.9'", "'it\\'
 TEXTS += ["ds.meta_data.list[0]", "ds.meta_data.list[-1]", "ds.meta_data.list.1", "'\\x41'", "'c\\d'"]
 NUMBERS = ["v1.n", "ds.meta_data.num", "ds.meta_data.neg", "ds['meta_data']['num']", "1", "0", "2", "-3", "10"]
 OTHERS = ["ds.meta_data.list", "ds.meta_data.rows", "ds.meta_data.map", "[1, 2]", "['a']", "[]"]
-OTHERS += ["true", "False", "none", "ds.meta_data.flag", "ds.meta_data.off", "v1.region", "loop.index", "i", "1.5", "ds.meta_data.list['0']"]
+OTHERS += ["true", "False", "none", "ds.meta_data.flag", "ds.meta_data.off", "v1.region"]
+OTHERS += ["loop.index", "i", "1.5", "ds.meta_data.list['0']"]
 MISSING = ["nope", "ds.meta_data.nope", "ds.meta_data.list[9]"]
 
 TEXT_FILTERS = ["lower", "upper", "title", "capitalize", "trim", "string", "int", "first", "last", "length", "count"]
