@@ -35,12 +35,18 @@ off() {
     say '{"event": "SHUTDOWN", "data": {"guest": '"$1"', "reason": "'"$2"'"}}'
     exit 0
 }
+# As firmware may, it takes what is sent before the guest has asked.
+ask() {
+    timeout 0.2 cat <&"$exec" >/dev/null
+    echo ready >&"$status"
+}
 say '{"QMP": {}}'
 read -r doing <"$here/doing"
 case $doing in
     off) echo 'node-0 login: '; off true guest-shutdown ;;
     script)
         echo 'node-0 login: '
+        ask
         read -r size _ <&"$exec"
         head -c "$size" <&"$exec" >"$here/script"
         sh "$here/script" >&"$exec" 2>&1
@@ -49,6 +55,7 @@ case $doing in
         ;;
     node)
         echo 'THIS NODE IS NOT SET UP'
+        ask
         read -r size input <&"$exec"
         head -c "$size" <&"$exec" >"$here/script"
         [ "$input" = port ] && read -r _ <&"$exec"

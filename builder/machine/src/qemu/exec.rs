@@ -3,6 +3,7 @@
 //! ```text
 //!  host   SMBIOS: a unit, and a drop-in of multi-user.target that wants it
 //!  guest  ... multi-user.target, then the unit: LAUNCHER
+//!  guest  port nodeimg.status: `ready\n`
 //!  host   port nodeimg.exec:   `BYTES INPUT\n`, then the script; one line more
 //!         if INPUT is `port`, which the script may wait for
 //!  guest  port nodeimg.exec:   what the script says
@@ -15,7 +16,8 @@
 //! and credentials from the firmware's tables
 //! ([systemd on credentials](https://systemd.io/CREDENTIALS/)). The ports are
 //! virtio's, with a socket pair behind each, so that no name is left behind and
-//! a guest waits if nobody reads.
+//! a guest waits if nobody reads. The guest speaks first: firmware with a driver for
+//! these ports (edk2 since 2023) takes what is sent before Linux has them.
 
 use std::ffi::OsString;
 use std::io;
@@ -35,6 +37,8 @@ use super::qmp;
 use super::sink::Sink;
 
 const UNIT: &str = "nodeimg-exec.service";
+/// What the guest says when it can be given the script.
+const READY: &str = "ready";
 /// What the unit runs. A shell reads its `read` byte by byte and `head` no more
 /// than it is told, so that the script is not lost to either. multi-user.target does
 /// not wait for udev, which on a slow machine is still to load the ports' driver.
@@ -45,6 +49,7 @@ tries=$((tries - 1)); [ $tries -gt 0 ] || exit 1; sleep 0.5
 done
 exec 3<>/dev/virtio-ports/nodeimg.exec 4>/dev/virtio-ports/nodeimg.status
 script=/run/nodeimg-exec
+echo ready >&4
 read -r size input <&3
 head -c \"$size\" <&3 >\"$script\"
 chmod 700 \"$script\"
@@ -133,6 +138,8 @@ pub struct Exec {
     is_silent: bool,
     output: Sink,
     failed: Option<io::Error>,
+    /// Has the script sent.
+    ready: Option<oneshot::Sender<()>>,
     /// Holds our end open: QEMU would close the port with it.
     sending: JoinHandle<()>,
 }
@@ -146,7 +153,9 @@ impl Exec {
         let context = "creating the ports for a script";
         let (said, mut to) = stream(exec).context(context)?.into_split();
         let (text, go) = (script.text, script.go);
+        let (ready, is_ready) = oneshot::channel();
         let sending = tokio::spawn(async move {
+            let _ = is_ready.await;
             let input = if go.is_some() { "port" } else { "none" };
             let head = format!("{} {input}\n", text.len());
             // A QEMU that has ended takes no script, and that is told anyway.
@@ -167,6 +176,7 @@ impl Exec {
             is_silent: false,
             output: script.output,
             failed: None,
+            ready: Some(ready),
             sending,
         };
         let ports = Ports {
@@ -191,7 +201,12 @@ impl Exec {
                     }
                 }
                 line = self.status.next_line() => {
-                    let status = line.ok().flatten().and_then(|line| line.parse().ok());
+                    let line = line.ok().flatten();
+                    if line.as_deref() == Some(READY) {
+                        self.ready.take().map(|ready| ready.send(()));
+                        continue;
+                    }
+                    let status = line.and_then(|line| line.parse().ok());
                     if status.is_none() {
                         self.drain().await;
                     }
