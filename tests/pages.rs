@@ -25,6 +25,7 @@ const FOR_CONTRIBUTORS: &[&str] = &["ARCHITECTURE.md", "CONTRIBUTING.md", "tests
 const INDEXED: &[(&str, &str)] = &[
     ("ci", "ci/README.md"),
     ("tests", "tests/README.md"),
+    ("firstboot/fuzz-entries/tests", "tests/README.md"),
     ("firstboot/seed/tests", "tests/README.md"),
     ("firstboot/program/tests", "tests/README.md"),
 ];

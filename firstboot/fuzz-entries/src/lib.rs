@@ -1,6 +1,6 @@
 //! What takes bytes that someone else made, one function a reader: the fuzz
 //! targets (`firstboot/fuzz`) and the bounded test `firstboot/seed/tests/fuzz.rs` call
-//! the same.
+//! the same. The program `show-readers` prints what some of them read.
 //!
 //! A function returns whatever the bytes are, and panics if a promise of the reader is
 //! broken. Limits of time and memory are the caller's to watch.

@@ -192,7 +192,8 @@ pub(super) fn of_type(content_type: Option<&str>) -> Result<Option<Form>, Refusa
     })
 }
 
-/// A script as it will be run: line feeds only, an interpreter with its whole path.
+/// A script as it will be run: with an interpreter with its whole path, and line feeds in
+/// place of CRLF if its first line has that.
 pub(super) fn script(text: &str) -> Result<Secret, Refusal> {
     let body = text.trim_start();
     let Some(first) = body.strip_prefix("#!") else {
@@ -207,5 +208,12 @@ pub(super) fn script(text: &str) -> Result<Secret, Refusal> {
         let reason = "is a script whose interpreter is not an absolute path";
         return Err(Refusal::new(reason, "write `#!/bin/sh`"));
     }
-    Ok(Secret::new(body.replace("\r\n", "\n")))
+    let of_windows = body
+        .split('\n')
+        .next()
+        .is_some_and(|line| line.ends_with('\r'));
+    Ok(Secret::new(match of_windows {
+        true => body.replace("\r\n", "\n"),
+        false => body.to_owned(),
+    }))
 }

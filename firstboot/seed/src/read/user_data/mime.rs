@@ -192,34 +192,37 @@ fn decoded(encoding: &str, body: &str) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     }
 }
 
-/// Lenient as mail readers are: anything that is not an escape stands for itself.
+/// Lenient as mail readers are: anything that is not an escape stands for itself. Blanks
+/// at the end of a line are not part of it.
 fn quoted_printable(body: &str) -> Zeroizing<Vec<u8>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(body.len()));
+    let hex = |byte: u8| char::from(byte).to_digit(16);
     for line in body.split_inclusive('\n') {
-        let content = line.trim_end();
-        let soft = content.strip_suffix('=');
-        let mut rest = soft.unwrap_or(content).as_bytes();
+        let content = line.trim_end_matches([' ', '\t', '\r', '\n']);
+        let mut soft = false;
+        let mut rest = content.as_bytes();
         while let [first, tail @ ..] = rest {
-            let hex = |byte: u8| char::from(byte).to_digit(16);
-            rest = match tail {
-                [high, low, after @ ..] if *first == b'=' => match (hex(*high), hex(*low)) {
-                    (Some(high), Some(low)) => {
-                        bytes.push(u8::try_from(high << 4 | low).unwrap_or(b'?'));
-                        after
-                    }
-                    _ => {
-                        bytes.push(b'=');
-                        tail
-                    }
-                },
-                _ => {
-                    bytes.push(*first);
-                    tail
+            rest = tail;
+            match (first, tail) {
+                (b'=', []) => soft = true,
+                // As Python reads it: some programs write `=` so.
+                (b'=', [b'=', after @ ..]) => {
+                    bytes.push(b'=');
+                    rest = after;
                 }
-            };
+                (b'=', [high, low, after @ ..]) => match hex(*high).zip(hex(*low)) {
+                    Some((high, low)) => {
+                        bytes.push(u8::try_from(high << 4 | low).unwrap_or(b'?'));
+                        rest = after;
+                    }
+                    None => bytes.push(b'='),
+                },
+                _ => bytes.push(*first),
+            }
         }
-        if soft.is_none() && line.ends_with('\n') {
-            bytes.push(b'\n');
+        if !soft && line.ends_with('\n') {
+            let end = if line.ends_with("\r\n") { "\r\n" } else { "\n" };
+            bytes.extend_from_slice(end.as_bytes());
         }
     }
     bytes

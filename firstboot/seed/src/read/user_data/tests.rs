@@ -44,7 +44,7 @@ fn forms() {
         "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=O\n\n--O\nContent-Type: application/gzip\nContent-Transfer-Encoding: base64\n\n{}\n--O--\n",
         STANDARD.encode(gzip(b"#!/bin/sh\r\ntrue\r\n"))
     );
-    let quoted = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=O\n\n--O\nContent-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\n#cloud-config\na: =C3=\n=A9=20=zz\n--O--\n";
+    let quoted = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=O\n\n--O\nContent-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\n#cloud-config\na: =C3=\n=A9=20=zz==\n--O--\n";
     for (bytes, expected) in [
         (&b"#cloud-config\na: 1\n"[..], &["config u #cloud-config\na: 1\n"][..]),
         (b"\xef\xbb\xbf\n #cloud-config # x\r\na: 1", &["config u \n #cloud-config # x\r\na: 1"]),
@@ -56,6 +56,7 @@ fn forms() {
             &["config u \n#cloud-config\nname: n\n"],
         ),
         (b"#!/bin/sh -e\r\necho hi\r\n", &["script u None #!/bin/sh -e\necho hi\n"]),
+        (b"#!/bin/sh\necho 'a\r\n'\n", &["script u None #!/bin/sh\necho 'a\r\n'\n"]),
         (
             MULTIPART.as_bytes(),
             &["config u part 1 #cloud-config\na: 1\n", "script u part 2 (a_b.sh) Some(\"a_b.sh\") #!/bin/sh\necho hi\n"],
@@ -68,7 +69,7 @@ fn forms() {
             ],
         ),
         (zipped_part.as_bytes(), &["script u part 1 None #!/bin/sh\ntrue\n"]),
-        (quoted.as_bytes(), &["config u part 1 #cloud-config\na: é =zz"]),
+        (quoted.as_bytes(), &["config u part 1 #cloud-config\na: é =zz="]),
         (
             b"From nobody Fri Aug 31 17:17:00 2012\nContent-Type: text/plain\nMIME-Version: 1.0\n\n\n#cloud-config\nb: c\n",
             &["config u part 1 \n#cloud-config\nb: c\n"],

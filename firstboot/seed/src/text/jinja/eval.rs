@@ -1,7 +1,7 @@
 //! The tree to text, within a budget.
 use zeroize::Zeroizing;
 
-use super::expression::Expr;
+use super::expression::{Arguments, Expr};
 use super::filters::{self, Failure};
 use super::parse::Node;
 use super::value::Value;
@@ -194,7 +194,7 @@ impl Machine<'_> {
             Expr::Call(of, name, arguments) => {
                 let value = self.defined(of)?;
                 let arguments = self.all(arguments)?;
-                filters::method(name, &value, &arguments).or_else(|failure| self.fail(failure))?
+                filters::method(name, &value, arguments).or_else(|failure| self.fail(failure))?
             }
             Expr::Filter(of, name, arguments) => self.filter(of, name, arguments)?,
             Expr::Test(of, name, negated) => {
@@ -214,7 +214,10 @@ impl Machine<'_> {
                 } else {
                     match other {
                         Some(other) => self.value(other)?,
-                        None => Value::text(""),
+                        None => Value::Undefined {
+                            asked: "if without else".to_owned(),
+                            near: None,
+                        },
                     }
                 }
             }
@@ -229,45 +232,44 @@ impl Machine<'_> {
     }
 
     fn part(&self, value: &Value, index: &Value, path: &str) -> Value {
-        let missing = |index: &str| Value::Undefined {
-            asked: format!("{path}[{index}]"),
-            near: None,
-        };
-        match (value, index) {
-            (Value::List(items), index) => {
-                let number = match index {
-                    Value::Int(number) => Some(*number),
-                    Value::Text(text) => text.parse().ok(),
-                    _ => None,
-                };
-                let from_end =
-                    |number: i64| number + i64::try_from(items.len()).unwrap_or(i64::MAX);
-                let found = number
-                    .map(|number| if number < 0 { from_end(number) } else { number })
-                    .and_then(|number| items.get(usize::try_from(number).ok()?));
-                found.cloned().unwrap_or_else(|| missing(&index.shown()))
+        let found = match (value, index) {
+            (Value::List(items), Value::Int(number)) => {
+                place(*number, items.len()).map(|place| items[place].clone())
             }
-            (value, Value::Text(name)) => value.member(name, path),
-            (_, index) => missing(&index.shown()),
-        }
+            (Value::Text(text), Value::Int(number)) => {
+                let character =
+                    place(*number, text.chars().count()).and_then(|place| text.chars().nth(place));
+                character.map(|c| Value::Text(c.to_string()))
+            }
+            (Value::Map(_), Value::Text(name)) => return value.member(name, path),
+            _ => None,
+        };
+        found.unwrap_or_else(|| Value::Undefined {
+            asked: match index {
+                Value::Text(name) => format!("{path}.{name}"),
+                index => format!("{path}[{}]", index.shown()),
+            },
+            near: None,
+        })
     }
 
-    fn all(&mut self, expressions: &[Expr]) -> Result<Vec<Value>> {
-        expressions.iter().map(|item| self.defined(item)).collect()
+    fn all(&mut self, arguments: &Arguments<Expr>) -> Result<Arguments<Value>> {
+        let by_place = arguments.by_place.iter().map(|item| self.defined(item));
+        let by_place = by_place.collect::<Result<_>>()?;
+        let named = |(name, item): &(String, Expr)| Ok((name.clone(), self.defined(item)?));
+        let by_name = arguments.by_name.iter().map(named).collect::<Result<_>>()?;
+        Ok(Arguments { by_place, by_name })
     }
 
-    fn filter(&mut self, of: &Expr, name: &str, arguments: &[Expr]) -> Result<Value> {
+    fn filter(&mut self, of: &Expr, name: &str, arguments: &Arguments<Expr>) -> Result<Value> {
         let value = self.value(of)?;
         let arguments = self.all(arguments)?;
-        if let Value::Undefined { asked, near } = &value {
-            let fallback = matches!(name, "default" | "d");
-            return match arguments.into_iter().next() {
-                Some(other) if fallback => Ok(other),
-                None if fallback => Ok(Value::text("")),
-                _ => self.undefined(asked, near.as_deref()),
-            };
+        match &value {
+            Value::Undefined { asked, near } if !matches!(name, "default" | "d") => {
+                self.undefined(asked, near.as_deref())
+            }
+            value => filters::filter(name, value, arguments).or_else(|failure| self.fail(failure)),
         }
-        filters::filter(name, &value, &arguments).or_else(|failure| self.fail(failure))
     }
 
     fn misfit<T>(&self, sign: &str, value: &Value) -> Result<T> {
@@ -296,30 +298,34 @@ impl Machine<'_> {
                     self.defined(right)
                 };
             }
-            // To jinja, `local-hostname` is a subtraction; say so instead of "`local` is
-            // undefined".
-            "-" => {
-                if let (Value::Undefined { .. }, Expr::Name(tail)) = (self.value(left)?, right) {
-                    let head = path_of(left);
-                    let reason =
-                        format!("asks for `{head}-{tail}`, which jinja reads as a subtraction");
-                    let remedy = format!("write `{head}_{tail}`");
-                    return self.fail((reason, remedy));
-                }
-            }
             _ => {}
         }
-        let (left, right) = (self.defined(left)?, self.defined(right)?);
+        let left = match (sign, self.value(left)?, right) {
+            // To jinja, `local-hostname` is a subtraction; say so instead of "`local` is
+            // undefined".
+            ("-", Value::Undefined { .. }, Expr::Name(tail)) => {
+                let head = path_of(left);
+                let reason =
+                    format!("asks for `{head}-{tail}`, which jinja reads as a subtraction");
+                let remedy = format!("write `{head}_{tail}`");
+                return self.fail((reason, remedy));
+            }
+            (_, Value::Undefined { asked, near }, _) => {
+                return self.undefined(&asked, near.as_deref());
+            }
+            (_, left, _) => left,
+        };
+        let right = self.defined(right)?;
         self.combine(sign, left, right)
     }
 
     fn combine(&mut self, sign: &str, left: Value, right: Value) -> Result<Value> {
         use Value::{Bool, Int, List, Map, Text};
         Ok(match (sign, &left, &right) {
-            ("==", ..) => Bool(left == right),
-            ("!=", ..) => Bool(left != right),
+            ("==", ..) => Bool(left.equals(&right)),
+            ("!=", ..) => Bool(!left.equals(&right)),
             ("in", Text(part), Text(text)) => Bool(text.contains(part.as_str())),
-            ("in", item, List(items)) => Bool(items.contains(item)),
+            ("in", item, List(items)) => Bool(items.iter().any(|one| one.equals(item))),
             ("in", Text(name), Map(members)) => {
                 Bool(members.iter().any(|(known, _)| known == name))
             }
@@ -329,10 +335,19 @@ impl Machine<'_> {
             (">=", Int(a), Int(b)) => Bool(a >= b),
             ("<", Text(a), Text(b)) => Bool(a < b),
             (">", Text(a), Text(b)) => Bool(a > b),
-            ("+", Int(a), Int(b)) => Int(a.saturating_add(*b)),
-            ("-", Int(a), Int(b)) => Int(a.saturating_sub(*b)),
-            ("*", Int(a), Int(b)) => Int(a.saturating_mul(*b)),
-            ("//", Int(a), Int(b)) if *b != 0 => Int(a.wrapping_div_euclid(*b)),
+            ("+" | "-" | "*", Int(a), Int(b)) => {
+                let number = match sign {
+                    "+" => a.checked_add(*b),
+                    "-" => a.checked_sub(*b),
+                    _ => a.checked_mul(*b),
+                };
+                return number.map_or_else(|| self.fail(filters::too_large()), |n| Ok(Int(n)));
+            }
+            ("//", Int(a), Int(b)) if *b != 0 => {
+                // Rounded down, whatever the signs.
+                let down = i64::from(a.wrapping_rem(*b) != 0 && (*a < 0) != (*b < 0));
+                Int(a.wrapping_div(*b) - down)
+            }
             ("+", Text(_), Text(_)) | ("~", ..) => {
                 let (a, b) = (left.shown(), right.shown());
                 if a.len() + b.len() > filters::MAX_VALUE {
@@ -344,6 +359,16 @@ impl Machine<'_> {
             _ => return self.misfit(sign, &left),
         })
     }
+}
+
+/// Where an item is that is counted from the start, or by a negative number from the end.
+fn place(number: i64, count: usize) -> Option<usize> {
+    let from_start = match number {
+        0.. => number,
+        _ => number + i64::try_from(count).ok()?,
+    };
+    let place = usize::try_from(from_start).ok()?;
+    (place < count).then_some(place)
 }
 
 /// The expression as a person wrote it, as far as names go.

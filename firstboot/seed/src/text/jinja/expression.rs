@@ -9,14 +9,29 @@ pub(super) enum Expr {
     Name(String),
     Attribute(Box<Expr>, String),
     Index(Box<Expr>, Box<Expr>),
-    Call(Box<Expr>, String, Vec<Expr>),
-    Filter(Box<Expr>, String, Vec<Expr>),
+    Call(Box<Expr>, String, Arguments<Expr>),
+    Filter(Box<Expr>, String, Arguments<Expr>),
     Test(Box<Expr>, String, bool),
     Not(Box<Expr>),
     Negative(Box<Expr>),
     Binary(&'static str, Box<Expr>, Box<Expr>),
     /// `value if condition else other`.
     Choice(Box<Expr>, Box<Expr>, Option<Box<Expr>>),
+}
+
+/// `(a, b, name=c)`: expressions, and then values.
+pub(super) struct Arguments<T> {
+    pub(super) by_place: Vec<T>,
+    pub(super) by_name: Vec<(String, T)>,
+}
+
+impl<T> Arguments<T> {
+    fn none() -> Self {
+        Self {
+            by_place: Vec::new(),
+            by_name: Vec::new(),
+        }
+    }
 }
 
 /// Statements and brackets inside each other.
@@ -34,11 +49,9 @@ pub(super) struct Tokens {
 }
 
 /// Binary operators by precedence, the loosest first.
-const LEVELS: [&[&str]; 3] = [
-    &["==", "!=", "<=", ">=", "<", ">"],
-    &["+", "-", "~"],
-    &["*", "//"],
-];
+const LEVELS: [&[&str]; 3] = [&["+", "-"], &["~"], &["*", "//"]];
+
+const COMPARISONS: [&str; 6] = ["==", "!=", "<=", ">=", "<", ">"];
 
 impl Tokens {
     pub(super) fn new(tag: Tag) -> Self {
@@ -72,11 +85,23 @@ impl Tokens {
     /// The whole tag as one expression.
     pub(super) fn whole(mut self) -> Result<Expr> {
         let expression = self.expression()?;
+        self.end("its expression")?;
+        Ok(expression)
+    }
+
+    /// What a `for` goes through: an `if` behind it would choose among its items.
+    pub(super) fn list(mut self) -> Result<Expr> {
+        let list = self.or()?;
+        self.end("its list")?;
+        Ok(list)
+    }
+
+    pub(super) fn end(mut self, what: &str) -> Result<()> {
         match self.rest.next() {
-            None => Ok(expression),
+            None => Ok(()),
             Some(_) => Err(JinjaError::new(
                 self.line,
-                "has a tag with extra text after its expression",
+                format!("has a tag with extra text after {what}"),
                 "correct the expression",
             )),
         }
@@ -135,24 +160,47 @@ impl Tokens {
     }
 
     fn comparison(&mut self) -> Result<Expr> {
-        let mut left = self.binary(0)?;
-        loop {
-            if self.word("in") {
-                left = Expr::Binary("in", Box::new(left), Box::new(self.binary(0)?));
-            } else if self.word("not") {
-                if !self.word("in") {
-                    return Err(self.wanted("`in` after `not`"));
-                }
-                let inside = Expr::Binary("in", Box::new(left), Box::new(self.binary(0)?));
-                left = Expr::Not(Box::new(inside));
-            } else if self.word("is") {
-                let negated = self.word("not");
-                let test = self.name("the name of a test")?;
-                left = Expr::Test(Box::new(left), test, negated);
-            } else {
-                return Ok(left);
-            }
+        let left = self.binary(0)?;
+        let Some((sign, negated)) = self.comparison_sign()? else {
+            return Ok(left);
+        };
+        let whole = Expr::Binary(sign, Box::new(left), Box::new(self.binary(0)?));
+        if self.comparison_sign()?.is_some() {
+            return Err(JinjaError::new(
+                self.line,
+                "has two comparisons in a row",
+                "join them by `and`, or use brackets",
+            ));
         }
+        Ok(match negated {
+            true => Expr::Not(Box::new(whole)),
+            false => whole,
+        })
+    }
+
+    /// The sign, and whether the opposite is asked for.
+    fn comparison_sign(&mut self) -> Result<Option<(&'static str, bool)>> {
+        if self.word("in") {
+            return Ok(Some(("in", false)));
+        }
+        if self.word("not") {
+            return match self.word("in") {
+                true => Ok(Some(("in", true))),
+                false => Err(self.wanted("`in` after `not`")),
+            };
+        }
+        Ok(self.sign(&COMPARISONS).map(|sign| (sign, false)))
+    }
+
+    fn sign(&mut self, signs: &[&'static str]) -> Option<&'static str> {
+        let found = match self.rest.peek() {
+            Some(Token::Sign(sign)) => signs.iter().find(|known| *known == sign).copied(),
+            _ => None,
+        };
+        if found.is_some() {
+            self.rest.next();
+        }
+        found
     }
 
     fn binary(&mut self, level: usize) -> Result<Expr> {
@@ -160,23 +208,41 @@ impl Tokens {
             return self.unary();
         };
         let mut left = self.binary(level + 1)?;
-        loop {
-            let found = match self.rest.peek() {
-                Some(Token::Sign(sign)) => signs.iter().find(|known| *known == sign),
-                _ => None,
-            };
-            let Some(sign) = found else { return Ok(left) };
-            self.rest.next();
+        while let Some(sign) = self.sign(signs) {
             left = Expr::Binary(sign, Box::new(left), Box::new(self.binary(level + 1)?));
         }
+        Ok(left)
     }
 
+    /// With filters and tests, which take what is before them with its `-`.
     fn unary(&mut self) -> Result<Expr> {
-        if self.take(&Token::Sign("-")) {
-            let value = self.postfix()?;
-            return Ok(Expr::Negative(Box::new(value)));
+        let mut value = match self.take(&Token::Sign("-")) {
+            true => Expr::Negative(Box::new(self.postfix()?)),
+            false => self.postfix()?,
+        };
+        let mut tested = false;
+        loop {
+            if self.take(&Token::Sign("|")) {
+                let name = self.name("the name of a filter")?;
+                let arguments = match self.take(&Token::Sign("(")) {
+                    true => self.arguments()?,
+                    false => Arguments::none(),
+                };
+                value = Expr::Filter(Box::new(value), name, arguments);
+                tested = false;
+            } else if self.word("is") {
+                if tested {
+                    let reason = "has two tests in a row";
+                    return Err(JinjaError::new(self.line, reason, "join them by `and`"));
+                }
+                let negated = self.word("not");
+                let test = self.name("the name of a test")?;
+                value = Expr::Test(Box::new(value), test, negated);
+                tested = true;
+            } else {
+                return Ok(value);
+            }
         }
-        self.postfix()
     }
 
     fn postfix(&mut self) -> Result<Expr> {
@@ -186,11 +252,15 @@ impl Tokens {
                 let name = match self.rest.next() {
                     Some(Token::Name(name)) => name,
                     // `list.0` is `list[0]`.
-                    Some(Token::Int(index)) => index.to_string(),
+                    Some(Token::Int(index)) => {
+                        let index = Expr::Literal(Value::Int(index));
+                        value = Expr::Index(Box::new(value), Box::new(index));
+                        continue;
+                    }
                     _ => return Err(self.wanted("a name after `.`")),
                 };
                 value = if self.take(&Token::Sign("(")) {
-                    Expr::Call(Box::new(value), name, self.arguments(")")?)
+                    Expr::Call(Box::new(value), name, self.arguments()?)
                 } else {
                     Expr::Attribute(Box::new(value), name)
                 };
@@ -200,13 +270,6 @@ impl Tokens {
                     return Err(self.wanted("`]`"));
                 }
                 value = Expr::Index(Box::new(value), Box::new(index));
-            } else if self.take(&Token::Sign("|")) {
-                let name = self.name("the name of a filter")?;
-                let arguments = match self.take(&Token::Sign("(")) {
-                    true => self.arguments(")")?,
-                    false => Vec::new(),
-                };
-                value = Expr::Filter(Box::new(value), name, arguments);
             } else {
                 return Ok(value);
             }
@@ -231,26 +294,42 @@ impl Tokens {
                     false => Err(self.wanted("`)`")),
                 }
             }
-            Some(Token::Sign("[")) => Ok(Expr::List(self.arguments("]")?)),
+            Some(Token::Sign("[")) => self.items(),
             _ => Err(self.wanted("a value")),
         }
     }
 
-    /// Expressions with commas, up to `close`. `name=value` is taken as the value alone.
-    fn arguments(&mut self, close: &'static str) -> Result<Vec<Expr>> {
-        let mut arguments = Vec::new();
-        loop {
-            if self.take(&Token::Sign(close)) {
-                return Ok(arguments);
+    /// The rest of a list.
+    fn items(&mut self) -> Result<Expr> {
+        let mut items = Vec::new();
+        while !self.take(&Token::Sign("]")) {
+            items.push(self.expression()?);
+            self.comma("]")?;
+        }
+        Ok(Expr::List(items))
+    }
+
+    /// The rest of the arguments of a filter or a method.
+    fn arguments(&mut self) -> Result<Arguments<Expr>> {
+        let mut arguments = Arguments::none();
+        while !self.take(&Token::Sign(")")) {
+            let value = self.expression()?;
+            match value {
+                Expr::Name(name) if self.take(&Token::Sign("=")) => {
+                    arguments.by_name.push((name, self.expression()?));
+                }
+                value if arguments.by_name.is_empty() => arguments.by_place.push(value),
+                _ => return Err(self.wanted("the name of an argument behind another's")),
             }
-            let mut value = self.expression()?;
-            if self.take(&Token::Sign("=")) {
-                value = self.expression()?;
-            }
-            arguments.push(value);
-            if !self.take(&Token::Sign(",")) && self.rest.peek() != Some(&Token::Sign(close)) {
-                return Err(self.wanted(if close == ")" { "`)`" } else { "`]`" }));
-            }
+            self.comma(")")?;
+        }
+        Ok(arguments)
+    }
+
+    fn comma(&mut self, close: &'static str) -> Result<()> {
+        match self.take(&Token::Sign(",")) || self.rest.peek() == Some(&Token::Sign(close)) {
+            true => Ok(()),
+            false => Err(self.wanted(if close == ")" { "`)`" } else { "`]`" })),
         }
     }
 }

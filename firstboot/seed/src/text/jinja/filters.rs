@@ -1,4 +1,5 @@
 //! Filters, tests and the methods of strings, by name.
+use super::expression::Arguments;
 use super::value::Value;
 
 /// Why a filter failed: reason and remedy.
@@ -74,33 +75,90 @@ fn text_of<'a>(name: &str, value: &'a Value) -> Result<std::borrow::Cow<'a, str>
     }
 }
 
-/// Applies a filter to a value that is defined; `default` sees undefined ones before.
-pub(super) fn filter(name: &str, value: &Value, arguments: &[Value]) -> Result<Value, Failure> {
+impl Arguments<Value> {
+    /// The arguments of these names, in their order.
+    fn named<const N: usize>(
+        self,
+        of: &str,
+        names: [&str; N],
+    ) -> Result<[Option<Value>; N], Failure> {
+        let unknown = |what: &str| {
+            let reason = format!("passes {what} to `{of}`, which is not supported");
+            (reason, "correct the expression".to_owned())
+        };
+        let mut values = [const { None }; N];
+        for (index, value) in self.by_place.into_iter().enumerate() {
+            let place = values.get_mut(index);
+            *place.ok_or_else(|| unknown("another argument"))? = Some(value);
+        }
+        for (name, value) in self.by_name {
+            let index = names.iter().position(|known| *known == name);
+            match index.map(|index| &mut values[index]) {
+                Some(place @ None) => *place = Some(value),
+                _ => return Err(unknown(&format!("`{name}`"))),
+            }
+        }
+        Ok(values)
+    }
+}
+
+/// In the place of names that only python knows: such arguments come by place alone.
+const BY_PLACE: &str = "";
+
+/// Applies a filter. Only `default` takes an undefined value.
+pub(super) fn filter(
+    name: &str,
+    value: &Value,
+    arguments: Arguments<Value>,
+) -> Result<Value, Failure> {
+    if !FILTERS.contains(&name) {
+        return Err(unknown("filter", name, &FILTERS));
+    }
     let text = || text_of(name, value);
-    let argument = |index: usize| arguments.get(index);
     Ok(match name {
         "default" | "d" => {
             // The second argument makes empty values count as missing too.
-            let empty_too = argument(1).is_some_and(Value::truth);
-            match argument(0) {
-                Some(other) if empty_too && !value.truth() => other.clone(),
-                _ => value.clone(),
+            let [other, empty_too] = arguments.named(name, ["default_value", "boolean"])?;
+            let empty_too = empty_too.is_some_and(|value| value.truth());
+            match value {
+                Value::Undefined { .. } => other.unwrap_or_else(|| Value::text("")),
+                value if empty_too && !value.truth() => other.unwrap_or_else(|| Value::text("")),
+                value => value.clone(),
             }
         }
-        "lower" => Value::Text(text()?.to_lowercase()),
-        "upper" => Value::Text(text()?.to_uppercase()),
-        "title" => Value::Text(titled(&text()?)),
-        "capitalize" => Value::Text(capitalised(&text()?)),
-        "trim" => Value::Text(text()?.trim().to_owned()),
-        "string" => Value::Text(value.shown()),
-        "replace" => replace(name, &text()?, argument(0), argument(1))?,
-        "split" => split(name, &text()?, argument(0))?,
-        "int" => int(value, argument(0)),
-        "first" => end(value, true),
-        "last" => end(value, false),
-        "length" | "count" => Value::Int(length(name, value)?),
-        "join" => join(name, value, argument(0))?,
-        _ => return Err(unknown("filter", name, &FILTERS)),
+        "replace" => {
+            let [from, to, count] = arguments.named(name, ["old", "new", "count"])?;
+            replace(name, &text()?, [from, to, count])?
+        }
+        "split" => {
+            let [by, most] = arguments.named(name, ["sep", "maxsplit"])?;
+            split(name, &text()?, by, most)?
+        }
+        "trim" => {
+            let [characters] = arguments.named(name, ["chars"])?;
+            trim(name, &text()?, characters)?
+        }
+        "int" => {
+            let [other] = arguments.named(name, ["default"])?;
+            int(value, other)?
+        }
+        "join" => {
+            let [by] = arguments.named(name, ["d"])?;
+            join(name, value, by.as_ref())?
+        }
+        _ => {
+            let [] = arguments.named(name, [])?;
+            match name {
+                "lower" => Value::Text(text()?.to_lowercase()),
+                "upper" => Value::Text(text()?.to_uppercase()),
+                "title" => Value::Text(titled(&text()?)),
+                "capitalize" => Value::Text(capitalised(&text()?)),
+                "string" => Value::Text(value.shown()),
+                "first" => end(name, value, true)?,
+                "last" => end(name, value, false)?,
+                _ => Value::Int(length(name, value)?),
+            }
+        }
     })
 }
 
@@ -110,69 +168,99 @@ pub(super) fn test(name: &str, value: &Value) -> Result<bool, Failure> {
         "undefined" => matches!(value, Value::Undefined { .. }),
         "none" => *value == Value::None,
         "string" => matches!(value, Value::Text(_)),
-        "number" => matches!(value, Value::Int(_)),
+        // To python, a boolean is a number.
+        "number" => matches!(value, Value::Int(_) | Value::Bool(_)),
         "mapping" => matches!(value, Value::Map(_)),
         _ => return Err(unknown("test", name, &TESTS)),
     })
 }
 
 /// `value.name(arguments)`.
-pub(super) fn method(name: &str, value: &Value, arguments: &[Value]) -> Result<Value, Failure> {
+pub(super) fn method(
+    name: &str,
+    value: &Value,
+    arguments: Arguments<Value>,
+) -> Result<Value, Failure> {
     if !METHODS.contains(&name) {
         return Err(unknown("method", name, &METHODS));
     }
     if name == "get" {
-        let (Value::Map(members), Some(Value::Text(wanted))) = (value, arguments.first()) else {
+        let [wanted, other] = arguments.named(name, [BY_PLACE; 2])?;
+        let (Value::Map(members), Some(Value::Text(wanted))) = (value, wanted) else {
             return Err(misfit(name, value));
         };
-        let found = members.iter().rev().find(|(member, _)| member == wanted);
-        let other = arguments.get(1).cloned().unwrap_or(Value::None);
-        return Ok(found.map_or(other, |(_, value)| value.clone()));
+        let found = members.iter().rev().find(|(member, _)| *member == wanted);
+        return Ok(found.map_or(other.unwrap_or(Value::None), |(_, value)| value.clone()));
     }
     let Value::Text(text) = value else {
         return Err(misfit(name, value));
     };
-    let first = arguments.first();
     Ok(match name {
         "startswith" | "endswith" => {
-            let Some(Value::Text(part)) = first else {
-                return Err(misfit(name, first.unwrap_or(&Value::None)));
+            let [part] = arguments.named(name, [BY_PLACE])?;
+            let Some(Value::Text(part)) = part else {
+                return Err(misfit(name, &part.unwrap_or(Value::None)));
             };
-            Value::Bool(if name == "startswith" {
-                text.starts_with(part)
-            } else {
-                text.ends_with(part)
+            Value::Bool(match name {
+                "startswith" => text.starts_with(&part),
+                _ => text.ends_with(&part),
             })
         }
-        "strip" => match first {
-            Some(Value::Text(set)) => Value::text(text.trim_matches(|c| set.contains(c))),
-            _ => Value::text(text.trim()),
-        },
-        "split" => split(name, text, first)?,
-        "replace" => replace(name, text, first, arguments.get(1))?,
+        "strip" => {
+            let [characters] = arguments.named(name, [BY_PLACE])?;
+            trim(name, text, characters)?
+        }
+        "replace" => replace(name, text, arguments.named(name, [BY_PLACE; 3])?)?,
+        "title" => {
+            let [] = arguments.named(name, [])?;
+            Value::Text(titled_by_letters(text))
+        }
         _ => filter(name, value, arguments)?,
     })
+}
+
+fn trim(name: &str, text: &str, characters: Option<Value>) -> Result<Value, Failure> {
+    match characters {
+        None | Some(Value::None) => Ok(Value::text(text.trim())),
+        Some(Value::Text(set)) => Ok(Value::text(text.trim_matches(|c| set.contains(c)))),
+        Some(other) => Err(misfit(name, &other)),
+    }
+}
+
+/// How many times at most; `None` if there is no limit.
+fn limit(name: &str, count: Option<Value>) -> Result<Option<usize>, Failure> {
+    match count {
+        None => Ok(None),
+        // Any negative number.
+        Some(Value::Int(count)) => Ok(usize::try_from(count).ok()),
+        Some(other) => Err(misfit(name, &other)),
+    }
 }
 
 fn replace(
     name: &str,
     text: &str,
-    from: Option<&Value>,
-    to: Option<&Value>,
+    [from, to, count]: [Option<Value>; 3],
 ) -> Result<Value, Failure> {
     let (Some(from), Some(to)) = (from, to) else {
         let reason = "has `replace` without the two texts that it takes".to_owned();
         return Err((reason, "write `replace('old', 'new')`".to_owned()));
     };
-    let (from, to) = (text_of(name, from)?, text_of(name, to)?);
+    let (from, to) = (text_of(name, &from)?, text_of(name, &to)?);
+    let count = match count {
+        Some(Value::None) => None,
+        count => limit(name, count)?,
+    };
     if from.is_empty() {
-        return Ok(Value::text(text));
+        let reason = "has `replace` of an empty text".to_owned();
+        return Err((reason, "name the text to replace".to_owned()));
     }
     let found = text.matches(from.as_ref()).count();
     if text.len().saturating_add(found.saturating_mul(to.len())) > MAX_VALUE {
         return Err(too_large());
     }
-    Ok(Value::Text(text.replace(from.as_ref(), &to)))
+    let count = count.unwrap_or(usize::MAX);
+    Ok(Value::Text(text.replacen(from.as_ref(), &to, count)))
 }
 
 pub(super) fn too_large() -> Failure {
@@ -180,55 +268,72 @@ pub(super) fn too_large() -> Failure {
     (reason, "make it smaller".to_owned())
 }
 
-fn split(name: &str, text: &str, by: Option<&Value>) -> Result<Value, Failure> {
-    let parts: Vec<&str> = match by {
-        None | Some(Value::None) => text.split_whitespace().collect(),
-        Some(by) => {
-            let by = text_of(name, by)?;
+fn split(name: &str, text: &str, by: Option<Value>, most: Option<Value>) -> Result<Value, Failure> {
+    let most = limit(name, most)?;
+    let parts: Vec<&str> = match (by, most) {
+        (None | Some(Value::None), None) => text.split_whitespace().collect(),
+        (None | Some(Value::None), Some(_)) => {
+            let reason = "has `split` at blanks with a limit, which is not supported".to_owned();
+            return Err((reason, "name the separator".to_owned()));
+        }
+        (Some(by), most) => {
+            let by = text_of(name, &by)?;
             if by.is_empty() {
                 return Err(misfit(name, &Value::None));
             }
-            text.split(by.as_ref()).collect()
+            let most = most.map_or(usize::MAX, |most| most.saturating_add(1));
+            text.splitn(most, by.as_ref()).collect()
         }
     };
     Ok(Value::List(parts.into_iter().map(Value::text).collect()))
 }
 
-/// As in jinja: anything that is not a number becomes the argument, or 0.
-fn int(value: &Value, other: Option<&Value>) -> Value {
+/// As in jinja: a fraction is cut off, and anything that is not a number becomes the
+/// argument, or 0.
+fn int(value: &Value, other: Option<Value>) -> Result<Value, Failure> {
     let number = match value {
         Value::Int(number) => Some(*number),
         Value::Bool(value) => Some(i64::from(*value)),
-        Value::Text(text) => text.trim().parse().ok(),
+        Value::Text(text) => number(text.trim())?,
         _ => None,
     };
-    match (number, other) {
-        (Some(number), _) => Value::Int(number),
-        (None, Some(other)) => other.clone(),
-        (None, None) => Value::Int(0),
-    }
+    Ok(number.map_or_else(|| other.unwrap_or(Value::Int(0)), Value::Int))
 }
 
-fn end(value: &Value, first: bool) -> Value {
-    let missing = || Value::Undefined {
-        asked: (if first { "first" } else { "last" }).to_owned(),
-        near: None,
-    };
-    match value {
-        Value::List(items) => {
-            let found = if first { items.first() } else { items.last() };
-            found.cloned().unwrap_or_else(missing)
-        }
-        Value::Text(text) => {
-            let found = if first {
-                text.chars().next()
-            } else {
-                text.chars().next_back()
-            };
-            found.map_or_else(missing, |c| Value::Text(c.to_string()))
-        }
-        _ => missing(),
+/// A number as python reads it, which allows `_` between two digits.
+fn number(text: &str) -> Result<Option<i64>, Failure> {
+    let is_digit = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+    let is_between = |(at, _)| at > 0 && is_digit(at - 1) && is_digit(at + 1);
+    if !text.match_indices('_').all(is_between) {
+        return Ok(None);
     }
+    let plain = text.replace('_', "");
+    if let Ok(number) = plain.parse() {
+        return Ok(Some(number));
+    }
+    let number = plain
+        .parse::<f64>()
+        .ok()
+        .filter(|number| number.is_finite());
+    let whole = number.map(|number| format!("{:.0}", number.trunc()));
+    whole
+        .map(|whole| whole.parse().map_err(|_| too_large()))
+        .transpose()
+}
+
+fn end(name: &str, value: &Value, first: bool) -> Result<Value, Failure> {
+    fn one<T>(mut all: impl DoubleEndedIterator<Item = T>, first: bool) -> Option<T> {
+        if first { all.next() } else { all.next_back() }
+    }
+    let found = match value {
+        Value::List(items) => one(items.iter(), first).cloned(),
+        Value::Text(text) => one(text.chars(), first).map(|c| Value::Text(c.to_string())),
+        other => return Err(misfit(name, other)),
+    };
+    Ok(found.unwrap_or_else(|| Value::Undefined {
+        asked: name.to_owned(),
+        near: None,
+    }))
 }
 
 fn length(name: &str, value: &Value) -> Result<i64, Failure> {
@@ -267,7 +372,14 @@ fn capitalised(text: &str) -> String {
         .collect()
 }
 
+/// As jinja's filter: words begin behind blanks, dashes and opening brackets.
 fn titled(text: &str) -> String {
-    let words = text.split_inclusive(|c: char| !c.is_alphanumeric());
+    let words = text.split_inclusive(|c: char| c.is_whitespace() || "-({[<".contains(c));
+    words.map(capitalised).collect()
+}
+
+/// As python's method: words begin behind anything that is not a letter.
+fn titled_by_letters(text: &str) -> String {
+    let words = text.split_inclusive(|c: char| !c.is_lowercase() && !c.is_uppercase());
     words.map(capitalised).collect()
 }

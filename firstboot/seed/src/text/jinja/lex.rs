@@ -109,10 +109,7 @@ impl<'a> Lexer<'a> {
     fn plain(&mut self, text: &'a str, trim_end: bool) {
         let text = match self.trim {
             Trim::Nothing => text,
-            Trim::LineBreak => text
-                .strip_prefix("\r\n")
-                .or_else(|| text.strip_prefix('\n'))
-                .unwrap_or(text),
+            Trim::LineBreak => text.strip_prefix('\n').unwrap_or(text),
             Trim::Blanks => text.trim_start(),
         };
         self.trim = Trim::Nothing;
@@ -127,18 +124,21 @@ impl<'a> Lexer<'a> {
         let Some(end) = rest.find("#}") else {
             return Err(unclosed(line, "{#", "#}"));
         };
-        let blanks = rest[..end].ends_with('-');
-        self.at += end + 2;
-        self.trim = if blanks {
-            Trim::Blanks
-        } else {
-            Trim::LineBreak
+        self.trim = match rest[..end].chars().next_back() {
+            Some('-') => Trim::Blanks,
+            Some('+') => Trim::Nothing,
+            _ => Trim::LineBreak,
         };
+        self.at += end + 2;
         Ok(())
     }
 
     /// Everything up to `{% endraw %}` as it stands.
     fn raw(&mut self, line: usize) -> Result<()> {
+        if self.trim == Trim::LineBreak {
+            // Unlike behind other tags, it stays.
+            self.trim = Trim::Nothing;
+        }
         let start = self.at;
         let mut from = start;
         while let Some(found) = self.text[from..].find("{%") {
@@ -189,7 +189,8 @@ impl<'a> Lexer<'a> {
                 };
                 return Ok(tokens);
             }
-            let (token, length) = token(rest, line, open, close)?;
+            let after_dot = tokens.last() == Some(&Token::Sign("."));
+            let (token, length) = token(rest, after_dot, line, (open, close))?;
             match token {
                 Token::Sign("(" | "[" | "{") => depth += 1,
                 Token::Sign(")" | "]" | "}") => depth = depth.saturating_sub(1),
@@ -208,16 +209,33 @@ impl<'a> Lexer<'a> {
     }
 }
 
-fn token(rest: &str, line: usize, open: &str, close: &str) -> Result<(Token, usize)> {
+/// The first token of `rest` and its length. In `list.0.1`, which is `after_dot`, there is
+/// no fraction.
+fn token(
+    rest: &str,
+    after_dot: bool,
+    line: usize,
+    (open, close): (&str, &str),
+) -> Result<(Token, usize)> {
     let Some(first) = rest.chars().next() else {
         return Err(unclosed(line, open, close));
     };
     if matches!(first, '\'' | '"') {
-        return string(rest, first).ok_or_else(|| unclosed(line, "a quote", "another one"));
+        return string(rest, first, line);
     }
     let run = |inside: fn(char) -> bool| rest.find(|c: char| !inside(c)).unwrap_or(rest.len());
     if first.is_ascii_digit() {
         let length = run(|c| c.is_ascii_digit());
+        let more = run(|c| c.is_ascii_alphanumeric() || matches!(c, '_'));
+        let fraction = rest[length..].starts_with('.')
+            && rest[length + 1..].starts_with(|c: char| c.is_ascii_digit());
+        if more > length || (fraction && !after_dot) || (first == '0' && length > 1) {
+            return Err(JinjaError::new(
+                line,
+                "has a number that is not a whole one with digits only",
+                "write it out, or as text in quotes",
+            ));
+        }
         let number = rest[..length].parse().map_err(|_| {
             JinjaError::new(
                 line,
@@ -245,23 +263,29 @@ fn token(rest: &str, line: usize, open: &str, close: &str) -> Result<(Token, usi
 }
 
 /// A quoted string and its length with the quotes.
-fn string(rest: &str, quote: char) -> Option<(Token, usize)> {
+fn string(rest: &str, quote: char, line: usize) -> Result<(Token, usize)> {
+    let endless = || unclosed(line, "a quote", "another one");
     let mut text = String::new();
     let mut characters = rest.char_indices().skip(1);
     while let Some((at, c)) = characters.next() {
         match c {
-            c if c == quote => return Some((Token::Text(text), at + 1)),
-            '\\' => match characters.next()?.1 {
+            c if c == quote => return Ok((Token::Text(text), at + 1)),
+            '\\' => match characters.next().ok_or_else(endless)?.1 {
                 'n' => text.push('\n'),
                 't' => text.push('\t'),
                 'r' => text.push('\r'),
                 escaped @ ('\\' | '\'' | '"') => text.push(escaped),
+                '0'..='7' | 'a' | 'b' | 'f' | 'v' | 'x' | 'u' | 'U' | 'N' | '\n' => {
+                    let reason = "has a string with an escape that is not supported";
+                    let remedy = "write the character itself";
+                    return Err(JinjaError::new(line, reason, remedy));
+                }
                 other => text.extend(['\\', other]),
             },
             c => text.push(c),
         }
     }
-    None
+    Err(endless())
 }
 
 fn unclosed(line: usize, open: &str, close: &str) -> JinjaError {

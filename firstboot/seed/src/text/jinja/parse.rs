@@ -107,6 +107,7 @@ impl<'a> Statements<'a> {
             match end.word.as_str() {
                 "elif" => test = (end.rest.whole()?, end.line),
                 "else" => {
+                    end.rest.end("`else`")?;
                     let (otherwise, end) = self.until(&["endif"])?;
                     closed(end, "endif", line, "if")?;
                     return Ok(Node::If {
@@ -134,10 +135,13 @@ impl<'a> Statements<'a> {
         if !rest.take(&Token::Name("in".to_owned())) {
             return Err(rest.wanted("`in`"));
         }
-        let list = rest.whole()?;
+        let list = rest.list()?;
         let (body, end) = self.until(&["else", "endfor"])?;
         let (otherwise, end) = match end {
-            Some(end) if end.word == "else" => self.until(&["endfor"])?,
+            Some(end) if end.word == "else" => {
+                end.rest.end("`else`")?;
+                self.until(&["endfor"])?
+            }
             end => (Vec::new(), end),
         };
         closed(end, "endfor", line, "for")?;
@@ -161,7 +165,7 @@ fn set<'a>(line: usize, mut rest: Tokens) -> Result<Node<'a>> {
 
 fn closed(end: Option<End>, wanted: &str, line: usize, what: &str) -> Result<()> {
     match end {
-        Some(end) if end.word == wanted => Ok(()),
+        Some(end) if end.word == wanted => end.rest.end(&format!("`{wanted}`")),
         Some(end) => Err(JinjaError::new(
             end.line,
             format!("has `{{% {} %}}` inside `{{% {what} %}}`", end.word),

@@ -45,6 +45,37 @@ fn renders() {
         ("{{ not nope is defined and 'k' not in ds }}", "True"),
         ("{ {{ 1 }} } {\"a\": {}} #}", "{ 1 } {\"a\": {}} #}"),
         ("{{ ds.meta_data.get('nope', 'x') }}", "x"),
+        (
+            "{{ 'a-b-c'.split('-', 1)[1] }} {{ 'a,b'|split(sep=',') }}",
+            "b-c ['a', 'b']",
+        ),
+        (
+            "{{ 'aaa'|replace(new='b', old='a') }}{{ 'aaa'.replace('a', 'b', 1) }}",
+            "bbbbaa",
+        ),
+        ("{{ ''|default(boolean=true, default_value='d') }}", "d"),
+        ("{{ '--a-'|trim('-') }}{{ '--a-'.strip('-') }}", "aa"),
+        (
+            "{{ '7.9'|int }} {{ ' -1_000 '|int }} {{ '1__0'|int }} {{ '1e3'|int }}",
+            "7 -1000 0 1000",
+        ),
+        ("{{ 7 // -2 }} {{ -7 // 2 }} {{ -7 // -2 }}", "-4 -4 3"),
+        (
+            "{{ 1 == true }} {{ [0] == [false] }} {{ 1 == 1 is defined }}",
+            "True True True",
+        ),
+        (
+            "{{ -1|string|length }} {{ 'abc'[0] }}{{ 'abc'[-1] }}",
+            "2 ac",
+        ),
+        (
+            "{{ 'foo_bar 3a-b'|title }} {{ 'foo_bar 3a-b'.title() }}",
+            "Foo_bar 3a-B Foo_Bar 3A-B",
+        ),
+        ("{{ [\"it's\", 'a\\n\"'] }}", "[\"it's\", 'a\\n\"']"),
+        ("{% raw %}\n{{ x }}\n{% endraw %}\n!", "\n{{ x }}\n!"),
+        ("a\r\n{% if 1 %}\r\nb\rc{% endif %}", "a\nb\nc"),
+        ("{# c +#}\na", "\na"),
     ] {
         let rendered = render(text, &data()).unwrap_or_else(|error| panic!("{text}: {error:?}"));
         assert_eq!(*rendered, expected, "{text}");
@@ -90,6 +121,46 @@ fn refuses() {
         ("{{ ds | lower }}", 1, "passes a mapping to `lower`"),
         ("{{ 1 - 'a' }}", 1, "uses `-` with text"),
         ("{{ 1 ? }}", 1, "jinja does not allow"),
+        (
+            "{{ 'a'|trim('-', 1) }}",
+            1,
+            "passes another argument to `trim`",
+        ),
+        (
+            "{{ ['a']|join(attribute='a') }}",
+            1,
+            "passes `attribute` to `join`",
+        ),
+        (
+            "{{ 'a'.startswith('a', 1) }}",
+            1,
+            "another argument to `startswith`",
+        ),
+        ("{{ 'a'.strip(chars='a') }}", 1, "passes `chars` to `strip`"),
+        (
+            "{{ 'a'|replace('', 'b') }}",
+            1,
+            "`replace` of an empty text",
+        ),
+        ("{{ 3 > 2 > 1 }}", 1, "two comparisons in a row"),
+        ("{{ a is defined is none }}", 1, "two tests in a row"),
+        ("{{ '\\x41' }}", 1, "an escape that is not supported"),
+        ("{{ 1.5 }}", 1, "a number that is not a whole one"),
+        ("{{ 9223372036854775807 + 1 }}", 1, "too large"),
+        ("{{ '9e99'|int }}", 1, "too large"),
+        ("{{ ds.meta_data.keys['0'] }}", 1, "not defined"),
+        ("{{ 'a' if 1 > 2 }}", 1, "asks for `if without else`"),
+        (
+            "{% if 1 %}{% else if 2 %}{% endif %}",
+            1,
+            "extra text after `else`",
+        ),
+        ("{% if 1 %}{% endif x %}", 1, "extra text after `endif`"),
+        (
+            "{% for k in ds.meta_data.keys if k %}{% endfor %}",
+            1,
+            "extra text after its list",
+        ),
     ] {
         let error = render(text, &data()).unwrap_err();
         let said = format!("{}; {}", error.reason, error.remedy);
@@ -112,6 +183,7 @@ fn bombs_end_soon() {
         format!("{{{{ {}1 }}}}", "(".repeat(100_000)),
         format!("{{{{ {}1 }}}}", "not ".repeat(100_000)),
         format!("{{{{ {}1 }}}}", "-".repeat(400)),
+        format!("{{{{ nope{} }}}}", " - 1".repeat(200)),
         "{% if 1 %}".repeat(100_000),
         "{{ 'a'|replace('a','aaaaaaaaaaaaaaaa')".to_owned()
             + &"|replace('a','aaaaaaaaaaaaaaaa')".repeat(40)

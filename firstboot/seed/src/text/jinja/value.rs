@@ -129,22 +129,42 @@ impl Value {
         }
     }
 
+    /// As python's `repr()` shows it, which is how it stands in a list.
     fn repr(&self) -> String {
         match self {
-            Self::Text(text) => format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")),
+            Self::Text(text) => quoted(text),
             Self::List(items) => {
                 let items: Vec<String> = items.iter().map(Self::repr).collect();
                 format!("[{}]", items.join(", "))
             }
             Self::Map(members) => {
-                let mut text = String::from("{");
-                for (index, (name, value)) in members.iter().enumerate() {
-                    let comma = if index == 0 { "" } else { ", " };
-                    let _infallible = write!(text, "{comma}'{name}': {}", value.repr());
-                }
-                text + "}"
+                let members: Vec<String> = members
+                    .iter()
+                    .map(|(name, value)| format!("{}: {}", quoted(name), value.repr()))
+                    .collect();
+                format!("{{{}}}", members.join(", "))
             }
             _ => self.shown(),
+        }
+    }
+
+    /// As python's `==` compares: true is 1, and the order of a mapping is of no account.
+    pub(super) fn equals(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Bool(truth), Self::Int(number)) | (Self::Int(number), Self::Bool(truth)) => {
+                i64::from(*truth) == *number
+            }
+            (Self::List(left), Self::List(right)) => {
+                left.len() == right.len() && left.iter().zip(right).all(|(a, b)| a.equals(b))
+            }
+            (Self::Map(left), Self::Map(right)) => {
+                let has = |name: &str, value: &Self| {
+                    let mut found = right.iter().filter(|(known, _)| known == name);
+                    found.any(|(_, other)| value.equals(other))
+                };
+                left.len() == right.len() && left.iter().all(|(name, value)| has(name, value))
+            }
+            _ => self == other,
         }
     }
 
@@ -173,4 +193,29 @@ impl Value {
             Self::Map(_) => "a mapping",
         }
     }
+}
+
+/// A string as python writes it.
+fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut shown = String::from(quote);
+    for c in text.chars() {
+        match c {
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            '\\' => shown.push_str("\\\\"),
+            c if c == quote => shown.extend(['\\', c]),
+            c if c.is_control() => {
+                let _infallible = write!(shown, "\\x{:02x}", u32::from(c));
+            }
+            c => shown.push(c),
+        }
+    }
+    shown.push(quote);
+    shown
 }

@@ -1,7 +1,7 @@
 //! From the parser's events to the tree, within the limits.
 use std::collections::{BTreeMap, BTreeSet};
 
-use granit_parser::{Event, ScalarStyle, Span};
+use granit_parser::{Event, ScalarStyle, Span, Tag};
 
 use super::{Entry, Kind, MAX_DEPTH, Node, Scalar, YamlError};
 use crate::text::secret::Secret;
@@ -22,7 +22,52 @@ enum Open {
         entries: Vec<Entry>,
         seen: BTreeSet<Secret>,
         key: Option<(Secret, usize)>,
+        /// Which entry is that of a plain `<<`.
+        merged: Option<usize>,
     },
+}
+
+/// A last line without a line break.
+struct Unended {
+    /// Of the whole text, in characters.
+    length: usize,
+    /// Whether the line has only blanks.
+    blank: bool,
+}
+
+impl Unended {
+    fn of(text: &str) -> Option<Self> {
+        let last = text.rsplit(['\n', '\r']).next()?;
+        (!last.is_empty()).then(|| Self {
+            length: text.chars().count(),
+            blank: is_blank(last),
+        })
+    }
+
+    /// Whether the line belongs to this block scalar, to whose text the parser has then
+    /// added a line break.
+    fn is_in(&self, block: &str, span: &Span) -> bool {
+        let Some(whole) = block.strip_suffix('\n') else {
+            return false;
+        };
+        if self.length != span.end.index() {
+            return false;
+        }
+        let last = whole.rsplit('\n').next().unwrap_or_default();
+        let lines = span.end.line() - span.start.line();
+        match self.blank {
+            // The span begins with the first line that is not empty, else with the `|`.
+            true => match block.trim_start_matches('\n') {
+                "" => block.len() >= lines,
+                shown => shown.matches('\n').count() > lines,
+            },
+            false => !is_blank(last),
+        }
+    }
+}
+
+fn is_blank(line: &str) -> bool {
+    line.trim_matches(' ').is_empty()
 }
 
 #[derive(Default)]
@@ -33,9 +78,17 @@ pub(super) struct Builder {
     nodes: usize,
     bytes: usize,
     root: Option<Node>,
+    unended: Option<Unended>,
 }
 
 impl Builder {
+    pub(super) fn of(text: &str) -> Self {
+        Self {
+            unended: Unended::of(text),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn into_root(self) -> Option<Node> {
         self.root
     }
@@ -54,24 +107,9 @@ impl Builder {
             }
             Event::Alias(id) => self.expand(id, span)?,
             Event::Scalar(text, style, anchor, tag) => {
-                let tag = tag
-                    .as_deref()
-                    .filter(|tag| tag.core_suffix() != Some("str"))
-                    .map(granit_parser::Tag::original);
-                let plain = style == ScalarStyle::Plain;
-                let scalar = Scalar {
-                    text: Secret::new(text.into_owned()),
-                    plain,
-                    tag,
-                };
-                self.place(
-                    Node {
-                        line,
-                        kind: Kind::Scalar(scalar),
-                    },
-                    anchor,
-                    span,
-                )?;
+                let scalar = self.scalar(text.into_owned(), style, tag.as_deref(), span)?;
+                let kind = Kind::Scalar(scalar);
+                self.place(Node { line, kind }, anchor, span)?;
             }
             Event::SequenceStart(_, anchor, _) => {
                 self.stack.push(Open::Sequence {
@@ -88,12 +126,49 @@ impl Builder {
                     entries,
                     seen,
                     key: None,
+                    merged: None,
                 });
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span)?,
             _ => {}
         }
         Ok(())
+    }
+
+    fn scalar(
+        &self,
+        mut text: String,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        span: &Span,
+    ) -> Result<Scalar, YamlError> {
+        if tag.is_some_and(|tag| tag.original() == "!") {
+            let reason = "the tag `!` means text in YAML 1.2 only; write `!!str`, or remove it";
+            return Err(fail(span, reason));
+        }
+        let said_str = tag.is_some_and(|tag| tag.core_suffix() == Some("str"));
+        let written_plain = style == ScalarStyle::Plain;
+        if written_plain && span.start.index() == span.end.index() {
+            // The parser writes `~` for a value that is not there.
+            text.clear();
+        } else if written_plain && text.starts_with('?') {
+            let reason = "text that begins with `?` may be a key in YAML 1.1; quote it";
+            return Err(fail(span, reason));
+        }
+        let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+        if block
+            && self
+                .unended
+                .as_ref()
+                .is_some_and(|end| end.is_in(&text, span))
+        {
+            text.pop();
+        }
+        Ok(Scalar {
+            text: Secret::new(text),
+            plain: written_plain && !said_str,
+            tag: tag.filter(|_| !said_str).map(Tag::original),
+        })
     }
 
     /// Replaces an alias with a copy of its anchored value.
@@ -129,9 +204,13 @@ impl Builder {
                 anchor,
                 mut entries,
                 seen,
+                merged,
                 ..
             }) => {
-                self.merge(&mut entries, seen, span)?;
+                if let Some(at) = merged {
+                    let merged = entries.remove(at);
+                    add_merged(merged, &mut entries, seen, span)?;
+                }
                 (
                     Node {
                         line,
@@ -156,7 +235,11 @@ impl Builder {
             None => self.root = Some(node),
             Some(Open::Sequence { items, .. }) => items.push(node),
             Some(Open::Mapping {
-                entries, seen, key, ..
+                entries,
+                seen,
+                key,
+                merged,
+                ..
             }) => match key.take() {
                 Some((key, line)) => entries.push(Entry {
                     key,
@@ -176,40 +259,12 @@ impl Builder {
                             "this key appears twice in the same mapping; keep one of them",
                         ));
                     }
+                    if scalar.plain && scalar.text() == "<<" {
+                        *merged = Some(entries.len());
+                    }
                     *key = Some((scalar.text, span.start.line()));
                 }
             },
-        }
-        Ok(())
-    }
-
-    /// `<<: *base` and `<<: [*a, *b]`: adds the keys that the mapping itself does not have.
-    fn merge(
-        &mut self,
-        entries: &mut Vec<Entry>,
-        mut seen: BTreeSet<Secret>,
-        span: &Span,
-    ) -> Result<(), YamlError> {
-        let Some(at) = entries.iter().position(|entry| entry.key.expose() == "<<") else {
-            return Ok(());
-        };
-        let merged = entries.remove(at);
-        let bases = match merged.value.kind {
-            Kind::Sequence(items) => items,
-            kind => vec![Node {
-                line: merged.line,
-                kind,
-            }],
-        };
-        for base in bases {
-            let Kind::Mapping(more) = base.kind else {
-                return Err(fail(span, "`<<` takes a mapping or a list of mappings"));
-            };
-            for entry in more {
-                if seen.insert(entry.key.clone()) {
-                    entries.push(entry);
-                }
-            }
         }
         Ok(())
     }
@@ -238,6 +293,33 @@ impl Builder {
                 .try_for_each(|entry| self.charge_all(&entry.value, span)),
         }
     }
+}
+
+/// `<<: *base` and `<<: [*a, *b]`: adds the keys that the mapping itself does not have.
+fn add_merged(
+    merged: Entry,
+    entries: &mut Vec<Entry>,
+    mut seen: BTreeSet<Secret>,
+    span: &Span,
+) -> Result<(), YamlError> {
+    let bases = match merged.value.kind {
+        Kind::Sequence(items) => items,
+        kind => vec![Node {
+            line: merged.line,
+            kind,
+        }],
+    };
+    for base in bases {
+        let Kind::Mapping(more) = base.kind else {
+            return Err(fail(span, "`<<` takes a mapping or a list of mappings"));
+        };
+        for entry in more {
+            if seen.insert(entry.key.clone()) {
+                entries.push(entry);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn fail(span: &Span, reason: &str) -> YamlError {

@@ -2,7 +2,8 @@
 //!
 //! Scalars stay text: the meaning of a key decides how its value is read, so `0644`,
 //! `1.10` and `node-0` arrive as written. Spec: <https://yaml.org/spec/1.2.2/>, plus
-//! the merge key `<<` that cloud-init's users rely on.
+//! the merge key `<<` that cloud-init's users rely on. `firstboot/fuzz-entries/tests/readers`
+//! compares with PyYAML, which cloud-init uses: text that both accept means the same.
 //!
 //! # Invariants
 //! - Bounded: nesting, nodes and bytes have limits that count expanded aliases,
@@ -44,7 +45,8 @@ pub enum Kind {
 #[derive(Clone)]
 pub struct Scalar {
     pub text: Secret,
-    /// Written without quotes and not as a block, so that `no` may mean false.
+    /// Written without quotes, not as a block and without `!!str`, so that `no` may mean
+    /// false.
     pub plain: bool,
     /// An explicit tag such as `!!binary`; `!!str` and no tag are `None`.
     pub tag: Option<String>,
@@ -160,9 +162,9 @@ impl Scalar {
         if !self.plain {
             return None;
         }
-        match self.text.expose().to_ascii_lowercase().as_str() {
-            "true" | "yes" | "on" => Some(true),
-            "false" | "no" | "off" => Some(false),
+        match self.text.expose() {
+            "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some(true),
+            "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Some(false),
             _ => None,
         }
     }
@@ -175,7 +177,8 @@ pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
         flow_nesting_limit: MAX_DEPTH,
         block_nesting_limit: MAX_DEPTH,
     };
-    let mut builder = Builder::default();
+    refuse_breaks_of_yaml_1_1(text)?;
+    let mut builder = Builder::of(text);
     for item in Parser::new_from_str_with_options(text, options) {
         let (event, span) = item.map_err(|error| YamlError {
             line: error.marker().line(),
@@ -185,6 +188,22 @@ pub fn parse(text: &str) -> Result<Option<Node>, YamlError> {
         builder.event(event, &span)?;
     }
     Ok(builder.into_root())
+}
+
+/// Line breaks to YAML 1.1, which cloud-init reads, and ordinary characters to 1.2.
+fn refuse_breaks_of_yaml_1_1(text: &str) -> Result<(), YamlError> {
+    let Some(at) = text.find(['\u{85}', '\u{2028}', '\u{2029}']) else {
+        return Ok(());
+    };
+    let before = &text[..at];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    Err(YamlError {
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+        reason: "U+0085, U+2028 and U+2029 are line breaks to YAML 1.1 only; \
+                 write an ordinary line break, or an escape in double quotes"
+            .to_owned(),
+    })
 }
 
 #[cfg(test)]

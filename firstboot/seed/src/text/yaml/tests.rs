@@ -36,6 +36,11 @@ fn reads_with_lines() {
             "{a@1={k@1=1@1 l@1=2@1} b@2={l@4=3@4 k@1=1@1}}",
         ),
         ("a: |\n  x\n  y\n", "{a@1=x\ny\n@2}"),
+        ("a: |\n  x", "{a@1=x@2}"),
+        ("a: >+\n  x\n   ", "{a@1=x\n @2}"),
+        ("a: |\n  x\n ", "{a@1=x\n@2}"),
+        ("a: |+\n ", "{a@1=@1}"),
+        ("'<<': {b: c}\n", "{<<@1={b@1=c@1}}"),
     ] {
         assert_eq!(dump(&parse(text).unwrap().unwrap()), expected, "{text:?}");
     }
@@ -53,6 +58,9 @@ fn refuses() {
         ("a: *nothing\n", 1, "anchor"),
         ("a:\n\tb: 1\n", 2, "tab"),
         ("a: {<<: 1}\n", 1, "`<<` takes"),
+        ("a: b\nc: 'd\u{2028}e'\n", 2, "line breaks to YAML 1.1 only"),
+        ("a: [?b]\n", 1, "begins with `?`"),
+        ("a: ! yes\n", 1, "the tag `!`"),
         ("a: [1\nb: 2", 2, ""),
     ] {
         let error = parse(text)
@@ -61,6 +69,28 @@ fn refuses() {
         assert!(error.reason.contains(expected), "{text:?}: {error:?}");
         assert_eq!(error.line, line, "{text:?}: {error:?}");
     }
+}
+
+/// As PyYAML's resolver decides.
+#[test]
+fn plain_scalars_say_what_they_are() {
+    for (text, null, boolean) in [
+        ("a: ", true, None),
+        ("a: ~", true, None),
+        ("a: Yes", false, Some(true)),
+        ("a: OFF", false, Some(false)),
+        ("a: yEs", false, None),
+        ("a: 'yes'", false, None),
+        ("a: !!str yes", false, None),
+        ("a: !!str ~", false, None),
+    ] {
+        let root = parse(text).unwrap().unwrap();
+        let scalar = root.get("a").unwrap().scalar().unwrap();
+        assert_eq!(scalar.is_null(), null, "{text}");
+        assert_eq!(scalar.boolean(), boolean, "{text}");
+    }
+    let nothing = parse("a: [b, ]\nc:\n").unwrap().unwrap();
+    assert_eq!(nothing.get("c").unwrap().scalar().unwrap().text(), "");
 }
 
 #[test]
