@@ -3,9 +3,9 @@
 //!
 //! It takes longer than a test should. So a run goes on for
 //! `NODEIMG_TEST_CONFORMANCE_MINUTES` (default 50), writes how each spec ended to
-//! `tmp/conformance-VERSION.tsv` of the build directory, and the next one continues
-//! from there. The figure so far is beside it, as `ci/conformance` puts it into
-//! docs/reference/measured.md.
+//! `conformance-VERSION.tsv` in the folder `NODEIMG_TEST_CONFORMANCE` (default `tmp` of
+//! the build directory), and the next one continues from there. The figure so far is
+//! beside it, as `ci/conformance` puts it into docs/reference/measured.md.
 //!
 //! What the list leaves out is tried too, last of all: a spec that passes is on the
 //! list no longer.
@@ -38,7 +38,7 @@ const SUBNETS: [&str; 2] = ["10.200.61.0/24", "10.200.62.0/24"];
 const MINUTES: u64 = 50;
 /// Between two looks at the clock.
 const BATCH: usize = 30;
-const PROCESSES: usize = 3;
+const PROCESSES: usize = 4;
 /// No batch may take longer: what hangs has failed.
 const BATCH_MINUTES: u32 = 40;
 
@@ -83,7 +83,10 @@ fn nodes(setting: &Setting) -> Option<Vec<Node>> {
             .route(SUBNETS[1 - number], &PLACES[1 - number]);
         nodes.push(setting.node(&JUDGED, place, seed, 1)?);
     }
-    nodes.iter_mut().for_each(|node| _ = node.ready());
+    for node in &mut nodes {
+        node.ready();
+        conformance::pull_agnhost(node);
+    }
     Some(nodes)
 }
 
@@ -95,9 +98,11 @@ struct Ledger {
 
 impl Ledger {
     fn new() -> Ledger {
-        let name = format!("conformance-{}.tsv", lab::version("e2e.test"));
+        let folder = std::env::var_os("NODEIMG_TEST_CONFORMANCE");
+        let folder = folder.map_or_else(place::tmp, PathBuf::from);
+        fs::create_dir_all(&folder).unwrap();
         Ledger {
-            path: place::tmp().join(name),
+            path: folder.join(format!("conformance-{}.tsv", lab::version("e2e.test"))),
             skipped: conformance::skipped(),
         }
     }

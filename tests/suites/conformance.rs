@@ -66,9 +66,13 @@ pub fn specs(directory: &Path) -> Vec<String> {
 /// than the first specs wait.
 const AGNHOST: &str = "registry.k8s.io/e2e-test-images/agnhost:2.66.1";
 
+pub fn pull_agnhost(node: &Node) {
+    node.shell(&format!("crictl pull {AGNHOST}"));
+}
+
 /// The specs that every run has.
 pub fn passes_the_chosen(setting: &Setting, node: &Node) {
-    node.shell(&format!("crictl pull {AGNHOST}"));
+    pull_agnhost(node);
     specs(&setting.scene.directory);
     let chosen = chosen();
     let skipped = skipped();
