@@ -60,9 +60,9 @@ impl Place {
 }
 
 /// The archive's members: name, content.
-fn members(image: &Image, names: &[&str]) -> Vec<(String, Vec<u8>)> {
+fn members(store: &Store, image: &Image, names: &[&str]) -> Vec<(String, Vec<u8>)> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let nodes = nodes("pause", image, &names).unwrap();
+    let nodes = nodes(store, "pause", image, &names).unwrap();
     let (path, node) = &nodes[1];
     assert_eq!(path.as_str(), "/usr/lib/nodeimg/images/pause.tar");
     let Kind::File(content) = &node.kind else {
@@ -89,7 +89,7 @@ fn an_archive_is_a_layout_with_every_name() {
     let manifest = blobs.image("amd64", b"program");
     blobs.layout(&place.path(), std::slice::from_ref(&manifest));
     let image = place.image(&place.path(), Arch::Amd64).unwrap();
-    let found = members(&image, &["a.b/pause:1", "a.b/pause:2"]);
+    let found = members(&place.store, &image, &["a.b/pause:1", "a.b/pause:2"]);
     assert_eq!(found[0].0, "oci-layout");
     let index: Value = serde_json::from_slice(&found[1].1).unwrap();
     let names: Vec<&Value> = index["manifests"]
@@ -113,8 +113,11 @@ fn an_archive_is_a_layout_with_every_name() {
         let digest = name.strip_prefix("blobs/").unwrap().replace('/', ":");
         assert_eq!(&blobs.0[&digest], bytes);
     }
-    assert_eq!(members(&image, &["x"]), members(&image, &["x"]));
-    let list = &nodes("pause", &image, &["a.b/pause:1".into()]).unwrap()[0].1;
+    assert_eq!(
+        members(&place.store, &image, &["x"]),
+        members(&place.store, &image, &["x"])
+    );
+    let list = &nodes(&place.store, "pause", &image, &["a.b/pause:1".into()]).unwrap()[0].1;
     let Kind::File(content) = &list.kind else {
         panic!("no file")
     };
@@ -138,7 +141,7 @@ fn each_architecture_has_its_own_and_all_stay_in_the_store() {
     assert_ne!(images[0].manifest.digest, images[1].manifest.digest);
     // The index beside manifest, configuration and layer.
     assert_eq!(images[0].blobs().len(), 4);
-    assert_eq!(members(&images[0], &["x"]).len(), 2 + 3);
+    assert_eq!(members(&place.store, &images[0], &["x"]).len(), 2 + 3);
 }
 
 #[test]
