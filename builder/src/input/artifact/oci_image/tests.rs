@@ -15,12 +15,12 @@ use super::*;
 use crate::store::Store;
 use crate::tree::Kind;
 
-struct Place {
+pub(super) struct Place {
     dir: tempfile::TempDir,
-    store: Store,
+    pub(super) store: Store,
 }
 
-fn place() -> Place {
+pub(super) fn place() -> Place {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("store")).unwrap();
     Place { dir, store }
@@ -31,11 +31,11 @@ fn name() -> Reference {
 }
 
 impl Place {
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.dir.path().join("image")
     }
 
-    fn image(&self, path: &Path, arch: Arch) -> Result<Image> {
+    pub(super) fn image(&self, path: &Path, arch: Arch) -> Result<Image> {
         let local = Local::open(path, &name())?;
         let start = Start {
             of: (),

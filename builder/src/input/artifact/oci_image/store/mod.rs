@@ -22,6 +22,8 @@
 //! - The bytes depend on the images and their names alone.
 
 mod check;
+#[cfg(test)]
+mod tests;
 mod written;
 
 use std::collections::BTreeMap;
@@ -140,18 +142,13 @@ fn layer_of(unpacked: &Unpacked<'_>, asked: &Asked<'_>, nodes: &mut Nodes) -> Re
     )?;
     let target = format!("../{}/diff", layer.id);
     nodes.put(
-        asked,
         &format!("overlay/l/{link}"),
         Node::symlink(target, origin(asked)),
     )?;
     for (path, File { stat, kind, .. }) in files.into_files() {
         let place = format!("{home}/diff/{path}");
         let origin = origin(asked);
-        nodes.put(
-            asked,
-            place.trim_end_matches('/'),
-            Node { stat, kind, origin },
-        )?;
+        nodes.put(place.trim_end_matches('/'), Node { stat, kind, origin })?;
     }
     Ok(layer)
 }
@@ -205,20 +202,15 @@ fn origin(asked: &Asked<'_>) -> Origin {
 struct Nodes(Vec<(ImagePath, Node)>);
 
 impl Nodes {
-    fn put(&mut self, asked: &Asked<'_>, place: &str, node: Node) -> Result<()> {
+    fn put(&mut self, place: &str, node: Node) -> Result<()> {
         let path = format!("{DIRECTORY}/{place}").parse();
-        let context = || {
-            format!(
-                "the container image {} has a file that a node image cannot hold",
-                asked.artifact
-            )
-        };
-        self.0.push((path.with_context(context)?, node));
+        let path = path.context("it has a file that a node image cannot hold")?;
+        self.0.push((path, node));
         Ok(())
     }
 
     fn file(&mut self, asked: &Asked<'_>, place: &str, content: Content) -> Result<()> {
-        self.put(asked, place, Node::file(content, 0o644, origin(asked)))
+        self.put(place, Node::file(content, 0o644, origin(asked)))
     }
 
     /// Of no single image.
