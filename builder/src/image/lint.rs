@@ -293,7 +293,23 @@ fn variables(command: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::tree::{Content, Node};
+
+    #[test]
+    fn placeholders_of_a_container_are_not_first_boots() {
+        let found = |at: &str| {
+            let mut tree = Tree::default();
+            let text = Content::inline(&b"ip: {{ node_ip }}"[..]);
+            let node = Node::file(text, 0o644, Origin::Overlay("x".to_owned()));
+            tree.insert(at.parse().unwrap(), node).unwrap();
+            stray_placeholders(&tree).unwrap().len()
+        };
+        assert_eq!(found("/etc/x"), 1);
+        assert_eq!(found("/usr/lib/containers/storage/overlay/a/diff/etc/x"), 0);
+        assert_eq!(found("/usr/lib/containers/storage/overlayed"), 1);
+    }
 
     #[test]
     fn variables_of_a_command() {

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use nodeimg_formats::oci::Reference;
+use nodeimg_test_support::archive::{file, special, tar};
 use nodeimg_test_support::layout::{self, Blobs, saved, tar_of};
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Expected;
@@ -68,7 +69,7 @@ fn members(store: &Store, image: &Image, names: &[&str]) -> Vec<(String, Vec<u8>
     let Kind::File(content) = &node.kind else {
         panic!("no file")
     };
-    let mut archive = tar::Archive::new(content.reader());
+    let mut archive = ::tar::Archive::new(content.reader());
     let mut found = Vec::new();
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
@@ -123,6 +124,34 @@ fn an_archive_is_a_layout_with_every_name() {
     };
     let wanted = format!("{}\na.b/pause:1\n", manifest["digest"].as_str().unwrap());
     assert_eq!(content.head(1000).unwrap(), wanted.as_bytes());
+}
+
+#[test]
+fn a_device_node_is_refused_in_an_archive_as_well() {
+    let place = place();
+    let mut blobs = Blobs::default();
+    let odd = [special(b'6', "run/fifo", ""), file("ok", "x")];
+    let good = blobs.image_of("amd64", &[tar(&odd)]);
+    let layers = [tar(&odd), tar(&[special(b'3', "dev/null", "")])];
+    let bad = blobs.image_of("amd64", &layers);
+    let image = |manifest: &Value| {
+        let _ = fs::remove_dir_all(place.path());
+        blobs.layout(&place.path(), std::slice::from_ref(manifest));
+        place.image(&place.path(), Arch::Amd64).unwrap()
+    };
+    // containerd unpacks the pipe.
+    assert_eq!(members(&place.store, &image(&good), &["x"]).len(), 2 + 3);
+    let image = image(&bad);
+    for _ in 0..2 {
+        let error = nodes(&place.store, "pause", &image, &[]).unwrap_err();
+        let text = format!("{error:#}");
+        let start = format!(
+            "baking the container image pause: its layer {}",
+            image.layers[1].digest
+        );
+        assert!(text.starts_with(&start), "{text}");
+        assert!(text.contains("`dev/null`: is a device node"), "{text}");
+    }
 }
 
 #[test]
@@ -235,7 +264,7 @@ fn what_docker_saves_is_the_same_image_each_time() {
     let mut blobs = Blobs::default();
     let manifest = blobs.image("amd64", b"program");
     blobs.layout(&place.dir.path().join("layout"), &[manifest]);
-    let mut archive = tar::Builder::new(Vec::new());
+    let mut archive = ::tar::Builder::new(Vec::new());
     archive
         .append_dir_all("", place.dir.path().join("layout"))
         .unwrap();
