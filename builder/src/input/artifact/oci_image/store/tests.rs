@@ -110,7 +110,7 @@ fn layers() -> Vec<Vec<u8>> {
     let upper = tar(&[
         file("etc/.wh.gone", ""),
         file("etc/.wh.never", ""),
-        file("opaque/upper", "{{ node_ip }}"),
+        file("opaque/upper", "{{ NODE_IP }}"),
         file("opaque/.wh..wh..opq", ""),
         // Of AUFS: no file.
         file(".wh..wh.aufs", ""),
@@ -138,7 +138,7 @@ fn layers_become_one() {
             "/etc 0755 0:0 directory",
             "/etc/shadow 0640 0:0 \"root::\"",
             "/opaque 0755 0:0 directory",
-            "/opaque/upper 0755 0:0 \"{{ node_ip }}\"",
+            "/opaque/upper 0755 0:0 \"{{ NODE_IP }}\"",
             "/run 0755 0:0 directory",
             "/run/pid 0755 0:0 \"1\"",
             "/shared 0666 0:0 \"upper\"",
