@@ -14,7 +14,7 @@ use super::layer::{Member, MemberKind};
 use crate::tree::{Kind, Stat};
 
 const WHITEOUT: &str = ".wh.";
-/// What begins so is no file's name.
+/// What begins so never names a file.
 const MARK: &str = ".wh..wh.";
 const OPAQUE: &str = ".wh..wh..opq";
 /// More links than this on one way are a loop.

@@ -240,7 +240,7 @@ struct Before {
 }
 
 impl Before {
-    /// Whether `entry` is no member but stands before one.
+    /// Whether `entry` stands before a member and says more of it.
     fn takes<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> Result<bool> {
         match entry.header().entry_type() {
             EntryType::XHeader => self.records = records(&small(entry)?)?,

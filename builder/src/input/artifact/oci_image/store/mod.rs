@@ -167,7 +167,7 @@ fn items(image: &Image) -> Vec<(String, &Blob)> {
     items
 }
 
-/// An item's file: its name, or that in base64 where the name is more than digits, small
+/// An item's file: its name, or that in base64 where the name is more than digits, lowercase
 /// letters and dots. Of an ASCII name without `?` that is never a `/`.
 fn file_name(item: &str) -> String {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.';
