@@ -10,6 +10,7 @@ mod extras;
 pub mod kubeadm;
 mod names;
 mod node_ip;
+mod runtime;
 mod scheduling;
 mod subnets;
 
@@ -149,6 +150,7 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
     let taints = scheduling::check_taints(&inputs.user.node.taints, problems);
     let provider_id = scheduling::check_provider(inputs.user.node.provider_id.as_ref(), problems);
     let extras = extras::check(inputs, problems);
+    runtime::check(inputs, problems);
     if problems.has_errors() {
         return None;
     }
