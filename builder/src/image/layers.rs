@@ -25,8 +25,9 @@ fn own_layers(recipe: &Recipe, has_images: bool) -> impl Iterator<Item = Layer> 
         folder: runtime.layer,
         name: "common",
     };
-    let of_images = has_images.then_some(Layer {
-        folder: runtime.importer.layer,
+    let importer = runtime.importer().filter(|_| has_images);
+    let of_images = importer.map(|importer| Layer {
+        folder: importer.layer,
         name: "images",
     });
     let of_profile = recipe

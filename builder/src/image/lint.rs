@@ -41,7 +41,9 @@ fn template_root() -> Result<ImagePath> {
 
 /// Baked images need the program that brings them into the container runtime.
 fn imports(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
-    let importer = &recipe.runtime.importer;
+    let Some(importer) = recipe.runtime.importer() else {
+        return Ok(Vec::new());
+    };
     let program = importer.program;
     if tree.get(&program.parse()?).is_some() {
         return Ok(Vec::new());

@@ -71,7 +71,7 @@ pub fn recipe(file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -> Re
         kubelet: file.kubelet.clone(),
         kube_proxy: file.kube_proxy.clone(),
         containerd: file.containerd.clone(),
-        enable: enabled(&file, (!images.is_empty()).then_some(&runtime.importer)),
+        enable: enabled(&file, runtime.importer().filter(|_| !images.is_empty())),
         mask: file.units.mask.clone(),
         sysctl: file.sysctl.clone(),
         mirrors: file.mirrors.clone(),

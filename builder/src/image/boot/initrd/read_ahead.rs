@@ -60,8 +60,8 @@ fn programs(recipe: &Recipe) -> Vec<Program> {
     let mut all = FIRST.to_vec();
     all.push((name(runtime.program), &PATH));
     // Container images are imported at the first start.
-    if !recipe.images.is_empty() {
-        all.push((name(runtime.importer.program), &PATH));
+    if let Some(importer) = runtime.importer().filter(|_| !recipe.images.is_empty()) {
+        all.push((name(importer.program), &PATH));
     }
     all.extend(KUBERNETES);
     all.extend(runtime.of_a_pod.iter().map(|name| (*name, &PATH[..])));

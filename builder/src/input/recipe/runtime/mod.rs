@@ -25,7 +25,8 @@ pub struct Runtime {
     pub unit: &'static str,
     /// nodeimg's own overlay for it.
     pub layer: &'static str,
-    pub importer: Importer,
+    /// How the baked container images get to it.
+    pub images: Baked,
     /// Where the kubelet reaches it.
     pub socket: &'static str,
     /// Names of the programs that it runs for the first pod.
@@ -40,6 +41,25 @@ pub struct Runtime {
     pub sandbox_image: fn(&Recipe) -> Option<&str>,
     /// What is wrong with that version for that kubelet: `is too old for ...`.
     pub misfit: fn(&Version, kubelet: &str) -> Option<String>,
+}
+
+impl Runtime {
+    /// What imports baked images, if the runtime needs that.
+    pub fn importer(&self) -> Option<&Importer> {
+        match &self.images {
+            Baked::Imported(importer) => Some(importer),
+            Baked::Stored => None,
+        }
+    }
+}
+
+/// How a runtime finds the container images that are baked into the node image.
+#[derive(Debug)]
+pub enum Baked {
+    /// As archives, which a unit of the node imports.
+    Imported(Importer),
+    /// In a read-only store, which the runtime reads where it lies.
+    Stored,
 }
 
 /// What brings baked container images into the runtime.

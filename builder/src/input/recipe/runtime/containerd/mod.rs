@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Importer, Runtime};
+use super::{Baked, Importer, Runtime};
 use crate::input::recipe::merge::merged_tables;
 use crate::input::recipe::value::Version;
 
@@ -18,12 +18,12 @@ pub static CONTAINERD: Runtime = Runtime {
     files: &[config::PATH, "/etc/systemd/system/containerd.service"],
     unit: "containerd.service",
     layer: "containerd",
-    importer: Importer {
+    images: Baked::Imported(Importer {
         program: "/usr/bin/ctr",
         name: "containerd's `ctr`",
         layer: "containerd-images",
         unit: "nodeimg-images.service",
-    },
+    }),
     socket: "unix:///var/run/containerd/containerd.sock",
     of_a_pod: &["containerd-shim-runc-v2", "runc"],
     left_out: &[
