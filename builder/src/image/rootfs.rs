@@ -192,7 +192,7 @@ fn runtime(recipe: &Recipe, base: &BaseSystem, tree: &Tree) -> Result<Generated>
         path: runtime.config,
         text: (runtime.configure)(recipe, &version)?,
         link: None,
-        key: runtime.name,
+        key: runtime.shared.name,
     })
 }
 

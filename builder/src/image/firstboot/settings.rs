@@ -5,7 +5,7 @@ use nodeimg_seed::contract::settings::{self, ImageSettings};
 use nodeimg_values::epoch::Epoch;
 
 use crate::input::recipe::Recipe;
-use crate::input::recipe::file::MetadataService;
+use crate::input::recipe::file::{MetadataService, RuntimeChange};
 
 /// The places where kubeadm is looked for; the first is upstream's packages' own.
 pub const KUBEADM: [&str; 2] = ["/usr/bin/kubeadm", "/usr/local/bin/kubeadm"];
@@ -34,6 +34,8 @@ pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
     ImageSettings {
         version: settings::SETTINGS_VERSION,
         profile: recipe.profile,
+        runtime: recipe.runtime.shared,
+        clean_runtime: recipe.first_boot.runtime_change == Some(RuntimeChange::Clean),
         cluster_cidr: recipe
             .cluster
             .cluster_cidr

@@ -46,6 +46,7 @@ use output::OutputKind;
 use request::{ArtifactRequest, Asked, requests};
 use runtime::Runtime;
 use runtime::containerd::ContainerdPart;
+use runtime::crio::CrioPart;
 use url::{PerArch, UrlTemplate};
 use value::{Name, Version, Word};
 
@@ -66,6 +67,8 @@ pub struct Recipe {
     pub description: Option<String>,
     pub profile: &'static Profile,
     pub runtime: &'static Runtime,
+    /// The image of every pod's first container, if the recipe names one.
+    pub sandbox_image: Option<String>,
     pub outputs: Vec<&'static OutputKind>,
     pub sysext: SysextPart,
     pub disk: DiskPart,
@@ -80,6 +83,7 @@ pub struct Recipe {
     pub kubelet: KubeletPart,
     pub kube_proxy: KubeProxyPart,
     pub containerd: ContainerdPart,
+    pub crio: CrioPart,
     pub enable: Vec<Word>,
     pub mask: Vec<Word>,
     pub sysctl: BTreeMap<String, SysctlValue>,

@@ -141,7 +141,7 @@ struct Registry {
 
 /// The configuration for the version that the recipe installs.
 pub fn generate(recipe: &Recipe, version: &Version) -> Result<String> {
-    let sandbox = recipe.containerd.sandbox_image.as_deref();
+    let sandbox = recipe.sandbox_image.as_deref();
     let runtimes = runtimes(recipe);
     let (major, minor) = version.major_minor();
     let extra = &recipe.containerd.config;
