@@ -72,8 +72,6 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
         cluster: file.cluster.clone(),
         kubelet: file.kubelet.clone(),
         kube_proxy: file.kube_proxy.clone(),
-        containerd: file.containerd.clone().unwrap_or_default(),
-        crio: file.crio.clone().unwrap_or_default(),
         enable: enabled(&file, runtime, !images.is_empty()),
         mask: file.units.mask.clone(),
         sysctl: file.sysctl.clone(),

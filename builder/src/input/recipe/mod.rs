@@ -45,8 +45,6 @@ use file::{
 use output::OutputKind;
 use request::{ArtifactRequest, Asked, requests};
 use runtime::Runtime;
-use runtime::containerd::ContainerdPart;
-use runtime::crio::CrioPart;
 use url::{PerArch, UrlTemplate};
 use value::{Name, Version, Word};
 
@@ -82,8 +80,6 @@ pub struct Recipe {
     pub cluster: ClusterPart,
     pub kubelet: KubeletPart,
     pub kube_proxy: KubeProxyPart,
-    pub containerd: ContainerdPart,
-    pub crio: CrioPart,
     pub enable: Vec<Word>,
     pub mask: Vec<Word>,
     pub sysctl: BTreeMap<String, SysctlValue>,

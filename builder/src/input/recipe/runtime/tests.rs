@@ -123,22 +123,15 @@ fn walk(top: &Path, folder: &Path, found: &mut Vec<String>) {
     }
 }
 
-/// Comments may; so may a part of a recipe, which is a type like any other, and the
+/// Comments may; so may the lines that make a runtime's table a part of a recipe, and the
 /// annotation of an image's name, which is containerd's by its specification alone.
 fn names_a_runtime(line: &str) -> bool {
-    const GOOD: [&str; 4] = [
-        "io.containerd.image.name",
-        "ContainerdPart",
-        "CrioPart",
-        "containerd_images",
-    ];
+    const GOOD: [&str; 3] = ["io.containerd.image.name", "ContainerdPart", "CrioPart"];
     let comment = ["//", "#"]
         .iter()
         .any(|mark| line.trim_start().starts_with(mark));
-    let mut code = line.to_lowercase();
-    for good in GOOD {
-        code = code.replace(&good.to_lowercase(), "");
-    }
-    let parts = ["containerd", "crio", "cri-o"];
-    !comment && parts.iter().any(|part| code.contains(part))
+    let code = line.to_lowercase();
+    let mut names = ["containerd", "crio", "cri-o"].iter();
+    let is_good = comment || GOOD.iter().any(|good| line.contains(good));
+    !is_good && names.any(|name| code.contains(name))
 }

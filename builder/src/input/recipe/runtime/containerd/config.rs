@@ -15,7 +15,7 @@ pub const PATH: &str = "/etc/containerd/config.toml";
 
 const BIN_DIR: &str = "/opt/cni/bin";
 const CONF_DIR: &str = "/etc/cni/net.d";
-const RUNC: &str = "/usr/local/bin/runc";
+pub const RUNC: &str = "/usr/local/bin/runc";
 const SNAPSHOTTER: &str = "overlayfs";
 const CERTS_DIR: &str = "/etc/containerd/certs.d";
 /// What `ctr install` unpacks, and containerd makes at each start: its default,
@@ -144,7 +144,8 @@ pub fn generate(recipe: &Recipe, version: &Version) -> Result<String> {
     let sandbox = recipe.sandbox_image.as_deref();
     let runtimes = runtimes(recipe);
     let (major, minor) = version.major_minor();
-    let extra = &recipe.containerd.config;
+    let part = recipe.effective.containerd.clone().unwrap_or_default();
+    let extra = &part.config;
     let what = "containerd's configuration";
     let table = match (major, minor) {
         // Debian's, of the recipe container-host.

@@ -9,13 +9,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Baked, Importer, Misfit, Runtime};
+use crate::input::recipe::file::RecipeFile;
 use crate::input::recipe::merge::merged_tables;
 use crate::input::recipe::value::Version;
 
 pub static CONTAINERD: Runtime = Runtime {
     shared: &containerd::RUNTIME,
     program: "/usr/bin/containerd",
-    programs: |_| vec!["/usr/bin/containerd", "/usr/bin/containerd-shim-runc-v2"],
+    programs,
     files: &[config::PATH, "/etc/systemd/system/containerd.service"],
     layer: "containerd",
     images: Baked::Imported(Importer {
@@ -57,6 +58,16 @@ impl ContainerdPart {
             config: merged_tables(base.config, self.config),
         }
     }
+}
+
+fn programs(file: &RecipeFile) -> Vec<&'static str> {
+    // A whole system has Debian's package.
+    let runc = match file.profile.is_some_and(|profile| profile.is_whole) {
+        true => "/usr/sbin/runc",
+        false => config::RUNC,
+    };
+    let shim = "/usr/bin/containerd-shim-runc-v2";
+    vec!["/usr/bin/containerd", shim, runc]
 }
 
 /// The first containerd whose CRI has everything that the oldest kubelet of a node asks

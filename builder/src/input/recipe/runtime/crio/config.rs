@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use toml::{Table, Value};
 
-use super::{CONMON, NEWEST, OLDEST, PINNS};
+use super::{CONMON, NEWEST, OLDEST, OciRuntime, PINNS};
 use crate::input::recipe::merge::with_extra;
 use crate::input::recipe::value::Version;
 use crate::input::recipe::{ContainerImage, Recipe};
@@ -74,8 +74,9 @@ pub fn generate(recipe: &Recipe, version: &Version) -> Result<String> {
         bail!("CRI-O {version}: nodeimg knows the configuration of CRI-O 1.{OLDEST} to 1.{NEWEST}");
     }
     let what = "CRI-O's configuration";
-    let extra = &recipe.crio.config;
-    let mut table = with_extra(&ours(recipe), extra, what)?;
+    let part = recipe.effective.crio.clone().unwrap_or_default();
+    let starts = part.default_runtime.unwrap_or_default();
+    let mut table = with_extra(&ours(recipe, starts), &part.config, what)?;
     // A list of the recipe is added to ours, which would have no effect otherwise.
     add_to(&mut table, &["storage_option"], baked_option(recipe));
     add_to(&mut table, &["image", "pinned_images"], pinned(recipe));
@@ -86,8 +87,7 @@ pub fn generate(recipe: &Recipe, version: &Version) -> Result<String> {
     ))
 }
 
-fn ours(recipe: &Recipe) -> Crio {
-    let starts = recipe.crio.default_runtime.unwrap_or_default();
+fn ours(recipe: &Recipe, starts: OciRuntime) -> Crio {
     let handler = Handler {
         runtime_path: starts.path(),
         runtime_root: format!("/run/{}", starts.name()),
