@@ -17,6 +17,7 @@ use super::{boot, layers, lint, modules, units};
 use crate::input::artifact::{self, Spec, oci_image};
 use crate::input::bring::Fetched;
 use crate::input::debian::scripts;
+use crate::input::recipe::runtime::Baked;
 use crate::input::recipe::value::Version;
 use crate::input::recipe::{ExtraContent, Recipe};
 use crate::store::Store;
@@ -252,12 +253,36 @@ fn first_boot(inputs: &BuildInputs<'_>, base: &BaseSystem, tree: &mut Tree) -> R
 }
 
 fn container_images(inputs: &BuildInputs<'_>, tree: &mut Tree) -> Result<()> {
-    for image in &inputs.fetched.images {
-        let (asked, baked) = (image.asked, &image.bytes);
-        let names = asked.names(&baked.top.digest);
-        for (path, node) in oci_image::nodes(asked.name.as_str(), baked, &names)? {
-            tree.insert(path, node)?;
+    let images = &inputs.fetched.images;
+    let nodes = match &inputs.recipe.runtime.images {
+        Baked::Imported(_) => {
+            let mut nodes = Vec::new();
+            for image in images {
+                let (name, names) = (
+                    &image.asked.name,
+                    image.asked.names(&image.bytes.top.digest),
+                );
+                nodes.extend(oci_image::nodes(
+                    inputs.store,
+                    name.as_str(),
+                    &image.bytes,
+                    &names,
+                )?);
+            }
+            nodes
         }
+        Baked::Stored if images.is_empty() => Vec::new(),
+        Baked::Stored => {
+            let asked = images.iter().map(|image| oci_image::store::Asked {
+                artifact: image.asked.name.as_str(),
+                image: &image.bytes,
+                names: image.asked.kept_names().collect(),
+            });
+            oci_image::store::nodes(inputs.store, &asked.collect::<Vec<_>>())?
+        }
+    };
+    for (path, node) in nodes {
+        tree.insert(path, node)?;
     }
     Ok(())
 }

@@ -133,6 +133,7 @@ pub enum Baked {
     /// As archives, which a unit of the node imports.
     Imported(Importer),
     /// In a read-only store, which the runtime reads where it lies.
+    #[allow(dead_code, reason = "containerd imports; CRI-O has a store")]
     Stored,
 }
 
