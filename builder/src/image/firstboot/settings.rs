@@ -1,6 +1,7 @@
 //! What first boot is told of the image that it runs in.
 
 use nodeimg_seed::contract::profile::Join;
+use nodeimg_seed::contract::registries::ImageRegistries;
 use nodeimg_seed::contract::settings::{self, ImageSettings};
 use nodeimg_values::epoch::Epoch;
 
@@ -64,6 +65,10 @@ pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
         kubelet: of_recipe(recipe, KUBELET).filter(|_| by_kubeadm),
         max_pods: recipe.kubelet.max_pods,
         keep_seed: recipe.first_boot.scrub == Some(false),
+        registries: ImageRegistries {
+            format: recipe.runtime.registries,
+            hosts: recipe.registries.clone(),
+        },
         seed_wait: recipe.first_boot.wait.unwrap_or(settings::SEED_WAIT),
         epoch: epoch.0,
     }

@@ -16,6 +16,7 @@ use super::image::PathPerArch;
 use super::network::Cidrs;
 use super::output::OutputName;
 use super::profile::ProfileName;
+use super::registries::RegistryPart;
 use super::runtime::containerd::ContainerdPart;
 use super::url::{PerArch, UrlTemplate};
 use super::value::{ArtifactVersion, ByteSize, Domain, Name, RecipePath, Version, Word};
@@ -71,6 +72,11 @@ pub struct RecipeFile {
     pub kube_proxy: KubeProxyPart,
     #[serde(default)]
     pub containerd: ContainerdPart,
+    /// Registries of container images, by name: `docker.io`, `registry.example:5000`,
+    /// with CRI-O also a part of one, `docker.io/library`; with containerd also `_default`
+    /// for all others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub registries: BTreeMap<String, RegistryPart>,
     #[serde(default)]
     pub units: UnitsPart,
     #[serde(default)]

@@ -5,6 +5,8 @@
 //! `path`. An artifact's own lists and its `arch_names` replace, since they
 //! belong together with its version.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use serde::Serialize;
 
@@ -12,6 +14,7 @@ use super::file::{
     ArtifactPart, ClusterPart, DiskPart, FilePart, FirstBootPart, KubeProxyPart, KubeletPart,
     RecipeFile, SysextPart, UnitsPart,
 };
+use super::registries::RegistryPart;
 
 impl RecipeFile {
     /// `self` over `base`.
@@ -35,6 +38,7 @@ impl RecipeFile {
             kubelet: self.kubelet.over(base.kubelet),
             kube_proxy: self.kube_proxy.over(base.kube_proxy),
             containerd: self.containerd.over(base.containerd),
+            registries: merged_maps(base.registries, self.registries, RegistryPart::over),
             units: UnitsPart {
                 enable: added(base.units.enable, self.units.enable),
                 mask: added(base.units.mask, self.units.mask),
@@ -174,6 +178,22 @@ fn merged_by<T>(
             }
             None => base.push(item),
         }
+    }
+    base
+}
+
+/// By key; what both have is merged.
+fn merged_maps<T>(
+    mut base: BTreeMap<String, T>,
+    over: BTreeMap<String, T>,
+    merge: impl Fn(T, T) -> T,
+) -> BTreeMap<String, T> {
+    for (key, item) in over {
+        let merged = match base.remove(&key) {
+            Some(there) => merge(item, there),
+            None => item,
+        };
+        base.insert(key, merged);
     }
     base
 }

@@ -21,6 +21,7 @@ pub mod network;
 pub mod output;
 mod problems;
 mod profile;
+pub mod registries;
 pub mod request;
 pub mod runtime;
 mod script;
@@ -33,6 +34,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use nodeimg_seed::contract::profile::Profile;
+use nodeimg_seed::contract::registries::Public;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Digest;
 
@@ -80,6 +82,8 @@ pub struct Recipe {
     pub kubelet: KubeletPart,
     pub kube_proxy: KubeProxyPart,
     pub containerd: ContainerdPart,
+    /// Of container images, by name.
+    pub registries: BTreeMap<String, Public>,
     pub enable: Vec<Word>,
     pub mask: Vec<Word>,
     pub sysctl: BTreeMap<String, SysctlValue>,

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::profile::Profile;
+use super::registries::ImageRegistries;
 
 /// Where the builder bakes [`ImageSettings`].
 pub const SETTINGS_PATH: &str = "/usr/lib/nodeimg/firstboot.json";
@@ -69,6 +70,9 @@ pub struct ImageSettings {
     /// Whether secrets stay on a writable seed volume when they are no longer needed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_seed: bool,
+    /// What the container runtime knows of registries, and in which form.
+    #[serde(default, skip_serializing_if = "ImageRegistries::is_default")]
+    pub registries: ImageRegistries,
     /// The image's build time in seconds since 1970: the real time cannot be earlier.
     pub epoch: u64,
 }
@@ -132,6 +136,7 @@ mod tests {
             kubelet: None,
             max_pods: None,
             keep_seed: false,
+            registries: super::ImageRegistries::default(),
             epoch: 1_700_000_000,
         }
     }

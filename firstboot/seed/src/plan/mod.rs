@@ -8,6 +8,7 @@ mod credentials;
 mod extras;
 mod file;
 mod kubeadm;
+pub mod registries;
 
 pub use file::{Content, Plan, PlannedFile, Role};
 
@@ -112,6 +113,13 @@ fn own_files(
         node.kubeadm
             .as_ref()
             .map(kubeadm::files)
+            .into_iter()
+            .flatten(),
+    );
+    files.extend(
+        node.registries
+            .as_ref()
+            .map(registries::files)
             .into_iter()
             .flatten(),
     );

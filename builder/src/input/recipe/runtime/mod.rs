@@ -7,6 +7,7 @@
 pub mod containerd;
 
 use anyhow::Result;
+use nodeimg_seed::contract::registries::Format;
 
 use super::Recipe;
 use super::value::Version;
@@ -26,6 +27,8 @@ pub struct Runtime {
     /// nodeimg's own overlay for it.
     pub layer: &'static str,
     pub importer: Importer,
+    /// How it reads about registries.
+    pub registries: Format,
     /// Where the kubelet reaches it.
     pub socket: &'static str,
     /// Names of the programs that it runs for the first pod.

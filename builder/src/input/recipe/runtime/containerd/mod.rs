@@ -4,6 +4,7 @@ mod config;
 
 use std::collections::BTreeMap;
 
+use nodeimg_seed::contract::registries::Format;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,7 @@ pub static CONTAINERD: Runtime = Runtime {
         layer: "containerd-images",
         unit: "nodeimg-images.service",
     },
+    registries: Format::Containerd,
     socket: "unix:///var/run/containerd/containerd.sock",
     of_a_pod: &["containerd-shim-runc-v2", "runc"],
     left_out: &[
