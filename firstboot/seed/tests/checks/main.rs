@@ -5,6 +5,7 @@ mod addresses;
 mod identity;
 mod kubeadm;
 mod names;
+mod registries;
 
 use nodeimg_seed::check::{self, Addresses, CheckedNode, Inputs, InterfaceAddress};
 use nodeimg_seed::contract::profile::container_host;
