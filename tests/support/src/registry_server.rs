@@ -152,7 +152,9 @@ fn answer(state: &State, asked: &Asked, address: SocketAddr) -> Vec<u8> {
             b"",
         );
     }
-    match state.files.lock().unwrap().get(&asked.target) {
+    // A mirror is told which registry it stands for, as `?ns=docker.io`.
+    let path = asked.target.split('?').next().unwrap_or_default();
+    match state.files.lock().unwrap().get(path) {
         Some(bytes) => reply(200, "", bytes),
         None => reply(404, "", b""),
     }

@@ -30,11 +30,21 @@ const KEYS: [&str; 9] = [
 
 pub(super) fn read(field: &Field<'_>, problems: &mut Problems) -> BTreeMap<String, Given> {
     let mut all = BTreeMap::new();
-    for member in field.members(problems).unwrap_or_default() {
+    for mut member in field.members(problems).unwrap_or_default() {
+        // These names have more than those of keys, and are not secret.
+        if is_like_a_name(member.name) {
+            member.field.place.key = Some(format!("nodeimg.registries.{}", member.name));
+        }
         let given = registry(&member.field, problems);
         all.insert(member.name.to_owned(), given);
     }
     all
+}
+
+/// A line of a private key, as a key by a wrong indentation, has uppercase letters.
+fn is_like_a_name(text: &str) -> bool {
+    let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-:/[]".contains(c);
+    text.len() <= 253 && text.chars().all(inside)
 }
 
 fn registry(field: &Field<'_>, problems: &mut Problems) -> Given {
