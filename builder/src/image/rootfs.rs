@@ -165,6 +165,7 @@ fn configuration(recipe: &Recipe, base: &BaseSystem, tree: &mut Tree) -> Result<
             Service::KubeProxy => config::kube_proxy::generate(recipe)?,
         });
     }
+    files.extend(config::credential_providers::generate(recipe)?);
     files.push(runtime(recipe, base, tree)?);
     for Generated {
         path,
@@ -200,7 +201,7 @@ fn runtime(recipe: &Recipe, base: &BaseSystem, tree: &Tree) -> Result<Generated>
 }
 
 /// What the container runtime is told of registries, as first boot writes it, too.
-fn registries(recipe: &Recipe, tree: &mut Tree) -> Result<()> {
+pub fn registries(recipe: &Recipe, tree: &mut Tree) -> Result<()> {
     let hosts = recipe.registries.iter();
     let given = hosts
         .map(|(name, public)| (name.clone(), public.clone().into()))

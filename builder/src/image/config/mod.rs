@@ -1,6 +1,7 @@
 //! Files made from the recipe by real types: kubelet, kube-proxy, host settings; the
 //! container runtime's is its own matter. Pure: a recipe in, text out.
 
+pub mod credential_providers;
 pub mod host;
 pub mod kube_proxy;
 pub mod kubelet;

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::base::BasePart;
+use super::credential_provider::CredentialProvider;
 use super::image::PathPerArch;
 use super::network::Cidrs;
 use super::output::OutputName;
@@ -91,6 +92,9 @@ pub struct RecipeFile {
     /// Mirrors: URL prefixes to try first at another place: `"https://dl.k8s.io/" = "https://mirror.example/k8s/"`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mirrors: BTreeMap<String, String>,
+    /// Programs that the kubelet asks for the login of a registry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credential_provider: Vec<CredentialProvider>,
     /// Pinned inputs, fetched by digest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifact: Vec<ArtifactPart>,

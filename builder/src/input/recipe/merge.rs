@@ -53,6 +53,12 @@ impl RecipeFile {
             },
             sysctl: base.sysctl.into_iter().chain(self.sysctl).collect(),
             mirrors: base.mirrors.into_iter().chain(self.mirrors).collect(),
+            credential_provider: merged_by(
+                base.credential_provider,
+                self.credential_provider,
+                |a, b| a.name == b.name,
+                |over, _| over,
+            ),
             artifact: merged_by(
                 base.artifact,
                 self.artifact,

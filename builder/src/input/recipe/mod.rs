@@ -9,6 +9,7 @@
 
 mod base;
 mod check;
+pub mod credential_provider;
 mod disk;
 pub mod file;
 mod flags;
@@ -40,6 +41,7 @@ use nodeimg_values::digest::Digest;
 
 use crate::input::artifact::{self, InstallRule, Selector};
 use crate::tree::ImagePath;
+use credential_provider::CredentialProvider;
 use file::{
     ClusterPart, DiskPart, FirstBootPart, KubeProxyPart, KubeletPart, RecipeFile, SysctlValue,
     SysextPart,
@@ -82,6 +84,8 @@ pub struct Recipe {
     pub kubelet: KubeletPart,
     pub kube_proxy: KubeProxyPart,
     pub containerd: ContainerdPart,
+    /// Programs that the kubelet asks for logins.
+    pub credential_providers: Vec<CredentialProvider>,
     /// Of container images, by name.
     pub registries: BTreeMap<String, Public>,
     pub enable: Vec<Word>,

@@ -145,3 +145,6 @@ fn told(file: &RecipeFile, fault: &Fault, problems: &mut Problems<'_>) {
     let (reason, remedy) = (&fault.reason, &fault.remedy);
     problems.add(&way, &format!("{place}{reason}; {remedy}"));
 }
+
+#[cfg(test)]
+mod tests;
