@@ -19,6 +19,7 @@ use super::{boot, layers, lint, modules, units};
 use crate::input::artifact::{self, Spec, oci_image};
 use crate::input::bring::Fetched;
 use crate::input::debian::scripts;
+use crate::input::recipe::handler::{Handler, Shim};
 use crate::input::recipe::value::Version;
 use crate::input::recipe::{ExtraContent, Recipe};
 use crate::store::Store;
@@ -167,6 +168,12 @@ fn configuration(recipe: &Recipe, base: &BaseSystem, tree: &mut Tree) -> Result<
     }
     files.extend(config::credential_providers::generate(recipe)?);
     files.push(runtime(recipe, base, tree)?);
+    files.extend(
+        recipe
+            .handlers
+            .iter()
+            .filter_map(|handler| shim_config(handler)),
+    );
     for Generated {
         path,
         text,
@@ -184,6 +191,20 @@ fn configuration(recipe: &Recipe, base: &BaseSystem, tree: &mut Tree) -> Result<
         )?;
     }
     Ok(())
+}
+
+/// The configuration of a handler's shim, if it is not the handler's own.
+fn shim_config(handler: &Handler) -> Option<Generated> {
+    let Shim::Own { config, .. } = &handler.containerd else {
+        return None;
+    };
+    let (path, text) = (*config)?;
+    Some(Generated {
+        path,
+        text: text?.to_owned(),
+        link: None,
+        key: "handlers",
+    })
 }
 
 /// The container runtime's configuration.

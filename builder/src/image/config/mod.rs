@@ -5,6 +5,7 @@ pub mod credential_providers;
 pub mod host;
 pub mod kube_proxy;
 pub mod kubelet;
+pub mod runtime_classes;
 
 use anyhow::{Context, Result};
 use serde::Serialize;

@@ -16,8 +16,8 @@ use super::runtime::containerd::CONTAINERD;
 use super::source::Step;
 use super::value::{ArtifactVersion, Version, Word};
 use super::{
-    Artifact, ExtraContent, ExtraFile, Recipe, credential_provider, disk, flags, kubernetes,
-    profile, registries, services,
+    Artifact, ExtraContent, ExtraFile, Recipe, credential_provider, disk, flags, handler,
+    kubernetes, profile, registries, services,
 };
 use crate::input::artifact::{Kind, Mode};
 use crate::input::fetch::Mirrors;
@@ -43,6 +43,7 @@ pub fn recipe(file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -> Re
     let images = image::images(&file.artifact, &mut problems);
     let files = extra_files(&file, &mut problems);
     required(&file, &mut problems);
+    let handlers = handler::check(&file, runtime, &artifacts, &mut problems);
     credential_provider::check(&file, &artifacts, &files, &mut problems);
     profile::needs(&file, runtime, &artifacts, &mut problems);
     let registries = registries::check(&file, runtime.registries, &mut problems);
@@ -74,6 +75,7 @@ pub fn recipe(file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -> Re
         kubelet: file.kubelet.clone(),
         kube_proxy: file.kube_proxy.clone(),
         containerd: file.containerd.clone(),
+        handlers,
         credential_providers: file.credential_provider.clone(),
         registries,
         enable: enabled(&file, (!images.is_empty()).then_some(&runtime.importer)),

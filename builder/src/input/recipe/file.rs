@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::base::BasePart;
 use super::credential_provider::CredentialProvider;
+use super::handler::HandlerName;
 use super::image::PathPerArch;
 use super::network::Cidrs;
 use super::output::OutputName;
@@ -54,6 +55,10 @@ pub struct RecipeFile {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<OutputName>")]
     pub outputs: Vec<String>,
+    /// Programs beside runc that a pod's RuntimeClass can choose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<HandlerName>")]
+    pub handlers: Vec<String>,
     /// Kernel modules loaded at boot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<Word>,

@@ -27,6 +27,7 @@ impl RecipeFile {
             description: self.description.or(base.description),
             profile: self.profile.or(base.profile),
             outputs: added(base.outputs, self.outputs),
+            handlers: added(base.handlers, self.handlers),
             modules: added(base.modules, self.modules),
             writable: added(base.writable, self.writable),
             overlay: added(base.overlay, self.overlay),

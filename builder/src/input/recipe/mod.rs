@@ -13,6 +13,7 @@ pub mod credential_provider;
 mod disk;
 pub mod file;
 mod flags;
+pub mod handler;
 mod image;
 pub mod kubernetes;
 mod library;
@@ -46,6 +47,7 @@ use file::{
     ClusterPart, DiskPart, FirstBootPart, KubeProxyPart, KubeletPart, RecipeFile, SysctlValue,
     SysextPart,
 };
+use handler::Handler;
 use output::OutputKind;
 use request::{ArtifactRequest, Asked, requests};
 use runtime::Runtime;
@@ -84,6 +86,8 @@ pub struct Recipe {
     pub kubelet: KubeletPart,
     pub kube_proxy: KubeProxyPart,
     pub containerd: ContainerdPart,
+    /// What RuntimeClasses of the cluster can name.
+    pub handlers: Vec<&'static Handler>,
     /// Programs that the kubelet asks for logins.
     pub credential_providers: Vec<CredentialProvider>,
     /// Of container images, by name.

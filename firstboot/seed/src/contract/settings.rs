@@ -33,6 +33,21 @@ pub enum MetadataService {
     Ec2,
 }
 
+/// What runs containers beside the container runtime's default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Handler {
+    pub name: String,
+    /// Without this, a machine cannot run it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+}
+
+/// The label of nodes that can run a handler, which its RuntimeClass selects.
+pub fn handler_label(name: &str) -> String {
+    format!("handlers.nodeimg/{name}")
+}
+
 /// The image's part of the contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,6 +88,9 @@ pub struct ImageSettings {
     /// What the container runtime knows of registries, and in which form.
     #[serde(default, skip_serializing_if = "ImageRegistries::is_default")]
     pub registries: ImageRegistries,
+    /// What RuntimeClasses of the cluster can name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handlers: Vec<Handler>,
     /// The image's build time in seconds since 1970: the real time cannot be earlier.
     pub epoch: u64,
 }
@@ -137,6 +155,7 @@ mod tests {
             max_pods: None,
             keep_seed: false,
             registries: super::ImageRegistries::default(),
+            handlers: Vec::new(),
             epoch: 1_700_000_000,
         }
     }

@@ -27,6 +27,8 @@ pub struct Runtime {
     /// nodeimg's own overlay for it.
     pub layer: &'static str,
     pub importer: Importer,
+    /// Which of the recipe's handlers it can be told of.
+    pub handlers: &'static [&'static str],
     /// How it reads about registries.
     pub registries: Format,
     /// Where the kubelet reaches it.

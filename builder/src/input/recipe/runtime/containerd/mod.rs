@@ -25,6 +25,7 @@ pub static CONTAINERD: Runtime = Runtime {
         layer: "containerd-images",
         unit: "nodeimg-images.service",
     },
+    handlers: &["crun", "youki", "runsc", "kata", "wasmtime"],
     registries: Format::Containerd,
     socket: "unix:///var/run/containerd/containerd.sock",
     of_a_pod: &["containerd-shim-runc-v2", "runc"],
