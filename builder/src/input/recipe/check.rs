@@ -15,7 +15,8 @@ use super::runtime::{self, Runtime};
 use super::source::Step;
 use super::value::{ArtifactVersion, Version, Word};
 use super::{
-    Artifact, ExtraContent, ExtraFile, Recipe, disk, flags, kubernetes, profile, services,
+    Artifact, ExtraContent, ExtraFile, Recipe, credential_provider, disk, flags, handler,
+    kubernetes, profile, registries, services,
 };
 use crate::input::artifact::{Kind, Mode};
 use crate::input::fetch::Mirrors;
@@ -42,8 +43,11 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
     let images = image::images(&file.artifact, &mut problems);
     let files = extra_files(&file, &mut problems);
     required(&file, &mut problems);
+    let handlers = handler::check(&file, runtime, &artifacts, &mut problems);
+    credential_provider::check(&file, &artifacts, &files, &mut problems);
     profile::needs(&file, runtime, &artifacts, &mut problems);
     runtime::check(runtime, &file, &artifacts, &mut problems);
+    let registries = registries::check(&file, runtime.registries, &mut problems);
     flags::gone_from_kubelet(&file, &artifacts, &mut problems);
     kubernetes::versions(&file, runtime, &artifacts, &mut problems);
     let outputs = output::outputs(&file, kinds, &mut problems);
@@ -72,6 +76,9 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
         cluster: file.cluster.clone(),
         kubelet: file.kubelet.clone(),
         kube_proxy: file.kube_proxy.clone(),
+        handlers,
+        credential_providers: file.credential_provider.clone(),
+        registries,
         enable: enabled(&file, runtime, !images.is_empty()),
         mask: file.units.mask.clone(),
         sysctl: file.sysctl.clone(),

@@ -13,10 +13,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::base::BasePart;
+use super::credential_provider::CredentialProvider;
+use super::handler::HandlerName;
 use super::image::PathPerArch;
 use super::network::Cidrs;
 use super::output::OutputName;
 use super::profile::ProfileName;
+use super::registries::RegistryPart;
 use super::runtime::RuntimeName;
 use super::runtime::containerd::ContainerdPart;
 use super::runtime::crio::CrioPart;
@@ -62,6 +65,10 @@ pub struct RecipeFile {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<OutputName>")]
     pub outputs: Vec<String>,
+    /// Programs beside runc that a pod's RuntimeClass can choose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<HandlerName>")]
+    pub handlers: Vec<String>,
     /// Kernel modules loaded at boot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<Word>,
@@ -83,6 +90,11 @@ pub struct RecipeFile {
     pub containerd: Option<ContainerdPart>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crio: Option<CrioPart>,
+    /// Registries of container images, by name: `docker.io`, `registry.example:5000`,
+    /// with CRI-O also a part of one, `docker.io/library`; with containerd also `_default`
+    /// for all others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub registries: BTreeMap<String, RegistryPart>,
     #[serde(default)]
     pub units: UnitsPart,
     #[serde(default)]
@@ -97,6 +109,9 @@ pub struct RecipeFile {
     /// Mirrors: URL prefixes to try first at another place: `"https://dl.k8s.io/" = "https://mirror.example/k8s/"`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mirrors: BTreeMap<String, String>,
+    /// Programs that the kubelet asks for the login of a registry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credential_provider: Vec<CredentialProvider>,
     /// Pinned inputs, fetched by digest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifact: Vec<ArtifactPart>,

@@ -5,6 +5,8 @@
 //! `path`. An artifact's own lists and its `arch_names` replace, since they
 //! belong together with its version.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use serde::Serialize;
 
@@ -13,6 +15,7 @@ use super::file::{
     ArtifactPart, ClusterPart, DiskPart, FilePart, FirstBootPart, KubeProxyPart, KubeletPart,
     RecipeFile, SysextPart, UnitsPart,
 };
+use super::registries::RegistryPart;
 use super::runtime::containerd::ContainerdPart;
 use super::runtime::crio::CrioPart;
 
@@ -29,6 +32,7 @@ impl RecipeFile {
             runtime: self.runtime.or(base.runtime),
             sandbox_image: self.sandbox_image.or(base.sandbox_image),
             outputs: added(base.outputs, self.outputs),
+            handlers: added(base.handlers, self.handlers),
             modules: added(base.modules, self.modules),
             writable: added(base.writable, self.writable),
             overlay: added(base.overlay, self.overlay),
@@ -38,6 +42,7 @@ impl RecipeFile {
             kube_proxy: self.kube_proxy.over(base.kube_proxy),
             containerd: part(self.containerd, base.containerd, ContainerdPart::over),
             crio: part(self.crio, base.crio, CrioPart::over),
+            registries: merged_maps(base.registries, self.registries, RegistryPart::over),
             units: UnitsPart {
                 enable: added(base.units.enable, self.units.enable),
                 mask: added(base.units.mask, self.units.mask),
@@ -56,6 +61,12 @@ impl RecipeFile {
             },
             sysctl: base.sysctl.into_iter().chain(self.sysctl).collect(),
             mirrors: base.mirrors.into_iter().chain(self.mirrors).collect(),
+            credential_provider: merged_by(
+                base.credential_provider,
+                self.credential_provider,
+                |a, b| a.name == b.name,
+                |over, _| over,
+            ),
             artifact: merged_by(
                 base.artifact,
                 self.artifact,
@@ -190,6 +201,22 @@ fn merged_by<T>(
             }
             None => base.push(item),
         }
+    }
+    base
+}
+
+/// By key; what both have is merged.
+fn merged_maps<T>(
+    mut base: BTreeMap<String, T>,
+    over: BTreeMap<String, T>,
+    merge: impl Fn(T, T) -> T,
+) -> BTreeMap<String, T> {
+    for (key, item) in over {
+        let merged = match base.remove(&key) {
+            Some(there) => merge(item, there),
+            None => item,
+        };
+        base.insert(key, merged);
     }
     base
 }

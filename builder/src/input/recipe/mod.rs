@@ -9,9 +9,11 @@
 
 mod base;
 mod check;
+pub mod credential_provider;
 mod disk;
 pub mod file;
 mod flags;
+pub mod handler;
 mod image;
 pub mod kubernetes;
 mod library;
@@ -21,6 +23,7 @@ pub mod network;
 pub mod output;
 mod problems;
 mod profile;
+pub mod registries;
 pub mod request;
 pub mod runtime;
 mod script;
@@ -33,15 +36,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use nodeimg_seed::contract::profile::Profile;
+use nodeimg_seed::contract::registries::Public;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Digest;
 
 use crate::input::artifact::{self, InstallRule, Selector};
 use crate::tree::ImagePath;
+use credential_provider::CredentialProvider;
 use file::{
     ClusterPart, DiskPart, FirstBootPart, KubeProxyPart, KubeletPart, RecipeFile, SysctlValue,
     SysextPart,
 };
+use handler::Handler;
 use output::OutputKind;
 use request::{ArtifactRequest, Asked, requests};
 use runtime::Runtime;
@@ -80,6 +86,12 @@ pub struct Recipe {
     pub cluster: ClusterPart,
     pub kubelet: KubeletPart,
     pub kube_proxy: KubeProxyPart,
+    /// What RuntimeClasses of the cluster can name.
+    pub handlers: Vec<&'static Handler>,
+    /// Programs that the kubelet asks for logins.
+    pub credential_providers: Vec<CredentialProvider>,
+    /// Of container images, by name.
+    pub registries: BTreeMap<String, Public>,
     pub enable: Vec<Word>,
     pub mask: Vec<Word>,
     pub sysctl: BTreeMap<String, SysctlValue>,

@@ -1,7 +1,8 @@
 //! Values that must mean the same to several programs.
 //!
 //! ```text
-//!  builder and first boot      paths, profile, runtime, settings, initrd_plan, CONTRACT_MARKER
+//!  builder and first boot      paths, profile, registries, runtime, settings,
+//!                              initrd_plan, CONTRACT_MARKER
 //!  one boot and the next       stamp, overwritten
 //!  first boot and who asks it  report
 //! ```
@@ -10,6 +11,7 @@ pub mod initrd_plan;
 pub mod overwritten;
 pub mod paths;
 pub mod profile;
+pub mod registries;
 pub mod report;
 pub mod runtime;
 pub mod settings;

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::profile::Profile;
+use super::registries::ImageRegistries;
 use super::runtime::{self, Runtime};
 
 /// Where the builder bakes [`ImageSettings`].
@@ -31,6 +32,21 @@ pub const MAX_PODS: u32 = 110;
 pub enum MetadataService {
     Openstack,
     Ec2,
+}
+
+/// What runs containers beside the container runtime's default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Handler {
+    pub name: String,
+    /// Without this, a machine cannot run it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+}
+
+/// The label of nodes that can run a handler, which its RuntimeClass selects.
+pub fn handler_label(name: &str) -> String {
+    format!("handlers.nodeimg/{name}")
 }
 
 /// The image's part of the contract.
@@ -77,6 +93,12 @@ pub struct ImageSettings {
     /// Whether secrets stay on a writable seed volume when they are no longer needed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_seed: bool,
+    /// What the container runtime knows of registries, and in which form.
+    #[serde(default, skip_serializing_if = "ImageRegistries::is_default")]
+    pub registries: ImageRegistries,
+    /// What RuntimeClasses of the cluster can name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handlers: Vec<Handler>,
     /// The image's build time in seconds since 1970: the real time cannot be earlier.
     pub epoch: u64,
 }
@@ -153,6 +175,8 @@ mod tests {
             kubelet: None,
             max_pods: None,
             keep_seed: false,
+            registries: super::ImageRegistries::default(),
+            handlers: Vec::new(),
             epoch: 1_700_000_000,
         }
     }

@@ -9,6 +9,7 @@ pub mod containerd;
 pub mod crio;
 
 use anyhow::Result;
+use nodeimg_seed::contract::registries::Format;
 use nodeimg_seed::contract::runtime as shared;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -39,6 +40,10 @@ pub struct Runtime {
     pub layer: &'static str,
     /// How the baked container images get to it.
     pub images: Baked,
+    /// Which of the recipe's handlers it can be told of.
+    pub handlers: &'static [&'static str],
+    /// How it reads about registries.
+    pub registries: Format,
     /// Names of the programs that it runs for the first pod.
     pub of_a_pod: &'static [&'static str],
     /// Where they are, beside the directories of `PATH`.
@@ -49,6 +54,8 @@ pub struct Runtime {
     pub config: &'static str,
     /// The configuration for that version of the program.
     pub configure: fn(&Recipe, &Version) -> Result<String>,
+    /// Further files that its handlers need, with their texts.
+    pub more: fn(&Recipe) -> Vec<(&'static str, &'static str)>,
     /// Whether the recipe has its table.
     pub is_given: fn(&RecipeFile) -> bool,
     /// What its table may not say.
@@ -133,7 +140,6 @@ pub enum Baked {
     /// As archives, which a unit of the node imports.
     Imported(Importer),
     /// In a read-only store, which the runtime reads where it lies.
-    #[allow(dead_code, reason = "containerd imports; CRI-O has a store")]
     Stored,
 }
 

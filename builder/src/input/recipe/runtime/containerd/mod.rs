@@ -4,6 +4,7 @@ mod config;
 
 use std::collections::BTreeMap;
 
+use nodeimg_seed::contract::registries::Format;
 use nodeimg_seed::contract::runtime::containerd;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,8 @@ pub static CONTAINERD: Runtime = Runtime {
         layer: "containerd-images",
         unit: "nodeimg-images.service",
     }),
+    handlers: &["crun", "youki", "runsc", "kata", "wasmtime"],
+    registries: Format::Containerd,
     of_a_pod: &["containerd-shim-runc-v2", "runc"],
     own_directories: &[],
     left_out: &[
@@ -37,6 +40,7 @@ pub static CONTAINERD: Runtime = Runtime {
     ],
     config: config::PATH,
     configure: config::generate,
+    more: config::of_shims,
     is_given: |file| file.containerd.is_some(),
     check: |_, _, _| {},
     misfit,

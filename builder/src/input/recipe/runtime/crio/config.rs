@@ -9,6 +9,7 @@ use serde::Serialize;
 use toml::{Table, Value};
 
 use super::{CONMON, NEWEST, OLDEST, OciRuntime, PINNS};
+use crate::input::artifact::oci_image::store::DIRECTORY;
 use crate::input::recipe::merge::with_extra;
 use crate::input::recipe::value::Version;
 use crate::input::recipe::{ContainerImage, Recipe};
@@ -17,9 +18,6 @@ use crate::input::recipe::{ContainerImage, Recipe};
 pub const PATH: &str = "/etc/crio/crio.conf.d/10-nodeimg.conf";
 pub const NETWORK_DIR: &str = "/etc/cni/net.d";
 pub const PLUGIN_DIR: &str = "/opt/cni/bin";
-
-/// The store of baked images.
-const STORE: &str = "/usr/lib/containers/storage";
 
 #[derive(Serialize)]
 struct Crio {
@@ -117,14 +115,13 @@ fn ours(recipe: &Recipe, starts: OciRuntime) -> Crio {
 
 /// One option where images are baked, otherwise none.
 fn baked_option(recipe: &Recipe) -> Vec<String> {
-    let option = (!recipe.images.is_empty()).then(|| format!("overlay.imagestore={STORE}"));
+    let option = (!recipe.images.is_empty()).then(|| format!("overlay.imagestore={DIRECTORY}"));
     option.into_iter().collect()
 }
 
 /// Every name of a baked image but the pause image's.
 fn pinned(recipe: &Recipe) -> Vec<String> {
-    let names = recipe.images.iter().flat_map(ContainerImage::called);
-    let names = names.map(ToString::to_string);
+    let names = recipe.images.iter().flat_map(ContainerImage::kept_names);
     let sandbox = recipe.sandbox_image.as_deref();
     names
         .filter(|name| Some(name.as_str()) != sandbox)

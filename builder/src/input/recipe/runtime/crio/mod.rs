@@ -6,6 +6,7 @@ mod keys;
 
 use std::collections::BTreeMap;
 
+use nodeimg_seed::contract::registries::Format;
 use nodeimg_seed::contract::runtime::crio;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,9 @@ pub static CRIO: Runtime = Runtime {
     ],
     layer: "crio",
     images: Baked::Stored,
+    handlers: &[],
+    registries: Format::Crio,
+    more: |_| Vec::new(),
     of_a_pod: &["pinns", "conmon", "crun", "runc"],
     own_directories: &["/usr/libexec/crio"],
     left_out: &[],
