@@ -80,6 +80,9 @@ pub struct SeedNewArgs {
     /// The node's provider id, as its cloud provider names it
     #[arg(long, value_name = "URL")]
     pub provider_id: Option<String>,
+    /// Registries of container images with mirrors, certificates and logins (YAML, the value of `nodeimg.registries`)
+    #[arg(long, value_name = "FILE")]
+    pub registries: Option<PathBuf>,
     /// Replace an existing seed
     #[arg(long)]
     pub force: bool,

@@ -76,9 +76,7 @@ enum Sandbox {
 
 /// Whether the runtime's sandbox image is among the baked ones.
 fn sandbox(recipe: &Recipe) -> Option<Sandbox> {
-    let runtime = recipe.runtime;
-    let text = (runtime.sandbox_image)(recipe)?;
-    let key = format!("{}.sandbox_image", runtime.name);
+    let (key, text) = ("sandbox_image", recipe.sandbox_image.as_deref()?);
     let wanted: Reference = match text.parse() {
         Ok(wanted) => wanted,
         Err(error) => {
@@ -125,7 +123,7 @@ fn contract(recipe: &Recipe, tree: &Tree, templates: &BTreeSet<ImagePath>) -> Re
     let lists = [
         profile.programs,
         profile.files,
-        runtime.programs,
+        &(runtime.programs)(&recipe.effective),
         runtime.files,
     ];
     let paths: BTreeSet<&str> = lists.into_iter().flatten().copied().collect();

@@ -3,9 +3,11 @@
 use std::fs;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use nodeimg_seed::check::registries;
 use nodeimg_seed::contract::profile::{Join, Service};
 use nodeimg_seed::contract::settings;
+use nodeimg_seed::plan;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::epoch::Epoch;
 use nodeimg_values::parallel::in_parallel;
@@ -54,6 +56,7 @@ pub fn assemble(inputs: &BuildInputs<'_>) -> Result<Assembled> {
     with_base(inputs, &base, &mut tree, setup::configure).context("configuring the base system")?;
     artifacts(inputs, &mut tree).context("unpacking the artifacts")?;
     configuration(recipe, &base, &mut tree).context("writing the configuration")?;
+    registries(recipe, &mut tree).context("writing the configuration of registries")?;
     first_boot(inputs, &base, &mut tree).context("adding first boot")?;
     let has_images = !inputs.fetched.images.is_empty();
     layers::lay_in_own(recipe, has_images, &mut tree).context("laying in the overlay")?;
@@ -163,7 +166,15 @@ fn configuration(recipe: &Recipe, base: &BaseSystem, tree: &mut Tree) -> Result<
             Service::KubeProxy => config::kube_proxy::generate(recipe)?,
         });
     }
+    files.extend(config::credential_providers::generate(recipe)?);
     files.push(runtime(recipe, base, tree)?);
+    let more = (recipe.runtime.more)(recipe).into_iter();
+    files.extend(more.map(|(path, text)| Generated {
+        path,
+        text: text.to_owned(),
+        link: None,
+        key: "handlers",
+    }));
     for Generated {
         path,
         text,
@@ -193,8 +204,29 @@ fn runtime(recipe: &Recipe, base: &BaseSystem, tree: &Tree) -> Result<Generated>
         path: runtime.config,
         text: (runtime.configure)(recipe, &version)?,
         link: None,
-        key: runtime.name,
+        key: runtime.shared.name,
     })
+}
+
+/// What the container runtime is told of registries, as first boot writes it, too.
+pub fn registries(recipe: &Recipe, tree: &mut Tree) -> Result<()> {
+    let hosts = recipe.registries.iter();
+    let given = hosts
+        .map(|(name, public)| (name.clone(), public.clone().into()))
+        .collect();
+    // The recipe's checks have told every fault by then.
+    let Ok(checked) = registries::check(recipe.runtime.registries, &given) else {
+        bail!("the recipe's registries have changed since they were checked");
+    };
+    for file in plan::registries::files(&checked) {
+        let plan::Content::Bytes(bytes) = file.content else {
+            continue;
+        };
+        let content = Content::inline(bytes.expose().to_vec());
+        let origin = Origin::Recipe("registries".to_owned());
+        tree.insert(file.path.parse()?, Node::file(content, file.mode, origin))?;
+    }
+    Ok(())
 }
 
 /// Of the artifact that installs it, or else of the base system's package.

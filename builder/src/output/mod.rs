@@ -22,6 +22,7 @@ use nodeimg_values::atomic::{self, OutDir, Turn};
 use nodeimg_values::digest::Digest;
 
 use crate::image::boot::{self, mounts};
+use crate::image::config::runtime_classes;
 use crate::input::bring::Fetched;
 use crate::input::lock::Locked;
 use crate::input::recipe::Recipe;
@@ -130,6 +131,11 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
         let written = disk::write(built, writers, staged.path()).context("writing the disk")?;
         outputs.extend(written.outputs);
         digests = written.digests;
+    }
+    if let Some(text) = runtime_classes::text(built.recipe)? {
+        let name = "runtime-classes.yaml";
+        atomic::write_file(&staged.path().join(name), text.as_bytes())?;
+        outputs.push(manifest::Output::of(name, text.as_bytes()));
     }
     let manifest = Manifest::new(image(built)?, inputs::of(built)?, tree, &digests, outputs)?;
     let mut listed = manifest.outputs.clone();

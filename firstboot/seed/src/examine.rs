@@ -73,6 +73,7 @@ pub fn examine(
             templates: &templates,
             network: network.as_ref(),
             image: around.image(),
+            handlers: &settings.handlers,
             writable: &settings.writable,
         };
         plan::plan(&node, &ground, problems)

@@ -152,10 +152,21 @@ fn answer(state: &State, asked: &Asked, address: SocketAddr) -> Vec<u8> {
             b"",
         );
     }
-    match state.files.lock().unwrap().get(&asked.target) {
-        Some(bytes) => reply(200, "", bytes),
+    // A mirror is told which registry it stands for, as `?ns=docker.io`.
+    let path = asked.target.split('?').next().unwrap_or_default();
+    match state.files.lock().unwrap().get(path) {
+        Some(bytes) => reply(200, &content_type(bytes), bytes),
         None => reply(404, "", b""),
     }
+}
+
+/// A document says itself what it is.
+fn content_type(bytes: &[u8]) -> String {
+    let document: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+    let named = document
+        .as_ref()
+        .and_then(|found| found["mediaType"].as_str());
+    named.map_or_else(String::new, |name| format!("Content-Type: {name}\r\n"))
 }
 
 fn bearer(realm: &str) -> String {

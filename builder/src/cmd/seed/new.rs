@@ -12,6 +12,7 @@ use nodeimg_seed::contract::profile::{Join, Profile, Service};
 use nodeimg_seed::text::pem;
 use nodeimg_seed::text::problem::Problems;
 use nodeimg_seed::text::secret::Secret;
+use nodeimg_seed::text::yaml;
 use nodeimg_seed::write::{Node, Pair};
 use nodeimg_values::date::Date;
 use serde_json::json;
@@ -91,6 +92,7 @@ fn node(args: &SeedNewArgs, recipe: &Recipe) -> Result<Node> {
         hosts: pairs(&args.hosts),
         labels: pairs(&args.labels),
         taints: args.taints.clone(),
+        registries: args.registries.as_deref().map(mapping).transpose()?,
         ssh_keys: ssh_keys(&args.ssh_key)?,
         network: args.network.as_deref().map(text).transpose()?,
         ca: None,
@@ -177,6 +179,16 @@ fn ssh_keys(paths: &[impl AsRef<Path>]) -> Result<Vec<String>> {
         }
     }
     Ok(keys)
+}
+
+/// A mapping of YAML in one line.
+fn mapping(path: &Path) -> Result<Secret> {
+    let shown = path.display();
+    match yaml::parse(secret(path)?.expose()) {
+        Ok(Some(node)) if node.entries().is_some() => Ok(node.to_flow()),
+        Ok(_) => bail!("{shown}: this is not a mapping; write `registry.example: {{...}}`"),
+        Err(error) => bail!("{shown}:{}: {}", error.line, error.reason),
+    }
 }
 
 fn secret(path: &Path) -> Result<Secret> {

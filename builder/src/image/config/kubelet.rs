@@ -8,7 +8,7 @@ use anyhow::Result;
 use nodeimg_seed::contract::profile::Join;
 use serde::Serialize;
 
-use super::{Generated, environment, yaml};
+use super::{Generated, credential_providers, environment, yaml};
 use crate::input::recipe::{Base, Recipe};
 
 /// The default lies below /usr, which is read-only.
@@ -122,13 +122,18 @@ pub fn generate(recipe: &Recipe) -> Result<Vec<Generated>> {
             link: Some("/var/lib/kubelet/kubelet-config.yaml"),
             key: "kubelet",
         },
-        Generated {
-            path: "/usr/lib/nodeimg/kubelet.env",
-            text: flags(recipe),
-            link: None,
-            key: "kubelet",
-        },
+        environment_file(recipe),
     ])
+}
+
+/// The kubelet's flags.
+pub fn environment_file(recipe: &Recipe) -> Generated {
+    Generated {
+        path: "/usr/lib/nodeimg/kubelet.env",
+        text: flags(recipe),
+        link: None,
+        key: "kubelet",
+    }
 }
 
 fn configuration(recipe: &Recipe) -> KubeletConfiguration<'_> {
@@ -149,7 +154,7 @@ fn configuration(recipe: &Recipe) -> KubeletConfiguration<'_> {
         cgroup_driver: "systemd",
         cluster_dns: &recipe.cluster.cluster_dns,
         cluster_domain: domain.map(|domain| domain.as_str()),
-        container_runtime_endpoint: recipe.runtime.socket,
+        container_runtime_endpoint: recipe.runtime.shared.socket,
         enable_server: true,
         fail_swap_on: false,
         max_pods: recipe.kubelet.max_pods,
@@ -192,6 +197,7 @@ fn flags(recipe: &Recipe) -> String {
         // First boot gives the flag once more, for the node's own; the kubelet adds them up.
         args.push(format!("--node-labels={}", pairs.join(",")));
     }
+    args.extend(credential_providers::flags(recipe));
     args.extend(recipe.kubelet.extra_args.iter().cloned());
     let comment = "From the recipe; read by kubelet.service.";
     environment(comment, "KUBELET_ARGS", &args)

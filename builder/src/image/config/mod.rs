@@ -1,9 +1,11 @@
 //! Files made from the recipe by real types: kubelet, kube-proxy, host settings; the
 //! container runtime's is its own matter. Pure: a recipe in, text out.
 
+pub mod credential_providers;
 pub mod host;
 pub mod kube_proxy;
 pub mod kubelet;
+pub mod runtime_classes;
 
 use anyhow::{Context, Result};
 use serde::Serialize;

@@ -14,6 +14,63 @@ fn kubelet(more: &str) -> (String, String) {
     (files.next().unwrap(), files.next().unwrap())
 }
 
+/// Everything that a recipe can say of a credential provider.
+pub const FULL_PROVIDER: &str = "\
+[[file]]
+path = \"/usr/libexec/kubernetes/credential-providers/mine\"
+content = \"#!/bin/sh\\n\"
+mode = \"0755\"
+[[credential_provider]]
+name = \"mine\"
+match_images = [\"*.registry.example:5000/team\"]
+cache = \"1h30m\"
+api_version = \"v1\"
+args = [\"get\"]
+env = { A = \"b\" }
+[credential_provider.service_account]
+audience = \"a\"
+cache_by = \"ServiceAccount\"
+required = true
+required_annotations = [\"a.example/b\"]
+optional_annotations = [\"a.example/c\"]
+";
+
+const PROVIDERS: &str = "\
+apiVersion: kubelet.config.k8s.io/v1
+kind: CredentialProviderConfig
+providers:
+  - name: mine
+    matchImages:
+      - \"*.registry.example:5000/team\"
+    defaultCacheDuration: 1h30m
+    apiVersion: credentialprovider.kubelet.k8s.io/v1
+    args:
+      - get
+    env:
+      - name: A
+        value: b
+    tokenAttributes:
+      serviceAccountTokenAudience: a
+      cacheType: ServiceAccount
+      requireServiceAccount: true
+      requiredServiceAccountAnnotationKeys:
+        - a.example/b
+      optionalServiceAccountAnnotationKeys:
+        - a.example/c
+";
+
+#[test]
+fn the_kubelet_is_told_of_credential_providers() {
+    let recipe = recipe(FULL_PROVIDER);
+    let files = credential_providers::generate(&recipe).unwrap();
+    assert_eq!(files.len(), 1);
+    assert_eq!(files[0].text, PROVIDERS);
+    let (_, flags) = kubelet(FULL_PROVIDER);
+    let last = "KUBELET_ARGS=--image-credential-provider-config=/usr/lib/nodeimg/credential-providers.yaml \
+                --image-credential-provider-bin-dir=/usr/libexec/kubernetes/credential-providers";
+    assert_eq!(flags.lines().last(), Some(last));
+}
+
 #[test]
 fn kubelet_configuration_is_the_tutorials() {
     let (config, flags) = kubelet("");

@@ -1,11 +1,13 @@
 //! What first boot is told of the image that it runs in.
 
 use nodeimg_seed::contract::profile::Join;
+use nodeimg_seed::contract::registries::ImageRegistries;
 use nodeimg_seed::contract::settings::{self, ImageSettings};
 use nodeimg_values::epoch::Epoch;
 
 use crate::input::recipe::Recipe;
-use crate::input::recipe::file::MetadataService;
+use crate::input::recipe::file::{MetadataService, RuntimeChange};
+use crate::input::recipe::handler::Handler;
 
 /// The places where kubeadm is looked for; the first is upstream's packages' own.
 pub const KUBEADM: [&str; 2] = ["/usr/bin/kubeadm", "/usr/local/bin/kubeadm"];
@@ -28,12 +30,21 @@ fn writable_for_seeds(recipe: &Recipe) -> Vec<String> {
     paths
 }
 
+fn told(handler: &Handler) -> settings::Handler {
+    settings::Handler {
+        name: handler.name.to_owned(),
+        device: handler.device.map(str::to_owned),
+    }
+}
+
 /// What first boot is told of the image.
 pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
     let by_kubeadm = recipe.profile.joins == Join::Kubeadm;
     ImageSettings {
         version: settings::SETTINGS_VERSION,
         profile: recipe.profile,
+        runtime: recipe.runtime.shared,
+        clean_runtime: recipe.first_boot.runtime_change == Some(RuntimeChange::Clean),
         cluster_cidr: recipe
             .cluster
             .cluster_cidr
@@ -64,6 +75,15 @@ pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
         kubelet: of_recipe(recipe, KUBELET).filter(|_| by_kubeadm),
         max_pods: recipe.kubelet.max_pods,
         keep_seed: recipe.first_boot.scrub == Some(false),
+        handlers: recipe
+            .handlers
+            .iter()
+            .map(|handler| told(handler))
+            .collect(),
+        registries: ImageRegistries {
+            format: recipe.runtime.registries,
+            hosts: recipe.registries.clone(),
+        },
         seed_wait: recipe.first_boot.wait.unwrap_or(settings::SEED_WAIT),
         epoch: epoch.0,
     }

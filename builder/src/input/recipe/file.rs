@@ -7,16 +7,22 @@ use std::collections::BTreeMap;
 
 use nodeimg_formats::oci::Reference;
 use nodeimg_seed::contract::profile::Profile;
+use nodeimg_seed::contract::runtime::Runtime;
 use nodeimg_values::arch::Arch;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::base::BasePart;
+use super::credential_provider::CredentialProvider;
+use super::handler::HandlerName;
 use super::image::PathPerArch;
 use super::network::Cidrs;
 use super::output::OutputName;
 use super::profile::ProfileName;
+use super::registries::RegistryPart;
+use super::runtime::RuntimeName;
 use super::runtime::containerd::ContainerdPart;
+use super::runtime::crio::CrioPart;
 use super::url::{PerArch, UrlTemplate};
 use super::value::{ArtifactVersion, ByteSize, Domain, Name, RecipePath, Version, Word};
 use crate::input::artifact::{InstallRule, Mode};
@@ -48,10 +54,21 @@ pub struct RecipeFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<ProfileName>")]
     pub profile: Option<&'static Profile>,
+    /// The container runtime; `containerd` by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<RuntimeName>")]
+    pub runtime: Option<&'static Runtime>,
+    /// The pause image that every pod uses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox_image: Option<String>,
     /// The outputs that a build writes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<OutputName>")]
     pub outputs: Vec<String>,
+    /// Programs beside runc that a pod's RuntimeClass can choose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<HandlerName>")]
+    pub handlers: Vec<String>,
     /// Kernel modules loaded at boot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<Word>,
@@ -69,8 +86,15 @@ pub struct RecipeFile {
     pub kubelet: KubeletPart,
     #[serde(default)]
     pub kube_proxy: KubeProxyPart,
-    #[serde(default)]
-    pub containerd: ContainerdPart,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub containerd: Option<ContainerdPart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crio: Option<CrioPart>,
+    /// Registries of container images, by name: `docker.io`, `registry.example:5000`,
+    /// with CRI-O also a part of one, `docker.io/library`; with containerd also `_default`
+    /// for all others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub registries: BTreeMap<String, RegistryPart>,
     #[serde(default)]
     pub units: UnitsPart,
     #[serde(default)]
@@ -85,6 +109,9 @@ pub struct RecipeFile {
     /// Mirrors: URL prefixes to try first at another place: `"https://dl.k8s.io/" = "https://mirror.example/k8s/"`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mirrors: BTreeMap<String, String>,
+    /// Programs that the kubelet asks for the login of a registry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credential_provider: Vec<CredentialProvider>,
     /// Pinned inputs, fetched by digest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifact: Vec<ArtifactPart>,
@@ -151,6 +178,20 @@ pub struct FirstBootPart {
     /// Whether secrets on a writable seed volume are overwritten after use; yes by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scrub: Option<bool>,
+    /// What to do with a kept state whose images and containers are of another container
+    /// runtime; refuse it by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime_change: Option<RuntimeChange>,
+}
+
+/// What first boot does with the state of another container runtime.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuntimeChange {
+    /// The node is not set up.
+    Refuse,
+    /// The other runtime's images and containers are removed.
+    Clean,
 }
 
 /// A cloud's metadata service.
@@ -258,7 +299,7 @@ pub enum ArtifactKind {
     Binary,
     /// A tar archive, plain or compressed with gzip, zstd or xz.
     Archive,
-    /// A container image that containerd has from the node's first start on.
+    /// A container image that the container runtime has from the node's first start on.
     OciImage,
 }
 
@@ -273,6 +314,10 @@ pub struct ArtifactPart {
     pub kind: Option<ArtifactKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<ArtifactVersion>,
+    /// The container runtime that it is for; images with another one go without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<RuntimeName>")]
+    pub runtime: Option<&'static Runtime>,
     /// The URL that it is published at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<PerArch>,

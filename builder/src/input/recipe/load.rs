@@ -179,6 +179,12 @@ fn located(mut file: RecipeFile, source: &Source) -> Result<RecipeFile> {
         let way = [Step::Key("overlay"), Step::Index(index)];
         *overlay = beside(overlay, source, &way)?;
     }
+    for (name, registry) in &mut file.registries {
+        let way = [Step::Key("registries"), Step::Key(name), Step::Key("ca")];
+        if let Some(path) = &mut registry.ca {
+            *path = beside(path, source, &way)?;
+        }
+    }
     for part in &mut file.artifact {
         let name = part.name.to_string();
         let way = [

@@ -5,13 +5,19 @@
 //! `path`. An artifact's own lists and its `arch_names` replace, since they
 //! belong together with its version.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use super::base::BasePart;
 use super::file::{
     ArtifactPart, ClusterPart, DiskPart, FilePart, FirstBootPart, KubeProxyPart, KubeletPart,
     RecipeFile, SysextPart, UnitsPart,
 };
+use super::registries::RegistryPart;
+use super::runtime::containerd::ContainerdPart;
+use super::runtime::crio::CrioPart;
 
 impl RecipeFile {
     /// `self` over `base`.
@@ -23,18 +29,20 @@ impl RecipeFile {
             kubernetes: self.kubernetes.or(base.kubernetes),
             description: self.description.or(base.description),
             profile: self.profile.or(base.profile),
+            runtime: self.runtime.or(base.runtime),
+            sandbox_image: self.sandbox_image.or(base.sandbox_image),
             outputs: added(base.outputs, self.outputs),
+            handlers: added(base.handlers, self.handlers),
             modules: added(base.modules, self.modules),
             writable: added(base.writable, self.writable),
             overlay: added(base.overlay, self.overlay),
-            base: match (self.base, base.base) {
-                (Some(over), Some(under)) => Some(over.over(under)),
-                (over, under) => over.or(under),
-            },
+            base: part(self.base, base.base, BasePart::over),
             cluster: self.cluster.over(base.cluster),
             kubelet: self.kubelet.over(base.kubelet),
             kube_proxy: self.kube_proxy.over(base.kube_proxy),
-            containerd: self.containerd.over(base.containerd),
+            containerd: part(self.containerd, base.containerd, ContainerdPart::over),
+            crio: part(self.crio, base.crio, CrioPart::over),
+            registries: merged_maps(base.registries, self.registries, RegistryPart::over),
             units: UnitsPart {
                 enable: added(base.units.enable, self.units.enable),
                 mask: added(base.units.mask, self.units.mask),
@@ -46,9 +54,19 @@ impl RecipeFile {
                 wait: self.first_boot.wait.or(base.first_boot.wait),
                 commands: self.first_boot.commands.or(base.first_boot.commands),
                 scrub: self.first_boot.scrub.or(base.first_boot.scrub),
+                runtime_change: self
+                    .first_boot
+                    .runtime_change
+                    .or(base.first_boot.runtime_change),
             },
             sysctl: base.sysctl.into_iter().chain(self.sysctl).collect(),
             mirrors: base.mirrors.into_iter().chain(self.mirrors).collect(),
+            credential_provider: merged_by(
+                base.credential_provider,
+                self.credential_provider,
+                |a, b| a.name == b.name,
+                |over, _| over,
+            ),
             artifact: merged_by(
                 base.artifact,
                 self.artifact,
@@ -134,6 +152,7 @@ impl ArtifactPart {
             name: self.name,
             kind: self.kind.or(base.kind),
             version: self.version.or(base.version),
+            runtime: self.runtime.or(base.runtime),
             url: self.url.or(base.url),
             checksum: self.checksum.or(base.checksum),
             arch_names,
@@ -144,6 +163,14 @@ impl ArtifactPart {
             source: self.source.or(base.source),
             also: or_list(self.also, base.also),
         }
+    }
+}
+
+/// A table that a recipe may go without.
+fn part<T>(over: Option<T>, base: Option<T>, merge: impl Fn(T, T) -> T) -> Option<T> {
+    match (over, base) {
+        (Some(over), Some(base)) => Some(merge(over, base)),
+        (over, base) => over.or(base),
     }
 }
 
@@ -174,6 +201,22 @@ fn merged_by<T>(
             }
             None => base.push(item),
         }
+    }
+    base
+}
+
+/// By key; what both have is merged.
+fn merged_maps<T>(
+    mut base: BTreeMap<String, T>,
+    over: BTreeMap<String, T>,
+    merge: impl Fn(T, T) -> T,
+) -> BTreeMap<String, T> {
+    for (key, item) in over {
+        let merged = match base.remove(&key) {
+            Some(there) => merge(item, there),
+            None => item,
+        };
+        base.insert(key, merged);
     }
     base
 }

@@ -9,9 +9,11 @@
 
 mod base;
 mod check;
+pub mod credential_provider;
 mod disk;
 pub mod file;
 mod flags;
+pub mod handler;
 mod image;
 pub mod kubernetes;
 mod library;
@@ -21,6 +23,7 @@ pub mod network;
 pub mod output;
 mod problems;
 mod profile;
+pub mod registries;
 pub mod request;
 pub mod runtime;
 mod script;
@@ -33,19 +36,21 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use nodeimg_seed::contract::profile::Profile;
+use nodeimg_seed::contract::registries::Public;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Digest;
 
 use crate::input::artifact::{self, InstallRule, Selector};
 use crate::tree::ImagePath;
+use credential_provider::CredentialProvider;
 use file::{
     ClusterPart, DiskPart, FirstBootPart, KubeProxyPart, KubeletPart, RecipeFile, SysctlValue,
     SysextPart,
 };
+use handler::Handler;
 use output::OutputKind;
 use request::{ArtifactRequest, Asked, requests};
 use runtime::Runtime;
-use runtime::containerd::ContainerdPart;
 use url::{PerArch, UrlTemplate};
 use value::{Name, Version, Word};
 
@@ -66,6 +71,8 @@ pub struct Recipe {
     pub description: Option<String>,
     pub profile: &'static Profile,
     pub runtime: &'static Runtime,
+    /// The image of every pod's first container, if the recipe names one.
+    pub sandbox_image: Option<String>,
     pub outputs: Vec<&'static OutputKind>,
     pub sysext: SysextPart,
     pub disk: DiskPart,
@@ -79,7 +86,12 @@ pub struct Recipe {
     pub cluster: ClusterPart,
     pub kubelet: KubeletPart,
     pub kube_proxy: KubeProxyPart,
-    pub containerd: ContainerdPart,
+    /// What RuntimeClasses of the cluster can name.
+    pub handlers: Vec<&'static Handler>,
+    /// Programs that the kubelet asks for logins.
+    pub credential_providers: Vec<CredentialProvider>,
+    /// Of container images, by name.
+    pub registries: BTreeMap<String, Public>,
     pub enable: Vec<Word>,
     pub mask: Vec<Word>,
     pub sysctl: BTreeMap<String, SysctlValue>,

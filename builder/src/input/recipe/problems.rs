@@ -40,6 +40,16 @@ impl<'a> Problems<'a> {
         self.warnings.push(text);
     }
 
+    /// The same without the line itself, which may hold a secret.
+    pub fn add_unquoted(&mut self, way: &[Step<'_>], message: &str) {
+        let at = self.sources.iter().find_map(|source| {
+            let (line, column) = source.line_column(source.locate(way)?.start);
+            Some(format!("{}:{line}:{column}: ", source.label))
+        });
+        let text = format!("{}{}: {message}", at.unwrap_or_default(), dotted(way));
+        self.found.push(text);
+    }
+
     fn located(&self, way: &[Step<'_>], message: &str) -> String {
         if let (Some((key, flag)), Some(Step::Key(first))) = (self.flag, way.first())
             && *first == key

@@ -10,6 +10,8 @@ mod extras;
 pub mod kubeadm;
 mod names;
 mod node_ip;
+pub mod registries;
+mod runtime;
 mod scheduling;
 mod subnets;
 
@@ -90,6 +92,8 @@ pub struct CheckedNode {
     /// Empty if the seed has none.
     pub provider_id: String,
     pub kubeadm: Option<Kubeadm>,
+    /// `None` if the seed says nothing of them.
+    pub registries: Option<registries::Checked>,
     pub extras: Extras,
 }
 
@@ -148,7 +152,9 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
     let labels = scheduling::check_labels(&inputs.user.node.labels, problems);
     let taints = scheduling::check_taints(&inputs.user.node.taints, problems);
     let provider_id = scheduling::check_provider(inputs.user.node.provider_id.as_ref(), problems);
+    let registries = registries::check_seed(inputs, problems);
     let extras = extras::check(inputs, problems);
+    runtime::check(inputs, problems);
     if problems.has_errors() {
         return None;
     }
@@ -169,6 +175,7 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
         taints,
         provider_id,
         kubeadm,
+        registries,
         extras,
     })
 }

@@ -1,7 +1,8 @@
 //! Values that must mean the same to several programs.
 //!
 //! ```text
-//!  builder and first boot      paths, profile, settings, initrd_plan, CONTRACT_MARKER
+//!  builder and first boot      paths, profile, registries, runtime, settings,
+//!                              initrd_plan, CONTRACT_MARKER
 //!  one boot and the next       stamp, overwritten
 //!  first boot and who asks it  report
 //! ```
@@ -10,11 +11,13 @@ pub mod initrd_plan;
 pub mod overwritten;
 pub mod paths;
 pub mod profile;
+pub mod registries;
 pub mod report;
+pub mod runtime;
 pub mod settings;
 pub mod stamp;
 
 /// Bytes in the binary by which the builder checks that the binary matches this
 /// library. Raised with any change of the settings' format, of the template syntax or
 /// of the list of placeholders.
-pub const CONTRACT_MARKER: &str = "nodeimg-firstboot-contract=5";
+pub const CONTRACT_MARKER: &str = "nodeimg-firstboot-contract=6";

@@ -73,6 +73,12 @@ impl PlannedFile {
         Self::new(path, 0o600, text.into())
     }
 
+    /// One of the image's, or of no one, for as long as the instance lasts.
+    pub(super) fn over_image(mut self) -> Self {
+        self.role = Role::Edited;
+        self
+    }
+
     /// To be run once, and removed when all have succeeded.
     pub(super) fn script(name: &str, text: SecretBytes) -> Self {
         Self {

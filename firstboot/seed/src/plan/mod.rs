@@ -8,11 +8,13 @@ mod credentials;
 mod extras;
 mod file;
 mod kubeadm;
+pub mod registries;
 
 pub use file::{Content, Plan, PlannedFile, Role};
 
 use crate::check::CheckedNode;
 use crate::contract::paths::{HOSTNAME, HOSTS, TEMPLATE_DIR};
+use crate::contract::settings::{Handler, handler_label};
 use crate::read::network::{self, Network};
 use crate::text::problem::{Place, Problems};
 use crate::text::secret::{Secret, SecretBytes};
@@ -68,13 +70,21 @@ pub struct Ground<'a> {
     /// What the seed asks for.
     pub network: Option<&'a Network>,
     pub image: &'a dyn Image,
+    /// What the image can run pods with.
+    pub handlers: &'a [Handler],
     /// Directories that a seed may write below.
     pub writable: &'a [String],
 }
 
 /// Plans a checked node; `None` when something does not fit the image.
 pub fn plan(node: &CheckedNode, ground: &Ground<'_>, problems: &mut Problems) -> Option<Plan> {
-    let mut files = own_files(node, ground.templates, problems);
+    let mut values = values(node);
+    let labels = handler_labels(ground, problems);
+    values.set(
+        "node_labels",
+        [&node.labels[..], &labels].concat().join(","),
+    );
+    let mut files = own_files(node, ground.templates, &values, problems);
     let network = ground.network.map(network::render).unwrap_or_default();
     files.extend(
         network.into_iter().map(|(name, text)| {
@@ -101,6 +111,7 @@ pub fn plan(node: &CheckedNode, ground: &Ground<'_>, problems: &mut Problems) ->
 fn own_files(
     node: &CheckedNode,
     templates: &[TemplateFile],
+    values: &Values,
     problems: &mut Problems,
 ) -> Vec<PlannedFile> {
     let mut files = vec![
@@ -115,11 +126,17 @@ fn own_files(
             .into_iter()
             .flatten(),
     );
-    let values = values(node);
+    files.extend(
+        node.registries
+            .as_ref()
+            .map(registries::files)
+            .into_iter()
+            .flatten(),
+    );
     for template in templates {
         let rendered = Template::parse(&template.text).and_then(|parsed| {
             parsed.check_supplied()?;
-            parsed.render(&values)
+            parsed.render(values)
         });
         let place = Place::file(format!("{TEMPLATE_DIR}{}", template.path));
         let taken = files.iter().any(|file| file.path == template.path);
@@ -152,6 +169,25 @@ fn own_files(
         }
     }
     files
+}
+
+/// Of each handler that this machine can run; the others are warned of, and pods that
+/// want one stay away.
+fn handler_labels(ground: &Ground<'_>, problems: &mut Problems) -> Vec<String> {
+    let mut labels = Vec::new();
+    for Handler { name, device } in ground.handlers {
+        match device.as_deref().filter(|path| !ground.image.exists(path)) {
+            None => labels.push(format!("{}=true", handler_label(name))),
+            Some(path) => {
+                let reason = format!(
+                    "does not exist: this machine cannot run pods of the runtime class `{name}`"
+                );
+                let remedy = "if it should, turn virtualisation on in its firmware or hypervisor";
+                problems.warn(&Place::file(path), reason, remedy);
+            }
+        }
+    }
+    labels
 }
 
 /// The value of every placeholder for this node.

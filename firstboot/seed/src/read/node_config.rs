@@ -2,6 +2,12 @@
 //!
 //! This is the schema only: which keys there are, of what shape, and for which
 //! profile. Whether the values make sense together is for [`crate::check`].
+mod registries;
+
+use std::collections::BTreeMap;
+
+pub use registries::Given;
+
 use crate::contract::profile::{Join, PROFILES, Profile};
 use crate::text::field::Field;
 use crate::text::problem::{Located, Problems};
@@ -54,6 +60,7 @@ pub struct NodeConfig {
     pub hosts: Vec<Pair>,
     pub labels: Vec<Pair>,
     pub taints: Vec<Taint>,
+    pub registries: BTreeMap<String, Given>,
     /// The keys that the seed has, well-formed or not.
     pub given: Vec<&'static str>,
 }
@@ -123,6 +130,11 @@ const KEYS: &[Key] = &[
         name: "taints",
         joins: &[],
         read: |node, field, problems| node.taints = taints(field, problems),
+    },
+    Key {
+        name: "registries",
+        joins: &[],
+        read: |node, field, problems| node.registries = registries::read(field, problems),
     },
     Key {
         name: "provider_id",

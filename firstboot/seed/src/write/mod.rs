@@ -38,6 +38,8 @@ pub struct Node {
     pub hosts: Vec<(String, String)>,
     pub labels: Vec<(String, String)>,
     pub taints: Vec<String>,
+    /// The whole value, as YAML in one line.
+    pub registries: Option<Secret>,
     pub ssh_keys: Vec<String>,
     pub network: Option<String>,
 }

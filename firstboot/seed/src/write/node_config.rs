@@ -20,6 +20,7 @@ pub(super) fn write(node: &Node, block: &mut Text) {
     block.pairs("hosts", &node.hosts);
     block.pairs("labels", &node.labels);
     block.list("taints", &node.taints);
+    block.flow("registries", exposed(&node.registries));
 }
 
 fn pair(key: &str, pair: Option<&Pair>, block: &mut Text) {

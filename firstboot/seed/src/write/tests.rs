@@ -19,6 +19,7 @@ fn node() -> Node {
         hosts: vec![("y".to_owned(), "10.0.0.1".to_owned())],
         labels: vec![("a/b".to_owned(), String::new())],
         taints: vec!["k=\"v\":NoSchedule".to_owned()],
+        registries: Some(Secret::new("{\"m\": {\"ca\": \"a\\nb\\n\"}}".to_owned())),
         kubeadm_join: Some(Secret::new("  indented: yes\n".to_owned())),
         kubeadm_init: Some(Secret::new("a: |\n  x\n\n".to_owned())),
         ssh_keys: vec!["ssh-ed25519 AAAA me: # you".to_owned()],
@@ -44,6 +45,7 @@ fn every_value_is_read_as_it_was() {
             "hosts": { "y": "10.0.0.1" },
             "labels": { "a/b": "" },
             "taints": ["k=\"v\":NoSchedule"],
+            "registries": { "m": { "ca": "a\nb\n" } },
         },
     });
     assert_eq!(read, expected, "{text}");
@@ -96,6 +98,7 @@ fn whole() -> Node {
         hosts: pairs(),
         labels: pairs(),
         taints: list("k=v:NoSchedule"),
+        registries: secret("{}"),
         ssh_keys: list("ssh-ed25519 AAAA"),
         network: None,
     }

@@ -2,9 +2,11 @@
 //! problems or values that come of it. To cover a new key: rows in these tables.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 mod addresses;
+mod handlers;
 mod identity;
 mod kubeadm;
 mod names;
+mod registries;
 
 use nodeimg_seed::check::{self, Addresses, CheckedNode, Inputs, InterfaceAddress};
 use nodeimg_seed::contract::profile::container_host;
@@ -127,6 +129,7 @@ pub const GROUND: Ground<'static> = Ground {
     network: None,
     templates: &[],
     image: &UnknownImage,
+    handlers: &[],
     writable: &[],
 };
 

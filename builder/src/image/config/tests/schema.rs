@@ -10,11 +10,13 @@ use nodeimg_seed::text::yaml::{self, Kind, Node};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::image::config::{kube_proxy, kubelet};
+use crate::image::config::{credential_providers, kube_proxy, kubelet};
 use crate::input::recipe::tests::recipe;
 use crate::input::recipe::value::Version;
 use crate::input::recipe::{self, Recipe, RecipeRef, built_in_names};
 use crate::output::KINDS;
+
+use super::FULL_PROVIDER;
 
 /// Fields of each type, with their types.
 #[derive(Deserialize)]
@@ -198,6 +200,18 @@ fn everything_that_a_recipe_can_say_is_published() {
                 profile == "bootstrap"
             );
         }
+    }
+}
+
+/// Every key of a credential provider.
+#[test]
+fn credential_providers_are_published() {
+    for version in ["1.34.4", "1.35.4", "1.36.4", "1.37.1"] {
+        let schema = Schema::of(&version.parse().unwrap());
+        let recipe = recipe(FULL_PROVIDER);
+        let files = credential_providers::generate(&recipe).unwrap();
+        let wrong = schema.check("CredentialProviderConfig", &files[0].text);
+        assert_eq!(wrong, [""; 0], "{version}");
     }
 }
 

@@ -38,12 +38,13 @@ const PUBLIC: [&str; 29] = [
 ];
 
 /// Keys of `nodeimg:` that hold private keys and tokens, or may.
-const PRIVATE: [&str; 5] = [
+const PRIVATE: [&str; 6] = [
     "bootstrap_token",
     "certificate_key",
     "kube_proxy",
     "kubeadm",
     "kubelet",
+    "registries",
 ];
 
 pub(super) fn may_be_secret(entry: &Entry) -> bool {
@@ -99,6 +100,7 @@ mod tests {
             ("nodeimg: {node_ip: 10.0.0.1, ca: x}", false),
             ("nodeimg: {bootstrap_token: x}", true),
             ("nodeimg: {kubelet: {}}", true),
+            ("nodeimg: {registries: {a.example: {token: x}}}", true),
             ("apt: {sources: {a: {password: x}}}", true),
         ] {
             let root = yaml::parse(text).unwrap().unwrap();

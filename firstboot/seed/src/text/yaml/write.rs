@@ -50,6 +50,13 @@ impl Text {
         }
     }
 
+    /// YAML of one line, as [`super::Node::to_flow`] gives it.
+    pub fn flow(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            let _ = writeln!(self.text, "{}{key}: {value}", self.indent);
+        }
+    }
+
     /// Nothing for an empty list, as for all empty values.
     pub fn list(&mut self, key: &str, items: &[String]) {
         self.mapping(key, |text| {

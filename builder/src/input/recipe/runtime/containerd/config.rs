@@ -3,10 +3,13 @@
 //!
 //! <https://github.com/containerd/containerd/blob/main/docs/cri/config.md>
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use toml::{Table, Value};
 
+use crate::input::recipe::handler::Shim;
 use crate::input::recipe::value::Version;
 use crate::input::recipe::{Recipe, with_extra};
 use crate::tree::ImagePath;
@@ -15,7 +18,7 @@ pub const PATH: &str = "/etc/containerd/config.toml";
 
 const BIN_DIR: &str = "/opt/cni/bin";
 const CONF_DIR: &str = "/etc/cni/net.d";
-const RUNC: &str = "/usr/local/bin/runc";
+pub const RUNC: &str = "/usr/local/bin/runc";
 const SNAPSHOTTER: &str = "overlayfs";
 const CERTS_DIR: &str = "/etc/containerd/certs.d";
 /// What `ctr install` unpacks, and containerd makes at each start: its default,
@@ -96,18 +99,37 @@ struct RuntimeV3 {
 #[derive(Serialize)]
 struct Runtimes {
     default_runtime_name: &'static str,
-    runtimes: Runc,
-}
-
-#[derive(Serialize)]
-struct Runc {
-    runc: Runtime,
+    /// By the names that RuntimeClasses have for them.
+    runtimes: BTreeMap<&'static str, Runtime>,
 }
 
 #[derive(Serialize)]
 struct Runtime {
     runtime_type: &'static str,
-    options: RuncOptions,
+    /// Of a shim that is not on containerd's PATH.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runtime_path: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pod_annotations: Vec<&'static str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    privileged_without_host_devices: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options: Option<Options>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Options {
+    Runc(RuncOptions),
+    File(FileOptions),
+}
+
+/// The configuration of a shim.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct FileOptions {
+    type_url: String,
+    config_path: &'static str,
 }
 
 #[derive(Serialize)]
@@ -141,10 +163,11 @@ struct Registry {
 
 /// The configuration for the version that the recipe installs.
 pub fn generate(recipe: &Recipe, version: &Version) -> Result<String> {
-    let sandbox = recipe.containerd.sandbox_image.as_deref();
+    let sandbox = recipe.sandbox_image.as_deref();
     let runtimes = runtimes(recipe);
     let (major, minor) = version.major_minor();
-    let extra = &recipe.containerd.config;
+    let part = recipe.effective.containerd.clone().unwrap_or_default();
+    let extra = &part.config;
     let what = "containerd's configuration";
     let table = match (major, minor) {
         // Debian's, of the recipe container-host.
@@ -233,22 +256,68 @@ fn plugins_v3<'a>(
 /// Debian's package has runc elsewhere than the artifact of a recipe.
 fn runtimes(recipe: &Recipe) -> Runtimes {
     let is_installed = |path: &ImagePath| recipe.artifacts.iter().any(|a| a.provides(path));
-    let options = RuncOptions {
-        binary_name: RUNC
-            .parse()
-            .is_ok_and(|path| is_installed(&path))
-            .then_some(RUNC),
-        systemd_cgroup: true,
-    };
+    let runc = RUNC
+        .parse()
+        .is_ok_and(|path| is_installed(&path))
+        .then_some(RUNC);
+    let mut runtimes = BTreeMap::from([("runc", like_runc(runc))]);
+    for handler in &recipe.handlers {
+        runtimes.insert(handler.name, runtime(&handler.containerd));
+    }
     Runtimes {
         default_runtime_name: "runc",
-        runtimes: Runc {
-            runc: Runtime {
-                runtime_type: "io.containerd.runc.v2",
-                options,
-            },
+        runtimes,
+    }
+}
+
+/// containerd's own shim, with this program.
+fn like_runc(binary_name: Option<&'static str>) -> Runtime {
+    Runtime {
+        runtime_type: "io.containerd.runc.v2",
+        runtime_path: None,
+        pod_annotations: Vec::new(),
+        privileged_without_host_devices: false,
+        options: Some(Options::Runc(RuncOptions {
+            binary_name,
+            systemd_cgroup: true,
+        })),
+    }
+}
+
+fn runtime(shim: &Shim) -> Runtime {
+    match shim {
+        Shim::Runc { program } => like_runc(Some(program)),
+        Shim::Own {
+            runtime_type,
+            path,
+            config,
+            annotations,
+            without_host_devices,
+        } => Runtime {
+            runtime_type,
+            runtime_path: *path,
+            pod_annotations: annotations.iter().copied().collect(),
+            privileged_without_host_devices: *without_host_devices,
+            options: config.map(|(config_path, _)| {
+                Options::File(FileOptions {
+                    type_url: format!("{runtime_type}.options"),
+                    config_path,
+                })
+            }),
         },
     }
+}
+
+/// The configuration of handlers' shims that nodeimg writes.
+pub fn of_shims(recipe: &Recipe) -> Vec<(&'static str, &'static str)> {
+    let shims = recipe.handlers.iter().map(|handler| &handler.containerd);
+    let configs = shims.filter_map(|shim| match shim {
+        Shim::Own { config, .. } => *config,
+        Shim::Runc { .. } => None,
+    });
+    configs
+        .filter_map(|(path, text)| Some((path, text?)))
+        .collect()
 }
 
 /// The kubelet's `cgroupDriver` is `systemd`; a runtime that is told otherwise

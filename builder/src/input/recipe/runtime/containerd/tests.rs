@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 mod judged;
+mod node;
+mod pulls;
 
 use super::config;
 use crate::input::recipe::Recipe;
