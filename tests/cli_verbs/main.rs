@@ -2,8 +2,8 @@
 //!
 //! A module is named after its verb: `build` (events, silence, rebuilds), `fetch` (bundles,
 //! `--offline`), `init`, `lock`, `recipes`, `run`, `run_exec` (`run --exec`), `runtimes`
-//! (the container runtime of an image), `seed`, `store`,
-//! `test`.
+//! (the container runtime of an image), `seed`, `store`, `stored_images` (container
+//! images in an image with CRI-O), `test`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod build;
@@ -16,6 +16,7 @@ mod run_exec;
 mod runtimes;
 mod seed;
 mod store;
+mod stored_images;
 mod test;
 
 use std::fs;

@@ -63,7 +63,7 @@ const MUST_BE_THERE: [&str; 17] = [
     "/var/lib/crio",
 ];
 
-fn world() -> World {
+pub fn world() -> World {
     let mut world = World::new();
     for (arch, _) in MACHINES {
         let programs = PROGRAMS.iter().map(|name| file(name, program(arch, name)));

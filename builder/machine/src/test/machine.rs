@@ -130,7 +130,11 @@ impl Bench {
     /// what is wrong with it.
     fn script(&self) -> Vec<u8> {
         let wait = self.timeout.as_secs() / 2;
-        format!("wait={wait} token={TOKEN} runtime={}\n{GUEST}", self.runtime.unit).into_bytes()
+        format!(
+            "wait={wait} token={TOKEN} runtime={}\n{GUEST}",
+            self.runtime.unit
+        )
+        .into_bytes()
     }
 
     /// For a machine that is slow, and now and then stands still: the default
