@@ -306,7 +306,7 @@ mod tests {
         };
         assert_eq!(found("/etc/x"), 1);
         assert_eq!(found("/usr/lib/containers/storage/overlay/a/diff/etc/x"), 0);
-        assert_eq!(found("/usr/lib/containers/storage/overlayed"), 1);
+        assert_eq!(found("/usr/lib/containers/storage-x"), 1);
     }
 
     #[test]

@@ -216,7 +216,8 @@ fn symlink_target(name: &str, link: Option<Result<String>>) -> Result<String> {
     Ok(target)
 }
 
-fn text(bytes: &[u8]) -> Result<String> {
+/// A name or link in an archive.
+pub fn text(bytes: &[u8]) -> Result<String> {
     String::from_utf8(bytes.to_vec())
         .map_err(|_| anyhow!("`{}` is not UTF-8", bytes.escape_ascii()))
 }

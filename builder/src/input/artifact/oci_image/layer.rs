@@ -18,6 +18,7 @@ use nodeimg_values::digest::{Algorithm, Digest};
 use tar::{Entry, EntryType, Header};
 
 use super::Blob;
+use crate::input::artifact::members::text;
 use crate::input::artifact::untar::{At, Limit, Untar};
 use crate::store::{Store, VerifiedBlob};
 use crate::tree::{Content, Stat};
@@ -360,11 +361,6 @@ fn relative(raw: &str) -> Result<String> {
         raw.escape_debug()
     );
     Ok(parts.join("/"))
-}
-
-fn text(bytes: &[u8]) -> Result<String> {
-    String::from_utf8(bytes.to_vec())
-        .map_err(|_| anyhow!("`{}` is not UTF-8", bytes.escape_ascii()))
 }
 
 fn damaged(error: io::Error) -> anyhow::Error {

@@ -56,11 +56,11 @@ pub struct Asked<'a> {
     pub names: Vec<String>,
 }
 
-/// Whether `path` is a file of a container: what lies there follows that image's rules
-/// and is never the node's own.
+/// Whether `path` is of a store: what lies there follows the rules of its container and is
+/// never the node's own.
 pub fn holds(path: &ImagePath) -> bool {
     let below = path.as_str().strip_prefix(DIRECTORY);
-    below.is_some_and(|below| below.starts_with("/overlay/"))
+    below.is_some_and(|below| below.starts_with('/'))
 }
 
 /// The files of a store with these images.
