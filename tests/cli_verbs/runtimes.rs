@@ -153,8 +153,6 @@ fn an_image_with_crio_has_all_that_it_needs_and_nothing_of_containerd() {
 #[test]
 fn a_program_that_is_missing_is_named() {
     for (from, wants) in [
-        ("crio", "/usr/local/bin/crio"),
-        ("pinns", "/usr/local/bin/pinns"),
         ("conmon", "/usr/libexec/crio/conmon"),
         ("crun", "/usr/libexec/crio/crun"),
     ] {

@@ -66,8 +66,19 @@ pub const HARD_WAY_CRIO: Variant = Variant {
     tables: CRIO_TABLES,
     ..Variant::of("hard-way-crio", "hard-way-1.36")
 };
-const CRIO_TABLES: &str = "[base]\npackages = [\"libglib2.0-0t64\", \"libyajl2\"]\n\
-[[artifact]]\nname = \"cri-o\"\nversion = \"1.36.3\"\n";
+const CRIO_TABLES: &str = r#"
+[base]
+packages = ["libglib2.0-0t64", "libyajl2"]
+# They index schemas and modules of programs with windows.
+accept_scripts = [
+    "libglib2.0-0t64/postinst sha256:5ca419d1cad0a3b6ce4734c907633fc063c244cffc5c6809feabe541af7e1fdb",
+    "libglib2.0-0t64/postinst sha256:c0e6575cc67a660445438a4ac704fab6f5ad26528c9fb796d2ad6afa474cacd3",
+    "libglib2.0-0t64/preinst sha256:9a54cd57e693b3ef91362835d997363d8539b0172b1a650e0697e0161ae9fcd4",
+]
+[[artifact]]
+name = "cri-o"
+version = "1.36.3"
+"#;
 pub const KUBEADM: Variant = Variant::of("kubeadm", "kubeadm");
 /// With all that `kubeadm init` asks for.
 pub const CONTROL_PLANE: Variant = Variant {

@@ -49,11 +49,7 @@ fn earlier(root: &Root) -> Result<Option<&'static Runtime>, String> {
     let note = root.read(NOTE, MAX_NOTE).ok().flatten();
     let Some(note) = note else {
         let holds = |path: &&str| root.list(path).is_ok_and(|names| !names.is_empty());
-        return Ok(DEFAULT
-            .state
-            .iter()
-            .any(|path| holds(path))
-            .then_some(DEFAULT));
+        return Ok(DEFAULT.state.iter().any(holds).then_some(DEFAULT));
     };
     let name = String::from_utf8_lossy(&note).trim().to_owned();
     let found = RUNTIMES.iter().find(|runtime| runtime.name == name);
