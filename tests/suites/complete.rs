@@ -14,8 +14,11 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
+use super::conformance::Suite;
 use super::report::{self, Outcome, Outcomes, say};
 use super::setting::Setting;
 use super::{JUDGED, conformance, lab};
@@ -36,8 +39,8 @@ const PLACES: [Place; 2] = [
 ];
 const SUBNETS: [&str; 2] = ["10.200.61.0/24", "10.200.62.0/24"];
 const MINUTES: u64 = 50;
-/// Between two looks at the clock.
-const BATCH: usize = 30;
+/// What a process runs at a time; it takes the next ones when it is done.
+const BATCH: usize = 4;
 const PROCESSES: usize = 4;
 /// No batch may take longer: what hangs has failed.
 const BATCH_MINUTES: u32 = 40;
@@ -93,6 +96,7 @@ fn nodes(setting: &Setting) -> Option<Vec<Node>> {
 /// How specs ended, over all runs: `STATE<tab>SECONDS<tab>NAME<tab>MESSAGE` a line.
 struct Ledger {
     path: PathBuf,
+    writing: Mutex<()>,
     skipped: BTreeMap<String, String>,
 }
 
@@ -103,6 +107,7 @@ impl Ledger {
         fs::create_dir_all(&folder).unwrap();
         Ledger {
             path: folder.join(format!("conformance-{}.tsv", lab::version("e2e.test"))),
+            writing: Mutex::new(()),
             skipped: conformance::skipped(),
         }
     }
@@ -126,7 +131,16 @@ impl Ledger {
         lines.collect()
     }
 
-    fn add(&self, found: &Outcomes) {
+    fn add(&self, batch: &[String], mut found: Outcomes) {
+        for name in batch {
+            found.entry(name.clone()).or_insert(Outcome {
+                state: "lost".to_owned(),
+                seconds: 0.0,
+                message: "the suite does not report it".to_owned(),
+            });
+        }
+        report::print(batch, &found);
+        let _turn = self.writing.lock().unwrap();
         let mut file = OpenOptions::new()
             .append(true)
             .create(true)
@@ -139,7 +153,7 @@ impl Ledger {
                 seconds,
                 message,
             },
-        ) in found
+        ) in &found
         {
             let message: String = message.chars().take(400).collect();
             let message = message.replace(['\n', '\t'], " ");
@@ -162,11 +176,12 @@ impl Ledger {
         left
     }
 
-    /// Batch after batch, until the time is over.
+    /// A few specs at a time, until the time is over.
     fn run(&self, setting: &Setting, left: &[String]) {
         let minutes = std::env::var("NODEIMG_TEST_CONFORMANCE_MINUTES").ok();
         let minutes = minutes.map_or(MINUTES, |text| text.parse().expect("minutes: a number"));
         let end = Instant::now() + Duration::from_secs(60 * minutes);
+        let suite = Suite::new(setting, BATCH_MINUTES);
         let alike = |name: &String| {
             (
                 self.skipped.contains_key(name),
@@ -174,26 +189,20 @@ impl Ledger {
             )
         };
         for group in left.chunk_by(|one, next| alike(one) == alike(next)) {
-            let processes = if alike(&group[0]) == (false, false) {
-                PROCESSES
-            } else {
-                1
+            let together = alike(&group[0]) == (false, false);
+            let processes = if together { PROCESSES } else { 1 };
+            let batches = Mutex::new(group.chunks(BATCH));
+            let next = || batches.lock().unwrap().next();
+            let work = |number: usize| {
+                while let Some(batch) = (Instant::now() < end).then(next).flatten() {
+                    self.add(batch, suite.run_by(number, batch));
+                }
             };
-            for batch in group.chunks(BATCH) {
-                if Instant::now() > end {
-                    return;
+            thread::scope(|scope| {
+                for number in 0..processes {
+                    scope.spawn(move || work(number));
                 }
-                let mut found = conformance::run(setting, batch, processes, BATCH_MINUTES);
-                for name in batch {
-                    found.entry(name.clone()).or_insert(Outcome {
-                        state: "lost".to_owned(),
-                        seconds: 0.0,
-                        message: "the suite does not report it".to_owned(),
-                    });
-                }
-                report::print(batch, &found);
-                self.add(&found);
-            }
+            });
         }
     }
 

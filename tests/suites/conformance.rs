@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::thread;
 
 use super::report::{self, Outcomes};
 use super::setting::Setting;
@@ -83,7 +84,7 @@ pub fn passes_the_chosen(setting: &Setting, node: &Node) {
         );
         assert!(!skipped.contains_key(name), "in both lists: {name}");
     }
-    let found = run(setting, &chosen, PROCESSES, MINUTES);
+    let found = Suite::new(setting, MINUTES).run(&chosen, PROCESSES);
     report::print(&chosen, &found);
     let problems = report::problems(&chosen, &found);
     let count = chosen.len() - problems.len();
@@ -94,56 +95,77 @@ pub fn passes_the_chosen(setting: &Setting, node: &Node) {
     assert!(problems.is_empty(), "conformance:\n{}", problems.join("\n"));
 }
 
-/// Runs specs by several processes; `minutes` is what each may take, whose specs
-/// that are left then have failed.
-pub fn run(setting: &Setting, names: &[String], processes: usize, minutes: u32) -> Outcomes {
-    let kubeconfig = setting.kubeconfig();
-    let mut running: Vec<(Child, PathBuf, PathBuf)> = Vec::new();
-    for number in 0..processes.min(names.len()) {
-        let part: Vec<&String> = names.iter().skip(number).step_by(processes).collect();
-        let folder = setting.scene.directory.join(format!("e2e-{number}"));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).unwrap();
-        let log = logs().join(format!("{}-e2e-{number}.log", setting.scene.name));
-        let mut command = command(setting, &kubeconfig, &folder, minutes);
-        command.arg(format!("--ginkgo.timeout={minutes}m"));
-        command.arg(format!("--ginkgo.focus={}", report::expression(part)));
-        let file = File::create(&log).unwrap();
-        command.stdout(file.try_clone().unwrap()).stderr(file);
-        running.push((command.spawn().unwrap(), folder, log));
-    }
-    let mut all = Outcomes::new();
-    for (mut child, folder, log) in running {
-        child.wait().unwrap();
-        let json = fs::read_to_string(folder.join("report.json")).unwrap_or_default();
-        let found = report::read(&json, &log);
-        all.extend(
-            found
-                .into_iter()
-                .filter(|(name, _)| names.contains(name))
-                .filter(|(_, outcome)| outcome.state != "skipped" || !outcome.message.is_empty()),
-        );
-    }
-    all
+/// The suite, against the API server of a setting.
+pub struct Suite<'s> {
+    setting: &'s Setting,
+    kubeconfig: PathBuf,
+    /// What a process may take; those of its specs that are left then have failed.
+    minutes: u32,
 }
 
-fn command(setting: &Setting, kubeconfig: &Path, folder: &Path, minutes: u32) -> Command {
-    // It ends itself at its own time; this is for one that does not.
-    let mut command = setting.scene.cluster.inside("timeout");
-    command.args(["--kill-after=30s", &format!("{}m", minutes + 2)]);
-    command.arg(lab::program("e2e.test"));
-    command.args(["--provider=local", "--dns-domain=cluster.local"]);
-    command.args(["--allowed-not-ready-nodes=-1", "--disable-log-dump"]);
-    command.arg(format!("--kubeconfig={}", kubeconfig.display()));
-    command.arg(format!("--report-dir={}", folder.display()));
-    let report = folder.join("report.json");
-    command.arg(format!("--ginkgo.json-report={}", report.display()));
-    command.args(["--ginkgo.no-color", "--ginkgo.silence-skips", "--ginkgo.v"]);
-    // The suite calls kubectl.
-    let kubectl = lab::program("kubectl");
-    let path = std::env::var("PATH").unwrap();
-    let folder = kubectl.parent().unwrap().display();
-    command.env("PATH", format!("{folder}:{path}"));
-    command.stdin(Stdio::null());
-    command
+impl Suite<'_> {
+    pub fn new(setting: &Setting, minutes: u32) -> Suite<'_> {
+        Suite {
+            setting,
+            kubeconfig: setting.kubeconfig(),
+            minutes,
+        }
+    }
+
+    /// Runs specs by several processes.
+    fn run(&self, names: &[String], processes: usize) -> Outcomes {
+        let part = |number: usize| -> Vec<String> {
+            let part = names.iter().skip(number).step_by(processes);
+            part.cloned().collect()
+        };
+        thread::scope(|scope| {
+            let numbers = 0..processes.min(names.len());
+            let start = |number| scope.spawn(move || self.run_by(number, &part(number)));
+            let running: Vec<_> = numbers.map(start).collect();
+            let ended = running.into_iter().map(|one| one.join().unwrap());
+            ended.flatten().collect()
+        })
+    }
+
+    /// Runs specs one after the other, by the process of that number.
+    pub fn run_by(&self, number: usize, names: &[String]) -> Outcomes {
+        let scene = &self.setting.scene;
+        let folder = scene.directory.join(format!("e2e-{number}"));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let log = logs().join(format!("{}-e2e-{number}.log", scene.name));
+        let file = File::create(&log).unwrap();
+        let mut command = self.command(&folder, names);
+        command.stdout(file.try_clone().unwrap()).stderr(file);
+        command.status().unwrap();
+        let json = fs::read_to_string(folder.join("report.json")).unwrap_or_default();
+        report::read(&json, &log)
+            .into_iter()
+            .filter(|(name, _)| names.contains(name))
+            .filter(|(_, outcome)| outcome.state != "skipped" || !outcome.message.is_empty())
+            .collect()
+    }
+
+    fn command(&self, folder: &Path, names: &[String]) -> Command {
+        // It ends itself at its own time; this is for one that does not.
+        let mut command = self.setting.scene.cluster.inside("timeout");
+        command.args(["--kill-after=30s", &format!("{}m", self.minutes + 2)]);
+        command.arg(lab::program("e2e.test"));
+        command.args(["--provider=local", "--dns-domain=cluster.local"]);
+        command.args(["--allowed-not-ready-nodes=-1", "--disable-log-dump"]);
+        command.arg(format!("--kubeconfig={}", self.kubeconfig.display()));
+        command.arg(format!("--report-dir={}", folder.display()));
+        let report = folder.join("report.json");
+        command.arg(format!("--ginkgo.json-report={}", report.display()));
+        command.args(["--ginkgo.no-color", "--ginkgo.silence-skips", "--ginkgo.v"]);
+        command.arg(format!("--ginkgo.timeout={}m", self.minutes));
+        command.arg(format!("--ginkgo.focus={}", report::expression(names)));
+        // The suite calls kubectl.
+        let kubectl = lab::program("kubectl");
+        let path = std::env::var("PATH").unwrap();
+        let folder = kubectl.parent().unwrap().display();
+        command.env("PATH", format!("{folder}:{path}"));
+        command.stdin(Stdio::null());
+        command
+    }
 }
