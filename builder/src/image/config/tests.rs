@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+mod runtime_classes;
 mod schema;
 
 use super::*;

@@ -253,4 +253,4 @@ fn modules(handler: &Handler, file: &RecipeFile, way: &[Step<'_>], problems: &mu
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -9,6 +9,28 @@ pub fn program(name: &str, version: &str, path: &str) -> String {
     )
 }
 
+/// Every handler, with its programs.
+pub fn all() -> String {
+    let mut text = "handlers = [\"crun\", \"youki\", \"runsc\", \"kata\", \"wasmtime\"]\n\
+                    modules = [\"vhost_vsock\", \"vhost_net\"]\n"
+        .to_owned();
+    for (index, path) in [
+        "/usr/local/bin/crun",
+        "/usr/local/bin/youki",
+        "/usr/local/bin/runsc",
+        "/usr/local/bin/containerd-shim-runsc-v1",
+        "/opt/kata/bin/containerd-shim-kata-v2",
+        "/opt/kata/share/defaults/kata-containers/configuration-qemu.toml",
+        "/usr/local/bin/containerd-shim-wasmtime-v1",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        text.push_str(&program(&format!("p{index}"), "1.26", path));
+    }
+    text
+}
+
 #[test]
 fn each_mistake_is_told_at_its_line() {
     let crun = |version| program("crun", version, "/usr/local/bin/crun");
