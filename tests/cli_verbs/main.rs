@@ -1,7 +1,8 @@
 //! Every verb on good input, as a user drives it.
 //!
 //! A module is named after its verb: `build` (events, silence, rebuilds), `fetch` (bundles,
-//! `--offline`), `init`, `lock`, `recipes`, `run`, `run_exec` (`run --exec`), `seed`, `store`,
+//! `--offline`), `init`, `lock`, `recipes`, `run`, `run_exec` (`run --exec`), `runtimes`
+//! (the container runtime of an image), `seed`, `store`,
 //! `test`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -12,6 +13,7 @@ mod lock;
 mod recipes;
 mod run;
 mod run_exec;
+mod runtimes;
 mod seed;
 mod store;
 mod test;

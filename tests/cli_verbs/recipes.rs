@@ -8,12 +8,14 @@ use nodeimg_test_support::place::top;
 use nodeimg_test_support::run::{Ran, clean, nodeimg};
 use nodeimg_test_support::synthetic::{RECIPE, World};
 
-const BUILT_IN: [&str; 5] = [
+const BUILT_IN: [&str; 7] = [
     "bootstrap",
     "container-host",
     "hard-way",
     "hard-way-1.36",
+    "hard-way-crio",
     "kubeadm",
+    "kubeadm-crio",
 ];
 
 fn recipe(words: &[&str]) -> Ran {

@@ -18,7 +18,7 @@ fn tested(world: &World, facts: &str, arguments: &[&str]) -> Ran {
         "machine-id=0123",
         "address=ens3 UP 10.0.2.15/24",
         "first-boot={\"outcome\": \"applied\"}",
-        "containerd=active",
+        "runtime=active",
     ];
     let facts = format!("{}\n{facts}", healthy.join("\n"));
     fs::write(world.path("bin/facts"), facts).unwrap();

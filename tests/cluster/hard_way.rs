@@ -82,7 +82,7 @@ fn two_workers_run_pods_and_reach_each_other() {
     // One node is enough from here on.
     drop(second);
     slots.less(1);
-    life::services_restart(&mut first);
+    life::services_restart(&mut first, "containerd");
     fetches(cluster, "beside", SERVICE_URL, "from-node-0");
     life::drains(cluster, FIRST.name, &["web", "beside"]);
     let again = [

@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use nix::fcntl::{Flock, FlockArg};
 
 use nodeimg_test_support::debian::store;
 use nodeimg_test_support::run::{Ran, nodeimg};
-use nodeimg_test_support::{place, real};
+use nodeimg_test_support::{judge, place, real};
+use nodeimg_values::digest::Digest;
 
 /// An image to test with.
 pub struct Variant {
@@ -57,6 +59,26 @@ pub const DUAL_STACK: Variant = Variant {
     tables: "[cluster]\ncluster_cidr = [\"10.200.0.0/16\", \"fd00:10:200::/56\"]\nservice_cidr = [\"10.32.0.0/24\", \"fd00:10:32::/112\"]\n",
     ..Variant::of("dual-stack", "hard-way")
 };
+/// With CRI-O, of a folder that `NODEIMG_TEST_CRIO` names. Debian's conmon and crun are
+/// linked with libraries, which upstream's bundle does not need.
+pub const HARD_WAY_CRIO: Variant = Variant {
+    keys: "runtime = \"crio\"\n",
+    tables: CRIO_TABLES,
+    ..Variant::of("hard-way-crio", "hard-way-1.36")
+};
+const CRIO_TABLES: &str = r#"
+[base]
+packages = ["libglib2.0-0t64", "libyajl2"]
+# They index schemas and modules of programs with windows.
+accept_scripts = [
+    "libglib2.0-0t64/postinst sha256:5ca419d1cad0a3b6ce4734c907633fc063c244cffc5c6809feabe541af7e1fdb",
+    "libglib2.0-0t64/postinst sha256:c0e6575cc67a660445438a4ac704fab6f5ad26528c9fb796d2ad6afa474cacd3",
+    "libglib2.0-0t64/preinst sha256:9a54cd57e693b3ef91362835d997363d8539b0172b1a650e0697e0161ae9fcd4",
+]
+[[artifact]]
+name = "cri-o"
+version = "1.36.3"
+"#;
 pub const KUBEADM: Variant = Variant::of("kubeadm", "kubeadm");
 /// With all that `kubeadm init` asks for.
 pub const CONTROL_PLANE: Variant = Variant {
@@ -93,6 +115,9 @@ fn build(variant: &Variant, arch: &str) -> Option<PathBuf> {
     let _mine = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, e)| e);
     let firstboot = real::firstboot(arch)?;
     let mirror = real::mirror()?;
+    if variant.keys.contains("crio") {
+        bundle_of_crio(&judge::crio()?);
+    }
     let recipe = write(variant, &directory);
     let verb = |verb: &str| {
         let mut command = nodeimg();
@@ -123,10 +148,38 @@ pub fn recipes() -> PathBuf {
     fs::canonicalize(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
+/// CRI-O's release bundle as the lab's mirror serves it, packed of the programs in `folder`.
+fn bundle_of_crio(folder: &Path) {
+    let to = lab().join("mirror/storage.googleapis.com/cri-o/artifacts");
+    fs::create_dir_all(&to).unwrap();
+    let version = Command::new(folder.join("crio")).arg("--version").output();
+    let version = String::from_utf8(version.unwrap().stdout).unwrap();
+    let version = version.split_whitespace().nth(2).unwrap();
+    // A lock is of both architectures; only this machine's is built.
+    for arch in ["amd64", "arm64"] {
+        let name = format!("cri-o.{arch}.v{version}.tar.gz");
+        let mut tar = Command::new("tar");
+        tar.args(["--sort=name", "--mtime=@0", "--owner=0", "--group=0"])
+            .args(["--numeric-owner", "--transform=s,^,cri-o/bin/,", "-czf"])
+            .arg(to.join(&name))
+            .arg("-C")
+            .arg(folder)
+            .args(["conmon", "crio", "crun", "pinns"]);
+        assert!(tar.status().unwrap().success());
+        let digest = Digest::sha256(&fs::read(to.join(&name)).unwrap());
+        let line = format!("{}  {name}\n", digest.hex());
+        fs::write(to.join(format!("{name}.sha256sum")), line).unwrap();
+    }
+}
+
+fn lab() -> PathBuf {
+    let lab = std::env::var("NODEIMG_TEST_LAB").expect("ci/test sets NODEIMG_TEST_LAB");
+    PathBuf::from(lab)
+}
+
 /// An artifact that is an OCI layout of the lab, under the name in it.
 fn image_of(name: &str) -> String {
-    let lab = std::env::var("NODEIMG_TEST_LAB").expect("ci/test sets NODEIMG_TEST_LAB");
-    let layout = Path::new(&lab).join("images").join(name);
+    let layout = lab().join("images").join(name);
     let index = layout.join("index.json");
     let index = fs::read(&index).unwrap_or_else(|e| panic!("{}: {e}", index.display()));
     let index: serde_json::Value = serde_json::from_slice(&index).unwrap();

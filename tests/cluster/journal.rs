@@ -1,5 +1,5 @@
 //! The journal of a normal boot: no warning and no error of the kubelet, kube-proxy,
-//! containerd or systemd that a setting of ours causes, but for the lines in
+//! the container runtime or systemd that a setting of ours causes, but for the lines in
 //! `known-lines.txt`.
 //!
 //! A bad setting causes the same line in every boot, or again and again in one. A line that
@@ -143,7 +143,7 @@ fn trouble(line: &str) -> Option<(String, String)> {
     let (program, text) = (field("SYSLOG_IDENTIFIER"), field("MESSAGE"));
     let text = match program {
         "kubelet" | "kube-proxy" => of_klog(text)?,
-        "containerd" => of_containerd(text)?,
+        "containerd" | "crio" => of_logrus(text)?,
         _ => (program.starts_with("systemd") && "01234".contains(field("PRIORITY")))
             .then(|| text.to_owned())?,
     };
@@ -159,7 +159,7 @@ fn of_klog(text: &str) -> Option<String> {
 }
 
 /// `time="2026-11-29T06:54:23Z" level=warning msg="failed check..."`
-fn of_containerd(text: &str) -> Option<String> {
+fn of_logrus(text: &str) -> Option<String> {
     let (_, said) = text.split_once(" level=")?;
     let (level, said) = said.split_once(' ')?;
     let is_trouble = ["warning", "error", "fatal", "panic"].contains(&level);

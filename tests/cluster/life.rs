@@ -6,12 +6,12 @@ use serde_json::Value;
 use super::control::Cluster;
 use super::node::{Node, SOON};
 
-/// The kubelet and containerd restart below running pods, whose containers stay.
+/// The kubelet and the container runtime restart below running pods, whose containers stay.
 #[track_caller]
-pub fn services_restart(node: &mut Node) {
+pub fn services_restart(node: &mut Node, runtime: &str) {
     let containers = "crictl --timeout 60s ps --quiet --no-trunc | sort";
     let before = node.comes_to("containers", &format!("{containers} | grep ."));
-    for unit in ["kubelet", "containerd"] {
+    for unit in ["kubelet", runtime] {
         let id = |node: &Node| node.shell(&format!("systemctl show -P MainPID {unit}"));
         let was = id(node);
         node.shell(&format!("systemctl restart {unit}"));

@@ -11,6 +11,7 @@
 //!           +-- node-3             kubeadm join, from Cluster API's data
 //!           +-- node-4             arm64 (NODEIMG_TEST_FULL=1)
 //!           +-- two-older and others   1.35, 1.34, containerd 2.4 (NODEIMG_TEST_FULL=1)
+//!           +-- crio                hard-way of 1.36 with CRI-O (NODEIMG_TEST_CRIO)
 //!           +-- node-9             hard-way without kube-proxy (NODEIMG_TEST_FULL=1)
 //!           +-- cp-0, cp-1         kubeadm init, and a join (NODEIMG_TEST_FULL=1), a cluster of its own
 //!  a second one, of both families (NODEIMG_TEST_FULL=1)
@@ -34,6 +35,7 @@ mod arm64;
 mod bootstrap;
 pub(crate) mod control;
 mod control_plane;
+mod crio;
 mod dual_stack;
 mod hard_way;
 pub(crate) mod images;

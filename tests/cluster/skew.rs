@@ -7,6 +7,7 @@ use super::images::{CONTAINERD_2_4, THREE_OLDER, TWO_OLDER, Variant};
 use super::node::{Machine, Node, Place, alone};
 use super::seed::Seed;
 use super::workload::{fetches, ready, service, web};
+use nodeimg_test_support::slots::Slots;
 
 #[test]
 #[ignore = "wants a cluster; ci/test runs it"]
@@ -39,7 +40,8 @@ fn a_worker_that_is_two_minor_versions_older_is_of_use() {
         name: "two-older",
         number: 70,
     };
-    expect_use(&TWO_OLDER, &place, "v1.35.4", "containerd://2.3.");
+    let scene = Scene::of_full(place.name);
+    expect_use(scene, &TWO_OLDER, &place, "v1.35.4", "containerd://2.3.");
 }
 
 #[test]
@@ -49,7 +51,8 @@ fn a_worker_that_is_three_minor_versions_older_is_of_use() {
         name: "three-older",
         number: 71,
     };
-    expect_use(&THREE_OLDER, &place, "v1.34.4", "containerd://2.3.");
+    let scene = Scene::of_full(place.name);
+    expect_use(scene, &THREE_OLDER, &place, "v1.34.4", "containerd://2.3.");
 }
 
 #[test]
@@ -59,16 +62,27 @@ fn a_worker_of_the_next_containerd_is_of_use() {
         name: "containerd",
         number: 72,
     };
-    expect_use(&CONTAINERD_2_4, &place, "v1.37.2", "containerd://2.4.");
+    let scene = Scene::of_full(place.name);
+    expect_use(
+        scene,
+        &CONTAINERD_2_4,
+        &place,
+        "v1.37.2",
+        "containerd://2.4.",
+    );
 }
 
 /// Ready with the versions that are expected; its pods run, say what they log, and
-/// reach a Service.
-fn expect_use(variant: &Variant, place: &Place, kubelet: &str, containerd: &str) {
-    let scene = Scene::of_full(place.name);
-    let Some((scene, _slots, image)) = alone(scene, variant, "amd64", 1) else {
-        return;
-    };
+/// reach a Service. `None` if the test cannot run; the pods are `server-NAME` and
+/// `client-NAME`.
+pub fn expect_use(
+    scene: Option<Scene>,
+    variant: &Variant,
+    place: &Place,
+    kubelet: &str,
+    runtime: &str,
+) -> Option<(Scene, Slots, Node)> {
+    let (scene, slots, image) = alone(scene, variant, "amd64", 1)?;
     let cluster = &scene.cluster;
     let number = place.number;
     let subnet = format!("10.200.{number}.0/24");
@@ -77,8 +91,8 @@ fn expect_use(variant: &Variant, place: &Place, kubelet: &str, containerd: &str)
     let object = node.ready();
     let info = &object["status"]["nodeInfo"];
     assert_eq!(info["kubeletVersion"], kubelet);
-    let runtime = info["containerRuntimeVersion"].as_str().unwrap();
-    assert!(runtime.starts_with(containerd), "{runtime}");
+    let found = info["containerRuntimeVersion"].as_str().unwrap();
+    assert!(found.starts_with(runtime), "{found}");
 
     let [server, client] = ["server", "client"].map(|part| format!("{part}-{}", place.name));
     let address = format!("10.32.0.{number}");
@@ -97,4 +111,5 @@ fn expect_use(variant: &Variant, place: &Place, kubelet: &str, containerd: &str)
     assert_eq!(node.asks(10249, "/proxyMode"), "nftables");
     let log = cluster.kubectl(&["logs", &server]).good();
     assert_eq!(log.out.trim(), "serving served");
+    Some((scene, slots, node))
 }

@@ -141,15 +141,15 @@ fn the_sandbox_image_must_be_the_baked_one() {
             Err("artifact.pause bakes `example.org/pause:1`"),
         ),
         ("mirror.example/pause:1", "", Err("artifact.pause bakes")),
-        ("No Name", "", Err("containerd.sandbox_image")),
+        ("No Name", "", Err("sandbox_image: ")),
     ] {
         let mut world = world(
             "example.org/pause:1",
             &format!("source = \"layout\"\n{names}"),
         );
         world.edit(
-            "[units]",
-            &format!("[containerd]\nsandbox_image = \"{sandbox}\"\n[units]"),
+            "profile = ",
+            &format!("sandbox_image = \"{sandbox}\"\nprofile = "),
         );
         blobs.layout(&world.path("layout"), std::slice::from_ref(&index));
         world.lock();

@@ -37,6 +37,7 @@ pub fn run(session: &Session<'_>, args: &TestArgs) -> Result<ExitCode> {
     announce(session, &image, &host);
     let bench = Bench {
         image,
+        runtime: recipe.runtime.shared,
         host,
         firmware,
         memory: args.size.memory.0,

@@ -1,4 +1,5 @@
-//! Overlays: nodeimg's own, by the profile, and over them those of the recipe.
+//! Overlays: nodeimg's own, by the profile and the container runtime, and over them those
+//! of the recipe.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +10,9 @@ use nodeimg_seed::text::template::Template;
 use crate::input::recipe::{BUILT_IN_OVERLAY, Recipe};
 use crate::tree::overlay::{self, Overlay, Source};
 use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
+
+/// What stands for the container runtime's unit in the units of nodeimg's own overlays.
+const RUNTIME_UNIT: &str = "@RUNTIME_UNIT@";
 
 /// One of nodeimg's own overlays.
 struct Layer {
@@ -25,8 +29,9 @@ fn own_layers(recipe: &Recipe, has_images: bool) -> impl Iterator<Item = Layer> 
         folder: runtime.layer,
         name: "common",
     };
-    let of_images = has_images.then_some(Layer {
-        folder: runtime.importer.layer,
+    let importer = runtime.importer().filter(|_| has_images);
+    let of_images = importer.map(|importer| Layer {
+        folder: importer.layer,
         name: "images",
     });
     let of_profile = recipe
@@ -69,11 +74,23 @@ pub fn lay_in_own(recipe: &Recipe, has_images: bool, tree: &mut Tree) -> Result<
     for layer in own_layers(recipe, has_images) {
         let overlay = load_own(&layer)?;
         for (path, node) in overlay.root {
-            tree.insert(path, node)?;
+            tree.insert(path, with_unit(node, recipe.runtime.shared.unit))?;
         }
         templates(overlay.templates, layer.name, tree, Tree::insert)?;
     }
     Ok(())
+}
+
+/// The unit's name in the place of what stands for it.
+fn with_unit(mut node: Node, unit: &str) -> Node {
+    if let Kind::File(Content::Inline(bytes)) = &node.kind
+        && let Ok(text) = std::str::from_utf8(bytes)
+        && text.contains(RUNTIME_UNIT)
+    {
+        let text = text.replace(RUNTIME_UNIT, unit);
+        node.kind = Kind::File(Content::inline(text.into_bytes()));
+    }
+    node
 }
 
 /// Lays the recipe's overlays over `tree`.

@@ -9,7 +9,9 @@ use nodeimg_seed::text::template::{self, Template};
 
 use crate::image::base::setup::made_at_boot;
 use crate::image::units::{UNIT_DIRS, Unit, text_at};
+use crate::input::artifact::oci_image::store;
 use crate::input::recipe::Recipe;
+use crate::input::recipe::runtime::{Baked, Importer};
 use crate::tree::{ImagePath, Kind, Origin, Tree};
 
 /// Small enough to be a configuration file that someone wrote.
@@ -23,7 +25,7 @@ pub fn check(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
     problems.extend(template_places(recipe, tree, &templates));
     problems.extend(stray_placeholders(tree)?);
     problems.extend(unit_environment(tree, &templates)?);
-    problems.extend(imports(recipe, tree)?);
+    problems.extend(baked_images(recipe, tree)?);
     match sandbox(recipe) {
         Some(Sandbox::Wrong(problem)) => problems.push(problem),
         Some(Sandbox::Absent(warning)) => warnings.push(warning),
@@ -39,9 +41,17 @@ fn template_root() -> Result<ImagePath> {
     TEMPLATE_DIR.parse()
 }
 
-/// Baked images need the program that brings them into the container runtime.
-fn imports(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
-    let importer = &recipe.runtime.importer;
+/// What keeps baked images from the container runtime: the program that imports them is
+/// missing, or a part of the store that it reads.
+fn baked_images(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
+    match &recipe.runtime.images {
+        _ if recipe.images.is_empty() => Ok(Vec::new()),
+        Baked::Imported(importer) => imports(recipe, importer, tree),
+        Baked::Stored => store::problems(tree),
+    }
+}
+
+fn imports(recipe: &Recipe, importer: &Importer, tree: &Tree) -> Result<Vec<String>> {
     let program = importer.program;
     if tree.get(&program.parse()?).is_some() {
         return Ok(Vec::new());
@@ -66,9 +76,7 @@ enum Sandbox {
 
 /// Whether the runtime's sandbox image is among the baked ones.
 fn sandbox(recipe: &Recipe) -> Option<Sandbox> {
-    let runtime = recipe.runtime;
-    let text = (runtime.sandbox_image)(recipe)?;
-    let key = format!("{}.sandbox_image", runtime.name);
+    let (key, text) = ("sandbox_image", recipe.sandbox_image.as_deref()?);
     let wanted: Reference = match text.parse() {
         Ok(wanted) => wanted,
         Err(error) => {
@@ -115,7 +123,7 @@ fn contract(recipe: &Recipe, tree: &Tree, templates: &BTreeSet<ImagePath>) -> Re
     let lists = [
         profile.programs,
         profile.files,
-        runtime.programs,
+        &(runtime.programs)(&recipe.effective),
         runtime.files,
     ];
     let paths: BTreeSet<&str> = lists.into_iter().flatten().copied().collect();
@@ -164,7 +172,7 @@ fn stray_placeholders(tree: &Tree) -> Result<Vec<String>> {
         let Kind::File(content) = &node.kind else {
             continue;
         };
-        if content.len() > TEXT_LIMIT || path.is_within(&root) {
+        if content.len() > TEXT_LIMIT || path.is_within(&root) || store::holds(path) {
             continue;
         }
         let bytes = content.head(TEXT_LIMIT)?;
@@ -283,7 +291,23 @@ fn variables(command: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::tree::{Content, Node};
+
+    #[test]
+    fn placeholders_of_a_container_are_not_first_boots() {
+        let found = |at: &str| {
+            let mut tree = Tree::default();
+            let text = Content::inline(&b"ip: {{ node_ip }}"[..]);
+            let node = Node::file(text, 0o644, Origin::Overlay("x".to_owned()));
+            tree.insert(at.parse().unwrap(), node).unwrap();
+            stray_placeholders(&tree).unwrap().len()
+        };
+        assert_eq!(found("/etc/x"), 1);
+        assert_eq!(found("/usr/lib/containers/storage/overlay/a/diff/etc/x"), 0);
+        assert_eq!(found("/usr/lib/containers/storage/overlayed"), 1);
+    }
 
     #[test]
     fn variables_of_a_command() {

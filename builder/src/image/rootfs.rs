@@ -19,7 +19,7 @@ use super::{boot, layers, lint, modules, units};
 use crate::input::artifact::{self, Spec, oci_image};
 use crate::input::bring::Fetched;
 use crate::input::debian::scripts;
-use crate::input::recipe::handler::{Handler, Shim};
+use crate::input::recipe::runtime::Baked;
 use crate::input::recipe::value::Version;
 use crate::input::recipe::{ExtraContent, Recipe};
 use crate::store::Store;
@@ -168,12 +168,13 @@ fn configuration(recipe: &Recipe, base: &BaseSystem, tree: &mut Tree) -> Result<
     }
     files.extend(config::credential_providers::generate(recipe)?);
     files.push(runtime(recipe, base, tree)?);
-    files.extend(
-        recipe
-            .handlers
-            .iter()
-            .filter_map(|handler| shim_config(handler)),
-    );
+    let more = (recipe.runtime.more)(recipe).into_iter();
+    files.extend(more.map(|(path, text)| Generated {
+        path,
+        text: text.to_owned(),
+        link: None,
+        key: "handlers",
+    }));
     for Generated {
         path,
         text,
@@ -193,20 +194,6 @@ fn configuration(recipe: &Recipe, base: &BaseSystem, tree: &mut Tree) -> Result<
     Ok(())
 }
 
-/// The configuration of a handler's shim, if it is not the handler's own.
-fn shim_config(handler: &Handler) -> Option<Generated> {
-    let Shim::Own { config, .. } = &handler.containerd else {
-        return None;
-    };
-    let (path, text) = (*config)?;
-    Some(Generated {
-        path,
-        text: text?.to_owned(),
-        link: None,
-        key: "handlers",
-    })
-}
-
 /// The container runtime's configuration.
 fn runtime(recipe: &Recipe, base: &BaseSystem, tree: &Tree) -> Result<Generated> {
     let runtime = recipe.runtime;
@@ -217,7 +204,7 @@ fn runtime(recipe: &Recipe, base: &BaseSystem, tree: &Tree) -> Result<Generated>
         path: runtime.config,
         text: (runtime.configure)(recipe, &version)?,
         link: None,
-        key: runtime.name,
+        key: runtime.shared.name,
     })
 }
 
@@ -298,12 +285,36 @@ fn first_boot(inputs: &BuildInputs<'_>, base: &BaseSystem, tree: &mut Tree) -> R
 }
 
 fn container_images(inputs: &BuildInputs<'_>, tree: &mut Tree) -> Result<()> {
-    for image in &inputs.fetched.images {
-        let (asked, baked) = (image.asked, &image.bytes);
-        let names = asked.names(&baked.top.digest);
-        for (path, node) in oci_image::nodes(asked.name.as_str(), baked, &names)? {
-            tree.insert(path, node)?;
+    let images = &inputs.fetched.images;
+    let nodes = match &inputs.recipe.runtime.images {
+        Baked::Imported(_) => {
+            let mut nodes = Vec::new();
+            for image in images {
+                let (name, names) = (
+                    &image.asked.name,
+                    image.asked.names(&image.bytes.top.digest),
+                );
+                nodes.extend(oci_image::nodes(
+                    inputs.store,
+                    name.as_str(),
+                    &image.bytes,
+                    &names,
+                )?);
+            }
+            nodes
         }
+        Baked::Stored if images.is_empty() => Vec::new(),
+        Baked::Stored => {
+            let asked = images.iter().map(|image| oci_image::store::Asked {
+                artifact: image.asked.name.as_str(),
+                image: &image.bytes,
+                names: image.asked.kept_names().collect(),
+            });
+            oci_image::store::nodes(inputs.store, &asked.collect::<Vec<_>>())?
+        }
+    };
+    for (path, node) in nodes {
+        tree.insert(path, node)?;
     }
     Ok(())
 }

@@ -43,6 +43,22 @@ pub fn special(flag: u8, name: &str, link: &str) -> Member {
     }
 }
 
+/// Records of pax for the member that follows.
+pub fn pax(records: &[(&str, &[u8])]) -> Member {
+    let mut bytes = Vec::new();
+    for (key, value) in records {
+        let rest = key.len() + value.len() + 3;
+        let len = rest + (rest + 2).to_string().len();
+        bytes.extend_from_slice(format!("{len} {key}=").as_bytes());
+        bytes.extend_from_slice(value);
+        bytes.push(b'\n');
+    }
+    Member {
+        flag: b'x',
+        ..file("pax", bytes)
+    }
+}
+
 impl Member {
     pub fn mode(self, mode: u32) -> Member {
         Member { mode, ..self }

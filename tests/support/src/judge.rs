@@ -78,6 +78,17 @@ pub fn python_with(module: &str) -> Option<&'static str> {
     found
 }
 
+/// The folder with a real CRI-O, which is neither compiled nor downloaded by `ci/test`:
+/// `tests/README.md` tells how to make it. Without it a part of a test is left out, in CI
+/// as well.
+pub fn crio() -> Option<PathBuf> {
+    let folder = std::env::var_os("NODEIMG_TEST_CRIO").map(PathBuf::from);
+    if folder.is_none() {
+        say("SKIPPED: a real CRI-O (NODEIMG_TEST_CRIO) is missing");
+    }
+    folder
+}
+
 /// The folders of a program that the lab has compiled for this machine, one for each
 /// version, the oldest first. `ci/test` names the lab by `NODEIMG_TEST_LAB`.
 #[track_caller]

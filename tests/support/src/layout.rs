@@ -68,12 +68,19 @@ impl Blobs {
 
     /// Adds an image of one program; its manifest's descriptor.
     pub fn image(&mut self, architecture: &str, program: &[u8]) -> Value {
-        let layer = layer_tar("pause", program);
-        let layers = [layer.clone()];
-        let config = self.add(CONFIG, config(architecture, &layers));
-        let layer = self.add(LAYER, gzip(&layer));
+        self.image_of(architecture, &[layer_tar("pause", program)])
+    }
+
+    /// Adds an image of these layers, each a tar, the lowest first; its manifest's
+    /// descriptor.
+    pub fn image_of(&mut self, architecture: &str, layers: &[Vec<u8>]) -> Value {
+        let config = self.add(CONFIG, config(architecture, layers));
+        let layers: Vec<Value> = layers
+            .iter()
+            .map(|tar| self.add(LAYER, gzip(tar)))
+            .collect();
         let manifest = json!({
-            "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer],
+            "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers,
         });
         let mut found = self.add(MANIFEST, serde_json::to_vec(&manifest).unwrap());
         found["platform"] = json!({ "os": "linux", "architecture": architecture });

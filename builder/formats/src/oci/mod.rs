@@ -275,8 +275,11 @@ struct RootFs {
     diff_ids: Vec<Digest>,
 }
 
-/// Whether the configuration of an image with so many layers is for `arch`.
-pub fn check_config(bytes: &[u8], arch: Arch, layers: usize) -> Result<()> {
+/// What each layer unpacks to, the lowest first, by the configuration of an image.
+///
+/// # Errors
+/// The image is not for `arch`, or does not have so many layers.
+pub fn diff_ids(bytes: &[u8], arch: Arch, layers: usize) -> Result<Vec<Digest>> {
     let config: Config =
         serde_json::from_slice(bytes).context("its configuration is not that of an image")?;
     ensure!(
@@ -284,10 +287,11 @@ pub fn check_config(bytes: &[u8], arch: Arch, layers: usize) -> Result<()> {
         "it is for {}, not for linux/{arch}",
         config.platform.text()
     );
-    let ids = config.rootfs.diff_ids.len();
+    let ids = config.rootfs.diff_ids;
     ensure!(
-        ids == layers,
-        "its configuration has {ids} layers, its manifest {layers}"
+        ids.len() == layers,
+        "its configuration has {} layers, its manifest {layers}",
+        ids.len()
     );
-    Ok(())
+    Ok(ids)
 }

@@ -78,6 +78,15 @@ impl Reference {
         tagged.chain([pinned]).collect()
     }
 
+    /// The one name that a store keeps it under, and a runtime pins it by: with the tag if
+    /// it has one, otherwise with the digest.
+    pub fn kept_name(&self) -> String {
+        match &self.tag {
+            Some(tag) => format!("{}:{tag}", self.repository()),
+            None => self.to_string(),
+        }
+    }
+
     /// The URL of what it names.
     pub fn manifest_url(&self) -> String {
         let digest = self.digest.as_ref().map(Digest::to_string);

@@ -175,13 +175,13 @@ fn a_missing_platform_names_those_there_are() {
 fn the_configuration_is_held_against_machine_and_layers() {
     let config = json!({ "os": "linux", "architecture": "arm64", "rootfs": { "type": "layers", "diff_ids": [digest()] } });
     let bytes = config.to_string();
-    check_config(bytes.as_bytes(), Arch::Arm64, 1).unwrap();
+    diff_ids(bytes.as_bytes(), Arch::Arm64, 1).unwrap();
     for (arch, layers, wanted) in [
         (Arch::Amd64, 1, "for linux/arm64, not for linux/amd64"),
         (Arch::Arm64, 2, "1 layers, its manifest 2"),
     ] {
-        let error = check_config(bytes.as_bytes(), arch, layers).unwrap_err();
+        let error = diff_ids(bytes.as_bytes(), arch, layers).unwrap_err();
         assert!(error.to_string().contains(wanted), "{error:#}");
     }
-    assert!(check_config(b"{}", Arch::Arm64, 0).is_err());
+    assert!(diff_ids(b"{}", Arch::Arm64, 0).is_err());
 }

@@ -187,7 +187,8 @@ impl Cases {
         expect_verified_root(facts, findings);
         findings.expect("the host name", facts.get("host-name"), HOST_NAME);
         findings.expect_part("the addresses", facts.get("address"), ADDRESS);
-        findings.expect("containerd", facts.get("containerd"), "active");
+        let runtime = self.bench.runtime.name;
+        findings.expect(runtime, facts.get("runtime"), "active");
     }
 
     fn boot(&mut self) -> Result<Outcome> {

@@ -3,8 +3,8 @@
 # line. Not part of any image: `nodeimg test` gives it to the node. Reads a line
 # when the host has seen all that it waits for of this node. It waits for
 # `$wait` seconds at most, in all. `$token` is the bootstrap token that a node may
-# have been given.
-: "${wait:?}" "${token:?}"
+# have been given, `$runtime` the unit of its container runtime.
+: "${wait:?}" "${token:?}" "${runtime:?}"
 fact() { printf '%s=%s\n' "$1" "$(shift && "$@" 2>&1 | tr '\n' ' ' | sed 's/ *$//')"; }
 until=$(($(cut -d. -f1 /proc/uptime) + wait))
 patiently() {
@@ -28,7 +28,8 @@ fact heard patiently head -n 1
 # kubeadm ends a little later than its node is seen.
 fact commands patiently sh -c "while grep -Eq '\"commands\": *\"pending\"' $report; do sleep 1; done"
 fact first-boot cat "$report"
-for unit in containerd kubelet kube-proxy; do
+fact runtime systemctl is-active "$runtime"
+for unit in kubelet kube-proxy; do
     fact "$unit" systemctl is-active "$unit"
 done
 fact kubelet-conf ls /etc/kubernetes/kubelet.conf

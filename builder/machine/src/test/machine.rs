@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nodeimg_seed::contract::runtime::Runtime;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::terminal::plain_text;
 use tokio::sync::oneshot;
@@ -22,12 +23,14 @@ use crate::qemu::run::{Interrupted, Until, run};
 use crate::qemu::sink::Sink;
 use crate::qemu::state::State;
 
-/// It has `$wait`, in seconds, and `$token`.
+/// It has `$wait`, in seconds, `$token` and `$runtime`, a unit.
 const GUEST: &str = include_str!("guest.sh");
 
 /// What every boot of a test has in common.
 pub struct Bench {
     pub image: Image,
+    /// The container runtime of the image.
+    pub runtime: &'static Runtime,
     pub host: Host,
     pub firmware: Firmware,
     /// In bytes.
@@ -127,7 +130,11 @@ impl Bench {
     /// what is wrong with it.
     fn script(&self) -> Vec<u8> {
         let wait = self.timeout.as_secs() / 2;
-        format!("wait={wait} token={TOKEN}\n{GUEST}").into_bytes()
+        format!(
+            "wait={wait} token={TOKEN} runtime={}\n{GUEST}",
+            self.runtime.unit
+        )
+        .into_bytes()
     }
 
     /// For a machine that is slow, and now and then stands still: the default

@@ -154,7 +154,7 @@ fn configuration(recipe: &Recipe) -> KubeletConfiguration<'_> {
         cgroup_driver: "systemd",
         cluster_dns: &recipe.cluster.cluster_dns,
         cluster_domain: domain.map(|domain| domain.as_str()),
-        container_runtime_endpoint: recipe.runtime.socket,
+        container_runtime_endpoint: recipe.runtime.shared.socket,
         enable_server: true,
         fail_swap_on: false,
         max_pods: recipe.kubelet.max_pods,

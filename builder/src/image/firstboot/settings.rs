@@ -6,7 +6,7 @@ use nodeimg_seed::contract::settings::{self, ImageSettings};
 use nodeimg_values::epoch::Epoch;
 
 use crate::input::recipe::Recipe;
-use crate::input::recipe::file::MetadataService;
+use crate::input::recipe::file::{MetadataService, RuntimeChange};
 use crate::input::recipe::handler::Handler;
 
 /// The places where kubeadm is looked for; the first is upstream's packages' own.
@@ -43,6 +43,8 @@ pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
     ImageSettings {
         version: settings::SETTINGS_VERSION,
         profile: recipe.profile,
+        runtime: recipe.runtime.shared,
+        clean_runtime: recipe.first_boot.runtime_change == Some(RuntimeChange::Clean),
         cluster_cidr: recipe
             .cluster
             .cluster_cidr

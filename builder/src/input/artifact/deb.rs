@@ -18,8 +18,8 @@ use nodeimg_formats::ar;
 use nodeimg_formats::packing::Packing;
 use nodeimg_values::arch::Arch;
 
-use super::archive::At;
 use super::members::{self, Member, MemberKind};
+use super::untar::At;
 use crate::store::{Store, VerifiedBlob};
 use crate::tree::{Content, ImagePath, Node, Origin, Stat};
 

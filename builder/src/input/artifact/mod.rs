@@ -19,6 +19,7 @@ mod rule;
 mod select;
 #[cfg(test)]
 mod tests;
+mod untar;
 
 use std::sync::Arc;
 

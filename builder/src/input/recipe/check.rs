@@ -11,8 +11,7 @@ use super::image;
 use super::network::Cidrs;
 use super::output::{self, Kinds};
 use super::problems::Problems;
-use super::runtime::Importer;
-use super::runtime::containerd::CONTAINERD;
+use super::runtime::{self, Runtime};
 use super::source::Step;
 use super::value::{ArtifactVersion, Version, Word};
 use super::{
@@ -21,13 +20,14 @@ use super::{
 };
 use crate::input::artifact::{Kind, Mode};
 use crate::input::fetch::Mirrors;
+use crate::tree::ImagePath;
 
 const DEFAULT_MAX_UNPACKED: u64 = 2 << 30;
 
 /// Checks and completes.
-pub fn recipe(file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -> Result<Recipe> {
-    // The only one that nodeimg has.
-    let runtime = &CONTAINERD;
+pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -> Result<Recipe> {
+    let runtime = runtime::of(&file);
+    runtime::choose(runtime, &mut file);
     cluster(&file, &mut problems);
     services::check(&file, &mut problems);
     sysctl(&file, &mut problems);
@@ -46,6 +46,7 @@ pub fn recipe(file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -> Re
     let handlers = handler::check(&file, runtime, &artifacts, &mut problems);
     credential_provider::check(&file, &artifacts, &files, &mut problems);
     profile::needs(&file, runtime, &artifacts, &mut problems);
+    runtime::check(runtime, &file, &artifacts, &mut problems);
     let registries = registries::check(&file, runtime.registries, &mut problems);
     flags::gone_from_kubelet(&file, &artifacts, &mut problems);
     kubernetes::versions(&file, runtime, &artifacts, &mut problems);
@@ -63,22 +64,22 @@ pub fn recipe(file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -> Re
         description: file.description.clone(),
         profile,
         runtime,
+        sandbox_image: file.sandbox_image.clone(),
         outputs,
         sysext: file.sysext.clone(),
         disk: file.disk.clone(),
         first_boot: file.first_boot.clone(),
         modules: file.modules.clone(),
-        writable: file.writable.iter().map(|path| path.0.clone()).collect(),
+        writable: writable(&file, runtime),
         overlays: overlays(&file),
         base,
         cluster: file.cluster.clone(),
         kubelet: file.kubelet.clone(),
         kube_proxy: file.kube_proxy.clone(),
-        containerd: file.containerd.clone(),
         handlers,
         credential_providers: file.credential_provider.clone(),
         registries,
-        enable: enabled(&file, (!images.is_empty()).then_some(&runtime.importer)),
+        enable: enabled(&file, runtime, !images.is_empty()),
         mask: file.units.mask.clone(),
         sysctl: file.sysctl.clone(),
         mirrors: file.mirrors.clone(),
@@ -107,11 +108,31 @@ fn image_version(file: &RecipeFile) -> Option<Version> {
     file.version.clone().or_else(|| file.kubernetes.clone())
 }
 
-/// The unit that imports baked images comes with them.
-fn enabled(file: &RecipeFile, importer: Option<&Importer>) -> Vec<Word> {
-    let own = importer.and_then(|importer| importer.unit.parse().ok());
+/// The recipe's directories, and those of its runtime's state at their places by name.
+fn writable(file: &RecipeFile, runtime: &Runtime) -> Vec<ImagePath> {
+    let mut all: Vec<ImagePath> = file.writable.iter().map(|path| path.0.clone()).collect();
+    let state = runtime.shared.state.iter();
+    for path in state.filter_map(|path| path.parse::<ImagePath>().ok()) {
+        if !all.contains(&path) {
+            let at = all.iter().position(|there| *there > path);
+            all.insert(at.unwrap_or(all.len()), path);
+        }
+    }
+    all
+}
+
+/// The runtime's unit is enabled unless the recipe masks it; the one that imports baked
+/// images comes with them.
+fn enabled(file: &RecipeFile, runtime: &Runtime, has_images: bool) -> Vec<Word> {
+    let importer = runtime.importer().filter(|_| has_images);
+    let own = [runtime.shared.unit].into_iter();
+    let own = own.chain(importer.map(|importer| importer.unit));
     let mut all = file.units.enable.clone();
-    all.extend(own.filter(|unit| !file.units.enable.contains(unit)));
+    for unit in own.filter_map(|unit| unit.parse::<Word>().ok()) {
+        if !all.contains(&unit) && !file.units.mask.contains(&unit) {
+            all.push(unit);
+        }
+    }
     all
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use nodeimg_formats::oci::Reference;
 use nodeimg_seed::contract::profile::Profile;
+use nodeimg_seed::contract::runtime::Runtime;
 use nodeimg_values::arch::Arch;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,9 @@ use super::network::Cidrs;
 use super::output::OutputName;
 use super::profile::ProfileName;
 use super::registries::RegistryPart;
+use super::runtime::RuntimeName;
 use super::runtime::containerd::ContainerdPart;
+use super::runtime::crio::CrioPart;
 use super::url::{PerArch, UrlTemplate};
 use super::value::{ArtifactVersion, ByteSize, Domain, Name, RecipePath, Version, Word};
 use crate::input::artifact::{InstallRule, Mode};
@@ -51,6 +54,13 @@ pub struct RecipeFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<ProfileName>")]
     pub profile: Option<&'static Profile>,
+    /// The container runtime; `containerd` by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<RuntimeName>")]
+    pub runtime: Option<&'static Runtime>,
+    /// The pause image that every pod uses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox_image: Option<String>,
     /// The outputs that a build writes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<OutputName>")]
@@ -76,8 +86,10 @@ pub struct RecipeFile {
     pub kubelet: KubeletPart,
     #[serde(default)]
     pub kube_proxy: KubeProxyPart,
-    #[serde(default)]
-    pub containerd: ContainerdPart,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub containerd: Option<ContainerdPart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crio: Option<CrioPart>,
     /// Registries of container images, by name: `docker.io`, `registry.example:5000`,
     /// with CRI-O also a part of one, `docker.io/library`; with containerd also `_default`
     /// for all others.
@@ -166,6 +178,20 @@ pub struct FirstBootPart {
     /// Whether secrets on a writable seed volume are overwritten after use; yes by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scrub: Option<bool>,
+    /// What to do with a kept state whose images and containers are of another container
+    /// runtime; refuse it by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime_change: Option<RuntimeChange>,
+}
+
+/// What first boot does with the state of another container runtime.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuntimeChange {
+    /// The node is not set up.
+    Refuse,
+    /// The other runtime's images and containers are removed.
+    Clean,
 }
 
 /// A cloud's metadata service.
@@ -273,7 +299,7 @@ pub enum ArtifactKind {
     Binary,
     /// A tar archive, plain or compressed with gzip, zstd or xz.
     Archive,
-    /// A container image that containerd has from the node's first start on.
+    /// A container image that the container runtime has from the node's first start on.
     OciImage,
 }
 
@@ -288,6 +314,10 @@ pub struct ArtifactPart {
     pub kind: Option<ArtifactKind>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<ArtifactVersion>,
+    /// The container runtime that it is for; images with another one go without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<RuntimeName>")]
+    pub runtime: Option<&'static Runtime>,
     /// The URL that it is published at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<PerArch>,

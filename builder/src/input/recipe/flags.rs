@@ -105,7 +105,7 @@ const GONE: &[Gone] = &[
     gone(
         "pod-infra-container-image",
         35,
-        "name the image as `containerd.sandbox_image`",
+        "name the image as `sandbox_image`",
     ),
 ];
 

@@ -86,6 +86,11 @@ impl ContainerImage {
         [&self.image].into_iter().chain(&self.also)
     }
 
+    /// The names that a store has it under, and that a runtime's configuration pins.
+    pub fn kept_names(&self) -> impl Iterator<Item = String> {
+        self.called().map(Reference::kept_name)
+    }
+
     /// Every name by which a node can ask for it; `digest` is the pinned one.
     pub fn names(&self, digest: &Digest) -> Vec<String> {
         let mut names = self.image.names(digest);
@@ -143,7 +148,9 @@ pub fn images(parts: &[ArtifactPart], problems: &mut Problems<'_>) -> Vec<Contai
         for name in part.also.iter().chain([&image]) {
             let other = images.iter().find(|other| {
                 let names = other.also.iter().chain([&other.image]);
-                names.into_iter().any(|there| there == name)
+                names
+                    .into_iter()
+                    .any(|there| there.kept_name() == name.kept_name())
             });
             if let Some(other) = other {
                 let message = format!("`{name}` is already baked by the artifact `{}`", other.name);

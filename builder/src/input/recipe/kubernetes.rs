@@ -6,7 +6,7 @@
 use super::Artifact;
 use super::file::{ArtifactPart, ProxyMode, RecipeFile};
 use super::problems::Problems;
-use super::runtime::Runtime;
+use super::runtime::{Misfit, Runtime};
 use super::source::Step;
 use super::value::{ArtifactVersion, Version};
 use crate::tree::ImagePath;
@@ -114,17 +114,20 @@ impl<'a> Program<'a> {
         minor(&self.artifact.version)
     }
 
-    /// Told at the line that says its version.
-    fn wrong(&self, message: &str, problems: &mut Problems<'_>) {
-        let own = [
-            Step::Key("artifact"),
-            Step::Named(self.artifact.name.as_str()),
-            Step::Key("version"),
-        ];
+    /// The line that says its version.
+    fn way(&self) -> Vec<Step<'_>> {
         match self.artifact.follows_kubernetes {
-            true => problems.add(&[Step::Key("kubernetes")], message),
-            false => problems.add(&own, message),
+            true => vec![Step::Key("kubernetes")],
+            false => vec![
+                Step::Key("artifact"),
+                Step::Named(self.artifact.name.as_str()),
+                Step::Key("version"),
+            ],
         }
+    }
+
+    fn wrong(&self, message: &str, problems: &mut Problems<'_>) {
+        problems.add(&self.way(), message);
     }
 }
 
@@ -209,12 +212,13 @@ fn runtime(
     artifacts: &[Artifact],
     problems: &mut Problems<'_>,
 ) {
-    let Some(program) = Program::at(runtime.name, runtime.program, artifacts) else {
+    let Some(program) = Program::at(runtime.shared.name, runtime.program, artifacts) else {
         return;
     };
-    let misfit = (runtime.misfit)(&program.artifact.version, &kubelet.to_string());
-    if let Some(misfit) = misfit {
-        program.wrong(&format!("{program} {misfit}"), problems);
+    match (runtime.misfit)(&program.artifact.version, &kubelet.artifact.version) {
+        Some(Misfit::Wrong(how)) => program.wrong(&format!("{program} {how}"), problems),
+        Some(Misfit::Odd(how)) => problems.warn(&program.way(), &format!("{program} {how}")),
+        None => {}
     }
 }
 

@@ -10,11 +10,14 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
+use super::base::BasePart;
 use super::file::{
     ArtifactPart, ClusterPart, DiskPart, FilePart, FirstBootPart, KubeProxyPart, KubeletPart,
     RecipeFile, SysextPart, UnitsPart,
 };
 use super::registries::RegistryPart;
+use super::runtime::containerd::ContainerdPart;
+use super::runtime::crio::CrioPart;
 
 impl RecipeFile {
     /// `self` over `base`.
@@ -26,19 +29,19 @@ impl RecipeFile {
             kubernetes: self.kubernetes.or(base.kubernetes),
             description: self.description.or(base.description),
             profile: self.profile.or(base.profile),
+            runtime: self.runtime.or(base.runtime),
+            sandbox_image: self.sandbox_image.or(base.sandbox_image),
             outputs: added(base.outputs, self.outputs),
             handlers: added(base.handlers, self.handlers),
             modules: added(base.modules, self.modules),
             writable: added(base.writable, self.writable),
             overlay: added(base.overlay, self.overlay),
-            base: match (self.base, base.base) {
-                (Some(over), Some(under)) => Some(over.over(under)),
-                (over, under) => over.or(under),
-            },
+            base: part(self.base, base.base, BasePart::over),
             cluster: self.cluster.over(base.cluster),
             kubelet: self.kubelet.over(base.kubelet),
             kube_proxy: self.kube_proxy.over(base.kube_proxy),
-            containerd: self.containerd.over(base.containerd),
+            containerd: part(self.containerd, base.containerd, ContainerdPart::over),
+            crio: part(self.crio, base.crio, CrioPart::over),
             registries: merged_maps(base.registries, self.registries, RegistryPart::over),
             units: UnitsPart {
                 enable: added(base.units.enable, self.units.enable),
@@ -51,6 +54,10 @@ impl RecipeFile {
                 wait: self.first_boot.wait.or(base.first_boot.wait),
                 commands: self.first_boot.commands.or(base.first_boot.commands),
                 scrub: self.first_boot.scrub.or(base.first_boot.scrub),
+                runtime_change: self
+                    .first_boot
+                    .runtime_change
+                    .or(base.first_boot.runtime_change),
             },
             sysctl: base.sysctl.into_iter().chain(self.sysctl).collect(),
             mirrors: base.mirrors.into_iter().chain(self.mirrors).collect(),
@@ -145,6 +152,7 @@ impl ArtifactPart {
             name: self.name,
             kind: self.kind.or(base.kind),
             version: self.version.or(base.version),
+            runtime: self.runtime.or(base.runtime),
             url: self.url.or(base.url),
             checksum: self.checksum.or(base.checksum),
             arch_names,
@@ -155,6 +163,14 @@ impl ArtifactPart {
             source: self.source.or(base.source),
             also: or_list(self.also, base.also),
         }
+    }
+}
+
+/// A table that a recipe may go without.
+fn part<T>(over: Option<T>, base: Option<T>, merge: impl Fn(T, T) -> T) -> Option<T> {
+    match (over, base) {
+        (Some(over), Some(base)) => Some(merge(over, base)),
+        (over, base) => over.or(base),
     }
 }
 

@@ -51,7 +51,6 @@ use handler::Handler;
 use output::OutputKind;
 use request::{ArtifactRequest, Asked, requests};
 use runtime::Runtime;
-use runtime::containerd::ContainerdPart;
 use url::{PerArch, UrlTemplate};
 use value::{Name, Version, Word};
 
@@ -72,6 +71,8 @@ pub struct Recipe {
     pub description: Option<String>,
     pub profile: &'static Profile,
     pub runtime: &'static Runtime,
+    /// The image of every pod's first container, if the recipe names one.
+    pub sandbox_image: Option<String>,
     pub outputs: Vec<&'static OutputKind>,
     pub sysext: SysextPart,
     pub disk: DiskPart,
@@ -85,7 +86,6 @@ pub struct Recipe {
     pub cluster: ClusterPart,
     pub kubelet: KubeletPart,
     pub kube_proxy: KubeProxyPart,
-    pub containerd: ContainerdPart,
     /// What RuntimeClasses of the cluster can name.
     pub handlers: Vec<&'static Handler>,
     /// Programs that the kubelet asks for logins.

@@ -41,7 +41,11 @@ pub fn needs(
     let Some(profile) = file.profile else {
         return;
     };
-    programs(profile, runtime, artifacts, problems);
+    let of_runtime = match profile.is_whole {
+        true => Vec::new(),
+        false => (runtime.programs)(file),
+    };
+    programs(profile, &of_runtime, artifacts, problems);
     if profile.is_whole && file.base.is_none() {
         let message = format!("{profile} is a whole system: add a table `[base]`");
         problems.add(&[Step::Key("profile")], &message);
@@ -60,14 +64,10 @@ pub fn needs(
 /// Programs that artifacts must install; a whole system has the runtime's from packages.
 fn programs(
     profile: &Profile,
-    runtime: &Runtime,
+    of_runtime: &[&'static str],
     artifacts: &[Artifact],
     problems: &mut Problems<'_>,
 ) {
-    let of_runtime = match profile.is_whole {
-        true => &[],
-        false => runtime.programs,
-    };
     for program in profile.programs.iter().chain(of_runtime) {
         let Ok(path) = program.parse::<ImagePath>() else {
             continue;

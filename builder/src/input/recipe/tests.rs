@@ -23,7 +23,7 @@ pub fn disk_recipe(more: &str) -> Recipe {
     load(&RecipeRef::File(path), &KINDS).unwrap()
 }
 
-fn load_text(more: &str) -> anyhow::Result<Recipe> {
+pub fn load_text(more: &str) -> anyhow::Result<Recipe> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("mine.toml");
     let built_in = |name| -> toml::Table { built_in(name).unwrap().recipe.parse().unwrap() };
@@ -184,11 +184,7 @@ fn bad_recipes_say_what_where_and_what_to_do() {
         ),
         (
             "[kubelet]\nextra_args = [\"--v=4\", \"--pod-infra-container-image=x/pause:1\"]\n",
-            vec![
-                "mine.toml:3:24",
-                "removed in 1.35",
-                "`containerd.sandbox_image`",
-            ],
+            vec!["mine.toml:3:24", "removed in 1.35", "`sandbox_image`"],
         ),
         ("[kubelet]\nlabels = { \"a b\" = \"c\" }\n", vec!["label"]),
         (

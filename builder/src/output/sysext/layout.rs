@@ -22,6 +22,7 @@ use std::fmt::Write;
 use anyhow::Result;
 
 use crate::image::units::text_at;
+use crate::input::artifact::oci_image::store;
 use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
 
 /// Directories whose files mean the same below /usr.
@@ -73,7 +74,9 @@ pub fn extension(image: &Tree, writable: &[ImagePath]) -> Result<Extension> {
         let is_file = matches!(node.kind, Kind::File(_));
         if is_file || matches!(fate, Fate::Merged(_)) {
             let mut node = node.clone();
-            if let Kind::Symlink(target) = &mut node.kind {
+            if let Kind::Symlink(target) = &mut node.kind
+                && !store::holds(path)
+            {
                 *target = retarget(path, &home, target, writable)?;
             }
             tree.insert(home.clone(), node)?;

@@ -6,7 +6,8 @@
 //!   (`openat2` with `RESOLVE_IN_ROOT`, Linux 5.6): neither `..` nor an absolute
 //!   symbolic link leaves it, whoever made the tree.
 //! - Only regular files are read, and no more of them than asked for.
-//! - Changes to it are in [`change`].
+//! - Changes to it are in [`change`] and [`below`].
+mod below;
 mod change;
 pub(crate) mod gate;
 

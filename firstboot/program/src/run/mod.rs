@@ -1,6 +1,7 @@
 //! One run: settings, seed, checks, plan, apply, report.
 pub(crate) mod commands;
 mod here;
+mod kept;
 mod outstanding;
 mod prepare;
 pub(crate) mod result;
@@ -36,15 +37,8 @@ pub(crate) fn run(root: &Root, options: &RunOptions) -> Report {
     let mut problems = Problems::new();
     let mut report = Report::new(Outcome::Failed);
     let machine = Machine::of(root);
-    let before = machine.map(|machine| (machine, runtime::look(root)));
     let boot = Boot::begin(root, machine, options, &mut problems);
-    let outcome = boot.and_then(|boot| boot.attempt(&mut report, &mut problems));
-    let outcome = outcome.filter(|outcome| {
-        *outcome == Outcome::Failed
-            || before.is_none_or(|(machine, before)| {
-                runtime::follow(root, machine, &before, &mut problems).is_some()
-            })
-    });
+    let outcome = boot.and_then(|boot| boot.whole(&mut report, &mut problems));
     report.problems = problems.into_vec();
     report.outcome = outcome.unwrap_or(Outcome::Failed);
     result::write(root, &report);
@@ -85,6 +79,22 @@ impl<'a> Boot<'a> {
             settings: result::read_settings(root, problems)?,
             state: State::read(root),
         })
+    }
+
+    /// One attempt, and what it changes for a container runtime that may have started.
+    fn whole(&self, report: &mut Report, problems: &mut Problems) -> Option<Outcome> {
+        kept::settle(self.root, &self.settings, problems)?;
+        let followed = self.machine.map(|machine| {
+            let runtime = runtime::of(&self.settings);
+            (machine, runtime, runtime.look(self.root))
+        });
+        let outcome = self.attempt(report, problems)?;
+        if let Some((machine, runtime, before)) = followed
+            && outcome != Outcome::Failed
+        {
+            runtime.follow(self.root, machine, &before, problems)?;
+        }
+        Some(outcome)
     }
 
     /// `None` when a problem stopped it.

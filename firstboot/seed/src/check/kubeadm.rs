@@ -21,6 +21,8 @@ pub struct Kubeadm {
     /// `init` keeps the cluster's certificates in the cluster, encrypted by the key of
     /// its configuration: another control plane joins with that key.
     pub upload_certs: bool,
+    /// The container runtime's.
+    pub socket: &'static str,
 }
 
 /// The version of `kubeadm.k8s.io` that is written here: every kubeadm that an image may
@@ -149,6 +151,7 @@ fn whole(
         verb: task.verb,
         config: config.value.clone(),
         upload_certs,
+        socket: inputs.settings.runtime.kubeadm_socket,
     })
 }
 
@@ -224,6 +227,7 @@ fn built(
             return None;
         }
     };
+    let socket = inputs.settings.runtime.kubeadm_socket;
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let hashes: Vec<String> = node
         .ca_cert_hashes
@@ -231,18 +235,20 @@ fn built(
         .map(|hash| quoted(&hash.value))
         .collect();
     let mut config = format!(
-        "apiVersion: kubeadm.k8s.io/{}\nkind: JoinConfiguration\ndiscovery:\n  bootstrapToken:\n    apiServerEndpoint: {}\n    token: {}\n    caCertHashes: [{}]\nnodeRegistration:\n  name: {}\n  criSocket: unix:///run/containerd/containerd.sock\n",
+        "apiVersion: kubeadm.k8s.io/{}\nkind: JoinConfiguration\ndiscovery:\n  bootstrapToken:\n    apiServerEndpoint: {}\n    token: {}\n    caCertHashes: [{}]\nnodeRegistration:\n  name: {}\n  criSocket: {}\n",
         API,
         quoted(&authority),
         quoted(token.value.expose().trim()),
         hashes.join(", "),
         quoted(host_name),
+        socket,
     );
     config.push_str(&control_plane(inputs, node_ips, problems));
     Some(Kubeadm {
         verb: "join",
         config: Secret::new(config),
         upload_certs: false,
+        socket,
     })
 }
 

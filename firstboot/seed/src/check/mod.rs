@@ -11,6 +11,7 @@ pub mod kubeadm;
 mod names;
 mod node_ip;
 pub mod registries;
+mod runtime;
 mod scheduling;
 mod subnets;
 
@@ -153,6 +154,7 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
     let provider_id = scheduling::check_provider(inputs.user.node.provider_id.as_ref(), problems);
     let registries = registries::check_seed(inputs, problems);
     let extras = extras::check(inputs, problems);
+    runtime::check(inputs, problems);
     if problems.has_errors() {
         return None;
     }

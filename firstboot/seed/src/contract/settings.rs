@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::profile::Profile;
 use super::registries::ImageRegistries;
+use super::runtime::{self, Runtime};
 
 /// Where the builder bakes [`ImageSettings`].
 pub const SETTINGS_PATH: &str = "/usr/lib/nodeimg/firstboot.json";
@@ -55,6 +56,13 @@ pub struct ImageSettings {
     /// [`SETTINGS_VERSION`].
     pub version: u32,
     pub profile: &'static Profile,
+    /// The container runtime.
+    #[serde(default = "default_runtime", skip_serializing_if = "is_default")]
+    pub runtime: &'static Runtime,
+    /// Whether first boot removes what another runtime has left on the state, which it
+    /// refuses otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clean_runtime: bool,
     /// Pod network of the whole cluster; `a,b` when dual-stack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_cidr: Option<String>,
@@ -93,6 +101,16 @@ pub struct ImageSettings {
     pub handlers: Vec<Handler>,
     /// The image's build time in seconds since 1970: the real time cannot be earlier.
     pub epoch: u64,
+}
+
+fn default_runtime() -> &'static Runtime {
+    runtime::DEFAULT
+}
+
+/// serde passes a reference to the field, which is one itself.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_default(runtime: &&'static Runtime) -> bool {
+    runtime.is_default()
 }
 
 /// Why baked settings cannot be used.
@@ -137,12 +155,15 @@ impl ImageSettings {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::super::profile::hard_way;
+    use super::super::runtime;
     use super::ImageSettings;
 
     fn sample() -> ImageSettings {
         ImageSettings {
             version: 1,
             profile: &hard_way::PROFILE,
+            runtime: runtime::DEFAULT,
+            clean_runtime: false,
             cluster_cidr: Some("10.200.0.0/16".to_owned()),
             service_cidr: None,
             cluster_domain: None,
@@ -168,6 +189,15 @@ mod tests {
             "{text}"
         );
         assert_eq!(ImageSettings::from_json(text.as_bytes()).unwrap(), sample());
+        assert!(!text.contains("runtime"), "{text}");
+        let other = ImageSettings {
+            runtime: &runtime::crio::RUNTIME,
+            clean_runtime: true,
+            ..sample()
+        };
+        let text = other.to_json().unwrap();
+        assert!(text.contains("\"runtime\": \"crio\""), "{text}");
+        assert_eq!(ImageSettings::from_json(text.as_bytes()).unwrap(), other);
     }
 
     #[test]
@@ -177,6 +207,11 @@ mod tests {
             ("\"epoch\"", "\"epoc\"", "unknown field `epoc`"),
             ("hard-way", "easy-way", "unknown variant `easy-way`"),
             ("\"version\": 1", "\"version\": 2", "version 2 is not 1"),
+            (
+                "\"writable\"",
+                "\"runtime\": \"docker\", \"writable\"",
+                "unknown variant `docker`",
+            ),
         ] {
             let error = ImageSettings::from_json(text.replace(from, to).as_bytes()).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");

@@ -9,7 +9,7 @@ use crate::text::secret::SecretBytes;
 /// An API server that is not up yet is not a failure of the node, so it is tried a few
 /// times; what a failed attempt leaves behind would fail the next one's checks.
 pub(super) fn files(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
-    let verb = kubeadm.verb;
+    let (verb, socket) = (kubeadm.verb, kubeadm.socket);
     let done = match verb {
         "init" => "/etc/kubernetes/admin.conf",
         _ => "/etc/kubernetes/kubelet.conf",
@@ -37,7 +37,7 @@ pub(super) fn files(kubeadm: &Kubeadm) -> Vec<PlannedFile> {
          \x20       exit \"$status\"\n\
          \x20   fi\n\
          \x20   attempt=$((attempt + 1))\n\
-         \x20   kubeadm reset --force --cri-socket unix:///run/containerd/containerd.sock\n\
+         \x20   kubeadm reset --force --cri-socket {socket}\n\
          \x20   sleep 15\n\
          done\n\
          # The configuration holds a token that is used up now.\n\

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use nodeimg_seed::contract::paths::{self, BINARY_PATH};
 use nodeimg_seed::contract::profile::kubeadm;
+use nodeimg_seed::contract::runtime::crio;
 use nodeimg_seed::plan;
 use nodeimg_seed::text::problem::Problems;
 
@@ -219,4 +220,54 @@ fn kubeadm_is_tried_five_times_and_cleaned_up_after() {
         assert_eq!(said, expected);
         assert_eq!(code, Some(status), "{said:?}");
     }
+}
+
+/// With CRI-O in the image, what first boot makes for kubeadm says so; a seed that was
+/// written for containerd is refused before anything starts.
+#[test]
+fn kubeadm_is_told_the_socket_of_the_image() {
+    let on_crio = |block: &str| {
+        let mut case = with_kubeadm(block);
+        case.settings.runtime = &crio::RUNTIME;
+        case
+    };
+    let (config, script) = kubeadm_files(&on_crio(&built()));
+    let socket = "unix:///var/run/crio/crio.sock";
+    assert!(
+        config.ends_with(&format!("  criSocket: {socket}\n")),
+        "{config}"
+    );
+    assert!(
+        script.contains(&format!("--cri-socket {socket}\n")),
+        "{script}"
+    );
+    assert!(!script.contains("containerd"), "{script}");
+
+    let named = INIT.replace(
+        "      kind: InitConfiguration\n",
+        "      kind: InitConfiguration\n      nodeRegistration:\n        criSocket: unix:///run/containerd/containerd.sock\n",
+    );
+    kubeadm_files(&with_kubeadm(&named));
+    let (_, errors, _) = on_crio(&named).run();
+    let [error] = &errors[..] else {
+        panic!("{errors:?}");
+    };
+    for part in [
+        "user-data:9",
+        "names the socket of containerd",
+        "has crio",
+        socket,
+    ] {
+        assert!(error.contains(part), "no {part:?} in {error}");
+    }
+    let drop_in = "  kubeadm: {join: {apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration}}\nwrite_files:\n- path: /etc/kubernetes/kubelet.conf.d/60-mine.conf\n  content: |\n    maxPods: 5\n    containerRuntimeEndpoint: unix:///var/run/containerd/containerd.sock\n";
+    let (_, errors, _) = on_crio(drop_in).run();
+    let [error] = &errors[..] else {
+        panic!("{errors:?}");
+    };
+    assert!(
+        error.contains("line 2 of the file names the socket of containerd"),
+        "{error}"
+    );
+    with_kubeadm(drop_in).good();
 }

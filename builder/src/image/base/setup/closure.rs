@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 
 use super::Base;
 use crate::image::libraries;
+use crate::input::artifact::oci_image::store;
 use crate::tree::Kind;
 
 pub fn check(base: &mut Base<'_>) -> Result<()> {
@@ -17,6 +18,9 @@ pub fn check(base: &mut Base<'_>) -> Result<()> {
         let Kind::File(content) = &node.kind else {
             continue;
         };
+        if store::holds(path) {
+            continue;
+        }
         let Some(wants) = libraries::wants(base.tree, base.facts.arch, path, content)? else {
             continue;
         };

@@ -4,6 +4,7 @@
 use anyhow::{Result, bail};
 
 use super::{Base, machine_id};
+use crate::input::artifact::oci_image::store;
 use crate::tree::{Content, ImagePath, Kind, Node};
 
 type Rule = fn(&Base<'_>, &ImagePath, &Node) -> Result<Option<&'static str>>;
@@ -19,7 +20,8 @@ const RULES: [(&str, Rule); 6] = [
 
 pub fn check(base: &mut Base<'_>) -> Result<()> {
     let mut problems = Vec::new();
-    for (path, node) in base.tree.iter() {
+    let own = base.tree.iter().filter(|(path, _)| !store::holds(path));
+    for (path, node) in own {
         for (rule, find) in RULES {
             if let Some(problem) = find(base, path, node)? {
                 problems.push(format!("{rule}: `{path}` (from {}) {problem}", node.origin));

@@ -51,7 +51,7 @@ pub fn apply(base: &mut Base<'_>) -> Result<()> {
         return Ok(());
     }
     let mut names: Vec<&str> = ENABLED.to_vec();
-    names.push(base.facts.runtime.unit);
+    names.push(base.facts.runtime.shared.unit);
     names.extend(base.facts.enable.iter().map(|unit| unit.as_str()));
     names.sort_unstable();
     names.dedup();

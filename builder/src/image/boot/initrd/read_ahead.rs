@@ -21,10 +21,10 @@ const SYSTEMD: [&str; 1] = ["/usr/lib/systemd"];
 const CNI: [&str; 2] = ["/opt/cni/bin", "/usr/lib/cni"];
 
 /// A program, and the directories that it is looked for in.
-type Program = (&'static str, &'static [&'static str]);
+type Program<'a> = (&'static str, &'a [&'static str]);
 
 /// What starts everything else.
-const FIRST: [Program; 11] = [
+const FIRST: [Program<'static>; 11] = [
     ("systemd", &SYSTEMD),
     ("systemd-executor", &SYSTEMD),
     ("systemd-journald", &SYSTEMD),
@@ -39,14 +39,14 @@ const FIRST: [Program; 11] = [
 ];
 
 /// Large programs of Kubernetes.
-const KUBERNETES: [Program; 3] = [
+const KUBERNETES: [Program<'static>; 3] = [
     ("kubelet", &PATH),
     ("kube-proxy", &PATH),
     ("xtables-nft-multi", &PATH),
 ];
 
 /// For the first pod.
-const NETWORK: [Program; 5] = [
+const NETWORK: [Program<'static>; 5] = [
     ("loopback", &CNI),
     ("bridge", &CNI),
     ("host-local", &CNI),
@@ -54,17 +54,17 @@ const NETWORK: [Program; 5] = [
     ("firewall", &CNI),
 ];
 
-fn programs(recipe: &Recipe) -> Vec<Program> {
+fn programs<'a>(recipe: &Recipe, of_runtime: &'a [&'static str]) -> Vec<Program<'a>> {
     let name = |path: &'static str| path.rsplit('/').next().unwrap_or(path);
     let runtime = recipe.runtime;
     let mut all = FIRST.to_vec();
     all.push((name(runtime.program), &PATH));
     // Container images are imported at the first start.
-    if !recipe.images.is_empty() {
-        all.push((name(runtime.importer.program), &PATH));
+    if let Some(importer) = runtime.importer().filter(|_| !recipe.images.is_empty()) {
+        all.push((name(importer.program), &PATH));
     }
     all.extend(KUBERNETES);
-    all.extend(runtime.of_a_pod.iter().map(|name| (*name, &PATH[..])));
+    all.extend(runtime.of_a_pod.iter().map(|name| (*name, of_runtime)));
     all.extend(NETWORK);
     all
 }
@@ -78,7 +78,8 @@ pub fn of(inputs: &InitrdInputs<'_>) -> Result<Vec<String>> {
             files.push(path.to_string());
         }
     };
-    for (name, directories) in programs(inputs.recipe) {
+    let of_runtime = [&PATH, inputs.recipe.runtime.own_directories].concat();
+    for (name, directories) in programs(inputs.recipe, &of_runtime) {
         let places = directories.iter();
         let found = places
             .filter_map(|directory| libraries::follow(inputs.tree, &format!("{directory}/{name}")))

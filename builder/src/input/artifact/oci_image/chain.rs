@@ -157,7 +157,7 @@ fn complete<T>(
     let config = parts.get(&read.config.digest)?;
     let layers = read.layers.iter().map(|layer| parts.get(&layer.digest));
     let layers = layers.collect::<Result<Vec<_>>>()?;
-    oci::check_config(&small(&config)?, image.arch, layers.len())
+    let diff_ids = oci::diff_ids(&small(&config)?, image.arch, layers.len())
         .with_context(|| image.at(&manifest))?;
     Ok(Image {
         top,
@@ -165,6 +165,7 @@ fn complete<T>(
         media_type: read.media_type,
         config,
         layers,
+        diff_ids,
     })
 }
 

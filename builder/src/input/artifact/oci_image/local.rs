@@ -25,8 +25,8 @@ use nodeimg_formats::packing::Packing;
 use nodeimg_values::digest::{Digest, Expected, Hasher};
 use serde::{Deserialize, Serialize};
 
-use crate::input::artifact::archive::At;
 use crate::input::artifact::members::{self, MemberKind};
+use crate::input::artifact::untar::At;
 use crate::store::{Store, VerifiedBlob};
 
 /// Images in a file or directory of this machine.

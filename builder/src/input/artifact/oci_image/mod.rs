@@ -1,12 +1,16 @@
-//! Container images as artifacts: pinned by one digest, baked as one archive.
+//! Container images as artifacts: pinned by one digest, baked as one archive or, for all
+//! of them, as a store.
 //!
 //! ```text
 //! lock: digest of what the name stood for ── follow ──▶ index ▶ manifest ▶ configuration, layers
 //!                                                                   │
-//! /usr/lib/nodeimg/images/NAME.tar     an OCI archive of them  ◀────┘
+//! a runtime that imports images:                                    │
+//! /usr/lib/nodeimg/images/NAME.tar     an OCI archive of them  ◀────┤
 //! /usr/lib/nodeimg/images/NAME.names   the digest of its manifest, then every name, a line each
+//! a runtime that reads a store:                                     │
+//! /usr/lib/containers/storage          see `store`             ◀────┘
 //! ```
-//! On the node `nodeimg-images.service` has containerd import them before the
+//! Archives are imported on the node by `nodeimg-images.service`, before the
 //! kubelet starts, see `overlay/containerd-images`. Where the bytes come from is not
 //! said here: [`follow`] is told by who calls it.
 //!
@@ -14,10 +18,14 @@
 //! - An [`Image`] is whole, and every byte of it was verified by the digest
 //!   that its verified parent states, the topmost by the lock.
 //! - An archive's bytes depend on the image and its names alone.
+//! - No layer of an image that is baked holds a device node.
 
 mod archive;
 mod chain;
+mod flat;
+mod layer;
 pub mod local;
+pub mod store;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +34,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use nodeimg_values::digest::Digest;
 
-use crate::store::VerifiedBlob;
+use crate::store::{Store, VerifiedBlob};
 use crate::tree::{Content, ImagePath, Node, Origin};
 
 pub use chain::{ImageBlob, Part, Start, follow};
@@ -45,6 +53,8 @@ pub struct Image {
     pub config: Blob,
     /// The lowest first.
     pub layers: Vec<Blob>,
+    /// What each of them unpacks to.
+    pub diff_ids: Vec<Digest>,
 }
 
 /// A document or layer with the digest that its parent names it by.
@@ -82,8 +92,16 @@ impl Image {
 }
 
 /// The files that make `image` part of a node image, under each of `names`.
-pub fn nodes(artifact: &str, image: &Image, names: &[String]) -> Result<Vec<(ImagePath, Node)>> {
+pub fn nodes(
+    store: &Store,
+    artifact: &str,
+    image: &Image,
+    names: &[String],
+) -> Result<Vec<(ImagePath, Node)>> {
     let context = || format!("baking the container image {artifact}");
+    for blob in &image.layers {
+        layer::refuse_devices(store, blob).with_context(context)?;
+    }
     let archive = archive::content(image, names).with_context(context)?;
     let mut list = format!("{}\n", image.manifest.digest);
     for name in names {

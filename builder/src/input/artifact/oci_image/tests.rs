@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use nodeimg_formats::oci::Reference;
+use nodeimg_test_support::archive::{file, special, tar};
 use nodeimg_test_support::layout::{self, Blobs, saved, tar_of};
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Expected;
@@ -15,12 +16,12 @@ use super::*;
 use crate::store::Store;
 use crate::tree::Kind;
 
-struct Place {
+pub(super) struct Place {
     dir: tempfile::TempDir,
-    store: Store,
+    pub(super) store: Store,
 }
 
-fn place() -> Place {
+pub(super) fn place() -> Place {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("store")).unwrap();
     Place { dir, store }
@@ -31,11 +32,11 @@ fn name() -> Reference {
 }
 
 impl Place {
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.dir.path().join("image")
     }
 
-    fn image(&self, path: &Path, arch: Arch) -> Result<Image> {
+    pub(super) fn image(&self, path: &Path, arch: Arch) -> Result<Image> {
         let local = Local::open(path, &name())?;
         let start = Start {
             of: (),
@@ -60,15 +61,15 @@ impl Place {
 }
 
 /// The archive's members: name, content.
-fn members(image: &Image, names: &[&str]) -> Vec<(String, Vec<u8>)> {
+fn members(store: &Store, image: &Image, names: &[&str]) -> Vec<(String, Vec<u8>)> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let nodes = nodes("pause", image, &names).unwrap();
+    let nodes = nodes(store, "pause", image, &names).unwrap();
     let (path, node) = &nodes[1];
     assert_eq!(path.as_str(), "/usr/lib/nodeimg/images/pause.tar");
     let Kind::File(content) = &node.kind else {
         panic!("no file")
     };
-    let mut archive = tar::Archive::new(content.reader());
+    let mut archive = ::tar::Archive::new(content.reader());
     let mut found = Vec::new();
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
@@ -89,7 +90,7 @@ fn an_archive_is_a_layout_with_every_name() {
     let manifest = blobs.image("amd64", b"program");
     blobs.layout(&place.path(), std::slice::from_ref(&manifest));
     let image = place.image(&place.path(), Arch::Amd64).unwrap();
-    let found = members(&image, &["a.b/pause:1", "a.b/pause:2"]);
+    let found = members(&place.store, &image, &["a.b/pause:1", "a.b/pause:2"]);
     assert_eq!(found[0].0, "oci-layout");
     let index: Value = serde_json::from_slice(&found[1].1).unwrap();
     let names: Vec<&Value> = index["manifests"]
@@ -113,13 +114,44 @@ fn an_archive_is_a_layout_with_every_name() {
         let digest = name.strip_prefix("blobs/").unwrap().replace('/', ":");
         assert_eq!(&blobs.0[&digest], bytes);
     }
-    assert_eq!(members(&image, &["x"]), members(&image, &["x"]));
-    let list = &nodes("pause", &image, &["a.b/pause:1".into()]).unwrap()[0].1;
+    assert_eq!(
+        members(&place.store, &image, &["x"]),
+        members(&place.store, &image, &["x"])
+    );
+    let list = &nodes(&place.store, "pause", &image, &["a.b/pause:1".into()]).unwrap()[0].1;
     let Kind::File(content) = &list.kind else {
         panic!("no file")
     };
     let wanted = format!("{}\na.b/pause:1\n", manifest["digest"].as_str().unwrap());
     assert_eq!(content.head(1000).unwrap(), wanted.as_bytes());
+}
+
+#[test]
+fn a_device_node_is_refused_in_an_archive_as_well() {
+    let place = place();
+    let mut blobs = Blobs::default();
+    let odd = [special(b'6', "run/fifo", ""), file("ok", "x")];
+    let good = blobs.image_of("amd64", &[tar(&odd)]);
+    let layers = [tar(&odd), tar(&[special(b'3', "dev/null", "")])];
+    let bad = blobs.image_of("amd64", &layers);
+    let image = |manifest: &Value| {
+        let _ = fs::remove_dir_all(place.path());
+        blobs.layout(&place.path(), std::slice::from_ref(manifest));
+        place.image(&place.path(), Arch::Amd64).unwrap()
+    };
+    // containerd unpacks the pipe.
+    assert_eq!(members(&place.store, &image(&good), &["x"]).len(), 2 + 3);
+    let image = image(&bad);
+    for _ in 0..2 {
+        let error = nodes(&place.store, "pause", &image, &[]).unwrap_err();
+        let text = format!("{error:#}");
+        let start = format!(
+            "baking the container image pause: its layer {}",
+            image.layers[1].digest
+        );
+        assert!(text.starts_with(&start), "{text}");
+        assert!(text.contains("`dev/null`: is a device node"), "{text}");
+    }
 }
 
 #[test]
@@ -138,7 +170,7 @@ fn each_architecture_has_its_own_and_all_stay_in_the_store() {
     assert_ne!(images[0].manifest.digest, images[1].manifest.digest);
     // The index beside manifest, configuration and layer.
     assert_eq!(images[0].blobs().len(), 4);
-    assert_eq!(members(&images[0], &["x"]).len(), 2 + 3);
+    assert_eq!(members(&place.store, &images[0], &["x"]).len(), 2 + 3);
 }
 
 #[test]
@@ -232,7 +264,7 @@ fn what_docker_saves_is_the_same_image_each_time() {
     let mut blobs = Blobs::default();
     let manifest = blobs.image("amd64", b"program");
     blobs.layout(&place.dir.path().join("layout"), &[manifest]);
-    let mut archive = tar::Builder::new(Vec::new());
+    let mut archive = ::tar::Builder::new(Vec::new());
     archive
         .append_dir_all("", place.dir.path().join("layout"))
         .unwrap();

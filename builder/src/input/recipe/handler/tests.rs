@@ -9,11 +9,14 @@ pub fn program(name: &str, version: &str, path: &str) -> String {
     )
 }
 
-/// Every handler, with its programs.
+/// Every handler, with the programs for containerd.
 pub fn all() -> String {
-    let mut text = "handlers = [\"crun\", \"youki\", \"runsc\", \"kata\", \"wasmtime\"]\n\
-                    modules = [\"vhost_vsock\", \"vhost_net\"]\n"
-        .to_owned();
+    handlers(&["crun", "youki", "runsc", "kata", "wasmtime"])
+}
+
+/// These, with the programs of all.
+pub fn handlers(names: &[&str]) -> String {
+    let mut text = format!("handlers = {names:?}\nmodules = [\"vhost_vsock\", \"vhost_net\"]\n");
     for (index, path) in [
         "/usr/local/bin/crun",
         "/usr/local/bin/youki",

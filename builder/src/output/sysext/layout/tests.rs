@@ -203,3 +203,11 @@ fn one_unit_in_both_places_is_an_error() {
         "{error}"
     );
 }
+
+#[test]
+fn links_in_a_container_stay_as_they_are() {
+    let at = "/usr/lib/containers/storage/overlay/x/diff/etc/link";
+    let (paths, lines) = laid_out(&[(at, link("/etc/sysctl.d/x"))], &[]);
+    assert_eq!(paths, [format!("{at} -> /etc/sysctl.d/x")]);
+    assert_eq!(lines, [""; 0]);
+}

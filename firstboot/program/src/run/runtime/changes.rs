@@ -30,7 +30,8 @@ impl Runtime {
 
     /// Whether the content of a watched path makes no difference.
     pub fn is_left_out(&self, path: &str) -> bool {
-        is_at_or_below(path, self.read_later)
+        let mut later = self.read_later.iter();
+        later.any(|left_out| is_at_or_below(path, left_out))
     }
 
     /// Whether a file of systemd affects how the runtime runs: its unit, its drop-ins or
@@ -43,7 +44,7 @@ impl Runtime {
             return is_of_systemd(path);
         };
         let first = below.split('/').next().unwrap_or_default();
-        first == "service.d" || first.strip_suffix(".d").unwrap_or(first) == self.unit
+        first == "service.d" || first.strip_suffix(".d").unwrap_or(first) == self.shared.unit
     }
 }
 
@@ -110,6 +111,7 @@ pub fn environment_files(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::containerd::CONTAINERD;
+    use super::super::crio::CRIO;
     use super::{Changes, Look, environment_files};
 
     fn look(files: &[(&str, &str)]) -> Look {
@@ -187,6 +189,14 @@ mod tests {
             ("/etc/containerd/config.toml", false),
         ] {
             assert_eq!(CONTAINERD.is_left_out(path), expected, "{path}");
+        }
+        for (path, expected) in [
+            ("/etc/containers/policy.json", true),
+            ("/etc/containers/certs.d/a/ca.crt", true),
+            ("/etc/containers/registries.conf.d/a.conf", false),
+            ("/etc/crio/crio.conf.d/50-node.conf", false),
+        ] {
+            assert_eq!(CRIO.is_left_out(path), expected, "{path}");
         }
     }
 

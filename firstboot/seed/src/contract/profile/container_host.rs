@@ -1,10 +1,10 @@
-//! `container-host`: a whole system with containerd as a service and no Kubernetes.
+//! `container-host`: a whole system with a container runtime as a service and no Kubernetes.
 
 use super::{Join, Profile};
 
 pub const PROFILE: Profile = Profile {
     name: "container-host",
-    summary: "containerd as a service and no Kubernetes; first boot sets the host name.",
+    summary: "a container runtime as a service and no Kubernetes; first boot sets the host name.",
     joins: Join::Never,
     layers: &["common"],
     // Debian's packages have them.
@@ -14,7 +14,6 @@ pub const PROFILE: Profile = Profile {
         "/opt/cni/bin/host-local",
         "/opt/cni/bin/loopback",
         "/usr/sbin/init",
-        "/usr/sbin/runc",
     ],
     services: &[],
     refuses_cluster: Some("has no effect: the profile container-host has no Kubernetes"),

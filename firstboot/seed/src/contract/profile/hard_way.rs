@@ -1,18 +1,17 @@
-//! `hard-way`: kubelet, kube-proxy and containerd as services, pods on a bridge, and
-//! certificates in the seed.
+//! `hard-way`: kubelet, kube-proxy and the container runtime as services, pods on a
+//! bridge, and certificates in the seed.
 
 use super::{Join, Profile, Service};
 
 pub const PROFILE: Profile = Profile {
     name: "hard-way",
-    summary: "kubelet, kube-proxy and containerd as services; certificates come\n\
-              from the seed; bridge CNI with this node's pod subnet.",
+    summary: "kubelet, kube-proxy and the container runtime as services; certificates\n\
+              come from the seed; bridge CNI with this node's pod subnet.",
     joins: Join::Certificate,
     layers: &["common", "hard-way"],
     programs: &[
         "/usr/local/bin/kubelet",
         "/usr/local/bin/kube-proxy",
-        "/usr/local/bin/runc",
         "/usr/local/bin/crictl",
     ],
     files: &[

@@ -11,7 +11,6 @@ pub const PROFILE: Profile = Profile {
     programs: &[
         "/usr/local/bin/kubeadm",
         "/usr/local/bin/kubelet",
-        "/usr/local/bin/runc",
         "/usr/local/bin/crictl",
     ],
     files: &[

@@ -9,7 +9,7 @@ use crate::input::recipe::runtime::containerd::CONTAINERD;
 use crate::tree::{Content, Node, Origin, Tree};
 
 /// One PT_LOAD over the whole file, one PT_DYNAMIC, one PT_INTERP.
-fn program(needed: &[&str], run_path: Option<&str>, interpreter: &str) -> Vec<u8> {
+pub fn program(needed: &[&str], run_path: Option<&str>, interpreter: &str) -> Vec<u8> {
     let mut strings = vec![0];
     let mut entries: Vec<(u64, u64)> = Vec::new();
     let mut add = |tag: u64, text: &str| {

@@ -1,9 +1,10 @@
 //! The steps that see the whole tree: what they write, and what they refuse.
 
 use super::super::{BaseFacts, Package, seal};
+use super::libraries::program;
 use super::small::{configured, facts, node, path, refusal, target, text};
 use crate::input::recipe::value::Word;
-use crate::tree::{Node, Origin};
+use crate::tree::{Content, Node, Origin};
 
 #[test]
 fn presets_enable_what_is_named_and_nothing_else() {
@@ -195,6 +196,34 @@ fn what_no_image_may_hold_is_refused_by_name() {
         let error = refusal(&[(at, content)]);
         assert!(error.contains(at) && error.contains(why), "{at}: {error}");
     }
+}
+
+#[test]
+fn what_is_a_containers_own_is_not_the_nodes() {
+    let place = |name: &str| {
+        path(&format!(
+            "/usr/lib/containers/storage/overlay/x/diff/{name}"
+        ))
+    };
+    let mut tree = configured(&[]);
+    for (name, text) in [
+        ("etc/ssl/key.pem", "-----BEGIN PRIVATE KEY-----\n"),
+        ("etc/x.dpkg-old", "x"),
+        ("etc/open", "see /build/here/x"),
+    ] {
+        tree.insert(place(name), node(text)).unwrap();
+    }
+    tree.stat_mut(&place("etc/open")).unwrap().mode = 0o666;
+    let program = program(&["libc.musl.so"], None, "/lib/ld-musl.so");
+    let program = Content::inline(program);
+    let program = Node::file(program, 0o755, Origin::Artifact("image".into()));
+    tree.insert(place("bin/busybox"), program).unwrap();
+    let facts = BaseFacts {
+        build_directory: Some("/build/here"),
+        ..facts()
+    };
+    seal(&mut tree, facts).unwrap();
+    assert!(tree.get(&place("etc/x.dpkg-old")).is_some());
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub const PATH: &str = "/etc/containerd/config.toml";
 
 const BIN_DIR: &str = "/opt/cni/bin";
 const CONF_DIR: &str = "/etc/cni/net.d";
-const RUNC: &str = "/usr/local/bin/runc";
+pub const RUNC: &str = "/usr/local/bin/runc";
 const SNAPSHOTTER: &str = "overlayfs";
 const CERTS_DIR: &str = "/etc/containerd/certs.d";
 /// What `ctr install` unpacks, and containerd makes at each start: its default,
@@ -163,10 +163,11 @@ struct Registry {
 
 /// The configuration for the version that the recipe installs.
 pub fn generate(recipe: &Recipe, version: &Version) -> Result<String> {
-    let sandbox = recipe.containerd.sandbox_image.as_deref();
+    let sandbox = recipe.sandbox_image.as_deref();
     let runtimes = runtimes(recipe);
     let (major, minor) = version.major_minor();
-    let extra = &recipe.containerd.config;
+    let part = recipe.effective.containerd.clone().unwrap_or_default();
+    let extra = &part.config;
     let what = "containerd's configuration";
     let table = match (major, minor) {
         // Debian's, of the recipe container-host.
@@ -305,6 +306,18 @@ fn runtime(shim: &Shim) -> Runtime {
             }),
         },
     }
+}
+
+/// The configuration of handlers' shims that nodeimg writes.
+pub fn of_shims(recipe: &Recipe) -> Vec<(&'static str, &'static str)> {
+    let shims = recipe.handlers.iter().map(|handler| &handler.containerd);
+    let configs = shims.filter_map(|shim| match shim {
+        Shim::Own { config, .. } => *config,
+        Shim::Runc { .. } => None,
+    });
+    configs
+        .filter_map(|(path, text)| Some((path, text?)))
+        .collect()
 }
 
 /// The kubelet's `cgroupDriver` is `systemd`; a runtime that is told otherwise

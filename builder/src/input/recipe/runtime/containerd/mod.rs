@@ -5,30 +5,31 @@ mod config;
 use std::collections::BTreeMap;
 
 use nodeimg_seed::contract::registries::Format;
+use nodeimg_seed::contract::runtime::containerd;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Importer, Runtime};
+use super::{Baked, Importer, Misfit, Runtime};
+use crate::input::recipe::file::RecipeFile;
 use crate::input::recipe::merge::merged_tables;
 use crate::input::recipe::value::Version;
 
 pub static CONTAINERD: Runtime = Runtime {
-    name: "containerd",
+    shared: &containerd::RUNTIME,
     program: "/usr/bin/containerd",
-    programs: &["/usr/bin/containerd", "/usr/bin/containerd-shim-runc-v2"],
+    programs,
     files: &[config::PATH, "/etc/systemd/system/containerd.service"],
-    unit: "containerd.service",
     layer: "containerd",
-    importer: Importer {
+    images: Baked::Imported(Importer {
         program: "/usr/bin/ctr",
         name: "containerd's `ctr`",
         layer: "containerd-images",
         unit: "nodeimg-images.service",
-    },
-    handlers: &["crun", "youki", "runsc", "kata", "wasmtime"],
+    }),
+    handlers: |handler| Some(handler.programs),
     registries: Format::Containerd,
-    socket: "unix:///var/run/containerd/containerd.sock",
     of_a_pod: &["containerd-shim-runc-v2", "runc"],
+    own_directories: &[],
     left_out: &[
         ("/usr/bin/containerd-shim", "for containerd before 1.4"),
         (
@@ -39,7 +40,9 @@ pub static CONTAINERD: Runtime = Runtime {
     ],
     config: config::PATH,
     configure: config::generate,
-    sandbox_image: |recipe| recipe.containerd.sandbox_image.as_deref(),
+    more: config::of_shims,
+    is_given: |file| file.containerd.is_some(),
+    check: |_, _, _| {},
     misfit,
 };
 
@@ -47,9 +50,6 @@ pub static CONTAINERD: Runtime = Runtime {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContainerdPart {
-    /// The pause image that every pod uses.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sandbox_image: Option<String>,
     /// Additional settings of `/etc/containerd/config.toml`, merged into what nodeimg writes.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
@@ -59,10 +59,19 @@ pub struct ContainerdPart {
 impl ContainerdPart {
     pub fn over(self, base: ContainerdPart) -> ContainerdPart {
         ContainerdPart {
-            sandbox_image: self.sandbox_image.or(base.sandbox_image),
             config: merged_tables(base.config, self.config),
         }
     }
+}
+
+fn programs(file: &RecipeFile) -> Vec<&'static str> {
+    // A whole system has Debian's package.
+    let runc = match file.profile.is_some_and(|profile| profile.is_whole) {
+        true => "/usr/sbin/runc",
+        false => config::RUNC,
+    };
+    let shim = "/usr/bin/containerd-shim-runc-v2";
+    vec!["/usr/bin/containerd", shim, runc]
 }
 
 /// The first containerd whose CRI has everything that the oldest kubelet of a node asks
@@ -70,17 +79,17 @@ impl ContainerdPart {
 const OLDEST: (u64, u64) = (2, 0);
 const NEWEST: u64 = 2;
 
-fn misfit(version: &Version, kubelet: &str) -> Option<String> {
+fn misfit(version: &Version, kubelet: &Version) -> Option<Misfit> {
     let at = version.major_minor();
+    let (major, minor) = OLDEST;
     if at < OLDEST {
-        let (major, minor) = OLDEST;
-        Some(format!(
-            "is too old for {kubelet}: use {major}.{minor} or later"
-        ))
+        Some(Misfit::Wrong(format!(
+            "is too old for kubelet {kubelet}: use {major}.{minor} or later"
+        )))
     } else if at.0 > NEWEST {
-        Some(format!(
+        Some(Misfit::Wrong(format!(
             "is too new: nodeimg writes the configuration of containerd {NEWEST}.x"
-        ))
+        )))
     } else {
         None
     }

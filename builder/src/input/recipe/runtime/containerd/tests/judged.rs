@@ -7,10 +7,11 @@ use std::path::Path;
 use std::process::Command;
 
 use nodeimg_test_support::judge;
-use toml::{Table, Value};
+use toml::Table;
 
 use super::{config, node};
 use crate::input::recipe::handler::tests::all;
+use crate::input::recipe::runtime::tests::in_force;
 use crate::input::recipe::tests::recipe;
 
 /// Starts containerd and asks it what it is.
@@ -33,27 +34,13 @@ fn started(programs: &Path, config: &str, version: u64) -> Option<tempfile::Temp
     node::run(&[programs], &files, SCRIPT)
 }
 
-/// Every value of `ours` at the same place of `theirs`, but for `imports`, which
-/// containerd resolves to files.
-fn in_force(ours: &Table, theirs: &Table, at: &str, missing: &mut Vec<String>) {
-    for (key, value) in ours {
-        let here = format!("{at}.{key}");
-        match (value, theirs.get(key)) {
-            _ if here == ".imports" => {}
-            (Value::Table(ours), Some(Value::Table(theirs))) => {
-                in_force(ours, theirs, &here, missing)
-            }
-            (ours, Some(theirs)) if ours == theirs => {}
-            (ours, theirs) => missing.push(format!("{here} is {theirs:?}, not {ours}")),
-        }
-    }
-}
-
 #[test]
 fn containerd_takes_every_value_that_is_rendered_for_it() {
     for (version, programs) in judge::of_lab("containerd") {
         let text = config::generate(&recipe(""), &version.parse().unwrap()).unwrap();
-        let ours: Table = text.parse().unwrap();
+        let mut ours: Table = text.parse().unwrap();
+        // containerd resolves it to files.
+        ours.remove("imports").unwrap();
         let format = u64::try_from(ours["version"].as_integer().unwrap()).unwrap();
         let Some(out) = started(&programs, &text, format) else {
             return;
@@ -129,7 +116,8 @@ fn a_key_of_another_version_is_not_in_force() {
         let (plugin, name) = ("io.containerd.cri.v1.runtime", "bin_dirz");
         let more = format!("[containerd.config.plugins.\"{plugin}\".cni]\n{name} = [\"/x\"]\n");
         let text = config::generate(&recipe(&more), &version.parse().unwrap()).unwrap();
-        let ours: Table = text.parse().unwrap();
+        let mut ours: Table = text.parse().unwrap();
+        ours.remove("imports").unwrap();
         let dump = Command::new(programs.join("containerd"))
             .arg("--config")
             .arg(write(&text).path())
