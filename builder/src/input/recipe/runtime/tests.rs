@@ -115,6 +115,7 @@ fn walk(top: &Path, folder: &Path, found: &mut Vec<String>) {
             "/contract/registries.rs",
             "/check/registries",
             "/plan/registries",
+            "/plan/registries",
         ];
         if shown.contains("tests") || own.iter().any(|part| shown.contains(part)) {
             continue;
