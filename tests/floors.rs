@@ -80,6 +80,7 @@ const HOUSES: &[(&str, &[&str])] = &[
         &[
             "commands",
             "scrub",
+            "kept",
             "here",
             "prepare",
             "runtime",
