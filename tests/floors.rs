@@ -81,6 +81,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "commands",
             "scrub",
             "kept",
+            "kept",
             "here",
             "prepare",
             "runtime",
