@@ -84,7 +84,10 @@ const IMAGES: &[Image] = &[
     changed("e2e-test-images/nginx:1.27.0-2", "busybox", WEB),
     changed("e2e-test-images/nginx:1.28.0-2", "busybox", WEB),
     image("e2e-test-images/nonewprivs:1.4", "nonewprivs"),
-    image("e2e-test-images/sample-apiserver:1.29.2", "sample-apiserver"),
+    image(
+        "e2e-test-images/sample-apiserver:1.29.2",
+        "sample-apiserver",
+    ),
     image("etcd:3.7.0-0", "etcd"),
     with(
         "e2e-test-images/nautilus:1.8",
