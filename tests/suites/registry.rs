@@ -80,11 +80,14 @@ const IMAGES: &[Image] = &[
     image("e2e-test-images/agnhost:2.66.1", "agnhost"),
     image("e2e-test-images/agnhost:2.55", "agnhost"),
     image("e2e-test-images/glibc-dns-testing:2.1.1", "agnhost"),
-    image("e2e-test-images/busybox:1.37.0-2", "busybox"),
+    image("e2e-test-images/busybox:1.37.0-2", "e2e-busybox"),
     changed("e2e-test-images/nginx:1.27.0-2", "busybox", WEB),
     changed("e2e-test-images/nginx:1.28.0-2", "busybox", WEB),
     image("e2e-test-images/nonewprivs:1.4", "nonewprivs"),
-    image("e2e-test-images/sample-apiserver:1.29.2", "sample-apiserver"),
+    image(
+        "e2e-test-images/sample-apiserver:1.29.2",
+        "sample-apiserver",
+    ),
     image("etcd:3.7.0-0", "etcd"),
     with(
         "e2e-test-images/nautilus:1.8",

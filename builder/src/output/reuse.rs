@@ -65,6 +65,9 @@ impl Key {
                 add(file.path.as_str(), &Digest::sha256(&bytes));
             }
         }
+        // With the text of certificates, which the recipe names by path.
+        let registries = serde_json::to_vec(&recipe.registries)?;
+        add("registries", &Digest::sha256(&registries));
         Ok(Key(hasher.finish().sha256))
     }
 }

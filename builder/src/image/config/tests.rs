@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+mod runtime_classes;
 mod schema;
 
 use super::*;
@@ -39,24 +40,24 @@ const PROVIDERS: &str = "\
 apiVersion: kubelet.config.k8s.io/v1
 kind: CredentialProviderConfig
 providers:
-  - name: mine
-    matchImages:
-      - \"*.registry.example:5000/team\"
-    defaultCacheDuration: 1h30m
-    apiVersion: credentialprovider.kubelet.k8s.io/v1
-    args:
-      - get
-    env:
-      - name: A
-        value: b
-    tokenAttributes:
-      serviceAccountTokenAudience: a
-      cacheType: ServiceAccount
-      requireServiceAccount: true
-      requiredServiceAccountAnnotationKeys:
-        - a.example/b
-      optionalServiceAccountAnnotationKeys:
-        - a.example/c
+- name: mine
+  matchImages:
+  - \"*.registry.example:5000/team\"
+  defaultCacheDuration: 1h30m
+  apiVersion: credentialprovider.kubelet.k8s.io/v1
+  args:
+  - get
+  env:
+  - name: A
+    value: b
+  tokenAttributes:
+    serviceAccountTokenAudience: a
+    cacheType: ServiceAccount
+    requireServiceAccount: true
+    requiredServiceAccountAnnotationKeys:
+    - a.example/b
+    optionalServiceAccountAnnotationKeys:
+    - a.example/c
 ";
 
 #[test]

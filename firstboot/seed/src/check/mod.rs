@@ -92,7 +92,7 @@ pub struct CheckedNode {
     /// Empty if the seed has none.
     pub provider_id: String,
     pub kubeadm: Option<Kubeadm>,
-    /// `None` if the seed says nothing of them.
+    /// `None` if the seed does not mention them.
     pub registries: Option<registries::Checked>,
     pub extras: Extras,
 }

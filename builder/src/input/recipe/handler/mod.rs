@@ -24,13 +24,15 @@ pub struct Handler {
     pub name: &'static str,
     /// For the schema of recipes.
     summary: &'static str,
-    /// Places of the programs that artifacts must install.
-    programs: &'static [&'static str],
+    /// Places of the programs that artifacts must install for containerd.
+    pub programs: &'static [&'static str],
     /// The first version of the first program that works, if that is known.
     oldest: Option<(u64, u64)>,
     /// Kernel modules that the recipe must list.
     modules: &'static [&'static str],
     pub containerd: Shim,
+    /// `None` if CRI-O cannot run it.
+    pub crio: Option<Oci>,
     /// What a pod takes beside its containers: processor time and memory.
     pub overhead: Option<(&'static str, &'static str)>,
     /// Without this, a machine cannot run it.
@@ -56,6 +58,16 @@ pub enum Shim {
     },
 }
 
+/// What starts the containers of a pod for CRI-O.
+#[derive(Debug)]
+pub struct Oci {
+    /// Places of the programs that artifacts must install for CRI-O.
+    pub programs: &'static [&'static str],
+    pub path: &'static str,
+    /// Of a shim for virtual machines: its own configuration.
+    pub vm_config: Option<&'static str>,
+}
+
 static HANDLERS: [&Handler; 5] = [&CRUN, &YOUKI, &RUNSC, &KATA, &WASMTIME];
 
 static CRUN: Handler = Handler {
@@ -68,6 +80,11 @@ static CRUN: Handler = Handler {
     containerd: Shim::Runc {
         program: "/usr/local/bin/crun",
     },
+    crio: Some(Oci {
+        programs: &["/usr/libexec/crio/crun"],
+        path: "/usr/libexec/crio/crun",
+        vm_config: None,
+    }),
     overhead: None,
     device: None,
 };
@@ -81,6 +98,11 @@ static YOUKI: Handler = Handler {
     containerd: Shim::Runc {
         program: "/usr/local/bin/youki",
     },
+    crio: Some(Oci {
+        programs: &["/usr/local/bin/youki"],
+        path: "/usr/local/bin/youki",
+        vm_config: None,
+    }),
     overhead: None,
     device: None,
 };
@@ -105,29 +127,34 @@ static RUNSC: Handler = Handler {
         annotations: None,
         without_host_devices: false,
     },
+    // CRI-O starts shims of version 2 only.
+    crio: None,
     overhead: None,
     device: None,
 };
 
+const KATA_SHIM: &str = "/opt/kata/bin/containerd-shim-kata-v2";
+const KATA_CONFIG: &str = "/opt/kata/share/defaults/kata-containers/configuration-qemu.toml";
+const KATA_PROGRAMS: &[&str] = &[KATA_SHIM, KATA_CONFIG];
+
 static KATA: Handler = Handler {
     name: "kata",
     summary: "Kata Containers: a virtual machine for each pod, with QEMU",
-    programs: &[
-        "/opt/kata/bin/containerd-shim-kata-v2",
-        "/opt/kata/share/defaults/kata-containers/configuration-qemu.toml",
-    ],
+    programs: KATA_PROGRAMS,
     oldest: None,
     modules: &["vhost_vsock", "vhost_net"],
     containerd: Shim::Own {
         runtime_type: "io.containerd.kata.v2",
-        path: Some("/opt/kata/bin/containerd-shim-kata-v2"),
-        config: Some((
-            "/opt/kata/share/defaults/kata-containers/configuration-qemu.toml",
-            None,
-        )),
+        path: Some(KATA_SHIM),
+        config: Some((KATA_CONFIG, None)),
         annotations: Some("io.katacontainers.*"),
         without_host_devices: true,
     },
+    crio: Some(Oci {
+        programs: KATA_PROGRAMS,
+        path: KATA_SHIM,
+        vm_config: Some(KATA_CONFIG),
+    }),
     // Upstream's own, for its configuration with QEMU.
     overhead: Some(("250m", "160Mi")),
     device: Some("/dev/kvm"),
@@ -146,6 +173,8 @@ static WASMTIME: Handler = Handler {
         annotations: None,
         without_host_devices: false,
     },
+    // There it is a build of crun.
+    crio: None,
     overhead: None,
     device: None,
 };
@@ -187,19 +216,18 @@ pub fn check(
             );
             continue;
         };
-        if !runtime.handlers.contains(&handler.name) {
-            let message = match runtime.handlers {
-                [] => format!("{} has no handlers here", runtime.shared.name),
-                some => format!(
-                    "{} does not run `{name}` here, only {}",
-                    runtime.shared.name,
-                    some.join(", ")
-                ),
-            };
-            problems.add(&way, &message);
+        let Some(needed) = (runtime.handlers)(handler) else {
+            let others = HANDLERS.into_iter();
+            let others = others.filter(|other| (runtime.handlers)(other).is_some());
+            let others: Vec<&str> = others.map(|other| other.name).collect();
+            let (runtime, others) = (runtime.shared.name, others.join(", "));
+            problems.add(
+                &way,
+                &format!("{runtime} does not run `{name}`, only {others}"),
+            );
             continue;
-        }
-        programs(handler, artifacts, &way, problems);
+        };
+        programs(handler, needed, artifacts, &way, problems);
         modules(handler, file, &way, problems);
         if !found
             .iter()
@@ -213,11 +241,12 @@ pub fn check(
 
 fn programs(
     handler: &Handler,
+    needed: &[&str],
     artifacts: &[Artifact],
     way: &[Step<'_>],
     problems: &mut Problems<'_>,
 ) {
-    for program in handler.programs {
+    for program in needed {
         let Ok(path) = program.parse::<ImagePath>() else {
             continue;
         };
@@ -226,7 +255,9 @@ fn programs(
             problems.add(way, &message);
             continue;
         };
-        let is_old = |oldest: &(u64, u64)| artifact.version.major_minor() < *oldest;
+        // The version of an archive of several programs is not theirs.
+        let is_own = artifact.rules.len() == 1;
+        let is_old = |oldest: &(u64, u64)| is_own && artifact.version.major_minor() < *oldest;
         if let Some((major, minor)) = handler.oldest.filter(is_old) {
             let version: &Version = &artifact.version;
             let name = artifact.name.as_str();
@@ -253,4 +284,4 @@ fn modules(handler: &Handler, file: &RecipeFile, way: &[Step<'_>], problems: &mu
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -9,6 +9,31 @@ pub fn program(name: &str, version: &str, path: &str) -> String {
     )
 }
 
+/// Every handler, with the programs for containerd.
+pub fn all() -> String {
+    handlers(&["crun", "youki", "runsc", "kata", "wasmtime"])
+}
+
+/// These, with the programs of all.
+pub fn handlers(names: &[&str]) -> String {
+    let mut text = format!("handlers = {names:?}\nmodules = [\"vhost_vsock\", \"vhost_net\"]\n");
+    for (index, path) in [
+        "/usr/local/bin/crun",
+        "/usr/local/bin/youki",
+        "/usr/local/bin/runsc",
+        "/usr/local/bin/containerd-shim-runsc-v1",
+        "/opt/kata/bin/containerd-shim-kata-v2",
+        "/opt/kata/share/defaults/kata-containers/configuration-qemu.toml",
+        "/usr/local/bin/containerd-shim-wasmtime-v1",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        text.push_str(&program(&format!("p{index}"), "1.26", path));
+    }
+    text
+}
+
 #[test]
 fn each_mistake_is_told_at_its_line() {
     let crun = |version| program("crun", version, "/usr/local/bin/crun");

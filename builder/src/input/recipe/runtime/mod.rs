@@ -14,6 +14,7 @@ use nodeimg_seed::contract::runtime as shared;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::file::RecipeFile;
+use super::handler::Handler;
 use super::output::named_schema;
 use super::problems::Problems;
 use super::source::Step;
@@ -40,8 +41,8 @@ pub struct Runtime {
     pub layer: &'static str,
     /// How the baked container images get to it.
     pub images: Baked,
-    /// Which of the recipe's handlers it can be told of.
-    pub handlers: &'static [&'static str],
+    /// The programs with which it runs that handler; `None` if it cannot.
+    pub handlers: fn(&Handler) -> Option<&'static [&'static str]>,
     /// How it reads about registries.
     pub registries: Format,
     /// Names of the programs that it runs for the first pod.

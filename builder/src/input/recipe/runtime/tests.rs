@@ -114,6 +114,8 @@ fn walk(top: &Path, folder: &Path, found: &mut Vec<String>) {
             "/recipe/handler",
             "/contract/registries.rs",
             "/check/registries",
+            "/plan/registries",
+            "/plan/registries",
         ];
         if shown.contains("tests") || own.iter().any(|part| shown.contains(part)) {
             continue;

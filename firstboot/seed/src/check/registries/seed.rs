@@ -4,7 +4,7 @@ use crate::check::{Inputs, lines_on};
 use crate::contract::registries::Registries;
 use crate::text::problem::{Place, Problems};
 
-/// `None` if the seed says nothing of registries, so that the image's own files stay, or
+/// `None` if the seed does not mention registries, so that the image's own files stay, or
 /// something is wrong.
 pub(in crate::check) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Checked> {
     let given = &inputs.user.node.registries;

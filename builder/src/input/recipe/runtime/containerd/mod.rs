@@ -26,7 +26,7 @@ pub static CONTAINERD: Runtime = Runtime {
         layer: "containerd-images",
         unit: "nodeimg-images.service",
     }),
-    handlers: &["crun", "youki", "runsc", "kata", "wasmtime"],
+    handlers: |handler| Some(handler.programs),
     registries: Format::Containerd,
     of_a_pod: &["containerd-shim-runc-v2", "runc"],
     own_directories: &[],

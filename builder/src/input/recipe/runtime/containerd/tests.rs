@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+mod handlers;
 mod judged;
 mod node;
 mod pulls;

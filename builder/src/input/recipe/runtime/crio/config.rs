@@ -44,9 +44,45 @@ struct Runtime {
 #[derive(Serialize)]
 struct Handler {
     runtime_path: &'static str,
+    /// `oci` without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runtime_type: Option<&'static str>,
     runtime_root: String,
-    monitor_path: &'static str,
-    monitor_cgroup: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runtime_config_path: Option<&'static str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    privileged_without_host_devices: bool,
+    /// A virtual machine has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    monitor_path: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    monitor_cgroup: Option<&'static str>,
+}
+
+impl Handler {
+    fn oci(name: &str, path: &'static str) -> Handler {
+        Handler {
+            runtime_path: path,
+            runtime_type: None,
+            runtime_root: format!("/run/{name}"),
+            runtime_config_path: None,
+            privileged_without_host_devices: false,
+            monitor_path: Some(CONMON),
+            monitor_cgroup: Some("system.slice"),
+        }
+    }
+
+    fn vm(path: &'static str, config: &'static str) -> Handler {
+        Handler {
+            runtime_path: path,
+            runtime_type: Some("vm"),
+            runtime_root: "/run/vc".to_owned(),
+            runtime_config_path: Some(config),
+            privileged_without_host_devices: true,
+            monitor_path: None,
+            monitor_cgroup: None,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -86,12 +122,16 @@ pub fn generate(recipe: &Recipe, version: &Version) -> Result<String> {
 }
 
 fn ours(recipe: &Recipe, starts: OciRuntime) -> Crio {
-    let handler = Handler {
-        runtime_path: starts.path(),
-        runtime_root: format!("/run/{}", starts.name()),
-        monitor_path: CONMON,
-        monitor_cgroup: "system.slice",
-    };
+    let default = Handler::oci(starts.name(), starts.path());
+    let mut runtimes = BTreeMap::from([(starts.name(), default)]);
+    for handler in &recipe.handlers {
+        let Some(oci) = &handler.crio else { continue };
+        let table = match oci.vm_config {
+            Some(config) => Handler::vm(oci.path, config),
+            None => Handler::oci(handler.name, oci.path),
+        };
+        runtimes.insert(handler.name, table);
+    }
     Crio {
         storage_driver: "overlay",
         storage_option: baked_option(recipe).try_into().ok(),
@@ -100,7 +140,7 @@ fn ours(recipe: &Recipe, starts: OciRuntime) -> Crio {
             default_runtime: starts.name(),
             cgroup_manager: "systemd",
             pinns_path: PINNS,
-            runtimes: BTreeMap::from([(starts.name(), handler)]),
+            runtimes,
         },
         image: Image {
             pause_image: recipe.sandbox_image.clone(),

@@ -36,7 +36,7 @@ pub static CRIO: Runtime = Runtime {
     ],
     layer: "crio",
     images: Baked::Stored,
-    handlers: &[],
+    handlers: |handler| handler.crio.as_ref().map(|oci| oci.programs),
     registries: Format::Crio,
     more: |_| Vec::new(),
     of_a_pod: &["pinns", "conmon", "crun", "runc"],

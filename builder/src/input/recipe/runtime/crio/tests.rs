@@ -4,6 +4,7 @@ mod judged;
 use super::super::Misfit;
 use super::{config, misfit};
 use crate::input::recipe::Recipe;
+use crate::input::recipe::handler::tests::handlers;
 use crate::input::recipe::tests::{load_text, recipe, refusal};
 
 /// A recipe with CRI-O, with `more` over it.
@@ -21,6 +22,41 @@ const BAKED: &str = "[[artifact]]\nname = \"proxy\"\nkind = \"oci_image\"\nimage
 fn the_drop_in_says_all_that_a_node_needs() {
     let text = written(&recipe(&on_crio(BAKED)));
     assert_eq!(text, include_str!("tests/10-nodeimg.conf"));
+}
+
+const HANDLERS: &str = r#"
+[crun]
+runtime_path = "/usr/libexec/crio/crun"
+runtime_root = "/run/crun"
+monitor_path = "/usr/libexec/crio/conmon"
+monitor_cgroup = "system.slice"
+[kata]
+runtime_path = "/opt/kata/bin/containerd-shim-kata-v2"
+runtime_type = "vm"
+runtime_root = "/run/vc"
+runtime_config_path = "/opt/kata/share/defaults/kata-containers/configuration-qemu.toml"
+privileged_without_host_devices = true
+[youki]
+runtime_path = "/usr/local/bin/youki"
+runtime_root = "/run/youki"
+monitor_path = "/usr/libexec/crio/conmon"
+monitor_cgroup = "system.slice"
+"#;
+
+#[test]
+fn handlers_have_their_tables() {
+    let more = on_crio(&handlers(&["crun", "youki", "kata"]));
+    let table: toml::Table = written(&recipe(&more)).parse().unwrap();
+    let expected: toml::Table = HANDLERS.parse().unwrap();
+    let found = &table["crio"]["runtime"]["runtimes"];
+    assert_eq!(found.as_table(), Some(&expected));
+    for name in ["runsc", "wasmtime"] {
+        let text = refusal(&on_crio(&handlers(&[name])));
+        let wanted = format!(
+            "mine.toml:3:13: handlers[0]: crio does not run `{name}`, only crun, youki, kata"
+        );
+        assert!(text.contains(&wanted), "{text}");
+    }
 }
 
 #[test]

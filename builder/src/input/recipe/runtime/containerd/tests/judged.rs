@@ -10,6 +10,7 @@ use nodeimg_test_support::judge;
 use toml::Table;
 
 use super::{config, node};
+use crate::input::recipe::handler::tests::all;
 use crate::input::recipe::runtime::tests::in_force;
 use crate::input::recipe::tests::recipe;
 
@@ -87,6 +88,24 @@ fn containerd_takes_every_value_that_is_rendered_for_it() {
                 && !log.contains("Configuration migrated"),
             "{version}: {log}"
         );
+    }
+}
+
+/// Every key of a handler's table is one that containerd knows.
+#[test]
+fn containerd_takes_every_value_of_a_handler() {
+    for (version, programs) in judge::of_lab("containerd") {
+        let text = config::generate(&recipe(&all()), &version.parse().unwrap()).unwrap();
+        let dump = Command::new(programs.join("containerd"))
+            .arg("--config")
+            .arg(write(&text).path())
+            .args(["config", "dump"])
+            .output()
+            .unwrap();
+        let theirs: Table = String::from_utf8(dump.stdout).unwrap().parse().unwrap();
+        let mut missing = Vec::new();
+        in_force(&text.parse().unwrap(), &theirs, "", &mut missing);
+        assert_eq!(missing, [""; 0], "containerd {version}");
     }
 }
 
