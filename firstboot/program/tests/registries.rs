@@ -25,7 +25,7 @@ fn image() -> Image {
 
 fn seed(image: &Image, registries: &str, instance: &str) {
     let user = format!("#cloud-config\nhostname: n\nnodeimg:\n  registries:\n{registries}");
-    image.seed(user, &META_DATA.replace("i-1", instance));
+    image.seed(user, &META_DATA.replace("iid-0", instance));
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_login_is_for_root_alone_and_goes_with_its_instance() {
     // Another instance that does not mention registries has the image's file again.
     image.seed(
         "#cloud-config\nhostname: n\n",
-        &META_DATA.replace("i-1", "i-2"),
+        &META_DATA.replace("iid-0", "i-2"),
     );
     let ran = image.run(&[]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
