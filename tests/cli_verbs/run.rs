@@ -66,13 +66,16 @@ case $doing in
     reset) off true guest-reset ;;
     console) exit 0 ;;
     fails) echo 'qemu: no such thing' >&2; exit 3 ;;
-    stops) say '{"event": "STOP"}' ;;
+    stops | full) say '{"event": "STOP"}' ;;
     waits) echo 'node-0 login: ' ;;
 esac
 while read -r line <&"$fd"; do
     echo "$line" >>"$here/orders"
     case $line in
-        *query-status*) say '{"return": {"status": "internal-error"}}' ;;
+        *query-status*)
+            [ "$doing" = full ] && state=io-error || state=internal-error
+            say '{"return": {"status": "'"$state"'"}}'
+            ;;
         *system_powerdown*) echo 'down'; off true guest-shutdown ;;
         *quit*) off false host-qmp-quit ;;
     esac
@@ -179,6 +182,7 @@ fn any_other_end_is_a_failure_that_says_so() {
         ("console", "switched off at its console"),
         ("fails", "exit status: 3"),
         ("stops", "internal-error"),
+        ("full", "MiB are free there"),
     ] {
         let world = World::new(doing);
         world.ran(&[]).refused(1, &[says, "disk.raw"]);

@@ -56,7 +56,8 @@ def _base(lab, spec, arch):
     if spec.get("base") == "debian":
         return debian.root(lab, debian_table["suite"], debian_table["packages"], arch)
     if spec.get("base") == "busybox":
-        return debian.root(lab, debian_table["suite"], ["busybox-static"], arch)
+        packages = ["busybox-static", *spec.get("packages", [])]
+        return debian.root(lab, debian_table["suite"], packages, arch)
     return None
 
 
@@ -68,7 +69,7 @@ def _make(lab, tools, name, spec, programs, bases, folder):
         entries = [*_own(lab, tools, spec, arch), *[(path, "file", file, 0o755) for path, file in files.items()]]
         below = []
         if spec.get("base") == "busybox":
-            entries += _busybox(bases, arch)
+            entries += _busybox(bases, arch, spec.get("packaged", {}))
         elif spec.get("base"):
             entries += [(path, "link", to, 0o777) for path, to in table()["debian"]["links"].items()]
             below = [bases[arch]]
@@ -118,11 +119,13 @@ def _compiled(lab, tools, source, arch):
     return store.keep(lab, key, compile_it) / source
 
 
-def _busybox(bases, arch):
-    """Its one program and a link for every applet, as this machine's build lists them."""
-    yield "bin/busybox", "file", debian.member(bases[arch], BUSYBOX), 0o755
+def _busybox(bases, arch, packaged):
+    """Its one program and a link for every applet, as this machine's build lists them,
+    but for the programs of other packages."""
+    for path, file in {"bin/busybox": BUSYBOX, **packaged}.items():
+        yield path, "file", debian.member(bases[arch], file), 0o755
     for applet in debian.says(bases.get(host_arch(), bases[arch]), BUSYBOX, "--list").split():
-        if applet != "busybox":
+        if applet != "busybox" and f"bin/{applet}" not in packaged:
             yield f"bin/{applet}", "link", "busybox", 0o777
     yield "root", "folder", None, 0o700
     yield "var", "folder", None, 0o755

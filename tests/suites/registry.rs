@@ -80,7 +80,7 @@ const IMAGES: &[Image] = &[
     image("e2e-test-images/agnhost:2.66.1", "agnhost"),
     image("e2e-test-images/agnhost:2.55", "agnhost"),
     image("e2e-test-images/glibc-dns-testing:2.1.1", "agnhost"),
-    image("e2e-test-images/busybox:1.37.0-2", "busybox"),
+    image("e2e-test-images/busybox:1.37.0-2", "e2e-busybox"),
     changed("e2e-test-images/nginx:1.27.0-2", "busybox", WEB),
     changed("e2e-test-images/nginx:1.28.0-2", "busybox", WEB),
     image("e2e-test-images/nonewprivs:1.4", "nonewprivs"),

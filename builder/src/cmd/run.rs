@@ -65,6 +65,7 @@ pub fn run(session: &Session<'_>, args: &RunArgs) -> Result<ExitCode> {
     }
     announce(session, &image, &host, at_terminal);
     let until = Until {
+        disk: disk.clone(),
         timeout: args.timeout.map(Duration::from_secs),
         expect: args.expect.clone(),
         cut: None,

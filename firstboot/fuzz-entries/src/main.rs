@@ -80,7 +80,7 @@ fn user_data(input: &Value) -> Result<Value, String> {
         return Err(said.collect::<Vec<_>>().join("\n"));
     };
     let parts = parts.iter().map(|part| match &part.content {
-        Content::CloudConfig(text) => json!(["cloud-config", text.expose()]),
+        Content::CloudConfig { text, .. } => json!(["cloud-config", text.expose()]),
         Content::Script { text, .. } => json!(["script", text.expose()]),
     });
     Ok(parts.collect())

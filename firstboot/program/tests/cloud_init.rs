@@ -18,6 +18,9 @@ const JINJA: &str = "## template: jinja\n#cloud-config\nhostname: '{{ v1.local_h
 
 const MERGED: &str = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"B\"\n\n--B\nContent-Type: text/cloud-config\n\n#cloud-config\nhostname: first\nruncmd: [one]\nwrite_files: [{path: /etc/a, content: x}]\n--B\nContent-Type: text/cloud-config\n\n#cloud-config\nhostname: second\nmerge_how: 'list(append)+dict(no_replace,recurse_list)+str()'\nruncmd: [two]\n--B\nContent-Type: text/cloud-config\n\n#cloud-config\nfqdn: n.example\nwrite_files: [{path: /etc/b, content: y}]\n--B\nContent-Type: text/x-shellscript; charset=\"utf-8\"\nContent-Transfer-Encoding: base64\nContent-Disposition: attachment; filename=\"s.sh\"\n\nIyEvYmluL3NoDQplY2hvIGhpDQo=\n--B--\n";
 
+/// A header says how to merge what the part itself does not say: lists are joined, in the
+/// order that the part asks for.
+const BY_HEADER: &str = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=B\n\n--B\nContent-Type: text/cloud-config\n\nhostname: n\nwrite_files: [{path: /etc/a, content: x}]\n--B\nContent-Type: text/cloud-config\nMerge-Type: dict(recurse_list)+list(append)+str()\n\nwrite_files: [{path: /etc/b, content: y}]\n--B\nContent-Type: text/cloud-config\nX-Merge-Type: dict(recurse_list)+list(replace)\n\nmerge_how: list(prepend)\nwrite_files: [{path: /etc/a, content: z}]\n--B--\n";
 const ARCHIVE: &str = "#cloud-config-archive\n- type: text/cloud-config\n  content: |\n    hostname: n\n    write_files: [{path: /etc/a, content: x}]\n- |\n  #!/bin/sh\n  echo hi\n- |\n  #cloud-config\n  runcmd: [[a, b]]\n";
 
 fn gzip(text: &str) -> Vec<u8> {
@@ -78,6 +81,7 @@ fn cloud_init_agrees() {
         ("gzip", gzip(FILES)),
         ("jinja", JINJA.as_bytes().to_vec()),
         ("merged", MERGED.as_bytes().to_vec()),
+        ("by header", BY_HEADER.as_bytes().to_vec()),
         ("archive", ARCHIVE.as_bytes().to_vec()),
     ] {
         let Some(judged) = judged(&bytes) else { return };

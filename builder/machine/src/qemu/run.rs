@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nix::sys::statvfs::statvfs;
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -28,6 +29,8 @@ const QUIT: Duration = Duration::from_secs(5);
 /// What a run is to wait for.
 #[derive(Debug)]
 pub struct Until {
+    /// The file that the guest's disk is written to.
+    pub disk: PathBuf,
     /// The machine is powered down after that, and the run has failed.
     pub timeout: Option<Duration>,
     /// The machine is powered down when its console has said this, and the
@@ -104,6 +107,7 @@ struct Run<'a> {
     timeout: Option<Duration>,
     expect: Option<String>,
     cut: Option<Duration>,
+    disk: PathBuf,
     child: Child,
     monitor: Monitor,
     signals: Signals,
@@ -191,6 +195,7 @@ impl<'a> Run<'a> {
             timeout: until.timeout,
             expect: until.expect,
             cut: until.cut,
+            disk: until.disk,
             child,
             monitor: Monitor::new(ours).await?,
             signals,
@@ -319,6 +324,13 @@ impl<'a> Run<'a> {
                 bail!("the machine was still running after {seconds} s (--timeout); {how}")
             }
             Some(Cause::Signal(name)) => Err(Interrupted(name).into()),
+            // By default, a write error stops the machine only if there is no space.
+            Some(Cause::Stopped(state)) if state == "io-error" => bail!(
+                "QEMU stopped the machine: no space is left for {}{}; make space, or choose \
+                 another file system by TMPDIR or --keep",
+                self.disk.display(),
+                free_space(&self.disk).unwrap_or_default()
+            ),
             Some(Cause::Stopped(state)) => bail!(
                 "QEMU stopped the machine ({state}); its output is above. --accel tcg works \
                  without this machine's virtualization"
@@ -355,6 +367,14 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
+}
+
+fn free_space(path: &Path) -> Option<String> {
+    let found = statvfs(path).ok()?;
+    let free = found
+        .blocks_available()
+        .saturating_mul(found.fragment_size());
+    Some(format!(" ({} MiB are free there)", free >> 20))
 }
 
 /// The end of the script, which is never if there is none.

@@ -99,6 +99,7 @@ impl Bench {
         let file = |extension: &str| self.logs.join(format!("{}.{extension}", plan.name));
         let (facts, console) = (file("facts"), file("console"));
         let until = Until {
+            disk: disk.clone(),
             timeout: Some(self.timeout),
             expect: plan.cut.map(|(text, _)| text.to_owned()),
             cut: plan.cut.map(|(_, after)| after),

@@ -194,7 +194,10 @@ mod tests {
         let text = "users:\n- {name: a, groups: 'users, wheel', gecos: A B}\n- {name: s, system: true, shell: /bin/false}\n- {name: b, primary_group: users, uid: '2000'}\n- {name: old, groups: [users]}\ngroups:\n- wheel: [root, nobody]\n- empty\n";
         let part = Part {
             label: "u".to_owned(),
-            content: Content::CloudConfig(Secret::new(text.to_owned())),
+            content: Content::CloudConfig {
+                text: Secret::new(text.to_owned()),
+                merge: None,
+            },
         };
         let data = cloud_config::read(vec![part], &container_host::PROFILE, &mut problems).unwrap();
         let mut tables = tables();

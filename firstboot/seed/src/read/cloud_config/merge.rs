@@ -3,7 +3,8 @@
 //! Spec: <https://cloudinit.readthedocs.io/en/latest/reference/merging.html>. By
 //! default a top-level key of a later part takes the place of an earlier one.
 //! A part may say otherwise in `merge_how` (or `merge_type`), as text
-//! (`list(append)+dict(recurse_list)+str()`) or as a list of `{name, settings}`.
+//! (`list(append)+dict(recurse_list)+str()`) or as a list of `{name, settings}`, and so may
+//! the header `Merge-Type` of its MIME part, as text.
 use std::collections::BTreeMap;
 
 use crate::text::problem::{Place, Problems};
@@ -41,27 +42,15 @@ const DEFAULT: How = How {
     text_append: false,
 };
 
-/// Adds the keys of a later part.
+/// Adds the keys of a later part, whose container may say in `outside` how.
 pub(super) fn add(
     merged: &mut Vec<Keyed>,
     file: &str,
+    outside: Option<&str>,
     entries: Vec<Entry>,
     problems: &mut Problems,
 ) {
-    let mut how = DEFAULT;
-    for entry in &entries {
-        if matches!(entry.key.expose(), "merge_how" | "merge_type") {
-            match how_of(&entry.value) {
-                Some(found) => how = found,
-                None => {
-                    let place = Place::file(file).line(entry.line).key(entry.key.expose());
-                    let reason = "is not a supported way to merge";
-                    let remedy = "write it like `list(append)+dict(recurse_list)+str()`";
-                    problems.error(&place, reason, remedy);
-                }
-            }
-        }
-    }
+    let how = how_of_part(file, outside, &entries, problems);
     let known: BTreeMap<Secret, usize> = merged
         .iter()
         .enumerate()
@@ -109,35 +98,99 @@ fn fill_in(node: &mut Node, lower: Node) {
     }
 }
 
-fn how_of(value: &Node) -> Option<How> {
-    let mut how = How::default();
-    if let Some(scalar) = value.scalar() {
-        for item in scalar.text.expose().split('+') {
-            let (kind, settings) = item.trim().strip_suffix(')')?.split_once('(')?;
-            for setting in settings.split(',').map(str::trim) {
-                take(&mut how, kind, setting)?;
-            }
+/// What the part itself says comes first, and what its container says is for the types of
+/// value that are left.
+fn how_of_part(
+    file: &str,
+    outside: Option<&str>,
+    entries: &[Entry],
+    problems: &mut Problems,
+) -> How {
+    let mut refuse = |place: Place| {
+        let remedy = "write it like `list(append)+dict(recurse_list)+str()`";
+        problems.error(&place, "is not a supported way to merge", remedy);
+    };
+    let mut mergers = Vec::new();
+    let key = |name| entries.iter().find(|entry| entry.key.expose() == name);
+    if let Some(entry) = key("merge_how").or_else(|| key("merge_type")) {
+        let place = Place::file(file).line(entry.line).key(entry.key.expose());
+        match mergers_of(&entry.value) {
+            Some(found) => mergers = found,
+            None => refuse(place),
         }
-        return Some(how);
+    }
+    if let Some(text) = outside {
+        match mergers_in(text) {
+            Some(found) => mergers.extend(found),
+            None => refuse(Place::file(file).key("Merge-Type")),
+        }
+    }
+    if mergers.is_empty() {
+        return DEFAULT;
+    }
+    let mut how = How::default();
+    for kind in ["dict", "list", "str"] {
+        let first = mergers.iter().find(|merger| merger.kind == kind);
+        let settings = first.map_or(&[][..], |merger| &merger.settings);
+        for setting in settings {
+            take(&mut how, kind, setting);
+        }
+    }
+    how
+}
+
+/// How values of one type are merged; settings are those that [`take`] knows.
+struct Merger {
+    kind: String,
+    settings: Vec<String>,
+}
+
+impl Merger {
+    fn new(kind: &str, settings: Vec<String>) -> Option<Self> {
+        let mut how = How::default();
+        let known = |setting: &String| take(&mut how, kind, setting).is_some();
+        (matches!(kind, "dict" | "list" | "str") && settings.iter().all(known)).then(|| Self {
+            kind: kind.to_owned(),
+            settings,
+        })
+    }
+}
+
+fn mergers_in(text: &str) -> Option<Vec<Merger>> {
+    let text = text.to_ascii_lowercase();
+    let items = text.split('+').map(str::trim);
+    let merger = |item: &str| {
+        let (kind, settings) = item.strip_suffix(')')?.split_once('(')?;
+        let settings = settings.split(',').map(|setting| setting.trim().to_owned());
+        Merger::new(
+            kind,
+            settings.filter(|setting| !setting.is_empty()).collect(),
+        )
+    };
+    items.filter(|item| !item.is_empty()).map(merger).collect()
+}
+
+fn mergers_of(value: &Node) -> Option<Vec<Merger>> {
+    if let Some(scalar) = value.scalar() {
+        return mergers_in(scalar.text.expose());
     }
     let Kind::Sequence(items) = &value.kind else {
         return None;
     };
-    for item in items {
-        let kind = item.get("name")?.scalar()?.text.clone();
+    let text = |node: &Node| Some(node.scalar()?.text.expose().to_owned());
+    let merger = |item: &Node| {
+        let kind = text(item.get("name")?)?;
         let Kind::Sequence(settings) = &item.get("settings")?.kind else {
             return None;
         };
-        for setting in settings {
-            take(&mut how, kind.expose(), setting.scalar()?.text.expose())?;
-        }
-    }
-    Some(how)
+        Merger::new(&kind, settings.iter().map(text).collect::<Option<_>>()?)
+    };
+    items.iter().map(merger).collect()
 }
 
 fn take(how: &mut How, kind: &str, setting: &str) -> Option<()> {
     match (kind, setting) {
-        ("dict" | "list" | "str", "" | "no_replace") => {}
+        (_, "no_replace") => {}
         ("dict", "replace") => how.dict_replace = true,
         ("dict", "recurse_list" | "recurse_array") => how.dict_lists = true,
         ("dict", "recurse_dict") => how.dict_dicts = true,

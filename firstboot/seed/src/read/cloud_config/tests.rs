@@ -9,7 +9,10 @@ fn run_parts(texts: &[&str]) -> (UserData, Vec<String>, bool) {
     let mut problems = Problems::new();
     let part = |(index, text): (usize, &&str)| Part {
         label: format!("u{}", index + 1),
-        content: Content::CloudConfig(Secret::new((*text).to_owned())),
+        content: Content::CloudConfig {
+            text: Secret::new((*text).to_owned()),
+            merge: None,
+        },
     };
     let parts = texts.iter().enumerate().map(part).collect();
     let data = read(parts, &hard_way::PROFILE, &mut problems).unwrap_or_default();

@@ -26,28 +26,28 @@ pub(super) fn parts(text: &str) -> Result<Vec<Found>, Refusal> {
 
 fn part(item: &Node) -> Result<Found, Refusal> {
     let text = |node: &Node| node.scalar().map(|scalar| scalar.text.clone());
-    if let Some(content) = text(item) {
-        return Ok(Found {
-            content_type: None,
-            name: None,
-            launch_index: false,
-            bytes: Zeroizing::new(content.expose().as_bytes().to_vec()),
-        });
+    let mut found = Found::default();
+    let mut content = text(item);
+    for entry in item.entries().unwrap_or_default() {
+        let value = text(&entry.value);
+        let shown = || value.as_ref().map(|text| text.expose().to_owned());
+        match entry.key.expose().to_ascii_lowercase().as_str() {
+            "content" => content = value,
+            "type" => found.content_type = shown(),
+            "filename" => found.name = shown().map(|name| super::mime::file_name(&name)),
+            "launch-index" => found.launch_index = true,
+            "merge-type" | "x-merge-type" => found.merge = shown(),
+            key => {
+                let reason = format!("has an item with the unknown key `{key}`");
+                let remedy = "an item has `type`, `content`, `filename`, and `merge-type`";
+                return Err(Refusal::at(entry.line, reason, remedy));
+            }
+        }
     }
-    let content = item.get("content").and_then(text);
     let Some(content) = content else {
         let reason = "has an item without text in `content`";
         return Err(Refusal::at(item.line, reason, SHAPE));
     };
-    let of = |key: &str| {
-        item.get(key)
-            .and_then(text)
-            .map(|text| text.expose().to_owned())
-    };
-    Ok(Found {
-        content_type: of("type"),
-        name: of("filename").map(|name| super::mime::file_name(&name)),
-        launch_index: item.get("launch-index").is_some(),
-        bytes: Zeroizing::new(content.expose().as_bytes().to_vec()),
-    })
+    found.bytes = Zeroizing::new(content.expose().as_bytes().to_vec());
+    Ok(found)
 }

@@ -64,10 +64,16 @@ fn found(headers: &[Header<'_>], body: &str) -> Result<Found, Refusal> {
         let encoding = value_of(headers, "content-transfer-encoding").unwrap_or_default();
         decoded(encoding, body)?
     };
+    let merge = ["merge-type", "x-merge-type"].map(|name| value_of(headers, name));
     Ok(Found {
         content_type: (!media.is_empty()).then_some(media),
         name: name.map(|name| file_name(&name)),
         launch_index: value_of(headers, "launch-index").is_some(),
+        merge: merge
+            .into_iter()
+            .flatten()
+            .find(|text| !text.is_empty())
+            .map(str::to_owned),
         bytes,
     })
 }

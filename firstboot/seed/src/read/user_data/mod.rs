@@ -45,8 +45,12 @@ pub struct Part {
 }
 
 pub enum Content {
-    /// YAML text with its header line, and how it wants to be merged, if it says so outside.
-    CloudConfig(Secret),
+    CloudConfig {
+        /// YAML with its header line.
+        text: Secret,
+        /// How it is merged, as the part's header `Merge-Type` says.
+        merge: Option<String>,
+    },
     Script {
         /// A file name, if the part has one.
         name: Option<String>,
@@ -78,6 +82,7 @@ pub fn parts(
         label: label.to_owned(),
         declared: None,
         name: None,
+        merge: None,
         whole: true,
     };
     decoder.decode(&piece, bytes, 0, problems)?;
@@ -91,6 +96,7 @@ struct Piece {
     /// The content type that a container gives them.
     declared: Option<form::Form>,
     name: Option<String>,
+    merge: Option<String>,
     /// The file itself, not a part of it: lines are those of the file.
     whole: bool,
 }
@@ -188,7 +194,8 @@ impl Decoder<'_> {
         match form {
             Form::CloudConfig => {
                 // A part may leave the header out, since its content type is enough.
-                self.add(piece, Content::CloudConfig(Secret::new(text.to_owned())));
+                let (text, merge) = (Secret::new(text.to_owned()), piece.merge.clone());
+                self.add(piece, Content::CloudConfig { text, merge });
                 Ok(true)
             }
             Form::Script => {
@@ -222,6 +229,11 @@ impl Decoder<'_> {
                 "add one, or leave the file empty",
             ));
         }
+        if outer.merge.is_some() {
+            let reason = "has a `Merge-Type`, which is ignored: it holds several parts";
+            let remedy = "give each part inside its own";
+            problems.warn(&Place::file(&outer.label), reason, remedy);
+        }
         let mut good = true;
         for (index, part) in found.into_iter().enumerate() {
             let mut label = format!("{} part {}", outer.label, index + 1);
@@ -246,6 +258,7 @@ impl Decoder<'_> {
                 label,
                 declared,
                 name: part.name,
+                merge: part.merge,
                 whole: false,
             };
             good &= self
@@ -278,11 +291,14 @@ impl Decoder<'_> {
 }
 
 /// A part as its container gives it.
+#[derive(Default)]
 struct Found {
     content_type: Option<String>,
     name: Option<String>,
     /// Meant for one machine of several, by its number in a launch, which is not supported.
     launch_index: bool,
+    /// How a cloud-config is merged with those before it.
+    merge: Option<String>,
     bytes: Zeroizing<Vec<u8>>,
 }
 

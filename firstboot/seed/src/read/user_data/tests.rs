@@ -22,7 +22,15 @@ fn run(bytes: &[u8]) -> (Option<Vec<String>>, Vec<String>) {
     let mut problems = Problems::new();
     let found = parts("u", bytes, &data, &mut problems);
     let shown = |part: super::Part| match part.content {
-        Content::CloudConfig(text) => format!("config {} {}", part.label, text.expose()),
+        Content::CloudConfig { text, merge } => {
+            let merge = merge.as_ref().map(|merge| format!("[{merge}] "));
+            format!(
+                "config {} {}{}",
+                part.label,
+                merge.unwrap_or_default(),
+                text.expose()
+            )
+        }
         Content::Script { name, text } => {
             format!("script {} {name:?} {}", part.label, text.expose())
         }
@@ -47,6 +55,14 @@ fn forms() {
     let quoted = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=O\n\n--O\nContent-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\n#cloud-config\na: =C3=\n=A9=20=zz==\n--O--\n";
     for (bytes, expected) in [
         (&b"#cloud-config\na: 1\n"[..], &["config u #cloud-config\na: 1\n"][..]),
+        (
+            b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=O\n\n--O\nX-Merge-Type: list(append)\nContent-Type: text/cloud-config\n\na: 1\n--O--\n",
+            &["config u part 1 [list(append)] a: 1"],
+        ),
+        (
+            b"#cloud-config-archive\n- {type: text/cloud-config, Merge-Type: str(), content: 'a: 1'}\n",
+            &["config u part 1 [str()] a: 1"],
+        ),
         (b"\xef\xbb\xbf\n #cloud-config # x\r\na: 1", &["config u \n #cloud-config # x\r\na: 1"]),
         (b"", &[]),
         (b" \n\n", &[]),
@@ -174,6 +190,10 @@ fn refused_by_name() {
         (
             b"#cloud-config-archive\n- {type: text/cloud-config}\n",
             "without text in `content`",
+        ),
+        (
+            b"#cloud-config-archive\n- {content: a,\n  sort: b}\n",
+            "u:3: has an item with the unknown key `sort`",
         ),
         (b"#cloud-config-archive\n[", "u:2: is not valid YAML"),
         (b"# cloud-config\nhostname: n\n", "almost `#cloud-config`"),

@@ -36,12 +36,15 @@ impl Layer {
                     let place = Place::file(&part.label).line(1);
                     layer.scripts.push(Script { name, text, place });
                 }
-                Content::CloudConfig(text) => match entries(&part.label, text.expose(), problems) {
-                    Some(entries) => {
-                        merge::add(&mut layer.merged, &part.label, entries, problems);
+                Content::CloudConfig { text, merge } => {
+                    match entries(&part.label, text.expose(), problems) {
+                        Some(entries) => {
+                            let outside = merge.as_deref();
+                            merge::add(&mut layer.merged, &part.label, outside, entries, problems);
+                        }
+                        None => good = false,
                     }
-                    None => good = false,
-                },
+                }
             }
         }
         good.then_some(layer)
