@@ -80,6 +80,8 @@ const HOUSES: &[(&str, &[&str])] = &[
         &[
             "commands",
             "scrub",
+            "kept",
+            "kept",
             "here",
             "prepare",
             "runtime",

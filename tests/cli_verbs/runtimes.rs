@@ -8,7 +8,7 @@ use nodeimg_test_support::synthetic::World;
 
 const VERSION: &str = "1.36.3";
 
-/// Members of the release bundle; those that are no programs are texts here.
+/// Members of the release bundle; those that are not programs are texts here.
 const PROGRAMS: [&str; 8] = [
     "cri-o/bin/conmon",
     "cri-o/bin/conmonrs",

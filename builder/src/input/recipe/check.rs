@@ -23,6 +23,7 @@ use crate::input::fetch::Mirrors;
 use crate::tree::ImagePath;
 
 const DEFAULT_MAX_UNPACKED: u64 = 2 << 30;
+const KUBELET_UNIT: &str = "kubelet.service";
 
 /// Checks and completes.
 pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -> Result<Recipe> {
@@ -121,18 +122,20 @@ fn writable(file: &RecipeFile, runtime: &Runtime) -> Vec<ImagePath> {
     all
 }
 
-/// The runtime's unit is enabled unless the recipe masks it; the one that imports baked
-/// images comes with them.
+/// The runtime's unit is enabled unless the recipe masks it, before the kubelet's; the one
+/// that imports baked images comes with them.
 fn enabled(file: &RecipeFile, runtime: &Runtime, has_images: bool) -> Vec<Word> {
-    let importer = runtime.importer().filter(|_| has_images);
-    let own = [runtime.shared.unit].into_iter();
-    let own = own.chain(importer.map(|importer| importer.unit));
     let mut all = file.units.enable.clone();
-    for unit in own.filter_map(|unit| unit.parse::<Word>().ok()) {
-        if !all.contains(&unit) && !file.units.mask.contains(&unit) {
-            all.push(unit);
-        }
+    let is_new = |all: &[Word], unit: &Word| !all.contains(unit) && !file.units.mask.contains(unit);
+    if let Ok(unit) = runtime.shared.unit.parse()
+        && is_new(&all, &unit)
+    {
+        let kubelet = all.iter().position(|unit| unit.as_str() == KUBELET_UNIT);
+        all.insert(kubelet.unwrap_or(all.len()), unit);
     }
+    let importer = runtime.importer().filter(|_| has_images);
+    let own = importer.and_then(|importer| importer.unit.parse().ok());
+    all.extend(own.filter(|unit| is_new(&file.units.enable, unit)));
     all
 }
 
