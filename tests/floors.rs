@@ -81,7 +81,6 @@ const HOUSES: &[(&str, &[&str])] = &[
             "commands",
             "scrub",
             "kept",
-            "kept",
             "here",
             "prepare",
             "runtime",

@@ -4,6 +4,7 @@ use std::path::Path;
 use super::{events, identity};
 use nodeimg_test_support::image::{Extracted, manifest, sums_hold};
 use nodeimg_test_support::run::{Ran, listing};
+use nodeimg_test_support::seeds;
 use nodeimg_test_support::synthetic::{World, is_image};
 
 #[test]
@@ -96,6 +97,47 @@ fn plain_lines_say_what_was_done() {
         !ran.err.contains('\u{1b}') && !ran.err.contains('\r'),
         "no terminal, no bars"
     );
+}
+
+/// What all nodes need of registries is in the image; what the cluster needs of handlers is
+/// beside it.
+#[test]
+fn registries_and_handlers_reach_the_image() {
+    let mut world = World::locked();
+    world.edit(
+        "[cluster]\n",
+        "handlers = [\"youki\"]\n[registries.\"docker.io\"]\nmirrors = [\"https://m.example/hub\"]\n\
+         [registries.\"m.example\"]\nca = \"ca.crt\"\n[cluster]\n",
+    );
+    world.edit(
+        "files = [{ to = \"/usr/local/bin/runc\" }]",
+        "files = [{ to = \"/usr/local/bin/runc\" }, { to = \"/usr/local/bin/youki\" }]",
+    );
+    fs::write(world.path("ca.crt"), seeds::ca()).unwrap();
+    let image = world.image("amd64");
+    let overlay = built(&world);
+    let hosts = overlay.text("/etc/containerd/certs.d/docker.io/hosts.toml");
+    assert!(
+        hosts.contains("ca = \"/etc/containerd/certs.d/m.example/ca.crt\""),
+        "{hosts}"
+    );
+    let ca = overlay.text("/etc/containerd/certs.d/m.example/ca.crt");
+    assert_eq!(ca, seeds::ca());
+    let told = overlay.text("/usr/lib/nodeimg/firstboot.json");
+    assert!(
+        told.contains("https://m.example/hub") && told.contains("\"youki\""),
+        "{told}"
+    );
+    let classes = fs::read_to_string(image.join("runtime-classes.yaml")).unwrap();
+    assert!(
+        classes.contains("handlers.nodeimg/youki: \"true\""),
+        "{classes}"
+    );
+    sums_hold(&image);
+    // Another CA in the file of the same name.
+    fs::write(world.path("ca.crt"), seeds::cert()).unwrap();
+    let ca = built(&world).text("/etc/containerd/certs.d/m.example/ca.crt");
+    assert_eq!(ca, seeds::cert());
 }
 
 /// Builds, and says whether anything was written.

@@ -262,6 +262,56 @@ fn a_medium_is_made_for_a_token() {
     }
 }
 
+/// Registries come from a file, and first boot reads them as they were.
+#[test]
+fn a_new_seed_has_the_registries_of_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let new = |words: &[&str]| {
+        let all = [
+            &["new", "seed", "--host-name", "a", "-r", "container-host"],
+            words,
+        ]
+        .concat();
+        in_directory(here, &[&all[..], &["--registries", "r.yaml"]].concat())
+    };
+    for (text, says) in [
+        ("- a.example\n", "r.yaml: this is not a mapping"),
+        ("a: [\n", "r.yaml:"),
+        (
+            "a.example: {password: SECRET}\n",
+            "nodeimg.registries.a.example.password: has no `username` beside it",
+        ),
+    ] {
+        fs::write(here.join("r.yaml"), text).unwrap();
+        let ran = new(&[]);
+        assert_eq!(ran.code, Some(1), "{text}: {}", ran.err);
+        let said = format!("{}{}", ran.out, ran.err);
+        assert!(
+            said.contains(says) && !said.contains("SECRET"),
+            "{text}: {said}"
+        );
+        assert!(!here.join("seed").exists());
+    }
+    let good = "a.example:\n  mirrors: [https://m.example/a]\n  token: SECRET\n";
+    fs::write(here.join("r.yaml"), good).unwrap();
+    let ran = new(&[]).good();
+    assert!(!format!("{}{}", ran.out, ran.err).contains("SECRET"));
+    let text = fs::read_to_string(here.join("seed/user-data")).unwrap();
+    assert!(
+        text.contains("https://m.example/a") && text.contains("SECRET"),
+        "{text}"
+    );
+    let checked = in_directory(here, &["check", "seed", "-r", "container-host", "--json"]).good();
+    let files = events(&checked.out)[0]["files"].to_string();
+    for file in [
+        "/etc/containerd/certs.d/a.example/hosts.toml",
+        "/etc/containerd/conf.d/50-nodeimg-registries.toml",
+    ] {
+        assert!(files.contains(file), "{files}");
+    }
+}
+
 #[test]
 fn what_cannot_be_a_seed_is_refused_by_its_flag() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 mod judged;
+mod pulls;
 
 use super::super::Misfit;
 use super::{config, misfit};

@@ -11,6 +11,7 @@ use toml::{Table, Value};
 
 use super::super::keys::tests::keys_of;
 use super::{BAKED, config, on_crio};
+use crate::input::recipe::handler::tests::handlers;
 use crate::input::recipe::runtime::tests::in_force;
 use crate::input::recipe::tests::recipe;
 
@@ -74,7 +75,8 @@ fn crio_takes_every_value_that_is_rendered_for_it() {
          cni_status_grace_period = \"7s\"\n[crio.config.nri]\nenable_nri = false\n{BAKED}"
     );
     let version = version(&folder);
-    let made = recipe(&on_crio(&more));
+    let handlers = handlers(&["crun", "youki", "kata"]);
+    let made = recipe(&on_crio(&format!("{handlers}{more}")));
     let text = config::generate(&made, &version.parse().unwrap()).unwrap();
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("10-nodeimg.conf"), &text).unwrap();
