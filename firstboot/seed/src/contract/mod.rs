@@ -8,6 +8,7 @@
 //! ```
 
 pub mod initrd_plan;
+mod named;
 pub mod overwritten;
 pub mod paths;
 pub mod profile;

@@ -14,8 +14,7 @@ pub mod kubeadm;
 
 use std::fmt;
 
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use super::named::written_by_name;
 
 pub static PROFILES: &[&Profile] = &[
     &hard_way::PROFILE,
@@ -88,32 +87,7 @@ impl fmt::Display for Profile {
     }
 }
 
-impl Serialize for Profile {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.name)
-    }
-}
-
-/// For the error message of an unknown name.
-static NAMES: [&str; PROFILES.len()] = {
-    let mut names = [""; PROFILES.len()];
-    let mut at = 0;
-    while at < names.len() {
-        names[at] = PROFILES[at].name;
-        at += 1;
-    }
-    names
-};
-
-impl<'de> Deserialize<'de> for &'static Profile {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(from)?;
-        let found = PROFILES.iter().find(|profile| profile.name == name);
-        found
-            .copied()
-            .ok_or_else(|| D::Error::unknown_variant(&name, &NAMES))
-    }
-}
+written_by_name!(Profile, PROFILES);
 
 #[cfg(test)]
 mod tests {

@@ -10,8 +10,7 @@
 pub mod containerd;
 pub mod crio;
 
-use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use super::named::written_by_name;
 
 pub static RUNTIMES: &[&Runtime] = &[&containerd::RUNTIME, &crio::RUNTIME];
 
@@ -58,32 +57,7 @@ fn path_of(endpoint: &str) -> &str {
         .unwrap_or(path)
 }
 
-impl Serialize for Runtime {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(self.name)
-    }
-}
-
-/// For the error message of an unknown name.
-static NAMES: [&str; RUNTIMES.len()] = {
-    let mut names = [""; RUNTIMES.len()];
-    let mut at = 0;
-    while at < names.len() {
-        names[at] = RUNTIMES[at].name;
-        at += 1;
-    }
-    names
-};
-
-impl<'de> Deserialize<'de> for &'static Runtime {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(from)?;
-        let found = RUNTIMES.iter().find(|runtime| runtime.name == name);
-        found
-            .copied()
-            .ok_or_else(|| D::Error::unknown_variant(&name, &NAMES))
-    }
-}
+written_by_name!(Runtime, RUNTIMES);
 
 #[cfg(test)]
 mod tests {
