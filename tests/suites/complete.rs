@@ -44,6 +44,7 @@ const BATCH: usize = 4;
 const PROCESSES: usize = 4;
 /// No batch may take longer: what hangs has failed.
 const BATCH_MINUTES: u32 = 40;
+const REST: Duration = Duration::from_secs(600);
 
 #[test]
 #[ignore = "takes hours; ci/conformance runs it"]
@@ -59,12 +60,12 @@ fn every_spec_of_conformance_passes_or_is_listed() {
     let mut left = ledger.left(&specs);
     if !left.is_empty() {
         let _slots = slots::take(2, 9);
-        let Some(_nodes) = nodes(&setting) else {
+        let Some(nodes) = nodes(&setting) else {
             return;
         };
         setting.resolves();
         workloads::dns::resolves(&setting);
-        ledger.run(&setting, &left);
+        ledger.run(&setting, &nodes, &left);
         left = ledger.left(&specs);
     }
     ledger.figure(&specs);
@@ -91,6 +92,16 @@ fn nodes(setting: &Setting) -> Option<Vec<Node>> {
         conformance::pull_agnhost(node);
     }
     Some(nodes)
+}
+
+/// Waits until an emulated node has done with what the last spec left: one deletes a
+/// hundred pods that it has not started, which takes a kubelet minutes.
+fn rests(node: &Node) {
+    let end = Instant::now() + REST;
+    let is_idle = "test \"$(cut -d. -f1 /proc/loadavg)\" -lt 2";
+    while node.tries(is_idle).code != Some(0) && Instant::now() < end {
+        thread::sleep(Duration::from_secs(5));
+    }
 }
 
 /// How specs ended, over all runs: `STATE<tab>SECONDS<tab>NAME<tab>MESSAGE` a line.
@@ -176,34 +187,39 @@ impl Ledger {
         left
     }
 
-    /// A few specs at a time, until the time is over.
-    fn run(&self, setting: &Setting, left: &[String]) {
+    /// Until the time is over.
+    fn run(&self, setting: &Setting, nodes: &[Node], left: &[String]) {
         let minutes = std::env::var("NODEIMG_TEST_CONFORMANCE_MINUTES").ok();
         let minutes = minutes.map_or(MINUTES, |text| text.parse().expect("minutes: a number"));
         let end = Instant::now() + Duration::from_secs(60 * minutes);
         let suite = Suite::new(setting, BATCH_MINUTES);
-        let alike = |name: &String| {
-            (
-                self.skipped.contains_key(name),
-                conformance::is_serial(name),
-            )
-        };
-        for group in left.chunk_by(|one, next| alike(one) == alike(next)) {
-            let together = alike(&group[0]) == (false, false);
-            let processes = if together { PROCESSES } else { 1 };
-            let batches = Mutex::new(group.chunks(BATCH));
-            let next = || batches.lock().unwrap().next();
-            let work = |number: usize| {
-                while let Some(batch) = (Instant::now() < end).then(next).flatten() {
-                    self.add(batch, suite.run_by(number, batch));
-                }
-            };
-            thread::scope(|scope| {
-                for number in 0..processes {
-                    scope.spawn(move || work(number));
-                }
-            });
+        let alone = |name: &String| self.skipped.contains_key(name) || conformance::is_serial(name);
+        let (alone, together): (Vec<_>, Vec<_>) = left.iter().cloned().partition(alone);
+        self.together(&suite, &together, end);
+        for name in alone {
+            if Instant::now() > end {
+                return;
+            }
+            nodes.iter().for_each(rests);
+            let one = [name];
+            self.add(&one, suite.run_by(0, &one));
         }
+    }
+
+    /// A few specs at a time in each process.
+    fn together(&self, suite: &Suite<'_>, names: &[String], end: Instant) {
+        let batches = Mutex::new(names.chunks(BATCH));
+        let next = || batches.lock().unwrap().next();
+        let work = |number: usize| {
+            while let Some(batch) = (Instant::now() < end).then(next).flatten() {
+                self.add(batch, suite.run_by(number, batch));
+            }
+        };
+        thread::scope(|scope| {
+            for number in 0..PROCESSES {
+                scope.spawn(move || work(number));
+            }
+        });
     }
 
     /// One line each: a spec that failed and is not listed, one that is and passed.
