@@ -126,7 +126,7 @@ CLASSES = [
         "%A.1\n---\na: b\n",
     ),
     Class.read(
-        "expected '<document start>', but found '<block mapping start>'",
+        "expected '<document start>', but found '<(block mapping start|scalar)>'",
         "https://yaml.org/spec/1.2.2/#rule-s-l+block-scalar: a block at the top needs no indentation",
         "> # c\na: b\n",
     ),
