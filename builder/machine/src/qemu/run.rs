@@ -324,7 +324,7 @@ impl<'a> Run<'a> {
                 bail!("the machine was still running after {seconds} s (--timeout); {how}")
             }
             Some(Cause::Signal(name)) => Err(Interrupted(name).into()),
-            // By default, a write error stops the machine only if there is no space.
+            // QEMU's default: only a full file system stops the machine.
             Some(Cause::Stopped(state)) if state == "io-error" => bail!(
                 "QEMU stopped the machine: no space is left for {}{}; make space, or choose \
                  another file system by TMPDIR or --keep",

@@ -56,7 +56,8 @@ fn registry(entry: &Entry) -> String {
     text
 }
 
-/// There is no word for plain http alone: this tries TLS first, without certificates.
+/// The format cannot ask for plain http alone: with this, CRI-O tries TLS first and accepts
+/// any certificate.
 const INSECURE: &str = "insecure = true\n";
 
 fn logins(all: &[Entry]) -> Vec<PlannedFile> {
