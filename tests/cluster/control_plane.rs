@@ -116,11 +116,9 @@ fn kubeadm_makes_a_control_plane_and_another_one_joins_it() {
 /// kubeadm asks for two processors and 1,700 MB.
 fn machine<'a>(place: &'a Place, image: &'a PathBuf, seed: &'a PathBuf) -> Machine<'a> {
     Machine {
-        place,
-        image,
-        seed,
         cpus: 2,
         memory: "2 GiB",
+        ..Machine::worker(place, image, seed)
     }
 }
 

@@ -1,17 +1,20 @@
-//! A worker of the hard way with CRI-O, where `NODEIMG_TEST_CRIO` names a folder with one.
+//! Workers with CRI-O, of the hard way and by kubeadm, where `NODEIMG_TEST_CRIO` names a folder with one.
 
-use super::images::HARD_WAY_CRIO;
+use super::control::Cluster;
+use super::images::{HARD_WAY_CRIO, KUBEADM_CRIO, image};
+use super::kubeadm::{Worker, joins};
 use super::node::{Node, Place};
 use super::skew::expect_use;
-use super::workload::{fetches, ready};
+use super::workload::{expect_crun, fetches, ready, web_by_crun};
 use super::{Scene, journal, life};
 use nodeimg_test_support::judge;
 
 const PLACE: Place = Place {
-    name: "crio",
+    name: "node-7",
     number: 75,
 };
-const CLIENT: &str = "client-crio";
+const PODS: [&str; 2] = ["server-node-7", "client-node-7"];
+const SUBNET: &str = "10.200.75.0/24";
 const URL: &str = "http://10.32.0.75/";
 
 #[test]
@@ -30,16 +33,48 @@ fn a_worker_with_crio_is_of_use() {
     for name in ["registry.k8s.io/pause:", "docker.io/library/busybox:"] {
         assert!(images.contains(name), "no {name} in {images}");
     }
+    by_its_class(cluster, &node);
     life::services_restart(&mut node, "crio");
     crashes(&mut node);
-    fetches(cluster, CLIENT, URL, "served");
+    fetches(cluster, PODS[1], URL, "served");
 
-    node.reboots();
-    for pod in ["server-crio", CLIENT] {
-        ready(cluster, pod, "10.200.75.0/24");
+    for boots in [Node::reboots, Node::loses_power] {
+        boots(&mut node);
+        for pod in PODS {
+            ready(cluster, pod, SUBNET);
+        }
+        fetches(cluster, PODS[1], URL, "served");
     }
-    fetches(cluster, CLIENT, URL, "served");
-    life::drains(cluster, PLACE.name, &["server-crio", CLIENT]);
+    life::drains(cluster, PLACE.name, &PODS);
+}
+
+#[test]
+#[ignore = "boots for minutes, with a real CRI-O"]
+fn a_worker_joins_by_kubeadm_with_crio() {
+    let worker = Worker {
+        variant: &KUBEADM_CRIO,
+        socket: "unix:///var/run/crio/crio.sock",
+        place: Place {
+            name: "node-8",
+            number: 76,
+        },
+        subnet: "10.200.76.0/24",
+    };
+    let scene = judge::crio().and_then(|_| Scene::new(worker.place.name));
+    joins(scene, &worker, "kubeadm-crio");
+}
+
+/// crun is CRI-O's own choice, and a handler by that name.
+#[track_caller]
+fn by_its_class(cluster: &Cluster, node: &Node) {
+    let output = image(&HARD_WAY_CRIO, "amd64").unwrap();
+    cluster.apply(&web_by_crun("classed", PLACE.name, "by-crun", &output));
+    ready(cluster, "classed", SUBNET);
+    for pod in [PODS[0], "classed"] {
+        expect_crun(node, pod, "/run/crun");
+    }
+    let words = ["delete", "pod", "classed", "--now"];
+    cluster.kubectl(&words).good();
 }
 
 #[track_caller]

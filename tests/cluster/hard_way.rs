@@ -8,7 +8,7 @@ use super::control::Cluster;
 use super::images::{HARD_WAY, OLDER, Variant, image};
 use super::node::{Machine, Node, Place};
 use super::seed::Seed;
-use super::workload::{fetches, ready, service, web};
+use super::workload::{expect_crun, fetches, ready, service, web, web_by_crun};
 use super::{Scene, journal, life};
 use nodeimg_test_support::slots;
 
@@ -58,11 +58,12 @@ fn two_workers_run_pods_and_reach_each_other() {
     expect_the_seeds(&first.ready(), &first, "v1.37.2");
     expect_the_seeds(&second.ready(), &second, "v1.36.3");
 
+    let older = image(&OLDER, "amd64").unwrap();
     cluster.apply(
         &[
             web("web", FIRST.name, "from-node-0"),
             web("beside", FIRST.name, "beside"),
-            web("across", SECOND.name, "from-node-1"),
+            web_by_crun("across", SECOND.name, "from-node-1", &older),
             service("web", SERVICE),
         ]
         .concat(),
@@ -74,6 +75,7 @@ fn two_workers_run_pods_and_reach_each_other() {
     journal::judge(&first, "hard-way");
     journal::judge(&second, "older");
     expect_traffic(cluster, &pod, &across);
+    expect_crun(&second, "across", "/run/containerd/runc/k8s.io");
     assert_eq!(first.asks(10249, "/proxyMode"), "nftables");
     assert_eq!(second.asks(10249, "/proxyMode"), "iptables");
     let log = cluster.kubectl(&["logs", "web"]).good();

@@ -21,7 +21,7 @@ pub struct Variant {
     pub recipe: &'static str,
     /// What it has beside that: keys of a recipe, and tables.
     pub keys: &'static str,
-    pub tables: &'static str,
+    pub tables: &'static [&'static str],
     /// Container images of the lab beside the recipe's own.
     pub images: &'static [&'static str],
 }
@@ -33,16 +33,34 @@ impl Variant {
             name,
             recipe,
             keys: "",
-            tables: "",
+            tables: &[],
             images: &["busybox"],
         }
+    }
+
+    /// Whether CRI-O runs its containers, and not containerd.
+    pub fn is_of_crio(&self) -> bool {
+        self.keys.contains("crio")
     }
 }
 
 pub const HARD_WAY: Variant = Variant::of("hard-way", "hard-way");
-/// A node that is older than its cluster, and keeps to iptables.
+/// A node that is older than its cluster, keeps to iptables, and has crun beside runc: Debian's,
+/// which is linked with a library.
 pub const OLDER: Variant = Variant {
-    tables: "[kube_proxy]\nmode = \"iptables\"\n",
+    keys: "handlers = [\"crun\"]\n",
+    tables: &[r#"
+[kube_proxy]
+mode = "iptables"
+[base]
+packages = ["libyajl2"]
+[[artifact]]
+name = "crun"
+kind = "binary"
+version = "1.21"
+url = "https://github.com/containers/crun/releases/download/{version}/crun-{version}-linux-{arch}"
+files = [{ to = "/usr/local/bin/crun" }]
+"#],
     ..Variant::of("older", "hard-way-1.36")
 };
 /// Those of `NODEIMG_TEST_FULL`.
@@ -51,19 +69,21 @@ pub const THREE_OLDER: Variant = Variant::of("three-older", "hard-way-1.34");
 pub const CONTAINERD_2_4: Variant = Variant::of("containerd-2.4", "hard-way-containerd-2.4");
 pub const BOOTSTRAP: Variant = Variant {
     keys: "modules = [\"ip_vs\", \"ip_vs_rr\", \"ip_vs_wrr\", \"ip_vs_sh\"]\n",
-    tables: "[kube_proxy]\nmode = \"ipvs\"\n",
+    tables: &["[kube_proxy]\nmode = \"ipvs\"\n"],
     ..Variant::of("bootstrap", "bootstrap")
 };
 /// For a cluster whose pods and Services have addresses of both families.
 pub const DUAL_STACK: Variant = Variant {
-    tables: "[cluster]\ncluster_cidr = [\"10.200.0.0/16\", \"fd00:10:200::/56\"]\nservice_cidr = [\"10.32.0.0/24\", \"fd00:10:32::/112\"]\n",
+    tables: &[
+        "[cluster]\ncluster_cidr = [\"10.200.0.0/16\", \"fd00:10:200::/56\"]\nservice_cidr = [\"10.32.0.0/24\", \"fd00:10:32::/112\"]\n",
+    ],
     ..Variant::of("dual-stack", "hard-way")
 };
 /// With CRI-O, of a folder that `NODEIMG_TEST_CRIO` names. Debian's conmon and crun are
 /// linked with libraries, which upstream's bundle does not need.
 pub const HARD_WAY_CRIO: Variant = Variant {
-    keys: "runtime = \"crio\"\n",
-    tables: CRIO_TABLES,
+    keys: "runtime = \"crio\"\nhandlers = [\"crun\"]\n",
+    tables: &[CRIO_TABLES],
     ..Variant::of("hard-way-crio", "hard-way-1.36")
 };
 const CRIO_TABLES: &str = r#"
@@ -80,6 +100,15 @@ name = "cri-o"
 version = "1.36.3"
 "#;
 pub const KUBEADM: Variant = Variant::of("kubeadm", "kubeadm");
+pub const KUBEADM_CRIO: Variant = Variant {
+    keys: "runtime = \"crio\"\nkubernetes = \"1.36.3\"\n",
+    // The lab has kubectl in one version.
+    tables: &[
+        CRIO_TABLES,
+        "[[artifact]]\nname = \"kubectl\"\nversion = \"1.37.2\"\n",
+    ],
+    ..Variant::of("kubeadm-crio", "kubeadm")
+};
 /// With all that `kubeadm init` asks for.
 pub const CONTROL_PLANE: Variant = Variant {
     images: &[
@@ -115,7 +144,7 @@ fn build(variant: &Variant, arch: &str) -> Option<PathBuf> {
     let _mine = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, e)| e);
     let firstboot = real::firstboot(arch)?;
     let mirror = real::mirror()?;
-    if variant.keys.contains("crio") {
+    if variant.is_of_crio() {
         bundle_of_crio(&judge::crio()?);
     }
     let recipe = write(variant, &directory);
@@ -198,7 +227,7 @@ fn write(variant: &Variant, directory: &Path) -> PathBuf {
         from.display(),
         variant.name,
         variant.keys,
-        variant.tables
+        variant.tables.concat()
     );
     for name in variant.images {
         text.push_str(&image_of(name));

@@ -17,9 +17,11 @@ use serde_json::Value;
 use super::logs;
 use super::node::Node;
 
-/// The boots that are judged; a pattern that none of them needs fails the last one,
-/// unless it is of slow processors.
-const BOOTS: [&str; 4] = ["hard-way", "older", "bootstrap", "kubeadm"];
+/// The boots that are judged, in groups; a pattern that no boot of its group needs fails the
+/// last one, unless it is of slow processors.
+const BOOTS: [&[&str]; 2] = [&["hard-way", "older", "bootstrap", "kubeadm"], &CRIO];
+/// Where `NODEIMG_TEST_CRIO` names one. Theirs are the patterns `with crio`.
+const CRIO: [&str; 2] = ["hard-way-crio", "kubeadm-crio"];
 const KNOWN: &str = include_str!("known-lines.txt");
 
 /// A line that is known.
@@ -28,12 +30,15 @@ struct Known {
     pattern: Regex,
     /// Only a processor that is slow, or busy, has the program say it.
     if_slow: bool,
+    /// Only the boots of [`CRIO`] have it.
+    with_crio: bool,
 }
 
 /// Judges the node's boot until now. Its whole journal stays in the folder of logs.
 #[track_caller]
 pub fn judge(node: &Node, boot: &'static str) {
-    assert!(BOOTS.contains(&boot), "{boot} is not one of {BOOTS:?}");
+    let group = BOOTS.iter().find(|group| group.contains(&boot));
+    let group = group.unwrap_or_else(|| panic!("{boot} is not one of {BOOTS:?}"));
     let fields = "--output-fields=MESSAGE,PRIORITY,SYSLOG_IDENTIFIER";
     let journal = node.shell(&format!("journalctl -b --no-pager -o json {fields}"));
     fs::write(logs().join(format!("{boot}.journal")), &journal).unwrap();
@@ -60,7 +65,7 @@ pub fn judge(node: &Node, boot: &'static str) {
         wrong.is_empty(),
         "the journal of {boot} has lines that tests/cluster/known-lines.txt does not know; each with the boots that have it: {wrong:#?}"
     );
-    all_are_used(boot, used, &known);
+    all_are_used(boot, group, used, &known);
 }
 
 /// A line that one boot has this often is not a race.
@@ -95,17 +100,25 @@ fn kind(line: &str) -> String {
 }
 
 #[track_caller]
-fn all_are_used(boot: &'static str, used: BTreeSet<usize>, known: &[Known]) {
+fn all_are_used(
+    boot: &'static str,
+    group: &[&'static str],
+    used: BTreeSet<usize>,
+    known: &[Known],
+) {
     static SEEN: Mutex<(BTreeSet<&str>, BTreeSet<usize>)> =
         Mutex::new((BTreeSet::new(), BTreeSet::new()));
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     seen.0.insert(boot);
     seen.1.extend(used);
-    if seen.0.len() < BOOTS.len() {
+    if !group.iter().all(|boot| seen.0.contains(boot)) {
         return;
     }
-    let unused = known.iter().enumerate();
-    let unused = unused.filter(|(number, one)| !one.if_slow && !seen.1.contains(number));
+    let is_of_group = |one: &Known| one.with_crio == (group == CRIO);
+    let unused = known
+        .iter()
+        .enumerate()
+        .filter(|(number, one)| is_of_group(one) && !one.if_slow && !seen.1.contains(number));
     let unused: Vec<_> = unused.map(|(_, one)| one.pattern.as_str()).collect();
     assert!(
         unused.is_empty(),
@@ -113,8 +126,8 @@ fn all_are_used(boot: &'static str, used: BTreeSet<usize>, known: &[Known]) {
     );
 }
 
-/// Entries of a reason (`# ...`), a program (`kubelet`, or `kubelet if slow`) and a
-/// pattern, which each stand on lines of their own; a blank line between entries.
+/// Entries of a reason (`# ...`), a program (`kubelet`, `kubelet if slow` or `kubelet with
+/// crio`) and a pattern, which each stand on lines of their own; a blank line between entries.
 fn known() -> Vec<Known> {
     let entries = KNOWN.split("\n\n").filter(|entry| !entry.trim().is_empty());
     let entry = |entry: &'static str| {
@@ -127,10 +140,12 @@ fn known() -> Vec<Known> {
         let is_anchored = pattern.starts_with('^') && pattern.ends_with('$');
         assert!(is_anchored, "not from ^ to $: {pattern}");
         let slow = program.strip_suffix(" if slow");
+        let crio = program.strip_suffix(" with crio");
         Known {
-            program: slow.unwrap_or(program),
+            program: slow.or(crio).unwrap_or(program),
             pattern: Regex::new(pattern).unwrap(),
             if_slow: slow.is_some(),
+            with_crio: crio.is_some(),
         }
     };
     entries.map(entry).collect()

@@ -1,22 +1,34 @@
 //! A worker that kubeadm sets up at first boot, from the kind of data that Cluster
 //! API makes.
 
-use super::images::KUBEADM;
+use super::images::{KUBEADM, Variant};
 use super::no_proxy::expect_no_kube_proxy;
 use super::node::{Machine, Node, Place, alone};
 use super::seed::{Seed, indented, public_key};
 use super::workload::{fetches, ready, web};
 use super::{Scene, journal};
 
-const WORKER: Place = Place {
-    name: "node-3",
-    number: 13,
+/// A worker to join: its image, its container runtime's socket, and where it is.
+pub struct Worker {
+    pub variant: &'static Variant,
+    pub socket: &'static str,
+    pub place: Place,
+    pub subnet: &'static str,
+}
+
+const WORKER: Worker = Worker {
+    variant: &KUBEADM,
+    socket: "unix:///run/containerd/containerd.sock",
+    place: Place {
+        name: "node-3",
+        number: 13,
+    },
+    subnet: "10.200.3.0/24",
 };
-const SUBNET: &str = "10.200.3.0/24";
 
 /// As Cluster API's kubeadm bootstrap provider writes it
 /// ([its template](https://github.com/kubernetes-sigs/cluster-api/blob/v1.5.0/bootstrap/kubeadm/internal/cloudinit/node.go)).
-fn cluster_api(scene: &Scene) -> Seed {
+fn cluster_api(scene: &Scene, worker: &Worker) -> Seed {
     let join = format!(
         "---
 apiVersion: kubeadm.k8s.io/v1beta4
@@ -29,14 +41,16 @@ discovery:
     token: {}
 kind: JoinConfiguration
 nodeRegistration:
-  criSocket: unix:///run/containerd/containerd.sock
+  criSocket: {}
   name: '{{{{ ds.meta_data.local_hostname }}}}'
   kubeletExtraArgs:
   - name: node-labels
-    value: cni=daemonset
+    value: cni={}
 ",
         scene.cluster.ca_hash(),
-        scene.cluster.token()
+        scene.cluster.token(),
+        worker.socket,
+        worker.place.name
     );
     Seed::of(format!(
         "## template: jinja
@@ -64,27 +78,28 @@ runcmd:
 
 /// A network plugin as clusters bring them: a DaemonSet that copies a program to
 /// /opt/cni/bin and its configuration to /etc/cni/net.d.
-fn network_plugin() -> String {
+fn network_plugin(worker: &Worker) -> String {
+    let (subnet, name) = (worker.subnet, worker.place.name);
     let configuration = format!(
-        r#"{{"cniVersion":"0.4.0","name":"daemonset","plugins":[{{"type":"of-daemonset","bridge":"cni1","isGateway":true,"ipMasq":true,"ipam":{{"type":"host-local","ranges":[[{{"subnet":"{SUBNET}"}}]],"routes":[{{"dst":"0.0.0.0/0"}}]}}}}]}}"#
+        r#"{{"cniVersion":"0.4.0","name":"daemonset","plugins":[{{"type":"of-daemonset","bridge":"cni1","isGateway":true,"ipMasq":true,"ipam":{{"type":"host-local","ranges":[[{{"subnet":"{subnet}"}}]],"routes":[{{"dst":"0.0.0.0/0"}}]}}}}]}}"#
     );
     format!(
         "apiVersion: v1
 kind: ConfigMap
-metadata: {{name: network}}
+metadata: {{name: network-{name}}}
 data:
   05-daemonset.conflist: '{configuration}'
 ---
 apiVersion: apps/v1
 kind: DaemonSet
-metadata: {{name: network}}
+metadata: {{name: network-{name}}}
 spec:
-  selector: {{matchLabels: {{app: network}}}}
+  selector: {{matchLabels: {{app: network-{name}}}}}
   template:
-    metadata: {{labels: {{app: network}}}}
+    metadata: {{labels: {{app: network-{name}}}}}
     spec:
       hostNetwork: true
-      nodeSelector: {{cni: daemonset}}
+      nodeSelector: {{cni: {name}}}
       tolerations: [{{operator: Exists}}]
       terminationGracePeriodSeconds: 1
       containers:
@@ -99,7 +114,7 @@ spec:
       volumes:
       - {{name: bin, hostPath: {{path: /opt/cni/bin}}}}
       - {{name: net, hostPath: {{path: /etc/cni/net.d}}}}
-      - {{name: files, configMap: {{name: network}}}}
+      - {{name: files, configMap: {{name: network-{name}}}}}
 "
     )
 }
@@ -107,15 +122,21 @@ spec:
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn a_worker_joins_from_cluster_apis_data_and_keeps_its_network_plugin() {
-    let Some((scene, _slots, image)) = alone(Scene::new("kubeadm-worker"), &KUBEADM, "amd64", 4)
-    else {
+    joins(Scene::new("kubeadm-worker"), &WORKER, "kubeadm");
+}
+
+/// Joins, runs a pod on the network that a DaemonSet brings, and is the same after a reboot.
+/// `boot` is for [`journal::judge`].
+#[track_caller]
+pub fn joins(scene: Option<Scene>, worker: &Worker, boot: &'static str) {
+    let Some((scene, _slots, image)) = alone(scene, worker.variant, "amd64", 4) else {
         return;
     };
-    let cluster = &scene.cluster;
-    cluster.apply(&network_plugin());
-    cluster.route(SUBNET, &WORKER.address());
-    let seed = cluster_api(&scene).write(&scene, &WORKER);
-    let mut node = Node::start(&scene, &Machine::worker(&WORKER, &image, &seed));
+    let (cluster, place) = (&scene.cluster, &worker.place);
+    cluster.apply(&network_plugin(worker));
+    cluster.route(worker.subnet, &place.address());
+    let seed = cluster_api(&scene, worker).write(&scene, place);
+    let mut node = Node::start(&scene, &Machine::worker(place, &image, &seed));
     node.ready();
     node.comes_to(
         "Cluster API's sign of success",
@@ -125,17 +146,18 @@ fn a_worker_joins_from_cluster_apis_data_and_keeps_its_network_plugin() {
         "the report on the commands",
         "nodeimg-firstboot status --json | grep -q '\"commands\": *\"done\"' && nodeimg-firstboot status",
     );
-    assert!(status.contains("node-3"), "{status}");
-    cluster.approve_serving(WORKER.name);
-    cluster.apply(&web("joined", WORKER.name, "by-kubeadm"));
-    let pod = ready(cluster, "joined", SUBNET);
-    journal::judge(&node, "kubeadm");
+    assert!(status.contains(place.name), "{status}");
+    cluster.approve_serving(place.name);
+    let name = format!("joined-{}", place.name);
+    cluster.apply(&web(&name, place.name, "by-kubeadm"));
+    let pod = ready(cluster, &name, worker.subnet);
+    journal::judge(&node, boot);
     // This cluster has no DaemonSet of it.
     expect_no_kube_proxy(&node);
     let address = pod["status"]["podIP"].as_str().unwrap();
     fetches(
         cluster,
-        "joined",
+        &name,
         &format!("http://{address}:8080/"),
         "by-kubeadm",
     );

@@ -11,7 +11,8 @@
 //!           +-- node-3             kubeadm join, from Cluster API's data
 //!           +-- node-4             arm64 (NODEIMG_TEST_FULL=1)
 //!           +-- two-older and others   1.35, 1.34, containerd 2.4 (NODEIMG_TEST_FULL=1)
-//!           +-- crio                hard-way of 1.36 with CRI-O (NODEIMG_TEST_CRIO)
+//!           +-- node-5, node-6     containerd and CRI-O, measured (NODEIMG_TEST_CRIO)
+//!           +-- node-7, node-8     1.36 with CRI-O: hard-way, kubeadm join (NODEIMG_TEST_CRIO)
 //!           +-- node-9             hard-way without kube-proxy (NODEIMG_TEST_FULL=1)
 //!           +-- cp-0, cp-1         kubeadm init, and a join (NODEIMG_TEST_FULL=1), a cluster of its own
 //!  a second one, of both families (NODEIMG_TEST_FULL=1)
@@ -44,6 +45,7 @@ mod kubeadm;
 mod life;
 mod no_proxy;
 pub(crate) mod node;
+mod runtimes;
 pub(crate) mod seed;
 mod skew;
 pub(crate) mod workload;

@@ -57,6 +57,8 @@ pub struct Machine<'a> {
     pub seed: &'a Path,
     pub cpus: u8,
     pub memory: &'a str,
+    /// Where its disk stays, if it does.
+    pub keep: Option<&'a Path>,
 }
 
 impl<'a> Machine<'a> {
@@ -68,6 +70,7 @@ impl<'a> Machine<'a> {
             seed,
             cpus: 1,
             memory: "1 GiB",
+            keep: None,
         }
     }
 }
@@ -111,6 +114,9 @@ impl Node {
         let mut run = scene.cluster.inside(env!("CARGO_BIN_EXE_nodeimg"));
         run.arg("run").arg(machine.image);
         run.arg("--seed").arg(machine.seed);
+        if let Some(directory) = machine.keep {
+            run.arg("--keep").arg(directory);
+        }
         run.args(["--cpus", &machine.cpus.to_string()]);
         run.args(["--memory", machine.memory]);
         run.args(["--timeout", &LIFETIME.as_secs().to_string(), "--"]);
@@ -268,22 +274,50 @@ impl Node {
         })
     }
 
-    /// Restarts the machine: true when another boot's kubelet says Ready.
+    /// Restarts the machine: returns when another boot's kubelet says Ready.
     #[track_caller]
     pub fn reboots(&mut self) {
+        self.boots_after("systemctl reboot");
+    }
+
+    /// The same of a machine that is cut off in the middle of what it does, with what it
+    /// had not written yet lost.
+    #[track_caller]
+    pub fn loses_power(&mut self) {
+        // In the background: nothing would end the connection.
+        self.boots_after("(sleep 2; echo b >/proc/sysrq-trigger) >/dev/null 2>&1 &");
+    }
+
+    #[track_caller]
+    fn boots_after(&mut self, script: &str) {
         let boot_id = |node: &Node| {
             let object = node.object().unwrap_or_default();
             object["status"]["nodeInfo"]["bootID"].to_string()
         };
         let before = boot_id(self);
         // The connection ends with the machine.
-        let _ = self.tries("systemctl reboot");
+        let _ = self.tries(script);
         self.disconnect();
         self.until("another boot", BOOT, |node| {
             let now = boot_id(node);
             (now != before).then_some(()).ok_or(now)
         });
         self.ready();
+    }
+}
+
+impl Node {
+    /// Switches it off as its administrator does, and waits for that.
+    #[track_caller]
+    pub fn powers_off(mut self) {
+        let _ = self.tries("systemctl poweroff");
+        self.disconnect();
+        let what = format!("{} is off", self.name);
+        let ended = until(&what, SOON, || {
+            let ended = self.child.try_wait().unwrap();
+            ended.ok_or_else(|| "it runs".to_owned())
+        });
+        assert!(ended.success(), "{what}: {ended}");
     }
 }
 

@@ -1,10 +1,13 @@
 //! Pods to try a node with, of the image busybox, which is on the node already:
 //! nothing is pulled.
 
+use std::fs;
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::control::{Cluster, is_true, until};
-use super::node::SOON;
+use super::node::{Node, SOON};
 
 /// Busybox with a web server that serves `told` on port 8080, tied to a node. It
 /// ends when it is told to, which a container's first process does not by itself:
@@ -28,6 +31,23 @@ spec:
 ---
 "
     )
+}
+
+/// The same, run by crun, which the node's image in `output` has as a handler: by the
+/// RuntimeClass that is beside it.
+pub fn web_by_crun(name: &str, node: &str, told: &str, output: &Path) -> String {
+    let classes = fs::read_to_string(output.join("runtime-classes.yaml")).unwrap();
+    let pod = web(name, node, told).replace("\nspec:\n", "\nspec:\n  runtimeClassName: crun\n");
+    format!("{classes}---\n{pod}")
+}
+
+/// crun keeps a file `status` of each container, in the runtime's folder `state`; runc another.
+#[track_caller]
+pub fn expect_crun(node: &Node, pod: &str, state: &str) {
+    let label = format!("io.kubernetes.pod.name={pod}");
+    node.shell(&format!(
+        "id=$(crictl ps --quiet --no-trunc --label {label}) && test -s {state}/$id/status"
+    ));
 }
 
 /// A Service of pods by the label `app`, port 80.

@@ -2,6 +2,7 @@
 systems for container images, whose packages apt has verified.
 """
 
+import io
 import os
 import pathlib
 import re
@@ -32,6 +33,19 @@ def source(lab, path, sha256):
     """A file of the archive, by its digest."""
     kept = store.keep(lab, store.key_of("debian", path, sha256), lambda folder: _fetch(path, sha256, folder / "file"))
     return kept / "file"
+
+
+def program(lab, path, sha256, member):
+    """A file of a package of the archive."""
+
+    def unpack(folder):
+        command = ["dpkg-deb", "--fsys-tarfile", source(lab, path, sha256)]
+        tar = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+        with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+            (folder / "file").write_bytes(archive.extractfile(member).read())
+        (folder / "file").chmod(0o755)
+
+    return store.keep(lab, store.key_of("program", path, sha256, member), unpack) / "file"
 
 
 def _fetch(path, sha256, to):

@@ -14,6 +14,7 @@ import tarfile
 
 import build
 import catalog
+import debian
 import images
 import oci
 import store
@@ -24,6 +25,12 @@ NODE = ("kubelet", "kube-proxy", "kubeadm", "kubectl")
 OLDER = ("kubelet", "kube-proxy", "kubeadm")
 IMAGES = ("pause", "busybox")
 GITHUB = "github.com"
+# Nothing of Go, so Debian's: linked with libyajl2, which upstream's is not.
+CRUN = "1.21"
+CRUNS = {
+    "amd64": ("pool/main/c/crun/crun_1.21-1_amd64.deb", "f94f8d4acf08a304884666d67d9faa797ab8401b46c311827783a432cb15b652"),
+    "arm64": ("pool/main/c/crun/crun_1.21-1_arm64.deb", "f1f102167176d0ae3a68370cb016e1793c40c69b8966da74abe39fa8655929a3"),
+}
 
 
 def publish(lab, tools, arches, wanted, containerds=(None,)):
@@ -39,6 +46,8 @@ def publish(lab, tools, arches, wanted, containerds=(None,)):
         _runc(lab, tools, arch)
         _cni(lab, tools, arch)
         _crictl(lab, tools, arch)
+    for arch in catalog.ARCHES:
+        _crun(lab, arch)
     _sums_of_runc(lab)
     for name in IMAGES:
         for path, file in oci.tree(images.image(lab, tools, name)).items():
@@ -96,6 +105,11 @@ def _crictl(lab, tools, arch):
     _link(lab, path, file)
     for kind in ("sha256", "sha512"):
         _write(lab, f"{path}.{kind}", f"{_hex(file, kind)}\n")
+
+
+def _crun(lab, arch):
+    path = f"{GITHUB}/containers/crun/releases/download/{CRUN}/crun-{CRUN}-linux-{arch}"
+    _link(lab, path, debian.program(lab, *CRUNS[arch], "./usr/bin/crun"))
 
 
 def _archive(lab, tools, one, arch, prefix):

@@ -9,6 +9,7 @@
 //! | `conformance` | Kubernetes' own suite, `e2e.test` |
 //! | `complete` | all of it, where `NODEIMG_TEST_FULL` asks for that |
 //! | `critest` | the suite of container runtimes |
+//! | `crio` | the same with CRI-O, and a change of the node's image under what it has pulled |
 //! | `lists`, `report` | what was to pass, and what did |
 //! | `lab`, `registry`, `server` | programs and images of the lab |
 //!
@@ -16,6 +17,7 @@
 
 mod complete;
 pub mod conformance;
+mod crio;
 pub mod critest;
 pub mod goss;
 pub mod lab;
@@ -116,7 +118,7 @@ fn a_node_passes_kubernetes_conformance() {
 fn a_node_passes_what_others_ask_of_it() {
     judged("others", 1, |setting, node, parts| {
         parts.run("image-builder's checks", || goss::met(node, &versions()));
-        parts.run("critest", || critest::passes(node));
+        parts.run("critest", || critest::passes(node, &critest::CONTAINERD));
         parts.run("flannel", || workloads::network::flannel(setting, node));
         parts.run("pressure", || {
             workloads::pressure::expect_eviction(setting, node)

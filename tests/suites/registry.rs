@@ -1,6 +1,6 @@
 //! A registry in the cluster's namespace with every image that pods of the suites
-//! and workloads ask for, by upstream's names: the node's containerd has it as its
-//! mirror, as a user's would have theirs (`/etc/containerd/certs.d`).
+//! and workloads ask for, by upstream's names: the node has it as its mirror, as a user's
+//! would have theirs.
 //!
 //! What upstream's image does that a spec looks at, the lab's does too: where
 //! that is only to be there, or to serve a page, it is one of the lab's with
@@ -15,6 +15,7 @@ use tempfile::{NamedTempFile, TempDir};
 use super::lab;
 use super::server::Server;
 use crate::cluster::control::Cluster;
+use crate::cluster::images::Variant;
 use nodeimg_test_support::run::Ran;
 
 /// Where it answers, in the namespace.
@@ -191,10 +192,20 @@ const IMAGES: &[Image] = &[
     image("cloudnativelabs/kube-router:lab", "kube-router"),
 ];
 
-/// The mirror of every registry, for containerd: a file of
-/// `/etc/containerd/certs.d/_default`.
-pub fn hosts_toml() -> String {
-    format!("server = \"http://{ADDRESS}\"\n")
+/// Registries whose images the suites and workloads ask for.
+const REGISTRIES: [&str; 4] = ["docker.io", "gcr.io", "ghcr.io", "registry.k8s.io"];
+
+/// `registries` of a seed, which makes it the mirror of every one: CRI-O has no word for that
+/// but their names.
+pub fn mirrors(variant: &Variant) -> String {
+    let names: &[&str] = match variant.is_of_crio() {
+        true => &REGISTRIES,
+        false => &["_default"],
+    };
+    let entry =
+        |name: &&str| format!("\"{name}\": {{mirrors: [\"http://{ADDRESS}\"], fallback: false}}");
+    let entries: Vec<String> = names.iter().map(entry).collect();
+    format!("{{{}}}", entries.join(", "))
 }
 
 /// Starts it with all images that the lab has made.

@@ -18,7 +18,7 @@ use super::server::Server;
 use crate::cluster::control::{Cluster, Own};
 use crate::cluster::images::{Variant, image};
 use crate::cluster::node::{Machine, Node, Place};
-use crate::cluster::seed::{Seed, indented};
+use crate::cluster::seed::Seed;
 use crate::cluster::{Scene, directory, logs};
 
 /// A name that only the server beside the cluster knows.
@@ -64,16 +64,26 @@ impl Setting {
     /// A node of it, as `seed` says and with what every one here is told beside that.
     pub fn node(&self, variant: &Variant, place: &Place, seed: Seed, cpus: u8) -> Option<Node> {
         let image = image(variant, "amd64")?;
-        let seed = seed.write(&self.scene, place);
-        tells(&seed);
+        let seed = self.seed(variant, place, seed);
         let machine = Machine {
-            place,
-            image: &image,
-            seed: &seed,
             cpus,
-            memory: "2 GiB",
+            ..machine(place, &image, &seed)
         };
         Some(Node::start(&self.scene, &machine))
+    }
+
+    /// The seed with the mirror of all registries and the server of names, written.
+    pub fn seed(&self, variant: &Variant, place: &Place, seed: Seed) -> PathBuf {
+        let mirrors = registry::mirrors(variant);
+        let seed = seed.value("registries", &mirrors);
+        let seed = seed.write(&self.scene, place);
+        // Of the interface that is described last.
+        let network = OpenOptions::new()
+            .append(true)
+            .open(seed.join("network-config"));
+        let names = "    nameservers: {addresses: [10.240.0.1]}\n";
+        network.unwrap().write_all(names.as_bytes()).unwrap();
+        seed
     }
 
     /// CoreDNS as a Deployment, as clusters have it.
@@ -91,27 +101,12 @@ impl Setting {
     }
 }
 
-/// Adds the mirror of all registries and the server of names to a written seed.
-fn tells(seed: &Path) {
-    let append = |name: &str, text: &str| {
-        let mut file = OpenOptions::new()
-            .append(true)
-            .open(seed.join(name))
-            .unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-    };
-    let hosts = indented(&registry::hosts_toml(), 4);
-    append(
-        "user-data",
-        &format!(
-            "write_files:\n- path: /etc/containerd/certs.d/_default/hosts.toml\n  content: |\n{hosts}"
-        ),
-    );
-    // Of the interface that is described last.
-    append(
-        "network-config",
-        "    nameservers: {addresses: [10.240.0.1]}\n",
-    );
+/// A node with room for what suites start.
+pub fn machine<'a>(place: &'a Place, image: &'a Path, seed: &'a Path) -> Machine<'a> {
+    Machine {
+        memory: "2 GiB",
+        ..Machine::worker(place, image, seed)
+    }
 }
 
 /// A server of names at 10.240.0.1, which knows one and says of all others that

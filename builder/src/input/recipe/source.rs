@@ -127,12 +127,21 @@ fn locate_in(value: &DeValue<'_>, way: &[Step<'_>]) -> Option<Option<Range<usize
     Some(locate_in(found.get_ref(), rest).unwrap_or(Some(found.span())))
 }
 
+/// Keys that older recipes have elsewhere, and where they are now.
+const MOVED: [(&str, &str); 1] = [(
+    "sandbox_image",
+    "it is a key of the recipe itself, above its tables: the same for every container runtime",
+)];
+
 /// From serde's "unknown field `x`, expected one of `a`, `b`": the near one.
 fn suggestion(message: &str) -> Option<String> {
     let rest = message
         .strip_prefix("unknown field `")
         .or_else(|| message.strip_prefix("unknown variant `"))?;
     let (unknown, expected) = rest.split_once('`')?;
+    if let Some((_, place)) = MOVED.iter().find(|(key, _)| *key == unknown) {
+        return Some((*place).to_owned());
+    }
     let names = expected.split('`').skip(1).step_by(2);
     nearest(unknown, names).map(|name| format!("did you mean `{name}`?"))
 }
@@ -191,5 +200,9 @@ mod tests {
         );
         assert!(text.contains("^^^^^^^^^^^^"), "{text}");
         assert!(text.contains("did you mean `cluster_cidr`?"), "{text}");
+
+        let text = source("sandbox_image = 1\n").parse::<T>().unwrap_err();
+        let text = text.to_string();
+        assert!(text.contains("a key of the recipe itself"), "{text}");
     }
 }

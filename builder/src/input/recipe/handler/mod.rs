@@ -255,22 +255,40 @@ fn programs(
             problems.add(way, &message);
             continue;
         };
-        // The version of an archive of several programs is not theirs.
-        let is_own = artifact.rules.len() == 1;
-        let is_old = |oldest: &(u64, u64)| is_own && artifact.version.major_minor() < *oldest;
-        if let Some((major, minor)) = handler.oldest.filter(is_old) {
-            let version: &Version = &artifact.version;
-            let name = artifact.name.as_str();
-            let at = [
-                Step::Key("artifact"),
-                Step::Named(name),
-                Step::Key("version"),
-            ];
-            let message = format!(
-                "{name} {version} is too old: it refuses containers of today's runtimes, which \
-                 say a newer version of the OCI's specification; use {major}.{minor} or later"
-            );
-            problems.add(&at, &message);
+        age(handler, artifact, problems);
+    }
+}
+
+/// Whether the artifact of the handler's program is new enough.
+fn age(handler: &Handler, artifact: &Artifact, problems: &mut Problems<'_>) {
+    // The version of an archive of several programs is not theirs.
+    let is_own = artifact.rules.len() == 1;
+    let is_old = |oldest: &(u64, u64)| is_own && artifact.version.major_minor() < *oldest;
+    if let Some((major, minor)) = handler.oldest.filter(is_old) {
+        let version: &Version = &artifact.version;
+        let name = artifact.name.as_str();
+        let at = [
+            Step::Key("artifact"),
+            Step::Named(name),
+            Step::Key("version"),
+        ];
+        let message = format!(
+            "{name} {version} is too old: it refuses containers of today's runtimes, which \
+             say a newer version of the OCI's specification; use {major}.{minor} or later"
+        );
+        problems.add(&at, &message);
+    }
+}
+
+/// The same of CRI-O's own choice, if that is not among the recipe's handlers.
+pub fn age_of_crun(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
+    let programs = CRUN.crio.iter().flat_map(|oci| oci.programs);
+    if file.handlers.iter().any(|name| name == CRUN.name) {
+        return;
+    }
+    for path in programs.filter_map(|program| program.parse::<ImagePath>().ok()) {
+        if let Some(artifact) = artifacts.iter().find(|one| one.provides(&path)) {
+            age(&CRUN, artifact, problems);
         }
     }
 }

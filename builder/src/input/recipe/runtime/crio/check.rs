@@ -2,10 +2,10 @@
 //! that the rest of the image decides.
 
 use super::{CRIO_PROGRAM, NEWEST, OLDEST, keys};
-use crate::input::recipe::Artifact;
 use crate::input::recipe::file::{ArtifactKind, RecipeFile};
 use crate::input::recipe::problems::Problems;
 use crate::input::recipe::source::Step;
+use crate::input::recipe::{Artifact, handler};
 use crate::tree::ImagePath;
 
 /// Keys that must fit the rest of the image, and what to do instead.
@@ -47,6 +47,7 @@ const OWNED: [(&[&str], &str); 9] = [
 ];
 
 pub fn check(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
+    handler::age_of_crun(file, artifacts, problems);
     let Some(part) = &file.crio else { return };
     let mut add = |way: &[&str], message: &str| {
         let start = [Step::Key("crio"), Step::Key("config")];

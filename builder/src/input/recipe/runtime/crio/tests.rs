@@ -140,6 +140,39 @@ fn what_the_table_may_not_say_is_refused_at_its_line() {
     }
 }
 
+/// The bundle's other programs, and a crun by itself.
+const OLD_CRUN: &str = r#"
+[[artifact]]
+name = "cri-o"
+files = [
+    { from = "cri-o/bin/crio", to = "/usr/local/bin/crio" },
+    { from = "cri-o/bin/pinns", to = "/usr/local/bin/pinns" },
+    { from = "cri-o/bin/conmon", to = "/usr/libexec/crio/conmon" },
+]
+[[artifact]]
+name = "crun"
+kind = "binary"
+version = "1.8.1"
+url = "https://up.test/crun-{version}-{arch}"
+files = [{ to = "/usr/libexec/crio/crun" }]
+"#;
+
+#[test]
+fn a_crun_that_is_too_old_is_refused_as_handler_or_not() {
+    for handlers in ["", "handlers = [\"crun\"]\n"] {
+        let text = refusal(&on_crio(&format!("{handlers}{OLD_CRUN}")));
+        let lines: Vec<_> = text
+            .lines()
+            .filter(|line| line.contains("too old"))
+            .collect();
+        assert_eq!(lines.len(), 1, "{text}");
+        assert!(
+            lines[0].contains("artifact.crun.version: crun 1.8.1"),
+            "{text}"
+        );
+    }
+}
+
 #[test]
 fn the_version_goes_with_the_kubelet() {
     let of = |crio: &str, kubelet: &str| misfit(&crio.parse().unwrap(), &kubelet.parse().unwrap());
