@@ -66,7 +66,10 @@ note_passed() {
 # status 3: all is well so far, and tests are left.
 run_shard() {
     local passed tests left status=0
-    [[ $1 != crio || -n ${NODEIMG_TEST_CRIO:-} ]] || die "the shard crio needs a CRI-O: set NODEIMG_TEST_CRIO (tests/README.md)"
+    case $1 in
+        crio) [[ -n ${NODEIMG_TEST_CRIO:-} ]] || die "this shard needs a CRI-O: set NODEIMG_TEST_CRIO (tests/README.md)" ;;
+        handlers) [[ -n ${NODEIMG_TEST_HANDLERS:-} ]] || die "this shard needs youki and gVisor: set NODEIMG_TEST_HANDLERS (tests/README.md)" ;;
+    esac
     passed=$CARGO_TARGET_DIR/tmp/shards/$(tree_key)/$1
     mkdir -p "${passed%/*}"
     touch "$passed"

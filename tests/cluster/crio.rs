@@ -5,7 +5,7 @@ use super::images::{HARD_WAY_CRIO, KUBEADM_CRIO, image};
 use super::kubeadm::{Worker, joins};
 use super::node::{Node, Place};
 use super::skew::expect_use;
-use super::workload::{expect_crun, fetches, ready, web_by_crun};
+use super::workload::{classes, expect_crun, fetches, ready, web, web_of_class};
 use super::{Scene, journal, life};
 use nodeimg_test_support::judge;
 
@@ -38,14 +38,26 @@ fn a_worker_with_crio_is_of_use() {
     crashes(&mut node);
     fetches(cluster, PODS[1], URL, "served");
 
-    for boots in [Node::reboots, Node::loses_power] {
-        boots(&mut node);
-        for pod in PODS {
-            ready(cluster, pod, SUBNET);
-        }
-        fetches(cluster, PODS[1], URL, "served");
-    }
+    // The same pods begin again.
+    node.loses_power();
+    serve(cluster);
+    node.reboots();
+    // These have ended with the machine: whoever makes pods makes others.
+    let words = ["delete", "pod", PODS[0], PODS[1], "--now"];
+    cluster.kubectl(&words).good();
+    let again = PODS.map(|pod| web(pod, PLACE.name, "served"));
+    cluster.apply(&again.concat());
+    serve(cluster);
     life::drains(cluster, PLACE.name, &PODS);
+}
+
+/// Both pods are Ready, and reach the Service.
+#[track_caller]
+fn serve(cluster: &Cluster) {
+    for pod in PODS {
+        ready(cluster, pod, SUBNET);
+    }
+    fetches(cluster, PODS[1], URL, "served");
 }
 
 #[test]
@@ -67,8 +79,8 @@ fn a_worker_joins_by_kubeadm_with_crio() {
 /// crun is CRI-O's own choice, and a handler by that name.
 #[track_caller]
 fn by_its_class(cluster: &Cluster, node: &Node) {
-    let output = image(&HARD_WAY_CRIO, "amd64").unwrap();
-    cluster.apply(&web_by_crun("classed", PLACE.name, "by-crun", &output));
+    cluster.apply(&classes(&image(&HARD_WAY_CRIO, "amd64").unwrap()));
+    cluster.apply(&web_of_class("crun", "classed", PLACE.name, "by-crun"));
     ready(cluster, "classed", SUBNET);
     for pod in [PODS[0], "classed"] {
         expect_crun(node, pod, "/run/crun");

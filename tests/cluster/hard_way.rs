@@ -8,7 +8,7 @@ use super::control::Cluster;
 use super::images::{HARD_WAY, OLDER, Variant, image};
 use super::node::{Machine, Node, Place};
 use super::seed::Seed;
-use super::workload::{expect_crun, fetches, ready, service, web, web_by_crun};
+use super::workload::{classes, expect_crun, fetches, ready, service, web, web_of_class};
 use super::{Scene, journal, life};
 use nodeimg_test_support::slots;
 
@@ -58,12 +58,12 @@ fn two_workers_run_pods_and_reach_each_other() {
     expect_the_seeds(&first.ready(), &first, "v1.37.2");
     expect_the_seeds(&second.ready(), &second, "v1.36.3");
 
-    let older = image(&OLDER, "amd64").unwrap();
+    cluster.apply(&classes(&image(&OLDER, "amd64").unwrap()));
     cluster.apply(
         &[
             web("web", FIRST.name, "from-node-0"),
             web("beside", FIRST.name, "beside"),
-            web_by_crun("across", SECOND.name, "from-node-1", &older),
+            web_of_class("crun", "across", SECOND.name, "from-node-1"),
             service("web", SERVICE),
         ]
         .concat(),

@@ -28,7 +28,7 @@ pub struct Variant {
 
 impl Variant {
     /// The recipe as it is, with the image that pods of these tests are made of.
-    const fn of(name: &'static str, recipe: &'static str) -> Variant {
+    pub const fn of(name: &'static str, recipe: &'static str) -> Variant {
         Variant {
             name,
             recipe,
@@ -99,6 +99,34 @@ accept_scripts = [
 name = "cri-o"
 version = "1.36.3"
 "#;
+/// With the programs of a folder that `NODEIMG_TEST_HANDLERS` names.
+pub const HANDLERS: Variant = Variant {
+    keys: "handlers = [\"youki\", \"runsc\"]\n",
+    tables: &[r#"
+[[artifact]]
+name = "youki"
+kind = "archive"
+version = "0.7.0"
+url = "https://github.com/youki-dev/youki/releases/download/v{version}/youki-{version}-{arch}-gnu.tar.gz"
+arch_names = { amd64 = "x86_64", arm64 = "aarch64" }
+files = [{ from = "youki", to = "/usr/local/bin/youki" }]
+[[artifact]]
+name = "runsc"
+kind = "binary"
+version = "20260224.0"
+url = "https://storage.googleapis.com/gvisor/releases/release/{version}/{arch}/runsc"
+arch_names = { amd64 = "x86_64", arm64 = "aarch64" }
+files = [{ to = "/usr/local/bin/runsc" }]
+[[artifact]]
+name = "runsc-shim"
+kind = "binary"
+version = "20260224.0"
+url = "https://storage.googleapis.com/gvisor/releases/release/{version}/{arch}/containerd-shim-runsc-v1"
+arch_names = { amd64 = "x86_64", arm64 = "aarch64" }
+files = [{ to = "/usr/local/bin/containerd-shim-runsc-v1" }]
+"#],
+    ..Variant::of("handlers", "hard-way")
+};
 pub const KUBEADM: Variant = Variant::of("kubeadm", "kubeadm");
 pub const KUBEADM_CRIO: Variant = Variant {
     keys: "runtime = \"crio\"\nkubernetes = \"1.36.3\"\n",
@@ -147,6 +175,9 @@ fn build(variant: &Variant, arch: &str) -> Option<PathBuf> {
     if variant.is_of_crio() {
         bundle_of_crio(&judge::crio()?);
     }
+    if variant.name == HANDLERS.name {
+        release_handlers(&judge::handlers()?);
+    }
     let recipe = write(variant, &directory);
     let verb = |verb: &str| {
         let mut command = nodeimg();
@@ -179,26 +210,62 @@ pub fn recipes() -> PathBuf {
 
 /// CRI-O's release bundle as the lab's mirror serves it, packed of the programs in `folder`.
 fn bundle_of_crio(folder: &Path) {
-    let to = lab().join("mirror/storage.googleapis.com/cri-o/artifacts");
-    fs::create_dir_all(&to).unwrap();
     let version = Command::new(folder.join("crio")).arg("--version").output();
     let version = String::from_utf8(version.unwrap().stdout).unwrap();
     let version = version.split_whitespace().nth(2).unwrap();
     // A lock is of both architectures; only this machine's is built.
     for arch in ["amd64", "arm64"] {
-        let name = format!("cri-o.{arch}.v{version}.tar.gz");
-        let mut tar = Command::new("tar");
-        tar.args(["--sort=name", "--mtime=@0", "--owner=0", "--group=0"])
-            .args(["--numeric-owner", "--transform=s,^,cri-o/bin/,", "-czf"])
-            .arg(to.join(&name))
-            .arg("-C")
-            .arg(folder)
-            .args(["conmon", "crio", "crun", "pinns"]);
-        assert!(tar.status().unwrap().success());
-        let digest = Digest::sha256(&fs::read(to.join(&name)).unwrap());
+        let to = served(&format!(
+            "storage.googleapis.com/cri-o/artifacts/cri-o.{arch}.v{version}.tar.gz"
+        ));
+        pack(
+            folder,
+            "cri-o/bin/",
+            &["conmon", "crio", "crun", "pinns"],
+            &to,
+        );
+        let name = to.file_name().unwrap().display();
+        let digest = Digest::sha256(&fs::read(&to).unwrap());
         let line = format!("{}  {name}\n", digest.hex());
-        fs::write(to.join(format!("{name}.sha256sum")), line).unwrap();
+        fs::write(to.with_file_name(format!("{name}.sha256sum")), line).unwrap();
     }
+}
+
+/// youki and gVisor as their projects release them, of the programs in `folder`.
+fn release_handlers(folder: &Path) {
+    for arch in ["x86_64", "aarch64"] {
+        let youki = format!(
+            "github.com/youki-dev/youki/releases/download/v0.7.0/youki-0.7.0-{arch}-gnu.tar.gz"
+        );
+        pack(folder, "", &["youki"], &served(&youki));
+        for program in ["runsc", "containerd-shim-runsc-v1"] {
+            let to = format!(
+                "storage.googleapis.com/gvisor/releases/release/20260224.0/{arch}/{program}"
+            );
+            fs::copy(folder.join(program), served(&to)).unwrap();
+        }
+    }
+}
+
+/// Where the lab's mirror has what upstream has at this address.
+fn served(address: &str) -> PathBuf {
+    let path = lab().join("mirror").join(address);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    path
+}
+
+/// An archive of programs, each below `prefix`.
+fn pack(folder: &Path, prefix: &str, programs: &[&str], to: &Path) {
+    let mut tar = Command::new("tar");
+    tar.args(["--sort=name", "--mtime=@0", "--owner=0", "--group=0"])
+        .arg("--numeric-owner")
+        .arg(format!("--transform=s,^,{prefix},"))
+        .arg("-czf")
+        .arg(to)
+        .arg("-C")
+        .arg(folder)
+        .args(programs);
+    assert!(tar.status().unwrap().success());
 }
 
 fn lab() -> PathBuf {

@@ -11,6 +11,7 @@
 //!           +-- node-3             kubeadm join, from Cluster API's data
 //!           +-- node-4             arm64 (NODEIMG_TEST_FULL=1)
 //!           +-- two-older and others   1.35, 1.34, containerd 2.4 (NODEIMG_TEST_FULL=1)
+//!           +-- handlers-0         gVisor and youki (NODEIMG_TEST_HANDLERS)
 //!           +-- node-5, node-6     containerd and CRI-O, measured (NODEIMG_TEST_CRIO)
 //!           +-- node-7, node-8     1.36 with CRI-O: hard-way, kubeadm join (NODEIMG_TEST_CRIO)
 //!           +-- node-9             hard-way without kube-proxy (NODEIMG_TEST_FULL=1)
@@ -38,6 +39,7 @@ pub(crate) mod control;
 mod control_plane;
 mod crio;
 mod dual_stack;
+mod handlers;
 mod hard_way;
 pub(crate) mod images;
 mod journal;

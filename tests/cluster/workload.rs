@@ -33,12 +33,15 @@ spec:
     )
 }
 
-/// The same, run by crun, which the node's image in `output` has as a handler: by the
-/// RuntimeClass that is beside it.
-pub fn web_by_crun(name: &str, node: &str, told: &str, output: &Path) -> String {
-    let classes = fs::read_to_string(output.join("runtime-classes.yaml")).unwrap();
-    let pod = web(name, node, told).replace("\nspec:\n", "\nspec:\n  runtimeClassName: crun\n");
-    format!("{classes}---\n{pod}")
+/// The same, run by a handler: by the RuntimeClass of its name.
+pub fn web_of_class(class: &str, name: &str, node: &str, told: &str) -> String {
+    let of_class = format!("\nspec:\n  runtimeClassName: {class}\n");
+    web(name, node, told).replace("\nspec:\n", &of_class)
+}
+
+/// The RuntimeClasses of an image's handlers, which a build writes beside it.
+pub fn classes(output: &Path) -> String {
+    fs::read_to_string(output.join("runtime-classes.yaml")).unwrap()
 }
 
 /// crun keeps a file `status` of each container, in the runtime's folder `state`; runc another.

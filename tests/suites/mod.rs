@@ -55,6 +55,7 @@ const SUBNETS: [&str; 2] = ["10.200.60.0/24", "10.200.65.0/24"];
 /// Nothing is baked: images come from the registry.
 pub const JUDGED: Variant = Variant {
     name: "judged",
+    tables: &[workloads::credentials::PROVIDER],
     images: &[],
     ..HARD_WAY
 };

@@ -6,10 +6,12 @@
 //! | `dns` | CoreDNS, in and out |
 //! | `volumes` | every kind of volume, init containers, a CronJob |
 //! | `kubectl` | exec, logs, cp, port-forward, a hostPort |
+//! | `credentials` | a registry's login by a program that the kubelet asks |
 //! | `metrics` | metrics-server, `kubectl top` |
 //! | `pressure` | an OOM kill, eviction by a full disk |
 //! | `network` | flannel as a DaemonSet; with `NODEIMG_TEST_FULL` kube-router too, and across nodes |
 
+pub mod credentials;
 pub mod dns;
 mod kubectl;
 mod metrics;
@@ -26,7 +28,9 @@ pub fn run(setting: &Setting, node: &Node) {
     // Those that take a while by themselves begin first.
     metrics::begin(cluster);
     volumes::begin(cluster);
+    credentials::begin(cluster);
     kubectl::works(cluster, node);
+    credentials::were_asked_for(cluster, node);
     pressure::memory(cluster, node);
     volumes::hold(cluster, node);
     metrics::tell(cluster, node);

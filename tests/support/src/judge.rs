@@ -78,13 +78,22 @@ pub fn python_with(module: &str) -> Option<&'static str> {
     found
 }
 
-/// The folder with a real CRI-O, which is neither compiled nor downloaded by `ci/test`:
-/// `tests/README.md` tells how to make it. Without it a part of a test is left out, in CI
-/// as well.
+/// The folder with a real CRI-O.
 pub fn crio() -> Option<PathBuf> {
-    let folder = std::env::var_os("NODEIMG_TEST_CRIO").map(PathBuf::from);
+    folder("NODEIMG_TEST_CRIO", "a real CRI-O")
+}
+
+/// The folder with youki and gVisor.
+pub fn handlers() -> Option<PathBuf> {
+    folder("NODEIMG_TEST_HANDLERS", "youki and gVisor")
+}
+
+/// A folder of programs that `ci/test` neither compiles nor downloads: `tests/README.md` tells
+/// how to make it. Without it, a part of a test is left out, in CI as well.
+fn folder(variable: &str, what: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os(variable).map(PathBuf::from);
     if folder.is_none() {
-        say("SKIPPED: a real CRI-O (NODEIMG_TEST_CRIO) is missing");
+        say(&format!("SKIPPED: {what} ({variable}) is missing"));
     }
     folder
 }
