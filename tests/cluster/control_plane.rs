@@ -3,7 +3,7 @@
 //! is set): a separate cluster. kubeadm's preflight passes without ignored errors.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -114,7 +114,7 @@ fn kubeadm_makes_a_control_plane_and_another_one_joins_it() {
 }
 
 /// kubeadm asks for two processors and 1,700 MB.
-fn machine<'a>(place: &'a Place, image: &'a PathBuf, seed: &'a PathBuf) -> Machine<'a> {
+fn machine<'a>(place: &'a Place, image: &'a Path, seed: &'a Path) -> Machine<'a> {
     Machine {
         cpus: 2,
         memory: "2 GiB",
