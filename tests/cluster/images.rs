@@ -86,7 +86,7 @@ pub const HARD_WAY_CRIO: Variant = Variant {
     tables: &[CRIO_TABLES],
     ..Variant::of("hard-way-crio", "hard-way-1.36")
 };
-const CRIO_TABLES: &str = r#"
+pub const CRIO_TABLES: &str = r#"
 [base]
 packages = ["libglib2.0-0t64", "libyajl2"]
 # They index schemas and modules of programs with windows.

@@ -10,10 +10,11 @@ use serde_json::Value;
 
 use super::setting::{Setting, machine};
 use super::{Parts, critest};
-use crate::cluster::images::{HARD_WAY_CRIO, Variant, image};
+use crate::cluster::images::{CRIO_TABLES, HARD_WAY_CRIO, Variant, image};
 use crate::cluster::node::{Machine, Node, Place};
 use crate::cluster::seed::Seed;
 use crate::cluster::workload::{fetches, ready, web};
+use crate::workloads::kubectl::asks;
 use nodeimg_test_support::run::{Ran, host_program};
 use nodeimg_test_support::{judge, slots};
 
@@ -22,12 +23,19 @@ const PLACE: Place = Place {
     number: 66,
 };
 const SUBNET: &str = "10.200.66.0/24";
-/// The same node without the image that its pods were made of.
-const WITHOUT: Variant = Variant {
-    name: "hard-way-crio-without",
-    images: &[],
+/// critest asks for metrics, which CRI-O has only if it is told to.
+const JUDGED: Variant = Variant {
+    name: "judged-crio",
+    tables: &[CRIO_TABLES, METRICS],
     ..HARD_WAY_CRIO
 };
+/// The same node without the image that its pods were made of.
+const WITHOUT: Variant = Variant {
+    name: "judged-crio-without",
+    images: &[],
+    ..JUDGED
+};
+const METRICS: &str = "[crio.config.stats]\nincluded_pod_metrics = [\"all\"]\n";
 /// Of the very layers that are baked.
 const PULLED: &str = "registry.k8s.io/e2e-test-images/busybox:1.29-2";
 const BAKED: &str = "docker.io/library/busybox:1.37";
@@ -42,12 +50,11 @@ fn a_node_with_crio_is_judged_and_outlives_its_image() {
     let Some(setting) = Setting::start("crio", &[("CLUSTER_NODE_CIDRS", "yes")]) else {
         return;
     };
-    let (Some(first), Some(second)) = (image(&HARD_WAY_CRIO, "amd64"), image(&WITHOUT, "amd64"))
-    else {
+    let (Some(first), Some(second)) = (image(&JUDGED, "amd64"), image(&WITHOUT, "amd64")) else {
         return;
     };
     let seed = Seed::hard_way(&setting.scene, &PLACE, SUBNET);
-    let seed = setting.seed(&HARD_WAY_CRIO, &PLACE, seed);
+    let seed = setting.seed(&JUDGED, &PLACE, seed);
     let keep = setting.scene.directory.join("keep");
     let kept = Machine {
         keep: Some(&keep),
@@ -77,11 +84,15 @@ fn outlives(setting: &Setting, mut node: Node, seed: &Path, updated: impl FnOnce
     };
     node.ready();
     cluster.apply(&pod("baked", BAKED, "Never"));
-    cluster.apply(&pod("pulled", PULLED, "IfNotPresent"));
+    let port = "    ports: [{containerPort: 8080, hostPort: 8089}]\n    imagePullPolicy";
+    let pulled = pod("pulled", PULLED, "IfNotPresent");
+    cluster.apply(&pulled.replace("    imagePullPolicy", port));
     let url = |pod: &Value| format!("http://{}:8080/", pod["status"]["podIP"].as_str().unwrap());
     let found = ready(cluster, "pulled", SUBNET);
     ready(cluster, "baked", SUBNET);
     fetches(cluster, "baked", &url(&found), "pulled");
+    let said = asks(cluster, &node.address, "8089");
+    assert!(said.ends_with("pulled\n"), "by the node's port: {said}");
     let listed = "crictl images --output json";
     assert!(node.shell(listed).contains(BAKED));
     let words = ["delete", "pod", "baked", "--now"];

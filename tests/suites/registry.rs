@@ -193,7 +193,13 @@ const IMAGES: &[Image] = &[
 ];
 
 /// Registries whose images the suites and workloads ask for.
-const REGISTRIES: [&str; 4] = ["docker.io", "gcr.io", "ghcr.io", "registry.k8s.io"];
+const REGISTRIES: [&str; 5] = [
+    "docker.io",
+    "gcr.io",
+    "ghcr.io",
+    "k8s.gcr.io",
+    "registry.k8s.io",
+];
 
 /// `registries` of a seed, which makes it the mirror of every one: CRI-O has no word for that
 /// but their names.

@@ -85,7 +85,7 @@ fn forwards(cluster: &Cluster) {
 }
 
 /// What a port answers in the cluster's namespace.
-fn asks(cluster: &Cluster, host: &str, port: &str) -> String {
+pub fn asks(cluster: &Cluster, host: &str, port: &str) -> String {
     let ask = format!(
         "exec 3<>/dev/tcp/{host}/{port} && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3"
     );

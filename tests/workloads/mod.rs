@@ -13,7 +13,7 @@
 
 pub mod credentials;
 pub mod dns;
-mod kubectl;
+pub mod kubectl;
 mod metrics;
 pub mod network;
 pub mod pressure;
