@@ -197,7 +197,9 @@ fn build(variant: &Variant, arch: &str) -> Option<PathBuf> {
     let mut entries = fs::read_dir(&directory).unwrap().map(|one| one.unwrap());
     let found = entries.find(|entry| {
         let name = entry.file_name().into_string().unwrap();
-        name.starts_with(&prefix) && name.ends_with(&suffix)
+        // Then the version, and not more of another variant's name.
+        let version = name.strip_prefix(&prefix).unwrap_or_default();
+        version.starts_with(|first: char| first.is_ascii_digit()) && version.ends_with(&suffix)
     });
     Some(found.unwrap().path())
 }

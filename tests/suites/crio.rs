@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::setting::{Setting, machine};
 use super::{Parts, critest};
+use crate::cluster::control::Cluster;
 use crate::cluster::images::{CRIO_TABLES, HARD_WAY_CRIO, Variant, image};
 use crate::cluster::node::{Machine, Node, Place};
 use crate::cluster::seed::Seed;
@@ -37,7 +38,9 @@ const WITHOUT: Variant = Variant {
 };
 const METRICS: &str = "[crio.config.stats]\nincluded_pod_metrics = [\"all\"]\n";
 /// Of the very layers that are baked.
-const PULLED: &str = "registry.k8s.io/e2e-test-images/busybox:1.29-2";
+const PULLED: &str = "registry.k8s.io/e2e-test-images/nginx:1.14-2";
+/// The very image that is baked, by another name.
+const TWIN: &str = "registry.k8s.io/e2e-test-images/busybox:1.29-2";
 const BAKED: &str = "docker.io/library/busybox:1.37";
 
 #[test]
@@ -78,24 +81,21 @@ fn a_node_with_crio_is_judged_and_outlives_its_image() {
 #[track_caller]
 fn outlives(setting: &Setting, mut node: Node, seed: &Path, updated: impl FnOnce(Node) -> PathBuf) {
     let cluster = &setting.scene.cluster;
-    let pod = |name: &str, image: &str, policy: &str| {
-        let pod = web(name, PLACE.name, name).replace(BAKED, image);
-        pod.replace("Never", policy)
-    };
     node.ready();
-    cluster.apply(&pod("baked", BAKED, "Never"));
     let port = "    ports: [{containerPort: 8080, hostPort: 8089}]\n    imagePullPolicy";
-    let pulled = pod("pulled", PULLED, "IfNotPresent");
-    cluster.apply(&pulled.replace("    imagePullPolicy", port));
-    let url = |pod: &Value| format!("http://{}:8080/", pod["status"]["podIP"].as_str().unwrap());
-    let found = ready(cluster, "pulled", SUBNET);
-    ready(cluster, "baked", SUBNET);
-    fetches(cluster, "baked", &url(&found), "pulled");
+    let pulled = pod("pulled", PULLED, "IfNotPresent").replace("    imagePullPolicy", port);
+    let pods = [
+        pod("baked", BAKED, "Never"),
+        pod("twin", TWIN, "IfNotPresent"),
+        pulled,
+    ];
+    cluster.apply(&pods.concat());
+    serve(cluster, ["baked", "twin", "pulled"]);
     let said = asks(cluster, &node.address, "8089");
     assert!(said.ends_with("pulled\n"), "by the node's port: {said}");
     let listed = "crictl images --output json";
     assert!(node.shell(listed).contains(BAKED));
-    let words = ["delete", "pod", "baked", "--now"];
+    let words = ["delete", "pod", "baked", "twin", "pulled", "--now"];
     cluster.kubectl(&words).good();
     let before = node.shell("cat /proc/sys/kernel/random/boot_id");
 
@@ -106,20 +106,31 @@ fn outlives(setting: &Setting, mut node: Node, seed: &Path, updated: impl FnOnce
         &format!("test $(cat /proc/sys/kernel/random/boot_id) != {before}"),
     );
     node.ready();
+    let baked = node.shell("cat /usr/lib/containers/storage/overlay-images/images.json");
+    assert!(!baked.contains(BAKED), "{baked}");
     let images = node.shell(listed);
-    assert!(
-        images.contains(PULLED) && !images.contains(BAKED),
-        "{images}"
-    );
-    ready(cluster, "pulled", SUBNET);
-    // Nothing but the registry has it now.
-    cluster.apply(&pod(
-        "new",
-        "docker.io/library/busybox:latest",
-        "IfNotPresent",
-    ));
-    let found = ready(cluster, "new", SUBNET);
-    fetches(cluster, "pulled", &url(&found), "new");
+    for name in [PULLED, TWIN] {
+        assert!(images.contains(name), "no {name} in {images}");
+    }
+    let pods = [pod("pulled", PULLED, "Never"), pod("twin", TWIN, "Never")];
+    cluster.apply(&pods.concat());
+    serve(cluster, ["pulled", "twin"]);
+}
+
+/// A pod of the tests with another image.
+fn pod(name: &str, image: &str, policy: &str) -> String {
+    let pod = web(name, PLACE.name, name).replace(BAKED, image);
+    pod.replace("Never", policy)
+}
+
+/// All are Ready, and the first reaches the others.
+#[track_caller]
+fn serve<const N: usize>(cluster: &Cluster, pods: [&str; N]) {
+    for name in pods {
+        let pod = ready(cluster, name, SUBNET);
+        let url = format!("http://{}:8080/", pod["status"]["podIP"].as_str().unwrap());
+        fetches(cluster, pods[0], &url, name);
+    }
 }
 
 /// The disk that a node has written to, with the image in `output` in its second slot and that
