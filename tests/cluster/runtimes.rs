@@ -2,7 +2,6 @@
 //! `NODEIMG_TEST_CRIO` names one, booted one after the other on this machine. Prints the rows of
 //! docs/reference/measured.md.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -39,14 +38,17 @@ fn what_each_runtime_costs() {
     };
     // Nothing beside it.
     let _slots = slots::take(3, 9);
-    let mut rows: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut rows: Vec<(&str, Vec<String>)> = Vec::new();
     let places = ["node-5", "node-6"].map(|name| Place { name, number: 77 });
     for ((variant, unit, monitor, state), place) in RUNTIMES.iter().zip(&places) {
         let Some(output) = image(variant, "amd64") else {
             return;
         };
         let megabytes = fs::metadata(output.join("disk.raw")).unwrap().blocks() * 512 / 1_000_000;
-        let mut add = |what, value: String| rows.entry(what).or_default().push(value);
+        let mut add = |what, value: String| match rows.iter_mut().find(|row| row.0 == what) {
+            Some(row) => row.1.push(value),
+            None => rows.push((what, vec![value])),
+        };
         add(
             "the disk's size, without its holes, MB",
             megabytes.to_string(),
@@ -65,8 +67,12 @@ fn what_each_runtime_costs() {
         );
         // Until nothing of the boot is left to do.
         node.comes_to("an idle node", "test \"$(cut -d. -f1 /proc/loadavg)\" = 0");
-        for (what, script) in scripts(unit, monitor, state) {
-            add(what, node.shell(&script));
+        for (what, script, divisor) in scripts(unit, monitor, state) {
+            let numbers = node.shell(&script);
+            let numbers = numbers
+                .split_whitespace()
+                .map(|one| one.parse::<f64>().unwrap());
+            add(what, format!("{:.1}", numbers.sum::<f64>() / divisor));
         }
     }
     let mut said = "| what | containerd | CRI-O |\n|---|---|---|\n".to_owned();
@@ -77,37 +83,33 @@ fn what_each_runtime_costs() {
     let _ = io::stderr().lock().write_all(said.as_bytes());
 }
 
-/// What is asked of a node, and how: each prints a number.
-fn scripts(unit: &str, monitor: &str, state: &str) -> [(&'static str, String); 5] {
-    let resident = |program: String| {
-        format!(
-            "ps -e -o rss= -o comm= | awk '$2 ~ /^{program}/ {{ n += $1 }} END {{ printf \"%.0f\", n / 1000 }}'"
-        )
-    };
+/// What is asked of a node: a script that prints whole numbers, and what their sum is divided by.
+fn scripts(unit: &str, monitor: &str, state: &str) -> [(&'static str, String, f64); 5] {
+    let resident = |program: &str| format!("ps -o rss= -C {program}");
     [
         (
             "the runtime's start to ready, s",
             format!(
-                "begun=$(systemctl show -P InactiveExitTimestampMonotonic {unit}); \
-                 ready=$(systemctl show -P ActiveEnterTimestampMonotonic {unit}); \
-                 echo $begun $ready | awk '{{ printf \"%.1f\", ($2 - $1) / 1000000 }}'"
+                "systemctl show -P ActiveEnterTimestampMonotonic {unit}; \
+                 echo -$(systemctl show -P InactiveExitTimestampMonotonic {unit})"
             ),
+            1e6,
         ),
         (
-            "the runtime's processor time until the node is idle, with the import of images, s",
-            format!(
-                "for unit in {unit} nodeimg-images; do systemctl show -P CPUUsageNSec $unit; done | \
-                 awk '/^[0-9]+$/ {{ n += $1 }} END {{ printf \"%.1f\", n / 1000000000 }}'"
-            ),
+            "processor time of the runtime and of the import of images until the node is idle, s",
+            format!("systemctl show -P CPUUsageNSec {unit} nodeimg-images | grep '^[0-9]' || :"),
+            1e9,
         ),
         (
             "the daemon's resident memory, idle, MB",
-            resident(format!("{unit}$")),
+            resident(unit),
+            1e3,
         ),
         (
             "resident memory of what watches the one pod, MB",
-            resident(monitor.to_owned()),
+            resident(monitor),
+            1e3,
         ),
-        ("on the state, MB", format!("du -sm {state} | cut -f1")),
+        ("on the state, MB", format!("du -sm {state} | cut -f1"), 1.0),
     ]
 }
