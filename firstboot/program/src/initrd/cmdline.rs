@@ -6,6 +6,7 @@
 //! | `rootfstype=` | its file system |
 //! | `systemd.verity_root_options=` | what a corrupted block does ([veritytab(5)](https://www.freedesktop.org/software/systemd/man/latest/veritytab.html)) |
 //! | `systemd.default_device_timeout_sec=` | how long the disk is waited for |
+//! | `nodeimg.disk=` | which disk was booted, if the firmware does not say it (booted.rs) |
 //! | `MODULE.PARAMETER=`, `modprobe.blacklist=` | as modprobe does |
 use std::fs;
 use std::time::Duration;
@@ -96,6 +97,10 @@ impl CommandLine {
             )));
         }
         Ok(RootHash(text.to_ascii_lowercase()))
+    }
+
+    pub(crate) fn disk(&self) -> Option<&str> {
+        self.last("nodeimg.disk")
     }
 
     pub(crate) fn root_type(&self) -> &str {

@@ -4,15 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::booted::{Choice, Firmware};
 use super::cmdline::RootHash;
 use super::failure::{Failure, While};
 use super::kmsg;
 use super::modules::Modules;
 use super::uevent::Events;
-use crate::media::{Device, System};
+use crate::media::System;
 
 /// Between two looks if no message comes: one may have been lost.
 const LOOK: Duration = Duration::from_millis(500);
+/// Without news for so long no more disks appear: a USB disk is silent for a second.
+const QUIET: Duration = Duration::from_secs(2);
+/// Nor is it waited longer for silence.
+const SETTLED: Duration = Duration::from_secs(10);
 /// Deeper than any bus is.
 const DEPTH: usize = 24;
 
@@ -23,7 +28,7 @@ pub(crate) struct Hardware<'a> {
 }
 
 /// The partitions that the root hash names.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RootPartitions {
     pub(crate) data: PathBuf,
     pub(crate) hashes: PathBuf,
@@ -49,30 +54,40 @@ impl<'a> Hardware<'a> {
         }
     }
 
-    /// Without a time-out it waits for ever.
+    /// The root on the disk that was booted. Without a time-out it waits for ever.
     pub(crate) fn wait_for_root(
         &mut self,
         hash: &RootHash,
+        firmware: &Firmware,
         timeout: Option<Duration>,
         began: Instant,
     ) -> Result<RootPartitions, Failure> {
-        let [root, hashes] = hash.partitions();
+        let guids = hash.partitions();
         self.load_for_all();
+        let (mut first, mut news_at) = (None, Instant::now());
         loop {
-            let (data, tree) = (self.find(&root), self.find(&hashes));
-            if let (Some(data), Some(tree)) = (&data, &tree) {
-                kmsg::tell(&format!("the root is {}", data.path.display()));
-                return Ok(RootPartitions {
-                    disk: data.disk.clone().unwrap_or_default(),
-                    data: data.path.clone(),
-                    hashes: tree.path.clone(),
-                });
+            let candidates = firmware.candidates(self.system, &guids);
+            let mut open = None;
+            if !candidates.is_empty() {
+                let first: &mut Instant = first.get_or_insert_with(Instant::now);
+                let is_settled = news_at.elapsed() >= QUIET || first.elapsed() >= SETTLED;
+                let elsewhere = |guid: &str| self.has(guid);
+                match firmware.choose(&candidates, is_settled, elsewhere) {
+                    Choice::Taken(found) => {
+                        kmsg::tell(&format!("the root is {}", found.data.display()));
+                        return Ok(found);
+                    }
+                    Choice::Refused(reason) => return Err(Failure::new(reason)),
+                    Choice::Open(reason) => open = Some(reason),
+                }
             }
             if timeout.is_some_and(|timeout| began.elapsed() >= timeout) {
-                let missing = if data.is_none() { &root } else { &hashes };
-                return Err(self.missing(missing));
+                return Err(open.map_or_else(|| self.missing(&guids), Failure::new));
             }
             let news = self.events.wait(LOOK);
+            if !news.is_silent {
+                news_at = Instant::now();
+            }
             for alias in &news.aliases {
                 self.modules.load_for(alias);
             }
@@ -82,7 +97,7 @@ impl<'a> Hardware<'a> {
         }
     }
 
-    fn missing(&self, guid: &str) -> Failure {
+    fn missing(&self, guids: &[String; 2]) -> Failure {
         let devices = self.system.devices();
         let names: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
         let there = if names.is_empty() {
@@ -90,16 +105,23 @@ impl<'a> Hardware<'a> {
         } else {
             format!("only {}", names.join(", "))
         };
+        let Some(guid) = guids.iter().find(|guid| !self.has(guid)) else {
+            return Failure::new(
+                "the two partitions that the root hash of this kernel's command line names are \
+                 on different disks",
+            );
+        };
         Failure::new(format!(
             "no partition has the GUID {guid}, which the root hash of this kernel's command line \
              names; there is {there}"
         ))
     }
 
-    fn find(&self, guid: &str) -> Option<Device> {
+    /// Whether a partition has this GUID.
+    fn has(&self, guid: &str) -> bool {
         let mut devices = self.system.devices().into_iter();
-        devices.find(|device| {
-            let entry = self.system.partition_entry(device);
+        devices.any(|device| {
+            let entry = self.system.partition_entry(&device);
             matches!(entry, Ok(Some(entry)) if entry.guid == guid)
         })
     }

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! hardware.rs       drivers for what the machine has, until the partitions are there
+//! booted.rs         of several disks that carry the root, the one that was booted
 //! device_mapper.rs  /dev/mapper/root: dm-verity (verity.rs) by the root hash
+//! fresh.rs          the disk gets GUIDs of its own at its first boot
 //! state.rs          systemd-repart makes the state, fsck.ext4 repairs it; /var, overlays
 //! switch.rs         the root becomes /, its systemd PID 1
 //! ```
@@ -13,15 +15,19 @@
 //! # Invariants
 //! - Nothing is run and no file system is mounted until it is verified against the root
 //!   hash on the command line.
+//! - Root, state and what is written come from one disk and go to it: the one that was
+//!   booted. Which one that is, is known, or the machine stays as it is.
 //! - PID 1 never ends: failures are reported on every console (failure.rs) and the
 //!   machine stays as it is.
 //!
 //! Left out: anything between the disk and the partition (LUKS, LVM, multipath); images
 //! for that use systemd's initrd.
+mod booted;
 mod cmdline;
 mod device_mapper;
 mod extra;
 mod failure;
+mod fresh;
 mod hardware;
 mod kmsg;
 mod modules;
@@ -42,11 +48,13 @@ use nodeimg_seed::contract::initrd_plan::{self, InitrdPlan};
 use rustix::mount::{MountFlags, mount};
 
 use crate::media::System;
+use booted::Firmware;
 use cmdline::CommandLine;
 use failure::{Failure, While};
 use hardware::Hardware;
 use modules::Modules;
 
+const EFI_VARIABLES: &str = "/sys/firmware/efi/efivars";
 /// Where the root is mounted until it is `/`.
 const ROOT: &str = "/sysroot";
 
@@ -103,10 +111,13 @@ fn start() -> Result<Infallible, Failure> {
     let mut hardware = Hardware::new(&system, modules)?;
     hardware.load(&plan.modules);
     let hash = words.root_hash()?;
-    let found = hardware.wait_for_root(&hash, words.device_timeout(), began)?;
+    mount_variables();
+    let firmware = Firmware::read(&system, words.disk());
+    let found = hardware.wait_for_root(&hash, &firmware, words.device_timeout(), began)?;
     device_mapper::open_root(&found, &hash, &words)?;
     switch::mount_root(&words)?;
     read_ahead::start(&plan.read_ahead);
+    fresh::give(&system, &found.disk);
     state::mount_all(&plan, &system, &found.disk)?;
     extra::keep()?;
     kmsg::tell(&format!(
@@ -114,6 +125,13 @@ fn start() -> Result<Infallible, Failure> {
         began.elapsed().as_secs_f32()
     ));
     switch::to_root()
+}
+
+/// Without EFI there are none, and nothing of what is in them.
+fn mount_variables() {
+    if Path::new(EFI_VARIABLES).is_dir() {
+        let _ignored = mount("efivarfs", EFI_VARIABLES, "efivarfs", QUIET, None);
+    }
 }
 
 fn plan() -> Result<InitrdPlan, Failure> {

@@ -14,7 +14,6 @@ use crate::media::{Device, System};
 
 /// The definitions, as a program in the root sees them.
 const HANDED_OVER: &str = "/run/nodeimg-repart.d";
-const EFI_VARIABLES: &str = "/sys/firmware/efi/efivars";
 
 /// Of e2fsck: errors were corrected; the machine should be rebooted.
 const FSCK_REPAIRED: i32 = 1;
@@ -50,7 +49,7 @@ fn inside(path: &str) -> String {
     format!("{ROOT}{path}")
 }
 
-/// On the root's own disk: another disk in the machine may be a node's too.
+/// On the disk that was booted, as the root: another one in the machine may be a node's too.
 fn find(system: &System, disk: &str, label: &str) -> Option<Device> {
     let mut devices = system.devices().into_iter();
     devices.find(|device| {
@@ -60,13 +59,9 @@ fn find(system: &System, disk: &str, label: &str) -> Option<Device> {
 }
 
 /// Runs systemd-repart, which changes nothing if there is nothing to do: it creates
-/// missing partitions, grows the state with the disk, and resets it on request.
+/// missing partitions, grows the state with the disk, and resets it on request, which may
+/// be an EFI variable.
 fn partition(system: &System, disk: &str) -> Result<(), Failure> {
-    if Path::new(EFI_VARIABLES).is_dir() {
-        // The request may be an EFI variable; without such variables there is none.
-        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-        let _ignored = mount("efivarfs", EFI_VARIABLES, "efivarfs", flags, None);
-    }
     copy_definitions().during(|| format!("copying {DEFINITIONS}"))?;
     let temporary = ["/tmp", "/var"].map(inside);
     for place in &temporary {

@@ -26,6 +26,8 @@ pub(crate) struct News {
     pub(crate) aliases: Vec<String>,
     /// Whether the kernel has dropped messages.
     pub(crate) is_partial: bool,
+    /// Whether there was no message of any kind.
+    pub(crate) is_silent: bool,
 }
 
 impl Events {
@@ -43,12 +45,21 @@ impl Events {
         let mut wanted = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
         // Interrupted or not: pending messages are read, and the caller waits again.
         let _count = poll(&mut wanted, timeout);
-        let mut news = News::default();
+        let mut news = News {
+            is_silent: true,
+            ..News::default()
+        };
         let mut message = [0; MESSAGE];
         loop {
             match recv(self.0.as_raw_fd(), &mut message, MsgFlags::empty()) {
-                Ok(length) => news.aliases.extend(alias_in(&message[..length])),
-                Err(Errno::ENOBUFS) => news.is_partial = true,
+                Ok(length) => {
+                    news.is_silent = false;
+                    news.aliases.extend(alias_in(&message[..length]));
+                }
+                Err(Errno::ENOBUFS) => {
+                    news.is_silent = false;
+                    news.is_partial = true;
+                }
                 Err(Errno::EINTR) => {}
                 Err(_) => return news,
             }

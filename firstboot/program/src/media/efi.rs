@@ -6,42 +6,72 @@ use std::os::linux::fs::MetadataExt;
 
 use nodeimg_seed::volume::FileSystem;
 
-use super::{Medium, System};
+use super::{DevicePath, Medium, System};
 
+const VARIABLES: &str = "firmware/efi/efivars";
 /// Set by systemd-boot and by systemd-stub
 /// (<https://systemd.io/BOOT_LOADER_INTERFACE/>).
-const LOADER_PARTITION: &str =
-    "firmware/efi/efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+const LOADER_PARTITION: &str = "LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+/// Of the firmware's own variables
+/// ([UEFI 2.10, 3.3](https://uefi.org/specs/UEFI/2.10/03_Boot_Manager.html#globally-defined-variables)).
+const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 
-/// The partition, if there is one and it can be identified.
+/// The partition, if there is one and it can be identified: that of the root's own disk.
+/// The loader's variable counts only if that disk has none: at the first boot it still
+/// names the image's GUID, which the disk no longer has and any copy of the image does.
 pub(crate) fn boot_partition<'a>(system: &System, media: &'a [Medium]) -> Option<&'a Medium> {
-    let loader = loader_partition(system);
+    let esps = media.iter().filter_map(|medium| {
+        let is_vfat = medium.file_system() == Some(FileSystem::Vfat);
+        let entry = system.partition_entry(&medium.device).ok()??;
+        (is_vfat && entry.is_esp).then_some((medium, entry.guid))
+    });
+    let esps: Vec<_> = esps.collect();
     let disk = root_disk(system);
-    let mut partitions = media
-        .iter()
-        .filter(|medium| medium.file_system() == Some(FileSystem::Vfat));
-    partitions.find(|medium| {
-        let Ok(Some(entry)) = system.partition_entry(&medium.device) else {
-            return false;
-        };
-        entry.is_esp
-            && match &loader {
-                Some(guid) => *guid == entry.guid,
-                None => disk.is_some() && disk == medium.device.disk,
-            }
-    })
+    let of_root = |medium: &Medium| disk.is_some() && disk == medium.device.disk;
+    if let Some((medium, _)) = esps.iter().find(|(medium, _)| of_root(medium)) {
+        return Some(medium);
+    }
+    let loader = loader_partition(system)?;
+    let mut named = esps.iter().filter(|(_, guid)| *guid == loader);
+    match (named.next(), named.next()) {
+        (Some((medium, _)), None) => Some(medium),
+        _ => None,
+    }
 }
 
+/// The GUID of the partition that the loader came from, in lowercase letters.
 /// UTF-16 after four bytes of attributes.
-fn loader_partition(system: &System) -> Option<String> {
-    let bytes = fs::read(system.sys.join(LOADER_PARTITION)).ok()?;
+pub(crate) fn loader_partition(system: &System) -> Option<String> {
+    let bytes = variable(system, LOADER_PARTITION)?;
     let units = bytes
-        .get(4..)?
         .chunks_exact(2)
         .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
         .take_while(|unit| *unit != 0);
     let text: String = char::decode_utf16(units).filter_map(Result::ok).collect();
     Some(text.to_ascii_lowercase())
+}
+
+/// Where the firmware booted from, if it says so with a whole path to a disk.
+///
+/// ```text
+/// BootCurrent   number u16
+/// Boot####      attributes u32, length of the paths u16, title in UTF-16 with a zero, paths
+/// ```
+pub(crate) fn boot_path(system: &System) -> Option<DevicePath> {
+    let current = variable(system, &format!("BootCurrent-{GLOBAL}"))?;
+    let number = u16::from_le_bytes(current.get(..2)?.try_into().ok()?);
+    let option = variable(system, &format!("Boot{number:04X}-{GLOBAL}"))?;
+    let length = usize::from(u16::from_le_bytes(option.get(4..6)?.try_into().ok()?));
+    let rest = option.get(6..)?;
+    let title = rest.chunks_exact(2).position(|unit| unit == [0, 0])?;
+    let start = 2 * (title + 1);
+    DevicePath::parse(rest.get(start..start + length)?)
+}
+
+/// A variable's value, behind four bytes of attributes.
+fn variable(system: &System, name: &str) -> Option<Vec<u8>> {
+    let bytes = fs::read(system.sys.join(VARIABLES).join(name)).ok()?;
+    Some(bytes.get(4..)?.to_vec())
 }
 
 /// The disk below `/`, also below dm-verity and the like.
@@ -69,7 +99,7 @@ fn root_disk(system: &System) -> Option<String> {
 mod tests {
     use std::fs;
 
-    use super::{LOADER_PARTITION, loader_partition};
+    use super::{GLOBAL, LOADER_PARTITION, VARIABLES, boot_path, loader_partition};
     use crate::media::System;
 
     #[test]
@@ -80,7 +110,7 @@ mod tests {
             ..System::default()
         };
         assert_eq!(loader_partition(&system), None);
-        let path = sys.path().join(LOADER_PARTITION);
+        let path = sys.path().join(VARIABLES).join(LOADER_PARTITION);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let mut bytes = vec![6, 0, 0, 0];
         for unit in "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709\0".encode_utf16() {
@@ -93,5 +123,38 @@ mod tests {
         );
         fs::write(&path, [6, 0, 0]).unwrap();
         assert_eq!(loader_partition(&system), None);
+    }
+
+    #[test]
+    fn where_the_firmware_booted_from() {
+        let sys = tempfile::tempdir().unwrap();
+        let system = System {
+            sys: sys.path().to_owned(),
+            ..System::default()
+        };
+        assert_eq!(boot_path(&system), None);
+        let variables = sys.path().join(VARIABLES);
+        fs::create_dir_all(&variables).unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let attributes: &[u8] = &[6, 0, 0, 0];
+            let bytes = [attributes, bytes].concat();
+            fs::write(variables.join(format!("{name}-{GLOBAL}")), bytes).unwrap();
+        };
+        write("BootCurrent", &[0x1a, 0]);
+        assert_eq!(boot_path(&system), None);
+        // "UEFI Misc Device": PciRoot(0x0)/Pci(0x2,0x0).
+        let path: &[u8] =
+            b"\x02\x01\x0c\0\xd0\x41\x03\x0a\0\0\0\0\x01\x01\x06\0\0\x02\x7f\xff\x04\0";
+        let title: Vec<u8> = "UEFI Misc Device\0"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let option = [&[1, 0, 0, 0, 22, 0], &*title, path, b"option"].concat();
+        write("Boot001A", &option);
+        assert!(boot_path(&system).is_some());
+        for length in 0..option.len() - 7 {
+            write("Boot001A", &option[..length]);
+            assert_eq!(boot_path(&system), None, "{length} bytes");
+        }
     }
 }

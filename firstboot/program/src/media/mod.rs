@@ -4,6 +4,7 @@
 //! - Looking changes nothing: devices are opened for reading, and volumes are mounted
 //!   where nothing else can see them.
 //! - The list is sorted by name, so that one machine gives one answer.
+mod device_path;
 mod devices;
 mod efi;
 mod mount;
@@ -15,8 +16,9 @@ use std::path::Path;
 
 use nodeimg_seed::volume::{self, FileSystem, Kind, Volume};
 
+pub(crate) use device_path::{DevicePath, Fit};
 pub(crate) use devices::{Device, System};
-pub(crate) use efi::boot_partition;
+pub(crate) use efi::{boot_partition, boot_path, loader_partition};
 pub(crate) use mount::{open, open_writable};
 pub(crate) use settle::{Patience, is_named, wait_for_udev};
 
