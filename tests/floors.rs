@@ -83,6 +83,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "kept",
             "here",
             "prepare",
+            "steady",
             "runtime",
             "outstanding",
             "result",

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
-use nodeimg_seed::plan::TemplateFile;
+use nodeimg_seed::plan::{Shape, TemplateFile};
 use nodeimg_seed::text::template::Template;
 
 use crate::input::recipe::{BUILT_IN_OVERLAY, Recipe};
@@ -56,17 +56,44 @@ fn load_own(layer: &Layer) -> Result<Overlay> {
 /// paths that they render to.
 pub fn templates_of(recipe: &Recipe) -> Result<Vec<TemplateFile>> {
     let mut texts = BTreeMap::new();
-    for layer in own_layers(recipe, !recipe.images.is_empty()) {
-        texts.extend(load_own(&layer)?.templates);
-    }
-    for (name, place) in &recipe.overlays {
-        texts.extend(overlay::load(Source::Disk(place), name)?.templates);
+    for overlay in all(recipe)? {
+        texts.extend(overlay.templates);
     }
     let file = |(path, text): (ImagePath, String)| TemplateFile {
         path: path.to_string(),
         text,
     };
     Ok(texts.into_iter().map(file).collect())
+}
+
+/// What the layers put into an image of this recipe, and the directories that lead there:
+/// a seed's files can be checked against them without the image.
+pub fn known_paths(recipe: &Recipe) -> Result<Vec<(String, Shape)>> {
+    let mut known = BTreeMap::new();
+    for overlay in all(recipe)? {
+        for (path, node) in overlay.root {
+            let shape = match node.kind {
+                Kind::Directory => Shape::Directory,
+                Kind::File(_) => Shape::File,
+                // It may lead to a directory.
+                Kind::Symlink(_) => continue,
+            };
+            let path = path.to_string();
+            for (end, _) in path.match_indices('/').skip(1) {
+                known.insert(path[..end].to_owned(), Shape::Directory);
+            }
+            known.insert(path, shape);
+        }
+    }
+    Ok(known.into_iter().collect())
+}
+
+/// nodeimg's own overlays, and over them the recipe's.
+fn all(recipe: &Recipe) -> Result<Vec<Overlay>> {
+    let own = own_layers(recipe, !recipe.images.is_empty()).map(|layer| load_own(&layer));
+    let given = recipe.overlays.iter();
+    let given = given.map(|(name, place)| overlay::load(Source::Disk(place), name));
+    own.chain(given).collect()
 }
 
 /// Lays nodeimg's own into `tree`: no path of theirs is there before.

@@ -12,6 +12,7 @@ use nodeimg_seed::contract::report::Report;
 use nodeimg_seed::contract::settings::ImageSettings;
 use nodeimg_seed::contract::stamp::{Pending, Stamp};
 use nodeimg_seed::examine::{Elsewhere, outlook};
+use nodeimg_seed::plan::UnknownImage;
 use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
 use nodeimg_seed::read::{cloud_config, network, user_data};
 use nodeimg_seed::text::jinja::{self, Value};
@@ -25,6 +26,7 @@ const ELSEWHERE: Elsewhere<'static> = Elsewhere {
     templates: &[],
     architecture: "x86_64",
     now: 0,
+    image: &UnknownImage { known: Vec::new() },
 };
 
 pub type Entry = (&'static str, fn(&[u8]));

@@ -26,7 +26,7 @@ Usage: nodeimg-firstboot [run] [--root DIR] [--seed PATH] [--assume-address IP[/
   --assume-address IP/LEN  with --root: an address that the node will have
   --json                   print the whole report as JSON
 
-Exit status: 0 set up, 1 not set up, 2 usage error.
+Exit status: 0 set up, 1 not set up, 2 usage error; of `status` also 3: set up, with warnings.
 ";
 
 #[derive(Debug, PartialEq, Eq)]

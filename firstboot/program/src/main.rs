@@ -43,6 +43,7 @@ use crate::run::{commands, result, scrub};
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
+const WARNS: u8 = 3;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
@@ -160,9 +161,9 @@ fn status(path: &Path, json: bool) -> ExitCode {
         _ if report.failed() => print!("{}", report.failure_box()),
         _ => print!("{}", report.summary()),
     }
-    if report.failed() {
-        ExitCode::from(FAILED)
-    } else {
-        ExitCode::SUCCESS
+    match report.failed() {
+        true => ExitCode::from(FAILED),
+        false if report.warns() => ExitCode::from(WARNS),
+        false => ExitCode::SUCCESS,
     }
 }

@@ -133,7 +133,8 @@ fn templates_that_cannot_be_rendered() {
             "{path}: {}",
             ran.err
         );
-        assert_eq!(image.written(), ["run/nodeimg/result.json 644"]);
+        let metrics = "run/nodeimg/metrics/nodeimg.prom 644";
+        assert_eq!(image.written(), [metrics, "run/nodeimg/result.json 644"]);
     }
 }
 

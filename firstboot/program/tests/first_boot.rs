@@ -10,12 +10,14 @@ const WRITTEN: &[&str] = &[
     "etc/hostname 644",
     "etc/hosts 644",
     "etc/nodeimg/node.env 644",
+    "run/nodeimg/metrics/nodeimg.prom 644",
     "run/nodeimg/result.json 644",
     "var/lib/kube-proxy/kubeconfig 600",
     "var/lib/kubelet/ca.crt 644",
     "var/lib/kubelet/kubeconfig 600",
     "var/lib/kubelet/kubelet.crt 644",
     "var/lib/kubelet/kubelet.key 600",
+    "var/lib/nodeimg/instance-copy.json 644",
     "var/lib/nodeimg/instance.json 644",
 ];
 
@@ -252,7 +254,13 @@ fn a_failed_run_writes_its_verdict_only() {
     );
     let ran = image.run(&[]);
     assert_eq!(ran.code, 1);
-    assert_eq!(image.written(), ["run/nodeimg/result.json 644"]);
+    assert_eq!(
+        image.written(),
+        [
+            "run/nodeimg/metrics/nodeimg.prom 644",
+            "run/nodeimg/result.json 644"
+        ]
+    );
     assert!(
         ran.err.contains("THIS NODE IS NOT SET UP")
             && ran.reason().contains("write `10.200.0.0/24`"),

@@ -100,6 +100,7 @@ pub struct Elsewhere<'a> {
     pub architecture: &'a str,
     /// Seconds since 1970.
     pub now: u64,
+    pub image: &'a UnknownImage,
 }
 
 impl Surroundings for Elsewhere<'_> {
@@ -120,7 +121,7 @@ impl Surroundings for Elsewhere<'_> {
     }
 
     fn image(&self) -> &dyn Image {
-        &UnknownImage
+        self.image
     }
 }
 

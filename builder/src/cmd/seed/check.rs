@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_seed::examine::{Elsewhere, Outlook, outlook};
+use nodeimg_seed::plan::UnknownImage;
 use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
 use nodeimg_seed::text::problem::{Problems, Severity};
 use nodeimg_values::date::Date;
@@ -50,6 +51,9 @@ pub fn judge(
         // A seed is for nodes of either architecture; one that asks gets this machine's.
         architecture: std::env::consts::ARCH,
         now: Date::now()?.0,
+        image: &UnknownImage {
+            known: layers::known_paths(recipe)?,
+        },
     };
     let outlook = outlook(seed, &settings, &elsewhere, &mut problems);
     tell(session, outlook.as_ref(), problems);

@@ -131,6 +131,7 @@ fn set_up(root: &Root, id: &str, case: Case, gate: &mut dyn Gate) -> Result<(), 
         &state,
         gate,
     )
+    .map(|left| assert!(left.is_empty()))
 }
 
 /// An image root, with the earlier instance if the case has one.
@@ -206,7 +207,7 @@ fn disturb(
         assert!(known || rest, "{at}: {line:?}");
     }
     let state = State::read(&root);
-    if let Some(stamp) = state.finished(&root) {
+    if let Some(stamp) = state.finished() {
         // Only the last change of all, making the removal of the note durable, comes after the stamp counts.
         let last = disk.seen[step].0 == Change::SyncDirectory && files(directory.path()) == *after;
         assert!(

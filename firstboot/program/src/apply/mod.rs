@@ -6,7 +6,10 @@
 //! 3. the previous instance's files that this one does not have give way to what
 //!    was there before it, or to nothing;
 //! 4. each file: temporary file, sync, rename; then each directory is synced;
-//! 5. the stamp; 6. the note is removed.
+//! 5. the stamp, and a copy of it; 6. the note is removed.
+//!
+//! [`fit`] tells before step 1 what would stop any of them, and step 3 passes over what
+//! cannot be removed: a path that no run can do anything with must not stop all later ones.
 //!
 //! Copies are kept of files that are edited or that a seed asks for; first boot's own files are in
 //! no image. A copy counts only for a path of the stamp or the note: before that, the file itself
@@ -15,12 +18,16 @@
 //!
 //! Wherever it stops, the note exists or the stamp does not, so that the next run does
 //! all of it again and ends in the same state.
+pub(crate) mod aside;
+pub(crate) mod fit;
+mod state;
+
 use std::collections::BTreeSet;
 use std::io;
 
 use nix::errno::Errno;
 use nodeimg_seed::contract::stamp::{
-    ORIGINALS, PENDING_PATH, Pending, STAMP_PATH, STAMP_VERSION, Stamp, TakenSeed,
+    ORIGINALS, PENDING_PATH, Pending, RECORD_PATH, STAMP_PATH, STAMP_VERSION, Stamp, TakenSeed,
 };
 use nodeimg_seed::plan::{Before, Content, Image, Plan, PlannedFile};
 use nodeimg_seed::text::problem::{Place, Problems};
@@ -28,12 +35,14 @@ use nodeimg_seed::text::secret::SecretBytes;
 use serde::Serialize;
 
 use crate::root::gate::Gate;
-use crate::root::{Access, PathEntry, Root};
-
-const MAX_STATE_FILE: usize = 1 << 20;
+use crate::root::{Access, PathEntry, Root, is_absent};
+pub(crate) use state::{State, grants_access, missing, tell_files};
 
 /// An original that is copied aside or edited. A table of accounts is far smaller.
 const MAX_ORIGINAL: usize = 16 << 20;
+
+/// What an earlier instance has left since it cannot be removed.
+pub(crate) type Left = Vec<Failure>;
 
 /// The failed step ("writing it"), the file, and the reason.
 pub(crate) struct Failure {
@@ -48,6 +57,25 @@ impl Failure {
         let reason = format!("{} failed: {}", self.doing, self.cause);
         let remedy = remedy_for(&self.cause);
         problems.error(&Place::file(&self.path), reason, remedy);
+    }
+
+    /// As a warning of what stays.
+    pub(crate) fn tell_left(&self, problems: &mut Problems) {
+        let reason = format!(
+            "is of an earlier instance, and {} failed: {}",
+            self.doing, self.cause
+        );
+        problems.warn(&Place::file(&self.path), reason, "remove it by hand");
+    }
+
+    /// Whether the disk refuses any change, so that a later boot may succeed.
+    fn is_of_disk(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        matches!(
+            self.cause.kind(),
+            ReadOnlyFilesystem | StorageFull | QuotaExceeded | PermissionDenied
+        ) && self.cause.raw_os_error() != Some(Errno::EPERM as i32)
+            || self.cause.raw_os_error() == Some(Errno::EIO as i32)
     }
 }
 
@@ -65,47 +93,6 @@ pub(crate) fn remedy_for(error: &io::Error) -> &'static str {
              boot tries again"
         }
         _ => "remove what is in the way; the next boot tries again",
-    }
-}
-
-/// What earlier boots left behind.
-#[derive(Default)]
-pub(crate) struct State {
-    pub(crate) stamp: Option<Stamp>,
-    pub(crate) pending: Option<Pending>,
-}
-
-impl State {
-    /// Unreadable state counts as none: then everything is done again.
-    pub(crate) fn read(root: &Root) -> Self {
-        let bytes = |path| root.read(path, MAX_STATE_FILE).ok().flatten();
-        let pending = bytes(PENDING_PATH).map(|bytes| Pending::read(&bytes).unwrap_or_default());
-        Self {
-            stamp: bytes(STAMP_PATH).and_then(|bytes| Stamp::read(&bytes)),
-            pending,
-        }
-    }
-
-    /// The instance that is completely set up. Not one that a later run has begun to
-    /// replace, and not one whose files are gone, as after the loss of a volatile
-    /// `/etc`.
-    pub(crate) fn finished(&self, root: &Root) -> Option<&Stamp> {
-        let stamp = self.stamp.as_ref().filter(|_| self.pending.is_none())?;
-        stamp
-            .files
-            .iter()
-            .all(|path| root.exists(path))
-            .then_some(stamp)
-    }
-
-    fn is_blank(&self) -> bool {
-        self.stamp.is_none() && self.pending.is_none()
-    }
-
-    fn files(&self) -> BTreeSet<String> {
-        let stamped = self.stamp.iter().flat_map(Stamp::all_files);
-        let pending = self.pending.iter().flat_map(|pending| &pending.files);
-        stamped.chain(pending).cloned().collect()
     }
 }
 
@@ -156,34 +143,6 @@ fn original(path: &str) -> String {
     format!("{ORIGINALS}{path}")
 }
 
-/// Removes the files below a directory that an earlier instance left, before the new
-/// one is fully known. The note says that the earlier instance is no longer complete.
-pub(crate) fn retire(
-    root: &Root,
-    state: &State,
-    directory: &str,
-    gate: &mut dyn Gate,
-) -> Result<(), Failure> {
-    let files = state.files();
-    let below = |path: &&String| {
-        path.strip_prefix(directory)
-            .is_some_and(|rest| rest.starts_with('/'))
-    };
-    let old: BTreeSet<&str> = files.iter().filter(below).map(String::as_str).collect();
-    if old.is_empty() {
-        return Ok(());
-    }
-    let note = Pending {
-        version: STAMP_VERSION,
-        files: files.iter().cloned().collect(),
-    };
-    write_state(root, PENDING_PATH, &note, gate)?;
-    for path in &old {
-        failing(root, "removing it", path, root.remove(path, gate))?;
-    }
-    sync_directories(root, &old, gate)
-}
-
 /// The instance that the plan is for.
 pub(crate) struct Instance<'a> {
     pub(crate) id: &'a str,
@@ -197,7 +156,7 @@ pub(crate) fn apply(
     instance: &Instance<'_>,
     state: &State,
     gate: &mut dyn Gate,
-) -> Result<(), Failure> {
+) -> Result<Left, Failure> {
     let planned: BTreeSet<String> = plan.paths().into_iter().collect();
     let before = state.files();
     keep_originals(root, plan, state, gate)?;
@@ -205,11 +164,23 @@ pub(crate) fn apply(
         version: STAMP_VERSION,
         files: before.union(&planned).cloned().collect(),
     };
-    write_state(root, PENDING_PATH, &note, gate)?;
+    if let Err(failure) = write_state(root, PENDING_PATH, &note, gate) {
+        // Nothing has changed yet, so nothing is pending.
+        if state.pending.is_none() {
+            let _best_effort = root.remove(PENDING_PATH, gate);
+        }
+        return Err(failure);
+    }
     let mut touched: BTreeSet<&str> = BTreeSet::new();
+    let mut left = Left::new();
     for path in before.difference(&planned) {
-        give_back(root, path, gate)?;
-        touched.insert(path);
+        match give_back(root, path, gate) {
+            Ok(()) => {
+                touched.insert(path);
+            }
+            Err(failure) if failure.is_of_disk() => return Err(failure),
+            Err(failure) => left.push(failure),
+        }
     }
     // Files that programs have made for this very instance stay.
     let same = state
@@ -235,7 +206,7 @@ pub(crate) fn apply(
         extra_files: paths_of(plan, false),
         seed: Some(instance.seed.clone()),
     };
-    write_state(root, STAMP_PATH, &stamp, gate)?;
+    write_stamp(root, &stamp, gate)?;
     failing(
         root,
         "removing it",
@@ -247,7 +218,14 @@ pub(crate) fn apply(
         "syncing its directory",
         PENDING_PATH,
         root.sync_parent(PENDING_PATH, gate),
-    )
+    )?;
+    Ok(left)
+}
+
+/// Writes the stamp and its copy.
+pub(crate) fn write_stamp(root: &Root, stamp: &Stamp, gate: &mut dyn Gate) -> Result<(), Failure> {
+    write_state(root, STAMP_PATH, stamp, gate)?;
+    write_state(root, RECORD_PATH, stamp, gate)
 }
 
 /// Copies the image's files that this instance is the first to replace.
@@ -279,6 +257,15 @@ fn write(root: &Root, file: &PlannedFile, gate: &mut dyn Gate) -> io::Result<()>
         uid: file.uid,
         gid: file.gid,
     };
+    let is_written = matches!(file.content, Content::Bytes(_) | Content::Link(_));
+    if is_written
+        && root
+            .stat(&file.path)?
+            .is_some_and(|stat| stat.is_directory())
+    {
+        // Left over from the paths of the instance before; anything in it stops this.
+        root.remove_empty(&file.path, gate)?;
+    }
     match &file.content {
         Content::Bytes(bytes) => root.replace(&file.path, bytes.expose(), access, gate),
         Content::Link(target) => root.replace_link(&file.path, target, gate),
@@ -322,13 +309,12 @@ fn sync_directories(
     let mut synced: BTreeSet<&str> = BTreeSet::new();
     for path in paths {
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        if synced.insert(directory) && (directory.is_empty() || root.exists(directory)) {
-            failing(
-                root,
-                "syncing its directory",
-                path,
-                root.sync_parent(path, gate),
-            )?;
+        if !synced.insert(directory) {
+            continue;
+        }
+        match root.sync_parent(path, gate) {
+            Err(error) if is_absent(&error) => {}
+            done => failing(root, "syncing its directory", path, done)?,
         }
     }
     Ok(())

@@ -17,11 +17,10 @@ use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fsync, symlinkat, unlinkat};
 
+use nodeimg_seed::contract::paths::TEMPORARY;
+
 use super::{Access, Root, is_absent, split};
 use crate::root::gate::{Change, Gate};
-
-/// Suffix of files that are being made.
-const TEMPORARY: &str = ".nodeimg-tmp";
 
 /// Mode of directories that lead to a path.
 const THROUGH: Access = Access {
@@ -76,6 +75,26 @@ impl Root {
             gate.pass(Change::Sync, path)?;
             Ok(fsync(&made)?)
         })
+    }
+
+    /// Renames a file within its directory; what had the new name is replaced.
+    pub(crate) fn rename(&self, path: &str, to: &str, gate: &mut dyn Gate) -> io::Result<()> {
+        let (parent, name) = self.parent_of(path)?;
+        gate.pass(Change::Rename, path)?;
+        let directory = parent.as_fd();
+        Ok(renameat(directory, name, directory, split(to)?.1)?)
+    }
+
+    /// Removes a directory that holds nothing but such directories; anything else stays.
+    pub(crate) fn remove_empty(&self, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
+        for (name, is_directory) in self.list(path)? {
+            if is_directory {
+                self.remove_empty(&format!("{path}/{name}"), gate)?;
+            }
+        }
+        let (parent, name) = self.parent_of(path)?;
+        gate.pass(Change::Remove, path)?;
+        Ok(unlinkat(&parent, name, UnlinkatFlags::RemoveDir)?)
     }
 
     /// Makes renames and removals in the directory of `path` durable.

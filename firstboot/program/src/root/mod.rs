@@ -13,7 +13,7 @@ pub(crate) mod gate;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::dir::{Dir, Type};
@@ -42,6 +42,28 @@ impl Access {
         uid: 0,
         gid: 0,
     };
+}
+
+/// What is known of a path without reading it.
+#[derive(Clone, Copy)]
+pub(crate) struct Stat {
+    kind: SFlag,
+    /// In bytes.
+    pub(crate) size: u64,
+}
+
+impl Stat {
+    pub(crate) fn is_directory(&self) -> bool {
+        self.kind == SFlag::S_IFDIR
+    }
+
+    pub(crate) fn is_link(&self) -> bool {
+        self.kind == SFlag::S_IFLNK
+    }
+
+    pub(crate) fn is_file(&self) -> bool {
+        self.kind == SFlag::S_IFREG
+    }
 }
 
 /// The kind of file at a path.
@@ -155,6 +177,34 @@ impl Root {
         }
     }
 
+    /// What is at a path, without following a link in its last part; `None` if there is
+    /// nothing.
+    pub(crate) fn stat(&self, path: &str) -> io::Result<Option<Stat>> {
+        let found = self
+            .parent_of(path)
+            .and_then(|(parent, name)| Ok(fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW)?));
+        match found {
+            Ok(stat) => Ok(Some(Stat {
+                kind: SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT,
+                size: u64::try_from(stat.st_size).unwrap_or_default(),
+            })),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The directory that a path leads to, links followed, by its own path in this root.
+    pub(crate) fn real_directory(&self, path: &str) -> io::Result<String> {
+        let found = self.open_inside(path, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
+        let shown = |fd: &OwnedFd| std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+        // Without /proc, no link is known.
+        let (Ok(real), Ok(top)) = (shown(&found), shown(&self.fd)) else {
+            return Ok(path.to_owned());
+        };
+        let inside = real.strip_prefix(&top).map_err(io::Error::other)?;
+        Ok(format!("/{}", inside.display()))
+    }
+
     /// Whether anything of that name exists; a dangling link does not count.
     pub(crate) fn exists(&self, path: &str) -> bool {
         self.open_inside(path, OFlag::O_PATH).is_ok()
@@ -199,7 +249,7 @@ fn split(path: &str) -> io::Result<(&str, &str)> {
 }
 
 /// Nothing of that name: also if a directory of the path is missing or is not a directory.
-fn is_absent(error: &io::Error) -> bool {
+pub(crate) fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error().map(Errno::from_raw),
         Some(Errno::ENOENT | Errno::ENOTDIR)

@@ -42,7 +42,7 @@ pub(crate) fn run_pending(root: &Root) -> Option<Report> {
     let mut report = result::read(root)?;
     let state = State::read(root);
     let Some(stamp) = state
-        .finished(root)
+        .finished()
         .filter(|_| report.outcome != Outcome::Failed)
     else {
         return Some(report);
@@ -65,7 +65,7 @@ pub(crate) fn run_pending(root: &Root) -> Option<Report> {
     }
     report.problems.extend(problems.into_vec());
     scrub::settle_later(root, &mut report);
-    result::write_again(root, &report);
+    result::write(root, &report);
     Some(report)
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn ended(root: &Root, result: &str) -> Option<Report> {
     problems.error(&Place::file(UNIT), reason, remedy);
     report.commands = Some(Commands::Failed);
     report.problems.extend(problems.into_vec());
-    result::write_again(root, &report);
+    result::write(root, &report);
     Some(report)
 }
 

@@ -7,6 +7,7 @@ mod prepare;
 pub(crate) mod result;
 mod runtime;
 pub(crate) mod scrub;
+mod steady;
 
 use std::path::Path;
 use std::time::Duration;
@@ -97,10 +98,38 @@ impl<'a> Boot<'a> {
         Some(outcome)
     }
 
-    /// `None` when a problem stopped it.
+    /// `None` when a problem stopped it. None of a seed's stops a node that is set up,
+    /// unless a person has named that seed.
     fn attempt(&self, report: &mut Report, problems: &mut Problems) -> Option<Outcome> {
+        self.state.tell(problems);
+        let Some(kept) = self.state.finished() else {
+            return self.follow_seed(report, problems);
+        };
+        let mut found = Problems::new();
+        let outcome = self.follow_seed(report, &mut found);
+        let state = State::read(self.root);
+        if outcome.is_some() || state.finished() != Some(kept) {
+            problems.append(found);
+            return outcome;
+        }
+        steady::settle_network(self.root, self.machine, Some(kept), problems);
+        if self.options.seed.is_some() {
+            problems.append(found);
+            return None;
+        }
+        steady::tell_refused(report.source.as_deref(), kept, found, problems);
+        *report = Report {
+            seed_refused: true,
+            source: report.source.take(),
+            ..Report::new(Outcome::Failed)
+        };
+        self.unchanged(kept, report, problems)
+    }
+
+    /// Looks for a seed, and does what it asks for. `None` when a problem stopped it.
+    fn follow_seed(&self, report: &mut Report, problems: &mut Problems) -> Option<Outcome> {
         let root = self.root;
-        let finished = self.state.finished(root);
+        let finished = self.state.finished();
         let system = self
             .machine
             .filter(|_| self.options.seed.is_none())
@@ -108,32 +137,45 @@ impl<'a> Boot<'a> {
         let seek = Seek {
             root,
             seed: self.options.seed.as_deref(),
-            finished: finished.is_some(),
+            finished: self.state.whole(root).is_some(),
             wait: Duration::from_secs(u64::from(self.settings.seed_wait)),
             system: system.as_ref(),
             metadata: &self.settings.metadata,
             early: false,
         };
         let Some(sought) = search::seek(&seek, report, problems) else {
-            return problems
-                .has_errors()
-                .then_some(Outcome::Failed)
-                .or_else(|| self.unchanged(finished?, report, problems));
+            if problems.has_errors() {
+                return None;
+            }
+            return self.unchanged(finished?, report, problems);
         };
         let seed = &sought.seed;
         report.source = Some(sought.place.clone());
         let meta = meta_data::read(seed, problems)?;
         report.instance_id = Some(meta.instance_id.clone());
-        let whole = |stamp: &&Stamp| {
-            stamp.instance_id == meta.instance_id && !outstanding::wants_seed(root, stamp, seed)
+        let recovered = match seed.has_served() {
+            true => self.state.recovered(root, &meta.instance_id),
+            false => None,
         };
-        if let Some(stamp) = finished.filter(whole) {
+        let finished = finished.or(recovered.as_ref());
+        if !steady::names_itself(finished, &meta, seed, problems) {
+            return None;
+        }
+        let same = finished.filter(|stamp| stamp.instance_id == meta.instance_id);
+        let whole = |stamp: &&Stamp| {
+            !outstanding::wants_seed(root, stamp, seed) && !steady::wants_repair(root, stamp, seed)
+        };
+        let lost = same.map(|stamp| apply::missing(root, stamp));
+        if let Some(stamp) = same.filter(whole) {
             let outcome = self.unchanged(stamp, report, problems)?;
             report.scrub = scrub::settle(root, &self.settings, stamp, &sought, problems);
             return Some(outcome);
         }
         self.set_up(&sought, &meta, report, problems)?;
-        if let Some(stamp) = State::read(root).finished(root) {
+        steady::tell_repaired(root, &lost.unwrap_or_default(), problems);
+        let state = State::read(root);
+        steady::settle_network(root, self.machine, state.finished(), problems);
+        if let Some(stamp) = state.finished() {
             self.start_commands(stamp, report, problems);
             report.scrub = scrub::settle(root, &self.settings, stamp, &sought, problems);
         }
@@ -161,6 +203,11 @@ impl<'a> Boot<'a> {
         report.node_ips = node.node_ips.iter().map(ToString::to_string).collect();
         report.pod_subnets = node.pod_subnets.iter().map(ToString::to_string).collect();
         let plan = examined.plan?;
+        let writable = &self.settings.writable;
+        apply::fit::check(self.root, &plan, &self.state, writable, problems);
+        if problems.has_errors() {
+            return None;
+        }
         // Before any file is written, as in cloud-init.
         if let Some(text) = plan.text(paths::BOOTCMD).filter(|_| self.machine.is_some()) {
             boot_commands(self.root, text, &meta.instance_id, problems)?;
@@ -173,9 +220,12 @@ impl<'a> Boot<'a> {
                 secret: examined.secret || scrub::tells_password(&seed.meta_data),
             },
         };
-        if let Err(failure) = apply::apply(self.root, &plan, &instance, &self.state, &mut Open) {
-            failure.tell(problems);
-            return None;
+        match apply::apply(self.root, &plan, &instance, &self.state, &mut Open) {
+            Ok(left) => left.iter().for_each(|failure| failure.tell_left(problems)),
+            Err(failure) => {
+                failure.tell(problems);
+                return None;
+            }
         }
         report.files = plan.paths();
         self.name_machine(&node.host_name, problems)?;
@@ -194,6 +244,8 @@ impl<'a> Boot<'a> {
     ) -> Option<Outcome> {
         report.instance_id = Some(stamp.instance_id.clone());
         report.host_name = Some(stamp.host_name.clone());
+        steady::settle_network(self.root, self.machine, Some(stamp), problems);
+        steady::mend(self.root, &self.state, stamp, problems);
         self.name_machine(&stamp.host_name, problems)?;
         if self.machine.is_some() && stamp.all_files().any(|path| path == paths::BOOTCMD) {
             commands::boot(Path::new(paths::BOOTCMD), &stamp.instance_id, problems);

@@ -1,6 +1,6 @@
 //! The commands of an instance that remain to be run.
 use nodeimg_seed::contract::paths::{SCRIPTS, is_volatile};
-use nodeimg_seed::contract::stamp::Stamp;
+use nodeimg_seed::contract::stamp::{MAX_STATE, Stamp};
 use nodeimg_seed::read::seed::Seed;
 use nodeimg_seed::text::problem::Problems;
 use serde::{Deserialize, Serialize};
@@ -11,11 +11,9 @@ use crate::run::result;
 /// Which instance's scripts have all succeeded.
 const DONE_PATH: &str = "/var/lib/nodeimg/commands.json";
 
-const MAX_FILE: usize = 16 << 20;
-
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Done {
+    #[serde(default)]
     version: u32,
     instance_id: String,
 }
@@ -33,9 +31,9 @@ pub(crate) fn is_pending(root: &Root, stamp: &Stamp) -> bool {
     if scripts(stamp).is_empty() {
         return false;
     }
-    let bytes = root.read(DONE_PATH, MAX_FILE).ok().flatten();
+    let bytes = root.read(DONE_PATH, MAX_STATE).ok().flatten();
     let done = bytes.and_then(|bytes| serde_json::from_slice::<Done>(&bytes).ok());
-    done.is_none_or(|done| done.version != 1 || done.instance_id != stamp.instance_id)
+    done.is_none_or(|done| done.instance_id != stamp.instance_id)
 }
 
 /// Whether commands that failed in an earlier boot need the seed again: it was

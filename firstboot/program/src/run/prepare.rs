@@ -9,17 +9,20 @@ use std::time::Duration;
 
 use nodeimg_seed::contract::report::{Outcome, Report};
 use nodeimg_seed::contract::settings::ImageSettings;
-use nodeimg_seed::read::meta_data;
+use nodeimg_seed::examine::examine;
+use nodeimg_seed::read::meta_data::{self, MetaData};
 use nodeimg_seed::read::network::{self, DIRECTORY, Link, Network};
 use nodeimg_seed::read::seed::Seed;
 use nodeimg_seed::text::problem::{Place, Problems, Waited};
 
-use crate::apply::{self, State};
+use crate::apply::{self, Original, State, aside};
 use crate::machine::Machine;
 use crate::machine::interfaces::{self, Interface};
 use crate::media::{self, Patience, System};
 use crate::root::Root;
 use crate::root::gate::Open;
+use crate::run::here::Here;
+use crate::run::steady;
 use crate::search::{self, Seek};
 
 const CARD_POLL: Duration = Duration::from_millis(100);
@@ -28,12 +31,14 @@ const CARD_POLL: Duration = Duration::from_millis(100);
 pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems {
     let mut problems = Problems::new();
     let state = State::read(root);
-    let finished = state.finished(root);
+    let finished = state.finished();
+    // After a power cut in a boot that tried another instance.
+    aside::settle(root, finished, DIRECTORY, &mut problems, &mut Open);
     let system = System::default();
     let seek = Seek {
         root,
         seed: None,
-        finished: finished.is_some(),
+        finished: state.whole(root).is_some(),
         wait: Duration::from_secs(u64::from(settings.seed_wait)),
         system: Some(&system),
         metadata: &settings.metadata,
@@ -49,20 +54,58 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
     if finished.is_some_and(|stamp| stamp.instance_id == meta.instance_id) {
         return problems;
     }
+    if !steady::names_itself(finished, &meta, &sought.seed, &mut problems) {
+        return problems;
+    }
     let before = problems.clone();
     let network = network::read(&sought.seed, &mut problems);
     if problems != before && network.is_none() && problems.has_errors() {
         return problems;
     }
     // A cloned machine has the network of its original.
-    if let Err(failure) = apply::retire(root, &state, DIRECTORY, &mut Open) {
-        failure.tell(&mut problems);
+    let old = aside::files(root, &state, DIRECTORY);
+    if !old.is_empty() || finished.is_some() {
+        if !passes(root, &sought.seed, &meta, settings, &state, &mut problems) {
+            return problems;
+        }
+        if let Err(failure) = aside::put(root, &old, &mut Open) {
+            failure.tell(&mut problems);
+            return problems;
+        }
     }
     if let Some(network) = &network {
         wait_for_cards(network, &system, |link| link.set_name.is_some());
     }
     put_in_force(root, network.as_ref(), &system, &mut problems);
     problems
+}
+
+/// Whether the whole seed passes, as far as that can be told before the network is up;
+/// until then, the instance before it keeps its network.
+fn passes(
+    root: &Root,
+    seed: &Seed,
+    meta: &MetaData,
+    settings: &ImageSettings,
+    state: &State,
+    problems: &mut Problems,
+) -> bool {
+    let mut found = Problems::new();
+    let around = Here {
+        root,
+        machine: None,
+        assumed: &[],
+        image: Original::new(root, state),
+    };
+    let examined = examine(seed, meta, settings, &around, &mut found);
+    if let Some(plan) = examined.and_then(|examined| examined.plan) {
+        apply::fit::check(root, &plan, state, &settings.writable, &mut found);
+    }
+    let good = !found.has_errors();
+    if !good {
+        problems.append(found);
+    }
+    good
 }
 
 /// The network of the seed, applied if this is the running system; `None` if it asks

@@ -1,6 +1,7 @@
 //! What a run reads and what it leaves: the image's settings, and the report.
-use nodeimg_seed::contract::report::{RESULT_PATH, Report};
+use nodeimg_seed::contract::report::{METRICS_PATH, RESULT_PATH, Report};
 use nodeimg_seed::contract::settings::{ImageSettings, SETTINGS_PATH};
+use nodeimg_seed::contract::stamp::MAX_STATE;
 use nodeimg_seed::text::problem::{Place, Problems};
 use serde::Serialize;
 
@@ -9,7 +10,6 @@ use crate::root::gate::Open;
 use crate::root::{Access, Root};
 
 const MAX_SETTINGS: usize = 1 << 20;
-const MAX_REPORT: usize = 16 << 20;
 
 pub(crate) fn read_settings(root: &Root, problems: &mut Problems) -> Option<ImageSettings> {
     let place = Place::file(root.shown(SETTINGS_PATH));
@@ -35,30 +35,19 @@ pub(crate) fn read_settings(root: &Root, problems: &mut Problems) -> Option<Imag
 
 /// The report of this boot; `None` if there is none yet.
 pub(crate) fn read(root: &Root) -> Option<Report> {
-    let bytes = root.read(RESULT_PATH, MAX_REPORT).ok().flatten()?;
+    let bytes = root.read(RESULT_PATH, MAX_STATE).ok().flatten()?;
     Report::read(&bytes)
 }
 
 /// A failure to write the report must not hide the report.
 pub(crate) fn write(root: &Root, report: &Report) {
-    let written = report
-        .to_json()
-        .map_err(std::io::Error::other)
-        .and_then(|text| root.replace(RESULT_PATH, text.as_bytes(), Access::PUBLIC, &mut Open));
-    if let Err(error) = written {
-        eprintln!(
-            "nodeimg-firstboot: writing {}: {error}",
-            root.shown(RESULT_PATH)
-        );
-    }
-}
-
-/// The report with what commands have added to it.
-pub(crate) fn write_again(root: &Root, report: &Report) {
-    let mut problems = Problems::new();
-    keep(root, RESULT_PATH, report, &mut problems);
-    for problem in problems.iter() {
-        eprintln!("nodeimg-firstboot: {problem}");
+    let text = report.to_json().map_err(std::io::Error::other);
+    let metrics = report.metrics();
+    for (path, text) in [(RESULT_PATH, text), (METRICS_PATH, Ok(metrics))] {
+        let put = |text: String| root.replace(path, text.as_bytes(), Access::PUBLIC, &mut Open);
+        if let Err(error) = text.and_then(put) {
+            eprintln!("nodeimg-firstboot: writing {}: {error}", root.shown(path));
+        }
     }
 }
 

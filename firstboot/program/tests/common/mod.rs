@@ -15,8 +15,10 @@ pub struct Image {
 
 impl Image {
     pub fn new() -> Self {
+        // In memory if possible: every file is synced.
+        let memory = tempfile::tempdir_in("/dev/shm");
         let image = Self {
-            directory: tempfile::tempdir().unwrap(),
+            directory: memory.unwrap_or_else(|_| tempfile::tempdir().unwrap()),
         };
         image.write("usr/lib/nodeimg/firstboot.json", SETTINGS);
         image.write(

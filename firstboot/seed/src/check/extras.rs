@@ -2,7 +2,7 @@
 //! commands. Each value is checked alone; checks that need the image are in
 //! [`crate::plan`].
 use super::{Inputs, names};
-use crate::contract::paths::{VOLATILE, is_below};
+use crate::contract::paths::{VOLATILE, flaw, is_below, is_own_state, quoted};
 use crate::read::cloud_config::{Group, User, WriteFile, shell_script};
 use crate::text::field::shown;
 use crate::text::pem;
@@ -78,17 +78,10 @@ pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Extras {
 fn check_file(file: &WriteFile, inputs: &Inputs<'_>, problems: &mut Problems) {
     let path = file.path.value.as_str();
     let place = &file.path.place;
-    let odd = |part: &str| matches!(part, "." | "..");
-    let plain = path.chars().all(|c| !c.is_control());
-    if !path.starts_with('/') {
-        let reason = "is a relative path";
-        problems.error(place, reason, "start it with `/`");
-    } else if path.ends_with('/') || path.len() > 1024 || !plain || path.split('/').any(odd) {
-        let reason =
-            "is not the path of a file: it has `.`, `..`, control characters or a trailing `/`";
-        problems.error(place, reason, "write the whole path");
+    if let Some((reason, remedy)) = flaw(path) {
+        problems.error(place, reason, remedy);
     } else if !writable(path, inputs) {
-        let quoted = printable(path);
+        let quoted = quoted(path);
         let reason = format!("writes {quoted}, which is in the sealed part of the image");
         let mut places: Vec<&str> = inputs
             .settings
@@ -102,7 +95,7 @@ fn check_file(file: &WriteFile, inputs: &Inputs<'_>, problems: &mut Problems) {
             crate::text::suggest::list(places)
         );
         problems.error(place, reason, remedy);
-    } else if is_below(path, "/var/lib/nodeimg") {
+    } else if is_own_state(path) {
         problems.error(
             place,
             "writes to first boot's own state",
@@ -117,16 +110,6 @@ fn writable(path: &str, inputs: &Inputs<'_>) -> bool {
         .into_iter()
         .chain(given)
         .any(|directory| is_below(path, directory))
-}
-
-/// A path for a message; text that does not look like a path is not shown.
-fn printable(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
-    if path.len() <= 200 && path.chars().all(plain) {
-        format!("`{path}`")
-    } else {
-        "a path".to_owned()
-    }
 }
 
 fn check_user(user: &User, problems: &mut Problems) {

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::problem::{Problem, Severity};
 
+mod metrics;
+
+pub use metrics::METRICS_PATH;
+
 /// The file with the report of this boot.
 pub const RESULT_PATH: &str = "/run/nodeimg/result.json";
 
@@ -69,6 +73,10 @@ pub struct Report {
     pub scrub: Option<Scrub>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+    /// Whether something was found in the place of this node's seed that was not followed,
+    /// so that the node stays as an earlier boot set it up. Warnings say what and why.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub seed_refused: bool,
     /// The places that were searched when no seed was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<String>,
@@ -90,6 +98,7 @@ impl Report {
             commands: None,
             scrub: None,
             problems: Vec::new(),
+            seed_refused: false,
             seen: Vec::new(),
         }
     }
@@ -114,6 +123,11 @@ impl Report {
         self.outcome == Outcome::Failed || self.commands == Some(Commands::Failed)
     }
 
+    /// Whether the node is set up, and there are warnings about it.
+    pub fn warns(&self) -> bool {
+        self.of(Severity::Warning).next().is_some()
+    }
+
     fn of(&self, severity: Severity) -> impl Iterator<Item = &Problem> {
         self.problems
             .iter()
@@ -125,6 +139,9 @@ impl Report {
         let name = self.host_name.as_deref().unwrap_or("this node");
         let did = match self.outcome {
             Outcome::Applied => "is set up",
+            Outcome::Unchanged if self.seed_refused => {
+                "was set up by an earlier boot and stays so; see the warnings"
+            }
             Outcome::Unchanged => "was set up by an earlier boot; nothing to do",
             Outcome::Failed => "is not set up",
         };

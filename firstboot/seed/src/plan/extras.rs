@@ -142,6 +142,12 @@ impl Planner<'_> {
                     gid: account.gid,
                     content: Content::Directory,
                     role: Role::Asked,
+                    place: Some(
+                        user.home
+                            .as_ref()
+                            .map_or(&user.name.place, |home| &home.place)
+                            .clone(),
+                    ),
                 });
             } else {
                 let reason = format!(
@@ -283,6 +289,7 @@ impl Planner<'_> {
                 gid,
                 content: Content::Bytes(content),
                 role: Role::Asked,
+                place: Some(entry.path.place.clone()),
             };
             if let Some(own) = self.files.iter().find(|own| own.path == path) {
                 let what = if matches!(own.content, Content::Directory) {

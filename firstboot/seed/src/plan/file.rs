@@ -2,6 +2,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::contract::paths::{SCRIPTS, is_volatile};
+use crate::text::problem::Place;
 use crate::text::secret::{Secret, SecretBytes};
 
 /// A file to write. No `Debug`: the content may be a private key.
@@ -13,6 +14,8 @@ pub struct PlannedFile {
     pub gid: u32,
     pub content: Content,
     pub role: Role,
+    /// Where the seed asks for it; none for what follows from other values.
+    pub place: Option<Place>,
 }
 
 /// The owner of a file, which decides what becomes of it.
@@ -62,6 +65,7 @@ impl PlannedFile {
             gid: 0,
             content: Content::Bytes(content),
             role: Role::Own,
+            place: None,
         }
     }
 

@@ -9,8 +9,10 @@ mod extras;
 mod file;
 mod kubeadm;
 pub mod registries;
+pub mod shape;
 
 pub use file::{Content, Plan, PlannedFile, Role};
+pub use shape::Shape;
 
 use crate::check::CheckedNode;
 use crate::contract::paths::{HOSTNAME, HOSTS, TEMPLATE_DIR};
@@ -41,11 +43,19 @@ pub trait Image {
     /// A regular file; the error is the reason why it cannot be read.
     fn file(&self, path: &str) -> Result<Option<Before>, String>;
     fn exists(&self, path: &str) -> bool;
+    /// Paths that the image is known to have, for a list of files that is checked elsewhere.
+    fn known(&self) -> &[(String, Shape)] {
+        &[]
+    }
 }
 
 /// Without an image, as when a seed is checked elsewhere: there are no files to change,
 /// and everything that a seed relies on is assumed to exist.
-pub struct UnknownImage;
+#[derive(Default)]
+pub struct UnknownImage {
+    /// The paths that are known all the same.
+    pub known: Vec<(String, Shape)>,
+}
 
 impl Image for UnknownImage {
     fn file(&self, _path: &str) -> Result<Option<Before>, String> {
@@ -54,6 +64,10 @@ impl Image for UnknownImage {
 
     fn exists(&self, _path: &str) -> bool {
         true
+    }
+
+    fn known(&self) -> &[(String, Shape)] {
+        &self.known
     }
 }
 
@@ -92,18 +106,13 @@ pub fn plan(node: &CheckedNode, ground: &Ground<'_>, problems: &mut Problems) ->
         }),
     );
     let more = extras::plan(&node.extras, ground.image, ground.writable, problems);
-    for file in more {
-        // The seed's own hosts file takes precedence; the other files define the node.
-        if file.path == HOSTS {
-            files.retain(|own| own.path != HOSTS);
-        } else if files.iter().any(|own| own.path == file.path) {
-            let place = Place::file(&file.path);
-            let reason = "is a file that first boot itself writes, and the seed writes it too";
-            problems.error(&place, reason, "use the keys of `nodeimg:` for it");
-        }
-        files.push(file);
+    // The seed's own hosts file takes precedence; the other files define the node.
+    if more.iter().any(|file| file.path == HOSTS) {
+        files.retain(|own| own.path != HOSTS);
     }
+    files.extend(more);
     files.sort_by(|left, right| left.path.cmp(&right.path));
+    shape::check(&files, ground.image.known(), problems);
     (!problems.has_errors()).then_some(Plan { files })
 }
 

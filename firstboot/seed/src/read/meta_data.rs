@@ -175,6 +175,15 @@ fn key_lines(text: &Located<String>) -> Vec<Located<String>> {
         .collect()
 }
 
+/// Before the digest of a seed that names no instance.
+const DERIVED: &str = "seed-";
+
+/// Whether an instance-id was derived from a seed that names none.
+pub fn is_derived(instance_id: &str) -> bool {
+    let digits = instance_id.strip_prefix(DERIVED).unwrap_or_default();
+    digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 fn identity_of(seed: &Seed) -> String {
     let user_data = seed.user_data.as_ref();
     if let Some(id) = user_data.and_then(|file| overwritten::served(&file.bytes)) {
@@ -186,7 +195,7 @@ fn identity_of(seed: &Seed) -> String {
     if let Some(user_data) = &seed.user_data {
         hash.update(&*user_data.bytes);
     }
-    let mut id = "seed-".to_owned();
+    let mut id = DERIVED.to_owned();
     for byte in hash.finalize().iter().take(16) {
         id.push_str(&format!("{byte:02x}"));
     }

@@ -137,6 +137,14 @@ const MAX_INJECTED: usize = 64;
 const MAX_INJECTED_BYTES: usize = 16 << 20;
 
 impl Seed {
+    /// Whether its secrets were overwritten after it had served: nothing can be set up from it.
+    pub fn has_served(&self) -> bool {
+        let files = self.user_data.iter().chain(&self.vendor_data);
+        files
+            .into_iter()
+            .any(|file| overwritten::served(&file.bytes).is_some())
+    }
+
     /// A seed with nothing but its identity.
     pub fn new(layout: Layout, meta_data: SeedFile) -> Self {
         Self {

@@ -159,6 +159,16 @@ impl Problems {
         self.any_error |= other.any_error;
     }
 
+    /// The same as warnings: what is told of is not acted on.
+    #[must_use]
+    pub fn into_warnings(mut self) -> Self {
+        for problem in &mut self.kept {
+            problem.severity = Severity::Warning;
+        }
+        self.any_error = false;
+        self
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.kept.iter()
     }

@@ -128,7 +128,7 @@ impl Case {
 pub const GROUND: Ground<'static> = Ground {
     network: None,
     templates: &[],
-    image: &UnknownImage,
+    image: &UnknownImage { known: Vec::new() },
     handlers: &[],
     writable: &[],
 };

@@ -130,7 +130,7 @@ pub(crate) fn settle_later(root: &Root, report: &mut Report) {
             early: true,
         };
         let mut unused = Report::new(Outcome::Failed);
-        if let Some(stamp) = state.finished(root)
+        if let Some(stamp) = state.finished()
             && let Some(sought) = search::seek(&seek, &mut unused, &mut problems)
         {
             report.scrub = settle(root, &settings, stamp, &sought, &mut problems);

@@ -1,0 +1,117 @@
+//! A node that is set up stays set up: what it lacks is repaired or told, and what is not
+//! followed leaves nothing behind.
+use nodeimg_seed::contract::paths::HOSTNAME;
+use nodeimg_seed::contract::stamp::Stamp;
+use nodeimg_seed::read::meta_data::{MetaData, is_derived};
+use nodeimg_seed::read::network::DIRECTORY;
+use nodeimg_seed::read::seed::Seed;
+use nodeimg_seed::text::problem::{Place, Problems};
+
+use crate::apply::{self, State, aside, grants_access, missing, tell_files};
+use crate::machine::Machine;
+use crate::machine::interfaces;
+use crate::root::gate::Open;
+use crate::root::{Access, Root};
+
+/// Whether files that the instance needs are gone, and the seed can bring them back.
+pub(crate) fn wants_repair(root: &Root, stamp: &Stamp, seed: &Seed) -> bool {
+    !seed.has_served() && missing(root, stamp).iter().any(|path| !grants_access(path))
+}
+
+/// Tells which files of the instance a run has brought back.
+pub(crate) fn tell_repaired(root: &Root, lost: &[&str], problems: &mut Problems) {
+    let back: Vec<&str> = lost
+        .iter()
+        .copied()
+        .filter(|path| root.exists(path))
+        .collect();
+    let what = "was missing, and was written again from the seed";
+    tell_files(root, &back, what, "", problems);
+}
+
+/// The stamp, its copy and the host name can be written without a seed; other files that
+/// are missing are told of.
+pub(crate) fn mend(root: &Root, state: &State, stamp: &Stamp, problems: &mut Problems) {
+    if state.wants_repair()
+        && let Err(failure) = apply::write_stamp(root, stamp, &mut Open)
+    {
+        failure.tell_left(problems);
+    }
+    let mut lost = missing(root, stamp);
+    if lost.contains(&HOSTNAME) && !stamp.host_name.is_empty() {
+        let text = format!("{}\n", stamp.host_name);
+        let written = root.replace(HOSTNAME, text.as_bytes(), Access::PUBLIC, &mut Open);
+        if written.is_ok() {
+            lost.retain(|path| *path != HOSTNAME);
+            let what = "was missing, and was written again";
+            tell_files(root, &[HOSTNAME], what, "", problems);
+        }
+    }
+    let (access, other): (Vec<&str>, Vec<&str>) =
+        lost.into_iter().partition(|path| grants_access(path));
+    let what = "is missing, and gives its user no access until it is back";
+    let remedy = "if nobody meant to revoke it, set this node up again with a new instance-id";
+    tell_files(root, &access, what, remedy, problems);
+    let what = "is missing, and there is no seed to write it again from";
+    let remedy = "put it back, or set this node up again with a new instance-id";
+    tell_files(root, &other, what, remedy, problems);
+}
+
+/// Brings the network of the finished instance back, if another one's was tried.
+pub(crate) fn settle_network(
+    root: &Root,
+    machine: Option<Machine>,
+    stamp: Option<&Stamp>,
+    problems: &mut Problems,
+) {
+    let back = aside::settle(root, stamp, DIRECTORY, problems, &mut Open);
+    if !back || machine.is_none() {
+        return;
+    }
+    withdraw_network(root, problems);
+}
+
+/// Takes back the network of a seed that is not followed.
+pub(crate) fn withdraw_network(root: &Root, problems: &mut Problems) {
+    let unstaged = interfaces::stage(root, None).and_then(|_| interfaces::reload());
+    if let Err(error) = unstaged {
+        let reason = format!("the network of this node cannot be put in force again: {error}");
+        let remedy = "reboot, or run: systemctl restart systemd-networkd";
+        problems.warn(&Place::file(DIRECTORY), reason, remedy);
+    }
+}
+
+/// A seed that has lost its instance-id is not a new instance: the node was set up from one
+/// that had it.
+pub(crate) fn names_itself(
+    stamp: Option<&Stamp>,
+    meta: &MetaData,
+    seed: &Seed,
+    problems: &mut Problems,
+) -> bool {
+    let named = |stamp: &Stamp| !is_derived(&stamp.instance_id);
+    let good = !stamp.is_some_and(named) || !is_derived(&meta.instance_id);
+    if !good {
+        let place = Place::file(&seed.meta_data.name).key("instance-id");
+        let reason = "is missing, and this node was set up from a seed that had one";
+        problems.error(&place, reason, "write the instance-id of the new instance");
+    }
+    good
+}
+
+/// Why this boot does not follow what it found, as warnings.
+pub(crate) fn tell_refused(
+    place: Option<&str>,
+    stamp: &Stamp,
+    found: Problems,
+    problems: &mut Problems,
+) {
+    let reason = format!(
+        "is not followed, since it is no complete and valid seed of a new instance: this node \
+         stays `{}`, as an earlier boot set it up",
+        stamp.instance_id
+    );
+    let remedy = "correct it or take it away; the next boot looks again";
+    problems.warn(&Place::file(place.unwrap_or("seed")), reason, remedy);
+    problems.append(found.into_warnings());
+}
