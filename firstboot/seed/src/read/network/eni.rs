@@ -50,8 +50,16 @@ struct Stanza {
     line: usize,
     subnet: Vec<Entry>,
     routes: Vec<Node>,
-    /// Destinations of the routes.
+    /// The routes as they are written.
     added: BTreeSet<String>,
+}
+
+impl Stanza {
+    /// Whether a route begins like this one.
+    fn has_added(&self, route: &str) -> bool {
+        let near = self.added.range(route.to_owned()..).next();
+        !route.is_empty() && near.is_some_and(|added| added.starts_with(route))
+    }
 }
 
 pub(super) fn read(file: &SeedFile, problems: &mut Problems) -> Option<Draft> {
@@ -256,7 +264,7 @@ impl Reader {
         };
         let up = option.ends_with("up");
         match rest {
-            ["del" | "delete", to, ..] if !up && stanza.added.contains(*to) => {}
+            ["del" | "delete", rest @ ..] if !up && stanza.has_added(&rest.join(" ")) => {}
             ["add" | "replace", to, rest @ ..] if up => {
                 let mut route = vec![entry(line, "destination", scalar(line, to))];
                 for pair in rest.chunks(2) {
@@ -271,7 +279,7 @@ impl Reader {
                     let value = pair.last().copied().unwrap_or_default();
                     route.push(entry(line, key, scalar(line, value)));
                 }
-                stanza.added.insert((*to).to_owned());
+                stanza.added.insert([&[*to], rest].concat().join(" "));
                 stanza.routes.push(mapping(line, route));
             }
             _ => self.unknown(line, option, problems),

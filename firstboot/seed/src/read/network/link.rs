@@ -89,7 +89,7 @@ pub struct Route {
     pub metric: Option<u32>,
     pub table: Option<u32>,
     pub mtu: Option<u32>,
-    pub on_link: bool,
+    pub on_link: Option<bool>,
     pub scope: Option<String>,
     pub kind: Option<String>,
 }
@@ -156,7 +156,7 @@ impl Route {
             metric: None,
             table: None,
             mtu: None,
-            on_link: false,
+            on_link: None,
             scope: None,
             kind: None,
         }

@@ -229,7 +229,7 @@ fn route_section(file: &mut File, link: &Link, route: &Route) {
     file.section("Route");
     file.maybe("Destination", route.to);
     file.maybe("Gateway", route.via);
-    if route.on_link {
+    if route.on_link == Some(true) {
         file.line("GatewayOnLink", "yes");
     }
     file.maybe("PreferredSource", route.from);

@@ -191,8 +191,8 @@ fn numbers(links: &[Link], problems: &mut Problems) {
     let mut seen: BTreeMap<(&str, u32), &str> = BTreeMap::new();
     for link in links {
         let (key, what) = match &link.kind {
-            Kind::Vlan { id, parent } => ((parent.value.as_str(), u32::from(*id)), "VLAN number"),
-            Kind::Vrf { table, .. } => (("", *table), "routing table"),
+            Kind::Vlan { id, parent } => ((parent.value.as_str(), u32::from(*id)), "`id`"),
+            Kind::Vrf { table, .. } => (("", *table), "`table`"),
             _ => continue,
         };
         if let Some(other) = seen.insert(key, &link.id) {

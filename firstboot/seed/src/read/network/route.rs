@@ -118,12 +118,22 @@ fn on_link(link: &mut Link, problems: &mut Problems) {
         }
         let family = networks.iter().any(|net| net.addr().is_ipv4() == v4);
         let reached = networks.iter().any(|net| net.contains(&via));
-        if !family && !route.on_link {
+        if !family && route.on_link != Some(true) {
             let family = if v4 { "IPv4" } else { "IPv6" };
             let reason = format!("`{}` has no {family} address to reach {via} from", link.id);
             problems.warn(&route.place, reason, "give it one");
         }
-        route.on_link |= !reached;
+        if reached {
+            continue;
+        }
+        if route.on_link == Some(false) {
+            let reason = format!(
+                "`on-link` is false, but {via} is in no network of `{}`: it is read as true",
+                link.id
+            );
+            problems.warn(&route.place, reason, "give an address in its network");
+        }
+        route.on_link = Some(true);
     }
 }
 

@@ -53,6 +53,10 @@ pub(super) fn read(file: &str, root: &Node, problems: &mut Problems) -> Option<D
             ("version", _) => {}
             ("renderer", _) if given(&field) => renderer(&field, problems),
             ("renderer", _) => {}
+            ("ethernets" | "bonds" | "bridges" | "vlans" | "vrfs", _) => {
+                let reason = "belongs to `version: 2`, and the file says `version: 1`";
+                problems.error(&field.place, reason, "write `version: 2`");
+            }
             (name, _) => unknown(&field, name, &["config"], problems),
         }
     }

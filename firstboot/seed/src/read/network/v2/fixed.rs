@@ -97,7 +97,7 @@ fn route(item: &Field<'_>, problems: &mut Problems) -> Option<Route> {
             "metric" => route.metric = number(field, 0..=u32::MAX, problems),
             "table" => route.table = number(field, 1..=u32::MAX, problems),
             "mtu" => route.mtu = mtu(field, problems),
-            "on-link" => route.on_link = boolean(field, problems).unwrap_or_default(),
+            "on-link" => route.on_link = boolean(field, problems),
             "scope" => {
                 let scopes = ["global", "link", "host"];
                 route.scope = one_of(field, &scopes, problems).map(str::to_owned);

@@ -58,6 +58,10 @@ pub(super) fn read(file: &str, root: &Node, problems: &mut Problems) -> Option<D
                 let reason = "is not a supported device type";
                 problems.error(&field.place, reason, "remove it");
             }
+            "config" => {
+                let reason = "belongs to `version: 1`, and the file says `version: 2`";
+                problems.error(&field.place, reason, "write `version: 1`");
+            }
             name => {
                 let known = ["ethernets", "bonds", "bridges", "vlans", "vrfs"];
                 unknown(&field, name, &known, problems);
