@@ -12,7 +12,7 @@ use nodeimg_seed::contract::settings::ImageSettings;
 use nodeimg_seed::examine::examine;
 use nodeimg_seed::read::meta_data::{self, MetaData};
 use nodeimg_seed::read::network::{self, DIRECTORY, Link, Network};
-use nodeimg_seed::read::seed::Seed;
+use nodeimg_seed::read::seed::{Layout, Seed};
 use nodeimg_seed::text::problem::{Place, Problems, Waited};
 
 use crate::apply::{self, Original, State, aside};
@@ -124,7 +124,7 @@ pub(crate) fn network(
         let system = System::default();
         if let Some(network) = &network {
             let (found, waited) = wait_for_cards(network, &system, |_| true);
-            tell_missing(network, &found, &waited, problems);
+            tell_missing(network, seed.layout, (&found, &waited), problems);
         }
         put_in_force(root, network.as_ref(), &system, problems);
     }
@@ -136,7 +136,10 @@ fn put_in_force(root: &Root, network: Option<&Network>, system: &System, problem
         for (name, error) in interfaces::rename(network, &interfaces::all(&system.sys)) {
             let reason = format!("a network interface cannot be renamed to `{name}`: {error}");
             let remedy = "choose a name that no other interface has";
-            problems.error(&Place::file("network").key(name), reason, remedy);
+            let mut links = network.links.iter();
+            let link = links.find(|link| link.set_name.as_ref() == Some(&name));
+            let place = link.map_or_else(Place::default, |link| link.place.clone());
+            problems.error(&place, reason, remedy);
         }
     }
     let staged = interfaces::stage(root, network);
@@ -183,13 +186,20 @@ fn wait_for_cards(
     }
 }
 
-fn tell_missing(network: &Network, found: &[Interface], waited: &Waited, problems: &mut Problems) {
+fn tell_missing(
+    network: &Network,
+    layout: Layout,
+    (found, waited): (&[Interface], &Waited),
+    problems: &mut Problems,
+) {
+    // OpenStack's form has no key for a link that may be missing.
+    let way = match layout {
+        Layout::NoCloud => "correct the seed, or mark the link `optional: true`",
+        Layout::ConfigDrive => "attach the interface, or correct the network in the cloud",
+    };
     for (link, reason) in interfaces::missing(network, found) {
         let reason = format!("{reason} ({waited})");
-        let remedy = format!(
-            "this machine has {}; correct the seed, or mark the link `optional: true`",
-            interfaces::listed(found)
-        );
+        let remedy = format!("this machine has {}; {way}", interfaces::listed(found));
         problems.error(&link.place, reason, remedy);
     }
 }

@@ -82,7 +82,7 @@ pub fn read(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
 }
 
 /// Keys of NoCloud meta-data that have a meaning but are not read.
-const NOT_READ: &[&str] = &["network-interfaces", "network_config", "seedfrom"];
+const NOT_READ: &[&str] = &["seedfrom"];
 
 fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
     let file = &seed.meta_data;
@@ -111,12 +111,6 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
                 "instance-id" => instance_id = field.text(problems),
                 "local-hostname" => local_hostname = field.text(problems),
                 "hostname" => hostname = field.text(problems),
-                // cloud-init ignores it if there is a network-config as well.
-                "network-interfaces" if seed.network.is_none() => {
-                    let reason = "is a network in the format of /etc/network/interfaces, which is not supported";
-                    let remedy = "write a file `network-config`, version 1 or 2";
-                    problems.error(&field.place, reason, remedy);
-                }
                 _ if NOT_READ.contains(&name) => {
                     let reason = "is not read by this version and has no effect";
                     problems.warn(&field.place, reason, "");

@@ -81,11 +81,16 @@ impl SeedFile {
         match yaml::parse(text) {
             Ok(root) => Some(root),
             Err(error) => {
+                let (form, remedy) = if self.name.ends_with(".json") {
+                    ("JSON", "correct it where this file is made")
+                } else {
+                    ("YAML", "correct the YAML")
+                };
                 let reason = format!(
-                    "is not valid YAML (column {}): {}",
+                    "is not valid {form} (column {}): {}",
                     error.column, error.reason
                 );
-                problems.error(&place.line(error.line), reason, "correct the YAML");
+                problems.error(&place.line(error.line), reason, remedy);
                 None
             }
         }
@@ -112,6 +117,9 @@ pub struct Seed {
     pub vendor_data: Option<SeedFile>,
     pub vendor_data2: Option<SeedFile>,
     pub network: Option<SeedFile>,
+    /// The config drive's older form of a network: what `network_config` of its meta-data
+    /// points to, in the form of /etc/network/interfaces.
+    pub interfaces: Option<SeedFile>,
     /// Files that nova was told to put into the machine.
     pub injected: Vec<Injected>,
     pub named: Named,
@@ -154,6 +162,7 @@ impl Seed {
             vendor_data: None,
             vendor_data2: None,
             network: None,
+            interfaces: None,
             injected: Vec::new(),
             named: Named::default(),
         }
@@ -169,6 +178,14 @@ impl Seed {
     ) -> Result<(), E> {
         if self.layout != Layout::ConfigDrive {
             return Ok(());
+        }
+        if let Some(content) = interfaces(&self.meta_data, problems) {
+            self.interfaces = take(&content)?;
+            if self.interfaces.is_none() {
+                let place = Place::file(&self.meta_data.name).key("network_config");
+                let reason = format!("points to `{content}`, which is not there");
+                problems.error(&place, reason, "generate the config drive again");
+            }
         }
         let place = Place::file(&self.meta_data.name).key("files");
         let listed = listed(&self.meta_data.bytes);
@@ -193,6 +210,23 @@ impl Seed {
         }
         Ok(())
     }
+}
+
+/// The file that `network_config` of `meta_data.json` points to, relative to the seed:
+/// `{"name": "network_config", "content_path": "/content/0000"}`.
+fn interfaces(meta_data: &SeedFile, problems: &mut Problems) -> Option<String> {
+    let root: serde_json::Value = serde_json::from_slice(&meta_data.bytes).ok()?;
+    let item = root.get("network_config").filter(|item| !item.is_null())?;
+    let path = item.get("content_path").and_then(serde_json::Value::as_str);
+    let part = |part: &str| !part.is_empty() && part != "." && part != "..";
+    let path = path.map(|path| path.trim_start_matches('/'));
+    let path = path.filter(|path| path.split('/').all(part) && !path.contains('\0'));
+    if path.is_none() {
+        let place = Place::file(&meta_data.name).key("network_config.content_path");
+        let reason = "is not the path of a file such as `/content/0000`";
+        problems.error(&place, reason, "generate the config drive again");
+    }
+    Some(format!("openstack/{}", path?))
 }
 
 /// Paths and contents (`/content/0000`) of the list `files`. Anything else is for

@@ -125,7 +125,7 @@ fn interface(directory: &Path, name: String) -> Option<Interface> {
 /// The interface that a link refers to, if there is one. A pattern may match any of several.
 fn interface_of<'a>(link: &Link, interfaces: &'a [Interface]) -> Option<&'a Interface> {
     let matched = &link.matched;
-    let by_id = matched.mac.is_none() && matched.driver.is_none() && matched.name.is_none();
+    let by_id = matched.mac.is_none() && matched.drivers.is_empty() && matched.name.is_none();
     let fits = |name: &str, pattern: &String| pattern.contains(['*', '?', '[']) || name == pattern;
     interfaces.iter().find(|interface| {
         let named = link
@@ -133,11 +133,9 @@ fn interface_of<'a>(link: &Link, interfaces: &'a [Interface]) -> Option<&'a Inte
             .as_ref()
             .is_some_and(|name| *name == interface.name);
         matched.mac.is_none_or(|mac| mac == interface.mac)
-            && matched.driver.as_ref().is_none_or(|driver| {
-                interface
-                    .driver
-                    .as_ref()
-                    .is_none_or(|own| fits(own, driver))
+            && interface.driver.as_ref().is_none_or(|own| {
+                let drivers = &matched.drivers;
+                drivers.is_empty() || drivers.iter().any(|driver| fits(own, driver))
             })
             && matched
                 .name
@@ -159,11 +157,11 @@ pub(crate) fn missing<'a>(
         .filter(|link| interface_of(link, interfaces).is_none())
         .map(|link| {
             let matched = &link.matched;
-            let what = match (matched.mac, &matched.name, &matched.driver) {
+            let what = match (matched.mac, &matched.name, matched.drivers.as_slice()) {
                 (Some(mac), ..) => format!("the address {mac}"),
                 (_, Some(name), _) => format!("the name `{name}`"),
-                (_, _, Some(driver)) => format!("the driver `{driver}`"),
-                _ => format!("the name `{}`", link.id),
+                (_, _, []) => format!("the name `{}`", link.id),
+                (_, _, drivers) => format!("the driver `{}`", drivers.join("` or `")),
             };
             (
                 link,

@@ -3,10 +3,9 @@
 use std::net::IpAddr;
 
 use super::link::{Kind, Setting};
-use super::value::{addresses, boolean, given, number, one_of, unknown, yes_no};
+use super::value::{addresses, boolean, filled, given, idle, number, one_of, unknown, yes_no};
 use crate::text::field::{Field, Member};
 use crate::text::problem::{Located, Problems};
-use crate::text::yaml::Kind as YamlKind;
 
 /// How a value is read, and how it is written.
 #[derive(Clone, Copy)]
@@ -39,7 +38,7 @@ const fn row(name: &'static str, v1: &'static str, key: &'static str, form: Form
 }
 
 /// In the order of the kernel's numbers.
-pub(super) const MODES: &[&str] = &[
+const MODES: &[&str] = &[
     "balance-rr",
     "active-backup",
     "balance-xor",
@@ -161,8 +160,8 @@ const BRIDGE: &[Parameter] = &[
     row("stp", "stp", "STP", Flag),
 ];
 
-/// Only known to ifupdown: nothing to wait for, or set elsewhere.
-const BRIDGE_IGNORED: [&str; 5] = ["gcint", "hw", "maxwait", "ports", "waitport"];
+/// Only known to ifupdown: how long it waits, which networkd does not.
+const BRIDGE_WAITS: [&str; 3] = ["gcint", "maxwait", "waitport"];
 
 pub(super) fn bond_v2(members: &[Member<'_>], problems: &mut Problems) -> Option<Kind> {
     let mut settings = Vec::new();
@@ -268,7 +267,20 @@ pub(super) fn bridge_v1(
     let key = match name {
         "pathcost" => "Cost",
         "portprio" => "Priority",
-        name if BRIDGE_IGNORED.contains(&name) => return,
+        name if BRIDGE_WAITS.contains(&name) => {
+            let none = field
+                .node
+                .scalar()
+                .is_some_and(|scalar| scalar.text() == "0");
+            if !none {
+                idle(
+                    field,
+                    "systemd-networkd does not wait for a bridge",
+                    problems,
+                );
+            }
+            return;
+        }
         name => {
             let found = BRIDGE.iter().find(|row| row.v1 == name || row.name == name);
             return setting(field, name, ("Bridge", BRIDGE, found), into, problems);
@@ -309,6 +321,11 @@ fn setting(
         return;
     }
     if let Some(value) = written(field, row.form, problems) {
+        let other = into.iter().find(|setting| setting.key == row.key);
+        if other.is_some_and(|other| other.value != value) {
+            let reason = "is given twice, under another name as well";
+            problems.error(&field.place, reason, "keep one of them");
+        }
         into.retain(|setting| setting.key != row.key);
         into.push(Setting {
             section,
@@ -342,17 +359,6 @@ fn written(field: &Field<'_>, form: Form, problems: &mut Problems) -> Option<Str
     }
 }
 
-/// A single interface or a list, by name.
-pub(super) fn names(field: &Field<'_>, problems: &mut Problems) -> Vec<Located<String>> {
-    if !given(field) {
-        return Vec::new();
-    }
-    match &field.node.kind {
-        YamlKind::Sequence(items) if items.is_empty() => Vec::new(),
-        _ => field.texts(problems),
-    }
-}
-
 /// `interfaces: [...]`, by their ids.
 pub(super) fn member_names(
     members: &[Member<'_>],
@@ -362,12 +368,6 @@ pub(super) fn member_names(
     let Some(list) = list.filter(|list| given(&list.field)) else {
         return Vec::new();
     };
-    let items = list.field.items();
-    if items.is_empty() && !matches!(list.field.node.kind, YamlKind::Sequence(_)) {
-        list.field.expected("a list", problems);
-    }
-    items
-        .iter()
-        .filter_map(|item| item.text(problems))
-        .collect()
+    super::value::list(&list.field, problems);
+    filled(&list.field, problems)
 }

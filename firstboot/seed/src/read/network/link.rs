@@ -3,7 +3,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::value::Mac;
+use super::mac::Mac;
 use crate::text::problem::{Located, Place};
 
 /// An interface, physical or virtual.
@@ -43,7 +43,8 @@ pub struct Link {
 pub struct Match {
     pub mac: Option<Mac>,
     pub name: Option<String>,
-    pub driver: Option<String>,
+    /// Any of them; none if the driver does not matter.
+    pub drivers: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +89,7 @@ pub struct Route {
     pub metric: Option<u32>,
     pub table: Option<u32>,
     pub mtu: Option<u32>,
-    pub on_link: bool,
+    pub on_link: Option<bool>,
     pub scope: Option<String>,
     pub kind: Option<String>,
 }
@@ -135,6 +136,8 @@ impl Link {
     }
 
     pub fn set(&mut self, section: &'static str, key: &'static str, value: impl Into<String>) {
+        self.settings
+            .retain(|known| (known.section, known.key) != (section, key));
         self.settings.push(Setting {
             section,
             key,
@@ -153,7 +156,7 @@ impl Route {
             metric: None,
             table: None,
             mtu: None,
-            on_link: false,
+            on_link: None,
             scope: None,
             kind: None,
         }

@@ -1,12 +1,15 @@
 //! The network that a seed asks for, and the files of systemd-networkd for it.
 //!
-//! Three forms come in, one model stands for them, one form goes out:
+//! Several forms come in, one model stands for them, one form goes out:
 //!
 //! ```text
-//! network-config v1   (v1)        \
-//! network-config v2   (v2)         >  Network  (resolve)  ->  *.link *.netdev *.network  (render)
-//! network_data.json   (openstack) /
+//! network-config v1        (v1)        \
+//! network-config v2        (v2)         \
+//! network_data.json        (openstack)   >  Network  (resolve)  ->  *.link *.netdev *.network  (render)
+//! /etc/network/interfaces  (eni, v1)    /
 //! ```
+//! `meta` finds the one that counts, which may be in the meta-data.
+//!
 //! - v1: <https://cloudinit.readthedocs.io/en/latest/reference/network-config-format-v1.html>
 //! - v2: <https://cloudinit.readthedocs.io/en/latest/reference/network-config-format-v2.html>
 //!   and <https://netplan.readthedocs.io/en/stable/netplan-yaml/>
@@ -20,19 +23,24 @@
 //!
 //! Left out: wifis, tunnels, modems, dummy devices and InfiniBand.
 mod device;
+mod eni;
 mod link;
+mod mac;
+mod meta;
 mod openstack;
 mod render;
 mod resolve;
+mod route;
 mod v1;
 mod v2;
 mod value;
 
 pub use link::{Kind, Link, Match, Route, Rule, Setting};
+pub use mac::Mac;
 pub use render::{DIRECTORY, render};
-pub use value::Mac;
 
-use crate::read::seed::{Layout, Seed, SeedFile};
+use crate::read::seed::Seed;
+use crate::text::field::{Field, shown};
 use crate::text::problem::{Place, Problems};
 use crate::text::yaml::Node;
 
@@ -47,16 +55,9 @@ pub struct Network {
 
 /// The network of a seed; `None` if it asks for none, or has errors.
 pub fn read(seed: &Seed, problems: &mut Problems) -> Option<Network> {
-    let file = seed.network.as_ref().filter(|file| !file.says_nothing())?;
     let mut found = Problems::new();
-    let network = file
-        .yaml(&mut found)
-        .flatten()
-        .and_then(|root| match seed.layout {
-            Layout::NoCloud => no_cloud(file, &root, &mut found),
-            Layout::ConfigDrive => openstack::read(file, &root, &mut found),
-        })
-        .and_then(|draft| resolve::resolve(draft, &mut found));
+    let network =
+        meta::draft(seed, &mut found).and_then(|draft| resolve::resolve(draft, &mut found));
     let good = !found.has_errors();
     problems.append(found);
     network.filter(|network| good && !network.links.is_empty())
@@ -66,27 +67,44 @@ pub fn read(seed: &Seed, problems: &mut Problems) -> Option<Network> {
 #[derive(Default)]
 struct Draft {
     links: Vec<Link>,
-    /// For every link that has no servers of its own.
+    /// For every link with an address.
     dns: Vec<std::net::IpAddr>,
     search: Vec<String>,
+    /// The first place that gives servers to every link.
+    servers_of_all: Option<Place>,
     /// Of no link: each goes to the link that its gateway is on.
     routes: Vec<Route>,
 }
 
-fn no_cloud(file: &SeedFile, root: &Node, problems: &mut Problems) -> Option<Draft> {
-    let place = Place::file(&file.name).line(root.line);
-    let root = root.get("network").unwrap_or(root);
-    if root.entries().is_none() {
+/// Version 1 or 2, with or without an enclosing `network:`.
+fn no_cloud(file: &str, outer: &Node, problems: &mut Problems) -> Option<Draft> {
+    let root = outer.get("network").unwrap_or(outer);
+    let place = Place::file(file).line(root.line);
+    let Some(entries) = root.entries() else {
         let reason = format!("is {}, not a network configuration", root.what());
         problems.error(&place, reason, "write `version: 2` and `ethernets:`");
         return None;
+    };
+    let beside = outer.entries().unwrap_or_default().iter();
+    for entry in beside.filter(|entry| !std::ptr::eq(&entry.value, root)) {
+        if outer.get("network").is_some() {
+            let field = Field::top(file, shown(entry.key.expose()), entry.line, &entry.value);
+            let reason = "is beside `network`, where nothing is read";
+            problems.error(&field.place, reason, "move it into `network`, or remove it");
+        }
     }
     let is = |key: &str, text: &str| {
         let scalar = root.get(key).and_then(Node::scalar);
-        scalar.is_some_and(|scalar| scalar.text.expose() == text)
+        scalar.is_some_and(|scalar| scalar.text() == text)
     };
     // cloud-init's way to keep the image's own network.
     if is("config", "disabled") {
+        for entry in entries {
+            let field = Field::top(file, shown(entry.key.expose()), entry.line, &entry.value);
+            if !matches!(entry.key.expose(), "config" | "version") {
+                value::idle(&field, "`config: disabled` stands beside it", problems);
+            }
+        }
         return Some(Draft::default());
     }
     if is("version", "1") {
@@ -94,6 +112,14 @@ fn no_cloud(file: &SeedFile, root: &Node, problems: &mut Problems) -> Option<Dra
     }
     if is("version", "2") {
         return v2::read(file, root, problems);
+    }
+    if root
+        .get("config")
+        .is_some_and(|config| config.scalar().is_some())
+    {
+        let reason = "is neither a list of devices nor `disabled`";
+        problems.error(&place.key("config"), reason, "correct it");
+        return None;
     }
     problems.error(
         &place.key("version"),

@@ -10,54 +10,111 @@
 //! has given it and is found by its address.
 use std::net::IpAddr;
 
-use super::device::{self, MODES};
+use super::device;
 use super::link::{Kind, Link, Route};
-use super::value::{address, given, mac, masked, mtu, net_of, number, one_of};
+use super::mac::mac;
+use super::value::{
+    address, domains, filled, given, idle, interface, list, masked, mtu, net_of, number,
+};
 use super::{Draft, MAX_LINKS};
 use crate::read::seed::SeedFile;
-use crate::text::field::{Field, Member};
-use crate::text::problem::Problems;
-use crate::text::yaml::{Kind as YamlKind, Node};
+use crate::text::field::{Field, Member, shown};
+use crate::text::problem::{Place, Problems};
+use crate::text::yaml::Node;
+
+/// The file is made by a program, not by the person who reads the message.
+const REMEDY: &str = "correct it in the cloud that makes this file";
+
+/// Ways in which a hypervisor connects an interface, which are all one to the machine:
+/// nova's and cloud-init's names.
+const PHYSICAL: [&str; 22] = [
+    "802.1qbg",
+    "802.1qbh",
+    "agilio_ovs",
+    "bgpovs",
+    "bridge",
+    "cascading",
+    "dvs",
+    "ethernet",
+    "hostdev",
+    "hostdev_physical",
+    "hw_veb",
+    "hyperv",
+    "macvtap",
+    "ovs",
+    "phy",
+    "tap",
+    "tun",
+    "veth",
+    "vhostuser",
+    "vif",
+    "vmxnet3",
+    "vrouter",
+];
 
 pub(super) fn read(file: &SeedFile, root: &Node, problems: &mut Problems) -> Option<Draft> {
     let mut draft = Draft::default();
-    let part = |name: &str| {
-        let entry = root
-            .entries()?
-            .iter()
-            .find(|entry| entry.key.expose() == name)?;
-        let field = Field::top(&file.name, name, entry.line, &entry.value);
-        given(&field).then_some(field)
-    };
-    if root.entries().is_none() {
-        let place = crate::text::problem::Place::file(&file.name).line(root.line);
+    let Some(entries) = root.entries() else {
+        let place = Place::file(&file.name).line(root.line);
         let reason = format!("is {}, not an object", root.what());
-        problems.error(&place, reason, "generate the config drive again");
+        problems.error(&place, reason, REMEDY);
         return None;
+    };
+    let (mut links, mut networks, mut services) = (None, None, None);
+    for entry in entries {
+        let name = entry.key.expose();
+        let field = Field::top(&file.name, shown(name), entry.line, &entry.value);
+        match name {
+            "links" => links = Some(field),
+            "networks" => networks = Some(field),
+            "services" => services = Some(field),
+            _ => not_known(&field, problems),
+        }
     }
-    for item in items(part("links").as_ref(), problems) {
+    for item in items(links.as_ref(), problems) {
         if draft.links.len() >= MAX_LINKS {
             problems.error(&item.place, "exceeds the limit on links", "");
             break;
         }
         draft.links.extend(link(&item, problems));
     }
-    for item in items(part("networks").as_ref(), problems) {
+    let mut seen = std::collections::BTreeSet::new();
+    for item in items(networks.as_ref(), problems) {
+        let id = item.node.get("id").and_then(Node::scalar);
+        if id.is_some_and(|id| !id.is_null() && !seen.insert(id.text().to_owned())) {
+            let reason = "has the `id` of another network of this file";
+            problems.warn(&item.place, reason, REMEDY);
+        }
         network(&item, &mut draft, problems);
     }
-    for item in items(part("services").as_ref(), problems) {
-        draft.dns.extend(dns_service(&item, problems));
+    for item in items(services.as_ref(), problems) {
+        let server = dns_service(&item, problems);
+        if server.is_some() {
+            draft
+                .servers_of_all
+                .get_or_insert_with(|| item.place.clone());
+        }
+        draft.dns.extend(server);
     }
     Some(draft)
 }
 
+/// Clouds add keys of their own, and a node must not be lost for one of them.
+fn not_known(field: &Field<'_>, problems: &mut Problems) {
+    if given(field) {
+        idle(
+            field,
+            "this key of network_data.json is not known",
+            problems,
+        );
+    }
+}
+
 fn items<'a>(field: Option<&Field<'a>>, problems: &mut Problems) -> Vec<Field<'a>> {
-    let Some(field) = field else {
+    let Some(field) = field.filter(|field| given(field)) else {
         return Vec::new();
     };
-    if !matches!(field.node.kind, YamlKind::Sequence(_)) {
-        field.expected("a list", problems);
-    }
+    list(field, problems);
     field.items()
 }
 
@@ -70,11 +127,7 @@ fn link(item: &Field<'_>, problems: &mut Problems) -> Option<Link> {
     let members: Vec<Member<'_>> = item.members(problems)?;
     let members: Vec<Member<'_>> = members.into_iter().filter(|m| given(&m.field)).collect();
     let Some(id) = find(&members, "id") else {
-        problems.error(
-            &item.place,
-            "has no `id`",
-            "generate the config drive again",
-        );
+        problems.error(&item.place, "has no `id`", REMEDY);
         return None;
     };
     let id = id.text(problems)?;
@@ -85,14 +138,21 @@ fn link(item: &Field<'_>, problems: &mut Problems) -> Option<Link> {
     let made = match kind.as_str() {
         "bond" => bond(&members, problems),
         "vlan" => vlan(item, &members, problems)?,
-        // All others describe how the hypervisor has connected it.
+        "infiniband" | "ib_hostdev" => {
+            let reason = format!("`{kind}` is not a supported type of link");
+            problems.error(
+                &item.place,
+                reason,
+                "give the machine an Ethernet interface",
+            );
+            return None;
+        }
         _ => Kind::Physical,
     };
     let mut link = Link::new(&id.value, item.place.clone(), made);
-    let written = match link.kind {
-        Kind::Vlan { .. } => find(&members, "vlan_mac_address"),
-        _ => find(&members, "ethernet_mac_address"),
-    };
+    let vlan = matches!(link.kind, Kind::Vlan { .. });
+    let of_vlan = find(&members, "vlan_mac_address").filter(|_| vlan);
+    let written = of_vlan.or(find(&members, "ethernet_mac_address"));
     let address = written.and_then(|field| mac(field, problems));
     if !link.is_physical() {
         link.mac = address;
@@ -100,33 +160,73 @@ fn link(item: &Field<'_>, problems: &mut Problems) -> Option<Link> {
         link.matched.mac = address;
     } else {
         let reason = "has no `ethernet_mac_address` to find the network interface by";
-        problems.error(&item.place, reason, "generate the config drive again");
+        problems.error(&item.place, reason, REMEDY);
     }
-    link.mtu = find(&members, "mtu").and_then(|field| mtu(field, problems));
+    for member in &members {
+        link_key(&mut link, &kind, member, of_vlan.is_some(), problems);
+    }
     Some(link)
 }
 
-fn bond(members: &[Member<'_>], problems: &mut Problems) -> Kind {
-    let names = find(members, "bond_links").map_or_else(Vec::new, |f| device::names(f, problems));
-    let mut settings = Vec::new();
-    for member in members.iter().filter(|member| member.name != "bond_links") {
-        let Some(name) = member.name.strip_prefix("bond_") else {
-            continue;
-        };
-        if name == "mode" && one_of(&member.field, MODES, problems).is_none() {
-            continue;
+fn link_key(
+    link: &mut Link,
+    kind: &str,
+    member: &Member<'_>,
+    of_vlan: bool,
+    problems: &mut Problems,
+) {
+    let field = &member.field;
+    match (member.name, kind) {
+        // Identifiers of the cloud.
+        ("id" | "vif_id", _) => {}
+        ("type", "bond" | "vlan") => {}
+        ("type", kind) => {
+            if !PHYSICAL.contains(&kind) {
+                let reason = format!("`{kind}` is not a known type; it is read as `phy`");
+                problems.warn(&field.place, reason, "");
+            }
         }
-        device::bond_v1(
-            &member.field,
-            &name.replace('_', "-"),
-            &mut settings,
-            problems,
-        );
+        ("mtu", _) => link.mtu = mtu(field, problems),
+        ("ethernet_mac_address", _) if of_vlan => {
+            if mac(field, problems) != link.mac {
+                idle(field, "a VLAN has its `vlan_mac_address`", problems);
+            }
+        }
+        ("ethernet_mac_address", _) => {}
+        ("vlan_id" | "vlan_link" | "vlan_mac_address", "vlan") => {}
+        (name, "bond") if name.starts_with("bond_") => {}
+        // Not nova's own; cloud-init renames the interface.
+        ("name", _) if link.is_physical() => link.set_name = interface(field, problems),
+        ("name", _) => {
+            if field
+                .text(problems)
+                .is_some_and(|name| name.value != link.id)
+            {
+                idle(field, "the device is named by its `id`", problems);
+            }
+        }
+        _ => not_known(field, problems),
+    }
+}
+
+fn bond(members: &[Member<'_>], problems: &mut Problems) -> Kind {
+    let mut names = Vec::new();
+    let (mut settings, mut primary) = (Vec::new(), None);
+    for member in members {
+        let field = &member.field;
+        match member.name.strip_prefix("bond_") {
+            None => {}
+            Some("links") => names = filled(field, problems),
+            Some("primary") => primary = field.text(problems),
+            Some(name) => {
+                device::bond_v1(field, &name.replace('_', "-"), &mut settings, problems);
+            }
+        }
     }
     Kind::Bond {
         members: names,
         settings,
-        primary: None,
+        primary,
     }
 }
 
@@ -162,21 +262,24 @@ fn network(item: &Field<'_>, draft: &mut Draft, problems: &mut Problems) {
     };
     let Some(link) = draft.links.iter_mut().find(|link| link.id == on.value) else {
         let reason = format!("there is no link `{}` in `links`", on.value);
-        problems.error(&on.place, reason, "generate the config drive again");
+        problems.error(&on.place, reason, REMEDY);
         return;
     };
+    let fixed = matches!(kind.value.as_str(), "ipv4" | "ipv6" | "static" | "static6");
     match kind.value.as_str() {
-        "ipv4" | "ipv6" => {
+        _ if fixed => {
             let Some(own) = find(&members, "ip_address") else {
-                problems.error(
-                    &item.place,
-                    "has no `ip_address`",
-                    "a network with a fixed address needs one",
-                );
+                let remedy = "a network with a fixed address needs one";
+                problems.error(&item.place, "has no `ip_address`", remedy);
                 return;
             };
-            link.addresses
-                .extend(net_of(own, find(&members, "netmask"), problems));
+            let net = net_of(own, find(&members, "netmask"), problems);
+            let v4 = net.map(|net| net.addr().is_ipv4());
+            if v4.is_some_and(|v4| v4 == kind.value.ends_with('6')) {
+                let reason = format!("is not an address of a network of type `{}`", kind.value);
+                problems.error(&own.place, reason, REMEDY);
+            }
+            link.addresses.extend(net);
         }
         "ipv4_dhcp" => link.dhcp4 = true,
         "ipv6_dhcp" | "ipv6_dhcpv6-stateful" => {
@@ -190,34 +293,55 @@ fn network(item: &Field<'_>, draft: &mut Draft, problems: &mut Problems) {
         }
         other => {
             let reason = format!("`{other}` is not a network type");
-            problems.error(
-                &kind.place,
-                reason,
-                "write `ipv4`, `ipv4_dhcp`, `ipv6` or one of its kinds",
-            );
+            let remedy = "write `ipv4`, `ipv4_dhcp`, `ipv6` or one of its kinds";
+            problems.error(&kind.place, reason, remedy);
         }
     }
-    extras(link, &members, problems);
+    for member in &members {
+        extra(link, member, fixed, &members, problems);
+    }
 }
 
 /// Gateway, routes and servers of a network.
-fn extras(link: &mut Link, members: &[Member<'_>], problems: &mut Problems) {
-    if let Some(field) = find(members, "gateway")
-        && let Some(gateway) = address(field, problems)
-    {
-        link.routes
-            .push(Route::default_by(field.place.clone(), gateway));
-    }
-    for item in items(find(members, "routes"), problems) {
-        link.routes.extend(route(&item, problems));
-    }
-    for item in items(find(members, "services"), problems) {
-        link.dns.extend(dns_service(&item, problems));
-    }
-    for name in ["dns_nameservers", "dns_addresses"] {
-        if let Some(field) = find(members, name) {
+fn extra(
+    link: &mut Link,
+    member: &Member<'_>,
+    fixed: bool,
+    members: &[Member<'_>],
+    problems: &mut Problems,
+) {
+    let field = &member.field;
+    match member.name {
+        // Identifiers of the cloud.
+        "id" | "network_id" | "link" | "type" => {}
+        "ip_address" | "netmask" if fixed => {}
+        "ip_address" | "netmask" => {
+            idle(field, "the network itself gives the address", problems);
+        }
+        "gateway" => {
+            if let Some(gateway) = address(field, problems) {
+                let mut route = Route::default_by(field.place.clone(), gateway);
+                let metric = find(members, "metric");
+                route.metric = metric.and_then(|field| number(field, 0..=u32::MAX, problems));
+                link.routes.push(route);
+            }
+        }
+        "metric" if find(members, "gateway").is_some() => {}
+        "routes" => {
+            for item in items(Some(field), problems) {
+                link.routes.extend(route(&item, problems));
+            }
+        }
+        "services" => {
+            for item in items(Some(field), problems) {
+                link.dns.extend(dns_service(&item, problems));
+            }
+        }
+        "dns_nameservers" | "dns_addresses" => {
             link.dns.extend(super::value::addresses(field, problems));
         }
+        "dns_search" => link.search.extend(domains(field, problems)),
+        _ => not_known(field, problems),
     }
 }
 
@@ -230,27 +354,45 @@ fn route(item: &Field<'_>, problems: &mut Problems) -> Option<Route> {
     let mut route = Route::new(item.place.clone());
     let mask = find(&members, "netmask").filter(|field| given(field));
     route.to = masked(to, mask, problems)?;
-    if let Some(gateway) = find(&members, "gateway").filter(|field| given(field)) {
-        route.via = address(gateway, problems);
-    }
-    if let Some(metric) = find(&members, "metric").filter(|field| given(field)) {
-        route.metric = number(metric, 0..=u32::MAX, problems);
+    for member in members.iter().filter(|member| given(&member.field)) {
+        let field = &member.field;
+        match member.name {
+            "network" | "netmask" => {}
+            "gateway" => route.via = address(field, problems),
+            "metric" => route.metric = number(field, 0..=u32::MAX, problems),
+            _ => not_known(field, problems),
+        }
     }
     Some(route)
 }
 
-/// The address of a DNS service; any other kind is ignored.
+/// The address of a DNS service; any other kind has no effect, and is named.
 fn dns_service(item: &Field<'_>, problems: &mut Problems) -> Option<IpAddr> {
     let members = item.members(problems)?;
-    let kind = find(&members, "type")?.text(problems)?;
-    if kind.value != "dns" {
-        problems.warn(&kind.place, "is a service that has no effect here", "");
+    let Some(kind) = find(&members, "type") else {
+        problems.error(&item.place, "has no `type`", REMEDY);
         return None;
+    };
+    let kind = kind.text(problems)?;
+    if kind.value != "dns" {
+        for member in &members {
+            let reason = format!(
+                "has no effect: a service of type `{}` is not used",
+                kind.value
+            );
+            problems.warn(&member.field.place, reason, "");
+        }
+        return None;
+    }
+    for member in &members {
+        if !matches!(member.name, "type" | "address") {
+            not_known(&member.field, problems);
+        }
     }
     match find(&members, "address") {
         Some(field) => address(field, problems),
         None => {
-            problems.error(&item.place, "has no `address`", "give the server's address");
+            problems.error(&item.place, "has no `address`", REMEDY);
             None
         }
     }

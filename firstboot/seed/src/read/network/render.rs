@@ -86,7 +86,9 @@ fn match_card(file: &mut File, link: &Link, for_name: bool) {
         file.line(key, mac);
         file.line("Kind", "!*");
     }
-    file.maybe("Driver", matched.driver.as_ref());
+    if !matched.drivers.is_empty() {
+        file.line("Driver", matched.drivers.join(" "));
+    }
     let (key, name) = if for_name {
         ("OriginalName", matched.name.as_ref())
     } else {
@@ -95,7 +97,7 @@ fn match_card(file: &mut File, link: &Link, for_name: bool) {
         let old = matched.name.as_ref().filter(|_| link.set_name.is_none());
         ("Name", given.or(old))
     };
-    let alone = matched.mac.is_none() && matched.driver.is_none();
+    let alone = matched.mac.is_none() && matched.drivers.is_empty();
     file.maybe(key, name.or(alone.then_some(&link.id)));
 }
 
@@ -179,7 +181,7 @@ fn network_file(link: &Link) -> String {
         route_section(&mut file, link, route);
     }
     for rule in &link.rules {
-        rule_section(&mut file, rule);
+        rule_section(&mut file, link, rule);
     }
     for section in ["DHCPv4", "DHCPv6", "IPv6AcceptRA", "Bridge"] {
         dynamic_section(&mut file, link, section);
@@ -227,26 +229,30 @@ fn route_section(file: &mut File, link: &Link, route: &Route) {
     file.section("Route");
     file.maybe("Destination", route.to);
     file.maybe("Gateway", route.via);
-    if route.on_link {
+    if route.on_link == Some(true) {
         file.line("GatewayOnLink", "yes");
     }
     file.maybe("PreferredSource", route.from);
     file.maybe("Metric", route.metric);
-    let table = match &link.kind {
-        Kind::Vrf { table, .. } => route.table.or(Some(*table)),
-        _ => route.table,
-    };
-    file.maybe("Table", table);
+    file.maybe("Table", table(link, route.table));
     file.maybe("MTUBytes", route.mtu);
     file.maybe("Scope", route.scope.as_ref());
     file.maybe("Type", route.kind.as_ref());
 }
 
-fn rule_section(file: &mut File, rule: &Rule) {
+/// The table of a VRF's routes and rules is its own unless they name another.
+fn table(link: &Link, named: Option<u32>) -> Option<u32> {
+    match &link.kind {
+        Kind::Vrf { table, .. } => named.or(Some(*table)),
+        _ => named,
+    }
+}
+
+fn rule_section(file: &mut File, link: &Link, rule: &Rule) {
     file.section("RoutingPolicyRule");
     file.maybe("From", rule.from);
     file.maybe("To", rule.to);
-    file.maybe("Table", rule.table);
+    file.maybe("Table", table(link, rule.table));
     file.maybe("Priority", rule.priority);
     file.maybe("FirewallMark", rule.mark);
     file.maybe("TypeOfService", rule.type_of_service);

@@ -4,15 +4,13 @@
 //! - Every link and every interface has one name, every physical interface one
 //!   description, every member one master.
 //! - Name servers of no particular link go to every link with an address.
-//! - A route of no particular link goes to the link that its gateway is on.
-//! - A gateway outside of all networks of a link that has fixed addresses only
-//!   is reached on the link itself: the kernel would refuse the route otherwise,
-//!   and hosting companies give such addresses (a /32 and a gateway elsewhere).
+//! - A member of a bond or bridge has no addresses of its own.
+//! - Of routes: see [`super::route`].
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-use super::link::{Kind, Link, Route};
-use super::value::{Mac, is_id, is_interface};
+use super::link::{Kind, Link, Match};
+use super::mac::Mac;
+use super::value::{is_id, is_interface};
 use super::{Draft, Network};
 use crate::text::problem::{Located, Place, Problems};
 
@@ -27,13 +25,11 @@ pub(super) fn resolve(mut draft: Draft, problems: &mut Problems) -> Option<Netwo
     names(&draft.links, problems);
     hardware_addresses(&draft.links, problems);
     members(&mut draft.links, problems);
-    routes(&mut draft, problems);
-    servers(&mut draft);
-    let mut links = draft.links;
-    for link in &mut links {
-        on_link(link);
-    }
-    Some(Network { links })
+    alone(&draft.links, problems);
+    numbers(&draft.links, problems);
+    super::route::resolve(&mut draft, problems);
+    servers(&mut draft, problems);
+    Some(Network { links: draft.links })
 }
 
 fn bounded(draft: &Draft, problems: &mut Problems) -> bool {
@@ -68,31 +64,25 @@ fn bounded(draft: &Draft, problems: &mut Problems) -> bool {
 
 fn names(links: &[Link], problems: &mut Problems) {
     let mut ids: BTreeMap<&str, &Place> = BTreeMap::new();
-    let mut given: BTreeMap<&str, &Place> = BTreeMap::new();
+    let mut given: BTreeMap<&str, &str> = BTreeMap::new();
     for link in links {
         twice(&mut ids, &link.id, &link.place, "this link", problems);
         let name = match (&link.kind, &link.set_name) {
             (Kind::Physical, name) => name.as_deref(),
             _ => Some(link.id.as_str()),
         };
-        if let Some(name) = name {
-            twice(
-                &mut given,
-                name,
-                &link.place,
-                "the interface name",
-                problems,
-            );
-        }
         // A physical interface without other conditions is matched by its id.
-        let known = name.or_else(|| match &link.matched {
-            matched
-                if matched.mac.is_some() || matched.name.is_some() || matched.driver.is_some() =>
-            {
-                None
-            }
-            _ => Some(link.id.as_str()),
-        });
+        let by_id = link.matched == Match::default();
+        let known = name.or_else(|| by_id.then_some(link.id.as_str()));
+        if let Some(name) = known
+            && given
+                .insert(name, &link.id)
+                .is_some_and(|other| other != link.id)
+        {
+            let reason = format!("`{name}`: the interface name is used twice");
+            let remedy = "keep one of them, or give it another name";
+            problems.error(&link.place, reason, remedy);
+        }
         let fits = known.map_or_else(|| is_id(&link.id), is_interface);
         if !fits || !is_id(&link.id) {
             let reason = format!(
@@ -102,7 +92,7 @@ fn names(links: &[Link], problems: &mut Problems) {
             let remedy = "give up to 15 letters, digits, `-`, `_` or dots";
             problems.error(&link.place, reason, remedy);
         }
-        let pattern = link.matched.name.iter().chain(&link.matched.driver);
+        let pattern = link.matched.name.iter().chain(&link.matched.drivers);
         for text in pattern.filter(|text| !is_pattern(text)) {
             let reason = format!("`{text}` cannot match an interface");
             problems.error(
@@ -152,6 +142,62 @@ fn hardware_addresses(links: &[Link], problems: &mut Problems) {
         if let Some(other) = seen.insert(mac, link) {
             let reason = format!("{mac} already belongs to `{}`", other.id);
             problems.error(&link.place, reason, "describe each interface once");
+        }
+    }
+    let mut patterns: Vec<&Link> = Vec::new();
+    for link in links.iter().filter(|link| link.matched.mac.is_none()) {
+        if link.matched == Match::default() {
+            continue;
+        }
+        if let Some(other) = patterns.iter().find(|other| other.matched == link.matched) {
+            let reason = format!("matches the same interfaces as `{}`", other.id);
+            problems.error(&link.place, reason, "describe each interface once");
+        }
+        patterns.push(link);
+    }
+}
+
+/// What a member of a bond or bridge asks for, which only the whole can have.
+fn alone(links: &[Link], problems: &mut Problems) {
+    for link in links {
+        let Some((kind @ ("Bond" | "Bridge"), master)) = &link.master else {
+            continue;
+        };
+        let asks = [
+            ("addresses", !link.addresses.is_empty()),
+            ("DHCP", link.dhcp4 || link.dhcp6),
+            ("router advertisements", link.accept_ra == Some(true)),
+            ("routes", !(link.routes.is_empty() && link.rules.is_empty())),
+            (
+                "name servers",
+                !(link.dns.is_empty() && link.search.is_empty()),
+            ),
+        ];
+        let asks = asks.iter().filter(|(_, asks)| *asks).map(|(what, _)| *what);
+        let asks = crate::text::suggest::list(asks);
+        if !asks.is_empty() {
+            let kind = kind.to_ascii_lowercase();
+            let reason = format!(
+                "`{}` is a member of the {kind} `{master}` and cannot have {asks}",
+                link.id
+            );
+            problems.error(&link.place, reason, format!("give them to `{master}`"));
+        }
+    }
+}
+
+/// Two VLANs of one number on one link, and two VRFs of one table, are refused by the kernel.
+fn numbers(links: &[Link], problems: &mut Problems) {
+    let mut seen: BTreeMap<(&str, u32), &str> = BTreeMap::new();
+    for link in links {
+        let (key, what) = match &link.kind {
+            Kind::Vlan { id, parent } => ((parent.value.as_str(), u32::from(*id)), "`id`"),
+            Kind::Vrf { table, .. } => (("", *table), "`table`"),
+            _ => continue,
+        };
+        if let Some(other) = seen.insert(key, &link.id) {
+            let reason = format!("the {what} {} is that of `{other}` as well", key.1);
+            problems.error(&link.place, reason, "give each its own");
         }
     }
 }
@@ -242,7 +288,13 @@ fn ports(links: &mut [Link], problems: &mut Problems) {
             link.id == name.value && link.master.as_ref().is_some_and(|(_, of)| *of == master)
         });
         match (member, setting) {
-            (Some(member), Some(setting)) => member.settings.push(setting),
+            (Some(member), Some(setting)) => {
+                if member.settings.iter().any(|known| known.key == setting.key) {
+                    let reason = format!("sets the same of `{}` a second time", name.value);
+                    problems.error(&name.place, reason, "keep one of them");
+                }
+                member.settings.push(setting);
+            }
             (Some(member), None) => member.set("Network", "PrimarySlave", "yes"),
             (None, _) => {
                 let reason = format!("`{}` is not a member of `{master}`", name.value);
@@ -252,73 +304,23 @@ fn ports(links: &mut [Link], problems: &mut Problems) {
     }
 }
 
-fn contains(link: &Link, gateway: IpAddr) -> bool {
-    link.addresses.iter().any(|net| net.contains(&gateway))
-}
-
-/// Assigns each route without a link to one.
-fn routes(draft: &mut Draft, problems: &mut Problems) {
-    for route in std::mem::take(&mut draft.routes) {
-        let Some(via) = route.via else {
-            problems.error(
-                &route.place,
-                "has no gateway",
-                "add one, or move the route into a subnet",
-            );
-            continue;
-        };
-        let v4 = via.is_ipv4();
-        let place = draft
-            .links
-            .iter()
-            .position(|link| contains(link, via))
-            .or_else(|| {
-                draft.links.iter().position(|link| {
-                    link.addresses.iter().any(|net| net.addr().is_ipv4() == v4)
-                        || if v4 { link.dhcp4 } else { link.dhcp6 }
-                })
-            });
-        let Some(link) = place.and_then(|at| draft.links.get_mut(at)) else {
-            let reason =
-                format!("no interface has an address from which to reach the gateway {via}");
-            problems.error(
-                &route.place,
-                reason,
-                "give an interface an address in its network",
-            );
-            continue;
-        };
-        if !contains(link, via) && !link.dhcp4 && !link.dhcp6 {
-            let reason = format!(
-                "the gateway {via} is not in the network of any interface; it is assumed to be on \
-                 the link `{}`",
-                link.id
-            );
-            problems.warn(
-                &route.place,
-                reason,
-                "move the route into the subnet that it belongs to",
-            );
-        }
-        link.routes.push(route);
-    }
-}
-
-/// cloud-init's rule for servers of no interface.
-fn servers(draft: &mut Draft) {
+/// Servers of no interface are everyone's, beside its own.
+fn servers(draft: &mut Draft, problems: &mut Problems) {
+    let mut asked = draft.dns.is_empty() && draft.search.is_empty();
     for link in &mut draft.links {
         let addressed =
             link.dhcp4 || link.dhcp6 || !link.addresses.is_empty() || link.accept_ra == Some(true);
         if addressed && link.matched.name.as_deref() != Some("lo") {
-            if link.dns.is_empty() {
-                link.dns.clone_from(&draft.dns);
-            }
-            if link.search.is_empty() {
-                link.search.clone_from(&draft.search);
-            }
+            link.dns.extend(&draft.dns);
+            link.search.extend(draft.search.iter().cloned());
+            asked = true;
         }
         unique(&mut link.dns);
         unique(&mut link.search);
+    }
+    if let Some(place) = draft.servers_of_all.as_ref().filter(|_| !asked) {
+        let reason = "has no effect: no interface has an address";
+        problems.warn(place, reason, "give one an address");
     }
 }
 
@@ -330,35 +332,4 @@ fn unique<T: PartialEq>(list: &mut Vec<T>) {
         }
     }
     *list = kept;
-}
-
-fn on_link(link: &mut Link) {
-    let fixed = !link.dhcp4 && !link.dhcp6 && !matches!(link.kind, Kind::Vrf { .. });
-    let networks = link.addresses.clone();
-    for route in &mut link.routes {
-        let Some(via) = route.via else { continue };
-        let local = match via {
-            IpAddr::V4(v4) => v4.is_link_local(),
-            IpAddr::V6(v6) => v6.is_unicast_link_local(),
-        };
-        let family = networks
-            .iter()
-            .any(|net| net.addr().is_ipv4() == via.is_ipv4());
-        let reached = networks.iter().any(|net| net.contains(&via));
-        route.on_link |= fixed && family && !local && !reached;
-    }
-    // A route beside its twin is refused by the kernel.
-    let mut kept: Vec<Route> = Vec::new();
-    for route in link.routes.drain(..) {
-        let same = |other: &Route| {
-            Route {
-                place: route.place.clone(),
-                ..other.clone()
-            } == route
-        };
-        if !kept.iter().any(same) {
-            kept.push(route);
-        }
-    }
-    link.routes = kept;
 }

@@ -1,65 +1,18 @@
 //! Values of a network configuration: addresses, names, numbers.
 //!
 //! Nothing here is secret, so messages quote the values they refuse.
-use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 
 use crate::text::field::Field;
-use crate::text::problem::Problems;
-use crate::text::yaml::Scalar;
-
-/// A hardware address of Ethernet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mac(pub [u8; 6]);
-
-impl fmt::Display for Mac {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, f] = self.0;
-        write!(out, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
-    }
-}
-
-impl Mac {
-    /// `aa:bb:cc:dd:ee:ff`, or with dashes.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut bytes = [0; 6];
-        let mut parts = text.split([':', '-']);
-        for byte in &mut bytes {
-            let part = parts.next()?;
-            let hex = part.len() == 2 && part.chars().all(|c| c.is_ascii_hexdigit());
-            *byte = u8::from_str_radix(part, 16).ok().filter(|_| hex)?;
-        }
-        (parts.next().is_none() && bytes != [0; 6]).then_some(Self(bytes))
-    }
-}
+use crate::text::problem::{Located, Problems};
+use crate::text::yaml::{Kind as YamlKind, Scalar};
 
 /// Whether there is a value; OpenStack writes `null` for none.
 pub(super) fn given(field: &Field<'_>) -> bool {
     !field.node.scalar().is_some_and(Scalar::is_null)
-}
-
-pub(super) fn mac(field: &Field<'_>, problems: &mut Problems) -> Option<Mac> {
-    let text = field.text(problems)?;
-    let found = Mac::parse(&text.value);
-    if found.is_none() {
-        let digits = text.value.chars().all(|c| c.is_ascii_digit());
-        let (reason, remedy) = if digits {
-            (
-                "is a number: a MAC address of digits only was written without quotes",
-                "write the address in quotes",
-            )
-        } else {
-            (
-                "is not a MAC address of six bytes",
-                "write it as 52:54:00:12:34:56",
-            )
-        };
-        problems.error(&text.place, format!("`{}` {reason}", text.value), remedy);
-    }
-    found
 }
 
 /// A name that the kernel accepts for an interface.
@@ -126,14 +79,27 @@ pub(super) fn addresses(field: &Field<'_>, problems: &mut Problems) -> Vec<IpAdd
     found
 }
 
+/// Whether a value, or an item of a list, is empty.
+fn blank(field: &Field<'_>) -> bool {
+    let scalar = field.node.scalar();
+    scalar.is_some_and(|scalar| scalar.is_null() || scalar.text().trim().is_empty())
+}
+
+/// One text or a list of them; empty items ask for nothing.
+pub(super) fn filled(field: &Field<'_>, problems: &mut Problems) -> Vec<Located<String>> {
+    match &field.node.kind {
+        YamlKind::Sequence(_) => {
+            let items = field.items().into_iter().filter(|item| !blank(item));
+            items.filter_map(|item| item.text(problems)).collect()
+        }
+        _ if blank(field) => Vec::new(),
+        _ => field.text(problems).into_iter().collect(),
+    }
+}
+
 /// Texts, each of which may be several with blanks or commas between them.
 pub(super) fn words(field: &Field<'_>, problems: &mut Problems) -> Vec<String> {
-    let empty =
-        matches!(&field.node.kind, crate::text::yaml::Kind::Sequence(items) if items.is_empty());
-    if !given(field) || empty {
-        return Vec::new();
-    }
-    let texts = field.texts(problems);
+    let texts = filled(field, problems);
     let split = texts
         .iter()
         .flat_map(|text| text.value.split([' ', ',', '\t']))
@@ -174,7 +140,20 @@ pub(super) fn destination(field: &Field<'_>, problems: &mut Problems) -> Option<
         let remedy = "write a network such as 10.0.0.0/8, or `default`";
         problems.error(&text.place, reason, remedy);
     }
-    net.map(|net| Some(net.trunc()))
+    net.map(|net| Some(network(net, &text, problems)))
+}
+
+/// The network of a destination, with a warning if it was written as a host in it.
+fn network(net: IpNet, text: &Located<String>, problems: &mut Problems) -> IpNet {
+    let network = net.trunc();
+    if network != net {
+        let reason = format!(
+            "`{}` is an address in a network; {network} is used",
+            text.value
+        );
+        problems.warn(&text.place, reason, format!("write {network}"));
+    }
+    network
 }
 
 /// The length that a netmask stands for: `255.255.255.0`, `ffff:ffff::`, or `24`.
@@ -207,17 +186,36 @@ pub(super) fn masked(
 ) -> Option<Option<IpNet>> {
     let text = to.text(problems)?;
     let (Some(mask), Ok(ip)) = (mask, text.value.parse::<IpAddr>()) else {
-        return destination(to, problems);
-    };
-    let written = mask.text(problems)?;
-    match mask_length(&written.value, ip.is_ipv4()) {
-        Some(length) => Some(IpNet::new(ip, length).ok().map(|net| net.trunc())),
-        None => {
-            let reason = format!("`{}` is not a netmask for {ip}", written.value);
-            problems.error(&mask.place, reason, "write it as 255.255.255.0 or 24");
-            None
+        let found = destination(to, problems)?;
+        if let (Some(mask), Some(net)) = (mask, found) {
+            agrees(net, mask, problems)?;
         }
+        return Some(found);
+    };
+    let net = IpNet::new(ip, length(ip, mask, problems)?).ok()?;
+    Some(Some(network(net, &text, problems)))
+}
+
+/// The length that a netmask gives to an address.
+fn length(ip: IpAddr, mask: &Field<'_>, problems: &mut Problems) -> Option<u8> {
+    let written = mask.text(problems)?;
+    let length = mask_length(&written.value, ip.is_ipv4());
+    if length.is_none() {
+        let reason = format!("`{}` is not a netmask for {ip}", written.value);
+        problems.error(&mask.place, reason, "write it as 255.255.255.0 or 24");
     }
+    length
+}
+
+/// Whether a netmask says the same as the length beside it.
+fn agrees(net: IpNet, mask: &Field<'_>, problems: &mut Problems) -> Option<()> {
+    let length = length(net.addr(), mask, problems)?;
+    if length != net.prefix_len() {
+        let reason = format!("is a length of {length}, but {net} has one of its own");
+        problems.error(&mask.place, reason, "keep one of the two");
+        return None;
+    }
+    Some(())
 }
 
 /// An address whose length may stand in it or in a netmask beside it.
@@ -227,10 +225,14 @@ pub(super) fn net_of(
     problems: &mut Problems,
 ) -> Option<IpNet> {
     let text = address.text(problems)?;
-    if text.value.contains('/') {
-        return net(address, problems);
-    }
     let mask = mask.filter(|mask| given(mask));
+    if text.value.contains('/') {
+        let found = net(address, problems)?;
+        if let Some(mask) = mask {
+            agrees(found, mask, problems)?;
+        }
+        return Some(found);
+    }
     let Ok(ip) = text.value.parse::<IpAddr>() else {
         let reason = format!("`{}` is not an IP address", text.value);
         problems.error(&text.place, reason, "write it as 192.168.4.21/24");
@@ -245,13 +247,7 @@ pub(super) fn net_of(
         );
         return None;
     };
-    let written = mask.text(problems)?;
-    let length = mask_length(&written.value, ip.is_ipv4());
-    if length.is_none() {
-        let reason = format!("`{}` is not a netmask for {ip}", written.value);
-        problems.error(&mask.place, reason, "write it as 255.255.255.0 or 24");
-    }
-    IpNet::new(ip, length?).ok()
+    IpNet::new(ip, length(ip, mask, problems)?).ok()
 }
 
 /// A whole number in a range.
@@ -332,10 +328,46 @@ pub(super) fn domains(field: &Field<'_>, problems: &mut Problems) -> Vec<String>
 
 /// Refuses a key by name, and suggests a similar one.
 pub(super) fn unknown(field: &Field<'_>, name: &str, known: &[&str], problems: &mut Problems) {
+    if known.contains(&name) {
+        let reason = "is not supported for this kind of device";
+        return problems.error(&field.place, reason, "remove the key");
+    }
     let reason = "is not supported in a network configuration";
     let remedy = match crate::text::suggest::nearest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "remove the key".to_owned(),
     };
     problems.error(&field.place, reason, remedy);
+}
+
+/// Names a key that is known and asks for something that is not done.
+pub(super) fn idle(field: &Field<'_>, why: &str, problems: &mut Problems) {
+    problems.warn(&field.place, format!("has no effect: {why}"), "");
+}
+
+/// Which program applies the network: always networkd.
+pub(super) fn renderer(field: &Field<'_>, problems: &mut Problems) {
+    if let Some("NetworkManager") = one_of(field, &["networkd", "NetworkManager"], problems) {
+        let why = "an image has no NetworkManager, and systemd-networkd applies the network";
+        idle(field, why, problems);
+    }
+}
+
+/// Keeps a value that has several names; a second one is an error.
+pub(super) fn once<'f, 'a>(
+    found: &mut Option<&'f Field<'a>>,
+    field: &'f Field<'a>,
+    problems: &mut Problems,
+) {
+    if found.replace(field).is_some() {
+        let reason = "is given twice, under another name as well";
+        problems.error(&field.place, reason, "keep one of them");
+    }
+}
+
+/// The value must be a list; its items are read by the caller.
+pub(super) fn list(field: &Field<'_>, problems: &mut Problems) {
+    if !matches!(field.node.kind, YamlKind::Sequence(_)) {
+        field.expected("a list", problems);
+    }
 }

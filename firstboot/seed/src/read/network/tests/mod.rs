@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+mod effect;
+mod places;
 mod refused;
 mod taken;
 

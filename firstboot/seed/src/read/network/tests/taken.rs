@@ -21,7 +21,7 @@ const CASES: &[Case] = &[
       addresses: [192.168.1.2/24, '2001:db8::2/64']
       gateway4: 192.168.1.1
       routes:
-        - {to: 10.0.0.5/8, via: 192.168.9.1, metric: 100, table: 7}
+        - {to: 10.0.0.0/8, via: 192.168.9.1, metric: 100, table: 7}
         - {to: '::/0', via: 'fe80::1'}
         - {to: default, via: 192.168.1.1}
         - {to: 10.9.0.0/16, type: blackhole}
@@ -141,7 +141,7 @@ bonds:
 vlans:
   bond0.7: {id: 7, link: bond0, addresses: [10.7.0.2/24], dhcp4: no}
 vrfs:
-  blue: {table: 100, interfaces: [bond0.7], routes: [{to: 0.0.0.0/0, via: 10.7.0.1}], routing-policy: [{from: 10.7.0.2/24, priority: 9}]}
+  blue: {table: 100, interfaces: [bond0.7], routes: [{to: 0.0.0.0/0, via: 10.7.0.1}], routing-policy: [{from: 10.7.0.0/24, priority: 9}]}
 ",
         files: "== blue.netdev
 [NetDev]
@@ -164,6 +164,7 @@ Table=100
 
 [RoutingPolicyRule]
 From=10.7.0.0/24
+Table=100
 Priority=9
 == bond0.7.netdev
 [NetDev]
@@ -303,6 +304,8 @@ Name=eth1
 DHCP=yes
 IPv6AcceptRA=yes
 DNS=1.1.1.1
+DNS=9.9.9.9
+DNS=8.8.8.8
 Domains=example.org
 == eth2.network
 [Match]
@@ -327,7 +330,7 @@ Cost=75
 \t\t{\"id\": \"v602\", \"type\": \"vlan\", \"vlan_link\": \"tap1\", \"vlan_id\": 602, \"vlan_mac_address\": \"fa:16:3e:00:00:03\"}],
 \t\"networks\": [
 \t\t{\"id\": \"n0\", \"link\": \"bond0\", \"type\": \"ipv4\", \"ip_address\": \"10.0.1.5\", \"netmask\": \"255.255.255.248\",
-\t\t \"gateway\": \"10.0.1.1\", \"routes\": [{\"network\": \"0.0.0.0\", \"netmask\": \"0.0.0.0\", \"gateway\": \"10.0.1.2\"}],
+\t\t \"gateway\": \"10.0.1.1\", \"routes\": [{\"network\": \"0.0.0.0\", \"netmask\": \"0.0.0.0\", \"gateway\": \"10.0.1.2\", \"metric\": 5}],
 \t\t \"services\": [{\"type\": \"dns\", \"address\": \"10.0.1.3\"}]},
 \t\t{\"id\": \"n1\", \"link\": \"v602\", \"type\": \"ipv6_dhcpv6-stateful\"},
 \t\t{\"id\": \"n2\", \"link\": \"v602\", \"type\": \"ipv4_dhcp\"}],
@@ -351,6 +354,7 @@ Name=bond0
 DHCP=no
 Address=10.0.1.5/29
 DNS=10.0.1.3
+DNS=1.1.1.1
 
 [Route]
 Gateway=10.0.1.1
@@ -358,6 +362,7 @@ Gateway=10.0.1.1
 [Route]
 Destination=0.0.0.0/0
 Gateway=10.0.1.2
+Metric=5
 == tap0.network
 [Match]
 PermanentMACAddress=fa:16:3e:00:00:01

@@ -17,22 +17,24 @@ use subnet::{global_route, subnets};
 
 use super::device;
 use super::link::{Kind, Link};
-use super::value::{addresses, boolean, domains, given, mac, mtu, number, unknown};
+use super::mac::mac;
+use super::value::{
+    addresses, boolean, domains, filled, given, idle, mtu, number, once, renderer, unknown,
+};
 use super::{Draft, MAX_LINKS};
-use crate::read::seed::SeedFile;
 use crate::text::field::{Field, Member};
 use crate::text::problem::{Located, Problems};
 use crate::text::yaml::{Kind as YamlKind, Node};
 
-pub(super) fn read(file: &SeedFile, root: &Node, problems: &mut Problems) -> Option<Draft> {
+pub(super) fn read(file: &str, root: &Node, problems: &mut Problems) -> Option<Draft> {
     let mut draft = Draft::default();
     let mut has_config = false;
     // References to interfaces wait until all are known.
-    let mut servers: Vec<(Located<String>, Vec<IpAddr>, Vec<String>)> = Vec::new();
+    let mut servers: Servers = Vec::new();
     for entry in root.entries().unwrap_or_default() {
         let name = entry.key.expose();
         let field = Field::top(
-            &file.name,
+            file,
             crate::text::field::shown(name),
             entry.line,
             &entry.value,
@@ -48,12 +50,18 @@ pub(super) fn read(file: &SeedFile, root: &Node, problems: &mut Problems) -> Opt
                 has_config = true;
                 field.expected("a list of devices", problems);
             }
-            ("version" | "renderer", _) => {}
+            ("version", _) => {}
+            ("renderer", _) if given(&field) => renderer(&field, problems),
+            ("renderer", _) => {}
+            ("ethernets" | "bonds" | "bridges" | "vlans" | "vrfs", _) => {
+                let reason = "belongs to `version: 2`, and the file says `version: 1`";
+                problems.error(&field.place, reason, "write `version: 2`");
+            }
             (name, _) => unknown(&field, name, &["config"], problems),
         }
     }
     if !has_config {
-        let place = crate::text::problem::Place::file(&file.name)
+        let place = crate::text::problem::Place::file(file)
             .line(root.line)
             .key("config");
         problems.error(&place, "is missing", "list the devices below `config:`");
@@ -81,9 +89,15 @@ pub(super) fn read(file: &SeedFile, root: &Node, problems: &mut Problems) -> Opt
     Some(draft)
 }
 
-type Servers = Vec<(Located<String>, Vec<IpAddr>, Vec<String>)>;
+/// Name servers and domains of interfaces that are named.
+pub(super) type Servers = Vec<(Located<String>, Vec<IpAddr>, Vec<String>)>;
 
-fn device(item: &Field<'_>, draft: &mut Draft, servers: &mut Servers, problems: &mut Problems) {
+pub(super) fn device(
+    item: &Field<'_>,
+    draft: &mut Draft,
+    servers: &mut Servers,
+    problems: &mut Problems,
+) {
     let Some(members) = item.members(problems) else {
         return;
     };
@@ -110,7 +124,7 @@ fn device(item: &Field<'_>, draft: &mut Draft, servers: &mut Servers, problems: 
             };
             interface(item, &kind.value, &name.value, &members, draft, problems);
         }
-        "nameserver" => nameserver(&members, draft, servers, problems),
+        "nameserver" => nameserver(item, &members, draft, servers, problems),
         "route" => draft.routes.extend(global_route(item, &members, problems)),
         other => {
             let reason = format!("`{other}` is not a supported device type");
@@ -119,7 +133,7 @@ fn device(item: &Field<'_>, draft: &mut Draft, servers: &mut Servers, problems: 
     }
 }
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 16] = [
     "accept-ra",
     "accept_ra",
     "bond_interfaces",
@@ -136,8 +150,6 @@ const KEYS: [&str; 18] = [
     "vlan_link",
     "wakeonlan",
     "id",
-    "vlan-raw-device",
-    "metric",
 ];
 
 fn interface(
@@ -156,10 +168,17 @@ fn interface(
         link.matched.name = Some("lo".to_owned());
         link.set("Network", "LinkLocalAddressing", "no");
     }
+    let mut accept = None;
     for member in members.iter().filter(|member| given(&member.field)) {
         let field = &member.field;
         match (member.name, kind) {
             ("type" | "name", _) => {}
+            // MAAS gives every device one, which is its name.
+            ("id", _) => {
+                if field.text(problems).is_some_and(|id| id.value != name) {
+                    idle(field, "a device is known by its `name`", problems);
+                }
+            }
             ("bond_interfaces", "bond") | ("bridge_interfaces", "bridge") => {}
             ("params", "bond" | "bridge") => {}
             ("vlan_id" | "vlan_link", "vlan") => {}
@@ -169,7 +188,7 @@ fn interface(
             }
             ("mac_address", _) => link.mac = mac(field, problems),
             ("mtu", _) => link.mtu = mtu(field, problems),
-            ("accept-ra" | "accept_ra", _) => link.accept_ra = boolean(field, problems),
+            ("accept-ra" | "accept_ra", _) => once(&mut accept, field, problems),
             ("optional", _) => link.optional = boolean(field, problems).unwrap_or_default(),
             ("wakeonlan", "physical") => {
                 link.wake_on_lan = boolean(field, problems).unwrap_or_default();
@@ -183,12 +202,26 @@ fn interface(
             (name, _) => unknown(field, name, &KEYS, problems),
         }
     }
-    if kind == "loopback" && link.addresses.is_empty() {
+    if let Some(field) = accept {
+        link.accept_ra = boolean(field, problems);
+    }
+    if kind == "loopback" && asks_for_servers_only(&link) {
         draft.dns.extend(link.dns);
         draft.search.extend(link.search);
         return;
     }
     draft.links.push(link);
+}
+
+/// The kernel's own `lo` is as it should be without a file.
+fn asks_for_servers_only(link: &Link) -> bool {
+    link.addresses.is_empty()
+        && link.routes.is_empty()
+        && link.settings.len() == 1
+        && link.mtu.is_none()
+        && link.mac.is_none()
+        && link.accept_ra.is_none()
+        && !(link.dhcp4 || link.dhcp6 || link.optional)
 }
 
 fn made(
@@ -198,9 +231,8 @@ fn made(
     problems: &mut Problems,
 ) -> Option<Kind> {
     let find = |name: &str| members.iter().find(|member| member.name == name);
-    let mut names = |name: &str| {
-        find(name).map_or_else(Vec::new, |found| device::names(&found.field, problems))
-    };
+    let mut names =
+        |name: &str| find(name).map_or_else(Vec::new, |found| filled(&found.field, problems));
     match kind {
         "bond" => {
             let members = names("bond_interfaces");
@@ -208,7 +240,7 @@ fn made(
             for (name, field) in params(find("params"), "bond", problems) {
                 match name.as_str() {
                     "primary" => primary = field.text(problems),
-                    "slaves" => {}
+                    "slaves" => elsewhere(&field, "bond_interfaces", problems),
                     name => device::bond_v1(&field, name, &mut settings, problems),
                 }
             }
@@ -222,6 +254,10 @@ fn made(
             let members = names("bridge_interfaces");
             let (mut settings, mut ports) = (Vec::new(), Vec::new());
             for (name, field) in params(find("params"), "bridge", problems) {
+                if name == "ports" {
+                    elsewhere(&field, "bridge_interfaces", problems);
+                    continue;
+                }
                 device::bridge_v1(&field, &name, &mut settings, &mut ports, problems);
             }
             Some(Kind::Bridge {
@@ -247,6 +283,15 @@ fn made(
     }
 }
 
+/// Members among the parameters, where ifupdown has them; it writes `none` for none.
+fn elsewhere(field: &Field<'_>, key: &str, problems: &mut Problems) {
+    let scalar = field.node.scalar();
+    if given(field) && scalar.is_none_or(|scalar| scalar.text() != "none") {
+        let reason = "is not read among the parameters";
+        problems.error(&field.place, reason, format!("list them as `{key}`"));
+    }
+}
+
 /// `bond-mode`, `bond_mode` and `mode` are one key here.
 fn params<'a>(
     found: Option<&Member<'a>>,
@@ -266,6 +311,7 @@ fn params<'a>(
 }
 
 fn nameserver(
+    item: &Field<'_>,
     members: &[Member<'_>],
     draft: &mut Draft,
     servers: &mut Servers,
@@ -291,6 +337,9 @@ fn nameserver(
         None => {
             draft.dns.extend(dns);
             draft.search.extend(search);
+            draft
+                .servers_of_all
+                .get_or_insert_with(|| item.place.clone());
         }
     }
 }

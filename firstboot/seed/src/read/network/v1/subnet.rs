@@ -1,14 +1,13 @@
 //! The subnets of a device, and routes.
 use super::super::link::{Link, Route};
-use super::super::value::{address, addresses, domains, given, masked, net_of, number, unknown};
+use super::super::value::{
+    address, addresses, domains, given, idle, list, masked, net_of, number, once, one_of, unknown,
+};
 use crate::text::field::{Field, Member};
 use crate::text::problem::Problems;
-use crate::text::yaml::Kind as YamlKind;
 
 pub(super) fn subnets(link: &mut Link, field: &Field<'_>, problems: &mut Problems) {
-    if !matches!(field.node.kind, YamlKind::Sequence(_)) {
-        field.expected("a list", problems);
-    }
+    list(field, problems);
     for item in field.items() {
         subnet(link, &item, problems);
     }
@@ -44,41 +43,114 @@ fn subnet(link: &mut Link, item: &Field<'_>, problems: &mut Problems) {
         }
     };
     let Some(kind) = kind else { return };
-    let fixed = subnet_type(link, item, &kind, problems);
+    let fixed = subnet_type(link, item, &kind, problems)
+        || (kind == "loopback" && find("address").is_some());
     match find("address") {
         Some(found) if fixed => {
             let mask = find("netmask").map(|member| &member.field);
-            link.addresses.extend(net_of(&found.field, mask, problems));
+            let net = net_of(&found.field, mask, problems);
+            let family =
+                net.filter(|net| family_fits(&kind, net.addr().is_ipv4(), found, problems));
+            link.addresses.extend(family);
         }
         None if fixed => problems.error(&item.place, "has no `address`", "give the address"),
         _ => {}
     }
-    let metric = find("metric").and_then(|m| number(&m.field, 0..=u32::MAX, problems));
     for member in &members {
         let field = &member.field;
         match member.name {
-            "type" | "address" | "netmask" | "metric" | "broadcast" | "pointopoint" | "scope"
-            | "ipv4" | "ipv6" | "id" | "network_id" | "link" => {}
+            "type" => {}
+            "address" | "netmask" if fixed => {}
+            "address" | "netmask" => {
+                let reason = format!("is given beside `type: {kind}`, which has no fixed address");
+                problems.error(&field.place, reason, "write `type: static`, or remove it");
+            }
+            "metric" => metric(link, &kind, field, find("gateway").is_some(), problems),
             "gateway" => {
                 if let Some(gateway) = address(field, problems) {
                     let mut route = Route::default_by(field.place.clone(), gateway);
-                    route.metric = metric;
+                    let metric = find("metric").map(|member| &member.field);
+                    route.metric =
+                        metric.and_then(|field| number(field, 0..=u32::MAX, &mut Problems::new()));
                     link.routes.push(route);
+                }
+            }
+            "pointopoint" => {
+                if let Some(peer) = address(field, problems) {
+                    link.routes.push(Route {
+                        to: Some(peer.into()),
+                        scope: Some("link".to_owned()),
+                        ..Route::new(field.place.clone())
+                    });
                 }
             }
             "dns_nameservers" => link.dns.extend(addresses(field, problems)),
             "dns_search" => link.search.extend(domains(field, problems)),
             "routes" => {
+                list(field, problems);
                 for item in field.items() {
                     link.routes.extend(route(&item, problems));
                 }
             }
-            "control" => {
-                let text = field.text(problems);
-                link.optional |= text.is_some_and(|text| text.value != "auto");
-            }
-            name => unknown(field, name, &SUBNET, problems),
+            "control" => control(link, field, problems),
+            name => no_effect(field, name, problems),
         }
+    }
+}
+
+/// Keys that ifupdown and cloud-init's own conversions know, and any other.
+fn no_effect(field: &Field<'_>, name: &str, problems: &mut Problems) {
+    match name {
+        "broadcast" => idle(
+            field,
+            "it follows from the address and its length",
+            problems,
+        ),
+        "scope" => idle(field, "it follows from the address", problems),
+        "ipv4" | "ipv6" => idle(field, "the family follows from the type", problems),
+        "id" | "network_id" | "link" => idle(field, "nothing refers to a subnet", problems),
+        name => unknown(field, name, &SUBNET, problems),
+    }
+}
+
+/// `static4` and `static6` say the family.
+fn family_fits(kind: &str, v4: bool, found: &Member<'_>, problems: &mut Problems) -> bool {
+    let fits = match kind {
+        "static4" => v4,
+        "static6" => !v4,
+        _ => true,
+    };
+    if !fits {
+        let reason = format!("is not an address of `{kind}`");
+        problems.error(&found.field.place, reason, "write `type: static`");
+    }
+    fits
+}
+
+/// The metric of a subnet is that of its gateway, which may come by DHCP.
+fn metric(link: &mut Link, kind: &str, field: &Field<'_>, gateway: bool, problems: &mut Problems) {
+    let Some(metric) = number(field, 0..=u32::MAX, problems) else {
+        return;
+    };
+    match kind {
+        "dhcp" | "dhcp4" => link.set("DHCPv4", "RouteMetric", metric.to_string()),
+        "dhcp6" | "ipv6_dhcpv6-stateful" | "ipv6_dhcpv6-stateless" | "ipv6_slaac" => {
+            link.set("IPv6AcceptRA", "RouteMetric", metric.to_string());
+        }
+        _ if gateway => {}
+        _ => idle(field, "this subnet has no `gateway`", problems),
+    }
+}
+
+/// When ifupdown brings the interface up.
+fn control(link: &mut Link, field: &Field<'_>, problems: &mut Problems) {
+    match one_of(field, &["auto", "hotplug", "manual"], problems) {
+        Some("hotplug") => link.optional = true,
+        Some("manual") => {
+            link.optional = true;
+            link.set("Link", "ActivationPolicy", "manual");
+        }
+        _ => {}
     }
 }
 
@@ -131,18 +203,19 @@ pub(super) fn global_route(
     problems: &mut Problems,
 ) -> Option<Route> {
     let mut found = Route::new(item.place.clone());
-    let (mut to, mut mask) = (None, None);
+    let (mut to, mut mask, mut via) = (None, None, None);
     for member in members.iter().filter(|member| given(&member.field)) {
         let field = &member.field;
         match member.name {
             "type" | "id" => {}
-            "network" | "destination" | "to" => to = Some(field),
+            "network" | "destination" | "to" => once(&mut to, field, problems),
             "netmask" => mask = Some(field),
-            "gateway" | "via" => found.via = address(field, problems),
+            "gateway" | "via" => once(&mut via, field, problems),
             "metric" => found.metric = number(field, 0..=u32::MAX, problems),
             name => unknown(field, name, &ROUTE, problems),
         }
     }
+    found.via = via.and_then(|field| address(field, problems));
     let Some(to) = to else {
         problems.error(
             &item.place,

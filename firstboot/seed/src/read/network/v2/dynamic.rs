@@ -1,6 +1,6 @@
 //! What a device gets from DHCP and router advertisements, and which parts of it it uses.
 use super::super::link::Link;
-use super::super::value::{boolean, number, one_of, unknown, yes_no};
+use super::super::value::{boolean, given, idle, number, one_of, unknown, yes_no};
 use crate::text::field::{Field, Member};
 use crate::text::problem::Problems;
 
@@ -38,6 +38,26 @@ fn domain_use(link: &mut Link, section: &'static str, field: &Field<'_>, problem
     }
 }
 
+/// Names what asks for a part of an answer that nothing asks for.
+pub(super) fn without_effect(link: &Link, members: &[Member<'_>], problems: &mut Problems) {
+    let v6 = link.dhcp6 || link.accept_ra == Some(true);
+    for member in members.iter().filter(|member| given(&member.field)) {
+        let why = match member.name {
+            "dhcp4-overrides" | "dhcp4domain" | "dhcp-identifier" if !link.dhcp4 => {
+                "this device does not use `dhcp4`"
+            }
+            "dhcp6-overrides" | "dhcp6domain" if !v6 => "this device does not use `dhcp6`",
+            _ => continue,
+        };
+        let parts = member.field.node.entries().is_some();
+        let parts = parts.then(|| member.field.members(problems)).flatten();
+        idle(&member.field, why, problems);
+        for part in parts.unwrap_or_default() {
+            idle(&part.field, why, problems);
+        }
+    }
+}
+
 const OVERRIDES: [(&str, &str); 8] = [
     ("hostname", "Hostname"),
     ("send-hostname", "SendHostname"),
@@ -53,6 +73,13 @@ fn overrides(link: &mut Link, section: &'static str, field: &Field<'_>, problems
     for part in field.members(problems).unwrap_or_default() {
         let found = OVERRIDES.iter().find(|(name, _)| *name == part.name);
         match (part.name, found) {
+            ("hostname" | "send-hostname", _) if section == "DHCPv6" => {
+                idle(
+                    &part.field,
+                    "systemd-networkd sends no name by DHCPv6",
+                    problems,
+                );
+            }
             ("use-domains", _) => domain_use(link, section, &part.field, problems),
             ("hostname", Some((_, key))) => host_name(link, section, key, &part.field, problems),
             ("route-metric", Some((_, key))) => metric(link, section, key, &part.field, problems),

@@ -3,9 +3,9 @@ use ipnet::IpNet;
 
 use super::super::link::{Link, Route, Rule};
 use super::super::value::{
-    address, addresses, boolean, destination, domains, given, mtu, net, number, one_of, unknown,
+    address, addresses, boolean, destination, domains, given, list, mtu, net, number, one_of,
+    unknown,
 };
-use super::list;
 use crate::text::field::{Field, Member};
 use crate::text::problem::Problems;
 
@@ -64,11 +64,18 @@ fn one_address(item: &Field<'_>, problems: &mut Problems) -> Option<IpNet> {
         return net(item, problems);
     }
     let options = item.members(problems)?;
-    let only = options.first().filter(|_| options.len() == 1)?;
-    for option in only.field.members(problems).unwrap_or_default() {
-        unknown(&option.field, option.name, &[], problems);
+    let only = options.first().filter(|_| options.len() == 1);
+    let found = only.and_then(|only| only.name.parse().ok());
+    if found.is_none() {
+        let reason = "is not one address with a prefix length";
+        problems.error(&item.place, reason, "write it as 192.168.4.21/24");
     }
-    only.name.parse().ok()
+    if let Some(only) = only.filter(|only| given(&only.field)) {
+        for option in only.field.members(problems).unwrap_or_default() {
+            unknown(&option.field, option.name, &[], problems);
+        }
+    }
+    found
 }
 
 const ROUTE: [&str; 9] = [
@@ -90,7 +97,7 @@ fn route(item: &Field<'_>, problems: &mut Problems) -> Option<Route> {
             "metric" => route.metric = number(field, 0..=u32::MAX, problems),
             "table" => route.table = number(field, 1..=u32::MAX, problems),
             "mtu" => route.mtu = mtu(field, problems),
-            "on-link" => route.on_link = boolean(field, problems).unwrap_or_default(),
+            "on-link" => route.on_link = boolean(field, problems),
             "scope" => {
                 let scopes = ["global", "link", "host"];
                 route.scope = one_of(field, &scopes, problems).map(str::to_owned);

@@ -11,17 +11,19 @@
 mod dynamic;
 mod fixed;
 
-use dynamic::dynamic;
+use dynamic::{dynamic, without_effect};
 use fixed::fixed;
 
 use super::device::{self, member_names};
 use super::link::{Kind, Link, Match};
-use super::value::{boolean, given, interface, mac, mtu, number, one_of, unknown, yes_no};
+use super::mac::mac;
+use super::value::{
+    boolean, filled, given, interface, list, mtu, number, one_of, renderer, unknown, yes_no,
+};
 use super::{Draft, MAX_LINKS};
-use crate::read::seed::SeedFile;
 use crate::text::field::{Field, Member};
 use crate::text::problem::{Place, Problems};
-use crate::text::yaml::{Kind as YamlKind, Node};
+use crate::text::yaml::Node;
 
 /// Device types that exist but are not supported.
 const NOT_READ: [&str; 6] = [
@@ -33,23 +35,32 @@ const NOT_READ: [&str; 6] = [
     "wifis",
 ];
 
-pub(super) fn read(file: &SeedFile, root: &Node, problems: &mut Problems) -> Option<Draft> {
+pub(super) fn read(file: &str, root: &Node, problems: &mut Problems) -> Option<Draft> {
     let mut draft = Draft::default();
     for entry in root.entries().unwrap_or_default() {
         let name = entry.key.expose();
         let key = crate::text::field::shown(name);
-        let field = Field::top(&file.name, key, entry.line, &entry.value);
+        let field = Field::top(file, key, entry.line, &entry.value);
         match name {
-            "version" | "renderer" => {}
+            "version" => {}
             _ if !given(&field) => {}
-            "ethernets" => devices(&field, &mut draft, problems, |_, _| Some(Kind::Physical)),
-            "bonds" => devices(&field, &mut draft, problems, device::bond_v2),
-            "bridges" => devices(&field, &mut draft, problems, device::bridge_v2),
+            "renderer" => renderer(&field, problems),
+            "ethernets" => devices(&field, &mut draft, problems, |_, _, _| Some(Kind::Physical)),
+            "bonds" => devices(&field, &mut draft, problems, |_, members, problems| {
+                device::bond_v2(members, problems)
+            }),
+            "bridges" => devices(&field, &mut draft, problems, |_, members, problems| {
+                device::bridge_v2(members, problems)
+            }),
             "vlans" => devices(&field, &mut draft, problems, vlan),
             "vrfs" => devices(&field, &mut draft, problems, vrf),
             name if NOT_READ.contains(&name) => {
                 let reason = "is not a supported device type";
                 problems.error(&field.place, reason, "remove it");
+            }
+            "config" => {
+                let reason = "belongs to `version: 1`, and the file says `version: 2`";
+                problems.error(&field.place, reason, "write `version: 1`");
             }
             name => {
                 let known = ["ethernets", "bonds", "bridges", "vlans", "vrfs"];
@@ -60,7 +71,7 @@ pub(super) fn read(file: &SeedFile, root: &Node, problems: &mut Problems) -> Opt
     Some(draft)
 }
 
-type Make = fn(&[Member<'_>], &mut Problems) -> Option<Kind>;
+type Make = fn(&Place, &[Member<'_>], &mut Problems) -> Option<Kind>;
 
 /// The devices of a kind.
 fn devices(field: &Field<'_>, draft: &mut Draft, problems: &mut Problems, make: Make) {
@@ -75,7 +86,7 @@ fn devices(field: &Field<'_>, draft: &mut Draft, problems: &mut Problems, make: 
             Vec::new()
         };
         let place = device.field.place.clone();
-        if let Some(kind) = make(&members, problems) {
+        if let Some(kind) = make(&place, &members, problems) {
             let mut link = Link::new(device.name, place, kind);
             keys(&mut link, &members, problems);
             draft.links.push(link);
@@ -83,7 +94,7 @@ fn devices(field: &Field<'_>, draft: &mut Draft, problems: &mut Problems, make: 
     }
 }
 
-const KEYS: [&str; 32] = [
+const KEYS: [&str; 33] = [
     "accept-ra",
     "activation-mode",
     "addresses",
@@ -111,6 +122,7 @@ const KEYS: [&str; 32] = [
     "nameservers",
     "optional",
     "parameters",
+    "renderer",
     "routes",
     "routing-policy",
     "set-name",
@@ -153,6 +165,7 @@ fn keys(link: &mut Link, members: &[Member<'_>], problems: &mut Problems) {
             unknown(field, member.name, &KEYS, problems);
         }
     }
+    without_effect(link, members, problems);
 }
 
 fn physical(link: &mut Link, member: &Member<'_>, problems: &mut Problems) {
@@ -162,11 +175,14 @@ fn physical(link: &mut Link, member: &Member<'_>, problems: &mut Problems) {
         "wakeonlan" => link.wake_on_lan = boolean(field, problems).unwrap_or_default(),
         _ => {
             for part in field.members(problems).unwrap_or_default() {
-                let text = |problems: &mut Problems| part.field.text(problems).map(|t| t.value);
                 match part.name {
                     "macaddress" => link.matched.mac = mac(&part.field, problems),
-                    "name" => link.matched.name = text(problems),
-                    "driver" => link.matched.driver = text(problems),
+                    "name" => link.matched.name = part.field.text(problems).map(|t| t.value),
+                    // netplan takes a list of patterns as well.
+                    "driver" => {
+                        let drivers = filled(&part.field, problems);
+                        link.matched.drivers = drivers.into_iter().map(|t| t.value).collect();
+                    }
                     name => unknown(
                         &part.field,
                         name,
@@ -184,13 +200,6 @@ fn physical(link: &mut Link, member: &Member<'_>, problems: &mut Problems) {
                 );
             }
         }
-    }
-}
-
-/// The value must be a list; its items are read by the caller.
-fn list(field: &Field<'_>, problems: &mut Problems) {
-    if !matches!(field.node.kind, YamlKind::Sequence(_)) {
-        field.expected("a list", problems);
     }
 }
 
@@ -232,6 +241,7 @@ fn interface_key(link: &mut Link, member: &Member<'_>, problems: &mut Problems) 
             }
         }
         "link-local" => link_local(link, field, problems),
+        "renderer" => renderer(field, problems),
         _ => return false,
     }
     true
@@ -253,13 +263,10 @@ fn link_local(link: &mut Link, field: &Field<'_>, problems: &mut Problems) {
     link.set("Network", "LinkLocalAddressing", value);
 }
 
-fn vlan(members: &[Member<'_>], problems: &mut Problems) -> Option<Kind> {
+fn vlan(place: &Place, members: &[Member<'_>], problems: &mut Problems) -> Option<Kind> {
     let find = |name| members.iter().find(|member| member.name == name);
     let (Some(id), Some(parent)) = (find("id"), find("link")) else {
-        let place = members
-            .first()
-            .map_or_else(Place::default, |m| m.field.place.clone());
-        problems.error(&place, "lacks `id` or `link`", "a VLAN needs both");
+        problems.error(place, "lacks `id` or `link`", "a VLAN needs both");
         return None;
     };
     let id = number(&id.field, 0..=4094, problems).and_then(|id| u16::try_from(id).ok());
@@ -270,17 +277,10 @@ fn vlan(members: &[Member<'_>], problems: &mut Problems) -> Option<Kind> {
     })
 }
 
-fn vrf(members: &[Member<'_>], problems: &mut Problems) -> Option<Kind> {
-    let table = members.iter().find(|member| member.name == "table");
-    let Some(table) = table else {
-        let place = members
-            .first()
-            .map_or_else(Place::default, |m| m.field.place.clone());
-        problems.error(
-            &place,
-            "has no `table`",
-            "give the number of its routing table",
-        );
+fn vrf(place: &Place, members: &[Member<'_>], problems: &mut Problems) -> Option<Kind> {
+    let Some(table) = members.iter().find(|member| member.name == "table") else {
+        let remedy = "give the number of its routing table";
+        problems.error(place, "has no `table`", remedy);
         return None;
     };
     Some(Kind::Vrf {

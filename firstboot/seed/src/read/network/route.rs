@@ -1,0 +1,224 @@
+//! Routes: which link each is on, and whether the kernel will take it.
+//!
+//! # Rules
+//! - A route of no particular link goes to the link that its gateway is on.
+//! - A gateway outside of all fixed networks of a link, in a family that the link has no
+//!   dynamic addresses of, is reached on the link itself: the kernel would refuse the route
+//!   otherwise, and hosting companies give such addresses (a /32 and a gateway elsewhere).
+//! - A gateway is another machine, and of the family of its destination.
+//! - Two default routes of one table and metric are named: which one counts is chance.
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::Draft;
+use super::link::{Kind, Link, Route};
+use crate::text::problem::Problems;
+
+/// The kernel's metric for an IPv6 route without one.
+const METRIC_V6: u32 = 1024;
+
+/// The kernel's main table.
+const MAIN: u32 = 254;
+
+pub(super) fn resolve(draft: &mut Draft, problems: &mut Problems) {
+    routes(draft, problems);
+    for link in &mut draft.links {
+        unique(link);
+        on_link(link, problems);
+    }
+    own_addresses(&draft.links, problems);
+    defaults(&draft.links, problems);
+}
+
+fn contains(link: &Link, gateway: IpAddr) -> bool {
+    link.addresses.iter().any(|net| net.contains(&gateway))
+}
+
+/// Assigns each route without a link to one.
+fn routes(draft: &mut Draft, problems: &mut Problems) {
+    for route in std::mem::take(&mut draft.routes) {
+        let Some(via) = route.via else {
+            problems.error(
+                &route.place,
+                "has no gateway",
+                "add one, or move the route into a subnet",
+            );
+            continue;
+        };
+        let v4 = via.is_ipv4();
+        let place = draft
+            .links
+            .iter()
+            .position(|link| contains(link, via))
+            .or_else(|| {
+                draft.links.iter().position(|link| {
+                    link.addresses.iter().any(|net| net.addr().is_ipv4() == v4)
+                        || if v4 { link.dhcp4 } else { link.dhcp6 }
+                })
+            });
+        let Some(link) = place.and_then(|at| draft.links.get_mut(at)) else {
+            let reason =
+                format!("no interface has an address from which to reach the gateway {via}");
+            problems.error(
+                &route.place,
+                reason,
+                "give an interface an address in its network",
+            );
+            continue;
+        };
+        if !contains(link, via) && !dynamic(link, v4) {
+            let reason = format!(
+                "the gateway {via} is not in the network of any interface; it is assumed to be on \
+                 the link `{}`",
+                link.id
+            );
+            problems.warn(
+                &route.place,
+                reason,
+                "move the route into the subnet that it belongs to",
+            );
+        }
+        link.routes.push(route);
+    }
+}
+
+/// Whether addresses of a family may come from the network.
+fn dynamic(link: &Link, v4: bool) -> bool {
+    if v4 {
+        link.dhcp4
+    } else {
+        link.dhcp6 || link.accept_ra == Some(true)
+    }
+}
+
+fn on_link(link: &mut Link, problems: &mut Problems) {
+    let vrf = matches!(link.kind, Kind::Vrf { .. });
+    let networks = link.addresses.clone();
+    let dynamic = [dynamic(link, false), dynamic(link, true)];
+    for route in &mut link.routes {
+        let Some(via) = route.via else { continue };
+        let v4 = via.is_ipv4();
+        if route.to.is_some_and(|to| to.addr().is_ipv4() != v4)
+            || route.from.is_some_and(|from| from.is_ipv4() != v4)
+        {
+            let reason = format!("the gateway {via} is of another address family");
+            problems.error(
+                &route.place,
+                reason,
+                "give a gateway of the destination's family",
+            );
+        }
+        let local = match via {
+            IpAddr::V4(v4) => v4.is_link_local(),
+            IpAddr::V6(v6) => v6.is_unicast_link_local(),
+        };
+        let [v6_dynamic, v4_dynamic] = dynamic;
+        if vrf || local || (if v4 { v4_dynamic } else { v6_dynamic }) {
+            continue;
+        }
+        let family = networks.iter().any(|net| net.addr().is_ipv4() == v4);
+        let reached = networks.iter().any(|net| net.contains(&via));
+        if !family && route.on_link != Some(true) {
+            let family = if v4 { "IPv4" } else { "IPv6" };
+            let reason = format!("`{}` has no {family} address to reach {via} from", link.id);
+            problems.warn(&route.place, reason, "give it one");
+        }
+        if reached {
+            continue;
+        }
+        if route.on_link == Some(false) {
+            let reason = format!(
+                "`on-link` is false, but {via} is in no network of `{}`: it is read as true",
+                link.id
+            );
+            problems.warn(&route.place, reason, "give an address in its network");
+        }
+        route.on_link = Some(true);
+    }
+}
+
+/// A route beside its twin is refused by the kernel.
+fn unique(link: &mut Link) {
+    let mut kept: Vec<Route> = Vec::new();
+    for route in link.routes.drain(..) {
+        let same = |other: &Route| {
+            Route {
+                place: route.place.clone(),
+                ..other.clone()
+            } == route
+        };
+        if !kept.iter().any(same) {
+            kept.push(route);
+        }
+    }
+    link.routes = kept;
+}
+
+/// A node cannot be its own gateway: the kernel refuses such a route. Each VRF has
+/// addresses of its own.
+fn own_addresses(links: &[Link], problems: &mut Problems) {
+    let mut own: BTreeMap<(u32, IpAddr), &str> = BTreeMap::new();
+    for link in links {
+        let table = domain(links, link);
+        own.extend(
+            link.addresses
+                .iter()
+                .map(|net| ((table, net.addr()), link.id.as_str())),
+        );
+    }
+    for link in links {
+        let table = domain(links, link);
+        for route in &link.routes {
+            let Some(via) = route.via else { continue };
+            if let Some(on) = own.get(&(table, via)) {
+                let reason = format!("the gateway {via} is this node's own address, on `{on}`");
+                problems.error(&route.place, reason, "give the address of the router");
+            }
+        }
+    }
+}
+
+/// The table of a link's routes: that of its VRF, or the main one.
+fn domain(links: &[Link], link: &Link) -> u32 {
+    let vrf = match &link.master {
+        Some(("VRF", name)) => links.iter().find(|other| other.id == *name),
+        _ => Some(link),
+    };
+    match vrf.map(|vrf| &vrf.kind) {
+        Some(Kind::Vrf { table, .. }) => *table,
+        _ => MAIN,
+    }
+}
+
+fn defaults(links: &[Link], problems: &mut Problems) {
+    let mut seen: BTreeMap<(bool, u32, u32), (&Link, &Route)> = BTreeMap::new();
+    for link in links {
+        let domain = domain(links, link);
+        for route in &link.routes {
+            let v4 = match (route.to, route.via) {
+                (Some(to), _) if to.prefix_len() > 0 => continue,
+                (Some(to), _) => to.addr().is_ipv4(),
+                (None, Some(via)) => via.is_ipv4(),
+                (None, None) => continue,
+            };
+            let metric = match route.metric.unwrap_or_default() {
+                0 if !v4 => METRIC_V6,
+                metric => metric,
+            };
+            let key = (v4, route.table.unwrap_or(domain), metric);
+            let Some((other, first)) = seen.insert(key, (link, route)) else {
+                continue;
+            };
+            let line = first
+                .place
+                .line
+                .map_or_else(String::new, |n| format!(", line {n}"));
+            let reason = format!(
+                "`{}` has a default route of the same metric as `{}`{line}: which one is used \
+                 is chance",
+                link.id, other.id
+            );
+            problems.warn(&route.place, reason, "give each a `metric` of its own");
+        }
+    }
+}
