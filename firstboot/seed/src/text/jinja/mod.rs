@@ -5,8 +5,8 @@
 //! attributes and subscripts, the usual filters and tests, `if`,
 //! `for`, `set`, `raw`, comments, whitespace control, arithmetic, comparisons
 //! and the string methods that people call. As in cloud-init the line break
-//! after a block tag is dropped (`trim_blocks`). `firstboot/fuzz-entries/tests/readers`
-//! compares with jinja2: a template that both render becomes the same text.
+//! after a block tag is dropped (`trim_blocks`). `tests/judges` compares with jinja2: a
+//! template that both render becomes the same text.
 //!
 //! Our own evaluator, not a crate, because a template must not outgrow a limit: every
 //! string made is charged to one budget.

@@ -2,8 +2,8 @@
 //!
 //! Scalars stay text: the meaning of a key decides how its value is read, so `0644`,
 //! `1.10` and `node-0` arrive as written. Spec: <https://yaml.org/spec/1.2.2/>, plus
-//! the merge key `<<` that cloud-init's users rely on. `firstboot/fuzz-entries/tests/readers`
-//! compares with PyYAML, which cloud-init uses: text that both accept means the same.
+//! the merge key `<<` that cloud-init's users rely on. `tests/judges` compares with PyYAML,
+//! which cloud-init uses: text that both accept means the same.
 //!
 //! # Invariants
 //! - Bounded: nesting, nodes and bytes have limits that count expanded aliases,

@@ -11,11 +11,13 @@ differ in this way, the comparison fails, so that the list can only shrink.
 
 import dataclasses
 import json
+import os
 import random
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 SHOWN = 10
 
@@ -25,6 +27,7 @@ class Class:
     """Inputs that nodeimg and the judge read differently, and why that is right."""
 
     why: str
+    # None if only some versions of the judge have the difference.
     example: object
     # Of the input and both answers.
     holds: Callable
@@ -66,13 +69,17 @@ class Comparison:
     reader: str
     classes: list
     # From a random.Random to an input.
-    make: Callable
+    make: Callable | None
     # From an input to the judge's answer.
     judge: Callable
     # From an input to what the reader is given, a value of JSON.
     given: Callable = lambda text: text
     # From what nodeimg has read to the judge's form of it.
     normal: Callable = lambda value: value
+    # From a program and an input to nodeimg's answer; without it, show-readers is asked.
+    ours: Callable | None = None
+    # Inputs that are tried whatever the seed.
+    always: tuple = ()
 
 
 def ask(program, reader, inputs):
@@ -86,6 +93,14 @@ def ask(program, reader, inputs):
     return [next(iter(answer.items())) for answer in answers]
 
 
+def answers_of(comparison, program, inputs):
+    if comparison.ours is None:
+        return ask(program, comparison.reader, [comparison.given(one) for one in inputs])
+    # First boot waits for disks more than it computes.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda one: comparison.ours(program, one), inputs))
+
+
 def agree(ours, judged):
     return ours[0] == judged[0] == "refused" or ours == judged
 
@@ -93,9 +108,11 @@ def agree(ours, judged):
 def compare(comparison, program, count, seed):
     """The problems found, as text."""
     rng = random.Random(seed)
-    examples = [one.example for one in comparison.classes]
-    inputs = examples + [comparison.make(rng) for _ in range(count)]
-    answers = ask(program, comparison.reader, [comparison.given(one) for one in inputs])
+    shown = [one for one in comparison.classes if one.example is not None]
+    inputs = [*(one.example for one in shown), *comparison.always]
+    if comparison.make is not None:
+        inputs += [comparison.make(rng) for _ in range(count)]
+    answers = answers_of(comparison, program, inputs)
     problems, counts = [], {"same": 0, "both refuse": 0, "explained": 0}
     for number, (text, ours) in enumerate(zip(inputs, answers)):
         if ours[0] == "read":
@@ -104,7 +121,7 @@ def compare(comparison, program, count, seed):
         found = []
         if not agree(ours, judged):
             found = [one.why for one in comparison.classes if one.holds(text, ours, judged)]
-        wanted = [comparison.classes[number].why] if number < len(examples) else None
+        wanted = [shown[number].why] if number < len(shown) else None
         told = f"{text!r}\n  nodeimg: {ours}\n  judge:   {judged}\n"
         if wanted is not None and found != wanted:
             problems.append(f"the example of {wanted} is of {found or 'no class: remove it'}: {told}")
@@ -118,7 +135,7 @@ def compare(comparison, program, count, seed):
 
 
 def main(comparison):
-    """usage: COMPARISON SHOW_READERS COUNT SEED"""
+    """usage: COMPARISON PROGRAM COUNT SEED"""
     program, count, seed = sys.argv[1:]
     problems = compare(comparison, program, int(count), int(seed))
     problems.sort(key=len)

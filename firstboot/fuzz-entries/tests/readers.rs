@@ -19,7 +19,7 @@ fn compare(script: &str, module: &str) {
         return;
     };
     let set = |name: &str, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.to_owned());
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/readers");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/judges");
     let told = Command::new(python)
         .args(["-B", &format!("{folder}/{script}")])
         .arg(env!("CARGO_BIN_EXE_show-readers"))
