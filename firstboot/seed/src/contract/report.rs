@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::problem::{Problem, Severity};
+use crate::text::problem::{Problem, Problems, Severity};
 
 /// The file with the report of this boot.
 pub const RESULT_PATH: &str = "/run/nodeimg/result.json";
@@ -112,6 +112,13 @@ impl Report {
     /// Whether a person has to do something.
     pub fn failed(&self) -> bool {
         self.outcome == Outcome::Failed || self.commands == Some(Commands::Failed)
+    }
+
+    /// Adds what is found after the first report; errors stay in front.
+    pub fn add(&mut self, problems: Problems) {
+        self.problems.extend(problems.into_vec());
+        self.problems
+            .sort_by_key(|problem| problem.severity == Severity::Warning);
     }
 
     fn of(&self, severity: Severity) -> impl Iterator<Item = &Problem> {

@@ -12,6 +12,8 @@ pub mod registries;
 
 pub use file::{Content, Plan, PlannedFile, Role};
 
+use std::collections::HashSet;
+
 use crate::check::CheckedNode;
 use crate::contract::paths::{HOSTNAME, HOSTS, TEMPLATE_DIR};
 use crate::contract::settings::{Handler, handler_label};
@@ -41,6 +43,7 @@ pub trait Image {
     /// A regular file; the error is the reason why it cannot be read.
     fn file(&self, path: &str) -> Result<Option<Before>, String>;
     fn exists(&self, path: &str) -> bool;
+    fn is_directory(&self, path: &str) -> bool;
 }
 
 /// Without an image, as when a seed is checked elsewhere: there are no files to change,
@@ -54,6 +57,10 @@ impl Image for UnknownImage {
 
     fn exists(&self, _path: &str) -> bool {
         true
+    }
+
+    fn is_directory(&self, _path: &str) -> bool {
+        false
     }
 }
 
@@ -92,11 +99,12 @@ pub fn plan(node: &CheckedNode, ground: &Ground<'_>, problems: &mut Problems) ->
         }),
     );
     let more = extras::plan(&node.extras, ground.image, ground.writable, problems);
+    let own: HashSet<String> = files.iter().map(|own| own.path.clone()).collect();
     for file in more {
         // The seed's own hosts file takes precedence; the other files define the node.
         if file.path == HOSTS {
             files.retain(|own| own.path != HOSTS);
-        } else if files.iter().any(|own| own.path == file.path) {
+        } else if own.contains(&file.path) {
             let place = Place::file(&file.path);
             let reason = "is a file that first boot itself writes, and the seed writes it too";
             problems.error(&place, reason, "use the keys of `nodeimg:` for it");
