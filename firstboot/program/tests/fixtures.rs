@@ -233,7 +233,7 @@ const SAID: &[(&str, &str)] = &[
         "bad-write-files-hyphen",
         "write-files: is not a cloud-config key",
     ),
-    ("doc-cc-disk-setup", "this key appears twice"),
+    ("doc-cc-disk-setup", "appears twice"),
     ("doc-cc-user-groups", "users.snapuser: is not read"),
     ("doc-cc-user-groups", "users.selinux_user: is not read"),
     (

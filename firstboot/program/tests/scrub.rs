@@ -53,6 +53,78 @@ fn served_and_known_again() {
     }
 }
 
+/// A template takes it into a file: what is overwritten in one place stays in no other.
+#[test]
+fn a_secret_in_meta_data_goes_as_well() {
+    let image = image();
+    let meta = format!(
+        "{META_DATA}db:\n  password: {}\n",
+        "META-SECRET ".repeat(50)
+    );
+    let user = user_data().replace("#cloud-config", "## template: jinja\n#cloud-config")
+        + "write_files: [{path: /etc/db, content: '{{ ds.meta_data.db.password }}', permissions: '0600'}]\n";
+    image.seed(user, &meta);
+    let ran = image.run(&[]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(image.text("etc/db").contains("META-SECRET"));
+    assert_eq!(image.result()["scrub"], "overwritten");
+    let left = image.text("var/lib/nodeimg/seed/meta-data");
+    assert!(
+        left.len() == meta.len() && !left.contains("SECRET"),
+        "{left}"
+    );
+    let again = image.run(&[]);
+    assert_eq!(again.code, 0, "{}", again.err);
+    assert_eq!(image.result()["outcome"], "unchanged");
+    assert_eq!(image.result()["instance_id"], "iid-0");
+    // Cut off in the middle: the identity is known, and the next boot finishes it.
+    image.write(
+        "var/lib/nodeimg/seed/meta-data",
+        format!(
+            "{}SSWORD: 'META-SECRET\n",
+            left.trim_end().to_owned() + "\n"
+        ),
+    );
+    let user = image.text(USER).trim_end().to_owned() + "\nkey: SECRET\n";
+    image.write(USER, user);
+    assert_eq!(image.run(&[]).code, 0);
+    assert!(
+        !image
+            .text("var/lib/nodeimg/seed/meta-data")
+            .contains("SECRET")
+    );
+}
+
+/// Seen through a descriptor of the old file, which has no name any more.
+#[test]
+fn private_files_of_an_instance_that_gives_way_are_overwritten() {
+    use std::io::{Read, Seek};
+    let image = image();
+    let settings = image.text("usr/lib/nodeimg/firstboot.json");
+    let host = settings.replace("hard-way", "container-host");
+    image.write("usr/lib/nodeimg/firstboot.json", host);
+    let seed = |text: &str| {
+        format!(
+            "#cloud-config\nhostname: n\nwrite_files:\n- {{path: /etc/same, content: {text}, permissions: '0600'}}\n- {{path: /etc/{text}, content: {text}, permissions: '0640'}}\n- {{path: /etc/public-{text}, content: {text}}}\n"
+        )
+    };
+    image.seed(seed("KEY-ONE"), META_DATA);
+    assert_eq!(image.run(&[]).code, 0);
+    let open = |path: &str| std::fs::File::open(image.path().join(path)).unwrap();
+    let mut old = ["etc/same", "etc/KEY-ONE"].map(open);
+    image.seed(seed("KEY-TWO"), "instance-id: iid-1\n");
+    let ran = image.run(&[]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(image.text("etc/same"), "KEY-TWO");
+    assert!(!image.has("etc/KEY-ONE") && !image.has("etc/public-KEY-ONE"));
+    for file in &mut old {
+        let mut left = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut left).unwrap();
+        assert_eq!(left, [0; 7]);
+    }
+}
+
 #[test]
 fn what_is_no_secret_or_not_ours_stays() {
     let public = "#cloud-config\nhostname: n\ngroups: [a]\n";

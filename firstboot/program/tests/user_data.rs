@@ -5,7 +5,8 @@ mod common;
 use common::Image;
 use nodeimg_test_support::seeds::{self, META_DATA};
 
-const SSH_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFakeFakeFakeFake a@b";
+const SSH_KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvrLlM4xIJ4HlqcoVZ4LRY8psjG9qODJgOiGKswIanV a@b";
 
 fn image() -> Image {
     let image = Image::new();

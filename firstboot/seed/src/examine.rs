@@ -9,7 +9,7 @@ use crate::read::cloud_config::{self, UserData};
 use crate::read::meta_data::{self, MetaData};
 use crate::read::network::{self, Network};
 use crate::read::seed::Seed;
-use crate::text::problem::{Problems, Waited};
+use crate::text::problem::{Place, Problems, Waited};
 
 /// Facts of the place in which a seed is examined, asked for in the order of the methods.
 pub trait Surroundings {
@@ -53,6 +53,10 @@ pub fn examine(
     around: &impl Surroundings,
     problems: &mut Problems,
 ) -> Option<Examined> {
+    for (found, expected) in &seed.near {
+        let reason = format!("is not read: a seed has `{expected}`");
+        problems.warn(&Place::file(found), reason, "rename it");
+    }
     let network = around.network(seed, problems);
     let data = meta.instance_data(seed.layout, around.architecture());
     let mut user = cloud_config::read_seed(seed, &data, settings.profile, problems)?;
@@ -62,7 +66,7 @@ pub fn examine(
         settings,
         meta,
         user: &user,
-        user_file: user_data_name(seed),
+        user_file: &user_data_name(seed),
         addresses: &addresses,
         waited,
         now: around.now(),
@@ -85,11 +89,15 @@ pub fn examine(
     })
 }
 
-/// The name of the user-data's file, also of one that is not there.
-fn user_data_name(seed: &Seed) -> &str {
+/// What to blame for a key that is missing: a file that is not there is not to blame, but
+/// that it is not there.
+fn user_data_name(seed: &Seed) -> Cow<'_, str> {
     match &seed.user_data {
-        Some(file) => &file.name,
-        None => seed.layout.names().user_data,
+        Some(file) => Cow::Borrowed(&file.name),
+        None => {
+            let name = seed.layout.names().user_data;
+            Cow::Owned(format!("seed (which has no {name})"))
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use nodeimg_seed::examine::{Elsewhere, Outlook, outlook};
 use nodeimg_seed::plan::UnknownImage;
-use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
+use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile, near_miss};
 use nodeimg_seed::text::problem::{Problems, Severity};
 use nodeimg_values::date::Date;
 use nodeimg_values::epoch::Epoch;
@@ -94,8 +94,9 @@ fn read(directory: &Path, problems: &mut Problems) -> Result<Seed> {
         .find(|layout| directory.join(layout.names().meta_data).exists())
         .with_context(|| {
             format!(
-                "{} holds neither `meta-data` nor `openstack/latest/meta_data.json`",
-                directory.display()
+                "{} holds neither `meta-data` nor `openstack/latest/meta_data.json`{}",
+                directory.display(),
+                shown(&near_misses(directory))
             )
         })?;
     let names = layout.names();
@@ -104,8 +105,9 @@ fn read(directory: &Path, problems: &mut Problems) -> Result<Seed> {
     let user_data = take(names.user_data)?;
     if layout == Layout::NoCloud && user_data.is_none() {
         bail!(
-            "{} holds `meta-data` but no `user-data`, and NoCloud needs both; it may be empty",
-            directory.display()
+            "{} holds `meta-data` but no `user-data`, and NoCloud needs both; it may be empty{}",
+            directory.display(),
+            shown(&near_misses(directory))
         );
     }
     let mut seed = Seed {
@@ -115,8 +117,31 @@ fn read(directory: &Path, problems: &mut Problems) -> Result<Seed> {
         network: take(names.network)?,
         ..Seed::new(layout, meta_data.context("the meta-data has disappeared")?)
     };
+    if layout == Layout::NoCloud {
+        seed.near = near_misses(directory);
+    }
     seed.inject(take, problems)?;
     Ok(seed)
+}
+
+/// Files that someone probably meant to be of a NoCloud seed, with the names that they should
+/// have, sorted.
+fn near_misses(directory: &Path) -> Vec<(String, &'static str)> {
+    let mut found = Vec::new();
+    for entry in directory.read_dir().into_iter().flatten().flatten() {
+        if let Some(expected) = near_miss(&entry.file_name().to_string_lossy()) {
+            found.push((entry.path().display().to_string(), expected));
+        }
+    }
+    found.sort();
+    found
+}
+
+fn shown(near: &[(String, &'static str)]) -> String {
+    let shown = near.iter();
+    shown
+        .map(|(found, expected)| format!("; found `{found}`, expected `{expected}`"))
+        .collect()
 }
 
 /// `None` if there is nothing of that name.

@@ -137,6 +137,10 @@ impl Image for Original<'_> {
     fn exists(&self, path: &str) -> bool {
         self.root.exists(path)
     }
+
+    fn is_directory(&self, path: &str) -> bool {
+        self.root.is_directory(path)
+    }
 }
 
 fn original(path: &str) -> String {

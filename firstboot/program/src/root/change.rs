@@ -3,6 +3,8 @@
 //! # Invariants
 //! - Every file, link and directory is renamed into place when complete, with its mode
 //!   and owner. A link in its place is replaced, not followed.
+//! - A file that not everybody may read is overwritten when it goes: before it is removed,
+//!   and after another has taken its place.
 //! - Before each change a [`Gate`] is asked.
 //! - A failed change leaves no temporary file, if the disk still lets one be removed;
 //!   leftovers of a power cut are removed by the next change or removal of the same
@@ -106,11 +108,20 @@ impl Root {
 
     /// Removes a file and the leftovers of an interrupted run.
     pub(crate) fn remove(&self, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
-        let (parent, name) = match self.parent_of(path) {
-            Ok(found) => found,
+        match self.parent_of(path) {
+            Ok((parent, name)) => {
+                if let Some(old) = private(&parent, name) {
+                    overwrite(old, path, gate)?;
+                }
+            }
             Err(error) if is_absent(&error) => return Ok(()),
             Err(error) => return Err(error),
-        };
+        }
+        self.unlink(path, gate)
+    }
+
+    fn unlink(&self, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
+        let (parent, name) = self.parent_of(path)?;
         clear(&parent, &temporary_of(name), path, Change::CleanUp, gate)?;
         clear(&parent, name, path, Change::Remove, gate)
     }
@@ -124,7 +135,7 @@ impl Root {
             found => found,
         };
         let overwritten = there.and_then(|file| overwrite(file, path, gate));
-        self.remove(path, gate)?;
+        self.unlink(path, gate)?;
         self.sync_parent(path, gate)?;
         overwritten
     }
@@ -198,9 +209,11 @@ impl Root {
         let put = clear(&parent, &temporary, path, Change::CleanUp, gate)
             .and_then(|()| make(&parent, &temporary, gate))
             .and_then(|()| {
+                let old = private(&parent, name);
                 gate.pass(Change::Rename, path)?;
                 let directory = parent.as_fd();
-                Ok(renameat(directory, temporary.as_str(), directory, name)?)
+                renameat(directory, temporary.as_str(), directory, name)?;
+                old.map_or(Ok(()), |old| overwrite(old, path, gate))
             });
         if put.is_err() {
             // The error above is the one to report; leftovers are removed by the next run.
@@ -276,6 +289,19 @@ fn overwrite(file: OwnedFd, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
     file.write_all(&vec![0; length])?;
     gate.pass(Change::Sync, path)?;
     file.sync_all()
+}
+
+/// A file that others may not read, to be overwritten; not one that has another name as well.
+/// A program that runs cannot be opened and stays as it is.
+fn private(parent: &OwnedFd, name: &str) -> Option<OwnedFd> {
+    let stat = fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
+    let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+    let hidden = Mode::from_bits_truncate(stat.st_mode) & Mode::S_IROTH == Mode::empty();
+    if kind != SFlag::S_IFREG || !hidden || stat.st_size == 0 || stat.st_nlink != 1 {
+        return None;
+    }
+    let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
+    openat(parent, name, flags, Mode::empty()).ok()
 }
 
 /// Removes a name; an empty directory only if it is left over from making one.

@@ -210,6 +210,11 @@ impl Root {
         self.open_inside(path, OFlag::O_PATH).is_ok()
     }
 
+    pub(crate) fn is_directory(&self, path: &str) -> bool {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
+        self.open_inside(path, flags).is_ok()
+    }
+
     /// Names in a directory with whether each is a directory itself, sorted; empty if it does not
     /// exist.
     pub(crate) fn list(&self, path: &str) -> io::Result<Vec<(String, bool)>> {

@@ -30,7 +30,9 @@ const MAX_FILE: usize = 16 << 20;
 /// Runs `bootcmd`; a failure is a warning, as in cloud-init.
 pub(crate) fn boot(script: &Path, instance_id: &str, problems: &mut Problems) {
     let mut command = Command::new("/bin/sh");
-    command.arg(script);
+    // What it prints may be a secret, and clouds keep what is on the console: standard output
+    // goes there, standard error to the journal alone.
+    command.arg(script).stdout(std::io::stderr());
     if let Some(reason) = run(command, instance_id) {
         let place = Place::file(BOOTCMD).key("bootcmd");
         problems.warn(&place, reason, "see `journalctl -u nodeimg-firstboot`");
@@ -63,7 +65,7 @@ pub(crate) fn run_pending(root: &Root) -> Option<Report> {
         outstanding::note_done(root, stamp, &mut problems);
         forget(root, stamp, &mut problems);
     }
-    report.problems.extend(problems.into_vec());
+    report.add(problems);
     scrub::settle_later(root, &mut report);
     result::write(root, &report);
     Some(report)
@@ -85,7 +87,7 @@ pub(crate) fn ended(root: &Root, result: &str) -> Option<Report> {
     let reason = "stopped the commands: they took longer than its TimeoutStartSec=";
     problems.error(&Place::file(UNIT), reason, remedy);
     report.commands = Some(Commands::Failed);
-    report.problems.extend(problems.into_vec());
+    report.add(problems);
     result::write(root, &report);
     Some(report)
 }
@@ -225,6 +227,30 @@ mod tests {
         let mut problems = Problems::new();
         boot(&paths[0], "i-1", &mut problems);
         assert!(!problems.has_errors() && problems.iter().count() == 1);
+    }
+
+    const SCRIPT: &str = "NODEIMG_TEST_BOOTCMD";
+
+    /// The console shows standard output; this test runs its own program to look at it.
+    #[test]
+    fn what_bootcmd_prints_is_not_for_the_console() {
+        if let Some(script) = std::env::var_os(SCRIPT) {
+            boot(&PathBuf::from(script), "i-1", &mut Problems::new());
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("bootcmd");
+        fs::write(&script, "echo OF-BOOTCMD\n").unwrap();
+        let ran = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["what_bootcmd_prints_is_not_for_the_console", "--nocapture"])
+            .env(SCRIPT, &script)
+            .output()
+            .unwrap();
+        let (out, err) = [&ran.stdout, &ran.stderr]
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            .into();
+        assert!(ran.status.success() && err.contains("OF-BOOTCMD"), "{err}");
+        assert!(!out.contains("OF-BOOTCMD"), "{out}");
     }
 
     #[test]

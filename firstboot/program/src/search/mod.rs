@@ -37,9 +37,12 @@ const ATTEMPT: Duration = Duration::from_secs(20);
 /// How long a node that is set up waits for udev.
 const SETTLE_AGAIN: Duration = Duration::from_secs(20);
 
-/// How long a node that is set up asks a service who it is now, and how long any node
-/// asks once there is an address.
+/// How long any node asks a server once there is an address.
 const RECHECK: Duration = Duration::from_secs(10);
+
+/// How long a node that is set up asks a server who it is now, all passes together: 10
+/// seconds with what is around it.
+const ASK_AGAIN: Duration = Duration::from_secs(9);
 
 /// The places to search, and for how long.
 pub(crate) struct Seek<'a> {
@@ -171,23 +174,33 @@ impl<'a> Network<'a> {
 }
 
 fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
-    let search = |media: &[Medium]| {
-        source::find(&Search {
+    let mut left = match seek.finished {
+        true => ASK_AGAIN,
+        false => Duration::MAX,
+    };
+    let mut search = |media: &[Medium]| {
+        let began = Instant::now();
+        let found = source::find(&Search {
             root: seek.root,
             seed: seek.seed,
             system: seek.system,
             media,
             metadata: seek.metadata,
             early: seek.early,
-            deadline: Instant::now() + ATTEMPT,
-        })
+            deadline: began + ATTEMPT.min(left),
+        });
+        // Only a server takes long and leaves nothing.
+        if matches!(found, (Found::Pending { .. }, _)) {
+            left = left.saturating_sub(began.elapsed());
+        }
+        (found, left)
     };
     let Some(system) = seek.system else {
-        return (search(&[]).0, Vec::new());
+        return (search(&[]).0.0, Vec::new());
     };
     let deadline = deadline(seek);
     let mut media = media::look(system);
-    let (mut found, firm) = search(&media);
+    let ((mut found, firm), mut left) = search(&media);
     if !firm {
         let limit = match seek.finished {
             true => deadline.min(Instant::now() + SETTLE_AGAIN),
@@ -195,9 +208,8 @@ fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
         };
         media::wait_for_udev(system, limit);
         media = media::look(system);
-        found = search(&media).0;
+        ((found, _), left) = search(&media);
     }
-    let began = Instant::now();
     let mut network = Network::of(Machine::of(seek.root), system);
     let mut said = false;
     loop {
@@ -205,7 +217,7 @@ fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
             Found::Absent(_) if !seek.finished => deadline,
             Found::Pending { .. } if seek.early => break,
             // A metadata service, if there is one, tells a clone from its original.
-            Found::Pending { .. } if seek.finished => deadline.min(began + RECHECK),
+            Found::Pending { .. } if seek.finished => deadline.min(Instant::now() + left),
             Found::Pending { .. } => network.limit(deadline),
             _ => break,
         };
@@ -224,7 +236,7 @@ fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
         let shown = |media: &[Medium]| -> Vec<String> { media.iter().map(Medium::shown).collect() };
         if matches!(found, Found::Pending { .. }) || shown(&now) != shown(&media) {
             media = now;
-            found = search(&media).0;
+            ((found, _), left) = search(&media);
         }
     }
     (found, media)

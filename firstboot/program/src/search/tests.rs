@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nodeimg_seed::contract::report::{Outcome, Report, Scrub};
-use nodeimg_seed::contract::settings::ImageSettings;
+use nodeimg_seed::contract::settings::{ImageSettings, MetadataService};
 use nodeimg_seed::contract::stamp::{Stamp, TakenSeed};
 use nodeimg_seed::text::problem::Problems;
 use sha2::{Digest, Sha256};
@@ -327,18 +327,27 @@ fn waiting_ends_with_the_medium_or_the_time() {
 
 /// A search of a machine whose command line names a server at `address`.
 fn search_server(address: &str, early: bool, finished: bool, wait: Duration) -> Outcomes {
+    let cmdline = format!("ro ds=nocloud;s=http://{address}/\n");
+    search_servers(&cmdline, address, &[], early, finished, wait)
+}
+
+fn search_servers(
+    cmdline: &str,
+    address: &str,
+    metadata: &[MetadataService],
+    early: bool,
+    finished: bool,
+    wait: Duration,
+) -> Outcomes {
     let root = tempfile::tempdir().unwrap();
     let proc = root.path().join("proc");
     fs::create_dir(&proc).unwrap();
-    fs::write(
-        proc.join("cmdline"),
-        format!("ro ds=nocloud;s=http://{address}/\n"),
-    )
-    .unwrap();
+    fs::write(proc.join("cmdline"), cmdline).unwrap();
     let system = System {
         run: root.path().join("run"),
         sys: root.path().join("sys"),
         proc,
+        metadata: format!("http://{address}/"),
         ..System::default()
     };
     let mut report = Report::new(Outcome::Failed);
@@ -349,7 +358,7 @@ fn search_server(address: &str, early: bool, finished: bool, wait: Duration) -> 
         finished,
         wait,
         system: Some(&system),
-        metadata: &[],
+        metadata,
         early,
     };
     let found = seek(&asked, &mut report, &mut problems);
@@ -395,5 +404,31 @@ fn a_server_is_asked_until_it_answers_or_the_time_is_over() {
         });
         let found = search_server(&address, false, false, hour);
         assert!(found.place.is_some(), "{:?}", found.problems);
+    });
+}
+
+/// A listener that nobody accepts from: the kernel completes the connection, and no answer comes.
+#[test]
+fn a_node_that_is_set_up_asks_a_silent_server_for_ten_seconds_in_all() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let hour = Duration::from_secs(3600);
+    let seed_url = format!("ds=nocloud;s=http://{address}/\n");
+    let both = [MetadataService::Openstack, MetadataService::Ec2];
+    std::thread::scope(|scope| {
+        for (cmdline, metadata) in [(seed_url.as_str(), &[][..]), ("quiet\n", &both[..])] {
+            let address = &address;
+            scope.spawn(move || {
+                let began = Instant::now();
+                let found = search_servers(cmdline, address, metadata, false, true, hour);
+                let took = began.elapsed();
+                assert!(found.place.is_none() && found.problems.is_empty());
+                assert!(
+                    took >= Duration::from_secs(5),
+                    "{took:?}: the server was not asked"
+                );
+                assert!(took <= Duration::from_secs(10), "{took:?}");
+            });
+        }
     });
 }

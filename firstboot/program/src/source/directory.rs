@@ -5,7 +5,7 @@
 //! together with the name that was expected.
 use std::convert::Infallible;
 
-use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
+use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile, fold, near_miss};
 use nodeimg_seed::text::problem::{Place, Problems};
 
 use super::{Found, Home, Sought};
@@ -94,6 +94,14 @@ fn read_layout(root: &Root, base: &str, layout: Layout) -> Found {
         let Ok(()) = read;
         problems.append(listed);
     }
+    if let Some(seed) = seed.as_mut().filter(|_| layout == Layout::NoCloud) {
+        let names = root.list(base).unwrap_or_default().into_iter();
+        let near = names.filter_map(|(name, _)| {
+            let found = root.shown(&format!("{}/{name}", base.trim_end_matches('/')));
+            Some((found, near_miss(&name)?))
+        });
+        seed.near = near.collect();
+    }
     let place = root.shown(base);
     match seed {
         Some(seed) if !problems.has_errors() => Found::Seed(Box::new(Sought {
@@ -108,20 +116,10 @@ fn read_layout(root: &Root, base: &str, layout: Layout) -> Found {
 /// Names that someone probably meant to be ours.
 fn near_misses(root: &Root, base: &str) -> Vec<String> {
     let mut lines = Vec::new();
-    let names = Layout::NoCloud.names();
-    let wanted = [
-        names.meta_data,
-        names.user_data,
-        names.network,
-        names.vendor_data,
-    ];
     for (name, is_directory) in root.list(base).unwrap_or_default() {
         let inside = format!("{}/{name}", base.trim_end_matches('/'));
         let shown: String = name.chars().filter(|c| !c.is_control()).collect();
-        let near = wanted
-            .iter()
-            .find(|wanted| fold(wanted) == fold(&name) && **wanted != name);
-        if let Some(expected) = near {
+        if let Some(expected) = near_miss(&name) {
             lines.push(format!("found `{shown}`, expected `{expected}`"));
         } else if is_directory && name.eq_ignore_ascii_case("openstack") {
             lines.extend(openstack_misses(root, &inside, &shown));
@@ -167,16 +165,4 @@ fn looks_like_a_seed(root: &Root, directory: &str) -> bool {
     [names.user_data, Layout::ConfigDrive.names().meta_data]
         .iter()
         .any(|name| root.exists(&format!("{directory}/{name}")))
-}
-
-/// `User_Data.TXT` and `userdata` are `user-data` to a person.
-fn fold(name: &str) -> String {
-    let lower = name.to_ascii_lowercase();
-    let stem = [".txt", ".yaml", ".yml", ".json", ".cfg"]
-        .iter()
-        .find_map(|ending| lower.strip_suffix(ending))
-        .unwrap_or(&lower);
-    stem.chars()
-        .filter(|c| !matches!(c, '-' | '_' | '.' | ' '))
-        .collect()
 }

@@ -45,6 +45,12 @@ pub(super) struct Names<'a> {
     pub(super) addresses: &'a [IpAddr],
 }
 
+/// Certificates of one text. Each may have to be compared with each.
+const MOST: usize = 64;
+
+/// Certificates from that of the node to one that an authority has signed.
+const LONGEST: usize = 10;
+
 /// Days before its expiry at which a certificate is reported.
 const SOON: i64 = 7 * 86_400;
 
@@ -59,7 +65,13 @@ fn read(
     if pem::check_certificates(text).is_err() {
         return found;
     }
-    for (line, der) in pem::certificates(text) {
+    let all = pem::certificates(text);
+    if all.len() > MOST {
+        let reason = format!("holds {} certificates, more than {MOST}", all.len());
+        problems.error(&place(1), reason, "leave out those that are not needed");
+        return found;
+    }
+    for (line, der) in all {
         match Certificate::read(&der) {
             Some(certificate) => found.push((line, certificate)),
             None => {
@@ -182,7 +194,7 @@ fn chain(
     problems: &mut Problems,
 ) {
     let mut current = &certificates[0].1;
-    for _ in 0..certificates.len() {
+    for _ in 0..certificates.len().min(LONGEST) {
         let mut other_key = false;
         for authority in authorities {
             match current.issued_by(authority) {

@@ -1,6 +1,8 @@
 //! What user-data asks for beside the node's own values: files, accounts, trust, time,
 //! commands. Each value is checked alone; checks that need the image are in
 //! [`crate::plan`].
+use std::collections::{HashMap, HashSet};
+
 use super::{Inputs, names};
 use crate::contract::paths::{VOLATILE, flaw, is_below, is_own_state, quoted};
 use crate::read::cloud_config::{Group, User, WriteFile, shell_script};
@@ -8,6 +10,7 @@ use crate::text::field::shown;
 use crate::text::pem;
 use crate::text::problem::{Located, Place, Problems};
 use crate::text::secret::Secret;
+use crate::text::{ssh, sudo};
 
 /// Checked, and in cloud-init's order.
 #[derive(Default)]
@@ -51,6 +54,7 @@ pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Extras {
         }
         _ => root_keys = keys,
     }
+    let users = each_once(users, problems);
     for account in &users {
         check_user(account, problems);
     }
@@ -112,6 +116,56 @@ fn writable(path: &str, inputs: &Inputs<'_>) -> bool {
         .any(|directory| is_below(path, directory))
 }
 
+/// Each user once. One that is given twice has the keys, groups and rules of both; what it can
+/// have only one of must not differ.
+fn each_once(users: Vec<User>, problems: &mut Problems) -> Vec<User> {
+    let mut all: Vec<User> = Vec::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
+    for user in users {
+        let first = known.get(&user.name.value).copied();
+        match first.and_then(|index| all.get_mut(index)) {
+            Some(first) => combine(first, user, problems),
+            None => {
+                known.insert(user.name.value.clone(), all.len());
+                all.push(user);
+            }
+        }
+    }
+    all
+}
+
+fn combine(first: &mut User, second: User, problems: &mut Problems) {
+    let name = shown(&second.name.value);
+    let mut one = |key: &str, kept: &mut Option<Located<String>>, more: Option<Located<String>>| {
+        let (Some(kept), Some(more)) = (&mut *kept, &more) else {
+            *kept = kept.take().or(more);
+            return;
+        };
+        if kept.value != more.value {
+            let line = kept.place.line.unwrap_or_default();
+            let reason = format!(
+                "gives the user `{name}` another `{key}` than the one in line {line} of {}",
+                kept.place.file
+            );
+            problems.error(&more.place, reason, "keep one of them");
+        }
+    };
+    one("uid", &mut first.uid, second.uid);
+    one("homedir", &mut first.home, second.home);
+    one("shell", &mut first.shell, second.shell);
+    one("gecos", &mut first.gecos, second.gecos);
+    one(
+        "primary_group",
+        &mut first.primary_group,
+        second.primary_group,
+    );
+    first.system |= second.system;
+    first.create_home &= second.create_home;
+    first.ssh_keys.extend(second.ssh_keys);
+    first.sudo.extend(second.sudo);
+    first.groups.extend(second.groups);
+}
+
 fn check_user(user: &User, problems: &mut Problems) {
     check_name(&user.name, problems);
     for name in user.groups.iter().chain(&user.primary_group) {
@@ -128,12 +182,9 @@ fn check_user(user: &User, problems: &mut Problems) {
         }
     }
     for rule in &user.sudo {
-        if rule.value.contains(['\n', '\r', '\0']) {
-            problems.error(
-                &rule.place,
-                "is a rule that spans more than one line",
-                "give a list of rules",
-            );
+        if let Err(reason) = sudo::check(&rule.value) {
+            let remedy = "write it like `ALL=(ALL) NOPASSWD: ALL`; `visudo -c` checks a rule";
+            problems.error(&rule.place, reason, remedy);
         }
     }
     if let Some(uid) = &user.uid
@@ -162,32 +213,15 @@ fn check_name(name: &Located<String>, problems: &mut Problems) {
     }
 }
 
-/// Key types that sshd accepts, at the start of a line or after options.
-const KEY_KINDS: [&str; 9] = [
-    "ssh-ed25519",
-    "ssh-rsa",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-    "ssh-dss",
-    "cert-authority",
-];
-
 /// Each key once, in order.
 fn good_keys(keys: &[Located<String>], problems: &mut Problems) -> Vec<String> {
     let mut good: Vec<String> = Vec::new();
+    let mut known: HashSet<&str> = HashSet::new();
     for key in keys {
-        let mut words = key.value.split_whitespace().peekable();
-        let known =
-            words.any(|word| KEY_KINDS.contains(&word) || word.ends_with("-cert-v01@openssh.com"));
-        let body = words.next().is_some_and(|body| body.len() >= 16);
-        if !known || !body || key.value.contains(['\n', '\r', '\0']) {
-            let reason = "is not a public SSH key";
+        if let Err(reason) = ssh::check(&key.value) {
             let remedy = "paste the line of a .pub file, such as `ssh-ed25519 AAAA... name`";
             problems.error(&key.place, reason, remedy);
-        } else if !good.contains(&key.value) {
+        } else if known.insert(&key.value) {
             good.push(key.value.clone());
         }
     }

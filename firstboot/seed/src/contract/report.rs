@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::problem::{Problem, Severity};
+use crate::text::problem::{Problem, Problems, Severity};
 
 mod metrics;
 
@@ -126,6 +126,13 @@ impl Report {
     /// Whether the node is set up, and there are warnings about it.
     pub fn warns(&self) -> bool {
         self.of(Severity::Warning).next().is_some()
+    }
+
+    /// Adds what is found after the first report; errors stay in front.
+    pub fn add(&mut self, problems: Problems) {
+        self.problems.extend(problems.into_vec());
+        self.problems
+            .sort_by_key(|problem| problem.severity == Severity::Warning);
     }
 
     fn of(&self, severity: Severity) -> impl Iterator<Item = &Problem> {

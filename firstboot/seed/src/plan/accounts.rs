@@ -5,18 +5,24 @@
 //!   members to the lines of groups. An account that exists is not created again.
 //! - Ids are the first free ones, so that one seed on one image gives one result.
 //! - No account has a password: `*`, which no password ever matches.
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
 use crate::read::cloud_config::{Group, User};
 
 /// First id of users' accounts, and of system accounts.
 const PEOPLE: std::ops::Range<u32> = 1000..60_000;
 const SYSTEM: std::ops::Range<u32> = 500..1000;
 
-/// The four tables as text; the last two only if the image has them.
+/// The four tables; the last two only if the image has them.
 pub(super) struct Tables {
-    pub(super) passwd: String,
-    pub(super) group: String,
-    pub(super) shadow: Option<String>,
-    pub(super) gshadow: Option<String>,
+    passwd: Table,
+    group: Table,
+    shadow: Option<Table>,
+    gshadow: Option<Table>,
+    /// Where the search for a free id of people, and of system accounts, goes on: ids are
+    /// never given back.
+    next: [u32; 2],
 }
 
 /// A user of the tables.
@@ -27,29 +33,113 @@ pub(super) struct Account {
     pub(super) home: String,
 }
 
-fn fields<'t>(table: &'t str, name: &str) -> Option<Vec<&'t str>> {
-    table
-        .lines()
-        .map(|line| line.split(':').collect::<Vec<_>>())
-        .find(|fields| fields.first() == Some(&name))
+/// One table, with what is looked up in it: a seed may bring tens of thousands of lines.
+struct Table {
+    before: String,
+    lines: Vec<String>,
+    /// The first line of each name.
+    by_name: HashMap<String, usize>,
+    /// Third fields that are numbers.
+    ids: HashSet<u32>,
+    /// Members of groups that have been given new ones, by line.
+    members: HashMap<usize, HashSet<String>>,
+    changed: bool,
 }
 
-fn ids(table: &str, column: usize) -> Vec<u32> {
-    let id = |line: &str| line.split(':').nth(column)?.parse().ok();
-    table.lines().filter_map(id).collect()
-}
-
-fn add_line(table: &mut String, line: &str) {
-    if !table.is_empty() && !table.ends_with('\n') {
-        table.push('\n');
+impl Table {
+    fn of(text: String) -> Self {
+        let mut table = Self {
+            lines: Vec::new(),
+            by_name: HashMap::new(),
+            ids: HashSet::new(),
+            members: HashMap::new(),
+            changed: false,
+            before: String::new(),
+        };
+        for line in text.split_terminator('\n') {
+            table.add(line.to_owned());
+        }
+        table.changed = false;
+        table.before = text;
+        table
     }
-    table.push_str(line);
-    table.push('\n');
+
+    fn add(&mut self, line: String) {
+        let mut fields = line.split(':');
+        let name = fields.next().unwrap_or_default().to_owned();
+        let id: Option<u32> = fields.nth(1).and_then(|id| id.parse().ok());
+        self.ids.extend(id);
+        self.by_name.entry(name).or_insert(self.lines.len());
+        self.lines.push(line);
+        self.changed = true;
+    }
+
+    fn fields(&self, name: &str) -> Option<Vec<&str>> {
+        let line = self.lines.get(*self.by_name.get(name)?)?;
+        Some(line.trim_end_matches('\r').split(':').collect())
+    }
+
+    /// Adds to the last field of a group's line, which is its members.
+    fn join(&mut self, group: &str, user: &str) {
+        let Some(at) = self.by_name.get(group).copied() else {
+            return;
+        };
+        let Some(line) = self.lines.get_mut(at) else {
+            return;
+        };
+        let members = self.members.entry(at).or_insert_with(|| {
+            let listed = line.rsplit(':').next().unwrap_or_default();
+            listed.split(',').map(str::to_owned).collect()
+        });
+        if members.insert(user.to_owned()) {
+            line.push_str(if line.ends_with(':') { "" } else { "," });
+            line.push_str(user);
+            self.changed = true;
+        }
+    }
+
+    fn text(&self) -> Cow<'_, str> {
+        match self.changed {
+            false => Cow::Borrowed(&self.before),
+            true => Cow::Owned(self.lines.join("\n") + "\n"),
+        }
+    }
 }
 
 impl Tables {
+    /// Of the text of the image's files.
+    pub(super) fn of(
+        passwd: String,
+        group: String,
+        shadow: Option<String>,
+        gshadow: Option<String>,
+    ) -> Self {
+        Self {
+            passwd: Table::of(passwd),
+            group: Table::of(group),
+            shadow: shadow.map(Table::of),
+            gshadow: gshadow.map(Table::of),
+            next: [PEOPLE.start, SYSTEM.start],
+        }
+    }
+
+    /// The files that are no longer as they were.
+    pub(super) fn changed<'t>(&'t self) -> impl Iterator<Item = (&'static str, Cow<'t, str>)> {
+        let all = [
+            ("/etc/passwd", Some(&self.passwd)),
+            ("/etc/group", Some(&self.group)),
+            ("/etc/shadow", self.shadow.as_ref()),
+            ("/etc/gshadow", self.gshadow.as_ref()),
+        ];
+        let changed = |(path, table): (_, Option<&'t Table>)| {
+            let table = table.filter(|table| table.changed)?;
+            Some((path, table.text()))
+        };
+        all.into_iter().filter_map(changed)
+    }
+
     pub(super) fn account(&self, name: &str) -> Option<Account> {
-        let fields = fields(&self.passwd, name)?;
+        let fields = self.passwd.fields(name)?;
         Some(Account {
             uid: fields.get(2)?.parse().ok()?,
             gid: fields.get(3)?.parse().ok()?,
@@ -58,7 +148,7 @@ impl Tables {
     }
 
     pub(super) fn group_id(&self, name: &str) -> Option<u32> {
-        fields(&self.group, name)?.get(2)?.parse().ok()
+        self.group.fields(name)?.get(2)?.parse().ok()
     }
 
     pub(super) fn add_groups(&mut self, groups: &[Group]) -> Result<(), String> {
@@ -84,13 +174,12 @@ impl Tables {
         let name = user.name.value.as_str();
         if self.account(name).is_none() {
             let wanted = user.uid.as_ref().and_then(|uid| uid.value.parse().ok());
-            let taken = ids(&self.passwd, 2);
             let uid = match wanted {
-                Some(uid) if taken.contains(&uid) => {
+                Some(uid) if self.passwd.ids.contains(&uid) => {
                     return Err(format!("the user id {uid} of `{name}` is already taken"));
                 }
                 Some(uid) => uid,
-                None => free(&taken, &ids(&self.group, 2), user.system)?,
+                None => self.free(user.system)?,
             };
             let gid = match &user.primary_group {
                 Some(group) => self.ensure_group(&group.value, None)?,
@@ -103,12 +192,10 @@ impl Tables {
             };
             let shell = text(&user.shell, "/bin/bash");
             let gecos = text(&user.gecos, "");
-            add_line(
-                &mut self.passwd,
-                &format!("{name}:x:{uid}:{gid}:{gecos}:{home}:{shell}"),
-            );
+            self.passwd
+                .add(format!("{name}:x:{uid}:{gid}:{gecos}:{home}:{shell}"));
             if let Some(shadow) = &mut self.shadow {
-                add_line(shadow, &format!("{name}:*::0:99999:7:::"));
+                shadow.add(format!("{name}:*::0:99999:7:::"));
             }
         }
         for group in &user.groups {
@@ -123,49 +210,36 @@ impl Tables {
         if let Some(gid) = self.group_id(name) {
             return Ok(gid);
         }
-        let taken = ids(&self.group, 2);
-        let gid = match wanted.filter(|gid| !taken.contains(gid)) {
+        let gid = match wanted.filter(|gid| !self.group.ids.contains(gid)) {
             Some(gid) => gid,
-            None => free(&taken, &ids(&self.passwd, 2), false)?,
+            None => self.free(false)?,
         };
-        add_line(&mut self.group, &format!("{name}:x:{gid}:"));
+        self.group.add(format!("{name}:x:{gid}:"));
         if let Some(gshadow) = &mut self.gshadow {
-            add_line(gshadow, &format!("{name}:*::"));
+            gshadow.add(format!("{name}:*::"));
         }
         Ok(gid)
     }
 
     fn join(&mut self, group: &str, user: &str) {
-        add_member(&mut self.group, group, user);
+        self.group.join(group, user);
         if let Some(gshadow) = &mut self.gshadow {
-            add_member(gshadow, group, user);
+            gshadow.join(group, user);
         }
     }
-}
 
-/// The first id that neither table has, so that a user's own group can have the same.
-fn free(taken: &[u32], also: &[u32], system: bool) -> Result<u32, String> {
-    let mut range = if system { SYSTEM } else { PEOPLE };
-    range
-        .find(|id| !taken.contains(id) && !also.contains(id))
-        .ok_or_else(|| "there is no free user id left".to_owned())
-}
-
-/// The last field of a group's line is its members.
-fn add_member(table: &mut String, group: &str, user: &str) {
-    let mut text = String::with_capacity(table.len() + user.len() + 1);
-    for line in table.lines() {
-        text.push_str(line);
-        if line.split(':').next() == Some(group) {
-            let members = line.rsplit(':').next().unwrap_or_default();
-            if !members.split(',').any(|member| member == user) {
-                text.push_str(if members.is_empty() { "" } else { "," });
-                text.push_str(user);
+    /// The first id that neither table has, so that a user's own group can have the same.
+    fn free(&mut self, system: bool) -> Result<u32, String> {
+        let range = if system { SYSTEM } else { PEOPLE };
+        let next = &mut self.next[usize::from(system)];
+        while *next < range.end {
+            if !self.passwd.ids.contains(next) && !self.group.ids.contains(next) {
+                return Ok(*next);
             }
+            *next += 1;
         }
-        text.push('\n');
+        Err("there is no free user id left".to_owned())
     }
-    *table = text;
 }
 
 #[cfg(test)]
@@ -179,13 +253,12 @@ mod tests {
     use crate::text::secret::Secret;
 
     fn tables() -> Tables {
-        Tables {
-            passwd: "root:x:0:0:root:/root:/bin/bash\nold:x:1000:1000::/home/old:/bin/sh"
-                .to_owned(),
-            group: "root:x:0:\nold:x:1000:\nusers:x:100:old\n".to_owned(),
-            shadow: Some("root:*:1::::::\n".to_owned()),
-            gshadow: Some("root:*::\nusers:*::old\n".to_owned()),
-        }
+        Tables::of(
+            "root:x:0:0:root:/root:/bin/bash\nold:x:1000:1000::/home/old:/bin/sh".to_owned(),
+            "root:x:0:\nold:x:1000:\nusers:x:100:old\n".to_owned(),
+            Some("root:*:1::::::\n".to_owned()),
+            Some("root:*::\nusers:*::old\n".to_owned()),
+        )
     }
 
     #[test]
@@ -208,22 +281,22 @@ mod tests {
         }
         tables.add_members(&data.groups);
         assert_eq!(
-            tables.passwd,
+            tables.passwd.text(),
             "root:x:0:0:root:/root:/bin/bash\nold:x:1000:1000::/home/old:/bin/sh\n\
              a:x:1003:1003:A B:/home/a:/bin/bash\ns:x:500:500::/home/s:/bin/false\n\
              b:x:2000:100::/home/b:/bin/bash\n"
         );
         assert_eq!(
-            tables.group,
+            tables.group.text(),
             "root:x:0:\nold:x:1000:\nusers:x:100:old,a\nwheel:x:1001:a,root\nempty:x:1002:\na:x:1003:\ns:x:500:\n"
         );
         assert_eq!(
-            tables.shadow.as_deref(),
-            Some("root:*:1::::::\na:*::0:99999:7:::\ns:*::0:99999:7:::\nb:*::0:99999:7:::\n")
+            tables.shadow.as_ref().unwrap().text(),
+            ("root:*:1::::::\na:*::0:99999:7:::\ns:*::0:99999:7:::\nb:*::0:99999:7:::\n")
         );
         assert_eq!(
-            tables.gshadow.as_deref(),
-            Some("root:*::\nusers:*::old,a\nwheel:*::a,root\nempty:*::\na:*::\ns:*::\n")
+            tables.gshadow.as_ref().unwrap().text(),
+            ("root:*::\nusers:*::old,a\nwheel:*::a,root\nempty:*::\na:*::\ns:*::\n")
         );
         let account = Account {
             uid: 2000,

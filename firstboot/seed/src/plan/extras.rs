@@ -1,5 +1,5 @@
 //! The files of [`Extras`], made from the image's files.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::accounts::Tables;
 use super::{Before, Content, Image, PlannedFile, Role};
@@ -14,6 +14,52 @@ use crate::text::secret::SecretBytes;
 
 /// Where new users live, unless the image lets them live in `/home`.
 const HOMES: &str = "/var/home";
+
+/// Login keys of a user, a line each, and each once.
+#[derive(Default)]
+struct Keys<'a> {
+    text: String,
+    known: HashSet<&'a str>,
+}
+
+impl<'a> Keys<'a> {
+    fn add(&mut self, key: &'a str) {
+        if self.known.insert(key) {
+            self.text.push_str(key);
+            self.text.push('\n');
+        }
+    }
+}
+
+/// A file of `write_files`, put together once all entries of its path are known: the cost of
+/// many small additions stays that of the file.
+#[derive(Default)]
+struct Pieces<'a> {
+    /// The image's file, if the entries add to it.
+    before: Option<Before>,
+    added: Vec<&'a [u8]>,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    place: Option<&'a Place>,
+}
+
+impl Pieces<'_> {
+    fn file(self, path: &str) -> PlannedFile {
+        let before = self.before.as_ref();
+        let before = before.map_or(&[][..], |before| before.bytes.expose());
+        let bytes = SecretBytes::joined(std::iter::once(before).chain(self.added));
+        PlannedFile {
+            path: path.to_owned(),
+            mode: self.mode,
+            uid: self.uid,
+            gid: self.gid,
+            content: Content::Bytes(bytes),
+            role: Role::Asked,
+            place: self.place.cloned(),
+        }
+    }
+}
 
 struct Planner<'a> {
     image: &'a dyn Image,
@@ -65,23 +111,17 @@ impl Planner<'_> {
 
     /// The account tables with the seed's accounts in them; planned when anything was added.
     fn accounts(&mut self, extras: &Extras) -> Option<Tables> {
-        let before = Tables {
-            // An image without any accounts still has root.
-            passwd: self
-                .text("/etc/passwd")
-                .unwrap_or_else(|| "root:x:0:0:root:/root:/bin/bash\n".to_owned()),
-            group: self
-                .text("/etc/group")
-                .unwrap_or_else(|| "root:x:0:\n".to_owned()),
-            shadow: self.text("/etc/shadow"),
-            gshadow: self.text("/etc/gshadow"),
-        };
-        let mut tables = Tables {
-            passwd: before.passwd.clone(),
-            group: before.group.clone(),
-            shadow: before.shadow.clone(),
-            gshadow: before.gshadow.clone(),
-        };
+        // An image without any accounts still has root.
+        let or = |text: Option<String>, root: &str| text.unwrap_or_else(|| root.to_owned());
+        let mut tables = Tables::of(
+            or(
+                self.text("/etc/passwd"),
+                "root:x:0:0:root:/root:/bin/bash\n",
+            ),
+            or(self.text("/etc/group"), "root:x:0:\n"),
+            self.text("/etc/shadow"),
+            self.text("/etc/gshadow"),
+        );
         let mut good = true;
         if let Err(reason) = tables.add_groups(&extras.groups) {
             self.problems
@@ -96,23 +136,8 @@ impl Planner<'_> {
         if !good {
             return None;
         }
-        for (path, text, old) in [
-            ("/etc/passwd", Some(&tables.passwd), Some(&before.passwd)),
-            ("/etc/group", Some(&tables.group), Some(&before.group)),
-            (
-                "/etc/shadow",
-                tables.shadow.as_ref(),
-                before.shadow.as_ref(),
-            ),
-            (
-                "/etc/gshadow",
-                tables.gshadow.as_ref(),
-                before.gshadow.as_ref(),
-            ),
-        ] {
-            if let Some(text) = text.filter(|text| Some(*text) != old) {
-                self.changed(path, SecretBytes::new(text.as_bytes().to_vec()), 0o644);
-            }
+        for (path, text) in tables.changed() {
+            self.changed(path, SecretBytes::new(text.as_bytes().to_vec()), 0o644);
         }
         Some(tables)
     }
@@ -175,28 +200,21 @@ impl Planner<'_> {
     /// Keys in their own directory: home directories need not be writable, nor exist.
     fn logins(&mut self, extras: &Extras) {
         let mut rules = String::new();
-        let mut keys: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        keys.insert(
-            "root",
-            extras.root_keys.iter().map(String::as_str).collect(),
-        );
+        let mut keys: BTreeMap<&str, Keys<'_>> = BTreeMap::new();
+        let own = keys.entry("root").or_default();
+        extras.root_keys.iter().for_each(|key| own.add(key));
         for user in &extras.users {
             let name = user.name.value.as_str();
             let own = keys.entry(name).or_default();
-            for key in &user.ssh_keys {
-                if !own.contains(&key.value.as_str()) {
-                    own.push(&key.value);
-                }
-            }
+            user.ssh_keys.iter().for_each(|key| own.add(&key.value));
             for rule in &user.sudo {
                 rules.push_str(&format!("{name} {}\n", rule.value));
             }
         }
-        keys.retain(|_, keys| !keys.is_empty());
-        for (name, keys) in &keys {
-            let text = format!("{}\n", keys.join("\n"));
+        keys.retain(|_, keys| !keys.text.is_empty());
+        for (name, Keys { text, .. }) in &keys {
             self.files
-                .push(PlannedFile::public(&format!("{SSH_KEYS}/{name}"), &text));
+                .push(PlannedFile::public(&format!("{SSH_KEYS}/{name}"), text));
         }
         if !keys.is_empty() {
             let text = format!("AuthorizedKeysFile .ssh/authorized_keys {SSH_KEYS}/%u\n");
@@ -228,7 +246,8 @@ impl Planner<'_> {
             self.files.push(PlannedFile::public(TIME_SERVERS, &text));
         }
         let Some(zone) = &extras.timezone else { return };
-        if !self.image.exists(&format!("{ZONES}/{}", zone.value)) {
+        let path = format!("{ZONES}/{}", zone.value);
+        if !self.image.exists(&path) || self.image.is_directory(&path) {
             let reason = "is not a time zone of this image";
             let remedy = "write it like `Europe/Berlin`; the image needs the package tzdata";
             self.problems.error(&zone.place, reason, remedy);
@@ -264,49 +283,41 @@ impl Planner<'_> {
 
     /// `write_files` in order: a later entry of the same path replaces or adds to an earlier one.
     fn written(&mut self, entries: &[WriteFile], tables: &Tables) {
-        let mut files: BTreeMap<&str, PlannedFile> = BTreeMap::new();
+        let own: HashMap<String, bool> = self
+            .files
+            .iter()
+            .map(|own| (own.path.clone(), matches!(own.content, Content::Directory)))
+            .collect();
+        let mut files: BTreeMap<&str, Pieces<'_>> = BTreeMap::new();
         for entry in entries {
             let path = entry.path.value.as_str();
             let Some((uid, gid)) = self.owner(entry.owner.as_ref(), tables) else {
                 continue;
             };
-            let content = if entry.append {
-                let before = match files.get(path).map(|file| &file.content) {
-                    Some(Content::Bytes(bytes)) => bytes.clone(),
-                    _ => self
-                        .read(path)
-                        .map(|before| before.bytes.clone())
-                        .unwrap_or_default(),
+            if let Some(is_home) = own.get(path) {
+                let what = match is_home {
+                    true => "is the home directory of a user",
+                    false => "is a file that first boot itself writes",
                 };
-                before.followed_by(entry.content.expose())
-            } else {
-                entry.content.clone()
-            };
-            let file = PlannedFile {
-                path: path.to_owned(),
-                mode: entry.mode,
-                uid,
-                gid,
-                content: Content::Bytes(content),
-                role: Role::Asked,
-                place: Some(entry.path.place.clone()),
-            };
-            if let Some(own) = self.files.iter().find(|own| own.path == path) {
-                let what = if matches!(own.content, Content::Directory) {
-                    "is the home directory of a user"
-                } else {
-                    "is a file that first boot itself writes"
-                };
-                self.problems.error(
-                    &entry.path.place,
-                    what,
-                    "use the key for it or choose another path",
-                );
+                let remedy = "use the key for it or choose another path";
+                self.problems.error(&entry.path.place, what, remedy);
                 continue;
             }
-            files.insert(path, file);
+            let mut pieces = match files.remove(path) {
+                Some(earlier) if entry.append => earlier,
+                None if entry.append => Pieces {
+                    before: self.read(path),
+                    ..Pieces::default()
+                },
+                _ => Pieces::default(),
+            };
+            pieces.added.push(entry.content.expose());
+            (pieces.mode, pieces.uid, pieces.gid) = (entry.mode, uid, gid);
+            pieces.place = Some(&entry.path.place);
+            files.insert(path, pieces);
         }
-        self.files.extend(files.into_values());
+        let files = files.into_iter().map(|(path, pieces)| pieces.file(path));
+        self.files.extend(files);
     }
 
     /// Ids of `user:group`, `user` or numbers; root by default.

@@ -43,6 +43,7 @@ pub trait Image {
     /// A regular file; the error is the reason why it cannot be read.
     fn file(&self, path: &str) -> Result<Option<Before>, String>;
     fn exists(&self, path: &str) -> bool;
+    fn is_directory(&self, path: &str) -> bool;
     /// Paths that the image is known to have, for a list of files that is checked elsewhere.
     fn known(&self) -> &[(String, Shape)] {
         &[]
@@ -64,6 +65,10 @@ impl Image for UnknownImage {
 
     fn exists(&self, _path: &str) -> bool {
         true
+    }
+
+    fn is_directory(&self, _path: &str) -> bool {
+        false
     }
 
     fn known(&self) -> &[(String, Shape)] {

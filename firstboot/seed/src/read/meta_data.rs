@@ -11,7 +11,7 @@ use crate::read::seed::{Layout, Seed, SeedFile};
 use crate::text::field::{Field, shown};
 use crate::text::jinja::Value;
 use crate::text::problem::{Located, Place, Problems};
-use crate::text::yaml::Kind;
+use crate::text::yaml::{self, Kind};
 
 pub struct MetaData {
     pub instance_id: String,
@@ -81,6 +81,26 @@ pub fn read(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
     Some(found)
 }
 
+/// Keys of NoCloud meta-data that tell who and where a machine is, and so no secret.
+const PUBLIC: &[&str] = &[
+    "availability-zone",
+    "availability_zone",
+    "hostname",
+    "instance-id",
+    "local-hostname",
+    "public-keys",
+    "public_keys",
+    "region",
+];
+
+/// Whether NoCloud's meta-data may hold secrets for templates of user-data.
+pub fn may_be_secret(bytes: &[u8]) -> bool {
+    let text = std::str::from_utf8(bytes).unwrap_or("[]");
+    let root = yaml::parse(text).unwrap_or_default();
+    let public = |entry: &yaml::Entry| PUBLIC.contains(&entry.key.expose());
+    root.is_some_and(|root| !root.entries().is_some_and(|all| all.iter().all(public)))
+}
+
 /// Keys of NoCloud meta-data that have a meaning but are not read.
 const NOT_READ: &[&str] = &["seedfrom"];
 
@@ -91,7 +111,12 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
     let mut hostname = None;
     let mut public_keys = Vec::new();
     let mut data = Value::Map(Vec::new());
-    if let Some(root) = file.yaml(problems)? {
+    // What is behind the mark is not a document, until all of it is overwritten.
+    let root = match overwritten::served(&file.bytes) {
+        Some(_) => None,
+        None => file.yaml(problems)?,
+    };
+    if let Some(root) = root {
         let Some(entries) = root.entries() else {
             let reason = format!("is {}, not a mapping of keys", root.what());
             let place = Place::file(&file.name).line(root.line);
@@ -180,7 +205,9 @@ pub fn is_derived(instance_id: &str) -> bool {
 
 fn identity_of(seed: &Seed) -> String {
     let user_data = seed.user_data.as_ref();
-    if let Some(id) = user_data.and_then(|file| overwritten::served(&file.bytes)) {
+    let served = overwritten::served(&seed.meta_data.bytes);
+    let served = served.or_else(|| overwritten::served(&user_data?.bytes));
+    if let Some(id) = served {
         return id.to_owned();
     }
     let mut hash = Sha256::new();

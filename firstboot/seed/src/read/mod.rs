@@ -1,6 +1,7 @@
 //! The content of a seed, value by value, each with its line.
 //!
 //! ```text
+//!  budget        what all of it may come to, decoded
 //!  seed          the files, as a data source found them
 //!  meta_data     who this instance is
 //!  user_data     the parts of user-data: MIME, archives, templates
@@ -9,6 +10,7 @@
 //!  network       network-config, version 1 and 2, and OpenStack's
 //! ```
 
+pub mod budget;
 pub mod cloud_config;
 pub mod meta_data;
 pub mod network;

@@ -59,6 +59,32 @@ impl Layout {
     }
 }
 
+/// The file of a NoCloud seed that a person meant by this name, if it is another one:
+/// `User_Data.TXT` and `userdata` are `user-data` to a person.
+pub fn near_miss(name: &str) -> Option<&'static str> {
+    let names = Layout::NoCloud.names();
+    [
+        names.meta_data,
+        names.user_data,
+        names.network,
+        names.vendor_data,
+    ]
+    .into_iter()
+    .find(|wanted| fold(wanted) == fold(name) && *wanted != name)
+}
+
+/// Without an ending, dashes and case.
+pub fn fold(name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
+    let stem = [".txt", ".yaml", ".yml", ".json", ".cfg"]
+        .iter()
+        .find_map(|ending| lower.strip_suffix(ending))
+        .unwrap_or(&lower);
+    stem.chars()
+        .filter(|c| !matches!(c, '-' | '_' | '.' | ' '))
+        .collect()
+}
+
 /// One file: its name for messages, and its bytes, which may hold secrets.
 pub struct SeedFile {
     pub name: String,
@@ -123,6 +149,9 @@ pub struct Seed {
     /// Files that nova was told to put into the machine.
     pub injected: Vec<Injected>,
     pub named: Named,
+    /// Files beside it that are not read, and were probably meant to be: what was found, and
+    /// what was expected.
+    pub near: Vec<(String, &'static str)>,
 }
 
 /// A file of `meta_data.json`'s list `files`, with its content.
@@ -165,6 +194,7 @@ impl Seed {
             interfaces: None,
             injected: Vec::new(),
             named: Named::default(),
+            near: Vec::new(),
         }
     }
 
@@ -196,6 +226,9 @@ impl Seed {
         }
         let mut bytes = 0;
         for (path, content) in listed {
+            if bytes > MAX_INJECTED_BYTES {
+                break;
+            }
             let Some(file) = take(&format!("openstack{content}"))? else {
                 let reason = format!("lists `openstack{content}`, which is not there");
                 problems.error(&place, reason, "generate the config drive again");

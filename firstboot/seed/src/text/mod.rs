@@ -8,6 +8,8 @@ pub mod pattern;
 pub mod pem;
 pub mod problem;
 pub mod secret;
+pub mod ssh;
+pub mod sudo;
 pub mod suggest;
 pub mod template;
 pub mod x509;

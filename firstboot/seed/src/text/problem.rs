@@ -105,13 +105,50 @@ impl fmt::Display for Problem {
 /// More than a person reads; a hostile seed can have a problem in every line.
 const MOST: usize = 200;
 
-/// All problems of one run, in the order found, up to a bound.
+/// All problems of one run, up to a bound: errors first, each kind in the order found.
+///
+/// # Invariants
+/// Errors and warnings have a bound each, so that warnings never hide an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems {
-    kept: Vec<Problem>,
-    /// Errors and warnings beyond the bound.
+    errors: Kept,
+    warnings: Kept,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Kept {
+    problems: Vec<Problem>,
+    /// Those beyond the bound.
     dropped: usize,
-    any_error: bool,
+}
+
+impl Kept {
+    fn is_full(&self) -> bool {
+        self.problems.len() >= MOST
+    }
+
+    fn append(&mut self, mut other: Self) {
+        self.problems.append(&mut other.problems);
+        self.dropped += other.dropped + self.problems.len().saturating_sub(MOST);
+        self.problems.truncate(MOST);
+    }
+
+    /// By file and line, and how many are left out.
+    fn into_vec(mut self, what: &str) -> Vec<Problem> {
+        let key = |problem: &Problem| (problem.file.clone(), problem.line.unwrap_or(usize::MAX));
+        self.problems.sort_by_key(key);
+        if let (true, Some(last)) = (self.dropped > 0, self.problems.last()) {
+            self.problems.push(Problem {
+                severity: last.severity,
+                file: "seed".to_owned(),
+                line: None,
+                key: None,
+                reason: format!("has {} more {what} that are not listed", self.dropped),
+                remedy: "correct these first".to_owned(),
+            });
+        }
+        self.problems
+    }
 }
 
 impl Problems {
@@ -128,13 +165,16 @@ impl Problems {
     }
 
     fn push(&mut self, severity: Severity, place: &Place, reason: String, remedy: String) {
-        self.any_error |= severity == Severity::Error;
-        if self.kept.len() >= MOST {
-            self.dropped += 1;
+        let kept = match severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
+        if kept.is_full() {
+            kept.dropped += 1;
             return;
         }
         let Place { file, line, key } = place.clone();
-        self.kept.push(Problem {
+        kept.problems.push(Problem {
             severity,
             file: printable(file),
             line,
@@ -144,54 +184,42 @@ impl Problems {
         });
     }
 
-    /// Whether more problems will only be counted, so that no work need go into their wording.
+    /// Whether more warnings will only be counted, so that no work need go into their wording.
     pub fn is_full(&self) -> bool {
-        self.kept.len() >= MOST
+        self.warnings.is_full()
     }
 
     pub fn has_errors(&self) -> bool {
-        self.any_error
+        !self.errors.problems.is_empty()
     }
 
     pub fn append(&mut self, other: Self) {
-        self.kept.extend(other.kept);
-        self.dropped += other.dropped;
-        self.any_error |= other.any_error;
+        self.errors.append(other.errors);
+        self.warnings.append(other.warnings);
     }
 
     /// The same as warnings: what is told of is not acted on.
     #[must_use]
     pub fn into_warnings(mut self) -> Self {
-        for problem in &mut self.kept {
+        let mut errors = std::mem::take(&mut self.errors);
+        for problem in &mut errors.problems {
             problem.severity = Severity::Warning;
         }
-        self.any_error = false;
+        errors.append(self.warnings);
+        self.warnings = errors;
         self
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.kept.iter()
+        self.errors.problems.iter().chain(&self.warnings.problems)
     }
 
-    /// By file and line, as a person goes through them; what has no line comes last.
-    pub fn into_vec(mut self) -> Vec<Problem> {
-        let key = |problem: &Problem| (problem.file.clone(), problem.line.unwrap_or(usize::MAX));
-        self.kept.sort_by_key(key);
-        if self.dropped > 0 {
-            self.kept.push(Problem {
-                severity: if self.any_error {
-                    Severity::Error
-                } else {
-                    Severity::Warning
-                },
-                file: "seed".to_owned(),
-                line: None,
-                key: None,
-                reason: format!("has {} more problems that are not listed", self.dropped),
-                remedy: "correct these first".to_owned(),
-            });
-        }
-        self.kept
+    /// Errors first; each kind by file and line, as a person goes through them; what has no
+    /// line comes last.
+    pub fn into_vec(self) -> Vec<Problem> {
+        let mut all = self.errors.into_vec("errors");
+        all.extend(self.warnings.into_vec("warnings"));
+        all
     }
 }
 
@@ -250,20 +278,40 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_bound() {
+    fn there_is_a_bound_and_no_error_is_lost_in_warnings() {
         let mut problems = Problems::new();
         for line in 0..1000 {
             problems.warn(&Place::file("f").line(line), "odd", "");
         }
         assert!(!problems.has_errors());
+        let mut more = Problems::new();
+        for line in 0..1000 {
+            more.warn(&Place::file("g").line(line), "odd", "");
+        }
+        more.error(&Place::file("z"), "wrong too", "");
         problems.error(&Place::file("f"), "wrong", "");
+        problems.append(more);
         assert!(problems.has_errors());
+        let first: Vec<String> = problems.iter().take(3).map(ToString::to_string).collect();
+        assert_eq!(first, ["f: wrong", "z: wrong too", "f:0: odd"]);
         let listed = problems.into_vec();
-        assert_eq!(listed.len(), 201);
-        assert!(
-            listed[200].reason.contains("801 more problems"),
-            "{}",
-            listed[200]
-        );
+        assert_eq!(listed.len(), 2 + 200 + 1);
+        let said = [&listed[0], &listed[1], &listed[202]].map(ToString::to_string);
+        assert_eq!(said[..2], ["f: wrong", "z: wrong too"]);
+        assert!(said[2].contains("1800 more warnings"), "{said:?}");
+    }
+
+    #[test]
+    fn errors_have_a_bound_of_their_own() {
+        let mut problems = Problems::new();
+        for line in 0..201 {
+            problems.error(&Place::file("f").line(line), "wrong", "");
+        }
+        problems.warn(&Place::file("f"), "odd", "");
+        let listed = problems.into_vec();
+        assert_eq!(listed.len(), 200 + 1 + 1);
+        assert_eq!(listed[200].severity, super::Severity::Error);
+        assert!(listed[200].reason.contains("1 more errors"));
+        assert_eq!(listed[201].reason, "odd");
     }
 }

@@ -40,13 +40,17 @@ impl SecretBytes {
         &self.0
     }
 
-    /// These bytes and then others, in new memory of the right size: growing in
-    /// place could leave a copy behind.
+    /// These bytes and then others.
     #[must_use]
     pub fn followed_by(&self, more: &[u8]) -> Self {
-        let mut all = Vec::with_capacity(self.0.len() + more.len());
-        all.extend_from_slice(&self.0);
-        all.extend_from_slice(more);
+        Self::joined([self.expose(), more].into_iter())
+    }
+
+    /// All of these, one after the other, in memory of the right size: growing in place could
+    /// leave a copy behind.
+    pub fn joined<'b>(pieces: impl Iterator<Item = &'b [u8]> + Clone) -> Self {
+        let mut all = Vec::with_capacity(pieces.clone().map(<[u8]>::len).sum());
+        pieces.for_each(|piece| all.extend_from_slice(piece));
         Self(all)
     }
 }

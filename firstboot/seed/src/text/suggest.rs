@@ -9,6 +9,10 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let folded = fold(word);
     known
         .into_iter()
+        // One that is known, but not here: it is no help to name it, nor another.
+        .map(|candidate| (candidate != word).then_some(candidate))
+        .collect::<Option<Vec<_>>>()?
+        .into_iter()
         .map(|candidate| (distance(&folded, &fold(candidate)), candidate))
         .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 3)
         .min()
@@ -63,6 +67,7 @@ mod tests {
             ("cert", None),
             ("token", None),
             ("", None),
+            ("ca", None),
         ] {
             assert_eq!(nearest(word, known), expected, "{word}");
         }

@@ -17,6 +17,10 @@ impl Image for Machine {
     fn exists(&self, path: &str) -> bool {
         self.0.contains(&path)
     }
+
+    fn is_directory(&self, _path: &str) -> bool {
+        false
+    }
 }
 
 #[test]

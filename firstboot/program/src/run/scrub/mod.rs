@@ -7,8 +7,9 @@
 //! - Not before the commands of the seed have succeeded and a kubelet with a token has
 //!   its certificate: until then the seed can still be corrected.
 //! - Only the seed that was used: one that somebody has changed since is left alone.
-//! - Whole files, in place: `user-data`, `vendor-data`, of a config drive those
-//!   of all versions and the injected files, and the password in `meta_data.json`.
+//! - Whole files, in place: `user-data`, `vendor-data`, `meta-data` that says more than who
+//!   the machine is, of a config drive those of all versions and the injected files, and the
+//!   password in `meta_data.json`.
 //! - The user-data comes last. If its mark is complete, everything else is done;
 //!   otherwise the next boot continues.
 //!
@@ -21,6 +22,7 @@ use nodeimg_seed::contract::paths::KUBELET_BOOTSTRAP;
 use nodeimg_seed::contract::report::{Outcome, Report, Scrub};
 use nodeimg_seed::contract::settings::ImageSettings;
 use nodeimg_seed::contract::stamp::Stamp;
+use nodeimg_seed::read::meta_data;
 use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
 use nodeimg_seed::text::problem::{Place, Problems};
 
@@ -136,7 +138,7 @@ pub(crate) fn settle_later(root: &Root, report: &mut Report) {
             report.scrub = settle(root, &settings, stamp, &sought, &mut problems);
         }
     }
-    report.problems.extend(problems.into_vec());
+    report.add(problems);
 }
 
 /// The same for a program that does not have the report at hand.
@@ -175,7 +177,15 @@ fn overwrite(
     let names = layout.names();
     let mut files = Vec::new();
     match layout {
-        Layout::NoCloud => files.push(at(names.vendor_data)),
+        Layout::NoCloud => {
+            files.push(at(names.vendor_data));
+            let meta_data = at(names.meta_data);
+            let bytes = medium.read(&meta_data, MAX_SEED_FILE)?.unwrap_or_default();
+            let begun = overwritten::served(&bytes).is_some() && !overwritten::is_whole(&bytes);
+            if begun || meta_data::may_be_secret(&bytes) {
+                files.push(meta_data);
+            }
+        }
         Layout::ConfigDrive => files.extend(all_versions(medium, base, gate)?),
     }
     // The file that records the progress.

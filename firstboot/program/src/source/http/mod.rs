@@ -16,6 +16,8 @@ use nodeimg_seed::read::seed::MAX_SEED_FILE;
 use zeroize::Zeroizing;
 
 const MAX_HEAD: usize = 16 << 10;
+/// The line in front of a chunk.
+const MAX_CHUNK_HEAD: usize = 4 << 10;
 const HEAD_END: &[u8] = b"\r\n\r\n";
 /// A reachable host answers sooner; an unreachable one is asked again.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -134,16 +136,13 @@ fn read(stream: &mut impl Read) -> Answer {
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     bytes.drain(..end + HEAD_END.len());
     let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(status);
-    let status = status.ok_or_else(|| wrong("the response is not HTTP"))?;
+    let first = lines.next().unwrap_or_default();
+    let status = status(first).ok_or_else(|| wrong("the response is not HTTP"))?;
     if !has_body(status)? {
         return Ok(None);
     }
-    match Framing::of(lines) {
-        Framing::Chunked => {
-            read_body(stream, &mut bytes, None, MAX_SEED_FILE * 2)?;
-            dechunked(&bytes).map(Some)
-        }
+    match Framing::of(first, lines)? {
+        Framing::Chunked => chunks(stream, &mut bytes).map(Some),
         Framing::Length(length) => {
             read_body(stream, &mut bytes, Some(length), MAX_SEED_FILE)?;
             if bytes.len() < length {
@@ -208,26 +207,52 @@ fn has_body(status: u16) -> Result<bool, Trouble> {
 enum Framing {
     Chunked,
     Length(usize),
-    /// The end of the connection.
+    /// The end of the connection, which a server of HTTP/1.0 or one that says `Connection:
+    /// close` means so. Of any other it may as well be an accident, which would leave half a
+    /// seed that looks whole.
     Close,
 }
 
 impl Framing {
-    fn of<'a>(headers: impl Iterator<Item = &'a str>) -> Self {
+    fn of<'a>(status_line: &str, headers: impl Iterator<Item = &'a str>) -> Result<Self, Trouble> {
         let (mut length, mut chunked) = (None, false);
+        let mut closes = status_line.starts_with("HTTP/1.0");
         for (name, value) in headers.filter_map(|line| line.split_once(':')) {
+            let value = value.trim();
             match name.to_ascii_lowercase().as_str() {
-                "content-length" => length = value.trim().parse().ok(),
-                "transfer-encoding" => chunked = value.trim().eq_ignore_ascii_case("chunked"),
+                "content-length" => {
+                    let found = length_of(value)?;
+                    if length.is_some_and(|length| length != found) {
+                        return Err(wrong("the response has two lengths"));
+                    }
+                    length = Some(found);
+                }
+                "transfer-encoding" if value.eq_ignore_ascii_case("chunked") => chunked = true,
+                "transfer-encoding" if value.eq_ignore_ascii_case("identity") => {}
+                "transfer-encoding" => {
+                    return Err(wrong("the response is encoded in an unknown way"));
+                }
+                "connection" => closes |= value.eq_ignore_ascii_case("close"),
                 _ => {}
             }
         }
         match length {
-            _ if chunked => Self::Chunked,
-            Some(length) => Self::Length(length),
-            None => Self::Close,
+            _ if chunked => Ok(Self::Chunked),
+            Some(length) => Ok(Self::Length(length)),
+            None if closes => Ok(Self::Close),
+            None => Err(wrong(
+                "the response does not say how long it is, so one that was cut off would look whole",
+            )),
         }
     }
+}
+
+/// More digits than fit are a length that is too large, as any other of that size.
+fn length_of(value: &str) -> Result<usize, Trouble> {
+    if value.is_empty() || !value.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(wrong("the response has a length that is not a number"));
+    }
+    value.parse().map_err(|_| too_large())
 }
 
 /// Reads until there are `wanted` bytes, or to the end of the connection.
@@ -275,25 +300,52 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
         .position(|window| window == wanted)
 }
 
-/// Chunks, each preceded by its length in hexadecimal digits; one of length 0 ends the body.
-fn dechunked(mut rest: &[u8]) -> Result<Zeroizing<Vec<u8>>, Trouble> {
-    let mut body = Zeroizing::new(Vec::with_capacity(rest.len()));
+/// Reads chunks, each preceded by its length in hexadecimal digits, up to the one of length
+/// 0: the server need not close the connection then. `bytes` are those that came with the
+/// header.
+fn chunks(
+    stream: &mut impl Read,
+    bytes: &mut Zeroizing<Vec<u8>>,
+) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+    let mut body = Zeroizing::new(Vec::new());
     loop {
-        let end = find(rest, b"\r\n").ok_or_else(cut_off)?;
-        let digits = String::from_utf8_lossy(&rest[..end]);
+        let end = loop {
+            match find(bytes, b"\r\n") {
+                Some(end) => break end,
+                None if bytes.len() > MAX_CHUNK_HEAD => {
+                    return Err(wrong("the response is not HTTP"));
+                }
+                None => more(stream, bytes)?,
+            }
+        };
+        let digits = String::from_utf8_lossy(&bytes[..end]);
         let digits = digits.split(';').next().unwrap_or_default().trim();
-        let length =
-            usize::from_str_radix(digits, 16).map_err(|_| wrong("the response is not HTTP"))?;
-        rest = &rest[end + 2..];
+        let length = usize::from_str_radix(digits, 16).ok();
+        let length = length.filter(|_| !digits.starts_with('+'));
+        let length = length.ok_or_else(|| wrong("the response is not HTTP"))?;
+        bytes.drain(..end + 2);
         if length == 0 {
             return Ok(body);
         }
-        let chunk = rest.get(..length).ok_or_else(cut_off)?;
-        body.extend_from_slice(chunk);
-        if body.len() > MAX_SEED_FILE {
+        if length > MAX_SEED_FILE - body.len() {
             return Err(too_large());
         }
-        rest = rest.get(length + 2..).ok_or_else(cut_off)?;
+        while bytes.len() < length + 2 {
+            more(stream, bytes)?;
+        }
+        body.extend_from_slice(&bytes[..length]);
+        if !bytes[length..].starts_with(b"\r\n") {
+            return Err(wrong("the response is not HTTP"));
+        }
+        bytes.drain(..length + 2);
+    }
+}
+
+/// Of a server that has not come to its end.
+fn more(stream: &mut impl Read, bytes: &mut Vec<u8>) -> Result<(), Trouble> {
+    match fill(stream, bytes).map_err(later)? {
+        0 => Err(cut_off()),
+        _ => Ok(()),
     }
 }
 

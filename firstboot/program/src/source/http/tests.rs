@@ -39,7 +39,7 @@ fn answer(text: &str) -> String {
 #[test]
 fn answers() {
     let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(20_000));
-    let large = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(5 << 20));
+    let large = format!("HTTP/1.0 200 OK\r\n\r\n{}", "x".repeat(5 << 20));
     for (text, expected) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabc", "body ab"),
         ("HTTP/1.0 200 OK\r\n\r\nabc", "body abc"),
@@ -54,7 +54,40 @@ fn answers() {
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nab",
-            "later: the response was cut off",
+            "wrong: the response is larger than 4 MiB",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n",
+            "wrong: the response is not HTTP",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n",
+            "wrong: the response is encoded in an unknown way",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc",
+            "body abc",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\n\r\nabc",
+            "wrong: the response does not say how long it is, so one that was cut off would look \
+             whole",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999999\r\n\r\nabc",
+            "wrong: the response is larger than 4 MiB",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nabc",
+            "wrong: the response has a length that is not a number",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\nabc",
+            "wrong: the response has a length that is not a number",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 2\r\n\r\nabc",
+            "wrong: the response has two lengths",
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
@@ -96,5 +129,30 @@ fn a_host_that_says_nothing_ends_at_the_deadline() {
     assert!(began.elapsed() >= wait && began.elapsed() < Duration::from_secs(60));
     drop(listener);
     let answer = ask("GET", &url, &[], Instant::now() + Duration::from_secs(60));
+    assert!(matches!(answer, Err(Trouble::Unreachable(_))));
+}
+
+/// What came, and then a server that keeps the connection open and says no more.
+struct Open<'a>(&'a [u8]);
+
+impl std::io::Read for Open<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        match self.0.read(out)? {
+            0 => Err(std::io::ErrorKind::TimedOut.into()),
+            length => Ok(length),
+        }
+    }
+}
+
+#[test]
+fn the_last_chunk_ends_the_response() {
+    let long = "x".repeat(20_000);
+    let text = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4e20\r\n{long}\r\n1\r\ny\r\n0\r\n\r\n"
+    );
+    let body = read(&mut Open(text.as_bytes())).unwrap().unwrap();
+    assert_eq!(String::from_utf8_lossy(&body), format!("{long}y"));
+    let cut = text.strip_suffix("0\r\n\r\n").unwrap();
+    let answer = read(&mut Open(cut.as_bytes()));
     assert!(matches!(answer, Err(Trouble::Unreachable(_))));
 }

@@ -5,9 +5,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::not_read;
-use crate::read::user_data::gunzip;
+use crate::read::budget::{self, Budget};
+use crate::read::user_data::{Refused, gunzip};
 use crate::text::field::Field;
-use crate::text::problem::{Located, Problems};
+use crate::text::problem::{Located, Place, Problems};
 use crate::text::secret::SecretBytes;
 use crate::text::yaml::{Kind, Scalar};
 
@@ -39,7 +40,11 @@ const DEFAULT_MODE: u32 = 0o644;
 /// One file, unpacked.
 const MAX_FILE: usize = 8 << 20;
 
-pub(super) fn read(field: &Field<'_>, problems: &mut Problems) -> Vec<WriteFile> {
+pub(super) fn read(
+    field: &Field<'_>,
+    budget: &mut Budget,
+    problems: &mut Problems,
+) -> Vec<WriteFile> {
     if !matches!(field.node.kind, Kind::Sequence(_)) {
         field.expected("a list of files", problems);
         return Vec::new();
@@ -47,7 +52,7 @@ pub(super) fn read(field: &Field<'_>, problems: &mut Problems) -> Vec<WriteFile>
     let mut now = Vec::new();
     let mut later = Vec::new();
     for item in field.items() {
-        let Some((file, deferred)) = file(&item, problems) else {
+        let Some((file, deferred)) = file(&item, budget, problems) else {
             continue;
         };
         // In cloud-init, deferred files come after packages and users; only their order matters
@@ -58,7 +63,11 @@ pub(super) fn read(field: &Field<'_>, problems: &mut Problems) -> Vec<WriteFile>
     now
 }
 
-fn file(item: &Field<'_>, problems: &mut Problems) -> Option<(WriteFile, bool)> {
+fn file(
+    item: &Field<'_>,
+    budget: &mut Budget,
+    problems: &mut Problems,
+) -> Option<(WriteFile, bool)> {
     let (mut path, mut owner, mut content, mut encoding) = (None, None, None, None);
     let (mut append, mut defer, mut mode) = (false, false, Some(DEFAULT_MODE));
     let mut asked = false;
@@ -94,7 +103,7 @@ fn file(item: &Field<'_>, problems: &mut Problems) -> Option<(WriteFile, bool)> 
     }
     let bytes = content.unwrap_or_default();
     let content = good
-        .then(|| decoded(item, bytes, encoding.as_ref(), problems))
+        .then(|| decoded(item, bytes, encoding.as_ref(), budget, problems))
         .flatten();
     let file = WriteFile {
         path: path?,
@@ -151,6 +160,7 @@ fn decoded(
     item: &Field<'_>,
     bytes: SecretBytes,
     encoding: Option<&Located<String>>,
+    budget: &mut Budget,
     problems: &mut Problems,
 ) -> Option<SecretBytes> {
     let Some(encoding) = encoding else {
@@ -182,13 +192,38 @@ fn decoded(
     } else {
         bytes
     };
-    if !packed {
+    let bytes = match packed {
+        true => unpacked(&bytes, &place, budget, problems)?,
+        false => bytes,
+    };
+    if budget.take(bytes.expose().len()) {
         return Some(bytes);
     }
-    match gunzip(bytes.expose(), MAX_FILE) {
-        Ok(unpacked) => Some(SecretBytes::new(unpacked.to_vec())),
-        Err(reason) => {
-            problems.error(&place, reason, "compress it again");
+    if budget.tell() {
+        let reason = "brings what this seed holds to more than 16 MiB";
+        problems.error(&place, reason, budget::REMEDY);
+    }
+    None
+}
+
+/// No more than what the budget has left.
+fn unpacked(
+    bytes: &SecretBytes,
+    place: &Place,
+    budget: &mut Budget,
+    problems: &mut Problems,
+) -> Option<SecretBytes> {
+    let limit = MAX_FILE.min(budget.left());
+    match gunzip(bytes.expose(), limit) {
+        Ok(mut unpacked) => Some(SecretBytes::new(std::mem::take(&mut *unpacked))),
+        Err(refused @ Refused::TooLarge(_)) if limit < MAX_FILE => {
+            if budget.tell() {
+                problems.error(place, refused, budget::REMEDY);
+            }
+            None
+        }
+        Err(refused) => {
+            problems.error(place, refused, "compress it again");
             None
         }
     }

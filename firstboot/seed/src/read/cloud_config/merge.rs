@@ -5,7 +5,7 @@
 //! A part may say otherwise in `merge_how` (or `merge_type`), as text
 //! (`list(append)+dict(recurse_list)+str()`) or as a list of `{name, settings}`, and so may
 //! the header `Merge-Type` of its MIME part, as text.
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use crate::text::problem::{Place, Problems};
 use crate::text::secret::Secret;
@@ -51,13 +51,8 @@ pub(super) fn add(
     problems: &mut Problems,
 ) {
     let how = how_of_part(file, outside, &entries, problems);
-    let known: BTreeMap<Secret, usize> = merged
-        .iter()
-        .enumerate()
-        .map(|(index, keyed)| (keyed.entry.key.clone(), index))
-        .collect();
-    for entry in entries {
-        let place = known.get(&entry.key).copied();
+    let places = places(merged.iter().map(|keyed| &keyed.entry), &entries);
+    for (entry, place) in entries.into_iter().zip(places) {
         match place.and_then(|index| merged.get_mut(index)) {
             Some(keyed) => {
                 if meet(&mut keyed.entry.value, entry.value, how) {
@@ -73,13 +68,35 @@ pub(super) fn add(
     }
 }
 
+/// Where the keys of a mapping stand among those before it. Both have each key once, so a
+/// key that is added changes no other's place; one look at each keeps the cost linear.
+fn places<'e>(
+    known: impl Iterator<Item = &'e Entry>,
+    more: impl IntoIterator<Item = &'e Entry>,
+) -> Vec<Option<usize>> {
+    let mut places = Vec::new();
+    let mut wanted: HashMap<&str, usize> = HashMap::new();
+    for (index, entry) in more.into_iter().enumerate() {
+        places.push(None);
+        wanted.insert(entry.key.expose(), index);
+    }
+    for (index, entry) in known.enumerate() {
+        let found = wanted.get(entry.key.expose()).copied();
+        if let Some(place) = found.and_then(|wanted| places.get_mut(wanted)) {
+            *place = Some(index);
+        }
+    }
+    places
+}
+
 /// Adds keys below existing ones: a mapping is filled in, everything else stays.
 pub(super) fn fill(merged: &mut Vec<Keyed>, lower: Vec<Keyed>) {
-    for keyed in lower {
-        let known = merged
-            .iter_mut()
-            .find(|known| known.entry.key == keyed.entry.key);
-        match known {
+    let places = places(
+        merged.iter().map(|keyed| &keyed.entry),
+        lower.iter().map(|keyed| &keyed.entry),
+    );
+    for (keyed, place) in lower.into_iter().zip(places) {
+        match place.and_then(|index| merged.get_mut(index)) {
             Some(known) => fill_in(&mut known.entry.value, keyed.entry.value),
             None => merged.push(keyed),
         }
@@ -90,8 +107,9 @@ fn fill_in(node: &mut Node, lower: Node) {
     let (Kind::Mapping(entries), Kind::Mapping(more)) = (&mut node.kind, lower.kind) else {
         return;
     };
-    for entry in more {
-        match entries.iter_mut().find(|known| known.key == entry.key) {
+    let places = places(entries.iter(), &more);
+    for (entry, place) in more.into_iter().zip(places) {
+        match place.and_then(|index| entries.get_mut(index)) {
             Some(known) => fill_in(&mut known.value, entry.value),
             None => entries.push(entry),
         }
@@ -214,8 +232,9 @@ fn meet(old: &mut Node, new: Node, how: How) -> bool {
         (Kind::Sequence(items), Kind::Sequence(more)) if how.dict_lists => lists(items, more, how),
         (Kind::Mapping(entries), Kind::Mapping(more)) if how.dict_dicts => {
             let mut taken = false;
-            for entry in more {
-                match entries.iter_mut().find(|known| known.key == entry.key) {
+            let places = places(entries.iter(), &more);
+            for (entry, place) in more.into_iter().zip(places) {
+                match place.and_then(|index| entries.get_mut(index)) {
                     Some(known) => taken |= meet(&mut known.value, entry.value, how),
                     None => {
                         entries.push(entry);

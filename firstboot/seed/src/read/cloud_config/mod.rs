@@ -14,6 +14,7 @@ mod secrecy;
 mod services;
 
 use crate::contract::profile::Profile;
+use crate::read::budget::Budget;
 use crate::read::node_config::{self, NodeConfig};
 use crate::read::seed::{Injected, SeedFile};
 use crate::read::user_data::{self, Part};
@@ -53,6 +54,8 @@ pub struct UserData {
     /// Whether it contains anything that may be secret: keys and tokens, passwords, and
     /// the content of commands, scripts and files.
     pub secret: bool,
+    /// What may still be decoded.
+    budget: Budget,
 }
 
 impl UserData {
@@ -104,7 +107,9 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "write_files",
-        read: |data, field, _, problems| data.files = files::read(field, problems),
+        read: |data, field, _, problems| {
+            data.files = files::read(field, &mut data.budget, problems);
+        },
     },
     Key {
         name: "ssh_authorized_keys",
@@ -164,18 +169,27 @@ pub fn read_file(
     profile: &Profile,
     problems: &mut Problems,
 ) -> Option<UserData> {
-    let parts = user_data::parts(&file.name, &file.bytes, data, problems)?;
-    read(parts, profile, problems)
+    let mut budget = Budget::default();
+    let parts = user_data::parts_within(&file.name, &file.bytes, data, &mut budget, problems)?;
+    let layer = layers::Layer::of(parts, &mut budget, problems)?;
+    Some(layer.read(profile, budget, problems))
 }
 
 /// Reads the parts of user-data, merged as cloud-init merges them. `None` if one cannot
 /// be read at all, so that missing keys are not reported as well.
 pub fn read(parts: Vec<Part>, profile: &Profile, problems: &mut Problems) -> Option<UserData> {
-    Some(layers::Layer::of(parts, problems)?.read(profile, problems))
+    let mut budget = Budget::default();
+    let layer = layers::Layer::of(parts, &mut budget, problems)?;
+    Some(layer.read(profile, budget, problems))
 }
 
 /// The keys of one cloud-config text.
-fn entries(file: &str, text: &str, problems: &mut Problems) -> Option<Vec<Entry>> {
+fn entries(
+    file: &str,
+    text: &str,
+    budget: &mut Budget,
+    problems: &mut Problems,
+) -> Option<Vec<Entry>> {
     let place = Place::file(file);
     let root = match yaml::parse(text) {
         Ok(root) => root,
@@ -188,6 +202,16 @@ fn entries(file: &str, text: &str, problems: &mut Problems) -> Option<Vec<Entry>
             return None;
         }
     };
+    if let Some(root) = &root {
+        let (nodes, bytes) = root.size();
+        // The text has been counted; what aliases add to it has not.
+        if !(budget.take_nodes(nodes) && budget.take(bytes.saturating_sub(text.len()))) {
+            let reason = "brings what this seed's cloud-config holds, aliases expanded, to more \
+                          than 250000 values or 16 MiB in all";
+            problems.error(&place.line(1), reason, "make it smaller");
+            return None;
+        }
+    }
     let Some(Node { line, kind }) = root else {
         let reason = "holds no keys after `#cloud-config`";
         problems.warn(&place.line(1), reason, "");

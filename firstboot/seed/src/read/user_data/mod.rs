@@ -15,7 +15,7 @@
 //!
 //! # Invariants
 //! - Nothing is ignored: a part that is not read is a problem that names it.
-//! - Bounded: depth, number of parts, and bytes of all parts together.
+//! - Bounded: depth, number of parts, and bytes of all parts together ([`Budget`]).
 mod archive;
 mod form;
 mod inflate;
@@ -23,9 +23,10 @@ mod mime;
 
 use zeroize::Zeroizing;
 
-pub(crate) use inflate::gunzip;
+pub(crate) use inflate::{Refused, gunzip};
 
 use crate::contract::overwritten;
+use crate::read::budget::Budget;
 use crate::text::jinja::{self, Value};
 use crate::text::problem::{Place, Problems};
 use crate::text::secret::Secret;
@@ -33,9 +34,6 @@ use crate::text::secret::Secret;
 /// Parts of one user-data, and forms inside each other.
 const MAX_PARTS: usize = 100;
 const MAX_DEPTH: usize = 8;
-
-/// Bytes of all forms together, unpacked.
-const MAX_BYTES: usize = 16 << 20;
 
 /// One part of user-data.
 pub struct Part {
@@ -66,6 +64,17 @@ pub fn parts(
     data: &Value,
     problems: &mut Problems,
 ) -> Option<Vec<Part>> {
+    parts_within(label, bytes, data, &mut Budget::default(), problems)
+}
+
+/// The same for one of several files, which share a budget.
+pub(crate) fn parts_within(
+    label: &str,
+    bytes: &[u8],
+    data: &Value,
+    budget: &mut Budget,
+    problems: &mut Problems,
+) -> Option<Vec<Part>> {
     if let Some(instance) = overwritten::served(bytes) {
         let reason = format!("was overwritten after it had been used by instance `{instance}`");
         let remedy = "write the seed again; `first_boot.scrub = false` in the recipe keeps seeds";
@@ -75,7 +84,7 @@ pub fn parts(
     let mut decoder = Decoder {
         data,
         parts: Vec::new(),
-        bytes: 0,
+        budget,
         seen: 0,
     };
     let piece = Piece {
@@ -128,7 +137,7 @@ impl Refusal {
 struct Decoder<'d> {
     data: &'d Value,
     parts: Vec<Part>,
-    bytes: usize,
+    budget: &'d mut Budget,
     seen: usize,
 }
 
@@ -158,14 +167,14 @@ impl Decoder<'_> {
         depth: usize,
         problems: &mut Problems,
     ) -> Result<bool, Refusal> {
-        self.bytes += bytes.len();
         self.seen += 1;
-        if depth > MAX_DEPTH || self.seen > MAX_PARTS || self.bytes > MAX_BYTES {
+        let fits = self.budget.take(bytes.len());
+        if depth > MAX_DEPTH || self.seen > MAX_PARTS || !fits {
             let reason = "has parts that are too many, too large or too deeply nested";
             return Err(Refusal::new(reason, "make it smaller"));
         }
         if bytes.starts_with(&inflate::MAGIC) {
-            let unpacked = inflate::gunzip(bytes, MAX_BYTES - self.bytes)
+            let unpacked = inflate::gunzip(bytes, self.budget.left())
                 .map_err(|reason| Refusal::new(reason, "compress it again with gzip"))?;
             return Ok(self.decode(piece, &unpacked, depth + 1, problems).is_some());
         }
@@ -280,7 +289,8 @@ impl Decoder<'_> {
         body.push_str(&text[end..]);
         let rendered = jinja::render(&body, self.data)
             .map_err(|error| Refusal::at(error.line, error.reason, error.remedy))?;
-        self.bytes += rendered.len();
+        // Decoding takes it again; what is left is enough or not by then.
+        self.budget.take(rendered.len());
         Ok(rendered)
     }
 

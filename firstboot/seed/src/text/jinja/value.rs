@@ -1,4 +1,5 @@
 //! Values of expressions: instance data, and the results of filters.
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use crate::text::yaml::{Kind, Node};
@@ -17,6 +18,9 @@ pub enum Value {
     List(Vec<Value>),
     Map(Vec<(String, Value)>),
 }
+
+/// Names that one that is not known is compared with: it costs far more than a look-up.
+const MOST_NAMES: usize = 500;
 
 impl Value {
     pub fn text(text: impl Into<String>) -> Self {
@@ -68,11 +72,13 @@ impl Value {
     /// A mapping in which `local-hostname` answers to `local_hostname` as well.
     pub fn map(members: impl IntoIterator<Item = (String, Self)>) -> Self {
         let mut all: Vec<(String, Self)> = Vec::new();
+        let mut known: HashSet<String> = HashSet::new();
         for (name, value) in members {
             let alias = name.replace(['-', '.', '/', ' '], "_");
-            if alias != name && all.iter().all(|(known, _)| *known != alias) {
+            if alias != name && known.insert(alias.clone()) {
                 all.push((alias, value.clone()));
             }
+            known.insert(name.clone());
             all.push((name, value));
         }
         Self::Map(all)
@@ -81,7 +87,8 @@ impl Value {
     /// The member of this name, the last one given; the undefined value if there is none.
     pub(super) fn member(&self, name: &str, path: &str) -> Self {
         let known = |members: &[(String, Self)]| -> Option<String> {
-            let names = members.iter().map(|(name, _)| name.as_str());
+            let few = members.get(..MOST_NAMES).unwrap_or(members);
+            let names = few.iter().map(|(name, _)| name.as_str());
             crate::text::suggest::nearest(name, names).map(str::to_owned)
         };
         let asked = if path.is_empty() {
@@ -158,11 +165,16 @@ impl Value {
                 left.len() == right.len() && left.iter().zip(right).all(|(a, b)| a.equals(b))
             }
             (Self::Map(left), Self::Map(right)) => {
-                let has = |name: &str, value: &Self| {
-                    let mut found = right.iter().filter(|(known, _)| known == name);
-                    found.any(|(_, other)| value.equals(other))
+                // By name; those of one name stay in their order.
+                let sorted = |members: &'_ [(String, Self)]| -> Vec<usize> {
+                    let mut order: Vec<usize> = (0..members.len()).collect();
+                    order.sort_by(|a, b| members[*a].0.cmp(&members[*b].0));
+                    order
                 };
-                left.len() == right.len() && left.iter().all(|(name, value)| has(name, value))
+                let pairs = || sorted(left).into_iter().zip(sorted(right));
+                left.len() == right.len()
+                    && pairs()
+                        .all(|(a, b)| left[a].0 == right[b].0 && left[a].1.equals(&right[b].1))
             }
             _ => self == other,
         }

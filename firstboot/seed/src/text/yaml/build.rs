@@ -1,9 +1,10 @@
 //! From the parser's events to the tree, within the limits.
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use granit_parser::{Event, ScalarStyle, Span, Tag};
 
 use super::{Entry, Kind, MAX_DEPTH, Node, Scalar, YamlError};
+use crate::text::field::shown;
 use crate::text::secret::Secret;
 
 const MAX_NODES: usize = 100_000;
@@ -20,7 +21,8 @@ enum Open {
         line: usize,
         anchor: usize,
         entries: Vec<Entry>,
-        seen: BTreeSet<Secret>,
+        /// The keys, and the line of each.
+        seen: BTreeMap<Secret, usize>,
         key: Option<(Secret, usize)>,
         /// Which entry is that of a plain `<<`.
         merged: Option<usize>,
@@ -119,7 +121,7 @@ impl Builder {
                 });
             }
             Event::MappingStart(_, anchor, _) => {
-                let (entries, seen) = (Vec::new(), BTreeSet::new());
+                let (entries, seen) = (Vec::new(), BTreeMap::new());
                 self.stack.push(Open::Mapping {
                     line,
                     anchor,
@@ -253,16 +255,14 @@ impl Builder {
                             "a key must be plain text, not a list or mapping",
                         ));
                     };
-                    if !seen.insert(scalar.text.clone()) {
-                        return Err(fail(
-                            span,
-                            "this key appears twice in the same mapping; keep one of them",
-                        ));
+                    let line = span.start.line();
+                    if let Some(first) = seen.insert(scalar.text.clone(), line) {
+                        return Err(fail(span, &twice(scalar.text(), first, line)));
                     }
                     if scalar.plain && scalar.text() == "<<" {
                         *merged = Some(entries.len());
                     }
-                    *key = Some((scalar.text, span.start.line()));
+                    *key = Some((scalar.text, line));
                 }
             },
         }
@@ -299,7 +299,7 @@ impl Builder {
 fn add_merged(
     merged: Entry,
     entries: &mut Vec<Entry>,
-    mut seen: BTreeSet<Secret>,
+    mut seen: BTreeMap<Secret, usize>,
     span: &Span,
 ) -> Result<(), YamlError> {
     let bases = match merged.value.kind {
@@ -314,12 +314,21 @@ fn add_merged(
             return Err(fail(span, "`<<` takes a mapping or a list of mappings"));
         };
         for entry in more {
-            if seen.insert(entry.key.clone()) {
+            if seen.insert(entry.key.clone(), entry.line).is_none() {
                 entries.push(entry);
             }
         }
     }
     Ok(())
+}
+
+/// A key is named if it looks like one: see [`shown`].
+fn twice(key: &str, first: usize, second: usize) -> String {
+    format!(
+        "the key `{}` appears twice in the same mapping, in line {first} and in line {second}; \
+         keep one of them",
+        shown(key)
+    )
 }
 
 fn fail(span: &Span, reason: &str) -> YamlError {

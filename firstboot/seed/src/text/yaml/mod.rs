@@ -134,6 +134,21 @@ impl Node {
         }
     }
 
+    /// How many values it has, itself included, and the bytes of their text.
+    pub fn size(&self) -> (usize, usize) {
+        let add = |sum: (usize, usize), node: &Self| {
+            let (nodes, bytes) = node.size();
+            (sum.0 + nodes, sum.1 + bytes)
+        };
+        match &self.kind {
+            Kind::Scalar(scalar) => (1, scalar.text().len()),
+            Kind::Sequence(items) => items.iter().fold((1, 0), add),
+            Kind::Mapping(entries) => entries.iter().fold((1, 0), |(nodes, bytes), entry| {
+                add((nodes + 1, bytes + entry.key.expose().len()), &entry.value)
+            }),
+        }
+    }
+
     fn depth(&self) -> usize {
         1 + match &self.kind {
             Kind::Scalar(_) => 0,

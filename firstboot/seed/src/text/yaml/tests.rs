@@ -143,7 +143,7 @@ fn errors_do_not_quote_the_text() {
         "key: SECRETSECRET: x\n",
         "key: *SECRETSECRET\n",
         "key: |SECRETSECRET\n",
-        "SECRETSECRET: 1\nSECRETSECRET: 2\n",
+        "SECRET/SECRET=: 1\nSECRET/SECRET=: 2\n",
         "key: !SECRETSECRET{ x\n",
         "%SECRETSECRET x\n---\na: *b\n",
     ] {

@@ -11,6 +11,7 @@
 use super::merge::{self, Keyed};
 use super::{Script, UserData, entries, read_key, secrecy};
 use crate::contract::profile::Profile;
+use crate::read::budget::Budget;
 use crate::read::seed::{Layout, Seed, SeedFile};
 use crate::read::user_data::{self, Content, Part};
 use crate::text::field::{Field, shown};
@@ -27,7 +28,11 @@ pub(super) struct Layer {
 
 impl Layer {
     /// `None` if a part cannot be read, so that missing keys are not reported as well.
-    pub(super) fn of(parts: Vec<Part>, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn of(
+        parts: Vec<Part>,
+        budget: &mut Budget,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let mut layer = Self::default();
         let mut good = true;
         for part in parts {
@@ -37,7 +42,7 @@ impl Layer {
                     layer.scripts.push(Script { name, text, place });
                 }
                 Content::CloudConfig { text, merge } => {
-                    match entries(&part.label, text.expose(), problems) {
+                    match entries(&part.label, text.expose(), budget, problems) {
                         Some(entries) => {
                             let outside = merge.as_deref();
                             merge::add(&mut layer.merged, &part.label, outside, entries, problems);
@@ -56,8 +61,14 @@ impl Layer {
         self.scripts = lower.scripts;
     }
 
-    pub(super) fn read(self, profile: &Profile, problems: &mut Problems) -> UserData {
+    pub(super) fn read(
+        self,
+        profile: &Profile,
+        budget: Budget,
+        problems: &mut Problems,
+    ) -> UserData {
         let mut data = UserData {
+            budget,
             secret: !self.scripts.is_empty(),
             scripts: self.scripts,
             ..UserData::default()
@@ -77,14 +88,9 @@ pub fn read_seed(
     profile: &Profile,
     problems: &mut Problems,
 ) -> Option<UserData> {
-    let of = |file: &SeedFile, problems: &mut Problems| {
-        Layer::of(
-            user_data::parts(&file.name, &file.bytes, data, problems)?,
-            problems,
-        )
-    };
+    let mut budget = Budget::default();
     let mut all = match &seed.user_data {
-        Some(file) => of(file, problems)?,
+        Some(file) => file_layer(file, data, &mut budget, problems)?,
         None => Layer::default(),
     };
     let mut good = true;
@@ -98,7 +104,7 @@ pub fn read_seed(
         if !enabled(&all.merged, key, problems) {
             continue;
         }
-        match vendor(file, seed.layout, data, problems) {
+        match vendor(file, seed.layout, data, &mut budget, problems) {
             Some(layer) => all.put_below(layer),
             None => {
                 let reason = "comes from the cloud provider and cannot be read";
@@ -108,7 +114,7 @@ pub fn read_seed(
             }
         }
     }
-    let data = all.read(profile, problems);
+    let data = all.read(profile, budget, problems);
     good.then_some(data)
 }
 
@@ -131,11 +137,26 @@ fn enabled(merged: &[Keyed], key: &str, problems: &mut Problems) -> bool {
     enabled
 }
 
+fn file_layer(
+    file: &SeedFile,
+    data: &Value,
+    budget: &mut Budget,
+    problems: &mut Problems,
+) -> Option<Layer> {
+    let parts = user_data::parts_within(&file.name, &file.bytes, data, budget, problems)?;
+    Layer::of(parts, budget, problems)
+}
+
 /// NoCloud's is like user-data; OpenStack's is JSON, with such text in it.
-fn vendor(file: &SeedFile, layout: Layout, data: &Value, problems: &mut Problems) -> Option<Layer> {
+fn vendor(
+    file: &SeedFile,
+    layout: Layout,
+    data: &Value,
+    budget: &mut Budget,
+    problems: &mut Problems,
+) -> Option<Layer> {
     if layout == Layout::NoCloud {
-        let parts = user_data::parts(&file.name, &file.bytes, data, problems)?;
-        return Layer::of(parts, problems);
+        return file_layer(file, data, budget, problems);
     }
     let place = Place::file(&file.name);
     let Ok(root) = serde_json::from_slice::<serde_json::Value>(&file.bytes) else {
@@ -148,14 +169,11 @@ fn vendor(file: &SeedFile, layout: Layout, data: &Value, problems: &mut Problems
             0 => file.name.clone(),
             more => format!("{} item {}", file.name, more + 1),
         };
-        parts.extend(user_data::parts(
-            &label,
-            text.expose().as_bytes(),
-            data,
-            problems,
-        )?);
+        let bytes = text.expose().as_bytes();
+        let found = user_data::parts_within(&label, bytes, data, budget, problems)?;
+        parts.extend(found);
     }
-    Layer::of(parts, problems)
+    Layer::of(parts, budget, problems)
 }
 
 /// Text, a list of it, or either below `cloud-init`; a mapping without that key is
