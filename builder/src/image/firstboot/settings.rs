@@ -6,7 +6,7 @@ use nodeimg_seed::contract::settings::{self, ImageSettings};
 use nodeimg_values::epoch::Epoch;
 
 use crate::input::recipe::Recipe;
-use crate::input::recipe::file::{MetadataService, RuntimeChange};
+use crate::input::recipe::file::{MetadataService, Reprovision, RuntimeChange};
 use crate::input::recipe::handler::Handler;
 
 /// The places where kubeadm is looked for; the first is upstream's packages' own.
@@ -75,6 +75,11 @@ pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
         kubelet: of_recipe(recipe, KUBELET).filter(|_| by_kubeadm),
         max_pods: recipe.kubelet.max_pods,
         keep_seed: recipe.first_boot.scrub == Some(false),
+        reprovision: match recipe.first_boot.reprovision {
+            Some(Reprovision::Any) => settings::Reprovision::Any,
+            Some(Reprovision::SameSource) | None => settings::Reprovision::SameSource,
+            Some(Reprovision::Never) => settings::Reprovision::Never,
+        },
         handlers: recipe
             .handlers
             .iter()

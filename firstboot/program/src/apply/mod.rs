@@ -27,7 +27,7 @@ use nodeimg_seed::text::problem::{Place, Problems};
 use nodeimg_seed::text::secret::SecretBytes;
 use serde::Serialize;
 
-use crate::root::gate::Gate;
+use crate::root::gate::{Gate, Open};
 use crate::root::{Access, PathEntry, Root};
 
 const MAX_STATE_FILE: usize = 1 << 20;
@@ -182,6 +182,11 @@ pub(crate) fn retire(
         failing(root, "removing it", path, root.remove(path, gate))?;
     }
     sync_directories(root, &old, gate)
+}
+
+/// Writes the stamp with something else in it than the run that set the instance up.
+pub(crate) fn amend(root: &Root, stamp: &Stamp) -> Result<(), Failure> {
+    write_state(root, STAMP_PATH, stamp, &mut Open)
 }
 
 /// The instance that the plan is for.

@@ -13,7 +13,9 @@ use super::{Medium, System};
 const LOADER_PARTITION: &str =
     "firmware/efi/efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 
-/// The partition, if there is one and it can be identified.
+/// The partition, if there is one and it can be identified. Copies of an image have the same
+/// GUIDs, so the loader's word alone does not tell which of two disks it means: if the disk
+/// of the root is known, it is on that one.
 pub(crate) fn boot_partition<'a>(system: &System, media: &'a [Medium]) -> Option<&'a Medium> {
     let loader = loader_partition(system);
     let disk = root_disk(system);
@@ -24,10 +26,11 @@ pub(crate) fn boot_partition<'a>(system: &System, media: &'a [Medium]) -> Option
         let Ok(Some(entry)) = system.partition_entry(&medium.device) else {
             return false;
         };
+        let beside_root = disk == medium.device.disk;
         entry.is_esp
             && match &loader {
-                Some(guid) => *guid == entry.guid,
-                None => disk.is_some() && disk == medium.device.disk,
+                Some(guid) => *guid == entry.guid && (disk.is_none() || beside_root),
+                None => disk.is_some() && beside_root,
             }
     })
 }

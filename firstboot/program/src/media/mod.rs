@@ -6,6 +6,7 @@
 //! - The list is sorted by name, so that one machine gives one answer.
 mod devices;
 mod efi;
+pub(crate) mod identity;
 mod mount;
 mod settle;
 

@@ -4,6 +4,7 @@ mod here;
 mod kept;
 mod outstanding;
 mod prepare;
+pub(crate) mod reprovision;
 pub(crate) mod result;
 mod runtime;
 pub(crate) mod scrub;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use nodeimg_seed::contract::paths;
 use nodeimg_seed::contract::report::{Commands, Outcome, Report};
 use nodeimg_seed::contract::settings::ImageSettings;
-use nodeimg_seed::contract::stamp::{Stamp, TakenSeed};
+use nodeimg_seed::contract::stamp::{Origin, Stamp, TakenSeed};
 use nodeimg_seed::examine::examine;
 use nodeimg_seed::read::meta_data::{self, MetaData};
 use nodeimg_seed::text::problem::{Place, Problems};
@@ -22,11 +23,11 @@ use nodeimg_seed::text::problem::{Place, Problems};
 use crate::apply::{self, Instance, Original, State, remedy_for};
 use crate::cli::RunOptions;
 use crate::machine::Machine;
-use crate::media::System;
+use crate::media::{System, identity};
 use crate::root::gate::Open;
 use crate::root::{Access, Root};
 use crate::search::{self, Seek};
-use crate::source::Sought;
+use crate::source::{Guard, Sought};
 use here::Here;
 
 /// Where `bootcmd` lies while it runs for the first time.
@@ -99,19 +100,42 @@ impl<'a> Boot<'a> {
 
     /// `None` when a problem stopped it.
     fn attempt(&self, report: &mut Report, problems: &mut Problems) -> Option<Outcome> {
-        let root = self.root;
-        let finished = self.state.finished(root);
         let system = self
             .machine
             .filter(|_| self.options.seed.is_none())
             .map(|_| System::default());
+        let guard = Guard::of(
+            self.root,
+            system.as_ref(),
+            self.settings.reprovision,
+            self.state.stamp.as_ref(),
+        );
+        guard.announce();
+        let outcome = self.guarded(system.as_ref(), &guard, report, problems);
+        guard.tell(outcome == Some(Outcome::Unchanged), problems);
+        if outcome.is_some_and(|outcome| outcome != Outcome::Failed) {
+            guard.spend(self.root, problems);
+        }
+        outcome
+    }
+
+    fn guarded(
+        &self,
+        system: Option<&System>,
+        guard: &Guard,
+        report: &mut Report,
+        problems: &mut Problems,
+    ) -> Option<Outcome> {
+        let root = self.root;
+        let finished = self.state.finished(root);
         let seek = Seek {
             root,
             seed: self.options.seed.as_deref(),
             finished: finished.is_some(),
             wait: Duration::from_secs(u64::from(self.settings.seed_wait)),
-            system: system.as_ref(),
+            system,
             metadata: &self.settings.metadata,
+            guard,
             early: false,
         };
         let Some(sought) = search::seek(&seek, report, problems) else {
@@ -125,7 +149,9 @@ impl<'a> Boot<'a> {
         let meta = meta_data::read(seed, problems)?;
         report.instance_id = Some(meta.instance_id.clone());
         let whole = |stamp: &&Stamp| {
-            stamp.instance_id == meta.instance_id && !outstanding::wants_seed(root, stamp, seed)
+            stamp.instance_id == meta.instance_id
+                && !outstanding::wants_seed(root, stamp, seed)
+                && !guard.renews(stamp, seed)
         };
         if let Some(stamp) = finished.filter(whole) {
             let outcome = self.unchanged(stamp, report, problems)?;
@@ -171,6 +197,12 @@ impl<'a> Boot<'a> {
             seed: TakenSeed {
                 digest: seed.digest(),
                 secret: examined.secret || scrub::tells_password(&seed.meta_data),
+                origin: Some(Origin {
+                    machine: self
+                        .machine
+                        .and_then(|_| identity::machine(&System::default())),
+                    ..sought.origin.clone()
+                }),
             },
         };
         if let Err(failure) = apply::apply(self.root, &plan, &instance, &self.state, &mut Open) {

@@ -36,9 +36,6 @@ pub struct Stamp {
     /// The seed that was used; none in stamps of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<TakenSeed>,
-    /// Where that seed came from; none in stamps of earlier versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<Origin>,
 }
 
 /// Where a seed came from, and the machine that took it: what another seed is compared
@@ -106,6 +103,9 @@ pub struct TakenSeed {
     pub digest: String,
     /// Whether it holds anything that should not stay on its volume.
     pub secret: bool,
+    /// Where it came from; none in stamps of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 impl Stamp {
@@ -179,7 +179,11 @@ mod tests {
             ("naa.1 s b - -", "naa.1 s b - -", false),
             ("- - - - u", "- - - - u", false),
         ] {
-            assert_eq!(medium(recorded).is(&medium(now)), expected, "{recorded}: {now}");
+            assert_eq!(
+                medium(recorded).is(&medium(now)),
+                expected,
+                "{recorded}: {now}"
+            );
         }
     }
 
@@ -195,10 +199,10 @@ mod tests {
             seed: Some(super::TakenSeed {
                 digest: "d".to_owned(),
                 secret: true,
-            }),
-            origin: Some(super::Origin {
-                machine: Some("4711".to_owned()),
-                ..super::Origin::default()
+                origin: Some(super::Origin {
+                    machine: Some("4711".to_owned()),
+                    ..super::Origin::default()
+                }),
             }),
         };
         let text = serde_json::to_string(&stamp).unwrap();
