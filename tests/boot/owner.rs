@@ -202,11 +202,8 @@ fn expect_applied(facts: &Facts, name: &str, instance: &str) {
 fn expect_unchanged(facts: &Facts, name: &str, instance: &str, others: &[&str]) {
     let instance = format!(r#""instance_id": "{instance}""#);
     facts.expect_parts(name, &[r#""outcome": "unchanged""#, &instance]);
-    assert!(
-        !facts[name].contains(r#""severity": "error""#),
-        "{}",
-        facts[name]
-    );
+    let said = &facts[name];
+    assert!(!said.contains(r#""severity": "error""#), "{said}");
     for other in others {
         let place = format!(r#""file": "{other}""#);
         facts.expect_parts(name, &[&place, "so it is not read"]);
