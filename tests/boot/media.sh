@@ -14,7 +14,7 @@ insert() {
     udevadm settle
 }
 
-# try NAME: first boot runs again, and may take a seed from anywhere: every medium here is
+# try NAME: first boot runs again, and may take a seed from anywhere: every volume here is
 # another one.
 try() {
     nodeimg-firstboot reprovision --yes >/dev/null

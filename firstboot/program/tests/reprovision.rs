@@ -136,7 +136,7 @@ fn a_node_that_is_not_set_up_needs_no_word() {
     assert!(!image.has(NOTE));
 }
 
-/// A stamp of an earlier version has no origin: that is no error.
+/// A stamp of an earlier version has no origin, and is read all the same.
 #[test]
 fn an_earlier_stamp_is_read() {
     let image = node("");

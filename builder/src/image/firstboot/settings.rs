@@ -93,3 +93,31 @@ pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
         epoch: epoch.0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nodeimg_seed::contract::settings::Reprovision;
+    use nodeimg_values::epoch::Epoch;
+
+    use super::settings_of;
+    use crate::input::recipe::tests::{recipe, refusal};
+
+    #[test]
+    fn whose_seeds_a_node_takes() {
+        for (text, expected) in [
+            ("", Reprovision::SameSource),
+            ("any", Reprovision::Any),
+            ("same-source", Reprovision::SameSource),
+            ("never", Reprovision::Never),
+        ] {
+            let more = match text {
+                "" => String::new(),
+                text => format!("[first_boot]\nreprovision = \"{text}\"\n"),
+            };
+            let told = settings_of(&recipe(&more), Epoch(0));
+            assert_eq!(told.reprovision, expected, "{text}");
+        }
+        let refused = refusal("[first_boot]\nreprovision = \"sometimes\"\n");
+        assert!(refused.contains("same-source"), "{refused}");
+    }
+}

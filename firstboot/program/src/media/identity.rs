@@ -25,7 +25,7 @@ const MACHINES: [&str; 4] = [
 /// Numbers that drivers give in the order in which they find things.
 const ENUMERATED: [&str; 6] = ["virtio", "host", "target", "usb", "nvme", "mmc"];
 
-/// The identifier of this machine, in small letters; `None` if the firmware has none.
+/// The identifier of this machine, in lowercase; `None` if the firmware has none.
 pub(crate) fn machine(system: &System) -> Option<String> {
     let found = MACHINES
         .iter()

@@ -43,7 +43,7 @@ pub struct Stamp {
 /// nor address.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// The machine's own identifier, such as its SMBIOS UUID, in small letters.
+    /// The machine's own identifier, such as its SMBIOS UUID, in lowercase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
     /// A disk, a partition or a disc that can be exchanged.

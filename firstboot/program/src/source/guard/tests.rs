@@ -298,7 +298,7 @@ fn another_machine_takes_any_seed_and_says_so() {
 }
 
 #[test]
-fn never_is_no_new_instance_from_anywhere() {
+fn never_takes_a_new_instance() {
     let place = Place::new(MINE);
     let sought = |instance: &str| Sought {
         place: "NoCloud in /var/lib/nodeimg/seed (state directory)".to_owned(),
