@@ -79,6 +79,7 @@ const HOUSES: &[(&str, &[&str])] = &[
         "firstboot/program/src/run",
         &[
             "commands",
+            "reprovision",
             "scrub",
             "kept",
             "here",

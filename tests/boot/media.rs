@@ -140,7 +140,8 @@ fn takes_the_seed_that_comes(arch: &str) {
     let interface = link_local(&services);
     guest = guest.qemu(&interface.iter().map(String::as_str).collect::<Vec<_>>());
     guest = guest.script(&script_of_the_others(&cases));
-    let insert_the_last = format!("insert {}\n", cases.len() + 3);
+    let number = cases.len() + 3;
+    let insert_the_last = format!("insert {number}\nnodeimg-firstboot reprovision --yes\n");
     let Some(facts) = guest.script(&insert_the_last).left(4).facts() else {
         return;
     };

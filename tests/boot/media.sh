@@ -7,15 +7,22 @@ library=/dev/disk/by-id/virtio-library
 esp=/run/nodeimg-esp
 held=/run/nodeimg-held
 
-# insert NUMBER: that volume of the library is attached now.
+# insert NUMBER: that volume of the library is attached now, at $slot.
 insert() {
     dd if="$library" of="$slot" bs=8M skip="$1" count=1 conv=fsync 2>/dev/null
     blockdev --rereadpt "$slot"
     udevadm settle
 }
 
-# try NAME: first boot runs again, as its report tells people to do.
+# try NAME: first boot runs again, and may take a seed from anywhere: every volume here is
+# another one.
 try() {
+    nodeimg-firstboot reprovision --yes >/dev/null
+    again "$1"
+}
+
+# again NAME: first boot runs again, as its report tells people to do.
+again() {
     fact "restart-$1" systemctl restart nodeimg-firstboot.service
     fact "exit-$1" sh -c "nodeimg-firstboot status >/dev/null 2>&1; echo \$?"
     fact "verdict-$1" cat /run/nodeimg/result.json

@@ -8,6 +8,8 @@
 //! | `node`, arm64, 1 | the initrd of systemd (all others have nodeimg's own); a seed over http that the firmware names; without that, credentials of SMBIOS and fw_cfg |
 //! | `media`, amd64, 2 | no volume, near misses, every kind of volume, metadata services, failing commands, `refused`; then `late` |
 //! | `media`, arm64, 2 | as on amd64 (NODEIMG_TEST_FULL=1) |
+//! | `owner`, amd64, 2 | a set-up node is not taken by others' media: hot, cold, before and behind its own, in its place; the operator's word, a clone |
+//! | `owner`, amd64, 3 more | clones with an SMBIOS UUID of their own, a word of the command line (NODEIMG_TEST_FULL=1) |
 //! | `power`, amd64, 1 and 1 | power cuts, the same end state, no secret but in its own file |
 //! | `tampered`, amd64, 1, 1 and 1 | one bit of the root is another one, of the hash tree, of the command line: never up |
 //!
@@ -21,6 +23,7 @@
 mod late;
 mod media;
 mod node;
+mod owner;
 mod power;
 mod refused;
 mod secrets;

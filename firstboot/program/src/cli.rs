@@ -12,12 +12,18 @@ Sets up this node from its seed, once per instance.
 Usage: nodeimg-firstboot [run] [--root DIR] [--seed PATH] [--assume-address IP[/LEN]]...
        nodeimg-firstboot network
        nodeimg-firstboot status [--root DIR] [--json]
+       nodeimg-firstboot reprovision [--root DIR] [--yes]
+       nodeimg-firstboot bind
        nodeimg-firstboot commands | commands-ended | forget-token
        nodeimg-firstboot --version | --help
 
   run                      set the node up and report the result (the default)
   network                  before systemd-networkd: apply the seed's network for this boot
   status                   show the report of this boot
+  reprovision              let the next boot take a seed from any source: a new instance, or
+                           the same one with new certificates
+  bind                     this node belongs to this machine from now on, not to the one that
+                           it was set up on
   commands                 after everything else: run the seed's commands
   commands-ended           after that: report commands that ran out of time
   forget-token             remove the bootstrap token once the node has joined
@@ -25,6 +31,7 @@ Usage: nodeimg-firstboot [run] [--root DIR] [--seed PATH] [--assume-address IP[/
   --seed PATH              read the seed only from this directory or block device
   --assume-address IP/LEN  with --root: an address that the node will have
   --json                   print the whole report as JSON
+  --yes                    do not ask
 
 Exit status: 0 set up, 1 not set up, 2 usage error; of `status` also 3: set up, with warnings.
 ";
@@ -43,6 +50,13 @@ pub(crate) enum Command {
         root: PathBuf,
         json: bool,
     },
+    /// Let the next boot take a seed from any source.
+    Reprovision {
+        root: PathBuf,
+        yes: bool,
+    },
+    /// Record this machine in the stamp, on the node itself.
+    Bind,
     /// Run the seed's commands, on the node itself.
     Commands,
     /// Report on commands that systemd has ended.
@@ -58,11 +72,13 @@ pub(crate) enum Command {
 /// Reads the arguments after the program's name; the error is one sentence.
 pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
     let mut arguments = arguments.peekable();
-    let status = match arguments.peek().and_then(|first| first.to_str()) {
-        Some("status") => true,
-        Some("run") => false,
-        Some(name @ ("commands" | "commands-ended" | "forget-token")) => {
+    let verb = match arguments.peek().and_then(|first| first.to_str()) {
+        Some("status") => Verb::Status,
+        Some("reprovision") => Verb::Reprovision,
+        Some("run") => Verb::Run,
+        Some(name @ ("bind" | "commands" | "commands-ended" | "forget-token")) => {
             let (name, command) = match name {
+                "bind" => ("bind", Command::Bind),
                 "commands" => ("commands", Command::Commands),
                 "commands-ended" => ("commands-ended", Command::CommandsEnded),
                 _ => ("forget-token", Command::ForgetToken),
@@ -82,24 +98,38 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
             };
         }
         _ => {
-            return parse_options(arguments, false);
+            return parse_options(arguments, Verb::Run);
         }
     };
     arguments.next();
-    parse_options(arguments, status)
+    parse_options(arguments, verb)
+}
+
+/// What has options.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Run,
+    Status,
+    Reprovision,
 }
 
 fn parse_options(
     mut arguments: impl Iterator<Item = OsString>,
-    status: bool,
+    verb: Verb,
 ) -> Result<Command, String> {
     let mut root = PathBuf::from("/");
     let mut seed = None;
     let mut assumed = Vec::new();
     let mut json = false;
+    let mut yes = false;
     while let Some(argument) = arguments.next() {
         let (name, inline) = split(&argument)?;
-        if inline.is_some() && matches!(name, "--json" | "--version" | "-V" | "--help" | "-h") {
+        if inline.is_some()
+            && matches!(
+                name,
+                "--json" | "--yes" | "--version" | "-V" | "--help" | "-h"
+            )
+        {
             return Err(format!("{name} takes no value"));
         }
         let mut value = || {
@@ -112,9 +142,10 @@ fn parse_options(
             "--version" | "-V" => return Ok(Command::Version),
             "--help" | "-h" => return Ok(Command::Help),
             "--root" => root = PathBuf::from(value()?),
-            "--json" if status => json = true,
-            "--seed" if !status => seed = Some(PathBuf::from(value()?)),
-            "--assume-address" if !status => assumed.push(assumed_address(&value()?)?),
+            "--json" if verb == Verb::Status => json = true,
+            "--yes" if verb == Verb::Reprovision => yes = true,
+            "--seed" if verb == Verb::Run => seed = Some(PathBuf::from(value()?)),
+            "--assume-address" if verb == Verb::Run => assumed.push(assumed_address(&value()?)?),
             _ => return Err(format!("`{name}` is not a valid argument here")),
         }
     }
@@ -127,14 +158,14 @@ fn parse_options(
             "--assume-address needs --root: a running node knows its own addresses".to_owned(),
         );
     }
-    Ok(if status {
-        Command::Status { root, json }
-    } else {
-        Command::Run(RunOptions {
+    Ok(match verb {
+        Verb::Status => Command::Status { root, json },
+        Verb::Reprovision => Command::Reprovision { root, yes },
+        Verb::Run => Command::Run(RunOptions {
             root,
             seed,
             assumed,
-        })
+        }),
     })
 }
 
@@ -208,6 +239,14 @@ mod tests {
             ),
             ("--version", Command::Version),
             ("status -h", Command::Help),
+            (
+                "reprovision --yes",
+                Command::Reprovision {
+                    root: "/".into(),
+                    yes: true,
+                },
+            ),
+            ("bind", Command::Bind),
             ("commands", Command::Commands),
             ("forget-token", Command::ForgetToken),
             ("network", Command::Network),
@@ -233,6 +272,9 @@ mod tests {
             ("frobnicate", "`frobnicate` is not a valid argument"),
             ("commands --root r", "`commands` takes no options"),
             ("network --root x", "`network` takes no options"),
+            ("run --yes", "`--yes` is not a valid argument"),
+            ("reprovision --seed x", "`--seed` is not a valid argument"),
+            ("bind --root r", "`bind` takes no options"),
             ("run --json", "`--json` is not a valid argument here"),
             ("status --seed x", "`--seed` is not a valid argument here"),
             ("--root", "--root needs a value"),

@@ -39,7 +39,7 @@ use crate::cli::{Command, RunOptions};
 use crate::machine::Machine;
 use crate::root::Root;
 use crate::root::gate::Open;
-use crate::run::{commands, result, scrub};
+use crate::run::{commands, reprovision, result, scrub};
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -55,6 +55,8 @@ fn main() -> ExitCode {
         Ok(Command::Run(options)) => set_up(&options),
         Ok(Command::Network) => prepare_network(),
         Ok(Command::Status { root, json }) => status(&root, json),
+        Ok(Command::Reprovision { root, yes }) => told(&root, |root| reprovision::ask(root, yes)),
+        Ok(Command::Bind) => told(Path::new("/"), reprovision::bind),
         Ok(Command::Commands) => run_commands(commands::run_pending),
         Ok(Command::CommandsEnded) => {
             let result = std::env::var("SERVICE_RESULT").unwrap_or_default();
@@ -100,6 +102,24 @@ fn set_up(options: &RunOptions) -> ExitCode {
         machine::tell_consoles(&text);
     }
     ExitCode::from(FAILED)
+}
+
+/// A verb that says in one sentence what it has done, or why not.
+fn told(path: &Path, verb: impl FnOnce(&Root) -> Result<String, String>) -> ExitCode {
+    let root = match open(path) {
+        Ok(root) => root,
+        Err(code) => return code,
+    };
+    match verb(&root) {
+        Ok(done) => {
+            println!("{done}");
+            ExitCode::SUCCESS
+        }
+        Err(reason) => {
+            eprintln!("error: {reason}");
+            ExitCode::from(FAILED)
+        }
+    }
 }
 
 /// The kubelet has its certificate, or kubeadm has done its work: the token is no longer needed.

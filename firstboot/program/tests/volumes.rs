@@ -42,9 +42,15 @@ fn tool(name: &str, arguments: &[&str]) -> Option<String> {
     }
 }
 
+/// The kind and the label; the UUID must be blkid's.
 fn identified(path: &Path) -> String {
     let mut device = Device(File::open(path).unwrap());
-    identify(&mut device).unwrap().unwrap().to_string()
+    let found = identify(&mut device).unwrap().unwrap();
+    let text = path.to_str().unwrap();
+    if let Some(uuid) = tool("blkid", &["-p", "-o", "value", "-s", "UUID", text]) {
+        assert_eq!(found.uuid.as_deref(), Some(uuid.trim()), "{text}: {found}");
+    }
+    found.to_string()
 }
 
 fn empty(directory: &Path, size: u64) -> PathBuf {

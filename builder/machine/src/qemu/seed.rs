@@ -11,6 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_formats::fat;
+use nodeimg_values::digest::Digest;
 use nodeimg_values::epoch::Epoch;
 use walkdir::WalkDir;
 
@@ -18,7 +19,6 @@ use walkdir::WalkDir;
 const MOST: u64 = 64 << 20;
 /// Of every medium: nothing looks at it. FAT begins in 1980; this is 2000.
 const EPOCH: Epoch = Epoch(946_684_800);
-const VOLUME_ID: u32 = 0x5eed_0001;
 
 /// Writes the medium of `directory` to `to`, a new file.
 pub fn write(directory: &Path, to: &mut File) -> Result<()> {
@@ -30,6 +30,7 @@ pub fn write(directory: &Path, to: &mut File) -> Result<()> {
 
 /// A medium with this label of files, each by its path on it.
 pub fn medium(files: &[(String, Vec<u8>)], label: &str, to: &mut File) -> Result<()> {
+    let volume_id = volume_id(files);
     let files: Vec<_> = files
         .iter()
         .map(|(path, content)| fat::File {
@@ -40,10 +41,25 @@ pub fn medium(files: &[(String, Vec<u8>)], label: &str, to: &mut File) -> Result
     let options = fat::Options {
         size: fat::min_size(&files)?.max(fat::MIN_SIZE),
         label,
-        volume_id: VOLUME_ID,
+        volume_id,
         epoch: EPOCH,
     };
     fat::write(&files, &options, to)
+}
+
+/// Of the files' content: a node knows its seed's medium by this number, so that another
+/// seed must have another one, and the same seed the same at every boot.
+fn volume_id(files: &[(String, Vec<u8>)]) -> u32 {
+    let mut digests = String::new();
+    for (path, content) in files {
+        for bytes in [path.as_bytes(), content] {
+            digests.push_str(Digest::sha256(bytes).hex());
+        }
+    }
+    let digest = Digest::sha256(digests.as_bytes());
+    let first = digest.hex().get(..8).unwrap_or_default();
+    // Zero is the id of a volume that has none.
+    u32::from_str_radix(first, 16).unwrap_or_default().max(1)
 }
 
 /// Which of the two layouts it is.

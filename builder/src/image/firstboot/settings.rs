@@ -6,7 +6,7 @@ use nodeimg_seed::contract::settings::{self, ImageSettings};
 use nodeimg_values::epoch::Epoch;
 
 use crate::input::recipe::Recipe;
-use crate::input::recipe::file::{MetadataService, RuntimeChange};
+use crate::input::recipe::file::{MetadataService, Reprovision, RuntimeChange};
 use crate::input::recipe::handler::Handler;
 
 /// The places where kubeadm is looked for; the first is upstream's packages' own.
@@ -75,6 +75,11 @@ pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
         kubelet: of_recipe(recipe, KUBELET).filter(|_| by_kubeadm),
         max_pods: recipe.kubelet.max_pods,
         keep_seed: recipe.first_boot.scrub == Some(false),
+        reprovision: match recipe.first_boot.reprovision {
+            Some(Reprovision::Any) => settings::Reprovision::Any,
+            Some(Reprovision::SameSource) | None => settings::Reprovision::SameSource,
+            Some(Reprovision::Never) => settings::Reprovision::Never,
+        },
         handlers: recipe
             .handlers
             .iter()
@@ -86,5 +91,33 @@ pub fn settings_of(recipe: &Recipe, epoch: Epoch) -> ImageSettings {
         },
         seed_wait: recipe.first_boot.wait.unwrap_or(settings::SEED_WAIT),
         epoch: epoch.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nodeimg_seed::contract::settings::Reprovision;
+    use nodeimg_values::epoch::Epoch;
+
+    use super::settings_of;
+    use crate::input::recipe::tests::{recipe, refusal};
+
+    #[test]
+    fn whose_seeds_a_node_takes() {
+        for (text, expected) in [
+            ("", Reprovision::SameSource),
+            ("any", Reprovision::Any),
+            ("same-source", Reprovision::SameSource),
+            ("never", Reprovision::Never),
+        ] {
+            let more = match text {
+                "" => String::new(),
+                text => format!("[first_boot]\nreprovision = \"{text}\"\n"),
+            };
+            let told = settings_of(&recipe(&more), Epoch(0));
+            assert_eq!(told.reprovision, expected, "{text}");
+        }
+        let refused = refusal("[first_boot]\nreprovision = \"sometimes\"\n");
+        assert!(refused.contains("same-source"), "{refused}");
     }
 }

@@ -182,6 +182,23 @@ pub struct FirstBootPart {
     /// runtime; refuse it by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime_change: Option<RuntimeChange>,
+    /// Which seeds of a new instance a node takes once it is set up: only those from where its
+    /// own seed came from by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reprovision: Option<Reprovision>,
+}
+
+/// Which seeds of a new instance a node that is set up takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reprovision {
+    /// Those from any source.
+    Any,
+    /// Those from the source of its own seed; any on another machine, or if the operator says
+    /// so.
+    SameSource,
+    /// None, unless the operator says so.
+    Never,
 }
 
 /// What first boot does with the state of another container runtime.

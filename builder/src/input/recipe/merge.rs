@@ -58,6 +58,7 @@ impl RecipeFile {
                     .first_boot
                     .runtime_change
                     .or(base.first_boot.runtime_change),
+                reprovision: self.first_boot.reprovision.or(base.first_boot.reprovision),
             },
             sysctl: base.sysctl.into_iter().chain(self.sysctl).collect(),
             mirrors: base.mirrors.into_iter().chain(self.mirrors).collect(),

@@ -7,6 +7,7 @@
 mod device_path;
 mod devices;
 mod efi;
+pub(crate) mod identity;
 mod mount;
 mod settle;
 

@@ -4,6 +4,7 @@ mod here;
 mod kept;
 mod outstanding;
 mod prepare;
+pub(crate) mod reprovision;
 pub(crate) mod result;
 mod runtime;
 pub(crate) mod scrub;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use nodeimg_seed::contract::paths;
 use nodeimg_seed::contract::report::{Commands, Outcome, Report};
 use nodeimg_seed::contract::settings::ImageSettings;
-use nodeimg_seed::contract::stamp::{Stamp, TakenSeed};
+use nodeimg_seed::contract::stamp::{Origin, Stamp, TakenSeed};
 use nodeimg_seed::examine::examine;
 use nodeimg_seed::read::meta_data::{self, MetaData};
 use nodeimg_seed::text::problem::{Place, Problems};
@@ -23,11 +24,11 @@ use nodeimg_seed::text::problem::{Place, Problems};
 use crate::apply::{self, Instance, Original, State, remedy_for};
 use crate::cli::RunOptions;
 use crate::machine::Machine;
-use crate::media::System;
+use crate::media::{System, identity};
 use crate::root::gate::Open;
 use crate::root::{Access, Root};
 use crate::search::{self, Seek};
-use crate::source::Sought;
+use crate::source::{Guard, Sought};
 use here::Here;
 
 /// Where `bootcmd` lies while it runs for the first time.
@@ -98,15 +99,42 @@ impl<'a> Boot<'a> {
         Some(outcome)
     }
 
-    /// `None` when a problem stopped it. None of a seed's stops a node that is set up,
-    /// unless a person has named that seed.
+    /// One attempt under the rule of whose seed this node takes.
     fn attempt(&self, report: &mut Report, problems: &mut Problems) -> Option<Outcome> {
         self.state.tell(problems);
+        let system = self
+            .machine
+            .filter(|_| self.options.seed.is_none())
+            .map(|_| System::default());
+        let guard = Guard::of(
+            self.root,
+            system.as_ref(),
+            self.settings.reprovision,
+            self.state.stamp.as_ref(),
+        );
+        guard.announce();
+        let outcome = self.keep(system.as_ref(), &guard, report, problems);
+        guard.tell(outcome == Some(Outcome::Unchanged), problems);
+        if outcome.is_some_and(|outcome| outcome != Outcome::Failed) && !report.seed_refused {
+            guard.spend(self.root, problems);
+        }
+        outcome
+    }
+
+    /// `None` when a problem stopped it. None of a seed's stops a node that is set up,
+    /// unless a person has named that seed.
+    fn keep(
+        &self,
+        system: Option<&System>,
+        guard: &Guard,
+        report: &mut Report,
+        problems: &mut Problems,
+    ) -> Option<Outcome> {
         let Some(kept) = self.state.finished() else {
-            return self.follow_seed(report, problems);
+            return self.follow_seed(system, guard, report, problems);
         };
         let mut found = Problems::new();
-        let outcome = self.follow_seed(report, &mut found);
+        let outcome = self.follow_seed(system, guard, report, &mut found);
         let state = State::read(self.root);
         if outcome.is_some() || state.finished() != Some(kept) {
             problems.append(found);
@@ -127,20 +155,23 @@ impl<'a> Boot<'a> {
     }
 
     /// Looks for a seed, and does what it asks for. `None` when a problem stopped it.
-    fn follow_seed(&self, report: &mut Report, problems: &mut Problems) -> Option<Outcome> {
+    fn follow_seed(
+        &self,
+        system: Option<&System>,
+        guard: &Guard,
+        report: &mut Report,
+        problems: &mut Problems,
+    ) -> Option<Outcome> {
         let root = self.root;
         let finished = self.state.finished();
-        let system = self
-            .machine
-            .filter(|_| self.options.seed.is_none())
-            .map(|_| System::default());
         let seek = Seek {
             root,
             seed: self.options.seed.as_deref(),
             finished: self.state.whole(root).is_some(),
             wait: Duration::from_secs(u64::from(self.settings.seed_wait)),
-            system: system.as_ref(),
+            system,
             metadata: &self.settings.metadata,
+            guard,
             early: false,
         };
         let Some(sought) = search::seek(&seek, report, problems) else {
@@ -163,7 +194,9 @@ impl<'a> Boot<'a> {
         }
         let same = finished.filter(|stamp| stamp.instance_id == meta.instance_id);
         let whole = |stamp: &&Stamp| {
-            !outstanding::wants_seed(root, stamp, seed) && !steady::wants_repair(root, stamp, seed)
+            !outstanding::wants_seed(root, stamp, seed)
+                && !steady::wants_repair(root, stamp, seed)
+                && !guard.renews(stamp, seed)
         };
         let lost = same.map(|stamp| apply::missing(root, stamp));
         if let Some(stamp) = same.filter(whole) {
@@ -218,6 +251,12 @@ impl<'a> Boot<'a> {
             seed: TakenSeed {
                 digest: seed.digest(),
                 secret: examined.secret || scrub::tells_password(&seed.meta_data),
+                origin: Some(Origin {
+                    machine: self
+                        .machine
+                        .and_then(|_| identity::machine(&System::default())),
+                    ..sought.origin.clone()
+                }),
             },
         };
         match apply::apply(self.root, &plan, &instance, &self.state, &mut Open) {

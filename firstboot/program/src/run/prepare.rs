@@ -24,6 +24,7 @@ use crate::root::gate::Open;
 use crate::run::here::Here;
 use crate::run::steady;
 use crate::search::{self, Seek};
+use crate::source::Guard;
 
 const CARD_POLL: Duration = Duration::from_millis(100);
 
@@ -35,6 +36,12 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
     // After a power cut in a boot that tried another instance.
     aside::settle(root, finished, DIRECTORY, &mut problems, &mut Open);
     let system = System::default();
+    let guard = Guard::of(
+        root,
+        Some(&system),
+        settings.reprovision,
+        state.stamp.as_ref(),
+    );
     let seek = Seek {
         root,
         seed: None,
@@ -42,10 +49,13 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
         wait: Duration::from_secs(u64::from(settings.seed_wait)),
         system: Some(&system),
         metadata: &settings.metadata,
+        guard: &guard,
         early: true,
     };
     let mut report = Report::new(Outcome::Failed);
-    let Some(sought) = search::seek(&seek, &mut report, &mut problems) else {
+    let sought = search::seek(&seek, &mut report, &mut problems);
+    guard.tell(false, &mut problems);
+    let Some(sought) = sought else {
         return problems;
     };
     let Some(meta) = meta_data::read(&sought.seed, &mut problems) else {

@@ -24,7 +24,7 @@ use crate::machine::Machine;
 use crate::media::{self, Medium, Patience, System};
 use crate::root::gate::Open;
 use crate::root::{Access, Root};
-use crate::source::{self, Found, Search, Sought};
+use crate::source::{self, Found, Guard, Search, Sought};
 
 /// When the first search of this boot began, in milliseconds of its uptime.
 const BEGAN: &str = "/run/nodeimg/search-began";
@@ -56,6 +56,8 @@ pub(crate) struct Seek<'a> {
     pub(crate) system: Option<&'a System>,
     /// Services that the image's recipe asks for.
     pub(crate) metadata: &'a [MetadataService],
+    /// What this node refuses, since it is set up.
+    pub(crate) guard: &'a Guard,
     /// Before the network is up: a source that needs it ends the search for now.
     pub(crate) early: bool,
 }
@@ -69,6 +71,7 @@ pub(crate) fn seek(
 ) -> Option<Box<Sought>> {
     let (found, media) = wait(seek);
     match found {
+        Found::Seed(sought) if seek.seed.is_none() && seek.guard.bars(&sought) => None,
         Found::Seed(sought) => Some(sought),
         Found::Broken {
             place,
@@ -84,7 +87,7 @@ pub(crate) fn seek(
         Found::Absent(_) | Found::Pending { .. } if seek.finished && seek.seed.is_none() => None,
         Found::Pending { place, reason } => {
             report.seen = media.iter().map(Medium::shown).collect();
-            problems.append(source::near_misses(&media));
+            problems.append(near_misses(seek, &media));
             let reason = format!(
                 "cannot be reached: {reason} (waited {} s)",
                 seek.wait.as_secs()
@@ -96,7 +99,7 @@ pub(crate) fn seek(
         Found::Absent(seen) => {
             report.seen = media.iter().map(Medium::shown).collect();
             report.seen.extend(seen);
-            problems.append(source::near_misses(&media));
+            problems.append(near_misses(seek, &media));
             let mut reason =
                 "there is none: nothing tells this machine which node it is".to_owned();
             if seek.system.is_some() && !seek.wait.is_zero() {
@@ -110,6 +113,14 @@ pub(crate) fn seek(
             problems.error(&Place::file("seed"), reason, remedy);
             None
         }
+    }
+}
+
+/// What is nearly a seed. It opens volumes, which a node that is set up leaves alone.
+fn near_misses(seek: &Seek<'_>, media: &[Medium]) -> Problems {
+    match seek.guard.is_on() {
+        true => Problems::new(),
+        false => source::near_misses(media),
     }
 }
 
@@ -187,6 +198,7 @@ fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
             media,
             metadata: seek.metadata,
             early: seek.early,
+            guard: seek.guard,
             deadline: began + ATTEMPT.min(left),
         });
         // Only a server takes long and leaves nothing.
@@ -242,5 +254,7 @@ fn wait(seek: &Seek<'_>) -> (Found, Vec<Medium>) {
     (found, media)
 }
 
+#[cfg(test)]
+mod guarded;
 #[cfg(test)]
 mod tests;

@@ -15,12 +15,13 @@ use super::{Seek, seek};
 use crate::media::System;
 use crate::root::Root;
 use crate::run::scrub;
+use crate::source::Guard;
 use nodeimg_test_support::judge;
 
 /// A device of this machine, with nothing attached at first; `None`, with a message, if there can
 /// be none.
-struct Loop {
-    path: String,
+pub(super) struct Loop {
+    pub(super) path: String,
 }
 
 fn losetup(arguments: &[&str]) -> Option<String> {
@@ -35,7 +36,7 @@ fn losetup(arguments: &[&str]) -> Option<String> {
 }
 
 impl Loop {
-    fn attach(image: &Path) -> Option<Self> {
+    pub(super) fn attach(image: &Path) -> Option<Self> {
         Self::attach_as(&["--find", "--show"], image)
     }
 
@@ -60,7 +61,7 @@ impl Drop for Loop {
 }
 
 /// An ext4 volume with a label and the files of a seed.
-fn volume(place: &Path, label: &str, files: &[&str]) -> std::path::PathBuf {
+pub(super) fn volume(place: &Path, label: &str, files: &[&str]) -> std::path::PathBuf {
     let seed = place.join(format!("{label}-files"));
     for file in files {
         let path = seed.join(file);
@@ -87,8 +88,8 @@ fn volume(place: &Path, label: &str, files: &[&str]) -> std::path::PathBuf {
     image
 }
 
-const NO_CLOUD: &[&str] = &["meta-data", "user-data"];
-const DRIVE: &[&str] = &["openstack/latest/meta_data.json"];
+pub(super) const NO_CLOUD: &[&str] = &["meta-data", "user-data"];
+pub(super) const DRIVE: &[&str] = &["openstack/latest/meta_data.json"];
 
 struct Outcomes {
     place: Option<String>,
@@ -97,7 +98,7 @@ struct Outcomes {
 }
 
 /// These devices alone.
-fn system(root: &Root, devices: &[&Loop]) -> System {
+pub(super) fn system(root: &Root, devices: &[&Loop]) -> System {
     System {
         run: root.shown("run").into(),
         proc: root.shown("proc").into(),
@@ -121,6 +122,7 @@ fn search(devices: &[&Loop], finished: bool, wait: Duration) -> Outcomes {
         system: Some(&system),
         metadata: &[],
         early: false,
+        guard: &Guard::default(),
     };
     let found = seek(&asked, &mut report, &mut problems);
     Outcomes {
@@ -148,7 +150,7 @@ fn volume_with(place: &Path, user: &str) -> std::path::PathBuf {
 }
 
 /// Of an instance that took its secrets from this user-data.
-fn stamp_of(user: &str) -> Stamp {
+pub(super) fn stamp_of(user: &str) -> Stamp {
     let digest = Sha256::digest(user);
     Stamp {
         version: 1,
@@ -160,6 +162,7 @@ fn stamp_of(user: &str) -> Stamp {
         seed: Some(TakenSeed {
             digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
             secret: true,
+            origin: None,
         }),
     }
 }
@@ -200,6 +203,7 @@ fn a_medium_is_written_over_where_it_can_be() {
             system: Some(&system),
             metadata: &[],
             early: false,
+            guard: &Guard::default(),
         };
         let mut problems = Problems::new();
         let mut report = Report::new(Outcome::Failed);
@@ -218,7 +222,7 @@ fn a_medium_is_written_over_where_it_can_be() {
     assert!(checked.success(), "the file system is whole");
 }
 
-const AT_ONCE: Duration = Duration::ZERO;
+pub(super) const AT_ONCE: Duration = Duration::ZERO;
 
 #[test]
 fn by_label_and_in_order() {
@@ -360,6 +364,7 @@ fn search_servers(
         system: Some(&system),
         metadata,
         early,
+        guard: &Guard::default(),
     };
     let found = seek(&asked, &mut report, &mut problems);
     Outcomes {

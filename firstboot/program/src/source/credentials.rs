@@ -4,6 +4,7 @@
 //!
 //! `nodeimg.user-data` makes a seed; `nodeimg.meta-data`,
 //! `nodeimg.network-config` and `nodeimg.vendor-data` go with it.
+use nodeimg_seed::contract::stamp::Origin;
 use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
 use nodeimg_seed::text::problem::{Place, Problems};
 
@@ -61,6 +62,7 @@ pub(super) fn find(search: &Search<'_>) -> Found {
             ..Seed::new(Layout::NoCloud, meta_data.unwrap_or_else(empty))
         },
         home: Home::Elsewhere,
+        origin: Origin::default(),
     }))
 }
 
@@ -90,6 +92,7 @@ mod tests {
                 media: &[],
                 metadata: &[],
                 early: false,
+                guard: &crate::source::Guard::default(),
                 deadline: Instant::now(),
             })
         };

@@ -5,6 +5,7 @@
 //! together with the name that was expected.
 use std::convert::Infallible;
 
+use nodeimg_seed::contract::stamp::Origin;
 use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile, fold, near_miss};
 use nodeimg_seed::text::problem::{Place, Problems};
 
@@ -108,6 +109,7 @@ fn read_layout(root: &Root, base: &str, layout: Layout) -> Found {
             place,
             seed,
             home: Home::Directory(base.to_owned()),
+            origin: Origin::default(),
         })),
         _ => Found::Broken { place, problems },
     }

@@ -3,6 +3,10 @@
 //!
 //! The two labels of each kind are those of cloud-init. The volume's content decides
 //! how it is read, not its label.
+//!
+//! On a node that is set up, a volume that is not the node's own is not even mounted: what
+//! it is shows in its first blocks, and its file system may be an attacker's.
+use nodeimg_seed::contract::stamp::Origin;
 use nodeimg_seed::text::problem::{Place, Problems};
 use nodeimg_seed::volume::FileSystem;
 
@@ -13,37 +17,53 @@ pub(super) const NO_CLOUD: [&str; 2] = ["cidata", "CIDATA"];
 pub(super) const CONFIG_DRIVE: [&str; 2] = ["config-2", "CONFIG-2"];
 
 pub(super) fn no_cloud(search: &Search<'_>) -> Found {
-    labelled(search.media, NO_CLOUD)
+    labelled(search, NO_CLOUD)
 }
 
 pub(super) fn config_drive(search: &Search<'_>) -> Found {
-    labelled(search.media, CONFIG_DRIVE)
+    labelled(search, CONFIG_DRIVE)
 }
 
-fn labelled(media: &[Medium], wanted: [&str; 2]) -> Found {
-    let mut fitting = media.iter().filter_map(|medium| {
-        let kind = medium.file_system()?;
-        let fits = |label: &String| wanted.contains(&label.as_str());
-        medium.labels().iter().any(fits).then_some((medium, kind))
-    });
-    let Some((medium, kind)) = fitting.next() else {
+fn labelled(search: &Search<'_>, wanted: [&str; 2]) -> Found {
+    let Some(system) = search.system else {
         return Found::Absent(Vec::new());
     };
+    let mut fitting = search.media.iter().filter_map(|medium| {
+        let kind = medium.file_system()?;
+        let fits = |label: &String| wanted.contains(&label.as_str());
+        let labelled = medium.labels().iter().any(fits);
+        let id = labelled.then(|| media::identity::medium(system, medium))?;
+        (!search.guard.bars_medium(medium, &id)).then_some((medium, kind, id))
+    });
+    let Some((medium, kind, id)) = fitting.next() else {
+        return Found::Absent(Vec::new());
+    };
+    // Two ways to one disk are one disk.
     let others: Vec<String> = fitting
-        .map(|(other, _)| other.device.path.display().to_string())
+        .filter(|(_, _, other)| !id.is(other))
+        .map(|(other, ..)| other.device.path.display().to_string())
         .collect();
-    if others.is_empty() {
-        return read(medium, kind, "/", true);
+    if !others.is_empty() {
+        let mut problems = Problems::new();
+        let reason = format!(
+            "has the label `{}`, and so has {}: first boot cannot tell which one is meant",
+            wanted[0],
+            others.join(", ")
+        );
+        let place = medium.device.path.display().to_string();
+        problems.error(&Place::file(&place), reason, "remove all but one of them");
+        return Found::Broken { place, problems };
     }
-    let mut problems = Problems::new();
-    let reason = format!(
-        "has the label `{}`, and so has {}: first boot cannot tell which one is meant",
-        wanted[0],
-        others.join(", ")
-    );
-    let place = medium.device.path.display().to_string();
-    problems.error(&Place::file(&place), reason, "remove all but one of them");
-    Found::Broken { place, problems }
+    match read(medium, kind, "/", true) {
+        Found::Seed(mut sought) => {
+            sought.origin = Origin {
+                medium: Some(id),
+                ..Origin::default()
+            };
+            Found::Seed(sought)
+        }
+        found => found,
+    }
 }
 
 /// The seed in a directory of a volume. If the volume is `meant` for a seed, having

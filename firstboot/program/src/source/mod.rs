@@ -6,6 +6,7 @@
 mod boot_partition;
 mod credentials;
 mod directory;
+pub(crate) mod guard;
 mod http;
 mod kernel;
 mod medium;
@@ -18,6 +19,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use nodeimg_seed::contract::settings::MetadataService;
+use nodeimg_seed::contract::stamp::Origin;
 use nodeimg_seed::read::seed::Seed;
 use nodeimg_seed::text::problem::Problems;
 use nodeimg_seed::volume::FileSystem;
@@ -25,6 +27,7 @@ use nodeimg_seed::volume::FileSystem;
 use crate::media::{Device, Medium, System};
 use crate::root::Root;
 
+pub(crate) use guard::Guard;
 pub(crate) use near::near_misses;
 
 /// The places to look in.
@@ -39,6 +42,8 @@ pub(crate) struct Search<'a> {
     pub(crate) metadata: &'a [MetadataService],
     /// Whether the network is not up yet.
     pub(crate) early: bool,
+    /// What this node refuses, since it is set up.
+    pub(crate) guard: &'a Guard,
     /// The deadline of this pass, for requests to servers.
     pub(crate) deadline: Instant,
 }
@@ -63,6 +68,8 @@ pub(crate) struct Sought {
     pub(crate) place: String,
     pub(crate) seed: Seed,
     pub(crate) home: Home,
+    /// For the stamp; without the machine.
+    pub(crate) origin: Origin,
 }
 
 pub(crate) enum Found {

@@ -21,4 +21,4 @@ pub mod stamp;
 /// Bytes in the binary by which the builder checks that the binary matches this
 /// library. Raised with any change of the settings' format, of the template syntax or
 /// of the list of placeholders.
-pub const CONTRACT_MARKER: &str = "nodeimg-firstboot-contract=6";
+pub const CONTRACT_MARKER: &str = "nodeimg-firstboot-contract=7";

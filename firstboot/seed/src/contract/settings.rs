@@ -34,6 +34,26 @@ pub enum MetadataService {
     Ec2,
 }
 
+/// Which seed of a new instance a node takes once it is set up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reprovision {
+    /// One from any source, as a node without a seed does.
+    Any,
+    /// One from where the node's own seed came from; any on another machine, or if the operator
+    /// says so.
+    #[default]
+    SameSource,
+    /// None, unless the operator says so.
+    Never,
+}
+
+/// serde passes a reference to the field.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_same_source(rule: &Reprovision) -> bool {
+    *rule == Reprovision::SameSource
+}
+
 /// What runs containers beside the container runtime's default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,6 +113,9 @@ pub struct ImageSettings {
     /// Whether secrets stay on a writable seed volume when they are no longer needed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_seed: bool,
+    /// Which new instances a node that is set up takes.
+    #[serde(default, skip_serializing_if = "is_same_source")]
+    pub reprovision: Reprovision,
     /// What the container runtime knows of registries, and in which form.
     #[serde(default, skip_serializing_if = "ImageRegistries::is_default")]
     pub registries: ImageRegistries,
@@ -175,6 +198,7 @@ mod tests {
             kubelet: None,
             max_pods: None,
             keep_seed: false,
+            reprovision: super::Reprovision::SameSource,
             registries: super::ImageRegistries::default(),
             handlers: Vec::new(),
             epoch: 1_700_000_000,
@@ -190,13 +214,16 @@ mod tests {
         );
         assert_eq!(ImageSettings::from_json(text.as_bytes()).unwrap(), sample());
         assert!(!text.contains("runtime"), "{text}");
+        assert!(!text.contains("reprovision"), "{text}");
         let other = ImageSettings {
             runtime: &runtime::crio::RUNTIME,
             clean_runtime: true,
+            reprovision: super::Reprovision::Never,
             ..sample()
         };
         let text = other.to_json().unwrap();
         assert!(text.contains("\"runtime\": \"crio\""), "{text}");
+        assert!(text.contains("\"reprovision\": \"never\""), "{text}");
         assert_eq!(ImageSettings::from_json(text.as_bytes()).unwrap(), other);
     }
 

@@ -9,6 +9,8 @@
 //! - What is written can be read again: [`MAX_STATE`] is above whatever a seed can ask for.
 use serde::{Deserialize, Serialize};
 
+use super::settings::MetadataService;
+
 /// The finished instance.
 pub const STAMP_PATH: &str = "/var/lib/nodeimg/instance.json";
 
@@ -50,6 +52,63 @@ pub struct Stamp {
     pub seed: Option<TakenSeed>,
 }
 
+/// Where a seed came from, and the machine that took it: what another seed is compared
+/// with. A seed that came from the node's own disk or from its firmware has neither medium
+/// nor address.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The machine's own identifier, such as its SMBIOS UUID, in lowercase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// A disk, a partition or a disc that can be exchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub medium: Option<MediumId>,
+    /// The address of the seed's directory on a server, or of a metadata service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The kind of a metadata service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<MetadataService>,
+}
+
+/// What identifies a medium: the hardware, and the file system on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediumId {
+    /// World-wide name of the whole disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wwid: Option<String>,
+    /// Serial number of the whole disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// Where the disk is attached, without what depends on the order of drivers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bus: Option<String>,
+    /// The number of the partition; none for a whole disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
+    /// [`crate::volume::Volume::uuid`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+}
+
+impl MediumId {
+    /// Whether `other` is this very medium: the same file system in the same place of the
+    /// same disk. The most telling property of the disk that was recorded decides, so that a
+    /// disk with another serial number is another one although it is attached to the same
+    /// place. What cannot be compared is not the same.
+    pub fn is(&self, other: &Self) -> bool {
+        let same = |mine: &Option<String>, its: &Option<String>| mine.is_some() && mine == its;
+        let disk = match self {
+            Self { wwid: Some(_), .. } => same(&self.wwid, &other.wwid),
+            Self {
+                serial: Some(_), ..
+            } => same(&self.serial, &other.serial),
+            _ => same(&self.bus, &other.bus),
+        };
+        disk && self.partition == other.partition && same(&self.uuid, &other.uuid)
+    }
+}
+
 /// Identifies a seed at later boots.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TakenSeed {
@@ -59,6 +118,9 @@ pub struct TakenSeed {
     /// Whether it holds anything that should not stay on its volume.
     #[serde(default)]
     pub secret: bool,
+    /// Where it came from; none in stamps of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,7 +154,51 @@ impl Pending {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use super::{Pending, STAMP_VERSION, Stamp};
+    use super::{MediumId, Pending, STAMP_VERSION, Stamp};
+
+    /// `wwid serial bus partition uuid`, `-` for none.
+    fn medium(text: &str) -> MediumId {
+        let words: Vec<&str> = text.split(' ').collect();
+        let word = |at: usize| Some(words[at].to_owned()).filter(|word| word != "-");
+        MediumId {
+            wwid: word(0),
+            serial: word(1),
+            bus: word(2),
+            partition: word(3).map(|number| number.parse().unwrap()),
+            uuid: word(4),
+        }
+    }
+
+    #[test]
+    fn the_very_same_medium() {
+        for (recorded, now, expected) in [
+            ("naa.1 s b - u", "naa.1 s b - u", true),
+            ("naa.1 s b - u", "naa.1 other other - u", true),
+            ("naa.1 s b - u", "naa.2 s b - u", false),
+            ("naa.1 s b - u", "- s b - u", false),
+            ("- s b - u", "- s other - u", true),
+            ("- s b - u", "naa.1 s other - u", true),
+            // In the very place of the medium, but another disk.
+            ("- s b - u", "- t b - u", false),
+            ("- s b - u", "- - b - u", false),
+            ("- - b - u", "- - b - u", true),
+            ("- - b - u", "- t b - u", true),
+            ("- - b - u", "- - c - u", false),
+            // The same disk with another file system, or in another partition.
+            ("naa.1 s b - u", "naa.1 s b - v", false),
+            ("naa.1 s b 1 u", "naa.1 s b 2 u", false),
+            ("naa.1 s b - u", "naa.1 s b 1 u", false),
+            // Nothing to compare.
+            ("naa.1 s b - -", "naa.1 s b - -", false),
+            ("- - - - u", "- - - - u", false),
+        ] {
+            assert_eq!(
+                medium(recorded).is(&medium(now)),
+                expected,
+                "{recorded}: {now}"
+            );
+        }
+    }
 
     #[test]
     fn other_versions_are_read_and_what_is_damaged_is_not() {
@@ -106,6 +212,10 @@ mod tests {
             seed: Some(super::TakenSeed {
                 digest: "d".to_owned(),
                 secret: true,
+                origin: Some(super::Origin {
+                    machine: Some("4711".to_owned()),
+                    ..super::Origin::default()
+                }),
             }),
         };
         let text = serde_json::to_string(&stamp).unwrap();

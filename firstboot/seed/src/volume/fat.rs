@@ -8,14 +8,14 @@
 //! 14   reserved sectors  u16     | 17 root entries   u16 (0 on FAT32)
 //! 21   media             u8      | 22 FAT size       u16 (0 on FAT32)
 //! 36   FAT32: FAT size   u32     | 44 FAT32: root directory's cluster u32
-//! 43   label of FAT12/16, 71 of FAT32, 11 bytes, behind a 0x29
+//! 43   label of FAT12/16, 71 of FAT32, 11 bytes, behind a 0x29 and the volume id u32
 //! 510  55 aa
 //! ```
 //! The label that counts is an entry of the root directory; the one in the boot
 //! sector is a copy that few programs keep up to date.
 use std::io;
 
-use super::{ReadAt, Reader, label, le16, le32};
+use super::{ReadAt, Reader, grouped, label, le16, le32};
 
 /// The part of a directory that is searched: 64 KiB, which is 2048 entries.
 const MAX_DIRECTORY: u64 = 64 << 10;
@@ -38,8 +38,10 @@ struct Block {
     root_cluster: Option<u32>,
 }
 
-/// The labels of a FAT volume; `None` if there is none.
-pub(super) fn read(reader: &mut Reader<'_, impl ReadAt>) -> io::Result<Option<Vec<String>>> {
+/// The labels and the volume id of a FAT volume; `None` if there is none.
+pub(super) fn read(
+    reader: &mut Reader<'_, impl ReadAt>,
+) -> io::Result<Option<(Vec<String>, Option<String>)>> {
     let Some(boot) = reader.bytes::<512>(0)? else {
         return Ok(None);
     };
@@ -62,7 +64,18 @@ pub(super) fn read(reader: &mut Reader<'_, impl ReadAt>) -> io::Result<Option<Ve
         let bytes = (boot[copy - 5] == 0x29).then(|| &boot[copy..copy + 11])?;
         label(bytes).filter(|label| label != "NO NAME")
     };
-    Ok(Some(found.or_else(copied).into_iter().collect()))
+    // Written backwards, as every tool shows it: `1A2B-3C4D`.
+    let id = [
+        boot[copy - 1],
+        boot[copy - 2],
+        boot[copy - 3],
+        boot[copy - 4],
+    ];
+    let uuid = matches!(boot[copy - 5], 0x28 | 0x29)
+        .then(|| grouped(&id, &[2, 2]))
+        .flatten();
+    let labels = found.or_else(copied).into_iter().collect();
+    Ok(Some((labels, uuid.map(|id| id.to_ascii_uppercase()))))
 }
 
 fn parameters(boot: &[u8; 512]) -> Option<Block> {

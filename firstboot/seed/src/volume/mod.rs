@@ -1,4 +1,5 @@
-//! The content of a block device, identified by its first blocks: file system and label.
+//! The content of a block device, identified by its first blocks: file system, label and
+//! identifier.
 //!
 //! First boot looks for its seed volume before it can count on udev's database, so it
 //! reads the superblocks itself. It reads as little as a label takes, and trusts
@@ -63,6 +64,9 @@ pub struct Volume {
     pub kind: Kind,
     /// As written, without the padding. An ISO 9660 volume can have two.
     pub labels: Vec<String>,
+    /// What tells this file system from others, in the form of blkid's `UUID`: ext4's UUID,
+    /// the volume id of vfat, the date of an ISO 9660 volume. None if its maker left it out.
+    pub uuid: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,28 +102,30 @@ pub fn identify(device: &mut impl ReadAt) -> io::Result<Option<Volume>> {
     let mut reader = Reader { device, read: 0 };
     // FAT first: what makes one overwrites the beginning of an older ISO 9660
     // volume, and no hybrid image has a sound FAT parameter block.
-    if let Some(labels) = fat::read(&mut reader)? {
-        return Ok(Some(seed(FileSystem::Vfat, labels)));
+    if let Some((labels, uuid)) = fat::read(&mut reader)? {
+        return Ok(Some(seed(FileSystem::Vfat, labels, uuid)));
     }
     if let Some(found) = iso9660::read(&mut reader)? {
         return Ok(Some(match found {
-            iso9660::Found::Iso9660(labels) => seed(FileSystem::Iso9660, labels),
+            iso9660::Found::Iso9660(labels, uuid) => seed(FileSystem::Iso9660, labels, uuid),
             iso9660::Found::Udf => Volume {
                 kind: Kind::Other("udf"),
                 labels: Vec::new(),
+                uuid: None,
             },
         }));
     }
-    if let Some(labels) = ext::read(&mut reader)? {
-        return Ok(Some(seed(FileSystem::Ext, labels)));
+    if let Some((labels, uuid)) = ext::read(&mut reader)? {
+        return Ok(Some(seed(FileSystem::Ext, labels, uuid)));
     }
     other::read(&mut reader)
 }
 
-fn seed(kind: FileSystem, labels: Vec<String>) -> Volume {
+fn seed(kind: FileSystem, labels: Vec<String>, uuid: Option<String>) -> Volume {
     Volume {
         kind: Kind::Seed(kind),
         labels,
+        uuid,
     }
 }
 
@@ -169,6 +175,28 @@ fn le64(block: &[u8], at: usize) -> u64 {
         .get(at..at + 8)
         .and_then(|bytes| bytes.try_into().ok())
         .map_or(0, u64::from_le_bytes)
+}
+
+/// Bytes in hexadecimal, in groups of these lengths with dashes between them; `None` for
+/// zeros, which identify nothing.
+fn grouped(bytes: &[u8], groups: &[usize]) -> Option<String> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    if bytes.iter().all(|byte| *byte == 0) {
+        return None;
+    }
+    let mut text = String::new();
+    let mut rest = bytes.iter();
+    for (index, group) in groups.iter().enumerate() {
+        if index > 0 {
+            text.push('-');
+        }
+        for byte in rest.by_ref().take(*group) {
+            for digit in [byte >> 4, byte & 15] {
+                text.push(char::from(DIGITS[usize::from(digit)]));
+            }
+        }
+    }
+    Some(text)
 }
 
 /// A padded label; `None` for an empty one.

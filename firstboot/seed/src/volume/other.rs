@@ -62,6 +62,7 @@ pub(super) fn read(reader: &mut Reader<'_, impl ReadAt>) -> io::Result<Option<Vo
         return Ok(Some(Volume {
             kind: Kind::Other(known.name),
             labels,
+            uuid: None,
         }));
     }
     Ok(None)

@@ -94,3 +94,11 @@ fn links_are_followed_and_pipes_are_not_read() {
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
     assert!(error(&directory).contains("neither a file nor"));
 }
+
+/// By it a node knows the medium that it was set up from.
+#[test]
+fn another_seed_has_another_volume_id() {
+    let id = |text: &str| volume_id(&[("user-data".to_owned(), text.as_bytes().to_vec())]);
+    assert_eq!(id("a"), id("a"));
+    assert_ne!(id("a"), id("b"));
+}

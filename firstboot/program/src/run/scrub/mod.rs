@@ -33,7 +33,7 @@ use crate::root::Root;
 use crate::root::gate::{Gate, Open};
 use crate::run::{outstanding, result};
 use crate::search::{self, Seek};
-use crate::source::{Home, Sought};
+use crate::source::{Guard, Home, Sought};
 
 /// The most injected files and versions of the metadata that are looked at.
 const MOST: usize = 256;
@@ -71,7 +71,8 @@ pub(crate) fn settle(
     let stage = stage(&sought.seed, &taken.digest);
     if stage == Stage::Changed {
         let reason = "has changed but its instance-id has not: the changes have no effect";
-        let remedy = "give it a new instance-id to set this node up again";
+        let remedy = "give it a new instance-id to set this node up again, or run \
+                      `nodeimg-firstboot reprovision` and reboot to have them applied";
         problems.warn(&Place::file(&sought.place), reason, remedy);
     }
     if settings.keep_seed
@@ -121,6 +122,12 @@ pub(crate) fn settle_later(root: &Root, report: &mut Report) {
     if let Some(settings) = result::read_settings(root, &mut problems) {
         let state = State::read(root);
         let system = Machine::of(root).map(|_| System::default());
+        let guard = Guard::of(
+            root,
+            system.as_ref(),
+            settings.reprovision,
+            state.stamp.as_ref(),
+        );
         let seek = Seek {
             root,
             seed: None,
@@ -129,6 +136,7 @@ pub(crate) fn settle_later(root: &Root, report: &mut Report) {
             system: system.as_ref(),
             // A seed from a server cannot be overwritten.
             metadata: &[],
+            guard: &guard,
             early: true,
         };
         let mut unused = Report::new(Outcome::Failed);

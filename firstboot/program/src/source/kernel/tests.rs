@@ -40,6 +40,7 @@ impl Machine {
             media: &[],
             metadata: &[],
             early,
+            guard: &crate::source::Guard::default(),
             deadline: Instant::now(),
         };
         let found = match find(&search) {

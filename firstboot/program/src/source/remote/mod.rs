@@ -6,6 +6,7 @@
 //!
 //! Each is asked once in a search; the search is repeated while there is time.
 use nodeimg_seed::contract::settings::MetadataService;
+use nodeimg_seed::contract::stamp::Origin;
 use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
 use nodeimg_seed::text::problem::{Place, Problems};
 use serde_json::{Value, json};
@@ -16,7 +17,23 @@ use crate::source::http::{Trouble, Url, ask};
 
 /// `meta-data` and the other files below an address.
 pub(super) fn no_cloud(search: &Search<'_>, base: &Url) -> Found {
-    layout(search, base, Layout::NoCloud).unwrap_or_else(|found| found)
+    if search.guard.bars_address(&base.to_string(), None) {
+        return Found::Absent(Vec::new());
+    }
+    let found = layout(search, base, Layout::NoCloud).unwrap_or_else(|found| found);
+    from(base, None, found)
+}
+
+/// With where it came from.
+fn from(base: &Url, service: Option<MetadataService>, mut found: Found) -> Found {
+    if let Found::Seed(sought) = &mut found {
+        sought.origin = Origin {
+            url: Some(base.to_string()),
+            service,
+            ..Origin::default()
+        };
+    }
+    found
 }
 
 /// The services that the image's recipe asks for, in its order.
@@ -30,7 +47,10 @@ pub(super) fn link_local(search: &Search<'_>) -> Found {
     };
     let mut pending = None;
     let mut seen = Vec::new();
-    for service in search.metadata {
+    let address = base.to_string();
+    let barred = |service| search.guard.bars_address(&address, Some(service));
+    let asked = search.metadata.iter().filter(|service| !barred(**service));
+    for service in asked {
         let found = match service {
             MetadataService::Openstack => layout(search, &base, Layout::ConfigDrive),
             MetadataService::Ec2 => ec2(search, &base),
@@ -39,7 +59,7 @@ pub(super) fn link_local(search: &Search<'_>) -> Found {
             // Another service may be the one that is present.
             Found::Pending { place, reason } => pending = Some((place, reason)),
             Found::Absent(lines) => seen.extend(lines),
-            found => return found,
+            found => return from(&base, Some(*service), found),
         }
     }
     match pending {
@@ -130,6 +150,7 @@ fn layout(search: &Search<'_>, base: &Url, layout: Layout) -> Attempt<Found> {
         place,
         seed,
         home: Home::Elsewhere,
+        origin: Origin::default(),
     })))
 }
 
@@ -174,6 +195,7 @@ fn ec2(search: &Search<'_>, base: &Url) -> Attempt<Found> {
             )
         },
         home: Home::Elsewhere,
+        origin: Origin::default(),
     })))
 }
 

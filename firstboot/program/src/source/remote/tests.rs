@@ -92,6 +92,7 @@ fn search(base: &str, services: &[MetadataService], early: bool) -> Outcome {
         media: &[],
         metadata: services,
         early,
+        guard: &crate::source::Guard::default(),
         deadline: Instant::now() + Duration::from_secs(60),
     };
     outcome(if services.is_empty() {
