@@ -7,10 +7,12 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::contract::overwritten;
+use crate::read::cloud_config::ssh_keys;
 use crate::read::seed::{Layout, Seed, SeedFile};
 use crate::text::field::{Field, shown};
 use crate::text::jinja::Value;
 use crate::text::problem::{Located, Place, Problems};
+use crate::text::suggest;
 use crate::text::yaml::Kind;
 
 pub struct MetaData {
@@ -84,6 +86,58 @@ pub fn read(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
 /// Keys of NoCloud meta-data that have a meaning but are not read.
 const NOT_READ: &[&str] = &["network-interfaces", "network_config", "seedfrom"];
 
+/// Keys of NoCloud meta-data that have an effect beside templates.
+const READ: &[&str] = &["hostname", "instance-id", "local-hostname", "public-keys"];
+
+/// What clouds write for templates, and templates alone.
+const FOR_TEMPLATES: &[&str] = &[
+    "availability-zone",
+    "availability_zone",
+    "cloud-name",
+    "cloud_name",
+    "dsmode",
+    "instance-type",
+    "instance_type",
+    "launch-index",
+    "network",
+    "network-config",
+    "placement",
+    "platform",
+    "region",
+];
+
+/// Nova's own keys of `meta_data.json`: it writes them into every one.
+const OF_NOVA: &[&str] = &[
+    "admin_pass",
+    "availability_zone",
+    "dedicated_cpus",
+    "devices",
+    "files",
+    "hostname",
+    "keys",
+    "launch_index",
+    "meta",
+    "name",
+    "network_config",
+    "project_id",
+    "public_keys",
+    "random_seed",
+    "uuid",
+];
+
+const ONLY_TEMPLATES: &str = "has no effect but in templates that ask for it";
+
+fn warn_of_keys(all: &serde_json::Value, place: &Place, problems: &mut Problems) {
+    for name in all.as_object().into_iter().flat_map(|all| all.keys()) {
+        if !OF_NOVA.contains(&name.as_str()) {
+            let near = suggest::nearest(name, OF_NOVA.iter().copied());
+            let remedy = near.map(|near| format!("did you mean `{near}`?"));
+            let place = place.clone().key(shown(name));
+            problems.warn(&place, ONLY_TEMPLATES, remedy.unwrap_or_default());
+        }
+    }
+}
+
 fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
     let file = &seed.meta_data;
     let mut instance_id = None;
@@ -109,8 +163,8 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
             match name {
                 "public-keys" | "public_keys" => public_keys = keys(&field, problems),
                 "instance-id" => instance_id = field.text(problems),
-                "local-hostname" => local_hostname = field.text(problems),
-                "hostname" => hostname = field.text(problems),
+                "local-hostname" => local_hostname = field.said(problems),
+                "hostname" => hostname = field.said(problems),
                 // cloud-init ignores it if there is a network-config as well.
                 "network-interfaces" if seed.network.is_none() => {
                     let reason = "is a network in the format of /etc/network/interfaces, which is not supported";
@@ -121,7 +175,12 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
                     let reason = "is not read by this version and has no effect";
                     problems.warn(&field.place, reason, "");
                 }
-                _ => {}
+                name if FOR_TEMPLATES.contains(&name) => {}
+                name => {
+                    let near = suggest::nearest(name, READ.iter().copied());
+                    let remedy = near.map(|near| format!("did you mean `{near}`?"));
+                    problems.warn(&field.place, ONLY_TEMPLATES, remedy.unwrap_or_default());
+                }
             }
         }
     }
@@ -157,8 +216,7 @@ fn keys(field: &Field<'_>, problems: &mut Problems) -> Vec<Located<String>> {
             .flat_map(|member| keys(&member.field, problems))
             .collect();
     }
-    let texts = field.texts(problems);
-    texts.iter().flat_map(key_lines).collect()
+    ssh_keys(field, problems)
 }
 
 fn key_lines(text: &Located<String>) -> Vec<Located<String>> {
@@ -220,9 +278,17 @@ fn config_drive(file: &SeedFile, problems: &mut Problems) -> Option<MetaData> {
             return None;
         }
     };
+    let all: serde_json::Value = match serde_json::from_slice(&file.bytes) {
+        Ok(all) => all,
+        Err(error) => {
+            let reason = "is nested more than 127 levels deep";
+            let remedy = "generate the config drive again";
+            problems.error(&place.line(error.line()), reason, remedy);
+            return None;
+        }
+    };
+    warn_of_keys(&all, &place, problems);
     let public_keys = json_keys(data.public_keys.as_ref(), &place.clone().key("public_keys"));
-    // It has just been parsed as JSON.
-    let all = serde_json::from_slice(&file.bytes).unwrap_or(serde_json::Value::Null);
     let hostname = [("hostname", data.hostname), ("name", data.name)]
         .into_iter()
         .find_map(|(key, value)| Some((key, value.filter(|text| !text.is_empty())?)))
@@ -300,13 +366,13 @@ mod tests {
             ),
             (
                 NoCloud,
-                "instance-id: 007\nhostname: a\nlocal-hostname: b\nother: 1",
+                "instance-id: 007\nhostname: a\nlocal-hostname: b\nregion: 1",
                 "007",
                 Some("b"),
             ),
             (
                 ConfigDrive,
-                "{\"uuid\": \"u\", \"hostname\": \"h\", \"name\": \"n\", \"x\": []}",
+                "{\"uuid\": \"u\", \"hostname\": \"h\", \"name\": \"n\", \"meta\": []}",
                 "u",
                 Some("h"),
             ),
@@ -336,10 +402,48 @@ mod tests {
     }
 
     #[test]
+    fn told() {
+        use Layout::{ConfigDrive, NoCloud};
+        for (layout, text, expected) in [
+            (
+                NoCloud,
+                "local-hostnam: n",
+                "meta:1: local-hostnam: has no effect but in templates that ask for it; did you mean `local-hostname`?",
+            ),
+            (
+                ConfigDrive,
+                "{\"uuid\": \"u\", \"uid\": 1}",
+                "meta: uid: has no effect but in templates that ask for it; did you mean `uuid`?",
+            ),
+            (
+                NoCloud,
+                "public-keys: ['']",
+                "meta:1: public-keys: is empty and has no effect",
+            ),
+            (
+                NoCloud,
+                "local-hostname: 0x10",
+                "meta:1: local-hostname: is a number in YAML",
+            ),
+        ] {
+            let (meta, problems) = run(layout, text, "");
+            assert!(meta.is_some(), "{text}");
+            assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+            assert!(problems[0].starts_with(expected), "{text}: {problems:?}");
+        }
+    }
+
+    #[test]
     fn refused() {
         use Layout::{ConfigDrive, NoCloud};
         let long = format!("instance-id: {}", "x".repeat(300));
+        let deep = format!(
+            "{{\"uuid\": \"u\", \"meta\": {}{}}}",
+            "[".repeat(200),
+            "]".repeat(200)
+        );
         for (layout, text, expected) in [
+            (ConfigDrive, deep.as_str(), "nested more than 127 levels"),
             (NoCloud, "- a", "meta:1: is a list, not a mapping"),
             (NoCloud, "a: 1\na: 2", "meta:2: is not valid YAML"),
             (NoCloud, long.as_str(), "longer than 256"),

@@ -68,7 +68,7 @@ fn file(item: &Field<'_>, problems: &mut Problems) -> Option<(WriteFile, bool)> 
         match member.name {
             "path" => {
                 asked = true;
-                path = field.text(problems);
+                path = field.said(problems);
             }
             "content" => {
                 content = raw(field, problems);
@@ -78,7 +78,7 @@ fn file(item: &Field<'_>, problems: &mut Problems) -> Option<(WriteFile, bool)> 
                 encoding = field.text(problems);
                 good &= encoding.is_some();
             }
-            "owner" => owner = field.text(problems),
+            "owner" => owner = field.said(problems),
             "permissions" => mode = permissions(field, problems),
             "append" => append = field.boolean(problems).unwrap_or(false),
             "defer" => defer = field.boolean(problems).unwrap_or(false),
@@ -125,6 +125,7 @@ fn raw(field: &Field<'_>, problems: &mut Problems) -> Option<SecretBytes> {
             decoded
         }
         None if scalar.is_null() => Some(SecretBytes::default()),
+        None if field.is_misread(problems) => None,
         None if scalar.boolean().is_some() => {
             let reason = "is a boolean in YAML, not text";
             problems.error(&field.place, reason, "put the value in quotes");

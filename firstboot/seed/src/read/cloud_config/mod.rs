@@ -24,6 +24,7 @@ use crate::text::secret::SecretBytes;
 use crate::text::suggest;
 use crate::text::yaml::{self, Entry, Node};
 
+pub(crate) use accounts::ssh_keys;
 pub use accounts::{Group, User};
 pub use commands::{Command, Script, shell_script};
 pub use files::WriteFile;
@@ -84,11 +85,11 @@ struct Key {
 const KEYS: &[Key] = &[
     Key {
         name: "hostname",
-        read: |data, field, _, problems| data.hostname = field.text(problems),
+        read: |data, field, _, problems| data.hostname = field.said(problems),
     },
     Key {
         name: "fqdn",
-        read: |data, field, _, problems| data.fqdn = field.text(problems),
+        read: |data, field, _, problems| data.fqdn = field.said(problems),
     },
     Key {
         name: "prefer_fqdn_over_hostname",
@@ -140,7 +141,7 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "timezone",
-        read: |data, field, _, problems| data.timezone = field.text(problems),
+        read: |data, field, _, problems| data.timezone = field.said(problems),
     },
     Key {
         name: "bootcmd",
