@@ -13,8 +13,8 @@ pub(super) struct Names {
 pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Names> {
     let Some((mut short, mut fqdn)) = choose(inputs) else {
         let place = Place::file(inputs.user_file).key("hostname");
-        let reason = "no host name is given: neither `hostname` nor `fqdn` in user-data, nor one \
-            in meta-data";
+        let reason = "no host name is given: neither `hostname` nor `fqdn` in user-data, nor \
+            `local-hostname` in meta-data";
         problems.error(&place, reason, "add `hostname: NAME`");
         return None;
     };
@@ -43,6 +43,10 @@ pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Name
             "use a shorter one, or remove `prefer_fqdn_over_hostname`",
         );
         return None;
+    }
+    if inputs.user.prefer_fqdn && shortened(&fqdn).value != short.value {
+        let reason = "has no effect, since `prefer_fqdn_over_hostname` is true";
+        problems.warn(&short.place, reason, "");
     }
     warn_of_other(inputs, &fqdn.value, problems);
     Some(Names {

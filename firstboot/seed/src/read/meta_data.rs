@@ -184,6 +184,12 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
             }
         }
     }
+    if let (Some(used), Some(other)) = (&local_hostname, &hostname)
+        && !used.value.eq_ignore_ascii_case(&other.value)
+    {
+        let reason = "has no effect: `local-hostname` names this node";
+        problems.warn(&other.place, reason, "");
+    }
     let named = |text: &Option<String>, key: &str| {
         let place = Place::file("ds=nocloud").key(key);
         text.clone().map(|value| Located { value, place })
@@ -288,7 +294,8 @@ fn config_drive(file: &SeedFile, problems: &mut Problems) -> Option<MetaData> {
         }
     };
     warn_of_keys(&all, &place, problems);
-    let public_keys = json_keys(data.public_keys.as_ref(), &place.clone().key("public_keys"));
+    let keys = data.public_keys.unwrap_or_default();
+    let public_keys = json_keys(&keys, &place.clone().key("public_keys"), problems);
     let hostname = [("hostname", data.hostname), ("name", data.name)]
         .into_iter()
         .find_map(|(key, value)| Some((key, value.filter(|text| !text.is_empty())?)))
@@ -314,22 +321,37 @@ fn config_drive(file: &SeedFile, problems: &mut Problems) -> Option<MetaData> {
 }
 
 /// Nova writes `{name: key}`, others a list.
-fn json_keys(value: Option<&serde_json::Value>, place: &Place) -> Vec<Located<String>> {
-    use serde_json::Value::{Array, Object, String};
+fn json_keys(
+    value: &serde_json::Value,
+    place: &Place,
+    problems: &mut Problems,
+) -> Vec<Located<String>> {
+    use serde_json::Value::{Array, Null, Object, String};
     match value {
-        Some(String(text)) => key_lines(&Located {
+        Null => Vec::new(),
+        String(text) => key_lines(&Located {
             value: text.clone(),
             place: place.clone(),
         }),
-        Some(Array(items)) => items
+        Array(items) => items
             .iter()
-            .flat_map(|item| json_keys(Some(item), place))
+            .flat_map(|item| json_keys(item, place, problems))
             .collect(),
-        Some(Object(members)) => members
-            .values()
-            .flat_map(|item| json_keys(Some(item), place))
+        Object(members) => members
+            .iter()
+            .flat_map(|(name, item)| {
+                let key = format!(
+                    "{}.{}",
+                    place.key.as_deref().unwrap_or_default(),
+                    shown(name)
+                );
+                json_keys(item, &place.clone().key(key), problems)
+            })
             .collect(),
-        _ => Vec::new(),
+        _ => {
+            problems.warn(place, "is not the text of a key, and has no effect", "");
+            Vec::new()
+        }
     }
 }
 
@@ -366,7 +388,7 @@ mod tests {
             ),
             (
                 NoCloud,
-                "instance-id: 007\nhostname: a\nlocal-hostname: b\nregion: 1",
+                "instance-id: 007\nhostname: b\nlocal-hostname: b\nregion: 1",
                 "007",
                 Some("b"),
             ),
@@ -414,6 +436,16 @@ mod tests {
                 ConfigDrive,
                 "{\"uuid\": \"u\", \"uid\": 1}",
                 "meta: uid: has no effect but in templates that ask for it; did you mean `uuid`?",
+            ),
+            (
+                NoCloud,
+                "local-hostname: a\nhostname: b",
+                "meta:2: hostname: has no effect: `local-hostname` names this node",
+            ),
+            (
+                ConfigDrive,
+                "{\"uuid\": \"u\", \"public_keys\": {\"k\": 5}}",
+                "meta: public_keys.k: is not the text of a key, and has no effect",
             ),
             (
                 NoCloud,

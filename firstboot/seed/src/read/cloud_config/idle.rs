@@ -2,7 +2,7 @@
 use super::{KEYS, not_read};
 use crate::text::field::{Field, Member};
 use crate::text::problem::Problems;
-use crate::text::yaml::{self, Entry, Kind, Scalar};
+use crate::text::yaml::{self, Kind, Scalar};
 
 /// Keys that set or allow passwords: a node has none, and goes on without.
 const PASSWORDS: &[&str] = &[
@@ -46,7 +46,7 @@ const DONE_ANYWAY: &[&str] = &[
 pub(super) fn report(name: &str, field: &Field<'_>, problems: &mut Problems) {
     let says = Says::of(field);
     if PASSWORDS.contains(&name) {
-        if gives_password(name, field, &says) {
+        for field in passwords(name, field, &says) {
             let reason =
                 "is not applied: a node image sets no passwords and allows no password logins";
             problems.warn(&field.place, reason, "use SSH keys");
@@ -91,21 +91,25 @@ impl Says {
     }
 }
 
-/// `chpasswd: {expire: false}` and `ssh_pwauth: false` set nothing; Proxmox writes the former always.
-fn gives_password(name: &str, field: &Field<'_>, says: &Says) -> bool {
-    match name {
-        "chpasswd" => field
-            .node
-            .entries()
-            .is_none_or(|entries| entries.iter().any(|entry| !is_no_expiry(entry))),
-        "ssh_pwauth" => says.boolean != Some(false),
-        _ => true,
+/// What asks for passwords. `chpasswd: {expire: false}` and `ssh_pwauth: false` do not; Proxmox
+/// writes the former always.
+fn passwords<'a>(name: &str, field: &Field<'a>, says: &Says) -> Vec<Field<'a>> {
+    // The kind has just been looked at, so nothing is reported.
+    let members = field.members(&mut Problems::new());
+    match (name, members) {
+        ("chpasswd", Some(members)) => {
+            let asks = |member: &Member<'_>| !is_no_expiry(member);
+            let fields = members.into_iter().filter(asks);
+            fields.map(|member| member.field).collect()
+        }
+        ("ssh_pwauth", _) if says.boolean == Some(false) => Vec::new(),
+        _ => vec![field.clone()],
     }
 }
 
-fn is_no_expiry(entry: &Entry) -> bool {
-    let says = entry.value.scalar().and_then(Scalar::boolean);
-    entry.key.expose() == "expire" && says == Some(false)
+fn is_no_expiry(member: &Member<'_>) -> bool {
+    let says = member.field.node.scalar().and_then(Scalar::boolean);
+    member.name == "expire" && says == Some(false)
 }
 
 const ALWAYS: &str = "cannot be switched off: a node image always does it";

@@ -58,7 +58,7 @@ fn top_level_keys() {
         ("password: SECRET", "u1:1: password: is not applied", false),
         (
             "chpasswd: {list: [SECRET]}",
-            "chpasswd: is not applied",
+            "chpasswd.list: is not applied",
             false,
         ),
         ("ssh_pwauth: yes", "ssh_pwauth: is not applied", false),
@@ -280,7 +280,7 @@ fn keys_of_services() {
         ),
         (
             "chpasswd: {expire: true}",
-            "chpasswd: is not applied",
+            "chpasswd.expire: is not applied",
             false,
         ),
         (
