@@ -161,7 +161,7 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
             let name = entry.key.expose();
             let field = Field::top(&file.name, shown(name), entry.line, &entry.value);
             match name {
-                "public-keys" | "public_keys" => public_keys = keys(&field, problems),
+                "public-keys" | "public_keys" => public_keys.extend(keys(&field, problems)),
                 "instance-id" => instance_id = field.text(problems),
                 "local-hostname" => local_hostname = field.said(problems),
                 "hostname" => hostname = field.said(problems),
@@ -188,6 +188,12 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
         && !used.value.eq_ignore_ascii_case(&other.value)
     {
         let reason = "has no effect: `local-hostname` names this node";
+        problems.warn(&other.place, reason, "");
+    }
+    if let (Some(used), Some(other)) = (&seed.named.local_hostname, &local_hostname)
+        && !used.eq_ignore_ascii_case(&other.value)
+    {
+        let reason = "has no effect: `h=` of `ds=nocloud` names this node";
         problems.warn(&other.place, reason, "");
     }
     let named = |text: &Option<String>, key: &str| {

@@ -1,6 +1,6 @@
 //! `users`, `user`, `groups` and SSH keys. No passwords: their keys are reported as having no
 //! effect.
-use super::not_read;
+use super::{not_read, twice};
 use crate::text::field::{Field, Member};
 use crate::text::problem::{Located, Place, Problems};
 use crate::text::yaml::{Kind, Scalar};
@@ -178,12 +178,19 @@ fn of_user(user: &mut User, member: &Member<'_>, problems: &mut Problems) {
             }
         }
         _ if nothing => {}
-        "ssh_authorized_keys" | "ssh-authorized-keys" => user.ssh_keys = ssh_keys(field, problems),
+        "ssh_authorized_keys" | "ssh-authorized-keys" => {
+            user.ssh_keys.extend(ssh_keys(field, problems));
+        }
         // `sudo: false` is the old way to ask for none.
         "sudo" if boolean() == Some(false) => {}
         "sudo" => user.sudo = field.said_list(problems),
         "groups" => user.groups = list_of_names(field, problems),
-        "primary_group" | "primary-group" => user.primary_group = field.said(problems),
+        "primary_group" | "primary-group" => {
+            if user.primary_group.is_some() {
+                twice(field, "primary_group", problems);
+            }
+            user.primary_group = field.said(problems);
+        }
         "gecos" => user.gecos = field.said(problems),
         "homedir" => user.home = field.said(problems),
         "shell" => user.shell = field.said(problems),

@@ -1,6 +1,8 @@
 //! `write_files`.
 //!
 //! Spec: <https://cloudinit.readthedocs.io/en/latest/reference/modules.html#write-files>.
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -55,7 +57,31 @@ pub(super) fn read(field: &Field<'_>, problems: &mut Problems) -> Vec<WriteFile>
         if deferred { &mut later } else { &mut now }.push(file);
     }
     now.append(&mut later);
+    warn_of_replaced(&now, problems);
     now
+}
+
+/// A later file of the same path takes the place of an earlier one.
+fn warn_of_replaced(files: &[WriteFile], problems: &mut Problems) {
+    let mut last: BTreeMap<&str, &WriteFile> = BTreeMap::new();
+    for file in files {
+        let old = last.insert(&file.path.value, file);
+        if let Some(old) = old.filter(|old| !file.append && !is_same(old, file)) {
+            let reason = "has no effect: a later item writes the same file";
+            problems.warn(
+                &old.path.place,
+                reason,
+                "add `append: true` to the later one, or remove one",
+            );
+        }
+    }
+}
+
+fn is_same(left: &WriteFile, right: &WriteFile) -> bool {
+    let owner = |file: &WriteFile| file.owner.as_ref().map(|owner| owner.value.clone());
+    left.content.expose() == right.content.expose()
+        && left.mode == right.mode
+        && owner(left) == owner(right)
 }
 
 fn file(item: &Field<'_>, problems: &mut Problems) -> Option<(WriteFile, bool)> {

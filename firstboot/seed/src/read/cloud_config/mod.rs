@@ -129,11 +129,21 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "ca_certs",
-        read: |data, field, _, problems| data.ca_certs = services::ca_certs(field, problems),
+        read: |data, field, _, problems| {
+            if data.ca_certs.is_some() {
+                twice(field, "ca-certs", problems);
+            }
+            data.ca_certs = services::ca_certs(field, problems);
+        },
     },
     Key {
         name: "ca-certs",
-        read: |data, field, _, problems| data.ca_certs = services::ca_certs(field, problems),
+        read: |data, field, _, problems| {
+            if data.ca_certs.is_some() {
+                twice(field, "ca_certs", problems);
+            }
+            data.ca_certs = services::ca_certs(field, problems);
+        },
     },
     Key {
         name: "ntp",
@@ -224,6 +234,12 @@ fn read_key(
         return;
     }
     idle::report(name, &field, problems);
+}
+
+/// Two spellings of one key: only one of them would count.
+fn twice(field: &Field<'_>, other: &str, problems: &mut Problems) {
+    let reason = format!("is another spelling of `{other}`, which is there as well");
+    problems.error(&field.place, reason, "keep one of them");
 }
 
 /// A key that is not read: if it looks like a typo of a known one, that is suggested.

@@ -265,6 +265,21 @@ fn keys_of_services() {
         ),
         ("ntp: {config: {}}", "ntp.config: is not read", false),
         ("ca_certs: [x]", "ca_certs: is a list, not a mapping", true),
+        (
+            "ca_certs: {trusted: [a]}\nca-certs: {trusted: [b]}",
+            "u1:2: ca-certs: is another spelling of `ca_certs`",
+            true,
+        ),
+        (
+            "users: [{name: a, primary_group: a, primary-group: b}]",
+            "is another spelling of `primary_group`",
+            true,
+        ),
+        (
+            "write_files: [{path: /a, content: a},\n  {path: /a, content: b}]",
+            "u1:1: write_files.path: has no effect: a later item writes the same file",
+            false,
+        ),
         ("ca_certs: {trusted: [no]}", "is a boolean in YAML", true),
         ("users:", "users: is empty and has no effect", false),
         (
