@@ -14,7 +14,7 @@ use nodeimg_test_support::seeds::{self, META_DATA};
 
 const FILES: &str = "#cloud-config\nhostname: n\ntimezone: Europe/Berlin\nwrite_files:\n- {path: /etc/a, content: \"aGk=\\n\", encoding: base64, permissions: '0640'}\n- {path: /etc/b, content: !!binary aGk=, permissions: 0600}\n- {path: /etc/c, content: hi, permissions: \"0o755\"}\n- path: /etc/d\n  encoding: gz+b64\n  content: H4sIAIDb/U8C/1NW1E/KzNMvzuBKTc7IV8hIzcnJVyjPL8pJ4QIA6N+MVxsAAAA=\n- path: /etc/e\n  content: |\n    one\n      two\n\n- {path: /etc/f, content: a}\n- {path: /etc/f, content: b, append: true}\n- {path: /etc/g}\nruncmd:\n- echo \"a b\" > /x\n- [sh, -c, \"echo 'it''s' $X\", 7]\n-\n- 'cd /'\n";
 
-const JINJA: &str = "## template: jinja\n#cloud-config\nhostname: '{{ v1.local_hostname }}'\nwrite_files:\n- path: /etc/a\n  content: |\n    {{ local_hostname }} {{ ds.meta_data.local_hostname | upper }} {{ v1['instance_id'] }}\n    {% for n in [1, 2, 3] %}\n    - {{ n }} {{ loop.index0 }}\n    {% endfor %}\n    {% if v1.local_hostname == 'other' and nope is not defined -%}\n      yes {{ nope | default('none') }}\n    {%- else %}\n    no\n    {% endif %}\n    {# gone #}\n    {{ 'a.b.c'.split('.')[1] }}{{ '7' | int + 1 }}{{ \"x\" ~ 1 }} {{ ['p', 'q'] | join('-') }} {{ 'ab' | replace('a', 'c') }}\nruncmd: [\"{% raw %}{{ x }}{% endraw %}\"]\n";
+const JINJA: &str = "## template: jinja\n#cloud-config\nhostname: '{{ v1.local_hostname }}'\nwrite_files:\n- path: /etc/a\n  content: |\n    {{ local_hostname }} {{ ds.meta_data.local_hostname | upper }} {{ v1['instance_id'] }}\n    {% for n in [1, 2, 3] %}\n    - {{ n }} {{ loop.index0 }}\n    {% endfor %}\n    {% if v1.local_hostname == 'node-0' and nope is not defined -%}\n      yes {{ nope | default('none') }}\n    {%- else %}\n    no\n    {% endif %}\n    {# gone #}\n    {{ 'a.b.c'.split('.')[1] }}{{ '7' | int + 1 }}{{ \"x\" ~ 1 }} {{ ['p', 'q'] | join('-') }} {{ 'ab' | replace('a', 'c') }}\nruncmd: [\"{% raw %}{{ x }}{% endraw %}\"]\n";
 
 const MERGED: &str = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"B\"\n\n--B\nContent-Type: text/cloud-config\n\n#cloud-config\nhostname: first\nruncmd: [one]\nwrite_files: [{path: /etc/a, content: x}]\n--B\nContent-Type: text/cloud-config\n\n#cloud-config\nhostname: second\nmerge_how: 'list(append)+dict(no_replace,recurse_list)+str()'\nruncmd: [two]\n--B\nContent-Type: text/cloud-config\n\n#cloud-config\nfqdn: n.example\nwrite_files: [{path: /etc/b, content: y}]\n--B\nContent-Type: text/x-shellscript; charset=\"utf-8\"\nContent-Transfer-Encoding: base64\nContent-Disposition: attachment; filename=\"s.sh\"\n\nIyEvYmluL3NoDQplY2hvIGhpDQo=\n--B--\n";
 
@@ -37,10 +37,10 @@ fn judged(bytes: &[u8]) -> Option<serde_json::Value> {
     );
     let root = tempfile::tempdir().unwrap();
     let instance = serde_json::json!({
-        "local_hostname": "other",
+        "local_hostname": "node-0",
         "instance_id": "iid-0",
-        "v1": {"local_hostname": "other", "instance_id": "iid-0"},
-        "ds": {"meta_data": {"local-hostname": "other", "local_hostname": "other"}},
+        "v1": {"local_hostname": "node-0", "instance_id": "iid-0"},
+        "ds": {"meta_data": {"local-hostname": "node-0", "local_hostname": "node-0"}},
     });
     // Debian's packages are for Debian's python.
     let child = Command::new("/usr/bin/python3")

@@ -140,4 +140,4 @@ pub fn user_data() -> String {
     )
 }
 
-pub const META_DATA: &str = "instance-id: iid-0\nlocal-hostname: other\n";
+pub const META_DATA: &str = "instance-id: iid-0\nlocal-hostname: node-0\n";

@@ -47,12 +47,12 @@ pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Extras {
         .cloned()
         .collect();
     match &user.default_user {
-        Some(default) if default.name.value != "root" => {
+        Some(default) => {
             let mut default = default.clone();
             default.ssh_keys.extend(keys);
             users.insert(0, default);
         }
-        _ => root_keys = keys,
+        None => root_keys = keys,
     }
     let users = each_once(users, problems);
     for account in &users {

@@ -11,13 +11,15 @@ pub(super) struct Names {
 }
 
 pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Names> {
-    let Some((short, fqdn)) = choose(inputs) else {
+    let Some((mut short, mut fqdn)) = choose(inputs) else {
         let place = Place::file(inputs.user_file).key("hostname");
-        let reason = "no host name is given: neither `hostname` nor `fqdn` in user-data, nor one \
-            in meta-data";
+        let reason = "no host name is given: neither `hostname` nor `fqdn` in user-data, nor \
+            `local-hostname` in meta-data";
         problems.error(&place, reason, "add `hostname: NAME`");
         return None;
     };
+    let is_told = lower(&mut short, false, problems) && short.place == fqdn.place;
+    lower(&mut fqdn, is_told, problems);
     let host_name = if inputs.user.prefer_fqdn {
         &fqdn
     } else {
@@ -42,6 +44,11 @@ pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Name
         );
         return None;
     }
+    if inputs.user.prefer_fqdn && shortened(&fqdn).value != short.value {
+        let reason = "has no effect, since `prefer_fqdn_over_hostname` is true";
+        problems.warn(&short.place, reason, "");
+    }
+    warn_of_other(inputs, &fqdn.value, problems);
     Some(Names {
         host_name: host_name.value.clone(),
         fqdn: fqdn.value,
@@ -68,8 +75,39 @@ fn choose(inputs: &Inputs<'_>) -> Option<(Located<String>, Located<String>)> {
         .meta
         .hostname
         .as_ref()
-        .filter(|given| shortened(given).value == hostname.value);
+        .filter(|given| shortened(given).value.eq_ignore_ascii_case(&hostname.value));
     Some((hostname.clone(), fqdn.unwrap_or(hostname).clone()))
+}
+
+/// Whether there was anything to lower, which is then told unless it has been.
+/// DNS does not tell letters by their case, and Kubernetes takes lowercase ones alone.
+fn lower(name: &mut Located<String>, is_told: bool, problems: &mut Problems) -> bool {
+    let lower = name.value.to_ascii_lowercase();
+    if lower == name.value {
+        return false;
+    }
+    if !is_told && wrong_with(&lower).is_none() {
+        let reason = format!(
+            "has uppercase letters, and Kubernetes allows only lowercase ones: this node is `{lower}`"
+        );
+        problems.warn(&name.place, reason, format!("write `{lower}`"));
+    }
+    name.value = lower;
+    true
+}
+
+/// The name of meta-data, if user-data gives this node another one.
+fn warn_of_other(inputs: &Inputs<'_>, fqdn: &str, problems: &mut Problems) {
+    let user = inputs.user;
+    let Some(given) = &inputs.meta.hostname else {
+        return;
+    };
+    let lower = given.value.to_ascii_lowercase();
+    let is_of_it = |name: &str| name == lower || name.split('.').next() == Some(&lower);
+    if (user.hostname.is_some() || user.fqdn.is_some()) && !is_of_it(fqdn) {
+        let reason = "has no effect: user-data gives this node its name";
+        problems.warn(&given.place, reason, "");
+    }
 }
 
 fn shortened(name: &Located<String>) -> Located<String> {

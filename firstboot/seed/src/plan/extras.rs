@@ -132,6 +132,13 @@ impl Planner<'_> {
             good &= self.user(user, &mut tables);
         }
         tables.add_members(&extras.groups);
+        for member in extras.groups.iter().flat_map(|group| &group.members) {
+            if tables.account(&member.value).is_none() {
+                let reason = "has a member that this node does not have, which has no effect";
+                self.problems
+                    .warn(&member.place, reason, "add it to `users`");
+            }
+        }
         self.logins(extras);
         if !good {
             return None;
@@ -158,6 +165,19 @@ impl Planner<'_> {
                 return false;
             }
         };
+        if !fresh {
+            let given = [
+                &user.gecos,
+                &user.home,
+                &user.shell,
+                &user.uid,
+                &user.primary_group,
+            ];
+            for value in given.into_iter().flatten() {
+                let reason = format!("has no effect: `{name}` is an account that exists already");
+                self.problems.warn(&value.place, reason, "");
+            }
+        }
         if fresh && user.create_home && !user.system {
             if self.is_writable(&account.home) {
                 self.files.push(PlannedFile {

@@ -7,10 +7,13 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::contract::overwritten;
+use crate::read::cloud_config::ssh_keys;
+use crate::read::network;
 use crate::read::seed::{Layout, Seed, SeedFile};
 use crate::text::field::{Field, shown};
 use crate::text::jinja::Value;
 use crate::text::problem::{Located, Place, Problems};
+use crate::text::suggest;
 use crate::text::yaml::{self, Kind};
 
 pub struct MetaData {
@@ -104,6 +107,56 @@ pub fn may_be_secret(bytes: &[u8]) -> bool {
 /// Keys of NoCloud meta-data that have a meaning but are not read.
 const NOT_READ: &[&str] = &["seedfrom"];
 
+/// Keys of NoCloud meta-data that have an effect beside templates.
+const READ: &[&str] = &["hostname", "instance-id", "local-hostname", "public-keys"];
+
+/// What clouds write for templates, and templates alone.
+const FOR_TEMPLATES: &[&str] = &[
+    "availability-zone",
+    "availability_zone",
+    "cloud-name",
+    "cloud_name",
+    "dsmode",
+    "instance-type",
+    "instance_type",
+    "launch-index",
+    "placement",
+    "platform",
+    "region",
+];
+
+/// Nova's own keys of `meta_data.json`: it writes them into every one.
+const OF_NOVA: &[&str] = &[
+    "admin_pass",
+    "availability_zone",
+    "dedicated_cpus",
+    "devices",
+    "files",
+    "hostname",
+    "keys",
+    "launch_index",
+    "meta",
+    "name",
+    "network_config",
+    "project_id",
+    "public_keys",
+    "random_seed",
+    "uuid",
+];
+
+const ONLY_TEMPLATES: &str = "has no effect but in templates that ask for it";
+
+fn warn_of_keys(all: &serde_json::Value, place: &Place, problems: &mut Problems) {
+    for name in all.as_object().into_iter().flat_map(|all| all.keys()) {
+        if !OF_NOVA.contains(&name.as_str()) {
+            let near = suggest::nearest(name, OF_NOVA.iter().copied());
+            let remedy = near.map(|near| format!("did you mean `{near}`?"));
+            let place = place.clone().key(shown(name));
+            problems.warn(&place, ONLY_TEMPLATES, remedy.unwrap_or_default());
+        }
+    }
+}
+
 fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
     let file = &seed.meta_data;
     let mut instance_id = None;
@@ -132,17 +185,34 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
             let name = entry.key.expose();
             let field = Field::top(&file.name, shown(name), entry.line, &entry.value);
             match name {
-                "public-keys" | "public_keys" => public_keys = keys(&field, problems),
+                "public-keys" | "public_keys" => public_keys.extend(keys(&field, problems)),
                 "instance-id" => instance_id = field.text(problems),
-                "local-hostname" => local_hostname = field.text(problems),
-                "hostname" => hostname = field.text(problems),
+                "local-hostname" => local_hostname = field.said(problems),
+                "hostname" => hostname = field.said(problems),
                 _ if NOT_READ.contains(&name) => {
                     let reason = "is not read by this version and has no effect";
                     problems.warn(&field.place, reason, "");
                 }
-                _ => {}
+                name if FOR_TEMPLATES.contains(&name) || network::is_of_network(name) => {}
+                name => {
+                    let near = suggest::nearest(name, READ.iter().copied());
+                    let remedy = near.map(|near| format!("did you mean `{near}`?"));
+                    problems.warn(&field.place, ONLY_TEMPLATES, remedy.unwrap_or_default());
+                }
             }
         }
+    }
+    if let (Some(used), Some(other)) = (&local_hostname, &hostname)
+        && !used.value.eq_ignore_ascii_case(&other.value)
+    {
+        let reason = "has no effect: `local-hostname` names this node";
+        problems.warn(&other.place, reason, "");
+    }
+    if let (Some(used), Some(other)) = (&seed.named.local_hostname, &local_hostname)
+        && !used.eq_ignore_ascii_case(&other.value)
+    {
+        let reason = "has no effect: `h=` of `ds=nocloud` names this node";
+        problems.warn(&other.place, reason, "");
     }
     let named = |text: &Option<String>, key: &str| {
         let place = Place::file("ds=nocloud").key(key);
@@ -176,8 +246,7 @@ fn keys(field: &Field<'_>, problems: &mut Problems) -> Vec<Located<String>> {
             .flat_map(|member| keys(&member.field, problems))
             .collect();
     }
-    let texts = field.texts(problems);
-    texts.iter().flat_map(key_lines).collect()
+    ssh_keys(field, problems)
 }
 
 fn key_lines(text: &Located<String>) -> Vec<Located<String>> {
@@ -250,9 +319,18 @@ fn config_drive(file: &SeedFile, problems: &mut Problems) -> Option<MetaData> {
             return None;
         }
     };
-    let public_keys = json_keys(data.public_keys.as_ref(), &place.clone().key("public_keys"));
-    // It has just been parsed as JSON.
-    let all = serde_json::from_slice(&file.bytes).unwrap_or(serde_json::Value::Null);
+    let all: serde_json::Value = match serde_json::from_slice(&file.bytes) {
+        Ok(all) => all,
+        Err(error) => {
+            let reason = "is nested more than 127 levels deep";
+            let remedy = "generate the config drive again";
+            problems.error(&place.line(error.line()), reason, remedy);
+            return None;
+        }
+    };
+    warn_of_keys(&all, &place, problems);
+    let keys = data.public_keys.unwrap_or_default();
+    let public_keys = json_keys(&keys, &place.clone().key("public_keys"), problems);
     let hostname = [("hostname", data.hostname), ("name", data.name)]
         .into_iter()
         .find_map(|(key, value)| Some((key, value.filter(|text| !text.is_empty())?)))
@@ -278,22 +356,37 @@ fn config_drive(file: &SeedFile, problems: &mut Problems) -> Option<MetaData> {
 }
 
 /// Nova writes `{name: key}`, others a list.
-fn json_keys(value: Option<&serde_json::Value>, place: &Place) -> Vec<Located<String>> {
-    use serde_json::Value::{Array, Object, String};
+fn json_keys(
+    value: &serde_json::Value,
+    place: &Place,
+    problems: &mut Problems,
+) -> Vec<Located<String>> {
+    use serde_json::Value::{Array, Null, Object, String};
     match value {
-        Some(String(text)) => key_lines(&Located {
+        Null => Vec::new(),
+        String(text) => key_lines(&Located {
             value: text.clone(),
             place: place.clone(),
         }),
-        Some(Array(items)) => items
+        Array(items) => items
             .iter()
-            .flat_map(|item| json_keys(Some(item), place))
+            .flat_map(|item| json_keys(item, place, problems))
             .collect(),
-        Some(Object(members)) => members
-            .values()
-            .flat_map(|item| json_keys(Some(item), place))
+        Object(members) => members
+            .iter()
+            .flat_map(|(name, item)| {
+                let key = format!(
+                    "{}.{}",
+                    place.key.as_deref().unwrap_or_default(),
+                    shown(name)
+                );
+                json_keys(item, &place.clone().key(key), problems)
+            })
             .collect(),
-        _ => Vec::new(),
+        _ => {
+            problems.warn(place, "is not the text of a key, and has no effect", "");
+            Vec::new()
+        }
     }
 }
 
@@ -330,13 +423,13 @@ mod tests {
             ),
             (
                 NoCloud,
-                "instance-id: 007\nhostname: a\nlocal-hostname: b\nother: 1",
+                "instance-id: 007\nhostname: b\nlocal-hostname: b\nregion: 1",
                 "007",
                 Some("b"),
             ),
             (
                 ConfigDrive,
-                "{\"uuid\": \"u\", \"hostname\": \"h\", \"name\": \"n\", \"x\": []}",
+                "{\"uuid\": \"u\", \"hostname\": \"h\", \"name\": \"n\", \"meta\": []}",
                 "u",
                 Some("h"),
             ),
@@ -366,10 +459,58 @@ mod tests {
     }
 
     #[test]
+    fn told() {
+        use Layout::{ConfigDrive, NoCloud};
+        for (layout, text, expected) in [
+            (
+                NoCloud,
+                "local-hostnam: n",
+                "meta:1: local-hostnam: has no effect but in templates that ask for it; did you mean `local-hostname`?",
+            ),
+            (
+                ConfigDrive,
+                "{\"uuid\": \"u\", \"uid\": 1}",
+                "meta: uid: has no effect but in templates that ask for it; did you mean `uuid`?",
+            ),
+            (
+                NoCloud,
+                "local-hostname: a\nhostname: b",
+                "meta:2: hostname: has no effect: `local-hostname` names this node",
+            ),
+            (
+                ConfigDrive,
+                "{\"uuid\": \"u\", \"public_keys\": {\"k\": 5}}",
+                "meta: public_keys.k: is not the text of a key, and has no effect",
+            ),
+            (
+                NoCloud,
+                "public-keys: ['']",
+                "meta:1: public-keys: is empty and has no effect",
+            ),
+            (
+                NoCloud,
+                "local-hostname: 0x10",
+                "meta:1: local-hostname: is a number in YAML",
+            ),
+        ] {
+            let (meta, problems) = run(layout, text, "");
+            assert!(meta.is_some(), "{text}");
+            assert_eq!(problems.len(), 1, "{text}: {problems:?}");
+            assert!(problems[0].starts_with(expected), "{text}: {problems:?}");
+        }
+    }
+
+    #[test]
     fn refused() {
         use Layout::{ConfigDrive, NoCloud};
         let long = format!("instance-id: {}", "x".repeat(300));
+        let deep = format!(
+            "{{\"uuid\": \"u\", \"meta\": {}{}}}",
+            "[".repeat(200),
+            "]".repeat(200)
+        );
         for (layout, text, expected) in [
+            (ConfigDrive, deep.as_str(), "nested more than 127 levels"),
             (NoCloud, "- a", "meta:1: is a list, not a mapping"),
             (NoCloud, "a: 1\na: 2", "meta:2: is not valid YAML"),
             (NoCloud, long.as_str(), "longer than 256"),

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::contract::overwritten;
+use crate::text::field::shown;
 use crate::text::problem::{Place, Problems};
 use crate::text::yaml::{self, Node};
 
@@ -218,7 +219,7 @@ impl Seed {
             }
         }
         let place = Place::file(&self.meta_data.name).key("files");
-        let listed = listed(&self.meta_data.bytes);
+        let listed = listed(&self.meta_data.bytes, &place, problems);
         if listed.len() > MAX_INJECTED {
             let reason = format!("lists more than {MAX_INJECTED} files");
             problems.error(&place, reason, "use `write_files` of user-data");
@@ -231,7 +232,7 @@ impl Seed {
             }
             let Some(file) = take(&format!("openstack{content}"))? else {
                 let reason = format!("lists `openstack{content}`, which is not there");
-                problems.error(&place, reason, "generate the config drive again");
+                problems.error(&place, reason, AGAIN);
                 continue;
             };
             bytes += file.bytes.len();
@@ -257,29 +258,67 @@ fn interfaces(meta_data: &SeedFile, problems: &mut Problems) -> Option<String> {
     if path.is_none() {
         let place = Place::file(&meta_data.name).key("network_config.content_path");
         let reason = "is not the path of a file such as `/content/0000`";
-        problems.error(&place, reason, "generate the config drive again");
+        problems.error(&place, reason, AGAIN);
     }
     Some(format!("openstack/{}", path?))
 }
 
-/// Paths and contents (`/content/0000`) of the list `files`. Anything else is for
-/// [`crate::read::meta_data`] to report.
-fn listed(meta_data: &[u8]) -> Vec<(String, String)> {
-    let root: serde_json::Value = serde_json::from_slice(meta_data).unwrap_or_default();
-    let items = root.get("files").and_then(serde_json::Value::as_array);
-    let plain = |text: &str| text.starts_with("/content/") && !text.contains("..");
-    let item = |item: &serde_json::Value| {
-        let text = |key: &str| Some(item.get(key)?.as_str()?.to_owned());
-        let path = text("path")?;
-        let content = text("content_path").filter(|text| plain(text))?;
-        let path = if path.starts_with('/') {
-            path
-        } else {
-            format!("/{path}")
-        };
-        Some((path, content))
+/// Paths and contents (`/content/0000`) of the list `files`; an item of another form is a
+/// problem that names it. What is no JSON is for [`crate::read::meta_data`] to report.
+fn listed(meta_data: &[u8], place: &Place, problems: &mut Problems) -> Vec<(String, String)> {
+    use serde_json::Value;
+    let root: Value = serde_json::from_slice(meta_data).unwrap_or_default();
+    let items = match root.get("files") {
+        None | Some(Value::Null) => return Vec::new(),
+        Some(Value::Array(items)) => items,
+        Some(_) => {
+            problems.error(place, "is not a list of files", AGAIN);
+            return Vec::new();
+        }
     };
-    items.into_iter().flatten().filter_map(item).collect()
+    let mut found = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        let place = place.clone().key(format!("files[{index}]"));
+        match injected(item, &place, problems) {
+            Ok(file) => found.push(file),
+            Err(reason) => problems.error(&place, reason, AGAIN),
+        }
+    }
+    found
+}
+
+const AGAIN: &str = "generate the config drive again";
+
+fn injected(
+    item: &serde_json::Value,
+    place: &Place,
+    problems: &mut Problems,
+) -> Result<(String, String), String> {
+    let text = |key: &str| {
+        let text = item.get(key).and_then(serde_json::Value::as_str);
+        text.filter(|text| !text.is_empty())
+            .ok_or_else(|| format!("has no text in `{key}`"))
+    };
+    let (path, content) = (text("path")?, text("content_path")?);
+    for key in item.as_object().into_iter().flat_map(|item| item.keys()) {
+        if !matches!(key.as_str(), "path" | "content_path") {
+            let key = format!(
+                "{}.{}",
+                place.key.as_deref().unwrap_or_default(),
+                shown(key)
+            );
+            problems.warn(&place.clone().key(key), "is not read and has no effect", "");
+        }
+    }
+    // As in cloud-init, both are relative to a root: a `/` in front adds nothing.
+    let content = format!("/{}", content.trim_start_matches('/'));
+    let odd = |part: &str| matches!(part, "" | "." | "..");
+    let below = content.strip_prefix("/content/");
+    if !below.is_some_and(|name| !name.split('/').any(odd) && name.len() <= 255) {
+        let reason = "has a `content_path` that is not of the form `/content/0000`";
+        return Err(reason.to_owned());
+    }
+    Ok((format!("/{}", path.trim_start_matches('/')), content))
 }
 
 impl Seed {
@@ -292,5 +331,65 @@ impl Seed {
         }
         let digest = hash.finalize();
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::{Layout, Seed, SeedFile};
+    use crate::text::problem::Problems;
+
+    #[test]
+    fn injected_files_are_taken_or_named() {
+        for (files, expected) in [
+            (
+                r#"[{"path": "/etc/a", "content_path": "/content/0000"}]"#,
+                "/etc/a openstack/content/0000",
+            ),
+            (
+                r#"[{"path": "etc/a", "content_path": "content/0000"}]"#,
+                "/etc/a openstack/content/0000",
+            ),
+            (r#"null"#, ""),
+            (r#"{"a": "b"}"#, "m: files: is not a list of files"),
+            (r#"["/etc/a"]"#, "m: files[0]: has no text in `path`"),
+            (
+                r#"[{"path": "/etc/a"}]"#,
+                "m: files[0]: has no text in `content_path`",
+            ),
+            (
+                r#"[{"path": 5, "content_path": "/content/0000"}]"#,
+                "m: files[0]: has no text in `path`",
+            ),
+            (
+                r#"[{"path": "/a", "content_path": "/content/../latest/user_data"}]"#,
+                "m: files[0]: has a `content_path` that is not of the form",
+            ),
+            (
+                r#"[{"path": "/a", "content_path": "/latest/user_data"}]"#,
+                "m: files[0]: has a `content_path`",
+            ),
+            (
+                r#"[{"path": "/a", "content_path": "/content/"}]"#,
+                "m: files[0]: has a `content_path`",
+            ),
+            (
+                r#"[{"path": "/a", "content_path": "/content/0000", "mode": 5}]"#,
+                "m: files[0].mode: is not read and has no effect",
+            ),
+        ] {
+            let text = format!(r#"{{"uuid": "u", "files": {files}}}"#);
+            let mut seed = Seed::new(Layout::ConfigDrive, SeedFile::new("m", text));
+            let mut problems = Problems::new();
+            let take = |name: &str| Ok::<_, ()>(Some(SeedFile::new(name, "x")));
+            seed.inject(take, &mut problems).unwrap();
+            let taken = seed.injected.iter();
+            let taken = taken.map(|one| format!("{} {}", one.path, one.file.name));
+            let said = problems.iter().map(ToString::to_string);
+            let all: Vec<String> = said.chain(taken).collect();
+            assert!(all.join("\n").starts_with(expected), "{files}: {all:?}");
+            assert_eq!(all.is_empty(), expected.is_empty(), "{files}: {all:?}");
+        }
     }
 }

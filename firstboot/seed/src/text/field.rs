@@ -6,7 +6,7 @@
 //! never quoted here, since the reader does not know which are secret.
 use crate::text::problem::{Located, Place, Problems};
 use crate::text::secret::Secret;
-use crate::text::yaml::{Kind, Node};
+use crate::text::yaml::{Kind, Node, Scalar};
 
 /// A value and its place.
 #[derive(Clone)]
@@ -90,8 +90,41 @@ impl<'a> Field<'a> {
         })
     }
 
+    /// Like [`Field::text`], for keys that are cloud-init's: what YAML 1.1 takes for a number
+    /// or a time is refused if cloud-init would show it in another way than it is written.
+    pub fn said(&self, problems: &mut Problems) -> Option<Located<String>> {
+        (!self.is_misread(problems)).then(|| self.text(problems))?
+    }
+
+    /// Whether cloud-init reads something else than what is written, which is then reported.
+    pub fn is_misread(&self, problems: &mut Problems) -> bool {
+        let typed = self.node.scalar().and_then(Scalar::typed);
+        let Some(typed) = typed.filter(|typed| !typed.as_written) else {
+            return false;
+        };
+        let reason = format!(
+            "is {} in YAML, which cloud-init would not take as it is written",
+            typed.what
+        );
+        problems.error(&self.place, reason, "put the value in quotes");
+        true
+    }
+
     /// One text or a list of them.
     pub fn texts(&self, problems: &mut Problems) -> Vec<Located<String>> {
+        self.each(Self::text, problems)
+    }
+
+    /// One text or a list of them, each as [`Field::said`] reads it.
+    pub fn said_list(&self, problems: &mut Problems) -> Vec<Located<String>> {
+        self.each(Self::said, problems)
+    }
+
+    fn each(
+        &self,
+        read: fn(&Self, &mut Problems) -> Option<Located<String>>,
+        problems: &mut Problems,
+    ) -> Vec<Located<String>> {
         match &self.node.kind {
             Kind::Sequence(items) if items.is_empty() => {
                 problems.error(
@@ -104,9 +137,9 @@ impl<'a> Field<'a> {
             Kind::Sequence(_) => self
                 .items()
                 .iter()
-                .filter_map(|item| item.text(problems))
+                .filter_map(|item| read(item, problems))
                 .collect(),
-            _ => self.text(problems).into_iter().collect(),
+            _ => read(self, problems).into_iter().collect(),
         }
     }
 
@@ -123,10 +156,7 @@ impl<'a> Field<'a> {
     }
 
     pub fn boolean(&self, problems: &mut Problems) -> Option<bool> {
-        let value = self
-            .node
-            .scalar()
-            .and_then(crate::text::yaml::Scalar::boolean);
+        let value = self.node.scalar().and_then(Scalar::boolean);
         if value.is_none() {
             self.expected("`true` or `false`", problems);
         }
@@ -144,6 +174,7 @@ const HIDDEN: &str = "(not shown)";
 /// A key as messages may show it. Indentation gone wrong can turn a line of a
 /// private key into a YAML key, so only what looks like a key name is shown.
 pub fn shown(key: &str) -> &str {
+    let number = key.len() <= 10 && key.bytes().all(|byte| byte.is_ascii_digit());
     let name_like = key.len() <= 32
         && key.starts_with(|first: char| first.is_ascii_alphabetic())
         && key
@@ -153,7 +184,11 @@ pub fn shown(key: &str) -> &str {
     let mixed = key.contains(|c: char| c.is_ascii_digit())
         && key.contains(|c: char| c.is_ascii_uppercase())
         && key.contains(|c: char| c.is_ascii_lowercase());
-    if name_like && !mixed { key } else { HIDDEN }
+    if (name_like && !mixed) || (number && !key.is_empty()) {
+        key
+    } else {
+        HIDDEN
+    }
 }
 
 #[cfg(test)]
@@ -211,6 +246,8 @@ mod tests {
         for (key, visible) in [
             ("pod_subnet", true),
             ("nodeIP", true),
+            ("1000", true),
+            ("12345678901", false),
             ("topology.kubernetes.io/zone", true),
             ("MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", false),
             ("-----BEGIN PRIVATE KEY-----", false),

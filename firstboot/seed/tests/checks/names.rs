@@ -59,14 +59,12 @@ fn host_names_that_cannot_name_a_node() {
             "hostname: localhost.localdomain",
             "stands for every machine",
         ),
+        ("hostname: Node_0", "`node_0` holds `_`"),
         (
-            "hostname: Node-0",
-            "has uppercase letters, and Kubernetes allows only lowercase ones; write `node-0`",
+            "hostname: 0x10",
+            "user-data:2: hostname: is a number in YAML, which cloud-init would not take",
         ),
-        (
-            "hostname: Node_0",
-            "has uppercase letters, and Kubernetes allows only lowercase ones; use lowercase letters",
-        ),
+        ("fqdn: 1_0", "fqdn: is a number in YAML"),
         (
             "hostname: node_0",
             "`node_0` holds `_`; use lowercase letters, digits and `-`",
@@ -75,10 +73,6 @@ fn host_names_that_cannot_name_a_node() {
         ("hostname: a..b", "has a part of 0 characters"),
         ("hostname: a b", "`a b` holds ` `"),
         ("hostname: näme", "holds `\\u{e4}`"),
-        (
-            "fqdn: node-0.Dom.ain",
-            "fqdn: `node-0.Dom.ain` has uppercase letters",
-        ),
         (long.as_str(), "has a part of 64 characters"),
         (long_fqdn.as_str(), "Linux allows 64"),
         ("hostname: no", "is a boolean in YAML"),
@@ -91,6 +85,46 @@ fn host_names_that_cannot_name_a_node() {
     let mut none = Case::with("hostname: node-0\nfqdn: node-0.kubernetes.local\n", "");
     none.meta = "instance-id: i".to_owned();
     none.fails("user-data: hostname: no host name is given");
+}
+
+#[test]
+fn names_in_capitals_are_lowered() {
+    for (names, host, fqdn, expected) in [
+        (
+            "hostname: Node-0",
+            "node-0",
+            "node-0",
+            "user-data:2: hostname: has uppercase letters, and Kubernetes allows only lowercase ones: this node is `node-0`; write `node-0`",
+        ),
+        (
+            "fqdn: node-0.Dom.ain",
+            "node-0",
+            "node-0.dom.ain",
+            "user-data:2: fqdn: has uppercase letters",
+        ),
+    ] {
+        let case = Case::with("hostname: node-0\nfqdn: node-0.kubernetes.local", names);
+        case.warns(expected);
+        let node = case.good();
+        assert_eq!((node.host_name.as_str(), node.fqdn.as_str()), (host, fqdn));
+    }
+}
+
+#[test]
+fn a_name_that_is_not_used_is_told() {
+    let mut case = Case::new(user_data());
+    for (name, expected) in [
+        ("local-hostname: node-1", true),
+        ("local-hostname: Node-0", false),
+    ] {
+        case.meta = format!("instance-id: i\n{name}\n");
+        match expected {
+            true => case.warns(
+                "meta-data:2: local-hostname: has no effect: user-data gives this node its name",
+            ),
+            false => case.says_nothing(),
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `users`, `user`, `groups` and SSH keys. No passwords: their keys are reported as having no
 //! effect.
-use super::not_read;
+use super::{not_read, twice};
 use crate::text::field::{Field, Member};
 use crate::text::problem::{Located, Place, Problems};
 use crate::text::yaml::{Kind, Scalar};
@@ -65,14 +65,25 @@ impl User {
     }
 }
 
-/// A key per line, or a list of them.
-pub(super) fn ssh_keys(field: &Field<'_>, problems: &mut Problems) -> Vec<Located<String>> {
-    // Generators write an empty list for no keys.
-    if matches!(&field.node.kind, Kind::Sequence(items) if items.is_empty()) {
-        return Vec::new();
+/// A key per line, or a list of them. Items that say nothing are ignored: generators write
+/// them for variables without a value.
+pub(crate) fn ssh_keys(field: &Field<'_>, problems: &mut Problems) -> Vec<Located<String>> {
+    let items = match &field.node.kind {
+        Kind::Sequence(_) => field.items(),
+        _ => vec![field.clone()],
+    };
+    let mut keys = Vec::new();
+    for item in items {
+        let says_nothing = |scalar: &Scalar| {
+            scalar.tag.is_none() && (scalar.is_null() || scalar.text().trim().is_empty())
+        };
+        if item.node.scalar().is_some_and(says_nothing) {
+            problems.warn(&item.place, "is empty and has no effect", "");
+        } else {
+            keys.extend(item.text(problems).iter().flat_map(lines));
+        }
     }
-    let texts = field.texts(problems);
-    texts.into_iter().flat_map(|text| lines(&text)).collect()
+    keys
 }
 
 fn lines(text: &Located<String>) -> Vec<Located<String>> {
@@ -89,7 +100,7 @@ fn lines(text: &Located<String>) -> Vec<Located<String>> {
 pub(super) fn default_user(field: &Field<'_>, problems: &mut Problems) -> Option<User> {
     match &field.node.kind {
         Kind::Mapping(_) => user(field, None, problems),
-        _ => field.text(problems).map(User::named),
+        _ => field.said(problems).map(User::named),
     }
 }
 
@@ -101,7 +112,7 @@ pub(super) fn users(field: &Field<'_>, problems: &mut Problems) -> Vec<User> {
                 if item.node.entries().is_some() {
                     users.extend(user(&item, None, problems));
                 } else {
-                    let names = item.text(problems).map(|text| names(&text));
+                    let names = item.said(problems).map(|text| names(&text));
                     users.extend(names.into_iter().flatten().map(User::named));
                 }
             }
@@ -112,7 +123,7 @@ pub(super) fn users(field: &Field<'_>, problems: &mut Problems) -> Vec<User> {
             }
         }
         Kind::Scalar(_) => {
-            let names = field.text(problems).map(|text| names(&text));
+            let names = field.said(problems).map(|text| names(&text));
             users.extend(names.into_iter().flatten().map(User::named));
         }
     }
@@ -140,14 +151,15 @@ fn user(item: &Field<'_>, named: Option<&str>, problems: &mut Problems) -> Optio
         value: String::new(),
         place: item.place.clone(),
     }));
-    let mut snap = false;
+    let (mut snap, mut asked) = (false, named.is_some());
     for member in item.members(problems)? {
         snap |= member.name == "snapuser";
+        asked |= member.name == "name";
         of_user(&mut user, &member, problems);
     }
     if user.name.value.is_empty() {
         // cloud-init has users without a name only for snap; the key has been reported.
-        if !snap {
+        if !snap && !asked {
             problems.error(&item.place, "is a user without `name`", "add `name: ...`");
         }
         return None;
@@ -161,21 +173,28 @@ fn of_user(user: &mut User, member: &Member<'_>, problems: &mut Problems) {
     let nothing = field.node.scalar().is_some_and(Scalar::is_null);
     match member.name {
         "name" => {
-            if let Some(name) = field.text(problems) {
+            if let Some(name) = field.said(problems) {
                 user.name = name;
             }
         }
         _ if nothing => {}
-        "ssh_authorized_keys" | "ssh-authorized-keys" => user.ssh_keys = ssh_keys(field, problems),
+        "ssh_authorized_keys" | "ssh-authorized-keys" => {
+            user.ssh_keys.extend(ssh_keys(field, problems));
+        }
         // `sudo: false` is the old way to ask for none.
         "sudo" if boolean() == Some(false) => {}
-        "sudo" => user.sudo = field.texts(problems),
+        "sudo" => user.sudo = field.said_list(problems),
         "groups" => user.groups = list_of_names(field, problems),
-        "primary_group" | "primary-group" => user.primary_group = field.text(problems),
-        "gecos" => user.gecos = field.text(problems),
-        "homedir" => user.home = field.text(problems),
-        "shell" => user.shell = field.text(problems),
-        "uid" => user.uid = field.text(problems),
+        "primary_group" | "primary-group" => {
+            if user.primary_group.is_some() {
+                twice(field, "primary_group", problems);
+            }
+            user.primary_group = field.said(problems);
+        }
+        "gecos" => user.gecos = field.said(problems),
+        "homedir" => user.home = field.said(problems),
+        "shell" => user.shell = field.said(problems),
+        "uid" => user.uid = field.said(problems),
         "system" => user.system = field.boolean(problems).unwrap_or(false),
         "no_create_home" | "no-create-home" => {
             user.create_home = !field.boolean(problems).unwrap_or(false);
@@ -195,7 +214,7 @@ fn password(place: &Place, problems: &mut Problems) {
 }
 
 fn list_of_names(field: &Field<'_>, problems: &mut Problems) -> Vec<Located<String>> {
-    let texts = field.texts(problems);
+    let texts = field.said_list(problems);
     texts.iter().flat_map(names).collect()
 }
 

@@ -2,7 +2,7 @@
 use crate::text::field::Field;
 use crate::text::problem::{Located, Place, Problems};
 use crate::text::secret::Secret;
-use crate::text::yaml::Kind;
+use crate::text::yaml::{Kind, Scalar};
 
 /// One item of a list of commands.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,25 +53,46 @@ pub(super) fn read(field: &Field<'_>, problems: &mut Problems) -> Vec<Located<Co
         .collect()
 }
 
+/// Text, which may be empty in quotes.
+fn text(item: &Field<'_>, problems: &mut Problems) -> Option<Secret> {
+    let quoted = item
+        .node
+        .scalar()
+        .filter(|scalar| !scalar.plain && scalar.tag.is_none());
+    match quoted {
+        Some(scalar) => Some(scalar.text.clone()),
+        None => item.secret(problems).map(|text| text.value),
+    }
+}
+
+fn word(item: &Field<'_>, problems: &mut Problems) -> Option<Secret> {
+    if item.node.scalar().is_some_and(Scalar::is_null) {
+        let reason = "has a word that is nothing in YAML, which cloud-init would write as `None`";
+        problems.error(&item.place, reason, "write `''` for an empty word");
+        return None;
+    }
+    (!item.is_misread(problems)).then(|| text(item, problems))?
+}
+
 fn command(item: &Field<'_>, problems: &mut Problems) -> Option<Located<Command>> {
     let place = item.place.clone();
     let value = match &item.node.kind {
         // A comment in place of an item: cloud-init ignores it.
         Kind::Scalar(scalar) if scalar.is_null() => return None,
-        Kind::Scalar(scalar) => Command::Shell(scalar.text.clone()),
+        Kind::Scalar(scalar) => {
+            // cloud-init runs no value that is not text.
+            if let Some(typed) = scalar.typed() {
+                let reason = format!("is {} in YAML, not a command", typed.what);
+                problems.error(&place, reason, "put the command in quotes");
+                return None;
+            }
+            Command::Shell(text(item, problems)?)
+        }
         Kind::Sequence(_) => {
-            let words: Option<Vec<Secret>> = item
-                .items()
-                .iter()
-                .map(|word| match &word.node.kind {
-                    Kind::Scalar(scalar) => Some(scalar.text.clone()),
-                    _ => {
-                        word.expected("text", problems);
-                        None
-                    }
-                })
-                .collect();
-            let words = words?;
+            let words = item.items();
+            let words: Vec<Option<Secret>> =
+                words.iter().map(|item| word(item, problems)).collect();
+            let words = words.into_iter().collect::<Option<Vec<Secret>>>()?;
             if words.is_empty() {
                 problems.error(&place, "is an empty command", "remove it");
                 return None;

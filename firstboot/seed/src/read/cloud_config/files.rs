@@ -1,6 +1,8 @@
 //! `write_files`.
 //!
 //! Spec: <https://cloudinit.readthedocs.io/en/latest/reference/modules.html#write-files>.
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -60,7 +62,31 @@ pub(super) fn read(
         if deferred { &mut later } else { &mut now }.push(file);
     }
     now.append(&mut later);
+    warn_of_replaced(&now, problems);
     now
+}
+
+/// A later file of the same path takes the place of an earlier one.
+fn warn_of_replaced(files: &[WriteFile], problems: &mut Problems) {
+    let mut last: BTreeMap<&str, &WriteFile> = BTreeMap::new();
+    for file in files {
+        let old = last.insert(&file.path.value, file);
+        if let Some(old) = old.filter(|old| !file.append && !is_same(old, file)) {
+            let reason = "has no effect: a later item writes the same file";
+            problems.warn(
+                &old.path.place,
+                reason,
+                "add `append: true` to the later one, or remove one",
+            );
+        }
+    }
+}
+
+fn is_same(left: &WriteFile, right: &WriteFile) -> bool {
+    let owner = |file: &WriteFile| file.owner.as_ref().map(|owner| owner.value.clone());
+    left.content.expose() == right.content.expose()
+        && left.mode == right.mode
+        && owner(left) == owner(right)
 }
 
 fn file(
@@ -77,7 +103,7 @@ fn file(
         match member.name {
             "path" => {
                 asked = true;
-                path = field.text(problems);
+                path = field.said(problems);
             }
             "content" => {
                 content = raw(field, problems);
@@ -87,7 +113,7 @@ fn file(
                 encoding = field.text(problems);
                 good &= encoding.is_some();
             }
-            "owner" => owner = field.text(problems),
+            "owner" => owner = field.said(problems),
             "permissions" => mode = permissions(field, problems),
             "append" => append = field.boolean(problems).unwrap_or(false),
             "defer" => defer = field.boolean(problems).unwrap_or(false),
@@ -134,6 +160,7 @@ fn raw(field: &Field<'_>, problems: &mut Problems) -> Option<SecretBytes> {
             decoded
         }
         None if scalar.is_null() => Some(SecretBytes::default()),
+        None if field.is_misread(problems) => None,
         None if scalar.boolean().is_some() => {
             let reason = "is a boolean in YAML, not text";
             problems.error(&field.place, reason, "put the value in quotes");

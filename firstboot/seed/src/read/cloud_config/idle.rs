@@ -1,6 +1,6 @@
 //! Top-level keys without an effect: reported, or refused if going on without them would be wrong.
 use super::{KEYS, not_read};
-use crate::text::field::Field;
+use crate::text::field::{Field, Member};
 use crate::text::problem::Problems;
 use crate::text::yaml::{self, Kind, Scalar};
 
@@ -46,7 +46,7 @@ const DONE_ANYWAY: &[&str] = &[
 pub(super) fn report(name: &str, field: &Field<'_>, problems: &mut Problems) {
     let says = Says::of(field);
     if PASSWORDS.contains(&name) {
-        if gives_password(name, field, &says) {
+        for field in passwords(name, field, &says) {
             let reason =
                 "is not applied: a node image sets no passwords and allows no password logins";
             problems.warn(&field.place, reason, "use SSH keys");
@@ -68,10 +68,7 @@ pub(super) fn report(name: &str, field: &Field<'_>, problems: &mut Problems) {
             problems.warn(&field.place, reason, "");
         }
     } else if DONE_ANYWAY.contains(&name) {
-        if declines(name, field, &says) {
-            let reason = "cannot be switched off: a node image always does it";
-            problems.warn(&field.place, reason, "");
-        }
+        done_anyway(name, field, &says, problems);
     } else if !matches!(name, "merge_how" | "merge_type") {
         unknown(name, field, problems);
     }
@@ -94,29 +91,78 @@ impl Says {
     }
 }
 
-/// `chpasswd: {expire: false}` and `ssh_pwauth: false` set nothing; Proxmox writes the former always.
-fn gives_password(name: &str, field: &Field<'_>, says: &Says) -> bool {
-    match name {
-        "chpasswd" => field
-            .node
-            .entries()
-            .is_none_or(|entries| entries.iter().any(|entry| entry.key.expose() != "expire")),
-        "ssh_pwauth" => says.boolean != Some(false),
-        _ => true,
+/// What asks for passwords. `chpasswd: {expire: false}` and `ssh_pwauth: false` do not; Proxmox
+/// writes the former always.
+fn passwords<'a>(name: &str, field: &Field<'a>, says: &Says) -> Vec<Field<'a>> {
+    // The kind has just been looked at, so nothing is reported.
+    let members = field.members(&mut Problems::new());
+    match (name, members) {
+        ("chpasswd", Some(members)) => {
+            let asks = |member: &Member<'_>| !is_no_expiry(member);
+            let fields = members.into_iter().filter(asks);
+            fields.map(|member| member.field).collect()
+        }
+        ("ssh_pwauth", _) if says.boolean == Some(false) => Vec::new(),
+        _ => vec![field.clone()],
     }
 }
 
-/// Whether a key asks that what a node does anyway be left: `manage_etc_hosts: false`,
+fn is_no_expiry(member: &Member<'_>) -> bool {
+    let says = member.field.node.scalar().and_then(Scalar::boolean);
+    member.name == "expire" && says == Some(false)
+}
+
+const ALWAYS: &str = "cannot be switched off: a node image always does it";
+
+/// What else than a plain yes has no effect: `manage_etc_hosts: false`,
 /// `growpart: {mode: off}`.
-fn declines(name: &str, field: &Field<'_>, says: &Says) -> bool {
-    match name {
+fn done_anyway(name: &str, field: &Field<'_>, says: &Says, problems: &mut Problems) {
+    let text = |field: &Field<'_>| field.node.scalar().map(|text| text.text().to_owned());
+    let written = text(field);
+    let also = match name {
         // Read and applied earlier.
-        "vendor_data" | "vendor_data2" => false,
-        "growpart" => {
-            let mode = field.node.get("mode").and_then(yaml::Node::scalar);
-            mode.and_then(Scalar::boolean) == Some(false)
+        "vendor_data" | "vendor_data2" => return,
+        "growpart" if !says.nothing => {
+            for member in field.members(problems).unwrap_or_default() {
+                growth(&member, problems);
+            }
+            return;
         }
-        _ => says.boolean == Some(false),
+        "manage_etc_hosts" => "localhost",
+        "resize_rootfs" => "noblock",
+        _ => "",
+    };
+    if says.boolean == Some(false) {
+        problems.warn(&field.place, ALWAYS, "");
+    } else if says.boolean.is_none() && !says.nothing && written.as_deref() != Some(also) {
+        problems.warn(
+            &field.place,
+            "has no effect: a node image knows only `true`",
+            "",
+        );
+    }
+}
+
+/// A key of `growpart`.
+fn growth(member: &Member<'_>, problems: &mut Problems) {
+    let field = &member.field;
+    let scalar = field.node.scalar();
+    let root = |items: &[yaml::Node]| match items {
+        [only] => only.scalar().is_some_and(|text| text.text() == "/"),
+        _ => false,
+    };
+    let usual = match (member.name, &field.node.kind) {
+        ("mode", Kind::Scalar(mode)) => matches!(mode.text(), "auto" | "growpart"),
+        ("devices", Kind::Sequence(items)) => root(items),
+        ("ignore_growroot_disabled", Kind::Scalar(says)) => says.boolean() == Some(false),
+        _ => false,
+    };
+    let is_off = member.name == "mode" && scalar.and_then(Scalar::boolean) == Some(false);
+    if is_off {
+        problems.warn(&field.place, ALWAYS, "");
+    } else if !usual {
+        let reason = "has no effect: the state partition always grows to fill the disk";
+        problems.warn(&field.place, reason, "");
     }
 }
 

@@ -7,6 +7,7 @@
 //! the header `Merge-Type` of its MIME part, as text.
 use std::collections::HashMap;
 
+use crate::text::field::shown;
 use crate::text::problem::{Place, Problems};
 use crate::text::secret::Secret;
 use crate::text::yaml::{Entry, Kind, Node, Scalar};
@@ -28,6 +29,12 @@ struct How {
     list_prepend: bool,
     list_replace: bool,
     text_append: bool,
+}
+
+impl How {
+    fn joins_lists(self) -> bool {
+        self.dict_lists && (self.list_append || self.list_prepend || self.list_replace)
+    }
 }
 
 /// `dict(replace)+list()+str()`.
@@ -55,9 +62,16 @@ pub(super) fn add(
     for (entry, place) in entries.into_iter().zip(places) {
         match place.and_then(|index| merged.get_mut(index)) {
             Some(keyed) => {
-                if meet(&mut keyed.entry.value, entry.value, how) {
+                let mut losses = Losses::of(&keyed.entry);
+                if how.dict_replace {
+                    losses.replaced(keyed, file, &entry, problems);
+                }
+                if meet(&mut keyed.entry.value, entry.value, how, &mut losses) {
+                    losses.tell(file, &keyed.file, problems);
                     keyed.file = file.to_owned();
                     keyed.entry.line = entry.line;
+                } else {
+                    losses.tell(file, &keyed.file, problems);
                 }
             }
             None => merged.push(Keyed {
@@ -90,28 +104,95 @@ fn places<'e>(
 }
 
 /// Adds keys below existing ones: a mapping is filled in, everything else stays.
-pub(super) fn fill(merged: &mut Vec<Keyed>, lower: Vec<Keyed>) {
+pub(super) fn fill(merged: &mut Vec<Keyed>, lower: Vec<Keyed>, problems: &mut Problems) {
     let places = places(
         merged.iter().map(|keyed| &keyed.entry),
         lower.iter().map(|keyed| &keyed.entry),
     );
     for (keyed, place) in lower.into_iter().zip(places) {
         match place.and_then(|index| merged.get_mut(index)) {
-            Some(known) => fill_in(&mut known.entry.value, keyed.entry.value),
+            Some(known) => {
+                let mut losses = Losses::of(&keyed.entry);
+                let line = keyed.entry.line;
+                fill_in(&mut known.entry.value, keyed.entry.value, line, &mut losses);
+                losses.tell(&keyed.file, &known.file, problems);
+            }
             None => merged.push(keyed),
         }
     }
 }
 
-fn fill_in(node: &mut Node, lower: Node) {
-    let (Kind::Mapping(entries), Kind::Mapping(more)) = (&mut node.kind, lower.kind) else {
+fn fill_in(node: &mut Node, lower: Node, line: usize, losses: &mut Losses) {
+    let (Kind::Mapping(entries), Kind::Mapping(_)) = (&mut node.kind, &lower.kind) else {
+        losses.note(node, &lower, line);
+        return;
+    };
+    let Kind::Mapping(more) = lower.kind else {
         return;
     };
     let places = places(entries.iter(), &more);
     for (entry, place) in more.into_iter().zip(places) {
         match place.and_then(|index| entries.get_mut(index)) {
-            Some(known) => fill_in(&mut known.value, entry.value),
+            Some(known) => losses.below(&entry.key, |losses| {
+                fill_in(&mut known.value, entry.value, entry.line, losses);
+            }),
             None => entries.push(entry),
+        }
+    }
+}
+
+/// The values of a later or a lower part that are not used, for warnings: what is written
+/// has an effect, or is named.
+struct Losses {
+    /// Of the value that is being looked at.
+    path: String,
+    found: Vec<(String, usize)>,
+}
+
+impl Losses {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            path: shown(entry.key.expose()).to_owned(),
+            found: Vec::new(),
+        }
+    }
+
+    fn below(&mut self, key: &Secret, look: impl FnOnce(&mut Self)) {
+        let outer = self.path.len();
+        self.path.push('.');
+        self.path.push_str(shown(key.expose()));
+        look(self);
+        self.path.truncate(outer);
+    }
+
+    fn note(&mut self, kept: &Node, lost: &Node, line: usize) {
+        if kept.to_flow() != lost.to_flow() {
+            self.found.push((self.path.clone(), line));
+        }
+    }
+
+    fn is_how(&self) -> bool {
+        matches!(self.path.as_str(), "merge_how" | "merge_type")
+    }
+
+    /// A whole value that a later one takes the place of.
+    fn replaced(&self, old: &Keyed, file: &str, new: &Entry, problems: &mut Problems) {
+        if self.is_how() || old.entry.value.to_flow() == new.value.to_flow() {
+            return;
+        }
+        let place = Place::file(&old.file).line(old.entry.line).key(&self.path);
+        let reason = format!("has no effect: {file} has the same key, which replaces it");
+        let remedy = "`merge_how` in the later part can join them";
+        problems.warn(&place, reason, remedy);
+    }
+
+    fn tell(self, file: &str, other: &str, problems: &mut Problems) {
+        if self.is_how() {
+            return;
+        }
+        for (path, line) in self.found {
+            let reason = format!("has no effect: that of {other} is kept");
+            problems.warn(&Place::file(file).line(line).key(path), reason, "");
         }
     }
 }
@@ -223,19 +304,24 @@ fn take(how: &mut How, kind: &str, setting: &str) -> Option<()> {
 }
 
 /// Whether anything of the later value was used.
-fn meet(old: &mut Node, new: Node, how: How) -> bool {
+fn meet(old: &mut Node, new: Node, how: How, losses: &mut Losses) -> bool {
     if how.dict_replace {
         *old = new;
         return true;
     }
+    let line = new.line;
     match (&mut old.kind, new.kind) {
-        (Kind::Sequence(items), Kind::Sequence(more)) if how.dict_lists => lists(items, more, how),
+        (Kind::Sequence(items), Kind::Sequence(more)) if how.joins_lists() => {
+            lists(items, more, how)
+        }
         (Kind::Mapping(entries), Kind::Mapping(more)) if how.dict_dicts => {
             let mut taken = false;
             let places = places(entries.iter(), &more);
             for (entry, place) in more.into_iter().zip(places) {
                 match place.and_then(|index| entries.get_mut(index)) {
-                    Some(known) => taken |= meet(&mut known.value, entry.value, how),
+                    Some(known) => losses.below(&entry.key, |losses| {
+                        taken |= meet(&mut known.value, entry.value, how, losses);
+                    }),
                     None => {
                         entries.push(entry);
                         taken = true;
@@ -248,7 +334,10 @@ fn meet(old: &mut Node, new: Node, how: How) -> bool {
             append(text, &more);
             true
         }
-        _ => false,
+        (_, kind) => {
+            losses.note(old, &Node { line, kind }, line);
+            false
+        }
     }
 }
 
@@ -256,20 +345,19 @@ fn append(text: &mut Scalar, more: &Scalar) {
     text.text = Secret::new(format!("{}{}", text.text.expose(), more.text.expose()));
 }
 
+/// `true`, since what [`How::joins_lists`] promises is used.
 fn lists(items: &mut Vec<Node>, more: Vec<Node>, how: How) -> bool {
     if how.list_append {
         items.extend(more);
     } else if how.list_prepend {
         items.splice(0..0, more);
-    } else if how.list_replace {
+    } else {
         for (index, item) in more.into_iter().enumerate() {
             match items.get_mut(index) {
                 Some(place) => *place = item,
                 None => items.push(item),
             }
         }
-    } else {
-        return false;
     }
     true
 }

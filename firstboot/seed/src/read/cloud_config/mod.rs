@@ -25,6 +25,7 @@ use crate::text::secret::SecretBytes;
 use crate::text::suggest;
 use crate::text::yaml::{self, Entry, Node};
 
+pub(crate) use accounts::ssh_keys;
 pub use accounts::{Group, User};
 pub use commands::{Command, Script, shell_script};
 pub use files::WriteFile;
@@ -87,11 +88,11 @@ struct Key {
 const KEYS: &[Key] = &[
     Key {
         name: "hostname",
-        read: |data, field, _, problems| data.hostname = field.text(problems),
+        read: |data, field, _, problems| data.hostname = field.said(problems),
     },
     Key {
         name: "fqdn",
-        read: |data, field, _, problems| data.fqdn = field.text(problems),
+        read: |data, field, _, problems| data.fqdn = field.said(problems),
     },
     Key {
         name: "prefer_fqdn_over_hostname",
@@ -133,11 +134,21 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "ca_certs",
-        read: |data, field, _, problems| data.ca_certs = services::ca_certs(field, problems),
+        read: |data, field, _, problems| {
+            if data.ca_certs.is_some() {
+                twice(field, "ca-certs", problems);
+            }
+            data.ca_certs = services::ca_certs(field, problems);
+        },
     },
     Key {
         name: "ca-certs",
-        read: |data, field, _, problems| data.ca_certs = services::ca_certs(field, problems),
+        read: |data, field, _, problems| {
+            if data.ca_certs.is_some() {
+                twice(field, "ca_certs", problems);
+            }
+            data.ca_certs = services::ca_certs(field, problems);
+        },
     },
     Key {
         name: "ntp",
@@ -145,7 +156,7 @@ const KEYS: &[Key] = &[
     },
     Key {
         name: "timezone",
-        read: |data, field, _, problems| data.timezone = field.text(problems),
+        read: |data, field, _, problems| data.timezone = field.said(problems),
     },
     Key {
         name: "bootcmd",
@@ -247,6 +258,12 @@ fn read_key(
         return;
     }
     idle::report(name, &field, problems);
+}
+
+/// Two spellings of one key: only one of them would count.
+fn twice(field: &Field<'_>, other: &str, problems: &mut Problems) {
+    let reason = format!("is another spelling of `{other}`, which is there as well");
+    problems.error(&field.place, reason, "keep one of them");
 }
 
 /// A key that is not read: if it looks like a typo of a known one, that is suggested.

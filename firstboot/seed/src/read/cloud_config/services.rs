@@ -75,8 +75,8 @@ pub(super) fn ntp(field: &Field<'_>, problems: &mut Problems) -> Option<Ntp> {
         };
         match member.name {
             "servers" | "pools" if nothing => {}
-            "servers" => found.servers = field.texts(problems),
-            "pools" => found.pools = field.texts(problems),
+            "servers" => found.servers = field.said_list(problems),
+            "pools" => found.pools = field.said_list(problems),
             "enabled" => enabled = field.boolean(problems).unwrap_or(true),
             "ntp_client" => {
                 let text = field.node.scalar().map(Scalar::text);
@@ -87,6 +87,15 @@ pub(super) fn ntp(field: &Field<'_>, problems: &mut Problems) -> Option<Ntp> {
             }
             name => not_read(field, name, &NTP_KEYS, problems),
         }
+    }
+    for server in found
+        .servers
+        .iter()
+        .chain(&found.pools)
+        .filter(|_| !enabled)
+    {
+        let reason = "has no effect, since `ntp.enabled` is false";
+        problems.warn(&server.place, reason, "");
     }
     enabled.then_some(found)
 }

@@ -58,7 +58,7 @@ fn top_level_keys() {
         ("password: SECRET", "u1:1: password: is not applied", false),
         (
             "chpasswd: {list: [SECRET]}",
-            "chpasswd: is not applied",
+            "chpasswd.list: is not applied",
             false,
         ),
         ("ssh_pwauth: yes", "ssh_pwauth: is not applied", false),
@@ -99,6 +99,48 @@ fn keys_below() {
             true,
         ),
         ("runcmd: [[]]", "is an empty command", true),
+        (
+            "runcmd:\n-\n  - echo\n  -\n",
+            "u1:4: runcmd: has a word that is nothing in YAML",
+            true,
+        ),
+        ("runcmd: [[echo, ~]]", "has a word that is nothing", true),
+        (
+            "runcmd: [[echo, 0644]]",
+            "runcmd: is a number in YAML",
+            true,
+        ),
+        (
+            "runcmd: [[echo, 1:30]]",
+            "runcmd: is a number in YAML",
+            true,
+        ),
+        (
+            "runcmd: [[echo, 2024-01-01 00:00:00]]",
+            "runcmd: is a time in YAML",
+            true,
+        ),
+        (
+            "runcmd: [[echo, yes]]",
+            "runcmd: is a boolean in YAML",
+            true,
+        ),
+        (
+            "runcmd: [[echo, !!int '5']]",
+            "runcmd: has the YAML tag `!!int`",
+            true,
+        ),
+        (
+            "runcmd: [!!binary aGk=]",
+            "runcmd: has the YAML tag `!!binary`",
+            true,
+        ),
+        (
+            "runcmd: [5]",
+            "runcmd: is a number in YAML, not a command",
+            true,
+        ),
+        ("bootcmd: [true]", "bootcmd: is a boolean in YAML", true),
     ]);
     told(&[
         ("write_files: x", "is text, not a list of files", true),
@@ -131,6 +173,43 @@ fn keys_below() {
             "write_files: [{path: /a, content: no}]",
             "is a boolean in YAML",
             true,
+        ),
+        (
+            "write_files: [{path: /a, content: 0644}]",
+            "write_files.content: is a number in YAML",
+            true,
+        ),
+        (
+            "write_files: [{path: /a, content: =}]",
+            "write_files.content: is a special word in YAML",
+            true,
+        ),
+        (
+            "write_files: [{path: /a, owner: 10:10}]",
+            "write_files.owner: is a number in YAML",
+            true,
+        ),
+        (
+            "users: [{name: 0x10}]",
+            "users.name: is a number in YAML",
+            true,
+        ),
+        (
+            "users: [{name: a, uid: 01750}]",
+            "users.uid: is a number in YAML",
+            true,
+        ),
+        ("users: [1_0]", "users: is a number in YAML", true),
+        ("groups: [a: [0b1]]", "groups.a: is a number in YAML", true),
+        (
+            "ssh_authorized_keys: ['']",
+            "ssh_authorized_keys: is empty and has no effect",
+            false,
+        ),
+        (
+            "users: [{name: a, ssh_authorized_keys: [~]}]",
+            "users.ssh_authorized_keys: is empty",
+            false,
         ),
         (
             "write_files: [{path: /a, content: 'SECRET!', encoding: b64}]",
@@ -186,6 +265,21 @@ fn keys_of_services() {
         ),
         ("ntp: {config: {}}", "ntp.config: is not read", false),
         ("ca_certs: [x]", "ca_certs: is a list, not a mapping", true),
+        (
+            "ca_certs: {trusted: [a]}\nca-certs: {trusted: [b]}",
+            "u1:2: ca-certs: is another spelling of `ca_certs`",
+            true,
+        ),
+        (
+            "users: [{name: a, primary_group: a, primary-group: b}]",
+            "is another spelling of `primary_group`",
+            true,
+        ),
+        (
+            "write_files: [{path: /a, content: a},\n  {path: /a, content: b}]",
+            "u1:1: write_files.path: has no effect: a later item writes the same file",
+            false,
+        ),
         ("ca_certs: {trusted: [no]}", "is a boolean in YAML", true),
         ("users:", "users: is empty and has no effect", false),
         (
@@ -194,6 +288,31 @@ fn keys_of_services() {
             true,
         ),
         ("manage_etc_hosts: no", "cannot be switched off", false),
+        (
+            "manage_etc_hosts: template",
+            "manage_etc_hosts: has no effect",
+            false,
+        ),
+        (
+            "chpasswd: {expire: true}",
+            "chpasswd.expire: is not applied",
+            false,
+        ),
+        (
+            "growpart: {devices: [/dev/sdb]}",
+            "growpart.devices: has no effect",
+            false,
+        ),
+        (
+            "growpart: {wibble: 1}",
+            "growpart.wibble: has no effect",
+            false,
+        ),
+        (
+            "ntp: {enabled: false, pools: [p]}",
+            "ntp.pools: has no effect, since `ntp.enabled`",
+            false,
+        ),
         ("growpart: {mode: off}", "cannot be switched off", false),
         ("resize_rootfs: false", "cannot be switched off", false),
     ]);
@@ -236,7 +355,7 @@ fn nothing_to_say() {
 
 #[test]
 fn written_files() {
-    let text = "write_files:\n- {path: /z, content: later, defer: true}\n- {path: /a, content: \"aGk=\\n\", encoding: base64, permissions: '0640', owner: 'a:b'}\n- {path: /b, content: x, append: true, permissions: 0600}\n- {path: /c, content: !!binary aGk=, permissions: \"0o755\"}\n- {path: /d, permissions: 0o400}\n- {path: /e, encoding: gzip, content: !!binary H4sIAIDb/U8C/1NW1E/KzNMvzuBKTc7IV8hIzcnJVyjPL8pJ4QIA6N+MVxsAAAA=}\n- {path: /f, content: 0644, permissions: '4711', encoding: text/plain}\n";
+    let text = "write_files:\n- {path: /z, content: later, defer: true}\n- {path: /a, content: \"aGk=\\n\", encoding: base64, permissions: '0640', owner: 'a:b'}\n- {path: /b, content: x, append: true, permissions: 0600}\n- {path: /c, content: !!binary aGk=, permissions: \"0o755\"}\n- {path: /d, permissions: 0o400}\n- {path: /e, encoding: gzip, content: !!binary H4sIAIDb/U8C/1NW1E/KzNMvzuBKTc7IV8hIzcnJVyjPL8pJ4QIA6N+MVxsAAAA=}\n- {path: /f, content: '0644', permissions: '4711', encoding: text/plain}\n";
     let (data, problems, _) = run(text);
     assert!(problems.is_empty(), "{problems:?}");
     let found: Vec<String> = data
@@ -315,32 +434,45 @@ fn accounts_and_services() {
 #[test]
 fn later_parts_win_unless_they_say_otherwise() {
     let first = "hostname: a\nruncmd: [one]\nntp: {servers: [s1]}";
-    for (second, expected) in [
-        ("runcmd: [two]", "#!/bin/sh\ntwo\n"),
+    let lost = "u1:2: runcmd: has no effect: u2 has the same key, which replaces it; `merge_how` in the later part can join them";
+    let kept = "u2:2: runcmd: has no effect: that of u1 is kept";
+    for (second, expected, warning) in [
+        ("runcmd: [two]", "#!/bin/sh\ntwo\n", Some(lost)),
+        ("runcmd: ['one']", "#!/bin/sh\none\n", None),
         (
             "merge_how: 'list(append)+dict(recurse_list)+str()'\nruncmd: [two]",
             "#!/bin/sh\none\ntwo\n",
+            None,
         ),
         (
             "merge_type: [{name: list, settings: [prepend]}, {name: dict, settings: [recurse_list]}]\nruncmd: [two]",
             "#!/bin/sh\ntwo\none\n",
+            None,
         ),
         (
             "merge_how: 'dict(no_replace)+list()+str()'\nruncmd: [two]",
             "#!/bin/sh\none\n",
+            Some(kept),
         ),
     ] {
         let (data, problems, _) = run_parts(&[first, second]);
-        assert!(problems.is_empty(), "{problems:?}");
+        let said: Vec<&str> = problems.iter().map(String::as_str).collect();
+        assert_eq!(said, Vec::from_iter(warning), "{second}");
         assert_eq!(data.hostname.unwrap().value, "a");
         assert_eq!(shell_script(&data.runcmd).expose(), expected, "{second}");
     }
     let (_, problems, _) = run_parts(&[first, "hostname: no"]);
     assert!(
-        problems[0].starts_with("u2:1: hostname: is a boolean"),
+        problems[1].starts_with("u2:1: hostname: is a boolean"),
         "{problems:?}"
     );
     let deep = "merge_how: 'dict(recurse_dict,recurse_list)+list(append)'\nntp: {servers: [s2], pools: [p]}";
     let (data, ..) = run_parts(&[first, deep]);
     assert_eq!(values(&data.ntp.unwrap().servers), ["s1", "s2"]);
+    let part = "merge_how: 'dict(recurse_dict)'\nntp: {servers: [s2], pools: [p]}";
+    let (_, problems, _) = run_parts(&[first, part]);
+    assert_eq!(
+        problems,
+        ["u2:2: ntp.servers: has no effect: that of u1 is kept"]
+    );
 }

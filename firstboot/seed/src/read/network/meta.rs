@@ -34,6 +34,11 @@ const KEYS: [&str; 4] = [
 /// How the text of a key is packed.
 const ENCODINGS: [&str; 2] = ["network-config.encoding", "network.encoding"];
 
+/// Whether a key of NoCloud's meta-data is of its network.
+pub fn is_of_network(key: &str) -> bool {
+    KEYS.contains(&key) || ENCODINGS.contains(&key)
+}
+
 pub(super) fn draft(seed: &Seed, problems: &mut Problems) -> Option<Draft> {
     let file = seed.network.as_ref().filter(|file| !file.says_nothing());
     if seed.layout == Layout::NoCloud {

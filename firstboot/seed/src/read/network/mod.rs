@@ -37,6 +37,7 @@ mod value;
 
 pub use link::{Kind, Link, Match, Route, Rule, Setting};
 pub use mac::Mac;
+pub use meta::is_of_network;
 pub use render::{DIRECTORY, render};
 
 use crate::read::seed::Seed;

@@ -24,10 +24,27 @@ pub(super) fn parts(text: &str) -> Result<Vec<Found>, Refusal> {
     items.iter().map(part).collect()
 }
 
+/// A value with a tag, such as `!!binary`: its text is not what it means.
+fn tagged(item: &Node) -> Option<&Node> {
+    let has_tag = |node: &&Node| node.scalar().is_some_and(|scalar| scalar.tag.is_some());
+    let values = item.entries().unwrap_or_default().iter();
+    std::iter::once(item)
+        .chain(values.map(|entry| &entry.value))
+        .find(has_tag)
+}
+
 fn part(item: &Node) -> Result<Found, Refusal> {
     let text = |node: &Node| node.scalar().map(|scalar| scalar.text.clone());
     let mut found = Found::default();
     let mut content = text(item);
+    if let Some(node) = tagged(item) {
+        let reason = "has a YAML tag that is not supported";
+        return Err(Refusal::at(
+            node.line,
+            reason,
+            "write the value as plain text",
+        ));
+    }
     for entry in item.entries().unwrap_or_default() {
         let value = text(&entry.value);
         let shown = || value.as_ref().map(|text| text.expose().to_owned());

@@ -133,8 +133,7 @@ fn refused(first: &str, text: &str) -> (&'static str, &'static str) {
         .map(|c| c.to_ascii_lowercase())
         .collect();
     if begins(HEADER) && first.contains("\\n") {
-        let reason = "has `\\n` written out instead of line breaks";
-        return (reason, "write real line breaks");
+        return WRITTEN_OUT;
     }
     if folded.starts_with("cloudconfig") {
         return (
@@ -150,6 +149,25 @@ fn refused(first: &str, text: &str) -> (&'static str, &'static str) {
         return ("does not begin with `#cloud-config`", ADD_HEADER);
     }
     ("is in an unknown format", ADD_HEADER)
+}
+
+const WRITTEN_OUT: (&str, &str) = (
+    "has `\\n` written out instead of line breaks",
+    "write real line breaks; in YAML, double quotes or `|` make them",
+);
+
+/// A part that its container calls cloud-config, or a template: a first line that is all
+/// of it would be a comment.
+pub(super) fn check_first_line(form: Form, text: &str) -> Result<(), Refusal> {
+    let first = text.trim_start().lines().next().unwrap_or("");
+    if first.starts_with('#') && first.contains("\\n") {
+        return Err(Refusal::new(WRITTEN_OUT.0, WRITTEN_OUT.1));
+    }
+    if form == Form::Jinja && detect(text, false).ok().flatten() != Some(Form::Jinja) {
+        let reason = "is a part of type `text/jinja2` that does not begin as a template";
+        return Err(Refusal::new(reason, "begin it with `## template: jinja`"));
+    }
+    Ok(())
 }
 
 /// The form that a content type names; `None` if the content itself must tell.
@@ -204,6 +222,9 @@ pub(super) fn script(text: &str) -> Result<Secret, Refusal> {
         ));
     };
     let interpreter = first.lines().next().unwrap_or("").split_whitespace().next();
+    if interpreter.is_some_and(|path| path.contains('\\')) {
+        return Err(Refusal::new(WRITTEN_OUT.0, WRITTEN_OUT.1));
+    }
     if !interpreter.is_some_and(|path| path.starts_with('/')) {
         let reason = "is a script whose interpreter is not an absolute path";
         return Err(Refusal::new(reason, "write `#!/bin/sh`"));

@@ -180,7 +180,10 @@ impl Decoder<'_> {
         }
         let text = form::text_of(bytes)?;
         let form = match piece.declared {
-            Some(form) => form,
+            Some(form) => {
+                form::check_first_line(form, text)?;
+                form
+            }
             None => match form::detect(text, piece.whole)? {
                 Some(form) => form,
                 None => return Ok(true),

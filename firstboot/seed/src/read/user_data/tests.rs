@@ -195,6 +195,34 @@ fn refused_by_name() {
             b"#cloud-config-archive\n- {content: a,\n  sort: b}\n",
             "u:3: has an item with the unknown key `sort`",
         ),
+        (
+            b"#cloud-config-archive\n- {type: text/cloud-config, content: '#cloud-config\\nhostname: n'}\n",
+            "u part 1:1: has `\\n` written out",
+        ),
+        (
+            b"#cloud-config-archive\n- {type: text/cloud-config, content: '#cloud-config\\r\\nhostname: n'}\n",
+            "u part 1:1: has `\\n` written out",
+        ),
+        (
+            b"#cloud-config-archive\n- '#!/bin/sh\\ntouch /x'\n",
+            "u part 1:1: has `\\n` written out",
+        ),
+        (
+            b"#cloud-config-archive\n- {type: text/jinja2, content: '## template: jinja\\n#cloud-config'}\n",
+            "u part 1:1: has `\\n` written out",
+        ),
+        (
+            typed("text/jinja2", "#cloud-config").as_bytes(),
+            "does not begin as a template",
+        ),
+        (
+            typed("text/cloud-config", "#cloud-config\\nhostname: n").as_bytes(),
+            "u part 1:1: has `\\n` written out",
+        ),
+        (
+            b"#cloud-config-archive\n- {content: !!binary aGk=}\n",
+            "u:2: has a YAML tag",
+        ),
         (b"#cloud-config-archive\n[", "u:2: is not valid YAML"),
         (b"# cloud-config\nhostname: n\n", "almost `#cloud-config`"),
         (b"#Cloud-Config\nhostname: n\n", "almost `#cloud-config`"),

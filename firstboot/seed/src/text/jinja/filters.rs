@@ -152,7 +152,11 @@ pub(super) fn filter(
                 "lower" => Value::Text(text()?.to_lowercase()),
                 "upper" => Value::Text(text()?.to_uppercase()),
                 "title" => Value::Text(titled(&text()?)),
-                "capitalize" => Value::Text(capitalised(&text()?)),
+                "capitalize" => {
+                    let text = text()?;
+                    refuse_title_case(name, text.chars().next())?;
+                    Value::Text(capitalised(&text))
+                }
                 "string" => Value::Text(value.shown()),
                 "first" => end(name, value, true)?,
                 "last" => end(name, value, false)?,
@@ -213,6 +217,7 @@ pub(super) fn method(
         "replace" => replace(name, text, arguments.named(name, [BY_PLACE; 3])?)?,
         "title" => {
             let [] = arguments.named(name, [])?;
+            refuse_title_case(name, text.chars())?;
             Value::Text(titled_by_letters(text))
         }
         _ => filter(name, value, arguments)?,
@@ -302,6 +307,10 @@ fn int(value: &Value, other: Option<Value>) -> Result<Value, Failure> {
 
 /// A number as python reads it, which allows `_` between two digits.
 fn number(text: &str) -> Result<Option<i64>, Failure> {
+    if text.contains(|c: char| c.is_numeric() && !c.is_ascii()) {
+        let reason = "passes digits other than 0 to 9 to `int`, which is not supported";
+        return Err((reason.to_owned(), "write 0 to 9".to_owned()));
+    }
     let is_digit = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
     let is_between = |(at, _)| at > 0 && is_digit(at - 1) && is_digit(at + 1);
     if !text.match_indices('_').all(is_between) {
@@ -362,6 +371,22 @@ fn join(name: &str, value: &Value, by: Option<&Value>) -> Result<Value, Failure>
     }
     let items: Vec<String> = items.iter().map(Value::shown).collect();
     Ok(Value::Text(items.join(&by)))
+}
+
+/// Letters whose title case is not their upper case: python knows them, and names of machines
+/// do not have them.
+fn refuse_title_case(name: &str, letters: impl IntoIterator<Item = char>) -> Result<(), Failure> {
+    let is_special = |c: char| {
+        c.to_uppercase().count() > 1
+            || matches!(c, '\u{1c4}'..='\u{1cc}' | '\u{1f1}'..='\u{1f3}' | '\u{10d0}'..='\u{10ff}' | '\u{1f80}'..='\u{1fff}')
+    };
+    match letters.into_iter().any(is_special) {
+        true => {
+            let reason = format!("passes a letter to `{name}` that has a title case of its own");
+            Err((reason, "use `upper`".to_owned()))
+        }
+        false => Ok(()),
+    }
 }
 
 fn capitalised(text: &str) -> String {

@@ -12,10 +12,12 @@
 //! - Nothing here has `Debug`, and errors never quote the input: any scalar may
 //!   be a private key.
 mod build;
+mod typed;
 pub mod write;
 
 use build::Builder;
 use granit_parser::Parser;
+pub use typed::Typed;
 
 use crate::text::secret::Secret;
 

@@ -55,8 +55,8 @@ impl Layer {
         good.then_some(layer)
     }
 
-    fn put_below(&mut self, mut lower: Self) {
-        merge::fill(&mut self.merged, lower.merged);
+    fn put_below(&mut self, mut lower: Self, problems: &mut Problems) {
+        merge::fill(&mut self.merged, lower.merged, problems);
         lower.scripts.append(&mut self.scripts);
         self.scripts = lower.scripts;
     }
@@ -98,14 +98,13 @@ pub fn read_seed(
         ("vendor_data2", &seed.vendor_data2),
         ("vendor_data", &seed.vendor_data),
     ] {
-        let Some(file) = file.as_ref().filter(|file| !file.says_nothing()) else {
+        let is_wanted = enabled(&all.merged, key, problems);
+        let file = file.as_ref().filter(|file| !file.says_nothing());
+        let Some(file) = file.filter(|_| is_wanted) else {
             continue;
         };
-        if !enabled(&all.merged, key, problems) {
-            continue;
-        }
         match vendor(file, seed.layout, data, &mut budget, problems) {
-            Some(layer) => all.put_below(layer),
+            Some(layer) => all.put_below(layer, problems),
             None => {
                 let reason = "comes from the cloud provider and cannot be read";
                 let remedy = format!("to ignore it, add `{key}: {{enabled: false}}` to user-data");
@@ -180,6 +179,12 @@ fn vendor(
 /// meant for others.
 fn texts(root: &serde_json::Value, place: &Place, problems: &mut Problems) -> Option<Vec<Secret>> {
     use serde_json::Value::{Array, Null, Object, String};
+    for key in root.as_object().into_iter().flat_map(|root| root.keys()) {
+        if key != "cloud-init" {
+            let reason = "has no effect: only `cloud-init` is read";
+            problems.warn(&place.clone().key(shown(key)), reason, "");
+        }
+    }
     let value = match root {
         Object(members) => members.get("cloud-init").unwrap_or(&Null),
         other => other,

@@ -20,9 +20,14 @@ fn run(layout: Layout, user: &str, first: &str, second: &str) -> (Option<UserDat
     (data, problems.iter().map(ToString::to_string).collect())
 }
 
+/// Without problems, but that keys of a lower layer have no effect.
 fn good(layout: Layout, user: &str, first: &str, second: &str) -> UserData {
     let (data, problems) = run(layout, user, first, second);
-    assert!(problems.is_empty(), "{problems:?}");
+    let mut others = problems.iter();
+    assert!(
+        others.all(|line| line.contains("has no effect")),
+        "{problems:?}"
+    );
     data.unwrap()
 }
 
@@ -42,6 +47,14 @@ fn user_data_counts_and_vendor_data_fills_in() {
     assert_eq!(data.timezone.as_ref().unwrap().value, "Etc/UTC");
     assert_eq!(servers(&data), ["a"]);
     assert_eq!(data.ntp.unwrap().pools[0].value, "p");
+    let (_, told) = run(Layout::NoCloud, user, vendor, "");
+    assert_eq!(
+        told,
+        [
+            "vendor:2: hostname: has no effect: that of user is kept",
+            "vendor:4: ntp.servers: has no effect: that of user is kept"
+        ]
+    );
     // And without user-data, or with vendor-data switched off.
     let alone = good(Layout::NoCloud, "", vendor, "");
     assert_eq!(alone.hostname.unwrap().value, "theirs");
@@ -88,6 +101,11 @@ fn openstacks_is_json() {
     ] {
         assert_eq!(host(&first, "").as_deref(), expected, "{first}");
     }
+    let (_, told) = run(Layout::ConfigDrive, "", "{\"other\": {\"a\": [1]}}", "");
+    assert_eq!(
+        told,
+        ["vendor: other: has no effect: only `cloud-init` is read"]
+    );
     // Data made for the machine takes precedence over data made for all.
     assert_eq!(host(&config("a"), &config("b")).as_deref(), Some("b"));
 }
