@@ -146,13 +146,21 @@ const OF_NOVA: &[&str] = &[
 
 const ONLY_TEMPLATES: &str = "has no effect but in templates that ask for it";
 
+/// Names a key that has no other effect; `read` has the keys that have one.
+fn only_templates(place: &Place, name: &str, read: &[&str], problems: &mut Problems) {
+    // There may be hundreds of thousands, of which a few are listed.
+    let near = match problems.is_full() {
+        true => None,
+        false => suggest::nearest(name, read.iter().copied()),
+    };
+    let remedy = near.map(|near| format!("did you mean `{near}`?"));
+    problems.warn(place, ONLY_TEMPLATES, remedy.unwrap_or_default());
+}
+
 fn warn_of_keys(all: &serde_json::Value, place: &Place, problems: &mut Problems) {
     for name in all.as_object().into_iter().flat_map(|all| all.keys()) {
         if !OF_NOVA.contains(&name.as_str()) {
-            let near = suggest::nearest(name, OF_NOVA.iter().copied());
-            let remedy = near.map(|near| format!("did you mean `{near}`?"));
-            let place = place.clone().key(shown(name));
-            problems.warn(&place, ONLY_TEMPLATES, remedy.unwrap_or_default());
+            only_templates(&place.clone().key(shown(name)), name, OF_NOVA, problems);
         }
     }
 }
@@ -194,11 +202,7 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
                     problems.warn(&field.place, reason, "");
                 }
                 name if FOR_TEMPLATES.contains(&name) || network::is_of_network(name) => {}
-                name => {
-                    let near = suggest::nearest(name, READ.iter().copied());
-                    let remedy = near.map(|near| format!("did you mean `{near}`?"));
-                    problems.warn(&field.place, ONLY_TEMPLATES, remedy.unwrap_or_default());
-                }
+                name => only_templates(&field.place, name, READ, problems),
             }
         }
     }

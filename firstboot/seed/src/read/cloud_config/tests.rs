@@ -463,7 +463,7 @@ fn later_parts_win_unless_they_say_otherwise() {
     }
     let (_, problems, _) = run_parts(&[first, "hostname: no"]);
     assert!(
-        problems[1].starts_with("u2:1: hostname: is a boolean"),
+        problems[0].starts_with("u2:1: hostname: is a boolean"),
         "{problems:?}"
     );
     let deep = "merge_how: 'dict(recurse_dict,recurse_list)+list(append)'\nntp: {servers: [s2], pools: [p]}";
