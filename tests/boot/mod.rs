@@ -12,6 +12,7 @@
 //! | `owner`, amd64, 3 more | clones with an SMBIOS UUID of their own, a word of the command line (NODEIMG_TEST_FULL=1) |
 //! | `power`, amd64, 1 and 1 | power cuts, the same end state, no secret but in its own file |
 //! | `tampered`, amd64, 1, 1 and 1 | one bit of the root is another one, of the hash tree, of the command line: never up |
+//! | `twins`, amd64, 3 | a second disk with the same image and a state that is not this node's; GUIDs of its own |
 //!
 //! `refused` is a seed with every mistake that makes a node useless: no kubelet. `late` is the
 //! correct volume on the next boot: two interfaces, a static network, the node IP by its
@@ -28,6 +29,7 @@ mod power;
 mod refused;
 mod secrets;
 mod tampered;
+mod twins;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

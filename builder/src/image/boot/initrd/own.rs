@@ -40,6 +40,8 @@ const DIRECTORIES: [(&str, u32); 8] = [
 ];
 /// Those of kmod's files that the binary reads.
 const INDEX: [&str; 3] = ["modules.alias", "modules.dep", "modules.softdep"];
+/// The firmware's variables, which say what was booted.
+const VARIABLES: &str = "efivarfs";
 /// systemd-repart formats the state through a loop device.
 const LOOP: &str = "loop";
 
@@ -85,7 +87,7 @@ fn program(initrd: &mut Initrd, inputs: &InitrdInputs<'_>) -> Result<()> {
 /// The modules, and the names of those to load whatever devices there are.
 fn modules(initrd: &mut Initrd, inputs: &InitrdInputs<'_>) -> Result<Vec<String>> {
     let known = Modules::read(inputs.tree, inputs.release, Some(inputs.store))?;
-    let chosen = drivers::add(initrd, inputs, &known, &[])?;
+    let chosen = drivers::add(initrd, inputs, &known, &[VARIABLES])?;
     let directory = modules::directory(inputs.release)?;
     for (name, bytes) in known.index(Some(&chosen), Stored::Uncompressed)? {
         if INDEX.contains(&name.as_str()) {
@@ -96,7 +98,7 @@ fn modules(initrd: &mut Initrd, inputs: &InitrdInputs<'_>) -> Result<Vec<String>
     // here: all of it, and the kernel takes the one that is best.
     let hashes = known.answering(drivers::HASH)?;
     let mut names: Vec<String> = drivers::loaded().map(str::to_owned).collect();
-    names.push(LOOP.to_owned());
+    names.extend([LOOP, VARIABLES].map(str::to_owned));
     names.extend(hashes.into_iter().map(str::to_owned));
     Ok(names)
 }

@@ -89,7 +89,14 @@ fn the_plan_is_of_this_image() {
     assert_eq!(plan.release, RELEASE);
     assert_eq!(plan.state, "state");
     // Those that are built in are named as well: the program knows what it has.
-    let modules = ["dm_verity", "ext4", "overlay", "squashfs", "loop"];
+    let modules = [
+        "dm_verity",
+        "ext4",
+        "overlay",
+        "squashfs",
+        "loop",
+        "efivarfs",
+    ];
     assert_eq!(plan.modules, modules);
     let overlay = |path: &str, place: &str| Overlay {
         path: path.to_owned(),

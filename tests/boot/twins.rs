@@ -1,0 +1,204 @@
+//! A second disk with the same image, whose state has a unit that is to run as root: the
+//! node takes root and state from the disk that was booted.
+//!
+//! ```text
+//!  boot 1   of the other disk by itself: it gets a state, with the unit in it; then the
+//!           image's GUIDs again, as on a disk that somebody has made by hand
+//!  boot 2   both; firmware boots vda, the other one is earlier in the kernel's order
+//!           of names. A variable of the firmware is to name the image's GUIDs, which the
+//!           disk no longer has
+//!  boot 3   of the node by itself: the variable's entry fails, and the usual path boots
+//! ```
+//!
+//! The other disk is at NVMe; with `NODEIMG_TEST_FULL` also at virtio and USB. The kernel
+//! of this image finds no disk at SATA before it has the root.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{directory, image, seed};
+use nodeimg_test_support::disk::Disk;
+use nodeimg_test_support::guest::{Facts, Guest};
+use nodeimg_test_support::judge;
+
+/// In the overlay of the other disk's state.
+const PLANT: &str = "\
+printf '[Service]\\nType=oneshot\\nExecStart=touch /run/of-the-other-disk\\n' >/etc/systemd/system/other.service
+mkdir -p /etc/systemd/system/multi-user.target.wants
+ln -s ../other.service /etc/systemd/system/multi-user.target.wants/
+fact planted ls /etc/systemd/system/other.service /etc/systemd/system/multi-user.target.wants/other.service
+";
+const ABOUT: &str = "\
+fact state-on findmnt -no SOURCE /var
+fact root-on dmsetup deps -o devname root
+fact other sh -c 'ls /run/of-the-other-disk /etc/systemd/system/other.service 2>/dev/null; true'
+fact disks lsblk -dno NAME
+fact esp lsblk -dno PARTUUID /dev/vda1
+fact disk lsblk -dno PTUUID /dev/vda
+fact initrd sh -c 'dmesg | grep -o \"nodeimg: .*\"'
+";
+/// `EFI_GLOBAL_VARIABLE`.
+const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
+
+/// How the other disk is attached; the kernel's name of it.
+const PLACES: [(&str, &[&str], &str); 3] = [
+    (
+        "nvme",
+        &["-device", "nvme,drive=twin,serial=twin"],
+        "nvme0n1",
+    ),
+    ("virtio", &["-device", "virtio-blk-pci,drive=twin"], "vdc"),
+    (
+        "usb",
+        &["-device", "qemu-xhci", "-device", "usb-storage,drive=twin"],
+        "sda",
+    ),
+];
+
+#[test]
+#[ignore = "boots for minutes; ci/test runs it"]
+fn root_and_state_come_from_the_disk_that_was_booted() {
+    let Some(image) = image("amd64") else { return };
+    let directory = directory("twins");
+    let Some(other) = other_disk(&directory, &image) else {
+        return;
+    };
+    let is_full = judge::is_full("a twin at virtio and USB");
+    let places = &PLACES[..if is_full { PLACES.len() } else { 1 }];
+    for (index, (name, device, kernels)) in places.iter().enumerate() {
+        let keep = directory.join(name);
+        let left = 2 * (places.len() - index) as u32;
+        let machine = |boot: &str| {
+            Guest::new(&format!("twins-{name}-{boot}"), &image)
+                .keep(&keep)
+                .seed(&seed(&directory, "honest"))
+                .script(ABOUT)
+        };
+        let stale = stale_entry(&image);
+        let drive = format!("if=none,id=twin,format=raw,file={}", other.display());
+        let first = machine("first").qemu(&["-drive", &drive]).qemu(device);
+        let first = first.script(&stale).left(left).facts().unwrap();
+        first.expect_parts("disks", &[kernels]);
+        let next = machine("next").left(left - 1).facts().unwrap();
+        for facts in [&first, &next] {
+            is_honest(facts);
+        }
+        has_own_guids(&first, &next, &image);
+    }
+    fs::remove_dir_all(directory).unwrap();
+}
+
+/// A raw disk with the image's GUIDs and a state of its own.
+fn other_disk(directory: &Path, image: &Path) -> Option<PathBuf> {
+    let keep = directory.join("other");
+    let facts = Guest::new("twins-other", image)
+        .keep(&keep)
+        .seed(&seed(directory, "other"))
+        .script(PLANT)
+        .left(3)
+        .facts()?;
+    facts.expect_parts("planted", &["multi-user.target.wants/other.service"]);
+    let path = directory.join("other.raw");
+    let mut convert = Command::new("qemu-img");
+    convert.args(["convert", "-O", "raw"]);
+    judge::run(convert.arg(keep.join("disk.qcow2")).arg(&path))?;
+    let (disk, esp) = guids(image);
+    let mut name = Command::new("sgdisk");
+    name.arg(format!("--partition-guid=1:{esp}"))
+        .arg(format!("--disk-guid={disk}"));
+    judge::run(name.arg(&path).env("PATH", judge::path()))?;
+    assert_eq!(guids_of(&Disk::open(&path)), (disk, esp));
+    Some(path)
+}
+
+/// Those of disk and ESP.
+fn guids(image: &Path) -> (String, String) {
+    guids_of(&Disk::open(&image.join("disk.raw")))
+}
+
+fn guids_of(disk: &Disk) -> (String, String) {
+    (text(&disk.bytes(512 + 56)), text(&disk.bytes(1024 + 16)))
+}
+
+fn text(guid: &[u8; 16]) -> String {
+    let hex = |order: &[usize]| -> String {
+        order
+            .iter()
+            .map(|index| format!("{:02x}", guid[*index]))
+            .collect()
+    };
+    let groups: [&[usize]; 5] = [
+        &[3, 2, 1, 0],
+        &[5, 4],
+        &[7, 6],
+        &[8, 9],
+        &[10, 11, 12, 13, 14, 15],
+    ];
+    groups.map(hex).join("-")
+}
+
+/// Makes the firmware try, at the next boot, an entry that names the image's ESP: as an
+/// installer might have left.
+fn stale_entry(image: &Path) -> String {
+    let disk = Disk::open(&image.join("disk.raw"));
+    let (start, length) = disk.partition("esp");
+    let mut path = vec![4, 1, 42, 0];
+    path.extend(1u32.to_le_bytes());
+    path.extend((start / 512).to_le_bytes());
+    path.extend((length / 512).to_le_bytes());
+    path.extend(disk.bytes::<16>(1024 + 16));
+    path.extend([2, 2]);
+    let file: Vec<u8> = utf16("\\EFI\\BOOT\\BOOTX64.EFI");
+    path.extend([4, 4]);
+    path.extend((file.len() as u16 + 4).to_le_bytes());
+    path.extend(file);
+    path.extend([0x7f, 0xff, 4, 0]);
+    let mut entry = vec![7, 0, 0, 0, 1, 0, 0, 0];
+    entry.extend((path.len() as u16).to_le_bytes());
+    entry.extend(utf16("of an installer"));
+    entry.extend(path);
+    let write = |name: &str, bytes: &[u8]| {
+        let place = format!("/sys/firmware/efi/efivars/{name}-{GLOBAL}");
+        format!("echo {} | base64 -d >{place}\n", STANDARD.encode(bytes))
+    };
+    write("Boot0099", &entry)
+        + &write("BootNext", &[7, 0, 0, 0, 0x99, 0])
+        + &format!(
+            "fact entry sh -c 'cd /sys/firmware/efi/efivars; echo Boot0099-{GLOBAL} BootNext-{GLOBAL}; wc -c <BootNext-{GLOBAL}'\n"
+        )
+}
+
+fn utf16(text: &str) -> Vec<u8> {
+    let units = text.encode_utf16().chain([0]);
+    units.flat_map(u16::to_le_bytes).collect()
+}
+
+fn is_honest(facts: &Facts) {
+    facts.expect("state-on", "/dev/vda6");
+    facts.expect_parts("root-on", &["(vda3)", "(vda2)"]);
+    facts.expect("other", "");
+    facts.expect("host-name", "honest");
+    facts.expect_parts(
+        "initrd",
+        &["the root is /dev/vda3", "the state is /dev/vda6"],
+    );
+}
+
+/// Random ones, and the same from the first boot on.
+fn has_own_guids(first: &Facts, next: &Facts, image: &Path) {
+    let (disk, esp) = guids(image);
+    for (name, old) in [("disk", disk), ("esp", esp)] {
+        let new = &first[name];
+        assert!(
+            *new != old && new.as_bytes()[14] == b'4',
+            "{name}: {new}, was {old}"
+        );
+        next.expect(name, new);
+    }
+    first.expect_parts("initrd", &["has GUIDs of its own"]);
+    first.expect_parts("entry", &["6"]);
+}
