@@ -95,7 +95,7 @@ fn make_way(
 
 /// Whether the whole seed passes, as far as that can be told before the network is up;
 /// until then, the instance before it keeps its network.
-fn passes(
+pub(crate) fn passes(
     root: &Root,
     seed: &Seed,
     meta: &MetaData,
