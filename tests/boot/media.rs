@@ -149,7 +149,7 @@ fn takes_the_seed_that_comes(arch: &str) {
     for case in &cases {
         expect_case(&facts, case);
     }
-    stops_the_kubelet(&facts);
+    keeps_the_kubelet(&facts);
     took_the_other_sources(&facts);
     commands_have_failed(&facts);
     refused::starts_no_kubelet(&facts);
@@ -329,10 +329,13 @@ fn expect_case(facts: &Facts, case: &Case) {
     }
 }
 
-fn stops_the_kubelet(facts: &Facts) {
+fn keeps_the_kubelet(facts: &Facts) {
     facts.expect("kubelet-after", "active");
-    facts.expect_parts("verdict-worse", &[r#""outcome": "failed""#]);
-    facts.expect("kubelet-worse", "inactive");
+    facts.expect_parts(
+        "verdict-worse",
+        &[r#""outcome": "unchanged""#, r#""seed_refused": true"#],
+    );
+    facts.expect("kubelet-worse", "active");
 }
 
 fn took_the_other_sources(facts: &Facts) {

@@ -130,17 +130,18 @@ impl<'a> Boot<'a> {
         report: &mut Report,
         problems: &mut Problems,
     ) -> Option<Outcome> {
-        let Some(kept) = self.state.finished() else {
+        let lost = self.state.recovered(self.root, steady::UNKNOWN);
+        let Some(kept) = self.state.finished().or(lost.as_ref()) else {
             return self.follow_seed(system, guard, report, problems);
         };
         let mut found = Problems::new();
         let outcome = self.follow_seed(system, guard, report, &mut found);
-        let state = State::read(self.root);
-        if outcome.is_some() || state.finished() != Some(kept) {
+        let now = State::read(self.root);
+        if outcome.is_some() || now.pending.is_some() || now.finished() != self.state.finished() {
             problems.append(found);
             return outcome;
         }
-        steady::settle_network(self.root, self.machine, Some(kept), problems);
+        steady::withdraw_network(self.root, self.machine, kept, problems);
         if self.options.seed.is_some() {
             problems.append(found);
             return None;
@@ -198,6 +199,10 @@ impl<'a> Boot<'a> {
                 && !steady::wants_repair(root, stamp, seed)
                 && !guard.renews(stamp, seed)
         };
+        let is_other = finished.is_some() && same.is_none();
+        if is_other && !prepare::passes(root, seed, &meta, &self.settings, &self.state, problems) {
+            return None;
+        }
         let lost = same.map(|stamp| apply::missing(root, stamp));
         if let Some(stamp) = same.filter(whole) {
             let outcome = self.unchanged(stamp, report, problems)?;

@@ -72,16 +72,8 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
     if problems != before && network.is_none() && problems.has_errors() {
         return problems;
     }
-    // A cloned machine has the network of its original.
-    let old = aside::files(root, &state, DIRECTORY);
-    if !old.is_empty() || finished.is_some() {
-        if !passes(root, &sought.seed, &meta, settings, &state, &mut problems) {
-            return problems;
-        }
-        if let Err(failure) = aside::put(root, &old, &mut Open) {
-            failure.tell(&mut problems);
-            return problems;
-        }
+    if make_way(root, &sought.seed, &meta, settings, &state, &mut problems).is_none() {
+        return problems;
     }
     if let Some(network) = &network {
         wait_for_cards(network, &system, |link| link.set_name.is_some());
@@ -90,9 +82,30 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
     problems
 }
 
+/// Puts the network of an earlier instance out of force: a cloned machine has the network
+/// of its original. `None` if it stays, since the new seed does not pass.
+fn make_way(
+    root: &Root,
+    seed: &Seed,
+    meta: &MetaData,
+    settings: &ImageSettings,
+    state: &State,
+    problems: &mut Problems,
+) -> Option<()> {
+    let old = aside::files(root, state, DIRECTORY);
+    if old.is_empty() && state.finished().is_none() {
+        return Some(());
+    }
+    if !passes(root, seed, meta, settings, state, problems) {
+        return None;
+    }
+    let put = aside::put(root, &old, &mut Open);
+    put.map_err(|failure| failure.tell(problems)).ok()
+}
+
 /// Whether the whole seed passes, as far as that can be told before the network is up;
 /// until then, the instance before it keeps its network.
-fn passes(
+pub(crate) fn passes(
     root: &Root,
     seed: &Seed,
     meta: &MetaData,
@@ -211,5 +224,100 @@ fn tell_missing(
         let reason = format!("{reason} ({waited})");
         let remedy = format!("this machine has {}; {way}", interfaces::listed(found));
         problems.error(&link.place, reason, remedy);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::fs;
+
+    use nodeimg_seed::contract::settings::ImageSettings;
+    use nodeimg_seed::read::meta_data;
+    use nodeimg_seed::read::network::DIRECTORY;
+    use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
+    use nodeimg_seed::text::problem::Problems;
+
+    use super::make_way;
+    use crate::apply::{State, aside};
+    use crate::root::Root;
+    use crate::root::gate::Open;
+
+    const SETTINGS: &[u8] = br#"{"version": 1, "profile": "container-host",
+        "writable": ["/etc", "/var"], "seed_wait": 1, "epoch": 1700000000}"#;
+    const STAMP: &str = r#"{"version": 1, "instance_id": "a", "host_name": "a",
+        "files": ["/etc/hosts", "/etc/systemd/network/10-nodeimg-e.network"]}"#;
+
+    #[test]
+    fn the_old_network_stays_until_the_whole_new_seed_has_passed() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = directory.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("etc/hosts", "");
+        write("etc/passwd", "root:x:0:0::/root:/bin/sh\n");
+        write("etc/systemd/network/10-nodeimg-e.network", "old");
+        write("var/lib/nodeimg/instance.json", STAMP);
+        fs::create_dir_all(directory.path().join("usr/lib/nodeimg/templates")).unwrap();
+        let root = Root::open(directory.path()).unwrap();
+        let settings = ImageSettings::from_json(SETTINGS).unwrap();
+        let state = State::read(&root);
+        let network = || root.list(DIRECTORY).unwrap();
+        let old = network();
+        for (user, passes) in [
+            ("#cloud-config\nhostname: B_B\n", false),
+            ("<html>Sign in</html>", false),
+            (
+                "#cloud-config\nhostname: b\nwrite_files: [{path: /etc/passwd/x}]\n",
+                false,
+            ),
+            ("#cloud-config\nhostname: b\n", true),
+        ] {
+            let meta = SeedFile::new("meta-data", "instance-id: b\n");
+            let seed = Seed {
+                user_data: Some(SeedFile::new("user-data", user)),
+                ..Seed::new(Layout::NoCloud, meta)
+            };
+            let mut problems = Problems::new();
+            let meta = meta_data::read(&seed, &mut problems).unwrap();
+            let made = make_way(&root, &seed, &meta, &settings, &state, &mut problems);
+            assert_eq!(made.is_some(), passes, "{user}: {problems:?}");
+            assert_eq!(problems.has_errors(), !passes, "{user}");
+            assert_eq!(network() == old, !passes, "{user}");
+            assert!(!root.exists("/var/lib/nodeimg/pending.json"));
+        }
+        // Nothing that networkd reads, and yet the instance is complete.
+        assert!(
+            network()
+                .iter()
+                .all(|(name, _)| !name.ends_with(".network"))
+        );
+        let stamp = state.finished().unwrap();
+        assert!(crate::apply::missing(&root, stamp).is_empty());
+        let mut problems = Problems::new();
+        assert!(aside::settle(
+            &root,
+            Some(stamp),
+            DIRECTORY,
+            &mut problems,
+            &mut Open
+        ));
+        assert_eq!(network(), old);
+        // Of another instance, it goes for good.
+        let paths = aside::files(&root, &state, DIRECTORY);
+        assert!(aside::put(&root, &paths, &mut Open).is_ok());
+        let mut other = stamp.clone();
+        other.files.clear();
+        assert!(!aside::settle(
+            &root,
+            Some(&other),
+            DIRECTORY,
+            &mut problems,
+            &mut Open
+        ));
+        assert!(network().is_empty());
+        assert_eq!(problems, Problems::new());
     }
 }

@@ -13,6 +13,9 @@ use crate::machine::interfaces;
 use crate::root::gate::Open;
 use crate::root::{Access, Root};
 
+/// The instance of a node whose records are lost, as long as no seed tells it.
+pub(crate) const UNKNOWN: &str = "unknown";
+
 /// Whether files that the instance needs are gone, and the seed can bring them back.
 pub(crate) fn wants_repair(root: &Root, stamp: &Stamp, seed: &Seed) -> bool {
     !seed.has_served() && missing(root, stamp).iter().any(|path| !grants_access(path))
@@ -32,7 +35,8 @@ pub(crate) fn tell_repaired(root: &Root, lost: &[&str], problems: &mut Problems)
 /// The stamp, its copy and the host name can be written without a seed; other files that
 /// are missing are told of.
 pub(crate) fn mend(root: &Root, state: &State, stamp: &Stamp, problems: &mut Problems) {
-    if state.wants_repair()
+    if stamp.instance_id != UNKNOWN
+        && (state.wants_repair() || state.finished().is_none())
         && let Err(failure) = apply::write_stamp(root, stamp, &mut Open)
     {
         failure.tell_left(problems);
@@ -57,24 +61,42 @@ pub(crate) fn mend(root: &Root, state: &State, stamp: &Stamp, problems: &mut Pro
     tell_files(root, &other, what, remedy, problems);
 }
 
-/// Brings the network of the finished instance back, if another one's was tried.
+/// Brings the network of the finished instance back, if another one's was tried, and
+/// forgets that of the instance before.
 pub(crate) fn settle_network(
     root: &Root,
     machine: Option<Machine>,
     stamp: Option<&Stamp>,
     problems: &mut Problems,
 ) {
-    let back = aside::settle(root, stamp, DIRECTORY, problems, &mut Open);
-    if !back || machine.is_none() {
-        return;
+    if let Some(stamp) = stamp
+        && aside::settle(root, Some(stamp), DIRECTORY, problems, &mut Open)
+    {
+        put_in_force(root, machine, true, problems);
     }
-    withdraw_network(root, problems);
 }
 
 /// Takes back the network of a seed that is not followed.
-pub(crate) fn withdraw_network(root: &Root, problems: &mut Problems) {
-    let unstaged = interfaces::stage(root, None).and_then(|_| interfaces::reload());
-    if let Err(error) = unstaged {
+pub(crate) fn withdraw_network(
+    root: &Root,
+    machine: Option<Machine>,
+    stamp: &Stamp,
+    problems: &mut Problems,
+) {
+    let back = aside::settle(root, Some(stamp), DIRECTORY, problems, &mut Open);
+    put_in_force(root, machine, back, problems);
+}
+
+/// Only what is in `/etc`, without the files of a seed that was tried in this boot.
+fn put_in_force(root: &Root, machine: Option<Machine>, is_changed: bool, problems: &mut Problems) {
+    if machine.is_none() {
+        return;
+    }
+    let done = interfaces::stage(root, None).and_then(|unstaged| match unstaged || is_changed {
+        true => interfaces::reload(),
+        false => Ok(()),
+    });
+    if let Err(error) = done {
         let reason = format!("the network of this node cannot be put in force again: {error}");
         let remedy = "reboot, or run: systemctl restart systemd-networkd";
         problems.warn(&Place::file(DIRECTORY), reason, remedy);

@@ -32,6 +32,36 @@ impl Image {
         image
     }
 
+    /// A host of containers whose image has a few files and directories.
+    pub fn host() -> Self {
+        let image = Self::new();
+        let settings = image.text("usr/lib/nodeimg/firstboot.json");
+        let mut settings: serde_json::Value = serde_json::from_str(&settings).unwrap();
+        settings["profile"] = "container-host".into();
+        settings["writable"] = serde_json::json!(["/etc", "/var"]);
+        image.write("usr/lib/nodeimg/firstboot.json", settings.to_string());
+        let templates = image.path().join("usr/lib/nodeimg/templates");
+        fs::remove_dir_all(&templates).unwrap();
+        fs::create_dir_all(&templates).unwrap();
+        image.write("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n");
+        image.write("etc/group", "root:x:0:\n");
+        image.write("etc/containerd/config.toml", "x");
+        for directory in ["etc/ssh", "var/log", "etc/ssl/b"] {
+            fs::create_dir_all(image.path().join(directory)).unwrap();
+        }
+        image
+    }
+
+    /// The warnings of the report, one a line.
+    pub fn warnings(&self) -> String {
+        let problems = self.result()["problems"].clone();
+        let problems = problems.as_array().cloned().unwrap_or_default();
+        let warnings = problems
+            .iter()
+            .filter(|problem| problem["severity"] == "warning");
+        warnings.map(|problem| format!("{problem}\n")).collect()
+    }
+
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
