@@ -257,7 +257,7 @@ fn permit(root: &Root, system: Option<&System>) -> Option<Permit> {
     }
     let system = system?;
     let line = fs::read_to_string(system.proc.join("cmdline")).unwrap_or_default();
-    let said = line.split_whitespace().filter_map(|word| {
+    let mut said = line.split_whitespace().rev().filter_map(|word| {
         let rest = word.strip_prefix(WORD)?;
         match rest.strip_prefix('=') {
             Some(value) => Some(is_yes(value)),
@@ -265,7 +265,7 @@ fn permit(root: &Root, system: Option<&System>) -> Option<Permit> {
         }
     });
     // The last one counts, as with systemd's words.
-    if said.last() == Some(true) {
+    if said.next() == Some(true) {
         return Some(Permit::CommandLine);
     }
     let file = system.run.join("credentials/@system").join(WORD);
