@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
         if !self.rest.starts_with('/') {
             return self.named_command(digest);
         }
-        let path = self.piece(&[' ', '\t', ',', ':', '=', '#'])?;
+        let path = self.piece(&[' ', '\t', ',', ':', '=', '#'], ",:=# \t")?;
         if path == "/" || self.rest.starts_with('=') {
             return Err("names a command that sudoers(5) does not take");
         }
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
 
     fn named_command(&mut self, digest: bool) -> Result<(), Refused> {
         match self.word() {
-            "sudoedit" => self.arguments(),
+            "sudoedit" if !self.rest.starts_with(|c| !" \t,:".contains(c)) => self.arguments(),
             word if word == "ALL" || (is_alias(word) && !digest) => Ok(()),
             word if word.starts_with('^') => {
                 Err("names a command by a regular expression, which is not supported")
@@ -214,8 +214,13 @@ impl<'a> Reader<'a> {
         self.rest = after;
         let value = self.word();
         let plain = |c: char| c.is_ascii_alphanumeric() || "_.-/~*".contains(c);
+        let ends = self.rest.starts_with([' ', '\t']);
         let path = value == "*" || value.starts_with(['/', '~']);
-        if value.is_empty() || !value.chars().all(plain) || (name.starts_with('C') && !path) {
+        if !ends
+            || value.is_empty()
+            || !value.chars().all(plain)
+            || (name.starts_with('C') && !path)
+        {
             return Err("has an option with a value that sudoers(5) does not take");
         }
         Ok(true)
@@ -255,7 +260,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Up to one of `ends`; a backslash takes its special meaning away.
-    fn piece(&mut self, ends: &[char]) -> Result<&'a str, Refused> {
+    fn piece(&mut self, ends: &[char], escapes: &str) -> Result<&'a str, Refused> {
         let mut characters = self.rest.char_indices();
         let mut end = self.rest.len();
         while let Some((at, c)) = characters.next() {
@@ -263,7 +268,7 @@ impl<'a> Reader<'a> {
                 let (_, escaped) = characters
                     .next()
                     .ok_or("ends in `\\`, which takes the next rule into this one")?;
-                if !"\\,:=# \t".contains(escaped) {
+                if !escapes.contains(escaped) {
                     return Err("has a `\\` in front of a character that needs none");
                 }
             } else if ends.contains(&c) {
@@ -277,7 +282,10 @@ impl<'a> Reader<'a> {
     }
 
     fn arguments(&mut self) -> Result<(), Refused> {
-        let text = self.piece(&[',', ':', '#'])?.trim();
+        let text = self.piece(&[',', ':', '#'], "\\,:=# \t")?.trim();
+        if !has_good_signs(text) {
+            return Err("has an argument with a `=` at its beginning or end; write `\\=`");
+        }
         if text.starts_with('^') {
             return Err("has arguments as a regular expression, which is not supported");
         }
@@ -286,6 +294,16 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
+}
+
+/// `a=b` is an argument, and `=` alone is the sign.
+fn has_good_signs(arguments: &str) -> bool {
+    let name = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
+    arguments.match_indices('=').all(|(at, _)| {
+        let (before, after) = (&arguments[..at], &arguments[at + 1..]);
+        before.ends_with('\\')
+            || (before.ends_with(name) && !after.is_empty() && !after.starts_with([' ', '\t']))
+    })
 }
 
 fn is_alias(word: &str) -> bool {
@@ -298,6 +316,9 @@ fn is_alias(word: &str) -> bool {
 }
 
 fn is_reserved(word: &str) -> bool {
+    if ["sudoedit", "list"].contains(&word) || DIGESTS.iter().any(|(name, _)| *name == word) {
+        return true;
+    }
     let upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     word.chars().all(upper) && word.contains(char::is_alphabetic) && !is_alias(word)
 }
