@@ -187,6 +187,10 @@ fn warned_by_name() {
     const STATIC: &str = "- {type: physical, name: a, subnets: [{type: static, address: 10.0.0.1/8";
     for (input, expected) in [
         (
+            "ethernets: {a: {addresses: ['fd00::1/64'], gateway6: 'fd00::1'}}",
+            "ethernets.a.gateway6: the gateway fd00::1 is this node's own address, on `a`",
+        ),
+        (
             "renderer: NetworkManager\nethernets: {a: {}}",
             "net:2: renderer: has no effect",
         ),
