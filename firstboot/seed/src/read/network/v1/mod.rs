@@ -187,7 +187,17 @@ fn interface(
                 link.set_name = Some(name.to_owned());
             }
             ("mac_address", _) => link.mac = mac(field, problems),
-            ("mtu", _) => link.mtu = mtu(field, problems),
+            ("mtu", _) => {
+                let mtu = mtu(field, problems);
+                let other = link
+                    .mtu
+                    .filter(|other| mtu.is_some_and(|mtu| mtu != *other));
+                if other.is_some() {
+                    idle(field, "a subnet's `mtu` takes precedence", problems);
+                } else {
+                    link.mtu = mtu;
+                }
+            }
             ("accept-ra" | "accept_ra", _) => once(&mut accept, field, problems),
             ("optional", _) => link.optional = boolean(field, problems).unwrap_or_default(),
             ("wakeonlan", "physical") => {

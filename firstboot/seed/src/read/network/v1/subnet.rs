@@ -1,7 +1,8 @@
 //! The subnets of a device, and routes.
 use super::super::link::{Link, Route};
 use super::super::value::{
-    address, addresses, domains, given, idle, list, masked, net_of, number, once, one_of, unknown,
+    address, addresses, boolean, domains, given, idle, list, masked, mtu, net_of, number, once,
+    one_of, unknown,
 };
 use crate::text::field::{Field, Member};
 use crate::text::problem::Problems;
@@ -56,6 +57,10 @@ fn subnet(link: &mut Link, item: &Field<'_>, problems: &mut Problems) {
         None if fixed => problems.error(&item.place, "has no `address`", "give the address"),
         _ => {}
     }
+    let v6 = kind.contains('6')
+        || find("address")
+            .and_then(|m| m.field.node.scalar())
+            .is_some_and(|a| a.text().contains(':'));
     for member in &members {
         let field = &member.field;
         match member.name {
@@ -93,6 +98,10 @@ fn subnet(link: &mut Link, item: &Field<'_>, problems: &mut Problems) {
                 }
             }
             "control" => control(link, field, problems),
+            "mtu" => mtu_of_family(link, v6, field, problems),
+            // cloud-init's own conversions say the family once more.
+            "ipv4" | "ipv6"
+                if boolean(field, problems) == Some(true) && v6 == (member.name == "ipv6") => {}
             name => no_effect(field, name, problems),
         }
     }
@@ -139,6 +148,20 @@ fn metric(link: &mut Link, kind: &str, field: &Field<'_>, gateway: bool, problem
         }
         _ if gateway => {}
         _ => idle(field, "this subnet has no `gateway`", problems),
+    }
+}
+
+/// As with cloud-init: IPv6's own MTU, or the interface's, before that of the device.
+fn mtu_of_family(link: &mut Link, v6: bool, field: &Field<'_>, problems: &mut Problems) {
+    if v6 {
+        if let Some(mtu) = number(field, 1280..=65535, problems) {
+            link.set("Network", "IPv6MTUBytes", mtu.to_string());
+        }
+    } else if let Some(mtu) = mtu(field, problems) {
+        if let Some(other) = link.mtu.replace(mtu).filter(|other| *other != mtu) {
+            let reason = format!("takes precedence over another `mtu` of this device, {other}");
+            problems.warn(&field.place, reason, "keep one of them");
+        }
     }
 }
 
