@@ -90,7 +90,7 @@ config:
     subnets:
       - {type: static, address: 10.0.0.2, netmask: 255.255.255.0, gateway: 10.0.0.1, metric: 5, dns_nameservers: [1.1.1.1], dns_search: [a.example], control: auto, broadcast: 10.0.0.255, scope: global, pointopoint: 10.0.0.77, ipv4: true, id: 5,
          routes: [{destination: 10.9.0.0/16, gateway: 10.0.0.9, metric: 3}, {network: 10.8.0.0, netmask: 255.255.0.0, gateway: 10.0.0.9}]}
-      - {type: static6, address: '2001:db8::2/64', netmask: 64, gateway: '2001:db8::1'}
+      - {type: static6, address: '2001:db8::2/64', netmask: 64, mtu: 1300, ipv6: true, gateway: '2001:db8::1'}
   - {type: physical, name: eth1, subnets: [{type: dhcp4, metric: 9}, {type: dhcp6, metric: 10}]}
   - {type: physical, name: eth2}
   - {type: physical, name: eth3}

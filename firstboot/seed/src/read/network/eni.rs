@@ -96,10 +96,7 @@ pub(super) fn read(file: &SeedFile, problems: &mut Problems) -> Option<Draft> {
             }
             "iface" => {
                 reader.end(stanza.take());
-                stanza = reader.begin(line, rest, problems);
-                if stanza.is_none() {
-                    return None;
-                }
+                stanza = Some(reader.begin(line, rest, problems)?);
             }
             option => match &mut stanza {
                 Some(stanza) => reader.option(stanza, line, option, rest, problems),

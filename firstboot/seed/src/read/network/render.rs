@@ -192,7 +192,8 @@ fn network_file(link: &Link) -> String {
 fn network_section(file: &mut File, link: &Link) {
     file.section("Network");
     let member = link.master.as_ref().filter(|(key, _)| *key != "VRF");
-    if member.is_none() {
+    let asks = link.dhcp4 || link.dhcp6 || link.accept_ra == Some(true);
+    if member.is_none() || asks {
         let dhcp = match (link.dhcp4, link.dhcp6) {
             (true, true) => "yes",
             (true, false) => "ipv4",

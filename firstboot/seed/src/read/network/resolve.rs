@@ -4,7 +4,7 @@
 //! - Every link and every interface has one name, every physical interface one
 //!   description, every member one master.
 //! - Name servers of no particular link go to every link with an address.
-//! - A member of a bond or bridge has no addresses of its own.
+//! - A member of a bond has no addresses of its own; a bridge's port with some is named.
 //! - Of routes: see [`super::route`].
 use std::collections::BTreeMap;
 
@@ -157,7 +157,8 @@ fn hardware_addresses(links: &[Link], problems: &mut Problems) {
     }
 }
 
-/// What a member of a bond or bridge asks for, which only the whole can have.
+/// What a member of a bond or bridge asks for, which is for the whole to have: a bond's
+/// member cannot have it, a bridge's port hardly ever uses it.
 fn alone(links: &[Link], problems: &mut Problems) {
     for link in links {
         let Some((kind @ ("Bond" | "Bridge"), master)) = &link.master else {
@@ -175,13 +176,18 @@ fn alone(links: &[Link], problems: &mut Problems) {
         ];
         let asks = asks.iter().filter(|(_, asks)| *asks).map(|(what, _)| *what);
         let asks = crate::text::suggest::list(asks);
-        if !asks.is_empty() {
-            let kind = kind.to_ascii_lowercase();
-            let reason = format!(
-                "`{}` is a member of the {kind} `{master}` and cannot have {asks}",
-                link.id
-            );
-            problems.error(&link.place, reason, format!("give them to `{master}`"));
+        if asks.is_empty() {
+            continue;
+        }
+        let id = &link.id;
+        let remedy = format!("give them to `{master}`");
+        if *kind == "Bond" {
+            let reason =
+                format!("`{id}` is a member of the bond `{master}` and cannot have {asks}");
+            problems.error(&link.place, reason, remedy);
+        } else {
+            let reason = format!("`{id}` is a port of the bridge `{master}` and has {asks}");
+            problems.warn(&link.place, reason, remedy);
         }
     }
 }

@@ -155,7 +155,7 @@ fn unique(link: &mut Link) {
 }
 
 /// A node cannot be its own gateway: the kernel refuses such a route. Each VRF has
-/// addresses of its own.
+/// addresses of its own. Templates with such IPv6 routes are in use, and are only named.
 fn own_addresses(links: &[Link], problems: &mut Problems) {
     let mut own: BTreeMap<(u32, IpAddr), &str> = BTreeMap::new();
     for link in links {
@@ -170,9 +170,16 @@ fn own_addresses(links: &[Link], problems: &mut Problems) {
         let table = domain(links, link);
         for route in &link.routes {
             let Some(via) = route.via else { continue };
-            if let Some(on) = own.get(&(table, via)) {
-                let reason = format!("the gateway {via} is this node's own address, on `{on}`");
-                problems.error(&route.place, reason, "give the address of the router");
+            let Some(on) = own.get(&(table, via)) else {
+                continue;
+            };
+            let reason = format!("the gateway {via} is this node's own address, on `{on}`");
+            let remedy = "give the address of the router";
+            // An IPv6 node may have routers by advertisement; an IPv4 node has no other.
+            if via.is_ipv4() {
+                problems.error(&route.place, reason, remedy);
+            } else {
+                problems.warn(&route.place, reason, remedy);
             }
         }
     }

@@ -88,10 +88,6 @@ fn refused_by_name() {
             "`a` is a member of the bond `b` and cannot have addresses",
         ),
         (
-            "ethernets: {a: {dhcp4: true}}\nbridges: {b: {interfaces: [a]}}",
-            "`a` is a member of the bridge `b` and cannot have DHCP",
-        ),
-        (
             "ethernets: {a: {}}\nvlans: {v: {id: 5, link: a}, w: {id: 5, link: a}}",
             "the `id` 5 is that of `v` as well",
         ),
@@ -186,6 +182,14 @@ fn refused_by_name() {
 fn warned_by_name() {
     const STATIC: &str = "- {type: physical, name: a, subnets: [{type: static, address: 10.0.0.1/8";
     for (input, expected) in [
+        (
+            "ethernets: {a: {dhcp4: true}}\nbridges: {b: {interfaces: [a]}}",
+            "ethernets.a: `a` is a port of the bridge `b` and has DHCP; give them to `b`",
+        ),
+        (
+            "ethernets: {a: {addresses: ['fd00::1/64'], gateway6: 'fd00::1'}}",
+            "ethernets.a.gateway6: the gateway fd00::1 is this node's own address, on `a`",
+        ),
         (
             "renderer: NetworkManager\nethernets: {a: {}}",
             "net:2: renderer: has no effect",
@@ -282,6 +286,10 @@ fn accepted_without_a_word() {
         (
             "- {type: bond, name: b, bond_interfaces: [], params: {bond_mode: '1', bond-slaves: none}}",
             "Mode=active-backup\n",
+        ),
+        (
+            "- {type: physical, name: a, subnets: [{type: dhcp, ipv4: true, mtu: 1400}, {type: static, address: 'fd00::1/64', ipv6: true, mtu: 1300}]}",
+            "MTUBytes=1400\n\n[Network]\nDHCP=ipv4\nAddress=fd00::1/64\nIPv6MTUBytes=1300\n",
         ),
         ("- {type: loopback, name: lo, mtu: 9000}", "MTUBytes=9000\n"),
     ] {

@@ -66,6 +66,12 @@ pub(super) fn read(file: &str, root: &Node, problems: &mut Problems) -> Option<D
             .key("config");
         problems.error(&place, "is missing", "list the devices below `config:`");
     }
+    assign(&mut draft, servers, problems);
+    Some(draft)
+}
+
+/// Gives servers to the interfaces that they are for.
+fn assign(draft: &mut Draft, servers: Servers, problems: &mut Problems) {
     for (interface, dns, search) in servers {
         match draft
             .links
@@ -86,7 +92,6 @@ pub(super) fn read(file: &str, root: &Node, problems: &mut Problems) -> Option<D
             }
         }
     }
-    Some(draft)
 }
 
 /// Name servers and domains of interfaces that are named.
@@ -170,36 +175,9 @@ fn interface(
     }
     let mut accept = None;
     for member in members.iter().filter(|member| given(&member.field)) {
-        let field = &member.field;
-        match (member.name, kind) {
-            ("type" | "name", _) => {}
-            // MAAS gives every device one, which is its name.
-            ("id", _) => {
-                if field.text(problems).is_some_and(|id| id.value != name) {
-                    idle(field, "a device is known by its `name`", problems);
-                }
-            }
-            ("bond_interfaces", "bond") | ("bridge_interfaces", "bridge") => {}
-            ("params", "bond" | "bridge") => {}
-            ("vlan_id" | "vlan_link", "vlan") => {}
-            ("mac_address", "physical") => {
-                link.matched.mac = mac(field, problems);
-                link.set_name = Some(name.to_owned());
-            }
-            ("mac_address", _) => link.mac = mac(field, problems),
-            ("mtu", _) => link.mtu = mtu(field, problems),
-            ("accept-ra" | "accept_ra", _) => once(&mut accept, field, problems),
-            ("optional", _) => link.optional = boolean(field, problems).unwrap_or_default(),
-            ("wakeonlan", "physical") => {
-                link.wake_on_lan = boolean(field, problems).unwrap_or_default();
-            }
-            ("keep_configuration", _) => {
-                if boolean(field, problems) == Some(true) {
-                    link.set("Network", "KeepConfiguration", "yes");
-                }
-            }
-            ("subnets", _) => subnets(&mut link, field, problems),
-            (name, _) => unknown(field, name, &KEYS, problems),
+        match member.name {
+            "accept-ra" | "accept_ra" => once(&mut accept, &member.field, problems),
+            _ => option(&mut link, kind, member, problems),
         }
     }
     if let Some(field) = accept {
@@ -211,6 +189,49 @@ fn interface(
         return;
     }
     draft.links.push(link);
+}
+
+fn option(link: &mut Link, kind: &str, member: &Member<'_>, problems: &mut Problems) {
+    let field = &member.field;
+    match (member.name, kind) {
+        ("type" | "name", _) => {}
+        // MAAS gives every device one, which is its name.
+        ("id", _) => {
+            if field.text(problems).is_some_and(|id| id.value != link.id) {
+                idle(field, "a device is known by its `name`", problems);
+            }
+        }
+        ("bond_interfaces", "bond") | ("bridge_interfaces", "bridge") => {}
+        ("params", "bond" | "bridge") => {}
+        ("vlan_id" | "vlan_link", "vlan") => {}
+        ("mac_address", "physical") => {
+            link.matched.mac = mac(field, problems);
+            link.set_name = Some(link.id.clone());
+        }
+        ("mac_address", _) => link.mac = mac(field, problems),
+        ("mtu", _) => {
+            let mtu = mtu(field, problems);
+            let other = link
+                .mtu
+                .filter(|other| mtu.is_some_and(|mtu| mtu != *other));
+            if other.is_some() {
+                idle(field, "a subnet's `mtu` takes precedence", problems);
+            } else {
+                link.mtu = mtu;
+            }
+        }
+        ("optional", _) => link.optional = boolean(field, problems).unwrap_or_default(),
+        ("wakeonlan", "physical") => {
+            link.wake_on_lan = boolean(field, problems).unwrap_or_default();
+        }
+        ("keep_configuration", _) => {
+            if boolean(field, problems) == Some(true) {
+                link.set("Network", "KeepConfiguration", "yes");
+            }
+        }
+        ("subnets", _) => subnets(link, field, problems),
+        (name, _) => unknown(field, name, &KEYS, problems),
+    }
 }
 
 /// The kernel's own `lo` is as it should be without a file.

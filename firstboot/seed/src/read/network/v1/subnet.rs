@@ -1,7 +1,8 @@
 //! The subnets of a device, and routes.
 use super::super::link::{Link, Route};
 use super::super::value::{
-    address, addresses, domains, given, idle, list, masked, net_of, number, once, one_of, unknown,
+    address, addresses, boolean, domains, given, idle, list, masked, mtu, net_of, number, once,
+    one_of, unknown,
 };
 use crate::text::field::{Field, Member};
 use crate::text::problem::Problems;
@@ -34,11 +35,8 @@ fn subnet(link: &mut Link, item: &Field<'_>, problems: &mut Problems) {
     let kind = match find("type") {
         Some(kind) => kind.field.text(problems).map(|text| text.value),
         None => {
-            problems.error(
-                &item.place,
-                "has no `type`",
-                "write `type: dhcp` or `type: static`",
-            );
+            let remedy = "write `type: dhcp` or `type: static`";
+            problems.error(&item.place, "has no `type`", remedy);
             None
         }
     };
@@ -56,6 +54,10 @@ fn subnet(link: &mut Link, item: &Field<'_>, problems: &mut Problems) {
         None if fixed => problems.error(&item.place, "has no `address`", "give the address"),
         _ => {}
     }
+    let v6 = kind.contains('6')
+        || find("address")
+            .and_then(|m| m.field.node.scalar())
+            .is_some_and(|a| a.text().contains(':'));
     for member in &members {
         let field = &member.field;
         match member.name {
@@ -67,34 +69,58 @@ fn subnet(link: &mut Link, item: &Field<'_>, problems: &mut Problems) {
             }
             "metric" => metric(link, &kind, field, find("gateway").is_some(), problems),
             "gateway" => {
-                if let Some(gateway) = address(field, problems) {
-                    let mut route = Route::default_by(field.place.clone(), gateway);
-                    let metric = find("metric").map(|member| &member.field);
-                    route.metric =
-                        metric.and_then(|field| number(field, 0..=u32::MAX, &mut Problems::new()));
-                    link.routes.push(route);
-                }
+                let metric = find("metric").map(|member| &member.field);
+                gateway(link, field, metric, problems);
             }
-            "pointopoint" => {
-                if let Some(peer) = address(field, problems) {
-                    link.routes.push(Route {
-                        to: Some(peer.into()),
-                        scope: Some("link".to_owned()),
-                        ..Route::new(field.place.clone())
-                    });
-                }
-            }
-            "dns_nameservers" => link.dns.extend(addresses(field, problems)),
-            "dns_search" => link.search.extend(domains(field, problems)),
-            "routes" => {
-                list(field, problems);
-                for item in field.items() {
-                    link.routes.extend(route(&item, problems));
-                }
+            "pointopoint" | "dns_nameservers" | "dns_search" | "routes" => {
+                beyond(link, member, problems);
             }
             "control" => control(link, field, problems),
+            "mtu" => mtu_of_family(link, v6, field, problems),
+            // cloud-init's own conversions say the family once more.
+            "ipv4" | "ipv6"
+                if boolean(field, problems) == Some(true) && v6 == (member.name == "ipv6") => {}
             name => no_effect(field, name, problems),
         }
+    }
+}
+
+fn gateway(
+    link: &mut Link,
+    field: &Field<'_>,
+    metric: Option<&Field<'_>>,
+    problems: &mut Problems,
+) {
+    let Some(gateway) = address(field, problems) else {
+        return;
+    };
+    let mut route = Route::default_by(field.place.clone(), gateway);
+    // What is wrong with the metric is said at its own key.
+    let mut said = Problems::new();
+    route.metric = metric.and_then(|field| number(field, 0..=u32::MAX, &mut said));
+    link.routes.push(route);
+}
+
+/// What else the subnet leads to.
+fn beyond(link: &mut Link, member: &Member<'_>, problems: &mut Problems) {
+    let field = &member.field;
+    match member.name {
+        "dns_nameservers" => link.dns.extend(addresses(field, problems)),
+        "dns_search" => link.search.extend(domains(field, problems)),
+        "routes" => {
+            list(field, problems);
+            for item in field.items() {
+                link.routes.extend(route(&item, problems));
+            }
+        }
+        // The other end of a line, which is on the link.
+        _ => link
+            .routes
+            .extend(address(field, problems).map(|peer| Route {
+                to: Some(peer.into()),
+                scope: Some("link".to_owned()),
+                ..Route::new(field.place.clone())
+            })),
     }
 }
 
@@ -139,6 +165,24 @@ fn metric(link: &mut Link, kind: &str, field: &Field<'_>, gateway: bool, problem
         }
         _ if gateway => {}
         _ => idle(field, "this subnet has no `gateway`", problems),
+    }
+}
+
+/// As with cloud-init: IPv6's own MTU, or the interface's, before that of the device.
+fn mtu_of_family(link: &mut Link, v6: bool, field: &Field<'_>, problems: &mut Problems) {
+    if v6 {
+        if let Some(mtu) = number(field, 1280..=65535, problems) {
+            link.set("Network", "IPv6MTUBytes", mtu.to_string());
+        }
+        return;
+    }
+    let Some(mtu) = mtu(field, problems) else {
+        return;
+    };
+    let other = link.mtu.replace(mtu).filter(|other| *other != mtu);
+    if let Some(other) = other {
+        let reason = format!("takes precedence over another `mtu` of this device, {other}");
+        problems.warn(&field.place, reason, "keep one of them");
     }
 }
 
