@@ -165,6 +165,11 @@ fn keys_below() {
             true,
         ),
         (
+            "write_files: [{path: /a, permissions: '0'}]",
+            "is not a file mode",
+            true,
+        ),
+        (
             "write_files: [{path: /a, permissions: 'rwx'}]",
             "is not a file mode",
             true,
