@@ -217,7 +217,7 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         let lines: Vec<&str> = inside.split("\\n").collect();
         for (index, line) in lines.iter().enumerate().rev() {
             let start = end - line.len();
-            if index < 8 {
+            if index < 4 {
                 let changed = with_another_letter(line)
                     .map(|line| format!("\"{}{line}{}\"", &inside[..start], &inside[end..]));
                 all.extend(changed.map(|text| ("text with another letter", text)));

@@ -131,6 +131,35 @@ fn by_profile(profile: &Profile) -> Option<String> {
     })
 }
 
+fn archive() -> Document {
+    Document {
+        role: Role::User,
+        head: "#cloud-config-archive\n".to_owned(),
+        tree: Tree::List(vec![
+            Tree::Map(vec![
+                ("type".to_owned(), Tree::text("text/cloud-config")),
+                (
+                    "content".to_owned(),
+                    Tree::text("hostname: node-0\nruncmd: [a]\n"),
+                ),
+            ]),
+            Tree::Map(vec![
+                ("type".to_owned(), Tree::text("text/cloud-config")),
+                (
+                    "merge-type".to_owned(),
+                    Tree::text("dict(recurse_list)+list(append)"),
+                ),
+                ("content".to_owned(), Tree::text("runcmd: [b]\n")),
+            ]),
+            Tree::Map(vec![
+                ("type".to_owned(), Tree::text("text/x-shellscript")),
+                ("filename".to_owned(), Tree::text("s.sh")),
+                ("content".to_owned(), Tree::text("#!/bin/sh\ntrue\n")),
+            ]),
+        ]),
+    }
+}
+
 pub fn all() -> Vec<Sample> {
     use Layout::{ConfigDrive, NoCloud};
     let mut samples = vec![sample(
@@ -195,37 +224,11 @@ pub fn all() -> Vec<Sample> {
             Document::new(Role::Part, CONFIG, "timezone: Europe/Berlin\nruncmd: [b]\nntp: {servers: [c], pools: [p]}\nwrite_files: [{path: /etc/b, content: c}]\n"),
         ],
     ));
-    let archive = Document {
-        role: Role::User,
-        head: "#cloud-config-archive\n".to_owned(),
-        tree: Tree::List(vec![
-            Tree::Map(vec![
-                ("type".to_owned(), Tree::text("text/cloud-config")),
-                (
-                    "content".to_owned(),
-                    Tree::text("hostname: node-0\nruncmd: [a]\n"),
-                ),
-            ]),
-            Tree::Map(vec![
-                ("type".to_owned(), Tree::text("text/cloud-config")),
-                (
-                    "merge-type".to_owned(),
-                    Tree::text("dict(recurse_list)+list(append)"),
-                ),
-                ("content".to_owned(), Tree::text("runcmd: [b]\n")),
-            ]),
-            Tree::Map(vec![
-                ("type".to_owned(), Tree::text("text/x-shellscript")),
-                ("filename".to_owned(), Tree::text("s.sh")),
-                ("content".to_owned(), Tree::text("#!/bin/sh\ntrue\n")),
-            ]),
-        ]),
-    };
     samples.push(sample(
         "archive",
         NoCloud,
         "container-host",
-        vec![meta(), archive],
+        vec![meta(), archive()],
     ));
     for profile in PROFILES {
         if let Some(text) = by_profile(profile) {
