@@ -264,7 +264,7 @@ fn interfaces(meta_data: &SeedFile, problems: &mut Problems) -> Option<String> {
 }
 
 /// Paths and contents (`/content/0000`) of the list `files`; an item of another form is a
-/// problem that names it. What is no JSON is for [`crate::read::meta_data`] to report.
+/// problem that names it. What is not JSON is for [`crate::read::meta_data`] to report.
 fn listed(meta_data: &[u8], place: &Place, problems: &mut Problems) -> Vec<(String, String)> {
     use serde_json::Value;
     let root: Value = serde_json::from_slice(meta_data).unwrap_or_default();

@@ -25,7 +25,7 @@ fn quoted(text: &str) -> String {
 }
 
 impl Tree {
-    /// `None` if the text is no YAML that is read.
+    /// `None` if the text is not YAML that is read.
     pub fn of(text: &str) -> Option<Self> {
         yaml::parse(text).ok().flatten().as_ref().map(Self::of_node)
     }
@@ -212,19 +212,17 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
         .and_then(|text| text.strip_suffix('"'))
     {
         let mut all = vec![("text with one more letter", format!("\"{inside}x\""))];
-        let at = inside
-            .char_indices()
-            .rev()
-            .find(|(at, c)| c.is_ascii_alphanumeric() && !inside[..*at].ends_with('\\'));
-        if let Some((at, c)) = at {
-            let other = match c {
-                '0'..='8' => char::from(u8::try_from(c).unwrap() + 1),
-                '9' => '1',
-                'b' => 'c',
-                _ => 'b',
-            };
-            let changed = format!("\"{}{other}{}\"", &inside[..at], &inside[at + 1..]);
-            all.push(("text with another letter", changed));
+        // Of several lines, each of the first ones.
+        let mut end = inside.len();
+        let lines: Vec<&str> = inside.split("\\n").collect();
+        for (index, line) in lines.iter().enumerate().rev() {
+            let start = end - line.len();
+            if index < 4 {
+                let changed = with_another_letter(line)
+                    .map(|line| format!("\"{}{line}{}\"", &inside[..start], &inside[end..]));
+                all.extend(changed.map(|text| ("text with another letter", text)));
+            }
+            end = start.saturating_sub("\\n".len());
         }
         return all;
     }
@@ -239,4 +237,20 @@ fn others(text: &str) -> Vec<(&'static str, String)> {
             _ => Vec::new(),
         },
     }
+}
+
+/// In place of the last letter or digit.
+fn with_another_letter(line: &str) -> Option<String> {
+    let is_free = |at: usize| !line[..at].ends_with('\\');
+    let (at, c) = line
+        .char_indices()
+        .rev()
+        .find(|(at, c)| c.is_ascii_alphanumeric() && is_free(*at))?;
+    let other = match c {
+        '0'..='8' => char::from(u8::try_from(c).unwrap() + 1),
+        '9' => '1',
+        'b' => 'c',
+        _ => 'b',
+    };
+    Some(format!("{}{other}{}", &line[..at], &line[at + 1..]))
 }

@@ -42,6 +42,18 @@ package_update: true
 packages: [vim]
 ";
 
+/// What may be written in more than one way.
+const OTHER_FORMS: &str = "
+fqdn: node-0.example.org
+user: me
+users: {alice: {groups: wheel, ssh-authorized-keys: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBtV8kN0bTzq2cB8mVb7d1J3c8yKqkQm3m0WcFZ0b1aA a'}, bob: {primary-group: users, no-create-home: true}}
+groups: {wheel: 'root, alice', more: [bob]}
+ssh_authorized_keys: \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBtV8kN0bTzq2cB8mVb7d1J3c8yKqkQm3m0WcFZ0b1aA a\\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBtV8kN0bTzq2cB8mVb7d1J3c8yKqkQm3m0WcFZ0b1aA b\"
+ntp: {servers: s.example.org, pools: p.example.org}
+write_files: [{path: /etc/a, content: !!binary aGk=, permissions: \"0o600\"}, {path: /etc/hosts, content: \"127.0.0.1 localhost\\n\"}]
+runcmd: [\"one\\ntwo\"]
+";
+
 fn settings(profile: &Profile) -> ImageSettings {
     let text = seeds::SETTINGS
         .replace("hard-way", &profile.to_string())
@@ -119,6 +131,35 @@ fn by_profile(profile: &Profile) -> Option<String> {
     })
 }
 
+fn archive() -> Document {
+    Document {
+        role: Role::User,
+        head: "#cloud-config-archive\n".to_owned(),
+        tree: Tree::List(vec![
+            Tree::Map(vec![
+                ("type".to_owned(), Tree::text("text/cloud-config")),
+                (
+                    "content".to_owned(),
+                    Tree::text("hostname: node-0\nruncmd: [a]\n"),
+                ),
+            ]),
+            Tree::Map(vec![
+                ("type".to_owned(), Tree::text("text/cloud-config")),
+                (
+                    "merge-type".to_owned(),
+                    Tree::text("dict(recurse_list)+list(append)"),
+                ),
+                ("content".to_owned(), Tree::text("runcmd: [b]\n")),
+            ]),
+            Tree::Map(vec![
+                ("type".to_owned(), Tree::text("text/x-shellscript")),
+                ("filename".to_owned(), Tree::text("s.sh")),
+                ("content".to_owned(), Tree::text("#!/bin/sh\ntrue\n")),
+            ]),
+        ]),
+    }
+}
+
 pub fn all() -> Vec<Sample> {
     use Layout::{ConfigDrive, NoCloud};
     let mut samples = vec![sample(
@@ -136,6 +177,12 @@ pub fn all() -> Vec<Sample> {
         NoCloud,
         "container-host",
         vec![meta(), user(&format!("hostname: node-0\n{trust}"))],
+    ));
+    samples.push(sample(
+        "other forms",
+        NoCloud,
+        "container-host",
+        vec![meta(), user(OTHER_FORMS)],
     ));
     samples.push(sample(
         "names",
@@ -177,40 +224,11 @@ pub fn all() -> Vec<Sample> {
             Document::new(Role::Part, CONFIG, "timezone: Europe/Berlin\nruncmd: [b]\nntp: {servers: [c], pools: [p]}\nwrite_files: [{path: /etc/b, content: c}]\n"),
         ],
     ));
-    let archive = Document {
-        role: Role::User,
-        head: "#cloud-config-archive\n".to_owned(),
-        tree: Tree::List(vec![
-            Tree::Map(vec![
-                ("type".to_owned(), Tree::text("text/cloud-config")),
-                (
-                    "content".to_owned(),
-                    Tree::text("#cloud-config\nhostname: node-0\nruncmd: [a]\n"),
-                ),
-            ]),
-            Tree::Map(vec![
-                ("type".to_owned(), Tree::text("text/cloud-config")),
-                (
-                    "merge-type".to_owned(),
-                    Tree::text("dict(recurse_list)+list(append)"),
-                ),
-                (
-                    "content".to_owned(),
-                    Tree::text("#cloud-config\nruncmd: [b]\n"),
-                ),
-            ]),
-            Tree::Map(vec![
-                ("type".to_owned(), Tree::text("text/x-shellscript")),
-                ("filename".to_owned(), Tree::text("s.sh")),
-                ("content".to_owned(), Tree::text("#!/bin/sh\ntrue\n")),
-            ]),
-        ]),
-    };
     samples.push(sample(
         "archive",
         NoCloud,
         "container-host",
-        vec![meta(), archive],
+        vec![meta(), archive()],
     ));
     for profile in PROFILES {
         if let Some(text) = by_profile(profile) {

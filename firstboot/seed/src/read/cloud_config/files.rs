@@ -297,5 +297,6 @@ fn mode_of(scalar: &Scalar) -> Option<u32> {
     }
     let digits = !octal.is_empty() && octal.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
     let mode = u32::from_str_radix(octal, 8).ok().filter(|_| digits)?;
-    (mode <= 0o7777).then_some(mode)
+    // cloud-init takes 0 for no mode at all.
+    (1..=0o7777).contains(&mode).then_some(mode)
 }

@@ -142,6 +142,10 @@ fn keys_below() {
         ),
         ("bootcmd: [true]", "bootcmd: is a boolean in YAML", true),
     ]);
+}
+
+#[test]
+fn keys_of_files() {
     told(&[
         ("write_files: x", "is text, not a list of files", true),
         (
@@ -161,6 +165,11 @@ fn keys_below() {
         ),
         (
             "write_files: [{path: /a, permissions: '0999'}]",
+            "is not a file mode",
+            true,
+        ),
+        (
+            "write_files: [{path: /a, permissions: '0'}]",
             "is not a file mode",
             true,
         ),
@@ -190,28 +199,6 @@ fn keys_below() {
             true,
         ),
         (
-            "users: [{name: 0x10}]",
-            "users.name: is a number in YAML",
-            true,
-        ),
-        (
-            "users: [{name: a, uid: 01750}]",
-            "users.uid: is a number in YAML",
-            true,
-        ),
-        ("users: [1_0]", "users: is a number in YAML", true),
-        ("groups: [a: [0b1]]", "groups.a: is a number in YAML", true),
-        (
-            "ssh_authorized_keys: ['']",
-            "ssh_authorized_keys: is empty and has no effect",
-            false,
-        ),
-        (
-            "users: [{name: a, ssh_authorized_keys: [~]}]",
-            "users.ssh_authorized_keys: is empty",
-            false,
-        ),
-        (
             "write_files: [{path: /a, content: 'SECRET!', encoding: b64}]",
             "is not valid base64",
             true,
@@ -235,6 +222,34 @@ fn keys_below() {
             "write_files: [{path: /a, source: {uri: 'http://x'}}]",
             "asks for remote content",
             true,
+        ),
+    ]);
+}
+
+#[test]
+fn keys_of_users() {
+    told(&[
+        (
+            "users: [{name: 0x10}]",
+            "users.name: is a number in YAML",
+            true,
+        ),
+        (
+            "users: [{name: a, uid: 01750}]",
+            "users.uid: is a number in YAML",
+            true,
+        ),
+        ("users: [1_0]", "users: is a number in YAML", true),
+        ("groups: [a: [0b1]]", "groups.a: is a number in YAML", true),
+        (
+            "ssh_authorized_keys: ['']",
+            "ssh_authorized_keys: is empty and has no effect",
+            false,
+        ),
+        (
+            "users: [{name: a, ssh_authorized_keys: [~]}]",
+            "users.ssh_authorized_keys: is empty",
+            false,
         ),
         ("users: [{gecos: x}]", "is a user without `name`", true),
         (

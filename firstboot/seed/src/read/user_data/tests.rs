@@ -126,16 +126,18 @@ fn parts_for_one_machine_of_several_are_told() {
     }
 }
 
+/// A part of this type.
+fn typed(kind: &str, body: &str) -> String {
+    format!(
+        "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=O\n\n--O\nContent-Type: {kind}\n\n{body}\n--O--\n"
+    )
+}
+
 #[test]
 fn refused_by_name() {
     let cut = MULTIPART.replace("--==B==--", "");
     let damaged = &gzip(b"#cloud-config\n")[..12];
-    let typed = |kind: &str, body: &str| {
-        format!(
-            "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=O\n\n--O\nContent-Type: {kind}\n\n{body}\n--O--\n"
-        )
-    };
-    for (bytes, expected) in [
+    refused(&[
         (damaged, "u:1: is gzip data that is truncated"),
         (b"\xff\xfe#\0", "is UTF-16"),
         (b"\xfe\xff\0#", "is UTF-16"),
@@ -158,6 +160,20 @@ fn refused_by_name() {
             b"Content-Type: multipart/mixed; boundary=x\n",
             "without a `MIME-Version:`",
         ),
+        (cut.as_bytes(), "does not end"),
+        (b"# cloud-config\nhostname: n\n", "almost `#cloud-config`"),
+        (b"#Cloud-Config\nhostname: n\n", "almost `#cloud-config`"),
+        (b"#cloud-config\\nhostname: n\\n", "`\\n` written out"),
+        (b"hostname: n\n", "does not begin with `#cloud-config`"),
+        (b"I2Nsb3VkLWNvbmZpZwpob3N0bmFtZTogbgo=\n", "is base64"),
+        (b"{\"ignition\": {}}", "Ignition"),
+        (b"just words", "is in an unknown format"),
+    ]);
+}
+
+#[test]
+fn parts_are_refused_by_name() {
+    refused(&[
         (
             b"MIME-Version: 1.0\nContent-Type: multipart/mixed\n\n",
             "without a `boundary`",
@@ -166,7 +182,6 @@ fn refused_by_name() {
             b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=B\n\n--B--\n",
             "holds no parts",
         ),
-        (cut.as_bytes(), "does not end"),
         (
             typed("text/x-include-url", "http://x").as_bytes(),
             "u part 1: is an `#include` list",
@@ -224,14 +239,12 @@ fn refused_by_name() {
             "u:2: has a YAML tag",
         ),
         (b"#cloud-config-archive\n[", "u:2: is not valid YAML"),
-        (b"# cloud-config\nhostname: n\n", "almost `#cloud-config`"),
-        (b"#Cloud-Config\nhostname: n\n", "almost `#cloud-config`"),
-        (b"#cloud-config\\nhostname: n\\n", "`\\n` written out"),
-        (b"hostname: n\n", "does not begin with `#cloud-config`"),
-        (b"I2Nsb3VkLWNvbmZpZwpob3N0bmFtZTogbgo=\n", "is base64"),
-        (b"{\"ignition\": {}}", "Ignition"),
-        (b"just words", "is in an unknown format"),
-    ] {
+    ]);
+}
+
+#[track_caller]
+fn refused(cases: &[(&[u8], &str)]) {
+    for (bytes, expected) in cases {
         let (found, problems) = run(bytes);
         assert!(found.is_none(), "{expected}");
         let [problem] = problems.as_slice() else {

@@ -16,10 +16,13 @@
 //! - Steps, output and depth are bounded; errors quote names, never text.
 //!
 //! Left out: macros, includes, inheritance, and the `do` extension.
+mod case;
 mod eval;
 mod expression;
 mod filters;
 mod lex;
+#[cfg(test)]
+mod named;
 mod parse;
 mod value;
 

@@ -82,6 +82,15 @@ fn renders() {
     }
 }
 
+/// As cloud-init's templates get them.
+#[test]
+fn numbers_of_yaml() {
+    let text = "a: 0x10\nb: 0644\nc: '0644'\nd: 1:30\ne: 08\nf: -1_0\n";
+    let data = Value::of_yaml(&yaml::parse(text).unwrap().unwrap());
+    let rendered = render("{{ [a, b, c, d, e, f] }}", &data).unwrap();
+    assert_eq!(*rendered, "[16, 420, '0644', 90, '08', -10]");
+}
+
 #[test]
 fn refuses() {
     for (text, line, expected) in [

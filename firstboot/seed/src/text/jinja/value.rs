@@ -33,13 +33,9 @@ impl Value {
             Kind::Scalar(scalar) if scalar.is_null() => Self::None,
             Kind::Scalar(scalar) => {
                 let text = scalar.text.expose();
-                let number = || {
-                    let decimal = text == "0" || !text.trim_start_matches('-').starts_with('0');
-                    text.parse().ok().filter(|_| scalar.plain && decimal)
-                };
                 match scalar.boolean() {
                     Some(value) => Self::Bool(value),
-                    None => number().map_or_else(|| Self::text(text), Self::Int),
+                    None => scalar.integer().map_or_else(|| Self::text(text), Self::Int),
                 }
             }
             Kind::Sequence(items) => Self::List(items.iter().map(Self::of_yaml).collect()),
