@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from firstboot import Image, folder
-from judging import Class, Comparison, main
+from judging import Class, Comparison, main, program
 
 ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG7uQrhEhDRc8SW1AOEHOnvwEJ4ovutv4aJHgYGkyaRK"
 MADE = {
@@ -139,18 +139,21 @@ def damaged(rng):
     return line
 
 
+SSH_KEYGEN = program("ssh-keygen")
+
+
 def judge(line):
     """Whether ssh-keygen finds a key."""
     with tempfile.NamedTemporaryFile("w", dir=folder(), encoding="utf-8") as file:
         file.write(line + "\n")
         file.flush()
-        done = subprocess.run(["ssh-keygen", "-l", "-f", file.name], capture_output=True, text=True, check=False)
+        done = subprocess.run([SSH_KEYGEN, "-l", "-f", file.name], capture_output=True, text=True, check=False)
     lines = done.stdout.count("\n")
     return ("read", line.strip()) if lines == 1 else ("refused", f"{lines} keys: {done.stderr}{done.stdout}")
 
 
-def ours(program, line):
-    with Image(program) as image:
+def ours(tested, line):
+    with Image(tested) as image:
         user = {"name": "bob", "ssh_authorized_keys": [line]}
         image.seed("#cloud-config\n" + json.dumps({"hostname": "n", "users": [user]}))
         status = image.run()
@@ -165,7 +168,21 @@ def has_options_of_its_own(line, mine, judged):
     return judged[0] == "read" and mine[0] == "refused" and not re.match(r"\s*(ssh-|ecdsa-|sk-)", line)
 
 
+def is_wrong_deep_inside(line, mine, judged):
+    return mine[0] == "read" and judged[0] == "refused" and re.search("ecdsa-|sk-|-cert-v01@", line) is not None
+
+
 CLASSES = [
+    Class(
+        "whether a point is on its curve and who has signed a certificate is left to sshd",
+        other("sk-ssh-ed25519@openssh.com", ED, b"s\0h:"),
+        is_wrong_deep_inside,
+    ),
+    Class.refused(
+        "damaged, or of a length that sshd refuses",
+        "a key with an exponent of nothing, or of a token of no application, lets nobody in",
+        other("ssh-rsa", b"", MODULUS),
+    ),
     Class(
         "sshd passes over a line with an option that it does not know, ssh-keygen over the option",
         "no-such-option " + ED25519,

@@ -5,13 +5,11 @@ usage: sudo_rules.py NODEIMG_FIRSTBOOT COUNT SEED
 """
 
 import json
-import re
-import shutil
 import subprocess
 import tempfile
 
 from firstboot import Image, folder
-from judging import Class, Comparison, main
+from judging import Class, Comparison, main, program
 
 GOOD = [
     "ALL=(ALL) ALL",
@@ -76,7 +74,7 @@ def damaged(rng):
     return rule
 
 
-VISUDO = shutil.which("visudo") or shutil.which("visudo", path="/usr/sbin:/sbin")
+VISUDO = program("visudo")
 
 
 def judge(rule):
@@ -87,8 +85,8 @@ def judge(rule):
     return ("refused", done.stdout + done.stderr) if done.returncode else ("read", " ".join(rule.split()))
 
 
-def ours(program, rule):
-    with Image(program) as image:
+def ours(tested, rule):
+    with Image(tested) as image:
         image.seed("#cloud-config\n" + json.dumps({"hostname": "n", "users": [{"name": "bob", "sudo": [rule]}]}))
         status = image.run()
         written = image.text("etc/sudoers.d/90-nodeimg-users") or ""
@@ -97,14 +95,28 @@ def ours(program, rule):
         return ("refused", "\n".join(image.said()) or "it is left out without a word")
 
 
-def is_stricter(pattern):
-    def holds(rule, mine, judged):
-        return mine[0] == "refused" and judged[0] == "read" and re.search(pattern, rule) is not None
-
-    return holds
-
-
-CLASSES = []
+CLASSES = [
+    Class.refused(
+        "control characters or line breaks",
+        "an entry is one rule of one user, who is not to add a line for another",
+        "ALL=(ALL) ALL\nroot ALL=(ALL) ALL",
+    ),
+    Class.refused(
+        "names a user or group in|has a `\\(` without its|which begins with hosts|behind the hosts",
+        "names with `+`, `%`, `*`, `[` or a backslash inside, which no host, user or group has",
+        "ALL=(A+LL) ALL",
+    ),
+    Class.refused(
+        "a command is `ALL` or begins with `/`",
+        "a word in capitals would be an alias, and first boot writes none: visudo only warns",
+        "ALL=(ALL) NOPASSWD",
+    ),
+    Class.refused(
+        "has a `\"` without another|has a `.` in front of|names a command that|has an option with a value",
+        "quotes, signs and brackets that stand for themselves in a command are a slip",
+        "ALL=sudoedit /etc/\"osts",
+    ),
+]
 
 if __name__ == "__main__":
     main(Comparison("sudo", CLASSES, damaged, judge, ours=ours, always=(*GOOD, *BAD)))
