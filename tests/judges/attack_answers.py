@@ -136,7 +136,7 @@ def fresh(program, source, lie):
         return None if status == "0" else f"it is not set up: {machine.said()}"
 
 
-NETWORK = "version: 2\nethernets: {e: {match: {macaddress: '52:54:00:00:00:01'}, addresses: [10.0.0.2/24], optional: true}}\n"
+NETWORK = "version: 2\nethernets:\n  e: {match: {macaddress: '52:54:00:00:00:01'}, addresses: [10.0.0.2/24], optional: true}\n"
 FOREIGN = {
     "a host name that is none": ("instance-id: b\n", "#cloud-config\nhostname: B_WRONG\n", None),
     "no YAML": ("instance-id: b\n", "#cloud-config\n[\n", None),

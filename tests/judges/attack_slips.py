@@ -121,7 +121,7 @@ LATER = {
     "meta-data is gone": without("meta-data"),
     "user-data is empty": given("user-data", ""),
     "meta-data is empty": given("meta-data", ""),
-    "meta-data is no YAML": given("meta-data", "a: [\n"),
+    "meta-data is not YAML": given("meta-data", "a: [\n"),
     "meta-data is binary": given("meta-data", b"\xff\xfe\x00"),
     "user-data is noise": given("user-data", NOISE),
     "user-data is of 5 MiB": given("user-data", b"#" * (5 << 20)),
@@ -129,7 +129,7 @@ LATER = {
     "another instance, noise": both(given("meta-data", "instance-id: other\n"), given("user-data", NOISE)),
     "network-config is a folder": folder("network-config"),
     "vendor-data is a folder": folder("vendor-data"),
-    "network-config is no YAML": given("network-config", "[[[\n"),
+    "network-config is not YAML": given("network-config", "[[[\n"),
     "another instance with a network that is none": both(
         given("meta-data", "instance-id: other\n"), given("network-config", "version: 9\n")
     ),

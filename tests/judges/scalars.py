@@ -93,7 +93,7 @@ CLASSES = [
         "Kubernetes takes host names of DNS only",
         HEAD + "hostname: a_b\n",
     ),
-    Class("Kubernetes allows small letters only in the name of a node", HEAD + "hostname: Web\n", has_capitals),
+    Class("Kubernetes allows only lowercase letters in the name of a node", HEAD + "hostname: Web\n", has_capitals),
     Class.differs(
         is_a_name,
         "a number is text as it is written, and a host name ends at its first dot",
