@@ -30,9 +30,11 @@ def judge(text):
     if not (made["files"] or made["runcmd"] or made["scripts"] or host):
         # Its answer to what it cannot read: a warning in its log, from 23.1 on an error.
         return ("refused", "ValueError: empty cloud config")
+    # A script without a command is none.
+    runcmd = None if made["runcmd"] == "#!/bin/sh\n" else made["runcmd"]
     # Its host names are set as text, and it cuts blanks off when it reads the file.
     host = META["local-hostname"] if host is None else str(host).strip()
-    return ("read", {"files": made["files"], "runcmd": made["runcmd"] or None, "scripts": made["scripts"], "host": host})
+    return ("read", {"files": made["files"], "runcmd": runcmd, "scripts": made["scripts"], "host": host})
 
 
 def ours(program, text):

@@ -66,7 +66,7 @@ CLASSES = [
     ),
     Class.read(
         "empty cloud config",
-        "a part without a key asks for nothing, which is no error",
+        "a part without a key asks for nothing, which is not an error",
         "#cloud-config\n{}\n",
     ),
     Class.differs(

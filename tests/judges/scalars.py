@@ -72,24 +72,19 @@ def has_capitals(text, ours, judged):
     return judged[0] == "read" and said(ours, "hostname: .* has uppercase letters")
 
 
-def is_no_mode(text, ours, judged):
-    del judged
-    return "permissions: 0" in text and ours["files"]["/etc/t/a"][0] == "0o0"
-
-
 CLASSES = [
     Class.refused(
         "permissions: (is not a file mode|is a decimal number|is a list|is a mapping|has the YAML tag)",
         "cloud-init warns in its log and takes the mode 0644, which may be too wide",
         FILE + "content: x\n  permissions: rw\n",
     ),
-    Class.differs(
-        is_no_mode,
-        "a mode of 0 counts; cloud-init takes 0 for none",
-        FILE + "content: x\n  permissions: 0\n",
+    Class.refused(
+        "runcmd: (is a (number|time|boolean|special word) in YAML|has a word that is nothing)",
+        "cloud-init writes `420` for 0644, `True` for yes and `None` for nothing; quotes make it text",
+        HEAD + "hostname: h\nruncmd:\n- [echo, 0644]\n",
     ),
     Class.refused(
-        "hostname: (is a boolean|is a list|is a mapping|has the YAML tag)",
+        "hostname: (is a number|is a time|is a special word|is a boolean|is a list|is a mapping|has the YAML tag)",
         "cloud-init names the node by Python's text for it, as `True`",
         HEAD + "hostname: on\n",
     ),
@@ -98,7 +93,7 @@ CLASSES = [
         "Kubernetes takes host names of DNS only",
         HEAD + "hostname: a_b\n",
     ),
-    Class("Kubernetes allows small letters only in the name of a node", HEAD + "hostname: Web\n", has_capitals),
+    Class("Kubernetes allows only lowercase letters in the name of a node", HEAD + "hostname: Web\n", has_capitals),
     Class.differs(
         is_a_name,
         "a number is text as it is written, and a host name ends at its first dot",
@@ -125,19 +120,14 @@ CLASSES = [
         None,
     ),
     Class.read(
-        "Unable to shellify type",
-        "commands are text as it is written; cloud-init runs none of them and fails",
-        HEAD + "runcmd:\n- 12\n",
-    ),
-    Class.read(
         "empty cloud config",
         "a host name of `0` or nothing is none to cloud-init",
         HEAD + "hostname: 0\n",
     ),
     Class.differs(
         as_written,
-        "words of commands are as they are written; cloud-init writes `420` for 0644, `True` for yes",
-        HEAD + "hostname: h\nruncmd:\n- [echo, 0644]\n",
+        "two escapes make one character, as in JSON; cloud-init cannot write its reading to a file",
+        HEAD + "hostname: h\nruncmd:\n- \"\\ud83d\\ude00\"\n",
     ),
 ]
 
