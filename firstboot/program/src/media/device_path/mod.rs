@@ -7,8 +7,8 @@
 //! firmware       ACPI root | PCI device | ... | SATA port, NVMe namespace, USB port ... | file
 //! /sys/devices   pci0000:00/0000:00:1f.2/ata1/host0/target0:0:0/0:0:0:0/block/sda
 //! ```
-//! Bus numbers are no part of a device path: device and function of every bridge down to
-//! the controller are, and both sides have those. What this module does not know leaves a
+//! A device path has no bus numbers: it has device and function of every bridge down to
+//! the controller, as the kernel has. What this module does not know leaves a
 //! disk [`Fit::Unknown`]; it is never taken for another one.
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ enum Target {
     Scsi(u16, u16),
     /// Ports, counted from 0, from the root's down.
     Usb(Vec<u8>),
-    /// A card or a chip of flash memory.
+    /// Flash memory, on a board or in a slot.
     Mmc,
 }
 
