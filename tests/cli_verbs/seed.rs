@@ -114,6 +114,13 @@ fn every_problem_is_told_with_its_line() {
         "{}",
         ran.err
     );
+    fs::write(directory.path().join("user_data"), "").unwrap();
+    let ran = check(directory.path(), &[]);
+    assert!(
+        ran.err.contains("user_data`, expected `user-data`"),
+        "{}",
+        ran.err
+    );
     let ran = check(Path::new("/nonexistent"), &[]);
     assert!(
         ran.err.contains("holds neither `meta-data` nor"),

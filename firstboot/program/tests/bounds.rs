@@ -125,3 +125,26 @@ fn accounts_that_would_let_nobody_in() {
             .contains("a ALL=(ALL) NOPASSWD:ALL")
     );
 }
+
+#[test]
+fn hints_are_true() {
+    let image = image();
+    image.write("var/lib/nodeimg/seed/network_config", "version: 2\n");
+    image.seed("#cloud-config\nhostname: n\n", META_DATA);
+    let ran = image.run(&[]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let expected = "seed/network_config: is not read: a seed has `network-config`; rename it";
+    assert!(ran.out.contains(expected), "{}", ran.out);
+    let image = self::image();
+    image.seed("#cloud-config\nhostname: n\nhostname: m\n", META_DATA);
+    let ran = image.run(&[]);
+    let expected = "the key `hostname` appears twice in the same mapping, in line 2 and in line 3";
+    assert!(ran.reason().contains(expected), "{}", ran.err);
+    // There is no file to blame for what is missing.
+    let image = self::image();
+    let meta = "var/lib/nodeimg/seed/openstack/latest/meta_data.json";
+    image.write(meta, "{\"uuid\": \"u\"}");
+    let ran = image.run(&[]);
+    let expected = "seed (which has no openstack/latest/user_data): hostname: no host name";
+    assert!(ran.reason().contains(expected), "{}", ran.err);
+}

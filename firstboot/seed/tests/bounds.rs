@@ -16,7 +16,7 @@ use nodeimg_seed::read::seed::{Layout, Seed, SeedFile};
 use nodeimg_seed::text::problem::{Problems, Severity};
 use nodeimg_test_support::seeds::{self, META_DATA};
 
-const BOUND: Duration = Duration::from_secs(20);
+const BOUND: Duration = Duration::from_secs(60);
 
 const HEAD: &str = "#cloud-config\nhostname: n\n";
 

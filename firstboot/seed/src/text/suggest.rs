@@ -9,7 +9,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let folded = fold(word);
     known
         .into_iter()
-        // One that is known, but not here: it is no help to name it, nor another.
+        // One that is known, but not here: naming it, or another, would not help.
         .map(|candidate| (candidate != word).then_some(candidate))
         .collect::<Option<Vec<_>>>()?
         .into_iter()
