@@ -69,7 +69,6 @@ fn a_gateway_outside_is_judged_by_family() {
 
 #[test]
 fn refused_by_name() {
-    const STATIC: &str = "- {type: physical, name: a, subnets: [{type: static, address: 10.0.0.1/8";
     for (input, expected) in [
         (
             "ethernets: {a: {addresses: [10.0.0.1/8], gateway4: 10.0.0.1}}",
@@ -133,6 +132,11 @@ fn refused_by_name() {
                 .any(|said| said.contains("did you mean `match`"))
         );
     }
+}
+
+#[test]
+fn refused_by_name_in_version_1() {
+    const STATIC: &str = "- {type: physical, name: a, subnets: [{type: static, address: 10.0.0.1/8";
     for (input, expected) in [
         (
             format!("{STATIC}, netmask: 255.255.0.0}}]}}"),

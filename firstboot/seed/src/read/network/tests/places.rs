@@ -38,7 +38,7 @@ fn a_network_in_the_meta_data_is_read() {
     let zipped = zipped();
     for text in [
         format!("instance-id: i\nnetwork:\n  {plain}"),
-        format!("network:\n  network:\n    version: 2\n    ethernets: {{a: {{dhcp4: true}}}}"),
+        "network:\n  network:\n    version: 2\n    ethernets: {a: {dhcp4: true}}".to_owned(),
         format!("network-config:\n  {plain}"),
         format!("network_config:\n  {plain}"),
         "network-config: {version: 1, config: [{type: physical, name: a, subnets: [{type: dhcp}]}]}".to_owned(),

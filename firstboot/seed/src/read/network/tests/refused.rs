@@ -14,26 +14,6 @@ fn v2() {
             "is not a MAC address of six bytes",
         ),
         (
-            "a: {match: {macaddress: '00:00:00:00:00:00'}}",
-            "is all zeros, the address of no network interface",
-        ),
-        (
-            "a: {match: {macaddress: AABB.CCDD.EEFF}}",
-            "has six bytes, but in another notation; write it as \"aa:bb:cc:dd:ee:ff\"",
-        ),
-        (
-            "a: {match: {macaddress: '0:1:2:3:4:f'}}",
-            "in another notation; write it as \"00:01:02:03:04:0f\"",
-        ),
-        (
-            "a: {match: {macaddress: '80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:00:10:39'}}",
-            "is an InfiniBand address of 20 bytes",
-        ),
-        (
-            "a: {match: {macaddress: '00:11:22:33:44:55:66:77'}}",
-            "is not a MAC address of six bytes: it has 8",
-        ),
-        (
             "a: {match: {serial: x}}",
             "net:2: ethernets.a.match.serial: is not supported",
         ),
@@ -107,6 +87,36 @@ fn v2() {
             problems.iter().any(|p| p.contains(expected)),
             "{input}: {problems:?}"
         );
+    }
+}
+
+#[test]
+fn hints_of_hardware_addresses_are_true() {
+    for (input, expected) in [
+        (
+            "a: {match: {macaddress: '00:00:00:00:00:00'}}",
+            "is all zeros, the address of no network interface",
+        ),
+        (
+            "a: {match: {macaddress: AABB.CCDD.EEFF}}",
+            "has six bytes, but in another notation; write it as \"aa:bb:cc:dd:ee:ff\"",
+        ),
+        (
+            "a: {match: {macaddress: '0:1:2:3:4:f'}}",
+            "in another notation; write it as \"00:01:02:03:04:0f\"",
+        ),
+        (
+            "a: {match: {macaddress: '80:00:02:08:fe:80:00:00:00:00:00:00:00:02:c9:03:00:00:10:39'}}",
+            "is an InfiniBand address of 20 bytes",
+        ),
+        (
+            "a: {match: {macaddress: '00:11:22:33:44:55:66:77'}}",
+            "is not a MAC address of six bytes: it has 8",
+        ),
+    ] {
+        let (files, problems) = rendered(NoCloud, &format!("version: 2\nethernets: {{{input}}}"));
+        assert!(files.is_empty(), "{input}:\n{files}");
+        assert!(problems[0].contains(expected), "{input}: {problems:?}");
     }
 }
 
