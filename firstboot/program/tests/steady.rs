@@ -28,86 +28,89 @@ fn alice(host: &str) -> String {
     )
 }
 
+type Change = fn(&Image);
+
+/// What becomes of the seed of instance `a`, and whether that is more than no seed.
+const CHANGES: [(&str, Change, bool); 14] = [
+    (
+        "gone",
+        |image| fs::remove_dir_all(image.path().join(SEED)).unwrap(),
+        false,
+    ),
+    (
+        "no user-data",
+        |image| fs::remove_file(image.path().join(SEED).join("user-data")).unwrap(),
+        true,
+    ),
+    (
+        "no meta-data",
+        |image| fs::remove_file(image.path().join(SEED).join("meta-data")).unwrap(),
+        true,
+    ),
+    (
+        "meta-data emptied",
+        |image| drop(image.write(&format!("{SEED}/meta-data"), "")),
+        true,
+    ),
+    (
+        "meta-data is no YAML",
+        |image| drop(image.write(&format!("{SEED}/meta-data"), "a: [\n")),
+        true,
+    ),
+    (
+        "meta-data is binary",
+        |image| drop(image.write(&format!("{SEED}/meta-data"), b"\xff\xfe\0")),
+        true,
+    ),
+    (
+        "user-data too large",
+        |image| drop(image.write(&format!("{SEED}/user-data"), vec![b'#'; 5 << 20])),
+        true,
+    ),
+    (
+        "network-config is a directory",
+        |image| fs::create_dir(image.path().join(SEED).join("network-config")).unwrap(),
+        true,
+    ),
+    (
+        "vendor-data is a directory",
+        |image| fs::create_dir(image.path().join(SEED).join("vendor-data")).unwrap(),
+        true,
+    ),
+    (
+        "another instance, HTML",
+        |image| image.seed("<html>Sign in</html>", "instance-id: b\n"),
+        true,
+    ),
+    (
+        "another instance, bad name",
+        |image| image.seed("#cloud-config\nhostname: B_B\n", "instance-id: b\n"),
+        true,
+    ),
+    (
+        "another instance, bad network",
+        |image| {
+            image.seed(USER, "instance-id: b\n");
+            image.write(&format!("{SEED}/network-config"), "[[[\n");
+        },
+        true,
+    ),
+    (
+        "another instance, nothing in it",
+        |image| image.seed("", "instance-id: b\n"),
+        true,
+    ),
+    (
+        "the same instance, garbage",
+        |image| image.seed("\0\0", "instance-id: a\n"),
+        false,
+    ),
+];
+
 /// Whatever is in the seed's place, a node that is set up starts.
 #[test]
 fn any_answer_but_a_valid_seed_of_a_new_instance_is_a_warning() {
-    type Change = fn(&Image);
-    let changes: [(&str, Change, bool); 14] = [
-        (
-            "gone",
-            |image| fs::remove_dir_all(image.path().join(SEED)).unwrap(),
-            false,
-        ),
-        (
-            "no user-data",
-            |image| fs::remove_file(image.path().join(SEED).join("user-data")).unwrap(),
-            true,
-        ),
-        (
-            "no meta-data",
-            |image| fs::remove_file(image.path().join(SEED).join("meta-data")).unwrap(),
-            true,
-        ),
-        (
-            "meta-data emptied",
-            |image| drop(image.write(&format!("{SEED}/meta-data"), "")),
-            true,
-        ),
-        (
-            "meta-data is no YAML",
-            |image| drop(image.write(&format!("{SEED}/meta-data"), "a: [\n")),
-            true,
-        ),
-        (
-            "meta-data is binary",
-            |image| drop(image.write(&format!("{SEED}/meta-data"), b"\xff\xfe\0")),
-            true,
-        ),
-        (
-            "user-data too large",
-            |image| drop(image.write(&format!("{SEED}/user-data"), vec![b'#'; 5 << 20])),
-            true,
-        ),
-        (
-            "network-config is a directory",
-            |image| fs::create_dir(image.path().join(SEED).join("network-config")).unwrap(),
-            true,
-        ),
-        (
-            "vendor-data is a directory",
-            |image| fs::create_dir(image.path().join(SEED).join("vendor-data")).unwrap(),
-            true,
-        ),
-        (
-            "another instance, HTML",
-            |image| image.seed("<html>Sign in</html>", "instance-id: b\n"),
-            true,
-        ),
-        (
-            "another instance, bad name",
-            |image| image.seed("#cloud-config\nhostname: B_B\n", "instance-id: b\n"),
-            true,
-        ),
-        (
-            "another instance, bad network",
-            |image| {
-                image.seed(USER, "instance-id: b\n");
-                image.write(&format!("{SEED}/network-config"), "[[[\n");
-            },
-            true,
-        ),
-        (
-            "another instance, nothing in it",
-            |image| image.seed("", "instance-id: b\n"),
-            true,
-        ),
-        (
-            "the same instance, garbage",
-            |image| image.seed("\0\0", "instance-id: a\n"),
-            false,
-        ),
-    ];
-    for (title, change, refused) in changes {
+    for (title, change, refused) in CHANGES {
         let image = Image::host();
         image.seed(alice("n"), "instance-id: a\n");
         assert_eq!(image.run(&[]).code, 0);
