@@ -31,7 +31,10 @@ fn gzip(text: &str) -> Vec<u8> {
 
 /// What cloud-init makes of it; `None` if it is not installed.
 fn judged(bytes: &[u8]) -> Option<serde_json::Value> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/judges/cloud_init.py");
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/judges/cloud_init.py"
+    );
     let root = tempfile::tempdir().unwrap();
     let instance = serde_json::json!({
         "local_hostname": "other",
