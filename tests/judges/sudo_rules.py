@@ -112,7 +112,8 @@ CLASSES = [
         "ALL=(ALL) NOPASSWD",
     ),
     Class.refused(
-        "has a `\"` without another|has a `.` in front of|names a command that|has an option with a value",
+        "has a `\"` without another|has a `.` in front of|names a command that|has an option with a value"
+        "|an argument with a",
         "quotes, signs and brackets that stand for themselves in a command are a slip",
         "ALL=sudoedit /etc/\"osts",
     ),
