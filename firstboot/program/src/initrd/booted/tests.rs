@@ -46,125 +46,126 @@ type Row<'a> = (
     &'a str,
 );
 
+const ROWS: &[Row<'_>] = &[
+    // Alone.
+    (None, &[(IMAGE, None)], "open", "sda"),
+    (Some(IMAGE), &[(IMAGE, None)], "open", "sda"),
+    (Some(IMAGE), &[(IMAGE, Some(Same))], "sda", "sda"),
+    (Some(IMAGE), &[(IMAGE, Some(Unknown))], "open", "sda"),
+    (Some(IMAGE), &[(IMAGE, Some(Near))], "open", "sda"),
+    (Some(OWN), &[(OWN, None)], "sda", "sda"),
+    (Some(OWN), &[(OWN, Some(Same))], "sda", "sda"),
+    (Some(OWN), &[(OWN, Some(Other))], "open", "sda"),
+    // Alone, and not the one: the one that was booted is slow, or has no driver.
+    (Some(OWN), &[(IMAGE, None)], "open", "open"),
+    (Some(OWN), &[(ANOTHER, Some(Same))], "open", "open"),
+    (Some(IMAGE), &[(IMAGE, Some(Other))], "open", "open"),
+    (None, &[(IMAGE, Some(Other))], "open", "open"),
+    // Twins before their first boot: the path decides, or nothing does.
+    (
+        Some(IMAGE),
+        &[(IMAGE, None), (IMAGE, None)],
+        "open",
+        "refused",
+    ),
+    (None, &[(IMAGE, None), (IMAGE, None)], "open", "refused"),
+    (
+        Some(IMAGE),
+        &[(IMAGE, Some(Other)), (IMAGE, Some(Same))],
+        "sdb",
+        "sdb",
+    ),
+    (
+        Some(IMAGE),
+        &[(IMAGE, Some(Same)), (IMAGE, Some(Other))],
+        "sda",
+        "sda",
+    ),
+    (
+        None,
+        &[(IMAGE, Some(Other)), (IMAGE, Some(Same))],
+        "sdb",
+        "sdb",
+    ),
+    (
+        Some(IMAGE),
+        &[(IMAGE, Some(Near)), (IMAGE, Some(Other))],
+        "open",
+        "sda",
+    ),
+    (
+        Some(IMAGE),
+        &[(IMAGE, Some(Near)), (IMAGE, Some(Near))],
+        "open",
+        "refused",
+    ),
+    (
+        Some(IMAGE),
+        &[(IMAGE, Some(Near)), (IMAGE, Some(Unknown))],
+        "open",
+        "refused",
+    ),
+    (
+        Some(IMAGE),
+        &[(IMAGE, Some(Unknown)), (IMAGE, Some(Other))],
+        "open",
+        "refused",
+    ),
+    (
+        Some(IMAGE),
+        &[(IMAGE, Some(Other)), (IMAGE, Some(Other))],
+        "open",
+        "refused",
+    ),
+    // A node and a copy of the image: whichever the loader came from.
+    (Some(OWN), &[(IMAGE, None), (OWN, None)], "sdb", "sdb"),
+    (
+        Some(OWN),
+        &[(IMAGE, Some(Unknown)), (OWN, Some(Unknown))],
+        "sdb",
+        "sdb",
+    ),
+    (Some(IMAGE), &[(IMAGE, None), (OWN, None)], "open", "sda"),
+    (Some(OWN), &[(ANOTHER, None), (OWN, None)], "sdb", "sdb"),
+    // A copy of the node's disk, or one with its GUID: only the path decides.
+    (Some(OWN), &[(OWN, None), (OWN, None)], "open", "refused"),
+    (
+        Some(OWN),
+        &[(OWN, Some(Other)), (OWN, Some(Same))],
+        "sdb",
+        "sdb",
+    ),
+    (
+        Some(OWN),
+        &[(OWN, Some(Unknown)), (OWN, Some(Unknown))],
+        "open",
+        "refused",
+    ),
+    // Firmware and loader contradict each other.
+    (
+        Some(IMAGE),
+        &[(IMAGE, Some(Other)), (OWN, Some(Same))],
+        "open",
+        "refused",
+    ),
+    (
+        Some(OWN),
+        &[(IMAGE, Some(Same)), (OWN, Some(Other))],
+        "open",
+        "sdb",
+    ),
+    // The loader's disk is not there.
+    (
+        Some(ANOTHER),
+        &[(IMAGE, Some(Same)), (OWN, None)],
+        "open",
+        "refused",
+    ),
+];
+
 #[test]
 fn the_disk_that_was_booted() {
-    let rows: &[Row<'_>] = &[
-        // Alone.
-        (None, &[(IMAGE, None)], "open", "sda"),
-        (Some(IMAGE), &[(IMAGE, None)], "open", "sda"),
-        (Some(IMAGE), &[(IMAGE, Some(Same))], "sda", "sda"),
-        (Some(IMAGE), &[(IMAGE, Some(Unknown))], "open", "sda"),
-        (Some(IMAGE), &[(IMAGE, Some(Near))], "open", "sda"),
-        (Some(OWN), &[(OWN, None)], "sda", "sda"),
-        (Some(OWN), &[(OWN, Some(Same))], "sda", "sda"),
-        (Some(OWN), &[(OWN, Some(Other))], "open", "sda"),
-        // Alone, and not the one: the one that was booted is slow, or has no driver.
-        (Some(OWN), &[(IMAGE, None)], "open", "open"),
-        (Some(OWN), &[(ANOTHER, Some(Same))], "open", "open"),
-        (Some(IMAGE), &[(IMAGE, Some(Other))], "open", "open"),
-        (None, &[(IMAGE, Some(Other))], "open", "open"),
-        // Twins before their first boot: the path decides, or nothing does.
-        (
-            Some(IMAGE),
-            &[(IMAGE, None), (IMAGE, None)],
-            "open",
-            "refused",
-        ),
-        (None, &[(IMAGE, None), (IMAGE, None)], "open", "refused"),
-        (
-            Some(IMAGE),
-            &[(IMAGE, Some(Other)), (IMAGE, Some(Same))],
-            "sdb",
-            "sdb",
-        ),
-        (
-            Some(IMAGE),
-            &[(IMAGE, Some(Same)), (IMAGE, Some(Other))],
-            "sda",
-            "sda",
-        ),
-        (
-            None,
-            &[(IMAGE, Some(Other)), (IMAGE, Some(Same))],
-            "sdb",
-            "sdb",
-        ),
-        (
-            Some(IMAGE),
-            &[(IMAGE, Some(Near)), (IMAGE, Some(Other))],
-            "open",
-            "sda",
-        ),
-        (
-            Some(IMAGE),
-            &[(IMAGE, Some(Near)), (IMAGE, Some(Near))],
-            "open",
-            "refused",
-        ),
-        (
-            Some(IMAGE),
-            &[(IMAGE, Some(Near)), (IMAGE, Some(Unknown))],
-            "open",
-            "refused",
-        ),
-        (
-            Some(IMAGE),
-            &[(IMAGE, Some(Unknown)), (IMAGE, Some(Other))],
-            "open",
-            "refused",
-        ),
-        (
-            Some(IMAGE),
-            &[(IMAGE, Some(Other)), (IMAGE, Some(Other))],
-            "open",
-            "refused",
-        ),
-        // A node and a copy of the image: whichever the loader came from.
-        (Some(OWN), &[(IMAGE, None), (OWN, None)], "sdb", "sdb"),
-        (
-            Some(OWN),
-            &[(IMAGE, Some(Unknown)), (OWN, Some(Unknown))],
-            "sdb",
-            "sdb",
-        ),
-        (Some(IMAGE), &[(IMAGE, None), (OWN, None)], "open", "sda"),
-        (Some(OWN), &[(ANOTHER, None), (OWN, None)], "sdb", "sdb"),
-        // A copy of the node's disk, or one with its GUID: only the path decides.
-        (Some(OWN), &[(OWN, None), (OWN, None)], "open", "refused"),
-        (
-            Some(OWN),
-            &[(OWN, Some(Other)), (OWN, Some(Same))],
-            "sdb",
-            "sdb",
-        ),
-        (
-            Some(OWN),
-            &[(OWN, Some(Unknown)), (OWN, Some(Unknown))],
-            "open",
-            "refused",
-        ),
-        // Firmware and loader contradict each other.
-        (
-            Some(IMAGE),
-            &[(IMAGE, Some(Other)), (OWN, Some(Same))],
-            "open",
-            "refused",
-        ),
-        (
-            Some(OWN),
-            &[(IMAGE, Some(Same)), (OWN, Some(Other))],
-            "open",
-            "sdb",
-        ),
-        // The loader's disk is not there.
-        (
-            Some(ANOTHER),
-            &[(IMAGE, Some(Same)), (OWN, None)],
-            "open",
-            "refused",
-        ),
-    ];
-    for (loader, disks, at_once, settled) in rows {
+    for (loader, disks, at_once, settled) in ROWS {
         let names = ["sda", "sdb"];
         let disks = disks.iter().zip(names);
         let disks: Vec<_> = disks
