@@ -61,12 +61,13 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "firstboot/seed/src/read",
         &[
+            "meta_data",
             "cloud_config",
             "node_config",
             "network",
             "user_data",
-            "meta_data",
             "seed",
+            "budget",
         ],
     ),
     (
@@ -81,6 +82,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "commands",
             "reprovision",
             "scrub",
+            "early",
             "kept",
             "here",
             "prepare",

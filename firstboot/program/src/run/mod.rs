@@ -1,5 +1,6 @@
 //! One run: settings, seed, checks, plan, apply, report.
 pub(crate) mod commands;
+mod early;
 mod here;
 mod kept;
 mod outstanding;
@@ -47,11 +48,11 @@ pub(crate) fn run(root: &Root, options: &RunOptions) -> Report {
     report
 }
 
-/// `nodeimg-firstboot network`; see [`prepare`].
+/// `nodeimg-firstboot network`; see [`early`].
 pub(crate) fn prepare_network(root: &Root) {
     let mut problems = Problems::new();
     if let Some(settings) = result::read_settings(root, &mut problems) {
-        problems.append(prepare::before_networkd(root, &settings));
+        problems.append(early::before_networkd(root, &settings));
     }
     for problem in problems.into_vec() {
         println!("nodeimg-firstboot: {problem}");
@@ -200,7 +201,7 @@ impl<'a> Boot<'a> {
                 && !guard.renews(stamp, seed)
         };
         let is_other = finished.is_some() && same.is_none();
-        if is_other && !prepare::passes(root, seed, &meta, &self.settings, &self.state, problems) {
+        if is_other && !early::passes(root, seed, &meta, &self.settings, &self.state, problems) {
             return None;
         }
         let lost = same.map(|stamp| apply::missing(root, stamp));
