@@ -139,7 +139,7 @@ fn links_lead_only_where_a_seed_may_write() {
     assert_eq!(image.text("var/data/f"), "x");
 }
 
-/// What the instance before has written is no obstacle to the next one.
+/// What the instance before has written does not stand in the way of the next one.
 #[test]
 fn a_file_may_become_a_directory_and_a_directory_a_file() {
     let image = Image::host();

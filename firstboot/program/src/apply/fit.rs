@@ -31,7 +31,7 @@ struct Ground<'a> {
     seen: HashMap<String, Found>,
 }
 
-/// Tells of everything that the plan cannot be written over.
+/// Tells of everything in the tree that the plan cannot replace.
 pub(crate) fn check(
     root: &Root,
     plan: &Plan,

@@ -129,7 +129,7 @@ pub(crate) fn tell_refused(
     problems: &mut Problems,
 ) {
     let reason = format!(
-        "is not followed, since it is no complete and valid seed of a new instance: this node \
+        "is not followed, since it is not a complete and valid seed of a new instance: this node \
          stays `{}`, as an earlier boot set it up",
         stamp.instance_id
     );

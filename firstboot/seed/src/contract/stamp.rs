@@ -132,7 +132,7 @@ pub struct Pending {
 }
 
 impl Stamp {
-    /// `None` if it is no stamp.
+    /// `None` if it is not a stamp.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes)
             .ok()
@@ -145,7 +145,7 @@ impl Stamp {
 }
 
 impl Pending {
-    /// `None` if it is no note.
+    /// `None` if it is not a note.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }

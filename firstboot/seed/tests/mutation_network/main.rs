@@ -61,7 +61,7 @@ fn idle(name: &str, make: &dyn Fn(&str) -> Seed, document: &Value) -> Vec<String
     let mut found = Vec::new();
     for leaf in leaves(document) {
         let key = leaf.keys.last().map(String::as_str).unwrap_or_default();
-        // A VLAN's number is an `id` too, and one of version 2 is no identifier.
+        // A VLAN's number is an `id` too, and one of version 2 is not an identifier.
         let identifier = IDENTIFIERS.contains(&key) && !leaf.keys.iter().any(|key| key == "vlans");
         let links = leaf.keys.first().is_some_and(|key| key == "links");
         if identifier && !(links && key == "id") {
