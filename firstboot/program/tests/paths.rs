@@ -9,7 +9,7 @@ use common::Image;
 const USER: &str = "#cloud-config\nhostname: n\nwrite_files: [{path: /etc/ok, content: x}]\n";
 const PENDING: &str = "var/lib/nodeimg/pending.json";
 const KEY: &str =
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEEEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA alice";
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvrLlM4xIJ4HlqcoVZ4LRY8psjG9qODJgOiGKswIanV alice";
 
 fn user_with(file: &str) -> String {
     format!("#cloud-config\nhostname: n\nwrite_files:\n- {{path: '{file}', content: x}}\n")

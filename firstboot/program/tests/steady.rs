@@ -12,7 +12,7 @@ const SEED: &str = "var/lib/nodeimg/seed";
 const STAMP: &str = "var/lib/nodeimg/instance.json";
 const RECORD: &str = "var/lib/nodeimg/instance-copy.json";
 const KEY: &str =
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEEEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA alice";
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFvrLlM4xIJ4HlqcoVZ4LRY8psjG9qODJgOiGKswIanV alice";
 
 fn keep_seed(image: &Image, keep: bool) {
     let settings = image.text("usr/lib/nodeimg/firstboot.json");

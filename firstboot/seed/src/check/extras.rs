@@ -218,10 +218,23 @@ fn good_keys(keys: &[Located<String>], problems: &mut Problems) -> Vec<String> {
     let mut good: Vec<String> = Vec::new();
     let mut known: HashSet<&str> = HashSet::new();
     for key in keys {
-        if let Err(reason) = ssh::check(&key.value) {
-            let remedy = "paste the line of a .pub file, such as `ssh-ed25519 AAAA... name`";
-            problems.error(&key.place, reason, remedy);
-        } else if known.insert(&key.value) {
+        let remedy = "paste the line of a .pub file, such as `ssh-ed25519 AAAA... name`";
+        match ssh::check(&key.value) {
+            Ok(()) => {}
+            // cloud-init writes it, and sshd skips it.
+            Err(flaw) if flaw.is_damaged_key => {
+                let reason = format!(
+                    "{}: sshd skips it, and nobody can log in with it",
+                    flaw.reason
+                );
+                problems.warn(&key.place, reason, remedy);
+            }
+            Err(flaw) => {
+                problems.error(&key.place, flaw.reason, remedy);
+                continue;
+            }
+        }
+        if known.insert(&key.value) {
             good.push(key.value.clone());
         }
     }

@@ -2,8 +2,8 @@
 //! comment. Format: sshd(8), `AUTHORIZED_KEYS FILE FORMAT`; of the key itself RFC 4253,
 //! section 6.6, RFC 5656, RFC 8709, and OpenSSH's PROTOCOL.certkeys and PROTOCOL.u2f.
 //!
-//! sshd passes over a line that it cannot read, and nobody can log in; so this takes no
-//! line that sshd does not. Not looked at: whether a point lies on its curve, and what
+//! sshd skips a line that it cannot read, and nobody can log in; so this finds a flaw in
+//! every line that sshd skips. Not looked at: whether a point lies on its curve, and what
 //! a certificate says.
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -76,8 +76,46 @@ const VALUED: [&str; 8] = [
     "tunnel",
 ];
 
-/// Why a line is not a public key that sshd takes; the end of a sentence.
-pub fn check(line: &str) -> Result<(), &'static str> {
+/// What is wrong with a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flaw {
+    /// The end of a sentence.
+    pub reason: &'static str,
+    /// Whether it is a key of the type that it names, cut short or changed: what a document
+    /// shows in the place of a real key.
+    pub is_damaged_key: bool,
+}
+
+/// Why a line is not a public key that sshd takes.
+pub fn check(line: &str) -> Result<(), Flaw> {
+    look(line).map_err(|reason| Flaw {
+        reason,
+        is_damaged_key: begins_as_key(line),
+    })
+}
+
+/// Whether a type is followed by the beginning of a key of that type.
+fn begins_as_key(line: &str) -> bool {
+    let (first, _) = word(line);
+    let key = match is_kind(first) {
+        true => Some(line),
+        false => after_options(line),
+    };
+    let Some((kind, rest)) = key.map(word) else {
+        return false;
+    };
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
+    let body = word(rest).0;
+    let letters = body.find(|c| !is_letter(c)).unwrap_or(body.len());
+    let whole = body.get(..letters - letters % 4).unwrap_or_default();
+    let found = STANDARD.decode(whole).unwrap_or_default();
+    let length = u32::try_from(kind.len()).unwrap_or_default().to_be_bytes();
+    let expected = [&length[..], kind.as_bytes()].concat();
+    let both = found.len().min(expected.len());
+    is_kind(kind) && both > length.len() && found.get(..both) == expected.get(..both)
+}
+
+fn look(line: &str) -> Result<(), &'static str> {
     if line.contains(['\n', '\r', '\0']) {
         return Err("is not a public SSH key: it has a line break or a NUL byte inside");
     }

@@ -88,9 +88,30 @@ fn keys_that_sshd_takes() {
 #[test]
 fn keys_that_let_nobody_in() {
     for (line, expected) in BAD {
-        let reason = check(line).err().unwrap_or_default();
+        let reason = check(line).unwrap_err().reason;
         assert!(reason.contains(expected), "{line}: {reason}");
     }
     let line = format!("{}\nssh-rsa AAAA", GOOD[0]);
-    assert!(check(&line).is_err_and(|reason| reason.contains("line break")));
+    assert!(check(&line).is_err_and(|flaw| flaw.reason.contains("line break")));
+}
+
+#[test]
+fn a_damaged_key_is_told_from_what_never_was_one() {
+    let key = GOOD[0].split(' ').nth(1).unwrap();
+    for (line, expected) in [
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHeldout x", true),
+        ("no-pty ssh-rsa AAAAB3NzaC1....sIkJ ubuntu@server", true),
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", true),
+        ("ssh-ed25519 AAAAC3Nz", true),
+        (&format!("ssh-ed25519 {key}AAAA"), true),
+        ("ssh-ed25519 AAAA", false),
+        ("ssh-ed25519 notbase64!!!!!!!!!!!!!!!", false),
+        ("ssh-ed25519", false),
+        (&format!("ssh-rsa {key}"), false),
+        (&format!("x ssh-ed25519 {key}"), false),
+        (&format!("no-pty x {key}"), false),
+    ] {
+        let flaw = check(line).unwrap_err();
+        assert_eq!(flaw.is_damaged_key, expected, "{line}: {}", flaw.reason);
+    }
 }
