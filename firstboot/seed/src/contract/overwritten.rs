@@ -22,7 +22,10 @@ pub const FILLER: u8 = b'\n';
 /// The key of nova's `meta_data.json` whose value is a password.
 pub const ADMIN_PASSWORD: &str = "admin_pass";
 
-/// Replaces each byte of a password.
+/// The key whose values are the user's own.
+const USERS_OWN: &str = "meta";
+
+/// Replaces each byte of a secret.
 const MASK: u8 = b'x';
 
 /// The mark for an instance.
@@ -53,43 +56,84 @@ pub fn is_whole(bytes: &[u8]) -> bool {
     has_advice && rest.is_some_and(|rest| rest.iter().all(|byte| *byte == FILLER))
 }
 
-/// The positions of passwords in a `meta_data.json`, as bytes between quotes, without
-/// those that are already masked.
-pub fn passwords(json: &[u8]) -> Vec<Range<usize>> {
-    let key = format!("\"{ADMIN_PASSWORD}\"").into_bytes();
+/// The positions of secrets in a `meta_data.json`, as bytes between quotes, without those
+/// that are already masked: the password, and the values of `meta`, which whoever made the
+/// machine gave it for templates.
+pub fn secrets(json: &[u8]) -> Vec<Range<usize>> {
+    let objects = after_key(json, USERS_OWN).into_iter();
+    let objects = objects.filter(|start| json.get(*start) == Some(&b'{'));
+    let mut found = passwords(json);
+    found.extend(objects.flat_map(|start| texts_inside(json, start)));
+    found.retain(|range| is_shown(json, range));
+    found
+}
+
+/// Whether a `meta_data.json` tells a password.
+pub fn has_password(json: &[u8]) -> bool {
+    passwords(json).iter().any(|range| is_shown(json, range))
+}
+
+fn is_shown(json: &[u8], range: &Range<usize>) -> bool {
+    json[range.clone()].iter().any(|byte| *byte != MASK)
+}
+
+fn passwords(json: &[u8]) -> Vec<Range<usize>> {
+    let places = after_key(json, ADMIN_PASSWORD).into_iter();
+    let places = places.filter(|start| json.get(*start) == Some(&b'"'));
+    places.map(|start| text_at(json, start)).collect()
+}
+
+fn skip_blanks(json: &[u8], at: usize) -> usize {
+    let blanks = json[at..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_whitespace());
+    at + blanks.count()
+}
+
+/// Where the values of a key begin.
+fn after_key(json: &[u8], key: &str) -> Vec<usize> {
+    let key = format!("\"{key}\"").into_bytes();
+    let places = json.windows(key.len()).enumerate();
+    let places = places.filter(|(_, window)| *window == key);
+    let colons = places.map(|(at, _)| skip_blanks(json, at + key.len()));
+    let values = colons.filter(|at| json.get(*at) == Some(&b':'));
+    values.map(|at| skip_blanks(json, at + 1)).collect()
+}
+
+/// The text whose first quote is at `start`.
+fn text_at(json: &[u8], start: usize) -> Range<usize> {
+    let first = start + 1;
+    let mut end = first;
+    while let Some(byte) = json.get(end).filter(|byte| **byte != b'"') {
+        end += if *byte == b'\\' { 2 } else { 1 };
+    }
+    first..end.min(json.len())
+}
+
+/// The texts of the object that begins at `start`, without its keys.
+fn texts_inside(json: &[u8], start: usize) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    let mut start = 0;
-    while let Some(at) = json[start..]
-        .windows(key.len())
-        .position(|window| window == key)
-    {
-        start += at + key.len();
-        let blank = |byte: &u8| byte.is_ascii_whitespace();
-        let mut rest = start;
-        rest += json[rest..].iter().take_while(|byte| blank(byte)).count();
-        if json.get(rest) != Some(&b':') {
-            continue;
+    let (mut at, mut depth) = (start, 0_usize);
+    while let Some(byte) = json.get(at) {
+        at += 1;
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth <= 1 => break,
+            b'}' | b']' => depth -= 1,
+            b'"' => {
+                let text = text_at(json, at - 1);
+                at = (text.end + 1).min(json.len());
+                if json.get(skip_blanks(json, at)) != Some(&b':') {
+                    found.push(text);
+                }
+            }
+            _ => {}
         }
-        rest += 1;
-        rest += json[rest..].iter().take_while(|byte| blank(byte)).count();
-        if json.get(rest) != Some(&b'"') {
-            continue;
-        }
-        let first = rest + 1;
-        let mut end = first;
-        while let Some(byte) = json.get(end).filter(|byte| **byte != b'"') {
-            end += if *byte == b'\\' { 2 } else { 1 };
-        }
-        let end = end.min(json.len());
-        if json[first..end].iter().any(|byte| *byte != MASK) {
-            found.push(first..end);
-        }
-        start = end;
     }
     found
 }
 
-/// Bytes to overwrite a password with.
+/// Bytes to overwrite a secret with.
 pub fn masked(range: &Range<usize>) -> Vec<u8> {
     vec![MASK; range.len()]
 }
@@ -97,7 +141,7 @@ pub fn masked(range: &Range<usize>) -> Vec<u8> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use super::{is_whole, mark, masked, passwords, served};
+    use super::{has_password, is_whole, mark, masked, secrets, served};
 
     #[test]
     fn a_mark_is_known_again() {
@@ -117,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_found_by_their_key() {
+    fn secrets_are_found_by_their_key() {
         for (json, hidden) in [
             (
                 r#"{"admin_pass": "abc", "x": 1}"#,
@@ -138,13 +182,27 @@ mod tests {
             (r#"{"admin_pass": "cut"#, r#"{"admin_pass": "xxx"#),
             (r#"{"admin_pass": "cut\"#, r#"{"admin_pass": "xxxx"#),
             (r#""admin_pass""#, r#""admin_pass""#),
+            // Values of the user's own are masked with the rest, and are not a reason to.
+            (
+                r#"{"meta": {"k": "a\"b", "l": ["c", {"m" : "}"}], "n": 5}, "name": "n"}"#,
+                r#"{"meta": {"k": "xxxx", "l": ["x", {"m" : "x"}], "n": 5}, "name": "n"}"#,
+            ),
+            (
+                r#"{"meta": "text", "x": "y"}"#,
+                r#"{"meta": "text", "x": "y"}"#,
+            ),
+            (r#"{"meta": {"k": "cut"#, r#"{"meta": {"k": "xxx"#),
         ] {
             let mut bytes = json.as_bytes().to_vec();
-            for range in passwords(json.as_bytes()) {
+            for range in secrets(json.as_bytes()) {
                 bytes[range.clone()].copy_from_slice(&masked(&range));
             }
             assert_eq!(std::str::from_utf8(&bytes).unwrap(), hidden, "{json}");
-            assert!(passwords(&bytes).is_empty(), "{json}");
+            assert!(secrets(&bytes).is_empty(), "{json}");
+            assert_eq!(
+                has_password(json.as_bytes()),
+                json != hidden && json.contains("admin")
+            );
         }
     }
 }

@@ -9,7 +9,7 @@
 //! - Only the seed that was used: one that somebody has changed since is left alone.
 //! - Whole files, in place: `user-data`, `vendor-data`, `meta-data` that says more than who
 //!   the machine is, of a config drive those of all versions and the injected files, and the
-//!   password in `meta_data.json`.
+//!   password and the values of `meta` in `meta_data.json`.
 //! - The user-data comes last. If its mark is complete, everything else is done;
 //!   otherwise the next boot continues.
 //!
@@ -240,7 +240,7 @@ fn mask(medium: &Root, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
     let Some(bytes) = medium.read(path, MAX_SEED_FILE)? else {
         return Ok(());
     };
-    for range in overwritten::passwords(&bytes) {
+    for range in overwritten::secrets(&bytes) {
         let offset = u64::try_from(range.start).map_err(io::Error::other)?;
         medium.patch(path, offset, &overwritten::masked(&range), gate)?;
     }
@@ -249,7 +249,7 @@ fn mask(medium: &Root, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
 
 /// Whether the meta-data of a seed contains a password.
 pub(crate) fn tells_password(meta_data: &SeedFile) -> bool {
-    !overwritten::passwords(&meta_data.bytes).is_empty()
+    overwritten::has_password(&meta_data.bytes)
 }
 
 #[cfg(test)]
