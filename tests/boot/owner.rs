@@ -215,7 +215,8 @@ fn expect_unchanged(facts: &Facts, name: &str, instance: &str, others: &[&str]) 
 fn expect_refused(facts: &Facts, name: &str, instance: &str, others: &[&str]) {
     if !others.is_empty() {
         facts.expect(&format!("restart-{name}"), "");
-        facts.expect(&format!("exit-{name}"), "0");
+        // Set up, with warnings.
+        facts.expect(&format!("exit-{name}"), "3");
         expect_unchanged(facts, &format!("verdict-{name}"), instance, others);
     }
     facts.expect(&format!("name-{name}"), instance.trim_start_matches("i-"));

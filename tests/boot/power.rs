@@ -142,7 +142,7 @@ fn expect_the_node(facts: &Facts, worker: &Worker) {
     facts.expect_parts("node-env", &["--node-ip=10.0.2.15 "]);
     facts.expect("of-the-seed", TOKEN);
     facts.expect("rests", "");
-    facts.expect("state-files", "instance.json overlay");
+    facts.expect("state-files", "instance-copy.json instance.json overlay");
 }
 
 fn keeps_its_secrets(facts: &Facts, worker: &Worker, directory: &Path) {

@@ -109,6 +109,7 @@ pub(crate) fn passes(
         machine: None,
         assumed: &[],
         image: Original::new(root, state),
+        is_early: true,
     };
     let examined = examine(seed, meta, settings, &around, &mut found);
     if let Some(plan) = examined.and_then(|examined| examined.plan) {

@@ -28,6 +28,8 @@ pub(crate) struct Here<'a> {
     /// Addresses that a copy of a root is taken to have.
     pub(crate) assumed: &'a [InterfaceAddress],
     pub(crate) image: Original<'a>,
+    /// Whether the seed's network is still to be put in force.
+    pub(crate) is_early: bool,
 }
 
 impl Surroundings for Here<'_> {
@@ -42,6 +44,7 @@ impl Surroundings for Here<'_> {
     fn addresses(&self, user: &UserData) -> (Addresses, Option<Waited>) {
         match self.machine {
             Some(machine) => wait_for_address(machine, user),
+            None if self.is_early => (Addresses::Later, None),
             None if self.assumed.is_empty() => (Addresses::Unknown, None),
             None => (Addresses::Known(self.assumed.to_vec()), None),
         }

@@ -235,6 +235,7 @@ impl<'a> Boot<'a> {
             machine: self.machine,
             assumed: &self.options.assumed,
             image: Original::new(self.root, &self.state),
+            is_early: false,
         };
         let examined = examine(seed, meta, &self.settings, &here, problems)?;
         let node = &examined.node;

@@ -43,6 +43,9 @@ pub struct InterfaceAddress {
 pub enum Addresses {
     /// Offline: only the form of addresses can be checked.
     Unknown,
+    /// The seed's network is still to be put in force: whether the address that the seed
+    /// asks for is there is told by a later check.
+    Later,
     Known(Vec<InterfaceAddress>),
 }
 

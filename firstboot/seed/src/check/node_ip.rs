@@ -59,7 +59,9 @@ pub(super) fn check(inputs: &Inputs<'_>, pods: &[IpNet], problems: &mut Problems
             }
             let remedy = match inputs.addresses {
                 Addresses::Known(list) => format!("this machine has {}", listed(list)),
-                Addresses::Unknown => "give --assume-address for a check offline".to_owned(),
+                Addresses::Unknown | Addresses::Later => {
+                    "give --assume-address for a check offline".to_owned()
+                }
             };
             problems.error(&first.place, reason, remedy);
             return Vec::new();
@@ -197,9 +199,13 @@ fn choose_by_network(
     outside: &[IpNet],
     addresses: &Addresses,
 ) -> Result<IpAddr, Failure> {
-    let Addresses::Known(candidates) = addresses else {
-        let reason = "selects among this machine's addresses, which are not known here";
-        return Err(Failure::Absent(reason.to_owned()));
+    let candidates = match addresses {
+        Addresses::Known(candidates) => candidates,
+        Addresses::Later => return Ok(stand_in(v4, inside)),
+        Addresses::Unknown => {
+            let reason = "selects among this machine's addresses, which are not known here";
+            return Err(Failure::Absent(reason.to_owned()));
+        }
     };
     let fits = |candidate: &&InterfaceAddress| {
         let address = candidate.net.addr();
@@ -226,6 +232,16 @@ fn choose_by_network(
         ));
     }
     Ok(first.net.addr())
+}
+
+/// An address as the machine may get it, for the checks of everything else.
+fn stand_in(v4: bool, inside: &[IpNet]) -> IpAddr {
+    let documentation = match v4 {
+        true => IpAddr::from([192, 0, 2, 1]),
+        false => IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]),
+    };
+    let first = inside.first().and_then(|net| net.hosts().next());
+    first.unwrap_or(documentation)
 }
 
 fn check_against_pods(chosen: &[IpAddr], pods: &[IpNet], place: &Place, problems: &mut Problems) {

@@ -1,5 +1,5 @@
 //! Networks, the node's address, and the API server's.
-use nodeimg_seed::check;
+use nodeimg_seed::check::{self, Addresses};
 use nodeimg_seed::contract::profile::hard_way;
 use nodeimg_seed::read::cloud_config;
 use nodeimg_seed::read::seed::SeedFile;
@@ -231,6 +231,25 @@ fn waiting_is_for_addresses_that_are_absent_only() {
             waits,
             "{given}"
         );
+    }
+}
+
+/// A new instance's seed is checked while the interfaces are still those of the old one.
+#[test]
+fn addresses_that_come_later() {
+    for good in ["192.168.10.101", "192.168.10.0/24", "'!192.168.10.0/24'"] {
+        let mut case = Case::with("192.168.10.101", good);
+        case.addresses = Addresses::Later;
+        let (node, errors, _) = case.run();
+        assert!(node.is_some() && errors.is_empty(), "{good}: {errors:?}");
+    }
+    for (bad, expected) in [
+        ("10.200.0.5", "is inside the pod subnet"),
+        ("nonsense", "is neither an address nor a network"),
+    ] {
+        let mut case = Case::with("192.168.10.101", bad);
+        case.addresses = Addresses::Later;
+        case.fails(expected);
     }
 }
 
