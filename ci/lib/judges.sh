@@ -91,7 +91,7 @@ unpack() {
     local archive name
     mkdir -p "$2"/usr/{bin,sbin,lib,lib64}
     for name in bin sbin lib lib64; do ln -s "usr/$name" "$2/$name"; done
-    # For what is mounted there.
+    # Mount points.
     mkdir -p "$2"/{dev,etc,proc,run,sys,tmp}
     for archive in "$1"/*.deb; do
         dpkg-deb --fsys-tarfile "$archive" | tar -x --keep-directory-symlink --no-same-owner -C "$2" ||

@@ -5,7 +5,7 @@
 //! stay: the root hash is in them. Fresh ones are of version 4 (random).
 //!
 //! The kernel looks at the second table only if told to, and firmware looks for it at the
-//! disk's end, where it is not yet after an image was written to a larger disk. So the
+//! disk's end, which it does not reach after an image was written to a larger disk. So the
 //! first table is valid at every moment, however many of these steps were done:
 //!
 //! ```text
