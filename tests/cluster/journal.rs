@@ -225,6 +225,28 @@ fn a_race_is_told_from_a_setting() {
 }
 
 #[test]
-fn the_known_lines_can_be_read() {
-    assert!(!known().is_empty());
+fn a_container_that_comes_or_goes_is_known_and_a_bad_setting_is_not() {
+    let known = known();
+    let is_known = |line: &str| {
+        let mut of_kubelet = known.iter().filter(|one| one.program == "kubelet");
+        of_kubelet.any(|one| one.pattern.is_match(line))
+    };
+    let id = "d71e8edc2b87875c0c3fc74700348ba5308fdd324b130d0ff6c9fbbb465a42ef";
+    let watch = format!(
+        "W Failed to process watch event {{EventType:0 Name:/kubepods.slice/kubepods-besteffort.slice/cri-containerd-{id}.scope WatchSource:0}}: "
+    );
+    for line in [
+        format!("{watch}not found: rpc error: code = NotFound desc = container not created: not found"),
+        format!("{watch}error finding container {id}: status 404 returned error can't find the container with id {id}"),
+        format!("E \"ContainerStatus from runtime service failed\" err=\"rpc error: code = NotFound desc = an error occurred when try to find container \\\"{id}\\\": not found\""),
+    ] {
+        assert!(is_known(&line), "{line}");
+    }
+    for line in [
+        "E \"PullImage from image service failed\" err=\"rpc error: code = NotFound desc = failed to pull and unpack image \\\"a/b:1\\\": not found\"",
+        "E \"Failed to start ContainerManager\" err=\"open /etc/kubernetes/containers: no such file or directory\"",
+        "E \"RunPodSandbox\" err=\"no runtime for \\\"crun\\\" is configured\"",
+    ] {
+        assert!(!is_known(line), "{line}");
+    }
 }
