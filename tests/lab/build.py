@@ -1,5 +1,6 @@
-"""Compiling one program of the lab, and keeping it by what it is made from."""
+"""Compiling programs of the lab, and keeping each by what it is made from."""
 
+import concurrent.futures
 import os
 import pathlib
 import shutil
@@ -23,6 +24,25 @@ def program(lab, tools, one, arch):
     path = lab / "programs" / arch / one.name / one.version
     store.link(path, kept)
     return path
+
+
+def programs(lab, tools, wanted):
+    """Makes those of the pairs (program, architecture) that are missing, two folders of
+    modules at a time: one links or downloads while the other compiles. Programs of one
+    folder share most packages, which are compiled once if they follow each other."""
+    folders = {}
+    for one, arch in wanted:
+        if not store.is_kept(lab, _key(one, arch)):
+            folders.setdefault(one.folder, []).append((one, arch))
+
+    def make(pairs):
+        for one, arch in pairs:
+            program(lab, tools, one, arch)
+
+    if folders:
+        # The threads work under this lock, as what is made first for another result does.
+        with store.lock(lab), concurrent.futures.ThreadPoolExecutor(2) as pool:
+            list(pool.map(make, folders.values()))
 
 
 def _flags(one):
@@ -81,29 +101,34 @@ def _check(tools, one, arch, folder):
 
 
 def trim(lab):
-    """Drops Go's caches, which reach 14 GB; a file DIR/.go/keep keeps them."""
-    if (lab / ".go/keep").exists():
+    """Drops Go's caches, which reach 14 GB; a file DIR/.go/keep keeps them. So many files
+    take minutes to delete on a busy disk, and nobody need wait for that."""
+    home = lab / ".go"
+    if (home / "keep").exists():
         return
     with store.lock(lab):
-        for path in (lab / ".go").iterdir():
-            if path.name in ("build", "zig-cache"):
-                shutil.rmtree(path, ignore_errors=True)
-        modules = lab / ".go/mod"
-        for path in list(modules.iterdir()) if modules.is_dir() else []:
-            _drop_modules(path)
+        dropped = pathlib.Path(tempfile.mkdtemp(prefix=".dropped-", dir=home))
+        for name in ("build", "zig-cache"):
+            if (home / name).is_dir():
+                (home / name).rename(dropped / name)
+        if (home / "mod").is_dir():
+            _drop_modules(home / "mod", dropped)
+    # What an earlier run could not finish goes too.
+    gone = [str(one) for one in home.glob(".dropped-*")]
+    subprocess.Popen(
+        ["nice", "sh", "-c", 'chmod -R u+w -- "$@"; rm -rf -- "$@"', "sh", *gone], start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
     store.sweep(lab)
 
 
-def _drop_modules(path):
-    """All but the toolchain; modules may have been unpacked without write bits."""
-    toolchain = pathlib.Path("golang.org/toolchain@")
-    if path.name == toolchain.parts[0]:
-        for inner in path.iterdir():
-            if not inner.name.startswith(toolchain.parts[1]):
-                _drop_modules(inner)
-        return
-    if path.is_file():
-        return path.unlink()
-    for folder, _, _ in os.walk(path):
-        os.chmod(folder, 0o755)
-    shutil.rmtree(path)
+def _drop_modules(modules, dropped):
+    """All but the toolchain, mod/golang.org/toolchain@VERSION."""
+    site, prefix = "golang.org", "toolchain@"
+    for path in list(modules.iterdir()):
+        if path.name == site:
+            others = [one for one in path.iterdir() if not one.name.startswith(prefix)]
+            for other in others:
+                other.rename(dropped / f"{site}-{other.name}")
+        else:
+            path.rename(dropped / path.name)

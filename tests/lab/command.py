@@ -24,13 +24,15 @@ TOOLS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", 
 
 def everything(lab, tools, options):
     if options.full:
-        mirror.publish(lab, tools, catalog.ARCHES, catalog.versions("kubelet"), catalog.versions("containerd"))
+        published = (catalog.ARCHES, catalog.versions("kubelet"), catalog.versions("containerd"))
     else:
-        mirror.publish(lab, tools, catalog.ARCHES, KUBERNETES)
+        published = (catalog.ARCHES, KUBERNETES)
     names, arches = (catalog.names(), catalog.ARCHES) if options.full else (TOOLS, [host_arch()])
-    for arch in arches:
-        for name in names:
-            build.program(lab, tools, catalog.find(name), arch)
+    others = [(catalog.find(name), arch) for arch in arches for name in names]
+    build.programs(lab, tools, [*mirror.programs(*published), *others])
+    mirror.publish(lab, tools, *published)
+    for one, arch in others:
+        build.program(lab, tools, one, arch)  # its link, where it was kept already
     make_images(lab, tools, [])
     build.trim(lab)
     return lab

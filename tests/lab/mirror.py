@@ -33,14 +33,28 @@ CRUNS = {
 }
 
 
+def programs(arches, wanted, containerds=(None,)):
+    """What `publish` lays out: pairs (program, architecture)."""
+    for arch in arches:
+        for version in wanted:
+            yield from ((one, arch) for one in _of_kubernetes(version))
+        yield from ((catalog.find("containerd", version), arch) for version in containerds)
+        yield from ((catalog.find(name), arch) for name in ("runc", "cni-plugins", "crictl"))
+
+
+def _of_kubernetes(version):
+    newest = catalog.find("kubelet", version) == catalog.find("kubelet")
+    return [catalog.find(name, version) for name in (NODE if newest else OLDER)]
+
+
 def publish(lab, tools, arches, wanted, containerds=(None,)):
     """Makes what recipes of these Kubernetes versions need, and lays it out: with the
     default containerd, or with those that are named."""
+    build.programs(lab, tools, programs(arches, wanted, containerds))
     for arch in arches:
         for version in wanted:
-            newest = catalog.find("kubelet", version) == catalog.find("kubelet")
-            for name in NODE if newest else OLDER:
-                _kubernetes(lab, tools, catalog.find(name, version), arch)
+            for one in _of_kubernetes(version):
+                _kubernetes(lab, tools, one, arch)
         for version in containerds:
             _containerd(lab, tools, catalog.find("containerd", version), arch)
         _runc(lab, tools, arch)

