@@ -8,4 +8,6 @@ pub mod digest;
 pub mod epoch;
 pub mod parallel;
 pub mod progress;
+pub mod regular;
+pub mod temporary;
 pub mod terminal;

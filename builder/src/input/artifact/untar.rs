@@ -154,7 +154,7 @@ impl Read for Copying<'_> {
         };
         self.left = left;
         if let Err(e) = self.to.write_all(&buffer[..n]) {
-            let error = anyhow!(e).context("writing its tar into the store (is the disk full?)");
+            let error = anyhow!(e).context("writing its tar into the store");
             return Err(self.fail(Failure::Other(error)));
         }
         Ok(n)
