@@ -55,6 +55,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "parallel",
             "temporary",
             "regular",
+            "full",
             "epoch",
             "date",
             "digest",

@@ -22,6 +22,7 @@ use std::rc::Rc;
 use anyhow::{Context, Result, bail, ensure};
 use nodeimg_formats::guarded::{Guard, Guarded};
 use nodeimg_values::digest::{Algorithm, Digest, Expected, Hasher};
+use nodeimg_values::full::Writing;
 use serde::{Deserialize, Serialize};
 use tar::{Archive, Builder, Entry, EntryType, Header};
 
@@ -66,7 +67,7 @@ impl Store {
     /// Writes `blobs` to `path`. Their SHA-512 goes along if it was checked:
     /// an offline build may know a blob by nothing else.
     pub fn export_bundle(&self, blobs: &[&VerifiedBlob], path: &Path) -> Result<()> {
-        let context = || format!("writing the bundle {}", path.display());
+        let context = format!("writing the bundle {}", path.display());
         let mut sorted: BTreeMap<&Digest, &VerifiedBlob> = BTreeMap::new();
         for blob in blobs {
             let entry = sorted.entry(blob.sha256()).or_insert(blob);
@@ -91,21 +92,21 @@ impl Store {
             // As any file that is made for the user: the umask decides.
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(directory.unwrap_or(Path::new(".")))
-            .with_context(context)?;
+            .while_writing(&context)?;
         let mut tar = Builder::new(BufWriter::with_capacity(256 * 1024, temp));
         let text = serde_json::to_vec(&index)?;
-        append(&mut tar, INDEX, text.len() as u64, text.as_slice()).with_context(context)?;
+        append(&mut tar, INDEX, text.len() as u64, text.as_slice()).while_writing(&context)?;
         for blob in sorted.values() {
-            append_blob(&mut tar, blob).with_context(context)?;
+            append_blob(&mut tar, blob).with_context(|| context.clone())?;
         }
         let temp = tar
             .into_inner()
             .and_then(|writer| writer.into_inner().map_err(io::IntoInnerError::into_error))
-            .with_context(context)?;
-        temp.as_file().sync_all().with_context(context)?;
+            .while_writing(&context)?;
+        temp.as_file().sync_all().while_writing(&context)?;
         temp.persist(path)
             .map_err(|e| e.error)
-            .with_context(context)?;
+            .while_writing(&context)?;
         Ok(())
     }
 
@@ -281,7 +282,8 @@ fn append_blob(tar: &mut Builder<impl Write>, blob: &VerifiedBlob) -> Result<()>
         &format!("blobs/{}", blob.sha256().hex()),
         blob.size(),
         &mut reader,
-    )?;
+    )
+    .while_writing("copying a blob")?;
     let got = reader.hasher.finish();
     if got.sha256 != *blob.sha256() {
         bail!(

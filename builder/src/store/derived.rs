@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use nodeimg_formats::squashfs::Cache;
 use nodeimg_values::digest::{Digest, Hasher, HashingWriter};
+use nodeimg_values::full::Writing;
 
 use super::place::{self, Part, There};
 use super::record::{Record, recorded};
@@ -32,22 +33,21 @@ impl Store {
             return Ok(blob);
         }
         let directory = path.parent().unwrap_or(Path::new("/"));
-        let context = || format!("writing {}", path.display());
-        place::directory(directory).with_context(context)?;
-        let temp = place::temporary(directory).with_context(context)?;
+        place::directory(directory).writing(&path)?;
+        let temp = place::temporary(directory).writing(&path)?;
         let mut writer = HashingWriter::new(BufWriter::with_capacity(256 * 1024, temp));
         make(&mut writer)?;
         let (writer, got) = writer.finish();
         let temp = writer
             .into_inner()
             .map_err(io::IntoInnerError::into_error)
-            .with_context(context)?;
-        let file = place::put(temp, &path).with_context(context)?;
-        let meta = file.metadata().with_context(context)?;
+            .writing(&path)?;
+        let file = place::put(temp, &path).writing(&path)?;
+        let meta = file.metadata().writing(&path)?;
         Record::of(&path, &meta, got.sha256.clone())
             .write(&path)
-            .with_context(context)?;
-        let There::File(file, _) = place::look(&path).with_context(context)? else {
+            .writing(&path)?;
+        let There::File(file, _) = place::look(&path).writing(&path)? else {
             bail!("{} is not what was just put there", path.display());
         };
         Ok(VerifiedBlob {
@@ -84,16 +84,16 @@ impl Store {
     /// Keeps `bytes` for [`kept`](Store::kept) to find.
     pub fn keep(&self, what: &str, key: &Digest, bytes: &[u8]) -> Result<()> {
         let path = self.derived_path(what, key);
-        let keep = || -> Result<()> {
+        let keep = || -> io::Result<()> {
             let directory = path.parent().unwrap_or(Path::new("/"));
             place::directory(directory)?;
             let mut temp = place::temporary(directory)?;
             temp.write_all(bytes)?;
             let file = place::put(temp, &path)?;
             let record = Record::of(&path, &file.metadata()?, Digest::sha256(bytes));
-            Ok(record.write(&path)?)
+            record.write(&path)
         };
-        keep().with_context(|| format!("writing {}", path.display()))
+        keep().writing(&path)
     }
 
     fn derived_path(&self, what: &str, key: &Digest) -> PathBuf {

@@ -8,9 +8,9 @@
 //! # Invariants
 //! - Nothing is made in a directory that holds anything else.
 
-use std::fs::{self, DirBuilder, Metadata};
+use std::fs::{self, DirBuilder, Metadata, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -75,7 +75,12 @@ pub fn claim(root: &Path) -> Result<Access> {
             _ => Ok(Access::ReadOnly(why)),
         };
     }
-    if place::others_write(&meta) {
+    let is_new = matches!(state, State::Unmarked { is_empty: true });
+    if is_new && place::others_write(&meta) {
+        // As a file system in memory begins, say: nobody has anything in it yet.
+        let own = Permissions::from_mode(meta.mode() & 0o755);
+        fs::set_permissions(root, own).with_context(context)?;
+    } else if place::others_write(&meta) {
         bail!(
             "other users can write to the store {} and so into your images: run `chmod go-w {}`, \
              or choose another with --store DIR",

@@ -5,9 +5,10 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 use nodeimg_values::digest::{Algorithm, Digest, Expected, Hasher, Measured};
+use nodeimg_values::full::Writing;
 
 use super::place::{self, Part, There};
 use super::{Store, VerifiedBlob, alias_path, blob_path, sync_directory};
@@ -50,25 +51,26 @@ impl Store {
             .root
             .join(Part::Partial.name())
             .join(Digest::sha256(key.as_bytes()).hex());
-        let context = || format!("preparing the download file {}", path.display());
-        let lock = place::own(&path.with_extension("lock")).with_context(context)?;
+        let preparing = format!("preparing the download file {}", path.display());
+        let lock = place::own(&path.with_extension("lock")).while_writing(&preparing)?;
         let lock = Flock::lock(lock, FlockArg::LockExclusive)
             .map_err(|(_, errno)| io::Error::from(errno))
-            .with_context(context)?;
-        let mut file = place::own(&path).with_context(context)?;
+            .while_writing(&preparing)?;
+        let mut file = place::own(&path).while_writing(&preparing)?;
         let mut hasher = Hasher::new(extra);
         let so_far = match io::copy(&mut file, &mut HashSink(&mut hasher)) {
             Ok(so_far) => so_far,
             // What cannot be read back is no beginning of anything.
             Err(e) if place::is_rotten(&e) => {
-                place::clear(&path).with_context(context)?;
-                file = place::own(&path).with_context(context)?;
+                place::clear(&path).while_writing(&preparing)?;
+                file = place::own(&path).while_writing(&preparing)?;
                 hasher = Hasher::new(extra);
                 0
             }
-            Err(e) => return Err(e).with_context(context),
+            Err(e) => return Err(e).while_writing(&preparing),
         };
-        file.seek(SeekFrom::Start(so_far)).with_context(context)?;
+        file.seek(SeekFrom::Start(so_far))
+            .while_writing(&preparing)?;
         Ok(Partial {
             store: self,
             path,
@@ -127,7 +129,7 @@ impl Partial<'_> {
     pub fn start_over(&mut self, extra: &[Algorithm]) -> Result<()> {
         self.restart(extra)
             .and_then(|()| self.set_validator(None))
-            .context("emptying a download file in the store")
+            .while_writing("emptying a download file in the store")
     }
 
     /// Appends all that `from` gives; the inner result is of reading it.
@@ -153,9 +155,7 @@ impl Partial<'_> {
 
     /// Appends and hashes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file
-            .write_all(bytes)
-            .with_context(|| format!("writing {}", self.path.display()))?;
+        self.file.write_all(bytes).writing(&self.path)?;
         self.hasher.0.update(bytes);
         Ok(())
     }
@@ -174,27 +174,29 @@ impl Partial<'_> {
             return Ok(Err(Rejected { expected, got }));
         }
         let blob = blob_path(&self.store.root, &got.sha256);
-        let context = || format!("storing {}", blob.display());
-        self.file.sync_all().with_context(context)?;
+        let storing = format!("storing {}", blob.display());
+        self.file.sync_all().while_writing(&storing)?;
         let directory = blob.parent().unwrap_or(Path::new("/"));
-        place::directory(directory).with_context(context)?;
+        place::directory(directory).while_writing(&storing)?;
         if blob.is_dir() {
-            place::clear(&blob).with_context(context)?;
+            place::clear(&blob).while_writing(&storing)?;
         }
-        fs::rename(&self.path, &blob).with_context(context)?;
+        fs::rename(&self.path, &blob).while_writing(&storing)?;
         // After the rename: a partial that a crash leaves must stay writable.
         let read_only = Permissions::from_mode(0o444);
-        self.file.set_permissions(read_only).with_context(context)?;
-        sync_directory(directory).with_context(context)?;
+        self.file
+            .set_permissions(read_only)
+            .while_writing(&storing)?;
+        sync_directory(directory).while_writing(&storing)?;
         if let Some(sha512) = &got.sha512 {
             self.store
                 .write_alias(sha512, &got.sha256)
-                .with_context(context)?;
+                .while_writing(&storing)?;
         }
         let _ = fs::remove_file(self.path.with_extension("validator"));
         // The file that was written and hashed, by whatever name: one that cannot be
         // written through.
-        let There::File(file, _) = place::look(&blob).with_context(context)? else {
+        let There::File(file, _) = place::look(&blob).while_writing(&storing)? else {
             bail!("{} is not what was just put there", blob.display());
         };
         Ok(Ok(VerifiedBlob {

@@ -23,6 +23,7 @@ use nix::fcntl::{Flock, FlockArg};
 use tempfile::{NamedTempFile, PersistError, TempDir};
 
 use crate::digest::{Hasher, Measured};
+use crate::full::Writing;
 
 /// The list of the files in an output directory, by its own name.
 pub const CHECKSUMS: &str = "SHA256SUMS";
@@ -36,8 +37,7 @@ const OLD: &str = "old";
 /// Writes all of `bytes` to `to`.
 pub fn write_file(to: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = AtomicFile::create(to)?;
-    file.write_all(bytes)
-        .with_context(|| format!("writing {} (is the disk full?)", to.display()))?;
+    file.write_all(bytes).writing(to)?;
     file.commit()
 }
 
@@ -47,8 +47,7 @@ pub fn rewrite_file(to: &Path, bytes: &[u8]) -> Result<()> {
     if let Ok(meta) = fs::metadata(to) {
         file.mode = meta.permissions().mode() & 0o777;
     }
-    file.write_all(bytes)
-        .with_context(|| format!("writing {} (is the disk full?)", to.display()))?;
+    file.write_all(bytes).writing(to)?;
     file.commit()
 }
 
@@ -124,13 +123,12 @@ impl AtomicFile {
         self,
         persist: impl FnOnce(NamedTempFile, PathBuf) -> Result<File, PersistError>,
     ) -> Result<()> {
-        let context = || format!("writing {} (is the disk full?)", self.to.display());
         let mode = Permissions::from_mode(self.mode);
         self.temp
             .as_file()
             .set_permissions(mode)
-            .with_context(context)?;
-        self.temp.as_file().sync_all().with_context(context)?;
+            .writing(&self.to)?;
+        self.temp.as_file().sync_all().writing(&self.to)?;
         persist(self.temp, self.to.clone())
             .map_err(|e| e.error)
             .with_context(|| format!("putting {} in its place", self.to.display()))?;

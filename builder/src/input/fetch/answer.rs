@@ -1,6 +1,6 @@
 //! Whether a server's answer is what a download asked for.
 
-use anyhow::Context;
+use nodeimg_values::full::Writing;
 use reqwest::StatusCode;
 
 use super::client::{ContentRange, Head};
@@ -28,7 +28,7 @@ impl Transfer<'_> {
                 }
                 partial
                     .set_validator(head.validator.as_deref())
-                    .context("writing to the store")
+                    .while_writing("writing to the store")
                     .map_err(Failure::Local)?;
                 self.check_total(head.length, 0)
             }

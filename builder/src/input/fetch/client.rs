@@ -398,4 +398,24 @@ mod tests {
             assert_eq!(validator(&headers).as_deref(), wanted);
         }
     }
+    #[test]
+    fn a_plain_server_may_send_to_itself_alone() {
+        let mirrors = Mirrors::default();
+        let to = |from: &str, location: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::LOCATION, HeaderValue::from_static(location));
+            let from = Url::parse(from).ok()?;
+            let to = redirect(&mirrors, &from, &headers).ok()?;
+            Some(to.to_string())
+        };
+        let here = "http://127.0.0.1:5000/v2/x/blobs/1";
+        assert_eq!(
+            to(here, "/blob").as_deref(),
+            Some("http://127.0.0.1:5000/blob")
+        );
+        assert_eq!(to(here, "http://127.0.0.1:5001/blob"), None);
+        assert_eq!(to(here, "http://other.example/"), None);
+        assert_eq!(to("https://a.example/", "http://a.example/x"), None);
+        assert!(to(here, "https://other.example/").is_some());
+    }
 }

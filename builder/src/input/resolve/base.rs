@@ -62,3 +62,43 @@ fn fallen(old: &Packages, new: &Packages) -> Vec<String> {
     };
     new.packages.iter().filter_map(fell).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use nodeimg_values::arch::Arch;
+    use nodeimg_values::digest::Digest;
+
+    use super::*;
+    use crate::input::recipe::tests::recipe;
+
+    #[test]
+    fn every_package_that_goes_back_is_named() {
+        let base = recipe("[base]\nsuite = \"trixie\"\npackages = [\"a\"]\n")
+            .base
+            .unwrap();
+        let packages = |versions: [&str; 3]| {
+            let package = |(name, version): (&str, &str)| PinnedPackage {
+                name: name.parse().unwrap(),
+                arch: Arch::Amd64,
+                version: version.to_owned(),
+                suite: "trixie".parse().unwrap(),
+                path: "pool/x.deb".to_owned(),
+                sha256: Digest::sha256(b""),
+                size: 1,
+            };
+            let all = ["aa", "bb", "cc"].into_iter().zip(versions);
+            Packages::new(&base, Vec::new(), all.map(package).collect())
+        };
+        let old = packages(["9.9.9-1", "1:1.0", "2.0"]);
+        assert_eq!(
+            fallen(&old, &packages(["3.5.9-1", "1:0.9~rc1", "2.0"])),
+            [
+                "aa (amd64) from 9.9.9-1 to 3.5.9-1",
+                "bb (amd64) from 1:1.0 to 1:0.9~rc1"
+            ]
+        );
+        assert_eq!(fallen(&old, &packages(["10.0", "2:0", "2.0-1"])), [""; 0]);
+        assert_eq!(fallen(&Packages::default(), &old), [""; 0]);
+    }
+}
