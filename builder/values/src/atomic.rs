@@ -77,15 +77,22 @@ impl AtomicFile {
         })
     }
 
-    /// The same with secrets in it: for its owner alone, and what a killed process
+    /// For its owner alone.
+    pub fn closed(self) -> AtomicFile {
+        AtomicFile {
+            mode: 0o600,
+            ..self
+        }
+    }
+
+    /// A file with secrets in it: for its owner alone, and what a killed process
     /// left of an earlier one is removed.
     pub fn private(to: &Path) -> Result<AtomicFile> {
         let _turn = lock(parent(to), FlockArg::LockExclusive);
         remove_left_behind(parent(to), &hidden(to)?);
-        let file = AtomicFile::create(to)?;
+        let file = AtomicFile::create(to)?.closed();
         let mine = lock(file.temp.path(), FlockArg::LockExclusive);
         Ok(AtomicFile {
-            mode: 0o600,
             _mine: mine,
             ..file
         })

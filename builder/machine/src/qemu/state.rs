@@ -129,7 +129,7 @@ impl State {
         atomic::write_file(&about_path, &serde_json::to_vec(&about)?)?;
         // The node's keys will be in it, and the directory may be one of the user's that
         // others can enter.
-        let overlay = atomic::AtomicFile::private(&path)?;
+        let overlay = atomic::AtomicFile::create(&path)?.closed();
         let size = size.next_multiple_of(GRAIN);
         qcow2::overlay(backing, image.format.name(), size, &mut overlay.file())
             .with_context(|| format!("writing {shown}"))?;
