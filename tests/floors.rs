@@ -43,13 +43,23 @@ const HOUSES: &[(&str, &[&str])] = &[
         "builder/formats/src",
         &[
             "squashfs", "fat", "qcow2", "oci", "pe", "cpio", "tar", "ar", "elf", "packing", "gpt",
-            "verity", "guid", "sparse", "region", "readable",
+            "verity", "guid", "guarded", "sparse", "region", "readable",
         ],
     ),
     (
         "builder/values/src",
         &[
-            "atomic", "progress", "terminal", "parallel", "epoch", "date", "digest", "arch",
+            "atomic",
+            "progress",
+            "terminal",
+            "parallel",
+            "temporary",
+            "regular",
+            "full",
+            "epoch",
+            "date",
+            "digest",
+            "arch",
         ],
     ),
     (

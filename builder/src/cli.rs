@@ -272,6 +272,9 @@ pub struct LockArgs {
     /// Only report whether the lock matches the recipe
     #[arg(long, conflicts_with_all = ["update", "digests"])]
     pub check: bool,
+    /// Accept an index of Debian that is older than the one in the lock
+    #[arg(long, conflicts_with = "check")]
+    pub allow_older: bool,
     /// File of digests that you already know, as lines `HEX  URL`: these URLs are not downloaded
     #[arg(long, value_name = "FILE")]
     pub digests: Option<PathBuf>,

@@ -8,6 +8,7 @@ pub mod cpio;
 pub mod elf;
 pub mod fat;
 pub mod gpt;
+pub mod guarded;
 pub mod guid;
 pub mod oci;
 pub mod packing;

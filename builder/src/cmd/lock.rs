@@ -41,13 +41,14 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
     let old = old_lock(&chosen, &args.update)?;
     let lock = new_lock(session, args, &chosen.recipe, old.as_ref())?;
     let text = lock.text();
-    let changed = chosen.lock.as_deref() != Some(text.as_str());
+    // Not by their texts: line ends that git has changed are left as they are.
+    let changed = old.as_ref() != Some(&lock);
     if changed {
-        atomic::write_file(&path, text.as_bytes())?;
+        atomic::rewrite_file(&path, text.as_bytes())?;
     }
     // After the lock: a failure up to here has changed nothing.
     if let (Some(text), RecipeRef::File(recipe)) = (&edited, &args.recipe.recipe) {
-        atomic::write_file(recipe, text.as_bytes())?;
+        atomic::rewrite_file(recipe, text.as_bytes())?;
     }
     let verb = if changed {
         "wrote"
@@ -84,6 +85,7 @@ fn new_lock(
         updates: &args.update,
         known: &known,
         needs: boot::check_needs,
+        allow_older: args.allow_older,
         fetcher: &fetcher,
         progress: session.progress,
     };

@@ -63,7 +63,15 @@ impl Session<'_> {
     }
 
     pub fn store(&self) -> Result<Store> {
-        Store::open(&self.store_root()?)
+        let store = Store::open(&self.store_root()?)?;
+        if let Some(why) = store.only_read() {
+            self.progress.warn(&format!(
+                "the store {} {why}: its files are read, and what is fetched or made now is not \
+                 kept (name a store of your own with --store DIR)",
+                store.root().display()
+            ));
+        }
+        Ok(store)
     }
 
     /// `warm_command` is what the user can run to have everything in the store.

@@ -1,5 +1,6 @@
 //! `nodeimg store`: manages the store.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -32,6 +33,7 @@ fn gc(session: &Session<'_>, days: u32, dry_run: bool) -> Result<()> {
         Duration::from_secs(u64::from(days) * 86_400),
         dry_run,
     )?;
+    warn_of(session, &report.foreign);
     let verb = if dry_run { "would remove" } else { "removed" };
     session.say(
         &json!({ "event": "gc", "dry_run": dry_run, "report": report }),
@@ -45,8 +47,18 @@ fn gc(session: &Session<'_>, days: u32, dry_run: bool) -> Result<()> {
     Ok(())
 }
 
+fn warn_of(session: &Session<'_>, foreign: &[PathBuf]) {
+    let Some(first) = foreign.first() else { return };
+    session.progress.warn(&format!(
+        "{} files in the store are not its own and were left alone, {} first",
+        foreign.len(),
+        first.display()
+    ));
+}
+
 fn verify(session: &Session<'_>) -> Result<()> {
     let report = session.store()?.verify()?;
+    warn_of(session, &report.foreign);
     let text = format!(
         "{} blobs hashed, {} MB",
         report.checked,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::regular;
 
 use super::lock::{Lock, Locked, PinnedPackage};
 use super::recipe::output::{Kinds, OutputKind};
@@ -70,7 +71,7 @@ impl Chosen {
 
 /// `None` if there is no such file.
 pub fn read_if_there(path: &Path) -> Result<Option<String>> {
-    match std::fs::read_to_string(path) {
+    match regular::read_text(path) {
         Ok(text) => Ok(Some(text)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e).with_context(|| format!("reading the lock {}", path.display())),

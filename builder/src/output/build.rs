@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use nodeimg_values::arch::Arch;
+use nodeimg_values::atomic;
 use nodeimg_values::progress::Progress;
 
 use super::reuse::{self, Key};
@@ -49,7 +50,12 @@ impl<'a> Build<'a> {
 
     /// Whether an earlier build has written just this.
     pub fn is_current(&self, store: &Store) -> bool {
-        reuse::is_current(store, &self.directory, &self.key)
+        let is_current = reuse::is_current(store, &self.directory, &self.key);
+        if is_current {
+            // Nothing is written, so nothing else removes what a killed build left.
+            atomic::tidy(&self.directory);
+        }
+        is_current
     }
 
     pub fn run(&self, fetched: Fetched<'_>, store: &Store, progress: &Progress) -> Result<()> {

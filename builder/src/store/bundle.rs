@@ -17,9 +17,12 @@ use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
+use std::rc::Rc;
 
 use anyhow::{Context, Result, bail, ensure};
+use nodeimg_formats::guarded::{Guard, Guarded};
 use nodeimg_values::digest::{Algorithm, Digest, Expected, Hasher};
+use nodeimg_values::full::Writing;
 use serde::{Deserialize, Serialize};
 use tar::{Archive, Builder, Entry, EntryType, Header};
 
@@ -30,6 +33,9 @@ const VERSION: u32 = 1;
 
 /// An index of tens of thousands of blobs is smaller.
 const MAX_INDEX: u64 = 16 * 1024 * 1024;
+
+/// Of one member; what a bundle holds has one block.
+const MAX_HEADERS: u64 = 64 * 1024;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,7 +67,7 @@ impl Store {
     /// Writes `blobs` to `path`. Their SHA-512 goes along if it was checked:
     /// an offline build may know a blob by nothing else.
     pub fn export_bundle(&self, blobs: &[&VerifiedBlob], path: &Path) -> Result<()> {
-        let context = || format!("writing the bundle {} (is the disk full?)", path.display());
+        let context = format!("writing the bundle {}", path.display());
         let mut sorted: BTreeMap<&Digest, &VerifiedBlob> = BTreeMap::new();
         for blob in blobs {
             let entry = sorted.entry(blob.sha256()).or_insert(blob);
@@ -86,21 +92,21 @@ impl Store {
             // As any file that is made for the user: the umask decides.
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(directory.unwrap_or(Path::new(".")))
-            .with_context(context)?;
+            .while_writing(&context)?;
         let mut tar = Builder::new(BufWriter::with_capacity(256 * 1024, temp));
         let text = serde_json::to_vec(&index)?;
-        append(&mut tar, INDEX, text.len() as u64, text.as_slice()).with_context(context)?;
+        append(&mut tar, INDEX, text.len() as u64, text.as_slice()).while_writing(&context)?;
         for blob in sorted.values() {
-            append_blob(&mut tar, blob).with_context(context)?;
+            append_blob(&mut tar, blob).with_context(|| context.clone())?;
         }
         let temp = tar
             .into_inner()
             .and_then(|writer| writer.into_inner().map_err(io::IntoInnerError::into_error))
-            .with_context(context)?;
-        temp.as_file().sync_all().with_context(context)?;
+            .while_writing(&context)?;
+        temp.as_file().sync_all().while_writing(&context)?;
         temp.persist(path)
             .map_err(|e| e.error)
-            .with_context(context)?;
+            .while_writing(&context)?;
         Ok(())
     }
 
@@ -109,17 +115,22 @@ impl Store {
     pub fn import_bundle(&self, path: &Path) -> Result<ImportReport> {
         let context = || format!("reading the bundle {}", path.display());
         let file = File::open(path).with_context(context)?;
-        let mut archive = Archive::new(io::BufReader::with_capacity(256 * 1024, file));
-        self.import(&mut archive).with_context(context)
+        let guard = Rc::new(Guard::new(MAX_HEADERS));
+        let reader = io::BufReader::with_capacity(256 * 1024, file);
+        let mut archive = Archive::new(Guarded::new(reader, Rc::clone(&guard)));
+        self.import(&mut archive, &guard).with_context(context)
     }
 
-    fn import(&self, archive: &mut Archive<impl Read>) -> Result<ImportReport> {
+    fn import(&self, archive: &mut Archive<impl Read>, guard: &Guard) -> Result<ImportReport> {
         let mut entries = archive.entries()?;
+        guard.allow_headers_after(0);
         let first = entries
             .next()
             .with_context(|| format!("it is not a bundle: {INDEX} is missing"))?;
         let mut first = first.context("it is not a bundle, or it is damaged")?;
         let mut wanted = BTreeMap::new();
+        let mut body = first.size().min(MAX_INDEX);
+        guard.allow_body(body);
         for blob in read_index(&mut first)?.blobs {
             let name = format!("blobs/{}", blob.sha256.hex());
             if wanted.insert(name.clone(), blob).is_some() {
@@ -127,7 +138,9 @@ impl Store {
             }
         }
         let mut report = ImportReport::default();
-        for entry in entries {
+        loop {
+            guard.allow_headers_after(body);
+            let Some(entry) = entries.next() else { break };
             let mut entry = entry.context("it is damaged or cut short")?;
             let name = name_of(&entry);
             let Some(blob) = wanted.remove(&name) else {
@@ -143,6 +156,8 @@ impl Store {
                 entry.size(),
                 blob.size
             );
+            body = blob.size;
+            guard.allow_body(body);
             if self
                 .take_in(&mut entry, &blob)
                 .with_context(|| format!("its member {name}"))?
@@ -174,21 +189,10 @@ impl Store {
         };
         let extra: Vec<Algorithm> = want.extra_algorithms();
         let mut partial = self.partial(&blob.sha256.to_string(), &extra)?;
-        partial
-            .restart(&extra)
-            .and_then(|()| partial.set_validator(None))
-            .context("emptying a download file in the store")?;
-        let mut buffer = vec![0; 256 * 1024];
-        loop {
-            match entry.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(n) => partial.write(&buffer[..n])?,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => {
-                    partial.discard();
-                    return Err(e).context("it is damaged or cut short");
-                }
-            }
+        partial.start_over(&extra)?;
+        if let Err(e) = partial.take(entry)? {
+            partial.discard();
+            return Err(e).context("it is damaged or cut short");
         }
         match partial.commit(&want)? {
             Ok(_) => Ok(true),
@@ -278,7 +282,8 @@ fn append_blob(tar: &mut Builder<impl Write>, blob: &VerifiedBlob) -> Result<()>
         &format!("blobs/{}", blob.sha256().hex()),
         blob.size(),
         &mut reader,
-    )?;
+    )
+    .while_writing("copying a blob")?;
     let got = reader.hasher.finish();
     if got.sha256 != *blob.sha256() {
         bail!(

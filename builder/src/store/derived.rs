@@ -5,46 +5,17 @@
 //! (inode and change time), so that a record which came from elsewhere, with a
 //! restored CI cache say, is worth nothing and the file is made again.
 
-use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nodeimg_formats::squashfs::Cache;
 use nodeimg_values::digest::{Digest, Hasher, HashingWriter};
-use serde::{Deserialize, Serialize};
+use nodeimg_values::full::Writing;
 
+use super::place::{self, Part, There};
+use super::record::{Record, recorded};
 use super::{Store, VerifiedBlob, touch};
-
-#[derive(Serialize, Deserialize)]
-struct Record {
-    sha256: Digest,
-    size: u64,
-    inode: u64,
-    changed: (i64, i64),
-}
-
-impl Record {
-    fn of(file: &Metadata, sha256: Digest) -> Record {
-        Record {
-            sha256,
-            size: file.len(),
-            inode: file.ino(),
-            changed: (file.ctime(), file.ctime_nsec()),
-        }
-    }
-
-    fn write(&self, path: &Path) -> io::Result<()> {
-        fs::write(record_path(path), serde_json::to_vec(self)?)
-    }
-
-    fn fits(&self, file: &Metadata) -> bool {
-        self.inode == file.ino()
-            && self.changed == (file.ctime(), file.ctime_nsec())
-            && self.size == file.len()
-    }
-}
 
 impl Store {
     /// What `make` writes for `source`, from the store if it was made before.
@@ -62,24 +33,23 @@ impl Store {
             return Ok(blob);
         }
         let directory = path.parent().unwrap_or(Path::new("/"));
-        let context = || format!("writing {} (is the disk full?)", path.display());
-        fs::create_dir_all(directory).with_context(context)?;
-        let temp = tempfile::NamedTempFile::new_in(directory).with_context(context)?;
+        place::directory(directory).writing(&path)?;
+        let temp = place::temporary(directory).writing(&path)?;
         let mut writer = HashingWriter::new(BufWriter::with_capacity(256 * 1024, temp));
         make(&mut writer)?;
         let (writer, got) = writer.finish();
         let temp = writer
             .into_inner()
             .map_err(io::IntoInnerError::into_error)
-            .with_context(context)?;
-        let file = temp
-            .persist(&path)
-            .map_err(|e| e.error)
-            .with_context(context)?;
-        Record::of(&file.metadata().with_context(context)?, got.sha256.clone())
+            .writing(&path)?;
+        let file = place::put(temp, &path).writing(&path)?;
+        let meta = file.metadata().writing(&path)?;
+        Record::of(&path, &meta, got.sha256.clone())
             .write(&path)
-            .with_context(context)?;
-        let file = File::open(&path).with_context(context)?;
+            .writing(&path)?;
+        let There::File(file, _) = place::look(&path).writing(&path)? else {
+            bail!("{} is not what was just put there", path.display());
+        };
         Ok(VerifiedBlob {
             file,
             path,
@@ -99,8 +69,11 @@ impl Store {
             return Ok(None);
         };
         let mut bytes = Vec::with_capacity(usize::try_from(known.size).unwrap_or_default());
-        file.read_to_end(&mut bytes)
-            .with_context(|| format!("reading {}", path.display()))?;
+        match file.read_to_end(&mut bytes) {
+            Ok(_) => {}
+            Err(e) if place::is_rotten(&e) => return Ok(None),
+            Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),
+        }
         if Digest::sha256(&bytes) != known.sha256 {
             return Ok(None);
         }
@@ -111,20 +84,21 @@ impl Store {
     /// Keeps `bytes` for [`kept`](Store::kept) to find.
     pub fn keep(&self, what: &str, key: &Digest, bytes: &[u8]) -> Result<()> {
         let path = self.derived_path(what, key);
-        let keep = || -> Result<()> {
+        let keep = || -> io::Result<()> {
             let directory = path.parent().unwrap_or(Path::new("/"));
-            fs::create_dir_all(directory)?;
-            let mut temp = tempfile::NamedTempFile::new_in(directory)?;
+            place::directory(directory)?;
+            let mut temp = place::temporary(directory)?;
             temp.write_all(bytes)?;
-            let file = temp.persist(&path)?;
-            let record = Record::of(&file.metadata()?, Digest::sha256(bytes));
-            Ok(record.write(&path)?)
+            let file = place::put(temp, &path)?;
+            let record = Record::of(&path, &file.metadata()?, Digest::sha256(bytes));
+            record.write(&path)
         };
-        keep().with_context(|| format!("writing {} (is the disk full?)", path.display()))
+        keep().writing(&path)
     }
 
     fn derived_path(&self, what: &str, key: &Digest) -> PathBuf {
-        self.root.join("derived").join(what).join(key.hex())
+        let derived = self.root.join(Part::Derived.name());
+        derived.join(what).join(key.hex())
     }
 }
 
@@ -138,32 +112,16 @@ impl Cache for Store {
     }
 }
 
-fn record_path(path: &Path) -> PathBuf {
-    path.with_extension("record")
-}
-
-/// The derived file at `path` with its record, if that is of this very file.
-/// Its bytes are not checked yet.
-fn recorded(path: &Path) -> Result<Option<(Record, File, File)>> {
-    let (Ok(mut record), Ok(file)) = (File::open(record_path(path)), File::open(path)) else {
-        return Ok(None);
-    };
-    let context = || format!("reading {}", path.display());
-    let mut text = Vec::new();
-    record.read_to_end(&mut text).with_context(context)?;
-    let Ok(known) = serde_json::from_slice::<Record>(&text) else {
-        return Ok(None);
-    };
-    let fits = known.fits(&file.metadata().with_context(context)?);
-    Ok(fits.then_some((known, record, file)))
-}
-
 /// The derived file at `path`, if its record and its bytes still hold.
 fn kept_blob(path: &Path) -> Result<Option<VerifiedBlob>> {
     let Some((known, record, file)) = recorded(path)? else {
         return Ok(None);
     };
-    let got = Hasher::measure(&file, &[]).with_context(|| format!("reading {}", path.display()))?;
+    let got = match Hasher::measure(&file, &[]) {
+        Ok(got) => got,
+        Err(e) if place::is_rotten(&e) => return Ok(None),
+        Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),
+    };
     if got.sha256 != known.sha256 {
         return Ok(None);
     }

@@ -1,17 +1,22 @@
 //! `nodeimg store gc` and `nodeimg store verify`.
+//!
+//! # Invariants
+//! - Only files that the store has made, by their names and places, are removed,
+//!   and only in a store that is marked as one.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
-use nodeimg_values::digest::{Algorithm, Digest, Hasher};
+use nodeimg_values::digest::{Algorithm, Digest};
 use serde::Serialize;
 use walkdir::WalkDir;
 
-use super::{Store, open_lock_file};
+use super::mark::{self, USE_LOCK};
+use super::place::{self, Part};
+use super::{Hashed, Store, hash};
 
 /// What a clean-up took away, or would take away.
 #[derive(Debug, Default, Serialize)]
@@ -21,6 +26,8 @@ pub struct GcReport {
     pub freed: u64,
     /// In bytes, of what stays.
     pub kept: u64,
+    /// What the store has not made, and left alone.
+    pub foreign: Vec<PathBuf>,
 }
 
 /// What a look at every blob found.
@@ -31,13 +38,16 @@ pub struct VerifyReport {
     pub size: u64,
     /// Blobs whose bytes were not their name's; they are dropped.
     pub dropped: Vec<PathBuf>,
+    /// What the store has not made, and left alone.
+    pub foreign: Vec<PathBuf>,
 }
 
 impl Store {
     /// Removes what no build has used for `unused_for`. Refuses while a build
     /// runs on this store.
     pub fn gc(root: &Path, unused_for: Duration, dry_run: bool) -> Result<GcReport> {
-        let file = open_lock_file(&root.join("use.lock"))
+        mark::check(root)?;
+        let file = place::own(&root.join(USE_LOCK))
             .with_context(|| format!("opening the store {}", root.display()))?;
         let Ok(_alone) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
             bail!(
@@ -49,39 +59,46 @@ impl Store {
             .checked_sub(unused_for)
             .unwrap_or(SystemTime::UNIX_EPOCH);
         let mut report = GcReport::default();
-        for path in files_below(root, &["blobs", "sha512", "derived", "built", "partial"])? {
-            let meta =
-                fs::metadata(&path).with_context(|| format!("looking at {}", path.display()))?;
-            if last_use(&path)? >= limit {
-                report.kept += meta.len();
-                continue;
+        for part in Part::ALL {
+            for path in files_of(root, part, &mut report.foreign)? {
+                let looked = || format!("looking at {}", path.display());
+                let meta = fs::symlink_metadata(&path).with_context(looked)?;
+                if last_use(&path)? >= limit {
+                    report.kept += meta.len();
+                    continue;
+                }
+                if !dry_run {
+                    fs::remove_file(&path)
+                        .with_context(|| format!("removing {}", path.display()))?;
+                }
+                report.freed += meta.len();
+                report.removed.push(path);
             }
-            if !dry_run {
-                fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
-            }
-            report.freed += meta.len();
-            report.removed.push(path);
         }
         Ok(report)
     }
 
     /// Hashes every blob and drops those that are not what their name says.
     pub fn verify(&self) -> Result<VerifyReport> {
+        if let Some(why) = self.only_read() {
+            bail!(
+                "the store {} {why}: its owner can verify it",
+                self.root().display()
+            );
+        }
+        mark::check(&self.root)?;
         let mut report = VerifyReport::default();
-        for path in files_below(&self.root, &["blobs"])? {
-            let name = path
-                .file_name()
-                .and_then(|n| n.to_str())
-                .unwrap_or_default();
-            let named = Digest::new(Algorithm::Sha256, name).ok();
-            let got = File::open(&path)
-                .and_then(|file| Hasher::measure(file, &[]))
-                .with_context(|| format!("reading {}", path.display()))?;
+        for path in files_of(&self.root, Part::Blobs, &mut report.foreign)? {
+            let name = path.file_name().and_then(|n| n.to_str());
+            let named = Digest::new(Algorithm::Sha256, name.unwrap_or_default())?;
             report.checked += 1;
-            report.size += got.size;
-            if named.as_ref() != Some(&got.sha256) {
-                fs::remove_file(&path).with_context(|| format!("dropping {}", path.display()))?;
-                report.dropped.push(path);
+            match hash(&path, &named, &[])? {
+                Hashed::Good(_, _, got) => report.size += got.size,
+                Hashed::Missing => {}
+                Hashed::Bad(_) => {
+                    place::clear(&path).with_context(|| format!("dropping {}", path.display()))?;
+                    report.dropped.push(path);
+                }
             }
         }
         Ok(report)
@@ -91,24 +108,41 @@ impl Store {
 /// A derived file lives as long as its record is used.
 fn last_use(path: &Path) -> Result<SystemTime> {
     let record = path.with_extension("record");
-    let of = if record.exists() { &record } else { path };
-    fs::metadata(of)
+    let of = match fs::symlink_metadata(&record) {
+        Ok(_) => &record,
+        Err(_) => path,
+    };
+    fs::symlink_metadata(of)
         .and_then(|m| m.modified())
         .with_context(|| format!("looking at {}", of.display()))
 }
 
-fn files_below(root: &Path, parts: &[&str]) -> Result<Vec<PathBuf>> {
+/// What the store has made in one of its directories, in order. No link is followed.
+fn files_of(root: &Path, part: Part, foreign: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>> {
+    let directory = root.join(part.name());
     let mut files = Vec::new();
-    for part in parts {
-        for entry in WalkDir::new(root.join(part)).sort_by_file_name() {
-            match entry {
-                Ok(entry) if entry.file_type().is_file() => files.push(entry.into_path()),
-                Ok(_) => {}
-                Err(e)
-                    if e.io_error()
-                        .is_some_and(|e| e.kind() == io::ErrorKind::NotFound) => {}
-                Err(e) => return Err(e).context("listing the store"),
+    let walk = WalkDir::new(&directory).follow_root_links(false);
+    for entry in walk.sort_by_file_name() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(e)
+                if e.io_error()
+                    .is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound) =>
+            {
+                continue;
             }
+            Err(e) => return Err(e).context("listing the store"),
+        };
+        let below = entry
+            .path()
+            .strip_prefix(&directory)
+            .unwrap_or(Path::new(""));
+        let is_ours = part.has(below);
+        match entry.file_type().is_dir() {
+            // A directory in a file's place is moved aside when that file is wanted.
+            true => {}
+            false if is_ours => files.push(entry.into_path()),
+            false => foreign.push(entry.into_path()),
         }
     }
     Ok(files)

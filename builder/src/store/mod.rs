@@ -1,7 +1,8 @@
 //! The store: verified bytes on disk, by digest.
 //!
 //! ```text
-//! <root>/use.lock                   shared by builds, exclusive for gc
+//! <root>/CACHEDIR.TAG               says that this is a store, and of which format
+//!        use.lock                   shared by builds, exclusive for gc
 //!        blobs/<2 hex>/<64 hex>     0444, named by SHA-256
 //!        sha512/<128 hex>           text: the SHA-256 of the blob with that SHA-512
 //!        derived/<what>/<64 hex>    made from what that SHA-256 stands for (an unpacked tar)
@@ -14,22 +15,34 @@
 //! - [`VerifiedBlob`] has one maker, this room: its bytes were hashed by this
 //!   process, after it opened the file.
 //! - Files appear whole: temporary file, fsync, rename.
+//! - A store is one user's; another's, or one on a read-only medium, is only read.
+//! - Nothing is removed that the store has not made: only in a marked store, and
+//!   only files with the names of its own ([`mark`], [`place`]).
 //! - Any number of builds may use one store at a time; [`gc`](Store::gc) waits for none
 //!   and takes nothing from a running one: it refuses while one runs.
 
 mod bundle;
 mod derived;
 mod maintenance;
+mod mark;
 mod partial;
+mod place;
+mod record;
 
-use std::fs::{self, File};
-use std::io;
+use std::fs::{File, Metadata, Permissions};
+use std::io::{self, Read, Seek};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
-use nodeimg_values::digest::{Digest, Expected, Hasher};
+use nodeimg_values::digest::{Algorithm, Digest, Expected, Hasher, Measured};
+use nodeimg_values::temporary;
+use tempfile::TempDir;
+
+use mark::{Access, USE_LOCK};
+use place::{Part, There};
 
 pub use partial::{Partial, Rejected};
 
@@ -39,8 +52,18 @@ const TOUCH_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Content-addressed bytes on disk.
 #[derive(Debug)]
 pub struct Store {
+    /// Where this process writes.
     root: PathBuf,
+    below: Option<Below>,
     _in_use: Flock<File>,
+}
+
+/// A store that is only read, below one of this process alone.
+#[derive(Debug)]
+struct Below {
+    root: PathBuf,
+    why: String,
+    _above: TempDir,
 }
 
 /// Bytes in the store whose digest this process has checked.
@@ -84,33 +107,70 @@ impl VerifiedBlob {
 pub enum Lookup {
     Found(VerifiedBlob),
     Missing,
-    /// It was there with other bytes than its name says, and is gone now.
+    /// Something else was there than its name says, and is gone now.
     DroppedCorrupt {
         path: PathBuf,
-        found: Digest,
+        /// "its digest is sha256:…"
+        why: String,
     },
 }
 
+/// What lies at the place of a blob, hashed.
+enum Hashed {
+    Good(File, Metadata, Measured),
+    Missing,
+    /// As [`Lookup::DroppedCorrupt`] says it.
+    Bad(String),
+}
+
 impl Store {
-    /// Opens the store at `root`, making it if it is not there.
+    /// Opens the store at `root`, making it if it is not there. What is written for one
+    /// that can only be read, see [`only_read`](Store::only_read), is gone with the
+    /// result.
+    ///
+    /// # Errors
+    /// `root` is a directory of something else, or others can write to it.
     pub fn open(root: &Path) -> Result<Store> {
-        let context = || {
+        let Access::ReadOnly(why) = mark::claim(root)? else {
+            return Store::in_use(root.to_owned(), None);
+        };
+        let parent = temporary::large();
+        let above = tempfile::Builder::new()
+            .prefix("nodeimg-store-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(&parent)
+            .with_context(|| format!("creating a directory in {}", parent.display()))?;
+        mark::claim(above.path())?;
+        let place = above.path().to_owned();
+        let below = Below {
+            root: root.to_owned(),
+            why,
+            _above: above,
+        };
+        Store::in_use(place, Some(below))
+    }
+
+    fn in_use(root: PathBuf, below: Option<Below>) -> Result<Store> {
+        let lock = || {
+            let file = place::own(&root.join(USE_LOCK))?;
+            Flock::lock(file, FlockArg::LockShared).map_err(|(_, errno)| io::Error::from(errno))
+        };
+        let lock = lock().with_context(|| {
             format!(
                 "opening the store {} (choose another with --store DIR)",
                 root.display()
             )
-        };
-        for part in ["blobs", "sha512", "derived", "partial", "built"] {
-            fs::create_dir_all(root.join(part)).with_context(context)?;
-        }
-        let file = open_lock_file(&root.join("use.lock")).with_context(context)?;
-        let lock = Flock::lock(file, FlockArg::LockShared)
-            .map_err(|(_, errno)| io::Error::from(errno))
-            .with_context(context)?;
+        })?;
         Ok(Store {
-            root: root.to_owned(),
+            root,
+            below,
             _in_use: lock,
         })
+    }
+
+    /// Why nothing that is brought or made stays in the store, if that is so.
+    pub fn only_read(&self) -> Option<&str> {
+        self.below.as_ref().map(|below| below.why.as_str())
     }
 
     /// `$XDG_CACHE_HOME/nodeimg`, else `~/.cache/nodeimg`
@@ -133,8 +193,9 @@ impl Store {
         }
     }
 
+    /// As the user named it.
     pub fn root(&self) -> &Path {
-        &self.root
+        self.below.as_ref().map_or(&self.root, |below| &below.root)
     }
 
     /// The blob of these digests, hashed again; a corrupt one is dropped.
@@ -142,51 +203,71 @@ impl Store {
         let Some(sha256) = self.resolve(want)? else {
             return Ok(Lookup::Missing);
         };
-        let path = self.blob_path(&sha256);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Lookup::Missing),
-            Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),
-        };
-        let got = Hasher::measure(&file, &want.extra_algorithms())
-            .with_context(|| format!("reading {}", path.display()))?;
-        if got.sha256 != sha256 {
-            fs::remove_file(&path)
-                .with_context(|| format!("dropping the corrupt {}", path.display()))?;
-            return Ok(Lookup::DroppedCorrupt {
-                path,
-                found: got.sha256,
-            });
+        let path = blob_path(&self.root, &sha256);
+        let mut hashed = hash(&path, &sha256, &want.extra_algorithms())?;
+        let mut found_at = path;
+        match (&hashed, &self.below) {
+            (Hashed::Bad(_), _) => {
+                place::clear(&found_at)
+                    .with_context(|| format!("dropping the corrupt {}", found_at.display()))?;
+            }
+            (Hashed::Missing, Some(below)) => {
+                found_at = blob_path(&below.root, &sha256);
+                hashed = hash(&found_at, &sha256, &want.extra_algorithms())?;
+            }
+            _ => {}
         }
-        if want.mismatch(&got).is_some() {
+        match hashed {
+            Hashed::Bad(why) if found_at.starts_with(&self.root) => Ok(Lookup::DroppedCorrupt {
+                path: found_at,
+                why,
+            }),
             // A whole blob, but not the one that this lock entry means (its
             // SHA-512 or size differs): fetching will tell who is wrong.
+            Hashed::Good(_, _, got) if want.mismatch(&got).is_some() => Ok(Lookup::Missing),
+            Hashed::Good(file, meta, _) if !place::is_ours(&meta) => {
+                self.adopt(&file, &sha256, want)
+            }
+            Hashed::Good(file, _, got) => {
+                touch(&file);
+                Ok(Lookup::Found(VerifiedBlob {
+                    file,
+                    path: found_at,
+                    sha256,
+                    sha512: got.sha512,
+                    size: got.size,
+                }))
+            }
+            Hashed::Missing | Hashed::Bad(_) => Ok(Lookup::Missing),
+        }
+    }
+
+    /// A blob whose file another user owns, who can change it after it was hashed:
+    /// a copy of it.
+    fn adopt(&self, mut file: &File, sha256: &Digest, want: &Expected) -> Result<Lookup> {
+        let want = Expected {
+            sha256: Some(sha256.clone()),
+            ..want.clone()
+        };
+        let extra = want.extra_algorithms();
+        // Not the key of a download: that may be locked by who is looking here.
+        let mut partial = self.partial(&format!("copy of {sha256}"), &extra)?;
+        partial.start_over(&extra)?;
+        file.rewind()
+            .with_context(|| format!("reading the file of {sha256}"))?;
+        if partial.take(&mut file)?.is_err() {
+            partial.discard();
             return Ok(Lookup::Missing);
         }
-        touch(&file);
-        Ok(Lookup::Found(VerifiedBlob {
-            file,
-            path,
-            sha256,
-            sha512: got.sha512,
-            size: got.size,
-        }))
+        Ok(match partial.commit(&want)? {
+            Ok(blob) => Lookup::Found(blob),
+            Err(_) => Lookup::Missing,
+        })
     }
 
     /// Where the record of an output directory is, by the digest of its path.
     pub fn built_record(&self, directory: &Digest) -> PathBuf {
-        self.root.join("built").join(directory.hex())
-    }
-
-    fn blob_path(&self, sha256: &Digest) -> PathBuf {
-        self.root
-            .join("blobs")
-            .join(&sha256.hex()[..2])
-            .join(sha256.hex())
-    }
-
-    fn alias_path(&self, sha512: &Digest) -> PathBuf {
-        self.root.join("sha512").join(sha512.hex())
+        self.root.join(Part::Built.name()).join(directory.hex())
     }
 
     /// The name in `blobs/` that stands for `want`, if any is known. Where it
@@ -194,34 +275,57 @@ impl Store {
     fn resolve(&self, want: &Expected) -> Result<Option<Digest>> {
         match (&want.sha256, &want.sha512) {
             (Some(sha256), _) => Ok(Some(sha256.clone())),
-            (None, Some(sha512)) => self.alias(sha512),
+            (None, Some(sha512)) => Ok(self.alias(sha512)),
             (None, None) => bail!("a blob was requested without a digest"),
         }
     }
 
-    /// The SHA-256 of the blob with this SHA-512, as seen when it was stored.
-    fn alias(&self, sha512: &Digest) -> Result<Option<Digest>> {
-        let path = self.alias_path(sha512);
-        match fs::read_to_string(&path) {
-            // A broken alias costs a download, nothing else.
-            Ok(text) => Ok(text.trim().parse().ok()),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e).with_context(|| format!("reading {}", path.display())),
-        }
+    /// The SHA-256 of the blob with this SHA-512, as seen when it was stored. A
+    /// broken alias costs a download, nothing else.
+    fn alias(&self, sha512: &Digest) -> Option<Digest> {
+        let below = self.below.iter().map(|below| &below.root);
+        let mut roots = std::iter::once(&self.root).chain(below);
+        roots.find_map(|root| {
+            let There::File(file, _) = place::look(&alias_path(root, sha512)).ok()? else {
+                return None;
+            };
+            let mut text = String::new();
+            file.take(1024).read_to_string(&mut text).ok()?;
+            text.trim().parse().ok()
+        })
     }
 }
 
-fn open_lock_file(path: &Path) -> io::Result<File> {
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .read(true)
-        .open(path)
+fn blob_path(root: &Path, sha256: &Digest) -> PathBuf {
+    let hex = sha256.hex();
+    root.join(Part::Blobs.name()).join(&hex[..2]).join(hex)
+}
+
+fn alias_path(root: &Path, sha512: &Digest) -> PathBuf {
+    root.join(Part::Aliases.name()).join(sha512.hex())
+}
+
+/// Hashes what lies at `path`, where the blob `sha256` belongs.
+fn hash(path: &Path, sha256: &Digest, extra: &[Algorithm]) -> Result<Hashed> {
+    let bad = |e: &io::Error| Hashed::Bad(format!("it cannot be read: {e}"));
+    let context = || format!("reading {}", path.display());
+    let (file, meta) = match place::look(path) {
+        Ok(There::File(file, meta)) => (file, meta),
+        Ok(There::Nothing) => return Ok(Hashed::Missing),
+        Ok(There::Odd(kind)) => return Ok(Hashed::Bad(format!("it is {kind}"))),
+        Err(e) if place::is_rotten(&e) => return Ok(bad(&e)),
+        Err(e) => return Err(e).with_context(context),
+    };
+    Ok(match Hasher::measure(&file, extra) {
+        Ok(got) if got.sha256 == *sha256 => Hashed::Good(file, meta, got),
+        Ok(got) => Hashed::Bad(format!("its digest is {}", got.sha256)),
+        Err(e) if place::is_rotten(&e) => bad(&e),
+        Err(e) => return Err(e).with_context(context),
+    })
 }
 
 /// Marks a file as used today, for gc. Failing is harmless: the store may be
-/// another user's, or on a read-only medium.
+/// on a read-only medium.
 fn touch(file: &File) {
     let stale = file
         .metadata()

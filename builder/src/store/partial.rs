@@ -1,15 +1,20 @@
 //! A download under way: bytes so far, their digest, and what a resume needs.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 use nodeimg_values::digest::{Algorithm, Digest, Expected, Hasher, Measured};
+use nodeimg_values::full::Writing;
 
-use super::{Store, VerifiedBlob, open_lock_file, sync_directory};
+use super::place::{self, Part, There};
+use super::{Store, VerifiedBlob, alias_path, blob_path, sync_directory};
+
+/// In bytes; entity tags and dates are shorter.
+const LONGEST_VALIDATOR: u64 = 1024;
 
 /// The one download of something that is under way on this machine: others
 /// who want the same wait for its lock and then find the blob in the store.
@@ -44,17 +49,28 @@ impl Store {
     pub fn partial(&self, key: &str, extra: &[Algorithm]) -> Result<Partial<'_>> {
         let path = self
             .root
-            .join("partial")
+            .join(Part::Partial.name())
             .join(Digest::sha256(key.as_bytes()).hex());
-        let context = || format!("preparing the download file {}", path.display());
-        let lock = open_lock_file(&path.with_extension("lock")).with_context(context)?;
+        let preparing = format!("preparing the download file {}", path.display());
+        let lock = place::own(&path.with_extension("lock")).while_writing(&preparing)?;
         let lock = Flock::lock(lock, FlockArg::LockExclusive)
             .map_err(|(_, errno)| io::Error::from(errno))
-            .with_context(context)?;
-        let mut file = open_lock_file(&path).with_context(context)?;
+            .while_writing(&preparing)?;
+        let mut file = place::own(&path).while_writing(&preparing)?;
         let mut hasher = Hasher::new(extra);
-        let so_far = io::copy(&mut file, &mut HashSink(&mut hasher)).with_context(context)?;
-        file.seek(SeekFrom::Start(so_far)).with_context(context)?;
+        let so_far = match io::copy(&mut file, &mut HashSink(&mut hasher)) {
+            Ok(so_far) => so_far,
+            // What cannot be read back is no beginning of anything.
+            Err(e) if place::is_rotten(&e) => {
+                place::clear(&path).while_writing(&preparing)?;
+                file = place::own(&path).while_writing(&preparing)?;
+                hasher = Hasher::new(extra);
+                0
+            }
+            Err(e) => return Err(e).while_writing(&preparing),
+        };
+        file.seek(SeekFrom::Start(so_far))
+            .while_writing(&preparing)?;
         Ok(Partial {
             store: self,
             path,
@@ -85,19 +101,48 @@ impl Partial<'_> {
         self.file.metadata().map(|m| m.len())
     }
 
-    /// The `If-Range` value that the bytes so far belong to, if one was given.
+    /// The `If-Range` value that the bytes so far belong to, if one was given. What no
+    /// header can hold, as a power cut may leave it, is none.
     pub fn validator(&self) -> Option<String> {
-        fs::read_to_string(self.path.with_extension("validator"))
-            .ok()
-            .filter(|v| !v.is_empty())
+        let There::File(file, _) = place::look(&self.path.with_extension("validator")).ok()? else {
+            return None;
+        };
+        let mut text = String::new();
+        file.take(LONGEST_VALIDATOR + 1)
+            .read_to_string(&mut text)
+            .ok()?;
+        let fits = text.len() as u64 <= LONGEST_VALIDATOR;
+        let is_value = fits && text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+        (is_value && !text.trim().is_empty()).then_some(text)
     }
 
     /// Remembers a strong `ETag` or a date for a later resume.
     pub fn set_validator(&self, validator: Option<&str>) -> io::Result<()> {
-        fs::write(
-            self.path.with_extension("validator"),
-            validator.unwrap_or_default(),
-        )
+        let path = self.path.with_extension("validator");
+        match validator {
+            Some(validator) => place::write(&path, validator.as_bytes()),
+            None => place::clear(&path),
+        }
+    }
+
+    /// Empties it, with what a resume needs.
+    pub fn start_over(&mut self, extra: &[Algorithm]) -> Result<()> {
+        self.restart(extra)
+            .and_then(|()| self.set_validator(None))
+            .while_writing("emptying a download file in the store")
+    }
+
+    /// Appends all that `from` gives; the inner result is of reading it.
+    pub fn take(&mut self, from: &mut impl Read) -> Result<io::Result<()>> {
+        let mut buffer = vec![0; 256 * 1024];
+        loop {
+            match from.read(&mut buffer) {
+                Ok(0) => return Ok(Ok(())),
+                Ok(n) => self.write(&buffer[..n])?,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Ok(Err(e)),
+            }
+        }
     }
 
     /// Discards what is there: the server starts over.
@@ -110,9 +155,7 @@ impl Partial<'_> {
 
     /// Appends and hashes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file
-            .write_all(bytes)
-            .with_context(|| format!("writing {} (is the disk full?)", self.path.display()))?;
+        self.file.write_all(bytes).writing(&self.path)?;
         self.hasher.0.update(bytes);
         Ok(())
     }
@@ -130,22 +173,32 @@ impl Partial<'_> {
             self.discard();
             return Ok(Err(Rejected { expected, got }));
         }
-        let blob = self.store.blob_path(&got.sha256);
-        let context = || format!("storing {}", blob.display());
-        self.file.sync_all().with_context(context)?;
+        let blob = blob_path(&self.store.root, &got.sha256);
+        let storing = format!("storing {}", blob.display());
+        self.file.sync_all().while_writing(&storing)?;
         let directory = blob.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(directory).with_context(context)?;
-        fs::rename(&self.path, &blob).with_context(context)?;
+        place::directory(directory).while_writing(&storing)?;
+        if blob.is_dir() {
+            place::clear(&blob).while_writing(&storing)?;
+        }
+        fs::rename(&self.path, &blob).while_writing(&storing)?;
         // After the rename: a partial that a crash leaves must stay writable.
-        fs::set_permissions(&blob, Permissions::from_mode(0o444)).with_context(context)?;
-        sync_directory(directory).with_context(context)?;
+        let read_only = Permissions::from_mode(0o444);
+        self.file
+            .set_permissions(read_only)
+            .while_writing(&storing)?;
+        sync_directory(directory).while_writing(&storing)?;
         if let Some(sha512) = &got.sha512 {
             self.store
                 .write_alias(sha512, &got.sha256)
-                .with_context(context)?;
+                .while_writing(&storing)?;
         }
         let _ = fs::remove_file(self.path.with_extension("validator"));
-        let file = File::open(&blob).with_context(context)?;
+        // The file that was written and hashed, by whatever name: one that cannot be
+        // written through.
+        let There::File(file, _) = place::look(&blob).while_writing(&storing)? else {
+            bail!("{} is not what was just put there", blob.display());
+        };
         Ok(Ok(VerifiedBlob {
             file,
             path: blob,
@@ -165,12 +218,9 @@ impl Partial<'_> {
 
 impl Store {
     fn write_alias(&self, sha512: &Digest, sha256: &Digest) -> io::Result<()> {
-        let path = self.alias_path(sha512);
-        let directory = path.parent().unwrap_or(Path::new("/"));
-        let mut temp = tempfile::NamedTempFile::new_in(directory)?;
-        temp.write_all(sha256.to_string().as_bytes())?;
-        temp.as_file().sync_all()?;
-        temp.persist(&path).map_err(|e| e.error)?;
-        Ok(())
+        place::write(
+            &alias_path(&self.root, sha512),
+            sha256.to_string().as_bytes(),
+        )
     }
 }

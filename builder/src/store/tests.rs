@@ -1,9 +1,11 @@
 #![allow(clippy::unwrap_used)]
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 
 use nodeimg_values::digest::Algorithm;
 
 use super::*;
+
+mod theirs;
 
 fn put(store: &Store, bytes: &[u8]) -> VerifiedBlob {
     let mut partial = store

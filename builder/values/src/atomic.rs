@@ -4,13 +4,14 @@
 //! (`.overlay.tar.zst.XXXXXX.tmp`) and is gone when its owner is dropped. What
 //! a killed build left is removed by the next one: a directory under way is
 //! locked by its owner ([flock(2)](https://man7.org/linux/man-pages/man2/flock.2.html)),
-//! so one that is not locked has none.
+//! so one that is not locked has none. So it is with files that hold secrets.
 //!
 //! # Invariants
 //! - At a final name there is the old content, or all of the new.
-//! - Modes are 0644 and 0755, whatever the umask.
-//! - A directory is replaced only if it is empty or an earlier output: all
-//!   that is in it is listed in its `SHA256SUMS`.
+//! - Modes are 0644 and 0755, whatever the umask; of what is private 0600 and 0700,
+//!   from the beginning.
+//! - An output directory is replaced only if it is empty or an earlier output: all
+//!   that is in it are files that are listed in its `SHA256SUMS`.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Seek, Write};
@@ -19,20 +20,34 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::{NamedTempFile, PersistError, TempDir};
 
 use crate::digest::{Hasher, Measured};
+use crate::full::Writing;
 
 /// The list of the files in an output directory, by its own name.
 pub const CHECKSUMS: &str = "SHA256SUMS";
 
 const SUFFIX: &str = ".tmp";
 
+/// Where the old directory is while the new one takes its place in steps.
+const ASIDE: &str = ".aside";
+const OLD: &str = "old";
+
 /// Writes all of `bytes` to `to`.
 pub fn write_file(to: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = AtomicFile::create(to)?;
-    file.write_all(bytes)
-        .with_context(|| format!("writing {} (is the disk full?)", to.display()))?;
+    file.write_all(bytes).writing(to)?;
+    file.commit()
+}
+
+/// Writes all of `bytes` to `to`, which keeps its permissions if it is there.
+pub fn rewrite_file(to: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = AtomicFile::create(to)?;
+    if let Ok(meta) = fs::metadata(to) {
+        file.mode = meta.permissions().mode() & 0o777;
+    }
+    file.write_all(bytes).writing(to)?;
     file.commit()
 }
 
@@ -41,11 +56,14 @@ pub fn write_file(to: &Path, bytes: &[u8]) -> Result<()> {
 pub struct AtomicFile {
     temp: NamedTempFile,
     to: PathBuf,
+    mode: u32,
+    _mine: Option<Flock<File>>,
 }
 
 impl AtomicFile {
     /// Begins a file that will be called `to`.
     pub fn create(to: &Path) -> Result<AtomicFile> {
+        // 0600 until it is whole, as tempfile makes every file.
         let temp = tempfile::Builder::new()
             .prefix(&hidden(to)?)
             .suffix(SUFFIX)
@@ -54,12 +72,40 @@ impl AtomicFile {
         Ok(AtomicFile {
             temp,
             to: to.to_owned(),
+            mode: 0o644,
+            _mine: None,
+        })
+    }
+
+    /// For its owner alone.
+    pub fn closed(self) -> AtomicFile {
+        AtomicFile {
+            mode: 0o600,
+            ..self
+        }
+    }
+
+    /// A file with secrets in it: for its owner alone, and what a killed process
+    /// left of an earlier one is removed.
+    pub fn private(to: &Path) -> Result<AtomicFile> {
+        let _turn = lock(parent(to), FlockArg::LockExclusive);
+        remove_left_behind(parent(to), &hidden(to)?);
+        let file = AtomicFile::create(to)?.closed();
+        let mine = lock(file.temp.path(), FlockArg::LockExclusive);
+        Ok(AtomicFile {
+            _mine: mine,
+            ..file
         })
     }
 
     /// For files that are not written from start to end.
     pub fn file(&self) -> &File {
         self.temp.as_file()
+    }
+
+    /// For what writes and reads in any order.
+    pub fn file_mut(&mut self) -> &mut File {
+        self.temp.as_file_mut()
     }
 
     /// All that is in it by now.
@@ -72,15 +118,25 @@ impl AtomicFile {
 
     /// Puts the file in its place, for good even if the power fails.
     pub fn commit(self) -> Result<()> {
-        let context = || format!("writing {} (is the disk full?)", self.to.display());
-        let mode = Permissions::from_mode(0o644);
+        self.put(NamedTempFile::persist)
+    }
+
+    /// The same, if nothing has that name.
+    pub fn commit_new(self) -> Result<()> {
+        self.put(NamedTempFile::persist_noclobber)
+    }
+
+    fn put(
+        self,
+        persist: impl FnOnce(NamedTempFile, PathBuf) -> Result<File, PersistError>,
+    ) -> Result<()> {
+        let mode = Permissions::from_mode(self.mode);
         self.temp
             .as_file()
             .set_permissions(mode)
-            .with_context(context)?;
-        self.temp.as_file().sync_all().with_context(context)?;
-        self.temp
-            .persist(&self.to)
+            .writing(&self.to)?;
+        self.temp.as_file().sync_all().writing(&self.to)?;
+        persist(self.temp, self.to.clone())
             .map_err(|e| e.error)
             .with_context(|| format!("putting {} in its place", self.to.display()))?;
         sync_directory(parent(&self.to))
@@ -107,12 +163,50 @@ pub struct Turn(#[expect(dead_code, reason = "held, not looked at")] Option<Floc
 pub struct OutDir {
     temp: TempDir,
     to: PathBuf,
+    kind: Kind,
     _mine: Option<Flock<File>>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// Of a build.
+    Output,
+    /// With secrets in it.
+    Private { replace: bool },
+}
+
+impl Kind {
+    fn mode(self) -> Permissions {
+        Permissions::from_mode(match self {
+            Kind::Output => 0o755,
+            Kind::Private { .. } => 0o700,
+        })
+    }
+
+    fn check(self, to: &Path) -> Result<()> {
+        match self {
+            Kind::Output => check_replaceable(to),
+            Kind::Private { replace: false } if fs::symlink_metadata(to).is_ok() => {
+                bail!("{} already exists", to.display())
+            }
+            Kind::Private { .. } => Ok(()),
+        }
+    }
+}
+
 impl OutDir {
-    /// Begins a directory that will be called `to`.
+    /// Begins an output directory that will be called `to`.
     pub fn stage(to: &Path) -> Result<OutDir> {
+        OutDir::begin(to, Kind::Output)
+    }
+
+    /// Begins a directory for its owner alone. An earlier one is replaced if `replace`
+    /// says so, whatever is in it: the caller has looked at that.
+    pub fn private(to: &Path, replace: bool) -> Result<OutDir> {
+        OutDir::begin(to, Kind::Private { replace })
+    }
+
+    fn begin(to: &Path, kind: Kind) -> Result<OutDir> {
         let directory = parent(to);
         let context = || {
             format!(
@@ -120,23 +214,28 @@ impl OutDir {
                 to.display()
             )
         };
-        check_replaceable(to)?;
-        fs::create_dir_all(directory).with_context(context)?;
+        kind.check(to)?;
+        if kind == Kind::Output {
+            fs::create_dir_all(directory).with_context(context)?;
+        }
         // Held until the new directory is locked: no other build can take it
         // for one that was left behind.
         let _turn = lock(directory, FlockArg::LockExclusive);
         let prefix = hidden(to)?;
+        put_back(directory, &prefix, to);
         remove_left_behind(directory, &prefix);
         let temp = tempfile::Builder::new()
             .prefix(&prefix)
             .suffix(SUFFIX)
+            .permissions(Permissions::from_mode(0o700))
             .tempdir_in(directory)
             .with_context(context)?;
-        fs::set_permissions(temp.path(), Permissions::from_mode(0o755)).with_context(context)?;
+        fs::set_permissions(temp.path(), kind.mode()).with_context(context)?;
         let mine = lock(temp.path(), FlockArg::LockExclusive);
         Ok(OutDir {
             temp,
             to: to.to_owned(),
+            kind,
             _mine: mine,
         })
     }
@@ -153,7 +252,7 @@ impl OutDir {
         sync_directory(self.temp.path())?;
         let directory = parent(&self.to);
         let turn = Turn(lock(directory, FlockArg::LockExclusive));
-        check_replaceable(&self.to)?;
+        self.kind.check(&self.to)?;
         if self.to.exists() {
             exchange(self.temp.path(), &self.to).with_context(context)?;
             sync_directory(directory)?;
@@ -195,7 +294,8 @@ fn check_replaceable(to: &Path) -> Result<()> {
     for entry in fs::read_dir(to).with_context(context)? {
         let entry = entry.with_context(context)?;
         let name = entry.file_name();
-        let known = name.to_str().is_some_and(|name| {
+        let is_file = entry.file_type().with_context(context)?.is_file();
+        let known = name.to_str().filter(|_| is_file).is_some_and(|name| {
             !listed.is_empty() && name == CHECKSUMS
                 || listed.lines().any(|line| {
                     line.split_once("  ")
@@ -213,36 +313,72 @@ fn check_replaceable(to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes what killed builds left beside the directory `to`.
+pub fn tidy(to: &Path) {
+    let _turn = lock(parent(to), FlockArg::LockExclusive);
+    if let Ok(prefix) = hidden(to) {
+        put_back(parent(to), &prefix, to);
+        remove_left_behind(parent(to), &prefix);
+    }
+}
+
 /// Swaps two directories in one step, so that the final name is never free.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[cfg(target_os = "linux")]
 fn exchange(temp: &Path, to: &Path) -> io::Result<()> {
-    use nix::errno::Errno;
-    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-    match renameat2(AT_FDCWD, temp, AT_FDCWD, to, RenameFlags::RENAME_EXCHANGE) {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+    match renameat_with(CWD, temp, CWD, to, RenameFlags::EXCHANGE) {
         // Some network file systems cannot.
-        Err(Errno::EINVAL | Errno::ENOSYS) => exchange_by_steps(temp, to),
+        Err(Errno::INVAL | Errno::NOSYS) => exchange_by_steps(temp, to),
         result => result.map_err(io::Error::from),
     }
 }
 
-#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+#[cfg(not(target_os = "linux"))]
 fn exchange(temp: &Path, to: &Path) -> io::Result<()> {
     exchange_by_steps(temp, to)
 }
 
-/// The same in three renames, under the lock of the directory that both are in.
+/// The same in three renames, under the lock of the directory that both are in. What a
+/// kill between them leaves is put back by [`put_back`].
 fn exchange_by_steps(temp: &Path, to: &Path) -> io::Result<()> {
-    let aside = tempfile::Builder::new()
-        .prefix(".aside.")
-        .suffix(SUFFIX)
+    let prefix = hidden(to).map_err(io::Error::other)?;
+    let mut aside = tempfile::Builder::new()
+        .prefix(&prefix)
+        .suffix(ASIDE)
+        .permissions(Permissions::from_mode(0o700))
         .tempdir_in(parent(to))?;
-    let old = aside.path().join("old");
+    // Never removed with something in it.
+    aside.disable_cleanup(true);
+    let old = aside.path().join(OLD);
     fs::rename(to, &old)?;
-    if let Err(e) = fs::rename(temp, to) {
-        fs::rename(&old, to)?;
-        return Err(e);
+    let moved = fs::rename(temp, to);
+    let back = if moved.is_ok() { temp } else { to };
+    fs::rename(&old, back)?;
+    let _ = fs::remove_dir(aside.path());
+    moved
+}
+
+/// Puts back what was moved aside when a process was killed before anything took its
+/// place, under the lock of `directory`.
+fn put_back(directory: &Path, prefix: &str, to: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let ours = name
+            .to_str()
+            .is_some_and(|name| name.starts_with(prefix) && name.ends_with(ASIDE));
+        if !ours {
+            continue;
+        }
+        let old = entry.path().join(OLD);
+        if fs::symlink_metadata(to).is_err() {
+            let _ = fs::rename(&old, to);
+        }
+        let _ = fs::remove_dir_all(entry.path());
     }
-    fs::rename(&old, temp)
 }
 
 /// What killed builds left; a failure here is for the next build to repair.
@@ -256,7 +392,11 @@ fn remove_left_behind(directory: &Path, prefix: &str) {
             .to_str()
             .is_some_and(|name| name.starts_with(prefix) && name.ends_with(SUFFIX));
         if ours && lock(&entry.path(), FlockArg::LockExclusiveNonblock).is_some() {
-            let _ = fs::remove_dir_all(entry.path());
+            let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let _ = match is_dir {
+                true => fs::remove_dir_all(entry.path()),
+                false => fs::remove_file(entry.path()),
+            };
         }
     }
 }

@@ -59,6 +59,8 @@ pub struct Answer {
     pub body: Arc<Vec<u8>>,
     pub etag: Option<String>,
     pub last_modified: Option<String>,
+    /// How it says that the body is packed.
+    pub encoding: Option<String>,
     pub fault: Fault,
 }
 
@@ -252,6 +254,7 @@ fn head<'a>(answer: &'a Answer, seen: &Request) -> (String, &'a [u8]) {
     for (name, value) in [
         ("ETag", &answer.etag),
         ("Last-Modified", &answer.last_modified),
+        ("Content-Encoding", &answer.encoding),
     ] {
         if let Some(value) = value {
             head += &format!("{name}: {value}\r\n");

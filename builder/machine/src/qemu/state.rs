@@ -15,7 +15,6 @@
 //!   a command to run (`--print`).
 //! - A layer that belongs to one disk is never used over another.
 
-use std::env;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -25,7 +24,7 @@ use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 use nodeimg_formats::qcow2;
 use nodeimg_formats::region::Region;
-use nodeimg_values::atomic;
+use nodeimg_values::{atomic, temporary};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
@@ -65,7 +64,7 @@ struct About {
 impl State {
     /// `keep` is made if it is not there.
     pub fn open(keep: Option<&Path>) -> Result<State> {
-        let parent = parent();
+        let parent = temporary::large();
         let temporary = tempfile::Builder::new()
             .prefix("nodeimg-run-")
             // Its own user alone: a seed's secrets will be in it.
@@ -111,6 +110,9 @@ impl State {
                 );
             }
             About::read(&about_path)?.check(&about, self.directory())?;
+            // Of an earlier nodeimg, it may be open to all.
+            fs::set_permissions(&path, Permissions::from_mode(0o600))
+                .with_context(|| format!("closing {shown} to other users"))?;
             return Ok(path);
         }
         let size = match size {
@@ -125,7 +127,9 @@ impl State {
             bail!("{}: QEMU needs a path in UTF-8", image.path.display());
         };
         atomic::write_file(&about_path, &serde_json::to_vec(&about)?)?;
-        let overlay = atomic::AtomicFile::create(&path)?;
+        // The node's keys will be in it, and the directory may be one of the user's that
+        // others can enter.
+        let overlay = atomic::AtomicFile::create(&path)?.closed();
         let size = size.next_multiple_of(GRAIN);
         qcow2::overlay(backing, image.format.name(), size, &mut overlay.file())
             .with_context(|| format!("writing {shown}"))?;
@@ -212,16 +216,6 @@ impl About {
             );
         }
         Ok(())
-    }
-}
-
-/// Where large files may lie: /tmp is in memory on many systems.
-pub fn parent() -> PathBuf {
-    let large = Path::new("/var/tmp");
-    if env::var_os("TMPDIR").is_none() && large.is_dir() {
-        large.to_owned()
-    } else {
-        env::temp_dir()
     }
 }
 

@@ -1,14 +1,15 @@
 //! A seed on disk: a directory, or the image of a medium. Both hold private
 //! keys, so only their owner may read them; both appear whole or not at all.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_seed::read::seed::Layout;
 use nodeimg_seed::write::Files;
+use nodeimg_values::atomic::{AtomicFile, OutDir};
 
 use crate::qemu::seed::medium;
 
@@ -27,7 +28,7 @@ pub fn write(files: &Files, to: &Path, replace: bool) -> Result<()> {
     } else {
         let all = files.all().into_iter();
         let texts: Vec<_> = all.map(|(name, text)| (name, text, 0o600)).collect();
-        write_directory(&texts, to)
+        write_directory(&texts, to, replace)
     }
     .with_context(|| format!("writing the seed {shown}"))
 }
@@ -80,64 +81,35 @@ pub fn check_free(to: &Path, replace: bool) -> Result<()> {
 }
 
 fn write_medium(files: &Files, to: &Path, replace: bool) -> Result<()> {
-    // 0600, as tempfile makes every file.
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".nodeimg-seed-")
-        .suffix(".tmp")
-        .tempfile_in(parent(to))?;
+    let mut output = AtomicFile::private(to)?;
     let content: Vec<_> = files
         .all()
         .into_iter()
         .map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()))
         .collect();
-    medium(&content, LABEL, temporary.as_file_mut())?;
-    temporary.as_file().sync_all()?;
-    let persisted = match replace {
-        true => temporary.persist(to),
-        false => temporary.persist_noclobber(to),
-    };
-    persisted.map_err(|e| e.error)?;
-    sync(parent(to))
+    medium(&content, LABEL, output.file_mut())?;
+    match replace {
+        true => output.commit(),
+        false => output.commit_new(),
+    }
 }
 
-/// A directory of files with their modes, in the place of an earlier one that
-/// [`check_free`] has looked at.
-pub fn write_directory(files: &[(&str, &str, u32)], to: &Path) -> Result<()> {
-    let temporary = tempfile::Builder::new()
-        .prefix(".nodeimg-seed-")
-        .suffix(".tmp")
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir_in(parent(to))?;
-    let staged = temporary.path().join("new");
-    DirBuilder::new().mode(0o700).create(&staged)?;
+/// A directory of files with their modes. If `replace` says so it takes the place of an
+/// earlier one, that [`check_free`] has looked at, in one step.
+pub fn write_directory(files: &[(&str, &str, u32)], to: &Path, replace: bool) -> Result<()> {
+    let staged = OutDir::private(to, replace)?;
     for (name, text, mode) in files {
         let mut options = File::options();
         let mut file = options
             .write(true)
             .create_new(true)
             .mode(*mode)
-            .open(staged.join(name))?;
+            .open(staged.path().join(name))?;
         file.set_permissions(Permissions::from_mode(*mode))?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
     }
-    sync(&staged)?;
-    if to.exists() {
-        fs::rename(to, temporary.path().join("old"))?;
-    }
-    fs::rename(&staged, to)?;
-    sync(parent(to))
-}
-
-fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    }
-}
-
-fn sync(directory: &Path) -> Result<()> {
-    Ok(File::open(directory)?.sync_all()?)
+    staged.commit().map(drop)
 }
 
 #[cfg(test)]

@@ -36,3 +36,25 @@ fn only_its_owner_reads_it_and_only_a_seed_is_replaced() {
     let names: Vec<_> = std::fs::read_dir(&directory).unwrap().collect();
     assert_eq!(names.len(), 2, "nothing is left behind");
 }
+
+/// As a killed `seed new` leaves them.
+#[test]
+fn keys_of_a_killed_run_do_not_lie_about() {
+    let directory = TempDir::new().unwrap();
+    let files = Node::default().files(None);
+    let at = |name: &str| directory.path().join(name);
+    std::fs::create_dir(at(".seed.dead00.tmp")).unwrap();
+    std::fs::write(at(".seed.dead00.tmp/user-data"), "key").unwrap();
+    std::fs::write(at(".seed.img.dead00.tmp"), "key").unwrap();
+    // Killed where directories cannot be exchanged: nothing was at the name.
+    std::fs::create_dir_all(at(".seed.dead01.aside/old")).unwrap();
+    std::fs::write(at(".seed.dead01.aside/old/user-data"), "old").unwrap();
+    write(&files, &at("seed"), true).unwrap();
+    write(&files, &at("seed.img"), false).unwrap();
+    let mut names: Vec<_> = std::fs::read_dir(&directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["seed", "seed.img"]);
+}

@@ -17,7 +17,7 @@ use super::machine::{Bench, Boot, Plan};
 use super::tamper;
 use crate::qemu::Format;
 use crate::qemu::image::Image;
-use crate::qemu::state;
+use nodeimg_values::temporary;
 
 /// What first boot's unit is called on the console.
 const FIRST_BOOT: &str = "make this image into its node";
@@ -117,7 +117,7 @@ pub struct Cases {
 impl Cases {
     /// Makes the node's seed and starts the API server.
     pub fn new(bench: Bench, settings: &ImageSettings) -> Result<Cases> {
-        let parent = state::parent();
+        let parent = temporary::large();
         let files = tempfile::Builder::new()
             .prefix("nodeimg-test-")
             .tempdir_in(&parent)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::qemu::state;
+use nodeimg_values::temporary;
 
 /// Where consoles and facts go; gone in the end unless the user named it or a
 /// case failed.
@@ -22,7 +22,7 @@ impl Logs {
                 Ok(Logs::Named(path.to_owned()))
             }
             None => {
-                let parent = state::parent();
+                let parent = temporary::large();
                 let made = tempfile::Builder::new()
                     .prefix("nodeimg-test-logs-")
                     .tempdir_in(&parent);

@@ -37,7 +37,7 @@ pub fn authority(session: &Session<'_>, args: &SeedCaArgs) -> Result<()> {
         ("ca.crt", pair.cert.as_str(), 0o644),
         ("ca.key", pair.key.expose(), 0o600),
     ];
-    seed::write_directory(&files, directory).with_context(|| format!("writing {shown}"))?;
+    seed::write_directory(&files, directory, false).with_context(|| format!("writing {shown}"))?;
     let event = json!({ "event": "ca", "directory": directory, "name": args.name });
     let text = format!(
         "{shown}/ca.crt is the cluster's CA, {shown}/ca.key its private key: keep \

@@ -9,12 +9,13 @@
 //! link, and its links do not leave the archive. That holds for members that
 //! no rule picks, too: an archive with one hostile member is not trusted.
 
-use std::cell::Cell;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::collections::BTreeSet;
+use std::io::{self, Read, Seek};
 use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use nodeimg_formats::elf::HEADER_LEN;
+use nodeimg_formats::guarded::{Guard, Guarded};
 use tar::{Entries, Entry, EntryType};
 
 use super::rule::member_name;
@@ -39,6 +40,8 @@ pub struct Member {
     /// `None` if the header has no number.
     pub uid: Option<u64>,
     pub gid: Option<u64>,
+    /// Whether a file capability goes with it.
+    pub has_capability: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -63,11 +66,8 @@ pub struct Body {
 /// The members of the tar that `reader` gives, all read (so that a copying
 /// reader has copied all of it).
 pub fn read_through(reader: impl Read) -> Result<Vec<Member>> {
-    let guard = Rc::new(Guard::default());
-    let mut archive = tar::Archive::new(Guarded {
-        inner: reader,
-        guard: Rc::clone(&guard),
-    });
+    let guard = Rc::new(Guard::new(MAX_HEADERS));
+    let mut archive = tar::Archive::new(Guarded::new(reader, Rc::clone(&guard)));
     let members = list(archive.entries().map_err(damaged)?, &guard)?;
     check_end(archive.into_inner(), &guard)?;
     Ok(members)
@@ -75,11 +75,8 @@ pub fn read_through(reader: impl Read) -> Result<Vec<Member>> {
 
 /// The same from a tar on disk, skipping over the members' bytes.
 pub fn read_seeking(reader: impl Read + Seek) -> Result<Vec<Member>> {
-    let guard = Rc::new(Guard::default());
-    let mut archive = tar::Archive::new(Guarded {
-        inner: reader,
-        guard: Rc::clone(&guard),
-    });
+    let guard = Rc::new(Guard::new(MAX_HEADERS));
+    let mut archive = tar::Archive::new(Guarded::new(reader, Rc::clone(&guard)));
     let members = list(archive.entries_with_seek().map_err(damaged)?, &guard)?;
     check_end(archive.into_inner(), &guard)?;
     Ok(members)
@@ -89,7 +86,7 @@ fn list<R: Read>(mut entries: Entries<'_, R>, guard: &Guard) -> Result<Vec<Membe
     let mut members: Vec<Member> = Vec::new();
     let mut body = 0;
     loop {
-        guard.allow(body + MAX_HEADERS);
+        guard.allow_headers_after(body);
         let Some(entry) = entries.next() else {
             return Ok(members);
         };
@@ -99,8 +96,8 @@ fn list<R: Read>(mut entries: Entries<'_, R>, guard: &Guard) -> Result<Vec<Membe
                 Some(last) => format!("after member `{}`", last.name.escape_debug()),
                 None => "its content is not a tar archive".to_owned(),
             })?;
-        body = entry.size().saturating_add(1024);
-        guard.allow(body);
+        body = entry.size();
+        guard.allow_body(body);
         let shown = entry.path_bytes().escape_ascii().to_string();
         let member = read_member(&mut entry).with_context(|| format!("member `{shown}`"))?;
         members.extend(member);
@@ -112,7 +109,7 @@ fn list<R: Read>(mut entries: Entries<'_, R>, guard: &Guard) -> Result<Vec<Membe
 
 /// `None` for an entry that is not a member, such as pax records for the whole archive.
 fn read_member<R: Read>(entry: &mut Entry<'_, R>) -> Result<Option<Member>> {
-    refuse_sparse(entry)?;
+    let has_capability = read_records(entry)?;
     let kind = entry.header().entry_type();
     if kind == EntryType::XGlobalHeader {
         return Ok(None);
@@ -138,6 +135,10 @@ fn read_member<R: Read>(entry: &mut Entry<'_, R>) -> Result<Option<Member>> {
         EntryType::Symlink => MemberKind::Symlink(symlink_target(&name, link)?),
         EntryType::Link => {
             let target = link.context("is a hard link to nothing")??;
+            if entry.size() > 0 {
+                // Some readers take it for the next member, others for this one's.
+                bail!("is a hard link with content");
+            }
             let target = member_name(&target).map_err(|error| {
                 anyhow!("is a hard link that leaves the archive's root: {error}; {REMEDY}")
             })?;
@@ -165,11 +166,13 @@ fn read_member<R: Read>(entry: &mut Entry<'_, R>) -> Result<Option<Member>> {
         mode,
         uid: header.uid().ok(),
         gid: header.gid().ok(),
+        has_capability,
     }))
 }
 
-/// Sparse members, and records that would change members behind our back.
-fn refuse_sparse<R: Read>(entry: &mut Entry<'_, R>) -> Result<()> {
+/// Refuses sparse members, and records that would change members behind our back or
+/// that readers take differently; whether there is a file capability among them.
+fn read_records<R: Read>(entry: &mut Entry<'_, R>) -> Result<bool> {
     let kind = entry.header().entry_type();
     if kind == EntryType::GNUSparse {
         bail!("is a sparse file: the archive must be made without `--sparse`");
@@ -178,8 +181,10 @@ fn refuse_sparse<R: Read>(entry: &mut Entry<'_, R>) -> Result<()> {
         bail!("is a pax record longer than {MAX_HEADERS} bytes");
     }
     let Some(records) = entry.pax_extensions().map_err(damaged)? else {
-        return Ok(());
+        return Ok(false);
     };
+    let mut has_capability = false;
+    let mut seen = BTreeSet::new();
     for record in records {
         let record = record
             .map_err(damaged)
@@ -195,8 +200,20 @@ fn refuse_sparse<R: Read>(entry: &mut Entry<'_, R>) -> Result<()> {
                 key.escape_ascii()
             );
         }
+        if renames && !seen.insert(key.to_vec()) {
+            bail!("has two pax records `{}`", key.escape_ascii());
+        }
+        let value = record.value_bytes();
+        let is_number = || str::from_utf8(value).is_ok_and(|text| text.parse::<u64>().is_ok());
+        if key == b"size" && !is_number() {
+            bail!(
+                "has a pax record `size` of `{}`, which is not a size",
+                value.escape_ascii()
+            );
+        }
+        has_capability |= key.ends_with(b".xattr.security.capability");
     }
-    Ok(())
+    Ok(has_capability)
 }
 
 fn symlink_target(name: &str, link: Option<Result<String>>) -> Result<String> {
@@ -228,12 +245,12 @@ fn damaged(error: io::Error) -> anyhow::Error {
 
 /// After the end mark only zeros may come, as tar's blocking makes them.
 fn check_end<R: Read>(mut reader: Guarded<R>, guard: &Guard) -> Result<()> {
-    if guard.at_end.get() {
+    if guard.is_at_end() {
         bail!("the archive is cut short: its end mark is missing");
     }
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        guard.allow(buffer.len() as u64);
+        guard.allow_body(buffer.len() as u64);
         match reader.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(n) if buffer[..n].iter().all(|&b| b == 0) => {}
@@ -241,49 +258,5 @@ fn check_end<R: Read>(mut reader: Guarded<R>, guard: &Guard) -> Result<()> {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(damaged(e)),
         }
-    }
-}
-
-/// What [`Guarded`] and its user tell each other while `tar` reads.
-#[derive(Default)]
-struct Guard {
-    left: Cell<u64>,
-    at_end: Cell<bool>,
-}
-
-impl Guard {
-    fn allow(&self, bytes: u64) {
-        self.left.set(bytes);
-    }
-}
-
-/// Bounds what `tar` reads between two members, since it reads long names and
-/// pax records into memory whatever their size, and notes the end of the data,
-/// which `tar` takes for an end mark.
-struct Guarded<R> {
-    inner: R,
-    guard: Rc<Guard>,
-}
-
-impl<R: Read> Read for Guarded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        if n == 0 && !buffer.is_empty() {
-            self.guard.at_end.set(true);
-        }
-        let left = self.guard.left.get().checked_sub(n as u64);
-        let left = left.ok_or_else(|| {
-            io::Error::other(format!(
-                "the headers of a member are longer than {MAX_HEADERS} bytes"
-            ))
-        })?;
-        self.guard.left.set(left);
-        Ok(n)
-    }
-}
-
-impl<R: Seek> Seek for Guarded<R> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.inner.seek(to)
     }
 }

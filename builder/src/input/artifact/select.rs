@@ -56,6 +56,13 @@ pub fn select(members: &[Member], spec: &Spec<'_>) -> Result<Vec<Picked>> {
 fn pick(index: &Index<'_>, name: &str, rule: &InstallRule, spec: &Spec<'_>) -> Result<Picked> {
     let member = index.one(name)?;
     let (kind, mode) = index.resolve(member)?;
+    if member.has_capability && !spec.allow_setuid {
+        bail!(
+            "has a file capability, and would be installed without it: give its service the \
+             capability (`AmbientCapabilities=` in the unit), and say so with `allow_setuid = \
+             true` in the recipe"
+        );
+    }
     let last = name.rsplit_once('/').map_or(name, |(_, last)| last);
     let path = rule.to.place(last)?;
     let what = match kind {

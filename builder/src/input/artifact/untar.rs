@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, anyhow};
 use nodeimg_formats::packing::Packing;
+use nodeimg_values::full;
 
 use crate::store::{Store, VerifiedBlob};
 
@@ -154,7 +155,8 @@ impl Read for Copying<'_> {
         };
         self.left = left;
         if let Err(e) = self.to.write_all(&buffer[..n]) {
-            let error = anyhow!(e).context("writing its tar into the store (is the disk full?)");
+            let hint = full::hint(&e);
+            let error = anyhow!(e).context(format!("writing its tar into the store{hint}"));
             return Err(self.fail(Failure::Other(error)));
         }
         Ok(n)

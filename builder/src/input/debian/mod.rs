@@ -28,7 +28,7 @@ pub mod scripts;
 mod solve;
 mod sources;
 mod stanza;
-mod version;
+pub mod version;
 
 pub use keyring::Keyring;
 pub use resolve::Resolver;

@@ -36,6 +36,7 @@ pub struct Resolver<'a> {
     base: &'a Base,
     keyring: Keyring,
     now: Date,
+    known: &'a [Index],
 }
 
 /// A suite with its checked Release file.
@@ -75,7 +76,15 @@ impl<'a> Resolver<'a> {
             base,
             keyring,
             now,
+            known: &[],
         }
+    }
+
+    /// Refuses an index that is older than the one of its suite in `known`: it is
+    /// signed, but any mirror can hand out what was signed long ago.
+    pub fn not_before(mut self, known: &'a [Index]) -> Resolver<'a> {
+        self.known = known;
+        self
     }
 
     pub fn resolve(&self) -> Result<Resolved> {
@@ -140,6 +149,7 @@ impl<'a> Resolver<'a> {
         let release = Release::parse(&text)?;
         let allowed = self.base.allow_expired.contains(name);
         release.check(name.as_str(), self.now, allowed)?;
+        self.check_age(name, archive, release.date)?;
         let mut files = BTreeMap::new();
         for arch in Arch::ALL {
             let plain = format!("main/binary-{arch}/Packages");
@@ -152,11 +162,25 @@ impl<'a> Resolver<'a> {
                 suite: name.clone(),
                 archive: archive.parse()?,
                 date: release.date,
-                sha256: Digest::sha256(text.as_bytes()),
+                sha256: Digest::sha256(canonical(&text).as_bytes()),
             },
             of_base,
             files,
         })
+    }
+
+    fn check_age(&self, name: &Name, archive: &str, date: Date) -> Result<()> {
+        let mut known = self.known.iter();
+        let known = known.find(|old| old.suite == *name && old.archive.as_str() == archive);
+        match known {
+            Some(old) if date < old.date => bail!(
+                "it is dated {date}, but the lock already has the one of {}: the mirror is out \
+                 of date, or hands out an old state; to go back, run `nodeimg lock --update base \
+                 --allow-older`",
+                old.date
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// All Packages files, those of an architecture together.
@@ -282,10 +306,21 @@ fn unpack(blob: VerifiedBlob, size: u64) -> Result<String> {
     Ok(text)
 }
 
+/// What a signature is of: line ends and blanks before them are no part of it
+/// ([RFC 9580](https://www.rfc-editor.org/rfc/rfc9580), section 7.2), so whoever
+/// sends the text must not choose its digest by them.
+fn canonical(text: &str) -> String {
+    let mut lines = String::with_capacity(text.len());
+    for line in text.lines() {
+        lines.push_str(line.trim_end_matches([' ', '\t', '\r']));
+        lines.push('\n');
+    }
+    lines
+}
+
 fn pinned(package: &Package<'_>, arch: Arch) -> Result<PinnedPackage> {
     let path = package.needed("Filename")?;
-    let parts = || path.split('/');
-    if parts().any(|part| part.is_empty() || part.starts_with('.')) {
+    if !lock::is_archive_path(path) {
         bail!(
             "{}: `{}` is not a valid path in an archive",
             package.name,

@@ -1,6 +1,6 @@
 //! Whether a server's answer is what a download asked for.
 
-use anyhow::Context;
+use nodeimg_values::full::Writing;
 use reqwest::StatusCode;
 
 use super::client::{ContentRange, Head};
@@ -18,6 +18,9 @@ impl Transfer<'_> {
         partial: &mut Partial<'_>,
         had: u64,
     ) -> Result<Option<u64>, Failure> {
+        if head.code.is_success() {
+            self.check_body(head)?;
+        }
         match head.code {
             StatusCode::OK => {
                 if had > 0 {
@@ -25,7 +28,7 @@ impl Transfer<'_> {
                 }
                 partial
                     .set_validator(head.validator.as_deref())
-                    .context("writing to the store (is the disk full?)")
+                    .while_writing("writing to the store")
                     .map_err(Failure::Local)?;
                 self.check_total(head.length, 0)
             }
@@ -60,6 +63,20 @@ impl Transfer<'_> {
                 retry_after: head.retry_after,
             }),
         }
+    }
+
+    /// That the body can be what was asked for. With a digest the bytes themselves will
+    /// tell; without one nothing else does.
+    fn check_body(&self, head: &Head) -> Result<(), Failure> {
+        head.check_packing()?;
+        if !self.request.has_digest() && !head.is_framed {
+            return Err(Failure::Refused(
+                "the server does not say how long the file is, so that a cut one could not be \
+                 told: state its checksum in the recipe, or use another mirror"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// Compares the announced size with the known one and the limit.

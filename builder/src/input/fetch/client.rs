@@ -8,8 +8,8 @@
 //! that the network goes on while the other side hashes and writes.
 //!
 //! # Invariants
-//! - https only, except for URLs that a mirror rule made and redirects to a
-//!   mirror's own host.
+//! - https only, except for URLs that a mirror rule made, a registry on this machine,
+//!   and redirects to a mirror's own host or the very same server.
 //! - No more pieces are in memory than the queue holds.
 
 use std::sync::Arc;
@@ -18,13 +18,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{RequestBuilder, Response, StatusCode, Url};
+use reqwest::{RequestBuilder, Response, StatusCode, Url, Version};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::Options;
 use super::failure::{Failure, shown};
 use super::mirrors::{Candidate, Mirrors};
+use super::pace::{Least, Pace, length};
 use super::registry::{self, Logins};
 
 const MAX_REDIRECTS: usize = 10;
@@ -62,6 +63,10 @@ pub(super) struct Head {
     pub(super) range: Option<ContentRange>,
     /// For a later If-Range.
     pub(super) validator: Option<String>,
+    /// How the body is packed on its way, though that was not asked for.
+    pub(super) encoding: Option<String>,
+    /// Whether the end of the body can be told from a cut.
+    pub(super) is_framed: bool,
     pub(super) retry_after: Option<Duration>,
 }
 
@@ -78,6 +83,7 @@ pub(super) struct Client {
     http: reqwest::Client,
     mirrors: Arc<Mirrors>,
     logins: Arc<Logins>,
+    least: Least,
     /// Always there until dropped.
     runtime: Option<Runtime>,
 }
@@ -108,6 +114,7 @@ impl Client {
             http: http.context("setting up HTTPS")?,
             mirrors: Arc::new(options.mirrors.clone()),
             logins: Arc::new(Logins::default()),
+            least: options.least,
             runtime: Some(runtime),
         })
     }
@@ -119,6 +126,7 @@ impl Client {
             http: self.http.clone(),
             mirrors: Arc::clone(&self.mirrors),
             logins: Arc::clone(&self.logins),
+            least: self.least,
         };
         if let Some(runtime) = &self.runtime {
             runtime.spawn(async move {
@@ -148,6 +156,7 @@ struct Ways {
     http: reqwest::Client,
     mirrors: Arc<Mirrors>,
     logins: Arc<Logins>,
+    least: Least,
 }
 
 async fn pump(ways: &Ways, get: &Get, pieces: &Sender<Piece>) -> Result<(), Failure> {
@@ -157,12 +166,17 @@ async fn pump(ways: &Ways, get: &Get, pieces: &Sender<Piece>) -> Result<(), Fail
     if pieces.send(Piece::Head(head)).await.is_err() || !wanted {
         return Ok(());
     }
-    while let Some(data) = response.chunk().await.map_err(|e| Failure::of_body(&e))? {
-        if pieces.send(Piece::Data(data)).await.is_err() {
-            break;
+    let mut pace = Pace::new(ways.least);
+    loop {
+        let piece = match pace.wait(response.chunk(), length).await? {
+            Ok(Some(data)) => Piece::Data(data),
+            Ok(None) => return Ok(()),
+            Err(e) => return Err(Failure::of_body(&e)),
+        };
+        if pieces.send(piece).await.is_err() {
+            return Ok(());
         }
     }
-    Ok(())
 }
 
 /// The first answer that is not a redirect; a registry may want a login before.
@@ -274,7 +288,8 @@ fn redirect(mirrors: &Mirrors, from: &Url, headers: &HeaderMap) -> Result<Url, F
             shown(from.as_str())
         )));
     };
-    if to.scheme() == "https" || mirrors.allow(&to) {
+    // A plain one that is asked at all may send to another of its own pages.
+    if to.scheme() == "https" || to.origin() == from.origin() || mirrors.allow(&to) {
         return Ok(to);
     }
     Err(Failure::Redirect(format!(
@@ -289,13 +304,32 @@ impl Head {
     fn of(response: &Response) -> Head {
         let headers = response.headers();
         let number = |name| text(headers, &name).and_then(|v: &str| v.trim().parse().ok());
+        let encoding = text(headers, &header::CONTENT_ENCODING).map(str::to_owned);
+        let length = number(header::CONTENT_LENGTH);
+        let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
         Head {
             code: response.status(),
-            length: number(header::CONTENT_LENGTH),
+            is_framed: length.is_some() || is_chunked || response.version() >= Version::HTTP_2,
+            length,
+            encoding: encoding.filter(|encoding| encoding.trim() != "identity"),
             range: text(headers, &header::CONTENT_RANGE).and_then(content_range),
             validator: validator(headers),
             // A date instead of seconds is rare: then our own waiting time holds.
             retry_after: number(header::RETRY_AFTER).map(Duration::from_secs),
+        }
+    }
+}
+
+impl Head {
+    /// That the body's bytes are the file's.
+    pub(super) fn check_packing(&self) -> Result<(), Failure> {
+        match &self.encoding {
+            None => Ok(()),
+            Some(encoding) => Err(Failure::Refused(format!(
+                "the server sends the file packed (Content-Encoding: {}), though it was asked not \
+                 to: these bytes are not the file's",
+                encoding.escape_debug()
+            ))),
         }
     }
 }
@@ -363,5 +397,25 @@ mod tests {
             }
             assert_eq!(validator(&headers).as_deref(), wanted);
         }
+    }
+    #[test]
+    fn a_plain_server_may_send_to_itself_alone() {
+        let mirrors = Mirrors::default();
+        let to = |from: &str, location: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::LOCATION, HeaderValue::from_static(location));
+            let from = Url::parse(from).ok()?;
+            let to = redirect(&mirrors, &from, &headers).ok()?;
+            Some(to.to_string())
+        };
+        let here = "http://127.0.0.1:5000/v2/x/blobs/1";
+        assert_eq!(
+            to(here, "/blob").as_deref(),
+            Some("http://127.0.0.1:5000/blob")
+        );
+        assert_eq!(to(here, "http://127.0.0.1:5001/blob"), None);
+        assert_eq!(to(here, "http://other.example/"), None);
+        assert_eq!(to("https://a.example/", "http://a.example/x"), None);
+        assert!(to(here, "https://other.example/").is_some());
     }
 }

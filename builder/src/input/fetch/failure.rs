@@ -16,6 +16,8 @@ pub(super) enum Failure {
     Connect(String),
     /// Nothing came for as long as the options allow.
     Timeout,
+    /// Less came than the options want.
+    Slow { came: u64, window: Duration },
     /// The connection ended before the file did.
     Cut {
         had: u64,
@@ -48,7 +50,9 @@ impl Failure {
     /// Whether the same request may work a little later.
     pub(super) fn is_transient(&self) -> bool {
         match self {
-            Failure::Connect(_) | Failure::Timeout | Failure::Cut { .. } => true,
+            Failure::Connect(_) | Failure::Timeout | Failure::Slow { .. } | Failure::Cut { .. } => {
+                true
+            }
             Failure::Status { code, .. } => {
                 code.is_server_error()
                     || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(code)
@@ -73,6 +77,11 @@ impl Failure {
         matches!(self, Failure::Connect(_) | Failure::Timeout)
     }
 
+    /// Whether another server, if there is one, is the better second try.
+    pub(super) fn is_slow(&self) -> bool {
+        matches!(self, Failure::Slow { .. })
+    }
+
     /// Whether somebody answered whom nobody should believe.
     pub(super) fn is_suspect(&self) -> bool {
         matches!(self, Failure::Mismatch(_) | Failure::Tls(_))
@@ -91,6 +100,10 @@ impl Failure {
         match self {
             Failure::Connect(why) => format!("cannot connect: {why}"),
             Failure::Timeout => "no answer in time".to_owned(),
+            Failure::Slow { came, window } => format!(
+                "too slow: {came} bytes in {} s",
+                window.as_secs_f32().ceil()
+            ),
             Failure::Cut { had, of, why } => {
                 let of = of.map_or_else(String::new, |of| format!(" of {of}"));
                 format!("the connection was cut after {had}{of} bytes ({why})")
@@ -114,6 +127,10 @@ impl Failure {
             Failure::Connect(_) | Failure::Timeout => {
                 "check the network and the proxy settings (HTTPS_PROXY, NO_PROXY), or name a \
                  mirror with --mirror FROM=TO"
+            }
+            Failure::Slow { .. } => {
+                "the partial download is kept: run the command again to resume it, or name \
+                 another mirror with --mirror FROM=TO"
             }
             Failure::Cut { .. } => {
                 "the partial download is kept: run the command again to resume \

@@ -4,8 +4,9 @@
 //! Fetcher ─ look up (all cores hash) ─ missing? ─ Slots ─ Transfer ─ Client
 //! ```
 //! `mirrors` says where to ask, `client` speaks HTTP, `registry` logs in at container
-//! registries, `answer` checks the response, `transfer` puts an artifact together, `retry` and `failure` say what
-//! happens when it fails.
+//! registries, `pace` measures how fast a body comes, `answer` checks the response,
+//! `transfer` puts an artifact together, `retry` and `failure` say what happens when it
+//! fails.
 //!
 //! # Invariants
 //! - Files that are already in the store cost no network; `offline` never uses it.
@@ -18,6 +19,7 @@ mod answer;
 mod client;
 mod failure;
 mod mirrors;
+mod pace;
 mod registry;
 mod retry;
 mod silent;
@@ -45,6 +47,7 @@ use transfer::{Outcome, Transfer, host};
 
 pub use failure::Gone;
 pub use mirrors::{Mirrors, VARIABLE as MIRROR_VARIABLE};
+pub use pace::Least;
 pub use retry::Retry;
 
 /// One artifact to fetch.
@@ -89,6 +92,8 @@ pub struct Options {
     pub connect_timeout: Duration,
     /// For a server that says nothing.
     pub idle_timeout: Duration,
+    /// For a server that says too little.
+    pub least: Least,
     pub retry: Retry,
     /// The command that fills the store, for the message of `offline`.
     pub warm_command: String,
@@ -103,6 +108,7 @@ impl Default for Options {
             per_host: 4,
             connect_timeout: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(60),
+            least: Least::default(),
             retry: Retry::default(),
             warm_command: "nodeimg fetch".to_owned(),
         }
@@ -211,10 +217,9 @@ impl<'a> Fetcher<'a> {
             found.push(match lookup? {
                 Lookup::Found(blob) => Some(blob),
                 Lookup::Missing => None,
-                Lookup::DroppedCorrupt { path, found } => {
+                Lookup::DroppedCorrupt { path, why } => {
                     self.progress.warn(&format!(
-                        "{}: the stored file {} was damaged (its digest is {found}) and was \
-                         dropped",
+                        "{}: the stored file {} was damaged ({why}) and was dropped",
                         request.what,
                         path.display()
                     ));

@@ -1,10 +1,10 @@
 //! Small text files: what a publisher states about an artifact. Kept nowhere.
 
-use std::fs;
 use std::io;
 use std::thread;
 
 use anyhow::{Result, anyhow, bail};
+use nodeimg_values::regular;
 use reqwest::StatusCode;
 
 use super::Fetcher;
@@ -59,9 +59,8 @@ impl Fetcher<'_> {
 
     fn text_from(&self, candidate: &Candidate) -> Result<Vec<u8>, Failure> {
         if let Some(path) = candidate.path() {
-            return match fs::read(&path) {
-                Ok(bytes) if bytes.len() <= MAX_TEXT => Ok(bytes),
-                Ok(_) => Err(too_long()),
+            return match regular::read(&path, MAX_TEXT as u64) {
+                Ok(bytes) => Ok(bytes),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Failure::Status {
                     code: StatusCode::NOT_FOUND,
                     retry_after: None,
@@ -75,7 +74,7 @@ impl Fetcher<'_> {
                 Ok(bytes) => return Ok(bytes),
                 Err(failure) => failure,
             };
-            match backoff.wait(&failure) {
+            match backoff.wait(&failure).filter(|_| !failure.is_slow()) {
                 Some(wait) => thread::sleep(wait),
                 None => return Err(failure),
             }
@@ -91,7 +90,7 @@ impl Fetcher<'_> {
         let mut bytes = Vec::new();
         loop {
             match pieces.blocking_recv() {
-                Some(Piece::Head(head)) if head.code == StatusCode::OK => {}
+                Some(Piece::Head(head)) if head.code == StatusCode::OK => head.check_packing()?,
                 Some(Piece::Head(head)) => {
                     return Err(Failure::Status {
                         code: head.code,

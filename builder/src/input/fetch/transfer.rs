@@ -14,13 +14,13 @@
 //!   it in the end, never across runs.
 //! - Nothing longer than the limit is written.
 
-use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::thread;
 
 use anyhow::{Context, Result, anyhow};
 use nodeimg_values::digest::{Algorithm, Measured};
 use nodeimg_values::progress::Download;
+use nodeimg_values::regular;
 use reqwest::{StatusCode, Url};
 
 use super::client::{Client, Get, Piece};
@@ -86,7 +86,8 @@ impl Transfer<'_> {
         let mut slot = Some(slot);
         let mut failures = Vec::new();
         let (mut absent, mut suspect) = (false, false);
-        for candidate in self.candidates {
+        for (at, candidate) in self.candidates.iter().enumerate() {
+            let is_last = at + 1 == self.candidates.len();
             let host = host(&candidate.url);
             if absent && self.silent.has(&host) {
                 let why = format!("cannot connect: {host} did not answer before");
@@ -98,7 +99,7 @@ impl Transfer<'_> {
                 drop(slot.take());
                 slot = Some(slots.enter(host.clone()));
             }
-            match self.obtain(candidate) {
+            match self.obtain(candidate, is_last) {
                 Ok(outcome) => return Ok(outcome),
                 Err(Failure::Local(error)) => return Err(error.context(self.request.what.clone())),
                 Err(failure) => {
@@ -130,7 +131,7 @@ impl Transfer<'_> {
         }
     }
 
-    fn obtain(&self, candidate: &Candidate) -> Result<Outcome, Failure> {
+    fn obtain(&self, candidate: &Candidate, is_last: bool) -> Result<Outcome, Failure> {
         let mut from_zero = !self.request.has_digest();
         let mut again = false;
         loop {
@@ -146,7 +147,7 @@ impl Transfer<'_> {
             if from_zero {
                 self.restart(&mut partial)?;
             }
-            let filled = match self.fill(candidate, &mut partial) {
+            let filled = match self.fill(candidate, is_last, &mut partial) {
                 Ok(filled) => filled,
                 Err(failure) => {
                     // Only what a later resume can use is kept.
@@ -178,7 +179,12 @@ impl Transfer<'_> {
         })
     }
 
-    fn fill(&self, candidate: &Candidate, partial: &mut Partial<'_>) -> Result<Filled, Failure> {
+    fn fill(
+        &self,
+        candidate: &Candidate,
+        is_last: bool,
+        partial: &mut Partial<'_>,
+    ) -> Result<Filled, Failure> {
         if candidate.is_file() {
             self.copy(candidate, partial)?;
             return Ok(Filled {
@@ -201,6 +207,7 @@ impl Transfer<'_> {
                     state.never_resume = true;
                     continue;
                 }
+                Err(failure) if failure.is_slow() && !is_last => return Err(failure),
                 Err(failure) => failure,
             };
             let had = length(partial)?;
@@ -340,14 +347,8 @@ impl Transfer<'_> {
                 _ => Failure::Refused(why),
             }
         };
-        let mut file = File::open(&path).map_err(refused)?;
+        let mut file = regular::open(&path).map_err(refused)?;
         let meta = file.metadata().map_err(refused)?;
-        if !meta.is_file() {
-            return Err(Failure::Refused(format!(
-                "{} is not a file",
-                path.display()
-            )));
-        }
         self.restart(partial)?;
         self.check_total(Some(meta.len()), 0)?;
         let mut buffer = vec![0; 2 * WRITE];
@@ -363,9 +364,7 @@ impl Transfer<'_> {
 
     pub(super) fn restart(&self, partial: &mut Partial<'_>) -> Result<(), Failure> {
         partial
-            .restart(self.algorithms)
-            .and_then(|()| partial.set_validator(None))
-            .context("emptying a download file in the store")
+            .start_over(self.algorithms)
             .map_err(Failure::Local)?;
         self.download.from(0);
         Ok(())

@@ -39,12 +39,14 @@
 //! ```
 //!
 //! # Invariants
-//! [`Locked`] exists only for a lock that is whole and fits its recipe.
+//! [`Locked`] exists only for a lock that is whole and fits its recipe: everything in it
+//! is there once, in order, and belongs to something.
 
 mod differences;
 mod package;
 mod pin;
 mod update;
+mod whole;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_values::arch::Arch;
@@ -56,7 +58,7 @@ use crate::input::recipe::{Artifact, ContainerImage, Recipe};
 use pin::joined;
 
 pub use differences::differences;
-pub use package::{Index, Packages, PinnedPackage};
+pub use package::{Index, Packages, PinnedPackage, is_archive_path};
 pub use pin::{Pin, PinnedArtifact, PinnedImage, Pins, TopDigest, answer};
 pub use update::{BASE, KUBERNETES, Update};
 
@@ -89,12 +91,21 @@ impl Lock {
         lock
     }
 
-    /// Reads a lock's text; `label` names it in messages.
+    /// Reads a lock's text; `label` names it in messages. What an editor or git make of
+    /// its line ends, its last one and its beginning (a byte order mark) means nothing.
     ///
     /// # Errors
-    /// Not a lock, of a later format, or changed by hand.
+    /// Not a lock, of a later format, changed by hand, or not whole.
     pub fn parse(text: &str, label: &str) -> Result<Lock> {
-        let lock: Lock = toml::from_str(text).with_context(|| {
+        let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
+        if let Some(line) = text.lines().position(is_conflict) {
+            bail!(
+                "{label}:{} has the marks of a merge conflict: take the lock of one side, \
+                 then run `nodeimg lock`",
+                line + 1
+            );
+        }
+        let lock: Lock = toml::from_str(&text).with_context(|| {
             format!(
                 "{label} is not a lock that this nodeimg can read: run `nodeimg lock` to \
                 create a new one"
@@ -109,12 +120,20 @@ impl Lock {
         }
         // What is written from the parsed values must be the very text: a
         // comment, another order or a changed value alike came by hand.
-        if lock.digest != Digest::sha256(lock.body().as_bytes()) || lock.text() != text {
+        if lock.digest != Digest::sha256(lock.body().as_bytes())
+            || lock.text().trim_end() != text.trim_end()
+        {
             bail!(
                 "{label} was edited by hand (its `digest` does not match its content): revert the \
                  change, or re-create it with `nodeimg lock --update`"
             );
         }
+        lock.pins.check().with_context(|| {
+            format!(
+                "{label} is not a lock that nodeimg has written: revert the change, or re-create \
+                 it with `nodeimg lock --update`"
+            )
+        })?;
         Ok(lock)
     }
 
@@ -157,6 +176,11 @@ impl Lock {
             with_base: recipe.needs_base(),
         })
     }
+}
+
+/// Of git, with its own name of a side behind.
+fn is_conflict(line: &str) -> bool {
+    line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ")
 }
 
 /// A lock that fits its recipe.

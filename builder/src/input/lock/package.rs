@@ -125,3 +125,13 @@ impl Packages {
         })
     }
 }
+
+/// Whether `path` is one of a file in an archive, which a mirror can be asked for:
+/// `pool/main/o/openssl/openssl_3.5.4-1_amd64.deb`.
+pub fn is_archive_path(path: &str) -> bool {
+    let good = |part: &str| {
+        let shown = part.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+        !part.is_empty() && !part.starts_with('.') && shown
+    };
+    path.split('/').all(good)
+}

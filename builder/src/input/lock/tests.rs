@@ -210,3 +210,92 @@ fn images_are_in_the_text_and_covered_by_the_digest() {
         "{error}"
     );
 }
+
+/// As git and editors on other systems leave a file.
+#[test]
+fn line_ends_are_no_change() {
+    let (_, lock) = lock();
+    let text = lock.text();
+    for same in [
+        text.replace('\n', "\r\n"),
+        format!("\u{feff}{text}"),
+        format!("\u{feff}{}", text.replace('\n', "\r\n")),
+        text.trim_end().to_owned(),
+        format!("{text}\n"),
+    ] {
+        assert_eq!(Lock::parse(&same, "x.lock").unwrap(), lock, "{same:?}");
+    }
+    let conflict = text.replacen("epoch", "<<<<<<< HEAD\nepoch", 1);
+    let error = Lock::parse(&conflict, "x.lock").unwrap_err().to_string();
+    assert!(
+        error.starts_with("x.lock:4 has the marks of a merge conflict"),
+        "{error}"
+    );
+    assert!(!error.contains("--update"), "{error}");
+}
+
+/// Each has a digest that is right.
+#[test]
+fn what_is_not_whole_is_refused_whoever_wrote_its_digest() {
+    let recipe = recipe(BASE_TABLE);
+    let good = lock_with_base(&recipe);
+    let signed = |change: &dyn Fn(&mut Pins)| {
+        let mut lock = good.clone();
+        change(&mut lock.pins);
+        lock.digest = Digest::sha256(lock.body().as_bytes());
+        Lock::parse(&lock.text(), "x.lock")
+    };
+    assert_eq!(signed(&|_| {}).unwrap(), good);
+    type Change = fn(&mut Pins);
+    let table: [(&str, Change); 10] = [
+        ("is there twice for amd64", |pins| {
+            let mut second = pins.artifacts[0].clone();
+            second.bytes = Expected::of(&Digest::sha256(b"evil"), None);
+            pins.artifacts.insert(1, second);
+        }),
+        ("is out of order", |pins| pins.artifacts.reverse()),
+        ("`pause` is there twice", |pins| {
+            pins.images.insert(1, pins.images[0].clone());
+        }),
+        ("`systemd` is there twice", |pins| {
+            let package = pins.packages.packages[0].clone();
+            pins.packages.packages.insert(1, package);
+        }),
+        ("its indexes are not in order", |pins| {
+            pins.packages.indexes.push(pins.packages.indexes[0].clone());
+        }),
+        ("no index of the suite", |pins| {
+            pins.packages.indexes.clear()
+        }),
+        ("but no `base`", |pins| pins.packages.base = None),
+        ("but no `base`", |pins| {
+            pins.packages = Packages {
+                unattended: true,
+                ..Packages::default()
+            };
+        }),
+        ("is not a path in an archive", |pins| {
+            pins.packages.packages[0].path = "../../etc/hostname".into();
+        }),
+        ("is not a version", |pins| {
+            pins.packages.packages[0].version = "1\u{1b}[2J".into();
+        }),
+    ];
+    for (want, change) in table {
+        let error = format!("{:#}", signed(&change).unwrap_err());
+        assert!(error.contains(want), "should say {want}: {error}");
+        assert!(error.starts_with("x.lock is not a lock"), "{error}");
+    }
+}
+
+#[test]
+fn paths_in_an_archive() {
+    for good in ["pool/main/o/o_1%3a2+b~1_amd64.deb", "tool.deb"] {
+        assert!(is_archive_path(good), "{good}");
+    }
+    for bad in [
+        "", "/etc/x", "a//b", "a/../b", "./a", ".a", "a/", "a b", "a\\b", "ä",
+    ] {
+        assert!(!is_archive_path(bad), "{bad}");
+    }
+}

@@ -1,9 +1,11 @@
 //! From a merged file to a [`Recipe`], with every problem reported at once and
 //! at its place.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use nodeimg_values::regular;
 
 use super::base::Base;
 use super::file::{ArtifactKind, ArtifactPart, FilePart, RecipeFile};
@@ -23,6 +25,8 @@ use crate::input::fetch::Mirrors;
 use crate::tree::ImagePath;
 
 const DEFAULT_MAX_UNPACKED: u64 = 2 << 30;
+/// Of one `[[file]]`, in bytes; it is held in memory.
+const MAX_SOURCE: u64 = 64 << 20;
 const KUBELET_UNIT: &str = "kubelet.service";
 
 /// Checks and completes.
@@ -320,7 +324,16 @@ fn extra_files(file: &RecipeFile, problems: &mut Problems<'_>) -> Vec<ExtraFile>
 fn extra_file(part: &FilePart, problems: &mut Problems<'_>) -> Option<ExtraFile> {
     let content = match (&part.content, &part.source) {
         (Some(text), None) => ExtraContent::Text(text.clone()),
-        (None, Some(path)) => ExtraContent::Source(PathBuf::from(path)),
+        (None, Some(path)) => {
+            let path = PathBuf::from(path);
+            if let Some(problem) = wrong_source(&path) {
+                let name = part.path.to_string();
+                let way = [Step::Key("file"), Step::Named(&name), Step::Key("source")];
+                problems.add(&way, &problem);
+                return None;
+            }
+            ExtraContent::Source(path)
+        }
         _ => {
             let name = part.path.to_string();
             problems.add(
@@ -334,5 +347,19 @@ fn extra_file(part: &FilePart, problems: &mut Problems<'_>) -> Option<ExtraFile>
         path: part.path.0.clone(),
         mode: part.mode.map_or(0o644, Mode::bits),
         content,
+    })
+}
+
+/// What is there, but cannot become a file of an image. A file that is not there is
+/// missed by a build alone.
+fn wrong_source(path: &Path) -> Option<String> {
+    let meta = fs::metadata(path).ok()?;
+    let shown = path.display();
+    if !meta.is_file() {
+        let kind = regular::name(meta.file_type());
+        return Some(format!("{shown} is {kind}, not a file"));
+    }
+    (meta.len() > MAX_SOURCE).then(|| {
+        format!("{shown} is larger than {MAX_SOURCE} bytes: make it an artifact of the recipe")
     })
 }

@@ -1,11 +1,11 @@
 //! From a name or a path to a checked [`Recipe`].
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::regular;
 
 use super::file::RecipeFile;
 use super::library::{built_in, built_in_names, is_part};
@@ -80,7 +80,7 @@ impl RecipeRef {
                 })
             }
             RecipeRef::File(path) => {
-                let text = fs::read_to_string(path)
+                let text = regular::read_text(path)
                     .with_context(|| format!("reading the recipe {}", path.display()))?;
                 let directory = path.parent().map(Path::to_owned);
                 Ok(Source {

@@ -3,10 +3,11 @@
 //! as well, which adds to it.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::path::Path;
 
 use nodeimg_seed::check::registries::{self, Fault};
 use nodeimg_seed::contract::registries::{Format, Public, Registries};
+use nodeimg_values::regular;
 use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -122,7 +123,7 @@ pub fn check(
 }
 
 fn read(name: &str, path: &str, problems: &mut Problems<'_>) -> Option<String> {
-    let text = fs::read_to_string(path);
+    let text = regular::read_text(Path::new(path));
     if let Err(error) = &text {
         let way = [Step::Key("registries"), Step::Key(name), Step::Key("ca")];
         problems.add(&way, &format!("reading {path}: {error}"));

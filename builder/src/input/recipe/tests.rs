@@ -282,3 +282,28 @@ fn circles_and_strangers_are_refused() {
     );
     assert!(text.contains("/nonexistent/x.toml"), "{text}");
 }
+
+/// A pipe that nobody writes to, a device that never ends.
+#[test]
+fn what_is_no_regular_file_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("pipe.toml");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let error = load(&RecipeRef::File(pipe.clone()), &KINDS).unwrap_err();
+    assert!(
+        format!("{error:#}").contains("it is a named pipe"),
+        "{error:#}"
+    );
+    for (path, kind) in [
+        (pipe.to_str().unwrap(), "a named pipe"),
+        ("/dev/zero", "a device"),
+        (dir.path().to_str().unwrap(), "a directory"),
+    ] {
+        let text = format!("[[file]]\npath = \"/etc/x\"\nsource = \"{path}\"\n");
+        let error = refusal(&text);
+        assert!(
+            error.contains(&format!("{path} is {kind}, not a file")),
+            "{error}"
+        );
+    }
+}

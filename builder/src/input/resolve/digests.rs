@@ -1,15 +1,15 @@
 //! Digests that the user brings, instead of what publishers say.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_values::digest::{Algorithm, Digest};
+use nodeimg_values::regular;
 
 /// `HEX  URL` a line, `#` begins a comment.
 pub fn read(path: &Path) -> Result<BTreeMap<String, Digest>> {
-    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let text = regular::read_text(path).with_context(|| format!("reading {}", path.display()))?;
     let mut known = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();

@@ -45,6 +45,8 @@ pub struct Resolve<'a> {
     /// Digests by URL that nobody is asked for.
     pub known: &'a BTreeMap<String, Digest>,
     pub needs: Needs,
+    /// Whether an index of Debian may be older than the one that is locked.
+    pub allow_older: bool,
     pub fetcher: &'a Fetcher<'a>,
     pub progress: &'a Progress,
 }
@@ -74,8 +76,20 @@ impl Resolve<'_> {
         let at = |epoch| Lock::new(self.recipe, epoch, pins.clone());
         match self.old.filter(|old| at(old.epoch) == **old) {
             Some(old) => Ok(old.clone()),
-            None => Ok(at(Epoch::now()?)),
+            None => Ok(at(self.now()?)),
         }
+    }
+
+    fn now(&self) -> Result<Epoch> {
+        let now = Epoch::now()?;
+        if let Some(old) = self.old.filter(|old| now < old.epoch) {
+            let (now, old) = (now.0, old.epoch.0);
+            self.progress.warn(&format!(
+                "the time of images goes back from {old} to {now} (seconds since 1970): is this \
+                 machine's clock right?"
+            ));
+        }
+        Ok(now)
     }
 
     fn artifacts(
@@ -152,7 +166,14 @@ impl Resolve<'_> {
         let again = self.updates.iter().any(|update| update.covers(&named));
         let mut pinned = match old.answer(base) && !again {
             true => old.clone(),
-            false => base::packages(base, self.fetcher, Keyring::debian()?, self.progress)?,
+            false => {
+                let known = base::Known {
+                    packages: old,
+                    allow_older: self.allow_older,
+                };
+                let keyring = Keyring::debian()?;
+                base::packages(base, self.fetcher, keyring, known, self.progress)?
+            }
         };
         (self.needs)(self.recipe, &pinned.packages)?;
         let read = Some(old).filter(|packages| !packages.unattended);

@@ -102,7 +102,11 @@ impl Relock {
         let text = chosen.lock.as_deref().context("there is no lock")?;
         let old = Lock::parse(text, &chosen.label)?;
         let base = chosen.recipe.base.as_ref().context("there is none")?;
-        let mut packages = base::packages(base, fetcher, self.keyring.clone(), progress)?;
+        let known = base::Known {
+            packages: &old.pins.packages,
+            allow_older: false,
+        };
+        let mut packages = base::packages(base, fetcher, self.keyring.clone(), known, progress)?;
         packages.unattended = true;
         let changed = changed(&old.pins.packages, &packages);
         if changed == 0 {
@@ -121,7 +125,7 @@ impl Relock {
             std::fs::create_dir_all(parent)
                 .with_context(|| format!("creating {}", parent.display()))?;
         }
-        atomic::write_file(&self.to, text.as_bytes())?;
+        atomic::rewrite_file(&self.to, text.as_bytes())?;
         progress.say(
             &json!({ "event": "relocked", "path": self.to, "was": chosen.label, "changed": changed }),
             &format!(

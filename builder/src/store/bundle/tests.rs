@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-use std::fs;
+use std::fs::{self, Permissions};
 use std::path::PathBuf;
 
 use super::*;
@@ -217,4 +217,37 @@ fn a_cut_bundle_is_told_wherever_it_ends() {
     fs::write(&other, b"#!/bin/sh\necho no tar\n").unwrap();
     assert!(import(dir.path(), &other).1.is_err());
     assert!(import(dir.path(), Path::new("/nowhere.tar")).1.is_err());
+}
+
+/// A few bytes on disk, and as much memory as their headers say.
+#[test]
+fn headers_of_any_size_take_no_memory() {
+    const HUGE: u64 = 1 << 32;
+    for kind in [
+        EntryType::GNULongName,
+        EntryType::XHeader,
+        EntryType::GNULongLink,
+    ] {
+        for listed in [&[][..], &[&b"good"[..]]] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = match listed.is_empty() {
+                true => dir.path().join("forged.tar"),
+                false => forged(dir.path(), 1, listed, &[]),
+            };
+            let mut bytes = fs::read(&path).unwrap_or_default();
+            // Without the end mark.
+            bytes.truncate(bytes.len().saturating_sub(1024));
+            let mut header = Header::new_ustar();
+            header.set_path("x").unwrap();
+            header.set_entry_type(kind);
+            header.set_size(HUGE);
+            header.set_cksum();
+            bytes.extend_from_slice(header.as_bytes());
+            fs::write(&path, &bytes).unwrap();
+            let file = File::options().write(true).open(&path).unwrap();
+            file.set_len(bytes.len() as u64 + HUGE + 1024).unwrap();
+            let error = format!("{:#}", import(dir.path(), &path).1.unwrap_err());
+            assert!(error.contains("longer than 65536 bytes"), "{error}");
+        }
+    }
 }

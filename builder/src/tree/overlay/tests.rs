@@ -247,3 +247,15 @@ fn templates_lie_below_the_first_boot_directory() {
         "/usr/lib/nodeimg/templates/etc/cni/net.d/x"
     );
 }
+
+/// A link to `/`, say: what never ends must not be walked before that is told.
+#[test]
+fn the_top_is_looked_at_before_anything_is_read() {
+    let dir = directory(&[("root/etc/x", "x"), ("proc/deep/x", "x")]);
+    nix::unistd::mkfifo(&dir.path().join("proc/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let error = format!("{:#}", load(Source::Disk(dir.path()), "mine").unwrap_err());
+    assert_eq!(
+        error,
+        "overlay `mine`: proc: an overlay holds `root/` and `templates/`: move it into one of them"
+    );
+}

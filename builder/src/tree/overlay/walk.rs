@@ -6,11 +6,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use include_dir::{Dir, DirEntry};
+use nodeimg_values::regular;
 
 use super::Source;
 
 /// An overlay's files are held in memory; anything larger is an artifact.
 const MAX_FILE: u64 = 64 << 20;
+/// All of an overlay's files together.
+const MAX_ALL: u64 = 1 << 30;
+
+/// What there is at the top of an overlay.
+const TOP: [&str; 3] = ["root", "templates", "README.md"];
 
 /// Something below the overlay's directory.
 pub struct Found<'a> {
@@ -39,7 +45,8 @@ pub fn walk(source: Source<'_>) -> Result<Vec<Found<'_>>> {
             if !meta.is_dir() {
                 bail!("{} is not a directory", directory.display());
             }
-            on_disk(directory, "", &mut found)?;
+            let mut left = MAX_ALL;
+            on_disk(directory, "", &mut found, &mut left)?;
         }
     }
     found.sort_by(|a, b| a.relative.cmp(&b.relative));
@@ -71,10 +78,18 @@ fn embedded<'a>(directory: &Dir<'a>, top: &Path, found: &mut Vec<Found<'a>>) -> 
 
 /// Adds what is in `directory`, which is called `prefix` (empty, or with a
 /// slash at the end) in the overlay; says how much that is.
-fn on_disk(directory: &Path, prefix: &str, found: &mut Vec<Found<'_>>) -> Result<usize> {
+fn on_disk(
+    directory: &Path,
+    prefix: &str,
+    found: &mut Vec<Found<'_>>,
+    left: &mut u64,
+) -> Result<usize> {
     let entries = fs::read_dir(directory)
         .and_then(Iterator::collect::<std::io::Result<Vec<_>>>)
         .with_context(|| format!("reading {}", directory.display()))?;
+    if prefix.is_empty() {
+        check_top(&entries)?;
+    }
     for entry in &entries {
         let path = entry.path();
         let name = entry.file_name();
@@ -82,18 +97,39 @@ fn on_disk(directory: &Path, prefix: &str, found: &mut Vec<Found<'_>>) -> Result
             bail!("{} has a name that is not UTF-8", path.display());
         };
         let relative = format!("{prefix}{name}");
-        let what =
-            look(&path, &relative, found).with_context(|| relative.escape_debug().to_string())?;
+        let what = look(&path, &relative, found, left)
+            .with_context(|| relative.escape_debug().to_string())?;
         found.push(Found { relative, what });
     }
     Ok(entries.len())
 }
 
-fn look(path: &Path, relative: &str, found: &mut Vec<Found<'_>>) -> Result<What<'static>> {
+/// Before anything is read: a path that was meant for another directory, `/` say, leads to
+/// things that never end.
+fn check_top(entries: &[fs::DirEntry]) -> Result<()> {
+    for entry in entries {
+        let name = entry.file_name();
+        let is_known = TOP.iter().any(|known| name == **known);
+        if !is_known && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            bail!(
+                "{}: an overlay holds `root/` and `templates/`: move it into one of them",
+                name.to_string_lossy().escape_debug()
+            );
+        }
+    }
+    Ok(())
+}
+
+fn look(
+    path: &Path,
+    relative: &str,
+    found: &mut Vec<Found<'_>>,
+    left: &mut u64,
+) -> Result<What<'static>> {
     let meta = fs::symlink_metadata(path).context("looking at it")?;
     let kind = meta.file_type();
     if kind.is_dir() {
-        let inside = on_disk(path, &format!("{relative}/"), found)?;
+        let inside = on_disk(path, &format!("{relative}/"), found, left)?;
         return Ok(What::Directory { empty: inside == 0 });
     }
     if kind.is_symlink() {
@@ -109,7 +145,13 @@ fn look(path: &Path, relative: &str, found: &mut Vec<Found<'_>>) -> Result<What<
     if meta.len() > MAX_FILE {
         bail!("is larger than {MAX_FILE} bytes: make it an artifact of the recipe instead");
     }
-    fs::read(path)
-        .map(|bytes| What::File(bytes.into()))
-        .context("reading it")
+    let bytes = regular::read(path, MAX_FILE).context("reading it")?;
+    match left.checked_sub(bytes.len() as u64) {
+        Some(rest) => *left = rest,
+        None => bail!(
+            "makes the overlay larger than {MAX_ALL} bytes: make its large files artifacts of \
+             the recipe instead"
+        ),
+    }
+    Ok(What::File(bytes.into()))
 }

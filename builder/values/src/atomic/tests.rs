@@ -74,6 +74,78 @@ fn an_exchange_by_steps_ends_the_same() {
     assert_eq!(names(dir.path()), ["temp", "to"]);
 }
 
+/// Killed after the first and after the second of its renames.
+#[test]
+fn what_an_exchange_by_steps_left_is_put_back_or_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("image");
+    let old = dir.path().join(".image.dead00.aside/old");
+    for is_there in [false, true] {
+        fs::create_dir_all(&old).unwrap();
+        fs::write(old.join("x"), "old").unwrap();
+        if is_there {
+            fs::write(to.join("x"), "new").unwrap();
+        }
+        tidy(&to);
+        let want = if is_there { "new" } else { "old" };
+        assert_eq!(fs::read_to_string(to.join("x")).unwrap(), want);
+        assert_eq!(names(dir.path()), ["image"]);
+    }
+}
+
+#[test]
+fn what_is_private_is_so_from_the_beginning() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, keys) = (dir.path().join("disk"), dir.path().join("keys"));
+    for (name, is_dir) in [(".disk.dead00.tmp", false), (".keys.dead00.tmp", true)] {
+        match is_dir {
+            true => fs::create_dir(dir.path().join(name)).unwrap(),
+            false => fs::write(dir.path().join(name), "key").unwrap(),
+        }
+    }
+    let running = AtomicFile::private(&file).unwrap();
+    AtomicFile::private(&file).unwrap().commit().unwrap();
+    assert_eq!(mode(&file), 0o600);
+    assert!(running.temp.path().exists(), "another process is at it");
+    assert!(running.commit_new().is_err(), "the name is taken");
+    for (replace, text) in [(false, "old"), (true, "new")] {
+        let out = OutDir::private(&keys, replace).unwrap();
+        assert_eq!(mode(out.path()), 0o700);
+        fs::write(out.path().join("ca.key"), text).unwrap();
+        out.commit().unwrap();
+        assert_eq!(mode(&keys), 0o700);
+        assert_eq!(fs::read_to_string(keys.join("ca.key")).unwrap(), text);
+    }
+    assert!(OutDir::private(&keys, false).is_err());
+    assert_eq!(names(dir.path()), ["disk", "keys"]);
+}
+
+#[test]
+fn a_file_that_is_rewritten_keeps_its_permissions() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("x.toml");
+    rewrite_file(&to, b"old").unwrap();
+    assert_eq!(mode(&to), 0o644);
+    fs::set_permissions(&to, Permissions::from_mode(0o640)).unwrap();
+    rewrite_file(&to, b"new").unwrap();
+    assert_eq!(
+        (mode(&to), fs::read(&to).unwrap()),
+        (0o640, b"new".to_vec())
+    );
+}
+
+#[test]
+fn a_directory_is_no_output_whatever_is_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("image");
+    fs::create_dir_all(to.join("sub")).unwrap();
+    fs::write(to.join("sub/thesis"), "mine").unwrap();
+    fs::write(to.join(CHECKSUMS), "0  sub\n").unwrap();
+    let text = format!("{:#}", OutDir::stage(&to).unwrap_err());
+    assert!(text.contains("`sub`"), "{text}");
+    assert!(to.join("sub/thesis").exists());
+}
+
 #[test]
 fn of_builds_at_once_one_wins_and_none_mixes() {
     let dir = tempfile::tempdir().unwrap();

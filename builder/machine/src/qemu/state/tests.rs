@@ -54,6 +54,21 @@ fn the_size_of_the_disk_can_be_chosen_once() {
     );
 }
 
+/// A node's keys are in it, and the user's directory may be open to all.
+#[test]
+fn a_kept_disk_is_its_owners_alone() {
+    let directory = TempDir::new().unwrap();
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let state = State::open(Some(directory.path())).unwrap();
+    let disk = state.disk(&image("a"), None).unwrap();
+    let mode = || fs::metadata(&disk).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(), 0o600);
+    // As an earlier nodeimg has left it.
+    fs::set_permissions(&disk, Permissions::from_mode(0o644)).unwrap();
+    state.disk(&image("a"), None).unwrap();
+    assert_eq!(mode(), 0o600);
+}
+
 #[test]
 fn state_of_another_disk_is_not_used() {
     let directory = TempDir::new().unwrap();

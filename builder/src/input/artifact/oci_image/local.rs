@@ -23,6 +23,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use nodeimg_formats::oci::{CONFIG, Descriptor, LAYER, MANIFEST, MAX_DOCUMENT, Reference};
 use nodeimg_formats::packing::Packing;
 use nodeimg_values::digest::{Digest, Expected, Hasher};
+use nodeimg_values::regular;
 use serde::{Deserialize, Serialize};
 
 use crate::input::artifact::members::{self, MemberKind};
@@ -287,7 +288,7 @@ impl Place {
         if meta.is_dir() {
             return Ok(Place::Directory(path.to_owned()));
         }
-        let file = File::open(path)?;
+        let file = regular::open(path)?;
         let mut head = Vec::new();
         At { file: &file, at: 0 }.take(512).read_to_end(&mut head)?;
         if let Some(packing) = Packing::of(&head) {
@@ -345,7 +346,7 @@ impl Place {
     fn file(&self, name: &str) -> Result<Option<Box<dyn Read + '_>>> {
         let name = members_name(name)?;
         match self {
-            Place::Directory(directory) => match File::open(directory.join(&name)) {
+            Place::Directory(directory) => match regular::open(&directory.join(&name)) {
                 Ok(file) => Ok(Some(Box::new(file))),
                 Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
                 Err(e) => Err(e).with_context(|| format!("its {name}")),

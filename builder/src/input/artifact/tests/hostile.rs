@@ -203,3 +203,45 @@ fn pax_records_for_all_members_and_sparse_records_are_refused() {
     let case = Case::new(&gz(&tar(&[comment, file("x", arm64())])));
     assert_eq!(case.lines(&[rule("*", "/usr/bin/")]).len(), 1);
 }
+
+/// What one reader takes so and another one otherwise.
+#[test]
+fn records_that_readers_take_differently_are_refused() {
+    for (records, want) in [
+        ("11 size=-1\n", "a pax record `size` of `-1`"),
+        ("29 size=18446744073709551616\n", "which is not a size"),
+        ("10 size=1\n10 size=2\n", "two pax records `size`"),
+        ("10 path=y\n10 path=z\n", "two pax records `path`"),
+    ] {
+        let pax = Member {
+            flag: b'x',
+            ..file("pax", records)
+        };
+        let case = Case::new(&gz(&tar(&[pax, file("x", arm64())])));
+        let error = case.refusal(&[rule("x", "/usr/bin/x")]);
+        assert!(error.contains(want), "{want}: {error}");
+    }
+    let full = Member {
+        bytes: b"content".to_vec(),
+        ..special(b'1', "hard", "x")
+    };
+    let case = Case::new(&gz(&tar(&[file("x", arm64()), full])));
+    let error = case.refusal(&[rule("x", "/usr/bin/x")]);
+    assert!(error.contains("is a hard link with content"), "{error}");
+}
+
+#[test]
+fn a_file_capability_is_not_dropped_in_silence() {
+    let record = "SCHILY.xattr.security.capability=x\n";
+    let record = format!("{} {record}", record.len() + 3);
+    let pax = Member {
+        flag: b'x',
+        ..file("pax", record)
+    };
+    let mut case = Case::new(&gz(&tar(&[pax, file("x", arm64()), file("y", arm64())])));
+    let error = case.refusal(&[rule("x", "/usr/bin/x")]);
+    assert!(error.contains("has a file capability"), "{error}");
+    assert_eq!(case.lines(&[rule("y", "/usr/bin/y")]).len(), 1);
+    case.allow_setuid = true;
+    assert_eq!(case.lines(&[rule("x", "/usr/bin/x")]).len(), 1);
+}

@@ -11,7 +11,12 @@ use crate::store::Store;
 
 const NOW: &str = "20231115T000000Z";
 
-fn resolve(mirror: &Mirror, more: &str, keyring: Keyring) -> Result<Resolved> {
+fn resolve_after(
+    mirror: &Mirror,
+    more: &str,
+    keyring: Keyring,
+    known: &[Index],
+) -> Result<Resolved> {
     let text =
         format!("[base]\nsuite = \"trixie\"\npackages = [\"tool\"]\nprovided = [\"perl\"]\n{more}");
     let base = recipe(&text).base.unwrap();
@@ -25,7 +30,12 @@ fn resolve(mirror: &Mirror, more: &str, keyring: Keyring) -> Result<Resolved> {
     };
     let progress = Progress::new(Mode::choose(true, false));
     let fetcher = Fetcher::new(&store, options, &progress);
-    Resolver::new(&fetcher, &base, keyring, NOW.parse().unwrap()).resolve()
+    let resolver = Resolver::new(&fetcher, &base, keyring, NOW.parse().unwrap());
+    resolver.not_before(known).resolve()
+}
+
+fn resolve(mirror: &Mirror, more: &str, keyring: Keyring) -> Result<Resolved> {
+    resolve_after(mirror, more, keyring, &[])
 }
 
 fn refusal(mirror: &Mirror) -> String {
@@ -142,4 +152,45 @@ fn indexes_that_are_not_to_be_trusted() {
         "",
     );
     assert!(refusal(&mirror).contains("not a valid path in an archive"));
+}
+
+/// Every one of them is signed; only the lock knows that there was a later one.
+#[test]
+fn an_index_older_than_the_locks_is_refused() {
+    let mirror = Mirror::new();
+    let now = resolve(&mirror, "", mirror.key.keyring()).unwrap();
+    let known = |suite: &str, date: &str| {
+        let mut indexes = now.packages.indexes.clone();
+        let index = indexes.iter_mut().find(|i| i.suite.as_str() == suite);
+        index.unwrap().date = date.parse().unwrap();
+        indexes
+    };
+    let after = |known: &[Index]| resolve_after(&mirror, "", mirror.key.keyring(), known);
+    after(&now.packages.indexes).unwrap();
+    after(&known("trixie", "20231114T221259Z")).unwrap();
+    for suite in ["trixie", "trixie-security"] {
+        let error = format!(
+            "{:#}",
+            after(&known(suite, "20231114T221301Z")).unwrap_err()
+        );
+        assert!(
+            error.contains("already has the one of 20231114T221301Z")
+                && error.contains("--allow-older")
+                && error.contains(&format!("suite {suite}")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn line_ends_do_not_choose_a_digest() {
+    let text = "Codename: trixie\nSHA256:\n abc 1 x\n";
+    assert_eq!(canonical(text), text);
+    for same in [
+        text.replace('\n', "\r\n"),
+        text.replace('\n', " \t\n"),
+        text.trim_end().to_owned(),
+    ] {
+        assert_eq!(canonical(&same), text);
+    }
 }

@@ -29,6 +29,7 @@ use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
 use super::failure::Failure;
+use super::pace::{Least, Pace, length};
 use challenge::Challenge;
 use credentials::{Files, Found};
 
@@ -132,7 +133,12 @@ async fn token(
         }
     }
     let mut bytes = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|e| Failure::of_body(&e))? {
+    let mut pace = Pace::new(Least::default());
+    loop {
+        let piece = pace.wait(response.chunk(), length).await?;
+        let Some(piece) = piece.map_err(|e| Failure::of_body(&e))? else {
+            break;
+        };
         bytes.extend_from_slice(&piece);
         if bytes.len() > MAX_ANSWER {
             break;

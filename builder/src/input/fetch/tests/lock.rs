@@ -101,3 +101,55 @@ fn a_date_is_not_enough_to_go_on_without_a_digest() {
         assert_eq!(ranges(&server), asked);
     }
 }
+
+/// Nothing but the length tells a cut file from a whole one if no digest is known.
+#[test]
+fn without_a_digest_the_end_must_be_told() {
+    let all = body();
+    for (fault, is_good) in [
+        (Fault::UnframedCut(1000), false),
+        (Fault::Unframed, false),
+        (Fault::Chunked, true),
+        (Fault::None, true),
+    ] {
+        let (server, place) = (Server::start(), place());
+        server.script("/x", vec![faulty(&all, fault); 5]);
+        let mut request = request("/x", b"");
+        request.want = Expected::default();
+        let fetcher = Fetcher::new(&place.store, options(&server), &place.progress);
+        match fetcher.download(&request) {
+            Ok((_, got)) => assert!(is_good && got.size == all.len() as u64),
+            Err(error) => {
+                let error = format!("{error:#}");
+                assert!(
+                    !is_good && error.contains("does not say how long"),
+                    "{error}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_packed_on_its_way_is_not_the_file() {
+    let (server, place) = (Server::start(), place());
+    let packed = Answer {
+        encoding: Some("gzip".to_owned()),
+        ..good(b"\x1f\x8b packed")
+    };
+    server.script("/x", vec![packed.clone(); 3]);
+    server.script("/sums", vec![packed; 3]);
+    let mut request = request("/x", b"");
+    request.want = Expected::default();
+    let fetcher = Fetcher::new(&place.store, options(&server), &place.progress);
+    let error = format!("{:#}", fetcher.download(&request).unwrap_err());
+    assert!(error.contains("Content-Encoding: gzip"), "{error}");
+    let error = fetcher
+        .text("https://up.example/sums", "its sums")
+        .unwrap_err();
+    assert!(
+        format!("{error:#}").contains("Content-Encoding: gzip"),
+        "{error:#}"
+    );
+    assert_eq!(place.blobs(), [""; 0]);
+}

@@ -19,7 +19,7 @@ fn a_directory_is_a_mirror_too_even_offline() {
     for (path, bytes, text) in [
         ("/a%20b/x", &b"other"[..], "expected sha256:"),
         ("/nope", b"nope", "No such file"),
-        ("/a%20b", b"dir", "is not a file"),
+        ("/a%20b", b"dir", "it is a directory, not a file"),
     ] {
         let error = place
             .fetch(options.clone(), &[request(path, bytes)])
@@ -91,4 +91,34 @@ fn a_recipe_mirror_that_fails_is_followed_by_the_next() {
     place.fetch(options, &[request("/x", b"x")]).unwrap();
     assert_eq!((bad.seen().len(), other.seen().len()), (1, 1));
     assert_eq!(place.blobs(), [Digest::sha256(b"x").hex()]);
+}
+
+/// A server that never is silent, and never done.
+#[test]
+fn a_mirror_that_drips_is_left_for_the_next() {
+    let all = body();
+    let (drip, quick, place) = (Server::start(), Server::start(), place());
+    let pause = Duration::from_millis(20);
+    let answers = vec![faulty(&all, Fault::Slow(1, pause)); 9];
+    drip.script("/x", answers);
+    quick.serve("/x", &all);
+    let slow = |rules: &[String]| Options {
+        mirrors: Mirrors::new(rules, None, &[]).unwrap(),
+        least: Least {
+            bytes: 10_000,
+            window: Duration::from_millis(300),
+        },
+        ..options(&drip)
+    };
+    let rule = |server: &Server| format!("https://up.example/={}", server.url("/"));
+    let begun = Instant::now();
+    let blobs = place.fetch(slow(&[rule(&drip), rule(&quick)]), &[request("/x", &all)]);
+    assert_eq!(blobs.unwrap()[0].size(), all.len() as u64);
+    assert_eq!((drip.seen().len(), quick.seen().len()), (1, 1));
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    // With nobody else to ask it is tried again, but not for ever.
+    let other = place.fetch(slow(&[rule(&drip)]), &[request("/x", b"other")]);
+    let error = format!("{:#}", other.unwrap_err());
+    assert!(error.contains("too slow: "), "{error}");
+    assert_eq!(drip.seen().len(), 4);
 }

@@ -1,0 +1,225 @@
+//! Whether a directory is a store, and whose.
+//!
+//! A store has a file `CACHEDIR.TAG` ([the tag](https://bford.info/cachedir/) by which
+//! backups know a cache) with a line of ours. It is written into an empty
+//! directory, and into a store from before there was one, which is known by
+//! having nothing but what a store has.
+//!
+//! # Invariants
+//! - Nothing is made in a directory that holds anything else.
+
+use std::fs::{self, DirBuilder, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use nix::unistd::{AccessFlags, access, geteuid};
+
+use super::place::{self, Part, TEMPORARY};
+
+/// The file that marks a store.
+pub const MARK: &str = "CACHEDIR.TAG";
+const SIGNATURE: &str = "Signature: 8a477f597d28d172789f06886806bc55\n";
+const ABOUT: &str = "# The store of nodeimg: verified bytes by their digests. It can be removed \
+                     at any time;\n# what is needed is fetched again.\n";
+const FORMAT_KEY: &str = "nodeimg-store: ";
+const FORMAT: &str = "1";
+
+/// The lock that builds share.
+pub const USE_LOCK: &str = "use.lock";
+
+/// What may be done with a store.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// This user's.
+    Own,
+    /// Its files may be read and nothing be written; why.
+    ReadOnly(String),
+}
+
+/// What is known of the directory at `root`.
+enum State {
+    Marked,
+    /// A store of an earlier nodeimg, or nothing at all.
+    Unmarked {
+        is_empty: bool,
+    },
+}
+
+/// Opens the directory at `root` as a store, making it and its mark if there is
+/// nothing yet.
+///
+/// # Errors
+/// It holds something else, is of a later format, or others can write to it.
+pub fn claim(root: &Path) -> Result<Access> {
+    let context = || {
+        format!(
+            "opening the store {} (choose another with --store DIR)",
+            root.display()
+        )
+    };
+    let mut make = DirBuilder::new();
+    make.recursive(true).mode(0o755);
+    // Not if it is there: on a read-only medium even that would fail.
+    if !root.is_dir() {
+        make.create(root).with_context(context)?;
+    }
+    let meta = fs::metadata(root).with_context(context)?;
+    let state = state(root)?;
+    if let Some(why) = not_ours(root, &meta) {
+        return match state {
+            State::Unmarked { is_empty: true } => {
+                Err(anyhow::anyhow!("it {why}")).with_context(context)
+            }
+            _ => Ok(Access::ReadOnly(why)),
+        };
+    }
+    let is_new = matches!(state, State::Unmarked { is_empty: true });
+    if is_new && place::others_write(&meta) {
+        // As a file system in memory begins, say: nobody has anything in it yet.
+        let own = Permissions::from_mode(meta.mode() & 0o755);
+        fs::set_permissions(root, own).with_context(context)?;
+    } else if place::others_write(&meta) {
+        bail!(
+            "other users can write to the store {} and so into your images: run `chmod go-w {}`, \
+             or choose another with --store DIR",
+            root.display(),
+            root.display()
+        );
+    }
+    if let State::Unmarked { .. } = state {
+        write_mark(root).with_context(context)?;
+    }
+    for part in Part::ALL {
+        directory(&root.join(part.name())).with_context(context)?;
+    }
+    Ok(Access::Own)
+}
+
+/// That `root` is a store of this user, before anything in it is removed.
+pub fn check(root: &Path) -> Result<()> {
+    let shown = root.display();
+    let meta = fs::metadata(root).with_context(|| format!("opening the store {shown}"))?;
+    if let Some(why) = not_ours(root, &meta) {
+        bail!("the store {shown} {why}: nothing in it is removed");
+    }
+    match state(root)? {
+        State::Marked => {}
+        State::Unmarked { .. } => {
+            bail!("{shown} is not a store of nodeimg: it has no {MARK}; nothing in it is removed")
+        }
+    }
+    for part in Part::ALL {
+        let path = root.join(part.name());
+        if fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_dir()) {
+            bail!("{} is not a directory: nothing is removed", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// Why nothing may be written to it, if that is so.
+fn not_ours(root: &Path, meta: &Metadata) -> Option<String> {
+    let user = geteuid();
+    if meta.uid() != user.as_raw() {
+        return Some(format!(
+            "belongs to the user with number {}, not to you (number {user})",
+            meta.uid()
+        ));
+    }
+    match access(root, AccessFlags::W_OK) {
+        Ok(()) => None,
+        Err(errno) => Some(format!("cannot be written to ({})", errno.desc())),
+    }
+}
+
+fn state(root: &Path) -> Result<State> {
+    let shown = root.display();
+    let mark = root.join(MARK);
+    let text = match place::look(&mark).with_context(|| format!("reading {}", mark.display()))? {
+        place::There::File(file, _) => {
+            let mut text = String::new();
+            let read = io::Read::read_to_string(&mut io::Read::take(file, 4096), &mut text);
+            read.map(|_| text).unwrap_or_default()
+        }
+        _ => String::new(),
+    };
+    let format = text.lines().find_map(|line| line.strip_prefix(FORMAT_KEY));
+    match format {
+        Some(FORMAT) => return Ok(State::Marked),
+        Some(other) => bail!(
+            "the store {shown} has format {}, but this nodeimg reads {FORMAT}: use a later \
+             nodeimg, or another store with --store DIR",
+            other.escape_debug()
+        ),
+        None => {}
+    }
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root).with_context(|| format!("listing {shown}"))? {
+        let name = entry
+            .with_context(|| format!("listing {shown}"))?
+            .file_name();
+        // Of a file system's top, and of another nodeimg that is at this very place.
+        let passed = [MARK, "lost+found"].iter().any(|passed| name == **passed)
+            || name.to_string_lossy().starts_with(TEMPORARY);
+        if !passed {
+            names.push(name);
+        }
+    }
+    names.sort();
+    let is_part = |name: &std::ffi::OsString| {
+        name == USE_LOCK || Part::ALL.iter().any(|part| name == part.name())
+    };
+    let foreign = names.iter().find(|name| !is_part(name));
+    let has_lock = names.iter().any(|name| name == USE_LOCK);
+    let odd = foreign.or_else(|| names.first().filter(|_| !has_lock));
+    if let Some(odd) = odd {
+        bail!(
+            "{shown} is not a store of nodeimg: it holds `{}`; name an empty or a new directory \
+             with --store DIR",
+            odd.to_string_lossy().escape_debug()
+        );
+    }
+    Ok(State::Unmarked {
+        is_empty: names.is_empty(),
+    })
+}
+
+fn write_mark(root: &Path) -> io::Result<()> {
+    let path = root.join(MARK);
+    // A tag that somebody put there stays, with our line below.
+    let head = match fs::read_to_string(&path) {
+        Ok(text) if text.starts_with(SIGNATURE.trim_end()) => format!("{}\n", text.trim_end()),
+        _ => SIGNATURE.to_owned(),
+    };
+    place::write(
+        &path,
+        format!("{head}{ABOUT}{FORMAT_KEY}{FORMAT}\n").as_bytes(),
+    )
+}
+
+/// A part of the store. A link there may be meant, so it is not cleared away.
+fn directory(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o755).create(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        other => return other,
+    }
+    let meta = fs::symlink_metadata(path)?;
+    if !meta.is_dir() {
+        let shown = path.display();
+        return Err(io::Error::other(format!(
+            "{shown} is not a directory: a link to one is not followed; move the whole store, and \
+             name it with --store DIR"
+        )));
+    }
+    let owner = meta.uid();
+    if owner != geteuid().as_raw() || place::others_write(&meta) {
+        let shown = path.display();
+        return Err(io::Error::other(format!(
+            "other users can write to {shown} and so into your images (its owner has number \
+             {owner}): remove it, or choose another store"
+        )));
+    }
+    Ok(())
+}
