@@ -22,6 +22,8 @@ const HOUSES: &[(&str, &[&str])] = &[
         &[
             "rootfs",
             "lint",
+            "absent",
+            "brought",
             "layers",
             "boot",
             "base",
@@ -49,7 +51,7 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/values/src",
         &[
-            "atomic", "progress", "terminal", "parallel", "epoch", "date", "digest", "arch",
+            "atomic", "progress", "terminal", "parallel", "epoch", "date", "key", "digest", "arch",
         ],
     ),
     (

@@ -15,7 +15,7 @@ use nodeimg_formats::squashfs::Cache;
 use nodeimg_values::digest::{Digest, Hasher, HashingWriter};
 use serde::{Deserialize, Serialize};
 
-use super::{Store, VerifiedBlob, touch};
+use super::{Reading, Stamp, Store, VerifiedBlob, touch};
 
 #[derive(Serialize, Deserialize)]
 struct Record {
@@ -50,12 +50,13 @@ impl Store {
     /// What `make` writes for `source`, from the store if it was made before.
     ///
     /// `what` names the transformation and its version (`untar-1`): a new
-    /// version never meets the files of an old one.
+    /// version never meets the files of an old one. `make` reads the source from what it
+    /// is given first: nothing is kept of other bytes than the source's.
     pub fn derive(
         &self,
         source: &VerifiedBlob,
         what: &str,
-        make: impl FnOnce(&mut dyn Write) -> Result<()>,
+        make: impl FnOnce(&mut Reading<'_>, &mut dyn Write) -> Result<()>,
     ) -> Result<VerifiedBlob> {
         let path = self.derived_path(what, source.sha256());
         if let Some(blob) = kept_blob(&path)? {
@@ -66,7 +67,12 @@ impl Store {
         fs::create_dir_all(directory).with_context(context)?;
         let temp = tempfile::NamedTempFile::new_in(directory).with_context(context)?;
         let mut writer = HashingWriter::new(BufWriter::with_capacity(256 * 1024, temp));
-        make(&mut writer)?;
+        let mut reading = source.reading();
+        let made = make(&mut reading, &mut writer);
+        // That the source has changed is the cause of whatever `make` met.
+        reading.finish()?;
+        source.check_unchanged()?;
+        made?;
         let (writer, got) = writer.finish();
         let temp = writer
             .into_inner()
@@ -80,8 +86,10 @@ impl Store {
             .write(&path)
             .with_context(context)?;
         let file = File::open(&path).with_context(context)?;
+        let stamp = Stamp::of(&file).with_context(context)?;
         Ok(VerifiedBlob {
             file,
+            stamp,
             path,
             sha256: got.sha256,
             sha512: None,
@@ -163,13 +171,16 @@ fn kept_blob(path: &Path) -> Result<Option<VerifiedBlob>> {
     let Some((known, record, file)) = recorded(path)? else {
         return Ok(None);
     };
-    let got = Hasher::measure(&file, &[]).with_context(|| format!("reading {}", path.display()))?;
+    let context = || format!("reading {}", path.display());
+    let stamp = Stamp::of(&file).with_context(context)?;
+    let got = Hasher::measure(&file, &[]).with_context(context)?;
     if got.sha256 != known.sha256 {
         return Ok(None);
     }
     touch(&record);
     Ok(Some(VerifiedBlob {
         file,
+        stamp,
         path: path.to_owned(),
         sha256: got.sha256,
         sha512: None,

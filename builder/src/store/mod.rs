@@ -13,6 +13,8 @@
 //! # Invariants
 //! - [`VerifiedBlob`] has one maker, this room: its bytes were hashed by this
 //!   process, after it opened the file.
+//! - What is made from a blob is kept only if the bytes that were read for it were the
+//!   blob's ([`Reading`]).
 //! - Files appear whole: temporary file, fsync, rename.
 //! - Any number of builds may use one store at a time; [`gc`](Store::gc) waits for none
 //!   and takes nothing from a running one: it refuses while one runs.
@@ -21,6 +23,7 @@ mod bundle;
 mod derived;
 mod maintenance;
 mod partial;
+mod reading;
 
 use std::fs::{self, File};
 use std::io;
@@ -32,6 +35,8 @@ use nix::fcntl::{Flock, FlockArg};
 use nodeimg_values::digest::{Digest, Expected, Hasher};
 
 pub use partial::{Partial, Rejected};
+pub use reading::Reading;
+use reading::Stamp;
 
 /// A blob is marked as used at most this often, so that a warm build writes nothing.
 const TOUCH_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -52,6 +57,8 @@ pub struct VerifiedBlob {
     /// Checked as well, if it was asked for.
     sha512: Option<Digest>,
     size: u64,
+    /// Of the file before it was hashed.
+    stamp: Stamp,
 }
 
 impl VerifiedBlob {
@@ -148,8 +155,11 @@ impl Store {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Lookup::Missing),
             Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),
         };
-        let got = Hasher::measure(&file, &want.extra_algorithms())
-            .with_context(|| format!("reading {}", path.display()))?;
+        let context = || format!("reading {}", path.display());
+        // Before the stamp, which this changes.
+        touch(&file);
+        let stamp = Stamp::of(&file).with_context(context)?;
+        let got = Hasher::measure(&file, &want.extra_algorithms()).with_context(context)?;
         if got.sha256 != sha256 {
             fs::remove_file(&path)
                 .with_context(|| format!("dropping the corrupt {}", path.display()))?;
@@ -163,13 +173,13 @@ impl Store {
             // SHA-512 or size differs): fetching will tell who is wrong.
             return Ok(Lookup::Missing);
         }
-        touch(&file);
         Ok(Lookup::Found(VerifiedBlob {
             file,
             path,
             sha256,
             sha512: got.sha512,
             size: got.size,
+            stamp,
         }))
     }
 

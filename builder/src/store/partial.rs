@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use nix::fcntl::{Flock, FlockArg};
 use nodeimg_values::digest::{Algorithm, Digest, Expected, Hasher, Measured};
 
-use super::{Store, VerifiedBlob, open_lock_file, sync_directory};
+use super::{Stamp, Store, VerifiedBlob, open_lock_file, sync_directory};
 
 /// The one download of something that is under way on this machine: others
 /// who want the same wait for its lock and then find the blob in the store.
@@ -146,8 +146,10 @@ impl Partial<'_> {
         }
         let _ = fs::remove_file(self.path.with_extension("validator"));
         let file = File::open(&blob).with_context(context)?;
+        let stamp = Stamp::of(&file).with_context(context)?;
         Ok(Ok(VerifiedBlob {
             file,
+            stamp,
             path: blob,
             sha256: got.sha256,
             sha512: got.sha512,

@@ -6,6 +6,7 @@ pub mod atomic;
 pub mod date;
 pub mod digest;
 pub mod epoch;
+pub mod key;
 pub mod parallel;
 pub mod progress;
 pub mod terminal;
