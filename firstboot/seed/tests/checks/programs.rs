@@ -59,6 +59,7 @@ fn told(user_data: &str, network: &str, without: &str) -> Vec<String> {
     let ground = Ground {
         image: &image,
         network: network.as_ref(),
+        writable: &["/var".to_owned()],
         ..GROUND
     };
     assert!(plan::plan(&node, &ground, &mut problems).is_some());
