@@ -22,6 +22,8 @@ const HOUSES: &[(&str, &[&str])] = &[
         &[
             "rootfs",
             "lint",
+            "absent",
+            "brought",
             "layers",
             "boot",
             "base",
@@ -58,6 +60,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "full",
             "epoch",
             "date",
+            "key",
             "digest",
             "arch",
         ],

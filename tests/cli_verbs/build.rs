@@ -1,11 +1,13 @@
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use super::{events, identity};
+use nodeimg_test_support::faulty_server::{Fault, faulty};
 use nodeimg_test_support::image::{Extracted, manifest, sums_hold};
 use nodeimg_test_support::run::{Ran, listing};
 use nodeimg_test_support::seeds;
-use nodeimg_test_support::synthetic::{World, is_image};
+use nodeimg_test_support::synthetic::{World, body, is_image};
 
 #[test]
 fn events_are_one_json_object_a_line_and_end_with_built() {
@@ -343,4 +345,93 @@ fn profile_kubeadm_leaves_the_cluster_to_kubeadm() {
             .text("/usr/lib/nodeimg/firstboot.json")
             .contains("\"kubeadm\"")
     );
+}
+
+/// The line of the build, and the manifest's entry of `/usr/bin/thing`.
+fn again(world: &World) -> (String, serde_json::Value) {
+    let ran = Ran::of(world.build().args(["--arch", "amd64"])).good();
+    let manifest = manifest(&world.image("amd64"));
+    let files = manifest["files"].as_array().unwrap();
+    let thing = files.iter().find(|file| file["path"] == "/usr/bin/thing");
+    (ran.err, thing.cloned().unwrap_or_default())
+}
+
+/// Whatever of an overlay changes, the image is built anew.
+#[test]
+fn another_overlay_is_another_image() {
+    let mut world = World::locked();
+    world.edit("[\"overlay\"]", "[\"one\", \"two\"]");
+    let bin = |overlay: &str| world.path(overlay).join("root/usr/bin");
+    for overlay in ["one", "two"] {
+        fs::create_dir_all(bin(overlay)).unwrap();
+        fs::write(bin(overlay).join(overlay), "x").unwrap();
+    }
+    let thing = bin("one").join("thing");
+    fs::create_dir(&thing).unwrap();
+    let (_, first) = again(&world);
+    assert_eq!(first["type"], "directory", "{first}");
+    let steps: [(&str, &dyn Fn()); 4] = [
+        ("an empty file", &|| {
+            fs::remove_dir(&thing).unwrap();
+            fs::write(&thing, "").unwrap();
+        }),
+        ("a link", &|| {
+            fs::remove_file(&thing).unwrap();
+            std::os::unix::fs::symlink("one", &thing).unwrap();
+        }),
+        ("another target", &|| {
+            fs::remove_file(&thing).unwrap();
+            std::os::unix::fs::symlink("two", &thing).unwrap();
+        }),
+        ("another overlay", &|| {
+            fs::rename(&thing, bin("two").join("thing")).unwrap();
+        }),
+    ];
+    let mut before = first;
+    for (what, change) in steps {
+        change();
+        let (said, now) = again(&world);
+        assert!(!said.contains("is up to date"), "{what}: {said}");
+        assert_ne!(before, now, "{what}");
+        before = now;
+        assert!(again(&world).0.contains("is up to date"), "{what}");
+    }
+}
+
+/// What changes while a build runs is in the next image, and not taken for this one's.
+#[test]
+fn an_image_is_of_what_its_key_is_of() {
+    let mut world = World::locked();
+    world.edit("[\"overlay\"]", "[\"one\"]");
+    world.edit(
+        "[cluster]\n",
+        "[[file]]\npath = \"/usr/share/f\"\nsource = \"f\"\n[cluster]\n",
+    );
+    let thing = world.path("one/root/usr/bin/thing");
+    fs::create_dir_all(thing.parent().unwrap()).unwrap();
+    let write = |text: &str| {
+        fs::write(&thing, text).unwrap();
+        fs::write(world.path("f"), text).unwrap();
+    };
+    write("text A");
+    // The key is made, and the build waits for the mirror.
+    let slow = Fault::Slow(1 << 20, Duration::from_secs(2));
+    world.script("runc", vec![faulty(&body("runc", "amd64"), slow)]);
+    let mut build = world.build();
+    let mut child = build.args(["--arch", "amd64"]).spawn().unwrap();
+    while world.asked("runc").is_empty() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    write("text B");
+    assert!(child.wait().unwrap().success());
+    let is = |text: &str| {
+        let image = Extracted::of(&world.image("amd64"));
+        for path in ["/usr/bin/thing", "/usr/share/f"] {
+            assert_eq!(image.text(path), text, "{path}");
+        }
+    };
+    is("text A");
+    let said = Ran::of(world.build().args(["--arch", "amd64"])).good().err;
+    assert!(!said.contains("is up to date"), "{said}");
+    is("text B");
 }

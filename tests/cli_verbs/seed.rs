@@ -48,6 +48,25 @@ fn a_good_seed_says_what_would_be_written() {
     );
 }
 
+/// By the recipe's lock: what no package brings is not there.
+#[test]
+fn keys_that_the_image_has_no_program_for_are_told() {
+    let directory = tempfile::tempdir().unwrap();
+    seed(
+        directory.path(),
+        "#cloud-config\nusers:\n- {name: a, sudo: 'ALL=(ALL) NOPASSWD:ALL', shell: /bin/zsh}\n\
+         - {name: b, shell: /bin/bash}\nntp: {servers: [192.0.2.1]}\ntimezone: Europe/Berlin\n",
+    );
+    let ran = check(directory.path(), &[]).good();
+    for told in [
+        "user-data:3: users.sudo: has no effect: this image has no `/usr/bin/sudo`",
+        "user-data:3: users.shell: `a` has the shell `/bin/zsh`",
+    ] {
+        assert!(ran.err.contains(told), "{told}: {}", ran.err);
+    }
+    assert_eq!(ran.err.matches("warning: ").count(), 2, "{}", ran.err);
+}
+
 /// The templates of the recipe are rendered as well.
 #[test]
 fn a_seed_meets_the_recipes_templates() {

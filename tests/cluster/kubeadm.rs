@@ -6,7 +6,7 @@ use super::no_proxy::expect_no_kube_proxy;
 use super::node::{Machine, Node, Place, alone};
 use super::seed::{Seed, indented, public_key};
 use super::workload::{fetches, ready, web};
-use super::{Scene, journal};
+use super::{Scene, inherited, journal};
 
 /// A worker to join: its image, its container runtime's socket, and where it is.
 pub struct Worker {
@@ -25,6 +25,9 @@ const WORKER: Worker = Worker {
     },
     subnet: "10.200.3.0/24",
 };
+
+const ZONE: &str = "Asia/Kolkata";
+const PLUGINS: &str = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec";
 
 /// As Cluster API's kubeadm bootstrap provider writes it
 /// ([its template](https://github.com/kubernetes-sigs/cluster-api/blob/v1.5.0/bootstrap/kubeadm/internal/cloudinit/node.go)).
@@ -56,6 +59,7 @@ nodeRegistration:
         "## template: jinja
 #cloud-config
 
+timezone: {ZONE}
 ssh_authorized_keys:
 - {}
 write_files:
@@ -161,8 +165,14 @@ pub fn joins(scene: Option<Scene>, worker: &Worker, boot: &'static str) {
         &format!("http://{address}:8080/"),
         "by-kubeadm",
     );
+    inherited::expect(cluster, &node, place.name, ZONE);
+    // kubeadm's own default for volume plugins, and where manifests of others install some.
+    node.shell(&format!(
+        "mkdir -p {PLUGINS}/a~b && ! touch /usr/libexec/x 2>/dev/null"
+    ));
 
     node.reboots();
+    node.shell(&format!("test -d {PLUGINS}/a~b"));
     node.shell("test -x /opt/cni/bin/of-daemonset && test -s /etc/cni/net.d/05-daemonset.conflist");
     // Not joined a second time.
     node.comes_to(

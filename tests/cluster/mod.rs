@@ -42,6 +42,7 @@ mod dual_stack;
 mod handlers;
 mod hard_way;
 pub(crate) mod images;
+mod inherited;
 mod journal;
 mod kubeadm;
 mod life;

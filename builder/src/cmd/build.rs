@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{Session, warm_command};
 use crate::cli::{BuildArgs, NetworkArgs};
 use crate::image::boot;
+use crate::image::brought::Brought;
 use crate::image::firstboot::program;
 use crate::input::bring::bring;
 use crate::input::resolve::relock::around;
@@ -33,10 +34,11 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let fetcher = session.fetcher(&store, &chosen.recipe, &network, &warm)?;
     around(relock.as_ref(), &mut chosen, &fetcher, progress, |chosen| {
         let locked = chosen.locked(boot::check_needs)?;
+        let brought = Brought::read(&chosen.recipe)?;
         let mut builds = Vec::new();
         for &arch in &archs {
             let binary = program::find(arch, &args.firstboot)?;
-            let build = Build::new(&chosen.recipe, &locked, arch, binary, &args.out)?;
+            let build = Build::new(&chosen.recipe, &brought, &locked, arch, binary, &args.out)?;
             if !args.force && build.is_current(&store) {
                 tell(progress, &build, started, true);
             } else {

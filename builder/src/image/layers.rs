@@ -2,6 +2,7 @@
 //! of the recipe.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_seed::plan::{Shape, TemplateFile};
@@ -90,10 +91,18 @@ pub fn known_paths(recipe: &Recipe) -> Result<Vec<(String, Shape)>> {
 
 /// nodeimg's own overlays, and over them the recipe's.
 fn all(recipe: &Recipe) -> Result<Vec<Overlay>> {
-    let own = own_layers(recipe, !recipe.images.is_empty()).map(|layer| load_own(&layer));
-    let given = recipe.overlays.iter();
-    let given = given.map(|(name, place)| overlay::load(Source::Disk(place), name));
-    own.chain(given).collect()
+    let own = own_layers(recipe, !recipe.images.is_empty());
+    let mut all: Vec<_> = own.map(|layer| load_own(&layer)).collect::<Result<_>>()?;
+    all.extend(given(recipe)?.into_iter().map(|(_, overlay)| overlay));
+    Ok(all)
+}
+
+/// The recipe's overlays by their names, the lowest first.
+pub fn given(recipe: &Recipe) -> Result<Vec<(String, Overlay)>> {
+    let read = |(name, place): &(String, PathBuf)| {
+        Ok((name.clone(), overlay::load(Source::Disk(place), name)?))
+    };
+    recipe.overlays.iter().map(read).collect()
 }
 
 /// Lays nodeimg's own into `tree`: no path of theirs is there before.
@@ -120,14 +129,13 @@ fn with_unit(mut node: Node, unit: &str) -> Node {
     node
 }
 
-/// Lays the recipe's overlays over `tree`.
-pub fn lay_over_all(recipe: &Recipe, tree: &mut Tree) -> Result<()> {
-    for (name, place) in &recipe.overlays {
-        let overlay = overlay::load(Source::Disk(place), name)?;
-        for (path, node) in overlay.root {
-            lay_over(tree, path, node)?;
+/// Lays the recipe's overlays over `tree`, the lowest first.
+pub fn lay_over_all(overlays: &[(String, Overlay)], tree: &mut Tree) -> Result<()> {
+    for (name, overlay) in overlays {
+        for (path, node) in &overlay.root {
+            lay_over(tree, path.clone(), node.clone())?;
         }
-        templates(overlay.templates, name, tree, lay_over)?;
+        templates(overlay.templates.clone(), name, tree, lay_over)?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What must hold for a whole tree, whatever it was made of.
 
+mod name_servers;
+
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
@@ -31,6 +33,7 @@ pub fn check(recipe: &Recipe, tree: &Tree) -> Result<Vec<String>> {
         Some(Sandbox::Absent(warning)) => warnings.push(warning),
         None => {}
     }
+    warnings.extend(name_servers::warning(recipe, tree)?);
     if problems.is_empty() {
         return Ok(warnings);
     }

@@ -5,6 +5,8 @@
 //! rootfs      the one ordered list of steps, from the inputs to the tree
 //! lint        what must hold of a finished tree
 //! firstboot   the first-boot program, and what it is told
+//! absent      what seeds may count on and the image lacks
+//! brought     the recipe's own overlays and files, read once
 //! layers      overlays: nodeimg's own and the recipe's, with first boot's templates
 //! base        the base system: Debian's packages, set up without their scripts
 //! boot        kernel, initrd, command line, mounts
@@ -14,8 +16,10 @@
 //! units       units of systemd, enabled and masked
 //! ```
 
+pub mod absent;
 pub mod base;
 pub mod boot;
+pub mod brought;
 pub mod config;
 pub mod firstboot;
 pub mod layers;

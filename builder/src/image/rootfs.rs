@@ -1,6 +1,5 @@
 //! From a recipe and its bytes to a [`Tree`]: the one ordered list of steps.
 
-use std::fs;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -13,21 +12,24 @@ use nodeimg_values::epoch::Epoch;
 use nodeimg_values::parallel::in_parallel;
 
 use super::base::{self, setup};
+use super::brought::Brought;
 use super::config::{self, Generated};
 use super::firstboot::settings::{KUBEADM, settings_of};
 use super::{boot, layers, lint, modules, units};
 use crate::input::artifact::{self, Spec, oci_image};
 use crate::input::bring::Fetched;
 use crate::input::debian::scripts;
+use crate::input::recipe::Recipe;
 use crate::input::recipe::runtime::Baked;
 use crate::input::recipe::value::Version;
-use crate::input::recipe::{ExtraContent, Recipe};
 use crate::store::Store;
 use crate::tree::{Content, ImagePath, Node, Origin, Tree};
 
 /// All that an image is made of.
 pub struct BuildInputs<'a> {
     pub recipe: &'a Recipe,
+    /// What the recipe brings along.
+    pub brought: &'a Brought,
     pub arch: Arch,
     pub epoch: Epoch,
     pub store: &'a Store,
@@ -62,8 +64,9 @@ pub fn assemble(inputs: &BuildInputs<'_>) -> Result<Assembled> {
     layers::lay_in_own(recipe, has_images, &mut tree).context("laying in the overlay")?;
     container_images(inputs, &mut tree).context("baking the container images")?;
     writable(recipe, &mut tree).context("making the writable directories")?;
-    layers::lay_over_all(recipe, &mut tree).context("laying in the recipe's overlays")?;
-    extra_files(recipe, &mut tree).context("adding the recipe's files")?;
+    layers::lay_over_all(&inputs.brought.overlays, &mut tree)
+        .context("laying in the recipe's overlays")?;
+    extra_files(inputs.brought, &mut tree).context("adding the recipe's files")?;
     let elsewhere = enable_units(recipe, &mut tree).context("enabling the units")?;
     index_modules(inputs, &mut tree).context(modules::STEP)?;
     let boot = boot::prepare(&mut tree, recipe, inputs.arch)
@@ -159,10 +162,13 @@ fn artifacts(inputs: &BuildInputs<'_>, tree: &mut Tree) -> Result<()> {
 }
 
 fn configuration(recipe: &Recipe, base: &BaseSystem, tree: &mut Tree) -> Result<()> {
+    let has_resolved = tree
+        .get(&"/usr/lib/systemd/systemd-resolved".parse()?)
+        .is_some();
     let mut files = config::host::generate(recipe);
     for service in recipe.profile.services {
         files.extend(match service {
-            Service::Kubelet => config::kubelet::generate(recipe)?,
+            Service::Kubelet => config::kubelet::generate(recipe, has_resolved)?,
             Service::KubeProxy => config::kube_proxy::generate(recipe)?,
         });
     }
@@ -329,24 +335,9 @@ fn writable(recipe: &Recipe, tree: &mut Tree) -> Result<()> {
     Ok(())
 }
 
-fn extra_files(recipe: &Recipe, tree: &mut Tree) -> Result<()> {
-    for file in &recipe.files {
-        let bytes = match &file.content {
-            ExtraContent::Text(text) => text.clone().into_bytes(),
-            ExtraContent::Source(source) => fs::read(source).with_context(|| {
-                format!(
-                    "reading `file.{}.source` from {}",
-                    file.path,
-                    source.display()
-                )
-            })?,
-        };
-        let node = Node::file(
-            Content::inline(bytes),
-            file.mode,
-            Origin::Recipe("file".to_owned()),
-        );
-        layers::lay_over(tree, file.path.clone(), node)?;
+fn extra_files(brought: &Brought, tree: &mut Tree) -> Result<()> {
+    for (path, node) in &brought.files {
+        layers::lay_over(tree, path.clone(), node.clone())?;
     }
     Ok(())
 }

@@ -7,8 +7,9 @@ use nodeimg_values::arch::Arch;
 use nodeimg_values::atomic;
 use nodeimg_values::progress::Progress;
 
-use super::reuse::{self, Key};
+use super::reuse::{self, Inputs, Key};
 use super::{Built, write_all};
+use crate::image::brought::Brought;
 use crate::image::rootfs;
 use crate::input::bring::Fetched;
 use crate::input::lock::Locked;
@@ -22,6 +23,7 @@ pub struct Build<'a> {
     /// Where it is written.
     pub directory: PathBuf,
     recipe: &'a Recipe,
+    brought: &'a Brought,
     locked: &'a Locked,
     firstboot: Content,
     key: Key,
@@ -31,17 +33,26 @@ impl<'a> Build<'a> {
     /// Into a directory of its own in `out`, with that first-boot program.
     pub fn new(
         recipe: &'a Recipe,
+        brought: &'a Brought,
         locked: &'a Locked,
         arch: Arch,
         firstboot: Content,
         out: &Path,
     ) -> Result<Build<'a>> {
         locked.check_arch(recipe, arch)?;
-        let key = Key::of(recipe, locked, arch, &firstboot)?;
+        let key = Key::of(&Inputs {
+            recipe,
+            brought,
+            locked: locked.digest(),
+            arch,
+            firstboot: &firstboot,
+            program: &reuse::program()?,
+        })?;
         Ok(Build {
             arch,
             directory: out.join(recipe.image_name(arch)),
             recipe,
+            brought,
             locked,
             firstboot,
             key,
@@ -69,6 +80,7 @@ impl<'a> Build<'a> {
         progress.step(&format!("assembling {name}"));
         let inputs = rootfs::BuildInputs {
             recipe: self.recipe,
+            brought: self.brought,
             arch: self.arch,
             epoch: self.locked.epoch(),
             store,

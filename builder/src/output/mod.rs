@@ -146,6 +146,7 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
         &staged.path().join("SHA256SUMS"),
         manifest::checksums(&listed).as_bytes(),
     )?;
+    built.rootfs.check_unchanged()?;
     staged.commit()
 }
 

@@ -1,6 +1,6 @@
 //! Whether an output directory already holds what a build would write.
 //!
-//! A build is keyed by all its inputs. Beside the key the store remembers the
+//! A build is keyed by all its inputs, as it has them in memory. Beside the key the store remembers the
 //! output files by inode, size and change time, as git's index does: nobody
 //! can change a file and keep those, so an unchanged build reads nothing.
 
@@ -14,71 +14,56 @@ use anyhow::{Context, Result};
 use nodeimg_values::arch::Arch;
 use nodeimg_values::atomic;
 use nodeimg_values::digest::{Digest, Hasher};
+use nodeimg_values::key::KeyWriter;
 use serde::{Deserialize, Serialize};
 
-use crate::input::lock::Locked;
-use crate::input::recipe::{ExtraContent, Recipe};
+use crate::image::brought::Brought;
+use crate::input::recipe::Recipe;
 use crate::store::Store;
-use crate::tree::overlay::{self, Source};
-use crate::tree::{Content, Kind};
+use crate::tree::Content;
 
 /// Stands for everything that an image is made of.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Key(Digest);
 
+/// All that an image is made of, as the build itself has it.
+pub struct Inputs<'a> {
+    pub recipe: &'a Recipe,
+    pub brought: &'a Brought,
+    /// The lock's digest.
+    pub locked: &'a Digest,
+    pub arch: Arch,
+    pub firstboot: &'a Content,
+    /// See [`program`].
+    pub program: &'a Digest,
+}
+
 impl Key {
-    /// Of the program itself, the recipe with its overlays and files, the
-    /// lock, and the first-boot binary.
-    pub fn of(recipe: &Recipe, locked: &Locked, arch: Arch, firstboot: &Content) -> Result<Key> {
-        let mut hasher = Hasher::new(&[]);
-        let mut add =
-            |what: &str, digest: &Digest| hasher.update(format!("{what} {digest}\n").as_bytes());
-        add("program", &program()?);
-        add(
-            "recipe",
-            &Digest::sha256(toml::to_string(&recipe.effective)?.as_bytes()),
-        );
-        add("lock", locked.digest());
-        add(arch.name(), &digest_of(firstboot)?);
-        for (name, place) in &recipe.overlays {
-            let overlay = overlay::load(Source::Disk(place), name)?;
-            for (path, node) in &overlay.root {
-                let content = match &node.kind {
-                    Kind::Directory => Digest::sha256(b""),
-                    Kind::File(content) => digest_of(content)?,
-                    Kind::Symlink(target) => Digest::sha256(target.as_bytes()),
-                };
-                add(&format!("{path} {:?}", node.stat), &content);
-            }
-            for (path, text) in &overlay.templates {
-                add(
-                    &format!("template {path}"),
-                    &Digest::sha256(text.as_bytes()),
-                );
-            }
-        }
-        for file in &recipe.files {
-            if let ExtraContent::Source(source) = &file.content {
-                let bytes =
-                    fs::read(source).with_context(|| format!("reading {}", source.display()))?;
-                add(file.path.as_str(), &Digest::sha256(&bytes));
-            }
-        }
+    pub fn of(inputs: &Inputs<'_>) -> Result<Key> {
+        let recipe = inputs.recipe;
+        let mut key = KeyWriter::new("image-1");
+        key.add("program", inputs.program.to_string());
+        key.add("recipe", toml::to_string(&recipe.effective)?);
         // With the text of certificates, which the recipe names by path.
-        let registries = serde_json::to_vec(&recipe.registries)?;
-        add("registries", &Digest::sha256(&registries));
-        Ok(Key(hasher.finish().sha256))
+        key.add("registries", serde_json::to_vec(&recipe.registries)?);
+        key.add("lock", inputs.locked.to_string());
+        key.add("architecture", inputs.arch.name());
+        key.add("first boot", inputs.firstboot.measured()?.to_string());
+        inputs.brought.add_to(&mut key)?;
+        Ok(Key(key.finish()))
     }
 }
 
-fn digest_of(content: &Content) -> Result<Digest> {
-    Ok(Hasher::measure(content.reader(), &[])?.sha256)
-}
-
-/// Another build of nodeimg may write other bytes, whatever its version says.
-fn program() -> Result<Digest> {
-    let path = std::env::current_exe().context("finding this program")?;
+/// Stands for this nodeimg with all that is linked into it: another build of it may write
+/// other bytes, whatever its version says.
+pub fn program() -> Result<Digest> {
+    // The file that runs, even if another one has taken its name since.
+    let running = Path::new("/proc/self/exe");
+    let path = match running.exists() {
+        true => running.to_owned(),
+        false => std::env::current_exe().context("finding this program")?,
+    };
     let file = fs::File::open(&path).with_context(|| format!("reading {}", path.display()))?;
     Ok(Hasher::measure(file, &[])?.sha256)
 }
@@ -137,3 +122,6 @@ fn files(directory: &Path) -> io::Result<BTreeMap<String, Identity>> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,18 +15,19 @@ use nodeimg_values::full::Writing;
 
 use super::place::{self, Part, There};
 use super::record::{Record, recorded};
-use super::{Store, VerifiedBlob, touch};
+use super::{Reading, Stamp, Store, VerifiedBlob, touch};
 
 impl Store {
     /// What `make` writes for `source`, from the store if it was made before.
     ///
     /// `what` names the transformation and its version (`untar-1`): a new
-    /// version never meets the files of an old one.
+    /// version never meets the files of an old one. `make` reads the source from what it
+    /// is given first: nothing is kept of other bytes than the source's.
     pub fn derive(
         &self,
         source: &VerifiedBlob,
         what: &str,
-        make: impl FnOnce(&mut dyn Write) -> Result<()>,
+        make: impl FnOnce(&mut Reading<'_>, &mut dyn Write) -> Result<()>,
     ) -> Result<VerifiedBlob> {
         let path = self.derived_path(what, source.sha256());
         if let Some(blob) = kept_blob(&path)? {
@@ -36,7 +37,12 @@ impl Store {
         place::directory(directory).writing(&path)?;
         let temp = place::temporary(directory).writing(&path)?;
         let mut writer = HashingWriter::new(BufWriter::with_capacity(256 * 1024, temp));
-        make(&mut writer)?;
+        let mut reading = source.reading();
+        let made = make(&mut reading, &mut writer);
+        // That the source has changed is the cause of whatever `make` met.
+        reading.finish()?;
+        source.check_unchanged()?;
+        made?;
         let (writer, got) = writer.finish();
         let temp = writer
             .into_inner()
@@ -50,8 +56,10 @@ impl Store {
         let There::File(file, _) = place::look(&path).writing(&path)? else {
             bail!("{} is not what was just put there", path.display());
         };
+        let stamp = Stamp::of(&file).writing(&path)?;
         Ok(VerifiedBlob {
             file,
+            stamp,
             path,
             sha256: got.sha256,
             sha512: None,
@@ -117,10 +125,12 @@ fn kept_blob(path: &Path) -> Result<Option<VerifiedBlob>> {
     let Some((known, record, file)) = recorded(path)? else {
         return Ok(None);
     };
+    let context = || format!("reading {}", path.display());
+    let stamp = Stamp::of(&file).with_context(context)?;
     let got = match Hasher::measure(&file, &[]) {
         Ok(got) => got,
         Err(e) if place::is_rotten(&e) => return Ok(None),
-        Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),
+        Err(e) => return Err(e).with_context(context),
     };
     if got.sha256 != known.sha256 {
         return Ok(None);
@@ -128,6 +138,7 @@ fn kept_blob(path: &Path) -> Result<Option<VerifiedBlob>> {
     touch(&record);
     Ok(Some(VerifiedBlob {
         file,
+        stamp,
         path: path.to_owned(),
         sha256: got.sha256,
         sha512: None,

@@ -14,6 +14,8 @@
 //! # Invariants
 //! - [`VerifiedBlob`] has one maker, this room: its bytes were hashed by this
 //!   process, after it opened the file.
+//! - What is made from a blob is kept only if the bytes that were read for it were the
+//!   blob's ([`Reading`]).
 //! - Files appear whole: temporary file, fsync, rename.
 //! - A store is one user's; another's, or one on a read-only medium, is only read.
 //! - Nothing is removed that the store has not made: only in a marked store, and
@@ -27,6 +29,7 @@ mod maintenance;
 mod mark;
 mod partial;
 mod place;
+mod reading;
 mod record;
 
 use std::fs::{File, Metadata, Permissions};
@@ -45,6 +48,8 @@ use mark::{Access, USE_LOCK};
 use place::{Part, There};
 
 pub use partial::{Partial, Rejected};
+pub use reading::Reading;
+use reading::Stamp;
 
 /// A blob is marked as used at most this often, so that a warm build writes nothing.
 const TOUCH_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -75,6 +80,8 @@ pub struct VerifiedBlob {
     /// Checked as well, if it was asked for.
     sha512: Option<Digest>,
     size: u64,
+    /// Of the file before it was hashed.
+    stamp: Stamp,
 }
 
 impl VerifiedBlob {
@@ -117,7 +124,13 @@ pub enum Lookup {
 
 /// What lies at the place of a blob, hashed.
 enum Hashed {
-    Good(File, Metadata, Measured),
+    Good {
+        file: File,
+        meta: Metadata,
+        /// Of the file before it was hashed.
+        stamp: Stamp,
+        got: Measured,
+    },
     Missing,
     /// As [`Lookup::DroppedCorrupt`] says it.
     Bad(String),
@@ -224,20 +237,20 @@ impl Store {
             }),
             // A whole blob, but not the one that this lock entry means (its
             // SHA-512 or size differs): fetching will tell who is wrong.
-            Hashed::Good(_, _, got) if want.mismatch(&got).is_some() => Ok(Lookup::Missing),
-            Hashed::Good(file, meta, _) if !place::is_ours(&meta) => {
+            Hashed::Good { got, .. } if want.mismatch(&got).is_some() => Ok(Lookup::Missing),
+            Hashed::Good { file, meta, .. } if !place::is_ours(&meta) => {
                 self.adopt(&file, &sha256, want)
             }
-            Hashed::Good(file, _, got) => {
-                touch(&file);
-                Ok(Lookup::Found(VerifiedBlob {
-                    file,
-                    path: found_at,
-                    sha256,
-                    sha512: got.sha512,
-                    size: got.size,
-                }))
-            }
+            Hashed::Good {
+                file, stamp, got, ..
+            } => Ok(Lookup::Found(VerifiedBlob {
+                file,
+                stamp,
+                path: found_at,
+                sha256,
+                sha512: got.sha512,
+                size: got.size,
+            })),
             Hashed::Missing | Hashed::Bad(_) => Ok(Lookup::Missing),
         }
     }
@@ -316,8 +329,18 @@ fn hash(path: &Path, sha256: &Digest, extra: &[Algorithm]) -> Result<Hashed> {
         Err(e) if place::is_rotten(&e) => return Ok(bad(&e)),
         Err(e) => return Err(e).with_context(context),
     };
+    if place::is_ours(&meta) {
+        // Before the stamp, which this changes.
+        touch(&file);
+    }
+    let stamp = Stamp::of(&file).with_context(context)?;
     Ok(match Hasher::measure(&file, extra) {
-        Ok(got) if got.sha256 == *sha256 => Hashed::Good(file, meta, got),
+        Ok(got) if got.sha256 == *sha256 => Hashed::Good {
+            file,
+            meta,
+            stamp,
+            got,
+        },
         Ok(got) => Hashed::Bad(format!("its digest is {}", got.sha256)),
         Err(e) if place::is_rotten(&e) => bad(&e),
         Err(e) => return Err(e).with_context(context),

@@ -11,7 +11,7 @@ use nodeimg_values::digest::{Algorithm, Digest, Expected, Hasher, Measured};
 use nodeimg_values::full::Writing;
 
 use super::place::{self, Part, There};
-use super::{Store, VerifiedBlob, alias_path, blob_path, sync_directory};
+use super::{Stamp, Store, VerifiedBlob, alias_path, blob_path, sync_directory};
 
 /// In bytes; entity tags and dates are shorter.
 const LONGEST_VALIDATOR: u64 = 1024;
@@ -199,8 +199,10 @@ impl Partial<'_> {
         let There::File(file, _) = place::look(&blob).while_writing(&storing)? else {
             bail!("{} is not what was just put there", blob.display());
         };
+        let stamp = Stamp::of(&file).while_writing(&storing)?;
         Ok(Ok(VerifiedBlob {
             file,
+            stamp,
             path: blob,
             sha256: got.sha256,
             sha512: got.sha512,

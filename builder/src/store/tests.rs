@@ -134,7 +134,7 @@ fn derived_files_are_made_once_and_again_when_touched() {
     let made = std::cell::Cell::new(0);
     let derive = || {
         store
-            .derive(&blob, "upper-1", |out| {
+            .derive(&blob, "upper-1", |_, out| {
                 made.set(made.get() + 1);
                 Ok(out.write_all(b"HELLO")?)
             })
@@ -159,13 +159,70 @@ fn a_failed_derivation_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let blob = put(&store, b"hello");
-    assert!(store.derive(&blob, "bad-1", |_| bail!("no")).is_err());
+    assert!(store.derive(&blob, "bad-1", |_, _| bail!("no")).is_err());
     assert_eq!(
         fs::read_dir(dir.path().join("derived/bad-1"))
             .unwrap()
             .count(),
         0
     );
+}
+
+#[test]
+fn nothing_is_kept_of_a_source_that_changed_while_it_was_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let blob = put(&store, b"hello");
+    let write = |bytes: &[u8]| {
+        fs::set_permissions(blob.path(), fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(blob.path(), bytes).unwrap();
+    };
+    let derive = |before: &[u8], after: &[u8]| {
+        store.derive(&blob, "copy-1", |from, to| {
+            write(before);
+            io::copy(from, to)?;
+            write(after);
+            Ok(())
+        })
+    };
+    // Whatever it is afterwards, and whatever its reader thinks of it.
+    let failing = store.derive(&blob, "copy-1", |_, _| {
+        write(b"hellO");
+        bail!("it is damaged")
+    });
+    for refused in [
+        derive(b"hellO", b"hello"),
+        derive(b"hell", b"hello"),
+        failing,
+    ] {
+        let error = format!("{:#}", refused.unwrap_err());
+        assert!(
+            error.contains("has changed since it was verified"),
+            "{error}"
+        );
+        let kept = fs::read_dir(dir.path().join("derived/copy-1")).unwrap();
+        assert_eq!(kept.count(), 0);
+    }
+    assert!(
+        derive(b"hello", b"hellO").is_err(),
+        "changed after it was read"
+    );
+    write(b"hello");
+    let whole = derive(b"hello", b"hello").unwrap();
+    assert_eq!(whole.sha256(), &Digest::sha256(b"hello"));
+}
+
+#[test]
+fn a_blob_that_was_written_to_is_hashed_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let blob = put(&store, b"hello");
+    blob.check_unchanged().unwrap();
+    fs::set_permissions(blob.path(), fs::Permissions::from_mode(0o644)).unwrap();
+    blob.check_unchanged().unwrap();
+    fs::write(blob.path(), b"hellO").unwrap();
+    let error = blob.check_unchanged().unwrap_err().to_string();
+    assert!(error.contains("nodeimg store verify"), "{error}");
 }
 
 #[test]

@@ -3,11 +3,13 @@
 //! Content can be read again and again, so nothing is unpacked to disk to be
 //! packed once more, and a tree of 400 MB takes kilobytes of memory.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
+use anyhow::Result;
 use nodeimg_formats::readable::Readable;
 use nodeimg_values::digest::Digest;
 
@@ -118,6 +120,22 @@ impl Content {
         self.reader().take(limit).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
+}
+
+/// Asks of every blob that `contents` lie in whether its bytes are still those that were
+/// verified: what was read from it otherwise may be anything.
+pub fn check_unchanged<'a>(contents: impl IntoIterator<Item = &'a Content>) -> Result<()> {
+    let mut left: Vec<&Content> = contents.into_iter().collect();
+    let mut checked = BTreeSet::new();
+    while let Some(content) = left.pop() {
+        match content {
+            Content::Inline(_) => {}
+            Content::Span { blob, .. } if checked.insert(blob.path()) => blob.check_unchanged()?,
+            Content::Span { .. } => {}
+            Content::Joined(parts) => left.extend(parts.iter()),
+        }
+    }
+    Ok(())
 }
 
 impl Readable for Content {

@@ -10,6 +10,7 @@
 //! - Iteration is in path order, parents first, on every host.
 
 mod content;
+pub mod key;
 pub mod overlay;
 mod path;
 pub mod squashfs;
@@ -21,7 +22,7 @@ use std::fmt;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-pub use content::Content;
+pub use content::{Content, check_unchanged};
 pub use path::{ImagePath, climbs_above};
 
 /// Where a node came from, for the manifest and for messages.
@@ -217,6 +218,15 @@ impl Tree {
     /// Every node in path order, the root first.
     pub fn iter(&self) -> impl Iterator<Item = (&ImagePath, &Node)> {
         self.nodes.iter()
+    }
+
+    /// See [`check_unchanged`].
+    pub fn check_unchanged(&self) -> Result<()> {
+        let contents = self.nodes.values().filter_map(|node| match &node.kind {
+            Kind::File(content) => Some(content),
+            Kind::Directory | Kind::Symlink(_) => None,
+        });
+        check_unchanged(contents)
     }
 
     /// What lies over the base system: everything but the base's own files, and

@@ -7,6 +7,7 @@ pub mod date;
 pub mod digest;
 pub mod epoch;
 pub mod full;
+pub mod key;
 pub mod parallel;
 pub mod progress;
 pub mod regular;

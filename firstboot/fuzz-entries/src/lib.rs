@@ -26,7 +26,10 @@ const ELSEWHERE: Elsewhere<'static> = Elsewhere {
     templates: &[],
     architecture: "x86_64",
     now: 0,
-    image: &UnknownImage { known: Vec::new() },
+    image: &UnknownImage {
+        known: Vec::new(),
+        absent: Vec::new(),
+    },
 };
 
 pub type Entry = (&'static str, fn(&[u8]));

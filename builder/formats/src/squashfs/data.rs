@@ -17,9 +17,10 @@
 //! # Invariants
 //! The pieces and their bytes follow from the files, `block_size` and `level`.
 
-use std::io::{Seek, Write};
+use std::io::{self, Read, Seek, Write};
+use std::sync::OnceLock;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nodeimg_values::digest::{Digest, Hasher};
 use nodeimg_values::parallel::in_order;
 
@@ -36,7 +37,16 @@ const PIECE: u64 = 2 << 20;
 pub struct Source<'a> {
     pub file: File<'a>,
     pub digest: Digest,
+    /// See [`Marks`]; as soon as they are known.
+    pub marks: OnceLock<Marks>,
 }
+
+/// How far the digest of a content was at the start of each of its pieces: so each piece
+/// can be compared by itself with what was read for the digest.
+pub type Marks = Vec<Hasher>;
+
+/// A content's digest, and its marks if it was read for that.
+pub type Known = (Digest, Option<Marks>);
 
 impl<'a> Source<'a> {
     pub fn content(&self) -> &'a dyn Readable {
@@ -45,6 +55,43 @@ impl<'a> Source<'a> {
 
     pub fn context(&self) -> String {
         self.file.node.context()
+    }
+
+    /// Where the hashing of the piece that begins at `offset` goes on from.
+    pub fn hasher_at(&self, offset: u64) -> Result<Hasher> {
+        if offset == 0 {
+            return Ok(Hasher::new(&[]));
+        }
+        if self.marks.get().is_none() {
+            let (digest, marks) = measure(self.content()).with_context(|| self.context())?;
+            ensure!(digest == self.digest, self.changed());
+            // Another thread may have been faster, with the same.
+            let _ = self.marks.set(marks);
+        }
+        let marks = self.marks.get().map(Vec::as_slice).unwrap_or_default();
+        let mark = marks.get(usize::try_from(offset / PIECE)?);
+        let mark = mark.with_context(|| format!("{} has no piece at {offset}", self.context()))?;
+        Ok(mark.clone())
+    }
+
+    /// Refuses what was hashed up to `end`, where a piece ends, if it is not what the file's
+    /// digest stands for.
+    pub fn check(&self, end: u64, read: Hasher) -> Result<()> {
+        let read = read.finish().sha256;
+        let is_right = match end == self.content().size() {
+            true => read == self.digest,
+            false => read == self.hasher_at(end)?.finish().sha256,
+        };
+        ensure!(is_right, self.changed());
+        Ok(())
+    }
+
+    fn changed(&self) -> String {
+        format!(
+            "{} has changed while it was read: another program writes to the store, or its disk \
+             fails. Run `nodeimg store verify`, and build again",
+            self.context()
+        )
     }
 }
 
@@ -79,16 +126,16 @@ pub enum Piece {
 
 /// The digest of each content, by several threads; the large ones first, that
 /// none is left for the end.
-pub fn digests(files: &[File<'_>], options: &Options<'_>) -> Result<Vec<Digest>> {
+pub fn digests(files: &[File<'_>], options: &Options<'_>) -> Result<Vec<Known>> {
     let mut order: Vec<usize> = (0..files.len()).collect();
     order.sort_by_key(|&file| std::cmp::Reverse(files[file].content.size()));
     let mut digests = vec![None; files.len()];
     let digest = |(): &mut (), &file: &usize| {
         let File { node, content } = files[file];
         match content.known_digest() {
-            Some(known) => Ok(known.clone()),
-            None => Hasher::measure(content.part(0, content.size()), &[])
-                .map(|got| got.sha256)
+            Some(known) => Ok((known.clone(), None)),
+            None => measure(content)
+                .map(|(digest, marks)| (digest, Some(marks)))
                 .with_context(|| node.context()),
         }
     };
@@ -103,6 +150,26 @@ pub fn digests(files: &[File<'_>], options: &Options<'_>) -> Result<Vec<Digest>>
         },
     )?;
     Ok(digests.into_iter().flatten().collect())
+}
+
+fn measure(content: &dyn Readable) -> io::Result<(Digest, Marks)> {
+    let size = content.size();
+    let mut hasher = Hasher::new(&[]);
+    let mut marks = Vec::new();
+    let mut buffer = vec![0; 256 * 1024];
+    for start in (0..size).step_by(PIECE as usize) {
+        marks.push(hasher.clone());
+        let mut part = content.part(start, PIECE.min(size - start));
+        loop {
+            match part.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => hasher.update(&buffer[..n]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok((hasher.finish().sha256, marks))
 }
 
 /// Writes what `sources` hold from `start` on; no two of them are equal.

@@ -43,6 +43,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{Seek, SeekFrom, Write};
 use std::num::NonZeroUsize;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
 use nodeimg_values::digest::Digest;
@@ -50,7 +51,7 @@ use nodeimg_values::epoch::Epoch;
 use nodeimg_values::parallel::cores;
 
 use crate::readable::Readable;
-use data::{Data, Source};
+use data::{Data, Known, Source};
 use metadata::{Table, plain_block};
 use names::Names;
 
@@ -169,8 +170,8 @@ pub fn write(
         .with_context(|| format!("the epoch {} does not fit into SquashFS", epoch.0))?;
     check(options)?;
     let files = files(nodes);
-    let digests = data::digests(&files, options)?;
-    let (sources, numbers) = distinct(&files, &digests);
+    let known = data::digests(&files, options)?;
+    let (sources, numbers) = distinct(&files, &known);
 
     let origin = to.stream_position().with_context(context)?;
     let mut head = vec![0; SUPERBLOCK];
@@ -189,6 +190,7 @@ pub fn write(
         .and_then(|_| to.write_all(&superblock.encode(time, options.block_size)))
         .and_then(|()| to.seek(SeekFrom::Start(origin + size)))
         .with_context(context)?;
+    let digests = known.into_iter().map(|(digest, _)| digest).collect();
     Ok(Written { size, digests })
 }
 
@@ -226,17 +228,18 @@ fn files<'a>(nodes: &'a [Node<'a>]) -> Vec<File<'a>> {
 
 /// The files that differ, and for each file the number of the one among them
 /// that has its content.
-fn distinct<'a>(files: &[File<'a>], digests: &[Digest]) -> (Vec<Source<'a>>, Vec<usize>) {
+fn distinct<'a>(files: &[File<'a>], known: &[Known]) -> (Vec<Source<'a>>, Vec<usize>) {
     let mut sources = Vec::new();
-    let mut known = BTreeMap::new();
+    let mut there = BTreeMap::new();
     let numbers = files
         .iter()
-        .zip(digests)
-        .map(|(file, digest)| {
-            *known.entry(digest).or_insert_with(|| {
+        .zip(known)
+        .map(|(file, (digest, marks))| {
+            *there.entry(digest).or_insert_with(|| {
                 sources.push(Source {
                     file: *file,
                     digest: digest.clone(),
+                    marks: marks.clone().map(OnceLock::from).unwrap_or_default(),
                 });
                 sources.len() - 1
             })

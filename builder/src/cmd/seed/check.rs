@@ -16,15 +16,16 @@ use serde_json::json;
 use crate::cli::SeedCheckArgs;
 use crate::cmd::Session;
 use crate::image::firstboot::settings::settings_of;
-use crate::image::layers;
-use crate::input::recipe::{self, Recipe};
+use crate::image::{absent, layers};
+use crate::input::chosen::Chosen;
+use crate::input::lock::Lock;
 use crate::output::KINDS;
 
 pub fn run(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
-    let recipe = recipe::load(&args.recipe, &KINDS)?;
+    let chosen = Chosen::load(&args.recipe, None, &KINDS, &[])?;
     let mut problems = Problems::new();
     let seed = read(&args.seed, &mut problems)?;
-    if !judge(session, &recipe, &seed, problems)? {
+    if !judge(session, &chosen, &seed, problems)? {
         bail!(
             "{}: this seed does not work with an image of recipe {} (name another recipe with \
              --recipe)",
@@ -39,10 +40,11 @@ pub fn run(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
 /// whether it works. `problems` are those found before.
 pub fn judge(
     session: &Session<'_>,
-    recipe: &Recipe,
+    chosen: &Chosen,
     seed: &Seed,
     mut problems: Problems,
 ) -> Result<bool> {
+    let recipe = &chosen.recipe;
     let templates = layers::templates_of(recipe)?;
     // Certificates are judged by this machine's clock, not by an image's age.
     let settings = settings_of(recipe, Epoch(0));
@@ -53,11 +55,20 @@ pub fn judge(
         now: Date::now()?.0,
         image: &UnknownImage {
             known: layers::known_paths(recipe)?,
+            absent: absent(chosen)?,
         },
     };
     let outlook = outlook(seed, &settings, &elsewhere, &mut problems);
     tell(session, outlook.as_ref(), problems);
     Ok(outlook.is_some())
+}
+
+/// What an image of the recipe's lock lacks; nothing is known without one.
+fn absent(chosen: &Chosen) -> Result<Vec<String>> {
+    let text = chosen.lock.as_deref();
+    let lock = text.and_then(|text| Lock::parse(text, &chosen.label).ok());
+    let packages = lock.map(|lock| lock.pins.packages.packages);
+    absent::of(&chosen.recipe, &packages.unwrap_or_default())
 }
 
 fn tell(session: &Session<'_>, outlook: Option<&Outlook>, problems: Problems) {

@@ -20,7 +20,8 @@ use serde_json::json;
 use super::check::judge;
 use crate::cli::{NameValue, SeedCaArgs, SeedIdentityArgs, SeedNewArgs};
 use crate::cmd::Session;
-use crate::input::recipe::{self, Recipe};
+use crate::input::chosen::Chosen;
+use crate::input::recipe::Recipe;
 use crate::output::KINDS;
 
 /// Larger files are mistaken ones.
@@ -48,10 +49,10 @@ pub fn authority(session: &Session<'_>, args: &SeedCaArgs) -> Result<()> {
 }
 
 pub fn run(session: &Session<'_>, args: &SeedNewArgs) -> Result<()> {
-    let recipe = recipe::load(&args.recipe, &KINDS)?;
+    let chosen = Chosen::load(&args.recipe, None, &KINDS, &[])?;
     seed::check_free(&args.out, args.force)?;
-    let files = node(args, &recipe)?.files(args.instance_id.as_deref());
-    if !judge(session, &recipe, &files.seed(), Problems::new())? {
+    let files = node(args, &chosen.recipe)?.files(args.instance_id.as_deref());
+    if !judge(session, &chosen, &files.seed(), Problems::new())? {
         bail!(
             "{}: nothing was written, because this seed does not work with an image of recipe {} \
              (name another recipe with --recipe)",

@@ -6,8 +6,7 @@ use std::fmt::Write;
 use nodeimg_formats::verity::RootHash;
 use nodeimg_values::arch::Arch;
 
-/// What systemd-veritysetup-generator calls the device of the root.
-const ROOT: &str = "/dev/mapper/root";
+use crate::input::recipe::disk;
 
 /// A command line; there is none without a root hash.
 pub struct CommandLine(String);
@@ -15,13 +14,7 @@ pub struct CommandLine(String);
 impl CommandLine {
     /// Of the root that `root` stands for; `extra` comes last.
     pub fn new(root: RootHash, arch: Arch, extra: &[String]) -> CommandLine {
-        // The last console is the one that systemd itself speaks on: a node
-        // has a serial line more often than someone before its screen.
-        let consoles = match arch {
-            Arch::Amd64 => "console=tty0 console=ttyS0,115200",
-            Arch::Arm64 => "console=tty0 console=ttyAMA0,115200",
-        };
-        let mut text = format!("roothash={root} root={ROOT} rootfstype=squashfs ro {consoles}");
+        let mut text = format!("roothash={root} {}", disk::own_words(arch));
         for word in extra {
             // Writing to a String cannot fail.
             let _ = write!(text, " {word}");

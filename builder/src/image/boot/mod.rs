@@ -34,7 +34,7 @@ use crate::tree::{ImagePath, Node, Origin, Tree};
 
 pub use initrd::Slot;
 pub use kernel::{Parts, efi_name};
-pub use needs::check as check_needs;
+pub use needs::{brings, check as check_needs};
 pub use uki::Request;
 
 /// Makes the tree into the root of a disk, if an output of the recipe is one.

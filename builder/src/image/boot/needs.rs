@@ -61,7 +61,8 @@ fn check_names(recipe: &Recipe, arch: Arch, packages: &BTreeSet<&str>) -> Result
     )
 }
 
-fn brings(recipe: &Recipe, path: &str) -> Result<bool> {
+/// Whether the recipe has the file at `path` from elsewhere than a package.
+pub fn brings(recipe: &Recipe, path: &str) -> Result<bool> {
     let path: ImagePath = path.parse()?;
     let below = path.as_str().trim_start_matches('/');
     let overlay = |place: &std::path::Path| place.join("root").join(below).exists();

@@ -11,11 +11,14 @@ use serde::Serialize;
 use super::{Generated, credential_providers, environment, yaml};
 use crate::input::recipe::{Base, Recipe};
 
+/// The configuration file of the kubelet, if the recipe describes it.
+pub const CONFIGURATION: &str = "/usr/lib/nodeimg/kubelet-config.yaml";
 /// The default lies below /usr, which is read-only.
 const VOLUME_PLUGIN_DIR: &str = "/var/lib/kubelet/volume-plugins";
 /// What systemd-resolved has been given, without its stub on loopback: a DNS server in
 /// a pod that was told to ask that one would ask itself.
-const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
+pub const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
+pub const RESOLVED_UNIT: &str = "systemd-resolved.service";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -108,16 +111,17 @@ struct MemorySwap {
     swap_behavior: &'static str,
 }
 
-/// The configuration file and the environment file with the kubelet's flags.
-pub fn generate(recipe: &Recipe) -> Result<Vec<Generated>> {
+/// The configuration file and the environment file with the kubelet's flags. `has_resolved`
+/// says whether systemd-resolved came with the packages, whoever asked for it.
+pub fn generate(recipe: &Recipe, has_resolved: bool) -> Result<Vec<Generated>> {
     let text = yaml(
-        &configuration(recipe),
+        &configuration(recipe, has_resolved),
         &recipe.kubelet.config,
         "the kubelet's configuration",
     )?;
     Ok(vec![
         Generated {
-            path: "/usr/lib/nodeimg/kubelet-config.yaml",
+            path: CONFIGURATION,
             text,
             link: Some("/var/lib/kubelet/kubelet-config.yaml"),
             key: "kubelet",
@@ -136,7 +140,7 @@ pub fn environment_file(recipe: &Recipe) -> Generated {
     }
 }
 
-fn configuration(recipe: &Recipe) -> KubeletConfiguration<'_> {
+fn configuration(recipe: &Recipe, has_resolved: bool) -> KubeletConfiguration<'_> {
     let bootstrap = recipe.profile.joins != Join::Certificate;
     let domain = recipe.cluster.cluster_domain.as_ref();
     KubeletConfiguration {
@@ -163,7 +167,7 @@ fn configuration(recipe: &Recipe) -> KubeletConfiguration<'_> {
         },
         port: 10250,
         register_node: true,
-        resolv_conf: resolv_conf(recipe),
+        resolv_conf: resolv_conf(recipe, has_resolved),
         runtime_request_timeout: "15m",
         // A kubelet that has asked for its certificate also has it renewed.
         rotate_certificates: bootstrap.then_some(true),
@@ -177,9 +181,13 @@ fn configuration(recipe: &Recipe) -> KubeletConfiguration<'_> {
 }
 
 /// What a pod with the node's name servers is given.
-fn resolv_conf(recipe: &Recipe) -> &'static str {
-    let resolved = |base: &Base| base.has("systemd-resolved");
-    match recipe.base.as_ref().is_some_and(resolved) {
+fn resolv_conf(recipe: &Recipe, has_resolved: bool) -> &'static str {
+    let is_named = |base: &Base| base.has("systemd-resolved");
+    let is_masked = recipe
+        .mask
+        .iter()
+        .any(|unit| unit.as_str() == RESOLVED_UNIT);
+    match !is_masked && (has_resolved || recipe.base.as_ref().is_some_and(is_named)) {
         true => RESOLVED,
         false => "/etc/resolv.conf",
     }

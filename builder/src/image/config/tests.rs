@@ -4,11 +4,11 @@ mod schema;
 
 use super::*;
 use crate::input::recipe::tests::recipe;
-use crate::input::recipe::{RecipeRef, load};
+use crate::input::recipe::{Recipe, RecipeRef, load};
 use crate::output::KINDS;
 
 fn kubelet(more: &str) -> (String, String) {
-    let mut files = kubelet::generate(&recipe(more))
+    let mut files = kubelet::generate(&recipe(more), false)
         .unwrap()
         .into_iter()
         .map(|file| file.text);
@@ -109,9 +109,26 @@ fn kubelet_configuration_is_the_tutorials() {
 #[test]
 fn pods_are_given_the_name_servers_behind_systemd_resolved() {
     let shipped = load(&RecipeRef::BuiltIn("hard-way".into()), &KINDS).unwrap();
-    let config = &kubelet::generate(&shipped).unwrap()[0].text;
+    let config = &kubelet::generate(&shipped, false).unwrap()[0].text;
     let line = "resolvConf: /run/systemd/resolve/resolv.conf";
     assert!(config.lines().any(|l| l == line), "{config}");
+}
+
+/// libnss-resolve brings it along, too; without its unit there is no such file.
+#[test]
+fn what_pods_are_given_follows_what_runs() {
+    let line = |recipe: &Recipe, has_resolved| {
+        let config = kubelet::generate(recipe, has_resolved)
+            .unwrap()
+            .swap_remove(0)
+            .text;
+        let line = config.lines().find(|line| line.starts_with("resolvConf: "));
+        line.unwrap().to_owned()
+    };
+    let behind = "resolvConf: /run/systemd/resolve/resolv.conf";
+    assert_eq!(line(&recipe(""), true), behind);
+    let masked = recipe("[units]\nmask = [\"systemd-resolved.service\"]\n");
+    assert_eq!(line(&masked, true), "resolvConf: /etc/resolv.conf");
 }
 
 #[test]

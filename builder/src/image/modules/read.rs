@@ -5,18 +5,18 @@
 //! the store under what was read: blobs and places in them, not their bytes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 use std::io::Read;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_formats::packing::Packing;
 use nodeimg_values::digest::Digest;
+use nodeimg_values::key::KeyWriter;
 use nodeimg_values::parallel::{cores, in_parallel};
 
 use super::object::Object;
 use super::{BuiltIn, Module, ModuleFacts, Modules, directory, is_module, module_name, needs};
 use crate::store::Store;
-use crate::tree::{Content, ImagePath, Kind, Tree};
+use crate::tree::{Content, ImagePath, Kind, Tree, check_unchanged};
 
 /// What the facts are made by, and their form.
 const KEPT: &str = "kernel-modules-1";
@@ -50,6 +50,7 @@ impl Modules {
             return Ok(modules);
         }
         let modules = read().with_context(context)?;
+        check_unchanged(directory.contents())?;
         store.keep(KEPT, &key, &serde_json::to_vec(&modules)?)?;
         Ok(modules)
     }
@@ -99,16 +100,31 @@ impl<'a> Directory<'a> {
         })
     }
 
+    fn contents(&self) -> impl Iterator<Item = &'a Content> {
+        let lists = [self.order, self.built_in, self.built_in_info];
+        let modules = self.modules.iter().map(|(_, content)| *content);
+        lists.into_iter().flatten().chain(modules)
+    }
+
     /// Stands for the bytes of all files and for their paths.
     fn identity(&self) -> Digest {
-        let mut text = format!("{}\n", self.path);
-        for file in [self.order, self.built_in, self.built_in_info] {
-            let _ = writeln!(text, "{}", file.map_or("-".to_owned(), Content::identity));
+        let mut key = KeyWriter::new(KEPT);
+        key.add("nodeimg", env!("CARGO_PKG_VERSION"));
+        key.add("directory", self.path.as_str());
+        for (kind, file) in [
+            ("order", self.order),
+            ("built in", self.built_in),
+            ("about built in", self.built_in_info),
+        ] {
+            if let Some(content) = file {
+                key.add(kind, content.identity());
+            }
         }
         for (path, content) in &self.modules {
-            let _ = writeln!(text, "{path} {}", content.identity());
+            key.add("module", path.as_str());
+            key.add("its bytes", content.identity());
         }
-        Digest::sha256(text.as_bytes())
+        key.finish()
     }
 
     fn read(&self, release: &str) -> Result<Modules> {
@@ -167,18 +183,15 @@ impl<'a> Directory<'a> {
 }
 
 /// A module's plain bytes, whatever its file at `path` is packed with.
-pub fn uncompressed(content: &Content, path: &ImagePath) -> Result<Vec<u8>> {
+pub fn uncompressed(packed: &[u8], path: &ImagePath) -> Result<Vec<u8>> {
     let unpack = || -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        match Packing::of(&content.head(16)?) {
+        match Packing::of(packed) {
             Some(packing) => packing
-                .decoder(content.reader())?
+                .decoder(packed)?
                 .take(MAX_MODULE + 1)
                 .read_to_end(&mut bytes)?,
-            None => content
-                .reader()
-                .take(MAX_MODULE + 1)
-                .read_to_end(&mut bytes)?,
+            None => packed.take(MAX_MODULE + 1).read_to_end(&mut bytes)?,
         };
         if bytes.len() as u64 > MAX_MODULE {
             bail!("it unpacks to more than {} MiB", MAX_MODULE >> 20);
@@ -189,7 +202,7 @@ pub fn uncompressed(content: &Content, path: &ImagePath) -> Result<Vec<u8>> {
 }
 
 fn read_one(path: &ImagePath, content: &Content) -> Result<(ModuleFacts, Vec<String>)> {
-    let object = Object::read(&uncompressed(content, path)?)?;
+    let object = Object::read(&uncompressed(&content.bytes()?, path)?)?;
     let all = |key: &str| -> Vec<String> {
         let values = object.info.iter().filter_map(|entry| {
             let (name, value) = entry.split_once('=')?;

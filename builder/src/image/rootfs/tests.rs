@@ -14,6 +14,7 @@ fn an_unread_script_stops_a_build_and_only_warns_where_nobody_was_there_to_read(
     let recipe = recipe(BASE);
     let mut inputs = BuildInputs {
         recipe: &recipe,
+        brought: &Brought::default(),
         arch: Arch::Amd64,
         epoch: Epoch(0),
         store: &store,

@@ -115,8 +115,12 @@ fn section<'a>(blob: &'a VerifiedBlob, member: &ar::Member) -> impl Read + use<'
     .take(member.size)
 }
 
-/// A member's tar, whatever it is packed with.
-fn unpacked<'a>(blob: &'a VerifiedBlob, member: &ar::Member) -> Result<Box<dyn Read + 'a>> {
+/// A member's tar, whatever it is packed with; `from` reads the member of `blob`.
+fn unpacked<'a>(
+    blob: &VerifiedBlob,
+    member: &ar::Member,
+    from: impl Read + 'a,
+) -> Result<Box<dyn Read + 'a>> {
     let mut head = Vec::new();
     section(blob, member)
         .take(16)
@@ -124,9 +128,9 @@ fn unpacked<'a>(blob: &'a VerifiedBlob, member: &ar::Member) -> Result<Box<dyn R
         .context("reading it from the store")?;
     match Packing::of(&head) {
         Some(packing) => packing
-            .decoder(section(blob, member))
+            .decoder(from)
             .with_context(|| format!("preparing the {} decoder", packing.name())),
-        None if member.name.ends_with(".tar") => Ok(Box::new(section(blob, member))),
+        None if member.name.ends_with(".tar") => Ok(Box::new(from)),
         None => bail!("`{}` is not compressed with gzip, zstd or xz", member.name),
     }
 }
@@ -134,7 +138,7 @@ fn unpacked<'a>(blob: &'a VerifiedBlob, member: &ar::Member) -> Result<Box<dyn R
 fn control(blob: &VerifiedBlob, member: &ar::Member) -> Result<BTreeMap<String, Vec<u8>>> {
     let context = || format!("reading its `{}`", member.name);
     let mut tar = Vec::new();
-    let whole = unpacked(blob, member)?
+    let whole = unpacked(blob, member, section(blob, member))?
         .take(MAX_CONTROL + 1)
         .read_to_end(&mut tar)
         .with_context(context)?;
@@ -180,8 +184,9 @@ fn data(
 ) -> Result<(Arc<VerifiedBlob>, Vec<Member>)> {
     let context = || format!("reading its `{}`", member.name);
     let mut fresh = None;
-    let tar = store.derive(blob, DERIVED, |to| {
-        let from = unpacked(blob, member)?.take(MAX_DATA + 1);
+    let tar = store.derive(blob, DERIVED, |from, to| {
+        from.skip_to(member.offset).with_context(context)?;
+        let from = unpacked(blob, member, from.take(member.size))?.take(MAX_DATA + 1);
         let mut copy = Copying { from, to };
         let members = members::read_through(&mut copy).with_context(context)?;
         if copy.from.limit() == 0 {

@@ -50,9 +50,9 @@ impl Untar<'_> {
         read: impl FnOnce(&mut dyn Read) -> Result<T>,
     ) -> Result<(VerifiedBlob, Option<T>)> {
         let mut fresh = None;
-        let tar = self.store.derive(blob, self.step, |to| {
+        let tar = self.store.derive(blob, self.step, |from, to| {
             let decoder = packing
-                .decoder(At::start(blob.file()))
+                .decoder(from)
                 .with_context(|| format!("preparing the {} decoder", packing.name()))?;
             let mut copy = Copying {
                 from: decoder,

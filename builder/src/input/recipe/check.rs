@@ -113,11 +113,13 @@ fn image_version(file: &RecipeFile) -> Option<Version> {
     file.version.clone().or_else(|| file.kubernetes.clone())
 }
 
-/// The recipe's directories, and those of its runtime's state at their places by name.
+/// The recipe's directories, and those of its runtime's state and of its profile at their
+/// places by name.
 fn writable(file: &RecipeFile, runtime: &Runtime) -> Vec<ImagePath> {
     let mut all: Vec<ImagePath> = file.writable.iter().map(|path| path.0.clone()).collect();
-    let state = runtime.shared.state.iter();
-    for path in state.filter_map(|path| path.parse::<ImagePath>().ok()) {
+    let of_profile = file.profile.iter().flat_map(|profile| profile.writable);
+    let more = runtime.shared.state.iter().chain(of_profile);
+    for path in more.filter_map(|path| path.parse::<ImagePath>().ok()) {
         if !all.contains(&path) {
             let at = all.iter().position(|there| *there > path);
             all.insert(at.unwrap_or(all.len()), path);

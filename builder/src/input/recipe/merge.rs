@@ -1,7 +1,8 @@
 //! One recipe over another.
 //!
 //! A value replaces a value, tables merge key by key, lists are added to
-//! (nothing twice), `artifact` entries merge by `name` and `file` entries by
+//! (nothing twice; but words of a command line stay as they are given, since their order and
+//! number have a meaning), `artifact` entries merge by `name` and `file` entries by
 //! `path`. An artifact's own lists and its `arch_names` replace, since they
 //! belong together with its version.
 
@@ -115,7 +116,7 @@ impl DiskPart {
         DiskPart {
             size: self.size.or(base.size),
             esp_size: self.esp_size.or(base.esp_size),
-            kernel_args: added(base.kernel_args, self.kernel_args),
+            kernel_args: [base.kernel_args, self.kernel_args].concat(),
             initrd: self.initrd.or(base.initrd),
         }
     }
@@ -125,7 +126,7 @@ impl KubeletPart {
     fn over(self, base: KubeletPart) -> KubeletPart {
         KubeletPart {
             max_pods: self.max_pods.or(base.max_pods),
-            extra_args: added(base.extra_args, self.extra_args),
+            extra_args: [base.extra_args, self.extra_args].concat(),
             labels: base.labels.into_iter().chain(self.labels).collect(),
             config: merged_tables(base.config, self.config),
         }
@@ -136,7 +137,7 @@ impl KubeProxyPart {
     fn over(self, base: KubeProxyPart) -> KubeProxyPart {
         KubeProxyPart {
             mode: self.mode.or(base.mode),
-            extra_args: added(base.extra_args, self.extra_args),
+            extra_args: [base.extra_args, self.extra_args].concat(),
             config: merged_tables(base.config, self.config),
         }
     }

@@ -10,7 +10,7 @@
 mod base;
 mod check;
 pub mod credential_provider;
-mod disk;
+pub mod disk;
 pub mod file;
 mod flags;
 pub mod handler;

@@ -19,9 +19,9 @@ pub struct Extras {
     pub users: Vec<User>,
     pub groups: Vec<Group>,
     /// Login keys of root.
-    pub root_keys: Vec<String>,
+    pub root_keys: Vec<Located<String>>,
     pub ca: Option<Trust>,
-    pub time_servers: Vec<String>,
+    pub time_servers: Vec<Located<String>>,
     pub timezone: Option<Located<String>>,
     /// Shell script of `bootcmd`, run in every boot.
     pub bootcmd: Option<Secret>,
@@ -214,8 +214,8 @@ fn check_name(name: &Located<String>, problems: &mut Problems) {
 }
 
 /// Each key once, in order.
-fn good_keys(keys: &[Located<String>], problems: &mut Problems) -> Vec<String> {
-    let mut good: Vec<String> = Vec::new();
+fn good_keys(keys: &[Located<String>], problems: &mut Problems) -> Vec<Located<String>> {
+    let mut good = Vec::new();
     let mut known: HashSet<&str> = HashSet::new();
     for key in keys {
         let remedy = "paste the line of a .pub file, such as `ssh-ed25519 AAAA... name`";
@@ -235,7 +235,7 @@ fn good_keys(keys: &[Located<String>], problems: &mut Problems) -> Vec<String> {
             }
         }
         if known.insert(&key.value) {
-            good.push(key.value.clone());
+            good.push(key.clone());
         }
     }
     good
@@ -265,7 +265,7 @@ fn trust(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Trust> {
     })
 }
 
-fn time_servers(inputs: &Inputs<'_>, problems: &mut Problems) -> Vec<String> {
+fn time_servers(inputs: &Inputs<'_>, problems: &mut Problems) -> Vec<Located<String>> {
     let given = inputs.user.ntp.iter();
     let mut names = Vec::new();
     for server in given.flat_map(|ntp| ntp.servers.iter().chain(&ntp.pools)) {
@@ -278,7 +278,10 @@ fn time_servers(inputs: &Inputs<'_>, problems: &mut Problems) -> Vec<String> {
                 "correct it",
             );
         } else {
-            names.push(name);
+            names.push(Located {
+                value: name,
+                place: server.place.clone(),
+            });
         }
     }
     names

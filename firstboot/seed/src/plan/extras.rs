@@ -222,7 +222,7 @@ impl Planner<'_> {
         let mut rules = String::new();
         let mut keys: BTreeMap<&str, Keys<'_>> = BTreeMap::new();
         let own = keys.entry("root").or_default();
-        extras.root_keys.iter().for_each(|key| own.add(key));
+        extras.root_keys.iter().for_each(|key| own.add(&key.value));
         for user in &extras.users {
             let name = user.name.value.as_str();
             let own = keys.entry(name).or_default();
@@ -262,7 +262,12 @@ impl Planner<'_> {
 
     fn time(&mut self, extras: &Extras) {
         if !extras.time_servers.is_empty() {
-            let text = format!("[Time]\nNTP={}\n", extras.time_servers.join(" "));
+            let names = extras
+                .time_servers
+                .iter()
+                .map(|server| server.value.as_str());
+            let names: Vec<&str> = names.collect();
+            let text = format!("[Time]\nNTP={}\n", names.join(" "));
             self.files.push(PlannedFile::public(TIME_SERVERS, &text));
         }
         let Some(zone) = &extras.timezone else { return };

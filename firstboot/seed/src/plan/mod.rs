@@ -8,6 +8,7 @@ mod credentials;
 mod extras;
 mod file;
 mod kubeadm;
+pub mod programs;
 pub mod registries;
 pub mod shape;
 
@@ -15,7 +16,7 @@ pub use file::{Content, Plan, PlannedFile, Role};
 pub use shape::Shape;
 
 use crate::check::CheckedNode;
-use crate::contract::paths::{HOSTNAME, HOSTS, TEMPLATE_DIR};
+use crate::contract::paths::{HOSTNAME, HOSTS, TEMPLATE_DIR, is_below};
 use crate::contract::settings::{Handler, handler_label};
 use crate::read::network::{self, Network};
 use crate::text::problem::{Place, Problems};
@@ -56,6 +57,8 @@ pub trait Image {
 pub struct UnknownImage {
     /// The paths that are known all the same.
     pub known: Vec<(String, Shape)>,
+    /// Paths that are known not to be there, nor anything below them.
+    pub absent: Vec<String>,
 }
 
 impl Image for UnknownImage {
@@ -63,8 +66,9 @@ impl Image for UnknownImage {
         Ok(None)
     }
 
-    fn exists(&self, _path: &str) -> bool {
-        true
+    fn exists(&self, path: &str) -> bool {
+        let is_absent = |absent: &String| path == absent || is_below(path, absent);
+        !self.absent.iter().any(is_absent)
     }
 
     fn is_directory(&self, _path: &str) -> bool {
@@ -110,6 +114,7 @@ pub fn plan(node: &CheckedNode, ground: &Ground<'_>, problems: &mut Problems) ->
             PlannedFile::public(&format!("{}/{name}", network::DIRECTORY), &text)
         }),
     );
+    programs::check(&node.extras, ground.network, ground.image, problems);
     let more = extras::plan(&node.extras, ground.image, ground.writable, problems);
     // The seed's own hosts file takes precedence; the other files define the node.
     if more.iter().any(|file| file.path == HOSTS) {

@@ -6,6 +6,7 @@ mod handlers;
 mod identity;
 mod kubeadm;
 mod names;
+mod programs;
 mod registries;
 
 use nodeimg_seed::check::{self, Addresses, CheckedNode, Inputs, InterfaceAddress};
@@ -128,7 +129,10 @@ impl Case {
 pub const GROUND: Ground<'static> = Ground {
     network: None,
     templates: &[],
-    image: &UnknownImage { known: Vec::new() },
+    image: &UnknownImage {
+        known: Vec::new(),
+        absent: Vec::new(),
+    },
     handlers: &[],
     writable: &[],
 };

@@ -59,7 +59,7 @@ fn says(kubelet: &Path, config: &str, profile: &str, flags: &str) -> String {
 
 #[test]
 fn the_kubelet_takes_its_configuration_and_the_nodes_part() {
-    let config = &kubelet::generate(&recipe("")).unwrap()[0].text;
+    let config = &kubelet::generate(&recipe(""), false).unwrap()[0].text;
     let node = rendered("hard-way/templates/etc/nodeimg/node.env");
     let (_, flags) = node.split_once("KUBELET_NODE_ARGS=").unwrap();
     for program in kubelets() {
@@ -80,7 +80,7 @@ fn the_kubelet_takes_its_configuration_and_the_nodes_part() {
 /// The judge does find a flag that belongs into the file.
 #[test]
 fn a_flag_that_is_deprecated_is_told() {
-    let config = &kubelet::generate(&recipe("")).unwrap()[0].text;
+    let config = &kubelet::generate(&recipe(""), false).unwrap()[0].text;
     for program in kubelets() {
         let said = says(&program, config, "hard-way", "--register-with-taints=");
         assert!(

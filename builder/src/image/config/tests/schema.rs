@@ -142,7 +142,7 @@ fn is_duration(text: &str) -> bool {
 
 /// The kubelet's and kube-proxy's configuration of a recipe.
 fn rendered(recipe: &Recipe) -> (String, String) {
-    let kubelet = kubelet::generate(recipe).unwrap().swap_remove(0);
+    let kubelet = kubelet::generate(recipe, false).unwrap().swap_remove(0);
     let proxy = kube_proxy::generate(recipe).unwrap().swap_remove(0);
     (kubelet.text, proxy.text)
 }

@@ -20,7 +20,7 @@ use tar::{Entry, EntryType, Header};
 use super::Blob;
 use crate::input::artifact::members::text;
 use crate::input::artifact::untar::{At, Limit, Untar};
-use crate::store::{Store, VerifiedBlob};
+use crate::store::{Reading, Store, VerifiedBlob};
 use crate::tree::{Content, Stat};
 
 /// Name and version of the step from a packed layer to its tar.
@@ -109,20 +109,26 @@ pub fn refuse_devices(store: &Store, layer: &Blob) -> Result<()> {
         if store.kept(LOOKED_AT, layer.bytes.sha256())?.is_some() {
             return Ok(());
         }
-        let from = At::start(layer.bytes.file());
-        let mut tar: Box<dyn Read> = match packing(layer)? {
-            Some(packing) => packing.decoder(from)?,
-            None => Box::new(from),
-        };
-        let mut archive = tar::Archive::new(&mut tar);
-        for entry in archive.entries().map_err(damaged)?.raw(true) {
-            let entry = entry.map_err(damaged)?;
-            let shown = || format!("member `{}`", entry.path_bytes().escape_ascii());
-            refuse_device(entry.header().entry_type()).with_context(shown)?;
-        }
+        let mut from = layer.bytes.reading();
+        let looked = look_for_devices(packing(layer)?, &mut from);
+        from.finish()?;
+        looked?;
         store.keep(LOOKED_AT, layer.bytes.sha256(), b"")
     };
     look().with_context(|| format!("its layer {}", layer.digest))
+}
+
+fn look_for_devices(packing: Option<Packing>, from: &mut Reading<'_>) -> Result<()> {
+    let tar: Box<dyn Read> = match packing {
+        Some(packing) => packing.decoder(from)?,
+        None => Box::new(from),
+    };
+    for entry in tar::Archive::new(tar).entries().map_err(damaged)?.raw(true) {
+        let entry = entry.map_err(damaged)?;
+        let shown = || format!("member `{}`", entry.path_bytes().escape_ascii());
+        refuse_device(entry.header().entry_type()).with_context(shown)?;
+    }
+    Ok(())
 }
 
 fn refuse_device(kind: EntryType) -> Result<()> {

@@ -15,6 +15,7 @@ pub const PROFILE: Profile = Profile {
         "/opt/cni/bin/loopback",
         "/usr/sbin/init",
     ],
+    writable: &[],
     services: &[],
     refuses_cluster: Some("has no effect: the profile container-host has no Kubernetes"),
     is_whole: true,

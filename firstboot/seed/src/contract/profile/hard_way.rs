@@ -27,6 +27,7 @@ pub const PROFILE: Profile = Profile {
         "/var/lib/kube-proxy/kube-proxy-config.yaml",
         "/var/lib/kubelet/kubelet-config.yaml",
     ],
+    writable: &[],
     services: &[Service::Kubelet, Service::KubeProxy],
     refuses_cluster: None,
     is_whole: false,

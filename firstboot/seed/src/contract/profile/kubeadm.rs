@@ -20,6 +20,9 @@ pub const PROFILE: Profile = Profile {
         "/etc/systemd/system/kubelet.service",
         "/opt/cni/bin/loopback",
     ],
+    // kubeadm's controller manager mounts a directory below it, which kubeadm has made if it
+    // is not there (`kubelet-plugins/volume/exec`); network plugins install programs there.
+    writable: &["/usr/libexec/kubernetes"],
     services: &[],
     refuses_cluster: Some(
         "has no effect: with the profile kubeadm, set it in kubeadm's configuration",

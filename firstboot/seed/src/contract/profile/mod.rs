@@ -39,6 +39,8 @@ pub struct Profile {
     /// What else a node must hold: built in, rendered by first boot, or made at each
     /// boot from something built in.
     pub files: &'static [&'static str],
+    /// Directories of the image that stay writable, whatever the recipe says.
+    pub writable: &'static [&'static str],
     /// Services of Kubernetes whose configuration the recipe describes.
     pub services: &'static [Service],
     /// Why the recipe's tables `cluster`, `kubelet` and `kube_proxy` have no effect; they

@@ -1,0 +1,66 @@
+//! What a recipe brings from its author's disk: overlays and the sources of files.
+//!
+//! # Invariants
+//! Each is read once: an image and the key that it is found by are made of the same bytes.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use nodeimg_values::key::KeyWriter;
+
+use super::layers;
+use crate::input::recipe::{ExtraContent, ExtraFile, Recipe};
+use crate::tree::overlay::Overlay;
+use crate::tree::{Content, ImagePath, Node, Origin};
+
+/// As read, in the recipe's order.
+#[derive(Clone, Debug, Default)]
+pub struct Brought {
+    /// By the name that messages and the manifest call each.
+    pub overlays: Vec<(String, Overlay)>,
+    /// Of the recipe's `file`.
+    pub files: Vec<(ImagePath, Node)>,
+}
+
+impl Brought {
+    /// Reads everything.
+    pub fn read(recipe: &Recipe) -> Result<Brought> {
+        let files = recipe.files.iter();
+        Ok(Brought {
+            overlays: layers::given(recipe)?,
+            files: files.map(file).collect::<Result<_>>()?,
+        })
+    }
+
+    /// Adds everything that was read.
+    pub fn add_to(&self, key: &mut KeyWriter) -> Result<()> {
+        for (name, overlay) in &self.overlays {
+            key.add("overlay", name);
+            for (path, node) in &overlay.root {
+                node.add_to(key, path, Content::measured)?;
+            }
+            for (path, text) in &overlay.templates {
+                key.add("template", path.as_str());
+                key.add("its text", text);
+            }
+        }
+        key.add("files", "");
+        for (path, node) in &self.files {
+            node.add_to(key, path, Content::measured)?;
+        }
+        Ok(())
+    }
+}
+
+fn file(file: &ExtraFile) -> Result<(ImagePath, Node)> {
+    let bytes = match &file.content {
+        ExtraContent::Text(text) => text.clone().into_bytes(),
+        ExtraContent::Source(source) => fs::read(source).with_context(|| {
+            let source = source.display();
+            format!("reading `file.{}.source` from {source}", file.path)
+        })?,
+    };
+    let origin = Origin::Recipe("file".to_owned());
+    let node = Node::file(Content::inline(bytes), file.mode, origin);
+    Ok((file.path.clone(), node))
+}
