@@ -160,6 +160,14 @@ fn known() -> Result<BTreeSet<String>> {
         .collect()
 }
 
+/// Whether the table has a script of `package`.
+#[cfg(test)]
+pub fn is_known_package(package: &str) -> bool {
+    TABLE
+        .lines()
+        .any(|line| line.split(' ').next() == Some(package))
+}
+
 /// Collects the scripts that nobody has read, and refuses them all at once.
 pub struct Unread<'a> {
     known: BTreeSet<String>,
