@@ -6,6 +6,7 @@
 //! lint        what must hold of a finished tree
 //! firstboot   the first-boot program, and what it is told
 //! layers      overlays: nodeimg's own and the recipe's, with first boot's templates
+//! accepted    what scripts accepted by hand would make and the tree lacks
 //! base        the base system: Debian's packages, set up without their scripts
 //! boot        kernel, initrd, command line, mounts
 //! config      files that are generated from the recipe
@@ -14,6 +15,7 @@
 //! units       units of systemd, enabled and masked
 //! ```
 
+mod accepted;
 pub mod base;
 pub mod boot;
 pub mod config;

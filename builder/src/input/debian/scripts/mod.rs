@@ -18,6 +18,7 @@
 //! Left out: prerm and postrm, since nothing is ever removed from an image, and
 //! config, which only asks questions.
 
+pub mod makes;
 mod remains;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -235,6 +236,19 @@ impl<'a> Unread<'a> {
         );
         bail!("{text}")
     }
+}
+
+/// Whether a person has accepted a script of `package` that the table does not know.
+pub fn accepted_by_hand(
+    package: &str,
+    control: &Control,
+    accepted: &BTreeSet<AcceptedScript>,
+) -> Result<bool> {
+    let known = known()?;
+    let scripts = Script::of_package(package, control);
+    Ok(scripts
+        .iter()
+        .any(|script| script.is_accepted(accepted) && !known.contains(&script.key())))
 }
 
 /// Refuses packages with a script that nobody has read.
