@@ -8,6 +8,7 @@
 //! absent      what seeds may count on and the image lacks
 //! brought     the recipe's own overlays and files, read once
 //! layers      overlays: nodeimg's own and the recipe's, with first boot's templates
+//! accepted    what scripts accepted by hand would make and the tree lacks
 //! base        the base system: Debian's packages, set up without their scripts
 //! boot        kernel, initrd, command line, mounts
 //! config      files that are generated from the recipe
@@ -17,6 +18,7 @@
 //! ```
 
 pub mod absent;
+mod accepted;
 pub mod base;
 pub mod boot;
 pub mod brought;

@@ -1,5 +1,6 @@
 //! From a recipe and its bytes to a [`Tree`]: the one ordered list of steps.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -15,13 +16,13 @@ use super::base::{self, setup};
 use super::brought::Brought;
 use super::config::{self, Generated};
 use super::firstboot::settings::{KUBEADM, settings_of};
-use super::{boot, layers, lint, modules, units};
+use super::{accepted, boot, layers, lint, modules, units};
 use crate::input::artifact::{self, Spec, oci_image};
 use crate::input::bring::Fetched;
-use crate::input::debian::scripts;
-use crate::input::recipe::Recipe;
+use crate::input::debian::scripts::{self, makes::Makes};
 use crate::input::recipe::runtime::Baked;
 use crate::input::recipe::value::Version;
+use crate::input::recipe::{Component, Recipe};
 use crate::store::Store;
 use crate::tree::{Content, ImagePath, Node, Origin, Tree};
 
@@ -74,7 +75,17 @@ pub fn assemble(inputs: &BuildInputs<'_>) -> Result<Assembled> {
     let overlay = recipe.needs_base().then(|| tree.above_base());
     with_base(inputs, &base, &mut tree, setup::seal).context("sealing the base system")?;
     let absent = lint::check(recipe, &tree).context("checking the tree")?;
-    let warnings = [base.unread, missing_dns(recipe), elsewhere, absent].concat();
+    let lacking =
+        accepted::lacking(&base.by_hand, &tree).context("looking for what scripts make")?;
+    let warnings = [
+        base.unread,
+        not_free(inputs),
+        missing_dns(recipe),
+        elsewhere,
+        absent,
+        lacking,
+    ]
+    .concat();
     Ok(Assembled {
         tree,
         overlay,
@@ -89,21 +100,52 @@ struct BaseSystem {
     packages: Vec<setup::Package>,
     /// Warnings of scripts that nobody has read.
     unread: Vec<String>,
+    /// What scripts would make that somebody accepted by hand, by package.
+    by_hand: Vec<(String, Makes)>,
+}
+
+/// Warnings of packages that may not be free to pass on.
+fn not_free(inputs: &BuildInputs<'_>) -> Vec<String> {
+    let mut by_component: BTreeMap<Component, Vec<&str>> = BTreeMap::new();
+    for (pin, _) in &inputs.fetched.packages {
+        if !pin.component.is_main() {
+            let names = by_component.entry(pin.component).or_default();
+            names.push(pin.name.as_str());
+        }
+    }
+    let text = |(component, names): (Component, Vec<&str>)| {
+        format!(
+            "the image holds packages of Debian's component {component}: {}. Their licences, in \
+             /usr/share/doc/PACKAGE/copyright, say who may pass them on",
+            names.join(", ")
+        )
+    };
+    by_component.into_iter().map(text).collect()
 }
 
 fn base_system(inputs: &BuildInputs<'_>) -> Result<(Tree, BaseSystem)> {
     let mut tree = Tree::default();
     let packages = base::unpack(inputs.store, inputs.arch, &inputs.fetched.packages)?;
-    let mut unread = Vec::new();
+    let (mut unread, mut by_hand) = (Vec::new(), Vec::new());
     if let Some(base) = &inputs.recipe.base {
         let controls = packages.iter().map(|p| (p.name.as_str(), &p.control));
         match scripts::check(controls, &base.accept_scripts) {
             Err(error) if inputs.unattended => unread.push(format!("{error:#}")),
             checked => checked?,
         }
+        for package in &packages {
+            if scripts::accepted_by_hand(&package.name, &package.control, &base.accept_scripts)? {
+                by_hand.push((package.name.clone(), Makes::of(&package.control)));
+            }
+        }
     }
     let packages = base::lay_in(packages, &mut tree)?;
-    Ok((tree, BaseSystem { packages, unread }))
+    let base = BaseSystem {
+        packages,
+        unread,
+        by_hand,
+    };
+    Ok((tree, base))
 }
 
 fn index_modules(inputs: &BuildInputs<'_>, tree: &mut Tree) -> Result<()> {

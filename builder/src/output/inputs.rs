@@ -55,6 +55,7 @@ fn package(pin: &PinnedPackage, url: String) -> Package {
         name: pin.name.to_string(),
         version: pin.version.clone(),
         suite: pin.suite.to_string(),
+        component: (!pin.component.is_main()).then(|| pin.component.to_string()),
         url,
         sha256: pin.sha256.clone(),
         size: pin.size,

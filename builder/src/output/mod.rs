@@ -13,7 +13,7 @@ mod sysext;
 mod tarball;
 mod verified;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -25,8 +25,8 @@ use crate::image::boot::{self, mounts};
 use crate::image::config::runtime_classes;
 use crate::input::bring::Fetched;
 use crate::input::lock::Locked;
-use crate::input::recipe::Recipe;
 use crate::input::recipe::output::OutputKind;
+use crate::input::recipe::{Component, Recipe};
 use crate::store::Store;
 use crate::tree::{ImagePath, Tree};
 use manifest::Manifest;
@@ -162,5 +162,14 @@ fn image(built: &Built<'_>) -> Result<manifest::Image> {
             Some(_) => mounts::of(built.recipe)?,
             None => Vec::new(),
         },
+        components: components(built),
     })
+}
+
+/// Those of its packages, beside `main`.
+fn components(built: &Built<'_>) -> Vec<String> {
+    let packages = built.fetched.packages.iter();
+    let all: BTreeSet<Component> = packages.map(|(pin, _)| pin.component).collect();
+    let others = all.iter().filter(|component| !component.is_main());
+    others.map(ToString::to_string).collect()
 }

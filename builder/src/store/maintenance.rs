@@ -93,7 +93,7 @@ impl Store {
             let named = Digest::new(Algorithm::Sha256, name.unwrap_or_default())?;
             report.checked += 1;
             match hash(&path, &named, &[])? {
-                Hashed::Good(_, _, got) => report.size += got.size,
+                Hashed::Good { got, .. } => report.size += got.size,
                 Hashed::Missing => {}
                 Hashed::Bad(_) => {
                     place::clear(&path).with_context(|| format!("dropping {}", path.display()))?;

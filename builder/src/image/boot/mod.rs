@@ -18,6 +18,7 @@
 mod cmdline;
 mod initrd;
 mod kernel;
+mod microcode;
 pub mod mounts;
 mod name;
 mod needs;

@@ -129,6 +129,7 @@ mod tests {
                 arch: Arch::Amd64,
                 version: "1".to_owned(),
                 suite: "trixie".parse().unwrap(),
+                component: Default::default(),
                 path: format!("pool/{name}.deb"),
                 sha256: Digest::sha256(b""),
                 size: 0,

@@ -11,7 +11,7 @@ use nodeimg_values::epoch::Epoch;
 use super::cmdline::CommandLine;
 use super::initrd::{self, Initrd};
 use super::name::OS_RELEASE;
-use super::{Parts, wanted};
+use super::{Parts, microcode, wanted};
 use crate::image::units::text_at;
 use crate::input::recipe::Recipe;
 use crate::store::Store;
@@ -62,6 +62,13 @@ impl Parts {
             slot: request.slot,
             store: request.store,
         })?;
-        initrd.packed(request.epoch, request.store)
+        let packed = initrd.packed(request.epoch, request.store)?;
+        let mut all = microcode::archive(request.tree, request.arch, request.epoch)
+            .context("collecting the microcode")?;
+        if all.is_empty() {
+            return Ok(packed);
+        }
+        all.extend(packed);
+        Ok(all)
     }
 }

@@ -14,14 +14,15 @@ use anyhow::{Context, Result, bail};
 use super::relation::{Relation, clauses};
 use super::stanza::{Stanza, stanzas};
 use super::version;
-use crate::input::recipe::PackageName;
 use crate::input::recipe::value::Name;
+use crate::input::recipe::{Component, PackageName};
 
 /// A Packages index.
 #[derive(Debug)]
 pub struct Packages {
     pub suite: Name,
-    /// Of the base itself; the others have pinned packages only.
+    pub component: Component,
+    /// Of the base itself; the others have pinned packages only, and what those need.
     pub of_base: bool,
     pub text: String,
 }
@@ -33,6 +34,7 @@ pub struct Package<'a> {
     pub version: &'a str,
     /// Whose index it is from.
     pub suite: &'a Name,
+    pub component: Component,
     stanza: Stanza<'a>,
 }
 
@@ -74,15 +76,25 @@ pub struct Provider<'a> {
 pub struct Catalog<'a> {
     packages: HashMap<&'a str, Package<'a>>,
     providers: HashMap<&'a str, Vec<Provider<'a>>>,
+    /// By suite and name: what suites have that pinned packages come from.
+    beside: HashMap<(&'a str, &'a str), Package<'a>>,
 }
 
 impl<'a> Catalog<'a> {
     pub fn new(indexes: &'a [Packages], pins: &BTreeMap<PackageName, Name>) -> Result<Catalog<'a>> {
         let mut packages: HashMap<&str, Package<'_>> = HashMap::new();
+        let mut beside: HashMap<(&str, &str), Package<'_>> = HashMap::new();
         for from in indexes {
             for stanza in stanzas(&from.text) {
-                let package = package(stanza, &from.suite)
+                let package = package(stanza, from)
                     .with_context(|| format!("a package of the suite {}", from.suite))?;
+                if !from.of_base {
+                    let there = beside.entry((from.suite.as_str(), package.name));
+                    let there = there.or_insert(package);
+                    if version::compare(package.version, there.version).is_gt() {
+                        *there = package;
+                    }
+                }
                 let wanted = match pins.get(package.name) {
                     Some(suite) => *suite == from.suite,
                     None => from.of_base,
@@ -99,11 +111,17 @@ impl<'a> Catalog<'a> {
         Ok(Catalog {
             packages,
             providers,
+            beside,
         })
     }
 
     pub fn get(&self, name: &str) -> Option<Package<'a>> {
         self.packages.get(name).copied()
+    }
+
+    /// What the suite of `package` has by the name `name`, if it is not one of the base.
+    pub fn beside(&self, package: &Package<'_>, name: &str) -> Option<Package<'a>> {
+        self.beside.get(&(package.suite.as_str(), name)).copied()
     }
 
     /// Who provides `name`, by name of the package.
@@ -116,7 +134,7 @@ impl<'a> Catalog<'a> {
     }
 }
 
-fn package<'a>(stanza: Stanza<'a>, suite: &'a Name) -> Result<Package<'a>> {
+fn package<'a>(stanza: Stanza<'a>, from: &'a Packages) -> Result<Package<'a>> {
     let (mut name, mut version) = (None, None);
     for (field, value) in stanza.fields() {
         match field {
@@ -134,7 +152,8 @@ fn package<'a>(stanza: Stanza<'a>, suite: &'a Name) -> Result<Package<'a>> {
     Ok(Package {
         name,
         version,
-        suite,
+        suite: &from.suite,
+        component: from.component,
         stanza,
     })
 }
@@ -166,6 +185,7 @@ mod tests {
     fn index(suite: &str, of_base: bool, text: &str) -> Packages {
         Packages {
             suite: suite.parse().unwrap(),
+            component: Component::Main,
             of_base,
             text: text.to_owned(),
         }

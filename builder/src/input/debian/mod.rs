@@ -19,6 +19,7 @@ mod catalog;
 mod keyring;
 #[cfg(test)]
 pub mod mirror;
+mod notes;
 mod relation;
 mod release;
 mod resolve;

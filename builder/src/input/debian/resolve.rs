@@ -12,13 +12,14 @@ use nodeimg_values::digest::{Algorithm, Digest, Expected};
 
 use super::catalog::{Catalog, Package, Packages};
 use super::keyring::Keyring;
+use super::notes::Notes;
 use super::release::{IndexFile, Release};
 use super::solve::{Solution, Wanted, solve};
 use super::sources::{archive_of, suites_of};
 use crate::input::fetch::{Fetcher, Mirrors, Request};
 use crate::input::lock::{self, Index, PinnedPackage};
 use crate::input::recipe::value::Name;
-use crate::input::recipe::{Base, PackageName};
+use crate::input::recipe::{Base, Component, PackageName};
 use crate::store::VerifiedBlob;
 use crate::tree::Content;
 
@@ -43,7 +44,7 @@ pub struct Resolver<'a> {
 struct Suite {
     index: Index,
     of_base: bool,
-    files: BTreeMap<Arch, PackagesFile>,
+    files: BTreeMap<(Arch, Component), PackagesFile>,
 }
 
 /// The Packages file of one architecture.
@@ -58,6 +59,7 @@ struct PackagesFile {
 struct PackageList<'s> {
     suite: &'s Suite,
     arch: Arch,
+    component: Component,
     file: &'s PackagesFile,
 }
 
@@ -94,7 +96,7 @@ impl<'a> Resolver<'a> {
             lists.entry(fetched.0.arch).or_default().push(fetched);
         }
         let mut packages = Vec::new();
-        let mut notes = Vec::new();
+        let mut notes = Notes::default();
         for (arch, lists) in lists {
             // One architecture at a time: an index is 60 MB of text.
             let indexes = lists
@@ -103,16 +105,23 @@ impl<'a> Resolver<'a> {
                 .collect::<Result<Vec<_>>>()?;
             let context = || format!("resolving the base system for {arch}");
             let catalog = Catalog::new(&indexes, &self.base.pins).with_context(context)?;
+            self.check_asked(&catalog, &suites, arch)
+                .with_context(context)?;
             let solution = self.solve(&catalog, arch).with_context(context)?;
-            self.note(&catalog, &solution, &mut notes);
+            notes.add(self.base, arch, &catalog, &solution);
             for package in &solution.packages {
                 packages.push(pinned(package, arch)?);
+            }
+        }
+        for (name, suite) in &self.base.pins {
+            if !notes.pinned.contains(name) {
+                bail!("base.pins: the suite {suite} has no package `{name}`");
             }
         }
         let indexes = suites.into_iter().map(|suite| suite.index).collect();
         Ok(Resolved {
             packages: lock::Packages::new(self.base, indexes, packages),
-            notes,
+            notes: notes.texts(),
         })
     }
 
@@ -124,8 +133,18 @@ impl<'a> Resolver<'a> {
         pinned.dedup();
         let pinned = pinned.into_iter().filter(|suite| !of_base.contains(suite));
         let base = of_base.iter().map(|suite| self.suite(suite, true));
-        base.chain(pinned.map(|suite| self.suite(suite, false)))
-            .collect()
+        let all = base.chain(pinned.map(|suite| self.suite(suite, false)));
+        let suites = all.collect::<Result<Vec<Suite>>>()?;
+        for component in self.base.read() {
+            let has = |suite: &Suite| suite.files.keys().any(|(_, there)| *there == component);
+            if !suites.iter().any(has) {
+                bail!(
+                    "base.components: the suite {} has no component `{component}`",
+                    self.base.suite
+                );
+            }
+        }
+        Ok(suites)
     }
 
     fn suite(&self, name: &Name, of_base: bool) -> Result<Suite> {
@@ -152,10 +171,16 @@ impl<'a> Resolver<'a> {
         self.check_age(name, archive, release.date)?;
         let mut files = BTreeMap::new();
         for arch in Arch::ALL {
-            let plain = format!("main/binary-{arch}/Packages");
-            let packed = release.file(&format!("{plain}.xz"))?;
-            let size = release.file(&plain)?.size;
-            files.insert(arch, PackagesFile { packed, size });
+            for component in Component::ALL {
+                match packages_file(&release, component, arch) {
+                    Ok(file) => {
+                        files.insert((arch, component), file);
+                    }
+                    Err(error) if component.is_main() => return Err(error),
+                    // Not every suite has every component.
+                    Err(_) => {}
+                }
+            }
         }
         Ok(Suite {
             index: Index {
@@ -185,17 +210,27 @@ impl<'a> Resolver<'a> {
 
     /// All Packages files, those of an architecture together.
     fn fetch<'s>(&self, suites: &'s [Suite]) -> Result<Vec<FetchedList<'s>>> {
-        let lists: Vec<_> = Arch::ALL
-            .into_iter()
-            .flat_map(|arch| suites.iter().map(move |suite| suite.list(arch)))
-            .collect();
+        let mut lists = Vec::new();
+        for arch in Arch::ALL {
+            for component in self.base.read() {
+                lists.extend(
+                    suites
+                        .iter()
+                        .filter_map(|suite| suite.list(arch, component)),
+                );
+            }
+        }
+        self.fetch_lists(lists)
+    }
+
+    fn fetch_lists<'s>(&self, lists: Vec<PackageList<'s>>) -> Result<Vec<FetchedList<'s>>> {
         let by_hash = self.fetcher.bring(lists.clone(), |list| {
             Ok(self.request(list, &list.file.packed.path))
         });
         by_hash.or_else(|error| {
             // Not every mirror keeps files by their digests.
             let by_name = self.fetcher.bring(lists, |list| {
-                let path = format!("main/binary-{}/Packages.xz", list.arch);
+                let path = format!("{}/binary-{}/Packages.xz", list.component, list.arch);
                 Ok(self.request(list, &path))
             });
             by_name.map_err(|_| error)
@@ -216,64 +251,103 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// Says which component has what is asked for, if one that is not read has it.
+    fn check_asked(&self, catalog: &Catalog<'_>, suites: &[Suite], arch: Arch) -> Result<()> {
+        let unknown = |name: &&PackageName| {
+            catalog.get(name.as_str()).is_none() && catalog.providers(name.as_str()).is_empty()
+        };
+        let lacking: Vec<&PackageName> = self.base.packages[&arch].iter().filter(unknown).collect();
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let read: Vec<Component> = self.base.read().collect();
+        let unread = Component::ALL.into_iter().filter(|c| !read.contains(c));
+        let mut found: BTreeMap<Component, Vec<&str>> = BTreeMap::new();
+        for component in unread {
+            let of_base = suites.iter().filter(|suite| suite.of_base);
+            let lists = of_base.filter_map(|suite| suite.list(arch, component));
+            // Only to say more: that something is missing is certain already.
+            let Ok(lists) = self.fetch_lists(lists.collect()) else {
+                continue;
+            };
+            for (list, blob) in lists {
+                let packages = list.read(blob)?;
+                let has = |name: &str| {
+                    let line = format!("Package: {name}");
+                    packages.text.lines().any(|there| there == line)
+                };
+                let names = lacking.iter().map(|name| name.as_str());
+                found
+                    .entry(component)
+                    .or_default()
+                    .extend(names.filter(|name| has(name)));
+            }
+        }
+        found.retain(|_, names| !names.is_empty());
+        if found.is_empty() {
+            return Ok(());
+        }
+        let mut texts = Vec::new();
+        for (component, mut names) in found {
+            names.sort_unstable();
+            names.dedup();
+            texts.push(format!(
+                "`{}`: in Debian's component {component}, which the recipe does not read: add \
+                 `components = [\"{component}\"]` to `[base]`",
+                names.join("`, `")
+            ));
+        }
+        bail!("{}", texts.join("\n"))
+    }
+
     fn solve<'c>(&self, catalog: &Catalog<'c>, arch: Arch) -> Result<Solution<'c>> {
+        let roots = &self.base.packages[&arch];
         for (name, suite) in &self.base.pins {
-            if catalog.get(name.as_str()).is_none() {
+            if catalog.get(name.as_str()).is_none() && roots.contains(name) {
                 bail!("base.pins: the suite {suite} has no package `{name}`");
             }
         }
+        let read: Vec<String> = self.base.read().map(|c| c.to_string()).collect();
         let wanted = Wanted {
-            roots: &self.base.packages[&arch],
-            provided: &self.base.provided,
-            exclude: &self.base.exclude,
+            roots,
+            provided: &self.base.provided_on(arch),
+            exclude: &self.base.excluded_on(arch),
             choices: &self.base.choices,
+            read: &read.join(", "),
         };
         solve(catalog, wanted)
     }
+}
 
-    fn note(&self, catalog: &Catalog<'_>, solution: &Solution<'_>, notes: &mut Vec<String>) {
-        let mut add = |note: String| {
-            if !notes.contains(&note) {
-                notes.push(note);
-            }
-        };
-        for (name, by) in &solution.dropped {
-            let by: Vec<_> = by.iter().copied().collect();
-            add(format!(
-                "base.exclude: `{name}` is left out, though it is a dependency of {}",
-                by.join(", ")
-            ));
-        }
-        for (key, list) in [
-            ("provided", &self.base.provided),
-            ("exclude", &self.base.exclude),
-        ] {
-            let unknown = |name: &&PackageName| {
-                catalog.get(name.as_str()).is_none() && catalog.providers(name.as_str()).is_empty()
-            };
-            for name in list.iter().filter(unknown) {
-                add(format!(
-                    "base.{key}: Debian has no package `{name}`: is it spelt right?"
-                ));
-            }
-        }
-    }
+/// The Packages file of a component, as a Release file lists it.
+fn packages_file(release: &Release<'_>, component: Component, arch: Arch) -> Result<PackagesFile> {
+    let plain = format!("{component}/binary-{arch}/Packages");
+    Ok(PackagesFile {
+        packed: release.file(&format!("{plain}.xz"))?,
+        size: release.file(&plain)?.size,
+    })
 }
 
 impl Suite {
-    fn list(&self, arch: Arch) -> PackageList<'_> {
-        PackageList {
+    /// Nothing if the suite has no such component.
+    fn list(&self, arch: Arch, component: Component) -> Option<PackageList<'_>> {
+        Some(PackageList {
             suite: self,
             arch,
-            file: &self.files[&arch],
-        }
+            component,
+            file: self.files.get(&(arch, component))?,
+        })
     }
 }
 
 impl PackageList<'_> {
     fn what(&self) -> String {
+        let component = match self.component {
+            Component::Main => String::new(),
+            other => format!("/{other}"),
+        };
         format!(
-            "the package list of {} ({})",
+            "the package list of {}{component} ({})",
             self.suite.index.suite, self.arch
         )
     }
@@ -283,6 +357,7 @@ impl PackageList<'_> {
             unpack(blob, self.file.size).with_context(|| format!("reading {}", self.what()))?;
         Ok(Packages {
             suite: self.suite.index.suite.clone(),
+            component: self.component,
             of_base: self.suite.of_base,
             text,
         })
@@ -335,6 +410,7 @@ fn pinned(package: &Package<'_>, arch: Arch) -> Result<PinnedPackage> {
         arch,
         version: package.version.to_owned(),
         suite: package.suite.clone(),
+        component: package.component,
         path: path.to_owned(),
         sha256,
         size: size

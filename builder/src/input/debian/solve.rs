@@ -2,7 +2,8 @@
 //!
 //! Depends and Pre-Depends, nothing recommended. Of alternatives it takes what
 //! is there already, then what the recipe chooses, then the first that is
-//! available; of the providers of a virtual package the one with the best priority,
+//! available, and for a package of a suite beside the base one of that suite if the base has
+//! none that will do; of the providers of a virtual package the one with the best priority,
 //! and if two are alike the recipe has to choose. It never goes back on a
 //! choice: Conflicts and Breaks are checked in the end and are errors, since an
 //! image's author wants to know rather than to get something else.
@@ -24,6 +25,8 @@ pub struct Wanted<'a> {
     /// Never installed; what needs them goes without, and is named.
     pub exclude: &'a BTreeSet<PackageName>,
     pub choices: &'a BTreeMap<PackageName, PackageName>,
+    /// The components that are read, as messages name them.
+    pub read: &'a str,
 }
 
 /// What comes of it.
@@ -43,6 +46,7 @@ pub fn solve<'a>(catalog: &Catalog<'a>, wanted: Wanted<'_>) -> Result<Solution<'
         selected: BTreeMap::new(),
         queue: VecDeque::new(),
         dropped: BTreeMap::new(),
+        replaced: false,
     };
     for root in wanted.roots {
         let Some(package) = catalog.get(root.as_str()) else {
@@ -56,6 +60,9 @@ pub fn solve<'a>(catalog: &Catalog<'a>, wanted: Wanted<'_>) -> Result<Solution<'
                 solver.satisfy(&clause, package.name)?;
             }
         }
+    }
+    if solver.replaced {
+        solver.check_needs()?;
     }
     solver.check_conflicts()?;
     Ok(Solution {
@@ -76,14 +83,41 @@ struct Solver<'a, 'w> {
     selected: BTreeMap<&'a str, Selected<'a>>,
     queue: VecDeque<Package<'a>>,
     dropped: BTreeMap<String, BTreeSet<&'a str>>,
+    /// Whether a package made way for another version of it.
+    replaced: bool,
 }
 
 impl<'a> Solver<'a, '_> {
     fn select(&mut self, package: Package<'a>, by: Option<&'a str>) {
-        if !self.selected.contains_key(package.name) {
-            self.selected.insert(package.name, Selected { package, by });
-            self.queue.push_back(package);
+        let there = self.selected.get(package.name).map(|s| s.package.version);
+        if there.is_some_and(|version| version == package.version) {
+            return;
         }
+        self.replaced |= there.is_some();
+        self.selected.insert(package.name, Selected { package, by });
+        self.queue.push_back(package);
+    }
+
+    /// Once more, since packages made way for other versions.
+    fn check_needs(&self) -> Result<()> {
+        for Selected { package, .. } in self.selected.values() {
+            for field in ["Pre-Depends", "Depends"] {
+                for clause in package.relations(field)? {
+                    let met = |r: &Relation<'_>| {
+                        self.is_selected(r) || self.is_provided(r) || self.is_excluded(r)
+                    };
+                    if !clause.iter().any(met) {
+                        bail!(
+                            "{} needs {}, which another suite's package has replaced: pin both \
+                             to one suite with `base.pins`",
+                            self.chain(package.name),
+                            shown(&clause)
+                        );
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Sees to one clause of `by`'s dependencies.
@@ -174,6 +208,11 @@ impl<'a> Solver<'a, '_> {
     fn candidate(&self, relation: &Relation<'_>, by: &str) -> Result<Option<Package<'a>>> {
         let itself = self.catalog.get(relation.name);
         if let Some(package) = itself.filter(|p| relation.allows(Some(p.version))) {
+            return Ok(Some(package));
+        }
+        let by_itself = self.selected.get(by).map(|s| s.package);
+        let beside = by_itself.and_then(|by| self.catalog.beside(&by, relation.name));
+        if let Some(package) = beside.filter(|p| relation.allows(Some(p.version))) {
             return Ok(Some(package));
         }
         let mut providers: Vec<Package<'a>> = self
@@ -279,7 +318,9 @@ impl<'a> Solver<'a, '_> {
             .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
         let near = near.map(|(_, there)| format!(", did you mean `{there}`?"));
         format!(
-            "the suite has no package `{name}`{}",
+            "the suite has no package `{name}` (of its components, {} was read; of other \
+             publishers, no archive){}",
+            self.wanted.read,
             near.unwrap_or_default()
         )
     }

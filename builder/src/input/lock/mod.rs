@@ -33,6 +33,7 @@
 //! arch = "amd64"             # the image's
 //! version = "257.13-1"
 //! suite = "trixie"
+//! component = "non-free-firmware"   # if it is not main
 //! path = "pool/main/s/…"
 //! sha256 = "…"
 //! size = 12345

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::input::fetch::{Mirrors, Request};
 use crate::input::recipe::value::Name;
-use crate::input::recipe::{Base, PackageName};
+use crate::input::recipe::{Base, Component, PackageName};
 
 /// Where packages come from.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub struct PinnedPackage {
     pub arch: Arch,
     pub version: String,
     pub suite: Name,
+    #[serde(default, skip_serializing_if = "Component::is_main")]
+    pub component: Component,
     /// In the archive, without a slash at its beginning.
     pub path: String,
     #[serde(with = "sha256_hex")]

@@ -99,6 +99,7 @@ fn lock_with_base(recipe: &Recipe) -> Lock {
         arch,
         version: "1:257-1".into(),
         suite: "trixie".parse().unwrap(),
+        component: Default::default(),
         path: "pool/main/s/systemd.deb".into(),
         sha256: Digest::sha256(b"x"),
         size: 7,

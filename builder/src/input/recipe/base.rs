@@ -11,6 +11,7 @@ use nodeimg_values::digest::Digest;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::component::Component;
 use super::problems::Problems;
 use super::script::AcceptedScript;
 use super::source::Step;
@@ -27,19 +28,29 @@ pub struct BasePart {
     /// Packages to install, with their dependencies but not their recommendations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<PackageName>,
+    /// More of Debian's components than `main`: `non-free-firmware`, `contrib`, `non-free`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<Component>,
     /// More packages for one architecture: `arm64 = ["linux-image-cloud-arm64"]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub arch_packages: BTreeMap<Arch, Vec<PackageName>>,
     /// Packages to treat as installed, because the image itself does what they would do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub provided: Vec<PackageName>,
+    /// The same for one architecture.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arch_provided: BTreeMap<Arch, Vec<PackageName>>,
     /// Packages never to install; `lock` names those that need them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<PackageName>,
+    /// The same for one architecture.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arch_exclude: BTreeMap<Arch, Vec<PackageName>>,
     /// Which package to choose if several would do: `default-mta = "postfix"`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub choices: BTreeMap<PackageName, PackageName>,
-    /// Single packages from another suite: `containerd = "sid"`.
+    /// Single packages from another suite, with what only that suite has for them:
+    /// `linux-image-amd64 = "trixie-backports"`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pins: BTreeMap<PackageName, Name>,
     /// Mirrors of Debian's archive, tried before those of this system's apt.
@@ -63,20 +74,21 @@ impl BasePart {
         // Another kernel in the place of the one below, say.
         let wanted = |package: &PackageName| !self.exclude.contains(package);
         base.packages.retain(wanted);
-        for packages in base.arch_packages.values_mut() {
-            packages.retain(wanted);
-        }
-        let mut arch_packages = base.arch_packages;
-        for (arch, more) in self.arch_packages {
-            let there = arch_packages.remove(&arch).unwrap_or_default();
-            arch_packages.insert(arch, added(there, more));
+        for (arch, packages) in &mut base.arch_packages {
+            let there = self.arch_exclude.get(arch);
+            packages.retain(|package| {
+                wanted(package) && !there.is_some_and(|list| list.contains(package))
+            });
         }
         BasePart {
             suite: self.suite.or(base.suite),
             packages: added(base.packages, self.packages),
-            arch_packages,
+            components: added(base.components, self.components),
+            arch_packages: added_by_arch(base.arch_packages, self.arch_packages),
             provided: added(base.provided, self.provided),
+            arch_provided: added_by_arch(base.arch_provided, self.arch_provided),
             exclude: added(base.exclude, self.exclude),
+            arch_exclude: added_by_arch(base.arch_exclude, self.arch_exclude),
             choices: base.choices.into_iter().chain(self.choices).collect(),
             pins: base.pins.into_iter().chain(self.pins).collect(),
             mirrors: added(base.mirrors, self.mirrors),
@@ -96,6 +108,16 @@ fn added<T: PartialEq>(mut base: Vec<T>, more: Vec<T>) -> Vec<T> {
     base
 }
 
+fn added_by_arch(mut base: ByArch, more: ByArch) -> ByArch {
+    for (arch, list) in more {
+        let there = base.remove(&arch).unwrap_or_default();
+        base.insert(arch, added(there, list));
+    }
+    base
+}
+
+type ByArch = BTreeMap<Arch, Vec<PackageName>>;
+
 /// The base system of a checked recipe. The lock depends on everything that is
 /// serialised; it does not depend on where an index is fetched from.
 #[derive(Clone, Debug, Serialize)]
@@ -105,6 +127,13 @@ pub struct Base {
     pub packages: BTreeMap<Arch, BTreeSet<PackageName>>,
     pub provided: BTreeSet<PackageName>,
     pub exclude: BTreeSet<PackageName>,
+    /// Beside main.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub components: BTreeSet<Component>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub arch_provided: BTreeMap<Arch, BTreeSet<PackageName>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub arch_exclude: BTreeMap<Arch, BTreeSet<PackageName>>,
     pub choices: BTreeMap<PackageName, PackageName>,
     pub pins: BTreeMap<PackageName, Name>,
     #[serde(skip)]
@@ -122,6 +151,21 @@ impl Base {
     pub fn has(&self, package: &str) -> bool {
         let asked = |names: &BTreeSet<PackageName>| names.iter().any(|n| n.as_str() == package);
         !self.packages.is_empty() && self.packages.values().all(asked)
+    }
+
+    /// What is treated as installed on `arch`.
+    pub fn provided_on(&self, arch: Arch) -> BTreeSet<PackageName> {
+        union(&self.provided, self.arch_provided.get(&arch))
+    }
+
+    /// What is never installed on `arch`.
+    pub fn excluded_on(&self, arch: Arch) -> BTreeSet<PackageName> {
+        union(&self.exclude, self.arch_exclude.get(&arch))
+    }
+
+    /// The components that are read, `main` first.
+    pub fn read(&self) -> impl Iterator<Item = Component> + '_ {
+        std::iter::once(Component::Main).chain(self.components.iter().copied())
     }
 
     /// Identifies what the recipe asks for.
@@ -159,6 +203,14 @@ impl Base {
             packages,
             provided: part.provided.iter().cloned().collect(),
             exclude: part.exclude.iter().cloned().collect(),
+            components: part
+                .components
+                .iter()
+                .copied()
+                .filter(|component| !component.is_main())
+                .collect(),
+            arch_provided: sets(&part.arch_provided),
+            arch_exclude: sets(&part.arch_exclude),
             choices: part.choices.clone(),
             pins: part.pins.clone(),
             mirrors: part.mirrors.clone(),
@@ -167,6 +219,23 @@ impl Base {
             accept_scripts: part.accept_scripts.iter().cloned().collect(),
         })
     }
+}
+
+fn sets(lists: &ByArch) -> BTreeMap<Arch, BTreeSet<PackageName>> {
+    let sets = lists
+        .iter()
+        .map(|(arch, list)| (*arch, list.iter().cloned().collect::<BTreeSet<_>>()));
+    sets.filter(|(_, set)| !set.is_empty()).collect()
+}
+
+fn union(
+    all: &BTreeSet<PackageName>,
+    more: Option<&BTreeSet<PackageName>>,
+) -> BTreeSet<PackageName> {
+    all.iter()
+        .chain(more.into_iter().flatten())
+        .cloned()
+        .collect()
 }
 
 fn contradictions(
@@ -183,6 +252,24 @@ fn contradictions(
             }
             if key == "exclude" && part.provided.contains(name) {
                 problems.add(&way, &format!("`{name}` is in `provided` too"));
+            }
+        }
+    }
+    for (key, lists) in [
+        ("arch_provided", &part.arch_provided),
+        ("arch_exclude", &part.arch_exclude),
+    ] {
+        for (arch, list) in lists {
+            for (index, name) in list.iter().enumerate() {
+                if packages.get(arch).is_some_and(|list| list.contains(name)) {
+                    let way = [
+                        Step::Key("base"),
+                        Step::Key(key),
+                        Step::Key(arch.name()),
+                        Step::Index(index),
+                    ];
+                    problems.add(&way, &format!("`{name}` is in `packages` too"));
+                }
             }
         }
     }
@@ -266,73 +353,4 @@ impl fmt::Display for PackageName {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use crate::input::recipe::tests::{recipe, refusal};
-
-    const BASE: &str = "[base]\nsuite = \"trixie\"\npackages = [\"systemd\"]\n";
-
-    #[test]
-    fn what_was_asked_for_moves_the_digest_and_mirrors_do_not() {
-        let digest = |more: &str| recipe(&format!("{BASE}{more}")).digest();
-        assert_ne!(digest(""), recipe("").digest());
-        assert_eq!(
-            digest(""),
-            digest("mirrors = [\"http://mirror.example/debian\"]\nallow_expired = [\"sid\"]\n")
-        );
-        for more in [
-            "provided = [\"perl\"]\n",
-            "pins = { containerd = \"sid\" }\n",
-            "arch_packages = { arm64 = [\"linux-image-cloud-arm64\"] }\n",
-        ] {
-            assert_ne!(digest(""), digest(more), "{more}");
-        }
-    }
-
-    #[test]
-    fn bad_tables_are_told() {
-        for (more, wants) in [
-            (
-                "[base]\npackages = [\"systemd\"]\n",
-                ["base: `suite`", "trixie"],
-            ),
-            (
-                "[base]\nsuite = \"trixie\"\n",
-                ["base: `packages`", "missing"],
-            ),
-            (
-                &format!("{BASE}exclude = [\"systemd\"]\n"),
-                ["base.exclude[0]", "`packages` too"],
-            ),
-            (
-                &format!("{BASE}exclude = [\"perl\"]\nprovided = [\"perl\"]\n"),
-                ["base.exclude[0]", "`provided` too"],
-            ),
-            (
-                &format!("{BASE}exclude = [\"b1\"]\nchoices = {{ a1 = \"b1\" }}\n"),
-                ["base.choices.a1", "`b1`"],
-            ),
-            (
-                &format!("{BASE}mirrors = [\"mirror.example\"]\n"),
-                ["base.mirrors[0]", "URL"],
-            ),
-            (
-                &format!("{BASE}provided = [\"Perl\"]\n"),
-                ["mine.toml:5:12", "name of a Debian package"],
-            ),
-            (
-                &format!("{BASE}accept_scripts = [\"tool/postrm sha256:00\"]\n"),
-                ["mine.toml:5:18", "64 hex digits"],
-            ),
-            (
-                &format!("{BASE}accept_scripts = [\"tool\"]\n"),
-                ["mine.toml:5:18", "PACKAGE/SCRIPT"],
-            ),
-        ] {
-            let text = refusal(more);
-            for want in wants {
-                assert!(text.contains(want), "{more:?} should say {want:?}:\n{text}");
-            }
-        }
-    }
-}
+mod tests;

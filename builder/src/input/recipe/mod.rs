@@ -9,6 +9,7 @@
 
 mod base;
 mod check;
+mod component;
 pub mod credential_provider;
 pub mod disk;
 pub mod file;
@@ -55,6 +56,7 @@ use url::{PerArch, UrlTemplate};
 use value::{Name, Version, Word};
 
 pub use base::{Base, PackageName};
+pub use component::Component;
 pub use image::ContainerImage;
 pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
 pub use load::{RecipeRef, load, load_edited, load_for};

@@ -51,6 +51,10 @@ pub struct Image {
     /// Of a disk: everything that can be written to on its node.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
+    /// Components of Debian's archive that it has packages of, beside `main`: others may not
+    /// be free to pass it on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<String>,
 }
 
 /// An input, as the lock pins it.
@@ -91,6 +95,9 @@ pub struct Package {
     pub name: String,
     pub version: String,
     pub suite: String,
+    /// Of Debian's archive; nothing if it is `main`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
     /// Where it stays for good.
     pub url: String,
     pub sha256: Digest,

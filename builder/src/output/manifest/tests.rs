@@ -31,6 +31,7 @@ fn manifest() -> Manifest {
         epoch: Epoch(7),
         writable: Vec::new(),
         mounts: Vec::new(),
+        components: Vec::new(),
     };
     let artifact = Artifact {
         name: "runc".into(),
@@ -54,6 +55,7 @@ fn manifest() -> Manifest {
             name: "libc6".into(),
             version: "2.41-12".into(),
             suite: "trixie".into(),
+            component: None,
             url: "https://example.org/libc6.deb".into(),
             sha256: Digest::sha256(b"deb"),
             size: 3,

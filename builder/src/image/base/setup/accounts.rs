@@ -8,7 +8,9 @@ use anyhow::{Context, Result, bail};
 use nodeimg_values::digest::Digest;
 
 use super::Base;
+use super::known;
 use super::sysusers::{self, Group, Line};
+use crate::tree::Origin;
 
 /// Ids of accounts that ask for any. State on a node is owned by number, so an
 /// update that moved one would take a service's files away from it.
@@ -77,6 +79,19 @@ pub fn make(base: &mut Base<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Once more, for the sysusers.d of overlays: ids do not depend on what else there is, so
+/// nothing that was made before moves. An overlay's own `/etc/passwd` stays.
+pub fn complete(base: &mut Base<'_>) -> Result<()> {
+    let files = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
+    for path in files {
+        let node = base.tree.get(&path.parse()?);
+        if !node.is_some_and(|node| matches!(node.origin, Origin::Base(_))) {
+            return Ok(());
+        }
+    }
+    make(base)
+}
+
 fn masters(base: &Base<'_>) -> Result<Accounts> {
     let read = |name: &str| -> Result<String> {
         let path = format!("/usr/share/base-passwd/{name}.master");
@@ -136,6 +151,7 @@ fn all_lines(base: &Base<'_>) -> Result<Vec<Line>> {
             gid: None,
         });
     }
+    lines.extend(known::accounts(base)?);
     Ok(lines)
 }
 

@@ -3,16 +3,17 @@
 
 use anyhow::{Result, bail};
 
-use super::{Base, machine_id};
+use super::{Base, known, machine_id};
 use crate::input::artifact::oci_image::store;
 use crate::tree::{Content, ImagePath, Kind, Node};
 
 type Rule = fn(&Base<'_>, &ImagePath, &Node) -> Result<Option<&'static str>>;
 
-const RULES: [(&str, Rule); 6] = [
+const RULES: [(&str, Rule); 7] = [
     ("passwords", password),
     ("keys", private_key),
     ("machine-id", machine_id_of),
+    ("names", name_of_node),
     ("leftovers", leftover),
     ("modes", writable_by_all),
     ("build paths", build_path),
@@ -85,6 +86,17 @@ fn machine_id_of(_: &Base<'_>, path: &ImagePath, node: &Node) -> Result<Option<&
         _ => true,
     };
     Ok((!right).then_some("is an identity that every node of the image would share"))
+}
+
+fn name_of_node(_: &Base<'_>, path: &ImagePath, node: &Node) -> Result<Option<&'static str>> {
+    if !known::IDENTITIES.contains(&path.as_str()) {
+        return Ok(None);
+    }
+    let text = text_of(node, 4096)?.unwrap_or_default();
+    Ok(known::is_identity(&text).then_some(
+        "is a name that every node of the image would share: leave it out, each node makes its \
+         own, or write it from the seed",
+    ))
 }
 
 fn leftover(_: &Base<'_>, path: &ImagePath, node: &Node) -> Result<Option<&'static str>> {

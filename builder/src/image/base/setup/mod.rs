@@ -26,6 +26,7 @@ mod closure;
 mod dpkg;
 mod files;
 mod hygiene;
+mod known;
 mod layout;
 mod machine_id;
 mod names;
@@ -92,13 +93,14 @@ pub struct BaseFacts<'a> {
 type Step = fn(&mut Base<'_>) -> Result<()>;
 
 /// In order: accounts first, since later steps own files by their ids.
-const CONFIGURE: [(&str, Step); 14] = [
+const CONFIGURE: [(&str, Step); 15] = [
     ("removing what this image does differently", layout::remove),
     ("removing AppArmor's profiles of desktops", layout::profiles),
     ("making the top of the tree", layout::top),
     ("linking the CNI plugins", layout::cni_plugins),
     ("making the accounts", accounts::make),
     ("choosing alternatives", alternatives::choose),
+    ("making what known packages make", known::make),
     ("collecting the CA certificates", certificates::bundle),
     ("writing the PAM stacks", pam::stacks),
     ("writing the name services", names::write),
@@ -110,7 +112,9 @@ const CONFIGURE: [(&str, Step); 14] = [
 ];
 
 /// In order: the package database lists what is left, the lints see it all.
-const SEAL: [(&str, Step); 6] = [
+const SEAL: [(&str, Step); 8] = [
+    ("making the accounts of overlays", accounts::complete),
+    ("joining the audit rules", known::audit_rules),
     ("applying the presets", presets::apply),
     (
         "setting up the detection of a first boot",

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 
-use super::Base;
+use super::{Base, known};
 use crate::image::units::{self, UNIT_DIRS};
 use crate::tree::{Kind, Node};
 
@@ -52,6 +52,9 @@ pub fn apply(base: &mut Base<'_>) -> Result<()> {
     }
     let mut names: Vec<&str> = ENABLED.to_vec();
     names.push(base.facts.runtime.shared.unit);
+    for unit in known::enabled(base) {
+        names.push(unit);
+    }
     names.extend(base.facts.enable.iter().map(|unit| unit.as_str()));
     names.sort_unstable();
     names.dedup();

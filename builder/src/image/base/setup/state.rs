@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 
-use super::Base;
+use super::{Base, known};
 use crate::tree::{ImagePath, Kind, Node, Tree};
 
 const FACTORY: &str = "/usr/share/factory";
@@ -39,7 +39,7 @@ const LINES: [&str; 16] = [
 pub fn empty_var(base: &mut Base<'_>) -> Result<()> {
     let mut known = declared(base.tree)?;
     let mut lines = Vec::new();
-    for line in LINES {
+    for line in LINES.into_iter().chain(known::state(base)) {
         if let Some(path) = path_of(line)
             && known.insert(path.to_owned())
         {

@@ -2,5 +2,5 @@
 
 mod libraries;
 mod sealing;
-mod small;
+pub mod small;
 mod steps;

@@ -12,12 +12,13 @@
 //! package  script  sha256 of the rest      what nodeimg does instead
 //! ```
 //!
-//! A kernel's package has its release in its name and its scripts: there both
+//! A kernel's packages have its release in their names and scripts: there both
 //! are written without it, `linux-image`.
 //!
 //! Left out: prerm and postrm, since nothing is ever removed from an image, and
 //! config, which only asks questions.
 
+pub mod makes;
 mod remains;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +34,8 @@ use remains::remains;
 const TABLE: &str = include_str!("../../../../data/maintainer-scripts.txt");
 /// The scripts that matter to a system that is new.
 const SCRIPTS: [&str; 3] = ["preinst", "postinst", "triggers"];
-const KERNEL: &str = "linux-image";
+/// Packages that a kernel is in, by what stands before its release.
+const KERNELS: [&str; 4] = ["linux-base", "linux-binary", "linux-image", "linux-modules"];
 /// So many lines of a script are shown.
 const SHOWN: usize = 40;
 
@@ -123,21 +125,22 @@ fn lines(package: &str, bytes: &[u8]) -> Option<(String, Vec<String>)> {
         return Some((package.to_owned(), vec![line]));
     }
     let text = String::from_utf8_lossy(bytes);
-    let Some(release) = kernel_release(package) else {
+    let Some((kernel, release)) = kernel_release(package) else {
         let lines = remains(&text)?.into_iter().map(str::to_owned);
         return Some((package.to_owned(), lines.collect()));
     };
     let text = text.replace(release, "RELEASE");
     let lines = remains(&text)?.into_iter().map(str::to_owned);
-    Some((KERNEL.to_owned(), lines.collect()))
+    Some((kernel.to_owned(), lines.collect()))
 }
 
-/// `6.12.117+deb13-cloud-amd64` of `linux-image-6.12.117+deb13-cloud-amd64`.
-fn kernel_release(package: &str) -> Option<&str> {
-    let release = package.strip_prefix(KERNEL)?.strip_prefix('-')?;
-    release
-        .starts_with(|c: char| c.is_ascii_digit())
-        .then_some(release)
+/// `linux-image` and `6.12.117+deb13-cloud-amd64` of both together.
+fn kernel_release(package: &str) -> Option<(&'static str, &str)> {
+    KERNELS.into_iter().find_map(|kernel| {
+        let release = package.strip_prefix(kernel)?.strip_prefix('-')?;
+        let is_release = release.starts_with(|c: char| c.is_ascii_digit());
+        is_release.then_some((kernel, release))
+    })
 }
 
 /// Those of the table, as [`Script::key`] says them.
@@ -158,6 +161,14 @@ fn known() -> Result<BTreeSet<String>> {
             Ok(format!("{package}/{script} sha256:{hex}"))
         })
         .collect()
+}
+
+/// Whether the table has a script of `package`.
+#[cfg(test)]
+pub fn is_known_package(package: &str) -> bool {
+    TABLE
+        .lines()
+        .any(|line| line.split(' ').next() == Some(package))
 }
 
 /// Collects the scripts that nobody has read, and refuses them all at once.
@@ -227,6 +238,19 @@ impl<'a> Unread<'a> {
         );
         bail!("{text}")
     }
+}
+
+/// Whether a person has accepted a script of `package` that the table does not know.
+pub fn accepted_by_hand(
+    package: &str,
+    control: &Control,
+    accepted: &BTreeSet<AcceptedScript>,
+) -> Result<bool> {
+    let known = known()?;
+    let scripts = Script::of_package(package, control);
+    Ok(scripts
+        .iter()
+        .any(|script| script.is_accepted(accepted) && !known.contains(&script.key())))
 }
 
 /// Refuses packages with a script that nobody has read.

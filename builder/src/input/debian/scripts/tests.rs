@@ -97,6 +97,9 @@ fn a_kernels_release_is_not_what_makes_its_script_new() {
         error[at..at + 92].to_owned()
     };
     assert_eq!(digest("6.12.1-amd64"), digest("6.12.107+deb13-cloud-arm64"));
+    let text = "version=7.3.4+deb13-amd64\ndepmod \"$version\"\n";
+    let error = refusal("linux-modules-7.3.4+deb13-amd64", "preinst", text, &[]).unwrap();
+    assert!(error.contains("linux-modules/preinst"), "{error}");
     // The package that depends on the kernel has none.
     let error = refusal("linux-image-amd64", "postinst", "depmod\n", &[]).unwrap();
     assert!(error.contains("linux-image-amd64/postinst"), "{error}");

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
 use crate::input::debian::catalog::Packages;
+use crate::input::recipe::Component;
 
 /// Packages as lines `name version; Field: value; ...`.
 fn solved(packages: &[&str], recipe: &str) -> Result<(String, String)> {
@@ -12,6 +13,7 @@ fn solved(packages: &[&str], recipe: &str) -> Result<(String, String)> {
     });
     let indexes = [Packages {
         suite: "trixie".parse().unwrap(),
+        component: Component::Main,
         of_base: true,
         text: text.collect(),
     }];
@@ -36,6 +38,7 @@ fn solved(packages: &[&str], recipe: &str) -> Result<(String, String)> {
             provided: &set("provided"),
             exclude: &set("exclude"),
             choices: &choices,
+            read: "main",
         },
     )?;
     let names: Vec<_> = solution.packages.iter().map(|p| p.name).collect();

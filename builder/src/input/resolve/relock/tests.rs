@@ -76,6 +76,7 @@ impl World {
             arch,
             version: "0.9".to_owned(),
             suite: "trixie".parse().unwrap(),
+            component: Default::default(),
             path: path.to_owned(),
             sha256: Digest::sha256(bytes),
             size: bytes.len() as u64,

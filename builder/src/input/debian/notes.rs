@@ -1,0 +1,56 @@
+//! What a person should know of a resolved base: who goes without what, and names in the
+//! recipe that mean nothing on any architecture.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nodeimg_values::arch::Arch;
+
+use super::catalog::Catalog;
+use super::solve::Solution;
+use crate::input::recipe::{Base, PackageName};
+
+/// Collected from one architecture after the other.
+#[derive(Default)]
+pub struct Notes {
+    texts: Vec<String>,
+    /// Names of `provided` and `exclude`, and whether some architecture knows each.
+    named: BTreeMap<(&'static str, PackageName), bool>,
+    /// Pinned packages that some architecture has.
+    pub pinned: BTreeSet<PackageName>,
+}
+
+impl Notes {
+    pub fn add(&mut self, base: &Base, arch: Arch, catalog: &Catalog<'_>, solution: &Solution<'_>) {
+        for (name, by) in &solution.dropped {
+            let by: Vec<_> = by.iter().copied().collect();
+            let text = format!(
+                "base.exclude: `{name}` is left out, though it is a dependency of {}",
+                by.join(", ")
+            );
+            if !self.texts.contains(&text) {
+                self.texts.push(text);
+            }
+        }
+        for (key, names) in [
+            ("provided", base.provided_on(arch)),
+            ("exclude", base.excluded_on(arch)),
+        ] {
+            for name in names {
+                let known = catalog.get(name.as_str()).is_some()
+                    || !catalog.providers(name.as_str()).is_empty();
+                *self.named.entry((key, name)).or_default() |= known;
+            }
+        }
+        let has = |name: &&PackageName| catalog.get(name.as_str()).is_some();
+        self.pinned.extend(base.pins.keys().filter(has).cloned());
+    }
+
+    pub fn texts(self) -> Vec<String> {
+        let mut texts = self.texts;
+        let unknown = self.named.into_iter().filter(|(_, known)| !known);
+        texts.extend(unknown.map(|((key, name), _)| {
+            format!("base.{key}: Debian has no package `{name}`: is it spelt right?")
+        }));
+        texts
+    }
+}
