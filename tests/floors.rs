@@ -22,6 +22,7 @@ const HOUSES: &[(&str, &[&str])] = &[
         &[
             "rootfs",
             "lint",
+            "consistency",
             "layers",
             "boot",
             "base",

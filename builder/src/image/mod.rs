@@ -4,6 +4,7 @@
 //! ```text
 //! rootfs      the one ordered list of steps, from the inputs to the tree
 //! lint        what must hold of a finished tree
+//! consistency what one part of the tree says of another: modules, programs, units, secrets
 //! firstboot   the first-boot program, and what it is told
 //! layers      overlays: nodeimg's own and the recipe's, with first boot's templates
 //! base        the base system: Debian's packages, set up without their scripts
@@ -17,6 +18,7 @@
 pub mod base;
 pub mod boot;
 pub mod config;
+pub mod consistency;
 pub mod firstboot;
 pub mod layers;
 pub mod libraries;

@@ -20,6 +20,7 @@ impl Transfer<'_> {
     ) -> Result<Option<u64>, Failure> {
         match head.code {
             StatusCode::OK => {
+                self.check_whole(head)?;
                 if had > 0 {
                     self.restart(partial)?;
                 }
@@ -60,6 +61,29 @@ impl Transfer<'_> {
                 retry_after: head.retry_after,
             }),
         }
+    }
+
+    /// Bytes that no digest is known of must be the file's own, and all of them.
+    fn check_whole(&self, head: &Head) -> Result<(), Failure> {
+        if self.request.has_digest() {
+            return Ok(());
+        }
+        let is_packed = [".gz", ".tgz", ".zst", ".xz", ".br"]
+            .iter()
+            .any(|end| self.request.url.ends_with(end));
+        if let Some(encoding) = head.encoding.as_ref().filter(|_| !is_packed) {
+            return Err(Failure::Refused(format!(
+                "the server packs the file on its way (Content-Encoding: {}), though nobody asked                  for that, so its own bytes are not known: set the artifact's `checksum`, or use                  another server",
+                encoding.escape_debug()
+            )));
+        }
+        if !head.is_framed {
+            return Err(Failure::Refused(
+                "the server does not say where the file ends, so a cut one cannot be told: set                  the artifact's `checksum`, or use another server"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// Compares the announced size with the known one and the limit.

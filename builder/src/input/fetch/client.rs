@@ -63,6 +63,10 @@ pub(super) struct Head {
     /// For a later If-Range.
     pub(super) validator: Option<String>,
     pub(super) retry_after: Option<Duration>,
+    /// How the body is packed on its way, though nobody asked for that.
+    pub(super) encoding: Option<String>,
+    /// Whether the end of the body can be told from a cut.
+    pub(super) is_framed: bool,
 }
 
 /// `Content-Range: bytes FIRST-LAST/TOTAL`, or `bytes */TOTAL`.
@@ -237,8 +241,12 @@ async fn follow(
 }
 
 fn first_url(get: &Get) -> Result<Url, Failure> {
-    let url = Url::parse(&get.from.url)
+    let mut url = Url::parse(&get.from.url)
         .map_err(|e| Failure::Refused(format!("this is not a URL: {e}")))?;
+    // Object stores read `+` as a blank, everybody else reads both alike: so does apt.
+    if url.path().contains('+') {
+        url.set_path(&url.path().replace('+', "%2B"));
+    }
     match url.scheme() {
         "https" => Ok(url),
         // A registry's own URL is http on this machine alone.
@@ -288,6 +296,12 @@ fn redirect(mirrors: &Mirrors, from: &Url, headers: &HeaderMap) -> Result<Url, F
 impl Head {
     fn of(response: &Response) -> Head {
         let headers = response.headers();
+        let encoding = text(headers, &header::CONTENT_ENCODING).map(str::trim);
+        let encoding = encoding.filter(|name| !matches!(*name, "" | "identity"));
+        let is_http1 = response.version() <= reqwest::Version::HTTP_11;
+        let has_end = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING]
+            .iter()
+            .any(|name| headers.contains_key(name));
         let number = |name| text(headers, &name).and_then(|v: &str| v.trim().parse().ok());
         Head {
             code: response.status(),
@@ -296,6 +310,8 @@ impl Head {
             validator: validator(headers),
             // A date instead of seconds is rare: then our own waiting time holds.
             retry_after: number(header::RETRY_AFTER).map(Duration::from_secs),
+            encoding: encoding.map(str::to_owned),
+            is_framed: !is_http1 || has_end,
         }
     }
 }
