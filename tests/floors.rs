@@ -24,6 +24,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "lint",
             "absent",
             "brought",
+            "consistency",
             "layers",
             "boot",
             "base",

@@ -1,7 +1,8 @@
+use std::fs;
 use std::process::Command;
 
 use super::{Case, try_all};
-use nodeimg_test_support::archive::{Member, file, gz, noise, program, special, tar, zst};
+use nodeimg_test_support::archive::{Member, file, gz, noise, program, sha256, special, tar, zst};
 use nodeimg_test_support::synthetic::{World, members};
 
 /// containerd's archive of both architectures with one more member, pinned as
@@ -15,16 +16,99 @@ fn with(world: &mut World, member: &Member) -> Command {
 }
 
 fn serve(world: &mut World, body: impl Fn(&str) -> Vec<u8>) -> Command {
-    for arch in ["amd64", "arm64"] {
-        world.serve("containerd", "2.3.4", arch, &body(arch));
-    }
-    pinned(world, "containerd")
+    pinned(world, "containerd", "2.3.4", body)
 }
 
-fn pinned(world: &mut World, name: &str) -> Command {
+/// By digests of the user's own, which `lock` takes unseen: so the build has the last word.
+fn pinned(world: &mut World, name: &str, version: &str, body: impl Fn(&str) -> Vec<u8>) -> Command {
+    let mut known = String::new();
+    for arch in ["amd64", "arm64"] {
+        let body = body(arch);
+        world.serve(name, version, arch, &body);
+        let target = World::target(name, version, arch);
+        known += &format!("{}  https:/{target}\n", sha256(&body));
+    }
+    fs::write(world.path("known"), known).unwrap();
     let mut lock = world.nodeimg("lock");
-    super::Ran::of(lock.args(["--update", name])).good();
+    super::Ran::of(lock.args(["--update", name, "--digests", "known"])).good();
     world.build()
+}
+
+/// The same, asked of `lock` itself: it pins nothing that no build could use.
+#[test]
+fn nothing_is_pinned_that_no_build_could_use() {
+    fn update(world: &mut World, name: &'static str, body: &dyn Fn(&str) -> Vec<u8>) -> Command {
+        let version = if name == "runc" { "1.4.3" } else { "2.3.4" };
+        for arch in ["amd64", "arm64"] {
+            world.serve(name, version, arch, &body(arch));
+        }
+        let mut lock = world.nodeimg("lock");
+        lock.args(["--update", name]);
+        lock
+    }
+    macro_rules! pins {
+        ($name:literal, $of:literal, $body:expr, $($says:literal),+) => {
+            Case {
+                name: $name,
+                given: |w| update(w, $of, &$body),
+                code: 1,
+                says: &[concat!($of, " "), "is not pinned", "https://up.test/", $($says),+],
+            }
+        };
+    }
+    let before = World::locked().lock_text();
+    try_all(&[
+        pins!(
+            "a web page",
+            "containerd",
+            |_| b"<!DOCTYPE html><html>Sign in".to_vec(),
+            "web page"
+        ),
+        pins!("nothing", "containerd", |_| Vec::new(), "it is empty"),
+        pins!(
+            "a member is missing",
+            "containerd",
+            |arch| gz(&tar(&members("containerd", arch)[..1])),
+            "similar names are"
+        ),
+        pins!(
+            "of the other architecture",
+            "containerd",
+            |_| gz(&tar(&members("containerd", "amd64"))),
+            "ELF file for amd64",
+            "(arm64)"
+        ),
+        pins!(
+            "a pointer",
+            "runc",
+            |_| b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n".to_vec(),
+            "git-lfs"
+        ),
+        pins!(
+            "a web page for a program",
+            "runc",
+            |_| b"<html>".to_vec(),
+            "web page"
+        ),
+        pins!("a packed web page", "runc", |_| gz(b"<html>"), "web page"),
+        pins!(
+            "an archive for a program",
+            "runc",
+            |arch| gz(&tar(&[file("runc", program(arch, "x"))])),
+            "`kind = \"archive\"`"
+        ),
+        pins!(
+            "a cut program",
+            "runc",
+            |arch| {
+                let mut bytes = program(arch, "runc");
+                bytes[40..48].copy_from_slice(&(1u64 << 20).to_le_bytes());
+                bytes
+            },
+            "cut short"
+        ),
+    ]);
+    assert_eq!(World::locked().lock_text(), before);
 }
 
 /// Of every refusal here.
@@ -239,10 +323,7 @@ fn two_owners_of_one_path() {
 #[test]
 fn a_binary_of_the_wrong_kind() {
     fn runc(world: &mut World, body: &[u8]) -> Command {
-        for arch in ["amd64", "arm64"] {
-            world.serve("runc", "1.4.3", arch, body);
-        }
-        pinned(world, "runc")
+        pinned(world, "runc", "1.4.3", |_| body.to_vec())
     }
     try_all(&[
         Case {
@@ -273,7 +354,7 @@ fn a_binary_of_the_wrong_kind() {
             says: &[
                 "unpacking runc 1.4.3 (amd64)",
                 "not a program",
-                "a gzip file",
+                "a tar archive",
             ],
         },
         Case {

@@ -4,6 +4,7 @@
 //! ```text
 //! rootfs      the one ordered list of steps, from the inputs to the tree
 //! lint        what must hold of a finished tree
+//! consistency what one part of the tree says of another: modules, programs, units, secrets
 //! firstboot   the first-boot program, and what it is told
 //! absent      what seeds may count on and the image lacks
 //! brought     the recipe's own overlays and files, read once
@@ -23,6 +24,7 @@ pub mod base;
 pub mod boot;
 pub mod brought;
 pub mod config;
+pub mod consistency;
 pub mod firstboot;
 pub mod layers;
 pub mod libraries;

@@ -15,9 +15,10 @@ use nodeimg_values::parallel::in_parallel;
 use super::base::{self, setup};
 use super::brought::Brought;
 use super::config::{self, Generated};
+use super::consistency::Judged;
 use super::firstboot::settings::{KUBEADM, settings_of};
 use super::{accepted, boot, layers, lint, modules, units};
-use crate::input::artifact::{self, Spec, oci_image};
+use crate::input::artifact::{self, oci_image};
 use crate::input::bring::Fetched;
 use crate::input::debian::scripts::{self, makes::Makes};
 use crate::input::recipe::runtime::Baked;
@@ -69,9 +70,17 @@ pub fn assemble(inputs: &BuildInputs<'_>) -> Result<Assembled> {
         .context("laying in the recipe's overlays")?;
     extra_files(inputs.brought, &mut tree).context("adding the recipe's files")?;
     let elsewhere = enable_units(recipe, &mut tree).context("enabling the units")?;
-    index_modules(inputs, &mut tree).context(modules::STEP)?;
+    let kernels = index_modules(inputs, &mut tree).context(modules::STEP)?;
     let boot = boot::prepare(&mut tree, recipe, inputs.arch)
         .context("making the tree into a disk's root")?;
+    let found = Judged {
+        recipe,
+        arch: inputs.arch,
+        tree: &tree,
+        kernels: &kernels,
+    }
+    .judge()
+    .context("comparing the tree with itself")?;
     let overlay = recipe.needs_base().then(|| tree.above_base());
     with_base(inputs, &base, &mut tree, setup::seal).context("sealing the base system")?;
     let absent = lint::check(recipe, &tree).context("checking the tree")?;
@@ -82,6 +91,7 @@ pub fn assemble(inputs: &BuildInputs<'_>) -> Result<Assembled> {
         not_free(inputs),
         missing_dns(recipe),
         elsewhere,
+        found,
         absent,
         lacking,
     ]
@@ -148,9 +158,9 @@ fn base_system(inputs: &BuildInputs<'_>) -> Result<(Tree, BaseSystem)> {
     Ok((tree, base))
 }
 
-fn index_modules(inputs: &BuildInputs<'_>, tree: &mut Tree) -> Result<()> {
+fn index_modules(inputs: &BuildInputs<'_>, tree: &mut Tree) -> Result<Vec<modules::Modules>> {
     if !inputs.recipe.needs_base() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     modules::index_all(tree, inputs.store)
 }
@@ -184,15 +194,8 @@ fn artifacts(inputs: &BuildInputs<'_>, tree: &mut Tree) -> Result<()> {
     // Unpacking is CPU work, an archive a thread; laying in is in the recipe's order.
     let unpacked = in_parallel(artifacts.len(), artifacts.len(), |at| {
         let artifact = artifacts[at].asked;
-        let spec = Spec {
-            name: artifact.name.as_str(),
-            version: artifact.version.as_str(),
-            arch: inputs.arch,
-            kind: artifact.kind,
-            rules: &artifact.rules,
-            max_unpacked: artifact.max_unpacked,
-            allow_setuid: artifact.allow_setuid,
-        };
+        let rules = artifact.rules_of(inputs.arch)?;
+        let spec = artifact.spec(inputs.arch, &rules);
         artifact::unpack(inputs.store, Arc::clone(&artifacts[at].bytes), &spec)
     });
     for nodes in unpacked {

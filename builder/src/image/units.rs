@@ -16,7 +16,16 @@ pub const UNIT_DIRS: [&str; 2] = [ADMIN, "/usr/lib/systemd/system"];
 
 /// A unit file's settings, in order, lines joined.
 pub struct Unit {
-    settings: Vec<(String, String, String)>,
+    settings: Vec<Setting>,
+}
+
+/// One of them.
+pub struct Setting {
+    pub section: String,
+    pub key: String,
+    pub value: String,
+    /// Where it begins in its file, from 1.
+    pub line: usize,
 }
 
 impl Unit {
@@ -25,10 +34,14 @@ impl Unit {
         let mut settings = Vec::new();
         let mut section = String::new();
         let mut pending = String::new();
-        for line in text.lines() {
+        let mut begun = 0;
+        for (index, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.starts_with(['#', ';']) || (line.is_empty() && pending.is_empty()) {
                 continue;
+            }
+            if pending.is_empty() {
+                begun = index + 1;
             }
             if let Some(start) = line.strip_suffix('\\') {
                 pending.push_str(start);
@@ -42,23 +55,29 @@ impl Unit {
             {
                 name.clone_into(&mut section);
             } else if let Some((key, value)) = whole.split_once('=') {
-                settings.push((
-                    section.clone(),
-                    key.trim().to_owned(),
-                    value.trim().to_owned(),
-                ));
+                settings.push(Setting {
+                    section: section.clone(),
+                    key: key.trim().to_owned(),
+                    value: value.trim().to_owned(),
+                    line: begun,
+                });
             }
         }
         Unit { settings }
     }
 
+    /// All of them, in order.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
     /// Every value of `key` in `section`.
     pub fn values<'a>(&'a self, section: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
-        let wanted = move |entry: &&(String, String, String)| entry.0 == section && entry.1 == key;
+        let wanted = move |entry: &&Setting| entry.section == section && entry.key == key;
         self.settings
             .iter()
             .filter(wanted)
-            .map(|entry| entry.2.as_str())
+            .map(|entry| entry.value.as_str())
     }
 
     /// Every value in `section` of a key that begins with `prefix`.
@@ -77,13 +96,12 @@ impl Unit {
         section: &'a str,
         prefix: &'a str,
     ) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let wanted = move |entry: &&(String, String, String)| {
-            entry.0 == section && entry.1.starts_with(prefix)
-        };
+        let wanted =
+            move |entry: &&Setting| entry.section == section && entry.key.starts_with(prefix);
         self.settings
             .iter()
             .filter(wanted)
-            .map(|entry| (entry.1.as_str(), entry.2.as_str()))
+            .map(|entry| (entry.key.as_str(), entry.value.as_str()))
     }
 }
 

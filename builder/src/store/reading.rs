@@ -39,6 +39,11 @@ pub struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    /// For a format that is not read from its start to its end; `finish` reads all of it.
+    pub fn file(&self) -> &std::fs::File {
+        &self.blob.file
+    }
+
     /// Reads on up to `offset` from the blob's start.
     pub fn skip_to(&mut self, offset: u64) -> io::Result<()> {
         let ahead = offset.checked_sub(self.at);

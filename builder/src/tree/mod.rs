@@ -229,6 +229,17 @@ impl Tree {
         check_unchanged(contents)
     }
 
+    /// `directory` and every node below it, in path order.
+    pub fn below<'a>(
+        &'a self,
+        directory: &'a ImagePath,
+    ) -> impl Iterator<Item = (&'a ImagePath, &'a Node)> {
+        self.nodes
+            .range(directory.clone()..)
+            .take_while(|(there, _)| there.as_str().starts_with(directory.as_str()))
+            .filter(|(there, _)| there.is_within(directory))
+    }
+
     /// What lies over the base system: everything but the base's own files, and
     /// of its directories only those that something else is in.
     pub fn above_base(&self) -> Tree {

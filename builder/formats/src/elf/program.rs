@@ -24,7 +24,19 @@ pub fn is_elf(head: &[u8]) -> bool {
     head.starts_with(&MAGIC)
 }
 
-/// Refuses an ELF file of another architecture; anything that is no ELF passes.
+/// Machines that are not a computer's processor: what is for them goes with every
+/// architecture. Kernels run BPF, graphics cards and controllers have programs of their own.
+const DEVICES: [u16; 6] = [
+    94,  // Xtensa
+    140, // TI C6000
+    164, // Hexagon
+    190, // CUDA
+    224, // AMD GPU
+    247, // BPF
+];
+
+/// Refuses an ELF file of another architecture; anything that is no ELF passes, and so does
+/// what is for a device or for the kernel's own machine (BPF, of either byte order).
 /// `head` is the file's beginning.
 pub fn check_arch(head: &[u8], arch: Arch) -> Result<()> {
     if !is_elf(head) {
@@ -34,12 +46,20 @@ pub fn check_arch(head: &[u8], arch: Arch) -> Result<()> {
     else {
         bail!("is an ELF file that ends within its header");
     };
+    let swapped = if *data == 1 {
+        machine
+    } else {
+        machine.swap_bytes()
+    };
+    if DEVICES.contains(&swapped) {
+        return Ok(());
+    }
     if *data != 1 {
         bail!("is a big-endian ELF file, but the image is for {arch}");
     }
     if machine != arch.elf_machine() {
         bail!(
-            "is an ELF file for {}, but the image is for {arch}: check the artifact's URL",
+            "is an ELF file for {}, but the image is for {arch}",
             machine_name(machine)
         );
     }
@@ -47,6 +67,20 @@ pub fn check_arch(head: &[u8], arch: Arch) -> Result<()> {
         bail!("is a 32-bit ELF file, but the image is for {arch}");
     }
     Ok(())
+}
+
+/// Whether a 64-bit ELF file of `size` bytes lacks its end: linkers write the table of
+/// sections last, and the header says where that is.
+pub fn is_cut(head: &[u8], size: u64) -> bool {
+    if !is_elf(head) || head.get(4) != Some(&2) || head.get(5) != Some(&1) {
+        return false;
+    }
+    let (Some(offset), Some(each), Some(count)) =
+        (u64_at(head, 40), u16_at(head, 58), u16_at(head, 60))
+    else {
+        return true;
+    };
+    offset != 0 && offset.saturating_add(u64::from(each) * u64::from(count)) > size
 }
 
 /// Whether `content` is an ELF program that needs no dynamic loader.
@@ -89,7 +123,6 @@ fn machine_name(machine: u16) -> String {
         22 => "s390x".to_owned(),
         40 => "32-bit arm".to_owned(),
         243 => "riscv64".to_owned(),
-        247 => "BPF".to_owned(),
         other => format!("machine {other}"),
     }
 }

@@ -77,6 +77,25 @@ impl Modules {
         Ok(names.map(|module| module.name.as_str()).collect())
     }
 
+    /// Those of `names` that neither a module nor the kernel itself answers to; none if
+    /// the kernel does not tell what it has in itself.
+    pub fn lacking<'n>(&self, names: &[&'n str]) -> Vec<&'n str> {
+        if self.built_in.names.is_none() {
+            return Vec::new();
+        }
+        let by_name = self.by_name();
+        let is_absent =
+            |name: &&&str| matches!(self.look_up(&by_name, name), None | Some(Found::Nothing));
+        names.iter().filter(is_absent).copied().collect()
+    }
+
+    /// Every name of a module, built in or not.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let built_in = self.built_in.names.iter().flatten();
+        let modules = self.modules.iter().map(|module| module.name.as_str());
+        modules.chain(built_in.map(String::as_str))
+    }
+
     fn by_name(&self) -> BTreeMap<&str, usize> {
         let modules = self.modules.iter().enumerate();
         let named = modules.map(|(at, module)| (module.name.as_str(), at));

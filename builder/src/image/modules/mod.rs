@@ -66,6 +66,30 @@ pub struct Modules {
     built_in: BuiltIn,
 }
 
+#[cfg(test)]
+impl Modules {
+    /// A kernel with nothing but names.
+    pub fn of_names(release: &str, loadable: &[&str], built_in: &[&str]) -> Modules {
+        let module = |(rank, name): (usize, &&str)| Module {
+            path: format!("{MODULES}/{release}/kernel/{name}.ko")
+                .parse()
+                .unwrap_or_else(|_| ImagePath::root()),
+            name: (*name).to_owned(),
+            facts: ModuleFacts::default(),
+            needs: Vec::new(),
+            rank,
+        };
+        Modules {
+            release: release.to_owned(),
+            modules: loadable.iter().enumerate().map(module).collect(),
+            built_in: BuiltIn {
+                names: Some(built_in.iter().map(|name| (*name).to_owned()).collect()),
+                aliases: None,
+            },
+        }
+    }
+}
+
 /// One module.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Module {
@@ -130,8 +154,9 @@ pub fn directory(release: &str) -> Result<ImagePath> {
 }
 
 /// Lays the index of every kernel's modules into `tree`: how many kernels an
-/// image may have is for its outputs to say.
-pub fn index_all(tree: &mut Tree, store: &Store) -> Result<()> {
+/// image may have is for its outputs to say. What was read of each comes back.
+pub fn index_all(tree: &mut Tree, store: &Store) -> Result<Vec<Modules>> {
+    let mut all = Vec::new();
     for release in releases(tree) {
         let modules = Modules::read(tree, &release, Some(store))?;
         for (name, bytes) in modules.index(None, Stored::AsTheyAre)? {
@@ -139,8 +164,9 @@ pub fn index_all(tree: &mut Tree, store: &Store) -> Result<()> {
             let node = Node::file(Content::inline(bytes), 0o644, origin);
             tree.replace(directory(&release)?.join(&name)?, node)?;
         }
+        all.push(modules);
     }
-    Ok(())
+    Ok(all)
 }
 
 /// The kernels that have modules in `tree`, in order of their names.

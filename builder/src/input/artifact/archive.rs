@@ -1,4 +1,5 @@
-//! Tar archives, plain or packed: what Kubernetes, containerd and CNI publish.
+//! Tar archives, plain or packed, and zip archives: what Kubernetes, containerd and CNI
+//! publish, and who publishes nothing but zip.
 //!
 //! A packed archive is decompressed once ever; the tar is kept in the store
 //! and files are spans of it. What is checked (members, rules, sizes, ELF
@@ -16,11 +17,14 @@ use super::binary::describe;
 use super::members;
 use super::select::{Picked, What, select};
 use super::untar::{At, Limit, Untar};
+use super::zip;
 use crate::store::{Store, VerifiedBlob};
 use crate::tree::{Content, ImagePath, Node};
 
 /// Name and version of the step from a packed archive to its tar.
 const DERIVED: &str = "untar-1";
+/// The same for a zip.
+const UNZIPPED: &str = "unzip-1";
 
 pub fn unpack(
     store: &Store,
@@ -37,7 +41,8 @@ pub fn unpack(
             let picked = select(&members::read_seeking(At::start(blob.file()))?, spec)?;
             (blob, picked)
         }
-        None => bail!("it is not a tar archive: {}", describe(&head)),
+        None if zip::is_zip(&head) => unzipped(store, &blob, spec)?,
+        None => bail!("it is not a tar archive, nor a zip: {}", describe(&head)),
     };
     Ok(picked
         .into_iter()
@@ -60,6 +65,22 @@ fn node(item: Picked, tar: &Arc<VerifiedBlob>, spec: &Spec<'_>) -> (ImagePath, N
     (item.path, node)
 }
 
+/// The tar of a zip archive and the members picked from it.
+fn unzipped(
+    store: &Store,
+    blob: &VerifiedBlob,
+    spec: &Spec<'_>,
+) -> Result<(Arc<VerifiedBlob>, Vec<Picked>)> {
+    let untar = Untar {
+        store,
+        step: UNZIPPED,
+        limit: limit(spec),
+    };
+    let read = |tar: &mut dyn Read| select(&members::read_through(tar)?, spec);
+    let (tar, fresh) = untar.unpack_by(blob, "zip", |from| zip::as_tar(from.file()), read)?;
+    picked_of(tar, fresh, spec)
+}
+
 /// The tar of a compressed archive and the members picked from it; from the store if
 /// it was unpacked before.
 fn unpacked(
@@ -75,6 +96,15 @@ fn unpacked(
     };
     let read = |tar: &mut dyn Read| select(&members::read_through(tar)?, spec);
     let (tar, fresh) = untar.unpack(blob, packing, read)?;
+    picked_of(tar, fresh, spec)
+}
+
+/// What was picked while the tar was made, or else from the tar that is there.
+fn picked_of(
+    tar: VerifiedBlob,
+    fresh: Option<Vec<Picked>>,
+    spec: &Spec<'_>,
+) -> Result<(Arc<VerifiedBlob>, Vec<Picked>)> {
     let picked = match fresh {
         Some(picked) => picked,
         None => select(&members::read_seeking(At::start(tar.file()))?, spec)?,
@@ -82,7 +112,8 @@ fn unpacked(
     Ok((Arc::new(tar), picked))
 }
 
-fn limit(spec: &Spec<'_>) -> Limit {
+/// How much an artifact may unpack to.
+pub fn limit(spec: &Spec<'_>) -> Limit {
     Limit {
         bytes: spec.max_unpacked,
         remedy: "if that is expected, raise the artifact's `max_unpacked` in the recipe",

@@ -22,10 +22,10 @@ use super::rule::member_name;
 use crate::tree::climbs_above;
 
 /// Of an archive that nobody makes by accident.
-const REMEDY: &str = "nothing from it is used: pin another release, or ask its publisher";
+pub const REMEDY: &str = "nothing from it is used: pin another release, or ask its publisher";
 
 /// More members than any node artifact has; bounds the memory that a listing takes.
-const MAX_MEMBERS: usize = 200_000;
+pub const MAX_MEMBERS: usize = 200_000;
 /// Bound on the headers of one member (names, pax records), which are read into memory.
 const MAX_HEADERS: u64 = 1024 * 1024;
 

@@ -15,15 +15,17 @@ pub mod checksum;
 pub mod deb;
 pub mod members;
 pub mod oci_image;
+pub mod pointer;
 mod rule;
 mod select;
 #[cfg(test)]
 mod tests;
 mod untar;
+mod zip;
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nodeimg_formats::elf::program;
 use nodeimg_values::arch::Arch;
 use schemars::JsonSchema;
@@ -38,10 +40,10 @@ pub use rule::{InstallRule, Mode, Selector};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// One program (or script), installed as it is.
+    /// One program (or script), as it is or compressed with gzip, zstd or xz.
     Binary,
-    /// A tar archive, plain or compressed with gzip, zstd or xz; which of them is
-    /// seen from its first bytes.
+    /// A tar archive, plain or compressed with gzip, zstd or xz, or a zip archive;
+    /// which of them is seen from its first bytes.
     Archive,
 }
 
@@ -66,7 +68,7 @@ pub fn unpack(
     spec: &Spec<'_>,
 ) -> Result<Vec<(ImagePath, Node)>> {
     let nodes = match spec.kind {
-        Kind::Binary => binary::unpack(blob, spec),
+        Kind::Binary => binary::unpack(store, blob, spec),
         Kind::Archive => archive::unpack(store, blob, spec),
     };
     nodes
@@ -91,7 +93,11 @@ impl Spec<'_> {
         if file.size == 0 && rule.mode.bits() & 0o111 != 0 {
             bail!("is empty, but `files` installs it as a program");
         }
+        if let Some(what) = pointer::of(file.head) {
+            bail!("is {what}, not the file itself: {}", pointer::REMEDY);
+        }
         program::check_arch(file.head, self.arch)
+            .map_err(|error| anyhow!("{error:#}: check the artifact's URL"))
     }
 }
 

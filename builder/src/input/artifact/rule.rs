@@ -20,7 +20,7 @@ use crate::tree::ImagePath;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InstallRule {
-    /// The member of an archive; absent for a single binary.
+    /// The member of an archive, with `{version}` and `{arch}` as in `url`; absent for a single binary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Selector>,
     /// The path in the image; a slash at the end keeps the member's name.
@@ -105,6 +105,7 @@ impl TryFrom<String> for Selector {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Selector> {
+        check_placeholders(&text)?;
         let (directory, all) = match text.strip_suffix('*') {
             Some("") => return Ok(Selector::AllIn(String::new())),
             Some(rest) if rest.ends_with('/') => (rest, true),
@@ -123,6 +124,49 @@ impl TryFrom<String> for Selector {
             false => Ok(Selector::One(name)),
         }
     }
+}
+
+/// What stands for an artifact's version and architecture in a member's name.
+const PLACEHOLDERS: [&str; 2] = ["{version}", "{arch}"];
+
+impl InstallRule {
+    /// With a version and an architecture's name in the place of what stands for them.
+    pub fn filled(&self, version: &str, arch: &str) -> Result<InstallRule> {
+        let from = match &self.from {
+            Some(from) => Some(from.filled(version, arch)?),
+            None => None,
+        };
+        Ok(InstallRule {
+            from,
+            ..self.clone()
+        })
+    }
+}
+
+impl Selector {
+    fn filled(&self, version: &str, arch: &str) -> Result<Selector> {
+        let text = self.to_string();
+        if !PLACEHOLDERS.iter().any(|name| text.contains(name)) {
+            return Ok(self.clone());
+        }
+        let filled = text.replace("{version}", version).replace("{arch}", arch);
+        Selector::try_from(filled)
+    }
+}
+
+/// Refuses `{os}` and the like: a slip of the pen rather than a name with braces.
+fn check_placeholders(text: &str) -> Result<()> {
+    for (at, _) in text.match_indices('{') {
+        let Some((name, _)) = text[at + 1..].split_once('}') else {
+            continue;
+        };
+        let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic());
+        let whole = format!("{{{name}}}");
+        if is_name && !text[..at].ends_with('{') && !PLACEHOLDERS.contains(&whole.as_str()) {
+            bail!("`{text}` has the placeholder `{whole}`: there are `{{version}}` and `{{arch}}`");
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Display for Selector {
@@ -197,7 +241,7 @@ impl JsonSchema for Selector {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "string", "minLength": 1,
-            "description": "a member of the archive, or `directory/*` for every file in a directory"})
+            "description": "a member of the archive, or `directory/*` for every file in a directory; `{version}` and `{arch}` are filled in as in `url`"})
     }
 }
 

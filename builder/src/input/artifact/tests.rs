@@ -1,11 +1,13 @@
 //! Archives are made here, byte by byte where `tar` would refuse to make them.
-//! `packing`: how archives come; `hostile`: what is in them; `rules`: what is asked of them.
+//! `packing`: how archives come; `hostile`: what is in them; `rules`: what is asked of them;
+//! `zips`: the other archives.
 #![allow(clippy::unwrap_used)]
 
 mod hostile;
 mod mangled;
 mod packing;
 mod rules;
+mod zips;
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! From a packed tar to a plain one in the store, once ever.
+//! From a packed tar (or one file) to a plain one in the store, once ever.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -49,15 +49,27 @@ impl Untar<'_> {
         packing: Packing,
         read: impl FnOnce(&mut dyn Read) -> Result<T>,
     ) -> Result<(VerifiedBlob, Option<T>)> {
+        let open = |from| {
+            let decoder = packing.decoder(from);
+            decoder.with_context(|| format!("preparing the {} decoder", packing.name()))
+        };
+        self.unpack_by(blob, packing.name(), open, read)
+    }
+
+    /// The same with a decoder of the caller's own; `name` is the format's.
+    pub fn unpack_by<T>(
+        &self,
+        blob: &VerifiedBlob,
+        name: &'static str,
+        open: impl for<'a> FnOnce(&'a mut Reading<'_>) -> Result<Box<dyn Read + 'a>>,
+        read: impl FnOnce(&mut dyn Read) -> Result<T>,
+    ) -> Result<(VerifiedBlob, Option<T>)> {
         let mut fresh = None;
         let tar = self.store.derive(blob, self.step, |from, to| {
-            let decoder = packing
-                .decoder(from)
-                .with_context(|| format!("preparing the {} decoder", packing.name()))?;
             let mut copy = Copying {
-                from: decoder,
+                from: open(from)?,
                 to,
-                name: packing.name(),
+                name,
                 left: self.limit.bytes,
                 failed: None,
             };

@@ -68,8 +68,15 @@ impl Transfer<'_> {
     /// That the body can be what was asked for. With a digest the bytes themselves will
     /// tell; without one nothing else does.
     fn check_body(&self, head: &Head) -> Result<(), Failure> {
-        head.check_packing()?;
-        if !self.request.has_digest() && !head.is_framed {
+        if self.request.has_digest() {
+            return Ok(());
+        }
+        let mut packed = [".gz", ".tgz", ".zst", ".xz", ".br"].iter();
+        // Some servers state the file's own packing there.
+        if !packed.any(|end| self.request.url.ends_with(end)) {
+            head.check_packing()?;
+        }
+        if !head.is_framed {
             return Err(Failure::Refused(
                 "the server does not say how long the file is, so that a cut one could not be \
                  told: state its checksum in the recipe, or use another mirror"

@@ -63,11 +63,11 @@ pub(super) struct Head {
     pub(super) range: Option<ContentRange>,
     /// For a later If-Range.
     pub(super) validator: Option<String>,
-    /// How the body is packed on its way, though that was not asked for.
+    pub(super) retry_after: Option<Duration>,
+    /// How the body is packed on its way, though nobody asked for that.
     pub(super) encoding: Option<String>,
     /// Whether the end of the body can be told from a cut.
     pub(super) is_framed: bool,
-    pub(super) retry_after: Option<Duration>,
 }
 
 /// `Content-Range: bytes FIRST-LAST/TOTAL`, or `bytes */TOTAL`.
@@ -251,8 +251,12 @@ async fn follow(
 }
 
 fn first_url(get: &Get) -> Result<Url, Failure> {
-    let url = Url::parse(&get.from.url)
+    let mut url = Url::parse(&get.from.url)
         .map_err(|e| Failure::Refused(format!("this is not a URL: {e}")))?;
+    // Object stores read `+` as a blank, everybody else reads both alike: so does apt.
+    if url.path().contains('+') {
+        url.set_path(&url.path().replace('+', "%2B"));
+    }
     match url.scheme() {
         "https" => Ok(url),
         // A registry's own URL is http on this machine alone.
@@ -303,19 +307,23 @@ fn redirect(mirrors: &Mirrors, from: &Url, headers: &HeaderMap) -> Result<Url, F
 impl Head {
     fn of(response: &Response) -> Head {
         let headers = response.headers();
+        let encoding = text(headers, &header::CONTENT_ENCODING).map(str::trim);
+        let encoding = encoding.filter(|name| !matches!(*name, "" | "identity"));
+        let is_http1 = response.version() <= reqwest::Version::HTTP_11;
+        let has_end = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING]
+            .iter()
+            .any(|name| headers.contains_key(name));
         let number = |name| text(headers, &name).and_then(|v: &str| v.trim().parse().ok());
-        let encoding = text(headers, &header::CONTENT_ENCODING).map(str::to_owned);
         let length = number(header::CONTENT_LENGTH);
-        let is_chunked = headers.contains_key(header::TRANSFER_ENCODING);
         Head {
             code: response.status(),
-            is_framed: length.is_some() || is_chunked || response.version() >= Version::HTTP_2,
             length,
-            encoding: encoding.filter(|encoding| encoding.trim() != "identity"),
             range: text(headers, &header::CONTENT_RANGE).and_then(content_range),
             validator: validator(headers),
             // A date instead of seconds is rare: then our own waiting time holds.
             retry_after: number(header::RETRY_AFTER).map(Duration::from_secs),
+            encoding: encoding.map(str::to_owned),
+            is_framed: !is_http1 || has_end,
         }
     }
 }

@@ -56,6 +56,10 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
     flags::gone_from_kubelet(&file, &artifacts, &mut problems);
     kubernetes::versions(&file, runtime, &artifacts, &mut problems);
     let outputs = output::outputs(&file, kinds, &mut problems);
+    let module_places = file.modules.iter();
+    let module_places = module_places
+        .map(|name| problems.place_of_word("modules", name.as_str()))
+        .collect();
     let warnings = problems.done()?;
     let (Some(name), Some(version), Some(profile)) =
         (file.name.clone(), image_version(&file), file.profile)
@@ -75,6 +79,7 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
         disk: file.disk.clone(),
         first_boot: file.first_boot.clone(),
         modules: file.modules.clone(),
+        module_places,
         writable: writable(&file, runtime),
         overlays: overlays(&file),
         base,

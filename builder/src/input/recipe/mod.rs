@@ -36,12 +36,13 @@ pub mod value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
 use nodeimg_seed::contract::profile::Profile;
 use nodeimg_seed::contract::registries::Public;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Digest;
 
-use crate::input::artifact::{self, InstallRule, Selector};
+use crate::input::artifact::{self, InstallRule, Selector, Spec};
 use crate::tree::ImagePath;
 use credential_provider::CredentialProvider;
 use file::{
@@ -80,6 +81,8 @@ pub struct Recipe {
     pub disk: DiskPart,
     pub first_boot: FirstBootPart,
     pub modules: Vec<Word>,
+    /// Where each of them stands, for messages.
+    pub module_places: Vec<String>,
     pub writable: Vec<ImagePath>,
     /// Folders laid over the built-in overlay, as (name in messages, place).
     pub overlays: Vec<(String, PathBuf)>,
@@ -149,10 +152,7 @@ impl Asked for Artifact {
     }
 
     fn request(&self, arch: Arch) -> Option<ArtifactRequest> {
-        let arch_name = self
-            .arch_names
-            .get(&arch)
-            .map_or(arch.name(), String::as_str);
+        let arch_name = self.arch_name(arch);
         let url = self.url.get(arch)?.fill(&self.version, arch_name, "");
         let checksum = self
             .checksum
@@ -169,9 +169,36 @@ impl Asked for Artifact {
 }
 
 impl Artifact {
+    /// As its publisher calls `arch`.
+    fn arch_name(&self, arch: Arch) -> &str {
+        let own = self.arch_names.get(&arch);
+        own.map_or(arch.name(), String::as_str)
+    }
+
+    /// What is installed of it for `arch`.
+    pub fn rules_of(&self, arch: Arch) -> Result<Vec<InstallRule>> {
+        let fill = |rule: &InstallRule| rule.filled(self.version.as_str(), self.arch_name(arch));
+        let rules: Result<Vec<_>> = self.rules.iter().map(fill).collect();
+        rules.with_context(|| format!("`files` of artifact.{}", self.name))
+    }
+
+    /// What to do with its bytes, by `rules` of `arch`.
+    pub fn spec<'a>(&'a self, arch: Arch, rules: &'a [InstallRule]) -> Spec<'a> {
+        Spec {
+            name: self.name.as_str(),
+            version: self.version.as_str(),
+            arch,
+            kind: self.kind,
+            rules,
+            max_unpacked: self.max_unpacked,
+            allow_setuid: self.allow_setuid,
+        }
+    }
+
     /// Whether this installs `path`, or may (`dir/*` into the directory).
     pub fn provides(&self, path: &ImagePath) -> bool {
-        self.rules.iter().any(|rule| {
+        let all = Arch::ALL.map(|arch| self.rules_of(arch).unwrap_or_default());
+        all.iter().flatten().any(|rule| {
             let name = match &rule.from {
                 Some(Selector::One(member)) => member.rsplit('/').next().unwrap_or_default(),
                 Some(Selector::AllIn(_)) => path.name(),

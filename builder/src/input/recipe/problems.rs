@@ -50,6 +50,18 @@ impl<'a> Problems<'a> {
         self.found.push(text);
     }
 
+    /// `mine.toml:4:12: modules`: where `word` of the array `key` stands, for what is found
+    /// after the recipe was read.
+    pub fn place_of_word(&self, key: &str, word: &str) -> String {
+        let way = [Step::Key(key)];
+        let mut sources = self.sources.iter();
+        let at = sources.find_map(|source| {
+            let (line, column) = source.line_column(source.locate_word(&way, word)?.start);
+            Some(format!("{}:{line}:{column}: ", source.label))
+        });
+        format!("{}{}", at.unwrap_or_default(), dotted(&way))
+    }
+
     fn located(&self, way: &[Step<'_>], message: &str) -> String {
         if let (Some((key, flag)), Some(Step::Key(first))) = (self.flag, way.first())
             && *first == key

@@ -98,6 +98,18 @@ impl Source {
         locate_in(value.get_ref(), rest).unwrap_or(Some(value.span()))
     }
 
+    /// Where `word` stands in the array at `way`.
+    pub fn locate_word(&self, way: &[Step<'_>], word: &str) -> Option<Range<usize>> {
+        let items = (0..).map_while(|index| {
+            let step = Step::Index(index);
+            let whole: Vec<Step<'_>> = way.iter().copied().chain([step]).collect();
+            self.locate(&whole)
+        });
+        items
+            .into_iter()
+            .find(|span| self.text[span.clone()].trim_matches(['"', '\'']) == word)
+    }
+
     /// Only the first line of a span: a caret under forty lines helps nobody.
     fn clip(&self, span: Range<usize>) -> Range<usize> {
         let end = self.text[span.start.min(self.text.len())..]

@@ -1,16 +1,25 @@
 //! What a lock pins of artifacts.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, bail};
 use nodeimg_values::digest::{Algorithm, Digest, Expected};
 
 use super::Publishers;
 use crate::input::MAX_DOWNLOAD;
-use crate::input::artifact::checksum;
+use crate::input::artifact::{self, checksum};
 use crate::input::fetch::Request;
+use crate::input::recipe::Artifact;
 use crate::input::recipe::request::{ArtifactRequest, LockRequest};
+use crate::store::VerifiedBlob;
 
 impl Publishers<'_> {
-    pub fn artifact(&self, request: &ArtifactRequest) -> Result<Expected> {
+    /// What the lock pins of `asked`, for the architecture of `request`.
+    ///
+    /// # Errors
+    /// If the bytes are not what the recipe installs: a web page in the place of an archive
+    /// is never pinned.
+    pub fn artifact(&self, asked: &Artifact, request: &ArtifactRequest) -> Result<Expected> {
         if let Some(digest) = self.known.get(&request.url) {
             return Ok(Expected::of(digest, None));
         }
@@ -26,16 +35,31 @@ impl Publishers<'_> {
             max_size: MAX_DOWNLOAD,
             accept: None,
         };
-        let (_, measured) =
-            self.fetcher
-                .download(&download)
-                .with_context(|| match &request.checksum {
-                    Some(url) => format!("checking {} against {url}", request.what()),
-                    None => format!("resolving {}", request.what()),
-                })?;
+        let (blob, measured) = self
+            .fetcher
+            .download(&download)
+            .with_context(|| match &request.checksum {
+                Some(url) => format!("checking {} against {url}", request.what()),
+                None => format!("resolving {}", request.what()),
+            })?;
+        self.look(asked, request, blob)?;
         let mut pinned = Expected::of(&measured.sha256, Some(measured.size));
         pinned.sha512 = published.filter(|digest| digest.algorithm() == Algorithm::Sha512);
         Ok(pinned)
+    }
+
+    /// Takes what a build would take, so that what no build could use is told now.
+    fn look(&self, asked: &Artifact, request: &ArtifactRequest, blob: VerifiedBlob) -> Result<()> {
+        let rules = asked.rules_of(request.arch)?;
+        let spec = asked.spec(request.arch, &rules);
+        let looked = artifact::unpack(self.fetcher.store(), Arc::new(blob), &spec);
+        looked.map(|_| ()).with_context(|| {
+            format!(
+                "{} is not pinned: what came from {} is not what the recipe installs",
+                request.what(),
+                request.url
+            )
+        })
     }
 
     /// What the publisher's checksum file says of the artifact.
@@ -50,8 +74,8 @@ impl Publishers<'_> {
                  needs to be corrected or removed"
             );
         };
-        let file = request.url.rsplit('/').next().unwrap_or_default();
-        match checksum::find(&text, file).with_context(|| format!("reading {url}"))? {
+        let file = checksum::file_name(&request.url);
+        match checksum::find(&text, &request.url).with_context(|| format!("reading {url}"))? {
             Some(digest) => Ok(Some(digest)),
             None => bail!(
                 "{url} does not list `{file}`: correct the `checksum` of `{}`",

@@ -97,10 +97,17 @@ impl Resolve<'_> {
         publishers: &Publishers<'_>,
         old: &[PinnedArtifact],
     ) -> Result<Vec<PinnedArtifact>> {
-        let requests = requests(&self.recipe.artifacts);
+        let artifacts = self.recipe.artifacts.iter();
+        let requests: Vec<_> = artifacts
+            .flat_map(|asked| {
+                let of = requests(std::slice::from_ref(asked));
+                of.into_iter().map(move |request| (asked, request))
+            })
+            .collect();
         // A thread each; the fetcher itself limits how many download at a time.
         let pins = in_parallel(requests.len(), requests.len(), |at| {
-            self.pin(old, &requests[at], |request| publishers.artifact(request))
+            let (asked, request) = &requests[at];
+            self.pin(old, request, |request| publishers.artifact(asked, request))
         });
         let problems: Vec<_> = pins
             .iter()

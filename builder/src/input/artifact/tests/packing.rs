@@ -147,7 +147,11 @@ fn damage_is_told_from_length_from_garbage() {
             "its content is not a tar archive",
         ),
         ("empty in it", gz(b""), "cut short"),
-        ("empty", vec![], "it is not a tar archive: it is empty"),
+        (
+            "empty",
+            vec![],
+            "it is not a tar archive, nor a zip: it is empty",
+        ),
         (
             "web page",
             b"\n<!DOCTYPE html><html>404".to_vec(),

@@ -73,7 +73,11 @@ fn a_binary_is_a_program_of_the_architecture_or_a_script() {
     assert_eq!(unpack(&arm64(), &[rule("", "/bin/")]), Ok(vec![named]));
     for (bytes, rules, part) in [
         (elf(2, 1, 62), &bin[..], "is an ELF file for amd64"),
-        (gz(b"x"), &bin, "it is not a program: it is a gzip file"),
+        (
+            gz(b"x"),
+            &bin,
+            "in its gzip data: it is not a program: it begins with \"x\"",
+        ),
         (b"<html>".to_vec(), &bin, "web page"),
         (vec![], &bin, "it is empty"),
         (
