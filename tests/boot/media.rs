@@ -15,7 +15,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::{directory, late, refused, worker_image};
+use super::{directory, late, refused, silent, worker_image};
 use nodeimg_test_support::faulty_server::Server;
 use nodeimg_test_support::guest::{Facts, Guest};
 use nodeimg_test_support::judge;
@@ -151,6 +151,7 @@ fn takes_the_seed_that_comes(arch: &str) {
     }
     keeps_the_kubelet(&facts);
     took_the_other_sources(&facts);
+    silent::delays_it_little(&facts, "i-ec2");
     commands_have_failed(&facts);
     refused::starts_no_kubelet(&facts);
 
@@ -265,11 +266,12 @@ fn script_of_the_others(cases: &[Case]) -> String {
          mount_esp\nrm -r $esp/cidata\numount $esp\n\
          copy_seed /var/lib/nodeimg/seed i-state\ntry state\n\
          fact keys-state keys_in /var/lib/nodeimg/seed/user-data\nrm -r /var/lib/nodeimg/seed\n\
-         ask openstack\ntry openstack\nask ec2\ntry ec2\n\
+         ask openstack\ntry openstack\nask ec2\ntry ec2\n{}\
          insert {failing}\ntry failing\nwait_for_commands\n\
          fact commands-exit sh -c 'nodeimg-firstboot status >/dev/null; echo $?'\n\
          fact commands cat /run/nodeimg/result.json\n\
-         fact commands-left cat /run/of-commands\n"
+         fact commands-left cat /run/of-commands\n",
+        silent::SCRIPT
     )
 }
 

@@ -4,9 +4,9 @@
 //!
 //! | boots | prove |
 //! |---|---|
-//! | `node`, amd64, 2 | config drive on iso9660 with a static network, commands, SSH, the second boot |
+//! | `node`, amd64, 2 | config drive on iso9660 with a static network, commands and where their output goes, SSH, the second boot |
 //! | `node`, arm64, 1 | the initrd of systemd (all others have nodeimg's own); a seed over http that the firmware names; without that, credentials of SMBIOS and fw_cfg |
-//! | `media`, amd64, 2 | no volume, near misses, every kind of volume, metadata services, failing commands, `refused`; then `late` |
+//! | `media`, amd64, 2 | no volume, near misses, every kind of volume, metadata services, `silent`, failing commands, `refused`; then `late` |
 //! | `media`, arm64, 2 | as on amd64 (NODEIMG_TEST_FULL=1) |
 //! | `owner`, amd64, 2 | a set-up node is not taken by others' media: hot, cold, before and behind its own, in its place; the operator's word, a clone |
 //! | `owner`, amd64, 3 more | clones with an SMBIOS UUID of their own, a word of the command line (NODEIMG_TEST_FULL=1) |
@@ -14,6 +14,7 @@
 //! | `tampered`, amd64, 1, 1 and 1 | one bit of the root is another one, of the hash tree, of the command line: never up |
 //! | `twins`, amd64, 3 | a second disk with the same image and a state that is not this node's; GUIDs of its own |
 //!
+//! `silent` is a metadata service that does not answer a node that is set up: the delay.
 //! `refused` is a seed with every mistake that makes a node useless: no kubelet. `late` is the
 //! correct volume on the next boot: two interfaces, a static network, the node IP by its
 //! network, drop-ins of containerd and the kubelet; kubelet and kube-proxy run.
@@ -28,6 +29,7 @@ mod owner;
 mod power;
 mod refused;
 mod secrets;
+mod silent;
 mod tampered;
 mod twins;
 

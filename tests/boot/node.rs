@@ -48,6 +48,7 @@ fn amd64_comes_up_twice() {
     first.expect_parts("first-boot", &[r#""commands": "done""#, r#""10.0.2.77""#]);
     first.expect("order", "bootcmd i-node-7 script shell 0 / exec a b");
     first.expect("login", "root");
+    expect_output_in_the_journal(&first);
     first.expect("counter", "1");
 
     let credential = "name=opt/io.systemd.credentials/of-the-test,string=by fw_cfg";
@@ -174,12 +175,29 @@ const ABOUT_THE_SEED: &str = "\
 fact order cat /var/lib/of-commands
 fact leases ip -4 -o addr show scope global dynamic
 fact gateway ip -4 route show default
+fact output sh -c 'journalctl -b -o cat --no-hostname | grep -- -by-'
 ";
 
 /// nodeimg's initrd hands nothing on; systemd of the root looks for itself.
 const ABOUT_THE_CREDENTIAL: &str = "\
 fact credential systemd-creds --system cat of-the-test
 ";
+
+/// What commands say, which may be secret, is in the journal and not on the console, which
+/// clouds keep.
+fn expect_output_in_the_journal(facts: &Facts) {
+    let told: Vec<&str> = facts["output"].split_whitespace().collect();
+    for word in [
+        "said-by-bootcmd-42",
+        "cried-by-bootcmd-42",
+        "said-by-runcmd-42",
+    ] {
+        let count = told.iter().filter(|told| **told == word).count();
+        assert_eq!(count, 1, "{word}: {told:?}");
+        assert!(!facts.console.contains(word), "the console has {word}");
+    }
+    facts.expect_console(&["nodeimg-firstboot"]);
+}
 
 /// The host logs in meanwhile.
 const UNTIL_THE_LOGIN: &str = "\
@@ -202,7 +220,9 @@ hostname: node-7
 ssh_authorized_keys: ["{public_key}"]
 bootcmd:
 - echo "bootcmd $INSTANCE_ID" >>/var/lib/of-commands
+- echo "said-by-bootcmd-$((6 * 7))"; echo "cried-by-bootcmd-$((6 * 7))" >&2
 runcmd:
+- echo "said-by-runcmd-$((6 * 7))"
 - echo "shell $(id -u) $(pwd)" >>/var/lib/of-commands
 - [sh, -c, 'echo "exec $1" >>/var/lib/of-commands', of-the-test, a b]
 nodeimg:

@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 
-use common::Image;
+use common::{Image, Ran};
 
 const USER: &str = "#cloud-config\nhostname: n\nwrite_files: [{path: /etc/ok, content: x}]\n";
 const SEED: &str = "var/lib/nodeimg/seed";
@@ -26,6 +26,18 @@ fn alice(host: &str) -> String {
         "#cloud-config\nhostname: {host}\nusers:\n- {{name: alice, sudo: 'ALL=(ALL) NOPASSWD:ALL', \
          ssh_authorized_keys: ['{KEY}']}}\nwrite_files:\n- {{path: /etc/motd, content: A}}\n"
     )
+}
+
+/// The operator's word.
+fn reprovision(image: &Image) {
+    let root = image.path().display().to_string();
+    let ran = Ran::new(&["reprovision", "--yes", "--root", &root].map(str::to_owned));
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(image.has("var/lib/nodeimg/reprovision"), "{}", ran.out);
+}
+
+fn is_stamp(image: &Image) -> bool {
+    image.has(STAMP) && image.text(STAMP).contains("\"instance_id\":\"a\"")
 }
 
 type Change = fn(&Image);
@@ -212,6 +224,12 @@ fn a_node_without_records_is_kept() {
             );
         }
         image.seed("#cloud-config\nhostname: c\n", "instance-id: c\n");
+        if user.is_some() {
+            assert_eq!(image.run(&[]).code, 0);
+            assert_eq!(image.text("etc/hostname"), "n\n", "{title}");
+            assert_eq!(image.result()["outcome"], "unchanged", "{title}");
+            reprovision(&image);
+        }
         assert_eq!(image.run(&[]).code, 0);
         assert!(!image.text("etc/passwd").contains("alice"), "{title}");
         assert!(!image.has("etc/ssh/authorized_keys.d/alice"), "{title}");
@@ -261,6 +279,9 @@ fn an_instance_takes_its_access_with_it_whatever_became_of_the_stamp() {
                 }
             }
             image.seed("#cloud-config\nhostname: b\n", "instance-id: b\n");
+            if both && !is_stamp(&image) {
+                reprovision(&image);
+            }
             let ran = image.run(&[]);
             assert_eq!(ran.code, 0, "{title} {both}: {}", ran.reason());
             assert_eq!(image.result()["outcome"], "applied");
@@ -336,4 +357,190 @@ fn warnings_can_be_watched() {
     has("nodeimg_firstboot_seed_refused 1");
     has("nodeimg_firstboot_errors 0");
     assert!(!image.text(metrics).contains("nodeimg_firstboot_warnings 0"));
+}
+
+const ALICES: &str = "etc/ssh/authorized_keys.d/alice";
+const RULES: &str = "etc/sudoers.d/90-nodeimg-users";
+
+/// A node with the account of alice, and its seed is still there.
+fn with_alice() -> Image {
+    let image = Image::host();
+    keep_seed(&image, true);
+    image.write("etc/shadow", "root:*::0:99999:7:::\n");
+    let more = "- {path: /var/lib/alice/.ssh/authorized_keys, content: k}\n- {path: /etc/sudoers.d/mine, content: 'root ALL=(ALL) ALL'}\n";
+    image.seed(alice("n") + more, "instance-id: a\n");
+    assert_eq!(image.run(&[]).code, 0);
+    image
+}
+
+/// Whatever else is lost, and wherever a repair is cut short.
+#[test]
+fn what_was_revoked_stays_revoked() {
+    let granting = [
+        ALICES,
+        RULES,
+        "var/lib/alice/.ssh/authorized_keys",
+        "etc/sudoers.d/mine",
+    ];
+    for lost in [
+        "etc/hosts",
+        "etc/hostname",
+        "etc/ssh/sshd_config.d/50-nodeimg-keys.conf",
+    ] {
+        for cut in [false, true] {
+            let image = with_alice();
+            let passwd = "root:x:0:0:root:/root:/bin/bash\n";
+            image.write("etc/passwd", passwd);
+            image.write("etc/shadow", "root:!::0:99999:7:::\n");
+            for path in granting.iter().chain(&[lost]) {
+                fs::remove_file(image.path().join(path)).unwrap();
+            }
+            if cut {
+                image.write(
+                    "var/lib/nodeimg/pending.json",
+                    "{\"version\":1,\"files\":[],\"repair\":true}",
+                );
+            }
+            assert_eq!(image.run(&[]).code, 0);
+            let told = image.warnings();
+            assert!(image.has(lost) && told.contains(lost), "{told}");
+            assert_eq!(image.text("etc/passwd"), passwd, "{lost}");
+            assert!(image.text("etc/shadow").starts_with("root:!:"), "{lost}");
+            for path in granting {
+                assert!(!image.has(path), "{lost}, {cut}: {path}");
+                assert!(told.contains(path), "{told}");
+            }
+            assert!(told.contains("nodeimg-firstboot reprovision"), "{told}");
+            assert!(!image.has("var/lib/nodeimg/pending.json"));
+            assert_eq!(image.run(&[]).code, 0);
+            assert_eq!(image.result()["outcome"], "unchanged", "{lost}");
+            assert!(!image.has(ALICES));
+            // The deliberate way.
+            reprovision(&image);
+            assert_eq!(image.run(&[]).code, 0);
+            assert!(granting.iter().all(|path| image.has(path)), "{lost}");
+            assert!(image.text("etc/passwd").contains("alice"));
+        }
+    }
+}
+
+/// A node cannot do without them, and the seed's accounts may have been removed.
+#[test]
+fn lost_tables_of_accounts_are_the_images_again() {
+    let image = with_alice();
+    for path in ["etc/passwd", "etc/shadow", "etc/hosts"] {
+        fs::remove_file(image.path().join(path)).unwrap();
+    }
+    assert_eq!(image.run(&[]).code, 0);
+    assert_eq!(
+        image.text("etc/passwd"),
+        "root:x:0:0:root:/root:/bin/bash\n"
+    );
+    assert!(image.has(ALICES) && image.has("etc/hosts"));
+    let told = image.warnings();
+    assert!(told.contains("is the image's again"), "{told}");
+    assert_eq!(image.run(&[]).code, 0);
+    assert_eq!(image.result()["outcome"], "unchanged");
+}
+
+/// An `/etc` that does not outlive a boot has lost everything: that is no repair.
+#[test]
+fn a_volatile_etc_gets_all_of_its_seed_again() {
+    let image = with_alice();
+    fs::remove_dir_all(image.path().join("etc")).unwrap();
+    for (path, text) in [
+        ("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"),
+        ("etc/shadow", "root:*::0:99999:7:::\n"),
+        ("etc/group", "root:x:0:\n"),
+        ("etc/hosts", "127.0.0.1 localhost\n"),
+        ("etc/ssh/x", ""),
+        ("etc/containerd/config.toml", "x"),
+    ] {
+        image.write(path, text);
+    }
+    assert_eq!(image.run(&[]).code, 0);
+    assert_eq!(image.result()["outcome"], "applied");
+    assert!(image.text("etc/passwd").contains("alice"));
+    assert!(
+        image.has(ALICES) && image.has(RULES),
+        "{}",
+        image.warnings()
+    );
+}
+
+/// Without a record it cannot be told whose node it is, so only the operator's word counts.
+#[test]
+fn a_node_that_has_lost_its_records_takes_no_seed_by_itself() {
+    for gone in [
+        &[][..],
+        &["etc/ssh", "etc/sudoers.d"],
+        &["var/lib/nodeimg/original", "etc/ssh", "etc/sudoers.d"],
+    ] {
+        for (title, id, host) in [("its own", "a", "n"), ("another", "b", "b")] {
+            let image = with_alice();
+            for path in [STAMP, RECORD] {
+                fs::remove_file(image.path().join(path)).unwrap();
+            }
+            for path in gone {
+                fs::remove_dir_all(image.path().join(path)).unwrap();
+            }
+            let user = format!("#cloud-config\nhostname: {host}\n");
+            image.seed(user, &format!("instance-id: {id}\n"));
+            for _ in 0..2 {
+                let before = image.written();
+                let ran = image.run(&[]);
+                assert_eq!(ran.code, 0, "{title}: {}", ran.reason());
+                let told = image.warnings();
+                assert_eq!(image.result()["outcome"], "unchanged", "{title}: {told}");
+                assert!(told.contains("takes no seed by itself"), "{told}");
+                assert!(told.contains("nodeimg-firstboot reprovision"), "{told}");
+                assert_eq!(image.text("etc/hostname"), "n\n");
+                assert!(image.text("etc/passwd").contains("alice"));
+                let outside = |files: Vec<String>| -> Vec<String> {
+                    files
+                        .into_iter()
+                        .filter(|file| !file.starts_with("run/"))
+                        .collect()
+                };
+                assert_eq!(outside(image.written()), outside(before), "{title}");
+            }
+            assert_eq!(image.status(&[]).code, 3);
+            reprovision(&image);
+            assert_eq!(image.run(&[]).code, 0);
+            assert_eq!(image.result()["instance_id"], id);
+            assert_eq!(image.text("etc/hostname"), format!("{host}\n"));
+            if !gone.contains(&"var/lib/nodeimg/original") {
+                assert!(!image.text("etc/passwd").contains("alice"), "{title}");
+            }
+        }
+    }
+}
+
+/// A power cut in the first run, before its note: copies of originals, and nothing else.
+#[test]
+fn a_first_run_that_was_cut_short_goes_on_with_its_seed() {
+    for note in [false, true] {
+        let image = Image::host();
+        image.seed(alice("n"), "instance-id: a\n");
+        let passwd = image.text("etc/passwd");
+        image.write("var/lib/nodeimg/original/etc/passwd", passwd);
+        image.write("etc/machine-id", "0123456789abcdef0123456789abcdef\n");
+        if note {
+            image.write(
+                "var/lib/nodeimg/pending.json",
+                "{\"version\":1,\"files\":[\"/etc/hosts\",\"/etc/hostname\"]}",
+            );
+            image.write("etc/hostname", "n\n");
+            image.write("etc/hosts", "127.0.1.1 n\n");
+            image.write(RULES, "alice ALL=(ALL) NOPASSWD:ALL\n");
+        }
+        assert_eq!(image.run(&[]).code, 0);
+        assert_eq!(
+            image.result()["outcome"],
+            "applied",
+            "{note}: {}",
+            image.warnings()
+        );
+        assert!(image.text("etc/passwd").contains("alice"));
+    }
 }

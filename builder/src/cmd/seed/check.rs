@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use nodeimg_seed::examine::{Elsewhere, Outlook, outlook};
 use nodeimg_seed::plan::UnknownImage;
-use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile, near_miss};
+use nodeimg_seed::read::near;
+use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
 use nodeimg_seed::text::problem::{Problems, Severity};
 use nodeimg_values::date::Date;
 use nodeimg_values::epoch::Epoch;
@@ -107,7 +108,7 @@ fn read(directory: &Path, problems: &mut Problems) -> Result<Seed> {
             format!(
                 "{} holds neither `meta-data` nor `openstack/latest/meta_data.json`{}",
                 directory.display(),
-                shown(&near_misses(directory))
+                near_misses(directory)
             )
         })?;
     let names = layout.names();
@@ -118,7 +119,7 @@ fn read(directory: &Path, problems: &mut Problems) -> Result<Seed> {
         bail!(
             "{} holds `meta-data` but no `user-data`, and NoCloud needs both; it may be empty{}",
             directory.display(),
-            shown(&near_misses(directory))
+            near_misses(directory)
         );
     }
     let mut seed = Seed {
@@ -128,30 +129,34 @@ fn read(directory: &Path, problems: &mut Problems) -> Result<Seed> {
         network: take(names.network)?,
         ..Seed::new(layout, meta_data.context("the meta-data has disappeared")?)
     };
-    if layout == Layout::NoCloud {
-        seed.near = near_misses(directory);
-    }
+    let near = near::beside(layout, &|inside| names_in(&directory.join(inside)));
+    let shown = |name: String| directory.join(name).display().to_string();
+    seed.near = near
+        .into_iter()
+        .map(|(found, wanted)| (shown(found), wanted))
+        .collect();
     seed.inject(take, problems)?;
     Ok(seed)
 }
 
-/// Files that someone probably meant to be of a NoCloud seed, with the names that they should
-/// have, sorted.
-fn near_misses(directory: &Path) -> Vec<(String, &'static str)> {
-    let mut found = Vec::new();
-    for entry in directory.read_dir().into_iter().flatten().flatten() {
-        if let Some(expected) = near_miss(&entry.file_name().to_string_lossy()) {
-            found.push((entry.path().display().to_string(), expected));
-        }
-    }
-    found.sort();
-    found
+/// What first boot would say of a directory that is nearly a seed.
+fn near_misses(directory: &Path) -> String {
+    let misses = near::misses(&|inside| names_in(&directory.join(inside)));
+    misses.iter().map(|miss| format!("; {miss}")).collect()
 }
 
-fn shown(near: &[(String, &'static str)]) -> String {
-    let shown = near.iter();
-    shown
-        .map(|(found, expected)| format!("; found `{found}`, expected `{expected}`"))
+/// Names, and whether each is a directory; nothing of one that cannot be read. Links count as
+/// files, so that no loop is followed.
+fn names_in(directory: &Path) -> Vec<(String, bool)> {
+    let entries = directory.read_dir().into_iter().flatten().flatten();
+    entries
+        .map(|entry| {
+            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            (
+                entry.file_name().to_string_lossy().into_owned(),
+                is_directory,
+            )
+        })
         .collect()
 }
 

@@ -127,6 +127,7 @@ fn set_up(root: &Root, id: &str, case: Case, gate: &mut dyn Gate) -> Result<(), 
             id,
             host_name: "n",
             seed: TakenSeed::default(),
+            repair: false,
         },
         &state,
         gate,
@@ -288,6 +289,7 @@ fn no_secret_of_a_cut_run_survives_the_next_instance() {
             id: "c",
             host_name: "n",
             seed: TakenSeed::default(),
+            repair: false,
         };
         let state = State::read(&root);
         assert!(apply(&root, &other(), &instance, &state, &mut Open).is_ok());
@@ -313,6 +315,7 @@ fn a_token_is_gone_after_the_next_run_wherever_wiping_it_ended() {
             id: "a",
             host_name: "n",
             seed: TakenSeed::default(),
+            repair: false,
         };
         let state = State::default();
         assert!(apply(&root, &token, &instance, &state, &mut Open).is_ok());

@@ -18,9 +18,11 @@
 //!
 //! Wherever it stops, the note exists or the stamp does not, so that the next run does
 //! all of it again and ends in the same state.
+pub(crate) mod access;
 pub(crate) mod aside;
 pub(crate) mod fit;
 mod state;
+mod traces;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -36,7 +38,7 @@ use serde::Serialize;
 
 use crate::root::gate::Gate;
 use crate::root::{Access, PathEntry, Root, is_absent};
-pub(crate) use state::{State, grants_access, missing, tell_files};
+pub(crate) use state::{State, UNKNOWN, missing, tell_files};
 
 /// An original that is copied aside or edited. A table of accounts is far smaller.
 const MAX_ORIGINAL: usize = 16 << 20;
@@ -147,11 +149,24 @@ fn original(path: &str) -> String {
     format!("{ORIGINALS}{path}")
 }
 
+/// Whether a file is the image's one of which a copy was kept.
+fn is_original(root: &Root, path: &str) -> bool {
+    let read = |path: &str| root.entry(path, MAX_ORIGINAL).ok().flatten();
+    match (read(&original(path)), read(path)) {
+        (Some(PathEntry::File(kept, _)), Some(PathEntry::File(now, _))) => kept == now,
+        (Some(PathEntry::Link(kept)), Some(PathEntry::Link(now))) => kept == now,
+        _ => false,
+    }
+}
+
 /// The instance that the plan is for.
 pub(crate) struct Instance<'a> {
     pub(crate) id: &'a str,
     pub(crate) host_name: &'a str,
     pub(crate) seed: TakenSeed,
+    /// Only what was lost is to come back: what grants access stays as it is, since somebody
+    /// may have taken it away.
+    pub(crate) repair: bool,
 }
 
 pub(crate) fn apply(
@@ -167,6 +182,7 @@ pub(crate) fn apply(
     let note = Pending {
         version: STAMP_VERSION,
         files: before.union(&planned).cloned().collect(),
+        repair: instance.repair,
     };
     if let Err(failure) = write_state(root, PENDING_PATH, &note, gate) {
         // Nothing has changed yet, so nothing is pending.
@@ -195,6 +211,7 @@ pub(crate) fn apply(
         let path = &file.path;
         match file.content {
             Content::Absent if same => continue,
+            _ if instance.repair && access::grants(path) => continue,
             Content::Absent => failing(root, "removing it", path, root.remove(path, gate))?,
             _ => failing(root, "writing it", path, write(root, file, gate))?,
         }
@@ -290,6 +307,22 @@ fn set_aside(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<(), Failure
     };
     let kept = kept.and_then(|()| root.sync_parent(&copy, gate));
     failing(root, "keeping a copy of it", path, kept)
+}
+
+/// Puts the image's file in the place of one that is lost; false if there is none, or the path
+/// is taken.
+pub(crate) fn restore(root: &Root, path: &str, gate: &mut dyn Gate) -> Result<bool, Failure> {
+    if root.exists(path) || !root.exists(&original(path)) {
+        return Ok(false);
+    }
+    give_back(root, path, gate)?;
+    failing(
+        root,
+        "syncing its directory",
+        path,
+        root.sync_parent(path, gate),
+    )?;
+    Ok(true)
 }
 
 /// The file as it was before this instance, if there was one.

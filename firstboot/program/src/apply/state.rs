@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use nodeimg_seed::contract::paths::{
-    BOOTCMD, HOSTNAME, KUBE_PROXY_KUBECONFIG, KUBEADM_CONFIG, KUBELET_BOOTSTRAP, KUBELET_CA,
+    BOOTCMD, HOSTNAME, HOSTS, KUBE_PROXY_KUBECONFIG, KUBEADM_CONFIG, KUBELET_BOOTSTRAP, KUBELET_CA,
     KUBELET_CERT, KUBELET_KEY, KUBELET_KUBECONFIG, SCRIPTS, SSH_CONFIG, SSH_KEYS, SUDO_RULES,
     TIME_SERVERS, is_below,
 };
@@ -13,11 +13,11 @@ use nodeimg_seed::contract::stamp::{
 use nodeimg_seed::read::network;
 use nodeimg_seed::text::problem::{Place, Problems};
 
-use super::aside;
+use super::{aside, traces};
 use crate::root::Root;
 
 /// Under these names there are only files of first boot.
-const NAMED: [&str; 5] = [
+pub(super) const NAMED: [&str; 5] = [
     SUDO_RULES,
     SSH_CONFIG,
     TIME_SERVERS,
@@ -35,6 +35,9 @@ const CREDENTIALS: [&str; 6] = [
     KUBE_PROXY_KUBECONFIG,
 ];
 
+/// The instance of a node whose records are lost, as long as no seed tells it.
+pub(crate) const UNKNOWN: &str = "unknown";
+
 /// Files listed in one warning.
 const LISTED: usize = 5;
 
@@ -49,6 +52,8 @@ pub(crate) struct State {
     damaged: Option<(&'static str, String)>,
     /// Whether the stamp and its copy differ, or one of them is lost.
     differ: bool,
+    /// What is left of a node that was set up and whose stamp and copy are lost.
+    traces: Vec<String>,
 }
 
 impl State {
@@ -74,8 +79,12 @@ impl State {
             damaged = Some((PENDING_PATH, "is damaged".to_owned()));
         }
         let lost = pending == Some(None) || (stamp.is_none() && record.is_none());
+        let traces = match stamp.is_none() && record.is_none() && pending.is_none() {
+            true => traces::find(root),
+            false => Vec::new(),
+        };
         let recognised = if lost { recognised(root) } else { Vec::new() };
-        if damaged.is_none() && !recognised.is_empty() {
+        if damaged.is_none() && !(recognised.is_empty() && traces.is_empty()) {
             damaged = Some((STAMP_PATH, "is missing".to_owned()));
         }
         Self {
@@ -84,22 +93,52 @@ impl State {
             pending: pending.map(Option::unwrap_or_default),
             recognised,
             damaged,
+            traces,
         }
     }
 
-    /// The instance that is set up. Not one that a later run has begun to replace.
+    /// The instance that is set up. Not one that a later run has begun to replace, but one to
+    /// which it has begun to bring back what was lost.
     pub(crate) fn finished(&self) -> Option<&Stamp> {
-        self.stamp.as_ref().filter(|_| self.pending.is_none())
+        self.stamp.as_ref().filter(|_| !self.is_half_done())
+    }
+
+    /// Whether a run has begun to replace what was there, and has not come to its end.
+    pub(crate) fn is_half_done(&self) -> bool {
+        self.pending.as_ref().is_some_and(|note| !note.repair)
+    }
+
+    /// What this node is, as far as that is known; `None` if it is not set up, or is being set
+    /// up.
+    pub(crate) fn known(&self, root: &Root) -> Option<Stamp> {
+        let stamp = self.stamp.clone();
+        stamp.or_else(|| self.recovered(root, UNKNOWN))
     }
 
     /// The finished instance, if its files in `/etc` are not all gone, as after the loss of
-    /// a volatile `/etc`: then the seed is needed, and worth a wait.
+    /// a volatile `/etc`: then the seed is needed, and worth a wait. Files of the image that it
+    /// has replaced are gone if they are the image's again.
     pub(crate) fn whole(&self, root: &Root) -> Option<&Stamp> {
         let stamp = self.finished()?;
         let inside = |path: &&String| is_below(path, "/etc");
         let mut below = stamp.files.iter().filter(inside).peekable();
-        let any = below.peek().is_none() || below.any(|path| root.exists(path));
+        let kept = |path: &String| match path.as_str() {
+            // Every image has one, and first boot keeps no copy of it.
+            HOSTS => traces::is_named(root, HOSTS, &stamp.host_name),
+            path => root.exists(path) && !super::is_original(root, path),
+        };
+        let any = below.peek().is_none() || below.any(kept);
         any.then_some(stamp)
+    }
+
+    /// Whether the node is what it is to be without a seed.
+    pub(crate) fn needs_no_seed(&self, root: &Root) -> bool {
+        self.is_lost() || self.whole(root).is_some()
+    }
+
+    /// Whether this node was set up, although neither stamp nor copy tells what it is.
+    pub(crate) fn is_lost(&self) -> bool {
+        !self.traces.is_empty()
     }
 
     pub(super) fn is_blank(&self) -> bool {
@@ -124,28 +163,36 @@ impl State {
         let Some((path, what)) = &self.damaged else {
             return;
         };
-        let remedy = "check the state's disk and file system (dmesg)";
-        let reason = match (&self.stamp, self.recognised.len()) {
-            (Some(_), 0) => format!("{what}; its copy tells what this node is"),
-            (_, count) => {
+        let mut remedy = "check the state's disk and file system (dmesg)";
+        let reason = match (&self.stamp, self.recognised.len(), self.traces.first()) {
+            (Some(_), 0, _) => format!("{what}; its copy tells what this node is"),
+            (None, count, Some(trace)) => {
+                remedy = "attach the node's seed, run `nodeimg-firstboot reprovision` and reboot, or \
+                          boot once with `nodeimg.reprovision=1` on the kernel command line";
+                format!(
+                    "{what}, and there is no copy of it. This node was set up (it has `{trace}`), so it \
+                     takes no seed by itself; {count} files of its instance are known by their names"
+                )
+            }
+            (_, count, _) => {
                 format!("{what}: what an earlier instance left is told by its names, {count} files")
             }
         };
         problems.warn(&Place::file(*path), reason, remedy);
     }
 
-    /// The stamp of a node whose seed has served and whose records are lost, as far as it
-    /// can be known again; `None` if first boot has not run here.
+    /// The stamp of a node whose records are lost, as far as it can be known again; `None` if
+    /// no run of first boot has ended here.
     pub(crate) fn recovered(&self, root: &Root, instance_id: &str) -> Option<Stamp> {
-        if !self.is_blank() || !was_here(root) {
+        if !self.is_lost() {
             return None;
         }
-        let name = root.read(HOSTNAME, 4096).ok().flatten()?;
-        let name = std::str::from_utf8(&name).ok()?.trim();
-        (!name.is_empty()).then(|| Stamp {
+        let name = root.read(HOSTNAME, 4096).ok().flatten().unwrap_or_default();
+        let name = String::from_utf8_lossy(&name).trim().to_owned();
+        Some(Stamp {
             version: STAMP_VERSION,
             instance_id: instance_id.to_owned(),
-            host_name: name.to_owned(),
+            host_name: name,
             plan_digest: String::new(),
             files: vec![HOSTNAME.to_owned()],
             extra_files: self.recognised.clone(),
@@ -159,11 +206,6 @@ pub(crate) fn missing<'s>(root: &Root, stamp: &'s Stamp) -> Vec<&'s str> {
     let gone = |path: &&str| !root.exists(path) && !root.exists(&aside::name_of(path));
     let files = stamp.files.iter().map(String::as_str);
     files.filter(gone).collect()
-}
-
-/// Whether a missing file takes access away, which somebody may have meant.
-pub(crate) fn grants_access(path: &str) -> bool {
-    path == SUDO_RULES || is_below(path, SSH_KEYS)
 }
 
 /// One warning for all files of a kind.
@@ -190,10 +232,9 @@ pub(crate) fn tell_files(
     problems.warn(&Place::file(root.shown(first)), reason, remedy);
 }
 
+/// Whether first boot has changed anything here, at least begun to.
 fn was_here(root: &Root) -> bool {
-    [STAMP_PATH, RECORD_PATH, ORIGINALS, SSH_CONFIG, SUDO_RULES]
-        .iter()
-        .any(|path| root.exists(path))
+    root.exists(ORIGINALS) || !traces::find(root).is_empty()
 }
 
 /// First boot's own files and those that it has replaced, found without any list.
@@ -218,7 +259,7 @@ fn recognised(root: &Root) -> Vec<String> {
 }
 
 /// Files at any depth of a directory, each with `prefix` in front of its path inside.
-fn files_below(root: &Root, directory: &str, prefix: &str, found: &mut Vec<String>) {
+pub(super) fn files_below(root: &Root, directory: &str, prefix: &str, found: &mut Vec<String>) {
     let mut open = vec![String::new()];
     while let Some(inside) = open.pop() {
         let names = root.list(&format!("{directory}{inside}"));

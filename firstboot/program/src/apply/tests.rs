@@ -74,6 +74,7 @@ fn run(root: &Root, id: &str, plan: &Plan, gate: &mut dyn Gate) -> bool {
         id,
         host_name: "n",
         seed: TakenSeed::default(),
+        repair: false,
     };
     apply(root, plan, &instance, &state, gate).is_ok()
 }

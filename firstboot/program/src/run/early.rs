@@ -30,12 +30,12 @@ pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems
         root,
         Some(&system),
         settings.reprovision,
-        state.stamp.as_ref(),
+        state.known(root).as_ref(),
     );
     let seek = Seek {
         root,
         seed: None,
-        finished: state.whole(root).is_some(),
+        finished: state.needs_no_seed(root),
         wait: Duration::from_secs(u64::from(settings.seed_wait)),
         system: Some(&system),
         metadata: &settings.metadata,

@@ -20,9 +20,10 @@ use nodeimg_seed::contract::settings::ImageSettings;
 use nodeimg_seed::contract::stamp::{Origin, Stamp, TakenSeed};
 use nodeimg_seed::examine::examine;
 use nodeimg_seed::read::meta_data::{self, MetaData};
+use nodeimg_seed::read::seed::Seed;
 use nodeimg_seed::text::problem::{Place, Problems};
 
-use crate::apply::{self, Instance, Original, State, remedy_for};
+use crate::apply::{self, Instance, Original, State, UNKNOWN, remedy_for};
 use crate::cli::RunOptions;
 use crate::machine::Machine;
 use crate::media::{System, identity};
@@ -111,7 +112,7 @@ impl<'a> Boot<'a> {
             self.root,
             system.as_ref(),
             self.settings.reprovision,
-            self.state.stamp.as_ref(),
+            self.state.known(self.root).as_ref(),
         );
         guard.announce();
         let outcome = self.keep(system.as_ref(), &guard, report, problems);
@@ -131,14 +132,15 @@ impl<'a> Boot<'a> {
         report: &mut Report,
         problems: &mut Problems,
     ) -> Option<Outcome> {
-        let lost = self.state.recovered(self.root, steady::UNKNOWN);
-        let Some(kept) = self.state.finished().or(lost.as_ref()) else {
-            return self.follow_seed(system, guard, report, problems);
+        let lost = self.state.recovered(self.root, UNKNOWN);
+        let kept = self.state.finished().or(lost.as_ref());
+        let Some(kept) = kept else {
+            return self.follow_seed(system, guard, None, report, problems);
         };
         let mut found = Problems::new();
-        let outcome = self.follow_seed(system, guard, report, &mut found);
+        let outcome = self.follow_seed(system, guard, Some(kept), report, &mut found);
         let now = State::read(self.root);
-        if outcome.is_some() || now.pending.is_some() || now.finished() != self.state.finished() {
+        if outcome.is_some() || now.finished() != self.state.finished() || now.is_half_done() {
             problems.append(found);
             return outcome;
         }
@@ -156,11 +158,13 @@ impl<'a> Boot<'a> {
         self.unchanged(kept, report, problems)
     }
 
-    /// Looks for a seed, and does what it asks for. `None` when a problem stopped it.
+    /// Looks for a seed, and does what it asks for. `None` when a problem stopped it. Without
+    /// a seed, the node stays what it is, `kept`.
     fn follow_seed(
         &self,
         system: Option<&System>,
         guard: &Guard,
+        kept: Option<&Stamp>,
         report: &mut Report,
         problems: &mut Problems,
     ) -> Option<Outcome> {
@@ -169,7 +173,7 @@ impl<'a> Boot<'a> {
         let seek = Seek {
             root,
             seed: self.options.seed.as_deref(),
-            finished: self.state.whole(root).is_some(),
+            finished: self.state.needs_no_seed(root),
             wait: Duration::from_secs(u64::from(self.settings.seed_wait)),
             system,
             metadata: &self.settings.metadata,
@@ -180,7 +184,7 @@ impl<'a> Boot<'a> {
             if problems.has_errors() {
                 return None;
             }
-            return self.unchanged(finished?, report, problems);
+            return self.unchanged(kept?, report, problems);
         };
         let seed = &sought.seed;
         report.source = Some(sought.place.clone());
@@ -197,7 +201,7 @@ impl<'a> Boot<'a> {
         let same = finished.filter(|stamp| stamp.instance_id == meta.instance_id);
         let whole = |stamp: &&Stamp| {
             !outstanding::wants_seed(root, stamp, seed)
-                && !steady::wants_repair(root, stamp, seed)
+                && !(steady::wants_repair(root, stamp, seed) || self.state.pending.is_some())
                 && !guard.renews(stamp, seed)
         };
         let is_other = finished.is_some() && same.is_none();
@@ -205,14 +209,18 @@ impl<'a> Boot<'a> {
             return None;
         }
         let lost = same.map(|stamp| apply::missing(root, stamp));
+        let repair = self.repairs(same, seed, guard);
         if let Some(stamp) = same.filter(whole) {
             let outcome = self.unchanged(stamp, report, problems)?;
             report.scrub = scrub::settle(root, &self.settings, stamp, &sought, problems);
             return Some(outcome);
         }
-        self.set_up(&sought, &meta, report, problems)?;
+        self.set_up(&sought, &meta, repair, report, problems)?;
         steady::tell_repaired(root, &lost.unwrap_or_default(), problems);
         let state = State::read(root);
+        if let Some(stamp) = state.finished().filter(|_| repair) {
+            steady::tell_withheld(root, stamp, problems);
+        }
         steady::settle_network(root, self.machine, state.finished(), problems);
         if let Some(stamp) = state.finished() {
             self.start_commands(stamp, report, problems);
@@ -221,11 +229,22 @@ impl<'a> Boot<'a> {
         Some(Outcome::Applied)
     }
 
+    /// Whether a run only brings back what an instance has lost. Not if the operator says that
+    /// the seed is to be applied, or has corrected it, or if all of the instance is lost.
+    fn repairs(&self, same: Option<&Stamp>, seed: &Seed, guard: &Guard) -> bool {
+        same.is_some_and(|stamp| {
+            self.state.whole(self.root).is_some()
+                && !guard.renews(stamp, seed)
+                && !outstanding::is_corrected(self.root, stamp, seed)
+        })
+    }
+
     /// Sets up the node that the seed asks for.
     fn set_up(
         &self,
         sought: &Sought,
         meta: &MetaData,
+        repair: bool,
         report: &mut Report,
         problems: &mut Problems,
     ) -> Option<()> {
@@ -265,6 +284,7 @@ impl<'a> Boot<'a> {
                     ..sought.origin.clone()
                 }),
             },
+            repair,
         };
         match apply::apply(self.root, &plan, &instance, &self.state, &mut Open) {
             Ok(left) => left.iter().for_each(|failure| failure.tell_left(problems)),
@@ -319,7 +339,7 @@ impl<'a> Boot<'a> {
     }
 
     fn name_machine(&self, name: &str, problems: &mut Problems) -> Option<()> {
-        let Some(machine) = self.machine else {
+        let Some(machine) = self.machine.filter(|_| !name.is_empty()) else {
             return Some(());
         };
         let set = machine.set_host_name(name);

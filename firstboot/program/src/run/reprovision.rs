@@ -13,7 +13,7 @@ use crate::source::guard::NOTE;
 
 /// Lets the next run of first boot take a seed from any source, after a question.
 pub(crate) fn ask(root: &Root, yes: bool) -> Result<String, String> {
-    let Some(stamp) = State::read(root).stamp else {
+    let Some(stamp) = State::read(root).known(root) else {
         return Ok(
             "This node is not set up: its next boot takes a seed from any source.".to_owned(),
         );
@@ -51,10 +51,17 @@ pub(crate) fn ask(root: &Root, yes: bool) -> Result<String, String> {
 
 /// Records this machine as the node's own.
 pub(crate) fn bind(root: &Root) -> Result<String, String> {
-    let Some(mut stamp) = State::read(root).stamp else {
-        return Err(
-            "this node is not set up: the boot that sets it up records its machine".to_owned(),
-        );
+    let state = State::read(root);
+    let lost = state.is_lost();
+    let Some(mut stamp) = state.stamp else {
+        let reason = match lost {
+            true => {
+                "the record of this node's instance is lost: set it up again with \
+                     `nodeimg-firstboot reprovision`"
+            }
+            false => "this node is not set up: the boot that sets it up records its machine",
+        };
+        return Err(reason.to_owned());
     };
     let machine = identity::machine(&System::default())
         .ok_or("the firmware of this machine has no identifier (SMBIOS UUID) to record")?;

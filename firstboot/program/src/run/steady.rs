@@ -7,18 +7,18 @@ use nodeimg_seed::read::network::DIRECTORY;
 use nodeimg_seed::read::seed::Seed;
 use nodeimg_seed::text::problem::{Place, Problems};
 
-use crate::apply::{self, State, aside, grants_access, missing, tell_files};
+use crate::apply::{self, State, UNKNOWN, access, aside, missing, tell_files};
 use crate::machine::Machine;
 use crate::machine::interfaces;
 use crate::root::gate::Open;
 use crate::root::{Access, Root};
 
-/// The instance of a node whose records are lost, as long as no seed tells it.
-pub(crate) const UNKNOWN: &str = "unknown";
-
 /// Whether files that the instance needs are gone, and the seed can bring them back.
 pub(crate) fn wants_repair(root: &Root, stamp: &Stamp, seed: &Seed) -> bool {
-    !seed.has_served() && missing(root, stamp).iter().any(|path| !grants_access(path))
+    !seed.has_served()
+        && missing(root, stamp)
+            .iter()
+            .any(|path| !access::grants(path))
 }
 
 /// Tells which files of the instance a run has brought back.
@@ -30,6 +30,45 @@ pub(crate) fn tell_repaired(root: &Root, lost: &[&str], problems: &mut Problems)
         .collect();
     let what = "was missing, and was written again from the seed";
     tell_files(root, &back, what, "", problems);
+}
+
+/// Tells which files that grant access a repair has left out.
+pub(crate) fn tell_withheld(root: &Root, stamp: &Stamp, problems: &mut Problems) {
+    let files = stamp.all_files().map(String::as_str);
+    let mut lost: Vec<&str> = files
+        .filter(|path| access::grants(path) && !root.exists(path))
+        .collect();
+    lost.retain(|path| !restore_table(root, path, problems));
+    tell_revoked(root, &lost, problems);
+}
+
+fn tell_revoked(root: &Root, paths: &[&str], problems: &mut Problems) {
+    let what = "is missing, and gives nobody access until it is back; first boot does not write it \
+                again by itself, since somebody may have revoked that access";
+    let remedy = "if nobody meant to, run `nodeimg-firstboot reprovision` and reboot with the \
+                  instance's seed attached";
+    tell_files(root, paths, what, remedy, problems);
+}
+
+/// Puts the image's table of accounts in the place of one that is lost.
+fn restore_table(root: &Root, path: &str, problems: &mut Problems) -> bool {
+    if !access::TABLES.contains(&path) {
+        return false;
+    }
+    match apply::restore(root, path, &mut Open) {
+        Ok(false) => false,
+        Ok(true) => {
+            let what = "was missing, and is the image's again, without the accounts of the seed";
+            let remedy = "to have them back, run `nodeimg-firstboot reprovision` and reboot with the \
+                          instance's seed attached";
+            tell_files(root, &[path], what, remedy, problems);
+            true
+        }
+        Err(failure) => {
+            failure.tell_left(problems);
+            true
+        }
+    }
 }
 
 /// The stamp, its copy and the host name can be written without a seed; other files that
@@ -51,11 +90,10 @@ pub(crate) fn mend(root: &Root, state: &State, stamp: &Stamp, problems: &mut Pro
             tell_files(root, &[HOSTNAME], what, "", problems);
         }
     }
-    let (access, other): (Vec<&str>, Vec<&str>) =
-        lost.into_iter().partition(|path| grants_access(path));
-    let what = "is missing, and gives its user no access until it is back";
-    let remedy = "if nobody meant to revoke it, set this node up again with a new instance-id";
-    tell_files(root, &access, what, remedy, problems);
+    lost.retain(|path| !restore_table(root, path, problems));
+    let (granting, other): (Vec<&str>, Vec<&str>) =
+        lost.into_iter().partition(|path| access::grants(path));
+    tell_revoked(root, &granting, problems);
     let what = "is missing, and there is no seed to write it again from";
     let remedy = "put it back, or set this node up again with a new instance-id";
     tell_files(root, &other, what, remedy, problems);

@@ -2,11 +2,12 @@
 //!
 //! # Invariants
 //! A directory that is nearly a seed is never ignored silently: the near miss is named
-//! together with the name that was expected.
+//! together with the name that was expected ([`near`]).
 use std::convert::Infallible;
 
 use nodeimg_seed::contract::stamp::Origin;
-use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile, fold, near_miss};
+use nodeimg_seed::read::near;
+use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
 use nodeimg_seed::text::problem::{Place, Problems};
 
 use super::{Found, Home, Sought};
@@ -30,8 +31,8 @@ pub(super) fn read(root: &Root, base: &str) -> Found {
         };
         let mut problems = Problems::new();
         let mut reason = format!("holds `{has}` but no `{lacks}`, and NoCloud needs both");
-        for near in near_misses(root, base) {
-            reason.push_str(&format!("; {near}"));
+        for miss in near::misses(&listing(root, base)) {
+            reason.push_str(&format!("; {miss}"));
         }
         problems.error(
             &Place::file(&place),
@@ -43,9 +44,9 @@ pub(super) fn read(root: &Root, base: &str) -> Found {
     if root.exists(&at(drive.meta_data)) {
         return read_layout(root, base, Layout::ConfigDrive);
     }
-    let mut seen: Vec<String> = near_misses(root, base)
+    let mut seen: Vec<String> = near::misses(&listing(root, base))
         .into_iter()
-        .map(|near| format!("{place}: {near}"))
+        .map(|miss| format!("{place}: {miss}"))
         .collect();
     if seen.is_empty() {
         seen.push(format!(
@@ -95,13 +96,10 @@ fn read_layout(root: &Root, base: &str, layout: Layout) -> Found {
         let Ok(()) = read;
         problems.append(listed);
     }
-    if let Some(seed) = seed.as_mut().filter(|_| layout == Layout::NoCloud) {
-        let names = root.list(base).unwrap_or_default().into_iter();
-        let near = names.filter_map(|(name, _)| {
-            let found = root.shown(&format!("{}/{name}", base.trim_end_matches('/')));
-            Some((found, near_miss(&name)?))
-        });
-        seed.near = near.collect();
+    if let Some(seed) = &mut seed {
+        let shown = |name: String| root.shown(&format!("{}/{name}", base.trim_end_matches('/')));
+        let near = near::beside(layout, &listing(root, base)).into_iter();
+        seed.near = near.map(|(found, wanted)| (shown(found), wanted)).collect();
     }
     let place = root.shown(base);
     match seed {
@@ -115,56 +113,14 @@ fn read_layout(root: &Root, base: &str, layout: Layout) -> Found {
     }
 }
 
-/// Names that someone probably meant to be ours.
-fn near_misses(root: &Root, base: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (name, is_directory) in root.list(base).unwrap_or_default() {
-        let inside = format!("{}/{name}", base.trim_end_matches('/'));
-        let shown: String = name.chars().filter(|c| !c.is_control()).collect();
-        if let Some(expected) = near_miss(&name) {
-            lines.push(format!("found `{shown}`, expected `{expected}`"));
-        } else if is_directory && name.eq_ignore_ascii_case("openstack") {
-            lines.extend(openstack_misses(root, &inside, &shown));
-        } else if is_directory && name == "ec2" {
-            lines.push(
-                "found an EC2 tree `ec2/`, expected `openstack/latest/meta_data.json`".to_owned(),
-            );
-        } else if is_directory && looks_like_a_seed(root, &inside) {
-            lines.push(format!(
-                "found a seed one level down in `{shown}/`, expected it at the top level"
-            ));
-        }
-    }
-    lines
-}
-
-fn openstack_misses(root: &Root, inside: &str, shown: &str) -> Vec<String> {
-    if shown != "openstack" {
-        return vec![format!("found `{shown}/`, expected `openstack/`")];
-    }
-    let below = root.list(inside).unwrap_or_default();
-    if below.iter().any(|(name, _)| name == "latest") {
-        let inside = root.list(&format!("{inside}/latest")).unwrap_or_default();
-        let near = inside.iter().find(|(name, _)| fold(name) == "metadata");
-        return match near {
-            Some((name, _)) => {
-                vec![format!(
-                    "found `openstack/latest/{name}`, expected `openstack/latest/meta_data.json`"
-                )]
-            }
-            None => vec!["found `openstack/latest/` without `meta_data.json`".to_owned()],
+/// What is in a directory of the seed.
+fn listing<'a>(root: &'a Root, base: &'a str) -> impl Fn(&str) -> Vec<(String, bool)> + 'a {
+    move |inside| {
+        let path = format!("{}/{inside}", base.trim_end_matches('/'));
+        let path = match path.trim_end_matches('/') {
+            "" => "/",
+            path => path,
         };
+        root.list(path).unwrap_or_default()
     }
-    let versions: Vec<&str> = below.iter().map(|(name, _)| name.as_str()).collect();
-    vec![format!(
-        "found `openstack/` with {:?} only, expected `openstack/latest/`",
-        versions
-    )]
-}
-
-fn looks_like_a_seed(root: &Root, directory: &str) -> bool {
-    let names = Layout::NoCloud.names();
-    [names.user_data, Layout::ConfigDrive.names().meta_data]
-        .iter()
-        .any(|name| root.exists(&format!("{directory}/{name}")))
 }

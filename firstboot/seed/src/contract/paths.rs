@@ -31,6 +31,8 @@ pub const ZONES: &str = "/usr/share/zoneinfo";
 
 pub const BOOTCMD: &str = "/var/lib/nodeimg/bootcmd";
 pub const SCRIPTS: &str = "/var/lib/nodeimg/scripts";
+/// Which instance's scripts have all succeeded.
+pub const COMMANDS_DONE: &str = "/var/lib/nodeimg/commands.json";
 
 /// Always writable: they are file systems of their own in memory.
 pub const VOLATILE: [&str; 4] = ["/run", "/tmp", "/var/run", "/dev/shm"];

@@ -129,6 +129,14 @@ pub struct Pending {
     pub version: u32,
     #[serde(default)]
     pub files: Vec<String>,
+    /// The run only brings back what was lost, and the stamp tells what this node is.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub repair: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Stamp {
@@ -233,7 +241,10 @@ mod tests {
             assert_eq!(Stamp::read(broken.as_bytes()), None, "{broken}");
         }
         let note = Pending::read(b"{\"version\":3,\"files\":[\"/a\"],\"since\":1}").unwrap();
-        assert_eq!(note.files, ["/a"]);
+        assert_eq!(
+            (&note.files[..], note.repair),
+            (&["/a".to_owned()][..], false)
+        );
         assert_eq!(Pending::read(b"{"), None);
     }
 }

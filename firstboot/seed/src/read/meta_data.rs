@@ -104,9 +104,6 @@ pub fn may_be_secret(bytes: &[u8]) -> bool {
     root.is_some_and(|root| !root.entries().is_some_and(|all| all.iter().all(public)))
 }
 
-/// Keys of NoCloud meta-data that have a meaning but are not read.
-const NOT_READ: &[&str] = &["seedfrom"];
-
 /// Keys of NoCloud meta-data that have an effect beside templates.
 const READ: &[&str] = &["hostname", "instance-id", "local-hostname", "public-keys"];
 
@@ -116,7 +113,6 @@ const FOR_TEMPLATES: &[&str] = &[
     "availability_zone",
     "cloud-name",
     "cloud_name",
-    "dsmode",
     "instance-type",
     "instance_type",
     "launch-index",
@@ -165,6 +161,10 @@ fn warn_of_keys(all: &serde_json::Value, place: &Place, problems: &mut Problems)
     }
 }
 
+fn is(node: &yaml::Node, text: &str) -> bool {
+    matches!(&node.kind, Kind::Scalar(scalar) if scalar.text() == text)
+}
+
 fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
     let file = &seed.meta_data;
     let mut instance_id = None;
@@ -197,10 +197,12 @@ fn no_cloud(seed: &Seed, problems: &mut Problems) -> Option<MetaData> {
                 "instance-id" => instance_id = field.text(problems),
                 "local-hostname" => local_hostname = field.said(problems),
                 "hostname" => hostname = field.said(problems),
-                _ if NOT_READ.contains(&name) => {
+                "seedfrom" => {
                     let reason = "is not read by this version and has no effect";
                     problems.warn(&field.place, reason, "");
                 }
+                // Others would keep cloud-init from this seed.
+                "dsmode" if ["local", "net"].iter().any(|mode| is(&entry.value, mode)) => {}
                 name if FOR_TEMPLATES.contains(&name) || network::is_of_network(name) => {}
                 name => only_templates(&field.place, name, READ, problems),
             }

@@ -3,6 +3,7 @@
 //! ```text
 //!  budget        what all of it may come to, decoded
 //!  seed          the files, as a data source found them
+//!  near          what is nearly a seed, or nearly a part of one
 //!  meta_data     who this instance is
 //!  user_data     the parts of user-data: MIME, archives, templates
 //!  cloud_config  the keys of `#cloud-config`
@@ -13,6 +14,7 @@
 pub mod budget;
 pub mod cloud_config;
 pub mod meta_data;
+pub mod near;
 pub mod network;
 pub mod node_config;
 pub mod seed;

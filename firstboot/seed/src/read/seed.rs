@@ -60,32 +60,6 @@ impl Layout {
     }
 }
 
-/// The file of a NoCloud seed that a person meant by this name, if it is another one:
-/// `User_Data.TXT` and `userdata` are `user-data` to a person.
-pub fn near_miss(name: &str) -> Option<&'static str> {
-    let names = Layout::NoCloud.names();
-    [
-        names.meta_data,
-        names.user_data,
-        names.network,
-        names.vendor_data,
-    ]
-    .into_iter()
-    .find(|wanted| fold(wanted) == fold(name) && *wanted != name)
-}
-
-/// Without an ending, dashes and case.
-pub fn fold(name: &str) -> String {
-    let lower = name.to_ascii_lowercase();
-    let stem = [".txt", ".yaml", ".yml", ".json", ".cfg"]
-        .iter()
-        .find_map(|ending| lower.strip_suffix(ending))
-        .unwrap_or(&lower);
-    stem.chars()
-        .filter(|c| !matches!(c, '-' | '_' | '.' | ' '))
-        .collect()
-}
-
 /// One file: its name for messages, and its bytes, which may hold secrets.
 pub struct SeedFile {
     pub name: String,

@@ -126,7 +126,7 @@ pub(crate) fn settle_later(root: &Root, report: &mut Report) {
             root,
             system.as_ref(),
             settings.reprovision,
-            state.stamp.as_ref(),
+            state.known(root).as_ref(),
         );
         let seek = Seek {
             root,

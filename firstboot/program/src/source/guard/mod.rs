@@ -13,6 +13,7 @@
 //! - So does a node whose operator says so, once by `nodeimg-firstboot reprovision` or for as
 //!   long as the machine's command line or credentials say it.
 //! - The recipe can choose `any`, or `never`: then only the operator's word counts.
+//! - So it is with a node whose stamp and copy are lost: what it was cannot be compared.
 //!
 //! Whatever is refused is told once, with what to do if it was meant.
 use std::cell::RefCell;
@@ -27,6 +28,7 @@ use nodeimg_seed::read::seed::Seed;
 use nodeimg_seed::text::problem::{Place, Problems};
 
 use super::Sought;
+use crate::apply::UNKNOWN;
 use crate::media::{Content, Medium, System, identity};
 use crate::root::Root;
 use crate::root::gate::Open;
@@ -55,8 +57,13 @@ struct Own {
     instance_id: String,
     /// Not known of one that an earlier version has set up.
     origin: Option<Origin>,
-    never: bool,
+    /// Why no source at all is good enough.
+    never: Option<&'static str>,
 }
+
+const NEVER: &str = "holds a new instance, and this image takes none once a node is set up \
+                     (`first_boot.reprovision = \"never\"`)";
+const LOST: &str = "is not taken: this node was set up, and its record of its own instance is lost";
 
 /// What a node refuses. One that is not set up refuses nothing.
 #[derive(Debug, Default)]
@@ -96,7 +103,11 @@ impl Guard {
             own: guarded.then(|| Own {
                 instance_id: stamp.instance_id.clone(),
                 origin,
-                never: rule == Reprovision::Never,
+                never: match rule {
+                    _ if stamp.instance_id == UNKNOWN => Some(LOST),
+                    Reprovision::Never => Some(NEVER),
+                    _ => None,
+                },
             }),
             permit,
             moved: moved.filter(|_| rule == Reprovision::SameSource),
@@ -140,7 +151,7 @@ impl Guard {
         let why = match (origin, mine) {
             (None, _) => {
                 "cannot be compared with the volume of this node's own seed, which was not \
-                          recorded when the node was set up"
+                          recorded when the node was set up, or is lost"
             }
             (_, None) => "is a seed's volume, and this node's own seed did not come on one",
             (_, Some(_)) => "is not the volume that this node was set up from",
@@ -173,18 +184,20 @@ impl Guard {
 
     /// Whether a seed that may be read is of an instance that may not be taken.
     pub(crate) fn bars(&self, sought: &Sought) -> bool {
-        let Some(own) = self.own.as_ref().filter(|own| own.never) else {
+        let Some((own, never)) = self.own.as_ref().and_then(|own| Some((own, own.never?))) else {
             return false;
         };
+        // An overwritten seed says which instance it was of, and nothing more.
+        if never == LOST && sought.seed.has_served() {
+            return false;
+        }
         // What is wrong with it is told by whoever uses it.
         let mut unused = Problems::new();
         let meta = meta_data::read(&sought.seed, &mut unused);
-        if meta.is_none_or(|meta| meta.instance_id == own.instance_id) {
+        if never == NEVER && meta.is_none_or(|meta| meta.instance_id == own.instance_id) {
             return false;
         }
-        let reason = "holds a new instance, and this image takes none once a node is set up \
-                      (`first_boot.reprovision = \"never\"`)";
-        self.refuse(sought.place.clone(), reason.to_owned());
+        self.refuse(sought.place.clone(), never.to_owned());
         true
     }
 

@@ -140,3 +140,25 @@ fn a_missing_identity_comes_from_the_bytes() {
     assert_ne!(id("a"), id("b"));
     assert_eq!(id("a").len(), "seed-".len() + 32);
 }
+
+/// cloud-init would not use the seed.
+#[test]
+fn a_mode_that_has_no_effect_is_told() {
+    for (mode, told) in [
+        ("local", 0),
+        ("net", 0),
+        ("disabled", 1),
+        ("pass", 1),
+        ("[net]", 1),
+    ] {
+        let text = format!("instance-id: i\ndsmode: {mode}");
+        let (_, problems) = run(Layout::NoCloud, &text, "");
+        assert_eq!(problems.len(), told, "{mode}: {problems:?}");
+        assert!(
+            problems
+                .iter()
+                .all(|problem| problem.contains("dsmode: has no effect")),
+            "{problems:?}"
+        );
+    }
+}

@@ -52,6 +52,15 @@ pub(super) fn parts(text: &str) -> Result<Vec<Found>, Refusal> {
     Ok(parts)
 }
 
+/// The headers of a whole message that would have an effect in one of its parts.
+pub(super) fn idle_headers(text: &str) -> Result<Vec<&'static str>, Refusal> {
+    let (headers, _) = headers(text.trim_start())?;
+    let kind = media_type(value_of(&headers, "content-type").unwrap_or_default());
+    let mut idle = vec!["Merge-Type", "X-Merge-Type", "Launch-Index"];
+    idle.retain(|name| kind.starts_with("multipart/") && value_of(&headers, name).is_some());
+    Ok(idle)
+}
+
 fn found(headers: &[Header<'_>], body: &str) -> Result<Found, Refusal> {
     let kind = value_of(headers, "content-type").unwrap_or_default();
     let disposition = value_of(headers, "content-disposition").unwrap_or_default();

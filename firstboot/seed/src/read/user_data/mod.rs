@@ -222,7 +222,15 @@ impl Decoder<'_> {
                 let bytes = rendered.as_bytes();
                 Ok(self.decode(&inner, bytes, depth + 1, problems).is_some())
             }
-            Form::Mime => self.each(mime::parts(text)?, &inner, depth, problems),
+            Form::Mime => {
+                for header in mime::idle_headers(text)? {
+                    let reason =
+                        format!("has a `{header}`, which is ignored: it holds several parts");
+                    let remedy = "give each part inside its own";
+                    problems.warn(&Place::file(&inner.label), reason, remedy);
+                }
+                self.each(mime::parts(text)?, &inner, depth, problems)
+            }
             Form::Archive => self.each(archive::parts(text)?, &inner, depth, problems),
         }
     }

@@ -126,6 +126,21 @@ fn parts_for_one_machine_of_several_are_told() {
     }
 }
 
+/// Of the whole message, where they have no effect.
+#[test]
+fn headers_of_all_parts_together_are_told() {
+    for header in ["Merge-Type", "X-Merge-Type", "Launch-Index"] {
+        let text = MULTIPART.replacen("MIME-Version", &format!("{header}: 1\nMIME-Version"), 1);
+        let (found, problems) = run(text.as_bytes());
+        assert_eq!(found.map(|parts| parts.len()), Some(2), "{header}");
+        let told = format!("u: has a `{header}`, which is ignored: it holds several parts");
+        assert!(
+            problems.len() == 1 && problems[0].starts_with(&told),
+            "{problems:?}"
+        );
+    }
+}
+
 /// A part of this type.
 fn typed(kind: &str, body: &str) -> String {
     format!(
