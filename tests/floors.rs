@@ -27,6 +27,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "base",
             "config",
             "firstboot",
+            "kubeadm",
             "modules",
             "libraries",
             "units",

@@ -5,6 +5,7 @@
 //! rootfs      the one ordered list of steps, from the inputs to the tree
 //! lint        what must hold of a finished tree
 //! firstboot   the first-boot program, and what it is told
+//! kubeadm     what kubeadm and what it sets up would refuse of a seed
 //! layers      overlays: nodeimg's own and the recipe's, with first boot's templates
 //! base        the base system: Debian's packages, set up without their scripts
 //! boot        kernel, initrd, command line, mounts
@@ -18,6 +19,7 @@ pub mod base;
 pub mod boot;
 pub mod config;
 pub mod firstboot;
+pub mod kubeadm;
 pub mod layers;
 pub mod libraries;
 pub mod lint;

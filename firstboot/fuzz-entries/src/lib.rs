@@ -27,6 +27,7 @@ const ELSEWHERE: Elsewhere<'static> = Elsewhere {
     architecture: "x86_64",
     now: 0,
     image: &UnknownImage { known: Vec::new() },
+    judge: None,
 };
 
 pub type Entry = (&'static str, fn(&[u8]));
