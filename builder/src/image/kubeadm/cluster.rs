@@ -50,7 +50,11 @@ pub fn check(root: &Field<'_>, set: &Set<'_>, ground: &Ground<'_>, problems: &mu
         if let Some(list) = root.at(&[part, "extraArgs"]) {
             flags::check(&list, program, ground, problems);
         }
-        for volume in root.at(&[part, "extraVolumes"]).iter().flat_map(Field::items) {
+        for volume in root
+            .at(&[part, "extraVolumes"])
+            .iter()
+            .flat_map(Field::items)
+        {
             check_volume(&volume, ground, problems);
         }
     }
@@ -66,12 +70,19 @@ fn check_version(root: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems)
     };
     let given = text(&field);
     // Another kind of value has been told.
-    if given.is_empty() || field.node.scalar().is_none_or(|scalar| scalar.typed().is_some()) {
+    if given.is_empty()
+        || field
+            .node
+            .scalar()
+            .is_none_or(|scalar| scalar.typed().is_some())
+    {
         return;
     }
     let plain = given.strip_prefix('v').unwrap_or(given);
     if !plain.starts_with(|c: char| c.is_ascii_digit()) {
-        let labels = ["stable", "latest", "ci", "release", "k8s", "https:", "http:"];
+        let labels = [
+            "stable", "latest", "ci", "release", "k8s", "https:", "http:",
+        ];
         if labels.iter().any(|label| given.starts_with(label)) {
             let reason = format!(
                 "`{}` is a label that the node asks the Internet for: it may become newer than \
@@ -88,7 +99,8 @@ fn check_version(root: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems)
     }
     let core = plain.split(['-', '+']).next().unwrap_or_default();
     let parts: Vec<&str> = core.split('.').collect();
-    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number =
+        |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     if parts.len() != 3 || !parts.iter().all(is_number) {
         let reason = "is not a whole version";
         problems.error(&field.place, reason, "write it like `v1.37.1`");
@@ -115,15 +127,23 @@ fn check_version(root: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems)
 /// Names and addresses that clients use.
 fn check_names(root: &Field<'_>, problems: &mut Problems) {
     if let Some(domain) = root.at(&["networking", "dnsDomain"])
-        && let Some((reason, remedy)) = wrong_with(text(&domain)).filter(|_| !text(&domain).is_empty())
+        && let Some((reason, remedy)) =
+            wrong_with(text(&domain)).filter(|_| !text(&domain).is_empty())
     {
         problems.error(&domain.place, reason, remedy);
     }
-    if let Some(endpoint) = root.get("controlPlaneEndpoint").filter(|field| !text(field).is_empty()) {
+    if let Some(endpoint) = root
+        .get("controlPlaneEndpoint")
+        .filter(|field| !text(field).is_empty())
+    {
         let given = text(&endpoint);
         if given.contains("://") || given.contains('/') {
             let reason = "is a URL, but kubeadm takes `host` or `host:port`";
-            problems.error(&endpoint.place, reason, "remove `https://` and what follows the port");
+            problems.error(
+                &endpoint.place,
+                reason,
+                "remove `https://` and what follows the port",
+            );
         } else if let Ok(address) = given.parse::<IpAddr>() {
             networks::check_outside(&endpoint, address, &networks::of(root), problems);
         } else {
@@ -145,7 +165,11 @@ fn check_names(root: &Field<'_>, problems: &mut Problems) {
         &["etcd", "local", "serverCertSANs"],
         &["etcd", "local", "peerCertSANs"],
     ];
-    for name in lists.iter().filter_map(|path| root.at(path)).flat_map(|list| list.items()) {
+    for name in lists
+        .iter()
+        .filter_map(|path| root.at(path))
+        .flat_map(|list| list.items())
+    {
         let given = text(&name).to_ascii_lowercase();
         let host = given.strip_prefix("*.").unwrap_or(&given);
         if given.parse::<IpAddr>().is_err() && wrong_with(host).is_some() {
@@ -179,7 +203,8 @@ fn check_paths(root: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems) {
             problems.error(&path.place, reason, "start it with `/`");
         } else if ground.is_read_only(given) {
             let reason = format!("{} is read-only in this image", shown(given));
-            let remedy = "choose a directory below /var or /etc, or add it to the recipe's `writable`";
+            let remedy =
+                "choose a directory below /var or /etc, or add it to the recipe's `writable`";
             problems.error(&path.place, reason, remedy);
         }
     }
@@ -208,7 +233,9 @@ fn check_paths(root: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems) {
 /// A directory or file of the node in a pod of the control plane.
 fn check_volume(volume: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems) {
     for name in ["name", "hostPath", "mountPath"] {
-        if volume.node.entries().is_some() && volume.get(name).is_none_or(|field| text(&field).is_empty()) {
+        if volume.node.entries().is_some()
+            && volume.get(name).is_none_or(|field| text(&field).is_empty())
+        {
             let reason = format!("has no `{name}`");
             problems.error(&volume.place, reason, "add it");
         }
@@ -247,7 +274,11 @@ fn check_volume(volume: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems
         }
         _ if is_read != Some(true) => {
             let reason = format!("{} is read-only in this image", shown(given));
-            problems.warn(&path.place, reason, "add `readOnly: true`, or choose a path below /var");
+            problems.warn(
+                &path.place,
+                reason,
+                "add `readOnly: true`, or choose a path below /var",
+            );
         }
         _ => {}
     }
@@ -272,13 +303,20 @@ fn check_etcd(root: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems) {
         let reason = "has one of `certFile` and `keyFile`";
         problems.error(&external.place, reason, "give both");
     } else if cert.is_some() && ca.is_none() {
-        problems.error(&external.place, "has a certificate but no `caFile`", "add it");
+        problems.error(
+            &external.place,
+            "has a certificate but no `caFile`",
+            "add it",
+        );
     }
     let is_encrypted = ca.is_some() || cert.is_some() || key.is_some();
     for path in [ca, cert, key].into_iter().flatten() {
         discovery::expect(&path, text(&path), ground, problems);
     }
-    let endpoints = external.get("endpoints").map(|list| list.items()).unwrap_or_default();
+    let endpoints = external
+        .get("endpoints")
+        .map(|list| list.items())
+        .unwrap_or_default();
     if endpoints.is_empty() {
         let reason = "has no `endpoints`";
         problems.error(&external.place, reason, "add `https://HOST:2379`");
@@ -286,9 +324,17 @@ fn check_etcd(root: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems) {
     for url in endpoints {
         let given = text(&url);
         if is_encrypted && !given.starts_with("https://") {
-            problems.error(&url.place, "is not an https URL", "write `https://HOST:2379`");
+            problems.error(
+                &url.place,
+                "is not an https URL",
+                "write `https://HOST:2379`",
+            );
         } else if !given.contains("://") {
-            problems.error(&url.place, "is a URL without a scheme", "write `https://HOST:2379`");
+            problems.error(
+                &url.place,
+                "is a URL without a scheme",
+                "write `https://HOST:2379`",
+            );
         }
     }
 }
@@ -315,7 +361,9 @@ fn check_gates(root: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems) {
             let reason = format!("is no feature gate of kubeadm 1.{has}");
             let remedy = match suggest::nearest(gate.name, known()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "gates of other programs are in their `extraArgs`; remove it here".to_owned(),
+                None => {
+                    "gates of other programs are in their `extraArgs`; remove it here".to_owned()
+                }
             };
             problems.error(&gate.field.place, reason, remedy);
         }

@@ -50,7 +50,11 @@ fn kubelet(root: &Field<'_>, set: &Set<'_>, ground: &Ground<'_>, problems: &mut 
         && set.find("ClusterConfiguration").is_some()
     {
         let reason = "is not where kubeadm puts the control plane, which would never start";
-        problems.error(&path.place, reason, format!("write `{STATIC_PODS}`, or remove it"));
+        problems.error(
+            &path.place,
+            reason,
+            format!("write `{STATIC_PODS}`, or remove it"),
+        );
     }
     for name in ["podLogsDir", "staticPodPath"] {
         if let Some(path) = given(name)
@@ -70,7 +74,10 @@ fn kubelet(root: &Field<'_>, set: &Set<'_>, ground: &Ground<'_>, problems: &mut 
         && !ground.settings.runtime.is_at(text(&endpoint))
     {
         let runtime = ground.settings.runtime;
-        let reason = format!("is not the socket of {}, the container runtime of this image", runtime.name);
+        let reason = format!(
+            "is not the socket of {}, the container runtime of this image",
+            runtime.name
+        );
         let remedy = format!("write `{}`, or remove it", runtime.kubeadm_socket);
         problems.warn(&endpoint.place, reason, remedy);
     }
@@ -115,7 +122,10 @@ fn kube_proxy(root: &Field<'_>, set: &Set<'_>, ground: &Ground<'_>, problems: &m
         return;
     };
     let pods = networks::of(cluster).pods;
-    if let Some(range) = root.get("clusterCIDR").filter(|range| !text(range).is_empty()) {
+    if let Some(range) = root
+        .get("clusterCIDR")
+        .filter(|range| !text(range).is_empty())
+    {
         for part in text(&range).split(',') {
             match strict(part) {
                 None => problems.error(&range.place, "is not a network", "correct it"),

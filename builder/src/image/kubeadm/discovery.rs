@@ -43,7 +43,10 @@ fn check_token(found: &Field<'_>, problems: &mut Problems) {
         let remedy = "add one (kubeadm token create)";
         problems.error(&found.place, "has no `token`", remedy);
     }
-    match found.get("apiServerEndpoint").filter(|field| !text(field).is_empty()) {
+    match found
+        .get("apiServerEndpoint")
+        .filter(|field| !text(field).is_empty())
+    {
         None => {
             let remedy = "add `apiServerEndpoint: HOST:6443`";
             problems.error(&found.place, "has no `apiServerEndpoint`", remedy);
@@ -53,7 +56,9 @@ fn check_token(found: &Field<'_>, problems: &mut Problems) {
     let hashes = found.get("caCertHashes");
     let has_hashes = hashes.is_some_and(|hashes| !hashes.items().is_empty());
     let unsafe_skip = found.get("unsafeSkipCAVerification");
-    let skips = unsafe_skip.as_ref().and_then(|skip| skip.node.scalar()?.boolean());
+    let skips = unsafe_skip
+        .as_ref()
+        .and_then(|skip| skip.node.scalar()?.boolean());
     match (has_hashes, skips == Some(true)) {
         (false, false) => {
             let reason = "has no `caCertHashes`: the node could not tell its cluster from another";
@@ -87,7 +92,10 @@ fn check_endpoint(endpoint: &Field<'_>, problems: &mut Problems) {
 
 /// A kubeconfig, by its path or by HTTPS.
 fn check_file(file: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems) {
-    let Some(path) = file.get("kubeConfigPath").filter(|path| !text(path).is_empty()) else {
+    let Some(path) = file
+        .get("kubeConfigPath")
+        .filter(|path| !text(path).is_empty())
+    else {
         let reason = "has no `kubeConfigPath`";
         problems.error(&file.place, reason, "add the path of a kubeconfig");
         return;

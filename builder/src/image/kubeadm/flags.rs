@@ -49,7 +49,9 @@ pub fn check(field: &Field<'_>, program: &str, ground: &Ground<'_>, problems: &m
 }
 
 fn known(argument: &Argument<'_>, program: &str, ground: &Ground<'_>, problems: &mut Problems) {
-    let Some(release) = ground.release else { return };
+    let Some(release) = ground.release else {
+        return;
+    };
     let Argument { name, value } = argument;
     let place = &value.place;
     let mut names = release.flag_names(program).peekable();
@@ -81,8 +83,10 @@ fn known(argument: &Argument<'_>, program: &str, ground: &Ground<'_>, problems: 
 /// What a flag takes, if the value is not that.
 fn misfit(kind: &str, value: &str) -> Option<&'static str> {
     let is_bool = || {
-        ["1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False"]
-            .contains(&value)
+        [
+            "1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False",
+        ]
+        .contains(&value)
     };
     match kind {
         "bool" if !is_bool() => Some("`true` or `false`"),
@@ -103,7 +107,10 @@ fn of_kubelet(argument: &Argument<'_>, ground: &Ground<'_>, problems: &mut Probl
         let reason = format!("`{name}` is what {owner} sets");
         problems.error(place, reason, "remove it here");
     }
-    if let Some((_, key)) = OF_SEED.iter().find(|(flag, key)| flag == name && ground.given.contains(key)) {
+    if let Some((_, key)) = OF_SEED
+        .iter()
+        .find(|(flag, key)| flag == name && ground.given.contains(key))
+    {
         let reason = format!("`{name}` has no effect, since `nodeimg.{key}` says it too");
         problems.warn(place, reason, "remove one of them");
     }
@@ -122,13 +129,19 @@ fn of_kubelet(argument: &Argument<'_>, ground: &Ground<'_>, problems: &mut Probl
 
 /// `Name=true,Other=false`.
 fn check_gates_text(value: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems) {
-    for part in text(value).split(',').filter(|part| !part.trim().is_empty()) {
+    for part in text(value)
+        .split(',')
+        .filter(|part| !part.trim().is_empty())
+    {
         let (name, state) = part.split_once('=').unwrap_or((part, ""));
         let asked = match state.trim() {
             "true" => Some(true),
             "false" => Some(false),
             _ => {
-                let reason = format!("the feature gate `{}` is neither `true` nor `false`", shown(name));
+                let reason = format!(
+                    "the feature gate `{}` is neither `true` nor `false`",
+                    shown(name)
+                );
                 problems.error(&value.place, reason, "write `NAME=true`");
                 None
             }
@@ -140,7 +153,11 @@ fn check_gates_text(value: &Field<'_>, ground: &Ground<'_>, problems: &mut Probl
 /// A mapping of names to booleans.
 pub fn check_gates(field: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems) {
     for member in field.members(&mut Problems::new()).unwrap_or_default() {
-        let asked = member.field.node.scalar().and_then(|scalar| scalar.boolean());
+        let asked = member
+            .field
+            .node
+            .scalar()
+            .and_then(|scalar| scalar.boolean());
         check_gate(member.name, asked, &member.field, ground, problems);
     }
 }
@@ -152,7 +169,9 @@ fn check_gate(
     ground: &Ground<'_>,
     problems: &mut Problems,
 ) {
-    let Some(release) = ground.release else { return };
+    let Some(release) = ground.release else {
+        return;
+    };
     // Switches for many gates at once.
     if matches!(name, "AllAlpha" | "AllBeta") {
         return;

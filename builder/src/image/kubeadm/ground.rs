@@ -62,7 +62,11 @@ impl<'a> Ground<'a> {
             release: release.and_then(|minor| published::of(minor.into())),
             networks,
             given: &user.node.given,
-            written: user.files.iter().map(|file| file.path.value.as_str()).collect(),
+            written: user
+                .files
+                .iter()
+                .map(|file| file.path.value.as_str())
+                .collect(),
             has_commands: !(user.bootcmd.is_empty()
                 && user.runcmd.is_empty()
                 && user.scripts.is_empty()),
@@ -100,9 +104,11 @@ impl<'a> Ground<'a> {
 
 /// Directories whose content the packages of the base system decide.
 fn is_of_packages(path: &str) -> bool {
-    ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/ssl", "/etc/pki", "/proc", "/sys", "/dev"]
-        .iter()
-        .any(|directory| path == *directory || is_below(path, directory))
+    [
+        "/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/ssl", "/etc/pki", "/proc", "/sys", "/dev",
+    ]
+    .iter()
+    .any(|directory| path == *directory || is_below(path, directory))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

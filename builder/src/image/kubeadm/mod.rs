@@ -150,7 +150,10 @@ fn of_file(
         documents: all.collect(),
     };
     // The kubelet and kube-proxy read files of their own.
-    if documents.iter().any(|document| version_of(document).is_some()) {
+    if documents
+        .iter()
+        .any(|document| version_of(document).is_some())
+    {
         set.refuse_empty(problems);
         set.judge(ground, problems);
     } else {
@@ -169,7 +172,9 @@ impl<'a> One<'a> {
     /// The root, if it is a document of kubeadm and of that kind.
     fn of_kind(&self, kind: &str) -> Option<&Field<'a>> {
         let is_kubeadm = self.api.starts_with(GROUPS[0]);
-        self.root.as_ref().filter(|_| is_kubeadm && self.kind == kind)
+        self.root
+            .as_ref()
+            .filter(|_| is_kubeadm && self.kind == kind)
     }
 }
 
@@ -227,7 +232,10 @@ impl<'a> Set<'a> {
                 problems.error(&root.place, reason, "add them, or remove the document");
                 continue;
             }
-            if self.documents[..at].iter().any(|first| first.kind == one.kind) {
+            if self.documents[..at]
+                .iter()
+                .any(|first| first.kind == one.kind)
+            {
                 let reason = format!("is a second `{}`; kubeadm takes one of each kind", one.kind);
                 problems.error(&root.place, reason, "put them into one document");
             } else if !one.is_ours() {

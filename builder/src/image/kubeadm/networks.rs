@@ -32,7 +32,10 @@ pub fn of(root: &Field<'_>) -> Networks {
     let all = |name: &str| {
         let field = root.at(&["networking", name]);
         let given = field.as_ref().map_or("", |field| text(field));
-        given.split(',').filter_map(|part| strict(part.trim())).collect::<Vec<_>>()
+        given
+            .split(',')
+            .filter_map(|part| strict(part.trim()))
+            .collect::<Vec<_>>()
     };
     let mut services = all("serviceSubnet");
     if services.is_empty() {
@@ -60,7 +63,11 @@ pub fn check(root: &Field<'_>, own: &[OwnNetwork], ground: &Ground<'_>, problems
             if bits > MOST_SERVICE_BITS {
                 let least = net.max_prefix_len() - MOST_SERVICE_BITS;
                 let reason = format!("{net} is too large for services");
-                problems.error(&field.place, reason, format!("its length is at least /{least}"));
+                problems.error(
+                    &field.place,
+                    reason,
+                    format!("its length is at least /{least}"),
+                );
             }
         }
         check_apart(&field, &networks.services, &own, problems);
@@ -71,9 +78,15 @@ pub fn check(root: &Field<'_>, own: &[OwnNetwork], ground: &Ground<'_>, problems
             own.net.trunc(),
             own.from
         );
-        problems.warn(&root.place, reason, "choose another as `networking.serviceSubnet`");
+        problems.warn(
+            &root.place,
+            reason,
+            "choose another as `networking.serviceSubnet`",
+        );
     }
-    let Some(field) = given("podSubnet") else { return };
+    let Some(field) = given("podSubnet") else {
+        return;
+    };
     if !check_list(&field, LEAST_PODS, problems) {
         return;
     }
@@ -83,7 +96,11 @@ pub fn check(root: &Field<'_>, own: &[OwnNetwork], ground: &Ground<'_>, problems
         for services in &networks.services {
             if overlap(pods, services) {
                 let reason = format!("{pods} overlaps the service network {services}");
-                problems.error(&field.place, reason, "choose a network that does not overlap it");
+                problems.error(
+                    &field.place,
+                    reason,
+                    "choose a network that does not overlap it",
+                );
             }
         }
     }
@@ -115,7 +132,11 @@ fn check_list(field: &Field<'_>, least: u32, problems: &mut Problems) -> bool {
     let doubled = nets.len() == 2 && is_v4(&nets[0]) == is_v4(&nets[1]);
     if nets.len() > 2 || doubled {
         let reason = "is more than one network of a family";
-        problems.error(&field.place, reason, "give one, or one of each family for dual-stack");
+        problems.error(
+            &field.place,
+            reason,
+            "give one, or one of each family for dual-stack",
+        );
     }
     true
 }
@@ -136,13 +157,20 @@ fn check_apart(field: &Field<'_>, nets: &[IpNet], own: &[&OwnNetwork], problems:
             own.net.trunc(),
             own.from
         );
-        problems.error(&field.place, reason, "choose a network that does not overlap it");
+        problems.error(
+            &field.place,
+            reason,
+            "choose a network that does not overlap it",
+        );
     }
 }
 
 fn first_overlap<'o>(nets: &[IpNet], own: &[&'o OwnNetwork]) -> Option<(IpNet, &'o OwnNetwork)> {
-    let all = nets.iter().flat_map(|net| own.iter().map(move |own| (*net, *own)));
-    all.into_iter().find(|(net, own)| overlap(net, &own.net.trunc()))
+    let all = nets
+        .iter()
+        .flat_map(|net| own.iter().map(move |own| (*net, *own)));
+    all.into_iter()
+        .find(|(net, own)| overlap(net, &own.net.trunc()))
 }
 
 /// A node's part of the pod network, as the controller manager cuts it.
@@ -165,7 +193,11 @@ fn check_room(field: &Field<'_>, pods: &IpNet, root: &Field<'_>, problems: &mut 
         Some(Ok(mask)) => mask,
         Some(Err(_)) => {
             let reason = format!("`{name}` is not a number");
-            problems.error(&list.as_ref().unwrap_or(field).place, reason, "write the length of a prefix");
+            problems.error(
+                &list.as_ref().unwrap_or(field).place,
+                reason,
+                "write the length of a prefix",
+            );
             return;
         }
     };

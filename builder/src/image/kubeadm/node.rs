@@ -27,7 +27,9 @@ pub fn check(root: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems) {
     }
     if let Some(errors) = root.at(&["nodeRegistration", "ignorePreflightErrors"]) {
         let items = errors.items();
-        let has_all = items.iter().any(|item| text(item).eq_ignore_ascii_case("all"));
+        let has_all = items
+            .iter()
+            .any(|item| text(item).eq_ignore_ascii_case("all"));
         if has_all && items.len() > 1 {
             let reason = "has `all` beside others, which kubeadm refuses";
             problems.error(&errors.place, reason, "keep `all` alone, or remove it");
@@ -100,7 +102,9 @@ fn check_patches(directory: &Field<'_>, ground: &Ground<'_>, problems: &mut Prob
     let reason = match ground.has(path) {
         Presence::There => return,
         Presence::Absent => "is a directory that neither the image nor the seed has",
-        Presence::Unknown => "is a directory that may not be there: the seed writes nothing into it",
+        Presence::Unknown => {
+            "is a directory that may not be there: the seed writes nothing into it"
+        }
     };
     let remedy = "write the patches by `write_files`";
     match ground.has(path) {
@@ -163,9 +167,13 @@ fn check_token(item: &Field<'_>, problems: &mut Problems) {
 fn is_group(text: &str) -> bool {
     let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let inside = |c: char| edge(c) || matches!(c, ':' | '-');
-    text.strip_prefix("system:bootstrappers:").is_some_and(|name| {
-        name.len() <= 256 && name.chars().all(inside) && name.starts_with(edge) && name.ends_with(edge)
-    })
+    text.strip_prefix("system:bootstrappers:")
+        .is_some_and(|name| {
+            name.len() <= 256
+                && name.chars().all(inside)
+                && name.starts_with(edge)
+                && name.ends_with(edge)
+        })
 }
 
 /// `advertiseAddress` and `bindPort` of this node's API server.

@@ -35,7 +35,12 @@ pub fn check(one: &One<'_>, ground: &Ground<'_>, problems: &mut Problems) {
 }
 
 /// Keys whose values are not shown.
-const SECRETS: [&str; 4] = ["bootstrapTokens", "certificateKey", "tlsBootstrapToken", "token"];
+const SECRETS: [&str; 4] = [
+    "bootstrapTokens",
+    "certificateKey",
+    "tlsBootstrapToken",
+    "token",
+];
 
 /// Whether this Kubernetes has such a document; if not, that has been said.
 fn is_read(one: &One<'_>, release: &Release, root: &Field<'_>, problems: &mut Problems) -> bool {
@@ -60,7 +65,10 @@ fn is_read(one: &One<'_>, release: &Release, root: &Field<'_>, problems: &mut Pr
         Age::Unknown => {
             let group = one.api.split('/').next().unwrap_or_default();
             let known = release.versions(group);
-            let reason = format!("uses `{}`, which Kubernetes {minor} does not know", shown_api(one.api));
+            let reason = format!(
+                "uses `{}`, which Kubernetes {minor} does not know",
+                shown_api(one.api)
+            );
             let remedy = format!("it knows {}", suggest::list(known.iter().copied()));
             problems.error(&root.place, reason, remedy);
             return false;
@@ -70,7 +78,9 @@ fn is_read(one: &One<'_>, release: &Release, root: &Field<'_>, problems: &mut Pr
     if kinds.contains(&one.kind) {
         return true;
     }
-    let place = root.get("kind").map_or_else(|| root.place.clone(), |kind| kind.place);
+    let place = root
+        .get("kind")
+        .map_or_else(|| root.place.clone(), |kind| kind.place);
     let reason = format!("is not a kind of `{}` in Kubernetes {minor}", one.api);
     let remedy = match suggest::nearest(one.kind, kinds.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
@@ -81,7 +91,11 @@ fn is_read(one: &One<'_>, release: &Release, root: &Field<'_>, problems: &mut Pr
 }
 
 fn shown_api(api: &str) -> &str {
-    if api.len() < 64 { api } else { "another apiVersion" }
+    if api.len() < 64 {
+        api
+    } else {
+        "another apiVersion"
+    }
 }
 
 /// Whether it is the form of arguments, which the node says itself.
