@@ -236,9 +236,15 @@ fn a_container_that_comes_or_goes_is_known_and_a_bad_setting_is_not() {
         "W Failed to process watch event {{EventType:0 Name:/kubepods.slice/kubepods-besteffort.slice/cri-containerd-{id}.scope WatchSource:0}}: "
     );
     for line in [
-        format!("{watch}not found: rpc error: code = NotFound desc = container not created: not found"),
-        format!("{watch}error finding container {id}: status 404 returned error can't find the container with id {id}"),
-        format!("E \"ContainerStatus from runtime service failed\" err=\"rpc error: code = NotFound desc = an error occurred when try to find container \\\"{id}\\\": not found\""),
+        format!(
+            "{watch}not found: rpc error: code = NotFound desc = container not created: not found"
+        ),
+        format!(
+            "{watch}error finding container {id}: status 404 returned error can't find the container with id {id}"
+        ),
+        format!(
+            "E \"ContainerStatus from runtime service failed\" err=\"rpc error: code = NotFound desc = an error occurred when try to find container \\\"{id}\\\": not found\""
+        ),
     ] {
         assert!(is_known(&line), "{line}");
     }
