@@ -36,7 +36,15 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/src/input",
         &[
-            "resolve", "bring", "chosen", "debian", "lock", "recipe", "artifact", "fetch",
+            "resolve",
+            "bring",
+            "chosen",
+            "debian",
+            "lock",
+            "recipe",
+            "published",
+            "artifact",
+            "fetch",
         ],
     ),
     ("builder/machine/src", &["test", "seed", "qemu", "pki"]),
