@@ -71,7 +71,7 @@ fn known(argument: &Argument<'_>, program: &str, ground: &Ground<'_>, problems: 
         problems.error(place, reason, remedy);
         return;
     };
-    if let Some(wanted) = misfit(flag.kind, text(value)) {
+    if let Some(wanted) = misfit(&flag.kind, text(value)) {
         let reason = format!("`{name}` takes {wanted}");
         problems.error(place, reason, "correct the value");
     }

@@ -1,6 +1,8 @@
 //! What documents of a seed are judged against: the image, the seed's other values and its
 //! network.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use nodeimg_seed::check::Inputs;
 use nodeimg_seed::check::kubeadm::minor;
@@ -50,7 +52,7 @@ impl<'a> Ground<'a> {
         }
         for text in &user.node.node_ip {
             for part in text.value.split(',') {
-                let address = part.trim().parse().ok().map(IpNet::from);
+                let address = part.trim().parse::<IpAddr>().ok().map(IpNet::from);
                 if let Some(net) = address.or_else(|| part.trim().parse().ok()) {
                     let from = "`nodeimg.node_ip`".to_owned();
                     networks.push(OwnNetwork { net, from });

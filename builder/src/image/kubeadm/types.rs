@@ -74,17 +74,17 @@ fn is_read(one: &One<'_>, release: &Release, root: &Field<'_>, problems: &mut Pr
             return false;
         }
     }
-    let kinds = release.kinds(one.api);
-    if kinds.contains(&one.kind) {
+    let kinds = || release.kinds(one.api).iter().map(String::as_str);
+    if kinds().any(|kind| kind == one.kind) {
         return true;
     }
     let place = root
         .get("kind")
         .map_or_else(|| root.place.clone(), |kind| kind.place);
     let reason = format!("is not a kind of `{}` in Kubernetes {minor}", one.api);
-    let remedy = match suggest::nearest(one.kind, kinds.iter().copied()) {
+    let remedy = match suggest::nearest(one.kind, kinds()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("the kinds are {}", suggest::list(kinds.iter().copied())),
+        None => format!("the kinds are {}", suggest::list(kinds())),
     };
     problems.error(&place, reason, remedy);
     false

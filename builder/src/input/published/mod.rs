@@ -4,6 +4,7 @@
 //! names, into `builder/data/kubernetes`.
 
 mod check;
+mod plain;
 mod value;
 
 use std::collections::BTreeMap;

@@ -204,3 +204,37 @@ fn values_are_read_as_go_does() {
         json!({"a": true, "b": 5, "c": "5", "d": null, "e": [1.5, "x"]})
     );
 }
+
+/// As go-yaml reads each, which `kubeadm config validate` showed.
+#[test]
+fn plain_text_is_what_go_takes_it_for() {
+    for (text, expected) in [
+        ("y", json!(true)),
+        ("Off", json!(false)),
+        ("~", Value::Null),
+        ("0o17", json!(15)),
+        ("017", json!(15)),
+        ("08", json!(8.0)),
+        ("1_000", json!(1000)),
+        ("0x1F", json!(31)),
+        ("-0b11", json!(-3)),
+        ("1e3", json!(1000.0)),
+        (".5", json!(0.5)),
+        ("1.37", json!(1.37)),
+        ("1.37.1", json!("1.37.1")),
+        ("190:20:30", json!("190:20:30")),
+        ("2024-01-01", json!("2024-01-01")),
+        (
+            "18446744073709551615",
+            json!(18_446_744_073_709_551_615_u64),
+        ),
+        ("nan", json!("nan")),
+        ("inf", json!("inf")),
+        ("--1", json!("--1")),
+        ("+", json!("+")),
+        ("'1'", json!("1")),
+    ] {
+        let root = yaml::parse(&format!("k: {text}\n")).unwrap().unwrap();
+        assert_eq!(of_yaml(&root)["k"], expected, "{text}");
+    }
+}

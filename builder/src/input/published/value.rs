@@ -5,6 +5,7 @@ use nodeimg_seed::text::yaml::{Entry, Kind, Node};
 use serde_json::Value;
 
 use super::check::named;
+use super::plain;
 
 /// What is wrong with a value of one of the basic types of `builder/data/kubernetes`.
 pub fn misfit(wanted: &str, value: &Value) -> Option<String> {
@@ -155,15 +156,7 @@ pub fn of_yaml(node: &Node) -> Value {
             entries.iter().map(entry).collect()
         }
         Kind::Sequence(items) => items.iter().map(of_yaml).collect(),
-        Kind::Scalar(scalar) if scalar.plain => match scalar.text() {
-            "" | "~" | "null" | "Null" | "NULL" => Value::Null,
-            text => scalar
-                .boolean()
-                .map(Value::Bool)
-                .or_else(|| text.parse::<i64>().ok().map(Value::from))
-                .or_else(|| text.parse::<f64>().ok().map(Value::from))
-                .unwrap_or_else(|| Value::from(text)),
-        },
+        Kind::Scalar(scalar) if scalar.plain => plain::value(scalar.text()),
         Kind::Scalar(scalar) => Value::from(scalar.text()),
     }
 }
