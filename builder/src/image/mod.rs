@@ -8,6 +8,7 @@
 //! firstboot   the first-boot program, and what it is told
 //! absent      what seeds may count on and the image lacks
 //! brought     the recipe's own overlays and files, read once
+//! kubeadm     what kubeadm and what it sets up would refuse of a seed
 //! layers      overlays: nodeimg's own and the recipe's, with first boot's templates
 //! accepted    what scripts accepted by hand would make and the tree lacks
 //! base        the base system: Debian's packages, set up without their scripts
@@ -26,6 +27,7 @@ pub mod brought;
 pub mod config;
 pub mod consistency;
 pub mod firstboot;
+pub mod kubeadm;
 pub mod layers;
 pub mod libraries;
 pub mod lint;

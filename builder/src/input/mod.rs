@@ -8,6 +8,7 @@
 //! lock       which bytes those of a recipe are
 //! artifact   what of an archive, a package or a container image goes where
 //! recipe     what the author asks for
+//! published  what Kubernetes says that its programs read
 //! fetch      from a URL and a digest to a verified blob in the store
 //! ```
 
@@ -17,6 +18,7 @@ pub mod chosen;
 pub mod debian;
 pub mod fetch;
 pub mod lock;
+pub mod published;
 pub mod recipe;
 pub mod resolve;
 

@@ -30,6 +30,7 @@ const ELSEWHERE: Elsewhere<'static> = Elsewhere {
         known: Vec::new(),
         absent: Vec::new(),
     },
+    judge: None,
 };
 
 pub type Entry = (&'static str, fn(&[u8]));

@@ -33,6 +33,15 @@ pub trait Surroundings {
     fn templates(&self, problems: &mut Problems) -> Option<Cow<'_, [TemplateFile]>>;
 
     fn image(&self) -> &dyn Image;
+
+    /// Judges what programs of the image will read of the seed, beyond what a node does.
+    fn judge(&self, _inputs: &Inputs<'_>, _network: Option<&Network>, _problems: &mut Problems) {}
+}
+
+/// Knows what programs of an image take.
+pub trait Judge {
+    /// Adds what they would refuse of a seed, which asks for this network.
+    fn judge(&self, inputs: &Inputs<'_>, network: Option<&Network>, problems: &mut Problems);
 }
 
 /// A node whose seed has passed every check.
@@ -71,6 +80,7 @@ pub fn examine(
         waited,
         now: around.now(),
     };
+    around.judge(&inputs, network.as_ref(), problems);
     let node = check::check(&inputs, problems)?;
     let plan = around.templates(problems).and_then(|templates| {
         let ground = Ground {
@@ -109,6 +119,8 @@ pub struct Elsewhere<'a> {
     /// Seconds since 1970.
     pub now: u64,
     pub image: &'a UnknownImage,
+    /// `None`: only what a node itself checks is.
+    pub judge: Option<&'a dyn Judge>,
 }
 
 impl Surroundings for Elsewhere<'_> {
@@ -130,6 +142,12 @@ impl Surroundings for Elsewhere<'_> {
 
     fn image(&self) -> &dyn Image {
         self.image
+    }
+
+    fn judge(&self, inputs: &Inputs<'_>, network: Option<&Network>, problems: &mut Problems) {
+        if let Some(judge) = self.judge {
+            judge.judge(inputs, network, problems);
+        }
     }
 }
 

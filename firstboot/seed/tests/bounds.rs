@@ -33,6 +33,7 @@ fn judge(seed: &Seed, profile: &str) -> (Option<Outlook>, Vec<String>) {
     let image = UnknownImage::default();
     let elsewhere = Elsewhere {
         image: &image,
+        judge: None,
         templates: &[],
         architecture: "x86_64",
         now: u64::try_from(seeds::days_from_now(0).unix_timestamp()).unwrap(),

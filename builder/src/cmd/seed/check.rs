@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use nodeimg_seed::examine::{Elsewhere, Outlook, outlook};
+use nodeimg_seed::examine::{Elsewhere, Judge, Outlook, outlook};
 use nodeimg_seed::plan::UnknownImage;
 use nodeimg_seed::read::near;
 use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::cli::SeedCheckArgs;
 use crate::cmd::Session;
 use crate::image::firstboot::settings::settings_of;
-use crate::image::{absent, layers};
+use crate::image::{absent, kubeadm, layers};
 use crate::input::chosen::Chosen;
 use crate::input::lock::Lock;
 use crate::output::KINDS;
@@ -49,13 +49,16 @@ pub fn judge(
     let templates = layers::templates_of(recipe)?;
     // Certificates are judged by this machine's clock, not by an image's age.
     let settings = settings_of(recipe, Epoch(0));
+    let known = layers::known_paths(recipe)?;
+    let kubeadm = kubeadm::Judge::of(recipe, &known);
     let elsewhere = Elsewhere {
+        judge: kubeadm.as_ref().map(|judge| judge as &dyn Judge),
         templates: &templates,
         // A seed is for nodes of either architecture; one that asks gets this machine's.
         architecture: std::env::consts::ARCH,
         now: Date::now()?.0,
         image: &UnknownImage {
-            known: layers::known_paths(recipe)?,
+            known: known.clone(),
             absent: absent(chosen)?,
         },
     };

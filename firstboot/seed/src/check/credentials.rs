@@ -192,7 +192,8 @@ fn check_token(token: &Located<Secret>, problems: &mut Problems) {
 }
 
 /// <https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/#token-format>
-pub(super) fn is_token(text: &str) -> bool {
+/// `abcdef.0123456789abcdef`.
+pub fn is_token(text: &str) -> bool {
     let plain = |part: &str, length: usize| {
         let inside = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         part.len() == length && part.bytes().all(inside)

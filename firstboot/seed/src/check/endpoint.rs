@@ -51,7 +51,7 @@ pub(super) fn check_api_server(
 }
 
 /// The host of an `https://host[:port][/path]` URL; anything else is an error.
-pub(super) fn host_of(url: &str) -> Result<&str, (String, String)> {
+pub fn host_of(url: &str) -> Result<&str, (String, String)> {
     let fail = |reason: &str| {
         Err((
             reason.to_owned(),

@@ -5,15 +5,15 @@
 //! the module of its concern, and a row in `docs/reference/first-boot/nodeimg.md`.
 mod certificates;
 mod credentials;
-mod endpoint;
+pub mod endpoint;
 mod extras;
 pub mod kubeadm;
-mod names;
+pub mod names;
 mod node_ip;
 pub mod registries;
 mod runtime;
-mod scheduling;
-mod subnets;
+pub mod scheduling;
+pub mod subnets;
 
 use std::net::IpAddr;
 

@@ -119,7 +119,7 @@ fn shortened(name: &Located<String>) -> Located<String> {
 }
 
 /// Why a name is not a DNS-1123 subdomain that can name a node.
-pub(super) fn wrong_with(name: &str) -> Option<(String, String)> {
+pub fn wrong_with(name: &str) -> Option<(String, String)> {
     let fail = |reason: String, remedy: &str| Some((reason, remedy.to_owned()));
     let shown: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
     if name.is_empty() || name.len() > 253 {

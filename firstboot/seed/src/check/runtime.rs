@@ -20,7 +20,7 @@ pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) {
     let runtime = inputs.settings.runtime;
     let given = &inputs.user.node.kubeadm;
     for config in given.join.iter().chain(&given.init) {
-        if let Some((line, other)) = other_in(config.value.expose(), runtime) {
+        if let Some((line, other)) = other_in(config.text.expose(), runtime) {
             let place = lines_on(&config.place, line);
             problems.error(&place, reason(other, runtime), remedy(runtime));
         }

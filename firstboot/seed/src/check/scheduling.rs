@@ -31,25 +31,28 @@ const EFFECTS: &[&str] = &["NoSchedule", "PreferNoSchedule", "NoExecute"];
 pub(super) fn check_labels(labels: &[Pair], problems: &mut Problems) -> Vec<String> {
     let mut texts = Vec::new();
     for label in labels {
-        let place = &label.value.place;
-        if let Some(reason) = wrong_key(&label.name) {
-            problems.error(place, reason, "write `name` or `domain/name`");
-        } else if let Some(reason) = wrong_value(&label.value.value) {
-            problems.error(
-                place,
-                reason,
-                "use up to 63 letters, digits, `-`, `_` and `.`",
-            );
-        } else if !kubelet_may_set(&label.name) {
-            let reason = "is a label that a kubelet may not set on itself: it would not start";
-            let remedy = "set it from the control plane: kubectl label node";
-            problems.error(place, reason, remedy);
-        } else {
-            texts.push(format!("{}={}", label.name, label.value.value));
+        match wrong_label(&label.name, &label.value.value) {
+            Some((reason, remedy)) => problems.error(&label.value.place, reason, remedy),
+            None => texts.push(format!("{}={}", label.name, label.value.value)),
         }
     }
     texts.sort();
     texts
+}
+
+/// Why a kubelet does not start with this label of itself, and what to do about it.
+pub fn wrong_label(name: &str, value: &str) -> Option<(String, &'static str)> {
+    if let Some(reason) = wrong_key(name) {
+        return Some((reason, "write `name` or `domain/name`"));
+    }
+    if let Some(reason) = wrong_value(value) {
+        return Some((reason, "use up to 63 letters, digits, `-`, `_` and `.`"));
+    }
+    (!kubelet_may_set(name)).then(|| {
+        let reason = "is a label that a kubelet may not set on itself: it would not start";
+        let remedy = "set it from the control plane: kubectl label node";
+        (reason.to_owned(), remedy)
+    })
 }
 
 /// `key=value:Effect` for each taint, in the order given.
@@ -87,7 +90,8 @@ pub(super) fn check_provider(given: Option<&Located<String>>, problems: &mut Pro
     given.value.clone()
 }
 
-fn wrong_taint(text: &str) -> Option<(String, String)> {
+/// What is wrong with `key=value:Effect`, and what to do about it.
+pub fn wrong_taint(text: &str) -> Option<(String, String)> {
     let form = || "write `key=value:Effect` or `key:Effect`".to_owned();
     let Some((body, effect)) = text.rsplit_once(':') else {
         return Some(("is a taint without an effect".to_owned(), form()));

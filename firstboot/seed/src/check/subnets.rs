@@ -121,7 +121,7 @@ pub(super) fn networks(texts: &[Located<String>], problems: &mut Problems) -> Ve
 
 /// `address/length`, as the standard library reads addresses: `010.0.0.0` could
 /// be octal and is refused.
-pub(super) fn strict(text: &str) -> Option<IpNet> {
+pub fn strict(text: &str) -> Option<IpNet> {
     let (address, length) = text.split_once('/')?;
     if !length.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

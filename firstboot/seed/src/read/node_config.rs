@@ -2,10 +2,12 @@
 //!
 //! This is the schema only: which keys there are, of what shape, and for which
 //! profile. Whether the values make sense together is for [`crate::check`].
+mod kubeadm;
 mod registries;
 
 use std::collections::BTreeMap;
 
+pub use kubeadm::{Configuration, KubeadmConfig};
 pub use registries::Given;
 
 use crate::contract::profile::{Join, PROFILES, Profile};
@@ -13,7 +15,7 @@ use crate::text::field::Field;
 use crate::text::problem::{Located, Problems};
 use crate::text::secret::Secret;
 use crate::text::suggest;
-use crate::text::yaml::{Kind, Node};
+use crate::text::yaml::Kind;
 
 /// How a component authenticates to the API server.
 #[derive(Default)]
@@ -33,13 +35,6 @@ pub type Taint = Located<String>;
 pub struct Pair {
     pub name: String,
     pub value: Located<String>,
-}
-
-/// Configurations for kubeadm, as YAML text.
-#[derive(Default)]
-pub struct KubeadmConfig {
-    pub join: Option<Located<Secret>>,
-    pub init: Option<Located<Secret>>,
 }
 
 #[derive(Default)]
@@ -159,7 +154,7 @@ const KEYS: &[Key] = &[
     Key {
         name: "kubeadm",
         joins: &[Join::Kubeadm],
-        read: |node, field, problems| node.kubeadm = kubeadm(field, problems),
+        read: |node, field, problems| node.kubeadm = kubeadm::read(field, problems),
     },
 ];
 
@@ -226,31 +221,6 @@ fn credentials(field: &Field<'_>, problems: &mut Problems) -> Credentials {
             "cert" => found.cert = public_pem(&member.field, problems),
             "key" => found.key = at_value(&member.field, problems),
             _ => found.kubeconfig = at_value(&member.field, problems),
-        }
-    }
-    found
-}
-
-/// Text as it is; a mapping, or a list of them, written out again.
-fn kubeadm(field: &Field<'_>, problems: &mut Problems) -> KubeadmConfig {
-    let mut found = KubeadmConfig::default();
-    for member in field.members(problems).unwrap_or_default() {
-        let field = &member.field;
-        let mut text = || {
-            let documents: Vec<_> = match &field.node.kind {
-                Kind::Scalar(_) => return at_value(field, problems),
-                Kind::Mapping(_) => vec![field.node.to_flow()],
-                Kind::Sequence(items) => items.iter().map(Node::to_flow).collect(),
-            };
-            let texts: Vec<&str> = documents.iter().map(Secret::expose).collect();
-            let value = Secret::new(format!("{}\n", texts.join("\n---\n")));
-            let place = field.place.clone();
-            Some(Located { value, place })
-        };
-        match member.name {
-            "join" => found.join = text(),
-            "init" => found.init = text(),
-            name => unknown(field, name, ["init", "join"].into_iter(), problems),
         }
     }
     found

@@ -50,6 +50,27 @@ impl<'a> Field<'a> {
         Some(members.collect())
     }
 
+    /// The member of that name, if this is a mapping that has it.
+    pub fn get(&self, name: &str) -> Option<Self> {
+        let entries = self.node.entries()?;
+        let entry = entries.iter().find(|entry| entry.key.expose() == name)?;
+        let parent = self.place.key.clone().unwrap_or_default();
+        let place = self.place.clone().line(entry.line);
+        Some(Self {
+            node: &entry.value,
+            place: place.key(format!("{parent}.{}", shown(name))),
+        })
+    }
+
+    /// The value at the end of these names.
+    pub fn at(&self, names: &[&str]) -> Option<Self> {
+        let mut found = self.clone();
+        for name in names {
+            found = found.get(name)?;
+        }
+        Some(found)
+    }
+
     /// Text as written: numbers stay text; booleans and empty values are refused.
     pub fn text(&self, problems: &mut Problems) -> Option<Located<String>> {
         let secret = self.secret(problems)?;

@@ -19,6 +19,8 @@ pub struct WriteFile {
     pub path: Located<String>,
     /// Decoded.
     pub content: SecretBytes,
+    /// Where the content begins, if its lines are lines of the seed.
+    pub first_line: Option<usize>,
     /// Append to the file instead of replacing it.
     pub append: bool,
     /// `user:group` or `user`; root if absent.
@@ -96,6 +98,7 @@ fn file(
 ) -> Option<(WriteFile, bool)> {
     let (mut path, mut owner, mut content, mut encoding) = (None, None, None, None);
     let (mut append, mut defer, mut mode) = (false, false, Some(DEFAULT_MODE));
+    let mut first_line = None;
     let mut asked = false;
     let mut good = true;
     for member in item.members(problems)? {
@@ -108,6 +111,8 @@ fn file(
             "content" => {
                 content = raw(field, problems);
                 good &= content.is_some();
+                let is_literal = field.node.scalar().is_some_and(|scalar| scalar.literal);
+                first_line = is_literal.then_some(field.node.line);
             }
             "encoding" => {
                 encoding = field.text(problems);
@@ -134,6 +139,7 @@ fn file(
     let file = WriteFile {
         path: path?,
         content: content?,
+        first_line: first_line.filter(|_| encoding.is_none()),
         append,
         owner,
         mode: mode?,

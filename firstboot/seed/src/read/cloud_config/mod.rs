@@ -70,6 +70,7 @@ impl UserData {
                 place: Place::file(&injected.file.name),
             },
             content: SecretBytes::new(injected.file.bytes.to_vec()),
+            first_line: None,
             append: false,
             owner: None,
             mode: MODE,

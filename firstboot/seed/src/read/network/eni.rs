@@ -358,6 +358,7 @@ fn scalar(line: usize, text: &str) -> Node {
         kind: Kind::Scalar(Scalar {
             text: Secret::new(text.to_owned()),
             plain: false,
+            literal: false,
             tag: None,
         }),
     }

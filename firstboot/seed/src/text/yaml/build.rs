@@ -169,6 +169,7 @@ impl Builder {
         Ok(Scalar {
             text: Secret::new(text),
             plain: written_plain && !said_str,
+            literal: style == ScalarStyle::Literal,
             tag: tag.filter(|_| !said_str).map(Tag::original),
         })
     }

@@ -12,10 +12,12 @@
 //! - Nothing here has `Debug`, and errors never quote the input: any scalar may
 //!   be a private key.
 mod build;
+mod documents;
 mod typed;
 pub mod write;
 
 use build::Builder;
+pub use documents::{Document, documents};
 use granit_parser::Parser;
 pub use typed::Typed;
 
@@ -50,6 +52,8 @@ pub struct Scalar {
     /// Written without quotes, not as a block and without `!!str`, so that `no` may mean
     /// false.
     pub plain: bool,
+    /// Written as a block after `|`, so that its lines are lines of the file.
+    pub literal: bool,
     /// An explicit tag such as `!!binary`; `!!str` and no tag are `None`.
     pub tag: Option<String>,
 }
@@ -97,9 +101,7 @@ impl Node {
         match &self.kind {
             Kind::Scalar(scalar) => {
                 let text = scalar.text.expose();
-                let number = text.parse::<f64>().is_ok_and(f64::is_finite);
-                let meant = scalar.is_null() || scalar.boolean().is_some() || number;
-                if scalar.plain && meant && !text.is_empty() {
+                if scalar.is_meant() && !text.is_empty() {
                     out.push_str(text);
                 } else if scalar.is_null() {
                     out.push_str("null");
@@ -123,6 +125,30 @@ impl Node {
                 }
                 out.push_str(if entries.is_empty() { "{}" } else { "}" });
             }
+        }
+    }
+
+    /// The same value as a reader of [`Node::to_flow`] takes it: what is written in quotes
+    /// there is text.
+    #[must_use]
+    pub fn as_in_flow(&self) -> Self {
+        let kind = match &self.kind {
+            Kind::Scalar(scalar) => Kind::Scalar(Scalar {
+                plain: scalar.is_meant(),
+                ..scalar.clone()
+            }),
+            Kind::Sequence(items) => Kind::Sequence(items.iter().map(Self::as_in_flow).collect()),
+            Kind::Mapping(entries) => {
+                let entry = |entry: &Entry| Entry {
+                    value: entry.value.as_in_flow(),
+                    ..entry.clone()
+                };
+                Kind::Mapping(entries.iter().map(entry).collect())
+            }
+        };
+        Self {
+            line: self.line,
+            kind,
         }
     }
 
@@ -168,6 +194,12 @@ impl Scalar {
     /// The text as written.
     pub fn text(&self) -> &str {
         self.text.expose()
+    }
+
+    /// Whether it is plain and a value other than text: nothing, a boolean or a number.
+    fn is_meant(&self) -> bool {
+        let number = || self.text().parse::<f64>().is_ok_and(f64::is_finite);
+        self.plain && (self.is_null() || self.boolean().is_some() || number())
     }
 
     pub fn is_null(&self) -> bool {

@@ -1,16 +1,23 @@
 //! The configuration for kubeadm: one of the seed, or one made from an API server, a
 //! token and the hashes of the cluster's CA.
 //!
-//! Spec: <https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/>. What is
-//! inside a configuration is kubeadm's to judge, which it does before it changes anything;
-//! only whether the image's kubeadm reads this version of it is checked here.
+//! Spec: <https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/>. A node
+//! checks of a configuration what no kubeadm of the image takes ([`document`]); the rest is
+//! kubeadm's to judge, which it does before it changes anything. `nodeimg seed check` knows
+//! the types of all of it.
+mod built;
+pub mod document;
+
 use std::net::IpAddr;
 
-use super::credentials::is_token;
-use super::{Inputs, endpoint};
-use crate::text::problem::{Located, Problems};
+use super::Inputs;
+pub use super::credentials::is_token;
+use crate::read::node_config::Configuration;
+use crate::text::field::Field;
+use crate::text::problem::Problems;
 use crate::text::secret::Secret;
-use crate::text::yaml;
+use crate::text::yaml::Document;
+use built::built;
 
 /// One run of kubeadm.
 pub struct Kubeadm {
@@ -30,7 +37,14 @@ pub struct Kubeadm {
 pub const API: &str = "v1beta4";
 
 /// Older ones, and the last minor release of Kubernetes 1 that reads each.
-const OLD_APIS: [(&str, u32); 2] = [("v1beta2", 26), ("v1beta3", 36)];
+const OLD_APIS: [(&str, u32); 6] = [
+    ("v1alpha1", 11),
+    ("v1alpha2", 12),
+    ("v1alpha3", 14),
+    ("v1beta1", 21),
+    ("v1beta2", 26),
+    ("v1beta3", 36),
+];
 
 /// Keys that mean nothing to a node whose pod network is set up by a DaemonSet.
 const OTHERS: [&str; 4] = ["ca", "cluster_cidr", "kube_proxy", "pod_subnet"];
@@ -103,43 +117,28 @@ const INIT: Task = Task {
 fn whole(
     inputs: &Inputs<'_>,
     task: &Task,
-    config: &Located<Secret>,
+    config: &Configuration,
     problems: &mut Problems,
 ) -> Option<Kubeadm> {
+    let documents = config.documents.as_ref()?;
     let mut found = false;
     let mut upload_certs = false;
-    let mut line = 0;
-    for document in config.value.expose().split("\n---") {
-        match yaml::parse(document.trim_start_matches("---")) {
-            Ok(root) => {
-                let text = |key: &str| Some(root.as_ref()?.get(key)?.scalar()?.text().to_owned());
-                let name = text("apiVersion").unwrap_or_default();
-                if let Some(version) = name.strip_prefix("kubeadm.k8s.io/") {
-                    let kind = text("kind").unwrap_or_default();
-                    found |= task.kinds.contains(&kind.as_str());
-                    let key = text("certificateKey").unwrap_or_default();
-                    upload_certs |= kind == "InitConfiguration" && !key.is_empty();
-                    let wrong = not_read(version, inputs.settings.kubeadm.as_deref())
-                        .map(|reason| (reason, format!("write it for `kubeadm.k8s.io/{API}`")))
-                        .or_else(|| {
-                            let cluster = text("kubernetesVersion")?;
-                            too_old(&cluster, inputs.settings.kubelet.as_deref()?)
-                        });
-                    if let Some((reason, remedy)) = wrong {
-                        let within = root.as_ref().map_or(1, |root| root.line);
-                        let place = super::lines_on(&config.place, line + within);
-                        problems.error(&place, reason, remedy);
-                    }
-                }
-            }
-            Err(error) => {
-                let place = super::lines_on(&config.place, line + error.line);
-                let reason = format!("is not valid YAML: {}", error.reason);
-                problems.error(&place, reason, "correct the YAML");
-                return None;
-            }
-        }
-        line += document.matches('\n').count() + 1;
+    for document in documents {
+        let Some(root) = &document.root else {
+            let place = config.place.clone().line(document.line);
+            let reason = "is an empty document, which kubeadm refuses";
+            problems.error(&place, reason, "remove the `---` around it");
+            continue;
+        };
+        let Some(version) = version_of(document) else {
+            continue;
+        };
+        let kind = document.text("kind");
+        found |= task.kinds.contains(&kind);
+        upload_certs |= kind == "InitConfiguration" && !document.text("certificateKey").is_empty();
+        let place = config.place.clone().line(root.line);
+        let root = Field { node: root, place };
+        document::check(&root, version, inputs.settings, problems);
     }
     if !found {
         let kinds = task.kinds.join("` or `");
@@ -149,10 +148,15 @@ fn whole(
     }
     Some(Kubeadm {
         verb: task.verb,
-        config: config.value.clone(),
+        config: config.text.clone(),
         upload_certs,
         socket: inputs.settings.runtime.kubeadm_socket,
     })
+}
+
+/// Of `kubeadm.k8s.io`, as `v1beta4`; `None` for a document of another program.
+pub fn version_of(document: &Document) -> Option<&str> {
+    document.text("apiVersion").strip_prefix("kubeadm.k8s.io/")
 }
 
 /// The minor release of a Kubernetes 1; `None` for what is not known.
@@ -190,104 +194,8 @@ fn too_old(cluster: &str, kubelet: &str) -> Option<(String, String)> {
     })
 }
 
-/// A JoinConfiguration of the values that `kubeadm token create --print-join-command` prints.
-fn built(
-    inputs: &Inputs<'_>,
-    host_name: &str,
-    node_ips: &[IpAddr],
-    problems: &mut Problems,
-) -> Option<Kubeadm> {
-    let node = &inputs.user.node;
-    for (key, remedy) in [
-        ("api_server", "add `https://HOST:6443`"),
-        ("bootstrap_token", "add one (kubeadm token create)"),
-        ("ca_cert_hashes", "add `sha256:...` of the cluster's CA"),
-    ] {
-        if !inputs.gives(key) {
-            let reason = "is missing, although the other values that kubeadm needs are given";
-            problems.error(&inputs.missing(key), reason, remedy);
-        }
-    }
-    for hash in &node.ca_cert_hashes {
-        if !is_hash(&hash.value) {
-            let remedy = "it consists of `sha256:` and 64 hexadecimal digits";
-            problems.error(&hash.place, "is not the hash of a CA", remedy);
-        }
-    }
-    let token = node.bootstrap_token.as_ref()?;
-    if !is_token(token.value.expose().trim()) {
-        let remedy = "it consists of 6 and 16 lowercase letters or digits with a dot in between";
-        problems.error(&token.place, "is not a bootstrap token", remedy);
-    }
-    let server = node.api_server.as_ref()?;
-    let authority = match endpoint::host_of(&server.value) {
-        Ok(_) => authority(&server.value),
-        Err((reason, remedy)) => {
-            problems.error(&server.place, reason, remedy);
-            return None;
-        }
-    };
-    let socket = inputs.settings.runtime.kubeadm_socket;
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let hashes: Vec<String> = node
-        .ca_cert_hashes
-        .iter()
-        .map(|hash| quoted(&hash.value))
-        .collect();
-    let mut config = format!(
-        "apiVersion: kubeadm.k8s.io/{}\nkind: JoinConfiguration\ndiscovery:\n  bootstrapToken:\n    apiServerEndpoint: {}\n    token: {}\n    caCertHashes: [{}]\nnodeRegistration:\n  name: {}\n  criSocket: {}\n",
-        API,
-        quoted(&authority),
-        quoted(token.value.expose().trim()),
-        hashes.join(", "),
-        quoted(host_name),
-        socket,
-    );
-    config.push_str(&control_plane(inputs, node_ips, problems));
-    Some(Kubeadm {
-        verb: "join",
-        config: Secret::new(config),
-        upload_certs: false,
-        socket,
-    })
-}
-
-/// The part that makes the node join the control plane, if it has the key to the
-/// cluster's certificates; otherwise nothing.
-fn control_plane(inputs: &Inputs<'_>, node_ips: &[IpAddr], problems: &mut Problems) -> String {
-    let Some(key) = &inputs.user.node.certificate_key else {
-        return String::new();
-    };
-    let text = key.value.expose().trim();
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        let remedy = "it consists of 64 hexadecimal digits (kubeadm init phase upload-certs \
-            --upload-certs)";
-        problems.error(&key.place, "is not a certificate key", remedy);
-    }
-    let mut part = format!("controlPlane:\n  certificateKey: \"{text}\"\n");
-    if let Some(address) = node_ips.first() {
-        part.push_str(&format!(
-            "  localAPIEndpoint:\n    advertiseAddress: \"{address}\"\n"
-        ));
-    }
-    part
-}
-
-/// `host:port` of a URL that has been checked; port 6443 if it names none.
-fn authority(url: &str) -> String {
-    let rest = url.trim_start_matches("https://");
-    let authority = rest.split('/').next().unwrap_or_default();
-    let port = authority
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| !port.contains(']'));
-    if port {
-        authority.to_owned()
-    } else {
-        format!("{authority}:6443")
-    }
-}
-
-fn is_hash(text: &str) -> bool {
+/// `sha256:` and 64 hexadecimal digits.
+pub fn is_hash(text: &str) -> bool {
     let digits = text.strip_prefix("sha256:");
     digits.is_some_and(|digits| {
         digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
