@@ -34,14 +34,19 @@ impl<T, E: Display> While<T> for Result<T, E> {
     }
 }
 
-/// Reports to a person, on every console, and stays: if PID 1 ended, the kernel would
+/// Reports, and stays: if PID 1 ended, the kernel would
 /// panic and say nothing about this.
 pub(crate) fn give_up(failure: &Failure) -> ! {
-    kmsg::warn(&format!("giving up: {failure}"));
-    machine::tell_consoles(&text(failure, &kmsg::errors(LINES)));
+    tell(failure);
     loop {
         nix::unistd::pause();
     }
+}
+
+/// Reports to a person, on every console, and to the kernel's log.
+pub(crate) fn tell(failure: &Failure) {
+    kmsg::warn(&format!("giving up: {failure}"));
+    machine::tell_consoles(&text(failure, &kmsg::errors(LINES)));
 }
 
 fn text(failure: &Failure, errors: &[String]) -> String {

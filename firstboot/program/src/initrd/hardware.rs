@@ -23,7 +23,8 @@ const DEPTH: usize = 24;
 
 pub(crate) struct Hardware<'a> {
     system: &'a System,
-    modules: Modules,
+    /// `None` if udev loads them.
+    modules: Option<Modules>,
     events: Events,
 }
 
@@ -37,7 +38,7 @@ pub(crate) struct RootPartitions {
 }
 
 impl<'a> Hardware<'a> {
-    pub(crate) fn new(system: &'a System, modules: Modules) -> Result<Self, Failure> {
+    pub(crate) fn new(system: &'a System, modules: Option<Modules>) -> Result<Self, Failure> {
         // Before anything is loaded, so that no event is missed.
         let events = Events::listen().during(|| "listening to the kernel's events".into())?;
         Ok(Self {
@@ -50,7 +51,9 @@ impl<'a> Hardware<'a> {
     /// Modules to load whatever the hardware.
     pub(crate) fn load(&mut self, names: &[String]) {
         for name in names {
-            self.modules.load(name);
+            if let Some(modules) = &mut self.modules {
+                modules.load(name);
+            }
         }
     }
 
@@ -70,7 +73,8 @@ impl<'a> Hardware<'a> {
             let mut open = None;
             if !candidates.is_empty() {
                 let first: &mut Instant = first.get_or_insert_with(Instant::now);
-                let is_settled = news_at.elapsed() >= QUIET || first.elapsed() >= SETTLED;
+                let is_settled = news_at.elapsed() >= QUIET
+                    || (first.elapsed() >= SETTLED && !self.is_udev_busy());
                 let elsewhere = |guid: &str| self.has(guid);
                 match firmware.choose(&candidates, is_settled, elsewhere) {
                     Choice::Taken(found) => {
@@ -85,11 +89,11 @@ impl<'a> Hardware<'a> {
                 return Err(open.map_or_else(|| self.missing(&guids), Failure::new));
             }
             let news = self.events.wait(LOOK);
-            if !news.is_silent {
+            if !news.is_silent || self.is_udev_busy() {
                 news_at = Instant::now();
             }
             for alias in &news.aliases {
-                self.modules.load_for(alias);
+                self.load_for(alias);
             }
             if news.is_partial {
                 self.load_for_all();
@@ -126,15 +130,29 @@ impl<'a> Hardware<'a> {
         })
     }
 
+    /// Whether udev has events left, for which it may load drivers.
+    fn is_udev_busy(&self) -> bool {
+        self.system.udev_queue().exists()
+    }
+
+    fn load_for(&mut self, alias: &str) {
+        if let Some(modules) = &mut self.modules {
+            modules.load_for(alias);
+        }
+    }
+
     /// Loads drivers for all present hardware.
     fn load_for_all(&mut self) {
+        if self.modules.is_none() {
+            return;
+        }
         let mut aliases = HashSet::new();
         collect(&self.system.sys.join("devices"), DEPTH, &mut aliases);
         // In the same order at every boot.
         let mut aliases: Vec<String> = aliases.into_iter().collect();
         aliases.sort();
         for alias in aliases {
-            self.modules.load_for(&alias);
+            self.load_for(&alias);
         }
     }
 }

@@ -12,6 +12,9 @@
 //! like everything of it. Meanwhile a process that outlives the switch reads ahead the
 //! programs that will run next (read_ahead.rs).
 //!
+//! In an initrd of systemd, this program only chooses the disk and gives it its GUIDs
+//! (beside_systemd.rs).
+//!
 //! # Invariants
 //! - Nothing is run and no file system is mounted until it is verified against the root
 //!   hash on the command line.
@@ -22,6 +25,7 @@
 //!
 //! Left out: anything between the disk and the partition (LUKS, LVM, multipath); images
 //! for that use systemd's initrd.
+mod beside_systemd;
 mod booted;
 mod cmdline;
 mod device_mapper;
@@ -88,6 +92,9 @@ pub(crate) fn main(arguments: &[OsString]) -> std::process::ExitCode {
     if let Some(code) = programs::child(arguments) {
         return code;
     }
+    if let Some(code) = beside_systemd::task(arguments) {
+        return code;
+    }
     if std::process::id() != 1 {
         eprintln!("error: this is the first program of an initrd; only the kernel starts it");
         return std::process::ExitCode::from(2);
@@ -108,7 +115,7 @@ fn start() -> Result<Infallible, Failure> {
     let plan = plan()?;
     let system = System::default();
     let modules = Modules::read(&plan.release, &words)?;
-    let mut hardware = Hardware::new(&system, modules)?;
+    let mut hardware = Hardware::new(&system, Some(modules))?;
     hardware.load(&plan.modules);
     let hash = words.root_hash()?;
     mount_variables();

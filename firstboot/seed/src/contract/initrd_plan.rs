@@ -22,6 +22,15 @@ pub const REPART: &str = "/usr/bin/systemd-repart";
 pub const GROWFS: &str = "/usr/lib/systemd/systemd-growfs";
 pub const FSCK: &str = "/usr/sbin/fsck.ext4";
 
+/// In an initrd of systemd: where the program says which disk was booted. `booted` has the
+/// name of the disk as in `/sys/block`; `booted-NAME`, with the name as below `/dev`, is
+/// there for udev's rules.
+pub const BOOTED: &str = "/run/nodeimg-initrd";
+/// This program, in an initrd of systemd, and the words for its tasks.
+pub const HELPER: &str = "/usr/lib/nodeimg/init";
+pub const CHOOSE_DISK: &str = "choose-disk";
+pub const RENEW_GUIDS: &str = "renew-guids";
+
 /// For one image.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,7 +7,7 @@
 //! | kind | made of |
 //! |---|---|
 //! | `nodeimg` ([`own()`]) | the first-boot binary and a plan for it: seconds less of every boot |
-//! | `systemd` ([`systemd()`]) | systemd, udev and what they need, with units written here |
+//! | `systemd` ([`systemd()`]) | systemd, udev and what they need, with units written here, and the first-boot binary to choose the disk |
 //!
 //! Packed, it is a cpio archive in one zstd frame, which the kernel unpacks
 //! into memory. It depends neither on the root hash nor on most of the root, so
@@ -18,6 +18,7 @@
 //!   compressed as a whole would only be larger.
 //! - The bytes depend on the tree and the epoch alone.
 
+mod booted;
 mod drivers;
 mod own;
 mod pack;
@@ -31,6 +32,7 @@ mod units;
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_seed::contract::paths::BINARY_PATH;
 use nodeimg_values::arch::Arch;
 
 use crate::image::boot::name::OS_RELEASE;
@@ -89,6 +91,17 @@ impl InitrdInputs<'_> {
             );
         }
         Ok(())
+    }
+
+    /// The first-boot binary, as a program of the initrd.
+    fn binary(&self) -> Result<Node> {
+        let node = self.tree.get(&BINARY_PATH.parse()?);
+        let binary = node.filter(|node| matches!(node.kind, Kind::File(_)));
+        let mut binary = binary.cloned().with_context(|| {
+            format!("`{BINARY_PATH}` is not in the image, but the initrd runs it")
+        })?;
+        binary.stat.mode = 0o755;
+        Ok(binary)
     }
 }
 

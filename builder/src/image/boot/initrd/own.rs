@@ -13,12 +13,10 @@
 
 use anyhow::{Context, Result};
 use nodeimg_seed::contract::initrd_plan::{InitrdPlan, Overlay, PATH};
-use nodeimg_seed::contract::paths::BINARY_PATH;
 
 use super::{Initrd, InitrdInputs, drivers, read_ahead, repart};
 use crate::image::boot::mounts;
 use crate::image::modules::{self, Modules, Stored};
-use crate::tree::Kind;
 
 /// Programs of the root that the binary runs, with the package that has each.
 pub const PROGRAMS: [(&str, &str); 4] = [
@@ -68,16 +66,7 @@ pub fn own(inputs: &InitrdInputs<'_>) -> Result<Initrd> {
 }
 
 fn program(initrd: &mut Initrd, inputs: &InitrdInputs<'_>) -> Result<()> {
-    let node = inputs.tree.get(&BINARY_PATH.parse()?);
-    let binary = node.filter(|node| matches!(node.kind, Kind::File(_)));
-    let mut init = binary.cloned().with_context(|| {
-        format!(
-            "`{BINARY_PATH}` is not in the image, but the initrd runs it: \
-            `disk.initrd = \"systemd\"` makes an initrd that does not need it"
-        )
-    })?;
-    init.stat.mode = 0o755;
-    initrd.put("/init", init)?;
+    initrd.put("/init", inputs.binary()?)?;
     for (path, package) in PROGRAMS {
         inputs.has(path, package)?;
     }

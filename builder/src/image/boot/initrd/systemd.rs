@@ -5,7 +5,7 @@
 
 use anyhow::{Context, Result};
 
-use super::{Initrd, InitrdInputs, drivers, repart, units};
+use super::{Initrd, InitrdInputs, booted, drivers, repart, units};
 use crate::image::boot::mounts;
 use crate::image::modules::{self, Modules, Stored};
 use crate::tree::{ImagePath, Kind, Node};
@@ -173,6 +173,7 @@ pub fn systemd(inputs: &InitrdInputs<'_>) -> Result<Initrd> {
     accounts(&mut initrd, inputs)?;
     packaged_units(&mut initrd, inputs)?;
     units::add(&mut initrd, &mounts::of(inputs.recipe)?)?;
+    booted::add(&mut initrd, inputs)?;
     repart::add(&mut initrd, inputs.slot)?;
     modules(&mut initrd, inputs).context("choosing the kernel modules")?;
     Ok(initrd)

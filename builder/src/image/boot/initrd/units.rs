@@ -1,7 +1,7 @@
 //! The units that mount the node's own files over the root.
 //!
 //! ```text
-//! sysroot.mount           the root, by what the command line says
+//! sysroot.mount           the root, by what the command line says, of the booted disk
 //!   systemd-repart        makes the state at the first boot
 //!     systemd-fsck@...    repairs it after a power cut
 //!       sysroot-var.mount
@@ -16,6 +16,7 @@ use anyhow::Result;
 use nodeimg_seed::contract::initrd_plan::{MKFS_OPTIONS, OVERLAYS};
 
 use super::Initrd;
+use super::booted::GUIDS;
 use super::repart::{DIRECTORY as DEFINITIONS, STATE_LABEL};
 use crate::image::boot::mounts::{Mount, escaped, overlays, place};
 use crate::tree::ImagePath;
@@ -76,7 +77,7 @@ fn state(initrd: &mut Initrd) -> Result<()> {
     initrd.text(
         &format!("{UNITS}/systemd-repart.service.d/10-nodeimg.conf"),
         format!(
-            "[Unit]\nAfter=sysroot.mount\nBefore=sysroot-var.mount\n\n[Service]\n\
+            "[Unit]\nWants={GUIDS}\nAfter=sysroot.mount {GUIDS}\nBefore=sysroot-var.mount\n\n[Service]\n\
              Environment=\"{options}={value}\"\nExecStart=\n\
              ExecStart=systemd-repart --dry-run=no --definitions={DEFINITIONS}\n"
         ),
