@@ -44,6 +44,7 @@ mod tests {
             arch: Arch::Amd64,
             version: "1".to_owned(),
             suite: "trixie".parse().unwrap(),
+            component: Default::default(),
             path: format!("pool/{name}.deb"),
             sha256: Digest::sha256(name.as_bytes()),
             size: 1,

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use nodeimg_formats::packing::Packing;
 use nodeimg_values::full;
 
-use crate::store::{Store, VerifiedBlob};
+use crate::store::{Reading, Store, VerifiedBlob};
 
 /// How much a tar may hold.
 #[derive(Clone, Copy, Debug)]
@@ -49,11 +49,13 @@ impl Untar<'_> {
         packing: Packing,
         read: impl FnOnce(&mut dyn Read) -> Result<T>,
     ) -> Result<(VerifiedBlob, Option<T>)> {
-        let open = |from| {
-            let decoder = packing.decoder(from);
-            decoder.with_context(|| format!("preparing the {} decoder", packing.name()))
-        };
-        self.unpack_by(blob, packing.name(), open, read)
+        let context = || format!("preparing the {} decoder", packing.name());
+        self.unpack_by(
+            blob,
+            packing.name(),
+            |from| packing.decoder(from).with_context(context),
+            read,
+        )
     }
 
     /// The same with a decoder of the caller's own; `name` is the format's.

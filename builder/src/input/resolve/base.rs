@@ -83,6 +83,7 @@ mod tests {
                 arch: Arch::Amd64,
                 version: version.to_owned(),
                 suite: "trixie".parse().unwrap(),
+                component: Default::default(),
                 path: "pool/x.deb".to_owned(),
                 sha256: Digest::sha256(b""),
                 size: 1,

@@ -123,7 +123,7 @@ fn nothing_behind_a_link_is_written_to() {
     fs::create_dir(root.join("derived/upper-1")).unwrap();
     let record = format!("derived/upper-1/{}.record", blob.sha256().hex());
     symlink(&victim, root.join(record)).unwrap();
-    let derived = store.derive(&blob, "upper-1", |out| Ok(out.write_all(b"HELLO")?));
+    let derived = store.derive(&blob, "upper-1", |_, out| Ok(out.write_all(b"HELLO")?));
     assert_eq!(derived.unwrap().sha256(), &Digest::sha256(b"HELLO"));
     assert_eq!(fs::read(&victim).unwrap(), b"precious");
     assert_eq!(fs::metadata(&victim).unwrap().mode() & 0o777, 0o600);
@@ -218,7 +218,7 @@ fn odd_things_in_other_places_do_no_harm() {
     let store = Store::open(dir.path()).unwrap();
     let blob = put(&store, b"hello");
     let derive = || {
-        let made = store.derive(&blob, "upper-1", |out| Ok(out.write_all(b"HELLO")?));
+        let made = store.derive(&blob, "upper-1", |_, out| Ok(out.write_all(b"HELLO")?));
         made.unwrap().sha256().clone()
     };
     let derived = dir.path().join("derived/upper-1").join(blob.sha256().hex());
@@ -310,7 +310,7 @@ fn a_store_that_is_only_read_gives_blobs_and_keeps_nothing() {
     let store = Store::open(&root).unwrap();
     let blob = put(&store, b"hello");
     store
-        .derive(&blob, "upper-1", |out| Ok(out.write_all(b"poison")?))
+        .derive(&blob, "upper-1", |_, out| Ok(out.write_all(b"poison")?))
         .unwrap();
     drop(store);
     only_readable(&root);
@@ -331,7 +331,7 @@ fn a_store_that_is_only_read_gives_blobs_and_keeps_nothing() {
         assert!(!blob.path().starts_with(&root));
     }
     // What another user has derived is not believed.
-    let derived = store.derive(&blob, "upper-1", |out| Ok(out.write_all(b"HELLO")?));
+    let derived = store.derive(&blob, "upper-1", |_, out| Ok(out.write_all(b"HELLO")?));
     assert_eq!(derived.unwrap().sha256(), &Digest::sha256(b"HELLO"));
     let new = put(&store, b"new").path().to_owned();
     assert!(found(&store, b"new") && !new.starts_with(&root));
