@@ -236,3 +236,16 @@ fn a_built_in_lock_is_not_written() {
         ],
     );
 }
+
+/// A checkout with `core.autocrlf`.
+#[test]
+fn a_lock_with_other_line_ends_is_the_same_lock() {
+    let world = World::locked();
+    let path = world.path("recipe.lock");
+    let text = world.lock_text().replace('\n', "\r\n");
+    fs::write(&path, &text).unwrap();
+    Ran::of(world.nodeimg("lock").arg("--check")).good();
+    let ran = Ran::of(&mut world.nodeimg("lock")).good();
+    assert!(ran.err.contains("nothing to change in"), "{}", ran.err);
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+}

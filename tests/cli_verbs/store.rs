@@ -88,3 +88,23 @@ fn verify_counts_what_it_hashed() {
     assert_eq!(report["checked"], 10, "{report}");
     assert_eq!(report["dropped"].as_array().unwrap().len(), 0);
 }
+
+#[test]
+fn a_directory_that_is_no_store_loses_nothing() {
+    let world = World::new();
+    let photos = world.path("photos");
+    std::fs::create_dir_all(photos.join("blobs")).unwrap();
+    let photo = photos.join("blobs/photo.jpg");
+    std::fs::write(&photo, "x").unwrap();
+    for verb in [&["verify"][..], &["gc", "--unused-for", "0"]] {
+        let mut command = nodeimg();
+        command
+            .args(["store"])
+            .args(verb)
+            .arg("--store")
+            .arg(&photos);
+        Ran::of(&mut command).refused(1, &["is not a store of nodeimg", "it holds `blobs`"]);
+    }
+    assert_eq!(std::fs::read(&photo).unwrap(), b"x");
+    assert_eq!(std::fs::read_dir(&photos).unwrap().count(), 1);
+}

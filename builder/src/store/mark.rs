@@ -8,15 +8,17 @@
 //! # Invariants
 //! - Nothing is made in a directory that holds anything else.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, Metadata, Permissions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::{AccessFlags, access, geteuid};
+use nodeimg_values::regular;
 
-use super::place::{self, Part, TEMPORARY};
+use super::place::{self, Part, TEMPORARY, There};
 
 /// The file that marks a store.
 pub const MARK: &str = "CACHEDIR.TAG";
@@ -25,6 +27,8 @@ const ABOUT: &str = "# The store of nodeimg: verified bytes by their digests. It
                      at any time;\n# what is needed is fetched again.\n";
 const FORMAT_KEY: &str = "nodeimg-store: ";
 const FORMAT: &str = "1";
+/// Of a mark, in bytes.
+const LONGEST: u64 = 4096;
 
 /// The lock that builds share.
 pub const USE_LOCK: &str = "use.lock";
@@ -135,61 +139,73 @@ fn not_ours(root: &Path, meta: &Metadata) -> Option<String> {
 }
 
 fn state(root: &Path) -> Result<State> {
-    let shown = root.display();
-    let mark = root.join(MARK);
-    let text = match place::look(&mark).with_context(|| format!("reading {}", mark.display()))? {
-        place::There::File(file, _) => {
-            let mut text = String::new();
-            let read = io::Read::read_to_string(&mut io::Read::take(file, 4096), &mut text);
-            read.map(|_| text).unwrap_or_default()
-        }
-        _ => String::new(),
+    if is_marked(root)? {
+        return Ok(State::Marked);
+    }
+    let names = names(root).with_context(|| format!("listing {}", root.display()))?;
+    let is_part =
+        |name: &&OsString| *name == USE_LOCK || Part::ALL.iter().any(|part| *name == part.name());
+    let has_lock = names.iter().any(|name| name == USE_LOCK);
+    let foreign = names.iter().find(|name| !is_part(name));
+    let Some(odd) = foreign.or_else(|| names.first().filter(|_| !has_lock)) else {
+        let is_empty = names.is_empty();
+        return Ok(State::Unmarked { is_empty });
     };
-    let format = text.lines().find_map(|line| line.strip_prefix(FORMAT_KEY));
-    match format {
-        Some(FORMAT) => return Ok(State::Marked),
+    // Another nodeimg may have made it a store between the two looks.
+    if is_marked(root)? {
+        return Ok(State::Marked);
+    }
+    bail!(
+        "{} is not a store of nodeimg: it holds `{}`; name an empty or a new directory with \
+         --store DIR",
+        root.display(),
+        odd.to_string_lossy().escape_debug()
+    )
+}
+
+/// # Errors
+/// It is marked as one of another format.
+fn is_marked(root: &Path) -> Result<bool> {
+    let mark = root.join(MARK);
+    let look = place::look(&mark).with_context(|| format!("reading {}", mark.display()))?;
+    let There::File(file, _) = look else {
+        return Ok(false);
+    };
+    let mut text = String::new();
+    // What cannot be read is no mark.
+    let _ = file.take(LONGEST).read_to_string(&mut text);
+    match text.lines().find_map(|line| line.strip_prefix(FORMAT_KEY)) {
+        None => Ok(false),
+        Some(FORMAT) => Ok(true),
         Some(other) => bail!(
-            "the store {shown} has format {}, but this nodeimg reads {FORMAT}: use a later \
-             nodeimg, or another store with --store DIR",
+            "the store {} has format {}, but this nodeimg reads {FORMAT}: use a later nodeimg, or \
+             another store with --store DIR",
+            root.display(),
             other.escape_debug()
         ),
-        None => {}
     }
+}
+
+/// What is in the directory, in order, without what says nothing about it: a tag, what a
+/// file system has at its top, and what another nodeimg is writing at this moment.
+fn names(root: &Path) -> io::Result<Vec<OsString>> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(root).with_context(|| format!("listing {shown}"))? {
-        let name = entry
-            .with_context(|| format!("listing {shown}"))?
-            .file_name();
-        // Of a file system's top, and of another nodeimg that is at this very place.
-        let passed = [MARK, "lost+found"].iter().any(|passed| name == **passed)
+    for entry in fs::read_dir(root)? {
+        let name = entry?.file_name();
+        let says_nothing = [MARK, "lost+found"].iter().any(|passed| name == **passed)
             || name.to_string_lossy().starts_with(TEMPORARY);
-        if !passed {
+        if !says_nothing {
             names.push(name);
         }
     }
     names.sort();
-    let is_part = |name: &std::ffi::OsString| {
-        name == USE_LOCK || Part::ALL.iter().any(|part| name == part.name())
-    };
-    let foreign = names.iter().find(|name| !is_part(name));
-    let has_lock = names.iter().any(|name| name == USE_LOCK);
-    let odd = foreign.or_else(|| names.first().filter(|_| !has_lock));
-    if let Some(odd) = odd {
-        bail!(
-            "{shown} is not a store of nodeimg: it holds `{}`; name an empty or a new directory \
-             with --store DIR",
-            odd.to_string_lossy().escape_debug()
-        );
-    }
-    Ok(State::Unmarked {
-        is_empty: names.is_empty(),
-    })
+    Ok(names)
 }
 
 fn write_mark(root: &Path) -> io::Result<()> {
     let path = root.join(MARK);
     // A tag that somebody put there stays, with our line below.
-    let head = match fs::read_to_string(&path) {
+    let head = match regular::read_text(&path) {
         Ok(text) if text.starts_with(SIGNATURE.trim_end()) => format!("{}\n", text.trim_end()),
         _ => SIGNATURE.to_owned(),
     };

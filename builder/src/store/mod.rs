@@ -216,9 +216,13 @@ impl Store {
         let Some(sha256) = self.resolve(want)? else {
             return Ok(Lookup::Missing);
         };
-        let path = blob_path(&self.root, &sha256);
-        let mut hashed = hash(&path, &sha256, &want.extra_algorithms())?;
-        let mut found_at = path;
+        let known = self.belong_together(want);
+        let extra = match known {
+            true => Vec::new(),
+            false => want.extra_algorithms(),
+        };
+        let mut found_at = blob_path(&self.root, &sha256);
+        let mut hashed = hash(&found_at, &sha256, &extra)?;
         match (&hashed, &self.below) {
             (Hashed::Bad(_), _) => {
                 place::clear(&found_at)
@@ -226,9 +230,12 @@ impl Store {
             }
             (Hashed::Missing, Some(below)) => {
                 found_at = blob_path(&below.root, &sha256);
-                hashed = hash(&found_at, &sha256, &want.extra_algorithms())?;
+                hashed = hash(&found_at, &sha256, &extra)?;
             }
             _ => {}
+        }
+        if let (Hashed::Good(_, _, got), true) = (&mut hashed, known) {
+            got.sha512.clone_from(&want.sha512);
         }
         match hashed {
             Hashed::Bad(why) if found_at.starts_with(&self.root) => Ok(Lookup::DroppedCorrupt {
@@ -243,16 +250,32 @@ impl Store {
             }
             Hashed::Good {
                 file, stamp, got, ..
-            } => Ok(Lookup::Found(VerifiedBlob {
-                file,
-                stamp,
-                path: found_at,
-                sha256,
-                sha512: got.sha512,
-                size: got.size,
-            })),
+            } => {
+                if let (Some(sha512), false) = (&got.sha512, known) {
+                    // Only to save the next build the work.
+                    let _ = self.write_alias(sha512, &sha256);
+                }
+                Ok(Lookup::Found(VerifiedBlob {
+                    file,
+                    stamp,
+                    path: found_at,
+                    sha256,
+                    sha512: got.sha512,
+                    size: got.size,
+                }))
+            }
             Hashed::Missing | Hashed::Bad(_) => Ok(Lookup::Missing),
         }
+    }
+
+    /// Whether this store has seen that both digests of `want` are of the same bytes:
+    /// SHA-512 costs four times SHA-256, so it is not computed at every build.
+    fn belong_together(&self, want: &Expected) -> bool {
+        let (Some(sha256), Some(sha512)) = (&want.sha256, &want.sha512) else {
+            return false;
+        };
+        let seen = alias(&self.root, sha512).filter(|(_, meta)| place::is_ours(meta));
+        seen.is_some_and(|(seen, _)| seen == *sha256)
     }
 
     /// A blob whose file another user owns, who can change it after it was hashed:
@@ -298,15 +321,18 @@ impl Store {
     fn alias(&self, sha512: &Digest) -> Option<Digest> {
         let below = self.below.iter().map(|below| &below.root);
         let mut roots = std::iter::once(&self.root).chain(below);
-        roots.find_map(|root| {
-            let There::File(file, _) = place::look(&alias_path(root, sha512)).ok()? else {
-                return None;
-            };
-            let mut text = String::new();
-            file.take(1024).read_to_string(&mut text).ok()?;
-            text.trim().parse().ok()
-        })
+        roots.find_map(|root| Some(alias(root, sha512)?.0))
     }
+}
+
+/// What an alias in the store at `root` says, with its file.
+fn alias(root: &Path, sha512: &Digest) -> Option<(Digest, Metadata)> {
+    let There::File(file, meta) = place::look(&alias_path(root, sha512)).ok()? else {
+        return None;
+    };
+    let mut text = String::new();
+    file.take(1024).read_to_string(&mut text).ok()?;
+    Some((text.trim().parse().ok()?, meta))
 }
 
 fn blob_path(root: &Path, sha256: &Digest) -> PathBuf {

@@ -219,7 +219,7 @@ impl Partial<'_> {
 }
 
 impl Store {
-    fn write_alias(&self, sha512: &Digest, sha256: &Digest) -> io::Result<()> {
+    pub(super) fn write_alias(&self, sha512: &Digest, sha256: &Digest) -> io::Result<()> {
         place::write(
             &alias_path(&self.root, sha512),
             sha256.to_string().as_bytes(),

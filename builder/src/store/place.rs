@@ -10,9 +10,9 @@
 //! - A directory in the place of a file is moved aside, never removed: what is
 //!   in it is not ours.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -145,16 +145,23 @@ pub fn directory(path: &Path) -> io::Result<()> {
 /// Writes all of `bytes` to `path` by a rename, so that it is there whole or
 /// not at all and nothing behind a link is written to.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut temp = temporary(path.parent().unwrap_or(Path::new("/")))?;
+    // Other users may read a store.
+    let mut temp = under_way()
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(path.parent().unwrap_or(Path::new("/")))?;
     io::Write::write_all(&mut temp, bytes)?;
     put(temp, path).map(drop)
 }
 
 /// A file under way in `directory`.
 pub fn temporary(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
-    tempfile::Builder::new()
-        .prefix(TEMPORARY)
-        .tempfile_in(directory)
+    under_way().tempfile_in(directory)
+}
+
+fn under_way() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY).suffix(".tmp");
+    builder
 }
 
 /// Puts a finished file at `path`; a directory that is in the way is moved aside.

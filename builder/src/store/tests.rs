@@ -81,6 +81,34 @@ fn both_digests_must_belong_together() {
     assert_eq!(found(&both(sha512_of(b"other"))), None);
 }
 
+/// That they belong together is seen once; what says so must be this store's own.
+#[test]
+fn a_second_digest_is_computed_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    put(&store, b"hello");
+    let want = Expected {
+        sha512: sha512_of(b"hello"),
+        ..by_sha256(b"hello")
+    };
+    let wrong = Expected {
+        sha512: sha512_of(b"other"),
+        ..by_sha256(b"hello")
+    };
+    let alias = alias_path(dir.path(), want.sha512.as_ref().unwrap());
+    fs::remove_file(&alias).unwrap();
+    assert!(!store.belong_together(&want));
+    for _ in 0..2 {
+        assert!(
+            matches!(store.find(&want).unwrap(), Lookup::Found(blob) if blob.sha512() == want.sha512.as_ref())
+        );
+        assert!(store.belong_together(&want));
+        assert!(matches!(store.find(&wrong).unwrap(), Lookup::Missing));
+    }
+    fs::set_permissions(&alias, Permissions::from_mode(0o666)).unwrap();
+    assert!(!store.belong_together(&want), "others can write it");
+}
+
 #[test]
 fn a_corrupt_blob_is_named_and_dropped() {
     let dir = tempfile::tempdir().unwrap();

@@ -81,12 +81,7 @@ pub fn bring<'a>(
 }
 
 fn request(pin: &PinnedArtifact) -> Request {
-    let mut want = pin.bytes.clone();
-    if want.sha256.is_some() {
-        // One digest says it all, and SHA-512 costs four times SHA-256; that
-        // the two belong together was seen when the lock was made.
-        want.sha512 = None;
-    }
+    let want = pin.bytes.clone();
     Request {
         what: pin.request.what(),
         url: pin.request.url.clone(),

@@ -59,6 +59,19 @@ fn a_store_is_marked_when_it_is_opened_an_older_one_too() {
 }
 
 #[test]
+fn many_may_make_one_store_at_once() {
+    for _ in 0..30 {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("store");
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| Store::open(&root).unwrap());
+            }
+        });
+    }
+}
+
+#[test]
 fn only_what_the_store_has_made_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();

@@ -1,7 +1,7 @@
 //! From pinned digests to whole images: index, manifest, then the rest, each
 //! step for all images at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -91,7 +91,10 @@ pub fn follow<T: Clone>(
     starts: &[Start<T>],
     get: impl for<'s> Fn(Vec<ImageBlob<'s, T>>) -> Result<Vec<(ImageBlob<'s, T>, VerifiedBlob)>>,
 ) -> Result<Vec<(T, Image)>> {
-    let get = |wanted| {
+    let get = |mut wanted: Vec<_>| {
+        // A layer may be in an image many times, and in many images.
+        let mut seen = BTreeSet::new();
+        wanted.retain(|blob: &ImageBlob<'_, T>| seen.insert(blob.digest.clone()));
         let got = get(wanted)?.into_iter();
         let by_digest = got.map(|(wanted, blob)| (wanted.digest, Arc::new(blob)));
         anyhow::Ok(Blobs(by_digest.collect()))

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,8 @@ impl Place {
             digest: local.digest().clone(),
         };
         let mut found = follow(&[start], |blobs| {
+            let asked: BTreeSet<_> = blobs.iter().map(|wanted| &wanted.digest).collect();
+            assert_eq!(asked.len(), blobs.len(), "each is asked for once");
             let blobs = blobs.into_iter().map(|wanted| {
                 let want = Expected::of(&wanted.digest, wanted.size);
                 let blob = local.bring(&self.store, &want)?;
@@ -124,6 +127,17 @@ fn an_archive_is_a_layout_with_every_name() {
     };
     let wanted = format!("{}\na.b/pause:1\n", manifest["digest"].as_str().unwrap());
     assert_eq!(content.head(1000).unwrap(), wanted.as_bytes());
+}
+
+#[test]
+fn a_layer_that_is_there_many_times_is_asked_for_once() {
+    let place = place();
+    let mut blobs = Blobs::default();
+    let layer = tar(&[file("bin/x", "x")]);
+    let manifest = blobs.image_of("amd64", &[layer.clone(), layer.clone(), layer]);
+    blobs.layout(&place.path(), std::slice::from_ref(&manifest));
+    let image = place.image(&place.path(), Arch::Amd64).unwrap();
+    assert_eq!(image.layers.len(), 3);
 }
 
 #[test]
