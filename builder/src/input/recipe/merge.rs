@@ -117,6 +117,7 @@ impl DiskPart {
             esp_size: self.esp_size.or(base.esp_size),
             kernel_args: added(base.kernel_args, self.kernel_args),
             initrd: self.initrd.or(base.initrd),
+            initrd_modules: added(base.initrd_modules, self.initrd_modules),
         }
     }
 }
