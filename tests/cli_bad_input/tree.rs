@@ -7,12 +7,11 @@ use super::{Case, try_all};
 use nodeimg_test_support::archive::program;
 use nodeimg_test_support::synthetic::World;
 
-/// In an overlay `ov`, below its `root`.
-fn laid_in(world: &mut World, path: &str, bytes: &[u8]) -> Command {
-    let place = world.path("ov/root").join(path);
+/// In the world's overlay, below its `root`.
+fn laid_in(world: &World, path: &str, bytes: &[u8]) -> Command {
+    let place = world.path("overlay/root").join(path);
     fs::create_dir_all(place.parent().unwrap()).unwrap();
     fs::write(place, bytes).unwrap();
-    world.edit("name = \"tiny\"", "overlay = [\"ov\"]\nname = \"tiny\"");
     world.build()
 }
 
@@ -33,7 +32,7 @@ fn what_a_node_would_find_out_is_told_before() {
             code: 1,
             says: &[
                 "`/usr/local/bin/prep:1`",
-                "overlay `ov`",
+                "overlay `overlay`",
                 "`/bin/sh\\r`",
                 "line ends",
             ],
@@ -61,7 +60,12 @@ fn what_a_node_would_find_out_is_told_before() {
                 laid_in(w, "opt/data", text)
             },
             code: 1,
-            says: &["`/opt/data`", "overlay `ov`", "git-lfs", "git lfs pull"],
+            says: &[
+                "`/opt/data`",
+                "overlay `overlay`",
+                "git-lfs",
+                "git lfs pull",
+            ],
         },
         Case {
             name: "a key after a certificate",
