@@ -3,7 +3,7 @@
 //!
 //! `usage`: the command line and the recipe; `locks`; `network` and `tls`: what
 //! servers do; `archives`: what is in them; `disks`: disks that cannot be written, and
-//! more builds at once.
+//! more builds at once; `tree`: files that no node could use.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod archives;
@@ -11,6 +11,7 @@ mod disks;
 mod locks;
 mod network;
 mod tls;
+mod tree;
 mod usage;
 
 use std::process::Command;

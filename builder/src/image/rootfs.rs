@@ -71,8 +71,6 @@ pub fn assemble(inputs: &BuildInputs<'_>) -> Result<Assembled> {
     extra_files(inputs.brought, &mut tree).context("adding the recipe's files")?;
     let elsewhere = enable_units(recipe, &mut tree).context("enabling the units")?;
     let kernels = index_modules(inputs, &mut tree).context(modules::STEP)?;
-    let boot = boot::prepare(&mut tree, recipe, inputs.arch)
-        .context("making the tree into a disk's root")?;
     let found = Judged {
         recipe,
         arch: inputs.arch,
@@ -81,6 +79,8 @@ pub fn assemble(inputs: &BuildInputs<'_>) -> Result<Assembled> {
     }
     .judge()
     .context("comparing the tree with itself")?;
+    let boot = boot::prepare(&mut tree, recipe, inputs.arch)
+        .context("making the tree into a disk's root")?;
     let overlay = recipe.needs_base().then(|| tree.above_base());
     with_base(inputs, &base, &mut tree, setup::seal).context("sealing the base system")?;
     let absent = lint::check(recipe, &tree).context("checking the tree")?;

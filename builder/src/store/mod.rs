@@ -234,7 +234,7 @@ impl Store {
             }
             _ => {}
         }
-        if let (Hashed::Good(_, _, got), true) = (&mut hashed, known) {
+        if let (Hashed::Good { got, .. }, true) = (&mut hashed, known) {
             got.sha512.clone_from(&want.sha512);
         }
         match hashed {

@@ -32,6 +32,8 @@ pub enum Fault {
     UnframedCut(usize),
     /// `Transfer-Encoding: chunked`.
     Chunked,
+    /// `Content-Encoding`, though nobody asked for that.
+    Encoded(&'static str),
     /// Status 200 and everything, though a range was asked for.
     IgnoreRange,
     /// Status 206 with this `Content-Range`, and the right bytes.
@@ -250,6 +252,9 @@ fn head<'a>(answer: &'a Answer, seen: &Request) -> (String, &'a [u8]) {
         Fault::Unframed | Fault::UnframedCut(_) => {}
         Fault::Chunked => head += "Transfer-Encoding: chunked\r\n",
         _ => head += &format!("Content-Length: {}\r\n", body.len()),
+    }
+    if let Fault::Encoded(name) = &answer.fault {
+        head += &format!("Content-Encoding: {name}\r\n");
     }
     for (name, value) in [
         ("ETag", &answer.etag),

@@ -78,7 +78,7 @@ pub fn is_cut(head: &[u8], size: u64) -> bool {
     let (Some(offset), Some(each), Some(count)) =
         (u64_at(head, 40), u16_at(head, 58), u16_at(head, 60))
     else {
-        return true;
+        return false;
     };
     offset != 0 && offset.saturating_add(u64::from(each) * u64::from(count)) > size
 }

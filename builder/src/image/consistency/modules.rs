@@ -118,7 +118,7 @@ fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> 
 
 /// The recipe's `modules`, and its words for the kernel.
 fn of_recipe(recipe: &Recipe) -> Vec<Named> {
-    let modules = recipe.modules.iter().zip(&recipe.module_places);
+    let modules = recipe.module_places.iter();
     let mut named: Vec<Named> = modules
         .map(|(name, place)| Named {
             name: name.to_string(),
@@ -132,7 +132,7 @@ fn of_recipe(recipe: &Recipe) -> Vec<Named> {
         };
         let weight = match key.replace('-', "_").as_str() {
             "modules_load" | "rd.modules_load" => Weight::Fails,
-            "module_blacklist" => Weight::Slip,
+            "module_blacklist" | "modprobe.blacklist" | "rd.driver.blacklist" => Weight::Slip,
             _ => continue,
         };
         let names = value.split(',').filter(|name| !name.is_empty());

@@ -96,6 +96,15 @@ impl Modules {
         modules.chain(built_in.map(String::as_str))
     }
 
+    /// The names of the modules below `folder` of the kernel's own (`drivers/ata`).
+    pub fn below(&self, folder: &str) -> impl Iterator<Item = &str> {
+        let inside = format!("kernel/{folder}/");
+        let modules = self.modules.iter();
+        let there =
+            modules.filter(move |module| module.relative(&self.release).starts_with(&inside));
+        there.map(|module| module.name.as_str())
+    }
+
     fn by_name(&self) -> BTreeMap<&str, usize> {
         let modules = self.modules.iter().enumerate();
         let named = modules.map(|(at, module)| (module.name.as_str(), at));

@@ -70,22 +70,27 @@ pub struct Modules {
 impl Modules {
     /// A kernel with nothing but names.
     pub fn of_names(release: &str, loadable: &[&str], built_in: &[&str]) -> Modules {
-        let module = |(rank, name): (usize, &&str)| Module {
-            path: format!("{MODULES}/{release}/kernel/{name}.ko")
+        let mut modules = Modules::of_paths(release, loadable);
+        let built_in = built_in.iter().map(|name| (*name).to_owned());
+        modules.built_in.names = Some(built_in.collect());
+        modules
+    }
+
+    /// The same of modules at these paths (`drivers/ata/ahci`) below `kernel`.
+    pub fn of_paths(release: &str, paths: &[&str]) -> Modules {
+        let module = |(rank, path): (usize, &&str)| Module {
+            path: format!("{MODULES}/{release}/kernel/{path}.ko")
                 .parse()
                 .unwrap_or_else(|_| ImagePath::root()),
-            name: (*name).to_owned(),
+            name: module_name(path),
             facts: ModuleFacts::default(),
             needs: Vec::new(),
             rank,
         };
         Modules {
             release: release.to_owned(),
-            modules: loadable.iter().enumerate().map(module).collect(),
-            built_in: BuiltIn {
-                names: Some(built_in.iter().map(|name| (*name).to_owned()).collect()),
-                aliases: None,
-            },
+            modules: paths.iter().enumerate().map(module).collect(),
+            built_in: BuiltIn::default(),
         }
     }
 }

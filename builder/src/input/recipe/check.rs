@@ -56,10 +56,7 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
     flags::gone_from_kubelet(&file, &artifacts, &mut problems);
     kubernetes::versions(&file, runtime, &artifacts, &mut problems);
     let outputs = output::outputs(&file, kinds, &mut problems);
-    let module_places = file.modules.iter();
-    let module_places = module_places
-        .map(|name| problems.place_of_word("modules", name.as_str()))
-        .collect();
+    let module_places = module_places(&file, &problems);
     let warnings = problems.done()?;
     let (Some(name), Some(version), Some(profile)) =
         (file.name.clone(), image_version(&file), file.profile)
@@ -99,6 +96,21 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
         warnings,
         effective: file,
     })
+}
+
+/// The recipe's modules, those of the initrd last, each with its place: what the kernel
+/// says of them comes later.
+fn module_places(file: &RecipeFile, problems: &Problems<'_>) -> Vec<(Word, String)> {
+    let initrd = [Step::Key("disk"), Step::Key("initrd_modules")];
+    let lists: [(&[Word], &[Step<'_>]); 2] = [
+        (&file.modules, &[Step::Key("modules")]),
+        (&file.disk.initrd_modules, &initrd),
+    ];
+    let places = lists.into_iter().flat_map(|(names, way)| {
+        let place = move |name: &Word| (name.clone(), problems.place_of_word(way, name.as_str()));
+        names.iter().map(place).collect::<Vec<_>>()
+    });
+    places.collect()
 }
 
 fn required(file: &RecipeFile, problems: &mut Problems<'_>) {

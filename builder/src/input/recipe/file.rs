@@ -136,6 +136,10 @@ pub struct DiskPart {
     /// The initrd, which runs until the root is mounted; nodeimg's own by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initrd: Option<InitrdKind>,
+    /// Kernel modules to put into the initrd and to load there, besides those that find a
+    /// disk: `["dm-crypt"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub initrd_modules: Vec<Word>,
 }
 
 /// The program that mounts a disk's root.

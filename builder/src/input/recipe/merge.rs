@@ -118,6 +118,7 @@ impl DiskPart {
             esp_size: self.esp_size.or(base.esp_size),
             kernel_args: [base.kernel_args, self.kernel_args].concat(),
             initrd: self.initrd.or(base.initrd),
+            initrd_modules: added(base.initrd_modules, self.initrd_modules),
         }
     }
 }

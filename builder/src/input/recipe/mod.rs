@@ -81,8 +81,8 @@ pub struct Recipe {
     pub disk: DiskPart,
     pub first_boot: FirstBootPart,
     pub modules: Vec<Word>,
-    /// Where each of them stands, for messages.
-    pub module_places: Vec<String>,
+    /// Those and the initrd's, each with the place where it stands, for messages.
+    pub module_places: Vec<(Word, String)>,
     pub writable: Vec<ImagePath>,
     /// Folders laid over the built-in overlay, as (name in messages, place).
     pub overlays: Vec<(String, PathBuf)>,

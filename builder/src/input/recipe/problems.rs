@@ -50,16 +50,15 @@ impl<'a> Problems<'a> {
         self.found.push(text);
     }
 
-    /// `mine.toml:4:12: modules`: where `word` of the array `key` stands, for what is found
+    /// `mine.toml:4:12: modules`: where `word` of the array at `way` stands, for what is found
     /// after the recipe was read.
-    pub fn place_of_word(&self, key: &str, word: &str) -> String {
-        let way = [Step::Key(key)];
+    pub fn place_of_word(&self, way: &[Step<'_>], word: &str) -> String {
         let mut sources = self.sources.iter();
         let at = sources.find_map(|source| {
-            let (line, column) = source.line_column(source.locate_word(&way, word)?.start);
+            let (line, column) = source.line_column(source.locate_word(way, word)?.start);
             Some(format!("{}:{line}:{column}: ", source.label))
         });
-        format!("{}{}", at.unwrap_or_default(), dotted(&way))
+        format!("{}{}", at.unwrap_or_default(), dotted(way))
     }
 
     fn located(&self, way: &[Step<'_>], message: &str) -> String {

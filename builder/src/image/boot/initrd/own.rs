@@ -86,7 +86,7 @@ fn modules(initrd: &mut Initrd, inputs: &InitrdInputs<'_>) -> Result<Vec<String>
     // The kernel would have modprobe load what answers to this, which is not
     // here: all of it, and the kernel takes the one that is best.
     let hashes = known.answering(drivers::HASH)?;
-    let mut names: Vec<String> = drivers::loaded().map(str::to_owned).collect();
+    let mut names: Vec<String> = drivers::loaded(inputs.recipe).map(str::to_owned).collect();
     names.extend([LOOP, VARIABLES].map(str::to_owned));
     names.extend(hashes.into_iter().map(str::to_owned));
     Ok(names)

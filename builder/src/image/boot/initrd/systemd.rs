@@ -189,7 +189,8 @@ fn modules(initrd: &mut Initrd, inputs: &InitrdInputs<'_>) -> Result<()> {
     for name in INDEX {
         initrd.take(inputs, &format!("{directory}/{name}"))?;
     }
-    let text: String = drivers::loaded().map(|name| format!("{name}\n")).collect();
+    let names = drivers::loaded(inputs.recipe);
+    let text: String = names.map(|name| format!("{name}\n")).collect();
     initrd.text("/usr/lib/modules-load.d/nodeimg.conf", text)
 }
 

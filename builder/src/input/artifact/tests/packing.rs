@@ -162,7 +162,7 @@ fn damage_is_told_from_length_from_garbage() {
             b"<?xml version=\"1.0\"?><Error>".to_vec(),
             "looks like a web page or an error document",
         ),
-        ("zip", b"PK\x03\x04rest".to_vec(), "it is a zip file"),
+        ("zip", b"PK\x03\x04rest".to_vec(), "its zip data is damaged"),
         ("deb", b"!<arch>\ndebian-binary".to_vec(), "Debian package"),
         ("program", arm64(), "`kind = \"binary\"`"),
         (

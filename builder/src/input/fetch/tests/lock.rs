@@ -42,6 +42,55 @@ fn a_lock_gets_both_digests_of_what_came() {
     assert!(error.contains("there is no digest"), "{error}");
 }
 
+/// With a digest, all of that shows.
+#[test]
+fn without_a_digest_the_bytes_must_be_the_files_own_and_all_of_them() {
+    let all = body();
+    for (fault, wanted) in [
+        (Fault::Unframed, "does not say where the file ends"),
+        (Fault::UnframedCut(1000), "does not say where the file ends"),
+        (Fault::Encoded("gzip"), "Content-Encoding: gzip"),
+    ] {
+        let (server, place) = (Server::start(), place());
+        server.script("/x", vec![faulty(&all, fault.clone())]);
+        let mut request = request("/x", &all);
+        let fetcher = Fetcher::new(&place.store, options(&server), &place.progress);
+        if !matches!(fault, Fault::UnframedCut(_)) {
+            assert!(fetcher.download(&request).is_ok(), "{fault:?}");
+        }
+        let place = self::place();
+        let fetcher = Fetcher::new(&place.store, options(&server), &place.progress);
+        request.want = Expected::default();
+        let error = format!("{:#}", fetcher.download(&request).unwrap_err());
+        assert!(
+            error.contains(wanted) && error.contains("`checksum`"),
+            "{error}"
+        );
+    }
+    // An archive that a server takes for a packed page is the archive.
+    let (server, place) = (Server::start(), place());
+    for (path, fault) in [
+        ("/x.tar.gz", Fault::Encoded("x-gzip")),
+        ("/y", Fault::Encoded("identity")),
+        ("/z", Fault::Chunked),
+    ] {
+        server.script(path, vec![faulty(&all, fault)]);
+        let mut request = request(path, b"");
+        request.want = Expected::default();
+        let fetcher = Fetcher::new(&place.store, options(&server), &place.progress);
+        assert!(fetcher.download(&request).is_ok(), "{path}");
+    }
+}
+
+#[test]
+fn a_plus_is_sent_as_object_stores_read_it() {
+    let (server, place) = (Server::start(), place());
+    server.serve("/a-1.0%2Bk3s1/b%2B", b"x");
+    let fetcher = Fetcher::new(&place.store, options(&server), &place.progress);
+    let blob = fetcher.fetch(&[request("/a-1.0+k3s1/b+", b"x")]);
+    assert!(blob.is_ok(), "{blob:?}");
+}
+
 #[test]
 fn small_texts() {
     let (server, place) = (Server::start(), place());
