@@ -172,7 +172,7 @@ fn is_marked(root: &Path) -> Result<bool> {
         return Ok(false);
     };
     let mut text = String::new();
-    // What cannot be read is no mark.
+    // What cannot be read marks nothing.
     let _ = file.take(LONGEST).read_to_string(&mut text);
     match text.lines().find_map(|line| line.strip_prefix(FORMAT_KEY)) {
         None => Ok(false),

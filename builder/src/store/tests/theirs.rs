@@ -206,7 +206,7 @@ fn whatever_lies_in_a_blobs_place_the_store_heals() {
             match store.find(&by_sha256(b"hello")).unwrap() {
                 Lookup::DroppedCorrupt { why, .. } => assert_eq!(why, format!("it is {kind}")),
                 Lookup::Missing => assert!(verify, "{kind}"),
-                Lookup::Found(_) => panic!("{kind} is no blob"),
+                Lookup::Found(_) => panic!("{kind} is not a blob"),
             }
             put(&store, b"hello");
             assert!(found(&store, b"hello"), "{kind}");
