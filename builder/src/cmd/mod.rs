@@ -71,6 +71,14 @@ impl Session<'_> {
                 store.root().display()
             ));
         }
+        if store.was_open() {
+            let shown = store.root().display();
+            self.progress.warn(&format!(
+                "other users could write to the store {shown}: its folders are closed to them \
+                 now, and files that they can change are not used (`chmod -R go-w {shown}` closes \
+                 them too)"
+            ));
+        }
         Ok(store)
     }
 

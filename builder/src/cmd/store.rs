@@ -27,7 +27,7 @@ pub fn run(session: &Session<'_>, verb: &StoreVerb) -> Result<()> {
 fn gc(session: &Session<'_>, days: u32, dry_run: bool) -> Result<()> {
     let root = session.store_root()?;
     // A store that is not there yet is made by opening it, and is empty.
-    drop(Store::open(&root)?);
+    drop(session.store()?);
     let report = Store::gc(
         &root,
         Duration::from_secs(u64::from(days) * 86_400),

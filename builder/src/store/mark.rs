@@ -36,8 +36,8 @@ pub const USE_LOCK: &str = "use.lock";
 /// What may be done with a store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Access {
-    /// This user's.
-    Own,
+    /// This user's. Whether others could write to it until now.
+    Own { was_open: bool },
     /// Its files may be read and nothing be written; why.
     ReadOnly(String),
 }
@@ -55,7 +55,7 @@ enum State {
 /// nothing yet.
 ///
 /// # Errors
-/// It holds something else, is of a later format, or others can write to it.
+/// It holds something else, is of a later format, or has parts of somebody else.
 pub fn claim(root: &Path) -> Result<Access> {
     let context = || {
         format!(
@@ -79,26 +79,16 @@ pub fn claim(root: &Path) -> Result<Access> {
             _ => Ok(Access::ReadOnly(why)),
         };
     }
-    let is_new = matches!(state, State::Unmarked { is_empty: true });
-    if is_new && place::others_write(&meta) {
-        // As a file system in memory begins, say: nobody has anything in it yet.
-        let own = Permissions::from_mode(meta.mode() & 0o755);
-        fs::set_permissions(root, own).with_context(context)?;
-    } else if place::others_write(&meta) {
-        bail!(
-            "other users can write to the store {} and so into your images: run `chmod go-w {}`, \
-             or choose another with --store DIR",
-            root.display(),
-            root.display()
-        );
-    }
+    let mut was_open = close(root, &meta).with_context(context)?;
+    // As a file system in memory begins, say: nobody has anything in it yet.
+    was_open &= !matches!(state, State::Unmarked { is_empty: true });
     if let State::Unmarked { .. } = state {
         write_mark(root).with_context(context)?;
     }
     for part in Part::ALL {
-        directory(&root.join(part.name())).with_context(context)?;
+        was_open |= directory(&root.join(part.name())).with_context(context)?;
     }
-    Ok(Access::Own)
+    Ok(Access::Own { was_open })
 }
 
 /// That `root` is a store of this user, before anything in it is removed.
@@ -125,17 +115,16 @@ pub fn check(root: &Path) -> Result<()> {
 
 /// Why nothing may be written to it, if that is so.
 fn not_ours(root: &Path, meta: &Metadata) -> Option<String> {
+    if let Err(errno) = access(root, AccessFlags::W_OK) {
+        return Some(format!("cannot be written to ({})", errno.desc()));
+    }
     let user = geteuid();
-    if meta.uid() != user.as_raw() {
-        return Some(format!(
+    (meta.uid() != user.as_raw()).then(|| {
+        format!(
             "belongs to the user with number {}, not to you (number {user})",
             meta.uid()
-        ));
-    }
-    match access(root, AccessFlags::W_OK) {
-        Ok(()) => None,
-        Err(errno) => Some(format!("cannot be written to ({})", errno.desc())),
-    }
+        )
+    })
 }
 
 fn state(root: &Path) -> Result<State> {
@@ -172,7 +161,7 @@ fn is_marked(root: &Path) -> Result<bool> {
         return Ok(false);
     };
     let mut text = String::new();
-    // What cannot be read is no mark.
+    // What cannot be read marks nothing.
     let _ = file.take(LONGEST).read_to_string(&mut text);
     match text.lines().find_map(|line| line.strip_prefix(FORMAT_KEY)) {
         None => Ok(false),
@@ -215,27 +204,37 @@ fn write_mark(root: &Path) -> io::Result<()> {
     )
 }
 
-/// A part of the store. A link there may be meant, so it is not cleared away.
-fn directory(path: &Path) -> io::Result<()> {
+/// A part of the store; whether others could write to it. A link there may be meant, so
+/// it is not cleared away.
+fn directory(path: &Path) -> io::Result<bool> {
     match DirBuilder::new().mode(0o755).create(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-        other => return other,
+        other => return other.map(|()| false),
     }
     let meta = fs::symlink_metadata(path)?;
+    let shown = path.display();
     if !meta.is_dir() {
-        let shown = path.display();
         return Err(io::Error::other(format!(
             "{shown} is not a directory: a link to one is not followed; move the whole store, and \
              name it with --store DIR"
         )));
     }
     let owner = meta.uid();
-    if owner != geteuid().as_raw() || place::others_write(&meta) {
-        let shown = path.display();
+    if owner != geteuid().as_raw() {
         return Err(io::Error::other(format!(
-            "other users can write to {shown} and so into your images (its owner has number \
-             {owner}): remove it, or choose another store"
+            "{shown} belongs to the user with number {owner}, who can change what gets into your \
+             images: remove it"
         )));
     }
-    Ok(())
+    close(path, &meta)
+}
+
+/// Closes a directory of this user to the writes of others; whether it was open to them.
+fn close(path: &Path, meta: &Metadata) -> io::Result<bool> {
+    let is_open = place::others_write(meta);
+    if is_open {
+        let own = Permissions::from_mode(meta.mode() & 0o755);
+        fs::set_permissions(path, own)?;
+    }
+    Ok(is_open)
 }

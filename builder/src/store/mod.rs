@@ -60,6 +60,7 @@ pub struct Store {
     /// Where this process writes.
     root: PathBuf,
     below: Option<Below>,
+    was_open: bool,
     _in_use: Flock<File>,
 }
 
@@ -142,10 +143,14 @@ impl Store {
     /// result.
     ///
     /// # Errors
-    /// `root` is a directory of something else, or others can write to it.
+    /// `root` is a directory of something else, or has parts of somebody else.
     pub fn open(root: &Path) -> Result<Store> {
-        let Access::ReadOnly(why) = mark::claim(root)? else {
-            return Store::in_use(root.to_owned(), None);
+        let why = match mark::claim(root)? {
+            Access::ReadOnly(why) => why,
+            Access::Own { was_open } => {
+                let store = Store::in_use(root.to_owned(), None)?;
+                return Ok(Store { was_open, ..store });
+            }
         };
         let parent = temporary::large();
         let above = tempfile::Builder::new()
@@ -177,8 +182,15 @@ impl Store {
         Ok(Store {
             root,
             below,
+            was_open: false,
             _in_use: lock,
         })
+    }
+
+    /// Whether other users could write to it until now. Files that they own or can change
+    /// are not used.
+    pub fn was_open(&self) -> bool {
+        self.was_open
     }
 
     /// Why nothing that is brought or made stays in the store, if that is so.

@@ -60,7 +60,7 @@ impl Store {
         let mut hasher = Hasher::new(extra);
         let so_far = match io::copy(&mut file, &mut HashSink(&mut hasher)) {
             Ok(so_far) => so_far,
-            // What cannot be read back is no beginning of anything.
+            // What cannot be read back does not begin anything.
             Err(e) if place::is_rotten(&e) => {
                 place::clear(&path).while_writing(&preparing)?;
                 file = place::own(&path).while_writing(&preparing)?;

@@ -82,7 +82,7 @@ pub fn is_rotten(error: &io::Error) -> bool {
 }
 
 /// Opens the file at `path` for reading and writing, an empty one if it is not
-/// there; what is no file of this user there is cleared away.
+/// there; what is not a file of this user is cleared away.
 pub fn own(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.create(true).truncate(false).read(true).write(true);
@@ -126,7 +126,7 @@ fn aside(path: &Path) -> PathBuf {
     name(free.unwrap_or(1000))
 }
 
-/// Makes the directory at `path`, whose parent is there; what is no directory
+/// Makes the directory at `path`, whose parent is there; what is not a directory
 /// there is cleared away, a file that the store does not know moved aside.
 pub fn directory(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {

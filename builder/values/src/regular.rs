@@ -16,7 +16,7 @@ pub const TEXT: u64 = 64 << 20;
 /// Opens a file for reading; links are followed.
 ///
 /// # Errors
-/// It is no regular file, whose kind the error names.
+/// It is not a regular file, whose kind the error names.
 pub fn open(path: &Path) -> io::Result<File> {
     let file = File::options()
         .read(true)
@@ -35,7 +35,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// All of a file of at most `most` bytes.
 ///
 /// # Errors
-/// It is no regular file, or longer.
+/// It is not a regular file, or longer.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?
@@ -52,13 +52,13 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// The same of a text of at most [`TEXT`] bytes.
 ///
 /// # Errors
-/// It is no regular file, longer, or not UTF-8.
+/// It is not a regular file, longer, or not UTF-8.
 pub fn read_text(path: &Path) -> io::Result<String> {
     let text = String::from_utf8(read(path, TEXT)?);
     text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8"))
 }
 
-/// As a message names what is no regular file.
+/// As a message names what is not a regular file.
 pub fn name(kind: FileType) -> &'static str {
     match () {
         () if kind.is_dir() => "a directory",

@@ -206,7 +206,7 @@ fn whatever_lies_in_a_blobs_place_the_store_heals() {
             match store.find(&by_sha256(b"hello")).unwrap() {
                 Lookup::DroppedCorrupt { why, .. } => assert_eq!(why, format!("it is {kind}")),
                 Lookup::Missing => assert!(verify, "{kind}"),
-                Lookup::Found(_) => panic!("{kind} is no blob"),
+                Lookup::Found(_) => panic!("{kind} is not a blob"),
             }
             put(&store, b"hello");
             assert!(found(&store, b"hello"), "{kind}");
@@ -288,17 +288,41 @@ fn what_no_header_can_hold_is_no_validator() {
 }
 
 #[test]
-fn others_must_not_be_able_to_write() {
+fn a_store_that_others_could_write_to_is_closed_to_them() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("store");
-    drop(Store::open(&root).unwrap());
+    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o7777;
+    // Nobody has put anything into an empty one, as a new file system is.
+    fs::create_dir(&root).unwrap();
+    fs::set_permissions(&root, Permissions::from_mode(0o1777)).unwrap();
+    assert!(!Store::open(&root).unwrap().was_open());
+    assert_eq!(mode(&root), 0o755);
     for path in [root.clone(), root.join("blobs")] {
         fs::set_permissions(&path, Permissions::from_mode(0o777)).unwrap();
-        let error = format!("{:#}", Store::open(&root).unwrap_err());
-        assert!(error.contains("other users can write to"), "{error}");
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        assert!(Store::open(&root).unwrap().was_open());
+        assert_eq!(mode(&path), 0o755);
     }
-    Store::open(&root).unwrap();
+    let store = Store::open(&root).unwrap();
+    assert!(!store.was_open());
+    // What they could change is not used.
+    let blob = put(&store, b"hello");
+    let derived = store
+        .derive(&blob, "upper-1", |_, out| Ok(out.write_all(b"HELLO")?))
+        .unwrap();
+    for path in [derived.path(), &derived.path().with_extension("record")] {
+        fs::set_permissions(path, Permissions::from_mode(0o666)).unwrap();
+        let again = store.derive(&blob, "upper-1", |_, out| Ok(out.write_all(b"again")?));
+        assert_eq!(again.unwrap().sha256(), &Digest::sha256(b"again"));
+        store.keep("upper-1", blob.sha256(), b"HELLO").unwrap();
+    }
+    fs::set_permissions(blob.path(), Permissions::from_mode(0o666)).unwrap();
+    let before = fs::metadata(blob.path()).unwrap().ino();
+    assert!(found(&store, b"hello"));
+    let after = fs::metadata(blob.path()).unwrap();
+    assert_eq!(
+        (after.mode() & 0o777, after.ino() == before),
+        (0o444, false)
+    );
 }
 
 /// Makes `root` one that is only read: another user's if this one is root, who
