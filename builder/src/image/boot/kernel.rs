@@ -55,19 +55,21 @@ pub fn take(tree: &mut Tree, arch: Arch) -> Result<Parts> {
     let release = &parts.release;
     let config: ImagePath = format!("{BOOT}/config-{release}").parse()?;
     let config = tree.get(&config).cloned();
-    for path in [BOOT, EFI_PROGRAMS] {
+    let modules = format!("/usr/lib/modules/{release}");
+    let beside = |name| format!("{modules}/{name}");
+    let taken = [beside("System.map"), beside("vmlinuz")];
+    for path in taken.iter().map(String::as_str).chain([BOOT, EFI_PROGRAMS]) {
         tree.take(&path.parse()?);
     }
     let step = "extracting the kernel";
     tree.insert(BOOT.parse()?, Node::directory(0o755, origin(step)))?;
     if let Some(config) = config {
-        let place = format!("/usr/lib/modules/{release}/config");
-        tree.replace(place.parse()?, config)?;
+        tree.replace(beside("config").parse()?, config)?;
     }
     Ok(parts)
 }
 
-/// `vmlinuz-RELEASE`, the only one.
+/// `vmlinuz-RELEASE`, the only one; since Linux 7 Debian has it beside the modules.
 fn kernel(tree: &Tree, release: &str) -> Result<Content> {
     let boot: ImagePath = BOOT.parse()?;
     let others: Vec<&str> = tree
@@ -82,6 +84,10 @@ fn kernel(tree: &Tree, release: &str) -> Result<Content> {
              in `base.packages`",
             others.join(", ")
         );
+    }
+    let beside = format!("/usr/lib/modules/{release}/vmlinuz");
+    if tree.get(&beside.parse()?).is_some() {
+        return file(tree, &beside, &format!("linux-binary-{release}"));
     }
     let package = format!("linux-image-{release}");
     file(tree, &format!("{BOOT}/vmlinuz-{release}"), &package)

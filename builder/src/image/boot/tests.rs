@@ -98,6 +98,17 @@ fn a_part_that_is_missing_names_its_package() {
 }
 
 #[test]
+fn a_kernel_beside_its_modules_boots_and_leaves_the_root() {
+    let mut tree = root();
+    tree.take(&"/boot".parse().unwrap());
+    let beside = "/usr/lib/modules/6.12-x/vmlinuz";
+    insert(&mut tree, beside, "the kernel");
+    let parts = prepared(&mut tree).unwrap();
+    assert_eq!(parts.kernel.head(64).unwrap(), b"the kernel");
+    assert!(tree.get(&beside.parse().unwrap()).is_none());
+}
+
+#[test]
 fn one_kernel_boots() {
     for path in ["/boot/vmlinuz-6.1-y", "/usr/lib/modules/6.1-y/kernel/a.ko"] {
         let mut tree = root();

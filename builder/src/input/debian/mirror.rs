@@ -35,23 +35,27 @@ impl Mirror {
 
     /// Writes and signs the indexes of a suite; `more` are lines of its Release file.
     pub fn suite(&self, archive: &str, name: &str, packages: &str, more: &str) {
+        self.components(archive, name, &[("main", packages)], more);
+    }
+
+    /// The same, of several components.
+    pub fn components(&self, archive: &str, name: &str, components: &[(&str, &str)], more: &str) {
         let place = self.dir.path().join(archive).join("dists").join(name);
-        let packages = packages.replace("HASH", Digest::sha256(b"x").hex());
-        let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
-        encoder.write_all(packages.as_bytes()).unwrap();
-        let packed = encoder.finish().unwrap();
         let mut files = String::new();
-        for arch in Arch::ALL {
-            let directory = place.join(format!("main/binary-{arch}"));
-            fs::create_dir_all(&directory).unwrap();
-            fs::write(directory.join("Packages.xz"), &packed).unwrap();
-            for (file, bytes) in [("Packages", packages.as_bytes()), ("Packages.xz", &packed)] {
-                let hash = Digest::sha256(bytes);
-                files += &format!(
-                    " {} {} main/binary-{arch}/{file}\n",
-                    hash.hex(),
-                    bytes.len()
-                );
+        for (component, packages) in components {
+            let packages = packages.replace("HASH", Digest::sha256(b"x").hex());
+            let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
+            encoder.write_all(packages.as_bytes()).unwrap();
+            let packed = encoder.finish().unwrap();
+            for arch in Arch::ALL {
+                let below = format!("{component}/binary-{arch}");
+                let directory = place.join(&below);
+                fs::create_dir_all(&directory).unwrap();
+                fs::write(directory.join("Packages.xz"), &packed).unwrap();
+                for (file, bytes) in [("Packages", packages.as_bytes()), ("Packages.xz", &packed)] {
+                    let hash = Digest::sha256(bytes);
+                    files += &format!(" {} {} {below}/{file}\n", hash.hex(), bytes.len());
+                }
             }
         }
         let release = format!(

@@ -14,6 +14,7 @@ use anyhow::{Result, bail};
 
 use super::catalog::{Catalog, Package};
 use super::relation::{Relation, shown};
+use super::version;
 use crate::input::recipe::PackageName;
 
 /// What is asked for.
@@ -83,22 +84,24 @@ struct Solver<'a, 'w> {
     selected: BTreeMap<&'a str, Selected<'a>>,
     queue: VecDeque<Package<'a>>,
     dropped: BTreeMap<String, BTreeSet<&'a str>>,
-    /// Whether a package made way for another version of it.
+    /// Whether two versions of one package were asked for: the later one is selected.
     replaced: bool,
 }
 
 impl<'a> Solver<'a, '_> {
     fn select(&mut self, package: Package<'a>, by: Option<&'a str>) {
-        let there = self.selected.get(package.name).map(|s| s.package.version);
-        if there.is_some_and(|version| version == package.version) {
-            return;
+        if let Some(there) = self.selected.get(package.name) {
+            let order = version::compare(package.version, there.package.version);
+            self.replaced |= order.is_ne();
+            if order.is_le() {
+                return;
+            }
         }
-        self.replaced |= there.is_some();
         self.selected.insert(package.name, Selected { package, by });
         self.queue.push_back(package);
     }
 
-    /// Once more, since packages made way for other versions.
+    /// Once more, since of some packages two versions were asked for.
     fn check_needs(&self) -> Result<()> {
         for Selected { package, .. } in self.selected.values() {
             for field in ["Pre-Depends", "Depends"] {
@@ -108,8 +111,8 @@ impl<'a> Solver<'a, '_> {
                     };
                     if !clause.iter().any(met) {
                         bail!(
-                            "{} needs {}, which another suite's package has replaced: pin both \
-                             to one suite with `base.pins`",
+                            "{} needs {}, but a package of another suite needs another version: \
+                             pin both to one suite with `base.pins`",
                             self.chain(package.name),
                             shown(&clause)
                         );

@@ -194,3 +194,82 @@ fn line_ends_do_not_choose_a_digest() {
         assert_eq!(canonical(&same), text);
     }
 }
+
+/// A mirror that has a firmware in another component.
+fn with_firmware() -> Mirror {
+    let mirror = Mirror::new();
+    let firmware = "Package: firmware-x\nVersion: 5\nFilename: pool/non-free-firmware/f/x.deb\nSize: 7\nSHA256: HASH\n";
+    let components = [("main", PACKAGES), ("non-free-firmware", firmware)];
+    mirror.components("debian", "trixie", &components, "");
+    mirror
+}
+
+#[test]
+fn a_component_is_read_when_it_is_named_and_told_when_it_is_not() {
+    let mirror = with_firmware();
+    let more = "arch_packages = { amd64 = [\"firmware-x\"] }\n";
+    let error = resolve(&mirror, more, mirror.key.keyring()).unwrap_err();
+    let error = format!("{error:#}");
+    assert!(
+        error.contains("`firmware-x`: in Debian's component non-free-firmware")
+            && error.contains("components = [\"non-free-firmware\"]"),
+        "{error}"
+    );
+    let read = format!("{more}components = [\"non-free-firmware\"]\n");
+    let packages = resolve(&mirror, &read, mirror.key.keyring())
+        .unwrap()
+        .packages;
+    let components: Vec<String> = packages
+        .packages
+        .iter()
+        .map(|p| format!("{} {}", p.what(), p.component))
+        .collect();
+    assert_eq!(
+        components,
+        [
+            "firmware-x 5 (amd64) non-free-firmware",
+            "helper 2 (amd64) main",
+            "tool 1.0-1 (amd64) main",
+            "helper 2 (arm64) main",
+            "tool 1.0-1 (arm64) main",
+        ]
+    );
+    let lacking = format!("{more}components = [\"contrib\"]\n");
+    let error = resolve(&mirror, &lacking, mirror.key.keyring()).unwrap_err();
+    assert!(
+        format!("{error:#}").contains("no component `contrib`"),
+        "{error:#}"
+    );
+    let nowhere = "arch_packages = { amd64 = [\"nvidia-x\"] }\n";
+    let error = resolve(&mirror, nowhere, mirror.key.keyring()).unwrap_err();
+    assert!(format!("{error:#}").contains("main was read"), "{error:#}");
+}
+
+#[test]
+fn names_are_judged_by_architecture() {
+    let mirror = Mirror::new();
+    let more = "arch_exclude = { arm64 = [\"helper\"] }\n";
+    let resolved = resolve(&mirror, more, mirror.key.keyring()).unwrap();
+    let names: Vec<String> = resolved
+        .packages
+        .packages
+        .iter()
+        .map(PinnedPackage::what)
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "helper 2 (amd64)",
+            "tool 1.0-1 (amd64)",
+            "tool 1.0-1 (arm64)"
+        ]
+    );
+    assert!(
+        resolved
+            .notes
+            .iter()
+            .any(|note| note.contains("`helper` is left out")),
+        "{:?}",
+        resolved.notes
+    );
+}

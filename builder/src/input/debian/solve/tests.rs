@@ -217,3 +217,55 @@ fn what_cannot_be_is_told_with_its_chain() {
         }
     }
 }
+
+/// Of a base suite and one beside it, of which only `kernel` is wanted.
+fn pinned(base: &str, beside: &str, more: &str) -> Result<String> {
+    let index = |suite: &str, of_base: bool, text: &str| Packages {
+        suite: suite.parse().unwrap(),
+        component: Component::Main,
+        of_base,
+        text: text.replace("; ", "\n").replace(" | ", "\n\n"),
+    };
+    let indexes = [
+        index("trixie", true, base),
+        index("trixie-backports", false, beside),
+    ];
+    let pins = BTreeMap::from([(
+        "kernel".parse().unwrap(),
+        "trixie-backports".parse().unwrap(),
+    )]);
+    let catalog = Catalog::new(&indexes, &pins)?;
+    let roots = std::iter::once("kernel").chain(more.split_whitespace());
+    let solution = solve(
+        &catalog,
+        Wanted {
+            roots: &roots.map(|name| name.parse().unwrap()).collect(),
+            provided: &BTreeSet::new(),
+            exclude: &BTreeSet::new(),
+            choices: &BTreeMap::new(),
+            read: "main",
+        },
+    )?;
+    let names = solution.packages.iter();
+    let names: Vec<_> = names.map(|p| format!("{} {}", p.name, p.version)).collect();
+    Ok(names.join(", "))
+}
+
+#[test]
+fn a_pinned_package_brings_what_only_its_suite_has() {
+    let base = "Package: kernel; Version: 6 | Package: libc; Version: 2 | Package: tools; Version: 6 | Package: old; Version: 1; Depends: tools (= 6)";
+    let beside = "Package: kernel; Version: 7; Depends: modules (= 7), tools (>= 7), libc | \
+        Package: modules; Version: 7; Depends: only-here | Package: only-here; Version: 7 | \
+        Package: libc; Version: 3 | Package: tools; Version: 7";
+    assert_eq!(
+        pinned(base, beside, "").unwrap(),
+        "kernel 7, libc 2, modules 7, only-here 7, tools 7"
+    );
+    // What nothing pinned needs does not come from there.
+    let error = pinned(base, beside, "only-here").unwrap_err().to_string();
+    assert!(error.contains("no package `only-here`"), "{error}");
+    // Whatever is there already may have to make way, and then everyone has to agree.
+    assert!(pinned(base, beside, "tools").unwrap().contains("tools 7"));
+    let error = pinned(base, beside, "old").unwrap_err().to_string();
+    assert!(error.contains("old needs tools (= 6)"), "{error}");
+}
