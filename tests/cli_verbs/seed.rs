@@ -148,6 +148,47 @@ fn every_problem_is_told_with_its_line() {
     );
 }
 
+/// As first boot names them: in a directory below, and cut by a disc without long names.
+#[test]
+fn seed_check_names_what_is_nearly_a_seed() {
+    for (files, expected) in [
+        (
+            &["cidata/user-data", "cidata/meta-data"][..],
+            "found a seed one level down in `cidata/` (`cidata/meta-data`)",
+        ),
+        (
+            &["user_dat", "meta_dat"],
+            "found `meta_dat`, expected `meta-data`",
+        ),
+        (
+            &["USER_DAT.;1", "META_DAT.;1"],
+            "found `META_DAT.;1`, expected `meta-data`",
+        ),
+        (
+            &["openstack/latest/metadata.json"],
+            "found `openstack/latest/metadata.json`, expected `openstack/latest/meta_data.json`",
+        ),
+        (
+            &["OpenStack/latest/meta_data.json"],
+            "found `OpenStack/`, expected `openstack/`",
+        ),
+        (
+            &["user-data", "metadata"],
+            "found `metadata`, expected `meta-data`",
+        ),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = directory.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let ran = check(directory.path(), &[]);
+        assert_eq!(ran.code, Some(1), "{files:?}");
+        assert!(ran.err.contains(expected), "{files:?}: {}", ran.err);
+    }
+}
+
 /// `nodeimg seed ...` in a directory.
 fn in_directory(directory: &Path, words: &[&str]) -> Ran {
     let mut command = nodeimg();

@@ -8,6 +8,8 @@ from attack_slips import KEY
 from firstboot import Image
 
 STAMP = "var/lib/nodeimg/instance.json"
+COPY = "var/lib/nodeimg/instance-copy.json"
+NOTE = "var/lib/nodeimg/reprovision"
 A = f"""#cloud-config
 hostname: a
 users: [{{name: alice, ssh_authorized_keys: ['{KEY}'], sudo: 'ALL=(ALL) NOPASSWD:ALL'}}]
@@ -87,6 +89,43 @@ def new_instance_after(program, content):
     return None
 
 
+GRANTING = ("etc/ssh/authorized_keys.d/alice", "etc/sudoers.d/90-nodeimg-users")
+
+
+def revoked_and(program, lost):
+    """What somebody has taken away stays away, whatever else is lost, until the operator says so."""
+    with set_up(program, keep_seed=True) as image:
+        for name in GRANTING + (lost,):
+            image.path(name).unlink()
+        if image.run() != 0:
+            return f"the node is lost: {image.said('error')}"
+        if not image.path(lost).exists():
+            return f"{lost} is not repaired"
+        back = [name for name in GRANTING if image.path(name).exists()]
+        if back:
+            return f"{back} came back"
+        image.write(NOTE, "a\n")
+        image.run()
+        gone = [name for name in GRANTING if not image.path(name).exists()]
+        return f"the operator's word does not bring back {gone}" if gone else None
+
+
+def without_records(program, seed, instance):
+    """No seed is taken from anywhere, until the operator says so."""
+    with set_up(program) as image:
+        image.path(STAMP).unlink()
+        image.path(COPY).unlink()
+        image.seed(seed, f"instance-id: {instance}\n")
+        if image.run() != 0:
+            return f"the node is lost: {image.said('error')}"
+        if image.result().get("outcome") != "unchanged" or len(of_alice(image)) < 3:
+            return f"the seed is taken: {image.result()}"
+        image.write(NOTE, "unknown\n")
+        if image.run() != 0 or image.result().get("outcome") != "applied":
+            return f"the operator's word does not count: {image.said('warning')}"
+        return f"A's are still there: {of_alice(image)}" if of_alice(image) and seed == B else None
+
+
 FAILING = {
     "host name": "#cloud-config\nhostname: B_B\n",
     "a command without words": B + "bootcmd: [[]]\n",
@@ -156,6 +195,10 @@ def attacks(program, rng, count):
         if content is not None:
             yield f"stamp {name}, seed overwritten", functools.partial(same_instance_after, program, content, False)
         yield f"stamp {name}, new instance", functools.partial(new_instance_after, program, content)
+    for lost in ("etc/hosts", "etc/hostname", "etc/ssh/sshd_config.d/50-nodeimg-keys.conf"):
+        yield f"revoked, and {lost} is lost", functools.partial(revoked_and, program, lost)
+    for seed, instance in ((A, "a"), (B, "b"), (B, "a")):
+        yield f"no records, seed of {instance}", functools.partial(without_records, program, seed, instance)
     for name, bad in FAILING.items():
         yield f"a new instance that fails: {name}", functools.partial(failing_instance, program, bad)
     for number, length in ((5000, 100), (9000, 110)):

@@ -79,6 +79,26 @@ fn near_misses_are_named() {
     }
 }
 
+/// What a source finds beside what it takes.
+#[test]
+fn warnings_of_a_source_are_told() {
+    let image = Image::host();
+    let at = |name: &str| format!("var/lib/nodeimg/seed/openstack/{name}");
+    let files = r#"[{"path": "/etc/x", "content_path": "/content/0000", "mode": "0600"}]"#;
+    let text = format!(r#"{{"uuid": "u", "hostname": "n", "files": {files}}}"#);
+    image.write(&at("latest/meta_data.json"), text);
+    image.write(&at("latest/user-data"), "");
+    image.write(&at("content/0000"), "x");
+    let ran = image.run(&[]);
+    assert_eq!(ran.code, 0, "{}", ran.reason());
+    let told = image.warnings();
+    assert!(told.contains("files[0].mode"), "{told}");
+    assert!(
+        told.contains("latest/user-data") && told.contains("`user_data`"),
+        "{told}"
+    );
+}
+
 #[test]
 fn no_seed_and_no_image() {
     let image = Image::new();

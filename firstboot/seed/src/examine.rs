@@ -62,6 +62,7 @@ pub fn examine(
     around: &impl Surroundings,
     problems: &mut Problems,
 ) -> Option<Examined> {
+    problems.append(seed.told.clone());
     for (found, expected) in &seed.near {
         let reason = format!("is not read: a seed has `{expected}`");
         problems.warn(&Place::file(found), reason, "rename it");

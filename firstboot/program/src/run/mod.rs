@@ -199,18 +199,13 @@ impl<'a> Boot<'a> {
             return None;
         }
         let same = finished.filter(|stamp| stamp.instance_id == meta.instance_id);
-        let whole = |stamp: &&Stamp| {
-            !outstanding::wants_seed(root, stamp, seed)
-                && !(steady::wants_repair(root, stamp, seed) || self.state.pending.is_some())
-                && !guard.renews(stamp, seed)
-        };
         let is_other = finished.is_some() && same.is_none();
         if is_other && !early::passes(root, seed, &meta, &self.settings, &self.state, problems) {
             return None;
         }
         let lost = same.map(|stamp| apply::missing(root, stamp));
         let repair = self.repairs(same, seed, guard);
-        if let Some(stamp) = same.filter(whole) {
+        if let Some(stamp) = same.filter(|stamp| self.is_done(stamp, seed, guard)) {
             let outcome = self.unchanged(stamp, report, problems)?;
             report.scrub = scrub::settle(root, &self.settings, stamp, &sought, problems);
             return Some(outcome);
@@ -227,6 +222,14 @@ impl<'a> Boot<'a> {
             report.scrub = scrub::settle(root, &self.settings, stamp, &sought, problems);
         }
         Some(Outcome::Applied)
+    }
+
+    /// Whether nothing is left to do for the instance of this seed.
+    fn is_done(&self, stamp: &Stamp, seed: &Seed, guard: &Guard) -> bool {
+        !outstanding::wants_seed(self.root, stamp, seed)
+            && !steady::wants_repair(self.root, stamp, seed)
+            && self.state.pending.is_none()
+            && !guard.renews(stamp, seed)
     }
 
     /// Whether a run only brings back what an instance has lost. Not if the operator says that

@@ -103,12 +103,15 @@ fn read_layout(root: &Root, base: &str, layout: Layout) -> Found {
     }
     let place = root.shown(base);
     match seed {
-        Some(seed) if !problems.has_errors() => Found::Seed(Box::new(Sought {
-            place,
-            seed,
-            home: Home::Directory(base.to_owned()),
-            origin: Origin::default(),
-        })),
+        Some(mut seed) if !problems.has_errors() => {
+            seed.told = problems;
+            Found::Seed(Box::new(Sought {
+                place,
+                seed,
+                home: Home::Directory(base.to_owned()),
+                origin: Origin::default(),
+            }))
+        }
         _ => Found::Broken { place, problems },
     }
 }

@@ -3,7 +3,7 @@
 //! The order is cloud-init's: user-data before meta-data, `hostname` before the
 //! short form of `fqdn`, `prefer_fqdn_over_hostname` on top.
 use super::Inputs;
-use crate::text::problem::{Located, Place, Problems};
+use crate::text::problem::{Located, Place, Problems, Severity};
 
 pub(super) struct Names {
     pub(super) host_name: String,
@@ -12,6 +12,9 @@ pub(super) struct Names {
 
 pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Names> {
     let Some((mut short, mut fqdn)) = choose(inputs) else {
+        if is_refused(problems) {
+            return None;
+        }
         let place = Place::file(inputs.user_file).key("hostname");
         let reason = "no host name is given: neither `hostname` nor `fqdn` in user-data, nor \
             `local-hostname` in meta-data";
@@ -52,6 +55,15 @@ pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Name
     Some(Names {
         host_name: host_name.value.clone(),
         fqdn: fqdn.value,
+    })
+}
+
+/// Whether a name is given and cannot be read, which has been told.
+fn is_refused(problems: &Problems) -> bool {
+    let names = ["hostname", "fqdn", "local-hostname"];
+    let named = |key: &String| names.contains(&key.as_str());
+    problems.iter().any(|problem| {
+        problem.severity == Severity::Error && problem.key.as_ref().is_some_and(named)
     })
 }
 

@@ -127,6 +127,8 @@ pub struct Seed {
     /// Files beside it that are not read, and were probably meant to be: what was found, and
     /// what was expected.
     pub near: Vec<(String, &'static str)>,
+    /// Warnings of whoever put it together.
+    pub told: Problems,
 }
 
 /// A file of `meta_data.json`'s list `files`, with its content.
@@ -170,6 +172,7 @@ impl Seed {
             injected: Vec::new(),
             named: Named::default(),
             near: Vec::new(),
+            told: Problems::new(),
         }
     }
 

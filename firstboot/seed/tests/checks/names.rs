@@ -85,6 +85,17 @@ fn host_names_that_cannot_name_a_node() {
     let mut none = Case::with("hostname: node-0\nfqdn: node-0.kubernetes.local\n", "");
     none.meta = "instance-id: i".to_owned();
     none.fails("user-data: hostname: no host name is given");
+    // One that is refused is given.
+    for (name, reason) in [
+        ("no", "is a boolean"),
+        ("0x10", "is a number"),
+        ("[a]", "is a list"),
+    ] {
+        let named = format!("hostname: {name}\n");
+        let mut case = Case::with("hostname: node-0\nfqdn: node-0.kubernetes.local\n", &named);
+        case.meta = "instance-id: i".to_owned();
+        case.fails(reason);
+    }
 }
 
 #[test]

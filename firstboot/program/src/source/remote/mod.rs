@@ -146,6 +146,7 @@ fn layout(search: &Search<'_>, base: &Url, layout: Layout) -> Attempt<Found> {
     if problems.has_errors() {
         return Ok(Found::Broken { place, problems });
     }
+    seed.told = problems;
     Ok(Found::Seed(Box::new(Sought {
         place,
         seed,

@@ -359,6 +359,12 @@ fn written(field: &Field<'_>, form: Form, problems: &mut Problems) -> Option<Str
     }
 }
 
+/// netplan's name of a bond's parameter, by networkd's.
+pub(super) fn name_of(key: &str) -> &'static str {
+    let row = BOND.iter().find(|row| row.key == key);
+    row.map_or("", |row| row.name)
+}
+
 /// `interfaces: [...]`, by their ids.
 pub(super) fn member_names(
     members: &[Member<'_>],

@@ -28,6 +28,7 @@ mod link;
 mod mac;
 mod meta;
 mod openstack;
+mod pointless;
 mod render;
 mod resolve;
 mod route;

@@ -5,7 +5,7 @@
 //!   description, every member one master.
 //! - Name servers of no particular link go to every link with an address.
 //! - A member of a bond has no addresses of its own; a bridge's port with some is named.
-//! - Of routes: see [`super::route`].
+//! - Of routes: see [`super::route`]; of what the kernel passes over: [`super::pointless`].
 use std::collections::BTreeMap;
 
 use super::link::{Kind, Link, Match};
@@ -28,6 +28,7 @@ pub(super) fn resolve(mut draft: Draft, problems: &mut Problems) -> Option<Netwo
     alone(&draft.links, problems);
     numbers(&draft.links, problems);
     super::route::resolve(&mut draft, problems);
+    super::pointless::check(&draft.links, problems);
     servers(&mut draft, problems);
     Some(Network { links: draft.links })
 }

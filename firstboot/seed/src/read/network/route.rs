@@ -6,12 +6,16 @@
 //!   dynamic addresses of, is reached on the link itself: the kernel would refuse the route
 //!   otherwise, and hosting companies give such addresses (a /32 and a gateway elsewhere).
 //! - A gateway is another machine, and of the family of its destination.
-//! - Two default routes of one table and metric are named: which one counts is chance.
+//! - Two routes of one destination, table and metric are named: which one counts is chance.
+//! - So is a route from an address that the node does not have.
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
 use super::Draft;
 use super::link::{Kind, Link, Route};
+use super::pointless::is_of_all;
 use crate::text::problem::Problems;
 
 /// The kernel's metric for an IPv6 route without one.
@@ -27,7 +31,8 @@ pub(super) fn resolve(draft: &mut Draft, problems: &mut Problems) {
         on_link(link, problems);
     }
     own_addresses(&draft.links, problems);
-    defaults(&draft.links, problems);
+    competing(&draft.links, problems);
+    sources(&draft.links, problems);
 }
 
 fn contains(link: &Link, gateway: IpAddr) -> bool {
@@ -170,6 +175,15 @@ fn own_addresses(links: &[Link], problems: &mut Problems) {
         let table = domain(links, link);
         for route in &link.routes {
             let Some(via) = route.via else { continue };
+            let all = link.addresses.iter();
+            if let Some(net) = all.into_iter().find(|net| is_of_all(net, via)) {
+                let reason = format!(
+                    "the gateway {via} is no machine's address in {}",
+                    net.trunc()
+                );
+                problems.error(&route.place, reason, "give the address of the router");
+                continue;
+            }
             let Some(on) = own.get(&(table, via)) else {
                 continue;
             };
@@ -186,7 +200,7 @@ fn own_addresses(links: &[Link], problems: &mut Problems) {
 }
 
 /// The table of a link's routes: that of its VRF, or the main one.
-fn domain(links: &[Link], link: &Link) -> u32 {
+pub(super) fn domain(links: &[Link], link: &Link) -> u32 {
     let vrf = match &link.master {
         Some(("VRF", name)) => links.iter().find(|other| other.id == *name),
         _ => Some(link),
@@ -197,22 +211,20 @@ fn domain(links: &[Link], link: &Link) -> u32 {
     }
 }
 
-fn defaults(links: &[Link], problems: &mut Problems) {
-    let mut seen: BTreeMap<(bool, u32, u32), (&Link, &Route)> = BTreeMap::new();
+/// Routes of which only one can count.
+fn competing(links: &[Link], problems: &mut Problems) {
+    let mut seen: BTreeMap<(IpNet, u32, u32), (&Link, &Route)> = BTreeMap::new();
     for link in links {
         let domain = domain(links, link);
         for route in &link.routes {
-            let v4 = match (route.to, route.via) {
-                (Some(to), _) if to.prefix_len() > 0 => continue,
-                (Some(to), _) => to.addr().is_ipv4(),
-                (None, Some(via)) => via.is_ipv4(),
-                (None, None) => continue,
+            let Some(to) = destination(route) else {
+                continue;
             };
             let metric = match route.metric.unwrap_or_default() {
-                0 if !v4 => METRIC_V6,
+                0 if to.addr().is_ipv6() => METRIC_V6,
                 metric => metric,
             };
-            let key = (v4, route.table.unwrap_or(domain), metric);
+            let key = (to, route.table.unwrap_or(domain), metric);
             let Some((other, first)) = seen.insert(key, (link, route)) else {
                 continue;
             };
@@ -220,12 +232,46 @@ fn defaults(links: &[Link], problems: &mut Problems) {
                 .place
                 .line
                 .map_or_else(String::new, |n| format!(", line {n}"));
+            let what = match to.prefix_len() {
+                0 => "a default route".to_owned(),
+                _ => format!("a route to {to}"),
+            };
             let reason = format!(
-                "`{}` has a default route of the same metric as `{}`{line}: which one is used \
-                 is chance",
+                "`{}` has {what} of the same metric as `{}`{line}: which one is used is chance",
                 link.id, other.id
             );
             problems.warn(&route.place, reason, "give each a `metric` of its own");
+        }
+    }
+}
+
+/// Where a route leads to, without bits of machines.
+fn destination(route: &Route) -> Option<IpNet> {
+    let default = |via: IpAddr| match via {
+        IpAddr::V4(_) => IpNet::V4(Ipv4Net::default()),
+        IpAddr::V6(_) => IpNet::V6(Ipv6Net::default()),
+    };
+    let to = route.to.map(|to| to.trunc());
+    to.or_else(|| route.via.map(default))
+}
+
+/// The kernel refuses a route from an address that the node does not have.
+fn sources(links: &[Link], problems: &mut Problems) {
+    let has = |from: IpAddr| {
+        let v4 = from.is_ipv4();
+        links.iter().any(|link| {
+            let mut own = link.addresses.iter();
+            dynamic(link, v4) || own.any(|net| net.addr() == from)
+        })
+    };
+    for route in links.iter().flat_map(|link| &link.routes) {
+        if let Some(from) = route.from.filter(|from| !has(*from)) {
+            let reason = format!("has no effect: {from} is not an address of this node");
+            problems.warn(
+                &route.place,
+                reason,
+                "give it to an interface, or correct it",
+            );
         }
     }
 }

@@ -364,11 +364,11 @@ fn network_data() {
         assert!(!problems.iter().any(|said| said.contains("network-config")));
     }
     let bond = format!(
-        "{{\"links\": [{{{LINK}, \"name\": \"nic0\"}}, {{\"id\": \"b\", \"type\": \"bond\", \"bond_mode\": 4, \"bond_links\": [\"a\"], \"bond_primary\": \"a\"}}]}}"
+        "{{\"links\": [{{{LINK}, \"name\": \"nic0\"}}, {{\"id\": \"b\", \"type\": \"bond\", \"bond_mode\": 1, \"bond_links\": [\"a\"], \"bond_primary\": \"a\"}}]}}"
     );
     let (files, problems) = rendered(ConfigDrive, &bond);
     assert!(problems.is_empty(), "{problems:?}");
-    for expected in ["Mode=802.3ad", "PrimarySlave=yes", "Name=nic0"] {
+    for expected in ["Mode=active-backup", "PrimarySlave=yes", "Name=nic0"] {
         assert!(files.contains(expected), "{expected}: {files}");
     }
 }

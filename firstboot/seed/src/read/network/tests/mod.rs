@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 mod effect;
 mod places;
+mod pointless;
 mod refused;
 mod taken;
 
