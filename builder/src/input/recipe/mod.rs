@@ -9,10 +9,10 @@
 
 mod base;
 mod check;
+pub mod component;
 pub mod credential_provider;
 mod disk;
 pub mod file;
-mod flags;
 pub mod handler;
 mod image;
 pub mod kubernetes;
