@@ -9,6 +9,7 @@ use nodeimg_seed::contract::profile::Join;
 use serde::Serialize;
 
 use super::{Generated, credential_providers, environment, yaml};
+use crate::input::recipe::component::{SHUTDOWN, SHUTDOWN_CRITICAL};
 use crate::input::recipe::{Base, Recipe};
 
 /// The configuration file of the kubelet, if the recipe describes it.
@@ -174,8 +175,8 @@ fn configuration(recipe: &Recipe, has_resolved: bool) -> KubeletConfiguration<'_
         serving: Serving::of(bootstrap),
         // A node that goes down ends its pods first, the critical ones last. Upstream's
         // default is not to; logind grants the time (logind.conf.d).
-        shutdown_grace_period: "30s",
-        shutdown_grace_period_critical_pods: "10s",
+        shutdown_grace_period: SHUTDOWN,
+        shutdown_grace_period_critical_pods: SHUTDOWN_CRITICAL,
         volume_plugin_dir: VOLUME_PLUGIN_DIR,
     }
 }

@@ -21,7 +21,8 @@ pub struct Wrong {
 
 impl Release {
     /// What is wrong with a document of that `apiVersion` and kind, by the fields that
-    /// Kubernetes publishes and their types. Programs of Kubernetes stop at each of it.
+    /// Kubernetes publishes and their types. Programs of Kubernetes stop at a value of another
+    /// type, and ignore an unknown field with a line in their logs.
     /// Nothing if `api` or `kind` is unknown: see [`Release::kinds`].
     pub fn check(&self, api: &str, kind: &str, document: &Value) -> Vec<Wrong> {
         let mut walk = Walk {
@@ -34,10 +35,6 @@ impl Release {
             walk.value(kind, document);
         }
         walk.found
-    }
-
-    fn fields(&self, api: &str, name: &str) -> Option<&super::Fields> {
-        self.apis.get(api)?.types.get(name)
     }
 }
 
@@ -65,7 +62,7 @@ impl Walk<'_> {
         if value.is_null() {
             return;
         }
-        let fields = self.release.fields(self.api, wanted);
+        let fields = self.release.type_of(self.api, wanted);
         let is_table = fields.is_some() || wanted.starts_with("map[");
         match (value, wanted.strip_prefix("[]")) {
             (Value::Array(items), Some(element)) => {
@@ -96,16 +93,9 @@ impl Walk<'_> {
         self.way.push(Part::Key(key.to_owned()));
         let minor = self.release.minor();
         let known = self.release.fields(self.api, name);
-        let known = known
-            .into_iter()
-            .flat_map(|fields| fields.keys().map(String::as_str));
         let others: Vec<&str> = (OLDEST..=NEWEST)
             .filter_map(of)
-            .filter(|other| {
-                other
-                    .fields(self.api, name)
-                    .is_some_and(|fields| fields.contains_key(key))
-            })
+            .filter(|other| other.fields(self.api, name).any(|field| field == key))
             .map(Release::minor)
             .collect();
         let more = if !others.is_empty() {

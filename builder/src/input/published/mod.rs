@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 pub use check::{Part, Wrong};
-pub use value::{of_yaml, seconds};
+pub use value::{is_quantity, of_yaml, seconds};
 
 /// The first and the last minor version of Kubernetes 1 that is known here.
 pub const OLDEST: u64 = 34;
@@ -148,6 +148,22 @@ impl Release {
         let names = self.apis.keys().map(String::as_str);
         let of_group = |api: &&str| api.split_once('/').is_some_and(|(name, _)| name == group);
         names.filter(of_group).collect()
+    }
+
+    /// The fields of a type; none if it is unknown.
+    pub fn fields(&self, api: &str, name: &str) -> impl Iterator<Item = &str> + Clone {
+        let fields = self.type_of(api, name).into_iter();
+        fields.flat_map(|fields| fields.keys().map(String::as_str))
+    }
+
+    /// The same with their types.
+    #[cfg(test)]
+    pub fn fields_of(&self, api: &str, name: &str) -> Option<&BTreeMap<String, String>> {
+        self.type_of(api, name)
+    }
+
+    fn type_of(&self, api: &str, name: &str) -> Option<&Fields> {
+        self.apis.get(api)?.types.get(name)
     }
 
     /// Of an `apiVersion` of kubeadm.

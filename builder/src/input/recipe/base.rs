@@ -11,7 +11,7 @@ use nodeimg_values::digest::Digest;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::component::Component;
+use super::area::Component;
 use super::problems::Problems;
 use super::script::AcceptedScript;
 use super::source::Step;

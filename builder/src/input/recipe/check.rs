@@ -17,7 +17,7 @@ use super::runtime::{self, Runtime};
 use super::source::Step;
 use super::value::{ArtifactVersion, Version, Word};
 use super::{
-    Artifact, ExtraContent, ExtraFile, Recipe, credential_provider, disk, flags, handler,
+    Artifact, ExtraContent, ExtraFile, Recipe, component, credential_provider, disk, handler,
     kubernetes, profile, registries, services,
 };
 use crate::input::artifact::{Kind, Mode};
@@ -53,7 +53,7 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
     profile::needs(&file, runtime, &artifacts, &mut problems);
     runtime::check(runtime, &file, &artifacts, &mut problems);
     let registries = registries::check(&file, runtime.registries, &mut problems);
-    flags::gone_from_kubelet(&file, &artifacts, &mut problems);
+    component::check(&file, &artifacts, &mut problems);
     kubernetes::versions(&file, runtime, &artifacts, &mut problems);
     let outputs = output::outputs(&file, kinds, &mut problems);
     let module_places = module_places(&file, &problems);

@@ -7,13 +7,13 @@
 //! # Invariants
 //! A [`Recipe`] has passed every check of [`check`]; no later room doubts it.
 
+mod area;
 mod base;
 mod check;
-mod component;
+pub mod component;
 pub mod credential_provider;
 pub mod disk;
 pub mod file;
-mod flags;
 pub mod handler;
 mod image;
 pub mod kubernetes;
@@ -57,7 +57,7 @@ use url::{PerArch, UrlTemplate};
 use value::{Name, Version, Word};
 
 pub use base::{Base, PackageName};
-pub use component::Component;
+pub use area::Component;
 pub use image::ContainerImage;
 pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
 pub use load::{RecipeRef, load, load_edited, load_for};

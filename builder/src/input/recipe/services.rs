@@ -8,7 +8,7 @@ use super::value::Domain;
 
 /// KubeletConfiguration and KubeProxyConfiguration fields that have a key of
 /// their own, or that must fit the rest of the image.
-const OWNED_FIELDS: [(&str, &str, &str); 14] = [
+pub const OWNED_FIELDS: [(&str, &str, &str); 16] = [
     ("kubelet", "maxPods", "set `kubelet.max_pods`"),
     ("kubelet", "clusterDNS", "set `cluster.cluster_dns`"),
     ("kubelet", "clusterDomain", "set `cluster.cluster_domain`"),
@@ -38,6 +38,16 @@ const OWNED_FIELDS: [(&str, &str, &str); 14] = [
         "nodeimg writes `kubelet.config.k8s.io/v1beta1`",
     ),
     ("kubelet", "kind", "nodeimg writes `KubeletConfiguration`"),
+    (
+        "kubelet",
+        "imageServiceEndpoint",
+        "this image decides where the container runtime's socket is",
+    ),
+    (
+        "kube_proxy",
+        "hostnameOverride",
+        "first boot gives the node its name",
+    ),
     ("kube_proxy", "mode", "set `kube_proxy.mode`"),
     ("kube_proxy", "clusterCIDR", "set `cluster.cluster_cidr`"),
     (
@@ -102,12 +112,12 @@ pub fn check(file: &RecipeFile, problems: &mut Problems<'_>) {
 }
 
 /// <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set>
-fn is_label_key(key: &str) -> bool {
+pub fn is_label_key(key: &str) -> bool {
     let (prefix, name) = key.split_once('/').unwrap_or(("example.com", key));
     !name.is_empty() && is_label_value(name) && prefix.parse::<Domain>().is_ok()
 }
 
-fn is_label_value(value: &str) -> bool {
+pub fn is_label_value(value: &str) -> bool {
     let edge = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
     value.len() <= 63
         && value

@@ -80,7 +80,7 @@ fn every_built_in_recipe_is_good_and_has_a_fitting_lock() {
 fn a_recipe_over_another_says_only_what_differs() {
     let mine = recipe(
         "name = \"mine\"\nmodules = [\"vxlan\"]\n[kubelet]\nlabels = { \"a.example/b\" = \"c\" }\n\
-         [kubelet.config]\nimageGCHighThresholdPercent = 80\n[[artifact]]\nname = \"runc\"\nversion = \"9.9.9\"\n",
+         [kubelet.config]\nimageGCHighThresholdPercent = 90\n[[artifact]]\nname = \"runc\"\nversion = \"9.9.9\"\n",
     );
     let base = load(&RecipeRef::BuiltIn("hard-way".into()), &KINDS).unwrap();
     assert_eq!(mine.name.as_str(), "mine");
@@ -248,7 +248,7 @@ fn a_flag_is_refused_from_the_version_on_that_lost_it() {
         assert!(text.contains(&format!("removed in 1.{since}")), "{text}");
     }
     // A flag that only begins like one that is gone.
-    recipe("[kubelet]\nextra_args = [\"--container-runtime-endpoint=unix:///x\"]\n");
+    recipe("[kubelet]\nextra_args = [\"--cloud-provider=external\"]\n");
 }
 
 #[test]

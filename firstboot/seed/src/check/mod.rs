@@ -24,6 +24,7 @@ pub use endpoint::HostEntry;
 pub use extras::{Extras, Trust};
 pub use kubeadm::Kubeadm;
 pub use node_ip::still_missing;
+pub use scheduling::kubelet_may_set;
 
 use crate::contract::profile::Join;
 use crate::contract::settings::ImageSettings;

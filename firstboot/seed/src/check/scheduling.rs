@@ -139,7 +139,9 @@ fn wrong_value(value: &str) -> Option<String> {
     (!good).then(|| "has a value that is too long or has invalid characters".to_owned())
 }
 
-fn kubelet_may_set(key: &str) -> bool {
+/// Whether a kubelet may give its own node a label of that valid name: of those below
+/// `kubernetes.io` and `k8s.io` only a few, or it does not start.
+pub fn kubelet_may_set(key: &str) -> bool {
     let Some((domain, _)) = key.split_once('/') else {
         return true;
     };

@@ -7,6 +7,7 @@
 
 pub mod containerd;
 pub mod crio;
+mod keys;
 
 use anyhow::Result;
 use nodeimg_seed::contract::registries::Format;

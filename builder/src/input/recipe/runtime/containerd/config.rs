@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-use toml::{Table, Value};
 
+use super::check;
 use crate::input::recipe::handler::Shim;
 use crate::input::recipe::value::Version;
 use crate::input::recipe::{Recipe, with_extra};
@@ -169,6 +169,7 @@ pub fn generate(recipe: &Recipe, version: &Version) -> Result<String> {
     let part = recipe.effective.containerd.clone().unwrap_or_default();
     let extra = &part.config;
     let what = "containerd's configuration";
+    check::by_version(extra, version)?;
     let table = match (major, minor) {
         // Debian's, of the recipe container-host.
         (1, _) => with_extra(&config(2, plugins_v2(sandbox, runtimes)), extra, what)?,
@@ -187,7 +188,6 @@ pub fn generate(recipe: &Recipe, version: &Version) -> Result<String> {
             bail!("containerd {version}: nodeimg knows the configuration of containerd 1.x and 2.x")
         }
     };
-    systemd_cgroup_holds(&table)?;
     let body = toml::to_string(&table).context("writing containerd's configuration")?;
     Ok(format!(
         "# For containerd {major}.x, from the recipe.\n{body}"
@@ -318,24 +318,4 @@ pub fn of_shims(recipe: &Recipe) -> Vec<(&'static str, &'static str)> {
     configs
         .filter_map(|(path, text)| Some((path, text?)))
         .collect()
-}
-
-/// The kubelet's `cgroupDriver` is `systemd`; a runtime that is told otherwise
-/// starts no pod, so it does not count as an image.
-fn systemd_cgroup_holds(table: &Table) -> Result<()> {
-    fn walk(value: &Value, found: &mut bool) {
-        if let Value::Table(table) = value {
-            *found |= table.get("SystemdCgroup") == Some(&Value::Boolean(false));
-            table.values().for_each(|inner| walk(inner, found));
-        }
-    }
-    let mut found = false;
-    table.values().for_each(|value| walk(value, &mut found));
-    if found {
-        bail!(
-            "containerd.config sets `SystemdCgroup = false`, but the kubelet's cgroupDriver is \
-             systemd: both must agree, so remove it"
-        );
-    }
-    Ok(())
 }

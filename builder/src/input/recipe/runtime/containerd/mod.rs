@@ -1,5 +1,6 @@
 //! containerd.
 
+mod check;
 mod config;
 
 use std::collections::BTreeMap;
@@ -14,9 +15,11 @@ use crate::input::recipe::file::RecipeFile;
 use crate::input::recipe::merge::merged_tables;
 use crate::input::recipe::value::Version;
 
+const PROGRAM: &str = "/usr/bin/containerd";
+
 pub static CONTAINERD: Runtime = Runtime {
     shared: &containerd::RUNTIME,
-    program: "/usr/bin/containerd",
+    program: PROGRAM,
     programs,
     files: &[config::PATH, "/etc/systemd/system/containerd.service"],
     layer: "containerd",
@@ -42,7 +45,7 @@ pub static CONTAINERD: Runtime = Runtime {
     configure: config::generate,
     more: config::of_shims,
     is_given: |file| file.containerd.is_some(),
-    check: |_, _, _| {},
+    check: check::check,
     misfit,
 };
 
@@ -71,7 +74,7 @@ fn programs(file: &RecipeFile) -> Vec<&'static str> {
         false => config::RUNC,
     };
     let shim = "/usr/bin/containerd-shim-runc-v2";
-    vec!["/usr/bin/containerd", shim, runc]
+    vec![PROGRAM, shim, runc]
 }
 
 /// The first containerd whose CRI has everything that the oldest kubelet of a node asks

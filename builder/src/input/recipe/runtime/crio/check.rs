@@ -1,12 +1,18 @@
 //! What the table `[crio]` of a recipe may not say: keys that CRI-O would ignore, and keys
 //! that the rest of the image decides.
 
-use super::{CRIO_PROGRAM, NEWEST, OLDEST, keys};
+use super::{CRIO_PROGRAM, NEWEST, OLDEST};
 use crate::input::recipe::file::{ArtifactKind, RecipeFile};
 use crate::input::recipe::problems::Problems;
+use crate::input::recipe::runtime::keys::List;
 use crate::input::recipe::source::Step;
 use crate::input::recipe::{Artifact, handler};
 use crate::tree::ImagePath;
+
+pub const KEYS: List = List {
+    lines: include_str!("../../../../../data/crio-keys.txt"),
+    program: "CRI-O 1",
+};
 
 /// Keys that must fit the rest of the image, and what to do instead.
 const OWNED: [(&[&str], &str); 9] = [
@@ -56,7 +62,7 @@ pub fn check(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<
             .chain(way.iter().map(|key| Step::Key(key)));
         problems.add(&way.collect::<Vec<_>>(), message);
     };
-    for bad in keys::bad_of(&part.config, minor(artifacts)) {
+    for bad in KEYS.bad_of(&part.config, minor(artifacts)) {
         let way: Vec<&str> = bad.way.iter().map(String::as_str).collect();
         add(&way, &bad.message);
     }

@@ -2,7 +2,6 @@
 
 mod check;
 mod config;
-mod keys;
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 mod judged;
+mod keys;
 mod pulls;
 
 use super::super::Misfit;

@@ -9,9 +9,10 @@ use std::process::Command;
 use nodeimg_test_support::judge;
 use toml::{Table, Value};
 
-use super::super::keys::tests::keys_of;
+use super::super::check::KEYS;
 use super::{BAKED, config, on_crio};
 use crate::input::recipe::handler::tests::handlers;
+use crate::input::recipe::runtime::keys::tests::keys_of;
 use crate::input::recipe::runtime::tests::in_force;
 use crate::input::recipe::tests::recipe;
 
@@ -94,7 +95,7 @@ fn the_list_of_keys_is_that_of_crio() {
     let Some(folder) = judge::crio() else { return };
     let minor = version(&folder);
     let minor: u64 = minor.split('.').nth(1).unwrap().parse().unwrap();
-    let known = keys_of(minor);
+    let known = keys_of(KEYS, minor);
     let said = crio(&folder, &["config", "--default"]);
     let all = understood(&said);
     let mut printed = Vec::new();

@@ -1,5 +1,5 @@
-//! The keys of CRI-O's configuration by version: CRI-O itself ignores one that it does not
-//! know, and stops at a value of another type.
+//! The keys of a runtime's configuration by its version: a runtime itself ignores one that
+//! it does not know, and stops at a value of another type.
 
 use std::str::FromStr;
 
@@ -8,7 +8,14 @@ use toml::{Table, Value};
 
 use crate::input::recipe::source::nearest;
 
-const LIST: &str = include_str!("../../../../../data/crio-keys.txt");
+/// The known keys of one table.
+#[derive(Clone, Copy, Debug)]
+pub struct List {
+    /// A key a line: its name, its kind, the first and the last minor version with it.
+    pub lines: &'static str,
+    /// The program with its major version, as `CRI-O 1`.
+    pub program: &'static str,
+}
 
 /// The type of a key's value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,13 +28,16 @@ enum Kind {
     Map,
     /// `"10s"`, or nanoseconds.
     Duration,
+    Float,
+    /// What is not judged.
+    Any,
 }
 
 struct Key {
     /// The names of tables that lead to it, and its own; `*` is any name.
     way: Vec<&'static str>,
     kind: Kind,
-    /// Minor versions of CRI-O 1.
+    /// Minor versions.
     first: u64,
     last: u64,
 }
@@ -43,6 +53,8 @@ impl FromStr for Kind {
             "strings" => Kind::Texts,
             "map" => Kind::Map,
             "duration" => Kind::Duration,
+            "float" => Kind::Float,
+            "any" => Kind::Any,
             _ => bail!("`{text}` is not a kind of value"),
         })
     }
@@ -61,6 +73,8 @@ impl Kind {
                 .as_table()
                 .is_some_and(|table| table.values().all(Value::is_str)),
             Kind::Duration => value.is_str() || value.is_integer(),
+            Kind::Float => value.is_float() || value.is_integer(),
+            Kind::Any => true,
         }
     }
 
@@ -72,6 +86,8 @@ impl Kind {
             Kind::Texts => "a list of strings",
             Kind::Map => "a table of strings",
             Kind::Duration => "a duration, `\"10s\"`",
+            Kind::Float => "a number",
+            Kind::Any => "anything",
         }
     }
 }
@@ -89,34 +105,47 @@ fn parse(line: &'static str) -> anyhow::Result<Key> {
     })
 }
 
-fn all() -> impl Iterator<Item = Key> {
-    let lines = LIST.lines().filter(|line| !line.starts_with('#'));
-    // The test below reads every line.
-    lines.filter_map(|line| parse(line).ok())
+impl List {
+    fn all(self) -> impl Iterator<Item = Key> {
+        let lines = self.lines.lines().filter(|line| !line.starts_with('#'));
+        // Tests of each list read every line.
+        lines.filter_map(|line| parse(line).ok())
+    }
+
+    /// What of `table` that minor version of the program does not take.
+    pub fn bad_of(self, table: &Table, minor: u64) -> Vec<Bad> {
+        let (keys, later): (Vec<Key>, Vec<Key>) = self
+            .all()
+            .partition(|key| (key.first..=key.last).contains(&minor));
+        let known = Known {
+            keys,
+            later,
+            program: self.program,
+            minor,
+        };
+        let mut found = Vec::new();
+        known.walk(table, &mut Vec::new(), &mut found);
+        found
+    }
+
+    /// Whether the table has a key, or tables, of that name.
+    pub fn has(self, name: &str) -> bool {
+        self.all().any(|key| key.way.first() == Some(&name))
+    }
 }
 
-/// A value that CRI-O would ignore or stop at.
+/// A value that the program would ignore or stop at.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Bad {
     pub way: Vec<String>,
     pub message: String,
 }
 
-/// What of `table`, which is CRI-O's table `[crio]`, that minor version of CRI-O does not
-/// take.
-pub fn bad_of(table: &Table, minor: u64) -> Vec<Bad> {
-    let (keys, later): (Vec<Key>, Vec<Key>) =
-        all().partition(|key| (key.first..=key.last).contains(&minor));
-    let known = Known { keys, later, minor };
-    let mut found = Vec::new();
-    known.walk(table, &mut Vec::new(), &mut found);
-    found
-}
-
 struct Known {
     keys: Vec<Key>,
     /// Those of other versions only.
     later: Vec<Key>,
+    program: &'static str,
     minor: u64,
 }
 
@@ -154,13 +183,14 @@ impl Known {
     }
 
     fn unknown(&self, way: &[String]) -> String {
-        let minor = self.minor;
+        let (program, minor) = (self.program, self.minor);
         let elsewhere = |key: &&Key| key.way.len() == way.len() && leads_along(key, way);
         if let Some(key) = self.later.iter().find(elsewhere) {
             let (first, last) = (key.first, key.last);
+            let major = program.rsplit(' ').next().unwrap_or_default();
             return format!(
-                "CRI-O 1.{minor} does not know this key and would ignore it: it is one of CRI-O \
-                 1.{first} to 1.{last}"
+                "{program}.{minor} does not know this key and would ignore it: it is one of \
+                 {program}.{first} to {major}.{last}"
             );
         }
         let (name, tables) = way
@@ -170,7 +200,7 @@ impl Known {
         let names = beside.filter_map(|key| key.way.get(tables.len()).copied());
         let near = nearest(name, names)
             .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        format!("CRI-O 1.{minor} has no such key and would ignore it{near}")
+        format!("{program}.{minor} has no such key and would ignore it{near}")
     }
 }
 
@@ -187,82 +217,21 @@ fn leads_along(key: &Key, way: &[String]) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub mod tests {
-    use super::{LIST, bad_of, parse};
+    use super::{List, parse};
 
-    /// The way and the kind of every key of a minor version.
-    pub fn keys_of(minor: u64) -> Vec<(String, String)> {
-        let keys = super::all().filter(|key| (key.first..=key.last).contains(&minor));
-        keys.map(|key| (key.way.join("."), format!("{:?}", key.kind)))
-            .collect()
-    }
-
-    #[test]
-    fn every_line_is_a_key() {
-        let lines = LIST.lines().filter(|line| !line.starts_with('#'));
+    pub fn every_line_is_a_key(list: List) {
+        let lines = list.lines.lines().filter(|line| !line.starts_with('#'));
         for line in lines {
             parse(line).unwrap();
         }
     }
 
-    #[test]
-    fn what_crio_would_ignore_or_stop_at_is_found() {
-        for (text, minor, way, want) in [
-            ("log_dirr = 'a'", 36, "log_dirr", "did you mean `log_dir`?"),
-            (
-                "runtime.pids_limit = '5'",
-                36,
-                "runtime.pids_limit",
-                "is a whole number",
-            ),
-            (
-                "runtime.hooks_dir = [1]",
-                36,
-                "runtime.hooks_dir",
-                "is a list of strings",
-            ),
-            ("runtime.runtimes = 1", 36, "runtime.runtimes", "is a table"),
-            (
-                "runtimes.crun.runtime_path = 'a'",
-                36,
-                "runtimes",
-                "no such key",
-            ),
-            (
-                "runtime.runtimes.mine.runtime_pat = 'a'",
-                36,
-                "runtime.runtimes.mine.runtime_pat",
-                "did you mean `runtime_path`?",
-            ),
-            (
-                "api.tls_min_version = 'a'",
-                34,
-                "api.tls_min_version",
-                "CRI-O 1.35 to 1.37",
-            ),
-            (
-                "nri.enable_nri = 1",
-                37,
-                "nri.enable_nri",
-                "`true` or `false`",
-            ),
-        ] {
-            let found = bad_of(&text.parse().unwrap(), minor);
-            let [bad] = &found[..] else {
-                panic!("{text}: {found:?}");
-            };
-            assert_eq!(bad.way.join("."), way);
-            assert!(bad.message.contains(want), "{bad:?} should say {want:?}");
-        }
-    }
-
-    #[test]
-    fn what_crio_takes_is_good() {
-        let text = "log_dir = 'a'\n[api]\ntls_min_version = 'a'\n[network]\ncni_status_grace_period = '10s'\n\
-                    [runtime]\npids_limit = -1\ndefault_sysctls = ['a=b']\n[runtime.runtimes.mine]\n\
-                    runtime_path = '/a'\ndefault_annotations = { a = 'b' }\n\
-                    [runtime.workloads.w]\nactivation_annotation = 'a'\n\
-                    [runtime.workloads.w.resources]\ncpushares = 5\n\
-                    [nri.default_validator]\nnri_enable_default_validator = true\n";
-        assert_eq!(bad_of(&text.parse().unwrap(), 36), []);
+    /// The way and the kind of every key of a minor version.
+    pub fn keys_of(list: List, minor: u64) -> Vec<(String, String)> {
+        let keys = list
+            .all()
+            .filter(|key| (key.first..=key.last).contains(&minor));
+        keys.map(|key| (key.way.join("."), format!("{:?}", key.kind)))
+            .collect()
     }
 }

@@ -5,14 +5,6 @@
 //! with the change of <https://github.com/kubernetes/kubernetes> that took it
 //! away; its folder CHANGELOG has those of all versions.
 
-use super::Artifact;
-use super::file::RecipeFile;
-use super::problems::Problems;
-use super::source::Step;
-use crate::tree::ImagePath;
-
-const KUBELET: &str = "/usr/local/bin/kubelet";
-
 struct Gone {
     flag: &'static str,
     /// The first minor version of Kubernetes 1 without it.
@@ -117,40 +109,11 @@ const fn gone(flag: &'static str, since: u64, instead: &'static str) -> Gone {
     }
 }
 
-/// Refuses what the kubelet that the recipe installs would stop at.
-pub fn gone_from_kubelet(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
-    let Ok(program) = KUBELET.parse::<ImagePath>() else {
-        return;
-    };
-    let Some(kubelet) = artifacts
+/// Why a kubelet of that minor version does not have the flag, if it once was one.
+pub fn why(name: &str, minor: u64) -> Option<String> {
+    let gone = GONE
         .iter()
-        .find(|artifact| artifact.provides(&program))
-    else {
-        return;
-    };
-    for (index, argument) in file.kubelet.extra_args.iter().enumerate() {
-        let name = argument.trim_start_matches('-').split('=').next();
-        // The kubelet takes `_` for `-` (pull request 61053).
-        let name = name.unwrap_or_default().replace('_', "-");
-        let known =
-            |gone: &&Gone| gone.flag == name && kubelet.version.major_minor() >= (1, gone.since);
-        if let Some(Gone {
-            flag,
-            since,
-            instead,
-        }) = GONE.iter().find(known)
-        {
-            let way = [
-                Step::Key("kubelet"),
-                Step::Key("extra_args"),
-                Step::Index(index),
-            ];
-            let version = &kubelet.version;
-            let message = format!(
-                "kubelet {version} would not start: the flag `--{flag}` was removed in 1.{since}; \
-                 {instead}"
-            );
-            problems.add(&way, &message);
-        }
-    }
+        .find(|gone| gone.flag == name && minor >= gone.since)?;
+    let (since, instead) = (gone.since, gone.instead);
+    Some(format!("was removed in 1.{since}; {instead}"))
 }
