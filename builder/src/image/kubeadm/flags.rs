@@ -28,13 +28,12 @@ const WRITTEN: [&str; 3] = ["cert-dir", "root-dir", "volume-plugin-dir"];
 /// Checks the arguments at a key; `program` is whose they are.
 pub fn check(field: &Field<'_>, program: &str, ground: &Ground<'_>, problems: &mut Problems) {
     for argument in arguments(field) {
-        let Argument { name, value } = &argument;
-        let place = &value.place;
+        let Argument { name, place, value } = &argument;
         if name.is_empty() {
             problems.error(place, "is an argument without a name", "add its name");
         } else if let Some(bare) = name.strip_prefix('-') {
             let bare = bare.trim_start_matches('-');
-            let reason = format!("`{}` begins with dashes, which kubeadm adds", shown(name));
+            let reason = "is a name with dashes before it, which kubeadm adds";
             problems.error(place, reason, format!("write `{}`", shown(bare)));
         } else if let Some((plain, _)) = name.split_once('=') {
             let reason = format!("`{}` is a name with a value in it", shown(plain));
@@ -52,8 +51,7 @@ fn known(argument: &Argument<'_>, program: &str, ground: &Ground<'_>, problems: 
     let Some(release) = ground.release else {
         return;
     };
-    let Argument { name, value } = argument;
-    let place = &value.place;
+    let Argument { name, place, value } = argument;
     let mut names = release.flag_names(program).peekable();
     if names.peek().is_none() {
         return;
@@ -73,7 +71,7 @@ fn known(argument: &Argument<'_>, program: &str, ground: &Ground<'_>, problems: 
     };
     if let Some(wanted) = misfit(&flag.kind, text(value)) {
         let reason = format!("`{name}` takes {wanted}");
-        problems.error(place, reason, "correct the value");
+        problems.error(&value.place, reason, "correct the value");
     }
     if program == "kubelet" {
         of_kubelet(argument, ground, problems);
@@ -100,8 +98,7 @@ fn misfit(kind: &str, value: &str) -> Option<&'static str> {
 }
 
 fn of_kubelet(argument: &Argument<'_>, ground: &Ground<'_>, problems: &mut Problems) {
-    let Argument { name, value } = argument;
-    let place = &value.place;
+    let Argument { name, place, value } = argument;
     let given = text(value);
     if let Some((_, owner)) = OWNED.iter().find(|(owned, _)| owned == name) {
         let reason = format!("`{name}` is what {owner} sets");

@@ -67,7 +67,7 @@ fn check_registration(node: &Field<'_>, ground: &Ground<'_>, problems: &mut Prob
 
 /// Whether it is text that is not empty.
 fn is_given(field: &Field<'_>) -> bool {
-    !text(field).is_empty() && field.node.scalar().is_some_and(|scalar| !scalar.is_null())
+    !text(field).is_empty()
 }
 
 fn check_socket(socket: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems) {
@@ -127,7 +127,8 @@ pub fn check_init(root: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems
 }
 
 fn check_token(item: &Field<'_>, problems: &mut Problems) {
-    if let Some(token) = item.get("token").filter(is_given)
+    let some = |field: &Field<'_>| field.node.scalar().is_some_and(|scalar| !scalar.is_null());
+    if let Some(token) = item.get("token").filter(some)
         && !is_token(text(&token))
     {
         let remedy = "it consists of 6 and 16 lowercase letters or digits with a dot in between";

@@ -103,10 +103,7 @@ pub struct Ground<'a> {
 pub fn plan(node: &CheckedNode, ground: &Ground<'_>, problems: &mut Problems) -> Option<Plan> {
     let mut values = values(node);
     let labels = handler_labels(ground, problems);
-    values.set(
-        "node_labels",
-        [&node.labels[..], &labels].concat().join(","),
-    );
+    set_labels(&mut values, node, &labels);
     let mut files = own_files(node, ground.templates, &values, problems);
     let network = ground.network.map(network::render).unwrap_or_default();
     files.extend(
@@ -221,11 +218,33 @@ pub fn values(node: &CheckedNode) -> Values {
     values.set("host_name", &node.host_name);
     values.set("kubelet_taints", kubelet_taints(&node.taints));
     values.set("node_ip", joined(&node.node_ips));
-    values.set("node_labels", node.labels.join(","));
+    set_labels(&mut values, node, &[]);
     values.set("node_taints", node.taints.join(","));
     values.set("provider_id", &node.provider_id);
     values.set("pod_subnet", joined(&node.pod_subnets));
     values
+}
+
+/// The node's labels and those that first boot adds.
+fn set_labels(values: &mut Values, node: &CheckedNode, more: &[String]) {
+    let labels = [&node.labels[..], more].concat().join(",");
+    values.set("kubelet_args", kubelet_args(node, &labels));
+    values.set("node_labels", labels);
+}
+
+/// A flag without a value would take away what kubeadm's configuration gives.
+fn kubelet_args(node: &CheckedNode, labels: &str) -> String {
+    let node_ip = joined(&node.node_ips);
+    let flags = [
+        ("--node-ip", node_ip.as_str()),
+        ("--node-labels", labels),
+        ("--provider-id", &node.provider_id),
+    ];
+    let given = flags.iter().filter(|(_, value)| !value.is_empty());
+    let given: Vec<String> = given
+        .map(|(flag, value)| format!("{flag}={value}"))
+        .collect();
+    given.join(" ")
 }
 
 fn joined<T: ToString>(items: &[T]) -> String {

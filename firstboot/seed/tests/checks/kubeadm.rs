@@ -67,6 +67,77 @@ fn kubeadm_is_given_or_made_a_configuration() {
     );
 }
 
+/// Flags of `/etc/default/kubelet` come after those of kubeadm's configuration: an empty one
+/// would take `provider-id` or `node-ip` of that away.
+#[test]
+fn only_what_the_seed_gives_is_a_flag_of_the_kubelet() {
+    let template = plan::TemplateFile {
+        path: "/etc/default/kubelet".to_owned(),
+        text: "A={{ kubelet_args }}\n".to_owned(),
+    };
+    let ground = plan::Ground {
+        templates: &[template],
+        ..GROUND
+    };
+    for (more, expected) in [
+        ("", "A=\n"),
+        ("  provider_id: a://b\n", "A=--provider-id=a://b\n"),
+        (
+            "  labels: {x: y}\n  node_ip: 10.0.0.5\n",
+            "A=--node-ip=10.0.0.5 --node-labels=x=y\n",
+        ),
+    ] {
+        let case = with_kubeadm(&format!("{INIT}{more}"));
+        let plan = plan::plan(&case.good(), &ground, &mut Problems::new()).unwrap();
+        assert_eq!(plan.text("/etc/default/kubelet"), Some(expected));
+    }
+}
+
+/// What no kubeadm takes is refused by the node, at its line.
+#[test]
+fn a_node_refuses_what_no_kubeadm_takes() {
+    let join = |more: &str| {
+        let text = format!("apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\n{more}\n");
+        let lines = text.lines().map(|line| format!("      {line}\n"));
+        with_kubeadm(&format!(
+            "  kubeadm:\n    join: |\n{}",
+            lines.collect::<String>()
+        ))
+    };
+    for (more, expected) in [
+        (
+            "nodeRegistration:\n  kubeletExtraArgs: {node-labels: a=b}",
+            "user-data:9: nodeimg.kubeadm.join.nodeRegistration.kubeletExtraArgs: is a mapping, but \
+             in `kubeadm.k8s.io/v1beta4` it is a list",
+        ),
+        (
+            "nodeRegistration:\n  kubeletExtraArgs:\n  - name: node-labels\n    value: a=b,node-role.kubernetes.io/x=",
+            "user-data:11: nodeimg.kubeadm.join.nodeRegistration.kubeletExtraArgs.value: \
+             `node-role.kubernetes.io/x` is a label that a kubelet may not set on itself",
+        ),
+        (
+            "discovery: {bootstrapToken: {token: x}}",
+            "discovery.bootstrapToken.token: is not a bootstrap token",
+        ),
+        (
+            "discovery: {bootstrapToken: {caCertHashes: ['sha256:<HASH>']}}",
+            "caCertHashes: is not the hash of a CA",
+        ),
+        (
+            "---\n# nothing",
+            "user-data:9: nodeimg.kubeadm.join: is an empty document",
+        ),
+    ] {
+        let (_, errors, _) = join(more).run();
+        assert!(
+            errors.len() == 1 && errors[0].contains(expected),
+            "{expected}: {errors:#?}"
+        );
+    }
+    let (_, errors, _) = join("nodeRegistration: {kubeletExtraArgs: [{name: a, value: b}]}").run();
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
 #[test]
 fn a_certificate_key_has_init_upload_the_certificates() {
     let key = format!(

@@ -5,7 +5,7 @@ use super::{API, is_hash, is_token, not_read, too_old};
 use crate::check::scheduling::wrong_label;
 use crate::contract::settings::ImageSettings;
 use crate::text::field::Field;
-use crate::text::problem::Problems;
+use crate::text::problem::{Place, Problems};
 use crate::text::yaml::{Kind, Node, Scalar};
 
 /// Where flags of programs are.
@@ -23,6 +23,8 @@ const LAST_OF_MAPPINGS: &str = "v1beta3";
 /// A flag of a document.
 pub struct Argument<'a> {
     pub name: &'a str,
+    /// The name's.
+    pub place: Place,
     pub value: Field<'a>,
 }
 
@@ -53,9 +55,14 @@ pub fn check(root: &Field<'_>, version: &str, settings: &ImageSettings, problems
     check_discovery(root, problems);
 }
 
-/// The text of a scalar; empty for anything else.
+/// The text of a scalar; empty for anything else, and for nothing.
 pub fn text<'a>(field: &Field<'a>) -> &'a str {
-    field.node.scalar().map_or("", Scalar::text)
+    text_of(field.node)
+}
+
+fn text_of(node: &Node) -> &str {
+    let scalar = node.scalar().filter(|scalar| !scalar.is_null());
+    scalar.map_or("", Scalar::text)
 }
 
 /// The flags at one of [`ARGUMENTS`], in the form of any version.
@@ -66,19 +73,21 @@ pub fn arguments<'a>(field: &Field<'a>) -> Vec<Argument<'a>> {
             .filter_map(|entry| {
                 let name = entry.key.expose();
                 let value = field.get(name)?;
-                Some(Argument { name, value })
+                let place = value.place.clone();
+                Some(Argument { name, place, value })
             })
             .collect(),
         Kind::Sequence(_) => {
             let argument = |item: &Field<'a>| {
-                let name = item.node.get("name").and_then(Node::scalar)?;
-                let value = item.get("value").unwrap_or_else(|| item.clone());
-                Some(Argument {
-                    name: name.text(),
-                    value,
-                })
+                let part = |key: &str| item.get(key).unwrap_or_else(|| item.clone());
+                let name = part("name");
+                Argument {
+                    name: text(&name),
+                    place: name.place,
+                    value: part("value"),
+                }
             };
-            field.items().iter().filter_map(argument).collect()
+            field.items().iter().map(argument).collect()
         }
         Kind::Scalar(_) => Vec::new(),
     }

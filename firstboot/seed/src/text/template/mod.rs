@@ -74,6 +74,13 @@ pub const PLACEHOLDERS: &[Placeholder] = &[
         always: true,
     },
     Placeholder {
+        name: "kubelet_args",
+        description: "the flags of the kubelet for `node_ip`, `labels` and `provider_id`, those \
+            that the seed gives; empty if it gives none",
+        example: "--node-ip=192.168.10.101 --node-labels=zone=a,disk=ssd",
+        always: false,
+    },
+    Placeholder {
         name: "kubelet_taints",
         description: "the taints as a line of a KubeletConfiguration; empty if there are none",
         example: "registerWithTaints: [{\"effect\":\"NoSchedule\",\"key\":\"dedicated\",\"value\":\"gpu\"}]",
