@@ -136,6 +136,8 @@ fn systemds_initrd_has_what_mounts_the_root() {
     };
     assert!(root.join("usr/lib/systemd/systemd-udevd").exists());
     assert!(!root.join("etc/nodeimg").exists());
+    let helper = fs::read(root.join("usr/lib/nodeimg/init")).unwrap();
+    assert_eq!(sha256(&helper), sha256(&fs::read(&binary).unwrap()));
     for name in MOUNT_THE_ROOT {
         assert_eq!(loads(&root, name), Some(true), "{name}");
     }

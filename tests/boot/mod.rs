@@ -5,7 +5,7 @@
 //! | boots | prove |
 //! |---|---|
 //! | `node`, amd64, 2 | config drive on iso9660 with a static network, commands and where their output goes, SSH, the second boot |
-//! | `node`, arm64, 1 | the initrd of systemd (all others have nodeimg's own); a seed over http that the firmware names; without that, credentials of SMBIOS and fw_cfg |
+//! | `node`, arm64, 1 | the initrd of systemd (all others but some of `twins` have nodeimg's own); a seed over http that the firmware names; without that, credentials of SMBIOS and fw_cfg |
 //! | `media`, amd64, 2 | no volume, near misses, every kind of volume, metadata services, `silent`, failing commands, `refused`; then `late` |
 //! | `media`, arm64, 2 | as on amd64 (NODEIMG_TEST_FULL=1) |
 //! | `owner`, amd64, 2 | a set-up node is not taken by others' media: hot, cold, before and behind its own, in its place; the operator's word, a clone |
@@ -13,6 +13,7 @@
 //! | `power`, amd64, 1 and 1 | power cuts, the same end state, no secret but in its own file |
 //! | `tampered`, amd64, 1, 1 and 1 | one bit of the root is another one, of the hash tree, of the command line: never up |
 //! | `twins`, amd64, 3 | a second disk with the same image and a state that is not this node's; GUIDs of its own |
+//! | `twins`, amd64, 3 | the same with systemd's initrd; neither of two disks if the firmware does not say which |
 //!
 //! `silent` is a metadata service that does not answer a node that is set up: the delay.
 //! `refused` is a seed with every mistake that makes a node useless: no kubelet. `late` is the
@@ -64,7 +65,7 @@ fn image(arch: &str) -> Option<PathBuf> {
 
 /// The same for `arch` with systemd's initrd.
 fn image_of_systemd(arch: &str) -> Option<PathBuf> {
-    let images = Images::build("boot-systemd", |directory| {
+    let images = Images::build(&format!("boot-systemd-{arch}"), |directory| {
         let recipe = with_systemds_initrd(directory);
         build_container_host(directory, &recipe, &[arch])
     })?;

@@ -10,7 +10,11 @@
 //!  boot 3   of the node by itself: the variable's entry fails, and the usual path boots
 //! ```
 //!
-//! The other disk is at NVMe; with `NODEIMG_TEST_FULL` also at virtio and USB. The kernel
+//! The same with systemd's initrd, and without firmware that says what it booted: neither
+//! disk is taken.
+//!
+//! The other disk is at NVMe; with `NODEIMG_TEST_FULL` also at virtio and USB, and for
+//! systemd's initrd at virtio and SATA. The kernel
 //! of this image finds no disk at SATA before it has the root.
 
 use std::fs;
@@ -20,7 +24,7 @@ use std::process::Command;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{directory, image, seed};
+use super::{directory, image, image_of_systemd, seed};
 use nodeimg_test_support::disk::Disk;
 use nodeimg_test_support::guest::{Facts, Guest};
 use nodeimg_test_support::judge;
@@ -45,7 +49,8 @@ fact initrd sh -c 'dmesg | grep -o \"nodeimg: .*\"'
 const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 
 /// How the other disk is attached; the kernel's name of it.
-const PLACES: [(&str, &[&str], &str); 3] = [
+type Place = (&'static str, &'static [&'static str], &'static str);
+const PLACES: [Place; 3] = [
     (
         "nvme",
         &["-device", "nvme,drive=twin,serial=twin"],
@@ -59,43 +64,134 @@ const PLACES: [(&str, &[&str], &str); 3] = [
     ),
 ];
 
+/// For systemd's initrd, in place of USB, for which the usual kernel of clouds has no
+/// drivers.
+const SATA: Place = (
+    "sata",
+    &[
+        "-device",
+        "ahci,id=ahci",
+        "-device",
+        "ide-hd,drive=twin,bus=ahci.0",
+    ],
+    "sda",
+);
+
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn root_and_state_come_from_the_disk_that_was_booted() {
     let Some(image) = image("amd64") else { return };
-    let directory = directory("twins");
-    let Some(other) = other_disk(&directory, &image) else {
+    let Some(twins) = Twins::new("twins", image) else {
         return;
     };
     let is_full = judge::is_full("a twin at virtio and USB");
     let places = &PLACES[..if is_full { PLACES.len() } else { 1 }];
-    for (index, (name, device, kernels)) in places.iter().enumerate() {
-        let keep = directory.join(name);
+    for (index, place) in places.iter().enumerate() {
         let left = 2 * (places.len() - index) as u32;
-        let machine = |boot: &str| {
-            Guest::new(&format!("twins-{name}-{boot}"), &image)
-                .keep(&keep)
-                .seed(&seed(&directory, "honest"))
-                .script(ABOUT)
-        };
-        let stale = stale_entry(&image);
-        let drive = format!("if=none,id=twin,format=raw,file={}", other.display());
-        let first = machine("first").qemu(&["-drive", &drive]).qemu(device);
-        let first = first.script(&stale).left(left).facts().unwrap();
-        first.expect_parts("disks", &[kernels]);
-        let next = machine("next").left(left - 1).facts().unwrap();
+        let first = twins.both(place, left);
+        let next = twins.alone(place, left - 1);
         for facts in [&first, &next] {
             is_honest(facts);
+            facts.expect_parts("initrd", &["the state is /dev/vda6"]);
         }
-        has_own_guids(&first, &next, &image);
+        keeps_its_guids(&first, &next);
     }
-    fs::remove_dir_all(directory).unwrap();
+    fs::remove_dir_all(twins.directory).unwrap();
+}
+
+#[test]
+#[ignore = "boots for minutes; ci/test runs it"]
+fn systemds_initrd_takes_them_from_that_disk_too() {
+    let Some(image) = image_of_systemd("amd64") else {
+        return;
+    };
+    let Some(twins) = Twins::new("twins-systemd", image) else {
+        return;
+    };
+    let is_full = judge::is_full("systemd's initrd: a twin at virtio and SATA, the next boot");
+    let places = [PLACES[0], PLACES[1], SATA];
+    let places = &places[..if is_full { places.len() } else { 1 }];
+    for (index, place) in places.iter().enumerate() {
+        let left = 2 * (places.len() - index) as u32;
+        let first = twins.both(place, left);
+        is_honest(&first);
+        assert_ne!(&first["initrd-time"], "0", "no systemd in the initrd");
+        if is_full {
+            let next = twins.alone(place, left - 1);
+            is_honest(&next);
+            keeps_its_guids(&first, &next);
+        }
+    }
+    twins.neither();
+    fs::remove_dir_all(twins.directory).unwrap();
+}
+
+/// An image, and a disk with it and with a state of its own.
+struct Twins {
+    name: &'static str,
+    image: PathBuf,
+    directory: PathBuf,
+    other: PathBuf,
+}
+
+impl Twins {
+    fn new(name: &'static str, image: PathBuf) -> Option<Twins> {
+        let directory = directory(name);
+        let other = other_disk(name, &directory, &image)?;
+        Some(Twins {
+            name,
+            image,
+            directory,
+            other,
+        })
+    }
+
+    fn machine(&self, place: &str, boot: &str) -> Guest {
+        Guest::new(&format!("{}-{place}-{boot}", self.name), &self.image)
+            .keep(&self.directory.join(place))
+            .seed(&seed(&self.directory, "honest"))
+            .script(ABOUT)
+    }
+
+    fn with_other(&self, guest: Guest, device: &[&str]) -> Guest {
+        let drive = format!("if=none,id=twin,format=raw,file={}", self.other.display());
+        guest.qemu(&["-drive", &drive]).qemu(device)
+    }
+
+    /// The first boot, with the other disk.
+    fn both(&self, (name, device, kernels): &Place, left: u32) -> Facts {
+        let guest = self.with_other(self.machine(name, "first"), device);
+        let guest = guest.script(&stale_entry(&self.image)).left(left);
+        let facts = guest.facts().unwrap();
+        facts.expect_parts("disks", &[kernels]);
+        has_own_guids(&facts, &self.image);
+        facts
+    }
+
+    fn alone(&self, (name, ..): &Place, left: u32) -> Facts {
+        self.machine(name, "next").left(left).facts().unwrap()
+    }
+
+    /// Without the firmware's variables, as of a machine that says nothing.
+    fn neither(&self) {
+        let (name, device, kernels) = PLACES[0];
+        let guest = self.with_other(self.machine(name, "refused"), device);
+        let other = format!("/dev/{kernels} (");
+        let says = [
+            "What keeps this node from booting",
+            &other,
+            ") and /dev/vda carry the same root",
+            "Emergency Mode",
+        ];
+        let console = guest.words("efi=noruntime").never_up(&says).unwrap();
+        assert!(!console.contains("the root is /dev/"), "{console}");
+    }
 }
 
 /// A raw disk with the image's GUIDs and a state of its own.
-fn other_disk(directory: &Path, image: &Path) -> Option<PathBuf> {
+fn other_disk(name: &str, directory: &Path, image: &Path) -> Option<PathBuf> {
     let keep = directory.join("other");
-    let facts = Guest::new("twins-other", image)
+    let facts = Guest::new(&format!("{name}-other"), image)
         .keep(&keep)
         .seed(&seed(directory, "other"))
         .script(PLANT)
@@ -182,14 +278,11 @@ fn is_honest(facts: &Facts) {
     facts.expect_parts("root-on", &["(vda3)", "(vda2)"]);
     facts.expect("other", "");
     facts.expect("host-name", "honest");
-    facts.expect_parts(
-        "initrd",
-        &["the root is /dev/vda3", "the state is /dev/vda6"],
-    );
+    facts.expect_parts("initrd", &["the root is /dev/vda3"]);
 }
 
-/// Random ones, and the same from the first boot on.
-fn has_own_guids(first: &Facts, next: &Facts, image: &Path) {
+/// Random ones.
+fn has_own_guids(first: &Facts, image: &Path) {
     let (disk, esp) = guids(image);
     for (name, old) in [("disk", disk), ("esp", esp)] {
         let new = &first[name];
@@ -197,8 +290,13 @@ fn has_own_guids(first: &Facts, next: &Facts, image: &Path) {
             *new != old && new.as_bytes()[14] == b'4',
             "{name}: {new}, was {old}"
         );
-        next.expect(name, new);
     }
     first.expect_parts("initrd", &["has GUIDs of its own"]);
     first.expect_parts("entry", &["6"]);
+}
+
+fn keeps_its_guids(first: &Facts, next: &Facts) {
+    for name in ["disk", "esp"] {
+        next.expect(name, &first[name]);
+    }
 }

@@ -56,8 +56,8 @@ use runtime::Runtime;
 use url::{PerArch, UrlTemplate};
 use value::{Name, Version, Word};
 
-pub use base::{Base, PackageName};
 pub use area::Component;
+pub use base::{Base, PackageName};
 pub use image::ContainerImage;
 pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
 pub use load::{RecipeRef, load, load_edited, load_for};

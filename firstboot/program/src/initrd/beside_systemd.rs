@@ -11,7 +11,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use nodeimg_seed::contract::initrd_plan::{BOOTED, CHOOSE_DISK, RENEW_GUIDS};
@@ -24,6 +24,8 @@ use super::hardware::Hardware;
 use super::mount_variables;
 use crate::media::System;
 
+const SYSTEMCTL: &str = "/usr/bin/systemctl";
+
 /// The work, if `arguments` ask for a task.
 pub(crate) fn task(arguments: &[OsString]) -> Option<ExitCode> {
     let [task] = arguments else {
@@ -31,7 +33,7 @@ pub(crate) fn task(arguments: &[OsString]) -> Option<ExitCode> {
     };
     let system = System::default();
     let done = match task.to_str() {
-        Some(CHOOSE_DISK) => choose(&system),
+        Some(CHOOSE_DISK) => choose(&system).inspect_err(|_| end_jobs()),
         Some(RENEW_GUIDS) => renew(&system),
         _ => return None,
     };
@@ -54,6 +56,12 @@ fn choose(system: &System) -> Result<(), Failure> {
     let found = hardware.wait_for_root(&hash, &firmware, words.device_timeout(), began)?;
     note(Path::new(BOOTED), &found.disk).during(|| format!("writing to {BOOTED}"))?;
     tell_udev(system, &found.disk)
+}
+
+/// All that waits for partitions, so that systemd does not write over the reason until the
+/// last of them has timed out. Best effort: none of them appears.
+fn end_jobs() {
+    let _ended = Command::new(SYSTEMCTL).arg("cancel").output();
 }
 
 fn uptime() -> Duration {

@@ -43,7 +43,7 @@ fn rules() -> String {
     )
 }
 
-/// It says on the consoles why it fails; nothing is mounted then.
+/// If it fails, it has ended all that waits for a partition, and said on the consoles why.
 fn disk() -> String {
     format!(
         "[Unit]

@@ -4,6 +4,7 @@
 use std::fs;
 use std::process::Command;
 
+use nodeimg_seed::contract::initrd_plan;
 use nodeimg_seed::contract::paths::BINARY_PATH;
 use nodeimg_test_support::judge;
 use nodeimg_values::epoch::Epoch;
@@ -156,6 +157,40 @@ fn only_links_between_its_own_units_come_along() {
 }
 
 #[test]
+fn systemd_sees_no_partition_before_the_disk_is_chosen() {
+    let mut tree = root();
+    let binary = BINARY_PATH.parse().unwrap();
+    tree.stat_mut(&binary).unwrap().mode = 0o555;
+    let initrd = in_store(|store| made(&tree, store)).unwrap();
+    let helper = initrd_plan::HELPER.parse().unwrap();
+    assert_eq!(initrd.tree().get(&helper).unwrap().stat.mode, 0o755);
+    assert_eq!(text(&initrd, initrd_plan::HELPER), BINARY);
+    let rules = text(&initrd, "/usr/lib/udev/rules.d/99-zz-nodeimg.rules");
+    let rules: Vec<&str> = rules
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    let want = "SUBSYSTEM==\"block\", ENV{DEVTYPE}==\"partition\", ACTION!=\"remove\", \
+        TEST!=\"/run/nodeimg-initrd/booted-$parent\", SYMLINK:=\"\", ENV{SYSTEMD_READY}=\"0\"";
+    assert_eq!(rules, [want]);
+    let disk = text(&initrd, &format!("{UNITS}/nodeimg-disk.service"));
+    for line in [
+        "ExecStart=/usr/lib/nodeimg/init choose-disk",
+        "OnFailure=emergency.target",
+    ] {
+        assert!(disk.lines().any(|other| other == line), "{disk}");
+    }
+    let link = format!("{UNITS}/initrd-root-device.target.wants/nodeimg-disk.service");
+    assert!(initrd.tree().get(&link.parse().unwrap()).is_some());
+    // Not while the table may be read again, nor beside systemd-repart.
+    let guids = text(&initrd, &format!("{UNITS}/nodeimg-guids.service"));
+    assert!(guids.contains("After=sysroot.mount\n"), "{guids}");
+    let repart = format!("{UNITS}/systemd-repart.service.d/10-nodeimg.conf");
+    let repart = text(&initrd, &repart);
+    assert!(repart.contains("After=sysroot.mount nodeimg-guids.service\n"));
+}
+
+#[test]
 fn partitions_to_come_are_defined() {
     let initrd = in_store(|store| made(&root(), store)).unwrap();
     let part = |name: &str| text(&initrd, &format!("/usr/lib/repart.d/{name}.conf"));
@@ -180,6 +215,7 @@ fn what_is_missing_is_named() {
             "/usr/lib/systemd/systemd-veritysetup",
             "the package `systemd-cryptsetup`",
         ),
+        (BINARY_PATH, "but the initrd runs it"),
         (
             "/usr/lib/modules/6.12-x/modules.builtin",
             "has no `dm_verity`",

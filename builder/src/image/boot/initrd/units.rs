@@ -77,7 +77,7 @@ fn state(initrd: &mut Initrd) -> Result<()> {
     initrd.text(
         &format!("{UNITS}/systemd-repart.service.d/10-nodeimg.conf"),
         format!(
-            "[Unit]\nWants={GUIDS}\nAfter=sysroot.mount {GUIDS}\nBefore=sysroot-var.mount\n\n[Service]\n\
+            "[Unit]\nRequires=sysroot.mount\nWants={GUIDS}\nAfter=sysroot.mount {GUIDS}\nBefore=sysroot-var.mount\n\n[Service]\n\
              Environment=\"{options}={value}\"\nExecStart=\n\
              ExecStart=systemd-repart --dry-run=no --definitions={DEFINITIONS}\n"
         ),
