@@ -66,6 +66,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "node_config",
             "network",
             "user_data",
+            "near",
             "seed",
             "budget",
         ],
