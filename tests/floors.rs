@@ -89,6 +89,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "node_config",
             "network",
             "user_data",
+            "near",
             "seed",
             "budget",
         ],

@@ -4,7 +4,8 @@
 
 use nodeimg_test_support::guest::Facts;
 
-/// What first boot may take longer than with a service that answers, in microseconds.
+/// What first boot may take longer than with a service that answers, in microseconds. An
+/// emulated machine on a busy host is slow in either case.
 const MOST: u64 = 10_000_000;
 /// A service that is given up sooner was not asked.
 const LEAST: u64 = 3_000_000;
@@ -32,6 +33,8 @@ iptables -I INPUT -s $service -j DROP
 again lost
 took lost
 iptables -D INPUT -s $service -j DROP
+again once-more
+took once-more
 "#;
 
 pub fn delays_it_little(facts: &Facts, instance: &str) {
@@ -43,13 +46,13 @@ pub fn delays_it_little(facts: &Facts, instance: &str) {
         exit - start
     };
     let instance = format!(r#""instance_id": "{instance}""#);
-    for name in ["answering", "mute", "lost"] {
+    for name in ["answering", "mute", "lost", "once-more"] {
         facts.expect(&format!("restart-{name}"), "");
         let verdict = format!("verdict-{name}");
         facts.expect_parts(&verdict, &[r#""outcome": "unchanged""#, &instance]);
     }
     facts.expect("connections", "active");
-    let usual = took("answering");
+    let usual = took("answering").max(took("once-more"));
     for name in ["mute", "lost"] {
         let delay = took(name).saturating_sub(usual);
         assert!(

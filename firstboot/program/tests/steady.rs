@@ -443,7 +443,7 @@ fn lost_tables_of_accounts_are_the_images_again() {
     assert_eq!(image.result()["outcome"], "unchanged");
 }
 
-/// An `/etc` that does not outlive a boot has lost everything: that is no repair.
+/// An `/etc` that does not outlive a boot has lost everything: that is more than a repair.
 #[test]
 fn a_volatile_etc_gets_all_of_its_seed_again() {
     let image = with_alice();

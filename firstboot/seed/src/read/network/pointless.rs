@@ -110,7 +110,7 @@ fn addresses(links: &[Link], problems: &mut Problems) {
             let address = net.addr();
             if is_of_all(net, address) {
                 let reason = format!(
-                    "{net} is no machine's address: it stands for the network or for all in it"
+                    "{net} is not the address of a machine: it stands for the network or for all in it"
                 );
                 problems.warn(&link.place, reason, "give the address of this node");
             }

@@ -175,10 +175,10 @@ fn own_addresses(links: &[Link], problems: &mut Problems) {
         let table = domain(links, link);
         for route in &link.routes {
             let Some(via) = route.via else { continue };
-            let all = link.addresses.iter();
-            if let Some(net) = all.into_iter().find(|net| is_of_all(net, via)) {
+            let mut networks = link.addresses.iter();
+            if let Some(net) = networks.find(|net| is_of_all(net, via)) {
                 let reason = format!(
-                    "the gateway {via} is no machine's address in {}",
+                    "the gateway {via} is not the address of a machine in {}",
                     net.trunc()
                 );
                 problems.error(&route.place, reason, "give the address of the router");

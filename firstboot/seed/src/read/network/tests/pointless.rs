@@ -19,11 +19,11 @@ fn what_the_kernel_passes_over_is_told() {
         ),
         (
             "ethernets: {a: {addresses: [10.0.0.0/24]}}",
-            "10.0.0.0/24 is no machine's address",
+            "10.0.0.0/24 is not the address of a machine",
         ),
         (
             "ethernets: {a: {addresses: [10.0.0.255/24]}}",
-            "10.0.0.255/24 is no machine's address",
+            "10.0.0.255/24 is not the address of a machine",
         ),
         (
             "ethernets: {a: {addresses: [10.0.0.2/24]}, b: {addresses: [10.0.0.2/24]}}",
@@ -66,11 +66,11 @@ fn what_the_kernel_refuses_is_refused() {
     for (input, expected) in [
         (
             "ethernets: {a: {addresses: [10.0.0.2/24], gateway4: 10.0.0.0}}",
-            "the gateway 10.0.0.0 is no machine's address in 10.0.0.0/24",
+            "the gateway 10.0.0.0 is not the address of a machine in 10.0.0.0/24",
         ),
         (
             "ethernets: {a: {addresses: [10.0.0.2/24], gateway4: 10.0.0.255}}",
-            "the gateway 10.0.0.255 is no machine's address",
+            "the gateway 10.0.0.255 is not the address of a machine",
         ),
         (
             "bridges: {c: {interfaces: [d]}, d: {interfaces: [c]}}",
