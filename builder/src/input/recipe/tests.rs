@@ -282,3 +282,13 @@ fn circles_and_strangers_are_refused() {
     );
     assert!(text.contains("/nonexistent/x.toml"), "{text}");
 }
+
+/// kubeadm's controller manager mounts a directory below it, and network plugins write there.
+#[test]
+fn kubeadms_directory_of_volume_plugins_stays_writable() {
+    for (name, is_writable) in [("kubeadm", true), ("hard-way", false)] {
+        let recipe = load(&RecipeRef::BuiltIn(name.into()), &KINDS).unwrap();
+        let path = "/usr/libexec/kubernetes".parse().unwrap();
+        assert_eq!(recipe.writable.contains(&path), is_writable, "{name}");
+    }
+}
