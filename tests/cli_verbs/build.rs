@@ -356,7 +356,7 @@ fn again(world: &World) -> (String, serde_json::Value) {
     (ran.err, thing.cloned().unwrap_or_default())
 }
 
-/// Whatever of an overlay changes, the image is built anew.
+/// Whatever of an overlay changes, the image is built again.
 #[test]
 fn another_overlay_is_another_image() {
     let mut world = World::locked();

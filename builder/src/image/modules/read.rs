@@ -253,3 +253,45 @@ fn aliases(content: &Content) -> Result<Vec<(String, String)>> {
     });
     Ok(found.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::tree::{Node, Origin};
+
+    fn key(release: &str, files: &[(&str, &str)]) -> Digest {
+        let mut tree = Tree::default();
+        for (name, text) in files {
+            let path = format!("/usr/lib/modules/{release}/{name}")
+                .parse()
+                .unwrap();
+            let content = Content::inline(text.as_bytes().to_vec());
+            tree.insert(path, Node::file(content, 0o644, Origin::Implied))
+                .unwrap();
+        }
+        Directory::of(&tree, release).unwrap().identity()
+    }
+
+    #[test]
+    fn whatever_changes_the_facts_changes_the_key() {
+        let module = ("kernel/a.ko", "a");
+        let cases: &[(&str, &[(&str, &str)])] = &[
+            ("1", &[module]),
+            ("2", &[module]),
+            ("1", &[("kernel/a.ko", "b")]),
+            ("1", &[("kernel/b.ko", "a")]),
+            ("1", &[("updates/a.ko", "a")]),
+            ("1", &[module, ("kernel/b.ko", "a")]),
+            ("1", &[module, ("modules.order", "x")]),
+            ("1", &[module, ("modules.order", "y")]),
+            ("1", &[module, ("modules.order", "")]),
+            ("1", &[module, ("modules.builtin", "x")]),
+            ("1", &[module, ("modules.builtin.modinfo", "x")]),
+        ];
+        let keys = cases.iter().map(|(release, files)| key(release, files));
+        assert_eq!(keys.collect::<BTreeSet<_>>().len(), cases.len());
+    }
+}

@@ -307,3 +307,13 @@ fn what_is_no_regular_file_is_not_read() {
         );
     }
 }
+
+/// kubeadm's controller manager mounts a directory below it, and network plugins write there.
+#[test]
+fn kubeadms_directory_of_volume_plugins_stays_writable() {
+    for (name, is_writable) in [("kubeadm", true), ("hard-way", false)] {
+        let recipe = load(&RecipeRef::BuiltIn(name.into()), &KINDS).unwrap();
+        let path = "/usr/libexec/kubernetes".parse().unwrap();
+        assert_eq!(recipe.writable.contains(&path), is_writable, "{name}");
+    }
+}
