@@ -381,7 +381,7 @@ fn unpack(blob: VerifiedBlob, size: u64) -> Result<String> {
     Ok(text)
 }
 
-/// What a signature is of: line ends and blanks before them are no part of it
+/// The signed text: a signature does not cover line ends and blanks before them
 /// ([RFC 9580](https://www.rfc-editor.org/rfc/rfc9580), section 7.2), so whoever
 /// sends the text must not choose its digest by them.
 fn canonical(text: &str) -> String {
