@@ -246,7 +246,6 @@ mod tests {
         has(
             2,
             &[
-                "nvme",
                 "virtio_blk",
                 "virtio_scsi",
                 "xen-blkfront",
@@ -257,7 +256,6 @@ mod tests {
         has(
             3,
             &[
-                "nvme",
                 "virtio_blk",
                 "virtio_scsi",
                 "xen-blkfront",
