@@ -255,12 +255,7 @@ mod tests {
         );
         has(
             3,
-            &[
-                "virtio_blk",
-                "virtio_scsi",
-                "xen-blkfront",
-                "hv_storvsc",
-            ],
+            &["virtio_blk", "virtio_scsi", "xen-blkfront", "hv_storvsc"],
         );
     }
 
