@@ -1,6 +1,7 @@
 //! Each kind of contradiction on a small tree, and what is none.
 #![allow(clippy::unwrap_used)]
 
+mod judged;
 mod units;
 
 use super::*;

@@ -246,7 +246,6 @@ mod tests {
         has(
             2,
             &[
-                "nvme",
                 "virtio_blk",
                 "virtio_scsi",
                 "xen-blkfront",
@@ -256,13 +255,7 @@ mod tests {
         );
         has(
             3,
-            &[
-                "nvme",
-                "virtio_blk",
-                "virtio_scsi",
-                "xen-blkfront",
-                "hv_storvsc",
-            ],
+            &["virtio_blk", "virtio_scsi", "xen-blkfront", "hv_storvsc"],
         );
     }
 
