@@ -152,7 +152,7 @@ impl Resolve<'_> {
         let again = self.updates.iter().any(|update| update.covers(&named));
         let mut pinned = match old.answer(base) && !again {
             true => old.clone(),
-            false => base::packages(base, self.fetcher, Keyring::debian()?, self.progress)?,
+            false => base::packages(base, self.fetcher, Keyring::debian()?, old, self.progress)?,
         };
         (self.needs)(self.recipe, &pinned.packages)?;
         let read = Some(old).filter(|packages| !packages.unattended);

@@ -102,7 +102,13 @@ impl Relock {
         let text = chosen.lock.as_deref().context("there is no lock")?;
         let old = Lock::parse(text, &chosen.label)?;
         let base = chosen.recipe.base.as_ref().context("there is none")?;
-        let mut packages = base::packages(base, fetcher, self.keyring.clone(), progress)?;
+        let mut packages = base::packages(
+            base,
+            fetcher,
+            self.keyring.clone(),
+            &old.pins.packages,
+            progress,
+        )?;
         packages.unattended = true;
         let changed = changed(&old.pins.packages, &packages);
         if changed == 0 {
