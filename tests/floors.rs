@@ -21,6 +21,8 @@ const HOUSES: &[(&str, &[&str])] = &[
         "builder/src/image",
         &[
             "rootfs",
+            "accepted",
+            "not_free",
             "lint",
             "absent",
             "brought",

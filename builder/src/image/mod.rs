@@ -15,6 +15,7 @@
 //! boot        kernel, initrd, command line, mounts
 //! config      files that are generated from the recipe
 //! modules     the kernel's modules and their index
+//! not_free    packages that may not be free to pass on
 //! libraries   what programs ask their loader for
 //! units       units of systemd, enabled and masked
 //! ```
@@ -32,5 +33,6 @@ pub mod layers;
 pub mod libraries;
 pub mod lint;
 pub mod modules;
+mod not_free;
 pub mod rootfs;
 pub mod units;

@@ -1,6 +1,5 @@
 //! From a recipe and its bytes to a [`Tree`]: the one ordered list of steps.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -17,13 +16,13 @@ use super::brought::Brought;
 use super::config::{self, Generated};
 use super::consistency::Judged;
 use super::firstboot::settings::{KUBEADM, settings_of};
-use super::{accepted, boot, layers, lint, modules, units};
+use super::{accepted, boot, layers, lint, modules, not_free, units};
 use crate::input::artifact::{self, oci_image};
 use crate::input::bring::Fetched;
 use crate::input::debian::scripts::{self, makes::Makes};
+use crate::input::recipe::Recipe;
 use crate::input::recipe::runtime::Baked;
 use crate::input::recipe::value::Version;
-use crate::input::recipe::{Component, Recipe};
 use crate::store::Store;
 use crate::tree::{Content, ImagePath, Node, Origin, Tree};
 
@@ -88,7 +87,7 @@ pub fn assemble(inputs: &BuildInputs<'_>) -> Result<Assembled> {
         accepted::lacking(&base.by_hand, &tree).context("looking for what scripts make")?;
     let warnings = [
         base.unread,
-        not_free(inputs),
+        not_free::packages(&inputs.fetched),
         missing_dns(recipe),
         elsewhere,
         found,
@@ -112,25 +111,6 @@ struct BaseSystem {
     unread: Vec<String>,
     /// What scripts would make that somebody accepted by hand, by package.
     by_hand: Vec<(String, Makes)>,
-}
-
-/// Warnings of packages that may not be free to pass on.
-fn not_free(inputs: &BuildInputs<'_>) -> Vec<String> {
-    let mut by_component: BTreeMap<Component, Vec<&str>> = BTreeMap::new();
-    for (pin, _) in &inputs.fetched.packages {
-        if !pin.component.is_main() {
-            let names = by_component.entry(pin.component).or_default();
-            names.push(pin.name.as_str());
-        }
-    }
-    let text = |(component, names): (Component, Vec<&str>)| {
-        format!(
-            "the image holds packages of Debian's component {component}: {}. Their licences, in \
-             /usr/share/doc/PACKAGE/copyright, say who may pass them on",
-            names.join(", ")
-        )
-    };
-    by_component.into_iter().map(text).collect()
 }
 
 fn base_system(inputs: &BuildInputs<'_>) -> Result<(Tree, BaseSystem)> {

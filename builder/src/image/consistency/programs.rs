@@ -53,7 +53,7 @@ pub fn judge(
         ));
         return Ok(());
     }
-    if let Some(problem) = faulty(judged, path, node, content, &head) {
+    if let Some(problem) = faulty(judged, path, node, &head) {
         found.add(
             &node.origin,
             format!("{} {problem}", at(path, 1, &node.origin)),
@@ -67,7 +67,6 @@ fn faulty(
     judged: &Judged<'_>,
     path: &ImagePath,
     node: &Node,
-    content: &Content,
     head: &[u8],
 ) -> Option<String> {
     let is_program = node.stat.mode & 0o111 != 0
@@ -105,8 +104,7 @@ fn faulty(
                 .to_owned(),
         );
     }
-    (is_program && content.len() == 0)
-        .then(|| "is an empty file among programs, which nothing can start".to_owned())
+    None
 }
 
 /// Whether every executable file of such a source is meant to be run.

@@ -6,7 +6,6 @@
 //! Of every name there is one package: the highest version of the indexes that
 //! it may come from, and of equal ones that of the first index.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result, bail};
@@ -24,6 +23,8 @@ pub struct Packages {
     pub component: Component,
     /// Of the base itself; the others have pinned packages only, and what those need.
     pub of_base: bool,
+    /// Of another publisher's: Debian's own packages come before its.
+    pub of_repository: bool,
     pub text: String,
 }
 
@@ -35,6 +36,7 @@ pub struct Package<'a> {
     /// Whose index it is from.
     pub suite: &'a Name,
     pub component: Component,
+    of_repository: bool,
     stanza: Stanza<'a>,
 }
 
@@ -97,10 +99,14 @@ impl<'a> Catalog<'a> {
                 }
                 let wanted = match pins.get(package.name) {
                     Some(suite) => *suite == from.suite,
-                    None => from.of_base,
+                    None => from.of_base || from.of_repository,
                 };
                 let later = packages.get(package.name).is_none_or(|there| {
-                    version::compare(package.version, there.version) == Ordering::Greater
+                    match (there.of_repository, package.of_repository) {
+                        (true, false) => true,
+                        (false, true) => false,
+                        _ => version::compare(package.version, there.version).is_gt(),
+                    }
                 });
                 if wanted && later {
                     packages.insert(package.name, package);
@@ -154,6 +160,7 @@ fn package<'a>(stanza: Stanza<'a>, from: &'a Packages) -> Result<Package<'a>> {
         version,
         suite: &from.suite,
         component: from.component,
+        of_repository: from.of_repository,
         stanza,
     })
 }
@@ -187,6 +194,7 @@ mod tests {
             suite: suite.parse().unwrap(),
             component: Component::Main,
             of_base,
+            of_repository: false,
             text: text.to_owned(),
         }
     }

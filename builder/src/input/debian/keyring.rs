@@ -59,6 +59,17 @@ impl Keyring {
         Ok(Keyring { certs })
     }
 
+    /// The keys of another publisher, armored or not.
+    pub fn of(bytes: &[u8]) -> Result<Keyring> {
+        let certs = CertParser::from_bytes(bytes)
+            .and_then(Iterator::collect::<Result<Vec<Cert>>>)
+            .context("it does not hold OpenPGP keys")?;
+        if certs.is_empty() {
+            bail!("it does not hold OpenPGP keys");
+        }
+        Ok(Keyring { certs })
+    }
+
     /// The text that `message` carries, if one of these keys signed it and was
     /// valid then and at `now`.
     pub fn verify(&self, message: &[u8], now: SystemTime) -> Result<String> {
@@ -113,7 +124,10 @@ impl VerificationHelper for Helper<'_> {
         bail!(
             "none of its signatures was made with a trusted key ({}): {}",
             known.join(", "),
-            problems.join("; ")
+            // The library's word for a key whose time has not come or is over.
+            problems
+                .join("; ")
+                .replace("is not live", "has expired or is not valid yet")
         );
     }
 }
@@ -141,8 +155,10 @@ pub mod tests {
     use std::io::Write;
     use std::time::Duration;
 
-    use sequoia_openpgp::cert::CertBuilder;
+    use sequoia_openpgp::cert::{CertBuilder, CertRevocationBuilder};
+    use sequoia_openpgp::serialize::SerializeInto;
     use sequoia_openpgp::serialize::stream::{Message, Signer};
+    use sequoia_openpgp::types::ReasonForRevocation;
 
     use super::*;
 
@@ -167,6 +183,27 @@ pub mod tests {
         pub fn keyring(&self) -> Keyring {
             let certs = vec![self.cert.clone()];
             Keyring { certs }
+        }
+
+        /// As the publisher's file has it.
+        pub fn public(&self) -> Vec<u8> {
+            self.cert.armored().to_vec().unwrap()
+        }
+
+        /// The same key, revoked.
+        pub fn revoked(&self) -> TestKey {
+            let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_050);
+            let key = self.cert.primary_key().key().clone();
+            let mut signer = key.parts_into_secret().unwrap().into_keypair().unwrap();
+            let revocation = CertRevocationBuilder::new()
+                .set_signature_creation_time(made)
+                .unwrap()
+                .set_reason_for_revocation(ReasonForRevocation::KeyCompromised, b"")
+                .unwrap()
+                .build(&mut signer, &self.cert, None)
+                .unwrap();
+            let (cert, _) = self.cert.clone().insert_packets(vec![revocation]).unwrap();
+            TestKey { cert }
         }
 
         pub fn sign(&self, text: &str) -> Vec<u8> {

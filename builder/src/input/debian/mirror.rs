@@ -64,6 +64,42 @@ impl Mirror {
         fs::write(place.join("InRelease"), self.key.sign(&release)).unwrap();
     }
 
+    /// Another publisher's repository, at `https://repo.example/deb` by [`Mirror::rule`].
+    pub fn foreign(&self, flat: bool, packages: &str, date: &str, key: &TestKey) {
+        let packages = packages.replace("HASH", Digest::sha256(b"x").hex());
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(packages.as_bytes()).unwrap();
+        let packed = encoder.finish().unwrap();
+        let top = self.dir.path().join("repo/deb");
+        let place = match flat {
+            true => top,
+            false => top.join("dists/stable"),
+        };
+        let mut files = String::new();
+        for arch in Arch::ALL {
+            let below = match flat {
+                true => String::new(),
+                false => format!("main/binary-{arch}/"),
+            };
+            fs::create_dir_all(place.join(&below)).unwrap();
+            fs::write(place.join(&below).join("Packages.gz"), &packed).unwrap();
+            for (file, bytes) in [("Packages", packages.as_bytes()), ("Packages.gz", &packed)] {
+                let hash = Digest::sha256(bytes);
+                files += &format!(" {} {} {below}{file}\n", hash.hex(), bytes.len());
+            }
+        }
+        let release = format!("Date: {date}\nSHA256:\n{files}");
+        fs::write(place.join("InRelease"), key.sign(&release)).unwrap();
+    }
+
+    /// For `--mirror`.
+    pub fn rule(&self) -> String {
+        format!(
+            "https://repo.example=file://{}",
+            self.path("repo").display()
+        )
+    }
+
     pub fn path(&self, path: &str) -> PathBuf {
         self.dir.path().join(path)
     }

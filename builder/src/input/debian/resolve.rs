@@ -19,7 +19,7 @@ use super::sources::{archive_of, suites_of};
 use crate::input::fetch::{Fetcher, Mirrors, Request};
 use crate::input::lock::{self, Index, PinnedPackage};
 use crate::input::recipe::value::Name;
-use crate::input::recipe::{Base, Component, PackageName};
+use crate::input::recipe::{Base, Component};
 use crate::store::VerifiedBlob;
 use crate::tree::Content;
 
@@ -37,6 +37,7 @@ pub struct Resolver<'a> {
     base: &'a Base,
     keyring: Keyring,
     now: Date,
+    /// What an earlier lock pins: no index may be older.
     known: &'a [Index],
 }
 
@@ -44,22 +45,28 @@ pub struct Resolver<'a> {
 struct Suite {
     index: Index,
     of_base: bool,
-    files: BTreeMap<(Arch, Component), PackagesFile>,
+    /// Below its archive, without a slash at its end.
+    directory: String,
+    files: Vec<PackagesFile>,
 }
 
 /// The Packages file of one architecture.
 struct PackagesFile {
+    arch: Arch,
+    component: Component,
+    /// Its name below the suite's directory, packed as it is.
+    name: String,
     packed: IndexFile,
     /// Its size unpacked.
     size: u64,
+    /// Of a flat repository, whose one file lists every architecture.
+    of_all: bool,
 }
 
 /// The packages that a suite has for one architecture, by name of both.
 #[derive(Clone, Copy)]
 struct PackageList<'s> {
     suite: &'s Suite,
-    arch: Arch,
-    component: Component,
     file: &'s PackagesFile,
 }
 
@@ -93,7 +100,7 @@ impl<'a> Resolver<'a> {
         let suites = self.suites()?;
         let mut lists: BTreeMap<Arch, Vec<FetchedList<'_>>> = BTreeMap::new();
         for fetched in self.fetch(&suites)? {
-            lists.entry(fetched.0.arch).or_default().push(fetched);
+            lists.entry(fetched.0.file.arch).or_default().push(fetched);
         }
         let mut packages = Vec::new();
         let mut notes = Notes::default();
@@ -131,12 +138,17 @@ impl<'a> Resolver<'a> {
         let mut pinned: Vec<&Name> = self.base.pins.values().collect();
         pinned.sort();
         pinned.dedup();
-        let pinned = pinned.into_iter().filter(|suite| !of_base.contains(suite));
+        let repositories = &self.base.repositories;
+        let is_other = |suite: &&Name| {
+            !of_base.contains(suite) && !repositories.iter().any(|r| r.name == **suite)
+        };
+        let pinned = pinned.into_iter().filter(is_other);
         let base = of_base.iter().map(|suite| self.suite(suite, true));
         let all = base.chain(pinned.map(|suite| self.suite(suite, false)));
-        let suites = all.collect::<Result<Vec<Suite>>>()?;
+        let more = repositories.iter().map(|one| self.repository(one));
+        let suites = all.chain(more).collect::<Result<Vec<Suite>>>()?;
         for component in self.base.read() {
-            let has = |suite: &Suite| suite.files.keys().any(|(_, there)| *there == component);
+            let has = |suite: &Suite| suite.files.iter().any(|file| file.component == component);
             if !suites.iter().any(has) {
                 bail!(
                     "base.components: the suite {} has no component `{component}`",
@@ -168,14 +180,19 @@ impl<'a> Resolver<'a> {
         let release = Release::parse(&text)?;
         let allowed = self.base.allow_expired.contains(name);
         release.check(name.as_str(), self.now, allowed)?;
-        self.check_age(name, archive, release.date)?;
-        let mut files = BTreeMap::new();
+        let index = Index {
+            suite: name.clone(),
+            archive: archive.parse()?,
+            url: None,
+            date: release.date,
+            sha256: Digest::sha256(canonical(&text).as_bytes()),
+        };
+        self.check_age(&index)?;
+        let mut files = Vec::new();
         for arch in Arch::ALL {
             for component in Component::ALL {
                 match packages_file(&release, component, arch) {
-                    Ok(file) => {
-                        files.insert((arch, component), file);
-                    }
+                    Ok(file) => files.push(file),
                     Err(error) if component.is_main() => return Err(error),
                     // Not every suite has every component.
                     Err(_) => {}
@@ -183,25 +200,23 @@ impl<'a> Resolver<'a> {
             }
         }
         Ok(Suite {
-            index: Index {
-                suite: name.clone(),
-                archive: archive.parse()?,
-                date: release.date,
-                sha256: Digest::sha256(canonical(&text).as_bytes()),
-            },
+            index,
             of_base,
+            directory: format!("dists/{name}"),
             files,
         })
     }
 
-    fn check_age(&self, name: &Name, archive: &str, date: Date) -> Result<()> {
-        let mut known = self.known.iter();
-        let known = known.find(|old| old.suite == *name && old.archive.as_str() == archive);
-        match known {
-            Some(old) if date < old.date => bail!(
-                "it is dated {date}, but the lock already has the one of {}: the mirror is out \
-                 of date, or hands out an old state; to go back, run `nodeimg lock --update base \
+    fn check_age(&self, new: &Index) -> Result<()> {
+        let of_same = |old: &&Index| {
+            old.suite == new.suite && old.archive == new.archive && old.url == new.url
+        };
+        match self.known.iter().find(of_same) {
+            Some(old) if new.date < old.date => bail!(
+                "it is dated {}, but the lock already has the one of {}: the mirror is out of \
+                 date, or hands out an old state; to go back, run `nodeimg lock --update base \
                  --allow-older`",
+                new.date,
                 old.date
             ),
             _ => Ok(()),
@@ -213,11 +228,7 @@ impl<'a> Resolver<'a> {
         let mut lists = Vec::new();
         for arch in Arch::ALL {
             for component in self.base.read() {
-                lists.extend(
-                    suites
-                        .iter()
-                        .filter_map(|suite| suite.list(arch, component)),
-                );
+                lists.extend(suites.iter().flat_map(|suite| suite.lists(arch, component)));
             }
         }
         self.fetch_lists(lists)
@@ -229,10 +240,9 @@ impl<'a> Resolver<'a> {
         });
         by_hash.or_else(|error| {
             // Not every mirror keeps files by their digests.
-            let by_name = self.fetcher.bring(lists, |list| {
-                let path = format!("{}/binary-{}/Packages.xz", list.component, list.arch);
-                Ok(self.request(list, &path))
-            });
+            let by_name = self
+                .fetcher
+                .bring(lists, |list| Ok(self.request(list, &list.file.name)));
             by_name.map_err(|_| error)
         })
     }
@@ -240,64 +250,23 @@ impl<'a> Resolver<'a> {
     /// `path` is below the suite's directory.
     fn request(&self, list: &PackageList<'_>, path: &str) -> Request {
         let index = &list.suite.index;
-        let path = format!("dists/{}/{path}", index.suite);
+        let directory = &list.suite.directory;
+        let path = match directory.is_empty() {
+            true => path.to_owned(),
+            false => format!("{directory}/{path}"),
+        };
         let file = &list.file.packed;
+        let snapshot = || Mirrors::snapshot(index.archive.as_str(), self.now, &path);
         Request {
             what: list.what(),
-            url: Mirrors::snapshot(index.archive.as_str(), self.now, &path),
+            url: match &index.url {
+                Some(url) => format!("{url}/{path}"),
+                None => snapshot(),
+            },
             want: Expected::of(&file.sha256, Some(file.size)),
             max_size: file.size,
             accept: None,
         }
-    }
-
-    /// Says which component has what is asked for, if one that is not read has it.
-    fn check_asked(&self, catalog: &Catalog<'_>, suites: &[Suite], arch: Arch) -> Result<()> {
-        let unknown = |name: &&PackageName| {
-            catalog.get(name.as_str()).is_none() && catalog.providers(name.as_str()).is_empty()
-        };
-        let lacking: Vec<&PackageName> = self.base.packages[&arch].iter().filter(unknown).collect();
-        if lacking.is_empty() {
-            return Ok(());
-        }
-        let read: Vec<Component> = self.base.read().collect();
-        let unread = Component::ALL.into_iter().filter(|c| !read.contains(c));
-        let mut found: BTreeMap<Component, Vec<&str>> = BTreeMap::new();
-        for component in unread {
-            let of_base = suites.iter().filter(|suite| suite.of_base);
-            let lists = of_base.filter_map(|suite| suite.list(arch, component));
-            // Only to say more: that something is missing is certain already.
-            let Ok(lists) = self.fetch_lists(lists.collect()) else {
-                continue;
-            };
-            for (list, blob) in lists {
-                let packages = list.read(blob)?;
-                let has = |name: &str| {
-                    let line = format!("Package: {name}");
-                    packages.text.lines().any(|there| there == line)
-                };
-                let names = lacking.iter().map(|name| name.as_str());
-                found
-                    .entry(component)
-                    .or_default()
-                    .extend(names.filter(|name| has(name)));
-            }
-        }
-        found.retain(|_, names| !names.is_empty());
-        if found.is_empty() {
-            return Ok(());
-        }
-        let mut texts = Vec::new();
-        for (component, mut names) in found {
-            names.sort_unstable();
-            names.dedup();
-            texts.push(format!(
-                "`{}`: in Debian's component {component}, which the recipe does not read: add \
-                 `components = [\"{component}\"]` to `[base]`",
-                names.join("`, `")
-            ));
-        }
-        bail!("{}", texts.join("\n"))
     }
 
     fn solve<'c>(&self, catalog: &Catalog<'c>, arch: Arch) -> Result<Solution<'c>> {
@@ -307,7 +276,13 @@ impl<'a> Resolver<'a> {
                 bail!("base.pins: the suite {suite} has no package `{name}`");
             }
         }
-        let read: Vec<String> = self.base.read().map(|c| c.to_string()).collect();
+        let names = self
+            .base
+            .repositories
+            .iter()
+            .map(|one| one.name.to_string());
+        let read = self.base.read().map(|c| c.to_string());
+        let read: Vec<String> = read.chain(names).collect();
         let wanted = Wanted {
             roots,
             provided: &self.base.provided_on(arch),
@@ -322,43 +297,48 @@ impl<'a> Resolver<'a> {
 /// The Packages file of a component, as a Release file lists it.
 fn packages_file(release: &Release<'_>, component: Component, arch: Arch) -> Result<PackagesFile> {
     let plain = format!("{component}/binary-{arch}/Packages");
+    let name = format!("{plain}.xz");
     Ok(PackagesFile {
-        packed: release.file(&format!("{plain}.xz"))?,
+        arch,
+        component,
+        packed: release.file(&name)?,
+        name,
         size: release.file(&plain)?.size,
+        of_all: false,
     })
 }
 
 impl Suite {
-    /// Nothing if the suite has no such component.
-    fn list(&self, arch: Arch, component: Component) -> Option<PackageList<'_>> {
-        Some(PackageList {
-            suite: self,
-            arch,
-            component,
-            file: self.files.get(&(arch, component))?,
-        })
+    fn lists(&self, arch: Arch, component: Component) -> impl Iterator<Item = PackageList<'_>> {
+        let wanted = move |file: &&PackagesFile| file.arch == arch && file.component == component;
+        let files = self.files.iter().filter(wanted);
+        files.map(|file| PackageList { suite: self, file })
     }
 }
 
 impl PackageList<'_> {
     fn what(&self) -> String {
-        let component = match self.component {
+        let component = match self.file.component {
             Component::Main => String::new(),
             other => format!("/{other}"),
         };
         format!(
             "the package list of {}{component} ({})",
-            self.suite.index.suite, self.arch
+            self.suite.index.suite, self.file.arch
         )
     }
 
     fn read(&self, blob: VerifiedBlob) -> Result<Packages> {
-        let text =
+        let mut text =
             unpack(blob, self.file.size).with_context(|| format!("reading {}", self.what()))?;
+        if self.file.of_all {
+            text = repository::of_arch(&text, self.file.arch);
+        }
         Ok(Packages {
             suite: self.suite.index.suite.clone(),
-            component: self.component,
+            component: self.file.component,
             of_base: self.suite.of_base,
+            of_repository: self.suite.index.url.is_some(),
             text,
         })
     }
@@ -368,10 +348,12 @@ impl PackageList<'_> {
 fn unpack(blob: VerifiedBlob, size: u64) -> Result<String> {
     let content = Content::whole(blob.into());
     let head = content.head(16).context("reading it from the store")?;
-    let packing = Packing::of(&head).context("it is not compressed")?;
     let mut text = String::with_capacity(usize::try_from(size)?);
-    packing
-        .decoder(content.reader())?
+    let unpacked: Box<dyn Read + '_> = match Packing::of(&head) {
+        Some(packing) => packing.decoder(content.reader())?,
+        None => Box::new(content.reader()),
+    };
+    unpacked
         .take(size.saturating_add(1))
         .read_to_string(&mut text)
         .context("unpacking it")?;
@@ -395,6 +377,7 @@ fn canonical(text: &str) -> String {
 
 fn pinned(package: &Package<'_>, arch: Arch) -> Result<PinnedPackage> {
     let path = package.needed("Filename")?;
+    let path = path.strip_prefix("./").unwrap_or(path);
     if !lock::is_archive_path(path) {
         bail!(
             "{}: `{}` is not a valid path in an archive",
@@ -419,5 +402,7 @@ fn pinned(package: &Package<'_>, arch: Arch) -> Result<PinnedPackage> {
     })
 }
 
+mod repository;
 #[cfg(test)]
 mod tests;
+mod unread;

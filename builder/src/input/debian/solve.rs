@@ -26,7 +26,7 @@ pub struct Wanted<'a> {
     /// Never installed; what needs them goes without, and is named.
     pub exclude: &'a BTreeSet<PackageName>,
     pub choices: &'a BTreeMap<PackageName, PackageName>,
-    /// The components that are read, as messages name them.
+    /// The components and repositories that are read, as messages name them.
     pub read: &'a str,
 }
 
@@ -321,8 +321,8 @@ impl<'a> Solver<'a, '_> {
             .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
         let near = near.map(|(_, there)| format!(", did you mean `{there}`?"));
         format!(
-            "the suite has no package `{name}` (of its components, {} was read; of other \
-             publishers, no archive){}",
+            "the suite has no package `{name}` (its components {}; `[[base.repository]]` names \
+             another publisher's repository){}",
             self.wanted.read,
             near.unwrap_or_default()
         )

@@ -20,6 +20,11 @@ impl<'a> Stanza<'a> {
             .map(|(_, value)| value)
     }
 
+    /// All of it.
+    pub fn text(&self) -> &'a str {
+        self.0
+    }
+
     /// Every field: name and value.
     pub fn fields(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let mut rest = self.0;

@@ -78,8 +78,8 @@ impl Transfer<'_> {
         }
         if !head.is_framed {
             return Err(Failure::Refused(
-                "the server does not say how long the file is, so that a cut one could not be \
-                 told: state its checksum in the recipe, or use another mirror"
+                "the server does not say where the file ends, so that a cut one could not be told: \
+                 set the artifact's `checksum`, or use another mirror"
                     .to_owned(),
             ));
         }

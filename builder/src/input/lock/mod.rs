@@ -25,6 +25,7 @@
 //! [[index]]                  # a suite of Debian, if there is a base system
 //! suite = "trixie-security"
 //! archive = "debian-security"
+//! url = "https://…"          # only of another publisher's repository, called as its archive
 //! date = "20261120T001242Z"  # of its Release file
 //! sha256 = "…"               # of the text that was signed
 //!

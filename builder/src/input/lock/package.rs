@@ -17,6 +17,9 @@ use crate::input::recipe::{Base, Component, PackageName};
 pub struct Index {
     pub suite: Name,
     pub archive: Name,
+    /// Of another publisher's repository, which the archive is then called after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Of the Release file.
     pub date: Date,
     /// Of its signed text.
@@ -109,6 +112,9 @@ impl Packages {
                 package.suite
             )
         })?;
+        if let Some(url) = &index.url {
+            return Ok(format!("{url}/{}", package.path));
+        }
         Ok(Mirrors::snapshot(
             index.archive.as_str(),
             index.date.plus_days(1),

@@ -107,6 +107,7 @@ fn lock_with_base(recipe: &Recipe) -> Lock {
     let index = Index {
         suite: "trixie".parse().unwrap(),
         archive: "debian".parse().unwrap(),
+        url: None,
         date: "20260912T075541Z".parse().unwrap(),
         sha256: Digest::sha256(b"y"),
     };

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::area::Component;
 use super::problems::Problems;
+use super::repository::{Repository, RepositoryPart};
 use super::script::AcceptedScript;
 use super::source::Step;
 use super::value::{Name, text_value};
@@ -59,6 +60,10 @@ pub struct BasePart {
     /// Mirrors of its security archive.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub security_mirrors: Vec<String>,
+    /// Apt repositories of other publishers. A package that Debian has comes from Debian, unless
+    /// `pins` names the repository.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repository: Vec<RepositoryPart>,
     /// Suites whose index is accepted although it has expired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_expired: Vec<Name>,
@@ -93,6 +98,7 @@ impl BasePart {
             pins: base.pins.into_iter().chain(self.pins).collect(),
             mirrors: added(base.mirrors, self.mirrors),
             security_mirrors: added(base.security_mirrors, self.security_mirrors),
+            repository: added(base.repository, self.repository),
             allow_expired: added(base.allow_expired, self.allow_expired),
             accept_scripts: added(base.accept_scripts, self.accept_scripts),
         }
@@ -134,6 +140,8 @@ pub struct Base {
     pub arch_provided: BTreeMap<Arch, BTreeSet<PackageName>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub arch_exclude: BTreeMap<Arch, BTreeSet<PackageName>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<Repository>,
     pub choices: BTreeMap<PackageName, PackageName>,
     pub pins: BTreeMap<PackageName, Name>,
     #[serde(skip)]
@@ -198,6 +206,7 @@ impl Base {
         }
         contradictions(part, &packages, problems);
         mirrors(part, problems);
+        let repositories = repositories(part, problems);
         Some(Base {
             suite: part.suite.clone()?,
             packages,
@@ -211,6 +220,7 @@ impl Base {
                 .collect(),
             arch_provided: sets(&part.arch_provided),
             arch_exclude: sets(&part.arch_exclude),
+            repositories,
             choices: part.choices.clone(),
             pins: part.pins.clone(),
             mirrors: part.mirrors.clone(),
@@ -286,6 +296,28 @@ fn contradictions(
             );
         }
     }
+}
+
+fn repositories(part: &BasePart, problems: &mut Problems<'_>) -> Vec<Repository> {
+    let mut found: Vec<Repository> = Vec::new();
+    for (index, repository) in part.repository.iter().enumerate() {
+        let way = |key| {
+            [
+                Step::Key("base"),
+                Step::Key("repository"),
+                Step::Index(index),
+                Step::Key(key),
+            ]
+        };
+        if found.iter().any(|there| there.name == repository.name) {
+            problems.add(&way("name"), "another repository has this name");
+        }
+        match repository.checked() {
+            Ok(checked) => found.push(checked),
+            Err((key, error)) => problems.add(&way(key), &format!("{error:#}")),
+        }
+    }
+    found
 }
 
 fn mirrors(part: &BasePart, problems: &mut Problems<'_>) {

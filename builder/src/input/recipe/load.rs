@@ -185,6 +185,16 @@ fn located(mut file: RecipeFile, source: &Source) -> Result<RecipeFile> {
             *path = beside(path, source, &way)?;
         }
     }
+    let repositories = file.base.iter_mut().flat_map(|base| &mut base.repository);
+    for (index, repository) in repositories.enumerate() {
+        let way = [
+            Step::Key("base"),
+            Step::Key("repository"),
+            Step::Index(index),
+            Step::Key("signed_by"),
+        ];
+        repository.signed_by = beside(&repository.signed_by, source, &way)?;
+    }
     for part in &mut file.artifact {
         let name = part.name.to_string();
         let way = [

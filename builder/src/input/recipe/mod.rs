@@ -25,6 +25,7 @@ pub mod output;
 mod problems;
 mod profile;
 pub mod registries;
+mod repository;
 pub mod request;
 pub mod runtime;
 mod script;
@@ -62,6 +63,7 @@ pub use image::ContainerImage;
 pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
 pub use load::{RecipeRef, load, load_edited, load_for};
 pub use merge::with_extra;
+pub use repository::Repository;
 pub use script::AcceptedScript;
 
 /// A whole, checked recipe.

@@ -80,6 +80,7 @@ mod tests {
         let index = Index {
             suite: "trixie".parse().unwrap(),
             archive: "debian".parse().unwrap(),
+            url: None,
             date: "20260912T075541Z".parse().unwrap(),
             sha256: Digest::sha256(b"y"),
         };

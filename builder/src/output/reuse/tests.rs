@@ -17,9 +17,9 @@ kernel_args = ["a=1", "b", "a=1"]
 "vm.x" = 1
 "vm.y" = "2"
 [kubelet.config]
-a = true
-b = 1.5
-c = [{ d = 1 }, "e"]
+failSwapOn = true
+memoryThrottlingFactor = 0.5
+registerWithTaints = [{ key = "d", effect = "NoSchedule" }]
 [units]
 enable = ["x.service"]
 [registries."x.example"]

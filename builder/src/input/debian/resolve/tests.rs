@@ -4,38 +4,45 @@ use std::fs;
 use nodeimg_values::progress::{Mode, Progress};
 
 use super::*;
+use crate::input::debian::keyring::tests::TestKey;
 use crate::input::debian::mirror::{Mirror, PACKAGES};
 use crate::input::fetch::Options;
+use crate::input::recipe::Repository;
 use crate::input::recipe::tests::recipe;
 use crate::store::Store;
 
 const NOW: &str = "20231115T000000Z";
 
-fn resolve_after(
+fn resolve(mirror: &Mirror, more: &str, keyring: Keyring) -> Result<Resolved> {
+    resolve_with(mirror, more, keyring, Vec::new(), &[])
+}
+
+fn resolve_with(
     mirror: &Mirror,
     more: &str,
     keyring: Keyring,
+    repositories: Vec<Repository>,
     known: &[Index],
 ) -> Result<Resolved> {
     let text =
         format!("[base]\nsuite = \"trixie\"\npackages = [\"tool\"]\nprovided = [\"perl\"]\n{more}");
-    let base = recipe(&text).base.unwrap();
+    let mut base = recipe(&text).base.unwrap();
+    base.repositories = repositories;
     let store = Store::open(&mirror.path("store")).unwrap();
     let archives =
         ["debian", "debian-security"].map(|name| (name.to_owned(), vec![mirror.url(name)]));
     let options = Options {
         offline: true,
-        mirrors: Mirrors::default().with_archives(archives.into()).unwrap(),
+        mirrors: Mirrors::new(&[mirror.rule()], None, &[])
+            .unwrap()
+            .with_archives(archives.into())
+            .unwrap(),
         ..Options::default()
     };
     let progress = Progress::new(Mode::choose(true, false));
     let fetcher = Fetcher::new(&store, options, &progress);
     let resolver = Resolver::new(&fetcher, &base, keyring, NOW.parse().unwrap());
     resolver.not_before(known).resolve()
-}
-
-fn resolve(mirror: &Mirror, more: &str, keyring: Keyring) -> Result<Resolved> {
-    resolve_after(mirror, more, keyring, &[])
 }
 
 fn refusal(mirror: &Mirror) -> String {
@@ -165,7 +172,8 @@ fn an_index_older_than_the_locks_is_refused() {
         index.unwrap().date = date.parse().unwrap();
         indexes
     };
-    let after = |known: &[Index]| resolve_after(&mirror, "", mirror.key.keyring(), known);
+    let after =
+        |known: &[Index]| resolve_with(&mirror, "", mirror.key.keyring(), Vec::new(), known);
     after(&now.packages.indexes).unwrap();
     after(&known("trixie", "20231114T221259Z")).unwrap();
     for suite in ["trixie", "trixie-security"] {
@@ -242,7 +250,10 @@ fn a_component_is_read_when_it_is_named_and_told_when_it_is_not() {
     );
     let nowhere = "arch_packages = { amd64 = [\"nvidia-x\"] }\n";
     let error = resolve(&mirror, nowhere, mirror.key.keyring()).unwrap_err();
-    assert!(format!("{error:#}").contains("main was read"), "{error:#}");
+    assert!(
+        format!("{error:#}").contains("its components main"),
+        "{error:#}"
+    );
 }
 
 #[test]
@@ -272,4 +283,110 @@ fn names_are_judged_by_architecture() {
         "{:?}",
         resolved.notes
     );
+}
+
+/// What a publisher of another repository has: newer than Debian's, and of its own.
+const FOREIGN: &str = "Package: agent\nVersion: 9\nArchitecture: amd64\nDepends: helper\nFilename: ./pool/agent.deb\nSize: 3\nSHA256: HASH\n\nPackage: agent\nVersion: 9\nArchitecture: arm64\nDepends: helper\nFilename: ./pool/agent_arm.deb\nSize: 3\nSHA256: HASH\n\nPackage: helper\nVersion: 99\nArchitecture: all\nFilename: pool/helper.deb\nSize: 3\nSHA256: HASH\n";
+
+fn repository(flat: bool, key: &TestKey) -> Repository {
+    Repository {
+        name: "other".parse().unwrap(),
+        url: "https://repo.example/deb".to_owned(),
+        suite: if flat { "/" } else { "stable" }.to_owned(),
+        components: if flat {
+            Vec::new()
+        } else {
+            vec!["main".to_owned()]
+        },
+        keys: Digest::sha256(b"keys"),
+        key_file: key.public(),
+    }
+}
+
+fn foreign(
+    mirror: &Mirror,
+    repository: Repository,
+    more: &str,
+    old: &lock::Packages,
+) -> Result<Resolved> {
+    let more = format!("{more}arch_packages = {{ amd64 = [\"agent\"], arm64 = [\"agent\"] }}\n");
+    resolve_with(
+        mirror,
+        &more,
+        mirror.key.keyring(),
+        vec![repository],
+        &old.indexes,
+    )
+}
+
+#[test]
+fn repositories_of_others_are_read_with_their_own_keys() {
+    for flat in [true, false] {
+        let (mirror, key) = (Mirror::new(), TestKey::new(None));
+        mirror.foreign(flat, FOREIGN, "Tue, 14 Nov 2023 22:13:00 UTC", &key);
+        let none = lock::Packages::default();
+        let packages = foreign(&mirror, repository(flat, &key), "", &none)
+            .unwrap()
+            .packages;
+        let lines: Vec<_> = packages.packages.iter().map(PinnedPackage::what).collect();
+        // Debian's own packages stay Debian's.
+        assert_eq!(
+            lines,
+            [
+                "agent 9 (amd64)",
+                "helper 2 (amd64)",
+                "tool 1.0-1 (amd64)",
+                "agent 9 (arm64)",
+                "helper 2 (arm64)",
+                "tool 1.0-1 (arm64)",
+            ]
+        );
+        let urls = [0, 3].map(|at| packages.url(&packages.packages[at]).unwrap());
+        assert_eq!(urls[0], "https://repo.example/deb/pool/agent.deb");
+        if flat {
+            assert_eq!(urls[1], "https://repo.example/deb/pool/agent_arm.deb");
+        }
+        let pins = "pins = { helper = \"other\" }\n";
+        let pinned = foreign(&mirror, repository(flat, &key), pins, &none)
+            .unwrap()
+            .packages;
+        assert_eq!(pinned.packages[1].what(), "helper 99 (amd64)");
+    }
+}
+
+#[test]
+fn a_repository_with_a_wrong_an_expired_or_a_revoked_key_is_refused() {
+    for flat in [true, false] {
+        let none = lock::Packages::default();
+        let said = |mirror: &Mirror, trusted: &TestKey, old: &lock::Packages| {
+            let resolved = foreign(mirror, repository(flat, trusted), "", old);
+            format!("{:#}", resolved.unwrap_err())
+        };
+        let date = "Tue, 14 Nov 2023 22:13:00 UTC";
+        let (mirror, key) = (Mirror::new(), TestKey::new(None));
+        mirror.foreign(flat, FOREIGN, date, &key);
+        let wrong = said(&mirror, &TestKey::new(None), &none);
+        assert!(
+            wrong.contains("repository other") && wrong.contains("trusted key"),
+            "{wrong}"
+        );
+        // Debian's key signs nothing of others, and theirs nothing of Debian's.
+        let debians = said(&mirror, &mirror.key, &none);
+        assert!(debians.contains("trusted key"), "{debians}");
+        let revoked = said(&mirror, &key.revoked(), &none);
+        assert!(revoked.contains("revoked"), "{revoked}");
+        let short = TestKey::new(Some(std::time::Duration::from_secs(1000)));
+        mirror.foreign(flat, FOREIGN, date, &short);
+        let expired = said(&mirror, &short, &none);
+        assert!(expired.contains("expired"), "{expired}");
+        // Not below what the lock has.
+        mirror.foreign(flat, FOREIGN, date, &key);
+        let locked = foreign(&mirror, repository(flat, &key), "", &none)
+            .unwrap()
+            .packages;
+        foreign(&mirror, repository(flat, &key), "", &locked).unwrap();
+        mirror.foreign(flat, FOREIGN, "Mon, 13 Nov 2023 22:13:00 UTC", &key);
+        let older = said(&mirror, &key, &locked);
+        assert!(older.contains("--allow-older"), "{older}");
+    }
 }

@@ -15,6 +15,7 @@ fn solved(packages: &[&str], recipe: &str) -> Result<(String, String)> {
         suite: "trixie".parse().unwrap(),
         component: Component::Main,
         of_base: true,
+        of_repository: false,
         text: text.collect(),
     }];
     let catalog = Catalog::new(&indexes, &BTreeMap::new())?;
@@ -224,6 +225,7 @@ fn pinned(base: &str, beside: &str, more: &str) -> Result<String> {
         suite: suite.parse().unwrap(),
         component: Component::Main,
         of_base,
+        of_repository: false,
         text: text.replace("; ", "\n").replace(" | ", "\n\n"),
     };
     let indexes = [

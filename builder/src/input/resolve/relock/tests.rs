@@ -84,6 +84,7 @@ impl World {
         let index = crate::input::lock::Index {
             suite: "trixie".parse().unwrap(),
             archive: "debian".parse().unwrap(),
+            url: None,
             date: "20231101T000000Z".parse().unwrap(),
             sha256: Digest::sha256(b""),
         };
