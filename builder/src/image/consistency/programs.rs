@@ -11,7 +11,7 @@ use nodeimg_formats::elf::program;
 use super::{Findings, Judged, at};
 use crate::image::libraries;
 use crate::input::artifact::pointer;
-use crate::tree::{Content, ImagePath, Kind, Node, Origin};
+use crate::tree::{ImagePath, Kind, Node, Origin};
 
 /// What the kernel reads of a script's first line.
 const FIRST_LINE: usize = 255;
