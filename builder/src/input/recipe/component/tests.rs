@@ -82,101 +82,80 @@ fn labels_of_another_are_refused() {
     ));
 }
 
+/// Of kubelet (0) and kube-proxy (1).
+const FLAGS: &[(usize, u64, &str, &str)] = &[
+    (0, 37, "--config=/x", "the unit of this image gives it"),
+    (
+        0,
+        37,
+        "--cgroup_driver=cgroupfs",
+        "kubelet and container runtime must agree",
+    ),
+    (0, 37, "--tls-cert-file=/x", "tls-cert-file"),
+    (0, 37, "--node-ip=::1", "first boot gives it"),
+    (0, 37, "--version", "print something and stop"),
+    (0, 37, "--max-pod=5", "did you mean `--max-pods`?"),
+    (
+        0,
+        37,
+        "--containerd=/x",
+        "it is one of Kubernetes 1.34, 1.35 and 1.36",
+    ),
+    (0, 36, "--containerd=/x", "will go"),
+    (0, 36, "--network-plugin=cni", "was removed in 1.24"),
+    (0, 37, "--v", "wants a value"),
+    (
+        0,
+        37,
+        "--image-gc-high-threshold=x",
+        "must be a whole number, not `x`",
+    ),
+    (0, 37, "--fail-swap-on=maybe", "must be `true` or `false`"),
+    (0, 37, "--sync-frequency=10", "must be a duration"),
+    (
+        0,
+        37,
+        "--eviction-hard=memory.available=5",
+        "memory.available<100Mi",
+    ),
+    (0, 37, "--system-reserved=cpu", "pairs such as `name=value`"),
+    (
+        0,
+        37,
+        "--image-gc-high-threshold=80",
+        "set `imageGCHighThresholdPercent` in `kubelet.config`",
+    ),
+    (
+        0,
+        37,
+        "--feature-gates=NoSuch=true",
+        "has no feature gate `NoSuch`",
+    ),
+    (0, 37, "--feature-gates=NodeSwap=false", "locked to `true`"),
+    (0, 37, "--feature-gates=NodeSwap", "is not a feature gate"),
+    (0, 37, "--node-labels=a b", "is not a label"),
+    (1, 37, "--proxy-mode=ipvs", "set `kube_proxy.mode`"),
+    (1, 37, "--cleanup", "print something and stop"),
+    (
+        1,
+        37,
+        "--conntrack-min=5",
+        "ignores `--conntrack-min` beside its configuration",
+    ),
+    (
+        1,
+        37,
+        "--foo=5",
+        "kube-proxy 1.37.0 would not start: it has no flag `--foo`",
+    ),
+];
+
 #[test]
 fn flags_are_those_of_the_version() {
     let [kubelet, proxy] = &COMPONENTS;
-    for (component, minor, flag, want) in [
-        (
-            kubelet,
-            37,
-            "--config=/x",
-            "the unit of this image gives it",
-        ),
-        (
-            kubelet,
-            37,
-            "--cgroup_driver=cgroupfs",
-            "kubelet and container runtime must agree",
-        ),
-        (kubelet, 37, "--tls-cert-file=/x", "tls-cert-file"),
-        (kubelet, 37, "--node-ip=::1", "first boot gives it"),
-        (kubelet, 37, "--version", "print something and stop"),
-        (kubelet, 37, "--max-pod=5", "did you mean `--max-pods`?"),
-        (
-            kubelet,
-            37,
-            "--containerd=/x",
-            "it is one of Kubernetes 1.34, 1.35 and 1.36",
-        ),
-        (kubelet, 36, "--containerd=/x", "will go"),
-        (kubelet, 36, "--network-plugin=cni", "was removed in 1.24"),
-        (kubelet, 37, "--v", "wants a value"),
-        (
-            kubelet,
-            37,
-            "--image-gc-high-threshold=x",
-            "must be a whole number, not `x`",
-        ),
-        (
-            kubelet,
-            37,
-            "--fail-swap-on=maybe",
-            "must be `true` or `false`",
-        ),
-        (kubelet, 37, "--sync-frequency=10", "must be a duration"),
-        (
-            kubelet,
-            37,
-            "--eviction-hard=memory.available=5",
-            "memory.available<100Mi",
-        ),
-        (
-            kubelet,
-            37,
-            "--system-reserved=cpu",
-            "pairs such as `name=value`",
-        ),
-        (
-            kubelet,
-            37,
-            "--image-gc-high-threshold=80",
-            "set `imageGCHighThresholdPercent` in `kubelet.config`",
-        ),
-        (
-            kubelet,
-            37,
-            "--feature-gates=NoSuch=true",
-            "has no feature gate `NoSuch`",
-        ),
-        (
-            kubelet,
-            37,
-            "--feature-gates=NodeSwap=false",
-            "locked to `true`",
-        ),
-        (
-            kubelet,
-            37,
-            "--feature-gates=NodeSwap",
-            "is not a feature gate",
-        ),
-        (kubelet, 37, "--node-labels=a b", "is not a label"),
-        (proxy, 37, "--proxy-mode=ipvs", "set `kube_proxy.mode`"),
-        (proxy, 37, "--cleanup", "print something and stop"),
-        (
-            proxy,
-            37,
-            "--conntrack-min=5",
-            "ignores `--conntrack-min` beside its configuration",
-        ),
-        (
-            proxy,
-            37,
-            "--foo=5",
-            "kube-proxy 1.37.0 would not start: it has no flag `--foo`",
-        ),
-    ] {
-        let told = of_flag(component, minor, flag);
+    for (program, minor, flag, want) in FLAGS {
+        let component = &COMPONENTS[*program];
+        let told = of_flag(component, *minor, flag);
         assert!(
             told.len() == 1 && told[0].contains(want),
             "{flag}: {told:?} should say {want}"
@@ -194,63 +173,65 @@ fn flags_are_those_of_the_version() {
     assert_eq!(of_flag(proxy, 37, "--v=4"), [""; 0]);
 }
 
+const OF_KUBE_PROXY: &[(&str, &str, &str)] = &[
+    (
+        "conntrak = { min = 5 }",
+        "conntrak",
+        "did you mean `conntrack`?",
+    ),
+    (
+        "conntrack = { min = \"5\" }",
+        "conntrack.min",
+        "a whole number",
+    ),
+    ("oomScoreAdj = 1001", "oomScoreAdj", "1000 or less"),
+    (
+        "nftables = { masqueradeBit = 32 }",
+        "nftables.masqueradeBit",
+        "31 or less",
+    ),
+    (
+        "iptables = { minSyncPeriod = \"1m\" }",
+        "iptables.minSyncPeriod",
+        "syncPeriod",
+    ),
+    (
+        "detectLocalMode = \"ClusterCidr\"",
+        "detectLocalMode",
+        "did you mean `ClusterCIDR`?",
+    ),
+    (
+        "detectLocalMode = \"BridgeInterface\"",
+        "detectLocalMode",
+        "bridgeInterface",
+    ),
+    ("bindAddress = \"x\"", "bindAddress", "an IP address"),
+    (
+        "metricsBindAddress = \"0.0.0.0:\"",
+        "metricsBindAddress",
+        "with a port",
+    ),
+    (
+        "nodePortAddresses = [\"secondary\"]",
+        "nodePortAddresses[0]",
+        "a network",
+    ),
+    (
+        "ipvs = { excludeCIDRs = [\"10.0.0.1/40\"] }",
+        "ipvs.excludeCIDRs[0]",
+        "a network",
+    ),
+    (
+        "featureGates = { Foo = true }",
+        "featureGates.Foo",
+        "kube-proxy 1.37 would not start",
+    ),
+];
+
 #[test]
 fn what_kube_proxy_would_stop_at_is_refused() {
     let [_, proxy] = &COMPONENTS;
-    for (config, way, want) in [
-        (
-            "conntrak = { min = 5 }",
-            "conntrak",
-            "did you mean `conntrack`?",
-        ),
-        (
-            "conntrack = { min = \"5\" }",
-            "conntrack.min",
-            "a whole number",
-        ),
-        ("oomScoreAdj = 1001", "oomScoreAdj", "1000 or less"),
-        (
-            "nftables = { masqueradeBit = 32 }",
-            "nftables.masqueradeBit",
-            "31 or less",
-        ),
-        (
-            "iptables = { minSyncPeriod = \"1m\" }",
-            "iptables.minSyncPeriod",
-            "syncPeriod",
-        ),
-        (
-            "detectLocalMode = \"ClusterCidr\"",
-            "detectLocalMode",
-            "did you mean `ClusterCIDR`?",
-        ),
-        (
-            "detectLocalMode = \"BridgeInterface\"",
-            "detectLocalMode",
-            "bridgeInterface",
-        ),
-        ("bindAddress = \"x\"", "bindAddress", "an IP address"),
-        (
-            "metricsBindAddress = \"0.0.0.0:\"",
-            "metricsBindAddress",
-            "with a port",
-        ),
-        (
-            "nodePortAddresses = [\"secondary\"]",
-            "nodePortAddresses[0]",
-            "a network",
-        ),
-        (
-            "ipvs = { excludeCIDRs = [\"10.0.0.1/40\"] }",
-            "ipvs.excludeCIDRs[0]",
-            "a network",
-        ),
-        (
-            "featureGates = { Foo = true }",
-            "featureGates.Foo",
-            "kube-proxy 1.37 would not start",
-        ),
-    ] {
+    for (config, way, want) in OF_KUBE_PROXY {
         let told = of_config(proxy, 37, config);
         let want_way = format!("kube_proxy.config.{way}: ");
         assert!(

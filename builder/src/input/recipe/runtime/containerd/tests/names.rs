@@ -10,6 +10,14 @@ use crate::input::recipe::problems::Problems;
 use crate::input::recipe::runtime::keys::tests::every_line_is_a_key;
 use crate::input::recipe::tests::{recipe, refusal};
 
+/// With the names of plugins.
+fn named(config: &str) -> String {
+    config
+        .replace("{old}", "plugins.\"io.containerd.grpc.v1.cri\"")
+        .replace("{images}", &cri("images"))
+        .replace("{runtime}", &cri("runtime"))
+}
+
 fn cri(name: &str) -> String {
     format!("plugins.\"io.containerd.cri.v1.{name}\"")
 }
@@ -24,149 +32,145 @@ fn every_line_of_the_list_is_a_key() {
     assert!(tables > 60, "{tables}");
 }
 
+const REFUSED: &[(&str, &str, &str)] = &[
+    (
+        "[containerd.config.{old}.containerd.runtimes.nvidia]\nruntime_type = \"a\"",
+        "containerd",
+        "`io.containerd.cri.v1.runtime`",
+    ),
+    (
+        "[containerd.config.{old}.containerd]\nsnapshotter = \"a\"",
+        "snapshotter",
+        "`io.containerd.cri.v1.images`",
+    ),
+    (
+        "[containerd.config.{old}]\nsandbox_image = \"a\"",
+        "sandbox_image",
+        "set `sandbox_image`",
+    ),
+    (
+        "[containerd.config.{old}]\nmax_concurrent_downloads = 5",
+        "max_concurrent_downloads",
+        "`io.containerd.cri.v1.images`",
+    ),
+    (
+        "[containerd.config.{old}.registry.mirrors.\"a.b\"]\nendpoint = [\"https://c\"]",
+        "registry.mirrors",
+        "[registries.NAME]",
+    ),
+    (
+        "[containerd.config]\nversion = 2",
+        "version",
+        "nodeimg writes the version",
+    ),
+    (
+        "[containerd.config]\nimports = [\"/x\"]",
+        "imports",
+        "conf.d",
+    ),
+    (
+        "[containerd.config]\nroot = \"/x\"",
+        "root",
+        "state partition",
+    ),
+    (
+        "[containerd.config]\noom_scores = 5",
+        "oom_scores",
+        "did you mean `oom_score`?",
+    ),
+    (
+        "[containerd.config]\noom_score = \"5\"",
+        "oom_score",
+        "a whole number",
+    ),
+    (
+        "[containerd.config]\ndisabled_plugins = [\"cri\"]",
+        "disabled_plugins",
+        "no container runtime",
+    ),
+    (
+        "[containerd.config]\ndisabled_plugins = [\"btrfs\"]",
+        "disabled_plugins",
+        "not the name of a plugin",
+    ),
+    (
+        "[containerd.config.grpc]\naddress = \"/x\"",
+        "grpc.address",
+        "the kubelet",
+    ),
+    (
+        "[containerd.config.plugins.cri]\nx = 1",
+        "plugins.cri",
+        "io.containerd.cri.v1.runtime",
+    ),
+    (
+        "[containerd.config.plugins.\"io.containerd.cri.v1.runtimes\"]\nx = 1",
+        "runtimes",
+        "did you mean `io.containerd.cri.v1.runtime`?",
+    ),
+    (
+        "[containerd.config.plugins.\"io.containerd.internal.v1.restart\"]\nx = 1",
+        "restart",
+        "io.containerd.monitor.container.v1.restart",
+    ),
+    (
+        "[containerd.config.{runtime}.cni]\nbin_dirz = [\"a\"]",
+        "bin_dirz",
+        "did you mean `bin_dir`?",
+    ),
+    (
+        "[containerd.config.{runtime}.cni]\nbin_dirs = \"a\"",
+        "bin_dirs",
+        "a list of strings",
+    ),
+    (
+        "[containerd.config.{runtime}.containerd]\ndefault_runtime_name = \"nvidia\"",
+        "default_runtime_name",
+        "no runtime is called `nvidia`",
+    ),
+    (
+        "[containerd.config.{runtime}.containerd.runtimes.runc.options]\nSystemdCgroup = false",
+        "SystemdCgroup",
+        "cgroupDriver",
+    ),
+    (
+        "[containerd.config.{runtime}.containerd.runtimes.x]\nruntime_typ = \"a\"",
+        "runtime_typ",
+        "did you mean `runtime_type`?",
+    ),
+    (
+        "[containerd.config.{images}.registry]\nconfig_path = \"/x\"",
+        "config_path",
+        "certs.d",
+    ),
+    (
+        "[containerd.config.{images}.registry.mirrors.\"a.b\"]\nendpoint = [\"https://c\"]",
+        "registry.mirrors",
+        "[registries.NAME]",
+    ),
+    (
+        "[containerd.config.{images}.pinned_images]\nsandbox = \"a\"",
+        "sandbox",
+        "set `sandbox_image`",
+    ),
+    (
+        "[containerd.config.plugins.\"io.containerd.gc.v1.scheduler\"]\npause = 5",
+        "pause",
+        "no such key",
+    ),
+];
+
 #[test]
 fn what_containerd_would_ignore_or_stop_at_is_refused() {
-    let old = "plugins.\"io.containerd.grpc.v1.cri\"";
-    let (images, runtime) = (cri("images"), cri("runtime"));
-    for (config, way, want) in [
-        (
-            format!("[containerd.config.{old}.containerd.runtimes.nvidia]\nruntime_type = \"a\""),
-            "containerd",
-            "`io.containerd.cri.v1.runtime`",
-        ),
-        (
-            format!("[containerd.config.{old}.containerd]\nsnapshotter = \"a\""),
-            "snapshotter",
-            "`io.containerd.cri.v1.images`",
-        ),
-        (
-            format!("[containerd.config.{old}]\nsandbox_image = \"a\""),
-            "sandbox_image",
-            "set `sandbox_image`",
-        ),
-        (
-            format!("[containerd.config.{old}]\nmax_concurrent_downloads = 5"),
-            "max_concurrent_downloads",
-            "`io.containerd.cri.v1.images`",
-        ),
-        (
-            format!(
-                "[containerd.config.{old}.registry.mirrors.\"a.b\"]\nendpoint = [\"https://c\"]"
-            ),
-            "registry.mirrors",
-            "[registries.NAME]",
-        ),
-        (
-            "[containerd.config]\nversion = 2".to_owned(),
-            "version",
-            "nodeimg writes the version",
-        ),
-        (
-            "[containerd.config]\nimports = [\"/x\"]".to_owned(),
-            "imports",
-            "conf.d",
-        ),
-        (
-            "[containerd.config]\nroot = \"/x\"".to_owned(),
-            "root",
-            "state partition",
-        ),
-        (
-            "[containerd.config]\noom_scores = 5".to_owned(),
-            "oom_scores",
-            "did you mean `oom_score`?",
-        ),
-        (
-            "[containerd.config]\noom_score = \"5\"".to_owned(),
-            "oom_score",
-            "a whole number",
-        ),
-        (
-            "[containerd.config]\ndisabled_plugins = [\"cri\"]".to_owned(),
-            "disabled_plugins",
-            "no container runtime",
-        ),
-        (
-            "[containerd.config]\ndisabled_plugins = [\"btrfs\"]".to_owned(),
-            "disabled_plugins",
-            "not the name of a plugin",
-        ),
-        (
-            "[containerd.config.grpc]\naddress = \"/x\"".to_owned(),
-            "grpc.address",
-            "the kubelet",
-        ),
-        (
-            "[containerd.config.plugins.cri]\nx = 1".to_owned(),
-            "plugins.cri",
-            "io.containerd.cri.v1.runtime",
-        ),
-        (
-            "[containerd.config.plugins.\"io.containerd.cri.v1.runtimes\"]\nx = 1".to_owned(),
-            "runtimes",
-            "did you mean `io.containerd.cri.v1.runtime`?",
-        ),
-        (
-            "[containerd.config.plugins.\"io.containerd.internal.v1.restart\"]\nx = 1".to_owned(),
-            "restart",
-            "io.containerd.monitor.container.v1.restart",
-        ),
-        (
-            format!("[containerd.config.{runtime}.cni]\nbin_dirz = [\"a\"]"),
-            "bin_dirz",
-            "did you mean `bin_dir`?",
-        ),
-        (
-            format!("[containerd.config.{runtime}.cni]\nbin_dirs = \"a\""),
-            "bin_dirs",
-            "a list of strings",
-        ),
-        (
-            format!("[containerd.config.{runtime}.containerd]\ndefault_runtime_name = \"nvidia\""),
-            "default_runtime_name",
-            "no runtime is called `nvidia`",
-        ),
-        (
-            format!(
-                "[containerd.config.{runtime}.containerd.runtimes.runc.options]\nSystemdCgroup = false"
-            ),
-            "SystemdCgroup",
-            "cgroupDriver",
-        ),
-        (
-            format!("[containerd.config.{runtime}.containerd.runtimes.x]\nruntime_typ = \"a\""),
-            "runtime_typ",
-            "did you mean `runtime_type`?",
-        ),
-        (
-            format!("[containerd.config.{images}.registry]\nconfig_path = \"/x\""),
-            "config_path",
-            "certs.d",
-        ),
-        (
-            format!(
-                "[containerd.config.{images}.registry.mirrors.\"a.b\"]\nendpoint = [\"https://c\"]"
-            ),
-            "registry.mirrors",
-            "[registries.NAME]",
-        ),
-        (
-            format!("[containerd.config.{images}.pinned_images]\nsandbox = \"a\""),
-            "sandbox",
-            "set `sandbox_image`",
-        ),
-        (
-            "[containerd.config.plugins.\"io.containerd.gc.v1.scheduler\"]\npause = 5".to_owned(),
-            "pause",
-            "no such key",
-        ),
-    ] {
+    for (config, way, want) in REFUSED {
+        let config = named(config);
         let said = refusal(&format!("{config}\n"));
         assert!(
             said.contains(way) && said.contains(want) && said.contains("mine.toml:"),
             "{config}: {said}"
         );
     }
+    let images = cri("images");
     let login = format!(
         "[containerd.config.{images}.registry.configs.\"a.b\".auth]\npassword = \"geheim\"\n"
     );
@@ -211,39 +215,41 @@ fn a_containerd_of_the_base_system_is_known_by_its_lock() {
     check::by_version(&good.parse().unwrap(), &"1.7.24".parse().unwrap()).unwrap();
 }
 
+const JUDGED: &[&str] = &[
+    "oom_score = 5",
+    "oom_score = \"5\"",
+    "oom_scor = 5",
+    "[timeouts]\nx = 5",
+    "[debug]\nlevel = \"debug\"",
+    "[debug]\nlevels = \"debug\"",
+    "[{runtime}.cni]\nbin_dirz = [\"a\"]",
+    "[{runtime}.cni]\nbin_dirs = \"a\"",
+    "[{runtime}.cni]\nbin_dirs = [\"a\"]",
+    "[{runtime}]\nenable_selinux = \"yes\"",
+    "[{runtime}]\nenable_cdi = true",
+    "[{runtime}]\nstats_collect_period = \"10s\"",
+    "[{runtime}.containerd.runtimes.x]\nruntime_typ = \"a\"",
+    "[{runtime}.containerd.runtimes.x]\npod_annotations = \"a\"",
+    "[{runtime}.containerd.runtimes.x.options]\nAnything = 5",
+    "[{images}]\nmax_concurrent_downloads = \"5\"",
+    "[{images}]\nenable_selinux = true",
+    "[{images}.registry.headers]\nX = [\"a\"]",
+    "[{images}.pinned_images]\na = \"b\"",
+    "[plugins.\"io.containerd.grpc.v1.cri\".containerd]\nsnapshotter = \"a\"",
+    "[plugins.\"io.containerd.grpc.v1.cri\"]\nstream_server_port = 5",
+    "[plugins.\"io.containerd.gc.v1.scheduler\"]\npause = 5",
+    "[plugins.\"io.containerd.gc.v1.scheduler\"]\nschedule_delay = \"5s\"",
+    "[plugins.\"io.containerd.metadata.v1.bolt\"]\ncontent_sharing_policy = 5",
+];
+
 /// The lab's containerd reads the same: it tells of keys that it ignores, and stops at
 /// values of another type.
 #[test]
 fn containerd_says_the_same() {
-    let (images, runtime) = (cri("images"), cri("runtime"));
     for (version, programs) in judge::of_lab("containerd") {
         let minor: u64 = version.split('.').nth(1).unwrap().parse().unwrap();
-        for config in [
-            "oom_score = 5".to_owned(),
-            "oom_score = \"5\"".to_owned(),
-            "oom_scor = 5".to_owned(),
-            "[timeouts]\nx = 5".to_owned(),
-            "[debug]\nlevel = \"debug\"".to_owned(),
-            "[debug]\nlevels = \"debug\"".to_owned(),
-            format!("[{runtime}.cni]\nbin_dirz = [\"a\"]"),
-            format!("[{runtime}.cni]\nbin_dirs = \"a\""),
-            format!("[{runtime}.cni]\nbin_dirs = [\"a\"]"),
-            format!("[{runtime}]\nenable_selinux = \"yes\""),
-            format!("[{runtime}]\nenable_cdi = true"),
-            format!("[{runtime}]\nstats_collect_period = \"10s\""),
-            format!("[{runtime}.containerd.runtimes.x]\nruntime_typ = \"a\""),
-            format!("[{runtime}.containerd.runtimes.x]\npod_annotations = \"a\""),
-            format!("[{runtime}.containerd.runtimes.x.options]\nAnything = 5"),
-            format!("[{images}]\nmax_concurrent_downloads = \"5\""),
-            format!("[{images}]\nenable_selinux = true"),
-            format!("[{images}.registry.headers]\nX = [\"a\"]"),
-            format!("[{images}.pinned_images]\na = \"b\""),
-            "[plugins.\"io.containerd.grpc.v1.cri\".containerd]\nsnapshotter = \"a\"".to_owned(),
-            "[plugins.\"io.containerd.grpc.v1.cri\"]\nstream_server_port = 5".to_owned(),
-            "[plugins.\"io.containerd.gc.v1.scheduler\"]\npause = 5".to_owned(),
-            "[plugins.\"io.containerd.gc.v1.scheduler\"]\nschedule_delay = \"5s\"".to_owned(),
-            "[plugins.\"io.containerd.metadata.v1.bolt\"]\ncontent_sharing_policy = 5".to_owned(),
-        ] {
+        for config in JUDGED {
+            let config = named(config);
             let file = tempfile::NamedTempFile::new().unwrap();
             fs::write(
                 file.path(),
