@@ -77,6 +77,9 @@ fn no_cloud_seed_makes_a_node() {
 #[test]
 fn config_drive_seed_makes_a_node() {
     let image = Image::new();
+    for program in ["systemd-networkd", "systemd-resolved"] {
+        image.write(&format!("usr/lib/systemd/{program}"), "");
+    }
     let seed = tempfile::tempdir().unwrap();
     let latest = seed.path().join("openstack/latest");
     std::fs::create_dir_all(&latest).unwrap();
