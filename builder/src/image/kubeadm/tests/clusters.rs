@@ -98,7 +98,7 @@ fn clusters_that_do_not_work() {
             (
                 "clusterName: one",
                 "featureGates: {PublicKeysECDSA: true}",
-                "no feature gate of kubeadm 1.37",
+                "not a feature gate of kubeadm 1.37",
             ),
             ("clusterName: one", "dns: {type: CoreDNS}", "no such field"),
             (
