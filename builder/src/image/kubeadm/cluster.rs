@@ -39,6 +39,7 @@ pub fn check(root: &Field<'_>, set: &Set<'_>, ground: &Ground<'_>, problems: &mu
     });
     networks::check(root, own.as_slice(), ground, problems);
     check_names(root, problems);
+    check_lists(root, problems);
     check_paths(root, ground, problems);
     check_etcd(root, ground, problems);
     check_gates(root, ground, problems);
@@ -160,6 +161,10 @@ fn check_names(root: &Field<'_>, problems: &mut Problems) {
             }
         }
     }
+}
+
+/// Names in certificates, and registries.
+fn check_lists(root: &Field<'_>, problems: &mut Problems) {
     let lists: [&[&str]; 3] = [
         &["apiServer", "certSANs"],
         &["etcd", "local", "serverCertSANs"],
@@ -358,7 +363,7 @@ fn check_gates(root: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems) {
     }
     for gate in gates.members(&mut Problems::new()).unwrap_or_default() {
         if !known().any(|name| name == gate.name) {
-            let reason = format!("is no feature gate of kubeadm 1.{has}");
+            let reason = format!("is not a feature gate of kubeadm 1.{has}");
             let remedy = match suggest::nearest(gate.name, known()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => {

@@ -81,6 +81,11 @@ fn kubelet(root: &Field<'_>, set: &Set<'_>, ground: &Ground<'_>, problems: &mut 
         let remedy = format!("write `{}`, or remove it", runtime.kubeadm_socket);
         problems.warn(&endpoint.place, reason, remedy);
     }
+    check_dns(root, set, problems);
+}
+
+/// The address of the cluster's DNS, in the network of its services.
+fn check_dns(root: &Field<'_>, set: &Set<'_>, problems: &mut Problems) {
     let Some(cluster) = set.find("ClusterConfiguration") else {
         return;
     };

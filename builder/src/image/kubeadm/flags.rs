@@ -58,7 +58,7 @@ fn known(argument: &Argument<'_>, program: &str, ground: &Ground<'_>, problems: 
     }
     let Some(flag) = release.flag(program, name) else {
         let reason = format!(
-            "`{}` is no flag of the {program} of Kubernetes {}, which would not start",
+            "`{}` is not a flag of the {program} of Kubernetes {}, which would not start",
             shown(name),
             release.minor()
         );
@@ -176,7 +176,7 @@ fn check_gate(
     match release.gate(name) {
         None => {
             let reason = format!(
-                "`{}` is no feature gate of Kubernetes {}: what reads it does not start",
+                "`{}` is not a feature gate of Kubernetes {}: what reads it does not start",
                 shown(name),
                 release.minor()
             );

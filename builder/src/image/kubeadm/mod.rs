@@ -121,7 +121,7 @@ fn of_file(
     if file.append || !GROUPS.iter().any(|group| text.contains(group)) {
         return;
     }
-    // A script with such a document in it is no document.
+    // A script with such a document in it is not a document.
     let Ok(documents) = yaml::documents(text, file.first_line.unwrap_or(1)) else {
         return;
     };

@@ -51,40 +51,8 @@ pub fn of(root: &Field<'_>) -> Networks {
 pub fn check(root: &Field<'_>, own: &[OwnNetwork], ground: &Ground<'_>, problems: &mut Problems) {
     let networks = of(root);
     let own: Vec<&OwnNetwork> = ground.networks.iter().chain(own).collect();
-    let given = |name: &str| {
-        let field = root.at(&["networking", name]);
-        field.filter(|field| !text(field).is_empty())
-    };
-    if let Some(field) = given("serviceSubnet")
-        && check_list(&field, LEAST_SERVICES, problems)
-    {
-        for net in &networks.services {
-            let bits = net.max_prefix_len() - net.prefix_len();
-            if bits > MOST_SERVICE_BITS {
-                let least = net.max_prefix_len() - MOST_SERVICE_BITS;
-                let reason = format!("{net} is too large for services");
-                problems.error(
-                    &field.place,
-                    reason,
-                    format!("its length is at least /{least}"),
-                );
-            }
-        }
-        check_apart(&field, &networks.services, &own, problems);
-    } else if let Some((net, own)) = first_overlap(&networks.services, &own) {
-        let reason = format!(
-            "has the service network {net} by default, which overlaps this node's own network {} \
-             ({})",
-            own.net.trunc(),
-            own.from
-        );
-        problems.warn(
-            &root.place,
-            reason,
-            "choose another as `networking.serviceSubnet`",
-        );
-    }
-    let Some(field) = given("podSubnet") else {
+    check_services(root, &networks, &own, problems);
+    let Some(field) = given(root, "podSubnet") else {
         return;
     };
     if !check_list(&field, LEAST_PODS, problems) {
@@ -109,6 +77,50 @@ pub fn check(root: &Field<'_>, own: &[OwnNetwork], ground: &Ground<'_>, problems
     if !services.iter().all(|family| pods.contains(family)) {
         let reason = "has no network of a family that services have: they could not reach pods";
         problems.error(&field.place, reason, "give both of the same families");
+    }
+}
+
+/// A value of `networking` that is not empty.
+fn given<'a>(root: &Field<'a>, name: &str) -> Option<Field<'a>> {
+    let field = root.at(&["networking", name]);
+    field.filter(|field| !text(field).is_empty())
+}
+
+fn check_services(
+    root: &Field<'_>,
+    networks: &Networks,
+    own: &[&OwnNetwork],
+    problems: &mut Problems,
+) {
+    if let Some(field) = given(root, "serviceSubnet") {
+        if !check_list(&field, LEAST_SERVICES, problems) {
+            return;
+        }
+        for net in &networks.services {
+            let bits = net.max_prefix_len() - net.prefix_len();
+            if bits > MOST_SERVICE_BITS {
+                let least = net.max_prefix_len() - MOST_SERVICE_BITS;
+                let reason = format!("{net} is too large for services");
+                problems.error(
+                    &field.place,
+                    reason,
+                    format!("its length is at least /{least}"),
+                );
+            }
+        }
+        check_apart(&field, &networks.services, own, problems);
+    } else if let Some((net, own)) = first_overlap(&networks.services, own) {
+        let reason = format!(
+            "has the service network {net} by default, which overlaps this node's own network {} \
+             ({})",
+            own.net.trunc(),
+            own.from
+        );
+        problems.warn(
+            &root.place,
+            reason,
+            "choose another as `networking.serviceSubnet`",
+        );
     }
 }
 

@@ -31,7 +31,7 @@ const OURS: [&str; 22] = [
     "extraVolumes.hostPath: is not an absolute path",
     "pathType",
     "keeps its groups by systemd",
-    "is no feature gate of Kubernetes",
+    "is not a feature gate of Kubernetes",
     "is not a mode of kube-proxy",
     "clusterCIDR",
     "clusterDNS",
