@@ -124,6 +124,7 @@ pub enum Lookup {
 }
 
 /// What lies at the place of a blob, hashed.
+#[expect(clippy::large_enum_variant, reason = "one at a time, where it is made")]
 enum Hashed {
     Good {
         file: File,

@@ -13,6 +13,8 @@
 //! - An output directory is replaced only if it is empty or an earlier output: all
 //!   that is in it are files that are listed in its `SHA256SUMS`.
 
+mod exchange;
+
 use std::fs::{self, File, Permissions};
 use std::io::{self, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -24,15 +26,12 @@ use tempfile::{NamedTempFile, PersistError, TempDir};
 
 use crate::digest::{Hasher, Measured};
 use crate::full::Writing;
+use exchange::{exchange, put_back};
 
 /// The list of the files in an output directory, by its own name.
 pub const CHECKSUMS: &str = "SHA256SUMS";
 
 const SUFFIX: &str = ".tmp";
-
-/// Where the old directory is while the new one takes its place in steps.
-const ASIDE: &str = ".aside";
-const OLD: &str = "old";
 
 /// Writes all of `bytes` to `to`.
 pub fn write_file(to: &Path, bytes: &[u8]) -> Result<()> {
@@ -319,65 +318,6 @@ pub fn tidy(to: &Path) {
     if let Ok(prefix) = hidden(to) {
         put_back(parent(to), &prefix, to);
         remove_left_behind(parent(to), &prefix);
-    }
-}
-
-/// Swaps two directories in one step, so that the final name is never free.
-#[cfg(target_os = "linux")]
-fn exchange(temp: &Path, to: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    use rustix::io::Errno;
-    match renameat_with(CWD, temp, CWD, to, RenameFlags::EXCHANGE) {
-        // Some network file systems cannot.
-        Err(Errno::INVAL | Errno::NOSYS) => exchange_by_steps(temp, to),
-        result => result.map_err(io::Error::from),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn exchange(temp: &Path, to: &Path) -> io::Result<()> {
-    exchange_by_steps(temp, to)
-}
-
-/// The same in three renames, under the lock of the directory that both are in. What a
-/// kill between them leaves is put back by [`put_back`].
-fn exchange_by_steps(temp: &Path, to: &Path) -> io::Result<()> {
-    let prefix = hidden(to).map_err(io::Error::other)?;
-    let mut aside = tempfile::Builder::new()
-        .prefix(&prefix)
-        .suffix(ASIDE)
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir_in(parent(to))?;
-    // Never removed with something in it.
-    aside.disable_cleanup(true);
-    let old = aside.path().join(OLD);
-    fs::rename(to, &old)?;
-    let moved = fs::rename(temp, to);
-    let back = if moved.is_ok() { temp } else { to };
-    fs::rename(&old, back)?;
-    let _ = fs::remove_dir(aside.path());
-    moved
-}
-
-/// Puts back what was moved aside when a process was killed before anything took its
-/// place, under the lock of `directory`.
-fn put_back(directory: &Path, prefix: &str, to: &Path) {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let ours = name
-            .to_str()
-            .is_some_and(|name| name.starts_with(prefix) && name.ends_with(ASIDE));
-        if !ours {
-            continue;
-        }
-        let old = entry.path().join(OLD);
-        if fs::symlink_metadata(to).is_err() {
-            let _ = fs::rename(&old, to);
-        }
-        let _ = fs::remove_dir_all(entry.path());
     }
 }
 

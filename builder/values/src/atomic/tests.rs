@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+use super::exchange::exchange_by_steps;
 use super::*;
 
 fn names(directory: &Path) -> Vec<String> {
