@@ -181,7 +181,7 @@ impl Twins {
             "What keeps this node from booting",
             &other,
             ") and /dev/vda carry the same root",
-            "Emergency Mode",
+            "nodeimg-disk.service loaded failed",
         ];
         let console = guest.words("efi=noruntime").never_up(&says).unwrap();
         assert!(!console.contains("the root is /dev/"), "{console}");
