@@ -14,8 +14,8 @@
 //! disk is taken.
 //!
 //! The other disk is at NVMe; with `NODEIMG_TEST_FULL` also at virtio and USB, and for
-//! systemd's initrd at virtio and SATA. The kernel
-//! of this image finds no disk at SATA before it has the root.
+//! systemd's initrd at virtio and SATA. The kernel of this image finds a disk at SATA after
+//! the root's: udev sees it while systemd waits for the state.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -181,7 +181,7 @@ impl Twins {
             "What keeps this node from booting",
             &other,
             ") and /dev/vda carry the same root",
-            "Emergency Mode",
+            "nodeimg-disk.service loaded failed",
         ];
         let console = guest.words("efi=noruntime").never_up(&says).unwrap();
         assert!(!console.contains("the root is /dev/"), "{console}");
