@@ -63,12 +63,7 @@ pub fn judge(
 }
 
 /// What keeps the kernel from starting it.
-fn faulty(
-    judged: &Judged<'_>,
-    path: &ImagePath,
-    node: &Node,
-    head: &[u8],
-) -> Option<String> {
+fn faulty(judged: &Judged<'_>, path: &ImagePath, node: &Node, head: &[u8]) -> Option<String> {
     let is_program = node.stat.mode & 0o111 != 0
         && PROGRAMS_IN
             .iter()

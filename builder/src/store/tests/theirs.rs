@@ -92,7 +92,7 @@ fn only_what_the_store_has_made_is_removed() {
         fs::write(path, "mine").unwrap();
     }
     let report = store.verify().unwrap();
-    assert_eq!(report.dropped, [PathBuf::new(); 0]);
+    assert!(report.dropped.is_empty(), "{:?}", report.dropped);
     assert_eq!(report.foreign.len(), 3);
     drop(store);
     let report = Store::gc(dir.path(), Duration::ZERO, false).unwrap();

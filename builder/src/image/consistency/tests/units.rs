@@ -94,10 +94,8 @@ fn what_is_right_is_taken() {
     ] {
         assert_eq!(service(text), (false, String::new()), "{text}");
     }
-    for text in ["ExecStart=/bin/sh\nExecStartPre=-/opt/none"] {
-        let (is_refused, said) = service(text);
-        assert!(!is_refused && said.contains("/opt/none"), "{said}");
-    }
+    let (is_refused, said) = service("ExecStart=/bin/sh\nExecStartPre=-/opt/none");
+    assert!(!is_refused && said.contains("/opt/none"), "{said}");
 }
 
 #[test]

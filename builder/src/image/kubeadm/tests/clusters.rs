@@ -3,6 +3,7 @@
 use super::{EXTERNAL, INIT, errors_of, refused};
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn clusters_that_do_not_work() {
     refused(
         "init",

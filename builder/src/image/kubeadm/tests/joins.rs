@@ -3,6 +3,7 @@
 use super::{JOIN, errors_of, problems_of, refused, seed_of};
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn joins_that_do_not_work() {
     refused(
         "join",
