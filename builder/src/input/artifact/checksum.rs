@@ -3,7 +3,7 @@
 //! ```text
 //! HEX                       without a newline (dl.k8s.io) or with one (crictl)
 //! HEX  NAME | HEX *NAME     as `sha256sum` writes (containerd, CNI, SHA256SUMS);
-//!                           NAME may be a relative path; `-` is no name
+//!                           NAME may be a relative path; `-` stands for no name
 //! SHA256 (NAME) = HEX       as BSD's tools and `sha256sum --tag` write (Fedora);
 //! SHA2-256(NAME)= HEX       `openssl dgst`
 //! sha256:HEX  NAME          as container registries write digests

@@ -151,7 +151,7 @@ fn add<'a>(
         SYMLINK => {
             if member.size > MAX_LINK {
                 bail!(
-                    "is a symbolic link of {} bytes, which is no path",
+                    "is a symbolic link of {} bytes, which is too long for a path",
                     member.size
                 );
             }
