@@ -268,8 +268,8 @@ fn version_of_program(
     program: &str,
 ) -> Result<Option<Version>> {
     let path: ImagePath = program.parse()?;
-    if let Some(version) = recipe.version_of(&path) {
-        return Ok(Some(version.clone()));
+    if let Some(artifact) = recipe.artifact_of(&path) {
+        return Ok(Some(recipe.runtime.version_in(artifact)));
     }
     let origin = tree.get(&path).map(|node| &node.origin);
     base.packages

@@ -17,6 +17,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use nix::unistd::{AccessFlags, access, geteuid};
 use nodeimg_values::regular;
+use walkdir::{DirEntry, WalkDir};
 
 use super::place::{self, Part, TEMPORARY, There};
 
@@ -134,9 +135,9 @@ fn state(root: &Path) -> Result<State> {
     let names = names(root).with_context(|| format!("listing {}", root.display()))?;
     let is_part =
         |name: &&OsString| *name == USE_LOCK || Part::ALL.iter().any(|part| *name == part.name());
-    let has_lock = names.iter().any(|name| name == USE_LOCK);
+    let is_store = names.iter().any(|name| name == USE_LOCK) || has_only_blobs(root, &names);
     let foreign = names.iter().find(|name| !is_part(name));
-    let Some(odd) = foreign.or_else(|| names.first().filter(|_| !has_lock)) else {
+    let Some(odd) = foreign.or_else(|| names.first().filter(|_| !is_store)) else {
         let is_empty = names.is_empty();
         return Ok(State::Unmarked { is_empty });
     };
@@ -150,6 +151,19 @@ fn state(root: &Path) -> Result<State> {
         root.display(),
         odd.to_string_lossy().escape_debug()
     )
+}
+
+/// Whether it is the copy of a store's blobs, as caches of CI restore it.
+fn has_only_blobs(root: &Path, names: &[OsString]) -> bool {
+    let blobs = root.join(Part::Blobs.name());
+    let entries = || WalkDir::new(&blobs).min_depth(1).into_iter();
+    let is_blob = |entry: walkdir::Result<DirEntry>| {
+        let Ok(entry) = entry else { return false };
+        let below = entry.path().strip_prefix(&blobs);
+        entry.file_type().is_dir() || below.is_ok_and(|path| Part::Blobs.has(path))
+    };
+    let is_blobs = *names == [OsString::from(Part::Blobs.name())];
+    is_blobs && entries().next().is_some() && entries().all(is_blob)
 }
 
 /// # Errors

@@ -75,7 +75,7 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
         sysext: file.sysext.clone(),
         disk: file.disk.clone(),
         first_boot: file.first_boot.clone(),
-        modules: file.modules.clone(),
+        modules: profile::modules(&file),
         module_places,
         writable: writable(&file, runtime),
         overlays: overlays(&file),
@@ -102,8 +102,9 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
 /// says of them comes later.
 fn module_places(file: &RecipeFile, problems: &Problems<'_>) -> Vec<(Word, String)> {
     let initrd = [Step::Key("disk"), Step::Key("initrd_modules")];
+    let modules = profile::modules(file);
     let lists: [(&[Word], &[Step<'_>]); 2] = [
-        (&file.modules, &[Step::Key("modules")]),
+        (&modules, &[Step::Key("modules")]),
         (&file.disk.initrd_modules, &initrd),
     ];
     let places = lists.into_iter().flat_map(|(names, way)| {

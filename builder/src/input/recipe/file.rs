@@ -69,7 +69,7 @@ pub struct RecipeFile {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<HandlerName>")]
     pub handlers: Vec<String>,
-    /// Kernel modules loaded at boot.
+    /// Kernel modules loaded at boot, besides `nf_conntrack` for kube-proxy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<Word>,
     /// Directories that stay writable on the node.

@@ -215,7 +215,8 @@ fn runtime(
     let Some(program) = Program::at(runtime.shared.name, runtime.program, artifacts) else {
         return;
     };
-    match (runtime.misfit)(&program.artifact.version, &kubelet.artifact.version) {
+    let version = runtime.version_in(program.artifact);
+    match (runtime.misfit)(&version, &kubelet.artifact.version) {
         Some(Misfit::Wrong(how)) => program.wrong(&format!("{program} {how}"), problems),
         Some(Misfit::Odd(how)) => problems.warn(&program.way(), &format!("{program} {how}")),
         None => {}

@@ -242,10 +242,13 @@ impl Recipe {
 
     /// The version of the artifact that installs `path`.
     pub fn version_of(&self, path: &ImagePath) -> Option<&Version> {
-        self.artifacts
-            .iter()
-            .find(|artifact| artifact.provides(path))
-            .map(|artifact| &artifact.version)
+        self.artifact_of(path).map(|artifact| &artifact.version)
+    }
+
+    /// The artifact that installs `path`.
+    pub fn artifact_of(&self, path: &ImagePath) -> Option<&Artifact> {
+        let mut all = self.artifacts.iter();
+        all.find(|artifact| artifact.provides(path))
     }
 
     /// `hard-way-1.37.1-arm64`, the output directory's name.

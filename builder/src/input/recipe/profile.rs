@@ -10,6 +10,7 @@ use super::output::named_schema;
 use super::problems::Problems;
 use super::runtime::Runtime;
 use super::source::Step;
+use super::value::Word;
 use crate::tree::ImagePath;
 
 /// The schema of a profile's name.
@@ -81,7 +82,21 @@ fn programs(
     }
 }
 
+/// kube-proxy sets parameters of it before anything else loads it.
 const CONNTRACK: &str = "nf_conntrack";
+
+/// The modules that are loaded at boot: the recipe's, then what the profile needs besides.
+pub fn modules(file: &RecipeFile) -> Vec<Word> {
+    let mut modules = file.modules.clone();
+    let has_proxy = file
+        .profile
+        .is_some_and(|profile| profile.has_service(Service::KubeProxy));
+    let is_there = modules.iter().any(|module| module.as_str() == CONNTRACK);
+    if has_proxy && !is_there {
+        modules.extend(CONNTRACK.parse());
+    }
+    modules
+}
 
 fn kube_proxy(profile: &Profile, file: &RecipeFile, problems: &mut Problems<'_>) {
     if file.cluster.cluster_cidr.is_none() {
@@ -89,12 +104,6 @@ fn kube_proxy(profile: &Profile, file: &RecipeFile, problems: &mut Problems<'_>)
         problems.add(&[Step::Key("cluster"), Step::Key("cluster_cidr")], &message);
     }
     let modules = |name: &str| file.modules.iter().any(|module| module.as_str() == name);
-    if !modules(CONNTRACK) {
-        let message = format!(
-            "kube-proxy needs `{CONNTRACK}` here: it sets parameters of that module before anything loads it, and would fail"
-        );
-        problems.add(&[Step::Key("modules")], &message);
-    }
     if file.kube_proxy.mode == Some(ProxyMode::Ipvs) {
         for module in ["ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh"] {
             if !modules(module) {

@@ -32,6 +32,18 @@ fn a_directory_of_something_else_is_left_as_it_is() {
     }
 }
 
+/// As a cache of CI restores them.
+#[test]
+fn blobs_alone_are_a_store() {
+    let (whole, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let blob = put(&Store::open(whole.path()).unwrap(), b"hello");
+    let below = blob.path().strip_prefix(whole.path()).unwrap();
+    let to = copy.path().join(below);
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    fs::copy(blob.path(), &to).unwrap();
+    assert!(found(&Store::open(copy.path()).unwrap(), b"hello"));
+}
+
 #[test]
 fn a_store_is_marked_when_it_is_opened_an_older_one_too() {
     let dir = tempfile::tempdir().unwrap();

@@ -14,7 +14,8 @@ use super::{INIT, JOIN, errors_of};
 
 /// What only the judge here looks at: kubeadm takes what the kubelet, another program or this
 /// image refuses.
-const OURS: [&str; 22] = [
+const OURS: [&str; 23] = [
+    "is not a flag of the kubelet",
     ".value: ",
     ".taints",
     ".effect",

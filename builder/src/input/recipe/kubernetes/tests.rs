@@ -106,10 +106,28 @@ fn ipvs_works_but_is_warned_of() {
     }
 }
 
+/// The version of an archive with a whole node's programs is not containerd's.
+#[test]
+fn a_bundle_of_programs_says_no_version_of_the_runtime() {
+    let own = recipe("");
+    let of = |name: &str| {
+        let mut all = own.artifacts.iter();
+        all.find(|artifact| artifact.name.as_str() == name)
+            .unwrap()
+            .clone()
+    };
+    let containerd = of("containerd");
+    let mut bundle = of("kubelet");
+    bundle.rules.extend(containerd.rules.clone());
+    assert!(bundle.provides(&"/usr/bin/containerd".parse().unwrap()));
+    assert_eq!(own.runtime.version_in(&bundle).as_str(), "2.0.0");
+    assert_eq!(own.runtime.version_in(&containerd), containerd.version);
+}
+
 #[test]
 fn kube_proxy_has_its_module() {
-    let text = crate::input::recipe::tests::without_modules();
-    assert!(text.contains("kube-proxy needs `nf_conntrack`"), "{text}");
+    let recipe = crate::input::recipe::tests::without_modules();
+    assert_eq!(recipe.modules, ["nf_conntrack".parse().unwrap()]);
 }
 
 /// What a lock of another version is told by, rather than a line for each program.

@@ -21,6 +21,7 @@ use super::problems::Problems;
 use super::source::Step;
 use super::value::Version;
 use super::{Artifact, Recipe};
+use crate::tree::ImagePath;
 
 pub static RUNTIMES: [&Runtime; 2] = [&containerd::CONTAINERD, &crio::CRIO];
 
@@ -62,6 +63,9 @@ pub struct Runtime {
     pub is_given: fn(&RecipeFile) -> bool,
     /// What its table may not say.
     pub check: fn(&RecipeFile, &[Artifact], &mut Problems<'_>),
+    /// The version that is assumed of one that an artifact brings together with the kubelet:
+    /// the artifact's version is Kubernetes' then. None: the runtime has the same versions.
+    pub of_bundle: Option<&'static str>,
     /// What is wrong with that version beside that kubelet.
     pub misfit: fn(&Version, kubelet: &Version) -> Option<Misfit>,
 }
@@ -127,6 +131,15 @@ pub fn check(
 }
 
 impl Runtime {
+    /// The version of the runtime's programs that `artifact` installs.
+    pub fn version_in(&self, artifact: &Artifact) -> Version {
+        let kubelet = "/usr/local/bin/kubelet".parse::<ImagePath>();
+        let is_bundle = kubelet.is_ok_and(|kubelet| artifact.provides(&kubelet));
+        let assumed = self.of_bundle.filter(|_| is_bundle);
+        let assumed = assumed.and_then(|version| version.parse().ok());
+        assumed.unwrap_or_else(|| artifact.version.clone())
+    }
+
     /// What imports baked images, if the runtime needs that.
     pub fn importer(&self) -> Option<&Importer> {
         match &self.images {

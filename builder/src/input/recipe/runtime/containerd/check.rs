@@ -5,7 +5,7 @@
 
 use toml::{Table, Value};
 
-use super::PROGRAM;
+use super::{CONTAINERD, PROGRAM};
 use crate::input::recipe::Artifact;
 use crate::input::recipe::file::RecipeFile;
 use crate::input::recipe::problems::Problems;
@@ -96,7 +96,7 @@ pub fn check(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<
     let version = artifacts
         .iter()
         .find(installs)
-        .map(|artifact| &artifact.version);
+        .map(|artifact| CONTAINERD.version_in(artifact));
     if let Some((2, minor)) = version.map(|version| version.major_minor()) {
         let minor = minor.min(NEWEST);
         names(&part.config, minor, &mut told);

@@ -46,6 +46,7 @@ pub static CONTAINERD: Runtime = Runtime {
     more: config::of_shims,
     is_given: |file| file.containerd.is_some(),
     check: check::check,
+    of_bundle: Some("2.0.0"),
     misfit,
 };
 

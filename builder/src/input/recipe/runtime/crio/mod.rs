@@ -45,6 +45,7 @@ pub static CRIO: Runtime = Runtime {
     configure: config::generate,
     is_given: |file| file.crio.is_some(),
     check: check::check,
+    of_bundle: None,
     misfit,
 };
 
