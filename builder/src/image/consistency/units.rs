@@ -58,8 +58,11 @@ pub fn judge(judged: &Judged<'_>, found: &mut Findings) -> Result<()> {
         if context.is_masked {
             continue;
         }
-        commands(judged, &file, &context, found);
-        accounts.judge(&file, &context, found);
+        // The drop-in of a unit that is not there starts nothing.
+        if context.is_known {
+            commands(judged, &file, &context, found);
+            accounts.judge(&file, &context, found);
+        }
         others::judge(judged, &file, found);
         if units.insert(file.unit.clone()) {
             context.judge(&file, found);

@@ -254,3 +254,16 @@ fn links_that_enable_lead_to_a_unit() {
         "{said}"
     );
 }
+
+/// nodeimg's own overlays have some, for packages that a base may lack.
+#[test]
+fn the_drop_in_of_an_absent_unit_starts_nothing() {
+    let place = at("absent.service.d/x.conf");
+    let files = [(
+        place.as_str(),
+        0o644,
+        &b"[Service]\nExecStart=none\nUser=nobody-here\n"[..],
+    )];
+    let (is_refused, said) = said_of(&root(&files), &with_writable());
+    assert!(!is_refused && !said.contains("nobody-here"), "{said}");
+}

@@ -36,7 +36,8 @@ pub struct Context {
     starts: usize,
     has_other_commands: bool,
     kind: Option<String>,
-    is_known: bool,
+    /// Whether the unit's own file is there.
+    pub is_known: bool,
 }
 
 impl Context {
