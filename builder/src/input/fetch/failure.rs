@@ -151,23 +151,7 @@ impl Failure {
                     }),
                 ..
             } => remedy,
-            Failure::Proxy {
-                code: Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED),
-                ..
-            } => {
-                "give it the right login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, with %XX for \
-                 special characters"
-            }
-            Failure::Proxy {
-                code: Some(code), ..
-            } if !code.is_server_error() => {
-                "ask whoever runs the proxy to allow that host, name a mirror that it allows with \
-                 --mirror FROM=TO, or, if the host can be reached without it, add it to NO_PROXY"
-            }
-            Failure::Proxy { .. } => {
-                "the proxy may not find or reach that host: check the host's name and \
-                 HTTPS_PROXY, or name a mirror with --mirror FROM=TO"
-            }
+            Failure::Proxy { code, .. } => of_proxy(*code),
             Failure::Connect(_) | Failure::Timeout => {
                 "check the network and the proxy settings (HTTPS_PROXY, NO_PROXY), or name a \
                  mirror with --mirror FROM=TO"
@@ -245,6 +229,24 @@ impl fmt::Display for Failure {
         match self.remedy() {
             Some(remedy) => write!(f, " ({remedy})"),
             None => Ok(()),
+        }
+    }
+}
+
+/// What to do about a proxy that answers with `code`.
+fn of_proxy(code: Option<StatusCode>) -> &'static str {
+    match code {
+        Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => {
+            "give it the right login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, with %XX for \
+             special characters"
+        }
+        Some(code) if !code.is_server_error() => {
+            "ask whoever runs the proxy to allow that host, name a mirror that it allows with \
+             --mirror FROM=TO, or, if the host can be reached without it, add it to NO_PROXY"
+        }
+        _ => {
+            "the proxy may not find or reach that host: check the host's name and HTTPS_PROXY, or \
+             name a mirror with --mirror FROM=TO"
         }
     }
 }
