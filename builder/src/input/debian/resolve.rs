@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nodeimg_formats::packing::Packing;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::date::Date;
@@ -16,7 +16,7 @@ use super::notes::Notes;
 use super::release::{IndexFile, Release};
 use super::solve::{Solution, Wanted, solve};
 use super::sources::{archive_of, suites_of};
-use crate::input::fetch::{Fetcher, Mirrors, Request};
+use crate::input::fetch::{Fetcher, Gone, Mirrors, Request};
 use crate::input::lock::{self, Index, PinnedPackage};
 use crate::input::recipe::value::Name;
 use crate::input::recipe::{Base, Component};
@@ -164,14 +164,15 @@ impl<'a> Resolver<'a> {
         let what = format!("the index of Debian's suite {name}");
         let url = Mirrors::snapshot(archive, self.now, &format!("dists/{name}/InRelease"));
         let accept = |text: String| self.accept(&text, name, of_base, archive);
-        match self.fetcher.first_text(&url, &what, accept)? {
-            Some(suite) => Ok(suite),
-            None => bail!(
-                "no mirror of the archive `{archive}` has {what}: is the suite right? Name a \
+        let found = self.fetcher.first_text(&url, &what, accept);
+        found.map_err(|error| match error.is::<Gone>() {
+            true => anyhow!(
+                "no mirror of the archive `{archive}` has the suite {name}: is it right? Name a \
                  mirror that has it with --debian-mirror URL, NODEIMG_DEBIAN_MIRROR or \
-                 `base.mirrors`"
+                 `base.mirrors`; {error:#}"
             ),
-        }
+            false => error,
+        })
     }
 
     fn accept(&self, text: &str, name: &Name, of_base: bool, archive: &str) -> Result<Suite> {

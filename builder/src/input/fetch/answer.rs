@@ -3,10 +3,19 @@
 use nodeimg_values::full::Writing;
 use reqwest::StatusCode;
 
-use super::client::{ContentRange, Head};
 use super::failure::Failure;
+use super::head::{ContentRange, Head};
 use super::transfer::Transfer;
 use crate::store::Partial;
+
+/// A page in the place of what a registry has.
+pub(super) fn page() -> Failure {
+    Failure::Refused(
+        "a web page (HTML) came in the place of the image: something between this machine and \
+         the registry answers for it, or the mirror requires a login"
+            .to_owned(),
+    )
+}
 
 impl Transfer<'_> {
     /// Looks at an answer's head, and makes `partial`, which holds `had` bytes,
@@ -61,6 +70,7 @@ impl Transfer<'_> {
             code => Err(Failure::Status {
                 code,
                 retry_after: head.retry_after,
+                note: head.note.clone(),
             }),
         }
     }
@@ -68,6 +78,10 @@ impl Transfer<'_> {
     /// That the body can be what was asked for. With a digest the bytes themselves will
     /// tell; without one nothing else does.
     fn check_body(&self, head: &Head) -> Result<(), Failure> {
+        // A page to sign in, or of a proxy: no registry has anything of that kind.
+        if self.request.accept.is_some() && head.is_page {
+            return Err(page());
+        }
         if self.request.has_digest() {
             return Ok(());
         }

@@ -13,19 +13,23 @@
 //! - No more pieces are in memory than the queue holds.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{RequestBuilder, Response, StatusCode, Url};
+use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{RequestBuilder, Response, Url};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::Options;
-use super::failure::{Failure, shown};
+use super::answer;
+use super::failure::{Failure, hidden, shown};
+use super::head::{Head, text};
+use super::login::{Login, Netrc};
 use super::mirrors::{Candidate, Mirrors};
+use super::note;
 use super::pace::{Least, Pace, length};
+use super::proxy::Proxies;
 use super::registry::{self, Logins};
 
 const MAX_REDIRECTS: usize = 10;
@@ -54,36 +58,10 @@ pub(super) enum Piece {
     Failed(Failure),
 }
 
-/// The part of an answer's head that matters here.
-#[derive(Debug)]
-pub(super) struct Head {
-    pub(super) code: StatusCode,
-    /// Of the body.
-    pub(super) length: Option<u64>,
-    pub(super) range: Option<ContentRange>,
-    /// For a later If-Range.
-    pub(super) validator: Option<String>,
-    pub(super) retry_after: Option<Duration>,
-    /// How the body is packed on its way, though nobody asked for that.
-    pub(super) encoding: Option<String>,
-    /// Whether the end of the body can be told from a cut.
-    pub(super) is_framed: bool,
-}
-
-/// `Content-Range: bytes FIRST-LAST/TOTAL`, or `bytes */TOTAL`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct ContentRange {
-    pub(super) part: Option<(u64, u64)>,
-    pub(super) total: Option<u64>,
-}
-
 /// A connection pool with the runtime that drives it.
 #[derive(Debug)]
 pub(super) struct Client {
-    http: reqwest::Client,
-    mirrors: Arc<Mirrors>,
-    logins: Arc<Logins>,
-    least: Least,
+    ways: Ways,
     /// Always there until dropped.
     runtime: Option<Runtime>,
 }
@@ -111,10 +89,14 @@ impl Client {
             .build()
             .context("starting the network threads")?;
         Ok(Client {
-            http: http.context("setting up HTTPS")?,
-            mirrors: Arc::new(options.mirrors.clone()),
-            logins: Arc::new(Logins::default()),
-            least: options.least,
+            ways: Ways {
+                http: http.context("setting up HTTPS")?,
+                mirrors: Arc::new(options.mirrors.clone()),
+                logins: Arc::new(Logins::default()),
+                netrc: Arc::new(Netrc::of_environment()),
+                proxies: Arc::new(Proxies::of_environment()?),
+                least: options.least,
+            },
             runtime: Some(runtime),
         })
     }
@@ -122,12 +104,7 @@ impl Client {
     /// Begins; dropping the receiver ends it.
     pub(super) fn get(&self, get: Get) -> Receiver<Piece> {
         let (pieces, receiver) = mpsc::channel(QUEUE);
-        let ways = Ways {
-            http: self.http.clone(),
-            mirrors: Arc::clone(&self.mirrors),
-            logins: Arc::clone(&self.logins),
-            least: self.least,
-        };
+        let ways = self.ways.clone();
         if let Some(runtime) = &self.runtime {
             runtime.spawn(async move {
                 let last = match pump(&ways, &get, &pieces).await {
@@ -152,26 +129,48 @@ impl Drop for Client {
 }
 
 /// What a request is made with.
-struct Ways {
-    http: reqwest::Client,
+#[derive(Clone, Debug)]
+pub(super) struct Ways {
+    pub(super) http: reqwest::Client,
     mirrors: Arc<Mirrors>,
     logins: Arc<Logins>,
+    pub(super) netrc: Arc<Netrc>,
+    pub(super) proxies: Arc<Proxies>,
     least: Least,
 }
 
+/// Where a file is asked for first, and with which login.
+struct First {
+    url: Url,
+    /// What is known of its server from the beginning.
+    login: Option<Login>,
+}
+
 async fn pump(ways: &Ways, get: &Get, pieces: &Sender<Piece>) -> Result<(), Failure> {
-    let mut response = answer(ways, get).await?;
-    let head = Head::of(&response);
+    let first = first(ways, get)?;
+    let mut response = answer(ways, get, &first).await?;
+    let mut head = Head::of(&response);
     let wanted = head.code.is_success();
+    if !wanted {
+        head.note = note::of(ways, &first.url, first.login.as_ref(), &mut response).await;
+    }
     if pieces.send(Piece::Head(head)).await.is_err() || !wanted {
         return Ok(());
     }
     let mut pace = Pace::new(ways.least);
+    // A page without that name; of a layer's bytes nobody knows what they begin with.
+    let mut is_document = get.accept.is_some_and(|types| types.contains("manifest"));
     loop {
         let piece = match pace.wait(response.chunk(), length).await? {
-            Ok(Some(data)) => Piece::Data(data),
+            Ok(Some(data)) if is_document && data.trim_ascii_start().starts_with(b"<") => {
+                return Err(answer::page());
+            }
+            Ok(Some(data)) => {
+                is_document = false;
+                Piece::Data(data)
+            }
             Ok(None) => return Ok(()),
-            Err(e) => return Err(Failure::of_body(&e)),
+            Err(e) => return Err(Failure::of_body(e)),
         };
         if pieces.send(piece).await.is_err() {
             return Ok(());
@@ -179,17 +178,25 @@ async fn pump(ways: &Ways, get: &Get, pieces: &Sender<Piece>) -> Result<(), Fail
     }
 }
 
-/// The first answer that is not a redirect; a registry may want a login before.
-async fn answer(ways: &Ways, get: &Get) -> Result<Response, Failure> {
-    let first = first_url(get)?;
+/// The first answer that is not a redirect; a server may want a login before.
+async fn answer(ways: &Ways, get: &Get, first: &First) -> Result<Response, Failure> {
+    let login = first.login.as_ref().map(Login::header).transpose()?;
     if get.accept.is_none() {
-        return follow(ways, get, &first, None).await;
+        let response = follow(ways, get, &first.url, login.as_ref()).await?;
+        let wants = response.status() == 401 && response.url().origin() == first.url.origin();
+        // An entry for every server is for those alone that ask.
+        return match ways.netrc.for_all() {
+            Some(entry) if wants && login.is_none() => {
+                follow(ways, get, &first.url, Some(&entry.header()?)).await
+            }
+            _ => Ok(response),
+        };
     }
-    let place = ways.logins.of(&first);
-    let mut given = place.lock().await.clone();
+    let place = ways.logins.of(&first.url);
+    let mut given = place.lock().await.clone().or(login);
     loop {
-        let response = follow(ways, get, &first, given.as_ref()).await?;
-        if !wants_login(&response, &first)? {
+        let mut response = follow(ways, get, &first.url, given.as_ref()).await?;
+        if !wants_login(ways, &mut response, first).await? {
             return Ok(response);
         }
         let mut kept = place.lock().await;
@@ -202,10 +209,10 @@ async fn answer(ways: &Ways, get: &Get) -> Result<Response, Failure> {
         // refuses the login, and not a token that is used up.
         *kept = None;
         let headers = response.headers();
-        let fresh = registry::login(&ways.http, &first, headers).await?;
-        let response = follow(ways, get, &first, Some(&fresh)).await?;
-        if wants_login(&response, &first)? {
-            return Err(registry::refused(&first));
+        let fresh = registry::login(ways, &first.url, first.login.as_ref(), headers).await?;
+        let mut response = follow(ways, get, &first.url, Some(&fresh)).await?;
+        if wants_login(ways, &mut response, first).await? {
+            return Err(refused(ways, &mut response, first).await);
         }
         *kept = Some(fresh);
         return Ok(response);
@@ -213,13 +220,18 @@ async fn answer(ways: &Ways, get: &Get) -> Result<Response, Failure> {
 }
 
 /// Whether the registry itself asks for a login; what it forbids, no login gives.
-fn wants_login(response: &Response, first: &Url) -> Result<bool, Failure> {
+async fn wants_login(ways: &Ways, response: &mut Response, first: &First) -> Result<bool, Failure> {
     match response.status().as_u16() {
-        _ if response.url().origin() != first.origin() => Ok(false),
+        _ if response.url().origin() != first.url.origin() => Ok(false),
         401 => Ok(true),
-        403 => Err(registry::refused(first)),
+        403 => Err(refused(ways, response, first).await),
         _ => Ok(false),
     }
+}
+
+async fn refused(ways: &Ways, response: &mut Response, first: &First) -> Failure {
+    let said = note::said(response, first.login.as_ref()).await;
+    registry::refused(ways, &first.url, first.login.as_ref(), said)
 }
 
 /// The first answer that is not a redirect.
@@ -232,14 +244,17 @@ async fn follow(
     let mut url = first.clone();
     for _ in 0..=MAX_REDIRECTS {
         let mut request = request(&ways.http, &url, get);
-        // Nobody else gets the registry's credentials.
+        // Nobody but the server that it is for gets a login.
         if let Some(login) = login.filter(|_| url.origin() == first.origin()) {
             request = request.header(header::AUTHORIZATION, login);
         }
-        let response = request.send().await.map_err(|e| Failure::of_send(&e))?;
+        let response = ways.proxies.send(&url, request).await?;
         match response.status().as_u16() {
             301 | 302 | 303 | 307 | 308 => {
                 url = redirect(&ways.mirrors, &url, response.headers())?;
+                if url.origin() == first.origin() && login.is_some() {
+                    Login::take(&mut url);
+                }
             }
             _ => return Ok(response),
         }
@@ -248,6 +263,18 @@ async fn follow(
         "more than {MAX_REDIRECTS} redirects, the last to {}",
         shown(url.as_str())
     )))
+}
+
+/// A mirror's URL may hold a login; files of this user name others.
+fn first(ways: &Ways, get: &Get) -> Result<First, Failure> {
+    let mut url = first_url(get)?;
+    let own = Login::take(&mut url);
+    let login = own.or_else(|| match get.accept {
+        // Registries have files of their own for them, and are asked first.
+        Some(_) => None,
+        None => ways.netrc.of(&url).cloned(),
+    });
+    Ok(First { url, login })
 }
 
 fn first_url(get: &Get) -> Result<Url, Failure> {
@@ -288,8 +315,9 @@ fn redirect(mirrors: &Mirrors, from: &Url, headers: &HeaderMap) -> Result<Url, F
     let to = from.join(location).ok().filter(|_| !location.is_empty());
     let Some(to) = to else {
         return Err(Failure::Redirect(format!(
-            "{} redirects to nowhere (Location: {location:?})",
-            shown(from.as_str())
+            "{} redirects to nowhere (Location: `{}`)",
+            shown(from.as_str()),
+            hidden(location).escape_debug()
         )));
     };
     // A plain one that is asked at all may send to another of its own pages.
@@ -302,71 +330,6 @@ fn redirect(mirrors: &Mirrors, from: &Url, headers: &HeaderMap) -> Result<Url, F
         shown(from.as_str()),
         shown(to.as_str())
     )))
-}
-
-impl Head {
-    fn of(response: &Response) -> Head {
-        let headers = response.headers();
-        let encoding = text(headers, &header::CONTENT_ENCODING).map(str::trim);
-        let encoding = encoding.filter(|name| !matches!(*name, "" | "identity"));
-        let is_http1 = response.version() <= reqwest::Version::HTTP_11;
-        let has_end = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING]
-            .iter()
-            .any(|name| headers.contains_key(name));
-        let number = |name| text(headers, &name).and_then(|v: &str| v.trim().parse().ok());
-        let length = number(header::CONTENT_LENGTH);
-        Head {
-            code: response.status(),
-            length,
-            range: text(headers, &header::CONTENT_RANGE).and_then(content_range),
-            validator: validator(headers),
-            // A date instead of seconds is rare: then our own waiting time holds.
-            retry_after: number(header::RETRY_AFTER).map(Duration::from_secs),
-            encoding: encoding.map(str::to_owned),
-            is_framed: !is_http1 || has_end,
-        }
-    }
-}
-
-impl Head {
-    /// That the body's bytes are the file's.
-    pub(super) fn check_packing(&self) -> Result<(), Failure> {
-        match &self.encoding {
-            None => Ok(()),
-            Some(encoding) => Err(Failure::Refused(format!(
-                "the server sends the file packed (Content-Encoding: {}), though it was asked not \
-                 to: these bytes are not the file's",
-                encoding.escape_debug()
-            ))),
-        }
-    }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-/// A strong entity tag, else a date of change: what If-Range may be given.
-fn validator(headers: &HeaderMap) -> Option<String> {
-    let tag = text(headers, &header::ETAG).filter(|tag| tag.starts_with('"'));
-    tag.or_else(|| text(headers, &header::LAST_MODIFIED))
-        .map(str::to_owned)
-}
-
-fn content_range(value: &str) -> Option<ContentRange> {
-    let (part, total) = value.trim().strip_prefix("bytes")?.trim().split_once('/')?;
-    let part = match part {
-        "*" => None,
-        _ => {
-            let (first, last) = part.split_once('-')?;
-            Some((first.parse().ok()?, last.parse().ok()?))
-        }
-    };
-    let total = match total {
-        "*" => None,
-        _ => Some(total.parse().ok()?),
-    };
-    Some(ContentRange { part, total })
 }
 
 #[cfg(test)]

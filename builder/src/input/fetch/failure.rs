@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::{StatusCode, Url};
 
+use super::note::Note;
 use crate::store::Rejected;
 
 /// Why one candidate gave no bytes, or the wrong ones.
@@ -27,6 +28,13 @@ pub(super) enum Failure {
     Status {
         code: StatusCode,
         retry_after: Option<Duration>,
+        /// What the server says of it.
+        note: Option<Note>,
+    },
+    /// A proxy does not let the request through; with the status that it answers.
+    Proxy {
+        code: Option<StatusCode>,
+        why: String,
     },
     /// The answer to a resume does not match the partial file: start over.
     BadResume(String),
@@ -57,6 +65,7 @@ impl Failure {
                 code.is_server_error()
                     || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(code)
             }
+            Failure::Proxy { code, .. } => code.is_none_or(|code| code.is_server_error()),
             _ => false,
         }
     }
@@ -70,6 +79,12 @@ impl Failure {
             Failure::NoFile(_) => true,
             _ => false,
         }
+    }
+
+    /// Whether the file may be there under another path: registries refuse those who ask
+    /// for what they do not have.
+    pub(super) fn is_missing(&self) -> bool {
+        self.is_absent() || matches!(self, Failure::Login(_))
     }
 
     /// Whether nobody answered at all.
@@ -108,8 +123,12 @@ impl Failure {
                 let of = of.map_or_else(String::new, |of| format!(" of {of}"));
                 format!("the connection was cut after {had}{of} bytes ({why})")
             }
-            Failure::Status { code, .. } => format!("the server answers {code}"),
-            Failure::BadResume(why)
+            Failure::Status { code, note, .. } => {
+                let note = note.as_ref().map_or("", |note| &note.text);
+                format!("the server answers {code}{note}")
+            }
+            Failure::Proxy { why, .. }
+            | Failure::BadResume(why)
             | Failure::Tls(why)
             | Failure::Login(why)
             | Failure::Redirect(why)
@@ -122,8 +141,17 @@ impl Failure {
         }
     }
 
-    fn remedy(&self) -> Option<&'static str> {
+    fn remedy(&self) -> Option<&str> {
         Some(match self {
+            Failure::Status {
+                note:
+                    Some(Note {
+                        remedy: Some(remedy),
+                        ..
+                    }),
+                ..
+            } => remedy,
+            Failure::Proxy { code, .. } => of_proxy(*code),
             Failure::Connect(_) | Failure::Timeout => {
                 "check the network and the proxy settings (HTTPS_PROXY, NO_PROXY), or name a \
                  mirror with --mirror FROM=TO"
@@ -162,32 +190,35 @@ impl Failure {
     }
 
     /// Of a request that got no answer.
-    pub(super) fn of_send(error: &reqwest::Error) -> Failure {
-        if let Some(tls) = rustls_error(error) {
+    pub(super) fn of_send(error: reqwest::Error) -> Failure {
+        // A URL may hold a login.
+        let error = error.without_url();
+        if let Some(tls) = rustls_error(&error) {
             return Failure::Tls(tls_text(tls));
         }
         if error.is_timeout() {
             Failure::Timeout
         } else if error.is_connect() {
-            Failure::Connect(deepest(error))
+            Failure::Connect(deepest(&error))
         } else {
             Failure::Cut {
                 had: 0,
                 of: None,
-                why: deepest(error),
+                why: deepest(&error),
             }
         }
     }
 
     /// Of an answer that broke off; the counts are filled in by who counts.
-    pub(super) fn of_body(error: &reqwest::Error) -> Failure {
+    pub(super) fn of_body(error: reqwest::Error) -> Failure {
+        let error = error.without_url();
         if error.is_timeout() {
             return Failure::Timeout;
         }
         Failure::Cut {
             had: 0,
             of: None,
-            why: deepest(error),
+            why: deepest(&error),
         }
     }
 }
@@ -202,13 +233,40 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What to do about a proxy that answers with `code`.
+fn of_proxy(code: Option<StatusCode>) -> &'static str {
+    match code {
+        Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => {
+            "give it the right login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, with %XX for \
+             special characters"
+        }
+        Some(code) if !code.is_server_error() => {
+            "ask whoever runs the proxy to allow that host, name a mirror that it allows with \
+             --mirror FROM=TO, or, if the host can be reached without it, add it to NO_PROXY"
+        }
+        _ => {
+            "the proxy may not find or reach that host: check the host's name and HTTPS_PROXY, or \
+             name a mirror with --mirror FROM=TO"
+        }
+    }
+}
+
 fn tls_text(error: &rustls::Error) -> String {
     use rustls::{CertificateError, Error};
     match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "the server's certificate is signed by a CA that this machine does not know (install \
-             ca-certificates, or name the CA's PEM file in SSL_CERT_FILE)"
-                .to_owned()
+            let file = std::env::var_os("SSL_CERT_FILE").map(std::path::PathBuf::from);
+            let unread = file.and_then(|file| Some((std::fs::metadata(&file).err()?, file)));
+            let unread = unread.map_or_else(String::new, |(e, file)| {
+                format!(
+                    "; SSL_CERT_FILE names {}, which cannot be read: {e}",
+                    file.display()
+                )
+            });
+            format!(
+                "the server's certificate is signed by a CA that this machine does not know \
+                 (install ca-certificates, or name the CA's PEM file in SSL_CERT_FILE){unread}"
+            )
         }
         Error::InvalidCertificate(why) => {
             format!(
@@ -224,7 +282,7 @@ fn tls_text(error: &rustls::Error) -> String {
 }
 
 /// The TLS library's own error somewhere below `error`.
-fn rustls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+pub(super) fn rustls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref() {
@@ -256,7 +314,7 @@ impl fmt::Display for Gone {
 impl Error for Gone {}
 
 /// The last cause: "Connection refused (os error 111)".
-fn deepest(error: &(dyn Error + 'static)) -> String {
+pub(super) fn deepest(error: &(dyn Error + 'static)) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;
@@ -264,17 +322,73 @@ fn deepest(error: &(dyn Error + 'static)) -> String {
     last.to_string()
 }
 
-/// A URL fit for messages: without a password and without a query, which may
-/// be a signature.
-pub(super) fn shown(url: &str) -> String {
+/// A URL fit for messages: without a login, since a token may stand in the place of the
+/// user's name, and without a query or fragment, which may be a signature.
+pub fn shown(url: &str) -> String {
     let Ok(mut url) = Url::parse(url) else {
-        return url.to_owned();
+        return hidden(url);
     };
-    if url.password().is_some() {
-        let _ = url.set_password(Some("***"));
+    if url.cannot_be_a_base() {
+        return hidden(url.as_str());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        // Only a URL without a host refuses that, and it has no login either.
+        let _ = url.set_password(None);
+        let _ = url.set_username("***");
     }
     if url.query().is_some() {
         url.set_query(Some("..."));
     }
+    url.set_fragment(None);
     url.to_string()
+}
+
+/// The same for a text that is not a URL, or may not be one.
+pub(super) fn hidden(text: &str) -> String {
+    let mut shown = text.to_owned();
+    if let Some(at) = shown.rfind('@') {
+        let start = shown[..at].find("://").map_or(0, |at| at + 3);
+        shown.replace_range(start..at, "***");
+    } else if let Some(start) = shown.find("://") {
+        // What is not a port may be a password that lost its end.
+        let end = shown[start + 3..].find(['/', '?', '#']);
+        let end = end.map_or(shown.len(), |at| start + 3 + at);
+        let colon = shown[start + 3..end].find(':');
+        if let Some(colon) = colon.map(|at| start + 4 + at)
+            && shown[colon..end].parse::<u16>().is_err()
+            && !shown[..colon].contains('[')
+        {
+            shown.replace_range(colon.., "***");
+        }
+    }
+    if let Some(at) = shown.find(['?', '#']) {
+        shown.replace_range(at.., "?...");
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_secret_is_not_shown() {
+        for (url, wanted) in [
+            ("https://h/x", "https://h/x"),
+            ("https://me:s3cret@h/x?s3cret#s3cret", "https://***@h/x?..."),
+            ("https://s3cret@h/x", "https://***@h/x"),
+            ("https://:s3cret@h/x", "https://***@h/x"),
+            ("https://me:s3/cr?et@h/x", "https://***@h/x"),
+            ("https://me:s3cret@h@i:p/x", "https://***@i:p/x"),
+            ("me:s3cret@h/x", "***@h/x"),
+            ("//me:s3cret@h/x?s3cret", "***@h/x?..."),
+            ("mailto:s3cret@h", "***@h"),
+            ("x y", "x y"),
+            ("https://me:s3cret", "https://me:***"),
+            ("https://me:12/s3cret", "https://me:12/s3cret"),
+            ("https://[::1/x", "https://[::1/x"),
+        ] {
+            assert_eq!(shown(url), wanted, "{url}");
+        }
+    }
 }

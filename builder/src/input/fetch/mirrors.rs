@@ -28,11 +28,18 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use reqwest::Url;
 
+use super::failure::{hidden, shown};
+
 /// The environment variable with rules, separated by commas or white space.
 pub const VARIABLE: &str = "NODEIMG_MIRROR";
 
 /// Where every state of Debian's archive stays.
 const SNAPSHOTS: &str = "https://snapshot.debian.org/archive/";
+
+/// Whether `url` names a file of Debian's archive.
+pub(super) fn is_snapshot(url: &str) -> bool {
+    url.starts_with(SNAPSHOTS)
+}
 
 /// One place to ask for some bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -98,7 +105,7 @@ impl Mirrors {
 
     /// Whether `url` can be a mirror of one of Debian's archives.
     pub fn check_archive(url: &str) -> Result<()> {
-        target(url).with_context(|| format!("`{url}` is not a mirror of Debian's archive"))
+        target(url).with_context(|| format!("`{}` is not a mirror of Debian's archive", shown(url)))
     }
 
     /// Where `path` of Debian's archive `name`, as it was at `time`, stays.
@@ -178,14 +185,17 @@ fn rules<S: AsRef<str>>(texts: &[S]) -> Result<Vec<Rule>> {
 fn rule(text: &str) -> Result<Rule> {
     let Some((from, to)) = text.trim().split_once('=') else {
         bail!(
-            "`{text}` is not a mirror rule: use FROM=TO, as in \
-             https://dl.k8s.io/=https://mirror.example/k8s/"
+            "`{}` is not a mirror rule: use FROM=TO, as in \
+             https://dl.k8s.io/=https://mirror.example/k8s/",
+            hidden(text)
         );
     };
+    // A refused TO is not shown at all: nobody knows what of it is a password.
+    let from_shown = hidden(from);
     if !from.starts_with("https://") && !from.starts_with("http://") {
-        bail!("`{text}`: FROM must begin with https:// (or http://)");
+        bail!("`{from_shown}=...`: FROM must begin with https:// (or http://)");
     }
-    target(to).with_context(|| format!("`{text}`: TO"))?;
+    target(to).with_context(|| format!("`{from_shown}=...`: TO"))?;
     Ok(Rule {
         from: from.to_owned(),
         to: to.to_owned(),
@@ -349,12 +359,27 @@ mod tests {
                 "https://, http:// or file:///",
             ),
             ("https://dl.k8s.io/=https://m/?x=", "`?`"),
+            ("dl.k8s.io=https://me:s3cret@m/", "`dl.k8s.io=...`"),
+            ("https://x/=https://s3cret@m/?s3cret", "`?`"),
+            (
+                "https://x/=ftp://me:s3cret@m/",
+                "https://, http:// or file:///",
+            ),
+            ("https://x/=https://me:s3/cret@m/", "is not a URL"),
+            ("https://x/=https://me:s3cret", "is not a URL"),
+            ("https://me:s3cret@m/", "FROM=TO"),
         ] {
             let error = Mirrors::new(&strings(&[rule]), None, &[]).unwrap_err();
             assert!(format!("{error:#}").contains(wanted), "{error:#}");
             assert!(format!("{error:#}").starts_with("reading --mirror: "));
             let error = Mirrors::new(&[], Some(rule), &[]).unwrap_err();
             assert!(format!("{error:#}").starts_with("reading NODEIMG_MIRROR: "));
+            let archive = Mirrors::check_archive(rule.rsplit('=').next().unwrap_or_default());
+            let archive = archive.err().map_or_else(String::new, |e| format!("{e:#}"));
+            assert!(
+                !format!("{error:#}{archive}").contains("cret"),
+                "{error:#} {archive}"
+            );
         }
     }
 

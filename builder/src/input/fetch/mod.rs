@@ -3,10 +3,11 @@
 //! ```text
 //! Fetcher ─ look up (all cores hash) ─ missing? ─ Slots ─ Transfer ─ Client
 //! ```
-//! `mirrors` says where to ask, `client` speaks HTTP, `registry` logs in at container
-//! registries, `pace` measures how fast a body comes, `answer` checks the response,
-//! `transfer` puts an artifact together, `retry` and `failure` say what happens when it
-//! fails.
+//! `mirrors` says where to ask, `client` speaks HTTP, `proxy` knows who stands between,
+//! `login` reads ~/.netrc, `registry` logs in at container registries, `pace` measures how
+//! fast a body comes, `head` and `answer` check the response, `transfer` puts an artifact
+//! together, `retry` and `failure` say what happens when it fails, and `note`, `clock` and
+//! `hint` why.
 //!
 //! # Invariants
 //! - Files that are already in the store cost no network; `offline` never uses it.
@@ -17,9 +18,15 @@
 
 mod answer;
 mod client;
+mod clock;
 mod failure;
+mod head;
+mod hint;
+mod login;
 mod mirrors;
+mod note;
 mod pace;
+mod proxy;
 mod registry;
 mod retry;
 mod silent;
@@ -39,13 +46,13 @@ use nodeimg_values::progress::Progress;
 
 use crate::store::{Lookup, Store, VerifiedBlob};
 use client::Client;
-use failure::shown;
+use hint::StandIns;
 use mirrors::Candidate;
 use silent::Silent;
-use slots::{Slot, Slots};
-use transfer::{Outcome, Transfer, host};
+use slots::{Slot, Slots, host};
+use transfer::{Outcome, Transfer};
 
-pub use failure::Gone;
+pub use failure::{Gone, shown};
 pub use mirrors::{Mirrors, VARIABLE as MIRROR_VARIABLE};
 pub use pace::Least;
 pub use retry::Retry;
@@ -122,6 +129,7 @@ pub struct Fetcher<'a> {
     progress: &'a Progress,
     client: OnceLock<Client>,
     silent: Silent,
+    stand_ins: StandIns<'a>,
 }
 
 impl<'a> Fetcher<'a> {
@@ -133,6 +141,7 @@ impl<'a> Fetcher<'a> {
             progress,
             client: OnceLock::new(),
             silent: Silent::default(),
+            stand_ins: StandIns::new(progress),
         }
     }
 
@@ -320,6 +329,7 @@ impl<'a> Fetcher<'a> {
             algorithms,
             download: &download,
             silent: &self.silent,
+            stand_ins: &self.stand_ins,
         }
         .run(slots, slot);
         match &outcome {

@@ -98,6 +98,7 @@ mod tests {
             let failure = Failure::Status {
                 code: StatusCode::TOO_MANY_REQUESTS,
                 retry_after: Some(Duration::from_secs(asked)),
+                note: None,
             };
             let wait = Backoff::new(&retry).wait(&failure);
             assert_eq!(wait, Some(Duration::from_secs(wanted)));
@@ -110,6 +111,7 @@ mod tests {
         let status = |code| Failure::Status {
             code,
             retry_after: None,
+            note: None,
         };
         for failure in [
             status(StatusCode::NOT_FOUND),

@@ -10,8 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(super) struct Silent(Mutex<BTreeSet<String>>);
 
 impl Silent {
-    pub(super) fn add(&self, host: String) {
-        self.hosts().insert(host);
+    /// Whether it is new here.
+    pub(super) fn add(&self, host: String) -> bool {
+        self.hosts().insert(host)
     }
 
     pub(super) fn has(&self, host: &str) -> bool {

@@ -1,5 +1,6 @@
 //! Who may download next: a queue with a limit for each host.
 
+use reqwest::Url;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -97,6 +98,14 @@ impl Drop for Slot<'_> {
         }
         self.slots.freed.notify_all();
     }
+}
+
+/// What the limit of concurrent downloads counts by.
+pub(super) fn host(url: &str) -> String {
+    Url::parse(url)
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 
 mod faults;
 mod lock;
+mod logins;
 mod mirrors;
+mod refusals;
 mod tls;
 
 use std::fs;
@@ -327,7 +329,7 @@ fn a_refused_connection_says_what_to_check() {
     );
     assert!(error.contains("HTTPS_PROXY"), "{error}");
     assert!(
-        error.contains("user:***@") && !error.contains("secret"),
+        error.contains("//***@") && !error.contains("secret"),
         "{error}"
     );
 }

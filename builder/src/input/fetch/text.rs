@@ -9,7 +9,8 @@ use reqwest::StatusCode;
 
 use super::Fetcher;
 use super::client::{Get, Piece};
-use super::failure::{Failure, shown};
+use super::failure::{Failure, Gone, shown};
+use super::hint::told;
 use super::mirrors::Candidate;
 use super::retry::Backoff;
 
@@ -19,52 +20,65 @@ pub(super) const MAX_TEXT: usize = 1024 * 1024;
 impl Fetcher<'_> {
     /// A small text file, `None` if the server says that there is none.
     pub fn text(&self, url: &str, what: &str) -> Result<Option<String>> {
-        self.first_text(url, what, Ok)
+        match self.first_text(url, what, Ok) {
+            Err(error) if error.is::<Gone>() => Ok(None),
+            other => other.map(Some),
+        }
     }
 
     /// The first candidate's text that `accept` takes, as what it makes of it;
-    /// `None` if every server says that there is none.
+    /// [`Gone`] with every answer if every server says that there is none.
     pub fn first_text<T>(
         &self,
         url: &str,
         what: &str,
         accept: impl Fn(String) -> Result<T>,
-    ) -> Result<Option<T>> {
+    ) -> Result<T> {
         let candidates = self.usable(url);
         if candidates.is_empty() {
             bail!("{what}: {} is not fetched with --offline", shown(url));
         }
-        let mut failures = Vec::new();
+        let mut failures: Vec<(String, String)> = Vec::new();
+        let mut absent = true;
         for candidate in &candidates {
-            match self.text_from(candidate) {
+            let why = match self.text_from(candidate) {
                 Ok(bytes) => {
                     let text = String::from_utf8(bytes);
                     let text = text.map_err(|_| anyhow!("it is not text"));
                     match text.and_then(&accept) {
-                        Ok(taken) => return Ok(Some(taken)),
+                        Ok(taken) => {
+                            self.stand_ins.tell(&failures, candidate);
+                            return Ok(taken);
+                        }
                         Err(error) => {
-                            failures.push(format!("{}: {error:#}", shown(&candidate.url)));
+                            absent = false;
+                            format!("{error:#}")
                         }
                     }
                 }
-                Err(failure) if failure.is_absent() => {}
-                Err(failure) => failures.push(format!("{}: {failure}", shown(&candidate.url))),
-            }
+                Err(failure) => {
+                    absent &= failure.is_absent();
+                    told(candidate, url, &failure)
+                }
+            };
+            let text = format!("{}: {why}", shown(&candidate.url));
+            failures.push((candidate.url.clone(), text));
         }
-        if failures.is_empty() {
-            return Ok(None);
+        let texts: Vec<String> = failures.into_iter().map(|(_, text)| text).collect();
+        let text = format!("{what}: {}", texts.join("; "));
+        match absent {
+            true => Err(Gone(text).into()),
+            false => bail!(text),
         }
-        bail!("{what}: {}", failures.join("; "))
     }
 
     fn text_from(&self, candidate: &Candidate) -> Result<Vec<u8>, Failure> {
         if let Some(path) = candidate.path() {
             return match regular::read(&path, MAX_TEXT as u64) {
                 Ok(bytes) => Ok(bytes),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => Err(Failure::Status {
-                    code: StatusCode::NOT_FOUND,
-                    retry_after: None,
-                }),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    Err(Failure::NoFile("there is no such file".to_owned()))
+                }
                 Err(e) => Err(Failure::Refused(format!("reading {}: {e}", path.display()))),
             };
         }
@@ -95,6 +109,7 @@ impl Fetcher<'_> {
                     return Err(Failure::Status {
                         code: head.code,
                         retry_after: head.retry_after,
+                        note: head.note,
                     });
                 }
                 Some(Piece::Data(data)) if bytes.len() + data.len() <= MAX_TEXT => {

@@ -21,14 +21,15 @@ use anyhow::{Context, Result, anyhow};
 use nodeimg_values::digest::{Algorithm, Measured};
 use nodeimg_values::progress::Download;
 use nodeimg_values::regular;
-use reqwest::{StatusCode, Url};
+use reqwest::StatusCode;
 
 use super::client::{Client, Get, Piece};
 use super::failure::{Failure, Gone, shown};
+use super::hint::{StandIns, told};
 use super::mirrors::Candidate;
 use super::retry::Backoff;
 use super::silent::Silent;
-use super::slots::{Slot, Slots};
+use super::slots::{Slot, Slots, host};
 use super::{Options, Request};
 use crate::store::{Lookup, Partial, Store, VerifiedBlob};
 
@@ -54,6 +55,7 @@ pub(super) struct Transfer<'a> {
     pub(super) algorithms: &'a [Algorithm],
     pub(super) download: &'a Download<'a>,
     pub(super) silent: &'a Silent,
+    pub(super) stand_ins: &'a StandIns<'a>,
 }
 
 /// How an artifact got into the store.
@@ -84,14 +86,15 @@ impl Transfer<'_> {
     /// Every candidate in turn; the error names all that failed.
     pub(super) fn run<'s>(&self, slots: &'s Slots, slot: Slot<'s>) -> Result<Outcome> {
         let mut slot = Some(slot);
-        let mut failures = Vec::new();
+        let mut failures: Vec<(String, String)> = Vec::new();
         let (mut absent, mut suspect) = (false, false);
         for (at, candidate) in self.candidates.iter().enumerate() {
             let is_last = at + 1 == self.candidates.len();
             let host = host(&candidate.url);
             if absent && self.silent.has(&host) {
                 let why = format!("cannot connect: {host} did not answer before");
-                failures.push(format!("{}: {why}", shown(&self.request.url)));
+                let text = format!("{}: {why}", shown(&candidate.url));
+                failures.push((candidate.url.clone(), text));
                 continue;
             }
             if slot.as_ref().is_none_or(|slot| slot.host() != host) {
@@ -100,7 +103,10 @@ impl Transfer<'_> {
                 slot = Some(slots.enter(host.clone()));
             }
             match self.obtain(candidate, is_last) {
-                Ok(outcome) => return Ok(outcome),
+                Ok(outcome) => {
+                    self.stand_ins.tell(&failures, candidate);
+                    return Ok(outcome);
+                }
                 Err(Failure::Local(error)) => return Err(error.context(self.request.what.clone())),
                 Err(failure) => {
                     if failure.is_silence() {
@@ -108,11 +114,13 @@ impl Transfer<'_> {
                     }
                     absent |= failure.is_absent();
                     suspect |= failure.is_suspect();
-                    failures.push(self.told(candidate, &failure));
+                    let text = self.told(candidate, &failure);
+                    failures.push((candidate.url.clone(), text));
                 }
             }
         }
-        let text = format!("{}: {}", self.request.what, failures.join("; "));
+        let texts: Vec<String> = failures.into_iter().map(|(_, text)| text).collect();
+        let text = format!("{}: {}", self.request.what, texts.join("; "));
         match absent && !suspect {
             true => Err(Gone(text).into()),
             false => Err(anyhow!(text)),
@@ -121,6 +129,7 @@ impl Transfer<'_> {
 
     fn told(&self, candidate: &Candidate, failure: &Failure) -> String {
         let url = shown(&self.request.url);
+        let failure = told(candidate, &self.request.url, failure);
         if candidate.by_mirror {
             format!(
                 "{url} through the mirror {}: {failure}",
@@ -385,12 +394,4 @@ fn broken(had: u64, of: Option<u64>) -> Failure {
         of,
         why: "the body ended early".to_owned(),
     }
-}
-
-/// What the limit of concurrent downloads counts by.
-pub(super) fn host(url: &str) -> String {
-    Url::parse(url)
-        .ok()
-        .and_then(|url| url.host_str().map(str::to_owned))
-        .unwrap_or_default()
 }

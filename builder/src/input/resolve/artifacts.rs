@@ -8,7 +8,7 @@ use nodeimg_values::digest::{Algorithm, Digest, Expected};
 use super::Publishers;
 use crate::input::MAX_DOWNLOAD;
 use crate::input::artifact::{self, checksum};
-use crate::input::fetch::Request;
+use crate::input::fetch::{Request, shown};
 use crate::input::recipe::Artifact;
 use crate::input::recipe::request::{ArtifactRequest, LockRequest};
 use crate::store::VerifiedBlob;
@@ -39,7 +39,7 @@ impl Publishers<'_> {
             .fetcher
             .download(&download)
             .with_context(|| match &request.checksum {
-                Some(url) => format!("checking {} against {url}", request.what()),
+                Some(url) => format!("checking {} against {}", request.what(), shown(url)),
                 None => format!("resolving {}", request.what()),
             })?;
         self.look(asked, request, blob)?;
@@ -70,15 +70,19 @@ impl Publishers<'_> {
         let what = format!("the checksum of {}", request.what());
         let Some(text) = self.fetcher.text(url, &what)? else {
             bail!(
-                "{what} is not at {url}: there is no such version, or the artifact's `checksum` \
-                 needs to be corrected or removed"
+                "{what} is not at {}: there is no such version, or the artifact's `checksum` \
+                 needs to be corrected or removed",
+                shown(url)
             );
         };
         let file = checksum::file_name(&request.url);
-        match checksum::find(&text, &request.url).with_context(|| format!("reading {url}"))? {
+        match checksum::find(&text, &request.url)
+            .with_context(|| format!("reading {}", shown(url)))?
+        {
             Some(digest) => Ok(Some(digest)),
             None => bail!(
-                "{url} does not list `{file}`: correct the `checksum` of `{}`",
+                "{} does not list `{file}`: correct the `checksum` of `{}`",
+                shown(url),
                 request.name
             ),
         }

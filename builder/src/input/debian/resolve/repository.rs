@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Digest;
 
@@ -15,6 +15,7 @@ use super::{PackagesFile, Resolver, Suite};
 use crate::input::debian::keyring::Keyring;
 use crate::input::debian::release::Release;
 use crate::input::debian::stanza::stanzas;
+use crate::input::fetch::{Gone, shown};
 use crate::input::lock::Index;
 use crate::input::recipe::{Component, Repository};
 
@@ -31,10 +32,14 @@ impl Resolver<'_> {
         let what = format!("the index of the repository {}", asked.name);
         let url = format!("{place}/InRelease");
         let accept = |text: String| self.accepted(&text, asked);
-        match self.fetcher.first_text(&url, &what, accept)? {
-            Some(suite) => Ok(suite),
-            None => bail!("{what}: there is no {url}: are `url` and `suite` right?"),
-        }
+        let found = self.fetcher.first_text(&url, &what, accept);
+        found.map_err(|error| match error.is::<Gone>() {
+            true => anyhow!(
+                "there is no {}: are `url` and `suite` right? {error:#}",
+                shown(&url)
+            ),
+            false => error,
+        })
     }
 
     fn accepted(&self, text: &str, asked: &Repository) -> Result<Suite> {

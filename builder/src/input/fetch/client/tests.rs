@@ -1,4 +1,5 @@
 use super::*;
+use crate::input::fetch::head::{ContentRange, content_range, validator};
 
 #[test]
 fn content_ranges() {

@@ -19,17 +19,13 @@ use base64::engine::general_purpose::STANDARD;
 use nodeimg_seed::text::secret::Secret;
 use serde::Deserialize;
 
+use crate::input::fetch::login::Login;
+
 /// Docker's own registry, by every name that a login may stand under.
 const DOCKER: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
 /// The files in their order.
 pub(super) struct Files(Vec<PathBuf>);
-
-/// A user's name and password for a registry.
-pub(super) struct Login {
-    file: PathBuf,
-    pair: Secret,
-}
 
 /// What the files say of a registry.
 pub(super) enum Found {
@@ -61,17 +57,6 @@ struct Entry {
     username: Option<String>,
     password: Option<String>,
     identitytoken: Option<String>,
-}
-
-impl Login {
-    /// The value of `Authorization`.
-    pub(super) fn basic(&self) -> String {
-        format!("Basic {}", STANDARD.encode(self.pair.expose()))
-    }
-
-    pub(super) fn file(&self) -> String {
-        self.file.display().to_string()
-    }
 }
 
 impl Files {
@@ -144,10 +129,8 @@ fn of_file(
         None => None,
     };
     if let Some(pair) = pair {
-        return Ok(Some(Found::Login(Login {
-            file: file.to_owned(),
-            pair,
-        })));
+        let file = file.display().to_string();
+        return Ok(Some(Found::Login(Login::new(file, pair))));
     }
     // An empty entry beside a keeper says that the keeper has it.
     let keeper = keeper.or(config.creds_store.as_ref().filter(|_| entry.is_some()));
@@ -239,7 +222,7 @@ mod tests {
             paths.push(path);
         }
         match Files(paths).find(host, repository) {
-            Ok(Found::Login(login)) => login.pair.expose().to_owned(),
+            Ok(Found::Login(login)) => login.pair().to_owned(),
             Ok(Found::Elsewhere { helper, .. }) => helper,
             Ok(Found::Nothing { looked }) => looked.split(' ').next().unwrap().to_owned(),
             Err(why) => why,

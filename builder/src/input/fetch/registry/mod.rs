@@ -28,7 +28,9 @@ use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
+use super::client::Ways;
 use super::failure::Failure;
+use super::login::{Login, secret};
 use super::pace::{Least, Pace, length};
 use challenge::Challenge;
 use credentials::{Files, Found};
@@ -38,13 +40,13 @@ const MAX_ANSWER: usize = 1024 * 1024;
 
 /// What a registry has let us in with for one image: an `Authorization`. Who
 /// gets a new one holds the lock, so that all others wait for it and share it.
-pub(super) type Login = Arc<tokio::sync::Mutex<Option<HeaderValue>>>;
+pub(super) type Given = Arc<tokio::sync::Mutex<Option<HeaderValue>>>;
 
 /// Those of a run.
 #[derive(Default)]
 pub(super) struct Logins {
     /// By registry and image.
-    known: Mutex<HashMap<String, Login>>,
+    known: Mutex<HashMap<String, Given>>,
 }
 
 impl fmt::Debug for Logins {
@@ -62,22 +64,22 @@ struct Answer {
 
 impl Logins {
     /// The place of the login for the image of `url`.
-    pub(super) fn of(&self, url: &Url) -> Login {
+    pub(super) fn of(&self, url: &Url) -> Given {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(image_of(url)).or_default())
     }
 }
 
 /// Answers the challenge in `headers`, which came with a 401 for `url`.
+/// `own` is the login of the mirror's URL.
 pub(super) async fn login(
-    http: &reqwest::Client,
+    ways: &Ways,
     url: &Url,
+    own: Option<&Login>,
     headers: &HeaderMap,
 ) -> Result<HeaderValue, Failure> {
     let host = host_of(url);
-    let found = Files::of_environment()
-        .find(&host, &repository_of(url))
-        .map_err(Failure::Login)?;
+    let found = find(ways, url, own).map_err(Failure::Login)?;
     match Challenge::of(headers) {
         Some(Challenge::Bearer {
             realm,
@@ -86,11 +88,11 @@ pub(super) async fn login(
         }) => {
             let realm = service_url(&realm, url)?;
             let realm = with_query(realm, service, scope);
-            let token = token(http, realm, &host, &found).await?;
+            let token = token(ways, realm, &host, &found).await?;
             secret(&format!("Bearer {token}"))
         }
         Some(Challenge::Basic) => match &found {
-            Found::Login(login) => secret(&login.basic()),
+            Found::Login(login) => login.header(),
             other => Err(Failure::Login(wants(&host, other))),
         },
         None => Err(Failure::Login(format!(
@@ -100,26 +102,42 @@ pub(super) async fn login(
     }
 }
 
-/// A registry that refuses what it was given.
-pub(super) fn refused(url: &Url) -> Failure {
-    let host = host_of(url);
-    match Files::of_environment().find(&host, &repository_of(url)) {
-        Ok(found) => Failure::Login(wants(&host, &found)),
-        Err(why) => Failure::Login(why),
+/// The URL's own login, then those that `docker login` wrote, then ~/.netrc.
+fn find(ways: &Ways, url: &Url, own: Option<&Login>) -> Result<Found, String> {
+    if let Some(own) = own {
+        return Ok(Found::Login(own.clone()));
     }
+    let found = Files::of_environment().find(&host_of(url), &repository_of(url))?;
+    Ok(match (found, ways.netrc.of(url)) {
+        (Found::Nothing { .. }, Some(login)) => Found::Login(login.clone()),
+        (found, _) => found,
+    })
 }
 
-async fn token(
-    http: &reqwest::Client,
-    realm: Url,
-    host: &str,
-    found: &Found,
-) -> Result<String, Failure> {
-    let mut request = http.get(realm);
+/// A registry that refuses what it was given; `said` is its own word.
+pub(super) fn refused(
+    ways: &Ways,
+    url: &Url,
+    own: Option<&Login>,
+    said: Option<String>,
+) -> Failure {
+    let host = host_of(url);
+    let why = match find(ways, url, own) {
+        Ok(found) => wants(&host, &found),
+        Err(why) => why,
+    };
+    Failure::Login(match said {
+        Some(said) => format!("{why}; it says: {said}"),
+        None => why,
+    })
+}
+
+async fn token(ways: &Ways, realm: Url, host: &str, found: &Found) -> Result<String, Failure> {
+    let mut request = ways.http.get(realm.clone());
     if let Found::Login(login) = found {
-        request = request.header(header::AUTHORIZATION, secret(&login.basic())?);
+        request = request.header(header::AUTHORIZATION, login.header()?);
     }
-    let mut response = request.send().await.map_err(|e| Failure::of_send(&e))?;
+    let mut response = ways.proxies.send(&realm, request).await?;
     match response.status() {
         StatusCode::OK => {}
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
@@ -129,6 +147,7 @@ async fn token(
             return Err(Failure::Status {
                 code,
                 retry_after: None,
+                note: None,
             });
         }
     }
@@ -136,7 +155,7 @@ async fn token(
     let mut pace = Pace::new(Least::default());
     loop {
         let piece = pace.wait(response.chunk(), length).await?;
-        let Some(piece) = piece.map_err(|e| Failure::of_body(&e))? else {
+        let Some(piece) = piece.map_err(Failure::of_body)? else {
             break;
         };
         bytes.extend_from_slice(&piece);
@@ -195,13 +214,6 @@ fn with_query(mut realm: Url, service: Option<String>, scope: Option<String>) ->
         }
     }
     realm
-}
-
-fn secret(text: &str) -> Result<HeaderValue, Failure> {
-    let mut value = HeaderValue::from_str(text)
-        .map_err(|_| Failure::Login("a login holds bytes that HTTP cannot send".to_owned()))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// With its port, if that is an unusual one.

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use super::*;
-use nodeimg_test_support::tls_server::tls_server;
+use nodeimg_test_support::tls_server::{tls_server, tls_server_of};
 
 fn direct(url: String) -> Request {
     Request {
@@ -71,7 +71,7 @@ fn fetch_in_a_child() {
     let url = std::env::var("TEST_URL").unwrap();
     let mut options = Options::default();
     if let Ok(rule) = std::env::var("TEST_MIRROR") {
-        options.mirrors = mirror(&rule);
+        options.mirrors = Mirrors::new(&[], Some(&rule), &[]).unwrap();
     }
     match place.fetch(options, &[direct(url)]) {
         Ok(_) => println!("CHILD: fetched"),
@@ -79,7 +79,7 @@ fn fetch_in_a_child() {
     }
 }
 
-fn child(environment: &[(&str, &str)]) -> String {
+pub(super) fn child(environment: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([
         "--ignored",
@@ -94,6 +94,7 @@ fn child(environment: &[(&str, &str)]) -> String {
         "HTTPS_PROXY",
         "ALL_PROXY",
         "NO_PROXY",
+        "NETRC",
     ] {
         command.env_remove(name).env_remove(name.to_lowercase());
     }
@@ -154,4 +155,39 @@ fn the_proxy_of_the_environment_is_asked() {
     ]);
     assert_eq!(said, "fetched");
     assert_eq!(proxy.seen()[0].target, "http://mirror.example/x");
+}
+
+#[test]
+fn a_wrong_clock_is_told_as_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("ca.pem");
+    for (years, date, wanted) in [
+        (
+            [2019, 2020],
+            "Tue, 01 Jan 2019 00:00:01 GMT",
+            [
+                "has expired 2020-01-01 00:00:00 UTC",
+                "the server says that it is 2019-01-01",
+            ],
+        ),
+        (
+            [2901, 2902],
+            "Sat, 01 Jan 2901 00:00:01 GMT",
+            [
+                "is not valid before 2901-01-01",
+                "clock is most likely wrong",
+            ],
+        ),
+    ] {
+        let (port, pem) = tls_server_of("127.0.0.1", years, date);
+        fs::write(&file, pem).unwrap();
+        let url = format!("https://127.0.0.1:{port}/x");
+        let error = child(&[
+            ("TEST_URL", &url),
+            ("SSL_CERT_FILE", file.to_str().unwrap()),
+        ]);
+        for wanted in wanted {
+            assert!(error.contains(wanted), "{error}");
+        }
+    }
 }
