@@ -66,7 +66,10 @@ fn what_a_registry_may_send_instead() {
         (Some(v1), ["schema 1", "push the image again"]),
         (
             Some(page),
-            ["neither an image's index nor its manifest", "resolving"],
+            [
+                "a web page (HTML) came in the place of the image",
+                "resolving",
+            ],
         ),
         (Some(b"{}".to_vec()), ["without `config`", "resolving"]),
         (Some(vec![b' '; 5 << 20]), ["4194304 bytes", "pause"]),
