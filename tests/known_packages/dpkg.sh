@@ -16,7 +16,10 @@ trap 'rm -rf "$place"' EXIT
 root=${NODEIMG_TEST_CHROOT:-}
 if [ -z "$root" ]; then
     root=$place/root
-    mirror=${NODEIMG_DEBIAN_MIRROR:-http://deb.debian.org/debian}
+    mirror=${NODEIMG_DEBIAN_MIRROR:-}
+    # The archive that this system's apt takes packages from; a placeholder of apt-get.
+    # shellcheck disable=SC2016
+    [ -n "$mirror" ] || mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep -m1 -E '/debian/?$')
     mmdebstrap --quiet --mode=root --variant=apt --include="$1" \
         --aptopt='APT::Install-Recommends "false"' --skip=cleanup/apt \
         trixie "$root" "deb $mirror trixie main" >&2
