@@ -26,7 +26,7 @@ use crate::tree::ImagePath;
 
 const DEFAULT_MAX_UNPACKED: u64 = 2 << 30;
 /// Of one `[[file]]`, in bytes; it is held in memory.
-const MAX_SOURCE: u64 = 64 << 20;
+const MAX_SOURCE: u64 = 512 << 20;
 const KUBELET_UNIT: &str = "kubelet.service";
 
 /// Checks and completes.
