@@ -66,8 +66,8 @@ impl Session<'_> {
         let store = Store::open(&self.store_root()?)?;
         if let Some(why) = store.only_read() {
             self.progress.warn(&format!(
-                "the store {} {why}: its files are read, and what is fetched or made now is not \
-                 kept (name a store of your own with --store DIR)",
+                "the store {} {why}: nodeimg reads its files, and does not keep what it fetches or \
+                 makes now (name a store of your own with --store DIR)",
                 store.root().display()
             ));
         }
