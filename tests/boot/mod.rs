@@ -14,6 +14,8 @@
 //! | `tampered`, amd64, 1, 1 and 1 | one bit of the root is another one, of the hash tree, of the command line: never up |
 //! | `twins`, amd64, 3 | a second disk with the same image and a state that is not this node's; GUIDs of its own |
 //! | `twins`, amd64, 3 | the same with systemd's initrd; neither of two disks if the firmware does not say which |
+//! | `twins`, amd64, 23 more | virtio, SATA and USB, and the node's own disk there (NODEIMG_TEST_FULL=1) |
+//! | `every`, both, 1 each | every package that is known: all units run, programs work (NODEIMG_TEST_FULL=1) |
 //!
 //! `silent` is a metadata service that does not answer a node that is set up: the delay.
 //! `refused` is a seed with every mistake that makes a node useless: no kubelet. `late` is the
@@ -23,6 +25,7 @@
 //! tests/support/src/guest.rs has how facts come out of a guest; consoles are in
 //! `tmp/boot-logs` of the build directory.
 
+mod every;
 mod late;
 mod media;
 mod node;
@@ -40,7 +43,9 @@ use std::sync::OnceLock;
 
 use nix::fcntl::{Flock, FlockArg};
 
-use nodeimg_test_support::debian::{ARCHS, fetched, recipe, verb_of, with_systemds_initrd};
+use nodeimg_test_support::debian::{
+    ARCHS, fetched, locked, recipe, verb_of, with_generic_kernel, with_systemds_initrd,
+};
 use nodeimg_test_support::media::Seed;
 use nodeimg_test_support::real;
 use nodeimg_test_support::run::Ran;
@@ -84,6 +89,17 @@ fn container_host(directory: &Path) -> Option<()> {
     build_container_host(directory, &recipe(), &ARCHS)
 }
 
+/// The container host with the kernel for metal: of amd64, with an initrd of this kind.
+fn image_of_generic_kernel(initrd: &str) -> Option<PathBuf> {
+    let images = Images::build(&format!("boot-generic-{initrd}"), |directory| {
+        let recipe = with_generic_kernel(directory, initrd);
+        locked(&recipe).then_some(())?;
+        build_container_host(directory, &recipe, &["amd64"])
+    })?;
+    Some(real::output_for(&images.directory, "amd64"))
+}
+
+/// The disks of a recipe whose packages are in the store.
 fn build_container_host(directory: &Path, recipe: &Path, archs: &[&str]) -> Option<()> {
     let mut build = verb_of(recipe, "build", archs);
     for arch in archs {

@@ -13,9 +13,13 @@
 //! The same with systemd's initrd, and without firmware that says what it booted: neither
 //! disk is taken.
 //!
-//! The other disk is at NVMe; with `NODEIMG_TEST_FULL` also at virtio and SATA. The kernel
-//! finds a disk at SATA after the root's: udev sees it while systemd waits for the state. This
-//! image's kernel, the one for clouds, has no driver of USB.
+//! The other disk is at NVMe; with `NODEIMG_TEST_FULL` also at virtio, SATA and USB, behind the
+//! node's and, in the node's place, before it. The kernel finds a disk at SATA after one at
+//! virtio, one at USB seconds later: udev sees it while systemd waits for the state, or the
+//! node's is not there yet when the other one is. For USB the image has the kernel for metal:
+//! the one for clouds has no driver of it.
+
+mod places;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,10 +28,11 @@ use std::process::Command;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{directory, image, image_of_systemd, seed};
+use super::{directory, image, image_of_generic_kernel, image_of_systemd, seed};
 use nodeimg_test_support::disk::Disk;
 use nodeimg_test_support::guest::{Facts, Guest};
 use nodeimg_test_support::judge;
+use places::{PLACES, Place, places};
 
 /// In the overlay of the other disk's state.
 const PLANT: &str = "\
@@ -36,57 +41,54 @@ mkdir -p /etc/systemd/system/multi-user.target.wants
 ln -s ../other.service /etc/systemd/system/multi-user.target.wants/
 fact planted ls /etc/systemd/system/other.service /etc/systemd/system/multi-user.target.wants/other.service
 ";
+/// Behind `root`, the kernel's name of the node's disk, and `first`, of its first partition.
 const ABOUT: &str = "\
 fact state-on findmnt -no SOURCE /var
 fact root-on dmsetup deps -o devname root
 fact other sh -c 'ls /run/of-the-other-disk /etc/systemd/system/other.service 2>/dev/null; true'
 fact disks lsblk -dno NAME
-fact esp lsblk -dno PARTUUID /dev/vda1
-fact disk lsblk -dno PTUUID /dev/vda
+fact esp lsblk -dno PARTUUID /dev/$first
+fact disk lsblk -dno PTUUID /dev/$root
 fact initrd sh -c 'dmesg | grep -o \"nodeimg: .*\"'
 ";
 /// `EFI_GLOBAL_VARIABLE`.
 const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 
-/// How the other disk is attached; the kernel's name of it.
-type Place = (&'static str, &'static [&'static str], &'static str);
-const PLACES: [Place; 3] = [
-    (
-        "nvme",
-        &["-device", "nvme,drive=twin,serial=twin"],
-        "nvme0n1",
-    ),
-    ("virtio", &["-device", "virtio-blk-pci,drive=twin"], "vdc"),
-    (
-        "sata",
-        &[
-            "-device",
-            "ahci,id=ahci",
-            "-device",
-            "ide-hd,drive=twin,bus=ahci.0",
-        ],
-        "sda",
-    ),
-];
-
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn root_and_state_come_from_the_disk_that_was_booted() {
     let Some(image) = image("amd64") else { return };
-    let Some(twins) = Twins::new("twins", image) else {
+    let is_full = judge::is_full("twins at virtio and SATA, and before the node's disk");
+    takes_the_booted("twins", image, &places(false, is_full));
+}
+
+#[test]
+#[ignore = "boots for minutes; ci/test runs it"]
+fn at_usb_too() {
+    if !judge::is_full("a twin at USB") {
+        return;
+    }
+    let Some(image) = image_of_generic_kernel("nodeimg") else {
         return;
     };
-    let is_full = judge::is_full("a twin at virtio and SATA");
-    let places = &PLACES[..if is_full { PLACES.len() } else { 1 }];
+    takes_the_booted("twins-usb", image, &places(true, true));
+}
+
+/// With nodeimg's own initrd.
+fn takes_the_booted(name: &'static str, image: PathBuf, places: &[&Place]) {
+    let Some(twins) = Twins::new(name, image) else {
+        return;
+    };
     for (index, place) in places.iter().enumerate() {
         let left = 2 * (places.len() - index) as u32;
         let first = twins.both(place, left);
-        let next = twins.alone(place, left - 1);
-        for facts in [&first, &next] {
-            is_honest(facts);
-            facts.expect_parts("initrd", &["the state is /dev/vda6"]);
+        let state = format!("the state is /dev/{}", place.partition(6));
+        first.expect_parts("initrd", &[&state]);
+        if !place.is_swapped {
+            let next = twins.alone(place, left - 1);
+            next.expect_parts("initrd", &[&state]);
+            keeps_its_guids(&first, &next);
         }
-        keeps_its_guids(&first, &next);
     }
     fs::remove_dir_all(twins.directory).unwrap();
 }
@@ -100,20 +102,25 @@ fn systemds_initrd_takes_them_from_that_disk_too() {
     let Some(twins) = Twins::new("twins-systemd", image) else {
         return;
     };
-    let is_full = judge::is_full("systemd's initrd: a twin at virtio and SATA, the next boot");
-    let places = &PLACES[..if is_full { PLACES.len() } else { 1 }];
-    for (index, place) in places.iter().enumerate() {
-        let left = 2 * (places.len() - index) as u32;
-        let first = twins.both(place, left);
-        is_honest(&first);
-        assert_ne!(&first["initrd-time"], "0", "no systemd in the initrd");
-        if is_full {
-            let next = twins.alone(place, left - 1);
-            is_honest(&next);
-            keeps_its_guids(&first, &next);
-        }
-    }
+    let is_full = judge::is_full("systemd's initrd: the same twins, the next boot");
+    twins.of_systemd(&places(false, is_full), is_full);
     twins.neither();
+    fs::remove_dir_all(twins.directory).unwrap();
+}
+
+#[test]
+#[ignore = "boots for minutes; ci/test runs it"]
+fn systemds_initrd_at_usb_too() {
+    if !judge::is_full("systemd's initrd: a twin at USB") {
+        return;
+    }
+    let Some(image) = image_of_generic_kernel("systemd") else {
+        return;
+    };
+    let Some(twins) = Twins::new("twins-usb-systemd", image) else {
+        return;
+    };
+    twins.of_systemd(&places(true, true), true);
     fs::remove_dir_all(twins.directory).unwrap();
 }
 
@@ -137,37 +144,56 @@ impl Twins {
         })
     }
 
-    fn machine(&self, place: &str, boot: &str) -> Guest {
-        Guest::new(&format!("{}-{place}-{boot}", self.name), &self.image)
-            .keep(&self.directory.join(place))
+    fn machine(&self, place: &Place, boot: &str) -> Guest {
+        Guest::new(&format!("{}-{}-{boot}", self.name, place.name), &self.image)
+            .keep(&self.directory.join(place.name))
             .seed(&seed(&self.directory, "honest"))
+            .script(&place.variables())
             .script(ABOUT)
     }
 
-    fn with_other(&self, guest: Guest, device: &[&str]) -> Guest {
+    fn with_other(&self, guest: Guest, place: &Place) -> Guest {
         let drive = format!("if=none,id=twin,format=raw,file={}", self.other.display());
-        guest.qemu(&["-drive", &drive]).qemu(device)
+        let device = place.arguments();
+        let device: Vec<&str> = device.iter().map(String::as_str).collect();
+        guest.qemu(&["-drive", &drive]).qemu(&device)
     }
 
     /// The first boot, with the other disk.
-    fn both(&self, (name, device, kernels): &Place, left: u32) -> Facts {
-        let guest = self.with_other(self.machine(name, "first"), device);
+    fn both(&self, place: &Place, left: u32) -> Facts {
+        let guest = self.with_other(self.machine(place, "first"), place);
         let guest = guest.script(&stale_entry(&self.image)).left(left);
         let facts = guest.facts().unwrap();
-        facts.expect_parts("disks", &[kernels]);
+        facts.expect_parts("disks", &[place.nodes, place.others]);
         has_own_guids(&facts, &self.image);
+        place.is_honest(&facts);
         facts
     }
 
-    fn alone(&self, (name, ..): &Place, left: u32) -> Facts {
-        self.machine(name, "next").left(left).facts().unwrap()
+    /// The next one, of a node in the usual place.
+    fn alone(&self, place: &Place, left: u32) -> Facts {
+        let facts = self.machine(place, "next").left(left).facts().unwrap();
+        place.is_honest(&facts);
+        facts
+    }
+
+    /// With systemd's initrd: in each of the places, once more alone if `is_full`.
+    fn of_systemd(&self, places: &[&Place], is_full: bool) {
+        for (index, place) in places.iter().enumerate() {
+            let left = 2 * (places.len() - index) as u32;
+            let first = self.both(place, left);
+            assert_ne!(&first["initrd-time"], "0", "no systemd in the initrd");
+            if is_full && !place.is_swapped {
+                keeps_its_guids(&first, &self.alone(place, left - 1));
+            }
+        }
     }
 
     /// Without the firmware's variables, as of a machine that says nothing.
     fn neither(&self) {
-        let (name, device, kernels) = PLACES[0];
-        let guest = self.with_other(self.machine(name, "refused"), device);
-        let other = format!("/dev/{kernels} (");
+        let place = &PLACES[0];
+        let guest = self.with_other(self.machine(place, "refused"), place);
+        let other = format!("/dev/{} (", place.others);
         let says = [
             "What keeps this node from booting",
             &other,
@@ -262,14 +288,6 @@ fn stale_entry(image: &Path) -> String {
 fn utf16(text: &str) -> Vec<u8> {
     let units = text.encode_utf16().chain([0]);
     units.flat_map(u16::to_le_bytes).collect()
-}
-
-fn is_honest(facts: &Facts) {
-    facts.expect("state-on", "/dev/vda6");
-    facts.expect_parts("root-on", &["(vda3)", "(vda2)"]);
-    facts.expect("other", "");
-    facts.expect("host-name", "honest");
-    facts.expect_parts("initrd", &["the root is /dev/vda3"]);
 }
 
 /// Random ones.

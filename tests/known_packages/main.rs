@@ -12,7 +12,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use nodeimg_test_support::debian::{store, verb_of, with_network};
+use nodeimg_test_support::debian::{every_known_package, locked, store, verb_of, with_network};
 use nodeimg_test_support::image::manifest;
 use nodeimg_test_support::run::{Ran, clean};
 use nodeimg_test_support::{judge, place, real};
@@ -120,35 +120,6 @@ const OTHER_CONTENT: [&str; 25] = [
     "/etc/subuid",
     "/etc/vconsole.conf",
 ];
-
-/// The recipe, in a folder where its lock may be written.
-fn recipe() -> PathBuf {
-    let directory = real::directory("known-packages");
-    let recipe = directory.join("every.toml");
-    fs::copy(
-        place::top().join("tests/known_packages/every.toml"),
-        &recipe,
-    )
-    .unwrap();
-    recipe
-}
-
-/// False, with a printed skip, if there is no mirror.
-fn locked(recipe: &Path) -> bool {
-    let mut lock = nodeimg_test_support::run::nodeimg();
-    lock.args(["lock", "--quiet", "--update", "base", "--recipe"])
-        .arg(recipe)
-        .arg("--store")
-        .arg(store());
-    with_network(&mut lock);
-    let ran = Ran::of(&mut lock);
-    if ran.code == Some(1) && ran.err.contains("cannot connect") {
-        judge::missing("a mirror of Debian");
-        return false;
-    }
-    ran.good();
-    true
-}
 
 /// The output directory.
 fn image(recipe: &Path) -> Option<PathBuf> {
@@ -274,7 +245,7 @@ fn is_otherwise(line: &str) -> bool {
 
 #[test]
 fn an_image_has_what_dpkg_makes_of_the_same_packages() {
-    let recipe = recipe();
+    let recipe = every_known_package(&real::directory("known-packages"));
     let Some(image) = image(&recipe) else { return };
     let Some(want) = reference(&recipe) else {
         return;

@@ -64,7 +64,7 @@ pub fn verb_of(recipe: &Path, verb: &str, archs: &[&str]) -> Command {
 }
 
 /// The way to a mirror is this system's.
-pub fn with_network(command: &mut Command) {
+pub fn with_network(command: &mut Command) -> &mut Command {
     for name in [
         "NODEIMG_DEBIAN_MIRROR",
         "http_proxy",
@@ -75,6 +75,54 @@ pub fn with_network(command: &mut Command) {
     ] {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
     }
+    command
+}
+
+/// A recipe in `directory` of [`recipe`] with the kernel for metal, and of this initrd; its
+/// lock is still to be made ([`locked`]).
+pub fn with_generic_kernel(directory: &Path, initrd: &str) -> PathBuf {
+    fs::create_dir_all(directory).unwrap();
+    let file = directory.join("generic-kernel.toml");
+    let from = fs::canonicalize(recipe()).unwrap();
+    let text = format!(
+        "extends = \"{}\"\n[disk]\ninitrd = \"{initrd}\"\n[base]\n\
+         exclude = [\"linux-image-cloud-amd64\", \"linux-image-cloud-arm64\"]\n\
+         [base.arch_packages]\namd64 = [\"linux-image-amd64\"]\narm64 = [\"linux-image-arm64\"]\n",
+        from.display()
+    );
+    fs::write(&file, text).unwrap();
+    file
+}
+
+/// tests/known_packages/every.toml, every package whose scripts nodeimg knows, in `directory`,
+/// where its lock is still to be made ([`locked`]).
+pub fn every_known_package(directory: &Path) -> PathBuf {
+    fs::create_dir_all(directory).unwrap();
+    let file = directory.join("every.toml");
+    fs::copy(place::top().join("tests/known_packages/every.toml"), &file).unwrap();
+    file
+}
+
+/// Locks a recipe by this system's mirror of Debian, and brings its packages into the store;
+/// false, with a printed skip, if no mirror answers.
+pub fn locked(recipe: &Path) -> bool {
+    let mut lock = verb_of(recipe, "lock", &[]);
+    with_network(lock.args(["--update", "base"]));
+    if !reached(Ran::of(&mut lock)) {
+        return false;
+    }
+    let mut fetch = verb_of(recipe, "fetch", &[]);
+    reached(Ran::of(with_network(&mut fetch)))
+}
+
+/// False, with a printed skip, if no mirror answered; anything else must have worked.
+fn reached(ran: Ran) -> bool {
+    if ran.code == Some(1) && ran.err.contains("cannot connect") {
+        judge::missing("a mirror of Debian");
+        return false;
+    }
+    ran.good();
+    true
 }
 
 /// Brings the packages into the store; false, with a printed skip, if no

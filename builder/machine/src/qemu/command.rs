@@ -144,7 +144,8 @@ impl Machine<'_> {
             "cache": { "direct": false, "no-flush": !self.durable },
         });
         all.blockdev("disk", Format::Qcow2, self.disk, options)?;
-        all.option("-device", "virtio-blk-pci,drive=disk,bootindex=0");
+        // With a name, so that arguments behind `--` can move it.
+        all.option("-device", "virtio-blk-pci,id=disk,drive=disk,bootindex=0");
         if let Some(seed) = &self.seed {
             let options = json!({ "read-only": !seed.writable });
             all.blockdev("seed", seed.format, seed.path, options)?;

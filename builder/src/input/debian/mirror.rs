@@ -40,14 +40,34 @@ impl Mirror {
 
     /// The same, of several components.
     pub fn components(&self, archive: &str, name: &str, components: &[(&str, &str)], more: &str) {
+        self.indexes(archive, name, |_| components.to_vec(), more);
+    }
+
+    /// The same, with `packages` for one architecture; the others have [`PACKAGES`].
+    pub fn of_arch(&self, archive: &str, name: &str, arch: Arch, packages: &str) {
+        let of = |other: Arch| {
+            let text = if other == arch { packages } else { PACKAGES };
+            vec![("main", text)]
+        };
+        self.indexes(archive, name, of, "");
+    }
+
+    /// `of` has the components of an architecture.
+    fn indexes<'t>(
+        &self,
+        archive: &str,
+        name: &str,
+        of: impl Fn(Arch) -> Vec<(&'t str, &'t str)>,
+        more: &str,
+    ) {
         let place = self.dir.path().join(archive).join("dists").join(name);
         let mut files = String::new();
-        for (component, packages) in components {
-            let packages = packages.replace("HASH", Digest::sha256(b"x").hex());
-            let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
-            encoder.write_all(packages.as_bytes()).unwrap();
-            let packed = encoder.finish().unwrap();
-            for arch in Arch::ALL {
+        for arch in Arch::ALL {
+            for (component, packages) in of(arch) {
+                let packages = packages.replace("HASH", Digest::sha256(b"x").hex());
+                let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 1);
+                encoder.write_all(packages.as_bytes()).unwrap();
+                let packed = encoder.finish().unwrap();
                 let below = format!("{component}/binary-{arch}");
                 let directory = place.join(&below);
                 fs::create_dir_all(&directory).unwrap();

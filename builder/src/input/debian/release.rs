@@ -99,6 +99,18 @@ impl<'a> Release<'a> {
     }
 }
 
+/// The signed text: a signature does not cover line ends and blanks before them
+/// ([RFC 9580](https://www.rfc-editor.org/rfc/rfc9580), section 7.2), so whoever
+/// sends the text must not choose its digest by them.
+pub fn canonical(text: &str) -> String {
+    let mut lines = String::with_capacity(text.len());
+    for line in text.lines() {
+        lines.push_str(line.trim_end_matches([' ', '\t', '\r']));
+        lines.push('\n');
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

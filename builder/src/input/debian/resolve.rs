@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -13,7 +14,7 @@ use nodeimg_values::digest::{Algorithm, Digest, Expected};
 use super::catalog::{Catalog, Package, Packages};
 use super::keyring::Keyring;
 use super::notes::Notes;
-use super::release::{IndexFile, Release};
+use super::release::{IndexFile, Release, canonical};
 use super::solve::{Solution, Wanted, solve};
 use super::sources::{archive_of, suites_of};
 use crate::input::fetch::{Fetcher, Gone, Mirrors, Request};
@@ -70,7 +71,7 @@ struct PackageList<'s> {
     file: &'s PackagesFile,
 }
 
-type FetchedList<'s> = (PackageList<'s>, VerifiedBlob);
+type FetchedList<'s> = (PackageList<'s>, Arc<VerifiedBlob>);
 
 impl<'a> Resolver<'a> {
     /// `now` judges whether an index is too old.
@@ -104,15 +105,15 @@ impl<'a> Resolver<'a> {
         }
         let mut packages = Vec::new();
         let mut notes = Notes::default();
-        for (arch, lists) in lists {
+        for (arch, own) in &lists {
+            let arch = *arch;
             // One architecture at a time: an index is 60 MB of text.
-            let indexes = lists
-                .into_iter()
-                .map(|(list, blob)| list.read(blob))
-                .collect::<Result<Vec<_>>>()?;
+            let indexes = read_all(own)?;
             let context = || format!("resolving the base system for {arch}");
             let catalog = Catalog::new(&indexes, &self.base.pins).with_context(context)?;
             self.check_asked(&catalog, &suites, arch)
+                .with_context(context)?;
+            self.check_elsewhere(&catalog, arch, &lists)
                 .with_context(context)?;
             let solution = self.solve(&catalog, arch).with_context(context)?;
             notes.add(self.base, arch, &catalog, &solution);
@@ -239,13 +240,15 @@ impl<'a> Resolver<'a> {
         let by_hash = self.fetcher.bring(lists.clone(), |list| {
             Ok(self.request(list, &list.file.packed.path))
         });
-        by_hash.or_else(|error| {
+        let found = by_hash.or_else(|error| {
             // Not every mirror keeps files by their digests.
             let by_name = self
                 .fetcher
                 .bring(lists, |list| Ok(self.request(list, &list.file.name)));
             by_name.map_err(|_| error)
-        })
+        })?;
+        let shared = found.into_iter().map(|(list, blob)| (list, Arc::new(blob)));
+        Ok(shared.collect())
     }
 
     /// `path` is below the suite's directory.
@@ -295,6 +298,10 @@ impl<'a> Resolver<'a> {
     }
 }
 
+fn read_all(lists: &[FetchedList<'_>]) -> Result<Vec<Packages>> {
+    lists.iter().map(|(list, blob)| list.read(blob)).collect()
+}
+
 /// The Packages file of a component, as a Release file lists it.
 fn packages_file(release: &Release<'_>, component: Component, arch: Arch) -> Result<PackagesFile> {
     let plain = format!("{component}/binary-{arch}/Packages");
@@ -329,9 +336,9 @@ impl PackageList<'_> {
         )
     }
 
-    fn read(&self, blob: VerifiedBlob) -> Result<Packages> {
-        let mut text =
-            unpack(blob, self.file.size).with_context(|| format!("reading {}", self.what()))?;
+    fn read(&self, blob: &Arc<VerifiedBlob>) -> Result<Packages> {
+        let mut text = unpack(Arc::clone(blob), self.file.size)
+            .with_context(|| format!("reading {}", self.what()))?;
         if self.file.of_all {
             text = repository::of_arch(&text, self.file.arch);
         }
@@ -346,8 +353,8 @@ impl PackageList<'_> {
 }
 
 /// The text of a Packages file, as long as its Release file says.
-fn unpack(blob: VerifiedBlob, size: u64) -> Result<String> {
-    let content = Content::whole(blob.into());
+fn unpack(blob: Arc<VerifiedBlob>, size: u64) -> Result<String> {
+    let content = Content::whole(blob);
     let head = content.head(16).context("reading it from the store")?;
     let mut text = String::with_capacity(usize::try_from(size)?);
     let unpacked: Box<dyn Read + '_> = match Packing::of(&head) {
@@ -362,18 +369,6 @@ fn unpack(blob: VerifiedBlob, size: u64) -> Result<String> {
         bail!("it does not unpack to the {size} bytes that its Release file declares");
     }
     Ok(text)
-}
-
-/// The signed text: a signature does not cover line ends and blanks before them
-/// ([RFC 9580](https://www.rfc-editor.org/rfc/rfc9580), section 7.2), so whoever
-/// sends the text must not choose its digest by them.
-fn canonical(text: &str) -> String {
-    let mut lines = String::with_capacity(text.len());
-    for line in text.lines() {
-        lines.push_str(line.trim_end_matches([' ', '\t', '\r']));
-        lines.push('\n');
-    }
-    lines
 }
 
 fn pinned(package: &Package<'_>, arch: Arch) -> Result<PinnedPackage> {
@@ -403,6 +398,7 @@ fn pinned(package: &Package<'_>, arch: Arch) -> Result<PinnedPackage> {
     })
 }
 
+mod elsewhere;
 mod repository;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,8 @@ use crate::input::recipe::Repository;
 use crate::input::recipe::tests::recipe;
 use crate::store::Store;
 
+mod elsewhere;
+
 const NOW: &str = "20231115T000000Z";
 
 fn resolve(mirror: &Mirror, more: &str, keyring: Keyring) -> Result<Resolved> {
@@ -28,6 +30,15 @@ fn resolve_with(
         format!("[base]\nsuite = \"trixie\"\npackages = [\"tool\"]\nprovided = [\"perl\"]\n{more}");
     let mut base = recipe(&text).base.unwrap();
     base.repositories = repositories;
+    resolve_base(mirror, base, keyring, known)
+}
+
+fn resolve_base(
+    mirror: &Mirror,
+    base: Base,
+    keyring: Keyring,
+    known: &[Index],
+) -> Result<Resolved> {
     let store = Store::open(&mirror.path("store")).unwrap();
     let archives =
         ["debian", "debian-security"].map(|name| (name.to_owned(), vec![mirror.url(name)]));

@@ -7,7 +7,7 @@ use nodeimg_values::arch::Arch;
 
 use super::{Resolver, Suite};
 use crate::input::debian::catalog::Catalog;
-use crate::input::recipe::{Component, PackageName};
+use crate::input::recipe::Component;
 
 impl Resolver<'_> {
     /// Says which component has what is asked for, if one that is not read has it.
@@ -17,10 +17,7 @@ impl Resolver<'_> {
         suites: &[Suite],
         arch: Arch,
     ) -> Result<()> {
-        let unknown = |name: &&PackageName| {
-            catalog.get(name.as_str()).is_none() && catalog.providers(name.as_str()).is_empty()
-        };
-        let lacking: Vec<&PackageName> = self.base.packages[&arch].iter().filter(unknown).collect();
+        let lacking = self.lacking(catalog, arch);
         if lacking.is_empty() {
             return Ok(());
         }
@@ -35,7 +32,7 @@ impl Resolver<'_> {
                 continue;
             };
             for (list, blob) in lists {
-                let packages = list.read(blob)?;
+                let packages = list.read(&blob)?;
                 let has = |name: &str| {
                     let line = format!("Package: {name}");
                     packages.text.lines().any(|there| there == line)
