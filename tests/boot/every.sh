@@ -15,6 +15,8 @@ encrypted() {
         cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 "$disk" /run/secret &&
         cryptsetup open "$disk" of-the-test --key-file /run/secret && cryptsetup close of-the-test
 }
+# Ends at once outside of VMware, but is loaded.
+vmware() { vmtoolsd -v; [ $? -lt 126 ]; }
 iscsi() { systemctl start iscsid && iscsiadm -m iface; }
 
 # shellcheck disable=SC2153 # set before
@@ -26,7 +28,7 @@ failed=''
 for program in volumes 'file_system xfs 400M' 'file_system btrfs 128M' encrypted iscsi \
     'auditctl -s' 'crun --version' 'jq -n 1' 'mdadm --version' 'mount.cifs -V' 'mount.nfs -V' \
     'multipath -ll' 'nvme list' 'rpcinfo -p' 'strace true' 'sudo -n true' 'tcpdump --version' \
-    'tpm2_getcap --version' 'vmtoolsd -v'; do
+    'tpm2_getcap --version' vmware; do
     said=$(eval "$program" 2>&1) || failed="$failed [$program: $said]"
 done
 fact programs echo "$failed"
