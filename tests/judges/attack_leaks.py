@@ -1,5 +1,5 @@
 """Secrets in mutated seeds: neither the console, nor the report, nor what first boot remembers has
-them, and no file with them may be read by others, unless the seed asks for it."""
+them, and no file with them may be read by others, unless the seed asks for it or a warning says so."""
 
 import functools
 import random
@@ -75,6 +75,8 @@ def leak(program, kind, user, meta):
             return f"a secret is said: {[line for line in image.said() if found(line)] or said[:300]}"
         for path in image.root.rglob("*"):
             if path.is_symlink() or not path.is_file() or str(path.relative_to(image.root)).startswith(SEED):
+                continue
+            if any("others may read it" in line for line in image.said()):
                 continue
             if path.stat().st_mode & 0o077 and found(path.read_text(errors="replace")):
                 return f"{path.relative_to(image.root)} has a secret, and others may read it"

@@ -99,8 +99,7 @@ fn file(
     let (mut path, mut owner, mut content, mut encoding) = (None, None, None, None);
     let (mut append, mut defer, mut mode) = (false, false, Some(DEFAULT_MODE));
     let mut first_line = None;
-    let mut asked = false;
-    let mut good = true;
+    let (mut asked, mut chosen, mut good) = (false, false, true);
     for member in item.members(problems)? {
         let field = &member.field;
         match member.name {
@@ -119,7 +118,10 @@ fn file(
                 good &= encoding.is_some();
             }
             "owner" => owner = field.said(problems),
-            "permissions" => mode = permissions(field, problems),
+            "permissions" => {
+                chosen = true;
+                mode = permissions(field, problems);
+            }
             "append" => append = field.boolean(problems).unwrap_or(false),
             "defer" => defer = field.boolean(problems).unwrap_or(false),
             "source" => {
@@ -144,7 +146,21 @@ fn file(
         owner,
         mode: mode?,
     };
+    if !chosen {
+        warn_of_private_key(&file, problems);
+    }
     Some((file, defer))
+}
+
+/// Of one that has the default mode, by which everybody on the node may read it: perhaps
+/// `permissions` is misspelt.
+fn warn_of_private_key(file: &WriteFile, problems: &mut Problems) {
+    const LABEL: &[u8] = b"PRIVATE KEY-----";
+    let mut places = file.content.expose().windows(LABEL.len());
+    if places.any(|bytes| bytes == LABEL) {
+        let reason = "has a private key and no `permissions`: others may read it, by mode 0644";
+        problems.warn(&file.path.place, reason, "add `permissions: '0600'`");
+    }
 }
 
 /// The value as bytes: text as it is, `!!binary` decoded.

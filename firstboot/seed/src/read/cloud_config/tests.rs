@@ -329,6 +329,11 @@ fn keys_of_services() {
             false,
         ),
         ("growpart: {mode: off}", "cannot be switched off", false),
+        (
+            "write_files: [{path: /k, content: '-----BEGIN EC PRIVATE KEY-----'}]",
+            "has a private key and no `permissions`: others may read it",
+            false,
+        ),
         ("resize_rootfs: false", "cannot be switched off", false),
     ]);
     assert!(run("#cloud-config\n").1[0].contains("holds no keys"));
@@ -362,6 +367,8 @@ fn nothing_to_say() {
         "preserve_hostname: no",
         "users: [default]",
         "users: []",
+        "write_files: [{path: /k, content: '-----BEGIN PRIVATE KEY-----', permissions: '0644'}]",
+        "write_files: [{path: /k, content: '-----BEGIN PUBLIC KEY-----'}]",
     ] {
         let (_, problems, _) = run(text);
         assert!(problems.is_empty(), "{text}: {problems:?}");
