@@ -15,6 +15,7 @@
 //! | `twins`, amd64, 3 | a second disk with the same image and a state that is not this node's; GUIDs of its own |
 //! | `twins`, amd64, 3 | the same with systemd's initrd; neither of two disks if the firmware does not say which |
 //! | `twins`, amd64, 23 more | virtio, SATA and USB, and the node's own disk there (NODEIMG_TEST_FULL=1) |
+//! | `twins`, arm64, 4 | NVMe, and the node's own disk there (NODEIMG_TEST_FULL=1) |
 //! | `every`, both, 1 each | every package that is known: all units run, programs work (NODEIMG_TEST_FULL=1) |
 //!
 //! `silent` is a metadata service that does not answer a node that is set up: the delay.

@@ -17,7 +17,7 @@
 //! node's and, in the node's place, before it. The kernel finds a disk at SATA after one at
 //! virtio, one at USB seconds later: udev sees it while systemd waits for the state, or the
 //! node's is not there yet when the other one is. For USB the image has the kernel for metal:
-//! the one for clouds has no driver of it.
+//! the one for clouds has no driver of it. On arm64 it is at NVMe alone.
 
 mod places;
 
@@ -72,6 +72,18 @@ fn at_usb_too() {
         return;
     };
     takes_the_booted("twins-usb", image, &places(true, true));
+}
+
+#[test]
+#[ignore = "boots for minutes; ci/test runs it"]
+fn on_arm64_too() {
+    if !judge::is_full("a twin on arm64") {
+        return;
+    }
+    let Some(image) = image("arm64") else { return };
+    let at_nvme = places(false, true).into_iter();
+    let at_nvme: Vec<&Place> = at_nvme.filter(|it| it.name.starts_with("nvme")).collect();
+    takes_the_booted("twins-arm64", image, &at_nvme);
 }
 
 /// With nodeimg's own initrd.
@@ -265,7 +277,9 @@ fn stale_entry(image: &Path) -> String {
     path.extend((length / 512).to_le_bytes());
     path.extend(disk.bytes::<16>(1024 + 16));
     path.extend([2, 2]);
-    let file: Vec<u8> = utf16("\\EFI\\BOOT\\BOOTX64.EFI");
+    let is_arm64 = image.to_string_lossy().ends_with("-arm64");
+    let machine = if is_arm64 { "AA64" } else { "X64" };
+    let file: Vec<u8> = utf16(&format!("\\EFI\\BOOT\\BOOT{machine}.EFI"));
     path.extend([4, 4]);
     path.extend((file.len() as u16 + 4).to_le_bytes());
     path.extend(file);
