@@ -15,6 +15,7 @@ mod modules;
 mod node;
 mod packages;
 mod programs;
+mod publishers;
 mod relock;
 mod tampered;
 

@@ -1,6 +1,6 @@
 //! `nodeimg lock`: resolve names to bytes, and write down which.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 use nodeimg_values::atomic;
@@ -120,13 +120,17 @@ fn known_names(updates: &[Update], recipe: &Recipe) -> Result<()> {
         };
         let artifacts = recipe.artifacts.iter().map(|a| a.name.as_str());
         let images = recipe.images.iter().map(|image| image.name.as_str());
-        let names: Vec<_> = artifacts.chain(images).collect();
+        let debs = recipe.base.iter().flat_map(|base| &base.debs);
+        let names: BTreeSet<_> = artifacts
+            .chain(images)
+            .chain(debs.map(|deb| deb.name.as_str()))
+            .collect();
         let base = recipe.base.is_some() && name.as_str() == lock::BASE;
         let kubernetes = recipe.kubernetes.is_some() && update.is_of_kubernetes();
         if !base && !kubernetes && !names.contains(&name.as_str()) {
             bail!(
                 "--update {name}: the recipe has no such artifact; it has {}",
-                names.join(", ")
+                names.into_iter().collect::<Vec<_>>().join(", ")
             );
         }
     }

@@ -36,6 +36,7 @@ mod tests {
     use nodeimg_values::digest::Digest;
 
     use super::*;
+    use crate::input::lock::Place;
     use crate::input::recipe::tests::{disk_recipe, recipe};
 
     fn package(name: &str) -> PinnedPackage {
@@ -43,9 +44,11 @@ mod tests {
             name: name.parse().unwrap(),
             arch: Arch::Amd64,
             version: "1".to_owned(),
-            suite: "trixie".parse().unwrap(),
-            component: Default::default(),
-            path: format!("pool/{name}.deb"),
+            place: Place::Archive {
+                suite: "trixie".parse().unwrap(),
+                component: Default::default(),
+                path: format!("pool/{name}.deb"),
+            },
             sha256: Digest::sha256(name.as_bytes()),
             size: 1,
         }

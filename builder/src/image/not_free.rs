@@ -9,8 +9,8 @@ use crate::input::recipe::Component;
 pub fn packages(fetched: &Fetched<'_>) -> Vec<String> {
     let mut by_component: BTreeMap<Component, Vec<&str>> = BTreeMap::new();
     for (pin, _) in &fetched.packages {
-        if !pin.component.is_main() {
-            let names = by_component.entry(pin.component).or_default();
+        if !pin.component().is_main() {
+            let names = by_component.entry(pin.component()).or_default();
             names.push(pin.name.as_str());
         }
     }

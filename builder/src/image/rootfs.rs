@@ -123,8 +123,12 @@ fn base_system(inputs: &BuildInputs<'_>) -> Result<(Tree, BaseSystem)> {
             Err(error) if inputs.unattended => unread.push(format!("{error:#}")),
             checked => checked?,
         }
+        let foreign = accepted::foreign(&inputs.fetched, base);
         for package in &packages {
-            if scripts::accepted_by_hand(&package.name, &package.control, &base.accept_scripts)? {
+            let (name, control) = (package.name.as_str(), &package.control);
+            if foreign.contains(name)
+                || scripts::accepted_by_hand(name, control, &base.accept_scripts)?
+            {
                 by_hand.push((package.name.clone(), Makes::of(&package.control)));
             }
         }

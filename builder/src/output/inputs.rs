@@ -54,8 +54,8 @@ fn package(pin: &PinnedPackage, url: String) -> Package {
     Package {
         name: pin.name.to_string(),
         version: pin.version.clone(),
-        suite: pin.suite.to_string(),
-        component: (!pin.component.is_main()).then(|| pin.component.to_string()),
+        suite: pin.suite().map(ToString::to_string),
+        component: (!pin.component().is_main()).then(|| pin.component().to_string()),
         url,
         sha256: pin.sha256.clone(),
         size: pin.size,

@@ -169,7 +169,7 @@ fn image(built: &Built<'_>) -> Result<manifest::Image> {
 /// Those of its packages, beside `main`.
 fn components(built: &Built<'_>) -> Vec<String> {
     let packages = built.fetched.packages.iter();
-    let all: BTreeSet<Component> = packages.map(|(pin, _)| pin.component).collect();
+    let all: BTreeSet<Component> = packages.map(|(pin, _)| pin.component()).collect();
     let others = all.iter().filter(|component| !component.is_main());
     others.map(ToString::to_string).collect()
 }

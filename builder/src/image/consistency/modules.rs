@@ -25,6 +25,9 @@ const MODPROBE: [&str; 3] = [
 /// The one that the recipe's `modules` become.
 const OF_RECIPE: &str = "modules";
 
+/// So many files of firmware are named.
+const FIRMWARE_SHOWN: usize = 5;
+
 /// Modules that other ones have taken over, with the kernel's version.
 const RENAMED: [(&str, &str, &str); 9] = [
     ("ip_conntrack", "nf_conntrack", "2.6.20"),
@@ -73,6 +76,7 @@ pub fn judge(judged: &Judged<'_>, found: &mut Findings) -> Result<()> {
             named.extend(configured(&path, &origin, &text));
         }
     }
+    firmware(judged, found);
     for kernel in judged.kernels {
         for entry in &named {
             if kernel.lacking(&[entry.name.as_str()]).is_empty() {
@@ -102,6 +106,34 @@ pub fn judge(judged: &Judged<'_>, found: &mut Findings) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What the recipe's own modules may ask for; that other ones go without is known to who
+/// needs them.
+fn firmware(judged: &Judged<'_>, found: &mut Findings) {
+    for kernel in judged.kernels {
+        for (name, place) in &judged.recipe.module_places {
+            let lacking = kernel.lacking_firmware(judged.tree, name.as_str());
+            if lacking.is_empty() {
+                continue;
+            }
+            let shown = lacking
+                .iter()
+                .take(FIRMWARE_SHOWN)
+                .copied()
+                .collect::<Vec<_>>();
+            let more = match lacking.len().saturating_sub(FIRMWARE_SHOWN) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            found.warnings.push(format!(
+                "{place}: the kernel module `{name}` may ask for firmware, of which the image \
+                 has none ({}{more}): add the package that has it, such as a `firmware-*` of \
+                 Debian's component non-free-firmware",
+                shown.join(", ")
+            ));
+        }
+    }
 }
 
 /// What is meant instead.

@@ -61,6 +61,38 @@ fn said_of(tree: &Tree, recipe: &Recipe) -> (bool, String) {
     }
 }
 
+/// Of the modules that the recipe names, since somebody needs those.
+#[test]
+fn a_module_of_the_recipe_without_its_firmware_is_told() {
+    let kernels = [
+        Modules::of_names("6.12-test", &["bnx2", "other", "overlay"], &["ext4"])
+            .with_firmware("bnx2", &["bnx2/a.fw", "bnx2/b.fw"])
+            .with_firmware("other", &["other.fw"]),
+    ];
+    let recipe = disk_recipe("modules = [\"bnx2\", \"overlay\"]\n");
+    let said = |tree: &Tree| {
+        let judged = Judged {
+            recipe: &recipe,
+            arch: Arch::Amd64,
+            tree,
+            kernels: &kernels,
+        };
+        judged.judge().unwrap().join("\n")
+    };
+    let told = said(&root(&[]));
+    assert!(
+        told.contains("mine.toml:") && told.contains("`bnx2` may ask for firmware"),
+        "{told}"
+    );
+    assert!(
+        told.contains("(bnx2/a.fw, bnx2/b.fw)") && !told.contains("other"),
+        "{told}"
+    );
+    // One of them is enough: the others are of other devices.
+    let one = root(&[("/usr/lib/firmware/bnx2/b.fw.zst", 0o644, b"x")]);
+    assert_eq!(said(&one), "");
+}
+
 fn refused(files: &[(&str, u32, &[u8])], parts: &[&str]) {
     let (is_refused, said) = said_of(&root(files), &with_writable());
     assert!(is_refused, "{files:?} passes: {said}");

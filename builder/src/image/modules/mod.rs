@@ -33,6 +33,7 @@
 //! modules, modules of other than 64-bit little-endian machines.
 
 mod closure;
+mod firmware;
 mod index;
 mod needs;
 mod object;
@@ -76,6 +77,14 @@ impl Modules {
         modules
     }
 
+    /// The same, with what its module `name` says of firmware.
+    pub fn with_firmware(mut self, name: &str, files: &[&str]) -> Modules {
+        for module in self.modules.iter_mut().filter(|module| module.name == name) {
+            module.facts.firmware = files.iter().map(|file| (*file).to_owned()).collect();
+        }
+        self
+    }
+
     /// The same of modules at these paths (`drivers/ata/ahci`) below `kernel`.
     pub fn of_paths(release: &str, paths: &[&str]) -> Modules {
         let module = |(rank, path): (usize, &&str)| Module {
@@ -114,6 +123,8 @@ struct ModuleFacts {
     aliases: Vec<String>,
     soft: Vec<String>,
     weak: Vec<String>,
+    /// Files below /usr/lib/firmware that it may ask for, or patterns of them.
+    firmware: Vec<String>,
     /// Symbols that others may use.
     exports: Vec<String>,
 }
@@ -205,4 +216,4 @@ pub fn the_one_release(tree: &Tree) -> Result<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

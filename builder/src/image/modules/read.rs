@@ -19,7 +19,7 @@ use crate::store::Store;
 use crate::tree::{Content, ImagePath, Kind, Tree, check_unchanged};
 
 /// What the facts are made by, and their form.
-const KEPT: &str = "kernel-modules-1";
+const KEPT: &str = "kernel-modules-2";
 /// No module comes near this.
 const MAX_MODULE: u64 = 512 << 20;
 /// modules.order and the like are some hundred kilobytes.
@@ -214,6 +214,7 @@ fn read_one(path: &ImagePath, content: &Content) -> Result<(ModuleFacts, Vec<Str
         aliases: all("alias"),
         soft: all("softdep"),
         weak: all("weakdep"),
+        firmware: all("firmware"),
         exports: object.exports,
     };
     let name = module_name(path.as_str());

@@ -2,7 +2,7 @@
 
 mod decode;
 mod judged;
-mod ko;
+pub mod ko;
 
 use std::io::Write;
 

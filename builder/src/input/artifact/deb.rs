@@ -18,6 +18,7 @@ use nodeimg_formats::ar;
 use nodeimg_formats::packing::Packing;
 use nodeimg_values::arch::Arch;
 
+use super::binary::describe;
 use super::members::{self, Member, MemberKind};
 use super::untar::At;
 use crate::store::{Store, VerifiedBlob};
@@ -71,6 +72,20 @@ pub fn control_of(blob: &VerifiedBlob, want: Identity<'_>) -> Result<BTreeMap<St
     Ok(control)
 }
 
+/// The files of its control archive, whatever package it is.
+pub fn control_files(blob: &VerifiedBlob) -> Result<BTreeMap<String, Vec<u8>>> {
+    control(blob, &Parts::of(blob)?.control)
+}
+
+/// A field of a control file, of those with one line.
+pub fn field<'a>(control: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = control.lines();
+    lines.find_map(|line| {
+        let (there, value) = line.split_once(':')?;
+        there.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
 struct Parts {
     control: ar::Member,
     data: ar::Member,
@@ -78,6 +93,17 @@ struct Parts {
 
 impl Parts {
     fn of(blob: &VerifiedBlob) -> Result<Parts> {
+        let mut head = Vec::new();
+        let at = At {
+            file: blob.file(),
+            at: 0,
+        };
+        at.take(512)
+            .read_to_end(&mut head)
+            .context("reading it from the store")?;
+        if !head.starts_with(b"!<arch>\n") {
+            bail!("it is not a Debian package: {}", describe(&head));
+        }
         let members = ar::members(blob.file(), blob.size())?;
         let version = members.first().filter(|m| m.name == "debian-binary");
         let version = version
@@ -163,11 +189,7 @@ fn control(blob: &VerifiedBlob, member: &ar::Member) -> Result<BTreeMap<String, 
 fn check_identity(control: &BTreeMap<String, Vec<u8>>, want: Identity<'_>) -> Result<()> {
     let text = control.get("control").context("it has no file `control`")?;
     let text = String::from_utf8_lossy(text);
-    let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|rest| rest.strip_prefix(':'))
-            .map_or("", str::trim)
-    };
+    let field = |name: &str| field(&text, name).unwrap_or_default();
     let (name, version, arch) = (field("Package"), field("Version"), field("Architecture"));
     let fits = arch == "all" || arch == want.arch.name();
     if (name, version) != (want.name, want.version) || !fits {

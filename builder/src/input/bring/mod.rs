@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use nodeimg_values::arch::Arch;
 
 use crate::input::MAX_DOWNLOAD;
@@ -97,8 +97,21 @@ fn packages<'a>(
     archs: &[Arch],
 ) -> Result<Vec<FetchedPackage<'a>>> {
     let pinned = &locked.pins().packages;
-    let fetched = fetcher.bring(locked.packages(archs), |package| pinned.request(package));
-    fetched.map_err(|error| {
+    let request = |package: &&PinnedPackage| pinned.request(package);
+    let all = locked.packages(archs).into_iter();
+    let (single, archived): (Vec<_>, Vec<_>) = all.partition(|pin| pin.own_url().is_some());
+    let single = fetcher.bring(single, request).map_err(|error| {
+        let gone = error.is::<Gone>();
+        match gone {
+            // No index has another.
+            true => anyhow!(
+                "{error:#}\nthe publisher has dropped a package that `base.deb` of the recipe \
+                 names: correct its `url`, or use a bundle that has it"
+            ),
+            false => error,
+        }
+    })?;
+    let archived = fetcher.bring(archived, request).map_err(|error| {
         let gone = error.is::<Gone>();
         let text = match gone {
             true => format!(
@@ -108,8 +121,11 @@ fn packages<'a>(
             ),
             false => format!("{error:#}"),
         };
-        Missing { gone, text }.into()
-    })
+        anyhow::Error::from(Missing { gone, text })
+    })?;
+    let mut fetched: Vec<_> = archived.into_iter().chain(single).collect();
+    fetched.sort_by(|(a, _), (b, _)| (a.arch, &a.name).cmp(&(b.arch, &b.name)));
+    Ok(fetched)
 }
 
 /// Packages of the base system that are not available.

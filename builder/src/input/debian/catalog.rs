@@ -6,7 +6,7 @@
 //! Of every name there is one package: the highest version of the indexes that
 //! it may come from, and of equal ones that of the first index.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Context, Result, bail};
 
@@ -21,11 +21,21 @@ use crate::input::recipe::{Component, PackageName};
 pub struct Packages {
     pub suite: Name,
     pub component: Component,
-    /// Of the base itself; the others have pinned packages only, and what those need.
-    pub of_base: bool,
-    /// Of another publisher's: Debian's own packages come before its.
-    pub of_repository: bool,
+    pub whose: Whose,
     pub text: String,
+}
+
+/// Whose an index is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Whose {
+    /// Another publisher's repository: Debian's own packages come before its.
+    Repository,
+    /// Of a suite beside the base: it has pinned packages only, and what those need.
+    Beside,
+    /// Of the base itself.
+    Base,
+    /// Of one package, which the recipe names by its URL: it comes before all others.
+    Url,
 }
 
 /// One package as its index describes it.
@@ -36,7 +46,7 @@ pub struct Package<'a> {
     /// Whose index it is from.
     pub suite: &'a Name,
     pub component: Component,
-    of_repository: bool,
+    pub whose: Whose,
     stanza: Stanza<'a>,
 }
 
@@ -55,6 +65,17 @@ impl<'a> Package<'a> {
     pub fn relations(&self, name: &str) -> Result<Vec<Vec<Relation<'a>>>> {
         clauses(self.field(name).unwrap_or_default())
             .with_context(|| format!("the field `{name}` of {} {}", self.name, self.version))
+    }
+
+    /// Whether it counts, of two of one name. Suites that single packages are pinned to are
+    /// as good as the base.
+    fn is_over(&self, there: &Package<'_>) -> bool {
+        let from = |package: &Package<'_>| package.whose != Whose::Repository;
+        match (from(there), from(self)) {
+            (false, true) => true,
+            (true, false) => false,
+            _ => version::compare(self.version, there.version).is_gt(),
+        }
     }
 
     /// How much the distribution wants it: `required` first.
@@ -80,17 +101,21 @@ pub struct Catalog<'a> {
     providers: HashMap<&'a str, Vec<Provider<'a>>>,
     /// By suite and name: what suites have that pinned packages come from.
     beside: HashMap<(&'a str, &'a str), Package<'a>>,
+    /// The best package elsewhere of each name that the recipe has a URL for.
+    elsewhere: BTreeMap<&'a str, Package<'a>>,
 }
 
 impl<'a> Catalog<'a> {
     pub fn new(indexes: &'a [Packages], pins: &BTreeMap<PackageName, Name>) -> Result<Catalog<'a>> {
         let mut packages: HashMap<&str, Package<'_>> = HashMap::new();
         let mut beside: HashMap<(&str, &str), Package<'_>> = HashMap::new();
+        let mut elsewhere: BTreeMap<&str, Package<'_>> = BTreeMap::new();
+        let by_urls: BTreeSet<&str> = names_by_urls(indexes);
         for from in indexes {
             for stanza in stanzas(&from.text) {
                 let package = package(stanza, from)
                     .with_context(|| format!("a package of the suite {}", from.suite))?;
-                if !from.of_base {
+                if matches!(from.whose, Whose::Beside | Whose::Repository) {
                     let there = beside.entry((from.suite.as_str(), package.name));
                     let there = there.or_insert(package);
                     if version::compare(package.version, there.version).is_gt() {
@@ -99,16 +124,17 @@ impl<'a> Catalog<'a> {
                 }
                 let wanted = match pins.get(package.name) {
                     Some(suite) => *suite == from.suite,
-                    None => from.of_base || from.of_repository,
+                    None => from.whose != Whose::Beside,
                 };
-                let later = packages.get(package.name).is_none_or(|there| {
-                    match (there.of_repository, package.of_repository) {
-                        (true, false) => true,
-                        (false, true) => false,
-                        _ => version::compare(package.version, there.version).is_gt(),
-                    }
-                });
-                if wanted && later {
+                if !wanted {
+                    continue;
+                }
+                if from.whose != Whose::Url && by_urls.contains(package.name) {
+                    keep_best(&mut elsewhere, package);
+                } else if packages
+                    .get(package.name)
+                    .is_none_or(|there| package.is_over(there))
+                {
                     packages.insert(package.name, package);
                 }
             }
@@ -118,11 +144,17 @@ impl<'a> Catalog<'a> {
             packages,
             providers,
             beside,
+            elsewhere,
         })
     }
 
     pub fn get(&self, name: &str) -> Option<Package<'a>> {
         self.packages.get(name).copied()
+    }
+
+    /// The packages that are passed over, since the recipe has a URL for their name.
+    pub fn elsewhere(&self) -> impl Iterator<Item = &Package<'a>> {
+        self.elsewhere.values()
     }
 
     /// What the suite of `package` has by the name `name`, if it is not one of the base.
@@ -137,6 +169,19 @@ impl<'a> Catalog<'a> {
 
     pub fn names(&self) -> impl Iterator<Item = &'a str> {
         self.packages.keys().copied()
+    }
+}
+
+fn names_by_urls(indexes: &[Packages]) -> BTreeSet<&str> {
+    let by_urls = indexes.iter().filter(|from| from.whose == Whose::Url);
+    let all = by_urls.flat_map(|from| stanzas(&from.text));
+    all.filter_map(|stanza| stanza.field("Package")).collect()
+}
+
+fn keep_best<'a>(best: &mut BTreeMap<&'a str, Package<'a>>, package: Package<'a>) {
+    let there = best.entry(package.name).or_insert(package);
+    if package.is_over(there) {
+        *there = package;
     }
 }
 
@@ -160,7 +205,7 @@ fn package<'a>(stanza: Stanza<'a>, from: &'a Packages) -> Result<Package<'a>> {
         version,
         suite: &from.suite,
         component: from.component,
-        of_repository: from.of_repository,
+        whose: from.whose,
         stanza,
     })
 }
@@ -189,12 +234,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn index(suite: &str, of_base: bool, text: &str) -> Packages {
+    fn index(suite: &str, whose: Whose, text: &str) -> Packages {
         Packages {
             suite: suite.parse().unwrap(),
             component: Component::Main,
-            of_base,
-            of_repository: false,
+            whose,
             text: text.to_owned(),
         }
     }
@@ -204,17 +248,17 @@ mod tests {
         let indexes = [
             index(
                 "trixie",
-                true,
+                Whose::Base,
                 "Package: a\nVersion: 1.9\nProvides: v (= 3), w\n\nPackage: b\nVersion: 1\n",
             ),
             index(
                 "trixie-security",
-                true,
+                Whose::Base,
                 "Package: a\nVersion: 1.10\nProvides: w\n",
             ),
             index(
                 "sid",
-                false,
+                Whose::Beside,
                 "Package: a\nVersion: 9\n\nPackage: b\nVersion: 9\n\nPackage: c\nVersion: 9\n",
             ),
         ];
@@ -230,8 +274,26 @@ mod tests {
     }
 
     #[test]
+    fn a_package_with_a_url_comes_before_all_others() {
+        let indexes = [
+            index(
+                "trixie",
+                Whose::Base,
+                "Package: a\nVersion: 9\n\nPackage: b\nVersion: 1\n",
+            ),
+            index("other", Whose::Repository, "Package: a\nVersion: 10\n"),
+            index("url", Whose::Url, "Package: a\nVersion: 1\n"),
+        ];
+        let catalog = Catalog::new(&indexes, &BTreeMap::new()).unwrap();
+        assert_eq!(catalog.get("a").unwrap().version, "1");
+        let elsewhere: Vec<_> = catalog.elsewhere().map(|p| (p.name, p.version)).collect();
+        // Debian's, which would have counted without it.
+        assert_eq!(elsewhere, [("a", "9")]);
+    }
+
+    #[test]
     fn an_entry_without_a_version_is_refused() {
-        let indexes = [index("trixie", true, "Package: a\n")];
+        let indexes = [index("trixie", Whose::Base, "Package: a\n")];
         let error = Catalog::new(&indexes, &BTreeMap::new()).unwrap_err();
         assert!(format!("{error:#}").contains("suite trixie"), "{error:#}");
     }

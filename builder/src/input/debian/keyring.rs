@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use sequoia_openpgp::cert::{Cert, CertParser};
 use sequoia_openpgp::parse::Parse;
 use sequoia_openpgp::parse::stream::{
-    MessageLayer, MessageStructure, VerificationHelper, VerifierBuilder,
+    DetachedVerifierBuilder, MessageLayer, MessageStructure, VerificationHelper, VerifierBuilder,
 };
 use sequoia_openpgp::policy::StandardPolicy;
 use sequoia_openpgp::{Fingerprint, KeyHandle};
@@ -82,6 +82,16 @@ impl Keyring {
             .read_to_string(&mut text)
             .context("its OpenPGP signature is not valid")?;
         Ok(text)
+    }
+
+    /// Whether one of these keys made `signature`, which lies beside `text`.
+    pub fn verify_detached(&self, text: &str, signature: &[u8], now: SystemTime) -> Result<()> {
+        let policy = StandardPolicy::new();
+        let helper = Helper { keyring: self, now };
+        DetachedVerifierBuilder::from_bytes(signature)
+            .and_then(|builder| builder.with_policy(&policy, now, helper))
+            .and_then(|mut verifier| verifier.verify_bytes(text))
+            .context("its OpenPGP signature is not valid")
     }
 }
 
@@ -155,6 +165,7 @@ pub mod tests {
     use std::io::Write;
     use std::time::Duration;
 
+    use sequoia_openpgp::armor::{Kind, Writer};
     use sequoia_openpgp::cert::{CertBuilder, CertRevocationBuilder};
     use sequoia_openpgp::serialize::SerializeInto;
     use sequoia_openpgp::serialize::stream::{Message, Signer};
@@ -207,18 +218,32 @@ pub mod tests {
         }
 
         pub fn sign(&self, text: &str) -> Vec<u8> {
+            self.signed(text, false)
+        }
+
+        /// The signature alone, armored.
+        pub fn sign_beside(&self, text: &str) -> Vec<u8> {
+            let bare = self.signed(text, true);
+            let mut armored = Vec::new();
+            let mut writer = Writer::new(&mut armored, Kind::Signature).unwrap();
+            writer.write_all(&bare).unwrap();
+            writer.finalize().unwrap();
+            armored
+        }
+
+        fn signed(&self, text: &str, is_beside: bool) -> Vec<u8> {
             let policy = StandardPolicy::new();
             let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_100);
             let keys = self.cert.keys().secret().with_policy(&policy, made);
             let key = keys.for_signing().next().unwrap().key().clone();
             let mut bytes = Vec::new();
             let signer = Signer::new(Message::new(&mut bytes), key.into_keypair().unwrap());
-            let mut message = signer
-                .unwrap()
-                .cleartext()
-                .creation_time(made)
-                .build()
-                .unwrap();
+            let signer = signer.unwrap();
+            let signer = match is_beside {
+                true => signer.detached(),
+                false => signer.cleartext(),
+            };
+            let mut message = signer.creation_time(made).build().unwrap();
             message.write_all(text.as_bytes()).unwrap();
             message.finalize().unwrap();
             bytes

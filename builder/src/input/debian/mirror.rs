@@ -112,6 +112,24 @@ impl Mirror {
         fs::write(place.join("InRelease"), key.sign(&release)).unwrap();
     }
 
+    /// The same index with its signature beside it, and without what it is unpacked.
+    pub fn signed_beside(&self, flat: bool, key: &TestKey) {
+        let top = self.dir.path().join("repo/deb");
+        let place = match flat {
+            true => top,
+            false => top.join("dists/stable"),
+        };
+        let signed = fs::read_to_string(place.join("InRelease")).unwrap();
+        let from = signed.find("Date:").unwrap();
+        let to = signed.find("-----BEGIN PGP SIGNATURE").unwrap();
+        let lines = signed[from..to].lines();
+        let packed = lines.filter(|line| !line.ends_with("Packages"));
+        let release: String = packed.map(|line| format!("{line}\n")).collect();
+        fs::write(place.join("Release.gpg"), key.sign_beside(&release)).unwrap();
+        fs::write(place.join("Release"), release).unwrap();
+        fs::remove_file(place.join("InRelease")).unwrap();
+    }
+
     /// For `--mirror`.
     pub fn rule(&self) -> String {
         format!(

@@ -32,5 +32,8 @@ mod stanza;
 pub mod version;
 
 pub use keyring::Keyring;
+#[cfg(test)]
+pub use keyring::tests::TestKey;
 pub use resolve::Resolver;
+pub use resolve::single::SingleDeb;
 pub use sources::{Archives, VARIABLE as MIRROR_VARIABLE};

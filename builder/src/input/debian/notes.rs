@@ -31,6 +31,18 @@ impl Notes {
                 self.texts.push(text);
             }
         }
+        for other in catalog.elsewhere() {
+            let Some(own) = catalog.get(other.name) else {
+                continue;
+            };
+            let text = format!(
+                "base.deb: `{}` {} comes from its URL, not {} from {}",
+                own.name, own.version, other.version, other.suite
+            );
+            if !self.texts.contains(&text) {
+                self.texts.push(text);
+            }
+        }
         for (key, names) in [
             ("provided", base.provided_on(arch)),
             ("exclude", base.excluded_on(arch)),

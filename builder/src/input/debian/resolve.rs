@@ -11,18 +11,22 @@ use nodeimg_values::arch::Arch;
 use nodeimg_values::date::Date;
 use nodeimg_values::digest::{Algorithm, Digest, Expected};
 
-use super::catalog::{Catalog, Package, Packages};
+use super::catalog::{Catalog, Package, Packages, Whose};
 use super::keyring::Keyring;
 use super::notes::Notes;
 use super::release::{IndexFile, Release, canonical};
 use super::solve::{Solution, Wanted, solve};
 use super::sources::{archive_of, suites_of};
 use crate::input::fetch::{Fetcher, Gone, Mirrors, Request};
-use crate::input::lock::{self, Index, PinnedPackage};
+use crate::input::lock::{self, Index, PinnedPackage, Place};
 use crate::input::recipe::value::Name;
 use crate::input::recipe::{Base, Component};
 use crate::store::VerifiedBlob;
 use crate::tree::Content;
+use single::SingleDeb;
+
+/// Of a Packages file unpacked, if its Release file does not say it, in bytes.
+const MAX_LIST: u64 = 512 << 20;
 
 /// What was found.
 #[derive(Debug)]
@@ -40,12 +44,13 @@ pub struct Resolver<'a> {
     now: Date,
     /// What an earlier lock pins: no index may be older.
     known: &'a [Index],
+    debs: &'a [SingleDeb],
 }
 
 /// A suite with its checked Release file.
 struct Suite {
     index: Index,
-    of_base: bool,
+    whose: Whose,
     /// Below its archive, without a slash at its end.
     directory: String,
     files: Vec<PackagesFile>,
@@ -58,8 +63,8 @@ struct PackagesFile {
     /// Its name below the suite's directory, packed as it is.
     name: String,
     packed: IndexFile,
-    /// Its size unpacked.
-    size: u64,
+    /// Its size unpacked, if the Release file says it.
+    size: Option<u64>,
     /// Of a flat repository, whose one file lists every architecture.
     of_all: bool,
 }
@@ -87,6 +92,7 @@ impl<'a> Resolver<'a> {
             keyring,
             now,
             known: &[],
+            debs: &[],
         }
     }
 
@@ -108,7 +114,8 @@ impl<'a> Resolver<'a> {
         for (arch, own) in &lists {
             let arch = *arch;
             // One architecture at a time: an index is 60 MB of text.
-            let indexes = read_all(own)?;
+            let mut indexes = read_all(own)?;
+            indexes.extend(self.singles(arch)?);
             let context = || format!("resolving the base system for {arch}");
             let catalog = Catalog::new(&indexes, &self.base.pins).with_context(context)?;
             self.check_asked(&catalog, &suites, arch)
@@ -118,7 +125,10 @@ impl<'a> Resolver<'a> {
             let solution = self.solve(&catalog, arch).with_context(context)?;
             notes.add(self.base, arch, &catalog, &solution);
             for package in &solution.packages {
-                packages.push(pinned(package, arch)?);
+                packages.push(match package.whose {
+                    Whose::Url => self.pinned_single(package, arch)?,
+                    _ => pinned(package, arch)?,
+                });
             }
         }
         for (name, suite) in &self.base.pins {
@@ -144,8 +154,8 @@ impl<'a> Resolver<'a> {
             !of_base.contains(suite) && !repositories.iter().any(|r| r.name == **suite)
         };
         let pinned = pinned.into_iter().filter(is_other);
-        let base = of_base.iter().map(|suite| self.suite(suite, true));
-        let all = base.chain(pinned.map(|suite| self.suite(suite, false)));
+        let base = of_base.iter().map(|suite| self.suite(suite, Whose::Base));
+        let all = base.chain(pinned.map(|suite| self.suite(suite, Whose::Beside)));
         let more = repositories.iter().map(|one| self.repository(one));
         let suites = all.chain(more).collect::<Result<Vec<Suite>>>()?;
         for component in self.base.read() {
@@ -160,11 +170,11 @@ impl<'a> Resolver<'a> {
         Ok(suites)
     }
 
-    fn suite(&self, name: &Name, of_base: bool) -> Result<Suite> {
+    fn suite(&self, name: &Name, whose: Whose) -> Result<Suite> {
         let archive = archive_of(name);
         let what = format!("the index of Debian's suite {name}");
         let url = Mirrors::snapshot(archive, self.now, &format!("dists/{name}/InRelease"));
-        let accept = |text: String| self.accept(&text, name, of_base, archive);
+        let accept = |text: String| self.accept(&text, name, whose, archive);
         let found = self.fetcher.first_text(&url, &what, accept);
         found.map_err(|error| match error.is::<Gone>() {
             true => anyhow!(
@@ -176,7 +186,7 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    fn accept(&self, text: &str, name: &Name, of_base: bool, archive: &str) -> Result<Suite> {
+    fn accept(&self, text: &str, name: &Name, whose: Whose, archive: &str) -> Result<Suite> {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(self.now.0);
         let text = self.keyring.verify(text.as_bytes(), now)?;
         let release = Release::parse(&text)?;
@@ -203,7 +213,7 @@ impl<'a> Resolver<'a> {
         }
         Ok(Suite {
             index,
-            of_base,
+            whose,
             directory: format!("dists/{name}"),
             files,
         })
@@ -311,7 +321,7 @@ fn packages_file(release: &Release<'_>, component: Component, arch: Arch) -> Res
         component,
         packed: release.file(&name)?,
         name,
-        size: release.file(&plain)?.size,
+        size: Some(release.file(&plain)?.size),
         of_all: false,
     })
 }
@@ -345,28 +355,32 @@ impl PackageList<'_> {
         Ok(Packages {
             suite: self.suite.index.suite.clone(),
             component: self.file.component,
-            of_base: self.suite.of_base,
-            of_repository: self.suite.index.url.is_some(),
+            whose: self.suite.whose,
             text,
         })
     }
 }
 
 /// The text of a Packages file, as long as its Release file says.
-fn unpack(blob: Arc<VerifiedBlob>, size: u64) -> Result<String> {
+fn unpack(blob: Arc<VerifiedBlob>, size: Option<u64>) -> Result<String> {
     let content = Content::whole(blob);
     let head = content.head(16).context("reading it from the store")?;
-    let mut text = String::with_capacity(usize::try_from(size)?);
+    let most = size.unwrap_or(MAX_LIST);
+    let mut text = String::with_capacity(usize::try_from(size.unwrap_or_default())?);
     let unpacked: Box<dyn Read + '_> = match Packing::of(&head) {
         Some(packing) => packing.decoder(content.reader())?,
         None => Box::new(content.reader()),
     };
     unpacked
-        .take(size.saturating_add(1))
+        .take(most.saturating_add(1))
         .read_to_string(&mut text)
         .context("unpacking it")?;
-    if text.len() as u64 != size {
-        bail!("it does not unpack to the {size} bytes that its Release file declares");
+    match (text.len() as u64, size) {
+        (len, Some(size)) if len != size => {
+            bail!("it does not unpack to the {size} bytes that its Release file declares")
+        }
+        (len, _) if len > most => bail!("it unpacks to more than {most} bytes"),
+        _ => {}
     }
     Ok(text)
 }
@@ -388,9 +402,11 @@ fn pinned(package: &Package<'_>, arch: Arch) -> Result<PinnedPackage> {
         name: package.name.parse()?,
         arch,
         version: package.version.to_owned(),
-        suite: package.suite.clone(),
-        component: package.component,
-        path: path.to_owned(),
+        place: Place::Archive {
+            suite: package.suite.clone(),
+            component: package.component,
+            path: path.to_owned(),
+        },
         sha256,
         size: size
             .parse()
@@ -400,6 +416,7 @@ fn pinned(package: &Package<'_>, arch: Arch) -> Result<PinnedPackage> {
 
 mod elsewhere;
 mod repository;
+pub mod single;
 #[cfg(test)]
 mod tests;
 mod unread;

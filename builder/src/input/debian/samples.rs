@@ -5,7 +5,7 @@ use nodeimg_test_support::ar::archive;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::{Digest, Expected};
 
-use crate::input::lock::PinnedPackage;
+use crate::input::lock::{PinnedPackage, Place};
 use crate::store::{Store, VerifiedBlob};
 
 fn tar_of(files: &[(&str, &str)]) -> Vec<u8> {
@@ -22,17 +22,21 @@ fn tar_of(files: &[(&str, &str)]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
+/// The bytes of a package with these files of its control archive, and of its data, all
+/// executable.
+pub fn deb(control: &[(&str, &str)], data: &[(&str, &str)]) -> Vec<u8> {
+    archive(&[
+        ("debian-binary", b"2.0\n"),
+        ("control.tar", &tar_of(control)),
+        ("data.tar", &tar_of(data)),
+    ])
+}
+
 /// The package `tool` with that postinst, as if it had been fetched.
 pub fn package(store: &Store, version: &str, postinst: &str) -> (PinnedPackage, VerifiedBlob) {
     let control = format!("Package: tool\nVersion: {version}\nArchitecture: amd64\n");
-    let deb = archive(&[
-        ("debian-binary", b"2.0\n"),
-        (
-            "control.tar",
-            &tar_of(&[("./control", &control), ("./postinst", postinst)]),
-        ),
-        ("data.tar", &tar_of(&[("./usr/bin/tool", "x")])),
-    ]);
+    let files = [("./control", control.as_str()), ("./postinst", postinst)];
+    let deb = deb(&files, &[("./usr/bin/tool", "x")]);
     let sha256 = Digest::sha256(&deb);
     let mut partial = store.partial(&sha256.to_string(), &[]).unwrap();
     partial.write(&deb).unwrap();
@@ -45,9 +49,11 @@ pub fn package(store: &Store, version: &str, postinst: &str) -> (PinnedPackage, 
         name: "tool".parse().unwrap(),
         arch: Arch::Amd64,
         version: version.to_owned(),
-        suite: "trixie".parse().unwrap(),
-        component: Default::default(),
-        path: "pool/main/t/tool.deb".to_owned(),
+        place: Place::Archive {
+            suite: "trixie".parse().unwrap(),
+            component: Default::default(),
+            path: "pool/main/t/tool.deb".to_owned(),
+        },
         sha256,
         size: deb.len() as u64,
     };

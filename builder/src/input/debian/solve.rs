@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use anyhow::{Result, bail};
 
-use super::catalog::{Catalog, Package};
+use super::catalog::{Catalog, Package, Whose};
 use super::relation::{Relation, shown};
 use super::version;
 use crate::input::recipe::PackageName;
@@ -295,6 +295,9 @@ impl<'a> Solver<'a, '_> {
 
     fn lacking(&self, relation: &Relation<'_>) -> String {
         match self.catalog.get(relation.name) {
+            Some(there) if there.whose == Whose::Url => {
+                format!("`base.deb` has {} {}", there.name, there.version)
+            }
             Some(there) => format!("the suite has {} {}", there.name, there.version),
             None => format!("the suite has no {}", relation.name),
         }

@@ -4,9 +4,10 @@ use nodeimg_values::arch::Arch;
 
 use super::pin::{Pin, find};
 use super::{Lock, Packages};
+use crate::input::fetch::shown;
 use crate::input::recipe::request::{LockRequest, requests};
-use crate::input::recipe::value::Version;
-use crate::input::recipe::{Base, PackageName, Recipe};
+use crate::input::recipe::value::{Name, Version};
+use crate::input::recipe::{Base, Deb, PackageName, Recipe};
 
 /// Every way in which `lock` does not fit `recipe`, by key.
 pub fn differences(lock: &Lock, recipe: &Recipe) -> Vec<String> {
@@ -90,6 +91,10 @@ fn of_base(packages: &Packages, base: Option<&Base>) -> Vec<String> {
         (Some(base), Some(_)) if packages.answer(base) => return Vec::new(),
         (Some(base), Some(_)) => base,
     };
+    let moved = moved(packages, base);
+    if !moved.is_empty() {
+        return moved;
+    }
     let has = |arch: Arch, name: &PackageName| {
         let mut packages = packages.packages.iter();
         packages.any(|package| package.arch == arch && package.name == *name)
@@ -104,8 +109,28 @@ fn of_base(packages: &Packages, base: Option<&Base>) -> Vec<String> {
     match missing.is_empty() {
         false => missing,
         true => one(
-            "base: the lock was made for a different `[base]` of the recipe (its suite, provided, \
-             exclude, choices, pins or packages)",
+            "base: the lock was made for a different `[base]` of the recipe (its suite, components, \
+             packages, provided, exclude, choices, pins, repositories or deb)",
         ),
     }
+}
+
+/// Every package with a URL that is locked from another place.
+fn moved(packages: &Packages, base: &Base) -> Vec<String> {
+    let of = |deb: &Deb| {
+        let mut all = packages.packages.iter();
+        let pin = all.find(|pin| pin.name == deb.name && pin.arch == deb.arch)?;
+        let locked = match (pin.own_url(), pin.suite()) {
+            (Some(url), _) if url == deb.url => return None,
+            (Some(url), _) => format!("`{}`", shown(url)),
+            (None, suite) => format!("takes it from {}", suite.map_or("Debian", Name::as_str)),
+        };
+        Some(format!(
+            "base.deb.{}.url ({}): the recipe says `{}`, the lock {locked}",
+            deb.name,
+            deb.arch,
+            shown(&deb.url)
+        ))
+    };
+    base.debs.iter().filter_map(of).collect()
 }

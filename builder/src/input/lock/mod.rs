@@ -38,6 +38,14 @@
 //! path = "pool/main/s/…"
 //! sha256 = "…"
 //! size = 12345
+//!
+//! [[package]]                # one that its publisher offers by itself
+//! name = "tool"
+//! arch = "amd64"
+//! version = "1.2-1"          # of its control file
+//! url = "https://…"          # in the place of suite, component and path
+//! sha256 = "…"
+//! size = 12345
 //! ```
 //!
 //! # Invariants
@@ -60,7 +68,7 @@ use crate::input::recipe::{Artifact, ContainerImage, Recipe};
 use pin::joined;
 
 pub use differences::differences;
-pub use package::{Index, Packages, PinnedPackage, is_archive_path};
+pub use package::{Index, Packages, PinnedPackage, Place, is_archive_path, is_version};
 pub use pin::{Pin, PinnedArtifact, PinnedImage, Pins, TopDigest, answer};
 pub use update::{BASE, KUBERNETES, Update};
 

@@ -29,23 +29,59 @@ pub struct Index {
 
 /// One package for one architecture.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PinnedPackage {
     pub name: PackageName,
     pub arch: Arch,
     pub version: String,
-    pub suite: Name,
-    #[serde(default, skip_serializing_if = "Component::is_main")]
-    pub component: Component,
-    /// In the archive, without a slash at its beginning.
-    pub path: String,
+    #[serde(flatten)]
+    pub place: Place,
     #[serde(with = "sha256_hex")]
     pub sha256: Digest,
     /// In bytes.
     pub size: u64,
 }
 
+/// Where a package is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Place {
+    /// In the archive of one of the lock's indexes.
+    Archive {
+        suite: Name,
+        #[serde(default, skip_serializing_if = "Component::is_main")]
+        component: Component,
+        /// In the archive, without a slash at its beginning.
+        path: String,
+    },
+    /// By itself, as a `[[base.deb]]` of the recipe says.
+    Url { url: String },
+}
+
 impl PinnedPackage {
+    /// Of the archive's components; one that is by itself has none.
+    pub fn component(&self) -> Component {
+        match &self.place {
+            Place::Archive { component, .. } => *component,
+            Place::Url { .. } => Component::Main,
+        }
+    }
+
+    /// Of the archive that it is in.
+    pub fn suite(&self) -> Option<&Name> {
+        match &self.place {
+            Place::Archive { suite, .. } => Some(suite),
+            Place::Url { .. } => None,
+        }
+    }
+
+    /// Where it is by itself.
+    pub fn own_url(&self) -> Option<&str> {
+        match &self.place {
+            Place::Archive { .. } => None,
+            Place::Url { url } => Some(url),
+        }
+    }
+
     /// As messages name it: `libc6 2.41-12 (arm64)`.
     pub fn what(&self) -> String {
         format!("{} {} ({})", self.name, self.version, self.arch)
@@ -104,21 +140,24 @@ impl Packages {
     /// it was a day later is asked for: what an index names is kept for longer
     /// than that.
     pub fn url(&self, package: &PinnedPackage) -> Result<String> {
-        let index = self.indexes.iter().find(|i| i.suite == package.suite);
+        let (suite, path) = match &package.place {
+            Place::Archive { suite, path, .. } => (suite, path),
+            Place::Url { url } => return Ok(url.clone()),
+        };
+        let index = self.indexes.iter().find(|index| index.suite == *suite);
         let index = index.with_context(|| {
             format!(
-                "{}: the lock has no index of the suite {}",
-                package.what(),
-                package.suite
+                "{}: the lock has no index of the suite {suite}",
+                package.what()
             )
         })?;
         if let Some(url) = &index.url {
-            return Ok(format!("{url}/{}", package.path));
+            return Ok(format!("{url}/{path}"));
         }
         Ok(Mirrors::snapshot(
             index.archive.as_str(),
             index.date.plus_days(1),
-            &package.path,
+            path,
         ))
     }
 
@@ -132,6 +171,13 @@ impl Packages {
             accept: None,
         })
     }
+}
+
+/// Whether `version` is one of a package
+/// ([Debian Policy 5.6.12](https://www.debian.org/doc/debian-policy/ch-controlfields.html#version)).
+pub fn is_version(version: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || b".+-:~".contains(&b);
+    !version.is_empty() && version.bytes().all(inner)
 }
 
 /// Whether `path` is one of a file in an archive, which a mirror can be asked for:

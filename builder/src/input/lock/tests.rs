@@ -98,9 +98,11 @@ fn lock_with_base(recipe: &Recipe) -> Lock {
         name: "systemd".parse().unwrap(),
         arch,
         version: "1:257-1".into(),
-        suite: "trixie".parse().unwrap(),
-        component: Default::default(),
-        path: "pool/main/s/systemd.deb".into(),
+        place: Place::Archive {
+            suite: "trixie".parse().unwrap(),
+            component: Default::default(),
+            path: "pool/main/s/systemd.deb".into(),
+        },
         sha256: Digest::sha256(b"x"),
         size: 7,
     };
@@ -249,7 +251,7 @@ fn what_is_not_whole_is_refused_whoever_wrote_its_digest() {
     };
     assert_eq!(signed(&|_| {}).unwrap(), good);
     type Change = fn(&mut Pins);
-    let table: [(&str, Change); 10] = [
+    let table: [(&str, Change); 11] = [
         ("is there twice for amd64", |pins| {
             let mut second = pins.artifacts[0].clone();
             second.bytes = Expected::of(&Digest::sha256(b"evil"), None);
@@ -277,7 +279,16 @@ fn what_is_not_whole_is_refused_whoever_wrote_its_digest() {
             };
         }),
         ("is not a path in an archive", |pins| {
-            pins.packages.packages[0].path = "../../etc/hostname".into();
+            pins.packages.packages[0].place = Place::Archive {
+                suite: "trixie".parse().unwrap(),
+                component: Default::default(),
+                path: "../../etc/hostname".into(),
+            };
+        }),
+        ("is not an https URL", |pins| {
+            pins.packages.packages[0].place = Place::Url {
+                url: "file:///etc/hostname".into(),
+            };
         }),
         ("is not a version", |pins| {
             pins.packages.packages[0].version = "1\u{1b}[2J".into();
@@ -288,6 +299,25 @@ fn what_is_not_whole_is_refused_whoever_wrote_its_digest() {
         assert!(error.contains(want), "should say {want}: {error}");
         assert!(error.starts_with("x.lock is not a lock"), "{error}");
     }
+}
+
+/// With nothing of an archive, and no other key beside its own.
+#[test]
+fn a_package_with_a_url_of_its_own_is_read_again() {
+    let recipe = recipe(BASE_TABLE);
+    let mut lock = lock_with_base(&recipe);
+    let place = &mut lock.pins.packages.packages[0].place;
+    *place = Place::Url {
+        url: "https://x.example/systemd.deb".into(),
+    };
+    let lock = Lock::new(&recipe, lock.epoch, lock.pins);
+    let text = lock.text();
+    let want = "name = \"systemd\"\narch = \"amd64\"\nversion = \"1:257-1\"\n\
+        url = \"https://x.example/systemd.deb\"\nsha256 = ";
+    assert!(text.contains(want), "{text}");
+    assert_eq!(Lock::parse(&text, "x.lock").unwrap(), lock);
+    let both = text.replace("systemd.deb\"\n", "systemd.deb\"\nsuite = \"trixie\"\n");
+    assert!(Lock::parse(&both, "x.lock").is_err());
 }
 
 #[test]

@@ -31,9 +31,14 @@ impl Update {
         }
     }
 
+    /// Whether it is of this one alone.
+    pub fn is_of(&self, wanted: &str) -> bool {
+        matches!(self, Update::One { name, .. } if name.as_str() == wanted)
+    }
+
     /// Whether it is of the recipe's `kubernetes`.
     pub fn is_of_kubernetes(&self) -> bool {
-        matches!(self, Update::One { name, .. } if name.as_str() == KUBERNETES)
+        self.is_of(KUBERNETES)
     }
 
     /// The version that is asked for, with its artifact.

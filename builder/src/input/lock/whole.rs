@@ -3,10 +3,10 @@
 
 use std::fmt::Display;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::Pins;
-use super::package::{Packages, is_archive_path};
+use super::package::{Packages, PinnedPackage, Place, is_archive_path, is_version};
 use super::pin::Keyed;
 
 impl Pins {
@@ -37,26 +37,31 @@ impl Packages {
             );
         }
         for package in &self.packages {
-            let check = || -> Result<()> {
-                self.url(package)?;
-                let path = &package.path;
-                if !is_archive_path(path) {
-                    bail!("`{}` is not a path in an archive", path.escape_debug());
-                }
-                let version = &package.version;
-                let is_version = !version.is_empty()
-                    && version
-                        .bytes()
-                        .all(|b| b.is_ascii_alphanumeric() || b".+-:~".contains(&b));
-                ensure!(
-                    is_version,
-                    "`{}` is not a version of a package",
-                    version.escape_debug()
-                );
-                Ok(())
-            };
-            check().with_context(|| format!("its package {} ({})", package.name, package.arch))?;
+            let context = || format!("its package {} ({})", package.name, package.arch);
+            self.check_package(package).with_context(context)?;
         }
+        Ok(())
+    }
+
+    fn check_package(&self, package: &PinnedPackage) -> Result<()> {
+        self.url(package)?;
+        match &package.place {
+            Place::Archive { path, .. } => ensure!(
+                is_archive_path(path),
+                "`{}` is not a path in an archive",
+                path.escape_debug()
+            ),
+            Place::Url { url } => ensure!(
+                url.starts_with("https://") && !url.contains(char::is_whitespace),
+                "`{}` is not an https URL",
+                url.escape_debug()
+            ),
+        }
+        ensure!(
+            is_version(&package.version),
+            "`{}` is not a version of a package",
+            package.version.escape_debug()
+        );
         Ok(())
     }
 }

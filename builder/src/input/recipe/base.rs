@@ -12,6 +12,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::area::Component;
+use super::deb::{self, Deb, DebPart};
+use super::merge::{added, merged_by};
 use super::problems::Problems;
 use super::repository::{Repository, RepositoryPart};
 use super::script::AcceptedScript;
@@ -64,6 +66,10 @@ pub struct BasePart {
     /// `pins` names the repository.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repository: Vec<RepositoryPart>,
+    /// Packages that their publisher offers by themselves, at a URL. They come before any
+    /// package of the same name in Debian or a repository.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deb: Vec<DebPart>,
     /// Suites whose index is accepted although it has expired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_expired: Vec<Name>,
@@ -79,6 +85,7 @@ impl BasePart {
         // Another kernel in the place of the one below, say.
         let wanted = |package: &PackageName| !self.exclude.contains(package);
         base.packages.retain(wanted);
+        base.deb.retain(|deb| wanted(&deb.name));
         for (arch, packages) in &mut base.arch_packages {
             let there = self.arch_exclude.get(arch);
             packages.retain(|package| {
@@ -99,19 +106,11 @@ impl BasePart {
             mirrors: added(base.mirrors, self.mirrors),
             security_mirrors: added(base.security_mirrors, self.security_mirrors),
             repository: added(base.repository, self.repository),
+            deb: merged_by(base.deb, self.deb, |a, b| a.name == b.name, DebPart::over),
             allow_expired: added(base.allow_expired, self.allow_expired),
             accept_scripts: added(base.accept_scripts, self.accept_scripts),
         }
     }
-}
-
-fn added<T: PartialEq>(mut base: Vec<T>, more: Vec<T>) -> Vec<T> {
-    for item in more {
-        if !base.contains(&item) {
-            base.push(item);
-        }
-    }
-    base
 }
 
 fn added_by_arch(mut base: ByArch, more: ByArch) -> ByArch {
@@ -129,7 +128,7 @@ type ByArch = BTreeMap<Arch, Vec<PackageName>>;
 #[derive(Clone, Debug, Serialize)]
 pub struct Base {
     pub suite: Name,
-    /// The packages that the recipe names, by architecture.
+    /// The packages that the recipe names, by architecture, those with a URL among them.
     pub packages: BTreeMap<Arch, BTreeSet<PackageName>>,
     pub provided: BTreeSet<PackageName>,
     pub exclude: BTreeSet<PackageName>,
@@ -142,6 +141,8 @@ pub struct Base {
     pub arch_exclude: BTreeMap<Arch, BTreeSet<PackageName>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<Repository>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub debs: Vec<Deb>,
     pub choices: BTreeMap<PackageName, PackageName>,
     pub pins: BTreeMap<PackageName, Name>,
     #[serde(skip)]
@@ -191,10 +192,13 @@ impl Base {
                 "`suite` is missing: name the release, as in \"trixie\"",
             );
         }
+        let debs = deb::checked(&part.deb, problems);
         let packages: BTreeMap<Arch, BTreeSet<_>> = Arch::ALL
             .into_iter()
             .map(|arch| {
                 let more = part.arch_packages.get(&arch).into_iter().flatten();
+                let of_urls = debs.iter().filter(|deb| deb.arch == arch);
+                let more = more.chain(of_urls.map(|deb| &deb.name));
                 (arch, part.packages.iter().chain(more).cloned().collect())
             })
             .collect();
@@ -221,6 +225,7 @@ impl Base {
             arch_provided: sets(&part.arch_provided),
             arch_exclude: sets(&part.arch_exclude),
             repositories,
+            debs,
             choices: part.choices.clone(),
             pins: part.pins.clone(),
             mirrors: part.mirrors.clone(),
@@ -254,11 +259,15 @@ fn contradictions(
     problems: &mut Problems<'_>,
 ) {
     let wanted = |name: &PackageName| packages.values().any(|list| list.contains(name));
+    let place = |name: &PackageName| match part.deb.iter().any(|deb| deb.name == *name) {
+        true => "deb",
+        false => "packages",
+    };
     for (key, list) in [("provided", &part.provided), ("exclude", &part.exclude)] {
         for (index, name) in list.iter().enumerate() {
             let way = [Step::Key("base"), Step::Key(key), Step::Index(index)];
             if wanted(name) {
-                problems.add(&way, &format!("`{name}` is in `packages` too"));
+                problems.add(&way, &format!("`{name}` is in `{}` too", place(name)));
             }
             if key == "exclude" && part.provided.contains(name) {
                 problems.add(&way, &format!("`{name}` is in `provided` too"));
@@ -278,10 +287,21 @@ fn contradictions(
                         Step::Key(arch.name()),
                         Step::Index(index),
                     ];
-                    problems.add(&way, &format!("`{name}` is in `packages` too"));
+                    problems.add(&way, &format!("`{name}` is in `{}` too", place(name)));
                 }
             }
         }
+    }
+    for name in part.pins.keys().filter(|name| place(name) == "deb") {
+        let way = [
+            Step::Key("base"),
+            Step::Key("pins"),
+            Step::Key(name.as_str()),
+        ];
+        problems.add(
+            &way,
+            &format!("`{name}` is in `deb` too: it comes from there"),
+        );
     }
     for (name, choice) in &part.choices {
         if part.exclude.contains(choice) || part.provided.contains(choice) {
@@ -300,21 +320,33 @@ fn contradictions(
 
 fn repositories(part: &BasePart, problems: &mut Problems<'_>) -> Vec<Repository> {
     let mut found: Vec<Repository> = Vec::new();
-    for (index, repository) in part.repository.iter().enumerate() {
+    for repository in &part.repository {
         let way = |key| {
             [
                 Step::Key("base"),
                 Step::Key("repository"),
-                Step::Index(index),
+                Step::Named(repository.name.as_str()),
                 Step::Key(key),
             ]
         };
+        let name = repository.name.as_str();
+        let of_debian = part.suite.as_ref().is_some_and(|suite| {
+            let rest = name.strip_prefix(suite.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        });
+        if of_debian {
+            problems.add(
+                &way("name"),
+                "Debian's own suites have this name: choose another",
+            );
+        }
         if found.iter().any(|there| there.name == repository.name) {
             problems.add(&way("name"), "another repository has this name");
         }
         match repository.checked() {
             Ok(checked) => found.push(checked),
-            Err((key, error)) => problems.add(&way(key), &format!("{error:#}")),
+            // The line may hold a login.
+            Err((key, error)) => problems.add_unquoted(&way(key), &format!("{error:#}")),
         }
     }
     found

@@ -181,7 +181,8 @@ fn or_list<T>(over: Vec<T>, base: Vec<T>) -> Vec<T> {
     if over.is_empty() { base } else { over }
 }
 
-fn added<T: PartialEq>(mut base: Vec<T>, more: Vec<T>) -> Vec<T> {
+/// Nothing twice.
+pub fn added<T: PartialEq>(mut base: Vec<T>, more: Vec<T>) -> Vec<T> {
     for item in more {
         if !base.contains(&item) {
             base.push(item);
@@ -190,7 +191,8 @@ fn added<T: PartialEq>(mut base: Vec<T>, more: Vec<T>) -> Vec<T> {
     base
 }
 
-fn merged_by<T>(
+/// Each item over the one that is the same.
+pub fn merged_by<T>(
     mut base: Vec<T>,
     over: Vec<T>,
     same: impl Fn(&T, &T) -> bool,

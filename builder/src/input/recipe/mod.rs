@@ -12,6 +12,7 @@ mod base;
 mod check;
 pub mod component;
 pub mod credential_provider;
+mod deb;
 pub mod disk;
 pub mod file;
 pub mod handler;
@@ -59,6 +60,7 @@ use value::{Name, Version, Word};
 
 pub use area::Component;
 pub use base::{Base, PackageName};
+pub use deb::Deb;
 pub use image::ContainerImage;
 pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
 pub use load::{RecipeRef, load, load_edited, load_for};
@@ -155,11 +157,14 @@ impl Asked for Artifact {
 
     fn request(&self, arch: Arch) -> Option<ArtifactRequest> {
         let arch_name = self.arch_name(arch);
-        let url = self.url.get(arch)?.fill(&self.version, arch_name, "");
+        let url = self
+            .url
+            .get(arch)?
+            .fill(self.version.as_str(), arch_name, "");
         let checksum = self
             .checksum
             .as_ref()
-            .map(|c| c.fill(&self.version, arch_name, &url));
+            .map(|c| c.fill(self.version.as_str(), arch_name, &url));
         Some(ArtifactRequest {
             name: self.name.clone(),
             arch,

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::value::Name;
+use crate::input::fetch::shown;
 
 /// An apt repository of another publisher, with the keys that sign it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -65,8 +66,18 @@ impl RepositoryPart {
     }
 
     fn check_url(&self) -> Result<()> {
-        if !self.url.starts_with("https://") || self.url.contains(char::is_whitespace) {
-            bail!("`{}` is not an https URL", self.url.escape_debug());
+        let host = self.url.strip_prefix("https://");
+        let host = host.map(|rest| rest.split('/').next().unwrap_or_default());
+        let shown = shown(&self.url);
+        if host.is_some_and(|host| host.contains('@')) {
+            bail!(
+                "`{shown}` has a login: the lock would hold it; logins are read from ~/.netrc and \
+                 apt's auth.conf.d"
+            );
+        }
+        let odd = |c: char| c.is_whitespace() || c.is_control() || "?#".contains(c);
+        if host.is_none_or(str::is_empty) || self.url.contains(odd) {
+            bail!("`{shown}` is not an https URL of a directory");
         }
         Ok(())
     }
@@ -164,6 +175,20 @@ mod tests {
                 },
             ),
             (
+                "url",
+                RepositoryPart {
+                    url: "https://me:secret@x.example/deb".to_owned(),
+                    ..part()
+                },
+            ),
+            (
+                "url",
+                RepositoryPart {
+                    url: "https://x.example/deb?token=secret".to_owned(),
+                    ..part()
+                },
+            ),
+            (
                 "suite",
                 RepositoryPart {
                     suite: "../x/".to_owned(),
@@ -200,7 +225,9 @@ mod tests {
                 },
             ),
         ] {
-            assert_eq!(part.checked().unwrap_err().0, key, "{part:?}");
+            let (at, error) = part.checked().unwrap_err();
+            assert_eq!(at, key, "{part:?}");
+            assert!(!format!("{error:#}").contains("secret"), "{error:#}");
         }
     }
 }

@@ -55,6 +55,7 @@ impl Source {
 
     /// A message with the place that it speaks of.
     pub fn report(&self, span: Option<Range<usize>>, message: &str, help: Option<&str>) -> String {
+        let message = without_logins(message);
         let Some(span) = span else {
             let help = help.map(|h| format!("; {h}")).unwrap_or_default();
             return format!("{}: {message}{help}", self.label);
@@ -64,7 +65,7 @@ impl Source {
             .with_name(None::<&str>)
             .primary_title(format!("{}:{line}:{column}: {message}", self.label))
             .element(
-                Snippet::source(self.text.as_str())
+                Snippet::source(without_logins(&self.text))
                     .path(self.label.as_str())
                     .annotation(AnnotationKind::Primary.span(self.clip(span))),
             );
@@ -167,6 +168,23 @@ pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
         .map(|(_, name)| name)
 }
 
+/// `text` with stars in the place of the logins of its URLs, of the same length: a line that
+/// is shown may be the one that is refused for its login.
+fn without_logins(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + "://".len());
+        let ends = |c: char| c == '/' || c == '"' || c == '\'' || c == '`' || c.is_whitespace();
+        let host = &after[..after.find(ends).unwrap_or(after.len())];
+        let login = host.rfind('@').unwrap_or_default();
+        shown.push_str(before);
+        shown.push_str(&"*".repeat(login));
+        rest = &after[login..];
+    }
+    shown + rest
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -192,6 +210,26 @@ mod tests {
         );
         assert_eq!(at(&[Step::Key("artifact"), Step::Named("crun")]), None);
         assert_eq!(at(&[Step::Key("t"), Step::Key("c")]), None);
+    }
+
+    #[test]
+    fn a_report_shows_no_login() {
+        #[derive(serde::Deserialize, Debug)]
+        struct T {
+            #[allow(dead_code)]
+            url: crate::input::recipe::url::UrlTemplate,
+        }
+        for login in ["me:s3cret", "s3cret", "s3cret:x@y"] {
+            let text = format!("url = \"https://{login}@x.example/a\" # https://{login}@y\n");
+            let told = source(&text).parse::<T>().unwrap_err().to_string();
+            assert!(!told.contains("s3cret"), "{told}");
+            assert!(
+                told.contains("@x.example/a") && told.contains("without a user"),
+                "{told}"
+            );
+        }
+        let plain = "a = \"https://x.example/a@1\" # b://c\n";
+        assert_eq!(without_logins(plain), plain);
     }
 
     #[test]

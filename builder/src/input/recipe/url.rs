@@ -12,7 +12,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::value::{Version, text_value};
+use super::value::text_value;
 
 /// An https URL with `{version}`, `{arch}` and, in `checksum`, `{url}`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -27,11 +27,18 @@ text_value!(
 
 impl UrlTemplate {
     /// `url` is what `{url}` stands for: the artifact's own URL.
-    pub fn fill(&self, version: &Version, arch: &str, url: &str) -> String {
+    pub fn fill(&self, version: &str, arch: &str, url: &str) -> String {
         self.0
-            .replace("{version}", version.as_str())
+            .replace("{version}", version)
             .replace("{arch}", arch)
             .replace("{url}", url)
+    }
+}
+
+impl UrlTemplate {
+    /// Whether there is a version to be filled in.
+    pub fn has_version(&self) -> bool {
+        self.0.contains("{version}")
     }
 }
 
@@ -112,6 +119,11 @@ impl<'de> Deserialize<'de> for PerArch {
 }
 
 impl PerArch {
+    /// Whether it is nowhere.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, PerArch::Each(urls) if urls.is_empty())
+    }
+
     pub fn get(&self, arch: Arch) -> Option<&UrlTemplate> {
         match self {
             PerArch::One(url) => Some(url),

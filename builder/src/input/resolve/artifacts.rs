@@ -23,7 +23,11 @@ impl Publishers<'_> {
         if let Some(digest) = self.known.get(&request.url) {
             return Ok(Expected::of(digest, None));
         }
-        let published = self.published(request)?;
+        let owner = format!("`{}`", request.name);
+        let published = request.checksum.as_ref();
+        let published = published
+            .map(|checksum| self.published(&request.what(), &request.url, checksum, &owner))
+            .transpose()?;
         let want = published
             .as_ref()
             .map(|digest| Expected::of(digest, None))
@@ -62,29 +66,29 @@ impl Publishers<'_> {
         })
     }
 
-    /// What the publisher's checksum file says of the artifact.
-    fn published(&self, request: &ArtifactRequest) -> Result<Option<Digest>> {
-        let Some(url) = &request.checksum else {
-            return Ok(None);
-        };
-        let what = format!("the checksum of {}", request.what());
-        let Some(text) = self.fetcher.text(url, &what)? else {
+    /// What the publisher's checksum file at `checksum` says of the file at `url`; `owner` is
+    /// the table of the recipe that names both.
+    pub(super) fn published(
+        &self,
+        of: &str,
+        url: &str,
+        checksum: &str,
+        owner: &str,
+    ) -> Result<Digest> {
+        let what = format!("the checksum of {of}");
+        let Some(text) = self.fetcher.text(checksum, &what)? else {
             bail!(
-                "{what} is not at {}: there is no such version, or the artifact's `checksum` \
-                 needs to be corrected or removed",
-                shown(url)
+                "{what} is not at {}: there is no such version, or `checksum` of {owner} needs to \
+                 be corrected or removed",
+                shown(checksum)
             );
         };
-        let file = checksum::file_name(&request.url);
-        match checksum::find(&text, &request.url)
-            .with_context(|| format!("reading {}", shown(url)))?
-        {
-            Some(digest) => Ok(Some(digest)),
-            None => bail!(
-                "{} does not list `{file}`: correct the `checksum` of `{}`",
-                shown(url),
-                request.name
-            ),
-        }
+        let file = checksum::file_name(url);
+        let found = checksum::find(&text, url);
+        let found = found.with_context(|| format!("reading {}", shown(checksum)))?;
+        found.with_context(|| {
+            let shown = shown(checksum);
+            format!("{shown} does not list `{file}`: correct the `checksum` of {owner}")
+        })
     }
 }

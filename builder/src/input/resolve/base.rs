@@ -6,10 +6,10 @@ use anyhow::Result;
 use nodeimg_values::date::Date;
 use nodeimg_values::progress::Progress;
 
+use super::{Publishers, debs};
 use crate::input::debian::{Keyring, Resolver, version};
-use crate::input::fetch::Fetcher;
 use crate::input::lock::{Index, Packages, PinnedPackage};
-use crate::input::recipe::Base;
+use crate::input::recipe::{Base, Deb};
 
 /// What is locked so far.
 #[derive(Clone, Copy)]
@@ -17,23 +17,35 @@ pub struct Known<'a> {
     pub packages: &'a Packages,
     /// Whether an index may be older than the one that is locked.
     pub allow_older: bool,
+    /// Whether to take what is at the URL of a package now, though the lock pins what was
+    /// there.
+    pub again: &'a (dyn Fn(&Deb) -> bool + Sync),
 }
 
 /// The packages that `base` asks for, as Debian has them now.
 pub fn packages(
     base: &Base,
-    fetcher: &Fetcher<'_>,
+    publishers: &Publishers<'_>,
     keyring: Keyring,
     known: Known<'_>,
     progress: &Progress,
 ) -> Result<Packages> {
     progress.step("resolving the base system");
-    let resolver = Resolver::new(fetcher, base, keyring, Date::now()?);
+    let asked = debs::Asked {
+        old: known.packages,
+        again: known.again,
+    };
+    let (debs, told) = publishers.debs(base, asked)?;
+    for warning in &told {
+        progress.warn(warning);
+    }
+    let resolver = Resolver::new(publishers.fetcher, base, keyring, Date::now()?);
     let indexes: &[Index] = match known.allow_older {
         true => &[],
         false => &known.packages.indexes,
     };
-    let resolved = resolver.not_before(indexes).resolve()?;
+    let resolver = resolver.not_before(indexes).with_debs(&debs);
+    let resolved = resolver.resolve()?;
     for note in &resolved.notes {
         progress.warn(note);
     }
@@ -70,6 +82,7 @@ mod tests {
     use nodeimg_values::digest::Digest;
 
     use super::*;
+    use crate::input::lock::Place;
     use crate::input::recipe::tests::recipe;
 
     #[test]
@@ -82,9 +95,11 @@ mod tests {
                 name: name.parse().unwrap(),
                 arch: Arch::Amd64,
                 version: version.to_owned(),
-                suite: "trixie".parse().unwrap(),
-                component: Default::default(),
-                path: "pool/x.deb".to_owned(),
+                place: Place::Archive {
+                    suite: "trixie".parse().unwrap(),
+                    component: Default::default(),
+                    path: "pool/x.deb".to_owned(),
+                },
                 sha256: Digest::sha256(b""),
                 size: 1,
             };

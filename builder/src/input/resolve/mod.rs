@@ -3,6 +3,7 @@
 //! ```text
 //! artifacts   by the publisher's checksum, or by the bytes themselves
 //! images      by what a registry says of a name, or a file
+//! debs        by themselves, at a URL
 //! base        by Debian's signed indexes; scripts: of none that nobody has read
 //! versions    other versions in the recipe itself (`--update NAME=VERSION`)
 //! relock      a new base system while something else is done (`--relock-base`)
@@ -12,6 +13,7 @@
 
 mod artifacts;
 mod base;
+mod debs;
 pub mod digests;
 mod images;
 pub mod relock;
@@ -34,8 +36,8 @@ use super::fetch::Fetcher;
 use super::lock::{
     self, Lock, Packages, Pin, PinnedArtifact, PinnedImage, Pins, TopDigest, Update,
 };
-use super::recipe::Recipe;
 use super::recipe::request::{ImageRequest, LockRequest, requests};
+use super::recipe::{Deb, Recipe};
 
 /// A lock to be made.
 pub struct Resolve<'a> {
@@ -70,7 +72,7 @@ impl Resolve<'_> {
         let pins = Pins {
             artifacts: self.artifacts(&publishers, &old.artifacts)?,
             images: self.images(&publishers, &old.images)?,
-            packages: self.packages(&old.packages)?,
+            packages: self.packages(&publishers, &old.packages)?,
         };
         // The image's time moves only when something else does.
         let at = |epoch| Lock::new(self.recipe, epoch, pins.clone());
@@ -164,22 +166,29 @@ impl Resolve<'_> {
     }
 
     /// Of the base system, each script of them read by somebody.
-    fn packages(&self, old: &Packages) -> Result<Packages> {
+    fn packages(&self, publishers: &Publishers<'_>, old: &Packages) -> Result<Packages> {
         let Some(base) = &self.recipe.base else {
             (self.needs)(self.recipe, &[])?;
             return Ok(Packages::default());
         };
         let named = lock::BASE.parse()?;
-        let again = self.updates.iter().any(|update| update.covers(&named));
+        let whole = self.updates.iter().any(|update| update.covers(&named));
+        let of_one = |deb: &Deb| {
+            let mut updates = self.updates.iter();
+            updates.any(|update| update.is_of(deb.name.as_str()))
+        };
+        let again = whole || base.debs.iter().any(of_one);
         let mut pinned = match old.answer(base) && !again {
             true => old.clone(),
             false => {
+                let again = |deb: &Deb| whole || of_one(deb);
                 let known = base::Known {
                     packages: old,
                     allow_older: self.allow_older,
+                    again: &again,
                 };
                 let keyring = Keyring::debian()?;
-                base::packages(base, self.fetcher, keyring, known, self.progress)?
+                base::packages(base, publishers, keyring, known, self.progress)?
             }
         };
         (self.needs)(self.recipe, &pinned.packages)?;

@@ -22,7 +22,7 @@ use nodeimg_values::epoch::Epoch;
 use nodeimg_values::progress::Progress;
 use serde_json::json;
 
-use super::base;
+use super::{Publishers, base};
 use crate::input::bring::Missing;
 use crate::input::chosen::{Chosen, read_if_there};
 use crate::input::debian::Keyring;
@@ -105,8 +105,15 @@ impl Relock {
         let known = base::Known {
             packages: &old.pins.packages,
             allow_older: false,
+            // Nobody has signed what is at a URL: it stays pinned as it is.
+            again: &|_| false,
         };
-        let mut packages = base::packages(base, fetcher, self.keyring.clone(), known, progress)?;
+        let publishers = Publishers {
+            fetcher,
+            known: &BTreeMap::new(),
+        };
+        let keyring = self.keyring.clone();
+        let mut packages = base::packages(base, &publishers, keyring, known, progress)?;
         packages.unattended = true;
         let changed = changed(&old.pins.packages, &packages);
         if changed == 0 {

@@ -28,18 +28,42 @@ pub fn changed(updates: &[Update], from: &RecipeRef, recipe: &Recipe) -> Result<
             set_value(document.as_table_mut(), lock::KUBERNETES, version.as_str());
             continue;
         }
-        set_version(&mut document, name.as_str(), version.as_str())
+        let mut debs = recipe.base.iter().flat_map(|base| &base.debs);
+        let table = match debs.any(|deb| deb.name.as_str() == name.as_str()) {
+            true => DEB,
+            false => ARTIFACT,
+        };
+        set_version(&mut document, table, name.as_str(), version.as_str())
             .with_context(|| format!("changing {}", path.display()))?;
     }
     Ok(Some(document.to_string()))
 }
 
-fn set_version(document: &mut toml_edit::DocumentMut, name: &str, version: &str) -> Result<()> {
-    let list = document
-        .entry("artifact")
-        .or_insert_with(|| toml_edit::Item::ArrayOfTables(toml_edit::ArrayOfTables::new()));
-    let Some(tables) = list.as_array_of_tables_mut() else {
-        bail!("`artifact` is an inline list: write each one as a table `[[artifact]]`");
+/// The way to an array of tables, each with a `name` and a `version`.
+type Way = &'static [&'static str];
+
+const ARTIFACT: Way = &["artifact"];
+const DEB: Way = &["base", "deb"];
+
+fn set_version(
+    document: &mut toml_edit::DocumentMut,
+    way: Way,
+    name: &str,
+    version: &str,
+) -> Result<()> {
+    let shown = way.join(".");
+    let mut at: &mut toml_edit::Item = document.as_item_mut();
+    for (index, key) in way.iter().enumerate() {
+        let table = at.as_table_like_mut();
+        let table = table.with_context(|| format!("`{shown}` is not in tables"))?;
+        let empty = match index + 1 == way.len() {
+            true => toml_edit::Item::ArrayOfTables(toml_edit::ArrayOfTables::new()),
+            false => toml_edit::table(),
+        };
+        at = table.entry(key).or_insert(empty);
+    }
+    let Some(tables) = at.as_array_of_tables_mut() else {
+        bail!("`{shown}` is an inline list: write each one as a table `[[{shown}]]`");
     };
     let there = tables
         .iter_mut()
@@ -48,7 +72,7 @@ fn set_version(document: &mut toml_edit::DocumentMut, name: &str, version: &str)
         set_value(table, "version", version);
         return Ok(());
     }
-    // An artifact of the recipe that this one extends.
+    // One of the recipe that this one extends.
     let mut table = toml_edit::Table::new();
     table.insert("name", toml_edit::value(name));
     table.insert("version", toml_edit::value(version));
@@ -72,7 +96,7 @@ mod tests {
 
     fn with_version(text: &str) -> Result<String> {
         let mut document: toml_edit::DocumentMut = text.parse().unwrap();
-        set_version(&mut document, "runc", "1.4.4")?;
+        set_version(&mut document, ARTIFACT, "runc", "1.4.4")?;
         Ok(document.to_string())
     }
 
@@ -87,5 +111,14 @@ mod tests {
         );
         let error = with_version("artifact = [{ name = \"runc\" }]\n").unwrap_err();
         assert!(error.to_string().contains("[[artifact]]"), "{error}");
+        for text in [
+            "[base]\nsuite = \"x\"\n\n[[base.deb]]\nname = \"tool\"\nversion = \"1\"\n",
+            "",
+        ] {
+            let mut document: toml_edit::DocumentMut = text.parse().unwrap();
+            set_version(&mut document, DEB, "tool", "2").unwrap();
+            let want = "[[base.deb]]\nname = \"tool\"\nversion = \"2\"\n";
+            assert!(document.to_string().contains(want), "{document}");
+        }
     }
 }

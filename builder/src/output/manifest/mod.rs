@@ -94,7 +94,9 @@ pub struct ContainerImage {
 pub struct Package {
     pub name: String,
     pub version: String,
-    pub suite: String,
+    /// Nothing if it is in no archive: its publisher offers it by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite: Option<String>,
     /// Of Debian's archive; nothing if it is `main`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<String>,

@@ -54,7 +54,7 @@ fn manifest() -> Manifest {
         packages: vec![Package {
             name: "libc6".into(),
             version: "2.41-12".into(),
-            suite: "trixie".into(),
+            suite: Some("trixie".into()),
             component: None,
             url: "https://example.org/libc6.deb".into(),
             sha256: Digest::sha256(b"deb"),

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use nodeimg_seed::contract::paths::{
-    BOOTCMD, HOSTNAME, HOSTS, KUBE_PROXY_KUBECONFIG, KUBEADM_CONFIG, KUBELET_BOOTSTRAP, KUBELET_CA,
-    KUBELET_CERT, KUBELET_KEY, KUBELET_KUBECONFIG, SCRIPTS, SSH_CONFIG, SSH_KEYS, SUDO_RULES,
-    TIME_SERVERS, is_below,
+    BOOTCMD, CHRONY_SOURCES, HOSTNAME, HOSTS, KUBE_PROXY_KUBECONFIG, KUBEADM_CONFIG,
+    KUBELET_BOOTSTRAP, KUBELET_CA, KUBELET_CERT, KUBELET_KEY, KUBELET_KUBECONFIG, SCRIPTS,
+    SSH_CONFIG, SSH_KEYS, SUDO_RULES, TIME_SERVERS, is_below,
 };
 use nodeimg_seed::contract::stamp::{
     MAX_STATE, ORIGINALS, PENDING_PATH, Pending, RECORD_PATH, STAMP_PATH, STAMP_VERSION, Stamp,
@@ -17,10 +17,11 @@ use super::{aside, traces};
 use crate::root::Root;
 
 /// Under these names there are only files of first boot.
-pub(super) const NAMED: [&str; 5] = [
+pub(super) const NAMED: [&str; 6] = [
     SUDO_RULES,
     SSH_CONFIG,
     TIME_SERVERS,
+    CHRONY_SOURCES,
     BOOTCMD,
     KUBEADM_CONFIG,
 ];

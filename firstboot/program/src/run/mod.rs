@@ -298,8 +298,13 @@ impl<'a> Boot<'a> {
         }
         report.files = plan.paths();
         self.name_machine(&node.host_name, problems)?;
-        if plan.text(paths::TIME_SERVERS).is_some() {
-            self.ask_systemd("try-restart", "systemd-timesyncd.service", problems);
+        for (file, unit) in [
+            (paths::TIME_SERVERS, "systemd-timesyncd.service"),
+            (paths::CHRONY_SOURCES, "chrony.service"),
+        ] {
+            if plan.text(file).is_some() {
+                self.ask_systemd("try-restart", unit, problems);
+            }
         }
         Some(())
     }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Inputs, names};
 use crate::contract::paths::{VOLATILE, flaw, is_below, is_own_state, quoted};
-use crate::read::cloud_config::{Group, User, WriteFile, shell_script};
+use crate::read::cloud_config::{Group, Ntp, User, WriteFile, shell_script};
 use crate::text::field::shown;
 use crate::text::pem;
 use crate::text::problem::{Located, Place, Problems};
@@ -22,6 +22,8 @@ pub struct Extras {
     pub root_keys: Vec<Located<String>>,
     pub ca: Option<Trust>,
     pub time_servers: Vec<Located<String>>,
+    /// Names of many time servers each.
+    pub time_pools: Vec<Located<String>>,
     pub timezone: Option<Located<String>>,
     /// Shell script of `bootcmd`, run in every boot.
     pub bootcmd: Option<Secret>,
@@ -72,7 +74,8 @@ pub(super) fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Extras {
         root_keys: good_keys(&root_keys, problems),
         users,
         ca: trust(inputs, problems),
-        time_servers: time_servers(inputs, problems),
+        time_servers: time_servers(inputs, |ntp| &ntp.servers, problems),
+        time_pools: time_servers(inputs, |ntp| &ntp.pools, problems),
         timezone: timezone(inputs, problems),
         bootcmd: bootcmd(inputs, problems),
         scripts: scripts(inputs, problems),
@@ -265,10 +268,14 @@ fn trust(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<Trust> {
     })
 }
 
-fn time_servers(inputs: &Inputs<'_>, problems: &mut Problems) -> Vec<Located<String>> {
+fn time_servers(
+    inputs: &Inputs<'_>,
+    list: fn(&Ntp) -> &[Located<String>],
+    problems: &mut Problems,
+) -> Vec<Located<String>> {
     let given = inputs.user.ntp.iter();
     let mut names = Vec::new();
-    for server in given.flat_map(|ntp| ntp.servers.iter().chain(&ntp.pools)) {
+    for server in given.flat_map(list) {
         let name = server.value.to_ascii_lowercase();
         let address = name.parse::<std::net::IpAddr>().is_ok();
         if !address && names::wrong_with(name.trim_end_matches('.')).is_some() {

@@ -25,6 +25,8 @@ pub const SSH_CONFIG: &str = "/etc/ssh/sshd_config.d/50-nodeimg-keys.conf";
 pub const SUDO_RULES: &str = "/etc/sudoers.d/90-nodeimg-users";
 pub const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 pub const TIME_SERVERS: &str = "/etc/systemd/timesyncd.conf.d/50-nodeimg.conf";
+/// The same for chrony, on images that have that.
+pub const CHRONY_SOURCES: &str = "/etc/chrony/sources.d/50-nodeimg.sources";
 pub const LOCALTIME: &str = "/etc/localtime";
 pub const TIMEZONE: &str = "/etc/timezone";
 pub const ZONES: &str = "/usr/share/zoneinfo";

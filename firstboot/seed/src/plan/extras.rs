@@ -2,11 +2,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::accounts::Tables;
-use super::{Before, Content, Image, PlannedFile, Role};
+use super::{Before, Content, Image, PlannedFile, Role, time};
 use crate::check::Extras;
 use crate::contract::paths::{
-    BOOTCMD, CA_BUNDLE, LOCALTIME, SSH_CONFIG, SSH_KEYS, SUDO_RULES, TIME_SERVERS, TIMEZONE, ZONES,
-    is_below,
+    BOOTCMD, CA_BUNDLE, LOCALTIME, SSH_CONFIG, SSH_KEYS, SUDO_RULES, TIMEZONE, ZONES, is_below,
 };
 use crate::read::cloud_config::{User, WriteFile};
 use crate::text::problem::{Located, Place, Problems};
@@ -261,15 +260,7 @@ impl Planner<'_> {
     }
 
     fn time(&mut self, extras: &Extras) {
-        if !extras.time_servers.is_empty() {
-            let names = extras
-                .time_servers
-                .iter()
-                .map(|server| server.value.as_str());
-            let names: Vec<&str> = names.collect();
-            let text = format!("[Time]\nNTP={}\n", names.join(" "));
-            self.files.push(PlannedFile::public(TIME_SERVERS, &text));
-        }
+        self.files.extend(time::file(extras, self.image));
         let Some(zone) = &extras.timezone else { return };
         let path = format!("{ZONES}/{}", zone.value);
         if !self.image.exists(&path) || self.image.is_directory(&path) {

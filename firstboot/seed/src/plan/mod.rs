@@ -11,6 +11,7 @@ mod kubeadm;
 pub mod programs;
 pub mod registries;
 pub mod shape;
+mod time;
 
 pub use file::{Content, Plan, PlannedFile, Role};
 pub use shape::Shape;

@@ -17,15 +17,18 @@ pub struct Program {
 const SUDO: Program = program("/usr/bin/sudo", &["sudo", "sudo-ldap"]);
 const SSHD: Program = program("/usr/sbin/sshd", &["openssh-server"]);
 const TIMESYNCD: Program = program("/usr/lib/systemd/systemd-timesyncd", &["systemd-timesyncd"]);
+/// In the place of systemd-timesyncd, if the image has that.
+pub(super) const CHRONY: Program = program("/usr/sbin/chronyd", &["chrony"]);
 const NETWORKD: Program = program("/usr/lib/systemd/systemd-networkd", &["systemd"]);
 const RESOLVED: Program = program("/usr/lib/systemd/systemd-resolved", &["systemd-resolved"]);
 
 /// All that is asked for by name: whoever judges a seed without the image says which of
 /// them the image lacks.
-pub const PROGRAMS: [Program; 13] = [
+pub const PROGRAMS: [Program; 14] = [
     SUDO,
     SSHD,
     TIMESYNCD,
+    CHRONY,
     NETWORKD,
     RESOLVED,
     program(ZONES, &["tzdata"]),
@@ -60,6 +63,14 @@ struct Asked<'a> {
     problems: &'a mut Problems,
 }
 
+/// Which program keeps the time.
+pub(super) fn keeps_time(image: &dyn Image) -> Program {
+    match !image.exists(TIMESYNCD.path) && image.exists(CHRONY.path) {
+        true => CHRONY,
+        false => TIMESYNCD,
+    }
+}
+
 pub(super) fn check(
     extras: &Extras,
     network: Option<&Network>,
@@ -79,9 +90,10 @@ pub(super) fn check(
     );
     let rules = extras.users.iter().flat_map(|user| &user.sudo);
     asked.needs(SUDO, rules.map(|rule| &rule.place).next());
+    let mut servers = extras.time_servers.iter().chain(&extras.time_pools);
     asked.needs(
-        TIMESYNCD,
-        extras.time_servers.first().map(|server| &server.place),
+        keeps_time(image),
+        servers.next().map(|server| &server.place),
     );
     let links = network.map_or(&[][..], |network| &network.links);
     asked.needs(NETWORKD, links.first().map(|link| &link.place));

@@ -44,6 +44,12 @@ impl Image for Machine {
 
 /// The warnings of a plan for an image that has all programs but one.
 fn told(user_data: &str, network: &str, without: &str) -> Vec<String> {
+    let image = Machine(ALL.into_iter().filter(|path| *path != without).collect());
+    planned(user_data, network, &image).1
+}
+
+/// A plan's files and its warnings.
+fn planned(user_data: &str, network: &str, image: &Machine) -> (plan::Plan, Vec<String>) {
     let mut case = Case::new(format!("#cloud-config\nhostname: n\n{user_data}"));
     case.settings.profile = &container_host::PROFILE;
     let node = case.good();
@@ -55,15 +61,42 @@ fn told(user_data: &str, network: &str, without: &str) -> Vec<String> {
         (!network.is_empty()).then(|| SeedFile::new("network-config", network.as_bytes()));
     let mut problems = Problems::new();
     let network = network::read(&seed, &mut problems);
-    let image = Machine(ALL.into_iter().filter(|path| *path != without).collect());
     let ground = Ground {
-        image: &image,
+        image,
         network: network.as_ref(),
         writable: &["/var".to_owned()],
         ..GROUND
     };
-    assert!(plan::plan(&node, &ground, &mut problems).is_some());
-    problems.iter().map(ToString::to_string).collect()
+    let plan = plan::plan(&node, &ground, &mut problems).unwrap();
+    (plan, problems.iter().map(ToString::to_string).collect())
+}
+
+/// Whichever program keeps the time reads the seed's servers.
+#[test]
+fn time_servers_are_written_for_the_program_that_is_there() {
+    let with = |programs: &[&'static str]| {
+        let ntp = "ntp: {servers: [192.0.2.1], pools: [a.example]}\n";
+        let image = Machine([programs, &["/usr/bin/bash"]].concat());
+        let (plan, told) = planned(ntp, "", &image);
+        let text = |path: &str| plan.text(path).map(|text| text.to_string());
+        let chrony = text("/etc/chrony/sources.d/50-nodeimg.sources");
+        let timesyncd = text("/etc/systemd/timesyncd.conf.d/50-nodeimg.conf");
+        (chrony, timesyncd, told)
+    };
+    let (chrony, timesyncd, told) = with(&["/usr/sbin/chronyd"]);
+    let sources = "server 192.0.2.1 iburst\npool a.example iburst\n";
+    assert_eq!(chrony.as_deref(), Some(sources));
+    assert_eq!(timesyncd, None);
+    assert!(told.is_empty(), "{told:?}");
+    let ours = Some("[Time]\nNTP=192.0.2.1 a.example\n");
+    for programs in [
+        &["/usr/lib/systemd/systemd-timesyncd", "/usr/sbin/chronyd"][..],
+        &[],
+    ] {
+        let (chrony, timesyncd, told) = with(programs);
+        assert_eq!((chrony, timesyncd.as_deref()), (None, ours));
+        assert_eq!(told.is_empty(), !programs.is_empty(), "{told:?}");
+    }
 }
 
 #[test]

@@ -49,18 +49,19 @@ pub fn database(base: &mut Base<'_>) -> Result<()> {
     base.link("/var/lib/dpkg", "../../usr/lib/sysimage/dpkg")
 }
 
-/// The control file with `Status:` after its first line, and a blank line.
+/// The control file with `Package:` and `Status:` first, and a blank line. Not every
+/// publisher begins with the name.
 fn stanza(package: &Package) -> Result<String> {
     let text = package.control.trim_end();
-    let Some((first, rest)) = text.split_once('\n') else {
-        bail!("the control file of `{}` has one line only", package.name);
+    let of_name = |line: &&str| {
+        let field = line.split_once(':');
+        field.is_some_and(|(name, _)| name.eq_ignore_ascii_case("Package"))
     };
-    if !first.starts_with("Package:") {
-        bail!(
-            "the control file of `{}` does not begin with `Package:`",
-            package.name
-        );
-    }
+    let Some(first) = text.lines().find(of_name) else {
+        bail!("the control file of `{}` has no `Package`", package.name);
+    };
+    let rest: Vec<&str> = text.lines().filter(|line| !of_name(line)).collect();
+    let rest = rest.join("\n");
     Ok(format!("{first}\nStatus: install ok installed\n{rest}\n\n"))
 }
 

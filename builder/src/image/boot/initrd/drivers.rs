@@ -111,7 +111,8 @@ pub fn loaded(recipe: &Recipe) -> impl Iterator<Item = &str> {
     fixed.chain(own)
 }
 
-/// Adds the modules, `more` ones and all that they need; what `initrd` has then.
+/// Adds the modules, `more` ones and all that they need, with the firmware that the root has
+/// for them; which modules `initrd` has then.
 pub fn add(
     initrd: &mut Initrd,
     inputs: &InitrdInputs<'_>,
@@ -142,6 +143,8 @@ pub fn add(
     for path in &closure.modules {
         initrd.module(inputs, path)?;
     }
+    let firmware = known.firmware_of(inputs.tree, &closure.modules);
+    initrd.firmware(inputs, &firmware)?;
     Ok(closure.modules)
 }
 

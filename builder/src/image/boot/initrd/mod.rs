@@ -223,6 +223,26 @@ impl Initrd {
         }
         self.tree.insert(place, node.clone())
     }
+
+    /// Files of firmware, where the kernel looks for them, with the links on the way.
+    fn firmware(&mut self, from: &InitrdInputs<'_>, paths: &BTreeSet<ImagePath>) -> Result<()> {
+        let ways = paths
+            .iter()
+            .filter_map(|path| libraries::follow(from.tree, path.as_str()));
+        for path in ways.flatten() {
+            if let (None, Some(node)) = (self.tree.get(&path), from.tree.get(&path)) {
+                self.tree.insert(path, node.clone())?;
+            }
+        }
+        // The kernel knows it as `/lib/firmware` alone.
+        let lib = ImagePath::merged_usr(false).into_iter();
+        for (path, target) in lib.filter(|(_, target)| *target == "usr/lib") {
+            if !paths.is_empty() && self.tree.get(&path).is_none() {
+                self.tree.insert(path, Node::symlink(target, origin()))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn origin() -> Origin {

@@ -10,6 +10,7 @@ use nodeimg_test_support::judge;
 use nodeimg_values::epoch::Epoch;
 
 use super::*;
+use crate::image::modules::tests::ko::Ko;
 use crate::input::recipe::tests::disk_recipe;
 
 mod own;
@@ -241,6 +242,61 @@ fn modules_are_stored_as_they_are_loaded() {
         let whole = module();
         assert!(archive.windows(whole.len()).any(|part| part == whole));
     }
+}
+
+/// The kernel asks for it before there is a root.
+#[test]
+fn the_firmware_of_its_modules_comes_along() {
+    let mut tree = root();
+    let module = |folder: &str, name: &str, info: &[&str]| {
+        let path = format!("/usr/lib/modules/{RELEASE}/kernel/{folder}/{name}.ko");
+        let info = Ko {
+            info,
+            ..Ko::default()
+        };
+        (path, info.bytes())
+    };
+    for (path, bytes) in [
+        module(
+            "drivers/scsi",
+            "qla",
+            &["firmware=ql_fw.bin", "firmware=ql/ql-*.bin"],
+        ),
+        module("drivers/net", "nic", &["firmware=nic.bin"]),
+    ] {
+        insert(&mut tree, &path, bytes);
+    }
+    for file in [
+        "ql_fw-1.bin.xz",
+        "ql/ql-2.bin",
+        "ql/ql-3.bin.zst",
+        "ql/ql-2.txt",
+        "ql/more/ql-4.bin",
+        "nic.bin",
+    ] {
+        insert(&mut tree, &format!("/usr/lib/firmware/{file}"), file);
+    }
+    let link = Node::symlink("ql_fw-1.bin.xz", Origin::Package("p".into()));
+    let path = "/usr/lib/firmware/ql_fw.bin.xz".parse().unwrap();
+    tree.insert(path, link).unwrap();
+    for kind in KINDS {
+        let initrd = in_store(|store| made_of(kind, &tree, store)).unwrap();
+        let place = "/usr/lib/firmware".parse().unwrap();
+        let firmware = initrd.tree().below(&place);
+        let files = firmware.filter(|(_, node)| !matches!(node.kind, Kind::Directory));
+        let files: Vec<_> = files.map(|(path, _)| path.name().to_owned()).collect();
+        assert_eq!(
+            files,
+            ["ql-2.bin", "ql-3.bin.zst", "ql_fw-1.bin.xz", "ql_fw.bin.xz"]
+        );
+        let place = ImagePath::merged_usr(false).find(|(_, target)| *target == "usr/lib");
+        let lib = initrd.tree().get(&place.unwrap().0).unwrap();
+        assert!(matches!(&lib.kind, Kind::Symlink(target) if target == "usr/lib"));
+    }
+    // Without any, nothing more is in it.
+    let initrd = in_store(|store| made_of(InitrdKind::Nodeimg, &root(), store)).unwrap();
+    let place = ImagePath::merged_usr(false).find(|(_, target)| *target == "usr/lib");
+    assert!(initrd.tree().get(&place.unwrap().0).is_none());
 }
 
 #[test]

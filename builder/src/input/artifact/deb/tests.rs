@@ -201,7 +201,10 @@ fn packages_that_are_not_what_they_should_be() {
     };
     let cut = zstd::encode_all(Cursor::new(&data), 1).unwrap();
     for (bytes, want) in [
-        (b"<html>".to_vec(), "not an ar archive"),
+        (
+            b"<html>".to_vec(),
+            "not a Debian package: it looks like a web page",
+        ),
         (good[..good.len() - 9].to_vec(), "cut short"),
         (archive(&[("debian-binary", b"3.0\n")]), "format is 3.0"),
         (archive(&[("x", b"")]), "debian-binary"),

@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, bail};
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Digest;
 
 use super::{PackagesFile, Resolver, Suite};
+use crate::input::debian::catalog::Whose;
 use crate::input::debian::keyring::Keyring;
 use crate::input::debian::release::Release;
 use crate::input::debian::stanza::stanzas;
@@ -32,21 +33,43 @@ impl Resolver<'_> {
         let what = format!("the index of the repository {}", asked.name);
         let url = format!("{place}/InRelease");
         let accept = |text: String| self.accepted(&text, asked);
-        let found = self.fetcher.first_text(&url, &what, accept);
-        found.map_err(|error| match error.is::<Gone>() {
-            true => anyhow!(
-                "there is no {}: are `url` and `suite` right? {error:#}",
-                shown(&url)
-            ),
-            false => error,
-        })
+        let error = match self.fetcher.first_text(&url, &what, accept) {
+            Err(error) if error.is::<Gone>() => error,
+            found => return found,
+        };
+        // As apt does: the signature may lie beside the index.
+        let signature = format!("{place}/Release.gpg");
+        if let Some(signature) = self.fetcher.text(&signature, &what)? {
+            let accept = |text: String| self.accepted_beside(&text, &signature, asked);
+            let url = format!("{place}/Release");
+            return self.fetcher.first_text(&url, &what, accept);
+        }
+        bail!(
+            "there is no {}, and no Release.gpg beside it: are `url` and `suite` right? {error:#}",
+            shown(&url)
+        )
     }
 
+    /// Of an index that is signed in itself.
     fn accepted(&self, text: &str, asked: &Repository) -> Result<Suite> {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(self.now.0);
         let keyring = Keyring::of(&asked.key_file).context("its `signed_by`")?;
-        let text = keyring.verify(text.as_bytes(), now)?;
-        let release = Release::parse(&text)?;
+        let text = keyring.verify(text.as_bytes(), self.time())?;
+        self.read(&text, asked)
+    }
+
+    fn accepted_beside(&self, text: &str, signature: &str, asked: &Repository) -> Result<Suite> {
+        let keyring = Keyring::of(&asked.key_file).context("its `signed_by`")?;
+        keyring.verify_detached(text, signature.as_bytes(), self.time())?;
+        self.read(text, asked)
+    }
+
+    fn time(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(self.now.0)
+    }
+
+    /// `text` is what was signed.
+    fn read(&self, text: &str, asked: &Repository) -> Result<Suite> {
+        let release = Release::parse(text)?;
         let allowed = self.base.allow_expired.contains(&asked.name);
         release.check_time(asked.name.as_str(), self.now, allowed)?;
         let index = Index {
@@ -54,7 +77,7 @@ impl Resolver<'_> {
             archive: asked.name.clone(),
             url: Some(asked.url.clone()),
             date: release.date,
-            sha256: Digest::sha256(super::canonical(&text).as_bytes()),
+            sha256: Digest::sha256(super::canonical(text).as_bytes()),
         };
         self.check_age(&index)?;
         let mut files = Vec::new();
@@ -79,7 +102,7 @@ impl Resolver<'_> {
         }
         Ok(Suite {
             index,
-            of_base: false,
+            whose: Whose::Repository,
             directory: asked.directory(),
             files,
         })
@@ -109,9 +132,8 @@ fn file(release: &Release<'_>, plain: &str, arch: Arch, of_all: bool) -> Result<
             .file(name)
             .or_else(|error| dotted().map_err(|_| error))
     };
-    let size = find(plain)
-        .context("it does not state the digest of its list unpacked")?
-        .size;
+    // Not every publisher lists what it does not offer.
+    let size = find(plain).ok().map(|file| file.size);
     let mut packed = PACKINGS.iter().filter_map(|packing| {
         let name = format!("{plain}{packing}");
         Some((find(&name).ok()?, name))

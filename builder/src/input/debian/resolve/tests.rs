@@ -71,7 +71,12 @@ fn a_recipe_becomes_pinned_packages_of_both_architectures() {
         .packages
         .packages
         .iter()
-        .map(|p| format!("{} {} {} {}", p.what(), p.suite, p.path, p.size))
+        .map(|p| match &p.place {
+            Place::Archive { suite, path, .. } => {
+                format!("{} {suite} {path} {}", p.what(), p.size)
+            }
+            Place::Url { url } => format!("{} {url} {}", p.what(), p.size),
+        })
         .collect();
     assert_eq!(
         lines,
@@ -241,7 +246,7 @@ fn a_component_is_read_when_it_is_named_and_told_when_it_is_not() {
     let components: Vec<String> = packages
         .packages
         .iter()
-        .map(|p| format!("{} {}", p.what(), p.component))
+        .map(|p| format!("{} {}", p.what(), p.component()))
         .collect();
     assert_eq!(
         components,
@@ -399,5 +404,37 @@ fn a_repository_with_a_wrong_an_expired_or_a_revoked_key_is_refused() {
         mirror.foreign(flat, FOREIGN, "Mon, 13 Nov 2023 22:13:00 UTC", &key);
         let older = said(&mirror, &key, &locked);
         assert!(older.contains("--allow-older"), "{older}");
+    }
+}
+
+/// As apt-ftparchive and gpg leave it, without InRelease.
+#[test]
+fn a_signature_may_lie_beside_the_index() {
+    for flat in [true, false] {
+        let none = lock::Packages::default();
+        let (mirror, key) = (Mirror::new(), TestKey::new(None));
+        mirror.foreign(flat, FOREIGN, "Tue, 14 Nov 2023 22:13:00 UTC", &key);
+        let before = foreign(&mirror, repository(flat, &key), "", &none).unwrap();
+        mirror.signed_beside(flat, &key);
+        let packages = foreign(&mirror, repository(flat, &key), "", &none)
+            .unwrap()
+            .packages;
+        assert_eq!(packages.packages, before.packages.packages);
+        let said = |key: &TestKey| {
+            let resolved = foreign(&mirror, repository(flat, key), "", &none);
+            format!("{:#}", resolved.unwrap_err())
+        };
+        assert!(said(&TestKey::new(None)).contains("trusted key"));
+        assert!(said(&key.revoked()).contains("revoked"));
+        let release = match flat {
+            true => mirror.path("repo/deb/Release"),
+            false => mirror.path("repo/deb/dists/stable/Release"),
+        };
+        let text = fs::read_to_string(&release)
+            .unwrap()
+            .replace("2023", "2022");
+        fs::write(&release, text).unwrap();
+        let changed = said(&key);
+        assert!(changed.contains("signature"), "{changed}");
     }
 }

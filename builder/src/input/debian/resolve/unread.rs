@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 use nodeimg_values::arch::Arch;
 
 use super::{Resolver, Suite};
-use crate::input::debian::catalog::Catalog;
-use crate::input::recipe::Component;
+use crate::input::debian::catalog::{Catalog, Whose};
+use crate::input::recipe::{Component, PackageName};
 
 impl Resolver<'_> {
     /// Says which component has what is asked for, if one that is not read has it.
@@ -25,7 +25,7 @@ impl Resolver<'_> {
         let unread = Component::ALL.into_iter().filter(|c| !read.contains(c));
         let mut found: BTreeMap<Component, Vec<&str>> = BTreeMap::new();
         for component in unread {
-            let of_base = suites.iter().filter(|suite| suite.of_base);
+            let of_base = suites.iter().filter(|suite| suite.whose == Whose::Base);
             let lists = of_base.flat_map(|suite| suite.lists(arch, component));
             // Only to say more: that something is missing is certain already.
             let Ok(lists) = self.fetch_lists(lists.collect()) else {

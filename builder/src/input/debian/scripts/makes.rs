@@ -11,6 +11,8 @@ pub struct Makes {
     pub users: BTreeSet<String>,
     pub groups: BTreeSet<String>,
     pub files: BTreeSet<String>,
+    /// Units that are enabled.
+    pub units: BTreeSet<String>,
 }
 
 /// Options of the programs that make accounts which have a value.
@@ -93,6 +95,7 @@ impl Makes {
             "ucf" | "cp" | "install" | "ln" => {
                 self.files.extend(operands(words).last().cloned());
             }
+            "systemctl" | "deb-systemd-helper" => self.enables(words),
             "mkdir" | "touch" => self.files.extend(operands(words)),
             "update-alternatives" => {
                 for (index, word) in words.iter().enumerate() {
@@ -111,6 +114,24 @@ impl Makes {
         for names in [&mut self.users, &mut self.groups] {
             names.retain(|name| is_name(name));
         }
+    }
+
+    fn enables(&mut self, words: &[String]) {
+        let names = operands(words);
+        let Some((verb, names)) = names.split_first() else {
+            return;
+        };
+        if verb != "enable" {
+            return;
+        }
+        let named = names
+            .iter()
+            .filter(|name| !name.contains(['$', '/', '*', '%']));
+        let whole = named.map(|name| match name.contains('.') {
+            true => name.clone(),
+            false => format!("{name}.service"),
+        });
+        self.units.extend(whole);
     }
 
     fn user(&mut self, words: &[String]) {
@@ -222,6 +243,18 @@ mod tests {
         let makes = Makes::of(&control);
         let list = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(" ");
         (list(&makes.users), list(&makes.groups), list(&makes.files))
+    }
+
+    #[test]
+    fn units_that_are_enabled() {
+        let script = "if [ \"$1\" = configure ]; then\n\tsystemctl daemon-reload || true\n\
+            \tsystemctl enable --now agent && systemctl start other.service\nfi\n\
+            \tif deb-systemd-helper --quiet was-enabled 'a.timer'; then\n\
+            \t\tdeb-systemd-helper enable 'a.timer' >/dev/null || true\n\tfi\n\
+            systemctl enable \"$UNIT\"\n";
+        let control = Control::from([("postinst".to_owned(), script.as_bytes().to_vec())]);
+        let units: Vec<_> = Makes::of(&control).units.into_iter().collect();
+        assert_eq!(units, ["a.timer", "agent.service"]);
     }
 
     #[test]

@@ -14,8 +14,7 @@ fn solved(packages: &[&str], recipe: &str) -> Result<(String, String)> {
     let indexes = [Packages {
         suite: "trixie".parse().unwrap(),
         component: Component::Main,
-        of_base: true,
-        of_repository: false,
+        whose: Whose::Base,
         text: text.collect(),
     }];
     let catalog = Catalog::new(&indexes, &BTreeMap::new())?;
@@ -221,16 +220,15 @@ fn what_cannot_be_is_told_with_its_chain() {
 
 /// Of a base suite and one beside it, of which only `kernel` is wanted.
 fn pinned(base: &str, beside: &str, more: &str) -> Result<String> {
-    let index = |suite: &str, of_base: bool, text: &str| Packages {
+    let index = |suite: &str, whose: Whose, text: &str| Packages {
         suite: suite.parse().unwrap(),
         component: Component::Main,
-        of_base,
-        of_repository: false,
+        whose,
         text: text.replace("; ", "\n").replace(" | ", "\n\n"),
     };
     let indexes = [
-        index("trixie", true, base),
-        index("trixie-backports", false, beside),
+        index("trixie", Whose::Base, base),
+        index("trixie-backports", Whose::Beside, beside),
     ];
     let pins = BTreeMap::from([(
         "kernel".parse().unwrap(),

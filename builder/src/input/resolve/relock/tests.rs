@@ -75,9 +75,11 @@ impl World {
             name: name.parse().unwrap(),
             arch,
             version: "0.9".to_owned(),
-            suite: "trixie".parse().unwrap(),
-            component: Default::default(),
-            path: path.to_owned(),
+            place: crate::input::lock::Place::Archive {
+                suite: "trixie".parse().unwrap(),
+                component: Default::default(),
+                path: path.to_owned(),
+            },
             sha256: Digest::sha256(bytes),
             size: bytes.len() as u64,
         };

@@ -80,8 +80,9 @@ pub(super) fn ntp(field: &Field<'_>, problems: &mut Problems) -> Option<Ntp> {
             "enabled" => enabled = field.boolean(problems).unwrap_or(true),
             "ntp_client" => {
                 let text = field.node.scalar().map(Scalar::text);
-                if !matches!(text, Some("auto" | "systemd-timesyncd")) {
-                    let reason = "has no effect: a node keeps time with systemd-timesyncd";
+                if !matches!(text, Some("auto" | "systemd-timesyncd" | "chrony")) {
+                    let reason =
+                        "has no effect: a node keeps time with systemd-timesyncd or chrony";
                     problems.warn(&field.place, reason, "");
                 }
             }
