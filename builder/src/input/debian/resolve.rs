@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use nodeimg_formats::packing::Packing;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::date::Date;
@@ -13,10 +12,10 @@ use nodeimg_values::digest::{Algorithm, Digest, Expected};
 use super::catalog::{Catalog, Package, Packages};
 use super::keyring::Keyring;
 use super::notes::Notes;
-use super::release::{IndexFile, Release};
+use super::release::IndexFile;
 use super::solve::{Solution, Wanted, solve};
-use super::sources::{archive_of, suites_of};
-use crate::input::fetch::{Fetcher, Gone, Mirrors, Request};
+use super::sources::suites_of;
+use crate::input::fetch::{Fetcher, Mirrors, Request};
 use crate::input::lock::{self, Index, PinnedPackage};
 use crate::input::recipe::value::Name;
 use crate::input::recipe::{Base, Component};
@@ -159,71 +158,6 @@ impl<'a> Resolver<'a> {
         Ok(suites)
     }
 
-    fn suite(&self, name: &Name, of_base: bool) -> Result<Suite> {
-        let archive = archive_of(name);
-        let what = format!("the index of Debian's suite {name}");
-        let url = Mirrors::snapshot(archive, self.now, &format!("dists/{name}/InRelease"));
-        let accept = |text: String| self.accept(&text, name, of_base, archive);
-        let found = self.fetcher.first_text(&url, &what, accept);
-        found.map_err(|error| match error.is::<Gone>() {
-            true => anyhow!(
-                "no mirror of the archive `{archive}` has the suite {name}: is it right? Name a \
-                 mirror that has it with --debian-mirror URL, NODEIMG_DEBIAN_MIRROR or \
-                 `base.mirrors`; {error:#}"
-            ),
-            false => error,
-        })
-    }
-
-    fn accept(&self, text: &str, name: &Name, of_base: bool, archive: &str) -> Result<Suite> {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(self.now.0);
-        let text = self.keyring.verify(text.as_bytes(), now)?;
-        let release = Release::parse(&text)?;
-        let allowed = self.base.allow_expired.contains(name);
-        release.check(name.as_str(), self.now, allowed)?;
-        let index = Index {
-            suite: name.clone(),
-            archive: archive.parse()?,
-            url: None,
-            date: release.date,
-            sha256: Digest::sha256(canonical(&text).as_bytes()),
-        };
-        self.check_age(&index)?;
-        let mut files = Vec::new();
-        for arch in Arch::ALL {
-            for component in Component::ALL {
-                match packages_file(&release, component, arch) {
-                    Ok(file) => files.push(file),
-                    Err(error) if component.is_main() => return Err(error),
-                    // Not every suite has every component.
-                    Err(_) => {}
-                }
-            }
-        }
-        Ok(Suite {
-            index,
-            of_base,
-            directory: format!("dists/{name}"),
-            files,
-        })
-    }
-
-    fn check_age(&self, new: &Index) -> Result<()> {
-        let of_same = |old: &&Index| {
-            old.suite == new.suite && old.archive == new.archive && old.url == new.url
-        };
-        match self.known.iter().find(of_same) {
-            Some(old) if new.date < old.date => bail!(
-                "it is dated {}, but the lock already has the one of {}: the mirror is out of \
-                 date, or hands out an old state; to go back, run `nodeimg lock --update base \
-                 --allow-older`",
-                new.date,
-                old.date
-            ),
-            _ => Ok(()),
-        }
-    }
-
     /// All Packages files, those of an architecture together.
     fn fetch<'s>(&self, suites: &'s [Suite]) -> Result<Vec<FetchedList<'s>>> {
         let mut lists = Vec::new();
@@ -295,20 +229,6 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// The Packages file of a component, as a Release file lists it.
-fn packages_file(release: &Release<'_>, component: Component, arch: Arch) -> Result<PackagesFile> {
-    let plain = format!("{component}/binary-{arch}/Packages");
-    let name = format!("{plain}.xz");
-    Ok(PackagesFile {
-        arch,
-        component,
-        packed: release.file(&name)?,
-        name,
-        size: release.file(&plain)?.size,
-        of_all: false,
-    })
-}
-
 impl Suite {
     fn lists(&self, arch: Arch, component: Component) -> impl Iterator<Item = PackageList<'_>> {
         let wanted = move |file: &&PackagesFile| file.arch == arch && file.component == component;
@@ -364,18 +284,6 @@ fn unpack(blob: VerifiedBlob, size: u64) -> Result<String> {
     Ok(text)
 }
 
-/// The signed text: a signature does not cover line ends and blanks before them
-/// ([RFC 9580](https://www.rfc-editor.org/rfc/rfc9580), section 7.2), so whoever
-/// sends the text must not choose its digest by them.
-fn canonical(text: &str) -> String {
-    let mut lines = String::with_capacity(text.len());
-    for line in text.lines() {
-        lines.push_str(line.trim_end_matches([' ', '\t', '\r']));
-        lines.push('\n');
-    }
-    lines
-}
-
 fn pinned(package: &Package<'_>, arch: Arch) -> Result<PinnedPackage> {
     let path = package.needed("Filename")?;
     let path = path.strip_prefix("./").unwrap_or(path);
@@ -403,6 +311,7 @@ fn pinned(package: &Package<'_>, arch: Arch) -> Result<PinnedPackage> {
     })
 }
 
+mod index;
 mod repository;
 #[cfg(test)]
 mod tests;

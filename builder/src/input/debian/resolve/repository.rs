@@ -54,7 +54,7 @@ impl Resolver<'_> {
             archive: asked.name.clone(),
             url: Some(asked.url.clone()),
             date: release.date,
-            sha256: Digest::sha256(super::canonical(&text).as_bytes()),
+            sha256: Digest::sha256(super::index::canonical(&text).as_bytes()),
         };
         self.check_age(&index)?;
         let mut files = Vec::new();
