@@ -1,5 +1,6 @@
-//! What ci/bench measures beside other people's writers: SquashFS and dm-verity
-//! alone, of a tree that is made ready first, without the store's kept blocks.
+//! What ci/bench measures of a part of a build: SquashFS and dm-verity alone, beside other
+//! people's writers, of a tree that is made ready first, without the store's kept blocks;
+//! and the checks of recipe and tree, which every build makes.
 //!
 //! Ignored as tests: they say how long it took and judge nothing. ci/bench runs
 //! each in a process of its own, built with `--release`:
@@ -7,6 +8,7 @@
 //! ```text
 //! NODEIMG_BENCH_TAR=rootfs.tar NODEIMG_BENCH_OUT=root.squashfs   squashfs
 //! NODEIMG_BENCH_IMAGE=root.squashfs NODEIMG_BENCH_OUT=hashes     verity
+//! NODEIMG_BENCH_TAR=rootfs.tar NODEIMG_BENCH_OUT=any             checks
 //! -> MEASURED wall=SECONDS cpu=SECONDS
 //! ```
 #![allow(clippy::unwrap_used)]
@@ -22,10 +24,15 @@ use nodeimg_formats::guid::Guid;
 use nodeimg_formats::region::Region;
 use nodeimg_formats::squashfs::Options;
 use nodeimg_formats::verity::{self, Data, Params};
+use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::{Digest, Expected};
 use nodeimg_values::epoch::Epoch;
 
+use crate::image::consistency::Judged;
+use crate::image::modules::{self, Modules};
 use crate::input::artifact::members::{self, MemberKind};
+use crate::input::recipe::{self, RecipeRef};
+use crate::output::KINDS;
 use crate::store::{Store, VerifiedBlob};
 use crate::tree::{Content, ImagePath, Node, Origin, Tree, squashfs};
 
@@ -65,7 +72,7 @@ fn stored(store: &Store, tar: &[u8]) -> VerifiedBlob {
     partial.commit(&want).unwrap().unwrap()
 }
 
-fn tree(blob: VerifiedBlob) -> Tree {
+fn tree(blob: VerifiedBlob, origin: &Origin) -> Tree {
     let members = members::read_seeking(blob.file().try_clone().unwrap()).unwrap();
     let blob = Arc::new(blob);
     let mut tree = Tree::default();
@@ -76,7 +83,7 @@ fn tree(blob: VerifiedBlob) -> Tree {
         .filter(|m| !ImagePath::is_merged(&m.name))
     {
         let path = ImagePath::from_relative(&member.name).unwrap();
-        let origin = Origin::FirstBoot;
+        let origin = origin.clone();
         let mut node = match member.kind {
             MemberKind::Directory => Node::directory(member.mode, origin),
             MemberKind::Symlink(target) => Node::symlink(target, origin),
@@ -107,7 +114,7 @@ fn squashfs() {
     let place = tempfile::tempdir_in(out.parent().unwrap()).unwrap();
     let store = Store::open(place.path()).unwrap();
     let blob = stored(&store, &fs::read(named("NODEIMG_BENCH_TAR")).unwrap());
-    let tree = tree(blob);
+    let tree = tree(blob, &Origin::FirstBoot);
     measured(|| {
         let file = File::create(&out).unwrap();
         let mut region = BufWriter::with_capacity(1 << 20, Region::new(&file, 0));
@@ -115,6 +122,34 @@ fn squashfs() {
         let written = squashfs::write(&tree, Epoch(0), &options, &mut region).unwrap();
         region.flush().unwrap();
         file.set_len(written.size).unwrap();
+    });
+}
+
+/// As if an artifact had brought every file, and the recipe were a Kubernetes worker's.
+#[test]
+#[ignore = "a measurement, for ci/bench"]
+fn checks() {
+    let out = named("NODEIMG_BENCH_OUT");
+    let place = tempfile::tempdir_in(out.parent().unwrap()).unwrap();
+    let store = Store::open(place.path()).unwrap();
+    let blob = stored(&store, &fs::read(named("NODEIMG_BENCH_TAR")).unwrap());
+    let tree = tree(blob, &Origin::Artifact("all".to_owned()));
+    let releases = modules::releases(&tree);
+    let kernels: Vec<Modules> = releases
+        .iter()
+        .map(|release| Modules::read(&tree, release, None).unwrap())
+        .collect();
+    let from: RecipeRef = "hard-way".parse().unwrap();
+    measured(|| {
+        let recipe = recipe::load_for(&from, &KINDS, &[]).unwrap();
+        let judged = Judged {
+            recipe: &recipe,
+            arch: Arch::Amd64,
+            tree: &tree,
+            kernels: &kernels,
+        };
+        // What it finds is of no interest: the tree is not this recipe's.
+        let _ = judged.judge();
     });
 }
 

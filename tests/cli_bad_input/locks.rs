@@ -79,7 +79,7 @@ fn locks() {
             name: "edited by hand: a comment",
             given: |world| with_lock(world, |text| text + "# mine\n"),
             code: 1,
-            says: &["recipe.lock was edited by hand"],
+            says: &["recipe.lock:", "is not as `nodeimg lock` has written it"],
         },
         Case {
             name: "edited by hand: the epoch",

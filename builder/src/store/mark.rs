@@ -68,7 +68,9 @@ pub fn claim(root: &Path) -> Result<Access> {
     make.recursive(true).mode(0o755);
     // Not if it is there: on a read-only medium even that would fail.
     if !root.is_dir() {
-        make.create(root).with_context(context)?;
+        make.create(root)
+            .map_err(|error| in_its_place(root, error))
+            .with_context(context)?;
     }
     let meta = fs::metadata(root).with_context(context)?;
     let state = state(root)?;
@@ -90,6 +92,17 @@ pub fn claim(root: &Path) -> Result<Access> {
         was_open |= directory(&root.join(part.name())).with_context(context)?;
     }
     Ok(Access::Own { was_open })
+}
+
+/// Why no directory can be made at `root`.
+fn in_its_place(root: &Path, error: io::Error) -> anyhow::Error {
+    match fs::symlink_metadata(root) {
+        Ok(meta) if meta.is_symlink() => {
+            anyhow::anyhow!("it is a link to a directory that is not there")
+        }
+        Ok(_) => anyhow::anyhow!("it is not a directory"),
+        Err(_) => error.into(),
+    }
 }
 
 /// That `root` is a store of this user, before anything in it is removed.

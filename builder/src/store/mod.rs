@@ -23,6 +23,7 @@
 //! - Any number of builds may use one store at a time; [`gc`](Store::gc) waits for none
 //!   and takes nothing from a running one: it refuses while one runs.
 
+mod alias;
 mod bundle;
 mod derived;
 mod maintenance;
@@ -33,7 +34,7 @@ mod reading;
 mod record;
 
 use std::fs::{File, Metadata, Permissions};
-use std::io::{self, Read, Seek};
+use std::io::{self, Seek};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -44,6 +45,7 @@ use nodeimg_values::digest::{Algorithm, Digest, Expected, Hasher, Measured};
 use nodeimg_values::temporary;
 use tempfile::TempDir;
 
+use alias::alias_path;
 use mark::{Access, USE_LOCK};
 use place::{Part, There};
 
@@ -281,16 +283,6 @@ impl Store {
         }
     }
 
-    /// Whether this store has seen that both digests of `want` are of the same bytes:
-    /// SHA-512 costs four times SHA-256, so it is not computed at every build.
-    fn belong_together(&self, want: &Expected) -> bool {
-        let (Some(sha256), Some(sha512)) = (&want.sha256, &want.sha512) else {
-            return false;
-        };
-        let seen = alias(&self.root, sha512).filter(|(_, meta)| place::is_ours(meta));
-        seen.is_some_and(|(seen, _)| seen == *sha256)
-    }
-
     /// A blob whose file another user owns, who can change it after it was hashed:
     /// a copy of it.
     fn adopt(&self, mut file: &File, sha256: &Digest, want: &Expected) -> Result<Lookup> {
@@ -318,43 +310,11 @@ impl Store {
     pub fn built_record(&self, directory: &Digest) -> PathBuf {
         self.root.join(Part::Built.name()).join(directory.hex())
     }
-
-    /// The name in `blobs/` that stands for `want`, if any is known. Where it
-    /// rests on an alias alone, the blob's SHA-512 is checked when it is used.
-    fn resolve(&self, want: &Expected) -> Result<Option<Digest>> {
-        match (&want.sha256, &want.sha512) {
-            (Some(sha256), _) => Ok(Some(sha256.clone())),
-            (None, Some(sha512)) => Ok(self.alias(sha512)),
-            (None, None) => bail!("a blob was requested without a digest"),
-        }
-    }
-
-    /// The SHA-256 of the blob with this SHA-512, as seen when it was stored. A
-    /// broken alias costs a download, nothing else.
-    fn alias(&self, sha512: &Digest) -> Option<Digest> {
-        let below = self.below.iter().map(|below| &below.root);
-        let mut roots = std::iter::once(&self.root).chain(below);
-        roots.find_map(|root| Some(alias(root, sha512)?.0))
-    }
-}
-
-/// What an alias in the store at `root` says, with its file.
-fn alias(root: &Path, sha512: &Digest) -> Option<(Digest, Metadata)> {
-    let There::File(file, meta) = place::look(&alias_path(root, sha512)).ok()? else {
-        return None;
-    };
-    let mut text = String::new();
-    file.take(1024).read_to_string(&mut text).ok()?;
-    Some((text.trim().parse().ok()?, meta))
 }
 
 fn blob_path(root: &Path, sha256: &Digest) -> PathBuf {
     let hex = sha256.hex();
     root.join(Part::Blobs.name()).join(&hex[..2]).join(hex)
-}
-
-fn alias_path(root: &Path, sha512: &Digest) -> PathBuf {
-    root.join(Part::Aliases.name()).join(sha512.hex())
 }
 
 /// Hashes what lies at `path`, where the blob `sha256` belongs.

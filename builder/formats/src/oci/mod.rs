@@ -119,6 +119,14 @@ struct Raw {
     config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
     fs_layers: Option<serde_json::Value>,
+    errors: Option<Vec<Problem>>,
+}
+
+/// Of a registry, which some send as if it were the image.
+#[derive(Deserialize)]
+struct Problem {
+    message: Option<String>,
+    code: Option<String>,
 }
 
 impl Document {
@@ -130,6 +138,14 @@ impl Document {
     pub fn parse(bytes: &[u8], told: Option<&str>) -> Result<Document> {
         let raw: Raw = serde_json::from_slice(bytes)
             .context("it is neither an image's index nor its manifest")?;
+        if let Some(errors) = &raw.errors {
+            let words = |error: &Problem| error.message.clone().or_else(|| error.code.clone());
+            let said: Vec<String> = errors.iter().filter_map(words).collect();
+            bail!(
+                "the registry sends an error in its place: \"{}\"",
+                said.join("; ").escape_debug()
+            );
+        }
         ensure!(
             raw.schema_version != Some(1) && raw.fs_layers.is_none(),
             "it uses Docker's schema 1, which is not supported: push the image again with a \

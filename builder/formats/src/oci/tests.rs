@@ -84,6 +84,16 @@ fn what_cannot_be_run_is_refused_by_name() {
             None,
             "schema 1",
         ),
+        (
+            json!({ "errors": [{ "code": "DENIED", "message": "license\u{7} expired" }] }),
+            None,
+            r#"an error in its place: "license\u{7} expired""#,
+        ),
+        (
+            json!({ "errors": [{ "code": "DENIED" }, { "code": "X" }] }),
+            None,
+            r#"in its place: "DENIED; X""#,
+        ),
         (json!([]), None, "neither"),
         (json!({}), None, "without `config`"),
         (

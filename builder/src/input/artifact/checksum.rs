@@ -7,7 +7,9 @@
 //! SHA256 (NAME) = HEX       as BSD's tools and `sha256sum --tag` write (Fedora);
 //! SHA2-256(NAME)= HEX       `openssl dgst`
 //! sha256:HEX  NAME          as container registries write digests
-//! NAME: HEX | ALGORITHM HEX NAME | a row of a table
+//! NAME: HEX | NAME=HEX | NAME,HEX | ALGORITHM HEX NAME | a row of a table
+//! HEX SIZE NAME             as Debian's lists have it
+//! NAME: 50BB8B78 5D76ECB6   `gpg --print-md`, with the rest on the lines below (Apache)
 //! # SHA512 HASH             what the lines below it are (Flatcar, Gentoo); any other
 //!                           comment says nothing
 //! -----BEGIN PGP SIGNED MESSAGE-----      such lines, clear-signed (runc):

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use nodeimg_formats::packing::Packing;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::date::Date;
@@ -14,10 +13,10 @@ use nodeimg_values::digest::{Algorithm, Digest, Expected};
 use super::catalog::{Catalog, Package, Packages, Whose};
 use super::keyring::Keyring;
 use super::notes::Notes;
-use super::release::{IndexFile, Release, canonical};
+use super::release::IndexFile;
 use super::solve::{Solution, Wanted, solve};
-use super::sources::{archive_of, suites_of};
-use crate::input::fetch::{Fetcher, Gone, Mirrors, Request};
+use super::sources::suites_of;
+use crate::input::fetch::{Fetcher, Mirrors, Request};
 use crate::input::lock::{self, Index, PinnedPackage, Place};
 use crate::input::recipe::value::Name;
 use crate::input::recipe::{Base, Component};
@@ -170,71 +169,6 @@ impl<'a> Resolver<'a> {
         Ok(suites)
     }
 
-    fn suite(&self, name: &Name, whose: Whose) -> Result<Suite> {
-        let archive = archive_of(name);
-        let what = format!("the index of Debian's suite {name}");
-        let url = Mirrors::snapshot(archive, self.now, &format!("dists/{name}/InRelease"));
-        let accept = |text: String| self.accept(&text, name, whose, archive);
-        let found = self.fetcher.first_text(&url, &what, accept);
-        found.map_err(|error| match error.is::<Gone>() {
-            true => anyhow!(
-                "no mirror of the archive `{archive}` has the suite {name}: is it right? Name a \
-                 mirror that has it with --debian-mirror URL, NODEIMG_DEBIAN_MIRROR or \
-                 `base.mirrors`; {error:#}"
-            ),
-            false => error,
-        })
-    }
-
-    fn accept(&self, text: &str, name: &Name, whose: Whose, archive: &str) -> Result<Suite> {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(self.now.0);
-        let text = self.keyring.verify(text.as_bytes(), now)?;
-        let release = Release::parse(&text)?;
-        let allowed = self.base.allow_expired.contains(name);
-        release.check(name.as_str(), self.now, allowed)?;
-        let index = Index {
-            suite: name.clone(),
-            archive: archive.parse()?,
-            url: None,
-            date: release.date,
-            sha256: Digest::sha256(canonical(&text).as_bytes()),
-        };
-        self.check_age(&index)?;
-        let mut files = Vec::new();
-        for arch in Arch::ALL {
-            for component in Component::ALL {
-                match packages_file(&release, component, arch) {
-                    Ok(file) => files.push(file),
-                    Err(error) if component.is_main() => return Err(error),
-                    // Not every suite has every component.
-                    Err(_) => {}
-                }
-            }
-        }
-        Ok(Suite {
-            index,
-            whose,
-            directory: format!("dists/{name}"),
-            files,
-        })
-    }
-
-    fn check_age(&self, new: &Index) -> Result<()> {
-        let of_same = |old: &&Index| {
-            old.suite == new.suite && old.archive == new.archive && old.url == new.url
-        };
-        match self.known.iter().find(of_same) {
-            Some(old) if new.date < old.date => bail!(
-                "it is dated {}, but the lock already has the one of {}: the mirror is out of \
-                 date, or hands out an old state; to go back, run `nodeimg lock --update base \
-                 --allow-older`",
-                new.date,
-                old.date
-            ),
-            _ => Ok(()),
-        }
-    }
-
     /// All Packages files, those of an architecture together.
     fn fetch<'s>(&self, suites: &'s [Suite]) -> Result<Vec<FetchedList<'s>>> {
         let mut lists = Vec::new();
@@ -310,20 +244,6 @@ impl<'a> Resolver<'a> {
 
 fn read_all(lists: &[FetchedList<'_>]) -> Result<Vec<Packages>> {
     lists.iter().map(|(list, blob)| list.read(blob)).collect()
-}
-
-/// The Packages file of a component, as a Release file lists it.
-fn packages_file(release: &Release<'_>, component: Component, arch: Arch) -> Result<PackagesFile> {
-    let plain = format!("{component}/binary-{arch}/Packages");
-    let name = format!("{plain}.xz");
-    Ok(PackagesFile {
-        arch,
-        component,
-        packed: release.file(&name)?,
-        name,
-        size: Some(release.file(&plain)?.size),
-        of_all: false,
-    })
 }
 
 impl Suite {
@@ -415,6 +335,7 @@ fn pinned(package: &Package<'_>, arch: Arch) -> Result<PinnedPackage> {
 }
 
 mod elsewhere;
+mod index;
 mod repository;
 pub mod single;
 #[cfg(test)]

@@ -208,8 +208,8 @@ async fn answer(ways: &Ways, get: &Get, first: &First) -> Result<Response, Failu
         // Used here before any other request has it: a registry that refuses it
         // refuses the login, and not a token that is used up.
         *kept = None;
-        let headers = response.headers();
-        let fresh = registry::login(ways, &first.url, first.login.as_ref(), headers).await?;
+        let own = first.login.as_ref();
+        let fresh = registry::login(ways, &first.url, own, &mut response).await?;
         let mut response = follow(ways, get, &first.url, Some(&fresh)).await?;
         if wants_login(ways, &mut response, first).await? {
             return Err(refused(ways, &mut response, first).await);
@@ -248,7 +248,13 @@ async fn follow(
         if let Some(login) = login.filter(|_| url.origin() == first.origin()) {
             request = request.header(header::AUTHORIZATION, login);
         }
-        let response = ways.proxies.send(&url, request).await?;
+        let sent = ways.proxies.send(&url, request).await;
+        let response = sent.map_err(|failure| match url.host_str() {
+            Some(host) if url.origin() != first.origin() => {
+                failure.of(&format!("{host}, after a redirect"))
+            }
+            _ => failure,
+        })?;
         match response.status().as_u16() {
             301 | 302 | 303 | 307 | 308 => {
                 url = redirect(&ways.mirrors, &url, response.headers())?;

@@ -9,9 +9,10 @@ use nodeimg_values::date::Date;
 use reqwest::{Url, header};
 use rustls::{CertificateError, Error};
 
-use super::failure::{Failure, rustls_error};
+use super::failure::Failure;
 use super::head::text;
 use super::note::stamp;
+use super::tls;
 
 /// For the server's word.
 const WAIT: Duration = Duration::from_secs(5);
@@ -30,7 +31,7 @@ enum Outside {
 
 /// The failure of a request for `url` that got no answer.
 pub(super) async fn of_send(error: reqwest::Error, url: &Url) -> Failure {
-    let Some(outside) = rustls_error(&error).and_then(outside) else {
+    let Some(outside) = tls::error(&error).and_then(outside) else {
         return Failure::of_send(error);
     };
     let (Ok(now), theirs) = (Date::now(), ask(url).await) else {

@@ -2,12 +2,12 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use reqwest::{StatusCode, Url};
 
 use super::note::Note;
+use super::tls;
 use crate::store::Rejected;
 
 /// Why one candidate gave no bytes, or the wrong ones.
@@ -19,6 +19,8 @@ pub(super) enum Failure {
     Timeout,
     /// Less came than the options want.
     Slow { came: u64, window: Duration },
+    /// Something came that is no answer of HTTP, or nothing at all.
+    NoAnswer(String),
     /// The connection ended before the file did.
     Cut {
         had: u64,
@@ -58,9 +60,11 @@ impl Failure {
     /// Whether the same request may work a little later.
     pub(super) fn is_transient(&self) -> bool {
         match self {
-            Failure::Connect(_) | Failure::Timeout | Failure::Slow { .. } | Failure::Cut { .. } => {
-                true
-            }
+            Failure::Connect(_)
+            | Failure::Timeout
+            | Failure::Slow { .. }
+            | Failure::NoAnswer(_)
+            | Failure::Cut { .. } => true,
             Failure::Status { code, .. } => {
                 code.is_server_error()
                     || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(code)
@@ -94,7 +98,7 @@ impl Failure {
 
     /// Whether another server, if there is one, is the better second try.
     pub(super) fn is_slow(&self) -> bool {
-        matches!(self, Failure::Slow { .. })
+        matches!(self, Failure::Slow { .. } | Failure::Timeout)
     }
 
     /// Whether somebody answered whom nobody should believe.
@@ -119,6 +123,7 @@ impl Failure {
                 "too slow: {came} bytes in {} s",
                 window.as_secs_f32().ceil()
             ),
+            Failure::NoAnswer(why) => format!("the server's answer cannot be read: {why}"),
             Failure::Cut { had, of, why } => {
                 let of = of.map_or_else(String::new, |of| format!(" of {of}"));
                 format!("the connection was cut after {had}{of} bytes ({why})")
@@ -160,6 +165,13 @@ impl Failure {
                 "the partial download is kept: run the command again to resume it, or name \
                  another mirror with --mirror FROM=TO"
             }
+            Failure::NoAnswer(_) => {
+                "check that this is the address of a web server, try again later, or name a \
+                 mirror with --mirror FROM=TO"
+            }
+            Failure::Cut { had: 0, .. } => {
+                "try again later, or name a mirror with --mirror FROM=TO"
+            }
             Failure::Cut { .. } => {
                 "the partial download is kept: run the command again to resume \
                 it"
@@ -193,19 +205,26 @@ impl Failure {
     pub(super) fn of_send(error: reqwest::Error) -> Failure {
         // A URL may hold a login.
         let error = error.without_url();
-        if let Some(tls) = rustls_error(&error) {
-            return Failure::Tls(tls_text(tls));
+        if let Some(error) = tls::error(&error) {
+            return Failure::Tls(tls::text(error));
         }
         if error.is_timeout() {
             Failure::Timeout
         } else if error.is_connect() {
             Failure::Connect(deepest(&error))
         } else {
-            Failure::Cut {
-                had: 0,
-                of: None,
-                why: deepest(&error),
-            }
+            Failure::NoAnswer(deepest(&error))
+        }
+    }
+
+    /// The same of somebody else than who was asked: "HOST, after a redirect".
+    pub(super) fn of(self, who: &str) -> Failure {
+        match self {
+            Failure::Connect(why) => Failure::Connect(format!("{who}: {why}")),
+            Failure::Timeout => Failure::Connect(format!("{who}: no answer in time")),
+            Failure::NoAnswer(why) => Failure::NoAnswer(format!("{who}: {why}")),
+            Failure::Tls(why) => Failure::Tls(format!("{who}: {why}")),
+            other => other,
         }
     }
 
@@ -249,55 +268,6 @@ fn of_proxy(code: Option<StatusCode>) -> &'static str {
              name a mirror with --mirror FROM=TO"
         }
     }
-}
-
-fn tls_text(error: &rustls::Error) -> String {
-    use rustls::{CertificateError, Error};
-    match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            let file = std::env::var_os("SSL_CERT_FILE").map(std::path::PathBuf::from);
-            let unread = file.and_then(|file| Some((std::fs::metadata(&file).err()?, file)));
-            let unread = unread.map_or_else(String::new, |(e, file)| {
-                format!(
-                    "; SSL_CERT_FILE names {}, which cannot be read: {e}",
-                    file.display()
-                )
-            });
-            format!(
-                "the server's certificate is signed by a CA that this machine does not know \
-                 (install ca-certificates, or name the CA's PEM file in SSL_CERT_FILE){unread}"
-            )
-        }
-        Error::InvalidCertificate(why) => {
-            format!(
-                "the server's certificate is rejected: {why} (check the URL and this machine's \
-                 clock)"
-            )
-        }
-        Error::InvalidMessage(why) => {
-            format!("the server does not speak TLS on this port ({why:?})")
-        }
-        other => format!("no TLS connection: {other}"),
-    }
-}
-
-/// The TLS library's own error somewhere below `error`.
-pub(super) fn rustls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        // io::Error's source() is its payload's source: look at the payload too.
-        let payload = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        next = match payload {
-            Some(payload) => Some(payload),
-            None => error.source(),
-        };
-    }
-    None
 }
 
 /// Some files are gone: servers answered, and say that they have no such thing.

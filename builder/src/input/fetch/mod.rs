@@ -32,6 +32,7 @@ mod retry;
 mod silent;
 mod slots;
 mod text;
+mod tls;
 mod transfer;
 
 use std::fs::File;

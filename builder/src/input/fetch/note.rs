@@ -2,12 +2,16 @@
 //!
 //! Registries answer with `{"errors": [{"message": …}]}`
 //! ([distribution](https://distribution.github.io/distribution/spec/api/#errors)), GitHub and
-//! others with `{"message": …}`.
+//! others with `{"message": …}`, Google with `{"error": {"message": …}}`, object stores with
+//! XML ([S3](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html)), and who has
+//! no form for it with a line of text.
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use nodeimg_values::date::Date;
-use reqwest::header::HeaderMap;
+use reqwest::header::{self, HeaderMap};
 use reqwest::{Response, Url};
 use serde_json::Value;
 
@@ -23,6 +27,19 @@ const WAIT: Duration = Duration::from_secs(5);
 
 /// In characters, of a server's own words.
 const MAX_WORDS: usize = 300;
+
+/// Where errors are told in JSON, the best first.
+const KEYS: [&str; 9] = [
+    "errors",
+    "message",
+    "detail",
+    "details",
+    "error_description",
+    "error",
+    "title",
+    "reason",
+    "code",
+];
 
 /// What there is to say beside a status.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -70,8 +87,9 @@ pub(super) async fn of(
     (!text.is_empty() || remedy.is_some()).then_some(Note { text, remedy })
 }
 
-/// The server's own words in quotes.
+/// The server's own words in quotes; `login` is what was sent along.
 pub(super) async fn said(response: &mut Response, login: Option<&Login>) -> Option<String> {
+    let is_text = is_text(response.headers());
     let mut body = Vec::new();
     let read = async {
         while let Ok(Some(piece)) = response.chunk().await {
@@ -83,10 +101,17 @@ pub(super) async fn said(response: &mut Response, login: Option<&Login>) -> Opti
     };
     // What came until then is as good.
     let _ = tokio::time::timeout(WAIT, read).await;
-    let mut words = words(&body)?;
+    quoted(&body, is_text, login)
+}
+
+/// The words of `body` in quotes, without what is secret.
+pub(super) fn quoted(body: &[u8], is_text: bool, login: Option<&Login>) -> Option<String> {
+    let mut words = words(body, is_text)?;
     if let Some(login) = login {
         // A server may repeat what it was given.
-        for secret in login.pair().splitn(2, ':').filter(|part| part.len() > 3) {
+        let sent = STANDARD.encode(login.pair());
+        let parts = login.pair().splitn(2, ':').chain([sent.as_str()]);
+        for secret in parts.filter(|part| part.len() > 3) {
             words = words.replace(secret, "***");
         }
     }
@@ -95,22 +120,53 @@ pub(super) async fn said(response: &mut Response, login: Option<&Login>) -> Opti
     Some(format!("\"{}{end}\"", short.escape_debug()))
 }
 
-/// Of JSON alone: a page is for people with a browser.
-fn words(body: &[u8]) -> Option<String> {
-    let value: Value = serde_json::from_slice(body).ok()?;
-    let first = |value: &Value| {
-        let text = ["message", "detail", "error_description", "error", "code"]
-            .iter()
-            .find_map(|key| value.get(key)?.as_str());
-        text.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
+/// Of JSON, of XML, and of a text that says that it is one; a page is for people with a
+/// browser.
+fn words(body: &[u8], is_text: bool) -> Option<String> {
+    let found = match serde_json::from_slice::<Value>(body) {
+        Ok(value @ (Value::Object(_) | Value::Array(_))) => of_json(&value)?,
+        _ => {
+            let text = std::str::from_utf8(body)
+                .ok()?
+                .trim_start_matches('\u{feff}');
+            match text.trim_start().starts_with('<') {
+                true => of_xml(text)?.to_owned(),
+                false => text
+                    .lines()
+                    .find(|line| is_text && !line.trim().is_empty())?
+                    .to_owned(),
+            }
+        }
     };
-    let errors = value.get("errors").and_then(Value::as_array);
-    let many: Vec<String> = errors.into_iter().flatten().filter_map(first).collect();
-    let all = match many.is_empty() {
-        true => first(&value)?,
-        false => many.join("; "),
+    let plain = found.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!plain.is_empty()).then_some(plain)
+}
+
+/// The first of what errors are told in, however deep; all of a list.
+fn of_json(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.trim().is_empty()),
+        Value::Array(all) => {
+            let all: Vec<String> = all.iter().filter_map(of_json).collect();
+            (!all.is_empty()).then(|| all.join("; "))
+        }
+        Value::Object(all) => KEYS.iter().find_map(|key| of_json(all.get(*key)?)),
+        _ => None,
+    }
+}
+
+/// `<Error><Code>AccessDenied</Code><Message>…</Message></Error>`
+fn of_xml(text: &str) -> Option<&str> {
+    let of = |tag: &str| {
+        let (_, rest) = text.split_once(&format!("<{tag}>"))?;
+        Some(rest.split_once('<')?.0)
     };
-    (!all.is_empty()).then_some(all)
+    of("Message").or_else(|| of("Code"))
+}
+
+/// Whether the body says that it is a text for people, or says nothing of itself.
+fn is_text(headers: &HeaderMap) -> bool {
+    text(headers, &header::CONTENT_TYPE).is_none_or(|kind| kind.trim().starts_with("text/plain"))
 }
 
 /// The way out of a rate limit that is used up, which GitHub tells by 403.
@@ -165,6 +221,8 @@ pub(super) fn stamp(date: Date) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use nodeimg_seed::text::secret::Secret;
+
     use super::*;
 
     #[test]
@@ -183,13 +241,64 @@ mod tests {
                 Some("API rate limit exceeded"),
             ),
             (r#"{"errors":[],"detail":"d"}"#, Some("d")),
-            (r#"{"errors":{"message":"x"}}"#, None),
+            (r#"{"errors":{"message":"x"}}"#, Some("x")),
+            (
+                r#"{"errors":["the project\tis archived"]}"#,
+                Some("the project is archived"),
+            ),
+            (
+                r#"{"error":{"code":403,"message":"Permission denied","status":"X"}}"#,
+                Some("Permission denied"),
+            ),
+            (
+                r#"{"details":"incorrect username or password"}"#,
+                Some("incorrect username or password"),
+            ),
+            (
+                r#"{"type":"about:blank","title":"Token expired","status":403}"#,
+                Some("Token expired"),
+            ),
+            (
+                r#"{"message":{"error":"insufficient_scope"}}"#,
+                Some("insufficient_scope"),
+            ),
+            (
+                r#"{"errors":[{"code":"NAME_UNKNOWN","message":"","detail":{"name":"x"}}]}"#,
+                Some("NAME_UNKNOWN"),
+            ),
+            (
+                "<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>",
+                Some("Access Denied"),
+            ),
+            ("<Error><Code>NoSuchKey</Code></Error>", Some("NoSuchKey")),
             ("<html><title>no</title></html>", None),
+            (
+                "\n quota of  team x exceeded \nmore",
+                Some("quota of team x exceeded"),
+            ),
+            ("\u{feff}no", Some("no")),
             ("[]", None),
+            ("{}", None),
+            (" \n", None),
             ("", None),
         ] {
-            assert_eq!(words(body.as_bytes()).as_deref(), wanted, "{body}");
+            assert_eq!(words(body.as_bytes(), true).as_deref(), wanted, "{body}");
         }
+        assert_eq!(words(b"\x7fELF", false), None);
+        assert_eq!(words(b"\xff\xfe", true), None);
+    }
+
+    #[test]
+    fn what_was_sent_is_not_repeated() {
+        let login = Login::new("x".to_owned(), Secret::new("me:s3cret".to_owned()));
+        let said = |text: &str| quoted(text.as_bytes(), true, Some(&login)).unwrap();
+        assert_eq!(said("no s3cret for me"), "\"no *** for me\"");
+        let sent = STANDARD.encode("me:s3cret");
+        assert_eq!(
+            said(&format!("Authorization: Basic {sent}")),
+            "\"Authorization: Basic ***\""
+        );
+        assert_eq!(said("red \x1b[31m"), "\"red \\u{1b}[31m\"");
     }
 
     #[test]

@@ -211,7 +211,8 @@ impl Proxy {
         } else if is("tunnel error: ") {
             self.broken(&deepest(&error).replace("tunnel error: ", "breaks off: "))
         } else {
-            clock::of_send(error, url).await
+            let failure = clock::of_send(error, url).await;
+            failure.of(&format!("through the proxy {}", self.name))
         };
         (failure, Door::Tried)
     }

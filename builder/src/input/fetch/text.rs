@@ -40,11 +40,11 @@ impl Fetcher<'_> {
         }
         let mut failures: Vec<(String, String)> = Vec::new();
         let mut absent = true;
-        for candidate in &candidates {
-            let why = match self.text_from(candidate) {
+        for (at, candidate) in candidates.iter().enumerate() {
+            let is_last = at + 1 == candidates.len();
+            let why = match self.text_from(candidate, is_last) {
                 Ok(bytes) => {
-                    let text = String::from_utf8(bytes);
-                    let text = text.map_err(|_| anyhow!("it is not text"));
+                    let text = decoded(bytes).ok_or_else(|| anyhow!("it is not text"));
                     match text.and_then(&accept) {
                         Ok(taken) => {
                             self.stand_ins.tell(&failures, candidate);
@@ -72,7 +72,7 @@ impl Fetcher<'_> {
         }
     }
 
-    fn text_from(&self, candidate: &Candidate) -> Result<Vec<u8>, Failure> {
+    fn text_from(&self, candidate: &Candidate, is_last: bool) -> Result<Vec<u8>, Failure> {
         if let Some(path) = candidate.path() {
             return match regular::read(&path, MAX_TEXT as u64) {
                 Ok(bytes) => Ok(bytes),
@@ -88,7 +88,8 @@ impl Fetcher<'_> {
                 Ok(bytes) => return Ok(bytes),
                 Err(failure) => failure,
             };
-            match backoff.wait(&failure).filter(|_| !failure.is_slow()) {
+            let again = backoff.wait(&failure);
+            match again.filter(|_| is_last || !failure.is_slow()) {
                 Some(wait) => thread::sleep(wait),
                 None => return Err(failure),
             }
@@ -126,8 +127,45 @@ impl Fetcher<'_> {
     }
 }
 
+/// UTF-8, or what PowerShell writes into a file: UTF-16 with a byte order mark.
+fn decoded(bytes: Vec<u8>) -> Option<String> {
+    let unit: fn([u8; 2]) -> u16 = match bytes.get(..2) {
+        Some(b"\xff\xfe") => u16::from_le_bytes,
+        Some(b"\xfe\xff") => u16::from_be_bytes,
+        _ => return String::from_utf8(bytes).ok(),
+    };
+    let (pairs, rest) = bytes[2..].as_chunks::<2>();
+    let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
+    String::from_utf16(&units).ok().filter(|_| rest.is_empty())
+}
+
 fn too_long() -> Failure {
     Failure::Refused(format!(
         "it is longer than {MAX_TEXT} bytes, the limit for a checksum file"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_read_as_it_was_written() {
+        let units = |text: &str, order: fn(u16) -> [u8; 2]| -> Vec<u8> {
+            text.encode_utf16().flat_map(order).collect()
+        };
+        for (bytes, wanted) in [
+            (b"a  x\n".to_vec(), Some("a  x\n")),
+            (
+                units("\u{feff}a \u{1f600}", u16::to_le_bytes),
+                Some("a \u{1f600}"),
+            ),
+            (units("\u{feff}a  x", u16::to_be_bytes), Some("a  x")),
+            (b"\xff\xfea\0b".to_vec(), None),
+            (b"\xff\xfe\0\xd8".to_vec(), None),
+            (b"\xff".to_vec(), None),
+        ] {
+            assert_eq!(decoded(bytes.clone()).as_deref(), wanted, "{bytes:?}");
+        }
+    }
 }

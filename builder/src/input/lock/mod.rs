@@ -102,7 +102,8 @@ impl Lock {
     }
 
     /// Reads a lock's text; `label` names it in messages. What an editor or git make of
-    /// its line ends, its last one and its beginning (a byte order mark) means nothing.
+    /// its beginning (a byte order mark), its empty lines and the ends of its lines means
+    /// nothing.
     ///
     /// # Errors
     /// Not a lock, of a later format, changed by hand, or not whole.
@@ -128,14 +129,22 @@ impl Lock {
                 lock.version
             );
         }
-        // What is written from the parsed values must be the very text: a
-        // comment, another order or a changed value alike came by hand.
-        if lock.digest != Digest::sha256(lock.body().as_bytes())
-            || lock.text().trim_end() != text.trim_end()
-        {
+        if lock.digest != Digest::sha256(lock.body().as_bytes()) {
             bail!(
                 "{label} was edited by hand (its `digest` does not match its content): revert the \
                  change, or re-create it with `nodeimg lock --update`"
+            );
+        }
+        // What is written from the parsed values must be the very lines: a
+        // comment, another order or an unknown key alike came by hand.
+        let own = lock.text();
+        let mut wanted = lines(&own);
+        if let Some((line, _)) =
+            lines(&text).find(|(_, line)| wanted.next().is_none_or(|(_, own)| own != *line))
+        {
+            bail!(
+                "{label}:{line} is not as `nodeimg lock` has written it, though its values may be: \
+                 revert the change, or re-create the lock with `nodeimg lock --update`"
             );
         }
         lock.pins.check().with_context(|| {
@@ -186,6 +195,14 @@ impl Lock {
             with_base: recipe.needs_base(),
         })
     }
+}
+
+/// Those that say something, without blanks at their ends, and their numbers from 1.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().map(str::trim_end).enumerate();
+    lines
+        .filter(|(_, line)| !line.is_empty())
+        .map(|(at, line)| (at + 1, line))
 }
 
 /// Of git, with its own name of a side behind.

@@ -54,14 +54,46 @@ fn an_edited_lock_is_refused() {
     for edited in [
         lock.text().replacen(hex.hex(), other.hex(), 1),
         lock.text().replace("1790000000", "1790000001"),
-        lock.text() + "\n# a note\n",
     ] {
         let error = Lock::parse(&edited, "x.lock").unwrap_err().to_string();
         assert!(error.contains("edited by hand"), "{error}");
     }
+    let last = lock.text().lines().count();
+    for (edited, line) in [
+        (lock.text() + "\n# a note\n", last + 2),
+        (lock.text().replacen("name = \"", "name  = \"", 1), 8),
+        (
+            lock.text()
+                .replacen("arch = \"amd64\"", "arch = 'amd64'", 1),
+            9,
+        ),
+        (lock.text().replacen("arch = ", "other = 1\narch = ", 1), 9),
+    ] {
+        let error = Lock::parse(&edited, "x.lock").unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("x.lock:{line} is not as")),
+            "{edited}: {error}"
+        );
+    }
     for broken in ["", "version = 1", "[[artifact]]", "\0"] {
         let error = format!("{:#}", Lock::parse(broken, "x.lock").unwrap_err());
         assert!(error.starts_with("x.lock is not a lock"), "{error}");
+    }
+}
+
+#[test]
+fn what_editors_make_of_lines_means_nothing() {
+    let (_, lock) = lock();
+    let text = lock.text();
+    for same in [
+        text.replace('\n', "\r\n"),
+        text.replace('\n', "  \n"),
+        text.replace('\n', " \t\r\n"),
+        text.replace("\n\n", "\n\n\n"),
+        text.replace("\n\n", "\n"),
+        format!("\u{feff}{}\n\n", text.trim_end()),
+    ] {
+        assert_eq!(Lock::parse(&same, "x.lock").unwrap(), lock, "{same:?}");
     }
 }
 

@@ -63,13 +63,18 @@ impl FromStr for UrlTemplate {
                 "`{text}` is not https; a plain http server can be a mirror (`--mirror FROM=TO`), never a source"
             );
         }
+        if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            bail!(
+                "`{}` holds a blank or a control character: write it as in a browser's address, \
+                 `%20` for a blank",
+                text.escape_debug()
+            );
+        }
         let host = text
             .strip_prefix("https://")
             .and_then(|rest| rest.split('/').next());
         let whole = host.is_some_and(|host| !host.is_empty() && !host.contains('@'));
-        if !(whole || text.starts_with("{url}"))
-            || text.contains(|c: char| c.is_whitespace() || c.is_control())
-        {
+        if !(whole || text.starts_with("{url}")) {
             bail!(
                 "`{}` is not an https URL without a user name",
                 text.escape_debug()

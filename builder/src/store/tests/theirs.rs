@@ -71,6 +71,25 @@ fn a_store_is_marked_when_it_is_opened_an_older_one_too() {
 }
 
 #[test]
+fn what_lies_in_a_stores_place_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (nothing, file, circle) = ("nothing", "file", "circle");
+    symlink(dir.path().join("absent"), dir.path().join(nothing)).unwrap();
+    fs::write(dir.path().join(file), "mine").unwrap();
+    symlink(circle, dir.path().join(circle)).unwrap();
+    for (name, wanted) in [
+        (nothing, "it is a link to a directory that is not there"),
+        (circle, "it is a link to a directory that is not there"),
+        (file, "it is not a directory"),
+    ] {
+        let error = format!("{:#}", Store::open(&dir.path().join(name)).unwrap_err());
+        assert!(error.ends_with(wanted), "{error}");
+        assert!(error.contains("--store DIR"), "{error}");
+    }
+    assert_eq!(fs::read(dir.path().join(file)).unwrap(), b"mine");
+}
+
+#[test]
 fn many_may_make_one_store_at_once() {
     for _ in 0..30 {
         let dir = tempfile::tempdir().unwrap();

@@ -50,6 +50,13 @@ const HEADING: [&str; 8] = [
     "digests",
 ];
 
+/// What surrounds a name or a digest in a row of a table, a link or a listing.
+const MARKS: [char; 15] = [
+    '|', '`', '"', '\'', ',', ';', ':', '*', '=', '(', ')', '[', ']', '<', '>',
+];
+/// What tools write for the name of what they read from a pipe.
+const NO_NAMES: [&str; 3] = ["", "-", "stdin"];
+
 /// One digest of a line.
 pub struct Entry<'a> {
     pub value: Value,
@@ -74,11 +81,20 @@ pub fn entries(text: &str) -> Result<Vec<Entry<'_>>> {
     }
     let mut entries = Vec::new();
     let (mut heading, mut strange) = (None, None);
-    for line in signed_lines(text)? {
-        let line = line.trim();
+    let mut lines = signed_lines(text)?.into_iter().map(str::trim).peekable();
+    while let Some(line) = lines.next() {
         if let Some(comment) = line.strip_prefix(['#', ';']) {
             heading = heading_of(comment).or(heading);
             continue;
+        }
+        if let Some((name, mut hex)) = printed(line) {
+            while let Some(more) = lines.next_if(|line| groups(line).is_some()) {
+                hex.extend(groups(more));
+            }
+            if let Some(value) = value(&hex, heading.as_ref()) {
+                entries.push(Entry { value, name });
+                continue;
+            }
         }
         match entry(line, heading.as_ref()) {
             Some(entry) => entries.push(entry),
@@ -136,10 +152,7 @@ fn algorithm(word: &str) -> Option<Option<Algorithm>> {
 fn heading_of(comment: &str) -> Option<(Option<Algorithm>, String)> {
     let mut words = comment.split_whitespace();
     let first = words.next()?.trim_end_matches(':');
-    let is_heading = words.all(|word| {
-        let word = word.trim_end_matches(':').to_ascii_lowercase();
-        HEADING.contains(&word.as_str())
-    });
+    let is_heading = words.all(|word| is_title(word.trim_end_matches(':')));
     let algorithm = algorithm(first).filter(|_| is_heading)?;
     Some((algorithm, first.to_owned()))
 }
@@ -159,12 +172,41 @@ fn entry<'a>(line: &'a str, heading: Option<&(Option<Algorithm>, String)>) -> Op
     };
     let by = prefix.as_ref().or(heading);
     if let Some(value) = value(hex, by) {
-        let name = rest.trim();
+        let name = rest.split_once(" # ").map_or(rest, |(name, _)| name).trim();
+        // As Debian's lists have it: HEX SIZE NAME.
+        let name = match name.split_once([' ', '\t']) {
+            Some((size, name)) if size.bytes().all(|byte| byte.is_ascii_digit()) => name.trim(),
+            _ => name,
+        };
         let name = name.strip_prefix('*').unwrap_or(name);
-        let name = Some(name).filter(|name| !matches!(*name, "" | "-"));
+        let name = name.trim_matches(['"', '\'', '`']);
+        let name = Some(name).filter(|name| !NO_NAMES.contains(name));
         return Some(Entry { value, name });
     }
     row(line)
+}
+
+/// The name and the first digits of `NAME: 50BB8B78 5D76ECB6 …`, as `gpg --print-md` writes
+/// them, with the rest on the lines below.
+fn printed(line: &str) -> Option<(Option<&str>, String)> {
+    let (name, digits) = match line.rsplit_once(':') {
+        Some((name, digits)) => (Some(name.trim()), digits),
+        None => (None, line),
+    };
+    if digits.trim().is_empty() {
+        return name.map(|name| (Some(name), String::new()));
+    }
+    let hex = groups(digits)?;
+    (name.is_some() || digits.trim().contains(' ')).then_some((name, hex))
+}
+
+/// The digits of words of four or eight each.
+fn groups(text: &str) -> Option<String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_group = |word: &&str| {
+        [4, 8].contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    (!words.is_empty() && words.iter().all(is_group)).then(|| words.concat())
 }
 
 /// `SHA256 (NAME) = HEX`, with or without blanks.
@@ -180,15 +222,14 @@ fn tagged(line: &str) -> Option<Entry<'_>> {
     let value = value(hex, Some(&(algorithm, tag.to_owned())))?;
     Some(Entry {
         value,
-        name: Some(name.trim()),
+        name: Some(name.trim().trim_matches(['"', '\'', '`'])),
     })
 }
 
 /// A name and a digest somewhere in a line, as in a table.
 fn row(line: &str) -> Option<Entry<'_>> {
-    let marks = ['|', '`', '"', '\'', ',', ':', '*', '='];
-    let words = line.split([' ', '\t', '|']);
-    let words = words.map(|word| word.trim_matches(marks));
+    let words = line.split([' ', '\t', '|', ',', ';', '=']);
+    let words = words.map(|word| word.trim_matches(MARKS));
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
     let said = words.iter().find_map(|word| {
         let algorithm = algorithm(word)?;
@@ -200,19 +241,22 @@ fn row(line: &str) -> Option<Entry<'_>> {
     })?;
     let others = words.iter().enumerate();
     let mut names = others
-        .filter(|(other, word)| *other != at && algorithm(word).is_none())
+        .filter(|(other, word)| *other != at && algorithm(word).is_none() && !is_title(word))
         .map(|(_, word)| *word);
     // Of many words none is known to be the name.
     match (names.next(), names.next()) {
-        (Some(name), None) => Some(Entry {
-            value,
-            name: Some(name),
-        }),
+        (name, None) => Some(Entry { value, name }),
         _ => None,
     }
 }
 
+/// Whether a word says that a digest is one.
+fn is_title(word: &str) -> bool {
+    HEADING.contains(&word.to_ascii_lowercase().as_str())
+}
+
 fn value(hex: &str, said: Option<&(Option<Algorithm>, String)>) -> Option<Value> {
+    let hex = hex.strip_prefix("0x").unwrap_or(hex);
     let is_hex = hex.len() >= 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_hex {
         return None;

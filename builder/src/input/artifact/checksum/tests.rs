@@ -13,6 +13,15 @@ fn signed(body: &str) -> String {
     )
 }
 
+/// As `gpg --print-md` writes digits.
+fn in_groups(hex: &str) -> String {
+    let groups = hex.as_bytes().chunks(8);
+    let groups: Vec<&str> = groups
+        .map(|group| std::str::from_utf8(group).unwrap())
+        .collect();
+    groups.join(" ").to_uppercase()
+}
+
 #[test]
 fn every_shape() {
     let table = [
@@ -118,6 +127,39 @@ fn every_other_shape() {
             A,
         ),
         (format!("{A}  runc.arm64\n{B}\n"), A),
+        (
+            format!("Checksums-Sha256:\n {A} 17 runc.arm64\n {B} 4 y\n"),
+            A,
+        ),
+        (format!("runc.amd64,{B}\n\"runc.arm64\",\"{A}\"\n"), A),
+        (format!("runc.arm64={A}\ny={B}\n"), A),
+        (format!("0x{A}  runc.arm64\n"), A),
+        (format!("{A}  \"runc.arm64\"\n{B}  y\n"), A),
+        (format!("SHA256 (\"runc.arm64\") = {A}\n"), A),
+        (format!("{A}  runc.arm64 # for servers\n{B}  y # z\n"), A),
+        (format!("{A} *stdin\n"), A),
+        (format!("sha256 = \"{A}\"\n"), A),
+        (
+            format!("|[runc.arm64](https://a/runc.arm64)|{A}|\n|[y](https://a/y)|{B}|\n"),
+            A,
+        ),
+        (
+            format!("Algorithm : SHA256\nHash      : {A}\nPath      : C:\\x\\runc.arm64\n"),
+            A,
+        ),
+        (
+            format!(
+                "runc.arm64: {}\n            {}\n",
+                in_groups(&A[..32]),
+                in_groups(&A[32..])
+            ),
+            A,
+        ),
+        (
+            format!("dist/y: {}\nrunc.arm64:\n{}\n", in_groups(B), in_groups(A)),
+            A,
+        ),
+        (in_groups(A), A),
     ];
     for (text, wanted) in table {
         let found = find(&text, "runc.arm64").unwrap();
@@ -163,6 +205,11 @@ fn what_is_no_checksum_file() {
         (format!("{A}  x\n{B}  x\n"), "two digests for x"),
         (format!("{A}  a/x\n{B}  b/x\n"), "two digests for x"),
         (format!("{A}\n{B}\n"), "without a file name"),
+        (
+            format!("x:\n  sha256: {A}\ny:\n  sha256: {B}\n"),
+            "whose is it",
+        ),
+        ("x: AAAAAAAA BBBBBBBB".to_owned(), "is not a line"),
         (format!("{A}  y\n{B}\n"), "without a file name"),
         (format!("{SIGNED}\nHash: SHA512\n\n{A}  x\n"), "cut short"),
         (signed(""), "states no digest"),

@@ -14,7 +14,7 @@ use nodeimg_values::digest::Digest;
 use super::{PackagesFile, Resolver, Suite};
 use crate::input::debian::catalog::Whose;
 use crate::input::debian::keyring::Keyring;
-use crate::input::debian::release::Release;
+use crate::input::debian::release::{Release, canonical};
 use crate::input::debian::stanza::stanzas;
 use crate::input::fetch::{Gone, shown};
 use crate::input::lock::Index;
@@ -77,7 +77,7 @@ impl Resolver<'_> {
             archive: asked.name.clone(),
             url: Some(asked.url.clone()),
             date: release.date,
-            sha256: Digest::sha256(super::canonical(text).as_bytes()),
+            sha256: Digest::sha256(canonical(text).as_bytes()),
         };
         self.check_age(&index)?;
         let mut files = Vec::new();

@@ -41,6 +41,15 @@ pub(super) enum Found {
     },
 }
 
+impl Found {
+    pub(super) fn login(&self) -> Option<&Login> {
+        match self {
+            Found::Login(login) => Some(login),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Config {

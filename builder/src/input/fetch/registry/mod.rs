@@ -24,13 +24,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{StatusCode, Url};
+use reqwest::header::{self, HeaderValue};
+use reqwest::{Response, StatusCode, Url};
 use serde::Deserialize;
 
 use super::client::Ways;
 use super::failure::Failure;
+use super::head::Head;
 use super::login::{Login, secret};
+use super::note::{self, Note};
 use super::pace::{Least, Pace, length};
 use challenge::Challenge;
 use credentials::{Files, Found};
@@ -70,17 +72,17 @@ impl Logins {
     }
 }
 
-/// Answers the challenge in `headers`, which came with a 401 for `url`.
-/// `own` is the login of the mirror's URL.
+/// Answers the challenge of `refusal`, a 401 for `url`. `own` is the login of the mirror's
+/// URL.
 pub(super) async fn login(
     ways: &Ways,
     url: &Url,
     own: Option<&Login>,
-    headers: &HeaderMap,
+    refusal: &mut Response,
 ) -> Result<HeaderValue, Failure> {
     let host = host_of(url);
     let found = find(ways, url, own).map_err(Failure::Login)?;
-    match Challenge::of(headers) {
+    match Challenge::of(refusal.headers()) {
         Some(Challenge::Bearer {
             realm,
             service,
@@ -95,10 +97,13 @@ pub(super) async fn login(
             Found::Login(login) => login.header(),
             other => Err(Failure::Login(wants(&host, other))),
         },
-        None => Err(Failure::Login(format!(
-            "the registry {host} requires a kind of login that nodeimg does not support (it \
-             supports Bearer and Basic)"
-        ))),
+        None => {
+            let said = it_says(note::said(refusal, found.login()).await);
+            Err(Failure::Login(format!(
+                "the registry {host} requires a kind of login that nodeimg does not support (it \
+                 supports Bearer and Basic){said}"
+            )))
+        }
     }
 }
 
@@ -133,23 +138,18 @@ pub(super) fn refused(
 }
 
 async fn token(ways: &Ways, realm: Url, host: &str, found: &Found) -> Result<String, Failure> {
+    let service = format!(
+        "the token service {} of the registry {host}",
+        host_of(&realm)
+    );
     let mut request = ways.http.get(realm.clone());
     if let Found::Login(login) = found {
         request = request.header(header::AUTHORIZATION, login.header()?);
     }
-    let mut response = ways.proxies.send(&realm, request).await?;
-    match response.status() {
-        StatusCode::OK => {}
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            return Err(Failure::Login(wants(host, found)));
-        }
-        code => {
-            return Err(Failure::Status {
-                code,
-                retry_after: None,
-                note: None,
-            });
-        }
+    let sent = ways.proxies.send(&realm, request).await;
+    let mut response = sent.map_err(|failure| failure.of(&service))?;
+    if response.status() != StatusCode::OK {
+        return Err(no_token(&mut response, &service, host, found).await);
     }
     let mut bytes = Vec::new();
     let mut pace = Pace::new(Least::default());
@@ -166,10 +166,40 @@ async fn token(ways: &Ways, realm: Url, host: &str, found: &Found) -> Result<Str
     let answer = serde_json::from_slice::<Answer>(&bytes).ok();
     let token = answer.and_then(|answer| answer.token.or(answer.access_token));
     token.ok_or_else(|| {
-        Failure::Login(format!(
-            "the token service of the registry {host} answers without a token"
+        let said = note::quoted(&bytes, false, found.login());
+        Failure::Refused(format!(
+            "{service} answers without a token{}",
+            it_says(said)
         ))
     })
+}
+
+/// A token service's refusal.
+async fn no_token(response: &mut Response, service: &str, host: &str, found: &Found) -> Failure {
+    let code = response.status();
+    let retry_after = Head::of(response).retry_after;
+    let said = it_says(note::said(response, found.login()).await);
+    if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&code) {
+        let why = wants(host, found);
+        return Failure::Login(format!("{why}; {service} answers {code}{said}"));
+    }
+    let failure = Failure::Status {
+        code,
+        retry_after,
+        note: Some(Note {
+            text: format!(", as {service}{said}"),
+            remedy: None,
+        }),
+    };
+    match failure.is_transient() {
+        true => failure,
+        // Not of the image: nobody has looked for that yet.
+        false => Failure::Refused(format!("{service} answers {code}{said}")),
+    }
+}
+
+fn it_says(said: Option<String>) -> String {
+    said.map_or_else(String::new, |said| format!(", it says: {said}"))
 }
 
 /// What a person can do about a refusal.

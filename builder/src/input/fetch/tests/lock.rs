@@ -97,7 +97,7 @@ fn small_texts() {
     );
     server.script("/gone", vec![faulty(b"", Fault::Status(410))]);
     server.script("/denied", vec![faulty(b"", Fault::Status(403))]);
-    server.serve("/binary", &[0xff, 0xfe]);
+    server.serve("/binary", &[0xff, 0xfd]);
     server.serve("/long", &vec![b'x'; MAX_TEXT + 1]);
     let fetcher = Fetcher::new(&place.store, options(&server), &place.progress);
     let text = |path: &str| fetcher.text(&format!("https://up.example{path}"), "its sums");

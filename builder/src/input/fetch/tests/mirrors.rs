@@ -93,6 +93,25 @@ fn a_recipe_mirror_that_fails_is_followed_by_the_next() {
     assert_eq!(place.blobs(), [Digest::sha256(b"x").hex()]);
 }
 
+#[test]
+fn a_silent_mirror_is_left_for_the_next() {
+    let (silent, good, place) = (Server::start(), Server::start_at("127.0.0.2"), place());
+    for path in ["/x", "/sums"] {
+        silent.script(path, vec![faulty(b"x", Fault::Stall(0)); 9]);
+        good.serve(path, b"x");
+    }
+    let rules = [silent.url("/"), good.url("/")].map(|to| format!("https://up.example/={to}"));
+    let options = Options {
+        mirrors: Mirrors::new(&rules, None, &[]).unwrap(),
+        ..options(&silent)
+    };
+    let fetcher = Fetcher::new(&place.store, options.clone(), &place.progress);
+    let text = fetcher.text("https://up.example/sums", "its sums").unwrap();
+    assert_eq!(text.as_deref(), Some("x"));
+    place.fetch(options, &[request("/x", b"x")]).unwrap();
+    assert_eq!((silent.seen().len(), good.seen().len()), (2, 2));
+}
+
 /// A server that never is silent, and never done.
 #[test]
 fn a_mirror_that_drips_is_left_for_the_next() {

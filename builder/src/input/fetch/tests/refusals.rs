@@ -169,6 +169,76 @@ fn a_server_says_why_in_its_own_words() {
 }
 
 #[test]
+fn a_token_service_is_told_from_its_registry() {
+    let place = place();
+    for (status, body, wanted) in [
+        (
+            "401 Unauthorized",
+            r#"{"details":"no such user s3cret"}"#,
+            "answers 401 Unauthorized, it says: \"no such user ***\"",
+        ),
+        ("404 Not Found", "", "answers 404 Not Found"),
+        ("302 Found", "", "answers 302 Found"),
+        (
+            "503 Service Unavailable",
+            "db down",
+            "the server answers 503 Service Unavailable, as the token service 127.0.0.1:",
+        ),
+        (
+            "200 OK",
+            r#"{"error":"invalid_scope"}"#,
+            "answers without a token, it says: \"invalid_scope\"",
+        ),
+    ] {
+        let (service, _) = raw(answer(status, "", body));
+        let challenge =
+            format!("WWW-Authenticate: Bearer realm=\"http://127.0.0.1:{service}/t\"\r\n");
+        let (port, _) = raw(answer("401 Unauthorized", &challenge, ""));
+        let rule = format!("https://up.example/=http://me:s3cret@127.0.0.1:{port}/");
+        let options = Options {
+            mirrors: mirror(&rule),
+            ..Options::default()
+        };
+        let asked = Request {
+            accept: Some("*/*"),
+            ..request("/v2/pause/manifests/1", b"x")
+        };
+        let error = format!("{:#}", place.fetch(options, &[asked]).unwrap_err());
+        for wanted in [
+            wanted,
+            &format!("the token service 127.0.0.1:{service} of the registry 127.0.0.1:{port}"),
+        ] {
+            assert!(error.contains(wanted), "{wanted}: {error}");
+        }
+        assert!(!error.contains("s3cret"), "{error}");
+        // The image itself was not looked for.
+        assert!(
+            status.starts_with("401") || !error.contains("stands behind"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn whoever_a_redirect_leads_to_is_named() {
+    let place = place();
+    let silent = TcpListener::bind("127.0.0.2:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let to = format!("Location: https://{silent}/x\r\n");
+    let (port, _) = raw(answer("302 Found", &to, ""));
+    let options = Options {
+        mirrors: mirror(&format!("https://up.example/=http://127.0.0.1:{port}/")),
+        ..Options::default()
+    };
+    let error = place.fetch(options, &[request("/x", b"x")]).unwrap_err();
+    let error = format!("{error:#}");
+    let wanted = "cannot connect: 127.0.0.2, after a redirect: Connection refused";
+    assert!(error.contains(wanted), "{error}");
+}
+
+#[test]
 fn every_mirror_is_told_with_its_answer() {
     let (one, two, place) = (Server::start(), Server::start_at("127.0.0.2"), place());
     let archives = [one.url("/debian"), two.url("")].to_vec();
