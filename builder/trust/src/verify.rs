@@ -102,14 +102,15 @@ fn judged(
             Some(Proof::Sigstore { bundle }),
         ) => {
             let root = root(roots, *instance)?;
-            let over = Over::Digest(sha256, None);
+            let over = Over::Digest(sha256, artifact.content);
             let (signed, _) = sigstore::attestation(bundle, over, signers, predicate_type, root)?;
             let source = source(&signed);
             Ok(sealed(signed, root, source))
         }
         (Demand::Build(build), Some(Proof::Sigstore { bundle })) => {
             let root = root(roots, build.instance)?;
-            let (signed, source) = sigstore::build(bundle, sha256, build, root)?;
+            let over = Over::Digest(sha256, artifact.content);
+            let (signed, source) = sigstore::build(bundle, over, build, root)?;
             Ok(sealed(signed, root, Some(source)))
         }
         (Demand::Image { signers, instance }, Some(proof)) => {
