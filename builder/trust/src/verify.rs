@@ -1,10 +1,10 @@
 //! Judges a proof by a demand.
 
-use crate::demand::{Artifact, Demand, Signer};
+use crate::demand::{Artifact, Demand, Instance, Signer};
 use crate::openpgp;
 use crate::proof::Proof;
 use crate::refusal::{Refusal, Why};
-use crate::roots::{Instance, Roots};
+use crate::roots::Roots;
 use crate::sigstore::{self, Fault, Over, Root, Signed};
 use crate::sources;
 use crate::vouched::{How, Vouched};
