@@ -17,6 +17,7 @@ use sequoia_openpgp::parse::stream::{
 };
 use sequoia_openpgp::policy::StandardPolicy;
 use sequoia_openpgp::serialize::Serialize as _;
+use sequoia_openpgp::types::RevocationStatus;
 use sequoia_openpgp::{Fingerprint, KeyHandle, armor};
 
 use crate::demand::{Artifact, Keys};
@@ -267,8 +268,10 @@ fn still_valid(cert: &Cert, key: &Fingerprint, now: SystemTime) -> bool {
     let Ok(cert) = cert.with_policy(&policy, now) else {
         return false;
     };
+    // A primary key that was retired takes its subkeys along; the library asks each alone.
+    let revoked = matches!(cert.revocation_status(), RevocationStatus::Revoked(_));
     let mut keys = cert.keys().alive().revoked(false).for_signing();
-    cert.alive().is_ok() && keys.any(|there| there.key().fingerprint() == *key)
+    !revoked && cert.alive().is_ok() && keys.any(|there| there.key().fingerprint() == *key)
 }
 
 fn clear(

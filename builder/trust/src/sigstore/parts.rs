@@ -161,7 +161,7 @@ fn kind(body: &[u8]) -> Result<KindVersion> {
 
 fn hex_bytes(hex: &str) -> Result<Vec<u8>> {
     let digits = hex.as_bytes();
-    if !hex.is_ascii() || digits.len() % 2 != 0 {
+    if !hex.is_ascii() || !digits.len().is_multiple_of(2) {
         bail!("`{hex}` is not hexadecimal");
     }
     let pair = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16);
