@@ -1,0 +1,1 @@
+//! Sigstore's proofs.

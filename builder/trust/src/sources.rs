@@ -1,0 +1,1 @@
+//! Independent sources of a digest.
