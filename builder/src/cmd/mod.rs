@@ -86,6 +86,16 @@ impl Session<'_> {
         Ok(store)
     }
 
+    /// For verbs that only look: proofs may be in the store alone, and a store that is not
+    /// there has none.
+    pub fn store_if_there(&self) -> Result<Option<Store>> {
+        let root = self.store_root()?;
+        match root.exists() {
+            true => Store::open(&root).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// `warm_command` is what the user can run to have everything in the store.
     pub fn fetcher<'a>(
         &'a self,

@@ -12,17 +12,11 @@ use crate::input::chosen::Chosen;
 use crate::input::lock::Lock;
 use crate::input::vouch;
 use crate::input::vouch::standing::{self, Change};
-use crate::store::Store;
 
 pub fn run(session: &Session<'_>, args: &LockArgs, chosen: &Chosen) -> Result<()> {
     let locked = chosen.locked(boot::check_needs)?;
     let roots = args.recipe.roots(&chosen.recipe)?;
-    // Proofs may be in the store alone; a store that is not there has none.
-    let root = session.store_root()?;
-    let store = match root.exists() {
-        true => Some(Store::open(&root)?),
-        false => None,
-    };
+    let store = session.store_if_there()?;
     chosen.verified(&locked, &roots, store.as_ref(), &[])?;
     let changes = match &args.against {
         Some(path) => {
