@@ -1,6 +1,7 @@
 //! Who must vouch for an artifact.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::path::Path;
 
 use nodeimg_values::digest::Digest;
@@ -55,6 +56,69 @@ pub enum Demand {
     Nothing { reason: String },
 }
 
+impl Demand {
+    /// The signers that it accepts, if they are Sigstore's.
+    pub fn signers(&self) -> &[Signer] {
+        match self {
+            Demand::Blob { signers, .. }
+            | Demand::Image { signers, .. }
+            | Demand::Attestation { signers, .. } => signers,
+            _ => &[],
+        }
+    }
+}
+
+/// Who should sign, for messages.
+impl fmt::Display for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = |signers: &[Signer]| {
+            let names: Vec<String> = signers.iter().map(Signer::to_string).collect();
+            names.join(" or ")
+        };
+        match self {
+            Demand::Blob { signers, instance } => {
+                write!(f, "signed by {} at {}", by(signers), instance.name())
+            }
+            Demand::Image { signers, instance } => {
+                write!(
+                    f,
+                    "an image signed by {} at {}",
+                    by(signers),
+                    instance.name()
+                )
+            }
+            Demand::Attestation {
+                signers,
+                predicate_type,
+                instance,
+            } => write!(
+                f,
+                "{predicate_type} attested by {} at {}",
+                by(signers),
+                instance.name()
+            ),
+            Demand::Build(build) => write!(
+                f,
+                "built by {} (issuer {}), from {} at {}, attested at {}",
+                build.identity(),
+                build.issuer,
+                build.repository,
+                build.git_ref,
+                build.instance.name()
+            ),
+            Demand::Release { repository, tag } => {
+                write!(
+                    f,
+                    "GitHub's attestation of the release {tag} of {repository}"
+                )
+            }
+            Demand::OpenPgp(keys) => write!(f, "OpenPGP key {}", keys.primary.join(" or ")),
+            Demand::Sources { least } => write!(f, "{least} independent sources"),
+            Demand::Nothing { reason } => write!(f, "nothing ({reason})"),
+        }
+    }
+}
+
 /// Who signs, exactly.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Signer {
@@ -64,8 +128,24 @@ pub enum Signer {
         /// The OIDC issuer's URL.
         issuer: String,
     },
+    /// An identity in a certificate that names no issuer: GitHub's for releases. Only for
+    /// instances that issue certificates to nobody else under this name.
+    Attester { identity: String },
     /// A public key of upstream's own, PEM (`cosign.pub`).
     Key { pem: String },
+}
+
+impl fmt::Display for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Signer::Identity { identity, issuer } => write!(f, "{identity} (issuer {issuer})"),
+            Signer::Attester { identity } => f.write_str(identity),
+            Signer::Key { pem } => {
+                let key = pem.lines().filter(|line| !line.starts_with("-----"));
+                write!(f, "the key {}", key.collect::<String>())
+            }
+        }
+    }
 }
 
 /// A build by GitHub Actions. The certificate and the predicate must both say all of it.

@@ -1,7 +1,9 @@
 //! Who signs what of the publishers that nodeimg knows.
 
+use std::borrow::Cow;
+
 use crate::Demand;
-use crate::demand::{Build, Signer};
+use crate::demand::{Build, Keys, Signer};
 use crate::roots::Instance;
 
 const GOOGLE: &str = "https://accounts.google.com";
@@ -43,4 +45,26 @@ fn google(identity: &str) -> Signer {
         identity: identity.to_string(),
         issuer: GOOGLE.to_string(),
     }
+}
+
+/// runc's release binaries: any of its maintainers.
+/// <https://github.com/opencontainers/runc/blob/main/runc.keyring>
+pub fn runc() -> Demand {
+    let keys = [
+        // Aleksa Sarai
+        "C9C370B246B09F6DBCFC744C34401015D1D2D386",
+        // Kir Kolyshkin
+        "C2428CD75720FACDCF76B6EA17DE5ECB75A1100E",
+        // Akihiro Suda
+        "C020EA876CE4E06C7AB95AEF49524C6F9F638F1A",
+    ];
+    Demand::OpenPgp(Keys {
+        primary: keys.map(str::to_string).to_vec(),
+        keyring: Cow::Borrowed(include_bytes!("../keys/runc.asc")),
+    })
+}
+
+/// crictl and the CNI plugins sign nothing: two parties that name the same digest.
+pub fn unsigned() -> Demand {
+    Demand::Sources { least: 2 }
 }

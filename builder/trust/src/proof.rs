@@ -14,7 +14,7 @@ pub const MAX_FILE: usize = 64 << 20;
 
 /// What upstream published about an artifact, kept to be verified again.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Proof {
     /// A Sigstore bundle: over the artifact's bytes, or a statement that names its digest.
     Sigstore {
@@ -56,6 +56,16 @@ pub struct Answer {
 }
 
 impl Proof {
+    /// What messages call it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Proof::Sigstore { .. } => "a Sigstore bundle",
+            Proof::Cosign { .. } => "a cosign signature of an image",
+            Proof::OpenPgp { .. } => "an OpenPGP signature",
+            Proof::Sources { .. } => "a list of sources",
+        }
+    }
+
     /// The line in the file of proofs, without its end.
     pub fn line(&self) -> Result<String> {
         serde_json::to_string(self).context("writing a proof")

@@ -2,28 +2,29 @@
 
 use std::fmt;
 
-/// What kind of fault a [`Refusal`] is, for a program that reads it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+/// What kind of fault a [`Refusal`] is, for a program that reads it. In the order in which
+/// they say more of the artifact than those before.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
     /// No proof, or one of another kind than what is demanded.
     Missing,
     /// The proof cannot be read: cut, changed or too long.
     Damaged,
-    /// Somebody else signed it.
-    Signer,
-    /// It is about other bytes than the artifact's.
-    Artifact,
-    /// The signature, certificate, time stamp or log entry does not hold.
-    Invalid,
-    /// The key or certificate was not valid at the time that counts, or is revoked.
-    Expired,
-    /// Fewer independent sources than demanded, or sources that disagree.
-    Sources,
     /// The trusted root or keyring itself cannot be used.
     Root,
     /// The artifact's bytes are needed and cannot be read.
     Content,
+    /// The signature, certificate, time stamp or log entry does not hold.
+    Invalid,
+    /// It is about other bytes than the artifact's.
+    Artifact,
+    /// Somebody else signed it, or another build.
+    Signer,
+    /// Fewer independent sources than demanded, or sources that disagree.
+    Sources,
+    /// The key or certificate was not valid at the time that counts, or is revoked.
+    Expired,
 }
 
 /// A proof that was not accepted: which artifact, what is wrong, who signed, who should

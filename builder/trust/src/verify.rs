@@ -1,12 +1,23 @@
 //! Judges a proof by a demand.
 
-use crate::{Artifact, Demand, Proof, Refusal, Roots, Vouched};
+use crate::demand::{Artifact, Demand, Signer};
+use crate::openpgp;
+use crate::proof::Proof;
+use crate::refusal::{Refusal, Why};
+use crate::roots::{Instance, Roots};
+use crate::sigstore::{self, Fault, Over, Root, Signed};
+use crate::sources;
+use crate::vouched::{How, Vouched};
+use nodeimg_values::digest::{Algorithm, Digest};
 
 /// Who vouches for `artifact` by `proof`, if it meets `demand`.
 ///
-/// `at` is when the lock was written, in Unix seconds: a key that was valid then may have
-/// expired since. Certificates of Sigstore's are judged at the time that a log or a time
-/// stamp authority states.
+/// `at` is when the lock was written, in Unix seconds: an OpenPGP key that was valid then
+/// may have expired since. Certificates of Sigstore's are judged at the time that a log or a
+/// time stamp authority states.
+///
+/// # Errors
+/// A [`Refusal`]: the artifact, the fault, who signed, who should have, what to do.
 pub fn verify(
     artifact: &Artifact<'_>,
     demand: &Demand,
@@ -14,18 +25,20 @@ pub fn verify(
     roots: &Roots,
     at: i64,
 ) -> Result<Vouched, Box<Refusal>> {
-    let _ = (artifact, demand, proof, roots, at);
-    Err(Box::new(Refusal {
-        why: crate::Why::Missing,
-        artifact: artifact.name.to_string(),
-        fault: "not written yet".to_string(),
-        signed_by: None,
-        demanded: String::new(),
-        help: String::new(),
-    }))
+    judged(artifact, demand, proof, roots, at).map_err(|fault| {
+        Box::new(Refusal {
+            help: help(fault.why, demand),
+            why: fault.why,
+            artifact: artifact.name.to_string(),
+            fault: fault.fault,
+            signed_by: fault.signed_by,
+            demanded: demand.to_string(),
+        })
+    })
 }
 
-/// The first of several candidates that meets `demand`; else the refusal that says most.
+/// The first of several candidates that meets `demand`; else the refusal of the one that
+/// came nearest to it.
 pub fn first<'p>(
     artifact: &Artifact<'_>,
     demand: &Demand,
@@ -33,26 +46,210 @@ pub fn first<'p>(
     roots: &Roots,
     at: i64,
 ) -> Result<(&'p Proof, Vouched), Box<Refusal>> {
-    let mut refused = None;
+    let mut nearest: Option<Box<Refusal>> = None;
     for candidate in candidates {
         match verify(artifact, demand, Some(candidate), roots, at) {
             Ok(vouched) => return Ok((candidate, vouched)),
-            Err(refusal) => refused = refused.or(Some(refusal)),
+            Err(refusal) => {
+                let nearer = nearest.as_ref().is_none_or(|it| refusal.why > it.why);
+                nearest = if nearer { Some(refusal) } else { nearest };
+            }
         }
     }
-    match refused {
-        Some(refusal) => Err(refusal),
-        None => Err(missing(artifact)),
+    Err(match nearest {
+        Some(refusal) => refusal,
+        None => Box::new(Refusal {
+            why: Why::Missing,
+            artifact: artifact.name.to_string(),
+            fault: "there is no proof".to_string(),
+            signed_by: None,
+            demanded: demand.to_string(),
+            help: help(Why::Missing, demand),
+        }),
+    })
+}
+
+fn judged(
+    artifact: &Artifact<'_>,
+    demand: &Demand,
+    proof: Option<&Proof>,
+    roots: &Roots,
+    at: i64,
+) -> Result<Vouched, Fault> {
+    if artifact.sha256.algorithm() != Algorithm::Sha256 {
+        let fault = format!("{} is not a SHA-256, which proofs name", artifact.sha256);
+        return Err(Fault::new(Why::Artifact, fault));
+    }
+    let sha256 = artifact.sha256;
+    match (demand, proof) {
+        (Demand::Nothing { reason }, None) => Ok(plain(How::None, reason.clone())),
+        (_, None) => Err(Fault::new(Why::Missing, "there is no proof")),
+        (Demand::Blob { signers, instance }, Some(Proof::Sigstore { bundle })) => {
+            let root = root(roots, *instance)?;
+            let over = Over::Digest(sha256, artifact.content);
+            Ok(sealed(
+                sigstore::blob(bundle, over, signers, root)?,
+                root,
+                None,
+            ))
+        }
+        (
+            Demand::Attestation {
+                signers,
+                predicate_type,
+                instance,
+            },
+            Some(Proof::Sigstore { bundle }),
+        ) => {
+            let root = root(roots, *instance)?;
+            let over = Over::Digest(sha256, None);
+            let (signed, _) = sigstore::attestation(bundle, over, signers, predicate_type, root)?;
+            let source = source(&signed);
+            Ok(sealed(signed, root, source))
+        }
+        (Demand::Build(build), Some(Proof::Sigstore { bundle })) => {
+            let root = root(roots, build.instance)?;
+            let (signed, source) = sigstore::build(bundle, sha256, build, root)?;
+            Ok(sealed(signed, root, Some(source)))
+        }
+        (Demand::Image { signers, instance }, Some(proof)) => {
+            let root = root(roots, *instance)?;
+            let (bundle, payload) = match proof {
+                Proof::Cosign { payload, bundle } => (bundle, Some(payload.as_str())),
+                Proof::Sigstore { bundle } => (bundle, None),
+                other => return Err(other_kind(other)),
+            };
+            let signed = sigstore::image(bundle, payload, sha256, signers, root)?;
+            let source = source(&signed);
+            Ok(sealed(signed, root, source))
+        }
+        (Demand::Release { repository, tag }, Some(Proof::Sigstore { bundle })) => {
+            let root = root(roots, Instance::GitHub)?;
+            let signed = sigstore::release(bundle, sha256, repository, tag, root)?;
+            Ok(Vouched {
+                how: How::Release,
+                ..sealed(signed, root, None)
+            })
+        }
+        (
+            Demand::OpenPgp(keys),
+            Some(Proof::OpenPgp {
+                signature,
+                signed,
+                answers,
+            }),
+        ) => {
+            let proof = (signature.as_str(), signed.as_deref(), answers.as_slice());
+            let signed = openpgp::verify(artifact, keys, proof, at);
+            let signed = signed.map_err(|(why, fault, signed_by)| Fault {
+                why,
+                fault,
+                signed_by,
+            })?;
+            Ok(Vouched {
+                signed_at: signed.signed_at,
+                root: Some(Digest::sha256(&keys.keyring)),
+                backed_by: signed.with,
+                ..plain(How::OpenPgp, signed.signer)
+            })
+        }
+        (Demand::Sources { least }, Some(Proof::Sources { answers })) => {
+            let parties = sources::agreeing(artifact, answers);
+            let parties = parties.map_err(|(why, fault)| Fault::new(why, fault))?;
+            if parties.len() < usize::from(*least) {
+                let said = match parties.is_empty() {
+                    true => "nobody names".to_string(),
+                    false => format!("only {} names", parties.join(", ")),
+                };
+                return Err(Fault::new(Why::Sources, format!("{said} the digest")));
+            }
+            Ok(plain(How::Sources, parties.join(", ")))
+        }
+        (_, Some(proof)) => Err(other_kind(proof)),
     }
 }
 
-fn missing(artifact: &Artifact<'_>) -> Box<Refusal> {
-    Box::new(Refusal {
-        why: crate::Why::Missing,
-        artifact: artifact.name.to_string(),
-        fault: "there is no proof".to_string(),
-        signed_by: None,
-        demanded: String::new(),
-        help: String::new(),
+fn other_kind(proof: &Proof) -> Fault {
+    let fault = format!(
+        "the proof is {}, which is not what is demanded",
+        proof.kind()
+    );
+    Fault::new(Why::Missing, fault)
+}
+
+fn root(roots: &Roots, instance: Instance) -> Result<&Root, Fault> {
+    roots.of(instance).ok_or_else(|| {
+        let fault = "no trusted root of a private Sigstore was given";
+        Fault::new(Why::Root, fault)
     })
+}
+
+fn plain(how: How, signer: String) -> Vouched {
+    Vouched {
+        how,
+        signer,
+        issuer: None,
+        signed_at: None,
+        source: None,
+        root: None,
+        backed_by: Vec::new(),
+    }
+}
+
+fn sealed(signed: Signed, root: &Root, source: Option<String>) -> Vouched {
+    Vouched {
+        issuer: signed.issuer,
+        signed_at: signed.signed_at,
+        source,
+        root: Some(root.digest.clone()),
+        ..plain(How::Sigstore, signed.signer)
+    }
+}
+
+/// `URL@COMMIT` of the source, if the certificate names it.
+fn source(signed: &Signed) -> Option<String> {
+    let claims = &signed.claims;
+    let (url, commit) = (
+        &claims.source_repository_uri,
+        &claims.source_repository_digest,
+    );
+    Some(format!("{}@{}", url.as_ref()?, commit.as_ref()?))
+}
+
+fn help(why: Why, demand: &Demand) -> String {
+    let by_key = demand
+        .signers()
+        .iter()
+        .any(|it| matches!(it, Signer::Key { .. }));
+    match why {
+        Why::Missing => {
+            "fetch upstream's signature with `nodeimg lock`, or name in the recipe's \
+                         `verify` what upstream publishes"
+        }
+        Why::Damaged => "fetch the proof again with `nodeimg lock`; a mirror may have changed it",
+        Why::Signer => {
+            "if upstream announced another signer, name it in the recipe's `verify`; \
+                        else do not use the file"
+        }
+        Why::Artifact => {
+            "the proof is of another version or the file was replaced: fetch both \
+                          again from upstream"
+        }
+        Why::Invalid if by_key => {
+            "compare the key in the recipe with the one that upstream \
+                                   publishes; else do not use the file"
+        }
+        Why::Invalid => {
+            "do not use the file before upstream explains it; a private Sigstore \
+                         needs its own trusted root"
+        }
+        Why::Expired => {
+            "add a second source of the digest, or take a release that was signed \
+                         with a valid key; a new certificate authority needs `nodeimg trust update`"
+        }
+        Why::Sources => "compare the sources by hand; one of them may have been replaced",
+        Why::Root => "give the trusted root or keyring that upstream publishes",
+        Why::Content => "fetch the file first: the signature covers its bytes",
+    }
+    .to_string()
 }

@@ -73,4 +73,7 @@ pub struct Vouched {
     /// The digest of the trusted root or of the keyring that judged it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<Digest>,
+    /// Other parties whose word for the digest an expired key needed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backed_by: Vec<String>,
 }

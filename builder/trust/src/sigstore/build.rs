@@ -1,0 +1,139 @@
+//! Provenance of a build by GitHub Actions.
+//!
+//! The certificate says which workflow had the token, the signed predicate what it says it
+//! built. Both must name the demanded repository, ref and workflow.
+
+use nodeimg_values::digest::Digest;
+
+use super::bundle::{Fault, Over, Signed, attestation};
+use super::root::Root;
+use super::statement::Statement;
+use crate::demand::{Build, SLSA_PROVENANCE, Signer};
+use crate::refusal::Why;
+
+/// What SLSA's provenance had before 1.0.
+const SLSA_0_2: &str = "https://slsa.dev/provenance/v0.2";
+
+/// The signature, and `URL@COMMIT` of the source.
+pub(crate) fn build(
+    json: &str,
+    sha256: &Digest,
+    build: &Build,
+    root: &Root,
+) -> Result<(Signed, String), Fault> {
+    let signers = [Signer::Identity {
+        identity: build.identity(),
+        issuer: build.issuer.clone(),
+    }];
+    let over = Over::Digest(sha256, None);
+    let (signed, statement) = attestation(json, over, &signers, &build.predicate_type, root)?;
+    let by = |(why, fault): (Why, String)| Fault {
+        signed_by: Some(signed.signer.clone()),
+        ..Fault::new(why, fault)
+    };
+    let commit = claims(&signed, build).map_err(by)?;
+    predicate(&statement, build, &commit).map_err(by)?;
+    let source = format!("{}@{commit}", url(build));
+    Ok((signed, source))
+}
+
+fn url(build: &Build) -> String {
+    format!("https://github.com/{}", build.repository)
+}
+
+/// What the certificate says of the run; gives the source's commit.
+fn claims(signed: &Signed, build: &Build) -> Result<String, (Why, String)> {
+    let claims = &signed.claims;
+    let repository = url(build);
+    let workflow = format!("{repository}/{}@{}", build.workflow, build.git_ref);
+    for (what, got, want) in [
+        (
+            "source repository",
+            &claims.source_repository_uri,
+            &repository,
+        ),
+        ("source ref", &claims.source_repository_ref, &build.git_ref),
+        ("workflow", &claims.build_config_uri, &workflow),
+    ] {
+        if got.as_ref() != Some(want) {
+            let got = got.as_deref().unwrap_or("nothing");
+            let fault = format!("the certificate's {what} is {got}, not {want}");
+            return Err((Why::Signer, fault));
+        }
+    }
+    let trigger = claims.build_trigger.as_deref().unwrap_or("nothing");
+    if !build.triggers.iter().any(|it| it == trigger) {
+        let fault = format!(
+            "the run was started by {trigger}, not by {}",
+            build.triggers.join(" or ")
+        );
+        return Err((Why::Signer, fault));
+    }
+    let runner = claims.runner_environment.as_deref().unwrap_or("nothing");
+    if runner != "github-hosted" && !(build.self_hosted && runner == "self-hosted") {
+        let fault = format!("the run was on a machine of the kind {runner}, not github-hosted");
+        return Err((Why::Signer, fault));
+    }
+    match &claims.source_repository_digest {
+        Some(commit) if is_commit(commit) => Ok(commit.clone()),
+        _ => Err((
+            Why::Damaged,
+            "the certificate does not name the source's commit".to_string(),
+        )),
+    }
+}
+
+fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|it| it.is_ascii_hexdigit())
+}
+
+/// What the signed predicate says was built; types without such fields say nothing.
+fn predicate(statement: &Statement, build: &Build, commit: &str) -> Result<(), (Why, String)> {
+    const V1: &str = "/predicate/buildDefinition/externalParameters/workflow";
+    const V0_2: &str = "/predicate/invocation/configSource";
+    let repository = url(build);
+    let checks = match statement.predicate_type() {
+        SLSA_PROVENANCE => vec![
+            (V1, "repository", repository),
+            (V1, "ref", build.git_ref.clone()),
+            (V1, "path", build.workflow.clone()),
+        ],
+        SLSA_0_2 => vec![
+            (V0_2, "uri", format!("git+{repository}@{}", build.git_ref)),
+            (V0_2, "entryPoint", build.workflow.clone()),
+            (V0_2, "digest/sha1", commit.to_string()),
+        ],
+        _ => Vec::new(),
+    };
+    for (at, key, want) in checks {
+        let got = statement.text(&format!("{at}/{key}")).unwrap_or("nothing");
+        if got != want {
+            let fault = format!("the provenance's {key} is {got}, not {want}");
+            return Err((Why::Signer, fault));
+        }
+    }
+    source_commit(statement, commit)
+}
+
+/// SLSA 1 names the source among the dependencies; then by the certificate's commit.
+fn source_commit(statement: &Statement, commit: &str) -> Result<(), (Why, String)> {
+    for dependency in statement.list("/predicate/buildDefinition/resolvedDependencies") {
+        let uri = dependency
+            .pointer("/uri")
+            .and_then(|it| it.as_str())
+            .unwrap_or_default();
+        let got = dependency
+            .pointer("/digest/gitCommit")
+            .and_then(|it| it.as_str());
+        let (Some(got), true) = (got, uri.starts_with("git+https://github.com/")) else {
+            continue;
+        };
+        if got == commit {
+            return Ok(());
+        }
+        let fault =
+            format!("the provenance's source is {uri} at {got}, the certificate's {commit}");
+        return Err((Why::Signer, fault));
+    }
+    Ok(())
+}
