@@ -45,7 +45,10 @@ fn with_image(signers: &[&str]) -> (Trust, Registry) {
             "layers": layers,
         });
         let tag = format!("sha256-{}.sig", sha256(&index()));
-        registry.put(&format!("/v2/pause/manifests/{tag}"), manifest.to_string().as_bytes());
+        registry.put(
+            &format!("/v2/pause/manifests/{tag}"),
+            manifest.to_string().as_bytes(),
+        );
     }
     let text = format!(
         "{}\n[[artifact]]\nname = \"pause\"\nkind = \"oci_image\"\nimage = \
@@ -60,7 +63,10 @@ fn with_image(signers: &[&str]) -> (Trust, Registry) {
 
 fn pinned(trust: &Trust) -> toml::Table {
     let lock: toml::Table = trust.world.lock_text().parse().unwrap();
-    lock["image"].as_array().unwrap()[0].as_table().unwrap().clone()
+    lock["image"].as_array().unwrap()[0]
+        .as_table()
+        .unwrap()
+        .clone()
 }
 
 #[test]

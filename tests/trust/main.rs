@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod images;
+mod judged;
+mod keys;
 mod policy;
 mod signers;
 mod tampered;
@@ -36,7 +38,10 @@ impl Trust {
         fs::write(world.path("root.json"), sigstore.trusted_root()).unwrap();
         let files = "files = [{ to = \"/usr/local/bin/runc\" }]\n";
         world.edit(files, &format!("{files}{}\n", verify(&[SIGNER])));
-        let text = format!("{}\n[trust]\nroots = {{ private = \"root.json\" }}\n", world.recipe);
+        let text = format!(
+            "{}\n[trust]\nroots = {{ private = \"root.json\" }}\n",
+            world.recipe
+        );
         world.write_recipe(&text);
         let trust = Trust { world, sigstore };
         for arch in ARCHS {
@@ -71,7 +76,9 @@ impl Trust {
             let target = World::target("runc", "1.4.3", arch);
             for end in ["sig", "cert"] {
                 let gone = faulty(b"", Fault::Status(404));
-                self.world.server.script(&format!("{target}.{end}"), vec![gone]);
+                self.world
+                    .server
+                    .script(&format!("{target}.{end}"), vec![gone]);
             }
         }
     }
@@ -127,7 +134,9 @@ fn a_lock_says_who_vouches_and_an_offline_build_verifies_it_again() {
     let manifest = fs::read_to_string(world.image("amd64").join("manifest.json")).unwrap();
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
     let mut artifacts = manifest["artifacts"].as_array().unwrap().iter();
-    let runc = artifacts.find(|artifact| artifact["name"] == "runc").unwrap();
+    let runc = artifacts
+        .find(|artifact| artifact["name"] == "runc")
+        .unwrap();
     assert_eq!(runc["signer"], SIGNER);
     assert_eq!(runc["signed_at"], 1_789_990_000);
     assert_eq!(runc["verified"], "sigstore");
@@ -164,7 +173,12 @@ fn proofs_of_an_older_lock_are_fetched_without_pinning_anything_again() {
 fn a_bundle_takes_the_proofs_along() {
     let trust = Trust::locked();
     let world = &trust.world;
-    Ran::of(world.nodeimg("fetch").args(["--arch", "amd64", "--bundle", "b.tar"])).good();
+    Ran::of(
+        world
+            .nodeimg("fetch")
+            .args(["--arch", "amd64", "--bundle", "b.tar"]),
+    )
+    .good();
     fs::remove_file(trust.proofs()).unwrap();
     let mut build = world.build();
     build.args(["--store", "empty", "--bundle", "b.tar"]);

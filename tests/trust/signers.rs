@@ -34,7 +34,10 @@ fn a_signature_of_other_bytes_is_refused() {
 fn a_page_in_the_place_of_a_signature_is_refused() {
     let trust = Trust::new();
     let target = nodeimg_test_support::synthetic::World::target("runc", "1.4.3", "amd64");
-    trust.world.server.serve(&format!("{target}.sig"), b"<html>log in</html>");
+    trust
+        .world
+        .server
+        .serve(&format!("{target}.sig"), b"<html>log in</html>");
     let ran = Ran::of(&mut trust.lock(&[])).refused(1, &[]);
     assert!(ran.err.contains("runc 1.4.3 (amd64)"), "{}", ran.err);
 }
@@ -102,7 +105,9 @@ fn a_recipe_that_trusts_the_old_signer_no_more_refuses_its_proof() {
 fn a_signature_that_is_gone_on_update_is_another_signer() {
     let trust = Trust::locked();
     for arch in ARCHS {
-        trust.world.serve("runc", "1.4.3", arch, &program(arch, "runc again"));
+        trust
+            .world
+            .serve("runc", "1.4.3", arch, &program(arch, "runc again"));
     }
     trust.withdraw();
     let ran = Ran::of(&mut trust.lock(&["--update", "runc"])).refused(1, &[]);

@@ -52,7 +52,11 @@ fn a_missing_file_of_proofs_is_one_clear_error() {
     fs::remove_file(trust.proofs()).unwrap();
     refused(
         &trust,
-        &["runc 1.4.3 (amd64): its proof sha256:", "is not in ./recipe.proofs", "--proofs"],
+        &[
+            "runc 1.4.3 (amd64): its proof sha256:",
+            "is not in ./recipe.proofs",
+            "--proofs",
+        ],
     );
 }
 
@@ -62,12 +66,28 @@ fn a_changed_cut_or_foreign_proof_is_one_clear_error() {
     let good = fs::read_to_string(trust.proofs()).unwrap();
     let other = fs::read_to_string(Trust::locked().proofs()).unwrap();
     let half = &good[..good.len() - 40];
-    for bad in [good.replacen('a', "b", 1), half.to_owned(), other, format!("{good}{{}}\n")] {
+    for bad in [
+        good.replacen('a', "b", 1),
+        half.to_owned(),
+        other,
+        format!("{good}{{}}\n"),
+    ] {
         fs::write(trust.proofs(), bad).unwrap();
-        refused(&trust, &["recipe.proofs:", "not a proof that the lock names", "--proofs"]);
+        refused(
+            &trust,
+            &[
+                "recipe.proofs:",
+                "not a proof that the lock names",
+                "--proofs",
+            ],
+        );
     }
     // Line ends and a last one that an editor changes mean nothing.
-    for same in [good.replace('\n', "\r\n"), good.trim_end().to_owned(), format!("\u{feff}{good}")] {
+    for same in [
+        good.replace('\n', "\r\n"),
+        good.trim_end().to_owned(),
+        format!("\u{feff}{good}"),
+    ] {
         fs::write(trust.proofs(), same).unwrap();
         let mut build = trust.world.build();
         Ran::of(build.args(["--offline", "--store", "other", "--out", "again", "--force"])).good();

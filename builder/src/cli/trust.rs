@@ -14,4 +14,10 @@ pub enum TrustVerb {
         #[arg(long = "trusted-root", value_name = "[INSTANCE=]FILE")]
         trusted_roots: Vec<GivenRoot>,
     },
+    /// Fetch the newest trusted roots of sigstore.dev and GitHub into files, for `[trust] roots` of recipes and --trusted-root
+    Update {
+        /// Where to write public-good.json and github.json
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
 }

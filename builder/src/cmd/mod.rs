@@ -108,6 +108,16 @@ impl Session<'_> {
         Ok(Fetcher::new(store, options, self.progress))
     }
 
+    /// For what belongs to no recipe; `store` gets nothing.
+    pub fn bare_fetcher<'a>(&'a self, store: &'a Store) -> Result<Fetcher<'a>> {
+        let environment = std::env::var(MIRROR_VARIABLE).ok();
+        let options = Options {
+            mirrors: Mirrors::new(&self.global.mirrors, environment.as_deref(), &[])?,
+            ..Options::default()
+        };
+        Ok(Fetcher::new(store, options, self.progress))
+    }
+
     fn fetch_options(
         &self,
         recipe: &Recipe,

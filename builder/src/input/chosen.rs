@@ -71,7 +71,10 @@ impl Chosen {
     /// The proofs of a built-in recipe's own lock.
     pub fn shipped_proofs(name: &str) -> Proofs {
         let text = built_in(name).and_then(|found| found.proofs);
-        Proofs::of(&format!("the built-in proofs of {name}"), text.unwrap_or_default())
+        Proofs::of(
+            &format!("the built-in proofs of {name}"),
+            text.unwrap_or_default(),
+        )
     }
 
     /// Verifies every proof of the lock again, and that the inputs are vouched for as the
@@ -91,9 +94,8 @@ impl Chosen {
             store,
             whole,
         };
-        look.check(locked.lock()).with_context(|| {
-            format!("verifying who vouches for what {} pins", self.label)
-        })
+        look.check(locked.lock())
+            .with_context(|| format!("verifying who vouches for what {} pins", self.label))
     }
 
     /// The lock, if it is there and fits; `needs` says what else it must hold.

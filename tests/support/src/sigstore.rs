@@ -27,6 +27,8 @@ pub struct Sigstore {
     authority: Issuer<'static, KeyPair>,
     authority_der: Vec<u8>,
     log: KeyPair,
+    /// Of certificates.
+    ct_log: KeyPair,
 }
 
 /// A signature, its certificate, and the log's answer about them.
@@ -58,6 +60,7 @@ impl Sigstore {
             authority: Issuer::new(params, key),
             authority_der,
             log: KeyPair::generate().unwrap(),
+            ct_log: KeyPair::generate().unwrap(),
         }
     }
 
@@ -65,32 +68,31 @@ impl Sigstore {
     /// ([its form](https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_trustroot.proto)).
     pub fn trusted_root(&self) -> String {
         let since = json!({ "start": "2020-01-01T00:00:00Z" });
-        let root = json!({
-            "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-            "tlogs": [{
-                "baseUrl": "https://log.test",
+        let log = |url: &str, key: &KeyPair| {
+            json!({
+                "baseUrl": url,
                 "hashAlgorithm": "SHA2_256",
                 "publicKey": {
-                    "rawBytes": BASE64.encode(self.log.subject_public_key_info()),
+                    "rawBytes": BASE64.encode(key.subject_public_key_info()),
                     "keyDetails": "PKIX_ECDSA_P256_SHA_256",
                     "validFor": since,
                 },
-                "logId": { "keyId": BASE64.encode(self.log_id()) },
-            }],
+                "logId": { "keyId": BASE64.encode(log_id(key)) },
+            })
+        };
+        let root = json!({
+            "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+            "tlogs": [log("https://log.test", &self.log)],
             "certificateAuthorities": [{
                 "subject": { "organization": "test", "commonName": "sigstore.test" },
                 "uri": "https://ca.test",
                 "certChain": { "certificates": [{ "rawBytes": BASE64.encode(&self.authority_der) }] },
                 "validFor": since,
             }],
-            "ctlogs": [],
+            "ctlogs": [log("https://ct.test", &self.ct_log)],
             "timestampAuthorities": [],
         });
         root.to_string()
-    }
-
-    fn log_id(&self) -> Vec<u8> {
-        Sha256::digest(self.log.subject_public_key_info()).to_vec()
     }
 
     /// A signature over `bytes` by `identity`, a mail address or a URL.
@@ -142,13 +144,17 @@ impl Sigstore {
             &[1, 3, 6, 1, 4, 1, 57264, 1, 8],
             issuer,
         )];
-        params.signed_by(key, &self.authority).unwrap().der().to_vec()
+        params
+            .signed_by(key, &self.authority)
+            .unwrap()
+            .der()
+            .to_vec()
     }
 
     /// The log's entry with this body.
     fn entry(&self, body: &Value) -> Value {
         let body = BASE64.encode(body.to_string());
-        let log = hex(&self.log_id());
+        let log = hex(&log_id(&self.log));
         // Canonical JSON: sorted keys and no blanks, as `serde_json` writes maps.
         let promised = json!({
             "body": body, "integratedTime": SIGNED_AT, "logID": log, "logIndex": 1_007,
@@ -179,7 +185,7 @@ impl Sigstore {
     /// that Rekor has.
     fn checkpoint(&self, root: &[u8]) -> String {
         let note = format!("log.test - 7\n{TREE_SIZE}\n{}\n", BASE64.encode(root));
-        let mut signature = self.log_id()[..4].to_vec();
+        let mut signature = log_id(&self.log)[..4].to_vec();
         signature.extend(SigningKey::sign(&self.log, note.as_bytes()).unwrap());
         format!("{note}\n\u{2014} log.test {}\n", BASE64.encode(signature))
     }
@@ -215,6 +221,35 @@ impl Sigstore {
         });
         (payload, annotations)
     }
+}
+
+/// The digest of its public key.
+fn log_id(key: &KeyPair) -> Vec<u8> {
+    Sha256::digest(key.subject_public_key_info()).to_vec()
+}
+
+/// The part of a certificate that is signed.
+fn tbs(certificate: &[u8]) -> &[u8] {
+    let header = |der: &[u8]| match der[1] {
+        short if short < 0x80 => (2, usize::from(short)),
+        long => {
+            let end = 2 + usize::from(long & 0x7f);
+            let length = der[2..end]
+                .iter()
+                .fold(0, |all, byte| all << 8 | usize::from(*byte));
+            (end, length)
+        }
+    };
+    let inner = &certificate[header(certificate).0..];
+    let (start, length) = header(inner);
+    &inner[..start + length]
+}
+
+/// After its length in two bytes.
+fn with_length(bytes: &[u8]) -> Vec<u8> {
+    let mut all = u16::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
+    all.extend(bytes);
+    all
 }
 
 fn hashed(parts: &[&[u8]]) -> Vec<u8> {

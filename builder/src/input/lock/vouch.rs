@@ -78,7 +78,9 @@ impl Vouch {
         );
         let proof = self.proof.iter();
         ensure!(
-            proof.chain(&self.root).all(|d| d.algorithm() == Algorithm::Sha256),
+            proof
+                .chain(&self.root)
+                .all(|d| d.algorithm() == Algorithm::Sha256),
             "its `proof` and `root` are SHA-256 digests"
         );
         Ok(())

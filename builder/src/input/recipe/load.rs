@@ -205,8 +205,17 @@ fn located(mut file: RecipeFile, source: &Source) -> Result<RecipeFile> {
         for path in part.source.iter_mut().flat_map(|all| all.paths_mut()) {
             *path = beside(path, source, &way)?;
         }
-        let way = [way[0], way[1], Step::Key("verify"), Step::Key("openpgp"), Step::Key("keyring")];
-        let openpgp = part.verify.iter_mut().flat_map(|verify| &mut verify.openpgp);
+        let way = [
+            way[0],
+            way[1],
+            Step::Key("verify"),
+            Step::Key("openpgp"),
+            Step::Key("keyring"),
+        ];
+        let openpgp = part
+            .verify
+            .iter_mut()
+            .flat_map(|verify| &mut verify.openpgp);
         for path in openpgp.filter_map(|openpgp| openpgp.keyring.as_mut()) {
             *path = beside(path, source, &way)?;
         }

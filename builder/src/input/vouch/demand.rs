@@ -57,17 +57,19 @@ pub fn names(verify: &VerifyPart, change: &Change) -> bool {
     let Some(signer) = &change.was.signer else {
         return true;
     };
-    let of_sigstore = verify.sigstore.iter().filter(|part| {
-        change.was.issuer.as_ref() == Some(&part.issuer)
-    });
+    let of_sigstore = verify
+        .sigstore
+        .iter()
+        .filter(|part| change.was.issuer.as_ref() == Some(&part.issuer));
     let mut identities = of_sigstore.flat_map(|part| part.identity.as_slice());
     let version = &change.version;
     let as_before = |identity: &String| {
         *signer == unversioned(&identity.replace("{version}", version), version)
     };
-    let mut keys = verify.openpgp.iter().flat_map(|part| {
-        part.keys.iter().filter(|key| !part.revoked.contains(key))
-    });
+    let mut keys = verify
+        .openpgp
+        .iter()
+        .flat_map(|part| part.keys.iter().filter(|key| !part.revoked.contains(key)));
     identities.any(as_before) || keys.any(|key| key.as_str().eq_ignore_ascii_case(signer))
 }
 
@@ -97,9 +99,10 @@ pub fn of_artifact(asked: &Artifact, request: &ArtifactRequest) -> Result<Vec<Wa
         ways.extend(sigstore(part, asked, request));
     }
     if let Some(part) = &verify.openpgp {
-        ways.push(openpgp(part, asked, request).with_context(|| {
-            format!("artifact.{}.verify.openpgp.keyring", asked.name)
-        })?);
+        ways.push(
+            openpgp(part, asked, request)
+                .with_context(|| format!("artifact.{}.verify.openpgp.keyring", asked.name))?,
+        );
     }
     if let Some(part) = &verify.release {
         let (repository, tag) = (part.repository.clone(), part.tag(&request.version));
@@ -118,12 +121,18 @@ pub fn of_artifact(asked: &Artifact, request: &ArtifactRequest) -> Result<Vec<Wa
 
 /// The ways of an image.
 pub fn of_image(asked: &ContainerImage) -> Vec<Way> {
-    let part = asked.verify.as_ref().and_then(|verify| verify.sigstore.as_ref());
+    let part = asked
+        .verify
+        .as_ref()
+        .and_then(|verify| verify.sigstore.as_ref());
     let Some(part) = part else {
         return Vec::new();
     };
     // A tag may have what a version may not: an image's identities have no placeholder.
-    let version = asked.image.tag().and_then(|tag| tag.trim_start_matches('v').parse().ok());
+    let version = asked
+        .image
+        .tag()
+        .and_then(|tag| tag.trim_start_matches('v').parse().ok());
     vec![Way {
         how: How::Sigstore,
         demand: Demand::Image {
@@ -192,7 +201,11 @@ fn attested(part: &SigstorePart, identity: String) -> Demand {
         let rest = identity.strip_prefix("https://github.com/")?;
         let (path, git_ref) = rest.split_once('@')?;
         let at = path.find("/.github/workflows/")?;
-        Some((path[..at].to_owned(), path[at + 1..].to_owned(), git_ref.to_owned()))
+        Some((
+            path[..at].to_owned(),
+            path[at + 1..].to_owned(),
+            git_ref.to_owned(),
+        ))
     };
     match split().filter(|_| part.issuer == GITHUB_ISSUER) {
         Some((repository, workflow, git_ref)) => {
@@ -226,7 +239,10 @@ fn openpgp(part: &OpenPgpPart, asked: &Artifact, request: &ArtifactRequest) -> R
                 .with_context(|| format!("reading the keyring {path}"))?;
             Cow::Owned(bytes)
         }
-        None => Cow::Borrowed(&[][..]),
+        None => match nodeimg_trust::known::runc() {
+            Demand::OpenPgp(keys) => keys.keyring,
+            _ => Cow::Borrowed(&[][..]),
+        },
     };
     let trusted = part.keys.iter().filter(|key| !part.revoked.contains(key));
     let arch = asked.arch_name(request.arch);

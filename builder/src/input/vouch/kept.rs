@@ -29,7 +29,10 @@ impl Proofs {
     /// From the text of their file, which `label` names.
     pub fn of(label: &str, text: &str) -> Proofs {
         let text = text.trim_start_matches('\u{feff}');
-        let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
+        let lines = text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.is_empty());
         Proofs {
             label: label.to_owned(),
             lines: lines
@@ -76,7 +79,10 @@ impl Proofs {
     /// The lines that `lock` does not name: changed ones, or of another lock.
     pub fn strangers(&self, lock: &Lock) -> Vec<String> {
         let named = named(lock);
-        let strange = self.lines.iter().filter(|(digest, _)| !named.contains(digest));
+        let strange = self
+            .lines
+            .iter()
+            .filter(|(digest, _)| !named.contains(digest));
         let mut lines: Vec<usize> = strange.map(|(_, (line, _))| *line).collect();
         lines.sort_unstable();
         let said = |line: usize| {
@@ -99,7 +105,10 @@ impl Proofs {
     /// The file's text with what `lock` names and nothing else.
     pub fn text(&self, lock: &Lock) -> String {
         let named = named(lock);
-        let kept = self.lines.iter().filter(|(digest, _)| named.contains(digest));
+        let kept = self
+            .lines
+            .iter()
+            .filter(|(digest, _)| named.contains(digest));
         kept.map(|(_, (_, line))| format!("{line}\n")).collect()
     }
 
@@ -145,7 +154,10 @@ impl Proofs {
 fn named(lock: &Lock) -> BTreeSet<&Digest> {
     let artifacts = lock.pins.artifacts.iter().map(|pin| &pin.vouch);
     let images = lock.pins.images.iter().map(|pin| &pin.vouch);
-    artifacts.chain(images).filter_map(|vouch| vouch.proof.as_ref()).collect()
+    artifacts
+        .chain(images)
+        .filter_map(|vouch| vouch.proof.as_ref())
+        .collect()
 }
 
 /// The file of the proofs of the lock at `path`.

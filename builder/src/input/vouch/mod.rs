@@ -152,7 +152,9 @@ impl Look<'_> {
                 subject.what, subject.name
             ));
         };
-        let content = self.content(subject).map_err(|error| format!("{error:#}"))?;
+        let content = self
+            .content(subject)
+            .map_err(|error| format!("{error:#}"))?;
         let artifact = nodeimg_trust::Artifact {
             name: &subject.what,
             sha256,
@@ -246,7 +248,10 @@ fn differs(subject: &Subject<'_>, now: &Vouched) -> Option<String> {
             "{}: the lock says other things of its proof than the proof itself\n  the lock:  {}\n  \
              the proof: {}\n  help: run `nodeimg lock --update {}`",
             subject.what,
-            said(lock.signer.as_deref().unwrap_or("nobody"), lock.issuer.as_ref()),
+            said(
+                lock.signer.as_deref().unwrap_or("nobody"),
+                lock.issuer.as_ref()
+            ),
             said(&now.signer, now.issuer.as_ref()),
             subject.name
         )

@@ -45,7 +45,10 @@ pub fn summary(subjects: &[Subject<'_>]) -> Option<String> {
         true => format!("nobody vouches for the {} inputs", subjects.len()),
         false => format!(
             "vouched for: {} of {} inputs, {}",
-            subjects.iter().filter(|one| one.vouch.how() != How::None).count(),
+            subjects
+                .iter()
+                .filter(|one| one.vouch.how() != How::None)
+                .count(),
             subjects.len(),
             said.join(", ")
         ),
@@ -157,9 +160,8 @@ pub fn unversioned(signer: &str, version: &str) -> String {
 pub fn changes(old: &Lock, new: &Lock) -> Vec<Change> {
     let mut found = Vec::new();
     for now in &new.pins.artifacts {
-        let same = |was: &&crate::input::lock::PinnedArtifact| {
-            was.request.key() == now.request.key()
-        };
+        let same =
+            |was: &&crate::input::lock::PinnedArtifact| was.request.key() == now.request.key();
         if let Some(was) = old.pins.artifacts.iter().find(same) {
             let versions = [was.request.version.as_str(), now.request.version.as_str()];
             let (name, arch) = now.request.key();
@@ -167,12 +169,17 @@ pub fn changes(old: &Lock, new: &Lock) -> Vec<Change> {
                 Signed::of(&was.vouch, versions[0]),
                 Signed::of(&now.vouch, versions[1]),
             ];
-            found.extend(change(name.as_str(), arch, now.request.what(), versions[0], signed));
+            found.extend(change(
+                name.as_str(),
+                arch,
+                now.request.what(),
+                versions[0],
+                signed,
+            ));
         }
     }
     for now in &new.pins.images {
-        let same =
-            |was: &&crate::input::lock::PinnedImage| was.request.key() == now.request.key();
+        let same = |was: &&crate::input::lock::PinnedImage| was.request.key() == now.request.key();
         if let Some(was) = old.pins.images.iter().find(same) {
             let (name, arch) = now.request.key();
             let signed = [Signed::of(&was.vouch, ""), Signed::of(&now.vouch, "")];

@@ -15,9 +15,15 @@ fn what_nobody_could_verify_is_refused_at_its_key() {
     let revoked = "revoked = [\"c242 8cd7 5720 facd cf76 b6ea 17de 5ecb 75a1 100e\"]";
     for (verify, says) in [
         (String::new(), "verify: set `sigstore`"),
-        (format!("none = \"own\", sources = 2"), "verify.none: `none` excludes"),
+        (
+            format!("none = \"own\", sources = 2"),
+            "verify.none: `none` excludes",
+        ),
         (format!("none = \" \""), "say why nobody vouches"),
-        (format!("sigstore = {{ {SIGSTORE} }}"), "say where the signature is"),
+        (
+            format!("sigstore = {{ {SIGSTORE} }}"),
+            "say where the signature is",
+        ),
         (
             format!("sigstore = {{ {SIGSTORE}, signature = \"{{url}}.sig\" }}"),
             "`signature` and `certificate` go together",
@@ -46,9 +52,18 @@ fn what_nobody_could_verify_is_refused_at_its_key() {
             "openpgp = { keys = [], signature = \"{url}.asc\" }".to_owned(),
             "name the fingerprint",
         ),
-        (format!("openpgp = {{ {key}, {revoked} }}"), "every one of them is in `revoked`"),
-        ("release = { repository = \"plugins\" }".to_owned(), "is not `OWNER/NAME`"),
-        ("release = { repository = \"../x\" }".to_owned(), "is not `OWNER/NAME`"),
+        (
+            format!("openpgp = {{ {key}, {revoked} }}"),
+            "every one of them is in `revoked`",
+        ),
+        (
+            "release = { repository = \"plugins\" }".to_owned(),
+            "is not `OWNER/NAME`",
+        ),
+        (
+            "release = { repository = \"../x\" }".to_owned(),
+            "is not `OWNER/NAME`",
+        ),
         ("sources = 1".to_owned(), "at least 2"),
         ("sources = 2".to_owned(), "only 1 are named"),
         (
@@ -68,7 +83,9 @@ fn an_image_is_vouched_for_in_its_registry_alone() {
     assert!(load_text(&pause(&format!("sigstore = {{ {SIGSTORE} }}"))).is_ok());
     let with_file = format!("sigstore = {{ {SIGSTORE}, bundle = \"https://a.b/c\" }}");
     assert!(refusal(&pause(&with_file)).contains("are in its registry"));
-    let text = refusal(&pause("sources = 2, stated_by = [\"https://a.b/c\", \"https://d.e/f\"]"));
+    let text = refusal(&pause(
+        "sources = 2, stated_by = [\"https://a.b/c\", \"https://d.e/f\"]",
+    ));
     assert!(text.contains("by `sigstore` only"), "{text}");
 }
 

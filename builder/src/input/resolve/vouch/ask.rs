@@ -86,6 +86,14 @@ impl<'a> Ask<'a> {
             };
             match self.judge(subject, way, sha256, &candidates)? {
                 Ok((proof, vouched)) => return Ok(Found::Vouched(vouched, proof.line()?)),
+                Err(refusal) if refusal.why == Why::Expired => {
+                    match self.backed(subject, way, sha256, candidates)? {
+                        Some((proof, vouched)) => {
+                            return Ok(Found::Vouched(vouched, proof.line()?));
+                        }
+                        None => return Err(anyhow!("{refusal}")),
+                    }
+                }
                 // Another way may vouch for it in the same files: one more identity.
                 Err(refusal) if refusal.why == Why::Signer => refused = refused.or(Some(refusal)),
                 // Too few sources are no forgery, though ones that disagree are.
@@ -99,6 +107,29 @@ impl<'a> Ask<'a> {
             Some(refusal) => Err(anyhow!("{refusal}")),
             None => Ok(Found::Nobody(why)),
         }
+    }
+
+    /// A key that has expired since, with others' word for the digest.
+    fn backed(
+        &self,
+        subject: &Subject<'_>,
+        way: &Way,
+        sha256: &Digest,
+        candidates: Vec<Proof>,
+    ) -> Result<Option<(Proof, Vouched)>> {
+        let texts = subject.ways.iter().find_map(|way| match &way.files {
+            Files::Texts(urls) => Some(urls),
+            _ => None,
+        });
+        let Some(urls) = texts.filter(|_| way.how == How::OpenPgp) else {
+            return Ok(None);
+        };
+        let (answers, _) = self.answers(urls, subject, sha256)?;
+        let backed: Vec<Proof> = candidates
+            .into_iter()
+            .map(|proof| collect::backed(proof, answers.clone()))
+            .collect();
+        Ok(self.judge(subject, way, sha256, &backed)?.ok())
     }
 
     #[expect(clippy::type_complexity, reason = "an answer of the engine, as it is")]
@@ -119,8 +150,7 @@ impl<'a> Ask<'a> {
             url: subject.url,
             content: content.as_deref(),
         };
-        let judged =
-            nodeimg_trust::first(&artifact, &way.demand, candidates, self.roots, self.at);
+        let judged = nodeimg_trust::first(&artifact, &way.demand, candidates, self.roots, self.at);
         Ok(judged.map(|(proof, vouched)| (proof.clone(), vouched)))
     }
 
@@ -147,9 +177,9 @@ impl<'a> Ask<'a> {
     fn proofs(&self, subject: &Subject<'_>, way: &Way, sha256: &Digest) -> Result<Got<Vec<Proof>>> {
         let what = format!("what vouches for {}", subject.what);
         match &way.files {
-            Files::Bundle(url) => self.made(url, &what, |bytes| {
-                Ok(vec![collect::from_bundle(bytes)?])
-            }),
+            Files::Bundle(url) => {
+                self.made(url, &what, |bytes| Ok(vec![collect::from_bundle(bytes)?]))
+            }
             Files::Attestations(url) => self.made(url, &what, collect::from_attestations),
             Files::OpenPgp(url) => self.made(url, &what, |bytes| {
                 Ok(vec![collect::from_openpgp(bytes, None)?])
@@ -160,7 +190,7 @@ impl<'a> Ask<'a> {
                 log,
             } => self.detached([signature, certificate, log], &what, sha256),
             Files::Release { repository, tag } => self.release(repository, tag, &what),
-            Files::Texts(urls) => self.texts(urls, subject, &what, sha256),
+            Files::Texts(urls) => self.texts(urls, subject, sha256),
             Files::Registry => Ok(Got::Not("it is not an image".to_owned())),
         }
     }
@@ -235,9 +265,9 @@ impl<'a> Ask<'a> {
         }
         let url = format!("{API}/{repository}/attestations/sha1:{sha}?predicate_type=release");
         match self.made(&url, what, collect::from_attestations)? {
-            Got::There(proofs) if proofs.is_empty() => {
-                Ok(Got::Not(format!("GitHub attests no release {tag} of {repository}")))
-            }
+            Got::There(proofs) if proofs.is_empty() => Ok(Got::Not(format!(
+                "GitHub attests no release {tag} of {repository}"
+            ))),
             other => Ok(other),
         }
     }
@@ -247,34 +277,47 @@ impl<'a> Ask<'a> {
         &self,
         urls: &[String],
         subject: &Subject<'_>,
-        what: &str,
         sha256: &Digest,
     ) -> Result<Got<Vec<Proof>>> {
-        let (mut answers, mut why) = (Vec::<Answer>::new(), Vec::new());
-        for url in urls {
-            match self.get(url, what) {
-                Got::Not(reason) => why.push(reason),
-                Got::There(bytes) => {
-                    let text = String::from_utf8_lossy(&bytes);
-                    let about = stated::About {
-                        url: subject.url.unwrap_or_default(),
-                        what: &subject.what,
-                        sha256,
-                    };
-                    match stated::line(&text, &about).with_context(|| shown(url).to_string())? {
-                        Some(line) => answers.push(collect::answer(url, line, None)?),
-                        None => why.push(format!("{} does not state its digest", shown(url))),
-                    }
-                }
-            }
-        }
+        let (answers, why) = self.answers(urls, subject, sha256)?;
         match answers.len() {
             0 | 1 => Ok(Got::Not(match why.is_empty() {
                 true => "one source alone states its digest".to_owned(),
                 false => why.join("; "),
             })),
-            _ => Ok(Got::There(vec![collect::from_answers(answers)])),
+            _ => Ok(Got::There(vec![collect::from_answers(answers)?])),
         }
+    }
+
+    /// The texts that state the digest, and why the others do not count.
+    fn answers(
+        &self,
+        urls: &[String],
+        subject: &Subject<'_>,
+        sha256: &Digest,
+    ) -> Result<(Vec<Answer>, Vec<String>)> {
+        let what = format!("what states the digest of {}", subject.what);
+        let (mut answers, mut why) = (Vec::new(), Vec::new());
+        for url in urls {
+            let bytes = match self.get(url, &what) {
+                Got::There(bytes) => bytes,
+                Got::Not(reason) => {
+                    why.push(reason);
+                    continue;
+                }
+            };
+            let text = String::from_utf8_lossy(&bytes);
+            let about = stated::About {
+                url: subject.url.unwrap_or_default(),
+                what: &subject.what,
+                sha256,
+            };
+            match stated::line(&text, &about).with_context(|| shown(url).clone())? {
+                Some(line) => answers.push(collect::answer(url, line, None)?),
+                None => why.push(format!("{} does not state its digest", shown(url))),
+            }
+        }
+        Ok((answers, why))
     }
 
     /// A small file of upstream's.
@@ -306,9 +349,7 @@ impl<'a> Ask<'a> {
         drop(dead);
         match fetch() {
             Ok(got) => Got::There(got),
-            Err(error) if error.is::<Gone>() => {
-                Got::Not(format!("there is no {}", shown(url)))
-            }
+            Err(error) if error.is::<Gone>() => Got::Not(format!("there is no {}", shown(url))),
             Err(error) => {
                 let why = format!("{error:#}");
                 let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);

@@ -63,7 +63,11 @@ impl Vouching<'_> {
             .iter()
             .filter(|one| self.is_asked(round, one))
             .collect();
-        let ask = Ask::new(round.fetcher, self.roots, i64::try_from(at.0).unwrap_or(i64::MAX));
+        let ask = Ask::new(
+            round.fetcher,
+            self.roots,
+            i64::try_from(at.0).unwrap_or(i64::MAX),
+        );
         // A thread each; most of the time they wait for answers.
         let answers = in_parallel(asked.len(), asked.len(), |n| {
             let subject = asked[n];
@@ -157,7 +161,10 @@ impl Vouching<'_> {
     /// Better evidence needs nobody's word; nor does another signer that the recipe names
     /// beside the old one, as while a publisher moves from one key to the next.
     fn may_change(&self, change: &Change, subjects: &[Subject<'_>]) -> bool {
-        let named = self.accepted.iter().any(|name| name.as_str() == change.name);
+        let named = self
+            .accepted
+            .iter()
+            .any(|name| name.as_str() == change.name);
         if named || change.was.verified < How::Release {
             return true;
         }
@@ -186,18 +193,25 @@ fn put(pins: &mut Pins, vouches: Vec<(String, Vouch)>, old: Option<&Lock>) {
     use crate::input::recipe::request::LockRequest;
     for (what, vouch) in vouches {
         let is_none = vouch.how() == How::None;
-        if let Some(pin) = pins.artifacts.iter_mut().find(|pin| pin.request.what() == what) {
+        if let Some(pin) = pins
+            .artifacts
+            .iter_mut()
+            .find(|pin| pin.request.what() == what)
+        {
             let mut kept = old.iter().flat_map(|lock| &lock.pins.artifacts);
-            let kept = kept.find(|was| {
-                was.request == pin.request && was.bytes.sha256 == pin.bytes.sha256
-            });
+            let kept =
+                kept.find(|was| was.request == pin.request && was.bytes.sha256 == pin.bytes.sha256);
             pin.vouch = match kept {
                 Some(kept) if is_none => kept_or(&kept.vouch, vouch),
                 _ => vouch,
             };
             continue;
         }
-        if let Some(pin) = pins.images.iter_mut().find(|pin| pin.request.what() == what) {
+        if let Some(pin) = pins
+            .images
+            .iter_mut()
+            .find(|pin| pin.request.what() == what)
+        {
             let mut kept = old.iter().flat_map(|lock| &lock.pins.images);
             let kept = kept.find(|was| was.request == pin.request && was.bytes == pin.bytes);
             pin.vouch = match kept {

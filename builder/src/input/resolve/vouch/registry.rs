@@ -77,7 +77,10 @@ pub(super) fn signatures(
         Got::Not(_) => {}
     }
     Ok(match proofs.is_empty() {
-        true => Got::Not(format!("{} has no signature of it", image.image.repository())),
+        true => Got::Not(format!(
+            "{} has no signature of it",
+            image.image.repository()
+        )),
         false => Got::There(proofs),
     })
 }
@@ -127,10 +130,14 @@ impl Registry<'_> {
         let bundles = list.manifests.iter();
         let bundles = bundles.filter(|part| part.artifact_type.starts_with(BUNDLE));
         for part in bundles.take(MAX_SIGNATURES) {
-            let Got::There(manifest) = self.document(&self.image.document_url(&part.digest))? else {
+            let Got::There(manifest) = self.document(&self.image.document_url(&part.digest))?
+            else {
                 continue;
             };
-            let is_of_it = manifest.subject.as_ref().is_some_and(|s| s.digest == *digest);
+            let is_of_it = manifest
+                .subject
+                .as_ref()
+                .is_some_and(|s| s.digest == *digest);
             let layers = manifest.layers.iter().filter(|_| is_of_it);
             for layer in layers.filter(|layer| layer.media_type.starts_with(BUNDLE)) {
                 if let Got::There(bundle) = self.part(layer) {

@@ -59,9 +59,9 @@ fn names(line: &str, version: &str) -> bool {
         let after = &line[at + version.len()..];
         let inner = |c: char| c.is_ascii_digit() || c == '.';
         let more = after.starts_with(|c: char| c.is_ascii_digit())
-            || after.strip_prefix('.').is_some_and(|rest| {
-                rest.starts_with(|c: char| c.is_ascii_digit())
-            });
+            || after
+                .strip_prefix('.')
+                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         !before.is_some_and(inner) && !more
     })
 }
