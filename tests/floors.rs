@@ -55,6 +55,13 @@ const HOUSES: &[(&str, &[&str])] = &[
     ),
     ("builder/machine/src", &["test", "seed", "qemu", "pki"]),
     (
+        "builder/trust/src",
+        &[
+            "verify", "collect", "known", "roots", "sigstore", "openpgp", "sources", "demand",
+            "proof", "refusal", "vouched",
+        ],
+    ),
+    (
         "builder/formats/src",
         &[
             "squashfs", "fat", "qcow2", "oci", "pe", "cpio", "tar", "ar", "elf", "packing", "gpt",

@@ -5,8 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use nodeimg_values::digest::Digest;
-
-use crate::roots::Instance;
+use serde::{Deserialize, Serialize};
 
 /// The thing that a proof must be about.
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +114,33 @@ impl fmt::Display for Demand {
             Demand::OpenPgp(keys) => write!(f, "OpenPGP key {}", keys.primary.join(" or ")),
             Demand::Sources { least } => write!(f, "{least} independent sources"),
             Demand::Nothing { reason } => write!(f, "nothing ({reason})"),
+        }
+    }
+}
+
+/// Whose Sigstore.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Instance {
+    /// sigstore.dev.
+    #[default]
+    PublicGood,
+    /// GitHub's own: private repositories and releases.
+    #[serde(rename = "github")]
+    GitHub,
+    /// The one whose root was given (`Roots::with_private`).
+    Private,
+}
+
+impl Instance {
+    /// What messages call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Instance::PublicGood => "sigstore.dev",
+            Instance::GitHub => "GitHub's own Sigstore",
+            Instance::Private => "the Sigstore of the given trusted root",
         }
     }
 }

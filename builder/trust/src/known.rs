@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::Demand;
-use crate::demand::{Build, Keys, Signer};
-use crate::roots::Instance;
+use crate::demand::{Build, Demand, Instance, Keys, Signer};
 
 const GOOGLE: &str = "https://accounts.google.com";
 

@@ -27,9 +27,9 @@ mod sigstore;
 mod sources;
 mod verify;
 
-pub use demand::{Artifact, Demand, Signer};
+pub use demand::{Artifact, Demand, Instance, Signer};
 pub use proof::{Answer, Proof};
 pub use refusal::{Refusal, Why};
-pub use roots::{Instance, Roots};
+pub use roots::Roots;
 pub use verify::{first, verify};
 pub use vouched::{How, Require, Vouched};

@@ -2,36 +2,9 @@
 
 use anyhow::{Context, Result};
 use nodeimg_values::digest::Digest;
-use serde::{Deserialize, Serialize};
 
+pub use crate::demand::Instance;
 use crate::sigstore::Root;
-
-/// Whose Sigstore.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Instance {
-    /// sigstore.dev.
-    #[default]
-    PublicGood,
-    /// GitHub's own: private repositories and releases.
-    #[serde(rename = "github")]
-    GitHub,
-    /// The one whose root was given ([`Roots::with_private`]).
-    Private,
-}
-
-impl Instance {
-    /// What messages call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Instance::PublicGood => "sigstore.dev",
-            Instance::GitHub => "GitHub's own Sigstore",
-            Instance::Private => "the Sigstore of the given trusted root",
-        }
-    }
-}
 
 const PUBLIC_GOOD: &[u8] = include_bytes!("../roots/public-good.json");
 const GITHUB: &[u8] = include_bytes!("../roots/github.json");

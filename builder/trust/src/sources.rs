@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::Artifact;
+use crate::demand::Artifact;
 use crate::proof::Answer;
 use crate::refusal::Why;
 

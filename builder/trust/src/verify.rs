@@ -1,10 +1,10 @@
 //! Judges a proof by a demand.
 
-use crate::demand::{Artifact, Demand, Signer};
+use crate::demand::{Artifact, Demand, Instance, Signer};
 use crate::openpgp;
 use crate::proof::Proof;
 use crate::refusal::{Refusal, Why};
-use crate::roots::{Instance, Roots};
+use crate::roots::Roots;
 use crate::sigstore::{self, Fault, Over, Root, Signed};
 use crate::sources;
 use crate::vouched::{How, Vouched};
@@ -102,14 +102,15 @@ fn judged(
             Some(Proof::Sigstore { bundle }),
         ) => {
             let root = root(roots, *instance)?;
-            let over = Over::Digest(sha256, None);
+            let over = Over::Digest(sha256, artifact.content);
             let (signed, _) = sigstore::attestation(bundle, over, signers, predicate_type, root)?;
             let source = source(&signed);
             Ok(sealed(signed, root, source))
         }
         (Demand::Build(build), Some(Proof::Sigstore { bundle })) => {
             let root = root(roots, build.instance)?;
-            let (signed, source) = sigstore::build(bundle, sha256, build, root)?;
+            let over = Over::Digest(sha256, artifact.content);
+            let (signed, source) = sigstore::build(bundle, over, build, root)?;
             Ok(sealed(signed, root, Some(source)))
         }
         (Demand::Image { signers, instance }, Some(proof)) => {

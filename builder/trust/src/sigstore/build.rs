@@ -3,8 +3,6 @@
 //! The certificate says which workflow had the token, the signed predicate what it says it
 //! built. Both must name the demanded repository, ref and workflow.
 
-use nodeimg_values::digest::Digest;
-
 use super::bundle::{Fault, Over, Signed, attestation};
 use super::root::Root;
 use super::statement::Statement;
@@ -17,7 +15,7 @@ const SLSA_0_2: &str = "https://slsa.dev/provenance/v0.2";
 /// The signature, and `URL@COMMIT` of the source.
 pub(crate) fn build(
     json: &str,
-    sha256: &Digest,
+    over: Over<'_>,
     build: &Build,
     root: &Root,
 ) -> Result<(Signed, String), Fault> {
@@ -25,7 +23,6 @@ pub(crate) fn build(
         identity: build.identity(),
         issuer: build.issuer.clone(),
     }];
-    let over = Over::Digest(sha256, None);
     let (signed, statement) = attestation(json, over, &signers, &build.predicate_type, root)?;
     let by = |(why, fault): (Why, String)| Fault {
         signed_by: Some(signed.signer.clone()),

@@ -152,8 +152,9 @@ fn run(
             let hash = Sha256Hash::from_hex(digest.hex())?;
             let result = root.verifier.verify(hash, bundle, policy);
             match (result, file) {
-                // Ed25519 and other digests than SHA-256 need the bytes themselves.
-                (Err(Error::UnsupportedArtifact(_)), Some(file)) => {
+                // Ed25519, other digests than SHA-256 and statements that name only those
+                // need the bytes themselves.
+                (Err(Error::UnsupportedArtifact(_) | Error::ArtifactMismatch(_)), Some(file)) => {
                     let bytes = std::fs::read(file).map_err(Error::ArtifactRead)?;
                     if Digest::sha256(&bytes) != *digest {
                         let text = "the file does not have the artifact's digest".to_string();
