@@ -27,7 +27,12 @@ impl About<'_> {
 /// The text states another digest for that very file.
 pub fn line<'t>(text: &'t str, about: &About<'_>) -> Result<Option<&'t str>> {
     let name = checksum::file_name(about.url);
-    if let Ok(Some(stated)) = checksum::find(text, about.url)
+    let named: String = text
+        .lines()
+        .filter(|line| line.contains(name.as_str()))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    if let Ok(Some(stated)) = checksum::find(&named, about.url)
         && stated.algorithm() == Algorithm::Sha256
         && stated != *about.sha256
     {
