@@ -140,15 +140,48 @@ impl Sigstore {
         // The issuer, as a UTF8String.
         let mut issuer = vec![0x0c, u8::try_from(ISSUER.len()).unwrap()];
         issuer.extend_from_slice(ISSUER.as_bytes());
-        params.custom_extensions = vec![CustomExtension::from_oid_content(
-            &[1, 3, 6, 1, 4, 1, 57264, 1, 8],
-            issuer,
-        )];
-        params
-            .signed_by(key, &self.authority)
-            .unwrap()
-            .der()
-            .to_vec()
+        let fulcio = |last, content| {
+            CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 57264, 1, last], content)
+        };
+        // Older verifiers read the text without its type.
+        params.custom_extensions = vec![fulcio(1, ISSUER.into()), fulcio(8, issuer)];
+        params.serial_number = Some(7_u64.into());
+        let bare = params.signed_by(key, &self.authority).unwrap();
+        let stamps = CustomExtension::from_oid_content(
+            &[1, 3, 6, 1, 4, 1, 11129, 2, 4, 2],
+            self.timestamps(bare.der()),
+        );
+        params.custom_extensions.push(stamps);
+        let stamped = params.signed_by(key, &self.authority).unwrap();
+        stamped.der().to_vec()
+    }
+
+    /// The log's word for a certificate without it
+    /// ([RFC 6962](https://www.rfc-editor.org/rfc/rfc6962) section 3.2).
+    fn timestamps(&self, bare: &[u8]) -> Vec<u8> {
+        let at = u64::try_from(SIGNED_AT).unwrap() * 1000;
+        let body = tbs(bare);
+        let mut said = vec![0, 0];
+        said.extend(at.to_be_bytes());
+        said.extend([0, 1]);
+        said.extend(Sha256::digest(
+            self.authority.key().subject_public_key_info(),
+        ));
+        said.extend(&u32::try_from(body.len()).unwrap().to_be_bytes()[1..]);
+        said.extend(body);
+        said.extend([0, 0]);
+        let signature = SigningKey::sign(&self.ct_log, &said).unwrap();
+        let mut stamp = vec![0];
+        stamp.extend(log_id(&self.ct_log));
+        stamp.extend(at.to_be_bytes());
+        // No extensions; SHA-256 and ECDSA.
+        stamp.extend([0, 0, 4, 3]);
+        stamp.extend(with_length(&signature));
+        let list = with_length(&with_length(&stamp));
+        assert!(list.len() < 128, "a length of one byte");
+        let mut octets = vec![0x04, u8::try_from(list.len()).unwrap()];
+        octets.extend(list);
+        octets
     }
 
     /// The log's entry with this body.

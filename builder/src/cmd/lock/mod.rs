@@ -44,7 +44,7 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
     // Not by their texts: line ends that git has changed are left as they are.
     let changed = old.as_ref() != Some(&lock);
     // Before the lock, which names them.
-    if changed || args.proofs {
+    if changed || args.proofs || chosen.proofs.text(&lock) != proofs.text(&lock) {
         proofs.write(&lock, &path)?;
     }
     if changed {

@@ -76,6 +76,12 @@ impl Vouching<'_> {
             ask.who(subject, image.next())
         });
         let mut proofs = self.proofs.clone();
+        // A file that is gone or damaged is written again from the store.
+        for digest in subjects.iter().filter_map(|one| one.vouch.proof.as_ref()) {
+            if let Some(line) = proofs.find(digest, Some(round.fetcher.store()))? {
+                proofs.add(line);
+            }
+        }
         let mut vouches: Vec<(String, Vouch)> = Vec::new();
         let (mut faults, mut lacking) = (Vec::new(), Vec::new());
         for (subject, answer) in asked.iter().zip(answers) {
