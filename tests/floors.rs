@@ -45,6 +45,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "bring",
             "chosen",
             "debian",
+            "vouch",
             "lock",
             "recipe",
             "published",

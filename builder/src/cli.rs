@@ -2,6 +2,7 @@
 
 mod global;
 mod seed;
+mod trust;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -18,12 +19,14 @@ use nodeimg_values::arch::Arch;
 
 pub use global::Global;
 pub use seed::{NameValue, SeedCaArgs, SeedCheckArgs, SeedIdentityArgs, SeedNewArgs, SeedVerb};
+pub use trust::TrustVerb;
 
 use crate::image::firstboot::program::Given;
 use crate::input::lock::Update;
 use crate::input::recipe::RecipeRef;
 use crate::input::recipe::output::{OutputKind, named};
-use crate::input::recipe::value::ByteSize;
+use crate::input::recipe::value::{ByteSize, Name};
+use crate::input::vouch::roots::GivenRoot;
 use crate::output::KINDS;
 
 /// Builds immutable Kubernetes node images: pinned, verified, without root.
@@ -69,6 +72,9 @@ pub enum Verb {
     /// Manage the store of verified downloads
     #[command(subcommand)]
     Store(StoreVerb),
+    /// Show and update the trusted roots of Sigstore
+    #[command(subcommand)]
+    Trust(TrustVerb),
 }
 
 /// Which recipe and which lock.
@@ -80,6 +86,9 @@ pub struct RecipeArgs {
     /// The lock [default: beside the recipe; a built-in recipe has its own]
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
+    /// A trusted root of Sigstore instead of nodeimg's own; INSTANCE is `private` (the default), `public-good` or `github`
+    #[arg(long = "trusted-root", value_name = "[INSTANCE=]FILE")]
+    pub trusted_roots: Vec<GivenRoot>,
 }
 
 /// Which architectures.
@@ -272,6 +281,15 @@ pub struct LockArgs {
     /// Only report whether the lock matches the recipe
     #[arg(long, conflicts_with_all = ["update", "digests"])]
     pub check: bool,
+    /// With --check, also report whose signatures differ from those of an older lock
+    #[arg(long, value_name = "FILE", requires = "check")]
+    pub against: Option<PathBuf>,
+    /// Fetch the signatures of what is pinned without a proof; no pin changes
+    #[arg(long, conflicts_with_all = ["check", "update"])]
+    pub proofs: bool,
+    /// Accept that another signer than in the lock vouches for an artifact; may be given more than once
+    #[arg(long, value_name = "NAME", conflicts_with = "check")]
+    pub accept_signer: Vec<Name>,
     /// Accept an index of Debian that is older than the one in the lock
     #[arg(long, conflicts_with = "check")]
     pub allow_older: bool,

@@ -32,6 +32,7 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let archs = args.arch.archs()?;
     let warm = warm_command(&args.recipe.recipe, &archs);
     let fetcher = session.fetcher(&store, &chosen.recipe, &network, &warm)?;
+    let roots = args.recipe.roots(&chosen.recipe)?;
     around(relock.as_ref(), &mut chosen, &fetcher, progress, |chosen| {
         let locked = chosen.locked(boot::check_needs)?;
         let brought = Brought::read(&chosen.recipe)?;
@@ -54,6 +55,8 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
         }
         let archs: Vec<_> = builds.iter().map(|build| build.arch).collect();
         let mut fetched = bring(&fetcher, &chosen.recipe, &locked, &archs)?;
+        // Before anything is written: no image is made of what nobody vouches for any more.
+        chosen.verified(&locked, &roots, Some(&store), &archs)?;
         for build in &builds {
             let fetched = fetched.remove(&build.arch).unwrap_or_default();
             build.run(fetched, &store, progress)?;

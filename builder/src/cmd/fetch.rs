@@ -11,7 +11,7 @@ use crate::cli::FetchArgs;
 use crate::image::boot;
 use crate::input::bring::{Fetched, bring};
 use crate::input::resolve::relock::around;
-use crate::store::Store;
+use crate::store::{Store, VerifiedBlob};
 
 pub fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
     let mut chosen = args.recipe.choose(&args.outputs)?;
@@ -23,11 +23,14 @@ pub fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
     let archs = args.arch.archs()?;
     let warm = warm_command(&args.recipe.recipe, &archs);
     let fetcher = session.fetcher(&store, &chosen.recipe, &args.network, &warm)?;
+    let roots = args.recipe.roots(&chosen.recipe)?;
     let progress = session.progress;
     around(relock.as_ref(), &mut chosen, &fetcher, progress, |chosen| {
         let locked = chosen.locked(boot::check_needs)?;
         let fetched = bring(&fetcher, &chosen.recipe, &locked, &archs)?;
-        report(session, args, &store, &fetched)
+        chosen.verified(&locked, &roots, Some(&store), &archs)?;
+        let proofs = chosen.proofs.keep(locked.lock(), &store)?;
+        report(session, args, &store, &fetched, &proofs)
     })
 }
 
@@ -36,13 +39,15 @@ fn report(
     args: &FetchArgs,
     store: &Store,
     fetched: &BTreeMap<Arch, Fetched<'_>>,
+    proofs: &[VerifiedBlob],
 ) -> Result<()> {
     let blobs: Vec<_> = fetched.values().flat_map(Fetched::blobs).collect();
     let size: u64 = blobs.iter().map(|blob| blob.size()).sum();
     if let Some(path) = &args.bundle {
-        store.export_bundle(&blobs, path)?;
+        let all: Vec<_> = blobs.iter().copied().chain(proofs).collect();
+        store.export_bundle(&all, path)?;
         session.say(
-            &json!({ "event": "bundle", "path": path, "blobs": blobs.len() }),
+            &json!({ "event": "bundle", "path": path, "blobs": all.len() }),
             &format!("wrote {}", path.display()),
         );
     }

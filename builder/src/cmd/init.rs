@@ -10,6 +10,7 @@ use serde_json::json;
 use super::Session;
 use crate::cli::InitArgs;
 use crate::input::recipe::{RecipeRef, built_in, load};
+use crate::input::vouch::kept;
 use crate::output::KINDS;
 
 const OVERLAY_NOTE: &str =
@@ -36,6 +37,10 @@ pub fn run(session: &Session<'_>, args: &InitArgs) -> Result<()> {
     atomic::write_file(&file, with_overlay(found.recipe)?.as_bytes())?;
     if let Some(lock) = found.lock {
         atomic::write_file(&file.with_extension("lock"), lock.as_bytes())?;
+    }
+    if let Some(proofs) = found.proofs {
+        let place = file.with_extension(kept::EXTENSION);
+        atomic::write_file(&place, proofs.as_bytes())?;
     }
     session.say(
         &json!({ "event": "init", "recipe": file }),

@@ -9,11 +9,13 @@ mod run;
 mod seed;
 mod store;
 mod test;
+mod trust;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use nodeimg_trust::Roots;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::progress::{Mode, Progress};
 
@@ -24,6 +26,7 @@ use crate::input::fetch::{Fetcher, MIRROR_VARIABLE, Mirrors, Options, Retry};
 use crate::input::recipe::output::OutputKind;
 use crate::input::recipe::{Base, Recipe, RecipeRef};
 use crate::input::resolve::relock::Relock;
+use crate::input::vouch::roots;
 use crate::output::KINDS;
 use crate::store::Store;
 
@@ -44,6 +47,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Verb::Init(args) => init::run(&session, args),
         Verb::Seed(verb) => seed::run(&session, verb),
         Verb::Store(verb) => store::run(&session, verb),
+        Verb::Trust(verb) => trust::run(&session, verb),
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -82,6 +86,16 @@ impl Session<'_> {
         Ok(store)
     }
 
+    /// For verbs that only look: proofs may be in the store alone, and a store that is not
+    /// there has none.
+    pub fn store_if_there(&self) -> Result<Option<Store>> {
+        let root = self.store_root()?;
+        match root.exists() {
+            true => Store::open(&root).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// `warm_command` is what the user can run to have everything in the store.
     pub fn fetcher<'a>(
         &'a self,
@@ -91,6 +105,16 @@ impl Session<'_> {
         warm_command: &str,
     ) -> Result<Fetcher<'a>> {
         let options = self.fetch_options(recipe, network, warm_command)?;
+        Ok(Fetcher::new(store, options, self.progress))
+    }
+
+    /// For what belongs to no recipe; `store` gets nothing.
+    pub fn bare_fetcher<'a>(&'a self, store: &'a Store) -> Result<Fetcher<'a>> {
+        let environment = std::env::var(MIRROR_VARIABLE).ok();
+        let options = Options {
+            mirrors: Mirrors::new(&self.global.mirrors, environment.as_deref(), &[])?,
+            ..Options::default()
+        };
         Ok(Fetcher::new(store, options, self.progress))
     }
 
@@ -150,6 +174,11 @@ impl RecipeArgs {
     /// The recipe and its lock; with these outputs instead of the recipe's, if there are any.
     fn choose(&self, outputs: &[&OutputKind]) -> Result<Chosen> {
         Chosen::load(&self.recipe, self.lock.as_deref(), &KINDS, outputs)
+    }
+
+    /// The trusted roots for `recipe`.
+    fn roots(&self, recipe: &Recipe) -> Result<Roots> {
+        roots::load(&recipe.trust, &self.trusted_roots)
     }
 
     /// What `--relock-base` may write; a built-in recipe's new lock goes to `out`.

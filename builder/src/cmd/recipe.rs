@@ -8,6 +8,7 @@ use crate::cli::{RecipeArgs, RecipeVerb};
 use crate::image::boot;
 use crate::input::recipe::file::RecipeFile;
 use crate::input::recipe::{self, RecipeRef, built_in_names, output};
+use crate::input::vouch::{self, standing};
 use crate::output::KINDS;
 
 pub fn run(session: &Session<'_>, verb: &RecipeVerb) -> Result<()> {
@@ -43,13 +44,21 @@ fn list(session: &Session<'_>) -> Result<()> {
 fn check(session: &Session<'_>, args: &RecipeArgs) -> Result<()> {
     let chosen = args.choose(&[])?;
     session.warn_of(&chosen.recipe);
-    chosen.locked(boot::check_needs)?;
+    let locked = chosen.locked(boot::check_needs)?;
+    let roots = args.roots(&chosen.recipe)?;
+    chosen.verified(&locked, &roots, session.store_if_there()?.as_ref(), &[])?;
+    let subjects = vouch::subjects(&chosen.recipe, locked.lock())?;
+    let summary = standing::summary(&subjects);
     let artifacts = chosen.recipe.artifacts.len() + chosen.recipe.images.len();
     session.say(
-        &json!({ "event": "checked", "recipe": chosen.recipe.name, "artifacts": artifacts }),
+        &json!({
+            "event": "checked", "recipe": chosen.recipe.name, "artifacts": artifacts,
+            "trust": standing::json(&chosen.recipe, &subjects),
+        }),
         &format!(
-            "{}: valid, {artifacts} artifacts, and its lock matches",
-            args.recipe
+            "{}: valid, {artifacts} artifacts, and its lock matches{}",
+            args.recipe,
+            summary.map_or_else(String::new, |summary| format!("\n{summary}"))
         ),
     );
     Ok(())
@@ -64,6 +73,17 @@ fn show(session: &Session<'_>, args: &RecipeArgs) -> Result<()> {
             "{}",
             toml::to_string_pretty(&recipe.effective).context("printing the recipe")?
         );
+        if let Some(summary) = of_its_lock(args) {
+            println!("\n# Its lock: {summary}");
+        }
     }
     Ok(())
+}
+
+/// How well the inputs of the recipe's lock are vouched for; nothing without a good lock.
+fn of_its_lock(args: &RecipeArgs) -> Option<String> {
+    let chosen = args.choose(&[]).ok()?;
+    let locked = chosen.locked(boot::check_needs).ok()?;
+    let subjects = vouch::subjects(&chosen.recipe, locked.lock()).ok()?;
+    standing::summary(&subjects)
 }

@@ -3,11 +3,16 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_trust::Roots;
+use nodeimg_values::arch::Arch;
 use nodeimg_values::regular;
 
 use super::lock::{Lock, Locked, PinnedPackage};
 use super::recipe::output::{Kinds, OutputKind};
 use super::recipe::{self, Recipe, RecipeRef, built_in};
+use super::vouch::Look;
+use super::vouch::kept::Proofs;
+use crate::store::Store;
 
 /// Refuses packages that cannot make what the recipe asks for.
 pub type Needs = fn(&Recipe, &[PinnedPackage]) -> Result<()>;
@@ -18,6 +23,8 @@ pub struct Chosen {
     pub recipe: Recipe,
     pub label: String,
     pub lock: Option<String>,
+    /// Of that lock.
+    pub proofs: Proofs,
 }
 
 impl Chosen {
@@ -31,9 +38,16 @@ impl Chosen {
     ) -> Result<Chosen> {
         let recipe = recipe::load_for(from, kinds, outputs)?;
         let path = lock.map(Path::to_owned).or_else(|| from.lock_path());
-        let (label, lock) = match (from, path) {
-            (_, Some(path)) => (path.display().to_string(), read_if_there(&path)?),
-            (RecipeRef::BuiltIn(name), None) => Chosen::shipped_lock(name),
+        let (label, lock, proofs) = match (from, path) {
+            (_, Some(path)) => (
+                path.display().to_string(),
+                read_if_there(&path)?,
+                Proofs::beside(&path)?,
+            ),
+            (RecipeRef::BuiltIn(name), None) => {
+                let (label, lock) = Chosen::shipped_lock(name);
+                (label, lock, Chosen::shipped_proofs(name))
+            }
             (RecipeRef::File(path), None) => bail!("{} has no lock path", path.display()),
         };
         Ok(Chosen {
@@ -41,6 +55,7 @@ impl Chosen {
             recipe,
             label,
             lock,
+            proofs,
         })
     }
 
@@ -51,6 +66,36 @@ impl Chosen {
             format!("the built-in lock of {name}"),
             text.map(str::to_owned),
         )
+    }
+
+    /// The proofs of a built-in recipe's own lock.
+    pub fn shipped_proofs(name: &str) -> Proofs {
+        let text = built_in(name).and_then(|found| found.proofs);
+        Proofs::of(
+            &format!("the built-in proofs of {name}"),
+            text.unwrap_or_default(),
+        )
+    }
+
+    /// Verifies every proof of the lock again, and that the inputs are vouched for as the
+    /// recipe demands. `store` has those of a bundle, and all bytes of the architectures in
+    /// `whole`.
+    pub fn verified(
+        &self,
+        locked: &Locked,
+        roots: &Roots,
+        store: Option<&Store>,
+        whole: &[Arch],
+    ) -> Result<()> {
+        let look = Look {
+            recipe: &self.recipe,
+            proofs: &self.proofs,
+            roots,
+            store,
+            whole,
+        };
+        look.check(locked.lock())
+            .with_context(|| format!("verifying who vouches for what {} pins", self.label))
     }
 
     /// The lock, if it is there and fits; `needs` says what else it must hold.

@@ -5,6 +5,7 @@
 //! resolve    from names to what a lock pins: the one room that asks "which bytes?"
 //! bring      from a lock to the bytes that it pins
 //! debian     from package names to packages, by Debian's signed indexes
+//! vouch      who vouches for what a lock pins: every proof, verified again
 //! lock       which bytes those of a recipe are
 //! artifact   what of an archive, a package or a container image goes where
 //! recipe     what the author asks for
@@ -21,6 +22,7 @@ pub mod lock;
 pub mod published;
 pub mod recipe;
 pub mod resolve;
+pub mod vouch;
 
 /// More than any artifact of a node; a server that sends more is cut off.
 const MAX_DOWNLOAD: u64 = 4 << 30;

@@ -1,12 +1,13 @@
 //! What the manifest says of each input.
 
 use anyhow::Result;
+use nodeimg_trust::How;
 
 use super::Built;
-use super::manifest::{Artifact, ContainerImage, Package, PinnedInputs};
+use super::manifest::{Artifact, ContainerImage, Index, Package, PinnedInputs};
 use crate::input::artifact::oci_image::Image;
 use crate::input::bring::Input;
-use crate::input::lock::{PinnedArtifact, PinnedImage, PinnedPackage};
+use crate::input::lock::{Index as PinnedIndex, PinnedArtifact, PinnedImage, PinnedPackage};
 use crate::input::recipe;
 
 /// Each kind by name, as the lock has them.
@@ -19,9 +20,14 @@ pub fn of(built: &Built<'_>) -> Result<PinnedInputs> {
     let pinned = &built.locked.pins().packages;
     let packages = fetched.packages.iter();
     let packages = packages.map(|(pin, _)| Ok(package(pin, pinned.url(pin)?)));
+    let indexes = match fetched.packages.is_empty() {
+        true => Vec::new(),
+        false => pinned.indexes.iter().map(index).collect(),
+    };
     Ok(PinnedInputs {
         artifacts,
         images,
+        indexes,
         packages: packages.collect::<Result<_>>()?,
     })
 }
@@ -35,6 +41,7 @@ fn artifact(pin: &PinnedArtifact) -> Artifact {
         sha256: known.sha256,
         sha512: known.sha512,
         size: known.size,
+        vouch: pin.vouch.clone(),
     }
 }
 
@@ -47,6 +54,19 @@ fn image(image: &Input<'_, recipe::ContainerImage, PinnedImage, Image>) -> Conta
         manifest: image.bytes.manifest.digest.clone(),
         names: image.asked.names(&pin.bytes.digest),
         size: image.bytes.size(),
+        vouch: pin.vouch.clone(),
+    }
+}
+
+fn index(pin: &PinnedIndex) -> Index {
+    Index {
+        suite: pin.suite.to_string(),
+        archive: pin.archive.to_string(),
+        url: pin.url.clone(),
+        date: pin.date.to_string(),
+        sha256: pin.sha256.clone(),
+        // Without that, there is no lock.
+        verified: How::OpenPgp,
     }
 }
 

@@ -19,6 +19,7 @@ pub mod known;
 pub mod proof;
 pub mod refusal;
 pub mod roots;
+pub mod tuf;
 pub mod vouched;
 
 mod openpgp;

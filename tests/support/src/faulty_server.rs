@@ -69,6 +69,8 @@ pub struct Answer {
 #[derive(Default)]
 struct State {
     scripts: Mutex<HashMap<String, (usize, Vec<Answer>)>>,
+    /// By path and a part of the request's body.
+    posts: Mutex<Vec<(String, String, Answer)>>,
     seen: Mutex<Vec<Request>>,
     busy: AtomicUsize,
     most_busy: AtomicUsize,
@@ -149,6 +151,12 @@ impl Server {
         self.script(path, vec![good(body)]);
     }
 
+    /// What `path` answers to a body with `part` in it; the last one set counts.
+    pub fn serve_post(&self, path: &str, part: &str, body: &[u8]) {
+        let mut posts = self.state.posts.lock().unwrap();
+        posts.insert(0, (path.to_owned(), part.to_owned(), good(body)));
+    }
+
     /// Every request so far, in order.
     pub fn seen(&self) -> Vec<Request> {
         self.state.seen.lock().unwrap().clone()
@@ -164,8 +172,19 @@ fn talk(state: &State, stream: TcpStream) -> std::io::Result<()> {
     let busy = Busy::new(state);
     let seen = Request::read(&stream)?;
     state.seen.lock().unwrap().push(seen.clone());
-    let answer = next_answer(state, &seen.target);
+    let answer = match seen.body.is_empty() {
+        true => next_answer(state, &seen.target),
+        false => post_answer(state, &seen),
+    };
     send(stream, answer.as_ref(), &seen, busy)
+}
+
+fn post_answer(state: &State, seen: &Request) -> Option<Answer> {
+    let body = String::from_utf8_lossy(&seen.body);
+    let posts = state.posts.lock().unwrap();
+    let mut posts = posts.iter();
+    let found = posts.find(|(path, part, _)| *path == seen.target && body.contains(part));
+    found.map(|(_, _, answer)| answer.clone())
 }
 
 fn next_answer(state: &State, target: &str) -> Option<Answer> {

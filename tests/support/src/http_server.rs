@@ -2,7 +2,7 @@
 //! connection, and the head of a request. The responses are theirs.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,17 +52,19 @@ impl Drop for Listener {
     }
 }
 
-/// A request as it was seen; those of these tests have no body.
+/// A request as it was seen.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// As in the request line.
     pub target: String,
     /// By lowercase name.
     pub headers: HashMap<String, String>,
+    /// As much as its `Content-Length` says.
+    pub body: Vec<u8>,
 }
 
 impl Request {
-    /// Reads to the end of the head.
+    /// Reads the head, and the body if there is one.
     pub fn read(stream: &TcpStream) -> io::Result<Request> {
         let mut reader = BufReader::new(stream);
         let mut line = String::new();
@@ -78,7 +80,15 @@ impl Request {
                 headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
             }
         }
-        Ok(Request { target, headers })
+        let length = headers.get("content-length");
+        let length = length.and_then(|length| length.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        Ok(Request {
+            target,
+            headers,
+            body,
+        })
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -83,12 +83,20 @@ pub fn crio() -> Option<PathBuf> {
     folder("NODEIMG_TEST_CRIO", "a real CRI-O")
 }
 
+/// A Python 3 with PyPI's `sigstore`.
+pub fn sigstore() -> Option<PathBuf> {
+    folder(
+        "NODEIMG_TEST_SIGSTORE",
+        "a python3 with the module `sigstore`",
+    )
+}
+
 /// The folder with youki and gVisor.
 pub fn handlers() -> Option<PathBuf> {
     folder("NODEIMG_TEST_HANDLERS", "youki and gVisor")
 }
 
-/// A folder of programs that `ci/test` neither compiles nor downloads: `tests/README.md` tells
+/// A folder of programs, or a program, that `ci/test` neither compiles nor downloads: `tests/README.md` tells
 /// how to make it. Without it, a part of a test is left out, in CI as well.
 fn folder(variable: &str, what: &str) -> Option<PathBuf> {
     let folder = std::env::var_os(variable).map(PathBuf::from);

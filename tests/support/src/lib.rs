@@ -5,6 +5,7 @@
 //! | programs | `run` starts them, `place` says where they are, `judge` is for other people's that have the last word |
 //! | input made in code | `archive`, `ar`, `layout` (container images), `mutate`, `seeds`, `worker`, `media` |
 //! | servers | `faulty_server` has every fault, `registry_server` serves container images, `tls_server` is not trusted; `http_server` is below the first two |
+//! | signatures | `sigstore` is a whole one of the tests' own |
 //! | images | `synthetic` is a whole node of tiny programs, `real` one of real programs, `debian` the base system from a real mirror |
 //! | what was built | `image`, `disk` |
 //! | a boot | `guest` boots what was built, `facts` is what it says of itself, `slots` how many run at once |
@@ -28,6 +29,7 @@ pub mod real;
 pub mod registry_server;
 pub mod run;
 pub mod seeds;
+pub mod sigstore;
 pub mod slots;
 pub mod synthetic;
 pub mod tls_server;

@@ -113,6 +113,7 @@ fn talk(state: &State, mut stream: TcpStream) -> std::io::Result<()> {
     let Request {
         target,
         mut headers,
+        ..
     } = Request::read(&stream)?;
     let asked = Asked {
         target,

@@ -94,6 +94,16 @@ impl Reference {
         format!("{}/manifests/{by}", self.api())
     }
 
+    /// The URL of what another tag of the same image names.
+    pub fn tag_url(&self, tag: &str) -> String {
+        format!("{}/manifests/{tag}", self.api())
+    }
+
+    /// The URL of the list of what refers to one of its documents.
+    pub fn referrers_url(&self, digest: &Digest) -> String {
+        format!("{}/referrers/{digest}", self.api())
+    }
+
     /// The URL of a document of the same image.
     pub fn document_url(&self, digest: &Digest) -> String {
         format!("{}/manifests/{digest}", self.api())

@@ -1,4 +1,4 @@
-//! HTTP: one GET, its redirects, and its body in pieces.
+//! HTTP: one GET (or a POST of JSON), its redirects, and its body in pieces.
 //!
 //! Follows [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110) sections 13.1.5
 //! (If-Range), 14 (ranges) and 15.4 (redirects). Trust is the system's CA store
@@ -46,6 +46,8 @@ pub(super) struct Get {
     pub(super) resume: Option<(u64, String)>,
     /// Of a container registry: the media types to accept.
     pub(super) accept: Option<&'static str>,
+    /// What is posted, as JSON, instead of a plain GET.
+    pub(super) post: Option<Arc<str>>,
 }
 
 /// What comes back, in this order: a head, data, the end; or a failure at any
@@ -302,9 +304,15 @@ fn first_url(get: &Get) -> Result<Url, Failure> {
 
 fn request(http: &reqwest::Client, url: &Url, get: &Get) -> RequestBuilder {
     // Compressed on the way, the bytes would not be the ones that were pinned.
-    let mut request = http
-        .get(url.clone())
-        .header(header::ACCEPT_ENCODING, "identity");
+    let mut request = match &get.post {
+        None => http.get(url.clone()),
+        Some(body) => http
+            .post(url.clone())
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT, "application/json")
+            .body(body.to_string()),
+    }
+    .header(header::ACCEPT_ENCODING, "identity");
     if let Some(types) = get.accept {
         request = request.header(header::ACCEPT, types);
     }

@@ -1,6 +1,7 @@
 //! Small text files: what a publisher states about an artifact. Kept nowhere.
 
 use std::io;
+use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Result, anyhow, bail};
@@ -34,6 +35,30 @@ impl Fetcher<'_> {
         what: &str,
         accept: impl Fn(String) -> Result<T>,
     ) -> Result<T> {
+        let as_text = |bytes: Vec<u8>| {
+            let text = decoded(bytes).ok_or_else(|| anyhow!("it is not text"))?;
+            accept(text)
+        };
+        self.first(url, what, None, as_text)
+    }
+
+    /// A small file, whatever is in it; [`Gone`] if every server says that there is none.
+    pub fn small(&self, url: &str, what: &str) -> Result<Vec<u8>> {
+        self.first(url, what, None, Ok)
+    }
+
+    /// What a server answers to `body`, which is JSON; [`Gone`] as for [`Fetcher::small`].
+    pub fn post(&self, url: &str, what: &str, body: &str) -> Result<Vec<u8>> {
+        self.first(url, what, Some(body.into()), Ok)
+    }
+
+    fn first<T>(
+        &self,
+        url: &str,
+        what: &str,
+        post: Option<Arc<str>>,
+        accept: impl Fn(Vec<u8>) -> Result<T>,
+    ) -> Result<T> {
         let candidates = self.usable(url);
         if candidates.is_empty() {
             bail!("{what}: {} is not fetched with --offline", shown(url));
@@ -42,20 +67,17 @@ impl Fetcher<'_> {
         let mut absent = true;
         for (at, candidate) in candidates.iter().enumerate() {
             let is_last = at + 1 == candidates.len();
-            let why = match self.text_from(candidate, is_last) {
-                Ok(bytes) => {
-                    let text = decoded(bytes).ok_or_else(|| anyhow!("it is not text"));
-                    match text.and_then(&accept) {
-                        Ok(taken) => {
-                            self.stand_ins.tell(&failures, candidate);
-                            return Ok(taken);
-                        }
-                        Err(error) => {
-                            absent = false;
-                            format!("{error:#}")
-                        }
+            let why = match self.text_from(candidate, post.as_ref(), is_last) {
+                Ok(bytes) => match accept(bytes) {
+                    Ok(taken) => {
+                        self.stand_ins.tell(&failures, candidate);
+                        return Ok(taken);
                     }
-                }
+                    Err(error) => {
+                        absent = false;
+                        format!("{error:#}")
+                    }
+                },
                 Err(failure) => {
                     absent &= failure.is_absent();
                     told(candidate, url, &failure)
@@ -72,7 +94,12 @@ impl Fetcher<'_> {
         }
     }
 
-    fn text_from(&self, candidate: &Candidate, is_last: bool) -> Result<Vec<u8>, Failure> {
+    fn text_from(
+        &self,
+        candidate: &Candidate,
+        post: Option<&Arc<str>>,
+        is_last: bool,
+    ) -> Result<Vec<u8>, Failure> {
         if let Some(path) = candidate.path() {
             return match regular::read(&path, MAX_TEXT as u64) {
                 Ok(bytes) => Ok(bytes),
@@ -84,7 +111,7 @@ impl Fetcher<'_> {
         }
         let mut backoff = Backoff::new(&self.options.retry);
         loop {
-            let failure = match self.text_once(candidate) {
+            let failure = match self.text_once(candidate, post) {
                 Ok(bytes) => return Ok(bytes),
                 Err(failure) => failure,
             };
@@ -96,11 +123,16 @@ impl Fetcher<'_> {
         }
     }
 
-    fn text_once(&self, candidate: &Candidate) -> Result<Vec<u8>, Failure> {
+    fn text_once(
+        &self,
+        candidate: &Candidate,
+        post: Option<&Arc<str>>,
+    ) -> Result<Vec<u8>, Failure> {
         let mut pieces = self.client().map_err(Failure::Local)?.get(Get {
             from: candidate.clone(),
             resume: None,
             accept: None,
+            post: post.cloned(),
         });
         let mut bytes = Vec::new();
         loop {
@@ -141,7 +173,7 @@ fn decoded(bytes: Vec<u8>) -> Option<String> {
 
 fn too_long() -> Failure {
     Failure::Refused(format!(
-        "it is longer than {MAX_TEXT} bytes, the limit for a checksum file"
+        "it is longer than {MAX_TEXT} bytes, the limit for a text like this"
     ))
 }
 

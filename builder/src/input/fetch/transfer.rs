@@ -260,6 +260,7 @@ impl Transfer<'_> {
             from: candidate.clone(),
             resume: resume.map(|validator| (had, validator)),
             accept: self.request.accept,
+            post: None,
         });
         let head = match pieces.blocking_recv() {
             Some(Piece::Head(head)) => head,

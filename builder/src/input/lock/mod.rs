@@ -15,6 +15,7 @@
 //! checksum = "https://…"     # the publisher's checksum file, if there is one
 //! sha256 = "…"
 //! size = 12345               # bytes, if known
+//! verified = "sigstore"      # who vouches for them, see [`Vouch`]; of images too
 //!
 //! [[image]]                  # a container image
 //! name = "pause"
@@ -56,6 +57,7 @@ mod differences;
 mod package;
 mod pin;
 mod update;
+mod vouch;
 mod whole;
 
 use anyhow::{Context, Result, bail};
@@ -71,6 +73,7 @@ pub use differences::differences;
 pub use package::{Index, Packages, PinnedPackage, Place, is_archive_path, is_version};
 pub use pin::{Pin, PinnedArtifact, PinnedImage, Pins, TopDigest, answer};
 pub use update::{BASE, KUBERNETES, Update};
+pub use vouch::Vouch;
 
 const FORMAT: u32 = 1;
 const HEADER: &str = "# Written by `nodeimg lock`. Not for editing: `digest` covers all of it.\n";
@@ -263,6 +266,10 @@ impl Locked {
     /// Whether the base system was locked while nobody was looking.
     pub fn unattended(&self) -> bool {
         self.lock.pins.packages.unattended
+    }
+
+    pub fn lock(&self) -> &Lock {
+        &self.lock
     }
 
     /// Everything that the lock pins.

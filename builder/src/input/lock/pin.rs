@@ -8,6 +8,7 @@ use nodeimg_values::digest::{Digest, Expected};
 use serde::{Deserialize, Serialize};
 
 use super::package::{Packages, PinnedPackage};
+use super::vouch::Vouch;
 use crate::input::recipe::request::{ArtifactRequest, Asked, ImageRequest, LockRequest};
 
 /// What a recipe asks for, and which bytes that is.
@@ -17,6 +18,8 @@ pub struct Pin<R, B> {
     pub request: R,
     #[serde(flatten)]
     pub bytes: B,
+    #[serde(flatten)]
+    pub vouch: Vouch,
 }
 
 pub type PinnedArtifact = Pin<ArtifactRequest, Expected>;

@@ -13,6 +13,7 @@ fn images(recipe: &Recipe) -> Vec<PinnedImage> {
         bytes: TopDigest {
             digest: digest.clone(),
         },
+        vouch: Vouch::default(),
     };
     requests(&recipe.images).into_iter().map(pin).collect()
 }
@@ -23,6 +24,7 @@ fn lock() -> (Recipe, Lock) {
     let pin = |request| Pin {
         request,
         bytes: known.clone(),
+        vouch: Vouch::default(),
     };
     let artifacts = requests(&recipe.artifacts).into_iter().map(pin).collect();
     let pins = Pins {

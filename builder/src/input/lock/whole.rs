@@ -16,6 +16,14 @@ impl Pins {
         in_order("artifact", &self.artifacts)?;
         in_order("image", &self.images)?;
         in_order("package", &self.packages.packages)?;
+        for pin in &self.artifacts {
+            let what = || format!("its artifact {} ({})", pin.request.name, pin.request.arch);
+            pin.vouch.check().with_context(what)?;
+        }
+        for pin in &self.images {
+            let what = || format!("its image {} ({})", pin.request.name, pin.request.arch);
+            pin.vouch.check().with_context(what)?;
+        }
         self.packages.check()
     }
 }

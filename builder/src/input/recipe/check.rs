@@ -18,7 +18,7 @@ use super::source::Step;
 use super::value::{ArtifactVersion, Version, Word};
 use super::{
     Artifact, ExtraContent, ExtraFile, Recipe, component, credential_provider, disk, handler,
-    kubernetes, profile, registries, services,
+    kubernetes, profile, registries, services, verify,
 };
 use crate::input::artifact::{Kind, Mode};
 use crate::input::fetch::Mirrors;
@@ -47,6 +47,7 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
     let artifacts = artifacts(&file, &mut problems);
     let images = image::images(&file.artifact, &mut problems);
     let files = extra_files(&file, &mut problems);
+    verify::check(&file, &mut problems);
     required(&file, &mut problems);
     let handlers = handler::check(&file, runtime, &artifacts, &mut problems);
     credential_provider::check(&file, &artifacts, &files, &mut problems);
@@ -90,6 +91,7 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
         mask: file.units.mask.clone(),
         sysctl: file.sysctl.clone(),
         mirrors: file.mirrors.clone(),
+        trust: file.trust.clone(),
         artifacts,
         images,
         files,
@@ -313,6 +315,7 @@ fn artifact(
             .max_unpacked
             .map_or(DEFAULT_MAX_UNPACKED, |size| size.0),
         allow_setuid: part.allow_setuid.unwrap_or(false),
+        verify: part.verify.clone(),
     })
 }
 

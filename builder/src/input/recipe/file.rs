@@ -25,6 +25,7 @@ use super::runtime::containerd::ContainerdPart;
 use super::runtime::crio::CrioPart;
 use super::url::{PerArch, UrlTemplate};
 use super::value::{ArtifactVersion, ByteSize, Domain, Name, RecipePath, Version, Word};
+use super::verify::{TrustPart, VerifyPart};
 use crate::input::artifact::{InstallRule, Mode};
 
 /// A nodeimg recipe.
@@ -109,6 +110,9 @@ pub struct RecipeFile {
     /// Mirrors: URL prefixes to try first at another place: `"https://dl.k8s.io/" = "https://mirror.example/k8s/"`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mirrors: BTreeMap<String, String>,
+    /// Who must vouch for the inputs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub trust: TrustPart,
     /// Programs that the kubelet asks for the login of a registry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credential_provider: Vec<CredentialProvider>,
@@ -118,6 +122,10 @@ pub struct RecipeFile {
     /// Single files in addition to those of the overlay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub file: Vec<FilePart>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The disk image.
@@ -357,6 +365,9 @@ pub struct ArtifactPart {
     /// Whether to allow setuid and setgid files from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow_setuid: Option<bool>,
+    /// Who vouches for it upstream; `lock` fetches and verifies that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<VerifyPart>,
     /// For `oci_image`: its name, `registry.k8s.io/pause:3.10.2`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<Reference>,

@@ -14,6 +14,7 @@ use super::problems::Problems;
 use super::request::{Asked, ImageRequest};
 use super::source::Step;
 use super::value::Name;
+use super::verify::VerifyPart;
 
 /// A file or directory for every architecture, or one each.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -52,6 +53,8 @@ pub struct ContainerImage {
     source: Option<PathPerArch>,
     /// More names for it on the node.
     pub also: Vec<Reference>,
+    /// Who vouches for it.
+    pub verify: Option<VerifyPart>,
 }
 
 impl Asked for ContainerImage {
@@ -162,6 +165,7 @@ pub fn images(parts: &[ArtifactPart], problems: &mut Problems<'_>) -> Vec<Contai
             image,
             source: part.source.clone(),
             also: part.also.clone(),
+            verify: part.verify.clone(),
         });
     }
     images

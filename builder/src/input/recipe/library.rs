@@ -8,10 +8,12 @@ static RECIPES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../recipes");
 /// `overlay/` of the repository: one folder per layer.
 pub static BUILT_IN_OVERLAY: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../overlay");
 
-/// A built-in recipe's text and its lock's.
+/// A built-in recipe's text, its lock's and its proofs'.
 pub struct BuiltIn {
     pub recipe: &'static str,
     pub lock: Option<&'static str>,
+    /// Of what that lock pins.
+    pub proofs: Option<&'static str>,
 }
 
 /// Folder of those that others extend and nobody builds.
@@ -27,6 +29,7 @@ pub fn built_in(name: &str) -> Option<BuiltIn> {
     Some(BuiltIn {
         recipe: text("toml")?,
         lock: text("lock"),
+        proofs: text("proofs"),
     })
 }
 

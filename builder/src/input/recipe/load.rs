@@ -205,6 +205,28 @@ fn located(mut file: RecipeFile, source: &Source) -> Result<RecipeFile> {
         for path in part.source.iter_mut().flat_map(|all| all.paths_mut()) {
             *path = beside(path, source, &way)?;
         }
+        let way = [
+            way[0],
+            way[1],
+            Step::Key("verify"),
+            Step::Key("openpgp"),
+            Step::Key("keyring"),
+        ];
+        let openpgp = part
+            .verify
+            .iter_mut()
+            .flat_map(|verify| &mut verify.openpgp);
+        for path in openpgp.filter_map(|openpgp| openpgp.keyring.as_mut()) {
+            *path = beside(path, source, &way)?;
+        }
+    }
+    for (instance, root) in &mut file.trust.roots {
+        let way = [
+            Step::Key("trust"),
+            Step::Key("roots"),
+            Step::Key(instance.name()),
+        ];
+        *root = beside(root, source, &way)?;
     }
     for entry in &mut file.file {
         let name = entry.path.to_string();

@@ -63,6 +63,7 @@ impl RecipeFile {
             },
             sysctl: base.sysctl.into_iter().chain(self.sysctl).collect(),
             mirrors: base.mirrors.into_iter().chain(self.mirrors).collect(),
+            trust: self.trust.over(base.trust),
             credential_provider: merged_by(
                 base.credential_provider,
                 self.credential_provider,
@@ -162,6 +163,7 @@ impl ArtifactPart {
             files: or_list(self.files, base.files),
             max_unpacked: self.max_unpacked.or(base.max_unpacked),
             allow_setuid: self.allow_setuid.or(base.allow_setuid),
+            verify: self.verify.or(base.verify),
             image: self.image.or(base.image),
             source: self.source.or(base.source),
             also: or_list(self.also, base.also),

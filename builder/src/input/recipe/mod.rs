@@ -34,6 +34,7 @@ mod services;
 pub mod source;
 pub mod url;
 pub mod value;
+pub mod verify;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -57,6 +58,7 @@ use request::{ArtifactRequest, Asked, requests};
 use runtime::Runtime;
 use url::{PerArch, UrlTemplate};
 use value::{Name, Version, Word};
+use verify::{TrustPart, VerifyPart};
 
 pub use area::Component;
 pub use base::{Base, PackageName};
@@ -105,6 +107,8 @@ pub struct Recipe {
     pub mask: Vec<Word>,
     pub sysctl: BTreeMap<String, SysctlValue>,
     pub mirrors: BTreeMap<String, String>,
+    /// Who must vouch for the inputs.
+    pub trust: TrustPart,
     pub artifacts: Vec<Artifact>,
     /// Container images to be baked.
     pub images: Vec<ContainerImage>,
@@ -130,6 +134,8 @@ pub struct Artifact {
     /// In bytes.
     pub max_unpacked: u64,
     pub allow_setuid: bool,
+    /// Who vouches for it.
+    pub verify: Option<VerifyPart>,
 }
 
 /// A file that the recipe brings along.
@@ -177,7 +183,7 @@ impl Asked for Artifact {
 
 impl Artifact {
     /// As its publisher calls `arch`.
-    fn arch_name(&self, arch: Arch) -> &str {
+    pub fn arch_name(&self, arch: Arch) -> &str {
         let own = self.arch_names.get(&arch);
         own.map_or(arch.name(), String::as_str)
     }

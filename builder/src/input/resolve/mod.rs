@@ -5,6 +5,7 @@
 //! images      by what a registry says of a name, or a file
 //! debs        by themselves, at a URL
 //! base        by Debian's signed indexes; scripts: of none that nobody has read
+//! vouch       who vouches for those bytes: signatures and their proofs
 //! versions    other versions in the recipe itself (`--update NAME=VERSION`)
 //! relock      a new base system while something else is done (`--relock-base`)
 //! ```
@@ -19,9 +20,10 @@ mod images;
 pub mod relock;
 mod scripts;
 pub mod versions;
+pub mod vouch;
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 use nodeimg_values::digest::Digest;
@@ -34,10 +36,12 @@ use super::chosen::Needs;
 use super::debian::Keyring;
 use super::fetch::Fetcher;
 use super::lock::{
-    self, Lock, Packages, Pin, PinnedArtifact, PinnedImage, Pins, TopDigest, Update,
+    self, Lock, Packages, Pin, PinnedArtifact, PinnedImage, Pins, TopDigest, Update, Vouch,
 };
 use super::recipe::request::{ImageRequest, LockRequest, requests};
 use super::recipe::{Deb, Recipe};
+use super::vouch::kept::Proofs;
+use vouch::Vouching;
 
 /// A lock to be made.
 pub struct Resolve<'a> {
@@ -51,6 +55,7 @@ pub struct Resolve<'a> {
     pub allow_older: bool,
     pub fetcher: &'a Fetcher<'a>,
     pub progress: &'a Progress,
+    pub vouching: Vouching<'a>,
 }
 
 /// Who says which bytes something is.
@@ -61,8 +66,8 @@ struct Publishers<'a> {
 }
 
 impl Resolve<'_> {
-    /// The old lock itself, if nothing else came of it.
-    pub fn lock(&self) -> Result<Lock> {
+    /// The old lock itself, if nothing else came of it; and the proofs of both.
+    pub fn lock(&self) -> Result<(Lock, Proofs)> {
         let none = Pins::default();
         let old = self.old.map_or(&none, |lock| &lock.pins);
         let publishers = Publishers {
@@ -74,16 +79,40 @@ impl Resolve<'_> {
             images: self.images(&publishers, &old.images)?,
             packages: self.packages(&publishers, &old.packages)?,
         };
+        let now = Epoch::now()?;
+        let round = vouch::Round {
+            recipe: self.recipe,
+            old: self.old,
+            fetcher: self.fetcher,
+            progress: self.progress,
+            fresh: self.fresh(&pins, old),
+        };
+        let (pins, proofs) = self.vouching.of(&round, pins, now)?;
         // The image's time moves only when something else does.
         let at = |epoch| Lock::new(self.recipe, epoch, pins.clone());
         match self.old.filter(|old| at(old.epoch) == **old) {
-            Some(old) => Ok(old.clone()),
-            None => Ok(at(self.now()?)),
+            Some(old) => Ok((old.clone(), proofs)),
+            None => Ok((at(self.warned(now)), proofs)),
         }
     }
 
-    fn now(&self) -> Result<Epoch> {
-        let now = Epoch::now()?;
+    /// The pins that were resolved now, by a publisher and not by a list of digests.
+    fn fresh(&self, pins: &Pins, old: &Pins) -> BTreeSet<String> {
+        let artifacts = pins.artifacts.iter().map(|pin| &pin.request);
+        let artifacts = artifacts
+            .filter(|request| self.kept(&old.artifacts, *request).is_none())
+            .filter(|request| !self.known.contains_key(&request.url))
+            .map(LockRequest::what);
+        let images = pins.images.iter().map(|pin| &pin.request);
+        let images = images
+            .filter(|request| self.kept(&old.images, *request).is_none())
+            .filter(|request| !self.known.contains_key(&format!("oci://{}", request.image)))
+            .map(LockRequest::what);
+        artifacts.chain(images).collect()
+    }
+
+    /// Says if it is earlier than that of the old lock.
+    fn warned(&self, now: Epoch) -> Epoch {
         if let Some(old) = self.old.filter(|old| now < old.epoch) {
             let (now, old) = (now.0, old.epoch.0);
             self.progress.warn(&format!(
@@ -91,7 +120,7 @@ impl Resolve<'_> {
                  machine's clock right?"
             ));
         }
-        Ok(now)
+        now
     }
 
     fn artifacts(
@@ -152,17 +181,27 @@ impl Resolve<'_> {
         request: &R,
         resolve: impl Fn(&R) -> Result<B>,
     ) -> Result<Pin<R, B>> {
-        let (name, _) = request.key();
-        let again = |update: &Update| {
-            update.covers(name) || update.is_of_kubernetes() && self.recipe.follows_kubernetes(name)
-        };
-        match lock::answer(old, request).filter(|_| !self.updates.iter().any(again)) {
+        match self.kept(old, request) {
             Some(pin) => Ok(pin.clone()),
             None => Ok(Pin {
                 bytes: resolve(request)?,
                 request: request.clone(),
+                vouch: Vouch::default(),
             }),
         }
+    }
+
+    /// The old pin, if nobody asks for something newer.
+    fn kept<'p, R: LockRequest, B>(
+        &self,
+        old: &'p [Pin<R, B>],
+        request: &R,
+    ) -> Option<&'p Pin<R, B>> {
+        let (name, _) = request.key();
+        let again = |update: &Update| {
+            update.covers(name) || update.is_of_kubernetes() && self.recipe.follows_kubernetes(name)
+        };
+        lock::answer(old, request).filter(|_| !self.updates.iter().any(again))
     }
 
     /// Of the base system, each script of them read by somebody.

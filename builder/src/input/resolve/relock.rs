@@ -29,6 +29,7 @@ use crate::input::debian::Keyring;
 use crate::input::fetch::Fetcher;
 use crate::input::lock::{Lock, Packages, PinnedPackage, Pins, differences};
 use crate::input::recipe::RecipeRef;
+use crate::input::vouch::kept::Proofs;
 
 /// What `--relock-base` may do, and where to.
 #[derive(Clone, Debug)]
@@ -72,6 +73,7 @@ impl Relock {
             // Named, but not there yet: it will be a change of the shipped one.
             if chosen.lock.is_none() {
                 (chosen.label, chosen.lock) = shipped;
+                chosen.proofs = Chosen::shipped_proofs(name);
             }
             return Ok(());
         }
@@ -89,6 +91,7 @@ impl Relock {
         let theirs = shipped.1.and_then(|text| fitting(&text, &shipped.0));
         if ours.is_some() && ours >= theirs {
             (chosen.label, chosen.lock) = (label, Some(text));
+            chosen.proofs = Proofs::beside(&self.to)?;
         }
         Ok(())
     }
@@ -132,6 +135,7 @@ impl Relock {
             std::fs::create_dir_all(parent)
                 .with_context(|| format!("creating {}", parent.display()))?;
         }
+        chosen.proofs.write(&lock, &self.to)?;
         atomic::rewrite_file(&self.to, text.as_bytes())?;
         progress.say(
             &json!({ "event": "relocked", "path": self.to, "was": chosen.label, "changed": changed }),

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
+use nodeimg_trust::How;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Digest;
 use nodeimg_values::epoch::Epoch;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::image::boot::mounts::Mount;
+use crate::input::lock::Vouch;
 use crate::tree::{ImagePath, Kind, Node, Origin, Tree};
 
 /// Version of the format, raised when a reader of the old one would go wrong.
@@ -33,6 +35,9 @@ pub struct Manifest {
     /// Of the base system.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<Package>,
+    /// The signed indexes that vouch for those packages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<Index>,
     pub files: Vec<File>,
     pub outputs: Vec<Output>,
 }
@@ -70,6 +75,9 @@ pub struct Artifact {
     /// In bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+    /// Who vouches for it, as its proof said when the image was built.
+    #[serde(flatten)]
+    pub vouch: Vouch,
 }
 
 /// A container image that is baked.
@@ -87,6 +95,9 @@ pub struct ContainerImage {
     pub names: Vec<String>,
     /// In bytes, of manifest, configuration and layers.
     pub size: u64,
+    /// Who vouches for it, likewise.
+    #[serde(flatten)]
+    pub vouch: Vouch,
 }
 
 /// A Debian package, as the lock pins it.
@@ -107,12 +118,28 @@ pub struct Package {
     pub size: u64,
 }
 
+/// Debian's signed index of a suite (`InRelease`), which says what its packages are.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Index {
+    pub suite: String,
+    pub archive: String,
+    /// Of another publisher's repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    pub date: String,
+    /// Of the text that was signed.
+    pub sha256: Digest,
+    /// `openpgp`: its signature was verified when the lock was made.
+    pub verified: How,
+}
+
 /// What an image is made of, as the lock pins it.
 #[derive(Debug, Default)]
 pub struct PinnedInputs {
     pub artifacts: Vec<Artifact>,
     pub images: Vec<ContainerImage>,
     pub packages: Vec<Package>,
+    pub indexes: Vec<Index>,
 }
 
 /// One path of the image.
@@ -186,6 +213,7 @@ impl Manifest {
             artifacts: inputs.artifacts,
             container_images: inputs.images,
             packages: inputs.packages,
+            indexes: inputs.indexes,
             files,
             outputs,
         })

@@ -40,6 +40,7 @@ fn manifest() -> Manifest {
         sha256: Some(Digest::sha256(b"x")),
         sha512: None,
         size: Some(1),
+        vouch: Vouch::default(),
     };
     let inputs = PinnedInputs {
         artifacts: vec![artifact],
@@ -50,7 +51,9 @@ fn manifest() -> Manifest {
             manifest: Digest::sha256(b"manifest"),
             names: vec!["example.org/pause:1".into()],
             size: 9,
+            vouch: Vouch::default(),
         }],
+        indexes: Vec::new(),
         packages: vec![Package {
             name: "libc6".into(),
             version: "2.41-12".into(),

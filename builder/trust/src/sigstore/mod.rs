@@ -2,7 +2,7 @@
 
 mod build;
 mod bundle;
-mod crypto;
+pub(crate) mod crypto;
 mod image;
 mod parts;
 mod release;

@@ -1,5 +1,7 @@
 //! `nodeimg lock`: resolve names to bytes, and write down which.
 
+mod check;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
@@ -12,18 +14,16 @@ use crate::image::boot;
 use crate::input::chosen::Chosen;
 use crate::input::lock::{self, Lock, Update};
 use crate::input::recipe::{self, Recipe, RecipeRef};
+use crate::input::resolve::vouch::Vouching;
 use crate::input::resolve::{Resolve, digests, versions};
+use crate::input::vouch::kept::Proofs;
+use crate::input::vouch::{self, standing};
 use crate::output::KINDS;
 
 pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
     let mut chosen = args.recipe.choose(&[])?;
     if args.check {
-        chosen.locked(boot::check_needs)?;
-        session.say(
-            &json!({ "event": "lock", "fits": true }),
-            &format!("{} matches the recipe", chosen.label),
-        );
-        return Ok(());
+        return check::run(session, args, &chosen);
     }
     let own = args.recipe.lock.clone();
     let Some(path) = own.or_else(|| args.recipe.recipe.lock_path()) else {
@@ -39,10 +39,14 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
     }
     known_names(&args.update, &chosen.recipe)?;
     let old = old_lock(&chosen, &args.update)?;
-    let lock = new_lock(session, args, &chosen.recipe, old.as_ref())?;
+    let (lock, proofs) = new_lock(session, args, &chosen, old.as_ref())?;
     let text = lock.text();
     // Not by their texts: line ends that git has changed are left as they are.
     let changed = old.as_ref() != Some(&lock);
+    // Before the lock, which names them.
+    if changed || args.proofs || chosen.proofs.text(&lock) != proofs.text(&lock) {
+        proofs.write(&lock, &path)?;
+    }
     if changed {
         atomic::rewrite_file(&path, text.as_bytes())?;
     }
@@ -50,6 +54,7 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
     if let (Some(text), RecipeRef::File(recipe)) = (&edited, &args.recipe.recipe) {
         atomic::rewrite_file(recipe, text.as_bytes())?;
     }
+    trust(session, &chosen.recipe, &lock)?;
     let verb = if changed {
         "wrote"
     } else {
@@ -65,9 +70,10 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
 fn new_lock(
     session: &Session<'_>,
     args: &LockArgs,
-    recipe: &Recipe,
+    chosen: &Chosen,
     old: Option<&Lock>,
-) -> Result<Lock> {
+) -> Result<(Lock, Proofs)> {
+    let recipe = &chosen.recipe;
     let store = session.store()?;
     let network = NetworkArgs {
         offline: false,
@@ -79,6 +85,13 @@ fn new_lock(
         Some(path) => digests::read(path)?,
         None => BTreeMap::new(),
     };
+    let roots = args.recipe.roots(recipe)?;
+    let vouching = Vouching {
+        roots: &roots,
+        proofs: &chosen.proofs,
+        all: args.proofs,
+        accepted: &args.accept_signer,
+    };
     let resolve = Resolve {
         recipe,
         old,
@@ -88,8 +101,23 @@ fn new_lock(
         allow_older: args.allow_older,
         fetcher: &fetcher,
         progress: session.progress,
+        vouching,
     };
-    resolve.lock()
+    let (lock, proofs) = resolve.lock()?;
+    proofs.keep(&lock, &store)?;
+    Ok((lock, proofs))
+}
+
+/// Says how well the inputs are vouched for, with the weakest link.
+fn trust(session: &Session<'_>, recipe: &Recipe, lock: &Lock) -> Result<()> {
+    let subjects = vouch::subjects(recipe, lock)?;
+    let names_some = subjects.iter().any(|one| one.verify.is_some());
+    if let Some(summary) = standing::summary(&subjects).filter(|_| names_some) {
+        let mut event = standing::json(recipe, &subjects);
+        event["event"] = json!("trust");
+        session.say(&event, &summary);
+    }
+    Ok(())
 }
 
 /// `10 entries`, with the packages if there is a base system.

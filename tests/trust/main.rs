@@ -1,0 +1,186 @@
+//! Who vouches for what a lock pins, the whole way: signatures of a Sigstore of the tests'
+//! own, fetched by `lock`, kept as proofs, verified again by every build, and refused when
+//! anything about them is wrong.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod images;
+mod judged;
+mod keys;
+mod policy;
+mod signers;
+mod tampered;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use nodeimg_test_support::archive::sha256;
+use nodeimg_test_support::run::Ran;
+use nodeimg_test_support::sigstore::{ISSUER, Signed, Sigstore};
+use nodeimg_test_support::synthetic::{World, body};
+
+/// Who signs runc here.
+const SIGNER: &str = "release@runc.test";
+const LOG: &str = "/up.test/log/api/v1/log/entries/retrieve";
+const ARCHS: [&str; 2] = ["amd64", "arm64"];
+
+/// A world whose runc is signed.
+struct Trust {
+    world: World,
+    sigstore: Sigstore,
+}
+
+impl Trust {
+    /// Nothing is locked yet, everything is served.
+    fn new() -> Trust {
+        let mut world = World::new();
+        let sigstore = Sigstore::new();
+        fs::write(world.path("root.json"), sigstore.trusted_root()).unwrap();
+        let files = "files = [{ to = \"/usr/local/bin/runc\" }]\n";
+        world.edit(files, &format!("{files}{}\n", verify(&[SIGNER])));
+        let text = format!(
+            "{}\n[trust]\nroots = {{ private = \"root.json\" }}\n",
+            world.recipe
+        );
+        world.write_recipe(&text);
+        let trust = Trust { world, sigstore };
+        for arch in ARCHS {
+            trust.publish(arch, &trust.sigstore.sign(SIGNER, &body("runc", arch)));
+        }
+        trust
+    }
+
+    fn locked() -> Trust {
+        let trust = Trust::new();
+        Ran::of(&mut trust.lock(&[])).good();
+        trust
+    }
+
+    /// Serves a signature of runc, and the log's answer about it.
+    fn publish(&self, arch: &str, signed: &Signed) {
+        self.publish_of(arch, &body("runc", arch), signed);
+    }
+
+    fn publish_of(&self, arch: &str, bytes: &[u8], signed: &Signed) {
+        let target = World::target("runc", "1.4.3", arch);
+        let server = &self.world.server;
+        server.serve(&format!("{target}.sig"), signed.signature.as_bytes());
+        server.serve(&format!("{target}.cert"), signed.certificate.as_bytes());
+        server.serve_post(LOG, &sha256(bytes), signed.answer.as_bytes());
+    }
+
+    /// Serves neither signature nor certificate.
+    fn withdraw(&self) {
+        use nodeimg_test_support::faulty_server::{Fault, faulty};
+        for arch in ARCHS {
+            let target = World::target("runc", "1.4.3", arch);
+            for end in ["sig", "cert"] {
+                let gone = faulty(b"", Fault::Status(404));
+                self.world
+                    .server
+                    .script(&format!("{target}.{end}"), vec![gone]);
+            }
+        }
+    }
+
+    fn lock(&self, more: &[&str]) -> Command {
+        let mut lock = self.world.nodeimg("lock");
+        lock.args(more);
+        lock
+    }
+
+    fn proofs(&self) -> PathBuf {
+        self.world.path("recipe.proofs")
+    }
+
+    fn entry(&self, name: &str, arch: &str) -> toml::Table {
+        let lock: toml::Table = self.world.lock_text().parse().unwrap();
+        let mut all = lock["artifact"].as_array().unwrap().iter();
+        let found = all.find(|entry| {
+            entry["name"].as_str() == Some(name) && entry["arch"].as_str() == Some(arch)
+        });
+        found.unwrap().as_table().unwrap().clone()
+    }
+}
+
+/// The recipe's `verify` of a detached signature by any of these.
+fn verify(identities: &[&str]) -> String {
+    format!(
+        "verify = {{ sigstore = {{ identity = {identities:?}, issuer = \"{ISSUER}\", signature = \
+         \"{{url}}.sig\", certificate = \"{{url}}.cert\", log = \"https://up.test/log\", instance \
+         = \"private\" }} }}"
+    )
+}
+
+#[test]
+fn a_lock_says_who_vouches_and_an_offline_build_verifies_it_again() {
+    let trust = Trust::locked();
+    let world = &trust.world;
+    for arch in ARCHS {
+        let entry = trust.entry("runc", arch);
+        assert_eq!(entry["verified"].as_str(), Some("sigstore"));
+        assert_eq!(entry["signer"].as_str(), Some(SIGNER));
+        assert_eq!(entry["issuer"].as_str(), Some(ISSUER));
+        assert_eq!(entry["signed_at"].as_integer(), Some(1_789_990_000));
+        assert!(entry["root"].as_str().unwrap().starts_with("sha256:"));
+        let proofs = fs::read_to_string(trust.proofs()).unwrap();
+        let named = entry["proof"].as_str().unwrap();
+        let has = |line: &str| format!("sha256:{}", sha256(line.as_bytes())) == named;
+        assert!(proofs.lines().any(has), "{named} is not in {proofs}");
+        assert_eq!(trust.entry("crictl", arch).get("verified"), None);
+    }
+    Ran::of(&mut world.nodeimg("fetch")).good();
+    Ran::of(world.build().arg("--offline")).good();
+    let manifest = fs::read_to_string(world.image("amd64").join("manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let mut artifacts = manifest["artifacts"].as_array().unwrap().iter();
+    let runc = artifacts
+        .find(|artifact| artifact["name"] == "runc")
+        .unwrap();
+    assert_eq!(runc["signer"], SIGNER);
+    assert_eq!(runc["signed_at"], 1_789_990_000);
+    assert_eq!(runc["verified"], "sigstore");
+}
+
+#[test]
+fn a_lock_that_fits_asks_nobody() {
+    let trust = Trust::locked();
+    let asked = trust.world.server.seen().len();
+    let before = trust.world.lock_text();
+    Ran::of(&mut trust.lock(&[])).good();
+    assert_eq!(trust.world.server.seen().len(), asked);
+    assert_eq!(trust.world.lock_text(), before);
+}
+
+/// As the maintainer's command does for the shipped locks.
+#[test]
+fn proofs_of_an_older_lock_are_fetched_without_pinning_anything_again() {
+    let trust = Trust::new();
+    let unsigned = World::new();
+    unsigned.lock();
+    fs::write(trust.world.path("recipe.lock"), unsigned.lock_text()).unwrap();
+    let ran = Ran::of(&mut trust.lock(&["--check"])).good();
+    assert!(ran.err.contains("nobody vouches for"), "{}", ran.err);
+    let before = trust.entry("runc", "amd64");
+    Ran::of(&mut trust.lock(&["--proofs"])).good();
+    let after = trust.entry("runc", "amd64");
+    assert_eq!(before["sha256"], after["sha256"]);
+    assert_eq!(after["signer"].as_str(), Some(SIGNER));
+    assert_eq!(before.get("signer"), None);
+}
+
+#[test]
+fn a_bundle_takes_the_proofs_along() {
+    let trust = Trust::locked();
+    let world = &trust.world;
+    Ran::of(
+        world
+            .nodeimg("fetch")
+            .args(["--arch", "amd64", "--bundle", "b.tar"]),
+    )
+    .good();
+    fs::remove_file(trust.proofs()).unwrap();
+    let mut build = world.build();
+    build.args(["--store", "empty", "--bundle", "b.tar"]);
+    Ran::of(&mut build).good();
+}
