@@ -191,10 +191,14 @@ impl Manifest {
 
     /// The text of `manifest.json`.
     pub fn to_json(&self) -> Result<String> {
-        let value = serde_json::to_value(self).context("writing the manifest")?;
-        let text = serde_json::to_string_pretty(&sorted(value)).context("writing the manifest")?;
-        Ok(text + "\n")
+        json_text(serde_json::to_value(self).context("writing the manifest")?)
     }
+}
+
+/// JSON as `manifest.json` has it: in many lines, keys sorted.
+pub fn json_text(value: Value) -> Result<String> {
+    let text = serde_json::to_string_pretty(&sorted(value)).context("writing the manifest")?;
+    Ok(text + "\n")
 }
 
 /// The text of `SHA256SUMS`, as `sha256sum -c` reads it
@@ -267,7 +271,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Sorts keys at every depth, whether or not some crate of the build switches
 /// serde_json to insertion order.
-fn sorted(value: Value) -> Value {
+pub fn sorted(value: Value) -> Value {
     match value {
         Value::Object(map) => {
             let map: BTreeMap<String, Value> =
