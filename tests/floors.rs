@@ -54,6 +54,30 @@ const HOUSES: &[(&str, &[&str])] = &[
     ),
     ("builder/machine/src", &["test", "seed", "qemu", "pki"]),
     (
+        "builder/signing/src",
+        &[
+            "efi",
+            "authenticode",
+            "dsse",
+            "pkcs7",
+            "signer",
+            "certificate",
+            "der",
+        ],
+    ),
+    (
+        "builder/src/output/sign",
+        &[
+            "apply",
+            "signatures",
+            "keys",
+            "esp",
+            "extension",
+            "statement",
+            "target",
+        ],
+    ),
+    (
         "builder/formats/src",
         &[
             "squashfs", "fat", "qcow2", "oci", "pe", "cpio", "tar", "ar", "elf", "packing", "gpt",

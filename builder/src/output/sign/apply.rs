@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::esp::Esp;
 use super::signatures::{Signatures, UKI};
+use super::statement::Pair;
 use super::target::{MANIFEST, Target};
 use super::{extension, statement};
 use crate::output::disk::files;
@@ -21,6 +22,9 @@ use crate::output::manifest::{self, Output};
 
 /// Beside the checksums, and not in them.
 pub const SIGNATURE: &str = "SHA256SUMS.sig";
+
+/// Where UKIs are in the ESP.
+const UKIS: &str = "EFI/Linux/";
 
 /// What is to be written; nothing of it is as it was.
 pub struct Changes {
@@ -91,43 +95,92 @@ pub fn stage(target: &Target, esp: Option<&Esp>, changes: &Changes) -> Result<St
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })?;
-    let names = |name: &String| !written.iter().any(|output| output.file == *name);
-    let rewritten = [MANIFEST, statement::NAME];
-    for name in target.sums.keys().filter(|name| names(name)) {
-        if !rewritten.contains(&name.as_str()) {
-            link(&target.path(name), &out.path().join(name))?;
-        }
-    }
+    let mut told = Told {
+        target,
+        directory: out.path(),
+        pairs: pairs(target, esp, changes, &written),
+        written,
+    };
+    let statement = told.write()?;
     let mut sums = target.sums.clone();
-    let mut put = |name: &str, bytes: &[u8]| -> Result<()> {
-        sums.insert(name.to_owned(), Digest::sha256(bytes).hex().to_owned());
-        atomic::write_file(&out.path().join(name), bytes)
-    };
-    let manifest = with_outputs(&target.manifest, &written)?;
-    put(MANIFEST, manifest.as_bytes())?;
-    let statement = match target.has(statement::NAME) {
-        true => {
-            let text = target.bytes(statement::NAME)?.unwrap_or_default();
-            let mut changed = written.clone();
-            changed.push(Output::of(MANIFEST, manifest.as_bytes()));
-            let text = statement::updated(&text, &target.sums, &changed)?;
-            put(statement::NAME, &text)?;
-            Some(text)
-        }
-        false => None,
-    };
-    for output in &written {
+    for output in &told.written {
         sums.insert(output.file.clone(), output.sha256.hex().to_owned());
+    }
+    let written = told.written.into_iter().map(|output| output.file);
+    let written: Vec<String> = written.collect();
+    for name in target.sums.keys().filter(|name| !written.contains(name)) {
+        link(&target.path(name), &out.path().join(name))?;
     }
     let sums = checksums(&sums)?;
     atomic::write_file(&out.path().join(CHECKSUMS), sums.as_bytes())?;
-    let written = written.into_iter().map(|output| output.file).collect();
     Ok(Staged {
         out,
         sums,
         statement,
         written,
     })
+}
+
+/// Digests of what was signed, before and after: of files, and of the UKI, which need not be one.
+fn pairs(target: &Target, esp: Option<&Esp>, changes: &Changes, written: &[Output]) -> Vec<Pair> {
+    let outputs = written.iter().filter_map(|output| {
+        let old = target.sums.get(&output.file)?;
+        Some((old.clone(), output.sha256.hex().to_owned()))
+    });
+    let hex = |bytes: &[u8]| Digest::sha256(bytes).hex().to_owned();
+    let inside = changes.esp.iter().flatten().filter_map(|(path, new)| {
+        let old = esp?.contents.files.get(path)?;
+        (path.starts_with(UKIS) && old != new).then(|| (hex(old), hex(new)))
+    });
+    outputs.chain(inside).collect()
+}
+
+/// What tells of the outputs, under way: each text knows the files before it.
+struct Told<'a> {
+    target: &'a Target,
+    directory: &'a Path,
+    pairs: Vec<Pair>,
+    written: Vec<Output>,
+}
+
+impl Told<'_> {
+    /// Writes a text, if it is another one now.
+    fn put(&mut self, name: &str, text: &[u8]) -> Result<()> {
+        let new = Output::of(name, text);
+        let old = self.target.sums.get(name);
+        let Some(old) = old.filter(|old| *old != new.sha256.hex()) else {
+            return Ok(());
+        };
+        self.pairs.push((old.clone(), new.sha256.hex().to_owned()));
+        atomic::write_file(&self.directory.join(name), text)?;
+        self.written.push(new);
+        Ok(())
+    }
+
+    /// Writes all of them. The result is the statement of provenance, if there is one.
+    fn write(&mut self) -> Result<Option<Vec<u8>>> {
+        let target = self.target;
+        let fresh = self
+            .written
+            .iter()
+            .filter(|output| !target.has(&output.file));
+        let fresh: Vec<Output> = fresh.cloned().collect();
+        for name in target.sums.keys().filter(|name| statement::is_bill(name)) {
+            let text = target.bytes(name)?.unwrap_or_default();
+            let text = statement::replaced(&text, &self.pairs).with_context(|| name.clone())?;
+            self.put(name, text.as_bytes())?;
+        }
+        let manifest = with_outputs(&target.manifest, &self.written)?;
+        self.put(MANIFEST, manifest.as_bytes())?;
+        if !target.has(statement::NAME) {
+            return Ok(None);
+        }
+        let text = target.bytes(statement::NAME)?.unwrap_or_default();
+        let fresh: Vec<&Output> = fresh.iter().collect();
+        let text = statement::updated(&text, &self.pairs, &fresh)?;
+        self.put(statement::NAME, &text)?;
+        Ok(Some(text))
+    }
 }
 
 impl Staged {

@@ -1,7 +1,5 @@
-//! The statement of provenance names the outputs by digest: they are others once they are
-//! signed.
-
-use std::collections::BTreeMap;
+//! The statement of provenance and the bills of materials name the outputs by digest: they are
+//! others once they are signed.
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -11,54 +9,42 @@ use crate::output::manifest::{self, Output};
 pub const NAME: &str = "provenance.json";
 /// The statement with its signature.
 pub const SIGNED: &str = "provenance.intoto.jsonl";
+/// How the names of bills of materials end.
+const BILLS: [&str; 2] = [".spdx.json", ".cdx.json"];
 
-/// The statement `text` with the digests of `changed` instead of those that `sums` has, and
-/// those of files that are new among its subjects, in the same layout.
-pub fn updated(
-    text: &[u8],
-    sums: &BTreeMap<String, String>,
-    changed: &[Output],
-) -> Result<Vec<u8>> {
+/// Whether a file is a bill of materials.
+pub fn is_bill(name: &str) -> bool {
+    BILLS.iter().any(|ending| name.ends_with(ending))
+}
+
+/// SHA-256 in hex: of what was there, and of what is.
+pub type Pair = (String, String);
+
+/// The text with the new digests in the place of the old: they are as long.
+pub fn replaced(text: &[u8], pairs: &[Pair]) -> Result<String> {
+    let mut text = String::from_utf8(text.to_vec()).context("it is not text")?;
+    for (old, new) in pairs {
+        text = text.replace(old, new);
+    }
+    Ok(text)
+}
+
+/// The statement with the new digests, and with files that are new among its subjects.
+pub fn updated(text: &[u8], pairs: &[Pair], fresh: &[&Output]) -> Result<Vec<u8>> {
     let context = || format!("reading {NAME}");
-    let mut statement: Value = serde_json::from_slice(text).with_context(context)?;
-    let mut digests = BTreeMap::new();
-    let mut fresh = Vec::new();
-    for output in changed {
-        match sums.get(&output.file) {
-            Some(old) => {
-                digests.insert(old.as_str(), output.sha256.hex());
-            }
-            None => fresh.push(output),
-        }
+    let text = replaced(text, pairs).with_context(context)?;
+    if fresh.is_empty() {
+        return Ok(text.into_bytes());
     }
-    for place in ["/subject", "/predicate/runDetails/byproducts"] {
-        let listed = statement.pointer_mut(place).and_then(Value::as_array_mut);
-        for entry in listed.into_iter().flatten() {
-            let digest = entry.pointer_mut("/digest/sha256");
-            if let Some(digest) = digest
-                && let Some(new) = digest.as_str().and_then(|old| digests.get(old))
-            {
-                *digest = Value::from(*new);
-            }
-        }
-    }
-    let subjects = statement
-        .pointer_mut("/subject")
-        .and_then(Value::as_array_mut);
+    let mut statement: Value = serde_json::from_str(&text).with_context(context)?;
+    let subjects = statement.get_mut("subject").and_then(Value::as_array_mut);
     let subjects = subjects.with_context(context)?;
     for output in fresh {
-        let subject = json!({ "name": output.file, "digest": { "sha256": output.sha256.hex() } });
-        subjects.push(subject);
+        let digest = json!({ "sha256": output.sha256.hex() });
+        subjects.push(json!({ "name": output.file, "digest": digest }));
     }
-    // As it was: on one line, or on many.
-    if text.starts_with(b"{\n") {
-        return manifest::json_text(statement).map(String::into_bytes);
-    }
-    let mut line = manifest::sorted(statement).to_string();
-    if text.ends_with(b"\n") {
-        line.push('\n');
-    }
-    Ok(line.into_bytes())
+    subjects.sort_by_key(|subject| subject["name"].as_str().map(str::to_owned));
+    manifest::json_text(statement).map(String::into_bytes)
 }
 
 #[cfg(test)]
@@ -68,32 +54,23 @@ mod tests {
 
     #[test]
     fn digests_follow_the_files() {
-        let before = Output::of("disk.raw", b"unsigned");
-        let after = Output::of("disk.raw", b"signed");
+        let [before, after] = [b"unsigned", b"signed  "].map(|bytes| Output::of("disk.raw", bytes));
         let other = Output::of("root.squashfs", b"root");
-        let text = json!({
-            "subject": [
-                { "name": "disk.raw", "digest": { "sha256": before.sha256.hex() } },
-                { "name": "root.squashfs", "digest": { "sha256": other.sha256.hex() } },
-            ],
-            "predicate": { "runDetails": { "byproducts": [] } },
-        })
-        .to_string();
-        let sums = [(before.file.clone(), before.sha256.hex().to_owned())].into();
-        let fresh = Output::of("db.der", b"certificate");
-        let new = updated(text.as_bytes(), &sums, &[after.clone(), fresh.clone()]).unwrap();
-        let new: Value = serde_json::from_slice(&new).unwrap();
-        let digests: Vec<_> = new["subject"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|s| s["digest"]["sha256"].as_str().unwrap())
-            .collect();
-        assert_eq!(
-            digests,
-            [after.sha256.hex(), other.sha256.hex(), fresh.sha256.hex()]
+        let subject = |output: &Output| json!({ "name": output.file, "digest": { "sha256": output.sha256.hex() } });
+        let text = json!({ "subject": [subject(&before), subject(&other)] }).to_string();
+        let pair = (
+            before.sha256.hex().to_owned(),
+            after.sha256.hex().to_owned(),
         );
-        assert!(!new.to_string().contains('\n'));
-        assert!(updated(b"{}", &sums, &[]).is_err());
+        let new = updated(text.as_bytes(), std::slice::from_ref(&pair), &[]).unwrap();
+        let want = json!({ "subject": [subject(&after), subject(&other)] }).to_string();
+        assert_eq!(new, want.as_bytes());
+        let fresh = Output::of("db.der", b"certificate");
+        let new = updated(text.as_bytes(), &[pair], &[&fresh]).unwrap();
+        let new: Value = serde_json::from_slice(&new).unwrap();
+        let want = json!([subject(&fresh), subject(&after), subject(&other)]);
+        assert_eq!(new["subject"], want);
+        assert!(updated(b"{}", &[], &[&fresh]).is_err());
+        assert!(is_bill("sbom.spdx.json") && !is_bill(NAME));
     }
 }
