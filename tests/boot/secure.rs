@@ -34,7 +34,8 @@ const ENROLLED: &str = "[enroll]\npk = { key = \"PK.key\", certificate = \"PK.pe
 struct Board {
     program: &'static str,
     machine: &'static [&'static str],
-    code: &'static str,
+    /// The first that is there.
+    code: &'static [&'static str],
     vars: &'static str,
 }
 
@@ -48,20 +49,24 @@ const AMD64: Board = Board {
         "-global",
         "driver=cfi.pflash01,property=secure,value=on",
     ],
-    code: "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd",
+    code: &["/usr/share/OVMF/OVMF_CODE_4M.secboot.fd"],
     vars: "/usr/share/OVMF/OVMF_VARS_4M.fd",
 };
 
 const ARM64: Board = Board {
     program: "qemu-system-aarch64",
     machine: &["-machine", "virt,accel=tcg", "-cpu", "cortex-a76"],
-    code: "/usr/share/AAVMF/AAVMF_CODE.ms.fd",
+    code: &[
+        "/usr/share/AAVMF/AAVMF_CODE.secboot.fd",
+        "/usr/share/AAVMF/AAVMF_CODE.ms.fd",
+    ],
     vars: "/usr/share/AAVMF/AAVMF_VARS.fd",
 };
 
 /// One machine, whose variables stay from boot to boot.
 struct Machine {
     board: &'static Board,
+    code: &'static str,
     directory: PathBuf,
     boots: u32,
 }
@@ -69,13 +74,14 @@ struct Machine {
 impl Machine {
     /// Without any key. `None`, with a printed skip, without its firmware.
     fn new(board: &'static Board, directory: &Path) -> Option<Machine> {
-        if !Path::new(board.code).is_file() {
-            judge::missing(board.code);
+        let Some(code) = board.code.iter().find(|code| Path::new(code).is_file()) else {
+            judge::missing(board.code[0]);
             return None;
-        }
+        };
         fs::copy(board.vars, directory.join("vars.fd")).unwrap();
         Some(Machine {
             board,
+            code,
             directory: directory.to_owned(),
             boots: 0,
         })
@@ -93,7 +99,7 @@ impl Machine {
         command.args(["-display", "none", "-no-reboot"]);
         let vars = self.directory.join("vars.fd");
         for (unit, options, file) in [
-            (0, "if=pflash,readonly=on", Path::new(self.board.code)),
+            (0, "if=pflash,readonly=on", Path::new(self.code)),
             (1, "if=pflash", &vars),
         ] {
             command.arg("-drive");

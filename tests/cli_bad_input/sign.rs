@@ -127,6 +127,10 @@ fn files_of_keys_that_say_nothing_useful_are_refused() {
             &["enroll.dbx revokes the certificate `CN=db`"],
         ),
         (
+            enroll("pk", "\"db.pem\"", "").replace("[[secure_boot]]", "[root_hash]"),
+            &["[enroll] is there, but no [[secure_boot]]"],
+        ),
+        (
             enroll("leaf", "\"db.pem\"", ""),
             &["enroll.pk", "issued by an authority"],
         ),

@@ -118,12 +118,18 @@ fn a_signed_directory_is_consistent_and_judged_by_others() {
         image.join(names[1]).display()
     ))
     .unwrap();
-    if judge::is_root() {
+    let mut dissect = host_program("systemd-dissect");
+    let Some(ran) = tool(dissect.arg("--version")) else {
+        return;
+    };
+    // It is from 255 on, and needs a loop device before 258.
+    let version = ran.out.split(' ').nth(1).unwrap_or_default().to_owned();
+    if judge::is_root() && version.parse::<u32>().is_ok_and(|version| version >= 255) {
         let mut dissect = host_program("systemd-dissect");
-        let Some(ran) = tool(dissect.arg("--validate").arg(extension(&image))) else {
-            return;
-        };
-        ran.good();
+        let policy = "--image-policy=root=signed";
+        tool(dissect.args(["--validate", policy]).arg(extension(&image)))
+            .unwrap()
+            .good();
     }
 }
 
@@ -205,13 +211,8 @@ fn whoever_has_no_key_builds_the_same_bytes() {
     // Another version of the image.
     let sums = published.join("SHA256SUMS");
     let text = fs::read_to_string(&sums).unwrap();
-    let (line, _) = text.split_once('\n').unwrap();
-    fs::write(
-        &sums,
-        text.replace(line, &line.replace("overlay", "overlap")),
-    )
-    .unwrap();
-    again(&published).refused(1, &["is not what this recipe and lock build"]);
+    fs::write(&sums, text.replace("  overlay", "  overlap")).unwrap();
+    again(&published).refused(1, &["is not what this recipe and lock build", "overlap"]);
 }
 
 #[test]

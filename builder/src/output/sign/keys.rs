@@ -177,6 +177,12 @@ fn hash_of(hex: &str) -> Result<[u8; 32]> {
 impl Enroll<'_> {
     /// Firmware with these variables must boot what these keys sign.
     fn check(&self, secure_boot: &[Signer<'_>]) -> Result<()> {
+        if secure_boot.is_empty() {
+            bail!(
+                "[enroll] is there, but no [[secure_boot]]: a machine that learns these keys would \
+                 not boot the disk that it has them from"
+            );
+        }
         if self.db.is_empty() {
             bail!("enroll.db names no certificate: with that, firmware boots nothing");
         }
