@@ -50,7 +50,7 @@ impl Changes {
             }
         }
         let esp = match esp {
-            Some(esp) => Some(esp.signed(signatures)?).filter(|files| !esp.holds(files)),
+            Some(esp) => Some(signatures.put_into(esp)?).filter(|files| !esp.holds(files)),
             None => None,
         };
         let mut extensions = BTreeMap::new();

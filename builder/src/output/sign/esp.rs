@@ -9,19 +9,14 @@ use anyhow::{Context, Result, bail};
 use nodeimg_formats::gpt::{self, Extent};
 use nodeimg_formats::region::Region;
 use nodeimg_formats::{fat, qcow2, sparse};
-use nodeimg_signing::authenticode;
 use nodeimg_values::epoch::Epoch;
 use nodeimg_values::temporary;
 
-use super::signatures::Signatures;
 use super::target::Target;
 use crate::output::disk::{esp as partition, files};
 
 /// From where systemd-boot enrols the keys of Secure Boot.
 pub const ENROLL: &str = "loader/keys/auto/";
-const LOADER: &str = "loader/loader.conf";
-/// Only on a virtual machine; elsewhere a person has to choose it in the menu.
-const ENROLL_LINE: &str = "secure-boot-enroll if-safe\n";
 const BUFFER: usize = 1 << 20;
 
 /// The partition, and the disk that it is on.
@@ -55,30 +50,6 @@ impl Esp {
             place,
             contents,
         }))
-    }
-
-    /// Its files with these signatures.
-    pub fn signed(&self, signatures: &Signatures) -> Result<Vec<(String, Vec<u8>)>> {
-        let mut files = self.contents.files.clone();
-        for (path, bytes) in &mut files {
-            if let Some(found) = signatures.programs.get(path.as_str()) {
-                *bytes = authenticode::with(bytes, found).with_context(|| format!("`{path}`"))?;
-            }
-        }
-        let auth = signatures
-            .enroll
-            .iter()
-            .filter(|(name, _)| name.ends_with(".auth"));
-        for (name, bytes) in auth {
-            files.insert(format!("{ENROLL}{name}"), bytes.clone());
-        }
-        let enrolls = files.keys().any(|path| path.starts_with(ENROLL));
-        if let Some(text) = files.get_mut(LOADER).filter(|_| enrolls)
-            && !text.ends_with(ENROLL_LINE.as_bytes())
-        {
-            text.extend(ENROLL_LINE.as_bytes());
-        }
-        Ok(files.into_iter().collect())
     }
 
     /// Whether these are the files that it has.

@@ -20,6 +20,9 @@ use super::target::Target;
 pub const UKI: &str = "uki.efi";
 const ROOT_HASH: &str = "root.roothash";
 pub const DETACHED: &str = ".p7s";
+const LOADER: &str = "loader/loader.conf";
+/// Only on a virtual machine; elsewhere a person has to choose it in the menu.
+const ENROLL_LINE: &str = "secure-boot-enroll if-safe\n";
 /// What firmware is given, beside the disk.
 const ENROLLED: [&str; 5] = ["PK.auth", "KEK.auth", "db.auth", "dbx.auth", "db.der"];
 
@@ -173,6 +176,30 @@ impl Signatures {
             }
         }
         Ok(found)
+    }
+
+    /// The files of an ESP with these signatures.
+    pub fn put_into(&self, esp: &Esp) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut files = esp.contents.files.clone();
+        for (path, bytes) in &mut files {
+            if let Some(found) = self.programs.get(path.as_str()) {
+                *bytes = authenticode::with(bytes, found).with_context(|| format!("`{path}`"))?;
+            }
+        }
+        let signed = self
+            .enroll
+            .iter()
+            .filter(|(name, _)| name.ends_with(".auth"));
+        for (name, bytes) in signed {
+            files.insert(format!("{}{name}", esp::ENROLL), bytes.clone());
+        }
+        let enrolls = files.keys().any(|path| path.starts_with(esp::ENROLL));
+        if let Some(text) = files.get_mut(LOADER).filter(|_| enrolls)
+            && !text.ends_with(ENROLL_LINE.as_bytes())
+        {
+            text.extend(ENROLL_LINE.as_bytes());
+        }
+        Ok(files.into_iter().collect())
     }
 
     pub fn is_empty(&self) -> bool {
