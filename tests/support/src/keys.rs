@@ -48,7 +48,7 @@ impl Keys {
         self.path(name)
     }
 
-    /// `openssl WORDS` in the folder, which must go well.
+    /// `openssl WORDS` in the folder, which must succeed.
     pub fn openssl(&self, words: &str) -> Option<Vec<u8>> {
         let mut command = Command::new("openssl");
         command.args(words.split(' ')).current_dir(&self.folder);

@@ -76,7 +76,7 @@ impl<'a> Signer<'a> {
     /// The key that was given as `name`; with `exchange`, another machine has the private one.
     ///
     /// # Errors
-    /// A file cannot be read, is no key or one that others can read, is locked by a
+    /// A file cannot be read, is not a key or one that others can read, is locked by a
     /// passphrase, of the wrong kind for its purpose, or not the certificate's.
     pub fn open(
         name: &str,

@@ -91,7 +91,7 @@ fn key_of(path: &Path) -> Given {
     }
 }
 
-/// A program of two sections whose length is no multiple of 8.
+/// A program of two sections whose length is not a multiple of 8.
 fn program() -> Vec<u8> {
     let mut image = vec![0; 0x605];
     let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
