@@ -62,6 +62,30 @@ const HOUSES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "builder/signing/src",
+        &[
+            "efi",
+            "authenticode",
+            "dsse",
+            "pkcs7",
+            "signer",
+            "certificate",
+            "der",
+        ],
+    ),
+    (
+        "builder/src/output/sign",
+        &[
+            "apply",
+            "signatures",
+            "keys",
+            "extension",
+            "esp",
+            "statement",
+            "target",
+        ],
+    ),
+    (
         "builder/formats/src",
         &[
             "squashfs", "fat", "qcow2", "oci", "pe", "cpio", "tar", "ar", "elf", "packing", "gpt",

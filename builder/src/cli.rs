@@ -3,6 +3,7 @@
 mod global;
 mod seed;
 mod trust;
+mod sign;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use nodeimg_values::arch::Arch;
 pub use global::Global;
 pub use seed::{NameValue, SeedCaArgs, SeedCheckArgs, SeedIdentityArgs, SeedNewArgs, SeedVerb};
 pub use trust::TrustVerb;
+pub use sign::SignArgs;
 
 use crate::image::firstboot::program::Given;
 use crate::input::lock::Update;
@@ -53,6 +55,8 @@ impl Cli {
 pub enum Verb {
     /// Build an image from a recipe and its lock
     Build(BuildArgs),
+    /// Sign a built image: Secure Boot, root hashes, checksums
+    Sign(SignArgs),
     /// Download everything that a build needs into the store
     Fetch(FetchArgs),
     /// Boot a built disk in QEMU, with its console on this terminal
@@ -158,6 +162,9 @@ pub struct BuildArgs {
     /// If a pinned package is gone from every mirror, re-lock the base system (signatures verified, reported) and continue
     #[arg(long)]
     pub relock_base: bool,
+    /// Give what is built the signatures of this published output directory, and compare all bytes
+    #[arg(long, value_name = "DIR")]
+    pub signatures_from: Option<PathBuf>,
     /// Build even if the output exists and nothing has changed
     #[arg(long)]
     pub force: bool,

@@ -16,7 +16,7 @@ from pathlib import Path
 import cloud_init
 from boot import measure_boot
 from firstboot import measure_firstboot
-from image import ARCHS, Images, measure_base, measure_disk, measure_writers
+from image import ARCHS, Images, measure_base, measure_disk, measure_sign, measure_writers
 from measure import alternating
 from nginx import Nginx
 
@@ -212,6 +212,7 @@ class Bench:
         self.base_tree(images)
         self.writers(images)
         self.disk(images)
+        self.sign(images)
 
     def base_tree(self, images):
         runs = measure_base(images, self.args.runs, self.args.debian_mirror)
@@ -256,6 +257,14 @@ class Bench:
             Goal("disk, nothing changed", nothing_changed.median(), 0.2, " s", noise=1),
             Goal("peak memory of a disk", max(run.peak_mib() for run in runs.values()), 256, " MiB", noise=0),
         ]
+
+    def sign(self, images):
+        runs = measure_sign(images, self.args.runs)
+        print("\n## `nodeimg sign` of a disk and its UKI")
+        rows = [["nodeimg" if name == "ours" else name, run.seconds(), run.cpu_seconds()] for name, run in runs.items()]
+        table(["", "wall: median (range)", "CPU"], rows)
+        ours, theirs = runs.values()
+        self.goals.append(Goal("signing a disk: wall beside writing and hashing it again", ours.median() / theirs.median(), 1.0, "", noise=0.2))
 
 
 def arguments():

@@ -17,6 +17,7 @@ mod packages;
 mod programs;
 mod publishers;
 mod relock;
+mod signed;
 mod tampered;
 
 use std::fs::{self, File, Permissions};

@@ -11,6 +11,8 @@
 //! | `owner`, amd64, 2 | a set-up node is not taken by others' media: hot, cold, before and behind its own, in its place; the operator's word, a clone |
 //! | `owner`, amd64, 3 more | clones with an SMBIOS UUID of their own, a word of the command line (NODEIMG_TEST_FULL=1) |
 //! | `power`, amd64, 1 and 1 | power cuts, the same end state, no secret but in its own file |
+//! | `secure`, amd64, 3 as far as the kernel | Secure Boot: keys are enrolled, what they signed boots, another command line does not |
+//! | `secure`, amd64, 7 more; arm64, 3 | unsigned, others' keys, a changed loader, the next key, a revoked one; the same on arm64 (NODEIMG_TEST_FULL=1) |
 //! | `tampered`, amd64, 1, 1 and 1 | one bit of the root is another one, of the hash tree, of the command line: never up |
 //! | `twins`, amd64, 3 | a second disk with the same image and a state that is not this node's; GUIDs of its own |
 //! | `twins`, amd64, 3 | the same with systemd's initrd; neither of two disks if the firmware does not say which |
@@ -34,6 +36,7 @@ mod owner;
 mod power;
 mod refused;
 mod secrets;
+mod secure;
 mod silent;
 mod tampered;
 mod twins;

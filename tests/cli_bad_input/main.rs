@@ -1,7 +1,7 @@
 //! Bad input to every verb: one clear error each, exit 1 (usage 2), no panic,
 //! nothing left in the output directory and nothing bad in the store.
 //!
-//! `usage`: the command line and the recipe; `locks`; `network` and `tls`: what
+//! `usage`: the command line and the recipe; `locks`; `sign`: keys and directories that are not signed; `network` and `tls`: what
 //! servers do; `archives`: what is in them; `disks`: disks that cannot be written, and
 //! more builds at once; `tree`: files that no node could use.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -10,6 +10,7 @@ mod archives;
 mod disks;
 mod locks;
 mod network;
+mod sign;
 mod tls;
 mod tree;
 mod usage;

@@ -17,7 +17,9 @@
 //! - No field comes from the host: no random GUID, no geometry.
 //! - Partitions are in order, apart from one another, inside the disk.
 //!
-//! Left out: sectors of other sizes than 512 bytes, reading.
+//! Left out: sectors of other sizes than 512 bytes.
+
+mod read;
 
 use std::fs::File;
 use std::io;
@@ -27,6 +29,8 @@ use anyhow::{Context, Result, bail};
 use flate2::Crc;
 
 use super::guid::Guid;
+
+pub use read::{Entry, Table, read};
 
 /// In bytes.
 pub const SECTOR: u64 = 512;

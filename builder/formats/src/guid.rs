@@ -9,7 +9,9 @@
 //! words give it: every word goes in with its length.
 
 use std::fmt;
+use std::str::FromStr;
 
+use anyhow::{Result, bail};
 use sha2::{Digest as _, Sha256};
 
 /// 16 bytes in the order of the text.
@@ -52,6 +54,29 @@ impl Guid {
         bytes[4..6].reverse();
         bytes[6..8].reverse();
         bytes
+    }
+}
+
+impl Guid {
+    /// From what a GPT keeps.
+    pub fn from_mixed_endian(bytes: [u8; 16]) -> Guid {
+        // The order is its own inverse.
+        Guid(Guid(bytes).mixed_endian())
+    }
+}
+
+impl FromStr for Guid {
+    type Err = anyhow::Error;
+
+    /// `c12a7328-f81f-11d2-ba4b-00a0c93ec93b`, in any case.
+    fn from_str(text: &str) -> Result<Guid> {
+        let digits: String = text.chars().filter(|c| *c != '-').collect();
+        let number = u128::from_str_radix(&digits, 16).ok();
+        let guid = number.map(Guid::known);
+        match guid.filter(|guid| guid.to_string().eq_ignore_ascii_case(text)) {
+            Some(guid) => Ok(guid),
+            None => bail!("`{text}` is not a GUID (c12a7328-f81f-11d2-ba4b-00a0c93ec93b)"),
+        }
     }
 }
 

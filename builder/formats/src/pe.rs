@@ -19,8 +19,10 @@
 //!   not moved.
 //! - The bytes depend on the program and the sections alone.
 //!
-//! Left out: signatures, which cover the whole file and come last; a signed
-//! program is refused.
+//! A signature covers the whole file and comes last, so no section is added to a signed
+//! program. [`Image`] has what a signature is about.
+
+mod image;
 
 use anyhow::{Context, Result, bail};
 
@@ -30,6 +32,8 @@ const PE32_PLUS: u16 = 0x20b;
 const INITIALIZED_READABLE: u32 = 0x4000_0040;
 /// The certificate table's place among the data directories of PE32+.
 const CERTIFICATES: usize = 112 + 4 * 8;
+
+pub use image::Image;
 
 /// A section to be added.
 pub struct NewSection<'a> {
@@ -66,6 +70,12 @@ struct Headers {
 /// `program` with `sections` behind its own, in this order.
 pub fn with_sections(program: &[u8], sections: &[NewSection<'_>]) -> Result<Vec<u8>> {
     let headers = Headers::read(program)?;
+    if headers
+        .certificates(program)
+        .is_some_and(|(_, size)| size != 0)
+    {
+        bail!("is signed: another section would break the signature");
+    }
     let there = headers.sections(program)?;
     headers.check_room(program, &there, sections)?;
     let ends = there
@@ -145,10 +155,16 @@ impl Headers {
                 bail!("is not an EFI program: {alignment} is not a valid section alignment");
             }
         }
-        if usize::from(length) >= CERTIFICATES + 8 && number(CERTIFICATES + 4)? != 0 {
-            bail!("is signed: another section would break the signature");
-        }
         Ok(headers)
+    }
+
+    /// Where the certificate table is and how long, if the header has a field for it.
+    fn certificates(&self, image: &[u8]) -> Option<(u32, u32)> {
+        let at = self.optional + CERTIFICATES;
+        if at + 8 > self.table {
+            return None;
+        }
+        Some((u32_at(image, at)?, u32_at(image, at + 4)?))
     }
 
     fn sections(&self, image: &[u8]) -> Result<Vec<Section>> {

@@ -18,7 +18,9 @@
 //! - The header is written last: a file that ends before is not a qcow2 image.
 //!
 //! Left out: compression (the content of our disks is already compressed), encryption,
-//! snapshots, bitmaps, reading.
+//! snapshots, bitmaps.
+
+mod read;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -28,6 +30,8 @@ use std::os::unix::fs::FileExt;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::sparse;
+
+pub use read::read;
 
 const CLUSTER_BITS: u32 = 16;
 const CLUSTER: u64 = 1 << CLUSTER_BITS;

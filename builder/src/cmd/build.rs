@@ -1,5 +1,6 @@
 //! `nodeimg build`: from a recipe and its lock to the images that they describe.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
@@ -14,6 +15,7 @@ use crate::image::firstboot::program;
 use crate::input::bring::bring;
 use crate::input::resolve::relock::around;
 use crate::output::build::Build;
+use crate::output::sign;
 
 pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let started = Instant::now();
@@ -40,7 +42,9 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
         for &arch in &archs {
             let binary = program::find(arch, &args.firstboot)?;
             let build = Build::new(&chosen.recipe, &brought, &locked, arch, binary, &args.out)?;
-            if !args.force && build.is_current(&store) {
+            // What is published may have changed, and comparing needs every byte anyway.
+            let again = args.force || args.signatures_from.is_some();
+            if !again && build.is_current(&store) {
                 tell(progress, &build, started, true);
             } else {
                 builds.push(build);
@@ -60,10 +64,23 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
         for build in &builds {
             let fetched = fetched.remove(&build.arch).unwrap_or_default();
             build.run(fetched, &store, progress)?;
+            if let Some(published) = &args.signatures_from {
+                as_published(build, published, progress)?;
+            }
             tell(progress, build, started, false);
         }
         Ok(())
     })
+}
+
+/// `published` is an image's directory, or one of several.
+fn as_published(build: &Build<'_>, published: &Path, progress: &Progress) -> Result<()> {
+    let own = build.directory.file_name().map(|name| published.join(name));
+    let published = own
+        .filter(|own| own.is_dir())
+        .unwrap_or_else(|| published.to_owned());
+    progress.step(&format!("comparing with {}", published.display()));
+    sign::as_published(&build.directory, &published)
 }
 
 fn tell(progress: &Progress, build: &Build<'_>, started: Instant, unchanged: bool) {

@@ -7,6 +7,7 @@ mod lock;
 mod recipe;
 mod run;
 mod seed;
+mod sign;
 mod store;
 mod test;
 mod trust;
@@ -39,6 +40,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     };
     match &cli.verb {
         Verb::Build(args) => build::run(&session, args),
+        Verb::Sign(args) => sign::run(&session, args),
         Verb::Fetch(args) => fetch::run(&session, args),
         Verb::Run(args) => return run::run(&session, args),
         Verb::Test(args) => return test::run(&session, args),

@@ -40,3 +40,34 @@ pub fn verified_root(
         place,
     })
 }
+
+const SIGNATURES: [(Arch, Guid, &str); 2] = [
+    (
+        Arch::Amd64,
+        Guid::known(0x41092b05_9fc8_4523_994f_2def0408b176),
+        "root-x86-64-verity-sig",
+    ),
+    (
+        Arch::Arm64,
+        Guid::known(0x6db69de6_29f4_4758_a7a5_962190f00ce3),
+        "root-arm64-verity-sig",
+    ),
+];
+
+/// The partition of the signature of a root hash.
+pub fn signature(arch: Arch, unique: Guid, place: Extent) -> Partition<'static> {
+    let [amd64, arm64] = SIGNATURES;
+    let (_, kind, name) = if arch == arm64.0 { arm64 } else { amd64 };
+    Partition {
+        kind,
+        unique,
+        name,
+        flags: READ_ONLY,
+        place,
+    }
+}
+
+/// Whether a partition of this kind is one.
+pub fn is_signature(kind: Guid) -> bool {
+    SIGNATURES.iter().any(|(_, own, _)| *own == kind)
+}

@@ -9,6 +9,7 @@ mod disk;
 mod inputs;
 pub mod manifest;
 pub mod reuse;
+pub mod sign;
 mod sysext;
 mod tarball;
 mod verified;

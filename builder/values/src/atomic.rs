@@ -11,7 +11,7 @@
 //! - Modes are 0644 and 0755, whatever the umask; of what is private 0600 and 0700,
 //!   from the beginning.
 //! - An output directory is replaced only if it is empty or an earlier output: all
-//!   that is in it are files that are listed in its `SHA256SUMS`.
+//!   that is in it are files that are listed in its `SHA256SUMS`, and signatures.
 
 mod exchange;
 
@@ -295,7 +295,7 @@ fn check_replaceable(to: &Path) -> Result<()> {
         let name = entry.file_name();
         let is_file = entry.file_type().with_context(context)?.is_file();
         let known = name.to_str().filter(|_| is_file).is_some_and(|name| {
-            !listed.is_empty() && name == CHECKSUMS
+            !listed.is_empty() && (name == CHECKSUMS || is_signature(name))
                 || listed.lines().any(|line| {
                     line.split_once("  ")
                         .is_some_and(|(_, listed)| listed == name)
@@ -310,6 +310,14 @@ fn check_replaceable(to: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a file is a signature of the checksums, or of what they list: it cannot be in them.
+fn is_signature(name: &str) -> bool {
+    name.strip_prefix(CHECKSUMS)
+        .is_some_and(|rest| rest.starts_with('.'))
+        || name.ends_with(".intoto.jsonl")
+        || name.ends_with(".sigstore.json")
 }
 
 /// Removes what killed builds left beside the directory `to`.

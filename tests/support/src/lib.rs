@@ -21,6 +21,7 @@ pub mod guest;
 pub mod http_server;
 pub mod image;
 pub mod judge;
+pub mod keys;
 pub mod layout;
 pub mod media;
 pub mod mutate;

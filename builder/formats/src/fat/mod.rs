@@ -22,10 +22,11 @@
 //! - A size that holds some files is followed only by sizes that hold them too.
 //!
 //! Left out: disks with sectors of 4096 bytes, volumes above 32 GiB, FAT12 and
-//! FAT16, code for booting by a BIOS, reading.
+//! FAT16, code for booting by a BIOS.
 
 mod directory;
 mod name;
+mod read;
 mod volume;
 
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
@@ -36,6 +37,7 @@ use nodeimg_values::epoch::Epoch;
 
 use crate::readable::Readable;
 use directory::Directories;
+pub use read::{Contents, read};
 use volume::{SECTOR, Volume};
 
 /// The smallest file system that this writes, in bytes: with less than 65 525

@@ -191,3 +191,42 @@ fn what_cannot_be_is_refused() {
     };
     assert!(refused(&["a"], &label).contains("label"));
 }
+
+#[test]
+fn what_is_written_is_read_again() {
+    let given = sample();
+    let file = tempfile::tempfile().unwrap();
+    let place = 1 << 20;
+    let options = options(64 << 20);
+    write(&given.files(), &options, &mut Region::new(&file, place)).unwrap();
+    let found = read(&file, place, options.size).unwrap();
+    assert_eq!((&*found.label, found.volume_id), ("CIDATA", 0x1234_abcd));
+    let expected: Vec<_> = given.0.iter().map(|(path, bytes)| (path, bytes)).collect();
+    let mut expected = expected;
+    expected.sort();
+    assert!(found.files.iter().eq(expected));
+}
+
+/// Whatever a volume says, it is read to an end.
+#[test]
+fn damaged_volumes_are_refused_or_read_to_an_end() {
+    use std::os::unix::fs::FileExt;
+    let given = sample();
+    let file = tempfile::tempfile().unwrap();
+    let options = options(34 << 20);
+    write(&given.files(), &options, &mut Region::new(&file, 0)).unwrap();
+    let end = 2 << 20;
+    for seed in 0..400u64 {
+        let at = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+        let at = if seed < 100 { seed } else { at % end };
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).unwrap();
+        for other in [0, 0xff, byte[0] ^ 1, byte[0].wrapping_add(0x10)] {
+            file.write_all_at(&[other], at).unwrap();
+            let _ = read(&file, 0, options.size);
+        }
+        file.write_all_at(&byte, at).unwrap();
+    }
+    assert!(read(&file, 0, options.size - 512).is_err());
+    assert!(read(&file, 512, options.size - 512).is_err());
+}

@@ -191,3 +191,42 @@ fn what_no_disk_can_hold_is_refused() {
         assert_eq!(fs::metadata(&path).unwrap().len(), 0, "{index}");
     }
 }
+
+#[test]
+fn what_is_written_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("disk");
+    let partitions = sample();
+    let size = disk_size(partitions[2].place);
+    write_to(&path, size, &partitions).unwrap();
+    let file = File::options().read(true).write(true).open(&path).unwrap();
+    let table = read(&file).unwrap();
+    assert_eq!(table.size, size);
+    let again: Vec<Partition<'_>> = table
+        .partitions
+        .iter()
+        .map(|entry| Partition {
+            kind: entry.kind,
+            unique: entry.unique,
+            name: &entry.name,
+            flags: entry.flags,
+            place: entry.place,
+        })
+        .collect();
+    let copy = dir.path().join("copy");
+    write(&File::create_new(&copy).unwrap(), size, table.disk, &again).unwrap();
+    assert!(fs::read(&path).unwrap() == fs::read(&copy).unwrap());
+    // Any byte of header and entries, a shorter file, another file.
+    for at in [512, 530, 568, 600, 1024, 1060, 9000] {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).unwrap();
+        file.write_all_at(&[byte[0] ^ 1], at).unwrap();
+        assert!(read(&file).is_err(), "{at}");
+        file.write_all_at(&byte, at).unwrap();
+    }
+    read(&file).unwrap();
+    for size in [0, 700, 3 << 20] {
+        file.set_len(size).unwrap();
+        assert!(read(&file).is_err(), "{size}");
+    }
+}

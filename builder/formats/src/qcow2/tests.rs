@@ -195,3 +195,28 @@ fn what_cannot_be_is_refused() {
     let error = write(&File::open(&raw).unwrap(), &mut to).unwrap_err();
     assert!(error.to_string().contains("700 bytes"), "{error}");
 }
+
+#[test]
+fn what_is_written_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    for size in [3 * 512, (512 << 20) + 3 * CLUSTER + 512] {
+        let raw = disk(&dir.path().join(size.to_string()), size);
+        let image = tempfile::tempfile().unwrap();
+        let bytes = written(&raw);
+        image.write_all_at(&bytes, 0).unwrap();
+        let copy = tempfile::tempfile().unwrap();
+        read(&image, &copy).unwrap();
+        assert_eq!(copy.metadata().unwrap().len(), size);
+        assert!(written(&copy) == bytes);
+        for at in [0, 4, 20, 24, 36] {
+            image.write_all_at(&[bytes[at] ^ 0xff], at as u64).unwrap();
+            assert!(
+                read(&image, &tempfile::tempfile().unwrap()).is_err(),
+                "{at}"
+            );
+            image.write_all_at(&bytes[at..=at], at as u64).unwrap();
+        }
+        image.set_len(bytes.len() as u64 / 2).unwrap();
+        assert!(read(&image, &tempfile::tempfile().unwrap()).is_err());
+    }
+}

@@ -24,7 +24,8 @@ use crate::input::recipe::file::DiskPart;
 use crate::output::Built;
 use crate::tree::Content;
 
-const KIND: Guid = Guid::known(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);
+/// Of the partition.
+pub const KIND: Guid = Guid::known(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);
 /// In bytes: two UKIs and more.
 const DEFAULT_SIZE: u64 = 256 << 20;
 const BUFFER: usize = 1 << 20;

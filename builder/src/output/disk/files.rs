@@ -17,8 +17,8 @@ use crate::output::tarball::{self, Compression};
 use crate::output::{Output, Writer, manifest};
 
 pub const RAW: &str = "disk.raw";
-const QCOW2: &str = "disk.qcow2";
-const ZST: &str = "disk.raw.zst";
+pub const QCOW2: &str = "disk.qcow2";
+pub const ZST: &str = "disk.raw.zst";
 const BUFFER: usize = 1 << 20;
 
 const fn of_disk(name: &'static str, summary: &'static str, write: Writer) -> Output {
@@ -39,13 +39,13 @@ pub static DISK: Output = of_disk(
 pub static DISK_QCOW2: Output = of_disk(
     "disk-qcow2",
     "`disk.qcow2`: the same, for a virtual machine.",
-    Writer::Disk(qcow2),
+    Writer::Disk(|disk, directory| Ok(vec![qcow2(disk.file.file(), directory)?])),
 );
 
 pub static DISK_ZST: Output = of_disk(
     "disk-zst",
     "`disk.raw.zst`: the same, compressed.",
-    Writer::Disk(zst),
+    Writer::Disk(|disk, directory| Ok(vec![zst(disk.file.file(), directory)?])),
 );
 
 pub static ROOT: Output = of_disk(
@@ -83,7 +83,8 @@ pub fn write<'a>(
     Ok(outputs)
 }
 
-fn committed(file: AtomicFile, name: &str) -> Result<manifest::Output> {
+/// Puts a file that is whole in its place.
+pub fn committed(file: AtomicFile, name: &str) -> Result<manifest::Output> {
     let measured = file.measure()?;
     file.commit()?;
     Ok(manifest::Output {
@@ -93,22 +94,23 @@ fn committed(file: AtomicFile, name: &str) -> Result<manifest::Output> {
     })
 }
 
-fn qcow2(disk: &Disk, directory: &Path) -> Result<Vec<manifest::Output>> {
+/// Writes the disk `raw` as a qcow2 image.
+pub fn qcow2(raw: &File, directory: &Path) -> Result<manifest::Output> {
     let file = AtomicFile::create(&directory.join(QCOW2))?;
     let mut to = BufWriter::with_capacity(BUFFER, file.file());
-    qcow2::write(disk.file.file(), &mut to).with_context(|| format!("writing {QCOW2}"))?;
+    qcow2::write(raw, &mut to).with_context(|| format!("writing {QCOW2}"))?;
     to.flush().with_context(|| format!("writing {QCOW2}"))?;
     drop(to);
-    Ok(vec![committed(file, QCOW2)?])
+    committed(file, QCOW2)
 }
 
-fn zst(disk: &Disk, directory: &Path) -> Result<Vec<manifest::Output>> {
+/// Writes the disk `raw` compressed.
+pub fn zst(raw: &File, directory: &Path) -> Result<manifest::Output> {
     let context = || format!("writing {ZST} (is the disk full?)");
     let file = AtomicFile::create(&directory.join(ZST))?;
     let to = HashingWriter::new(BufWriter::with_capacity(BUFFER, file));
     let compression = Compression::of_level(tarball::LEVEL);
     let mut encoder = tarball::encoder(to, compression).with_context(context)?;
-    let raw = disk.file.file();
     let size = raw.metadata().with_context(context)?.len();
     let whole = Extent { start: 0, size };
     io::copy(&mut Part::of(raw, whole), &mut encoder).with_context(context)?;
@@ -118,11 +120,11 @@ fn zst(disk: &Disk, directory: &Path) -> Result<Vec<manifest::Output>> {
         .map_err(io::IntoInnerError::into_error)
         .with_context(context)?;
     file.commit()?;
-    Ok(vec![manifest::Output {
+    Ok(manifest::Output {
         file: ZST.to_owned(),
         size: measured.size,
         sha256: measured.sha256,
-    }])
+    })
 }
 
 fn root(disk: &Disk, directory: &Path) -> Result<Vec<manifest::Output>> {

@@ -22,7 +22,7 @@
 //! - The root is written once, into its place, whatever is asked for.
 //! - The bytes depend on the tree, the recipe and its lock alone.
 
-mod esp;
+pub mod esp;
 pub mod files;
 
 use std::collections::BTreeMap;

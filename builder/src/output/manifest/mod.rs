@@ -221,10 +221,14 @@ impl Manifest {
 
     /// The text of `manifest.json`.
     pub fn to_json(&self) -> Result<String> {
-        let value = serde_json::to_value(self).context("writing the manifest")?;
-        let text = serde_json::to_string_pretty(&sorted(value)).context("writing the manifest")?;
-        Ok(text + "\n")
+        json_text(serde_json::to_value(self).context("writing the manifest")?)
     }
+}
+
+/// JSON as `manifest.json` has it: in many lines, keys sorted.
+pub fn json_text(value: Value) -> Result<String> {
+    let text = serde_json::to_string_pretty(&sorted(value)).context("writing the manifest")?;
+    Ok(text + "\n")
 }
 
 /// The text of `SHA256SUMS`, as `sha256sum -c` reads it

@@ -1,0 +1,222 @@
+//! A whole disk, signed: judged by sbverify, fsck.fat and qemu-img, and built again without the
+//! key.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::disk::{MIB, place, sections};
+use super::{ARCHS, HOST, images, recipe, store};
+use nodeimg_test_support::archive::sha256;
+use nodeimg_test_support::disk::Disk;
+use nodeimg_test_support::image::sums_hold;
+use nodeimg_test_support::keys::Keys;
+use nodeimg_test_support::real;
+use nodeimg_test_support::run::{Ran, host_program, nodeimg, tool};
+
+const KEYS: &str = "[[secure_boot]]\nkey = \"db.key\"\ncertificate = \"db.pem\"\n\
+                    [root_hash]\nkey = \"db.key\"\ncertificate = \"db.pem\"\n\
+                    [checksums]\nkey = \"release.key\"\n\
+                    [enroll]\npk = { key = \"pk.key\", certificate = \"pk.pem\" }\n\
+                    kek = { key = \"pk.key\", certificate = \"pk.pem\" }\ndb = [\"db.pem\"]\n";
+
+/// An image with every form of the disk, built once for a test.
+fn built(arch: &str, out: &Path, more: &[&str]) -> Option<(Ran, PathBuf)> {
+    let binary = real::firstboot(arch)?;
+    let mut build = nodeimg();
+    build.args(["build", "--quiet", "--offline", "--arch", arch]);
+    for output in ["disk", "disk-qcow2", "disk-zst", "root", "uki"] {
+        build.args(["--output", output]);
+    }
+    build
+        .arg("--recipe")
+        .arg(recipe())
+        .arg("--store")
+        .arg(store());
+    build
+        .arg("--firstboot")
+        .arg(format!("{arch}={}", binary.display()));
+    let ran = Ran::of(build.args(more).arg("--out").arg(out));
+    Some((ran, out.join(format!("container-host-13.0-{arch}"))))
+}
+
+fn sign(directory: &Path, keys: &Keys) {
+    let mut sign = nodeimg();
+    sign.args(["sign", "--quiet"])
+        .arg(directory)
+        .arg("--keys")
+        .arg(keys.path("keys.toml"));
+    Ran::of(&mut sign).good();
+}
+
+fn digest(directory: &Path, name: &str) -> String {
+    sha256(&fs::read(directory.join(name)).unwrap())
+}
+
+/// The files of its ESP, by mtools.
+fn files_of_esp(disk: &Path, place: &Path) -> Option<PathBuf> {
+    let disk = Disk::open(disk);
+    let (start, size) = disk.partition("esp");
+    let mut bytes = vec![0; usize::try_from(size).unwrap()];
+    disk.file.read_exact_at(&mut bytes, start).unwrap();
+    let esp = place.join("esp.img");
+    fs::write(&esp, bytes).unwrap();
+    tool(host_program("fsck.fat").arg("-n").arg(&esp))?.good();
+    let to = place.join("esp");
+    fs::create_dir(&to).unwrap();
+    let mut copy = host_program("mcopy");
+    copy.args(["-s", "-n", "-i"]).arg(&esp).arg("::/");
+    tool(copy.arg(&to))?.good();
+    Some(to)
+}
+
+#[test]
+fn a_signed_disk_is_whole_and_others_verify_it() {
+    if images().is_none() {
+        return;
+    }
+    for (arch, loader) in ARCHS.into_iter().zip(["BOOTX64.EFI", "BOOTAA64.EFI"]) {
+        let place = place("signed", arch);
+        let Some(keys) = Keys::make(&place.join("keys"), &["pk", "db"]) else {
+            return;
+        };
+        keys.file("keys.toml", KEYS);
+        let Some((ran, image)) = built(arch, &place.join("out"), &[]) else {
+            return;
+        };
+        ran.good();
+        let unsigned = place.join("unsigned.raw");
+        Disk::copy(&image.join("disk.raw"), &unsigned);
+        sign(&image, &keys);
+        sums_hold(&image);
+        let Some(esp) = files_of_esp(&image.join("disk.raw"), &place) else {
+            return;
+        };
+        let uki = fs::read(image.join("uki.efi")).unwrap();
+        let inside = esp.join("EFI/Linux/container-host_13.0.efi");
+        assert!(fs::read(&inside).unwrap() == uki);
+        for program in [esp.join("EFI/BOOT").join(loader), inside] {
+            let mut verify = host_program("sbverify");
+            verify.arg("--cert").arg(keys.path("db.pem")).arg(&program);
+            let Some(ran) = tool(&mut verify) else { return };
+            let ran = ran.good();
+            assert!(format!("{}{}", ran.out, ran.err).contains("verification OK"));
+        }
+        // By which shim would revoke an old stub.
+        let sbat = String::from_utf8(sections(&uki)[".sbat"].to_vec()).unwrap();
+        assert!(
+            sbat.starts_with("sbat,1,") && sbat.contains("systemd-stub,"),
+            "{sbat}"
+        );
+        for name in ["PK", "KEK", "db"] {
+            let name = format!("{name}.auth");
+            let auth = fs::read(esp.join("loader/keys/auto").join(&name)).unwrap();
+            assert!(auth == fs::read(image.join(&name)).unwrap());
+        }
+        let conf = fs::read_to_string(esp.join("loader/loader.conf")).unwrap();
+        assert!(conf.ends_with("secure-boot-enroll if-safe\n"), "{conf}");
+        // Nothing else of the disk is another: the ESP is the first partition.
+        let disks = [&unsigned, &image.join("disk.raw")].map(|path| File::open(path).unwrap());
+        let [old, new] = disks.each_ref().map(|disk| disk.metadata().unwrap().len());
+        assert_eq!(old, new);
+        for (start, length) in [(0, MIB), (257 * MIB, old - 257 * MIB)] {
+            let [old, new] = disks.each_ref().map(|disk| {
+                let mut bytes = vec![0; usize::try_from(length).unwrap()];
+                disk.read_exact_at(&mut bytes, start).unwrap();
+                sha256(&bytes)
+            });
+            assert_eq!(old, new, "{arch} from {start}");
+        }
+        let mut compare = host_program("qemu-img");
+        compare.args(["compare", "-f", "raw", "-F", "qcow2"]);
+        compare
+            .arg(image.join("disk.raw"))
+            .arg(image.join("disk.qcow2"));
+        if let Some(ran) = tool(&mut compare) {
+            ran.good();
+        }
+        let whole = zstd::decode_all(File::open(image.join("disk.raw.zst")).unwrap()).unwrap();
+        assert_eq!(sha256(&whole), digest(&image, "disk.raw"));
+        fs::remove_dir_all(&place).unwrap();
+    }
+}
+
+#[test]
+fn whoever_has_no_key_builds_the_signed_disk() {
+    if images().is_none() {
+        return;
+    }
+    let place = place("rebuilt", HOST);
+    let Some(keys) = Keys::make(&place.join("keys"), &["pk", "db"]) else {
+        return;
+    };
+    keys.file("keys.toml", KEYS);
+    let Some((ran, image)) = built(HOST, &place.join("out"), &[]) else {
+        return;
+    };
+    ran.good();
+    sign(&image, &keys);
+    fs::remove_dir_all(&keys.folder).unwrap();
+    let published = image.to_str().unwrap();
+    let more = ["--signatures-from", published];
+    let Some((ran, again)) = built(HOST, &place.join("again"), &more) else {
+        return;
+    };
+    ran.good();
+    for entry in fs::read_dir(&image).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert_eq!(digest(&image, &name), digest(&again, &name), "{name}");
+    }
+    // A disk with one other byte in it is not what was built.
+    let disk = Disk::open(&image.join("disk.raw"));
+    let (root, _) = disk.partition("root-a");
+    disk.flip(root + 5000);
+    let Some((ran, _)) = built(HOST, &place.join("again"), &more) else {
+        return;
+    };
+    ran.refused(
+        1,
+        &["is not what this recipe and lock build", "disk.raw differ"],
+    );
+    fs::remove_dir_all(&place).unwrap();
+}
+
+#[test]
+fn one_form_of_the_disk_is_enough() {
+    if images().is_none() {
+        return;
+    }
+    let place = place("forms-signed", HOST);
+    let Some(keys) = Keys::make(&place.join("keys"), &["pk", "db"]) else {
+        return;
+    };
+    keys.file("keys.toml", KEYS);
+    let Some((ran, image)) = built(HOST, &place.join("out"), &[]) else {
+        return;
+    };
+    ran.good();
+    let forms = ["disk.qcow2", "disk.raw.zst"];
+    let alone = forms.map(|form| {
+        let directory = place.join(form);
+        fs::create_dir(&directory).unwrap();
+        let listed = fs::read_to_string(image.join("SHA256SUMS")).unwrap();
+        let kept = [form, "manifest.json"];
+        let lines = listed
+            .lines()
+            .filter(|line| kept.iter().any(|name| line.ends_with(&format!("  {name}"))));
+        let lines: Vec<&str> = lines.collect();
+        fs::write(directory.join("SHA256SUMS"), lines.join("\n") + "\n").unwrap();
+        for name in kept {
+            fs::copy(image.join(name), directory.join(name)).unwrap();
+        }
+        sign(&directory, &keys);
+        directory
+    });
+    sign(&image, &keys);
+    for (form, directory) in forms.into_iter().zip(alone) {
+        sums_hold(&directory);
+        assert!(!directory.join("disk.raw").exists());
+        assert_eq!(digest(&directory, form), digest(&image, form), "{form}");
+    }
+    fs::remove_dir_all(&place).unwrap();
+}

@@ -1,0 +1,279 @@
+//! `nodeimg sign`, and `build --signatures-from`: the same bytes with and without the key.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{events, identity};
+use nodeimg_test_support::image::{manifest, sums_hold};
+use nodeimg_test_support::judge;
+use nodeimg_test_support::keys::Keys;
+use nodeimg_test_support::run::{Ran, host_program, nodeimg, tool};
+use nodeimg_test_support::synthetic::World;
+
+const BOTH: &str = "[root_hash]\nkey = \"db.key\"\ncertificate = \"db.pem\"\n\
+                    [checksums]\nkey = \"release.key\"\n";
+
+/// A built image with an extension, and keys.
+fn world() -> Option<(World, Keys)> {
+    let mut world = World::warm();
+    world.edit(
+        "profile =",
+        "outputs = [\"overlay\", \"sysext\"]\nprofile =",
+    );
+    let keys = Keys::make(&world.path("keys"), &["db"])?;
+    Ran::of(world.build().arg("--quiet")).good();
+    Some((world, keys))
+}
+
+fn sign(directory: &Path, keys: &Path) -> Command {
+    let mut command = nodeimg();
+    command.arg("sign").arg(directory).arg("--keys").arg(keys);
+    command
+}
+
+/// Every file of a directory.
+fn bytes(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
+    let named = entries.map(|entry| {
+        let name = entry.file_name().to_str().unwrap().to_owned();
+        (name, fs::read(entry.path()).unwrap())
+    });
+    named.collect()
+}
+
+fn extension(image: &Path) -> PathBuf {
+    image.join("tiny-1.0.0-amd64-sysext.raw")
+}
+
+#[test]
+fn a_signed_directory_is_consistent_and_judged_by_others() {
+    let Some((world, keys)) = world() else { return };
+    let image = world.image("amd64");
+    let before = bytes(&image);
+    let file = keys.file("keys.toml", BOTH);
+    let ran = Ran::of(sign(&image, &file).arg("--json")).good();
+    let told = events(&ran.out);
+    let signed = told
+        .iter()
+        .find(|event| event["event"] == "signed")
+        .unwrap();
+    let names = [
+        "tiny-1.0.0-amd64-sysext.raw",
+        "tiny-1.0.0-amd64-sysext.roothash.p7s",
+    ];
+    let [image_file, signature] = names;
+    assert_eq!(
+        signed["files"],
+        serde_json::json!([image_file, signature, "manifest.json"])
+    );
+    sums_hold(&image);
+    let after = bytes(&image);
+    for (name, old) in &before {
+        let is_same = !["manifest.json", "SHA256SUMS", names[0]].contains(&name.as_str());
+        assert_eq!(after[name] == *old, is_same, "{name}");
+    }
+    let manifest = manifest(&image);
+    for name in names {
+        let outputs = manifest["outputs"].as_array().unwrap();
+        let entry = outputs
+            .iter()
+            .find(|output| output["file"] == name)
+            .unwrap();
+        assert_eq!(entry["size"], after[name].len());
+    }
+    let verify = format!(
+        "pkeyutl -verify -rawin -pubin -inkey release.pub -sigfile {0}.sig -in {0}",
+        image.join("SHA256SUMS").display()
+    );
+    keys.openssl(&verify).unwrap();
+    // Its partition has what systemd reads.
+    let mut sfdisk = host_program("sfdisk");
+    let Some(told) = tool(sfdisk.arg("--json").arg(extension(&image))) else {
+        return;
+    };
+    let told: serde_json::Value = serde_json::from_str(&told.good().out).unwrap();
+    let part = &told["partitiontable"]["partitions"][2];
+    assert_eq!(part["type"], "41092B05-9FC8-4523-994F-2DEF0408B176");
+    let start = part["start"].as_u64().unwrap() as usize * 512;
+    let text = after[names[0]][start..]
+        .split(|byte| *byte == 0)
+        .next()
+        .unwrap();
+    let text: serde_json::Value = serde_json::from_slice(text).unwrap();
+    let hash = String::from_utf8(after["tiny-1.0.0-amd64-sysext.roothash"].clone()).unwrap();
+    assert_eq!(text["rootHash"], hash.trim_end());
+    let print = keys
+        .openssl("x509 -in db.pem -noout -fingerprint -sha256")
+        .unwrap();
+    let print = String::from_utf8(print)
+        .unwrap()
+        .replace(':', "")
+        .to_lowercase();
+    assert!(print.contains(text["certificateFingerprint"].as_str().unwrap()));
+    keys.file("hash", hash.trim_end());
+    keys.openssl(&format!(
+        "smime -verify -binary -inform DER -in {} -content hash -certfile db.pem -nointern -noverify -out out",
+        image.join(names[1]).display()
+    ))
+    .unwrap();
+    let mut dissect = host_program("systemd-dissect");
+    let Some(ran) = tool(dissect.arg("--version")) else {
+        return;
+    };
+    // It is from 255 on, and needs a loop device before 258.
+    let version = ran.out.split(' ').nth(1).unwrap_or_default().to_owned();
+    if judge::is_root() && version.parse::<u32>().is_ok_and(|version| version >= 255) {
+        let mut dissect = host_program("systemd-dissect");
+        let policy = "--image-policy=root=signed";
+        tool(dissect.args(["--validate", policy]).arg(extension(&image)))
+            .unwrap()
+            .good();
+    }
+}
+
+#[test]
+fn what_is_signed_already_is_left_alone() {
+    let Some((world, keys)) = world() else { return };
+    let image = world.image("amd64");
+    let file = keys.file("keys.toml", BOTH);
+    Ran::of(&mut sign(&image, &file)).good();
+    let (first, was) = (bytes(&image), identity(&extension(&image)));
+    let ran = Ran::of(&mut sign(&image, &file)).good();
+    assert!(ran.err.contains("is signed already"), "{}", ran.err);
+    assert_eq!(identity(&extension(&image)), was);
+    assert!(first == bytes(&image));
+    // By another key: other signatures, nothing else.
+    Keys::make(&keys.folder, &["db"]).unwrap();
+    Ran::of(&mut sign(&image, &file)).good();
+    let second = bytes(&image);
+    assert!(first.keys().eq(second.keys()));
+    assert_ne!(first["SHA256SUMS.sig"], second["SHA256SUMS.sig"]);
+    sums_hold(&image);
+    // A build replaces it: no signature is left that is of other bytes.
+    Ran::of(world.build().args(["--force", "--quiet"])).good();
+    assert!(
+        !bytes(&image)
+            .keys()
+            .any(|name| name.contains(".sig") || name.contains(".p7s"))
+    );
+}
+
+#[test]
+fn signed_without_checksums_no_stale_signature_stays() {
+    let Some((world, keys)) = world() else { return };
+    let image = world.image("amd64");
+    let sums = keys.file("sums.toml", "[checksums]\nkey = \"release.key\"\n");
+    Ran::of(&mut sign(&image, &sums)).good();
+    assert!(image.join("SHA256SUMS.sig").exists());
+    let hashes = keys.file("hash.toml", BOTH.split("[checksums]").next().unwrap());
+    Ran::of(&mut sign(&image, &hashes)).good();
+    assert!(!image.join("SHA256SUMS.sig").exists());
+    sums_hold(&image);
+}
+
+#[test]
+fn whoever_has_no_key_builds_the_same_bytes() {
+    let Some((world, keys)) = world() else { return };
+    let image = world.image("amd64");
+    let file = keys.file("keys.toml", BOTH);
+    Ran::of(&mut sign(&image, &file)).good();
+    let published = world.path("published");
+    fs::rename(&image, &published).unwrap();
+    fs::remove_dir_all(&keys.folder).unwrap();
+    let again = |from: &Path| {
+        Ran::of(
+            world
+                .build()
+                .arg("--quiet")
+                .arg("--signatures-from")
+                .arg(from),
+        )
+    };
+    again(&published).good();
+    assert!(bytes(&image) == bytes(&published));
+    // One byte of what was published is another one.
+    let path = extension(&published);
+    let good = fs::read(&path).unwrap();
+    let mut bad = good.clone();
+    let last = bad.len() / 2;
+    bad[last] ^= 1;
+    fs::write(&path, &bad).unwrap();
+    again(&published).refused(
+        1,
+        &[
+            "is not what this recipe and lock build",
+            "sysext.raw differ",
+        ],
+    );
+    fs::write(&path, good).unwrap();
+    // Another version of the image.
+    let sums = published.join("SHA256SUMS");
+    let text = fs::read_to_string(&sums).unwrap();
+    fs::write(&sums, text.replace("  overlay", "  overlap")).unwrap();
+    again(&published).refused(1, &["is not what this recipe and lock build", "overlap"]);
+}
+
+#[test]
+fn keys_on_another_machine_sign_what_is_carried_there() {
+    let Some((world, keys)) = world() else { return };
+    let image = world.image("amd64");
+    let before = bytes(&image);
+    let file = keys.file(
+        "keys.toml",
+        &BOTH.replace(
+            "\"release.key\"",
+            "\"release.key\"\ncertificate = \"release.pub\"",
+        ),
+    );
+    let usb = world.path("usb");
+    let away = world.path("away");
+    fs::create_dir(&away).unwrap();
+    let secret = ["db.key", "release.key"];
+    for name in secret {
+        fs::rename(keys.path(name), away.join(name)).unwrap();
+    }
+    let requests = || Ran::of(sign(&image, &file).arg("--requests").arg(&usb));
+    let attach = || Ran::of(sign(&image, &file).arg("--attach").arg(&usb));
+    let answer = |ending: &str, words: &str| {
+        for entry in fs::read_dir(&usb).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().unwrap() == "message" && path.to_str().unwrap().contains(ending) {
+                let answer = path.with_extension("sig");
+                let words = words.replace("IN", path.to_str().unwrap());
+                keys.openssl(&words.replace("OUT", answer.to_str().unwrap()))
+                    .unwrap();
+            }
+        }
+    };
+    let ran = requests().good();
+    assert!(
+        ran.err.contains("sysext.roothash-") && ran.err.contains("(root_hash)"),
+        "{}",
+        ran.err
+    );
+    attach().refused(1, &["nothing was signed", "roothash-"]);
+    answer(
+        "roothash",
+        &format!("dgst -sha256 -sign {}/db.key -out OUT IN", away.display()),
+    );
+    attach().refused(1, &["nothing was signed", "SHA256SUMS-", "(checksums)"]);
+    assert!(before == bytes(&image));
+    answer(
+        "SHA256SUMS",
+        &format!(
+            "pkeyutl -sign -rawin -inkey {}/release.key -in IN -out OUT",
+            away.display()
+        ),
+    );
+    attach().good();
+    let carried = bytes(&image);
+    for name in secret {
+        fs::rename(away.join(name), keys.path(name)).unwrap();
+    }
+    // The keys here would have made the same.
+    Ran::of(world.build().args(["--force", "--quiet"])).good();
+    Ran::of(&mut sign(&image, &file)).good();
+    assert!(carried == bytes(&image));
+}
