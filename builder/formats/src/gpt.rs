@@ -17,7 +17,9 @@
 //! - No field comes from the host: no random GUID, no geometry.
 //! - Partitions are in order, apart from one another, inside the disk.
 //!
-//! Left out: sectors of other sizes than 512 bytes, reading.
+//! Left out: sectors of other sizes than 512 bytes.
+
+pub mod read;
 
 use std::fs::File;
 use std::io;
@@ -82,7 +84,8 @@ impl Extent {
         }
     }
 
-    fn end(self) -> u64 {
+    /// The first byte behind it.
+    pub fn end(self) -> u64 {
         self.start + self.size
     }
 }

@@ -66,6 +66,7 @@ struct Headers {
 /// `program` with `sections` behind its own, in this order.
 pub fn with_sections(program: &[u8], sections: &[NewSection<'_>]) -> Result<Vec<u8>> {
     let headers = Headers::read(program)?;
+    headers.refuse_signed(program)?;
     let there = headers.sections(program)?;
     headers.check_room(program, &there, sections)?;
     let ends = there
@@ -109,7 +110,6 @@ pub fn with_sections(program: &[u8], sections: &[NewSection<'_>]) -> Result<Vec<
 }
 
 /// Every section of `image`, in order.
-#[cfg(test)]
 pub fn sections(image: &[u8]) -> Result<Vec<Section>> {
     Headers::read(image)?.sections(image)
 }
@@ -145,10 +145,15 @@ impl Headers {
                 bail!("is not an EFI program: {alignment} is not a valid section alignment");
             }
         }
-        if usize::from(length) >= CERTIFICATES + 8 && number(CERTIFICATES + 4)? != 0 {
+        Ok(headers)
+    }
+
+    fn refuse_signed(&self, image: &[u8]) -> Result<()> {
+        let place = self.optional + CERTIFICATES + 4;
+        if place + 4 <= self.table && u32_at(image, place).is_some_and(|size| size != 0) {
             bail!("is signed: another section would break the signature");
         }
-        Ok(headers)
+        Ok(())
     }
 
     fn sections(&self, image: &[u8]) -> Result<Vec<Section>> {

@@ -18,7 +18,9 @@
 //! - The header is written last: a file that ends before is not a qcow2 image.
 //!
 //! Left out: compression (the content of our disks is already compressed), encryption,
-//! snapshots, bitmaps, reading.
+//! snapshots, bitmaps.
+
+pub mod read;
 
 use std::collections::BTreeMap;
 use std::fs::File;
