@@ -54,6 +54,21 @@ const HOUSES: &[(&str, &[&str])] = &[
     ),
     ("builder/machine/src", &["test", "seed", "qemu", "pki"]),
     (
+        "builder/inspect/src",
+        &[
+            "difference",
+            "page",
+            "treemap",
+            "text",
+            "report",
+            "configuration",
+            "image",
+            "boot",
+            "root",
+            "medium",
+        ],
+    ),
+    (
         "builder/formats/src",
         &[
             "squashfs", "fat", "qcow2", "oci", "pe", "cpio", "tar", "ar", "elf", "packing", "gpt",

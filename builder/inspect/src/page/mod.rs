@@ -129,11 +129,11 @@ fn maps(out: &mut String, report: &Report, total: u64) -> Result {
             let kind = class_of(part.owner.kind);
             let name = owner(&part.owner);
             if (part.stored as f64) < DIVIDED * map.total {
-                map.tile(out, tile, kind, &name, part.stored)?;
+                map.tile(out, tile, kind, &[&name], part.stored)?;
                 continue;
             }
             for (path, bytes, inner) in divided(&part.directories, tile) {
-                map.tile(out, inner, kind, &format!("{name} {path}"), bytes)?;
+                map.tile(out, inner, kind, &[name.as_str(), &path], bytes)?;
             }
         }
         writeln!(out, "</div>")?;
@@ -169,12 +169,20 @@ struct Map {
 }
 
 impl Map {
-    fn tile(&self, out: &mut String, tile: Tile, class: &str, name: &str, bytes: u64) -> Result {
+    fn tile(
+        &self,
+        out: &mut String,
+        tile: Tile,
+        class: &str,
+        names: &[&str],
+        bytes: u64,
+    ) -> Result {
         let percent = |part: f64, of: f64| part * 100.0 / of;
-        let name = escape(name);
+        let names: Vec<String> = names.iter().map(|name| escape(name)).collect();
+        let name = names.join(" ");
         let shown = size(bytes);
         let label = match bytes as f64 >= LABELLED * self.total {
-            true => format!("{name}<br>{shown}"),
+            true => format!("{}<br>{shown}", names.join("<br>")),
             false => String::new(),
         };
         writeln!(
