@@ -86,6 +86,21 @@ const HOUSES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "builder/inspect/src",
+        &[
+            "difference",
+            "page",
+            "treemap",
+            "text",
+            "report",
+            "configuration",
+            "image",
+            "boot",
+            "root",
+            "medium",
+        ],
+    ),
+    (
         "builder/formats/src",
         &[
             "squashfs", "fat", "qcow2", "oci", "pe", "cpio", "tar", "ar", "elf", "packing", "gpt",

@@ -63,6 +63,10 @@ pub enum Verb {
     Run(Box<RunArgs>),
     /// Test a built disk in QEMU, without a cluster: every test case boots it
     Test(Box<TestArgs>),
+    /// Look inside a built image, without mounting it and without root
+    Inspect(InspectArgs),
+    /// List what differs between two built images
+    Diff(DiffArgs),
     /// Pin a recipe's artifacts by digest
     Lock(LockArgs),
     /// List, check and print recipes
@@ -257,6 +261,29 @@ pub struct TestArgs {
     pub size: SizeArgs,
     #[command(flatten)]
     pub boot: BootArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// A disk (raw, zst, qcow2, a block device), a SquashFS, or an output directory of `nodeimg build`
+    #[arg(value_name = "DIR|DISK")]
+    pub image: PathBuf,
+    /// A path in the image: list this directory, or print this file's content
+    #[arg(value_name = "PATH")]
+    pub path: Option<String>,
+    /// Write the report as one HTML page, with a map of what made the image big
+    #[arg(long, value_name = "FILE", conflicts_with = "path")]
+    pub html: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The image before, as `nodeimg inspect` takes it
+    #[arg(value_name = "BEFORE")]
+    pub before: PathBuf,
+    /// The image after
+    #[arg(value_name = "AFTER")]
+    pub after: PathBuf,
 }
 
 #[derive(Debug, Args)]

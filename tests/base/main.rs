@@ -11,6 +11,7 @@ mod first_boot;
 mod hard_way;
 mod host_keys;
 mod initrd;
+mod inspect;
 mod modules;
 mod node;
 mod packages;

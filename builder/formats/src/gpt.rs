@@ -86,7 +86,8 @@ impl Extent {
         }
     }
 
-    fn end(self) -> u64 {
+    /// The first byte behind it.
+    pub fn end(self) -> u64 {
         self.start + self.size
     }
 }

@@ -3,6 +3,7 @@
 mod build;
 mod fetch;
 mod init;
+mod inspect;
 mod lock;
 mod recipe;
 mod run;
@@ -44,6 +45,8 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Verb::Fetch(args) => fetch::run(&session, args),
         Verb::Run(args) => return run::run(&session, args),
         Verb::Test(args) => return test::run(&session, args),
+        Verb::Inspect(args) => inspect::run(&session, args),
+        Verb::Diff(args) => inspect::diff(&session, args),
         Verb::Lock(args) => lock::run(&session, args),
         Verb::Recipe(verb) => recipe::run(&session, verb),
         Verb::Init(args) => init::run(&session, args),
