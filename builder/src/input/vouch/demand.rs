@@ -158,7 +158,7 @@ fn signers(part: &SigstorePart, version: Option<&Version>) -> Vec<Signer> {
 fn sigstore(part: &SigstorePart, asked: &Artifact, request: &ArtifactRequest) -> Vec<Way> {
     let arch = asked.arch_name(request.arch);
     let fill = |template: &crate::input::recipe::url::UrlTemplate| {
-        template.fill(&request.version, arch, &request.url)
+        template.fill(request.version.as_str(), arch, &request.url)
     };
     let blob = Demand::Blob {
         signers: signers(part, Some(&request.version)),
@@ -246,7 +246,7 @@ fn openpgp(part: &OpenPgpPart, asked: &Artifact, request: &ArtifactRequest) -> R
     };
     let trusted = part.keys.iter().filter(|key| !part.revoked.contains(key));
     let arch = asked.arch_name(request.arch);
-    let url = part.signature.fill(&request.version, arch, &request.url);
+    let url = part.signature.fill(request.version.as_str(), arch, &request.url);
     Ok(Way {
         how: How::OpenPgp,
         demand: Demand::OpenPgp(Keys {
@@ -261,7 +261,7 @@ fn sources(verify: &VerifyPart, asked: &Artifact, request: &ArtifactRequest) -> 
     let least = verify.sources?;
     let arch = asked.arch_name(request.arch);
     let others = verify.stated_by.iter();
-    let others = others.map(|url| url.fill(&request.version, arch, &request.url));
+    let others = others.map(|url| url.fill(request.version.as_str(), arch, &request.url));
     Some(Way {
         how: How::Sources,
         demand: Demand::Sources { least },

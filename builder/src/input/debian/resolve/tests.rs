@@ -3,7 +3,7 @@ use std::fs;
 
 use nodeimg_values::progress::{Mode, Progress};
 
-use super::index::canonical;
+use crate::input::debian::release::canonical;
 use super::*;
 use crate::input::debian::keyring::tests::TestKey;
 use crate::input::debian::mirror::{Mirror, PACKAGES};

@@ -7,7 +7,7 @@ use nodeimg_values::arch::Arch;
 
 use super::{Resolver, Suite};
 use crate::input::debian::catalog::{Catalog, Whose};
-use crate::input::recipe::{Component, PackageName};
+use crate::input::recipe::Component;
 
 impl Resolver<'_> {
     /// Says which component has what is asked for, if one that is not read has it.
