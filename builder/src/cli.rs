@@ -2,8 +2,8 @@
 
 mod global;
 mod seed;
-mod trust;
 mod sign;
+mod trust;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,8 +20,8 @@ use nodeimg_values::arch::Arch;
 
 pub use global::Global;
 pub use seed::{NameValue, SeedCaArgs, SeedCheckArgs, SeedIdentityArgs, SeedNewArgs, SeedVerb};
-pub use trust::TrustVerb;
 pub use sign::SignArgs;
+pub use trust::TrustVerb;
 
 use crate::image::firstboot::program::Given;
 use crate::input::lock::Update;

@@ -22,6 +22,9 @@ pub fn read(file: &File, raw: &File) -> Result<()> {
     let header = bytes(file, 0, 104).context("the qcow2 header is cut short")?;
     let short = |at: usize| u64::from(be32(&header[at..]));
     let (version, size, bits) = (short(4), be64(&header[24..]), short(20));
+    if !header.starts_with(b"QFI\xfb") {
+        bail!("is not a qcow2 image");
+    }
     if be64(&header[8..]) != 0 {
         bail!(
             "is a qcow2 image on top of another one, which nodeimg does not follow: convert it with `qemu-img convert`"
@@ -116,7 +119,7 @@ mod tests {
         raw.write_all_at(&[7; 70_000], 100).unwrap();
         let mut image = tempfile::tempfile().unwrap();
         let length = super::super::write(&raw, &mut image).unwrap();
-        for cut in [0, 103, 65_536, length - 1] {
+        for cut in [length - 1, 65_536, 103, 0] {
             image.set_len(cut).unwrap();
             let error = read(&image, &tempfile::tempfile().unwrap()).unwrap_err();
             assert!(

@@ -246,7 +246,9 @@ fn openpgp(part: &OpenPgpPart, asked: &Artifact, request: &ArtifactRequest) -> R
     };
     let trusted = part.keys.iter().filter(|key| !part.revoked.contains(key));
     let arch = asked.arch_name(request.arch);
-    let url = part.signature.fill(request.version.as_str(), arch, &request.url);
+    let url = part
+        .signature
+        .fill(request.version.as_str(), arch, &request.url);
     Ok(Way {
         how: How::OpenPgp,
         demand: Demand::OpenPgp(Keys {

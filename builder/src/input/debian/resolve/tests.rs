@@ -3,10 +3,10 @@ use std::fs;
 
 use nodeimg_values::progress::{Mode, Progress};
 
-use crate::input::debian::release::canonical;
 use super::*;
 use crate::input::debian::keyring::tests::TestKey;
 use crate::input::debian::mirror::{Mirror, PACKAGES};
+use crate::input::debian::release::canonical;
 use crate::input::fetch::Options;
 use crate::input::recipe::Repository;
 use crate::input::recipe::tests::recipe;
