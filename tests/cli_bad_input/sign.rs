@@ -25,30 +25,8 @@ fn state(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     all
 }
 
-#[test]
-fn files_of_keys_that_say_nothing_useful_are_refused() {
-    let world = World::warm();
-    let Some(keys) = Keys::make(&world.path("keys"), &["db", "other", "pk"]) else {
-        return;
-    };
-    Ran::of(world.build().arg("--quiet")).good();
-    let image = world.image("amd64");
-    let before = state(&image);
-    keys.openssl("pkcs8 -topk8 -in db.key -passout pass:secret -out locked.key")
-        .unwrap();
-    keys.openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out p256.key")
-        .unwrap();
-    keys.openssl("req -new -x509 -key p256.key -subj /CN=p -out p256.pem")
-        .unwrap();
-    keys.openssl("req -new -key other.key -subj /CN=leaf -out leaf.csr")
-        .unwrap();
-    keys.openssl("x509 -req -in leaf.csr -CA db.pem -CAkey db.key -set_serial 7 -out leaf.pem")
-        .unwrap();
-    for name in ["locked.key", "p256.key"] {
-        fs::set_permissions(keys.path(name), fs::Permissions::from_mode(0o600)).unwrap();
-    }
-    fs::copy(keys.path("db.key"), keys.path("open.key")).unwrap();
-    fs::set_permissions(keys.path("open.key"), fs::Permissions::from_mode(0o644)).unwrap();
+/// Texts of files of keys, and what is said of them.
+fn bad_files() -> Vec<(String, &'static [&'static str])> {
     let boot = |key: &str, certificate: &str| {
         format!("[[secure_boot]]\nkey = \"{key}\"\ncertificate = \"{certificate}\"\n")
     };
@@ -59,10 +37,8 @@ fn files_of_keys_that_say_nothing_useful_are_refused() {
             boot("db.key", "db.pem")
         )
     };
-    keys.openssl("pkey -in other.key -out leaf.key").unwrap();
-    fs::set_permissions(keys.path("leaf.key"), fs::Permissions::from_mode(0o600)).unwrap();
     let sum = "sha256:zz";
-    let cases: Vec<(String, &[&str])> = vec![
+    vec![
         (String::new(), &["it has no key", "[checksums]"]),
         (
             "[checksums]\n".to_owned(),
@@ -142,8 +118,36 @@ fn files_of_keys_that_say_nothing_useful_are_refused() {
             enroll("pk", "\"db.pem\"", "") + "owner = \"me\"\n",
             &["enroll.owner", "is not a GUID"],
         ),
-    ];
-    for (text, says) in cases {
+    ]
+}
+
+#[test]
+fn files_of_keys_that_say_nothing_useful_are_refused() {
+    let world = World::warm();
+    let Some(keys) = Keys::make(&world.path("keys"), &["db", "other", "pk"]) else {
+        return;
+    };
+    Ran::of(world.build().arg("--quiet")).good();
+    let image = world.image("amd64");
+    let before = state(&image);
+    keys.openssl("pkcs8 -topk8 -in db.key -passout pass:secret -out locked.key")
+        .unwrap();
+    keys.openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out p256.key")
+        .unwrap();
+    keys.openssl("req -new -x509 -key p256.key -subj /CN=p -out p256.pem")
+        .unwrap();
+    keys.openssl("req -new -key other.key -subj /CN=leaf -out leaf.csr")
+        .unwrap();
+    keys.openssl("x509 -req -in leaf.csr -CA db.pem -CAkey db.key -set_serial 7 -out leaf.pem")
+        .unwrap();
+    for name in ["locked.key", "p256.key"] {
+        fs::set_permissions(keys.path(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    fs::copy(keys.path("db.key"), keys.path("open.key")).unwrap();
+    fs::set_permissions(keys.path("open.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    keys.openssl("pkey -in other.key -out leaf.key").unwrap();
+    fs::set_permissions(keys.path("leaf.key"), fs::Permissions::from_mode(0o600)).unwrap();
+    for (text, says) in bad_files() {
         let file = keys.file("keys.toml", &text);
         let ran = sign(&image, &file).refused(1, says);
         // Neither a key nor a command that may have a PIN in it.

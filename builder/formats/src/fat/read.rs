@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! What the volume says leads nowhere else: every cluster is within it, no chain is longer than
-//! it, and all files together are no larger.
+//! it, and all files together fit into it.
 
 use std::collections::BTreeMap;
 use std::fs::File;

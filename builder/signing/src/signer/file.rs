@@ -156,20 +156,31 @@ fn check_kind(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn pkcs8(der: &[u8]) -> Result<Key> {
-    let parts = || -> Option<(&[u8], Option<&[u8]>, &[u8])> {
-        let mut rest = der;
-        let mut inside = der::expect(&mut rest, der::SEQUENCE)?;
+/// What PKCS#8 says of a key.
+struct Wrapped<'a> {
+    name: &'a [u8],
+    curve: Option<&'a [u8]>,
+    key: &'a [u8],
+}
+
+impl<'a> Wrapped<'a> {
+    fn read(mut der: &'a [u8]) -> Option<Wrapped<'a>> {
+        let mut inside = der::expect(&mut der, der::SEQUENCE)?;
         der::expect(&mut inside, der::INTEGER)?;
         let mut algorithm = der::expect(&mut inside, der::SEQUENCE)?;
-        let name = der::expect(&mut algorithm, der::OID)?;
-        let curve = der::expect(&mut algorithm, der::OID);
-        Some((name, curve, der::expect(&mut inside, der::OCTET_STRING)?))
-    };
-    let (name, curve, content) = parts().context("is damaged")?;
-    match name {
-        OID_RSA => rsa(content),
-        OID_EC => elliptic(content, curve),
+        Some(Wrapped {
+            name: der::expect(&mut algorithm, der::OID)?,
+            curve: der::expect(&mut algorithm, der::OID),
+            key: der::expect(&mut inside, der::OCTET_STRING)?,
+        })
+    }
+}
+
+fn pkcs8(der: &[u8]) -> Result<Key> {
+    let wrapped = Wrapped::read(der).context("is damaged")?;
+    match wrapped.name {
+        OID_RSA => rsa(wrapped.key),
+        OID_EC => elliptic(wrapped.key, wrapped.curve),
         OID_ED25519 => match Ed25519KeyPair::from_pkcs8_maybe_unchecked(der) {
             Ok(pair) => Ok(Key::Ed25519(pair)),
             Err(_) => bail!("is an Ed25519 key that is damaged"),

@@ -58,7 +58,7 @@ pub struct Given {
 }
 
 enum Source<'a> {
-    File(file::Key),
+    File(Box<file::Key>),
     Command(String),
     Exchange(&'a Exchange),
 }
@@ -114,7 +114,7 @@ impl<'a> Signer<'a> {
                 let (key, own) = file::read(path)?;
                 check_pair(path, given.certificate.as_deref(), &own, public.as_ref())?;
                 public = Some(own);
-                Source::File(key)
+                Source::File(Box::new(key))
             }
             (None, Some(command), None) => Source::Command(command.clone()),
             (None, None, None) => bail!("there is neither `key` nor `sign_command`"),

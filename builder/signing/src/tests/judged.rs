@@ -32,7 +32,7 @@ fn signed_programs_are_verified_by_others() {
     );
     assert_eq!(
         authenticode::signatures(&signed).unwrap(),
-        [signature.clone()]
+        std::slice::from_ref(&signature)
     );
     authenticode::verify(&signed, signer.certificate().unwrap()).unwrap();
     // Signed again: the same bytes.
