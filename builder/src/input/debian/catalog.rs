@@ -152,7 +152,7 @@ impl<'a> Catalog<'a> {
         self.packages.get(name).copied()
     }
 
-    /// The packages that are passed over, since the recipe has a URL for their name.
+    /// The packages that are skipped, since the recipe has a URL for their name.
     pub fn elsewhere(&self) -> impl Iterator<Item = &Package<'a>> {
         self.elsewhere.values()
     }
