@@ -63,7 +63,7 @@ fn found(tree: &Tree, release: &str, name: &str) -> Vec<ImagePath> {
     all
 }
 
-/// What answers to a pattern; the separator of directories is no letter like others.
+/// What answers to a pattern, whose stars stand for no separator of directories.
 fn answering(tree: &Tree, place: &str, name: &str) -> Vec<ImagePath> {
     let (Ok(place), Some(pattern)) = (place.parse::<ImagePath>(), normalised(name)) else {
         return Vec::new();

@@ -152,9 +152,20 @@ impl<'a> Catalog<'a> {
         self.packages.get(name).copied()
     }
 
-    /// The packages that are passed over, since the recipe has a URL for their name.
+    /// The packages that are skipped, since the recipe has a URL for their name.
     pub fn elsewhere(&self) -> impl Iterator<Item = &Package<'a>> {
         self.elsewhere.values()
+    }
+
+    /// The packages `name` of other publishers' repositories, by suite.
+    pub fn of_repositories(&self, name: &str) -> Vec<Package<'a>> {
+        let beside = self.beside.iter();
+        let named = beside.filter(|((_, there), _)| *there == name);
+        let packages = named.map(|(_, package)| *package);
+        let of_others = packages.filter(|package| package.whose == Whose::Repository);
+        let mut found: Vec<Package<'a>> = of_others.collect();
+        found.sort_by_key(|package| package.suite);
+        found
     }
 
     /// What the suite of `package` has by the name `name`, if it is not one of the base.

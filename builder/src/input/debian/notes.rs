@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nodeimg_values::arch::Arch;
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Whose};
 use super::solve::Solution;
 use crate::input::recipe::{Base, PackageName};
 
@@ -41,6 +41,20 @@ impl Notes {
             );
             if !self.texts.contains(&text) {
                 self.texts.push(text);
+            }
+        }
+        for own in solution.packages.iter().filter(|p| p.whose == Whose::Base) {
+            // Who names a repository may mean its packages.
+            for other in catalog.of_repositories(own.name) {
+                let (name, suite) = (own.name, other.suite);
+                let text = format!(
+                    "base.repository: `{name}` {} comes from {}, not {} from {suite}: add `pins = \
+                     {{ {name} = \"{suite}\" }}` to `[base]` to take that one",
+                    own.version, own.suite, other.version
+                );
+                if !self.texts.contains(&text) {
+                    self.texts.push(text);
+                }
             }
         }
         for (key, names) in [

@@ -1,11 +1,9 @@
 //! From `[base]` of a recipe to pinned packages: what `nodeimg lock` does.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use nodeimg_formats::packing::Packing;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::date::Date;
 use nodeimg_values::digest::{Algorithm, Digest, Expected};
@@ -13,19 +11,15 @@ use nodeimg_values::digest::{Algorithm, Digest, Expected};
 use super::catalog::{Catalog, Package, Packages, Whose};
 use super::keyring::Keyring;
 use super::notes::Notes;
-use super::release::IndexFile;
 use super::solve::{Solution, Wanted, solve};
 use super::sources::suites_of;
 use crate::input::fetch::{Fetcher, Mirrors, Request};
 use crate::input::lock::{self, Index, PinnedPackage, Place};
+use crate::input::recipe::Base;
 use crate::input::recipe::value::Name;
-use crate::input::recipe::{Base, Component};
 use crate::store::VerifiedBlob;
-use crate::tree::Content;
+use list::{PackageList, PackagesFile};
 use single::SingleDeb;
-
-/// Of a Packages file unpacked, if its Release file does not say it, in bytes.
-const MAX_LIST: u64 = 512 << 20;
 
 /// What was found.
 #[derive(Debug)]
@@ -53,26 +47,6 @@ struct Suite {
     /// Below its archive, without a slash at its end.
     directory: String,
     files: Vec<PackagesFile>,
-}
-
-/// The Packages file of one architecture.
-struct PackagesFile {
-    arch: Arch,
-    component: Component,
-    /// Its name below the suite's directory, packed as it is.
-    name: String,
-    packed: IndexFile,
-    /// Its size unpacked, if the Release file says it.
-    size: Option<u64>,
-    /// Of a flat repository, whose one file lists every architecture.
-    of_all: bool,
-}
-
-/// The packages that a suite has for one architecture, by name of both.
-#[derive(Clone, Copy)]
-struct PackageList<'s> {
-    suite: &'s Suite,
-    file: &'s PackagesFile,
 }
 
 type FetchedList<'s> = (PackageList<'s>, Arc<VerifiedBlob>);
@@ -132,7 +106,7 @@ impl<'a> Resolver<'a> {
         }
         for (name, suite) in &self.base.pins {
             if !notes.pinned.contains(name) {
-                bail!("base.pins: the suite {suite} has no package `{name}`");
+                bail!("base.pins: {} has no package `{name}`", self.called(suite));
             }
         }
         let indexes = suites.into_iter().map(|suite| suite.index).collect();
@@ -167,6 +141,25 @@ impl<'a> Resolver<'a> {
             }
         }
         Ok(suites)
+    }
+
+    /// As messages name what `pins` may name.
+    fn called(&self, suite: &Name) -> String {
+        let mut repositories = self.base.repositories.iter();
+        match repositories.any(|one| one.name == *suite) {
+            true => format!("the repository {suite}"),
+            false => format!("the suite {suite}"),
+        }
+    }
+
+    /// What may be meant by a suite that Debian does not have.
+    fn repositories_named(&self) -> String {
+        let names = self.base.repositories.iter().map(|one| one.name.as_str());
+        let names: Vec<&str> = names.collect();
+        match names.is_empty() {
+            true => String::new(),
+            false => format!("; the recipe's repositories are {}", names.join(", ")),
+        }
     }
 
     /// All Packages files, those of an architecture together.
@@ -221,7 +214,7 @@ impl<'a> Resolver<'a> {
         let roots = &self.base.packages[&arch];
         for (name, suite) in &self.base.pins {
             if catalog.get(name.as_str()).is_none() && roots.contains(name) {
-                bail!("base.pins: the suite {suite} has no package `{name}`");
+                bail!("base.pins: {} has no package `{name}`", self.called(suite));
             }
         }
         let names = self
@@ -244,65 +237,6 @@ impl<'a> Resolver<'a> {
 
 fn read_all(lists: &[FetchedList<'_>]) -> Result<Vec<Packages>> {
     lists.iter().map(|(list, blob)| list.read(blob)).collect()
-}
-
-impl Suite {
-    fn lists(&self, arch: Arch, component: Component) -> impl Iterator<Item = PackageList<'_>> {
-        let wanted = move |file: &&PackagesFile| file.arch == arch && file.component == component;
-        let files = self.files.iter().filter(wanted);
-        files.map(|file| PackageList { suite: self, file })
-    }
-}
-
-impl PackageList<'_> {
-    fn what(&self) -> String {
-        let component = match self.file.component {
-            Component::Main => String::new(),
-            other => format!("/{other}"),
-        };
-        format!(
-            "the package list of {}{component} ({})",
-            self.suite.index.suite, self.file.arch
-        )
-    }
-
-    fn read(&self, blob: &Arc<VerifiedBlob>) -> Result<Packages> {
-        let mut text = unpack(Arc::clone(blob), self.file.size)
-            .with_context(|| format!("reading {}", self.what()))?;
-        if self.file.of_all {
-            text = repository::of_arch(&text, self.file.arch);
-        }
-        Ok(Packages {
-            suite: self.suite.index.suite.clone(),
-            component: self.file.component,
-            whose: self.suite.whose,
-            text,
-        })
-    }
-}
-
-/// The text of a Packages file, as long as its Release file says.
-fn unpack(blob: Arc<VerifiedBlob>, size: Option<u64>) -> Result<String> {
-    let content = Content::whole(blob);
-    let head = content.head(16).context("reading it from the store")?;
-    let most = size.unwrap_or(MAX_LIST);
-    let mut text = String::with_capacity(usize::try_from(size.unwrap_or_default())?);
-    let unpacked: Box<dyn Read + '_> = match Packing::of(&head) {
-        Some(packing) => packing.decoder(content.reader())?,
-        None => Box::new(content.reader()),
-    };
-    unpacked
-        .take(most.saturating_add(1))
-        .read_to_string(&mut text)
-        .context("unpacking it")?;
-    match (text.len() as u64, size) {
-        (len, Some(size)) if len != size => {
-            bail!("it does not unpack to the {size} bytes that its Release file declares")
-        }
-        (len, _) if len > most => bail!("it unpacks to more than {most} bytes"),
-        _ => {}
-    }
-    Ok(text)
 }
 
 fn pinned(package: &Package<'_>, arch: Arch) -> Result<PinnedPackage> {
@@ -336,6 +270,7 @@ fn pinned(package: &Package<'_>, arch: Arch) -> Result<PinnedPackage> {
 
 mod elsewhere;
 mod index;
+mod list;
 mod repository;
 pub mod single;
 #[cfg(test)]

@@ -69,16 +69,13 @@ impl Publishers<'_> {
             let digest = self.published(&deb.what(), &deb.url, url, "base.deb")?;
             add(&mut want, &digest, deb, &shown(url))?;
         }
-        let (blob, measured) = self
-            .fetcher
-            .download(&Request {
-                what: deb.what(),
-                url: deb.url.clone(),
-                want,
-                max_size: MAX_DOWNLOAD,
-                accept: None,
-            })
-            .with_context(|| format!("resolving {}", deb.what()))?;
+        let (blob, measured) = self.fetcher.download(&Request {
+            what: deb.what(),
+            url: deb.url.clone(),
+            want,
+            max_size: MAX_DOWNLOAD,
+            accept: None,
+        })?;
         let read = self.read(deb, &blob).with_context(|| {
             let (what, url) = (deb.what(), shown(&deb.url));
             format!("{what} is not pinned: what came from {url} is not what the recipe says")

@@ -6,7 +6,8 @@ use anyhow::{Result, anyhow, bail};
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Digest;
 
-use super::{PackagesFile, Resolver, Suite};
+use super::list::packages_file;
+use super::{Resolver, Suite};
 use crate::input::debian::catalog::Whose;
 use crate::input::debian::release::{Release, canonical};
 use crate::input::debian::sources::archive_of;
@@ -22,13 +23,17 @@ impl Resolver<'_> {
         let url = Mirrors::snapshot(archive, self.now, &format!("dists/{name}/InRelease"));
         let accept = |text: String| self.accept(&text, name, whose, archive);
         let found = self.fetcher.first_text(&url, &what, accept);
+        let others = match whose {
+            Whose::Beside => self.repositories_named(),
+            _ => String::new(),
+        };
         found.map_err(|error| match error.is::<Gone>() {
             true => anyhow!(
                 "no mirror of the archive `{archive}` has the suite {name}: is it right? Name a \
                  mirror that has it with --debian-mirror URL, NODEIMG_DEBIAN_MIRROR or \
-                 `base.mirrors`; {error:#}"
+                 `base.mirrors`{others}; {error:#}"
             ),
-            false => error,
+            false => anyhow!("{error:#}{others}"),
         })
     }
 
@@ -86,22 +91,4 @@ impl Resolver<'_> {
             _ => Ok(()),
         }
     }
-}
-
-/// The Packages file of a component, as a Release file lists it.
-pub(super) fn packages_file(
-    release: &Release<'_>,
-    component: Component,
-    arch: Arch,
-) -> Result<PackagesFile> {
-    let plain = format!("{component}/binary-{arch}/Packages");
-    let name = format!("{plain}.xz");
-    Ok(PackagesFile {
-        arch,
-        component,
-        packed: release.file(&name)?,
-        name,
-        size: Some(release.file(&plain)?.size),
-        of_all: false,
-    })
 }

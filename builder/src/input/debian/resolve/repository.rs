@@ -45,8 +45,12 @@ impl Resolver<'_> {
             return self.fetcher.first_text(&url, &what, accept);
         }
         bail!(
-            "there is no {}, and no Release.gpg beside it: are `url` and `suite` right? {error:#}",
-            shown(&url)
+            "there is no {}, and no Release.gpg beside it: are `url` and `suite` right{}? {error:#}",
+            shown(&url),
+            match asked.is_flat() {
+                true => "",
+                false => " (of a flat repository, `suite` ends in a slash)",
+            }
         )
     }
 
@@ -138,9 +142,10 @@ fn file(release: &Release<'_>, plain: &str, arch: Arch, of_all: bool) -> Result<
         let name = format!("{plain}{packing}");
         Some((find(&name).ok()?, name))
     });
-    let (packed, name) = packed
-        .next()
-        .with_context(|| format!("it lists no `{plain}`"))?;
+    let (packed, name) = packed.next().with_context(|| match of_all {
+        true => format!("it lists no `{plain}`"),
+        false => format!("it lists no `{plain}`: are `components` right?"),
+    })?;
     Ok(PackagesFile {
         arch,
         component: Component::Main,

@@ -51,7 +51,7 @@ impl<'a> Resolver<'a> {
     pub(super) fn pinned_single(&self, package: &Package<'_>, arch: Arch) -> Result<PinnedPackage> {
         let mut debs = self.debs.iter();
         let deb = debs.find(|deb| deb.arch == arch && deb.name.as_str() == package.name);
-        let deb = deb.with_context(|| format!("{}: there is no URL of it", package.name))?;
+        let deb = deb.with_context(|| format!("{}: it has no URL", package.name))?;
         Ok(PinnedPackage {
             name: deb.name.clone(),
             arch,
