@@ -26,6 +26,8 @@ use crate::refusal::Why;
 use crate::sources;
 
 const CLEARTEXT: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
+/// No text is read further: its signature comes after it, so a longer one is not signed.
+const MAX_TEXT: u64 = 4 << 20;
 
 /// A signature that holds.
 pub(crate) struct Signed {
@@ -43,7 +45,7 @@ pub(crate) type Fault = (Why, String, Option<String>);
 fn certificates(keys: &Keys) -> Result<Vec<Cert>> {
     let mut union: Vec<Cert> = Vec::new();
     for cert in CertParser::from_bytes(&keys.keyring).context("the keyring cannot be read")? {
-        // One certificate that cannot be read is no reason to do without the others.
+        // One certificate that cannot be read does not take the others along.
         let Ok(cert) = cert else { continue };
         let fingerprint = cert.fingerprint().to_hex();
         if !keys.primary.iter().any(|key| same_key(key, &fingerprint)) {
@@ -283,7 +285,8 @@ fn clear(
     let mut text = String::new();
     let read = VerifierBuilder::from_bytes(message.as_bytes())
         .and_then(|builder| builder.with_policy(policy, now, &mut judge))
-        .and_then(|mut verifier| Ok(verifier.read_to_string(&mut text)?));
+        // What was compressed may be far longer than the proof; a list of sums is not.
+        .and_then(|verifier| Ok(verifier.take(MAX_TEXT).read_to_string(&mut text)?));
     Ok((text, judge.outcome(read.err())?))
 }
 
@@ -365,7 +368,7 @@ pub(crate) fn proof(signature: &[u8], signed: Option<&[u8]>) -> Result<Proof> {
     })
 }
 
-/// Parses and writes again: bytes that are no signature are said to be so at `lock`.
+/// Parses and writes again: bytes of something else are refused at `lock`.
 fn armored(signature: &[u8]) -> Result<String> {
     let pile = sequoia_openpgp::PacketPile::from_bytes(signature);
     let pile = pile.context("it is not an OpenPGP signature")?;
