@@ -109,11 +109,11 @@ fn predicate(statement: &Statement, build: &Build, commit: &str) -> Result<(), (
             return Err((Why::Signer, fault));
         }
     }
-    source_commit(statement, commit)
+    source_commit(statement, &format!("git+{}@", url(build)), commit)
 }
 
 /// SLSA 1 names the source among the dependencies; then by the certificate's commit.
-fn source_commit(statement: &Statement, commit: &str) -> Result<(), (Why, String)> {
+fn source_commit(statement: &Statement, own: &str, commit: &str) -> Result<(), (Why, String)> {
     for dependency in statement.list("/predicate/buildDefinition/resolvedDependencies") {
         let uri = dependency
             .pointer("/uri")
@@ -122,7 +122,7 @@ fn source_commit(statement: &Statement, commit: &str) -> Result<(), (Why, String
         let got = dependency
             .pointer("/digest/gitCommit")
             .and_then(|it| it.as_str());
-        let (Some(got), true) = (got, uri.starts_with("git+https://github.com/")) else {
+        let (Some(got), true) = (got, uri.starts_with(own)) else {
             continue;
         };
         if got == commit {
@@ -173,7 +173,7 @@ mod tests {
                 "path": ".github/workflows/release.yml",
             }},
             "resolvedDependencies": [
-                {"uri": "pkg:docker/golang", "digest": {"sha256": "00"}},
+                {"uri": "git+https://github.com/o/other@v1", "digest": {"gitCommit": "00"}},
                 {"uri": "git+https://github.com/o/n@refs/tags/v1", "digest": {"gitCommit": COMMIT}},
             ],
         }});
