@@ -16,7 +16,8 @@ const MAX_LIST: usize = 8 << 20;
 /// The longest line that a proof keeps of a list.
 const MAX_LINE: usize = 4096;
 
-/// A bundle as published (`FILE.sigstore.json`, a referrer of an image).
+/// A bundle as published (`FILE.sigstore.json`, a referrer of an image), or what cosign
+/// wrote as one before version 3 (`base64Signature`, `cert`, `rekorBundle`).
 pub fn from_bundle(json: &[u8]) -> Result<Proof> {
     sigstore::from_bundle(json)
 }
@@ -95,6 +96,25 @@ fn sorted(value: &Value) -> Value {
 /// it does not cover the artifact itself. A clear-signed list is its own `signature`.
 pub fn from_openpgp(signature: &[u8], signed: Option<&[u8]>) -> Result<Proof> {
     openpgp::proof(signature, signed)
+}
+
+/// A list of sums with the proof of a signature over it ([`from_bundle`], [`from_rekor`] with
+/// the list's digest): publishers that sign one list instead of each file.
+pub fn from_signed_list(list: &[u8], signature: Proof) -> Result<Proof> {
+    let Proof::Sigstore { bundle } = signature else {
+        bail!("the proof of a list's signature is {}", signature.kind());
+    };
+    let list = std::str::from_utf8(list).context("the signed list is not text")?;
+    if list.len() + bundle.len() > MAX_PROOF {
+        bail!(
+            "the signed list has {} bytes, too many for a proof",
+            list.len()
+        );
+    }
+    Ok(Proof::Sums {
+        list: list.to_string(),
+        bundle,
+    })
 }
 
 /// What a source says. `text` is what `url` served and has the SHA-256 in one of its lines;

@@ -26,6 +26,8 @@ use crate::refusal::Why;
 use crate::sources;
 
 const CLEARTEXT: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
+/// No text is read further: its signature comes after it, so a longer one is not signed.
+const MAX_TEXT: u64 = 4 << 20;
 
 /// A signature that holds.
 pub(crate) struct Signed {
@@ -43,7 +45,7 @@ pub(crate) type Fault = (Why, String, Option<String>);
 fn certificates(keys: &Keys) -> Result<Vec<Cert>> {
     let mut union: Vec<Cert> = Vec::new();
     for cert in CertParser::from_bytes(&keys.keyring).context("the keyring cannot be read")? {
-        // One certificate that cannot be read is no reason to do without the others.
+        // One certificate that cannot be read does not take the others along.
         let Ok(cert) = cert else { continue };
         let fingerprint = cert.fingerprint().to_hex();
         if !keys.primary.iter().any(|key| same_key(key, &fingerprint)) {
@@ -115,29 +117,10 @@ fn time(at: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(at).unwrap_or(0).min(1 << 36))
 }
 
-/// A list of sums must give the artifact's digest to its file.
+/// A signed list of sums must give the artifact's digest to its file.
 fn names(artifact: &Artifact<'_>, text: &str, good: &Good) -> Result<(), Fault> {
-    let name = artifact.url.and_then(|url| url.rsplit('/').next());
-    let found = match name {
-        Some(name) => sources::line(text, Some(name)).map(|(_, hex)| hex),
-        None => text
-            .lines()
-            .filter_map(|line| sources::line(line, None))
-            .map(|(_, hex)| hex)
-            .find(|hex| hex == artifact.sha256.hex()),
-    };
-    let fault = match found {
-        Some(hex) if hex == artifact.sha256.hex() => return Ok(()),
-        Some(hex) => format!(
-            "the signed list says sha256:{hex}, it has {}",
-            artifact.sha256
-        ),
-        None => format!(
-            "the signed list does not name {}",
-            name.unwrap_or("its digest")
-        ),
-    };
-    Err((Why::Artifact, fault, Some(good.primary.clone())))
+    let listed = sources::listed(artifact, text);
+    listed.map_err(|fault| (Why::Artifact, fault, Some(good.primary.clone())))
 }
 
 /// A key that has expired needs somebody else's word for the digest.
@@ -283,7 +266,8 @@ fn clear(
     let mut text = String::new();
     let read = VerifierBuilder::from_bytes(message.as_bytes())
         .and_then(|builder| builder.with_policy(policy, now, &mut judge))
-        .and_then(|mut verifier| Ok(verifier.read_to_string(&mut text)?));
+        // What was compressed may be far longer than the proof; a list of sums is not.
+        .and_then(|verifier| Ok(verifier.take(MAX_TEXT).read_to_string(&mut text)?));
     Ok((text, judge.outcome(read.err())?))
 }
 
@@ -365,7 +349,7 @@ pub(crate) fn proof(signature: &[u8], signed: Option<&[u8]>) -> Result<Proof> {
     })
 }
 
-/// Parses and writes again: bytes that are no signature are said to be so at `lock`.
+/// Parses and writes again: bytes of something else are refused at `lock`.
 fn armored(signature: &[u8]) -> Result<String> {
     let pile = sequoia_openpgp::PacketPile::from_bytes(signature);
     let pile = pile.context("it is not an OpenPGP signature")?;

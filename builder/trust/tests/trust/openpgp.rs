@@ -170,7 +170,7 @@ fn an_expired_key_needs_another_partys_word() {
         says: Digest::sha256(bytes).hex().to_string(),
         sha256: Digest::sha256(bytes),
     };
-    // Upstream's own word is no other's.
+    // Upstream's own word does not count as another's.
     let own = answer("https://raw.githubusercontent.com/o/n/main/sums", b"tool");
     let backed = collect::backed(proof.clone(), vec![own]);
     assert_eq!(

@@ -234,3 +234,41 @@ fn a_file_of_proofs_is_sorted_and_says_which_line_is_damaged() {
         "{error:#}"
     );
 }
+
+/// `cosign sign-blob --bundle` of cosign 2, as CRI-O publishes it.
+#[test]
+fn what_cosign_wrote_before_bundles_is_one() {
+    let layer: BTreeMap<String, String> =
+        serde_json::from_str(&text("image/nginx.annotations.json")).unwrap();
+    let of = |name: &str| layer[name].clone();
+    let promise: Value = serde_json::from_str(&of("dev.sigstore.cosign/bundle")).unwrap();
+    let legacy = json!({
+        "base64Signature": of("dev.cosignproject.cosign/signature"),
+        "cert": BASE64.encode(of("dev.sigstore.cosign/certificate")),
+        "rekorBundle": promise,
+    });
+    let identity =
+        "https://github.com/chainguard-images/nginx/.github/workflows/release.yaml@refs/heads/main";
+    let demand = blob(identity, GITHUB);
+    let digest = Digest::sha256(&bytes("image/nginx.payload"));
+    let proof = collect::from_bundle(legacy.to_string().as_bytes()).unwrap();
+    assert_eq!(judge(&digest, &demand, &proof).unwrap().signer, identity);
+    assert!(judge(&Digest::sha256(b"x"), &demand, &proof).is_err());
+    for (pointer, value) in [
+        ("/base64Signature", json!("?")),
+        ("/cert", json!("?")),
+        ("/rekorBundle/Payload/body", json!("e30=")),
+        ("/rekorBundle/Payload/logID", json!("zz")),
+        ("/rekorBundle/Payload/integratedTime", json!("soon")),
+        ("/rekorBundle", Value::Null),
+    ] {
+        let mut damaged = legacy.clone();
+        *damaged.pointer_mut(pointer).unwrap() = value;
+        let made = collect::from_bundle(damaged.to_string().as_bytes());
+        assert!(made.is_err(), "{pointer}");
+    }
+    let mut moved = legacy;
+    moved["rekorBundle"]["Payload"]["integratedTime"] = json!(1_665_712_785);
+    let proof = collect::from_bundle(moved.to_string().as_bytes()).unwrap();
+    assert!(judge(&digest, &demand, &proof).is_err());
+}
