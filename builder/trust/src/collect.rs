@@ -16,7 +16,8 @@ const MAX_LIST: usize = 8 << 20;
 /// The longest line that a proof keeps of a list.
 const MAX_LINE: usize = 4096;
 
-/// A bundle as published (`FILE.sigstore.json`, a referrer of an image).
+/// A bundle as published (`FILE.sigstore.json`, a referrer of an image), or what cosign
+/// wrote as one before version 3 (`base64Signature`, `cert`, `rekorBundle`).
 pub fn from_bundle(json: &[u8]) -> Result<Proof> {
     sigstore::from_bundle(json)
 }

@@ -51,7 +51,7 @@ pub enum Demand {
     OpenPgp(Keys),
     /// At least so many independent sources of the digest.
     Sources { least: u8 },
-    /// Nothing can be had.
+    /// Upstream publishes nothing that vouches for it.
     Nothing { reason: String },
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::demand::{Build, Demand, Instance, Keys, Signer};
+use crate::demand::{Build, Demand, GITHUB_ISSUER, Instance, Keys, Signer};
 
 const GOOGLE: &str = "https://accounts.google.com";
 
@@ -24,6 +24,20 @@ pub fn kubernetes_image() -> Demand {
             google("krel-trust@k8s-releng-prod.iam.gserviceaccount.com"),
             google("krel-staging@k8s-releng-prod.iam.gserviceaccount.com"),
         ],
+        instance: Instance::PublicGood,
+    }
+}
+
+/// CRI-O's static archives: the workflow that packages them, on its main branch.
+/// <https://github.com/cri-o/packaging>
+pub fn cri_o() -> Demand {
+    Demand::Blob {
+        signers: vec![Signer::Identity {
+            identity:
+                "https://github.com/cri-o/packaging/.github/workflows/obs.yml@refs/heads/main"
+                    .to_string(),
+            issuer: GITHUB_ISSUER.to_string(),
+        }],
         instance: Instance::PublicGood,
     }
 }

@@ -17,6 +17,7 @@ use sequoia_openpgp::parse::stream::{
 };
 use sequoia_openpgp::policy::StandardPolicy;
 use sequoia_openpgp::serialize::Serialize as _;
+use sequoia_openpgp::types::RevocationStatus;
 use sequoia_openpgp::{Fingerprint, KeyHandle, armor};
 
 use crate::demand::{Artifact, Keys};
@@ -25,6 +26,8 @@ use crate::refusal::Why;
 use crate::sources;
 
 const CLEARTEXT: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
+/// No text is read further: its signature comes after it, so a longer one is not signed.
+const MAX_TEXT: u64 = 4 << 20;
 
 /// A signature that holds.
 pub(crate) struct Signed {
@@ -42,7 +45,7 @@ pub(crate) type Fault = (Why, String, Option<String>);
 fn certificates(keys: &Keys) -> Result<Vec<Cert>> {
     let mut union: Vec<Cert> = Vec::new();
     for cert in CertParser::from_bytes(&keys.keyring).context("the keyring cannot be read")? {
-        // One certificate that cannot be read is no reason to do without the others.
+        // One certificate that cannot be read does not take the others along.
         let Ok(cert) = cert else { continue };
         let fingerprint = cert.fingerprint().to_hex();
         if !keys.primary.iter().any(|key| same_key(key, &fingerprint)) {
@@ -267,8 +270,10 @@ fn still_valid(cert: &Cert, key: &Fingerprint, now: SystemTime) -> bool {
     let Ok(cert) = cert.with_policy(&policy, now) else {
         return false;
     };
+    // A primary key that was retired takes its subkeys along; the library asks each alone.
+    let revoked = matches!(cert.revocation_status(), RevocationStatus::Revoked(_));
     let mut keys = cert.keys().alive().revoked(false).for_signing();
-    cert.alive().is_ok() && keys.any(|there| there.key().fingerprint() == *key)
+    !revoked && cert.alive().is_ok() && keys.any(|there| there.key().fingerprint() == *key)
 }
 
 fn clear(
@@ -280,7 +285,8 @@ fn clear(
     let mut text = String::new();
     let read = VerifierBuilder::from_bytes(message.as_bytes())
         .and_then(|builder| builder.with_policy(policy, now, &mut judge))
-        .and_then(|mut verifier| Ok(verifier.read_to_string(&mut text)?));
+        // What was compressed may be far longer than the proof; a list of sums is not.
+        .and_then(|verifier| Ok(verifier.take(MAX_TEXT).read_to_string(&mut text)?));
     Ok((text, judge.outcome(read.err())?))
 }
 
@@ -362,7 +368,7 @@ pub(crate) fn proof(signature: &[u8], signed: Option<&[u8]>) -> Result<Proof> {
     })
 }
 
-/// Parses and writes again: bytes that are no signature are said to be so at `lock`.
+/// Parses and writes again: bytes of something else are refused at `lock`.
 fn armored(signature: &[u8]) -> Result<String> {
     let pile = sequoia_openpgp::PacketPile::from_bytes(signature);
     let pile = pile.context("it is not an OpenPGP signature")?;

@@ -29,7 +29,7 @@ pub enum Why {
 
 /// A proof that was not accepted: which artifact, what is wrong, who signed, who should
 /// have, what to do.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct Refusal {
     pub why: Why,
     /// The artifact's name.

@@ -45,7 +45,7 @@ impl How {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Require {
-    /// Whatever can be had.
+    /// Whatever upstream publishes.
     #[default]
     Any,
     /// At least independent sources.

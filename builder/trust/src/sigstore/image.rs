@@ -43,7 +43,7 @@ pub(crate) fn image(
         Some(payload) => classic(json, payload, sha256, signers, root),
         None => {
             // A bundle over the manifest's bytes, or cosign's statement about them; other
-            // statements of the same signer's (a scan, an SBOM) are no signatures.
+            // statements of the same signer's (a scan, an SBOM) do not sign it.
             let signed = signed(json, Over::Digest(sha256, None), signers, root)?;
             match &signed.statement {
                 Some(statement) if statement.predicate_type() != COSIGN_SIGN => Err(Fault {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use nodeimg_values::digest::Digest;
+use nodeimg_values::digest::{Algorithm, Digest};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sigstore_verify::rekor::LogEntry;
@@ -25,13 +25,55 @@ fn bounded<'a>(what: &str, bytes: &'a [u8], most: usize) -> Result<&'a str> {
     std::str::from_utf8(bytes).with_context(|| format!("{what} is not text"))
 }
 
-/// A bundle as published, kept as it is.
+/// A bundle as published, kept as it is; what cosign wrote before there were bundles is
+/// made one.
 pub(crate) fn from_bundle(json: &[u8]) -> Result<Proof> {
     let text = bounded("the bundle", json, MAX_PROOF)?.trim();
-    Bundle::from_json(text).map_err(|error| anyhow!("it is not a Sigstore bundle: {error}"))?;
-    Ok(Proof::Sigstore {
-        bundle: text.to_string(),
-    })
+    let bundle = match serde_json::from_str::<Legacy>(text) {
+        Ok(legacy) => legacy.bundle()?,
+        Err(_) => {
+            let read = Bundle::from_json(text);
+            read.map_err(|error| anyhow!("it is not a Sigstore bundle: {error}"))?;
+            text.to_string()
+        }
+    };
+    Ok(Proof::Sigstore { bundle })
+}
+
+/// What `cosign sign-blob --bundle` wrote until version 3; CRI-O's `FILE.bundle` is one.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Legacy {
+    base64_signature: String,
+    #[serde(default)]
+    cert: String,
+    rekor_bundle: Promise,
+}
+
+impl Legacy {
+    fn bundle(&self) -> Result<String> {
+        let signature = signature(self.base64_signature.as_bytes())?;
+        // Empty, if a bare key signed.
+        let material = match self.cert.is_empty() {
+            true => json!({"publicKey": {"hint": ""}}),
+            false => chain(&certificate(self.cert.as_bytes())?.1),
+        };
+        let parts = (material, entry(&self.rekor_bundle)?, Vec::new());
+        bundle(V0_1, parts, &logged(&self.rekor_bundle)?, &signature)
+    }
+}
+
+/// The digest that a log's entry is about.
+fn logged(promise: &Promise) -> Result<Digest> {
+    let body = BASE64.decode(&promise.payload.body);
+    let body = body.context("the log entry's body is not base64")?;
+    let body: Value =
+        serde_json::from_slice(&body).context("the log entry's body cannot be read")?;
+    let hex = body
+        .pointer("/spec/data/hash/value")
+        .and_then(Value::as_str);
+    let hex = hex.context("the log entry's body names no digest")?;
+    Digest::new(Algorithm::Sha256, hex)
 }
 
 /// The base64 text of a `.sig`, checked.
@@ -161,7 +203,7 @@ fn kind(body: &[u8]) -> Result<KindVersion> {
 
 fn hex_bytes(hex: &str) -> Result<Vec<u8>> {
     let digits = hex.as_bytes();
-    if !hex.is_ascii() || digits.len() % 2 != 0 {
+    if !hex.is_ascii() || !digits.len().is_multiple_of(2) {
         bail!("`{hex}` is not hexadecimal");
     }
     let pair = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16);

@@ -1,12 +1,9 @@
 //! A bundle with any of its bytes changed is refused; so is one that is cut or swapped, and
 //! nothing that a proof holds makes the program panic.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use common::*;
 use nodeimg_trust::{Artifact, Demand, Instance, Proof, Refusal, Roots, Vouched, Why, verify};
 use nodeimg_values::digest::Digest;
 use serde_json::Value;
@@ -154,10 +151,8 @@ fn every_field_is_vouched_for() {
             let tries = (length / 3).clamp(1, most);
             for step in 0..tries {
                 let at = step * length.max(tries) / tries;
-                if case
-                    .judge(&case.with(pointer, |value| flip(value, at)))
-                    .is_ok()
-                {
+                let bundle = case.with(pointer, |value| flip(value, at));
+                if case.judge(&bundle).is_ok() && !only_a_name(&case.bundle, &bundle) {
                     accepted.push(format!("{name} {pointer} at {at}"));
                 }
             }
@@ -245,7 +240,7 @@ fn what_belongs_together_must_be_together() {
 
 /// The root of sigstore.dev with something changed.
 fn changed_root(change: impl Fn(&mut Value)) -> Roots {
-    let json = include_str!("../roots/public-good.json");
+    let json = include_str!("../../roots/public-good.json");
     let mut root: Value = serde_json::from_str(json).unwrap();
     change(&mut root);
     let roots = Roots::built_in().unwrap();

@@ -1,5 +1,4 @@
 //! What the tests of this package share: the vectors, and demands for them.
-#![allow(dead_code, clippy::unwrap_used)]
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +6,9 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use nodeimg_trust::demand::Build;
-use nodeimg_trust::{Artifact, Demand, Instance, Proof, Refusal, Roots, Signer, Vouched, verify};
+use nodeimg_trust::{
+    Artifact, Demand, Instance, Proof, Refusal, Roots, Signer, Vouched, collect, verify,
+};
 use nodeimg_values::digest::{Algorithm, Digest};
 use serde_json::Value;
 
@@ -80,4 +81,13 @@ pub fn payload(bundle: &str) -> Option<Value> {
     let bundle: Value = serde_json::from_str(bundle).ok()?;
     let payload = bundle.pointer("/dsseEnvelope/payload")?.as_str()?;
     serde_json::from_slice(&BASE64.decode(payload).ok()?).ok()
+}
+
+pub const PY: &str = "ae57936def59bc4c75edd3a837d89bcefc6d3a5e31d55a6fa7a71624f92c3c3b";
+pub const REUSABLE: &str = "49a3aa6075e0f49f82843e74b5baa614ad2a588e6675612bf108a0a008c5ac25";
+pub const CUSTOM: &str = "afa27b44d43b02a9fea41d13cedc2e4016cfcf87c5dbf990e593669aa8ce286d";
+
+/// The proofs in a file of attestations.
+pub fn attested(file: &str) -> Vec<Proof> {
+    collect::from_attestations(&bytes(&format!("attestations/{file}"))).unwrap()
 }
