@@ -351,7 +351,11 @@ impl<'a> Ask<'a> {
             Ok(got) => Got::There(got),
             Err(error) if error.is::<Gone>() => Got::Not(format!("there is no {}", shown(url))),
             Err(error) => {
+                // Whose turn it was is said anyway.
                 let why = format!("{error:#}");
+                let why = why
+                    .split_once(": http")
+                    .map_or(why.clone(), |(_, rest)| format!("http{rest}"));
                 let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
                 dead.insert(host, why.clone());
                 Got::Not(why)
