@@ -41,7 +41,23 @@ fn signers(identity: &str) -> Vec<Signer> {
     }]
 }
 
-/// Six signed files, four images, two builds, a release, runc, two sources.
+type Signed = (Digest, Demand, Proof, Option<PathBuf>);
+
+fn build() -> Result<Signed> {
+    let build = Build {
+        git_ref: "refs/heads/main".to_string(),
+        triggers: vec!["workflow_dispatch".to_string()],
+        issuer: format!("{ISSUER}/hammer-time"),
+        ..Build::of_tag("too-legit/attest", ".github/workflows/integration.yml", "")
+    };
+    let bundle = read("attestations/custom-issuer.sigstore.json")?;
+    let bundle = collect::from_bundle(&bundle)?;
+    let hex = "afa27b44d43b02a9fea41d13cedc2e4016cfcf87c5dbf990e593669aa8ce286d";
+    let digest = Digest::new(Algorithm::Sha256, hex)?;
+    Ok((digest, Demand::Build(build), bundle, None))
+}
+
+/// Six signed files, four images, two builds, runc, two sources.
 fn lock() -> Result<(Vec<Item>, String)> {
     let instance = Instance::PublicGood;
     let blob = Demand::Blob {
@@ -51,7 +67,7 @@ fn lock() -> Result<(Vec<Item>, String)> {
     let bundle = read("conformance/happy-path-v0.3/bundle.sigstore.json")?;
     let bundle = collect::from_bundle(&bundle)?;
     let file = Digest::sha256(&read("conformance/a.txt")?);
-    let mut all = vec![(file, blob, bundle, None); 6];
+    let mut all: Vec<Signed> = vec![(file, blob, bundle, None); 6];
 
     let layer: BTreeMap<String, String> =
         serde_json::from_slice(&read("image/nginx.annotations.json")?)?;
@@ -64,17 +80,7 @@ fn lock() -> Result<(Vec<Item>, String)> {
     let digest = Digest::new(Algorithm::Sha256, hex)?;
     all.extend(vec![(digest, demand, image, None); 4]);
 
-    let build = Build {
-        git_ref: "refs/heads/main".to_string(),
-        triggers: vec!["workflow_dispatch".to_string()],
-        issuer: format!("{ISSUER}/hammer-time"),
-        ..Build::of_tag("too-legit/attest", ".github/workflows/integration.yml", "")
-    };
-    let bundle = read("attestations/custom-issuer.sigstore.json")?;
-    let bundle = collect::from_bundle(&bundle)?;
-    let hex = "afa27b44d43b02a9fea41d13cedc2e4016cfcf87c5dbf990e593669aa8ce286d";
-    let digest = Digest::new(Algorithm::Sha256, hex)?;
-    all.extend(vec![(digest, Demand::Build(build), bundle, None); 2]);
+    all.extend(vec![build()?; 2]);
 
     let signature = collect::from_openpgp(&read("runc/v1.5.1.tag.asc")?, None)?;
     let digest = Digest::sha256(&read("runc/v1.5.1.tag")?);

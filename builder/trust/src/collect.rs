@@ -98,6 +98,25 @@ pub fn from_openpgp(signature: &[u8], signed: Option<&[u8]>) -> Result<Proof> {
     openpgp::proof(signature, signed)
 }
 
+/// A list of sums with the proof of a signature over it ([`from_bundle`], [`from_rekor`] with
+/// the list's digest): publishers that sign one list instead of each file.
+pub fn from_signed_list(list: &[u8], signature: Proof) -> Result<Proof> {
+    let Proof::Sigstore { bundle } = signature else {
+        bail!("the proof of a list's signature is {}", signature.kind());
+    };
+    let list = std::str::from_utf8(list).context("the signed list is not text")?;
+    if list.len() + bundle.len() > MAX_PROOF {
+        bail!(
+            "the signed list has {} bytes, too many for a proof",
+            list.len()
+        );
+    }
+    Ok(Proof::Sums {
+        list: list.to_string(),
+        bundle,
+    })
+}
+
 /// What a source says. `text` is what `url` served and has the SHA-256 in one of its lines;
 /// `name` picks the line if there are several (a list of sums).
 pub fn answer(url: &str, text: &str, name: Option<&str>) -> Result<Answer> {

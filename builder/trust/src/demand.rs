@@ -23,7 +23,8 @@ pub struct Artifact<'a> {
 /// What is demanded of an artifact.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Demand {
-    /// A Sigstore signature over the artifact's bytes, by any of these signers.
+    /// A Sigstore signature over the artifact's bytes, or over a list of sums that names it,
+    /// by any of these signers.
     Blob {
         signers: Vec<Signer>,
         instance: Instance,

@@ -117,29 +117,10 @@ fn time(at: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(at).unwrap_or(0).min(1 << 36))
 }
 
-/// A list of sums must give the artifact's digest to its file.
+/// A signed list of sums must give the artifact's digest to its file.
 fn names(artifact: &Artifact<'_>, text: &str, good: &Good) -> Result<(), Fault> {
-    let name = artifact.url.and_then(|url| url.rsplit('/').next());
-    let found = match name {
-        Some(name) => sources::line(text, Some(name)).map(|(_, hex)| hex),
-        None => text
-            .lines()
-            .filter_map(|line| sources::line(line, None))
-            .map(|(_, hex)| hex)
-            .find(|hex| hex == artifact.sha256.hex()),
-    };
-    let fault = match found {
-        Some(hex) if hex == artifact.sha256.hex() => return Ok(()),
-        Some(hex) => format!(
-            "the signed list says sha256:{hex}, it has {}",
-            artifact.sha256
-        ),
-        None => format!(
-            "the signed list does not name {}",
-            name.unwrap_or("its digest")
-        ),
-    };
-    Err((Why::Artifact, fault, Some(good.primary.clone())))
+    let listed = sources::listed(artifact, text);
+    listed.map_err(|fault| (Why::Artifact, fault, Some(good.primary.clone())))
 }
 
 /// A key that has expired needs somebody else's word for the digest.

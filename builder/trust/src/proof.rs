@@ -28,6 +28,13 @@ pub enum Proof {
         /// The bundle over `payload`.
         bundle: String,
     },
+    /// A Sigstore signature of a list of sums that names the artifact's digest.
+    Sums {
+        /// The list, as signed.
+        list: String,
+        /// The bundle over `list`.
+        bundle: String,
+    },
     /// An OpenPGP signature.
     OpenPgp {
         /// Armored: detached, or clear-signed with the sums in it.
@@ -61,6 +68,7 @@ impl Proof {
         match self {
             Proof::Sigstore { .. } => "a Sigstore bundle",
             Proof::Cosign { .. } => "a cosign signature of an image",
+            Proof::Sums { .. } => "a signed list of sums",
             Proof::OpenPgp { .. } => "an OpenPGP signature",
             Proof::Sources { .. } => "a list of sources",
         }

@@ -69,6 +69,26 @@ pub(crate) fn agreeing(
     Ok(parties.into_keys().collect())
 }
 
+/// Whether a list of sums gives the artifact's digest to its file; what it says instead.
+pub(crate) fn listed(artifact: &Artifact<'_>, text: &str) -> Result<(), String> {
+    let name = artifact.url.and_then(|url| url.rsplit('/').next());
+    let want = artifact.sha256.hex();
+    let found = match name {
+        Some(name) => line(text, Some(name)).map(|(_, hex)| hex),
+        None => text.lines().filter_map(digest).find(|hex| hex == want),
+    };
+    match found {
+        Some(hex) if hex == want => Ok(()),
+        Some(hex) => Err(format!(
+            "the signed list says sha256:{hex}, it has sha256:{want}"
+        )),
+        None => Err(format!(
+            "the signed list does not name {}",
+            name.unwrap_or("its digest")
+        )),
+    }
+}
+
 /// Finds the line of `text` that gives the SHA-256 of `name`: `HEX  NAME`, `HEX *NAME`,
 /// `SHA256 (NAME) = HEX`, or one digest alone. Without a name there must be one digest.
 pub(crate) fn line<'t>(text: &'t str, name: Option<&str>) -> Option<(&'t str, String)> {

@@ -1,14 +1,17 @@
 //! Judges a proof by a demand.
 
-use crate::demand::{Artifact, Demand, Instance, Signer};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nodeimg_values::digest::{Algorithm, Digest};
+
+use crate::demand::{Artifact, Demand, Instance, Keys, Signer};
 use crate::openpgp;
-use crate::proof::Proof;
+use crate::proof::{Answer, Proof};
 use crate::refusal::{Refusal, Why};
 use crate::roots::Roots;
 use crate::sigstore::{self, Fault, Over, Root, Signed};
 use crate::sources;
 use crate::vouched::{How, Vouched};
-use nodeimg_values::digest::{Algorithm, Digest};
 
 /// Who vouches for `artifact` by `proof`, if it meets `demand`.
 ///
@@ -27,7 +30,7 @@ pub fn verify(
 ) -> Result<Vouched, Box<Refusal>> {
     judged(artifact, demand, proof, roots, at).map_err(|fault| {
         Box::new(Refusal {
-            help: help(fault.why, demand),
+            help: clock(at).unwrap_or_default() + &help(fault.why, demand),
             why: fault.why,
             artifact: artifact.name.to_string(),
             fault: fault.fault,
@@ -80,51 +83,73 @@ fn judged(
         let fault = format!("{} is not a SHA-256, which proofs name", artifact.sha256);
         return Err(Fault::new(Why::Artifact, fault));
     }
-    let sha256 = artifact.sha256;
     match (demand, proof) {
         (Demand::Nothing { reason }, None) => Ok(plain(How::None, reason.clone())),
         (_, None) => Err(Fault::new(Why::Missing, "there is no proof")),
-        (Demand::Blob { signers, instance }, Some(Proof::Sigstore { bundle })) => {
-            let root = root(roots, *instance)?;
-            let over = Over::Digest(sha256, artifact.content);
-            Ok(sealed(
-                sigstore::blob(bundle, over, signers, root)?,
-                root,
-                None,
-            ))
+        (Demand::OpenPgp(keys), Some(proof)) => by_key(artifact, keys, proof, at),
+        (Demand::Sources { least }, Some(Proof::Sources { answers })) => {
+            by_sources(artifact, *least, answers)
         }
-        (
-            Demand::Attestation {
-                signers,
-                predicate_type,
-                instance,
-            },
-            Some(Proof::Sigstore { bundle }),
-        ) => {
+        (Demand::Blob { signers, instance }, Some(Proof::Sums { list, bundle })) => {
             let root = root(roots, *instance)?;
-            let over = Over::Digest(sha256, artifact.content);
+            let over = Over::Bytes(list.as_bytes());
+            let signed = sigstore::blob(bundle, over, signers, root)?;
+            match sources::listed(artifact, list) {
+                Ok(()) => Ok(sealed(signed, root, None)),
+                Err(fault) => Err(Fault {
+                    signed_by: Some(signed.signer),
+                    ..Fault::new(Why::Artifact, fault)
+                }),
+            }
+        }
+        (Demand::Image { signers, instance }, Some(Proof::Cosign { payload, bundle })) => {
+            let root = root(roots, *instance)?;
+            let payload = Some(payload.as_str());
+            let signed = sigstore::image(bundle, payload, artifact.sha256, signers, root)?;
+            let source = source(&signed);
+            Ok(sealed(signed, root, source))
+        }
+        (_, Some(Proof::Sigstore { bundle })) => by_bundle(artifact, demand, bundle, roots),
+        (_, Some(proof)) => Err(other_kind(proof)),
+    }
+}
+
+fn by_bundle(
+    artifact: &Artifact<'_>,
+    demand: &Demand,
+    bundle: &str,
+    roots: &Roots,
+) -> Result<Vouched, Fault> {
+    let sha256 = artifact.sha256;
+    let over = Over::Digest(sha256, artifact.content);
+    match demand {
+        Demand::Blob { signers, instance } => {
+            let root = root(roots, *instance)?;
+            let signed = sigstore::blob(bundle, over, signers, root)?;
+            Ok(sealed(signed, root, None))
+        }
+        Demand::Attestation {
+            signers,
+            predicate_type,
+            instance,
+        } => {
+            let root = root(roots, *instance)?;
             let (signed, _) = sigstore::attestation(bundle, over, signers, predicate_type, root)?;
             let source = source(&signed);
             Ok(sealed(signed, root, source))
         }
-        (Demand::Build(build), Some(Proof::Sigstore { bundle })) => {
-            let root = root(roots, build.instance)?;
-            let over = Over::Digest(sha256, artifact.content);
-            let (signed, source) = sigstore::build(bundle, over, build, root)?;
-            Ok(sealed(signed, root, Some(source)))
-        }
-        (Demand::Image { signers, instance }, Some(proof)) => {
+        Demand::Image { signers, instance } => {
             let root = root(roots, *instance)?;
-            let (bundle, payload) = match proof {
-                Proof::Cosign { payload, bundle } => (bundle, Some(payload.as_str())),
-                Proof::Sigstore { bundle } => (bundle, None),
-                other => return Err(other_kind(other)),
-            };
-            let signed = sigstore::image(bundle, payload, sha256, signers, root)?;
+            let signed = sigstore::image(bundle, None, sha256, signers, root)?;
             let source = source(&signed);
             Ok(sealed(signed, root, source))
         }
-        (Demand::Release { repository, tag }, Some(Proof::Sigstore { bundle })) => {
+        Demand::Build(build) => {
+            let root = root(roots, build.instance)?;
+            let (signed, source) = sigstore::build(bundle, over, build, root)?;
+            Ok(sealed(signed, root, Some(source)))
+        }
+        Demand::Release { repository, tag } => {
             let root = root(roots, Instance::GitHub)?;
             let signed = sigstore::release(bundle, sha256, repository, tag, root)?;
             Ok(Vouched {
@@ -132,42 +157,48 @@ fn judged(
                 ..sealed(signed, root, None)
             })
         }
-        (
-            Demand::OpenPgp(keys),
-            Some(Proof::OpenPgp {
-                signature,
-                signed,
-                answers,
-            }),
-        ) => {
-            let proof = (signature.as_str(), signed.as_deref(), answers.as_slice());
-            let signed = openpgp::verify(artifact, keys, proof, at);
-            let signed = signed.map_err(|(why, fault, signed_by)| Fault {
-                why,
-                fault,
-                signed_by,
-            })?;
-            Ok(Vouched {
-                signed_at: signed.signed_at,
-                root: Some(Digest::sha256(&keys.keyring)),
-                backed_by: signed.with,
-                ..plain(How::OpenPgp, signed.signer)
-            })
-        }
-        (Demand::Sources { least }, Some(Proof::Sources { answers })) => {
-            let parties = sources::agreeing(artifact, answers);
-            let parties = parties.map_err(|(why, fault)| Fault::new(why, fault))?;
-            if parties.len() < usize::from(*least) {
-                let said = match parties.is_empty() {
-                    true => "nobody names".to_string(),
-                    false => format!("only {} names", parties.join(", ")),
-                };
-                return Err(Fault::new(Why::Sources, format!("{said} the digest")));
-            }
-            Ok(plain(How::Sources, parties.join(", ")))
-        }
-        (_, Some(proof)) => Err(other_kind(proof)),
+        _ => Err(Fault::new(
+            Why::Missing,
+            "the proof is a Sigstore bundle, which is not what is demanded",
+        )),
     }
+}
+
+fn by_key(artifact: &Artifact<'_>, keys: &Keys, proof: &Proof, at: i64) -> Result<Vouched, Fault> {
+    let Proof::OpenPgp {
+        signature,
+        signed,
+        answers,
+    } = proof
+    else {
+        return Err(other_kind(proof));
+    };
+    let parts = (signature.as_str(), signed.as_deref(), answers.as_slice());
+    let signed = openpgp::verify(artifact, keys, parts, at);
+    let signed = signed.map_err(|(why, fault, signed_by)| Fault {
+        why,
+        fault,
+        signed_by,
+    })?;
+    Ok(Vouched {
+        signed_at: signed.signed_at,
+        root: Some(Digest::sha256(&keys.keyring)),
+        backed_by: signed.with,
+        ..plain(How::OpenPgp, signed.signer)
+    })
+}
+
+fn by_sources(artifact: &Artifact<'_>, least: u8, answers: &[Answer]) -> Result<Vouched, Fault> {
+    let parties = sources::agreeing(artifact, answers);
+    let parties = parties.map_err(|(why, fault)| Fault::new(why, fault))?;
+    if parties.len() < usize::from(least.max(1)) {
+        let said = match parties.is_empty() {
+            true => "nobody names".to_string(),
+            false => format!("only {} names", parties.join(", ")),
+        };
+        return Err(Fault::new(Why::Sources, format!("{said} the digest")));
+    }
+    Ok(plain(How::Sources, parties.join(", ")))
 }
 
 fn other_kind(proof: &Proof) -> Fault {
@@ -215,6 +246,17 @@ fn source(signed: &Signed) -> Option<String> {
         &claims.source_repository_digest,
     );
     Some(format!("{}@{}", url.as_ref()?, commit.as_ref()?))
+}
+
+/// Certificates and logs of the future are not trusted: a machine without a battery for its
+/// clock refuses them all.
+fn clock(at: i64) -> Option<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let behind = i64::try_from(now).ok()? < at.saturating_sub(24 * 3600);
+    behind.then(|| {
+        "this machine's clock is behind the time at which the lock was written: set it; then "
+            .to_string()
+    })
 }
 
 fn help(why: Why, demand: &Demand) -> String {

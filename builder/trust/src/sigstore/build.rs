@@ -109,11 +109,11 @@ fn predicate(statement: &Statement, build: &Build, commit: &str) -> Result<(), (
             return Err((Why::Signer, fault));
         }
     }
-    source_commit(statement, commit)
+    source_commit(statement, &format!("git+{}@", url(build)), commit)
 }
 
 /// SLSA 1 names the source among the dependencies; then by the certificate's commit.
-fn source_commit(statement: &Statement, commit: &str) -> Result<(), (Why, String)> {
+fn source_commit(statement: &Statement, own: &str, commit: &str) -> Result<(), (Why, String)> {
     for dependency in statement.list("/predicate/buildDefinition/resolvedDependencies") {
         let uri = dependency
             .pointer("/uri")
@@ -122,7 +122,7 @@ fn source_commit(statement: &Statement, commit: &str) -> Result<(), (Why, String
         let got = dependency
             .pointer("/digest/gitCommit")
             .and_then(|it| it.as_str());
-        let (Some(got), true) = (got, uri.starts_with("git+https://github.com/")) else {
+        let (Some(got), true) = (got, uri.starts_with(own)) else {
             continue;
         };
         if got == commit {
@@ -133,4 +133,69 @@ fn source_commit(statement: &Statement, commit: &str) -> Result<(), (Why, String
         return Err((Why::Signer, fault));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const COMMIT: &str = "283bf967fa3c591925dd25e6a6e8e781542117bf";
+
+    fn judge(predicate_type: &str, predicate: &Value) -> Result<(), String> {
+        let whole = json!({"predicateType": predicate_type, "predicate": predicate});
+        let statement = Statement::read(whole.to_string().as_bytes()).unwrap();
+        let build = Build::of_tag("o/n", ".github/workflows/release.yml", "v1");
+        super::predicate(&statement, &build, COMMIT).map_err(|(_, fault)| fault)
+    }
+
+    /// Every text of a predicate that must agree, changed one after another.
+    fn all_count(predicate_type: &str, predicate: &Value, pointers: &[&str]) {
+        judge(predicate_type, predicate).unwrap();
+        for pointer in pointers {
+            for other in [json!("other"), Value::Null, json!({})] {
+                let mut changed = predicate.clone();
+                *changed.pointer_mut(pointer).unwrap() = other;
+                let fault = judge(predicate_type, &changed).unwrap_err();
+                assert!(fault.contains("provenance's"), "{pointer}: {fault}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_predicate_must_name_the_same_build_as_the_certificate() {
+        let v1 = json!({"buildDefinition": {
+            "externalParameters": {"workflow": {
+                "repository": "https://github.com/o/n",
+                "ref": "refs/tags/v1",
+                "path": ".github/workflows/release.yml",
+            }},
+            "resolvedDependencies": [
+                {"uri": "git+https://github.com/o/other@v1", "digest": {"gitCommit": "00"}},
+                {"uri": "git+https://github.com/o/n@refs/tags/v1", "digest": {"gitCommit": COMMIT}},
+            ],
+        }});
+        let workflow = "/buildDefinition/externalParameters/workflow";
+        let pointers = ["repository", "ref", "path"].map(|key| format!("{workflow}/{key}"));
+        let pointers: Vec<&str> = pointers.iter().map(String::as_str).collect();
+        all_count(SLSA_PROVENANCE, &v1, &pointers);
+        let mut other = v1;
+        let commit = "/buildDefinition/resolvedDependencies/1/digest/gitCommit";
+        *other.pointer_mut(commit).unwrap() = json!("95baf27389e83e6a5c48f42e190d48d7abcea19e");
+        assert!(judge(SLSA_PROVENANCE, &other).is_err());
+
+        let v0_2 = json!({"invocation": {"configSource": {
+            "uri": "git+https://github.com/o/n@refs/tags/v1",
+            "entryPoint": ".github/workflows/release.yml",
+            "digest": {"sha1": COMMIT},
+        }}});
+        let source = "/invocation/configSource";
+        let pointers = ["uri", "entryPoint", "digest/sha1"].map(|key| format!("{source}/{key}"));
+        let pointers: Vec<&str> = pointers.iter().map(String::as_str).collect();
+        all_count(SLSA_0_2, &v0_2, &pointers);
+        // Other types say nothing of a build; the certificate does.
+        judge("https://spdx.dev/Document/v2.3", &json!({})).unwrap();
+    }
 }

@@ -6,7 +6,7 @@ use nodeimg_values::digest::Digest;
 use sigstore_verify::crypto::parse_certificate_info;
 use sigstore_verify::crypto::x509::FulcioCiClaims;
 use sigstore_verify::types::{
-    Artifact as Input, Bundle, DerPublicKey, Sha256Hash, SignatureContent,
+    Artifact as Input, Bundle, DerPublicKey, KindVersion, Sha256Hash, SignatureContent,
 };
 use sigstore_verify::{
     CertificateError, Error, IdentityMatcher, Policy, PublicKeyVerificationPolicy,
@@ -128,6 +128,7 @@ pub(crate) fn signed(
         signed_by: claimed.map(|(identity, issuer)| with_issuer(&identity, issuer.as_deref())),
         ..fault_of(&error)
     })?;
+    repeated(&bundle, root)?;
     let statement = match &bundle.content {
         SignatureContent::DsseEnvelope(envelope) => {
             let statement = Statement::read(envelope.payload.as_bytes());
@@ -136,6 +137,27 @@ pub(crate) fn signed(
         _ => None,
     };
     Ok(outcome(&result, &bundle, signers, statement))
+}
+
+/// What an entry of Rekor 2 repeats of its signed checkpoint must be the same: the library
+/// goes by the checkpoint alone, and a bundle has no byte that nobody looks at.
+fn repeated(bundle: &Bundle, root: &Root) -> Result<(), Fault> {
+    for entry in &bundle.verification_material.tlog_entries {
+        let second = entry.kind_version == KindVersion::HashedRekordV002;
+        let (Some(proof), true, true) = (&entry.inclusion_proof, second, root.logs) else {
+            continue;
+        };
+        let checkpoint = proof.checkpoint.checkpoint();
+        let same = checkpoint.is_some_and(|signed| {
+            *signed.root_hash() == proof.root_hash && signed.tree_size() == proof.tree_size
+        });
+        let known = root.has_log(entry.log_id.key_id.as_bytes());
+        if !(same && known && proof.log_index == entry.log_index) {
+            let fault = "the log's entry does not say what its signed checkpoint says";
+            return Err(Fault::new(Why::Damaged, fault));
+        }
+    }
+    Ok(())
 }
 
 fn run(

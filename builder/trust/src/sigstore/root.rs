@@ -1,5 +1,6 @@
 //! One trusted root and the rules that follow from what it lists.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +22,8 @@ pub struct Root {
     pub logs: bool,
     /// Whether it lists logs of certificates: then each certificate must be in one.
     pub certificate_logs: bool,
+    /// The key IDs of the logs.
+    log_ids: BTreeSet<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Root {
@@ -30,6 +33,11 @@ impl std::fmt::Debug for Root {
 }
 
 impl Root {
+    /// Whether it lists the log with this key ID.
+    pub fn has_log(&self, id: &[u8]) -> bool {
+        self.log_ids.contains(id)
+    }
+
     /// Reads a `trusted_root.json`.
     pub fn read(json: &[u8]) -> Result<Root> {
         crypto::install();
@@ -52,9 +60,11 @@ impl Root {
         let verifier = Verifier::new(&root)
             .map_err(anyhow::Error::new)
             .context("the trusted root cannot be used")?;
+        let ids = root.tlogs.iter().map(|log| log.log_id.key_id.as_bytes());
         Ok(Root {
             digest: Digest::sha256(json),
             verifier: Arc::new(verifier),
+            log_ids: ids.map(<[u8]>::to_vec).collect(),
             logs: !root.tlogs.is_empty(),
             certificate_logs: !root.ctlogs.is_empty(),
         })

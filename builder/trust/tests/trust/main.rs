@@ -5,6 +5,7 @@
 mod builds;
 mod common;
 mod conformance;
+mod damaged;
 mod mutations;
 mod openpgp;
 mod parts;

@@ -223,3 +223,52 @@ fn a_refusal_says_who_signed_who_should_have_and_what_to_do() {
         Why::Signer
     );
 }
+
+/// A signature over a list counts for the files in it. The list is a text that was signed.
+#[test]
+fn a_signed_list_vouches_for_what_it_names() {
+    let list = text("image/nginx.payload");
+    let layer: BTreeMap<String, String> =
+        serde_json::from_str(&text("image/nginx.annotations.json")).unwrap();
+    let Proof::Cosign { bundle, .. } = collect::from_cosign_layer(&layer, list.as_bytes()).unwrap()
+    else {
+        panic!("not cosign's")
+    };
+    let bundle = collect::from_bundle(bundle.as_bytes()).unwrap();
+    let proof = collect::from_signed_list(list.as_bytes(), bundle.clone()).unwrap();
+    let identity =
+        "https://github.com/chainguard-images/nginx/.github/workflows/release.yaml@refs/heads/main";
+    let named = sha256("f45669d78bbc90cc03d430a7276425adb013cb229998e79917c0f5d0c6049110");
+    let demand = blob(identity, GITHUB);
+    assert_eq!(judge(&named, &demand, &proof).unwrap().signer, identity);
+    let refusal = judge(&sha256(PY), &demand, &proof).unwrap_err();
+    assert_eq!(refusal.why, Why::Artifact, "{refusal}");
+    let refusal = judge(&named, &blob("a@b.example", GITHUB), &proof).unwrap_err();
+    assert_eq!(refusal.why, Why::Signer, "{refusal}");
+    let changed = collect::from_signed_list(list.replace("f45669", "f45660").as_bytes(), bundle);
+    let other = sha256("f45660d78bbc90cc03d430a7276425adb013cb229998e79917c0f5d0c6049110");
+    assert!(judge(&other, &demand, &changed.unwrap()).is_err());
+    let sources = Proof::Sources {
+        answers: Vec::new(),
+    };
+    assert!(collect::from_signed_list(b"x", sources).is_err());
+}
+
+#[test]
+fn a_clock_that_is_behind_is_named() {
+    let digest = Digest::sha256(b"x");
+    let artifact = Artifact {
+        name: "thing",
+        sha256: &digest,
+        url: None,
+        content: None,
+    };
+    let roots = Roots::built_in().unwrap();
+    let at = |at: i64| {
+        verify(&artifact, &known::unsigned(), None, &roots, at)
+            .unwrap_err()
+            .help
+    };
+    assert!(at(1 << 40).contains("clock"), "{}", at(1 << 40));
+    assert!(!at(1_600_000_000).contains("clock"));
+}
