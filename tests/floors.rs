@@ -57,8 +57,8 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/trust/src",
         &[
-            "verify", "collect", "known", "roots", "sigstore", "openpgp", "sources", "demand",
-            "proof", "refusal", "vouched",
+            "tuf", "verify", "collect", "known", "roots", "sigstore", "openpgp", "sources",
+            "demand", "proof", "refusal", "vouched",
         ],
     ),
     (

@@ -162,11 +162,62 @@ fn proofs_of_an_older_lock_are_fetched_without_pinning_anything_again() {
     let ran = Ran::of(&mut trust.lock(&["--check"])).good();
     assert!(ran.err.contains("nobody vouches for"), "{}", ran.err);
     let before = trust.entry("runc", "amd64");
-    Ran::of(&mut trust.lock(&["--proofs"])).good();
+    let mut proofs = trust.lock(&["--proofs"]);
+    Ran::of(proofs.env("SOURCE_DATE_EPOCH", "1800000000")).good();
+    let text = trust.world.lock_text();
+    assert!(
+        text.contains("\nepoch = 1790000000\n"),
+        "the image stays the same: {text}"
+    );
     let after = trust.entry("runc", "amd64");
     assert_eq!(before["sha256"], after["sha256"]);
     assert_eq!(after["signer"].as_str(), Some(SIGNER));
     assert_eq!(before.get("signer"), None);
+}
+
+#[test]
+fn what_nobody_vouches_for_now_stays_as_it_was_locked() {
+    let trust = Trust::new();
+    let unsigned = World::new();
+    unsigned.lock();
+    let before = unsigned.lock_text();
+    fs::write(trust.world.path("recipe.lock"), &before).unwrap();
+    trust.withdraw();
+    let ran = Ran::of(&mut trust.lock(&["--proofs"])).good();
+    assert!(
+        ran.err.contains("runc 1.4.3 (amd64): there is no"),
+        "{}",
+        ran.err
+    );
+    assert!(ran.err.contains("nothing to change in"), "{}", ran.err);
+    assert_eq!(trust.world.lock_text(), before);
+}
+
+#[test]
+fn a_name_that_is_not_in_the_recipe_has_no_signer() {
+    let trust = Trust::new();
+    let mut lock = trust.lock(&["--accept-signer", "rund"]);
+    Ran::of(&mut lock).refused(1, &["--accept-signer rund", "it has kubernetes"]);
+}
+
+#[test]
+fn the_roots_are_shown_and_not_updated_from_a_server_without_them() {
+    let trust = Trust::new();
+    let world = &trust.world;
+    let shown = Ran::of(
+        world
+            .bare("trust")
+            .args(["show", "--trusted-root", "root.json"]),
+    )
+    .good();
+    for says in ["public-good  sha256:", "github       sha256:", "root.json"] {
+        assert!(shown.out.contains(says), "no {says} in {}", shown.out);
+    }
+    let mut update = world.bare("trust");
+    update.args(["update", "roots", "--mirror"]);
+    update.arg(format!("https://={}", world.server.url("/")));
+    Ran::of(&mut update).refused(1, &["the trusted root of public-good"]);
+    assert!(!world.path("roots").exists());
 }
 
 #[test]

@@ -74,7 +74,8 @@ fn show(session: &Session<'_>, args: &RecipeArgs) -> Result<()> {
             toml::to_string_pretty(&recipe.effective).context("printing the recipe")?
         );
         if let Some(summary) = of_its_lock(args) {
-            println!("\n# Its lock: {summary}");
+            // Beside the recipe, which can be used as it is printed.
+            session.progress.note(&format!("its lock: {summary}"));
         }
     }
     Ok(())

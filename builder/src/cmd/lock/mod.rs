@@ -13,6 +13,7 @@ use crate::cli::{LockArgs, NetworkArgs};
 use crate::image::boot;
 use crate::input::chosen::Chosen;
 use crate::input::lock::{self, Lock, Update};
+use crate::input::recipe::value::Name;
 use crate::input::recipe::{self, Recipe, RecipeRef};
 use crate::input::resolve::vouch::Vouching;
 use crate::input::resolve::{Resolve, digests, versions};
@@ -38,6 +39,9 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
         chosen.recipe = recipe::load_edited(&args.recipe.recipe, &KINDS, text)?;
     }
     known_names(&args.update, &chosen.recipe)?;
+    for name in &args.accept_signer {
+        known_name("--accept-signer", name, &chosen.recipe)?;
+    }
     let old = old_lock(&chosen, &args.update)?;
     let (lock, proofs) = new_lock(session, args, &chosen, old.as_ref())?;
     let text = lock.text();
@@ -146,21 +150,26 @@ fn known_names(updates: &[Update], recipe: &Recipe) -> Result<()> {
         let Update::One { name, .. } = update else {
             continue;
         };
-        let artifacts = recipe.artifacts.iter().map(|a| a.name.as_str());
-        let images = recipe.images.iter().map(|image| image.name.as_str());
-        let debs = recipe.base.iter().flat_map(|base| &base.debs);
-        let names: BTreeSet<_> = artifacts
-            .chain(images)
-            .chain(debs.map(|deb| deb.name.as_str()))
-            .collect();
         let base = recipe.base.is_some() && name.as_str() == lock::BASE;
         let kubernetes = recipe.kubernetes.is_some() && update.is_of_kubernetes();
-        if !base && !kubernetes && !names.contains(&name.as_str()) {
-            bail!(
-                "--update {name}: the recipe has no such artifact; it has {}",
-                names.into_iter().collect::<Vec<_>>().join(", ")
-            );
+        if !base && !kubernetes {
+            known_name("--update", name, recipe)?;
         }
+    }
+    Ok(())
+}
+
+fn known_name(flag: &str, name: &Name, recipe: &Recipe) -> Result<()> {
+    let artifacts = recipe.artifacts.iter().map(|a| a.name.as_str());
+    let images = recipe.images.iter().map(|image| image.name.as_str());
+    let debs = recipe.base.iter().flat_map(|base| &base.debs);
+    let debs = debs.map(|deb| deb.name.as_str());
+    let names: BTreeSet<_> = artifacts.chain(images).chain(debs).collect();
+    if !names.contains(&name.as_str()) {
+        bail!(
+            "{flag} {name}: the recipe has no such artifact; it has {}",
+            names.into_iter().collect::<Vec<_>>().join(", ")
+        );
     }
     Ok(())
 }

@@ -55,6 +55,18 @@ impl Pins {
         self
     }
 
+    /// Without who vouches for them: what moves the bytes of an image.
+    pub fn bare(&self) -> Pins {
+        let mut bare = self.clone().sorted();
+        for pin in &mut bare.artifacts {
+            pin.vouch = Vouch::default();
+        }
+        for pin in &mut bare.images {
+            pin.vouch = Vouch::default();
+        }
+        bare
+    }
+
     /// Their tables.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();

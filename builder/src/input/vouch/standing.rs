@@ -41,19 +41,21 @@ pub fn summary(subjects: &[Subject<'_>]) -> Option<String> {
         .filter(|(how, _)| **how != How::None)
         .map(|(how, count)| format!("{count} by {}", named(*how)))
         .collect();
-    let said = match said.is_empty() {
-        true => format!("nobody vouches for the {} inputs", subjects.len()),
-        false => format!(
-            "vouched for: {} of {} inputs, {}",
-            subjects
-                .iter()
-                .filter(|one| one.vouch.how() != How::None)
-                .count(),
-            subjects.len(),
-            said.join(", ")
-        ),
-    };
     let names = names.join(", ");
+    if said.is_empty() {
+        return Some(format!(
+            "the weakest link: nobody vouches for any of the {} inputs ({names}); `nodeimg lock \
+             --proofs` asks upstream",
+            subjects.len()
+        ));
+    }
+    let vouched = subjects.iter().filter(|one| one.vouch.how() != How::None);
+    let said = format!(
+        "vouched for: {} of {} inputs, {}",
+        vouched.count(),
+        subjects.len(),
+        said.join(", ")
+    );
     Some(match least {
         How::None => format!("{said}; the weakest link: nobody vouches for {names}"),
         how => format!("{said}; the weakest link: {names}, by {}", named(how)),

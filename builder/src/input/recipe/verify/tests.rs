@@ -16,10 +16,10 @@ fn what_nobody_could_verify_is_refused_at_its_key() {
     for (verify, says) in [
         (String::new(), "verify: set `sigstore`"),
         (
-            format!("none = \"own\", sources = 2"),
+            "none = \"own\", sources = 2".to_owned(),
             "verify.none: `none` excludes",
         ),
-        (format!("none = \" \""), "say why nobody vouches"),
+        ("none = \" \"".to_owned(), "say why nobody vouches"),
         (
             format!("sigstore = {{ {SIGSTORE} }}"),
             "say where the signature is",
@@ -67,7 +67,7 @@ fn what_nobody_could_verify_is_refused_at_its_key() {
         ("sources = 1".to_owned(), "at least 2"),
         ("sources = 2".to_owned(), "only 1 are named"),
         (
-            format!("none = \"own\", stated_by = [\"https://a.b/c\"]"),
+            "none = \"own\", stated_by = [\"https://a.b/c\"]".to_owned(),
             "verify.stated_by: only with `sources`",
         ),
     ] {

@@ -96,7 +96,7 @@ impl<'a> Ask<'a> {
                 }
                 // Another way may vouch for it in the same files: one more identity.
                 Err(refusal) if refusal.why == Why::Signer => refused = refused.or(Some(refusal)),
-                // Too few sources are no forgery, though ones that disagree are.
+                // Too few sources are not a forgery; ones that disagree may be.
                 Err(refusal) if way.how == How::Sources && !disagree(&candidates, sha256) => {
                     why.push(refusal.fault.clone());
                 }
@@ -205,7 +205,7 @@ impl<'a> Ask<'a> {
             Got::Not(why) => Ok(Got::Not(why)),
             Got::There(bytes) => make(&bytes)
                 .map(Got::There)
-                .with_context(|| format!("what came from {} is no signature", shown(url))),
+                .with_context(|| format!("what came from {} is not a signature", shown(url))),
         }
     }
 
@@ -256,7 +256,7 @@ impl<'a> Ask<'a> {
         let found: Ref = match self.get(&url, what) {
             Got::Not(why) => return Ok(Got::Not(why)),
             Got::There(bytes) => serde_json::from_slice(&bytes)
-                .with_context(|| format!("what came from {} is no tag", shown(&url)))?,
+                .with_context(|| format!("what came from {} is not a tag", shown(&url)))?,
         };
         let sha = found.object.sha;
         if sha.len() != 40 || !sha.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -351,7 +351,11 @@ impl<'a> Ask<'a> {
             Ok(got) => Got::There(got),
             Err(error) if error.is::<Gone>() => Got::Not(format!("there is no {}", shown(url))),
             Err(error) => {
+                // Whose turn it was is said anyway.
                 let why = format!("{error:#}");
+                let why = why
+                    .split_once(": http")
+                    .map_or(why.clone(), |(_, rest)| format!("http{rest}"));
                 let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
                 dead.insert(host, why.clone());
                 Got::Not(why)

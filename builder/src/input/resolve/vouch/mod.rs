@@ -93,7 +93,10 @@ impl Vouching<'_> {
                 }
                 Ok(Found::Nobody(why)) => {
                     lacking.push(format!("\n  {}: {}", subject.what, why.join("; ")));
-                    vouches.push((subject.what.clone(), Vouch::nobody()));
+                    // What was locked before is left as it is.
+                    if round.fresh.contains(&subject.what) {
+                        vouches.push((subject.what.clone(), Vouch::nobody()));
+                    }
                 }
                 Err(error) => faults.push(format!("{error:#}")),
             }

@@ -156,7 +156,7 @@ impl Registry<'_> {
         let document = serde_json::from_slice(&bytes);
         document
             .map(Got::There)
-            .with_context(|| format!("what came from {} is no manifest", shown(url)))
+            .with_context(|| format!("what came from {} is not a manifest", shown(url)))
     }
 
     fn part(&self, part: &Part) -> Got<Vec<u8>> {
