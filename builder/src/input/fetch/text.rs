@@ -45,6 +45,7 @@ impl Fetcher<'_> {
             let why = match self.text_from(candidate, is_last) {
                 Ok(bytes) => {
                     let text = decoded(bytes).ok_or_else(|| anyhow!("it is not text"));
+                    let text = text.and_then(not_a_page);
                     match text.and_then(&accept) {
                         Ok(taken) => {
                             self.stand_ins.tell(&failures, candidate);
@@ -124,6 +125,21 @@ impl Fetcher<'_> {
                 None => return Err(Failure::Timeout),
             }
         }
+    }
+}
+
+/// A proxy's page or one to sign in, which some send with 200.
+fn not_a_page(text: String) -> Result<String> {
+    match text
+        .trim_start_matches('\u{feff}')
+        .trim_start()
+        .starts_with('<')
+    {
+        true => bail!(
+            "a web page came in its place: something between this machine and the server answers \
+             for it, or the server requires a login"
+        ),
+        false => Ok(text),
     }
 }
 
