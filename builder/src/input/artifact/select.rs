@@ -180,6 +180,9 @@ impl<'a> Index<'a> {
         };
         if near.is_empty() {
             let count = self.files().count();
+            if count == 0 {
+                return "it holds no file at all".to_owned();
+            }
             let first = quoted(&mut self.files().take(8));
             return format!(
                 "its files are {first}{}",

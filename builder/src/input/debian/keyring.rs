@@ -13,10 +13,12 @@ use std::io::Read;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_values::date::Date;
 use sequoia_openpgp::cert::{Cert, CertParser};
 use sequoia_openpgp::parse::Parse;
 use sequoia_openpgp::parse::stream::{
-    DetachedVerifierBuilder, MessageLayer, MessageStructure, VerificationHelper, VerifierBuilder,
+    DetachedVerifierBuilder, MessageLayer, MessageStructure, VerificationError, VerificationHelper,
+    VerifierBuilder,
 };
 use sequoia_openpgp::policy::StandardPolicy;
 use sequoia_openpgp::{Fingerprint, KeyHandle};
@@ -73,6 +75,9 @@ impl Keyring {
     /// The text that `message` carries, if one of these keys signed it and was
     /// valid then and at `now`.
     pub fn verify(&self, message: &[u8], now: SystemTime) -> Result<String> {
+        if memchr::memmem::find(message, b"-----BEGIN PGP ").is_none() {
+            bail!("it is not signed: there is no block of OpenPGP in it");
+        }
         let policy = StandardPolicy::new();
         let helper = Helper { keyring: self, now };
         let mut text = String::new();
@@ -113,8 +118,12 @@ impl VerificationHelper for Helper<'_> {
         else {
             bail!("it is not signed");
         };
-        let mut problems = Vec::new();
+        let (mut problems, mut of_later) = (Vec::new(), None);
         for result in results {
+            if let Err(VerificationError::BadSignature { sig, .. }) = &result {
+                let made = sig.signature_creation_time();
+                of_later = made.filter(|made| *made > self.now).or(of_later);
+            }
             match result {
                 Ok(good) => {
                     match still_valid(good.ka.cert(), &good.ka.key().fingerprint(), self.now) {
@@ -125,6 +134,14 @@ impl VerificationHelper for Helper<'_> {
                 Err(problem) => problems.push(problem.to_string()),
             }
         }
+        let now = date(self.now);
+        if let Some(made) = of_later {
+            bail!(
+                "it was signed at {}, which is in the future: this machine's clock says {now}; is \
+                 the clock right?",
+                date(made)
+            );
+        }
         let known: Vec<String> = self
             .keyring
             .certs
@@ -132,14 +149,20 @@ impl VerificationHelper for Helper<'_> {
             .map(|cert| short(&cert.fingerprint()))
             .collect();
         bail!(
-            "none of its signatures was made with a trusted key ({}): {}",
-            known.join(", "),
+            "none of its signatures is good: {}; this machine's clock says {now}; the trusted keys \
+             are {}",
             // The library's word for a key whose time has not come or is over.
             problems
                 .join("; ")
-                .replace("is not live", "has expired or is not valid yet")
+                .replace("is not live", "has expired or is not valid yet"),
+            known.join(", ")
         );
     }
+}
+
+fn date(time: SystemTime) -> Date {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    Date(since.map_or(0, |since| since.as_secs()))
 }
 
 /// A signature is judged by the time that it states; a key that has expired
@@ -294,8 +317,20 @@ pub mod tests {
         assert!(refused(b"Origin: Debian\n", now));
         assert!(refused(b"", now));
         // Signed in the future, and by a key that is valid no more.
-        assert!(refused(&signed, at(1_600_000_000)));
-        assert!(refused(&signed, at(1_700_002_000)));
+        let told = |now| format!("{:#}", key.keyring().verify(&signed, at(now)).unwrap_err());
+        let early = told(1_699_900_000);
+        assert!(
+            early.contains("signed at 20231114T221500Z, which is in the future"),
+            "{early}"
+        );
+        assert!(early.contains("clock says 20231113T182640Z"), "{early}");
+        let late = told(1_700_002_000);
+        assert!(
+            late.contains("expired") && late.contains("clock says 20231114T"),
+            "{late}"
+        );
+        let unsigned = key.keyring().verify(b"Origin: Debian\n", now).unwrap_err();
+        assert!(unsigned.to_string().contains("is not signed"), "{unsigned}");
         let error = Keyring::debian().unwrap().verify(&signed, now).unwrap_err();
         assert!(format!("{error:#}").contains("trusted key"), "{error:#}");
     }

@@ -59,14 +59,16 @@ impl<'a> Release<'a> {
         // A day for clocks and time zones that are set wrong.
         if self.date > now.plus_days(1) {
             bail!(
-                "it is dated {}, which is in the future: is the clock right?",
+                "it is dated {}, which is in the future: this machine's clock says {now}; is the \
+                 clock right?",
                 self.date
             );
         }
         match self.valid_until {
             Some(until) if until < now && !allow_expired => bail!(
-                "it was valid until {until}: the mirror is out of date; to accept that, add \
-                 `{suite}` to `base.allow_expired` in the recipe"
+                "it was valid until {until}, and this machine's clock says {now}: if that is right, \
+                 the mirror is out of date; to accept that, add `{suite}` to `base.allow_expired` \
+                 in the recipe"
             ),
             _ => Ok(()),
         }

@@ -5,7 +5,7 @@ use nodeimg_values::progress::Progress;
 use super::failure::{Failure, shown};
 use super::mirrors::{Candidate, is_snapshot};
 use super::silent::Silent;
-use super::slots::host;
+use super::slots::server;
 
 /// What a person may have meant, if `candidate` for `url` failed by a slip in its path.
 pub(super) fn of(candidate: &Candidate, url: &str, failure: &Failure) -> Option<String> {
@@ -79,7 +79,7 @@ impl<'a> StandIns<'a> {
     /// Says that `by` gave what those of `failed` did not: their URLs and why.
     pub(super) fn tell(&self, failed: &[(String, String)], by: &Candidate) {
         for (url, failure) in failed {
-            if self.told.add(host(url)) {
+            if self.told.add(server(url)) {
                 let by = shown(&by.url);
                 self.progress
                     .warn(&format!("{failure}; {by} stands in for it"));

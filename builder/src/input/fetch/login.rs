@@ -215,6 +215,15 @@ impl Netrc {
         fits.map(|(_, login)| login)
     }
 
+    /// The file of apt that names the server of `url`, which is not https, without `http://`.
+    pub(super) fn kept_for_https(&self, url: &Url) -> Option<&str> {
+        let mut kept = self.entries.iter().filter(|(machine, _)| {
+            machine.of_apt && machine.scheme.is_none() && machine.names(url)
+        });
+        let (_, login) = kept.next().filter(|_| url.scheme() == "http")?;
+        Some(login.file())
+    }
+
     /// The one for every server that asks.
     pub(super) fn for_all(&self) -> Option<&Login> {
         self.default.as_ref()
@@ -255,10 +264,13 @@ impl Machine {
             Some(scheme) => scheme == url.scheme(),
             None => !self.of_apt || url.scheme() == "https",
         };
+        scheme && self.names(url)
+    }
+
+    /// Whatever the scheme is.
+    fn names(&self, url: &Url) -> bool {
         let port = self.port.is_none() || self.port == url.port_or_known_default();
-        scheme
-            && port
-            && self.host == bare(url.host_str().unwrap_or_default())
+        port && self.host == bare(url.host_str().unwrap_or_default())
             && url.path().starts_with(&self.path)
     }
 }

@@ -151,6 +151,11 @@ impl<'a> Fetcher<'a> {
         self.options.offline
     }
 
+    /// Tells the user.
+    pub fn warn(&self, message: &str) {
+        self.progress.warn(message);
+    }
+
     /// Where the bytes go.
     pub fn store(&self) -> &'a Store {
         self.store

@@ -194,6 +194,12 @@ fn wants(ways: &Ways, url: &Url, login: Option<&Login>) -> String {
             login.file()
         );
     }
+    if let Some(file) = ways.netrc.kept_for_https(url) {
+        return format!(
+            "{host} requires a login, and the one in {file} is for https alone: write `machine \
+             http://{host}` there, if it may be sent in clear text"
+        );
+    }
     let unread = match ways.netrc.unread() {
         [] => String::new(),
         files => format!("; not read: {}", files.join(", ")),

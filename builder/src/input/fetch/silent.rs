@@ -1,9 +1,9 @@
-//! Hosts that are not worth waiting for.
+//! Servers that are not worth waiting for.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Hosts that did not answer, however often they were asked. What a mirror says
+/// Servers that did not answer, however often they were asked. What a mirror says
 /// that it has not is not waited for there again: the next mirror in line is
 /// often one that this machine cannot reach at all.
 #[derive(Default)]

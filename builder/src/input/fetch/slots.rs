@@ -108,9 +108,32 @@ pub(super) fn host(url: &str) -> String {
         .unwrap_or_default()
 }
 
+/// What answers or is silent as one: `HOST:PORT`.
+pub(super) fn server(url: &str) -> String {
+    let port = |url: &Url| {
+        let port = url.port_or_known_default();
+        port.map_or_else(String::new, |port| format!(":{port}"))
+    };
+    let url = Url::parse(url).ok();
+    let host = url.and_then(|url| Some(format!("{}{}", url.host_str()?, port(&url))));
+    host.unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_has_a_port() {
+        for (url, wanted) in [
+            ("https://h/x", "h:443"),
+            ("http://h:81/x", "h:81"),
+            ("file:///x", ""),
+            ("x", ""),
+        ] {
+            assert_eq!(server(url), wanted, "{url}");
+        }
+    }
 
     #[test]
     fn a_full_host_lets_another_one_pass() {

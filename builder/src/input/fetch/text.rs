@@ -37,7 +37,7 @@ impl Fetcher<'_> {
     ) -> Result<T> {
         let as_text = |bytes: Vec<u8>| {
             let text = decoded(bytes).ok_or_else(|| anyhow!("it is not text"))?;
-            accept(text)
+            accept(not_a_page(text)?)
         };
         self.first(url, what, None, as_text)
     }
@@ -156,6 +156,21 @@ impl Fetcher<'_> {
                 None => return Err(Failure::Timeout),
             }
         }
+    }
+}
+
+/// A proxy's page or one to sign in, which some send with 200.
+fn not_a_page(text: String) -> Result<String> {
+    match text
+        .trim_start_matches('\u{feff}')
+        .trim_start()
+        .starts_with('<')
+    {
+        true => bail!(
+            "a web page came in its place: something between this machine and the server answers \
+             for it, or the server requires a login"
+        ),
+        false => Ok(text),
     }
 }
 

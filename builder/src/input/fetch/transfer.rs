@@ -29,7 +29,7 @@ use super::hint::{StandIns, told};
 use super::mirrors::Candidate;
 use super::retry::Backoff;
 use super::silent::Silent;
-use super::slots::{Slot, Slots, host};
+use super::slots::{Slot, Slots, host, server};
 use super::{Options, Request};
 use crate::store::{Lookup, Partial, Store, VerifiedBlob};
 
@@ -91,8 +91,9 @@ impl Transfer<'_> {
         for (at, candidate) in self.candidates.iter().enumerate() {
             let is_last = at + 1 == self.candidates.len();
             let host = host(&candidate.url);
-            if absent && self.silent.has(&host) {
-                let why = format!("cannot connect: {host} did not answer before");
+            let server = server(&candidate.url);
+            if absent && self.silent.has(&server) {
+                let why = format!("cannot connect: {server} did not answer before");
                 let text = format!("{}: {why}", shown(&candidate.url));
                 failures.push((candidate.url.clone(), text));
                 continue;
@@ -110,7 +111,7 @@ impl Transfer<'_> {
                 Err(Failure::Local(error)) => return Err(error.context(self.request.what.clone())),
                 Err(failure) => {
                     if failure.is_silence() {
-                        self.silent.add(host);
+                        self.silent.add(server);
                     }
                     absent |= failure.is_absent();
                     suspect |= failure.is_suspect();

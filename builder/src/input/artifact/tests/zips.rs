@@ -162,7 +162,8 @@ fn a_zip_is_an_archive() {
 #[test]
 fn bad_zips_are_refused() {
     type Change = fn(&mut Vec<Zipped>);
-    let table: [(&str, Change, &[&str]); 15] = [
+    let table: [(&str, Change, &[&str]); 16] = [
+        ("nothing in it", |m| m.clear(), &["it holds no file at all"]),
         (
             "encrypted",
             |m| m[1].flags = 1,

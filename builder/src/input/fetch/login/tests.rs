@@ -75,6 +75,29 @@ fn apts_entries_are_for_https_and_below_their_path() {
 }
 
 #[test]
+fn an_entry_that_is_kept_for_https_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "machine m.example/debian login me password pw\n\
+                machine http://n.example login me password pw\n";
+    std::fs::write(dir.path().join("auth.conf"), text).unwrap();
+    let mut netrc = Netrc::default();
+    netrc.read_apt(dir.path());
+    for (url, wanted) in [
+        ("http://m.example/debian/x", true),
+        ("https://m.example/debian/x", false),
+        ("http://m.example/other", false),
+        ("http://n.example/x", false),
+    ] {
+        let kept = netrc.kept_for_https(&Url::parse(url).unwrap());
+        assert_eq!(
+            kept.is_some_and(|file| file.ends_with("/auth.conf")),
+            wanted,
+            "{url}"
+        );
+    }
+}
+
+#[test]
 fn a_file_that_is_named_has_to_exist() {
     let mut netrc = Netrc::default();
     netrc.read(Path::new("/nonexistent/own"), Kind::Own);

@@ -53,11 +53,10 @@ impl Found {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Config {
-    #[serde(default)]
-    auths: BTreeMap<String, Entry>,
+    // `null` stands for none.
+    auths: Option<BTreeMap<String, Entry>>,
     creds_store: Option<String>,
-    #[serde(default)]
-    cred_helpers: BTreeMap<String, String>,
+    cred_helpers: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -95,8 +94,12 @@ impl Files {
                 }
                 Err(e) => return Err(format!("reading the logins in {}: {e}", file.display())),
             };
+            let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
+            if text.trim_ascii().is_empty() {
+                continue;
+            }
             // Not the parser's own message: it may quote what it met.
-            let config: Config = serde_json::from_slice(&text).map_err(|e| {
+            let config: Config = serde_json::from_slice(text).map_err(|e| {
                 format!(
                     "reading the logins in {}: line {}, column {} is not in the format that \
                      `docker login` writes",
@@ -126,12 +129,14 @@ fn of_file(
     repository: &str,
 ) -> Result<Option<Found>, String> {
     let names = names(host);
-    let keeper = config
-        .cred_helpers
-        .iter()
+    let mut helpers = config.cred_helpers.iter().flatten();
+    let keeper = helpers
         .find(|(key, _)| names.contains(&key_of(key)))
         .map(|(_, helper)| helper);
-    let entry = entry(&config.auths, &names, repository);
+    let entry = config
+        .auths
+        .as_ref()
+        .and_then(|auths| entry(auths, &names, repository));
     let pair = match entry {
         Some(entry) => pair(entry)
             .map_err(|why| format!("the login for {host} in {}: {why}", file.display()))?,
@@ -284,6 +289,17 @@ mod tests {
             ("registry.k8s.io", "none"),
         ] {
             assert_eq!(found(&[file], host, "x"), wanted, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_file_may_be_empty_or_of_an_editor() {
+        let login = format!(
+            "\u{feff}{{\"auths\":{{\"a.b\":{}}},\"credHelpers\":null}}",
+            auth("me:1")
+        );
+        for empty in ["", " \n", "\u{feff}", "{\"auths\":null}", "{}"] {
+            assert_eq!(found(&[empty, &login], "a.b", "x"), "me:1", "{empty:?}");
         }
     }
 

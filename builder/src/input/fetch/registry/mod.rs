@@ -81,7 +81,7 @@ pub(super) async fn login(
     refusal: &mut Response,
 ) -> Result<HeaderValue, Failure> {
     let host = host_of(url);
-    let found = find(ways, url, own).map_err(Failure::Login)?;
+    let found = find(ways, url, own).map_err(Failure::Refused)?;
     match Challenge::of(refusal.headers()) {
         Some(Challenge::Bearer {
             realm,

@@ -98,6 +98,7 @@ fn small_texts() {
     server.script("/gone", vec![faulty(b"", Fault::Status(410))]);
     server.script("/denied", vec![faulty(b"", Fault::Status(403))]);
     server.serve("/binary", &[0xff, 0xfd]);
+    server.serve("/page", b"\n <!doctype html><title>sign in");
     server.serve("/long", &vec![b'x'; MAX_TEXT + 1]);
     let fetcher = Fetcher::new(&place.store, options(&server), &place.progress);
     let text = |path: &str| fetcher.text(&format!("https://up.example{path}"), "its sums");
@@ -108,6 +109,7 @@ fn small_texts() {
         ("/denied", "403"),
         ("/binary", "is not text"),
         ("/long", "longer than"),
+        ("/page", "a web page came in its place"),
     ] {
         let error = text(path).unwrap_err().to_string();
         assert!(
