@@ -15,7 +15,7 @@ use super::base::{self, setup};
 use super::brought::Brought;
 use super::config::{self, Generated};
 use super::consistency::Judged;
-use super::firstboot::settings::{KUBEADM, settings_of};
+use super::firstboot::settings::{KUBEADM, KUBELET, settings_of};
 use super::{accepted, boot, layers, lint, modules, not_free, units};
 use crate::input::artifact::{self, oci_image};
 use crate::input::bring::Fetched;
@@ -68,13 +68,17 @@ pub fn assemble(inputs: &BuildInputs<'_>) -> Result<Assembled> {
     layers::lay_over_all(&inputs.brought.overlays, &mut tree)
         .context("laying in the recipe's overlays")?;
     extra_files(inputs.brought, &mut tree).context("adding the recipe's files")?;
-    let elsewhere = enable_units(recipe, &mut tree).context("enabling the units")?;
+    let elsewhere = units::enable_all(recipe, &mut tree).context("enabling the units")?;
     let kernels = index_modules(inputs, &mut tree).context(modules::STEP)?;
+    let kubernetes = version_of_kubernetes(recipe, &base, &tree)?;
+    let runtime = version_of_program(recipe, &base, &tree, recipe.runtime.program)?;
     let found = Judged {
         recipe,
         arch: inputs.arch,
         tree: &tree,
         kernels: &kernels,
+        runtime: runtime.as_ref(),
+        kubernetes: kubernetes.as_ref(),
     }
     .judge()
     .context("comparing the tree with itself")?;
@@ -283,6 +287,20 @@ fn version_of_program(
         .transpose()
 }
 
+/// Of the first of its programs that the image has.
+fn version_of_kubernetes(
+    recipe: &Recipe,
+    base: &BaseSystem,
+    tree: &Tree,
+) -> Result<Option<Version>> {
+    for program in KUBEADM.into_iter().chain(KUBELET) {
+        if let Some(version) = version_of_program(recipe, base, tree, program)? {
+            return Ok(Some(version));
+        }
+    }
+    Ok(None)
+}
+
 /// The tutorial leaves both out, and its pods resolve no Service.
 fn missing_dns(recipe: &Recipe) -> Vec<String> {
     if !recipe.profile.has_service(Service::Kubelet) {
@@ -369,24 +387,6 @@ fn extra_files(brought: &Brought, tree: &mut Tree) -> Result<()> {
         layers::lay_over(tree, path.clone(), node.clone())?;
     }
     Ok(())
-}
-
-/// Warnings of units that are not there.
-fn enable_units(recipe: &Recipe, tree: &mut Tree) -> Result<Vec<String>> {
-    for unit in &recipe.mask {
-        let origin = Origin::Recipe("units.mask".to_owned());
-        units::mask(tree, unit.as_str(), origin)?;
-    }
-    let mut elsewhere = Vec::new();
-    for unit in &recipe.enable {
-        if !units::enable(tree, unit.as_str())? {
-            elsewhere.push(format!(
-                "units.enable: `{unit}` is not in this image: a preset will enable it if the base \
-                 system has it"
-            ));
-        }
-    }
-    Ok(elsewhere)
 }
 
 #[cfg(test)]

@@ -10,6 +10,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::tree::{ImagePath, Kind, Node, Origin, Tree};
 
+mod of_recipe;
+
+pub use of_recipe::enable_all;
+
 const ADMIN: &str = "/etc/systemd/system";
 /// Where units are looked for, the first one wins.
 pub const UNIT_DIRS: [&str; 2] = [ADMIN, "/usr/lib/systemd/system"];
@@ -145,8 +149,15 @@ pub fn enable(tree: &mut Tree, unit: &str) -> Result<bool> {
 /// The links that enable `unit`, as (place, target); `None` if the tree has
 /// no such unit.
 pub fn links(tree: &Tree, unit: &str) -> Result<Option<Vec<(ImagePath, ImagePath)>>> {
-    for directory in UNIT_DIRS {
-        let path: ImagePath = format!("{directory}/{unit}").parse()?;
+    // `a@b.service` is an instance of `a@.service`.
+    let template = unit.split_once('@').and_then(|(stem, rest)| {
+        let (_, kind) = rest.rsplit_once('.')?;
+        Some(format!("{stem}@.{kind}"))
+    });
+    let names = std::iter::once(unit).chain(template.as_deref());
+    let places = names.flat_map(|name| UNIT_DIRS.map(|top| format!("{top}/{name}")));
+    for path in places {
+        let path: ImagePath = path.parse()?;
         let Some(text) = text_at(tree, &path)? else {
             continue;
         };
@@ -264,6 +275,18 @@ mod tests {
     fn a_unit_that_cannot_be_enabled_is_told() {
         assert!(!enable(&mut tree_with(""), "other.service").unwrap());
         assert!(enable(&mut tree_with("[Unit]\n"), "a.service").is_err());
+    }
+
+    #[test]
+    fn an_instance_is_enabled_by_its_template() {
+        let mut tree = Tree::default();
+        let text = Content::inline(&b"[Install]\nWantedBy=x.target\n"[..]);
+        let node = Node::file(text, 0o644, Origin::Overlay("o".into()));
+        let path = "/usr/lib/systemd/system/a@.service";
+        tree.insert(path.parse().unwrap(), node).unwrap();
+        assert!(enable(&mut tree, "a@b.service").unwrap());
+        let link = target(&tree, "/etc/systemd/system/x.target.wants/a@b.service");
+        assert_eq!(link.as_deref(), Some(path));
     }
 
     #[test]

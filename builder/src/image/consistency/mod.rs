@@ -1,9 +1,12 @@
 //! What one part of a tree says of another: what a node would find out at boot, or never.
 //!
 //! ```text
+//! kubernetes documents of kubeadm and kubelet, flags of programs
+//! lines      lines of tmpfiles.d and the like that systemd would pass over
 //! modules    every name of a kernel module is one that the image's kernel knows
 //! programs   scripts and ELF files that a kernel can start
 //! units      units whose programs, users and other units are there
+//! runtime    files of the container runtime's configuration
 //! secrets    keys and tokens, which every node would share
 //! ```
 //! What people lay in is judged: overlays, `[[file]]` and artifacts. What an artifact
@@ -16,8 +19,11 @@
 //! - What may come at boot (below `/run`, `/var` or a directory of `writable`) is not
 //!   missing.
 
+mod kubernetes;
+mod lines;
 mod modules;
 mod programs;
+mod runtime;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -30,6 +36,7 @@ use nodeimg_values::arch::Arch;
 use super::modules::Modules;
 use crate::input::artifact::oci_image::store;
 use crate::input::recipe::Recipe;
+use crate::input::recipe::value::Version;
 use crate::tree::{ImagePath, Node, Origin, Tree};
 
 /// Where things come to be only at boot.
@@ -47,6 +54,10 @@ pub struct Judged<'a> {
     pub tree: &'a Tree,
     /// Each kernel of the tree with what it knows.
     pub kernels: &'a [Modules],
+    /// The version of the image's container runtime, if it is known.
+    pub runtime: Option<&'a Version>,
+    /// The version of the image's Kubernetes, if it is known.
+    pub kubernetes: Option<&'a Version>,
 }
 
 /// What was found, each at its place.
@@ -69,6 +80,9 @@ impl Judged<'_> {
             secrets::judge(path, node, &mut found)?;
         }
         units::judge(self, &mut found)?;
+        kubernetes::judge(self, &mut found)?;
+        runtime::judge(self, &mut found)?;
+        lines::judge(self, &mut found)?;
         if found.problems.is_empty() {
             return Ok(found.warnings);
         }

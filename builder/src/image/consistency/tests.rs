@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod judged;
+mod kubernetes;
+mod lines;
+mod runtime;
 mod units;
 
 use super::*;
@@ -54,6 +57,8 @@ fn said_of(tree: &Tree, recipe: &Recipe) -> (bool, String) {
         arch: Arch::Amd64,
         tree,
         kernels: &kernels,
+        runtime: Some(&"2.2.4".parse().unwrap()),
+        kubernetes: Some(&"1.36.3".parse().unwrap()),
     };
     match judged.judge() {
         Ok(warnings) => (false, warnings.join("\n")),

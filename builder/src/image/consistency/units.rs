@@ -5,7 +5,7 @@
 //! A unit is its file and its drop-ins together. Each file is judged by itself; what
 //! decides on it (a condition, a root of its own, the type) is read from all of them.
 
-mod command;
+pub mod command;
 mod context;
 mod others;
 
@@ -72,7 +72,7 @@ pub fn judge(judged: &Judged<'_>, found: &mut Findings) -> Result<()> {
 }
 
 /// The unit that the file at `path` is of.
-fn unit_of(path: &ImagePath) -> Option<String> {
+pub fn unit_of(path: &ImagePath) -> Option<String> {
     let is_unit = |name: &str| KINDS.iter().any(|kind| name.ends_with(kind));
     for directory in UNIT_DIRS {
         let Some(below) = path.as_str().strip_prefix(directory) else {
@@ -153,13 +153,13 @@ fn links(judged: &Judged<'_>, path: &ImagePath, node: &Node, found: &mut Finding
 }
 
 /// Users and groups that the image knows.
-struct Accounts {
-    users: BTreeSet<String>,
-    groups: BTreeSet<String>,
+pub struct Accounts {
+    pub users: BTreeSet<String>,
+    pub groups: BTreeSet<String>,
 }
 
 impl Accounts {
-    fn of(tree: &Tree) -> Result<Accounts> {
+    pub fn of(tree: &Tree) -> Result<Accounts> {
         let names = |path: &str| -> Result<BTreeSet<String>> {
             let text = text_at(tree, &path.parse()?)?.unwrap_or_default();
             let names = text.lines().filter_map(|line| line.split(':').next());

@@ -12,7 +12,7 @@ use crate::input::recipe::handler::Handler;
 /// The places where kubeadm is looked for; the first is upstream's packages' own.
 pub const KUBEADM: [&str; 2] = ["/usr/bin/kubeadm", "/usr/local/bin/kubeadm"];
 
-const KUBELET: [&str; 2] = ["/usr/bin/kubelet", "/usr/local/bin/kubelet"];
+pub const KUBELET: [&str; 2] = ["/usr/bin/kubelet", "/usr/local/bin/kubelet"];
 
 /// The version of a program, as far as the recipe itself says it.
 fn of_recipe(recipe: &Recipe, places: [&str; 2]) -> Option<String> {

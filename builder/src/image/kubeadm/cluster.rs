@@ -12,7 +12,7 @@ use nodeimg_seed::text::problem::Problems;
 use nodeimg_seed::text::suggest;
 
 use super::ground::{Ground, OwnNetwork};
-use super::{Set, discovery, flags, networks};
+use super::{Set, discovery, networks, plane};
 
 /// Feature gates of kubeadm itself, with the minor releases of Kubernetes 1 that have them:
 /// `cmd/kubeadm/app/features`.
@@ -43,25 +43,7 @@ pub fn check(root: &Field<'_>, set: &Set<'_>, ground: &Ground<'_>, problems: &mu
     check_paths(root, ground, problems);
     check_etcd(root, ground, problems);
     check_gates(root, ground, problems);
-    for (part, program) in [
-        ("apiServer", "kube-apiserver"),
-        ("controllerManager", "kube-controller-manager"),
-        ("scheduler", "kube-scheduler"),
-    ] {
-        if let Some(list) = root.at(&[part, "extraArgs"]) {
-            flags::check(&list, program, ground, problems);
-        }
-        for volume in root
-            .at(&[part, "extraVolumes"])
-            .iter()
-            .flat_map(Field::items)
-        {
-            check_volume(&volume, ground, problems);
-        }
-    }
-    if let Some(list) = root.at(&["etcd", "local", "extraArgs"]) {
-        flags::check(&list, "etcd", ground, problems);
-    }
+    plane::check(root, set, ground, problems);
 }
 
 /// A version or a label, and what the image's kubeadm sets up.
@@ -177,7 +159,9 @@ fn check_lists(root: &Field<'_>, problems: &mut Problems) {
     {
         let given = text(&name).to_ascii_lowercase();
         let host = given.strip_prefix("*.").unwrap_or(&given);
-        if given.parse::<IpAddr>().is_err() && wrong_with(host).is_some() {
+        let is_good =
+            host == "localhost" || given.parse::<IpAddr>().is_ok() || wrong_with(host).is_none();
+        if !is_good {
             let reason = "is neither an IP address nor a name";
             problems.error(&name.place, reason, "remove scheme and port");
         }
@@ -232,60 +216,6 @@ fn check_paths(root: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems) {
             Some(_) => problems.error(place, reason, remedy),
             None => problems.warn(place, reason, remedy),
         }
-    }
-}
-
-/// A directory or file of the node in a pod of the control plane.
-fn check_volume(volume: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems) {
-    for name in ["name", "hostPath", "mountPath"] {
-        if volume.node.entries().is_some()
-            && volume.get(name).is_none_or(|field| text(&field).is_empty())
-        {
-            let reason = format!("has no `{name}`");
-            problems.error(&volume.place, reason, "add it");
-        }
-    }
-    let Some(path) = volume.get("hostPath").filter(|path| !text(path).is_empty()) else {
-        return;
-    };
-    let given = text(&path);
-    if !given.starts_with('/') {
-        let reason = "is not an absolute path";
-        problems.error(&path.place, reason, "start it with `/`");
-        return;
-    }
-    if !ground.is_read_only(given) {
-        return;
-    }
-    let kind = volume.get("pathType").map_or("", |field| text(&field));
-    let is_read = volume
-        .get("readOnly")
-        .and_then(|field| field.node.scalar()?.boolean());
-    let remedy = "choose a path below /var or /etc, or add it to the recipe's `writable`";
-    match (ground.has(given), kind.ends_with("OrCreate")) {
-        (super::ground::Presence::Absent, _) => {
-            let reason = format!(
-                "{} is not in this image and cannot be made there: it is read-only",
-                shown(given)
-            );
-            problems.error(&path.place, reason, remedy);
-        }
-        (super::ground::Presence::Unknown, true) => {
-            let reason = format!(
-                "{} is read-only in this image: if it is not there, it cannot be made",
-                shown(given)
-            );
-            problems.warn(&path.place, reason, remedy);
-        }
-        _ if is_read != Some(true) => {
-            let reason = format!("{} is read-only in this image", shown(given));
-            problems.warn(
-                &path.place,
-                reason,
-                "add `readOnly: true`, or choose a path below /var",
-            );
-        }
-        _ => {}
     }
 }
 

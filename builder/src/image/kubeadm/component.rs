@@ -4,12 +4,16 @@ use std::net::IpAddr;
 
 use nodeimg_seed::check::kubeadm::document::text;
 use nodeimg_seed::check::subnets::strict;
+use nodeimg_seed::contract::profile::Join;
 use nodeimg_seed::text::field::{Field, shown};
 use nodeimg_seed::text::problem::Problems;
 use nodeimg_seed::text::suggest;
+use serde_json::Value;
 
-use super::ground::Ground;
-use super::{One, Set, flags, networks};
+use super::ground::{Ground, Presence, shown_path};
+use super::{One, Set, flags, networks, types};
+use crate::input::published::{Part, of_yaml};
+use crate::input::recipe::component::refused as refused_of;
 
 /// Where kubeadm writes the pods of the control plane.
 const STATIC_PODS: &str = "/etc/kubernetes/manifests";
@@ -30,6 +34,55 @@ pub fn check(one: &One<'_>, set: &Set<'_>, ground: &Ground<'_>, problems: &mut P
     }
     if let Some(gates) = root.get("featureGates") {
         flags::check_gates(&gates, ground, problems);
+    }
+    // What kubeadm gets from the cluster lies below a file of the kubelet's own.
+    let is_alone = ["ClusterConfiguration", "InitConfiguration"]
+        .iter()
+        .all(|kind| set.find(kind).is_none());
+    let is_part = is_alone && ground.settings.profile.joins == Join::Kubeadm;
+    refused(one, root, is_part, ground, problems);
+}
+
+/// What the program's own validation refuses, of the document and what lies below it.
+fn refused(
+    one: &One<'_>,
+    root: &Field<'_>,
+    is_part: bool,
+    ground: &Ground<'_>,
+    problems: &mut Problems,
+) {
+    let Some(release) = ground.release else {
+        return;
+    };
+    let own = of_yaml(root.node);
+    let types = release.check(one.api, one.kind, &own);
+    let mut whole = match one.kind {
+        "KubeletConfiguration" => ground.beneath.clone(),
+        _ => Value::Null,
+    };
+    lay_over(&mut whole, own.clone());
+    for wrong in refused_of(release, one.kind, &whole, is_part) {
+        let is_told = types.iter().any(|other| other.way == wrong.way);
+        let mut way = wrong.way.iter();
+        let here = way.try_fold(&own, |at, part| match part {
+            Part::Key(key) => at.get(key),
+            Part::Index(index) => at.get(index),
+        });
+        if !is_told && (here.is_some() || ground.beneath.is_null()) {
+            problems.error(&types::place_of(root, &wrong.way), wrong.message, "");
+        }
+    }
+}
+
+/// As the kubelet merges its files: mappings key by key.
+fn lay_over(whole: &mut Value, over: Value) {
+    match (whole, over) {
+        (Value::Object(whole), Value::Object(over)) => {
+            for (key, value) in over {
+                lay_over(whole.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (whole, over) => *whole = over,
     }
 }
 
@@ -59,13 +112,22 @@ fn kubelet(root: &Field<'_>, set: &Set<'_>, ground: &Ground<'_>, problems: &mut 
     for name in ["podLogsDir", "staticPodPath"] {
         if let Some(path) = given(name)
             && ground.is_read_only(text(&path))
+            // An image may bring its pods along.
+            && (name != "staticPodPath" || ground.has(text(&path)) == Presence::Absent)
         {
             let reason = format!("{} is read-only in this image", shown(text(&path)));
             problems.error(&path.place, reason, "choose a directory below /var");
         }
     }
     if let Some(path) = given("volumePluginDir")
+        && ground.is_read_only(text(&path))
+    {
+        let reason = format!("{} is read-only in this image", shown_path(text(&path)));
+        let remedy = "write `/var/lib/kubelet/volume-plugins`";
+        problems.error(&path.place, reason, remedy);
+    } else if let Some(path) = given("volumePluginDir")
         && text(&path) != "/var/lib/kubelet/volume-plugins"
+        && ground.settings.profile.joins == Join::Kubeadm
     {
         let reason = "has no effect: the image sets `/var/lib/kubelet/volume-plugins`";
         problems.warn(&path.place, reason, "remove it");

@@ -6,7 +6,7 @@ use nodeimg_seed::text::problem::Problems;
 use nodeimg_seed::text::suggest;
 
 use super::ground::Ground;
-use crate::input::published::Gate;
+use crate::input::published::{self, Gate, Release, is_bool};
 
 /// Flags of the kubelet that its unit or kubeadm itself sets, and what sets them.
 const OWNED: [(&str, &str); 7] = [
@@ -41,7 +41,8 @@ pub fn check(field: &Field<'_>, program: &str, ground: &Ground<'_>, problems: &m
         } else {
             known(&argument, program, ground, problems);
         }
-        if *name == "feature-gates" {
+        // etcd has gates of its own.
+        if *name == "feature-gates" && program != "etcd" {
             check_gates_text(value, ground, problems);
         }
     }
@@ -52,49 +53,127 @@ fn known(argument: &Argument<'_>, program: &str, ground: &Ground<'_>, problems: 
         return;
     };
     let Argument { name, place, value } = argument;
-    let mut names = release.flag_names(program).peekable();
-    if names.peek().is_none() {
-        return;
-    }
-    let Some(flag) = release.flag(program, name) else {
-        let reason = format!(
-            "`{}` is not a flag of the {program} of Kubernetes {}, which would not start",
-            shown(name),
-            release.minor()
-        );
-        let remedy = match suggest::nearest(name, names) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "remove it".to_owned(),
-        };
+    if let Some((reason, remedy)) = unknown(release, program, name) {
         problems.error(place, reason, remedy);
         return;
-    };
-    if let Some(wanted) = misfit(&flag.kind, text(value)) {
-        let reason = format!("`{name}` takes {wanted}");
-        problems.error(&value.place, reason, "correct the value");
+    }
+    if let Some((reason, remedy)) = misfit(release, program, name, text(value)) {
+        problems.error(&value.place, reason, remedy);
     }
     if program == "kubelet" {
         of_kubelet(argument, ground, problems);
     }
 }
 
-/// What a flag takes, if the value is not that.
-fn misfit(kind: &str, value: &str) -> Option<&'static str> {
-    let is_bool = || {
-        [
-            "1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False",
-        ]
-        .contains(&value)
-    };
-    match kind {
-        "bool" if !is_bool() => Some("`true` or `false`"),
-        _ if kind.starts_with("int") && value.parse::<i64>().is_err() => Some("a whole number"),
-        _ if kind.starts_with("uint") && value.parse::<u64>().is_err() => Some("a whole number"),
-        "duration" if crate::input::published::seconds(value).is_none() => {
-            Some("a duration such as `1m30s`")
-        }
-        _ => None,
+/// Why a program of this release does not take a flag, and what to do, if its flags are
+/// known.
+pub fn unknown(release: &Release, program: &str, name: &str) -> Option<(String, String)> {
+    let mut names = release.flag_names(program).peekable();
+    names.peek()?;
+    // Programs of Kubernetes take `_` for `-` (pull request 61053).
+    let dashed = name.replace('_', "-");
+    if release.flag(program, name).is_some()
+        || program != "etcd" && release.flag(program, &dashed).is_some()
+    {
+        return None;
     }
+    let whose = match program {
+        "etcd" => format!("etcd {}", release.etcd()),
+        _ => format!("the {program} of Kubernetes {}", release.minor()),
+    };
+    let reason = format!(
+        "`{}` is not a flag of {whose}, which would not start",
+        shown(name)
+    );
+    let others: Vec<&str> = published::others(release)
+        .filter(|other| other.flag(program, name).is_some())
+        .map(Release::minor)
+        .collect();
+    let remedy = match suggest::nearest(name, names) {
+        _ if !others.is_empty() => {
+            format!(
+                "remove it: it is one of Kubernetes {}",
+                suggest::list(others)
+            )
+        }
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "remove it".to_owned(),
+    };
+    Some((reason, remedy))
+}
+
+/// Why a program of this release does not take the value of a flag, and what to do.
+pub fn misfit(
+    release: &Release,
+    program: &str,
+    name: &str,
+    value: &str,
+) -> Option<(String, String)> {
+    let name = name.replace('_', "-");
+    let flag = release.flag(program, &name)?;
+    if let Some(wanted) = flag.misfit(&name, value) {
+        let reason = format!("`{name}` takes {wanted}");
+        return Some((reason, "correct the value".to_owned()));
+    }
+    let words = || release.words(program, &name).iter().map(String::as_str);
+    words().next()?;
+    let given = value.split(',').map(|word| word.trim_start_matches('-'));
+    let is_unknown = |word: &&str| !word.is_empty() && *word != "*" && !words().any(|w| w == *word);
+    let word = given.into_iter().find(is_unknown)?;
+    let reason = format!(
+        "`{name}` names `{}`, which {program} of Kubernetes {} does not know: it would not start",
+        shown(word),
+        release.minor()
+    );
+    let remedy = match suggest::nearest(word, words()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "remove it".to_owned(),
+    };
+    Some((reason, remedy))
+}
+
+/// Where packages of the kubelet look for more flags.
+pub const DEFAULTS: [&str; 2] = ["/etc/default/kubelet", "/etc/sysconfig/kubelet"];
+
+/// The words of `KUBELET_EXTRA_ARGS` in such a file, each line with its number from 0.
+pub fn of_defaults(text: &str) -> Vec<(usize, Vec<String>)> {
+    let lines = text.lines().enumerate();
+    lines
+        .filter_map(|(index, line)| {
+            let value = line.trim().strip_prefix("KUBELET_EXTRA_ARGS=")?;
+            let words = value.trim_matches(['"', '\'']).split_whitespace();
+            Some((index, words.map(str::to_owned).collect()))
+        })
+        .collect()
+}
+
+/// What is wrong with the words of a command line after its program: the flag, the reason
+/// and the remedy. A value that follows its flag as a word of its own is not judged.
+pub fn of_words(
+    release: &Release,
+    program: &str,
+    words: &[String],
+) -> Vec<(String, String, String)> {
+    let flags = words.iter().filter_map(|word| word.strip_prefix("--"));
+    let one = |flag: &str| {
+        let (name, value) = match flag.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (flag, None),
+        };
+        if name.is_empty() || flag.contains(['$', '%']) {
+            return None;
+        }
+        let wrong = unknown(release, program, name).or_else(|| {
+            let value = value?;
+            misfit(release, program, name, value).or_else(|| {
+                let gate = |part: &str| gate_of_text(release, part);
+                let mut parts = value.split(',').filter(|part| !part.trim().is_empty());
+                (name == "feature-gates").then(|| parts.find_map(gate))?
+            })
+        });
+        wrong.map(|(reason, remedy)| (name.to_owned(), reason, remedy))
+    };
+    flags.filter_map(one).collect()
 }
 
 fn of_kubelet(argument: &Argument<'_>, ground: &Ground<'_>, problems: &mut Problems) {
@@ -126,24 +205,39 @@ fn of_kubelet(argument: &Argument<'_>, ground: &Ground<'_>, problems: &mut Probl
 
 /// `Name=true,Other=false`.
 fn check_gates_text(value: &Field<'_>, ground: &Ground<'_>, problems: &mut Problems) {
-    for part in text(value)
-        .split(',')
-        .filter(|part| !part.trim().is_empty())
-    {
-        let (name, state) = part.split_once('=').unwrap_or((part, ""));
-        let asked = match state.trim() {
-            "true" => Some(true),
-            "false" => Some(false),
-            _ => {
-                let reason = format!(
-                    "the feature gate `{}` is neither `true` nor `false`",
-                    shown(name)
-                );
-                problems.error(&value.place, reason, "write `NAME=true`");
-                None
-            }
+    let parts = text(value).split(',');
+    for part in parts.filter(|part| !part.trim().is_empty()) {
+        let wrong = match ground.release {
+            Some(release) => gate_of_text(release, part),
+            None => read_gate(part).err(),
         };
-        check_gate(name.trim(), asked, value, ground, problems);
+        if let Some((reason, remedy)) = wrong {
+            problems.error(&value.place, reason, remedy);
+        }
+    }
+}
+
+/// What is wrong with one of them.
+fn gate_of_text(release: &Release, part: &str) -> Option<(String, String)> {
+    match read_gate(part) {
+        Ok((name, asked)) => wrong_gate(release, name, Some(asked)),
+        Err(wrong) => Some(wrong),
+    }
+}
+
+fn read_gate(part: &str) -> Result<(&str, bool), (String, String)> {
+    let (name, state) = part.split_once('=').unwrap_or((part, ""));
+    // A component may stand before it: `kube:NAME=true`.
+    let name = name.rsplit(':').next().unwrap_or(name).trim();
+    match state.trim() {
+        state if !is_bool(state) => {
+            let reason = format!(
+                "the feature gate `{}` is neither `true` nor `false`",
+                shown(name)
+            );
+            Err((reason, "write `NAME=true`".to_owned()))
+        }
+        state => Ok((name, state.starts_with(['1', 't', 'T']))),
     }
 }
 
@@ -166,12 +260,18 @@ fn check_gate(
     ground: &Ground<'_>,
     problems: &mut Problems,
 ) {
-    let Some(release) = ground.release else {
-        return;
-    };
+    let wrong = ground
+        .release
+        .and_then(|release| wrong_gate(release, name, asked));
+    if let Some((reason, remedy)) = wrong {
+        problems.error(&at.place, reason, remedy);
+    }
+}
+
+fn wrong_gate(release: &Release, name: &str, asked: Option<bool>) -> Option<(String, String)> {
     // Switches for many gates at once.
     if matches!(name, "AllAlpha" | "AllBeta") {
-        return;
+        return None;
     }
     match release.gate(name) {
         None => {
@@ -180,11 +280,18 @@ fn check_gate(
                 shown(name),
                 release.minor()
             );
+            let others: Vec<&str> = published::others(release)
+                .filter(|other| other.gate(name).is_some())
+                .map(Release::minor)
+                .collect();
             let remedy = match suggest::nearest(name, release.gate_names()) {
+                _ if !others.is_empty() => {
+                    format!("remove it: Kubernetes {} has it", suggest::list(others))
+                }
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "remove it".to_owned(),
             };
-            problems.error(&at.place, reason, remedy);
+            Some((reason, remedy))
         }
         Some(Gate {
             is_on,
@@ -195,8 +302,8 @@ fn check_gate(
                 "`{name}` cannot be changed in Kubernetes {}: it is always {is_on}",
                 release.minor()
             );
-            problems.error(&at.place, reason, "remove it");
+            Some((reason, "remove it".to_owned()))
         }
-        Some(_) => {}
+        Some(_) => None,
     }
 }

@@ -1,5 +1,5 @@
-//! What documents of a seed are judged against: the image, the seed's other values and its
-//! network.
+//! What documents are judged against: the image, and for those of a seed its other values
+//! and its network.
 
 use std::net::IpAddr;
 
@@ -10,9 +10,14 @@ use nodeimg_seed::contract::paths::{is_below, is_volatile};
 use nodeimg_seed::contract::settings::ImageSettings;
 use nodeimg_seed::plan::Shape;
 use nodeimg_seed::read::network::Network;
+use nodeimg_seed::text::field::shown;
+use serde_json::Value;
 
 use super::Judge;
+use crate::image::libraries;
 use crate::input::published::{self, Release};
+use crate::input::recipe::{Recipe, component};
+use crate::tree::{ImagePath, Tree};
 
 /// A network that this node is in.
 pub struct OwnNetwork {
@@ -27,6 +32,8 @@ pub struct Ground<'a> {
     pub release: Option<&'static Release>,
     /// The networks that the seed gives to the node.
     pub networks: Vec<OwnNetwork>,
+    /// The recipe's own `kubelet.config`, which documents of the image lie over.
+    pub beneath: Value,
     /// Keys of `nodeimg:` that the seed has.
     pub given: &'a [&'static str],
     /// Paths that the seed writes.
@@ -34,6 +41,8 @@ pub struct Ground<'a> {
     /// Whether commands of the seed may make further files.
     has_commands: bool,
     known: &'a [(String, Shape)],
+    /// The tree, if it is an image's own documents that are judged.
+    tree: Option<&'a Tree>,
     is_sealed: bool,
 }
 
@@ -63,6 +72,7 @@ impl<'a> Ground<'a> {
             settings: inputs.settings,
             release: release.and_then(|minor| published::of(minor.into())),
             networks,
+            beneath: Value::Null,
             given: &user.node.given,
             written: user
                 .files
@@ -73,7 +83,29 @@ impl<'a> Ground<'a> {
                 && user.runcmd.is_empty()
                 && user.scripts.is_empty()),
             known: judge.known,
+            tree: None,
             is_sealed: judge.is_sealed,
+        }
+    }
+
+    /// For documents of an image itself.
+    pub fn of_image(
+        recipe: &Recipe,
+        settings: &'a ImageSettings,
+        release: Option<&'static Release>,
+        tree: &'a Tree,
+    ) -> Self {
+        Self {
+            settings,
+            release,
+            networks: Vec::new(),
+            beneath: component::json(&toml::Value::Table(recipe.kubelet.config.clone())),
+            given: &[],
+            written: Vec::new(),
+            has_commands: true,
+            known: &[],
+            tree: Some(tree),
+            is_sealed: recipe.base.is_some(),
         }
     }
 
@@ -92,6 +124,9 @@ impl<'a> Ground<'a> {
     /// What is known to be at a path.
     pub fn has(&self, path: &str) -> Presence {
         let path = path.trim_end_matches('/');
+        if let Some(tree) = self.tree {
+            return self.in_tree(path, tree);
+        }
         let leads = |found: &str| found == path || is_below(found, path);
         let written = self.written.iter().any(|found| leads(found));
         if written || self.known.iter().any(|(found, _)| leads(found)) {
@@ -102,6 +137,34 @@ impl<'a> Ground<'a> {
             Presence::Absent
         }
     }
+}
+
+impl Ground<'_> {
+    /// A seed may bring what an image does not have, but not into its read-only part.
+    fn in_tree(&self, path: &str, tree: &Tree) -> Presence {
+        let found = path.parse::<ImagePath>().ok();
+        let is_there = found.is_none_or(|found| {
+            libraries::follow(tree, path).is_some() || tree.get(&found).is_some()
+        });
+        match is_there || !self.is_read_only(path) || is_of_kernel(path) {
+            true => Presence::There,
+            false => Presence::Absent,
+        }
+    }
+}
+
+/// A path as messages may show it.
+pub fn shown_path(path: &str) -> &str {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    match path.starts_with('/') && path.len() < 200 && path.chars().all(is_plain) {
+        true => path,
+        false => shown(path),
+    }
+}
+
+fn is_of_kernel(path: &str) -> bool {
+    let mut tops = ["/dev", "/proc", "/sys"].into_iter();
+    tops.any(|top| path == top || is_below(path, top))
 }
 
 /// Directories whose content the packages of the base system decide.

@@ -1,11 +1,13 @@
 //! What the image's kubeadm would refuse, and what would not work on its nodes, in documents
-//! of a seed: each at its key.
+//! of a seed or of the image itself: each at its key.
 //!
 //! ```text
-//! nodeimg.kubeadm, write_files  ->  documents  ->  types       fields and their types, flags
+//! nodeimg.kubeadm, write_files,
+//! overlays, file                ->  documents  ->  types       fields and their types, flags
 //!                                              ->  node        nodeRegistration
 //!                                              ->  discovery   how a node finds its cluster
 //!                                              ->  cluster     versions, addresses, paths
+//!                                              ->  plane       flags and files of its programs
 //!                                              ->  component   kubelet and kube-proxy
 //! ```
 //! Sources: kubeadm's `cmd/kubeadm/app/apis/kubeadm/validation` and `util/config`, whose
@@ -14,10 +16,11 @@
 mod cluster;
 mod component;
 mod discovery;
-mod flags;
-mod ground;
+pub mod flags;
+pub mod ground;
 mod networks;
 mod node;
+mod plane;
 mod types;
 
 use nodeimg_seed::check::Inputs;
@@ -118,11 +121,43 @@ fn of_file(
     let Ok(text) = std::str::from_utf8(file.content.expose()) else {
         return;
     };
-    if file.append || !GROUPS.iter().any(|group| text.contains(group)) {
+    if file.append {
+        return;
+    }
+    let path = &file.path.value;
+    let name = match file.first_line {
+        Some(_) => file.path.place.file.clone(),
+        None => format!("{}, {path}", file.path.place.file),
+    };
+    let place = Place::file(name).key(path);
+    let first = file.first_line.unwrap_or(1);
+    if let Some(release) = ground.release
+        && flags::DEFAULTS.contains(&path.as_str())
+    {
+        for (index, words) in flags::of_defaults(text) {
+            let place = place.clone().line(first + index);
+            for (name, reason, remedy) in flags::of_words(release, "kubelet", &words) {
+                problems.error(&place, format!("--{name}: {reason}"), remedy);
+            }
+        }
+    }
+    of_text(text, first, &place, settings, ground, problems);
+}
+
+/// The documents of a text whose first line is line `first` of the file at `place`.
+pub fn of_text(
+    text: &str,
+    first: usize,
+    place: &Place,
+    settings: &ImageSettings,
+    ground: &Ground<'_>,
+    problems: &mut Problems,
+) {
+    if !GROUPS.iter().any(|group| text.contains(group)) {
         return;
     }
     // A script with such a document in it is not a document.
-    let Ok(documents) = yaml::documents(text, file.first_line.unwrap_or(1)) else {
+    let Ok(documents) = yaml::documents(text, first) else {
         return;
     };
     let is_ours = |document: &Document| {
@@ -132,20 +167,14 @@ fn of_file(
     if !documents.iter().any(is_ours) {
         return;
     }
-    let path = &file.path.value;
-    let name = match file.first_line {
-        Some(_) => file.path.place.file.clone(),
-        None => format!("{}, {path}", file.path.place.file),
-    };
-    let place = Place::file(name).key(path);
     for document in &documents {
         if let Some(version) = version_of(document)
-            && let Some(root) = located(document, &place).root
+            && let Some(root) = located(document, place).root
         {
             document::check(&root, version, settings, problems);
         }
     }
-    let all = documents.iter().map(|document| located(document, &place));
+    let all = documents.iter().map(|document| located(document, place));
     let set = Set {
         documents: all.collect(),
     };

@@ -5,6 +5,7 @@
 mod clusters;
 mod joins;
 mod judged;
+mod planes;
 mod printed;
 
 use std::sync::LazyLock;

@@ -116,7 +116,7 @@ fn is_form(wrong: &Wrong, root: &Field<'_>) -> bool {
 }
 
 /// The place of a value, or of the last one on the way to it.
-fn place_of(root: &Field<'_>, way: &[Part]) -> Place {
+pub fn place_of(root: &Field<'_>, way: &[Part]) -> Place {
     let mut field = root.clone();
     for part in way {
         let next = match part {

@@ -4,6 +4,7 @@
 //! names, into `builder/data/kubernetes`.
 
 mod check;
+mod flag;
 mod plain;
 mod value;
 
@@ -13,6 +14,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 pub use check::{Part, Wrong};
+pub use flag::{Flag, is_bool};
 pub use value::{is_quantity, of_yaml, seconds};
 
 /// The first and the last minor version of Kubernetes 1 that is known here.
@@ -37,6 +39,12 @@ pub fn of(minor: u64) -> Option<&'static Release> {
     RELEASES.get(usize::try_from(index).ok()?)?.as_ref()
 }
 
+/// All that are known, without `release`.
+pub fn others(release: &Release) -> impl Iterator<Item = &'static Release> {
+    let all = (OLDEST..=NEWEST).filter_map(of);
+    all.filter(move |other| other.minor() != release.minor())
+}
+
 /// One minor version.
 #[derive(Debug, Deserialize)]
 pub struct Release {
@@ -49,6 +57,9 @@ pub struct Release {
     gates: BTreeMap<String, Gate>,
     needs: BTreeMap<String, Vec<String>>,
     flags: BTreeMap<String, BTreeMap<String, Flag>>,
+    /// The version of etcd that this kubeadm sets up.
+    etcd: String,
+    words: BTreeMap<String, BTreeMap<String, Vec<String>>>,
 }
 
 /// The documents of one `apiVersion`.
@@ -109,25 +120,6 @@ impl TryFrom<String> for Gate {
             is_on: words.next() == Some("on"),
             is_locked: words.next() == Some("locked"),
         })
-    }
-}
-
-/// A flag of a program.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
-pub struct Flag {
-    /// As the types of fields: `bool`, `int`, `map[string]string`, ...
-    pub kind: String,
-    pub is_deprecated: bool,
-}
-
-impl From<String> for Flag {
-    fn from(text: String) -> Flag {
-        let kind = text.strip_suffix(" deprecated");
-        Flag {
-            is_deprecated: kind.is_some(),
-            kind: kind.unwrap_or(&text).to_owned(),
-        }
     }
 }
 
@@ -194,7 +186,18 @@ impl Release {
         self.needs.get(gate).map_or(&[], Vec::as_slice)
     }
 
-    /// Of `kubelet` or `kube-proxy`, without its dashes.
+    /// The version of etcd whose flags are known, as `3.6.5`.
+    pub fn etcd(&self) -> &str {
+        &self.etcd
+    }
+
+    /// The names that a flag with a list of names takes; none if it takes others.
+    pub fn words(&self, program: &str, flag: &str) -> &[String] {
+        let words = self.words.get(program).and_then(|flags| flags.get(flag));
+        words.map_or(&[], Vec::as_slice)
+    }
+
+    /// Of a program such as `kubelet`, without its dashes.
     pub fn flag(&self, program: &str, name: &str) -> Option<&Flag> {
         self.flags.get(program)?.get(name)
     }

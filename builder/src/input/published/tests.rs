@@ -32,6 +32,21 @@ fn every_minor_version_is_read() {
         assert!(release.gate_names().count() > 200);
         assert!(release.flag_names("kubelet").count() > 120);
         assert!(release.flag_names("kube-proxy").count() > 50);
+        for (program, least) in [
+            ("etcd", 120),
+            ("kube-apiserver", 170),
+            ("kube-controller-manager", 140),
+            ("kube-scheduler", 55),
+        ] {
+            assert!(release.flag_names(program).count() > least, "{program}");
+        }
+        let plugins = release.words("kube-apiserver", "enable-admission-plugins");
+        assert!(plugins.iter().any(|plugin| plugin == "NodeRestriction"));
+        let controllers = release.words("kube-controller-manager", "controllers");
+        for name in ["tokencleaner", "token-cleaner-controller"] {
+            assert!(controllers.iter().any(|controller| controller == name));
+        }
+        assert!(release.etcd().starts_with("3."));
     }
     assert!(of(OLDEST - 1).is_none() && of(NEWEST + 1).is_none());
 }

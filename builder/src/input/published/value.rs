@@ -20,6 +20,9 @@ pub fn misfit(wanted: &str, value: &Value) -> Option<String> {
             value.as_str().is_some_and(|text| seconds(text).is_some()),
             "a duration such as \"1h30m\" or \"10s\"",
         ),
+        // Nanoseconds.
+        "duration or int" if value.is_i64() => (true, ""),
+        "duration or int" => return misfit("duration", value),
         "quantity" => (
             value.is_number() || value.as_str().is_some_and(is_quantity),
             "a quantity such as \"500m\" or \"2Gi\"",

@@ -58,6 +58,7 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
     kubernetes::versions(&file, runtime, &artifacts, &mut problems);
     let outputs = output::outputs(&file, kinds, &mut problems);
     let module_places = module_places(&file, &problems);
+    let enable_places = places_of(&file.units.enable, &ENABLE, &problems);
     let warnings = problems.done()?;
     let (Some(name), Some(version), Some(profile)) =
         (file.name.clone(), image_version(&file), file.profile)
@@ -78,6 +79,7 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
         first_boot: file.first_boot.clone(),
         modules: profile::modules(&file),
         module_places,
+        enable_places,
         writable: writable(&file, runtime),
         overlays: overlays(&file),
         base,
@@ -109,11 +111,18 @@ fn module_places(file: &RecipeFile, problems: &Problems<'_>) -> Vec<(Word, Strin
         (&modules, &[Step::Key("modules")]),
         (&file.disk.initrd_modules, &initrd),
     ];
-    let places = lists.into_iter().flat_map(|(names, way)| {
-        let place = move |name: &Word| (name.clone(), problems.place_of_word(way, name.as_str()));
-        names.iter().map(place).collect::<Vec<_>>()
-    });
-    places.collect()
+    let places = lists.into_iter();
+    places
+        .flat_map(|(names, way)| places_of(names, way, problems))
+        .collect()
+}
+
+const ENABLE: [Step<'static>; 2] = [Step::Key("units"), Step::Key("enable")];
+
+/// Words of the array at `way`, each with its place.
+fn places_of(words: &[Word], way: &[Step<'_>], problems: &Problems<'_>) -> Vec<(Word, String)> {
+    let place = |word: &Word| (word.clone(), problems.place_of_word(way, word.as_str()));
+    words.iter().map(place).collect()
 }
 
 fn required(file: &RecipeFile, problems: &mut Problems<'_>) {

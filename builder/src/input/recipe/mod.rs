@@ -104,6 +104,8 @@ pub struct Recipe {
     /// Of container images, by name.
     pub registries: BTreeMap<String, Public>,
     pub enable: Vec<Word>,
+    /// Those that the recipe itself names, each with its place there.
+    pub enable_places: Vec<(Word, String)>,
     pub mask: Vec<Word>,
     pub sysctl: BTreeMap<String, SysctlValue>,
     pub mirrors: BTreeMap<String, String>,

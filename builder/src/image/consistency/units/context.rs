@@ -103,7 +103,7 @@ impl Context {
     }
 
     /// A service that systemd refuses to load.
-    pub fn judge(&self, file: &File<'_>, found: &mut Findings) {
+    pub(super) fn judge(&self, file: &File<'_>, found: &mut Findings) {
         if !file.unit.ends_with(".service") || !self.is_known {
             return;
         }

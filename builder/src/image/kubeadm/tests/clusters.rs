@@ -146,7 +146,11 @@ fn clusters_that_do_not_work() {
                 "staticPodPath: /etc/pods",
                 "would never start",
             ),
-            ("maxPods: 50", "volumePluginDir: /opt/x", "has no effect"),
+            (
+                "maxPods: 50",
+                "volumePluginDir: /opt/x",
+                "is read-only in this image",
+            ),
             (
                 "clusterDNS: [10.32.0.10]",
                 "clusterDNS: [10.96.0.10]",

@@ -14,8 +14,10 @@ use super::{INIT, JOIN, errors_of};
 
 /// What only the judge here looks at: kubeadm takes what the kubelet, another program or this
 /// image refuses.
-const OURS: [&str; 23] = [
-    "is not a flag of the kubelet",
+const OURS: [&str; 25] = [
+    "is not a flag of",
+    "which the pod of",
+    "the kubelet refuses",
     ".value: ",
     ".taints",
     ".effect",
@@ -155,6 +157,19 @@ fn kubeadm_and_the_judge_agree() {
         cases.len(),
         found.join("\n")
     );
+}
+
+/// What kubeadm itself prints is good.
+#[test]
+fn kubeadms_own_defaults_are_taken() {
+    for (version, folder) in judge::of_lab("kubeadm") {
+        let mut print = Command::new(folder.join("kubeadm"));
+        print.args(["config", "print", "init-defaults", "--component-configs"]);
+        print.arg("KubeletConfiguration,KubeProxyConfiguration");
+        let text = String::from_utf8(print.output().unwrap().stdout).unwrap();
+        assert!(text.contains("flushFrequency"), "{text}");
+        assert_eq!(errors_of("init", &text, &version), [""; 0], "{version}");
+    }
 }
 
 /// How the verdicts of a text differ.

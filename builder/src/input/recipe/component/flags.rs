@@ -1,11 +1,9 @@
 //! `extra_args`: flags that the program does not take, or that are nodeimg's own.
 
-use std::net::IpAddr;
-
 use nodeimg_seed::text::suggest::{list, nearest};
 
 use super::{Component, gates, gone, labels};
-use crate::input::published::{self, Flag, Release, is_quantity, seconds};
+use crate::input::published::{self, Release};
 use crate::input::recipe::problems::Problems;
 use crate::input::recipe::source::Step;
 use crate::input::recipe::value::Version;
@@ -178,7 +176,7 @@ impl Component {
         if name == "node-labels" {
             return labels::of_flag(value);
         }
-        let must = misfit(flag, name, value)?;
+        let must = flag.misfit(name, value)?;
         Some(format!(
             "{program} would not start: `--{name}` must be {must}, not `{value}`"
         ))
@@ -207,43 +205,4 @@ impl Component {
             None => format!("set its field in `{}.config`", self.table),
         }
     }
-}
-
-/// What the value of a flag must be, if it is not.
-fn misfit(flag: &Flag, name: &str, value: &str) -> Option<&'static str> {
-    // Thresholds: `memory.available<100Mi`.
-    let sign = match name {
-        "eviction-hard" | "eviction-soft" => '<',
-        _ => '=',
-    };
-    let pairs = |is_good: fn(&str) -> bool| {
-        let mut pairs = value.split(',').filter(|pair| !pair.is_empty());
-        pairs.all(|pair| {
-            pair.split_once(sign)
-                .is_some_and(|(_, value)| is_good(value))
-        })
-    };
-    let (fits, must) = match flag.kind.as_str() {
-        "bool" => (is_bool(value), "`true` or `false`"),
-        "int" => (value.parse::<i64>().is_ok(), "a whole number"),
-        "float" => (value.parse::<f64>().is_ok(), "a number"),
-        "duration" => (seconds(value).is_some(), "a duration such as `10s`"),
-        "quantity" => (is_quantity(value), "a quantity such as `10Mi`"),
-        "ip" => (value.parse::<IpAddr>().is_ok(), "an IP address"),
-        "map[string]bool" => (pairs(is_bool), "pairs such as `name=true`"),
-        "map[string]string" if sign == '<' => {
-            (pairs(|_| true), "pairs such as `memory.available<100Mi`")
-        }
-        "map[string]string" => (pairs(|_| true), "pairs such as `name=value`"),
-        _ => (true, ""),
-    };
-    (!fits).then_some(must)
-}
-
-/// As Go's `strconv.ParseBool`.
-pub fn is_bool(value: &str) -> bool {
-    [
-        "1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "false", "FALSE", "False",
-    ]
-    .contains(&value)
 }

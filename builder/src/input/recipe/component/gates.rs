@@ -3,10 +3,9 @@
 use nodeimg_seed::text::suggest::{list, nearest};
 use serde_json::Value;
 
-use super::flags::is_bool;
 use super::rules::Rules;
 use super::wrong;
-use crate::input::published::{self, Release};
+use crate::input::published::{self, Release, is_bool};
 
 /// What is wrong with setting one gate.
 fn one(release: &Release, program: &str, name: &str, is_on: bool) -> Option<String> {

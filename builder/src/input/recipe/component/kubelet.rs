@@ -83,10 +83,13 @@ pub fn rules(rules: &mut Rules<'_>) {
     rules.words(WORDS);
     rules.at_least(&[&["imageMinimumGCAge"], &["imageMaximumGCAge"]], 0.0);
     rules.at_least(&[&["containerLogMonitorInterval"]], 3.0);
+    ciphers(rules);
+    if rules.is_part {
+        return;
+    }
     gated(rules);
     images(rules);
     shutdown(rules);
-    ciphers(rules);
     small(rules);
     resources::rules(rules);
 }
@@ -208,7 +211,8 @@ fn shutdown(rules: &mut Rules<'_>) {
     );
     let seconds = |field, default: &str| {
         let given = rules.seconds(&[field]);
-        given.or_else(|| crate::input::published::seconds(default))
+        let of_nodeimg = || crate::input::published::seconds(default);
+        given.or_else(|| of_nodeimg().filter(|_| rules.is_of_recipe))
     };
     let period = seconds(all, SHUTDOWN).unwrap_or_default();
     let of_critical = seconds(critical, SHUTDOWN_CRITICAL).unwrap_or_default();

@@ -7,6 +7,7 @@
 //! gone        flags of older versions, and what took their place
 //! labels      what a kubelet may say of its node
 //! gates       feature gates: unknown, locked, without those that they need
+//! sealed      directories that nothing can be written to
 //! rules       values of a configuration, by the names of fields
 //! kubelet     what the kubelet's own validation refuses
 //! kube_proxy  what kube-proxy's own validation refuses
@@ -20,6 +21,7 @@ mod kube_proxy;
 mod kubelet;
 mod labels;
 mod rules;
+mod sealed;
 mod sysctls;
 
 use serde_json::Value;
@@ -76,6 +78,7 @@ pub fn check(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<
     for component in &COMPONENTS {
         component.check(file, artifacts, problems);
     }
+    sealed::check(file, artifacts, problems);
     sysctls::check(file, artifacts, problems);
 }
 
@@ -131,6 +134,7 @@ impl Component {
         let document: Value = own.map(|(key, value)| (key.clone(), json(value))).collect();
         let mut wrongs = release.check(self.api, self.kind, &document);
         let mut rules = Rules::new(release, self.program, &document);
+        rules.is_of_recipe = true;
         gates::of_config(&mut rules);
         (self.rules)(&mut rules);
         // What has another type than its field's is told once.
@@ -146,6 +150,18 @@ impl Component {
     }
 }
 
+/// What the program refuses of a document of that kind, whose names, types and feature gates
+/// are judged elsewhere. `is_part`: it is merged with others that are not known.
+pub fn refused(release: &Release, kind: &str, document: &Value, is_part: bool) -> Vec<Wrong> {
+    let Some(component) = COMPONENTS.iter().find(|component| component.kind == kind) else {
+        return Vec::new();
+    };
+    let mut rules = Rules::new(release, component.program, document);
+    rules.is_part = is_part;
+    (component.rules)(&mut rules);
+    rules.found
+}
+
 fn step(part: &Part) -> Step<'_> {
     match part {
         Part::Key(key) => Step::Key(key),
@@ -154,7 +170,7 @@ fn step(part: &Part) -> Step<'_> {
 }
 
 /// As a program of Kubernetes will see what nodeimg writes of it.
-fn json(value: &toml::Value) -> Value {
+pub fn json(value: &toml::Value) -> Value {
     match value {
         toml::Value::String(text) => Value::from(text.as_str()),
         toml::Value::Integer(number) => Value::from(*number),

@@ -10,6 +10,10 @@ pub struct Rules<'a> {
     pub release: &'a Release,
     pub program: &'static str,
     config: &'a Value,
+    /// Whether it is the recipe's, which nodeimg adds to.
+    pub is_of_recipe: bool,
+    /// Whether the rest of it is not known: what a field needs may be there.
+    pub is_part: bool,
     pub found: Vec<Wrong>,
 }
 
@@ -23,6 +27,8 @@ impl<'a> Rules<'a> {
             release,
             program,
             config,
+            is_of_recipe: false,
+            is_part: false,
             found: Vec::new(),
         }
     }

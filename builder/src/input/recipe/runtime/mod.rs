@@ -57,6 +57,8 @@ pub struct Runtime {
     pub config: &'static str,
     /// The configuration for that version of the program.
     pub configure: fn(&Recipe, &Version) -> Result<String>,
+    /// Files of its configuration that the recipe's author may lay in; `None`: not judged.
+    pub laid: Option<&'static Laid>,
     /// Further files that its handlers need, with their texts.
     pub more: fn(&Recipe) -> Vec<(&'static str, &'static str)>,
     /// Whether the recipe has its table.
@@ -68,6 +70,25 @@ pub struct Runtime {
     pub of_bundle: Option<&'static str>,
     /// What is wrong with that version beside that kubelet.
     pub misfit: fn(&Version, kubelet: &Version) -> Option<Misfit>,
+}
+
+/// How files are judged that are laid in beside the configuration, or in its place.
+#[derive(Debug)]
+pub struct Laid {
+    /// The folder of those beside it.
+    pub folder: &'static str,
+    pub ending: &'static str,
+    /// What is wrong with them, each message with its place. The text is nodeimg's own
+    /// configuration, which they are merged into.
+    pub check: fn(&[LaidFile<'_>], own: &str, &Version) -> Vec<String>,
+}
+
+/// One of them.
+pub struct LaidFile<'a> {
+    pub path: &'a str,
+    /// Its place for messages.
+    pub label: String,
+    pub text: &'a str,
 }
 
 /// What is wrong with a version, from `is` on.

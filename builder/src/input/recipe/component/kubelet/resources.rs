@@ -244,7 +244,7 @@ fn policy_options(rules: &mut Rules<'_>, field: &str, known: &[(&str, &str)]) {
                 }
                 "must be a number of 8 or more, in quotes".to_owned()
             }
-            Some(_) if super::super::flags::is_bool(value) => continue,
+            Some(_) if crate::input::published::is_bool(value) => continue,
             Some(_) => "must be \"true\" or \"false\", in quotes".to_owned(),
         };
         rules.wrong(&[field, name], message);

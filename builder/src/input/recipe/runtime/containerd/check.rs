@@ -16,11 +16,11 @@ use crate::tree::ImagePath;
 
 const LISTS: &str = include_str!("../../../../../data/containerd-keys.txt");
 /// The last minor version of containerd 2 whose keys are in that list.
-const NEWEST: u64 = 4;
+pub const NEWEST: u64 = 4;
 
 const IMAGES: &str = "io.containerd.cri.v1.images";
-const RUNTIME: &str = "io.containerd.cri.v1.runtime";
-const OLD_CRI: &str = "io.containerd.grpc.v1.cri";
+pub const RUNTIME: &str = "io.containerd.cri.v1.runtime";
+pub const OLD_CRI: &str = "io.containerd.grpc.v1.cri";
 
 /// Plugins of containerd 1.x, and where they are now.
 const RENAMED: [(&str, &str); 4] = [
@@ -84,7 +84,10 @@ const OWNED: [(&[&str], &str); 9] = [
 
 pub fn check(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<'_>) {
     let Some(part) = &file.containerd else { return };
-    let mut told = Told { problems };
+    let mut told = Told {
+        problems,
+        start: TABLE,
+    };
     owned(&part.config, &mut told);
     registry(&part.config, &mut told);
     drivers(&part.config, &mut Vec::new(), &mut told);
@@ -104,16 +107,20 @@ pub fn check(file: &RecipeFile, artifacts: &[Artifact], problems: &mut Problems<
     }
 }
 
-/// Notes problems below `containerd.config`.
+/// Notes problems below a table of containerd's configuration.
 pub struct Told<'a, 'b> {
     pub problems: &'a mut Problems<'b>,
+    /// The table's own place in its file.
+    pub start: &'static [Step<'static>],
 }
 
+/// The place of the recipe's table.
+pub const TABLE: &[Step<'static>] = &[Step::Key("containerd"), Step::Key("config")];
+
 impl Told<'_, '_> {
-    fn add(&mut self, way: &[&str], message: &str) {
-        let start = [Step::Key("containerd"), Step::Key("config")];
+    pub fn add(&mut self, way: &[&str], message: &str) {
         let steps = way.iter().map(|key| Step::Key(key));
-        let steps: Vec<Step<'_>> = start.into_iter().chain(steps).collect();
+        let steps: Vec<Step<'_>> = self.start.iter().copied().chain(steps).collect();
         match way.contains(&"registry") {
             // Logins are there.
             true => self.problems.add_unquoted(&steps, message),
@@ -122,7 +129,7 @@ impl Told<'_, '_> {
     }
 }
 
-fn value<'a>(config: &'a Table, way: &[&str]) -> Option<&'a Value> {
+pub fn value<'a>(config: &'a Table, way: &[&str]) -> Option<&'a Value> {
     let (last, tables) = way.split_last()?;
     let table = tables
         .iter()
@@ -139,7 +146,7 @@ fn owned(config: &Table, told: &mut Told<'_, '_>) {
 }
 
 /// `config_path`, which nodeimg sets, and these exclude each other.
-fn registry(config: &Table, told: &mut Told<'_, '_>) {
+pub fn registry(config: &Table, told: &mut Told<'_, '_>) {
     for plugin in [IMAGES, OLD_CRI] {
         for (key, instead) in [
             (
@@ -165,7 +172,7 @@ fn registry(config: &Table, told: &mut Told<'_, '_>) {
     }
 }
 
-fn drivers<'a>(table: &'a Table, way: &mut Vec<&'a str>, told: &mut Told<'_, '_>) {
+pub fn drivers<'a>(table: &'a Table, way: &mut Vec<&'a str>, told: &mut Told<'_, '_>) {
     for (key, value) in table {
         way.push(key);
         if key == "SystemdCgroup" && value.as_bool() == Some(false) {
@@ -182,7 +189,7 @@ fn drivers<'a>(table: &'a Table, way: &mut Vec<&'a str>, told: &mut Told<'_, '_>
 }
 
 /// Without its CRI plugins containerd starts no pod.
-fn disabled(config: &Table, told: &mut Told<'_, '_>) {
+pub fn disabled(config: &Table, told: &mut Told<'_, '_>) {
     let list = config.get("disabled_plugins").and_then(Value::as_array);
     for name in list.into_iter().flatten().filter_map(Value::as_str) {
         if ["cri", OLD_CRI, IMAGES, RUNTIME].contains(&name) {
@@ -306,6 +313,7 @@ pub fn by_version(config: &Table, version: &Version) -> anyhow::Result<()> {
     let mut problems = Problems::new(&[]);
     let mut told = Told {
         problems: &mut problems,
+        start: TABLE,
     };
     match version.major_minor() {
         (2, minor) => names(config, minor.min(NEWEST), &mut told),

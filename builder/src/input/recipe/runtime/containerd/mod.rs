@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod files;
 
 use std::collections::BTreeMap;
 
@@ -43,6 +44,7 @@ pub static CONTAINERD: Runtime = Runtime {
     ],
     config: config::PATH,
     configure: config::generate,
+    laid: Some(&files::LAID),
     more: config::of_shims,
     is_given: |file| file.containerd.is_some(),
     check: check::check,

@@ -43,6 +43,7 @@ pub static CRIO: Runtime = Runtime {
     left_out: &[],
     config: config::PATH,
     configure: config::generate,
+    laid: None,
     is_given: |file| file.crio.is_some(),
     check: check::check,
     of_bundle: None,

@@ -295,6 +295,7 @@ fn told(config: &str, minor: u64) -> String {
         &table,
         minor,
         &mut check::Told {
+            start: check::TABLE,
             problems: &mut problems,
         },
     );
