@@ -56,7 +56,8 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/formats/src",
         &[
-            "squashfs", "fat", "qcow2", "oci", "pe", "cpio", "tar", "ar", "elf", "packing", "gpt",
+            "squashfs", "fat", "qcow2", "oci", "pe", "cpio", "tar", "ar", "go_buildinfo", "elf",
+            "packing", "gpt",
             "verity", "guid", "guarded", "sparse", "region", "readable",
         ],
     ),
