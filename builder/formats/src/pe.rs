@@ -109,7 +109,6 @@ pub fn with_sections(program: &[u8], sections: &[NewSection<'_>]) -> Result<Vec<
 }
 
 /// Every section of `image`, in order.
-#[cfg(test)]
 pub fn sections(image: &[u8]) -> Result<Vec<Section>> {
     Headers::read(image)?.sections(image)
 }

@@ -240,6 +240,11 @@ impl Locked {
         self.lock.pins.packages.unattended
     }
 
+    /// The lock's text, as `nodeimg lock` writes it.
+    pub fn text(&self) -> String {
+        self.lock.text()
+    }
+
     /// Everything that the lock pins.
     pub fn pins(&self) -> &Pins {
         &self.lock.pins
