@@ -16,6 +16,7 @@ mod node;
 mod packages;
 mod programs;
 mod relock;
+mod scanners;
 mod tampered;
 
 use std::fs::{self, File, Permissions};

@@ -111,6 +111,10 @@ fn places(program: &(impl Readable + ?Sized), header: &[u8]) -> io::Result<Vec<(
     if let Some(place) = named {
         return Ok(vec![place]);
     }
+    // Without sections it was cut down to what a kernel needs.
+    if !names.is_empty() {
+        return Ok(Vec::new());
+    }
     let segments = table(program, header, 32, 54, 56)?;
     Ok(segments
         .iter()

@@ -99,6 +99,7 @@ impl<'a> Build<'a> {
             arch: self.arch,
             fetched: &inputs.fetched,
         };
+        progress.step(&format!("listing what {name} is made of"));
         let bill = sbom::embed(&subject, &mut image.tree)?;
         if let Some(overlay) = &mut image.overlay {
             sbom::embed(&subject, overlay)?;

@@ -175,7 +175,7 @@ pub fn statement(built: &Built<'_>, outputs: &[Output], verified: &[Verified]) -
 fn dependencies(built: &Built<'_>) -> Result<Vec<Resource>> {
     let text = toml::to_string_pretty(&built.recipe.effective).context("printing the recipe")?;
     let mut all = vec![
-        // As `nodeimg recipe show` prints it.
+        // As `nodeimg recipe show` prints it, with the outputs of `--output`.
         Resource::named("recipe").with(&Digest::sha256(text.as_bytes())),
         Resource::named("lock").with(&Digest::sha256(built.locked.text().as_bytes())),
         Resource::named("nodeimg-firstboot").with(&built.firstboot.measured()?),

@@ -186,6 +186,9 @@ fn as_go_itself_says() {
         .collect();
     assert_eq!(said("\tdep\t"), modules);
     assert_eq!(said("\tpath\t"), [build.path.unwrap()]);
-    assert!(told.starts_with(&format!("{program}: {}\n", build.go)), "{told}");
+    assert!(
+        told.starts_with(&format!("{program}: {}\n", build.go)),
+        "{told}"
+    );
     assert!(!build.settings.is_empty());
 }

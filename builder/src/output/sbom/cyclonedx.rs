@@ -213,7 +213,7 @@ fn entity(supplier: &Supplier) -> Entity<'_> {
 
 fn kind(kind: Kind) -> &'static str {
     match kind {
-        Kind::Image => "firmware",
+        Kind::Image => "platform",
         Kind::System => "operating-system",
         Kind::Package | Kind::Module | Kind::Source => "library",
         Kind::Artifact | Kind::Program | Kind::FirstBoot => "application",

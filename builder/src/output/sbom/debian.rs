@@ -136,8 +136,8 @@ pub fn source<'a>(stanza: &Stanza<'a>) -> (&'a str, &'a str) {
     }
 }
 
-/// `Debian GCC Maintainers <debian-gcc@lists.debian.org>`. Who has a list or is called a team
-/// is no person.
+/// `Debian GCC Maintainers <debian-gcc@lists.debian.org>`. A list, or what is
+/// called a team, is not a person.
 fn supplier(maintainer: &str) -> Supplier {
     let (name, mail) = match maintainer.split_once('<') {
         Some((name, mail)) => (name, Some(mail.trim_end().trim_end_matches('>'))),

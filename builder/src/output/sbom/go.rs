@@ -51,7 +51,14 @@ fn program(bill: &mut Bill, path: &ImagePath, file: (&Node, &Content), info: Bui
 /// What brings the program, who supplies that, and its version.
 fn owner(bill: &Bill, origin: &Origin) -> (Id, Supplier, String) {
     let id = match origin {
-        Origin::Artifact(name) => Id::new(Kind::Artifact, name),
+        // A runtime that reads a store has the files of its container images in the tree.
+        Origin::Artifact(name) => {
+            let artifact = Id::new(Kind::Artifact, name);
+            match bill.parts.contains_key(&artifact) {
+                true => artifact,
+                false => Id::new(Kind::Container, name),
+            }
+        }
         Origin::Package(name) => Id::new(Kind::Package, name),
         _ => bill.root.clone(),
     };

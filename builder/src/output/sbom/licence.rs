@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use nodeimg_values::digest::Digest;
 
 use super::debian::source;
 use super::text_at;
@@ -248,7 +249,12 @@ fn one(name: &str, other: &mut impl FnMut(&str, &str)) -> String {
             _ => "-".to_owned(),
         })
         .collect();
-    let reference = format!("{REF}{word}");
+    // Two sentences may begin alike.
+    let end = match name.chars().count() > MAX_NAME {
+        true => format!("-{}", &Digest::sha256(name.as_bytes()).hex()[..8]),
+        false => String::new(),
+    };
+    let reference = format!("{REF}{word}{end}");
     other(&reference, name);
     reference
 }
