@@ -181,7 +181,7 @@ fn of_files(out: &Path) -> Vec<String> {
 #[track_caller]
 fn all_alike(subject: &Subject<'_>, variants: &[Variant]) {
     let first = digests(subject, &variants[0]);
-    assert_eq!(first.len(), 2 + 2 * 3, "{first:?}");
+    assert_eq!(first.len(), 2 + 2 * 6, "{first:?}");
     for variant in &variants[1..] {
         assert_eq!(digests(subject, variant), first, "{}", variant.name);
     }

@@ -1,10 +1,12 @@
 # shellcheck shell=bash
-# Other people's programs that ci/judges compares with, kept in the CI cache under the digest
-# of the two lists that pin them. Sourced after ci/lib/common.sh and base.sh.
+# Other people's programs that ci/judges and the tests of SBOMs compare with, kept in the CI
+# cache under the digest of the lists that pin them. Sourced after ci/lib/common.sh and base.sh.
 
 readonly JUDGES=tests/judges
 
-judges_lists() { grep -v '^#' "$TOP/$JUDGES/requirements.txt" "$TOP/$JUDGES/packages.txt" --no-filename; }
+judges_lists() {
+    grep -v '^#' "$TOP/$JUDGES/requirements.txt" "$TOP/$JUDGES/sbom-requirements.txt" "$TOP/$JUDGES/packages.txt" --no-filename
+}
 
 # prepare_judges: sets PREPARED to the folder that has all of them.
 prepare_judges() {
@@ -12,10 +14,11 @@ prepare_judges() {
     key=$(judges_lists | sha256_of_stdin)
     PREPARED=$(ci_cache_dir)/judges-${key:0:16}
     [[ ! -d $PREPARED ]] || return 0
-    say "fetching the judges (half a minute, once)"
+    say "fetching the judges (a minute, once)"
     mkdir -p "${PREPARED%/*}"
     made=$(mktemp -d "$PREPARED.XXXXXX")
-    fetch_python "$made/python"
+    fetch_python requirements.txt "$made/python"
+    fetch_python sbom-requirements.txt "$made/sbom"
     fetch_packages "$made"
     chmod 0755 "$made"
     # Another run may have been faster.
@@ -23,12 +26,12 @@ prepare_judges() {
     [[ -d $PREPARED ]] || die "$PREPARED could not be made"
 }
 
-# fetch_python FOLDER: for Debian's Python, whose own packages it takes the place of.
+# fetch_python LIST FOLDER: for Debian's Python, whose own packages it takes the place of.
 fetch_python() {
     /usr/bin/python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore \
         --no-deps --require-hashes --only-binary :all: \
-        --target "$1" --requirement "$TOP/$JUDGES/requirements.txt" ||
-        die "the Python packages of $JUDGES/requirements.txt could not be installed; see pip's message above"
+        --target "$2" --requirement "$TOP/$JUDGES/$1" ||
+        die "the Python packages of $JUDGES/$1 could not be installed; see pip's message above"
 }
 
 # fetch_packages FOLDER

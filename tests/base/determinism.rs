@@ -20,14 +20,17 @@ fn copied(from: &Path, to: PathBuf, mode: u32) -> PathBuf {
     to
 }
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 11] = [
     "disk.raw",
     "root.squashfs",
     "root.verity",
     "root.roothash",
     "uki.efi",
     "rootfs.tar.zst",
+    "sbom.spdx.json",
+    "sbom.cdx.json",
     "manifest.json",
+    "provenance.json",
     "SHA256SUMS",
 ];
 

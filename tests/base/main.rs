@@ -18,6 +18,7 @@ mod packages;
 mod programs;
 mod publishers;
 mod relock;
+mod scanners;
 mod signed;
 mod tampered;
 

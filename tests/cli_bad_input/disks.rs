@@ -285,7 +285,7 @@ fn builds_at_once_share_a_store_and_an_output() {
     }
     assert_eq!(
         listing(&world.path("out")).len(),
-        2 + 2 * 3,
+        2 + 2 * 6,
         "nothing else in out/"
     );
     assert!(world.partials().is_empty());

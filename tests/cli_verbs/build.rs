@@ -186,7 +186,12 @@ fn a_build_is_done_again_only_if_something_changed() {
     let overlay = image.join("overlay.tar.zst");
 
     for (name, meddle) in MEDDLE {
-        for file in ["overlay.tar.zst", "manifest.json", "SHA256SUMS"] {
+        for file in [
+            "overlay.tar.zst",
+            "sbom.spdx.json",
+            "manifest.json",
+            "SHA256SUMS",
+        ] {
             if (name, file) == ("removed", "SHA256SUMS")
                 || (name, file) == ("changed", "SHA256SUMS")
             {
@@ -239,7 +244,7 @@ fn a_directory_without_its_list_is_not_replaced() {
             .refused(1, &["not an output of an earlier build", "move it away"]);
         assert_eq!(
             listing(&world.path("out")).len(),
-            if meddle == "removed" { 3 } else { 4 }
+            if meddle == "removed" { 6 } else { 7 }
         );
     }
 }
@@ -252,6 +257,7 @@ fn an_image_is_of_its_recipe_and_lock() {
     Ran::of(&mut world.build()).good();
     let elsewhere = world.path("elsewhere/deep/tiny-1.0.0-amd64");
     assert!(is_image(&elsewhere));
+    // Which lists the others by their digests.
     for file in ["overlay.tar.zst", "manifest.json", "SHA256SUMS"] {
         let here = fs::read(world.image("amd64").join(file)).unwrap();
         assert_eq!(fs::read(elsewhere.join(file)).unwrap(), here, "{file}");
@@ -277,14 +283,15 @@ fn outputs_of_the_command_line_stand_in_for_those_of_the_recipe() {
         let listed = listing(&world.image("amd64"));
         (last["unchanged"].as_bool().unwrap(), listed.join(" "))
     };
-    let usual = "SHA256SUMS manifest.json overlay.tar.zst";
-    assert_eq!(files(&[]), (false, usual.into()));
-    let sysext =
-        "SHA256SUMS manifest.json tiny-1.0.0-amd64-sysext.raw tiny-1.0.0-amd64-sysext.roothash";
+    let about = "provenance.json sbom.cdx.json sbom.spdx.json";
+    let usual = format!("SHA256SUMS manifest.json overlay.tar.zst {about}");
+    assert_eq!(files(&[]), (false, usual.clone()));
+    let extension = "tiny-1.0.0-amd64-sysext.raw tiny-1.0.0-amd64-sysext.roothash";
+    let sysext = format!("SHA256SUMS manifest.json {about} {extension}");
     let twice = ["--output", "sysext", "--output", "sysext"];
-    assert_eq!(files(&twice), (false, sysext.into()));
-    assert_eq!(files(&twice[..2]), (true, sysext.into()));
-    assert_eq!(files(&[]), (false, usual.into()));
+    assert_eq!(files(&twice), (false, sysext.clone()));
+    assert_eq!(files(&twice[..2]), (true, sysext));
+    assert_eq!(files(&[]), (false, usual));
 }
 
 /// The text of a file of the image, where it is there.

@@ -7,6 +7,7 @@ pub mod ar;
 pub mod cpio;
 pub mod elf;
 pub mod fat;
+pub mod go_buildinfo;
 pub mod gpt;
 pub mod guarded;
 pub mod guid;

@@ -8,6 +8,7 @@ use nodeimg_values::atomic;
 use nodeimg_values::progress::Progress;
 
 use super::reuse::{self, Inputs, Key};
+use super::sbom::{self, Subject};
 use super::{Built, write_all};
 use crate::image::brought::Brought;
 use crate::image::rootfs;
@@ -88,9 +89,20 @@ impl<'a> Build<'a> {
             unattended: self.locked.unattended(),
             firstboot: self.firstboot.clone(),
         };
-        let image = rootfs::assemble(&inputs)?;
+        let mut image = rootfs::assemble(&inputs)?;
         for warning in &image.warnings {
             progress.warn(warning);
+        }
+        let subject = Subject {
+            recipe: self.recipe,
+            locked: self.locked,
+            arch: self.arch,
+            fetched: &inputs.fetched,
+        };
+        progress.step(&format!("listing what {name} is made of"));
+        let bill = sbom::embed(&subject, &mut image.tree)?;
+        if let Some(overlay) = &mut image.overlay {
+            sbom::embed(&subject, overlay)?;
         }
         progress.step(&format!("writing {}", self.directory.display()));
         let built = Built {
@@ -100,6 +112,9 @@ impl<'a> Build<'a> {
             tree: image.overlay.as_ref().unwrap_or(&image.tree),
             rootfs: &image.tree,
             boot: image.boot.as_ref(),
+            brought: self.brought,
+            firstboot: &self.firstboot,
+            bill: &bill,
             fetched: &inputs.fetched,
             store,
         };

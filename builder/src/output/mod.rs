@@ -8,7 +8,9 @@ mod discoverable;
 mod disk;
 mod inputs;
 pub mod manifest;
+pub mod provenance;
 pub mod reuse;
+pub mod sbom;
 pub mod sign;
 mod sysext;
 mod tarball;
@@ -23,14 +25,21 @@ use nodeimg_values::atomic::{self, OutDir, Turn};
 use nodeimg_values::digest::Digest;
 
 use crate::image::boot::{self, mounts};
+use crate::image::brought::Brought;
 use crate::image::config::runtime_classes;
 use crate::input::bring::Fetched;
 use crate::input::lock::Locked;
 use crate::input::recipe::output::OutputKind;
 use crate::input::recipe::{Component, Recipe};
 use crate::store::Store;
-use crate::tree::{ImagePath, Tree};
+use crate::tree::{Content, ImagePath, Tree};
 use manifest::Manifest;
+use provenance::Verified;
+use sbom::Bill;
+
+/// Begins the names of what only nodeimg defines. The project has no address of its own yet:
+/// a name below `.invalid` never belongs to anybody else (RFC 2606).
+pub const HOME: &str = "https://nodeimg.invalid";
 
 /// In the order in which people read them.
 static OUTPUTS: &[&Output] = &[
@@ -82,20 +91,31 @@ pub struct Built<'a> {
     pub rootfs: &'a Tree,
     /// What boots that, if an output is a disk.
     pub boot: Option<&'a boot::Parts>,
+    /// What the recipe's author has laid in.
+    pub brought: &'a Brought,
+    /// The first-boot binary.
+    pub firstboot: &'a Content,
+    /// What the larger tree of those asked for is made of.
+    pub bill: &'a Bill,
     pub fetched: &'a Fetched<'a>,
     /// Results of earlier builds are taken from here.
     pub store: &'a Store,
 }
 
 /// What came of one kind of output.
+#[derive(Default)]
 pub struct Written {
     pub outputs: Vec<manifest::Output>,
     /// SHA-256 of every regular file in it.
     pub digests: BTreeMap<ImagePath, Digest>,
+    /// What can be verified by a root hash.
+    pub verified: Vec<Verified>,
+    /// Of a disk.
+    pub boot: Option<sbom::boot::Boot>,
 }
 
-/// Writes every output of the recipe, `manifest.json` and `SHA256SUMS` into
-/// `directory`, which appears whole or not at all, and stays as it is for as
+/// Writes every output of the recipe, the bills of materials, `manifest.json`,
+/// `provenance.json` and `SHA256SUMS` into `directory`, which appears whole or not at all, and stays as it is for as
 /// long as the result lives.
 pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
     let kinds = &built.recipe.outputs;
@@ -109,8 +129,7 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
     let whole = kinds.iter().any(|kind| kind.is_whole());
     let tree = if whole { built.rootfs } else { built.tree };
     let staged = OutDir::stage(directory)?;
-    let mut outputs = Vec::new();
-    let mut digests = BTreeMap::new();
+    let mut all = Written::default();
     for Output {
         kind,
         write: writer,
@@ -121,34 +140,56 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
             continue;
         };
         let written = write(built, staged.path())?;
-        outputs.extend(written.outputs);
+        all.outputs.extend(written.outputs);
+        all.verified.extend(written.verified);
         // The manifest lists the files of the larger tree.
         if kind.is_whole() || !whole {
-            digests = written.digests;
+            all.digests = written.digests;
         }
     }
     if of_disk {
         let writers = asked.iter().map(|Output { write, .. }| write);
         let written = disk::write(built, writers, staged.path()).context("writing the disk")?;
-        outputs.extend(written.outputs);
-        digests = written.digests;
+        all.outputs.extend(written.outputs);
+        all.verified.extend(written.verified);
+        all.digests = written.digests;
+        all.boot = written.boot;
     }
     if let Some(text) = runtime_classes::text(built.recipe)? {
         let name = "runtime-classes.yaml";
         atomic::write_file(&staged.path().join(name), text.as_bytes())?;
-        outputs.push(manifest::Output::of(name, text.as_bytes()));
+        all.outputs
+            .push(manifest::Output::of(name, text.as_bytes()));
     }
-    let manifest = Manifest::new(image(built)?, inputs::of(built)?, tree, &digests, outputs)?;
-    let mut listed = manifest.outputs.clone();
-    let json = manifest.to_json()?;
-    atomic::write_file(&staged.path().join("manifest.json"), json.as_bytes())?;
-    listed.push(manifest::Output::of("manifest.json", json.as_bytes()));
-    atomic::write_file(
-        &staged.path().join("SHA256SUMS"),
-        manifest::checksums(&listed).as_bytes(),
-    )?;
+    describe(built, tree, all, staged.path())?;
     built.rootfs.check_unchanged()?;
     staged.commit()
+}
+
+/// Writes what says what the outputs are: each knows those before it.
+fn describe(built: &Built<'_>, tree: &Tree, all: Written, directory: &Path) -> Result<()> {
+    let mut bill = built.bill.clone();
+    sbom::boot::add(&mut bill, &all.outputs, all.boot.as_ref());
+    let mut outputs = all.outputs;
+    outputs.extend(sbom::write(&bill, directory)?);
+    let manifest = Manifest::new(
+        image(built)?,
+        inputs::of(built)?,
+        tree,
+        &all.digests,
+        outputs,
+    )?;
+    let mut listed = manifest.outputs.clone();
+    let json = manifest.to_json()?;
+    atomic::write_file(&directory.join("manifest.json"), json.as_bytes())?;
+    listed.push(manifest::Output::of("manifest.json", json.as_bytes()));
+    let provenance = provenance::statement(built, &listed, &all.verified)?;
+    atomic::write_file(&directory.join(provenance::FILE), &provenance)?;
+    listed.push(manifest::Output::of(provenance::FILE, &provenance));
+    atomic::write_file(
+        &directory.join("SHA256SUMS"),
+        manifest::checksums(&listed).as_bytes(),
+    )
 }
 
 fn image(built: &Built<'_>) -> Result<manifest::Image> {

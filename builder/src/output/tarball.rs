@@ -82,6 +82,7 @@ fn archive(built: &Built<'_>, tree: &Tree, directory: &Path, file: &str) -> Resu
     Ok(super::Written {
         outputs: vec![output],
         digests: written.digests,
+        ..super::Written::default()
     })
 }
 

@@ -23,6 +23,8 @@ pub enum Origin {
     Recipe(String),
     /// The first-boot binary and what it needs.
     FirstBoot,
+    /// The bill of what the image is made of.
+    Bill,
     /// A directory that something else is in.
     Implied,
 }
@@ -36,6 +38,7 @@ impl fmt::Display for Origin {
             Origin::Overlay(name) => write!(f, "overlay `{name}`"),
             Origin::Recipe(key) => write!(f, "recipe key `{key}`"),
             Origin::FirstBoot => f.write_str("the first-boot binary"),
+            Origin::Bill => f.write_str("the bill of materials"),
             Origin::Implied => f.write_str("a parent directory"),
         }
     }

@@ -78,6 +78,16 @@ pub fn python_with(module: &str) -> Option<&'static str> {
     found
 }
 
+/// Who reads SBOMs: the folder that `ci/judges --prepare` makes.
+#[track_caller]
+pub fn sbom() -> Option<PathBuf> {
+    let folder = std::env::var_os("NODEIMG_TEST_SBOM_JUDGES").map(PathBuf::from);
+    if folder.is_none() {
+        missing("who reads SBOMs (NODEIMG_TEST_SBOM_JUDGES: `ci/judges --prepare` and /sbom)");
+    }
+    folder
+}
+
 /// The folder with a real CRI-O.
 pub fn crio() -> Option<PathBuf> {
     folder("NODEIMG_TEST_CRIO", "a real CRI-O")

@@ -338,5 +338,13 @@ impl World {
 
 /// Whether a directory holds a whole image.
 pub fn is_image(directory: &Path) -> bool {
-    listing(directory) == ["SHA256SUMS", "manifest.json", "overlay.tar.zst"]
+    listing(directory)
+        == [
+            "SHA256SUMS",
+            "manifest.json",
+            "overlay.tar.zst",
+            "provenance.json",
+            "sbom.cdx.json",
+            "sbom.spdx.json",
+        ]
 }

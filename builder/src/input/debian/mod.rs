@@ -28,7 +28,7 @@ pub mod samples;
 pub mod scripts;
 mod solve;
 mod sources;
-mod stanza;
+pub mod stanza;
 pub mod version;
 
 pub use keyring::Keyring;

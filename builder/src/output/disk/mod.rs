@@ -36,6 +36,8 @@ use nodeimg_formats::verity::{self, RootHash};
 use nodeimg_values::atomic::AtomicFile;
 use nodeimg_values::digest::Digest;
 
+use super::provenance::Verified;
+use super::sbom::boot::Boot;
 use super::verified::{self, Purpose};
 use super::{Built, Writer, Written, discoverable};
 use crate::image::boot::{self, Slot};
@@ -58,8 +60,20 @@ pub fn write<'a>(
 ) -> Result<Written> {
     let file = AtomicFile::create(&directory.join(files::RAW))?;
     let (disk, digests) = fill(file, built)?;
-    let outputs = files::write(disk, writers, directory)?;
-    Ok(Written { outputs, digests })
+    let verified = vec![Verified {
+        name: "root".to_owned(),
+        hash: disk.root_hash,
+    }];
+    let parts = built
+        .boot
+        .context("the tree was not made into a disk's root")?;
+    let boot = Boot::of(parts, &disk.uki, disk.root_hash)?;
+    Ok(Written {
+        outputs: files::write(disk, writers, directory)?,
+        digests,
+        verified,
+        boot: Some(boot),
+    })
 }
 
 /// Each part goes to its place right away.

@@ -29,6 +29,7 @@ use nodeimg_formats::verity::{self, RootHash};
 use nodeimg_values::atomic::{AtomicFile, write_file};
 use nodeimg_values::digest::Digest;
 
+use super::provenance::Verified;
 use super::verified::{self, Purpose};
 use super::{Built, Output, Writer, Written, discoverable, manifest};
 use crate::input::recipe::output::{Contents, OutputKind};
@@ -70,6 +71,8 @@ fn write(built: &Built<'_>, directory: &Path) -> Result<Written> {
             },
             manifest::Output::of(&hash, text.as_bytes()),
         ],
+        verified: vec![Verified { name, hash: root }],
+        boot: None,
     })
 }
 

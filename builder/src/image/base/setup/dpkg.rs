@@ -5,8 +5,10 @@
 //! /usr/lib/sysimage/dpkg/status              control stanzas, `install ok installed`
 //!                       /info/format         `1`: lists are named by `name:arch` too
 //!                       /info/NAME[:ARCH].list, .md5sums
-//! /var/lib/dpkg                              a link to it
+//! /var/lib/dpkg/status                       the same text: scanners follow no link
+//!              /...                          links to the rest
 //! ```
+//! On a node with a `/var` of its own, tmpfiles.d makes `/var/lib/dpkg` a link to all of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -17,6 +19,9 @@ use super::{Base, Package};
 use crate::tree::{ImagePath, Origin};
 
 const ADMIN: &str = "/usr/lib/sysimage/dpkg";
+/// Where every Debian system has it.
+pub const VAR: &str = "/var/lib/dpkg";
+const LINKED: [&str; 4] = ["available", "diversions", "info", "statoverride"];
 
 pub fn database(base: &mut Base<'_>) -> Result<()> {
     let packages = base.facts.packages;
@@ -40,13 +45,16 @@ pub fn database(base: &mut Base<'_>) -> Result<()> {
             base.file(&format!("{stem}.md5sums"), md5sums(package, &present))?;
         }
     }
-    base.file(&format!("{ADMIN}/status"), status)?;
+    base.file(&format!("{ADMIN}/status"), status.clone())?;
     base.file(&format!("{ADMIN}/info/format"), "1\n")?;
     for empty in ["available", "diversions", "statoverride"] {
         base.file(&format!("{ADMIN}/{empty}"), "")?;
     }
-    // For who looks at the image from outside; on the node tmpfiles.d makes it.
-    base.link("/var/lib/dpkg", "../../usr/lib/sysimage/dpkg")
+    // For who looks at the image from outside, or runs it with the `/var` that it has.
+    for name in LINKED {
+        base.link(&format!("{VAR}/{name}"), &format!("../../..{ADMIN}/{name}"))?;
+    }
+    base.file(&format!("{VAR}/status"), status)
 }
 
 /// The control file with `Package:` and `Status:` first, and a blank line. Not every

@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 
-use super::{Base, known, machine_id};
+use super::{Base, dpkg, known, machine_id};
 use crate::input::artifact::oci_image::store;
 use crate::tree::{Content, ImagePath, Kind, Node};
 
@@ -120,7 +120,10 @@ fn leftover(_: &Base<'_>, path: &ImagePath, node: &Node) -> Result<Option<&'stat
     let in_empty = ["/tmp/", "/run/", "/var/"]
         .iter()
         .any(|top| path.as_str().starts_with(top));
-    let expected = is_directory || path.as_str() == "/var/lib/dpkg";
+    let expected = is_directory
+        || path
+            .parent()
+            .is_some_and(|parent| parent.as_str() == dpkg::VAR);
     let bad = NAMES.contains(&path.as_str())
         || SUFFIXES.iter().any(|suffix| path.name().ends_with(suffix))
         || (in_empty && !expected);

@@ -120,10 +120,14 @@ fn the_package_database_names_what_is_left() {
         text(&tree, &format!("{admin}/info/a:amd64.md5sums")),
         "00  usr/bin/kept\n"
     );
-    assert_eq!(
-        target(&tree, "/var/lib/dpkg").as_deref(),
-        Some("../../usr/lib/sysimage/dpkg")
-    );
+    // A scanner follows no link to it; dpkg follows those to the rest.
+    assert_eq!(text(&tree, "/var/lib/dpkg/status"), status);
+    for name in ["available", "diversions", "info", "statoverride"] {
+        assert_eq!(
+            target(&tree, &format!("/var/lib/dpkg/{name}")),
+            Some(format!("../../..{admin}/{name}"))
+        );
+    }
 }
 
 /// Whether systemd is to take a node's first start for a first boot.
