@@ -210,7 +210,8 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// Of git, with its own name of a side behind.
 fn is_conflict(line: &str) -> bool {
-    line.starts_with("}
+    line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ")
+}
 
 /// A lock that fits its recipe.
 #[derive(Debug)]
