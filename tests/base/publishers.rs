@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use super::{HOST, fetched, recipe, store, with_network};
 use nodeimg_test_support::ar;
 use nodeimg_test_support::archive::sha256;
+use nodeimg_test_support::real;
 use nodeimg_test_support::run::{Ran, nodeimg};
 
 const DATE: &str = "Tue, 14 Nov 2023 22:13:00 UTC";
@@ -137,6 +138,9 @@ fn verb(place: &Path, verb: &str, store: &Path) -> Command {
 
 #[test]
 fn packages_of_other_publishers_are_built_from_a_bundle_alone() {
+    let Some(binary) = real::firstboot(HOST) else {
+        return;
+    };
     if !fetched() {
         return;
     }
@@ -177,6 +181,8 @@ fn packages_of_other_publishers_are_built_from_a_bundle_alone() {
             "--mirror",
             "https://=http://127.0.0.1:9/",
         ]);
+        let binary = format!("{HOST}={}", binary.display());
+        build.args(["--firstboot", &binary]);
         build.env("NODEIMG_DEBIAN_MIRROR", "http://127.0.0.1:9/debian");
         Ran::of(build.args(more).args(["--out", "out"]))
     };
