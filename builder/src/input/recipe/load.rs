@@ -238,6 +238,27 @@ fn located(mut file: RecipeFile, source: &Source) -> Result<RecipeFile> {
     Ok(file)
 }
 
+/// The same wherever it lies: every path of the author's disk is only its name.
+pub fn portable(file: &RecipeFile) -> RecipeFile {
+    let mut file = file.clone();
+    let registries = file.registries.values_mut();
+    let repositories = file.base.iter_mut().flat_map(|base| &mut base.repository);
+    let sources = file.artifact.iter_mut().flat_map(|part| &mut part.source);
+    let paths = file
+        .overlay
+        .iter_mut()
+        .chain(registries.flat_map(|registry| &mut registry.ca))
+        .chain(repositories.map(|repository| &mut repository.signed_by))
+        .chain(sources.flat_map(|all| all.paths_mut()))
+        .chain(file.file.iter_mut().flat_map(|entry| &mut entry.source));
+    for path in paths {
+        if let Some(name) = Path::new(path.as_str()).file_name() {
+            *path = name.to_string_lossy().into_owned();
+        }
+    }
+    file
+}
+
 fn beside(path: &str, source: &Source, way: &[Step<'_>]) -> Result<String> {
     let Some(directory) = &source.directory else {
         bail!(

@@ -65,7 +65,7 @@ pub use base::{Base, PackageName};
 pub use deb::Deb;
 pub use image::ContainerImage;
 pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
-pub use load::{RecipeRef, load, load_edited, load_for};
+pub use load::{RecipeRef, load, load_edited, load_for, portable};
 pub use merge::with_extra;
 pub use repository::Repository;
 pub use script::AcceptedScript;
