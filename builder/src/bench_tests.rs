@@ -147,6 +147,8 @@ fn checks() {
             arch: Arch::Amd64,
             tree: &tree,
             kernels: &kernels,
+            runtime: None,
+            kubernetes: None,
         };
         // What it finds is of no interest: the tree is not this recipe's.
         let _ = judged.judge();

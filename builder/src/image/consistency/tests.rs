@@ -81,6 +81,8 @@ fn a_module_of_the_recipe_without_its_firmware_is_told() {
             arch: Arch::Amd64,
             tree,
             kernels: &kernels,
+            runtime: None,
+            kubernetes: None,
         };
         judged.judge().unwrap().join("\n")
     };

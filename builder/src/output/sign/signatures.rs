@@ -2,6 +2,7 @@
 //! a directory that was published.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use anyhow::{Context, Result, bail};
 use base64::Engine;
@@ -72,15 +73,18 @@ impl Signatures {
         let mut known: BTreeMap<[u8; 32], Vec<Vec<u8>>> = BTreeMap::new();
         for (path, bytes) in programs {
             let hash = authenticode::hash(bytes).with_context(|| format!("`{path}`"))?;
-            if !known.contains_key(&hash) {
-                let name = path.rsplit('/').next().unwrap_or(path);
-                let mut signatures = Vec::new();
-                for signer in &keys.secure_boot {
-                    signatures.extend(authenticode::sign(signer, name, bytes)?);
+            let signatures = match known.entry(hash) {
+                Entry::Occupied(there) => there.into_mut(),
+                Entry::Vacant(place) => {
+                    let name = path.rsplit('/').next().unwrap_or(path);
+                    let mut signatures = Vec::new();
+                    for signer in &keys.secure_boot {
+                        signatures.extend(authenticode::sign(signer, name, bytes)?);
+                    }
+                    place.insert(signatures)
                 }
-                known.insert(hash, signatures);
-            }
-            let signatures = known.get(&hash).cloned().unwrap_or_default();
+            };
+            let signatures = signatures.clone();
             self.programs.insert(path.to_owned(), signatures);
         }
         Ok(())

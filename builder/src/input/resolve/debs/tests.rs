@@ -325,7 +325,7 @@ fn setuid_programs_are_told() {
     // The mode of its one file, and the checksum of that header.
     let at = plain
         .windows(9)
-        .rposition(|part| part == b"0000755\00")
+        .rposition(|part| part == b"0000755\x000")
         .unwrap();
     let mut setuid = plain;
     setuid[at..at + 7].copy_from_slice(b"0004755");
