@@ -19,7 +19,7 @@ pub(super) enum Failure {
     Timeout,
     /// Less came than the options want.
     Slow { came: u64, window: Duration },
-    /// Something came that is no answer of HTTP, or nothing at all.
+    /// Something came that HTTP does not know as an answer, or nothing at all.
     NoAnswer(String),
     /// The connection ended before the file did.
     Cut {

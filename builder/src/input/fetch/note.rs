@@ -164,7 +164,7 @@ fn of_xml(text: &str) -> Option<&str> {
     of("Message").or_else(|| of("Code"))
 }
 
-/// Whether the body says that it is a text for people, or says nothing of itself.
+/// Whether the body says that it is a text for people, or has no name.
 fn is_text(headers: &HeaderMap) -> bool {
     text(headers, &header::CONTENT_TYPE).is_none_or(|kind| kind.trim().starts_with("text/plain"))
 }
