@@ -167,7 +167,7 @@ fn is_repository(text: &str) -> bool {
         let inner = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         !part.is_empty() && part.chars().all(inner) && !part.starts_with('.')
     };
-    parts.len() == 2 && parts.iter().all(|part| is_part(part))
+    parts.len() == 2 && parts.iter().all(is_part)
 }
 
 fn other_placeholder(text: &str) -> bool {

@@ -132,7 +132,6 @@ impl<'a> Ask<'a> {
         Ok(self.judge(subject, way, sha256, &backed)?.ok())
     }
 
-    #[expect(clippy::type_complexity, reason = "an answer of the engine, as it is")]
     fn judge(
         &self,
         subject: &Subject<'_>,
