@@ -73,7 +73,7 @@ impl SigstoreInstance {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Require {
-    /// By whatever can be had; `lock` prints what is missing.
+    /// By whatever is available; `lock` prints what is missing.
     #[default]
     Any,
     /// By a signature, or by two sources that are independent of each other.
