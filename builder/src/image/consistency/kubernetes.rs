@@ -42,7 +42,7 @@ pub fn judge(judged: &Judged<'_>, found: &mut Findings) -> Result<()> {
             continue;
         };
         let is_example = |top: &&str| top.parse().is_ok_and(|top| path.is_within(&top));
-        if content.len() > MOST || NOT_READ.iter().any(|top| is_example(top)) {
+        if content.len() > MOST || NOT_READ.iter().any(is_example) {
             continue;
         }
         let Ok(text) = String::from_utf8(content.head(MOST)?) else {
