@@ -146,6 +146,8 @@ fn what_is_not_a_document_or_has_no_values_yet_is_taken() {
         format!("{CLUSTER}kubernetesVersion: <version>\n{PLUGINS}"),
         format!("cat >x <<END\n{CLUSTER}clusterNam: x\nEND\n"),
         "apiVersion: v1\nkind: ConfigMap\n".to_owned(),
+        "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: CredentialProviderConfig\nproviders: []\n"
+            .to_owned(),
     ] {
         taken(&[("/etc/kubernetes/kubeadm.yaml", 0o644, text.as_bytes())]);
     }

@@ -255,7 +255,7 @@ fn sample(release: &Release, api: &str, kind: &str, depth: usize) -> Value {
     match kind {
         "bool" => json!(true),
         "float" => json!(0.5),
-        "duration" => json!("5s"),
+        "duration" | "duration or int" => json!("5s"),
         "quantity" => json!("5"),
         "string" => json!("a"),
         _ if kind.starts_with("int") || kind.starts_with("uint") => json!(5),
