@@ -74,7 +74,7 @@ pub fn read(program: &(impl Readable + ?Sized)) -> io::Result<Option<BuildInfo>>
         return Ok(None);
     }
     if header[5] != 1 {
-        return Ok(big_endian(program)?);
+        return big_endian(program);
     }
     for (offset, size) in places(program, &header)? {
         let Some(at) = search(program, offset, size)? else {

@@ -82,7 +82,7 @@ pub fn add(bill: &mut Bill, outputs: &[Output], boot: Option<&Boot>) {
         let ids = packages.iter().map(|name| Id::new(Kind::Package, name));
         let from = ids
             .filter_map(|id| Some((bill.parts.get(&id)?.clone(), id)))
-            .last();
+            .next_back();
         let (version, supplier) = match &from {
             Some((package, _)) => (package.version.clone(), package.supplier.clone()),
             None => (version.clone(), supplier.clone()),
