@@ -80,8 +80,9 @@ pub fn add(bill: &mut Bill, outputs: &[Output], boot: Option<&Boot>) {
             _ => vec![EFI.to_owned()],
         };
         let ids = packages.iter().map(|name| Id::new(Kind::Package, name));
-        let known = ids.filter_map(|id| Some((bill.parts.get(&id)?.clone(), id)));
-        let from = known.reduce(|_, later| later);
+        let from = ids
+            .filter_map(|id| Some((bill.parts.get(&id)?.clone(), id)))
+            .next_back();
         let (version, supplier) = match &from {
             Some((package, _)) => (package.version.clone(), package.supplier.clone()),
             None => (version.clone(), supplier.clone()),
