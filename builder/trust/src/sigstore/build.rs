@@ -195,7 +195,7 @@ mod tests {
         let pointers = ["uri", "entryPoint", "digest/sha1"].map(|key| format!("{source}/{key}"));
         let pointers: Vec<&str> = pointers.iter().map(String::as_str).collect();
         all_count(SLSA_0_2, &v0_2, &pointers);
-        // Other types say nothing of a build; the certificate does.
+        // Other types name no build; the certificate does.
         judge("https://spdx.dev/Document/v2.3", &json!({})).unwrap();
     }
 }
