@@ -14,7 +14,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use sigstore_tuf::transport::FetchFuture;
 use sigstore_tuf::{Error, Repository, Updater};
 
-use crate::{Instance, sigstore};
+use crate::roots::Instance;
+use crate::sigstore::crypto;
 
 /// The file that is wanted.
 const TARGET: &str = "trusted_root.json";
@@ -47,7 +48,7 @@ pub fn newest(
     now: i64,
     fetch: impl Fn(&str) -> Result<Option<Vec<u8>>>,
 ) -> Result<Vec<u8>> {
-    sigstore::crypto::install();
+    crypto::install();
     let (base, root) = place(instance).context("a private Sigstore has no public updates")?;
     newest_of(base, root, now, fetch)
 }
