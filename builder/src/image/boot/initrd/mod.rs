@@ -235,7 +235,7 @@ impl Initrd {
             }
         }
         // The kernel knows it as `/lib/firmware` alone.
-        let lib = ImagePath::merged_usr(false).into_iter();
+        let lib = ImagePath::merged_usr(false);
         for (path, target) in lib.filter(|(_, target)| *target == "usr/lib") {
             if !paths.is_empty() && self.tree.get(&path).is_none() {
                 self.tree.insert(path, Node::symlink(target, origin()))?;
