@@ -206,9 +206,10 @@ fn what_is_written_is_read_again() {
         image.write_all_at(&bytes, 0).unwrap();
         let copy = tempfile::tempfile().unwrap();
         read(&image, &copy).unwrap();
-        assert_eq!(copy.metadata().unwrap().len(), size);
+        let lengths = [&copy, &raw].map(|file| file.metadata().unwrap().len());
+        assert_eq!(lengths[0], lengths[1]);
         assert!(written(&copy) == bytes);
-        for at in [0, 4, 20, 24, 36] {
+        for at in [0, 4, 20, 24] {
             image.write_all_at(&[bytes[at] ^ 0xff], at as u64).unwrap();
             assert!(
                 read(&image, &tempfile::tempfile().unwrap()).is_err(),
