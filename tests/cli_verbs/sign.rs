@@ -66,12 +66,27 @@ fn a_signed_directory_is_consistent_and_judged_by_others() {
     let [image_file, signature] = names;
     assert_eq!(
         signed["files"],
-        serde_json::json!([image_file, signature, "manifest.json"])
+        serde_json::json!([
+            image_file,
+            signature,
+            "sbom.cdx.json",
+            "sbom.spdx.json",
+            "manifest.json",
+            "provenance.json"
+        ])
     );
     sums_hold(&image);
     let after = bytes(&image);
     for (name, old) in &before {
-        let is_same = !["manifest.json", "SHA256SUMS", names[0]].contains(&name.as_str());
+        let written = [
+            "manifest.json",
+            "SHA256SUMS",
+            "sbom.cdx.json",
+            "sbom.spdx.json",
+            "provenance.json",
+            names[0],
+        ];
+        let is_same = !written.contains(&name.as_str());
         assert_eq!(after[name] == *old, is_same, "{name}");
     }
     let manifest = manifest(&image);
@@ -260,13 +275,15 @@ fn keys_on_another_machine_sign_what_is_carried_there() {
     );
     attach().refused(1, &["nothing was signed", "SHA256SUMS-", "(checksums)"]);
     assert!(before == bytes(&image));
-    answer(
-        "SHA256SUMS",
-        &format!(
-            "pkeyutl -sign -rawin -inkey {}/release.key -in IN -out OUT",
-            away.display()
-        ),
-    );
+    for what in ["SHA256SUMS", "provenance"] {
+        answer(
+            what,
+            &format!(
+                "pkeyutl -sign -rawin -inkey {}/release.key -in IN -out OUT",
+                away.display()
+            ),
+        );
+    }
     attach().good();
     let carried = bytes(&image);
     for name in secret {

@@ -334,7 +334,9 @@ fn alone_it_has_a_manifest_with_every_digest() {
         names,
         [
             format!("{}.raw", extension.name),
-            format!("{}.roothash", extension.name)
+            format!("{}.roothash", extension.name),
+            "sbom.spdx.json".to_owned(),
+            "sbom.cdx.json".to_owned(),
         ]
     );
 }

@@ -197,7 +197,7 @@ fn what_nobody_vouches_for_now_stays_as_it_was_locked() {
 fn a_name_that_is_not_in_the_recipe_has_no_signer() {
     let trust = Trust::new();
     let mut lock = trust.lock(&["--accept-signer", "rund"]);
-    Ran::of(&mut lock).refused(1, &["--accept-signer rund", "it has kubernetes"]);
+    Ran::of(&mut lock).refused(1, &["--accept-signer rund", "crictl, kubernetes"]);
 }
 
 #[test]

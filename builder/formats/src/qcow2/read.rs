@@ -119,7 +119,7 @@ mod tests {
         raw.write_all_at(&[7; 70_000], 100).unwrap();
         let mut image = tempfile::tempfile().unwrap();
         let length = super::super::write(&raw, &mut image).unwrap();
-        for cut in [length - 1, 65_536, 103, 0] {
+        for cut in [length / 2, 65_536, 103, 0] {
             image.set_len(cut).unwrap();
             let error = read(&image, &tempfile::tempfile().unwrap()).unwrap_err();
             assert!(

@@ -21,6 +21,7 @@ use sequoia_openpgp::parse::stream::{
     VerifierBuilder,
 };
 use sequoia_openpgp::policy::StandardPolicy;
+use sequoia_openpgp::types::RevocationStatus;
 use sequoia_openpgp::{Fingerprint, KeyHandle};
 
 const SHIPPED: &[u8] = include_bytes!("../../../keys/debian-archive-keyring.asc");
@@ -171,8 +172,10 @@ fn still_valid(cert: &Cert, key: &Fingerprint, now: SystemTime) -> Result<()> {
     let policy = StandardPolicy::new();
     let cert = cert.with_policy(&policy, now)?;
     cert.alive()?;
+    // A primary key that was retired takes its subkeys along; the library asks each alone.
+    let retired = matches!(cert.revocation_status(), RevocationStatus::Revoked(_));
     let mut keys = cert.keys().alive().revoked(false).for_signing();
-    match keys.any(|there| there.key().fingerprint() == *key) {
+    match !retired && keys.any(|there| there.key().fingerprint() == *key) {
         true => Ok(()),
         false => bail!("the key {} has expired or is revoked", short(key)),
     }
@@ -226,13 +229,17 @@ pub mod tests {
 
         /// The same key, revoked.
         pub fn revoked(&self) -> TestKey {
-            let made = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_050);
+            self.given_up(ReasonForRevocation::KeyCompromised, 1_700_000_050)
+        }
+
+        fn given_up(&self, why: ReasonForRevocation, when: u64) -> TestKey {
+            let made = SystemTime::UNIX_EPOCH + Duration::from_secs(when);
             let key = self.cert.primary_key().key().clone();
             let mut signer = key.parts_into_secret().unwrap().into_keypair().unwrap();
             let revocation = CertRevocationBuilder::new()
                 .set_signature_creation_time(made)
                 .unwrap()
-                .set_reason_for_revocation(ReasonForRevocation::KeyCompromised, b"")
+                .set_reason_for_revocation(why, b"")
                 .unwrap()
                 .build(&mut signer, &self.cert, None)
                 .unwrap();
@@ -300,6 +307,18 @@ pub mod tests {
                 .verify(signed.as_bytes(), at(1_700_000_200))
                 .is_ok()
         );
+    }
+
+    /// Its owner can still sign with an earlier date.
+    #[test]
+    fn a_key_that_was_retired_since_is_refused() {
+        let key = TestKey::new(None);
+        let signed = key.sign("Origin: Debian\n");
+        let now = at(1_700_000_200);
+        assert!(key.keyring().verify(&signed, now).is_ok());
+        let retired = key.given_up(ReasonForRevocation::KeyRetired, 1_700_000_150);
+        let error = retired.keyring().verify(&signed, now).unwrap_err();
+        assert!(format!("{error:#}").contains("revoked"), "{error:#}");
     }
 
     #[test]
