@@ -2,7 +2,7 @@
 //! them, and their proofs are kept and verified again offline.
 //!
 //! A [`Demand`] says who must vouch for an artifact, a [`Proof`] is what upstream
-//! published and the lock keeps, [`verify`] judges one by the other with the trusted
+//! published and the lock keeps, [`verify()`] judges one by the other with the trusted
 //! [`Roots`], and [`Vouched`] says who signed. Nothing here knows a network, a recipe or
 //! a lock: [`collect`] builds proofs from bytes that somebody else fetched.
 //!
