@@ -222,7 +222,7 @@ def measure_sign(images, runs):
     )
     (folder / "keys.toml").write_text('[[secure_boot]]\nkey = "db.key"\ncertificate = "db.pem"\n')
     once(images.build("amd64", "disk", "--output", "uki", "--force"))
-    built = images.of("amd64", "disk", "manifest.json").parent
+    built = images.of("amd64", "disk", "uki.efi").parent
     signed, copied = folder / "image", folder / "copied"
 
     def unsigned():
