@@ -15,7 +15,7 @@ use regex::Regex;
 const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/src",
-        &["cmd", "cli", "output", "image", "input", "tree", "store"],
+        &["cmd", "cli", "verify", "output", "image", "input", "tree", "store"],
     ),
     (
         "builder/src/image",

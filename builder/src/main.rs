@@ -5,6 +5,7 @@
 //! ```text
 //! cmd      one verb a file
 //! cli      what the command line may say
+//! verify   whether an image is what somebody vouches for
 //! output   what a build writes: disks, archives, extensions, the manifest
 //! image    from the inputs to the tree of an image
 //! input    recipe, lock and the bytes that they name
@@ -24,6 +25,7 @@ mod input;
 mod output;
 mod store;
 mod tree;
+mod verify;
 
 use std::process::ExitCode;
 
