@@ -10,6 +10,7 @@
 //! root         8  files against manifest and SBOM
 //! upstream     9  who vouches for what went in
 //! rebuild     10  the same bytes again
+//! bill         an SBOM, read again
 //! known, inside   what has been vouched for so far
 //! step            a step and its verdict
 //! ```
@@ -19,6 +20,7 @@
 //!   only [`vouched`] makes a `Vouched`.
 //! - A step whose needs are not met is not reached; it never passes.
 
+mod bill;
 mod boot;
 mod disk;
 mod inside;
