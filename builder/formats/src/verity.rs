@@ -26,6 +26,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
+use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_values::parallel::{cores, in_parallel};
@@ -71,6 +72,22 @@ impl RootHash {
             Guid::new(bytes)
         };
         (half(0), half(16))
+    }
+}
+
+impl FromStr for RootHash {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<RootHash> {
+        let digits = text.as_bytes();
+        let mut bytes = [0; HASH];
+        if digits.len() != 2 * HASH || !digits.iter().all(u8::is_ascii_hexdigit) {
+            bail!("`{}` is not a root hash: it has {} hex digits", text.escape_debug(), 2 * HASH);
+        }
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16)?;
+        }
+        Ok(RootHash(bytes))
     }
 }
 
