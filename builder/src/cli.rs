@@ -4,6 +4,7 @@ mod global;
 mod seed;
 mod sign;
 mod trust;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub use global::Global;
 pub use seed::{NameValue, SeedCaArgs, SeedCheckArgs, SeedIdentityArgs, SeedNewArgs, SeedVerb};
 pub use sign::SignArgs;
 pub use trust::TrustVerb;
+pub use verify::VerifyArgs;
 
 use crate::image::firstboot::program::Given;
 use crate::input::lock::Update;
@@ -57,6 +59,8 @@ pub enum Verb {
     Build(BuildArgs),
     /// Sign a built image: Secure Boot, root hashes, checksums
     Sign(SignArgs),
+    /// Verify a built image in ten steps: who signed it, every file, how it was built, what went in
+    Verify(Box<VerifyArgs>),
     /// Download everything that a build needs into the store
     Fetch(FetchArgs),
     /// Boot a built disk in QEMU, with its console on this terminal
@@ -108,6 +112,11 @@ pub struct ArchArgs {
 }
 
 impl ArchArgs {
+    /// This one.
+    pub fn of(arch: Arch) -> ArchArgs {
+        ArchArgs { named: vec![arch] }
+    }
+
     pub fn archs(&self) -> Result<Vec<Arch>> {
         Arch::named_or_own(&self.named, std::env::consts::ARCH)
     }

@@ -128,6 +128,11 @@ impl PublicKey {
         Digest::sha256(&self.info)
     }
 
+    /// PEM, a `PUBLIC KEY`.
+    pub fn pem(&self) -> String {
+        ::pem::encode(&::pem::Pem::new("PUBLIC KEY", self.info.clone()))
+    }
+
     /// Whether this key has signed `message`; ECDSA's signature in DER.
     pub fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
         let by: &dyn signature::VerificationAlgorithm = match self.algorithm {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Arg, Args, Command};
 
 /// The verbs that download, and so have mirrors.
-const DOWNLOAD: &[&str] = &["build", "fetch", "lock"];
+const DOWNLOAD: &[&str] = &["build", "fetch", "lock", "verify"];
 /// The verbs that read or write the store.
-const STORE: &[&str] = &["build", "fetch", "lock", "store"];
+const STORE: &[&str] = &["build", "fetch", "lock", "store", "verify"];
 
 /// Options that stand before or after the verb.
 #[derive(Clone, Debug, Args)]

@@ -12,6 +12,7 @@ mod sign;
 mod store;
 mod test;
 mod trust;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.verb {
         Verb::Build(args) => build::run(&session, args),
         Verb::Sign(args) => sign::run(&session, args),
+        Verb::Verify(args) => verify::run(&session, args),
         Verb::Fetch(args) => fetch::run(&session, args),
         Verb::Run(args) => return run::run(&session, args),
         Verb::Test(args) => return test::run(&session, args),
@@ -118,6 +120,33 @@ impl Session<'_> {
         let environment = std::env::var(MIRROR_VARIABLE).ok();
         let options = Options {
             mirrors: Mirrors::new(&self.global.mirrors, environment.as_deref(), &[])?,
+            ..Options::default()
+        };
+        Ok(Fetcher::new(store, options, self.progress))
+    }
+
+    /// For the files of a build at `url`, which may be plain http: their digests are verified.
+    pub fn fetcher_of<'a>(
+        &'a self,
+        store: &'a Store,
+        url: &str,
+        network: &NetworkArgs,
+    ) -> Result<Fetcher<'a>> {
+        let environment = std::env::var(MIRROR_VARIABLE).ok();
+        let mut mirrors = Mirrors::new(&self.global.mirrors, environment.as_deref(), &[])?;
+        let is_mirrored = mirrors.candidates(url).iter().any(|one| one.by_mirror);
+        if url.starts_with("http://") && !is_mirrored {
+            let mut flags = self.global.mirrors.clone();
+            flags.push(format!("{url}={url}"));
+            mirrors = Mirrors::new(&flags, environment.as_deref(), &[])?;
+        }
+        let options = Options {
+            mirrors,
+            jobs: usize::from(network.transfer.jobs),
+            retry: Retry {
+                attempts: u32::from(network.transfer.retries) + 1,
+                ..Retry::default()
+            },
             ..Options::default()
         };
         Ok(Fetcher::new(store, options, self.progress))

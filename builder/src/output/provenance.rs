@@ -29,10 +29,8 @@ use crate::tree::{Content, ImagePath, Kind, Node};
 
 /// Beside the outputs.
 pub const FILE: &str = "provenance.json";
-/// Before the name of what a root hash is of, among the subjects.
-pub const VERIFIED: &str = "dm-verity:";
-const STATEMENT: &str = "https://in-toto.io/Statement/v1";
-const PREDICATE: &str = "https://slsa.dev/provenance/v1";
+pub const STATEMENT: &str = "https://in-toto.io/Statement/v1";
+pub const PREDICATE: &str = "https://slsa.dev/provenance/v1";
 
 #[derive(Serialize)]
 struct Statement {
@@ -77,6 +75,11 @@ struct RunDetails {
 struct Builder {
     id: String,
     version: BTreeMap<&'static str, &'static str>,
+}
+
+/// What `buildType` says of how nodeimg builds.
+pub fn build_type() -> String {
+    format!("{HOME}/how-to/sbom-and-provenance.html#build-type-v1")
 }
 
 /// in-toto's ResourceDescriptor.
@@ -127,7 +130,7 @@ pub fn statement(built: &Built<'_>, outputs: &[Output], verified: &[Verified]) -
         .map(|output| Resource::named(&output.file).with(&output.sha256));
     // A root hash is a SHA-256 too, of the whole tree.
     let hashes = verified.iter().map(|verified| {
-        let name = format!("{VERIFIED}{}", verified.name);
+        let name = format!("dm-verity:{}", verified.name);
         let mut resource = Resource::named(name);
         resource.digest.insert("sha256", verified.hash.to_string());
         resource
@@ -152,7 +155,7 @@ pub fn statement(built: &Built<'_>, outputs: &[Output], verified: &[Verified]) -
         predicate_type: PREDICATE,
         predicate: Predicate {
             build_definition: BuildDefinition {
-                build_type: format!("{HOME}/how-to/sbom-and-provenance.html#build-type-v1"),
+                build_type: build_type(),
                 external_parameters: Parameters {
                     recipe: recipe.name.to_string(),
                     version: recipe.version.to_string(),

@@ -31,5 +31,5 @@ pub use demand::{Artifact, Demand, Instance, Signer};
 pub use proof::{Answer, Proof};
 pub use refusal::{Refusal, Why};
 pub use roots::Roots;
-pub use verify::{first, verify};
+pub use verify::{first, statement, verify};
 pub use vouched::{How, Require, Vouched};

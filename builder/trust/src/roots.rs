@@ -51,6 +51,12 @@ impl Roots {
         self.of(instance).map(|root| &root.digest)
     }
 
+    /// When the newest authority or log that the root lists became valid (RFC 3339): a root
+    /// that is too old refuses what newer ones have signed.
+    pub fn newest(&self, instance: Instance) -> Option<&str> {
+        self.of(instance)?.newest.as_deref()
+    }
+
     pub(crate) fn of(&self, instance: Instance) -> Option<&Root> {
         match instance {
             Instance::PublicGood => Some(&self.public_good),

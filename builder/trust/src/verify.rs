@@ -72,6 +72,57 @@ pub fn first<'p>(
     })
 }
 
+/// The statement that `bundle` holds, and who signed it, if that meets `demand` (a
+/// [`Demand::Attestation`]). What it is about is not compared with anything: that is for whoever
+/// reads it. `name` is what messages call the bundle.
+///
+/// # Errors
+/// As [`verify()`].
+pub fn statement(
+    name: &str,
+    demand: &Demand,
+    bundle: &str,
+    roots: &Roots,
+) -> Result<(Vec<u8>, Vouched), Box<Refusal>> {
+    let refused = |fault: Fault| {
+        Box::new(Refusal {
+            help: help(fault.why, demand),
+            why: fault.why,
+            artifact: name.to_string(),
+            fault: fault.fault,
+            signed_by: fault.signed_by,
+            demanded: demand.to_string(),
+        })
+    };
+    let payload = sigstore::payload(bundle).map_err(refused)?;
+    // The library judges an attestation together with something that it is about.
+    let about = about(&payload).ok_or_else(|| {
+        let fault = "the statement names no file with a SHA-256";
+        refused(Fault::new(Why::Damaged, fault))
+    })?;
+    let artifact = Artifact {
+        name,
+        sha256: &about,
+        url: None,
+        content: None,
+    };
+    let proof = Proof::Sigstore {
+        bundle: bundle.to_string(),
+    };
+    let vouched = verify(&artifact, demand, Some(&proof), roots, 0)?;
+    Ok((payload, vouched))
+}
+
+/// The first digest that a statement names.
+fn about(payload: &[u8]) -> Option<Digest> {
+    let statement: serde_json::Value = serde_json::from_slice(payload).ok()?;
+    let subjects = statement.get("subject")?.as_array()?;
+    let hex = subjects
+        .iter()
+        .find_map(|subject| subject.pointer("/digest/sha256"));
+    Digest::new(Algorithm::Sha256, hex?.as_str()?).ok()
+}
+
 fn judged(
     artifact: &Artifact<'_>,
     demand: &Demand,

@@ -12,7 +12,8 @@
 //!   and redirects to a mirror's own host or the very same server.
 //! - No more pieces are in memory than the queue holds.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -98,9 +99,16 @@ impl Client {
                 netrc: Arc::new(Netrc::of_environment()),
                 proxies: Arc::new(Proxies::of_environment()?),
                 least: options.least,
+                led: Arc::default(),
             },
             runtime: Some(runtime),
         })
+    }
+
+    /// Each redirect to another server that was followed, as `HOST redirects to HOST`.
+    pub(super) fn redirects(&self) -> Vec<String> {
+        let led = self.ways.led.lock().unwrap_or_else(PoisonError::into_inner);
+        led.iter().cloned().collect()
     }
 
     /// Begins; dropping the receiver ends it.
@@ -139,6 +147,8 @@ pub(super) struct Ways {
     pub(super) netrc: Arc<Netrc>,
     pub(super) proxies: Arc<Proxies>,
     least: Least,
+    /// The redirects to other hosts that were followed.
+    led: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// Where a file is asked for first, and with which login.
@@ -259,7 +269,14 @@ async fn follow(
         })?;
         match response.status().as_u16() {
             301 | 302 | 303 | 307 | 308 => {
-                url = redirect(&ways.mirrors, &url, response.headers())?;
+                let to = redirect(&ways.mirrors, &url, response.headers())?;
+                if to.origin() != url.origin() {
+                    let origin = |url: &Url| url.origin().ascii_serialization();
+                    let said = format!("{} redirects to {}", origin(&url), origin(&to));
+                    let mut led = ways.led.lock().unwrap_or_else(PoisonError::into_inner);
+                    led.insert(said);
+                }
+                url = to;
                 if url.origin() == first.origin() && login.is_some() {
                     Login::take(&mut url);
                 }

@@ -151,6 +151,11 @@ impl<'a> Fetcher<'a> {
         self.options.offline
     }
 
+    /// Each redirect to another server that was followed so far.
+    pub fn redirects(&self) -> Vec<String> {
+        self.client.get().map(Client::redirects).unwrap_or_default()
+    }
+
     /// Tells the user.
     pub fn warn(&self, message: &str) {
         self.progress.warn(message);

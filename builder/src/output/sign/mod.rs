@@ -32,9 +32,12 @@ use nodeimg_signing::signer::{Exchange, Signer};
 use nodeimg_values::atomic::CHECKSUMS;
 use nodeimg_values::digest::Hasher;
 
+pub use apply::SIGNATURE;
 pub use keys::Keys;
+pub use statement::SIGNED;
+pub use target::{MANIFEST, sums};
 
-use apply::{Changes, SIGNATURE, Staged};
+use apply::{Changes, Staged};
 use esp::Esp;
 use signatures::Signatures;
 use target::Target;

@@ -118,7 +118,11 @@ impl Target {
     }
 }
 
-fn sums(text: &str) -> Result<BTreeMap<String, String>> {
+/// Digests by name, in hex, from the text of SHA256SUMS.
+///
+/// # Errors
+/// A line is something else, or names a file again.
+pub fn sums(text: &str) -> Result<BTreeMap<String, String>> {
     let mut sums = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {
         let parts = line.split_once("  ").filter(|(hex, name)| {
@@ -128,7 +132,9 @@ fn sums(text: &str) -> Result<BTreeMap<String, String>> {
         let Some((hex, name)) = parts else {
             bail!("line {} is not `SHA-256  NAME`", index + 1);
         };
-        sums.insert(name.to_owned(), hex.to_owned());
+        if sums.insert(name.to_owned(), hex.to_owned()).is_some() {
+            bail!("line {} names `{name}` again", index + 1);
+        }
     }
     Ok(sums)
 }

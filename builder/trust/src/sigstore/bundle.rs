@@ -108,6 +108,26 @@ pub(crate) fn attestation(
     Ok((signed, statement))
 }
 
+/// The statement that a bundle holds, before anybody vouches for it.
+pub(crate) fn payload(json: &str) -> Result<Vec<u8>, Fault> {
+    match bundle(json)?.content {
+        SignatureContent::DsseEnvelope(envelope) => Ok(envelope.payload.as_bytes().to_vec()),
+        _ => Err(Fault::new(
+            Why::Missing,
+            "the bundle is a signature, not an attestation",
+        )),
+    }
+}
+
+fn bundle(json: &str) -> Result<Bundle, Fault> {
+    if json.len() > MAX_PROOF {
+        let fault = format!("the bundle has {} bytes, more than {MAX_PROOF}", json.len());
+        return Err(Fault::new(Why::Damaged, fault));
+    }
+    Bundle::from_json(json)
+        .map_err(|error| Fault::new(Why::Damaged, format!("the bundle cannot be read: {error}")))
+}
+
 /// A bundle that holds, whatever its content.
 pub(crate) fn signed(
     json: &str,
@@ -115,12 +135,7 @@ pub(crate) fn signed(
     signers: &[Signer],
     root: &Root,
 ) -> Result<Signed, Fault> {
-    if json.len() > MAX_PROOF {
-        let fault = format!("the bundle has {} bytes, more than {MAX_PROOF}", json.len());
-        return Err(Fault::new(Why::Damaged, fault));
-    }
-    let bundle = Bundle::from_json(json)
-        .map_err(|error| Fault::new(Why::Damaged, format!("the bundle cannot be read: {error}")))?;
+    let bundle = bundle(json)?;
     let claimed = claimed(&bundle);
     let policy = policy(signers, claimed.as_ref(), &bundle, root)?;
     let result = run(&bundle, over, policy.as_ref(), root);

@@ -10,7 +10,7 @@ mod root;
 mod statement;
 
 pub(crate) use build::build;
-pub(crate) use bundle::{Fault, Over, Signed, attestation, blob};
+pub(crate) use bundle::{Fault, Over, Signed, attestation, blob, payload};
 pub(crate) use image::image;
 pub(crate) use parts::{from_bundle, from_cosign_layer, from_rekor, rekor_query};
 pub(crate) use release::release;

@@ -24,6 +24,8 @@ pub struct Root {
     pub certificate_logs: bool,
     /// The key IDs of the logs.
     log_ids: BTreeSet<Vec<u8>>,
+    /// When its newest authority or log began, as its file has it (RFC 3339).
+    pub newest: Option<String>,
 }
 
 impl std::fmt::Debug for Root {
@@ -64,9 +66,27 @@ impl Root {
         Ok(Root {
             digest: Digest::sha256(json),
             verifier: Arc::new(verifier),
+            newest: newest(text),
             log_ids: ids.map(<[u8]>::to_vec).collect(),
             logs: !root.tlogs.is_empty(),
             certificate_logs: !root.ctlogs.is_empty(),
         })
     }
+}
+
+/// The latest time at which something that the root lists became valid.
+fn newest(text: &str) -> Option<String> {
+    let root: serde_json::Value = serde_json::from_str(text).ok()?;
+    let kinds = [
+        "certificateAuthorities",
+        "tlogs",
+        "ctlogs",
+        "timestampAuthorities",
+    ];
+    let all = kinds.iter().filter_map(|kind| root.get(kind)?.as_array());
+    let starts = all.flatten().filter_map(|one| {
+        let valid = one.get("validFor").or(one.pointer("/publicKey/validFor"))?;
+        valid.get("start")?.as_str()
+    });
+    starts.max().map(str::to_string)
 }
