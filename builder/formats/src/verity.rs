@@ -82,7 +82,11 @@ impl FromStr for RootHash {
         let digits = text.as_bytes();
         let mut bytes = [0; HASH];
         if digits.len() != 2 * HASH || !digits.iter().all(u8::is_ascii_hexdigit) {
-            bail!("`{}` is not a root hash: it has {} hex digits", text.escape_debug(), 2 * HASH);
+            bail!(
+                "`{}` is not a root hash: it has {} hex digits",
+                text.escape_debug(),
+                2 * HASH
+            );
         }
         for (at, byte) in bytes.iter_mut().enumerate() {
             *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16)?;

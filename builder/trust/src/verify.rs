@@ -117,7 +117,9 @@ pub fn statement(
 fn about(payload: &[u8]) -> Option<Digest> {
     let statement: serde_json::Value = serde_json::from_slice(payload).ok()?;
     let subjects = statement.get("subject")?.as_array()?;
-    let hex = subjects.iter().find_map(|subject| subject.pointer("/digest/sha256"));
+    let hex = subjects
+        .iter()
+        .find_map(|subject| subject.pointer("/digest/sha256"));
     Digest::new(Algorithm::Sha256, hex?.as_str()?).ok()
 }
 

@@ -122,6 +122,50 @@ impl Sigstore {
         }
     }
 
+    /// The bundle that `cosign sign-blob --bundle` writes of `bytes`
+    /// ([v0.3](https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_bundle.proto)).
+    pub fn bundle(&self, identity: &str, bytes: &[u8]) -> String {
+        let signed = self.sign(identity, bytes);
+        let mut bundle = material(&signed.certificate_der, &signed.entry, "hashedrekord");
+        bundle["messageSignature"] = json!({
+            "messageDigest": {
+                "algorithm": "SHA2_256", "digest": BASE64.encode(Sha256::digest(bytes)),
+            },
+            "signature": signed.signature,
+        });
+        bundle.to_string()
+    }
+
+    /// The bundle that `cosign attest-blob` and GitHub's `attest` write of a statement.
+    pub fn attest(&self, identity: &str, statement: &[u8]) -> String {
+        let kind = "application/vnd.in-toto+json";
+        let mut message = format!("DSSEv1 {} {kind} {} ", kind.len(), statement.len()).into_bytes();
+        message.extend(statement);
+        let key = KeyPair::generate().unwrap();
+        let certificate = self.certificate(identity, &key);
+        let signature = BASE64.encode(SigningKey::sign(&key, &message).unwrap());
+        let payload = BASE64.encode(statement);
+        let envelope = json!({
+            "payload": payload, "payloadType": kind, "signatures": [{ "sig": signature }],
+        });
+        let hash =
+            |bytes: &[u8]| json!({ "algorithm": "sha256", "value": hex(&Sha256::digest(bytes)) });
+        let entry = self.entry(&json!({
+            "apiVersion": "0.0.1",
+            "kind": "dsse",
+            "spec": {
+                "envelopeHash": hash(envelope.to_string().as_bytes()),
+                "payloadHash": hash(statement),
+                "signatures": [{
+                    "signature": signature, "verifier": BASE64.encode(pem(&certificate)),
+                }],
+            },
+        }));
+        let mut bundle = material(&certificate, &entry, "dsse");
+        bundle["dsseEnvelope"] = envelope;
+        bundle.to_string()
+    }
+
     /// Good for ten minutes, as Fulcio's.
     fn certificate(&self, identity: &str, key: &KeyPair) -> Vec<u8> {
         let mut params = CertificateParams::default();
@@ -254,6 +298,40 @@ impl Sigstore {
         });
         (payload, annotations)
     }
+}
+
+/// A bundle without what was signed: the certificate and the log's entry.
+fn material(certificate: &[u8], entry: &Value, kind: &str) -> Value {
+    let unhex = |text: &Value| {
+        let text = text.as_str().unwrap();
+        let bytes = (0..text.len()).step_by(2);
+        let bytes = bytes.map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap());
+        BASE64.encode(bytes.collect::<Vec<u8>>())
+    };
+    let proof = &entry["verification"]["inclusionProof"];
+    json!({
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": {
+            "certificate": { "rawBytes": BASE64.encode(certificate) },
+            "tlogEntries": [{
+                "logIndex": entry["logIndex"].to_string(),
+                "logId": { "keyId": unhex(&entry["logID"]) },
+                "kindVersion": { "kind": kind, "version": "0.0.1" },
+                "integratedTime": entry["integratedTime"].to_string(),
+                "inclusionPromise": {
+                    "signedEntryTimestamp": entry["verification"]["signedEntryTimestamp"],
+                },
+                "inclusionProof": {
+                    "logIndex": proof["logIndex"].to_string(),
+                    "rootHash": unhex(&proof["rootHash"]),
+                    "treeSize": proof["treeSize"].to_string(),
+                    "hashes": [unhex(&proof["hashes"][0])],
+                    "checkpoint": { "envelope": proof["checkpoint"] },
+                },
+                "canonicalizedBody": entry["body"],
+            }],
+        },
+    })
 }
 
 /// The digest of its public key.

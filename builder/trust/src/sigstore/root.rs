@@ -77,7 +77,12 @@ impl Root {
 /// The latest time at which something that the root lists became valid.
 fn newest(text: &str) -> Option<String> {
     let root: serde_json::Value = serde_json::from_str(text).ok()?;
-    let kinds = ["certificateAuthorities", "tlogs", "ctlogs", "timestampAuthorities"];
+    let kinds = [
+        "certificateAuthorities",
+        "tlogs",
+        "ctlogs",
+        "timestampAuthorities",
+    ];
     let all = kinds.iter().filter_map(|kind| root.get(kind)?.as_array());
     let starts = all.flatten().filter_map(|one| {
         let valid = one.get("validFor").or(one.pointer("/publicKey/validFor"))?;
