@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use nodeimg_signing::certificate::{Certificate, PublicKey};
 use nodeimg_trust::Instance;
 use nodeimg_values::atomic::{self, CHECKSUMS};
+use nodeimg_values::date::Date;
 use nodeimg_values::{regular, temporary};
 use tempfile::TempDir;
 
@@ -35,7 +36,10 @@ use crate::verify::vouched::Vouched;
 use crate::verify::{Task, verify};
 
 pub fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> {
-    let policy = policy(args)?;
+    let policy = policy(session, args)?;
+    if let Some(file) = &args.vsa {
+        check_place(&args.image, file)?;
+    }
     let place = tempfile::Builder::new()
         .prefix("nodeimg-verify-")
         .tempdir_in(temporary::large())
@@ -95,11 +99,46 @@ fn tell(session: &Session<'_>, report: &Report) -> Result<()> {
     }
 }
 
-fn policy(args: &VerifyArgs) -> Result<Policy> {
+/// A summary among the files of a build would be one that no sum is of.
+fn check_place(image: &str, vsa: &Path) -> Result<()> {
+    let folder = match vsa.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    if let (Ok(folder), Ok(image)) = (folder.canonicalize(), Path::new(image).canonicalize())
+        && folder == image
+    {
+        bail!(
+            "--vsa {}: a file more in the directory that is verified would be one that nobody \
+             listed: write it elsewhere",
+            vsa.display()
+        );
+    }
+    Ok(())
+}
+
+/// A signature by one's own key has no time, so this is for the user to judge.
+fn warn_of(session: &Session<'_>, certificate: &Certificate, path: &Path) {
+    let until = u64::try_from(certificate.until).unwrap_or(0);
+    if Date::now().is_ok_and(|now| now.0 > until) {
+        session.progress.warn(&format!(
+            "the certificate {} ({}) was valid until {}: find out whether its owner has replaced \
+             it, and why",
+            path.display(),
+            certificate.subject,
+            Date(until)
+        ));
+    }
+}
+
+fn policy(session: &Session<'_>, args: &VerifyArgs) -> Result<Policy> {
     let roots = roots::load(&TrustPart::default(), &args.trusted_roots)?;
     let mut anchors = Vec::new();
     for path in &args.keys {
         let key = PublicKey::from_file(path).context("--key")?;
+        if let Ok(certificate) = Certificate::from_file(path) {
+            warn_of(session, &certificate, path);
+        }
         anchors.push(Anchor::Key(path.clone(), key));
     }
     if let (Some(identity), Some(issuer)) = (&args.identity, &args.issuer) {
@@ -110,10 +149,11 @@ fn policy(args: &VerifyArgs) -> Result<Policy> {
             instance: whose(args),
         });
     }
-    let certificates = args
-        .secure_boot
-        .iter()
-        .map(|path| Certificate::from_file(path));
+    let certificates = args.secure_boot.iter().map(|path| {
+        let certificate = Certificate::from_file(path)?;
+        warn_of(session, &certificate, path);
+        Ok(certificate)
+    });
     Ok(Policy {
         anchors,
         secure_boot: certificates

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::OFlag;
+use nodeimg_values::atomic::CHECKSUMS;
 use nodeimg_values::digest::{Digest, Expected};
 use nodeimg_values::regular;
 
@@ -83,6 +84,17 @@ impl Source<'_> {
         }
         names.sort();
         Ok(Some(names))
+    }
+
+    /// Builds in directories below this one.
+    pub fn builds(&self) -> Vec<String> {
+        let Source::Directory { path, .. } = self else {
+            return Vec::new();
+        };
+        let names = self.names().ok().flatten().unwrap_or_default();
+        let below = names.into_iter().map(|name| path.join(name));
+        let builds = below.filter(|build| build.join(CHECKSUMS).is_file());
+        builds.map(|build| build.display().to_string()).collect()
     }
 
     /// Whether a file is to be looked at, though it need not be there.
@@ -188,7 +200,7 @@ fn encoded(name: &str) -> String {
     text
 }
 
-/// A file itself: what a link leads to is no file of this directory.
+/// A file itself: what a link leads to belongs to another directory.
 fn open(path: &Path) -> Result<File> {
     refuse_link(path)?;
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;

@@ -62,6 +62,17 @@ impl Published {
         Some(published)
     }
 
+    /// From now on a copy of what is there at `image`, with another name.
+    pub fn copied(&mut self, from: &Path, name: &str) {
+        let to = self.world.path(name);
+        fs::create_dir(&to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+        self.image = to;
+    }
+
     /// Signs sums and statement by `release.key`, as they are now.
     pub fn sign(&self) {
         for name in ["SHA256SUMS.sig", "provenance.intoto.jsonl"] {

@@ -99,7 +99,11 @@ impl Sigstore {
     pub fn sign(&self, identity: &str, bytes: &[u8]) -> Signed {
         let key = KeyPair::generate().unwrap();
         let certificate = self.certificate(identity, &key);
-        let signature = BASE64.encode(SigningKey::sign(&key, bytes).unwrap());
+        self.signed_by(&key, certificate, bytes)
+    }
+
+    fn signed_by(&self, key: &KeyPair, certificate: Vec<u8>, bytes: &[u8]) -> Signed {
+        let signature = BASE64.encode(SigningKey::sign(key, bytes).unwrap());
         let pem = pem(&certificate);
         let body = json!({
             "apiVersion": "0.0.1",
@@ -125,7 +129,10 @@ impl Sigstore {
     /// The bundle that `cosign sign-blob --bundle` writes of `bytes`
     /// ([v0.3](https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_bundle.proto)).
     pub fn bundle(&self, identity: &str, bytes: &[u8]) -> String {
-        let signed = self.sign(identity, bytes);
+        self.bundle_of(&self.sign(identity, bytes), bytes)
+    }
+
+    fn bundle_of(&self, signed: &Signed, bytes: &[u8]) -> String {
         let mut bundle = material(&signed.certificate_der, &signed.entry, "hashedrekord");
         bundle["messageSignature"] = json!({
             "messageDigest": {
@@ -166,8 +173,19 @@ impl Sigstore {
         bundle.to_string()
     }
 
+    /// The same, entered into the log an hour after the certificate has expired.
+    pub fn late_bundle(&self, identity: &str, bytes: &[u8]) -> String {
+        let key = KeyPair::generate().unwrap();
+        let certificate = self.certificate_of(identity, &key, SIGNED_AT - 3600);
+        self.bundle_of(&self.signed_by(&key, certificate, bytes), bytes)
+    }
+
     /// Good for ten minutes, as Fulcio's.
     fn certificate(&self, identity: &str, key: &KeyPair) -> Vec<u8> {
+        self.certificate_of(identity, key, SIGNED_AT)
+    }
+
+    fn certificate_of(&self, identity: &str, key: &KeyPair, at: i64) -> Vec<u8> {
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         let name = identity.try_into().unwrap();
@@ -178,7 +196,7 @@ impl Sigstore {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
         params.use_authority_key_identifier_extension = true;
-        let at = OffsetDateTime::from_unix_timestamp(SIGNED_AT).unwrap();
+        let at = OffsetDateTime::from_unix_timestamp(at).unwrap();
         params.not_before = at - Duration::minutes(1);
         params.not_after = at + Duration::minutes(9);
         // The issuer, as a UTF8String.

@@ -34,6 +34,7 @@ const ATTESTATIONS: [&str; 3] = [
     "provenance.sigstore.json",
     "SHA256SUMS.intoto.jsonl",
 ];
+const ABSENT: &str = "it is not there";
 const ENDINGS: [&str; 2] = [".intoto.jsonl", ".sigstore.json"];
 
 pub fn check(known: &mut Known, policy: &Policy, source: &Source<'_>) -> Judged {
@@ -44,11 +45,11 @@ pub fn check(known: &mut Known, policy: &Policy, source: &Source<'_>) -> Judged 
     }
     let text = source.small(CHECKSUMS)?;
     if policy.anchors.is_empty() {
-        let text = text.ok_or_else(|| no_sums(known))?;
+        let text = text.ok_or_else(|| no_sums(known, source))?;
         known.sums = Some(Vouched(parse(&text)?));
         let why = match policy.integrity_only {
             true => "nobody's signature was asked for (--integrity-only)",
-            false => "a lock alone says nothing of who wrote the sums",
+            false => "a lock alone does not say who wrote the sums",
         };
         let reason = format!("{why}: the files are compared with {CHECKSUMS} as it is");
         return Ok(Verdict::not_applicable(reason));
@@ -60,7 +61,10 @@ pub fn check(known: &mut Known, policy: &Policy, source: &Source<'_>) -> Judged 
         refused: Vec::new(),
     };
     let Some(found) = tried.first()? else {
-        return Err(tried.fault(known));
+        return Err(match tried.is_nothing() {
+            true => no_sums(known, source),
+            false => tried.fault(known),
+        });
     };
     let mut verdict = Verdict::passed(format!("{} {}", found.what, found.by));
     if let Some(note) = own_statement(&found, policy, source)? {
@@ -80,10 +84,15 @@ pub fn check(known: &mut Known, policy: &Policy, source: &Source<'_>) -> Judged 
     Ok(verdict)
 }
 
-fn no_sums(known: &Known) -> Fault {
+fn no_sums(known: &Known, source: &Source<'_>) -> Fault {
+    let builds = source.builds();
+    let help = match builds.first() {
+        Some(first) => format!("give the directory of one build: {first}"),
+        None => "give an output directory of `nodeimg build`, or the URL of one".to_owned(),
+    };
     Fault::new(format!("there is no {CHECKSUMS}"))
         .at(known.shown())
-        .help("give an output directory of `nodeimg build`, or the URL of one")
+        .help(help)
 }
 
 /// The sums as text, for comparison.
@@ -135,6 +144,12 @@ struct Tried<'a> {
 }
 
 impl Tried<'_> {
+    /// Whether there is neither a list nor anything signed.
+    fn is_nothing(&self) -> bool {
+        let absent = |line: &String| line.ends_with(ABSENT);
+        self.text.is_none() && self.refused.iter().all(absent)
+    }
+
     /// The first that is good.
     fn first(&mut self) -> Result<Option<Found>> {
         if let Some(text) = self.text {
@@ -163,7 +178,7 @@ impl Tried<'_> {
         match self.source.small(name) {
             Ok(Some(bytes)) => Some(bytes),
             Ok(None) => {
-                self.refused.push(format!("{name}: it is not there"));
+                self.refused.push(format!("{name}: {ABSENT}"));
                 None
             }
             Err(error) => {
@@ -309,7 +324,7 @@ impl Tried<'_> {
     fn fault(self, known: &Known) -> Fault {
         let mut refused = self.refused;
         if self.text.is_none() {
-            refused.insert(0, format!("{CHECKSUMS}: it is not there"));
+            refused.insert(0, format!("{CHECKSUMS}: {ABSENT}"));
         }
         refused.dedup();
         let trusted: Vec<String> = self.policy.anchors.iter().map(Anchor::to_string).collect();
@@ -387,7 +402,15 @@ fn keys(policy: &Policy) -> Vec<(&Anchor, &PublicKey)> {
 /// Each anchor as a signer of a bundle.
 fn signers(policy: &Policy) -> Vec<(Vec<Signer>, Instance)> {
     let signer = |anchor: &Anchor| match anchor {
-        Anchor::Key(_, key) => (vec![Signer::Key { pem: key.pem() }], Instance::PublicGood),
+        Anchor::Key(_, key) => {
+            let own = policy.roots.digest(Instance::Private).is_some();
+            let instance = if own {
+                Instance::Private
+            } else {
+                Instance::PublicGood
+            };
+            (vec![Signer::Key { pem: key.pem() }], instance)
+        }
         Anchor::Identity {
             identity,
             issuer,
