@@ -22,6 +22,8 @@
 //!
 //! Left out: signatures of the root hash, forward error correction.
 
+mod check;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
@@ -33,6 +35,8 @@ use nodeimg_values::parallel::{cores, in_parallel};
 use sha2::{Digest as _, Sha256};
 
 use super::guid::Guid;
+
+pub use check::{Tree, check};
 
 /// In bytes, of data and tree.
 pub const BLOCK: u64 = 4096;
@@ -79,19 +83,28 @@ impl FromStr for RootHash {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<RootHash> {
-        let digits = text.as_bytes();
-        let mut bytes = [0; HASH];
-        if digits.len() != 2 * HASH || !digits.iter().all(u8::is_ascii_hexdigit) {
-            bail!(
-                "`{}` is not a root hash: it has {} hex digits",
-                text.escape_debug(),
+        let shown = text.escape_debug();
+        RootHash::parse(text).with_context(|| {
+            format!(
+                "`{shown}` is not a root hash: it has {} hex digits",
                 2 * HASH
-            );
+            )
+        })
+    }
+}
+
+impl RootHash {
+    /// From 64 hexadecimal digits; `None` if it is something else.
+    pub fn parse(hex: &str) -> Option<RootHash> {
+        if hex.len() != 2 * HASH || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
         }
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16)?;
+        let mut bytes = [0; HASH];
+        for (byte, digits) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+            let digits = std::str::from_utf8(digits).ok()?;
+            *byte = u8::from_str_radix(digits, 16).ok()?;
         }
-        Ok(RootHash(bytes))
+        Some(RootHash(bytes))
     }
 }
 
@@ -127,25 +140,31 @@ pub fn write(data: Data<'_>, params: &Params, to: &mut impl Write) -> Result<Roo
         );
     }
     let salted = Sha256::new_with_prefix(params.salt);
-    let mut hashes = data_hashes(data, &salted).context("hashing the file system image")?;
-    let mut levels = Vec::new();
-    while hashes.len() > HASH {
-        hashes.resize(hashes.len().next_multiple_of(BLOCK_LEN), 0);
-        let above = hashes
-            .chunks_exact(BLOCK_LEN)
-            .flat_map(|block| hash(&salted, block))
-            .collect();
-        levels.push(std::mem::replace(&mut hashes, above));
-    }
+    let (levels, root) = levels(data, &salted)?;
     let context = "writing the hash tree";
     to.write_all(&superblock(data.size / BLOCK, params))
         .context(context)?;
     for level in levels.iter().rev() {
         to.write_all(level).context(context)?;
     }
+    Ok(root)
+}
+
+/// Every level, that of the data's blocks first, each in whole blocks.
+fn levels(data: Data<'_>, salted: &Sha256) -> Result<(Vec<Vec<u8>>, RootHash)> {
+    let mut hashes = data_hashes(data, salted).context("hashing the file system image")?;
+    let mut levels = Vec::new();
+    while hashes.len() > HASH {
+        hashes.resize(hashes.len().next_multiple_of(BLOCK_LEN), 0);
+        let above = hashes
+            .chunks_exact(BLOCK_LEN)
+            .flat_map(|block| hash(salted, block))
+            .collect();
+        levels.push(std::mem::replace(&mut hashes, above));
+    }
     let mut root = [0; HASH];
     root.copy_from_slice(&hashes);
-    Ok(RootHash(root))
+    Ok((levels, RootHash(root)))
 }
 
 fn hash(salted: &Sha256, block: &[u8]) -> [u8; HASH] {

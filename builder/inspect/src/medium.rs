@@ -47,8 +47,16 @@ impl Medium {
         } else {
             path.to_owned()
         };
+        let file = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
+        Medium::of(file, path)
+    }
+
+    /// The same of a file that is open already; `path` is its name for people.
+    ///
+    /// # Errors
+    /// Those of [`Medium::open`].
+    pub fn of(file: File, path: PathBuf) -> Result<Medium> {
         let shown = path.display().to_string();
-        let file = File::open(&path).with_context(|| format!("opening {shown}"))?;
         let file = unpacked(file).with_context(|| format!("reading {shown}"))?;
         let mut end = &file;
         let size = end

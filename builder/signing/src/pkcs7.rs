@@ -34,6 +34,33 @@ pub fn detached(signer: &Signer<'_>, what: &str, message: &[u8]) -> Result<Optio
         .map(|signature| content_info(&signed_data(certificate, false, &content, &[], &signature))))
 }
 
+/// Whether the key of this certificate has signed just `message`, in the form of [`detached`].
+pub fn is_detached_by(der: &[u8], message: &[u8], certificate: &Certificate) -> bool {
+    let signature = || -> Option<&[u8]> {
+        let mut rest = der;
+        let mut info = der::expect(&mut rest, der::SEQUENCE)?;
+        der::expect(&mut info, OID)?;
+        let mut inside = der::expect(&mut info, CONTEXT_0)?;
+        let mut signed = der::expect(&mut inside, der::SEQUENCE)?;
+        for tag in [INTEGER, SET, der::SEQUENCE] {
+            der::expect(&mut signed, tag)?;
+        }
+        let mut signers = der::expect(&mut signed, SET)?;
+        let mut signer = der::expect(&mut signers, der::SEQUENCE)?;
+        for tag in [INTEGER, der::SEQUENCE, der::SEQUENCE, der::SEQUENCE] {
+            der::expect(&mut signer, tag)?;
+        }
+        der::expect(&mut signer, OCTET_STRING)
+    };
+    let Some(signature) = signature() else {
+        return false;
+    };
+    // All around it is as it is written: it names this certificate, and nothing else is in it.
+    let content = sequence(&[&element(OID, &[DATA])]);
+    der == content_info(&signed_data(certificate, false, &content, &[], signature))
+        && certificate.key.has_signed(message, signature)
+}
+
 /// The same with the certificate, and without the frame around it that says what it is: as
 /// firmware wants it before the content of a variable.
 ///

@@ -18,27 +18,37 @@ pub fn verified_root(
     tree: Extent,
 ) -> [Partition<'static>; 2] {
     let (first, second) = root.halves();
-    let [(kind, name), (tree_kind, tree_name)] = match arch {
-        Arch::Amd64 => [
-            (0x4f68bce3_e8cd_4db1_96e7_fbcaf984b709, "root-x86-64"),
-            (0x2c7357ed_ebd2_46d9_aec1_23d437ec2bf5, "root-x86-64-verity"),
-        ],
-        Arch::Arm64 => [
-            (0xb921b045_1df0_41c3_af44_4c6f280d3fae, "root-arm64"),
-            (0xdf3300ce_d69f_4c92_978c_9bfb0f38d820, "root-arm64-verity"),
-        ],
+    let names = match arch {
+        Arch::Amd64 => ["root-x86-64", "root-x86-64-verity"],
+        Arch::Arm64 => ["root-arm64", "root-arm64-verity"],
     };
+    let [kind, tree_kind] = kinds(arch);
     [
-        (kind, name, first, data),
-        (tree_kind, tree_name, second, tree),
+        (kind, names[0], first, data),
+        (tree_kind, names[1], second, tree),
     ]
     .map(|(kind, name, unique, place)| Partition {
-        kind: Guid::known(kind),
+        kind,
         unique,
         name,
         flags: READ_ONLY,
         place,
     })
+}
+
+/// The types of the partitions of a root and of its hash tree.
+pub fn kinds(arch: Arch) -> [Guid; 2] {
+    let kinds = match arch {
+        Arch::Amd64 => [
+            0x4f68bce3_e8cd_4db1_96e7_fbcaf984b709,
+            0x2c7357ed_ebd2_46d9_aec1_23d437ec2bf5,
+        ],
+        Arch::Arm64 => [
+            0xb921b045_1df0_41c3_af44_4c6f280d3fae,
+            0xdf3300ce_d69f_4c92_978c_9bfb0f38d820,
+        ],
+    };
+    kinds.map(Guid::known)
 }
 
 const SIGNATURES: [(Arch, Guid, &str); 2] = [

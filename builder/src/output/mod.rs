@@ -4,8 +4,8 @@
 //! and its line in [`OUTPUTS`].
 
 pub mod build;
-mod discoverable;
-mod disk;
+pub mod discoverable;
+pub mod disk;
 mod inputs;
 pub mod manifest;
 pub mod provenance;
@@ -112,6 +112,8 @@ pub struct Written {
     pub verified: Vec<Verified>,
     /// Of a disk.
     pub boot: Option<sbom::boot::Boot>,
+    /// Likewise.
+    pub disk: Option<manifest::Disk>,
 }
 
 /// Writes every output of the recipe, the bills of materials, `manifest.json`,
@@ -154,6 +156,7 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
         all.verified.extend(written.verified);
         all.digests = written.digests;
         all.boot = written.boot;
+        all.disk = written.disk;
     }
     if let Some(text) = runtime_classes::text(built.recipe)? {
         let name = "runtime-classes.yaml";
@@ -172,13 +175,14 @@ fn describe(built: &Built<'_>, tree: &Tree, all: Written, directory: &Path) -> R
     sbom::boot::add(&mut bill, &all.outputs, all.boot.as_ref());
     let mut outputs = all.outputs;
     outputs.extend(sbom::write(&bill, directory)?);
-    let manifest = Manifest::new(
+    let mut manifest = Manifest::new(
         image(built)?,
         inputs::of(built)?,
         tree,
         &all.digests,
         outputs,
     )?;
+    manifest.disk = all.disk;
     let mut listed = manifest.outputs.clone();
     let json = manifest.to_json()?;
     atomic::write_file(&directory.join("manifest.json"), json.as_bytes())?;

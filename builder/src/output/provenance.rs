@@ -29,6 +29,8 @@ use crate::tree::{Content, ImagePath, Kind, Node};
 
 /// Beside the outputs.
 pub const FILE: &str = "provenance.json";
+/// Before the name of what a root hash is of, among the subjects.
+pub const VERIFIED: &str = "dm-verity:";
 pub const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 pub const PREDICATE: &str = "https://slsa.dev/provenance/v1";
 
@@ -130,7 +132,7 @@ pub fn statement(built: &Built<'_>, outputs: &[Output], verified: &[Verified]) -
         .map(|output| Resource::named(&output.file).with(&output.sha256));
     // A root hash is a SHA-256 too, of the whole tree.
     let hashes = verified.iter().map(|verified| {
-        let name = format!("dm-verity:{}", verified.name);
+        let name = format!("{VERIFIED}{}", verified.name);
         let mut resource = Resource::named(name);
         resource.digest.insert("sha256", verified.hash.to_string());
         resource

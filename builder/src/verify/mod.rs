@@ -5,6 +5,7 @@
 //! rebuild     10  the same bytes again
 //! upstream     9  who vouches for what went in
 //! root         8  files against manifest and SBOM
+//! bill            an SBOM, read again
 //! verity       7  the hash tree
 //! boot         6  EFI programs
 //! disk         5  partitions and the ESP
@@ -21,6 +22,7 @@
 //!   only [`vouched`] makes a `Vouched`.
 //! - A step whose needs are not met is not reached; it never passes.
 
+mod bill;
 mod boot;
 mod disk;
 mod inside;

@@ -28,6 +28,7 @@ mod directory;
 mod name;
 mod read;
 mod volume;
+mod whereabouts;
 
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 
@@ -39,6 +40,7 @@ use crate::readable::Readable;
 use directory::Directories;
 pub use read::{Contents, read};
 use volume::{SECTOR, Volume};
+pub use whereabouts::whereabouts;
 
 /// The smallest file system that this writes, in bytes: with less than 65 525
 /// clusters it would be taken for a FAT16, some readers are off by a few.

@@ -11,6 +11,8 @@ const MAX_TABLE: usize = 4 * TABLE_LEN;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Table {
     pub disk: Guid,
+    /// Of the disk that the tables are made for, in bytes: the second one is at its end.
+    pub size: u64,
     /// In the table's order; unused entries are left out.
     pub partitions: Vec<Entry>,
 }
@@ -49,6 +51,7 @@ pub fn read(file: &File) -> Result<Table> {
     apart(&partitions)?;
     Ok(Table {
         disk: primary.disk,
+        size: (primary.other + 1) * SECTOR,
         partitions,
     })
 }

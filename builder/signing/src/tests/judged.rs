@@ -76,6 +76,22 @@ fn a_root_hash_is_signed_as_openssl_does() {
         .unwrap()
         .unwrap();
     assert_eq!(ours, theirs);
+    let by = |der: &[u8], message: &str, name| {
+        let signer = open(&desk.rsa(name).unwrap(), Purpose::RootHash);
+        pkcs7::is_detached_by(der, message.as_bytes(), signer.certificate().unwrap())
+    };
+    let certificate = signer.certificate().unwrap();
+    assert!(pkcs7::is_detached_by(&theirs, text.as_bytes(), certificate));
+    assert!(!pkcs7::is_detached_by(&theirs, "other", certificate));
+    assert!(!by(&theirs, &text, "other"));
+    for at in 0..theirs.len() {
+        let mut damaged = theirs.clone();
+        damaged[at] ^= 1;
+        assert!(
+            !pkcs7::is_detached_by(&damaged, text.as_bytes(), certificate),
+            "{at}"
+        );
+    }
 }
 
 #[test]

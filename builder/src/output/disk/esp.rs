@@ -24,13 +24,15 @@ use crate::input::recipe::file::DiskPart;
 use crate::output::Built;
 use crate::tree::Content;
 
+/// Of the file system.
+pub const LABEL: &str = "ESP";
 /// Of the partition.
 pub const KIND: Guid = Guid::known(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);
 /// In bytes: two UKIs and more.
 const DEFAULT_SIZE: u64 = 256 << 20;
 const BUFFER: usize = 1 << 20;
 /// Whoever could edit the command line could name another root.
-const LOADER: &[u8] = b"timeout 0\neditor no\n";
+pub const LOADER: &[u8] = b"timeout 0\neditor no\n";
 
 /// As the recipe says, in bytes.
 pub fn size(disk: &DiskPart) -> u64 {
@@ -63,7 +65,7 @@ pub fn write(file: &File, place: Extent, built: &Built<'_>, uki: &[u8]) -> Resul
     }
     let options = fat::Options {
         size: place.size,
-        label: "ESP",
+        label: LABEL,
         volume_id: volume_id(guid(built)),
         epoch: built.locked.epoch(),
     };
@@ -92,7 +94,8 @@ fn guid(built: &Built<'_>) -> Guid {
     Guid::derived(&["esp", &name, &built.locked.digest().to_string()])
 }
 
-fn volume_id(guid: Guid) -> u32 {
+/// The file system's, from the partition's GUID.
+pub fn volume_id(guid: Guid) -> u32 {
     let [a, b, c, d, ..] = guid.bytes();
     u32::from_be_bytes([a, b, c, d])
 }

@@ -39,7 +39,7 @@ use nodeimg_values::digest::Digest;
 use super::provenance::Verified;
 use super::sbom::boot::Boot;
 use super::verified::{self, Purpose};
-use super::{Built, Writer, Written, discoverable};
+use super::{Built, Writer, Written, discoverable, manifest};
 use crate::image::boot::{self, Slot};
 use crate::tree::{ImagePath, Kind, Tree};
 
@@ -68,11 +68,13 @@ pub fn write<'a>(
         .boot
         .context("the tree was not made into a disk's root")?;
     let boot = Boot::of(parts, &disk.uki, disk.root_hash)?;
+    let table = gpt::read(disk.file.file()).context("reading the partition table again")?;
     Ok(Written {
         outputs: files::write(disk, writers, directory)?,
         digests,
         verified,
         boot: Some(boot),
+        disk: Some(manifest::Disk::from(&table)),
     })
 }
 

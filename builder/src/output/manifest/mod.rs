@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
+use nodeimg_formats::gpt::{Entry, Table};
 use nodeimg_trust::How;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Digest;
@@ -38,8 +39,52 @@ pub struct Manifest {
     /// The signed indexes that vouch for those packages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<Index>,
+    /// Of the disk, if an output is one: what its partition tables say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Disk>,
     pub files: Vec<File>,
     pub outputs: Vec<Output>,
+}
+
+/// A disk's partition tables.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Disk {
+    pub guid: String,
+    /// Of the whole disk, in bytes.
+    pub size: u64,
+    pub partitions: Vec<Partition>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Partition {
+    pub label: String,
+    /// The type's GUID.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub guid: String,
+    pub flags: u64,
+    /// In bytes, from the disk's first on.
+    pub start: u64,
+    /// In bytes.
+    pub size: u64,
+}
+
+impl From<&Table> for Disk {
+    fn from(table: &Table) -> Disk {
+        let partition = |entry: &Entry| Partition {
+            label: entry.name.clone(),
+            kind: entry.kind.to_string(),
+            guid: entry.unique.to_string(),
+            flags: entry.flags,
+            start: entry.place.start,
+            size: entry.place.size,
+        };
+        Disk {
+            guid: table.disk.to_string(),
+            size: table.size,
+            partitions: table.partitions.iter().map(partition).collect(),
+        }
+    }
 }
 
 /// The image itself.
@@ -214,6 +259,7 @@ impl Manifest {
             container_images: inputs.images,
             packages: inputs.packages,
             indexes: inputs.indexes,
+            disk: None,
             files,
             outputs,
         })

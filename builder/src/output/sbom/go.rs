@@ -90,7 +90,7 @@ fn describe(part: &mut Part, build: &Build) {
 }
 
 /// Its modules with its own, and Go's library, whose version is the compiler's.
-fn with_standard(build: Build) -> Vec<Module> {
+pub fn with_standard(build: Build) -> Vec<Module> {
     let mut all = build.modules;
     if let Some(main) = build.main.filter(|main| !main.name.is_empty()) {
         all.push(main);

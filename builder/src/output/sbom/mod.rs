@@ -23,7 +23,7 @@ pub mod boot;
 mod collect;
 mod cyclonedx;
 mod debian;
-mod go;
+pub mod go;
 mod licence;
 pub mod purl;
 mod spdx;
@@ -45,7 +45,7 @@ pub use collect::Subject;
 pub const SPDX: &str = "sbom.spdx.json";
 pub const CYCLONEDX: &str = "sbom.cdx.json";
 /// In the image.
-const INSIDE: [&str; 2] = [
+pub const INSIDE: [&str; 2] = [
     "/usr/share/nodeimg/spdx.json",
     "/usr/share/nodeimg/cyclonedx.json",
 ];

@@ -16,7 +16,7 @@ use crate::output::discoverable;
 pub const IMAGE: &str = "-sysext.raw";
 pub const ROOT_HASH: &str = "-sysext.roothash";
 /// Of the partition, as systemd-repart makes it.
-const SIZE: u64 = 16 << 10;
+pub const SIZE: u64 = 16 << 10;
 
 /// The text in the partition of the signature; `None` if there is no such partition.
 pub fn signature(image: &File) -> Result<Option<Vec<u8>>> {

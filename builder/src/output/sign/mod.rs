@@ -16,10 +16,10 @@
 //!   of the same build and the signatures.
 
 mod apply;
-mod esp;
-mod extension;
+pub mod esp;
+pub mod extension;
 mod keys;
-mod signatures;
+pub mod signatures;
 mod statement;
 mod target;
 

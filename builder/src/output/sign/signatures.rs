@@ -19,11 +19,11 @@ use super::target::Target;
 
 /// The UKI on its own.
 pub const UKI: &str = "uki.efi";
-const ROOT_HASH: &str = "root.roothash";
+pub const ROOT_HASH: &str = "root.roothash";
 pub const DETACHED: &str = ".p7s";
-const LOADER: &str = "loader/loader.conf";
+pub const LOADER: &str = "loader/loader.conf";
 /// Only on a virtual machine; elsewhere a person has to choose it in the menu.
-const ENROLL_LINE: &str = "secure-boot-enroll if-safe\n";
+pub const ENROLL_LINE: &str = "secure-boot-enroll if-safe\n";
 /// What firmware is given, beside the disk.
 const ENROLLED: [&str; 5] = ["PK.auth", "KEK.auth", "db.auth", "dbx.auth", "db.der"];
 

@@ -73,6 +73,7 @@ fn write(built: &Built<'_>, directory: &Path) -> Result<Written> {
         ],
         verified: vec![Verified { name, hash: root }],
         boot: None,
+        disk: None,
     })
 }
 
