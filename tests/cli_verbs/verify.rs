@@ -4,6 +4,7 @@ use std::fs;
 
 use super::events;
 use nodeimg_test_support::archive::sha256;
+use nodeimg_test_support::faulty_server::{Fault, Server, faulty};
 use nodeimg_test_support::published::{IDENTITY, Published, failed, verdicts};
 use nodeimg_test_support::run::Ran;
 use serde_json::{Value, json};
@@ -233,6 +234,25 @@ fn a_url_is_verified_by_what_it_lists() {
             .seen()
             .iter()
             .all(|request| !request.target.contains("evil"))
+    );
+    // Another server may have the bytes; it is named.
+    let other = Server::start_at("127.0.0.2");
+    let name = "overlay.tar.zst";
+    other.serve("/x", &fs::read(published.path(name)).unwrap());
+    let away = faulty(b"", Fault::Redirect(other.url("/x")));
+    server.script(&format!("/images/tiny/{name}"), vec![away]);
+    let mut verify = published.verify(std::path::Path::new(&url));
+    verify.arg("--key").arg(published.keys.path("release.pub"));
+    verify
+        .arg("--mirror")
+        .arg(format!("https://unused.test/={}", other.url("/")));
+    let ran = Ran::of(verify.arg("--json")).good();
+    let notes = report(&ran.out)["steps"][2]["notes"].to_string();
+    let said = format!("{} redirects to {}", server.url(""), other.url(""));
+    assert!(notes.contains(&said), "{notes}");
+    server.serve(
+        &format!("/images/tiny/{name}"),
+        &fs::read(published.path(name)).unwrap(),
     );
     // The same bytes again from recipe and lock.
     let mut verify = published.verify(std::path::Path::new(&url));

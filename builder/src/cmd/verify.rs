@@ -146,7 +146,7 @@ fn policy(session: &Session<'_>, args: &VerifyArgs) -> Result<Policy> {
         anchors.push(Anchor::Identity {
             identity: identity.clone(),
             issuer: issuer.clone(),
-            instance: whose(args),
+            instance: whose(args)?,
         });
     }
     let certificates = args.secure_boot.iter().map(|path| {
@@ -187,16 +187,20 @@ fn check_identity(identity: &str, issuer: &str) -> Result<()> {
     Ok(())
 }
 
-/// The Sigstore that judges an identity: one's own, if its root was given.
-fn whose(args: &VerifyArgs) -> Instance {
+/// The Sigstore that judges an identity: by default one's own, if its root was given.
+fn whose(args: &VerifyArgs) -> Result<Instance> {
     let private = SigstoreInstance::Private;
-    match args
+    let has_own = args
         .trusted_roots
         .iter()
-        .any(|given| given.instance == private)
-    {
-        true => instance(private),
-        false => Instance::PublicGood,
+        .any(|given| given.instance == private);
+    match args.sigstore {
+        Some(named) if named == private && !has_own => {
+            bail!("--sigstore private needs the trusted root of that Sigstore: --trusted-root FILE")
+        }
+        Some(named) => Ok(instance(named)),
+        None if has_own => Ok(Instance::Private),
+        None => Ok(Instance::PublicGood),
     }
 }
 
@@ -219,6 +223,7 @@ fn pinned(args: &VerifyArgs) -> Result<Option<Pinned>> {
             label,
             lock,
             chosen: None,
+            roots: roots::load(&TrustPart::default(), &args.trusted_roots)?,
         }));
     };
     let chosen = Chosen::load(&recipe, args.lock.as_deref(), &KINDS, &[])?;
@@ -226,6 +231,7 @@ fn pinned(args: &VerifyArgs) -> Result<Option<Pinned>> {
     Ok(Some(Pinned {
         label: chosen.label.clone(),
         lock: locked.lock().clone(),
+        roots: roots::load(&chosen.recipe.trust, &args.trusted_roots)?,
         chosen: Some(chosen),
     }))
 }

@@ -38,6 +38,8 @@ pub struct Pinned {
     pub lock: Lock,
     /// The recipe with its proofs, if one was named or lies beside the lock.
     pub chosen: Option<Chosen>,
+    /// By which its proofs are judged: those of the recipe count, too.
+    pub roots: Roots,
 }
 
 /// Who may sign.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,6 @@ use anyhow::{Context, Result, bail};
 use nix::fcntl::OFlag;
 use nodeimg_values::atomic::CHECKSUMS;
 use nodeimg_values::digest::{Digest, Expected};
-use nodeimg_values::regular;
 
 use super::known::Sums;
 use crate::input::fetch::{Fetcher, Gone, Request, shown};
@@ -49,12 +48,10 @@ impl Source<'_> {
         match self {
             Source::Directory { path, .. } => {
                 let path = path.join(name);
-                let context = || format!("reading {}", path.display());
-                refuse_link(&path).with_context(context)?;
-                match regular::read(&path, SMALL) {
+                match open(&path).and_then(small) {
                     Ok(bytes) => Ok(Some(bytes)),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                    Err(error) => Err(error).with_context(context),
+                    Err(error) if is_absent(&error) => Ok(None),
+                    Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
                 }
             }
             Source::Url(remote) => match remote.fetcher.small(&remote.of(name), name) {
@@ -198,6 +195,22 @@ fn encoded(name: &str) -> String {
         }
     }
     text
+}
+
+/// All of a file of at most [`SMALL`] bytes.
+fn small(file: File) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(SMALL + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > SMALL {
+        bail!("it has more than {SMALL} bytes, the limit for it");
+    }
+    Ok(bytes)
+}
+
+/// Whether a file could not be opened because there is none.
+pub fn is_absent(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|io| io.kind() == io::ErrorKind::NotFound)
 }
 
 /// A file itself: what a link leads to belongs to another directory.
