@@ -83,28 +83,19 @@ impl FromStr for RootHash {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<RootHash> {
-        let shown = text.escape_debug();
-        RootHash::parse(text).with_context(|| {
-            format!(
-                "`{shown}` is not a root hash: it has {} hex digits",
-                2 * HASH
-            )
-        })
-    }
-}
-
-impl RootHash {
-    /// From 64 hexadecimal digits; `None` if it is something else.
-    pub fn parse(hex: &str) -> Option<RootHash> {
-        if hex.len() != 2 * HASH || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return None;
-        }
+        let digits = text.as_bytes();
         let mut bytes = [0; HASH];
-        for (byte, digits) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-            let digits = std::str::from_utf8(digits).ok()?;
-            *byte = u8::from_str_radix(digits, 16).ok()?;
+        if digits.len() != 2 * HASH || !digits.iter().all(u8::is_ascii_hexdigit) {
+            bail!(
+                "`{}` is not a root hash: it has {} hex digits",
+                text.escape_debug(),
+                2 * HASH
+            );
         }
-        Some(RootHash(bytes))
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16)?;
+        }
+        Ok(RootHash(bytes))
     }
 }
 

@@ -5,7 +5,7 @@
 
 pub mod build;
 pub mod discoverable;
-pub mod disk;
+mod disk;
 mod inputs;
 pub mod manifest;
 pub mod provenance;
@@ -33,6 +33,8 @@ use crate::input::recipe::output::OutputKind;
 use crate::input::recipe::{Component, Recipe};
 use crate::store::Store;
 use crate::tree::{Content, ImagePath, Tree};
+pub use disk::esp;
+pub use disk::files::{QCOW2, RAW, ZST};
 use manifest::Manifest;
 use provenance::Verified;
 use sbom::Bill;

@@ -132,7 +132,7 @@ pub fn statement(built: &Built<'_>, outputs: &[Output], verified: &[Verified]) -
         .map(|output| Resource::named(&output.file).with(&output.sha256));
     // A root hash is a SHA-256 too, of the whole tree.
     let hashes = verified.iter().map(|verified| {
-        let name = format!("{VERIFIED}{}", verified.name);
+        let name = format!("dm-verity:{}", verified.name);
         let mut resource = Resource::named(name);
         resource.digest.insert("sha256", verified.hash.to_string());
         resource

@@ -48,7 +48,8 @@ impl Bill {
     /// The same in the other form.
     pub fn listed_in_cyclonedx(known: &Known) -> Result<Option<Bill>> {
         let text = known.bytes(CYCLONEDX)?;
-        text.map(|text| Bill::cyclonedx(CYCLONEDX, &text)).transpose()
+        text.map(|text| Bill::cyclonedx(CYCLONEDX, &text))
+            .transpose()
     }
 
     /// From SPDX 2.3 in JSON.
@@ -102,8 +103,8 @@ impl Bill {
                 let found = all.find(|one| one["name"] == key)?;
                 found["value"].as_str().map(str::to_owned)
             };
-            let digests = list(component, "hashes")
-                .filter_map(|one| digest(&one["alg"], &one["content"]));
+            let digests =
+                list(component, "hashes").filter_map(|one| digest(&one["alg"], &one["content"]));
             let part = Part {
                 name: text("name").unwrap_or_default(),
                 version: text("version").unwrap_or_default(),
@@ -226,20 +227,36 @@ fn is_of(id: &str, kind: &str) -> bool {
 
 /// `bash 5.2.37-2`.
 pub fn shown(part: &Part) -> String {
-    format!("`{} {}`", part.name.escape_debug(), part.version.escape_debug())
+    format!(
+        "`{} {}`",
+        part.name.escape_debug(),
+        part.version.escape_debug()
+    )
 }
 
 fn field(one: &Part, other: &Part) -> String {
     let fields = [
         ("name", Some(one.name.clone()), Some(other.name.clone())),
-        ("version", Some(one.version.clone()), Some(other.version.clone())),
+        (
+            "version",
+            Some(one.version.clone()),
+            Some(other.version.clone()),
+        ),
         ("package URL", one.purl.clone(), other.purl.clone()),
         ("file", one.file.clone(), other.file.clone()),
     ];
-    let text = |value: &Option<String>| value.as_ref().map_or("none".to_owned(), |text| format!("`{text}`"));
+    let text = |value: &Option<String>| {
+        value
+            .as_ref()
+            .map_or("none".to_owned(), |text| format!("`{text}`"))
+    };
     for (name, one, other) in &fields {
         if one != other {
-            return format!("its {name} is {} in one, {} in the other", text(one), text(other));
+            return format!(
+                "its {name} is {} in one, {} in the other",
+                text(one),
+                text(other)
+            );
         }
     }
     "its digests differ".to_owned()

@@ -73,7 +73,8 @@ pub fn check(known: &mut Known, policy: &Policy) -> Judged {
     for program in &programs {
         let at = |fault: Fault| fault.at(program.place.clone());
         if program.is_uki {
-            let hash = sections::check(program, bill.as_ref(), &root_hash, &mut said).map_err(at)?;
+            let hash =
+                sections::check(program, bill.as_ref(), &root_hash, &mut said).map_err(at)?;
             if let Some(disk) = program.disk {
                 disk.root_of(hash)
                     .map_err(|error| Fault::from(error).at(disk.name.clone()))?;
@@ -98,7 +99,7 @@ pub fn check(known: &mut Known, policy: &Policy) -> Judged {
 }
 
 fn is_disk(name: &str) -> bool {
-    use crate::output::disk::files::{QCOW2, RAW, ZST};
+    use crate::output::{QCOW2, RAW, ZST};
     [RAW, ZST, QCOW2].contains(&name) || name.ends_with(crate::output::sign::extension::IMAGE)
 }
 
@@ -126,7 +127,9 @@ impl Said {
             });
         }
         if signed > 0 {
-            parts.push(format!("{signed} signed root hashes are by a given certificate"));
+            parts.push(format!(
+                "{signed} signed root hashes are by a given certificate"
+            ));
         }
         let mut verdict = Verdict::passed(match parts.is_empty() {
             true => "root hashes have signatures in the right form".to_owned(),
@@ -134,10 +137,14 @@ impl Said {
         });
         if policy.secure_boot.is_empty() && programs > 0 {
             verdict = verdict.with(match self.unsigned {
-                0 => "no certificate was given (--secure-boot): who signed the EFI programs was \
-                      not judged",
-                _ => "no certificate was given (--secure-boot), and EFI programs are not signed: \
-                      Secure Boot would refuse them",
+                0 => {
+                    "no certificate was given (--secure-boot): who signed the EFI programs was \
+                      not judged"
+                }
+                _ => {
+                    "no certificate was given (--secure-boot), and EFI programs are not signed: \
+                      Secure Boot would refuse them"
+                }
             });
         }
         self.notes.into_iter().fold(verdict, Verdict::with)
@@ -174,8 +181,10 @@ fn same(programs: &[Program<'_>]) -> Result<(), Fault> {
     if let Some(alone) = alone
         && let Some(other) = ukis.find(|uki| uki.disk.is_some() && uki.bytes != alone.bytes)
     {
-        return Err(Fault::new(format!("it is another kernel than {}", alone.place))
-            .at(other.place.clone()));
+        return Err(
+            Fault::new(format!("it is another kernel than {}", alone.place))
+                .at(other.place.clone()),
+        );
     }
     Ok(())
 }

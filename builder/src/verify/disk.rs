@@ -20,8 +20,8 @@ use super::inside::Disk;
 use super::known::{Known, Subject};
 use super::policy::Policy;
 use super::step::{Fault, Judged, Verdict};
-use crate::output::disk::files::{QCOW2, RAW, ZST};
 use crate::output::sign::extension;
+use crate::output::{QCOW2, RAW, ZST};
 
 /// What is compared at a time, in bytes.
 const PIECE: usize = 1 << 20;
@@ -38,7 +38,10 @@ pub fn check(known: &mut Known, _policy: &Policy) -> Judged {
         opened.push((path.clone(), file));
     }
     let extensions = known.ending(extension::IMAGE);
-    for name in first.into_iter().chain(extensions.iter().map(String::as_str)) {
+    for name in first
+        .into_iter()
+        .chain(extensions.iter().map(String::as_str))
+    {
         opened.push((PathBuf::from(name), listed(known, name)?));
     }
     if opened.is_empty() {
@@ -51,7 +54,9 @@ pub fn check(known: &mut Known, _policy: &Policy) -> Judged {
         known.inside.disks.extend(disk);
     }
     if known.inside.disks.is_empty() {
-        return Ok(Verdict::not_applicable("it is a file system without a disk around it"));
+        return Ok(Verdict::not_applicable(
+            "it is a file system without a disk around it",
+        ));
     }
     let mut notes = Vec::new();
     for index in 0..known.inside.disks.len() {
@@ -62,7 +67,12 @@ pub fn check(known: &mut Known, _policy: &Policy) -> Judged {
     for name in &others {
         same_disk(known, name)?;
     }
-    let names: Vec<&str> = known.inside.disks.iter().map(|disk| disk.name.as_str()).collect();
+    let names: Vec<&str> = known
+        .inside
+        .disks
+        .iter()
+        .map(|disk| disk.name.as_str())
+        .collect();
     let names = names.into_iter().chain(others.iter().copied());
     let names: Vec<&str> = names.collect();
     let verdict = Verdict::passed(match notes.is_empty() {
@@ -174,6 +184,10 @@ fn difference(one: &Medium, other: &Medium) -> Result<Option<u64>> {
 
 /// Whether a medium is a device, which may be larger than what was written to it.
 fn is_device(medium: &Medium) -> Result<bool> {
-    let kind = medium.file.metadata().context("reading the disk")?.file_type();
+    let kind = medium
+        .file
+        .metadata()
+        .context("reading the disk")?
+        .file_type();
     Ok(kind.is_block_device())
 }

@@ -11,13 +11,12 @@ use nodeimg_formats::verity::RootHash;
 use nodeimg_inspect::medium::Medium;
 use nodeimg_inspect::root::Root;
 use nodeimg_values::arch::Arch;
-use serde_json::Value;
 
 use super::known::{Known, Subject};
 use super::policy::Policy;
 use super::vouched::Vouched;
 use super::vouched::files::Listed;
-use crate::output::{discoverable, disk, provenance, sbom, sign};
+use crate::output::{discoverable, esp, provenance, sign};
 
 /// What is read into memory of a text that is listed, in bytes.
 const LARGEST_TEXT: u64 = 1 << 30;
@@ -66,7 +65,7 @@ impl Disk {
     }
 
     pub fn esp_place(&self) -> Option<&Entry> {
-        self.partitions(disk::esp::KIND).next()
+        self.partitions(esp::KIND).next()
     }
 
     /// The places of the root that this hash stands for, and of its hash tree.
@@ -129,28 +128,12 @@ impl Known {
     /// Every root hash that the statement of provenance names: of `root`, and of extensions by
     /// their name.
     pub fn root_hashes(&self) -> Result<Vec<(String, Vouched<RootHash>)>> {
-        let Some(text) = self.bytes(provenance::FILE)? else {
+        let Some(statement) = &self.statement else {
             return Ok(Vec::new());
         };
-        let document = text.read(|text| {
-            serde_json::from_slice::<Value>(text)
-                .with_context(|| format!("{} is not JSON", provenance::FILE))
-        })?;
-        let mut found = Vec::new();
-        for subject in document["subject"].as_array().into_iter().flatten() {
-            let name = subject["name"].as_str().unwrap_or_default();
-            let Some(name) = name.strip_prefix(provenance::VERIFIED) else {
-                continue;
-            };
-            let hash = document.read(|_| {
-                let hex = subject["digest"]["sha256"].as_str().unwrap_or_default();
-                RootHash::parse(hex).with_context(|| {
-                    format!("{}: `{name}` has no root hash", provenance::FILE)
-                })
-            })?;
-            found.push((name.to_owned(), hash));
-        }
-        Ok(found)
+        let named = statement.root_hashes()?.into_iter();
+        let vouched = named.map(|(name, hash)| Ok((name, statement.read(|_| Ok(hash))?)));
+        vouched.collect()
     }
 
     /// That of the root of the disk: as the statement says, else as the SBOM does, else as the
@@ -173,17 +156,16 @@ impl Known {
             (stated, _) => Ok(stated),
         }
     }
-
-    /// The SBOM beside the outputs, in SPDX.
-    pub fn spdx(&self) -> Result<Option<Vouched<Vec<u8>>>> {
-        self.bytes(sbom::SPDX)
-    }
 }
 
 /// Where the first byte that is not zero is, of those from `start` to `end`.
 pub fn not_zero(medium: &Medium, start: u64, end: u64) -> Result<Option<u64>> {
     use nodeimg_formats::sparse;
-    let is_file = medium.file.metadata().context("reading the disk")?.is_file();
+    let is_file = medium
+        .file
+        .metadata()
+        .context("reading the disk")?
+        .is_file();
     let mut buffer = vec![0; 1 << 20];
     let mut at = start;
     while at < end {

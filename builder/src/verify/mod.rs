@@ -118,3 +118,6 @@ fn judge(step: Step, known: &mut Known, policy: &Policy, means: Means<'_>) -> Ju
         Step::Rebuild => rebuild::check(known, source, again),
     }
 }
+
+#[cfg(test)]
+mod tests;

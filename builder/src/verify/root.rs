@@ -22,8 +22,8 @@ use super::inside::Checked;
 use super::known::Known;
 use super::policy::Policy;
 use super::step::{Fault, Judged, Step, Verdict};
-use crate::output::disk::files::{QCOW2, RAW, ZST};
 use crate::output::sign::extension;
+use crate::output::{QCOW2, RAW, ZST};
 use contents::Listing;
 
 const ROOTFS: &str = "rootfs.tar.zst";
@@ -155,12 +155,7 @@ fn whole(
     Ok(())
 }
 
-fn only_files(
-    known: &Known,
-    name: &str,
-    listing: &Listing,
-    said: &mut Said,
-) -> Result<(), Fault> {
+fn only_files(known: &Known, name: &str, listing: &Listing, said: &mut Said) -> Result<(), Fault> {
     match &known.manifest {
         Some(manifest) => {
             files::check(listing, manifest).map_err(|fault| placed(fault, name))?;

@@ -16,6 +16,7 @@ use super::known::Known;
 use super::policy::Policy;
 use super::step::{Fault, Judged, Step, Verdict};
 use super::vouched::Vouched;
+use crate::output::provenance;
 
 /// The file system of a disk as an output of its own, and its hash tree.
 const SQUASHFS: &str = "root.squashfs";
@@ -44,10 +45,11 @@ pub fn check(known: &mut Known, policy: &Policy) -> Judged {
             missing = Some(disk.name.clone());
         }
         for hash in hashes {
-            let found = on_disk(disk, *hash, known.is_lone()).map_err(|fault| match fault.place {
-                Some(_) => fault,
-                None => fault.at(disk.name.clone()),
-            })?;
+            let found =
+                on_disk(disk, *hash, known.is_lone()).map_err(|fault| match fault.place {
+                    Some(_) => fault,
+                    None => fault.at(disk.name.clone()),
+                })?;
             checked.push(found.with(disk.name.clone(), disk.is_extension(), &hash)?);
         }
     }
@@ -57,6 +59,9 @@ pub fn check(known: &mut Known, policy: &Policy) -> Judged {
     if checked.is_empty() {
         return Ok(match missing {
             Some(_) if known.is_lone() => Verdict::not_reached(Step::Boot),
+            _ if known.files.contains_key(provenance::FILE) && known.statement.is_none() => {
+                Verdict::not_reached(Step::Statement)
+            }
             Some(name) => {
                 return Err(Fault::new("nothing that is signed names its root hash")
                     .at(name)
@@ -73,7 +78,10 @@ pub fn check(known: &mut Known, policy: &Policy) -> Judged {
         .iter()
         .map(|one| format!("{} ({})", one.checked.name, one.hash))
         .collect();
-    known.inside.roots.extend(checked.into_iter().map(|one| one.checked));
+    known
+        .inside
+        .roots
+        .extend(checked.into_iter().map(|one| one.checked));
     Ok(Verdict::passed(format!(
         "every block of the root file system and of its hash tree is the one that the root hash \
          stands for ({bytes} bytes): {}",
@@ -143,7 +151,10 @@ fn on_disk(disk: &Disk, hash: RootHash, is_lone: bool) -> Result<Found, Fault> {
         .map_err(|error| Fault::from(error).at(format!("{} and {}", place(data), place(tree))))?;
     // A node may have written another version's root there before.
     let is_whole = disk.is_as_built || !is_lone;
-    for (partition, used) in [(data, size), (tree, tree_size)].into_iter().filter(|_| is_whole) {
+    for (partition, used) in [(data, size), (tree, tree_size)]
+        .into_iter()
+        .filter(|_| is_whole)
+    {
         if let Some(byte) = not_zero(&disk.medium, partition.start + used, end(partition))? {
             return Err(Fault::new(format!(
                 "byte {} of it is not zero, but it is behind the {used} bytes that the root hash \
@@ -188,7 +199,11 @@ fn apart(
     if checked.iter().any(|one| !one.checked.is_extension) {
         return Ok(());
     }
-    let file = data.file.try_clone().context("opening it again").map_err(at)?;
+    let file = data
+        .file
+        .try_clone()
+        .context("opening it again")
+        .map_err(at)?;
     let medium = Medium::of(file, PathBuf::from(SQUASHFS)).map_err(at)?;
     let root = Root::read(medium.window(0, data.size).map_err(at)?).map_err(at)?;
     let size = data.size;
@@ -203,6 +218,9 @@ fn nothing_behind(file: &File, used: u64, size: u64) -> Result<()> {
         .context("reading the hash tree")?;
     match rest.iter().position(|byte| *byte != 0) {
         None => Ok(()),
-        Some(at) => bail!("byte {} of {TREE} is behind the hash tree", used + at as u64),
+        Some(at) => bail!(
+            "byte {} of {TREE} is behind the hash tree",
+            used + at as u64
+        ),
     }
 }

@@ -230,7 +230,7 @@ mod tests {
             let (file, root) = file(blocks);
             let size = checked(&file, blocks, root).unwrap();
             assert_eq!(size, size_for(blocks * BLOCK), "{blocks}");
-            let other = RootHash::parse(&"0".repeat(64)).unwrap();
+            let other = "0".repeat(64).parse().unwrap();
             assert!(checked(&file, blocks, other).is_err());
         }
     }

@@ -116,7 +116,7 @@ fn container(
 }
 
 /// With the digest of its bytes: two programs of one version may differ.
-fn first_boot(tree: &Tree) -> Result<Option<Part>> {
+pub fn first_boot(tree: &Tree) -> Result<Option<Part>> {
     let Some(node) = tree.get(&BINARY_PATH.parse()?) else {
         return Ok(None);
     };

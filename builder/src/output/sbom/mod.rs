@@ -28,7 +28,7 @@ mod licence;
 pub mod purl;
 mod spdx;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use std::path::Path;
 

@@ -35,6 +35,35 @@ fn bill(files: &[(&str, &[u8])]) -> Bill {
     bill
 }
 
+/// The bill of a tree that is made here, which holds it from then on: with an artifact and a
+/// container image of these digests.
+pub fn embedded(tree: &mut Tree, artifact: &Digest, container: &Digest) -> Bill {
+    let supplier = || Supplier::organization("nodeimg");
+    let image = Part::new(PartKind::Image, "tiny", "1.0", supplier());
+    let lock = Digest::sha256(b"lock");
+    let mut bill = Bill::new("tiny-1.0-amd64", image, Epoch(1_789_199_741), &lock);
+    let root = bill.root.clone();
+    for (kind, name, digest) in [
+        (PartKind::Artifact, "tool", artifact),
+        (PartKind::Container, "example.org/pause", container),
+    ] {
+        let mut part = Part::new(kind, name, "1", supplier());
+        part.digests.insert(digest.clone());
+        bill.add(&root, How::Contains, name, part);
+    }
+    if let Some(part) = collect::first_boot(tree).unwrap() {
+        bill.add(&root, How::Contains, "first boot", part);
+    }
+    debian::add(&mut bill, tree, &[], &Default::default()).unwrap();
+    go::add(&mut bill, tree).unwrap();
+    let texts = [spdx::text(&bill).unwrap(), cyclonedx::text(&bill).unwrap()];
+    for (path, text) in INSIDE.into_iter().zip(texts) {
+        let node = Node::file(Content::inline(text.into_bytes()), 0o644, Origin::Bill);
+        tree.insert(path.parse().unwrap(), node).unwrap();
+    }
+    bill
+}
+
 fn debian_files() -> Vec<(&'static str, &'static [u8])> {
     vec![
         ("/usr/lib/sysimage/dpkg/status", STATUS.as_bytes()),

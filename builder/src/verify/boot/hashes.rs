@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::{Said, differs};
 use crate::output::discoverable;
-use crate::output::sign::signatures::{DETACHED, ROOT_HASH};
 use crate::output::sign::extension;
+use crate::output::sign::signatures::{DETACHED, ROOT_HASH};
 use crate::verify::inside::Disk;
 use crate::verify::known::Known;
 use crate::verify::policy::Policy;
@@ -29,11 +29,16 @@ pub fn check(known: &Known, policy: &Policy, said: &mut Said) -> Result<usize, F
     };
     let mut signed = 0;
     let mut names = known.ending(extension::ROOT_HASH);
-    names.extend(known.files.contains_key(ROOT_HASH).then(|| ROOT_HASH.to_owned()));
+    names.extend(
+        known
+            .files
+            .contains_key(ROOT_HASH)
+            .then(|| ROOT_HASH.to_owned()),
+    );
     for name in names {
         let text = known.bytes(&name)?.context("it is not listed")?;
         let text = String::from_utf8_lossy(&text).trim_end().to_owned();
-        let Some(hash) = RootHash::parse(&text) else {
+        let Ok(hash) = text.parse::<RootHash>() else {
             return Err(Fault::new("it does not hold a root hash").at(name));
         };
         let stem = name.trim_end_matches(".roothash");
@@ -96,7 +101,10 @@ fn inside(disk: &Disk, hash: RootHash, policy: &Policy, said: &mut Said) -> Resu
         .take(extension::SIZE + 1)
         .read_to_end(&mut bytes)
         .context("reading the signature")?;
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(bytes.len());
     if bytes[end..].iter().any(|byte| *byte != 0) || bytes.len() as u64 > extension::SIZE {
         return Err(fault("something follows the signature"));
     }

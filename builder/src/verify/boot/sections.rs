@@ -52,7 +52,9 @@ pub fn check(
         }
     }
     match bill.digest_of_boot("uki") {
-        None => said.notes.push(format!("{} does not list the UKI", sbom::SPDX)),
+        None => said
+            .notes
+            .push(format!("{} does not list the UKI", sbom::SPDX)),
         Some(wanted) => {
             let found = Digest::sha256(program.bytes);
             if *wanted != found {
@@ -65,8 +67,16 @@ pub fn check(
             }
         }
     }
-    if let Some(note) = bill.root_hash.as_ref().filter(|listed| **listed != hash.to_string()) {
-        return Err(differs(&format!("the root hash in {}", sbom::SPDX), note, hash));
+    if let Some(note) = bill
+        .root_hash
+        .as_ref()
+        .filter(|listed| **listed != hash.to_string())
+    {
+        return Err(differs(
+            &format!("the root hash in {}", sbom::SPDX),
+            note,
+            hash,
+        ));
     }
     Ok(hash)
 }
@@ -82,7 +92,7 @@ fn command_line(line: &str, wanted: &Option<Vouched<RootHash>>) -> Result<RootHa
             "section `.cmdline` does not name just one root hash: `{shown}`"
         )));
     };
-    let Some(hash) = RootHash::parse(hash) else {
+    let Ok(hash) = hash.parse::<RootHash>() else {
         return Err(Fault::new(format!(
             "section `.cmdline` names a root hash of another form: `{shown}`"
         )));

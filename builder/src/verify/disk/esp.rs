@@ -6,14 +6,14 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use nodeimg_formats::fat::{self, Contents};
 use nodeimg_formats::gpt::{Entry, Extent};
 use nodeimg_values::arch::Arch;
 use nodeimg_values::epoch::Epoch;
 
 use crate::image::boot::efi_name;
-use crate::output::disk::esp as builder;
+use crate::output::esp as builder;
 use crate::output::sign::esp::ENROLL;
 use crate::output::sign::signatures::{ENROLL_LINE, LOADER};
 use crate::verify::inside::{Disk, not_zero};
@@ -62,13 +62,17 @@ fn files(known: &Known, contents: &Contents, place: &str) -> Result<(), Fault> {
         }
         if path == LOADER {
             loader(contents, bytes, place)?;
-        } else if let Some(name) = path.strip_prefix(ENROLL).filter(|name| ENROLLED.contains(name))
+        } else if let Some(name) = path
+            .strip_prefix(ENROLL)
+            .filter(|name| ENROLLED.contains(name))
         {
             enrolled(known, name, bytes, place)?;
         } else if let Some(name) = path.strip_prefix(UKIS).filter(|name| is_uki(known, name)) {
             ukis += 1;
             if ukis > 1 && !known.is_lone() {
-                return fault(format!("`{UKIS}{name}` is a second kernel: a build writes one"));
+                return fault(format!(
+                    "`{UKIS}{name}` is a second kernel: a build writes one"
+                ));
             }
         } else {
             return fault(format!(
@@ -78,7 +82,10 @@ fn files(known: &Known, contents: &Contents, place: &str) -> Result<(), Fault> {
         }
     }
     if !loaders.iter().any(|path| contents.files.contains_key(path)) {
-        return fault(format!("`{}`, the boot loader, is missing", loaders.join("` or `")));
+        return fault(format!(
+            "`{}`, the boot loader, is missing",
+            loaders.join("` or `")
+        ));
     }
     if ukis == 0 {
         return fault(format!("there is no kernel in `{UKIS}`"));
@@ -102,7 +109,9 @@ fn is_uki(known: &Known, name: &str) -> bool {
     let rest = stem.strip_prefix(own.as_str());
     rest.is_some_and(|rest| {
         (rest.is_empty() || rest.starts_with(['-', '+']))
-            && rest.bytes().all(|byte| byte.is_ascii_digit() || b"-+".contains(&byte))
+            && rest
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || b"-+".contains(&byte))
     })
 }
 
@@ -117,7 +126,9 @@ fn loader(contents: &Contents, bytes: &[u8], place: &str) -> Result<(), Fault> {
     }
     let said = String::from_utf8_lossy(bytes);
     let lines = String::from_utf8_lossy(&wanted).into_owned();
-    let other = said.lines().find(|line| !lines.lines().any(|own| own == *line));
+    let other = said
+        .lines()
+        .find(|line| !lines.lines().any(|own| own == *line));
     Err(Fault::new(match other {
         Some(line) => format!(
             "`{LOADER}` has a line that no build writes: `{}`",
@@ -138,8 +149,10 @@ fn enrolled(known: &Known, name: &str, bytes: &[u8], place: &str) -> Result<(), 
         Some(listed) if *listed != bytes => "is another one than that beside the disk",
         Some(_) => return Ok(()),
     };
-    Err(Fault::new(format!("`{ENROLL}{name}`, by which firmware would trust a key, {what}"))
-        .at(place))
+    Err(Fault::new(format!(
+        "`{ENROLL}{name}`, by which firmware would trust a key, {what}"
+    ))
+    .at(place))
 }
 
 /// Writes the file system again, to nowhere, and compares.
@@ -171,12 +184,13 @@ fn layout(
         Some(at) => Some(at),
         None => {
             written.map_err(|error| Fault::from(error).at(place))?;
-            same.in_gaps(disk).map_err(|error| Fault::from(error).at(place))?
+            same.in_gaps(disk)
+                .map_err(|error| Fault::from(error).at(place))?
         }
     };
     let Some(at) = differs else { return Ok(()) };
-    let whose = fat::whereabouts(&files, &options, at)
-        .map_err(|error| Fault::from(error).at(place))?;
+    let whose =
+        fat::whereabouts(&files, &options, at).map_err(|error| Fault::from(error).at(place))?;
     Err(Fault::new(format!(
         "byte {at} of it is not what a build writes there: it belongs to {whose}"
     ))
@@ -255,6 +269,3 @@ impl Seek for Comparison<'_> {
         Ok(self.position)
     }
 }
-
-#[cfg(test)]
-mod tests;

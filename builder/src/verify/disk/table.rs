@@ -7,7 +7,7 @@ use nodeimg_formats::gpt::{self, Entry, Partition, SECTOR};
 use nodeimg_values::arch::Arch;
 
 use super::is_device;
-use crate::output::{discoverable, disk as builder, manifest};
+use crate::output::{discoverable, esp, manifest};
 use crate::verify::inside::{Disk, not_zero};
 use crate::verify::known::Known;
 use crate::verify::step::Fault;
@@ -22,7 +22,7 @@ pub fn of_a_node(disk: &Disk) -> Option<String> {
     for entry in &disk.table.partitions {
         let is_root = is_of_root(entry);
         roots += usize::from(is_root);
-        if !(is_root && roots <= 2 || entry.kind == builder::esp::KIND) {
+        if !(is_root && roots <= 2 || entry.kind == esp::KIND) {
             others.push(format!("`{}`", entry.name.escape_debug()));
         }
     }
@@ -128,22 +128,45 @@ fn expected(known: &Known, disk: &Disk, notes: &mut Vec<String>) -> Result<(), F
         return differs("the disk's GUID".to_owned(), &found.guid, &expected.guid);
     }
     if found.size != expected.size {
-        return differs("the disk's size in bytes".to_owned(), &found.size, &expected.size);
+        return differs(
+            "the disk's size in bytes".to_owned(),
+            &found.size,
+            &expected.size,
+        );
     }
     let names = |disk: &manifest::Disk| {
         let names = disk.partitions.iter();
-        names.map(|one| one.label.escape_debug().to_string()).collect::<Vec<_>>().join(", ")
+        names
+            .map(|one| one.label.escape_debug().to_string())
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     if found.partitions.len() != expected.partitions.len() {
-        return differs("the list of partitions".to_owned(), &names(&found), &names(expected));
+        return differs(
+            "the list of partitions".to_owned(),
+            &names(&found),
+            &names(expected),
+        );
     }
-    for (number, (there, wanted)) in found.partitions.iter().zip(&expected.partitions).enumerate()
+    for (number, (there, wanted)) in found
+        .partitions
+        .iter()
+        .zip(&expected.partitions)
+        .enumerate()
     {
         let fields: [(&str, String, String); 6] = [
-            ("label", there.label.escape_debug().to_string(), wanted.label.clone()),
+            (
+                "label",
+                there.label.escape_debug().to_string(),
+                wanted.label.clone(),
+            ),
             ("type", there.kind.clone(), wanted.kind.clone()),
             ("GUID", there.guid.clone(), wanted.guid.clone()),
-            ("flags", format!("{:#x}", there.flags), format!("{:#x}", wanted.flags)),
+            (
+                "flags",
+                format!("{:#x}", there.flags),
+                format!("{:#x}", wanted.flags),
+            ),
             ("start", there.start.to_string(), wanted.start.to_string()),
             ("size", there.size.to_string(), wanted.size.to_string()),
         ];

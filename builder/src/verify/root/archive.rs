@@ -72,7 +72,9 @@ fn read(from: impl Read) -> Result<Listing> {
             tar::EntryType::Directory => What::Directory,
             tar::EntryType::Symlink => {
                 let target = entry.link_name_bytes().context("a link without a target")?;
-                What::Symlink(String::from_utf8(target.into_owned()).context("a link is not UTF-8")?)
+                What::Symlink(
+                    String::from_utf8(target.into_owned()).context("a link is not UTF-8")?,
+                )
             }
             _ => What::Other,
         };

@@ -73,7 +73,11 @@ fn packages(listing: &Listing, bill: &Bill) -> Result<(), Fault> {
         let (name, version, arch) = (field("Package"), field("Version"), field("Architecture"));
         let place = format!("`{STATUS}`");
         let Some(part) = listed.remove(&(name, version)) else {
-            return Err(missing(bill, &format!("dpkg has `{name} {version}` installed"), &place));
+            return Err(missing(
+                bill,
+                &format!("dpkg has `{name} {version}` installed"),
+                &place,
+            ));
         };
         let purl = part.purl.as_deref().unwrap_or_default();
         if !purl.contains(&format!("arch={arch}&")) && !purl.ends_with(&format!("arch={arch}")) {
@@ -110,8 +114,9 @@ fn programs(listing: &Listing, bill: &Bill) -> Result<(), Fault> {
                 .collect(),
         };
         let modules = bill.below(id, "Module");
-        let wanted: BTreeSet<(String, String)> =
-            modules.map(|part| (part.name.clone(), part.version.clone())).collect();
+        let wanted: BTreeSet<(String, String)> = modules
+            .map(|part| (part.name.clone(), part.version.clone()))
+            .collect();
         if let Some((name, version)) = there.difference(&wanted).next() {
             let what = match wanted.iter().find(|(other, _)| other == name) {
                 Some((_, listed)) => {
@@ -147,11 +152,7 @@ fn programs(listing: &Listing, bill: &Bill) -> Result<(), Fault> {
 }
 
 /// Container images: those of the manifest, and where they are archives those of the tree.
-fn containers(
-    listing: &Listing,
-    bill: &Bill,
-    manifest: Option<&Manifest>,
-) -> Result<(), Fault> {
+fn containers(listing: &Listing, bill: &Bill, manifest: Option<&Manifest>) -> Result<(), Fault> {
     let listed: BTreeSet<&Digest> = bill
         .of_kind("Container")
         .flat_map(|(_, part)| &part.digests)
@@ -161,19 +162,32 @@ fn containers(
     };
     for image in &manifest.container_images {
         if !listed.contains(&image.digest) {
-            let what = format!("manifest.json has the container image `{}` ({})", image.image, image.digest);
+            let what = format!(
+                "manifest.json has the container image `{}` ({})",
+                image.image, image.digest
+            );
             return Err(missing(bill, &what, "manifest.json"));
         }
     }
-    let pinned: BTreeSet<&Digest> =
-        manifest.container_images.iter().map(|image| &image.digest).collect();
+    let pinned: BTreeSet<&Digest> = manifest
+        .container_images
+        .iter()
+        .map(|image| &image.digest)
+        .collect();
     for (_, part) in bill.of_kind("Container") {
         if part.digests.iter().all(|digest| !pinned.contains(digest)) {
-            return Err(surplus(bill, part, "a container image that manifest.json does not"));
+            return Err(surplus(
+                bill,
+                part,
+                "a container image that manifest.json does not",
+            ));
         }
     }
-    let manifests: BTreeSet<String> =
-        manifest.container_images.iter().map(|image| image.manifest.to_string()).collect();
+    let manifests: BTreeSet<String> = manifest
+        .container_images
+        .iter()
+        .map(|image| image.manifest.to_string())
+        .collect();
     for (path, text) in &listing.texts {
         let is_names = path.starts_with(IMAGES) && path.ends_with(NAMES);
         let text = String::from_utf8_lossy(text);
@@ -196,7 +210,11 @@ fn first_boot(listing: &Listing, bill: &Bill) -> Result<(), Fault> {
     let mut all = bill.of_kind("FirstBoot");
     match all.find(|(_, part)| part.digests.contains(sha256)) {
         Some(_) => Ok(()),
-        None => Err(missing(bill, &format!("it is {sha256}"), &format!("`{BINARY_PATH}`"))),
+        None => Err(missing(
+            bill,
+            &format!("it is {sha256}"),
+            &format!("`{BINARY_PATH}`"),
+        )),
     }
 }
 
@@ -210,7 +228,10 @@ fn inputs(bill: &Bill, manifest: &Manifest) -> Result<(), Fault> {
     for artifact in &manifest.artifacts {
         let digest = artifact.sha256.as_ref().or(artifact.sha512.as_ref());
         if let Some(digest) = digest.filter(|digest| !artifacts.contains(digest)) {
-            let what = format!("manifest.json has the artifact `{} {}` ({digest})", artifact.name, artifact.version);
+            let what = format!(
+                "manifest.json has the artifact `{} {}` ({digest})",
+                artifact.name, artifact.version
+            );
             return Err(missing(bill, &what, "manifest.json"));
         }
     }
@@ -221,7 +242,10 @@ fn inputs(bill: &Bill, manifest: &Manifest) -> Result<(), Fault> {
     }
     for package in &manifest.packages {
         if !packages.contains(&package.sha256) {
-            let what = format!("manifest.json has the package `{} {}`", package.name, package.version);
+            let what = format!(
+                "manifest.json has the package `{} {}`",
+                package.name, package.version
+            );
             return Err(missing(bill, &what, "manifest.json"));
         }
     }

@@ -25,7 +25,10 @@ pub const NAMES: &str = ".names";
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum What {
     Directory,
-    File { size: u64, sha256: Digest },
+    File {
+        size: u64,
+        sha256: Digest,
+    },
     Symlink(String),
     /// A device, a pipe or a socket.
     Other,
@@ -53,9 +56,7 @@ pub struct Listing {
 
 /// Whether the content of a file is read for what it says.
 pub fn is_text(path: &str) -> bool {
-    path == STATUS
-        || INSIDE.contains(&path)
-        || (path.starts_with(IMAGES) && path.ends_with(NAMES))
+    path == STATUS || INSIDE.contains(&path) || (path.starts_with(IMAGES) && path.ends_with(NAMES))
 }
 
 /// One file's content as it is read.

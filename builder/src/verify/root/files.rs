@@ -25,11 +25,16 @@ pub fn check(listing: &Listing, manifest: &Manifest) -> Result<(), Fault> {
             // The root itself is in no archive, nor in every manifest.
             None if path == "/" => {}
             None => differ.push((path.clone(), "manifest.json does not list it".to_owned())),
-            Some(wanted) => differ.extend(difference(there, wanted).map(|what| (path.clone(), what))),
+            Some(wanted) => {
+                differ.extend(difference(there, wanted).map(|what| (path.clone(), what)))
+            }
         }
     }
     for path in rest.keys().filter(|path| **path != "/") {
-        differ.push(((*path).to_owned(), "manifest.json lists it, but it is not there".to_owned()));
+        differ.push((
+            (*path).to_owned(),
+            "manifest.json lists it, but it is not there".to_owned(),
+        ));
     }
     match differ.split_first() {
         None => Ok(()),
@@ -46,7 +51,9 @@ pub fn check(listing: &Listing, manifest: &Manifest) -> Result<(), Fault> {
 
 fn difference(there: &File, wanted: &manifest::File) -> Option<String> {
     let differs = |what: &str, there: String, wanted: String| {
-        Some(format!("its {what} is {there}, but manifest.json says {wanted}"))
+        Some(format!(
+            "its {what} is {there}, but manifest.json says {wanted}"
+        ))
     };
     let kind = match there.what {
         What::Directory => Some(FileType::Directory),
@@ -61,7 +68,11 @@ fn difference(there: &File, wanted: &manifest::File) -> Option<String> {
             Some(FileType::Symlink) => "a link",
             None => "a device, a pipe or a socket",
         };
-        return differs("kind", word(kind).to_owned(), word(Some(wanted.file_type)).to_owned());
+        return differs(
+            "kind",
+            word(kind).to_owned(),
+            word(Some(wanted.file_type)).to_owned(),
+        );
     }
     let mode = format!("{:04o}", there.mode);
     // Of a link no system asks for one.
@@ -88,7 +99,9 @@ fn difference(there: &File, wanted: &manifest::File) -> Option<String> {
         What::File { size, .. } if Some(*size) != wanted.size => differs(
             "size",
             size.to_string(),
-            wanted.size.map_or("nothing".to_owned(), |size| size.to_string()),
+            wanted
+                .size
+                .map_or("nothing".to_owned(), |size| size.to_string()),
         ),
         _ => None,
     }
@@ -97,13 +110,12 @@ fn difference(there: &File, wanted: &manifest::File) -> Option<String> {
 /// Every file of a system extension has the content of some file of the image, but for those
 /// that only an extension has. What the image has of it, the extension must have too if
 /// `is_whole`: there is no base system among its files.
-pub fn known_contents(
-    listing: &Listing,
-    manifest: &Manifest,
-    is_whole: bool,
-) -> Result<(), Fault> {
-    let digests: BTreeSet<&Digest> =
-        manifest.files.iter().filter_map(|file| file.sha256.as_ref()).collect();
+pub fn known_contents(listing: &Listing, manifest: &Manifest, is_whole: bool) -> Result<(), Fault> {
+    let digests: BTreeSet<&Digest> = manifest
+        .files
+        .iter()
+        .filter_map(|file| file.sha256.as_ref())
+        .collect();
     let own = |path: &str| {
         let units = format!("/usr/lib/systemd/system/nodeimg-{}", manifest.image.name);
         let drop_in = format!("/10-nodeimg-{}.conf", manifest.image.name);
@@ -135,11 +147,17 @@ pub fn known_contents(
         }
     }
     let missing = manifest.files.iter().find(|file| {
-        is_whole && file.sha256.as_ref().is_some_and(|digest| !found.contains(digest))
+        is_whole
+            && file
+                .sha256
+                .as_ref()
+                .is_some_and(|digest| !found.contains(digest))
     });
     match missing {
         None => Ok(()),
-        Some(file) => Err(Fault::new("manifest.json lists it, but nothing with its content is there")
-            .at(format!("`{}`", file.path))),
+        Some(file) => Err(Fault::new(
+            "manifest.json lists it, but nothing with its content is there",
+        )
+        .at(format!("`{}`", file.path))),
     }
 }
