@@ -3,7 +3,8 @@
 //!
 //! `usage`: the command line and the recipe; `locks`; `sign`: keys and directories that are not signed; `network` and `tls`: what
 //! servers do; `archives`: what is in them; `disks`: disks that cannot be written, and
-//! more builds at once; `tree`: files that no node could use.
+//! more builds at once; `tree`: files that no node could use; `verify`: what is not what
+//! somebody signed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod archives;
@@ -14,6 +15,7 @@ mod sign;
 mod tls;
 mod tree;
 mod usage;
+mod verify;
 
 use std::process::Command;
 

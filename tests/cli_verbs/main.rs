@@ -3,7 +3,7 @@
 //! A module is named after its verb: `build` (events, silence, rebuilds), `fetch` (bundles,
 //! `--offline`), `init`, `lock`, `recipes`, `run`, `run_exec` (`run --exec`), `runtimes`
 //! (the container runtime of an image), `seed`, `sign`, `store`, `stored_images` (container
-//! images in an image with CRI-O), `test`.
+//! images in an image with CRI-O), `test`, `verify`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod build;
@@ -19,6 +19,7 @@ mod sign;
 mod store;
 mod stored_images;
 mod test;
+mod verify;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

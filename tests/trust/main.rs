@@ -9,6 +9,7 @@ mod keys;
 mod policy;
 mod signers;
 mod tampered;
+mod verified;
 
 use std::fs;
 use std::path::PathBuf;

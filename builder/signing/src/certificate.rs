@@ -120,6 +120,9 @@ impl PublicKey {
             return PublicKey::from_der(der.contents())
                 .with_context(|| format!("the public key {}", path.display()));
         }
+        if let Some(help) = other_kind(&text) {
+            bail!("{} {help}", path.display());
+        }
         Ok(Certificate::parse(&text, path)?.key)
     }
 
@@ -164,6 +167,8 @@ pub struct Certificate {
     /// The number's content, without tag and length.
     pub serial: Vec<u8>,
     pub is_self_issued: bool,
+    /// Until when it says that it is valid, in seconds since 1970.
+    pub until: i64,
 }
 
 impl Certificate {
@@ -208,6 +213,7 @@ impl Certificate {
             issuer: certificate.issuer().as_raw().to_vec(),
             serial: certificate.raw_serial().to_vec(),
             is_self_issued: certificate.issuer().as_raw() == certificate.subject().as_raw(),
+            until: certificate.validity().not_after.timestamp(),
         })
     }
 
@@ -215,6 +221,29 @@ impl Certificate {
     pub fn fingerprint(&self) -> Digest {
         Digest::sha256(&self.der)
     }
+}
+
+/// What people take for a public key, and how to make one of it.
+fn other_kind(text: &str) -> Option<&'static str> {
+    let begins = |label: &str| text.contains(&format!("-----BEGIN {label}"));
+    Some(match () {
+        () if begins("CERTIFICATE-----") => return None,
+        () if begins("PGP ") => {
+            "is an OpenPGP key: give the public key (PEM) or certificate that `nodeimg sign` signs by"
+        }
+        () if begins("RSA PUBLIC KEY-----") => {
+            "is a key in PKCS#1: convert it (openssl rsa -RSAPublicKey_in -in FILE -pubout)"
+        }
+        () if text.contains("PRIVATE KEY-----") => {
+            "holds a private key: keep it where it signs, and give its public key (openssl pkey -in \
+             FILE -pubout)"
+        }
+        () if text.starts_with("ssh-") || text.starts_with("ecdsa-sha2-") => {
+            "is a key of SSH: convert it (ssh-keygen -e -m PKCS8 -f FILE)"
+        }
+        () if text.starts_with("untrusted comment:") => "is a key of minisign: give one in PEM",
+        () => return None,
+    })
 }
 
 fn read(path: &Path) -> Result<String> {

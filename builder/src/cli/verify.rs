@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use nodeimg_formats::verity::RootHash;
 
 use super::NetworkArgs;
 use crate::image::firstboot::program::Given;
 use crate::input::recipe::RecipeRef;
+use crate::input::recipe::verify::SigstoreInstance;
 use crate::input::vouch::roots::GivenRoot;
 
 #[derive(Debug, Args)]
@@ -24,7 +26,10 @@ pub struct VerifyArgs {
     /// Who vouches for that identity: the exact URL of the OIDC issuer
     #[arg(long, value_name = "URL", requires = "identity")]
     pub issuer: Option<String>,
-    /// A trusted root of Sigstore instead of nodeimg's own; INSTANCE is `private` (the default, which then judges --identity), `public-good` or `github`
+    /// The Sigstore that judges the identity: public-good, github (private repositories of GitHub) or private [default: public-good, or private with --trusted-root FILE]
+    #[arg(long, value_name = "INSTANCE", requires = "identity", value_parser = sigstore())]
+    pub sigstore: Option<SigstoreInstance>,
+    /// A trusted root of Sigstore instead of nodeimg's own; INSTANCE is `private` (the default), `public-good` or `github`
     #[arg(long = "trusted-root", value_name = "[INSTANCE=]FILE")]
     pub trusted_roots: Vec<GivenRoot>,
     /// The lock that it must be made from
@@ -53,4 +58,12 @@ pub struct VerifyArgs {
     /// Write the result as a verification summary (SLSA VSA v1), to be signed and passed on
     #[arg(long, value_name = "FILE")]
     pub vsa: Option<PathBuf>,
+}
+
+fn sigstore() -> impl TypedValueParser<Value = SigstoreInstance> {
+    let named = |name: String| {
+        let mut all = SigstoreInstance::ALL.into_iter();
+        all.find(|one| one.name() == name).unwrap_or_default()
+    };
+    PossibleValuesParser::new(SigstoreInstance::ALL.map(SigstoreInstance::name)).map(named)
 }

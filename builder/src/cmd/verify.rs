@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use nodeimg_signing::certificate::{Certificate, PublicKey};
 use nodeimg_trust::Instance;
 use nodeimg_values::atomic::{self, CHECKSUMS};
+use nodeimg_values::date::Date;
 use nodeimg_values::{regular, temporary};
 use tempfile::TempDir;
 
@@ -35,7 +36,10 @@ use crate::verify::vouched::Vouched;
 use crate::verify::{Task, verify};
 
 pub fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> {
-    let policy = policy(args)?;
+    let policy = policy(session, args)?;
+    if let Some(file) = &args.vsa {
+        check_place(&args.image, file)?;
+    }
     let place = tempfile::Builder::new()
         .prefix("nodeimg-verify-")
         .tempdir_in(temporary::large())
@@ -95,11 +99,46 @@ fn tell(session: &Session<'_>, report: &Report) -> Result<()> {
     }
 }
 
-fn policy(args: &VerifyArgs) -> Result<Policy> {
+/// A summary among the files of a build would be one that no sum is of.
+fn check_place(image: &str, vsa: &Path) -> Result<()> {
+    let folder = match vsa.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    if let (Ok(folder), Ok(image)) = (folder.canonicalize(), Path::new(image).canonicalize())
+        && folder == image
+    {
+        bail!(
+            "--vsa {}: a file more in the directory that is verified would be one that nobody \
+             listed: write it elsewhere",
+            vsa.display()
+        );
+    }
+    Ok(())
+}
+
+/// A signature by one's own key has no time, so this is for the user to judge.
+fn warn_of(session: &Session<'_>, certificate: &Certificate, path: &Path) {
+    let until = u64::try_from(certificate.until).unwrap_or(0);
+    if Date::now().is_ok_and(|now| now.0 > until) {
+        session.progress.warn(&format!(
+            "the certificate {} ({}) was valid until {}: find out whether its owner has replaced \
+             it, and why",
+            path.display(),
+            certificate.subject,
+            Date(until)
+        ));
+    }
+}
+
+fn policy(session: &Session<'_>, args: &VerifyArgs) -> Result<Policy> {
     let roots = roots::load(&TrustPart::default(), &args.trusted_roots)?;
     let mut anchors = Vec::new();
     for path in &args.keys {
         let key = PublicKey::from_file(path).context("--key")?;
+        if let Ok(certificate) = Certificate::from_file(path) {
+            warn_of(session, &certificate, path);
+        }
         anchors.push(Anchor::Key(path.clone(), key));
     }
     if let (Some(identity), Some(issuer)) = (&args.identity, &args.issuer) {
@@ -107,13 +146,14 @@ fn policy(args: &VerifyArgs) -> Result<Policy> {
         anchors.push(Anchor::Identity {
             identity: identity.clone(),
             issuer: issuer.clone(),
-            instance: whose(args),
+            instance: whose(args)?,
         });
     }
-    let certificates = args
-        .secure_boot
-        .iter()
-        .map(|path| Certificate::from_file(path));
+    let certificates = args.secure_boot.iter().map(|path| {
+        let certificate = Certificate::from_file(path)?;
+        warn_of(session, &certificate, path);
+        Ok(certificate)
+    });
     Ok(Policy {
         anchors,
         secure_boot: certificates
@@ -147,16 +187,20 @@ fn check_identity(identity: &str, issuer: &str) -> Result<()> {
     Ok(())
 }
 
-/// The Sigstore that judges an identity: one's own, if its root was given.
-fn whose(args: &VerifyArgs) -> Instance {
+/// The Sigstore that judges an identity: by default one's own, if its root was given.
+fn whose(args: &VerifyArgs) -> Result<Instance> {
     let private = SigstoreInstance::Private;
-    match args
+    let has_own = args
         .trusted_roots
         .iter()
-        .any(|given| given.instance == private)
-    {
-        true => instance(private),
-        false => Instance::PublicGood,
+        .any(|given| given.instance == private);
+    match args.sigstore {
+        Some(named) if named == private && !has_own => {
+            bail!("--sigstore private needs the trusted root of that Sigstore: --trusted-root FILE")
+        }
+        Some(named) => Ok(instance(named)),
+        None if has_own => Ok(Instance::Private),
+        None => Ok(Instance::PublicGood),
     }
 }
 
@@ -179,6 +223,7 @@ fn pinned(args: &VerifyArgs) -> Result<Option<Pinned>> {
             label,
             lock,
             chosen: None,
+            roots: roots::load(&TrustPart::default(), &args.trusted_roots)?,
         }));
     };
     let chosen = Chosen::load(&recipe, args.lock.as_deref(), &KINDS, &[])?;
@@ -186,6 +231,7 @@ fn pinned(args: &VerifyArgs) -> Result<Option<Pinned>> {
     Ok(Some(Pinned {
         label: chosen.label.clone(),
         lock: locked.lock().clone(),
+        roots: roots::load(&chosen.recipe.trust, &args.trusted_roots)?,
         chosen: Some(chosen),
     }))
 }

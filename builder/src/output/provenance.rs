@@ -29,6 +29,8 @@ use crate::tree::{Content, ImagePath, Kind, Node};
 
 /// Beside the outputs.
 pub const FILE: &str = "provenance.json";
+/// Before the name of what a root hash is of, among the subjects.
+pub const VERIFIED: &str = "dm-verity:";
 pub const STATEMENT: &str = "https://in-toto.io/Statement/v1";
 pub const PREDICATE: &str = "https://slsa.dev/provenance/v1";
 

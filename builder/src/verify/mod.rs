@@ -5,6 +5,7 @@
 //! rebuild     10  the same bytes again
 //! upstream     9  who vouches for what went in
 //! root         8  files against manifest and SBOM
+//! bill            an SBOM, read again
 //! verity       7  the hash tree
 //! boot         6  EFI programs
 //! disk         5  partitions and the ESP
@@ -12,7 +13,6 @@
 //! vouched      2  signatures of the sums and the statement; 3  each file by the sums
 //! policy       1  whom the user trusts
 //! source          where the files are read from
-//! bill            an SBOM, read again
 //! known, inside   what has been vouched for so far
 //! step            a step and its verdict
 //! ```

@@ -38,6 +38,8 @@ pub struct Pinned {
     pub lock: Lock,
     /// The recipe with its proofs, if one was named or lies beside the lock.
     pub chosen: Option<Chosen>,
+    /// By which its proofs are judged: those of the recipe count, too.
+    pub roots: Roots,
 }
 
 /// Who may sign.
@@ -128,7 +130,7 @@ pub fn check(subject: &Subject, policy: &Policy) -> Judged {
         Subject::Disk { .. } => of_disk,
     };
     if !enough {
-        return Err(refused(subject, of_disk));
+        return Err(refused(subject, policy, of_disk));
     }
     let proves = format!("trusted is {}", policy.trusted().join("; "));
     let mut verdict = Verdict::passed(proves);
@@ -144,8 +146,14 @@ pub fn check(subject: &Subject, policy: &Policy) -> Judged {
     Ok(verdict)
 }
 
-fn refused(subject: &Subject, of_disk: bool) -> Fault {
+fn refused(subject: &Subject, policy: &Policy, of_disk: bool) -> Fault {
     let (what, help) = match subject {
+        Subject::Disk { .. } if !policy.anchors.is_empty() || policy.pinned.is_some() => (
+            "a key, an identity or a lock vouches for the files of a build by their SHA256SUMS, \
+             which is not beside this disk",
+            "put SHA256SUMS and its signature beside the disk, or name who signed its boot \
+             programs with --secure-boot CERT, or its root hash with --root-hash HEX",
+        ),
         Subject::Outputs { .. } if of_disk => (
             "a certificate of Secure Boot or a root hash vouches for a disk, not for the files of \
              a build",
@@ -156,7 +164,7 @@ fn refused(subject: &Subject, of_disk: bool) -> Fault {
             "there is no anchor: nothing says whom to trust, and an image cannot vouch for itself",
             "name who signs with --key FILE (a public key or certificate), or --identity and \
              --issuer (Sigstore); name what went in with --lock FILE; --integrity-only compares \
-             the files with their own sums, which says nothing of who made them",
+             the files with their own sums, and trusts whoever wrote those",
         ),
         Subject::Disk { .. } => (
             "there is no anchor for a disk without the SHA256SUMS of its build",

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::OFlag;
+use nodeimg_values::atomic::CHECKSUMS;
 use nodeimg_values::digest::{Digest, Expected};
-use nodeimg_values::regular;
 
 use super::known::Sums;
 use crate::input::fetch::{Fetcher, Gone, Request, shown};
@@ -48,12 +48,10 @@ impl Source<'_> {
         match self {
             Source::Directory { path, .. } => {
                 let path = path.join(name);
-                let context = || format!("reading {}", path.display());
-                refuse_link(&path).with_context(context)?;
-                match regular::read(&path, SMALL) {
+                match open(&path).and_then(small) {
                     Ok(bytes) => Ok(Some(bytes)),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                    Err(error) => Err(error).with_context(context),
+                    Err(error) if is_absent(&error) => Ok(None),
+                    Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
                 }
             }
             Source::Url(remote) => match remote.fetcher.small(&remote.of(name), name) {
@@ -83,6 +81,17 @@ impl Source<'_> {
         }
         names.sort();
         Ok(Some(names))
+    }
+
+    /// Builds in directories below this one.
+    pub fn builds(&self) -> Vec<String> {
+        let Source::Directory { path, .. } = self else {
+            return Vec::new();
+        };
+        let names = self.names().ok().flatten().unwrap_or_default();
+        let below = names.into_iter().map(|name| path.join(name));
+        let builds = below.filter(|build| build.join(CHECKSUMS).is_file());
+        builds.map(|build| build.display().to_string()).collect()
     }
 
     /// Whether a file is to be looked at, though it need not be there.
@@ -188,7 +197,23 @@ fn encoded(name: &str) -> String {
     text
 }
 
-/// A file itself: what a link leads to is no file of this directory.
+/// All of a file of at most [`SMALL`] bytes.
+fn small(file: File) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(SMALL + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > SMALL {
+        bail!("it has more than {SMALL} bytes, the limit for it");
+    }
+    Ok(bytes)
+}
+
+/// Whether a file could not be opened because there is none.
+pub fn is_absent(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|io| io.kind() == io::ErrorKind::NotFound)
+}
+
+/// A file itself: what a link leads to belongs to another directory.
 fn open(path: &Path) -> Result<File> {
     refuse_link(path)?;
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;

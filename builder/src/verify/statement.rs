@@ -15,11 +15,9 @@ use super::policy::{Pinned, Policy};
 use super::step::{Fault, Judged, Step, Verdict};
 use super::vouched::files::Listed;
 use crate::output::manifest::{Manifest, VERSION};
-use crate::output::provenance::{self, FILE, PREDICATE, STATEMENT};
+use crate::output::provenance::{self, FILE, PREDICATE, STATEMENT, VERIFIED};
 use crate::output::sign::MANIFEST;
 
-/// Root hashes are subjects, too.
-const ROOT_HASH: &str = "dm-verity:";
 /// All that a build may be told from outside.
 const PARAMETERS: [&str; 4] = ["arch", "outputs", "recipe", "version"];
 /// Manifests and statements are never longer, in bytes.
@@ -84,7 +82,7 @@ impl Statement {
     pub fn sums(&self) -> Result<Sums> {
         let mut sums = Sums::new();
         for (name, hex) in self.subjects()? {
-            if name.starts_with(ROOT_HASH) {
+            if name.starts_with(VERIFIED) {
                 continue;
             }
             if name.is_empty() || name.contains('/') || name == "." || name == ".." {
@@ -103,7 +101,7 @@ impl Statement {
     /// The root hashes that it is about: `root` of a disk, or an extension's name.
     pub fn root_hashes(&self) -> Result<BTreeMap<String, RootHash>> {
         let subjects = self.subjects()?.into_iter();
-        let hashes = subjects.filter_map(|(name, hex)| Some((name.strip_prefix(ROOT_HASH)?, hex)));
+        let hashes = subjects.filter_map(|(name, hex)| Some((name.strip_prefix(VERIFIED)?, hex)));
         hashes
             .map(|(name, hex)| Ok((name.to_owned(), hex.parse()?)))
             .collect()
@@ -194,7 +192,7 @@ pub fn check(known: &mut Known, policy: &Policy) -> Judged {
 fn bytes(listed: &Listed) -> Result<Vec<u8>> {
     ensure!(listed.size <= LONGEST, "it has more than {LONGEST} bytes");
     let mut bytes = Vec::new();
-    let mut file = &listed.file;
+    let file = &listed.file;
     file.take(LONGEST).read_to_end(&mut bytes)?;
     // What was hashed, and not what somebody has written since.
     ensure!(

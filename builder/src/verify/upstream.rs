@@ -50,7 +50,7 @@ pub fn check(known: &mut Known, policy: &Policy, store: Option<&Store>) -> Judge
     let look = Look {
         recipe: &chosen.recipe,
         proofs: &chosen.proofs,
-        roots: &policy.roots,
+        roots: &pinned.roots,
         store,
         whole: &[],
     };

@@ -7,7 +7,7 @@
 //! | servers | `faulty_server` has every fault, `registry_server` serves container images, `tls_server` is not trusted; `http_server` is below the first two |
 //! | signatures | `sigstore` is a whole one of the tests' own |
 //! | images | `synthetic` is a whole node of tiny programs, `real` one of real programs, `debian` the base system from a real mirror |
-//! | what was built | `image`, `disk` |
+//! | what was built | `image`, `disk`; `published` is a small one, signed, to be verified |
 //! | a boot | `guest` boots what was built, `facts` is what it says of itself, `slots` how many run at once |
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -26,6 +26,7 @@ pub mod layout;
 pub mod media;
 pub mod mutate;
 pub mod place;
+pub mod published;
 pub mod real;
 pub mod registry_server;
 pub mod run;

@@ -99,7 +99,11 @@ impl Sigstore {
     pub fn sign(&self, identity: &str, bytes: &[u8]) -> Signed {
         let key = KeyPair::generate().unwrap();
         let certificate = self.certificate(identity, &key);
-        let signature = BASE64.encode(SigningKey::sign(&key, bytes).unwrap());
+        self.signed_by(&key, certificate, bytes)
+    }
+
+    fn signed_by(&self, key: &KeyPair, certificate: Vec<u8>, bytes: &[u8]) -> Signed {
+        let signature = BASE64.encode(SigningKey::sign(key, bytes).unwrap());
         let pem = pem(&certificate);
         let body = json!({
             "apiVersion": "0.0.1",
@@ -122,8 +126,66 @@ impl Sigstore {
         }
     }
 
+    /// The bundle that `cosign sign-blob --bundle` writes of `bytes`
+    /// ([v0.3](https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_bundle.proto)).
+    pub fn bundle(&self, identity: &str, bytes: &[u8]) -> String {
+        self.bundle_of(&self.sign(identity, bytes), bytes)
+    }
+
+    fn bundle_of(&self, signed: &Signed, bytes: &[u8]) -> String {
+        let mut bundle = material(&signed.certificate_der, &signed.entry, "hashedrekord");
+        bundle["messageSignature"] = json!({
+            "messageDigest": {
+                "algorithm": "SHA2_256", "digest": BASE64.encode(Sha256::digest(bytes)),
+            },
+            "signature": signed.signature,
+        });
+        bundle.to_string()
+    }
+
+    /// The bundle that `cosign attest-blob` and GitHub's `attest` write of a statement.
+    pub fn attest(&self, identity: &str, statement: &[u8]) -> String {
+        let kind = "application/vnd.in-toto+json";
+        let mut message = format!("DSSEv1 {} {kind} {} ", kind.len(), statement.len()).into_bytes();
+        message.extend(statement);
+        let key = KeyPair::generate().unwrap();
+        let certificate = self.certificate(identity, &key);
+        let signature = BASE64.encode(SigningKey::sign(&key, &message).unwrap());
+        let payload = BASE64.encode(statement);
+        let envelope = json!({
+            "payload": payload, "payloadType": kind, "signatures": [{ "sig": signature }],
+        });
+        let hash =
+            |bytes: &[u8]| json!({ "algorithm": "sha256", "value": hex(&Sha256::digest(bytes)) });
+        let entry = self.entry(&json!({
+            "apiVersion": "0.0.1",
+            "kind": "dsse",
+            "spec": {
+                "envelopeHash": hash(envelope.to_string().as_bytes()),
+                "payloadHash": hash(statement),
+                "signatures": [{
+                    "signature": signature, "verifier": BASE64.encode(pem(&certificate)),
+                }],
+            },
+        }));
+        let mut bundle = material(&certificate, &entry, "dsse");
+        bundle["dsseEnvelope"] = envelope;
+        bundle.to_string()
+    }
+
+    /// The same, entered into the log an hour after the certificate has expired.
+    pub fn late_bundle(&self, identity: &str, bytes: &[u8]) -> String {
+        let key = KeyPair::generate().unwrap();
+        let certificate = self.certificate_of(identity, &key, SIGNED_AT - 3600);
+        self.bundle_of(&self.signed_by(&key, certificate, bytes), bytes)
+    }
+
     /// Good for ten minutes, as Fulcio's.
     fn certificate(&self, identity: &str, key: &KeyPair) -> Vec<u8> {
+        self.certificate_of(identity, key, SIGNED_AT)
+    }
+
+    fn certificate_of(&self, identity: &str, key: &KeyPair, at: i64) -> Vec<u8> {
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         let name = identity.try_into().unwrap();
@@ -134,7 +196,7 @@ impl Sigstore {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
         params.use_authority_key_identifier_extension = true;
-        let at = OffsetDateTime::from_unix_timestamp(SIGNED_AT).unwrap();
+        let at = OffsetDateTime::from_unix_timestamp(at).unwrap();
         params.not_before = at - Duration::minutes(1);
         params.not_after = at + Duration::minutes(9);
         // The issuer, as a UTF8String.
@@ -254,6 +316,40 @@ impl Sigstore {
         });
         (payload, annotations)
     }
+}
+
+/// A bundle without what was signed: the certificate and the log's entry.
+fn material(certificate: &[u8], entry: &Value, kind: &str) -> Value {
+    let unhex = |text: &Value| {
+        let text = text.as_str().unwrap();
+        let bytes = (0..text.len()).step_by(2);
+        let bytes = bytes.map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap());
+        BASE64.encode(bytes.collect::<Vec<u8>>())
+    };
+    let proof = &entry["verification"]["inclusionProof"];
+    json!({
+        "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+        "verificationMaterial": {
+            "certificate": { "rawBytes": BASE64.encode(certificate) },
+            "tlogEntries": [{
+                "logIndex": entry["logIndex"].to_string(),
+                "logId": { "keyId": unhex(&entry["logID"]) },
+                "kindVersion": { "kind": kind, "version": "0.0.1" },
+                "integratedTime": entry["integratedTime"].to_string(),
+                "inclusionPromise": {
+                    "signedEntryTimestamp": entry["verification"]["signedEntryTimestamp"],
+                },
+                "inclusionProof": {
+                    "logIndex": proof["logIndex"].to_string(),
+                    "rootHash": unhex(&proof["rootHash"]),
+                    "treeSize": proof["treeSize"].to_string(),
+                    "hashes": [unhex(&proof["hashes"][0])],
+                    "checkpoint": { "envelope": proof["checkpoint"] },
+                },
+                "canonicalizedBody": entry["body"],
+            }],
+        },
+    })
 }
 
 /// The digest of its public key.

@@ -11,7 +11,7 @@ use nodeimg_values::parallel::{cores, in_parallel};
 use super::Vouched;
 use crate::verify::known::{Known, Sums};
 use crate::verify::policy::Policy;
-use crate::verify::source::Source;
+use crate::verify::source::{Source, is_absent};
 use crate::verify::step::{Fault, Judged, Step, Verdict};
 
 /// What signatures add to the name of what they are of.
@@ -122,11 +122,9 @@ fn hash(name: &str, file: &Result<File>) -> Result<Listed, String> {
 }
 
 fn missing(error: &anyhow::Error) -> String {
-    match error.downcast_ref::<std::io::Error>() {
-        Some(io) if io.kind() == std::io::ErrorKind::NotFound => {
-            "it is listed, but it is not there".to_owned()
-        }
-        _ => format!("{error:#}"),
+    match is_absent(error) {
+        true => "it is listed, but it is not there".to_owned(),
+        false => format!("{error:#}"),
     }
 }
 

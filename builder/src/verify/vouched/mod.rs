@@ -3,11 +3,13 @@
 //!
 //! ```text
 //! signature  step 2: who signed the sums and the statement
+//! tried      every signature that there may be, until one is good
 //! files      step 3: each file, by the sums
 //! ```
 
 pub mod files;
 pub mod signature;
+mod tried;
 
 use std::ops::Deref;
 
