@@ -10,6 +10,7 @@ use anyhow::Result;
 use nodeimg_formats::fat::{self, Contents};
 use nodeimg_formats::gpt::{Entry, Extent};
 use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::Digest;
 use nodeimg_values::epoch::Epoch;
 
 use crate::image::boot::efi_name;
@@ -143,10 +144,12 @@ fn enrolled(known: &Known, name: &str, bytes: &[u8], place: &str) -> Result<(), 
     if known.is_lone() {
         return Ok(());
     }
-    let listed = known.bytes(name)?;
-    let what = match listed {
+    let sums = known.sums.as_deref();
+    let what = match sums.and_then(|sums| sums.get(name)) {
         None => "is not listed beside the disk",
-        Some(listed) if *listed != bytes => "is another one than that beside the disk",
+        Some(listed) if *listed != Digest::sha256(bytes) => {
+            "is another one than that beside the disk"
+        }
         Some(_) => return Ok(()),
     };
     Err(Fault::new(format!(
