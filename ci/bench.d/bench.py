@@ -16,7 +16,7 @@ from pathlib import Path
 import cloud_init
 from boot import measure_boot
 from firstboot import measure_firstboot
-from image import ARCHS, Images, measure_base, measure_disk, measure_sign, measure_writers
+from image import ARCHS, Images, measure_base, measure_disk, measure_sign, measure_verify, measure_writers
 from measure import alternating
 from nginx import Nginx
 
@@ -213,6 +213,7 @@ class Bench:
         self.writers(images)
         self.disk(images)
         self.sign(images)
+        self.verify(images)
 
     def base_tree(self, images):
         runs = measure_base(images, self.args.runs, self.args.debian_mirror)
@@ -265,6 +266,14 @@ class Bench:
         table(["", "wall: median (range)", "CPU"], rows)
         ours, theirs = runs.values()
         self.goals.append(Goal("signing a disk: wall beside writing and hashing it again", ours.median() / theirs.median(), 1.0, "", noise=0.2))
+
+    def verify(self, images):
+        runs = measure_verify(images, self.args.runs)
+        print("\n## `nodeimg verify` of a disk, its root and its UKI")
+        rows = [["nodeimg" if name == "ours" else name, run.seconds(), run.cpu_seconds()] for name, run in runs.items()]
+        table(["", "wall: median (range)", "CPU"], rows)
+        ours, theirs = runs.values()
+        self.goals.append(Goal("verifying a disk: wall beside checking its sums and its hash tree", ours.median() / theirs.median(), 2.0, "", noise=0.2))
 
 
 def arguments():

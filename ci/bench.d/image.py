@@ -240,3 +240,32 @@ def measure_sign(images, runs):
             "`cp`, `sha256sum` and `sync`": (unsigned, ["sh", "-c", copy]),
         },
     )
+
+
+def measure_verify(images, runs):
+    """All steps over a signed disk and its root, beside those who check parts of it: the sums,
+    and the blocks of the root against their hash tree."""
+    folder = images.work / "verify"
+    folder.mkdir()
+    subprocess.run(
+        "umask 077; openssl genpkey -algorithm ED25519 -out release.key; openssl pkey -in release.key -pubout -out release.pub",
+        shell=True, cwd=folder, check=True, stderr=subprocess.DEVNULL,
+    )
+    (folder / "keys.toml").write_text('[checksums]\nkey = "release.key"\n')
+    once(images.build("amd64", "disk", "--output", "root", "--output", "uki", "--force"))
+    built = images.of("amd64", "disk", "uki.efi").parent
+    signed = folder / "image"
+    shutil.copytree(built, signed, copy_function=os.link)
+    subprocess.run([images.nodeimg, "--quiet", "sign", str(signed), "--keys", str(folder / "keys.toml")], check=True)
+    judges = "sha256sum --quiet -c SHA256SUMS && veritysetup verify root.squashfs root.verity $(cat root.roothash)"
+
+    def nothing():
+        pass
+
+    return alternating(
+        runs,
+        {
+            "ours": (nothing, [images.nodeimg, "--quiet", "verify", str(signed), "--key", str(folder / "release.pub")]),
+            "`sha256sum -c` and `veritysetup verify`": (nothing, ["sh", "-c", f"cd {signed} && {judges}"]),
+        },
+    )

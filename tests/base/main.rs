@@ -21,6 +21,7 @@ mod relock;
 mod scanners;
 mod signed;
 mod tampered;
+mod verify;
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;

@@ -14,14 +14,14 @@ use nodeimg_test_support::keys::Keys;
 use nodeimg_test_support::real;
 use nodeimg_test_support::run::{Ran, host_program, nodeimg, tool};
 
-const KEYS: &str = "[[secure_boot]]\nkey = \"db.key\"\ncertificate = \"db.pem\"\n\
+pub const KEYS: &str = "[[secure_boot]]\nkey = \"db.key\"\ncertificate = \"db.pem\"\n\
                     [root_hash]\nkey = \"db.key\"\ncertificate = \"db.pem\"\n\
                     [checksums]\nkey = \"release.key\"\n\
                     [enroll]\npk = { key = \"pk.key\", certificate = \"pk.pem\" }\n\
                     kek = { key = \"pk.key\", certificate = \"pk.pem\" }\ndb = [\"db.pem\"]\n";
 
 /// An image with every form of the disk, built once for a test.
-fn built(arch: &str, out: &Path, more: &[&str]) -> Option<(Ran, PathBuf)> {
+pub fn built(arch: &str, out: &Path, more: &[&str]) -> Option<(Ran, PathBuf)> {
     let binary = real::firstboot(arch)?;
     let mut build = nodeimg();
     build.args(["build", "--quiet", "--offline", "--arch", arch]);
@@ -40,7 +40,7 @@ fn built(arch: &str, out: &Path, more: &[&str]) -> Option<(Ran, PathBuf)> {
     Some((ran, out.join(format!("container-host-13.0-{arch}"))))
 }
 
-fn sign(directory: &Path, keys: &Keys) {
+pub fn sign(directory: &Path, keys: &Keys) {
     let mut sign = nodeimg();
     sign.args(["sign", "--quiet"])
         .arg(directory)

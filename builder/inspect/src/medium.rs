@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use nodeimg_formats::qcow2;
+use nodeimg_values::temporary::large;
 
 /// The outputs of a build that can be looked into, the most complete one first.
 const OUTPUTS: [&str; 4] = ["disk.raw", "disk.raw.zst", "disk.qcow2", "root.squashfs"];
@@ -147,14 +148,14 @@ fn layout(file: &File) -> io::Result<Option<Layout>> {
 fn unpacked(file: File) -> Result<File> {
     let head = head(&file)?;
     if head.starts_with(b"QFI\xfb") {
-        let raw = tempfile::tempfile().context("making a temporary file")?;
+        let raw = tempfile::tempfile_in(large()).context("making a temporary file")?;
         qcow2::read(&file, &raw)?;
         return Ok(raw);
     }
     if !head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         return Ok(file);
     }
-    let raw = tempfile::tempfile().context("making a temporary file")?;
+    let raw = tempfile::tempfile_in(large()).context("making a temporary file")?;
     let from = zstd::Decoder::new(file).context("is not valid zstd")?;
     copy_with_holes(from, &raw).context("unpacking the compressed disk")?;
     Ok(raw)

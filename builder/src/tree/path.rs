@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Result, bail};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Directories that are links on every image (merged /usr, /var/run), resolved
 /// here so that no two names of one place can be in a [`Tree`](super::Tree).
@@ -64,6 +65,18 @@ impl ImagePath {
     /// image has: `bin`, `var/run`.
     pub fn is_merged(member: &str) -> bool {
         MERGED.iter().any(|(from, _)| from[1..] == *member)
+    }
+
+    /// Reads a path of a manifest: it lists the links of merged /usr themselves.
+    ///
+    /// # Errors
+    /// It is not a path of an image.
+    pub fn listed<'de, D: Deserializer<'de>>(from: D) -> Result<ImagePath, D::Error> {
+        let text = String::deserialize(from)?;
+        match MERGED.iter().any(|(from, _)| *from == text) {
+            true => Ok(ImagePath(text)),
+            false => text.parse().map_err(D::Error::custom),
+        }
     }
 
     pub fn as_str(&self) -> &str {

@@ -160,6 +160,14 @@ fn only_files(known: &Known, name: &str, listing: &Listing, said: &mut Said) -> 
         Some(manifest) => {
             files::check(listing, manifest).map_err(|fault| placed(fault, name))?;
             said.with_manifest = true;
+            let with = manifest.files.iter();
+            let with = with.filter(|file| !file.xattrs.is_empty()).count();
+            if with > 0 {
+                said.notes.push(format!(
+                    "the extended attributes of {with} files of {name} were not compared with \
+                     manifest.json: the root hash, or the sum of the archive, vouches for them"
+                ));
+            }
             said.files = said.files.max(listing.files.len());
         }
         None => said.notes.push(format!(

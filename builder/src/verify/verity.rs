@@ -16,7 +16,7 @@ use super::known::Known;
 use super::policy::Policy;
 use super::step::{Fault, Judged, Step, Verdict};
 use super::vouched::Vouched;
-use crate::output::provenance;
+use crate::output::{discoverable, esp, provenance};
 
 /// The file system of a disk as an output of its own, and its hash tree.
 const SQUASHFS: &str = "root.squashfs";
@@ -120,7 +120,6 @@ impl Found {
 fn on_disk(disk: &Disk, hash: RootHash, is_lone: bool) -> Result<Found, Fault> {
     let (data, tree) = disk.root_of(hash)?;
     let file = &disk.medium.file;
-    let end = |place: Extent| place.start + place.size;
     let place = |entry: Extent| {
         let mut all = disk.table.partitions.iter();
         let entry = all.find(|one| one.place == entry);
@@ -150,23 +149,37 @@ fn on_disk(disk: &Disk, hash: RootHash, is_lone: bool) -> Result<Found, Fault> {
     let tree_size = verity::check(range, hashes, hash)
         .map_err(|error| Fault::from(error).at(format!("{} and {}", place(data), place(tree))))?;
     // A node may have written another version's root there before.
-    let is_whole = disk.is_as_built || !is_lone;
-    for (partition, used) in [(data, size), (tree, tree_size)]
-        .into_iter()
-        .filter(|_| is_whole)
-    {
-        if let Some(byte) = not_zero(&disk.medium, partition.start + used, end(partition))? {
-            return Err(Fault::new(format!(
-                "byte {} of it is not zero, but it is behind the {used} bytes that the root hash \
-                 stands for",
-                byte - partition.start
-            ))
-            .at(place(partition)));
-        }
+    if disk.is_as_built || !is_lone {
+        let used = [(data, size), (tree, tree_size)];
+        nothing_else(disk, &used)?;
     }
     let root = Root::read(disk.medium.window(data.start, size)?)
         .map_err(|error| Fault::from(error).at(place(data)))?;
     Ok(Found { root, size, hash })
+}
+
+/// Nothing is behind what the root hash stands for, nor in a partition that it is not of.
+fn nothing_else(disk: &Disk, used: &[(Extent, u64)]) -> Result<(), Fault> {
+    for entry in &disk.table.partitions {
+        let known = used.iter().find(|(place, _)| *place == entry.place);
+        let known = known.map_or(0, |(_, size)| *size);
+        // Steps 5 and 6 looked into these.
+        if known == 0 && (entry.kind == esp::KIND || discoverable::is_signature(entry.kind)) {
+            continue;
+        }
+        let (start, end) = (entry.place.start, entry.place.end());
+        let Some(byte) = not_zero(&disk.medium, start + known, end)? else {
+            continue;
+        };
+        let place = format!("{}, partition `{}`", disk.name, entry.name.escape_debug());
+        return Err(Fault::new(format!(
+            "byte {} of it is not zero, but it is behind the {known} bytes of it that the root \
+             hash stands for",
+            byte - start
+        ))
+        .at(place));
+    }
+    Ok(())
 }
 
 /// The root and its tree as files of their own.

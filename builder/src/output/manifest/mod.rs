@@ -190,6 +190,7 @@ pub struct PinnedInputs {
 /// One path of the image.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct File {
+    #[serde(deserialize_with = "ImagePath::listed")]
     pub path: ImagePath,
     #[serde(rename = "type")]
     pub file_type: FileType,

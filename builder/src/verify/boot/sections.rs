@@ -2,6 +2,7 @@
 
 use nodeimg_formats::verity::RootHash;
 use nodeimg_values::digest::Digest;
+use nodeimg_values::parallel::{cores, in_parallel};
 
 use super::{Program, Said, differs, sections_of};
 use crate::output::sbom;
@@ -42,30 +43,28 @@ pub fn check(
     let line = String::from_utf8_lossy(sections[".cmdline"]).into_owned();
     let hash = command_line(&line, root_hash)?;
     let Some(bill) = bill else { return Ok(hash) };
-    for (name, part) in [(".linux", "linux"), (".initrd", "initrd")] {
-        let found = Digest::sha256(sections[name]);
-        if let Some(wanted) = bill.digest_of_boot(part).filter(|wanted| **wanted != found) {
-            return Err(Fault::new(format!(
-                "section `{name}` is {found}, but {} lists {wanted} as `{part}`",
-                sbom::SPDX
-            )));
+    let parts = [(".linux", "linux"), (".initrd", "initrd"), ("", "uki")];
+    let digests = in_parallel(cores(), parts.len(), |index| {
+        let name = parts[index].0;
+        Digest::sha256(sections.get(name).copied().unwrap_or(program.bytes))
+    });
+    for ((name, part), found) in parts.into_iter().zip(digests) {
+        let Some(wanted) = bill.digest_of_boot(part) else {
+            said.notes
+                .push(format!("{} does not list `{part}`", sbom::SPDX));
+            continue;
+        };
+        if *wanted == found {
+            continue;
         }
-    }
-    match bill.digest_of_boot("uki") {
-        None => said
-            .notes
-            .push(format!("{} does not list the UKI", sbom::SPDX)),
-        Some(wanted) => {
-            let found = Digest::sha256(program.bytes);
-            if *wanted != found {
-                return Err(Fault::new(format!(
-                    "all of it is {found}, but {} lists {wanted} as `uki`: its command line is \
-                     `{}`",
-                    sbom::SPDX,
-                    line.escape_debug()
-                )));
-            }
-        }
+        let which = match name {
+            "" => format!("all of it (its command line is `{}`)", line.escape_debug()),
+            name => format!("section `{name}`"),
+        };
+        return Err(Fault::new(format!(
+            "{which} is {found}, but {} lists {wanted} as `{part}`",
+            sbom::SPDX
+        )));
     }
     if let Some(note) = bill
         .root_hash

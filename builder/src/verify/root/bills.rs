@@ -42,14 +42,24 @@ pub fn check(
             return Err(Fault::new(differs).at(format!("`{}`", one.name)));
         }
     }
+    of_tree_itself(listing, bill, manifest)?;
+    Ok(true)
+}
+
+/// A bill against what is there.
+fn of_tree_itself(
+    listing: &Listing,
+    bill: &Bill,
+    manifest: Option<&Manifest>,
+) -> Result<(), Fault> {
     packages(listing, bill)?;
     programs(listing, bill)?;
     containers(listing, bill, manifest)?;
     first_boot(listing, bill)?;
-    if let Some(manifest) = manifest {
-        inputs(bill, manifest)?;
+    match manifest {
+        Some(manifest) => inputs(bill, manifest),
+        None => Ok(()),
     }
-    Ok(true)
 }
 
 fn missing(bill: &Bill, what: &str, place: &str) -> Fault {
@@ -251,3 +261,6 @@ fn inputs(bill: &Bill, manifest: &Manifest) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ use crate::input::recipe::tests::recipe;
 use crate::output::manifest::{self, Manifest, Output, PinnedInputs};
 use crate::output::sign::{self, Keys};
 use crate::output::{discoverable, esp, provenance, sbom};
-use crate::tree::{Content, Node, Origin, Tree, squashfs};
+use crate::tree::{Content, ImagePath, Node, Origin, Tree, squashfs};
 
 pub const EPOCH: Epoch = Epoch(1_789_199_741);
 pub const UKI: &str = "EFI/Linux/tiny_1.0.efi";
@@ -212,8 +212,10 @@ fn tree(words: &str) -> Tree {
         let node = Node::file(Content::inline(bytes), mode, Origin::Implied);
         tree.insert(path.parse().unwrap(), node).unwrap();
     }
-    let link = Node::symlink("usr/bin", Origin::Implied);
-    tree.insert("/bin".parse().unwrap(), link).unwrap();
+    for (path, target) in ImagePath::merged_usr(true) {
+        tree.insert(path, Node::symlink(target, Origin::Implied))
+            .unwrap();
+    }
     tree
 }
 

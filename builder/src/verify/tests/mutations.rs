@@ -632,9 +632,13 @@ fn in_manifest_and_sbom() {
             Step::Root,
             &["not there", "`/etc/other`"],
             |fixture, image| {
-                listed(fixture, image, "/etc/motd", |file| {
-                    file["path"] = "/etc/other".into()
+                edit(image, "manifest.json", |value| {
+                    let files = value["files"].as_array_mut().unwrap();
+                    let mut other = files[0].clone();
+                    other["path"] = "/etc/other".into();
+                    files.push(other);
                 });
+                fixture.tell(image, &[]);
             },
         ),
         Case(
