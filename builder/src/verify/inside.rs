@@ -11,6 +11,7 @@ use nodeimg_formats::verity::RootHash;
 use nodeimg_inspect::medium::Medium;
 use nodeimg_inspect::root::Root;
 use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::Digest;
 
 use super::known::{Known, Subject};
 use super::policy::Policy;
@@ -109,6 +110,9 @@ impl Known {
                     .file
                     .read_exact_at(&mut bytes, 0)
                     .with_context(|| format!("reading {name}"))?;
+                if Digest::sha256(&bytes) != listed.sha256 {
+                    bail!("{name} changed while it was read");
+                }
                 Ok(bytes)
             })
         };

@@ -10,6 +10,7 @@ use anyhow::Result;
 use nodeimg_formats::fat::{self, Contents};
 use nodeimg_formats::gpt::{Entry, Extent};
 use nodeimg_values::arch::Arch;
+use nodeimg_values::digest::Digest;
 use nodeimg_values::epoch::Epoch;
 
 use crate::image::boot::efi_name;
@@ -54,7 +55,7 @@ fn files(known: &Known, contents: &Contents, place: &str) -> Result<(), Fault> {
         .filter(|one| arch.is_none_or(|arch| arch == *one))
         .map(|arch| format!("EFI/BOOT/BOOT{}.EFI", efi_name(arch).to_uppercase()))
         .collect();
-    let mut ukis = 0;
+    let mut ukis = Vec::new();
     for (path, bytes) in &contents.files {
         let shown = path.escape_debug();
         if loaders.contains(path) {
@@ -67,13 +68,11 @@ fn files(known: &Known, contents: &Contents, place: &str) -> Result<(), Fault> {
             .filter(|name| ENROLLED.contains(name))
         {
             enrolled(known, name, bytes, place)?;
-        } else if let Some(name) = path.strip_prefix(UKIS).filter(|name| is_uki(known, name)) {
-            ukis += 1;
-            if ukis > 1 && !known.is_lone() {
-                return fault(format!(
-                    "`{UKIS}{name}` is a second kernel: a build writes one"
-                ));
-            }
+        } else if path
+            .strip_prefix(UKIS)
+            .is_some_and(|name| is_uki(known, name))
+        {
+            ukis.push(format!("`{shown}`"));
         } else {
             return fault(format!(
                 "there is a file `{shown}` ({} bytes), which no build of this image writes",
@@ -87,8 +86,17 @@ fn files(known: &Known, contents: &Contents, place: &str) -> Result<(), Fault> {
             loaders.join("` or `")
         ));
     }
-    if ukis == 0 {
-        return fault(format!("there is no kernel in `{UKIS}`"));
+    match ukis.len() {
+        0 => return fault(format!("there is no kernel in `{UKIS}`")),
+        1 => {}
+        // A node keeps the one before an update.
+        _ if known.is_lone() => {}
+        count => {
+            return fault(format!(
+                "there are {count} kernels, but a build writes one: {}",
+                ukis.join(", ")
+            ));
+        }
     }
     if !contents.files.contains_key(LOADER) {
         return fault(format!("`{LOADER}` is missing"));
@@ -143,10 +151,12 @@ fn enrolled(known: &Known, name: &str, bytes: &[u8], place: &str) -> Result<(), 
     if known.is_lone() {
         return Ok(());
     }
-    let listed = known.bytes(name)?;
-    let what = match listed {
+    let sums = known.sums.as_deref();
+    let what = match sums.and_then(|sums| sums.get(name)) {
         None => "is not listed beside the disk",
-        Some(listed) if *listed != bytes => "is another one than that beside the disk",
+        Some(listed) if *listed != Digest::sha256(bytes) => {
+            "is another one than that beside the disk"
+        }
         Some(_) => return Ok(()),
     };
     Err(Fault::new(format!(

@@ -1,5 +1,7 @@
 //! A small image with all that a signed build has, made by the builder's own writers.
 
+mod parts;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -8,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use nodeimg_formats::gpt::{self, Extent, Partition};
 use nodeimg_formats::guid::Guid;
-use nodeimg_formats::pe::{self, NewSection};
 use nodeimg_formats::region::Region;
 use nodeimg_formats::squashfs::Options;
 use nodeimg_formats::verity::{self, Data, Params, RootHash};
@@ -16,18 +17,18 @@ use nodeimg_formats::{fat, qcow2};
 use nodeimg_seed::contract::paths::BINARY_PATH;
 use nodeimg_test_support::keys;
 use nodeimg_values::arch::Arch;
-use nodeimg_values::digest::{Digest, Expected};
+use nodeimg_values::digest::Digest;
 use nodeimg_values::epoch::Epoch;
 use serde_json::json;
 
 use crate::image::boot::Parts;
-use crate::input::lock::{Lock, Packages, Pin, Pins, TopDigest, Vouch};
-use crate::input::recipe::request::{ArtifactRequest, ImageRequest};
-use crate::input::recipe::tests::recipe;
-use crate::output::manifest::{self, Manifest, Output, PinnedInputs};
+use crate::output::manifest::{self, Manifest, Output};
 use crate::output::sign::{self, Keys};
 use crate::output::{discoverable, esp, provenance, sbom};
 use crate::tree::{Content, ImagePath, Node, Origin, Tree, squashfs};
+
+pub use parts::{efi_program, lock, uki};
+use parts::{go_program, inputs, noise};
 
 pub const EPOCH: Epoch = Epoch(1_789_199_741);
 pub const UKI: &str = "EFI/Linux/tiny_1.0.efi";
@@ -79,113 +80,6 @@ impl Fixture {
     }
 }
 
-fn noise(len: usize) -> Vec<u8> {
-    let mut state = 1_u32;
-    (0..len)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 24) as u8
-        })
-        .collect()
-}
-
-/// An ELF file as Go links it, with one module.
-fn go_program() -> Vec<u8> {
-    let mut info = b"\xff Go buildinf:\x08\x02".to_vec();
-    info.resize(32, 0);
-    let modules = "path\texample.org/tool\nmod\texample.org/tool\tv1.0.0\t\n\
-                   dep\texample.org/a/b\tv1.2.3\th1:abc=\n";
-    let marked = format!("{}{modules}{}", "m".repeat(16), "n".repeat(16));
-    for text in ["go1.24.4", &marked] {
-        let length = text.len();
-        match length {
-            0..=0x7f => info.push(length as u8),
-            _ => info.extend([length as u8 | 0x80, (length >> 7) as u8]),
-        }
-        info.extend(text.as_bytes());
-    }
-    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
-    file.resize(0x200, 0);
-    let (at, size) = (file.len() as u64, info.len() as u64);
-    file.extend(info);
-    let names = file.len() as u64;
-    file.extend(b"\0.go.buildinfo\0.shstrtab\0");
-    let table = file.len() as u64;
-    for (name, offset, size) in [(0_u32, 0, 0), (1, at, size), (15, names, 25)] {
-        let mut header = vec![0; 64];
-        header[..4].copy_from_slice(&name.to_le_bytes());
-        header[24..32].copy_from_slice(&u64::to_le_bytes(offset));
-        header[32..40].copy_from_slice(&u64::to_le_bytes(size));
-        file.extend(header);
-    }
-    file[40..48].copy_from_slice(&table.to_le_bytes());
-    file[58..64].copy_from_slice(&[64, 0, 3, 0, 2, 0]);
-    file
-}
-
-/// An EFI program of one section, with room for more headers.
-pub fn efi_program(content: u8) -> Vec<u8> {
-    let mut image = vec![0; 0x600];
-    image[..2].copy_from_slice(b"MZ");
-    let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
-    let number = |number: u32| number.to_le_bytes();
-    put(60, &number(0x80));
-    put(0x80, b"PE\0\0");
-    put(0x84, &0x8664_u16.to_le_bytes());
-    put(0x86, &1_u16.to_le_bytes());
-    put(0x94, &240_u16.to_le_bytes());
-    put(0x96, &0x22e_u16.to_le_bytes());
-    let optional = 0x98;
-    put(optional, &0x20b_u16.to_le_bytes());
-    for (at, value) in [
-        (16, 0x1000),
-        (32, 0x1000),
-        (36, 0x200),
-        (56, 0x2000),
-        (60, 0x400),
-    ] {
-        put(optional + at, &number(value));
-    }
-    put(optional + 68, &10_u16.to_le_bytes());
-    put(optional + 108, &number(16));
-    let table = optional + 240;
-    put(table, b".text");
-    for (at, value) in [
-        (8, 0x200),
-        (12, 0x1000),
-        (16, 0x200),
-        (20, 0x400),
-        (36, 0x6000_0020),
-    ] {
-        put(table + at, &number(value));
-    }
-    image[0x400..].fill(content);
-    image
-}
-
-/// systemd's stub with these sections.
-pub fn uki(root: &str, sections: &[(&str, &[u8])]) -> Vec<u8> {
-    let line = format!("roothash={root} root=/dev/mapper/root ro");
-    let mut all: Vec<(&str, &[u8])> = vec![
-        (".osrel", b"ID=debian\n"),
-        (".cmdline", line.as_bytes()),
-        (".uname", b"6.12.1"),
-        (".initrd", b"initrd"),
-        (".linux", b"kernel"),
-    ];
-    for (name, bytes) in sections {
-        match all.iter_mut().find(|(own, _)| own == name) {
-            Some(own) => own.1 = bytes,
-            None => all.push((name, bytes)),
-        }
-    }
-    let all: Vec<NewSection<'_>> = all
-        .into_iter()
-        .map(|(name, bytes)| NewSection { name, bytes })
-        .collect();
-    pe::with_sections(&efi_program(1), &all).unwrap()
-}
-
 fn tree(words: &str) -> Tree {
     let mut tree = Tree::default();
     let names = format!("{}\nexample.org/pause:1\n", Digest::sha256(b"manifest"));
@@ -217,64 +111,6 @@ fn tree(words: &str) -> Tree {
             .unwrap();
     }
     tree
-}
-
-/// What the image is made of.
-pub fn lock() -> Lock {
-    let artifact = ArtifactRequest {
-        name: "tool".parse().unwrap(),
-        arch: Arch::Amd64,
-        version: "1".parse().unwrap(),
-        url: "https://example.org/tool".into(),
-        checksum: None,
-    };
-    let container = ImageRequest {
-        name: "pause".parse().unwrap(),
-        arch: Arch::Amd64,
-        image: "example.org/pause:1".parse().unwrap(),
-    };
-    let pins = Pins {
-        artifacts: vec![Pin {
-            request: artifact,
-            bytes: Expected::of(&Digest::sha256(b"artifact"), None),
-            vouch: Vouch::default(),
-        }],
-        images: vec![Pin {
-            request: container,
-            bytes: TopDigest {
-                digest: Digest::sha256(b"index"),
-            },
-            vouch: Vouch::default(),
-        }],
-        packages: Packages::default(),
-    };
-    Lock::new(&recipe(""), EPOCH, pins)
-}
-
-fn inputs() -> PinnedInputs {
-    let artifact = manifest::Artifact {
-        name: "tool".into(),
-        version: "1".into(),
-        url: "https://example.org/tool".into(),
-        sha256: Some(Digest::sha256(b"artifact")),
-        sha512: None,
-        size: Some(8),
-        vouch: Default::default(),
-    };
-    let container = manifest::ContainerImage {
-        name: "pause".into(),
-        image: "example.org/pause:1".into(),
-        digest: Digest::sha256(b"index"),
-        manifest: Digest::sha256(b"manifest"),
-        names: vec!["example.org/pause:1".into()],
-        size: 3,
-        vouch: Default::default(),
-    };
-    PinnedInputs {
-        artifacts: vec![artifact],
-        images: vec![container],
-        ..PinnedInputs::default()
-    }
 }
 
 /// A disk under way.

@@ -67,6 +67,7 @@ impl Fixture {
                 label: "tiny.lock".into(),
                 lock: fixture::lock(),
                 chosen: None,
+                roots: Roots::built_in().unwrap(),
             }),
             roots: Roots::built_in().unwrap(),
             integrity_only: false,
