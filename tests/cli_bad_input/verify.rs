@@ -409,6 +409,12 @@ fn statements_of_other_builds_are_refused() {
             step: "statement",
             says: &["provenance.json", "it is not JSON"],
         },
+    ]);
+}
+
+#[test]
+fn other_locks_are_refused() {
+    try_all(&[
         Case {
             name: "other-lock",
             given: |published| {
@@ -555,6 +561,15 @@ fn what_cannot_be_verified_is_one_error() {
         }
         assert!(!ran.err.contains("u:p"), "{}", ran.err);
     }
+}
+
+#[test]
+fn a_disk_by_itself_and_a_summary_have_their_places() {
+    let Some(published) = Published::signed() else {
+        return;
+    };
+    let key = published.keys.path("release.pub");
+    let key = key.to_str().unwrap();
     let inside = published.path("vsa.json");
     let mut verify = published.verify_by_key();
     Ran::of(verify.arg("--vsa").arg(&inside)).refused(1, &["nobody listed"]);

@@ -81,6 +81,7 @@ mod tests {
             ("build", 5),
             ("fetch", 5),
             ("lock", 5),
+            ("verify", 5),
             ("store gc", 3),
             ("store path", 3),
             ("run", 2),

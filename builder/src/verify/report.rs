@@ -9,6 +9,7 @@ use super::known::{Known, Subject};
 use super::policy::{Anchor, Policy};
 use super::step::{Fault, Step, Verdict};
 use crate::output::HOME;
+use crate::output::manifest::sorted;
 use crate::output::provenance::STATEMENT;
 
 /// Everything that was found.
@@ -104,7 +105,7 @@ impl Report {
     /// The verification summary, an in-toto statement. It has no time: the same files and the
     /// same policy give the same bytes.
     pub fn summary(&self) -> String {
-        format!("{:#}\n", self.summary)
+        format!("{:#}\n", sorted(self.summary.clone()))
     }
 }
 
@@ -188,7 +189,7 @@ fn summary(known: &Known, policy: &Policy, verdicts: &[(Step, Verdict)]) -> Valu
     let subjects = sums.map(|(name, digest)| {
         json!({ "name": name, "digest": { digest.algorithm().name(): digest.hex() } })
     });
-    let rules = policy.json();
+    let rules = sorted(policy.json());
     let inputs = known
         .files
         .values()

@@ -348,7 +348,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Sorts keys at every depth, whether or not some crate of the build switches
 /// serde_json to insertion order.
-fn sorted(value: Value) -> Value {
+pub fn sorted(value: Value) -> Value {
     match value {
         Value::Object(map) => {
             let map: BTreeMap<String, Value> =
