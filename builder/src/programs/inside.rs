@@ -97,7 +97,11 @@ mod tests {
     fn those_inside_are_whole() {
         let listed = super::super::listed().count();
         let archs = Arch::ALL.len();
-        assert!([0, listed * archs].contains(&INSIDE.len()), "{}", INSIDE.len());
+        assert!(
+            [0, listed * archs].contains(&INSIDE.len()),
+            "{}",
+            INSIDE.len()
+        );
         for inside in INSIDE {
             assert_eq!(inside.unpack().unwrap().len() as u64, inside.size);
         }
