@@ -163,7 +163,7 @@ fn without_any_configuration_https_and_names_are_understood() {
     }
 }
 
-/// The fastest of many: whatever else runs on this machine is no part of it.
+/// The fastest of many: what else this machine does has little part in it.
 #[test]
 #[ignore = "needs what ci/static builds"]
 fn it_starts_in_ten_milliseconds() {
