@@ -8,7 +8,8 @@
 //! arm64/nodeimg-firstboot
 //! ```
 //! `ci/static programs` makes it. Without the variable nodeimg has none inside, and finds
-//! them where its documentation says; a release build warns of that.
+//! them where its documentation says; a release build warns of that, if the variable is not
+//! `none`.
 //!
 //! Each is checked against `SHA256SUMS` here, kept compressed (zlib, a format of one locked
 //! crate, so that the bytes do not depend on this machine's tools), and checked against the
@@ -27,7 +28,8 @@ use sha2::{Digest, Sha256};
 const VARIABLE: &str = "NODEIMG_PROGRAMS";
 const LIST: &str = "programs.txt";
 const SUMS: &str = "SHA256SUMS";
-const ARCHS: [&str; 2] = ["amd64", "arm64"];
+/// With `e_machine` of their ELF files (System V gABI).
+const ARCHS: [(&str, u16); 2] = [("amd64", 62), ("arm64", 183)];
 const MAKE: &str = "`ci/static programs` makes the folder";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -39,6 +41,7 @@ fn main() -> Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets no OUT_DIR")?);
     let given = env::var_os(VARIABLE).filter(|value| !value.is_empty());
     let rows = match given {
+        Some(none) if none == "none" => String::new(),
         Some(folder) => inside(Path::new(&folder), &out)?,
         None => {
             if env::var_os("PROFILE").is_some_and(|profile| profile == "release") {
@@ -74,7 +77,7 @@ fn inside(folder: &Path, out: &Path) -> Result<String> {
         .filter_map(|line| line.split_whitespace().next());
     let mut rows = String::new();
     for name in names {
-        for arch in ARCHS {
+        for (arch, machine) in ARCHS {
             let path = format!("{arch}/{name}");
             let bytes = read(&folder.join(&path))?;
             let sha256 = hex(&Sha256::digest(&bytes));
@@ -88,6 +91,13 @@ fn inside(folder: &Path, out: &Path) -> Result<String> {
                 return Err(format!(
                     "{VARIABLE}: {folder}/{path} has the SHA-256 digest {sha256}, and {SUMS} \
                      there says {listed} ({MAKE})"
+                )
+                .into());
+            }
+            if !bytes.starts_with(b"\x7fELF") || bytes.get(18..20) != Some(&machine.to_le_bytes()) {
+                let folder = folder.display();
+                return Err(format!(
+                    "{VARIABLE}: {folder}/{path} is not an ELF program for {arch} ({MAKE})"
                 )
                 .into());
             }

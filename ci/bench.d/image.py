@@ -87,7 +87,8 @@ def measure_base(images, runs, mirror):
 def test_binary():
     """The unit tests of nodeimg, optimised: three of them measure."""
     command = ["cargo", "test", "--locked", "--release", "--package", "nodeimg", "--bin", "nodeimg", "--no-run"]
-    said = subprocess.run([*command, "--message-format=json"], cwd=TOP, capture_output=True, text=True, check=True)
+    env = {**os.environ, "NODEIMG_PROGRAMS": "none"}
+    said = subprocess.run([*command, "--message-format=json"], cwd=TOP, env=env, capture_output=True, text=True, check=True)
     for line in said.stdout.splitlines():
         found = json.loads(line)
         if found.get("executable") and found.get("profile", {}).get("test"):

@@ -34,7 +34,8 @@ impl Inside {
         let read = ZlibDecoder::new(self.packed)
             .take(self.size + 1)
             .read_to_end(&mut bytes);
-        if read.is_err() || Digest::sha256(&bytes).hex() != self.sha256 {
+        let whole = read.is_ok() && bytes.len() as u64 == self.size;
+        if !whole || Digest::sha256(&bytes).hex() != self.sha256 {
             bail!(
                 "this nodeimg is damaged: the {} for {} inside it is not the one that was put \
                  there (SHA-256 {}). Download or build nodeimg again",
