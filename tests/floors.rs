@@ -16,7 +16,7 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/src",
         &[
-            "cmd", "cli", "verify", "output", "image", "input", "tree", "store",
+            "cmd", "cli", "verify", "output", "image", "input", "tree", "store", "programs",
         ],
     ),
     (

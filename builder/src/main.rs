@@ -11,6 +11,7 @@
 //! input    recipe, lock and the bytes that they name
 //! tree     the files of an image, in memory
 //! store    verified bytes on disk, by digest
+//! programs what goes into images and is kept inside nodeimg
 //! ```
 //!
 //! Packages of their own lie below: `machine` (QEMU, tests of images, seeds),
@@ -23,6 +24,7 @@ mod cmd;
 mod image;
 mod input;
 mod output;
+mod programs;
 mod store;
 mod tree;
 mod verify;
@@ -30,6 +32,11 @@ mod verify;
 use std::process::ExitCode;
 
 use nodeimg_seed::text::problem::printable;
+
+/// musl's own has one lock for all threads.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::from_process();

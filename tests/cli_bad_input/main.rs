@@ -3,14 +3,15 @@
 //!
 //! `usage`: the command line and the recipe; `locks`; `sign`: keys and directories that are not signed; `network` and `tls`: what
 //! servers do; `archives`: what is in them; `disks`: disks that cannot be written, and
-//! more builds at once; `tree`: files that no node could use; `verify`: what is not what
-//! somebody signed.
+//! more builds at once; `tree`: files that no node could use; `programs`: what goes inside nodeimg;
+//! `verify`: what is not what somebody signed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod archives;
 mod disks;
 mod locks;
 mod network;
+mod programs;
 mod sign;
 mod tls;
 mod tree;
