@@ -7,6 +7,7 @@ mod images;
 mod judged;
 mod keys;
 mod policy;
+mod roots;
 mod signers;
 mod tampered;
 
