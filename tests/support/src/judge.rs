@@ -78,27 +78,50 @@ pub fn python_with(module: &str) -> Option<&'static str> {
     found
 }
 
-/// Who reads SBOMs: the folder that `ci/judges --prepare` makes.
+/// Who reads SBOMs, as a folder of Python's modules.
 #[track_caller]
 pub fn sbom() -> Option<PathBuf> {
-    let folder = std::env::var_os("NODEIMG_TEST_SBOM_JUDGES").map(PathBuf::from);
-    if folder.is_none() {
-        missing("who reads SBOMs (NODEIMG_TEST_SBOM_JUDGES: `ci/judges --prepare` and /sbom)");
+    prepared("sbom", "who reads SBOMs")
+}
+
+/// PyPI's `sigstore`, as a folder of Python's modules.
+#[track_caller]
+pub fn sigstore() -> Option<PathBuf> {
+    prepared("sigstore", "PyPI's `sigstore`")
+}
+
+/// The program cosign.
+#[track_caller]
+pub fn cosign() -> Option<PathBuf> {
+    let folder = prepared("cosign", "cosign")?;
+    Some(folder.join("usr/bin/cosign"))
+}
+
+/// Debian's own Python with the modules of `folder`, and none of this machine's before them.
+pub fn python(folder: &Path) -> Command {
+    let mut command = super::run::clean(Command::new("/usr/bin/python3"));
+    command.env("PYTHONPATH", folder);
+    command.args(["-B", "-W", "ignore"]);
+    command
+}
+
+/// A folder of what `ci/judges --prepare` makes.
+#[track_caller]
+fn prepared(name: &str, what: &str) -> Option<PathBuf> {
+    match std::env::var_os("NODEIMG_TEST_JUDGES") {
+        Some(folder) => Some(Path::new(&folder).join(name)),
+        None => {
+            missing(&format!(
+                "{what} (NODEIMG_TEST_JUDGES=$(ci/judges --prepare))"
+            ));
+            None
+        }
     }
-    folder
 }
 
 /// The folder with a real CRI-O.
 pub fn crio() -> Option<PathBuf> {
     folder("NODEIMG_TEST_CRIO", "a real CRI-O")
-}
-
-/// A Python 3 with PyPI's `sigstore`.
-pub fn sigstore() -> Option<PathBuf> {
-    folder(
-        "NODEIMG_TEST_SIGSTORE",
-        "a python3 with the module `sigstore`",
-    )
 }
 
 /// The folder with youki and gVisor.
