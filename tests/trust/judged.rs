@@ -10,11 +10,11 @@ use nodeimg_test_support::judge;
 use nodeimg_test_support::run::{Ran, clean};
 use nodeimg_test_support::sigstore::{ISSUER, SIGNED_AT, Sigstore};
 use nodeimg_test_support::synthetic::body;
-use nodeimg_trust::{Artifact, Demand, Instance, Proof, Roots, Signer, collect};
+use nodeimg_trust::{Artifact, Demand, Instance, Proof, Roots, Signer};
 use nodeimg_values::digest::Digest;
 use serde_json::{Value, json};
 
-use super::{SIGNER, Trust};
+use super::{SIGNER, Trust, bundle_of};
 
 /// Says of each case whether it is good.
 const JUDGE: &str = r#"
@@ -45,19 +45,6 @@ struct Case {
     good: bool,
 }
 
-/// A signature and its certificate with the log's answer, as `lock` makes a bundle of them.
-fn detached(sigstore: &Sigstore, identity: &str, content: &[u8]) -> String {
-    let signed = sigstore.sign(identity, content);
-    let (signature, certificate) = (signed.signature.as_bytes(), signed.certificate.as_bytes());
-    let sha256 = Digest::sha256(content);
-    let answer = signed.answer.as_bytes();
-    let made = collect::from_rekor(signature, certificate, answer, &sha256).unwrap();
-    match &made[0] {
-        Proof::Sigstore { bundle } => bundle.clone(),
-        other => panic!("{}", other.kind()),
-    }
-}
-
 /// Another base64 text of the same length.
 fn flipped(value: &Value) -> Value {
     let mut bytes = BASE64.decode(value.as_str().unwrap()).unwrap();
@@ -69,7 +56,7 @@ fn flipped(value: &Value) -> Value {
 /// Changes of a good bundle, each of which makes it a bad one.
 fn mutations(sigstore: &Sigstore, bundle: &str) -> Vec<(&'static str, String)> {
     let whole: Value = serde_json::from_str(bundle).unwrap();
-    let other: Value = serde_json::from_str(&detached(sigstore, SIGNER, b"other bytes")).unwrap();
+    let other: Value = serde_json::from_str(&bundle_of(sigstore, SIGNER, b"other bytes")).unwrap();
     let entry = "/verificationMaterial/tlogEntries/0";
     let at = |below: &str| format!("{entry}{below}");
     let text = |place: &str| whole.pointer(place).unwrap().as_str().unwrap().to_owned();
@@ -118,7 +105,7 @@ fn mutations(sigstore: &Sigstore, bundle: &str) -> Vec<(&'static str, String)> {
 
 fn cases(sigstore: &Sigstore) -> Vec<Case> {
     let content = body("runc", "amd64");
-    let bundle = detached(sigstore, SIGNER, &content);
+    let bundle = bundle_of(sigstore, SIGNER, &content);
     let of = |name: &str, bundle: &str, content: &[u8], identity: &str, good: bool| Case {
         name: name.to_owned(),
         bundle: bundle.to_owned(),
@@ -138,7 +125,7 @@ fn cases(sigstore: &Sigstore) -> Vec<Case> {
         ),
         of(
             "another Sigstore",
-            &detached(&Sigstore::new(), SIGNER, &content),
+            &bundle_of(&Sigstore::new(), SIGNER, &content),
             &content,
             SIGNER,
             false,
