@@ -88,8 +88,8 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/inspect/src",
         &[
-            "difference",
             "page",
+            "difference",
             "treemap",
             "text",
             "report",
@@ -97,6 +97,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "image",
             "boot",
             "root",
+            "directories",
             "medium",
         ],
     ),

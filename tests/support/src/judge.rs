@@ -97,6 +97,23 @@ pub fn cosign() -> Option<PathBuf> {
     Some(folder.join("usr/bin/cosign"))
 }
 
+/// `systemd-dissect` of Debian 13, which can validate, with the libraries of that release.
+#[track_caller]
+pub fn dissect() -> Option<Command> {
+    let root = prepared("systemd-dissect", "a systemd-dissect that validates")?;
+    let known = ["x86_64-linux-gnu", "aarch64-linux-gnu"];
+    let libraries = known.map(|name| root.join("usr/lib").join(name));
+    let libraries = libraries.into_iter().find(|path| path.is_dir()).unwrap();
+    let loaders = ["ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"];
+    let loaders = loaders.map(|name| libraries.join(name));
+    let loader = loaders.into_iter().find(|path| path.exists()).unwrap();
+    let mut command = super::run::clean(Command::new(loader));
+    let path = format!("{0}:{0}/systemd", libraries.display());
+    command.args(["--library-path", &path]);
+    command.arg(root.join("usr/bin/systemd-dissect"));
+    Some(command)
+}
+
 /// Debian's own Python with the modules of `folder`, and none of this machine's before them.
 pub fn python(folder: &Path) -> Command {
     let mut command = super::run::clean(Command::new("/usr/bin/python3"));

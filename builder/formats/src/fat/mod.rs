@@ -37,7 +37,7 @@ use nodeimg_values::epoch::Epoch;
 
 use crate::readable::Readable;
 use directory::Directories;
-pub use read::{Contents, read};
+pub use read::{Contents, Listed, read};
 use volume::{SECTOR, Volume};
 
 /// The smallest file system that this writes, in bytes: with less than 65 525
