@@ -205,7 +205,8 @@ fn what_was_revoked_once_and_is_not_now_leaves_nothing() {
     let image = world.image("amd64");
     let enroll = |dbx: &str| {
         let text = format!(
-            "[checksums]\nkey = \"release.key\"\n[enroll]\npk = {{ key = \"pk.key\", certificate = \
+            "[[secure_boot]]\nkey = \"db.key\"\ncertificate = \"db.pem\"\n[checksums]\nkey = \
+             \"release.key\"\n[enroll]\npk = {{ key = \"pk.key\", certificate = \
              \"pk.pem\" }}\nkek = {{ key = \"pk.key\", certificate = \"pk.pem\" }}\ndb = \
              [\"db.pem\"]\ndbx = [{dbx}]\n"
         );
