@@ -41,9 +41,13 @@ fn names_that_a_terminal_would_obey_are_escaped() {
         return;
     };
     let told = [
-        Ran::of(nodeimg().arg("diff").args([&before, &after])).good().out,
+        Ran::of(nodeimg().arg("diff").args([&before, &after]))
+            .good()
+            .out,
         Ran::of(nodeimg().arg("inspect").arg(&after)).good().out,
-        Ran::of(nodeimg().arg("inspect").arg(&after).arg("/etc")).good().out,
+        Ran::of(nodeimg().arg("inspect").arg(&after).arg("/etc"))
+            .good()
+            .out,
     ];
     for text in told {
         assert!(text.contains(HOSTILE), "{text}");
@@ -51,8 +55,17 @@ fn names_that_a_terminal_would_obey_are_escaped() {
         assert!(!text.contains(is_bad), "{text:?}");
     }
     // Programs get the name itself.
-    let json = Ran::of(nodeimg().args(["--json", "inspect"]).arg(&after).arg("/etc")).good();
-    let lines = json.out.lines().map(|line| serde_json::from_str(line).unwrap());
+    let json = Ran::of(
+        nodeimg()
+            .args(["--json", "inspect"])
+            .arg(&after)
+            .arg("/etc"),
+    )
+    .good();
+    let lines = json
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
     let all: Vec<serde_json::Value> = lines.collect();
     assert!(all.iter().any(|one| one["path"] == format!("/etc/{NAME}")));
 }
@@ -71,7 +84,14 @@ fn what_differs_is_one_page_that_needs_nothing_else() {
         fs::read_to_string(&file).unwrap()
     };
     let text = page(&before, &after);
-    for says in ["<h1>small 1", "/etc/gone", "/etc/sysctl.conf", "a.b", "1 → 2", "<h2>Settings"] {
+    for says in [
+        "<h1>small 1",
+        "/etc/gone",
+        "/etc/sysctl.conf",
+        "a.b",
+        "1 → 2",
+        "<h2>Settings",
+    ] {
         assert!(text.contains(says), "no {says} in {text}");
     }
     let escaped = HOSTILE.replace('<', "&lt;").replace('>', "&gt;");

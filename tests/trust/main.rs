@@ -7,6 +7,7 @@ mod images;
 mod judged;
 mod keys;
 mod policy;
+mod release;
 mod roots;
 mod signers;
 mod sums;
