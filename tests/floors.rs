@@ -90,8 +90,8 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/inspect/src",
         &[
-            "difference",
             "page",
+            "difference",
             "treemap",
             "text",
             "report",
@@ -99,6 +99,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "image",
             "boot",
             "root",
+            "directories",
             "medium",
         ],
     ),

@@ -296,6 +296,9 @@ pub struct DiffArgs {
     /// The image after
     #[arg(value_name = "AFTER")]
     pub after: PathBuf,
+    /// Write what differs as one HTML page
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

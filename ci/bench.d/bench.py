@@ -28,6 +28,7 @@ from image import (
 )
 from measure import alternating
 from nginx import Nginx
+from trust import measure_bills, measure_proofs
 
 
 @dataclass
@@ -180,6 +181,21 @@ class Bench:
             Goal("cold fetch beside the same job by `curl`", same_job.median() / ours.median(), 0.95, "", at_least=True)
         )
 
+    def measure_trust(self):
+        """Who vouches for a lock's inputs, and what an image is made of."""
+        checked, proofs = measure_proofs(self.args.nodeimg, self.work, self.args.runs)
+        bills = measure_bills([word for word in self.build("--force") if word != "--quiet"], self.args.runs)
+        print("\n## Proofs and bills of materials")
+        rows = [
+            [f"`nodeimg lock --check`, {proofs['verified']} proofs", checked.seconds(), checked.cpu_seconds()],
+            ["both SBOMs of a build of hard-way", bills.seconds(), ""],
+        ]
+        table(["", "wall: median (range)", "CPU"], rows)
+        self.goals += [
+            Goal("proofs of a whole lock, offline", checked.median(), 0.3, " s"),
+            Goal("SBOMs of hard-way", bills.median(), 0.3, " s"),
+        ]
+
     def measure_firstboot(self):
         size = os.stat(self.args.firstboot).st_size / 2**20
         fresh, again, other = measure_firstboot(self.args.firstboot, self.tree, self.args.runs)
@@ -320,6 +336,7 @@ def main():
         bench.fill_store()
         bench.measure_build()
         bench.measure_fetch()
+        bench.measure_trust()
         bench.measure_firstboot()
         bench.measure_image()
         bench.measure_boot()

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Other people's programs that ci/judges and the tests of SBOMs compare with, kept in the CI
+# Other people's programs that ci/judges and tests of the builder compare with, kept in the CI
 # cache under the digest of the lists that pin them. Sourced after ci/lib/common.sh and base.sh.
 
 readonly JUDGES=tests/judges
 
 judges_lists() {
-    grep -v '^#' "$TOP/$JUDGES/requirements.txt" "$TOP/$JUDGES/sbom-requirements.txt" "$TOP/$JUDGES/packages.txt" --no-filename
+    grep -v '^#' --no-filename "$TOP/$JUDGES"/{requirements,sbom-requirements,sigstore-requirements,packages}.txt
 }
 
 # prepare_judges: sets PREPARED to the folder that has all of them.
@@ -19,6 +19,7 @@ prepare_judges() {
     made=$(mktemp -d "$PREPARED.XXXXXX")
     fetch_python requirements.txt "$made/python"
     fetch_python sbom-requirements.txt "$made/sbom"
+    fetch_python sigstore-requirements.txt "$made/sigstore"
     fetch_packages "$made"
     chmod 0755 "$made"
     # Another run may have been faster.

@@ -9,6 +9,7 @@
 mod build;
 mod fetch;
 mod init;
+mod inspect;
 mod lock;
 mod recipes;
 mod run;

@@ -133,19 +133,28 @@ fn a_signed_directory_is_consistent_and_judged_by_others() {
         image.join(names[1]).display()
     ))
     .unwrap();
-    let mut dissect = host_program("systemd-dissect");
-    let Some(ran) = tool(dissect.arg("--version")) else {
+    validated(&image, &before[image_file]);
+}
+
+/// systemd takes the signed extension where it wants a signature, and no other.
+fn validated(image: &Path, unsigned: &[u8]) {
+    if !judge::is_root() {
+        return judge::missing("root, for systemd-dissect");
+    }
+    let validate = |file: &Path| {
+        let mut dissect = judge::dissect()?;
+        dissect.args(["--validate", "--image-policy=root=signed"]);
+        Some(Ran::of(dissect.arg(file)))
+    };
+    let Some(ran) = validate(&extension(image)) else {
         return;
     };
-    // It is from 255 on, and needs a loop device before 258.
-    let version = ran.out.split(' ').nth(1).unwrap_or_default().to_owned();
-    if judge::is_root() && version.parse::<u32>().is_ok_and(|version| version >= 255) {
-        let mut dissect = host_program("systemd-dissect");
-        let policy = "--image-policy=root=signed";
-        tool(dissect.args(["--validate", policy]).arg(extension(&image)))
-            .unwrap()
-            .good();
-    }
+    ran.good();
+    let without = image.with_file_name("unsigned.raw");
+    fs::write(&without, unsigned).unwrap();
+    let refused = validate(&without).unwrap();
+    assert_ne!(refused.code, Some(0), "{}{}", refused.out, refused.err);
+    fs::remove_file(without).unwrap();
 }
 
 #[test]
@@ -186,6 +195,33 @@ fn signed_without_checksums_no_stale_signature_stays() {
     Ran::of(&mut sign(&image, &hashes)).good();
     assert!(!image.join("SHA256SUMS.sig").exists());
     sums_hold(&image);
+}
+
+/// A variable that is not signed any more must not be left for firmware to take.
+#[test]
+fn what_was_revoked_once_and_is_not_now_leaves_nothing() {
+    let Some((world, _)) = world() else { return };
+    let keys = Keys::make(&world.path("more"), &["pk", "db"]).unwrap();
+    let image = world.image("amd64");
+    let enroll = |dbx: &str| {
+        let text = format!(
+            "[[secure_boot]]\nkey = \"db.key\"\ncertificate = \"db.pem\"\n[checksums]\nkey = \
+             \"release.key\"\n[enroll]\npk = {{ key = \"pk.key\", certificate = \
+             \"pk.pem\" }}\nkek = {{ key = \"pk.key\", certificate = \"pk.pem\" }}\ndb = \
+             [\"db.pem\"]\ndbx = [{dbx}]\n"
+        );
+        keys.file("enroll.toml", &text)
+    };
+    Ran::of(&mut sign(&image, &enroll(""))).good();
+    let without = bytes(&image);
+    let revoked = format!("\"sha256:{}\"", "a1".repeat(32));
+    Ran::of(&mut sign(&image, &enroll(&revoked))).good();
+    let with = bytes(&image);
+    assert!(with.contains_key("dbx.auth"));
+    assert!(String::from_utf8_lossy(&with["provenance.json"]).contains("dbx.auth"));
+    Ran::of(&mut sign(&image, &enroll(""))).good();
+    sums_hold(&image);
+    assert!(bytes(&image) == without);
 }
 
 #[test]

@@ -5,12 +5,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use nodeimg_test_support::archive::sha256;
 use nodeimg_test_support::image::{Extracted, manifest, sums_hold};
 use nodeimg_test_support::judge;
-use nodeimg_test_support::run::{Ran, clean};
+use nodeimg_test_support::run::Ran;
 use nodeimg_test_support::synthetic::World;
 use serde_json::Value;
 
@@ -209,13 +208,8 @@ fn another_file_is_another_input() {
     assert_eq!(after.difference(&before).count(), 1);
 }
 
-/// A Python that has the judges, and nothing of this machine's own packages before them.
 fn python(judges: &Path, arguments: &[&str]) -> Ran {
-    let mut command = clean(Command::new("/usr/bin/python3"));
-    command
-        .env("PYTHONPATH", judges)
-        .args(["-B", "-W", "ignore"]);
-    Ran::of(command.args(arguments))
+    Ran::of(judge::python(judges).args(arguments))
 }
 
 #[test]

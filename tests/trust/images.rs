@@ -7,7 +7,7 @@ use nodeimg_test_support::registry_server::{Auth, Registry};
 use nodeimg_test_support::run::Ran;
 use serde_json::json;
 
-use super::{ISSUER, SIGNER, Trust};
+use super::{ISSUER, SIGNER, Trust, bundle_of};
 
 /// An index that names nothing: enough for a lock.
 fn index() -> Vec<u8> {
@@ -95,5 +95,65 @@ fn an_image_without_a_signature_is_told() {
     let (trust, _registry) = with_image(&[]);
     let ran = Ran::of(&mut trust.lock(&[])).good();
     assert!(ran.err.contains("the image pause (amd64): "), "{}", ran.err);
+    assert_eq!(pinned(&trust)["verified"].as_str(), Some("none"));
+}
+
+/// The bundle of cosign 3: in a manifest that refers to the image.
+fn refer(trust: &Trust, registry: &Registry, list: &str, subject: &str) {
+    let bundle = bundle_of(&trust.sigstore, SIGNER, &index()).into_bytes();
+    let kind = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    let put = |bytes: &[u8]| {
+        let digest = format!("sha256:{}", sha256(bytes));
+        for place in ["blobs", "manifests"] {
+            registry.put(&format!("/v2/pause/{place}/{digest}"), bytes);
+        }
+        json!({ "mediaType": kind, "digest": digest, "size": bytes.len() })
+    };
+    let layer = put(&bundle);
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "artifactType": kind,
+        "config": layer,
+        "layers": [layer],
+        "subject": { "mediaType": "x", "digest": subject, "size": index().len() },
+    });
+    let mut entry = put(manifest.to_string().as_bytes());
+    entry["artifactType"] = json!(kind);
+    let all = json!({ "schemaVersion": 2, "manifests": [entry] });
+    registry.put(&format!("/v2/pause/{list}"), all.to_string().as_bytes());
+}
+
+#[test]
+fn a_bundle_that_refers_to_an_image_counts_by_the_interface_and_by_the_tag() {
+    let digest = sha256(&index());
+    let own = format!("sha256:{digest}");
+    for list in [
+        format!("referrers/{own}"),
+        format!("manifests/sha256-{digest}"),
+    ] {
+        let (trust, registry) = with_image(&[]);
+        refer(&trust, &registry, &list, &own);
+        Ran::of(&mut trust.lock(&[])).good();
+        let pin = pinned(&trust);
+        assert_eq!(pin["verified"].as_str(), Some("sigstore"), "{list}");
+        assert_eq!(pin["signer"].as_str(), Some(SIGNER));
+        Ran::of(&mut trust.lock(&["--check"])).good();
+    }
+}
+
+#[test]
+fn what_refers_to_another_image_does_not_count() {
+    let own = format!("sha256:{}", sha256(&index()));
+    let (trust, registry) = with_image(&[]);
+    let other = format!("sha256:{}", sha256(b"another"));
+    refer(&trust, &registry, &format!("referrers/{own}"), &other);
+    Ran::of(&mut trust.lock(&[])).good();
+    assert_eq!(pinned(&trust)["verified"].as_str(), Some("none"));
+    // A registry that answers the tag with the image itself.
+    let (trust, registry) = with_image(&[]);
+    let tag = format!("/v2/pause/manifests/{}", own.replace(':', "-"));
+    registry.put(&tag, &index());
+    Ran::of(&mut trust.lock(&[])).good();
     assert_eq!(pinned(&trust)["verified"].as_str(), Some("none"));
 }

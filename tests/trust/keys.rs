@@ -156,3 +156,65 @@ fn a_signature_of_other_bytes_is_refused() {
     Ran::of(&mut world.nodeimg("lock")).refused(1, &["runc 1.4.3 (amd64)"]);
     assert!(!world.path("recipe.lock").exists());
 }
+
+#[test]
+fn a_signed_list_of_sums_vouches_for_the_files_that_it_names() {
+    let maintainer = key(None);
+    let more = ", sums = \"https://up.test/runc/{version}/SUMS\"";
+    let mut world = world(&maintainer, &[&maintainer], &[&maintainer], more);
+    world.edit("{url}.asc", "https://up.test/runc/{version}/SUMS.asc");
+    let publish = |list: &str| {
+        let target = World::target("runc", "1.4.3", "SUMS");
+        world.server.serve(&target, list.as_bytes());
+        let signature = sign(&maintainer, list.as_bytes());
+        world.server.serve(&format!("{target}.asc"), &signature);
+    };
+    let line = |arch: &str| {
+        let sum = nodeimg_test_support::archive::sha256(&body("runc", arch));
+        format!("{sum}  {arch}\n")
+    };
+    publish(&line("amd64"));
+    let ran = Ran::of(&mut world.nodeimg("lock")).refused(1, &["runc 1.4.3 (arm64)"]);
+    assert!(ran.err.contains("does not name arm64"), "{}", ran.err);
+    publish(&(line("amd64") + &line("arm64")));
+    world.lock();
+    assert!(world.lock_text().contains("verified = \"openpgp\""));
+    let proofs = fs::read_to_string(world.path("recipe.proofs")).unwrap();
+    assert_eq!(proofs.lines().count(), 1, "one list is kept once: {proofs}");
+    Ran::of(world.nodeimg("fetch").args(["--arch", "amd64"])).good();
+    Ran::of(world.build().arg("--offline")).good();
+}
+
+#[test]
+fn an_expired_key_counts_with_anothers_word_and_the_lock_says_whose() {
+    let expired = key(Some(Duration::from_secs(1_000_000)));
+    let mut world = world(&expired, &[&expired], &[&expired], "");
+    let sources = "\"keys.asc\" }, sources = 2, stated_by = [\"https://up.test/other/sums\", \
+                   \"https://up.test/more/sums\"";
+    world.edit("\"keys.asc\" }", &format!("{sources}]"));
+    let sums = ["amd64", "arm64"].map(|arch| {
+        let sum = nodeimg_test_support::archive::sha256(&body("runc", arch));
+        format!("{sum}  runc-1.4.3 {arch}\n")
+    });
+    // The same host as the file's: not another party.
+    for name in ["other", "more"] {
+        let place = format!("/up.test/{name}/sums");
+        world.server.serve(&place, sums.concat().as_bytes());
+    }
+    Ran::of(&mut world.nodeimg("lock")).refused(1, &["runc 1.4.3 (amd64)", "expired"]);
+    world.edit("https://up.test/other/sums", "https://other.test/sums");
+    world
+        .server
+        .serve("/up.test/elsewhere/sums", sums.concat().as_bytes());
+    let mut lock = world.nodeimg("lock");
+    let mirror = format!(
+        "https://other.test/={}",
+        world.server.url("/up.test/elsewhere/")
+    );
+    Ran::of(lock.args(["--mirror", &mirror])).good();
+    let text = world.lock_text();
+    assert!(text.contains("backed_by = [\"other.test\"]"), "{text}");
+    let mut check = world.nodeimg("lock");
+    let told = Ran::of(check.args(["--check", "--json"])).good().out;
+    assert!(told.contains("\"backed_by\":[\"other.test\"]"), "{told}");
+}

@@ -7,7 +7,10 @@ mod images;
 mod judged;
 mod keys;
 mod policy;
+mod release;
+mod roots;
 mod signers;
+mod sums;
 mod tampered;
 mod verified;
 
@@ -19,6 +22,9 @@ use nodeimg_test_support::archive::sha256;
 use nodeimg_test_support::run::Ran;
 use nodeimg_test_support::sigstore::{ISSUER, Signed, Sigstore};
 use nodeimg_test_support::synthetic::{World, body};
+use nodeimg_trust::{Proof, collect};
+use nodeimg_values::digest::Digest;
+use serde_json::Value;
 
 /// Who signs runc here.
 const SIGNER: &str = "release@runc.test";
@@ -104,6 +110,19 @@ impl Trust {
     }
 }
 
+/// A signature and its certificate with the log's answer, as `lock` makes a bundle of them.
+fn bundle_of(sigstore: &Sigstore, identity: &str, content: &[u8]) -> String {
+    let signed = sigstore.sign(identity, content);
+    let (signature, certificate) = (signed.signature.as_bytes(), signed.certificate.as_bytes());
+    let sha256 = Digest::sha256(content);
+    let answer = signed.answer.as_bytes();
+    let made = collect::from_rekor(signature, certificate, answer, &sha256).unwrap();
+    match &made[0] {
+        Proof::Sigstore { bundle } => bundle.clone(),
+        other => panic!("{}", other.kind()),
+    }
+}
+
 /// The recipe's `verify` of a detached signature by any of these.
 fn verify(identities: &[&str]) -> String {
     format!(
@@ -141,6 +160,67 @@ fn a_lock_says_who_vouches_and_an_offline_build_verifies_it_again() {
     assert_eq!(runc["signer"], SIGNER);
     assert_eq!(runc["signed_at"], 1_789_990_000);
     assert_eq!(runc["verified"], "sigstore");
+    assert_eq!(runc["log_index"], 1_007);
+    told_of(&trust);
+    let checked = Ran::of(&mut trust.lock(&["--check"])).good();
+    let says = "verified the proofs of 2 inputs in 0.";
+    assert!(checked.err.contains(says), "{}", checked.err);
+    let json = Ran::of(&mut trust.lock(&["--check", "--json"])).good().out;
+    let event: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(event["proofs"]["verified"], 2);
+}
+
+/// The provenance and both bills of materials say who vouches for runc.
+fn told_of(trust: &Trust) {
+    let image = trust.world.image("amd64");
+    let read = |name: &str| -> Value {
+        serde_json::from_slice(&fs::read(image.join(name)).unwrap()).unwrap()
+    };
+    let proof = trust.entry("runc", "amd64")["proof"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let named = |all: &Value, name: &str| -> Value {
+        let mut all = all.as_array().unwrap().iter();
+        all.find(|one| one["name"] == name).unwrap().clone()
+    };
+    let provenance = read("provenance.json");
+    let inputs = &provenance["predicate"]["buildDefinition"]["resolvedDependencies"];
+    let want = serde_json::json!({
+        "verified": "sigstore", "signer": SIGNER, "issuer": ISSUER, "proof": proof,
+        "signedAt": "2026-09-21T11:26:40Z", "logIndex": "1007",
+    });
+    assert_eq!(named(inputs, "artifact/runc")["annotations"], want);
+    assert!(
+        named(inputs, "artifact/crictl")
+            .get("annotations")
+            .is_none()
+    );
+    let spdx = image.join("sbom.spdx.json");
+    let package = named(&read("sbom.spdx.json")["packages"], "runc");
+    let references = package["externalRefs"].as_array().unwrap();
+    assert!(
+        references
+            .iter()
+            .any(|one| one["referenceLocator"] == *proof)
+    );
+    let says = package["sourceInfo"].as_str().unwrap();
+    assert!(
+        says.contains(SIGNER) && says.contains("2026-09-21"),
+        "{says}"
+    );
+    let component = named(&read("sbom.cdx.json")["components"], "runc");
+    let signer = named(&component["properties"], "nodeimg:signer");
+    assert_eq!(signer["value"], SIGNER);
+    if let Some(judges) = nodeimg_test_support::judge::sbom() {
+        let mut judge = nodeimg_test_support::judge::python(&judges);
+        judge
+            .arg(judges.join("bin/pyspdxtools"))
+            .arg("-i")
+            .arg(spdx);
+        let ran = Ran::of(&mut judge).good();
+        assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+    }
 }
 
 #[test]

@@ -157,3 +157,25 @@ fn two_sources_vouch_if_they_are_independent_and_agree() {
         Some("sources")
     );
 }
+
+/// Object stores answer "forbidden" for what they do not have.
+#[test]
+fn a_mirror_that_forbids_one_file_is_asked_for_the_next() {
+    use nodeimg_test_support::faulty_server::{Fault, faulty};
+    let mut trust = Trust::new();
+    let bundle = "signature = \"{url}.sig\"";
+    let with = format!("bundle = \"{{url}}.sigstore.json\", {bundle}");
+    trust.world.edit(bundle, &with);
+    for arch in super::ARCHS {
+        let path = format!("{}.sigstore.json", World::target("runc", "1.4.3", arch));
+        trust
+            .world
+            .server
+            .script(&path, vec![faulty(b"", Fault::Status(403))]);
+    }
+    Ran::of(&mut trust.lock(&[])).good();
+    for arch in super::ARCHS {
+        let entry = trust.entry("runc", arch);
+        assert_eq!(entry["verified"].as_str(), Some("sigstore"), "{arch}");
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use anyhow::{Context, Result, bail};
-use nodeimg_formats::pe;
+use nodeimg_formats::{fat, pe};
 use nodeimg_seed::contract::initrd_plan::{self, InitrdPlan};
 
 use crate::medium::Window;
@@ -12,45 +12,45 @@ use crate::medium::Window;
 /// A file on an ESP that is larger is refused.
 const LARGEST: u64 = 1 << 30;
 /// Of an initrd, unpacked.
-const LARGEST_INITRD: u64 = 1 << 31;
-const DEEPEST: usize = 16;
+const LARGEST_INITRD: u64 = 1 << 29;
 
 /// Files of the EFI system partition by path (`/EFI/Linux/x.efi`), with their sizes.
 pub struct Esp {
-    volume: fatfs::FileSystem<Window>,
+    window: Window,
+    volume: fat::Listed,
     pub files: BTreeMap<String, u64>,
 }
 
 impl Esp {
-    /// Reads the FAT file system in `window`.
+    /// Reads the directories of the FAT32 file system in `window`.
     ///
     /// # Errors
-    /// It is not FAT, or is damaged.
+    /// It is not FAT32, or is damaged.
     pub fn read(window: Window) -> Result<Esp> {
-        let options = fatfs::FsOptions::new().update_accessed_date(false);
-        let volume = fatfs::FileSystem::new(window, options)
-            .context("the EFI system partition is not a FAT that can be read")?;
-        let mut files = BTreeMap::new();
-        collect(&volume.root_dir(), "", &mut files, 0)?;
-        Ok(Esp { volume, files })
+        let (file, start, size) = window.place();
+        let volume = fat::Listed::open(file, start, size).context("the EFI system partition")?;
+        let files = volume.files.iter();
+        let files = files.map(|(path, place)| (format!("/{path}"), place.size));
+        Ok(Esp {
+            files: files.collect(),
+            window,
+            volume,
+        })
     }
 
     /// The content of a file.
     pub fn content(&self, path: &str) -> Result<Vec<u8>> {
-        let context = || format!("reading `{path}` of the EFI system partition");
-        let file = self
-            .volume
-            .root_dir()
-            .open_file(path.trim_start_matches('/'))
-            .with_context(context)?;
-        let mut bytes = Vec::new();
-        file.take(LARGEST + 1)
-            .read_to_end(&mut bytes)
-            .with_context(context)?;
-        if bytes.len() as u64 > LARGEST {
-            bail!("`{path}` of the EFI system partition has more than {LARGEST} bytes");
+        let context = || {
+            let path = path.escape_debug();
+            format!("reading `{path}` of the EFI system partition")
+        };
+        let size = self.files.get(path).copied().unwrap_or_default();
+        if size > LARGEST {
+            bail!("{}: it has more than {LARGEST} bytes", context());
         }
-        Ok(bytes)
+        let (file, ..) = self.window.place();
+        let content = self.volume.content(file, path.trim_start_matches('/'));
+        content.with_context(context)
     }
 
     /// The UKIs, the one that boots by default last: systemd-boot takes the newest name.
@@ -67,31 +67,6 @@ impl Esp {
     }
 }
 
-fn collect(
-    directory: &fatfs::Dir<'_, Window>,
-    above: &str,
-    files: &mut BTreeMap<String, u64>,
-    depth: usize,
-) -> Result<()> {
-    if depth > DEEPEST {
-        bail!("the EFI system partition has directories more than {DEEPEST} deep");
-    }
-    for entry in directory.iter() {
-        let entry = entry.context("reading a directory of the EFI system partition")?;
-        let name = entry.file_name();
-        if name == "." || name == ".." {
-            continue;
-        }
-        let path = format!("{above}/{name}");
-        if entry.is_dir() {
-            collect(&entry.to_dir(), &path, files, depth + 1)?;
-        } else {
-            files.insert(path, entry.len());
-        }
-    }
-    Ok(())
-}
-
 /// A unified kernel image.
 pub struct Uki {
     /// Names and sizes in bytes, in the file's order.
@@ -104,12 +79,20 @@ impl Uki {
     pub fn parse(bytes: &[u8]) -> Result<Uki> {
         let mut sections = Vec::new();
         let mut contents = BTreeMap::new();
+        let mut left = bytes.len();
         for section in pe::sections(bytes)? {
             let start = section.offset as usize;
             let length = section.size.min(section.stored) as usize;
             let content = bytes
                 .get(start..start.saturating_add(length))
-                .with_context(|| format!("section `{}` lies outside the file", section.name))?;
+                .with_context(|| {
+                    let name = section.name.escape_debug();
+                    format!("section `{name}` lies outside the file")
+                })?;
+            let Some(rest) = left.checked_sub(length) else {
+                bail!("its sections lie on each other: together they are larger than the file");
+            };
+            left = rest;
             sections.push((section.name.clone(), u64::from(section.size)));
             contents.insert(section.name, content.to_owned());
         }
@@ -143,9 +126,12 @@ impl Uki {
                 let mut bytes = Vec::new();
                 zstd::Decoder::new(rest)
                     .context("the initrd is not compressed with zstd")?
-                    .take(LARGEST_INITRD)
+                    .take(LARGEST_INITRD + 1)
                     .read_to_end(&mut bytes)
                     .context("unpacking the initrd")?;
+                if bytes.len() as u64 > LARGEST_INITRD {
+                    bail!("the initrd unpacks to more than {LARGEST_INITRD} bytes");
+                }
                 let mut inner = bytes.as_slice();
                 while inner.starts_with(b"070701") {
                     inner = initrd.take_archive(inner)?;

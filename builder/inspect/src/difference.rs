@@ -1,7 +1,6 @@
 //! What differs between two images: what they say, then what their files hold.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::io::Read;
 
 use anyhow::{Context, Result};
@@ -11,7 +10,7 @@ use crate::configuration;
 use crate::image::Image;
 use crate::report::{Report, SMALL};
 use crate::root::{Kind, Node, Root};
-use crate::text;
+use crate::text::{self, line, visible};
 
 /// Version of the format, raised when a reader of the old one would go wrong.
 pub const VERSION: u32 = 1;
@@ -82,7 +81,8 @@ impl Difference {
         self.parts().iter().all(|(_, changes)| changes.is_empty()) && self.configuration.is_empty()
     }
 
-    fn parts(&self) -> [(&'static str, &Changes); 9] {
+    /// By what they are called, in the order that people read them.
+    pub(crate) fn parts(&self) -> [(&'static str, &Changes); 9] {
         [
             ("image", &self.image),
             ("boot", &self.boot),
@@ -104,12 +104,12 @@ impl Difference {
         let mut out = String::new();
         for (title, changes) in self.parts() {
             if !changes.is_empty() {
-                let _ = writeln!(out, "{title}");
+                line(&mut out, format_args!("{title}"));
                 lines(&mut out, changes);
             }
         }
         for (path, changes) in &self.configuration {
-            let _ = writeln!(out, "settings in {path}");
+            line(&mut out, format_args!("settings in {path}"));
             lines(&mut out, changes);
         }
         out
@@ -122,18 +122,19 @@ fn lines(out: &mut String, changes: &Changes) {
         value => format!("{name}  {}", shown(value)),
     };
     for (name, value) in &changes.removed {
-        let _ = writeln!(out, "  - {}", entry(name, value));
+        line(out, format_args!("  - {}", entry(name, value)));
     }
     for (name, value) in &changes.added {
-        let _ = writeln!(out, "  + {}", entry(name, value));
+        line(out, format_args!("  + {}", entry(name, value)));
     }
     for (name, [before, after]) in &changes.changed {
-        let _ = writeln!(out, "  ~ {name}  {} -> {}", shown(before), shown(after));
+        let (before, after) = (shown(before), shown(after));
+        line(out, format_args!("  ~ {name}  {before} -> {after}"));
     }
 }
 
-fn shown(value: &str) -> String {
-    let line = value.replace('\n', "\\n");
+pub(crate) fn shown(value: &str) -> String {
+    let line = visible(value);
     match line.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}...", &line[..end]),
         None => line,

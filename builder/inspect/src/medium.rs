@@ -2,7 +2,7 @@
 //! build wrote.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -197,6 +197,13 @@ pub struct Window {
     position: u64,
 }
 
+impl Window {
+    /// The file that it is in, where it begins there, and its size in bytes.
+    pub fn place(&self) -> (&File, u64, u64) {
+        (&self.file, self.start, self.size)
+    }
+}
+
 impl Read for Window {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.size.saturating_sub(self.position);
@@ -221,16 +228,5 @@ impl Seek for Window {
         self.position = position
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "before the start"))?;
         Ok(self.position)
-    }
-}
-
-/// The reader of FAT wants to be able to write; nobody may.
-impl Write for Window {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -1,11 +1,13 @@
 //! The files of an image: a SquashFS, read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anyhow::{Context, Result, anyhow, bail};
-use backhand::{FilesystemReader, InnerNode, SquashfsFileReader};
+use backhand::{FilesystemReader, InnerNode, Squashfs, SquashfsFileReader};
 
+use crate::directories;
 use crate::medium::Window;
 
 /// As many links as the kernel follows.
@@ -46,8 +48,10 @@ impl Root {
     /// # Errors
     /// It is not a SquashFS with zstd, or is damaged.
     pub fn read(window: Window) -> Result<Root> {
-        let reader = FilesystemReader::from_reader(BufReader::new(window))
-            .map_err(|error| anyhow!("the SquashFS cannot be read: {error}"))?;
+        let damaged = |error| anyhow!("the SquashFS cannot be read: {error}");
+        let mut tables = Squashfs::from_reader(BufReader::new(window)).map_err(damaged)?;
+        directories::check(&mut tables).context("the SquashFS is damaged")?;
+        let reader = tables.into_filesystem_reader().map_err(damaged)?;
         let mut nodes = BTreeMap::new();
         let mut contents = BTreeMap::new();
         for found in reader.files() {
@@ -171,7 +175,7 @@ impl Root {
             .contents
             .get(path)
             .with_context(|| format!("`{}` is not a regular file", path.escape_debug()))?;
-        Ok(self.reader.file(file).reader())
+        Ok(Fenced(self.reader.file(file).reader()))
     }
 
     /// The content of a file of at most `limit` bytes, links followed; `None` if there is none.
@@ -199,6 +203,17 @@ impl Root {
     pub fn small_text(&self, path: &str, limit: u64) -> Result<Option<String>> {
         let bytes = self.small_file(path, limit)?;
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+}
+
+/// Whatever a damaged block makes the library do, it is an error.
+struct Fenced<R>(R);
+
+impl<R: Read> Read for Fenced<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = catch_unwind(AssertUnwindSafe(|| self.0.read(buffer)));
+        let damaged = "the SquashFS has a damaged block";
+        read.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::InvalidData, damaged)))
     }
 }
 

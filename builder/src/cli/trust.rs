@@ -16,8 +16,14 @@ pub enum TrustVerb {
     },
     /// Fetch the newest trusted roots of sigstore.dev and GitHub into files, for `[trust] roots` of recipes and --trusted-root
     Update {
-        /// Where to write public-good.json and github.json
+        /// Where to write public-good.json and github.json, or private.json
         #[arg(value_name = "DIR")]
         directory: PathBuf,
+        /// The TUF repository of a Sigstore of one's own instead, which private.json is written of
+        #[arg(long, value_name = "URL", requires = "tuf_root")]
+        repository: Option<String>,
+        /// The root.json of that repository to begin with: later ones are signed by a chain from it
+        #[arg(long, value_name = "FILE", requires = "repository")]
+        tuf_root: Option<PathBuf>,
     },
 }

@@ -28,12 +28,7 @@ pub fn run(session: &Session<'_>, args: &InspectArgs) -> Result<()> {
     }
     let report = report(&args.image, &image)?;
     if let Some(file) = &args.html {
-        atomic::write_file(file, page::page(&report).as_bytes())?;
-        session.say(
-            &json!({ "event": "inspected", "path": file }),
-            &format!("wrote {}", file.display()),
-        );
-        return Ok(());
+        return write(session, "inspected", file, &page::page(&report));
     }
     print(session, &report, || text::report(&report))
 }
@@ -43,7 +38,21 @@ pub fn diff(session: &Session<'_>, args: &DiffArgs) -> Result<()> {
     let after = Image::open(&args.after)?;
     let reports = (report(&args.before, &before)?, report(&args.after, &after)?);
     let difference = difference::between((&before, &reports.0), (&after, &reports.1))?;
+    if let Some(file) = &args.html {
+        let page = page::difference(&difference, &reports.0, &reports.1);
+        return write(session, "compared", file, &page);
+    }
     print(session, &difference, || difference.text())
+}
+
+/// A page into a file.
+fn write(session: &Session<'_>, event: &str, file: &Path, page: &str) -> Result<()> {
+    atomic::write_file(file, page.as_bytes())?;
+    session.say(
+        &json!({ "event": event, "path": file }),
+        &format!("wrote {}", file.display()),
+    );
+    Ok(())
 }
 
 /// One JSON object in a line, or the text.
@@ -175,5 +184,6 @@ fn line(name: &str, node: &Node) -> String {
         Kind::Other => ('?', String::new(), String::new()),
     };
     let Node { mode, uid, gid, .. } = node;
-    format!("{kind} {mode:04o} {uid:>5} {gid:>5} {size:>12}  {name}{after}")
+    let line = format!("{kind} {mode:04o} {uid:>5} {gid:>5} {size:>12}  {name}{after}");
+    text::visible(&line)
 }

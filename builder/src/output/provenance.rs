@@ -24,6 +24,7 @@ use super::manifest::Output;
 use super::sbom::{self, purl};
 use super::{Built, HOME};
 use crate::image::brought::Brought;
+use crate::input::lock::Vouch;
 use crate::input::recipe::portable;
 use crate::tree::{Content, ImagePath, Kind, Node};
 
@@ -242,6 +243,7 @@ fn fetched(built: &Built<'_>, all: &mut Vec<Resource>) -> Result<()> {
         }
         resource.uri = Some(purl::artifact(name, version, &request.url, digest));
         resource.download_location = Some(request.url.clone());
+        resource.annotations = annotations(&artifact.pin.vouch);
         all.push(resource);
     }
     for image in &built.fetched.images {
@@ -249,6 +251,7 @@ fn fetched(built: &Built<'_>, all: &mut Vec<Resource>) -> Result<()> {
         let digest = &image.pin.bytes.digest;
         let mut resource = Resource::named(format!("image/{}", request.name)).with(digest);
         resource.uri = Some(purl::oci(&request.image, digest, request.arch));
+        resource.annotations = annotations(&image.pin.vouch);
         all.push(resource);
     }
     let pinned = &built.locked.pins().packages;
@@ -259,4 +262,11 @@ fn fetched(built: &Built<'_>, all: &mut Vec<Resource>) -> Result<()> {
         all.push(resource);
     }
     Ok(())
+}
+
+/// Who vouches for it, as its proof said when the image was built.
+fn annotations(vouch: &Vouch) -> BTreeMap<&'static str, String> {
+    let facts = vouch.facts().into_iter();
+    let named = facts.map(|(name, value)| (name.trim_start_matches("nodeimg:"), value));
+    named.collect()
 }

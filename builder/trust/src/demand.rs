@@ -52,8 +52,6 @@ pub enum Demand {
     OpenPgp(Keys),
     /// At least so many independent sources of the digest.
     Sources { least: u8 },
-    /// Upstream publishes nothing that vouches for it.
-    Nothing { reason: String },
 }
 
 impl Demand {
@@ -114,7 +112,6 @@ impl fmt::Display for Demand {
             }
             Demand::OpenPgp(keys) => write!(f, "OpenPGP key {}", keys.primary.join(" or ")),
             Demand::Sources { least } => write!(f, "{least} independent sources"),
-            Demand::Nothing { reason } => write!(f, "nothing ({reason})"),
         }
     }
 }

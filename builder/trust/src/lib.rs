@@ -32,4 +32,4 @@ pub use proof::{Answer, Proof};
 pub use refusal::{Refusal, Why};
 pub use roots::Roots;
 pub use verify::{first, statement, verify};
-pub use vouched::{How, Require, Vouched};
+pub use vouched::{How, Vouched};

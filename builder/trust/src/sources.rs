@@ -74,6 +74,9 @@ pub(crate) fn listed(artifact: &Artifact<'_>, text: &str) -> Result<(), String> 
     let name = artifact.url.and_then(|url| url.rsplit('/').next());
     let want = artifact.sha256.hex();
     let found = match name {
+        _ if text.lines().any(|line| line.starts_with("SPDXVersion:")) => {
+            spdx(text, artifact.url.unwrap_or_default())
+        }
         Some(name) => line(text, Some(name)).map(|(_, hex)| hex),
         None => text.lines().filter_map(digest).find(|hex| hex == want),
     };
@@ -87,6 +90,40 @@ pub(crate) fn listed(artifact: &Artifact<'_>, text: &str) -> Result<(), String> 
             name.unwrap_or("its digest")
         )),
     }
+}
+
+/// The SHA-256 that an SPDX document in its form of tags and values
+/// ([2.3](https://spdx.github.io/spdx-spec/v2.3/)) gives to the file that `url` ends with, as
+/// `bin/linux/amd64/kubelet`; `None` if it names none, or gives it several.
+fn spdx(text: &str, url: &str) -> Option<String> {
+    let is_it = |name: &str| {
+        let name = name.trim().trim_start_matches("./");
+        let before = url.strip_suffix(name);
+        !name.is_empty() && before.is_some_and(|before| before.ends_with('/'))
+    };
+    let (mut of_file, mut found) = (false, None);
+    for line in text.lines() {
+        let Some((tag, value)) = line.split_once(':') else {
+            continue;
+        };
+        match tag.trim() {
+            // Each begins another element.
+            "PackageName" => of_file = is_it(value),
+            "FileName" => of_file = is_it(value),
+            "PackageFileName" => of_file |= is_it(value),
+            "FileChecksum" | "PackageChecksum" if of_file => {
+                let Some(hex) = value.trim().strip_prefix("SHA256:") else {
+                    continue;
+                };
+                let hex = digest(hex)?;
+                if found.get_or_insert_with(|| hex.clone()) != &hex {
+                    return None;
+                }
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Finds the line of `text` that gives the SHA-256 of `name`: `HEX  NAME`, `HEX *NAME`,
@@ -182,6 +219,28 @@ mod tests {
         assert_eq!(line(&format!("{a}  y.tgz\n{b}  z\n"), None), None);
         assert_eq!(line(&format!("{a}{b}  x.tgz\n"), Some("x.tgz")), None);
         assert_eq!(line("", None), None);
+    }
+
+    #[test]
+    fn an_spdx_document_gives_a_file_its_sum() {
+        let (a, b) = ("a".repeat(64), "b".repeat(64));
+        let text = format!(
+            "SPDXVersion: SPDX-2.3\nPackageName: v1.36.0\n\nFileName: bin/linux/arm64/kubelet\n\
+             FileChecksum: SHA256: {b}\n\nFileName: ./bin/linux/amd64/kubelet\nFileChecksum: \
+             SHA1: {}\nFileChecksum: SHA256: {a}\n\nPackageName: x\nPackageFileName: x.tgz\n\
+             PackageChecksum: SHA256: {b}\n",
+            "c".repeat(40)
+        );
+        let of = |url: &str| spdx(&text, url);
+        assert_eq!(of("https://dl.test/v1/bin/linux/amd64/kubelet"), Some(a));
+        assert_eq!(
+            of("https://dl.test/v1/bin/linux/arm64/kubelet"),
+            Some(b.clone())
+        );
+        assert_eq!(of("https://dl.test/v1/x.tgz"), Some(b));
+        for other in ["https://dl.test/kubelet", "https://dl.test/ax.tgz", ""] {
+            assert_eq!(of(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //!
 //! Nothing here knows a network: whoever fetches gives the bytes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,64 +12,108 @@ use std::task::{Context as TaskContext, Poll, Waker};
 
 use anyhow::{Context, Result, anyhow, bail};
 use sigstore_tuf::transport::FetchFuture;
-use sigstore_tuf::{Error, Repository, Updater};
+use sigstore_tuf::{Error, MetadataStore, Repository, Updater};
 
 use crate::roots::Instance;
-use crate::sigstore::crypto;
+use crate::sigstore::{Root, crypto};
 
 /// The file that is wanted.
 const TARGET: &str = "trusted_root.json";
 /// Root rotations, three more documents and the file itself.
 const MOST: usize = 64;
+/// Of [`Seen`], in bytes: each of its documents has some KB.
+const MAX_SEEN: usize = 4 << 20;
 
-/// Where an instance publishes its roots, and the TUF root to begin with: any later one is
-/// signed by a chain from it.
-fn place(instance: Instance) -> Option<(&'static str, &'static [u8])> {
+/// A TUF repository that publishes a `trusted_root.json`.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// `https://HOST/PATH`, which has `timestamp.json` and the folder `targets` below it.
+    pub url: &'a str,
+    /// The TUF root to begin with: any later one is signed by a chain from it.
+    pub root: &'a [u8],
+}
+
+/// Where a public instance publishes its roots; `None` for a private one.
+pub fn place(instance: Instance) -> Option<Place<'static>> {
     match instance {
-        Instance::PublicGood => Some((
-            "https://tuf-repo-cdn.sigstore.dev",
-            include_bytes!("../roots/public-good.tuf.json"),
-        )),
-        Instance::GitHub => Some((
-            "https://tuf-repo.github.com",
-            include_bytes!("../roots/github.tuf.json"),
-        )),
+        Instance::PublicGood => Some(Place {
+            url: "https://tuf-repo-cdn.sigstore.dev",
+            root: include_bytes!("../roots/public-good.tuf.json"),
+        }),
+        Instance::GitHub => Some(Place {
+            url: "https://tuf-repo.github.com",
+            root: include_bytes!("../roots/github.tuf.json"),
+        }),
         Instance::Private => None,
     }
 }
 
-/// The newest `trusted_root.json` of `instance` at the time `now`, in Unix seconds. `fetch`
+/// What an update found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Updated {
+    /// `trusted_root.json`.
+    pub trusted_root: Vec<u8>,
+    /// For the next update: the documents whose versions may not be older then.
+    pub seen: Seen,
+}
+
+/// The documents that an update verified, by name. They are verified again when they are
+/// read, and are a floor for the versions of the next update.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Seen(BTreeMap<String, String>);
+
+impl Seen {
+    /// Reads what [`Seen::text`] wrote.
+    pub fn read(text: &str) -> Result<Seen> {
+        if text.len() > MAX_SEEN {
+            bail!("it has {} bytes, more than {MAX_SEEN}", text.len());
+        }
+        let seen = serde_json::from_str(text).context("it is not what an update wrote")?;
+        Ok(Seen(seen))
+    }
+
+    pub fn text(&self) -> Result<String> {
+        let text = serde_json::to_string_pretty(&self.0).context("writing what was seen")?;
+        Ok(text + "\n")
+    }
+}
+
+/// The newest `trusted_root.json` at `place` at the time `now`, in Unix seconds. `fetch`
 /// gives what is at a URL, or `None` if there is nothing.
 ///
 /// # Errors
 /// A document that is missing, expired, older than it was, or signed by others.
 pub fn newest(
-    instance: Instance,
+    place: &Place<'_>,
+    seen: &Seen,
     now: i64,
     fetch: impl Fn(&str) -> Result<Option<Vec<u8>>>,
-) -> Result<Vec<u8>> {
+) -> Result<Updated> {
     crypto::install();
-    let (base, root) = place(instance).context("a private Sigstore has no public updates")?;
-    newest_of(base, root, now, fetch)
-}
-
-fn newest_of(
-    base: &str,
-    root: &[u8],
-    now: i64,
-    fetch: impl Fn(&str) -> Result<Option<Vec<u8>>>,
-) -> Result<Vec<u8>> {
+    let base = place.url.trim_end_matches('/');
     let now = jiff::Timestamp::from_second(now).context("reading the clock")?;
     let shelf = Shelf::default();
     // What it asks for is fetched, and it begins again: then nothing in it waits.
     for _ in 0..MOST {
-        let mut updater = Updater::new(shelf.clone(), root).context("reading the TUF root")?;
+        let memory = Memory::of(seen);
+        let updater =
+            Updater::new(shelf.clone(), place.root).context("the TUF root cannot be used")?;
+        let mut updater = updater.with_store(memory.clone());
         let done = at_once(async {
             updater.refresh(now).await?;
             updater.get_target(TARGET, now).await
         })?;
         let Some(wanted) = shelf.wanted() else {
-            return done.with_context(|| format!("verifying what {base} serves"));
+            let trusted_root = done.with_context(|| {
+                format!(
+                    "{base} serves what the TUF root and its successors do not vouch for now: do \
+                     not use it; a mirror may be old, this machine's clock wrong, or somebody \
+                     answers in its place"
+                )
+            })?;
+            Root::read(&trusted_root).with_context(|| format!("{base}: its {TARGET}"))?;
+            let seen = memory.seen();
+            return Ok(Updated { trusted_root, seen });
         };
         let url = format!("{base}/{wanted}");
         let got = fetch(&url)?;
@@ -139,27 +183,71 @@ impl Repository for Shelf {
     }
 }
 
+/// What earlier updates verified, and what this one does.
+#[derive(Clone)]
+struct Memory {
+    files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+}
+
+impl Memory {
+    fn of(seen: &Seen) -> Memory {
+        let files = seen.0.iter();
+        let files = files.map(|(name, text)| (name.clone(), text.clone().into_bytes()));
+        Memory {
+            files: Arc::new(Mutex::new(files.collect())),
+        }
+    }
+
+    /// Documents are JSON; the file itself is kept elsewhere.
+    fn seen(&self) -> Seen {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let documents = files
+            .iter()
+            .filter(|(name, _)| !name.starts_with("targets/"));
+        let texts = documents.filter_map(|(name, bytes)| {
+            let text = String::from_utf8(bytes.clone()).ok()?;
+            Some((name.clone(), text))
+        });
+        Seen(texts.collect())
+    }
+}
+
+impl MetadataStore for Memory {
+    fn load(&self, name: &str) -> sigstore_tuf::Result<Option<Vec<u8>>> {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(files.get(name).cloned())
+    }
+
+    fn store(&self, name: &str, bytes: &[u8]) -> sigstore_tuf::Result<()> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.insert(name.to_owned(), bytes.to_vec());
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// Before the embedded roots were published nothing has expired.
+    /// Before the embedded roots expire.
     const NOW: i64 = 1_790_000_000;
 
     #[test]
     fn what_is_not_there_or_not_signed_is_refused() {
         for instance in [Instance::PublicGood, Instance::GitHub] {
-            let error = newest(instance, NOW, |_| Ok(None)).unwrap_err();
+            let place = place(instance).unwrap();
+            let seen = Seen::default();
+            let error = newest(&place, &seen, NOW, |_| Ok(None)).unwrap_err();
             assert!(format!("{error:#}").contains("timestamp"), "{error:#}");
-            let error = newest(instance, NOW, |_| Ok(Some(b"{}".to_vec()))).unwrap_err();
-            assert!(format!("{error:#}").contains("verifying what"), "{error:#}");
-            let failed = newest(instance, NOW, |url| bail!("no way to {url}")).unwrap_err();
+            let error = newest(&place, &seen, NOW, |_| Ok(Some(b"{}".to_vec()))).unwrap_err();
+            assert!(format!("{error:#}").contains("do not vouch"), "{error:#}");
+            let failed = newest(&place, &seen, NOW, |url| bail!("no way to {url}")).unwrap_err();
             assert!(
                 failed.to_string().contains("no way to https://"),
                 "{failed}"
             );
         }
-        assert!(newest(Instance::Private, NOW, |_| Ok(None)).is_err());
+        assert!(place(Instance::Private).is_none());
     }
 }

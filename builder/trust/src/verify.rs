@@ -135,7 +135,6 @@ fn judged(
         return Err(Fault::new(Why::Artifact, fault));
     }
     match (demand, proof) {
-        (Demand::Nothing { reason }, None) => Ok(plain(How::None, reason.clone())),
         (_, None) => Err(Fault::new(Why::Missing, "there is no proof")),
         (Demand::OpenPgp(keys), Some(proof)) => by_key(artifact, keys, proof, at),
         (Demand::Sources { least }, Some(Proof::Sources { answers })) => {
@@ -273,6 +272,7 @@ fn plain(how: How, signer: String) -> Vouched {
         signer,
         issuer: None,
         signed_at: None,
+        log_index: None,
         source: None,
         root: None,
         backed_by: Vec::new(),
@@ -283,6 +283,7 @@ fn sealed(signed: Signed, root: &Root, source: Option<String>) -> Vouched {
     Vouched {
         issuer: signed.issuer,
         signed_at: signed.signed_at,
+        log_index: signed.log_index,
         source,
         root: Some(root.digest.clone()),
         ..plain(How::Sigstore, signed.signer)

@@ -30,28 +30,6 @@ impl How {
             How::Sigstore => "sigstore",
         }
     }
-
-    /// Whether this is at least what a recipe requires.
-    pub fn meets(self, require: Require) -> bool {
-        match require {
-            Require::Any => true,
-            Require::Sources => self >= How::Sources,
-            Require::Signed => self >= How::Release,
-        }
-    }
-}
-
-/// What a recipe's `[trust] require` may say.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Require {
-    /// Whatever upstream publishes.
-    #[default]
-    Any,
-    /// At least independent sources.
-    Sources,
-    /// A signature.
-    Signed,
 }
 
 /// Who vouches for an artifact.
@@ -67,6 +45,9 @@ pub struct Vouched {
     /// Unix seconds: by a log or a time stamp authority, or as an OpenPGP signature states it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_at: Option<i64>,
+    /// The number of the signature's entry in the transparency log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_index: Option<u64>,
     /// `https://github.com/OWNER/NAME@COMMIT` that it was built from, if attested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,

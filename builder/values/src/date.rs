@@ -65,6 +65,20 @@ impl Date {
         time.unix_timestamp().try_into().ok().map(Date)
     }
 
+    /// `2026-11-30T13:55:41Z`.
+    pub fn rfc3339(self) -> String {
+        let utc = self.utc();
+        format!(
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+            utc.year(),
+            u8::from(utc.month()),
+            utc.day(),
+            utc.hour(),
+            utc.minute(),
+            utc.second()
+        )
+    }
+
     /// As the calendar and the clock say it in UTC; the last second of the year 9999 for
     /// all that is later.
     pub fn utc(self) -> OffsetDateTime {

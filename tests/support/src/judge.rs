@@ -78,27 +78,67 @@ pub fn python_with(module: &str) -> Option<&'static str> {
     found
 }
 
-/// Who reads SBOMs: the folder that `ci/judges --prepare` makes.
+/// Who reads SBOMs, as a folder of Python's modules.
 #[track_caller]
 pub fn sbom() -> Option<PathBuf> {
-    let folder = std::env::var_os("NODEIMG_TEST_SBOM_JUDGES").map(PathBuf::from);
-    if folder.is_none() {
-        missing("who reads SBOMs (NODEIMG_TEST_SBOM_JUDGES: `ci/judges --prepare` and /sbom)");
+    prepared("sbom", "who reads SBOMs")
+}
+
+/// PyPI's `sigstore`, as a folder of Python's modules.
+#[track_caller]
+pub fn sigstore() -> Option<PathBuf> {
+    prepared("sigstore", "PyPI's `sigstore`")
+}
+
+/// The program cosign.
+#[track_caller]
+pub fn cosign() -> Option<PathBuf> {
+    let folder = prepared("cosign", "cosign")?;
+    Some(folder.join("usr/bin/cosign"))
+}
+
+/// `systemd-dissect` of Debian 13, which can validate, with the libraries of that release.
+#[track_caller]
+pub fn dissect() -> Option<Command> {
+    let root = prepared("systemd-dissect", "a systemd-dissect that validates")?;
+    let known = ["x86_64-linux-gnu", "aarch64-linux-gnu"];
+    let libraries = known.map(|name| root.join("usr/lib").join(name));
+    let libraries = libraries.into_iter().find(|path| path.is_dir()).unwrap();
+    let loaders = ["ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"];
+    let loaders = loaders.map(|name| libraries.join(name));
+    let loader = loaders.into_iter().find(|path| path.exists()).unwrap();
+    let mut command = super::run::clean(Command::new(loader));
+    let path = format!("{0}:{0}/systemd", libraries.display());
+    command.args(["--library-path", &path]);
+    command.arg(root.join("usr/bin/systemd-dissect"));
+    Some(command)
+}
+
+/// Debian's own Python with the modules of `folder`, and none of this machine's before them.
+pub fn python(folder: &Path) -> Command {
+    let mut command = super::run::clean(Command::new("/usr/bin/python3"));
+    command.env("PYTHONPATH", folder);
+    command.args(["-B", "-W", "ignore"]);
+    command
+}
+
+/// A folder of what `ci/judges --prepare` makes.
+#[track_caller]
+fn prepared(name: &str, what: &str) -> Option<PathBuf> {
+    match std::env::var_os("NODEIMG_TEST_JUDGES") {
+        Some(folder) => Some(Path::new(&folder).join(name)),
+        None => {
+            missing(&format!(
+                "{what} (NODEIMG_TEST_JUDGES=$(ci/judges --prepare))"
+            ));
+            None
+        }
     }
-    folder
 }
 
 /// The folder with a real CRI-O.
 pub fn crio() -> Option<PathBuf> {
     folder("NODEIMG_TEST_CRIO", "a real CRI-O")
-}
-
-/// A Python 3 with PyPI's `sigstore`.
-pub fn sigstore() -> Option<PathBuf> {
-    folder(
-        "NODEIMG_TEST_SIGSTORE",
-        "a python3 with the module `sigstore`",
-    )
 }
 
 /// The folder with youki and gVisor.

@@ -37,4 +37,5 @@ pub mod sigstore;
 pub mod slots;
 pub mod synthetic;
 pub mod tls_server;
+pub mod tuf;
 pub mod worker;

@@ -390,6 +390,10 @@ fn hashed(parts: &[&[u8]]) -> Vec<u8> {
 }
 
 fn pem(der: &[u8]) -> String {
+    pem_of("CERTIFICATE", der)
+}
+
+pub(crate) fn pem_of(label: &str, der: &[u8]) -> String {
     let text = BASE64.encode(der);
     let lines: Vec<&str> = text
         .as_bytes()
@@ -397,11 +401,11 @@ fn pem(der: &[u8]) -> String {
         .map(|line| std::str::from_utf8(line).unwrap())
         .collect();
     format!(
-        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
         lines.join("\n")
     )
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -38,7 +38,7 @@ use nodeimg_values::epoch::Epoch;
 
 use crate::readable::Readable;
 use directory::Directories;
-pub use read::{Contents, read};
+pub use read::{Contents, Listed, read};
 use volume::{SECTOR, Volume};
 pub use whereabouts::whereabouts;
 

@@ -4,7 +4,7 @@
 //! What the volume says leads nowhere else: every cluster is within it, no chain is longer than
 //! it, and all files together fit into it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -19,8 +19,13 @@ const LABEL: u8 = 0x08;
 const DIRECTORY: u8 = 0x10;
 /// Folders in folders.
 const DEEPEST: usize = 16;
+/// Of a long name, in bytes: 20 entries of 13 units.
+const LONGEST: usize = 20 * 26;
 /// No cluster follows.
 const END: u32 = 0x0fff_fff8;
+
+/// A directory has at most as many bytes.
+const MAX_DIRECTORY: u64 = 1 << 21;
 
 /// A volume's files by path (`EFI/BOOT/BOOTX64.EFI`), and what it is beside them.
 #[derive(Debug)]
@@ -36,20 +41,31 @@ pub struct Contents {
 /// # Errors
 /// It cannot be read, is not FAT32, or is damaged.
 pub fn read(file: &File, start: u64, size: u64) -> Result<Contents> {
-    let volume = Volume::open(file, start, size)?;
-    let mut found = Contents {
-        files: BTreeMap::new(),
+    let volume = Listed::open(file, start, size)?;
+    let mut files = BTreeMap::new();
+    for path in volume.files.keys() {
+        files.insert(path.clone(), volume.content(file, path)?);
+    }
+    Ok(Contents {
+        files,
         volume_id: volume.id,
-        label: volume.label.clone(),
-    };
-    let mut left = size;
-    let root = volume.root;
-    volume.walk(root, "", &mut found.files, (DEEPEST, &mut left))?;
-    Ok(found)
+        label: volume.label,
+    })
 }
 
-struct Volume<'a> {
-    file: &'a File,
+/// Where a file is in its volume.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    first: u32,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// A volume whose directories were read, but no file.
+#[derive(Debug)]
+pub struct Listed {
+    /// By path, without a slash before it.
+    pub files: BTreeMap<String, Place>,
     start: u64,
     /// Of a cluster, in bytes.
     cluster: u64,
@@ -57,13 +73,24 @@ struct Volume<'a> {
     data: u64,
     /// What follows each cluster.
     fat: Vec<u32>,
-    root: u32,
     id: u32,
     label: String,
 }
 
-impl<'a> Volume<'a> {
-    fn open(file: &'a File, start: u64, size: u64) -> Result<Volume<'a>> {
+/// What of a volume is yet to be listed.
+struct Walk {
+    /// First clusters of directories.
+    seen: BTreeSet<u32>,
+    /// Bytes that files may have.
+    left: u64,
+}
+
+impl Listed {
+    /// Reads all directories of the volume in `size` bytes from `start` of `file` on.
+    ///
+    /// # Errors
+    /// It cannot be read, is not FAT32, or is damaged.
+    pub fn open(file: &File, start: u64, size: u64) -> Result<Listed> {
         let mut boot = [0; SECTOR as usize];
         let context = "reading a FAT32 file system";
         file.read_exact_at(&mut boot, start).context(context)?;
@@ -89,20 +116,33 @@ impl<'a> Volume<'a> {
         let next = |entry: &[u8]| {
             u32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]) & 0x0fff_ffff
         };
-        Ok(Volume {
-            file,
+        let mut volume = Listed {
+            files: BTreeMap::new(),
             start,
             cluster: per_cluster * SECTOR,
             data,
             fat: bytes.chunks_exact(4).map(next).collect(),
-            root: long(44) as u32,
             id: long(67) as u32,
             label: String::from_utf8_lossy(&boot[71..82]).trim_end().to_owned(),
-        })
+        };
+        let mut walk = Walk {
+            seen: BTreeSet::new(),
+            left: size,
+        };
+        let root = long(44) as u32;
+        volume.walk(file, root, "", (DEEPEST, &mut walk))?;
+        Ok(volume)
     }
 
-    /// The bytes of a chain, up to `length` of them.
-    fn chain(&self, first: u32, length: Option<u64>) -> Result<Vec<u8>> {
+    /// The content of one of its files.
+    pub fn content(&self, file: &File, path: &str) -> Result<Vec<u8>> {
+        let place = self.files.get(path);
+        let place = place.with_context(|| format!("there is no `{}`", path.escape_debug()))?;
+        self.chain(file, place.first, Some(place.size))
+    }
+
+    /// The bytes of a chain: `length` of them, or all of a directory.
+    fn chain(&self, file: &File, first: u32, length: Option<u64>) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut at = first;
         let whole = length.unwrap_or(u64::MAX);
@@ -113,12 +153,17 @@ impl<'a> Volume<'a> {
             let Some(next) = next.filter(|_| at >= FIRST_CLUSTER && steps <= self.fat.len()) else {
                 bail!("is a FAT32 file system with a damaged chain of clusters");
             };
+            if length.is_none() && bytes.len() as u64 >= MAX_DIRECTORY {
+                bail!(
+                    "is a FAT32 file system with a directory of more than {MAX_DIRECTORY} bytes: \
+                     its chain of clusters is damaged, or a circle"
+                );
+            }
             let place = self.data + u64::from(at - FIRST_CLUSTER) * self.cluster;
             let wanted = self.cluster.min(whole - bytes.len() as u64);
             let old = bytes.len();
             bytes.resize(old + wanted as usize, 0);
-            self.file
-                .read_exact_at(&mut bytes[old..], self.start + place)
+            file.read_exact_at(&mut bytes[old..], self.start + place)
                 .context("reading a FAT32 file system")?;
             at = next;
         }
@@ -129,13 +174,16 @@ impl<'a> Volume<'a> {
     }
 
     fn walk(
-        &self,
+        &mut self,
+        file: &File,
         first: u32,
         within: &str,
-        files: &mut BTreeMap<String, Vec<u8>>,
-        (depth, left): (usize, &mut u64),
+        (depth, walk): (usize, &mut Walk),
     ) -> Result<()> {
-        let bytes = self.chain(first, None)?;
+        if !walk.seen.insert(first) {
+            bail!("is a FAT32 file system whose directories go in a circle, at `{within}`");
+        }
+        let bytes = self.chain(file, first, None)?;
         let mut long = Vec::new();
         for entry in bytes.chunks_exact(ENTRY) {
             match (entry[0], entry[11]) {
@@ -144,31 +192,43 @@ impl<'a> Volume<'a> {
                 (_, LONG) => {
                     let units = [1..11, 14..26, 28..32].map(|range| &entry[range]);
                     long.splice(0..0, units.concat());
+                    if long.len() > LONGEST {
+                        bail!("is a FAT32 file system with a damaged name in `{within}`");
+                    }
                 }
                 (_, kind) if kind & LABEL != 0 => long.clear(),
                 (_, kind) => {
-                    let name = format!("{within}{}", name(entry, &std::mem::take(&mut long)));
+                    let name = name(entry, &std::mem::take(&mut long));
+                    if name.is_empty() || name.contains(['/', '\\']) || has_controls(&name) {
+                        let name = name.escape_debug();
+                        bail!("is a FAT32 file system with a damaged name: `{within}{name}`");
+                    }
+                    let path = format!("{within}{name}");
                     let number =
                         |at: usize| u32::from(u16::from_le_bytes([entry[at], entry[at + 1]]));
-                    let cluster = number(26) | number(20) << 16;
+                    let first = number(26) | number(20) << 16;
                     let size = u64::from(number(28) | number(30) << 16);
                     if kind & DIRECTORY != 0 {
                         let Some(depth) = depth.checked_sub(1) else {
                             bail!("is a FAT32 file system with folders more than {DEEPEST} deep");
                         };
-                        self.walk(cluster, &format!("{name}/"), files, (depth, left))?;
+                        self.walk(file, first, &format!("{path}/"), (depth, walk))?;
                     } else {
-                        let Some(rest) = left.checked_sub(size) else {
+                        let Some(rest) = walk.left.checked_sub(size) else {
                             bail!("is a FAT32 file system whose files are larger than it");
                         };
-                        *left = rest;
-                        files.insert(name, self.chain(cluster, Some(size))?);
+                        walk.left = rest;
+                        self.files.insert(path, Place { first, size });
                     }
                 }
             }
         }
         Ok(())
     }
+}
+
+fn has_controls(name: &str) -> bool {
+    name.chars().any(char::is_control)
 }
 
 /// The long name, or the short one in the case that its entry says.

@@ -111,7 +111,8 @@ fn entry(bytes: &[u8], header: &Found) -> Result<Entry> {
         .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
         .collect();
     let (first, last) = (long(32), long(40));
-    if first > last || first < header.usable.0 || last > header.usable.1 {
+    let is_place = (last.saturating_add(1)).checked_mul(SECTOR).is_some();
+    if first > last || first < header.usable.0 || last > header.usable.1 || !is_place {
         bail!(
             "partition `{}` lies in sectors {first} to {last}, outside the disk",
             name.escape_debug()

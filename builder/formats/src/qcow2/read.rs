@@ -50,12 +50,15 @@ pub fn read(file: &File, raw: &File) -> Result<()> {
     if l1_length > MAX_L1 {
         bail!("is damaged: its L1 table has {l1_length} bytes");
     }
+    // Each cluster of the disk is one of the file.
+    let mut left = file.metadata().context("reading a qcow2 image")?.len() / cluster + 1;
     let l1 = bytes(file, be64(&header[40..]), l1_length as usize).context("the L1 table")?;
     for (number, entry) in l1.chunks_exact(8).enumerate() {
         let place = be64(entry) & OFFSET;
         if place == 0 {
             continue;
         }
+        take(&mut left)?;
         let table = bytes(file, place, cluster as usize).context("an L2 table")?;
         for (index, entry) in table.chunks_exact(8).enumerate() {
             let entry = be64(entry);
@@ -69,6 +72,7 @@ pub fn read(file: &File, raw: &File) -> Result<()> {
             if place == 0 || entry & ZERO != 0 || at >= size {
                 continue;
             }
+            take(&mut left)?;
             let length = cluster.min(size - at) as usize;
             let content = bytes(file, place, length).context("a cluster")?;
             raw.write_all_at(&content, at)
@@ -76,6 +80,14 @@ pub fn read(file: &File, raw: &File) -> Result<()> {
         }
     }
     raw.set_len(size).context("writing the raw disk")
+}
+
+fn take(left: &mut u64) -> Result<()> {
+    let Some(rest) = left.checked_sub(1) else {
+        bail!("is damaged: its tables name more clusters than the file has");
+    };
+    *left = rest;
+    Ok(())
 }
 
 fn bytes(file: &File, at: u64, length: usize) -> Result<Vec<u8>> {

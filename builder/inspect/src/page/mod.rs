@@ -1,10 +1,15 @@
-//! A report as one HTML page that needs nothing else: no network, no script.
+//! A report, or what differs between two images, as one HTML page that needs nothing else: no
+//! network, no script.
+
+mod difference;
 
 use std::fmt::{Result, Write};
 
 use crate::report::{OwnerKind, Report};
-use crate::text::{owner, size};
+use crate::text::{owner, size, visible};
 use crate::treemap::{Tile, layout};
+
+pub use difference::page as difference;
 
 const STYLE: &str = include_str!("style.css");
 /// Sides of the two maps, for wide and narrow windows, as in the style sheet.
@@ -30,13 +35,8 @@ fn write_page(out: &mut String, report: &Report) -> Result {
     let version = escape(image.version.as_deref().unwrap_or(""));
     let architecture = escape(image.architecture.as_deref().unwrap_or(""));
     let system = escape(image.system.as_deref().unwrap_or(""));
-    writeln!(
-        out,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{name} {version}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <h1>{name} {version} {architecture}</h1>"
-    )?;
+    let title = format!("{name} {version}");
+    begin(out, &title, &format!("{title} {architecture}"))?;
     let stored: u64 = report.sizes.iter().map(|size| size.stored).sum();
     writeln!(
         out,
@@ -49,6 +49,17 @@ fn write_page(out: &mut String, report: &Report) -> Result {
     maps(out, report, stored)?;
     tables(out, report)?;
     writeln!(out, "</body>\n</html>")
+}
+
+/// The head of a document, and its first heading; both are HTML.
+fn begin(out: &mut String, title: &str, heading: &str) -> Result {
+    writeln!(
+        out,
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <h1>{heading}</h1>"
+    )
 }
 
 /// From the firmware to the services.
@@ -87,7 +98,7 @@ fn chain(out: &mut String, report: &Report) -> Result {
         let root = match &uki.root_hash {
             Some(hash) => format!(
                 "checked block by block against <code>{}…</code>",
-                &escape(hash)[..16]
+                escape(&hash.chars().take(16).collect::<String>())
             ),
             None => "read-only".to_owned(),
         };
@@ -306,7 +317,8 @@ fn table<const N: usize>(
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
+    visible(text)
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")

@@ -91,6 +91,15 @@ impl Failure {
         self.is_absent() || matches!(self, Failure::Login(_))
     }
 
+    /// Whether the server is well, and does not give this to us.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Failure::Status { .. } => !self.is_absent() && !self.is_transient(),
+            Failure::Login(_) | Failure::Redirect(_) | Failure::Refused(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether nobody answered at all.
     pub(super) fn is_silence(&self) -> bool {
         matches!(self, Failure::Connect(_) | Failure::Timeout)
@@ -282,6 +291,19 @@ impl fmt::Display for Gone {
 }
 
 impl Error for Gone {}
+
+/// A server answered, and does not give it: what else it has, it may give.
+/// Its text tells of everything that was tried.
+#[derive(Debug)]
+pub struct Denied(pub(super) String);
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Denied {}
 
 /// The last cause: "Connection refused (os error 111)".
 pub(super) fn deepest(error: &(dyn Error + 'static)) -> String {

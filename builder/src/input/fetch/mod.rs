@@ -53,7 +53,7 @@ use silent::Silent;
 use slots::{Slot, Slots, host};
 use transfer::{Outcome, Transfer};
 
-pub use failure::{Gone, shown};
+pub use failure::{Denied, Gone, shown};
 pub use mirrors::{Mirrors, VARIABLE as MIRROR_VARIABLE};
 pub use pace::Least;
 pub use retry::Retry;

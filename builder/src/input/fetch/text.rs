@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 
 use super::Fetcher;
 use super::client::{Get, Piece};
-use super::failure::{Failure, Gone, shown};
+use super::failure::{Denied, Failure, Gone, shown};
 use super::hint::told;
 use super::mirrors::Candidate;
 use super::retry::Backoff;
@@ -64,7 +64,7 @@ impl Fetcher<'_> {
             bail!("{what}: {} is not fetched with --offline", shown(url));
         }
         let mut failures: Vec<(String, String)> = Vec::new();
-        let mut absent = true;
+        let (mut absent, mut denied) = (true, false);
         for (at, candidate) in candidates.iter().enumerate() {
             let is_last = at + 1 == candidates.len();
             let why = match self.text_from(candidate, post.as_ref(), is_last) {
@@ -80,6 +80,7 @@ impl Fetcher<'_> {
                 },
                 Err(failure) => {
                     absent &= failure.is_absent();
+                    denied |= failure.is_refusal();
                     told(candidate, url, &failure)
                 }
             };
@@ -90,6 +91,7 @@ impl Fetcher<'_> {
         let text = format!("{what}: {}", texts.join("; "));
         match absent {
             true => Err(Gone(text).into()),
+            false if denied => Err(Denied(text).into()),
             false => bail!(text),
         }
     }

@@ -24,7 +24,7 @@ use nodeimg_values::regular;
 use reqwest::StatusCode;
 
 use super::client::{Client, Get, Piece};
-use super::failure::{Failure, Gone, shown};
+use super::failure::{Denied, Failure, Gone, shown};
 use super::hint::{StandIns, told};
 use super::mirrors::Candidate;
 use super::retry::Backoff;
@@ -87,7 +87,7 @@ impl Transfer<'_> {
     pub(super) fn run<'s>(&self, slots: &'s Slots, slot: Slot<'s>) -> Result<Outcome> {
         let mut slot = Some(slot);
         let mut failures: Vec<(String, String)> = Vec::new();
-        let (mut absent, mut suspect) = (false, false);
+        let (mut absent, mut suspect, mut denied) = (false, false, false);
         for (at, candidate) in self.candidates.iter().enumerate() {
             let is_last = at + 1 == self.candidates.len();
             let host = host(&candidate.url);
@@ -115,6 +115,7 @@ impl Transfer<'_> {
                     }
                     absent |= failure.is_absent();
                     suspect |= failure.is_suspect();
+                    denied |= failure.is_refusal();
                     let text = self.told(candidate, &failure);
                     failures.push((candidate.url.clone(), text));
                 }
@@ -124,6 +125,7 @@ impl Transfer<'_> {
         let text = format!("{}: {}", self.request.what, texts.join("; "));
         match absent && !suspect {
             true => Err(Gone(text).into()),
+            false if denied => Err(Denied(text).into()),
             false => Err(anyhow!(text)),
         }
     }

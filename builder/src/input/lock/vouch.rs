@@ -5,8 +5,10 @@
 //! signer = "krel@example"    # an identity, a key's fingerprint, the sources
 //! issuer = "https://…"       # who vouches for that identity
 //! signed_at = 1790000000     # seconds since 1970
+//! log_index = 1234           # of the signature's entry in the log
 //! checked_at = 1790000000    # of an OpenPGP key: when it was valid
 //! source = "https://…@…"     # repository and commit, if attested
+//! backed_by = ["…"]          # others' word for the digest, if that key has expired
 //! root = "sha256:…"          # of the trusted root or keyring that judged it
 //! proof = "sha256:…"         # of its line in FILE.proofs
 //! ```
@@ -14,6 +16,7 @@
 
 use anyhow::{Result, ensure};
 use nodeimg_trust::{How, Vouched};
+use nodeimg_values::date::Date;
 use nodeimg_values::digest::{Algorithm, Digest};
 use serde::{Deserialize, Serialize};
 
@@ -30,11 +33,15 @@ pub struct Vouch {
     /// Seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_index: Option<u64>,
     /// Seconds since 1970: keys of OpenPGP may expire later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked_at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backed_by: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<Digest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,8 +56,10 @@ impl Vouch {
             signer: Some(vouched.signer),
             issuer: vouched.issuer,
             signed_at: vouched.signed_at,
+            log_index: vouched.log_index,
             checked_at: (vouched.how == How::OpenPgp).then_some(at),
             source: vouched.source,
+            backed_by: vouched.backed_by,
             root: vouched.root,
             proof: Some(proof),
         }
@@ -66,6 +75,34 @@ impl Vouch {
 
     pub fn how(&self) -> How {
         self.verified.unwrap_or(How::None)
+    }
+
+    /// By name, what bills of materials and the provenance say of it; nothing if nobody
+    /// vouches. Times are as RFC 3339 writes them.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let Some(proof) = &self.proof else {
+            return Vec::new();
+        };
+        let signed_at = self.signed_at.and_then(|at| u64::try_from(at).ok());
+        let all = [
+            ("nodeimg:verified", Some(self.how().word().to_owned())),
+            ("nodeimg:signer", self.signer.clone()),
+            ("nodeimg:issuer", self.issuer.clone()),
+            ("nodeimg:signedAt", signed_at.map(|at| Date(at).rfc3339())),
+            (
+                "nodeimg:logIndex",
+                self.log_index.map(|index| index.to_string()),
+            ),
+            ("nodeimg:source", self.source.clone()),
+            (
+                "nodeimg:backedBy",
+                (!self.backed_by.is_empty()).then(|| self.backed_by.join(", ")),
+            ),
+            ("nodeimg:proof", Some(proof.to_string())),
+        ];
+        all.into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
     }
 
     /// # Errors

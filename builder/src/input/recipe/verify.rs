@@ -140,6 +140,10 @@ pub struct SigstorePart {
     /// The URL of the certificate of `signature`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<UrlTemplate>,
+    /// The URL of a list of sums, or of an SPDX document with them, that names the file:
+    /// `bundle`, or `signature` and `certificate`, are of this list then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sums: Option<UrlTemplate>,
     /// The URL of in-toto attestations, one bundle a line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attestation: Option<UrlTemplate>,
@@ -164,6 +168,9 @@ pub struct OpenPgpPart {
     pub keys: Vec<Fingerprint>,
     /// The URL of the signature, `{url}.asc`.
     pub signature: UrlTemplate,
+    /// The URL of a list of sums that names the file: `signature` is of this list then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sums: Option<UrlTemplate>,
     /// A file with these keys, relative to this recipe; by default nodeimg's own keyring,
     /// which has runc's.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -21,6 +21,8 @@ pub struct Way {
     pub how: How,
     pub demand: Demand,
     pub files: Files,
+    /// A list of sums that is signed instead of the file.
+    pub sums: Option<String>,
 }
 
 /// Where upstream has what a proof is made of.
@@ -113,6 +115,7 @@ pub fn of_artifact(asked: &Artifact, request: &ArtifactRequest) -> Result<Vec<Wa
                 tag: tag.clone(),
             },
             files: Files::Release { repository, tag },
+            sums: None,
         });
     }
     ways.extend(sources(verify, asked, request));
@@ -140,6 +143,7 @@ pub fn of_image(asked: &ContainerImage) -> Vec<Way> {
             instance: instance(part.instance.unwrap_or_default()),
         },
         files: Files::Registry,
+        sums: None,
     }]
 }
 
@@ -168,6 +172,7 @@ fn sigstore(part: &SigstorePart, asked: &Artifact, request: &ArtifactRequest) ->
         how: How::Sigstore,
         demand: demand.clone(),
         files,
+        sums: part.sums.as_ref().map(fill),
     };
     let mut ways = Vec::new();
     if let Some(bundle) = &part.bundle {
@@ -187,7 +192,10 @@ fn sigstore(part: &SigstorePart, asked: &Artifact, request: &ArtifactRequest) ->
         for identity in part.identity.as_slice() {
             let identity = filled(identity, &request.version);
             let demand = attested(part, identity);
-            ways.push(way(&demand, Files::Attestations(url.clone())));
+            ways.push(Way {
+                sums: None,
+                ..way(&demand, Files::Attestations(url.clone()))
+            });
         }
     }
     ways
@@ -256,6 +264,10 @@ fn openpgp(part: &OpenPgpPart, asked: &Artifact, request: &ArtifactRequest) -> R
             keyring,
         }),
         files: Files::OpenPgp(url),
+        sums: part
+            .sums
+            .as_ref()
+            .map(|sums| sums.fill(request.version.as_str(), arch, &request.url)),
     })
 }
 
@@ -268,5 +280,6 @@ fn sources(verify: &VerifyPart, asked: &Artifact, request: &ArtifactRequest) -> 
         how: How::Sources,
         demand: Demand::Sources { least },
         files: Files::Texts(request.checksum.iter().cloned().chain(others).collect()),
+        sums: None,
     })
 }

@@ -238,7 +238,10 @@ fn differs(subject: &Subject<'_>, now: &Vouched) -> Option<String> {
         && lock.signer.as_ref() == Some(&now.signer)
         && lock.issuer == now.issuer
         && lock.signed_at == now.signed_at
-        && lock.source == now.source;
+        && lock.source == now.source
+        // Locks of before have neither.
+        && (lock.log_index.is_none() || lock.log_index == now.log_index)
+        && (lock.backed_by.is_empty() || lock.backed_by == now.backed_by);
     let said = |signer: &str, issuer: Option<&String>| match issuer {
         Some(issuer) => format!("{signer} ({issuer})"),
         None => signer.to_owned(),

@@ -92,7 +92,15 @@ fn input(one: &Subject<'_>) -> Value {
         ("signer", json!(vouch.signer)),
         ("issuer", json!(vouch.issuer)),
         ("signed_at", json!(vouch.signed_at)),
+        ("log_index", json!(vouch.log_index)),
         ("source", json!(vouch.source)),
+        (
+            "backed_by",
+            match vouch.backed_by.is_empty() {
+                true => Value::Null,
+                false => json!(vouch.backed_by),
+            },
+        ),
         ("proof", json!(vouch.proof)),
         ("lacks", json!(lacks(Require::Strict, one))),
     ];

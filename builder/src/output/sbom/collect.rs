@@ -7,7 +7,7 @@ use nodeimg_values::arch::Arch;
 use super::bill::{Bill, How, Kind, Part, Supplier};
 use super::{debian, go, purl};
 use crate::input::bring::Fetched;
-use crate::input::lock::{Locked, PinnedArtifact};
+use crate::input::lock::{Locked, PinnedArtifact, Vouch};
 use crate::input::recipe::Recipe;
 use crate::tree::{Kind as NodeKind, Tree};
 
@@ -47,11 +47,12 @@ pub fn of(subject: &Subject<'_>, tree: &Tree) -> Result<Bill> {
     }
     for image in &subject.fetched.images {
         let request = &image.pin.request;
-        let part = container(
+        let mut part = container(
             request,
             &image.pin.bytes.digest,
             &image.bytes.manifest.digest,
         );
+        vouched(&mut part, &image.pin.vouch);
         bill.add(&root, How::Contains, request.name.as_str(), part);
     }
     if let Some(part) = first_boot(tree)? {
@@ -77,7 +78,36 @@ fn of_artifact(pin: &PinnedArtifact) -> Part {
     let digest = pin.bytes.sha256.as_ref().or(pin.bytes.sha512.as_ref());
     part.purl = Some(purl::artifact(name, version, &request.url, digest));
     part.url = Some(request.url.clone());
+    vouched(&mut part, &pin.vouch);
     part
+}
+
+/// Who vouches for its bytes.
+fn vouched(part: &mut Part, vouch: &Vouch) {
+    let facts = vouch.facts();
+    let fact = |wanted: &str| {
+        let mut all = facts.iter();
+        all.find(|(name, _)| *name == wanted)
+            .map(|(_, value)| value)
+    };
+    if let (Some(how), Some(signer)) = (fact("nodeimg:verified"), fact("nodeimg:signer")) {
+        let by = match fact("nodeimg:issuer") {
+            Some(issuer) => format!("{signer} (issuer {issuer})"),
+            None => signer.clone(),
+        };
+        let at = fact("nodeimg:signedAt").map(|at| format!(" at {at}"));
+        let from = fact("nodeimg:source").map(|source| format!(", built from {source}"));
+        let said = format!(
+            "vouched for ({how}) by {by}{}{}",
+            at.unwrap_or_default(),
+            from.unwrap_or_default()
+        );
+        part.note = Some(match part.note.take() {
+            Some(note) => format!("{note}; {said}"),
+            None => said,
+        });
+    }
+    part.properties.extend(facts);
 }
 
 /// Of a URL: the owner at GitHub, else the host.

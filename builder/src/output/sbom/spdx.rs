@@ -174,6 +174,12 @@ fn package<'a>(id: &str, part: &'a Part) -> Package<'a> {
         reference_type: "purl",
         reference_locator: purl,
     });
+    // The line of the lock's file of proofs.
+    let proof = part.properties.get("nodeimg:proof").map(|proof| Reference {
+        reference_category: "OTHER",
+        reference_type: "nodeimg-proof",
+        reference_locator: proof,
+    });
     Package {
         id: reference(id),
         name: &part.name,
@@ -188,7 +194,7 @@ fn package<'a>(id: &str, part: &'a Part) -> Package<'a> {
         package_file_name: part.file.as_deref(),
         source_info: part.note.as_deref(),
         checksums: checksums.collect(),
-        external_refs: purl.collect(),
+        external_refs: purl.chain(proof).collect(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Writes an output directory again with signatures in it: what changes is written, the rest is
 //! linked, and the whole takes the old one's place in one step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::Path;
 use std::thread;
@@ -32,6 +32,8 @@ pub struct Changes {
     /// The files of the ESP.
     esp: Option<Vec<(String, Vec<u8>)>>,
     extensions: BTreeMap<String, Vec<u8>>,
+    /// Names of files that are there no more.
+    gone: BTreeSet<String>,
 }
 
 impl Changes {
@@ -60,15 +62,20 @@ impl Changes {
                 extensions.insert(name.clone(), text.clone());
             }
         }
+        let gone = target.sums.keys().filter(|name| signatures.is_gone(name));
         Ok(Changes {
             files: changed,
             esp,
             extensions,
+            gone: gone.cloned().collect(),
         })
     }
 
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.esp.is_none() && self.extensions.is_empty()
+        self.files.is_empty()
+            && self.esp.is_none()
+            && self.extensions.is_empty()
+            && self.gone.is_empty()
     }
 }
 
@@ -100,15 +107,17 @@ pub fn stage(target: &Target, esp: Option<&Esp>, changes: &Changes) -> Result<St
         directory: out.path(),
         pairs: pairs(target, esp, changes, &written),
         written,
+        gone: &changes.gone,
     };
     let statement = told.write()?;
     let mut sums = target.sums.clone();
+    sums.retain(|name, _| !changes.gone.contains(name));
     for output in &told.written {
         sums.insert(output.file.clone(), output.sha256.hex().to_owned());
     }
     let written = told.written.into_iter().map(|output| output.file);
     let written: Vec<String> = written.collect();
-    for name in target.sums.keys().filter(|name| !written.contains(name)) {
+    for name in sums.keys().filter(|name| !written.contains(name)) {
         link(&target.path(name), &out.path().join(name))?;
     }
     let sums = checksums(&sums)?;
@@ -141,6 +150,7 @@ struct Told<'a> {
     directory: &'a Path,
     pairs: Vec<Pair>,
     written: Vec<Output>,
+    gone: &'a BTreeSet<String>,
 }
 
 impl Told<'_> {
@@ -170,14 +180,14 @@ impl Told<'_> {
             let text = statement::replaced(&text, &self.pairs).with_context(|| name.clone())?;
             self.put(name, text.as_bytes())?;
         }
-        let manifest = with_outputs(&target.manifest, &self.written)?;
+        let manifest = with_outputs(&target.manifest, &self.written, self.gone)?;
         self.put(MANIFEST, manifest.as_bytes())?;
         if !target.has(statement::NAME) {
             return Ok(None);
         }
         let text = target.bytes(statement::NAME)?.unwrap_or_default();
         let fresh: Vec<&Output> = fresh.iter().collect();
-        let text = statement::updated(&text, &self.pairs, &fresh)?;
+        let text = statement::updated(&text, &self.pairs, &fresh, self.gone)?;
         self.put(statement::NAME, &text)?;
         Ok(Some(text))
     }
@@ -253,10 +263,11 @@ fn link(from: &Path, to: &Path) -> Result<()> {
     copy.commit()
 }
 
-fn with_outputs(manifest: &Value, written: &[Output]) -> Result<String> {
+fn with_outputs(manifest: &Value, written: &[Output], gone: &BTreeSet<String>) -> Result<String> {
     let mut manifest = manifest.clone();
     let outputs = manifest.get_mut("outputs").and_then(Value::as_array_mut);
     let outputs = outputs.with_context(|| format!("{MANIFEST} lists no outputs"))?;
+    outputs.retain(|old| old["file"].as_str().is_none_or(|name| !gone.contains(name)));
     for output in written {
         let entry = json!(output);
         let named = |old: &&mut Value| old["file"] == entry["file"];

@@ -25,7 +25,7 @@ pub const LOADER: &str = "loader/loader.conf";
 /// Only on a virtual machine; elsewhere a person has to choose it in the menu.
 pub const ENROLL_LINE: &str = "secure-boot-enroll if-safe\n";
 /// What firmware is given, beside the disk.
-const ENROLLED: [&str; 5] = ["PK.auth", "KEK.auth", "db.auth", "dbx.auth", "db.der"];
+pub const ENROLLED: [&str; 5] = ["PK.auth", "KEK.auth", "db.auth", "dbx.auth", "db.der"];
 
 #[derive(Default, PartialEq, Eq)]
 pub struct Signatures {
@@ -190,6 +190,10 @@ impl Signatures {
                 *bytes = authenticode::with(bytes, found).with_context(|| format!("`{path}`"))?;
             }
         }
+        files.retain(|path, _| {
+            let name = path.strip_prefix(esp::ENROLL);
+            name.is_none_or(|name| !self.is_gone(name))
+        });
         let signed = self
             .enroll
             .iter()
@@ -204,6 +208,12 @@ impl Signatures {
             text.extend(ENROLL_LINE.as_bytes());
         }
         Ok(files.into_iter().collect())
+    }
+
+    /// Whether a file for enrolment is of an earlier signing, and not among these: firmware
+    /// would still take it.
+    pub fn is_gone(&self, name: &str) -> bool {
+        ENROLLED.contains(&name) && !self.enroll.is_empty() && !self.enroll.contains_key(name)
     }
 
     pub fn is_empty(&self) -> bool {

@@ -49,6 +49,7 @@ pub(crate) struct Signed {
     pub signer: String,
     pub issuer: Option<String>,
     pub signed_at: Option<i64>,
+    pub log_index: Option<u64>,
     pub claims: FulcioCiClaims,
     /// The statement, of an attestation.
     pub statement: Option<Statement>,
@@ -298,10 +299,12 @@ fn outcome(
         None => key_name(bundle, signers),
     };
     let times = result.verified_timestamps().iter();
+    let entry = bundle.verification_material.tlog_entries.first();
     Signed {
         signer,
         issuer: result.issuer().map(str::to_string),
         signed_at: times.map(|time| time.as_second()).min(),
+        log_index: entry.map(|entry| entry.log_index.get()),
         claims: result
             .certificate()
             .map(|it| it.ci_claims.clone())

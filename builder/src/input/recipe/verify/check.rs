@@ -100,6 +100,7 @@ fn wrong_sigstore(part: &SigstorePart, is_image: bool) -> Wrong {
         &part.signature,
         &part.certificate,
         &part.attestation,
+        &part.sums,
     ];
     let has_file = files.iter().any(|file| file.is_some());
     if is_image && has_file {
@@ -115,6 +116,11 @@ fn wrong_sigstore(part: &SigstorePart, is_image: bool) -> Wrong {
     if part.signature.is_some() != part.certificate.is_some() {
         let why = "`signature` and `certificate` go together";
         found.push((&["sigstore"], why.to_owned()));
+    }
+    if part.sums.is_some() && part.bundle.is_none() && part.signature.is_none() {
+        let why = "say where the signature of that list is: `bundle`, or `signature` and \
+                   `certificate`";
+        found.push((&["sigstore", "sums"], why.to_owned()));
     }
     if let Some(repository) = &part.repository
         && !is_repository(repository)

@@ -10,7 +10,7 @@ use nodeimg_values::digest::Digest;
 use serde::Deserialize;
 
 use super::{registry, stated};
-use crate::input::fetch::{Fetcher, Gone, shown};
+use crate::input::fetch::{Denied, Fetcher, Gone, shown};
 use crate::input::recipe::ContainerImage;
 use crate::input::vouch::Subject;
 use crate::input::vouch::demand::{Files, Way};
@@ -175,22 +175,39 @@ impl<'a> Ask<'a> {
     /// The candidates for a proof, by the files of `way`.
     fn proofs(&self, subject: &Subject<'_>, way: &Way, sha256: &Digest) -> Result<Got<Vec<Proof>>> {
         let what = format!("what vouches for {}", subject.what);
-        match &way.files {
+        let list = match &way.sums {
+            Some(url) => match self.get(url, &what) {
+                Got::There(bytes) => Some(bytes),
+                Got::Not(why) => return Ok(Got::Not(why)),
+            },
+            None => None,
+        };
+        let list = list.as_deref();
+        let signed = list.map_or_else(|| sha256.clone(), Digest::sha256);
+        let got = match &way.files {
             Files::Bundle(url) => {
                 self.made(url, &what, |bytes| Ok(vec![collect::from_bundle(bytes)?]))
             }
             Files::Attestations(url) => self.made(url, &what, collect::from_attestations),
             Files::OpenPgp(url) => self.made(url, &what, |bytes| {
-                Ok(vec![collect::from_openpgp(bytes, None)?])
+                Ok(vec![collect::from_openpgp(bytes, list)?])
             }),
             Files::Detached {
                 signature,
                 certificate,
                 log,
-            } => self.detached([signature, certificate, log], &what, sha256),
+            } => self.detached([signature, certificate, log], &what, &signed),
             Files::Release { repository, tag } => self.release(repository, tag, &what),
             Files::Texts(urls) => self.texts(urls, subject, sha256),
             Files::Registry => Ok(Got::Not("it is not an image".to_owned())),
+        };
+        match (got?, list, way.how) {
+            (Got::There(proofs), Some(list), How::Sigstore) => {
+                let proofs = proofs.into_iter();
+                let of_list = proofs.map(|proof| collect::from_signed_list(list, proof));
+                of_list.collect::<Result<_>>().map(Got::There)
+            }
+            (got, ..) => Ok(got),
         }
     }
 
@@ -349,18 +366,23 @@ impl<'a> Ask<'a> {
         match fetch() {
             Ok(got) => Got::There(got),
             Err(error) if error.is::<Gone>() => Got::Not(format!("there is no {}", shown(url))),
+            // Object stores answer so for what they do not have; the next file may be there.
+            Err(error) if error.is::<Denied>() => Got::Not(from_url(&error)),
             Err(error) => {
-                // Whose turn it was is said anyway.
-                let why = format!("{error:#}");
-                let why = why
-                    .split_once(": http")
-                    .map_or(why.clone(), |(_, rest)| format!("http{rest}"));
+                let why = from_url(&error);
                 let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
                 dead.insert(host, why.clone());
                 Got::Not(why)
             }
         }
     }
+}
+
+/// What went wrong at which URL; whose turn it was is said anyway.
+fn from_url(error: &anyhow::Error) -> String {
+    let why = format!("{error:#}");
+    why.split_once(": http")
+        .map_or(why.clone(), |(_, rest)| format!("http{rest}"))
 }
 
 /// Whether some source states another digest.
