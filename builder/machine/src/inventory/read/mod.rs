@@ -64,10 +64,7 @@ impl Inventory {
 
     /// The folder of the file, from which relative paths in it start.
     pub fn folder(&self) -> &Path {
-        let parent = self.path.parent();
-        parent
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."))
+        self.path.parent().unwrap_or(Path::new(""))
     }
 }
 

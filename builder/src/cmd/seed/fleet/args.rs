@@ -129,6 +129,22 @@ impl Layers {
     }
 }
 
+/// Gives machines the addresses and networks of the command line, which may be pools too.
+pub fn counted_for_all(base: &SeedNewArgs, rows: &mut [Row]) {
+    for (key, values) in [("pod-subnet", &base.pod_subnet), ("node-ip", &base.node_ip)] {
+        let lacking = rows
+            .iter_mut()
+            .filter(|row| !values.is_empty() && !row.cells.contains_key(key));
+        for row in lacking {
+            let cell = Cell {
+                place: format!("--{key}"),
+                values: values.clone(),
+            };
+            row.cells.insert(key.to_owned(), cell);
+        }
+    }
+}
+
 /// Flags of the command line that one of the line may need beside it.
 fn beneath(base: &SeedNewArgs, row: &Row) -> Vec<String> {
     let identity = &base.identity;

@@ -102,6 +102,7 @@ fn members(
 ) -> Result<(Vec<Member>, Ledger)> {
     let layers = Layers::new();
     let mut inventory = Inventory::read(path, &layers.flags())?;
+    args::counted_for_all(base, &mut inventory.rows);
     let mut ledger = Ledger::beside(path)?;
     count_up(&mut inventory.rows, &mut ledger)?;
     let found = clashes::find(&inventory.rows);

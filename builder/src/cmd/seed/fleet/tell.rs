@@ -10,6 +10,8 @@ use serde_json::json;
 use crate::cli::SeedNewArgs;
 use crate::cmd::Session;
 
+/// Lines that a person reads.
+const LINES: usize = 20;
 /// Names before "and so many others".
 const MOST: usize = 5;
 
@@ -24,7 +26,18 @@ pub fn names(all: &[&str]) -> String {
 }
 
 pub fn clashes(session: &Session<'_>, found: &[String]) {
-    for text in found {
+    if found.len() > LINES && !session.global.json {
+        eprintln!(
+            "the first {LINES} of {} errors (--json has all):",
+            found.len()
+        );
+    }
+    let most = if session.global.json {
+        found.len()
+    } else {
+        LINES
+    };
+    for text in found.iter().take(most) {
         match session.global.json {
             true => println!("{}", json!({ "event": "clash", "problem": text })),
             false => eprintln!("error: {text}"),
@@ -52,7 +65,20 @@ pub fn problems(session: &Session<'_>, all: &[(&Row, &Problems)]) {
             same.entry(key).or_default().push(row);
         }
     }
-    for ((warning, text), rows) in same {
+    for warning in [false, true] {
+        let more = same.keys().filter(|(kind, _)| *kind == warning).count();
+        if more > LINES && !(warning && session.global.quiet) {
+            let kind = if warning { "warnings" } else { "errors" };
+            eprintln!("the first {LINES} of {more} {kind} (--json has all):");
+        }
+        tell_lines(session, warning, &same);
+    }
+}
+
+/// The first lines of one kind.
+fn tell_lines(session: &Session<'_>, warning: bool, same: &BTreeMap<(bool, String), Vec<&Row>>) {
+    let lines = same.iter().filter(|((kind, _), _)| *kind == warning);
+    for ((_, text), rows) in lines.take(LINES) {
         let hosts: Vec<_> = rows.iter().map(|row| row.host_name()).collect();
         let place = rows.first().map_or("", |row| row.place.as_str());
         match warning {
