@@ -55,7 +55,10 @@ const HOUSES: &[(&str, &[&str])] = &[
             "fetch",
         ],
     ),
-    ("builder/machine/src", &["test", "seed", "qemu", "pki"]),
+    (
+        "builder/machine/src",
+        &["test", "inventory", "seed", "qemu", "pki"],
+    ),
     (
         "builder/trust/src",
         &[

@@ -21,7 +21,10 @@ use nodeimg_machine::qemu::host::Accel;
 use nodeimg_values::arch::Arch;
 
 pub use global::Global;
-pub use seed::{NameValue, SeedCaArgs, SeedCheckArgs, SeedIdentityArgs, SeedNewArgs, SeedVerb};
+pub use seed::{
+    NameValue, SeedCaArgs, SeedCheckArgs, SeedFleetArgs, SeedIdentityArgs, SeedNewArgs,
+    SeedTokenArgs, SeedVerb,
+};
 pub use sign::SignArgs;
 pub use trust::TrustVerb;
 pub use verify::VerifyArgs;

@@ -1,7 +1,7 @@
 //! Every verb on good input, as a user drives it.
 //!
 //! A module is named after its verb: `build` (events, silence, rebuilds), `fetch` (bundles,
-//! `--offline`), `init`, `lock`, `recipes`, `run`, `run_exec` (`run --exec`), `runtimes`
+//! `--offline`), `init`, `inventory`, `lock`, `recipes`, `run`, `run_exec` (`run --exec`), `runtimes`
 //! (the container runtime of an image), `seed`, `sign`, `store`, `stored_images` (container
 //! images in an image with CRI-O), `test`, `verify`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -10,6 +10,7 @@ mod build;
 mod fetch;
 mod init;
 mod inspect;
+mod inventory;
 mod lock;
 mod recipes;
 mod run;

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
+use nodeimg_machine::inventory::export::Export;
+
 use crate::input::recipe::RecipeRef;
 
 /// `nodeimg seed ...`
@@ -13,10 +15,51 @@ use crate::input::recipe::RecipeRef;
 pub enum SeedVerb {
     /// Read a seed as first boot would, and report everything that is wrong with it
     Check(SeedCheckArgs),
-    /// Write the seed of one node: a directory, or the image of a volume
+    /// Write the seed of one node (a directory, or the image of a volume), or those of a whole inventory
     New(Box<SeedNewArgs>),
     /// Create a certificate authority for a cluster that has none
     Ca(SeedCaArgs),
+    /// Create a bootstrap token, and the Secret that makes the cluster accept it for a while
+    Token(SeedTokenArgs),
+}
+
+/// `nodeimg seed token`
+#[derive(Debug, Args)]
+pub struct SeedTokenArgs {
+    /// A new directory for `token` and `secret.json`
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// How long the cluster accepts it, in hours (24h), minutes (90m) or days (7d)
+    #[arg(long, default_value = "24h", value_name = "TIME")]
+    pub ttl: Ttl,
+    /// A group of those who join with it, below system:bootstrappers:; may be given more than once
+    #[arg(
+        long,
+        value_name = "GROUP",
+        default_value = "system:bootstrappers:kubeadm:default-node-token"
+    )]
+    pub group: Vec<String>,
+}
+
+/// Seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Ttl(pub u64);
+
+impl FromStr for Ttl {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Ttl> {
+        let units = [('m', 60), ('h', 3600), ('d', 24 * 3600)];
+        let found = units.iter().find_map(|(unit, seconds)| {
+            let number: u64 = text.strip_suffix(*unit)?.parse().ok()?;
+            number.checked_mul(*seconds)
+        });
+        // A year: a token that outlives its batch is a way in.
+        match found.filter(|seconds| (60..=366 * 24 * 3600).contains(seconds)) {
+            Some(seconds) => Ok(Ttl(seconds)),
+            None => anyhow::bail!("write a time from 1m to 366d, such as 90m, 24h or 7d"),
+        }
+    }
 }
 
 /// `nodeimg seed ca`
@@ -34,17 +77,19 @@ pub struct SeedCaArgs {
 }
 
 /// `nodeimg seed new`
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct SeedNewArgs {
-    /// A new directory, or a file ending in `.img` for the image of a FAT volume labelled CIDATA
+    /// A new directory, or a file ending in `.img` for the image of a FAT volume labelled CIDATA; with --inventory, the directory of all seeds
     #[arg(value_name = "OUT")]
     pub out: PathBuf,
+    #[command(flatten)]
+    pub fleet: SeedFleetArgs,
     /// The recipe of the image that the seed is for
     #[arg(long, short, default_value = "hard-way", value_name = "NAME|FILE")]
     pub recipe: RecipeRef,
     /// The node's name
-    #[arg(long, value_name = "NAME")]
-    pub host_name: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "inventory")]
+    pub host_name: Option<String>,
     /// The node's address, or the network it is in (192.168.10.0/24, !10.0.0.0/8); twice for dual-stack
     #[arg(long, value_name = "IP|CIDR")]
     pub node_ip: Vec<String>,
@@ -88,8 +133,25 @@ pub struct SeedNewArgs {
     pub force: bool,
 }
 
+/// Many nodes at once.
+#[derive(Clone, Debug, Args)]
+pub struct SeedFleetArgs {
+    /// Write a seed for every machine of this file (CSV or TOML, keys as these flags); flags given here hold for all
+    #[arg(long, value_name = "FILE", conflicts_with = "host_name")]
+    pub inventory: Option<PathBuf>,
+    /// Write images of volumes (NAME.img) instead of directories
+    #[arg(long, requires = "inventory")]
+    pub img: bool,
+    /// Also write the nodes for metal3, tinkerbell, matchbox or nocloud-http; may be given more than once
+    #[arg(long, value_name = "FORM=PATH", requires = "inventory")]
+    pub export: Vec<Export>,
+    /// Sign all certificates again, with new keys, valid from today on
+    #[arg(long, requires = "inventory")]
+    pub renew: bool,
+}
+
 /// How a node proves itself to its cluster.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct SeedIdentityArgs {
     /// The kubelet's certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "key")]
@@ -159,8 +221,11 @@ impl FromStr for NameValue {
 #[derive(Debug, Args)]
 pub struct SeedCheckArgs {
     /// The directory with `meta-data` and `user-data`, or with `openstack/`
-    #[arg(value_name = "DIR")]
-    pub seed: PathBuf,
+    #[arg(value_name = "DIR", required_unless_present = "inventory")]
+    pub seed: Option<PathBuf>,
+    /// Check every machine of this file instead, and what no two of them may share
+    #[arg(long, value_name = "FILE", conflicts_with = "seed")]
+    pub inventory: Option<PathBuf>,
     /// The recipe of the image that the seed is for
     #[arg(long, short, default_value = "hard-way", value_name = "NAME|FILE")]
     pub recipe: RecipeRef,

@@ -49,6 +49,15 @@ impl Date {
         Ok(Date(since.as_secs()))
     }
 
+    /// As [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339) writes it: `2026-09-12T07:55:41Z`.
+    pub fn rfc3339(self) -> String {
+        let time = self.utc();
+        let (year, month, day) = time.to_calendar_date();
+        let (hour, minute, second) = time.to_hms();
+        let month = u8::from(month);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
     /// So many days later.
     pub fn plus_days(self, days: u64) -> Date {
         Date(self.0.saturating_add(days * DAY))

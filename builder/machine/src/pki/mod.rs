@@ -13,6 +13,8 @@
 //! Left out: CRLs and OCSP, which Kubernetes does not look at.
 
 mod key;
+mod steady;
+pub mod token;
 
 use std::net::IpAddr;
 
@@ -27,6 +29,8 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
 };
 use time::OffsetDateTime;
+
+use steady::Steady;
 
 /// Before now, for machines whose clocks are behind.
 const SKEW: u64 = 3600;
@@ -86,7 +90,7 @@ impl Subject {
 /// One that signs.
 pub struct Authority {
     cert: String,
-    issuer: Issuer<'static, KeyPair>,
+    issuer: Issuer<'static, Steady>,
     until: u64,
 }
 
@@ -109,7 +113,7 @@ impl Authority {
         };
         let authority = Authority {
             cert,
-            issuer: Issuer::new(params, key),
+            issuer: Issuer::new(params, Steady(key)),
             until: validity.to,
         };
         Ok((authority, pair))
@@ -137,7 +141,7 @@ impl Authority {
             public.is_none_or(|public| public == read.key),
             "{key_name} is not the key of {cert_name}"
         );
-        let issuer = Issuer::from_ca_cert_der(&der.as_slice().into(), key)
+        let issuer = Issuer::from_ca_cert_der(&der.as_slice().into(), Steady(key))
             .map_err(|error| anyhow!("{cert_name} cannot sign: {error}"))?;
         Ok(Authority {
             cert: pem::normalised(cert),
@@ -166,10 +170,23 @@ impl Authority {
 
     /// A new key and its certificate.
     pub fn issue(&self, subject: &Subject, validity: Validity) -> Result<Pair> {
+        self.certify(&new_key()?, subject, validity)
+    }
+
+    /// A key that follows from the CA's own, the subject, the node that has it and
+    /// `validity`, and its certificate: the same bytes every time. Whoever has the CA's key can
+    /// make any node's anyway.
+    pub fn derive(&self, subject: &Subject, node: &str, validity: Validity) -> Result<Pair> {
+        let name = &subject.common_name;
+        let key = self.issuer.key().derived([name, node], validity.from);
+        let key = key.with_context(|| format!("making the key of {name}"))?;
+        self.certify(&key, subject, validity)
+    }
+
+    fn certify(&self, key: &KeyPair, subject: &Subject, validity: Validity) -> Result<Pair> {
         let context = || format!("signing for {}", subject.common_name);
         let params = leaf(subject, self.within(validity)).with_context(context)?;
-        let key = new_key()?;
-        let cert = params.signed_by(&key, &self.issuer).with_context(context)?;
+        let cert = params.signed_by(key, &self.issuer).with_context(context)?;
         Ok(Pair {
             cert: cert.pem(),
             key: Secret::new(key.serialize_pem()),

@@ -114,3 +114,71 @@ fn keys_of_openssl_sign() {
         assert!(said.contains("leaf.crt: OK"), "{make}: {said}");
     }
 }
+
+/// Of a CA of every curve: openssl judges the signatures.
+#[test]
+fn derived_pairs_are_the_same_every_time() {
+    for curve in ["prime256v1", "secp384r1"] {
+        let folder = tempfile::TempDir::new().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let mut openssl = Command::new("openssl");
+        openssl.args([
+            "req", "-x509", "-nodes", "-days", "3650", "-subj", "/CN=ca", "-newkey", "ec",
+        ]);
+        openssl.args(["-pkeyopt", &format!("ec_paramgen_curve:{curve}")]);
+        openssl
+            .arg("-keyout")
+            .arg(at("ca.key"))
+            .arg("-out")
+            .arg(at("ca.crt"));
+        let Some(made) = judge::run(&mut openssl) else {
+            return;
+        };
+        assert!(made.status.success(), "{made:?}");
+        let ca = std::fs::read_to_string(at("ca.crt")).unwrap();
+        let key = Secret::new(std::fs::read_to_string(at("ca.key")).unwrap());
+        let authority = || Authority::read(("ca.crt", &ca), ("ca.key", &key)).unwrap();
+        let validity = Validity::days(read(&ca).not_before as u64 + SKEW, 30);
+        let subject = Subject::kubelet("a", vec!["a".to_owned()], Vec::new());
+        let pair = authority().derive(&subject, "a", validity).unwrap();
+        let again = authority().derive(&subject, "a", validity).unwrap();
+        assert_eq!(pair.cert, again.cert);
+        assert!(pair.key == again.key);
+        let leaf = read(&pair.cert);
+        let own = pem::private_key(pair.key.expose()).unwrap();
+        assert!(nodeimg_seed::text::x509::public_part(&own) == Some(leaf.key));
+        std::fs::write(at("a.crt"), &pair.cert).unwrap();
+        let mut verify = Command::new("openssl");
+        verify
+            .arg("verify")
+            .arg("-CAfile")
+            .arg(at("ca.crt"))
+            .arg(at("a.crt"));
+        let verified = judge::run(&mut verify).unwrap();
+        assert!(verified.status.success(), "{verified:?}");
+        // Another node and another moment have other keys.
+        let of = |node: &str, from: u64| {
+            let validity = Validity { from, ..validity };
+            authority().derive(&subject, node, validity).unwrap().key
+        };
+        assert!(of("b", validity.from) != pair.key);
+        assert!(of("a", validity.from + 1) != pair.key);
+    }
+}
+
+#[test]
+fn a_token_is_as_the_api_server_wants_it() {
+    let token = token::Token::generate().unwrap();
+    let (id, secret) = token.text().split_once('.').unwrap();
+    let fair = |text: &str| {
+        text.bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
+    assert!(id.len() == 6 && secret.len() == 16 && fair(id) && fair(secret));
+    let groups = ["system:bootstrappers:rack-7".to_owned()];
+    let object = token.object("2026-12-01T00:00:00Z", &groups).unwrap();
+    let object: serde_json::Value = serde_json::from_str(object.expose()).unwrap();
+    assert_eq!(object["metadata"]["name"], format!("bootstrap-token-{id}"));
+    assert_eq!(object["stringData"]["token-secret"], secret);
+    assert!(token.object("", &["system:masters".to_owned()]).is_err());
+}

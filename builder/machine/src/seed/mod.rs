@@ -2,8 +2,8 @@
 //! keys, so only their owner may read them; both appear whole or not at all.
 
 use std::fs::{self, File, Permissions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -80,14 +80,62 @@ pub fn check_free(to: &Path, replace: bool) -> Result<()> {
     Ok(())
 }
 
+/// What lies where a seed is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    Absent,
+    /// This very seed.
+    Same,
+    /// Another seed, which may be replaced.
+    Other,
+}
+
+impl Before {
+    /// What lies at `to`, where these files are to be.
+    ///
+    /// # Errors
+    /// Something that is not a seed.
+    pub fn of(files: &Files, to: &Path) -> Result<Before> {
+        if to.symlink_metadata().is_err() {
+            return Ok(Before::Absent);
+        }
+        check_free(to, true)?;
+        let same = match is_medium(to) {
+            true => {
+                let mut here = tempfile::tempfile().context("making a temporary file")?;
+                medium(&content(files), LABEL, &mut here)?;
+                let mut bytes = Vec::new();
+                here.seek(SeekFrom::Start(0))?;
+                here.read_to_end(&mut bytes)?;
+                fs::read(to)? == bytes
+            }
+            false => {
+                let all = files.all();
+                let texts = all.iter().map(|(name, text)| {
+                    fs::read(to.join(name)).is_ok_and(|it| it == text.as_bytes())
+                });
+                fs::read_dir(to)?.count() == all.len() && texts.into_iter().all(|same| same)
+            }
+        };
+        Ok(if same { Before::Same } else { Before::Other })
+    }
+}
+
+/// A directory that only its owner reads, if it is not there.
+pub fn private_directory(at: &Path) -> Result<()> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(at);
+    made.with_context(|| format!("making the directory {}", at.display()))
+}
+
+fn content(files: &Files) -> Vec<(String, Vec<u8>)> {
+    let all = files.all().into_iter();
+    all.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()))
+        .collect()
+}
+
 fn write_medium(files: &Files, to: &Path, replace: bool) -> Result<()> {
     let mut output = AtomicFile::private(to)?;
-    let content: Vec<_> = files
-        .all()
-        .into_iter()
-        .map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()))
-        .collect();
-    medium(&content, LABEL, output.file_mut())?;
+    medium(&content(files), LABEL, output.file_mut())?;
     match replace {
         true => output.commit(),
         false => output.commit_new(),

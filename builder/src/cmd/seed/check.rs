@@ -5,8 +5,9 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_seed::contract::settings::ImageSettings;
 use nodeimg_seed::examine::{Elsewhere, Judge, Outlook, outlook};
-use nodeimg_seed::plan::UnknownImage;
+use nodeimg_seed::plan::{TemplateFile, UnknownImage};
 use nodeimg_seed::read::near;
 use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
 use nodeimg_seed::text::problem::{Problems, Severity};
@@ -14,23 +15,29 @@ use nodeimg_values::date::Date;
 use nodeimg_values::epoch::Epoch;
 use serde_json::json;
 
+use super::fleet;
 use crate::cli::SeedCheckArgs;
 use crate::cmd::Session;
 use crate::image::firstboot::settings::settings_of;
 use crate::image::{absent, kubeadm, layers};
 use crate::input::chosen::Chosen;
 use crate::input::lock::Lock;
+use crate::input::recipe::Recipe;
 use crate::output::KINDS;
 
 pub fn run(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
+    if let Some(inventory) = &args.inventory {
+        return fleet::check(session, inventory, &args.recipe);
+    }
+    let directory = args.seed.as_deref().context("name a seed")?;
     let chosen = Chosen::load(&args.recipe, None, &KINDS, &[])?;
     let mut problems = Problems::new();
-    let seed = read(&args.seed, &mut problems)?;
+    let seed = read(directory, &mut problems)?;
     if !judge(session, &chosen, &seed, problems)? {
         bail!(
             "{}: this seed does not work with an image of recipe {} (name another recipe with \
              --recipe)",
-            args.seed.display(),
+            directory.display(),
             args.recipe
         );
     }
@@ -43,28 +50,53 @@ pub fn judge(
     session: &Session<'_>,
     chosen: &Chosen,
     seed: &Seed,
-    mut problems: Problems,
+    problems: Problems,
 ) -> Result<bool> {
-    let recipe = &chosen.recipe;
-    let templates = layers::templates_of(recipe)?;
-    // Certificates are judged by this machine's clock, not by an image's age.
-    let settings = settings_of(recipe, Epoch(0));
-    let known = layers::known_paths(recipe)?;
-    let kubeadm = kubeadm::Judge::of(recipe, &known);
-    let elsewhere = Elsewhere {
-        judge: kubeadm.as_ref().map(|judge| judge as &dyn Judge),
-        templates: &templates,
-        // A seed is for nodes of either architecture; one that asks gets this machine's.
-        architecture: std::env::consts::ARCH,
-        now: Date::now()?.0,
-        image: &UnknownImage {
-            known: known.clone(),
-            absent: absent(chosen)?,
-        },
-    };
-    let outlook = outlook(seed, &settings, &elsewhere, &mut problems);
+    let (outlook, problems) = Bench::of(chosen)?.judge(seed, problems);
     tell(session, outlook.as_ref(), problems);
     Ok(outlook.is_some())
+}
+
+/// What is known of the images of a recipe, for any number of seeds.
+pub struct Bench<'a> {
+    recipe: &'a Recipe,
+    templates: Vec<TemplateFile>,
+    settings: ImageSettings,
+    image: UnknownImage,
+    now: u64,
+}
+
+impl<'a> Bench<'a> {
+    pub fn of(chosen: &'a Chosen) -> Result<Bench<'a>> {
+        let recipe = &chosen.recipe;
+        Ok(Bench {
+            recipe,
+            templates: layers::templates_of(recipe)?,
+            // Certificates are judged by this machine's clock, not by an image's age.
+            settings: settings_of(recipe, Epoch(0)),
+            image: UnknownImage {
+                known: layers::known_paths(recipe)?,
+                absent: absent(chosen)?,
+            },
+            now: Date::now()?.0,
+        })
+    }
+
+    /// What a node would make of a seed, if it works, and all problems; `problems` are those
+    /// found before.
+    pub fn judge(&self, seed: &Seed, mut problems: Problems) -> (Option<Outlook>, Problems) {
+        let kubeadm = kubeadm::Judge::of(self.recipe, &self.image.known);
+        let elsewhere = Elsewhere {
+            judge: kubeadm.as_ref().map(|judge| judge as &dyn Judge),
+            templates: &self.templates,
+            // A seed is for nodes of either architecture; one that asks gets this machine's.
+            architecture: std::env::consts::ARCH,
+            now: self.now,
+            image: &self.image,
+        };
+        let outlook = outlook(seed, &self.settings, &elsewhere, &mut problems);
+        (outlook, problems)
+    }
 }
 
 /// What an image of the recipe's lock lacks; nothing is known without one.

@@ -1,6 +1,7 @@
 //! `nodeimg seed`: what a node is given, made and checked on this machine.
 
 mod check;
+mod fleet;
 mod new;
 
 use anyhow::Result;
@@ -13,5 +14,6 @@ pub fn run(session: &Session<'_>, verb: &SeedVerb) -> Result<()> {
         SeedVerb::Check(args) => check::run(session, args),
         SeedVerb::New(args) => new::run(session, args),
         SeedVerb::Ca(args) => new::authority(session, args),
+        SeedVerb::Token(args) => new::token(session, args),
     }
 }

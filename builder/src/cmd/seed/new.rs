@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_machine::pki::token::Token;
 use nodeimg_machine::pki::{Authority, Subject, Validity};
 use nodeimg_machine::seed;
 use nodeimg_seed::contract::profile::{Join, Profile, Service};
@@ -18,7 +19,8 @@ use nodeimg_values::date::Date;
 use serde_json::json;
 
 use super::check::judge;
-use crate::cli::{NameValue, SeedCaArgs, SeedIdentityArgs, SeedNewArgs};
+use super::fleet;
+use crate::cli::{NameValue, SeedCaArgs, SeedIdentityArgs, SeedNewArgs, SeedTokenArgs};
 use crate::cmd::Session;
 use crate::input::chosen::Chosen;
 use crate::input::recipe::Recipe;
@@ -49,9 +51,12 @@ pub fn authority(session: &Session<'_>, args: &SeedCaArgs) -> Result<()> {
 }
 
 pub fn run(session: &Session<'_>, args: &SeedNewArgs) -> Result<()> {
+    if let Some(inventory) = &args.fleet.inventory {
+        return fleet::write(session, inventory, args);
+    }
     let chosen = Chosen::load(&args.recipe, None, &KINDS, &[])?;
     seed::check_free(&args.out, args.force)?;
-    let files = node(args, &chosen.recipe)?.files(args.instance_id.as_deref());
+    let files = node(args, &chosen.recipe, Keys::New)?.files(args.instance_id.as_deref());
     if !judge(session, &chosen, &files.seed(), Problems::new())? {
         bail!(
             "{}: nothing was written, because this seed does not work with an image of recipe {} \
@@ -72,11 +77,55 @@ pub fn run(session: &Session<'_>, args: &SeedNewArgs) -> Result<()> {
     Ok(())
 }
 
-fn node(args: &SeedNewArgs, recipe: &Recipe) -> Result<Node> {
+pub fn token(session: &Session<'_>, args: &SeedTokenArgs) -> Result<()> {
+    let shown = args.directory.display();
+    let until = Date(Date::now()?.0.saturating_add(args.ttl.0));
+    let token = Token::generate()?;
+    let secret = token.object(&until.rfc3339(), &args.group)?;
+    let files = [
+        ("token", token.text(), 0o600),
+        ("secret.json", secret.expose(), 0o600),
+    ];
+    seed::write_directory(&files, &args.directory, false)
+        .with_context(|| format!("writing {shown}"))?;
+    let event = json!({
+        "event": "token",
+        "directory": args.directory,
+        "id": token.id(),
+        "expires": until.rfc3339(),
+    });
+    let text = format!(
+        "{shown}/token is valid until {} once the cluster has it: `kubectl apply -f \
+         {shown}/secret.json`",
+        until.rfc3339()
+    );
+    session.say(&event, &text);
+    Ok(())
+}
+
+/// Where the keys come from that nodeimg signs for.
+#[derive(Clone, Copy, Debug)]
+pub enum Keys {
+    New,
+    /// They and their certificates follow from the CA and this moment.
+    Derived(Date),
+}
+
+impl Keys {
+    fn pair(self, authority: &Authority, subject: &Subject, node: &str, days: u32) -> Result<Pair> {
+        match self {
+            Keys::New => authority.issue(subject, Validity::days(Date::now()?.0, days)),
+            Keys::Derived(since) => authority.derive(subject, node, Validity::days(since.0, days)),
+        }
+    }
+}
+
+/// The values of one node.
+pub fn node(args: &SeedNewArgs, recipe: &Recipe, keys: Keys) -> Result<Node> {
     let identity = &args.identity;
     let ca = args.ca.as_deref().map(text).transpose()?;
     let mut node = Node {
-        host_name: args.host_name.clone(),
+        host_name: args.host_name.clone().unwrap_or_default(),
         node_ip: args.node_ip.clone(),
         pod_subnet: args.pod_subnet.clone(),
         api_server: args.api_server.clone(),
@@ -102,7 +151,7 @@ fn node(args: &SeedNewArgs, recipe: &Recipe) -> Result<Node> {
         let names = (path.display().to_string(), key_path.display().to_string());
         let key = secret(key_path)?;
         let authority = Authority::read((&names.0, ca), (&names.1, &key))?;
-        sign(&mut node, identity, recipe.profile, &authority)?;
+        sign(&mut node, identity, recipe.profile, &authority, keys)?;
     }
     node.ca = ca.map(|ca| pem::normalised(&ca));
     Ok(node)
@@ -114,8 +163,9 @@ fn sign(
     identity: &SeedIdentityArgs,
     profile: &Profile,
     authority: &Authority,
+    keys: Keys,
 ) -> Result<()> {
-    let validity = Validity::days(Date::now()?.0, identity.days);
+    let days = identity.days;
     if profile.joins == Join::Certificate && node.kubelet.is_none() {
         let mut names = vec![node.host_name.clone()];
         let mut addresses: Vec<IpAddr> = Vec::new();
@@ -132,11 +182,12 @@ fn sign(
             }
         }
         let subject = Subject::kubelet(&node.host_name, names, addresses);
-        node.kubelet = Some(authority.issue(&subject, validity)?);
+        node.kubelet = Some(keys.pair(authority, &subject, &node.host_name, days)?);
     }
     let has_kube_proxy = profile.has_service(Service::KubeProxy);
     if has_kube_proxy && node.kube_proxy.is_none() && !identity.no_kube_proxy {
-        node.kube_proxy = Some(authority.issue(&Subject::kube_proxy(), validity)?);
+        node.kube_proxy =
+            Some(keys.pair(authority, &Subject::kube_proxy(), &node.host_name, days)?);
     }
     Ok(())
 }
