@@ -3,6 +3,7 @@
 use nodeimg_values::arch::Arch;
 
 use super::file::RecipeFile;
+use super::output::OutputKind;
 use super::problems::Problems;
 use super::source::Step;
 
@@ -37,6 +38,57 @@ fn length(words: &[String]) -> usize {
     let own = Arch::ALL.into_iter().map(own).max().unwrap_or_default();
     let given: usize = words.iter().map(|word| " ".len() + word.len()).sum();
     own + given
+}
+
+/// UTF-16 units of a partition's label: UEFI 2.10, 5.3.3.
+const MAX_LABEL: usize = 36;
+/// Of the build number behind the version, with its `-`.
+const BUILD: usize = "-202609120755".len();
+
+/// What an update is told by: the name and the version, which the disk's partitions and the
+/// UKI are called by.
+pub fn identity(file: &RecipeFile, outputs: &[&OutputKind], problems: &mut Problems<'_>) {
+    let is_of_disk = outputs.iter().any(|output| output.is_of_disk());
+    let (key, version) = match (&file.version, &file.kubernetes) {
+        (Some(version), _) => ("version", version),
+        (None, Some(version)) => ("kubernetes", version),
+        (None, None) => return,
+    };
+    let Some(name) = file.name.as_ref().filter(|_| is_of_disk) else {
+        return;
+    };
+    let version = version.as_str();
+    // The others of a version are those of systemd-sysupdate too.
+    if version.contains('~') {
+        let plain = version.replace('~', "-");
+        let reason = format!(
+            "`{version}` cannot be the version of a disk: updates know letters, digits, `.`, `+` \
+             and `-`. Write it without `~`: `{plain}` is older than what has a number there"
+        );
+        problems.add(&[Step::Key(key)], &reason);
+    }
+    let length = name.as_str().len() + "_".len() + version.len() + BUILD;
+    if length > MAX_LABEL {
+        let reason = format!(
+            "`{name}` and the version `{version}` are too long for a disk: its partitions are \
+             labelled `{name}_{version}-YYYYMMDDhhmm`, which has {length} characters, and a label \
+             has at most {MAX_LABEL}: shorten them by {}",
+            length - MAX_LABEL
+        );
+        problems.add(&[Step::Key("name")], &reason);
+    }
+}
+
+/// What a slot may be: the partition table counts whole MiB, and the rest is decided when the
+/// size of the root is known.
+pub fn slot_size(file: &RecipeFile, problems: &mut Problems<'_>) {
+    let Some(size) = file.disk.slot_size else {
+        return;
+    };
+    if size.0 == 0 || !size.0.is_multiple_of(1 << 20) {
+        let reason = format!("{size} is not a slot's size: use a whole number of MiB, such as `2 GiB`");
+        problems.add(&[Step::Key("disk"), Step::Key("slot_size")], &reason);
+    }
 }
 
 pub fn kernel_args(file: &RecipeFile, problems: &mut Problems<'_>) {
