@@ -173,6 +173,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "scrub",
             "early",
             "kept",
+            "renewed",
             "here",
             "prepare",
             "steady",

@@ -217,7 +217,7 @@ def roots_of_update(images):
     recipe = images.work / "updated.toml"
     (images.work / "motd").write_text("one more\n")
     recipe.write_text(
-        f'extends = "{images.recipe}"\n\n[[file]]\npath = "/usr/local/share/motd"\nsource = "motd"\nmode = "0644"\n'
+        f'extends = "{images.recipe}"\n\n[[file]]\npath = "/usr/bin/an-update"\nsource = "motd"\nmode = "0644"\n'
     )
     shutil.copy(images.recipe.with_suffix(".lock"), recipe.with_suffix(".lock"))
     roots = []

@@ -22,6 +22,7 @@ pub(crate) mod access;
 pub(crate) mod aside;
 pub(crate) mod fit;
 pub(crate) mod merged;
+mod records;
 mod state;
 mod traces;
 
@@ -29,17 +30,17 @@ use std::collections::BTreeSet;
 use std::io;
 
 use nix::errno::Errno;
-use nodeimg_seed::contract::rendered::{self, RENDERED_PATH, Rendered};
 use nodeimg_seed::contract::stamp::{
-    ORIGINALS, PENDING_PATH, Pending, RECORD_PATH, STAMP_PATH, STAMP_VERSION, Stamp, TakenSeed,
+    ORIGINALS, PENDING_PATH, Pending, STAMP_VERSION, Stamp, TakenSeed,
 };
 use nodeimg_seed::plan::{Before, Content, Image, Plan, PlannedFile};
 use nodeimg_seed::text::problem::{Place, Problems};
 use nodeimg_seed::text::secret::SecretBytes;
-use serde::Serialize;
 
 use crate::root::gate::Gate;
 use crate::root::{Access, PathEntry, Root, is_absent};
+use records::{rendered_of, write_state};
+pub(crate) use records::{write_rendered, write_stamp};
 pub(crate) use state::{State, UNKNOWN, missing, tell_files};
 
 /// An original that is copied aside or edited. A table of accounts is far smaller.
@@ -250,40 +251,6 @@ pub(crate) fn apply(
     Ok(left)
 }
 
-/// Writes the stamp and its copy.
-pub(crate) fn write_stamp(root: &Root, stamp: &Stamp, gate: &mut dyn Gate) -> Result<(), Failure> {
-    write_state(root, STAMP_PATH, stamp, gate)?;
-    write_state(root, RECORD_PATH, stamp, gate)
-}
-
-/// Keeps what later images' templates are rendered with.
-pub(crate) fn write_rendered(
-    root: &Root,
-    rendered: &Rendered,
-    gate: &mut dyn Gate,
-) -> Result<(), Failure> {
-    let access = Access {
-        mode: 0o600,
-        ..Access::PUBLIC
-    };
-    write_json(root, RENDERED_PATH, rendered, access, gate)
-}
-
-fn rendered_of(plan: &Plan, instance_id: &str) -> Rendered {
-    let of_template = |file: &&PlannedFile| plan.rendered.contains(&file.path);
-    let files = plan.files.iter().filter(of_template);
-    let files = files.filter_map(|file| match &file.content {
-        Content::Bytes(bytes) => Some((file.path.clone(), rendered::of_file(bytes.expose()))),
-        _ => None,
-    });
-    Rendered {
-        version: STAMP_VERSION,
-        instance_id: instance_id.to_owned(),
-        values: plan.values.all(),
-        files: files.collect(),
-    }
-}
-
 /// Copies the image's files that this instance is the first to replace.
 fn keep_originals(
     root: &Root,
@@ -390,29 +357,6 @@ fn sync_directories(
         }
     }
     Ok(())
-}
-
-fn write_state(
-    root: &Root,
-    path: &str,
-    value: &impl Serialize,
-    gate: &mut dyn Gate,
-) -> Result<(), Failure> {
-    write_json(root, path, value, Access::PUBLIC, gate)
-}
-
-fn write_json(
-    root: &Root,
-    path: &str,
-    value: &impl Serialize,
-    access: Access,
-    gate: &mut dyn Gate,
-) -> Result<(), Failure> {
-    let written = serde_json::to_vec(value)
-        .map_err(io::Error::other)
-        .and_then(|bytes| root.replace(path, &bytes, access, gate))
-        .and_then(|()| root.sync_parent(path, gate));
-    failing(root, "writing it", path, written)
 }
 
 fn failing<T>(

@@ -3,8 +3,6 @@
 //!
 //! # Invariants
 //! A file that somebody has changed or removed stays as it is.
-use std::collections::BTreeSet;
-
 use nodeimg_seed::contract::rendered::{self, RENDERED_PATH, Rendered};
 use nodeimg_seed::contract::stamp::{MAX_STATE, Stamp};
 use nodeimg_seed::plan::{self, Content, PlannedFile, TemplateFile};
@@ -29,7 +27,7 @@ pub(super) fn settle(root: &Root, stamp: &Stamp, problems: &mut Problems) {
     let Some(templates) = read_templates(root, problems) else {
         return;
     };
-    let digest = rendered::digest(&templates);
+    let digest = plan::digest(&templates);
     if digest == stamp.templates {
         return;
     }
@@ -48,7 +46,7 @@ pub(super) fn settle(root: &Root, stamp: &Stamp, problems: &mut Problems) {
         stamp: stamp.clone(),
         kept,
         changed: Vec::new(),
-        written: BTreeSet::new(),
+        written: Vec::new(),
     };
     if let Err(failure) = renewal.run(&templates, digest, problems) {
         let place = Place::file(&failure.path);
@@ -64,7 +62,7 @@ struct Renewal<'a> {
     kept: Rendered,
     /// Files that are no longer as first boot wrote them.
     changed: Vec<String>,
-    written: BTreeSet<String>,
+    written: Vec<String>,
 }
 
 /// What is at the path of a rendered file.
@@ -82,7 +80,7 @@ impl Renewal<'_> {
         digest: String,
         problems: &mut Problems,
     ) -> Result<(), Failure> {
-        let values = Values::of(&self.kept.values);
+        let values = Values::of(|name| self.kept.values.get(name)?.as_str());
         for template in templates {
             match plan::render(template, &values) {
                 Ok(file) => self.renew(&file)?,
@@ -129,13 +127,13 @@ impl Renewal<'_> {
             let put = root.replace(path, bytes, access, &mut Open);
             let put = put.and_then(|()| root.sync_parent(path, &mut Open));
             put.map_err(|cause| self.failed(path, "rendering it again", cause))?;
-            self.written.insert(path.clone());
+            self.written.push(path.clone());
         }
         if !self.stamp.files.contains(path) {
             self.stamp.files.push(path.clone());
             self.stamp.files.sort();
         }
-        self.kept.files.insert(path.clone(), digest);
+        self.kept.files.insert(path.clone(), digest.into());
         Ok(())
     }
 
@@ -150,7 +148,7 @@ impl Renewal<'_> {
             Now::Ours => {
                 let removed = self.root.remove(path, &mut Open);
                 removed.map_err(|cause| self.failed(path, "removing it", cause))?;
-                self.written.insert(path.to_owned());
+                self.written.push(path.to_owned());
             }
         }
         self.stamp.files.retain(|file| file != path);
@@ -159,10 +157,10 @@ impl Renewal<'_> {
     }
 
     fn now(&self, path: &str, wanted: &str) -> Result<Now, Failure> {
-        let was = self.kept.files.get(path);
+        let was = self.kept.files.get(path).and_then(|was| was.as_str());
         Ok(match self.digest_of(path)? {
             None => Now::Gone,
-            Some(now) if Some(&now) == was || now == wanted => Now::Ours,
+            Some(now) if Some(now.as_str()) == was || now == wanted => Now::Ours,
             Some(_) => Now::Changed,
         })
     }

@@ -125,7 +125,7 @@ pub fn plan(node: &CheckedNode, ground: &Ground<'_>, problems: &mut Problems) ->
     let paths = ground.templates.iter().map(|file| file.path.clone());
     (!problems.has_errors()).then(|| Plan {
         files,
-        templates: rendered::digest(ground.templates),
+        templates: digest(ground.templates),
         rendered: paths.collect(),
         values,
     })
@@ -173,6 +173,12 @@ fn own_files(
         }
     }
     files
+}
+
+/// [`rendered::digest`] of these.
+pub fn digest(templates: &[TemplateFile]) -> String {
+    let pairs = templates.iter();
+    rendered::digest(pairs.map(|file| (file.path.as_str(), file.text.as_str())))
 }
 
 /// The file that a template gives with these values; an error is a place in the template and

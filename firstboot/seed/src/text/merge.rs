@@ -7,8 +7,6 @@
 //! ```
 //! What the node has not changed is as in `now`; what it has added, changed or removed
 //! stays so.
-use std::collections::{BTreeMap, BTreeSet};
-
 /// The three texts. Without `was`, nothing counts as removed.
 #[derive(Clone, Copy)]
 pub struct Three<'a> {
@@ -17,15 +15,11 @@ pub struct Three<'a> {
     pub now: &'a str,
 }
 
-/// By name, the first line of it.
-type Lines<'a> = BTreeMap<&'a str, &'a str>;
-
 /// Tables of accounts: passwd(5), shadow(5); with `members`, group(5) and gshadow(5), whose last
 /// field is a list.
 pub fn tables(texts: Three<'_>, members: bool) -> String {
     let Three { was, mine, now } = texts;
-    let old = lines(was.unwrap_or_default());
-    let (own, new) = (lines(mine), lines(now));
+    let was = was.unwrap_or_default();
     let mut text = String::new();
     let mut add = |line: &str| {
         text.push_str(line);
@@ -33,17 +27,17 @@ pub fn tables(texts: Three<'_>, members: bool) -> String {
     };
     for line in in_order(now) {
         let name = name_of(line);
-        match (own.get(name), old.get(name)) {
+        match (line_of(mine, name), line_of(was, name)) {
             // Somebody has removed it.
             (None, Some(_)) => {}
             (None, None) => add(line),
-            (Some(mine), was) => add(&fields(line, was.copied(), mine, members)),
+            (Some(mine), was) => add(&fields(line, was, mine, members)),
         }
     }
     for line in in_order(mine) {
         let name = name_of(line);
-        let is_of_old_image = old.get(name) == Some(&line);
-        if !new.contains_key(name) && !is_of_old_image {
+        let is_of_old_image = line_of(was, name) == Some(line);
+        if line_of(now, name).is_none() && !is_of_old_image {
             add(line);
         }
     }
@@ -53,19 +47,18 @@ pub fn tables(texts: Three<'_>, members: bool) -> String {
 /// Numbers that two accounts of a table share and that one has brought and the image the
 /// other: as `(of the node, of the image, number)`.
 pub fn shared_ids<'a>(table: &'a str, now: &str) -> Vec<(&'a str, &'a str, &'a str)> {
-    let images = lines(now);
-    let (theirs, own): (Vec<&str>, Vec<&str>) =
-        in_order(table).partition(|line| images.contains_key(name_of(line)));
     let id = |line: &'a str| line.split(':').nth(2).filter(|id| !id.is_empty());
-    let ids: BTreeMap<&str, &str> = theirs
-        .into_iter()
-        .filter_map(|line| Some((id(line)?, name_of(line))))
-        .collect();
-    let both = own.into_iter().filter_map(|line| {
-        let number = id(line)?;
-        Some((name_of(line), *ids.get(number)?, number))
-    });
-    both.collect()
+    let is_images = |line: &&'a str| line_of(now, name_of(line)).is_some();
+    // A seed may bring tens of thousands of lines, an image does not.
+    let (theirs, own): (Vec<&str>, Vec<&str>) = in_order(table).partition(is_images);
+    let mut both = Vec::new();
+    for own in own {
+        let Some(number) = id(own) else { continue };
+        if let Some(other) = theirs.iter().find(|line| id(line) == Some(number)) {
+            both.push((name_of(own), name_of(other), number));
+        }
+    }
+    both
 }
 
 fn in_order(text: &str) -> impl Iterator<Item = &str> {
@@ -76,12 +69,9 @@ fn name_of(line: &str) -> &str {
     line.split(':').next().unwrap_or_default()
 }
 
-fn lines(text: &str) -> Lines<'_> {
-    let mut all = Lines::new();
-    for line in in_order(text) {
-        all.entry(name_of(line)).or_insert(line);
-    }
-    all
+/// The first line of a name.
+fn line_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    in_order(text).find(|line| name_of(line) == name)
 }
 
 /// One account, field by field.
@@ -133,15 +123,12 @@ pub fn bundle(texts: Three<'_>) -> String {
     if was.is_some() && !has_any(&own, &old) {
         return mine.to_owned();
     }
-    let there: BTreeSet<&str> = own.iter().copied().collect();
-    let before: BTreeSet<&str> = old.iter().copied().collect();
     let kept = new
         .iter()
-        .filter(|block| there.contains(*block) || !before.contains(*block));
-    let images: BTreeSet<&str> = new.iter().copied().collect();
+        .filter(|block| own.contains(block) || !old.contains(block));
     let added = own
         .iter()
-        .filter(|block| !before.contains(*block) && !images.contains(*block));
+        .filter(|block| !old.contains(block) && !new.contains(block));
     let mut text = String::new();
     for block in kept.chain(added) {
         text.push_str(block);

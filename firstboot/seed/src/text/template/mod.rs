@@ -200,20 +200,20 @@ impl Values {
         self.0.get(name).map(String::as_str)
     }
 
-    /// By name, to be kept.
-    pub fn all(&self) -> BTreeMap<String, String> {
-        let all = self.0.iter();
-        all.map(|(name, value)| ((*name).to_owned(), value.clone()))
-            .collect()
+    /// To be kept.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
-    /// Those of `kept` that there still is a placeholder for.
-    pub fn of(kept: &BTreeMap<String, String>) -> Self {
-        let known = PLACEHOLDERS.iter().filter_map(|placeholder| {
-            let value = kept.get(placeholder.name)?;
-            Some((placeholder.name, value.clone()))
-        });
-        Self(known.collect())
+    /// Those that are known by the names of placeholders.
+    pub fn of<'a>(known: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let mut values = Self::new();
+        for placeholder in PLACEHOLDERS {
+            if let Some(value) = known(placeholder.name) {
+                values.set(placeholder.name, value);
+            }
+        }
+        values
     }
 }
 
