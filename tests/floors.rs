@@ -179,6 +179,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "scrub",
             "early",
             "kept",
+            "renewed",
             "here",
             "prepare",
             "steady",

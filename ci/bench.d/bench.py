@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cloud_init
+import update
 from boot import measure_boot
 from firstboot import measure_firstboot
 from image import (
@@ -25,6 +26,7 @@ from image import (
     measure_static,
     measure_verify,
     measure_writers,
+    roots_of_update,
 )
 from measure import alternating
 from nginx import Nginx
@@ -240,6 +242,7 @@ class Bench:
         self.static(images)
         self.sign(images)
         self.verify(images)
+        self.update(images)
 
     def base_tree(self, images):
         runs = measure_base(images, self.args.runs, self.args.debian_mirror)
@@ -298,6 +301,15 @@ class Bench:
             Goal("static program, start", runs["static, start"].median() * 1000, 10, " ms", noise=1),
             Goal("static program", size, 30, " MB", noise=0),
         ]
+
+    def update(self, images):
+        old, new = roots_of_update(images)
+        fetched, ranges = update.to_fetch(old, new)
+        print("\n## What an update with one small file more brings of the root\n")
+        print(update.HEAD)
+        print(update.row("container-host, amd64", old, new))
+        print(f"\n`ci/bench.d/update.py OLD NEW` says it of any other pair. {ranges} ranges are to be asked for.")
+        self.goals.append(Goal("an update with one small file more: of the root", 100 * fetched / new.stat().st_size, 1, " %", noise=0))
 
     def sign(self, images):
         runs = measure_sign(images, self.args.runs)

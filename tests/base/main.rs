@@ -21,6 +21,7 @@ mod publishers;
 mod relock;
 mod scanners;
 mod signed;
+mod slots;
 mod tampered;
 mod verify;
 

@@ -74,18 +74,9 @@ impl Date {
         time.unix_timestamp().try_into().ok().map(Date)
     }
 
-    /// `2026-11-30T13:55:41Z`.
-    pub fn rfc3339(self) -> String {
-        let utc = self.utc();
-        format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-            utc.year(),
-            u8::from(utc.month()),
-            utc.day(),
-            utc.hour(),
-            utc.minute(),
-            utc.second()
-        )
+    /// `202609120755`, which sorts as the times do.
+    pub fn to_the_minute(self) -> String {
+        self.to_string().replace('T', "").chars().take(12).collect()
     }
 
     /// As the calendar and the clock say it in UTC; the last second of the year 9999 for

@@ -19,6 +19,7 @@ const WRITTEN: &[&str] = &[
     "var/lib/kubelet/kubelet.key 600",
     "var/lib/nodeimg/instance-copy.json 644",
     "var/lib/nodeimg/instance.json 644",
+    "var/lib/nodeimg/rendered.json 600",
 ];
 
 const NETWORK_DATA: &str = r#"{"links": [{"id": "tap0", "type": "ovs",

@@ -141,7 +141,7 @@ fn a_disk_that_runs_out_anywhere_is_told_and_a_run_with_room_succeeds() {
     };
     assert_eq!(found("roomy-0").text("code"), "0\n");
     let whole = found("roomy-0").text("whole");
-    assert_eq!(whole.lines().count(), 11, "{whole}");
+    assert_eq!(whole.lines().count(), 12, "{whole}");
     for name in &tries {
         let run = found(name);
         assert_eq!(run.text("whole"), whole, "{name}: {}", run.text("again"));

@@ -6,7 +6,7 @@
 //! 3. the previous instance's files that this one does not have give way to what
 //!    was there before it, or to nothing;
 //! 4. each file: temporary file, sync, rename; then each directory is synced;
-//! 5. the stamp, and a copy of it; 6. the note is removed.
+//! 5. what templates were rendered with; the stamp, and a copy of it; 6. the note is removed.
 //!
 //! [`fit`] tells before step 1 what would stop any of them, and step 3 passes over what
 //! cannot be removed: a path that no run can do anything with must not stop all later ones.
@@ -21,6 +21,8 @@
 pub(crate) mod access;
 pub(crate) mod aside;
 pub(crate) mod fit;
+pub(crate) mod merged;
+mod records;
 mod state;
 mod traces;
 
@@ -29,15 +31,16 @@ use std::io;
 
 use nix::errno::Errno;
 use nodeimg_seed::contract::stamp::{
-    ORIGINALS, PENDING_PATH, Pending, RECORD_PATH, STAMP_PATH, STAMP_VERSION, Stamp, TakenSeed,
+    ORIGINALS, PENDING_PATH, Pending, STAMP_VERSION, Stamp, TakenSeed,
 };
 use nodeimg_seed::plan::{Before, Content, Image, Plan, PlannedFile};
 use nodeimg_seed::text::problem::{Place, Problems};
 use nodeimg_seed::text::secret::SecretBytes;
-use serde::Serialize;
 
 use crate::root::gate::Gate;
 use crate::root::{Access, PathEntry, Root, is_absent};
+use records::{rendered_of, write_state};
+pub(crate) use records::{write_rendered, write_stamp};
 pub(crate) use state::{State, UNKNOWN, missing, tell_files};
 
 /// An original that is copied aside or edited. A table of accounts is far smaller.
@@ -218,14 +221,19 @@ pub(crate) fn apply(
         touched.insert(path);
     }
     sync_directories(root, &touched, gate)?;
+    if !plan.templates.is_empty() {
+        write_rendered(root, &rendered_of(plan, instance.id), gate)?;
+    }
     let stamp = Stamp {
         version: STAMP_VERSION,
+        templates: plan.templates.clone(),
         instance_id: instance.id.to_owned(),
         host_name: instance.host_name.to_owned(),
         plan_digest: plan.digest(),
         files: paths_of(plan, true),
         extra_files: paths_of(plan, false),
         seed: Some(instance.seed.clone()),
+        ..Stamp::default()
     };
     write_stamp(root, &stamp, gate)?;
     failing(
@@ -241,12 +249,6 @@ pub(crate) fn apply(
         root.sync_parent(PENDING_PATH, gate),
     )?;
     Ok(left)
-}
-
-/// Writes the stamp and its copy.
-pub(crate) fn write_stamp(root: &Root, stamp: &Stamp, gate: &mut dyn Gate) -> Result<(), Failure> {
-    write_state(root, STAMP_PATH, stamp, gate)?;
-    write_state(root, RECORD_PATH, stamp, gate)
 }
 
 /// Copies the image's files that this instance is the first to replace.
@@ -355,19 +357,6 @@ fn sync_directories(
         }
     }
     Ok(())
-}
-
-fn write_state(
-    root: &Root,
-    path: &str,
-    value: &impl Serialize,
-    gate: &mut dyn Gate,
-) -> Result<(), Failure> {
-    let written = serde_json::to_vec(value)
-        .map_err(io::Error::other)
-        .and_then(|bytes| root.replace(path, &bytes, Access::PUBLIC, gate))
-        .and_then(|()| root.sync_parent(path, gate));
-    failing(root, "writing it", path, written)
 }
 
 fn failing<T>(

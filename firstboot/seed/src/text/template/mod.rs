@@ -199,6 +199,22 @@ impl Values {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
+
+    /// To be kept.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// Those that are known by the names of placeholders.
+    pub fn of<'a>(known: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let mut values = Self::new();
+        for placeholder in PLACEHOLDERS {
+            if let Some(value) = known(placeholder.name) {
+                values.set(placeholder.name, value);
+            }
+        }
+        values
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
