@@ -162,7 +162,8 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "firstboot/program/src",
         &[
-            "run", "initrd", "search", "source", "media", "machine", "apply", "root", "cli",
+            "health", "run", "initrd", "search", "source", "media", "machine", "apply", "root",
+            "cli",
         ],
     ),
     (
@@ -178,6 +179,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "steady",
             "runtime",
             "outstanding",
+            "versions",
             "result",
         ],
     ),

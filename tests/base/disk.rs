@@ -173,7 +173,7 @@ fn the_efi_partition_starts_this_kernel_with_this_root() {
         assert_eq!(loader, "timeout 0\neditor no\n");
         let uki = fs::read(image.join("uki.efi")).unwrap();
         assert_eq!(
-            sha256(&file("EFI/Linux/container-host_13.0.efi")),
+            sha256(&file("EFI/Linux/container-host_13.0+3.efi")),
             sha256(&uki)
         );
 

@@ -93,7 +93,7 @@ fn a_signed_disk_is_whole_and_others_verify_it() {
             return;
         };
         let uki = fs::read(image.join("uki.efi")).unwrap();
-        let inside = esp.join("EFI/Linux/container-host_13.0.efi");
+        let inside = esp.join("EFI/Linux/container-host_13.0+3.efi");
         assert!(fs::read(&inside).unwrap() == uki);
         for program in [esp.join("EFI/BOOT").join(loader), inside] {
             let mut verify = host_program("sbverify");

@@ -40,7 +40,13 @@ fn own_layers(recipe: &Recipe, has_images: bool) -> impl Iterator<Item = Layer> 
         .layers
         .iter()
         .map(|name| Layer { folder: name, name });
+    let is_disk = recipe.needs_base() && recipe.outputs.iter().any(|output| output.is_of_disk());
+    let of_disk = is_disk.then_some(Layer {
+        folder: "disk",
+        name: "disk",
+    });
     std::iter::once(of_runtime)
+        .chain(of_disk)
         .chain(of_profile)
         .chain(of_images)
 }

@@ -122,6 +122,9 @@ pub struct RecipeFile {
     /// Single files in addition to those of the overlay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub file: Vec<FilePart>,
+    /// Programs that say whether a new version of the image is healthy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health: Vec<HealthPart>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -394,4 +397,18 @@ pub struct FilePart {
     /// The file's mode; `"0644"` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+}
+
+/// A program that a new version of the image must pass.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthPart {
+    /// Of the program; programs run in the order of their names.
+    pub name: Name,
+    /// The script itself; set this or `source`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// A program to read, relative to this recipe; set this or `content`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }

@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use super::base::BasePart;
 use super::file::{
-    ArtifactPart, ClusterPart, DiskPart, FilePart, FirstBootPart, KubeProxyPart, KubeletPart,
-    RecipeFile, SysextPart, UnitsPart,
+    ArtifactPart, ClusterPart, DiskPart, FilePart, FirstBootPart, HealthPart, KubeProxyPart,
+    KubeletPart, RecipeFile, SysextPart, UnitsPart,
 };
 use super::registries::RegistryPart;
 use super::runtime::containerd::ContainerdPart;
@@ -81,6 +81,12 @@ impl RecipeFile {
                 self.file,
                 |a, b| a.path == b.path,
                 |over: FilePart, _| over,
+            ),
+            health: merged_by(
+                base.health,
+                self.health,
+                |a, b| a.name == b.name,
+                |over: HealthPart, _| over,
             ),
         }
     }

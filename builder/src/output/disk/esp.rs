@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! EFI/BOOT/BOOTX64.EFI      systemd-boot, where firmware looks on any disk
-//! EFI/Linux/NAME_VERSION.efi  the UKI
+//! EFI/Linux/NAME_VERSION+3.efi  the UKI, which may fail to boot three times
 //! loader/loader.conf        no waiting, no editing of command lines
 //! ```
 //! systemd-boot starts the newest version that is there
 //! ([Boot Loader Specification](https://uapi-group.org/specifications/specs/boot_loader_specification/)):
-//! an update adds its own beside the one that runs.
+//! an update adds its own beside the one that runs. One that has failed three times is its
+//! last choice ([Automatic Boot Assessment](https://systemd.io/AUTOMATIC_BOOT_ASSESSMENT/));
+//! where it is the only one, it is started all the same.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -29,6 +31,7 @@ pub const KIND: Guid = Guid::known(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);
 /// In bytes: two UKIs and more.
 const DEFAULT_SIZE: u64 = 256 << 20;
 const BUFFER: usize = 1 << 20;
+const TRIES: u32 = 3;
 /// Whoever could edit the command line could name another root.
 const LOADER: &[u8] = b"timeout 0\neditor no\n";
 
@@ -48,7 +51,7 @@ pub fn write(file: &File, place: Extent, built: &Built<'_>, uki: &[u8]) -> Resul
     let removable = format!("EFI/BOOT/BOOT{}.EFI", efi_name(built.arch).to_uppercase());
     let files = [
         (removable, &parts.loader),
-        (format!("EFI/Linux/{}.efi", uki_name(built.recipe)), &uki),
+        (format!("EFI/Linux/{}", uki_name(built.recipe)), &uki),
         ("loader/loader.conf".to_owned(), &loader),
     ];
     let files = files.map(|(path, content)| fat::File { path, content });
@@ -74,7 +77,8 @@ pub fn write(file: &File, place: Extent, built: &Built<'_>, uki: &[u8]) -> Resul
 
 /// A number behind `+` is how often a UKI may yet fail to boot.
 fn uki_name(recipe: &Recipe) -> String {
-    format!("{}_{}", recipe.name, recipe.version).replace('+', ".")
+    let name = format!("{}_{}", recipe.name, recipe.version).replace('+', ".");
+    format!("{name}+{TRIES}.efi")
 }
 
 pub fn partition(built: &Built<'_>, place: Extent) -> Partition<'static> {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `choose-disk` | finds the disk that was booted, and tells udev |
 //! | `renew-guids` | gives that disk GUIDs of its own, once the root is mounted from it |
+//! | `start-once-more` | after a failure, restarts a machine whose loader counts the boot |
 //!
 //! udev's rules keep every partition from systemd that is not on the disk which
 //! [`BOOTED`] names. So systemd opens, repairs and mounts nothing from another disk, and
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use nodeimg_seed::contract::initrd_plan::{BOOTED, CHOOSE_DISK, RENEW_GUIDS};
+use nodeimg_seed::contract::initrd_plan::{BOOTED, CHOOSE_DISK, RENEW_GUIDS, START_ONCE_MORE};
 
 use super::booted::Firmware;
 use super::cmdline::CommandLine;
@@ -35,6 +36,11 @@ pub(crate) fn task(arguments: &[OsString]) -> Option<ExitCode> {
     let done = match task.to_str() {
         Some(CHOOSE_DISK) => choose(&system).inspect_err(|_| end_jobs()),
         Some(RENEW_GUIDS) => renew(&system),
+        Some(START_ONCE_MORE) => {
+            let why = "the initrd of systemd has failed; its last words are on the console";
+            failure::start_once_more(why);
+            Ok(())
+        }
         _ => return None,
     };
     let Err(failure) = done else {

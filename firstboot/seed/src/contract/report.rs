@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::update::UpdateState;
 use crate::text::problem::{Problem, Problems, Severity};
 
 mod metrics;
@@ -80,6 +81,9 @@ pub struct Report {
     /// The places that were searched when no seed was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<String>,
+    /// What is known of the image's versions; only `status` adds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<UpdateState>,
 }
 
 const WIDTH: usize = 78;
@@ -100,6 +104,7 @@ impl Report {
             problems: Vec::new(),
             seed_refused: false,
             seen: Vec::new(),
+            update: None,
         }
     }
 

@@ -9,6 +9,8 @@
 //! - What a program does not know, it keeps: it writes over the file that is there
 //!   ([`UpdateState::over`]).
 //! - A damaged file is like none.
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 /// The file; only root reads it.
@@ -113,6 +115,39 @@ impl UpdateState {
 
     pub fn failure(&self, version: &str) -> Option<&FailedVersion> {
         self.failed.iter().find(|failed| failed.version == version)
+    }
+
+    /// For a person, behind the short report: the version, and those that failed.
+    pub fn summary(&self) -> String {
+        let mut text = String::new();
+        if let Some(booted) = &self.booted {
+            let healthy = self.healthy.as_ref().map(|it| &it.version);
+            let is_healthy = healthy == Some(booted);
+            let how = if is_healthy {
+                ""
+            } else {
+                ", not yet found healthy"
+            };
+            let _infallible = writeln!(text, "  {:<12}{booted}{how}", "version");
+        }
+        for failed in &self.failed {
+            let FailedVersion {
+                version,
+                boots,
+                why,
+                ..
+            } = failed;
+            let times = if *boots == 1 { "time" } else { "times" };
+            let _infallible = writeln!(
+                text,
+                "  {:<12}{version}, tried {boots} {times}: {why}",
+                "failed"
+            );
+            for line in &failed.log {
+                let _infallible = writeln!(text, "  {:<12}  {line}", "");
+            }
+        }
+        text
     }
 
     /// Records a failure: the latest of a version counts, without losing what is known.
