@@ -1,5 +1,4 @@
 //! What systemd says of a unit.
-use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
 use nodeimg_seed::contract::update::MAX_LINES;
@@ -9,28 +8,28 @@ const RESTARTS: u32 = 5;
 
 /// Properties of a unit
 /// ([org.freedesktop.systemd1](https://www.freedesktop.org/software/systemd/man/latest/org.freedesktop.systemd1.html)).
+///
+/// As `systemctl show` lists them, one a line.
 #[derive(Debug, Default)]
-pub(super) struct Unit(BTreeMap<String, String>);
+pub(super) struct Unit(String);
 
 impl Unit {
     /// Of one that nothing is known of, if systemd does not answer.
     pub(super) fn ask(name: &str) -> Self {
         let wanted = "--property=ActiveState,SubState,Result,NRestarts,MainPID,UnitFileState,\
                       ConditionResult,ConditionTimestampMonotonic";
-        Self::read(&output("systemctl", &["show", wanted, name]))
+        Self(output("systemctl", &["show", wanted, name]))
     }
 
+    #[cfg(test)]
     pub(super) fn read(text: &str) -> Self {
-        let pairs = text.lines().filter_map(|line| line.split_once('='));
-        Self(
-            pairs
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .collect(),
-        )
+        Self(text.to_owned())
     }
 
     fn value(&self, key: &str) -> &str {
-        self.0.get(key).map_or("", String::as_str)
+        let mut lines = self.0.lines();
+        let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        value.unwrap_or_default()
     }
 
     /// Whether it starts by itself at every boot, and its conditions hold.

@@ -96,18 +96,16 @@ impl UpdateState {
 
     /// The file's new bytes: this state, and what `old` has that this program does not know.
     pub fn over(&self, old: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
-        let known = serde_json::to_value(Self {
+        let known = serde_json::to_vec_pretty(&Self {
             version: UPDATE_VERSION.max(self.version),
             ..self.clone()
         })?;
-        let mut merged: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(old).unwrap_or_default();
+        let read = serde_json::from_slice::<serde_json::Map<_, _>>;
+        let mut merged = read(old).unwrap_or_default();
         for key in ["booted", "healthy", "applied", "failed"] {
             merged.remove(key);
         }
-        if let serde_json::Value::Object(known) = known {
-            merged.extend(known);
-        }
+        merged.extend(read(&known)?);
         let mut bytes = serde_json::to_vec_pretty(&merged)?;
         bytes.push(b'\n');
         Ok(bytes)
