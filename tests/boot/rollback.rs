@@ -75,9 +75,7 @@ impl Version {
     /// The same in the text of the UKI.
     fn with(mut self, words: (&str, &str)) -> Version {
         assert_eq!(words.0.len(), words.1.len());
-        let places: Vec<usize> = (0..self.uki.len() - words.0.len())
-            .filter(|at| self.uki[*at..].starts_with(words.0.as_bytes()))
-            .collect();
+        let places = places(&self.uki, words.0);
         assert!(!places.is_empty(), "{words:?}");
         for at in places {
             self.uki[at..at + words.1.len()].copy_from_slice(words.1.as_bytes());
@@ -86,16 +84,40 @@ impl Version {
         self
     }
 
+    /// As another version of as many characters.
+    fn renamed(self, version: &str) -> Version {
+        let is_quoted = !places(&self.uki, "IMAGE_VERSION=\"").is_empty();
+        let key = if is_quoted {
+            "IMAGE_VERSION=\""
+        } else {
+            "IMAGE_VERSION="
+        };
+        let (from, to) = (
+            format!("{key}{}", self.version()),
+            format!("{key}{version}"),
+        );
+        self.with((&from, &to))
+    }
+
     fn version(&self) -> &str {
         self.stem.split_once('_').unwrap().1
     }
 }
 
+/// Where a text is.
+fn places(uki: &[u8], text: &str) -> Vec<usize> {
+    let first = text.as_bytes()[0];
+    let starts = uki.iter().enumerate().filter(|(_, byte)| **byte == first);
+    let places = starts.map(|(at, _)| at);
+    places
+        .filter(|at| uki[*at..].starts_with(text.as_bytes()))
+        .collect()
+}
+
 /// `NAME_VERSION`, by the UKI's os-release.
 fn stem_of(uki: &[u8]) -> String {
     let value = |key: &str| {
-        let at = (0..uki.len()).find(|at| uki[*at..].starts_with(key.as_bytes()));
-        let text = &uki[at.unwrap() + key.len()..][..100];
+        let text = &uki[places(uki, key)[0] + key.len()..][..100];
         let text = String::from_utf8_lossy(text);
         let value = text.trim_start_matches('"').split(['"', '\n']).next();
         value.unwrap().to_owned()
@@ -147,10 +169,8 @@ fn panics(name: &str, image: &Path, arch: &str) -> Option<()> {
     let old = Version::of(image)?;
     let directory = directory(name);
     let next = next_of(old.version());
-    let renamed = |text: &str| format!("IMAGE_VERSION=\"{text}\"");
-    let (from, to) = (renamed(old.version()), renamed(&next));
     let new = Version::of(image)?
-        .with((&from, &to))
+        .renamed(&next)
         .with(PANICS)
         .with(AT_ONCE);
     let disk = Disk::copy(&image.join("disk.raw"), &directory.join("disk.raw"));
@@ -337,7 +357,10 @@ fn a_good_one_whose_power_is_cut(node: &Node, new: &Version) {
     };
     let boot = || node.boot("rollback-good", &disk);
     let later = Duration::from_millis(500);
-    if !boot().left(2).cut("Starting nodeimg-firstboot.service", later) {
+    if !boot()
+        .left(2)
+        .cut("Starting nodeimg-firstboot.service", later)
+    {
         return;
     }
     let Some(facts) = boot().facts() else { return };

@@ -176,3 +176,21 @@ fn templates(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::input::recipe::tests::{disk_recipe, recipe};
+
+    #[test]
+    fn only_a_disk_has_versions_to_choose_from() {
+        let has = |recipe: &Recipe| {
+            let known = known_paths(recipe).unwrap();
+            let unit = "/etc/systemd/system/nodeimg-health.service";
+            known.iter().any(|(path, _)| path == unit)
+        };
+        assert!(has(&disk_recipe("")));
+        assert!(!has(&recipe("")));
+    }
+}

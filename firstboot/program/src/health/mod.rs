@@ -21,7 +21,7 @@ mod systemd;
 use std::time::{Duration, Instant};
 
 use nodeimg_seed::contract::settings::ImageSettings;
-use nodeimg_seed::contract::update::{FailedVersion, Healthy};
+use nodeimg_seed::contract::update::{FailedVersion, Healthy, UpdateState};
 use nodeimg_seed::text::problem::Problems;
 
 use crate::machine::Machine;
@@ -147,32 +147,8 @@ pub(crate) fn look_back(root: &Root) -> Result<String, String> {
     let bad = Entries::read(&system)?.bad(&image)?;
     let mut names = Vec::new();
     let noted = versions::note(root, |state| {
-        for entry in bad {
-            let Some(version) = image.version_of(&entry.stem) else {
-                continue;
-            };
-            let is_it = |known: &&str| known.replace('+', ".") == version;
-            if is_it(&image.version.as_str()) {
-                continue;
-            }
-            let known = state.failed.iter().map(|failed| failed.version.as_str());
-            let known = known.chain(state.applied.iter().map(|applied| applied.version.as_str()));
-            let version = known.into_iter().find(is_it).unwrap_or(version).to_owned();
-            let why = told.as_ref().filter(|(stem, _)| *stem == entry.stem);
-            let why = match (why, state.failure(&version)) {
-                (Some((_, why)), _) => format!("in the initrd: {why}"),
-                (None, Some(_)) => String::new(),
-                (None, None) => SILENT.to_owned(),
-            };
-            names.push(version.clone());
-            let boots = entry.done();
-            let log = Vec::new();
-            state.fail(FailedVersion {
-                version,
-                boots,
-                why,
-                log,
-            });
+        for entry in &bad {
+            names.extend(note_bad(state, &image, entry, told.as_ref()));
         }
     });
     noted.map_err(|error| format!("what is known of versions cannot be written: {error}"))?;
@@ -185,6 +161,94 @@ pub(crate) fn look_back(root: &Root) -> Result<String, String> {
     })
 }
 
+/// Notes an entry that has no try left; its version, if it is another one of this image.
+/// `told` is what an initrd has left: which entry it was of, and why.
+fn note_bad(
+    state: &mut UpdateState,
+    image: &Image,
+    entry: &Entry,
+    told: Option<&(String, String)>,
+) -> Option<String> {
+    let named = image.version_of(&entry.stem)?;
+    let is_it = |version: &&str| version.replace('+', ".") == named;
+    if is_it(&image.version.as_str()) {
+        return None;
+    }
+    let known = state.failed.iter().map(|failed| failed.version.as_str());
+    let known = known.chain(state.applied.iter().map(|it| it.version.as_str()));
+    let version = known.into_iter().find(is_it).unwrap_or(named).to_owned();
+    let why = match (told, state.failure(&version)) {
+        (Some((stem, why)), _) if *stem == entry.stem => format!("in the initrd: {why}"),
+        // Nothing new.
+        (_, Some(_)) => String::new(),
+        (_, None) => SILENT.to_owned(),
+    };
+    state.fail(FailedVersion {
+        version: version.clone(),
+        boots: entry.done(),
+        why,
+        log: Vec::new(),
+    });
+    Some(version)
+}
+
 /// Of a version that nobody has said anything about.
 const SILENT: &str = "it never came as far as its own health check: the kernel or systemd stopped, \
                       or the machine was switched off each time";
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use nodeimg_seed::contract::update::{Applied, FailedVersion, UpdateState};
+
+    use super::{SILENT, note_bad};
+    use crate::media::Entry;
+    use crate::run::versions::Image;
+
+    #[test]
+    fn why_a_version_is_bad() {
+        let image = Image {
+            id: "n".to_owned(),
+            version: "1+a".to_owned(),
+        };
+        let mut state = UpdateState {
+            applied: Some(Applied {
+                version: "2+b".to_owned(),
+                ..Applied::default()
+            }),
+            ..UpdateState::default()
+        };
+        state.fail(FailedVersion {
+            version: "3".to_owned(),
+            boots: 1,
+            why: "the kubelet".to_owned(),
+            log: vec!["a line".to_owned()],
+        });
+        let told = ("n_4".to_owned(), "the disk".to_owned());
+        for (name, expected) in [
+            // Its own.
+            ("n_1.a+0-3.efi", None),
+            ("other_2+0-3.efi", None),
+            // By the name that the updater has for it.
+            ("n_2.b+0-3.efi", Some(("2+b", SILENT))),
+            ("n_3+0-2.efi", Some(("3", "the kubelet"))),
+            ("n_4+0-3.efi", Some(("4", "in the initrd: the disk"))),
+        ] {
+            let entry = Entry::of(name).unwrap();
+            let version = note_bad(&mut state, &image, &entry, Some(&told));
+            let noted = version.as_deref().map(|version| {
+                let failed = state.failure(version).unwrap();
+                assert_eq!(failed.boots, entry.done());
+                (version, failed.why.as_str())
+            });
+            assert_eq!(noted, expected, "{name}");
+        }
+        assert_eq!(state.failure("3").unwrap().log, ["a line"]);
+        // The second boot changes nothing but the order.
+        let mut again = state.clone();
+        for name in ["n_2.b+0-3.efi", "n_3+0-2.efi", "n_4+0-3.efi"] {
+            note_bad(&mut again, &image, &Entry::of(name).unwrap(), None);
+        }
+        assert_eq!(again, state);
+    }
+}
