@@ -39,6 +39,7 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
         .and_then(|part| Base::checked(part, &mut problems));
     sysext(&file, &mut problems);
     disk::kernel_args(&file, &mut problems);
+    disk::slot_size(&file, &mut problems);
     first_boot(&file, &mut problems);
     let artifacts = artifacts(&file, &mut problems);
     let images = image::images(&file.artifact, &mut problems);
@@ -54,6 +55,7 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
     kubernetes::versions(&file, runtime, &artifacts, &mut problems);
     let outputs = output::outputs(&file, kinds, &mut problems);
     extra::health_needs_a_disk(&file, &outputs, &mut problems);
+    disk::identity(&file, &outputs, &mut problems);
     let module_places = module_places(&file, &problems);
     let enable_places = places_of(&file.units.enable, &ENABLE, &problems);
     let warnings = problems.done()?;
