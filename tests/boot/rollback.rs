@@ -205,7 +205,7 @@ fn expect_left(facts: &Facts, old: &Version, new: &Version, tries: u32) {
     facts.expect_parts("update", &[&version, &booted, &boots]);
     let told = format!("failed {}, tried {tries} time", new.version());
     let words: Vec<&str> = facts["told"].split_whitespace().collect();
-    assert!(words.join(" ").contains(&told), "{}", facts["told"]);
+    assert!(words.join(" ").contains(&told), "{}", &facts["told"]);
     facts.expect_parts("json", &["\"update\": {", &version]);
 }
 
@@ -369,7 +369,7 @@ fn a_good_one_whose_power_is_cut(node: &Node, new: &Version) {
     let entries = format!("{}.efi {}.efi", node.old.stem, new.stem);
     facts.expect("entries", &entries);
     facts.expect_parts("health", &["waiting: the check of-the-test", "is healthy"]);
-    assert!(!facts["update"].contains("failed"), "{}", facts["update"]);
+    assert!(!facts["update"].contains("failed"), "{}", &facts["update"]);
     facts.expect_parts("told", &[new.version()]);
     assert!(!facts["told"].contains("not yet found healthy"));
 }

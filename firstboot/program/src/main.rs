@@ -182,9 +182,9 @@ fn status(path: &Path, json: bool) -> ExitCode {
         );
         return ExitCode::from(FAILED);
     };
-    let known = run::versions::known(&root);
-    let versions = known.summary();
-    report.update = (known != UpdateState::default()).then_some(known);
+    let known = run::versions::bytes(&root);
+    let versions = UpdateState::read(&known).summary();
+    report.update = UpdateState::whole(&known);
     match (json, report.to_json()) {
         (true, Ok(text)) => print!("{text}"),
         _ if report.failed() => print!("{}{versions}", report.failure_box()),

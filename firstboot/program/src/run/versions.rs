@@ -48,7 +48,8 @@ impl Image {
     }
 }
 
-fn bytes(root: &Root) -> Vec<u8> {
+/// Of the file; none without one.
+pub(crate) fn bytes(root: &Root) -> Vec<u8> {
     let found = root.read(UPDATE_PATH, MAX_UPDATE).ok().flatten();
     found.map_or_else(Vec::new, |bytes| bytes.to_vec())
 }

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::update::UpdateState;
 use crate::text::problem::{Problem, Problems, Severity};
 
 mod metrics;
@@ -81,9 +80,9 @@ pub struct Report {
     /// The places that were searched when no seed was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<String>,
-    /// What is known of the image's versions; only `status` adds it.
+    /// What is known of the image's versions ([`super::update`]); only `status` adds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub update: Option<UpdateState>,
+    pub update: Option<serde_json::Value>,
 }
 
 const WIDTH: usize = 78;

@@ -11,7 +11,7 @@
 //! - A damaged file is like none.
 use std::fmt::Write as _;
 
-use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 /// The file; only root reads it.
 pub const UPDATE_PATH: &str = "/var/lib/nodeimg/update.json";
@@ -30,85 +30,114 @@ pub const MAX_LINES: usize = 20;
 const MAX_LINE: usize = 400;
 
 /// Versions are `IMAGE_VERSION` of os-release(5).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpdateState {
-    #[serde(default)]
     pub version: u32,
     /// The version that first boot ran in last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub booted: Option<String>,
     /// The last version that was found healthy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthy: Option<Healthy>,
     /// The last version that the updater put on this disk; only the updater writes it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<Applied>,
     /// Versions that did not become healthy: not to be installed a second time unless a
     /// person asks for it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<FailedVersion>,
 }
 
 /// What a version had when it was found healthy, so that the next one can be asked for it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Healthy {
-    #[serde(default)]
     pub version: String,
     /// Whether the node had an address on its network.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub network: bool,
 }
 
 /// An update that was installed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {
-    #[serde(default)]
     pub version: String,
     /// The version that ran while it was installed.
-    #[serde(default)]
     pub from: String,
     /// Where it came from, without a password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
 }
 
 /// A version that did not become healthy.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FailedVersion {
-    #[serde(default)]
     pub version: String,
     /// How often it was started.
-    #[serde(default)]
     pub boots: u32,
     /// One sentence.
-    #[serde(default)]
     pub why: String,
     /// The last lines of the log of what failed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
 }
 
 impl UpdateState {
     /// Nothing is known if it is not such a file.
     pub fn read(bytes: &[u8]) -> Self {
-        serde_json::from_slice(bytes).unwrap_or_default()
+        let all = object(bytes);
+        let list = all.get("failed").and_then(Value::as_array);
+        Self {
+            version: number(&all, "version"),
+            booted: text(&all, "booted"),
+            healthy: all
+                .get("healthy")
+                .and_then(Value::as_object)
+                .map(|it| Healthy {
+                    version: text(it, "version").unwrap_or_default(),
+                    network: it.get("network") == Some(&Value::Bool(true)),
+                }),
+            applied: all
+                .get("applied")
+                .and_then(Value::as_object)
+                .map(|it| Applied {
+                    version: text(it, "version").unwrap_or_default(),
+                    from: text(it, "from").unwrap_or_default(),
+                    source: text(it, "source"),
+                }),
+            failed: list
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_object)
+                .map(FailedVersion::read)
+                .collect(),
+        }
     }
 
     /// The file's new bytes: this state, and what `old` has that this program does not know.
     pub fn over(&self, old: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
-        let known = serde_json::to_vec_pretty(&Self {
-            version: UPDATE_VERSION.max(self.version),
-            ..self.clone()
-        })?;
-        let read = serde_json::from_slice::<serde_json::Map<_, _>>;
-        let mut merged = read(old).unwrap_or_default();
-        for key in ["booted", "healthy", "applied", "failed"] {
-            merged.remove(key);
-        }
-        merged.extend(read(&known)?);
-        let mut bytes = serde_json::to_vec_pretty(&merged)?;
+        let mut all = object(old);
+        let mut put = |key: &str, value: Option<Value>| match value {
+            Some(value) => drop(all.insert(key.to_owned(), value)),
+            None => drop(all.remove(key)),
+        };
+        put("version", Some(UPDATE_VERSION.max(self.version).into()));
+        put("booted", self.booted.clone().map(Value::from));
+        let healthy = self.healthy.as_ref();
+        put(
+            "healthy",
+            healthy.map(|it| json!({ "version": it.version, "network": it.network })),
+        );
+        let applied = self.applied.as_ref();
+        put(
+            "applied",
+            applied
+                .map(|it| json!({ "version": it.version, "from": it.from, "source": it.source })),
+        );
+        let failed: Vec<Value> = self.failed.iter().map(FailedVersion::written).collect();
+        put("failed", (!failed.is_empty()).then(|| failed.into()));
+        let mut bytes = serde_json::to_vec_pretty(&all)?;
         bytes.push(b'\n');
         Ok(bytes)
+    }
+
+    /// The whole file, as it is; none if there is nothing in it.
+    pub fn whole(bytes: &[u8]) -> Option<Value> {
+        Some(object(bytes))
+            .filter(|all| !all.is_empty())
+            .map(Value::Object)
     }
 
     pub fn failure(&self, version: &str) -> Option<&FailedVersion> {
@@ -181,6 +210,41 @@ impl UpdateState {
             .retain(|failed| failed.version != healthy.version);
         self.healthy = Some(healthy);
     }
+}
+
+impl FailedVersion {
+    fn read(of: &Map<String, Value>) -> Self {
+        let log = of.get("log").and_then(Value::as_array);
+        let lines = log.into_iter().flatten().filter_map(Value::as_str);
+        Self {
+            version: text(of, "version").unwrap_or_default(),
+            boots: number(of, "boots"),
+            why: text(of, "why").unwrap_or_default(),
+            log: lines.map(str::to_owned).collect(),
+        }
+    }
+
+    fn written(&self) -> Value {
+        json!({ "version": self.version, "boots": self.boots, "why": self.why, "log": self.log })
+    }
+}
+
+fn object(bytes: &[u8]) -> Map<String, Value> {
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+fn text(of: &Map<String, Value>, key: &str) -> Option<String> {
+    of.get(key)?.as_str().map(str::to_owned)
+}
+
+fn number(of: &Map<String, Value>, key: &str) -> u32 {
+    let number = of.get(key).and_then(Value::as_u64);
+    number
+        .and_then(|number| number.try_into().ok())
+        .unwrap_or(0)
 }
 
 /// Control characters could move the cursor of a console.
