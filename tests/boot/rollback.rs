@@ -259,7 +259,8 @@ impl Node {
 
     fn boot(&self, name: &str, disk: &Disk) -> Guest {
         let keep = self.directory.join(format!("{name}-keep"));
-        Guest::new(name, &disk.path).keep(&keep).script(ABOUT)
+        let guest = Guest::new(name, &disk.path).with(&["--arch", "amd64"]);
+        guest.keep(&keep).script(ABOUT)
     }
 }
 

@@ -146,7 +146,16 @@ pub(crate) fn look_back(root: &Root) -> Result<String, String> {
     let told = media::take_failure(&system);
     let bad = Entries::read(&system)?.bad(&image)?;
     let mut names = Vec::new();
+    let has_address = Machine::of(root).is_some_and(|machine| checks::has_address(&machine));
     let noted = versions::note(root, |state| {
+        // It may have come since.
+        let healthy = state
+            .healthy
+            .as_mut()
+            .filter(|it| it.version == image.version);
+        if let Some(healthy) = healthy {
+            healthy.network |= has_address;
+        }
         for entry in &bad {
             names.extend(note_bad(state, &image, entry, told.as_ref()));
         }
