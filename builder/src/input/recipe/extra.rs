@@ -5,16 +5,33 @@ use std::path::{Path, PathBuf};
 
 use nodeimg_seed::contract::paths::HEALTH_CHECKS;
 use nodeimg_values::regular;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::file::{FilePart, HealthPart, RecipeFile};
+use super::file::{FilePart, RecipeFile};
 use super::output::OutputKind;
 use super::problems::Problems;
 use super::source::Step;
+use super::value::Name;
 use super::{ExtraContent, ExtraFile};
 use crate::input::artifact::Mode;
 
 /// Of one file, in bytes; it is held in memory.
 const MAX_SOURCE: u64 = 512 << 20;
+
+/// A program that a new version of the image must pass.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthPart {
+    /// Of the program; programs run in the order of their names.
+    pub name: Name,
+    /// The script itself; set this or `source`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// A program to read, relative to this recipe; set this or `content`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
 
 /// All of them, in the recipe's order.
 pub fn files(file: &RecipeFile, problems: &mut Problems<'_>) -> Vec<ExtraFile> {

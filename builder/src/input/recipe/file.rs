@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::base::BasePart;
 use super::credential_provider::CredentialProvider;
+use super::extra::HealthPart;
 use super::handler::HandlerName;
 use super::image::PathPerArch;
 use super::network::Cidrs;
@@ -402,18 +403,4 @@ pub struct FilePart {
     /// The file's mode; `"0644"` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-}
-
-/// A program that a new version of the image must pass.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HealthPart {
-    /// Of the program; programs run in the order of their names.
-    pub name: Name,
-    /// The script itself; set this or `source`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub content: Option<String>,
-    /// A program to read, relative to this recipe; set this or `content`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
 }

@@ -3,7 +3,7 @@
 //! # Invariants
 //! - A name changes by one rename within the directory, and is on the disk before the next
 //!   step: at any power cut the entry has one of both names.
-//! - Nothing is written over: a namesake stays.
+//! - Nothing is overwritten: a namesake stays.
 use std::time::Duration;
 
 use nodeimg_seed::volume::FileSystem;
