@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `choose-disk` | finds the disk that was booted, and tells udev |
 //! | `renew-guids` | gives that disk GUIDs of its own, once the root is mounted from it |
+//! | `merge-etc` | merges files that image and node both write, before `/etc` is mounted |
 //! | `start-once-more` | after a failure, restarts a machine whose loader counts the boot |
 //!
 //! udev's rules keep every partition from systemd that is not on the disk which
@@ -15,14 +16,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use nodeimg_seed::contract::initrd_plan::{BOOTED, CHOOSE_DISK, RENEW_GUIDS, START_ONCE_MORE};
+use nodeimg_seed::contract::initrd_plan::{
+    BOOTED, CHOOSE_DISK, MERGE_ETC, RENEW_GUIDS, START_ONCE_MORE,
+};
 
 use super::booted::Firmware;
 use super::cmdline::CommandLine;
 use super::failure::{self, Failure, While};
 use super::fresh;
 use super::hardware::Hardware;
-use super::mount_variables;
+use super::{mount_variables, state};
 use crate::media::System;
 
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
@@ -36,6 +39,10 @@ pub(crate) fn task(arguments: &[OsString]) -> Option<ExitCode> {
     let done = match task.to_str() {
         Some(CHOOSE_DISK) => choose(&system).inspect_err(|_| end_jobs()),
         Some(RENEW_GUIDS) => renew(&system),
+        Some(MERGE_ETC) => {
+            state::merge();
+            Ok(())
+        }
         Some(START_ONCE_MORE) => {
             let why = "the initrd of systemd has failed; its last words are on the console";
             failure::start_once_more(why);
