@@ -13,6 +13,8 @@
 //! | a kubelet dies | by its health, at once |
 //! | good, and its power is cut | never: the next try is its last, and it is good |
 
+mod disk;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,8 +25,9 @@ use nodeimg_test_support::disk::Disk;
 use nodeimg_test_support::guest::{Facts, Guest};
 use nodeimg_test_support::media::Seed;
 use nodeimg_test_support::real;
-use nodeimg_test_support::run::{host_program, tool};
 use nodeimg_test_support::worker::Worker;
+
+use disk::{Version, add_entry, changed, place_of};
 
 /// What the node knows of versions.
 const ABOUT: &str = "\
@@ -40,112 +43,6 @@ fact health journalctl --boot --no-pager --output=cat --unit=nodeimg-health --un
 const PANICS: (&str, &str) = ("console=tty0", "rdinit=/none");
 /// Octal, for the kernel; a test need not read why.
 const AT_ONCE: (&str, &str) = ("panic=30", "panic=01");
-const SECTOR_OF_TABLE: u64 = 512;
-
-/// A version's name on the ESP, and its files.
-struct Version {
-    stem: String,
-    uki: Vec<u8>,
-    image: PathBuf,
-}
-
-impl Version {
-    /// Of the only entry on the ESP, which may be tried three times. `None`, with a printed
-    /// skip, without `mcopy`.
-    fn of(image: &Path) -> Option<Version> {
-        let disk = image.join("disk.raw");
-        let (start, _) = Disk::open(&disk).partition("esp");
-        let place = directory("rollback-entry");
-        let from = format!("{}@@{start}", disk.display());
-        let entries = "::/EFI/Linux/*.efi";
-        changed("mcopy", &["-n", "-i", &from, entries, place.to_str()?]).then_some(())?;
-        let found = fs::read_dir(place).unwrap().map(|it| it.unwrap().path());
-        let found: Vec<PathBuf> = found.collect();
-        let [file] = &found[..] else {
-            panic!("{found:?}")
-        };
-        let uki = fs::read(file).unwrap();
-        let stem = stem_of(&uki);
-        let name = file.file_name().unwrap().to_str().unwrap();
-        assert_eq!(name, format!("{stem}+3.efi"));
-        let image = image.to_owned();
-        Some(Version { stem, uki, image })
-    }
-
-    /// The same in the text of the UKI.
-    fn with(mut self, words: (&str, &str)) -> Version {
-        assert_eq!(words.0.len(), words.1.len());
-        let places = places(&self.uki, words.0);
-        assert!(!places.is_empty(), "{words:?}");
-        for at in places {
-            self.uki[at..at + words.1.len()].copy_from_slice(words.1.as_bytes());
-        }
-        self.stem = stem_of(&self.uki);
-        self
-    }
-
-    /// As another version of as many characters.
-    fn renamed(self, version: &str) -> Version {
-        let is_quoted = !places(&self.uki, "IMAGE_VERSION=\"").is_empty();
-        let key = if is_quoted {
-            "IMAGE_VERSION=\""
-        } else {
-            "IMAGE_VERSION="
-        };
-        let (from, to) = (
-            format!("{key}{}", self.version()),
-            format!("{key}{version}"),
-        );
-        self.with((&from, &to))
-    }
-
-    fn version(&self) -> &str {
-        self.stem.split_once('_').unwrap().1
-    }
-}
-
-/// Where a text is.
-fn places(uki: &[u8], text: &str) -> Vec<usize> {
-    let first = text.as_bytes()[0];
-    let starts = uki.iter().enumerate().filter(|(_, byte)| **byte == first);
-    let places = starts.map(|(at, _)| at);
-    places
-        .filter(|at| uki[*at..].starts_with(text.as_bytes()))
-        .collect()
-}
-
-/// `NAME_VERSION`, by the UKI's os-release.
-fn stem_of(uki: &[u8]) -> String {
-    let value = |key: &str| {
-        let text = &uki[places(uki, key)[0] + key.len()..][..100];
-        let text = String::from_utf8_lossy(text);
-        let value = text.trim_start_matches('"').split(['"', '\n']).next();
-        value.unwrap().to_owned()
-    };
-    format!("{}_{}", value("IMAGE_ID="), value("IMAGE_VERSION=")).replace('+', ".")
-}
-
-/// `qemu-img`, `sfdisk`, `mcopy`; false, with a printed skip, without one of them.
-fn changed(program: &str, arguments: &[&str]) -> bool {
-    let mut command = host_program(program);
-    tool(command.args(arguments)).is_some_and(|ran| {
-        ran.good();
-        true
-    })
-}
-
-/// A UKI on the ESP of a disk.
-fn add_entry(disk: &Disk, uki: &[u8], name: &str) -> bool {
-    let (start, _) = disk.partition("esp");
-    let file = disk.path.with_extension("efi");
-    fs::write(&file, uki).unwrap();
-    let image = format!("{}@@{start}", disk.path.display());
-    let to = format!("::/EFI/Linux/{name}");
-    let from = file.display().to_string();
-    let done = changed("mcopy", &["-n", "-o", "-i", &image, &from, &to]);
-    fs::remove_file(file).unwrap();
-    done
-}
 
 /// One try is left of three, and the kernel of the new version finds nothing to start.
 #[test]
@@ -264,16 +161,6 @@ impl Node {
     }
 }
 
-/// Of a partition by its number, in bytes.
-fn place_of(disk: &Disk, number: u64) -> (u64, u64) {
-    let entry = 2 * SECTOR_OF_TABLE + (number - 1) * 128;
-    let (first, last) = (disk.number(entry + 32), disk.number(entry + 40));
-    (
-        first * SECTOR_OF_TABLE,
-        (last + 1 - first) * SECTOR_OF_TABLE,
-    )
-}
-
 /// The container host with `more` in its recipe, for amd64.
 fn another(name: &str, more: &str) -> Option<PathBuf> {
     let images = Images::build(&format!("boot-{name}"), |directory| {
@@ -287,8 +174,9 @@ fn another(name: &str, more: &str) -> Option<PathBuf> {
     Some(real::output_for(&images.directory, "amd64"))
 }
 
-/// First boot of the new version cannot run.
-const FIRST_BOOT_FAILS: &str = "version = \"14.0\"\n[[file]]\n\
+/// First boot of the new version cannot run. Nor does the test's script, which runs once.
+const FIRST_BOOT_FAILS: &str = "version = \"14.0\"\n[units]\n\
+    mask = [\"nodeimg-exec.service\"]\n[[file]]\n\
     path = \"/etc/systemd/system/nodeimg-firstboot.service.d/fails.conf\"\n\
     content = \"[Service]\\nExecStart=\\nExecStart=sh -c 'echo of the test; exit 7'\\n\"\n";
 /// Its own check says yes at the third time.
@@ -376,7 +264,8 @@ fn a_good_one_whose_power_is_cut(node: &Node, new: &Version) {
 }
 
 /// The new version of a worker, whose kubelet ends as soon as it starts.
-const KUBELET_DIES: &str = "extends = \"mine.toml\"\nversion = \"99.0\"\n[[file]]\n\
+const KUBELET_DIES: &str = "extends = \"mine.toml\"\nversion = \"99.0\"\n\
+    [units]\nmask = [\"nodeimg-exec.service\"]\n[[file]]\n\
     path = \"/etc/systemd/system/kubelet.service.d/99-dies.conf\"\n\
     content = \"[Service]\\nExecStart=\\nExecStart=sh -c 'echo of the test; exit 7'\\n\"\n";
 

@@ -8,16 +8,32 @@ use nodeimg_values::regular;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::file::{FilePart, RecipeFile};
+use super::file::RecipeFile;
 use super::output::OutputKind;
 use super::problems::Problems;
 use super::source::Step;
-use super::value::Name;
+use super::value::{Name, RecipePath};
 use super::{ExtraContent, ExtraFile};
 use crate::input::artifact::Mode;
 
 /// Of one file, in bytes; it is held in memory.
 const MAX_SOURCE: u64 = 512 << 20;
+
+/// A file that the recipe adds to the image.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilePart {
+    pub path: RecipePath,
+    /// The text itself; set this or `source`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// A file to read, relative to this recipe; set this or `content`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The file's mode; `"0644"` by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+}
 
 /// A program that a new version of the image must pass.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]

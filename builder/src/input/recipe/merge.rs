@@ -12,10 +12,10 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::base::BasePart;
-use super::extra::HealthPart;
+use super::extra::{FilePart, HealthPart};
 use super::file::{
-    ArtifactPart, ClusterPart, DiskPart, FilePart, FirstBootPart, KubeProxyPart, KubeletPart,
-    RecipeFile, SysextPart, UnitsPart,
+    ArtifactPart, ClusterPart, DiskPart, FirstBootPart, KubeProxyPart, KubeletPart, RecipeFile,
+    SysextPart, UnitsPart,
 };
 use super::registries::RegistryPart;
 use super::runtime::containerd::ContainerdPart;
