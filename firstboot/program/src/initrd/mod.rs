@@ -128,8 +128,8 @@ fn start() -> Result<Infallible, Failure> {
     state::mount_all(&plan, &system, &found.disk)?;
     extra::keep()?;
     kmsg::tell(&format!(
-        "switching to the root after {:.1} s",
-        began.elapsed().as_secs_f32()
+        "switching to the root after {}",
+        kmsg::seconds(began.elapsed())
     ));
     switch::to_root()
 }
