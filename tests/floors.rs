@@ -168,7 +168,8 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "firstboot/program/src",
         &[
-            "run", "initrd", "search", "source", "media", "machine", "apply", "root", "cli",
+            "health", "run", "initrd", "search", "source", "media", "machine", "apply", "root",
+            "cli",
         ],
     ),
     (
@@ -185,6 +186,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "steady",
             "runtime",
             "outstanding",
+            "versions",
             "result",
         ],
     ),

@@ -184,7 +184,7 @@ fn the_efi_partition_starts_this_kernel_with_this_root() {
         let version = image_version(&root);
         // The recipe's, and the build number.
         assert!(version.starts_with("13.0-2"), "{version}");
-        let name = format!("EFI/Linux/container-host_{version}.efi");
+        let name = format!("EFI/Linux/container-host_{version}+3.efi");
         assert_eq!(sha256(&file(&name)), sha256(&uki));
 
         let sections = sections(&uki);

@@ -11,6 +11,8 @@
 //! | `owner`, amd64, 2 | a set-up node is not taken by others' media: hot, cold, before and behind its own, in its place; the operator's word, a clone |
 //! | `owner`, amd64, 3 more | clones with an SMBIOS UUID of their own, a word of the command line (NODEIMG_TEST_FULL=1) |
 //! | `power`, amd64, 1 and 1 | power cuts, the same end state, no secret but in its own file |
+//! | `rollback`, amd64, 1 | a newer version whose kernel panics: back on the one before, by itself |
+//! | `rollback`, amd64, 6 more; arm64, 1 | a corrupt root, a first boot that fails, a kubelet that dies, a good version and a power cut (NODEIMG_TEST_FULL=1) |
 //! | `secure`, amd64, 3 as far as the kernel | Secure Boot: keys are enrolled, what they signed boots, another command line does not |
 //! | `secure`, amd64, 7 more; arm64, 3 | unsigned, others' keys, a changed loader, the next key, a revoked one; the same on arm64 (NODEIMG_TEST_FULL=1) |
 //! | `tampered`, amd64, 1, 1 and 1 | one bit of the root is another one, of the hash tree, of the command line: never up |
@@ -35,6 +37,7 @@ mod node;
 mod owner;
 mod power;
 mod refused;
+mod rollback;
 mod secrets;
 mod secure;
 mod silent;

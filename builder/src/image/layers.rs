@@ -40,7 +40,13 @@ fn own_layers(recipe: &Recipe, has_images: bool) -> impl Iterator<Item = Layer> 
         .layers
         .iter()
         .map(|name| Layer { folder: name, name });
+    let is_disk = recipe.needs_base() && recipe.outputs.iter().any(|output| output.is_of_disk());
+    let of_disk = is_disk.then_some(Layer {
+        folder: "disk",
+        name: "disk",
+    });
     std::iter::once(of_runtime)
+        .chain(of_disk)
         .chain(of_profile)
         .chain(of_images)
 }
@@ -169,4 +175,22 @@ fn templates(
         put(tree, overlay::template_path(&path)?, node)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::input::recipe::tests::{disk_recipe, recipe};
+
+    #[test]
+    fn only_a_disk_has_versions_to_choose_from() {
+        let has = |recipe: &Recipe| {
+            let known = known_paths(recipe).unwrap();
+            let unit = "/etc/systemd/system/nodeimg-health.service";
+            known.iter().any(|(path, _)| path == unit)
+        };
+        assert!(has(&disk_recipe("")));
+        assert!(!has(&recipe("")));
+    }
 }

@@ -15,11 +15,12 @@ Usage: nodeimg-firstboot [run] [--root DIR] [--seed PATH] [--assume-address IP[/
        nodeimg-firstboot reprovision [--root DIR] [--yes]
        nodeimg-firstboot bind
        nodeimg-firstboot commands | commands-ended | forget-token
+       nodeimg-firstboot health | bless | versions
        nodeimg-firstboot --version | --help
 
   run                      set the node up and report the result (the default)
   network                  before systemd-networkd: apply the seed's network for this boot
-  status                   show the report of this boot
+  status                   show the report of this boot, and versions that have failed
   reprovision              let the next boot take a seed from any source: a new instance, or
                            the same one with new certificates
   bind                     this node belongs to this machine from now on, not to the one that
@@ -27,6 +28,9 @@ Usage: nodeimg-firstboot [run] [--root DIR] [--seed PATH] [--assume-address IP[/
   commands                 after everything else: run the seed's commands
   commands-ended           after that: report commands that ran out of time
   forget-token             remove the bootstrap token once the node has joined
+  health                   in a boot that the loader counts: is this version healthy?
+  bless                    after that: the loader counts this version's boots no more
+  versions                 write down which versions have failed, and why
   --root DIR               work offline, on a copy of a node's file system
   --seed PATH              read the seed only from this directory or block device
   --assume-address IP/LEN  with --root: an address that the node will have
@@ -65,6 +69,12 @@ pub(crate) enum Command {
     ForgetToken,
     /// Apply the seed's network, on the node itself.
     Network,
+    /// Whether the version that runs is healthy, on the node itself.
+    Health,
+    /// Count the boots of the version that runs no more.
+    Bless,
+    /// Write down which versions have failed.
+    Versions,
     Version,
     Help,
 }
@@ -76,8 +86,14 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
         Some("status") => Verb::Status,
         Some("reprovision") => Verb::Reprovision,
         Some("run") => Verb::Run,
-        Some(name @ ("bind" | "commands" | "commands-ended" | "forget-token")) => {
+        Some(
+            name @ ("bind" | "bless" | "commands" | "commands-ended" | "forget-token" | "health"
+            | "versions"),
+        ) => {
             let (name, command) = match name {
+                "bless" => ("bless", Command::Bless),
+                "health" => ("health", Command::Health),
+                "versions" => ("versions", Command::Versions),
                 "bind" => ("bind", Command::Bind),
                 "commands" => ("commands", Command::Commands),
                 "commands-ended" => ("commands-ended", Command::CommandsEnded),
@@ -250,6 +266,9 @@ mod tests {
             ("commands", Command::Commands),
             ("forget-token", Command::ForgetToken),
             ("network", Command::Network),
+            ("health", Command::Health),
+            ("bless", Command::Bless),
+            ("versions", Command::Versions),
         ] {
             assert_eq!(read(text), Ok(expected), "{text}");
         }
@@ -271,6 +290,7 @@ mod tests {
         for (text, expected) in [
             ("frobnicate", "`frobnicate` is not a valid argument"),
             ("commands --root r", "`commands` takes no options"),
+            ("health --root r", "`health` takes no options"),
             ("network --root x", "`network` takes no options"),
             ("run --yes", "`--yes` is not a valid argument"),
             ("reprovision --seed x", "`--seed` is not a valid argument"),

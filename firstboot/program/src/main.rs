@@ -8,6 +8,7 @@
 //! The rooms, from top to bottom; each uses those below it, and none above:
 //!
 //! ```text
+//!  health   whether a version of the image that is tried keeps the node
 //!  run      one run, and the verbs that come after it
 //!  initrd   the first program of a boot: finds, verifies and mounts the root
 //!  search   how long to look for a seed
@@ -20,6 +21,7 @@
 //! ```
 mod apply;
 mod cli;
+mod health;
 mod initrd;
 mod machine;
 mod media;
@@ -34,6 +36,7 @@ use std::process::ExitCode;
 use nodeimg_seed::contract::CONTRACT_MARKER;
 use nodeimg_seed::contract::paths::{KUBEADM_CONFIG, KUBELET_BOOTSTRAP};
 use nodeimg_seed::contract::report::{Outcome, RESULT_PATH, Report};
+use nodeimg_seed::contract::update::UpdateState;
 
 use crate::cli::{Command, RunOptions};
 use crate::machine::Machine;
@@ -63,6 +66,9 @@ fn main() -> ExitCode {
             run_commands(|root| commands::ended(root, &result))
         }
         Ok(Command::ForgetToken) => forget_token(),
+        Ok(Command::Health) => told(Path::new("/"), health::judge),
+        Ok(Command::Bless) => told(Path::new("/"), health::bless),
+        Ok(Command::Versions) => told(Path::new("/"), health::look_back),
         Ok(Command::Version) => {
             println!("nodeimg-firstboot {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
@@ -169,17 +175,20 @@ fn status(path: &Path, json: bool) -> ExitCode {
         Ok(root) => root,
         Err(code) => return code,
     };
-    let Some(report) = result::read(&root) else {
+    let Some(mut report) = result::read(&root) else {
         eprintln!(
             "error: there is no report in {}: first boot has not run since this machine started",
             root.shown(RESULT_PATH)
         );
         return ExitCode::from(FAILED);
     };
+    let known = run::versions::bytes(&root);
+    let versions = UpdateState::read(&known).summary();
+    report.update = UpdateState::whole(&known);
     match (json, report.to_json()) {
         (true, Ok(text)) => print!("{text}"),
-        _ if report.failed() => print!("{}", report.failure_box()),
-        _ => print!("{}", report.summary()),
+        _ if report.failed() => print!("{}{versions}", report.failure_box()),
+        _ => print!("{}{versions}", report.summary()),
     }
     match report.failed() {
         true => ExitCode::from(FAILED),

@@ -1,14 +1,12 @@
 //! From a merged file to a [`Recipe`], with every problem reported at once and
 //! at its place.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use nodeimg_values::regular;
 
 use super::base::Base;
-use super::file::{ArtifactKind, ArtifactPart, FilePart, RecipeFile};
+use super::file::{ArtifactKind, ArtifactPart, RecipeFile};
 use super::image;
 use super::network::Cidrs;
 use super::output::{self, Kinds};
@@ -17,16 +15,14 @@ use super::runtime::{self, Runtime};
 use super::source::Step;
 use super::value::{ArtifactVersion, Version, Word};
 use super::{
-    Artifact, ExtraContent, ExtraFile, Recipe, component, credential_provider, disk, handler,
-    kubernetes, profile, registries, services, verify,
+    Artifact, Recipe, component, credential_provider, disk, extra, handler, kubernetes, profile,
+    registries, services, verify,
 };
-use crate::input::artifact::{Kind, Mode};
+use crate::input::artifact::Kind;
 use crate::input::fetch::Mirrors;
 use crate::tree::ImagePath;
 
 const DEFAULT_MAX_UNPACKED: u64 = 2 << 30;
-/// Of one `[[file]]`, in bytes; it is held in memory.
-const MAX_SOURCE: u64 = 512 << 20;
 const KUBELET_UNIT: &str = "kubelet.service";
 
 /// Checks and completes.
@@ -47,7 +43,7 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
     first_boot(&file, &mut problems);
     let artifacts = artifacts(&file, &mut problems);
     let images = image::images(&file.artifact, &mut problems);
-    let files = extra_files(&file, &mut problems);
+    let files = extra::files(&file, &mut problems);
     verify::check(&file, &mut problems);
     required(&file, &mut problems);
     let handlers = handler::check(&file, runtime, &artifacts, &mut problems);
@@ -58,6 +54,7 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
     component::check(&file, &artifacts, &mut problems);
     kubernetes::versions(&file, runtime, &artifacts, &mut problems);
     let outputs = output::outputs(&file, kinds, &mut problems);
+    extra::health_needs_a_disk(&file, &outputs, &mut problems);
     disk::identity(&file, &outputs, &mut problems);
     let module_places = module_places(&file, &problems);
     let enable_places = places_of(&file.units.enable, &ENABLE, &problems);
@@ -346,54 +343,4 @@ fn members(kind: Kind, part: &ArtifactPart, problems: &mut Problems<'_>) {
         ];
         problems.add(&way, message);
     }
-}
-
-fn extra_files(file: &RecipeFile, problems: &mut Problems<'_>) -> Vec<ExtraFile> {
-    let parts = file.file.iter();
-    parts
-        .filter_map(|part| extra_file(part, problems))
-        .collect()
-}
-
-fn extra_file(part: &FilePart, problems: &mut Problems<'_>) -> Option<ExtraFile> {
-    let content = match (&part.content, &part.source) {
-        (Some(text), None) => ExtraContent::Text(text.clone()),
-        (None, Some(path)) => {
-            let path = PathBuf::from(path);
-            if let Some(problem) = wrong_source(&path) {
-                let name = part.path.to_string();
-                let way = [Step::Key("file"), Step::Named(&name), Step::Key("source")];
-                problems.add(&way, &problem);
-                return None;
-            }
-            ExtraContent::Source(path)
-        }
-        _ => {
-            let name = part.path.to_string();
-            problems.add(
-                &[Step::Key("file"), Step::Named(&name)],
-                "set one of `content` and `source`",
-            );
-            return None;
-        }
-    };
-    Some(ExtraFile {
-        path: part.path.0.clone(),
-        mode: part.mode.map_or(0o644, Mode::bits),
-        content,
-    })
-}
-
-/// What is there, but cannot become a file of an image. A file that is not there is
-/// missed by a build alone.
-fn wrong_source(path: &Path) -> Option<String> {
-    let meta = fs::metadata(path).ok()?;
-    let shown = path.display();
-    if !meta.is_file() {
-        let kind = regular::name(meta.file_type());
-        return Some(format!("{shown} is {kind}, not a file"));
-    }
-    (meta.len() > MAX_SOURCE).then(|| {
-        format!("{shown} is larger than {MAX_SOURCE} bytes: make it an artifact of the recipe")
-    })
 }

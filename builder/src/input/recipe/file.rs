@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::base::BasePart;
 use super::credential_provider::CredentialProvider;
+use super::extra::{FilePart, HealthPart};
 use super::handler::HandlerName;
 use super::image::PathPerArch;
 use super::network::Cidrs;
@@ -26,7 +27,7 @@ use super::runtime::crio::CrioPart;
 use super::url::{PerArch, UrlTemplate};
 use super::value::{ArtifactVersion, ByteSize, Domain, Name, RecipePath, Version, Word};
 use super::verify::{TrustPart, VerifyPart};
-use crate::input::artifact::{InstallRule, Mode};
+use crate::input::artifact::InstallRule;
 
 /// A nodeimg recipe.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -122,6 +123,9 @@ pub struct RecipeFile {
     /// Single files in addition to those of the overlay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub file: Vec<FilePart>,
+    /// Programs that say whether a new version of the image is healthy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health: Vec<HealthPart>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -381,20 +385,4 @@ pub struct ArtifactPart {
     /// For `oci_image`: more names for it on the node.
     #[serde(rename = "as", default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<Reference>,
-}
-
-/// A file that the recipe adds to the image.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FilePart {
-    pub path: RecipePath,
-    /// The text itself; set this or `source`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub content: Option<String>,
-    /// A file to read, relative to this recipe; set this or `content`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
-    /// The file's mode; `"0644"` by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mode: Option<Mode>,
 }

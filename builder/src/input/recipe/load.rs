@@ -235,6 +235,13 @@ fn located(mut file: RecipeFile, source: &Source) -> Result<RecipeFile> {
             *path = beside(path, source, &way)?;
         }
     }
+    for check in &mut file.health {
+        let name = check.name.to_string();
+        let way = [Step::Key("health"), Step::Named(&name), Step::Key("source")];
+        if let Some(path) = &mut check.source {
+            *path = beside(path, source, &way)?;
+        }
+    }
     Ok(file)
 }
 
@@ -250,7 +257,8 @@ pub fn portable(file: &RecipeFile) -> RecipeFile {
         .chain(registries.flat_map(|registry| &mut registry.ca))
         .chain(repositories.map(|repository| &mut repository.signed_by))
         .chain(sources.flat_map(|all| all.paths_mut()))
-        .chain(file.file.iter_mut().flat_map(|entry| &mut entry.source));
+        .chain(file.file.iter_mut().flat_map(|entry| &mut entry.source))
+        .chain(file.health.iter_mut().flat_map(|check| &mut check.source));
     for path in paths {
         if let Some(name) = Path::new(path.as_str()).file_name() {
             *path = name.to_string_lossy().into_owned();

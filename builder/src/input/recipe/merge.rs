@@ -12,9 +12,10 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::base::BasePart;
+use super::extra::{FilePart, HealthPart};
 use super::file::{
-    ArtifactPart, ClusterPart, DiskPart, FilePart, FirstBootPart, KubeProxyPart, KubeletPart,
-    RecipeFile, SysextPart, UnitsPart,
+    ArtifactPart, ClusterPart, DiskPart, FirstBootPart, KubeProxyPart, KubeletPart, RecipeFile,
+    SysextPart, UnitsPart,
 };
 use super::registries::RegistryPart;
 use super::runtime::containerd::ContainerdPart;
@@ -81,6 +82,12 @@ impl RecipeFile {
                 self.file,
                 |a, b| a.path == b.path,
                 |over: FilePart, _| over,
+            ),
+            health: merged_by(
+                base.health,
+                self.health,
+                |a, b| a.name == b.name,
+                |over: HealthPart, _| over,
             ),
         }
     }

@@ -14,6 +14,7 @@ pub mod component;
 pub mod credential_provider;
 mod deb;
 pub mod disk;
+mod extra;
 pub mod file;
 pub mod handler;
 mod image;

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! EFI/BOOT/BOOTX64.EFI      systemd-boot, where firmware looks on any disk
-//! EFI/Linux/NAME_VERSION.efi  the UKI, by `Recipe::build_name`
+//! EFI/Linux/NAME_VERSION+3.efi  the UKI, by `Recipe::build_name`; may fail three times
 //! loader/loader.conf        no waiting, no editing of command lines
 //! ```
 //! systemd-boot starts the newest version that is there
 //! ([Boot Loader Specification](https://uapi-group.org/specifications/specs/boot_loader_specification/)):
-//! an update adds its own beside the one that runs.
+//! an update adds its own beside the one that runs. One that has failed three times is its
+//! last choice ([Automatic Boot Assessment](https://systemd.io/AUTOMATIC_BOOT_ASSESSMENT/));
+//! where it is the only one, it is started all the same.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -30,6 +32,7 @@ pub const KIND: Guid = Guid::known(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);
 /// In bytes: two UKIs and more.
 const DEFAULT_SIZE: u64 = 256 << 20;
 const BUFFER: usize = 1 << 20;
+const TRIES: u32 = 3;
 /// Whoever could edit the command line could name another root.
 pub const LOADER: &[u8] = b"timeout 0\neditor no\n";
 
@@ -74,9 +77,10 @@ pub fn write(file: &File, place: Extent, built: &Built<'_>, uki: &[u8]) -> Resul
 }
 
 /// Another build of the recipe, by another lock, has another: it is put beside this one.
+/// The number behind `+` is how often it may yet fail to boot.
 fn uki_path(built: &Built<'_>) -> String {
     let name = built.recipe.build_name(built.locked.epoch());
-    format!("EFI/Linux/{name}.efi")
+    format!("EFI/Linux/{name}+{TRIES}.efi")
 }
 
 pub fn partition(built: &Built<'_>, place: Extent) -> Partition<'static> {

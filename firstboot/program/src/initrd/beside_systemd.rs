@@ -5,6 +5,7 @@
 //! | `choose-disk` | finds the disk that was booted, and tells udev |
 //! | `renew-guids` | gives that disk GUIDs of its own, once the root is mounted from it |
 //! | `merge-etc` | merges files that image and node both write, before `/etc` is mounted |
+//! | `start-once-more` | after a failure, restarts a machine whose loader counts the boot |
 //!
 //! udev's rules keep every partition from systemd that is not on the disk which
 //! [`BOOTED`] names. So systemd opens, repairs and mounts nothing from another disk, and
@@ -15,7 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use nodeimg_seed::contract::initrd_plan::{BOOTED, CHOOSE_DISK, MERGE_ETC, RENEW_GUIDS};
+use nodeimg_seed::contract::initrd_plan::{
+    BOOTED, CHOOSE_DISK, MERGE_ETC, RENEW_GUIDS, START_ONCE_MORE,
+};
 
 use super::booted::Firmware;
 use super::cmdline::CommandLine;
@@ -38,6 +41,11 @@ pub(crate) fn task(arguments: &[OsString]) -> Option<ExitCode> {
         Some(RENEW_GUIDS) => renew(&system),
         Some(MERGE_ETC) => {
             state::merge();
+            Ok(())
+        }
+        Some(START_ONCE_MORE) => {
+            let why = "the initrd of systemd has failed; its last words are on the console";
+            failure::start_once_more(why);
             Ok(())
         }
         _ => return None,

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::{self, OpenOptions};
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
 
 const PATH: &str = "/dev/kmsg";
 /// For the journal: consoles leave it out.
@@ -24,6 +25,11 @@ pub(crate) fn note(text: &str) {
 
 pub(crate) fn warn(text: &str) {
     write(WARNING, text);
+}
+
+/// "1.2 s". Without floats: what prints them is 10 KiB of the binary.
+pub(crate) fn seconds(time: Duration) -> String {
+    format!("{}.{} s", time.as_secs(), time.subsec_millis() / 100)
 }
 
 /// Best effort: without a log there is nowhere to report to.

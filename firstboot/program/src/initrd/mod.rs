@@ -21,7 +21,7 @@
 //! - Root, state and what is written come from one disk and go to it: the one that was
 //!   booted. Which one that is, is known, or the machine stays as it is.
 //! - PID 1 never ends: failures are reported on every console (failure.rs) and the
-//!   machine stays as it is.
+//!   machine stays as it is; it starts once more if its loader counts this boot.
 //!
 //! Left out: anything between the disk and the partition (LUKS, LVM, multipath); images
 //! for that use systemd's initrd.
@@ -128,15 +128,16 @@ fn start() -> Result<Infallible, Failure> {
     state::mount_all(&plan, &system, &found.disk)?;
     extra::keep()?;
     kmsg::tell(&format!(
-        "switching to the root after {:.1} s",
-        began.elapsed().as_secs_f32()
+        "switching to the root after {}",
+        kmsg::seconds(began.elapsed())
     ));
     switch::to_root()
 }
 
 /// Without EFI there are none, and nothing of what is in them.
 fn mount_variables() {
-    if Path::new(EFI_VARIABLES).is_dir() {
+    let is_empty = |mut entries: fs::ReadDir| entries.next().is_none();
+    if fs::read_dir(EFI_VARIABLES).is_ok_and(is_empty) {
         let _ignored = mount("efivarfs", EFI_VARIABLES, "efivarfs", QUIET, None);
     }
 }

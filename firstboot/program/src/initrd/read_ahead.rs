@@ -37,8 +37,8 @@ pub(crate) fn run(files: &[OsString]) {
         // Whoever needs it will report what is wrong with it.
         bytes += read(file, &mut piece).unwrap_or(0);
     }
-    let (size, seconds) = (bytes >> 20, began.elapsed().as_secs_f32());
-    kmsg::note(&format!("read ahead {size} MiB in {seconds:.1} s"));
+    let (size, time) = (bytes >> 20, kmsg::seconds(began.elapsed()));
+    kmsg::note(&format!("read ahead {size} MiB in {time}"));
 }
 
 fn read(file: &OsString, piece: &mut [u8]) -> io::Result<usize> {

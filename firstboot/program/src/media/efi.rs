@@ -39,16 +39,36 @@ pub(crate) fn boot_partition<'a>(system: &System, media: &'a [Medium]) -> Option
     }
 }
 
+/// The partition that the loader was started from, where the entries are that it counts.
+/// That of [`boot_partition`], unless the loader names another one by a GUID of its own
+/// (version 4), which no copy of an image has.
+pub(crate) fn loaders_partition<'a>(system: &System, media: &'a [Medium]) -> Option<&'a Medium> {
+    let named = loader_partition(system).filter(|guid| guid.as_bytes().get(14) == Some(&b'4'));
+    let mut found = media.iter().filter(|medium| {
+        let entry = system.partition_entry(&medium.device).ok().flatten();
+        let is_named = |guid: &String| named.as_ref() == Some(guid);
+        medium.file_system() == Some(FileSystem::Vfat)
+            && entry.is_some_and(|entry| entry.is_esp && is_named(&entry.guid))
+    });
+    match (found.next(), found.next()) {
+        (Some(medium), None) => Some(medium),
+        _ => boot_partition(system, media),
+    }
+}
+
 /// The GUID of the partition that the loader came from, in lowercase letters.
-/// UTF-16 after four bytes of attributes.
 pub(crate) fn loader_partition(system: &System) -> Option<String> {
-    let bytes = variable(system, LOADER_PARTITION)?;
+    Some(text_variable(system, LOADER_PARTITION)?.to_ascii_lowercase())
+}
+
+/// A variable of UTF-16 text.
+pub(super) fn text_variable(system: &System, name: &str) -> Option<String> {
+    let bytes = variable(system, name)?;
     let units = bytes
         .chunks_exact(2)
         .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
         .take_while(|unit| *unit != 0);
-    let text: String = char::decode_utf16(units).filter_map(Result::ok).collect();
-    Some(text.to_ascii_lowercase())
+    Some(char::decode_utf16(units).filter_map(Result::ok).collect())
 }
 
 /// Where the firmware booted from, if it says so with a whole path to a disk.
@@ -66,6 +86,41 @@ pub(crate) fn boot_path(system: &System) -> Option<DevicePath> {
     let title = rest.chunks_exact(2).position(|unit| unit == [0, 0])?;
     let start = 2 * (title + 1);
     DevicePath::parse(rest.get(start..start + length)?)
+}
+
+/// What the initrd of a failed boot says to the next boot, and to nobody else.
+const FAILURE: &str = "NodeimgBootFailure-6f1c2f0e-52b7-4a3d-9a51-0c1d8a7e4b93";
+/// Kept without power, for firmware and kernel
+/// ([UEFI 2.10, 8.2](https://uefi.org/specs/UEFI/2.10/08_Services_Runtime_Services.html#getvariable)).
+const KEPT: [u8; 4] = [7, 0, 0, 0];
+/// Bytes: firmware has little room.
+const MAX_FAILURE: usize = 512;
+
+/// Leaves word of a failure: the entry that was booted, and why. Best effort: some
+/// machines keep no variables.
+pub(crate) fn leave_failure(system: &System, stem: &str, why: &str) {
+    let _gone = take_failure(system);
+    let mut text = format!("{stem}\n{why}");
+    while text.len() > MAX_FAILURE {
+        text.pop();
+    }
+    let path = system.sys.join(VARIABLES).join(FAILURE);
+    let _best_effort = fs::write(path, [&KEPT, text.as_bytes()].concat());
+}
+
+/// The entry that failed, and why; it is told once.
+pub(crate) fn take_failure(system: &System) -> Option<(String, String)> {
+    let bytes = variable(system, FAILURE)?;
+    let path = system.sys.join(VARIABLES).join(FAILURE);
+    // The kernel protects variables that it does not know.
+    if let Ok(file) = fs::File::open(&path) {
+        let flags = rustix::fs::IFlags::empty();
+        let _best_effort = rustix::fs::ioctl_setflags(&file, flags);
+    }
+    let _best_effort = fs::remove_file(path);
+    let text = String::from_utf8_lossy(&bytes);
+    let (stem, why) = text.split_once('\n')?;
+    Some((stem.to_owned(), why.to_owned()))
 }
 
 /// A variable's value, behind four bytes of attributes.
@@ -99,7 +154,10 @@ fn root_disk(system: &System) -> Option<String> {
 mod tests {
     use std::fs;
 
-    use super::{GLOBAL, LOADER_PARTITION, VARIABLES, boot_path, loader_partition};
+    use super::{
+        GLOBAL, LOADER_PARTITION, MAX_FAILURE, VARIABLES, boot_path, leave_failure,
+        loader_partition, take_failure,
+    };
     use crate::media::System;
 
     #[test]
@@ -123,6 +181,24 @@ mod tests {
         );
         fs::write(&path, [6, 0, 0]).unwrap();
         assert_eq!(loader_partition(&system), None);
+    }
+
+    #[test]
+    fn a_failure_is_told_once() {
+        let sys = tempfile::tempdir().unwrap();
+        let system = System {
+            sys: sys.path().to_owned(),
+            ..System::default()
+        };
+        leave_failure(&system, "n_2", "without variables");
+        assert_eq!(take_failure(&system), None);
+        fs::create_dir_all(sys.path().join(VARIABLES)).unwrap();
+        leave_failure(&system, "n_1", "the first");
+        leave_failure(&system, "n_2", &format!("é{}", "é".repeat(MAX_FAILURE)));
+        let (stem, why) = take_failure(&system).unwrap();
+        assert_eq!(stem, "n_2");
+        assert!(why.starts_with("éé") && why.len() <= MAX_FAILURE, "{why}");
+        assert_eq!(take_failure(&system), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! - Looking changes nothing: devices are opened for reading, and volumes are mounted
 //!   where nothing else can see them.
 //! - The list is sorted by name, so that one machine gives one answer.
+mod counted;
 mod device_path;
 mod devices;
 mod efi;
@@ -17,9 +18,12 @@ use std::path::Path;
 
 use nodeimg_seed::volume::{self, FileSystem, Kind, Volume};
 
+pub(crate) use counted::{Entry, counted};
 pub(crate) use device_path::{DevicePath, Fit};
 pub(crate) use devices::{Device, System};
-pub(crate) use efi::{boot_partition, boot_path, loader_partition};
+pub(crate) use efi::{
+    boot_partition, boot_path, leave_failure, loader_partition, loaders_partition, take_failure,
+};
 pub(crate) use mount::{open, open_writable};
 pub(crate) use settle::{Patience, is_named, wait_for_udev};
 

@@ -106,6 +106,11 @@ impl Root {
         Ok(fsync(self.open_directory(parent)?)?)
     }
 
+    /// Makes everything on the file system durable.
+    pub(crate) fn sync_all(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(self.open_directory("/")?)?)
+    }
+
     /// Removes a file and the leftovers of an interrupted run.
     pub(crate) fn remove(&self, path: &str, gate: &mut dyn Gate) -> io::Result<()> {
         match self.parent_of(path) {

@@ -11,6 +11,7 @@ pub(crate) mod result;
 mod runtime;
 pub(crate) mod scrub;
 mod steady;
+pub(crate) mod versions;
 
 use std::path::Path;
 use std::time::Duration;
@@ -89,6 +90,7 @@ impl<'a> Boot<'a> {
     /// One attempt, and what it changes for a container runtime that may have started.
     fn whole(&self, report: &mut Report, problems: &mut Problems) -> Option<Outcome> {
         self.state.check_reader(problems)?;
+        versions::begin(self.root, problems);
         kept::settle(self.root, &self.settings, problems)?;
         let followed = self.machine.map(|machine| {
             let runtime = runtime::of(&self.settings);

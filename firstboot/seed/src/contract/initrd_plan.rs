@@ -31,6 +31,7 @@ pub const HELPER: &str = "/usr/lib/nodeimg/init";
 pub const CHOOSE_DISK: &str = "choose-disk";
 pub const RENEW_GUIDS: &str = "renew-guids";
 pub const MERGE_ETC: &str = "merge-etc";
+pub const START_ONCE_MORE: &str = "start-once-more";
 
 /// For one image.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

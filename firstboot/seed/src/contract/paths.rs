@@ -7,6 +7,9 @@ pub const BINARY_PATH: &str = "/usr/bin/nodeimg-firstboot";
 /// Templates lie below this directory under the path that they render to.
 pub const TEMPLATE_DIR: &str = "/usr/lib/nodeimg/templates";
 
+/// Programs of the image that say whether a new version of it is healthy.
+pub const HEALTH_CHECKS: &str = "/usr/lib/nodeimg/health.d";
+
 pub const HOSTNAME: &str = "/etc/hostname";
 pub const HOSTS: &str = "/etc/hosts";
 pub const KUBELET_CA: &str = "/var/lib/kubelet/ca.crt";

@@ -80,6 +80,9 @@ pub struct Report {
     /// The places that were searched when no seed was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<String>,
+    /// What is known of the image's versions ([`super::update`]); only `status` adds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<serde_json::Value>,
 }
 
 const WIDTH: usize = 78;
@@ -100,6 +103,7 @@ impl Report {
             problems: Vec::new(),
             seed_refused: false,
             seen: Vec::new(),
+            update: None,
         }
     }
 

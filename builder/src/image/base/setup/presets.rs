@@ -21,11 +21,14 @@ const PRESET_DIRS: [&str; 2] = [
 ];
 
 /// Of the base system; the container runtime and the recipe's `units.enable` come to them.
-const ENABLED: [&str; 16] = [
+const ENABLED: [&str; 19] = [
     "dbus-broker.service",
     "fstrim.timer",
     "getty@.service",
+    "nodeimg-bless.service",
     "nodeimg-firstboot.service",
+    "nodeimg-health.service",
+    "nodeimg-versions.service",
     "reboot.target",
     "remote-fs.target",
     "serial-getty@.service",

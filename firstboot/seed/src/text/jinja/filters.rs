@@ -325,10 +325,19 @@ fn number(text: &str) -> Result<Option<i64>, Failure> {
         .parse::<f64>()
         .ok()
         .filter(|number| number.is_finite());
-    let whole = number.map(|number| format!("{:.0}", number.trunc()));
-    whole
-        .map(|whole| whole.parse().map_err(|_| too_large()))
-        .transpose()
+    number.map(whole).transpose()
+}
+
+/// Without its fraction. Not by its digits: what prints floats is 10 KiB of the binary.
+#[allow(clippy::cast_possible_truncation)]
+fn whole(number: f64) -> Result<i64, Failure> {
+    /// The first one that is too large; the smallest number is its negative.
+    const END: f64 = 9_223_372_036_854_775_808.0;
+    let whole = number.trunc();
+    match (-END..END).contains(&whole) {
+        true => Ok(whole as i64),
+        false => Err(too_large()),
+    }
 }
 
 fn end(name: &str, value: &Value, first: bool) -> Result<Value, Failure> {
