@@ -18,6 +18,7 @@
 //!
 //! Left out: indexes in indexes, encrypted layers.
 
+pub mod artifact;
 pub mod reference;
 #[cfg(test)]
 mod tests;
@@ -68,6 +69,9 @@ pub struct Descriptor {
     pub size: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
+    /// Of what belongs to something else: its kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     /// Where else it is kept; what has one is not in the registry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
