@@ -103,6 +103,8 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/formats/src",
         &[
+            "update",
+            "update",
             "squashfs",
             "fat",
             "qcow2",
