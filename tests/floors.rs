@@ -15,7 +15,7 @@ use regex::Regex;
 const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/src",
-        &["cmd", "cli", "output", "image", "input", "tree", "store"],
+        &["cmd", "cli", "publish", "output", "image", "input", "tree", "store"],
     ),
     (
         "builder/src/image",
@@ -81,6 +81,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "keys",
             "extension",
             "esp",
+            "update",
             "statement",
             "target",
         ],

@@ -35,7 +35,7 @@ use super::retry::Backoff;
 use super::{Options, Retry};
 use ask::{Answer, Ask};
 
-pub use documents::{By, Document};
+pub use documents::By;
 pub use source::Source;
 pub use upload::Blob;
 
