@@ -80,6 +80,11 @@ impl Date {
         time.unix_timestamp().try_into().ok().map(Date)
     }
 
+    /// `202609120755`, which sorts as the times do.
+    pub fn to_the_minute(self) -> String {
+        self.to_string().replace('T', "").chars().take(12).collect()
+    }
+
     /// As the calendar and the clock say it in UTC; the last second of the year 9999 for
     /// all that is later.
     pub fn utc(self) -> OffsetDateTime {

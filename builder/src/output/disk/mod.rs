@@ -82,14 +82,18 @@ pub fn write<'a>(
 /// Each part goes to its place right away.
 fn fill(output: AtomicFile, built: &Built<'_>) -> Result<(Disk, BTreeMap<ImagePath, Digest>)> {
     let file = output.file();
-    let slot = Slot::of(contents(built.rootfs));
+    let slot = match built.recipe.disk.slot_size {
+        Some(size) => Slot::sized(size.0),
+        None => Slot::of(contents(built.rootfs)),
+    };
     let esp = Extent::first(esp::size(&built.recipe.disk));
     let hashes = esp.then(slot.hashes);
     let start = hashes.then(0).start;
     let written = verified::file_system(file, start, built.rootfs, built)?;
     if written.size > slot.root {
         bail!(
-            "the root has {} bytes, which do not fit into its slot of {} bytes",
+            "the root has {} bytes, which do not fit into its slot of {} bytes: give `disk.slot_size` \
+             more, twice the root's size to leave room for updates, or leave it out",
             written.size,
             slot.root
         );
@@ -166,16 +170,12 @@ fn table(file: &File, built: &Built<'_>, places: &Places, root: RootHash) -> Res
         root: data,
     } = *places;
     let [data, hashes] = discoverable::verified_root(built.arch, root, data, hashes);
+    // By its label a slot says which version is in it, as systemd-sysupdate has it.
+    let name = &built.recipe.build_name(built.locked.epoch());
     let partitions = [
         esp::partition(built, esp_place),
-        Partition {
-            name: "hashes-a",
-            ..hashes
-        },
-        Partition {
-            name: "root-a",
-            ..data
-        },
+        Partition { name, ..hashes },
+        Partition { name, ..data },
     ];
     let disk = Guid::derived(&["disk", &root.to_string()]);
     gpt::write(file, size(built, places.root)?, disk, &partitions)
