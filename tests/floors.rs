@@ -15,7 +15,9 @@ use regex::Regex;
 const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/src",
-        &["cmd", "cli", "publish", "output", "image", "input", "tree", "store"],
+        &[
+            "cmd", "cli", "publish", "output", "image", "input", "tree", "store",
+        ],
     ),
     (
         "builder/src/image",

@@ -77,7 +77,10 @@ impl Images {
     }
 
     pub fn publish(&self, arch: &str, to: &str) -> Ran {
-        Ran::of(self.nodeimg(&["publish", arch, to, "--retries", "2"]).env("TMPDIR", self.0.path()))
+        Ran::of(
+            self.nodeimg(&["publish", arch, to, "--retries", "2"])
+                .env("TMPDIR", self.0.path()),
+        )
     }
 
     pub fn pull(&self, from: &str, to: &str, more: &[&str]) -> Ran {
@@ -130,17 +133,27 @@ fn two_architectures_are_one_index_and_come_back_as_they_were() {
         let (images, name) = (Images::new(), name(&registry));
         images.publish("arm64", &name).good();
         let ran = images.publish("amd64", &name).good();
-        assert!(ran.err.contains("team/tiny:1.0.0-containerdisk"), "{}", ran.err);
+        assert!(
+            ran.err.contains("team/tiny:1.0.0-containerdisk"),
+            "{}",
+            ran.err
+        );
         let index = registry.document("team/tiny", "1.0.0").unwrap();
         let found = manifests(&index);
         let of = |arch: &str| {
             let fits = |one: &&Value| one["platform"]["architecture"] == arch;
             found.iter().filter(fits).count()
         };
-        assert_eq!((of("amd64"), of("arm64"), found.len()), (3, 3, 6), "{index}");
+        assert_eq!(
+            (of("amd64"), of("arm64"), found.len()),
+            (3, 3, 6),
+            "{index}"
+        );
         for arch in ["amd64", "arm64"] {
             let to = format!("pulled/{arch}");
-            images.pull(&format!("{name}:1.0.0"), &to, &["--arch", arch]).good();
+            images
+                .pull(&format!("{name}:1.0.0"), &to, &["--arch", arch])
+                .good();
             assert_eq!(contents(&images.path(&to)), contents(&images.path(arch)));
         }
         let left = fs::read_dir(images.path("pulled")).unwrap().count();
@@ -197,7 +210,10 @@ fn a_new_version_sends_only_what_is_new() {
     let ran = Ran::of(&mut images.nodeimg(&words)).good();
     assert!(ran.err.contains(": 0 files sent"), "{}", ran.err);
     images.pull(&other, "again", &[]).good();
-    assert_eq!(contents(&images.path("again")), contents(&images.path("amd64")));
+    assert_eq!(
+        contents(&images.path("again")),
+        contents(&images.path("amd64"))
+    );
 }
 
 #[test]
@@ -241,17 +257,20 @@ fn a_changed_directory_is_not_published() {
     let registry = Pushed::start(Kind::default());
     let (images, name) = (Images::new(), name(&registry));
     fs::write(images.path("amd64/disk.qcow2"), b"another").unwrap();
-    images
-        .publish("amd64", &name)
-        .refused(1, &["amd64/disk.qcow2", "SHA256SUMS", "build the image again"]);
+    images.publish("amd64", &name).refused(
+        1,
+        &["amd64/disk.qcow2", "SHA256SUMS", "build the image again"],
+    );
     assert_eq!(registry.asked(), []);
     images.write("amd64", "1.0.0", &[]);
     fs::write(images.path("amd64/notes.txt"), b"mine").unwrap();
     let ran = images.publish("amd64", &name).good();
-    assert!(ran.err.contains("not published") && ran.err.contains("notes.txt"), "{}", ran.err);
-    images
-        .publish("home", &name)
-        .refused(1, &["home"]);
+    assert!(
+        ran.err.contains("not published") && ran.err.contains("notes.txt"),
+        "{}",
+        ran.err
+    );
+    images.publish("home", &name).refused(1, &["home"]);
     for (address, wanted) in [
         ("oci://team/x", "does not name a registry"),
         ("docker://a.b/x", "write oci://"),
@@ -285,8 +304,11 @@ fn what_a_registry_makes_of_an_image_is_found_out() {
     with("title\":\"sbom.spdx.json\"", "title\":\"sbom.cdx.json\"").refused(1, &["sbom.cdx.json"]);
     with("title\":\"disk.qcow2\"", "title\":\"manifest.json\"").refused(1, &["manifest.json"]);
     with("vnd.nodeimg.files.v1", "vnd.other").refused(1, &["is not a directory that"]);
-    with("\"invalid.nodeimg.unpacked.size\":\"2", "\"invalid.nodeimg.unpacked.size\":\"1")
-        .refused(1, &["unpacks to"]);
+    with(
+        "\"invalid.nodeimg.unpacked.size\":\"2",
+        "\"invalid.nodeimg.unpacked.size\":\"1",
+    )
+    .refused(1, &["unpacks to"]);
     assert!(!images.path("bad").exists());
     // Bytes that are not those of the digest.
     let layer = files["layers"][0]["digest"].as_str().unwrap();
@@ -294,7 +316,9 @@ fn what_a_registry_makes_of_an_image_is_found_out() {
         &format!("GET /v2/team/tiny/blobs/{layer}"),
         vec![Fault::With(200, "X: y"); 9],
     );
-    images.pull(&from, "bad", &[]).refused(1, &["expected", layer]);
+    images
+        .pull(&from, "bad", &[])
+        .refused(1, &["expected", layer]);
     assert!(!images.path("bad").exists());
 }
 
@@ -314,7 +338,12 @@ pub fn as_ironic(
     };
     let kind = |one: &Value| one["annotations"]["disktype"].as_str().map(str::to_owned);
     let mut all = manifests(index);
-    all.sort_by_key(|one| order.iter().position(|known| kind(one).as_deref() == Some(known)).unwrap_or(100));
+    all.sort_by_key(|one| {
+        order
+            .iter()
+            .position(|known| kind(one).as_deref() == Some(known))
+            .unwrap_or(100)
+    });
     let possible = match arch {
         "amd64" => ["amd64", "x86_64"],
         _ => ["arm64", "aarch64"],
@@ -329,7 +358,9 @@ pub fn as_ironic(
             continue;
         };
         let media = layer["mediaType"].as_str().unwrap();
-        let packed = ["zstd", "gzip"].into_iter().find(|end| media.ends_with(end));
+        let packed = ["zstd", "gzip"]
+            .into_iter()
+            .find(|end| media.ends_with(end));
         let title = layer["annotations"]["org.opencontainers.image.title"].as_str();
         return Some((title.unwrap().to_owned(), packed));
     }
@@ -362,18 +393,33 @@ fn kubevirt_finds_its_disk() {
     let registry = Pushed::start(Kind::default());
     let (images, name) = (Images::new(), name(&registry));
     images.publish("amd64", &name).good();
-    let index = registry.document("team/tiny", "1.0.0-containerdisk").unwrap();
+    let index = registry
+        .document("team/tiny", "1.0.0-containerdisk")
+        .unwrap();
     let [only] = manifests(&index).try_into().unwrap();
-    assert_eq!(only["platform"], json!({"os": "linux", "architecture": "amd64"}));
+    assert_eq!(
+        only["platform"],
+        json!({"os": "linux", "architecture": "amd64"})
+    );
     let image = registry
         .document("team/tiny", only["digest"].as_str().unwrap())
         .unwrap();
-    let blob = |of: &Value| registry.blob("team/tiny", of["digest"].as_str().unwrap()).unwrap();
+    let blob = |of: &Value| {
+        registry
+            .blob("team/tiny", of["digest"].as_str().unwrap())
+            .unwrap()
+    };
     let config: Value = serde_json::from_slice(&blob(&image["config"])).unwrap();
     assert_eq!(config["architecture"], "amd64");
     let layer = &image["layers"][0];
-    assert_eq!(config["rootfs"]["diff_ids"][0], layer["digest"]);
-    let bytes = blob(layer);
+    let mut bytes = Vec::new();
+    let packed = blob(layer);
+    std::io::Read::read_to_end(
+        &mut flate2::read::GzDecoder::new(packed.as_slice()),
+        &mut bytes,
+    )
+    .unwrap();
+    assert_eq!(config["rootfs"]["diff_ids"][0], layout::digest(&bytes));
     let mut tar = tar::Archive::new(bytes.as_slice());
     let mut found = Vec::new();
     for entry in tar.entries().unwrap() {

@@ -39,10 +39,18 @@ pub fn run(session: &Session<'_>, args: &PublishArgs) -> Result<()> {
             directory.others.join(", ")
         ));
     }
-    let tag = address.tag.clone().unwrap_or_else(|| tag_of(&directory.version));
+    let tag = address
+        .tag
+        .clone()
+        .unwrap_or_else(|| tag_of(&directory.version));
     // Refused before anything is sent.
-    address.reference.tagged(&format!("{tag}-containerdisk-{}", directory.arch))?;
-    let updater = args.updater.as_deref().map(|path| updater(path, directory.arch));
+    address
+        .reference
+        .tagged(&format!("{tag}-containerdisk-{}", directory.arch))?;
+    let updater = args
+        .updater
+        .as_deref()
+        .map(|path| updater(path, directory.arch));
     let extras = Extras {
         updater: updater.transpose()?,
         key: directory.key.as_ref().map(|key| format!("key-{key}")),

@@ -14,7 +14,7 @@ pub mod sbom;
 pub mod sign;
 mod sysext;
 mod tarball;
-pub mod update;
+mod update;
 mod verified;
 
 /// What the files of a disk are called.

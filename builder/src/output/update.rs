@@ -83,7 +83,11 @@ fn write(disk: &Disk, directory: &Path) -> Result<Vec<Listed>> {
         root: Root {
             content: content(&outputs[0]),
             roothash: disk.root_hash.to_string(),
-            salt: about.salt.iter().map(|byte| format!("{byte:02x}")).collect(),
+            salt: about
+                .salt
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
             data_block: u32::try_from(BLOCK).context("the size of a block")?,
         },
         verity: content(&outputs[1]),

@@ -97,7 +97,11 @@ mod tests {
     fn an_address_names_its_registry() {
         for (text, tag, shown) in [
             ("oci://a.b/x", None, "oci://a.b/x"),
-            ("oci://a.b:5000/x/y:1.0", Some("1.0"), "oci://a.b:5000/x/y:1.0"),
+            (
+                "oci://a.b:5000/x/y:1.0",
+                Some("1.0"),
+                "oci://a.b:5000/x/y:1.0",
+            ),
             ("oci://localhost/x", None, "oci://localhost/x"),
             ("oci://[::1]:5000/x:t", Some("t"), "oci://[::1]:5000/x:t"),
             ("oci://docker.io/x", None, "oci://docker.io/library/x"),

@@ -1,14 +1,16 @@
 //! Container images of what was built: the disk, for KubeVirt and CDI, and the update, for Jobs
 //! on nodes.
 //!
-//! Each has one layer, a plain tar that is made as it is sent. It has its own tag, because a
+//! Each has one layer, a tar that is made as it is sent. It is gzip in name only (blocks that
+//! are stored): what is in it is compressed already, and some tools take nothing else. It has its own tag, because a
 //! kubelet takes the first manifest of its platform from an index.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
 use anyhow::{Context, Result};
 use nodeimg_formats::oci::artifact::Artifact;
-use nodeimg_formats::oci::{CONFIG, Descriptor, LAYER};
+use nodeimg_formats::oci::{CONFIG, Descriptor, PACKED_LAYER};
 use nodeimg_formats::tar::{END, Entry as Member, EntryKind, padding};
 use nodeimg_formats::update;
 use serde_json::json;
@@ -72,11 +74,18 @@ pub fn of_update(directory: &Directory, program: Option<&Source>) -> Result<Opti
     });
     let has = |name: &String| directory.item(name).is_some();
     if !has(&update.root.content.file) {
-        return Err(anyhow::anyhow!("the update has no root: build the image again"));
+        return Err(anyhow::anyhow!(
+            "the update has no root: build the image again"
+        ));
     }
     image(directory, "-update", layer, run)
         .map(Some)
-        .with_context(|| format!("the container image of {}", update::stem(&update.id, &update.version, &update.architecture)))
+        .with_context(|| {
+            format!(
+                "the container image of {}",
+                update::stem(&update.id, &update.version, &update.architecture)
+            )
+        })
 }
 
 fn image(
@@ -85,23 +94,29 @@ fn image(
     layer: Layer<'_>,
     run: serde_json::Value,
 ) -> Result<Image> {
-    let what = format!("the layer of {suffix}");
-    let layer = Blob::of(&what, layer.end())?;
+    let kind = suffix.trim_start_matches('-');
+    let tar = layer.end();
+    let unpacked = tar.measure()?.sha256;
+    let layer = Blob::of(&format!("the layer of {kind}"), stored(&tar)?)?;
     let config = json!({
         "created": directory.created,
         "architecture": directory.arch.name(),
         "os": "linux",
         "config": run,
-        "rootfs": { "type": "layers", "diff_ids": [layer.digest.to_string()] },
+        "rootfs": { "type": "layers", "diff_ids": [unpacked.to_string()] },
         "history": [{ "created": directory.created, "created_by": "nodeimg publish" }],
     });
     let config = serde_json::to_vec(&config).context("writing a configuration")?;
-    let config = Blob::of(&format!("the configuration of {suffix}"), Source::bytes(config))?;
-    let described = |kind: &str, blob: &Blob| Descriptor::new(kind, blob.digest.clone(), blob.size());
+    let config = Blob::of(
+        &format!("the configuration of {kind}"),
+        Source::bytes(config),
+    )?;
+    let described =
+        |kind: &str, blob: &Blob| Descriptor::new(kind, blob.digest.clone(), blob.size());
     let artifact = Artifact::new(
         None,
         described(CONFIG, &config),
-        vec![described(LAYER, &layer)],
+        vec![described(PACKED_LAYER, &layer)],
     );
     let title = format!("{}{suffix}", directory.name);
     let entry = layout::entry(directory, artifact, &title, &[])?;
@@ -112,6 +127,42 @@ fn image(
         entry,
         index,
     })
+}
+
+/// `tar` as gzip ([RFC 1952](https://www.rfc-editor.org/rfc/rfc1952)) of stored blocks
+/// ([RFC 1951](https://www.rfc-editor.org/rfc/rfc1951), 3.2.4).
+fn stored(tar: &Source) -> Result<Source> {
+    const BLOCK: u64 = 65_535;
+    const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    let mut crc = flate2::Crc::new();
+    let mut reader = tar.reader();
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        match reader
+            .read(&mut buffer)
+            .context("reading what is to be published")?
+        {
+            0 => break,
+            read => crc.update(&buffer[..read]),
+        }
+    }
+    let size = tar.size();
+    let mut out = Source::bytes(HEAD.to_vec());
+    let mut at = 0;
+    while at < size {
+        let piece = tar.cut(at, BLOCK);
+        at += piece.size();
+        // As large as a block can be.
+        let len = (piece.size() as u16).to_le_bytes();
+        let last = u8::from(at == size);
+        out = out
+            .then(Source::bytes(vec![last, len[0], len[1], !len[0], !len[1]]))
+            .then(piece);
+    }
+    let mut end = crc.sum().to_le_bytes().to_vec();
+    // Modulo 2^32, as the format has it.
+    end.extend((size as u32).to_le_bytes());
+    Ok(out.then(Source::bytes(end)))
 }
 
 /// A tar as it grows; its files stay where they are.

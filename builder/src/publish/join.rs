@@ -91,7 +91,10 @@ mod tests {
     #[test]
     fn each_architecture_is_replaced_by_itself() {
         let [amd64, arm64] = Arch::ALL;
-        let both = merged(&[(amd64, list(amd64, b"1")), (arm64, list(arm64, b"2"))], None);
+        let both = merged(
+            &[(amd64, list(amd64, b"1")), (arm64, list(arm64, b"2"))],
+            None,
+        );
         assert_eq!(both.manifests.len(), 2);
         let newer = merged(&[(arm64, list(arm64, b"3"))], Some(&both));
         assert_eq!(newer.manifests.len(), 2);

@@ -2,9 +2,7 @@
 //! them.
 
 use anyhow::{Context, Result, bail};
-use nodeimg_formats::oci::artifact::{
-    Annotations, Artifact, EMPTY, EMPTY_BYTES, List, TITLE,
-};
+use nodeimg_formats::oci::artifact::{Annotations, Artifact, EMPTY, EMPTY_BYTES, List, TITLE};
 use nodeimg_formats::oci::{Descriptor, INDEX, Platform};
 use nodeimg_formats::update::{self, PAYLOAD_TYPE};
 use nodeimg_values::arch::Arch;
@@ -94,16 +92,21 @@ pub fn entry(
 ) -> Result<Entry> {
     let version = &directory.version;
     artifact.annotations = media::annotations(title, version, &directory.created);
-    let more = more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    let more = more
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     let more: Annotations = more.collect();
     artifact.annotations.extend(more.clone());
     let bytes = artifact.bytes()?;
     let mut descriptor = Descriptor::of(&artifact.media_type, &bytes);
     descriptor.platform = Some(platform(directory.arch));
-    descriptor.artifact_type = artifact.artifact_type;
     if !more.is_empty() {
         descriptor.annotations = Some(more);
     }
+    if let Some(kind) = &artifact.artifact_type {
+        descriptor = descriptor.annotated(media::KIND, kind);
+    }
+    descriptor.artifact_type = artifact.artifact_type;
     Ok(Entry { bytes, descriptor })
 }
 
@@ -180,7 +183,10 @@ fn disk(directory: &Directory, item: &Item, kind: &str) -> Result<Entry> {
 /// Bills of materials, provenance and signatures, for one manifest.
 fn belongings(directory: &Directory, subject: &Descriptor) -> Vec<Artifact> {
     let one = |kind: &str, names: &[&str]| {
-        let found: Vec<&Item> = names.iter().filter_map(|name| directory.item(name)).collect();
+        let found: Vec<&Item> = names
+            .iter()
+            .filter_map(|name| directory.item(name))
+            .collect();
         let first = found.first().filter(|first| first.name == names[0])?;
         let config = Descriptor::of(EMPTY, EMPTY_BYTES);
         let layers = found.iter().map(|item| layer(item)).collect();

@@ -26,6 +26,9 @@ pub const UNPACKED_SIZE: &str = "invalid.nodeimg.unpacked.size";
 /// The directory has the unpacked file alone.
 pub const UNPACKED_ONLY: &str = "invalid.nodeimg.unpacked.only";
 
+/// The artifact type once more: tools that know none of that in an index keep annotations.
+pub const KIND: &str = "invalid.nodeimg.kind";
+
 const CREATED: &str = "org.opencontainers.image.created";
 
 /// What a file of an output directory is.

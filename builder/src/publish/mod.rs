@@ -27,8 +27,6 @@ mod layout;
 mod media;
 pub mod pull;
 pub mod send;
-#[cfg(test)]
-mod tests;
 
 use std::path::Path;
 

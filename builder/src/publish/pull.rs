@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nodeimg_formats::oci::artifact::{Artifact, List, TITLE};
 use nodeimg_formats::oci::{ACCEPTED, Descriptor, MAX_DOCUMENT};
 use nodeimg_formats::packing::Packing;
@@ -16,7 +16,7 @@ use nodeimg_values::digest::{Digest, Expected, Hasher};
 
 use super::address::Address;
 use super::media;
-use crate::input::fetch::{Fetcher, Request};
+use crate::input::fetch::{Fetcher, Gone, Request};
 use crate::output::disk_files;
 use crate::output::sign::sums;
 use crate::store::VerifiedBlob;
@@ -85,7 +85,11 @@ pub fn pull(
     {
         bail!("{address} has no {name}: {}", disks(&artifact));
     }
-    if *part == Part::Update && !wanted.iter().any(|file| file.name.ends_with(update::SUFFIX)) {
+    if *part == Part::Update
+        && !wanted
+            .iter()
+            .any(|file| file.name.ends_with(update::SUFFIX))
+    {
         bail!("{address} has no update: its recipe does not list the output `update`");
     }
     let requests: Vec<Request> = wanted
@@ -277,7 +281,11 @@ fn manifest(
         let url = reference.document_url(&found.digest);
         let (digest, bytes) = document(fetcher, address, &url, Some(want))?;
         let named = found.platform.as_ref().map(|p| p.architecture.clone());
-        return Ok((digest, of_files(&bytes, address)?, named.unwrap_or_default()));
+        return Ok((
+            digest,
+            of_files(&bytes, address)?,
+            named.unwrap_or_default(),
+        ));
     }
     Ok((top.0, of_files(&top.1, address)?, String::new()))
 }
@@ -295,8 +303,15 @@ fn document(
         max_size: MAX_DOCUMENT,
         accept: Some(ACCEPTED),
     };
-    let (blob, _) = fetcher.download(&request)?;
-    let bytes = fs::read(blob.path()).with_context(|| format!("reading {}", blob.path().display()))?;
+    let (blob, _) = fetcher.download(&request).map_err(|error| match error.is::<Gone>() {
+        true => anyhow!(
+            "{address} is not there: the registry answers that it has no such repository, tag or \
+             digest (some say so to who is not logged in)"
+        ),
+        false => error,
+    })?;
+    let bytes =
+        fs::read(blob.path()).with_context(|| format!("reading {}", blob.path().display()))?;
     if Digest::sha256(&bytes) != *blob.sha256() {
         bail!("{} changed while it was read", blob.path().display());
     }
@@ -304,22 +319,30 @@ fn document(
 }
 
 fn select(list: &List, arch: Option<Arch>, own: Option<Arch>) -> Result<&Descriptor> {
-    let of_files = |one: &&Descriptor| one.artifact_type.as_deref() == Some(media::FILES);
+    let of_files = |one: &&Descriptor| {
+        let kinds = [one.artifact_type.as_deref(), one.annotation(media::KIND)];
+        kinds.contains(&Some(media::FILES))
+    };
     let found: Vec<&Descriptor> = list.manifests.iter().filter(of_files).collect();
     let name = |one: &Descriptor| {
         let platform = one.platform.as_ref();
-        platform.map(|platform| platform.architecture.clone()).unwrap_or_default()
+        platform
+            .map(|platform| platform.architecture.clone())
+            .unwrap_or_default()
     };
     let names: Vec<String> = found.iter().map(|one| name(one)).collect();
     let of = |arch: Arch| found.iter().find(|one| name(one) == arch.name()).copied();
     match (found.as_slice(), arch) {
-        ([], _) => bail!("nodeimg did not publish this: it has no manifest of {}", media::FILES),
+        ([], _) => bail!(
+            "nodeimg did not publish this: it has no manifest of {}",
+            media::FILES
+        ),
         (_, Some(arch)) => of(arch)
             .with_context(|| format!("it has no image for {arch}: it is for {}", names.join(", "))),
         ([one], None) => Ok(one),
-        (_, None) => own.and_then(of).with_context(|| {
-            format!("it is for {}: choose one with --arch", names.join(" and "))
-        }),
+        (_, None) => own
+            .and_then(of)
+            .with_context(|| format!("it is for {}: choose one with --arch", names.join(" and "))),
     }
 }
 
@@ -328,7 +351,11 @@ fn of_files(bytes: &[u8], address: &Address) -> Result<Artifact> {
     if artifact.artifact_type.as_deref() != Some(media::FILES) {
         bail!(
             "{address} is not a directory that `nodeimg publish` wrote, but {}",
-            artifact.artifact_type.as_deref().unwrap_or("a container image").escape_debug()
+            artifact
+                .artifact_type
+                .as_deref()
+                .unwrap_or("a container image")
+                .escape_debug()
         );
     }
     if artifact.layers.len() > MAX_FILES {
@@ -338,9 +365,10 @@ fn of_files(bytes: &[u8], address: &Address) -> Result<Artifact> {
 }
 
 fn disks(artifact: &Artifact) -> String {
-    let titles = artifact.layers.iter().flat_map(|layer| {
-        [layer.annotation(TITLE), layer.annotation(media::UNPACKS)]
-    });
+    let titles = artifact
+        .layers
+        .iter()
+        .flat_map(|layer| [layer.annotation(TITLE), layer.annotation(media::UNPACKS)]);
     let is_disk = |name: &&str| name.starts_with("disk.");
     let found: Vec<&str> = titles.flatten().filter(is_disk).collect();
     match found.is_empty() {

@@ -73,7 +73,10 @@ pub fn publish(
     } else {
         let blobs = blobs(directory, &images)?;
         send_all(repository, &blobs, &mut told)?;
-        let entries = layout.entries.iter().chain(images.iter().map(|image| &image.entry));
+        let entries = layout
+            .entries
+            .iter()
+            .chain(images.iter().map(|image| &image.entry));
         for Entry { bytes, descriptor } in entries {
             repository.put_once(&descriptor.media_type, bytes)?;
         }

@@ -188,7 +188,8 @@ fn reply(status: u16) -> Reply {
 }
 
 fn error(status: u16, code: &str) -> Reply {
-    let body = format!(r#"{{"errors":[{{"code":"{code}","message":"the registry says {code}"}}]}}"#);
+    let body =
+        format!(r#"{{"errors":[{{"code":"{code}","message":"the registry says {code}"}}]}}"#);
     Reply {
         body: body.into_bytes(),
         ..reply(status)
@@ -254,7 +255,10 @@ fn noted(state: &State, request: &Request, length: usize) -> Option<Fault> {
 
 fn send(stream: &mut TcpStream, request: &Request, reply: Reply) -> io::Result<()> {
     let mut head = format!("HTTP/1.1 {} Test\r\nConnection: close\r\n", reply.status);
-    let has_length = reply.headers.iter().any(|h| h.starts_with("Content-Length"));
+    let has_length = reply
+        .headers
+        .iter()
+        .any(|h| h.starts_with("Content-Length"));
     if !has_length {
         head += &format!("Content-Length: {}\r\n", reply.body.len());
     }
@@ -354,8 +358,12 @@ fn document(state: &State, request: &Request, repository: &str, by: &str) -> Rep
             }
         }
     }
-    let kind = request.header("content-type").unwrap_or_default().to_owned();
-    held.documents.insert(key(&own), (kind.clone(), bytes.clone()));
+    let kind = request
+        .header("content-type")
+        .unwrap_or_default()
+        .to_owned();
+    held.documents
+        .insert(key(&own), (kind.clone(), bytes.clone()));
     held.documents.insert(key(by), (kind, bytes.clone()));
     let stored = reply(201).with("Docker-Content-Digest", own);
     match value["subject"]["digest"].as_str() {
@@ -366,7 +374,10 @@ fn document(state: &State, request: &Request, repository: &str, by: &str) -> Rep
 
 fn begin(state: &State, request: &Request, repository: &str, own: SocketAddr) -> Reply {
     let mut held = state.held.lock().unwrap();
-    let (mount, from) = (query(&request.target, "mount"), query(&request.target, "from"));
+    let (mount, from) = (
+        query(&request.target, "mount"),
+        query(&request.target, "from"),
+    );
     if let (Some(mount), Some(from), true) = (mount, from, state.kind.mounts)
         && let Some(bytes) = held.blobs.get(&(from, mount.clone())).cloned()
     {
@@ -436,6 +447,7 @@ fn go_on(state: &State, request: &Request, repository: &str, own: SocketAddr) ->
     if digest(&had) != wanted {
         return error(400, "DIGEST_INVALID");
     }
-    held.blobs.insert((repository.to_owned(), wanted.clone()), had);
+    held.blobs
+        .insert((repository.to_owned(), wanted.clone()), had);
     reply(201).with("Docker-Content-Digest", wanted)
 }

@@ -37,7 +37,10 @@ impl Update {
         let bytes = target.bytes(&name)?.unwrap_or_default();
         let manifest: Manifest = serde_json::from_slice(&bytes).with_context(context)?;
         let Some(packed) = &manifest.uki.compressed else {
-            bail!("{} names no compressed UKI: build the image again", context());
+            bail!(
+                "{} names no compressed UKI: build the image again",
+                context()
+            );
         };
         let mut uki = Vec::new();
         let packed_context = || format!("unpacking {}", target.path(&packed.file).display());
@@ -74,7 +77,10 @@ impl Update {
             ..self.manifest.clone()
         };
         let (_, text) = update::text(&manifest)?;
-        Ok(BTreeMap::from([packed, (self.name.clone(), text.into_bytes())]))
+        Ok(BTreeMap::from([
+            packed,
+            (self.name.clone(), text.into_bytes()),
+        ]))
     }
 }
 

@@ -87,7 +87,7 @@ impl Source {
     }
 
     /// From byte `at` on, at most `len` bytes.
-    pub(super) fn cut(&self, at: u64, len: u64) -> Source {
+    pub fn cut(&self, at: u64, len: u64) -> Source {
         let (mut skip, mut left) = (at, len);
         let mut parts = Vec::new();
         for part in &self.0 {
@@ -205,7 +205,7 @@ impl http_body::Body for Body {
             return Poll::Ready(None);
         }
         let mut piece = vec![0; this.left.min(PIECE) as usize];
-        match this.reader.read(&mut piece) {
+        match fill(&mut this.reader, &mut piece) {
             Ok(read) => {
                 piece.truncate(read);
                 this.left -= read as u64;
@@ -227,6 +227,18 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
     }
+}
+
+/// Reads until the buffer is full or nothing is left.
+fn fill(from: &mut Reader, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match from.read(&mut buffer[filled..])? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(filled)
 }
 
 impl Sent {

@@ -51,7 +51,9 @@ fn pushed(registry: &Pushed) -> std::result::Result<Outcome, String> {
     let progress = quiet();
     let repository = open(registry, &progress, &["team/y"]);
     let blob = blob();
-    let outcome = repository.send(&blob).map_err(|error| format!("{error:#}"))?;
+    let outcome = repository
+        .send(&blob)
+        .map_err(|error| format!("{error:#}"))?;
     let stored = registry.blob("team/x", &blob.digest.to_string());
     assert_eq!(stored.as_deref(), Some(bytes().as_slice()));
     Ok(outcome)
@@ -96,7 +98,10 @@ fn a_blob_of_another_repository_is_mounted_where_that_is_known() {
         assert_eq!(methods(&registry), how);
     }
     let registry = Pushed::start(Kind::default());
-    registry.faults("POST /v2/team/x/blobs/uploads/?mount", [Fault::Status(405, "UNSUPPORTED")]);
+    registry.faults(
+        "POST /v2/team/x/blobs/uploads/?mount",
+        [Fault::Status(405, "UNSUPPORTED")],
+    );
     assert_eq!(pushed(&registry), Ok(Outcome::Sent));
 }
 
@@ -122,7 +127,10 @@ fn chunks_are_for_registries_that_need_them() {
         let registry = Pushed::start(kind.clone());
         assert_eq!(pushed(&registry), Ok(Outcome::Sent), "{kind:?}");
         let asked = registry.asked();
-        assert!(asked.iter().any(|asked| asked.method == "PATCH"), "{asked:?}");
+        assert!(
+            asked.iter().any(|asked| asked.method == "PATCH"),
+            "{asked:?}"
+        );
         if let Some(least) = kind.least {
             let patches = asked.iter().filter(|asked| asked.method == "PATCH");
             let short = patches.filter(|asked| asked.length < least).count();
@@ -138,13 +146,13 @@ fn a_cut_goes_on_where_it_was() {
             forgets,
             ..Kind::default()
         });
-        registry.faults(
-            "PUT /v2/team/x/blobs/uploads/",
-            [Fault::CutAfter(900_000)],
-        );
+        registry.faults("PUT /v2/team/x/blobs/uploads/", [Fault::CutAfter(900_000)]);
         assert_eq!(pushed(&registry), Ok(Outcome::Sent));
         let patches = registry.asked();
-        let first = patches.iter().find(|asked| asked.method == "PATCH").unwrap();
+        let first = patches
+            .iter()
+            .find(|asked| asked.method == "PATCH")
+            .unwrap();
         let rest = bytes().len() - 900_000;
         assert_eq!(first.length == rest, !forgets, "{patches:?}");
     }
@@ -155,7 +163,11 @@ fn a_cut_goes_on_where_it_was() {
     });
     registry.faults(
         "PATCH /v2/team/x/blobs/uploads/",
-        [Fault::CutAfter(400_000), Fault::CutAfter(400_000), Fault::Status(503, "X")],
+        [
+            Fault::CutAfter(400_000),
+            Fault::CutAfter(400_000),
+            Fault::Status(503, "X"),
+        ],
     );
     assert_eq!(pushed(&registry), Ok(Outcome::Sent));
 }
@@ -181,16 +193,52 @@ fn what_is_temporary_is_tried_again() {
 fn a_refusal_says_who_what_and_what_to_do() {
     let many = |fault: Fault| vec![fault; 12];
     for (begins, fault, wanted) in [
-        ("POST ", Fault::Status(404, "NAME_UNKNOWN"), vec!["404", "says NAME_UNKNOWN", "create it there"]),
-        ("POST ", Fault::Status(405, "UNSUPPORTED"), vec!["405", "takes no pushes"]),
-        ("POST ", Fault::Status(403, "DENIED"), vec!["says DENIED", "write to `team/x`"]),
-        ("POST ", Fault::Status(401, "UNAUTHORIZED"), vec!["write to `team/x`"]),
-        ("POST ", Fault::Status(500, "UNKNOWN"), vec!["500", "run the command again"]),
-        ("POST ", Fault::With(429, "Retry-After: 0"), vec!["429", "how often"]),
+        (
+            "POST ",
+            Fault::Status(404, "NAME_UNKNOWN"),
+            vec!["404", "says NAME_UNKNOWN", "create it there"],
+        ),
+        (
+            "POST ",
+            Fault::Status(405, "UNSUPPORTED"),
+            vec!["405", "takes no pushes"],
+        ),
+        (
+            "POST ",
+            Fault::Status(403, "DENIED"),
+            vec!["says DENIED", "write to `team/x`"],
+        ),
+        (
+            "POST ",
+            Fault::Status(401, "UNAUTHORIZED"),
+            vec!["write to `team/x`"],
+        ),
+        (
+            "POST ",
+            Fault::Status(500, "UNKNOWN"),
+            vec!["500", "run the command again"],
+        ),
+        (
+            "POST ",
+            Fault::With(429, "Retry-After: 0"),
+            vec!["429", "how often"],
+        ),
         ("POST ", Fault::CutAfter(0), vec!["run the command again"]),
-        ("P", Fault::Status(413, "SIZE_INVALID"), vec!["413", "client_max_body_size"]),
-        ("PUT ", Fault::Digest, vec!["does not have the digest sha256:", "on the way"]),
-        ("HEAD ", Fault::Status(403, "DENIED"), vec!["write to `team/x`"]),
+        (
+            "P",
+            Fault::Status(413, "SIZE_INVALID"),
+            vec!["413", "client_max_body_size"],
+        ),
+        (
+            "PUT ",
+            Fault::Digest,
+            vec!["does not have the digest sha256:", "on the way"],
+        ),
+        (
+            "HEAD ",
+            Fault::Status(403, "DENIED"),
+            vec!["write to `team/x`"],
+        ),
     ] {
         let registry = Pushed::start(Kind::default());
         registry.faults(begins, many(fault.clone()));
@@ -213,7 +261,10 @@ fn an_upload_goes_where_the_registry_says_without_the_login() {
     let progress = quiet();
     let name = format!("registry.example/team/x").parse().unwrap();
     let rules = [
-        format!("https://registry.example/=http://me:pw@{}/", registry.address()),
+        format!(
+            "https://registry.example/=http://me:pw@{}/",
+            registry.address()
+        ),
         format!("https://other.example/=http://{}/", other.address()),
     ];
     let options = Options {
@@ -222,7 +273,12 @@ fn an_upload_goes_where_the_registry_says_without_the_login() {
     };
     let repository = Repository::open(&name, &options, Vec::new(), &progress).unwrap();
     assert_eq!(repository.send(&blob()).unwrap(), Outcome::Sent);
-    assert!(other.asked().iter().all(|asked| asked.authorization.is_none()));
+    assert!(
+        other
+            .asked()
+            .iter()
+            .all(|asked| asked.authorization.is_none())
+    );
     let given = registry.asked();
     assert!(given.iter().any(|asked| asked.authorization.is_some()));
     // Without the second rule that host is not allowed.
@@ -343,7 +399,10 @@ fn a_tag_is_read_whatever_the_registry_tells() {
         .unwrap_err()
         .to_string();
     assert!(told.contains("may be immutable"), "{told}");
-    registry.faults("PUT ", [Fault::With(201, "Docker-Content-Digest: sha256:12")]);
+    registry.faults(
+        "PUT ",
+        [Fault::With(201, "Docker-Content-Digest: sha256:12")],
+    );
     let told = open(&registry, &progress, &[])
         .put(By::Tag("1"), INDEX, b"{}")
         .unwrap_err()
