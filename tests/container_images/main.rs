@@ -12,6 +12,7 @@ mod local;
 mod publish;
 mod refused;
 mod registry;
+mod shared;
 
 use std::fs;
 use std::path::Path;

@@ -6,7 +6,7 @@ use clap::Args;
 use nodeimg_values::arch::Arch;
 
 use super::TransferArgs;
-use crate::publish::address::Address;
+use crate::publish::address::{ANY, Address, REPOSITORY};
 
 #[derive(Debug, Args)]
 pub struct PublishArgs {
@@ -14,10 +14,10 @@ pub struct PublishArgs {
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
     /// Where to: oci://HOST/REPOSITORY:TAG [default tag: the image's version]
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", value_parser = ANY)]
     pub address: Address,
     /// Repository of the same registry that may have some of the files already (oci://HOST/REPOSITORY); may be given more than once
-    #[arg(long = "mount-from", value_name = "ADDRESS", value_parser = Address::repository)]
+    #[arg(long = "mount-from", value_name = "ADDRESS", value_parser = REPOSITORY)]
     pub mounts: Vec<Address>,
     /// nodeimg-update for the image's architecture, for the container image REPOSITORY:TAG-update
     #[arg(long, value_name = "FILE")]
@@ -29,7 +29,7 @@ pub struct PublishArgs {
 #[derive(Debug, Args)]
 pub struct PullArgs {
     /// From where: oci://HOST/REPOSITORY:TAG, or oci://HOST/REPOSITORY@DIGEST
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", value_parser = ANY)]
     pub address: Address,
     /// The directory to write
     #[arg(value_name = "DIR")]

@@ -9,6 +9,7 @@ use super::Session;
 use crate::cli::PublishArgs;
 use crate::input::fetch::push::Repository;
 use crate::publish::address::tag_of;
+use crate::publish::by_key;
 use crate::publish::send::{self, Extras, Published};
 use crate::publish::{Directory, updater};
 
@@ -53,7 +54,7 @@ pub fn run(session: &Session<'_>, args: &PublishArgs) -> Result<()> {
         .map(|path| updater(path, directory.arch));
     let extras = Extras {
         updater: updater.transpose()?,
-        key: directory.key.as_ref().map(|key| format!("key-{key}")),
+        key: directory.key.as_deref().map(by_key::tag),
     };
     let repository = Repository::open(&address.reference, &options, mounts, session.progress)?;
     let told = send::publish(&repository, &directory, &tag, &extras)?;

@@ -1,9 +1,12 @@
 //! `oci://HOST[:PORT]/REPO[:TAG][@DIGEST]` of the command line.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use nodeimg_formats::oci::Reference;
 
 const SCHEME: &str = "oci://";
@@ -76,6 +79,31 @@ impl fmt::Display for Address {
             Some(digest) => write!(f, "@{digest}"),
             None => Ok(()),
         }
+    }
+}
+
+/// Reads addresses of the command line; what is refused may hold a password, and is not shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Parser(pub fn(&str) -> Result<Address>);
+
+/// Any address, and that of a repository alone.
+pub const ANY: Parser = Parser(<Address as FromStr>::from_str);
+pub const REPOSITORY: Parser = Parser(Address::repository);
+
+impl TypedValueParser for Parser {
+    type Value = Address;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> std::result::Result<Address, clap::Error> {
+        self.0(&value.to_string_lossy()).map_err(|error| {
+            let name = argument.map(ToString::to_string).unwrap_or_default();
+            let message = format!("{name}: {error:#}");
+            command.clone().error(ErrorKind::ValueValidation, message)
+        })
     }
 }
 

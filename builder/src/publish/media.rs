@@ -10,6 +10,10 @@ pub const DISK: &str = "application/vnd.nodeimg.disk.v1";
 /// The checksums with their signature.
 pub const CHECKSUMS: &str = "application/vnd.nodeimg.checksums.v1";
 
+/// What a lock pins, and one file of it.
+pub const PINS: &str = "application/vnd.nodeimg.pins.v1";
+pub const PINNED: &str = "application/octet-stream";
+
 pub const SPDX: &str = "application/spdx+json";
 pub const CYCLONEDX: &str = "application/vnd.cyclonedx+json";
 pub const IN_TOTO: &str = "application/vnd.in-toto+json";

@@ -12,7 +12,8 @@
 //! REPO:sha256-HEX         what belongs to a manifest, where the registry keeps no such lists
 //! ```
 //! `directory` is what there is, `layout` its manifests, `container` its container images,
-//! `join` the index of several architectures; `send` does it all, `pull` undoes it.
+//! `join` the index of several architectures; `send` does it all, `pull` undoes it;
+//! `by_key` takes what somebody else has built from the same, `pins` keeps what locks pin, for all machines that share a repository.
 //!
 //! # Invariants
 //! - No file is sent that is not the one that `SHA256SUMS` lists.
@@ -20,11 +21,13 @@
 //! - The same directory has the same manifests, whoever publishes it and when.
 
 pub mod address;
+pub mod by_key;
 mod container;
 mod directory;
 mod join;
 mod layout;
 mod media;
+pub mod pins;
 pub mod pull;
 pub mod send;
 

@@ -1,11 +1,13 @@
 //! Takes a published directory back out of a registry, or parts of it.
 
+use std::error::Error;
+use std::fmt;
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use nodeimg_formats::oci::artifact::{Artifact, List, TITLE};
 use nodeimg_formats::oci::{ACCEPTED, Descriptor, MAX_DOCUMENT};
 use nodeimg_formats::packing::Packing;
@@ -57,6 +59,23 @@ impl Part {
     }
 }
 
+/// The registry answers that it has no such thing.
+#[derive(Debug)]
+pub struct NotThere(String);
+
+impl fmt::Display for NotThere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is not there: the registry answers that it has no such repository, tag or digest \
+             (some say so to who is not logged in)",
+            self.0
+        )
+    }
+}
+
+impl Error for NotThere {}
+
 /// What was taken.
 #[derive(Debug)]
 pub struct Pulled {
@@ -67,13 +86,15 @@ pub struct Pulled {
     pub files: Vec<String>,
 }
 
-/// Takes the image for `arch`, or the only one that there is, into `directory`.
+/// Takes the image for `arch`, or the only one that there is, into `directory`, if `accept`
+/// agrees, which is given the place and the names of the files.
 pub fn pull(
     fetcher: &Fetcher<'_>,
     address: &Address,
     arch: Option<Arch>,
     part: &Part,
     directory: &Path,
+    accept: impl Fn(&Path, &[String]) -> Result<()>,
 ) -> Result<Pulled> {
     let (digest, artifact, arch) = manifest(fetcher, address, arch)?;
     let mut wanted = Vec::new();
@@ -110,6 +131,7 @@ pub fn pull(
     }
     files.sort();
     check(out.path(), &files).with_context(|| address.to_string())?;
+    accept(out.path(), &files)?;
     out.commit()?;
     Ok(Pulled {
         arch,
@@ -303,13 +325,12 @@ fn document(
         max_size: MAX_DOCUMENT,
         accept: Some(ACCEPTED),
     };
-    let (blob, _) = fetcher.download(&request).map_err(|error| match error.is::<Gone>() {
-        true => anyhow!(
-            "{address} is not there: the registry answers that it has no such repository, tag or \
-             digest (some say so to who is not logged in)"
-        ),
-        false => error,
-    })?;
+    let (blob, _) = fetcher
+        .download(&request)
+        .map_err(|error| match error.is::<Gone>() {
+            true => NotThere(address.to_string()).into(),
+            false => error,
+        })?;
     let bytes =
         fs::read(blob.path()).with_context(|| format!("reading {}", blob.path().display()))?;
     if Digest::sha256(&bytes) != *blob.sha256() {

@@ -37,6 +37,8 @@ pub enum Fault {
     CutAfter(usize),
     /// As if the body had been another.
     Digest,
+    /// The right answer but for its first byte.
+    Lie,
 }
 
 /// What kind of a registry it is.
@@ -231,7 +233,13 @@ fn talk(state: &State, mut stream: TcpStream) -> io::Result<()> {
             ..reply(status)
         },
         Some(Fault::Digest) => error(400, "DIGEST_INVALID"),
-        _ => answer(state, &request, own),
+        lie => {
+            let mut right = answer(state, &request, own);
+            if let (Some(_), Some(first)) = (lie, right.body.first_mut()) {
+                *first ^= 1;
+            }
+            right
+        }
     };
     send(&mut stream, &request, answered)
 }

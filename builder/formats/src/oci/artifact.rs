@@ -28,6 +28,9 @@ pub const EMPTY_BYTES: &[u8] = b"{}";
 pub const TITLE: &str = "org.opencontainers.image.title";
 pub const VERSION: &str = "org.opencontainers.image.version";
 
+/// The SHA-512 of a file, in hex.
+pub const SHA512: &str = "invalid.nodeimg.sha512";
+
 pub type Annotations = BTreeMap<String, String>;
 
 /// A manifest of files.

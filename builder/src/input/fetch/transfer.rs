@@ -30,7 +30,7 @@ use super::mirrors::Candidate;
 use super::retry::Backoff;
 use super::silent::Silent;
 use super::slots::{Slot, Slots, host, server};
-use super::{Options, Request};
+use super::{LOCK, Options, Request};
 use crate::store::{Lookup, Partial, Store, VerifiedBlob};
 
 /// Small pieces are gathered to this size before they are written.
@@ -130,7 +130,13 @@ impl Transfer<'_> {
 
     fn told(&self, candidate: &Candidate, failure: &Failure) -> String {
         let url = shown(&self.request.url);
-        let failure = told(candidate, &self.request.url, failure);
+        let failure = match failure {
+            Failure::Mismatch(_) if self.options.pinned != LOCK => format!(
+                "{} (the bytes were dropped: do not trust the registry, or the network path to it)",
+                failure.reason()
+            ),
+            _ => told(candidate, &self.request.url, failure),
+        };
         if candidate.by_mirror {
             format!(
                 "{url} through the mirror {}: {failure}",

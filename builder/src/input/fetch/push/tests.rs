@@ -33,7 +33,9 @@ fn open<'a>(registry: &Pushed, progress: &'a Progress, mounts: &[&str]) -> Repos
 
 /// Longer than the smallest chunk.
 fn bytes() -> Vec<u8> {
-    (0..1_300_000u32).map(|i| (i * i / 7) as u8).collect()
+    (0..1_300_000u32)
+        .map(|i| (i.wrapping_mul(i) / 7) as u8)
+        .collect()
 }
 
 fn blob() -> Blob {
