@@ -19,6 +19,7 @@ from firstboot import measure_firstboot
 from image import ARCHS, Images, measure_base, measure_disk, measure_sign, measure_writers
 from measure import alternating
 from nginx import Nginx
+from publish import measure_publish
 
 
 @dataclass
@@ -213,6 +214,7 @@ class Bench:
         self.writers(images)
         self.disk(images)
         self.sign(images)
+        self.publish(images)
 
     def base_tree(self, images):
         runs = measure_base(images, self.args.runs, self.args.debian_mirror)
@@ -265,6 +267,18 @@ class Bench:
         table(["", "wall: median (range)", "CPU"], rows)
         ours, theirs = runs.values()
         self.goals.append(Goal("signing a disk: wall beside writing and hashing it again", ours.median() / theirs.median(), 1.0, "", noise=0.2))
+
+
+    def publish(self, images):
+        runs, size = measure_publish(images, self.args.runs)
+        print(f"\n## `nodeimg publish` and `nodeimg pull` of a disk ({size / 1e6:.0f} MB)")
+        rows = []
+        for way, both in runs.items():
+            for name, run in both.items():
+                rows.append([way, "nodeimg" if name == "ours" else name, run.seconds(), run.cpu_seconds()])
+            ours, theirs = both["ours"], both["skopeo"]
+            self.goals.append(Goal(f"{way}: wall beside skopeo", ours.median() / theirs.median(), 1.0, "", noise=0.3))
+        table(["", "", "wall: median (range)", "CPU"], rows)
 
 
 def arguments():

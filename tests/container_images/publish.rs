@@ -6,9 +6,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nodeimg_test_support::layout;
 use nodeimg_test_support::push_registry::{Fault, Kind, Location, Pushed};
 use nodeimg_test_support::run::{self, Ran, listing};
+use nodeimg_test_support::{archive, layout};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -434,4 +434,117 @@ fn kubevirt_finds_its_disk() {
             ("disk/disk.qcow2".to_owned(), 0o440, (107, 107), size)
         ]
     );
+}
+
+/// The files of an update, by name, for amd64.
+fn update(version: &str) -> Vec<(String, Vec<u8>)> {
+    let stem = format!("tiny_{version}_amd64");
+    let file = |ending: &str| {
+        (
+            format!("{stem}.{ending}"),
+            format!("{ending} {version}").into_bytes(),
+        )
+    };
+    let (root, verity, uki) = (file("root.raw"), file("verity.raw"), file("efi.zst"));
+    let described = |(name, bytes): &(String, Vec<u8>)| json!({ "file": name, "size": bytes.len(), "sha256": layout::digest(bytes)[7..] });
+    let mut manifest = json!({
+        "schema": 1, "id": "tiny", "version": version, "architecture": "amd64",
+        "root": described(&root), "verity": described(&verity), "slot": 1 << 29,
+        "uki": { "file": format!("{stem}.efi"), "size": 1, "sha256": "0".repeat(64),
+                 "compressed": { "file": uki.0, "size": uki.1.len() } },
+        "state": { "version": 1, "reads_from": 1 },
+    });
+    manifest["root"]["roothash"] = json!("1".repeat(64));
+    manifest["root"]["salt"] = json!("2".repeat(64));
+    manifest["root"]["data_block"] = json!(4096);
+    let text = manifest.to_string().into_bytes();
+    vec![root, verity, uki, (format!("{stem}.update.json"), text)]
+}
+
+#[test]
+fn an_update_is_what_a_node_looks_for() {
+    let registry = Pushed::start(Kind::default());
+    let (images, name) = (Images::new(), name(&registry));
+    let files = update("1.0.0-202611301200");
+    let more: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
+        .collect();
+    images.write("amd64", "1.0.0", &more);
+    let signed = format!("{}.dsse", files[3].0);
+    fs::write(images.path("amd64").join(&signed), b"envelope").unwrap();
+    let program = archive::program("amd64", "nodeimg-update");
+    fs::write(images.path("updater"), &program).unwrap();
+    let publish = |updater: &str| {
+        let words = ["publish", "amd64", &name, "--updater", updater];
+        Ran::of(&mut images.nodeimg(&words))
+    };
+    fs::write(images.path("arm64-program"), archive::program("arm64", "x")).unwrap();
+    publish("arm64-program").refused(1, &["arm64"]);
+    publish("amd64/manifest.json").refused(1, &["not an ELF program"]);
+    assert_eq!(writes(&registry), 0);
+    publish("updater").good();
+    // The version is that of the update.
+    let index = registry
+        .document("team/tiny", "1.0.0-202611301200")
+        .unwrap();
+    let kind = "application/vnd.nodeimg.image.v1";
+    let found = manifests(&index);
+    let entry = found
+        .iter()
+        .find(|one| one["artifactType"] == kind)
+        .unwrap();
+    let manifest = registry
+        .document("team/tiny", entry["digest"].as_str().unwrap())
+        .unwrap();
+    assert_eq!(manifest["artifactType"], kind);
+    assert_eq!(manifest["config"]["digest"], layout::digest(&files[3].1));
+    assert_eq!(
+        manifest["config"]["mediaType"],
+        "application/vnd.nodeimg.update.v1+json"
+    );
+    let layers = manifest["layers"].as_array().unwrap();
+    let kinds: Vec<&str> = layers
+        .iter()
+        .map(|layer| layer["mediaType"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "application/vnd.nodeimg.uki.v1+zstd",
+            "application/vnd.nodeimg.root.v1",
+            "application/vnd.nodeimg.verity.v1",
+            "application/vnd.dsse.envelope.v1+json"
+        ]
+    );
+    // The same for a kubelet, with the program.
+    let image = registry
+        .document("team/tiny", "1.0.0-202611301200-update")
+        .unwrap();
+    let digest = manifests(&image)[0]["digest"].as_str().unwrap().to_owned();
+    let image = registry.document("team/tiny", &digest).unwrap();
+    let layer = image["layers"][0]["digest"].as_str().unwrap();
+    let packed = registry.blob("team/tiny", layer).unwrap();
+    let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(packed.as_slice()));
+    let names: Vec<String> = tar
+        .entries()
+        .unwrap()
+        .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+        .collect();
+    assert_eq!(names.len(), 3 + 5 + 1, "{names:?}");
+    assert_eq!(names.last().unwrap(), "usr/bin/nodeimg-update");
+    // And only that of a directory.
+    let from = format!("{name}:1.0.0-202611301200");
+    images.pull(&from, "update", &["--update"]).good();
+    let there = listing(&images.path("update"));
+    assert!(files.iter().all(|(name, _)| there.contains(name)) && there.contains(&signed));
+    assert!(
+        !there.iter().any(|name| name.starts_with("disk.")),
+        "{there:?}"
+    );
+    // One that names other files than it lies with is not published.
+    fs::write(images.path("amd64").join(&files[0].0), b"another root").unwrap();
+    images
+        .publish("amd64", &name)
+        .refused(1, &[&files[0].0, "SHA256SUMS"]);
 }

@@ -24,6 +24,7 @@ pub mod address;
 pub mod by_key;
 mod container;
 mod directory;
+mod file;
 mod join;
 mod layout;
 mod media;

@@ -238,7 +238,8 @@ pub(super) async fn answer(ways: &Ways, get: &Get, first: &First) -> Result<Resp
         // refuses the login, and not a token that is used up.
         *kept = None;
         let own = first.login.as_ref();
-        let fresh = registry::login(ways, &first.url, own, &mut response).await?;
+        let pushes = matches!(get.how, How::Push(_));
+        let fresh = registry::login(ways, &first.url, own, pushes, &mut response).await?;
         let mut response = follow(ways, get, &first.url, Some(&fresh)).await?;
         if wants_login(ways, &mut response, first).await? {
             return Err(refused(ways, &mut response, first).await);

@@ -100,7 +100,10 @@ impl Repository<'_> {
         for from in &self.mounts {
             let url = self.name.upload_url(Some((&blob.digest, from)));
             let target = self.target(&url)?;
-            let answer = self.ask(&Ask::new(Method::POST, target.clone()), None)?;
+            // What fails here fails again without a mount, or does not matter.
+            let Ok(answer) = self.ask(&Ask::new(Method::POST, target.clone()), None) else {
+                continue;
+            };
             match answer.code {
                 StatusCode::CREATED => return Ok(Outcome::Mounted),
                 StatusCode::ACCEPTED => session = Some(self.session(&answer, &target, 0)?),
@@ -164,6 +167,7 @@ impl Repository<'_> {
     ) -> Result<(), Failure> {
         let mut sizes = CHUNKS.iter().copied().peekable();
         let mut backoff = Backoff::new(&self.retry);
+        let mut most = 0;
         // What it has of the first try, if it says so.
         let mut current = match why.is_transient() {
             true => self.state(&session)?,
@@ -174,20 +178,20 @@ impl Repository<'_> {
                 Some(session) => session,
                 None => self.begin(upload)?,
             };
+            if session.had > most {
+                most = session.had;
+                backoff.reset();
+            }
             upload.from(session.had);
             let size = sizes
                 .peek()
                 .copied()
                 .unwrap_or(CHUNKS[0])
                 .max(session.least);
-            let had = session.had;
             let failure = match self.go_on(blob, &mut session, size, upload) {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure,
             };
-            if session.had > had {
-                backoff.reset();
-            }
             let too_large = status(&failure) == Some(StatusCode::PAYLOAD_TOO_LARGE);
             if too_large && sizes.len() > 1 && size > session.least {
                 sizes.next();
@@ -271,7 +275,7 @@ fn closing<'b>(blob: &Blob, session: &Session, rest: &'b Source) -> Ask<'b> {
     }
 }
 
-/// Whether an upload ended well.
+/// Whether an upload succeeded.
 fn accepted(blob: &Blob, answer: Answer) -> Result<(), Failure> {
     if [200, 201, 202, 204].contains(&answer.code.as_u16()) {
         return Ok(());
