@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cloud_init
+import update
 from boot import measure_boot
 from firstboot import measure_firstboot
-from image import ARCHS, Images, measure_base, measure_disk, measure_sign, measure_writers
+from image import ARCHS, Images, measure_base, measure_disk, measure_sign, measure_writers, roots_of_update
 from measure import alternating
 from nginx import Nginx
 from publish import measure_publish
@@ -215,6 +216,7 @@ class Bench:
         self.disk(images)
         self.sign(images)
         self.publish(images)
+        self.update(images)
 
     def base_tree(self, images):
         runs = measure_base(images, self.args.runs, self.args.debian_mirror)
@@ -259,6 +261,15 @@ class Bench:
             Goal("disk, nothing changed", nothing_changed.median(), 0.2, " s", noise=1),
             Goal("peak memory of a disk", max(run.peak_mib() for run in runs.values()), 256, " MiB", noise=0),
         ]
+
+    def update(self, images):
+        old, new = roots_of_update(images)
+        fetched, ranges = update.to_fetch(old, new)
+        print("\n## What an update with one small file more brings of the root\n")
+        print(update.HEAD)
+        print(update.row("container-host, amd64", old, new))
+        print(f"\n`ci/bench.d/update.py OLD NEW` says it of any other pair. {ranges} ranges are to be asked for.")
+        self.goals.append(Goal("an update with one small file more: of the root", 100 * fetched / new.stat().st_size, 1, " %", noise=0))
 
     def sign(self, images):
         runs = measure_sign(images, self.args.runs)

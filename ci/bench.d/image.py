@@ -212,6 +212,23 @@ def measure_disk(images, runs):
     return alternating(runs, jobs)
 
 
+def roots_of_update(images):
+    """The root of the image, and of one that has a small file more, as an update would."""
+    recipe = images.work / "updated.toml"
+    (images.work / "motd").write_text("one more\n")
+    recipe.write_text(
+        f'extends = "{images.recipe}"\n\n[[file]]\npath = "/usr/local/share/motd"\nsource = "motd"\nmode = "0644"\n'
+    )
+    shutil.copy(images.recipe.with_suffix(".lock"), recipe.with_suffix(".lock"))
+    roots = []
+    for name, which in (("old", None), ("new", recipe)):
+        once(images.build("amd64", "root", "--force", recipe=which))
+        kept = images.work / f"{name}.squashfs"
+        shutil.copy(images.of("amd64", "root", "root.squashfs"), kept)
+        roots.append(kept)
+    return roots
+
+
 def measure_sign(images, runs):
     """Signing a disk and its UKI, beside writing and hashing the same files with coreutils."""
     folder = images.work / "sign"

@@ -15,7 +15,7 @@ use nodeimg_test_support::real;
 use nodeimg_test_support::run::{Ran, host_program, tool};
 
 /// Unpacked as the kernel would.
-fn initrd(uki: &Path, place: &Path) -> Option<PathBuf> {
+pub fn initrd(uki: &Path, place: &Path) -> Option<PathBuf> {
     let uki = fs::read(uki).unwrap();
     fs::write(place.join("packed"), sections(&uki)[".initrd"]).unwrap();
     let mut unpack = host_program("sh");

@@ -20,6 +20,7 @@ mod publishers;
 mod relock;
 mod scanners;
 mod signed;
+mod slots;
 mod tampered;
 
 use std::fs::{self, File, Permissions};

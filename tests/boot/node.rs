@@ -396,5 +396,5 @@ fn expect_writable_paths(facts: &Facts, image: &Path) {
     facts.expect_parts("var", &["ext4 rw"]);
     facts.expect("etc", "overlay");
     facts.expect("tmp", "tmpfs");
-    facts.expect_parts("partitions", &["esp", "root-a", "state"]);
+    facts.expect_parts("partitions", &["esp", "container-host_", "_empty", "state"]);
 }

@@ -6,7 +6,7 @@
 //! 3. the previous instance's files that this one does not have give way to what
 //!    was there before it, or to nothing;
 //! 4. each file: temporary file, sync, rename; then each directory is synced;
-//! 5. the stamp, and a copy of it; 6. the note is removed.
+//! 5. what templates were rendered with; the stamp, and a copy of it; 6. the note is removed.
 //!
 //! [`fit`] tells before step 1 what would stop any of them, and step 3 passes over what
 //! cannot be removed: a path that no run can do anything with must not stop all later ones.
@@ -21,6 +21,7 @@
 pub(crate) mod access;
 pub(crate) mod aside;
 pub(crate) mod fit;
+pub(crate) mod merged;
 mod state;
 mod traces;
 
@@ -28,6 +29,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use nix::errno::Errno;
+use nodeimg_seed::contract::rendered::{self, RENDERED_PATH, Rendered};
 use nodeimg_seed::contract::stamp::{
     ORIGINALS, PENDING_PATH, Pending, RECORD_PATH, STAMP_PATH, STAMP_VERSION, Stamp, TakenSeed,
 };
@@ -218,14 +220,19 @@ pub(crate) fn apply(
         touched.insert(path);
     }
     sync_directories(root, &touched, gate)?;
+    if !plan.templates.is_empty() {
+        write_rendered(root, &rendered_of(plan, instance.id), gate)?;
+    }
     let stamp = Stamp {
         version: STAMP_VERSION,
+        templates: plan.templates.clone(),
         instance_id: instance.id.to_owned(),
         host_name: instance.host_name.to_owned(),
         plan_digest: plan.digest(),
         files: paths_of(plan, true),
         extra_files: paths_of(plan, false),
         seed: Some(instance.seed.clone()),
+        ..Stamp::default()
     };
     write_stamp(root, &stamp, gate)?;
     failing(
@@ -247,6 +254,34 @@ pub(crate) fn apply(
 pub(crate) fn write_stamp(root: &Root, stamp: &Stamp, gate: &mut dyn Gate) -> Result<(), Failure> {
     write_state(root, STAMP_PATH, stamp, gate)?;
     write_state(root, RECORD_PATH, stamp, gate)
+}
+
+/// Keeps what later images' templates are rendered with.
+pub(crate) fn write_rendered(
+    root: &Root,
+    rendered: &Rendered,
+    gate: &mut dyn Gate,
+) -> Result<(), Failure> {
+    let access = Access {
+        mode: 0o600,
+        ..Access::PUBLIC
+    };
+    write_json(root, RENDERED_PATH, rendered, access, gate)
+}
+
+fn rendered_of(plan: &Plan, instance_id: &str) -> Rendered {
+    let of_template = |file: &&PlannedFile| plan.rendered.contains(&file.path);
+    let files = plan.files.iter().filter(of_template);
+    let files = files.filter_map(|file| match &file.content {
+        Content::Bytes(bytes) => Some((file.path.clone(), rendered::of_file(bytes.expose()))),
+        _ => None,
+    });
+    Rendered {
+        version: STAMP_VERSION,
+        instance_id: instance_id.to_owned(),
+        values: plan.values.all(),
+        files: files.collect(),
+    }
 }
 
 /// Copies the image's files that this instance is the first to replace.
@@ -363,9 +398,19 @@ fn write_state(
     value: &impl Serialize,
     gate: &mut dyn Gate,
 ) -> Result<(), Failure> {
+    write_json(root, path, value, Access::PUBLIC, gate)
+}
+
+fn write_json(
+    root: &Root,
+    path: &str,
+    value: &impl Serialize,
+    access: Access,
+    gate: &mut dyn Gate,
+) -> Result<(), Failure> {
     let written = serde_json::to_vec(value)
         .map_err(io::Error::other)
-        .and_then(|bytes| root.replace(path, &bytes, Access::PUBLIC, gate))
+        .and_then(|bytes| root.replace(path, &bytes, access, gate))
         .and_then(|()| root.sync_parent(path, gate));
     failing(root, "writing it", path, written)
 }

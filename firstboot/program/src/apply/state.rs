@@ -9,6 +9,7 @@ use nodeimg_seed::contract::paths::{
 };
 use nodeimg_seed::contract::stamp::{
     MAX_STATE, ORIGINALS, PENDING_PATH, Pending, RECORD_PATH, STAMP_PATH, STAMP_VERSION, Stamp,
+    later_reader,
 };
 use nodeimg_seed::read::network;
 use nodeimg_seed::text::problem::{Place, Problems};
@@ -55,6 +56,8 @@ pub(crate) struct State {
     differ: bool,
     /// What is left of a node that was set up and whose stamp and copy are lost.
     traces: Vec<String>,
+    /// The record that only a later version of this program reads, and which.
+    later: Option<(&'static str, u32)>,
 }
 
 impl State {
@@ -70,6 +73,15 @@ impl State {
         let record = read(RECORD_PATH);
         let (first, note) = (read(STAMP_PATH), read(PENDING_PATH));
         let stamp = first.as_ref().and_then(|bytes| Stamp::read(bytes));
+        let later = [
+            (STAMP_PATH, &first),
+            (RECORD_PATH, &record),
+            (PENDING_PATH, &note),
+        ];
+        let later = later.into_iter().find_map(|(path, bytes)| {
+            let reader = later_reader(bytes.as_ref()?)?;
+            Some((path, reader))
+        });
         let record = record.and_then(|bytes| Stamp::read(&bytes));
         let pending = note.as_ref().map(|bytes| Pending::read(bytes));
         if stamp.is_none() && first.is_some() {
@@ -95,7 +107,24 @@ impl State {
             recognised,
             damaged,
             traces,
+            later,
         }
+    }
+
+    /// Tells of a record that only a later version of this program reads; `None` if there is
+    /// one. Then nothing may be changed: a run that took this node for a new one would overwrite
+    /// the secrets of its seed.
+    pub(crate) fn check_reader(&self, problems: &mut Problems) -> Option<()> {
+        let Some((path, reader)) = self.later else {
+            return Some(());
+        };
+        let reason = format!(
+            "was written by the first boot of a later image: version {reader} of it reads this, \
+             and the first boot of this image is version {STAMP_VERSION}. Nothing was changed"
+        );
+        let remedy = "boot the later image, or give the node an empty state";
+        problems.error(&Place::file(path), reason, remedy);
+        None
     }
 
     /// The instance that is set up. Not one that a later run has begun to replace, but one to
@@ -194,10 +223,9 @@ impl State {
             version: STAMP_VERSION,
             instance_id: instance_id.to_owned(),
             host_name: name,
-            plan_digest: String::new(),
             files: vec![HOSTNAME.to_owned()],
             extra_files: self.recognised.clone(),
-            seed: None,
+            ..Stamp::default()
         })
     }
 }

@@ -43,6 +43,7 @@ pub(super) fn plan(files: &[(&str, u32, &str)]) -> Plan {
     });
     Plan {
         files: files.collect(),
+        ..Plan::default()
     }
 }
 

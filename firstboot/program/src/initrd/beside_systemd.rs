@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `choose-disk` | finds the disk that was booted, and tells udev |
 //! | `renew-guids` | gives that disk GUIDs of its own, once the root is mounted from it |
+//! | `merge-etc` | merges files that image and node both write, before `/etc` is mounted |
 //!
 //! udev's rules keep every partition from systemd that is not on the disk which
 //! [`BOOTED`] names. So systemd opens, repairs and mounts nothing from another disk, and
@@ -14,14 +15,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use nodeimg_seed::contract::initrd_plan::{BOOTED, CHOOSE_DISK, RENEW_GUIDS};
+use nodeimg_seed::contract::initrd_plan::{BOOTED, CHOOSE_DISK, MERGE_ETC, RENEW_GUIDS};
 
 use super::booted::Firmware;
 use super::cmdline::CommandLine;
 use super::failure::{self, Failure, While};
 use super::fresh;
 use super::hardware::Hardware;
-use super::mount_variables;
+use super::{mount_variables, state};
 use crate::media::System;
 
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
@@ -35,6 +36,10 @@ pub(crate) fn task(arguments: &[OsString]) -> Option<ExitCode> {
     let done = match task.to_str() {
         Some(CHOOSE_DISK) => choose(&system).inspect_err(|_| end_jobs()),
         Some(RENEW_GUIDS) => renew(&system),
+        Some(MERGE_ETC) => {
+            state::merge();
+            Ok(())
+        }
         _ => return None,
     };
     let Err(failure) = done else {

@@ -10,7 +10,10 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::failure::{Failure, While};
 use super::{ROOT, kmsg, programs};
+use crate::apply::merged;
 use crate::media::{Device, System};
+use crate::root::Root;
+use crate::root::gate::Open;
 
 /// The definitions, as a program in the root sees them.
 const HANDED_OVER: &str = "/run/nodeimg-repart.d";
@@ -42,7 +45,16 @@ pub(crate) fn mount_all(plan: &InitrdPlan, system: &System, disk: &str) -> Resul
     directory(Path::new(&inside(OVERLAYS)))?;
     fs::set_permissions(inside(OVERLAYS), fs::Permissions::from_mode(0o700))
         .during(|| format!("closing {OVERLAYS}"))?;
+    merge();
     plan.overlays.iter().try_for_each(overlay)
+}
+
+/// The files of `/etc` that both image and node write, while the image's are still seen.
+pub(crate) fn merge() {
+    match Root::open(Path::new(ROOT)) {
+        Ok(root) => merged::settle(&root, &mut Open, &mut |text| kmsg::tell(&text)),
+        Err(error) => kmsg::warn(&format!("opening {ROOT}: {error}")),
+    }
 }
 
 fn inside(path: &str) -> String {

@@ -178,10 +178,8 @@ mod tests {
             version: 1,
             instance_id: "i-1".to_owned(),
             host_name: "n".to_owned(),
-            plan_digest: String::new(),
             files: files.iter().map(|file| (*file).to_owned()).collect(),
-            extra_files: Vec::new(),
-            seed: None,
+            ..Stamp::default()
         }
     }
 

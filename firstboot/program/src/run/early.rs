@@ -22,6 +22,9 @@ use crate::source::Guard;
 pub(crate) fn before_networkd(root: &Root, settings: &ImageSettings) -> Problems {
     let mut problems = Problems::new();
     let state = State::read(root);
+    if state.check_reader(&mut problems).is_none() {
+        return problems;
+    }
     let finished = state.finished();
     // After a power cut in a boot that tried another instance.
     aside::settle(root, finished, DIRECTORY, &mut problems, &mut Open);

@@ -88,7 +88,7 @@ fn wait_for_address(machine: Machine, user: &UserData) -> (Addresses, Option<Wai
 }
 
 /// Every file below the template directory, by the path that it renders to.
-fn read_templates(root: &Root, problems: &mut Problems) -> Option<Vec<TemplateFile>> {
+pub(super) fn read_templates(root: &Root, problems: &mut Problems) -> Option<Vec<TemplateFile>> {
     let mut templates = Vec::new();
     let mut open = vec![String::new()];
     while let Some(inside) = open.pop() {

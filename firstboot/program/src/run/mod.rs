@@ -5,6 +5,7 @@ mod here;
 mod kept;
 mod outstanding;
 mod prepare;
+mod renewed;
 pub(crate) mod reprovision;
 pub(crate) mod result;
 mod runtime;
@@ -87,6 +88,7 @@ impl<'a> Boot<'a> {
 
     /// One attempt, and what it changes for a container runtime that may have started.
     fn whole(&self, report: &mut Report, problems: &mut Problems) -> Option<Outcome> {
+        self.state.check_reader(problems)?;
         kept::settle(self.root, &self.settings, problems)?;
         let followed = self.machine.map(|machine| {
             let runtime = runtime::of(&self.settings);
@@ -320,6 +322,7 @@ impl<'a> Boot<'a> {
         report.host_name = Some(stamp.host_name.clone());
         steady::settle_network(self.root, self.machine, Some(stamp), problems);
         steady::mend(self.root, &self.state, stamp, problems);
+        renewed::settle(self.root, stamp, problems);
         self.name_machine(&stamp.host_name, problems)?;
         if self.machine.is_some() && stamp.all_files().any(|path| path == paths::BOOTCMD) {
             commands::boot(Path::new(paths::BOOTCMD), &stamp.instance_id, problems);

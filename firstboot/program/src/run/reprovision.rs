@@ -3,6 +3,7 @@ use std::fs::OpenOptions;
 use std::io::{self, BufRead, Write};
 
 use nodeimg_seed::contract::stamp::{Origin, TakenSeed};
+use nodeimg_seed::text::problem::Problems;
 
 use crate::apply::{self, State};
 use crate::machine::Machine;
@@ -13,7 +14,9 @@ use crate::source::guard::NOTE;
 
 /// Lets the next run of first boot take a seed from any source, after a question.
 pub(crate) fn ask(root: &Root, yes: bool) -> Result<String, String> {
-    let Some(stamp) = State::read(root).known(root) else {
+    let state = State::read(root);
+    check_reader(&state)?;
+    let Some(stamp) = state.known(root) else {
         return Ok(
             "This node is not set up: its next boot takes a seed from any source.".to_owned(),
         );
@@ -52,6 +55,7 @@ pub(crate) fn ask(root: &Root, yes: bool) -> Result<String, String> {
 /// Records this machine as the node's own.
 pub(crate) fn bind(root: &Root) -> Result<String, String> {
     let state = State::read(root);
+    check_reader(&state)?;
     let lost = state.is_lost();
     let Some(mut stamp) = state.stamp else {
         let reason = match lost {
@@ -79,6 +83,14 @@ pub(crate) fn bind(root: &Root) -> Result<String, String> {
         "{} belongs to this machine ({machine}) from now on.",
         stamp.host_name
     ))
+}
+
+fn check_reader(state: &State) -> Result<(), String> {
+    let mut problems = Problems::new();
+    match state.check_reader(&mut problems) {
+        Some(()) => Ok(()),
+        None => Err(problems.iter().map(ToString::to_string).collect()),
+    }
 }
 
 /// In the kernel's log, which the journal keeps.

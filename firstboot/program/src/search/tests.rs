@@ -164,6 +164,7 @@ pub(super) fn stamp_of(user: &str) -> Stamp {
             secret: true,
             origin: None,
         }),
+        ..Stamp::default()
     }
 }
 

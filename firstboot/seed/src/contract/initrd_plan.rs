@@ -30,6 +30,7 @@ pub const BOOTED: &str = "/run/nodeimg-initrd";
 pub const HELPER: &str = "/usr/lib/nodeimg/init";
 pub const CHOOSE_DISK: &str = "choose-disk";
 pub const RENEW_GUIDS: &str = "renew-guids";
+pub const MERGE_ETC: &str = "merge-etc";
 
 /// For one image.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 //! ```text
 //!  builder and first boot      paths, profile, registries, runtime, settings,
 //!                              initrd_plan, CONTRACT_MARKER
-//!  one boot and the next       stamp, overwritten
+//!  one boot and the next       stamp, rendered, overwritten
 //!  first boot and who asks it  report
 //! ```
 
@@ -13,6 +13,7 @@ pub mod overwritten;
 pub mod paths;
 pub mod profile;
 pub mod registries;
+pub mod rendered;
 pub mod report;
 pub mod runtime;
 pub mod settings;

@@ -5,7 +5,9 @@
 //! - The pending note is written first and removed last: while it exists, any file in
 //!   it may be old, new or missing, and the stamp does not count.
 //! - Programs of other versions read them too, older ones after a rollback: what is unknown
-//!   is ignored, what is new has a default, and nothing changes its meaning.
+//!   is ignored, what is new has a default, and nothing changes its meaning. What an older
+//!   program would misunderstand names the first version that reads it as its `min_reader`:
+//!   then this program does nothing, since running afresh would overwrite the seed.
 //! - What is written can be read again: [`MAX_STATE`] is above whatever a seed can ask for.
 use serde::{Deserialize, Serialize};
 
@@ -24,17 +26,21 @@ pub const PENDING_PATH: &str = "/var/lib/nodeimg/pending.json";
 /// Below this, the originals of replaced files: put back when an instance is removed.
 pub const ORIGINALS: &str = "/var/lib/nodeimg/original";
 
-/// The version written. Later ones only add, so all of them are read.
+/// The version written. Later ones only add, so all of them are read, but those that ask for
+/// a later reader.
 pub const STAMP_VERSION: u32 = 1;
 
 /// Bytes of a stamp, a note or a report. All that is decoded of a seed is far less, and
 /// paths are at most twice as long in JSON.
 pub const MAX_STATE: usize = 256 << 20;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     #[serde(default)]
     pub version: u32,
+    /// The first version that reads this; zero stands for every one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub min_reader: u32,
     pub instance_id: String,
     #[serde(default)]
     pub host_name: String,
@@ -50,6 +56,9 @@ pub struct Stamp {
     /// The seed that was used; none in stamps of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<TakenSeed>,
+    /// [`super::rendered::digest`] of the image's templates; empty in stamps of earlier versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub templates: String,
 }
 
 /// Where a seed came from, and the machine that took it: what another seed is compared
@@ -134,6 +143,23 @@ pub struct Pending {
     pub repair: bool,
 }
 
+/// The reader that a stamp or a note asks for, if it is a later one than this. It is asked of
+/// whatever is there, since nothing else of it may be as it is now.
+pub fn later_reader(bytes: &[u8]) -> Option<u32> {
+    #[derive(Deserialize)]
+    struct Asks {
+        #[serde(default)]
+        min_reader: u32,
+    }
+    let asks: Asks = serde_json::from_slice(bytes).ok()?;
+    (asks.min_reader > STAMP_VERSION).then_some(asks.min_reader)
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(value: &u32) -> bool {
+    *value == 0
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
 fn is_false(value: &bool) -> bool {
     !value
@@ -162,7 +188,7 @@ impl Pending {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use super::{MediumId, Pending, STAMP_VERSION, Stamp};
+    use super::{MediumId, Pending, STAMP_VERSION, Stamp, later_reader};
 
     /// `wwid serial bus partition uuid`, `-` for none.
     fn medium(text: &str) -> MediumId {
@@ -217,6 +243,8 @@ mod tests {
             plan_digest: String::new(),
             files: vec!["/etc/hosts".to_owned()],
             extra_files: vec!["/run/x".to_owned()],
+            min_reader: 0,
+            templates: "sha".to_owned(),
             seed: Some(super::TakenSeed {
                 digest: "d".to_owned(),
                 secret: true,
@@ -246,5 +274,94 @@ mod tests {
             (&["/a".to_owned()][..], false)
         );
         assert_eq!(Pending::read(b"{"), None);
+    }
+
+    /// What programs of these versions have written: each must be read for ever.
+    const KEPT: [(&str, &str); 4] = [
+        (
+            "the first",
+            r#"{"version":1,"instance_id":"i","host_name":"n","plan_digest":"d","files":["/etc/hosts"]}"#,
+        ),
+        (
+            "with files that a seed asked for",
+            r#"{"version":1,"instance_id":"i","host_name":"n","plan_digest":"d","files":["/etc/hosts"],"extra_files":["/run/x"]}"#,
+        ),
+        (
+            "with the seed's digest",
+            r#"{"version":1,"instance_id":"i","host_name":"n","plan_digest":"d","files":["/etc/hosts"],"seed":{"digest":"s","secret":true}}"#,
+        ),
+        (
+            "with where the seed came from",
+            r#"{"version":1,"instance_id":"i","host_name":"n","plan_digest":"d","files":["/etc/hosts"],"seed":{"digest":"s","secret":true,"origin":{"machine":"4711","medium":{"serial":"x","uuid":"u"}}}}"#,
+        ),
+    ];
+
+    #[test]
+    fn stamps_of_earlier_versions_are_read() {
+        for (what, text) in KEPT {
+            let stamp = Stamp::read(text.as_bytes()).expect(what);
+            assert_eq!(
+                (stamp.instance_id.as_str(), stamp.host_name.as_str()),
+                ("i", "n")
+            );
+            assert_eq!(stamp.files, ["/etc/hosts"], "{what}");
+            assert_eq!(later_reader(text.as_bytes()), None, "{what}");
+        }
+    }
+
+    /// A stamp as the last release read it, before this one added to it: not to be changed
+    /// with [`Stamp`].
+    #[derive(serde::Deserialize)]
+    struct Earlier {
+        #[serde(default)]
+        version: u32,
+        instance_id: String,
+        #[serde(default)]
+        host_name: String,
+        #[serde(default)]
+        files: Vec<String>,
+        #[serde(default)]
+        extra_files: Vec<String>,
+    }
+
+    #[test]
+    fn the_last_release_reads_what_this_one_writes() {
+        let stamp = Stamp {
+            version: STAMP_VERSION,
+            instance_id: "i".to_owned(),
+            host_name: "n".to_owned(),
+            files: vec!["/etc/hosts".to_owned()],
+            extra_files: vec!["/run/x".to_owned()],
+            templates: "t".to_owned(),
+            ..Stamp::default()
+        };
+        let text = serde_json::to_string(&stamp).unwrap();
+        let read: Earlier = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (read.version, read.instance_id, read.host_name),
+            (1, "i".into(), "n".into())
+        );
+        assert_eq!(
+            (read.files, read.extra_files),
+            (stamp.files, stamp.extra_files)
+        );
+        // No reader was asked for before, so that none may be asked for now.
+        assert!(!text.contains("min_reader"), "{text}");
+    }
+
+    #[test]
+    fn a_reader_that_is_asked_for_is_found_in_whatever_else_there_is() {
+        for (text, asked) in [
+            (r#"{"min_reader":1}"#, None),
+            (r#"{"min_reader":2}"#, Some(2)),
+            (
+                r#"{"version":9,"min_reader":9,"instance":{"id":5}}"#,
+                Some(9),
+            ),
+            (r#"{"min_reader":"x"}"#, None),
+            ("", None),
+        ] {
+            assert_eq!(later_reader(text.as_bytes()), asked, "{text}");
+        }
     }
 }

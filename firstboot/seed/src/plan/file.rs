@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 use crate::contract::paths::{SCRIPTS, is_volatile};
 use crate::text::problem::Place;
 use crate::text::secret::{Secret, SecretBytes};
+use crate::text::template::Values;
 
 /// A file to write. No `Debug`: the content may be a private key.
 #[derive(Clone, PartialEq, Eq)]
@@ -92,8 +93,15 @@ impl PlannedFile {
     }
 }
 
+#[derive(Default)]
 pub struct Plan {
     pub files: Vec<PlannedFile>,
+    /// [`rendered::digest`](crate::contract::rendered::digest) of the templates.
+    pub templates: String,
+    /// The files that templates were rendered to.
+    pub rendered: Vec<String>,
+    /// What they were rendered with.
+    pub values: Values,
 }
 
 impl Plan {

@@ -18,6 +18,7 @@ pub use shape::Shape;
 
 use crate::check::CheckedNode;
 use crate::contract::paths::{HOSTNAME, HOSTS, TEMPLATE_DIR, is_below};
+use crate::contract::rendered;
 use crate::contract::settings::{Handler, handler_label};
 use crate::read::network::{self, Network};
 use crate::text::problem::{Place, Problems};
@@ -121,7 +122,13 @@ pub fn plan(node: &CheckedNode, ground: &Ground<'_>, problems: &mut Problems) ->
     files.extend(more);
     files.sort_by(|left, right| left.path.cmp(&right.path));
     shape::check(&files, ground.image.known(), problems);
-    (!problems.has_errors()).then_some(Plan { files })
+    let paths = ground.templates.iter().map(|file| file.path.clone());
+    (!problems.has_errors()).then(|| Plan {
+        files,
+        templates: rendered::digest(ground.templates),
+        rendered: paths.collect(),
+        values,
+    })
 }
 
 /// Host name, hosts, credentials and rendered templates.
@@ -151,41 +158,38 @@ fn own_files(
             .flatten(),
     );
     for template in templates {
-        let rendered = Template::parse(&template.text).and_then(|parsed| {
-            parsed.check_supplied()?;
-            parsed.render(values)
-        });
-        let place = Place::file(format!("{TEMPLATE_DIR}{}", template.path));
         let taken = files.iter().any(|file| file.path == template.path);
-        match rendered {
-            Ok(text) if !taken => {
-                let private = PRIVATE_DIRS
-                    .iter()
-                    .any(|dir| template.path.starts_with(dir));
-                let mode = if private { 0o600 } else { 0o644 };
-                files.push(PlannedFile::new(
-                    &template.path,
-                    mode,
-                    Secret::new(text).into(),
-                ));
-            }
+        match render(template, values) {
+            Ok(file) if !taken => files.push(file),
             Ok(_) => {
+                let place = Place::file(format!("{TEMPLATE_DIR}{}", template.path));
                 problems.error(
                     &place,
                     "renders to a file that first boot itself writes",
                     "rebuild the image without it",
                 );
             }
-            Err(error) => {
-                problems.error(
-                    &place.line(error.line),
-                    error.to_string(),
-                    "rebuild the image",
-                );
-            }
+            Err((place, reason)) => problems.error(&place, reason, "rebuild the image"),
         }
     }
     files
+}
+
+/// The file that a template gives with these values; an error is a place in the template and
+/// a reason.
+pub fn render(template: &TemplateFile, values: &Values) -> Result<PlannedFile, (Place, String)> {
+    let TemplateFile { path, text } = template;
+    let rendered = Template::parse(text).and_then(|parsed| {
+        parsed.check_supplied()?;
+        parsed.render(values)
+    });
+    let text = rendered.map_err(|error| {
+        let place = Place::file(format!("{TEMPLATE_DIR}{path}"));
+        (place.line(error.line), error.to_string())
+    })?;
+    let private = PRIVATE_DIRS.iter().any(|dir| path.starts_with(dir));
+    let mode = if private { 0o600 } else { 0o644 };
+    Ok(PlannedFile::new(path, mode, Secret::new(text).into()))
 }
 
 /// Of each handler that this machine can run; the others are warned of, and pods that

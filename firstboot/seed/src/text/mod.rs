@@ -4,6 +4,7 @@
 pub mod field;
 pub mod jinja;
 pub mod kubeconfig;
+pub mod merge;
 pub mod pattern;
 pub mod pem;
 pub mod problem;

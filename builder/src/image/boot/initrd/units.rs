@@ -5,7 +5,7 @@
 //!   systemd-repart        makes the state at the first boot
 //!     systemd-fsck@...    repairs it after a power cut
 //!       sysroot-var.mount
-//!         nodeimg-state   makes the directories of the overlays
+//!         nodeimg-state   makes the directories of the overlays, merges files of /etc
 //!           sysroot-etc.mount, ...
 //! ```
 //! A oneshot service is wanted, never required, by what follows it:
@@ -13,7 +13,7 @@
 //! mounts that require it along.
 
 use anyhow::Result;
-use nodeimg_seed::contract::initrd_plan::{MKFS_OPTIONS, OVERLAYS};
+use nodeimg_seed::contract::initrd_plan::{HELPER, MERGE_ETC, MKFS_OPTIONS, OVERLAYS};
 
 use super::Initrd;
 use super::booted::GUIDS;
@@ -115,7 +115,7 @@ fn directories(initrd: &mut Initrd, overlays: &[&ImagePath]) -> Result<()> {
 Description=Directories of the node's own files
 DefaultDependencies=no
 Wants=sysroot-var.mount
-After=sysroot-var.mount
+After=sysroot.mount sysroot-var.mount
 IgnoreOnIsolate=yes
 
 [Service]
@@ -129,6 +129,8 @@ ExecStart=chmod 0700 {ROOT}{OVERLAYS}
         let place = quoted(&format!("{ROOT}{}", place(path)));
         unit += &format!("ExecStart=mkdir -p {place}/upper {place}/work\n");
     }
+    // The image's files are seen as long as nothing is mounted over them.
+    unit += &format!("ExecStart=-{HELPER} {MERGE_ETC}\n");
     initrd.text(&format!("{UNITS}/{STATE}"), unit)
 }
 

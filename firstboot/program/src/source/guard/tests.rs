@@ -78,6 +78,7 @@ fn stamp(origin: Option<Origin>) -> Stamp {
             secret: false,
             origin,
         }),
+        ..Stamp::default()
     }
 }
 

@@ -74,7 +74,10 @@ fn planned(format: Format, all: &Registries) -> Vec<PlannedFile> {
 fn shown(files: Vec<PlannedFile>) -> String {
     let mut all = String::new();
     let modes: Vec<(String, u32)> = files.iter().map(|f| (f.path.clone(), f.mode)).collect();
-    let plan = Plan { files };
+    let plan = Plan {
+        files,
+        ..Plan::default()
+    };
     for (path, mode) in modes {
         let text = plan.text(&path).unwrap();
         let text = match text.starts_with("-----") {

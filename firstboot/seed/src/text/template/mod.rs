@@ -199,6 +199,22 @@ impl Values {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
+
+    /// By name, to be kept.
+    pub fn all(&self) -> BTreeMap<String, String> {
+        let all = self.0.iter();
+        all.map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect()
+    }
+
+    /// Those of `kept` that there still is a placeholder for.
+    pub fn of(kept: &BTreeMap<String, String>) -> Self {
+        let known = PLACEHOLDERS.iter().filter_map(|placeholder| {
+            let value = kept.get(placeholder.name)?;
+            Some((placeholder.name, value.clone()))
+        });
+        Self(known.collect())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

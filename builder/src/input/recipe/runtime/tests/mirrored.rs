@@ -44,6 +44,7 @@ impl Mirrored {
         };
         let plan = Plan {
             files: files(&checked),
+            ..Plan::default()
         };
         Mirrored {
             blobs,
