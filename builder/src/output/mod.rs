@@ -19,7 +19,7 @@ mod verified;
 
 /// What the files of a disk are called.
 pub mod disk_files {
-    pub use super::disk::files::{QCOW2, RAW, ZST, zst};
+    pub use crate::output::disk::files::{QCOW2, RAW, ZST, zst};
 }
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -12,9 +12,6 @@ use super::join;
 use super::layout::{self, Entry};
 use crate::input::fetch::push::{Blob, By, Outcome, Repository, Source};
 
-/// Blobs on their way at a time.
-const UPLOADS: usize = 4;
-
 /// What publishing came to.
 #[derive(Debug, Default)]
 pub struct Published {
@@ -119,7 +116,7 @@ fn blobs(directory: &Directory, images: &[Image]) -> Result<Vec<Blob>> {
 /// Sends blobs; if one cannot be sent, no more are begun.
 pub fn send_all(repository: &Repository<'_>, blobs: &[Blob], told: &mut Published) -> Result<()> {
     let failed = std::sync::atomic::AtomicBool::new(false);
-    let results = in_parallel(UPLOADS, blobs.len(), |at| {
+    let results = in_parallel(repository.jobs(), blobs.len(), |at| {
         if failed.load(std::sync::atomic::Ordering::Relaxed) {
             return Ok(None);
         }

@@ -64,6 +64,7 @@ pub struct Repository<'a> {
     client: Client,
     idle: Duration,
     retry: Retry,
+    jobs: usize,
     progress: &'a Progress,
     /// Other repositories of this registry that may have blobs.
     mounts: Vec<String>,
@@ -105,6 +106,7 @@ impl<'a> Repository<'a> {
             client: Client::new(&patient)?,
             idle: options.idle_timeout,
             retry: options.retry.clone(),
+            jobs: options.jobs.min(options.per_host),
             progress,
             mounts,
         })
@@ -113,6 +115,11 @@ impl<'a> Repository<'a> {
     /// Without tag and digest.
     pub fn name(&self) -> String {
         self.name.repository()
+    }
+
+    /// Blobs that may be on their way at a time.
+    pub fn jobs(&self) -> usize {
+        self.jobs
     }
 
     /// Where `url` of the registry is asked for by the rules of mirrors.
