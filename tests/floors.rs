@@ -16,7 +16,7 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/src",
         &[
-            "cmd", "cli", "verify", "output", "image", "input", "tree", "store", "programs",
+            "cmd", "cli", "verify", "publish", "output", "image", "input", "tree", "store", "programs",
         ],
     ),
     (
@@ -86,6 +86,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "keys",
             "extension",
             "esp",
+            "update",
             "statement",
             "target",
         ],
@@ -109,6 +110,8 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/formats/src",
         &[
+            "update",
+            "update",
             "squashfs",
             "fat",
             "qcow2",

@@ -1,6 +1,7 @@
 //! The command line: types only, no work.
 
 mod global;
+mod publish;
 mod seed;
 mod sign;
 mod trust;
@@ -25,6 +26,8 @@ pub use seed::{
     NameValue, SeedCaArgs, SeedCheckArgs, SeedFleetArgs, SeedIdentityArgs, SeedNewArgs,
     SeedTokenArgs, SeedVerb,
 };
+pub use publish::{PublishArgs, PullArgs};
+pub use seed::{NameValue, SeedCaArgs, SeedCheckArgs, SeedIdentityArgs, SeedNewArgs, SeedVerb};
 pub use sign::SignArgs;
 pub use trust::TrustVerb;
 pub use verify::VerifyArgs;
@@ -36,6 +39,7 @@ use crate::input::recipe::value::{ByteSize, Name};
 use crate::input::vouch::roots::GivenRoot;
 use crate::output::KINDS;
 use crate::programs::{self, Given};
+use crate::publish::address::{Address, REPOSITORY};
 
 /// Builds immutable Kubernetes node images: pinned, verified, without root.
 #[derive(Debug, Parser)]
@@ -67,6 +71,10 @@ pub enum Verb {
     Sign(SignArgs),
     /// Verify a built image in ten steps: who signed it, every file, how it was built, what went in
     Verify(Box<VerifyArgs>),
+    /// Push a built image to a container registry
+    Publish(PublishArgs),
+    /// Take a published image, or a part of it, out of a container registry
+    Pull(PullArgs),
     /// Download everything that a build needs into the store
     Fetch(FetchArgs),
     /// Boot a built disk in QEMU, with its console on this terminal
@@ -136,6 +144,19 @@ pub struct NetworkArgs {
     pub offline: bool,
     #[command(flatten)]
     pub transfer: TransferArgs,
+    #[command(flatten)]
+    pub shared: SharedArgs,
+}
+
+/// A store that several machines share.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SharedArgs {
+    /// Repository to ask for what the store lacks, before anybody else (oci://HOST/REPOSITORY)
+    #[arg(long, value_name = "ADDRESS", value_parser = REPOSITORY, env = "NODEIMG_STORE_REMOTE")]
+    pub store_remote: Option<Address>,
+    /// Also push there what the lock pins, and keep it there under the lock's digest
+    #[arg(long, requires = "store_remote")]
+    pub store_remote_write: bool,
 }
 
 /// How downloads are done.
@@ -184,6 +205,12 @@ pub struct BuildArgs {
     /// Give what is built the signatures of this published output directory, and compare all bytes
     #[arg(long, value_name = "DIR")]
     pub signatures_from: Option<PathBuf>,
+    /// Repository to take an image from that is published under its build key, instead of building it (oci://HOST/REPOSITORY)
+    #[arg(long, value_name = "ADDRESS", value_parser = REPOSITORY, requires = "published_keys")]
+    pub published: Option<Address>,
+    /// Public key or certificate that must have signed the checksums of such an image; may be given more than once
+    #[arg(long = "published-key", value_name = "FILE", requires = "published")]
+    pub published_keys: Vec<PathBuf>,
     /// Build even if the output exists and nothing has changed
     #[arg(long)]
     pub force: bool,

@@ -6,6 +6,7 @@
 //! cmd      one verb a file
 //! cli      what the command line may say
 //! verify   whether an image is what somebody vouches for
+//! publish  images in a registry
 //! output   what a build writes: disks, archives, extensions, the manifest
 //! image    from the inputs to the tree of an image
 //! input    recipe, lock and the bytes that they name
@@ -25,6 +26,7 @@ mod image;
 mod input;
 mod output;
 mod programs;
+mod publish;
 mod store;
 mod tree;
 mod verify;

@@ -31,6 +31,7 @@ from image import (
 from measure import alternating
 from nginx import Nginx
 from trust import measure_bills, measure_proofs
+from publish import measure_publish
 
 
 @dataclass
@@ -242,6 +243,7 @@ class Bench:
         self.static(images)
         self.sign(images)
         self.verify(images)
+        self.publish(images)
         self.update(images)
 
     def base_tree(self, images):
@@ -326,6 +328,18 @@ class Bench:
         table(["", "wall: median (range)", "CPU"], rows)
         ours, theirs = runs.values()
         self.goals.append(Goal("verifying a disk: wall beside checking its sums and its hash tree", ours.median() / theirs.median(), 2.0, "", noise=0.2))
+
+
+    def publish(self, images):
+        runs, size = measure_publish(images, self.args.runs)
+        print(f"\n## `nodeimg publish` and `nodeimg pull` of a disk ({size / 1e6:.0f} MB)")
+        rows = []
+        for way, both in runs.items():
+            for name, run in both.items():
+                rows.append([way, "nodeimg" if name == "ours" else name, run.seconds(), run.cpu_seconds()])
+            ours, theirs = both["ours"], both["skopeo"]
+            self.goals.append(Goal(f"{way}: wall beside skopeo", ours.median() / theirs.median(), 1.0, "", noise=0.3))
+        table(["", "", "wall: median (range)", "CPU"], rows)
 
 
 def arguments():

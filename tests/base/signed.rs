@@ -25,7 +25,7 @@ pub fn built(arch: &str, out: &Path, more: &[&str]) -> Option<(Ran, PathBuf)> {
     let binary = real::firstboot(arch)?;
     let mut build = nodeimg();
     build.args(["build", "--quiet", "--offline", "--arch", arch]);
-    for output in ["disk", "disk-qcow2", "disk-zst", "root", "uki"] {
+    for output in ["disk", "disk-qcow2", "disk-zst", "root", "uki", "update"] {
         build.args(["--output", output]);
     }
     build

@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use super::publish::{Images, contents};
 use super::{archive, pause, world};
 use nodeimg_test_support::judge;
 use nodeimg_test_support::layout::Blobs;
@@ -32,6 +33,11 @@ impl Judge {
     /// Serves `blobs` as the image `team/pause:1`; `None` where it is not installed.
     fn start(directory: &Path, blobs: &Blobs, top: &str, login: bool) -> Option<Judge> {
         storage(&directory.join("data/docker/registry/v2"), blobs, top);
+        Judge::serve(directory, login)
+    }
+
+    /// Serves what lies below `directory`, which may be nothing yet.
+    fn serve(directory: &Path, login: bool) -> Option<Judge> {
         let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let host = free.local_addr().unwrap().to_string();
         drop(free);
@@ -157,5 +163,100 @@ fn expect_skopeo_reads(world: &World) {
         fs::copy(&to, read.path("copied.tar")).unwrap();
         read.lock();
         Ran::of(&mut read.build()).good();
+    }
+}
+
+fn skopeo(words: &[&str]) -> Option<Ran> {
+    let home = tempfile::tempdir().unwrap();
+    let mut skopeo = clean(Command::new("skopeo"));
+    skopeo.env("HOME", home.path());
+    tool(skopeo.arg("--insecure-policy").args(words))
+}
+
+/// Digests of the manifests of an index, in its order.
+fn digests(index: &str) -> Vec<String> {
+    let index: serde_json::Value = serde_json::from_str(index).unwrap();
+    let all = index["manifests"].as_array().unwrap().iter();
+    all.map(|one| one["digest"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_published_image_survives_other_peoples_registry_and_copier() {
+    for login in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let Some(judge) = Judge::serve(directory.path(), login) else {
+            return;
+        };
+        let images = Images::new();
+        let name = format!("{}/team/tiny", judge.host);
+        let to = format!("oci://{name}:1");
+        let config = images.path("docker");
+        if login {
+            images
+                .publish("amd64", &to)
+                .refused(1, &["requires a login", &judge.host]);
+            fs::create_dir_all(&config).unwrap();
+            let auth = "dXNlcjpzZWNyZXQ=";
+            let text = format!(r#"{{"auths":{{"{}":{{"auth":"{auth}"}}}}}}"#, judge.host);
+            fs::write(config.join("config.json"), text).unwrap();
+        }
+        let run = |words: &[&str]| {
+            let mut command = images.nodeimg(words);
+            Ran::of(command.env("DOCKER_CONFIG", &config)).good()
+        };
+        for arch in ["amd64", "arm64"] {
+            run(&["publish", arch, &to]);
+            run(&["publish", arch, &to]);
+        }
+        let pull = |from: &str, to: &str| {
+            run(&["pull", from, to, "--arch", "arm64"]);
+            assert_eq!(contents(&images.path(to)), contents(&images.path("arm64")));
+        };
+        pull(&to, "pulled");
+        if login {
+            continue;
+        }
+        let inspect = |name: &str| {
+            let name = format!("docker://{name}");
+            skopeo(&["inspect", "--raw", "--tls-verify=false", &name])
+        };
+        let Some(ran) = inspect(&format!("{name}:1")) else {
+            return;
+        };
+        let before = ran.good().out;
+        assert_eq!(digests(&before).len(), 6);
+        // There, and back into the same registry under another name.
+        let place = images.path("skopeo").display().to_string();
+        let (from, copied) = (
+            format!("docker://{name}:1"),
+            format!("{}/copy/tiny:1", judge.host),
+        );
+        let directory = format!("dir:{place}");
+        let back = format!("docker://{copied}");
+        let words = ["copy", "--all", "--src-tls-verify=false", &from, &directory];
+        skopeo(&words).unwrap().good();
+        let words = [
+            "copy",
+            "--all",
+            "--dest-tls-verify=false",
+            &directory,
+            &back,
+        ];
+        skopeo(&words).unwrap().good();
+        let after = inspect(&copied).unwrap().good().out;
+        assert_eq!(digests(&after), digests(&before));
+        pull(&format!("oci://{copied}"), "copied");
+        // A kubelet's side: one image for a platform, with a layer that unpacks.
+        let disk = format!("docker://{name}:1-containerdisk");
+        let archive = format!("docker-archive:{place}.tar:x:1");
+        let words = [
+            "--override-arch=arm64",
+            "copy",
+            "--src-tls-verify=false",
+            &disk,
+            &archive,
+        ];
+        skopeo(&words).unwrap().good();
     }
 }

@@ -20,4 +20,5 @@ pub mod region;
 pub mod sparse;
 pub mod squashfs;
 pub mod tar;
+pub mod update;
 pub mod verity;

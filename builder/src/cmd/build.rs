@@ -4,9 +4,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
+use nodeimg_signing::certificate::PublicKey;
 use nodeimg_values::progress::Progress;
 use serde_json::json;
 
+use super::pull::with_own_store;
 use super::{Session, warm_command};
 use crate::cli::{BuildArgs, NetworkArgs};
 use crate::image::boot;
@@ -17,6 +19,8 @@ use crate::output::build::Build;
 use crate::output::sign;
 use crate::programs::FIRSTBOOT;
 use crate::tree::Content;
+use crate::publish::by_key;
+use crate::store::Store;
 
 pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let started = Instant::now();
@@ -47,6 +51,8 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
             let again = args.force || args.signatures_from.is_some();
             if !again && build.is_current(&store) {
                 tell(progress, &build, started, true);
+            } else if !again && taken(session, args, &store, &build)? {
+                tell(progress, &build, started, false);
             } else {
                 builds.push(build);
             }
@@ -59,9 +65,11 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
             store.import_bundle(bundle)?;
         }
         let archs: Vec<_> = builds.iter().map(|build| build.arch).collect();
+        session.share(&fetcher, &network.shared, &locked, &archs);
         let mut fetched = bring(&fetcher, &chosen.recipe, &locked, &archs)?;
         // Before anything is written: no image is made of what nobody vouches for any more.
         chosen.verified(&locked, &roots, Some(&store), &archs)?;
+        session.keep(&network, &chosen.recipe, &locked, &fetched)?;
         for build in &builds {
             let fetched = fetched.remove(&build.arch).unwrap_or_default();
             build.run(fetched, &store, progress)?;
@@ -72,6 +80,43 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// Whether a registry had it, signed by whom the command line trusts.
+fn taken(
+    session: &Session<'_>,
+    args: &BuildArgs,
+    store: &Store,
+    build: &Build<'_>,
+) -> Result<bool> {
+    let Some(address) = args.published.as_ref().filter(|_| !args.network.offline) else {
+        return Ok(false);
+    };
+    let keys = args.published_keys.iter();
+    let trusted = keys
+        .map(|key| PublicKey::from_file(key))
+        .collect::<Result<Vec<_>>>()?;
+    let key = build.shared_key();
+    let transfer = &args.network.transfer;
+    let result = with_own_store(session, transfer, &build.directory, |fetcher| {
+        by_key::take(
+            fetcher,
+            address,
+            key,
+            build.arch,
+            &trusted,
+            &build.directory,
+        )
+    });
+    match result {
+        Ok(Some(_)) => build.is_taken(store).map(|()| true),
+        Ok(None) => Ok(false),
+        Err(error) => {
+            let text = format!("what is published is not used: {error:#}");
+            session.progress.warn(&text);
+            Ok(false)
+        }
+    }
 }
 
 /// `published` is an image's directory, or one of several.

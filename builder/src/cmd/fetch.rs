@@ -27,8 +27,10 @@ pub fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
     let progress = session.progress;
     around(relock.as_ref(), &mut chosen, &fetcher, progress, |chosen| {
         let locked = chosen.locked(boot::check_needs)?;
+        session.share(&fetcher, &args.network.shared, &locked, &archs);
         let fetched = bring(&fetcher, &chosen.recipe, &locked, &archs)?;
         chosen.verified(&locked, &roots, Some(&store), &archs)?;
+        session.keep(&args.network, &chosen.recipe, &locked, &fetched)?;
         let proofs = chosen.proofs.keep(locked.lock(), &store)?;
         report(session, args, &store, &fetched, &proofs)
     })

@@ -5,6 +5,8 @@ mod fetch;
 mod init;
 mod inspect;
 mod lock;
+mod publish;
+mod pull;
 mod recipe;
 mod run;
 mod seed;
@@ -14,6 +16,7 @@ mod test;
 mod trust;
 mod verify;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -21,16 +24,21 @@ use anyhow::{Context, Result};
 use nodeimg_trust::Roots;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::progress::{Mode, Progress};
+use serde_json::json;
 
-use crate::cli::{Cli, Global, NetworkArgs, RecipeArgs, Verb};
+use crate::cli::{Cli, Global, NetworkArgs, RecipeArgs, SharedArgs, TransferArgs, Verb};
+use crate::input::bring::Fetched;
 use crate::input::chosen::Chosen;
 use crate::input::debian::{Archives, MIRROR_VARIABLE as DEBIAN_VARIABLE};
+use crate::input::fetch::push::Repository;
 use crate::input::fetch::{Fetcher, MIRROR_VARIABLE, Mirrors, Options, Retry};
+use crate::input::lock::Locked;
 use crate::input::recipe::output::OutputKind;
 use crate::input::recipe::{Base, Recipe, RecipeRef};
 use crate::input::resolve::relock::Relock;
 use crate::input::vouch::roots;
 use crate::output::KINDS;
+use crate::publish::pins;
 use crate::store::Store;
 
 /// Does what the command line says; how the process ends if that succeeded.
@@ -44,6 +52,8 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Verb::Build(args) => build::run(&session, args),
         Verb::Sign(args) => sign::run(&session, args),
         Verb::Verify(args) => verify::run(&session, args),
+        Verb::Publish(args) => publish::run(&session, args),
+        Verb::Pull(args) => pull::run(&session, args),
         Verb::Fetch(args) => fetch::run(&session, args),
         Verb::Run(args) => return run::run(&session, args),
         Verb::Test(args) => return test::run(&session, args),
@@ -150,6 +160,71 @@ impl Session<'_> {
             ..Options::default()
         };
         Ok(Fetcher::new(store, options, self.progress))
+    }
+
+    /// Has the shared store asked first for what `locked` pins.
+    pub fn share(
+        &self,
+        fetcher: &Fetcher<'_>,
+        shared: &SharedArgs,
+        locked: &Locked,
+        archs: &[Arch],
+    ) {
+        if let Some(address) = &shared.store_remote {
+            let lists = archs.iter().map(|arch| pins::tags(locked.digest(), *arch));
+            fetcher.share(&address.reference, &lists.collect::<Vec<_>>());
+        }
+    }
+
+    /// Brings into the shared store what was fetched, if it is to be written.
+    pub fn keep(
+        &self,
+        network: &NetworkArgs,
+        recipe: &Recipe,
+        locked: &Locked,
+        fetched: &BTreeMap<Arch, Fetched<'_>>,
+    ) -> Result<()> {
+        let shared = &network.shared;
+        let Some(address) = shared
+            .store_remote
+            .as_ref()
+            .filter(|_| shared.store_remote_write)
+        else {
+            return Ok(());
+        };
+        let options = self.fetch_options(recipe, network, "nodeimg fetch")?;
+        let repository = Repository::open(&address.reference, &options, Vec::new(), self.progress)?;
+        for (arch, fetched) in fetched {
+            let blobs: Vec<_> = fetched.blobs().collect();
+            let told = pins::keep(&repository, locked.digest(), *arch, &blobs)?;
+            let text = match told.unchanged {
+                true => format!("{address} has what the lock pins for {arch}"),
+                false => format!(
+                    "{address} keeps what the lock pins for {arch}: {} files sent, {} there already",
+                    told.sent, told.there
+                ),
+            };
+            let event = json!({
+                "event": "kept", "repository": repository.name(), "arch": arch, "tags": told.tags,
+                "sent": told.sent, "there": told.there, "bytes": told.bytes,
+            });
+            self.say(&event, &text);
+        }
+        Ok(())
+    }
+
+    /// For what belongs to no recipe.
+    pub fn plain_options(&self, transfer: &TransferArgs) -> Result<Options> {
+        let environment = std::env::var(MIRROR_VARIABLE).ok();
+        Ok(Options {
+            mirrors: Mirrors::new(&self.global.mirrors, environment.as_deref(), &[])?,
+            jobs: usize::from(transfer.jobs),
+            retry: Retry {
+                attempts: u32::from(transfer.retries) + 1,
+                ..Retry::default()
+            },
+            ..Options::default()
+        })
     }
 
     fn fetch_options(

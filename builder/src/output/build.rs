@@ -28,6 +28,7 @@ pub struct Build<'a> {
     locked: &'a Locked,
     firstboot: Content,
     key: Key,
+    shared: Key,
 }
 
 impl<'a> Build<'a> {
@@ -41,14 +42,15 @@ impl<'a> Build<'a> {
         out: &Path,
     ) -> Result<Build<'a>> {
         locked.check_arch(recipe, arch)?;
-        let key = Key::of(&Inputs {
+        let inputs = Inputs {
             recipe,
             brought,
             locked: locked.digest(),
             arch,
             firstboot: &firstboot,
-            program: &reuse::program()?,
-        })?;
+        };
+        let key = Key::of(&inputs, &reuse::program()?)?;
+        let shared = Key::shared(&inputs)?;
         Ok(Build {
             arch,
             directory: out.join(recipe.image_name(arch)),
@@ -57,6 +59,7 @@ impl<'a> Build<'a> {
             locked,
             firstboot,
             key,
+            shared,
         })
     }
 
@@ -68,6 +71,16 @@ impl<'a> Build<'a> {
             atomic::tidy(&self.directory);
         }
         is_current
+    }
+
+    /// By what a registry may have it.
+    pub fn shared_key(&self) -> &str {
+        self.shared.short()
+    }
+
+    /// The directory holds what somebody else has built from the same.
+    pub fn is_taken(&self, store: &Store) -> Result<()> {
+        reuse::remember(store, &self.directory, &self.key)
     }
 
     pub fn run(&self, fetched: Fetched<'_>, store: &Store, progress: &Progress) -> Result<()> {

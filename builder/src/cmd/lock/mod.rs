@@ -9,7 +9,7 @@ use nodeimg_values::atomic;
 use serde_json::json;
 
 use super::{Session, warm_command};
-use crate::cli::{LockArgs, NetworkArgs};
+use crate::cli::{LockArgs, NetworkArgs, SharedArgs};
 use crate::image::boot;
 use crate::input::chosen::Chosen;
 use crate::input::lock::{self, Lock, Update};
@@ -82,6 +82,7 @@ fn new_lock(
     let network = NetworkArgs {
         offline: false,
         transfer: args.transfer.clone(),
+        shared: SharedArgs::default(),
     };
     let warm = warm_command(&args.recipe.recipe, &[]);
     let fetcher = session.fetcher(&store, recipe, &network, &warm)?;

@@ -106,7 +106,8 @@ impl Transfer<'_> {
             return Ok(None);
         };
         if let Some(size) = self.request.want.size.filter(|&size| size != total) {
-            let text = format!("the server's file has {total} bytes, but the lock says {size}");
+            let pinned = self.options.pinned;
+            let text = format!("the server's file has {total} bytes, but {pinned} says {size}");
             // The partial may belong to another file, whose size was right.
             return Err(if had > 0 {
                 Failure::BadResume(text)
@@ -129,7 +130,8 @@ impl Transfer<'_> {
     pub(super) fn too_long(&self) -> Failure {
         Failure::Refused(match self.request.want.size {
             Some(size) if size <= self.request.max_size => {
-                format!("the server sends more than the {size} bytes in the lock")
+                let pinned = self.options.pinned;
+                format!("the server sends more than the {size} bytes in {pinned}")
             }
             _ => format!(
                 "the file is longer than {} bytes, the limit for it",

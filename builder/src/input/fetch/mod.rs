@@ -4,7 +4,8 @@
 //! Fetcher ─ look up (all cores hash) ─ missing? ─ Slots ─ Transfer ─ Client
 //! ```
 //! `mirrors` says where to ask, `client` speaks HTTP, `proxy` knows who stands between,
-//! `login` reads ~/.netrc, `registry` logs in at container registries, `pace` measures how
+//! `login` reads ~/.netrc, `registry` logs in at container registries, `push` writes to them,
+//! `pace` measures how
 //! fast a body comes, `head` and `answer` check the response, `transfer` puts an artifact
 //! together, `retry` and `failure` say what happens when it fails, and `note`, `clock` and
 //! `hint` why.
@@ -25,9 +26,12 @@ mod hint;
 mod login;
 mod mirrors;
 mod note;
+mod outcomes;
 mod pace;
 mod proxy;
+pub mod push;
 mod registry;
+mod remote;
 mod retry;
 mod silent;
 mod slots;
@@ -49,6 +53,8 @@ use crate::store::{Lookup, Store, VerifiedBlob};
 use client::Client;
 use hint::StandIns;
 use mirrors::Candidate;
+use outcomes::all_or_every_error;
+use remote::Remote;
 use silent::Silent;
 use slots::{Slot, Slots, host};
 use transfer::{Outcome, Transfer};
@@ -105,7 +111,12 @@ pub struct Options {
     pub retry: Retry,
     /// The command that fills the store, for the message of `offline`.
     pub warm_command: String,
+    /// What says which bytes are wanted, for messages.
+    pub pinned: &'static str,
 }
+
+/// What says so mostly.
+const LOCK: &str = "the lock";
 
 impl Default for Options {
     fn default() -> Options {
@@ -119,6 +130,7 @@ impl Default for Options {
             least: Least::default(),
             retry: Retry::default(),
             warm_command: "nodeimg fetch".to_owned(),
+            pinned: LOCK,
         }
     }
 }
@@ -131,6 +143,7 @@ pub struct Fetcher<'a> {
     client: OnceLock<Client>,
     silent: Silent,
     stand_ins: StandIns<'a>,
+    remote: OnceLock<Remote>,
 }
 
 impl<'a> Fetcher<'a> {
@@ -143,6 +156,7 @@ impl<'a> Fetcher<'a> {
             client: OnceLock::new(),
             silent: Silent::default(),
             stand_ins: StandIns::new(progress),
+            remote: OnceLock::new(),
         }
     }
 
@@ -171,7 +185,7 @@ impl<'a> Fetcher<'a> {
         if let Some(request) = requests.iter().find(|r| !r.has_digest()) {
             bail!("{}: there is no digest to verify it with", request.what);
         }
-        let found = self.look_up(requests)?;
+        let found = self.with_remote(requests, self.look_up(requests)?)?;
         let missing: Vec<usize> = (0..requests.len())
             .filter(|&i| found[i].is_none())
             .collect();
@@ -292,6 +306,15 @@ impl<'a> Fetcher<'a> {
         requests: &[Request],
         jobs: &[(usize, Vec<Candidate>)],
     ) -> Result<Vec<VerifiedBlob>> {
+        all_or_every_error(self.transfer_each(requests, jobs)?.into_iter())
+    }
+
+    /// What each of `jobs` came to, in their order.
+    fn transfer_each(
+        &self,
+        requests: &[Request],
+        jobs: &[(usize, Vec<Candidate>)],
+    ) -> Result<Vec<Result<Outcome>>> {
         let first_host = |(n, (_, candidates)): (usize, &(usize, Vec<Candidate>))| {
             (
                 n,
@@ -319,7 +342,7 @@ impl<'a> Fetcher<'a> {
             }
         });
         let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        all_or_every_error(results.into_iter().flatten())
+        Ok(results.into_iter().flatten().collect())
     }
 
     fn transfer<'s>(
@@ -365,29 +388,6 @@ impl<'a> Fetcher<'a> {
             let _ = self.client.set(Client::new(&self.options)?);
         }
         self.client.get().context("setting up HTTPS")
-    }
-}
-
-/// The blobs, or one error with every failure in it: [`Gone`] if each is.
-fn all_or_every_error(results: impl Iterator<Item = Result<Outcome>>) -> Result<Vec<VerifiedBlob>> {
-    let (mut blobs, mut errors) = (Vec::new(), Vec::new());
-    for result in results {
-        match result {
-            Ok(Outcome::Fetched(blob, _) | Outcome::Found(blob)) => blobs.push(blob),
-            Err(error) => errors.push(error),
-        }
-    }
-    match errors.len() {
-        0 => Ok(blobs),
-        1 => Err(errors.remove(0)),
-        n => {
-            let lines: Vec<String> = errors.iter().map(|e| format!("\n  {e:#}")).collect();
-            let text = format!("{n} downloads failed:{}", lines.concat());
-            match errors.iter().all(|error| error.is::<Gone>()) {
-                true => Err(Gone(text).into()),
-                false => bail!("{text}"),
-            }
-        }
     }
 }
 

@@ -23,14 +23,14 @@ use nodeimg_values::progress::Download;
 use nodeimg_values::regular;
 use reqwest::StatusCode;
 
-use super::client::{Client, Get, Piece};
+use super::client::{Client, Get, How, Piece};
 use super::failure::{Denied, Failure, Gone, shown};
 use super::hint::{StandIns, told};
 use super::mirrors::Candidate;
 use super::retry::Backoff;
 use super::silent::Silent;
 use super::slots::{Slot, Slots, host, server};
-use super::{Options, Request};
+use super::{LOCK, Options, Request};
 use crate::store::{Lookup, Partial, Store, VerifiedBlob};
 
 /// Small pieces are gathered to this size before they are written.
@@ -132,7 +132,13 @@ impl Transfer<'_> {
 
     fn told(&self, candidate: &Candidate, failure: &Failure) -> String {
         let url = shown(&self.request.url);
-        let failure = told(candidate, &self.request.url, failure);
+        let failure = match failure {
+            Failure::Mismatch(_) if self.options.pinned != LOCK => format!(
+                "{} (the bytes were dropped: do not trust the registry, or the network path to it)",
+                failure.reason()
+            ),
+            _ => told(candidate, &self.request.url, failure),
+        };
         if candidate.by_mirror {
             format!(
                 "{url} through the mirror {}: {failure}",
@@ -263,7 +269,7 @@ impl Transfer<'_> {
             from: candidate.clone(),
             resume: resume.map(|validator| (had, validator)),
             accept: self.request.accept,
-            post: None,
+            how: How::Get,
         });
         let head = match pieces.blocking_recv() {
             Some(Piece::Head(head)) => head,

@@ -17,6 +17,7 @@
 //! | `disk-zst` | `disk.raw.zst` | compressed |
 //! | `root` | `root.squashfs`, `root.verity`, `root.roothash` | its root, apart |
 //! | `uki` | `uki.efi` | its kernel, apart |
+//! | `update` | `NAME_VERSION_ARCH.*` | root, hash tree and kernel, for nodes that are there ([`super::update`]) |
 //!
 //! # Invariants
 //! - The root is written once, into its place, whatever is asked for.
@@ -38,6 +39,7 @@ use nodeimg_values::digest::Digest;
 
 use super::provenance::Verified;
 use super::sbom::boot::Boot;
+use super::update::About;
 use super::verified::{self, Purpose};
 use super::{Built, Writer, Written, discoverable, manifest};
 use crate::image::boot::{self, Slot};
@@ -46,10 +48,11 @@ use crate::tree::{ImagePath, Kind, Tree};
 /// A disk under way, with all that is known of it.
 pub struct Disk {
     file: AtomicFile,
-    root: Extent,
-    hashes: Extent,
-    root_hash: RootHash,
-    uki: Vec<u8>,
+    pub root: Extent,
+    pub hashes: Extent,
+    pub root_hash: RootHash,
+    pub uki: Vec<u8>,
+    pub about: About,
 }
 
 /// Writes the outputs of these writers that are a disk, or of one, into `directory`.
@@ -119,6 +122,13 @@ fn fill(output: AtomicFile, built: &Built<'_>) -> Result<(Disk, BTreeMap<ImagePa
         hashes,
         root_hash,
         uki,
+        about: About {
+            id: built.recipe.name.to_string(),
+            version: built.recipe.image_version(built.locked.epoch()),
+            architecture: built.arch.name(),
+            salt: params.salt,
+            slot: slot.root,
+        },
     };
     Ok((disk, written.digests))
 }

@@ -73,11 +73,12 @@ impl Logins {
 }
 
 /// Answers the challenge of `refusal`, a 401 for `url`. `own` is the login of the mirror's
-/// URL.
+/// URL; who `pushes` asks for more than the first question needs.
 pub(super) async fn login(
     ways: &Ways,
     url: &Url,
     own: Option<&Login>,
+    pushes: bool,
     refusal: &mut Response,
 ) -> Result<HeaderValue, Failure> {
     let host = host_of(url);
@@ -89,6 +90,10 @@ pub(super) async fn login(
             scope,
         }) => {
             let realm = service_url(&realm, url)?;
+            let scope = match pushes {
+                true => Some(scope_of_push(scope.as_deref(), &repository_of(url))),
+                false => scope,
+            };
             let realm = with_query(realm, service, scope);
             let token = token(ways, realm, &host, &found).await?;
             secret(&format!("Bearer {token}"))
@@ -238,12 +243,34 @@ fn service_url(realm: &str, registry: &Url) -> Result<Url, Failure> {
 }
 
 fn with_query(mut realm: Url, service: Option<String>, scope: Option<String>) -> Url {
-    for (key, value) in [("service", service), ("scope", scope)] {
-        if let Some(value) = value {
-            realm.query_pairs_mut().append_pair(key, &value);
-        }
+    if let Some(service) = service {
+        realm.query_pairs_mut().append_pair("service", &service);
+    }
+    // Several are separate parameters.
+    for scope in scope.iter().flat_map(|scope| scope.split_whitespace()) {
+        realm.query_pairs_mut().append_pair("scope", scope);
     }
     realm
+}
+
+/// What the challenge asks for, and to push to `repository`: the question whether something is
+/// there needs less, and some registries refuse a token of that later as if nothing helped.
+fn scope_of_push(asked: Option<&str>, repository: &str) -> String {
+    let mut all: Vec<String> = asked
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
+    let name = |scope: &&mut String| scope.starts_with("repository:");
+    match all.iter_mut().find(name) {
+        // A mirror's is called otherwise. The first is the one that is pushed to.
+        Some(own) => {
+            let end = own.rfind(':').unwrap_or(own.len());
+            own.replace_range(end.., ":pull,push");
+        }
+        None => all.push(format!("repository:{repository}:pull,push")),
+    }
+    all.join(" ")
 }
 
 /// With its port, if that is an unusual one.
@@ -296,6 +323,24 @@ mod tests {
             assert_eq!(host_of(&url(text)), host, "{text}");
             assert_eq!(repository_of(&url(text)), repository, "{text}");
         }
+    }
+
+    #[test]
+    fn who_pushes_asks_for_all_of_it_at_once() {
+        for (asked, wanted) in [
+            (None, "repository:x/y:pull,push"),
+            (Some("repository:x/y:pull"), "repository:x/y:pull,push"),
+            (Some("repository:p/x/y:pull"), "repository:p/x/y:pull,push"),
+            (
+                Some("repository:x/y:pull,push repository:z:pull"),
+                "repository:x/y:pull,push repository:z:pull",
+            ),
+        ] {
+            assert_eq!(scope_of_push(asked, "x/y"), wanted);
+        }
+        let realm = Url::parse("https://a.b/token").unwrap();
+        let url = with_query(realm, Some("s".to_owned()), Some("a b".to_owned()));
+        assert_eq!(url.as_str(), "https://a.b/token?service=s&scope=a&scope=b");
     }
 
     #[test]
