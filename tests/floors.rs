@@ -119,6 +119,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "gpt",
             "verity",
             "guid",
+            "blocks",
             "guarded",
             "sparse",
             "region",

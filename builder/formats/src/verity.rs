@@ -22,16 +22,21 @@
 //!
 //! Left out: signatures of the root hash, forward error correction.
 
+mod tree;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
+use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_values::parallel::{cores, in_parallel};
 use sha2::{Digest as _, Sha256};
 
 use super::guid::Guid;
+
+pub use tree::{Leaves, Superblock};
 
 /// In bytes, of data and tree.
 pub const BLOCK: u64 = 4096;
@@ -71,6 +76,24 @@ impl RootHash {
             Guid::new(bytes)
         };
         (half(0), half(16))
+    }
+}
+
+impl FromStr for RootHash {
+    type Err = anyhow::Error;
+
+    /// 64 hexadecimal digits.
+    fn from_str(text: &str) -> Result<RootHash> {
+        let digit = |at: usize| text.get(at..at + 2).filter(|two| !two.starts_with('+'));
+        let byte = |at: usize| digit(at).and_then(|two| u8::from_str_radix(two, 16).ok());
+        let bytes: Option<Vec<u8>> = (0..HASH).map(|index| byte(index * 2)).collect();
+        match bytes.and_then(|bytes| bytes.try_into().ok()) {
+            Some(bytes) if text.len() == 2 * HASH => Ok(RootHash(bytes)),
+            _ => bail!(
+                "`{}` is not a root hash: 64 hexadecimal digits",
+                text.escape_debug()
+            ),
+        }
     }
 }
 
