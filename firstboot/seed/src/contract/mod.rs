@@ -3,7 +3,7 @@
 //! ```text
 //!  builder and first boot      paths, profile, registries, runtime, settings,
 //!                              initrd_plan, CONTRACT_MARKER
-//!  one boot and the next       stamp, overwritten
+//!  one boot and the next       stamp, overwritten, update
 //!  first boot and who asks it  report
 //! ```
 
@@ -17,6 +17,7 @@ pub mod report;
 pub mod runtime;
 pub mod settings;
 pub mod stamp;
+pub mod update;
 
 /// Bytes in the binary by which the builder checks that the binary matches this
 /// library. Raised with any change of the settings' format, of the template syntax or
