@@ -38,6 +38,7 @@ impl Superblock {
 
 /// The hash of every block of a file system, vouched for by its root hash.
 pub struct Leaves {
+    salt: Vec<u8>,
     salted: Sha256,
     hashes: Vec<u8>,
     count: usize,
@@ -73,6 +74,7 @@ impl Leaves {
         }
         wanted.truncate(count * HASH);
         Ok(Leaves {
+            salt: superblock.salt,
             salted,
             hashes: wanted,
             count,
@@ -100,6 +102,10 @@ impl Leaves {
         }
         hashes.truncate(count * HASH);
         Ok((superblock, hashes))
+    }
+
+    pub fn salt(&self) -> &[u8] {
+        &self.salt
     }
 
     /// How many blocks there are.
