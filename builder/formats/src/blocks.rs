@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
 /// Bytes at places; what was written is only certain to last once it is flushed.
 pub trait Blocks: Sync {
     /// Fills `bytes` from `at` on.
@@ -19,6 +21,8 @@ pub trait Blocks: Sync {
     /// # Errors
     /// The medium has refused something.
     fn flush(&self) -> io::Result<()>;
+    /// What is read from here on comes from the medium, as far as the system can do that.
+    fn forget(&self) {}
 }
 
 impl Blocks for File {
@@ -32,6 +36,11 @@ impl Blocks for File {
 
     fn flush(&self) -> io::Result<()> {
         self.sync_data()
+    }
+
+    fn forget(&self) {
+        // Advice: nothing is wrong if it is not taken.
+        let _ = posix_fadvise(self, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
     }
 }
 
@@ -65,5 +74,9 @@ impl Blocks for Part<'_> {
 
     fn flush(&self) -> io::Result<()> {
         self.of.flush()
+    }
+
+    fn forget(&self) {
+        self.of.forget();
     }
 }

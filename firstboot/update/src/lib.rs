@@ -6,8 +6,8 @@
 //! ```text
 //!  verbs    check, apply, list, rollback, hold: from what was asked to what is said
 //!  cli      the command line
-//!  refusal  why this node does not take that update
 //!  engine   one update, from the blocks that are here to the entry that boots
+//!  refusal  why this node does not take that update
 //!  source   where an update comes from: a directory, a stream, a web server, a registry
 //!  esp      the boot entries: on the volume itself, or where it is mounted
 //!  slots    the partitions of the disk

@@ -29,7 +29,7 @@ use crate::esp::{self, Esp};
 use crate::slots::Slots;
 use crate::source::{self, Patience, Piece, Source};
 
-pub use switch::{installed, is_entry_of};
+pub use switch::{installed, is_entry_of, room};
 
 const BLOCK_LEN: usize = BLOCK as usize;
 /// Blocks that are read at a time: 1 MiB.
@@ -144,6 +144,7 @@ impl Job<'_> {
         }
         self.disk.flush().context("flushing the slot")?;
         (self.tell)("reading the slot back");
+        self.disk.forget();
         prepared.verify(&room, &tree)?;
         switch::name(self.disk, slots, prepared.root, self.manifest)?;
         switch::enter(esp, self.manifest, &prepared.uki)?;

@@ -8,6 +8,7 @@ use nodeimg_formats::update::Manifest;
 use nodeimg_formats::verity::RootHash;
 
 use crate::esp::{self, Esp, Name, TEMPORARY};
+use crate::refusal::Refusal;
 use crate::slots::{EMPTY, Slots};
 
 /// How often the new version is tried before the old one boots.
@@ -64,6 +65,29 @@ pub fn entries_that_go(slots: &Slots, esp: &dyn Esp, id: &str) -> Result<Vec<esp
         }
     }
     Ok(go)
+}
+
+/// Whether the ESP will have room for the new entry.
+///
+/// # Errors
+/// It will not, or cannot be read.
+pub fn room(slots: &Slots, esp: &dyn Esp, manifest: &Manifest, uki: u64) -> Result<()> {
+    let go = entries_that_go(slots, esp, &manifest.id)?;
+    let freed: u64 = go.iter().map(|file| file.size).sum();
+    let free = esp.free()? + freed;
+    // A directory may grow by a cluster, and a file ends within one.
+    if uki + (64 << 10) > free {
+        return Err(Refusal {
+            why: format!(
+                "the boot entry of version {} has {uki} bytes, but the EFI system partition has \
+                 room for {free}: remove what is not needed there",
+                manifest.version
+            ),
+            can_be_forced: false,
+        }
+        .into());
+    }
+    Ok(())
 }
 
 /// Steps 3 and 4: from here on nothing names the target slot.

@@ -4,6 +4,11 @@
 //! What a source gives is not believed: callers verify every byte.
 
 pub mod directory;
+pub mod http;
+pub mod login;
+pub mod net;
+pub mod registry;
+pub mod stream;
 
 use std::ops::Range;
 

@@ -5,3 +5,5 @@ mod engine;
 mod fixture;
 mod model;
 mod power;
+mod servers;
+mod verbs;
