@@ -7,20 +7,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nodeimg_test_support::archive::sha256;
-use nodeimg_test_support::judge;
+use nodeimg_test_support::elsewhere::{Elsewhere, of_files};
 use nodeimg_test_support::real;
-use nodeimg_test_support::run::{Ran, clean, first_cpu};
+use nodeimg_test_support::run::{Ran, clean};
 use nodeimg_test_support::synthetic::{MACHINE_NAMES, World};
 use tempfile::TempDir;
 
 /// How one build differs from another.
 struct Variant {
     name: &'static str,
-    umask: &'static str,
-    /// Built by a user whom nothing belongs to (where the tests run as root).
-    nobody: bool,
-    one_cpu: bool,
+    who: Elsewhere,
+    /// Built a second time from a store that has everything made already.
+    warm: bool,
     environment: &'static [(&'static str, &'static str)],
     /// The recipe's directory, and where the build runs and writes, below
     /// this build's own directory.
@@ -32,9 +30,12 @@ struct Variant {
 const VARIANTS: [Variant; 4] = [
     Variant {
         name: "as it comes",
-        umask: "022",
-        nobody: false,
-        one_cpu: false,
+        who: Elsewhere {
+            umask: "022",
+            nobody: false,
+            one_cpu: false,
+        },
+        warm: false,
         environment: &[],
         recipe: "recipe",
         cwd: ".",
@@ -42,9 +43,12 @@ const VARIANTS: [Variant; 4] = [
     },
     Variant {
         name: "as nobody, one CPU, umask 077, elsewhere",
-        umask: "077",
-        nobody: true,
-        one_cpu: true,
+        who: Elsewhere {
+            umask: "077",
+            nobody: true,
+            one_cpu: true,
+        },
+        warm: true,
         environment: &[
             ("TZ", "Pacific/Kiritimati"),
             ("LC_ALL", "tr_TR.UTF-8"),
@@ -56,9 +60,12 @@ const VARIANTS: [Variant; 4] = [
     },
     Variant {
         name: "umask 077, all CPUs, another zone",
-        umask: "077",
-        nobody: false,
-        one_cpu: false,
+        who: Elsewhere {
+            umask: "077",
+            nobody: false,
+            one_cpu: false,
+        },
+        warm: false,
         environment: &[
             ("TZ", "America/St_Johns"),
             ("LANG", "C.UTF-8"),
@@ -70,9 +77,12 @@ const VARIANTS: [Variant; 4] = [
     },
     Variant {
         name: "as nobody, umask 022",
-        umask: "022",
-        nobody: true,
-        one_cpu: false,
+        who: Elsewhere {
+            umask: "022",
+            nobody: true,
+            one_cpu: false,
+        },
+        warm: false,
         environment: &[("USER", "nobody"), ("LC_ALL", "C")],
         recipe: "recipe",
         cwd: "recipe",
@@ -103,13 +113,13 @@ fn digests(subject: &Subject<'_>, variant: &Variant) -> Vec<String> {
         "-c",
         "umask $1 && cp -R \"$2/.\" \"$3\"",
         "sh",
-        variant.umask,
+        variant.who.umask,
     ]);
     Ran::of(copy.arg(subject.recipe).arg(at(variant.recipe))).good();
     fs::copy(env!("CARGO_BIN_EXE_nodeimg"), at("nodeimg")).unwrap();
     fs::set_permissions(at("nodeimg"), Permissions::from_mode(0o755)).unwrap();
 
-    let mut build = alone(variant, place.path());
+    let mut build = variant.who.command(place.path());
     build.arg(at("nodeimg"));
     build
         .current_dir(at(variant.cwd))
@@ -136,46 +146,13 @@ fn digests(subject: &Subject<'_>, variant: &Variant) -> Vec<String> {
             .arg(format!("{arch}={}", at(arch).display()));
     }
     Ran::of(&mut build).good();
-    of_files(&at(variant.cwd).join(variant.out))
-}
-
-/// What runs a program as `variant` says: umask, CPUs, and the user, who then owns `place`.
-fn alone(variant: &Variant, place: &Path) -> Command {
-    let mut shell = clean(Command::new("sh"));
-    shell.args(["-c", "umask $1; shift; exec \"$@\"", "sh", variant.umask]);
-    if variant.one_cpu {
-        shell.args(["taskset", "-c", &first_cpu()]);
+    let cold = of_files(&at(variant.cwd).join(variant.out));
+    if variant.warm {
+        Ran::of(build.arg("--force")).good();
+        let warm = of_files(&at(variant.cwd).join(variant.out));
+        assert_eq!(warm, cold, "{}: from a warm store", variant.name);
     }
-    if variant.nobody && judge::is_root() {
-        let mut own = clean(Command::new("chown"));
-        Ran::of(own.args(["-R", "65534:65534"]).arg(place)).good();
-        shell.args([
-            "setpriv",
-            "--reuid=65534",
-            "--regid=65534",
-            "--clear-groups",
-        ]);
-    }
-    shell
-}
-
-/// `digest mode path` of everything below `out`.
-fn of_files(out: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    for path in nodeimg_test_support::run::listing(out) {
-        let file = out.join(&path);
-        let meta = fs::metadata(&file).unwrap();
-        let digest = if meta.is_file() {
-            sha256(&fs::read(&file).unwrap())
-        } else {
-            "-".to_owned()
-        };
-        found.push(format!(
-            "{digest} {:04o} {path}",
-            meta.permissions().mode() & 0o7777
-        ));
-    }
-    found
+    cold
 }
 
 #[track_caller]

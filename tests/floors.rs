@@ -15,7 +15,9 @@ use regex::Regex;
 const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/src",
-        &["cmd", "cli", "output", "image", "input", "tree", "store"],
+        &[
+            "cmd", "cli", "output", "image", "input", "tree", "store", "programs",
+        ],
     ),
     (
         "builder/src/image",

@@ -7,6 +7,7 @@ mod trust;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use anyhow::Result;
 use clap::builder::{
@@ -23,13 +24,13 @@ pub use seed::{NameValue, SeedCaArgs, SeedCheckArgs, SeedIdentityArgs, SeedNewAr
 pub use sign::SignArgs;
 pub use trust::TrustVerb;
 
-use crate::image::firstboot::program::Given;
 use crate::input::lock::Update;
 use crate::input::recipe::RecipeRef;
 use crate::input::recipe::output::{OutputKind, named};
 use crate::input::recipe::value::{ByteSize, Name};
 use crate::input::vouch::roots::GivenRoot;
 use crate::output::KINDS;
+use crate::programs::{self, Given};
 
 /// Builds immutable Kubernetes node images: pinned, verified, without root.
 #[derive(Debug, Parser)]
@@ -44,7 +45,9 @@ pub struct Cli {
 impl Cli {
     /// Reads this process's command line, or ends the process with a message.
     pub fn from_process() -> Cli {
-        let mut command = global::show_only_used(Cli::command());
+        static VERSION: LazyLock<String> = LazyLock::new(programs::version);
+        let command = Cli::command().long_version(VERSION.as_str());
+        let mut command = global::show_only_used(command);
         let matches = command.get_matches_mut();
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
     }
@@ -160,7 +163,7 @@ pub struct BuildArgs {
     /// Take the artifacts from a bundle made by `nodeimg fetch --bundle`; download nothing
     #[arg(long, value_name = "FILE")]
     pub bundle: Option<PathBuf>,
-    /// The first-boot binary for ARCH [default: see the README]
+    /// Another first-boot binary for ARCH than the one inside nodeimg
     #[arg(long = "firstboot", value_name = "ARCH=FILE")]
     pub firstboot: Vec<Given>,
     /// If a pinned package is gone from every mirror, re-lock the base system (signatures verified, reported) and continue

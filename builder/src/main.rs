@@ -10,6 +10,7 @@
 //! input    recipe, lock and the bytes that they name
 //! tree     the files of an image, in memory
 //! store    verified bytes on disk, by digest
+//! programs what goes into images and is kept inside nodeimg
 //! ```
 //!
 //! Packages of their own lie below: `machine` (QEMU, tests of images, seeds),
@@ -22,12 +23,18 @@ mod cmd;
 mod image;
 mod input;
 mod output;
+mod programs;
 mod store;
 mod tree;
 
 use std::process::ExitCode;
 
 use nodeimg_seed::text::problem::printable;
+
+/// musl's own has one lock for all threads.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::from_process();

@@ -16,7 +16,7 @@ from pathlib import Path
 import cloud_init
 from boot import measure_boot
 from firstboot import measure_firstboot
-from image import ARCHS, Images, measure_base, measure_disk, measure_sign, measure_writers
+from image import ARCHS, Images, measure_base, measure_disk, measure_sign, measure_static, measure_writers
 from measure import alternating
 from nginx import Nginx
 
@@ -212,6 +212,7 @@ class Bench:
         self.base_tree(images)
         self.writers(images)
         self.disk(images)
+        self.static(images)
         self.sign(images)
 
     def base_tree(self, images):
@@ -258,6 +259,20 @@ class Bench:
             Goal("peak memory of a disk", max(run.peak_mib() for run in runs.values()), 256, " MiB", noise=0),
         ]
 
+    def static(self, images):
+        size = os.stat(self.args.static).st_size / 1e6
+        runs = measure_static(images, self.args.static, self.args.runs)
+        print(f"\n## The static program (musl), {size:.1f} MB, beside the dynamic one")
+        rows = [[name, run.seconds(), run.cpu_seconds()] for name, run in runs.items()]
+        table(["", "wall: median (range)", "CPU"], rows)
+        for job in ("warm disk", "cold tree"):
+            ours, theirs = runs[f"static, {job}"], runs[f"dynamic, {job}"]
+            self.goals.append(Goal(f"static program, {job}: CPU beside the dynamic one", ours.median_cpu() / theirs.median_cpu(), 1.0, "", noise=0.1))
+        self.goals += [
+            Goal("static program, start", runs["static, start"].median() * 1000, 10, " ms", noise=1),
+            Goal("static program", size, 30, " MB", noise=0),
+        ]
+
     def sign(self, images):
         runs = measure_sign(images, self.args.runs)
         print("\n## `nodeimg sign` of a disk and its UKI")
@@ -269,7 +284,7 @@ class Bench:
 
 def arguments():
     parser = argparse.ArgumentParser(prog="ci/bench")
-    names = ["nodeimg", "firstboot", "firstboot-arm64", "mirror", "recipe", "base-recipe", "base-store", "debian-mirror"]
+    names = ["nodeimg", "static", "firstboot", "firstboot-arm64", "mirror", "recipe", "base-recipe", "base-store", "debian-mirror"]
     for name in (*names, "work"):
         parser.add_argument(f"--{name}", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--check", action="store_true")

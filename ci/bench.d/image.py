@@ -38,10 +38,10 @@ class Images:
     def _which(self, archs, recipe=None):
         return ["--recipe", str(recipe or self.recipe), *(word for arch in archs for word in ("--arch", arch))]
 
-    def build(self, arch, output, *more, recipe=None):
+    def build(self, arch, output, *more, recipe=None, program=None):
         out = ["--out", str(self.work / f"out-{output}"), "--output", output]
         firstboot = [word for binary in self.firstboot for word in ("--firstboot", binary)]
-        words = [self.nodeimg, "--quiet", "--store", str(self.store), "build", "--offline"]
+        words = [program or self.nodeimg, "--quiet", "--store", str(self.store), "build", "--offline"]
         return [*words, *self._which([arch], recipe), *out, *firstboot, *more]
 
     def of(self, arch, output, name):
@@ -210,6 +210,18 @@ def measure_disk(images, runs):
     )
     jobs["nothing changed"] = (nothing, images.build("amd64", "disk"))
     return alternating(runs, jobs)
+
+
+def measure_static(images, static, runs):
+    """The static program in turn with the one that uses this machine's C library: how it
+    starts, packs a disk of a warm store, and unpacks packages that nothing was made of."""
+    programs = {"dynamic": images.nodeimg, "static": static}
+    warm, cold = {}, {}
+    for name, program in programs.items():
+        warm[f"{name}, start"] = (lambda: None, [program, "--help"])
+        warm[f"{name}, warm disk"] = (lambda: None, images.build("amd64", "disk", "--force", program=program))
+        cold[f"{name}, cold tree"] = (images.forget, images.build("amd64", "rootfs-tar", "--force", program=program))
+    return {**alternating(runs, warm), **alternating(min(runs, 3), cold)}
 
 
 def measure_sign(images, runs):

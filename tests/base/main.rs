@@ -8,6 +8,7 @@ mod accounts;
 mod determinism;
 mod disk;
 mod first_boot;
+mod golden;
 mod hard_way;
 mod host_keys;
 mod initrd;

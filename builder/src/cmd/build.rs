@@ -11,11 +11,12 @@ use super::{Session, warm_command};
 use crate::cli::{BuildArgs, NetworkArgs};
 use crate::image::boot;
 use crate::image::brought::Brought;
-use crate::image::firstboot::program;
 use crate::input::bring::bring;
 use crate::input::resolve::relock::around;
 use crate::output::build::Build;
 use crate::output::sign;
+use crate::programs::FIRSTBOOT;
+use crate::tree::Content;
 
 pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let started = Instant::now();
@@ -40,7 +41,7 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
         let brought = Brought::read(&chosen.recipe)?;
         let mut builds = Vec::new();
         for &arch in &archs {
-            let binary = program::find(arch, &args.firstboot)?;
+            let binary = Content::inline(FIRSTBOOT.find(arch, &args.firstboot)?);
             let build = Build::new(&chosen.recipe, &brought, &locked, arch, binary, &args.out)?;
             // What is published may have changed, and comparing needs every byte anyway.
             let again = args.force || args.signatures_from.is_some();

@@ -22,7 +22,7 @@ pub fn missing(what: &str) {
 }
 
 /// Straight to the terminal: the test harness keeps what passing tests print.
-fn say(text: &str) {
+pub fn say(text: &str) {
     let _ = stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
 

@@ -7,7 +7,7 @@
 //! | servers | `faulty_server` has every fault, `registry_server` serves container images, `tls_server` is not trusted; `http_server` is below the first two |
 //! | signatures | `sigstore` is a whole one of the tests' own |
 //! | images | `synthetic` is a whole node of tiny programs, `real` one of real programs, `debian` the base system from a real mirror |
-//! | what was built | `image`, `disk` |
+//! | what was built | `image`, `disk`; `golden` has pinned digests, `elsewhere` is another user, umask and processor |
 //! | a boot | `guest` boots what was built, `facts` is what it says of itself, `slots` how many run at once |
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -15,8 +15,10 @@ pub mod ar;
 pub mod archive;
 pub mod debian;
 pub mod disk;
+pub mod elsewhere;
 pub mod facts;
 pub mod faulty_server;
+pub mod golden;
 pub mod guest;
 pub mod http_server;
 pub mod image;

@@ -1,4 +1,3 @@
-//! First boot in an image: its program, and what it is told of the image.
+//! First boot in an image: what it is told of the image.
 
-pub mod program;
 pub mod settings;

@@ -2,7 +2,8 @@
 //!
 //! Follows [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110) sections 13.1.5
 //! (If-Range), 14 (ranges) and 15.4 (redirects). Trust is the system's CA store
-//! (`SSL_CERT_FILE` and `SSL_CERT_DIR` win), proxies are the environment's.
+//! (`SSL_CERT_FILE` and `SSL_CERT_DIR` win), on a system that has none Mozilla's as they are
+//! inside nodeimg; proxies are the environment's.
 //!
 //! The body is read by the runtime and passed on through a short queue, so
 //! that the network goes on while the other side hashes and writes.
@@ -31,6 +32,7 @@ use super::note;
 use super::pace::{Least, Pace, length};
 use super::proxy::Proxies;
 use super::registry::{self, Logins};
+use super::tls;
 
 const MAX_REDIRECTS: usize = 10;
 
@@ -80,9 +82,8 @@ impl Client {
                 .read_timeout(options.idle_timeout)
         };
         let http = builder().build().or_else(|_| {
-            // Without any CA certificate on the system plain mirrors still
-            // work, and https fails with a message that says what to install.
-            builder().tls_certs_only([]).build()
+            // The system has no CA certificate.
+            builder().tls_certs_only(tls::own_roots()).build()
         });
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)

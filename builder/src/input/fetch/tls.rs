@@ -1,7 +1,28 @@
-//! Why there is no TLS connection, and what the user can do.
+//! Whom TLS trusts on a system without CA certificates; why there is no connection, and what
+//! the user can do.
 
 use std::error::Error;
 use std::io;
+
+use reqwest::Certificate;
+
+/// The variables that name CA certificates, as OpenSSL and rustls read them.
+const NAMED: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// Mozilla's, for a system that has none. Whoever names others has chosen: without any in
+/// them plain mirrors still work, and https fails with a message that says what to install.
+pub(super) fn own_roots() -> Vec<Certificate> {
+    roots_unless(NAMED.iter().any(|name| std::env::var_os(name).is_some()))
+}
+
+fn roots_unless(named: bool) -> Vec<Certificate> {
+    if named {
+        return Vec::new();
+    }
+    let all = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    all.filter_map(|der| Certificate::from_der(der).ok())
+        .collect()
+}
 
 pub(super) fn text(error: &rustls::Error) -> String {
     use rustls::{CertificateError, Error};
@@ -50,4 +71,18 @@ pub(super) fn error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::
         };
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_roots_are_not_added_to_those_that_somebody_named() {
+        assert!(roots_unless(true).is_empty());
+        assert_eq!(
+            roots_unless(false).len(),
+            webpki_root_certs::TLS_SERVER_ROOT_CERTS.len()
+        );
+    }
 }
