@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use nodeimg_formats::update::is_version;
+use nodeimg_formats::update::{PROGRAM_MARKER, is_version};
 
 use crate::cli::{self, Command, Options, Verb};
 use crate::node::Node;
@@ -37,7 +37,8 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let options = match cli::parse(arguments) {
         Ok(Command::Run(options)) => options,
         Ok(Command::Help) => {
-            print!("{}", cli::HELP);
+            // The marker must be in the binary, for the builder to find.
+            println!("{}\n{PROGRAM_MARKER}", cli::HELP);
             return ExitCode::SUCCESS;
         }
         Ok(Command::Version) => {

@@ -159,7 +159,10 @@ fn servers_that_lie_are_told_of_and_nothing_of_theirs_boots() {
             "does not let this node in",
         ),
         (faulty(body, Fault::Status(500)), "gave up after 3 attempts"),
-        (faulty(&body[..5 * BLOCK], Fault::None), "shorter than its manifest"),
+        (
+            faulty(&body[..5 * BLOCK], Fault::None),
+            "shorter than its manifest",
+        ),
         (
             faulty(b"", Fault::Redirect("/updates/elsewhere".to_owned())),
             "does not have it",
@@ -411,7 +414,10 @@ fn https_needs_an_authority_of_the_node() {
     let url = format!("https://127.0.0.1:{port}/");
     let known = Http::open(&url, certificate.as_bytes(), QUICK).unwrap();
     assert!(known.versions(IMAGE).unwrap().is_empty());
-    let error = Http::open(&url, b"", QUICK).unwrap().versions(IMAGE).unwrap_err();
+    let error = Http::open(&url, b"", QUICK)
+        .unwrap()
+        .versions(IMAGE)
+        .unwrap_err();
     let error = format!("{error:#}");
     assert!(error.contains("ca-certificates.crt"), "{error}");
     assert!(!error.contains("attempts"), "{error}");
