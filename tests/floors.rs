@@ -16,7 +16,7 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/src",
         &[
-            "cmd", "cli", "output", "image", "input", "tree", "store", "programs",
+            "cmd", "cli", "publish", "output", "image", "input", "tree", "store", "programs",
         ],
     ),
     (
@@ -83,6 +83,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "keys",
             "extension",
             "esp",
+            "update",
             "statement",
             "target",
         ],

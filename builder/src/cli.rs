@@ -1,6 +1,7 @@
 //! The command line: types only, no work.
 
 mod global;
+mod publish;
 mod seed;
 mod sign;
 mod trust;
@@ -20,6 +21,7 @@ use nodeimg_machine::qemu::host::Accel;
 use nodeimg_values::arch::Arch;
 
 pub use global::Global;
+pub use publish::{PublishArgs, PullArgs};
 pub use seed::{NameValue, SeedCaArgs, SeedCheckArgs, SeedIdentityArgs, SeedNewArgs, SeedVerb};
 pub use sign::SignArgs;
 pub use trust::TrustVerb;
@@ -60,6 +62,10 @@ pub enum Verb {
     Build(BuildArgs),
     /// Sign a built image: Secure Boot, root hashes, checksums
     Sign(SignArgs),
+    /// Push a built image to a container registry
+    Publish(PublishArgs),
+    /// Take a published image, or a part of it, out of a container registry
+    Pull(PullArgs),
     /// Download everything that a build needs into the store
     Fetch(FetchArgs),
     /// Boot a built disk in QEMU, with its console on this terminal

@@ -5,6 +5,7 @@
 //! ```text
 //! cmd      one verb a file
 //! cli      what the command line may say
+//! publish  images in a registry
 //! output   what a build writes: disks, archives, extensions, the manifest
 //! image    from the inputs to the tree of an image
 //! input    recipe, lock and the bytes that they name
@@ -24,6 +25,7 @@ mod image;
 mod input;
 mod output;
 mod programs;
+mod publish;
 mod store;
 mod tree;
 

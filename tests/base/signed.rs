@@ -169,7 +169,7 @@ fn whoever_has_no_key_builds_the_signed_disk() {
     }
     // A disk with one other byte in it is not what was built.
     let disk = Disk::open(&image.join("disk.raw"));
-    let (root, _) = disk.partition("root-a");
+    let (root, _) = disk.root();
     disk.flip(root + 5000);
     let Some((ran, _)) = built(HOST, &place.join("again"), &more) else {
         return;

@@ -41,7 +41,7 @@ impl Harmed {
 fn in_the_root_file_system() {
     let Some(image) = image("amd64") else { return };
     let harmed = Harmed::copy(&image, "tampered-root");
-    let (root, _) = harmed.disk.partition("root-a");
+    let (root, _) = harmed.disk.root();
     let (inode, table) = (harmed.disk.number(root + 32), harmed.disk.number(root + 64));
     harmed.disk.flip(root + table + (inode >> 16) + 10);
     harmed.never_comes_up(
@@ -57,7 +57,7 @@ fn in_the_root_file_system() {
 fn in_the_hash_tree() {
     let Some(image) = image("amd64") else { return };
     let harmed = Harmed::copy(&image, "tampered-tree");
-    let (tree, _) = harmed.disk.partition("hashes-a");
+    let (tree, _) = harmed.disk.hashes();
     harmed.disk.flip(tree + 4096);
     harmed.never_comes_up(
         "tampered-tree",

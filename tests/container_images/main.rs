@@ -2,12 +2,14 @@
 //! baked: from registries with and without a login, from files beside the
 //! recipe, through mirrors and bundles.
 //!
-//! `registry` and `refused` drive a registry in code, `local` files, `judged`
-//! has Debian's docker-registry and skopeo say the last word.
+//! `registry` and `refused` drive a registry in code, `local` files; `publish` has node images
+//! in one that is written to; `judged` has Debian's docker-registry and skopeo say the last
+//! word.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod judged;
 mod local;
+mod publish;
 mod refused;
 mod registry;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, Args, Command};
 
 /// The verbs that download, and so have mirrors.
-const DOWNLOAD: &[&str] = &["build", "fetch", "lock"];
+const DOWNLOAD: &[&str] = &["build", "fetch", "lock", "publish", "pull"];
 /// The verbs that read or write the store.
 const STORE: &[&str] = &["build", "fetch", "lock", "store"];
 
@@ -50,7 +50,8 @@ pub fn show_only_used(command: Command) -> Command {
 fn uses(verb: &str, option: &str) -> bool {
     match option {
         "store" => STORE.contains(&verb),
-        "mirrors" | "debian_mirrors" => DOWNLOAD.contains(&verb),
+        "mirrors" => DOWNLOAD.contains(&verb),
+        "debian_mirrors" => DOWNLOAD.contains(&verb) && !["publish", "pull"].contains(&verb),
         _ => true,
     }
 }

@@ -5,6 +5,8 @@ mod fetch;
 mod init;
 mod inspect;
 mod lock;
+mod publish;
+mod pull;
 mod recipe;
 mod run;
 mod seed;
@@ -21,7 +23,7 @@ use nodeimg_trust::Roots;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::progress::{Mode, Progress};
 
-use crate::cli::{Cli, Global, NetworkArgs, RecipeArgs, Verb};
+use crate::cli::{Cli, Global, NetworkArgs, RecipeArgs, TransferArgs, Verb};
 use crate::input::chosen::Chosen;
 use crate::input::debian::{Archives, MIRROR_VARIABLE as DEBIAN_VARIABLE};
 use crate::input::fetch::{Fetcher, MIRROR_VARIABLE, Mirrors, Options, Retry};
@@ -42,6 +44,8 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
     match &cli.verb {
         Verb::Build(args) => build::run(&session, args),
         Verb::Sign(args) => sign::run(&session, args),
+        Verb::Publish(args) => publish::run(&session, args),
+        Verb::Pull(args) => pull::run(&session, args),
         Verb::Fetch(args) => fetch::run(&session, args),
         Verb::Run(args) => return run::run(&session, args),
         Verb::Test(args) => return test::run(&session, args),
@@ -121,6 +125,20 @@ impl Session<'_> {
             ..Options::default()
         };
         Ok(Fetcher::new(store, options, self.progress))
+    }
+
+    /// For what belongs to no recipe.
+    pub fn plain_options(&self, transfer: &TransferArgs) -> Result<Options> {
+        let environment = std::env::var(MIRROR_VARIABLE).ok();
+        Ok(Options {
+            mirrors: Mirrors::new(&self.global.mirrors, environment.as_deref(), &[])?,
+            jobs: usize::from(transfer.jobs),
+            retry: Retry {
+                attempts: u32::from(transfer.retries) + 1,
+                ..Retry::default()
+            },
+            ..Options::default()
+        })
     }
 
     fn fetch_options(

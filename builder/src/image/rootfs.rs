@@ -82,7 +82,7 @@ pub fn assemble(inputs: &BuildInputs<'_>) -> Result<Assembled> {
     }
     .judge()
     .context("comparing the tree with itself")?;
-    let boot = boot::prepare(&mut tree, recipe, inputs.arch)
+    let boot = boot::prepare(&mut tree, recipe, inputs.arch, inputs.epoch)
         .context("making the tree into a disk's root")?;
     let overlay = recipe.needs_base().then(|| tree.above_base());
     with_base(inputs, &base, &mut tree, setup::seal).context("sealing the base system")?;

@@ -41,14 +41,14 @@ impl<'a> Build<'a> {
         out: &Path,
     ) -> Result<Build<'a>> {
         locked.check_arch(recipe, arch)?;
-        let key = Key::of(&Inputs {
+        let inputs = Inputs {
             recipe,
             brought,
             locked: locked.digest(),
             arch,
             firstboot: &firstboot,
-            program: &reuse::program()?,
-        })?;
+        };
+        let key = Key::of(&inputs, &reuse::program()?)?;
         Ok(Build {
             arch,
             directory: out.join(recipe.image_name(arch)),

@@ -14,7 +14,13 @@ pub mod sbom;
 pub mod sign;
 mod sysext;
 mod tarball;
+mod update;
 mod verified;
+
+/// What the files of a disk are called.
+pub mod disk_files {
+    pub use super::disk::files::{QCOW2, RAW, ZST, zst};
+}
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -51,6 +57,7 @@ static OUTPUTS: &[&Output] = &[
     &disk::files::DISK_ZST,
     &disk::files::ROOT,
     &disk::files::UKI,
+    &update::OUTPUT,
 ];
 
 /// Of [`OUTPUTS`], for those that read recipes.

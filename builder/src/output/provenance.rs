@@ -21,6 +21,7 @@ use nodeimg_values::digest::Digest;
 use serde::Serialize;
 
 use super::manifest::Output;
+use super::reuse::{Inputs, Key};
 use super::sbom::{self, purl};
 use super::{Built, HOME};
 use crate::image::brought::Brought;
@@ -54,6 +55,7 @@ struct Predicate {
 struct BuildDefinition {
     build_type: String,
     external_parameters: Parameters,
+    internal_parameters: Internal,
     resolved_dependencies: Vec<Resource>,
 }
 
@@ -63,6 +65,13 @@ struct Parameters {
     version: String,
     arch: String,
     outputs: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Internal {
+    /// By which a registry is asked for this image; see [`Key::shared`].
+    build_key: String,
 }
 
 #[derive(Serialize)]
@@ -157,6 +166,9 @@ pub fn statement(built: &Built<'_>, outputs: &[Output], verified: &[Verified]) -
                     arch: built.arch.to_string(),
                     outputs: names,
                 },
+                internal_parameters: Internal {
+                    build_key: key(built)?,
+                },
                 resolved_dependencies: dependencies(built)?,
             },
             run_details: RunDetails {
@@ -171,6 +183,25 @@ pub fn statement(built: &Built<'_>, outputs: &[Output], verified: &[Verified]) -
     let mut text = serde_json::to_vec_pretty(&statement).context("writing the provenance")?;
     text.push(b'\n');
     Ok(text)
+}
+
+fn key(built: &Built<'_>) -> Result<String> {
+    let key = Key::shared(&Inputs {
+        recipe: built.recipe,
+        brought: built.brought,
+        locked: built.locked.digest(),
+        arch: built.arch,
+        firstboot: built.firstboot,
+    })?;
+    Ok(key.short().to_owned())
+}
+
+/// The build key that a statement has.
+pub fn build_key(statement: &[u8]) -> Option<String> {
+    let statement: serde_json::Value = serde_json::from_slice(statement).ok()?;
+    let key = &statement["predicate"]["buildDefinition"]["internalParameters"]["buildKey"];
+    let is_key = |key: &&str| key.len() == 32 && key.bytes().all(|b| b.is_ascii_hexdigit());
+    key.as_str().filter(is_key).map(str::to_owned)
 }
 
 fn dependencies(built: &Built<'_>) -> Result<Vec<Resource>> {

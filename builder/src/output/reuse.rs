@@ -35,15 +35,29 @@ pub struct Inputs<'a> {
     pub locked: &'a Digest,
     pub arch: Arch,
     pub firstboot: &'a Content,
-    /// See [`program`].
-    pub program: &'a Digest,
 }
 
 impl Key {
-    pub fn of(inputs: &Inputs<'_>) -> Result<Key> {
+    /// For this machine alone; `program` is that of [`program`].
+    pub fn of(inputs: &Inputs<'_>, program: &Digest) -> Result<Key> {
+        Key::by("program", &program.to_string(), inputs)
+    }
+
+    /// The same for all builders of one release of nodeimg, which write the same bytes: by this
+    /// key a registry is asked whether an image is there.
+    pub fn shared(inputs: &Inputs<'_>) -> Result<Key> {
+        Key::by("release", env!("CARGO_PKG_VERSION"), inputs)
+    }
+
+    /// In hex, as many digits as tell images apart.
+    pub fn short(&self) -> &str {
+        &self.0.hex()[..32]
+    }
+
+    fn by(kind: &'static str, builder: &str, inputs: &Inputs<'_>) -> Result<Key> {
         let recipe = inputs.recipe;
         let mut key = KeyWriter::new("image-1");
-        key.add("program", inputs.program.to_string());
+        key.add(kind, builder);
         key.add("recipe", toml::to_string(&recipe.effective)?);
         // With the text of certificates, which the recipe names by path.
         key.add("registries", serde_json::to_vec(&recipe.registries)?);

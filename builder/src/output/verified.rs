@@ -54,16 +54,38 @@ pub fn hash_tree(file: &File, data: Extent, start: u64, params: &Params) -> Resu
     Ok(root)
 }
 
-/// The salt keeps a block of one image from being of use against another's.
+/// The salt keeps a block of one image from being of use against another's. It is that of all
+/// versions of an image, so that a block which two of them share has one hash in both trees:
+/// the trees tell an update which blocks are on the node already.
 pub fn params(built: &Built<'_>, purpose: &Purpose<'_>) -> Params {
     let Purpose { kind, name } = purpose;
     let lock = built.locked.digest().to_string();
-    let salt = Sha256::new_with_prefix("nodeimg verity salt\0")
-        .chain_update(name)
-        .chain_update("\0")
-        .chain_update(&lock);
     Params {
-        salt: salt.finalize().into(),
+        salt: salt(built.recipe.name.as_str()),
         uuid: Guid::derived(&[&format!("{kind} verity"), name, &lock]),
+    }
+}
+
+fn salt(image: &str) -> [u8; 32] {
+    Sha256::new_with_prefix("nodeimg verity salt\0")
+        .chain_update(image)
+        .finalize()
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::salt;
+
+    #[test]
+    fn the_salt_is_of_the_name_alone() {
+        // sha256 of `nodeimg verity salt`, a zero byte and `mine`: no version and no lock is in it.
+        let want = "f777fc37974cf9eded9c7af37b405085a884b31e5141f2418c6eccefd65dd4b0";
+        let hex: String = salt("mine")
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(hex, want);
+        assert_ne!(salt("mine"), salt("other"));
     }
 }

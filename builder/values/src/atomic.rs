@@ -317,6 +317,7 @@ fn is_signature(name: &str) -> bool {
     name.strip_prefix(CHECKSUMS)
         .is_some_and(|rest| rest.starts_with('.'))
         || name.ends_with(".intoto.jsonl")
+        || name.ends_with(".update.json.dsse")
         || name.ends_with(".sigstore.json")
 }
 

@@ -49,6 +49,21 @@ impl Date {
         Ok(Date(since.as_secs()))
     }
 
+    /// `2026-11-30T13:55:41Z`.
+    pub fn rfc3339(self) -> String {
+        let text = self.to_string();
+        let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+        format!(
+            "{}-{}-{}T{}:{}:{}Z",
+            part(0, 4),
+            part(4, 6),
+            part(6, 8),
+            part(9, 11),
+            part(11, 13),
+            part(13, 15)
+        )
+    }
+
     /// So many days later.
     pub fn plus_days(self, days: u64) -> Date {
         Date(self.0.saturating_add(days * DAY))
@@ -63,6 +78,11 @@ impl Date {
         let time = PrimitiveDateTime::new(date, clock).assume_utc();
         // Only those from 1970 on are counted.
         time.unix_timestamp().try_into().ok().map(Date)
+    }
+
+    /// `202609120755`, which sorts as the times do.
+    pub fn to_the_minute(self) -> String {
+        self.to_string().replace('T', "").chars().take(12).collect()
     }
 
     /// As the calendar and the clock say it in UTC; the last second of the year 9999 for

@@ -6,7 +6,7 @@
 //! Bars, Plain   stderr; stdout stays free for what a verb prints
 //! Json          stdout; {"event":"download"|"step"|"warning"|"note", ...}
 //!               download: "state" is started, resumed, retry, progress,
-//!               finished, found or failed; sizes in bytes
+//!               finished, found or failed; sizes in bytes; "upload" likewise
 //! ```
 //!
 //! A line that cannot be written (a closed pipe) never stops the work.
@@ -114,12 +114,22 @@ impl Progress {
 
     /// A download begins; `size` may become known later.
     pub fn download(&self, what: &str, size: Option<u64>) -> Download<'_> {
+        self.transfer(Way::In, what, size)
+    }
+
+    /// The same of an upload.
+    pub fn upload(&self, what: &str, size: Option<u64>) -> Upload<'_> {
+        self.transfer(Way::Out, what, size)
+    }
+
+    fn transfer(&self, way: Way, what: &str, size: Option<u64>) -> Download<'_> {
         self.event(&json!({
-            "event": "download", "state": "started", "what": what, "size": size,
+            "event": way.event(), "state": "started", "what": what, "size": size,
         }));
         let bar = (self.mode == Mode::Bars).then(|| self.bars.add(new_bar(what, size)));
         Download {
             progress: self,
+            way,
             what: what.to_owned(),
             bar,
             begun: Instant::now(),
@@ -150,10 +160,37 @@ impl Progress {
     }
 }
 
+/// Which way bytes go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Way {
+    In,
+    Out,
+}
+
+impl Way {
+    fn event(self) -> &'static str {
+        match self {
+            Way::In => "download",
+            Way::Out => "upload",
+        }
+    }
+
+    fn done(self) -> &'static str {
+        match self {
+            Way::In => "fetched",
+            Way::Out => "pushed",
+        }
+    }
+}
+
+/// One upload; its ends are those of a download.
+pub type Upload<'a> = Download<'a>;
+
 /// One download; dropped without [`finished`](Download::finished) it vanishes
 /// from the screen, and whoever drops it reports the error.
 pub struct Download<'a> {
     progress: &'a Progress,
+    way: Way,
     what: String,
     bar: Option<ProgressBar>,
     begun: Instant,
@@ -208,7 +245,7 @@ impl Download<'_> {
         }
     }
 
-    /// It is in the store, `size` bytes in all.
+    /// It is where it belongs, `size` bytes in all.
     pub fn finished(self, size: u64) {
         let took = self.begun.elapsed();
         let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
@@ -216,7 +253,8 @@ impl Download<'_> {
         self.clear();
         if matches!(self.progress.mode, Mode::Plain | Mode::Bars) {
             self.progress.line(&format!(
-                "fetched {}, {} in {:.1} s",
+                "{} {}, {} in {:.1} s",
+                self.way.done(),
                 self.what,
                 HumanBytes(size),
                 took.as_secs_f64()
@@ -224,7 +262,7 @@ impl Download<'_> {
         }
     }
 
-    /// Another process brought it into the store meanwhile.
+    /// It was there meanwhile.
     pub fn found(self) {
         self.event("found", json!({}));
     }
@@ -238,7 +276,7 @@ impl Download<'_> {
         if self.progress.mode != Mode::Json {
             return;
         }
-        let mut event = json!({"event": "download", "state": state, "what": self.what});
+        let mut event = json!({"event": self.way.event(), "state": state, "what": self.what});
         if let (Value::Object(event), Value::Object(more)) = (&mut event, more) {
             event.extend(more);
         }

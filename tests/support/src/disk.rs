@@ -51,15 +51,35 @@ impl Disk {
     /// ([UEFI, 5.3.3](https://uefi.org/specs/UEFI/2.10/05_GUID_Partition_Table_Format.html#gpt-partition-entry-array)).
     pub fn partition(&self, label: &str) -> (u64, u64) {
         let name: Vec<u8> = label.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let entry = (0..128)
-            .map(|index| 2 * SECTOR + index * 128)
-            .find(|at| {
-                let found: [u8; 72] = self.bytes(at + 56);
-                found.starts_with(&name) && found[name.len()..].iter().all(|byte| *byte == 0)
-            })
-            .unwrap_or_else(|| panic!("no partition is labelled {label}"));
+        let is_it = |at: u64| {
+            let found: [u8; 72] = self.bytes(at + 56);
+            found.starts_with(&name) && found[name.len()..].iter().all(|byte| *byte == 0)
+        };
+        self.find(is_it)
+            .unwrap_or_else(|| panic!("no partition is labelled {label}"))
+    }
+
+    /// Where the root of slot A is.
+    pub fn root(&self) -> (u64, u64) {
+        self.of_type([[0xe3, 0xbc, 0x68, 0x4f], [0x45, 0xb0, 0x21, 0xb9]])
+    }
+
+    /// Where the hash tree of slot A is.
+    pub fn hashes(&self) -> (u64, u64) {
+        self.of_type([[0xed, 0x57, 0x73, 0x2c], [0xce, 0x00, 0x33, 0xdf]])
+    }
+
+    /// By the first bytes of the type, for amd64 and for arm64.
+    fn of_type(&self, kinds: [[u8; 4]; 2]) -> (u64, u64) {
+        self.find(|at| kinds.contains(&self.bytes(at)))
+            .expect("a partition of the type")
+    }
+
+    fn find(&self, is_it: impl Fn(u64) -> bool) -> Option<(u64, u64)> {
+        let mut entries = (0..128).map(|index| 2 * SECTOR + index * 128);
+        let entry = entries.find(|at| is_it(*at))?;
         let (first, last) = (self.number(entry + 32), self.number(entry + 40));
-        (first * SECTOR, (last - first + 1) * SECTOR)
+        Some((first * SECTOR, (last - first + 1) * SECTOR))
     }
 
     /// Changes one bit.

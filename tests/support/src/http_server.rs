@@ -55,6 +55,7 @@ impl Drop for Listener {
 /// A request as it was seen.
 #[derive(Clone, Debug)]
 pub struct Request {
+    pub method: String,
     /// As in the request line.
     pub target: String,
     /// By lowercase name.
@@ -67,9 +68,19 @@ impl Request {
     /// Reads the head, and the body if there is one.
     pub fn read(stream: &TcpStream) -> io::Result<Request> {
         let mut reader = BufReader::new(stream);
+        let (mut request, length) = Request::head(&mut reader)?;
+        request.body = vec![0; length];
+        reader.read_exact(&mut request.body)?;
+        Ok(request)
+    }
+
+    /// Reads the head; how long the body is, which comes after it.
+    pub fn head(reader: &mut impl BufRead) -> io::Result<(Request, usize)> {
         let mut line = String::new();
         reader.read_line(&mut line)?;
-        let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        let mut words = line.split(' ').map(str::to_owned);
+        let method = words.next().unwrap_or_default();
+        let target = words.next().unwrap_or_default();
         let mut headers = HashMap::new();
         loop {
             let mut line = String::new();
@@ -82,13 +93,13 @@ impl Request {
         }
         let length = headers.get("content-length");
         let length = length.and_then(|length| length.parse().ok()).unwrap_or(0);
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        Ok(Request {
+        let request = Request {
+            method,
             target,
             headers,
-            body,
-        })
+            body: Vec::new(),
+        };
+        Ok((request, length))
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | programs | `run` starts them, `place` says where they are, `judge` is for other people's that have the last word |
 //! | input made in code | `archive`, `ar`, `layout` (container images), `mutate`, `seeds`, `worker`, `media` |
-//! | servers | `faulty_server` has every fault, `registry_server` serves container images, `tls_server` is not trusted; `http_server` is below the first two |
+//! | servers | `faulty_server` has every fault, `registry_server` serves container images, `push_registry` takes them, with every fault, `tls_server` is not trusted; `http_server` is below the first two |
 //! | signatures | `sigstore` is a whole one of the tests' own |
 //! | images | `synthetic` is a whole node of tiny programs, `real` one of real programs, `debian` the base system from a real mirror |
 //! | what was built | `image`, `disk`; `golden` has pinned digests, `elsewhere` is another user, umask and processor |
@@ -28,6 +28,7 @@ pub mod layout;
 pub mod media;
 pub mod mutate;
 pub mod place;
+pub mod push_registry;
 pub mod real;
 pub mod registry_server;
 pub mod run;

@@ -18,6 +18,7 @@
 //!
 //! Left out: indexes in indexes, encrypted layers.
 
+pub mod artifact;
 pub mod reference;
 #[cfg(test)]
 mod tests;
@@ -45,20 +46,22 @@ pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+pub const PACKED_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 
 const LAYERS: [&str; 6] = [
     LAYER,
-    "application/vnd.oci.image.layer.v1.tar+gzip",
+    PACKED_LAYER,
     "application/vnd.oci.image.layer.v1.tar+zstd",
     "application/vnd.docker.image.rootfs.diff.tar",
     "application/vnd.docker.image.rootfs.diff.tar.gzip",
     "application/vnd.docker.image.rootfs.diff.tar.zstd",
 ];
 
-/// One document or layer, as the document above it names it.
+/// One document or layer, as the document above it names it. The fields are in the order of
+/// OCI's own Go types: tools that write an index again keep its digest then.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
@@ -66,22 +69,25 @@ pub struct Descriptor {
     pub digest: Digest,
     /// In bytes.
     pub size: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub platform: Option<Platform>,
     /// Where else it is kept; what has one is not in the registry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    /// Of what is not an image: its kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
 }
 
 /// What machine an image is for.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Platform {
     #[serde(default)]
-    pub os: String,
-    #[serde(default)]
     pub architecture: String,
+    #[serde(default)]
+    pub os: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub variant: String,
 }

@@ -52,6 +52,44 @@ impl Reference {
         format!("{}/{}", self.host, self.path)
     }
 
+    /// Its registry, with the port if it has one.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// `team/pause`, without the registry.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What has another tag in the same repository.
+    ///
+    /// # Errors
+    /// `tag` cannot be one.
+    pub fn tagged(&self, tag: &str) -> Result<Reference> {
+        if !is_tag(tag) {
+            bail!(
+                "`{}` is not a valid tag: use at most 128 letters, digits, `_`, `.` and `-`",
+                tag.escape_debug()
+            );
+        }
+        Ok(Reference {
+            tag: Some(tag.to_owned()),
+            digest: None,
+            ..self.clone()
+        })
+    }
+
+    /// The URL at which an upload of a blob begins; or, with the path of another repository
+    /// that has it, the one that takes it from there.
+    pub fn upload_url(&self, mount: Option<(&Digest, &str)>) -> String {
+        let url = format!("{}/blobs/uploads/", self.api());
+        match mount {
+            Some((digest, from)) => format!("{url}?mount={digest}&from={from}"),
+            None => url,
+        }
+    }
+
     /// The last part of its path: `pause`.
     pub fn base_name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()

@@ -14,8 +14,14 @@
 //!
 //! Equal content is stored once.
 //!
+//! Each file and each fragment block begins at a multiple of 4096, with zeros before it: so
+//! what did not change from one image to the next is in both as the same blocks of dm-verity,
+//! wherever it has moved to, and an update need not bring it again. Readers go by the places
+//! in the inodes and know nothing of it.
+//!
 //! # Invariants
-//! The pieces and their bytes follow from the files, `block_size` and `level`.
+//! - The pieces and their bytes follow from the files, `block_size` and `level`.
+//! - What begins does so at a multiple of [`PADDING`].
 
 use std::io::{self, Read, Seek, Write};
 use std::sync::OnceLock;
@@ -26,7 +32,7 @@ use nodeimg_values::parallel::in_order;
 
 use super::inode::Stored;
 use super::pack::{Packed, Packer};
-use super::{File, Options};
+use super::{File, Options, PADDING};
 use crate::readable::Readable;
 
 /// In bytes: what a thread compresses at a time, as whole blocks of one file.
@@ -124,6 +130,17 @@ pub enum Piece {
     Fragment(Vec<usize>),
 }
 
+impl Piece {
+    /// Whether it is the first of a file, or a fragment block: the rest of a file follows
+    /// without a gap.
+    fn begins(&self) -> bool {
+        match self {
+            Piece::Blocks { first, .. } => *first == 0,
+            Piece::Fragment(_) => true,
+        }
+    }
+}
+
 /// The digest of each content, by several threads; the large ones first, that
 /// none is left for the end.
 pub fn digests(files: &[File<'_>], options: &Options<'_>) -> Result<Vec<Known>> {
@@ -191,8 +208,14 @@ pub fn write(
         || Packer::new(sources, options),
         Packer::pack,
         |piece, packed| {
-            to.write_all(&packed.bytes)
+            let gap = match piece.begins() {
+                true => data.end.next_multiple_of(PADDING) - data.end,
+                false => 0,
+            };
+            to.write_all(&[0; PADDING as usize][..gap as usize])
+                .and_then(|()| to.write_all(&packed.bytes))
                 .context("writing the image (is the disk full?)")?;
+            data.end += gap;
             data.add(piece, &packed, sources, options.block_size)
         },
     )?;

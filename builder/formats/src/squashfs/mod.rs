@@ -5,7 +5,7 @@
 //! ```text
 //!  0 superblock    96 bytes, below
 //! 96 options       the level, in a metadata block
-//!    data          blocks and fragment blocks of files
+//!    data          blocks and fragment blocks of files, each file's at a multiple of 4096
 //!    inodes        a table of metadata blocks, as all that follow
 //!    directories   listings
 //!    fragments     u64 position | u32 size | u32 0       -> indexed
@@ -60,7 +60,8 @@ const SUPERBLOCK: usize = 96;
 const ZSTD: u16 = 6;
 /// A table that is not there.
 const ABSENT: u64 = u64::MAX;
-/// What the size of an image is a multiple of: a page, a dm-verity block.
+/// What the size of an image is a multiple of, and where its content begins: a page, a
+/// dm-verity block.
 const PADDING: u64 = 4096;
 
 const DUPLICATES: u16 = 0x0040;

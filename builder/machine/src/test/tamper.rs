@@ -2,7 +2,7 @@
 //! with the inode of the root directory, which every mount reads.
 //!
 //! ```text
-//!  GPT entry (128 bytes)   +32 u64 first sector, +56 name in UTF-16     UEFI 2.10, 5.3.3
+//!  GPT entry (128 bytes)   +0 type, +32 u64 first sector                UEFI 2.10, 5.3.3
 //!  SquashFS superblock     +32 u64 root inode: block << 16 | offset, +64 u64 inode table
 //! ```
 
@@ -11,11 +11,16 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use nodeimg_formats::guid::Guid;
 use nodeimg_formats::region::Region;
 
 const SECTOR: u64 = 512;
 const ENTRIES: u64 = 128;
-const ROOT: &str = "root-a";
+/// Types of the partition of a root, for amd64 and for arm64. Its label is its version.
+const ROOTS: [Guid; 2] = [
+    Guid::known(0x4f68bce3_e8cd_4db1_96e7_fbcaf984b709),
+    Guid::known(0xb921b045_1df0_41c3_af44_4c6f280d3fae),
+];
 
 /// Writes the copy to `to`, a new file; `from` is a raw disk.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
@@ -43,7 +48,7 @@ fn place(disk: &File) -> Result<u64> {
     let root = root(disk)?;
     let mut magic = [0; 4];
     disk.read_exact_at(&mut magic, root)?;
-    ensure!(&magic == b"hsqs", "its partition {ROOT} holds no SquashFS");
+    ensure!(&magic == b"hsqs", "its root partition holds no SquashFS");
     let (inode, table) = (number(disk, root + 32)?, number(disk, root + 64)?);
     let place = table
         .checked_add((inode >> 16) + 10)
@@ -53,18 +58,17 @@ fn place(disk: &File) -> Result<u64> {
 
 /// Where the partition of the root begins.
 fn root(disk: &File) -> Result<u64> {
-    let name: Vec<u8> = ROOT.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let kinds = ROOTS.map(Guid::mixed_endian);
     for index in 0..ENTRIES {
         let entry = 2 * SECTOR + index * 128;
-        let mut found = [0; 72];
-        disk.read_exact_at(&mut found, entry + 56)?;
-        let (head, rest) = found.split_at(name.len());
-        if head == name && rest.iter().all(|byte| *byte == 0) {
+        let mut found = [0; 16];
+        disk.read_exact_at(&mut found, entry)?;
+        if kinds.contains(&found) {
             let first = number(disk, entry + 32)?.checked_mul(SECTOR);
             return first.context("its partition table is damaged");
         }
     }
-    anyhow::bail!("it has no partition labelled {ROOT}");
+    anyhow::bail!("it has no partition of a root");
 }
 
 fn number(disk: &File, at: u64) -> Result<u64> {
@@ -85,9 +89,7 @@ mod tests {
         let mut disk = vec![0; 1 << 20];
         let entry = 1024 + 3 * 128;
         disk[entry + 32..entry + 40].copy_from_slice(&8u64.to_le_bytes());
-        for (at, byte) in ROOT.bytes().enumerate() {
-            disk[entry + 56 + 2 * at] = byte;
-        }
+        disk[entry..entry + 16].copy_from_slice(&ROOTS[1].mixed_endian());
         std::fs::write(&from, &disk).unwrap();
         assert!(format!("{:#}", copy(&from, &to).unwrap_err()).contains("no SquashFS"));
         std::fs::remove_file(&to).unwrap();
@@ -104,6 +106,6 @@ mod tests {
         assert_eq!(other, [root + 5000 + 300 + 10]);
         std::fs::write(&from, vec![0; 1 << 20]).unwrap();
         std::fs::remove_file(&to).unwrap();
-        assert!(format!("{:#}", copy(&from, &to).unwrap_err()).contains("labelled root-a"));
+        assert!(format!("{:#}", copy(&from, &to).unwrap_err()).contains("no partition of a root"));
     }
 }

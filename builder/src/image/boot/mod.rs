@@ -29,6 +29,7 @@ mod verity_unit;
 
 use anyhow::{Context, Result};
 use nodeimg_values::arch::Arch;
+use nodeimg_values::epoch::Epoch;
 
 use crate::input::recipe::Recipe;
 use crate::tree::{ImagePath, Node, Origin, Tree};
@@ -39,12 +40,17 @@ pub use needs::{brings, check as check_needs};
 pub use uki::Request;
 
 /// Makes the tree into the root of a disk, if an output of the recipe is one.
-pub fn prepare(tree: &mut Tree, recipe: &Recipe, arch: Arch) -> Result<Option<Parts>> {
+pub fn prepare(
+    tree: &mut Tree,
+    recipe: &Recipe,
+    arch: Arch,
+    epoch: Epoch,
+) -> Result<Option<Parts>> {
     if !recipe.outputs.iter().any(|output| output.is_of_disk()) {
         return Ok(None);
     }
     mounts::of(recipe)?;
-    name::write(tree, recipe).context("naming the image")?;
+    name::write(tree, recipe, epoch).context("naming the image")?;
     verity_unit::write(tree, recipe).context("telling systemd that the root is verified")?;
     kernel::take(tree, arch).map(Some)
 }

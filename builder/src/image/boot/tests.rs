@@ -34,8 +34,8 @@ fn root() -> Tree {
 }
 
 fn prepared(tree: &mut Tree) -> Result<Parts> {
-    let recipe = disk_recipe("version = \"1~a\"\n");
-    Ok(prepare(tree, &recipe, Arch::Amd64)?.unwrap())
+    let recipe = disk_recipe("version = \"1+a\"\n");
+    Ok(prepare(tree, &recipe, Arch::Amd64, Epoch(1_789_200_000))?.unwrap())
 }
 
 #[test]
@@ -70,7 +70,8 @@ fn the_image_says_which_it_is() {
     let mut tree = root();
     prepared(&mut tree).unwrap();
     let text = text_at(&tree, &name::OS_RELEASE.parse().unwrap()).unwrap();
-    let want = "NAME=\"Debian GNU/Linux\"\nID=debian\nIMAGE_ID=mine\nIMAGE_VERSION=\"1~a\"\n";
+    let want =
+        "NAME=\"Debian GNU/Linux\"\nID=debian\nIMAGE_ID=mine\nIMAGE_VERSION=1.a-202609120800\n";
     assert_eq!(text.as_deref(), Some(want));
 }
 
@@ -125,7 +126,11 @@ fn one_kernel_boots() {
 fn a_tree_of_no_disk_keeps_its_kernel() {
     let mut tree = root();
     let recipe = crate::input::recipe::tests::recipe("");
-    assert!(prepare(&mut tree, &recipe, Arch::Amd64).unwrap().is_none());
+    assert!(
+        prepare(&mut tree, &recipe, Arch::Amd64, Epoch(7))
+            .unwrap()
+            .is_none()
+    );
     assert_eq!(tree.iter().count(), root().iter().count());
 }
 

@@ -1,4 +1,5 @@
-//! HTTP: one GET (or a POST of JSON), its redirects, and its body in pieces.
+//! HTTP: one GET (or a POST of JSON), its redirects, and its body in pieces; and what is
+//! changed at a registry.
 //!
 //! Follows [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110) sections 13.1.5
 //! (If-Range), 14 (ranges) and 15.4 (redirects). Trust is the system's CA store
@@ -31,6 +32,7 @@ use super::mirrors::{Candidate, Mirrors};
 use super::note;
 use super::pace::{Least, Pace, length};
 use super::proxy::Proxies;
+use super::push::Push;
 use super::registry::{self, Logins};
 use super::tls;
 
@@ -48,8 +50,16 @@ pub(super) struct Get {
     pub(super) resume: Option<(u64, String)>,
     /// Of a container registry: the media types to accept.
     pub(super) accept: Option<&'static str>,
-    /// What is posted, as JSON, instead of a plain GET.
-    pub(super) post: Option<Arc<str>>,
+    pub(super) how: How,
+}
+
+/// What kind of a request it is.
+#[derive(Clone, Debug)]
+pub(super) enum How {
+    Get,
+    /// Of JSON.
+    Post(Arc<str>),
+    Push(Push),
 }
 
 /// What comes back, in this order: a head, data, the end; or a failure at any
@@ -104,6 +114,23 @@ impl Client {
         })
     }
 
+    /// Does `work`, which is of these ways.
+    pub(super) fn wait<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        match &self.runtime {
+            Some(runtime) => runtime.block_on(work),
+            None => Err(Failure::NoAnswer(
+                "the network threads have ended".to_owned(),
+            )),
+        }
+    }
+
+    pub(super) fn ways(&self) -> &Ways {
+        &self.ways
+    }
+
     /// Begins; dropping the receiver ends it.
     pub(super) fn get(&self, get: Get) -> Receiver<Piece> {
         let (pieces, receiver) = mpsc::channel(QUEUE);
@@ -135,7 +162,7 @@ impl Drop for Client {
 #[derive(Clone, Debug)]
 pub(super) struct Ways {
     pub(super) http: reqwest::Client,
-    mirrors: Arc<Mirrors>,
+    pub(super) mirrors: Arc<Mirrors>,
     logins: Arc<Logins>,
     pub(super) netrc: Arc<Netrc>,
     pub(super) proxies: Arc<Proxies>,
@@ -143,10 +170,10 @@ pub(super) struct Ways {
 }
 
 /// Where a file is asked for first, and with which login.
-struct First {
-    url: Url,
+pub(super) struct First {
+    pub(super) url: Url,
     /// What is known of its server from the beginning.
-    login: Option<Login>,
+    pub(super) login: Option<Login>,
 }
 
 async fn pump(ways: &Ways, get: &Get, pieces: &Sender<Piece>) -> Result<(), Failure> {
@@ -182,7 +209,7 @@ async fn pump(ways: &Ways, get: &Get, pieces: &Sender<Piece>) -> Result<(), Fail
 }
 
 /// The first answer that is not a redirect; a server may want a login before.
-async fn answer(ways: &Ways, get: &Get, first: &First) -> Result<Response, Failure> {
+pub(super) async fn answer(ways: &Ways, get: &Get, first: &First) -> Result<Response, Failure> {
     let login = first.login.as_ref().map(Login::header).transpose()?;
     if get.accept.is_none() {
         let response = follow(ways, get, &first.url, login.as_ref()).await?;
@@ -305,9 +332,10 @@ fn first_url(get: &Get) -> Result<Url, Failure> {
 
 fn request(http: &reqwest::Client, url: &Url, get: &Get) -> RequestBuilder {
     // Compressed on the way, the bytes would not be the ones that were pinned.
-    let mut request = match &get.post {
-        None => http.get(url.clone()),
-        Some(body) => http
+    let mut request = match &get.how {
+        How::Get => http.get(url.clone()),
+        How::Push(push) => push.request(http, url),
+        How::Post(body) => http
             .post(url.clone())
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json")
@@ -325,7 +353,7 @@ fn request(http: &reqwest::Client, url: &Url, get: &Get) -> RequestBuilder {
     request
 }
 
-fn redirect(mirrors: &Mirrors, from: &Url, headers: &HeaderMap) -> Result<Url, Failure> {
+pub(super) fn redirect(mirrors: &Mirrors, from: &Url, headers: &HeaderMap) -> Result<Url, Failure> {
     let location = text(headers, &header::LOCATION).unwrap_or_default();
     let to = from.join(location).ok().filter(|_| !location.is_empty());
     let Some(to) = to else {

@@ -4,7 +4,8 @@
 //! Fetcher ─ look up (all cores hash) ─ missing? ─ Slots ─ Transfer ─ Client
 //! ```
 //! `mirrors` says where to ask, `client` speaks HTTP, `proxy` knows who stands between,
-//! `login` reads ~/.netrc, `registry` logs in at container registries, `pace` measures how
+//! `login` reads ~/.netrc, `registry` logs in at container registries, `push` writes to them,
+//! `pace` measures how
 //! fast a body comes, `head` and `answer` check the response, `transfer` puts an artifact
 //! together, `retry` and `failure` say what happens when it fails, and `note`, `clock` and
 //! `hint` why.
@@ -27,6 +28,7 @@ mod mirrors;
 mod note;
 mod pace;
 mod proxy;
+pub mod push;
 mod registry;
 mod retry;
 mod silent;

@@ -57,6 +57,18 @@ pub(super) async fn of(
     login: Option<&Login>,
     response: &mut Response,
 ) -> Option<Note> {
+    let said = said(response, login).await;
+    with(ways, first, login, response, said)
+}
+
+/// The same, with the server's own words.
+pub(super) fn with(
+    ways: &Ways,
+    first: &Url,
+    login: Option<&Login>,
+    response: &Response,
+    said: Option<String>,
+) -> Option<Note> {
     let mut parts = Vec::new();
     if response.url().origin() != first.origin() {
         // Somebody else than who was asked.
@@ -73,7 +85,7 @@ pub(super) async fn of(
     if is_page(response.headers()) {
         parts.push("with a web page".to_owned());
     }
-    if let Some(said) = said(response, login).await {
+    if let Some(said) = said {
         parts.push(format!("it says: {said}"));
     }
     let remedy = limit.or_else(|| match response.status().as_u16() {

@@ -9,7 +9,7 @@ use nodeimg_values::regular;
 use reqwest::StatusCode;
 
 use super::Fetcher;
-use super::client::{Get, Piece};
+use super::client::{Get, How, Piece};
 use super::failure::{Failure, Gone, shown};
 use super::hint::told;
 use super::mirrors::Candidate;
@@ -132,7 +132,7 @@ impl Fetcher<'_> {
             from: candidate.clone(),
             resume: None,
             accept: None,
-            post: post.cloned(),
+            how: post.cloned().map_or(How::Get, How::Post),
         });
         let mut bytes = Vec::new();
         loop {

@@ -23,7 +23,7 @@ use nodeimg_values::progress::Download;
 use nodeimg_values::regular;
 use reqwest::StatusCode;
 
-use super::client::{Client, Get, Piece};
+use super::client::{Client, Get, How, Piece};
 use super::failure::{Failure, Gone, shown};
 use super::hint::{StandIns, told};
 use super::mirrors::Candidate;
@@ -261,7 +261,7 @@ impl Transfer<'_> {
             from: candidate.clone(),
             resume: resume.map(|validator| (had, validator)),
             accept: self.request.accept,
-            post: None,
+            how: How::Get,
         });
         let head = match pieces.blocking_recv() {
             Some(Piece::Head(head)) => head,

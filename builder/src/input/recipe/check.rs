@@ -43,6 +43,7 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
         .and_then(|part| Base::checked(part, &mut problems));
     sysext(&file, &mut problems);
     disk::kernel_args(&file, &mut problems);
+    disk::slot_size(&file, &mut problems);
     first_boot(&file, &mut problems);
     let artifacts = artifacts(&file, &mut problems);
     let images = image::images(&file.artifact, &mut problems);
@@ -57,6 +58,7 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
     component::check(&file, &artifacts, &mut problems);
     kubernetes::versions(&file, runtime, &artifacts, &mut problems);
     let outputs = output::outputs(&file, kinds, &mut problems);
+    disk::identity(&file, &outputs, &mut problems);
     let module_places = module_places(&file, &problems);
     let enable_places = places_of(&file.units.enable, &ENABLE, &problems);
     let warnings = problems.done()?;

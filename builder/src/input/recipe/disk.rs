@@ -3,6 +3,7 @@
 use nodeimg_values::arch::Arch;
 
 use super::file::RecipeFile;
+use super::output::OutputKind;
 use super::problems::Problems;
 use super::source::Step;
 
@@ -37,6 +38,58 @@ fn length(words: &[String]) -> usize {
     let own = Arch::ALL.into_iter().map(own).max().unwrap_or_default();
     let given: usize = words.iter().map(|word| " ".len() + word.len()).sum();
     own + given
+}
+
+/// UTF-16 units of a partition's label: UEFI 2.10, 5.3.3.
+const MAX_LABEL: usize = 36;
+/// Of the build number behind the version, with its `-`.
+const BUILD: usize = "-202609120755".len();
+
+/// What an update is told by: the name and the version, which the disk's partitions and the
+/// UKI are called by.
+pub fn identity(file: &RecipeFile, outputs: &[&OutputKind], problems: &mut Problems<'_>) {
+    let is_of_disk = outputs.iter().any(|output| output.is_of_disk());
+    let (key, version) = match (&file.version, &file.kubernetes) {
+        (Some(version), _) => ("version", version),
+        (None, Some(version)) => ("kubernetes", version),
+        (None, None) => return,
+    };
+    let Some(name) = file.name.as_ref().filter(|_| is_of_disk) else {
+        return;
+    };
+    let version = version.as_str();
+    // The others of a version are those of systemd-sysupdate too.
+    if version.contains('~') {
+        let plain = version.replace('~', "-");
+        let reason = format!(
+            "`{version}` cannot be the version of a disk: updates know letters, digits, `.`, `+` \
+             and `-`. Write it without `~`: `{plain}` is older than what has a number there"
+        );
+        problems.add(&[Step::Key(key)], &reason);
+    }
+    let length = name.as_str().len() + "_".len() + version.len() + BUILD;
+    if length > MAX_LABEL {
+        let reason = format!(
+            "`{name}` and the version `{version}` are too long for a disk: its partitions are \
+             labelled `{name}_{version}-YYYYMMDDhhmm`, which has {length} characters, and a label \
+             has at most {MAX_LABEL}: shorten them by {}",
+            length - MAX_LABEL
+        );
+        problems.add(&[Step::Key("name")], &reason);
+    }
+}
+
+/// What a slot may be: the partition table counts whole MiB, and the rest is decided when the
+/// size of the root is known.
+pub fn slot_size(file: &RecipeFile, problems: &mut Problems<'_>) {
+    let Some(size) = file.disk.slot_size else {
+        return;
+    };
+    if size.0 == 0 || !size.0.is_multiple_of(1 << 20) {
+        let reason =
+            format!("{size} is not a slot's size: use a whole number of MiB, such as `2 GiB`");
+        problems.add(&[Step::Key("disk"), Step::Key("slot_size")], &reason);
+    }
 }
 
 pub fn kernel_args(file: &RecipeFile, problems: &mut Problems<'_>) {
@@ -79,6 +132,11 @@ pub fn kernel_args(file: &RecipeFile, problems: &mut Problems<'_>) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::process::Command;
+
+    use nodeimg_test_support::judge;
+    use nodeimg_values::epoch::Epoch;
+
     use crate::input::recipe::tests::{disk_recipe, load_text, recipe, refusal};
 
     #[test]
@@ -135,5 +193,74 @@ mod tests {
             refused.contains("2048 bytes") && refused.contains("shorten it by 1"),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn versions_sort_as_the_locks_do_and_hold_no_counter() {
+        let of = |version: &str, epoch| {
+            let recipe = disk_recipe(&format!("version = \"{version}\"\n"));
+            recipe.build_name(Epoch(epoch))
+        };
+        let day = 1_789_200_000;
+        assert_eq!(of("13.0", day), "mine_13.0-202609120800");
+        assert_eq!(of("1.2+3", day), "mine_1.2.3-202609120800");
+        // Two locks of one day, and the next release of the recipe.
+        let rising = [
+            of("13.0", day),
+            of("13.0", day + 60),
+            of("13.0", day + 86_400),
+            of("13.0.1", day - 86_400),
+            of("13.1-rc.1", day),
+            of("13.1", day),
+        ];
+        for pair in rising.windows(2) {
+            let mut judge = Command::new("systemd-analyze");
+            judge.args(["compare-versions", &pair[0], "lt", &pair[1]]);
+            let Some(told) = judge::run(&mut judge) else {
+                return;
+            };
+            assert!(told.status.success(), "{pair:?}");
+        }
+    }
+
+    fn said(more: &str) -> String {
+        load_text(more).map_or_else(|error| format!("{error:#}"), |_| String::new())
+    }
+
+    #[test]
+    fn a_disk_has_a_version_and_a_name_that_updates_can_read() {
+        let disk = "outputs = [\"disk\"]\nname = \"mine\"\n";
+        let refused = said(&format!("{disk}version = \"1~rc1\"\n"));
+        assert!(refused.contains("mine.toml:"), "{refused}");
+        assert!(
+            refused.contains("version: `1~rc1` cannot be the version of a disk"),
+            "{refused}"
+        );
+        assert!(refused.contains("`1-rc1`"), "{refused}");
+        // With `_`, the version's 4 and the 13 of a build, 18 are left.
+        let named = |length: usize| {
+            let name = "n".repeat(length);
+            format!("outputs = [\"disk\"]\nname = \"{name}\"\nversion = \"13.0\"\n")
+        };
+        let refused = said(&named(19));
+        assert!(refused.contains("which has 37 characters"), "{refused}");
+        assert!(refused.contains("shorten them by 1"), "{refused}");
+        assert!(!said(&named(18)).contains("characters"));
+        // An overlay has neither partitions nor a UKI.
+        let overlay = named(30).replace("\"disk\"", "\"overlay\"");
+        assert!(!said(&overlay).contains("characters"));
+    }
+
+    #[test]
+    fn a_slot_is_whole_mebibytes() {
+        for bad in ["0 MiB", "1536 KiB", "100 B"] {
+            let refused = refusal(&format!("[disk]\nslot_size = \"{bad}\"\n"));
+            assert!(
+                refused.contains("mine.toml:3:13: disk.slot_size: "),
+                "{refused}"
+            );
+        }
+        let recipe = recipe("[disk]\nslot_size = \"2 GiB\"\n");
+        assert_eq!(recipe.disk.slot_size.map(|size| size.0), Some(2 << 30));
     }
 }

@@ -138,6 +138,11 @@ pub struct DiskPart {
     /// Size of the EFI system partition; `"256 MiB"` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub esp_size: Option<ByteSize>,
+    /// Size of the partition that a node gives each of its two roots, `"2 GiB"`; by default
+    /// twice the size of this one's files. A node keeps what it was made with: an update that
+    /// is larger does not fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot_size: Option<ByteSize>,
     /// Kernel arguments to add after nodeimg's own: `["quiet"]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernel_args: Vec<String>,

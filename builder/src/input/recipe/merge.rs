@@ -117,6 +117,7 @@ impl DiskPart {
         DiskPart {
             size: self.size.or(base.size),
             esp_size: self.esp_size.or(base.esp_size),
+            slot_size: self.slot_size.or(base.slot_size),
             kernel_args: [base.kernel_args, self.kernel_args].concat(),
             initrd: self.initrd.or(base.initrd),
             initrd_modules: added(base.initrd_modules, self.initrd_modules),

@@ -43,7 +43,9 @@ use anyhow::{Context, Result};
 use nodeimg_seed::contract::profile::Profile;
 use nodeimg_seed::contract::registries::Public;
 use nodeimg_values::arch::Arch;
+use nodeimg_values::date::Date;
 use nodeimg_values::digest::Digest;
+use nodeimg_values::epoch::Epoch;
 
 use crate::input::artifact::{self, InstallRule, Selector, Spec};
 use crate::tree::ImagePath;
@@ -262,6 +264,18 @@ impl Recipe {
     pub fn artifact_of(&self, path: &ImagePath) -> Option<&Artifact> {
         let mut all = self.artifacts.iter();
         all.find(|artifact| artifact.provides(path))
+    }
+
+    /// `1.37.1-202609121530`: the recipe's version and the time of the lock in UTC, so that
+    /// each new lock makes a later version. It is how updates, and systemd-boot, tell one
+    /// build from the next. A `+` would begin the counter of a UKI's attempts to boot.
+    pub fn image_version(&self, epoch: Epoch) -> String {
+        format!("{}-{}", self.version, Date(epoch.0).to_the_minute()).replace('+', ".")
+    }
+
+    /// `hard-way_1.37.1-202609121530`: what the partitions and the UKI of this build are called.
+    pub fn build_name(&self, epoch: Epoch) -> String {
+        format!("{}_{}", self.name, self.image_version(epoch))
     }
 
     /// `hard-way-1.37.1-arm64`, the output directory's name.

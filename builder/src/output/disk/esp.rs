@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! EFI/BOOT/BOOTX64.EFI      systemd-boot, where firmware looks on any disk
-//! EFI/Linux/NAME_VERSION.efi  the UKI
+//! EFI/Linux/NAME_VERSION.efi  the UKI, by `Recipe::build_name`
 //! loader/loader.conf        no waiting, no editing of command lines
 //! ```
 //! systemd-boot starts the newest version that is there
@@ -19,7 +19,6 @@ use nodeimg_formats::guid::Guid;
 use nodeimg_formats::region::Region;
 
 use crate::image::boot::efi_name;
-use crate::input::recipe::Recipe;
 use crate::input::recipe::file::DiskPart;
 use crate::output::Built;
 use crate::tree::Content;
@@ -48,7 +47,7 @@ pub fn write(file: &File, place: Extent, built: &Built<'_>, uki: &[u8]) -> Resul
     let removable = format!("EFI/BOOT/BOOT{}.EFI", efi_name(built.arch).to_uppercase());
     let files = [
         (removable, &parts.loader),
-        (format!("EFI/Linux/{}.efi", uki_name(built.recipe)), &uki),
+        (uki_path(built), &uki),
         ("loader/loader.conf".to_owned(), &loader),
     ];
     let files = files.map(|(path, content)| fat::File { path, content });
@@ -72,9 +71,10 @@ pub fn write(file: &File, place: Extent, built: &Built<'_>, uki: &[u8]) -> Resul
     region.flush().context("writing the file system")
 }
 
-/// A number behind `+` is how often a UKI may yet fail to boot.
-fn uki_name(recipe: &Recipe) -> String {
-    format!("{}_{}", recipe.name, recipe.version).replace('+', ".")
+/// Another build of the recipe, by another lock, has another: it is put beside this one.
+fn uki_path(built: &Built<'_>) -> String {
+    let name = built.recipe.build_name(built.locked.epoch());
+    format!("EFI/Linux/{name}.efi")
 }
 
 pub fn partition(built: &Built<'_>, place: Extent) -> Partition<'static> {

@@ -130,16 +130,21 @@ pub fn zst(raw: &File, directory: &Path) -> Result<manifest::Output> {
 fn root(disk: &Disk, directory: &Path) -> Result<Vec<manifest::Output>> {
     let mut outputs = Vec::new();
     for (name, place) in [("root.squashfs", disk.root), ("root.verity", disk.hashes)] {
-        let context = || format!("writing {name} (is the disk full?)");
-        let mut file = AtomicFile::create(&directory.join(name))?;
-        io::copy(&mut Part::of(disk.file.file(), place), &mut file).with_context(context)?;
-        outputs.push(committed(file, name)?);
+        outputs.push(part(disk, place, directory, name)?);
     }
     let text = format!("{}\n", disk.root_hash);
     let name = "root.roothash";
     write_file(&directory.join(name), text.as_bytes())?;
     outputs.push(manifest::Output::of(name, text.as_bytes()));
     Ok(outputs)
+}
+
+/// Writes what is at `place` of a disk as a file of its own.
+pub fn part(disk: &Disk, place: Extent, directory: &Path, name: &str) -> Result<manifest::Output> {
+    let context = || format!("writing {name} (is the disk full?)");
+    let mut file = AtomicFile::create(&directory.join(name))?;
+    io::copy(&mut Part::of(disk.file.file(), place), &mut file).with_context(context)?;
+    committed(file, name)
 }
 
 fn uki(disk: &Disk, directory: &Path) -> Result<Vec<manifest::Output>> {

@@ -17,6 +17,7 @@
 //! | `disk-zst` | `disk.raw.zst` | compressed |
 //! | `root` | `root.squashfs`, `root.verity`, `root.roothash` | its root, apart |
 //! | `uki` | `uki.efi` | its kernel, apart |
+//! | `update` | `NAME_VERSION_ARCH.*` | root, hash tree and kernel, for nodes that are there ([`super::update`]) |
 //!
 //! # Invariants
 //! - The root is written once, into its place, whatever is asked for.
@@ -38,6 +39,7 @@ use nodeimg_values::digest::Digest;
 
 use super::provenance::Verified;
 use super::sbom::boot::Boot;
+use super::update::About;
 use super::verified::{self, Purpose};
 use super::{Built, Writer, Written, discoverable};
 use crate::image::boot::{self, Slot};
@@ -46,10 +48,11 @@ use crate::tree::{ImagePath, Kind, Tree};
 /// A disk under way, with all that is known of it.
 pub struct Disk {
     file: AtomicFile,
-    root: Extent,
-    hashes: Extent,
-    root_hash: RootHash,
-    uki: Vec<u8>,
+    pub root: Extent,
+    pub hashes: Extent,
+    pub root_hash: RootHash,
+    pub uki: Vec<u8>,
+    pub about: About,
 }
 
 /// Writes the outputs of these writers that are a disk, or of one, into `directory`.
@@ -79,14 +82,18 @@ pub fn write<'a>(
 /// Each part goes to its place right away.
 fn fill(output: AtomicFile, built: &Built<'_>) -> Result<(Disk, BTreeMap<ImagePath, Digest>)> {
     let file = output.file();
-    let slot = Slot::of(contents(built.rootfs));
+    let slot = match built.recipe.disk.slot_size {
+        Some(size) => Slot::sized(size.0),
+        None => Slot::of(contents(built.rootfs)),
+    };
     let esp = Extent::first(esp::size(&built.recipe.disk));
     let hashes = esp.then(slot.hashes);
     let start = hashes.then(0).start;
     let written = verified::file_system(file, start, built.rootfs, built)?;
     if written.size > slot.root {
         bail!(
-            "the root has {} bytes, which do not fit into its slot of {} bytes",
+            "the root has {} bytes, which do not fit into its slot of {} bytes: give `disk.slot_size` \
+             more, twice the root's size to leave room for updates, or leave it out",
             written.size,
             slot.root
         );
@@ -113,6 +120,13 @@ fn fill(output: AtomicFile, built: &Built<'_>) -> Result<(Disk, BTreeMap<ImagePa
         hashes,
         root_hash,
         uki,
+        about: About {
+            id: built.recipe.name.to_string(),
+            version: built.recipe.image_version(built.locked.epoch()),
+            architecture: built.arch.name(),
+            salt: params.salt,
+            slot: slot.root,
+        },
     };
     Ok((disk, written.digests))
 }
@@ -156,16 +170,12 @@ fn table(file: &File, built: &Built<'_>, places: &Places, root: RootHash) -> Res
         root: data,
     } = *places;
     let [data, hashes] = discoverable::verified_root(built.arch, root, data, hashes);
+    // By its label a slot says which version is in it, as systemd-sysupdate has it.
+    let name = &built.recipe.build_name(built.locked.epoch());
     let partitions = [
         esp::partition(built, esp_place),
-        Partition {
-            name: "hashes-a",
-            ..hashes
-        },
-        Partition {
-            name: "root-a",
-            ..data
-        },
+        Partition { name, ..hashes },
+        Partition { name, ..data },
     ];
     let disk = Guid::derived(&["disk", &root.to_string()]);
     gpt::write(file, size(built, places.root)?, disk, &partitions)

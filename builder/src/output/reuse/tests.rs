@@ -76,16 +76,18 @@ impl Parts {
     }
 
     fn key(&self) -> Digest {
-        let Key(digest) = Key::of(&Inputs {
+        let Key(digest) = Key::of(&self.inputs(), &self.program).unwrap();
+        digest
+    }
+
+    fn inputs(&self) -> Inputs<'_> {
+        Inputs {
             recipe: &self.recipe,
             brought: &self.brought,
             locked: &self.lock,
             arch: self.arch,
             firstboot: &self.firstboot,
-            program: &self.program,
-        })
-        .unwrap();
-        digest
+        }
     }
 }
 
@@ -159,6 +161,19 @@ fn another_node_file_or_place_of_either_is_another_key() {
         parts.brought.overlays[0].1.templates[0].1 = "{{ b }}".into();
     });
     all_differ(keys);
+}
+
+#[test]
+fn all_builders_of_a_release_share_a_key() {
+    let (parts, mut other) = (Parts::new(), Parts::new());
+    other.program = Digest::sha256(b"built elsewhere");
+    assert_ne!(parts.key(), other.key());
+    let shared = |parts: &Parts| Key::shared(&parts.inputs()).unwrap();
+    assert_eq!(shared(&parts), shared(&other));
+    assert_ne!(shared(&parts).0, parts.key());
+    assert_eq!(shared(&parts).short().len(), 32);
+    other.lock = Digest::sha256(b"x");
+    assert_ne!(shared(&parts), shared(&other));
 }
 
 #[test]

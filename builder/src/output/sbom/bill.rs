@@ -190,16 +190,6 @@ impl Bill {
 
     /// `2026-11-30T13:55:41Z`.
     pub fn created(&self) -> String {
-        let text = Date(self.epoch.0).to_string();
-        let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
-        format!(
-            "{}-{}-{}T{}:{}:{}Z",
-            part(0, 4),
-            part(4, 6),
-            part(6, 8),
-            part(9, 11),
-            part(11, 13),
-            part(13, 15)
-        )
+        Date(self.epoch.0).rfc3339()
     }
 }

@@ -16,6 +16,7 @@ use super::esp::Esp;
 use super::signatures::{Signatures, UKI};
 use super::statement::Pair;
 use super::target::{MANIFEST, Target};
+use super::update::Update;
 use super::{extension, statement};
 use crate::output::disk::files;
 use crate::output::manifest::{self, Output};
@@ -36,12 +37,23 @@ pub struct Changes {
 
 impl Changes {
     /// What these signatures change.
-    pub fn of(target: &Target, esp: Option<&Esp>, signatures: &Signatures) -> Result<Changes> {
+    pub fn of(
+        target: &Target,
+        esp: Option<&Esp>,
+        update: Option<&Update>,
+        signatures: &Signatures,
+    ) -> Result<Changes> {
         let mut files = signatures.root_hashes.clone();
         files.extend(signatures.enroll.clone());
         if let Some(found) = signatures.programs.get(UKI).filter(|_| target.has(UKI)) {
             let program = target.bytes(UKI)?.unwrap_or_default();
             files.insert(UKI.to_owned(), authenticode::with(&program, found)?);
+        }
+        if let Some(update) = update {
+            let (name, program) = update.program();
+            if let Some(found) = signatures.programs.get(name) {
+                files.extend(update.with(&authenticode::with(program, found)?)?);
+            }
         }
         let mut changed = BTreeMap::new();
         for (name, bytes) in files {
@@ -187,6 +199,12 @@ impl Staged {
     /// Adds a file that no checksum is of.
     pub fn add(&self, name: &str, bytes: &[u8]) -> Result<()> {
         atomic::write_file(&self.out.path().join(name), bytes)
+    }
+
+    /// What it has by now under this name.
+    pub fn bytes(&self, name: &str) -> Result<Vec<u8>> {
+        let path = self.out.path().join(name);
+        fs::read(&path).with_context(|| format!("reading {}", path.display()))
     }
 
     /// Puts it in its place.

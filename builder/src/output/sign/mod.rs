@@ -4,7 +4,7 @@
 //! target      the directory, by its own lists
 //! keys        which key signs what
 //! signatures  made by keys, or taken from what was published
-//! esp, extension   what has signatures inside
+//! esp, extension, update   what has signatures inside
 //! apply       writes it all again, in one step
 //! statement   digests in the statement of provenance
 //! ```
@@ -22,6 +22,7 @@ mod keys;
 mod signatures;
 mod statement;
 mod target;
+mod update;
 
 use std::fs;
 use std::path::Path;
@@ -32,12 +33,15 @@ use nodeimg_signing::signer::{Exchange, Signer};
 use nodeimg_values::atomic::CHECKSUMS;
 use nodeimg_values::digest::Hasher;
 
+pub use apply::SIGNATURE;
 pub use keys::Keys;
+pub use statement::SIGNED;
+pub use target::{Target, sums};
 
-use apply::{Changes, SIGNATURE, Staged};
+use apply::{Changes, Staged};
 use esp::Esp;
 use signatures::Signatures;
-use target::Target;
+use update::Update;
 
 /// How it ended.
 #[derive(Debug)]
@@ -52,19 +56,19 @@ pub enum Outcome {
 /// Signs a directory.
 pub fn sign(directory: &Path, keys: &Keys<'_>, exchange: Option<&Exchange>) -> Result<Outcome> {
     let target = Target::open(directory)?;
-    let esp = Esp::of(&target)?;
-    let made = Signatures::by(keys, &target, esp.as_ref())?;
+    let (esp, update) = (Esp::of(&target)?, Update::of(&target)?);
+    let made = Signatures::by(keys, &target, esp.as_ref(), update.as_ref())?;
     if let Some(wanted) = wanted(exchange) {
         return Ok(Outcome::Wanted(wanted));
     }
     if made.is_empty() && keys.checksums.is_none() {
         bail!(
-            "{} has nothing that these keys sign: [[secure_boot]] signs the outputs `disk` and \
-             `uki`, [root_hash] signs `root` and `sysext`, [checksums] every one",
+            "{} has nothing that these keys sign: [[secure_boot]] signs the outputs `disk`, \
+             `uki` and `update`, [root_hash] signs `root` and `sysext`, [checksums] every one",
             directory.display()
         );
     }
-    let changes = Changes::of(&target, esp.as_ref(), &made)?;
+    let changes = Changes::of(&target, esp.as_ref(), update.as_ref(), &made)?;
     if changes.is_empty() && is_signed(&target, keys.checksums.as_ref())? {
         return Ok(Outcome::Unchanged);
     }
@@ -88,6 +92,12 @@ fn sign_last(staged: &Staged, signer: &Signer<'_>) -> Result<()> {
     if let Some(signature) = signer.sign(CHECKSUMS, staged.sums.as_bytes())? {
         staged.add(SIGNATURE, &signature)?;
     }
+    let listed = target::sums(&staged.sums)?;
+    for (name, envelope) in update::names(listed.keys()) {
+        if let Some(line) = update::sign(signer, name, &staged.bytes(name)?)? {
+            staged.add(&envelope, line.as_bytes())?;
+        }
+    }
     if let Some(statement) = &staged.statement
         && let Some(line) = dsse::sign(signer, statement::NAME, dsse::IN_TOTO, statement)?
     {
@@ -106,6 +116,13 @@ fn is_signed(target: &Target, signer: Option<&Signer<'_>>) -> Result<bool> {
     let signature = target.bytes(SIGNATURE)?.unwrap_or_default();
     if !signer.public.has_signed(&sums, &signature) {
         return Ok(false);
+    }
+    for (name, envelope) in update::names(target.sums.keys()) {
+        let manifest = target.bytes(name)?.unwrap_or_default();
+        let envelope = target.bytes(&envelope)?.unwrap_or_default();
+        if !update::is_signed(signer, &envelope, &manifest) {
+            return Ok(false);
+        }
     }
     if !target.has(statement::NAME) {
         return Ok(true);
@@ -126,7 +143,7 @@ pub fn as_published(directory: &Path, published: &Path) -> Result<()> {
     let target = Target::open(directory)?;
     let theirs = Target::open(published)?;
     let (esp, their_esp) = (Esp::of(&target)?, Esp::of(&theirs)?);
-    let found = Signatures::of(&theirs, their_esp.as_ref())?;
+    let found = Signatures::of(&theirs, their_esp.as_ref(), Update::of(&theirs)?.as_ref())?;
     // Another disk could not take them.
     let fits = |name: &String| target.has(name);
     let found = Signatures {
@@ -137,7 +154,8 @@ pub fn as_published(directory: &Path, published: &Path) -> Result<()> {
             .collect(),
         ..found
     };
-    let changes = Changes::of(&target, esp.as_ref(), &found)?;
+    let update = Update::of(&target)?;
+    let changes = Changes::of(&target, esp.as_ref(), update.as_ref(), &found)?;
     let staged = apply::stage(&target, esp.as_ref(), &changes)?;
     let text = theirs.bytes(CHECKSUMS)?.unwrap_or_default();
     if text == staged.sums.as_bytes() {

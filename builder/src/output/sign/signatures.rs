@@ -16,6 +16,7 @@ use super::esp::{self, Esp};
 use super::extension;
 use super::keys::{Enroll, Keys};
 use super::target::Target;
+use super::update::Update;
 
 /// The UKI on its own.
 pub const UKI: &str = "uki.efi";
@@ -41,10 +42,15 @@ pub struct Signatures {
 
 impl Signatures {
     /// By these keys. What another machine has yet to sign is left out.
-    pub fn by(keys: &Keys<'_>, target: &Target, esp: Option<&Esp>) -> Result<Signatures> {
+    pub fn by(
+        keys: &Keys<'_>,
+        target: &Target,
+        esp: Option<&Esp>,
+        update: Option<&Update>,
+    ) -> Result<Signatures> {
         let mut made = Signatures::default();
         if !keys.secure_boot.is_empty() {
-            made.sign_programs(keys, target, esp)?;
+            made.sign_programs(keys, target, esp, update)?;
         }
         if let Some(enroll) = &keys.enroll {
             made.sign_variables(enroll, target)?;
@@ -55,7 +61,13 @@ impl Signatures {
         Ok(made)
     }
 
-    fn sign_programs(&mut self, keys: &Keys<'_>, target: &Target, esp: Option<&Esp>) -> Result<()> {
+    fn sign_programs(
+        &mut self,
+        keys: &Keys<'_>,
+        target: &Target,
+        esp: Option<&Esp>,
+        update: Option<&Update>,
+    ) -> Result<()> {
         let mut programs: BTreeMap<&str, &[u8]> = BTreeMap::new();
         for (path, bytes) in esp.into_iter().flat_map(|esp| &esp.contents.files) {
             if esp::is_program(path) {
@@ -69,7 +81,8 @@ impl Signatures {
         if let Some(bytes) = &alone {
             programs.insert(UKI, bytes);
         }
-        // The UKI is there twice: it is signed once.
+        programs.extend(update.map(Update::program));
+        // The UKI is there several times: it is signed once.
         let mut known: BTreeMap<[u8; 32], Vec<Vec<u8>>> = BTreeMap::new();
         for (path, bytes) in programs {
             let hash = authenticode::hash(bytes).with_context(|| format!("`{path}`"))?;
@@ -146,8 +159,16 @@ impl Signatures {
     }
 
     /// Those of a directory that was signed.
-    pub fn of(published: &Target, esp: Option<&Esp>) -> Result<Signatures> {
+    pub fn of(
+        published: &Target,
+        esp: Option<&Esp>,
+        update: Option<&Update>,
+    ) -> Result<Signatures> {
         let mut found = Signatures::default();
+        if let Some((name, program)) = update.map(Update::program) {
+            let signatures = authenticode::signatures(program)?;
+            found.programs.insert(name.to_owned(), signatures);
+        }
         for (path, bytes) in esp.into_iter().flat_map(|esp| &esp.contents.files) {
             if esp::is_program(path) {
                 found

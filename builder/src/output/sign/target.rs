@@ -118,7 +118,11 @@ impl Target {
     }
 }
 
-fn sums(text: &str) -> Result<BTreeMap<String, String>> {
+/// Digests by name, in hex, from the text of SHA256SUMS.
+///
+/// # Errors
+/// A line is something else.
+pub fn sums(text: &str) -> Result<BTreeMap<String, String>> {
     let mut sums = BTreeMap::new();
     for (index, line) in text.lines().enumerate() {
         let parts = line.split_once("  ").filter(|(hex, name)| {

@@ -1,6 +1,7 @@
 //! What all tests make their images of, and the images that need no judge.
 #![allow(clippy::unwrap_used)]
 
+mod blocks;
 mod compare;
 mod judged;
 mod random;

@@ -10,7 +10,8 @@
 //! state takes the rest, and grows with the disk at every boot.
 //!
 //! `Weight=0` keeps a partition from growing into the state's space. On a
-//! disk too small for everything slot B is left out (`Priority=`).
+//! disk too small for everything slot B is left out (`Priority=`), and a slot that is
+//! there stays as large as it is, though this image would make larger ones.
 
 use anyhow::Result;
 use nodeimg_formats::verity;
@@ -37,7 +38,11 @@ pub struct Slot {
 impl Slot {
     /// For a root of `size` bytes, and one twice as large.
     pub fn of(size: u64) -> Slot {
-        let root = (2 * size).next_multiple_of(GRAIN).max(MIN_ROOT);
+        Slot::sized((2 * size).next_multiple_of(GRAIN).max(MIN_ROOT))
+    }
+
+    /// With a root of so many bytes.
+    pub fn sized(root: u64) -> Slot {
         Slot {
             root,
             hashes: verity::size_for(root).next_multiple_of(MIB),
@@ -47,25 +52,41 @@ impl Slot {
 
 /// Adds the definitions.
 pub fn add(initrd: &mut Initrd, slot: Slot) -> Result<()> {
-    let Slot { root, hashes } = slot;
-    let sized = |size: u64| format!("SizeMinBytes={size}\nSizeMaxBytes={size}\n");
-    let empty = "Label=_empty\nPriority=10\n";
-    for (name, kind, rest) in [
-        ("10-esp", "esp", String::new()),
-        // If nothing is said repart wants 10 MiB, which this cannot grow to.
-        ("20-hashes-a", "root-verity", sized(hashes)),
-        ("21-root-a", "root", sized(root)),
-        ("30-hashes-b", "root-verity", sized(hashes) + empty),
-        ("31-root-b", "root", sized(root) + empty),
-    ] {
-        let text = format!("[Partition]\nType={kind}\nWeight=0\n{rest}");
+    for (name, text) in definitions(slot) {
         initrd.text(&format!("{DIRECTORY}/{name}.conf"), text)?;
     }
-    let state = format!(
-        "[Partition]\nType=linux-generic\nLabel={STATE_LABEL}\nFormat=ext4\n\
-         SizeMinBytes={MIN_STATE}\nFactoryReset=yes\n"
-    );
-    initrd.text(&format!("{DIRECTORY}/50-state.conf"), state)
+    Ok(())
+}
+
+/// Each with its name, without `.conf`.
+///
+/// What has a priority may be left as it is, or out: both slots have the same. A node's slots
+/// are as large as the image that it began with wanted them, and an update that wants larger
+/// ones must boot on them all the same. Without a priority of A's, systemd-repart would refuse
+/// the whole disk.
+fn definitions(slot: Slot) -> [(&'static str, String); 6] {
+    let part = |kind: &str, rest: &str| format!("[Partition]\nType={kind}\nWeight=0\n{rest}");
+    let slots = |kind: &str, size: u64, rest: &str| {
+        let size = format!("SizeMinBytes={size}\nSizeMaxBytes={size}\nPriority=10\n");
+        part(kind, &(size + rest))
+    };
+    let Slot { root, hashes } = slot;
+    let empty = "Label=_empty\n";
+    [
+        ("10-esp", part("esp", "")),
+        // If no size is given, systemd-repart wants 10 MiB, which this cannot grow to.
+        ("20-hashes-a", slots("root-verity", hashes, "")),
+        ("21-root-a", slots("root", root, "")),
+        ("30-hashes-b", slots("root-verity", hashes, empty)),
+        ("31-root-b", slots("root", root, empty)),
+        (
+            "50-state",
+            format!(
+                "[Partition]\nType=linux-generic\nLabel={STATE_LABEL}\nFormat=ext4\n\
+                 SizeMinBytes={MIN_STATE}\nFactoryReset=yes\n"
+            ),
+        ),
+    ]
 }
 
 #[cfg(test)]

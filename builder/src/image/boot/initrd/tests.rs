@@ -198,9 +198,9 @@ fn partitions_to_come_are_defined() {
     let size = "SizeMinBytes=536870912\nSizeMaxBytes=536870912\n";
     assert_eq!(
         part("21-root-a"),
-        format!("[Partition]\nType=root\nWeight=0\n{size}")
+        format!("[Partition]\nType=root\nWeight=0\n{size}Priority=10\n")
     );
-    let free = "Label=_empty\nPriority=10\n";
+    let free = "Priority=10\nLabel=_empty\n";
     assert_eq!(
         part("31-root-b"),
         format!("[Partition]\nType=root\nWeight=0\n{size}{free}")

@@ -65,6 +65,7 @@ fn descriptor(image: &Image, name: &str) -> Descriptor {
         digest: image.manifest.digest.clone(),
         size: image.manifest.bytes.size(),
         platform: None,
+        artifact_type: None,
         urls: Vec::new(),
         annotations: Some(BTreeMap::from(names)),
     }

@@ -240,14 +240,8 @@ impl Local {
         };
         let got = Hasher::measure(open()?, &[]).with_context(context)?;
         self.named.insert(got.sha256.clone(), name.to_owned());
-        Ok(Descriptor {
-            media_type: format!("{media_type}{packed}"),
-            digest: got.sha256,
-            size: got.size,
-            platform: None,
-            urls: Vec::new(),
-            annotations: None,
-        })
+        let media_type = format!("{media_type}{packed}");
+        Ok(Descriptor::new(&media_type, got.sha256, got.size))
     }
 }
 
