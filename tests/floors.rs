@@ -172,6 +172,13 @@ const HOUSES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "firstboot/update/src",
+        &[
+            "verbs", "cli", "engine", "refusal", "source", "esp", "slots", "node",
+        ],
+    ),
+    ("firstboot/update/src/engine", &["local", "fetch", "switch"]),
+    (
         "firstboot/program/src/run",
         &[
             "commands",

@@ -130,10 +130,6 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
             _ => return Err(format!("`{argument}` is not a valid argument here")),
         }
     }
-    if options.root != *"/" && options.disk.is_none() && !matches!(verb, Verb::Hold | Verb::Unhold)
-    {
-        return Err("--root needs --disk: the disk of that node".to_owned());
-    }
     Ok(Command::Run(Box::new(options)))
 }
 
@@ -171,7 +167,6 @@ mod tests {
             ("hold --json", "`--json` is not a valid argument here"),
             ("apply --to", "--to needs a value"),
             ("apply --force=1", "--force takes no value"),
-            ("apply --root x", "--root needs --disk"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");

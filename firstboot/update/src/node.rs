@@ -12,7 +12,7 @@ use nodeimg_seed::contract::update::{UPDATE_PATH, UpdateState};
 use nodeimg_values::atomic;
 use serde::{Deserialize, Serialize};
 
-/// What the image says: source, keys, schedule.
+/// What the image says: source and keys.
 pub const IMAGE_CONFIG: &str = "/usr/lib/nodeimg/update.toml";
 /// What is said over it on the node; its keys count only where the image allows that.
 pub const NODE_CONFIG: &str = "/etc/nodeimg/update.toml";
@@ -48,9 +48,6 @@ pub struct Config {
     /// The keys are those of the node's own configuration.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub key_from_seed: bool,
-    /// When the timer looks for updates (systemd.time(7)); `never`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub schedule: Option<String>,
     /// The format of what this image keeps in /var; 1 if it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_version: Option<u32>,
@@ -109,7 +106,7 @@ impl Node {
         })
     }
 
-    /// What the image says, with the node's own source and schedule over it.
+    /// What the image says, with the node's own source over it.
     ///
     /// # Errors
     /// A file is damaged, or the node says what only the image may.
@@ -119,7 +116,7 @@ impl Node {
             return Ok(config);
         };
         if own.key_from_seed || own.state_version.is_some() {
-            bail!("{NODE_CONFIG}: only source, schedule and keys can be said here");
+            bail!("{NODE_CONFIG}: only source and keys can be said here");
         }
         if !own.keys.is_empty() {
             if !config.key_from_seed {
@@ -131,7 +128,6 @@ impl Node {
             config.keys = own.keys;
         }
         config.source = own.source.or(config.source);
-        config.schedule = own.schedule.or(config.schedule);
         Ok(config)
     }
 

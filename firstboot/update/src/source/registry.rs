@@ -24,8 +24,8 @@ use super::{
     Delivered, Document, Failure, Image, MAX_DOCUMENT, Patience, Piece, Sink, Source, check_digest,
 };
 
-/// Ends tags of container images of the same version.
-const OTHER_KINDS: [&str; 2] = ["-containerdisk", "-update"];
+/// Ends tags of the same version for something else: container images, one architecture.
+const OTHER_KINDS: [&str; 4] = ["-containerdisk", "-update", "-amd64", "-arm64"];
 /// Pages of a list of tags that are read.
 const MOST_PAGES: usize = 100;
 

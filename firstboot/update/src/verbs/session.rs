@@ -65,7 +65,7 @@ impl Session {
         let lock = changes.then(|| lock(&node)).transpose()?;
         let path = match &options.disk {
             Some(path) => path.clone(),
-            None => root_disk()?,
+            None => root_disk(&node)?,
         };
         let shown = || format!("the disk {}", path.display());
         let disk = File::options().read(true).write(changes).open(&path);
@@ -75,7 +75,7 @@ impl Session {
         let esp = match &options.esp {
             Some(path) => Entries::Mounted(path.clone()),
             None if disk.metadata().with_context(shown)?.is_file() => Entries::Within,
-            None => entries(&path, slots.esp.start, changes)?,
+            None => entries(&node, &path, slots.esp.start, changes)?,
         };
         Ok(Session {
             node,
@@ -114,17 +114,18 @@ impl Session {
         }
     }
 
+    /// Whether one was asked for, or the node has its own.
+    pub fn has_source(&self, options: &Options) -> bool {
+        options.what.is_some() || self.config.source.is_some()
+    }
+
     /// The source that was asked for, or the node's own.
     ///
     /// # Errors
     /// There is none, or it is none of a kind that is known.
     pub fn source(&self, options: &Options) -> Result<Box<dyn Source>> {
-        let Some(source) = options.what.as_deref().or(self.config.source.as_deref()) else {
-            bail!(
-                "no source of updates is set: name one here, or as `source` in {}",
-                crate::node::NODE_CONFIG
-            );
-        };
+        let source = options.what.as_deref().or(self.config.source.as_deref());
+        let source = source.context("no source of updates is set")?;
         let patience = Patience::default();
         if source == "-" {
             let room = self.node.path(ROOM);
@@ -170,9 +171,12 @@ fn lock(node: &Node) -> Result<Flock<File>> {
 }
 
 /// The disk that the running root is on.
-fn root_disk() -> Result<PathBuf> {
-    let device = fs::canonicalize(ROOT_DEVICE)
-        .with_context(|| format!("{ROOT_DEVICE} (is the root a verified one of nodeimg's?)"))?;
+fn root_disk(node: &Node) -> Result<PathBuf> {
+    let path = node.path(ROOT_DEVICE);
+    let device = fs::canonicalize(&path).with_context(|| {
+        let path = path.display();
+        format!("{path}: is the root a verified one of nodeimg's? --disk names another disk")
+    })?;
     let name = device.file_name().context("a device without a name")?;
     let slaves = Path::new("/sys/class/block").join(name).join("slaves");
     let shown = || format!("reading {}", slaves.display());
@@ -183,14 +187,14 @@ fn root_disk() -> Result<PathBuf> {
         if place.join("partition").exists()
             && let Some(disk) = place.parent().and_then(Path::file_name)
         {
-            return Ok(Path::new("/dev").join(disk));
+            return Ok(node.path("/dev").join(disk));
         }
     }
     bail!("the running root is not on a partition of a disk");
 }
 
 /// The ESP of a disk that is a device: where it is mounted, or the partition itself.
-fn entries(disk: &Path, start: u64, changes: bool) -> Result<Entries> {
+fn entries(node: &Node, disk: &Path, start: u64, changes: bool) -> Result<Entries> {
     let disk = fs::canonicalize(disk).with_context(|| format!("the disk {}", disk.display()))?;
     let name = disk.file_name().context("a device without a name")?;
     let below = Path::new("/sys/class/block").join(name);
@@ -207,7 +211,9 @@ fn entries(disk: &Path, start: u64, changes: bool) -> Result<Entries> {
         if let Some(at) = mounted(&mounts, number("dev").trim()) {
             return Ok(Entries::Mounted(at));
         }
-        let device = Path::new("/dev").join(entry.file_name().unwrap_or_default());
+        let device = node
+            .path("/dev")
+            .join(entry.file_name().unwrap_or_default());
         let shown = || format!("the EFI system partition {}", device.display());
         let file = File::options()
             .read(true)

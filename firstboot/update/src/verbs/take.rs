@@ -28,6 +28,9 @@ struct Choice {
 
 pub fn check(options: &Options) -> Result<Said> {
     let session = Session::open(options, false)?;
+    if !session.has_source(options) {
+        return Ok(no_source());
+    }
     let source = session.source(options)?;
     let running = &session.running.version;
     let Some(choice) = choose(&session, source.as_ref(), options)? else {
@@ -59,6 +62,18 @@ fn nothing(running: &str, source: &str) -> Said {
     Said {
         text: format!("{source} has nothing newer than {running}, which runs"),
         json: json!({"running": running, "source": source, "version": null}),
+        status: NOTHING,
+    }
+}
+
+/// The timer of a node that nobody has told anything has nothing to do.
+fn no_source() -> Said {
+    Said {
+        text: format!(
+            "no source of updates is set: name one here, or as `source` in {}",
+            crate::node::NODE_CONFIG
+        ),
+        json: json!({"source": null, "version": null}),
         status: NOTHING,
     }
 }
@@ -121,17 +136,9 @@ fn choose(session: &Session, source: &dyn Source, options: &Options) -> Result<O
 
 /// The manifest, by the node's keys if it has some.
 fn verified(document: Document, config: &Config, node: &Node) -> Result<Choice> {
-    let refused = |why: String| Refusal {
-        why,
-        can_be_forced: false,
-    };
     let (bytes, is_signed) = match (document, config.keys.is_empty()) {
         (_, _) if config.keys.is_empty() && config.key_from_seed => {
-            return Err(refused(
-                "this image takes updates by the key of a seed only, and the seed had none"
-                    .to_owned(),
-            )
-            .into());
+            return refused("this image takes updates by a seed's key only, and there is none");
         }
         (
             Document {
@@ -154,8 +161,10 @@ fn verified(document: Document, config: &Config, node: &Node) -> Result<Choice> 
             false,
         ) => {
             let body = by_a_key(&envelope, config, node)?;
-            let body =
-                body.map_err(|why| refused(format!("its signature does not count: {why}")))?;
+            let body = match body {
+                Ok(body) => body,
+                Err(why) => return refused(&format!("its signature does not count: {why}")),
+            };
             (body, true)
         }
         (
@@ -165,10 +174,7 @@ fn verified(document: Document, config: &Config, node: &Node) -> Result<Choice> 
             },
             false,
         ) => {
-            return Err(refused(
-                "it is not signed, but this image takes signed updates only".to_owned(),
-            )
-            .into());
+            return refused("it is not signed, but this image takes signed updates only");
         }
         (
             Document {
@@ -183,6 +189,14 @@ fn verified(document: Document, config: &Config, node: &Node) -> Result<Choice> 
         manifest,
         is_signed,
     })
+}
+
+fn refused<T>(why: &str) -> Result<T> {
+    Err(Refusal {
+        why: why.to_owned(),
+        can_be_forced: false,
+    }
+    .into())
 }
 
 /// What one of the keys has signed, or why none has.
@@ -216,6 +230,9 @@ fn payload(envelope: &str) -> Result<Vec<u8>> {
 
 pub fn apply(options: &Options) -> Result<Said> {
     let mut session = Session::open(options, true)?;
+    if !session.has_source(options) {
+        return Ok(no_source());
+    }
     let source = session.source(options)?;
     let Some(choice) = choose(&session, source.as_ref(), options)? else {
         return Ok(nothing(&session.running.version, &source.name()));

@@ -5,5 +5,7 @@ mod engine;
 mod fixture;
 mod model;
 mod power;
+mod refusals;
+mod registries;
 mod servers;
 mod verbs;
