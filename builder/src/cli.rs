@@ -172,6 +172,9 @@ pub struct BuildArgs {
     /// Another first-boot binary for ARCH than the one inside nodeimg
     #[arg(long = "firstboot", value_name = "ARCH=FILE")]
     pub firstboot: Vec<Given>,
+    /// Another updater (`nodeimg-update`) for ARCH than the one inside nodeimg
+    #[arg(long = "update", value_name = "ARCH=FILE")]
+    pub update: Vec<Given>,
     /// If a pinned package is gone from every mirror, re-lock the base system (signatures verified, reported) and continue
     #[arg(long)]
     pub relock_base: bool,
