@@ -7,6 +7,7 @@ use nodeimg_formats::verity::{BLOCK, size_for};
 use nodeimg_seed::contract::update::UpdateState;
 use sha2::{Digest, Sha256};
 
+use crate::esp::Name;
 use crate::node::Running;
 use crate::slots::Slots;
 
@@ -112,6 +113,8 @@ fn form(manifest: &Manifest) -> Result<(), Refusal> {
     };
     let odd = if !is_version(&manifest.version) {
         "its version is not one"
+    } else if Name::parse(&format!("{}.efi", manifest.label())).is_none_or(|it| it.left.is_some()) {
+        "its version ends as a boot counter does"
     } else if manifest.label().encode_utf16().count() > 36 {
         "name and version are longer than the name of a partition can be"
     } else if u64::from(root.data_block) != BLOCK {

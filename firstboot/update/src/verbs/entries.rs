@@ -75,20 +75,10 @@ pub fn list(options: &Options) -> Result<Said> {
         };
         lines.push(format!("{which:<32} is held back"));
     }
-    let mut there = None;
-    if options.what.is_some() || session.config.source.is_some() {
-        let source = session.source(options)?;
-        let image = Image {
-            id: &session.running.id,
-            architecture: session.slots.architecture,
-        };
-        let mut versions = source.versions(image)?;
-        versions.sort_by(|one, other| nodeimg_formats::update::compare(other, one));
-        for version in &versions {
-            lines.push(format!("{version:<32} at {}", source.name()));
-        }
-        there = Some(json!({"source": source.name(), "versions": versions}));
-    }
+    let there = match session.has_source(options) {
+        true => at_source(&session, options, &mut lines),
+        false => serde_json::Value::Null,
+    };
     let on_disk = found.iter().map(|entry| {
         json!({"version": entry.version, "entry": entry.file, "left": entry.left, "runs": entry.runs})
     });
@@ -103,6 +93,30 @@ pub fn list(options: &Options) -> Result<Said> {
         }),
         status: 0,
     })
+}
+
+/// What the source has; that it cannot be asked hides nothing of what is here.
+fn at_source(session: &Session, options: &Options, lines: &mut Vec<String>) -> serde_json::Value {
+    let image = Image {
+        id: &session.running.id,
+        architecture: session.slots.architecture,
+    };
+    let asked = session.source(options).and_then(|source| {
+        let versions = source.versions(image)?;
+        Ok((source.name(), versions))
+    });
+    match asked {
+        Ok((name, mut versions)) => {
+            versions.sort_by(|one, other| nodeimg_formats::update::compare(other, one));
+            let line = |version: &String| format!("{version:<32} at {name}");
+            lines.extend(versions.iter().map(line));
+            json!({"source": name, "versions": versions})
+        }
+        Err(error) => {
+            lines.push(format!("the source cannot be asked: {error:#}"));
+            json!({"error": format!("{error:#}")})
+        }
+    }
 }
 
 /// The version that runs is marked as one that failed: the boot loader takes the other one, and

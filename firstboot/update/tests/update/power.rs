@@ -309,7 +309,7 @@ fn the_disk_afterwards_is_sound_to_others() {
         path.display().to_string()
     };
     let esp = extract("esp", slots.esp);
-    run("fsck.vfat", &["-n", &esp]);
+    run("fsck.fat", &["-n", &esp]);
     if let Some(text) = run("mdir", &["-i", &esp, "-b", "::EFI/Linux"]) {
         assert!(text.contains("node_1.1-20261201+3.efi"), "{text}");
     }

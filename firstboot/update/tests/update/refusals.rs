@@ -104,6 +104,11 @@ fn cases() -> Vec<(&'static str, bool, Change)> {
             }),
         ),
         (
+            "ends as a boot counter does",
+            false,
+            Box::new(|it| it.version = "1.1+3".to_owned()),
+        ),
+        (
             "the manifest is damaged",
             false,
             Box::new(|it| it.root.data_block = 512),

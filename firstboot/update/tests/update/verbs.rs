@@ -134,6 +134,12 @@ fn an_update_is_found_installed_listed_and_rolled_back() {
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
+    // A source that cannot be asked hides nothing of what is here.
+    let (status, text) = node.run(&["list", "/no/such/directory"]);
+    assert!(
+        status == 0 && text.contains("cannot be asked") && text.contains(" runs, "),
+        "{text}"
+    );
     // Its boots are counted still: the slot to go back to must not be overwritten.
     let third = Version::of("1.2", (120..160).chain(910..930));
     third.publish(&node.updates);

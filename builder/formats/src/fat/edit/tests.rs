@@ -39,9 +39,9 @@ fn files(disk: &Disk) -> BTreeMap<String, Vec<u8>> {
     read(disk, 0, MIN_SIZE).unwrap().files
 }
 
-/// Whether fsck.vfat finds nothing to mend.
+/// Whether fsck.fat finds nothing to mend.
 fn sound(path: &std::path::Path) {
-    let Some(told) = judge::run(Command::new("fsck.vfat").arg("-n").arg(path)) else {
+    let Some(told) = judge::run(Command::new("fsck.fat").arg("-n").arg(path)) else {
         return;
     };
     assert!(
