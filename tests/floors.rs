@@ -16,7 +16,8 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/src",
         &[
-            "cmd", "cli", "verify", "publish", "output", "image", "input", "tree", "store", "programs",
+            "cmd", "cli", "verify", "publish", "output", "image", "input", "tree", "store",
+            "programs",
         ],
     ),
     (
@@ -126,6 +127,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "gpt",
             "verity",
             "guid",
+            "blocks",
             "guarded",
             "sparse",
             "region",
@@ -175,6 +177,13 @@ const HOUSES: &[(&str, &[&str])] = &[
             "cli",
         ],
     ),
+    (
+        "firstboot/update/src",
+        &[
+            "verbs", "cli", "engine", "refusal", "source", "esp", "slots", "node",
+        ],
+    ),
+    ("firstboot/update/src/engine", &["local", "fetch", "switch"]),
     (
         "firstboot/program/src/run",
         &[

@@ -22,11 +22,11 @@ use nodeimg_machine::qemu::host::Accel;
 use nodeimg_values::arch::Arch;
 
 pub use global::Global;
+pub use publish::{PublishArgs, PullArgs};
 pub use seed::{
     NameValue, SeedCaArgs, SeedCheckArgs, SeedFleetArgs, SeedIdentityArgs, SeedNewArgs,
     SeedTokenArgs, SeedVerb,
 };
-pub use publish::{PublishArgs, PullArgs};
 pub use seed::{NameValue, SeedCaArgs, SeedCheckArgs, SeedIdentityArgs, SeedNewArgs, SeedVerb};
 pub use sign::SignArgs;
 pub use trust::TrustVerb;
@@ -199,6 +199,9 @@ pub struct BuildArgs {
     /// Another first-boot binary for ARCH than the one inside nodeimg
     #[arg(long = "firstboot", value_name = "ARCH=FILE")]
     pub firstboot: Vec<Given>,
+    /// Another updater (`nodeimg-update`) for ARCH than the one inside nodeimg
+    #[arg(long = "update", value_name = "ARCH=FILE")]
+    pub update: Vec<Given>,
     /// If a pinned package is gone from every mirror, re-lock the base system (signatures verified, reported) and continue
     #[arg(long)]
     pub relock_base: bool,

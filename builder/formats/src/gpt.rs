@@ -19,6 +19,7 @@
 //!
 //! Left out: sectors of other sizes than 512 bytes.
 
+mod edit;
 mod read;
 
 use std::fs::File;
@@ -30,6 +31,7 @@ use flate2::Crc;
 
 use super::guid::Guid;
 
+pub use edit::{Change, Editable};
 pub use read::{Entry, Table, read};
 
 /// In bytes.

@@ -4,6 +4,7 @@
 //! what a file system holds as a list of its nodes.
 
 pub mod ar;
+pub mod blocks;
 pub mod cpio;
 pub mod elf;
 pub mod fat;

@@ -32,6 +32,10 @@ pub const SUFFIX: &str = ".update.json";
 /// Ends the name of a manifest's envelope.
 pub const SIGNED_SUFFIX: &str = ".update.json.dsse";
 
+/// Bytes in `nodeimg-update` by which the builder checks that it matches this library. Raised
+/// with any change of its configuration or of [`SCHEMA`].
+pub const PROGRAM_MARKER: &str = "nodeimg-update-contract-1";
+
 /// Of the OCI manifest of an update.
 pub const ARTIFACT_TYPE: &str = "application/vnd.nodeimg.image.v1";
 /// Of its layers.
@@ -57,7 +61,8 @@ pub struct Manifest {
     /// The superblock and the hash tree.
     pub verity: Content,
     pub uki: Uki,
-    /// What the root's slot must have, in bytes: at least the root's size.
+    /// What the root's slot has on a disk that is made from this version, in bytes. A node's own
+    /// slots may be smaller: what counts there is the root's size.
     pub slot: u64,
     pub state: State,
     /// From which versions a node may step to this one; from any if there is none.

@@ -23,6 +23,7 @@
 //! Left out: signatures of the root hash, forward error correction.
 
 mod check;
+mod tree;
 
 use std::fmt;
 use std::fs::File;
@@ -37,6 +38,7 @@ use sha2::{Digest as _, Sha256};
 use super::guid::Guid;
 
 pub use check::{Tree, check};
+pub use tree::{Leaves, Superblock};
 
 /// In bytes, of data and tree.
 pub const BLOCK: u64 = 4096;

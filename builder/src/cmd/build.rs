@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use nodeimg_signing::certificate::PublicKey;
+use nodeimg_values::arch::Arch;
 use nodeimg_values::progress::Progress;
 use serde_json::json;
 
@@ -14,13 +15,14 @@ use crate::cli::{BuildArgs, NetworkArgs};
 use crate::image::boot;
 use crate::image::brought::Brought;
 use crate::input::bring::bring;
+use crate::input::recipe::Recipe;
 use crate::input::resolve::relock::around;
 use crate::output::build::Build;
 use crate::output::sign;
-use crate::programs::FIRSTBOOT;
-use crate::tree::Content;
+use crate::programs::{FIRSTBOOT, Given, UPDATE};
 use crate::publish::by_key;
 use crate::store::Store;
+use crate::tree::Content;
 
 pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let started = Instant::now();
@@ -42,11 +44,11 @@ pub fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let roots = args.recipe.roots(&chosen.recipe)?;
     around(relock.as_ref(), &mut chosen, &fetcher, progress, |chosen| {
         let locked = chosen.locked(boot::check_needs)?;
-        let brought = Brought::read(&chosen.recipe)?;
+        let brought = with_programs(&chosen.recipe, &archs, &args.update)?;
         let mut builds = Vec::new();
-        for &arch in &archs {
+        for (&arch, brought) in archs.iter().zip(&brought) {
             let binary = Content::inline(FIRSTBOOT.find(arch, &args.firstboot)?);
-            let build = Build::new(&chosen.recipe, &brought, &locked, arch, binary, &args.out)?;
+            let build = Build::new(&chosen.recipe, brought, &locked, arch, binary, &args.out)?;
             // What is published may have changed, and comparing needs every byte anyway.
             let again = args.force || args.signatures_from.is_some();
             if !again && build.is_current(&store) {
@@ -117,6 +119,16 @@ fn taken(
             Ok(false)
         }
     }
+}
+
+/// What the recipe brings along, and the updater if it asks for that, for each architecture.
+fn with_programs(recipe: &Recipe, archs: &[Arch], given: &[Given]) -> Result<Vec<Brought>> {
+    let brought = Brought::read(recipe)?;
+    let each = archs.iter().map(|arch| match recipe.has_updater {
+        true => brought.with_updater(UPDATE.find(*arch, given)?),
+        false => Ok(brought.clone()),
+    });
+    each.collect()
 }
 
 /// `published` is an image's directory, or one of several.

@@ -32,6 +32,25 @@ impl Brought {
         })
     }
 
+    /// The same with nodeimg's own program that updates nodes, under both of its names.
+    ///
+    /// # Errors
+    /// None: its paths are plain.
+    pub fn with_updater(&self, program: Vec<u8>) -> Result<Brought> {
+        let mut brought = self.clone();
+        let origin = || Origin::Recipe("update".to_owned());
+        let program = Node::file(Content::inline(program), 0o755, origin());
+        let link = Node::symlink("../lib/nodeimg/nodeimg-update", origin());
+        brought.files.splice(
+            0..0,
+            [
+                ("/usr/lib/nodeimg/nodeimg-update".parse()?, program),
+                ("/usr/bin/nodeimg-update".parse()?, link),
+            ],
+        );
+        Ok(brought)
+    }
+
     /// Adds everything that was read.
     pub fn add_to(&self, key: &mut KeyWriter) -> Result<()> {
         for (name, overlay) in &self.overlays {

@@ -25,6 +25,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use nodeimg_formats::elf::{HEADER_LEN, program};
 use nodeimg_formats::readable::Readable;
+use nodeimg_formats::update::PROGRAM_MARKER;
 use nodeimg_seed::contract::CONTRACT_MARKER;
 use nodeimg_values::arch::Arch;
 
@@ -54,9 +55,18 @@ pub const FIRSTBOOT: Program = Program {
     package: "firstboot/program",
 };
 
+/// What updates a node.
+pub const UPDATE: Program = Program {
+    name: "nodeimg-update",
+    option: "update",
+    called: "updater",
+    marker: PROGRAM_MARKER,
+    package: "firstboot/update",
+};
+
 /// All of them, as in `programs.txt`.
 #[cfg(test)]
-const PROGRAMS: [&Program; 1] = [&FIRSTBOOT];
+const PROGRAMS: [&Program; 2] = [&FIRSTBOOT, &UPDATE];
 
 /// `ARCH=FILE` of the command line.
 #[derive(Clone, Debug)]

@@ -247,15 +247,15 @@ fn head<'a>(answer: &'a Answer, seen: &Request) -> (String, &'a [u8]) {
             );
         }
         (Fault::IgnoreRange, _) | (_, None) => head += "HTTP/1.1 200 OK\r\n",
-        (_, Some(from)) if from >= whole.len() => {
+        (_, Some((from, _))) if from >= whole.len() => {
             body = &[];
             head += &format!(
                 "HTTP/1.1 416 Test\r\nContent-Range: bytes */{}\r\n",
                 whole.len()
             );
         }
-        (fault, Some(from)) => {
-            body = &whole[from..];
+        (fault, Some((from, end))) => {
+            body = &whole[from..end.clamp(from + 1, whole.len())];
             if let Fault::ShortRange(most) = fault {
                 body = &body[..body.len().min(*most)];
             }
@@ -287,14 +287,20 @@ fn head<'a>(answer: &'a Answer, seen: &Request) -> (String, &'a [u8]) {
     (head + "Connection: close\r\n\r\n", body)
 }
 
-fn wanted_range(answer: &Answer, seen: &Request) -> Option<usize> {
-    let from = seen.header("range")?.strip_prefix("bytes=")?;
-    let from = from.strip_suffix('-')?.parse().ok()?;
+/// The first byte of the range that was asked for, and the one behind its last.
+fn wanted_range(answer: &Answer, seen: &Request) -> Option<(usize, usize)> {
+    let range = seen.header("range")?.strip_prefix("bytes=")?;
+    let (from, last) = range.split_once('-')?;
+    let from = from.parse().ok()?;
+    let end = match last {
+        "" => usize::MAX,
+        last => last.parse::<usize>().ok()?.saturating_add(1),
+    };
     let fits = match seen.header("if-range") {
         None => true,
         some => some == answer.etag.as_deref() || some == answer.last_modified.as_deref(),
     };
-    fits.then_some(from)
+    fits.then_some((from, end))
 }
 
 fn send_body(

@@ -26,7 +26,7 @@ const MOST_ENTRIES: usize = 65_536;
 const UNITS: usize = 13;
 const READ_LABEL: u8 = 0x08;
 const DIRECTORY: u8 = 0x10;
-const ARCHIVE: u8 = 0x20;
+pub const ARCHIVE: u8 = 0x20;
 const LONG: u8 = 0x0f;
 
 /// All of them; the first is the root.
@@ -184,7 +184,7 @@ impl<'a> Directory<'a> {
     }
 }
 
-fn short_entry(
+pub(super) fn short_entry(
     name: &Short,
     attributes: u8,
     time: Time,
@@ -209,7 +209,7 @@ fn short_entry(
 }
 
 /// The last part first.
-fn long_entries(name: &str, alias: &Short) -> Vec<u8> {
+pub(super) fn long_entries(name: &str, alias: &Short) -> Vec<u8> {
     let mut units: Vec<u16> = name.encode_utf16().collect();
     let count = units.len().div_ceil(UNITS);
     // A zero ends it, if there is room; the rest is filled.

@@ -25,6 +25,8 @@
 //! FAT16, code for booting by a BIOS.
 
 mod directory;
+mod edit;
+mod geometry;
 mod name;
 mod read;
 mod volume;
@@ -38,6 +40,7 @@ use nodeimg_values::epoch::Epoch;
 
 use crate::readable::Readable;
 use directory::Directories;
+pub use edit::{Editor, Found};
 pub use read::{Contents, Listed, read};
 use volume::{SECTOR, Volume};
 pub use whereabouts::whereabouts;

@@ -94,6 +94,24 @@ pub fn aliases(names: &[&str]) -> Result<Vec<Short>> {
     names.iter().map(alias).collect()
 }
 
+/// The alias of one more name, beside those that are taken.
+pub fn alias(name: &str, mut taken: BTreeSet<String>) -> Result<Short> {
+    match exact(&fold(name)) {
+        Some(short) => Ok(short),
+        None => numbered(name, &mut taken).with_context(|| format!("`{name}`")),
+    }
+}
+
+/// An alias with its dot.
+pub fn shown(short: &Short) -> String {
+    let text = String::from_utf8_lossy(short);
+    let (base, extension) = (text.get(..8).unwrap_or(&text), text.get(8..).unwrap_or(""));
+    match extension.trim_end() {
+        "" => base.trim_end().to_owned(),
+        extension => format!("{}.{extension}", base.trim_end()),
+    }
+}
+
 /// A name without lowercase letters that is short enough as it is.
 fn exact(name: &str) -> Option<Short> {
     let (base, extension) = match name.split_once('.') {

@@ -13,10 +13,10 @@ use anyhow::{Context, Result, bail};
 use super::volume::{FIRST_CLUSTER, SECTOR};
 
 const ENTRY: usize = 32;
-const DELETED: u8 = 0xe5;
-const LONG: u8 = 0x0f;
-const LABEL: u8 = 0x08;
-const DIRECTORY: u8 = 0x10;
+pub(super) const DELETED: u8 = 0xe5;
+pub(super) const LONG: u8 = 0x0f;
+pub(super) const LABEL: u8 = 0x08;
+pub(super) const DIRECTORY: u8 = 0x10;
 /// Folders in folders.
 const DEEPEST: usize = 16;
 /// Of a long name, in bytes: 20 entries of 13 units.
@@ -232,7 +232,7 @@ fn has_controls(name: &str) -> bool {
 }
 
 /// The long name, or the short one in the case that its entry says.
-fn name(entry: &[u8], long: &[u8]) -> String {
+pub(super) fn name(entry: &[u8], long: &[u8]) -> String {
     if !long.is_empty() {
         let units = long
             .chunks_exact(2)

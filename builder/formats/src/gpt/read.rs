@@ -46,7 +46,7 @@ pub fn read(file: &File) -> Result<Table> {
         if bytes[..16] == [0; 16] {
             continue;
         }
-        partitions.push(entry(bytes, &primary)?);
+        partitions.push(entry(bytes, primary.usable)?);
     }
     apart(&partitions)?;
     Ok(Table {
@@ -101,7 +101,8 @@ fn header_at(file: &File, sector: u64) -> Result<(Found, Vec<u8>)> {
     Ok((found, table))
 }
 
-fn entry(bytes: &[u8], header: &Found) -> Result<Entry> {
+/// An entry of a table whose header lets partitions have these sectors, first and last.
+pub(super) fn entry(bytes: &[u8], usable: (u64, u64)) -> Result<Entry> {
     let long = |at: usize| u64::from_le_bytes(array(&bytes[at..at + 8]));
     let units = bytes[56..128]
         .chunks_exact(2)
@@ -112,7 +113,7 @@ fn entry(bytes: &[u8], header: &Found) -> Result<Entry> {
         .collect();
     let (first, last) = (long(32), long(40));
     let is_place = (last.saturating_add(1)).checked_mul(SECTOR).is_some();
-    if first > last || first < header.usable.0 || last > header.usable.1 || !is_place {
+    if first > last || first < usable.0 || last > usable.1 || !is_place {
         bail!(
             "partition `{}` lies in sectors {first} to {last}, outside the disk",
             name.escape_debug()
@@ -146,12 +147,12 @@ fn apart(partitions: &[Entry]) -> Result<()> {
     Ok(())
 }
 
-fn guid(bytes: &[u8]) -> Guid {
+pub(super) fn guid(bytes: &[u8]) -> Guid {
     // The same three fields turned round again.
     Guid::new(Guid::new(array(bytes)).mixed_endian())
 }
 
-fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+pub(super) fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut array = [0; N];
     array.copy_from_slice(bytes);
     array

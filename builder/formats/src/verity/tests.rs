@@ -154,3 +154,59 @@ fn what_has_no_whole_blocks_is_refused() {
     };
     assert!(write(data, &params(), &mut Vec::new()).is_err());
 }
+
+#[test]
+fn a_tree_that_was_written_is_read_and_every_changed_byte_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("data");
+    for blocks in [1, 2, 128, 129, 128 * 128 + 1] {
+        let bytes = data(blocks);
+        fs::write(&image, &bytes).unwrap();
+        let (tree, root) = tree_of(&image, 0);
+        let leaves = Leaves::verified(&tree, root).unwrap();
+        assert_eq!(leaves.count() as u64, blocks);
+        for (index, block) in bytes.chunks_exact(BLOCK_LEN).enumerate() {
+            assert!(leaves.fits(index, block));
+        }
+        let read = |bytes: &mut [u8], at: u64| {
+            bytes.copy_from_slice(&tree[at as usize..at as usize + bytes.len()]);
+            Ok(())
+        };
+        let (superblock, hints) = Leaves::hints(read).unwrap();
+        assert_eq!(superblock.salt, params().salt);
+        if blocks > 1 {
+            assert_eq!(&hints[..HASH], leaves.of(0));
+            assert_eq!(hints.len(), blocks as usize * HASH);
+        }
+        for at in (BLOCK_LEN..tree.len()).step_by(1009) {
+            let mut bad = tree.clone();
+            bad[at] ^= 1;
+            assert!(Leaves::verified(&bad, root).is_err(), "byte {at}");
+        }
+        for (at, value) in [
+            (0, b'x'),
+            (8, 2),
+            (12, 0),
+            (33, b'x'),
+            (66, 1),
+            (72, 0),
+            (81, 9),
+        ] {
+            let mut bad = tree.clone();
+            bad[at] = value;
+            assert!(Leaves::verified(&bad, root).is_err(), "superblock {at}");
+        }
+        assert!(Leaves::verified(&tree[..tree.len() - 1], root).is_err());
+        assert_eq!(root.to_string().parse::<RootHash>().unwrap(), root);
+    }
+    for bad in [
+        "",
+        "ab",
+        &"+1".repeat(32),
+        &"gg".repeat(32),
+        &"ab".repeat(33),
+        &"ä".repeat(32),
+    ] {
+        assert!(bad.parse::<RootHash>().is_err(), "{bad}");
+    }
+}

@@ -15,8 +15,8 @@ use super::runtime::{self, Runtime};
 use super::source::Step;
 use super::value::{ArtifactVersion, Version, Word};
 use super::{
-    Artifact, Recipe, component, credential_provider, disk, extra, handler, kubernetes, profile,
-    registries, services, verify,
+    Artifact, Recipe, component, credential_provider, disk, extra, first_boot, handler, kubernetes,
+    profile, registries, services, update, verify,
 };
 use crate::input::artifact::Kind;
 use crate::input::fetch::Mirrors;
@@ -40,10 +40,10 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
     sysext(&file, &mut problems);
     disk::kernel_args(&file, &mut problems);
     disk::slot_size(&file, &mut problems);
-    first_boot(&file, &mut problems);
+    first_boot::check(&file, &mut problems);
     let artifacts = artifacts(&file, &mut problems);
     let images = image::images(&file.artifact, &mut problems);
-    let files = extra::files(&file, &mut problems);
+    let mut files = extra::files(&file, &mut problems);
     verify::check(&file, &mut problems);
     required(&file, &mut problems);
     let handlers = handler::check(&file, runtime, &artifacts, &mut problems);
@@ -56,6 +56,7 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
     let outputs = output::outputs(&file, kinds, &mut problems);
     extra::health_needs_a_disk(&file, &outputs, &mut problems);
     disk::identity(&file, &outputs, &mut problems);
+    let updates = update::check(&file, &outputs, &mut files, &mut problems);
     let module_places = module_places(&file, &problems);
     let enable_places = places_of(&file.units.enable, &ENABLE, &problems);
     let warnings = problems.done()?;
@@ -88,11 +89,12 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
         handlers,
         credential_providers: file.credential_provider.clone(),
         registries,
-        enable: enabled(&file, runtime, !images.is_empty()),
+        enable: enabled(&file, runtime, !images.is_empty(), updates.timer),
         mask: file.units.mask.clone(),
         sysctl: file.sysctl.clone(),
         mirrors: file.mirrors.clone(),
         trust: file.trust.clone(),
+        has_updater: updates.has_program,
         artifacts,
         images,
         files,
@@ -158,7 +160,12 @@ fn writable(file: &RecipeFile, runtime: &Runtime) -> Vec<ImagePath> {
 
 /// The runtime's unit is enabled unless the recipe masks it, before the kubelet's; the one
 /// that imports baked images comes with them.
-fn enabled(file: &RecipeFile, runtime: &Runtime, has_images: bool) -> Vec<Word> {
+fn enabled(
+    file: &RecipeFile,
+    runtime: &Runtime,
+    has_images: bool,
+    timer: Option<Word>,
+) -> Vec<Word> {
     let mut all = file.units.enable.clone();
     let is_new = |all: &[Word], unit: &Word| !all.contains(unit) && !file.units.mask.contains(unit);
     if let Ok(unit) = runtime.shared.unit.parse()
@@ -169,7 +176,8 @@ fn enabled(file: &RecipeFile, runtime: &Runtime, has_images: bool) -> Vec<Word> 
     }
     let importer = runtime.importer().filter(|_| has_images);
     let own = importer.and_then(|importer| importer.unit.parse().ok());
-    all.extend(own.filter(|unit| is_new(&file.units.enable, unit)));
+    let more = own.into_iter().chain(timer);
+    all.extend(more.filter(|unit| is_new(&file.units.enable, unit)));
     all
 }
 
@@ -239,17 +247,6 @@ fn sysext(file: &RecipeFile, problems: &mut Problems<'_>) {
         problems.add(
             &[Step::Key("sysext"), Step::Key("version_id")],
             "a version without a system: set `id` as well, `id = \"debian\"`",
-        );
-    }
-}
-
-/// The unit's own limit is behind the longest wait.
-fn first_boot(file: &RecipeFile, problems: &mut Problems<'_>) {
-    const MOST: u32 = 600;
-    if file.first_boot.wait.is_some_and(|wait| wait > MOST) {
-        problems.add(
-            &[Step::Key("first_boot"), Step::Key("wait")],
-            "longer than 600 seconds: a node without a seed should report that sooner",
         );
     }
 }

@@ -24,6 +24,7 @@ use super::registries::RegistryPart;
 use super::runtime::RuntimeName;
 use super::runtime::containerd::ContainerdPart;
 use super::runtime::crio::CrioPart;
+use super::update::UpdatePart;
 use super::url::{PerArch, UrlTemplate};
 use super::value::{ArtifactVersion, ByteSize, Domain, Name, RecipePath, Version, Word};
 use super::verify::{TrustPart, VerifyPart};
@@ -105,6 +106,9 @@ pub struct RecipeFile {
     pub disk: DiskPart,
     #[serde(default)]
     pub first_boot: FirstBootPart,
+    /// Disks of this image update themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update: Option<UpdatePart>,
     /// Kernel parameters set at boot.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctl: BTreeMap<String, SysctlValue>,

@@ -228,6 +228,9 @@ fn located(mut file: RecipeFile, source: &Source) -> Result<RecipeFile> {
         ];
         *root = beside(root, source, &way)?;
     }
+    if let Some(path) = file.update.as_mut().and_then(|update| update.key_file()) {
+        *path = beside(path, source, &[Step::Key("update"), Step::Key("key")])?;
+    }
     for entry in &mut file.file {
         let name = entry.path.to_string();
         let way = [Step::Key("file"), Step::Named(&name), Step::Key("source")];
@@ -257,6 +260,11 @@ pub fn portable(file: &RecipeFile) -> RecipeFile {
         .chain(registries.flat_map(|registry| &mut registry.ca))
         .chain(repositories.map(|repository| &mut repository.signed_by))
         .chain(sources.flat_map(|all| all.paths_mut()))
+        .chain(
+            file.update
+                .iter_mut()
+                .filter_map(|update| update.key_file()),
+        )
         .chain(file.file.iter_mut().flat_map(|entry| &mut entry.source))
         .chain(file.health.iter_mut().flat_map(|check| &mut check.source));
     for path in paths {

@@ -20,6 +20,7 @@ use super::file::{
 use super::registries::RegistryPart;
 use super::runtime::containerd::ContainerdPart;
 use super::runtime::crio::CrioPart;
+use super::update::UpdatePart;
 
 impl RecipeFile {
     /// `self` over `base`.
@@ -62,6 +63,7 @@ impl RecipeFile {
                     .or(base.first_boot.runtime_change),
                 reprovision: self.first_boot.reprovision.or(base.first_boot.reprovision),
             },
+            update: part(self.update, base.update, UpdatePart::over),
             sysctl: base.sysctl.into_iter().chain(self.sysctl).collect(),
             mirrors: base.mirrors.into_iter().chain(self.mirrors).collect(),
             trust: self.trust.over(base.trust),

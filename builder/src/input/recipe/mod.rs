@@ -16,6 +16,7 @@ mod deb;
 pub mod disk;
 mod extra;
 pub mod file;
+mod first_boot;
 pub mod handler;
 mod image;
 pub mod kubernetes;
@@ -33,6 +34,7 @@ pub mod runtime;
 mod script;
 mod services;
 pub mod source;
+pub mod update;
 pub mod url;
 pub mod value;
 pub mod verify;
@@ -114,6 +116,8 @@ pub struct Recipe {
     pub mirrors: BTreeMap<String, String>,
     /// Who must vouch for the inputs.
     pub trust: TrustPart,
+    /// Whether the image has the program that updates it.
+    pub has_updater: bool,
     pub artifacts: Vec<Artifact>,
     /// Container images to be baked.
     pub images: Vec<ContainerImage>,

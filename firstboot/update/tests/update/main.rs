@@ -1,0 +1,11 @@
+//! Updates of disks in files, made by nodeimg's own writers.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod engine;
+mod fixture;
+mod model;
+mod power;
+mod refusals;
+mod registries;
+mod servers;
+mod verbs;
