@@ -27,7 +27,6 @@ pub use seed::{
     NameValue, SeedCaArgs, SeedCheckArgs, SeedFleetArgs, SeedIdentityArgs, SeedNewArgs,
     SeedTokenArgs, SeedVerb,
 };
-pub use seed::{NameValue, SeedCaArgs, SeedCheckArgs, SeedIdentityArgs, SeedNewArgs, SeedVerb};
 pub use sign::SignArgs;
 pub use trust::TrustVerb;
 pub use verify::VerifyArgs;

@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use nodeimg_formats::verity::RootHash;
 
 use super::NetworkArgs;
-use crate::image::firstboot::program::Given;
+use crate::programs::Given;
 use crate::input::recipe::RecipeRef;
 use crate::input::recipe::verify::SigstoreInstance;
 use crate::input::vouch::roots::GivenRoot;
