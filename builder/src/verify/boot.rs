@@ -134,9 +134,10 @@ impl Said {
             });
         }
         if signed > 0 {
-            parts.push(format!(
-                "{signed} signed root hashes are by a given certificate"
-            ));
+            parts.push(match signed {
+                1 => "a given certificate signed the root hash".to_owned(),
+                _ => format!("given certificates signed {signed} root hashes"),
+            });
         }
         let mut verdict = Verdict::passed(match parts.is_empty() {
             true => "root hashes have signatures in the right form".to_owned(),
