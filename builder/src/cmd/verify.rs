@@ -286,11 +286,11 @@ fn remote<'a>(
     let files = place.path().join("files");
     std::fs::create_dir(&files).with_context(|| format!("creating {}", files.display()))?;
     let subject = Subject::Outputs { shown: shown(&url) };
-    let source = Source::Url(Remote {
+    let source = Source::Url(Box::new(Remote {
         fetcher: session.fetcher_of(store, &url, &args.network)?,
         url,
         place: files,
-    });
+    }));
     Ok((subject, Some(source)))
 }
 

@@ -27,7 +27,7 @@ pub enum Source<'a> {
         path: PathBuf,
         only: Option<String>,
     },
-    Url(Remote<'a>),
+    Url(Box<Remote<'a>>),
 }
 
 /// Files at a URL.

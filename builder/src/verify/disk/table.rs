@@ -170,7 +170,7 @@ fn expected(known: &Known, disk: &Disk, notes: &mut Vec<String>) -> Result<(), F
             ("start", there.start.to_string(), wanted.start.to_string()),
             ("size", there.size.to_string(), wanted.size.to_string()),
         ];
-        for (field, there, wanted) in fields.iter().filter(|(_, one, other)| one != other) {
+        if let Some((field, there, wanted)) = fields.iter().find(|(_, one, other)| one != other) {
             let label = found.partitions[number].label.escape_debug();
             let what = format!("the {field} of partition {} (`{label}`)", number + 1);
             return differs(what, there, wanted);

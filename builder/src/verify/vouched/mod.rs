@@ -42,10 +42,10 @@ impl Vouched<Vec<u8>> {
     ///
     /// # Errors
     /// None of them did; what the last says of it.
-    pub fn program<'a>(
+    pub fn program(
         bytes: Vec<u8>,
-        certificates: &'a [Certificate],
-    ) -> Result<(Vouched<Vec<u8>>, &'a Certificate)> {
+        certificates: &[Certificate],
+    ) -> Result<(Vouched<Vec<u8>>, &Certificate)> {
         let mut refused = anyhow::anyhow!("no certificate was given");
         for certificate in certificates {
             match authenticode::verify(&bytes, certificate) {
