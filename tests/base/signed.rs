@@ -40,6 +40,25 @@ pub fn built(arch: &str, out: &Path, more: &[&str]) -> Option<(Ran, PathBuf)> {
     Some((ran, out.join(format!("container-host-13.0-{arch}"))))
 }
 
+/// A place, keys in it, and an image that was built there.
+struct Made {
+    place: PathBuf,
+    keys: Keys,
+    image: PathBuf,
+}
+
+impl Made {
+    fn new(test: &str, arch: &str) -> Option<Made> {
+        images()?;
+        let place = place(test, arch);
+        let keys = Keys::make(&place.join("keys"), &["pk", "db"])?;
+        keys.file("keys.toml", KEYS);
+        let (ran, image) = built(arch, &place.join("out"), &[])?;
+        ran.good();
+        Some(Made { place, keys, image })
+    }
+}
+
 pub fn sign(directory: &Path, keys: &Keys) {
     let mut sign = nodeimg();
     sign.args(["sign", "--quiet"])
@@ -70,21 +89,36 @@ fn files_of_esp(disk: &Path, place: &Path) -> Option<PathBuf> {
     Some(to)
 }
 
+/// By sbverify, if it is there.
+fn verified(program: &Path, keys: &Keys) -> Option<()> {
+    let mut verify = host_program("sbverify");
+    verify.arg("--cert").arg(keys.path("db.pem")).arg(program);
+    let ran = tool(&mut verify)?.good();
+    assert!(format!("{}{}", ran.out, ran.err).contains("verification OK"));
+    Some(())
+}
+
+/// The ESP is the first partition of both disks.
+fn only_the_esp_differs(unsigned: &Path, signed: &Path) {
+    let disks = [unsigned, signed].map(|path| File::open(path).unwrap());
+    let [old, new] = disks.each_ref().map(|disk| disk.metadata().unwrap().len());
+    assert_eq!(old, new);
+    for (start, length) in [(0, MIB), (257 * MIB, old - 257 * MIB)] {
+        let [old, new] = disks.each_ref().map(|disk| {
+            let mut bytes = vec![0; usize::try_from(length).unwrap()];
+            disk.read_exact_at(&mut bytes, start).unwrap();
+            sha256(&bytes)
+        });
+        assert_eq!(old, new, "from {start}");
+    }
+}
+
 #[test]
 fn a_signed_disk_is_whole_and_others_verify_it() {
-    if images().is_none() {
-        return;
-    }
     for (arch, loader) in ARCHS.into_iter().zip(["BOOTX64.EFI", "BOOTAA64.EFI"]) {
-        let place = place("signed", arch);
-        let Some(keys) = Keys::make(&place.join("keys"), &["pk", "db"]) else {
+        let Some(Made { place, keys, image }) = Made::new("signed", arch) else {
             return;
         };
-        keys.file("keys.toml", KEYS);
-        let Some((ran, image)) = built(arch, &place.join("out"), &[]) else {
-            return;
-        };
-        ran.good();
         let unsigned = place.join("unsigned.raw");
         Disk::copy(&image.join("disk.raw"), &unsigned);
         sign(&image, &keys);
@@ -97,11 +131,9 @@ fn a_signed_disk_is_whole_and_others_verify_it() {
         let inside = ukis.next().unwrap().unwrap().path();
         assert!(fs::read(&inside).unwrap() == uki);
         for program in [esp.join("EFI/BOOT").join(loader), inside] {
-            let mut verify = host_program("sbverify");
-            verify.arg("--cert").arg(keys.path("db.pem")).arg(&program);
-            let Some(ran) = tool(&mut verify) else { return };
-            let ran = ran.good();
-            assert!(format!("{}{}", ran.out, ran.err).contains("verification OK"));
+            if verified(&program, &keys).is_none() {
+                return;
+            }
         }
         // By which shim would revoke an old stub.
         let sbat = String::from_utf8(sections(&uki)[".sbat"].to_vec()).unwrap();
@@ -116,18 +148,7 @@ fn a_signed_disk_is_whole_and_others_verify_it() {
         }
         let conf = fs::read_to_string(esp.join("loader/loader.conf")).unwrap();
         assert!(conf.ends_with("secure-boot-enroll if-safe\n"), "{conf}");
-        // Nothing else of the disk is another: the ESP is the first partition.
-        let disks = [&unsigned, &image.join("disk.raw")].map(|path| File::open(path).unwrap());
-        let [old, new] = disks.each_ref().map(|disk| disk.metadata().unwrap().len());
-        assert_eq!(old, new);
-        for (start, length) in [(0, MIB), (257 * MIB, old - 257 * MIB)] {
-            let [old, new] = disks.each_ref().map(|disk| {
-                let mut bytes = vec![0; usize::try_from(length).unwrap()];
-                disk.read_exact_at(&mut bytes, start).unwrap();
-                sha256(&bytes)
-            });
-            assert_eq!(old, new, "{arch} from {start}");
-        }
+        only_the_esp_differs(&unsigned, &image.join("disk.raw"));
         let mut compare = host_program("qemu-img");
         compare.args(["compare", "-f", "raw", "-F", "qcow2"]);
         compare
@@ -144,18 +165,9 @@ fn a_signed_disk_is_whole_and_others_verify_it() {
 
 #[test]
 fn whoever_has_no_key_builds_the_signed_disk() {
-    if images().is_none() {
-        return;
-    }
-    let place = place("rebuilt", HOST);
-    let Some(keys) = Keys::make(&place.join("keys"), &["pk", "db"]) else {
+    let Some(Made { place, keys, image }) = Made::new("rebuilt", HOST) else {
         return;
     };
-    keys.file("keys.toml", KEYS);
-    let Some((ran, image)) = built(HOST, &place.join("out"), &[]) else {
-        return;
-    };
-    ran.good();
     sign(&image, &keys);
     fs::remove_dir_all(&keys.folder).unwrap();
     let published = image.to_str().unwrap();
@@ -184,18 +196,9 @@ fn whoever_has_no_key_builds_the_signed_disk() {
 
 #[test]
 fn one_form_of_the_disk_is_enough() {
-    if images().is_none() {
-        return;
-    }
-    let place = place("forms-signed", HOST);
-    let Some(keys) = Keys::make(&place.join("keys"), &["pk", "db"]) else {
+    let Some(Made { place, keys, image }) = Made::new("forms-signed", HOST) else {
         return;
     };
-    keys.file("keys.toml", KEYS);
-    let Some((ran, image)) = built(HOST, &place.join("out"), &[]) else {
-        return;
-    };
-    ran.good();
     let forms = ["disk.qcow2", "disk.raw.zst"];
     let alone = forms.map(|form| {
         let directory = place.join(form);

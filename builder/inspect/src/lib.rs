@@ -15,7 +15,7 @@
 //!
 //! # Invariants
 //! Whatever an image holds, the answer is a report or one error: no panic, no endless run, no
-//! more memory than an image of its size may take (`tests/damaged.rs`).
+//! more memory than an image of its size may take (`tests/damaged`).
 //!
 //! Nothing here is verified: a report says what an image holds, not who vouches for it.
 
