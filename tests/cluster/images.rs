@@ -193,7 +193,7 @@ fn build(variant: &Variant, arch: &str) -> Option<PathBuf> {
     build.arg(format!("{arch}={}", firstboot.display()));
     Ran::of(&mut build).good();
     let suffix = format!("-{arch}");
-    let prefix = format!("cluster-{}-", variant.name);
+    let prefix = format!("{}-", variant.name);
     let mut entries = fs::read_dir(&directory).unwrap().map(|one| one.unwrap());
     let found = entries.find(|entry| {
         let name = entry.file_name().into_string().unwrap();
@@ -292,7 +292,7 @@ fn image_of(name: &str) -> String {
 fn write(variant: &Variant, directory: &Path) -> PathBuf {
     let from = recipes().join(format!("{}.toml", variant.recipe));
     let mut text = format!(
-        "extends = \"{}\"\nname = \"cluster-{}\"\n{}\n{}",
+        "extends = \"{}\"\nname = \"{}\"\n{}\n{}",
         from.display(),
         variant.name,
         variant.keys,

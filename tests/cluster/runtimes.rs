@@ -16,7 +16,7 @@ use nodeimg_test_support::{judge, slots};
 
 const SUBNET: &str = "10.200.77.0/24";
 /// The recipe of [`HARD_WAY_CRIO`] with its own runtime.
-const HARD_WAY_CONTAINERD: Variant = Variant::of("hard-way-containerd", "hard-way-1.36");
+const HARD_WAY_CONTAINERD: Variant = Variant::of("with-containerd", "hard-way-1.36");
 
 /// A variant, the unit of its runtime, the program that watches each of its pods, and where its
 /// state is.

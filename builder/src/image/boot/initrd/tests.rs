@@ -130,6 +130,9 @@ fn the_units_mount_what_is_writable() {
     let state = text(&initrd, &format!("{UNITS}/nodeimg-state.service"));
     assert!(state.contains("/overlay/etc/upper"), "{state}");
     assert!(!state.contains("Requires="), "{state}");
+    // While nothing is mounted over the image's /etc; a node boots without it, too.
+    let merge = "ExecStart=-/usr/lib/nodeimg/init merge-etc";
+    assert!(state.lines().any(|line| line == merge), "{state}");
     for unit in [
         "sysroot-etc.mount",
         "sysroot-opt-cni-bin.mount",
