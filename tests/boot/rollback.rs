@@ -175,8 +175,9 @@ fn another(name: &str, more: &str) -> Option<PathBuf> {
 }
 
 /// First boot of the new version cannot run. Nor does the test's script, which runs once.
-const FIRST_BOOT_FAILS: &str = "version = \"14.0\"\n[units]\n\
-    mask = [\"nodeimg-exec.service\"]\n[[file]]\n\
+const FIRST_BOOT_FAILS: &str = "version = \"14.0\"\n[[file]]\n\
+    path = \"/etc/systemd/system/nodeimg-exec.service.d/not.conf\"\n\
+    content = \"[Unit]\\nConditionPathExists=/nonexistent\\n\"\n[[file]]\n\
     path = \"/etc/systemd/system/nodeimg-firstboot.service.d/fails.conf\"\n\
     content = \"[Service]\\nExecStart=\\nExecStart=sh -c 'echo of the test; exit 7'\\n\"\n";
 /// Its own check says yes at the third time.
@@ -264,8 +265,9 @@ fn a_good_one_whose_power_is_cut(node: &Node, new: &Version) {
 }
 
 /// The new version of a worker, whose kubelet ends as soon as it starts.
-const KUBELET_DIES: &str = "extends = \"mine.toml\"\nversion = \"99.0\"\n\
-    [units]\nmask = [\"nodeimg-exec.service\"]\n[[file]]\n\
+const KUBELET_DIES: &str = "extends = \"mine.toml\"\nversion = \"99.0\"\n[[file]]\n\
+    path = \"/etc/systemd/system/nodeimg-exec.service.d/not.conf\"\n\
+    content = \"[Unit]\\nConditionPathExists=/nonexistent\\n\"\n[[file]]\n\
     path = \"/etc/systemd/system/kubelet.service.d/99-dies.conf\"\n\
     content = \"[Service]\\nExecStart=\\nExecStart=sh -c 'echo of the test; exit 7'\\n\"\n";
 
