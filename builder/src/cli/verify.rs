@@ -53,6 +53,9 @@ pub struct VerifyArgs {
     /// With --rebuild, the first-boot binary for ARCH
     #[arg(long = "firstboot", value_name = "ARCH=FILE", requires = "rebuild")]
     pub firstboot: Vec<Given>,
+    /// With --rebuild, the updater for ARCH
+    #[arg(long = "update", value_name = "ARCH=FILE", requires = "rebuild")]
+    pub update: Vec<Given>,
     #[command(flatten)]
     pub network: NetworkArgs,
     /// Write the result as a verification summary (SLSA VSA v1), to be signed and passed on
