@@ -57,7 +57,7 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Build an image from a recipe and its lock
-    Build(BuildArgs),
+    Build(Box<BuildArgs>),
     /// Sign a built image: Secure Boot, root hashes, checksums
     Sign(SignArgs),
     /// Push a built image to a container registry
