@@ -65,7 +65,7 @@ impl Cli {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Build an image from a recipe and its lock
-    Build(BuildArgs),
+    Build(Box<BuildArgs>),
     /// Sign a built image: Secure Boot, root hashes, checksums
     Sign(SignArgs),
     /// Verify a built image in ten steps: who signed it, every file, how it was built, what went in

@@ -70,7 +70,7 @@ impl<'s, T> ImageBlob<'s, T> {
 enum Top {
     Image(Box<Manifest>),
     /// Its index leads to this manifest.
-    Below(Descriptor),
+    Below(Box<Descriptor>),
 }
 
 /// Blobs by the digest that their parent names them by.
@@ -182,7 +182,7 @@ impl<T> Start<T> {
 fn read_top<T>(image: &Start<T>, blob: &Blob) -> Result<Top> {
     Ok(match Document::parse(&small(blob)?, None)? {
         Document::Manifest(manifest) => Top::Image(manifest),
-        Document::Index(index) => Top::Below(index.select(image.arch)?.clone()),
+        Document::Index(index) => Top::Below(Box::new(index.select(image.arch)?.clone())),
     })
 }
 

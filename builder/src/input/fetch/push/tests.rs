@@ -261,7 +261,7 @@ fn an_upload_goes_where_the_registry_says_without_the_login() {
         ..Kind::default()
     });
     let progress = quiet();
-    let name = format!("registry.example/team/x").parse().unwrap();
+    let name = "registry.example/team/x".parse().unwrap();
     let rules = [
         format!(
             "https://registry.example/=http://me:pw@{}/",
