@@ -83,7 +83,7 @@ pub struct Content {
     pub file: String,
     /// In bytes.
     pub size: u64,
-    /// 64 lower-case hexadecimal digits.
+    /// 64 hexadecimal digits, lowercase.
     pub sha256: String,
 }
 
@@ -92,9 +92,9 @@ pub struct Content {
 pub struct Root {
     #[serde(flatten)]
     pub content: Content,
-    /// 64 lower-case hexadecimal digits. Its halves are the GUIDs of the two partitions.
+    /// 64 hexadecimal digits, lowercase. Its halves are the GUIDs of the two partitions.
     pub roothash: String,
-    /// Of the hash tree, in lower-case hexadecimal digits.
+    /// Of the hash tree, in hexadecimal digits, lowercase.
     pub salt: String,
     /// Bytes that one hash of the tree's lowest level stands for.
     pub data_block: u32,

@@ -20,14 +20,15 @@ const ROOT_HASH: usize = 64;
 
 /// The disk's own words behind the root hash.
 pub fn own_words(arch: Arch) -> &'static str {
+    // `gpt`: the kernel reads the second partition table if a power cut has torn the first one.
     // The last console is the one that systemd itself speaks on: a node has a serial line
     // more often than someone before its screen.
     match arch {
         Arch::Amd64 => {
-            "root=/dev/mapper/root rootfstype=squashfs ro console=tty0 console=ttyS0,115200"
+            "root=/dev/mapper/root rootfstype=squashfs ro gpt console=tty0 console=ttyS0,115200"
         }
         Arch::Arm64 => {
-            "root=/dev/mapper/root rootfstype=squashfs ro console=tty0 console=ttyAMA0,115200"
+            "root=/dev/mapper/root rootfstype=squashfs ro gpt console=tty0 console=ttyAMA0,115200"
         }
     }
 }
