@@ -69,7 +69,7 @@ fn run(left: &mut &[u8], right: &mut &[u8]) -> Ordering {
     }
     let a = take(left, u8::is_ascii_alphabetic);
     let b = take(right, u8::is_ascii_alphabetic);
-    // Capital letters are older; a word is older than the longer one that begins with it.
+    // Uppercase letters are older; a word is older than the longer one that begins with it.
     a.cmp(b)
 }
 

@@ -20,15 +20,16 @@ const ROOT_HASH: usize = 64;
 
 /// The disk's own words behind the root hash.
 pub fn own_words(arch: Arch) -> &'static str {
+    // `gpt`: the kernel reads the second partition table if a power cut has torn the first one.
     // A kernel that has panicked starts the machine once more, as late as a person can read
     // why. The last console is the one that systemd itself speaks on: a node has a serial line
     // more often than someone before its screen.
     match arch {
         Arch::Amd64 => {
-            "root=/dev/mapper/root rootfstype=squashfs ro panic=30 console=tty0 console=ttyS0,115200"
+            "root=/dev/mapper/root rootfstype=squashfs ro gpt panic=30 console=tty0 console=ttyS0,115200"
         }
         Arch::Arm64 => {
-            "root=/dev/mapper/root rootfstype=squashfs ro panic=30 console=tty0 console=ttyAMA0,115200"
+            "root=/dev/mapper/root rootfstype=squashfs ro gpt panic=30 console=tty0 console=ttyAMA0,115200"
         }
     }
 }

@@ -26,6 +26,8 @@ use super::{
 
 /// Ends tags of the same version for something else: container images, one architecture.
 const OTHER_KINDS: [&str; 4] = ["-containerdisk", "-update", "-amd64", "-arm64"];
+/// Tags that are looked at.
+const NEWEST: usize = 10;
 /// Pages of a list of tags that are read.
 const MOST_PAGES: usize = 100;
 
@@ -97,6 +99,9 @@ impl Registry {
         let reference: Reference = name
             .parse()
             .with_context(|| format!("the source oci://{name}"))?;
+        if reference.digest().is_some() {
+            bail!("the source oci://{name} is pinned to a digest: name a tag, or none");
+        }
         let is_secure = reference.manifest_url().starts_with("https://");
         Ok(Registry {
             client: Client::new(is_secure, authorities)?,
@@ -167,7 +172,19 @@ impl Registry {
     }
 
     /// The update that a tag names for this architecture.
-    fn artifact(&self, tag: &str, image: Image<'_>) -> Result<Option<Arc<Artifact>>> {
+    fn artifact(&self, tag: &str, image: Image<'_>) -> Result<Arc<Artifact>> {
+        let update = self.update(tag, image)?;
+        update.with_context(|| {
+            format!(
+                "{}:{tag} is not an update of {} nodes: `nodeimg publish` makes those",
+                self.name.repository(),
+                image.architecture
+            )
+        })
+    }
+
+    /// The same; none if the tag is not there, or names something else.
+    fn update(&self, tag: &str, image: Image<'_>) -> Result<Option<Arc<Artifact>>> {
         let url = self.name.tag_url(tag);
         let Some(bytes) = self.document(&url, ACCEPTED)? else {
             return Ok(None);
@@ -180,21 +197,14 @@ impl Registry {
                         == Some(image.architecture)
             };
             let Some(found) = manifests.iter().find(fits).cloned() else {
-                bail!(
-                    "{}:{tag} has no update for {}",
-                    self.name.repository(),
-                    image.architecture
-                );
+                return Ok(None);
             };
             let digest = found.digest.parse().context("a digest in an index")?;
             let url = self.name.document_url(&digest);
             node = parse(&self.named(&url, &found)?, &url)?;
         }
         if node.artifact_type.as_deref() != Some(ARTIFACT_TYPE) {
-            bail!(
-                "{}:{tag} is not an update of a node: `nodeimg publish` makes those",
-                self.name.repository()
-            );
+            return Ok(None);
         }
         let config = node.config.context("the manifest has no configuration")?;
         let plain = self.small_blob(&config)?;
@@ -286,9 +296,7 @@ impl Source for Registry {
 
     fn versions(&self, image: Image<'_>) -> Result<Vec<String>> {
         if let Some(tag) = self.tag() {
-            let artifact = self.artifact(tag, image)?;
-            let artifact = artifact.with_context(|| format!("{} has no tag {tag}", self.name()))?;
-            return Ok(vec![self.remember(artifact)?]);
+            return Ok(vec![self.remember(self.artifact(tag, image)?)?]);
         }
         let is_ours = |tag: &String| {
             is_version(tag)
@@ -296,8 +304,15 @@ impl Source for Registry {
                 && !OTHER_KINDS.iter().any(|end| tag.ends_with(end))
         };
         let mut tags: Vec<String> = self.tags()?.into_iter().filter(is_ours).collect();
-        tags.sort_by(|one, other| compare(one, other));
-        Ok(tags)
+        tags.sort_by(|one, other| compare(other, one));
+        // A tag may say less than a version, so each is read; the newest ones are enough.
+        let mut versions = Vec::new();
+        for tag in tags.iter().take(NEWEST) {
+            if let Some(artifact) = self.update(tag, image)? {
+                versions.push(self.remember(artifact)?);
+            }
+        }
+        Ok(versions)
     }
 
     fn manifest(&self, image: Image<'_>, version: &str) -> Result<Document> {
@@ -305,7 +320,6 @@ impl Source for Registry {
             Some(known) => known,
             None => {
                 let found = self.artifact(version, image)?;
-                let found = found.with_context(|| format!("{} has no {version}", self.name()))?;
                 self.remember(Arc::clone(&found))?;
                 found
             }

@@ -84,17 +84,10 @@ fn choose(session: &Session, source: &dyn Source, options: &Options) -> Result<O
         id: &session.running.id,
         architecture: session.slots.architecture,
     };
-    let mut versions = match &options.to {
-        Some(version) => {
-            // A tag stands for a version that is known only once it is read.
-            let there = source.versions(image)?;
-            if !there.contains(version) {
-                bail!("{} does not have version {version}", source.name());
-            }
-            vec![version.clone()]
-        }
-        None => source.versions(image)?,
-    };
+    let mut versions = source.versions(image)?;
+    if let Some(version) = &options.to {
+        versions = vec![version.clone()];
+    }
     versions.sort_by(|one, other| compare(other, one));
     let running = &session.running.version;
     if options.to.is_none() && !options.force {

@@ -90,9 +90,17 @@ fn a_registry_gives_an_update_by_tag_and_lists_versions() {
     let manifest = serde_json::from_slice(&document.plain.unwrap()).unwrap();
     assert_eq!(updated(&source, &manifest).unwrap().fetched, 25 * B);
     let source = at(&server, "", Logins::default());
-    assert_eq!(source.versions(IMAGE).unwrap(), ["0.9", "1.1-20261201"]);
+    assert_eq!(source.versions(IMAGE).unwrap(), ["1.1-20261201"]);
     source.manifest(IMAGE, "1.1-20261201").unwrap();
     updated(&source, &manifest).unwrap();
+    let pinned = format!("{}/fleet/node@sha256:{}", server.address(), "ab".repeat(32));
+    let refused = Registry::open(&pinned, b"", Logins::default(), QUICK)
+        .err()
+        .unwrap();
+    assert!(
+        refused.to_string().contains("pinned to a digest"),
+        "{refused:#}"
+    );
     let arm = Image {
         architecture: "arm64",
         ..IMAGE
@@ -101,7 +109,9 @@ fn a_registry_gives_an_update_by_tag_and_lists_versions() {
         .versions(arm)
         .unwrap_err();
     assert!(
-        error.to_string().contains("has no update for arm64"),
+        error
+            .to_string()
+            .contains("is not an update of arm64 nodes"),
         "{error:#}"
     );
 }
@@ -188,7 +198,9 @@ fn a_document_that_is_not_what_its_digest_says_is_refused() {
         .versions(IMAGE)
         .unwrap_err();
     assert!(
-        error.to_string().contains("is not an update of a node"),
+        error
+            .to_string()
+            .contains("is not an update of amd64 nodes"),
         "{error:#}"
     );
 }

@@ -35,7 +35,7 @@ fn without_the_table_there_is_nothing_and_never_is_no_timer() {
     let recipe = disk_recipe("[update]\nschedule = \"never\"\n");
     assert!(recipe.has_updater);
     assert!(recipe.enable.iter().all(|unit| unit.as_str() != TIMER));
-    // What is no disk has no slots.
+    // An overlay has no slots.
     assert!(!self::recipe("[update]\n").has_updater);
 }
 
