@@ -73,10 +73,15 @@ impl Key {
 /// other bytes, whatever its version says.
 pub fn program() -> Result<Digest> {
     // The file that runs, even if another one has taken its name since.
-    let running = Path::new("/proc/self/exe");
-    let path = match running.exists() {
-        true => running.to_owned(),
-        false => std::env::current_exe().context("finding this program")?,
+    let running = Some(PathBuf::from("/proc/self/exe")).filter(|running| running.exists());
+    // Without /proc, as in a root that holds nothing else, it is what was called by its path.
+    let called = || {
+        let word = PathBuf::from(std::env::args_os().next()?);
+        (word.components().count() > 1 && word.is_file()).then_some(word)
+    };
+    let path = match running.or_else(called) {
+        Some(path) => path,
+        None => std::env::current_exe().context("finding this program (mount /proc)")?,
     };
     let file = fs::File::open(&path).with_context(|| format!("reading {}", path.display()))?;
     Ok(Hasher::measure(file, &[])?.sha256)
