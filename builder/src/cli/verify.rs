@@ -7,10 +7,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use nodeimg_formats::verity::RootHash;
 
 use super::NetworkArgs;
-use crate::programs::Given;
 use crate::input::recipe::RecipeRef;
 use crate::input::recipe::verify::SigstoreInstance;
 use crate::input::vouch::roots::GivenRoot;
+use crate::programs::Given;
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {

@@ -1,6 +1,7 @@
 //! One mutation for each step, which fails that step and no other; and many more that each are
 //! named with their place.
-#![allow(clippy::unwrap_used)]
+// Tables of mutations are long.
+#![allow(clippy::unwrap_used, clippy::too_many_lines)]
 
 mod fixture;
 mod mutations;
@@ -219,10 +220,13 @@ fn verdicts(image: &Path, policy: Policy) -> Vec<(Step, Verdict)> {
     verdicts_with(image, policy, None)
 }
 
+/// Builds it again.
+type Rebuild<'a> = dyn Fn(&Again<'_>) -> anyhow::Result<()> + 'a;
+
 fn verdicts_with(
     image: &Path,
     policy: Policy,
-    rebuild: Option<&dyn Fn(&Again<'_>) -> anyhow::Result<()>>,
+    rebuild: Option<&Rebuild<'_>>,
 ) -> Vec<(Step, Verdict)> {
     let task = Task {
         subject: Subject::Outputs {

@@ -32,10 +32,13 @@ fn to_bring(old: &[u8], new: &[u8]) -> (usize, usize) {
     (fresh.count(), new.len() / BLOCK)
 }
 
+/// What another image has otherwise.
+type Change = dyn Fn(&mut Vec<(ImagePath, Node)>);
+
 #[test]
 fn one_small_file_more_or_less_changes_few_blocks() {
     let old = image(&tree(files()), &options(2));
-    let with = |changed: &dyn Fn(&mut Vec<(ImagePath, Node)>)| {
+    let with = |changed: &Change| {
         let mut all = files();
         changed(&mut all);
         image(&tree(all), &options(2))
