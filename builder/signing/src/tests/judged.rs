@@ -82,7 +82,7 @@ fn a_root_hash_is_signed_as_openssl_does() {
     };
     let certificate = signer.certificate().unwrap();
     assert!(pkcs7::is_detached_by(&theirs, text.as_bytes(), certificate));
-    assert!(!pkcs7::is_detached_by(&theirs, "other", certificate));
+    assert!(!pkcs7::is_detached_by(&theirs, b"other", certificate));
     assert!(!by(&theirs, &text, "other"));
     for at in 0..theirs.len() {
         let mut damaged = theirs.clone();
