@@ -275,7 +275,7 @@ mod tests {
         let tree = 3 * BLOCK;
         let all = 0..tree + size_for(3 * BLOCK);
         // Of the superblock every byte, of the rest some.
-        let some = |at: &u64| (tree..tree + 512).contains(at) || at % 13 == 0;
+        let some = |at: &u64| (tree..tree + 512).contains(at) || at.is_multiple_of(13);
         for at in all.filter(some) {
             let mut byte = [0];
             file.read_exact_at(&mut byte, at).unwrap();
