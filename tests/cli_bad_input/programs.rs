@@ -29,6 +29,13 @@ fn script() -> PathBuf {
     found.max().expect("a build script").1
 }
 
+/// Of the programs that go inside.
+fn names() -> impl Iterator<Item = &'static str> {
+    let lines = include_str!("../../builder/programs.txt").lines();
+    let rows = lines.filter(|line| !line.starts_with('#'));
+    rows.filter_map(|row| row.split_whitespace().next())
+}
+
 /// A good folder, and a place for what the script writes.
 struct Folder(TempDir);
 
@@ -39,9 +46,11 @@ impl Folder {
         let mut sums = String::new();
         for arch in ARCHS {
             let bytes = firstboot(arch);
-            sums += &format!("{}  {arch}/nodeimg-firstboot\n", sha256(&bytes));
             fs::create_dir(folder.path(arch)).unwrap();
-            fs::write(folder.path(arch).join("nodeimg-firstboot"), bytes).unwrap();
+            for name in names() {
+                sums += &format!("{}  {arch}/{name}\n", sha256(&bytes));
+                fs::write(folder.path(arch).join(name), &bytes).unwrap();
+            }
         }
         fs::write(folder.path("SHA256SUMS"), sums).unwrap();
         folder

@@ -174,7 +174,7 @@ fn what_is_older_than_an_update_saw_before_is_refused() {
         updates.serve_file(name, bytes);
     }
     updates.refused("rollback", "rollback");
-    // What was seen is no secret, but damaged it vouches for nothing.
+    // A damaged record vouches for nothing.
     let seen = updates.trust.world.path("roots/private.tuf.json");
     fs::write(&seen, "{").unwrap();
     let ran = Ran::of(&mut updates.update()).refused(1, &["private.tuf.json", "delete it"]);

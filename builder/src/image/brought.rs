@@ -4,6 +4,7 @@
 //! Each is read once: an image and the key that it is found by are made of the same bytes.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use nodeimg_values::key::KeyWriter;
@@ -54,7 +55,9 @@ impl Brought {
     /// Adds everything that was read.
     pub fn add_to(&self, key: &mut KeyWriter) -> Result<()> {
         for (name, overlay) in &self.overlays {
-            key.add("overlay", name);
+            // The recipe says where it lies, which is nothing to what is in it.
+            let name = Path::new(name).file_name().unwrap_or_default();
+            key.add("overlay", name.as_encoded_bytes());
             for (path, node) in &overlay.root {
                 node.add_to(key, path, Content::measured)?;
             }

@@ -18,7 +18,7 @@ use nodeimg_values::key::KeyWriter;
 use serde::{Deserialize, Serialize};
 
 use crate::image::brought::Brought;
-use crate::input::recipe::Recipe;
+use crate::input::recipe::{Recipe, RecipeFile, portable};
 use crate::store::Store;
 use crate::tree::Content;
 
@@ -40,13 +40,19 @@ pub struct Inputs<'a> {
 impl Key {
     /// For this machine alone; `program` is that of [`program`].
     pub fn of(inputs: &Inputs<'_>, program: &Digest) -> Result<Key> {
-        Key::by("program", &program.to_string(), inputs)
+        Key::by(
+            "program",
+            &program.to_string(),
+            &inputs.recipe.effective,
+            inputs,
+        )
     }
 
-    /// The same for all builders of one release of nodeimg, which write the same bytes: by this
-    /// key a registry is asked whether an image is there.
+    /// The same for all builders of one release of nodeimg, wherever its files lie, which write
+    /// the same bytes: by this key a registry is asked whether an image is there.
     pub fn shared(inputs: &Inputs<'_>) -> Result<Key> {
-        Key::by("release", env!("CARGO_PKG_VERSION"), inputs)
+        let recipe = portable(&inputs.recipe.effective);
+        Key::by("release", env!("CARGO_PKG_VERSION"), &recipe, inputs)
     }
 
     /// In hex, as many digits as tell images apart.
@@ -54,13 +60,17 @@ impl Key {
         &self.0.hex()[..32]
     }
 
-    fn by(kind: &'static str, builder: &str, inputs: &Inputs<'_>) -> Result<Key> {
-        let recipe = inputs.recipe;
+    fn by(
+        kind: &'static str,
+        builder: &str,
+        recipe: &RecipeFile,
+        inputs: &Inputs<'_>,
+    ) -> Result<Key> {
         let mut key = KeyWriter::new("image-1");
         key.add(kind, builder);
-        key.add("recipe", toml::to_string(&recipe.effective)?);
+        key.add("recipe", toml::to_string(recipe)?);
         // With the text of certificates, which the recipe names by path.
-        key.add("registries", serde_json::to_vec(&recipe.registries)?);
+        key.add("registries", serde_json::to_vec(&inputs.recipe.registries)?);
         key.add("lock", inputs.locked.to_string());
         key.add("architecture", inputs.arch.name());
         key.add("first boot", inputs.firstboot.measured()?.to_string());

@@ -54,8 +54,7 @@ use crate::input::artifact::{self, InstallRule, Selector, Spec};
 use crate::tree::ImagePath;
 use credential_provider::CredentialProvider;
 use file::{
-    ClusterPart, DiskPart, FirstBootPart, KubeProxyPart, KubeletPart, RecipeFile, SysctlValue,
-    SysextPart,
+    ClusterPart, DiskPart, FirstBootPart, KubeProxyPart, KubeletPart, SysctlValue, SysextPart,
 };
 use handler::Handler;
 use output::OutputKind;
@@ -68,6 +67,7 @@ use verify::{TrustPart, VerifyPart};
 pub use area::Component;
 pub use base::{Base, PackageName};
 pub use deb::Deb;
+pub use file::RecipeFile;
 pub use image::ContainerImage;
 pub use library::{BUILT_IN_OVERLAY, built_in, built_in_names};
 pub use load::{RecipeRef, load, load_edited, load_for, portable};

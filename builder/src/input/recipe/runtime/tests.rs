@@ -144,7 +144,8 @@ fn names_a_runtime(line: &str) -> bool {
     let comment = ["//", "#"]
         .iter()
         .any(|mark| line.trim_start().starts_with(mark));
-    let code = line.to_lowercase();
+    // A disk for KubeVirt, whatever runs it.
+    let code = line.to_lowercase().replace("containerdisk", "");
     let mut names = ["containerd", "crio", "cri-o"].iter();
     let is_good = comment || GOOD.iter().any(|good| line.contains(good));
     !is_good && names.any(|name| code.contains(name))
