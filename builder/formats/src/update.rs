@@ -20,6 +20,7 @@ mod tests;
 mod version;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 pub use version::{compare, is_version};
 
@@ -165,8 +166,38 @@ impl Manifest {
         stem(&self.id, &self.version, &self.architecture)
     }
 
-    /// The name of both partitions.
-    pub fn label(&self) -> String {
+    /// The name of the version's boot entry, without its counter and `.efi`.
+    pub fn entry(&self) -> String {
         format!("{}_{}", self.id, self.version)
     }
+
+    /// The label of both partitions.
+    pub fn label(&self) -> String {
+        label(&self.id, &self.version)
+    }
+}
+
+/// UTF-16 units of a partition's label: UEFI 2.10, 5.3.3.
+pub const MAX_LABEL: usize = 36;
+
+/// The label of a version's partitions: `ID_VERSION`. An id that leaves no room for the version
+/// is cut and told from others by a part of its digest; a version is never cut.
+pub fn label(id: &str, version: &str) -> String {
+    let whole = format!("{id}_{version}");
+    let units = |text: &str| text.encode_utf16().count();
+    if units(&whole) <= MAX_LABEL {
+        return whole;
+    }
+    let digest = Sha256::digest(id);
+    let end = format!("-{:02x}{:02x}_{version}", digest[0], digest[1]);
+    let mut room = MAX_LABEL.saturating_sub(units(&end));
+    let fits = |c: &char| match room.checked_sub(c.len_utf16()) {
+        Some(left) => {
+            room = left;
+            true
+        }
+        None => false,
+    };
+    let start: String = id.chars().take_while(fits).collect();
+    format!("{start}{end}")
 }

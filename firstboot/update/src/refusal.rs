@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use nodeimg_formats::update::{Manifest, SCHEMA, Wave, compare, is_version};
+use nodeimg_formats::update::{MAX_LABEL, Manifest, SCHEMA, Wave, compare, is_version};
 use nodeimg_formats::verity::{BLOCK, size_for};
 use nodeimg_seed::contract::update::UpdateState;
 use sha2::{Digest, Sha256};
@@ -113,10 +113,10 @@ fn form(manifest: &Manifest) -> Result<(), Refusal> {
     };
     let odd = if !is_version(&manifest.version) {
         "its version is not one"
-    } else if Name::parse(&format!("{}.efi", manifest.label())).is_none_or(|it| it.left.is_some()) {
+    } else if Name::parse(&format!("{}.efi", manifest.entry())).is_none_or(|it| it.left.is_some()) {
         "its version ends as a boot counter does"
-    } else if manifest.label().encode_utf16().count() > 36 {
-        "name and version are longer than the name of a partition can be"
+    } else if manifest.label().encode_utf16().count() > MAX_LABEL {
+        "its version is longer than the label of a partition can be"
     } else if u64::from(root.data_block) != BLOCK {
         "its blocks are not of 4096 bytes"
     } else if size == 0 || !size.is_multiple_of(BLOCK) || size > 1 << 40 {

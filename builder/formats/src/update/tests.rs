@@ -158,3 +158,21 @@ fn a_version_is_fit_for_names() {
         assert!(!is_version(bad), "{bad}");
     }
 }
+
+#[test]
+fn a_label_has_the_whole_version_and_tells_long_ids_apart() {
+    assert_eq!(
+        super::label("node", "1.0-202609120755"),
+        "node_1.0-202609120755"
+    );
+    let fits = "n".repeat(19);
+    let version = "1.0-202609120755";
+    assert_eq!(super::label(&fits, version), format!("{fits}_{version}"));
+    let labels =
+        ["edge-workers-with-gvisor", "edge-workers-with-kata"].map(|id| super::label(id, version));
+    for label in &labels {
+        assert_eq!(label.len(), super::MAX_LABEL, "{label}");
+        assert!(label.starts_with("edge-workers") && label.ends_with("_1.0-202609120755"));
+    }
+    assert_ne!(labels[0], labels[1]);
+}

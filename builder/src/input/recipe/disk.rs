@@ -1,5 +1,6 @@
 //! What `[disk]` of a recipe may say beyond its types.
 
+use nodeimg_formats::update::MAX_LABEL;
 use nodeimg_values::arch::Arch;
 
 use super::file::RecipeFile;
@@ -42,8 +43,6 @@ fn length(words: &[String]) -> usize {
     own + given
 }
 
-/// UTF-16 units of a partition's label: UEFI 2.10, 5.3.3.
-const MAX_LABEL: usize = 36;
 /// Of the build number behind the version, with its `-`.
 const BUILD: usize = "-202609120755".len();
 
@@ -56,9 +55,9 @@ pub fn identity(file: &RecipeFile, outputs: &[&OutputKind], problems: &mut Probl
         (None, Some(version)) => ("kubernetes", version),
         (None, None) => return,
     };
-    let Some(name) = file.name.as_ref().filter(|_| is_of_disk) else {
+    if !is_of_disk {
         return;
-    };
+    }
     let version = version.as_str();
     // The others of a version are those of systemd-sysupdate too.
     if version.contains('~') {
@@ -69,15 +68,14 @@ pub fn identity(file: &RecipeFile, outputs: &[&OutputKind], problems: &mut Probl
         );
         problems.add(&[Step::Key(key)], &reason);
     }
-    let length = name.as_str().len() + "_".len() + version.len() + BUILD;
-    if length > MAX_LABEL {
+    // One letter of the name, and what tells it from others: see `nodeimg_formats::update::label`.
+    let most = MAX_LABEL - "n-0123_".len() - BUILD;
+    if version.len() > most {
         let reason = format!(
-            "`{name}` and the version `{version}` are too long for a disk: its partitions are \
-             labelled `{name}_{version}-YYYYMMDDhhmm`, which has {length} characters, and a label \
-             has at most {MAX_LABEL}: shorten them by {}",
-            length - MAX_LABEL
+            "`{version}` is too long for the version of a disk: the labels of its partitions hold \
+             it with the time of its lock. Use at most {most} characters"
         );
-        problems.add(&[Step::Key("name")], &reason);
+        problems.add(&[Step::Key(key)], &reason);
     }
 }
 
@@ -239,18 +237,17 @@ mod tests {
             "{refused}"
         );
         assert!(refused.contains("`1-rc1`"), "{refused}");
-        // With `_`, the version's 4 and the 13 of a build, 18 are left.
-        let named = |length: usize| {
-            let name = "n".repeat(length);
-            format!("outputs = [\"disk\"]\nname = \"{name}\"\nversion = \"13.0\"\n")
+        let versioned = |length: usize| {
+            let version = "1".repeat(length);
+            said(&format!("{disk}version = \"{version}\"\n"))
         };
-        let refused = said(&named(19));
-        assert!(refused.contains("which has 37 characters"), "{refused}");
-        assert!(refused.contains("shorten them by 1"), "{refused}");
-        assert!(!said(&named(18)).contains("characters"));
-        // An overlay has neither partitions nor a UKI.
-        let overlay = named(30).replace("\"disk\"", "\"overlay\"");
-        assert!(!said(&overlay).contains("characters"));
+        let refused = versioned(17);
+        assert!(refused.contains("mine.toml:"), "{refused}");
+        assert!(refused.contains("Use at most 16 characters"), "{refused}");
+        assert!(!versioned(16).contains("characters"));
+        let long = "n".repeat(60);
+        let long = format!("outputs = [\"disk\"]\nname = \"{long}\"\nversion = \"13.0\"\n");
+        assert!(!said(&long).contains("characters"));
     }
 
     #[test]

@@ -278,7 +278,8 @@ impl Recipe {
         format!("{}-{}", self.version, Date(epoch.0).to_the_minute()).replace('+', ".")
     }
 
-    /// `hard-way_1.37.1-202609121530`: what the partitions and the UKI of this build are called.
+    /// `hard-way_1.37.1-202609121530`: what the UKI of this build is called, and its
+    /// partitions as far as a label has room.
     pub fn build_name(&self, epoch: Epoch) -> String {
         format!("{}_{}", self.name, self.image_version(epoch))
     }

@@ -33,6 +33,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use nodeimg_formats::gpt::{self, Extent, Partition, SECTOR};
 use nodeimg_formats::guid::Guid;
+use nodeimg_formats::update::label;
 use nodeimg_formats::verity::{self, RootHash};
 use nodeimg_values::atomic::AtomicFile;
 use nodeimg_values::digest::Digest;
@@ -173,7 +174,8 @@ fn table(file: &File, built: &Built<'_>, places: &Places, root: RootHash) -> Res
     } = *places;
     let [data, hashes] = discoverable::verified_root(built.arch, root, data, hashes);
     // By its label a slot says which version is in it, as systemd-sysupdate has it.
-    let name = &built.recipe.build_name(built.locked.epoch());
+    let version = built.recipe.image_version(built.locked.epoch());
+    let name = &label(built.recipe.name.as_str(), &version);
     let partitions = [
         esp::partition(built, esp_place),
         Partition { name, ..hashes },

@@ -15,8 +15,8 @@ use crate::slots::{EMPTY, Slots};
 const TRIES: u32 = 3;
 
 /// Whether a file on the ESP is the entry of a version, counted or not.
-pub fn is_entry_of(name: &str, label: &str) -> bool {
-    Name::parse(name).is_some_and(|name| name.stem.eq_ignore_ascii_case(label))
+pub fn is_entry_of(name: &str, entry: &str) -> bool {
+    Name::parse(name).is_some_and(|name| name.stem.eq_ignore_ascii_case(entry))
 }
 
 /// The entry that starts the root of this manifest, if the target has that.
@@ -29,7 +29,7 @@ pub fn installed(slots: &Slots, esp: &dyn Esp, manifest: &Manifest) -> Result<Op
         return Ok(None);
     }
     for file in esp.list()? {
-        if is_entry_of(&file.name, &manifest.label()) && starts(esp, &file.name)? == Some(root) {
+        if is_entry_of(&file.name, &manifest.entry()) && starts(esp, &file.name)? == Some(root) {
             return Ok(Some(file.name));
         }
     }
@@ -153,10 +153,10 @@ fn relabel(
 
 /// Step 8: the new version boots next, three times at most.
 pub fn enter(esp: &mut dyn Esp, manifest: &Manifest, uki: &[u8]) -> Result<()> {
-    let name = format!("{}+{TRIES}.efi", manifest.label());
+    let name = format!("{}+{TRIES}.efi", manifest.entry());
     // Two entries of one version would be counted apart.
     for file in esp.list()? {
-        if is_entry_of(&file.name, &manifest.label()) {
+        if is_entry_of(&file.name, &manifest.entry()) {
             esp.remove(&file.name)?;
         }
     }
