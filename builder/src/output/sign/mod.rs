@@ -154,14 +154,19 @@ pub fn as_published(directory: &Path, published: &Path) -> Result<()> {
             .collect(),
         ..found
     };
-    let update = Update::of(&target)?;
-    let changes = Changes::of(&target, esp.as_ref(), update.as_ref(), &found)?;
+    let ours = Update::of(&target)?;
+    let changes = Changes::of(&target, esp.as_ref(), ours.as_ref(), &found)?;
     let staged = apply::stage(&target, esp.as_ref(), &changes)?;
     let text = theirs.bytes(CHECKSUMS)?.unwrap_or_default();
     if text == staged.sums.as_bytes() {
-        for name in [SIGNATURE, statement::SIGNED] {
-            if let Some(bytes) = theirs.bytes(name)? {
-                staged.add(name, &bytes)?;
+        let envelopes = update::names(theirs.sums.keys()).map(|(_, envelope)| envelope);
+        for name in [SIGNATURE, statement::SIGNED]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(envelopes)
+        {
+            if let Some(bytes) = theirs.bytes(&name)? {
+                staged.add(&name, &bytes)?;
             }
         }
     }
