@@ -269,7 +269,7 @@ impl Machine {
         let loader = b"a boot loader".to_vec();
         let files = [
             ("EFI/BOOT/BOOTX64.EFI".to_owned(), &loader),
-            (format!("EFI/Linux/{}.efi", version.entry()), &version.uki),
+            (format!("EFI/Linux/{}.efi", version.label()), &version.uki),
             ("loader/loader.conf".to_owned(), &loader),
         ];
         let files: Vec<fat::File<'_>> = files
