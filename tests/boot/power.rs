@@ -142,7 +142,11 @@ fn expect_the_node(facts: &Facts, worker: &Worker) {
     facts.expect_parts("node-env", &["--node-ip=10.0.2.15 "]);
     facts.expect("of-the-seed", TOKEN);
     facts.expect("rests", "");
-    facts.expect("state-files", "instance-copy.json instance.json overlay");
+    // No temporary file that a cut has left.
+    facts.expect(
+        "state-files",
+        "image instance-copy.json instance.json overlay rendered.json update.json",
+    );
 }
 
 fn keeps_its_secrets(facts: &Facts, worker: &Worker, directory: &Path) {
