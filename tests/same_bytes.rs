@@ -126,15 +126,15 @@ fn it_builds_alone_in_an_empty_root() {
     let wanted = of_files(&world.path("out"));
     for arch in ARCHS {
         let bare = Bare::new(arch);
-        let work = bare.root.path().join("work");
+        let work = bare.root.path().join("build");
         fs::create_dir_all(work.join("overlay/root")).unwrap();
         for name in ["recipe.toml", "recipe.lock"] {
             fs::copy(world.path(name), work.join(name)).unwrap();
         }
         let mut alone = bare.nodeimg(&build);
         alone.args(outputs).args(["--mirror", &world.mirror()]);
-        alone.args(["--recipe", "/work/recipe.toml", "--store", "/work/store"]);
-        Ran::of(alone.args(["--out", "/work/out"])).good();
+        alone.args(["--recipe", "/build/recipe.toml", "--store", "/build/store"]);
+        Ran::of(alone.args(["--out", "/build/out"])).good();
         assert_eq!(
             of_files(&work.join("out")),
             wanted,
@@ -151,13 +151,13 @@ fn without_any_configuration_https_and_names_are_understood() {
     let world = World::locked();
     for arch in ARCHS {
         let bare = Bare::new(arch);
-        let work = bare.root.path().join("work");
+        let work = bare.root.path().join("build");
         fs::create_dir_all(work.join("overlay/root")).unwrap();
         for name in ["recipe.toml", "recipe.lock"] {
             fs::copy(world.path(name), work.join(name)).unwrap();
         }
         let mut fetch = bare.nodeimg(&["fetch", "--retries", "0", "--arch", "amd64"]);
-        fetch.args(["--recipe", "/work/recipe.toml", "--store", "/work/store"]);
+        fetch.args(["--recipe", "/build/recipe.toml", "--store", "/build/store"]);
         let ran = Ran::of(&mut fetch);
         ran.refused(1, &["up.test", "cannot connect"]);
     }
