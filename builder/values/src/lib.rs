@@ -13,3 +13,4 @@ pub mod progress;
 pub mod regular;
 pub mod temporary;
 pub mod terminal;
+pub mod trace;
