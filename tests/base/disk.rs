@@ -314,21 +314,13 @@ fn a_disk_for_a_large_machine_ends_with_its_content() {
     assert_eq!(manifest["disk"]["machine_size"], SIZE);
     if let Some(found) = partitions(&raw) {
         assert_eq!(found.len(), 3);
-        // As it is, and on a machine's disk.
-        for grown in [false, true] {
-            if grown {
-                File::options()
-                    .write(true)
-                    .open(&raw)
-                    .unwrap()
-                    .set_len(64 << 30)
-                    .unwrap();
-                assert_eq!(partitions(&raw).unwrap(), found);
-            }
-            tool(host_program("sfdisk").arg("--verify").arg(&raw))
-                .unwrap()
-                .good();
-        }
+        tool(host_program("sfdisk").arg("--verify").arg(&raw))
+            .unwrap()
+            .good();
+        // On a machine's disk it reads the same; the first boot moves the second table.
+        let grown = File::options().write(true).open(&raw).unwrap();
+        grown.set_len(64 << 30).unwrap();
+        assert_eq!(partitions(&raw).unwrap(), found);
     }
     let mut info = host_program("qemu-img");
     info.args(["info", "--output", "json"])

@@ -1,5 +1,5 @@
-//! A store that is no larger than it may be: what was used least lately goes first, and what
-//! locks name stays.
+//! A store that keeps to a budget: what was used least lately goes first, and what locks name
+//! stays.
 //!
 //! ```text
 //! locks/<64 hex of the path's digest>   the path of a lock that was built or fetched from
