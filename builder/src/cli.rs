@@ -2,6 +2,7 @@
 
 mod global;
 mod publish;
+mod recipes;
 mod seed;
 mod sign;
 mod trust;
@@ -23,6 +24,7 @@ use nodeimg_values::arch::Arch;
 
 pub use global::Global;
 pub use publish::{PublishArgs, PullArgs};
+pub use recipes::RecipesArgs;
 pub use seed::{
     NameValue, SeedCaArgs, SeedCheckArgs, SeedFleetArgs, SeedIdentityArgs, SeedNewArgs,
     SeedTokenArgs, SeedVerb,
@@ -119,8 +121,8 @@ pub struct RecipeArgs {
 /// Which architectures.
 #[derive(Clone, Debug, Args)]
 pub struct ArchArgs {
-    /// Architecture of the image; may be given more than once [default: this machine's]
-    #[arg(long = "arch", value_name = "ARCH")]
+    /// Architecture of the image; may be given more than once, or several with commas [default: this machine's]
+    #[arg(long = "arch", value_name = "ARCH", value_delimiter = ',')]
     named: Vec<Arch>,
 }
 
@@ -183,7 +185,7 @@ pub struct BuildArgs {
     #[command(flatten)]
     pub arch: ArchArgs,
     #[command(flatten)]
-    pub recipe: RecipeArgs,
+    pub recipes: RecipesArgs,
     /// Output to write instead of the recipe's outputs; may be given more than once
     #[arg(long = "output", value_name = "KIND", value_parser = output_kind())]
     pub outputs: Vec<&'static OutputKind>,
@@ -216,6 +218,12 @@ pub struct BuildArgs {
     /// Build even if the output exists and nothing has changed
     #[arg(long)]
     pub force: bool,
+    /// Threads that unpack, hash and compress [default: as many as this machine has processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Write what was done when, by which thread, as a trace that ui.perfetto.dev opens
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
 }
 
 /// How large the node's machine is.
@@ -265,7 +273,7 @@ pub struct RunArgs {
     pub expect: Option<String>,
     #[command(flatten)]
     pub size: SizeArgs,
-    /// Size of the node's disk [default: 8 GiB, or the image's own size if that is larger]
+    /// Size of the node's disk [default: the recipe's `disk.size`, or 8 GiB]
     #[arg(long, value_name = "SIZE")]
     pub disk_size: Option<ByteSize>,
     #[command(flatten)]
@@ -404,11 +412,17 @@ pub struct InitArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum StoreVerb {
-    /// Remove files that no build has used for some time
+    /// Remove files that no build has used for some time, or what is more than a budget
     Gc {
-        /// Remove files unused for this many days
-        #[arg(long, default_value_t = 30, value_name = "DAYS")]
-        unused_for: u32,
+        /// Remove files unused for this many days [default: 30]
+        #[arg(long, value_name = "DAYS", conflicts_with = "keep")]
+        unused_for: Option<u32>,
+        /// Remove what was used least lately until this is left (20GiB); what locks name stays
+        #[arg(long, value_name = "SIZE")]
+        keep: Option<ByteSize>,
+        /// With --keep, another lock whose files stay, beside those that were built from here; may be given more than once
+        #[arg(long = "lock", value_name = "FILE", requires = "keep")]
+        locks: Vec<PathBuf>,
         /// Only report what would be removed
         #[arg(long)]
         dry_run: bool,

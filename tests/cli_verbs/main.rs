@@ -2,7 +2,7 @@
 //!
 //! A module is named after its verb: `build` (events, silence, rebuilds), `fetch` (bundles,
 //! `--offline`), `init`, `inventory`, `lock`, `recipes`, `run`, `run_exec` (`run --exec`), `runtimes`
-//! (the container runtime of an image), `seed`, `sign`, `store`, `stored_images` (container
+//! (the container runtime of an image), `seed`, `several` (images of one command; traces), `sign`, `store`, `stored_images` (container
 //! images in an image with CRI-O), `test`, `verify`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -17,6 +17,7 @@ mod run;
 mod run_exec;
 mod runtimes;
 mod seed;
+mod several;
 mod sign;
 mod store;
 mod stored_images;

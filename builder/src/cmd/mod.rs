@@ -285,6 +285,15 @@ impl RecipeArgs {
         Chosen::load(&self.recipe, self.lock.as_deref(), &KINDS, outputs)
     }
 
+    /// What its lock names outlives a budget of the store.
+    fn remember(&self, store: &Store) -> Result<()> {
+        let lock = self.lock.clone().or_else(|| self.recipe.lock_path());
+        match lock.filter(|lock| lock.is_file()) {
+            Some(lock) => store.remember_lock(&lock),
+            None => Ok(()),
+        }
+    }
+
     /// The trusted roots for `recipe`.
     fn roots(&self, recipe: &Recipe) -> Result<Roots> {
         roots::load(&recipe.trust, &self.trusted_roots)

@@ -14,7 +14,7 @@ use nodeimg_values::{regular, temporary};
 use tempfile::TempDir;
 
 use super::{Session, build};
-use crate::cli::{ArchArgs, BuildArgs, RecipeArgs, VerifyArgs};
+use crate::cli::{ArchArgs, BuildArgs, RecipeArgs, RecipesArgs, VerifyArgs};
 use crate::image::boot;
 use crate::input::chosen::{Chosen, read_if_there};
 use crate::input::fetch::shown;
@@ -349,12 +349,12 @@ fn rebuild(session: &Session<'_>, args: &VerifyArgs, again: &Again<'_>) -> Resul
     let outputs = again.outputs.iter().map(|name| named(name, &KINDS));
     let args = BuildArgs {
         arch: ArchArgs::of(again.arch),
-        recipe: RecipeArgs {
+        recipes: RecipesArgs::of(RecipeArgs {
             recipe: recipe
                 .context("--rebuild needs the recipe: name it with --recipe NAME|FILE")?,
             lock: args.lock.clone(),
             trusted_roots: args.trusted_roots.clone(),
-        },
+        }),
         outputs: outputs.collect::<Result<_>>()?,
         out: place.path().join("out"),
         network: args.network.clone(),
@@ -366,6 +366,8 @@ fn rebuild(session: &Session<'_>, args: &VerifyArgs, again: &Again<'_>) -> Resul
         relock_base: false,
         signatures_from: Some(again.published.to_owned()),
         force: true,
+        threads: None,
+        trace: None,
     };
     build::run(session, &args)
 }

@@ -14,3 +14,4 @@ pub mod regular;
 pub mod system;
 pub mod temporary;
 pub mod terminal;
+pub mod trace;

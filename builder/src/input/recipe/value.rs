@@ -195,7 +195,7 @@ pub struct ByteSize(pub u64);
 
 text_value!(
     ByteSize,
-    "^[0-9]+ ?(B|KiB|MiB|GiB)$",
+    "^[0-9]+ ?(B|KiB|MiB|GiB|TiB)$",
     "a size with its unit, `512 MiB`"
 );
 
@@ -209,15 +209,16 @@ impl FromStr for ByteSize {
             "KiB" => 10,
             "MiB" => 20,
             "GiB" => 30,
+            "TiB" => 40,
             _ => bail!(
-                "`{}` is not a size: use a whole number and B, KiB, MiB or GiB",
+                "`{}` is not a size: use a whole number and B, KiB, MiB, GiB or TiB",
                 text.escape_debug()
             ),
         };
         let size = text[..digits]
             .parse::<u64>()
             .ok()
-            .and_then(|n| n.checked_mul(1 << shift));
+            .and_then(|n| n.checked_mul(1_u64 << shift));
         match size {
             Some(size) => Ok(ByteSize(size)),
             None => bail!(
@@ -230,7 +231,7 @@ impl FromStr for ByteSize {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (shift, unit) = [(30, "GiB"), (20, "MiB"), (10, "KiB")]
+        let (shift, unit) = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")]
             .into_iter()
             .find(|(shift, _)| self.0 != 0 && self.0.trailing_zeros() >= *shift)
             .unwrap_or((0, "B"));
