@@ -118,7 +118,7 @@ fn text_of(path: &Path) -> Result<Secret> {
         bail!("{shown} has more than {LIMIT} bytes, so it is not a private key");
     }
     let text = String::from_utf8(std::mem::take(&mut *bytes)).map(Secret::new);
-    // Another kind of file may be read by everybody, and is no less the wrong one.
+    // A wrong kind of file is the better reason, even if everybody can read it.
     if let Ok(text) = &text {
         check_public(path, text.expose())?;
     }

@@ -71,7 +71,7 @@ fn another_signature_fails_step_2() {
     });
 }
 
-/// The statement's signature is enough; the other one is not passed over in silence.
+/// The statement's signature is enough; the other one is told as well.
 #[test]
 fn a_damaged_signature_beside_a_good_one_is_told() {
     let Some(fixture) = fixture() else { return };
