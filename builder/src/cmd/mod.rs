@@ -152,12 +152,7 @@ impl Session<'_> {
         }
         let options = Options {
             mirrors,
-            jobs: usize::from(network.transfer.jobs),
-            retry: Retry {
-                attempts: u32::from(network.transfer.retries) + 1,
-                ..Retry::default()
-            },
-            ..Options::default()
+            ..self.plain_options(&network.transfer)?
         };
         Ok(Fetcher::new(store, options, self.progress))
     }
@@ -246,13 +241,8 @@ impl Session<'_> {
         Ok(Options {
             offline: network.offline,
             mirrors,
-            jobs: usize::from(network.transfer.jobs),
-            retry: Retry {
-                attempts: u32::from(network.transfer.retries) + 1,
-                ..Retry::default()
-            },
             warm_command: warm_command.to_owned(),
-            ..Options::default()
+            ..self.plain_options(&network.transfer)?
         })
     }
 

@@ -119,14 +119,12 @@ fn check_place(image: &str, vsa: &Path) -> Result<()> {
 
 /// A signature by one's own key has no time, so this is for the user to judge.
 fn warn_of(session: &Session<'_>, certificate: &Certificate, path: &Path) {
-    let until = u64::try_from(certificate.until).unwrap_or(0);
-    if Date::now().is_ok_and(|now| now.0 > until) {
+    let said = Date::now().ok().and_then(|now| certificate.invalid_at(now));
+    if let Some(said) = said {
         session.progress.warn(&format!(
-            "the certificate {} ({}) was valid until {}: find out whether its owner has replaced \
-             it, and why",
+            "the certificate {} ({}) {said}: find out whether its owner has replaced it, and why",
             path.display(),
             certificate.subject,
-            Date(until)
         ));
     }
 }
