@@ -84,7 +84,8 @@ pub fn assemble(inputs: &BuildInputs<'_>) -> Result<Assembled> {
     .context("comparing the tree with itself")?;
     let boot = boot::prepare(&mut tree, recipe, inputs.arch, inputs.epoch)
         .context("making the tree into a disk's root")?;
-    let overlay = recipe.needs_base().then(|| tree.above_base());
+    let overlay = recipe.needs_base();
+    let overlay = overlay.then(|| Brought::without_updater(tree.above_base()));
     with_base(inputs, &base, &mut tree, setup::seal).context("sealing the base system")?;
     let absent = lint::check(recipe, &tree).context("checking the tree")?;
     let lacking =

@@ -12,6 +12,7 @@ use super::problems::Problems;
 use super::source::Step;
 use super::value::Word;
 use super::{ExtraContent, ExtraFile};
+use crate::tree::ImagePath;
 
 /// What stands for a key that a seed brings.
 const SEED: &str = "seed";
@@ -27,6 +28,8 @@ const KEY: &str = "/usr/lib/nodeimg/update.pub";
 const UNITS: &str = "/usr/lib/systemd/system";
 /// What no preset names, a node's first boot enables.
 const PRESET: &str = "/usr/lib/systemd/system-preset/20-nodeimg-update.preset";
+/// What is of updates in the name of a unit, a preset, a link or a program.
+const NAME: &str = "nodeimg-update";
 const SERVICE: &str = include_str!("update/nodeimg-update.service");
 
 /// How nodes with a disk of this image come to the next version. Without this table the program
@@ -113,6 +116,13 @@ pub fn check(
         has_program: true,
         timer: TIMER.parse().ok().filter(|_| is_timed),
     }
+}
+
+/// Whether a file is there for updates only, which no other output than a disk can have.
+pub fn is_of_updates(path: &ImagePath) -> bool {
+    let path = path.as_str();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.contains(NAME) || [CONFIG, KEY].contains(&path)
 }
 
 fn source(part: &UpdatePart, problems: &mut Problems<'_>) {
