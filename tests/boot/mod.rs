@@ -20,6 +20,8 @@
 //! | `twins`, amd64, 3 | the same with systemd's initrd; neither of two disks if the firmware does not say which |
 //! | `twins`, amd64, 23 more | virtio, SATA and USB, and the node's own disk there (NODEIMG_TEST_FULL=1) |
 //! | `twins`, arm64, 4 | NVMe, and the node's own disk there (NODEIMG_TEST_FULL=1) |
+//! | `update`, amd64, 2 | a node updates itself from a registry, by https and with a signature |
+//! | `update`, amd64, 7 more | a second update, by the unit; versions from a medium that panic, fail or are corrupt after an update, and a power cut in the midst of one (NODEIMG_TEST_FULL=1) |
 //! | `every`, both, 1 each | every package that is known: all units run, programs work (NODEIMG_TEST_FULL=1) |
 //!
 //! `silent` is a metadata service that does not answer a node that is set up: the delay.
@@ -43,6 +45,7 @@ mod secure;
 mod silent;
 mod tampered;
 mod twins;
+mod update;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

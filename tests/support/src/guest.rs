@@ -151,7 +151,13 @@ impl Guest {
     /// The machine does not end before: its script waits for the cut. False
     /// where [`Guest::facts`] has `None`.
     pub fn cut(mut self, marker: &str, later: Duration) -> bool {
-        WAITS_FOR_THE_CUT.clone_into(&mut self.script);
+        self.script.clear();
+        self.cut_meanwhile(marker, later)
+    }
+
+    /// The same while the script runs, or behind it.
+    pub fn cut_meanwhile(mut self, marker: &str, later: Duration) -> bool {
+        self.script.push_str(WAITS_FOR_THE_CUT);
         let mut boot = Boot::start(&self);
         let end = Instant::now() + PATIENCE;
         let mut said = false;
