@@ -281,7 +281,7 @@ impl Boot {
     }
 
     fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        slots::ended(&mut self.child).unwrap().is_none()
     }
 
     /// `nodeimg run` ends its QEMU with itself.
@@ -295,7 +295,7 @@ impl Boot {
     fn wait(&mut self, most: Duration) -> ExitStatus {
         let end = Instant::now() + most;
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = slots::ended(&mut self.child).unwrap() {
                 return status;
             }
             if Instant::now() > end {
@@ -330,7 +330,7 @@ impl Drop for Boot {
     /// A failed assertion leaves no machine behind.
     fn drop(&mut self) {
         self.switch_off();
-        let _ = self.child.wait();
+        let _ = slots::end(&mut self.child);
     }
 }
 
