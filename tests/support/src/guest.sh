@@ -12,6 +12,8 @@ fact() {
 '
     shift
     told=$("$@" 2>&1)
+    # A shell takes long for many lines.
+    [ ${#told} -lt 4000 ] || told=$(printf %s "$told" | tr '\n' ' ')
     while [ "$told" != "${told#*"$end"}" ]; do
         told="${told%%"$end"*} ${told#*"$end"}"
     done
