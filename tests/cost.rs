@@ -61,7 +61,9 @@ fn a_warm_build_takes_what_is_recorded() {
     }
     let recorded = read(&fs::read_to_string(&file).unwrap());
     if !recorded.contains_key(ALL) {
-        judge::say(&format!("the cost: tests/cost.txt records nothing yet: {RENEW}"));
+        judge::say(&format!(
+            "the cost: tests/cost.txt records nothing yet: {RENEW}"
+        ));
         return;
     }
     let dearer = dearer(&recorded, &found);
