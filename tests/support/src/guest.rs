@@ -36,10 +36,9 @@ const WHOLE: &str = include_str!("whole.sh");
 /// On every machine's command line. The default times are for machines of the
 /// usual speed. The list of security modules is Debian's without `bpf`: systemd
 /// loads a program into that one at each boot, for which an emulated processor
-/// takes 20 seconds. An emulator does not speculate, and takes each indirect call of a kernel that
-/// guards against that for three.
+/// takes 20 seconds.
 const WORDS: &str = "systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300 \
-                     lsm=landlock,lockdown,yama,integrity,apparmor mitigations=off";
+                     lsm=landlock,lockdown,yama,integrity,apparmor";
 /// The last of the facts.
 const END: &str = "fact end true\n";
 /// For a machine that is to end by a power cut alone.
