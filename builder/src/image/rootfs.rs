@@ -97,13 +97,13 @@ pub fn assemble(inputs: &BuildInputs<'_>) -> Result<Assembled> {
         kernels: &kernels,
         runtime: runtime.as_ref(),
         kubernetes: kubernetes.as_ref(),
-<<<<<<< HEAD
     };
     let found = step("comparing the tree with itself", || judged.judge())?;
     let boot = step("making the tree into a disk's root", || {
         boot::prepare(&mut tree, recipe, inputs.arch, inputs.epoch)
     })?;
-    let overlay = recipe.needs_base().then(|| tree.above_base());
+    let overlay = recipe.needs_base();
+    let overlay = overlay.then(|| Brought::without_updater(tree.above_base()));
     step("sealing the base system", || {
         with_base(inputs, &base, &mut tree, setup::seal)
     })?;
@@ -111,19 +111,6 @@ pub fn assemble(inputs: &BuildInputs<'_>) -> Result<Assembled> {
     let lacking = step("looking for what scripts make", || {
         accepted::lacking(&base.by_hand, &tree)
     })?;
-=======
-    }
-    .judge()
-    .context("comparing the tree with itself")?;
-    let boot = boot::prepare(&mut tree, recipe, inputs.arch, inputs.epoch)
-        .context("making the tree into a disk's root")?;
-    let overlay = recipe.needs_base();
-    let overlay = overlay.then(|| Brought::without_updater(tree.above_base()));
-    with_base(inputs, &base, &mut tree, setup::seal).context("sealing the base system")?;
-    let absent = lint::check(recipe, &tree).context("checking the tree")?;
-    let lacking =
-        accepted::lacking(&base.by_hand, &tree).context("looking for what scripts make")?;
->>>>>>> upboot
     let warnings = [
         base.unread,
         not_free::packages(&inputs.fetched),

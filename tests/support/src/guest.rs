@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(900);
 const GRACE: Duration = Duration::from_secs(150);
 /// What a guest says of itself.
 const SCRIPT: &str = include_str!("guest.sh");
+/// More of it.
+const WHOLE: &str = include_str!("whole.sh");
 /// On every machine's command line. The default times are for machines of the
 /// usual speed. The list of security modules is Debian's without `bpf`: systemd
 /// loads a program into that one at each boot, for which an emulated processor
@@ -97,6 +99,11 @@ impl Guest {
     pub fn script(mut self, text: &str) -> Guest {
         self.script.push_str(text);
         self
+    }
+
+    /// The guest says all that it knows of itself: its root, its runtime, what is writable.
+    pub fn look_at_all(self) -> Guest {
+        self.script(WHOLE)
     }
 
     /// `--seed` and `--keep`, where they are wanted.
@@ -287,7 +294,7 @@ impl Boot {
     }
 
     fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        slots::ended(&mut self.child).unwrap().is_none()
     }
 
     /// `nodeimg run` ends its QEMU with itself.
@@ -301,7 +308,7 @@ impl Boot {
     fn wait(&mut self, most: Duration) -> ExitStatus {
         let end = Instant::now() + most;
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = slots::ended(&mut self.child).unwrap() {
                 return status;
             }
             if Instant::now() > end {
@@ -336,7 +343,7 @@ impl Drop for Boot {
     /// A failed assertion leaves no machine behind.
     fn drop(&mut self) {
         self.switch_off();
-        let _ = self.child.wait();
+        let _ = slots::end(&mut self.child);
     }
 }
 
