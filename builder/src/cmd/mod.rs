@@ -2,6 +2,17 @@
 
 mod build;
 mod fetch;
+#[cfg(target_os = "linux")]
+mod flash;
+#[cfg(not(target_os = "linux"))]
+mod flash {
+    /// Devices are opened as Linux does it.
+    pub fn run(_: &super::Session<'_>, _: &crate::cli::FlashArgs) -> anyhow::Result<()> {
+        anyhow::bail!(
+            "`nodeimg flash` is for Linux: docs/how-to/flash.md tells how to write the image here"
+        )
+    }
+}
 mod init;
 mod inspect;
 mod lock;
@@ -55,6 +66,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Verb::Publish(args) => publish::run(&session, args),
         Verb::Pull(args) => pull::run(&session, args),
         Verb::Fetch(args) => fetch::run(&session, args),
+        Verb::Flash(args) => flash::run(&session, args),
         Verb::Run(args) => return run::run(&session, args),
         Verb::Test(args) => return test::run(&session, args),
         Verb::Inspect(args) => inspect::run(&session, args),
