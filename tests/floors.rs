@@ -63,7 +63,15 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/flash/src",
         &[
-            "flash", "list", "judge", "lay", "write", "image", "target", "signatures", "device",
+            "flash",
+            "list",
+            "judge",
+            "lay",
+            "write",
+            "image",
+            "target",
+            "signatures",
+            "device",
         ],
     ),
     (

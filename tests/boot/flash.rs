@@ -26,7 +26,11 @@ impl Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
-        let _ = Command::new("losetup").arg("--detach").arg(&self.0).env("PATH", judge::path()).status();
+        let _ = Command::new("losetup")
+            .arg("--detach")
+            .arg(&self.0)
+            .env("PATH", judge::path())
+            .status();
     }
 }
 

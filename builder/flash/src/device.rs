@@ -151,7 +151,11 @@ impl Device {
     pub fn described(&self) -> String {
         let mut said = vec![size(self.size)];
         said.extend(self.model.clone());
-        said.extend(self.serial.as_ref().map(|serial| format!("serial {serial}")));
+        said.extend(
+            self.serial
+                .as_ref()
+                .map(|serial| format!("serial {serial}")),
+        );
         said.extend(self.bus.map(str::to_owned));
         if self.removable {
             said.push("removable".to_owned());
@@ -163,9 +167,9 @@ impl Device {
     pub fn json(&self) -> Value {
         let partitions = self.partitions.iter();
         let partitions: Vec<Value> = partitions
-            .map(|part| {
-                json!({"path": path_of(&part.name), "start": part.start, "size": part.size})
-            })
+            .map(
+                |part| json!({"path": path_of(&part.name), "start": part.start, "size": part.size}),
+            )
             .collect();
         json!({
             "path": self.path(), "size": self.size, "sector": self.sector, "model": self.model,

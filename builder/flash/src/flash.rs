@@ -183,7 +183,9 @@ impl Ready {
     /// A file of a FAT takes a cluster at least; the volume itself takes some.
     fn has_room(&self, seed: &Files) -> Result<()> {
         let esp = system_partition(self.table.partitions())?;
-        let sizes = seed.iter().map(|(_, bytes)| (bytes.len() as u64).next_multiple_of(4096));
+        let sizes = seed
+            .iter()
+            .map(|(_, bytes)| (bytes.len() as u64).next_multiple_of(4096));
         let (needed, there) = (sizes.sum::<u64>(), esp.place.size);
         if needed > there {
             bail!("the seed has {needed} bytes, and the image's EFI system partition {there}");
@@ -237,7 +239,8 @@ impl Ready {
 
         let first = self.head.0[..FIRST as usize].to_vec();
         let bar = progress.writing(&format!("{} to {to}", self.name), Some(table.size()));
-        let written = write::body(disk, self.stream, self.head, stop, &bar)?;
+        let held = table.second_copy();
+        let written = write::body(disk, self.stream, self.head, held, stop, &bar)?;
         is_whole(written.size, &table, &self.name)?;
         image::check(self.job.expected.as_ref(), &written.measured, &self.name)?;
         disk.flush().context("writing to the medium")?;
@@ -252,9 +255,7 @@ impl Ready {
 
         let laid = Laid::new(disk, &first);
         clear(&laid, size, end).context("reading")?;
-        if end > table.size() {
-            table.move_to_end(&laid, end)?;
-        }
+        table.move_to_end(&laid, end)?;
         if let Some(seed) = seed {
             laid.seed(table.partitions(), seed)?;
         }
@@ -318,7 +319,11 @@ fn table(head: &[u8]) -> Result<Editable> {
     if (head.len() as u64) < 2 * FIRST {
         bail!("it is cut short: {} bytes are no disk", head.len());
     }
-    if let Some(early) = table.partitions().iter().find(|one| one.place.start < FIRST) {
+    if let Some(early) = table
+        .partitions()
+        .iter()
+        .find(|one| one.place.start < FIRST)
+    {
         bail!(
             "its partition `{}` begins before the first MiB, which no image of nodeimg has",
             early.name.escape_debug()

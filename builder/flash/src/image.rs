@@ -14,13 +14,37 @@ use nodeimg_values::temporary::large;
 const HEAD: usize = 1024;
 /// What a file's first bytes say that it is, and how it becomes a disk.
 const OTHERS: &[(usize, &[u8], &str)] = &[
-    (0, &[0x1f, 0x8b], "is compressed with gzip: `gzip -dc FILE | nodeimg flash - DEVICE`"),
-    (0, b"\xfd7zXZ\0", "is compressed with xz: `xz -dc FILE | nodeimg flash - DEVICE`"),
-    (0, b"BZh", "is compressed with bzip2: `bzip2 -dc FILE | nodeimg flash - DEVICE`"),
+    (
+        0,
+        &[0x1f, 0x8b],
+        "is compressed with gzip: `gzip -dc FILE | nodeimg flash - DEVICE`",
+    ),
+    (
+        0,
+        b"\xfd7zXZ\0",
+        "is compressed with xz: `xz -dc FILE | nodeimg flash - DEVICE`",
+    ),
+    (
+        0,
+        b"BZh",
+        "is compressed with bzip2: `bzip2 -dc FILE | nodeimg flash - DEVICE`",
+    ),
     (0, b"PK\x03\x04", "is a zip archive: unpack it first"),
-    (0, b"hsqs", "is a SquashFS, not a disk: `nodeimg build --output disk` writes one"),
-    (0, b"vhdxfile", "is a VHDX image: convert it with `qemu-img convert -O raw`"),
-    (0, b"KDMV", "is a VMDK image: convert it with `qemu-img convert -O raw`"),
+    (
+        0,
+        b"hsqs",
+        "is a SquashFS, not a disk: `nodeimg build --output disk` writes one",
+    ),
+    (
+        0,
+        b"vhdxfile",
+        "is a VHDX image: convert it with `qemu-img convert -O raw`",
+    ),
+    (
+        0,
+        b"KDMV",
+        "is a VMDK image: convert it with `qemu-img convert -O raw`",
+    ),
     (0, b"\x7fELF", "is a program, not a disk"),
     (257, b"ustar", "is a tar archive, not a disk"),
 ];
@@ -48,10 +72,10 @@ pub struct Image {
     /// Of the file, in bytes, if it is one.
     pub length: Option<u64>,
     format: Format,
-    from: From,
+    from: Input,
 }
 
-enum From {
+enum Input {
     File(File),
     Pipe(Box<dyn Read + Send>),
 }
@@ -75,7 +99,7 @@ impl Image {
                 let read = (&mut input).take(HEAD as u64).read_to_end(&mut head);
                 read.context("reading standard input")?;
                 let again = io::Cursor::new(head.clone()).chain(input);
-                (name, None, From::Pipe(Box::new(again)))
+                (name, None, Input::Pipe(Box::new(again)))
             }
             Source::File(path) => {
                 let name = path.display().to_string();
@@ -87,9 +111,9 @@ impl Image {
                 let from = match is_file {
                     true => {
                         file.seek(SeekFrom::Start(0))?;
-                        From::File(file)
+                        Input::File(file)
                     }
-                    false => From::Pipe(Box::new(io::Cursor::new(head.clone()).chain(file))),
+                    false => Input::Pipe(Box::new(io::Cursor::new(head.clone()).chain(file))),
                 };
                 (name, is_file.then(|| meta.len()), from)
             }
@@ -115,7 +139,7 @@ impl Image {
         let name = self.name;
         let within = || format!("reading {name}");
         let inner = match (self.format, self.from) {
-            (Format::Qcow2, From::File(file)) => {
+            (Format::Qcow2, Input::File(file)) => {
                 let before = stamp(&file).with_context(within)?;
                 let mut hashed = Hashed::of(Box::new(file.try_clone()?));
                 io::copy(&mut hashed, &mut io::sink()).with_context(within)?;
@@ -128,8 +152,8 @@ impl Image {
             }
             (format, from) => {
                 let reader: Box<dyn Read + Send> = match from {
-                    From::File(file) => Box::new(file),
-                    From::Pipe(pipe) => pipe,
+                    Input::File(file) => Box::new(file),
+                    Input::Pipe(pipe) => pipe,
                 };
                 let hashed = Hashed::of(reader);
                 match format {

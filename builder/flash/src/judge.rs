@@ -198,7 +198,10 @@ pub fn may_be_lost(
         "{}: it is not empty, and all of this would be lost:{}\nname the device again to erase it: \
          --wipe {}",
         device.described(),
-        lines.iter().map(|line| format!("\n  {line}")).collect::<String>(),
+        lines
+            .iter()
+            .map(|line| format!("\n  {line}"))
+            .collect::<String>(),
         path.display()
     )
 }

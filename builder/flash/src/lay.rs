@@ -75,7 +75,10 @@ impl<'a> Laid<'a> {
         let within = "the image's EFI system partition";
         let mut editor = Editor::open(&part, esp.place.size).context(within)?;
         let there = editor.list("").context(within)?;
-        if there.iter().any(|one| one.name.eq_ignore_ascii_case(FOLDER)) {
+        if there
+            .iter()
+            .any(|one| one.name.eq_ignore_ascii_case(FOLDER))
+        {
             bail!("{within} has a seed already, in its folder `{FOLDER}`: flash without --seed");
         }
         editor.create_directory("", FOLDER).context(within)?;

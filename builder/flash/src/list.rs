@@ -39,7 +39,11 @@ pub fn candidates(here: &Here) -> Result<Vec<Candidate>> {
     found.sort_by_key(|one| {
         let device = &one.device;
         let is_likely = device.removable || matches!(device.bus, Some("usb" | "mmc"));
-        (!is_likely, device.name.starts_with("loop"), natural(&device.name))
+        (
+            !is_likely,
+            device.name.starts_with("loop"),
+            natural(&device.name),
+        )
     });
     Ok(found)
 }

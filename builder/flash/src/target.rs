@@ -9,7 +9,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, OFlag, fallocate};
 use nodeimg_formats::blocks::Blocks;
@@ -98,7 +98,10 @@ impl Disk {
         let begun = Instant::now();
         while let Err(error) = file.try_lock() {
             if begun.elapsed() > UDEV {
-                bail!("{shown} is locked by another program ({error}){}", who(here, path));
+                bail!(
+                    "{shown} is locked by another program ({error}){}",
+                    who(here, path)
+                );
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -219,9 +222,7 @@ impl Target for Disk {
         let flags = FallocateFlags::FALLOC_FL_ZERO_RANGE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
         match fallocate(&self.file, flags, place(range.start)?, place(length)?) {
             Ok(()) => Ok(()),
-            Err(Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOSYS) => {
-                write_zeros(self, range)
-            }
+            Err(Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOSYS) => write_zeros(self, range),
             Err(error) => Err(error.into()),
         }
     }

@@ -14,7 +14,6 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 use flate2::Crc;
-use nodeimg_formats::blocks::Blocks;
 use nodeimg_values::digest::Measured;
 use nodeimg_values::progress::Download;
 
@@ -57,7 +56,8 @@ pub fn go_on(stop: &Stop) -> Result<()> {
 }
 
 /// Writes everything behind the first MiB of an image whose first chunk is `head`, with `count`
-/// bytes of the image.
+/// bytes of the image. `held` are bytes that stay zeros: those of the image's second partition
+/// table.
 ///
 /// # Errors
 /// The image cannot be read, is larger than the device, or the device cannot be written.
@@ -65,6 +65,7 @@ pub fn body(
     target: &dyn Target,
     mut stream: Stream,
     (head, count): (Buffer, usize),
+    held: Range<u64>,
     stop: &Stop,
     progress: &Download<'_>,
 ) -> Result<Written> {
@@ -84,6 +85,7 @@ pub fn body(
             target,
             stop,
             progress,
+            held,
             zeros: Buffer::new(UNIT),
             sums: Vec::new(),
             zero: None,
@@ -127,6 +129,7 @@ struct Writer<'a> {
     target: &'a dyn Target,
     stop: &'a Stop,
     progress: &'a Download<'a>,
+    held: Range<u64>,
     zeros: Buffer,
     sums: Vec<u32>,
     /// Zeros that the device has not been told of.
@@ -144,7 +147,7 @@ impl Writer<'_> {
         let mut at = 0;
         let mut next = Some(Ok(head));
         while let Some(chunk) = next {
-            let (buffer, count) = chunk?;
+            let (mut buffer, count) = chunk?;
             go_on(self.stop)?;
             if at + count as u64 > self.target.size() {
                 bail!(
@@ -158,6 +161,9 @@ impl Writer<'_> {
                     at + count as u64
                 );
             }
+            let end = at + count as u64;
+            let held = self.held.start.clamp(at, end)..self.held.end.clamp(at, end);
+            buffer[(held.start - at) as usize..(held.end - at) as usize].fill(0);
             self.chunk(&buffer[..count], at)?;
             self.progress.advance(count as u64);
             at += count as u64;

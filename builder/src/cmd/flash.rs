@@ -46,7 +46,10 @@ pub fn run(session: &Session<'_>, args: &FlashArgs) -> Result<()> {
     }
     let mut problems = Problems::new();
     let seed = args.seed.as_deref().map(|directory| -> Result<_> {
-        Ok((check::read(directory, &mut problems)?, seed::files(directory)?))
+        Ok((
+            check::read(directory, &mut problems)?,
+            seed::files(directory)?,
+        ))
     });
     let seed = seed.transpose()?;
     let ready = Ready::of(Job {
@@ -162,7 +165,10 @@ impl Found {
 
     /// The recipe that was named, or the built-in one that the image is of.
     fn chosen(&self, named: Option<&RecipeRef>) -> Result<Chosen> {
-        let name = self.manifest.as_ref().and_then(|it| it.image.name.as_deref());
+        let name = self
+            .manifest
+            .as_ref()
+            .and_then(|it| it.image.name.as_deref());
         let of_image = || {
             let name = name.filter(|name| built_in(name).is_some())?;
             Some(RecipeRef::BuiltIn(name.to_owned()))
@@ -274,8 +280,15 @@ fn announce(
              and there is no --sha256; damage on the way here is not found"
         ));
     }
-    let doing = if args.dry_run { "would write" } else { "writing" };
-    let mut text = format!("{doing} {name} ({arch_text}) to {}", ready.device.described());
+    let doing = if args.dry_run {
+        "would write"
+    } else {
+        "writing"
+    };
+    let mut text = format!(
+        "{doing} {name} ({arch_text}) to {}",
+        ready.device.described()
+    );
     if let Some(node) = node {
         text.push_str(&format!(", with the seed of {node}"));
     }
@@ -308,7 +321,11 @@ fn tell(
     let text = match args.dry_run {
         true => format!("{name} was read to its end, {checked}; nothing was written to {device}"),
         false => {
-            let read = if args.no_read_back { "not read back" } else { "read back" };
+            let read = if args.no_read_back {
+                "not read back"
+            } else {
+                "read back"
+            };
             format!("{device} holds {name}: {checked}; written and {read}")
         }
     };
@@ -363,4 +380,22 @@ fn on_signals() -> Result<&'static Stop> {
         }
     });
     Ok(&STOP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_for_another_architecture_is_refused() {
+        let of = |arch, label: &str| is_for(arch, &[label.to_owned()], Path::new("seed"));
+        let amd64 = Some(Arch::Amd64);
+        for label in ARCH_LABELS {
+            assert!(of(amd64, &format!("{label}=amd64")).is_ok());
+            assert!(of(None, &format!("{label}=arm64")).is_ok());
+            let error = format!("{:?}", of(amd64, &format!("{label}=arm64")));
+            assert!(error.contains("for a node of arm64"), "{error}");
+        }
+        assert!(of(amd64, "example.com/arch=arm64").is_ok());
+    }
 }

@@ -92,11 +92,36 @@ fn what_is_made_of_a_disk_uses_it() {
     let luks = volume("254:1", "secret", "CRYPT-LUKS2-0a");
     let other = volume("254:2", "thing", "mpath-1");
     for (holder, of, files, want) in [
-        ("dm-0", "sdz", &lvm[..], ("lvm", "/dev/sdz is used by LVM's volume vg-data")),
-        ("dm-1", "sdz/sdz2", &luks, ("crypt", "/dev/sdz2 is used by the encrypted volume secret")),
-        ("dm-2", "sdz", &other, ("device-mapper", "the device-mapper device thing")),
-        ("md0", "sdz/sdz1", &raid, ("md", "/dev/sdz1 is used by the RAID array md0")),
-        ("bcache0", "sdz", &bcache, ("bcache", "/dev/sdz is used by the bcache device bcache0")),
+        (
+            "dm-0",
+            "sdz",
+            &lvm[..],
+            ("lvm", "/dev/sdz is used by LVM's volume vg-data"),
+        ),
+        (
+            "dm-1",
+            "sdz/sdz2",
+            &luks,
+            ("crypt", "/dev/sdz2 is used by the encrypted volume secret"),
+        ),
+        (
+            "dm-2",
+            "sdz",
+            &other,
+            ("device-mapper", "the device-mapper device thing"),
+        ),
+        (
+            "md0",
+            "sdz/sdz1",
+            &raid,
+            ("md", "/dev/sdz1 is used by the RAID array md0"),
+        ),
+        (
+            "bcache0",
+            "sdz",
+            &bcache,
+            ("bcache", "/dev/sdz is used by the bcache device bcache0"),
+        ),
     ] {
         let world = World::new();
         world.holds(holder, of, files);
@@ -112,7 +137,10 @@ fn what_is_made_of_a_disk_uses_it() {
     // A loop device over it.
     let world = World::new();
     world.put("sys/block/loop7/loop/backing_file", "/dev/sdz2\n");
-    assert_eq!(world.usage()[0].1, "/dev/sdz2 is what the loop device loop7 shows");
+    assert_eq!(
+        world.usage()[0].1,
+        "/dev/sdz2 is what the loop device loop7 shows"
+    );
 }
 
 #[test]
@@ -125,7 +153,10 @@ fn mounts_and_swap_are_found_through_everything_between() {
         "proc/self/mountinfo",
         &(line("8:401", "/mnt/a\\040b", "/dev/x") + &line("0:36", "/pool", "/dev/sdz2")),
     );
-    world.put("proc/swaps", "Filename Type Size Used Priority\n/dev/sdz2 partition 1 0 -2\n");
+    world.put(
+        "proc/swaps",
+        "Filename Type Size Used Priority\n/dev/sdz2 partition 1 0 -2\n",
+    );
     let usage = world.usage();
     let want = [
         ("mounted", "/dev/sdz1 is mounted at /mnt/a b"),
@@ -136,12 +167,24 @@ fn mounts_and_swap_are_found_through_everything_between() {
 
     // The root, on LVM on LUKS on a partition.
     let world = World::new();
-    world.holds("dm-0", "sdz/sdz2", &volume("254:0", "crypt", "CRYPT-LUKS2-0a"));
+    world.holds(
+        "dm-0",
+        "sdz/sdz2",
+        &volume("254:0", "crypt", "CRYPT-LUKS2-0a"),
+    );
     world.holds("dm-1", "dm-0", &volume("254:1", "vg-root", "LVM-xkZ7"));
-    world.put("proc/1/mountinfo", &line("254:1", "/", "/dev/mapper/vg-root"));
+    world.put(
+        "proc/1/mountinfo",
+        &line("254:1", "/", "/dev/mapper/vg-root"),
+    );
     let usage = world.usage();
-    assert!(usage.iter().any(|(kind, text)| *kind == "root"
-        && text.contains("holds the running root file system")), "{usage:?}");
+    assert!(
+        usage
+            .iter()
+            .any(|(kind, text)| *kind == "root"
+                && text.contains("holds the running root file system")),
+        "{usage:?}"
+    );
 
     // In a mount namespace that is not ours, once for all processes of it.
     let world = World::new();
@@ -156,7 +199,12 @@ fn mounts_and_swap_are_found_through_everything_between() {
     }
     let usage = world.usage();
     assert_eq!(usage.len(), 1, "{usage:?}");
-    assert!(usage[0].1.ends_with("/data in the mount namespace of process 77"), "{usage:?}");
+    assert!(
+        usage[0]
+            .1
+            .ends_with("/data in the mount namespace of process 77"),
+        "{usage:?}"
+    );
 }
 
 #[test]
@@ -174,10 +222,22 @@ fn what_is_no_disk_says_what_it_is() {
     }
     let world = World::new();
     for (name, files, want) in [
-        ("dm-7", &volume("254:7", "vg-x", "LVM-1")[..], "a logical volume of LVM"),
+        (
+            "dm-7",
+            &volume("254:7", "vg-x", "LVM-1")[..],
+            "a logical volume of LVM",
+        ),
         ("dm-8", &volume("254:8", "c", "CRYPT-LUKS1-1"), "dm-crypt"),
-        ("dm-9", &volume("254:9", "p", "part2-mpath-1"), "a partition"),
-        ("md7", &[("dev", "9:7"), ("md/level", "raid1")], "a RAID array"),
+        (
+            "dm-9",
+            &volume("254:9", "p", "part2-mpath-1"),
+            "a partition",
+        ),
+        (
+            "md7",
+            &[("dev", "9:7"), ("md/level", "raid1")],
+            "a RAID array",
+        ),
     ] {
         world.holds(name, "sdz", files);
         let device = Device::of(&world.here, name).unwrap();

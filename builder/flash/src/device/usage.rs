@@ -118,7 +118,10 @@ fn made_of(directory: &Path, name: &str) -> (&'static str, String) {
     match uuid.split('-').next() {
         Some("LVM") => ("lvm", format!("LVM's volume {called}")),
         Some("CRYPT") => ("crypt", format!("the encrypted volume {called}")),
-        _ => ("device-mapper", format!("the device-mapper device {called}")),
+        _ => (
+            "device-mapper",
+            format!("the device-mapper device {called}"),
+        ),
     }
 }
 
@@ -181,7 +184,9 @@ fn mount(line: &str, process: &str, family: &[Member], found: &mut BTreeSet<Usag
         return;
     };
     let end = words.iter().position(|word| *word == "-");
-    let source = end.and_then(|end| words.get(end + 2)).map(|it| unescaped(it));
+    let source = end
+        .and_then(|end| words.get(end + 2))
+        .map(|it| unescaped(it));
     let at = unescaped(at);
     for member in family {
         // A file system of several devices has a number of its own.

@@ -107,7 +107,9 @@ impl Faulty {
     fn note(&self, range: Range<u64>) -> io::Result<()> {
         self.order.lock().unwrap().push(range.start);
         if range.end > self.fails_from.load(Ordering::Relaxed) {
-            return Err(io::Error::from_raw_os_error(nix::errno::Errno::ENODEV as i32));
+            return Err(io::Error::from_raw_os_error(
+                nix::errno::Errno::ENODEV as i32,
+            ));
         }
         if let Some((at, stop)) = self.stops_at
             && range.contains(&at)
@@ -208,7 +210,8 @@ fn is_dead(device: &Faulty) {
     let mut end = vec![1; 33 * 512];
     let file = device.file.as_file();
     file.read_exact_at(&mut start, 0).unwrap();
-    file.read_exact_at(&mut end, device.size - 33 * 512).unwrap();
+    file.read_exact_at(&mut end, device.size - 33 * 512)
+        .unwrap();
     assert!(start.iter().all(|byte| *byte == 0), "the first MiB");
     assert!(end.iter().all(|byte| *byte == 0), "the table at the end");
 }
@@ -229,20 +232,30 @@ fn the_device_has_the_image_and_a_table_of_its_own_size() {
         assert_eq!(table.size, size);
         // Nothing that a program finds is left at the end; the tables are the new ones.
         let end = &there[there.len().saturating_sub(MIB as usize).max(bytes.len())..];
-        assert!(end.iter().take(end.len().saturating_sub(33 * 512)).all(|byte| *byte == 0));
+        assert!(
+            end.iter()
+                .take(end.len().saturating_sub(33 * 512))
+                .all(|byte| *byte == 0)
+        );
         // The partition table comes last, and its first 4096 bytes after everything.
         let order = device.order.lock().unwrap();
         assert_eq!(order[order.len() - 2..], [4096, 0], "{order:?}");
         assert_eq!(order[0], 0);
         // Who judges partition tables has nothing to say.
-        let Some(told) = judge::run(Command::new("sfdisk").arg("--verify").arg(device.file.path()))
-        else {
+        let Some(told) = judge::run(
+            Command::new("sfdisk")
+                .arg("--verify")
+                .arg(device.file.path()),
+        ) else {
             continue;
         };
         let said = String::from_utf8_lossy(&told.stdout).into_owned();
         let complains = String::from_utf8_lossy(&told.stderr).into_owned();
         assert!(told.status.success(), "{said}{complains}");
-        assert!(said.contains("No errors detected") && complains.is_empty(), "{said}{complains}");
+        assert!(
+            said.contains("No errors detected") && complains.is_empty(),
+            "{said}{complains}"
+        );
     }
 }
 
@@ -266,7 +279,10 @@ fn every_format_gives_the_same_device() {
     for path in [packed.path(), other.path()] {
         let digest = Digest::sha256(&content(path));
         let by = "x".to_owned();
-        let expected = Some(Expected { digest: digest.clone(), by });
+        let expected = Some(Expected {
+            digest: digest.clone(),
+            by,
+        });
         let device = Faulty::new(LARGER);
         let (result, _) = flashed(ready(path, expected, LARGER), &device, None, &GO_ON);
         assert_eq!(result.unwrap().1.sha256, digest);
@@ -290,7 +306,10 @@ fn another_image_than_expected_does_not_boot() {
         &GO_ON,
     );
     let error = format!("{:#}", result.unwrap_err());
-    assert!(error.contains("is not the image that manifest.json names"), "{error}");
+    assert!(
+        error.contains("is not the image that manifest.json names"),
+        "{error}"
+    );
     assert_eq!(holds, Holds::Part);
     is_dead(&device);
 }
@@ -336,7 +355,10 @@ fn a_device_that_vanishes_says_where() {
         device.fails_from.store(at, Ordering::Relaxed);
         let (result, holds) = flashed(ready(image.path(), None, LARGER), &device, None, &GO_ON);
         let error = format!("{:#}", result.unwrap_err());
-        assert!(error.contains("at byte") && error.contains("No such device"), "{error}");
+        assert!(
+            error.contains("at byte") && error.contains("No such device"),
+            "{error}"
+        );
         assert_eq!(holds, Holds::Part);
     }
 }
@@ -393,7 +415,12 @@ fn a_seed_lies_where_first_boot_looks() {
         .iter()
         .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
         .collect();
-    let (result, _) = flashed(ready(image.path(), None, LARGER), &device, Some(&files), &GO_ON);
+    let (result, _) = flashed(
+        ready(image.path(), None, LARGER),
+        &device,
+        Some(&files),
+        &GO_ON,
+    );
     result.unwrap();
     let volume = fat::read(device.file.as_file(), MIB, ESP_SIZE).unwrap();
     for (path, bytes) in &files {
@@ -405,7 +432,12 @@ fn a_seed_lies_where_first_boot_looks() {
     let again = NamedTempFile::new().unwrap();
     std::fs::write(again.path(), seeded).unwrap();
     let other = Faulty::new(LARGER);
-    let (result, _) = flashed(ready(again.path(), None, LARGER), &other, Some(&files), &GO_ON);
+    let (result, _) = flashed(
+        ready(again.path(), None, LARGER),
+        &other,
+        Some(&files),
+        &GO_ON,
+    );
     let error = format!("{:#}", result.unwrap_err());
     assert!(error.contains("has a seed already"), "{error}");
     is_dead(&other);
@@ -417,7 +449,11 @@ fn a_seed_lies_where_first_boot_looks() {
     let volume = NamedTempFile::new().unwrap();
     std::fs::write(volume.path(), esp).unwrap();
     if let Some(told) = judge::run(Command::new("fsck.fat").arg("-n").arg(volume.path())) {
-        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stdout));
+        assert!(
+            told.status.success(),
+            "{}",
+            String::from_utf8_lossy(&told.stdout)
+        );
     }
 }
 

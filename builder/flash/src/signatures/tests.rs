@@ -58,19 +58,34 @@ fn agree(path: &Path, what: &str) {
     let ours = ours(path);
     assert!(ours.contains(what), "{what}: {ours:?}");
     let missed: Vec<_> = theirs.difference(&ours).collect();
-    assert!(missed.is_empty(), "{what}: {missed:?} of {theirs:?}, {ours:?}");
+    assert!(
+        missed.is_empty(),
+        "{what}: {missed:?} of {theirs:?}, {ours:?}"
+    );
     assert!(theirs.contains(what), "{what}: wipefs says {theirs:?}");
 }
 
 #[test]
 fn volumes_of_real_tools_are_found() {
     for (program, words, megabytes, what, label) in [
-        ("mke2fs", &["-q", "-F", "-t", "ext4", "-L", "data"][..], 16, "ext4", Some("data")),
+        (
+            "mke2fs",
+            &["-q", "-F", "-t", "ext4", "-L", "data"][..],
+            16,
+            "ext4",
+            Some("data"),
+        ),
         ("mke2fs", &["-q", "-F", "-t", "ext2"], 16, "ext4", None),
         ("mkfs.vfat", &["-n", "BOOT"], 64, "vfat", Some("BOOT")),
         ("mkfs.xfs", &["-q", "-L", "data"], 512, "xfs", Some("data")),
-        ("mkfs.btrfs", &["-q", "-L", "pool"], 256, "btrfs", Some("pool")),
-        ("mkfs.exfat", &["-q"], 64, "exfat", None),
+        (
+            "mkfs.btrfs",
+            &["-q", "-L", "pool"],
+            256,
+            "btrfs",
+            Some("pool"),
+        ),
+        ("mkfs.exfat", &[], 64, "exfat", None),
         ("mkfs.ntfs", &["-q", "-F", "-f"], 64, "ntfs", None),
         ("mkfs.f2fs", &["-q", "-f"], 128, "f2fs", None),
         ("mkswap", &["-L", "more"], 16, SWAP, Some("more")),
@@ -102,7 +117,12 @@ fn encrypted_volumes_and_groups_of_real_tools_are_found() {
         let file = empty(32 << 20);
         let mut command = Command::new("cryptsetup");
         command.args(["luksFormat", "-q", "--type", kind, "--pbkdf", "pbkdf2"]);
-        command.args(["--pbkdf-force-iterations", "1000", "--key-file", "/proc/version"]);
+        command.args([
+            "--pbkdf-force-iterations",
+            "1000",
+            "--key-file",
+            "/proc/version",
+        ]);
         let Some(told) = judge::run(command.arg(file.path())) else {
             return;
         };
@@ -186,7 +206,10 @@ fn recorded_members_are_found() {
     let ring = uberblock.repeat(16);
     for label in [0, ZFS_LABEL, SIZE - 2 * ZFS_LABEL, SIZE - ZFS_LABEL] {
         let file = recorded(SIZE, &[(label + ZFS_RING, &ring)]);
-        assert!(ours(file.path()).contains("a part of a ZFS pool"), "{label}");
+        assert!(
+            ours(file.path()).contains("a part of a ZFS pool"),
+            "{label}"
+        );
     }
     let all: Vec<_> = [0, ZFS_LABEL, SIZE - 2 * ZFS_LABEL, SIZE - ZFS_LABEL]
         .map(|label| (label + ZFS_RING, ring.as_slice()))

@@ -93,7 +93,10 @@ impl Loop {
 
 impl Drop for Loop {
     fn drop(&mut self) {
-        let _ = Command::new("losetup").arg("--detach").arg(&self.path).status();
+        let _ = Command::new("losetup")
+            .arg("--detach")
+            .arg(&self.path)
+            .status();
         let _ = &self.directory;
     }
 }
@@ -167,7 +170,9 @@ fn a_blank_device_is_flashed_and_the_kernel_knows_its_partitions() {
     }
     let (_directory, image) = image();
     let device = Loop::new(64 * MIB, &["--partscan"]);
-    let done = flash(job(&image, &device.path)).map_err(|it| it.error).unwrap();
+    let done = flash(job(&image, &device.path))
+        .map_err(|it| it.error)
+        .unwrap();
     assert!(done.table_read);
     let (want, there) = (fs::read(&image).unwrap(), device.bytes());
     let inside = MIB as usize..want.len() - 33 * 512;
@@ -175,9 +180,15 @@ fn a_blank_device_is_flashed_and_the_kernel_knows_its_partitions() {
     assert!(Path::new(&format!("{}p1", device.shown())).exists());
     let told = ran("sfdisk", &["--verify", device.shown()]).unwrap();
     assert!(told.contains("No errors detected"), "{told}");
-    assert_eq!(gpt::read(&File::open(&device.path).unwrap()).unwrap().size, 64 * MIB);
+    assert_eq!(
+        gpt::read(&File::open(&device.path).unwrap()).unwrap().size,
+        64 * MIB
+    );
     // Now it is not blank any more; nothing was written.
-    refused(job(&image, &device.path), &["it is not empty", "a GPT", "node_1", "--wipe /dev/"]);
+    refused(
+        job(&image, &device.path),
+        &["it is not empty", "a GPT", "node_1", "--wipe /dev/"],
+    );
     let mut again = job(&image, &device.path);
     again.wipe = Some(device.path.clone());
     flash(again).map_err(|failed| failed.error).unwrap();
@@ -190,7 +201,11 @@ fn a_blank_device_is_flashed_and_the_kernel_knows_its_partitions() {
     let found = list::candidates(&Here::default()).unwrap();
     let one = found.iter().find(|one| one.path() == device.path).unwrap();
     assert_eq!(one.obstacle(), None);
-    assert!(list::text(&found).contains("1 partition node_1"), "{}", list::text(&found));
+    assert!(
+        list::text(&found).contains("1 partition node_1"),
+        "{}",
+        list::text(&found)
+    );
     assert_eq!(list::json(&found)["event"], "devices");
 }
 
@@ -201,16 +216,29 @@ fn what_is_on_a_device_is_told() {
     }
     let (_directory, image) = image();
     let device = Loop::new(64 * MIB, &["--partscan"]);
-    ran("mke2fs", &["-q", "-F", "-t", "ext4", "-L", "precious", device.shown()]).unwrap();
+    ran(
+        "mke2fs",
+        &["-q", "-F", "-t", "ext4", "-L", "precious", device.shown()],
+    )
+    .unwrap();
     let before = device.bytes();
-    refused(job(&image, &device.path), &["ext4 `precious`", "loop device of", "64.0 MiB"]);
+    refused(
+        job(&image, &device.path),
+        &["ext4 `precious`", "loop device of", "64.0 MiB"],
+    );
     let part = device.parted();
     ran("mkfs.vfat", &["-n", "PHOTOS", part.to_str().unwrap()]).unwrap();
-    refused(job(&image, &device.path), &["a GPT", "p1: 8.0 MiB, data", "vfat `PHOTOS`"]);
+    refused(
+        job(&image, &device.path),
+        &["a GPT", "p1: 8.0 MiB, data", "vfat `PHOTOS`"],
+    );
     let other = Loop::new(64 * MIB, &[]);
     let mut wiped = job(&image, &device.path);
     wiped.wipe = Some(other.path.clone());
-    refused(wiped, &["--wipe names", other.shown(), "name the same device twice"]);
+    refused(
+        wiped,
+        &["--wipe names", other.shown(), "name the same device twice"],
+    );
     // The name may be another one of the same device.
     let link = device.directory.path().join("link");
     std::os::unix::fs::symlink(&device.path, &link).unwrap();
@@ -246,7 +274,10 @@ struct Undo(&'static str, Vec<String>);
 
 impl Drop for Undo {
     fn drop(&mut self) {
-        let _ = Command::new(self.0).args(&self.1).env("PATH", judge::path()).status();
+        let _ = Command::new(self.0)
+            .args(&self.1)
+            .env("PATH", judge::path())
+            .status();
     }
 }
 
@@ -305,7 +336,15 @@ fn a_device_of_a_file_system_of_several_and_one_behind_a_loop_device_are_refused
     let two = [0, 1].map(|_| Loop::new(256 * MIB, &[]));
     let at = two[0].directory.path().join("at");
     fs::create_dir(&at).unwrap();
-    let words = ["-q", "-d", "raid1", "-m", "raid1", two[0].shown(), two[1].shown()];
+    let words = [
+        "-q",
+        "-d",
+        "raid1",
+        "-m",
+        "raid1",
+        two[0].shown(),
+        two[1].shown(),
+    ];
     let made = ran("mkfs.btrfs", &words).is_some();
     if made {
         ran("btrfs", &["device", "scan", two[1].shown()]).unwrap();
@@ -349,7 +388,10 @@ fn two_at_once_are_one() {
     let first = Ready::of(job(&image, &device.path)).map_err(drop).unwrap();
     let again = Ready::of(job(&image, &device.path)).err().unwrap();
     let error = format!("{again:#}");
-    assert!(error.contains("is in use: another program or the kernel"), "{error}");
+    assert!(
+        error.contains("is in use: another program or the kernel"),
+        "{error}"
+    );
     let done = first.go(None, &GO_ON, &Progress::new(Mode::Quiet));
     assert!(done.is_ok());
 }
@@ -371,7 +413,10 @@ fn a_device_that_refuses_a_write_does_not_boot() {
     let failed = flash(job(&image, &device.path)).err().unwrap();
     let error = format!("{:#}", failed.error);
     assert_eq!(failed.holds, Holds::Part, "{error}");
-    assert!(error.contains("at byte") || error.contains("writing"), "{error}");
+    assert!(
+        error.contains("at byte") || error.contains("writing"),
+        "{error}"
+    );
     let start = &device.bytes()[..MIB as usize];
     assert!(start.iter().all(|byte| *byte == 0));
 }

@@ -97,6 +97,11 @@ impl Editable {
         (self.second + 1) * SECTOR
     }
 
+    /// Where the second copy is, with its header, in bytes.
+    pub fn second_copy(&self) -> std::ops::Range<u64> {
+        (self.second - TABLE_SECTORS) * SECTOR..self.size()
+    }
+
     /// Makes it the table of a larger disk of `size` bytes: the second copy moves to its end, and
     /// zeros are left where it was. Writes both copies, and the size in the protective MBR.
     ///
@@ -105,7 +110,10 @@ impl Editable {
     pub fn move_to_end(&mut self, disk: &dyn Blocks, size: u64) -> Result<()> {
         let last = (size / SECTOR).saturating_sub(1);
         if last < self.second {
-            bail!("the disk has {size} bytes, and its table needs {}", self.size());
+            bail!(
+                "the disk has {size} bytes, and its table needs {}",
+                self.size()
+            );
         }
         let old = self.second - TABLE_SECTORS;
         let mut mbr = [0; SECTOR as usize];

@@ -30,7 +30,12 @@ impl Editor<'_> {
             true => long_entries(name, &alias),
             false => Vec::new(),
         };
-        entries.extend(short_entry(&alias, attributes, TIME, (cluster, size as u32)));
+        entries.extend(short_entry(
+            &alias,
+            attributes,
+            TIME,
+            (cluster, size as u32),
+        ));
         let places = self.room(directory, entries.len() / ENTRY)?;
         // The parts of the long name mean nothing before the short entry is there.
         let split = entries.len() - ENTRY;

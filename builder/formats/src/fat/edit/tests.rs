@@ -143,7 +143,9 @@ fn directories_are_made_in_the_root_and_in_one_another() {
     volume(kept.as_file());
     let mut editor = Editor::open(kept.as_file(), MIN_SIZE).unwrap();
     editor.create_directory("", "cidata").unwrap();
-    editor.create("cidata", "user-data", b"#cloud-config\n").unwrap();
+    editor
+        .create("cidata", "user-data", b"#cloud-config\n")
+        .unwrap();
     editor.create_directory("cidata", "A longer name").unwrap();
     editor
         .create("cidata/A longer name", "x", &pattern(9000))
@@ -157,5 +159,9 @@ fn directories_are_made_in_the_root_and_in_one_another() {
     assert_eq!(found["cidata/user-data"], b"#cloud-config\n");
     assert_eq!(found["cidata/A longer name/x"], pattern(9000));
     let names: Vec<_> = editor.list("").unwrap();
-    assert!(names.iter().any(|one| one.name == "cidata" && one.is_directory));
+    assert!(
+        names
+            .iter()
+            .any(|one| one.name == "cidata" && one.is_directory)
+    );
 }
