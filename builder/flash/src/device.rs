@@ -81,7 +81,7 @@ impl Device {
     /// The whole device at `path`.
     ///
     /// # Errors
-    /// It is something else: a file, a partition, a device that is no disk.
+    /// It is something else: a file, a partition, a device that is not a disk.
     pub fn at(here: &Here, path: &Path) -> Result<Device> {
         let shown = path.display();
         let meta = fs::metadata(path).with_context(|| format!("looking for the device {shown}"))?;
@@ -215,7 +215,7 @@ fn partitions(directory: &Path) -> Result<Vec<Part>> {
     Ok(found)
 }
 
-/// What is made of other devices, or is no disk.
+/// What is made of other devices, or is not a disk.
 fn other(directory: &Path, name: &str) -> Option<String> {
     if directory.join("md").exists() {
         return Some("a RAID array (md)".to_owned());

@@ -79,7 +79,7 @@ impl Ready {
     /// Opens both and checks all that can be checked before anything is written.
     ///
     /// # Errors
-    /// The image is no disk, the device is none that may be written to, or they do not fit.
+    /// The image is not a disk, the device may not be written to, or they do not fit.
     pub fn of(job: Job) -> Result<Ready> {
         let device = Device::at(&job.here, &job.device)?;
         usable(&device)?;
@@ -317,7 +317,7 @@ fn table(head: &[u8]) -> Result<Editable> {
     let table = Editable::read(&Head(head), 0)
         .context("it is not a disk that UEFI boots, or a damaged one")?;
     if (head.len() as u64) < 2 * FIRST {
-        bail!("it is cut short: {} bytes are no disk", head.len());
+        bail!("it is cut short: {} bytes are not a disk", head.len());
     }
     if let Some(early) = table
         .partitions()

@@ -35,7 +35,7 @@ pub struct FlashArgs {
     #[arg(long)]
     pub no_read_back: bool,
     /// List the devices that an image could be written to, removable ones first
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with_all = ["image", "device", "seed", "recipe", "sha256", "wipe", "dry_run", "no_read_back"])]
     pub list: bool,
 }
 

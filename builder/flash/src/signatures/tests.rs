@@ -199,7 +199,7 @@ fn recorded_members_are_found() {
         assert!(ours(file.path()).contains(MD), "{name}");
         agree(file.path(), MD);
     }
-    // A device whose size is no multiple of what the formats round to.
+    // A device whose size is not a multiple of what the formats round to.
     let odd = SIZE + 7 * 512;
     let file = recorded(odd, &[(SIZE - 8192, &md1(SIZE - 8192))]);
     assert!(ours(file.path()).contains(MD));

@@ -122,7 +122,7 @@ impl Manifest {
     /// That of a directory; `None` if there is none.
     ///
     /// # Errors
-    /// It cannot be read, or is no manifest.
+    /// It cannot be read, or is not a manifest.
     pub fn read(directory: &Path) -> Result<Option<Manifest>> {
         let path = directory.join(MANIFEST);
         let context = || format!("reading {}", path.display());
