@@ -220,8 +220,8 @@ fn what_can_be_told_beforehand_is_told_before_anything_is_written() {
         (&[raw, "/dev/null"], &["is a character device"]),
         (&[raw, "/dev/sdzz9"], &["looking for the device"]),
         (
-            &["/nonexistent", "/dev/null"],
-            &["looking for the image /nonexistent"],
+            &["/no-such-image", "/dev/null"],
+            &["looking for the image /no-such-image"],
         ),
         (&["/proc", "/dev/null"], &["has no manifest.json"]),
     ] {

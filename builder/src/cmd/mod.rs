@@ -5,14 +5,7 @@ mod fetch;
 #[cfg(target_os = "linux")]
 mod flash;
 #[cfg(not(target_os = "linux"))]
-mod flash {
-    /// Devices are opened as Linux does it.
-    pub fn run(_: &super::Session<'_>, _: &crate::cli::FlashArgs) -> anyhow::Result<()> {
-        anyhow::bail!(
-            "`nodeimg flash` is for Linux: docs/how-to/flash.md tells how to write the image here"
-        )
-    }
-}
+mod elsewhere;
 mod init;
 mod inspect;
 mod lock;
@@ -51,6 +44,8 @@ use crate::input::vouch::roots;
 use crate::output::KINDS;
 use crate::publish::pins;
 use crate::store::Store;
+#[cfg(not(target_os = "linux"))]
+use elsewhere as flash;
 
 /// Does what the command line says; how the process ends if that succeeded.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
