@@ -61,6 +61,20 @@ const HOUSES: &[(&str, &[&str])] = &[
         &["test", "inventory", "seed", "qemu", "pki"],
     ),
     (
+        "builder/flash/src",
+        &[
+            "flash",
+            "list",
+            "judge",
+            "lay",
+            "write",
+            "image",
+            "target",
+            "signatures",
+            "device",
+        ],
+    ),
+    (
         "builder/trust/src",
         &[
             "tuf", "verify", "collect", "known", "roots", "sigstore", "openpgp", "sources",

@@ -1,5 +1,6 @@
 //! The command line: types only, no work.
 
+mod flash;
 mod global;
 mod publish;
 mod recipes;
@@ -22,6 +23,7 @@ use nodeimg_machine::qemu::firmware::Firmware;
 use nodeimg_machine::qemu::host::Accel;
 use nodeimg_values::arch::Arch;
 
+pub use flash::FlashArgs;
 pub use global::Global;
 pub use publish::{PublishArgs, PullArgs};
 pub use recipes::RecipesArgs;
@@ -78,6 +80,8 @@ pub enum Verb {
     Pull(PullArgs),
     /// Download everything that a build needs into the store
     Fetch(FetchArgs),
+    /// Write a built disk to a device: checked, read back, nothing erased by mistake
+    Flash(FlashArgs),
     /// Boot a built disk in QEMU, with its console on this terminal
     Run(Box<RunArgs>),
     /// Test a built disk in QEMU, without a cluster: every test case boots it

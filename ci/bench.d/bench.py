@@ -17,6 +17,7 @@ import cloud_init
 import update
 from boot import measure_boot
 from firstboot import measure_firstboot
+from flash import measure_flash
 from image import (
     ARCHS,
     Images,
@@ -247,6 +248,7 @@ class Bench:
         self.verify(images)
         self.publish(images)
         self.update(images)
+        self.flash(images)
 
     def base_tree(self, images):
         runs = measure_base(images, self.args.runs, self.args.debian_mirror)
@@ -260,6 +262,18 @@ class Bench:
             Goal("base tree, amd64: CPU beside `mmdebstrap`", cpu[0] / theirs.median_cpu(), 0.1, ""),
             Goal("base tree, arm64: CPU beside amd64", cpu[1] / cpu[0], 1.0, "", noise=0.1),
             Goal("peak memory of a base tree", max(run.peak_mib() for run in ours), 256, " MiB", noise=0),
+        ]
+
+    def flash(self, images):
+        runs = measure_flash(images, self.args.runs)
+        if runs is None:
+            return
+        print("\n## A disk of container-host onto a loop device")
+        table(["", "wall: median (range)", "CPU"], [[name, run.seconds(), run.cpu_seconds()] for name, run in runs.items()])
+        faster = min(runs["dd"].median(), runs["bmaptool"].median())
+        self.goals += [
+            Goal("flash without reading back, wall beside the faster of `dd` and `bmaptool`", runs["flash"].median() / faster, 1.1, ""),
+            Goal("flash, wall beside `dd` and `cmp`", runs["flash, read back"].median() / runs["dd and cmp"].median(), 1.1, ""),
         ]
 
     def writers(self, images):

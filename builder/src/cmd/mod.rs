@@ -2,6 +2,10 @@
 
 mod build;
 mod fetch;
+#[cfg(target_os = "linux")]
+mod flash;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
 mod init;
 mod inspect;
 mod lock;
@@ -40,6 +44,8 @@ use crate::input::vouch::roots;
 use crate::output::KINDS;
 use crate::publish::pins;
 use crate::store::Store;
+#[cfg(not(target_os = "linux"))]
+use elsewhere as flash;
 
 /// Does what the command line says; how the process ends if that succeeded.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
@@ -55,6 +61,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Verb::Publish(args) => publish::run(&session, args),
         Verb::Pull(args) => pull::run(&session, args),
         Verb::Fetch(args) => fetch::run(&session, args),
+        Verb::Flash(args) => flash::run(&session, args),
         Verb::Run(args) => return run::run(&session, args),
         Verb::Test(args) => return test::run(&session, args),
         Verb::Inspect(args) => inspect::run(&session, args),

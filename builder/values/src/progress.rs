@@ -6,7 +6,8 @@
 //! Bars, Plain   stderr; stdout stays free for what a verb prints
 //! Json          stdout; {"event":"download"|"step"|"warning"|"note", ...}
 //!               download: "state" is started, resumed, retry, progress,
-//!               finished, found or failed; sizes in bytes; "upload" likewise
+//!               finished, found or failed; sizes in bytes; "upload", "write" and
+//!               "read" likewise
 //! ```
 //!
 //! A line that cannot be written (a closed pipe) never stops the work.
@@ -122,6 +123,16 @@ impl Progress {
         self.transfer(Way::Out, what, size)
     }
 
+    /// The same of what is written to a device.
+    pub fn writing(&self, what: &str, size: Option<u64>) -> Download<'_> {
+        self.transfer(Way::Written, what, size)
+    }
+
+    /// The same of what is read to be checked.
+    pub fn reading(&self, what: &str, size: Option<u64>) -> Download<'_> {
+        self.transfer(Way::Read, what, size)
+    }
+
     fn transfer(&self, way: Way, what: &str, size: Option<u64>) -> Download<'_> {
         self.event(&json!({
             "event": way.event(), "state": "started", "what": what, "size": size,
@@ -165,6 +176,8 @@ impl Progress {
 enum Way {
     In,
     Out,
+    Written,
+    Read,
 }
 
 impl Way {
@@ -172,6 +185,8 @@ impl Way {
         match self {
             Way::In => "download",
             Way::Out => "upload",
+            Way::Written => "write",
+            Way::Read => "read",
         }
     }
 
@@ -179,6 +194,8 @@ impl Way {
         match self {
             Way::In => "fetched",
             Way::Out => "pushed",
+            Way::Written => "wrote",
+            Way::Read => "read",
         }
     }
 }
