@@ -3,6 +3,7 @@
 
 mod engine;
 mod fixture;
+mod fleet;
 mod model;
 mod power;
 mod refusals;
