@@ -73,7 +73,7 @@ fn bad_values_are_told_at_their_lines() {
     for (update, why) in [
         (
             "    source: ftp://x/\n",
-            "line 4: nodeimg.update.source: is not a source of updates",
+            "user-data:4: nodeimg.update.source: is not a source of updates",
         ),
         ("    source: https://\n", "has no host"),
         (
