@@ -169,6 +169,12 @@ pub fn check(
     reboot(part, problems);
     let rollout = rollout(part, problems);
     let key = key(part, problems);
+    let transfers = match (part.sysupdate, &file.name) {
+        (Some(true), Some(name)) => {
+            sysupdate::files(name.as_str(), part.source.as_deref(), files, problems)
+        }
+        _ => Vec::new(),
+    };
     if !outputs.iter().any(|output| output.is_of_disk()) {
         return Updates::default();
     }
@@ -191,12 +197,6 @@ pub fn check(
             KUBEADM_CHECK_TEXT.to_owned(),
         )),
     ];
-    let transfers = match (part.sysupdate, &file.name) {
-        (Some(true), Some(name)) => {
-            sysupdate::files(name.as_str(), part.source.as_deref(), files, problems)
-        }
-        _ => Vec::new(),
-    };
     let transfers = transfers
         .into_iter()
         .map(|(path, text)| (path, 0o644, text));
