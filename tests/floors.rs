@@ -35,6 +35,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "base",
             "config",
             "firstboot",
+            "told",
             "kubeadm",
             "modules",
             "libraries",

@@ -28,6 +28,7 @@ from image import (
     measure_static,
     measure_verify,
     measure_writers,
+    roots_of_point_releases,
     roots_of_update,
 )
 from measure import alternating
@@ -343,6 +344,14 @@ class Bench:
         print(update.row("container-host, amd64", old, new))
         print(f"\n`ci/bench.d/update.py OLD NEW` says it of any other pair. {ranges} ranges are to be asked for.")
         self.goals.append(Goal("an update with one small file more: of the root", 100 * fetched / new.stat().st_size, 1, " %", noise=0))
+        old, new = roots_of_point_releases(images)
+        print("\n## What an update from Debian 13.7 to 13.8 brings of the root\n")
+        fetched = update.compared("container-host, amd64", old, new)
+        size = new.stat().st_size
+        best = min((others for name, others in fetched.items() if name != update.OURS), default=None)
+        self.goals.append(Goal("an update from Debian 13.7 to 13.8: of the root", 100 * fetched[update.OURS] / size, 33, " %", noise=0))
+        if best:
+            self.goals.append(Goal("the same, beside the best of casync and bita", fetched[update.OURS] / best, 1.1, "", noise=0))
 
     def sign(self, images):
         runs = measure_sign(images, self.args.runs)

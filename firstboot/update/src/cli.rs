@@ -11,6 +11,7 @@ Usage: nodeimg-update check [SOURCE] [--to VERSION] [--json]
        nodeimg-update list [SOURCE] [--json]
        nodeimg-update rollback [--json]
        nodeimg-update hold [VERSION] | unhold [VERSION]
+       nodeimg-update reboot | schedule | kubeadm [--json]
        nodeimg-update --version | --help
 
   check            say whether there is an update that this node takes
@@ -18,6 +19,9 @@ Usage: nodeimg-update check [SOURCE] [--to VERSION] [--json]
   list             show what is on this disk, what failed, and what the source has
   rollback         boot the other slot's version with the next reboot
   hold, unhold     take no update, or not this version, until it is let go
+  reboot           reboot into what is installed, in the window that update.toml gives
+  schedule         set the timers as update.toml says; a unit does it in every boot
+  kubeadm          run `kubeadm upgrade node` once after an update; a unit does it
   SOURCE           a directory, `-` (a tar on standard input), https://HOST/DIRECTORY/ or
                    oci://HOST/REPOSITORY[:TAG]; by default that of update.toml
   --to VERSION     this version, instead of the newest that the node may take
@@ -40,6 +44,19 @@ pub enum Verb {
     Rollback,
     Hold,
     Unhold,
+    Reboot,
+    Schedule,
+    Kubeadm,
+}
+
+impl Verb {
+    /// Whether a source or a version may follow.
+    fn names_something(self) -> bool {
+        !matches!(
+            self,
+            Verb::Rollback | Verb::Reboot | Verb::Schedule | Verb::Kubeadm
+        )
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,6 +98,9 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
         Some("rollback") => Verb::Rollback,
         Some("hold") => Verb::Hold,
         Some("unhold") => Verb::Unhold,
+        Some("reboot") => Verb::Reboot,
+        Some("schedule") => Verb::Schedule,
+        Some("kubeadm") => Verb::Kubeadm,
         Some("--help" | "-h") => return Ok(Command::Help),
         Some("--version" | "-V") => return Ok(Command::Version),
         Some(other) => return Err(format!("`{other}` is not a verb")),
@@ -124,7 +144,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
             }
             "--force" if verb == Verb::Apply => options.force = true,
             "--json" if !matches!(verb, Verb::Hold | Verb::Unhold) => options.json = true,
-            what if !what.starts_with("--") && options.what.is_none() && verb != Verb::Rollback => {
+            what if !what.starts_with("--") && options.what.is_none() && verb.names_something() => {
                 options.what = Some(argument);
             }
             _ => return Err(format!("`{argument}` is not a valid argument here")),
@@ -164,6 +184,8 @@ mod tests {
             ("check --force", "`--force` is not a valid argument here"),
             ("check a b", "`b` is not a valid argument here"),
             ("rollback 1.0", "`1.0` is not a valid argument here"),
+            ("reboot now", "`now` is not a valid argument here"),
+            ("kubeadm --force", "`--force` is not a valid argument here"),
             ("hold --json", "`--json` is not a valid argument here"),
             ("apply --to", "--to needs a value"),
             ("apply --force=1", "--force takes no value"),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_seed::contract::settings::ImageSettings;
-use nodeimg_seed::examine::{Elsewhere, Judge, Outlook, outlook};
+use nodeimg_seed::examine::{Elsewhere, Outlook, outlook};
 use nodeimg_seed::plan::{TemplateFile, UnknownImage};
 use nodeimg_seed::read::near;
 use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
@@ -20,7 +20,7 @@ use super::fleet;
 use crate::cli::SeedCheckArgs;
 use crate::cmd::Session;
 use crate::image::firstboot::settings::settings_of;
-use crate::image::{absent, kubeadm, layers};
+use crate::image::{absent, layers, told};
 use crate::input::chosen::Chosen;
 use crate::input::lock::Lock;
 use crate::input::recipe::Recipe;
@@ -95,9 +95,9 @@ impl<'a> Bench<'a> {
     /// What a node would make of a seed, if it works, and all problems; `problems` are those
     /// found before.
     pub fn judge(&self, seed: &Seed, mut problems: Problems) -> (Option<Outlook>, Problems) {
-        let kubeadm = kubeadm::Judge::of(self.recipe, &self.image.known);
+        let judge = told::Judge::of(self.recipe, &self.image.known);
         let elsewhere = Elsewhere {
-            judge: kubeadm.as_ref().map(|judge| judge as &dyn Judge),
+            judge: Some(&judge),
             templates: &self.templates,
             architecture: self.architecture,
             now: self.now,

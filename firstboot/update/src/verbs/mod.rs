@@ -3,12 +3,18 @@
 //! ```text
 //! take     check, apply: the newest update that this node may take
 //! entries  list, rollback: what is on the disk
+//! reboot   reboot: into what is installed, in a window
+//! timers   schedule: systemd's timers, as the node's configuration says
+//! kubeadm  kubeadm: what a kubeadm node needs after an update
 //! session  the disk, the ESP and the source that were asked for
 //! ```
 
 mod entries;
+mod kubeadm;
+mod reboot;
 mod session;
 mod take;
+mod timers;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -80,6 +86,9 @@ fn run(options: &Options) -> Result<Said> {
         Verb::List => entries::list(options),
         Verb::Rollback => entries::rollback(options),
         Verb::Hold | Verb::Unhold => hold(options),
+        Verb::Reboot => reboot::reboot(options),
+        Verb::Schedule => timers::schedule(options),
+        Verb::Kubeadm => kubeadm::upgrade(options),
     }
 }
 
