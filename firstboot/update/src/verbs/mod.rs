@@ -3,10 +3,12 @@
 //! ```text
 //! take     check, apply: the newest update that this node may take
 //! entries  list, rollback: what is on the disk
+//! reboot   what a job on the node waits for
 //! session  the disk, the ESP and the source that were asked for
 //! ```
 
 mod entries;
+mod reboot;
 mod session;
 mod take;
 
@@ -56,7 +58,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
                 true => println!("{:#}", said.json),
                 false => println!("{}", said.text),
             }
-            ExitCode::from(said.status)
+            match options.reboot {
+                true => reboot::after(said.status, &options.root),
+                false => ExitCode::from(said.status),
+            }
         }
         Err(error) => {
             let refusal = error.downcast_ref::<Refusal>();
