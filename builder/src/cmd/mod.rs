@@ -1,9 +1,11 @@
 //! One verb per file: glue between the command line and the rooms.
 
 mod build;
+mod container;
 mod fetch;
 mod init;
 mod inspect;
+mod job;
 mod lock;
 mod publish;
 mod pull;
@@ -54,6 +56,8 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Verb::Verify(args) => verify::run(&session, args),
         Verb::Publish(args) => publish::run(&session, args),
         Verb::Pull(args) => pull::run(&session, args),
+        Verb::Job(args) => job::run(&session, args),
+        Verb::Container(args) => container::run(&session, args),
         Verb::Fetch(args) => fetch::run(&session, args),
         Verb::Run(args) => return run::run(&session, args),
         Verb::Test(args) => return test::run(&session, args),

@@ -157,6 +157,13 @@ impl Pushed {
         serde_json::from_slice(bytes).ok()
     }
 
+    /// The digest of what a tag names.
+    pub fn digest(&self, repository: &str, tag: &str) -> Option<String> {
+        let key = (repository.to_owned(), tag.to_owned());
+        let held = self.state.held.lock().unwrap();
+        held.documents.get(&key).map(|(_, bytes)| digest(bytes))
+    }
+
     pub fn put_document(&self, repository: &str, by: &str, kind: &str, bytes: &[u8]) {
         let mut held = self.state.held.lock().unwrap();
         let value = (kind.to_owned(), bytes.to_vec());
