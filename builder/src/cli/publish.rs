@@ -1,4 +1,4 @@
-//! The command lines of `nodeimg publish` and `nodeimg pull`.
+//! The command lines of `nodeimg publish`, `pull`, `job` and `container`.
 
 use std::path::PathBuf;
 
@@ -50,7 +50,6 @@ pub struct PullArgs {
     pub transfer: TransferArgs,
 }
 
-/// Build, sign and publish one image, if it is not published yet.
 #[derive(Debug, Args)]
 pub struct JobArgs {
     /// Where to: oci://HOST/REPOSITORY[:TAG]; `{name}` stands for the image's name
@@ -76,7 +75,6 @@ pub struct JobArgs {
     pub network: NetworkArgs,
 }
 
-/// Write the container image of nodeimg itself.
 #[derive(Debug, Args)]
 pub struct ContainerArgs {
     /// The file to write (an OCI archive), or oci://HOST/REPOSITORY[:TAG] [default tag: nodeimg's version]
