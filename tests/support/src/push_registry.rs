@@ -217,6 +217,10 @@ fn talk(state: &State, mut stream: TcpStream) -> io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let (mut request, length) = Request::head(&mut reader)?;
     let fault = noted(state, &request, length);
+    // Clients of containers begin so.
+    if request.target == "/v2/" && state.kind.basic.is_none() {
+        return send(&mut stream, &request, reply(200));
+    }
     if state.kind.limit.is_some_and(|limit| length > limit) {
         return send(&mut stream, &request, error(413, "SIZE_INVALID"));
     }
