@@ -25,7 +25,7 @@ use nodeimg_values::arch::Arch;
 
 pub use flash::FlashArgs;
 pub use global::Global;
-pub use publish::{PublishArgs, PullArgs};
+pub use publish::{ContainerArgs, JobArgs, PublishArgs, PullArgs};
 pub use recipes::RecipesArgs;
 pub use seed::{
     NameValue, SeedCaArgs, SeedCheckArgs, SeedFleetArgs, SeedIdentityArgs, SeedNewArgs,
@@ -78,6 +78,10 @@ pub enum Verb {
     Publish(PublishArgs),
     /// Take a published image, or a part of it, out of a container registry
     Pull(PullArgs),
+    /// Build, sign and publish one image, unless it is published already: what jobs of engines run
+    Job(Box<JobArgs>),
+    /// Write the container image of nodeimg itself
+    Container(ContainerArgs),
     /// Download everything that a build needs into the store
     Fetch(FetchArgs),
     /// Write a built disk to a device: checked, read back, nothing erased by mistake

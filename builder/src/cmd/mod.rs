@@ -1,6 +1,7 @@
 //! One verb per file: glue between the command line and the rooms.
 
 mod build;
+mod container;
 mod fetch;
 #[cfg(target_os = "linux")]
 mod flash;
@@ -8,6 +9,7 @@ mod flash;
 mod elsewhere;
 mod init;
 mod inspect;
+mod job;
 mod lock;
 mod publish;
 mod pull;
@@ -60,6 +62,8 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Verb::Verify(args) => verify::run(&session, args),
         Verb::Publish(args) => publish::run(&session, args),
         Verb::Pull(args) => pull::run(&session, args),
+        Verb::Job(args) => job::run(&session, args),
+        Verb::Container(args) => container::run(&session, args),
         Verb::Fetch(args) => fetch::run(&session, args),
         Verb::Flash(args) => flash::run(&session, args),
         Verb::Run(args) => return run::run(&session, args),

@@ -7,7 +7,7 @@ pub const HELP: &str = "\
 Updates this node: what is new of its image goes to the slot that does not run.
 
 Usage: nodeimg-update check [SOURCE] [--to VERSION] [--json]
-       nodeimg-update apply [SOURCE] [--to VERSION] [--force] [--json]
+       nodeimg-update apply [SOURCE] [--to VERSION] [--force] [--reboot] [--json]
        nodeimg-update list [SOURCE] [--json]
        nodeimg-update rollback [--json]
        nodeimg-update hold [VERSION] | unhold [VERSION]
@@ -26,6 +26,7 @@ Usage: nodeimg-update check [SOURCE] [--to VERSION] [--json]
                    oci://HOST/REPOSITORY[:TAG]; by default that of update.toml
   --to VERSION     this version, instead of the newest that the node may take
   --force          even if the version is older, failed here, is held, or not rolled out yet
+  --reboot         reboot as soon as it is installed, and succeed if there is nothing newer
   --json           print JSON
   --auth FILE      logins of registries, as Docker keeps them
   --root DIR       work on a node's file system that is elsewhere
@@ -66,6 +67,7 @@ pub struct Options {
     pub what: Option<String>,
     pub to: Option<String>,
     pub force: bool,
+    pub reboot: bool,
     pub json: bool,
     pub auth: Option<PathBuf>,
     pub root: PathBuf,
@@ -111,6 +113,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
         what: None,
         to: None,
         force: false,
+        reboot: false,
         json: false,
         auth: None,
         root: PathBuf::from("/"),
@@ -139,10 +142,11 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
             "--root" => options.root = value()?.into(),
             "--disk" => options.disk = Some(value()?.into()),
             "--esp" => options.esp = Some(value()?.into()),
-            "--force" | "--json" if inline.is_some() => {
+            "--force" | "--reboot" | "--json" if inline.is_some() => {
                 return Err(format!("{name} takes no value"));
             }
             "--force" if verb == Verb::Apply => options.force = true,
+            "--reboot" if verb == Verb::Apply => options.reboot = true,
             "--json" if !matches!(verb, Verb::Hold | Verb::Unhold) => options.json = true,
             what if !what.starts_with("--") && options.what.is_none() && verb.names_something() => {
                 options.what = Some(argument);
@@ -189,6 +193,7 @@ mod tests {
             ("hold --json", "`--json` is not a valid argument here"),
             ("apply --to", "--to needs a value"),
             ("apply --force=1", "--force takes no value"),
+            ("check --reboot", "`--reboot` is not a valid argument here"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");
