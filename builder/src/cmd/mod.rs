@@ -1,11 +1,11 @@
 //! One verb per file: glue between the command line and the rooms.
 
 mod build;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
 mod fetch;
 #[cfg(target_os = "linux")]
 mod flash;
-#[cfg(not(target_os = "linux"))]
-mod elsewhere;
 mod init;
 mod inspect;
 mod lock;
