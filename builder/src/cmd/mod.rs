@@ -2,11 +2,11 @@
 
 mod build;
 mod container;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
 mod fetch;
 #[cfg(target_os = "linux")]
 mod flash;
-#[cfg(not(target_os = "linux"))]
-mod elsewhere;
 mod init;
 mod inspect;
 mod job;
