@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::publish::{Push, push};
 use super::{Session, build};
-use crate::cli::{ArchArgs, BuildArgs, JobArgs, RecipeArgs};
+use crate::cli::{ArchArgs, BuildArgs, JobArgs, RecipeArgs, RecipesArgs};
 use crate::image::boot;
 use crate::input::fetch::push::Repository;
 use crate::input::recipe::RecipeRef;
@@ -141,7 +141,7 @@ fn line_of(text: &str, line: usize, beside: &Path) -> Result<(RecipeRef, Arch)> 
 fn as_build(args: &JobArgs, recipe: RecipeArgs, arch: Arch) -> BuildArgs {
     BuildArgs {
         arch: ArchArgs::of(arch),
-        recipe,
+        recipes: RecipesArgs::of(recipe),
         outputs: Vec::new(),
         out: args.out.clone(),
         network: args.network.clone(),
@@ -153,6 +153,8 @@ fn as_build(args: &JobArgs, recipe: RecipeArgs, arch: Arch) -> BuildArgs {
         published: None,
         published_keys: Vec::new(),
         force: false,
+        trace: None,
+        threads: None,
     }
 }
 
