@@ -20,6 +20,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use nodeimg_formats::update::PROGRAM_MARKER;
 use nodeimg_test_support::debian::{fetched, recipe, verb};
 use nodeimg_test_support::run::{Ran, host_program};
 use nodeimg_test_support::{archive, judge, place, real};
@@ -85,9 +86,13 @@ fn a_warm_build_takes_what_is_recorded() {
 fn build(place: &Path) -> Command {
     let firstboot = place.join("firstboot");
     fs::write(&firstboot, archive::firstboot("amd64")).unwrap();
+    let updater = place.join("updater");
+    fs::write(&updater, archive::static_program("amd64", PROGRAM_MARKER)).unwrap();
     let mut build = verb("build", &["amd64"]);
     build.args(["--output", "root", "--offline", "--firstboot"]);
     build.arg(format!("amd64={}", firstboot.display()));
+    build.arg("--update");
+    build.arg(format!("amd64={}", updater.display()));
     build.arg("--out").arg(place.join("out"));
     build
 }

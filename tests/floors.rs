@@ -153,6 +153,7 @@ const HOUSES: &[(&str, &[&str])] = &[
         "builder/values/src",
         &[
             "atomic",
+            "system",
             "progress",
             "trace",
             "terminal",

@@ -36,7 +36,7 @@ pub const SIGNED_SUFFIX: &str = ".update.json.dsse";
 
 /// Bytes in `nodeimg-update` by which the builder checks that it matches this library. Raised
 /// with any change of its configuration or of [`SCHEMA`].
-pub const PROGRAM_MARKER: &str = "nodeimg-update-contract-1";
+pub const PROGRAM_MARKER: &str = "nodeimg-update-contract-2";
 
 /// Of the OCI manifest of an update.
 pub const ARTIFACT_TYPE: &str = "application/vnd.nodeimg.image.v1";

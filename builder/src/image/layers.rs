@@ -8,12 +8,9 @@ use anyhow::{Context, Result, bail};
 use nodeimg_seed::plan::{Shape, TemplateFile};
 use nodeimg_seed::text::template::Template;
 
-use crate::input::recipe::{BUILT_IN_OVERLAY, Recipe};
+use crate::input::recipe::{BUILT_IN_OVERLAY, Recipe, runtime};
 use crate::tree::overlay::{self, Overlay, Source};
 use crate::tree::{Content, ImagePath, Kind, Node, Origin, Tree};
-
-/// What stands for the container runtime's unit in the units of nodeimg's own overlays.
-const RUNTIME_UNIT: &str = "@RUNTIME_UNIT@";
 
 /// One of nodeimg's own overlays.
 struct Layer {
@@ -127,9 +124,9 @@ pub fn lay_in_own(recipe: &Recipe, has_images: bool, tree: &mut Tree) -> Result<
 fn with_unit(mut node: Node, unit: &str) -> Node {
     if let Kind::File(Content::Inline(bytes)) = &node.kind
         && let Ok(text) = std::str::from_utf8(bytes)
-        && text.contains(RUNTIME_UNIT)
+        && text.contains(runtime::UNIT)
     {
-        let text = text.replace(RUNTIME_UNIT, unit);
+        let text = text.replace(runtime::UNIT, unit);
         node.kind = Kind::File(Content::inline(text.into_bytes()));
     }
     node

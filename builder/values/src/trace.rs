@@ -100,14 +100,19 @@ struct Open {
     category: &'static str,
     name: String,
     begun: Instant,
+    row: u32,
 }
 
 /// Begins a span; `name` is called only if somebody records.
 pub fn span(category: &'static str, name: impl FnOnce() -> String) -> Span {
-    Span(RECORDER.get().map(|_| Open {
+    // The row is taken now: another thread's that ends meanwhile is not this one's. A thread that
+    // is just ending has none.
+    let row = RECORDER.get().and_then(|_| ROW.try_with(|row| row.0).ok());
+    Span(row.map(|row| Open {
         category,
         name: name(),
         begun: Instant::now(),
+        row,
     }))
 }
 
@@ -122,13 +127,9 @@ impl Drop for Span {
             return;
         };
         let took = open.begun.elapsed();
-        // Not in a thread that is just ending.
-        let Ok(row) = ROW.try_with(|row| row.0) else {
-            return;
-        };
         let begun = open.begun.saturating_duration_since(recorder.begun);
         recorder.state().spans.push(Done {
-            row,
+            row: open.row,
             category: open.category,
             name: open.name,
             begun,

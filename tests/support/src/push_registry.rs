@@ -222,7 +222,11 @@ fn talk(state: &State, mut stream: TcpStream) -> io::Result<()> {
         return send(&mut stream, &request, reply(200));
     }
     if state.kind.limit.is_some_and(|limit| length > limit) {
-        return send(&mut stream, &request, error(413, "SIZE_INVALID"));
+        send(&mut stream, &request, error(413, "SIZE_INVALID"))?;
+        // As nginx does (lingering_close): a connection that is closed with something unread in it
+        // is reset, and the answer with it.
+        io::copy(&mut reader.take(length as u64), &mut io::sink())?;
+        return Ok(());
     }
     if let Some(Fault::CutAfter(most)) = fault {
         let mut body = vec![0; most.min(length)];

@@ -261,6 +261,7 @@ impl<'a> Editor<'a> {
         if bytes.len() as u64 > MAX_FILE {
             bail!("{name} is larger than a file on FAT can be");
         }
+        self.check_free(path, name)?;
         let count = (bytes.len() as u64).div_ceil(self.geometry.cluster) as usize;
         let clusters: Vec<u32> = self.free_clusters().take(count).collect();
         if clusters.len() < count {
@@ -292,15 +293,16 @@ impl<'a> Editor<'a> {
     /// Adds an empty directory; it is there for good when this returns.
     ///
     /// # Errors
-    /// The name is taken, there is no room, or the volume cannot be written.
+    /// The name is taken, no cluster is free, or the volume cannot be written.
     pub fn create_directory(&mut self, path: &str, name: &str) -> Result<()> {
+        self.check_free(path, name)?;
         let parent = match self.find(path)? {
             // Zero is the root's name here.
             root if root == self.geometry.root => 0,
             other => other,
         };
         let own = self.free_clusters().next();
-        let own = own.with_context(|| format!("there is no room for the directory {name}"))?;
+        let own = own.with_context(|| format!("no free cluster for the directory {name}"))?;
         let mut bytes = vec![0; self.geometry.cluster as usize];
         bytes[..ENTRY].copy_from_slice(&short_entry(b".          ", DIRECTORY, TIME, (own, 0)));
         let parents = short_entry(b"..         ", DIRECTORY, TIME, (parent, 0));

@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn checks_of_health_are_programs_of_the_image() {
-        let text = "[[health]]\nname = \"app\"\ncontent = \"#!/bin/sh\\nexit 0\\n\"\n";
+        let text = "[update]\nenable = false\n[[health]]\nname = \"app\"\ncontent = \"#!/bin/sh\\nexit 0\\n\"\n";
         let recipe = disk_recipe(text);
         let [file] = &recipe.files[..] else {
             panic!("{:?}", recipe.files)

@@ -14,7 +14,7 @@ use super::output::OutputKind;
 use super::problems::Problems;
 use super::source::Step;
 use super::value::Word;
-use super::{ExtraContent, ExtraFile, sysupdate};
+use super::{ExtraContent, ExtraFile, runtime, sysupdate};
 use crate::tree::ImagePath;
 
 /// What stands for a key that a seed brings.
@@ -192,10 +192,12 @@ pub fn check(
         .profile
         .is_some_and(|profile| profile.joins == Join::Kubeadm);
     let units = units(part, file.update.is_some(), is_kubeadm);
+    let unit = runtime::of(file).shared.unit;
+    let kubeadm = is_kubeadm.then(|| KUBEADM_TEXT.replace(runtime::UNIT, unit));
     let transfers = transfers
         .into_iter()
         .map(|(path, text)| (path, 0o644, text));
-    let texts = texts(part, is_kubeadm, preset(&units)).chain(transfers);
+    let texts = texts(part, kubeadm, preset(&units)).chain(transfers);
     let texts = texts.map(|(path, mode, text)| (path, mode, ExtraContent::Text(text)));
     let key = key.map(|key| (KEY.to_owned(), 0o644, ExtraContent::Source(key)));
     let added = texts.chain(key).filter_map(|(path, mode, content)| {
@@ -215,17 +217,18 @@ pub fn check(
 }
 
 /// The units that systemd can enable, and which are.
-fn units(part: &UpdatePart, is_asked_for: bool, is_kubeadm: bool) -> [(&'static str, bool); 4] {
+fn units(part: &UpdatePart, is_asked_for: bool, is_kubeadm: bool) -> Vec<(&'static str, bool)> {
     let window = part.reboot.as_ref().and_then(|it| it.window.as_deref());
-    [
+    let mut units = vec![
         (
             TIMER,
             is_asked_for && part.schedule.as_deref() != Some(NEVER),
         ),
         (SCHEDULE, true),
         (WINDOW, window.is_some_and(|window| window != NEVER)),
-        (KUBEADM, is_kubeadm),
-    ]
+    ];
+    units.extend(is_kubeadm.then_some((KUBEADM, true)));
+    units
 }
 
 /// Of those that are not enabled.
@@ -237,12 +240,11 @@ fn preset(units: &[(&str, bool)]) -> String {
 /// Paths, modes and contents.
 fn texts(
     part: &UpdatePart,
-    is_kubeadm: bool,
+    kubeadm: Option<String>,
     preset: String,
 ) -> impl Iterator<Item = (String, u32, String)> {
     let unit = |name: &str, text: &str| Some((format!("{UNITS}/{name}"), 0o644, text.to_owned()));
     let file = |path: &str, mode, text: String| Some((path.to_owned(), mode, text));
-    let of_kubeadm = |added: Option<_>| added.filter(|_| is_kubeadm);
     let added = [
         file(CONFIG, 0o644, config(part)),
         file(PRESET, 0o644, preset).filter(|(_, _, preset)| !preset.is_empty()),
@@ -251,8 +253,10 @@ fn texts(
         unit(SCHEDULE, SCHEDULE_TEXT),
         unit(REBOOT, REBOOT_TEXT),
         unit(WINDOW, &window(part)),
-        of_kubeadm(unit(KUBEADM, KUBEADM_TEXT)),
-        of_kubeadm(file(KUBEADM_CHECK, 0o755, KUBEADM_CHECK_TEXT.to_owned())),
+        kubeadm
+            .as_ref()
+            .and(file(KUBEADM_CHECK, 0o755, KUBEADM_CHECK_TEXT.to_owned())),
+        kubeadm.and_then(|text| unit(KUBEADM, &text)),
     ];
     added.into_iter().flatten()
 }

@@ -93,6 +93,7 @@ nodeimg:
   labels: {{zone: a, disk: ssd}}
   taints: ['dedicated=gpu:NoSchedule', {{key: a, value: b, effect: NoExecute}}]
   provider_id: example://one
+  update: {{source: 'https://images.example.org/', schedule: 'Sun 03:00', reboot: {{window: 'Sun 04:00', duration: 2h, zone: UTC}}}}
   registries:
     one.example.org:
       mirrors: ['https://mirror.example.org']

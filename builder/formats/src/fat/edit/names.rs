@@ -8,6 +8,17 @@ use super::super::read::DELETED;
 use super::{Editor, TIME};
 
 impl Editor<'_> {
+    /// Before anything is written for a name: whether it is one, and free.
+    pub(super) fn check_free(&self, path: &str, name: &str) -> Result<()> {
+        name::check(name)?;
+        let there = self.entries(self.find(path)?)?;
+        let folded = name::fold(name);
+        if there.iter().any(|found| name::fold(&found.name) == folded) {
+            bail!("{path}/{name} already exists");
+        }
+        Ok(())
+    }
+
     /// Names a chain that is on the medium already.
     pub(super) fn enter(
         &mut self,
@@ -16,13 +27,9 @@ impl Editor<'_> {
         (cluster, size): (u32, u64),
         attributes: u8,
     ) -> Result<()> {
-        name::check(name)?;
+        self.check_free(path, name)?;
         let directory = self.find(path)?;
         let there = self.entries(directory)?;
-        let folded = name::fold(name);
-        if there.iter().any(|found| name::fold(&found.name) == folded) {
-            bail!("{path}/{name} already exists");
-        }
         let taken = there.iter().map(|found| name::fold(&found.name));
         let taken = taken.chain(there.iter().map(|found| name::shown(&found.short)));
         let alias = name::alias(name, taken.collect())?;

@@ -28,6 +28,9 @@ pub static RUNTIMES: [&Runtime; 2] = [&containerd::CONTAINERD, &crio::CRIO];
 /// The one of a recipe that does not name one.
 static DEFAULT: &Runtime = &containerd::CONTAINERD;
 
+/// What stands for the runtime's unit in units of nodeimg's own.
+pub const UNIT: &str = "@RUNTIME_UNIT@";
+
 /// Everything that a build needs to know about a container runtime.
 #[derive(Debug)]
 pub struct Runtime {

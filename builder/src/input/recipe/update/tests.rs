@@ -36,7 +36,7 @@ fn a_disk_has_the_program_by_default_and_nothing_starts_it() {
     assert!(recipe.has_updater && !is_timed(&recipe));
     assert_eq!(
         text_of(&recipe.files, PRESET),
-        "disable nodeimg-update.timer\n"
+        "disable nodeimg-update.timer\ndisable nodeimg-update-reboot.timer\n"
     );
     let config = text_of(&recipe.files, CONFIG);
     assert!(config.lines().all(|line| line.starts_with('#')), "{config}");
@@ -46,7 +46,8 @@ fn a_disk_has_the_program_by_default_and_nothing_starts_it() {
     }
     let recipe = disk_recipe("[update]\n");
     assert!(is_timed(&recipe));
-    assert!(recipe.files.iter().all(|it| it.path.as_str() != PRESET));
+    let preset = text_of(&recipe.files, PRESET);
+    assert_eq!(preset, "disable nodeimg-update-reboot.timer\n");
     let recipe = disk_recipe("[update]\nschedule = \"never\"\n");
     assert!(recipe.has_updater && !is_timed(&recipe));
 }
