@@ -140,6 +140,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "atomic",
             "progress",
             "terminal",
+            "stdin",
             "parallel",
             "temporary",
             "regular",

@@ -1,13 +1,17 @@
 //! Every verb on good input, as a user drives it.
 //!
 //! A module is named after its verb: `build` (events, silence, rebuilds), `fetch` (bundles,
-//! `--offline`), `init`, `inventory`, `lock`, `recipes`, `run`, `run_exec` (`run --exec`), `runtimes`
+//! `--offline`), `doctor`, `events` (against their schema), `exit_status`, `habits` (what people type), `init`, `inventory`, `lock`, `recipes`, `run`, `run_exec` (`run --exec`), `runtimes`
 //! (the container runtime of an image), `seed`, `sign`, `store`, `stored_images` (container
 //! images in an image with CRI-O), `test`, `verify`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod build;
+mod doctor;
+mod events;
+mod exit_status;
 mod fetch;
+mod habits;
 mod init;
 mod inspect;
 mod inventory;
@@ -17,6 +21,7 @@ mod run;
 mod run_exec;
 mod runtimes;
 mod seed;
+mod shells;
 mod sign;
 mod store;
 mod stored_images;

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::{Arg, Args, Command};
 
 /// The verbs that download, and so have mirrors.
-const DOWNLOAD: &[&str] = &["build", "fetch", "lock", "publish", "pull", "verify"];
+const DOWNLOAD: &[&str] = &[
+    "build", "doctor", "fetch", "lock", "publish", "pull", "verify",
+];
 /// The verbs that read or write the store.
-const STORE: &[&str] = &["build", "fetch", "lock", "store", "verify"];
+const STORE: &[&str] = &["build", "doctor", "fetch", "lock", "store", "verify"];
 
 /// Options that stand before or after the verb.
 #[derive(Clone, Debug, Args)]

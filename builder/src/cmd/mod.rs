@@ -1,7 +1,9 @@
 //! One verb per file: glue between the command line and the rooms.
 
 mod build;
+mod doctor;
 mod fetch;
+mod help;
 mod init;
 mod inspect;
 mod lock;
@@ -44,6 +46,17 @@ use crate::store::Store;
 /// Does what the command line says; how the process ends if that succeeded.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
     let progress = Progress::new(Mode::choose(cli.global.quiet, cli.global.json));
+    if matches!(
+        cli.verb,
+        Verb::Build(_)
+            | Verb::Verify(_)
+            | Verb::Publish(_)
+            | Verb::Pull(_)
+            | Verb::Fetch(_)
+            | Verb::Lock(_)
+    ) {
+        progress.watch_interrupts();
+    }
     let session = Session {
         global: &cli.global,
         progress: &progress,
@@ -65,6 +78,10 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Verb::Seed(verb) => seed::run(&session, verb),
         Verb::Store(verb) => store::run(&session, verb),
         Verb::Trust(verb) => trust::run(&session, verb),
+        Verb::Doctor(args) => return doctor::run(&session, args),
+        Verb::Help(args) => help::run(args),
+        Verb::Completions(args) => help::completions(args),
+        Verb::Man(args) => help::man(args),
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -11,5 +11,6 @@ pub mod key;
 pub mod parallel;
 pub mod progress;
 pub mod regular;
+pub mod stdin;
 pub mod temporary;
 pub mod terminal;
