@@ -139,6 +139,7 @@ const HOUSES: &[(&str, &[&str])] = &[
         &[
             "atomic",
             "progress",
+            "trace",
             "terminal",
             "stdin",
             "parallel",

@@ -10,6 +10,7 @@ mod machine;
 mod near;
 mod page;
 mod publish;
+mod recipes;
 mod screen;
 mod seed;
 mod sign;
@@ -37,6 +38,7 @@ pub use lock::LockArgs;
 pub use machine::{RunArgs, TestArgs};
 pub use page::{DoctorArgs, HelpArgs, ManArgs, help_of};
 pub use publish::{PublishArgs, PullArgs};
+pub use recipes::RecipesArgs;
 pub use seed::{
     NameValue, SeedCaArgs, SeedCheckArgs, SeedFleetArgs, SeedIdentityArgs, SeedNewArgs,
     SeedTokenArgs, SeedVerb,
@@ -47,6 +49,7 @@ pub use verify::VerifyArgs;
 
 use crate::input::recipe::RecipeRef;
 use crate::input::recipe::output::{OutputKind, named};
+use crate::input::recipe::value::ByteSize;
 use crate::input::vouch::roots::GivenRoot;
 use crate::output::KINDS;
 use crate::programs::{self, Given};
@@ -183,7 +186,7 @@ impl Verb {
     /// What stands without a flag takes the flag's place.
     fn settle(&mut self) {
         match self {
-            Verb::Build(args) => args.recipe.settle(),
+            Verb::Build(args) => args.recipes.settle(),
             Verb::Fetch(args) => args.recipe.settle(),
             Verb::Lock(args) => args.recipe.settle(),
             Verb::Recipe(RecipeVerb::Check(args) | RecipeVerb::Show(args)) => args.settle(),
@@ -220,8 +223,8 @@ impl RecipeArgs {
 /// Which architectures.
 #[derive(Clone, Debug, Args)]
 pub struct ArchArgs {
-    /// Architecture of the image; may be given more than once [default: this machine's]
-    #[arg(long = "arch", value_name = "ARCH")]
+    /// Architecture of the image; may be given more than once, or several with commas [default: this machine's]
+    #[arg(long = "arch", value_name = "ARCH", value_delimiter = ',')]
     named: Vec<Arch>,
 }
 
@@ -284,7 +287,7 @@ pub struct BuildArgs {
     #[command(flatten)]
     pub arch: ArchArgs,
     #[command(flatten)]
-    pub recipe: RecipeArgs,
+    pub recipes: RecipesArgs,
     /// Output to write instead of the recipe's outputs; may be given more than once
     #[arg(long = "output", value_name = "KIND", value_parser = output_kind())]
     pub outputs: Vec<&'static OutputKind>,
@@ -317,6 +320,12 @@ pub struct BuildArgs {
     /// Build even if the output exists and nothing has changed
     #[arg(long)]
     pub force: bool,
+    /// Threads that unpack, hash and compress [default: as many as this machine has processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Write what was done when, by which thread, as a trace that ui.perfetto.dev opens
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -352,11 +361,17 @@ pub enum RecipeVerb {
 
 #[derive(Debug, Subcommand)]
 pub enum StoreVerb {
-    /// Remove files that no build has used for some time
+    /// Remove files that no build has used for some time, or what is more than a budget
     Gc {
-        /// Remove files unused for this many days
-        #[arg(long, default_value_t = 30, value_name = "DAYS")]
-        unused_for: u32,
+        /// Remove files unused for this many days [default: 30]
+        #[arg(long, value_name = "DAYS", conflicts_with = "keep")]
+        unused_for: Option<u32>,
+        /// Remove what was used least lately until this is left (20GiB); what locks name stays
+        #[arg(long, value_name = "SIZE")]
+        keep: Option<ByteSize>,
+        /// With --keep, another lock whose files stay, beside those that were built from here; may be given more than once
+        #[arg(long = "lock", value_name = "FILE", requires = "keep", value_parser = file())]
+        locks: Vec<PathBuf>,
         /// Only report what would be removed
         #[arg(long)]
         dry_run: bool,

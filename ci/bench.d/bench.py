@@ -21,6 +21,7 @@ from image import (
     ARCHS,
     Images,
     measure_base,
+    measure_costs,
     measure_disk,
     measure_sign,
     measure_static,
@@ -240,6 +241,7 @@ class Bench:
         self.base_tree(images)
         self.writers(images)
         self.disk(images)
+        self.costs(images)
         self.static(images)
         self.sign(images)
         self.verify(images)
@@ -289,6 +291,21 @@ class Bench:
             Goal("disk, nothing changed", nothing_changed.median(), 0.2, " s", noise=1),
             Goal("peak memory of a disk", max(run.peak_mib() for run in runs.values()), 256, " MiB", noise=0),
         ]
+
+    def costs(self, images):
+        runs = measure_costs(images, min(self.args.runs, 3))
+        print("\n## What a disk of container-host costs, amd64")
+        rows = [[name, run.seconds(), run.cpu_seconds(), f"{run.peak_mib():.0f} MiB"] for name, run in runs.items()]
+        table(["", "wall: median (range)", "CPU", "peak memory"], rows)
+        cold, unpacked, warm, copied, large, several, *threads = runs.values()
+        self.goals += [
+            Goal("disk, nothing derived: wall beside `dpkg-deb` of its packages", cold.median() / unpacked.median(), 2, ""),
+            Goal("disk, warm: wall beside copying and hashing it", warm.median() / copied.median(), 1.2, ""),
+            Goal("disk of 4 TiB: CPU beside the default", large.median_cpu() / warm.median_cpu(), 1.05, "", noise=0.2),
+            Goal("20 recipes: CPU beside 20 warm builds", several.median_cpu() / (20 * warm.median_cpu()), 1, "", noise=0.2),
+        ]
+        for count, run, limit in zip((16, 64), threads, (2, 4)):
+            self.goals.append(Goal(f"memory with {count} threads beside as many as processors", run.peak_mib() / cold.peak_mib(), limit, "", noise=0))
 
     def static(self, images):
         size = os.stat(self.args.static).st_size / 1e6

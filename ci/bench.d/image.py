@@ -197,6 +197,55 @@ class Changed:
         self.file.write_bytes(self.plain.translate(table))
 
 
+def extended(images, name, text):
+    """A recipe that extends the image's, with its lock."""
+    recipe = images.work / f"{name}.toml"
+    recipe.write_text(f'extends = "{images.recipe}"\nname = "{name}"\n\n{text}')
+    shutil.copy(images.recipe.with_suffix(".lock"), recipe.with_suffix(".lock"))
+    return recipe
+
+
+def packages(images):
+    """The packages of the image for amd64, in the store."""
+    lock = images.recipe.with_suffix(".lock").read_text()
+    digests = re.findall(r'^sha256 = "([0-9a-f]{64})"$', lock, re.M)
+    blobs = [images.store / "blobs" / digest[:2] / digest for digest in digests]
+    return [blob for blob in blobs if blob.is_file() and blob.read_bytes()[:8] == b"!<arch>\n"]
+
+
+def measure_costs(images, runs):
+    """What a build costs beside what nobody can do without: unpacking the packages, copying and
+    hashing the disk."""
+
+    def nothing():
+        pass
+
+    once(images.build("amd64", "disk", "--force"))
+    disk = images.of("amd64", "disk", "disk.raw")
+    listed = images.work / "packages.txt"
+    listed.write_text("".join(f"{package}\n" for package in packages(images)))
+    unpack = f"xargs -a {listed} -P $(nproc) -n 1 sh -c 'dpkg-deb --fsys-tarfile \"$0\" | cat >/dev/null'"
+    large = extended(images, "large", '[disk]\nsize = "4 TiB"\n')
+    several = [extended(images, f"several-{n}", f'[[file]]\npath = "/usr/n"\ntext = "{n}"\n') for n in range(20)]
+    words = [word for recipe in several[1:] for word in ("--recipe", str(recipe))]
+    return alternating(
+        runs,
+        {
+            "nothing derived": (images.forget, images.build("amd64", "disk", "--force")),
+            "`dpkg-deb --fsys-tarfile` of its packages": (nothing, ["sh", "-c", unpack]),
+            "warm": (nothing, images.build("amd64", "disk", "--force")),
+            "`cp --sparse=always` and `sha256sum` of the disk": (
+                nothing,
+                ["sh", "-c", f"cp --sparse=always {disk} {images.work}/copy && sha256sum {images.work}/copy"],
+            ),
+            "warm, `disk.size` of 4 TiB": (nothing, images.build("amd64", "disk", "--force", recipe=large)),
+            "20 recipes by one command": (nothing, images.build("amd64", "disk", "--force", *words, recipe=several[0])),
+            "nothing derived, 16 threads": (images.forget, images.build("amd64", "disk", "--force", "--threads", "16")),
+            "nothing derived, 64 threads": (images.forget, images.build("amd64", "disk", "--force", "--threads", "64")),
+        },
+    )
+
+
 def measure_disk(images, runs):
     def nothing():
         pass

@@ -1,9 +1,11 @@
 # shellcheck shell=bash
-# ci/test fast: what a change to one room most likely breaks, below a minute if everything
-# is compiled. Sourced after ci/lib/common.sh; part() is ci/test's.
+# ci/test fast: what a change to one room most likely breaks, below half a minute for one room
+# if everything is compiled. Sourced after ci/lib/common.sh; part() is ci/test's.
 
-# Test programs that need neither the lab nor a mirror, and end within seconds.
-readonly QUICK=(floors words pages consoles cli_verbs cli_bad_input)
+# Test programs that need neither the lab nor a mirror, and end within a second or two.
+readonly QUICK=(floors words pages consoles)
+# Those that drive the program: half a minute for all of them on two cores.
+readonly DRIVING=(cli_verbs cli_bad_input)
 
 # room_tests ROOM: what the names of its unit tests begin with, `input::lock` for
 # builder/src/input/lock; nothing for all of a package. Fails if there is no such room.
@@ -17,18 +19,23 @@ room_tests() {
     printf '%s\n' "${module//\//::}"
 }
 
-# test_fast TESTS: of the unit tests those whose names have TESTS in them, all if it is
-# empty. Each part builds the whole workspace, so that cargo chooses the same features
-# of dependencies as in ci/test, and compiles nothing twice.
+# test_fast TESTS: of the unit tests those whose names begin with TESTS, and of the tests that
+# drive the program those whose names have its last part in them; all if it is empty. Each
+# part builds the whole workspace, so that cargo chooses the same features of dependencies
+# as in ci/test, and compiles nothing twice.
 test_fast() {
-    local filter=$1 name quick=()
+    local filter=$1 name quick=() driving=()
     for name in "${QUICK[@]}"; do quick+=(--test "$name"); done
+    for name in "${DRIVING[@]}"; do driving+=(--test "$name"); done
     # What has no judge here is skipped, even in CI: ci/test has them all.
     unset CI
     part format cargo fmt --all --check
-    part clippy cargo clippy --locked --workspace --all-targets -- -D warnings
+    part clippy cargo clippy --quiet --locked --workspace --all-targets -- -D warnings
+    # In one call, so that the program and its unit tests are compiled side by side.
+    part build cargo test --quiet --locked --workspace --no-run --lib --bins "${quick[@]}" "${driving[@]}"
     part unit-tests cargo test --quiet --locked --workspace --lib --bins -- ${filter:+"$filter"::}
     part quick-tests cargo test --quiet --locked --workspace "${quick[@]}"
+    part program-tests cargo test --quiet --locked --workspace "${driving[@]}" -- ${filter:+"${filter##*::}"}
     printf '\nci/test fast passed in %d s: %s\n' "$SECONDS" "${TIMES%, }"
 }
 
@@ -49,7 +56,7 @@ builder/machine none
 tests/support/src/run.rs none
 /etc none
 END
-    for name in "${QUICK[@]}"; do
+    for name in "${QUICK[@]}" "${DRIVING[@]}"; do
         grep -q "^name = \"$name\"$" builder/Cargo.toml || die "ci/lib/fast.sh: builder/Cargo.toml has no test '$name'"
     done
 }

@@ -2,10 +2,14 @@
 # The environment of the tests that boot machines. Sourced after
 # ci/lib/common.sh, lab.sh and base.sh; CARGO_TARGET_DIR is set.
 
+# Both programs for images, for both architectures; nodeimg looks for the updater itself
+# where ci/firstboot puts it.
 prepare_firstboot() {
     NODEIMG_FIRSTBOOT_AMD64=$("$TOP/ci/firstboot" amd64)
     NODEIMG_FIRSTBOOT_ARM64=$("$TOP/ci/firstboot" arm64)
     export NODEIMG_FIRSTBOOT_AMD64 NODEIMG_FIRSTBOOT_ARM64
+    "$TOP/ci/firstboot" --program nodeimg-update amd64
+    "$TOP/ci/firstboot" --program nodeimg-update arm64
 }
 
 # use_lab DIR: serves the mirror of the lab that ci/lab printed, until stop_lab.

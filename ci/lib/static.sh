@@ -38,27 +38,34 @@ prepare_zig() {
     [[ -x $ZIG ]] || die "$folder could not be made"
 }
 
-# use_c_compiler CPU BUILD_DIR: C of crates for CPU-unknown-linux-musl is compiled by zig.
+# use_c_compiler TRIPLE ZIG_TARGET BUILD_DIR: C of crates for Rust's TRIPLE is compiled by zig.
 # Crates call it as clang: a script passes on what zig understands.
 use_c_compiler() {
-    local cpu=$1 build_dir=$2 key=${1}_unknown_linux_musl
+    local key=${1//-/_} target=$2 build_dir=$3
     prepare_zig
     mkdir -p "$build_dir/cc"
-    cat >"$build_dir/cc/$cpu-cc" <<END
+    cat >"$build_dir/cc/$1-cc" <<END
 #!/bin/bash
-# Made by ci/lib/static.sh. zig names targets in its own way.
+# Made by ci/lib/static.sh. zig names targets in its own way, and knows the oldest macOS itself.
 words=()
-for word; do [[ \$word == --target=* ]] || words+=("\$word"); done
-exec $(printf %q "$ZIG") cc -target $cpu-linux-musl "\${words[@]}"
+while ((\$#)); do
+    case \$1 in
+        --target=* | -mmacosx-version-min=*) ;;
+        -arch) shift ;;
+        *) words+=("\$1") ;;
+    esac
+    shift
+done
+exec $(printf %q "$ZIG") cc -target $target "\${words[@]}"
 END
     cat >"$build_dir/cc/ar" <<END
 #!/bin/sh
 # Made by ci/lib/static.sh.
 exec $(printf %q "$ZIG") ar "\$@"
 END
-    chmod 0755 "$build_dir/cc/$cpu-cc" "$build_dir/cc/ar"
+    chmod 0755 "$build_dir/cc/$1-cc" "$build_dir/cc/ar"
     export ZIG_GLOBAL_CACHE_DIR=$build_dir/cc/cache ZIG_LOCAL_CACHE_DIR=$build_dir/cc/cache
-    export "CC_$key=$build_dir/cc/$cpu-cc" "AR_$key=$build_dir/cc/ar"
+    export "CC_$key=$build_dir/cc/$1-cc" "AR_$key=$build_dir/cc/ar"
     # What C knows of the place that it was compiled at.
     export "CFLAGS_$key=-ffile-prefix-map=${CARGO_HOME:-$HOME/.cargo}=/cargo -ffile-prefix-map=$build_dir=/target"
     # Settings for other compilers.

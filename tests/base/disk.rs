@@ -278,6 +278,62 @@ fn what_the_recipe_gives_too_little_room_is_told() {
 }
 
 #[test]
+fn a_disk_for_a_large_machine_ends_with_its_content() {
+    const SIZE: u64 = 4 << 40;
+    if images().is_none() {
+        return;
+    }
+    let Some(binary) = real::firstboot(HOST) else {
+        return;
+    };
+    let place = place("large", HOST);
+    let file = place.join("r.toml");
+    fs::copy(recipe().with_extension("lock"), file.with_extension("lock")).unwrap();
+    let from = fs::canonicalize(recipe()).unwrap();
+    let text = format!(
+        "extends = \"{}\"\n[disk]\nsize = \"4 TiB\"\n",
+        from.display()
+    );
+    fs::write(&file, text).unwrap();
+    let mut build = nodeimg();
+    build.args(["build", "--quiet", "--offline", "--arch", HOST]);
+    build.args(["--output", "disk", "--output", "disk-qcow2"]);
+    build.arg("--recipe").arg(&file).arg("--store").arg(store());
+    build
+        .arg("--firstboot")
+        .arg(format!("{HOST}={}", binary.display()));
+    let out = place.join("out");
+    Ran::of(build.arg("--out").arg(&out)).good();
+    let image = fs::read_dir(&out).unwrap().next().unwrap().unwrap().path();
+    let raw = image.join("disk.raw");
+    let size = fs::metadata(&raw).unwrap().len();
+    assert!(size < 1 << 30, "{size}");
+    let text = fs::read_to_string(image.join("manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(manifest["disk"]["size"], size);
+    assert_eq!(manifest["disk"]["machine_size"], SIZE);
+    if let Some(found) = partitions(&raw) {
+        assert_eq!(found.len(), 3);
+        tool(host_program("sfdisk").arg("--verify").arg(&raw))
+            .unwrap()
+            .good();
+        // On a machine's disk it reads the same; the first boot moves the second table.
+        let grown = File::options().write(true).open(&raw).unwrap();
+        grown.set_len(64 << 30).unwrap();
+        assert_eq!(partitions(&raw).unwrap(), found);
+    }
+    let mut info = host_program("qemu-img");
+    info.args(["info", "--output", "json"])
+        .arg(image.join("disk.qcow2"));
+    if let Some(told) = tool(&mut info) {
+        let told: Value = serde_json::from_str(&told.good().out).unwrap();
+        assert_eq!(told["virtual-size"], SIZE);
+    }
+    assert!(fs::metadata(image.join("disk.qcow2")).unwrap().len() < 1 << 30);
+    fs::remove_dir_all(&place).unwrap();
+}
+
+#[test]
 fn the_manifest_tells_what_can_be_written_to() {
     let Some(images) = images() else { return };
     let text = fs::read_to_string(images.image(HOST).join("manifest.json")).unwrap();

@@ -1,8 +1,9 @@
-//! Disks, byte for byte: recipes/container-host with its committed lock and a stand-in for the
-//! first-boot binary. tests/golden.rs says what this is for, and how the digests are renewed.
+//! Disks, byte for byte: recipes/container-host with its committed lock and stand-ins for first
+//! boot and the updater. tests/golden.rs says what this is for, and how the digests are renewed.
 
 use std::fs;
 
+use nodeimg_formats::update::PROGRAM_MARKER;
 use tempfile::TempDir;
 
 use super::{ARCHS, images, recipe};
@@ -30,11 +31,16 @@ fn disks_have_the_pinned_bytes() {
     let mut build = verb("build", &ARCHS);
     build.args(["--output", "disk", "--output", "root", "--output", "uki"]);
     for arch in ARCHS {
-        let binary = place.path().join(format!("firstboot-{arch}"));
-        fs::write(&binary, archive::firstboot(arch)).unwrap();
-        build
-            .arg("--firstboot")
-            .arg(format!("{arch}={}", binary.display()));
+        for (program, bytes) in [
+            ("firstboot", archive::firstboot(arch)),
+            ("update", archive::static_program(arch, PROGRAM_MARKER)),
+        ] {
+            let binary = place.path().join(format!("{program}-{arch}"));
+            fs::write(&binary, bytes).unwrap();
+            build
+                .arg(format!("--{program}"))
+                .arg(format!("{arch}={}", binary.display()));
+        }
     }
     let out = place.path().join("out");
     Ran::of(build.args(["--offline", "--out"]).arg(&out)).good();

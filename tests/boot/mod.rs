@@ -16,10 +16,11 @@
 //! | `secure`, amd64, 3 as far as the kernel | Secure Boot: keys are enrolled, what they signed boots, another command line does not |
 //! | `secure`, amd64, 7 more; arm64, 3 | unsigned, others' keys, a changed loader, the next key, a revoked one; the same on arm64 (NODEIMG_TEST_FULL=1) |
 //! | `tampered`, amd64, 1, 1 and 1 | one bit of the root is another one, of the hash tree, of the command line: never up |
-//! | `twins`, amd64, 3 | a second disk with the same image and a state that is not this node's; GUIDs of its own |
-//! | `twins`, amd64, 3 | the same with systemd's initrd; neither of two disks if the firmware does not say which |
-//! | `twins`, amd64, 23 more | virtio, SATA and USB, and the node's own disk there (NODEIMG_TEST_FULL=1) |
+//! | `twins`, amd64, 2 | a second disk with the same image and a state that is not this node's |
+//! | `twins`, amd64, 27 more | GUIDs of its own; the same with systemd's initrd; neither of two disks if the firmware does not say which; virtio, SATA and USB, and the node's own disk there (NODEIMG_TEST_FULL=1) |
 //! | `twins`, arm64, 4 | NVMe, and the node's own disk there (NODEIMG_TEST_FULL=1) |
+//! | `update`, amd64, 2 | a node updates itself from a registry, by https and with a signature |
+//! | `update`, amd64, 7 more | a second update, by the unit; versions from a medium that panic, fail or are corrupt after an update, and a power cut in the midst of one (NODEIMG_TEST_FULL=1) |
 //! | `every`, both, 1 each | every package that is known: all units run, programs work (NODEIMG_TEST_FULL=1) |
 //!
 //! `silent` is a metadata service that does not answer a node that is set up: the delay.
@@ -43,6 +44,7 @@ mod secure;
 mod silent;
 mod tampered;
 mod twins;
+mod update;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -34,6 +34,7 @@ fn amd64_comes_up_twice() {
         Guest::new(&format!("amd64-{name}"), &image)
             .seed(&drive)
             .keep(&directory.join("keep"))
+            .look_at_all()
             .script(ABOUT_THE_SEED)
     };
     let first = boot("first").with(&["--port", &login.forwarding()]);
@@ -97,7 +98,12 @@ fn arm64_has_its_seed_of_the_firmware() {
     let guest = guest.qemu(&["-smbios", &serial, "-smbios", "type=3,serial=rack-7"]);
     let credentials = credentials(&directory);
     let guest = guest.qemu(&credentials.iter().map(String::as_str).collect::<Vec<_>>());
-    let Some(facts) = guest.script(WITHOUT_THE_SERVER).left(2).facts() else {
+    let Some(facts) = guest
+        .look_at_all()
+        .script(WITHOUT_THE_SERVER)
+        .left(2)
+        .facts()
+    else {
         return;
     };
     expect_as_built(&facts, &image, "aarch64");

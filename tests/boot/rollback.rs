@@ -30,13 +30,15 @@ use nodeimg_test_support::worker::Worker;
 use disk::{Version, add_entry, changed, place_of};
 
 /// What the node knows of versions.
-const ABOUT: &str = "\
+pub(super) const ABOUT: &str = "\
 fact update cat /var/lib/nodeimg/update.json
 fact told nodeimg-firstboot status
 fact json nodeimg-firstboot status --json
 mkdir /run/esp
 mount -o ro /dev/vda1 /run/esp
 fact entries ls /run/esp/EFI/Linux
+fact versions nodeimg-update list
+fact timer systemctl is-enabled nodeimg-update.timer
 fact health journalctl --boot --no-pager --output=cat --unit=nodeimg-health --unit=nodeimg-bless
 ";
 /// As many bytes as what it takes the place of: no program of the initrd can start.
@@ -80,6 +82,9 @@ fn panics(name: &str, image: &Path, arch: &str) -> Option<()> {
     expect_left(&facts, &old, &new, 3);
     facts.expect_parts("update", &["it never came as far as its own health check"]);
     facts.expect_console(&["Kernel panic"]);
+    // The updater is there by default, and nothing starts it.
+    facts.expect_parts("versions", &[old.version(), "runs"]);
+    facts.expect("timer", "disabled");
     fs::remove_dir_all(directory).unwrap();
     Some(())
 }
@@ -94,13 +99,20 @@ fn next_of(version: &str) -> String {
 /// The old version is good and runs, the new one is bad and is not forgotten.
 #[track_caller]
 fn expect_left(facts: &Facts, old: &Version, new: &Version, tries: u32) {
-    let entries = format!("{}.efi {}+0-{tries}.efi", old.stem, new.stem);
-    facts.expect("entries", &entries);
-    let version = format!("\"version\": \"{}\"", new.version());
-    let booted = format!("\"booted\": \"{}\"", old.version());
+    expect_back(facts, &old.stem, &new.stem, tries);
+}
+
+/// The same by the names of their entries.
+#[track_caller]
+pub(super) fn expect_back(facts: &Facts, old: &str, new: &str, tries: u32) {
+    facts.expect("entries", &format!("{old}.efi {new}+0-{tries}.efi"));
+    let version = |entry: &'_ str| entry.split_once('_').unwrap().1.to_owned();
+    let (old, new) = (version(old), version(new));
+    let version = format!("\"version\": \"{new}\"");
+    let booted = format!("\"booted\": \"{old}\"");
     let boots = format!("\"boots\": {tries}");
     facts.expect_parts("update", &[&version, &booted, &boots]);
-    let told = format!("failed {}, tried {tries} time", new.version());
+    let told = format!("failed {new}, tried {tries} time");
     let words: Vec<&str> = facts["told"].split_whitespace().collect();
     assert!(words.join(" ").contains(&told), "{}", &facts["told"]);
     facts.expect_parts("json", &["\"update\": {", &version]);
@@ -175,7 +187,7 @@ fn another(name: &str, more: &str) -> Option<PathBuf> {
 }
 
 /// First boot of the new version cannot run. Nor does the test's script, which runs once.
-const FIRST_BOOT_FAILS: &str = "version = \"14.0\"\n[[file]]\n\
+pub(super) const FIRST_BOOT_FAILS: &str = "[[file]]\n\
     path = \"/etc/systemd/system/nodeimg-exec.service.d/not.conf\"\n\
     content = \"[Unit]\\nConditionPathExists=/nonexistent\\n\"\n[[file]]\n\
     path = \"/etc/systemd/system/nodeimg-firstboot.service.d/fails.conf\"\n\
@@ -192,7 +204,10 @@ fn versions_that_are_not_healthy_and_one_that_is() {
     }
     let Some(image) = image("amd64") else { return };
     let (Some(fails), Some(good)) = (
-        another("first-boot-fails", FIRST_BOOT_FAILS),
+        another(
+            "first-boot-fails",
+            &format!("version = \"14.0\"\n{FIRST_BOOT_FAILS}"),
+        ),
         another("good", GOOD),
     ) else {
         return;

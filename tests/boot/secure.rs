@@ -120,7 +120,7 @@ impl Machine {
         let mut child = command.spawn().unwrap();
         let said = watch(&mut child, &console, until);
         let _ = child.kill();
-        child.wait().unwrap();
+        slots::end(&mut child).unwrap();
         said
     }
 
@@ -151,7 +151,7 @@ impl Machine {
 fn watch(child: &mut Child, console: &Path, until: &[&str]) -> String {
     let started = Instant::now();
     loop {
-        let ended = child.try_wait().unwrap().is_some();
+        let ended = slots::ended(child).unwrap().is_some();
         let said = fs::read(console).unwrap_or_default();
         let said = String::from_utf8_lossy(&said).into_owned();
         if ended || until.iter().any(|words| said.contains(words)) {

@@ -7,11 +7,12 @@
 //!  boot 2   both; firmware boots vda, the other one is earlier in the kernel's order
 //!           of names. A variable of the firmware is to name the image's GUIDs, which the
 //!           disk no longer has
-//!  boot 3   of the node by itself: the variable's entry fails, and the usual path boots
+//!  boot 3   of the node by itself, with `NODEIMG_TEST_FULL`: the variable's entry fails, and the
+//!           usual path boots
 //! ```
 //!
-//! The same with systemd's initrd, and without firmware that says what it booted: neither
-//! disk is taken.
+//! With `NODEIMG_TEST_FULL` the same with systemd's initrd, and without firmware that says what it
+//! booted: neither disk is taken.
 //!
 //! The other disk is at NVMe; with `NODEIMG_TEST_FULL` also at virtio, SATA and USB, behind the
 //! node's and, in the node's place, before it. The kernel finds a disk at SATA after one at
@@ -59,7 +60,7 @@ const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 fn root_and_state_come_from_the_disk_that_was_booted() {
     let Some(image) = image("amd64") else { return };
     let is_full = judge::is_full("twins at virtio and SATA, and before the node's disk");
-    takes_the_booted("twins", image, &places(false, is_full));
+    takes_the_booted("twins", image, &places(false, is_full), is_full);
 }
 
 #[test]
@@ -71,7 +72,7 @@ fn at_usb_too() {
     let Some(image) = image_of_generic_kernel("nodeimg") else {
         return;
     };
-    takes_the_booted("twins-usb", image, &places(true, true));
+    takes_the_booted("twins-usb", image, &places(true, true), true);
 }
 
 #[test]
@@ -83,11 +84,11 @@ fn on_arm64_too() {
     let Some(image) = image("arm64") else { return };
     let at_nvme = places(false, true).into_iter();
     let at_nvme: Vec<&Place> = at_nvme.filter(|it| it.name.starts_with("nvme")).collect();
-    takes_the_booted("twins-arm64", image, &at_nvme);
+    takes_the_booted("twins-arm64", image, &at_nvme, true);
 }
 
-/// With nodeimg's own initrd.
-fn takes_the_booted(name: &'static str, image: PathBuf, places: &[&Place]) {
+/// With nodeimg's own initrd; the next boot too, if `is_full`.
+fn takes_the_booted(name: &'static str, image: PathBuf, places: &[&Place], is_full: bool) {
     let Some(twins) = Twins::new(name, image) else {
         return;
     };
@@ -96,7 +97,7 @@ fn takes_the_booted(name: &'static str, image: PathBuf, places: &[&Place]) {
         let first = twins.both(place, left);
         let state = format!("the state is /dev/{}", place.partition(6));
         first.expect_parts("initrd", &[&state]);
-        if !place.is_swapped {
+        if is_full && !place.is_swapped {
             let next = twins.alone(place, left - 1);
             next.expect_parts("initrd", &[&state]);
             keeps_its_guids(&first, &next);
@@ -108,14 +109,16 @@ fn takes_the_booted(name: &'static str, image: PathBuf, places: &[&Place]) {
 #[test]
 #[ignore = "boots for minutes; ci/test runs it"]
 fn systemds_initrd_takes_them_from_that_disk_too() {
+    if !judge::is_full("systemd's initrd: the same twins") {
+        return;
+    }
     let Some(image) = image_of_systemd("amd64") else {
         return;
     };
     let Some(twins) = Twins::new("twins-systemd", image) else {
         return;
     };
-    let is_full = judge::is_full("systemd's initrd: the same twins, the next boot");
-    twins.of_systemd(&places(false, is_full), is_full);
+    twins.of_systemd(&places(false, true));
     twins.neither();
     fs::remove_dir_all(twins.directory).unwrap();
 }
@@ -132,7 +135,7 @@ fn systemds_initrd_at_usb_too() {
     let Some(twins) = Twins::new("twins-usb-systemd", image) else {
         return;
     };
-    twins.of_systemd(&places(true, true), true);
+    twins.of_systemd(&places(true, true));
     fs::remove_dir_all(twins.directory).unwrap();
 }
 
@@ -190,12 +193,12 @@ impl Twins {
     }
 
     /// With systemd's initrd: in each of the places, once more alone if `is_full`.
-    fn of_systemd(&self, places: &[&Place], is_full: bool) {
+    fn of_systemd(&self, places: &[&Place]) {
         for (index, place) in places.iter().enumerate() {
             let left = 2 * (places.len() - index) as u32;
             let first = self.both(place, left);
             assert_ne!(&first["initrd-time"], "0", "no systemd in the initrd");
-            if is_full && !place.is_swapped {
+            if !place.is_swapped {
                 keeps_its_guids(&first, &self.alone(place, left - 1));
             }
         }

@@ -1,8 +1,10 @@
 //! Every verb on good input, as a user drives it.
 //!
 //! A module is named after its verb: `build` (events, silence, rebuilds), `fetch` (bundles,
-//! `--offline`), `doctor`, `events` (against their schema), `exit_status`, `habits` (what people type), `init`, `inventory`, `lock`, `recipes`, `run`, `run_exec` (`run --exec`), `runtimes`
-//! (the container runtime of an image), `seed`, `sign`, `store`, `stored_images` (container
+//! `--offline`), `doctor`, `events` (against their schema), `exit_status`, `habits` (what people
+//! type), `init`, `inventory`, `lock`, `recipes`, `run`, `run_exec` (`run --exec`), `runtimes`
+//! (the container runtime of an image), `seed`, `several` (images of one command; traces),
+//! `shells` (completions, the manual), `sign`, `store`, `stored_images` (container
 //! images in an image with CRI-O), `test`, `verify`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -21,6 +23,7 @@ mod run;
 mod run_exec;
 mod runtimes;
 mod seed;
+mod several;
 mod shells;
 mod sign;
 mod store;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -195,6 +196,36 @@ fn signed_without_checksums_no_stale_signature_stays() {
     Ran::of(&mut sign(&image, &hashes)).good();
     assert!(!image.join("SHA256SUMS.sig").exists());
     sums_hold(&image);
+}
+
+/// Firmware asks no clock, but whoever signs should know.
+#[test]
+fn a_certificate_that_is_not_valid_now_is_named() {
+    let Some((world, keys)) = world() else { return };
+    let image = world.image("amd64");
+    let late = rcgen::KeyPair::generate().unwrap();
+    keys.file("late.key", &late.serialize_pem());
+    fs::set_permissions(keys.path("late.key"), fs::Permissions::from_mode(0o600)).unwrap();
+    for (from, until, expected) in [
+        (2020, 2021, Some("was valid until 2021-01-01")),
+        (2020, 2200, None),
+        (2200, 2201, Some("is not valid before 2200-01-01")),
+    ] {
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters.not_before = rcgen::date_time_ymd(from, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let certificate = parameters.self_signed(&late).unwrap();
+        keys.file("late.pem", &certificate.pem());
+        let text = "[checksums]\nkey = \"late.key\"\ncertificate = \"late.pem\"\n";
+        let said = Ran::of(&mut sign(&image, &keys.file("late.toml", text))).good();
+        assert_eq!(
+            said.err.contains("warning"),
+            expected.is_some(),
+            "{}",
+            said.err
+        );
+        assert!(said.err.contains(expected.unwrap_or("")), "{}", said.err);
+    }
 }
 
 /// A variable that is not signed any more must not be left for firmware to take.

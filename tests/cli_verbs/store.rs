@@ -61,6 +61,66 @@ fn gc_removes_what_was_not_used_for_so_long() {
     world.store_is_sound().unwrap();
 }
 
+/// Bytes in files of the store.
+fn store_size(world: &World) -> u64 {
+    let files = walkdir::WalkDir::new(world.path("store")).into_iter();
+    let sizes = files.map(|entry| {
+        let meta = entry.unwrap().metadata().unwrap();
+        if meta.is_file() { meta.len() } else { 0 }
+    });
+    sizes.sum()
+}
+
+#[test]
+fn a_budget_holds_over_many_images_and_keeps_what_locks_name() {
+    let mut world = World::warm();
+    let recipe = std::fs::read_to_string(world.path("recipe.toml")).unwrap();
+    Ran::of(world.build().arg("--offline")).good();
+    let blobs = world.blobs();
+    let blob_size = || {
+        let names = world.blobs();
+        let sizes = names.iter().map(|name| {
+            let path = format!("store/blobs/{}/{name}", &name[..2]);
+            std::fs::metadata(world.path(&path)).unwrap().len()
+        });
+        sizes.sum::<u64>()
+    };
+    let budget = blob_size() + 20_000;
+    for number in 0..10 {
+        let more = format!(
+            "{recipe}\n[[file]]\npath = \"/usr/share/n\"\ntext = \"{}\"\n",
+            format!("{number} ").repeat(3000)
+        );
+        world.write_recipe(&more);
+        Ran::of(&mut world.nodeimg("lock")).good();
+        Ran::of(world.build().arg("--offline")).good();
+        let report = gc(&world, &["--keep", &format!("{budget} B")]);
+        assert!(report["kept"].as_u64().unwrap() <= budget, "{report}");
+        assert!(
+            store_size(&world) <= budget + 10_000,
+            "{}",
+            store_size(&world)
+        );
+        assert_eq!(world.blobs(), blobs, "what the lock names stays");
+        world.store_is_sound().unwrap();
+    }
+    // Nothing is left but that, and a warning says why it is more.
+    let mut all = world.nodeimg("store");
+    let ran = Ran::of(all.args(["gc", "--keep", "1 B"])).good();
+    assert!(ran.err.contains("recipe.lock"), "{}", ran.err);
+    assert_eq!(world.blobs(), blobs);
+    Ran::of(world.build().args(["--offline", "--force"])).good();
+    // Without its lock, a blob is one like others; a lock that is named counts as well.
+    std::fs::rename(world.path("recipe.lock"), world.path("kept.lock")).unwrap();
+    gc(&world, &["--keep", "1 B", "--lock", "kept.lock"]);
+    assert_eq!(world.blobs(), blobs);
+    let dry = gc(&world, &["--keep", "1 B", "--dry-run"]);
+    assert!(!dry["removed"].as_array().unwrap().is_empty(), "{dry}");
+    assert_eq!(world.blobs(), blobs, "--dry-run removes nothing");
+    gc(&world, &["--keep", "1 B"]);
+    assert!(world.blobs().is_empty());
+}
+
 #[test]
 fn gc_waits_for_no_build_and_takes_nothing_from_one() {
     let world = World::locked();

@@ -289,7 +289,7 @@ fn image_of(name: &str) -> String {
 }
 
 /// The variant's recipe, with the lock of the one that it extends.
-fn write(variant: &Variant, directory: &Path) -> PathBuf {
+pub fn write(variant: &Variant, directory: &Path) -> PathBuf {
     let from = recipes().join(format!("{}.toml", variant.recipe));
     let mut text = format!(
         "extends = \"{}\"\nname = \"{}\"\n{}\n{}",

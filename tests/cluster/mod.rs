@@ -15,6 +15,7 @@
 //!           +-- node-5, node-6     containerd and CRI-O, measured (NODEIMG_TEST_CRIO)
 //!           +-- node-7, node-8     1.36 with CRI-O: hard-way, kubeadm join (NODEIMG_TEST_CRIO)
 //!           +-- node-9             hard-way without kube-proxy (NODEIMG_TEST_FULL=1)
+//!           +-- updated-0          hard-way, updated three times (NODEIMG_TEST_FULL=1)
 //!           +-- cp-0, cp-1         kubeadm init, and a join (NODEIMG_TEST_FULL=1), a cluster of its own
 //!  a second one, of both families (NODEIMG_TEST_FULL=1)
 //!           +-- dual-0, six-0      IPv4 and IPv6, and IPv6 only
@@ -51,6 +52,7 @@ pub(crate) mod node;
 mod runtimes;
 pub(crate) mod seed;
 mod skew;
+mod update;
 pub(crate) mod workload;
 
 use std::fs;

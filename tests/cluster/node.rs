@@ -183,7 +183,7 @@ impl Node {
     ) -> T {
         let what = format!("{}: {what}", self.name);
         until(&what, seconds, || {
-            let ended = self.child.try_wait().unwrap();
+            let ended = slots::ended(&mut self.child).unwrap();
             assert!(
                 ended.is_none(),
                 "{what}: the machine has ended, see {}",
@@ -314,7 +314,7 @@ impl Node {
         self.disconnect();
         let what = format!("{} is off", self.name);
         let ended = until(&what, SOON, || {
-            let ended = self.child.try_wait().unwrap();
+            let ended = slots::ended(&mut self.child).unwrap();
             ended.ok_or_else(|| "it runs".to_owned())
         });
         assert!(ended.success(), "{what}: {ended}");
@@ -324,14 +324,14 @@ impl Node {
 impl Drop for Node {
     /// `nodeimg run` ends its QEMU with itself.
     fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
+        if let Ok(None) = slots::ended(&mut self.child) {
             if std::thread::panicking() {
                 self.tells();
             }
             let id = i32::try_from(self.child.id()).unwrap();
             let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
         }
-        let _ = self.child.wait();
+        let _ = slots::end(&mut self.child);
         self.disconnect();
     }
 }

@@ -39,8 +39,8 @@ use nodeimg_test_support::{real, slots};
 use report::say;
 use setting::Setting;
 
-/// Of conformance and workloads, and of the runtime's judges.
-const PLACES: [Place; 2] = [
+/// Of conformance and workloads, of the runtime's judges, and of all of critest.
+const PLACES: [Place; 3] = [
     Place {
         name: "judged-0",
         number: 60,
@@ -49,8 +49,12 @@ const PLACES: [Place; 2] = [
         name: "judged-1",
         number: 65,
     },
+    Place {
+        name: "judged-2",
+        number: 67,
+    },
 ];
-const SUBNETS: [&str; 2] = ["10.200.60.0/24", "10.200.65.0/24"];
+const SUBNETS: [&str; 3] = ["10.200.60.0/24", "10.200.65.0/24", "10.200.67.0/24"];
 
 /// Nothing is baked: images come from the registry.
 pub const JUDGED: Variant = Variant {
@@ -119,7 +123,7 @@ fn a_node_passes_kubernetes_conformance() {
 fn a_node_passes_what_others_ask_of_it() {
     judged("others", 1, |setting, node, parts| {
         parts.run("image-builder's checks", || goss::met(node, &versions()));
-        parts.run("critest", || critest::passes(node, &critest::CONTAINERD));
+        parts.run("critest", || critest::passes_the_chosen(node));
         parts.run("flannel", || workloads::network::flannel(setting, node));
         parts.run("pressure", || {
             workloads::pressure::expect_eviction(setting, node)

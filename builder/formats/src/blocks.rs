@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+use nodeimg_values::system;
 
 /// Bytes at places; what was written is only certain to last once it is flushed.
 pub trait Blocks: Sync {
@@ -39,8 +39,7 @@ impl Blocks for File {
     }
 
     fn forget(&self) {
-        // Advice: nothing is wrong if it is not taken.
-        let _ = posix_fadvise(self, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
+        system::forget(self);
     }
 }
 

@@ -20,6 +20,7 @@
 //! Left out: sectors of other sizes than 512 bytes.
 
 mod edit;
+pub mod kinds;
 mod read;
 
 use std::fs::File;

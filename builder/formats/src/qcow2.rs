@@ -50,12 +50,14 @@ const BACKING_FORMAT: u32 = 0xe279_2aca;
 const LONGEST_BACKING: usize = 1023;
 
 /// Writes the disk `raw` as a qcow2 image from the start of `to` on, which is
-/// empty. Says how long the image is, in bytes. Moves the position of `raw`.
-pub fn write(raw: &File, to: &mut (impl Write + Seek)) -> Result<u64> {
+/// empty. The guest sees `virtual_size` bytes, or those of `raw` if they are more: zeros
+/// follow it. Says how long the image is, in bytes. Moves the position of `raw`.
+pub fn write(raw: &File, virtual_size: u64, to: &mut (impl Write + Seek)) -> Result<u64> {
     let reading = "reading the disk to make a qcow2 image of";
     let size = raw.metadata().context(reading)?.len();
-    check_size(size)?;
-    let mut image = Image::new(size, to);
+    let virtual_size = virtual_size.max(size);
+    check_size(virtual_size)?;
+    let mut image = Image::new(virtual_size, to);
     let mut cluster = vec![0; CLUSTER as usize];
     let mut position = 0;
     while let Some(data) = sparse::next_data(raw, position).context(reading)? {

@@ -24,6 +24,11 @@ pub trait Readable: Sync {
     fn known_digest(&self) -> Option<&Digest> {
         None
     }
+
+    /// Whether nobody can change the bytes: this process alone has them, in memory.
+    fn is_fixed(&self) -> bool {
+        false
+    }
 }
 
 impl Readable for [u8] {

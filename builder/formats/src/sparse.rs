@@ -3,9 +3,13 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
+use nodeimg_values::digest::{Hasher, Measured};
+
+static ZEROS: [u8; 256 << 10] = [0; 256 << 10];
 
 /// The first stretch of data that ends behind `from`, cut to what lies from
 /// there on; `None` if only holes follow. What is outside reads as zeros, what
@@ -31,10 +35,36 @@ pub fn next_data(file: &File, from: u64) -> io::Result<Option<Range<u64>>> {
     Ok(Some(start..seek(start, Whence::SeekHole)?))
 }
 
+/// The digest of all of `file`. Its holes count as the zeros that they read as, and are not
+/// read: the kernel would make pages of zeros for that. Moves the file's position.
+pub fn measure(file: &File) -> io::Result<Measured> {
+    let size = file.metadata()?.len();
+    let mut hasher = Hasher::new(&[]);
+    let mut buffer = vec![0; 256 << 10];
+    let mut at = 0;
+    while at < size {
+        let data = next_data(file, at)?.unwrap_or(size..size);
+        let mut hole = data.start - at;
+        while hole > 0 {
+            let len = hole.min(ZEROS.len() as u64);
+            hasher.update(&ZEROS[..len as usize]);
+            hole -= len;
+        }
+        at = data.start;
+        while at < data.end {
+            let len = (data.end - at).min(buffer.len() as u64) as usize;
+            file.read_exact_at(&mut buffer[..len], at)?;
+            hasher.update(&buffer[..len]);
+            at += len as u64;
+        }
+    }
+    Ok(hasher.finish())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::os::unix::fs::FileExt;
+    use nodeimg_values::digest::Digest;
 
     use super::*;
 
@@ -58,5 +88,27 @@ mod tests {
         let cut = next_data(&file, (4 << 20) + 2).unwrap().unwrap();
         assert_eq!(cut.start, (4 << 20) + 2);
         assert_eq!(next_data(&file, 32 << 20).unwrap(), None);
+    }
+
+    #[test]
+    fn holes_count_as_the_zeros_that_they_read_as() {
+        let file = tempfile::tempfile().unwrap();
+        let digest = || measure(&file).unwrap();
+        assert_eq!(digest().sha256, Digest::sha256(b""));
+        let mut all = vec![0; (3 << 20) + 77];
+        file.set_len(all.len() as u64).unwrap();
+        assert_eq!(digest().sha256, Digest::sha256(&all));
+        for (at, byte) in [
+            (0, 1),
+            (1 << 20, 2),
+            ((2 << 20) - 1, 3),
+            ((3 << 20) + 76, 4),
+        ] {
+            file.write_all_at(&[byte], at as u64).unwrap();
+            all[at] = byte;
+            let measured = digest();
+            assert_eq!(measured.sha256, Digest::sha256(&all));
+            assert_eq!(measured.size, all.len() as u64);
+        }
     }
 }

@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use nodeimg_formats::gpt::kinds::ESP;
 use nodeimg_formats::gpt::{self, Entry, Table};
 
 use crate::boot::{Esp, Uki};
 use crate::medium::{Layout, Medium, Window};
 use crate::root::Root;
 
-/// An EFI system partition, by the start of its type's GUID.
-const ESP: &str = "c12a7328-";
 /// The part of a SquashFS that tells it.
 const MAGIC: &[u8] = b"hsqs";
 
@@ -50,7 +49,7 @@ impl Image {
         let esp = table
             .partitions
             .iter()
-            .find(|entry| entry.kind.to_string().starts_with(ESP))
+            .find(|entry| entry.kind == ESP)
             .map(|entry| Esp::read(window(&medium, entry)?))
             .transpose()
             .with_context(context)?;

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_seed::text::pem;
+use nodeimg_values::date::Date;
 use nodeimg_values::digest::Digest;
 use nodeimg_values::regular;
 use ring::signature::{self, UnparsedPublicKey};
@@ -167,8 +168,9 @@ pub struct Certificate {
     /// The number's content, without tag and length.
     pub serial: Vec<u8>,
     pub is_self_issued: bool,
-    /// Until when it says that it is valid, in seconds since 1970.
-    pub until: i64,
+    /// From when and until when it says that it is valid, in seconds since 1970.
+    since: i64,
+    until: i64,
 }
 
 impl Certificate {
@@ -213,6 +215,7 @@ impl Certificate {
             issuer: certificate.issuer().as_raw().to_vec(),
             serial: certificate.raw_serial().to_vec(),
             is_self_issued: certificate.issuer().as_raw() == certificate.subject().as_raw(),
+            since: certificate.validity().not_before.timestamp(),
             until: certificate.validity().not_after.timestamp(),
         })
     }
@@ -220,6 +223,17 @@ impl Certificate {
     /// SHA-256 of all of it.
     pub fn fingerprint(&self) -> Digest {
         Digest::sha256(&self.der)
+    }
+
+    /// What it says of a time that it is not valid at. Firmware does not ask; people and other
+    /// verifiers do.
+    pub fn invalid_at(&self, time: Date) -> Option<String> {
+        let date = |seconds: i64| Date(u64::try_from(seconds).unwrap_or(0));
+        if time > date(self.until) {
+            return Some(format!("was valid until {}", date(self.until).rfc3339()));
+        }
+        let since = date(self.since);
+        (time < since).then(|| format!("is not valid before {}", since.rfc3339()))
     }
 }
 

@@ -61,7 +61,7 @@ pub struct RunArgs {
     pub expect: Option<String>,
     #[command(flatten)]
     pub size: SizeArgs,
-    /// Size of the node's disk [default: 8 GiB, or the image's own size if that is larger]
+    /// Size of the node's disk [default: the recipe's `disk.size`, or 8 GiB]
     #[arg(long, value_name = "SIZE")]
     pub disk_size: Option<ByteSize>,
     #[command(flatten)]

@@ -27,6 +27,7 @@ pub fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
     let progress = session.progress;
     around(relock.as_ref(), &mut chosen, &fetcher, progress, |chosen| {
         let locked = chosen.locked(boot::check_needs)?;
+        args.recipe.remember(&store)?;
         session.share(&fetcher, &args.network.shared, &locked, &archs);
         let fetched = bring(&fetcher, &chosen.recipe, &locked, &archs)?;
         chosen.verified(&locked, &roots, Some(&store), &archs)?;

@@ -169,12 +169,7 @@ impl Session<'_> {
         }
         let options = Options {
             mirrors,
-            jobs: usize::from(network.transfer.jobs),
-            retry: Retry {
-                attempts: u32::from(network.transfer.retries) + 1,
-                ..Retry::default()
-            },
-            ..Options::default()
+            ..self.plain_options(&network.transfer)?
         };
         Ok(Fetcher::new(store, options, self.progress))
     }
@@ -263,13 +258,8 @@ impl Session<'_> {
         Ok(Options {
             offline: network.offline,
             mirrors,
-            jobs: usize::from(network.transfer.jobs),
-            retry: Retry {
-                attempts: u32::from(network.transfer.retries) + 1,
-                ..Retry::default()
-            },
             warm_command: warm_command.to_owned(),
-            ..Options::default()
+            ..self.plain_options(&network.transfer)?
         })
     }
 
@@ -300,6 +290,15 @@ impl RecipeArgs {
     /// The recipe and its lock; with these outputs instead of the recipe's, if there are any.
     fn choose(&self, outputs: &[&OutputKind]) -> Result<Chosen> {
         Chosen::load(&self.recipe, self.lock.as_deref(), &KINDS, outputs)
+    }
+
+    /// What its lock names outlives a budget of the store.
+    fn remember(&self, store: &Store) -> Result<()> {
+        let lock = self.lock.clone().or_else(|| self.recipe.lock_path());
+        match lock.filter(|lock| lock.is_file()) {
+            Some(lock) => store.remember_lock(&lock),
+            None => Ok(()),
+        }
     }
 
     /// The trusted roots for `recipe`.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use nodeimg_signing::signer::Exchange;
+use nodeimg_values::date::Date;
 use serde_json::json;
 
 use super::Session;
@@ -15,6 +16,7 @@ pub fn run(session: &Session<'_>, args: &SignArgs) -> Result<()> {
     let folder = args.requests.as_ref().or(args.attach.as_ref());
     let exchange = folder.map(|folder| Exchange::open(folder)).transpose()?;
     let keys = Keys::open(&args.keys, exchange.as_ref())?;
+    warn_of_times(session, &keys);
     let directory = args.directory.display().to_string();
     session.progress.step(&format!("signing {directory}"));
     let outcome = sign::sign(&args.directory, &keys, exchange.as_ref())?;
@@ -31,6 +33,20 @@ pub fn run(session: &Session<'_>, args: &SignArgs) -> Result<()> {
     });
     session.say(&event, &text);
     Ok(())
+}
+
+/// Not refused: firmware asks no clock, and whoever pins a certificate need not either.
+fn warn_of_times(session: &Session<'_>, keys: &Keys<'_>) {
+    let Ok(now) = Date::now() else { return };
+    for certificate in keys.certificates() {
+        if let Some(said) = certificate.invalid_at(now) {
+            session.progress.warn(&format!(
+                "the certificate `{}` {said}: firmware takes its signatures all the same, other \
+                 verifiers may not; renew it for the same key, or sign with another",
+                certificate.subject
+            ));
+        }
+    }
 }
 
 fn tell_wanted(session: &Session<'_>, args: &SignArgs, wanted: &[String]) -> Result<()> {

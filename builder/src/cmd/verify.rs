@@ -14,7 +14,7 @@ use nodeimg_values::{regular, temporary};
 use tempfile::TempDir;
 
 use super::{Session, build};
-use crate::cli::{ArchArgs, BuildArgs, RecipeArgs, VerifyArgs};
+use crate::cli::{ArchArgs, BuildArgs, RecipeArgs, RecipesArgs, VerifyArgs};
 use crate::image::boot;
 use crate::input::chosen::{Chosen, read_if_there};
 use crate::input::fetch::shown;
@@ -119,14 +119,12 @@ fn check_place(image: &str, vsa: &Path) -> Result<()> {
 
 /// A signature by one's own key has no time, so this is for the user to judge.
 fn warn_of(session: &Session<'_>, certificate: &Certificate, path: &Path) {
-    let until = u64::try_from(certificate.until).unwrap_or(0);
-    if Date::now().is_ok_and(|now| now.0 > until) {
+    let said = Date::now().ok().and_then(|now| certificate.invalid_at(now));
+    if let Some(said) = said {
         session.progress.warn(&format!(
-            "the certificate {} ({}) was valid until {}: find out whether its owner has replaced \
-             it, and why",
+            "the certificate {} ({}) {said}: find out whether its owner has replaced it, and why",
             path.display(),
             certificate.subject,
-            Date(until)
         ));
     }
 }
@@ -349,13 +347,13 @@ fn rebuild(session: &Session<'_>, args: &VerifyArgs, again: &Again<'_>) -> Resul
     let outputs = again.outputs.iter().map(|name| named(name, &KINDS));
     let args = BuildArgs {
         arch: ArchArgs::of(again.arch),
-        recipe: RecipeArgs {
+        recipes: RecipesArgs::of(RecipeArgs {
             named: None,
             recipe: recipe
                 .context("--rebuild needs the recipe: name it with --recipe NAME|FILE")?,
             lock: args.lock.clone(),
             trusted_roots: args.trusted_roots.clone(),
-        },
+        }),
         outputs: outputs.collect::<Result<_>>()?,
         out: place.path().join("out"),
         network: args.network.clone(),
@@ -367,6 +365,8 @@ fn rebuild(session: &Session<'_>, args: &VerifyArgs, again: &Again<'_>) -> Resul
         relock_base: false,
         signatures_from: Some(again.published.to_owned()),
         force: true,
+        threads: None,
+        trace: None,
     };
     build::run(session, &args)
 }

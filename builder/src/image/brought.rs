@@ -10,9 +10,10 @@ use anyhow::{Context, Result};
 use nodeimg_values::key::KeyWriter;
 
 use super::layers;
+use crate::input::recipe::update::is_of_updates;
 use crate::input::recipe::{ExtraContent, ExtraFile, Recipe};
 use crate::tree::overlay::Overlay;
-use crate::tree::{Content, ImagePath, Node, Origin};
+use crate::tree::{Content, ImagePath, Node, Origin, Tree};
 
 /// As read, in the recipe's order.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +53,16 @@ impl Brought {
         Ok(brought)
     }
 
+    /// Takes out of a tree what [`Brought::with_updater`] and the recipe have for updates.
+    pub fn without_updater(mut tree: Tree) -> Tree {
+        let paths = tree.iter().map(|(path, _)| path);
+        let paths: Vec<ImagePath> = paths.filter(|path| is_of_updates(path)).cloned().collect();
+        for path in paths {
+            tree.take(&path);
+        }
+        tree
+    }
+
     /// Adds everything that was read.
     pub fn add_to(&self, key: &mut KeyWriter) -> Result<()> {
         for (name, overlay) in &self.overlays {
@@ -85,4 +96,38 @@ fn file(file: &ExtraFile) -> Result<(ImagePath, Node)> {
     let origin = Origin::Recipe("file".to_owned());
     let node = Node::file(Content::inline(bytes), file.mode, origin);
     Ok((file.path.clone(), node))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_overlay_beside_a_disk_has_nothing_for_updates() {
+        let mut tree = Tree::default();
+        let units = "/usr/lib/systemd/system";
+        let of_updates = [
+            "/usr/bin/nodeimg-update".to_owned(),
+            "/usr/lib/nodeimg/nodeimg-update".to_owned(),
+            "/usr/lib/nodeimg/update.toml".to_owned(),
+            "/usr/lib/nodeimg/update.pub".to_owned(),
+            format!("{units}/nodeimg-update.service"),
+            format!("{units}/timers.target.wants/nodeimg-update.timer"),
+            format!("{units}-preset/20-nodeimg-update.preset"),
+        ];
+        let others = ["/usr/lib/nodeimg/nodeimg-firstboot", "/etc/update.toml"];
+        for path in of_updates.iter().map(String::as_str).chain(others) {
+            let node = Node::file(
+                Content::inline(Vec::new()),
+                0o644,
+                Origin::Recipe("file".to_owned()),
+            );
+            tree.insert(path.parse().unwrap(), node).unwrap();
+        }
+        let left = Brought::without_updater(tree);
+        let there = |path: &str| left.get(&path.parse().unwrap()).is_some();
+        assert!(of_updates.iter().all(|path| !there(path)));
+        assert!(others.into_iter().all(there));
+    }
 }

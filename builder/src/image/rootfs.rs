@@ -10,6 +10,7 @@ use nodeimg_seed::plan;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::epoch::Epoch;
 use nodeimg_values::parallel::in_parallel;
+use nodeimg_values::trace;
 
 use super::base::{self, setup};
 use super::brought::Brought;
@@ -55,40 +56,61 @@ pub struct Assembled {
 /// it all.
 pub fn assemble(inputs: &BuildInputs<'_>) -> Result<Assembled> {
     let recipe = inputs.recipe;
-    let (mut tree, base) = base_system(inputs).context("unpacking the base system")?;
-    with_base(inputs, &base, &mut tree, setup::configure).context("configuring the base system")?;
-    artifacts(inputs, &mut tree).context("unpacking the artifacts")?;
-    configuration(recipe, &base, &mut tree).context("writing the configuration")?;
-    registries(recipe, &mut tree).context("writing the configuration of registries")?;
-    first_boot(inputs, &base, &mut tree).context("adding first boot")?;
+    let (mut tree, base) = step("unpacking the base system", || base_system(inputs))?;
+    step("configuring the base system", || {
+        with_base(inputs, &base, &mut tree, setup::configure)
+    })?;
+    step("unpacking the artifacts", || artifacts(inputs, &mut tree))?;
+    step("writing the configuration", || {
+        configuration(recipe, &base, &mut tree)
+    })?;
+    step("writing the configuration of registries", || {
+        registries(recipe, &mut tree)
+    })?;
+    step("adding first boot", || first_boot(inputs, &base, &mut tree))?;
     let has_images = !inputs.fetched.images.is_empty();
-    layers::lay_in_own(recipe, has_images, &mut tree).context("laying in the overlay")?;
-    container_images(inputs, &mut tree).context("baking the container images")?;
-    writable(recipe, &mut tree).context("making the writable directories")?;
-    layers::lay_over_all(&inputs.brought.overlays, &mut tree)
-        .context("laying in the recipe's overlays")?;
-    extra_files(inputs.brought, &mut tree).context("adding the recipe's files")?;
-    let elsewhere = units::enable_all(recipe, &mut tree).context("enabling the units")?;
-    let kernels = index_modules(inputs, &mut tree).context(modules::STEP)?;
+    step("laying in the overlay", || {
+        layers::lay_in_own(recipe, has_images, &mut tree)
+    })?;
+    step("baking the container images", || {
+        container_images(inputs, &mut tree)
+    })?;
+    step("making the writable directories", || {
+        writable(recipe, &mut tree)
+    })?;
+    step("laying in the recipe's overlays", || {
+        layers::lay_over_all(&inputs.brought.overlays, &mut tree)
+    })?;
+    step("adding the recipe's files", || {
+        extra_files(inputs.brought, &mut tree)
+    })?;
+    let elsewhere = step("enabling the units", || {
+        units::enable_all(recipe, &mut tree)
+    })?;
+    let kernels = step(modules::STEP, || index_modules(inputs, &mut tree))?;
     let kubernetes = version_of_kubernetes(recipe, &base, &tree)?;
     let runtime = version_of_program(recipe, &base, &tree, recipe.runtime.program)?;
-    let found = Judged {
+    let judged = Judged {
         recipe,
         arch: inputs.arch,
         tree: &tree,
         kernels: &kernels,
         runtime: runtime.as_ref(),
         kubernetes: kubernetes.as_ref(),
-    }
-    .judge()
-    .context("comparing the tree with itself")?;
-    let boot = boot::prepare(&mut tree, recipe, inputs.arch, inputs.epoch)
-        .context("making the tree into a disk's root")?;
-    let overlay = recipe.needs_base().then(|| tree.above_base());
-    with_base(inputs, &base, &mut tree, setup::seal).context("sealing the base system")?;
-    let absent = lint::check(recipe, &tree).context("checking the tree")?;
-    let lacking =
-        accepted::lacking(&base.by_hand, &tree).context("looking for what scripts make")?;
+    };
+    let found = step("comparing the tree with itself", || judged.judge())?;
+    let boot = step("making the tree into a disk's root", || {
+        boot::prepare(&mut tree, recipe, inputs.arch, inputs.epoch)
+    })?;
+    let overlay = recipe.needs_base();
+    let overlay = overlay.then(|| Brought::without_updater(tree.above_base()));
+    step("sealing the base system", || {
+        with_base(inputs, &base, &mut tree, setup::seal)
+    })?;
+    let absent = step("checking the tree", || lint::check(recipe, &tree))?;
+    let lacking = step("looking for what scripts make", || {
+        accepted::lacking(&base.by_hand, &tree)
+    })?;
     let warnings = [
         base.unread,
         not_free::packages(&inputs.fetched),
@@ -105,6 +127,12 @@ pub fn assemble(inputs: &BuildInputs<'_>) -> Result<Assembled> {
         boot,
         warnings,
     })
+}
+
+/// What an error in it says, and a trace.
+fn step<T>(name: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let _span = trace::stage(name);
+    work().context(name)
 }
 
 /// Facts about the base system; nothing if the recipe has none.
@@ -182,6 +210,7 @@ fn artifacts(inputs: &BuildInputs<'_>, tree: &mut Tree) -> Result<()> {
     // Unpacking is CPU work, an archive a thread; laying in is in the recipe's order.
     let unpacked = in_parallel(artifacts.len(), artifacts.len(), |at| {
         let artifact = artifacts[at].asked;
+        let _span = trace::span("artifact", || format!("unpack {}", artifact.name));
         let rules = artifact.rules_of(inputs.arch)?;
         let spec = artifact.spec(inputs.arch, &rules);
         artifact::unpack(inputs.store, Arc::clone(&artifacts[at].bytes), &spec)
@@ -341,18 +370,17 @@ fn container_images(inputs: &BuildInputs<'_>, tree: &mut Tree) -> Result<()> {
     let images = &inputs.fetched.images;
     let nodes = match &inputs.recipe.runtime.images {
         Baked::Imported(_) => {
+            let all = images
+                .iter()
+                .map(|image| (image.asked.name.as_str(), &image.bytes));
+            oci_image::refuse_devices(inputs.store, &all.collect::<Vec<_>>())?;
             let mut nodes = Vec::new();
             for image in images {
                 let (name, names) = (
                     &image.asked.name,
                     image.asked.names(&image.bytes.top.digest),
                 );
-                nodes.extend(oci_image::nodes(
-                    inputs.store,
-                    name.as_str(),
-                    &image.bytes,
-                    &names,
-                )?);
+                nodes.extend(oci_image::nodes(name.as_str(), &image.bytes, &names)?);
             }
             nodes
         }

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use nodeimg_values::arch::Arch;
 use nodeimg_values::atomic;
 use nodeimg_values::progress::Progress;
+use nodeimg_values::trace;
 
 use super::reuse::{self, Inputs, Key};
 use super::sbom::{self, Subject};
@@ -85,6 +86,7 @@ impl<'a> Build<'a> {
 
     pub fn run(&self, fetched: Fetched<'_>, store: &Store, progress: &Progress) -> Result<()> {
         let name = self.recipe.image_name(self.arch);
+        let _span = trace::span("image", || name.clone());
         self.write(fetched, store, progress)
             .with_context(|| format!("building {name}"))
     }
@@ -113,10 +115,12 @@ impl<'a> Build<'a> {
             fetched: &inputs.fetched,
         };
         progress.step(&format!("listing what {name} is made of"));
+        let listing = trace::stage("listing what the image is made of");
         let bill = sbom::embed(&subject, &mut image.tree)?;
         if let Some(overlay) = &mut image.overlay {
             sbom::embed(&subject, overlay)?;
         }
+        drop(listing);
         progress.step(&format!("writing {}", self.directory.display()));
         let built = Built {
             recipe: self.recipe,

@@ -29,6 +29,7 @@ use anyhow::{Context, Result};
 use nodeimg_values::arch::Arch;
 use nodeimg_values::atomic::{self, OutDir, Turn};
 use nodeimg_values::digest::Digest;
+use nodeimg_values::trace;
 
 use crate::image::boot::{self, mounts};
 use crate::image::brought::Brought;
@@ -38,7 +39,7 @@ use crate::input::lock::Locked;
 use crate::input::recipe::output::OutputKind;
 use crate::input::recipe::{Component, Recipe};
 use crate::store::Store;
-use crate::tree::{Content, ImagePath, Tree};
+use crate::tree::{self, Content, ImagePath, Kind, Tree};
 pub use disk::esp;
 pub use disk::files::{QCOW2, RAW, ZST};
 use manifest::Manifest;
@@ -173,13 +174,32 @@ pub fn write_all(built: &Built<'_>, directory: &Path) -> Result<Turn> {
         all.outputs
             .push(manifest::Output::of(name, text.as_bytes()));
     }
+    keep_digests(built, tree, &all.digests)?;
     describe(built, tree, all, staged.path())?;
+    let _span = trace::stage("putting the outputs in their place");
     built.rootfs.check_unchanged()?;
     staged.commit()
 }
 
+/// What was hashed is hashed no more by the next build.
+fn keep_digests(
+    built: &Built<'_>,
+    tree: &Tree,
+    digests: &BTreeMap<ImagePath, Digest>,
+) -> Result<()> {
+    tree.check_unchanged()?;
+    let files = digests.iter().filter_map(|(path, digest)| {
+        let Kind::File(content) = &tree.get(path)?.kind else {
+            return None;
+        };
+        Some((content, digest))
+    });
+    tree::keep_digests(built.store, files)
+}
+
 /// Writes what says what the outputs are: each knows those before it.
 fn describe(built: &Built<'_>, tree: &Tree, all: Written, directory: &Path) -> Result<()> {
+    let _span = trace::stage("writing the manifest, the bills and the provenance");
     let mut bill = built.bill.clone();
     sbom::boot::add(&mut bill, &all.outputs, all.boot.as_ref());
     let mut outputs = all.outputs;

@@ -10,6 +10,7 @@ use nodeimg_formats::guid::Guid;
 use nodeimg_formats::region::Region;
 use nodeimg_formats::squashfs::Options;
 use nodeimg_formats::verity::{self, Data, Params, RootHash};
+use nodeimg_values::trace;
 use sha2::{Digest as _, Sha256};
 
 use super::Built;
@@ -32,6 +33,7 @@ pub fn file_system(file: &File, start: u64, tree: &Tree, built: &Built<'_>) -> R
         cache: Some(built.store),
         ..Options::default()
     };
+    let _span = trace::stage("writing the root");
     let mut region = BufWriter::with_capacity(BUFFER, Region::new(file, start));
     let written = squashfs::write(tree, built.locked.epoch(), &options, &mut region)?;
     region.flush().context("writing the file system")?;
@@ -43,6 +45,7 @@ pub fn file_system(file: &File, start: u64, tree: &Tree, built: &Built<'_>) -> R
 
 /// Writes the hash tree of the file system at `data` from `start` on.
 pub fn hash_tree(file: &File, data: Extent, start: u64, params: &Params) -> Result<RootHash> {
+    let _span = trace::stage("making the hash tree");
     let mut region = BufWriter::with_capacity(BUFFER, Region::new(file, start));
     let range = Data {
         file,

@@ -41,7 +41,7 @@ impl Store {
 }
 
 /// What an alias in the store at `root` says, with its file.
-fn alias(root: &Path, sha512: &Digest) -> Option<(Digest, Metadata)> {
+pub(super) fn alias(root: &Path, sha512: &Digest) -> Option<(Digest, Metadata)> {
     let There::File(file, meta) = place::look(&alias_path(root, sha512)).ok()? else {
         return None;
     };

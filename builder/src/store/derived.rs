@@ -12,10 +12,11 @@ use anyhow::{Context, Result, bail};
 use nodeimg_formats::squashfs::Cache;
 use nodeimg_values::digest::{Digest, Hasher, HashingWriter};
 use nodeimg_values::full::Writing;
+use nodeimg_values::trace;
 
 use super::place::{self, Part, There};
 use super::record::{Record, recorded};
-use super::{Reading, Stamp, Store, VerifiedBlob, touch};
+use super::{Reading, Spans, Stamp, Store, VerifiedBlob, short, touch};
 
 impl Store {
     /// What `make` writes for `source`, from the store if it was made before.
@@ -30,8 +31,10 @@ impl Store {
         make: impl FnOnce(&mut Reading<'_>, &mut dyn Write) -> Result<()>,
     ) -> Result<VerifiedBlob> {
         let path = self.derived_path(what, source.sha256());
-        if let Some(blob) = kept_blob(&path)? {
-            return Ok(blob);
+        let name = || format!("{what} {}", short(source.sha256()));
+        let _span = trace::span("store", name);
+        if let Some(blob) = self.kept_blob(&path)? {
+            return self.with_spans(blob);
         }
         let directory = path.parent().unwrap_or(Path::new("/"));
         place::directory(directory).writing(&path)?;
@@ -60,6 +63,7 @@ impl Store {
         Ok(VerifiedBlob {
             file,
             stamp,
+            spans: Some(Spans::new()),
             path,
             sha256: got.sha256,
             sha512: None,
@@ -104,6 +108,37 @@ impl Store {
         keep().writing(&path)
     }
 
+    /// The derived file at `path`, if its record and its bytes still hold.
+    fn kept_blob(&self, path: &Path) -> Result<Option<VerifiedBlob>> {
+        let Some((known, record, file)) = recorded(path)? else {
+            return Ok(None);
+        };
+        let context = || format!("reading {}", path.display());
+        let stamp = Stamp::of(&file).with_context(context)?;
+        let seen = self.seen.get(path, &file).with_context(context)?;
+        let got = match seen.map_or_else(|| Hasher::measure(&file, &[]), Ok) {
+            Ok(got) => got,
+            Err(e) if place::is_rotten(&e) => return Ok(None),
+            Err(e) => return Err(e).with_context(context),
+        };
+        self.seen
+            .put(path, &file, stamp, &got)
+            .with_context(context)?;
+        if got.sha256 != known.sha256 {
+            return Ok(None);
+        }
+        touch(&record);
+        Ok(Some(VerifiedBlob {
+            file,
+            stamp,
+            spans: None,
+            path: path.to_owned(),
+            sha256: got.sha256,
+            sha512: None,
+            size: got.size,
+        }))
+    }
+
     fn derived_path(&self, what: &str, key: &Digest) -> PathBuf {
         let derived = self.root.join(Part::Derived.name());
         derived.join(what).join(key.hex())
@@ -118,30 +153,4 @@ impl Cache for Store {
     fn keep(&self, what: &str, key: &Digest, bytes: &[u8]) -> Result<()> {
         Store::keep(self, what, key, bytes)
     }
-}
-
-/// The derived file at `path`, if its record and its bytes still hold.
-fn kept_blob(path: &Path) -> Result<Option<VerifiedBlob>> {
-    let Some((known, record, file)) = recorded(path)? else {
-        return Ok(None);
-    };
-    let context = || format!("reading {}", path.display());
-    let stamp = Stamp::of(&file).with_context(context)?;
-    let got = match Hasher::measure(&file, &[]) {
-        Ok(got) => got,
-        Err(e) if place::is_rotten(&e) => return Ok(None),
-        Err(e) => return Err(e).with_context(context),
-    };
-    if got.sha256 != known.sha256 {
-        return Ok(None);
-    }
-    touch(&record);
-    Ok(Some(VerifiedBlob {
-        file,
-        stamp,
-        path: path.to_owned(),
-        sha256: got.sha256,
-        sha512: None,
-        size: got.size,
-    }))
 }

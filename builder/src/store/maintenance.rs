@@ -4,7 +4,7 @@
 //! - Only files that the store has made, by their names and places, are removed,
 //!   and only in a store that is marked as one.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -26,6 +26,8 @@ pub struct GcReport {
     pub freed: u64,
     /// In bytes, of what stays.
     pub kept: u64,
+    /// In bytes, of what stays for a lock that names it; counted for a budget alone.
+    pub named: u64,
     /// What the store has not made, and left alone.
     pub foreign: Vec<PathBuf>,
 }
@@ -46,15 +48,7 @@ impl Store {
     /// Removes what no build has used for `unused_for`. Refuses while a build
     /// runs on this store.
     pub fn gc(root: &Path, unused_for: Duration, dry_run: bool) -> Result<GcReport> {
-        mark::check(root)?;
-        let file = place::own(&root.join(USE_LOCK))
-            .with_context(|| format!("opening the store {}", root.display()))?;
-        let Ok(_alone) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
-            bail!(
-                "the store {} is in use by a running nodeimg: try again when that has finished",
-                root.display()
-            );
-        };
+        let _alone = alone(root)?;
         let limit = SystemTime::now()
             .checked_sub(unused_for)
             .unwrap_or(SystemTime::UNIX_EPOCH);
@@ -105,8 +99,22 @@ impl Store {
     }
 }
 
+/// The store at `root`, while no build runs on it.
+pub(super) fn alone(root: &Path) -> Result<Flock<File>> {
+    mark::check(root)?;
+    let file = place::own(&root.join(USE_LOCK))
+        .with_context(|| format!("opening the store {}", root.display()))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(lock),
+        Err(_) => bail!(
+            "the store {} is in use by a running nodeimg: try again when that has finished",
+            root.display()
+        ),
+    }
+}
+
 /// A derived file lives as long as its record is used.
-fn last_use(path: &Path) -> Result<SystemTime> {
+pub(super) fn last_use(path: &Path) -> Result<SystemTime> {
     let record = path.with_extension("record");
     let of = match fs::symlink_metadata(&record) {
         Ok(_) => &record,
@@ -118,7 +126,11 @@ fn last_use(path: &Path) -> Result<SystemTime> {
 }
 
 /// What the store has made in one of its directories, in order. No link is followed.
-fn files_of(root: &Path, part: Part, foreign: &mut Vec<PathBuf>) -> Result<Vec<PathBuf>> {
+pub(super) fn files_of(
+    root: &Path,
+    part: Part,
+    foreign: &mut Vec<PathBuf>,
+) -> Result<Vec<PathBuf>> {
     let directory = root.join(part.name());
     let mut files = Vec::new();
     let walk = WalkDir::new(&directory).follow_root_links(false);

@@ -9,6 +9,7 @@
 //!        derived/<what>/<64 hex>.record
 //!        built/<64 hex>             what an output directory was built from
 //!        partial/<64 hex>{,.lock,.validator}   downloads under way
+//!        locks/<64 hex>             the path of a lock whose blobs outlive a budget
 //! ```
 //!
 //! # Invariants
@@ -24,6 +25,7 @@
 //!   and takes nothing from a running one: it refuses while one runs.
 
 mod alias;
+mod budget;
 mod bundle;
 mod derived;
 mod maintenance;
@@ -32,6 +34,8 @@ mod partial;
 mod place;
 mod reading;
 mod record;
+mod seen;
+mod spans;
 
 use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Seek};
@@ -42,16 +46,19 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 use nodeimg_values::digest::{Algorithm, Digest, Expected, Hasher, Measured};
-use nodeimg_values::temporary;
+use nodeimg_values::{temporary, trace};
 use tempfile::TempDir;
 
 use alias::alias_path;
 use mark::{Access, USE_LOCK};
 use place::{Part, There};
 
+pub use maintenance::GcReport;
 pub use partial::{Partial, Rejected};
 pub use reading::Reading;
 use reading::Stamp;
+use seen::Seen;
+pub use spans::Spans;
 
 /// A blob is marked as used at most this often, so that a warm build writes nothing.
 const TOUCH_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -63,6 +70,7 @@ pub struct Store {
     root: PathBuf,
     below: Option<Below>,
     was_open: bool,
+    seen: Seen,
     _in_use: Flock<File>,
 }
 
@@ -85,6 +93,8 @@ pub struct VerifiedBlob {
     size: u64,
     /// Of the file before it was hashed.
     stamp: Stamp,
+    /// Of one that the store has derived: what is known of its parts.
+    spans: Option<Spans>,
 }
 
 impl VerifiedBlob {
@@ -186,6 +196,7 @@ impl Store {
             root,
             below,
             was_open: false,
+            seen: Seen::default(),
             _in_use: lock,
         })
     }
@@ -237,7 +248,7 @@ impl Store {
             false => want.extra_algorithms(),
         };
         let mut found_at = blob_path(&self.root, &sha256);
-        let mut hashed = hash(&found_at, &sha256, &extra)?;
+        let mut hashed = self.hashed(&found_at, &sha256, &extra)?;
         match (&hashed, &self.below) {
             (Hashed::Bad(_), _) => {
                 place::clear(&found_at)
@@ -245,7 +256,7 @@ impl Store {
             }
             (Hashed::Missing, Some(below)) => {
                 found_at = blob_path(&below.root, &sha256);
-                hashed = hash(&found_at, &sha256, &extra)?;
+                hashed = self.hashed(&found_at, &sha256, &extra)?;
             }
             _ => {}
         }
@@ -273,6 +284,7 @@ impl Store {
                 Ok(Lookup::Found(VerifiedBlob {
                     file,
                     stamp,
+                    spans: None,
                     path: found_at,
                     sha256,
                     sha512: got.sha512,
@@ -281,6 +293,34 @@ impl Store {
             }
             Hashed::Missing | Hashed::Bad(_) => Ok(Lookup::Missing),
         }
+    }
+
+    /// What lies at `path`, hashed if this process has not done so.
+    fn hashed(&self, path: &Path, sha256: &Digest, extra: &[Algorithm]) -> Result<Hashed> {
+        let context = || format!("reading {}", path.display());
+        if let Ok(There::File(file, meta)) = place::look(path)
+            && let Some(got) = self.seen.get(path, &file).with_context(context)?
+            && got.sha256 == *sha256
+            && (extra.is_empty() || got.sha512.is_some())
+        {
+            let stamp = Stamp::of(&file).with_context(context)?;
+            return Ok(Hashed::Good {
+                file,
+                meta,
+                stamp,
+                got,
+            });
+        }
+        let hashed = hash(path, sha256, extra)?;
+        if let Hashed::Good {
+            file, stamp, got, ..
+        } = &hashed
+        {
+            self.seen
+                .put(path, file, *stamp, got)
+                .with_context(context)?;
+        }
+        Ok(hashed)
     }
 
     /// A blob whose file another user owns, who can change it after it was hashed:
@@ -317,6 +357,11 @@ fn blob_path(root: &Path, sha256: &Digest) -> PathBuf {
     root.join(Part::Blobs.name()).join(&hex[..2]).join(hex)
 }
 
+/// Enough of a digest for people.
+fn short(digest: &Digest) -> &str {
+    digest.hex().get(..12).unwrap_or_default()
+}
+
 /// Hashes what lies at `path`, where the blob `sha256` belongs.
 fn hash(path: &Path, sha256: &Digest, extra: &[Algorithm]) -> Result<Hashed> {
     let bad = |e: &io::Error| Hashed::Bad(format!("it cannot be read: {e}"));
@@ -333,6 +378,7 @@ fn hash(path: &Path, sha256: &Digest, extra: &[Algorithm]) -> Result<Hashed> {
         touch(&file);
     }
     let stamp = Stamp::of(&file).with_context(context)?;
+    let _span = trace::span("store", || format!("hash {}", short(sha256)));
     Ok(match Hasher::measure(&file, extra) {
         Ok(got) if got.sha256 == *sha256 => Hashed::Good {
             file,

@@ -201,6 +201,7 @@ impl Partial<'_> {
         };
         let stamp = Stamp::of(&file).while_writing(&storing)?;
         Ok(Ok(VerifiedBlob {
+            spans: None,
             file,
             stamp,
             path: blob,

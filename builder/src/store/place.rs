@@ -183,15 +183,17 @@ pub enum Part {
     Derived,
     Built,
     Partial,
+    Locks,
 }
 
 impl Part {
-    pub const ALL: [Part; 5] = [
+    pub const ALL: [Part; 6] = [
         Part::Blobs,
         Part::Aliases,
         Part::Derived,
         Part::Built,
         Part::Partial,
+        Part::Locks,
     ];
 
     /// The directory's name.
@@ -202,6 +204,7 @@ impl Part {
             Part::Derived => "derived",
             Part::Built => "built",
             Part::Partial => "partial",
+            Part::Locks => "locks",
         }
     }
 
@@ -219,6 +222,7 @@ impl Part {
             (Part::Derived, [_, name]) => {
                 is_hex(name.strip_suffix(".record").unwrap_or(name), 64) || under_way(name)
             }
+            (Part::Locks, [name]) => is_hex(name, 64) || under_way(name),
             (Part::Built, [name]) => is_hex(name, 64) || is_left_behind(name),
             (Part::Partial, [name]) => {
                 let stem = [".lock", ".validator"]

@@ -41,13 +41,16 @@ impl Node {
 impl Content {
     /// The digest of the bytes as they are read now.
     pub fn measured(&self) -> Result<Digest> {
-        Ok(Hasher::measure(self.reader(), &[])?.sha256)
+        match self {
+            Content::Inline(bytes) => Ok(bytes.digest().clone()),
+            _ => Ok(Hasher::measure(self.reader(), &[])?.sha256),
+        }
     }
 
     /// All of them, read once.
     pub fn bytes(&self) -> Result<Arc<[u8]>> {
         if let Content::Inline(bytes) = self {
-            return Ok(Arc::clone(bytes));
+            return Ok(bytes.shared());
         }
         let mut bytes = Vec::with_capacity(usize::try_from(self.len())?);
         self.reader().read_to_end(&mut bytes)?;

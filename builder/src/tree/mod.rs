@@ -21,7 +21,7 @@ use std::collections::btree_map::Entry;
 
 use anyhow::{Result, bail};
 
-pub use content::{Content, check_unchanged};
+pub use content::{Content, check_unchanged, keep_digests};
 pub use node::{Kind, Node, Origin, Stat};
 pub use path::{ImagePath, climbs_above};
 

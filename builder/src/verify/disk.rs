@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use nodeimg_formats::{fat, gpt};
 use nodeimg_inspect::medium::{Layout, Medium};
 
-use super::inside::Disk;
+use super::inside::{Disk, not_zero};
 use super::known::{Known, Subject};
 use super::policy::Policy;
 use super::step::{Fault, Judged, Verdict};
@@ -141,14 +141,22 @@ fn judge(known: &Known, index: usize) -> Result<(bool, Vec<String>), Fault> {
 }
 
 /// Whether another form of the disk unpacks to the same bytes as the one that was checked.
+/// That of a virtual machine may be larger, as the manifest says: zeros follow then.
 fn same_disk(known: &Known, name: &str) -> Result<(), Fault> {
     let fault = |error: anyhow::Error| Fault::from(error).at(name.to_owned());
     let first = &known.inside.disks[0];
     let file = listed(known, name).map_err(fault)?;
     let other = Medium::of(file, PathBuf::from(name)).map_err(fault)?;
-    let differ = match other.size == first.medium.size {
-        true => difference(&first.medium, &other).map_err(fault)?,
-        false => Some(other.size.min(first.medium.size)),
+    let size = first.medium.size;
+    let manifest = known.manifest.as_ref();
+    let larger = manifest.and_then(|manifest| manifest.disk.as_ref()?.machine_size);
+    let may_be = larger.filter(|_| name == QCOW2).unwrap_or(size).max(size);
+    let differ = match other.size == may_be {
+        true => match difference(&first.medium, &other).map_err(fault)? {
+            None => not_zero(&other, size, other.size).map_err(fault)?,
+            differ => differ,
+        },
+        false => Some(other.size.min(size)),
     };
     match differ {
         None => Ok(()),
@@ -161,7 +169,7 @@ fn same_disk(known: &Known, name: &str) -> Result<(), Fault> {
     }
 }
 
-/// The first byte that differs, of two media of one size.
+/// The first byte that differs, as far as `one` goes.
 fn difference(one: &Medium, other: &Medium) -> Result<Option<u64>> {
     let (mut first, mut second) = (one.window(0, one.size)?, other.window(0, one.size)?);
     let mut buffers = [vec![0; PIECE], vec![0; PIECE]];

@@ -5,19 +5,19 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_formats::fat::Contents;
+use nodeimg_formats::gpt::kinds::Root as RootKinds;
 use nodeimg_formats::gpt::{Entry, Extent, Table};
 use nodeimg_formats::guid::Guid;
 use nodeimg_formats::verity::RootHash;
 use nodeimg_inspect::medium::Medium;
 use nodeimg_inspect::root::Root;
-use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Digest;
 
 use super::known::{Known, Subject};
 use super::policy::Policy;
 use super::vouched::Vouched;
 use super::vouched::files::Listed;
-use crate::output::{discoverable, esp, provenance, sign};
+use crate::output::{esp, provenance, sign};
 
 /// What is read into memory of a text that is listed, in bytes.
 const LARGEST_TEXT: u64 = 1 << 30;
@@ -73,12 +73,9 @@ impl Disk {
     pub fn root_of(&self, hash: RootHash) -> Result<(Extent, Extent)> {
         let (first, second) = hash.halves();
         let mut found = [None, None];
-        for arch in Arch::ALL {
-            for ((kind, unique), place) in discoverable::kinds(arch)
-                .into_iter()
-                .zip([first, second])
-                .zip(&mut found)
-            {
+        for (_, kinds) in RootKinds::all() {
+            let halves = [(kinds.data, first), (kinds.verity, second)];
+            for ((kind, unique), place) in halves.into_iter().zip(&mut found) {
                 let mut all = self.partitions(kind);
                 let entry = all.find(|entry| entry.unique == unique);
                 *place = place.or(entry.map(|entry| entry.place));

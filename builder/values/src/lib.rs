@@ -12,5 +12,7 @@ pub mod parallel;
 pub mod progress;
 pub mod regular;
 pub mod stdin;
+pub mod system;
 pub mod temporary;
 pub mod terminal;
+pub mod trace;

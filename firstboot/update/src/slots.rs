@@ -2,25 +2,11 @@
 
 use anyhow::{Context, Result, bail};
 use nodeimg_formats::blocks::Blocks;
+use nodeimg_formats::gpt::kinds::{ESP, Root};
 use nodeimg_formats::gpt::{Editable, Entry, Extent};
 use nodeimg_formats::guid::Guid;
 use nodeimg_formats::verity::RootHash;
 
-const ESP: Guid = Guid::known(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);
-/// Architecture, root, root's hash tree
-/// ([Discoverable Partitions](https://uapi-group.org/specifications/specs/discoverable_partitions_specification/)).
-const KINDS: [(&str, Guid, Guid); 2] = [
-    (
-        "amd64",
-        Guid::known(0x4f68bce3_e8cd_4db1_96e7_fbcaf984b709),
-        Guid::known(0x2c7357ed_ebd2_46d9_aec1_23d437ec2bf5),
-    ),
-    (
-        "arm64",
-        Guid::known(0xb921b045_1df0_41c3_af44_4c6f280d3fae),
-        Guid::known(0xdf3300ce_d69f_4c92_978c_9bfb0f38d820),
-    ),
-];
 /// The label of a slot that holds nothing, as systemd-repart and systemd-sysupdate have it.
 pub const EMPTY: &str = "_empty";
 
@@ -64,8 +50,7 @@ impl Slots {
         let (Some(root), Some(verity)) = (by_guid(root_guid), by_guid(verity_guid)) else {
             bail!("the system that runs (root hash {running}) is not on this disk");
         };
-        let kinds = KINDS.iter().find(|(_, kind, _)| *kind == root.kind);
-        let Some((architecture, kind, verity_kind)) = kinds else {
+        let Some((arch, kinds)) = Root::all().find(|(_, kinds)| kinds.data == root.kind) else {
             bail!("the partition of the running root is not of a type that nodeimg writes");
         };
         let other = |kind: Guid, than: &Entry| {
@@ -82,8 +67,8 @@ impl Slots {
             }
         };
         let target = Slot {
-            root: other(*kind, root)?,
-            verity: other(*verity_kind, verity)?,
+            root: other(kinds.data, root)?,
+            verity: other(kinds.verity, verity)?,
         };
         let esp = partitions.iter().find(|entry| entry.kind == ESP);
         let esp = esp.context("this disk has no EFI system partition")?.place;
@@ -95,7 +80,7 @@ impl Slots {
             esp,
             running,
             target,
-            architecture,
+            architecture: arch.name(),
             table,
         })
     }

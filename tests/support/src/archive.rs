@@ -109,9 +109,14 @@ pub fn program(arch: &str, name: &str) -> Vec<u8> {
     bytes
 }
 
-/// What nodeimg takes for a static first-boot binary: an entry point, one
-/// program header that is no PT_INTERP, and the contract's marker.
+/// What nodeimg takes for a static first-boot binary.
 pub fn firstboot(arch: &str) -> Vec<u8> {
+    static_program(arch, nodeimg_seed::contract::CONTRACT_MARKER)
+}
+
+/// A static program of nodeimg's: an entry point, one program header that is no PT_INTERP, and
+/// the marker that says which one it is.
+pub fn static_program(arch: &str, marker: &str) -> Vec<u8> {
     let mut bytes = program(arch, "");
     bytes[24] = 1;
     bytes[32] = 64;
@@ -119,7 +124,7 @@ pub fn firstboot(arch: &str) -> Vec<u8> {
     bytes[56] = 1;
     bytes.push(1);
     bytes.resize(64 + 56, 0);
-    bytes.extend_from_slice(nodeimg_seed::contract::CONTRACT_MARKER.as_bytes());
+    bytes.extend_from_slice(marker.as_bytes());
     bytes
 }
 

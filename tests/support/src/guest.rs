@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(900);
 const GRACE: Duration = Duration::from_secs(150);
 /// What a guest says of itself.
 const SCRIPT: &str = include_str!("guest.sh");
+/// More of it.
+const WHOLE: &str = include_str!("whole.sh");
 /// On every machine's command line. The default times are for machines of the
 /// usual speed. The list of security modules is Debian's without `bpf`: systemd
 /// loads a program into that one at each boot, for which an emulated processor
@@ -99,6 +101,11 @@ impl Guest {
         self
     }
 
+    /// The guest says all that it knows of itself: its root, its runtime, what is writable.
+    pub fn look_at_all(self) -> Guest {
+        self.script(WHOLE)
+    }
+
     /// `--seed` and `--keep`, where they are wanted.
     pub fn seed(self, path: &Path) -> Guest {
         self.with(&["--seed", path.to_str().unwrap()])
@@ -151,7 +158,13 @@ impl Guest {
     /// The machine does not end before: its script waits for the cut. False
     /// where [`Guest::facts`] has `None`.
     pub fn cut(mut self, marker: &str, later: Duration) -> bool {
-        WAITS_FOR_THE_CUT.clone_into(&mut self.script);
+        self.script.clear();
+        self.cut_meanwhile(marker, later)
+    }
+
+    /// The same while the script runs, or behind it.
+    pub fn cut_meanwhile(mut self, marker: &str, later: Duration) -> bool {
+        self.script.push_str(WAITS_FOR_THE_CUT);
         let mut boot = Boot::start(&self);
         let end = Instant::now() + PATIENCE;
         let mut said = false;
@@ -281,7 +294,7 @@ impl Boot {
     }
 
     fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        slots::ended(&mut self.child).unwrap().is_none()
     }
 
     /// `nodeimg run` ends its QEMU with itself.
@@ -295,7 +308,7 @@ impl Boot {
     fn wait(&mut self, most: Duration) -> ExitStatus {
         let end = Instant::now() + most;
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = slots::ended(&mut self.child).unwrap() {
                 return status;
             }
             if Instant::now() > end {
@@ -330,7 +343,7 @@ impl Drop for Boot {
     /// A failed assertion leaves no machine behind.
     fn drop(&mut self) {
         self.switch_off();
-        let _ = self.child.wait();
+        let _ = slots::end(&mut self.child);
     }
 }
 

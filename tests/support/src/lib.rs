@@ -4,10 +4,10 @@
 //! |---|---|
 //! | programs | `run` starts them, `place` says where they are, `judge` is for other people's that have the last word |
 //! | input made in code | `archive`, `ar`, `layout` (container images), `mutate`, `seeds`, `worker`, `media` |
-//! | servers | `faulty_server` has every fault, `registry_server` serves container images, `push_registry` takes them, with every fault, `tls_server` is not trusted; `http_server` is below the first two |
+//! | servers | `faulty_server` has every fault, `registry_server` serves container images, `push_registry` takes them, with every fault, `tls_server` is not trusted unless a client is told to, and speaks for others; `http_server` is below the first two |
 //! | signatures | `sigstore` is a whole one of the tests' own |
 //! | images | `synthetic` is a whole node of tiny programs, `real` one of real programs, `debian` the base system from a real mirror |
-//! | what was built | `image`, `disk`; `published` is a small one, signed, to be verified; `golden` has pinned digests, `elsewhere` is another user, umask and processor |
+//! | what was built | `image`, `disk`; `published` is a small one, signed, to be verified; `publisher` signs versions for nodes that update themselves; `golden` has pinned digests, `elsewhere` is another user, umask and processor |
 //! | a boot | `guest` boots what was built, `facts` is what it says of itself, `slots` how many run at once |
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -29,6 +29,7 @@ pub mod media;
 pub mod mutate;
 pub mod place;
 pub mod published;
+pub mod publisher;
 pub mod push_registry;
 pub mod real;
 pub mod registry_server;

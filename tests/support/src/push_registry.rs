@@ -304,12 +304,18 @@ fn answer(state: &State, request: &Request, own: SocketAddr) -> Reply {
     if let Some((repository, by)) = path.split_once("/manifests/") {
         return document(state, request, repository, by);
     }
+    if let Some(repository) = path.strip_suffix("/tags/list") {
+        return tags(state, repository);
+    }
     match path.split_once("/blobs/") {
         Some((repository, "uploads/")) => begin(state, request, repository, own),
         Some((repository, upload)) if upload.starts_with("uploads/") => {
             go_on(state, request, repository, own)
         }
-        Some((repository, digest)) => blob(state, repository, digest),
+        Some((repository, digest)) => match blob(state, repository, digest) {
+            whole if whole.status == 200 => in_range(whole, request.header("range")),
+            refused => refused,
+        },
         None => error(404, "UNSUPPORTED"),
     }
 }
@@ -322,6 +328,40 @@ fn blob(state: &State, repository: &str, digest: &str) -> Reply {
             ..reply(200)
         },
         None => error(404, "BLOB_UNKNOWN"),
+    }
+}
+
+/// The part that was asked for, if one was.
+fn in_range(mut whole: Reply, asked: Option<&str>) -> Reply {
+    let asked = asked.and_then(|asked| asked.strip_prefix("bytes=")?.split_once('-'));
+    let Some((first, last)) = asked else {
+        return whole;
+    };
+    let size = whole.body.len();
+    let (Ok(first), Ok(last)) = (first.parse::<usize>(), last.parse::<usize>()) else {
+        return whole;
+    };
+    if first > last || last >= size {
+        return error(416, "RANGE_INVALID");
+    }
+    whole.body = whole.body[first..=last].to_vec();
+    whole.status = 206;
+    whole.with("Content-Range", format!("bytes {first}-{last}/{size}"))
+}
+
+/// All of them on one page.
+fn tags(state: &State, repository: &str) -> Reply {
+    let held = state.held.lock().unwrap();
+    let names = held.documents.keys().filter(|(at, _)| at == repository);
+    let names = names
+        .map(|(_, by)| by)
+        .filter(|by| !by.starts_with("sha256:"));
+    let names: Vec<&String> = names.collect();
+    Reply {
+        body: serde_json::json!({"name": repository, "tags": names})
+            .to_string()
+            .into_bytes(),
+        ..reply(200)
     }
 }
 

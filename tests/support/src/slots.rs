@@ -10,15 +10,20 @@
 //! among those alike, the one that has waited longest. Nobody is let in before all tests
 //! have had the time to ask. A test of two machines is not overtaken by those of one.
 //!
-//! How long each test had machines, and waited for them, is in `slots.txt` of the
-//! build directory's tmp, longest first.
+//! How long each test had machines, the processor's seconds that these took ([`ended`]), and how
+//! long it waited for them, is in `slots.txt` of the build directory's tmp, longest first.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
+use std::process::{Child, ExitStatus};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
+
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
 
 use super::place;
 
@@ -41,8 +46,18 @@ struct Queue {
     next: u64,
     waiting: BTreeSet<Place>,
     idle: Idle,
-    /// Of each test: seconds with a machine times machines, and seconds of waiting.
-    used: BTreeMap<String, (u64, u64)>,
+    used: BTreeMap<String, Used>,
+}
+
+/// What a test has had, in seconds.
+#[derive(Default)]
+struct Used {
+    /// With a machine, times machines.
+    machines: u64,
+    /// Of waiting for one.
+    waited: u64,
+    /// Of processors, by machines that have ended.
+    processors: f64,
 }
 
 /// Has machines already, how much the test has left, and its number.
@@ -85,10 +100,62 @@ pub fn take(count: usize, left: u32) -> Slots {
     wait(count, left, false);
     Slots {
         count,
-        // A test's thread has its name.
-        test: thread::current().name().unwrap_or("?").to_owned(),
+        test: this_test(),
         since: Instant::now(),
     }
+}
+
+/// A test's thread has its name.
+fn this_test() -> String {
+    thread::current().name().unwrap_or("?").to_owned()
+}
+
+/// How a machine's process has ended, if it has; the seconds that it and its children took of
+/// the processors are added to this test's.
+///
+/// # Errors
+///
+/// As [`Child::try_wait`].
+pub fn ended(machine: &mut Child) -> io::Result<Option<ExitStatus>> {
+    count(machine, WaitPidFlag::WNOHANG);
+    machine.try_wait()
+}
+
+/// The same once it has ended.
+///
+/// # Errors
+///
+/// As [`Child::wait`].
+pub fn end(machine: &mut Child) -> io::Result<ExitStatus> {
+    count(machine, WaitPidFlag::empty());
+    machine.wait()
+}
+
+fn count(machine: &Child, more: WaitPidFlag) {
+    let id = Pid::from_raw(i32::try_from(machine.id()).unwrap_or_default());
+    // Until it is reaped, the kernel still tells of it. One that has been reaped is an error here.
+    let waited = waitid(
+        Id::Pid(id),
+        WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | more,
+    );
+    if waited.is_ok_and(|status| status != WaitStatus::StillAlive) {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let mut queue = queue();
+        queue.used.entry(this_test()).or_default().processors += processor_seconds(&stat);
+        queue.tell();
+    }
+}
+
+/// Of a process and its children that have ended, by its line of [proc_pid_stat(5)]: fields 14 to
+/// 17.
+///
+/// [proc_pid_stat(5)]: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+fn processor_seconds(stat: &str) -> f64 {
+    // The second field is a name in brackets, which may have anything in it.
+    let behind_the_name = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let fields = behind_the_name.split_whitespace().skip(11).take(4);
+    let ticks = fields.filter_map(|field| field.parse::<u64>().ok());
+    ticks.sum::<u64>() as f64 / TICKS
 }
 
 fn wait(count: usize, left: u32, has_some: bool) {
@@ -104,8 +171,7 @@ fn wait(count: usize, left: u32, has_some: bool) {
     queue.waiting.remove(&own);
     queue.taken += count;
     queue.last = Some(Instant::now());
-    let test = thread::current().name().unwrap_or("?").to_owned();
-    queue.used.entry(test).or_default().1 += begun.elapsed().as_secs();
+    queue.used.entry(this_test()).or_default().waited += begun.elapsed().as_secs();
     CHANGED.notify_all();
 }
 
@@ -123,10 +189,20 @@ impl Queue {
 
     fn tell(&self) {
         let mut rows: Vec<_> = self.used.iter().collect();
-        rows.sort_by_key(|(_, times)| Reverse(times.0));
-        let mut table = format!("{:>8} {:>8}  test\n", "machines", "waited");
-        for (test, (used, waited)) in rows {
-            table.push_str(&format!("{used:>6} s {waited:>6} s  {test}\n"));
+        rows.sort_by_key(|(_, used)| Reverse(used.machines));
+        let mut table = format!(
+            "{:>8} {:>10} {:>8}  test\n",
+            "machines", "processors", "waited"
+        );
+        for (test, used) in rows {
+            let Used {
+                machines,
+                waited,
+                processors,
+            } = used;
+            table.push_str(&format!(
+                "{machines:>6} s {processors:>8.0} s {waited:>6} s  {test}\n"
+            ));
         }
         let _ = fs::write(place::tmp().join("slots.txt"), table);
     }
@@ -154,7 +230,7 @@ impl Slots {
         let seconds = self.since.elapsed().as_secs() * self.count as u64;
         self.since = Instant::now();
         let mut queue = queue();
-        queue.used.entry(self.test.clone()).or_default().0 += seconds;
+        queue.used.entry(self.test.clone()).or_default().machines += seconds;
         queue.tell();
     }
 }

@@ -256,7 +256,7 @@ impl<'a> Editor<'a> {
     /// Adds a file; it is there for good, and whole, when this returns.
     ///
     /// # Errors
-    /// The name is taken, there is no room, or the volume cannot be written.
+    /// The name is taken, no clusters are free, or the volume cannot be written.
     pub fn create(&mut self, path: &str, name: &str, bytes: &[u8]) -> Result<()> {
         if bytes.len() as u64 > MAX_FILE {
             bail!("{name} is larger than a file on FAT can be");
@@ -265,7 +265,7 @@ impl<'a> Editor<'a> {
         let clusters: Vec<u32> = self.free_clusters().take(count).collect();
         if clusters.len() < count {
             bail!(
-                "there is no room for {name}: it has {} bytes, {} are free",
+                "no free clusters for {name}: it has {} bytes, {} are free",
                 bytes.len(),
                 self.free()
             );

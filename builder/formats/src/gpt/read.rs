@@ -27,6 +27,19 @@ pub struct Entry {
     pub place: Extent,
 }
 
+impl Entry {
+    /// As [`super::write`] takes it.
+    pub fn partition(&self) -> Partition<'_> {
+        Partition {
+            kind: self.kind,
+            unique: self.unique,
+            name: &self.name,
+            flags: self.flags,
+            place: self.place,
+        }
+    }
+}
+
 /// Reads both tables of the disk in `file`, which must agree.
 ///
 /// # Errors

@@ -8,9 +8,9 @@ use nodeimg_test_support::judge;
 use nodeimg_values::digest::Digest;
 use serde_json::Value;
 
+use super::kinds::ESP;
 use super::*;
 
-const ESP: Guid = Guid::known(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);
 const LINUX: Guid = Guid::known(0x0fc63daf_8483_4772_8e79_3d69d8477de4);
 
 fn partition(name: &str, kind: Guid, flags: u64, place: Extent) -> Partition<'_> {
@@ -201,17 +201,7 @@ fn what_is_written_is_read_again() {
     write_to(&path, size, &partitions).unwrap();
     let file = File::options().read(true).write(true).open(&path).unwrap();
     let table = read(&file).unwrap();
-    let again: Vec<Partition<'_>> = table
-        .partitions
-        .iter()
-        .map(|entry| Partition {
-            kind: entry.kind,
-            unique: entry.unique,
-            name: &entry.name,
-            flags: entry.flags,
-            place: entry.place,
-        })
-        .collect();
+    let again: Vec<Partition<'_>> = table.partitions.iter().map(Entry::partition).collect();
     let copy = dir.path().join("copy");
     write(&File::create_new(&copy).unwrap(), size, table.disk, &again).unwrap();
     assert!(fs::read(&path).unwrap() == fs::read(&copy).unwrap());

@@ -38,7 +38,7 @@ fn disk(path: &Path, size: u64) -> File {
 
 fn written(raw: &File) -> Vec<u8> {
     let mut to = Cursor::new(Vec::new());
-    let len = write(raw, &mut to).unwrap();
+    let len = write(raw, 0, &mut to).unwrap();
     let bytes = to.into_inner();
     assert_eq!(len, bytes.len() as u64);
     bytes
@@ -73,6 +73,31 @@ fn qemu_finds_the_same_disk_and_nothing_wrong() {
         let read = |path: &str| Digest::sha256(&fs::read(path).unwrap());
         assert_eq!(read(back.to_str().unwrap()), read(raw));
     }
+}
+
+#[test]
+fn a_machines_disk_may_be_larger_than_what_is_on_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (raw, image) = (dir.path().join("raw"), dir.path().join("qcow2"));
+    let file = disk(&raw, 2 << 20);
+    let mut to = Cursor::new(Vec::new());
+    // Less than there is counts as nothing said.
+    write(&file, 4096, &mut to).unwrap();
+    assert_eq!(to.into_inner(), written(&file));
+    let mut to = Cursor::new(Vec::new());
+    write(&file, 4 << 40, &mut to).unwrap();
+    fs::write(&image, to.into_inner()).unwrap();
+    let back = tempfile::tempfile().unwrap();
+    read(&File::open(&image).unwrap(), &back).unwrap();
+    assert_eq!(back.metadata().unwrap().len(), 4 << 40);
+    let image = image.to_str().unwrap();
+    let Some(told) = qemu_img(&["check", "-f", "qcow2", image]) else {
+        return;
+    };
+    assert!(told.contains("No errors were found"), "{told}");
+    // Of two sizes, zeros behind the smaller one.
+    let raw = raw.to_str().unwrap();
+    qemu_img(&["compare", "-f", "raw", "-F", "qcow2", raw, image]).unwrap();
 }
 
 #[test]

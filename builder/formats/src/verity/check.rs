@@ -19,19 +19,13 @@ pub struct Tree<'a> {
     pub room: u64,
 }
 
-/// What a superblock says; nothing vouches for it but a root hash that follows from it.
-struct Superblock {
-    data_blocks: u64,
-    params: Params,
-}
-
 impl<'a> Tree<'a> {
     /// The size of the data that the superblock names, in bytes.
     ///
     /// # Errors
     /// There is no superblock, or one of another kind.
     pub fn data_size(&self) -> Result<u64> {
-        Ok(self.superblock()?.data_blocks * BLOCK)
+        Ok(self.superblock()?.0 * BLOCK)
     }
 
     /// Names the tree; no hash is over it.
@@ -39,10 +33,11 @@ impl<'a> Tree<'a> {
     /// # Errors
     /// Likewise.
     pub fn uuid(&self) -> Result<Guid> {
-        Ok(self.superblock()?.params.uuid)
+        Ok(self.superblock()?.1.uuid)
     }
 
-    fn superblock(&self) -> Result<Superblock> {
+    /// What a superblock says; nothing vouches for it but a root hash that follows from it.
+    fn superblock(&self) -> Result<(u64, Params)> {
         let mut block = [0; BLOCK_LEN];
         if self.room < BLOCK {
             bail!("the hash tree is cut short: it has no superblock");
@@ -53,27 +48,26 @@ impl<'a> Tree<'a> {
         if !block.starts_with(b"verity\0\0") {
             bail!("the hash tree has no superblock of dm-verity");
         }
-        let found = Superblock {
-            data_blocks: u64::from_le_bytes(array(&block[72..80])),
-            params: Params {
-                salt: array(&block[88..88 + 32]),
-                uuid: Guid::new(array(&block[16..32])),
-            },
-        };
         // All else is as it must be, to the last zero.
-        if block != superblock(found.data_blocks, &found.params) {
+        let written = Superblock::read(&block).ok().and_then(|found| {
+            let salt = found.salt.try_into().ok()?;
+            let uuid = found.uuid;
+            Some((found.data_blocks, Params { salt, uuid }))
+        });
+        let written = written.filter(|(blocks, params)| block == superblock(*blocks, params));
+        let Some((blocks, params)) = written else {
             bail!(
                 "the superblock of the hash tree is damaged, or of a kind that nodeimg does not \
                  write (SHA-256, blocks of {BLOCK} bytes, a salt of 32 bytes, and zeros behind it)"
             );
-        }
-        let size = found.data_blocks.checked_mul(BLOCK);
-        match size {
-            Some(size) if size > 0 && size_for(size) <= self.room.min(LARGEST_TREE) => Ok(found),
+        };
+        match blocks.checked_mul(BLOCK) {
+            Some(size) if size > 0 && size_for(size) <= self.room.min(LARGEST_TREE) => {
+                Ok((blocks, params))
+            }
             _ => bail!(
-                "the superblock of the hash tree names {} blocks of data, whose tree does not \
-                 fit into its {} bytes",
-                found.data_blocks,
+                "the superblock of the hash tree names {blocks} blocks of data, whose tree does \
+                 not fit into its {} bytes",
                 self.room
             ),
         }
@@ -86,11 +80,11 @@ impl<'a> Tree<'a> {
 /// # Errors
 /// A block of either is another one: the first is named, by its place in its own range.
 pub fn check(data: Data<'_>, tree: Tree<'_>, root: RootHash) -> Result<u64> {
-    let superblock = tree.superblock()?;
-    if superblock.data_blocks * BLOCK != data.size {
+    let (blocks, params) = tree.superblock()?;
+    if blocks * BLOCK != data.size {
         bail!(
             "the hash tree is of {} bytes of data, but there are {}",
-            superblock.data_blocks * BLOCK,
+            blocks * BLOCK,
             data.size
         );
     }
@@ -99,7 +93,7 @@ pub fn check(data: Data<'_>, tree: Tree<'_>, root: RootHash) -> Result<u64> {
     tree.file
         .read_exact_at(&mut stored, tree.start + BLOCK)
         .context("reading the hash tree")?;
-    let salted = Sha256::new_with_prefix(superblock.params.salt);
+    let salted = Sha256::new_with_prefix(params.salt);
     let (levels, found) = levels(data, &salted)?;
     // The top comes first.
     let computed: Vec<&Vec<u8>> = levels.iter().rev().collect();
@@ -171,12 +165,6 @@ fn damage(
             }
         ),
     }
-}
-
-fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let mut array = [0; N];
-    array.copy_from_slice(bytes);
-    array
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ pub struct Superblock {
     pub salt: Vec<u8>,
     /// Of [`BLOCK`] bytes each.
     pub data_blocks: u64,
+    /// Names the tree; no hash is over it.
+    pub uuid: Guid,
 }
 
 impl Superblock {
@@ -25,6 +27,8 @@ impl Superblock {
         let is_ours = long(8) == 1 | 1 << 32
             && long(64) == BLOCK | BLOCK << 32
             && block[32..64].strip_prefix(b"sha256") == Some(&[0; 26]);
+        let mut uuid = [0; 16];
+        uuid.copy_from_slice(&block[16..32]);
         let salt_size = usize::from(u16::from_le_bytes([block[80], block[81]]));
         if !is_ours || salt_size > 256 {
             bail!("is a dm-verity tree of another kind than nodeimg writes");
@@ -32,6 +36,7 @@ impl Superblock {
         Ok(Superblock {
             salt: block[88..88 + salt_size].to_vec(),
             data_blocks: long(72),
+            uuid: Guid::new(uuid),
         })
     }
 }

@@ -168,7 +168,7 @@ pub fn targets(place: &Path) -> Option<Vec<Target>> {
     let (path, esp, at) = disk(place, &bytes);
     let packed = place.join("disk.qcow2");
     let mut image = File::create_new(&packed).unwrap();
-    let length = qcow2::write(&File::open(&path).unwrap(), &mut image).unwrap();
+    let length = qcow2::write(&File::open(&path).unwrap(), 0, &mut image).unwrap();
     let used = bytes.len() as u64;
     let whole = |name, path: &Path, ranges: &[(u64, u64)]| Target {
         name,

@@ -24,8 +24,10 @@ pub struct Image {
     pub path: PathBuf,
     pub format: Format,
     pub arch: Arch,
-    /// What the guest sees, in bytes.
+    /// What the file holds, in bytes.
     pub size: u64,
+    /// What its recipe wants the guest to see, in bytes, if a manifest tells.
+    pub machine_size: Option<u64>,
     /// Another one after every change of the file.
     pub identity: String,
     /// The name of its recipe, if a manifest tells.
@@ -37,6 +39,14 @@ pub struct Image {
 struct Manifest {
     image: ManifestImage,
     outputs: Vec<Output>,
+    #[serde(default)]
+    disk: Option<ManifestDisk>,
+}
+
+#[derive(Deserialize)]
+struct ManifestDisk {
+    #[serde(default)]
+    machine_size: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -111,6 +121,9 @@ impl Image {
             format,
             arch,
             size,
+            machine_size: manifest
+                .and_then(|manifest| manifest.disk.as_ref())
+                .and_then(|disk| disk.machine_size),
             identity,
             recipe: manifest.and_then(|manifest| manifest.image.name.clone()),
         })
@@ -219,6 +232,7 @@ mod tests {
         assert_eq!((image.arch, image.size), (Arch::Arm64, 4096));
         assert_eq!(image.identity, digest.to_string());
         assert!(image.path.is_absolute());
+        assert_eq!(image.machine_size, None);
         let say = error(directory.path(), Some(Arch::Amd64));
         assert!(say.contains("is for arm64"), "{say}");
         // The file by itself is the same disk.

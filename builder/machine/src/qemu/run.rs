@@ -371,9 +371,9 @@ impl<'a> Run<'a> {
 
 fn free_space(path: &Path) -> Option<String> {
     let found = statvfs(path).ok()?;
-    let free = found
-        .blocks_available()
-        .saturating_mul(found.fragment_size());
+    // 32 bits on macOS.
+    let blocks = found.blocks_available() as u64;
+    let free = blocks.saturating_mul(found.fragment_size() as u64);
     Some(format!(" ({} MiB are free there)", free >> 20))
 }
 

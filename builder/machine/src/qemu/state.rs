@@ -121,7 +121,7 @@ impl State {
                 image.size
             ),
             Some(size) => size,
-            None => image.size.max(DEFAULT_DISK),
+            None => image.machine_size.unwrap_or(DEFAULT_DISK).max(image.size),
         };
         let Some(backing) = image.path.to_str() else {
             bail!("{}: QEMU needs a path in UTF-8", image.path.display());

@@ -277,6 +277,7 @@ impl Cases {
             format: image.format,
             arch: image.arch,
             size: image.size,
+            machine_size: image.machine_size,
             recipe: None,
         };
         let boot = self.bench.boot_image(

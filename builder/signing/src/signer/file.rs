@@ -8,7 +8,7 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nodeimg_seed::text::pem;
 use nodeimg_seed::text::secret::Secret;
 use nodeimg_values::regular;
@@ -110,13 +110,6 @@ fn text_of(path: &Path) -> Result<Secret> {
     let context = || format!("reading the private key {shown}");
     let file = regular::open(path).with_context(context)?;
     let mode = file.metadata().with_context(context)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        bail!(
-            "other users can use the private key {shown} (mode {:04o}): close it to them (chmod \
-             0600 {shown}), and consider whether it is still secret",
-            mode & 0o7777
-        );
-    }
     let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT as usize + 1));
     file.take(LIMIT + 1)
         .read_to_end(&mut bytes)
@@ -124,34 +117,57 @@ fn text_of(path: &Path) -> Result<Secret> {
     if bytes.len() as u64 > LIMIT {
         bail!("{shown} has more than {LIMIT} bytes, so it is not a private key");
     }
-    match String::from_utf8(std::mem::take(&mut *bytes)) {
-        Ok(text) => Ok(Secret::new(text)),
-        Err(_) => bail!(
+    let text = String::from_utf8(std::mem::take(&mut *bytes)).map(Secret::new);
+    // A wrong kind of file is the better reason, even if everybody can read it.
+    if let Ok(text) = &text {
+        check_public(path, text.expose())?;
+    }
+    if mode & 0o077 != 0 {
+        bail!(
+            "other users can use the private key {shown} (mode {:04o}): close it to them (chmod \
+             0600 {shown}), and consider whether it is still secret",
+            mode & 0o7777
+        );
+    }
+    text.map_err(|_| {
+        anyhow!(
             "{shown} is not PEM (`-----BEGIN PRIVATE KEY-----`): convert it with openssl (DER: \
              `openssl pkey -inform DER`, PKCS#12: `openssl pkcs12 -nodes`)"
-        ),
+        )
+    })
+}
+
+fn has(text: &str, label: &str) -> bool {
+    text.contains(&format!("-----BEGIN {label}-----"))
+}
+
+/// What is for everybody to read.
+fn check_public(path: &Path, text: &str) -> Result<()> {
+    let shown = path.display();
+    if text.contains("PRIVATE KEY-----") {
+        return Ok(());
     }
+    if has(text, "CERTIFICATE") {
+        bail!("{shown} is a certificate, not a private key: name it as `certificate`");
+    }
+    if has(text, "PUBLIC KEY") || has(text, "RSA PUBLIC KEY") {
+        bail!("{shown} is a public key: name the private one");
+    }
+    Ok(())
 }
 
 /// What PEM readers would say less helpfully.
 fn check_kind(path: &Path, text: &str) -> Result<()> {
     let shown = path.display();
-    let has = |label: &str| text.contains(&format!("-----BEGIN {label}-----"));
-    if has("ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
+    if has(text, "ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
         bail!(
             "{shown} is protected by a passphrase, which nodeimg does not ask for: use \
              `sign_command` with a program that does (openssl dgst -sha256 -sign {shown}), or \
              write the key without one where only you can read it"
         );
     }
-    if has("OPENSSH PRIVATE KEY") {
+    if has(text, "OPENSSH PRIVATE KEY") {
         bail!("{shown} is a key of OpenSSH: make one with `openssl genpkey`");
-    }
-    if has("CERTIFICATE") && !text.contains("PRIVATE KEY-----") {
-        bail!("{shown} is a certificate, not a private key: name it as `certificate`");
-    }
-    if has("PUBLIC KEY") {
-        bail!("{shown} is a public key: name the private one");
     }
     Ok(())
 }

@@ -99,7 +99,10 @@ impl<'a> Signer<'a> {
                 let key = certificate.key.clone();
                 (Some(certificate), Some(key))
             }
-            Some(path) => (None, Some(PublicKey::from_file(path)?)),
+            Some(path) => {
+                let key = PublicKey::from_file(path)?;
+                (Certificate::from_file(path).ok(), Some(key))
+            }
             None if purpose.needs_certificate() => {
                 bail!("it has no certificate: name its PEM file as `certificate`")
             }
@@ -134,10 +137,10 @@ impl<'a> Signer<'a> {
         })
     }
 
-    /// The certificate, which all but keys for checksums have.
+    /// The certificate, which keys for checksums may lack.
     ///
     /// # Errors
-    /// It is a key for checksums.
+    /// It is such a key.
     pub fn certificate(&self) -> Result<&Certificate> {
         let found = self.certificate.as_ref();
         found.with_context(|| format!("the key `{}` has no certificate", self.name))

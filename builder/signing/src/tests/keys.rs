@@ -3,7 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use nodeimg_values::date::Date;
+
 use super::{Desk, key_of, open, refusal};
+use crate::certificate::Certificate;
 use crate::signer::{Given, Purpose};
 
 #[test]
@@ -245,4 +248,42 @@ fn each_purpose_has_its_kinds_and_each_certificate_its_key() {
     assert!(refusal(&both, Purpose::SecureBoot).contains("both `key` and `sign_command`"));
     let none = Given { key: None, ..rsa };
     assert!(refusal(&none, Purpose::SecureBoot).contains("neither `key` nor `sign_command`"));
+}
+
+#[test]
+fn what_everybody_may_read_is_called_what_it_is() {
+    let desk = Desk::new();
+    if desk.rsa("rsa").is_none() {
+        return;
+    }
+    desk.openssl("pkey -in rsa.key -pubout -out open.pub")
+        .unwrap();
+    for (file, expected) in [("open.pub", "public key"), ("rsa.pem", "is a certificate")] {
+        let path = desk.path(file);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let said = refusal(&key_of(&path), Purpose::Checksums);
+        assert!(said.contains(expected), "{said}");
+        assert!(!said.contains("chmod"), "{said}");
+    }
+}
+
+#[test]
+fn a_certificate_says_when_it_is_not_valid() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::default();
+    parameters.not_before = rcgen::date_time_ymd(2024, 1, 1);
+    parameters.not_after = rcgen::date_time_ymd(2025, 1, 1);
+    let made = parameters.self_signed(&key).unwrap();
+    let certificate = Certificate::from_der(made.der()).unwrap();
+    for (seconds, expected) in [
+        (1_700_000_000, Some("is not valid before 2024-01-01")),
+        (1_704_067_200, None),
+        (1_735_689_600, None),
+        (1_735_689_601, Some("was valid until 2025-01-01")),
+    ] {
+        let said = certificate.invalid_at(Date(seconds));
+        assert_eq!(said.is_some(), expected.is_some(), "{seconds}: {said:?}");
+        let said = said.unwrap_or_default();
+        assert!(said.contains(expected.unwrap_or("")), "{seconds}: {said}");
+    }
 }

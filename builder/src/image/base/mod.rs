@@ -13,7 +13,8 @@ use std::collections::btree_map::Entry;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_values::arch::Arch;
-use nodeimg_values::parallel::{cores, in_parallel};
+use nodeimg_values::parallel::{decoders, in_parallel};
+use nodeimg_values::trace;
 
 use crate::input::artifact::deb::{self, Identity, Package};
 use crate::input::bring::FetchedPackage;
@@ -46,8 +47,9 @@ pub fn unpack(store: &Store, arch: Arch, inputs: &[FetchedPackage<'_>]) -> Resul
     // The largest first, so that none is left for one core in the end.
     let mut order: Vec<usize> = (0..inputs.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(inputs[i].0.size));
-    let unpacked = in_parallel(cores(), order.len(), |at| {
+    let unpacked = in_parallel(decoders(), order.len(), |at| {
         let (pinned, blob) = &inputs[order[at]];
+        let _span = trace::span("package", || format!("unpack {}", pinned.name));
         let identity = Identity {
             name: pinned.name.as_str(),
             version: &pinned.version,

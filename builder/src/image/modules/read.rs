@@ -5,13 +5,13 @@
 //! the store under what was read: blobs and places in them, not their bytes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
+use std::io::{self, Read};
 
 use anyhow::{Context, Result, bail};
 use nodeimg_formats::packing::Packing;
 use nodeimg_values::digest::Digest;
 use nodeimg_values::key::KeyWriter;
-use nodeimg_values::parallel::{cores, in_parallel};
+use nodeimg_values::parallel::{decoders, in_parallel};
 
 use super::object::Object;
 use super::{BuiltIn, Module, ModuleFacts, Modules, directory, is_module, module_name, needs};
@@ -20,8 +20,10 @@ use crate::tree::{Content, ImagePath, Kind, Tree, check_unchanged};
 
 /// What the facts are made by, and their form.
 const KEPT: &str = "kernel-modules-2";
-/// No module comes near this.
-const MAX_MODULE: u64 = 512 << 20;
+/// No module comes near this: the largest, of graphics, have some 60 MiB.
+const MAX_MODULE: u64 = 128 << 20;
+/// What is unpacked before it is known how much there is of it.
+const TRIED: u64 = 16 << 20;
 /// modules.order and the like are some hundred kilobytes.
 const MAX_LIST: u64 = 64 << 20;
 
@@ -128,7 +130,7 @@ impl<'a> Directory<'a> {
     }
 
     fn read(&self, release: &str) -> Result<Modules> {
-        let objects = in_parallel(cores(), self.modules.len(), |at| {
+        let objects = in_parallel(decoders(), self.modules.len(), |at| {
             let (path, content) = self.modules[at];
             read_one(path, content).with_context(|| format!("reading the kernel module {path}"))
         });
@@ -184,18 +186,31 @@ impl<'a> Directory<'a> {
 
 /// A module's plain bytes, whatever its file at `path` is packed with.
 pub fn uncompressed(packed: &[u8], path: &ImagePath) -> Result<Vec<u8>> {
+    let open = || -> Result<Box<dyn Read + '_>> {
+        Ok(match Packing::of(packed) {
+            Some(packing) => packing.decoder(packed)?,
+            None => Box::new(packed),
+        })
+    };
     let unpack = || -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        match Packing::of(packed) {
-            Some(packing) => packing
-                .decoder(packed)?
-                .take(MAX_MODULE + 1)
-                .read_to_end(&mut bytes)?,
-            None => packed.take(MAX_MODULE + 1).read_to_end(&mut bytes)?,
-        };
-        if bytes.len() as u64 > MAX_MODULE {
-            bail!("it unpacks to more than {} MiB", MAX_MODULE >> 20);
+        let mut from = open()?;
+        from.by_ref().take(TRIED).read_to_end(&mut bytes)?;
+        // What is large is counted first: a bomb takes no memory, and what is kept grows no
+        // more.
+        let rest = io::copy(&mut from.take(MAX_MODULE), &mut io::sink())?;
+        if rest == 0 {
+            return Ok(bytes);
         }
+        let size = bytes.len() as u64 + rest;
+        if size > MAX_MODULE {
+            bail!(
+                "it unpacks to more than {} MiB: strip it of what is for debuggers, or leave it out",
+                MAX_MODULE >> 20
+            );
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(size)?);
+        open()?.take(size).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     unpack().with_context(|| format!("unpacking the kernel module {path}"))
@@ -274,6 +289,30 @@ mod tests {
                 .unwrap();
         }
         Directory::of(&tree, release).unwrap().identity()
+    }
+
+    /// Zeros: small enough to be kept, and more than any module has.
+    #[test]
+    fn a_module_is_unpacked_whole_and_a_bomb_not_at_all() {
+        let path: ImagePath = "/usr/lib/modules/1/kernel/a.ko.zst".parse().unwrap();
+        let packed = |size: u64| {
+            let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+            io::copy(&mut io::repeat(0).take(size), &mut encoder).unwrap();
+            encoder.finish().unwrap()
+        };
+        for size in [0, TRIED - 1, TRIED, TRIED + 1, 3 * TRIED] {
+            let unpacked = uncompressed(&packed(size), &path).unwrap();
+            assert_eq!(unpacked.len() as u64, size);
+        }
+        assert!(uncompressed(&packed(MAX_MODULE), &path).is_ok());
+        for size in [MAX_MODULE + 1, MAX_MODULE + TRIED, 4 * MAX_MODULE] {
+            let refused = uncompressed(&packed(size), &path).unwrap_err();
+            let text = format!("{refused:#}");
+            assert!(
+                text.contains("more than 128 MiB") && text.contains("a.ko.zst"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -48,6 +48,7 @@ use anyhow::{Context, Result, bail};
 use nodeimg_values::digest::{Algorithm, Digest, Expected, Hasher, Measured};
 use nodeimg_values::parallel::{cores, in_parallel};
 use nodeimg_values::progress::Progress;
+use nodeimg_values::trace;
 
 use crate::store::{Lookup, Store, VerifiedBlob};
 use client::Client;
@@ -356,6 +357,7 @@ impl<'a> Fetcher<'a> {
         slot: Slot<'s>,
     ) -> Result<Outcome> {
         let download = self.progress.download(&request.what, request.want.size);
+        let _span = trace::span("fetch", || request.what.clone());
         let outcome = Transfer {
             store: self.store,
             options: &self.options,

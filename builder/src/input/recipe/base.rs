@@ -1,14 +1,12 @@
 //! `[base]`: the base system, from Debian packages.
 
-use std::borrow::{Borrow, Cow};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::str::FromStr;
+mod package;
 
-use anyhow::{Result, bail};
+use std::collections::{BTreeMap, BTreeSet};
+
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Digest;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::area::Component;
@@ -18,8 +16,9 @@ use super::problems::Problems;
 use super::repository::{Repository, RepositoryPart};
 use super::script::AcceptedScript;
 use super::source::Step;
-use super::value::{Name, text_value};
+use super::value::Name;
 use crate::input::fetch::Mirrors;
+pub use package::PackageName;
 
 /// The base system, from Debian packages.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -363,56 +362,6 @@ fn mirrors(part: &BasePart, problems: &mut Problems<'_>) {
                 problems.add(&way, &format!("{error:#}"));
             }
         }
-    }
-}
-
-/// A Debian package's name
-/// ([Debian Policy 5.6.1](https://www.debian.org/doc/debian-policy/ch-controlfields.html#source)).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct PackageName(String);
-
-text_value!(
-    PackageName,
-    "^[a-z0-9][a-z0-9+.-]*$",
-    "the name of a Debian package"
-);
-
-impl PackageName {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Borrow<str> for PackageName {
-    fn borrow(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for PackageName {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<PackageName> {
-        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+.-".contains(&b);
-        let first = text.as_bytes().first();
-        if !first.is_some_and(u8::is_ascii_alphanumeric)
-            || text.len() > 100
-            || !text.bytes().all(inner)
-        {
-            bail!(
-                "`{}` is not the name of a Debian package: use lowercase letters, digits, `+`, \
-                 `.` and `-`",
-                text.escape_debug()
-            );
-        }
-        Ok(PackageName(text.to_owned()))
-    }
-}
-
-impl fmt::Display for PackageName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

@@ -140,7 +140,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DiskPart {
-    /// Size of the whole image, `"4 GiB"`; by default as small as possible.
+    /// Size of the machine's disk, `"32 GiB"`: the image is as small as possible, whatever it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<ByteSize>,
     /// Size of the EFI system partition; `"256 MiB"` by default.

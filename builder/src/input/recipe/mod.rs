@@ -276,19 +276,28 @@ impl Recipe {
     /// each new lock makes a later version. It is how updates, and systemd-boot, tell one
     /// build from the next. A `+` would begin the counter of a UKI's attempts to boot.
     pub fn image_version(&self, epoch: Epoch) -> String {
-        format!("{}-{}", self.version, Date(epoch.0).to_the_minute()).replace('+', ".")
+        image_version(self.version.as_str(), epoch)
     }
 
     /// `hard-way_1.37.1-202609121530`: what the UKI of this build is called, and its
     /// partitions as far as a label has room.
     pub fn build_name(&self, epoch: Epoch) -> String {
-        format!("{}_{}", self.name, self.image_version(epoch))
+        build_name(self.name.as_str(), self.version.as_str(), epoch)
     }
 
     /// `hard-way-1.37.1-arm64`, the output directory's name.
     pub fn image_name(&self, arch: Arch) -> String {
         format!("{}-{}-{arch}", self.name, self.version)
     }
+}
+
+fn image_version(version: &str, epoch: Epoch) -> String {
+    format!("{version}-{}", Date(epoch.0).to_the_minute()).replace('+', ".")
+}
+
+/// [`Recipe::build_name`] by what a manifest says of the recipe.
+pub fn build_name(name: &str, version: &str, epoch: Epoch) -> String {
+    format!("{name}_{}", image_version(version, epoch))
 }
 
 #[cfg(test)]

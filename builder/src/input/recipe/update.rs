@@ -12,6 +12,7 @@ use super::problems::Problems;
 use super::source::Step;
 use super::value::Word;
 use super::{ExtraContent, ExtraFile};
+use crate::tree::ImagePath;
 
 /// What stands for a key that a seed brings.
 const SEED: &str = "seed";
@@ -25,12 +26,20 @@ const NEVER: &str = "never";
 const CONFIG: &str = "/usr/lib/nodeimg/update.toml";
 const KEY: &str = "/usr/lib/nodeimg/update.pub";
 const UNITS: &str = "/usr/lib/systemd/system";
+/// What no preset names, a node's first boot enables.
+const PRESET: &str = "/usr/lib/systemd/system-preset/20-nodeimg-update.preset";
+/// What is of updates in the name of a unit, a preset, a link or a program.
+const NAME: &str = "nodeimg-update";
 const SERVICE: &str = include_str!("update/nodeimg-update.service");
 
-/// How nodes with a disk of this image come to the next version.
+/// How nodes with a disk of this image come to the next version. Without this table the program
+/// is there, and nothing starts it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdatePart {
+    /// Whether disks have the program that updates them; by default they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable: Option<bool>,
     /// Where nodes look for updates: `https://HOST/DIRECTORY/`, `oci://HOST/REPOSITORY[:TAG]`
     /// or a directory; a seed may say another. By default they are told.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,6 +56,7 @@ pub struct UpdatePart {
 impl UpdatePart {
     pub fn over(self, base: UpdatePart) -> UpdatePart {
         UpdatePart {
+            enable: self.enable.or(base.enable),
             source: self.source.or(base.source),
             key: self.key.or(base.key),
             schedule: self.schedule.or(base.schedule),
@@ -67,28 +77,31 @@ pub struct Updates {
     pub timer: Option<Word>,
 }
 
-/// Checks `[update]`, and adds its files before the recipe's own, which count; nothing is added
-/// to what is not a disk.
+/// Checks `[update]`, and adds its files before the recipe's own, which count: to disks, unless
+/// the recipe does not want them. Only a recipe with that table has nodes look by themselves.
 pub fn check(
     file: &RecipeFile,
     outputs: &[&OutputKind],
     files: &mut Vec<ExtraFile>,
     problems: &mut Problems<'_>,
 ) -> Updates {
-    let Some(part) = &file.update else {
-        return Updates::default();
-    };
+    let default = UpdatePart::default();
+    let part = file.update.as_ref().unwrap_or(&default);
     source(part, problems);
     schedule(part, problems);
     let key = key(part, problems);
-    if !outputs.iter().any(|output| output.is_of_disk()) {
+    let of_disk = outputs.iter().any(|output| output.is_of_disk());
+    if !of_disk || part.enable == Some(false) {
         return Updates::default();
     }
+    let is_timed = file.update.is_some() && part.schedule.as_deref() != Some(NEVER);
     let text = ExtraContent::Text;
+    let preset = || (PRESET.to_owned(), text(format!("disable {TIMER}\n")));
     let added = [
         Some((CONFIG.to_owned(), text(config(part)))),
         Some((format!("{UNITS}/{UNIT}"), text(SERVICE.to_owned()))),
         Some((format!("{UNITS}/{TIMER}"), text(timer(part)))),
+        (!is_timed).then(preset),
         key.map(|key| (KEY.to_owned(), ExtraContent::Source(key))),
     ];
     let added = added.into_iter().flatten().filter_map(|(path, content)| {
@@ -99,11 +112,17 @@ pub fn check(
         })
     });
     files.splice(0..0, added.collect::<Vec<_>>());
-    let is_timed = part.schedule.as_deref() != Some(NEVER);
     Updates {
         has_program: true,
         timer: TIMER.parse().ok().filter(|_| is_timed),
     }
+}
+
+/// Whether a file is there for updates only, which no other output than a disk can have.
+pub fn is_of_updates(path: &ImagePath) -> bool {
+    let path = path.as_str();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.contains(NAME) || [CONFIG, KEY].contains(&path)
 }
 
 fn source(part: &UpdatePart, problems: &mut Problems<'_>) {

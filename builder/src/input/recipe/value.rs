@@ -247,7 +247,7 @@ fn bytes(digits: &str, shift: u32) -> Option<u64> {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (shift, unit) = [(30, "GiB"), (20, "MiB"), (10, "KiB")]
+        let (shift, unit) = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")]
             .into_iter()
             .find(|(shift, _)| self.0 != 0 && self.0.trailing_zeros() >= *shift)
             .unwrap_or((0, "B"));

@@ -28,7 +28,7 @@ use crate::tree::Content;
 /// Of the file system.
 pub const LABEL: &str = "ESP";
 /// Of the partition.
-pub const KIND: Guid = Guid::known(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);
+pub use nodeimg_formats::gpt::kinds::ESP as KIND;
 /// In bytes: two UKIs and more.
 const DEFAULT_SIZE: u64 = 256 << 20;
 const BUFFER: usize = 1 << 20;

@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::{panic, thread};
 
 use anyhow::{Context, Result};
 use nodeimg_formats::gpt::Extent;
-use nodeimg_formats::qcow2;
+use nodeimg_formats::{qcow2, sparse};
 use nodeimg_values::atomic::{AtomicFile, write_file};
 use nodeimg_values::digest::HashingWriter;
+use nodeimg_values::trace;
 
 use super::Disk;
 use crate::input::recipe::output::{Contents, OutputKind};
@@ -39,7 +41,10 @@ pub static DISK: Output = of_disk(
 pub static DISK_QCOW2: Output = of_disk(
     "disk-qcow2",
     "`disk.qcow2`: the same, for a virtual machine.",
-    Writer::Disk(|disk, directory| Ok(vec![qcow2(disk.file.file(), directory)?])),
+    Writer::Disk(|disk, directory| {
+        let size = disk.machine_size;
+        Ok(vec![qcow2(disk.file.file(), size, directory)?])
+    }),
 );
 
 pub static DISK_ZST: Output = of_disk(
@@ -85,7 +90,24 @@ pub fn write<'a>(
 
 /// Puts a file that is whole in its place.
 pub fn committed(file: AtomicFile, name: &str) -> Result<manifest::Output> {
-    let measured = file.measure()?;
+    let context = || format!("writing {name}");
+    // The disk is busy while the processor is.
+    let (measured, flushed) = thread::scope(|scope| {
+        let flushing = scope.spawn(|| {
+            let _span = trace::span("output", || format!("flush {name}"));
+            file.file().sync_all()
+        });
+        let span = trace::span("output", || format!("hash {name}"));
+        let measured = sparse::measure(file.file());
+        drop(span);
+        let flushed = flushing.join();
+        (measured, flushed)
+    });
+    // The kernel tells such an error once.
+    flushed
+        .unwrap_or_else(|panic| panic::resume_unwind(panic))
+        .with_context(context)?;
+    let measured = measured.with_context(|| format!("reading {name} back"))?;
     file.commit()?;
     Ok(manifest::Output {
         file: name.to_owned(),
@@ -94,11 +116,12 @@ pub fn committed(file: AtomicFile, name: &str) -> Result<manifest::Output> {
     })
 }
 
-/// Writes the disk `raw` as a qcow2 image.
-pub fn qcow2(raw: &File, directory: &Path) -> Result<manifest::Output> {
+/// Writes the disk `raw` as a qcow2 image, for a machine that has a disk of `size` bytes.
+pub fn qcow2(raw: &File, size: Option<u64>, directory: &Path) -> Result<manifest::Output> {
     let file = AtomicFile::create(&directory.join(QCOW2))?;
     let mut to = BufWriter::with_capacity(BUFFER, file.file());
-    qcow2::write(raw, &mut to).with_context(|| format!("writing {QCOW2}"))?;
+    qcow2::write(raw, size.unwrap_or_default(), &mut to)
+        .with_context(|| format!("writing {QCOW2}"))?;
     to.flush().with_context(|| format!("writing {QCOW2}"))?;
     drop(to);
     committed(file, QCOW2)

@@ -4,8 +4,11 @@
 //!  1 MiB   esp      FAT32: systemd-boot, the UKI
 //!          hashes   the root's dm-verity tree; its partition has a slot's size
 //!          root     SquashFS, read-only; its partition ends where it ends
-//!  behind  free     if the recipe gives the disk a size
 //! ```
+//! The file ends there, with the second partition table: `disk.size` is what the machine's disk
+//! has, and the table grows with it at the first boot, as it does on a drive. A digest of the
+//! file would have to go through every zero of it. A `disk.qcow2` tells its size in its header.
+//!
 //! At its first boot a node adds slot B and the state ([`Slot`]). Partitions of
 //! root and hashes are found by their types and their GUIDs, which are the two
 //! halves of the root hash ([`discoverable`]).
@@ -37,6 +40,7 @@ use nodeimg_formats::update::label;
 use nodeimg_formats::verity::{self, RootHash};
 use nodeimg_values::atomic::AtomicFile;
 use nodeimg_values::digest::Digest;
+use nodeimg_values::trace;
 
 use super::provenance::Verified;
 use super::sbom::boot::Boot;
@@ -52,6 +56,8 @@ pub struct Disk {
     pub root: Extent,
     pub hashes: Extent,
     pub root_hash: RootHash,
+    /// Of the machine's disk, in bytes, if the recipe says it.
+    pub machine_size: Option<u64>,
     pub uki: Vec<u8>,
     pub about: About,
 }
@@ -73,12 +79,16 @@ pub fn write<'a>(
         .context("the tree was not made into a disk's root")?;
     let boot = Boot::of(parts, &disk.uki, disk.root_hash)?;
     let table = gpt::read(disk.file.file()).context("reading the partition table again")?;
+    let described = manifest::Disk {
+        machine_size: disk.machine_size,
+        ..manifest::Disk::from(&table)
+    };
     Ok(Written {
         outputs: files::write(disk, writers, directory)?,
         digests,
         verified,
         boot: Some(boot),
-        disk: Some(manifest::Disk::from(&table)),
+        disk: Some(described),
     })
 }
 
@@ -109,8 +119,12 @@ fn fill(output: AtomicFile, built: &Built<'_>) -> Result<(Disk, BTreeMap<ImagePa
     };
     let params = verified::params(built, &purpose);
     let root_hash = verified::hash_tree(file, root, hashes.start, &params)?;
+    let making = trace::stage("making the UKI");
     let uki = uki(built, root_hash, slot).context("making the UKI")?;
+    drop(making);
+    let _span = trace::stage("writing the EFI system partition");
     esp::write(file, esp, built, &uki).context("writing the EFI system partition")?;
+    let machine_size = machine_size(built, root)?;
     let places = Places { esp, hashes, root };
     table(file, built, &places, root_hash)?;
     let hashes = Extent {
@@ -122,6 +136,7 @@ fn fill(output: AtomicFile, built: &Built<'_>) -> Result<(Disk, BTreeMap<ImagePa
         root,
         hashes,
         root_hash,
+        machine_size,
         uki,
         about: About {
             id: built.recipe.name.to_string(),
@@ -182,14 +197,14 @@ fn table(file: &File, built: &Built<'_>, places: &Places, root: RootHash) -> Res
         Partition { name, ..data },
     ];
     let disk = Guid::derived(&["disk", &root.to_string()]);
-    gpt::write(file, size(built, places.root)?, disk, &partitions)
+    gpt::write(file, gpt::disk_size(places.root), disk, &partitions)
 }
 
-/// As the recipe says, or as large as needed.
-fn size(built: &Built<'_>, last: Extent) -> Result<u64> {
+/// Of the machine's disk, if the recipe says it.
+fn machine_size(built: &Built<'_>, last: Extent) -> Result<Option<u64>> {
     let needed = gpt::disk_size(last);
     let Some(wanted) = built.recipe.disk.size else {
-        return Ok(needed);
+        return Ok(None);
     };
     if wanted.0 < needed {
         bail!(
@@ -205,5 +220,5 @@ fn size(built: &Built<'_>, last: Extent) -> Result<u64> {
             wanted.0
         );
     }
-    Ok(wanted.0)
+    Ok(Some(wanted.0))
 }

@@ -52,6 +52,9 @@ pub struct Disk {
     pub guid: String,
     /// Of the whole disk, in bytes.
     pub size: u64,
+    /// Of the machine's disk, in bytes, if the recipe says it: the image ends before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_size: Option<u64>,
     pub partitions: Vec<Partition>,
 }
 
@@ -82,6 +85,7 @@ impl From<&Table> for Disk {
         Disk {
             guid: table.disk.to_string(),
             size: table.size,
+            machine_size: None,
             partitions: table.partitions.iter().map(partition).collect(),
         }
     }

@@ -246,7 +246,10 @@ fn write(
         let disk = AtomicFile::create(&directory.join(files::RAW))?;
         esp.write(inside, target.epoch, disk.file())?;
         if target.has(files::QCOW2) {
-            written.push(files::qcow2(disk.file(), directory)?);
+            written.push({
+                let size = target.manifest["disk"]["machine_size"].as_u64();
+                files::qcow2(disk.file(), size, directory)?
+            });
         }
         if target.has(files::ZST) {
             written.push(files::zst(disk.file(), directory)?);

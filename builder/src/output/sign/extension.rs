@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, bail};
-use nodeimg_formats::gpt::{self, Extent, Partition};
+use nodeimg_formats::gpt::{self, Extent};
 use nodeimg_formats::guid::Guid;
 use nodeimg_values::arch::Arch;
 
@@ -57,16 +57,7 @@ pub fn write(image: &File, arch: Arch, text: &[u8], to: &File) -> Result<()> {
         .into_iter()
         .chain(hash.iter().map(String::as_str))
         .collect();
-    let mut partitions: Vec<Partition<'_>> = others
-        .iter()
-        .map(|entry| Partition {
-            kind: entry.kind,
-            unique: entry.unique,
-            name: &entry.name,
-            flags: entry.flags,
-            place: entry.place,
-        })
-        .collect();
+    let mut partitions: Vec<_> = others.iter().map(|entry| entry.partition()).collect();
     partitions.push(discoverable::signature(arch, Guid::derived(&words), place));
     for entry in &others {
         let Extent { start, size } = entry.place;

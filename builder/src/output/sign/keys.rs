@@ -1,5 +1,6 @@
 //! The file of keys: which key signs what.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -81,6 +82,21 @@ impl<'a> Keys<'a> {
         };
         let beside = path.parent().unwrap_or(Path::new(""));
         Keys::of(file, beside, exchange).with_context(|| format!("{shown}"))
+    }
+
+    /// Those of every key that signs, and those that firmware will take.
+    pub fn certificates(&self) -> Vec<&Certificate> {
+        let enroll = self.enroll.iter();
+        let enrolled = enroll.flat_map(|enroll| [&enroll.pk, &enroll.kek]);
+        let signers = self.secure_boot.iter().chain(&self.root_hash);
+        let signers = signers.chain(&self.checksums).chain(enrolled);
+        let mut all: Vec<_> = signers
+            .filter_map(|signer| signer.certificate().ok())
+            .collect();
+        all.extend(self.enroll.iter().flat_map(|enroll| &enroll.db));
+        let mut seen = BTreeSet::new();
+        all.retain(|certificate| seen.insert(certificate.der.as_slice()));
+        all
     }
 
     fn of(file: File, beside: &Path, exchange: Option<&'a Exchange>) -> Result<Keys<'a>> {

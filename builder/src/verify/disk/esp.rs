@@ -14,6 +14,7 @@ use nodeimg_values::digest::Digest;
 use nodeimg_values::epoch::Epoch;
 
 use crate::image::boot::efi_name;
+use crate::input::recipe::build_name;
 use crate::output::esp as builder;
 use crate::output::sign::esp::ENROLL;
 use crate::output::sign::signatures::{ENROLL_LINE, LOADER};
@@ -104,7 +105,8 @@ fn files(known: &Known, contents: &Contents, place: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// `NAME_VERSION.efi`; a build's number, and how often it may fail to boot, may follow.
+/// `NAME_VERSION-TIME.efi`, or `NAME_VERSION.efi` by an older nodeimg. How often it may fail to
+/// boot, and how often it has, may follow: `+3`, `+2-1`.
 fn is_uki(known: &Known, name: &str) -> bool {
     let Some(stem) = name.strip_suffix(".efi") else {
         return false;
@@ -113,13 +115,19 @@ fn is_uki(known: &Known, name: &str) -> bool {
         return !name.contains('/');
     };
     let image = &manifest.image;
-    let own = format!("{}_{}", image.name, image.version).replace('+', ".");
-    let rest = stem.strip_prefix(own.as_str());
-    rest.is_some_and(|rest| {
-        (rest.is_empty() || rest.starts_with(['-', '+']))
-            && rest
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || b"-+".contains(&byte))
+    let stem = match stem.rsplit_once('+') {
+        Some((stem, tries)) if is_counter(tries) => stem,
+        _ => stem,
+    };
+    stem == build_name(&image.name, &image.version, image.epoch)
+        || stem == format!("{}_{}", image.name, image.version).replace('+', ".")
+}
+
+/// `LEFT` or `LEFT-DONE` of systemd-boot's counting.
+fn is_counter(text: &str) -> bool {
+    let (left, done) = text.split_once('-').unwrap_or((text, "0"));
+    [left, done].iter().all(|number| {
+        (1..=10).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
     })
 }
 

@@ -3,11 +3,11 @@
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result};
-use nodeimg_formats::gpt::{self, Entry, Partition, SECTOR};
-use nodeimg_values::arch::Arch;
+use nodeimg_formats::gpt::kinds::Root;
+use nodeimg_formats::gpt::{self, Entry, SECTOR};
 
 use super::is_device;
-use crate::output::{discoverable, esp, manifest};
+use crate::output::{esp, manifest};
 use crate::verify::inside::{Disk, not_zero};
 use crate::verify::known::Known;
 use crate::verify::step::Fault;
@@ -31,8 +31,7 @@ pub fn of_a_node(disk: &Disk) -> Option<String> {
 
 /// A root, its hash tree, or the signature of that.
 fn is_of_root(entry: &Entry) -> bool {
-    let mut kinds = Arch::ALL.into_iter().flat_map(discoverable::kinds);
-    kinds.any(|kind| kind == entry.kind) || discoverable::is_signature(entry.kind)
+    Root::all().any(|(_, root)| root.has(entry.kind))
 }
 
 /// # Errors
@@ -181,18 +180,8 @@ fn expected(known: &Known, disk: &Disk, notes: &mut Vec<String>) -> Result<(), F
 
 /// The first byte of the tables that is not what [`gpt::write`] makes of what they say.
 fn other_table(disk: &Disk) -> Result<Option<u64>> {
-    let partitions: Vec<Partition<'_>> = disk
-        .table
-        .partitions
-        .iter()
-        .map(|entry| Partition {
-            kind: entry.kind,
-            unique: entry.unique,
-            name: &entry.name,
-            flags: entry.flags,
-            place: entry.place,
-        })
-        .collect();
+    let entries = disk.table.partitions.iter();
+    let partitions: Vec<_> = entries.map(Entry::partition).collect();
     let size = disk.table.size;
     let wanted = tempfile::tempfile().context("making a temporary file")?;
     gpt::write(&wanted, size, disk.table.disk, &partitions)?;

@@ -242,7 +242,7 @@ fn build(directory: &Path, words: &str) {
     fs::write(directory.join("root.roothash"), format!("{}\n", made.root)).unwrap();
     fs::write(directory.join("uki.efi"), &made.uki).unwrap();
     let mut image = File::create(directory.join("disk.qcow2")).unwrap();
-    qcow2::write(&file, &mut image).unwrap();
+    qcow2::write(&file, 0, &mut image).unwrap();
     drop(image);
     describe(directory, &tree, bill, &made, &file);
 }

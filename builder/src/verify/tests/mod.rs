@@ -211,7 +211,7 @@ impl Disk {
     /// The other form is the same disk again.
     fn as_qcow2(&self, image: &Path) {
         let mut to = File::create(image.join("disk.qcow2")).unwrap();
-        nodeimg_formats::qcow2::write(&self.0, &mut to).unwrap();
+        nodeimg_formats::qcow2::write(&self.0, 0, &mut to).unwrap();
     }
 }
 

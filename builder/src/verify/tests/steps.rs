@@ -71,6 +71,23 @@ fn another_signature_fails_step_2() {
     });
 }
 
+/// The statement's signature is enough; the other one is told as well.
+#[test]
+fn a_damaged_signature_beside_a_good_one_is_told() {
+    let Some(fixture) = fixture() else { return };
+    let image = fixture.copy("beside");
+    fs::write(image.join(sign::SIGNATURE), "another").unwrap();
+    let all = verdicts(&image, fixture.policy());
+    assert_eq!(failed(&all), []);
+    let (_, verdict) = &all[Step::Signature as usize];
+    let Verdict::Passed { notes, .. } = verdict else {
+        panic!("{verdict:?}");
+    };
+    let told = notes.iter().any(|note| note.contains(sign::SIGNATURE));
+    assert!(told, "{notes:?}");
+    fs::remove_dir_all(image).unwrap();
+}
+
 #[test]
 fn another_file_fails_step_3() {
     fails("3", Step::Files, "db.der", |_, image| {

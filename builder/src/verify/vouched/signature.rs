@@ -43,6 +43,9 @@ pub fn check(known: &mut Known, policy: &Policy, source: &Source<'_>) -> Judged 
     if let Some(note) = own_statement(&found, policy, source)? {
         verdict = verdict.with(note);
     }
+    for other in tried.others() {
+        verdict = verdict.with(other);
+    }
     // A list that says something else than the signed statement is a trap for `sha256sum -c`.
     if let Some(text) = &text
         && !found.is_by_sums

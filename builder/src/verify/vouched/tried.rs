@@ -72,6 +72,11 @@ impl<'a> Tried<'a> {
         self.text.is_none() && self.refused.iter().all(absent)
     }
 
+    /// Signatures that are there and were tried, and did not vouch for anything.
+    pub fn others(&self) -> impl Iterator<Item = &String> {
+        self.refused.iter().filter(|line| !line.ends_with(ABSENT))
+    }
+
     /// The first that is good.
     pub fn first(&mut self) -> Result<Option<Found>> {
         if let Some(text) = self.text {

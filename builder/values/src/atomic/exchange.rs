@@ -6,26 +6,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::{hidden, parent};
+use crate::system;
 
 /// Where the old directory is while the new one takes its place in steps.
 const ASIDE: &str = ".aside";
 const OLD: &str = "old";
 
-/// Swaps two directories in one step, so that the final name is never free.
-#[cfg(target_os = "linux")]
+/// Swaps two directories, in one step where that can be, so that the final name is never free.
 pub fn exchange(temp: &Path, to: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    use rustix::io::Errno;
-    match renameat_with(CWD, temp, CWD, to, RenameFlags::EXCHANGE) {
-        // Some network file systems cannot.
-        Err(Errno::INVAL | Errno::NOSYS) => exchange_by_steps(temp, to),
-        result => result.map_err(io::Error::from),
+    match system::exchange(temp, to)? {
+        true => Ok(()),
+        false => exchange_by_steps(temp, to),
     }
-}
-
-#[cfg(not(target_os = "linux"))]
-pub fn exchange(temp: &Path, to: &Path) -> io::Result<()> {
-    exchange_by_steps(temp, to)
 }
 
 /// The same in three renames, under the lock of the directory that both are in. What a

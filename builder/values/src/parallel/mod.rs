@@ -5,13 +5,34 @@ mod in_order;
 
 pub use in_order::in_order;
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// As many threads as this machine runs at a time.
+/// What was asked for instead of [`cores`]; 0 if nothing was.
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+
+/// From now on, [`cores`] is this many.
+pub fn set_cores(count: NonZeroUsize) {
+    ASKED.store(count.get(), Ordering::Relaxed);
+}
+
+/// As many threads as this machine runs at a time, if nobody has asked for others.
 pub fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
+    match ASKED.load(Ordering::Relaxed) {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        asked => asked,
+    }
+}
+
+/// More decoders than this at a time would take more memory than a build should, some 10 MiB
+/// each.
+const MAX_DECODERS: usize = 16;
+
+/// The same for work that needs memory of its own, as decoders of xz do.
+pub fn decoders() -> usize {
+    cores().min(MAX_DECODERS)
 }
 
 /// `work(0)` to `work(count - 1)` on so many threads, results in order.

@@ -1,18 +1,15 @@
 //! A directory: a disk, a medium, a network file system.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use nodeimg_formats::update::{self, Manifest};
+use nodeimg_formats::update::Manifest;
 
-use super::{Delivered, Document, Failure, Image, MAX_DOCUMENT, Piece, Sink, Source};
-
-/// What is read at a time, in bytes.
-const BUFFER: usize = 1 << 20;
+use super::{Delivered, Document, Failure, Image, MAX_DOCUMENT, Piece, Sink, Source, pass_on};
 
 pub struct Directory(PathBuf);
 
@@ -35,12 +32,10 @@ impl Directory {
             file => file.with_context(|| format!("opening {}", path.display()))?,
         };
         let mut bytes = Vec::new();
+        // One byte more shows that it is too long.
         file.take(MAX_DOCUMENT + 1)
             .read_to_end(&mut bytes)
             .with_context(|| format!("reading {}", path.display()))?;
-        if bytes.len() as u64 > MAX_DOCUMENT {
-            bail!("{} is longer than a manifest can be", path.display());
-        }
         Ok(Some(bytes))
     }
 }
@@ -52,28 +47,15 @@ impl Source for Directory {
 
     fn versions(&self, image: Image<'_>) -> Result<Vec<String>> {
         let shown = || format!("reading {}", self.0.display());
-        let mut versions = Vec::new();
+        let mut names = Vec::new();
         for entry in fs::read_dir(&self.0).with_context(shown)? {
-            let name = entry.with_context(shown)?.file_name();
-            versions.extend(
-                name.to_str()
-                    .and_then(|name| image.version_in(name))
-                    .map(str::to_owned),
-            );
+            names.extend(entry.with_context(shown)?.file_name().into_string());
         }
-        versions.sort();
-        versions.dedup();
-        Ok(versions)
+        Ok(image.versions_in(names))
     }
 
     fn manifest(&self, image: Image<'_>, version: &str) -> Result<Document> {
-        let stem = update::stem(image.id, version, image.architecture);
-        let envelope = self.document(&format!("{stem}{}", update::SIGNED_SUFFIX))?;
-        let envelope = envelope.map(String::from_utf8).transpose();
-        Ok(Document {
-            plain: self.document(&format!("{stem}{}", update::SUFFIX))?,
-            envelope: envelope.context("the envelope of the manifest is not text")?,
-        })
+        Document::of_files(image, version, |name| self.document(name))
     }
 
     fn read(
@@ -84,24 +66,17 @@ impl Source for Directory {
         to: &mut Sink<'_>,
     ) -> Result<Delivered, Failure> {
         let path = self.0.join(piece.file(manifest));
-        let mut read = || -> Result<()> {
-            let file = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
-            let mut buffer = vec![0; BUFFER];
-            let mut at = range.start;
-            while at < range.end {
-                let wanted = BUFFER.min((range.end - at) as usize);
-                let got = file.read_at(&mut buffer[..wanted], at);
-                let got = got.with_context(|| format!("reading {}", path.display()))?;
-                if got == 0 {
-                    return Err(anyhow!("{} is cut short", path.display()));
-                }
-                to(at, &buffer[..got])?;
-                at += got as u64;
-            }
-            Ok(())
-        };
+        let file = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
         // A medium that failed once fails again.
-        read().map(|()| Delivered::Range).map_err(Failure::Final)
+        let failed = |error: io::Error| {
+            let error = anyhow!(error).context(format!("reading {}", path.display()));
+            Failure::Final(error)
+        };
+        let end = range.end;
+        match pass_on(range, |bytes, at| file.read_at(bytes, at), failed, to)? {
+            at if at == end => Ok(Delivered::Range),
+            _ => Err(Failure::Final(anyhow!("{} is cut short", path.display()))),
+        }
     }
 
     fn is_remote(&self) -> bool {

@@ -5,10 +5,10 @@ use std::ops::Range;
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use nodeimg_formats::update::{self, Manifest};
+use nodeimg_formats::update::Manifest;
 
 use super::net::{self, Client, Request};
-use super::{Delivered, Document, Failure, Image, MAX_DOCUMENT, Patience, Piece, Sink, Source};
+use super::{Delivered, Document, Failure, Image, Patience, Piece, Sink, Source};
 
 /// The list of a directory's files.
 const LIST: &str = "SHA256SUMS";
@@ -95,34 +95,13 @@ impl Source for Http {
         let list = String::from_utf8_lossy(&list);
         let names = list.lines().filter_map(|line| {
             let (_, name) = line.split_once(char::is_whitespace)?;
-            image.version_in(name.trim_start().trim_start_matches('*'))
+            Some(name.trim_start().trim_start_matches('*'))
         });
-        let mut versions: Vec<String> = names.map(str::to_owned).collect();
-        versions.sort();
-        versions.dedup();
-        Ok(versions)
+        Ok(image.versions_in(names))
     }
 
     fn manifest(&self, image: Image<'_>, version: &str) -> Result<Document> {
-        let stem = update::stem(image.id, version, image.architecture);
-        let envelope = self.document(&format!("{stem}{}", update::SIGNED_SUFFIX))?;
-        let plain = match envelope {
-            Some(_) => None,
-            None => self.document(&format!("{stem}{}", update::SUFFIX))?,
-        };
-        let longest = [&envelope, &plain]
-            .into_iter()
-            .flatten()
-            .map(Vec::len)
-            .max();
-        if longest.unwrap_or(0) as u64 > MAX_DOCUMENT {
-            bail!("the manifest of version {version} is longer than one can be");
-        }
-        let envelope = envelope.map(String::from_utf8).transpose();
-        Ok(Document {
-            plain,
-            envelope: envelope.context("the envelope of the manifest is not text")?,
-        })
+        Document::of_files(image, version, |name| self.document(name))
     }
 
     fn read(

@@ -10,6 +10,8 @@ pub mod net;
 pub mod registry;
 pub mod stream;
 
+use std::collections::BTreeSet;
+use std::io;
 use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
@@ -36,6 +38,14 @@ impl Image<'_> {
         let version = rest.strip_suffix(self.architecture)?.strip_suffix('_')?;
         update::is_version(version).then_some(version)
     }
+
+    /// The versions in names of files, each once.
+    pub fn versions_in<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>) -> Vec<String> {
+        let versions = names.into_iter();
+        let versions =
+            versions.filter_map(|name| self.version_in(name.as_ref()).map(str::to_owned));
+        versions.collect::<BTreeSet<_>>().into_iter().collect()
+    }
 }
 
 /// A manifest, nothing of which is verified.
@@ -44,6 +54,40 @@ pub struct Document {
     pub plain: Option<Vec<u8>>,
     /// The same in a DSSE envelope.
     pub envelope: Option<String>,
+}
+
+impl Document {
+    /// Of a source with files: `file` gives one by its name, none if it is not there. A signed
+    /// manifest counts before one that is not.
+    ///
+    /// # Errors
+    /// Those of `file`; one is too long, or the envelope is not text.
+    pub fn of_files(
+        image: Image<'_>,
+        version: &str,
+        file: impl Fn(&str) -> Result<Option<Vec<u8>>>,
+    ) -> Result<Document> {
+        let stem = update::stem(image.id, version, image.architecture);
+        let read = |suffix: &str| {
+            let name = format!("{stem}{suffix}");
+            let bytes = file(&name)?;
+            if bytes
+                .as_ref()
+                .is_some_and(|it| it.len() as u64 > MAX_DOCUMENT)
+            {
+                bail!("{name} is longer than a manifest can be");
+            }
+            Ok(bytes)
+        };
+        let envelope = read(update::SIGNED_SUFFIX)?.map(String::from_utf8);
+        let envelope = envelope.transpose();
+        let envelope = envelope.context("the envelope of the manifest is not text")?;
+        let plain = match envelope {
+            Some(_) => None,
+            None => read(update::SUFFIX)?,
+        };
+        Ok(Document { plain, envelope })
+    }
 }
 
 /// A file of an update.
@@ -79,6 +123,36 @@ impl Piece {
 
 /// Takes bytes that belong at a place of the file.
 pub type Sink<'a> = dyn FnMut(u64, &[u8]) -> Result<()> + 'a;
+
+/// What is read at a time, in bytes.
+const BUFFER: usize = 256 << 10;
+
+/// Gives a range of a file to a sink, as far as `read` has it. That fills a buffer with what is
+/// at a place, and says how many bytes it has put there; none is the end. Where it ended.
+///
+/// # Errors
+/// Those of `read`, by what `failed` makes of them; the sink fails.
+pub fn pass_on(
+    range: Range<u64>,
+    mut read: impl FnMut(&mut [u8], u64) -> io::Result<usize>,
+    failed: impl Fn(io::Error) -> Failure,
+    to: &mut Sink<'_>,
+) -> Result<u64, Failure> {
+    let mut buffer = vec![0; BUFFER];
+    let mut at = range.start;
+    while at < range.end {
+        let wanted = BUFFER.min(usize::try_from(range.end - at).unwrap_or(BUFFER));
+        let got = match read(&mut buffer[..wanted], at) {
+            Ok(0) => break,
+            Ok(got) => got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(failed(error)),
+        };
+        to(at, &buffer[..got])?;
+        at += got as u64;
+    }
+    Ok(at)
+}
 
 /// What was given to the sink.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -14,10 +14,8 @@ use ureq::http::Response;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, Error};
 
-use super::{Delivered, Failure, MAX_DOCUMENT, Sink};
+use super::{Delivered, Failure, MAX_DOCUMENT, Sink, pass_on};
 
-/// What is given to a sink at a time, in bytes.
-const BUFFER: usize = 64 << 10;
 /// Of a document that is not a manifest, in bytes: a list of files, an index.
 const MAX_LIST: u64 = 4 << 20;
 
@@ -140,7 +138,7 @@ pub fn deliver(
             encoding.escape_debug()
         )));
     }
-    let (mut at, end, delivered) = match answer.status().as_u16() {
+    let (range, delivered) = match answer.status().as_u16() {
         206 => {
             let place = header("content-range").unwrap_or_default();
             let start = place
@@ -153,9 +151,9 @@ pub fn deliver(
                     place.escape_debug()
                 )));
             }
-            (range.start, range.end, Delivered::Range)
+            (range.clone(), Delivered::Range)
         }
-        200 => (0, u64::MAX, Delivered::All),
+        200 => (0..u64::MAX, Delivered::All),
         416 => {
             return Err(Failure::Final(anyhow!(
                 "{} says that the file is shorter than its manifest says",
@@ -165,18 +163,8 @@ pub fn deliver(
         status => return Err(refused(status, url)),
     };
     let mut reader = answer.body_mut().with_config().limit(u64::MAX).reader();
-    let mut buffer = vec![0; BUFFER];
-    while at < end {
-        let wanted = BUFFER.min(usize::try_from(end - at).unwrap_or(BUFFER));
-        let got = match reader.read(&mut buffer[..wanted]) {
-            Ok(0) => break,
-            Ok(got) => got,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(interrupted(error, url)),
-        };
-        to(at, &buffer[..got])?;
-        at += got as u64;
-    }
+    let read = |bytes: &mut [u8], _| reader.read(bytes);
+    pass_on(range, read, |error| interrupted(error, url), to)?;
     Ok(delivered)
 }
 

@@ -15,11 +15,10 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, anyhow, bail};
 use nodeimg_formats::update::{self, Manifest};
 
-use super::{Delivered, Document, Failure, Image, MAX_DOCUMENT, Piece, Sink, Source};
+use super::{Delivered, Document, Failure, Image, MAX_DOCUMENT, Piece, Sink, Source, pass_on};
 
 /// Of one file that is kept, in bytes.
 const MAX_KEPT: u64 = 16 << 30;
-const BUFFER: usize = 1 << 20;
 
 /// The files of a stream, read as far as they were asked for.
 pub struct Stream {
@@ -152,21 +151,11 @@ impl Source for Stream {
     }
 
     fn versions(&self, image: Image<'_>) -> Result<Vec<String>> {
-        let names = self.kept.keys().filter_map(|name| image.version_in(name));
-        let mut versions: Vec<String> = names.map(str::to_owned).collect();
-        versions.sort();
-        versions.dedup();
-        Ok(versions)
+        Ok(image.versions_in(self.kept.keys()))
     }
 
     fn manifest(&self, image: Image<'_>, version: &str) -> Result<Document> {
-        let stem = update::stem(image.id, version, image.architecture);
-        let envelope = self.document(&format!("{stem}{}", update::SIGNED_SUFFIX))?;
-        let envelope = envelope.map(String::from_utf8).transpose();
-        Ok(Document {
-            plain: self.document(&format!("{stem}{}", update::SUFFIX))?,
-            envelope: envelope.context("the envelope of the manifest is not text")?,
-        })
+        Document::of_files(image, version, |name| self.document(name))
     }
 
     fn read(
@@ -177,19 +166,12 @@ impl Source for Stream {
         to: &mut Sink<'_>,
     ) -> Result<Delivered, Failure> {
         let name = piece.file(manifest);
-        let mut buffer = vec![0; BUFFER];
         if let Some((file, size)) = self.kept.get(name) {
-            let mut at = range.start;
-            while at < range.end.min(*size) {
-                let wanted = BUFFER.min((range.end.min(*size) - at) as usize);
-                let got = file.read_at(&mut buffer[..wanted], at);
-                let got = got.with_context(|| format!("reading {name}"))?;
-                if got == 0 {
-                    break;
-                }
-                to(at, &buffer[..got])?;
-                at += got as u64;
-            }
+            let failed = |error: io::Error| {
+                Failure::Final(anyhow!(error).context(format!("reading {name}")))
+            };
+            let here = range.start..range.end.min(*size);
+            let at = pass_on(here, |bytes, at| file.read_at(bytes, at), failed, to)?;
             if at < range.end {
                 return Err(Failure::Final(anyhow!(
                     "{name} on standard input is shorter than its manifest says"
@@ -201,20 +183,15 @@ impl Source for Stream {
         let Some(mut passing) = passing.filter(|passing| passing.name == name) else {
             return Err(Failure::Final(anyhow!("standard input has no {name}")));
         };
-        let mut at = 0;
-        while at < passing.size {
-            let wanted = BUFFER.min((passing.size - at) as usize);
-            let got = passing.rest.read(&mut buffer[..wanted]);
-            let got = got.context("reading standard input")?;
-            if got == 0 {
-                return Err(Failure::Final(anyhow!(
-                    "standard input ended within {name}"
-                )));
-            }
-            to(at, &buffer[..got])?;
-            at += got as u64;
+        let failed =
+            |error: io::Error| Failure::Final(anyhow!(error).context("reading standard input"));
+        let mut read = |bytes: &mut [u8], _| passing.rest.read(bytes);
+        match pass_on(0..passing.size, &mut read, failed, to)? {
+            at if at == passing.size => Ok(Delivered::All),
+            _ => Err(Failure::Final(anyhow!(
+                "standard input ended within {name}"
+            ))),
         }
-        Ok(Delivered::All)
     }
 
     fn is_remote(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Updates of disks in files, made by nodeimg's own writers.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod calls;
 mod engine;
 mod fixture;
 mod model;

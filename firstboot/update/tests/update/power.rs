@@ -15,7 +15,7 @@ use nodeimg_update::source::directory::Directory;
 use crate::fixture::{Machine, Version, install};
 use crate::model::boot;
 
-enum Event {
+pub enum Event {
     Write(u64, Vec<u8>),
     Flush,
 }
@@ -99,15 +99,15 @@ fn remains<'a>(pending: &[(u64, &'a [u8])], mut dice: u64) -> Vec<Vec<(u64, &'a 
     all
 }
 
-struct Cuts {
-    cuts: usize,
-    old: usize,
-    new: usize,
+pub struct Cuts {
+    pub cuts: usize,
+    pub old: usize,
+    pub new: usize,
 }
 
 /// Cuts an update everywhere; after each cut the machine boots the old or the new version, and
 /// the old one is there as long as it is the one that boots.
-fn cut_everywhere(start: &File, events: &[Event], size: u64, old: &str, new: &str) -> Cuts {
+pub fn cut_everywhere(start: &File, events: &[Event], size: u64, old: &str, new: &str) -> Cuts {
     let mut told = Cuts {
         cuts: 0,
         old: 0,
@@ -153,7 +153,7 @@ fn cut_everywhere(start: &File, events: &[Event], size: u64, old: &str, new: &st
     told
 }
 
-fn copy(machine: &Machine) -> (tempfile::TempDir, File) {
+pub fn copy(machine: &Machine) -> (tempfile::TempDir, File) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("disk");
     std::fs::copy(machine.path(), &path).unwrap();

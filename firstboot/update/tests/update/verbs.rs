@@ -56,7 +56,7 @@ impl Node {
         fs::write(path, text).unwrap();
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nodeimg-update"));
         command.args(arguments).arg("--root").arg(&self.root);
         if !arguments[0].ends_with("hold") {

@@ -92,7 +92,7 @@ impl Editor<'_> {
         let new = self
             .free_clusters()
             .next()
-            .context("there is no room for a name")?;
+            .context("no free cluster for a name")?;
         if count * ENTRY > self.geometry.cluster as usize {
             bail!("a name is too long for the clusters of this file system");
         }

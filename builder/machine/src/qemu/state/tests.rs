@@ -14,6 +14,7 @@ fn image(identity: &str) -> Image {
         format: Format::Raw,
         arch: Arch::Amd64,
         size: 300 * MIB,
+        machine_size: None,
         identity: identity.to_owned(),
         recipe: None,
     }
@@ -33,6 +34,23 @@ fn nothing_stays_of_a_run_that_is_not_kept() {
     assert_eq!(mode.mode() & 0o777, 0o700);
     drop(state);
     assert!(!disk.exists());
+}
+
+#[test]
+fn the_recipe_says_how_large_the_machines_disk_is() {
+    let of = |machine_size| {
+        let state = State::open(None).unwrap();
+        let image = Image {
+            machine_size,
+            ..image("a")
+        };
+        size_of(&state.disk(&image, None).unwrap())
+    };
+    assert_eq!(of(None), DEFAULT_DISK);
+    assert_eq!(of(Some(4 << 40)), 4 << 40);
+    assert_eq!(of(Some(2 << 30)), 2 << 30);
+    // Never less than what is on it.
+    assert_eq!(of(Some(MIB)), 300 * MIB);
 }
 
 #[test]

@@ -147,9 +147,9 @@ fn build_path(base: &Base<'_>, _: &ImagePath, node: &Node) -> Result<Option<&'st
     let holds = match &node.kind {
         Kind::Directory | Kind::File(Content::Span { .. } | Content::Joined(_)) => false,
         Kind::Symlink(target) => target.contains(directory),
-        Kind::File(Content::Inline(bytes)) => bytes
-            .windows(directory.len())
-            .any(|window| window == directory.as_bytes()),
+        Kind::File(Content::Inline(bytes)) => {
+            memchr::memmem::find(bytes, directory.as_bytes()).is_some()
+        }
     };
     Ok(holds.then_some("names the directory that the image was built in"))
 }

@@ -29,10 +29,13 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use nodeimg_values::digest::Digest;
+use nodeimg_values::parallel::{decoders, in_parallel};
+use nodeimg_values::trace;
 
 use crate::store::{Store, VerifiedBlob};
 use crate::tree::{Content, ImagePath, Node, Origin};
@@ -91,17 +94,28 @@ impl Image {
     }
 }
 
-/// The files that make `image` part of a node image, under each of `names`.
-pub fn nodes(
-    store: &Store,
-    artifact: &str,
-    image: &Image,
-    names: &[String],
-) -> Result<Vec<(ImagePath, Node)>> {
+/// Refuses images, by the names of their artifacts, with a layer that has a device node: all
+/// of them are unpacked for that, once ever.
+pub fn refuse_devices(store: &Store, images: &[(&str, &Image)]) -> Result<()> {
+    let layers = images
+        .iter()
+        .flat_map(|(artifact, image)| image.layers.iter().map(move |layer| (artifact, layer)));
+    let mut layers: Vec<_> = layers.collect();
+    // The largest first, so that none is left for one core in the end.
+    layers.sort_by_key(|(_, layer)| Reverse(layer.bytes.size()));
+    let looked = in_parallel(decoders(), layers.len(), |at| {
+        let (artifact, layer) = layers[at];
+        let _span = trace::span("artifact", || format!("look into a layer of {artifact}"));
+        layer::refuse_devices(store, layer)
+            .with_context(|| format!("baking the container image {artifact}"))
+    });
+    looked.into_iter().collect()
+}
+
+/// The files that make `image` part of a node image, under each of `names`. Its layers were
+/// looked into ([`refuse_devices`]).
+pub fn nodes(artifact: &str, image: &Image, names: &[String]) -> Result<Vec<(ImagePath, Node)>> {
     let context = || format!("baking the container image {artifact}");
-    for blob in &image.layers {
-        layer::refuse_devices(store, blob).with_context(context)?;
-    }
     let archive = archive::content(image, names).with_context(context)?;
     let mut list = format!("{}\n", image.manifest.digest);
     for name in names {

@@ -66,7 +66,8 @@ impl Place {
 /// The archive's members: name, content.
 fn members(store: &Store, image: &Image, names: &[&str]) -> Vec<(String, Vec<u8>)> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    let nodes = nodes(store, "pause", image, &names).unwrap();
+    refuse_devices(store, &[("pause", image)]).unwrap();
+    let nodes = nodes("pause", image, &names).unwrap();
     let (path, node) = &nodes[1];
     assert_eq!(path.as_str(), "/usr/lib/nodeimg/images/pause.tar");
     let Kind::File(content) = &node.kind else {
@@ -121,7 +122,7 @@ fn an_archive_is_a_layout_with_every_name() {
         members(&place.store, &image, &["x"]),
         members(&place.store, &image, &["x"])
     );
-    let list = &nodes(&place.store, "pause", &image, &["a.b/pause:1".into()]).unwrap()[0].1;
+    let list = &nodes("pause", &image, &["a.b/pause:1".into()]).unwrap()[0].1;
     let Kind::File(content) = &list.kind else {
         panic!("no file")
     };
@@ -157,7 +158,7 @@ fn a_device_node_is_refused_in_an_archive_as_well() {
     assert_eq!(members(&place.store, &image(&good), &["x"]).len(), 2 + 3);
     let image = image(&bad);
     for _ in 0..2 {
-        let error = nodes(&place.store, "pause", &image, &[]).unwrap_err();
+        let error = refuse_devices(&place.store, &[("pause", &image)]).unwrap_err();
         let text = format!("{error:#}");
         let start = format!(
             "baking the container image pause: its layer {}",

@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+use super::super::Recipe;
 use super::super::tests::{disk_recipe, recipe, refusal};
 use super::*;
 
@@ -29,14 +30,41 @@ fn a_disk_gets_units_and_configuration() {
 }
 
 #[test]
-fn without_the_table_there_is_nothing_and_never_is_no_timer() {
+fn a_disk_has_the_program_by_default_and_nothing_starts_it() {
+    let is_timed = |recipe: &Recipe| recipe.enable.iter().any(|unit| unit.as_str() == TIMER);
     let recipe = disk_recipe("");
-    assert!(!recipe.has_updater && recipe.files.iter().all(|it| it.path.as_str() != CONFIG));
+    assert!(recipe.has_updater && !is_timed(&recipe));
+    assert_eq!(
+        text_of(&recipe.files, PRESET),
+        "disable nodeimg-update.timer\n"
+    );
+    let config = text_of(&recipe.files, CONFIG);
+    assert!(config.lines().all(|line| line.starts_with('#')), "{config}");
+    // Whoever names a source on the node can start both.
+    for unit in [UNIT, TIMER] {
+        text_of(&recipe.files, &format!("{UNITS}/{unit}"));
+    }
+    let recipe = disk_recipe("[update]\n");
+    assert!(is_timed(&recipe));
+    assert!(recipe.files.iter().all(|it| it.path.as_str() != PRESET));
     let recipe = disk_recipe("[update]\nschedule = \"never\"\n");
-    assert!(recipe.has_updater);
-    assert!(recipe.enable.iter().all(|unit| unit.as_str() != TIMER));
+    assert!(recipe.has_updater && !is_timed(&recipe));
+}
+
+#[test]
+fn what_is_switched_off_or_not_a_disk_has_nothing_of_it() {
+    let off = "[update]\nenable = false\nsource = \"https://h/d/\"\n";
     // An overlay has no slots.
-    assert!(!self::recipe("[update]\n").has_updater);
+    for recipe in [disk_recipe(off), recipe("[update]\n"), recipe("")] {
+        assert!(!recipe.has_updater);
+        assert!(
+            recipe
+                .files
+                .iter()
+                .all(|it| !it.path.as_str().contains("update"))
+        );
+        assert!(recipe.enable.iter().all(|unit| unit.as_str() != TIMER));
+    }
 }
 
 #[test]
@@ -47,6 +75,7 @@ fn what_no_node_could_use_is_refused_at_its_line() {
         ("source = \"https://me:word@host/\"", "holds a login"),
         ("schedule = \"daily\\nExecStart=x\"", "not a time"),
         ("schedule = \"\"", "not a time"),
+        ("enable = \"no\"", "boolean"),
         ("sources = \"x\"", "sources"),
     ] {
         let refused = refusal(&format!("[update]\n{part}\n"));

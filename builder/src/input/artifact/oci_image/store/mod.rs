@@ -32,7 +32,7 @@ use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use nodeimg_values::digest::Digest;
-use nodeimg_values::parallel::{cores, in_parallel};
+use nodeimg_values::parallel::{decoders, in_parallel};
 
 use super::flat::{File, Files};
 use super::layer::{self, Member};
@@ -112,7 +112,7 @@ fn unpack_all<'a>(store: &Store, asked: &'a [Asked<'_>]) -> Result<Unpacked<'a>>
         }
     }
     let packed: Vec<_> = packed.into_iter().collect();
-    let done = in_parallel(cores(), packed.len(), |at| {
+    let done = in_parallel(decoders(), packed.len(), |at| {
         let (digest, (artifact, (layer, diff_id))) = packed[at];
         let members = layer::read(store, layer, diff_id);
         let members = members.with_context(|| format!("baking the container image {artifact}"))?;

@@ -1,0 +1,12 @@
+//! Releases: what `ci/release` makes of nodeimg, and what surrounds them.
+//!
+//! | file | what | when |
+//! |---|---|---|
+//! | `promises` | what the pages say of versions is what the data and the program have | always |
+//! | `action` | the steps of `action.yml`, run by a shell | always |
+//! | `packages` | archives, packages in fresh roots, SBOMs | `ci/release --test` |
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod action;
+mod packages;
+mod promises;
