@@ -35,6 +35,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "base",
             "config",
             "firstboot",
+            "told",
             "kubeadm",
             "modules",
             "libraries",
@@ -59,6 +60,20 @@ const HOUSES: &[(&str, &[&str])] = &[
     (
         "builder/machine/src",
         &["test", "inventory", "seed", "qemu", "pki"],
+    ),
+    (
+        "builder/flash/src",
+        &[
+            "flash",
+            "list",
+            "judge",
+            "lay",
+            "write",
+            "image",
+            "target",
+            "signatures",
+            "device",
+        ],
     ),
     (
         "builder/trust/src",

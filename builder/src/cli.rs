@@ -2,6 +2,7 @@
 
 mod complete;
 mod examples;
+mod flash;
 mod global;
 mod init;
 mod inspect;
@@ -31,13 +32,14 @@ use nodeimg_values::arch::Arch;
 use nodeimg_values::stdin;
 
 pub use complete::{CompletionsArgs, answer};
+pub use flash::FlashArgs;
 pub use global::Global;
 pub use init::{ChoiceArgs, InitArgs, Platform};
 pub use inspect::{DiffArgs, InspectArgs};
 pub use lock::LockArgs;
 pub use machine::{RunArgs, TestArgs};
 pub use page::{DoctorArgs, HelpArgs, ManArgs, help_of};
-pub use publish::{PublishArgs, PullArgs};
+pub use publish::{ContainerArgs, JobArgs, PublishArgs, PullArgs};
 pub use recipes::RecipesArgs;
 pub use seed::{
     NameValue, SeedCaArgs, SeedCheckArgs, SeedFleetArgs, SeedIdentityArgs, SeedNewArgs,
@@ -145,8 +147,14 @@ pub enum Verb {
     Publish(PublishArgs),
     /// Take a published image, or a part of it, out of a container registry
     Pull(PullArgs),
+    /// Build, sign and publish one image, unless it is published already: what jobs of engines run
+    Job(Box<JobArgs>),
+    /// Write the container image of nodeimg itself
+    Container(ContainerArgs),
     /// Download everything that a build needs into the store
     Fetch(FetchArgs),
+    /// Write a built disk to a device: checked, read back, nothing erased by mistake
+    Flash(FlashArgs),
     /// Boot a built disk in QEMU, with its console on this terminal
     Run(Box<RunArgs>),
     /// Test a built disk in QEMU, without a cluster: every test case boots it
@@ -188,6 +196,7 @@ impl Verb {
         match self {
             Verb::Build(args) => args.recipes.settle(),
             Verb::Fetch(args) => args.recipe.settle(),
+            Verb::Job(args) => args.recipe.settle(),
             Verb::Lock(args) => args.recipe.settle(),
             Verb::Recipe(RecipeVerb::Check(args) | RecipeVerb::Show(args)) => args.settle(),
             _ => {}
@@ -203,7 +212,7 @@ pub struct RecipeArgs {
     pub recipe: RecipeRef,
     /// The recipe, as with --recipe
     #[arg(value_name = "RECIPE", conflicts_with = "recipe", add = complete::recipes())]
-    pub named: Option<RecipeRef>,
+    pub bare: Option<RecipeRef>,
     /// The lock [default: beside the recipe; a built-in recipe has its own]
     #[arg(long, value_name = "FILE", value_parser = file())]
     pub lock: Option<PathBuf>,
@@ -214,8 +223,8 @@ pub struct RecipeArgs {
 
 impl RecipeArgs {
     fn settle(&mut self) {
-        if let Some(named) = self.named.take() {
-            self.recipe = named;
+        if let Some(recipe) = self.bare.take() {
+            self.recipe = recipe;
         }
     }
 }

@@ -15,8 +15,8 @@
 //! programs what goes into images and is kept inside nodeimg
 //! ```
 //!
-//! Packages of their own lie below: `machine` (QEMU, tests of images, seeds),
-//! `formats` (byte formats) and `values`.
+//! Packages of their own lie below: `machine` (QEMU, tests of images, seeds), `flash`
+//! (devices), `formats` (byte formats) and `values`.
 
 #[cfg(test)]
 mod bench_tests;

@@ -17,6 +17,7 @@ import cloud_init
 import update
 from boot import measure_boot
 from firstboot import measure_firstboot
+from flash import measure_flash
 from image import (
     ARCHS,
     Images,
@@ -27,6 +28,7 @@ from image import (
     measure_static,
     measure_verify,
     measure_writers,
+    roots_of_point_releases,
     roots_of_update,
 )
 from measure import alternating
@@ -247,6 +249,7 @@ class Bench:
         self.verify(images)
         self.publish(images)
         self.update(images)
+        self.flash(images)
 
     def base_tree(self, images):
         runs = measure_base(images, self.args.runs, self.args.debian_mirror)
@@ -260,6 +263,18 @@ class Bench:
             Goal("base tree, amd64: CPU beside `mmdebstrap`", cpu[0] / theirs.median_cpu(), 0.1, ""),
             Goal("base tree, arm64: CPU beside amd64", cpu[1] / cpu[0], 1.0, "", noise=0.1),
             Goal("peak memory of a base tree", max(run.peak_mib() for run in ours), 256, " MiB", noise=0),
+        ]
+
+    def flash(self, images):
+        runs = measure_flash(images, self.args.runs)
+        if runs is None:
+            return
+        print("\n## A disk of container-host onto a loop device")
+        table(["", "wall: median (range)", "CPU"], [[name, run.seconds(), run.cpu_seconds()] for name, run in runs.items()])
+        faster = min(runs["dd"].median(), runs["bmaptool"].median())
+        self.goals += [
+            Goal("flash without reading back, wall beside the faster of `dd` and `bmaptool`", runs["flash"].median() / faster, 1.1, ""),
+            Goal("flash, wall beside `dd` and `cmp`", runs["flash, read back"].median() / runs["dd and cmp"].median(), 1.1, ""),
         ]
 
     def writers(self, images):
@@ -329,6 +344,14 @@ class Bench:
         print(update.row("container-host, amd64", old, new))
         print(f"\n`ci/bench.d/update.py OLD NEW` says it of any other pair. {ranges} ranges are to be asked for.")
         self.goals.append(Goal("an update with one small file more: of the root", 100 * fetched / new.stat().st_size, 1, " %", noise=0))
+        old, new = roots_of_point_releases(images)
+        print("\n## What an update from Debian 13.7 to 13.8 brings of the root\n")
+        fetched = update.compared("container-host, amd64", old, new)
+        size = new.stat().st_size
+        best = min((others for name, others in fetched.items() if name != update.OURS), default=None)
+        self.goals.append(Goal("an update from Debian 13.7 to 13.8: of the root", 100 * fetched[update.OURS] / size, 33, " %", noise=0))
+        if best:
+            self.goals.append(Goal("the same, beside the best of casync and bita", fetched[update.OURS] / best, 1.1, "", noise=0))
 
     def sign(self, images):
         runs = measure_sign(images, self.args.runs)

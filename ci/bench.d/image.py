@@ -28,7 +28,7 @@ class Images:
         self.work.mkdir()
         self.store = self.work / "store"
         # Packages are fetched once, into the store that CI keeps.
-        kept = Path(args.base_store)
+        kept = self.kept = Path(args.base_store)
         subprocess.run([self.nodeimg, "--quiet", "--store", str(kept), "fetch", *self._which(ARCHS)], check=True)
         self.store.mkdir()
         copied = subprocess.run(["cp", "-al", kept / "blobs", self.store], stderr=subprocess.DEVNULL, check=False)
@@ -286,6 +286,27 @@ def roots_of_update(images):
     for name, which in (("old", None), ("new", recipe)):
         once(images.build("amd64", "root", "--force", recipe=which))
         kept = images.work / f"{name}.squashfs"
+        shutil.copy(images.of("amd64", "root", "root.squashfs"), kept)
+        roots.append(kept)
+    return roots
+
+
+def roots_of_point_releases(images):
+    """The root of Debian 13.7, and of 13.8 with its security updates."""
+    recipe = images.work / "debian-13.7.toml"
+    differences = (Path(__file__).parent / "debian-13.7.toml").read_text()
+    recipe.write_text(f'extends = "{images.recipe}"\n\n{differences}')
+    shutil.copy(images.recipe.with_suffix(".lock"), recipe.with_suffix(".lock"))
+    lock = [images.nodeimg, "--quiet", "--store", str(images.kept), "lock", "--recipe", str(recipe)]
+    # This system's apt may know Debian by http alone.
+    mirror = ["--mirror", "https://deb.debian.org/=http://deb.debian.org/"]
+    if subprocess.run(lock, check=False).returncode != 0:
+        subprocess.run([*lock, *mirror], check=True)
+    subprocess.run(["cp", "-aln", images.kept / "blobs", images.store], stderr=subprocess.DEVNULL, check=False)
+    roots = []
+    for name, which in (("13.7", recipe), ("13.8", None)):
+        once(images.build("amd64", "root", "--force", recipe=which))
+        kept = images.work / f"debian-{name}.squashfs"
         shutil.copy(images.of("amd64", "root", "root.squashfs"), kept)
         roots.append(kept)
     return roots

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `node`, amd64, 2 | config drive on iso9660 with a static network, commands and where their output goes, SSH, the second boot |
 //! | `node`, arm64, 1 | the initrd of systemd (all others but some of `twins` have nodeimg's own); a seed over http that the firmware names; without that, credentials of SMBIOS and fw_cfg |
+//! | `flash`, amd64, 1 | a disk that `nodeimg flash` wrote to a larger device, with a seed on it (root) |
 //! | `media`, amd64, 2 | no volume, near misses, every kind of volume, metadata services, `silent`, failing commands, `refused`; then `late` |
 //! | `media`, arm64, 2 | as on amd64 (NODEIMG_TEST_FULL=1) |
 //! | `owner`, amd64, 2 | a set-up node is not taken by others' media: hot, cold, before and behind its own, in its place; the operator's word, a clone |
@@ -32,6 +33,7 @@
 //! `tmp/boot-logs` of the build directory.
 
 mod every;
+mod flash;
 mod late;
 mod media;
 mod node;

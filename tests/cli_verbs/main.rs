@@ -1,8 +1,8 @@
 //! Every verb on good input, as a user drives it.
 //!
 //! A module is named after its verb: `build` (events, silence, rebuilds), `fetch` (bundles,
-//! `--offline`), `doctor`, `events` (against their schema), `exit_status`, `habits` (what people
-//! type), `init`, `inventory`, `lock`, `recipes`, `run`, `run_exec` (`run --exec`), `runtimes`
+//! `--offline`), `doctor`, `events` (against their schema), `exit_status`, `flash`, `habits` (what
+//! people type), `init`, `inventory`, `lock`, `recipes`, `run`, `run_exec` (`run --exec`), `runtimes`
 //! (the container runtime of an image), `seed`, `several` (images of one command; traces),
 //! `shells` (completions, the manual), `sign`, `store`, `stored_images` (container
 //! images in an image with CRI-O), `test`, `verify`.
@@ -13,6 +13,7 @@ mod doctor;
 mod events;
 mod exit_status;
 mod fetch;
+mod flash;
 mod habits;
 mod init;
 mod inspect;

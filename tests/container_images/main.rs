@@ -7,6 +7,7 @@
 //! word.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod engines;
 mod judged;
 mod local;
 mod publish;

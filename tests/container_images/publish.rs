@@ -483,7 +483,17 @@ fn an_update_is_what_a_node_looks_for() {
     publish("arm64-program").refused(1, &["arm64"]);
     publish("amd64/manifest.json").refused(1, &["not an ELF program"]);
     assert_eq!(writes(&registry), 0);
+    // Without the option it is the one of nodeimg's own programs.
+    let own = images.path("own");
+    let mut bytes = archive::firstboot("amd64");
+    bytes.extend_from_slice(nodeimg_formats::update::PROGRAM_MARKER.as_bytes());
+    fs::write(&own, bytes).unwrap();
+    let mut command = images.nodeimg(&["publish", "amd64", &name]);
+    Ran::of(command.env("NODEIMG_UPDATE_AMD64", &own)).good();
+    let tag = "1.0.0-202611301200-update";
+    let before = registry.document("team/tiny", tag).unwrap();
     publish("updater").good();
+    assert_ne!(registry.document("team/tiny", tag).unwrap(), before);
     // The version is that of the update.
     let index = registry
         .document("team/tiny", "1.0.0-202611301200")
@@ -523,6 +533,16 @@ fn an_update_is_what_a_node_looks_for() {
         .unwrap();
     let digest = manifests(&image)[0]["digest"].as_str().unwrap().to_owned();
     let image = registry.document("team/tiny", &digest).unwrap();
+    let config = image["config"]["digest"].as_str().unwrap();
+    let config = registry.blob("team/tiny", config).unwrap();
+    let config: Value = serde_json::from_slice(&config).unwrap();
+    // What system-upgrade-controller runs, with the node's root below /host.
+    assert_eq!(
+        config["config"]["Entrypoint"],
+        json!(["/usr/bin/nodeimg-update"])
+    );
+    let command = json!(["apply", "/update", "--root", "/host", "--reboot"]);
+    assert_eq!(config["config"]["Cmd"], command);
     let layer = image["layers"][0]["digest"].as_str().unwrap();
     let packed = registry.blob("team/tiny", layer).unwrap();
     let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(packed.as_slice()));

@@ -18,6 +18,7 @@
 #[cfg(test)]
 mod tests;
 mod version;
+pub mod when;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};

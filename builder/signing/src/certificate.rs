@@ -114,17 +114,24 @@ impl PublicKey {
     /// # Errors
     /// The file cannot be read, is neither, or the key is of a kind that is not supported.
     pub fn from_file(path: &Path) -> Result<PublicKey> {
-        let text = read(path)?;
+        PublicKey::from_pem(&read(path)?, path)
+    }
+
+    /// From the PEM text of a file; the name is for messages.
+    ///
+    /// # Errors
+    /// It is neither, or the key is of a kind that is not supported.
+    pub fn from_pem(text: &str, path: &Path) -> Result<PublicKey> {
         if text.contains("-----BEGIN PUBLIC KEY-----") {
-            let block = ::pem::parse(&text).ok();
+            let block = ::pem::parse(text).ok();
             let der = block.with_context(|| format!("{} is damaged", path.display()))?;
             return PublicKey::from_der(der.contents())
                 .with_context(|| format!("the public key {}", path.display()));
         }
-        if let Some(help) = other_kind(&text) {
+        if let Some(help) = other_kind(text) {
             bail!("{} {help}", path.display());
         }
-        Ok(Certificate::parse(&text, path)?.key)
+        Ok(Certificate::parse(text, path)?.key)
     }
 
     /// Stands for the key: SHA-256 of its SubjectPublicKeyInfo.

@@ -6,10 +6,20 @@ use clap::{Arg, Args, Command};
 
 /// The verbs that download, and so have mirrors.
 const DOWNLOAD: &[&str] = &[
-    "build", "doctor", "fetch", "lock", "publish", "pull", "verify",
+    "build",
+    "container",
+    "doctor",
+    "fetch",
+    "job",
+    "lock",
+    "publish",
+    "pull",
+    "verify",
 ];
 /// The verbs that read or write the store.
-const STORE: &[&str] = &["build", "doctor", "fetch", "lock", "store", "verify"];
+const STORE: &[&str] = &["build", "doctor", "fetch", "job", "lock", "store", "verify"];
+/// The verbs that fetch or push, but none of Debian's packages.
+const REGISTRY: &[&str] = &["container", "publish", "pull"];
 
 /// Options that stand before or after the verb.
 #[derive(Clone, Debug, Args)]
@@ -53,7 +63,7 @@ fn uses(verb: &str, option: &str) -> bool {
     match option {
         "store" => STORE.contains(&verb),
         "mirrors" => DOWNLOAD.contains(&verb),
-        "debian_mirrors" => DOWNLOAD.contains(&verb) && !["publish", "pull"].contains(&verb),
+        "debian_mirrors" => DOWNLOAD.contains(&verb) && !REGISTRY.contains(&verb),
         _ => true,
     }
 }

@@ -17,7 +17,7 @@ pub struct RecipesArgs {
     recipes: Vec<RecipeRef>,
     /// The recipes, as with --recipe
     #[arg(value_name = "RECIPE", conflicts_with = "recipes", add = complete::recipes())]
-    named: Vec<RecipeRef>,
+    bare: Vec<RecipeRef>,
     /// The lock of the one recipe [default: beside the recipe; a built-in recipe has its own]
     #[arg(long, value_name = "FILE", value_parser = file())]
     lock: Option<PathBuf>,
@@ -30,7 +30,7 @@ impl RecipesArgs {
     pub fn of(one: RecipeArgs) -> RecipesArgs {
         RecipesArgs {
             recipes: vec![one.recipe],
-            named: Vec::new(),
+            bare: Vec::new(),
             lock: one.lock,
             trusted_roots: one.trusted_roots,
         }
@@ -38,8 +38,8 @@ impl RecipesArgs {
 
     /// What stands without --recipe is taken as if it stood behind it.
     pub fn settle(&mut self) {
-        if !self.named.is_empty() {
-            self.recipes = std::mem::take(&mut self.named);
+        if !self.bare.is_empty() {
+            self.recipes = std::mem::take(&mut self.bare);
         }
     }
 
@@ -58,7 +58,7 @@ impl RecipesArgs {
         }
         let each = self.recipes.iter().map(|recipe| RecipeArgs {
             recipe: recipe.clone(),
-            named: None,
+            bare: None,
             lock: self.lock.clone(),
             trusted_roots: self.trusted_roots.clone(),
         });

@@ -237,7 +237,7 @@ fn taken(
 }
 
 /// What the recipe brings along, and the updater if it asks for that, for each architecture.
-fn with_programs(recipe: &Recipe, archs: &[Arch], given: &[Given]) -> Result<Vec<Brought>> {
+pub fn with_programs(recipe: &Recipe, archs: &[Arch], given: &[Given]) -> Result<Vec<Brought>> {
     let brought = Brought::read(recipe)?;
     let each = archs.iter().map(|arch| match recipe.has_updater {
         true => brought.with_updater(UPDATE.find(*arch, given)?),

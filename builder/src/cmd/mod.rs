@@ -1,11 +1,17 @@
 //! One verb per file: glue between the command line and the rooms.
 
 mod build;
+mod container;
 mod doctor;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
 mod fetch;
+#[cfg(target_os = "linux")]
+mod flash;
 mod help;
 mod init;
 mod inspect;
+mod job;
 mod lock;
 mod publish;
 mod pull;
@@ -42,6 +48,8 @@ use crate::input::vouch::roots;
 use crate::output::KINDS;
 use crate::publish::pins;
 use crate::store::Store;
+#[cfg(not(target_os = "linux"))]
+use elsewhere as flash;
 
 /// Does what the command line says; how the process ends if that succeeded.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
@@ -53,6 +61,7 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
             | Verb::Publish(_)
             | Verb::Pull(_)
             | Verb::Fetch(_)
+            | Verb::Job(_)
             | Verb::Lock(_)
     ) {
         progress.watch_interrupts();
@@ -67,7 +76,10 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Verb::Verify(args) => verify::run(&session, args),
         Verb::Publish(args) => publish::run(&session, args),
         Verb::Pull(args) => pull::run(&session, args),
+        Verb::Job(args) => job::run(&session, args),
+        Verb::Container(args) => container::run(&session, args),
         Verb::Fetch(args) => fetch::run(&session, args),
+        Verb::Flash(args) => flash::run(&session, args),
         Verb::Run(args) => return run::run(&session, args),
         Verb::Test(args) => return test::run(&session, args),
         Verb::Inspect(args) => inspect::run(&session, args),

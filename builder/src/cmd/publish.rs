@@ -1,20 +1,23 @@
 //! `nodeimg publish`: an output directory into a container registry.
 
+use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use nodeimg_signing::signer::Signer;
 use serde_json::json;
 
 use super::Session;
-use crate::cli::PublishArgs;
-use crate::input::fetch::push::Repository;
-use crate::publish::address::tag_of;
+use crate::cli::{PublishArgs, TransferArgs};
+use crate::input::fetch::push::{Repository, Source};
+use crate::output::sign::Keys;
+use crate::programs::UPDATE;
+use crate::publish::address::{Address, tag_of};
 use crate::publish::by_key;
 use crate::publish::send::{self, Extras, Published};
 use crate::publish::{Directory, updater};
 
 pub fn run(session: &Session<'_>, args: &PublishArgs) -> Result<()> {
-    let started = Instant::now();
     let address = &args.address;
     if address.reference.digest().is_some() {
         bail!("{address} names a digest, which nobody can choose: name a tag, or nothing");
@@ -30,10 +33,52 @@ pub fn run(session: &Session<'_>, args: &PublishArgs) -> Result<()> {
         }
         mounts.push(from.reference.path().to_owned());
     }
-    let options = session.plain_options(&args.transfer)?;
-    let shown = args.directory.display().to_string();
+    let keys = args
+        .keys
+        .as_deref()
+        .map(|path| (path, Keys::open(path, None)));
+    let keys = keys.map(|(path, keys)| Ok::<_, anyhow::Error>((path, keys?)));
+    let keys = keys.transpose()?;
+    let signer = keys.as_ref().map(|(path, keys)| {
+        let found = keys.checksums.as_ref();
+        found.with_context(|| {
+            let shown = path.display();
+            format!("{shown} has no [checksums], whose key signs what is published")
+        })
+    });
+    let what = Push {
+        directory: &args.directory,
+        address,
+        mounts,
+        updater: args.updater.as_deref(),
+        signer: signer.transpose()?,
+        transfer: &args.transfer,
+        key: None,
+    };
+    push(session, &what)
+}
+
+/// What is published, where to, and how.
+pub struct Push<'a> {
+    pub directory: &'a Path,
+    pub address: &'a Address,
+    /// Paths of repositories of the same registry.
+    pub mounts: Vec<String>,
+    /// Another updater than the one inside nodeimg.
+    pub updater: Option<&'a Path>,
+    pub signer: Option<&'a Signer<'a>>,
+    pub transfer: &'a TransferArgs,
+    /// The tag of the build key, if the directory's provenance need not say it.
+    pub key: Option<String>,
+}
+
+pub fn push(session: &Session<'_>, what: &Push<'_>) -> Result<()> {
+    let started = Instant::now();
+    let address = what.address;
+    let options = session.plain_options(what.transfer)?;
+    let shown = what.directory.display().to_string();
     session.progress.step(&format!("reading {shown}"));
-    let directory = Directory::open(&args.directory)?;
+    let directory = Directory::open(what.directory)?;
     if !directory.others.is_empty() {
         session.progress.warn(&format!(
             "not published, because no list of {shown} has them: {}",
@@ -48,18 +93,41 @@ pub fn run(session: &Session<'_>, args: &PublishArgs) -> Result<()> {
     address
         .reference
         .tagged(&format!("{tag}-containerdisk-{}", directory.arch))?;
-    let updater = args
-        .updater
-        .as_deref()
-        .map(|path| updater(path, directory.arch));
+    let own = directory.key.as_deref().map(by_key::tag);
     let extras = Extras {
-        updater: updater.transpose()?,
-        key: directory.key.as_deref().map(by_key::tag),
+        updater: updater_of(session, &directory, what.updater)?,
+        key: what.key.clone().or(own),
+        signer: what.signer,
     };
+    let mounts = what.mounts.clone();
     let repository = Repository::open(&address.reference, &options, mounts, session.progress)?;
     let told = send::publish(&repository, &directory, &tag, &extras)?;
     tell(session, &repository.name(), &shown, &told, started);
     Ok(())
+}
+
+/// The program for the container image of an update, if there is an update.
+fn updater_of(
+    session: &Session<'_>,
+    directory: &Directory,
+    given: Option<&Path>,
+) -> Result<Option<Source>> {
+    if let Some(path) = given {
+        return updater(path, directory.arch).map(Some);
+    }
+    if directory.update.is_none() {
+        return Ok(None);
+    }
+    match UPDATE.find(directory.arch, &[]) {
+        Ok(program) => Ok(Some(Source::bytes(program))),
+        // A nodeimg of a checkout may have none; what is there is published all the same.
+        Err(error) => {
+            session.progress.warn(&format!(
+                "no container image of the update is published: {error:#}"
+            ));
+            Ok(None)
+        }
+    }
 }
 
 fn tell(
@@ -87,6 +155,7 @@ fn tell(
         "event": "published", "directory": directory, "repository": repository,
         "tags": told.tags, "digest": told.digest, "unchanged": told.unchanged,
         "sent": told.sent, "mounted": told.mounted, "there": told.there, "bytes": told.bytes,
+        "signed": told.signed,
         "seconds": seconds,
     });
     session.say(&event, &text);

@@ -8,6 +8,7 @@
 //! firstboot   the first-boot program, and what it is told
 //! absent      what seeds may count on and the image lacks
 //! brought     the recipe's own overlays and files, read once
+//! told        what programs of the image would refuse of a seed
 //! kubeadm     what kubeadm and what it sets up would refuse of a seed
 //! layers      overlays: nodeimg's own and the recipe's, with first boot's templates
 //! accepted    what scripts accepted by hand would make and the tree lacks
@@ -35,4 +36,5 @@ pub mod lint;
 pub mod modules;
 mod not_free;
 pub mod rootfs;
+pub mod told;
 pub mod units;

@@ -13,6 +13,7 @@ pub mod reuse;
 pub mod sbom;
 pub mod sign;
 mod sysext;
+mod sysupdate;
 mod tarball;
 mod update;
 mod verified;
@@ -61,6 +62,7 @@ static OUTPUTS: &[&Output] = &[
     &disk::files::ROOT,
     &disk::files::UKI,
     &update::OUTPUT,
+    &sysupdate::OUTPUT,
 ];
 
 /// Of [`OUTPUTS`], for those that read recipes.

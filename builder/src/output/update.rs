@@ -25,6 +25,7 @@ use super::manifest::{Output as Listed, json_text};
 use super::tarball::{Compression, encoder};
 use super::{Output, Writer};
 use crate::input::recipe::output::{Contents, OutputKind};
+use crate::input::recipe::update::Rollout;
 
 pub static OUTPUT: Output = Output {
     kind: OutputKind {
@@ -57,6 +58,8 @@ pub struct About {
     pub salt: [u8; 32],
     /// What the root's slot has, in bytes.
     pub slot: u64,
+    /// Who may take it.
+    pub rollout: Rollout,
 }
 
 impl About {
@@ -94,9 +97,9 @@ fn write(disk: &Disk, directory: &Path) -> Result<Vec<Listed>> {
         uki,
         slot: about.slot,
         state: STATE,
-        requires: None,
-        hold: false,
-        waves: Vec::new(),
+        requires: about.rollout.requires.clone(),
+        hold: about.rollout.hold,
+        waves: about.rollout.waves.clone(),
     };
     outputs.push(Listed::of(&packed.0, &packed.1));
     let (name, text) = text(&manifest)?;

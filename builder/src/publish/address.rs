@@ -82,23 +82,50 @@ impl fmt::Display for Address {
     }
 }
 
+/// An address in which `{name}` may stand for an image's name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Place(String);
+
+const NAME: &str = "{name}";
+
+impl FromStr for Place {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Place> {
+        let place = Place(text.to_owned());
+        let address = place.of("name")?;
+        if address.reference.digest().is_some() {
+            bail!("{address} names a digest, which nobody can choose: name a tag, or nothing");
+        }
+        Ok(place)
+    }
+}
+
+impl Place {
+    /// The address of the image called `name`: names of repositories are lowercase.
+    pub fn of(&self, name: &str) -> Result<Address> {
+        self.0.replace(NAME, &name.to_lowercase()).parse()
+    }
+}
+
 /// Reads addresses of the command line; what is refused may hold a password, and is not shown.
-#[derive(Clone, Copy, Debug)]
-pub struct Parser(pub fn(&str) -> Result<Address>);
+#[derive(Clone, Debug)]
+pub struct Parser<T>(pub fn(&str) -> Result<T>);
 
-/// Any address, and that of a repository alone.
-pub const ANY: Parser = Parser(<Address as FromStr>::from_str);
-pub const REPOSITORY: Parser = Parser(Address::repository);
+/// Any address, that of a repository alone, and one for images by name.
+pub const ANY: Parser<Address> = Parser(<Address as FromStr>::from_str);
+pub const REPOSITORY: Parser<Address> = Parser(Address::repository);
+pub const PLACE: Parser<Place> = Parser(<Place as FromStr>::from_str);
 
-impl TypedValueParser for Parser {
-    type Value = Address;
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for Parser<T> {
+    type Value = T;
 
     fn parse_ref(
         &self,
         command: &clap::Command,
         argument: Option<&clap::Arg>,
         value: &OsStr,
-    ) -> std::result::Result<Address, clap::Error> {
+    ) -> std::result::Result<T, clap::Error> {
         self.0(&value.to_string_lossy()).map_err(|error| {
             let name = argument.map(ToString::to_string).unwrap_or_default();
             let message = format!("{name}: {error:#}");
@@ -137,6 +164,20 @@ mod tests {
             let address: Address = text.parse().unwrap();
             assert_eq!(address.tag.as_deref(), tag, "{text}");
             assert_eq!(address.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn a_place_is_an_address_for_each_name() {
+        let place: Place = "oci://a.b/nodes/{name}:1".parse().unwrap();
+        assert_eq!(
+            place.of("Web").unwrap().to_string(),
+            "oci://a.b/nodes/web:1"
+        );
+        let same: Place = "oci://a.b/nodes".parse().unwrap();
+        assert_eq!(same.of("web").unwrap().to_string(), "oci://a.b/nodes");
+        for bad in ["a.b/{name}", "oci://{name}", "oci://a.b/{nam}"] {
+            assert!(bad.parse::<Place>().is_err(), "{bad}");
         }
     }
 

@@ -1,21 +1,18 @@
 //! Container images of what was built: the disk, for KubeVirt and CDI, and the update, for Jobs
 //! on nodes.
 //!
-//! Each has one layer, a tar that is made as it is sent. It is gzip in name only (blocks that
-//! are stored): what is in it is compressed already, and some tools take nothing else. It has its own tag, because a
-//! kubelet takes the first manifest of its platform from an index.
-
-use std::collections::BTreeMap;
-use std::io::Read;
+//! Each has one layer, a tar that is made as it is sent, and its own tag, because a kubelet takes
+//! the first manifest of its platform from an index.
 
 use anyhow::{Context, Result};
 use nodeimg_formats::oci::artifact::Artifact;
 use nodeimg_formats::oci::{CONFIG, Descriptor, PACKED_LAYER};
-use nodeimg_formats::tar::{END, Entry as Member, EntryKind, padding};
 use nodeimg_formats::update;
-use serde_json::json;
+use nodeimg_values::arch::Arch;
+use serde_json::{Value, json};
 
 use super::directory::Directory;
+use super::layer::{Layer, stored};
 use super::layout::{self, Entry};
 use crate::input::fetch::push::{Blob, Source};
 use crate::output::disk_files;
@@ -26,6 +23,9 @@ const QEMU: u32 = 107;
 /// Where files of an update are in its image, and the program that takes them.
 const UPDATE: &str = "update";
 const PROGRAM: &str = "usr/bin/nodeimg-update";
+/// Where system-upgrade-controller has the node's file system
+/// (`HostPathVolume` of rancher/system-upgrade-controller, `pkg/upgrade/job/job.go`).
+const HOST: &str = "/host";
 
 /// A container image: what is to be sent, and its manifest.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub fn of_disk(directory: &Directory) -> Result<Option<Image>> {
     let Some(disk) = directory.item(disk_files::QCOW2) else {
         return Ok(None);
     };
-    let mut layer = Layer::new(directory, QEMU);
+    let mut layer = Layer::new(directory.epoch, QEMU);
     layer.directory("disk", 0o555)?;
     let name = format!("disk/{}", disk.name);
     layer.file(&name, 0o440, disk.blob.source.clone())?;
@@ -54,7 +54,7 @@ pub fn of_update(directory: &Directory, program: Option<&Source>) -> Result<Opti
     let (Some(update), Some(program)) = (&directory.update, program) else {
         return Ok(None);
     };
-    let mut layer = Layer::new(directory, 0);
+    let mut layer = Layer::new(directory.epoch, 0);
     layer.directory(UPDATE, 0o755)?;
     let stem = update.stem();
     for item in &directory.items {
@@ -69,7 +69,7 @@ pub fn of_update(directory: &Directory, program: Option<&Source>) -> Result<Opti
     layer.file(PROGRAM, 0o755, program.clone())?;
     let run = json!({
         "Entrypoint": [format!("/{PROGRAM}")],
-        "Cmd": ["apply", format!("/{UPDATE}")],
+        "Cmd": ["apply", format!("/{UPDATE}"), "--root", HOST, "--reboot"],
         "Env": ["PATH=/usr/bin"],
     });
     let has = |name: &String| directory.item(name).is_some();
@@ -88,127 +88,66 @@ pub fn of_update(directory: &Directory, program: Option<&Source>) -> Result<Opti
         })
 }
 
-fn image(
-    directory: &Directory,
-    suffix: &'static str,
-    layer: Layer<'_>,
-    run: serde_json::Value,
-) -> Result<Image> {
-    let kind = suffix.trim_start_matches('-');
+fn image(directory: &Directory, suffix: &'static str, layer: Layer, run: Value) -> Result<Image> {
     let tar = layer.end();
-    let unpacked = tar.measure()?.sha256;
-    let layer = Blob::of(&format!("the layer of {kind}"), stored(&tar)?)?;
-    let config = json!({
-        "created": directory.created,
-        "architecture": directory.arch.name(),
-        "os": "linux",
-        "config": run,
-        "rootfs": { "type": "layers", "diff_ids": [unpacked.to_string()] },
-        "history": [{ "created": directory.created, "created_by": "nodeimg publish" }],
-    });
-    let config = serde_json::to_vec(&config).context("writing a configuration")?;
-    let config = Blob::of(
-        &format!("the configuration of {kind}"),
-        Source::bytes(config),
-    )?;
-    let described =
-        |kind: &str, blob: &Blob| Descriptor::new(kind, blob.digest.clone(), blob.size());
-    let artifact = Artifact::new(
-        None,
-        described(CONFIG, &config),
-        vec![described(PACKED_LAYER, &layer)],
-    );
+    let what = What {
+        name: suffix.trim_start_matches('-'),
+        arch: directory.arch,
+        created: Some(&directory.created),
+        run,
+    };
+    let packed = stored(&tar)?;
+    let (blobs, artifact) = what.of(&tar, packed)?;
     let title = format!("{}{suffix}", directory.name);
     let entry = layout::entry(directory, artifact, &title, &[])?;
     let index = layout::index(directory, std::slice::from_ref(&entry))?;
     Ok(Image {
         suffix,
-        blobs: vec![config, layer],
+        blobs,
         entry,
         index,
     })
 }
 
-/// `tar` as gzip ([RFC 1952](https://www.rfc-editor.org/rfc/rfc1952)) of stored blocks
-/// ([RFC 1951](https://www.rfc-editor.org/rfc/rfc1951), 3.2.4).
-fn stored(tar: &Source) -> Result<Source> {
-    const BLOCK: u64 = 65_535;
-    const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-    let mut crc = flate2::Crc::new();
-    let mut reader = tar.reader();
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        match reader
-            .read(&mut buffer)
-            .context("reading what is to be published")?
-        {
-            0 => break,
-            read => crc.update(&buffer[..read]),
-        }
-    }
-    let size = tar.size();
-    let mut out = Source::bytes(HEAD.to_vec());
-    let mut at = 0;
-    while at < size {
-        let piece = tar.cut(at, BLOCK);
-        at += piece.size();
-        // As large as a block can be.
-        let len = (piece.size() as u16).to_le_bytes();
-        let last = u8::from(at == size);
-        out = out
-            .then(Source::bytes(vec![last, len[0], len[1], !len[0], !len[1]]))
-            .then(piece);
-    }
-    let mut end = crc.sum().to_le_bytes().to_vec();
-    // Modulo 2^32, as the format has it.
-    end.extend((size as u32).to_le_bytes());
-    Ok(out.then(Source::bytes(end)))
+/// What is said of a container image beside its one layer.
+pub struct What<'a> {
+    /// For messages.
+    pub name: &'a str,
+    pub arch: Arch,
+    /// In RFC 3339.
+    pub created: Option<&'a str>,
+    /// `config` of the configuration
+    /// ([properties](https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md#properties)).
+    pub run: Value,
 }
 
-/// A tar as it grows; its files stay where they are.
-struct Layer<'d> {
-    directory: &'d Directory,
-    owner: u32,
-    parts: Source,
-}
-
-impl Layer<'_> {
-    fn new(directory: &Directory, owner: u32) -> Layer<'_> {
-        Layer {
-            directory,
-            owner,
-            parts: Source::default(),
+impl What<'_> {
+    /// Configuration and layer, and a manifest of both, which has no annotations yet.
+    pub fn of(self, tar: &Source, packed: Source) -> Result<(Vec<Blob>, Artifact)> {
+        let unpacked = tar.measure()?.sha256;
+        let layer = Blob::of(&format!("the layer of {}", self.name), packed)?;
+        let mut history = json!({ "created_by": "nodeimg" });
+        let mut config = json!({
+            "architecture": self.arch.name(),
+            "os": "linux",
+            "config": self.run,
+            "rootfs": { "type": "layers", "diff_ids": [unpacked.to_string()] },
+        });
+        if let Some(created) = self.created {
+            history["created"] = json!(created);
+            config["created"] = json!(created);
         }
-    }
-
-    fn member(&mut self, name: &str, kind: EntryKind<'_>, mode: u32) -> Result<()> {
-        let head = Member {
-            name,
-            kind,
-            mode,
-            uid: self.owner,
-            gid: self.owner,
-            mtime: self.directory.epoch,
-            xattrs: &BTreeMap::new(),
-        };
-        let parts = std::mem::take(&mut self.parts);
-        self.parts = parts.then(Source::bytes(head.encode()?));
-        Ok(())
-    }
-
-    fn directory(&mut self, name: &str, mode: u32) -> Result<()> {
-        self.member(name, EntryKind::Directory, mode)
-    }
-
-    fn file(&mut self, name: &str, mode: u32, content: Source) -> Result<()> {
-        let size = content.size();
-        self.member(name, EntryKind::File(size), mode)?;
-        let parts = std::mem::take(&mut self.parts).then(content);
-        self.parts = parts.then(Source::bytes(vec![0; padding(size)]));
-        Ok(())
-    }
-
-    fn end(self) -> Source {
-        self.parts.then(Source::bytes(END.to_vec()))
+        config["history"] = json!([history]);
+        let config = serde_json::to_vec(&config).context("writing a configuration")?;
+        let name = format!("the configuration of {}", self.name);
+        let config = Blob::of(&name, Source::bytes(config))?;
+        let described =
+            |kind: &str, blob: &Blob| Descriptor::new(kind, blob.digest.clone(), blob.size());
+        let artifact = Artifact::new(
+            None,
+            described(CONFIG, &config),
+            vec![described(PACKED_LAYER, &layer)],
+        );
+        Ok((vec![config, layer], artifact))
     }
 }

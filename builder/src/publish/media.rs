@@ -33,7 +33,7 @@ pub const UNPACKED_ONLY: &str = "invalid.nodeimg.unpacked.only";
 /// The artifact type once more: tools that know none of that in an index keep annotations.
 pub const KIND: &str = "invalid.nodeimg.kind";
 
-const CREATED: &str = "org.opencontainers.image.created";
+pub const CREATED: &str = "org.opencontainers.image.created";
 
 /// What a file of an output directory is.
 pub fn of(name: &str) -> &'static str {

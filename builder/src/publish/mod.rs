@@ -9,11 +9,14 @@
 //! REPO:TAG-containerdisk  a container image with /disk/disk.qcow2    (KubeVirt)
 //! REPO:TAG-update         a container image with the update          (Jobs on nodes)
 //! REPO:key-HEX32          REPO:TAG-ARCH, by what it was built from
+//! REPO:sha256-HEX.sig     signatures of a manifest or an index, as cosign makes them
 //! REPO:sha256-HEX         what belongs to a manifest, where the registry keeps no such lists
 //! ```
-//! `directory` is what there is, `layout` its manifests, `container` its container images,
-//! `join` the index of several architectures; `send` does it all, `pull` undoes it;
-//! `by_key` takes what somebody else has built from the same, `pins` keeps what locks pin, for all machines that share a repository.
+//! `directory` is what there is, `layout` its manifests, `container` its container images, whose
+//! layers `layer` makes, `join` the index of several architectures, `cosign` signatures of all of
+//! these; `send` does it all, `pull` undoes it; `by_key` takes what somebody else has built from
+//! the same, `pins` keeps what locks pin, for all machines that share a repository; `own` is the
+//! container image of nodeimg itself.
 //!
 //! # Invariants
 //! - No file is sent that is not the one that `SHA256SUMS` lists.
@@ -23,11 +26,14 @@
 pub mod address;
 pub mod by_key;
 mod container;
+pub mod cosign;
 mod directory;
 mod file;
 mod join;
+mod layer;
 mod layout;
 mod media;
+pub mod own;
 pub mod pins;
 pub mod pull;
 pub mod send;

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use nodeimg_formats::oci::INDEX;
+use nodeimg_formats::oci::{Descriptor, INDEX};
+use nodeimg_signing::signer::Signer;
 use nodeimg_values::parallel::in_parallel;
 
 use super::container::{self, Image};
+use super::cosign;
 use super::directory::Directory;
 use super::join;
-use super::layout::{self, Entry};
+use super::layout::{self, Entry, Layout};
 use crate::input::fetch::push::{Blob, By, Outcome, Repository, Source};
 
 /// What publishing came to.
@@ -27,15 +29,19 @@ pub struct Published {
     pub there: usize,
     /// In bytes.
     pub bytes: u64,
+    /// Signatures that were made.
+    pub signed: usize,
 }
 
 /// What to publish beside the directory itself.
-#[derive(Clone, Debug, Default)]
-pub struct Extras {
+#[derive(Default)]
+pub struct Extras<'a> {
     /// nodeimg-update for the directory's architecture, for the container image of the update.
     pub updater: Option<Source>,
     /// A tag more, of this architecture alone.
     pub key: Option<String>,
+    /// Signs all documents.
+    pub signer: Option<&'a Signer<'a>>,
 }
 
 /// Publishes `directory` as `tag`.
@@ -43,7 +49,7 @@ pub fn publish(
     repository: &Repository<'_>,
     directory: &Directory,
     tag: &str,
-    extras: &Extras,
+    extras: &Extras<'_>,
 ) -> Result<Published> {
     let layout = layout::of(directory)?;
     let images = [
@@ -64,30 +70,85 @@ pub fn publish(
         let tag = format!("{tag}{}", image.suffix);
         wanted.push((join::tag_of(&tag, directory.arch), &image.index));
     }
-    wanted.extend(extras.key.clone().map(|key| (key, &layout.index)));
-    if has_all(repository, &wanted)? {
-        told.unchanged = true;
-    } else {
-        let blobs = blobs(directory, &images)?;
-        send_all(repository, &blobs, &mut told)?;
-        let entries = layout
-            .entries
-            .iter()
-            .chain(images.iter().map(|image| &image.entry));
-        for Entry { bytes, descriptor } in entries {
-            repository.put_once(&descriptor.media_type, bytes)?;
-        }
-        for artifact in &layout.referrers {
-            repository.refer(artifact)?;
-        }
-        for (tag, index) in &wanted {
-            repository.put(By::Tag(tag), INDEX, &index.bytes)?;
-        }
+    let key = extras.key.clone().map(|key| (key, &layout.index));
+    let has_key = match &key {
+        Some(key) => has_all(repository, std::slice::from_ref(key))?,
+        None => true,
+    };
+    told.unchanged = has_key && has_all(repository, &wanted)?;
+    if !told.unchanged {
+        send(repository, directory, &layout, &images, &mut told)?;
+        put_tags(repository, &wanted)?;
     }
     for tag in &told.tags {
         told.unchanged &= !join::join(repository, tag)?;
     }
+    if let Some(signer) = extras.signer {
+        told.signed = sign(repository, signer, &layout, &images, &told.tags)?;
+        told.unchanged &= told.signed == 0;
+    }
+    // Last: who finds it asks no further.
+    if !has_key {
+        put_tags(repository, key.as_slice())?;
+    }
     Ok(told)
+}
+
+/// Blobs, manifests, and what belongs to them; no tag.
+fn send(
+    repository: &Repository<'_>,
+    directory: &Directory,
+    layout: &Layout,
+    images: &[Image],
+    told: &mut Published,
+) -> Result<()> {
+    let blobs = blobs(directory, images)?;
+    send_all(repository, &blobs, told)?;
+    let entries = layout
+        .entries
+        .iter()
+        .chain(images.iter().map(|image| &image.entry));
+    for Entry { bytes, descriptor } in entries {
+        repository.put_once(&descriptor.media_type, bytes)?;
+    }
+    for artifact in &layout.referrers {
+        repository.refer(artifact)?;
+    }
+    Ok(())
+}
+
+fn put_tags(repository: &Repository<'_>, wanted: &[(String, &Entry)]) -> Result<()> {
+    for (tag, index) in wanted {
+        repository.put(By::Tag(tag), INDEX, &index.bytes)?;
+    }
+    Ok(())
+}
+
+/// Signs the indexes and manifests of this architecture and what `tags` name now; how many
+/// signatures were made.
+fn sign(
+    repository: &Repository<'_>,
+    signer: &Signer<'_>,
+    layout: &Layout,
+    images: &[Image],
+    tags: &[String],
+) -> Result<usize> {
+    let of_images = images.iter().flat_map(|image| [&image.entry, &image.index]);
+    let own = layout.entries.iter().chain([&layout.index]);
+    let own = own.chain(of_images).map(|entry| entry.descriptor.clone());
+    let mut all: BTreeMap<String, Descriptor> =
+        own.map(|one| (one.digest.to_string(), one)).collect();
+    for tag in tags {
+        if let Some(document) = repository.tagged(tag)? {
+            let joined = Descriptor::of(INDEX, &document.bytes);
+            all.insert(joined.digest.to_string(), joined);
+        }
+    }
+    let mut made = 0;
+    for subject in all.values() {
+        made += usize::from(cosign::sign(repository, signer, subject)?);
+    }
+    Ok(made)
 }
 
 /// Each of these tags is written after all that it names.

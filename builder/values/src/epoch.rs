@@ -11,15 +11,23 @@ use crate::date::Date;
 pub struct Epoch(pub u64);
 
 impl Epoch {
-    /// The time of a build: `SOURCE_DATE_EPOCH` if it is set
+    /// `SOURCE_DATE_EPOCH`, if it is set
     /// (<https://reproducible-builds.org/specs/source-date-epoch/>).
+    pub fn given() -> Result<Option<Epoch>> {
+        let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") else {
+            return Ok(None);
+        };
+        let seconds = text
+            .parse()
+            .with_context(|| format!("SOURCE_DATE_EPOCH=`{text}` is not a number of seconds"))?;
+        Ok(Some(Epoch(seconds)))
+    }
+
+    /// The time of a build: [`Epoch::given`], or that of the clock.
     pub fn now() -> Result<Epoch> {
-        if let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") {
-            let seconds = text.parse().with_context(|| {
-                format!("SOURCE_DATE_EPOCH=`{text}` is not a number of seconds")
-            })?;
-            return Ok(Epoch(seconds));
+        match Epoch::given()? {
+            Some(epoch) => Ok(epoch),
+            None => Ok(Epoch(Date::now()?.0)),
         }
-        Ok(Epoch(Date::now()?.0))
     }
 }

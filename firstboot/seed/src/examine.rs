@@ -158,6 +158,8 @@ pub struct Outlook {
     pub instance_id: String,
     pub host_name: String,
     pub pod_subnets: Vec<String>,
+    /// The node's own, each `key=value`, sorted.
+    pub labels: Vec<String>,
     /// Paths that would be written, sorted.
     pub files: Vec<String>,
 }
@@ -176,6 +178,7 @@ pub fn outlook(
         instance_id: meta.instance_id,
         host_name: node.host_name,
         pod_subnets: node.pod_subnets.iter().map(ToString::to_string).collect(),
+        labels: node.labels,
         files: plan.paths(),
     })
 }

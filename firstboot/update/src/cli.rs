@@ -7,10 +7,11 @@ pub const HELP: &str = "\
 Updates this node: what is new of its image goes to the slot that does not run.
 
 Usage: nodeimg-update check [SOURCE] [--to VERSION] [--json]
-       nodeimg-update apply [SOURCE] [--to VERSION] [--force] [--json]
+       nodeimg-update apply [SOURCE] [--to VERSION] [--force] [--reboot] [--json]
        nodeimg-update list [SOURCE] [--json]
        nodeimg-update rollback [--json]
        nodeimg-update hold [VERSION] | unhold [VERSION]
+       nodeimg-update reboot | schedule | kubeadm [--json]
        nodeimg-update --version | --help
 
   check            say whether there is an update that this node takes
@@ -18,10 +19,14 @@ Usage: nodeimg-update check [SOURCE] [--to VERSION] [--json]
   list             show what is on this disk, what failed, and what the source has
   rollback         boot the other slot's version with the next reboot
   hold, unhold     take no update, or not this version, until it is let go
+  reboot           reboot into what is installed, in the window that update.toml gives
+  schedule         set the timers as update.toml says; a unit does it in every boot
+  kubeadm          run `kubeadm upgrade node` once after an update; a unit does it
   SOURCE           a directory, `-` (a tar on standard input), https://HOST/DIRECTORY/ or
                    oci://HOST/REPOSITORY[:TAG]; by default that of update.toml
   --to VERSION     this version, instead of the newest that the node may take
   --force          even if the version is older, failed here, is held, or not rolled out yet
+  --reboot         reboot as soon as it is installed, and succeed if there is nothing newer
   --json           print JSON
   --auth FILE      logins of registries, as Docker keeps them
   --root DIR       work on a node's file system that is elsewhere
@@ -40,6 +45,19 @@ pub enum Verb {
     Rollback,
     Hold,
     Unhold,
+    Reboot,
+    Schedule,
+    Kubeadm,
+}
+
+impl Verb {
+    /// Whether a source or a version may follow.
+    fn names_something(self) -> bool {
+        !matches!(
+            self,
+            Verb::Rollback | Verb::Reboot | Verb::Schedule | Verb::Kubeadm
+        )
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,6 +67,7 @@ pub struct Options {
     pub what: Option<String>,
     pub to: Option<String>,
     pub force: bool,
+    pub reboot: bool,
     pub json: bool,
     pub auth: Option<PathBuf>,
     pub root: PathBuf,
@@ -81,6 +100,9 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
         Some("rollback") => Verb::Rollback,
         Some("hold") => Verb::Hold,
         Some("unhold") => Verb::Unhold,
+        Some("reboot") => Verb::Reboot,
+        Some("schedule") => Verb::Schedule,
+        Some("kubeadm") => Verb::Kubeadm,
         Some("--help" | "-h") => return Ok(Command::Help),
         Some("--version" | "-V") => return Ok(Command::Version),
         Some(other) => return Err(format!("`{other}` is not a verb")),
@@ -91,6 +113,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
         what: None,
         to: None,
         force: false,
+        reboot: false,
         json: false,
         auth: None,
         root: PathBuf::from("/"),
@@ -119,12 +142,13 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
             "--root" => options.root = value()?.into(),
             "--disk" => options.disk = Some(value()?.into()),
             "--esp" => options.esp = Some(value()?.into()),
-            "--force" | "--json" if inline.is_some() => {
+            "--force" | "--reboot" | "--json" if inline.is_some() => {
                 return Err(format!("{name} takes no value"));
             }
             "--force" if verb == Verb::Apply => options.force = true,
+            "--reboot" if verb == Verb::Apply => options.reboot = true,
             "--json" if !matches!(verb, Verb::Hold | Verb::Unhold) => options.json = true,
-            what if !what.starts_with("--") && options.what.is_none() && verb != Verb::Rollback => {
+            what if !what.starts_with("--") && options.what.is_none() && verb.names_something() => {
                 options.what = Some(argument);
             }
             _ => return Err(format!("`{argument}` is not a valid argument here")),
@@ -164,9 +188,12 @@ mod tests {
             ("check --force", "`--force` is not a valid argument here"),
             ("check a b", "`b` is not a valid argument here"),
             ("rollback 1.0", "`1.0` is not a valid argument here"),
+            ("reboot now", "`now` is not a valid argument here"),
+            ("kubeadm --force", "`--force` is not a valid argument here"),
             ("hold --json", "`--json` is not a valid argument here"),
             ("apply --to", "--to needs a value"),
             ("apply --force=1", "--force takes no value"),
+            ("check --reboot", "`--reboot` is not a valid argument here"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");

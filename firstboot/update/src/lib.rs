@@ -4,7 +4,7 @@
 //! The rooms, from top to bottom; each uses those below it, and none above:
 //!
 //! ```text
-//!  verbs    check, apply, list, rollback, hold: from what was asked to what is said
+//!  verbs    check, apply, list, rollback, hold, reboot: from what was asked to what is said
 //!  cli      the command line
 //!  engine   one update, from the blocks that are here to the entry that boots
 //!  refusal  why this node does not take that update

@@ -2,11 +2,13 @@
 //!
 //! Everything lies below a root directory, which is another one in tests and on a copy.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use nodeimg_formats::update::when;
 use nodeimg_formats::verity::RootHash;
 use nodeimg_seed::contract::update::{UPDATE_PATH, UpdateState};
 use nodeimg_values::atomic;
@@ -18,6 +20,8 @@ pub const IMAGE_CONFIG: &str = "/usr/lib/nodeimg/update.toml";
 pub const NODE_CONFIG: &str = "/etc/nodeimg/update.toml";
 /// Versions that an operator holds back, one a line; `*` is every one.
 pub const HELD: &str = "/var/lib/nodeimg/update-hold";
+/// For which version `kubeadm upgrade node` has run, or need not run.
+pub const KUBEADM_DONE: &str = "/var/lib/nodeimg/kubeadm-version";
 /// What kured looks for.
 pub const REBOOT_REQUIRED: &str = "/run/reboot-required";
 
@@ -35,9 +39,9 @@ pub struct Running {
     pub machine_id: String,
 }
 
-/// `update.toml`.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// `update.toml`. What a later version of this program reads is ignored, with a word about it: a
+/// node that goes back to this one must still find its source.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Config {
     /// A directory, `https://HOST/DIR/`, or `oci://HOST/REPOSITORY[:TAG]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,7 +55,52 @@ pub struct Config {
     /// The format of what this image keeps in /var; 1 if it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_version: Option<u32>,
+    /// When the node looks for updates, as systemd.time(7) says it, or `never`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// When it may reboot by itself; never if there is no window.
+    #[serde(default)]
+    pub reboot: Reboot,
+    #[serde(flatten, skip_serializing)]
+    unknown: BTreeMap<String, toml::Value>,
 }
+
+/// A window for reboots.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Reboot {
+    /// When it opens, as systemd.time(7) says it, or `never`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
+    /// How long it is open: `2h`; an hour by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<String>,
+    /// Of the window: `Europe/Berlin`. The node's own by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+}
+
+impl Reboot {
+    /// What systemd reads, and how long it is open, in seconds; none without a window.
+    ///
+    /// # Errors
+    /// A value is not of its form.
+    pub fn window(&self) -> Result<Option<(String, u64)>> {
+        let window = self.window.as_deref().map(str::trim);
+        let Some(window) = window.filter(|window| *window != when::NEVER) else {
+            return Ok(None);
+        };
+        when::window(window, self.duration.as_deref(), self.zone.as_deref())
+            .map_err(|(key, why)| anyhow!("reboot.{key} {why}"))?;
+        let calendar = match &self.zone {
+            Some(zone) => format!("{window} {zone}"),
+            None => window.to_owned(),
+        };
+        let length = self.duration.as_deref().and_then(when::span);
+        Ok(Some((calendar, length.unwrap_or(HOUR))))
+    }
+}
+
+const HOUR: u64 = 3600;
 
 impl Node {
     pub fn at(root: &Path) -> Node {
@@ -95,15 +144,23 @@ impl Node {
         let Some(hash) = hash else {
             bail!("the kernel's command line has no roothash=: this system has no slots");
         };
-        let machine_id = self.text("/etc/machine-id")?.unwrap_or_default();
         Ok(Running {
             id,
             version,
             root: hash
                 .parse()
                 .context("roothash= on the kernel's command line")?,
-            machine_id: machine_id.trim().to_owned(),
+            machine_id: self.machine_id()?,
         })
+    }
+
+    /// Empty if there is none yet.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn machine_id(&self) -> Result<String> {
+        let id = self.text("/etc/machine-id")?.unwrap_or_default();
+        Ok(id.trim().to_owned())
     }
 
     /// What the image says, with the node's own source over it.
@@ -116,7 +173,7 @@ impl Node {
             return Ok(config);
         };
         if own.key_from_seed || own.state_version.is_some() {
-            bail!("{NODE_CONFIG}: only source and keys can be said here");
+            bail!("{NODE_CONFIG}: key_from_seed and state_version are the image's to say");
         }
         if !own.keys.is_empty() {
             if !config.key_from_seed {
@@ -128,16 +185,45 @@ impl Node {
             config.keys = own.keys;
         }
         config.source = own.source.or(config.source);
+        config.schedule = own.schedule.or(config.schedule);
+        let of_image = config.reboot;
+        config.reboot = Reboot {
+            window: own.reboot.window.or(of_image.window),
+            duration: own.reboot.duration.or(of_image.duration),
+            zone: own.reboot.zone.or(of_image.zone),
+        };
         Ok(config)
+    }
+
+    /// What is said on the node itself.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub fn own_config(&self) -> Result<Option<Config>> {
+        self.config_in(NODE_CONFIG)
     }
 
     fn config_in(&self, path: &str) -> Result<Option<Config>> {
         let Some(text) = self.text(path)? else {
             return Ok(None);
         };
-        toml::from_str(&text)
-            .map(Some)
-            .with_context(|| self.path(path).display().to_string())
+        let shown = || self.path(path).display().to_string();
+        let config: Config = toml::from_str(&text).with_context(shown)?;
+        for key in config.unknown.keys() {
+            let key = key.escape_debug();
+            eprintln!("warning: {}: this version knows no `{key}`", shown());
+        }
+        Ok(Some(config))
+    }
+
+    pub fn has(&self, path: &str) -> bool {
+        self.path(path).exists()
+    }
+
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read(&self, path: &str) -> Result<Option<String>> {
+        self.text(path)
     }
 
     /// What is known of versions here.
@@ -185,7 +271,11 @@ impl Node {
         self.write(REBOOT_REQUIRED, format!("{why}\n").as_bytes())
     }
 
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<()> {
+    /// Writes a file, atomically, and the directories above it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, path: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path(path);
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)

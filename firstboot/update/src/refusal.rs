@@ -243,7 +243,7 @@ fn turn(waves: &[Wave], machine: &str, image: &str) -> Turn {
 }
 
 /// Of 10,000, always the same for a machine; one that has no id yet comes last.
-fn share(machine: &str, image: &str) -> u32 {
+pub fn share(machine: &str, image: &str) -> u32 {
     if machine.is_empty() {
         return 9999;
     }

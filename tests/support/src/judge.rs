@@ -114,6 +114,12 @@ pub fn dissect() -> Option<Command> {
     Some(command)
 }
 
+/// The root of a Debian 13 with systemd-sysupdate.
+#[track_caller]
+pub fn sysupdate() -> Option<PathBuf> {
+    prepared("systemd-dissect", "a root with systemd-sysupdate")
+}
+
 /// Debian's own Python with the modules of `folder`, and none of this machine's before them.
 pub fn python(folder: &Path) -> Command {
     let mut command = super::run::clean(Command::new("/usr/bin/python3"));

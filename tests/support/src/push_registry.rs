@@ -157,6 +157,13 @@ impl Pushed {
         serde_json::from_slice(bytes).ok()
     }
 
+    /// The digest of what a tag names.
+    pub fn digest(&self, repository: &str, tag: &str) -> Option<String> {
+        let key = (repository.to_owned(), tag.to_owned());
+        let held = self.state.held.lock().unwrap();
+        held.documents.get(&key).map(|(_, bytes)| digest(bytes))
+    }
+
     pub fn put_document(&self, repository: &str, by: &str, kind: &str, bytes: &[u8]) {
         let mut held = self.state.held.lock().unwrap();
         let value = (kind.to_owned(), bytes.to_vec());
@@ -210,6 +217,10 @@ fn talk(state: &State, mut stream: TcpStream) -> io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let (mut request, length) = Request::head(&mut reader)?;
     let fault = noted(state, &request, length);
+    // Clients of containers begin so.
+    if request.target == "/v2/" && state.kind.basic.is_none() {
+        return send(&mut stream, &request, reply(200));
+    }
     if state.kind.limit.is_some_and(|limit| length > limit) {
         return send(&mut stream, &request, error(413, "SIZE_INVALID"));
     }

@@ -11,7 +11,7 @@ mod names;
 
 use anyhow::{Context, Result, bail};
 
-use super::directory::ENTRY;
+use super::directory::{ARCHIVE, ENTRY, short_entry};
 use super::geometry::Geometry;
 use super::name::{self, Short};
 use super::read::{DELETED, DIRECTORY, LABEL, LONG, name as name_of};
@@ -154,10 +154,10 @@ impl<'a> Editor<'a> {
         Ok(found)
     }
 
-    /// The directory at a path from the root on (`EFI/Linux`).
+    /// The directory at a path from the root on (`EFI/Linux`); an empty one is the root's.
     fn find(&self, path: &str) -> Result<u32> {
         let mut at = self.geometry.root;
-        for part in path.split('/') {
+        for part in path.split('/').filter(|part| !part.is_empty()) {
             let inside = self.entries(at)?;
             let wanted = name::fold(part);
             let found = inside
@@ -170,7 +170,7 @@ impl<'a> Editor<'a> {
         Ok(at)
     }
 
-    /// What is in the directory at a path from the root on (`EFI/Linux`).
+    /// What is in the directory at a path from the root on (`EFI/Linux`, or nothing for the root).
     ///
     /// # Errors
     /// There is none, or the volume is damaged.
@@ -249,7 +249,7 @@ impl<'a> Editor<'a> {
     /// # Errors
     /// The name is taken, or the volume cannot be written.
     pub fn rename(&mut self, path: &str, file: &Found, to: &str) -> Result<()> {
-        self.enter(path, to, file.cluster, file.size)?;
+        self.enter(path, to, (file.cluster, file.size), ARCHIVE)?;
         self.forget(file)
     }
 
@@ -286,7 +286,31 @@ impl<'a> Editor<'a> {
         self.link(&clusters)?;
         self.flush()?;
         let first = clusters.first().copied().unwrap_or(0);
-        self.enter(path, name, first, bytes.len() as u64)
+        self.enter(path, name, (first, bytes.len() as u64), ARCHIVE)
+    }
+
+    /// Adds an empty directory; it is there for good when this returns.
+    ///
+    /// # Errors
+    /// The name is taken, there is no room, or the volume cannot be written.
+    pub fn create_directory(&mut self, path: &str, name: &str) -> Result<()> {
+        let parent = match self.find(path)? {
+            // Zero is the root's name here.
+            root if root == self.geometry.root => 0,
+            other => other,
+        };
+        let own = self.free_clusters().next();
+        let own = own.with_context(|| format!("there is no room for the directory {name}"))?;
+        let mut bytes = vec![0; self.geometry.cluster as usize];
+        bytes[..ENTRY].copy_from_slice(&short_entry(b".          ", DIRECTORY, TIME, (own, 0)));
+        let parents = short_entry(b"..         ", DIRECTORY, TIME, (parent, 0));
+        bytes[ENTRY..2 * ENTRY].copy_from_slice(&parents);
+        self.blocks
+            .write(&bytes, self.geometry.place(own))
+            .with_context(|| format!("writing the directory {name}"))?;
+        self.link(&[own])?;
+        self.flush()?;
+        self.enter(path, name, (own, 0), DIRECTORY)
     }
 
     /// Makes a chain of clusters.

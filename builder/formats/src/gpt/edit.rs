@@ -1,4 +1,5 @@
-//! Changes what partitions are called, on a disk that is in use.
+//! Changes what partitions are called, on a disk that is in use, and makes a table fit the device
+//! that its disk was written to.
 //!
 //! # Invariants
 //! At any moment one of the two tables is whole, whatever a power cut leaves of a write: the
@@ -89,6 +90,49 @@ impl Editable {
 
     pub fn disk(&self) -> Guid {
         self.disk
+    }
+
+    /// Of the disk that the table is made for, in bytes: the second copy is at its end.
+    pub fn size(&self) -> u64 {
+        (self.second + 1) * SECTOR
+    }
+
+    /// Where the second copy is, with its header, in bytes.
+    pub fn second_copy(&self) -> std::ops::Range<u64> {
+        (self.second - TABLE_SECTORS) * SECTOR..self.size()
+    }
+
+    /// Makes it the table of a larger disk of `size` bytes: the second copy moves to its end, and
+    /// zeros are left where it was. Writes both copies, and the size in the protective MBR.
+    ///
+    /// # Errors
+    /// The disk is smaller than the table says, or cannot be written.
+    pub fn move_to_end(&mut self, disk: &dyn Blocks, size: u64) -> Result<()> {
+        let last = (size / SECTOR).saturating_sub(1);
+        if last < self.second {
+            bail!(
+                "the disk has {size} bytes, and its table needs {}",
+                self.size()
+            );
+        }
+        let old = self.second - TABLE_SECTORS;
+        let mut mbr = [0; SECTOR as usize];
+        let mut write_all = || -> io::Result<()> {
+            disk.write(&vec![0; TABLE_LEN + SECTOR as usize], old * SECTOR)?;
+            disk.read(&mut mbr, 0)?;
+            // A hybrid MBR is its maker's.
+            if mbr[450] == 0xee && mbr[466..510].iter().all(|byte| *byte == 0) {
+                let sectors = u32::try_from(last).unwrap_or(u32::MAX);
+                mbr[458..462].copy_from_slice(&sectors.to_le_bytes());
+                disk.write(&mbr, 0)?;
+            }
+            disk.flush()
+        };
+        write_all().context("writing the partition table")?;
+        self.second = last;
+        let usable = (last - TABLE_SECTORS - 1).to_le_bytes();
+        self.header[48..56].copy_from_slice(&usable);
+        self.write(disk, &[])
     }
 
     /// In the table's order.
@@ -212,6 +256,34 @@ mod tests {
         assert!(table.write(&file, &[absent]).is_err());
         let name = "x".repeat(37);
         assert!(table.write(&file, &[Change { name, ..change() }]).is_err());
+    }
+
+    #[test]
+    fn a_table_moves_to_the_end_of_a_larger_disk() {
+        // Also where the new place overlaps the old one.
+        for more in [0, 512, 5 * 512, 1 << 20, 3 << 40] {
+            let file = disk();
+            let before = super::super::read(&file).unwrap();
+            let size = SIZE + more;
+            file.set_len(size).unwrap();
+            let mut table = Editable::read(&file, size).unwrap();
+            assert_eq!(table.size(), SIZE);
+            table.move_to_end(&file, size).unwrap();
+            let read = super::super::read(&file).unwrap();
+            assert_eq!((read.size, read.disk), (size, before.disk), "{more}");
+            assert_eq!(read.partitions, before.partitions);
+            let mut mbr = [0; 512];
+            file.read_exact_at(&mut mbr, 0).unwrap();
+            assert_eq!(mbr, protective_mbr(size / SECTOR - 1));
+            let mut old = vec![0; 512];
+            if more >= 1 << 20 {
+                file.read_exact_at(&mut old, SIZE - 512).unwrap();
+                assert_eq!(old, [0; 512]);
+            }
+        }
+        let file = disk();
+        let mut table = Editable::read(&file, SIZE).unwrap();
+        assert!(table.move_to_end(&file, SIZE - 512).is_err());
     }
 
     #[test]

@@ -36,8 +36,8 @@ pub struct Image {
 
 /// The fields of `manifest.json` that are read.
 #[derive(Deserialize)]
-struct Manifest {
-    image: ManifestImage,
+pub struct Manifest {
+    pub image: ManifestImage,
     outputs: Vec<Output>,
     #[serde(default)]
     disk: Option<ManifestDisk>,
@@ -50,10 +50,11 @@ struct ManifestDisk {
 }
 
 #[derive(Deserialize)]
-struct ManifestImage {
-    arch: Arch,
+pub struct ManifestImage {
+    pub arch: Arch,
+    /// Its recipe's.
     #[serde(default)]
-    name: Option<String>,
+    pub name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -131,8 +132,11 @@ impl Image {
 }
 
 impl Manifest {
-    /// `None` if there is none.
-    fn read(directory: &Path) -> Result<Option<Manifest>> {
+    /// That of a directory; `None` if there is none.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not a manifest.
+    pub fn read(directory: &Path) -> Result<Option<Manifest>> {
         let path = directory.join(MANIFEST);
         let context = || format!("reading {}", path.display());
         let text = match fs::read(&path) {
@@ -145,7 +149,8 @@ impl Manifest {
             .map(Some)
     }
 
-    fn output(&self, path: &Path) -> Option<&Digest> {
+    /// The digest of the output whose name `path` has.
+    pub fn output(&self, path: &Path) -> Option<&Digest> {
         let listed = |output: &&Output| path.file_name() == Some(output.file.as_ref());
         Some(&self.outputs.iter().find(listed)?.sha256)
     }

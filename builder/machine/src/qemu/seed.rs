@@ -28,6 +28,15 @@ pub fn write(directory: &Path, to: &mut File) -> Result<()> {
     medium(&files, label, to).with_context(|| format!("writing the seed {shown} to a volume"))
 }
 
+/// Every file of a seed's directory, by its path on a volume.
+///
+/// # Errors
+/// It has the layout of no seed, or cannot be read.
+pub fn files(directory: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+    label(directory)?;
+    read(directory).with_context(|| format!("reading the seed {}", directory.display()))
+}
+
 /// A medium with this label of files, each by its path on it.
 pub fn medium(files: &[(String, Vec<u8>)], label: &str, to: &mut File) -> Result<()> {
     let volume_id = volume_id(files);

@@ -6,11 +6,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_seed::contract::settings::ImageSettings;
-use nodeimg_seed::examine::{Elsewhere, Judge, Outlook, outlook};
+use nodeimg_seed::examine::{Elsewhere, Outlook, outlook};
 use nodeimg_seed::plan::{TemplateFile, UnknownImage};
 use nodeimg_seed::read::near;
 use nodeimg_seed::read::seed::{Layout, MAX_SEED_FILE, Seed, SeedFile};
 use nodeimg_seed::text::problem::{Problems, Severity};
+use nodeimg_values::arch::Arch;
 use nodeimg_values::date::Date;
 use nodeimg_values::epoch::Epoch;
 use serde_json::json;
@@ -19,7 +20,7 @@ use super::fleet;
 use crate::cli::SeedCheckArgs;
 use crate::cmd::Session;
 use crate::image::firstboot::settings::settings_of;
-use crate::image::{absent, kubeadm, layers};
+use crate::image::{absent, layers, told};
 use crate::input::chosen::Chosen;
 use crate::input::lock::Lock;
 use crate::input::recipe::Recipe;
@@ -33,7 +34,7 @@ pub fn run(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
     let chosen = Chosen::load(&args.recipe, None, &KINDS, &[])?;
     let mut problems = Problems::new();
     let seed = read(directory, &mut problems)?;
-    if !judge(session, &chosen, &seed, problems)? {
+    if judge(session, &chosen, &seed, problems, None)?.is_none() {
         bail!(
             "{}: this seed does not work with an image of recipe {} (name another recipe with \
              --recipe)",
@@ -44,17 +45,22 @@ pub fn run(session: &Session<'_>, args: &SeedCheckArgs) -> Result<()> {
     Ok(())
 }
 
-/// Reads a seed as a node of that recipe would, and reports its problems:
-/// whether it works. `problems` are those found before.
+/// Reads a seed as a node of that recipe would, and reports its problems: what comes of it, if it
+/// works. `problems` are those found before; without an architecture the node has this machine's.
 pub fn judge(
     session: &Session<'_>,
     chosen: &Chosen,
     seed: &Seed,
     problems: Problems,
-) -> Result<bool> {
-    let (outlook, problems) = Bench::of(chosen)?.judge(seed, problems);
+    arch: Option<Arch>,
+) -> Result<Option<Outlook>> {
+    let mut bench = Bench::of(chosen)?;
+    if let Some(arch) = arch {
+        bench.architecture = arch.rust_cpu();
+    }
+    let (outlook, problems) = bench.judge(seed, problems);
     tell(session, outlook.as_ref(), problems);
-    Ok(outlook.is_some())
+    Ok(outlook)
 }
 
 /// What is known of the images of a recipe, for any number of seeds.
@@ -64,6 +70,8 @@ pub struct Bench<'a> {
     settings: ImageSettings,
     image: UnknownImage,
     now: u64,
+    /// As `uname -m` says it.
+    architecture: &'static str,
 }
 
 impl<'a> Bench<'a> {
@@ -79,18 +87,19 @@ impl<'a> Bench<'a> {
                 absent: absent(chosen)?,
             },
             now: Date::now()?.0,
+            // A seed is for nodes of either architecture; one that asks gets this machine's.
+            architecture: std::env::consts::ARCH,
         })
     }
 
     /// What a node would make of a seed, if it works, and all problems; `problems` are those
     /// found before.
     pub fn judge(&self, seed: &Seed, mut problems: Problems) -> (Option<Outlook>, Problems) {
-        let kubeadm = kubeadm::Judge::of(self.recipe, &self.image.known);
+        let judge = told::Judge::of(self.recipe, &self.image.known);
         let elsewhere = Elsewhere {
-            judge: kubeadm.as_ref().map(|judge| judge as &dyn Judge),
+            judge: Some(&judge),
             templates: &self.templates,
-            // A seed is for nodes of either architecture; one that asks gets this machine's.
-            architecture: std::env::consts::ARCH,
+            architecture: self.architecture,
             now: self.now,
             image: &self.image,
         };
@@ -134,8 +143,11 @@ fn tell(session: &Session<'_>, outlook: Option<&Outlook>, problems: Problems) {
     }
 }
 
-/// The layout that the directory has; NoCloud's if it has both.
-fn read(directory: &Path, problems: &mut Problems) -> Result<Seed> {
+/// The seed in a directory; NoCloud's if it has both layouts.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub fn read(directory: &Path, problems: &mut Problems) -> Result<Seed> {
     let layout = [Layout::NoCloud, Layout::ConfigDrive]
         .into_iter()
         .find(|layout| directory.join(layout.names().meta_data).exists())

@@ -1,6 +1,6 @@
 //! `nodeimg seed`: what a node is given, made and checked on this machine.
 
-mod check;
+pub mod check;
 mod fleet;
 mod new;
 

@@ -57,7 +57,7 @@ pub fn run(session: &Session<'_>, args: &SeedNewArgs) -> Result<()> {
     let chosen = Chosen::load(&args.recipe, None, &KINDS, &[])?;
     seed::check_free(&args.out, args.force)?;
     let files = node(args, &chosen.recipe, Keys::New)?.files(args.instance_id.as_deref());
-    if !judge(session, &chosen, &files.seed(), Problems::new())? {
+    if judge(session, &chosen, &files.seed(), Problems::new(), None)?.is_none() {
         bail!(
             "{}: nothing was written, because this seed does not work with an image of recipe {} \
              (name another recipe with --recipe)",

@@ -364,9 +364,11 @@ fn request(http: &reqwest::Client, url: &Url, get: &Get) -> RequestBuilder {
         request = request.header(header::ACCEPT, types);
     }
     if let Some((at, validator)) = &get.resume {
-        request = request
-            .header(header::RANGE, format!("bytes={at}-"))
-            .header(header::IF_RANGE, validator);
+        request = request.header(header::RANGE, format!("bytes={at}-"));
+        // Without one, what is at the URL never changes.
+        if !validator.is_empty() {
+            request = request.header(header::IF_RANGE, validator);
+        }
     }
     request
 }

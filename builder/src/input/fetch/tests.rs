@@ -107,6 +107,36 @@ fn ranges(server: &Server) -> Vec<String> {
         .collect()
 }
 
+/// A registry that says neither tag nor date: the name of a blob is its digest.
+#[test]
+fn a_killed_download_of_a_blob_goes_on_without_a_validator() {
+    let all = body();
+    let (server, place) = (Server::start(), place());
+    let mut fails = options(&server);
+    fails.retry.attempts = 1;
+    let blob = format!("/v2/x/blobs/{}", Digest::sha256(&all));
+    let bare = |fault| Answer {
+        etag: None,
+        ..faulty(&all, fault)
+    };
+    server.script(&blob, vec![bare(Fault::Cut(2_000_000)), bare(Fault::None)]);
+    assert!(place.fetch(fails, &[request(&blob, &all)]).is_err());
+    place
+        .fetch(options(&server), &[request(&blob, &all)])
+        .unwrap();
+    assert_eq!(ranges(&server), ["-", "bytes=2000000-"]);
+    assert_eq!(server.seen()[1].header("if-range"), None);
+    // What was put together and is not the blob is fetched again, once.
+    let (server, place) = (Server::start(), self::place());
+    let mut old = bare(Fault::Cut(2_000_000));
+    old.body = std::sync::Arc::new(all.iter().map(|byte| !byte).collect());
+    server.script(&blob, vec![old, bare(Fault::None), bare(Fault::None)]);
+    place
+        .fetch(options(&server), &[request(&blob, &all)])
+        .unwrap();
+    assert_eq!(ranges(&server), ["-", "bytes=2000000-", "-"]);
+}
+
 #[test]
 fn a_killed_download_goes_on_in_the_next_run() {
     let all = body();

@@ -10,8 +10,8 @@
 //!
 //! # Invariants
 //! - Bytes of two answers are only put together if the server says, by a strong
-//!   entity tag or a date, that it is the same file; without a digest to prove
-//!   it in the end, never across runs.
+//!   entity tag or a date, that it is the same file, or if its URL names its digest;
+//!   without a digest to prove it in the end, never across runs.
 //! - Nothing longer than the limit is written.
 
 use std::io::{ErrorKind, Read};
@@ -255,8 +255,10 @@ impl Transfer<'_> {
             state.pieced = true;
             return Ok(true);
         }
+        let named = || self.is_named_by_digest().then(String::new);
         let resume = partial
             .validator()
+            .or_else(named)
             .filter(|v| self.may_resume(v) && had > 0 && had < self.limit() && !state.never_resume);
         if resume.is_none() && had > 0 {
             self.restart(partial)?;
@@ -311,6 +313,13 @@ impl Transfer<'_> {
     /// prove the sum of the pieces.
     fn may_resume(&self, validator: &str) -> bool {
         self.request.has_digest() || validator.starts_with('"')
+    }
+
+    /// Whether the URL is that of a registry's blob with the wanted digest, which is the same
+    /// for ever: some registries say neither tag nor date.
+    fn is_named_by_digest(&self) -> bool {
+        let mut digests = self.request.want.digests();
+        digests.any(|digest| self.request.url.ends_with(&format!("/{digest}")))
     }
 
     fn receive(

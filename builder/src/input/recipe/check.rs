@@ -89,12 +89,13 @@ pub fn recipe(mut file: RecipeFile, kinds: &Kinds, mut problems: Problems<'_>) -
         handlers,
         credential_providers: file.credential_provider.clone(),
         registries,
-        enable: enabled(&file, runtime, !images.is_empty(), updates.timer),
+        enable: enabled(&file, runtime, !images.is_empty(), updates.units),
         mask: file.units.mask.clone(),
         sysctl: file.sysctl.clone(),
         mirrors: file.mirrors.clone(),
         trust: file.trust.clone(),
         has_updater: updates.has_program,
+        rollout: updates.rollout,
         artifacts,
         images,
         files,
@@ -164,7 +165,7 @@ fn enabled(
     file: &RecipeFile,
     runtime: &Runtime,
     has_images: bool,
-    timer: Option<Word>,
+    of_updates: Vec<Word>,
 ) -> Vec<Word> {
     let mut all = file.units.enable.clone();
     let is_new = |all: &[Word], unit: &Word| !all.contains(unit) && !file.units.mask.contains(unit);
@@ -176,7 +177,7 @@ fn enabled(
     }
     let importer = runtime.importer().filter(|_| has_images);
     let own = importer.and_then(|importer| importer.unit.parse().ok());
-    let more = own.into_iter().chain(timer);
+    let more = own.into_iter().chain(of_updates);
     all.extend(more.filter(|unit| is_new(&file.units.enable, unit)));
     all
 }

@@ -34,6 +34,7 @@ pub mod runtime;
 mod script;
 mod services;
 pub mod source;
+pub mod sysupdate;
 pub mod update;
 pub mod url;
 pub mod value;
@@ -119,6 +120,8 @@ pub struct Recipe {
     pub trust: TrustPart,
     /// Whether the image has the program that updates it.
     pub has_updater: bool,
+    /// Which nodes may take this version.
+    pub rollout: update::Rollout,
     pub artifacts: Vec<Artifact>,
     /// Container images to be baked.
     pub images: Vec<ContainerImage>,

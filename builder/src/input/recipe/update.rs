@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use nodeimg_formats::update::{Requires, Wave, is_version, when};
+use nodeimg_seed::contract::profile::Join;
 use nodeimg_signing::certificate::PublicKey;
+use nodeimg_values::date::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +14,7 @@ use super::output::OutputKind;
 use super::problems::Problems;
 use super::source::Step;
 use super::value::Word;
-use super::{ExtraContent, ExtraFile};
+use super::{ExtraContent, ExtraFile, sysupdate};
 use crate::tree::ImagePath;
 
 /// What stands for a key that a seed brings.
@@ -31,6 +34,18 @@ const PRESET: &str = "/usr/lib/systemd/system-preset/20-nodeimg-update.preset";
 /// What is of updates in the name of a unit, a preset, a link or a program.
 const NAME: &str = "nodeimg-update";
 const SERVICE: &str = include_str!("update/nodeimg-update.service");
+/// What sets the timers as a seed says.
+const SCHEDULE: &str = "nodeimg-update-schedule.service";
+const SCHEDULE_TEXT: &str = include_str!("update/nodeimg-update-schedule.service");
+/// What reboots a node in its window, and when that opens.
+const REBOOT: &str = "nodeimg-update-reboot.service";
+const REBOOT_TEXT: &str = include_str!("update/nodeimg-update-reboot.service");
+const WINDOW: &str = "nodeimg-update-reboot.timer";
+/// What a node of kubeadm's needs after an update, and its part in the node's health.
+const KUBEADM: &str = "nodeimg-update-kubeadm.service";
+const KUBEADM_TEXT: &str = include_str!("update/nodeimg-update-kubeadm.service");
+const KUBEADM_CHECK: &str = "/usr/lib/nodeimg/health.d/nodeimg-update-kubeadm";
+const KUBEADM_CHECK_TEXT: &str = include_str!("update/health");
 
 /// How nodes with a disk of this image come to the next version. Without this table the program
 /// is there, and nothing starts it.
@@ -51,6 +66,66 @@ pub struct UpdatePart {
     /// When nodes look, as systemd.time(7) says it, or `never`; `daily` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
+    /// When nodes may reboot into an update by themselves; by default never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reboot: Option<RebootPart>,
+    /// The image has transfer files for systemd-sysupdate, which look at `source`; no by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sysupdate: Option<bool>,
+    /// From which versions a node may step to this one; from any by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requires: Option<RequiresPart>,
+    /// No node takes this version by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<bool>,
+    /// Which share of all nodes may take this version from when on; all at once by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waves: Option<Vec<WavePart>>,
+}
+
+/// A window in which nodes may reboot by themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RebootPart {
+    /// When it opens, as systemd.time(7) says it, or `never`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
+    /// How long it is open: `2h`, `90min`; `1h` by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<String>,
+    /// The time zone of the window: `Europe/Berlin`; the node's own by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+}
+
+/// A barrier: versions that nodes must step over first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequiresPart {
+    /// The oldest version that may step to this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<String>,
+    /// The only versions that may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Vec<String>>,
+}
+
+/// From a time on, this share of all nodes may take the version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WavePart {
+    /// In UTC: `2026-12-01T03:00:00Z`.
+    pub start: String,
+    /// Of 100 nodes, those of earlier waves included.
+    pub percent: u8,
+}
+
+/// What the manifest of an update says of who may take it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rollout {
+    pub requires: Option<Requires>,
+    pub hold: bool,
+    pub waves: Vec<Wave>,
 }
 
 impl UpdatePart {
@@ -60,7 +135,17 @@ impl UpdatePart {
             source: self.source.or(base.source),
             key: self.key.or(base.key),
             schedule: self.schedule.or(base.schedule),
+            reboot: self.reboot.or(base.reboot),
+            sysupdate: self.sysupdate.or(base.sysupdate),
+            requires: self.requires.or(base.requires),
+            hold: self.hold.or(base.hold),
+            waves: self.waves.or(base.waves),
         }
+    }
+
+    /// Whether a seed may bring the key.
+    pub fn is_key_of_seed(&self) -> bool {
+        self.key.as_deref() == Some(SEED)
     }
 
     /// The path in `key`, if it is one.
@@ -73,8 +158,9 @@ impl UpdatePart {
 #[derive(Default)]
 pub struct Updates {
     pub has_program: bool,
-    /// The unit to enable.
-    pub timer: Option<Word>,
+    /// The units to enable.
+    pub units: Vec<Word>,
+    pub rollout: Rollout,
 }
 
 /// Checks `[update]`, and adds its files before the recipe's own, which count: to disks, unless
@@ -89,71 +175,185 @@ pub fn check(
     let part = file.update.as_ref().unwrap_or(&default);
     source(part, problems);
     schedule(part, problems);
+    reboot(part, problems);
+    let rollout = rollout(part, problems);
     let key = key(part, problems);
+    let transfers = match (part.sysupdate, &file.name) {
+        (Some(true), Some(name)) => {
+            sysupdate::files(name.as_str(), part.source.as_deref(), files, problems)
+        }
+        _ => Vec::new(),
+    };
     let of_disk = outputs.iter().any(|output| output.is_of_disk());
     if !of_disk || part.enable == Some(false) {
         return Updates::default();
     }
-    let is_timed = file.update.is_some() && part.schedule.as_deref() != Some(NEVER);
-    let text = ExtraContent::Text;
-    let preset = || (PRESET.to_owned(), text(format!("disable {TIMER}\n")));
-    let added = [
-        Some((CONFIG.to_owned(), text(config(part)))),
-        Some((format!("{UNITS}/{UNIT}"), text(SERVICE.to_owned()))),
-        Some((format!("{UNITS}/{TIMER}"), text(timer(part)))),
-        (!is_timed).then(preset),
-        key.map(|key| (KEY.to_owned(), ExtraContent::Source(key))),
-    ];
-    let added = added.into_iter().flatten().filter_map(|(path, content)| {
+    let is_kubeadm = file
+        .profile
+        .is_some_and(|profile| profile.joins == Join::Kubeadm);
+    let units = units(part, file.update.is_some(), is_kubeadm);
+    let transfers = transfers
+        .into_iter()
+        .map(|(path, text)| (path, 0o644, text));
+    let texts = texts(part, is_kubeadm, preset(&units)).chain(transfers);
+    let texts = texts.map(|(path, mode, text)| (path, mode, ExtraContent::Text(text)));
+    let key = key.map(|key| (KEY.to_owned(), 0o644, ExtraContent::Source(key)));
+    let added = texts.chain(key).filter_map(|(path, mode, content)| {
         Some(ExtraFile {
             path: path.parse().ok()?,
-            mode: 0o644,
+            mode,
             content,
         })
     });
     files.splice(0..0, added.collect::<Vec<_>>());
+    let units = units.iter().filter(|(_, is_on)| *is_on);
     Updates {
         has_program: true,
-        timer: TIMER.parse().ok().filter(|_| is_timed),
+        units: units.filter_map(|(unit, _)| unit.parse().ok()).collect(),
+        rollout,
     }
 }
+
+/// The units that systemd can enable, and which are.
+fn units(part: &UpdatePart, is_asked_for: bool, is_kubeadm: bool) -> [(&'static str, bool); 4] {
+    let window = part.reboot.as_ref().and_then(|it| it.window.as_deref());
+    [
+        (TIMER, is_asked_for && part.schedule.as_deref() != Some(NEVER)),
+        (SCHEDULE, true),
+        (WINDOW, window.is_some_and(|window| window != NEVER)),
+        (KUBEADM, is_kubeadm),
+    ]
+}
+
+/// Of those that are not enabled.
+fn preset(units: &[(&str, bool)]) -> String {
+    let off = units.iter().filter(|(_, is_on)| !is_on);
+    off.map(|(unit, _)| format!("disable {unit}\n")).collect()
+}
+
+/// Paths, modes and contents.
+fn texts(
+    part: &UpdatePart,
+    is_kubeadm: bool,
+    preset: String,
+) -> impl Iterator<Item = (String, u32, String)> {
+    let unit = |name: &str, text: &str| Some((format!("{UNITS}/{name}"), 0o644, text.to_owned()));
+    let file = |path: &str, mode, text: String| Some((path.to_owned(), mode, text));
+    let of_kubeadm = |added: Option<_>| added.filter(|_| is_kubeadm);
+    let added = [
+        file(CONFIG, 0o644, config(part)),
+        file(PRESET, 0o644, preset).filter(|(_, _, preset)| !preset.is_empty()),
+        unit(UNIT, SERVICE),
+        unit(TIMER, &timer(part)),
+        unit(SCHEDULE, SCHEDULE_TEXT),
+        unit(REBOOT, REBOOT_TEXT),
+        unit(WINDOW, &window(part)),
+        of_kubeadm(unit(KUBEADM, KUBEADM_TEXT)),
+        of_kubeadm(file(KUBEADM_CHECK, 0o755, KUBEADM_CHECK_TEXT.to_owned())),
+    ];
+    added.into_iter().flatten()
+}
+
+const TABLE: Step<'static> = Step::Key("update");
 
 /// Whether a file is there for updates only, which no other output than a disk can have.
 pub fn is_of_updates(path: &ImagePath) -> bool {
     let path = path.as_str();
     let name = path.rsplit('/').next().unwrap_or_default();
-    name.contains(NAME) || [CONFIG, KEY].contains(&path)
+    name.contains(NAME) || [CONFIG, KEY].contains(&path) || path.starts_with(sysupdate::DIRECTORY)
 }
 
 fn source(part: &UpdatePart, problems: &mut Problems<'_>) {
     let Some(source) = &part.source else { return };
-    let known = ["https://", "http://", "oci://", "/"];
-    let is_known = known.iter().any(|start| source.starts_with(start));
-    if !is_known || source.contains(|c: char| c.is_control() || c == ' ') {
-        problems.add(
-            &[Step::Key("update"), Step::Key("source")],
-            "not a source of updates: use `https://HOST/DIRECTORY/`, \
-             `oci://HOST/REPOSITORY[:TAG]` or an absolute path",
-        );
+    let way = [TABLE, Step::Key("source")];
+    if let Err(why) = when::source(source) {
+        problems.add(&way, &why);
     } else if source.contains('@') && !source.starts_with("oci://") {
         problems.add(
-            &[Step::Key("update"), Step::Key("source")],
+            &way,
             "holds a login, which everybody could read in the image: let a seed say the source",
         );
     }
 }
 
-/// systemd itself reads it; what could end the line must not be in it.
 fn schedule(part: &UpdatePart, problems: &mut Problems<'_>) {
-    let Some(schedule) = &part.schedule else {
+    let schedule = part.schedule.as_deref().filter(|it| *it != NEVER);
+    if let Some(Err(why)) = schedule.map(when::calendar) {
+        problems.add(&[TABLE, Step::Key("schedule")], &why);
+    }
+}
+
+fn reboot(part: &UpdatePart, problems: &mut Problems<'_>) {
+    let Some(reboot) = &part.reboot else { return };
+    let way = |key| [TABLE, Step::Key("reboot"), Step::Key(key)];
+    let Some(window) = &reboot.window else {
+        problems.add(
+            &[TABLE, Step::Key("reboot")],
+            "lacks `window`: when nodes may reboot, such as `Sun 03:00`",
+        );
         return;
     };
-    let fits = |c: char| c.is_ascii_alphanumeric() || " :*-,./~+_".contains(c);
-    if schedule.trim().is_empty() || !schedule.chars().all(fits) {
-        problems.add(
-            &[Step::Key("update"), Step::Key("schedule")],
-            "not a time: `daily`, `Sun 03:00`, `*-*-* 02..05:00`, or `never`",
+    let (duration, zone) = (reboot.duration.as_deref(), reboot.zone.as_deref());
+    if let Err((key, why)) = when::window(window, duration, zone) {
+        problems.add(&way(key), &why);
+    }
+}
+
+fn rollout(part: &UpdatePart, problems: &mut Problems<'_>) -> Rollout {
+    let mut waves = Vec::new();
+    for (index, wave) in part.waves.iter().flatten().enumerate() {
+        let way = |key| {
+            [
+                TABLE,
+                Step::Key("waves"),
+                Step::Index(index),
+                Step::Key(key),
+            ]
+        };
+        if !(1..=100).contains(&wave.percent) {
+            problems.add(&way("percent"), "not a share of 100 nodes: use 1 to 100");
+        }
+        // Without its separators it is the short form.
+        let is_whole = wave.start.len() == "2026-12-01T03:00:00Z".len();
+        let short = wave.start.replace(['-', ':'], "");
+        match Date::try_from(short).ok().filter(|_| is_whole).ok_or(()) {
+            Ok(start) => waves.push(Wave {
+                start: start.0,
+                percent: wave.percent,
+            }),
+            Err(_) => problems.add(
+                &way("start"),
+                "not a time in UTC: write it as `2026-12-01T03:00:00Z`",
+            ),
+        }
+    }
+    // All of them can take it in the end; else some nodes stay behind for ever.
+    if !waves.is_empty() && waves.iter().all(|wave| wave.percent < 100) {
+        problems.warn(
+            &[TABLE, Step::Key("waves")],
+            "no wave is of 100 percent: some nodes never take this version",
         );
+    }
+    let requires = part.requires.as_ref().map(|it| Requires {
+        minimum: it.minimum.clone(),
+        from: it.from.clone().unwrap_or_default(),
+    });
+    for (key, version) in requires.iter().flat_map(|it| {
+        let minimum = it.minimum.iter().map(|version| ("minimum", version));
+        minimum.chain(it.from.iter().map(|version| ("from", version)))
+    }) {
+        if !is_version(version) {
+            let way = [TABLE, Step::Key("requires"), Step::Key(key)];
+            problems.add(
+                &way,
+                &format!("`{}` is not a version", version.escape_debug()),
+            );
+        }
+    }
+    Rollout {
+        requires,
+        hold: part.hold.unwrap_or_default(),
+        waves,
     }
 }
 
@@ -182,7 +382,36 @@ fn config(part: &UpdatePart) -> String {
         Some(SEED) => text += "key_from_seed = true\n",
         Some(_) => text += &format!("keys = [\"{KEY}\"]\n"),
     }
+    if let Some(reboot) = &part.reboot {
+        text += "\n[reboot]\n";
+        let RebootPart {
+            window,
+            duration,
+            zone,
+        } = reboot;
+        for (key, value) in [("window", window), ("duration", duration), ("zone", zone)] {
+            if let Some(value) = value {
+                text += &format!("{key} = {}\n", toml::Value::from(value.as_str()));
+            }
+        }
+    }
     text
+}
+
+/// The window's timer; a seed may start it if the recipe does not.
+fn window(part: &UpdatePart) -> String {
+    let reboot = part.reboot.clone().unwrap_or_default();
+    let window = reboot.window.filter(|window| window != NEVER);
+    let window = window.as_deref().unwrap_or(DAILY);
+    let zone = reboot
+        .zone
+        .map(|zone| format!(" {zone}"))
+        .unwrap_or_default();
+    format!(
+        "[Unit]\nDescription=The window in which this node may reboot\n\n\
+         [Timer]\nOnCalendar={window}{zone}\nAccuracySec=10s\n\n\
+         [Install]\nWantedBy=timers.target\n"
+    )
 }
 
 fn timer(part: &UpdatePart) -> String {

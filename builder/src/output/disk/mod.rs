@@ -144,6 +144,7 @@ fn fill(output: AtomicFile, built: &Built<'_>) -> Result<(Disk, BTreeMap<ImagePa
             architecture: built.arch.name(),
             salt: params.salt,
             slot: slot.root,
+            rollout: built.recipe.rollout.clone(),
         },
     };
     Ok((disk, written.digests))

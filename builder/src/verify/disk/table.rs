@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result};
 use nodeimg_formats::gpt::kinds::Root;
-use nodeimg_formats::gpt::{self, Entry, SECTOR};
+use nodeimg_formats::gpt::{self, Entry, Extent, SECTOR};
 
 use super::is_device;
 use crate::output::{esp, manifest};
@@ -88,7 +88,21 @@ pub fn check(known: &Known, disk: &Disk, notes: &mut Vec<String>) -> Result<(), 
         free = entry.place.end();
         before = format!("partition `{}`", entry.name.escape_debug());
     }
-    outside(disk, free, disk.table.size - TABLE, &before)
+    let mut end = disk.table.size - TABLE;
+    let image = gpt::disk_size(Extent {
+        start: 0,
+        size: free,
+    });
+    // A flashed device has its second table at its own end, and between the image and that what
+    // it has held before.
+    if end > image && is_device(&disk.medium).map_err(read)? {
+        notes.push(format!(
+            "{}: bytes {image} to {end}, behind the last partition, were not looked into",
+            disk.name
+        ));
+        end = image - TABLE;
+    }
+    outside(disk, free, end, &before)
 }
 
 fn outside(disk: &Disk, start: u64, end: u64, before: &str) -> Result<(), Fault> {

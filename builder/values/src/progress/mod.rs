@@ -6,7 +6,8 @@
 //! Bars     stderr: one line for the stage, one bar for all that is under way
 //! Plain    stderr: a line when many downloads begin, now and then, and when they are over
 //! Json     stdout; {"event":"download"|"step"|"warning"|"note", ...}, as in
-//!          docs/reference/events.schema.json: sizes in bytes; "upload" likewise
+//!          docs/reference/events.schema.json: sizes in bytes; "upload", "write"
+//!          and "read" likewise
 //! ```
 //!
 //! A line that cannot be written (a closed pipe) never stops the work.
@@ -68,7 +69,7 @@ struct Shared {
     screen: Screen,
     out: Mutex<Box<dyn Write + Send>>,
     /// Of each [`Way`].
-    batches: [Mutex<Batch>; 2],
+    batches: [Mutex<Batch>; 4],
     stage: Mutex<String>,
     kept: interrupt::Kept,
 }
@@ -87,7 +88,7 @@ impl Progress {
             mode,
             screen: Screen::new(mode == Mode::Bars),
             out: Mutex::new(out),
-            batches: [Mutex::new(Batch::new()), Mutex::new(Batch::new())],
+            batches: Way::ALL.map(|_| Mutex::new(Batch::new())),
             stage: Mutex::default(),
             kept: interrupt::Kept::default(),
         }))
@@ -164,6 +165,16 @@ impl Progress {
         self.transfer(Way::Out, what, size)
     }
 
+    /// The same of what is written to a device.
+    pub fn writing(&self, what: &str, size: Option<u64>) -> Download<'_> {
+        self.transfer(Way::Written, what, size)
+    }
+
+    /// The same of what is read to be checked.
+    pub fn reading(&self, what: &str, size: Option<u64>) -> Download<'_> {
+        self.transfer(Way::Read, what, size)
+    }
+
     fn transfer(&self, way: Way, what: &str, size: Option<u64>) -> Download<'_> {
         self.event(&json!({
             "event": way.event(), "state": "started", "what": what, "size": size,
@@ -193,7 +204,7 @@ impl Shared {
 
     /// Says what downloads and uploads came to, if any are over.
     fn settle(&self) {
-        for way in [Way::In, Way::Out] {
+        for way in Way::ALL {
             let summary = {
                 let mut batch = self.batch(way);
                 if !batch.is_over() {

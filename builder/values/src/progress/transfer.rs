@@ -13,13 +13,19 @@ use super::{EVENT_EVERY, Mode, Shared, lock};
 pub enum Way {
     In,
     Out,
+    Written,
+    Read,
 }
 
 impl Way {
+    pub const ALL: [Way; 4] = [Way::In, Way::Out, Way::Written, Way::Read];
+
     pub fn event(self) -> &'static str {
         match self {
             Way::In => "download",
             Way::Out => "upload",
+            Way::Written => "write",
+            Way::Read => "read",
         }
     }
 
@@ -27,6 +33,8 @@ impl Way {
         match self {
             Way::In => "fetching",
             Way::Out => "pushing",
+            Way::Written => "writing",
+            Way::Read => "reading",
         }
     }
 
@@ -34,6 +42,8 @@ impl Way {
         match self {
             Way::In => "fetched",
             Way::Out => "pushed",
+            Way::Written => "wrote",
+            Way::Read => "read",
         }
     }
 }

@@ -30,6 +30,7 @@ use crate::contract::profile::Join;
 use crate::contract::settings::ImageSettings;
 use crate::read::cloud_config::UserData;
 use crate::read::meta_data::MetaData;
+use crate::read::node_config::Pair;
 use crate::text::problem::{Place, Problems, Waited};
 
 /// An address of this machine.
@@ -98,6 +99,8 @@ pub struct CheckedNode {
     pub kubeadm: Option<Kubeadm>,
     /// `None` if the seed does not mention them.
     pub registries: Option<registries::Checked>,
+    /// What the updater reads, and checks itself.
+    pub update: Vec<Pair>,
     pub extras: Extras,
 }
 
@@ -180,6 +183,7 @@ pub fn check(inputs: &Inputs<'_>, problems: &mut Problems) -> Option<CheckedNode
         provider_id,
         kubeadm,
         registries,
+        update: inputs.user.node.update.clone(),
         extras,
     })
 }

@@ -20,6 +20,11 @@ pub const KUBELET_BOOTSTRAP: &str = "/var/lib/kubelet/bootstrap-kubeconfig";
 pub const KUBELET_CLIENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 pub const KUBELET_KUBECONFIG: &str = "/var/lib/kubelet/kubeconfig";
 pub const KUBE_PROXY_KUBECONFIG: &str = "/var/lib/kube-proxy/kubeconfig";
+/// The program that updates a node, on an image that has it; what a node says to it over its
+/// image, and the key of a seed.
+pub const UPDATER: &str = "/usr/lib/nodeimg/nodeimg-update";
+pub const UPDATE_CONFIG: &str = "/etc/nodeimg/update.toml";
+pub const UPDATE_KEY: &str = "/etc/nodeimg/update.pub";
 /// For `kubeadm --config`, until it has succeeded.
 pub const KUBEADM_CONFIG: &str = "/var/lib/nodeimg/kubeadm.yaml";
 

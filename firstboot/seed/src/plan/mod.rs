@@ -12,6 +12,7 @@ pub mod programs;
 pub mod registries;
 pub mod shape;
 mod time;
+mod update;
 
 pub use file::{Content, Plan, PlannedFile, Role};
 pub use shape::Shape;
@@ -113,6 +114,7 @@ pub fn plan(node: &CheckedNode, ground: &Ground<'_>, problems: &mut Problems) ->
             PlannedFile::public(&format!("{}/{name}", network::DIRECTORY), &text)
         }),
     );
+    files.extend(update::files(&node.update, ground.image, problems));
     programs::check(&node.extras, ground.network, ground.image, problems);
     let more = extras::plan(&node.extras, ground.image, ground.writable, problems);
     // The seed's own hosts file takes precedence; the other files define the node.

@@ -4,11 +4,13 @@
 //! profile. Whether the values make sense together is for [`crate::check`].
 mod kubeadm;
 mod registries;
+mod update;
 
 use std::collections::BTreeMap;
 
 pub use kubeadm::{Configuration, KubeadmConfig};
 pub use registries::Given;
+pub use update::KEY as UPDATE_KEY;
 
 use crate::contract::profile::{Join, PROFILES, Profile};
 use crate::text::field::Field;
@@ -56,6 +58,8 @@ pub struct NodeConfig {
     pub labels: Vec<Pair>,
     pub taints: Vec<Taint>,
     pub registries: BTreeMap<String, Given>,
+    /// What the updater is told, by the names of its own configuration.
+    pub update: Vec<Pair>,
     /// The keys that the seed has, well-formed or not.
     pub given: Vec<&'static str>,
 }
@@ -150,6 +154,11 @@ const KEYS: &[Key] = &[
         name: "certificate_key",
         joins: &[Join::Kubeadm],
         read: |node, field, problems| node.certificate_key = field.secret(problems),
+    },
+    Key {
+        name: "update",
+        joins: &[],
+        read: |node, field, problems| update::read(field, "", &mut node.update, problems),
     },
     Key {
         name: "kubeadm",

@@ -3,12 +3,20 @@
 //! ```text
 //! take     check, apply: the newest update that this node may take
 //! entries  list, rollback: what is on the disk
+//! reboot   reboot: into what is installed, in a window
+//! timers   schedule: systemd's timers, as the node's configuration says
+//! kubeadm  kubeadm: what a kubeadm node needs after an update
+//! job      `apply --reboot`: what a job on the node waits for
 //! session  the disk, the ESP and the source that were asked for
 //! ```
 
 mod entries;
+mod job;
+mod kubeadm;
+mod reboot;
 mod session;
 mod take;
+mod timers;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -56,7 +64,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
                 true => println!("{:#}", said.json),
                 false => println!("{}", said.text),
             }
-            ExitCode::from(said.status)
+            match options.reboot {
+                true => job::after(said.status, &options.root),
+                false => ExitCode::from(said.status),
+            }
         }
         Err(error) => {
             let refusal = error.downcast_ref::<Refusal>();
@@ -80,6 +91,9 @@ fn run(options: &Options) -> Result<Said> {
         Verb::List => entries::list(options),
         Verb::Rollback => entries::rollback(options),
         Verb::Hold | Verb::Unhold => hold(options),
+        Verb::Reboot => reboot::reboot(options),
+        Verb::Schedule => timers::schedule(options),
+        Verb::Kubeadm => kubeadm::upgrade(options),
     }
 }
 

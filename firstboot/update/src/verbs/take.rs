@@ -296,7 +296,7 @@ pub fn apply(options: &Options) -> Result<Said> {
 }
 
 /// A version whose boots are still counted may have to go back to the other slot.
-fn is_proven(
+pub(super) fn is_proven(
     esp: &dyn Esp,
     label: &str,
     root: nodeimg_formats::verity::RootHash,
@@ -311,8 +311,8 @@ fn is_proven(
         {
             return Err(Refusal {
                 why: format!(
-                    "{label}, which runs, has not proved itself healthy yet, and the slot that an \
-                     update would take is the one to go back to"
+                    "{label}, which runs, has not proved itself healthy yet, and the other slot is \
+                     the one to go back to"
                 ),
                 can_be_forced: true,
             }

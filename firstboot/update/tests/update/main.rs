@@ -4,6 +4,7 @@
 mod calls;
 mod engine;
 mod fixture;
+mod fleet;
 mod model;
 mod power;
 mod refusals;

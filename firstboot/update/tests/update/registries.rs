@@ -55,7 +55,15 @@ fn published(version: &Version, envelope: Option<&str>) -> (BTreeMap<String, Vec
     (blobs, top)
 }
 
-fn registry(auth: Auth, elsewhere: Option<String>) -> RegistryServer {
+/// The blobs, on a server that knows ranges.
+pub fn blobs_at(server: &Server) {
+    let (blobs, _) = published(&new(), Some("an envelope"));
+    for (digest, bytes) in &blobs {
+        server.serve(&format!("/v2/fleet/node/blobs/{digest}"), bytes);
+    }
+}
+
+pub fn registry(auth: Auth, elsewhere: Option<String>) -> RegistryServer {
     let server = RegistryServer::start_with(auth, elsewhere);
     let (blobs, top) = published(&new(), Some("an envelope"));
     for tag in ["stable", "1.1-20261201"] {
@@ -157,10 +165,7 @@ fn a_registry_lets_in_by_token_and_password() {
 #[test]
 fn blobs_elsewhere_get_no_token() {
     let elsewhere = Server::start_at("127.0.0.2");
-    let (blobs, _) = published(&new(), Some("an envelope"));
-    for (digest, bytes) in &blobs {
-        elsewhere.serve(&format!("/v2/fleet/node/blobs/{digest}"), bytes);
-    }
+    blobs_at(&elsewhere);
     let server = registry(Auth::Token(None), Some(elsewhere.url("")));
     let source = at(&server, ":stable", Logins::default());
     source.versions(IMAGE).unwrap();

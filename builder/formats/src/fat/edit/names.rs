@@ -2,14 +2,20 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::super::directory::{ARCHIVE, ENTRY, long_entries, short_entry};
+use super::super::directory::{ENTRY, long_entries, short_entry};
 use super::super::name;
 use super::super::read::DELETED;
 use super::{Editor, TIME};
 
 impl Editor<'_> {
     /// Names a chain that is on the medium already.
-    pub(super) fn enter(&mut self, path: &str, name: &str, cluster: u32, size: u64) -> Result<()> {
+    pub(super) fn enter(
+        &mut self,
+        path: &str,
+        name: &str,
+        (cluster, size): (u32, u64),
+        attributes: u8,
+    ) -> Result<()> {
         name::check(name)?;
         let directory = self.find(path)?;
         let there = self.entries(directory)?;
@@ -24,7 +30,12 @@ impl Editor<'_> {
             true => long_entries(name, &alias),
             false => Vec::new(),
         };
-        entries.extend(short_entry(&alias, ARCHIVE, TIME, (cluster, size as u32)));
+        entries.extend(short_entry(
+            &alias,
+            attributes,
+            TIME,
+            (cluster, size as u32),
+        ));
         let places = self.room(directory, entries.len() / ENTRY)?;
         // The parts of the long name mean nothing before the short entry is there.
         let split = entries.len() - ENTRY;

@@ -136,3 +136,32 @@ fn what_has_no_room_is_refused_and_changes_nothing() {
     let error = editor.create("EFI/Windows", "x", b"").unwrap_err();
     assert!(error.to_string().contains("no directory"), "{error}");
 }
+
+#[test]
+fn directories_are_made_in_the_root_and_in_one_another() {
+    let kept = tempfile::NamedTempFile::new().unwrap();
+    volume(kept.as_file());
+    let mut editor = Editor::open(kept.as_file(), MIN_SIZE).unwrap();
+    editor.create_directory("", "cidata").unwrap();
+    editor
+        .create("cidata", "user-data", b"#cloud-config\n")
+        .unwrap();
+    editor.create_directory("cidata", "A longer name").unwrap();
+    editor
+        .create("cidata/A longer name", "x", &pattern(9000))
+        .unwrap();
+    for (path, name) in [("", "CIDATA"), ("cidata", "user-data")] {
+        let error = editor.create_directory(path, name).unwrap_err();
+        assert!(format!("{error:#}").contains("already exists"), "{error:#}");
+    }
+    sound(kept.path());
+    let found = files(kept.as_file());
+    assert_eq!(found["cidata/user-data"], b"#cloud-config\n");
+    assert_eq!(found["cidata/A longer name/x"], pattern(9000));
+    let names: Vec<_> = editor.list("").unwrap();
+    assert!(
+        names
+            .iter()
+            .any(|one| one.name == "cidata" && one.is_directory)
+    );
+}
