@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use nodeimg_values::arch::Arch;
 
-use super::{ArchArgs, NetworkArgs, file, RecipeArgs, TransferArgs};
+use super::{ArchArgs, NetworkArgs, RecipeArgs, TransferArgs, file};
 use crate::publish::address::{ANY, Address, PLACE, Place, REPOSITORY};
 
 #[derive(Debug, Args)]

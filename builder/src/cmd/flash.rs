@@ -13,6 +13,7 @@ use nodeimg_flash::flash::{Done, Failed, Holds, Job, Ready, Stop};
 use nodeimg_flash::image::{Expected, Source, is_standard_input};
 use nodeimg_flash::list;
 use nodeimg_formats::gpt::Entry;
+use nodeimg_formats::gpt::kinds::Root;
 use nodeimg_machine::qemu::image::Manifest;
 use nodeimg_machine::qemu::seed;
 use nodeimg_seed::text::problem::Problems;
@@ -26,7 +27,7 @@ use super::seed::check;
 use crate::cli::FlashArgs;
 use crate::input::chosen::Chosen;
 use crate::input::recipe::{RecipeRef, built_in};
-use crate::output::{KINDS, QCOW2, RAW, ZST, discoverable};
+use crate::output::{KINDS, QCOW2, RAW, ZST};
 
 /// The labels by which a seed can say what its node is.
 const ARCH_LABELS: [&str; 2] = ["kubernetes.io/arch", "beta.kubernetes.io/arch"];
@@ -149,7 +150,8 @@ impl Found {
     /// The image's, by its manifest and its partitions, which must agree.
     fn arch_of(&self, partitions: &[Entry]) -> Result<Option<Arch>> {
         let has = |arch: &Arch| {
-            let kinds = discoverable::kinds(*arch);
+            let root = Root::of(*arch);
+            let kinds = [root.data, root.verity];
             partitions.iter().any(|entry| kinds.contains(&entry.kind))
         };
         let there = Arch::ALL.into_iter().find(has);

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::publish::{Push, push};
 use super::{Session, build};
-use crate::cli::{ArchArgs, BuildArgs, JobArgs, RecipeArgs};
+use crate::cli::{ArchArgs, BuildArgs, JobArgs, RecipeArgs, RecipesArgs};
 use crate::image::boot;
 use crate::input::fetch::push::Repository;
 use crate::input::recipe::RecipeRef;
@@ -130,18 +130,14 @@ fn line_of(text: &str, line: usize, beside: &Path) -> Result<(RecipeRef, Arch)> 
             words[1].escape_debug()
         )
     })?;
-    let Ok(recipe) = recipe.parse::<RecipeRef>();
-    Ok(match recipe {
-        RecipeRef::File(path) => (RecipeRef::File(beside.join(path)), arch),
-        built_in => (built_in, arch),
-    })
+    Ok((RecipeRef::beside(beside, recipe)?, arch))
 }
 
 /// As `nodeimg build` would be asked for the same.
 fn as_build(args: &JobArgs, recipe: RecipeArgs, arch: Arch) -> BuildArgs {
     BuildArgs {
         arch: ArchArgs::of(arch),
-        recipe,
+        recipes: RecipesArgs::of(recipe),
         outputs: Vec::new(),
         out: args.out.clone(),
         network: args.network.clone(),
@@ -153,6 +149,8 @@ fn as_build(args: &JobArgs, recipe: RecipeArgs, arch: Arch) -> BuildArgs {
         published: None,
         published_keys: Vec::new(),
         force: false,
+        threads: None,
+        trace: None,
     }
 }
 

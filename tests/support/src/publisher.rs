@@ -41,7 +41,10 @@ impl Publisher {
     /// by themselves, which would be in the midst of something else.
     pub fn table(&self) -> String {
         let key = self.keys.path("release.pub");
-        format!("[update]\nschedule = \"never\"\nkey = \"{}\"\n", key.display())
+        format!(
+            "[update]\nschedule = \"never\"\nkey = \"{}\"\n",
+            key.display()
+        )
     }
 
     /// Signs the only image for `arch` in `directory`.

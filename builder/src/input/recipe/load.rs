@@ -35,11 +35,7 @@ impl FromStr for RecipeRef {
         if text == "-" {
             return stdin::path(text).map(RecipeRef::File);
         }
-        let is_name = built_in(text).is_some();
-        if !is_name && Path::new(text).is_dir() {
-            return recipe_in(Path::new(text)).map(RecipeRef::File);
-        }
-        Ok(RecipeRef::named(text))
+        RecipeRef::beside(Path::new(""), text)
     }
 }
 
@@ -97,6 +93,21 @@ impl fmt::Display for RecipeRef {
 }
 
 impl RecipeRef {
+    /// The one that `text` of a file in `folder` names.
+    ///
+    /// # Errors
+    /// A directory without a recipe, or with several.
+    pub fn beside(folder: &Path, text: &str) -> Result<RecipeRef> {
+        let path = folder.join(text);
+        if built_in(text).is_none() && path.is_dir() {
+            return recipe_in(&path).map(RecipeRef::File);
+        }
+        Ok(match RecipeRef::named(text) {
+            RecipeRef::File(_) => RecipeRef::File(path),
+            name => name,
+        })
+    }
+
     fn named(text: &str) -> RecipeRef {
         let is_path =
             text.contains('/') || Path::new(text).extension().is_some_and(|e| e == "toml");

@@ -218,7 +218,10 @@ pub fn check(
 fn units(part: &UpdatePart, is_asked_for: bool, is_kubeadm: bool) -> [(&'static str, bool); 4] {
     let window = part.reboot.as_ref().and_then(|it| it.window.as_deref());
     [
-        (TIMER, is_asked_for && part.schedule.as_deref() != Some(NEVER)),
+        (
+            TIMER,
+            is_asked_for && part.schedule.as_deref() != Some(NEVER),
+        ),
         (SCHEDULE, true),
         (WINDOW, window.is_some_and(|window| window != NEVER)),
         (KUBEADM, is_kubeadm),
