@@ -115,7 +115,7 @@ impl Image {
                     }
                     false => Input::Pipe(Box::new(io::Cursor::new(head.clone()).chain(file))),
                 };
-                (name, is_file.then(|| meta.len()), from)
+                (name, is_file.then_some(meta.len()), from)
             }
         };
         let format = format(&head).with_context(|| name.clone())?;
@@ -162,7 +162,7 @@ impl Image {
                         let decoder = zstd::Decoder::with_buffer(buffered).with_context(within)?;
                         Inner::Zst(Box::new(decoder))
                     }
-                    _ => Inner::Raw(hashed),
+                    _ => Inner::Raw(Box::new(hashed)),
                 }
             }
         };
@@ -206,7 +206,7 @@ pub struct Stream {
 }
 
 enum Inner {
-    Raw(Hashed),
+    Raw(Box<Hashed>),
     Zst(Box<zstd::Decoder<'static, BufReader<Hashed>>>),
     Unpacked(BufReader<File>, Measured),
 }
@@ -245,7 +245,7 @@ impl Stream {
     /// It cannot be read.
     pub fn finish(self) -> Result<Measured> {
         let mut hashed = match self.inner {
-            Inner::Raw(hashed) => hashed,
+            Inner::Raw(hashed) => *hashed,
             Inner::Zst(decoder) => {
                 let mut buffered = decoder.finish();
                 let read = io::copy(&mut buffered, &mut io::sink());

@@ -40,6 +40,42 @@ const EXAMPLES: &[(&str, [&str; 2])] = &[
         ],
     ),
     (
+        "job",
+        [
+            "nodeimg job oci://registry.example/nodes/{name} ./my-node --arch arm64",
+            "nodeimg job oci://registry.example/nodes/{name} --list images.txt --line 0",
+        ],
+    ),
+    (
+        "container",
+        [
+            "nodeimg container nodeimg.tar",
+            "nodeimg container oci://registry.example/nodeimg",
+        ],
+    ),
+    (
+        "flash",
+        [
+            "nodeimg flash --list",
+            "nodeimg flash out/my-node-1.0.0-amd64 /dev/sdb --seed seeds/node-0",
+        ],
+    ),
+    (
+        "doctor",
+        [
+            "nodeimg doctor",
+            "nodeimg doctor --mirror https://=http://mirror.example/",
+        ],
+    ),
+    ("help", ["nodeimg help build", "nodeimg help topics"]),
+    (
+        "completions",
+        [
+            "nodeimg completions bash",
+            "nodeimg completions fish > ~/.config/fish/completions/nodeimg.fish",
+        ],
+    ),
+    (
         "fetch",
         [
             "nodeimg fetch hard-way --arch arm64",
@@ -114,7 +150,7 @@ const EXAMPLES: &[(&str, [&str; 2])] = &[
         "init",
         [
             "nodeimg init my-node",
-            "nodeimg init my-node --profile kubeadm --runtime crio --kubernetes 1.36",
+            "nodeimg init my-node --profile kubeadm --kubernetes 1.36",
         ],
     ),
     (

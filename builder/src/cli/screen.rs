@@ -39,6 +39,10 @@ const LINES: &[(&[&str], &str)] = &[
         &["publish", "pull"],
         "Push an image to a container registry; take it out again",
     ),
+    (
+        &["job", "container"],
+        "Build and publish as an engine's job; the image of nodeimg itself",
+    ),
     (&["store"], "Manage the store of verified downloads"),
     (&["trust"], "Show and update the trusted roots of Sigstore"),
     (

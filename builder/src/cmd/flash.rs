@@ -151,8 +151,7 @@ impl Found {
     fn arch_of(&self, partitions: &[Entry]) -> Result<Option<Arch>> {
         let has = |arch: &Arch| {
             let root = Root::of(*arch);
-            let kinds = [root.data, root.verity];
-            partitions.iter().any(|entry| kinds.contains(&entry.kind))
+            partitions.iter().any(|entry| root.has(entry.kind))
         };
         let there = Arch::ALL.into_iter().find(has);
         let said = self.manifest.as_ref().map(|manifest| manifest.image.arch);

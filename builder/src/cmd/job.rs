@@ -175,7 +175,7 @@ mod tests {
         for (bad, wanted) in [
             ("web.toml", "write a recipe and an architecture"),
             ("web.toml amd64 arm64", "write a recipe and an architecture"),
-            ("web.toml x86_64", "neither amd64 nor arm64"),
+            ("web.toml riscv64", "neither amd64 nor arm64"),
             ("", "there is no line 0"),
         ] {
             let error = line_of(bad, 0, Path::new("")).unwrap_err().to_string();

@@ -112,7 +112,7 @@ fn labels() -> Annotations {
 }
 
 /// The architecture of a static nodeimg of this version.
-fn arch_of(bytes: &Vec<u8>) -> Result<Arch> {
+fn arch_of(bytes: &[u8]) -> Result<Arch> {
     let head = bytes.get(..HEADER_LEN).unwrap_or(bytes);
     ensure!(program::is_elf(head), "is not an ELF program");
     let fits = |arch: &Arch| program::check_arch(head, *arch).is_ok();

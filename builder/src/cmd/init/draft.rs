@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
 
+use super::runtime;
 use crate::cli::{ChoiceArgs, Platform};
 use crate::input::recipe::value::Name;
 use crate::input::recipe::{Recipe, RecipeRef, built_in_names, load};
@@ -25,7 +26,7 @@ pub fn name_of(directory: &Path) -> Result<Name> {
     name.parse().or_else(|_| "my-node".parse())
 }
 
-fn recipes() -> impl Iterator<Item = (&'static str, Recipe)> {
+pub fn recipes() -> impl Iterator<Item = (&'static str, Recipe)> {
     built_in_names().into_iter().filter_map(|name| {
         let recipe = load(&RecipeRef::BuiltIn(name.to_owned()), &KINDS).ok()?;
         Some((name, recipe))
@@ -103,7 +104,7 @@ pub fn of(directory: &Path, choice: &ChoiceArgs) -> Result<Draft> {
              # others are in `nodeimg build --help`.\noutputs = [\"disk\"]\n";
     text += &cluster(&recipe, profile, choice)?;
     text += kernel(choice.platform);
-    text += &crio(&recipe, choice)?;
+    text += &runtime::part(&recipe, choice)?;
     Ok(Draft { name, text })
 }
 
@@ -153,25 +154,6 @@ fn kubernetes(base: &Recipe, profile: &str, choice: &ChoiceArgs) -> Result<Strin
         text += &format!("# What runs containers.\nruntime = \"{runtime}\"\n\n");
     }
     Ok(text)
-}
-
-/// CRI-O's minor version goes with Kubernetes'.
-fn crio(base: &Recipe, choice: &ChoiceArgs) -> Result<String> {
-    if choice.runtime.as_deref() != Some("crio") || base.runtime.shared.name == "crio" {
-        return Ok(String::new());
-    }
-    let known = recipes().find_map(|(_, recipe)| {
-        let has = recipe.runtime.shared.name == "crio";
-        let mut artifacts = recipe.artifacts.iter();
-        let crio = artifacts.find(|artifact| artifact.name.as_str() == "cri-o");
-        crio.filter(|_| has)
-            .map(|crio| crio.version.as_str().to_owned())
-    });
-    let version = known.context("no built-in recipe has CRI-O")?;
-    Ok(format!(
-        "\n# Its minor version goes with that of Kubernetes.\n\
-         [[artifact]]\nname = \"cri-o\"\nversion = \"{version}\"\n"
-    ))
 }
 
 fn cluster(base: &Recipe, profile: &str, choice: &ChoiceArgs) -> Result<String> {

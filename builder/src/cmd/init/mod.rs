@@ -3,6 +3,7 @@
 
 mod ask;
 mod draft;
+mod runtime;
 
 use std::fs;
 use std::path::Path;

@@ -2,40 +2,37 @@
 
 use anyhow::{Result, bail};
 
+use nodeimg_seed::contract::runtime::RUNTIMES;
+
 use super::source::{Source, Step, dotted};
 
 /// The section of the recipe's page that explains a key, by the first part of its way.
-const SECTIONS: [(&str, &str); 12] = [
+const SECTIONS: [(&str, &str); 9] = [
     ("artifact", "artifact"),
     ("base", "the-base-system"),
-    (
-        "containerd",
-        "what-kubelet-kube-proxy-and-the-container-runtime-take",
-    ),
-    ("crio", "cri-o"),
     ("file", "file"),
     ("health", "health"),
     ("kube_proxy", "kube-proxys-mode"),
-    (
-        "kubelet",
-        "what-kubelet-kube-proxy-and-the-container-runtime-take",
-    ),
+    ("kubelet", RUN),
     ("kubernetes", "versions-of-kubernetes"),
     ("overlay", "overlays"),
-    (
-        "sysctl",
-        "what-kubelet-kube-proxy-and-the-container-runtime-take",
-    ),
+    ("sysctl", RUN),
     ("trust", "who-vouches-for-it"),
 ];
+
+/// That of what configures kubelet and the like; every runtime's table has it.
+const RUN: &str = "what-kubelet-kube-proxy-and-the-container-runtime-take";
 
 /// Where the documentation has more about the key at `way`.
 fn explained(way: &[Step<'_>]) -> String {
     let first = way.first();
-    let section = SECTIONS
-        .iter()
-        .find(|(key, _)| first == Some(&Step::Key(key)))
-        .map_or("tables", |(_, section)| section);
+    let is = |key: &str| first == Some(&Step::Key(key));
+    let named = SECTIONS.iter().find(|(key, _)| is(key));
+    let section = match named {
+        Some((_, section)) => section,
+        None if RUNTIMES.iter().any(|runtime| is(runtime.name)) => RUN,
+        None => "tables",
+    };
     format!("see docs/reference/recipe.md#{section} (`nodeimg help recipe`)")
 }
 

@@ -48,7 +48,7 @@ fn values_that_are_taken() {
         ("1.5G", "1536 MiB"),
         ("0.5 gib", "512 MiB"),
         ("64K", "64 KiB"),
-        ("1T", "1024 GiB"),
+        ("1T", "1 TiB"),
         ("9b", "9 B"),
     ]);
     good::<Domain>(&[("cluster.local", "cluster.local")]);
