@@ -42,6 +42,16 @@ impl Readable for [u8] {
     }
 }
 
+impl Readable for &[u8] {
+    fn size(&self) -> u64 {
+        (**self).size()
+    }
+
+    fn part(&self, offset: u64, len: u64) -> Box<dyn Read + '_> {
+        (**self).part(offset, len)
+    }
+}
+
 impl Readable for Vec<u8> {
     fn size(&self) -> u64 {
         self.as_slice().size()

@@ -119,7 +119,7 @@ fn arch_of(bytes: &[u8]) -> Result<Arch> {
     let arch = Arch::ALL.into_iter().find(fits);
     let arch = arch.context("is neither for amd64 nor for arm64")?;
     ensure!(
-        program::is_static(bytes)?,
+        program::is_static(&bytes)?,
         "is dynamically linked: the image has no libraries. `ci/static {arch}` builds a static one"
     );
     ensure!(

@@ -117,7 +117,7 @@ mod tests {
         raw.write_all_at(&[7; 70_000], 100).unwrap();
         raw.write_all_at(b"end", (70 << 20) - 3).unwrap();
         let mut image = tempfile::tempfile().unwrap();
-        super::super::write(&raw, &mut image).unwrap();
+        super::super::write(&raw, raw.metadata().unwrap().len(), &mut image).unwrap();
         let back = tempfile::tempfile().unwrap();
         read(&image, &back).unwrap();
         let all = |file: &File| bytes(file, 0, file.metadata().unwrap().len() as usize).unwrap();
@@ -130,7 +130,7 @@ mod tests {
         raw.set_len(1 << 20).unwrap();
         raw.write_all_at(&[7; 70_000], 100).unwrap();
         let mut image = tempfile::tempfile().unwrap();
-        let length = super::super::write(&raw, &mut image).unwrap();
+        let length = super::super::write(&raw, raw.metadata().unwrap().len(), &mut image).unwrap();
         for cut in [length / 2, 65_536, 103, 0] {
             image.set_len(cut).unwrap();
             let error = read(&image, &tempfile::tempfile().unwrap()).unwrap_err();

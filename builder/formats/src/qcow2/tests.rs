@@ -217,7 +217,7 @@ fn what_cannot_be_is_refused() {
     let raw = dir.path().join("raw");
     fs::write(&raw, [1; 700]).unwrap();
     let mut to = Cursor::new(Vec::new());
-    let error = write(&File::open(&raw).unwrap(), &mut to).unwrap_err();
+    let error = write(&File::open(&raw).unwrap(), 700, &mut to).unwrap_err();
     assert!(error.to_string().contains("700 bytes"), "{error}");
 }
 

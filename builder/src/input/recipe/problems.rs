@@ -1,13 +1,12 @@
 //! What is wrong with a recipe, each problem at its place in the file.
 
 use anyhow::{Result, bail};
-
 use nodeimg_seed::contract::runtime::RUNTIMES;
 
 use super::source::{Source, Step, dotted};
 
 /// The section of the recipe's page that explains a key, by the first part of its way.
-const SECTIONS: [(&str, &str); 9] = [
+const SECTIONS: [(&str, &str); 10] = [
     ("artifact", "artifact"),
     ("base", "the-base-system"),
     ("file", "file"),
