@@ -275,7 +275,12 @@ fn every_format_gives_the_same_device() {
     std::fs::write(packed.path(), frames.concat()).unwrap();
     let other = NamedTempFile::new().unwrap();
     let mut file = File::create(other.path()).unwrap();
-    qcow2::write(image.as_file(), &mut file).unwrap();
+    qcow2::write(
+        image.as_file(),
+        image.as_file().metadata().unwrap().len(),
+        &mut file,
+    )
+    .unwrap();
     for path in [packed.path(), other.path()] {
         let digest = Digest::sha256(&content(path));
         let by = "x".to_owned();
