@@ -165,6 +165,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "date",
             "key",
             "digest",
+            "system",
             "arch",
         ],
     ),

@@ -41,7 +41,7 @@ fn every_event_of_a_build_is_as_the_schema_says() {
     world.script(
         "runc",
         vec![
-            faulty(&runc, Fault::Cut(100)),
+            faulty(&runc, Fault::Cut(10)),
             faulty(&[], Fault::Status(503)),
             good(&runc),
         ],

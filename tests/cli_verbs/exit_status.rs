@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use nodeimg_test_support::faulty_server::{Fault, faulty};
 use nodeimg_test_support::place::top;
 use nodeimg_test_support::run::{Ran, nodeimg};
-use nodeimg_test_support::synthetic::World;
+use nodeimg_test_support::synthetic::{World, body};
 
 /// First column of the table in `docs/reference/verbs.md`.
 fn documented() -> Vec<String> {
@@ -51,8 +51,10 @@ fn each_status_of_the_table_is_what_ends_such_a_run() {
 /// A download that never ends is ended, and what is kept is told.
 fn interrupted(number: i32) {
     let world = World::locked();
-    let body = vec![7; 1 << 20];
-    world.script("runc", vec![faulty(&body, Fault::Stall(1000))]);
+    world.script(
+        "runc",
+        vec![faulty(&body("runc", "amd64"), Fault::Stall(10))],
+    );
     for json in [false, true] {
         let mut fetch = world.nodeimg("fetch");
         fetch.args(["--arch", "amd64"]);

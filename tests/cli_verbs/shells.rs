@@ -168,7 +168,7 @@ fn the_manual_has_a_page_for_each_verb_that_its_judges_accept() {
     for name in &names {
         let page = folder.join(name);
         let mut lint = Command::new("mandoc");
-        let Some(told) = judge::run(lint.args(["-T", "lint", "-W", "warning"]).arg(&page)) else {
+        let Some(told) = judge::run(lint.args(["-T", "lint", "-W", "error"]).arg(&page)) else {
             return;
         };
         let said = String::from_utf8(told.stdout).unwrap();

@@ -88,7 +88,7 @@ fn a_budget_holds_over_many_images_and_keeps_what_locks_name() {
     let budget = blob_size() + 20_000;
     for number in 0..10 {
         let more = format!(
-            "{recipe}\n[[file]]\npath = \"/usr/share/n\"\ntext = \"{}\"\n",
+            "{recipe}\n[[file]]\npath = \"/usr/share/n\"\ncontent = \"{}\"\n",
             format!("{number} ").repeat(3000)
         );
         world.write_recipe(&more);

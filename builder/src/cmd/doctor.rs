@@ -14,7 +14,7 @@ use nodeimg_values::digest::Expected;
 use nodeimg_values::progress::{Mode, Progress};
 use serde_json::json;
 
-use super::Session;
+use super::{Session, flash, help};
 use crate::cli::{DoctorArgs, NetworkArgs};
 use crate::input::fetch::{Denied, Fetcher, Gone, Mirrors, Options, Request, Retry};
 use crate::input::recipe::{self, RecipeRef};
@@ -45,7 +45,7 @@ pub fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<ExitCode> {
         other("run amd64", machine(Arch::Amd64)),
         other("run arm64", machine(Arch::Arm64)),
         other("test", test()),
-        other("disks", disks()),
+        other("flash", devices()),
     ]);
     let can_build = findings.iter().all(|one| !one.needed || one.state.is_ok());
     let checks: Vec<_> = findings
@@ -67,7 +67,10 @@ pub fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<ExitCode> {
         false => "this machine cannot build images yet: see the lines build, store and mirrors",
     };
     let text = lines.collect::<Vec<_>>().join("\n");
-    session.say(&event, &format!("{text}\n{last}"));
+    match session.global.json {
+        true => session.progress.event(&event),
+        false => help::write(format!("{text}\n{last}\n").as_bytes())?,
+    }
     Ok(match can_build {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
@@ -206,10 +209,11 @@ fn answers(fetcher: &Fetcher<'_>, name: &str, url: String) -> Result<(), String>
         accept: None,
     };
     match fetcher.download(&request) {
-        Err(error) if !error.is::<Gone>() && !error.is::<Denied>() => Err(format!(
-            "{}: set --mirror, NODEIMG_MIRROR or HTTPS_PROXY (`nodeimg help mirrors-and-offline`)",
-            said(&error)
-        )),
+        Err(error) if !error.is::<Gone>() && !error.is::<Denied>() => {
+            let error = said(&error);
+            let error = error.strip_prefix(&format!("{name}: ")).unwrap_or(&error);
+            Err(format!("{error}: see `nodeimg help mirrors-and-offline`"))
+        }
         _ => Ok(()),
     }
 }
@@ -236,22 +240,17 @@ fn test() -> Result<String, String> {
 }
 
 /// What an image could be written to.
-fn disks() -> Result<String, String> {
-    let mut disks: Vec<String> = std::fs::read_dir("/sys/block")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| {
-            !["loop", "ram", "zram", "dm-", "md", "sr"]
-                .iter()
-                .any(|kind| name.starts_with(kind))
-        })
-        .collect();
-    disks.sort();
-    match (geteuid().is_root(), disks.is_empty()) {
-        (_, true) => Err("there is no disk but those in use by this system's layers".to_owned()),
-        (false, false) => Err("writing an image to a disk or card needs root: use sudo".to_owned()),
-        (true, false) => Ok(format!("this user may write to {}", disks.join(", "))),
+fn devices() -> Result<String, String> {
+    let found = flash::free_devices().map_err(|error| said(&error))?;
+    match (found.is_empty(), geteuid().is_root()) {
+        (true, _) => Err(
+            "no device that nothing uses: plug one in (`nodeimg flash --list` lists all)"
+                .to_owned(),
+        ),
+        (false, true) => Ok(found.join(", ")),
+        (false, false) => Err(format!(
+            "writing to {} needs root: use sudo",
+            found.join(", ")
+        )),
     }
 }

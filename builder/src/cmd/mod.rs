@@ -32,6 +32,7 @@ use anyhow::{Context, Result};
 use nodeimg_trust::Roots;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::progress::{Mode, Progress};
+use nodeimg_values::stdin;
 use serde_json::json;
 
 use crate::cli::{Cli, Global, NetworkArgs, RecipeArgs, SharedArgs, TransferArgs, Verb};
@@ -307,7 +308,7 @@ impl RecipeArgs {
     /// What its lock names outlives a budget of the store.
     fn remember(&self, store: &Store) -> Result<()> {
         let lock = self.lock.clone().or_else(|| self.recipe.lock_path());
-        match lock.filter(|lock| lock.is_file()) {
+        match lock.filter(|lock| lock.is_file() && !stdin::is(lock)) {
             Some(lock) => store.remember_lock(&lock),
             None => Ok(()),
         }

@@ -3,6 +3,7 @@
 mod pages;
 
 use std::io::{IsTerminal, Write, stdout};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -34,8 +35,25 @@ pub fn run(args: &HelpArgs) -> Result<()> {
 pub fn man(args: &ManArgs) -> Result<()> {
     let shown = args.directory.display();
     std::fs::create_dir_all(&args.directory).with_context(|| format!("making {shown}"))?;
-    clap_mangen::generate_to(cli::whole(), &args.directory)
-        .with_context(|| format!("writing the manual into {shown}"))
+    let mut command = cli::whole();
+    command.build();
+    page_of(&command, &args.directory)
+}
+
+/// The page of a verb, and of those below it.
+fn page_of(verb: &clap::Command, folder: &Path) -> Result<()> {
+    for verb in verb.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+        page_of(verb, folder)?;
+    }
+    let name = verb.get_display_name().unwrap_or_else(|| verb.get_name());
+    let path = folder.join(format!("{name}.1"));
+    let page = clap_mangen::Man::new(verb.clone());
+    let page = page.source(concat!("nodeimg ", env!("CARGO_PKG_VERSION")));
+    let mut text = Vec::new();
+    page.manual("nodeimg")
+        .render(&mut text)
+        .and_then(|()| std::fs::write(&path, text))
+        .with_context(|| format!("writing {}", path.display()))
 }
 
 pub fn completions(args: &CompletionsArgs) -> Result<()> {
@@ -53,14 +71,19 @@ fn unknown(name: &str, pages: &[Page]) -> String {
 
 /// Each page's name and title.
 fn list(pages: &[Page]) -> String {
-    let width = pages
-        .iter()
-        .map(|page| page.name().len())
-        .max()
-        .unwrap_or(0);
+    let verbs = cli::whole();
+    // A verb of that name comes first.
+    let topic = |page: &'_ Page| match verbs.find_subcommand(page.name()) {
+        Some(_) => page.path().to_owned(),
+        None => page.name().to_owned(),
+    };
+    let lines = pages.iter().map(|page| (topic(page), page.title()));
+    let lines: Vec<(String, &str)> = lines.collect();
+    let width = lines.iter().map(|(topic, _)| topic.len()).max();
+    let width = width.unwrap_or(0);
     let mut text = "Pages, for `nodeimg help PAGE`; every verb is a topic too:\n".to_owned();
-    for page in pages {
-        text += &format!("  {:width$}  {}\n", page.name(), page.title());
+    for (topic, title) in lines {
+        text += &format!("  {topic:width$}  {title}\n");
     }
     text
 }
@@ -99,7 +122,7 @@ fn show(text: &str) -> Result<()> {
 }
 
 /// Whoever reads may stop at any time.
-fn write(text: &[u8]) -> Result<()> {
+pub fn write(text: &[u8]) -> Result<()> {
     match stdout().write_all(text).and_then(|()| stdout().flush()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e).context("standard output"),
         _ => Ok(()),

@@ -16,9 +16,15 @@ pub struct Page {
 }
 
 impl Page {
-    /// The last part of its path.
+    /// The last part of its path; that of its folder if it is the folder's own.
     pub fn name(&self) -> &str {
-        self.path.rsplit('/').next().unwrap_or(&self.path)
+        let path = self.path.strip_suffix("/README").unwrap_or(&self.path);
+        path.rsplit('/').next().unwrap_or(path)
+    }
+
+    /// Its path below the documentation's folder.
+    pub fn path(&self) -> &str {
+        &self.path
     }
 
     pub fn title(&self) -> &str {

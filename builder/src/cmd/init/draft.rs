@@ -94,7 +94,7 @@ pub fn of(directory: &Path, choice: &ChoiceArgs) -> Result<Draft> {
     let mut text = format!(
         "# {name}: a node image of your own. Everything that is not said here is as in the built-in\n\
          # recipe that it extends: `nodeimg recipe show --recipe {base}` prints that, and\n\
-         # `nodeimg help recipe` explains every key.\n\
+         # `nodeimg help reference/recipe` explains every key.\n\
          extends = \"{base}\"\nname = \"{name}\"\n\n"
     );
     text += &kubernetes(&recipe, profile, choice)?;
@@ -192,7 +192,7 @@ fn kernel(platform: Option<Platform>) -> &'static str {
     match platform {
         Some(Platform::Metal) => {
             "\n# The generic kernel, which has the drivers of physical machines. Network cards and\n\
-             # processors often need firmware too: `nodeimg help recipe`.\n\
+             # processors often need firmware too: `nodeimg help reference/recipe`.\n\
              [base]\nexclude = [\"linux-image-cloud-amd64\", \"linux-image-cloud-arm64\"]\n\n\
              [base.arch_packages]\namd64 = [\"linux-image-amd64\"]\narm64 = [\"linux-image-arm64\"]\n"
         }

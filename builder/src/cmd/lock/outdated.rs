@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::{Session, new_lock};
 use crate::cli::{LockArgs, NetworkArgs, SharedArgs};
+use crate::cmd::help;
 use crate::input::chosen::Chosen;
 use crate::input::fetch::{Fetcher, Request, shown};
 use crate::input::lock::{Lock, Update};
@@ -179,7 +180,7 @@ pub fn run(session: &Session<'_>, args: &LockArgs, chosen: &Chosen) -> Result<()
         };
         if numbers(&newest) > numbers(&one.version) {
             newer += 1;
-            tell(session, &one.name, &one.version, &newest, &asked);
+            tell(session, &one.name, &one.version, &newest, &asked)?;
         }
     }
     let mut failed: Vec<String> = answers
@@ -206,14 +207,15 @@ pub fn run(session: &Session<'_>, args: &LockArgs, chosen: &Chosen) -> Result<()
     Ok(())
 }
 
-fn tell(session: &Session<'_>, name: &str, pinned: &str, newest: &str, asked: &str) {
+fn tell(session: &Session<'_>, name: &str, pinned: &str, newest: &str, asked: &str) -> Result<()> {
     let event = json!({
         "event": "outdated", "name": name, "pinned": pinned, "newest": newest, "asked": asked,
     });
-    session.say(
-        &event,
-        &format!("{name:24} {pinned:16} {newest:16} {asked}"),
-    );
+    match session.global.json {
+        true => session.progress.event(&event),
+        false => help::write(format!("{name:24} {pinned:16} {newest:16} {asked}\n").as_bytes())?,
+    }
+    Ok(())
 }
 
 fn ask(fetcher: &Fetcher<'_>, index: &Index) -> Result<String> {
@@ -260,7 +262,7 @@ fn packages(session: &Session<'_>, args: &LockArgs, chosen: &Chosen) -> Result<u
         }
     }
     for (name, (old, new)) in &told {
-        tell(session, name, old, new, "the indexes of the base system");
+        tell(session, name, old, new, "the indexes of the base system")?;
     }
     Ok(told.len())
 }

@@ -32,7 +32,7 @@ fn explained(way: &[Step<'_>]) -> String {
         None if RUNTIMES.iter().any(|runtime| is(runtime.name)) => RUN,
         None => "tables",
     };
-    format!("see docs/reference/recipe.md#{section} (`nodeimg help recipe`)")
+    format!("see docs/reference/recipe.md#{section} (`nodeimg help reference/recipe`)")
 }
 
 /// Problems found so far, each with the key that it is about.
