@@ -144,7 +144,7 @@ fn an_image_and_a_key_may_come_by_a_pipe() {
     let world = World::warm();
     let mut build = world.build();
     Ran::of(build.args(["--output", "sysext"])).good();
-    let image = fs::read(world.image("amd64").join("tiny.raw")).unwrap();
+    let image = fs::read(world.image("amd64").join("tiny-1.0.0-amd64-sysext.raw")).unwrap();
     let ran = fed(world.bare("inspect").args(["-", "/usr/local/bin"]), &image).good();
     assert!(ran.out.contains("runc"), "{}", ran.out);
     let mut seed = nodeimg();

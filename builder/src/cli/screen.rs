@@ -6,7 +6,7 @@ use clap::Command;
 const LINES: &[(&[&str], &str)] = &[
     (
         &["init"],
-        "Write a recipe, its lock and an overlay folder for you to edit",
+        "Write a recipe, its lock and an overlay folder to edit",
     ),
     (
         &["doctor"],
@@ -41,7 +41,7 @@ const LINES: &[(&[&str], &str)] = &[
     ),
     (
         &["job", "container"],
-        "Build and publish as an engine's job; the image of nodeimg itself",
+        "Build and publish as a job; nodeimg's own container image",
     ),
     (&["store"], "Manage the store of verified downloads"),
     (&["trust"], "Show and update the trusted roots of Sigstore"),

@@ -8,6 +8,9 @@ use indicatif::HumanBytes;
 /// the time: an hour has nine lines.
 const FIRST_SIGN: Duration = Duration::from_secs(10);
 
+/// So many retries of a batch are told one by one.
+const RETRIES_TOLD: usize = 3;
+
 /// Transfers one way, since something was last told about them.
 #[derive(Debug)]
 pub struct Batch {
@@ -17,6 +20,8 @@ pub struct Batch {
     started: usize,
     pub done: usize,
     failed: usize,
+    /// How often one was tried again.
+    retries: usize,
     /// Bytes that are there, of this run and from before.
     pub bytes: u64,
     /// Bytes that there will be, as far as is known.
@@ -36,6 +41,7 @@ impl Batch {
             started: 0,
             done: 0,
             failed: 0,
+            retries: 0,
             bytes: 0,
             total: 0,
             had: 0,
@@ -77,6 +83,12 @@ impl Batch {
     /// It came to nothing.
     pub fn fail(&mut self) {
         self.failed += 1;
+    }
+
+    /// It is tried again; whether that is worth a line: a mirror that is down fails all of them.
+    pub fn retry(&mut self) -> bool {
+        self.retries += 1;
+        self.retries <= RETRIES_TOLD
     }
 
     /// Nothing is under way, and nothing is to come.
@@ -136,8 +148,12 @@ impl Batch {
                 let rate = rate(fresh, took);
                 let rate =
                     rate.map_or_else(String::new, |rate| format!(" ({}/s)", HumanBytes(rate)));
+                let retries = match self.retries {
+                    0..=RETRIES_TOLD => String::new(),
+                    retries => format!(", {retries} retries"),
+                };
                 Some(format!(
-                    "{done} {count}{of} files, {size} in {}{rate}",
+                    "{done} {count}{of} files, {size} in {}{rate}{retries}",
                     spent(took)
                 ))
             }

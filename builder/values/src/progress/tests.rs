@@ -78,6 +78,23 @@ fn a_log_has_few_lines_however_many_files_there_are() {
     assert!(lines[3].starts_with("fetched one more, 10 B in "), "{text}");
 }
 
+/// With a mirror that answers now and then, too.
+#[test]
+fn retries_of_many_files_are_counted() {
+    let sink = Sink::default();
+    let progress = Progress::to(Mode::Plain, Box::new(sink.clone()));
+    progress.plan(130, 0);
+    for number in 0..130 {
+        let download = progress.download(&format!("package {number}"), Some(10));
+        download.retry("the server says 503", Duration::from_millis(500));
+        download.finished(10);
+    }
+    drop(progress);
+    let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.lines().count(), 5, "{text}");
+    assert!(text.ends_with(", 130 retries\n"), "{text}");
+}
+
 #[test]
 fn quiet_is_quiet() {
     assert_eq!(shown(Mode::Quiet), "");

@@ -124,7 +124,8 @@ impl<'a> Download<'a> {
     pub fn retry(&self, reason: &str, wait: Duration) {
         let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         self.event("retry", json!({"reason": reason, "wait_ms": ms}));
-        if self.shared.is_for_people() {
+        let is_told = self.shared.batch(self.way).retry();
+        if is_told && self.shared.is_for_people() {
             let wait = wait.as_secs_f64();
             self.shared
                 .line(&format!("{}: {reason}; retrying in {wait:.1} s", self.what));
