@@ -9,6 +9,8 @@ use nodeimg_test_support::judge::python_with;
 use nodeimg_test_support::place::top;
 use nodeimg_test_support::run::{Ran, clean};
 use nodeimg_test_support::synthetic::{World, body};
+use regex::Regex;
+use walkdir::WalkDir;
 
 const JUDGE: &str = r#"
 import json, sys
@@ -82,6 +84,41 @@ fn every_event_of_a_build_is_as_the_schema_says() {
     // The judge can refuse.
     let other = "{\"event\":\"step\"}\n{\"event\":\"step\",\"name\":\"x\",\"more\":1}\n";
     assert_eq!(refused(python, &world, other).lines().count(), 2);
+}
+
+/// Whatever any verb tells is in the schema and on its page.
+#[test]
+fn every_event_of_the_sources_is_described() {
+    let named = Regex::new(r#""event": *"([a-z-]+)""#).unwrap();
+    let read = |path: &str| fs::read_to_string(top().join(path)).unwrap();
+    let schema: serde_json::Value =
+        serde_json::from_str(&read("docs/reference/events.schema.json")).unwrap();
+    let known = schema["oneOf"].as_array().unwrap().iter();
+    let known: BTreeSet<&str> = known
+        .map(|event| event["properties"]["event"]["const"].as_str().unwrap())
+        .collect();
+    let page = read("docs/reference/events.md");
+    let mut told = BTreeSet::new();
+    for folder in ["src", "flash/src", "machine/src", "values/src"] {
+        for entry in WalkDir::new(top().join("builder").join(folder)) {
+            let path = entry.unwrap().into_path();
+            if path.extension().is_some_and(|end| end == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                told.extend(named.captures_iter(&text).map(|found| found[1].to_owned()));
+            }
+        }
+    }
+    assert!(told.len() > 30, "{told:?}");
+    for event in &told {
+        assert!(
+            known.contains(event.as_str()),
+            "{event} is not in the schema"
+        );
+        assert!(
+            page.contains(&format!("| `{event}")),
+            "{event} is not on the page"
+        );
+    }
 }
 
 /// A log of a cold build fits a screen, however many files are fetched.
