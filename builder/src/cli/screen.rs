@@ -57,8 +57,8 @@ pub fn with_one(command: Command) -> Command {
     let text = format!(
         "{{about}}\n\nUsage: nodeimg [OPTIONS] VERB ...\n\n{verbs}\n\
          `nodeimg VERB -h` explains a verb, with examples. Options of every verb:\n\
-         {BLANK}-q, --quiet    --json    --store DIR    --mirror FROM=TO    --debian-mirror URL\n\
-         {BLANK}-h, --help     -V, --version"
+         {BLANK}-q, --quiet   --json   --store DIR   --mirror FROM=TO   --debian-mirror URL\n\
+         {BLANK}-h, --help    -V, --version"
     );
     command.help_template(text)
 }

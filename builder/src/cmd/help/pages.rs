@@ -76,6 +76,8 @@ mod tests {
             .collect();
         let inside: BTreeSet<&str> = pages.iter().map(|page| page.path.as_str()).collect();
         assert_eq!(inside, listed);
+        let names: BTreeSet<&str> = pages.iter().map(Page::name).collect();
+        assert_eq!(names.len(), pages.len(), "{names:?}");
         for page in &pages {
             assert!(!page.title().is_empty(), "{}", page.path);
             let path = format!("{}/../docs/{}.md", env!("CARGO_MANIFEST_DIR"), page.path);
