@@ -11,6 +11,8 @@
 //! them where its documentation says; a release build warns of that, if the variable is not
 //! `none`.
 //!
+//! The documentation goes inside too, for `nodeimg help`.
+//!
 //! Each is checked against `SHA256SUMS` here, kept compressed (zlib, a format of one locked
 //! crate, so that the bytes do not depend on this machine's tools), and checked against the
 //! same digest when it is taken out.
@@ -56,7 +58,24 @@ fn main() -> Result<()> {
     };
     let source = format!("pub(super) const INSIDE: &[Inside] = &[\n{rows}];\n");
     fs::write(out.join("programs.rs"), source)?;
+    fs::write(out.join("pages.z"), pages(Path::new("../docs"))?)?;
     Ok(())
+}
+
+/// Every page that `SUMMARY.md` lists, in its order, each after a line `\0PATH`; compressed.
+fn pages(folder: &Path) -> Result<Vec<u8>> {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let summary = fs::read_to_string(folder.join("SUMMARY.md"))?;
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    let paths = summary
+        .split(".md)")
+        .filter_map(|part| part.rsplit_once('('));
+    for (_, path) in paths {
+        let file = folder.join(format!("{path}.md"));
+        let text = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+        write!(encoder, "\0{path}\n{text}")?;
+    }
+    Ok(encoder.finish()?)
 }
 
 /// Compresses every program of `folder` into `out`; the rows of the table of them.

@@ -93,11 +93,15 @@ fn help(verb: &[String]) -> String {
 
 /// The verbs that a help text lists.
 fn commands(help: &str) -> impl Iterator<Item = &str> {
-    let list = help.split_once("Commands:\n").map_or("", |(_, rest)| rest);
+    let list = help.split_once("Commands:\n");
+    // The screen of all verbs has several in a line.
+    let list = list.or_else(|| help.split_once("VERB ...\n\n"));
+    let list = list.map_or("", |(_, rest)| rest);
     let lines = list.lines().take_while(|line| !line.is_empty());
     // What a description continues with is further in.
     let first = lines.filter(|line| !line.starts_with("   "));
-    let words = first.filter_map(|line| line.split_whitespace().next());
+    let names = first.filter_map(|line| line.trim_start().split("  ").next());
+    let words = names.flat_map(|names| names.split(", "));
     words.filter(|word| *word != "help")
 }
 

@@ -1,30 +1,44 @@
 //! The command line: types only, no work.
 
+mod complete;
+mod examples;
 mod flash;
 mod global;
+mod init;
+mod inspect;
+mod lock;
+mod machine;
+mod near;
+mod page;
 mod publish;
 mod recipes;
+mod screen;
 mod seed;
 mod sign;
 mod trust;
 mod verify;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use anyhow::Result;
 use clap::builder::{
-    NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser,
+    NonEmptyStringValueParser, OsStringValueParser, PossibleValue, PossibleValuesParser,
+    TypedValueParser,
 };
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use nodeimg_machine::qemu::command::Port;
-use nodeimg_machine::qemu::firmware::Firmware;
-use nodeimg_machine::qemu::host::Accel;
 use nodeimg_values::arch::Arch;
+use nodeimg_values::stdin;
 
+pub use complete::{CompletionsArgs, answer};
 pub use flash::FlashArgs;
 pub use global::Global;
+pub use init::{ChoiceArgs, InitArgs, Platform};
+pub use inspect::{DiffArgs, InspectArgs};
+pub use lock::LockArgs;
+pub use machine::{RunArgs, TestArgs};
+pub use page::{DoctorArgs, HelpArgs, ManArgs, help_of};
 pub use publish::{ContainerArgs, JobArgs, PublishArgs, PullArgs};
 pub use recipes::RecipesArgs;
 pub use seed::{
@@ -35,10 +49,9 @@ pub use sign::SignArgs;
 pub use trust::TrustVerb;
 pub use verify::VerifyArgs;
 
-use crate::input::lock::Update;
 use crate::input::recipe::RecipeRef;
 use crate::input::recipe::output::{OutputKind, named};
-use crate::input::recipe::value::{ByteSize, Name};
+use crate::input::recipe::value::ByteSize;
 use crate::input::vouch::roots::GivenRoot;
 use crate::output::KINDS;
 use crate::programs::{self, Given};
@@ -58,11 +71,67 @@ impl Cli {
     /// Reads this process's command line, or ends the process with a message.
     pub fn from_process() -> Cli {
         static VERSION: LazyLock<String> = LazyLock::new(programs::version);
-        let command = Cli::command().long_version(VERSION.as_str());
-        let mut command = global::show_only_used(command);
-        let matches = command.get_matches_mut();
-        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+        let mut command = whole().long_version(VERSION.as_str());
+        let parsed = command.try_get_matches_from_mut(std::env::args_os());
+        let parsed = parsed.and_then(|matches| Cli::from_arg_matches(&matches));
+        match parsed {
+            Ok(mut cli) => {
+                cli.verb.settle();
+                cli
+            }
+            Err(error) => refuse(&mut command, error),
+        }
     }
+}
+
+/// The command line with all of its help.
+pub fn whole() -> clap::Command {
+    screen::with_one(examples::with_all(global::show_only_used(Cli::command())))
+}
+
+/// Prints what is wrong with the command line, and ends the process.
+fn refuse(command: &mut clap::Command, error: clap::Error) -> ! {
+    let unknown = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) if error.kind() == ErrorKind::InvalidSubcommand => word,
+        _ => error.format(command).exit(),
+    };
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let above = near::above(command, &words, unknown);
+    eprint!("{}", near::message(command, &above, unknown));
+    std::process::exit(2)
+}
+
+/// A time: seconds, or a number with its unit (90s, 10m, 1h, 7d).
+fn duration(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// Such a time from one second up to `most` seconds.
+fn seconds(most: u64) -> impl TypedValueParser<Value = u64> {
+    let of = move |text: String| match duration(&text).filter(|time| (1..=most).contains(time)) {
+        Some(time) => Ok(time),
+        None => Err(format!(
+            "write a time from 1 to {most} seconds, such as 90, 10m or 1h"
+        )),
+    };
+    NonEmptyStringValueParser::new().try_map(of)
+}
+
+/// A file to be read; `-` is standard input.
+fn file() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|text| match text.to_str() {
+        Some("") => Err(anyhow::anyhow!("name a file, or `-` for standard input")),
+        Some(text) => stdin::path(text),
+        None => Ok(PathBuf::from(&text)),
+    })
 }
 
 /// What to do.
@@ -110,20 +179,54 @@ pub enum Verb {
     /// Show and update the trusted roots of Sigstore
     #[command(subcommand)]
     Trust(TrustVerb),
+    /// Say what this machine can do, and how to get the rest
+    Doctor(Box<DoctorArgs>),
+    /// Show the help of a verb, or a page of the documentation
+    Help(HelpArgs),
+    /// Print the script with which a shell completes verbs, options and names
+    Completions(CompletionsArgs),
+    /// Write the pages of the manual
+    #[command(hide = true)]
+    Man(ManArgs),
+}
+
+impl Verb {
+    /// What stands without a flag takes the flag's place.
+    fn settle(&mut self) {
+        match self {
+            Verb::Build(args) => args.recipes.settle(),
+            Verb::Fetch(args) => args.recipe.settle(),
+            Verb::Job(args) => args.recipe.settle(),
+            Verb::Lock(args) => args.recipe.settle(),
+            Verb::Recipe(RecipeVerb::Check(args) | RecipeVerb::Show(args)) => args.settle(),
+            _ => {}
+        }
+    }
 }
 
 /// Which recipe and which lock.
 #[derive(Clone, Debug, Args)]
 pub struct RecipeArgs {
-    /// A built-in recipe's name, or a file (./my.toml)
-    #[arg(long, short, default_value = "hard-way", value_name = "NAME|FILE")]
+    /// A built-in recipe's name, a file (./my.toml), or a directory with one recipe
+    #[arg(long, short, default_value = "hard-way", value_name = "NAME|FILE|DIR", add = complete::recipes())]
     pub recipe: RecipeRef,
+    /// The recipe, as with --recipe
+    #[arg(value_name = "RECIPE", conflicts_with = "recipe", add = complete::recipes())]
+    pub bare: Option<RecipeRef>,
     /// The lock [default: beside the recipe; a built-in recipe has its own]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file())]
     pub lock: Option<PathBuf>,
     /// A trusted root of Sigstore instead of nodeimg's own; INSTANCE is `private` (the default), `public-good` or `github`
     #[arg(long = "trusted-root", value_name = "[INSTANCE=]FILE")]
     pub trusted_roots: Vec<GivenRoot>,
+}
+
+impl RecipeArgs {
+    fn settle(&mut self) {
+        if let Some(recipe) = self.bare.take() {
+            self.recipe = recipe;
+        }
+    }
 }
 
 /// Which architectures.
@@ -203,7 +306,7 @@ pub struct BuildArgs {
     #[command(flatten)]
     pub network: NetworkArgs,
     /// Take the artifacts from a bundle made by `nodeimg fetch --bundle`; download nothing
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file())]
     pub bundle: Option<PathBuf>,
     /// Another first-boot binary for ARCH than the one inside nodeimg
     #[arg(long = "firstboot", value_name = "ARCH=FILE")]
@@ -221,7 +324,7 @@ pub struct BuildArgs {
     #[arg(long, value_name = "ADDRESS", value_parser = REPOSITORY, requires = "published_keys")]
     pub published: Option<Address>,
     /// Public key or certificate that must have signed the checksums of such an image; may be given more than once
-    #[arg(long = "published-key", value_name = "FILE", requires = "published")]
+    #[arg(long = "published-key", value_name = "FILE", value_parser = file(), requires = "published")]
     pub published_keys: Vec<PathBuf>,
     /// Build even if the output exists and nothing has changed
     #[arg(long)]
@@ -232,121 +335,6 @@ pub struct BuildArgs {
     /// Write what was done when, by which thread, as a trace that ui.perfetto.dev opens
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
-}
-
-/// How large the node's machine is.
-#[derive(Debug, Args)]
-pub struct SizeArgs {
-    /// Memory of the node
-    #[arg(long, default_value = "2GiB", value_name = "SIZE")]
-    pub memory: ByteSize,
-    /// Processors of the node
-    #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=128))]
-    pub cpus: u8,
-}
-
-/// What to boot, and how QEMU does that.
-#[derive(Debug, Args)]
-pub struct BootArgs {
-    /// An output directory of `nodeimg build`, or a disk image; it is never written to
-    #[arg(value_name = "DIR|DISK")]
-    pub image: PathBuf,
-    /// Architecture of a disk image without a manifest.json beside it
-    #[arg(long, value_name = "ARCH")]
-    pub arch: Option<Arch>,
-    /// QEMU accelerator [default: hardware virtualization if available, otherwise emulation (tcg)]
-    #[arg(long, value_name = "NAME")]
-    pub accel: Option<Accel>,
-    /// UEFI firmware and the template of its variables [default: found through QEMU's firmware descriptions]
-    #[arg(long, value_name = "CODE:VARS")]
-    pub firmware: Option<Firmware>,
-}
-
-#[derive(Debug, Args)]
-pub struct RunArgs {
-    /// The node's seed: a directory in the layout of NoCloud or of a config drive, or the image of a volume
-    #[arg(long, value_name = "DIR|FILE")]
-    pub seed: Option<PathBuf>,
-    /// Forward a loopback port to the node (2222:22, 53:53/udp); may be given more than once
-    #[arg(long = "port", value_name = "HOST:GUEST")]
-    pub ports: Vec<Port>,
-    /// Keep the node's state in this directory and continue with it next time
-    #[arg(long, value_name = "DIR")]
-    pub keep: Option<PathBuf>,
-    /// Fail and power off after this many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
-    pub timeout: Option<u64>,
-    /// Succeed and power off as soon as the console prints TEXT
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    pub expect: Option<String>,
-    #[command(flatten)]
-    pub size: SizeArgs,
-    /// Size of the node's disk [default: the recipe's `disk.size`, or 8 GiB]
-    #[arg(long, value_name = "SIZE")]
-    pub disk_size: Option<ByteSize>,
-    #[command(flatten)]
-    pub boot: BootArgs,
-    /// Run this script as root when the node is up, print its output, and power the node off
-    #[arg(long, value_name = "FILE", conflicts_with = "expect")]
-    pub exec: Option<PathBuf>,
-    /// Write the script's output to this file [default: standard output]
-    #[arg(long, value_name = "FILE", requires = "exec")]
-    pub exec_output: Option<PathBuf>,
-    /// Write the console to this file [default: standard output; standard error with --exec or --json]
-    #[arg(long, value_name = "FILE")]
-    pub console: Option<PathBuf>,
-    /// Create the files that the run needs and print QEMU's command instead of running it
-    #[arg(long, conflicts_with_all = ["timeout", "expect", "exec", "console"])]
-    pub print: bool,
-    /// More arguments for QEMU, after `--`
-    #[arg(last = true, value_name = "QEMU ARGUMENTS")]
-    pub extra: Vec<OsString>,
-}
-
-#[derive(Debug, Args)]
-pub struct TestArgs {
-    /// The recipe that it was built from [default: the built-in recipe of the same name]
-    #[arg(long, short, value_name = "NAME|FILE")]
-    pub recipe: Option<RecipeRef>,
-    /// Run only this test case: boot, reboot, power-cut, tampered-root, no-seed; may be given more than once
-    #[arg(long = "case", value_name = "NAME")]
-    pub cases: Vec<String>,
-    /// Keep console logs and reports in this directory [default: only if a case fails]
-    #[arg(long, value_name = "DIR")]
-    pub logs: Option<PathBuf>,
-    /// Time limit for one boot [default: 300, or 1200 if the processor is emulated]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub timeout: Option<u64>,
-    #[command(flatten)]
-    pub size: SizeArgs,
-    #[command(flatten)]
-    pub boot: BootArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct InspectArgs {
-    /// A disk (raw, zst, qcow2, a block device), a SquashFS, or an output directory of `nodeimg build`
-    #[arg(value_name = "DIR|DISK")]
-    pub image: PathBuf,
-    /// A path in the image: list this directory, or print this file's content
-    #[arg(value_name = "PATH")]
-    pub path: Option<String>,
-    /// Write the report as one HTML page, with a map of what made the image big
-    #[arg(long, value_name = "FILE", conflicts_with = "path")]
-    pub html: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub struct DiffArgs {
-    /// The image before, as `nodeimg inspect` takes it
-    #[arg(value_name = "BEFORE")]
-    pub before: PathBuf,
-    /// The image after
-    #[arg(value_name = "AFTER")]
-    pub after: PathBuf,
-    /// Write what differs as one HTML page
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -368,35 +356,6 @@ pub struct FetchArgs {
     pub bundle: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
-pub struct LockArgs {
-    #[command(flatten)]
-    pub recipe: RecipeArgs,
-    /// Pin again what is already pinned: everything, one artifact, one at another version, or `base`
-    #[arg(long, value_name = "NAME[=VERSION]", num_args = 0..=1, default_missing_value = "", require_equals = false)]
-    pub update: Vec<Update>,
-    /// Only report whether the lock matches the recipe
-    #[arg(long, conflicts_with_all = ["update", "digests"])]
-    pub check: bool,
-    /// With --check, also report whose signatures differ from those of an older lock
-    #[arg(long, value_name = "FILE", requires = "check")]
-    pub against: Option<PathBuf>,
-    /// Fetch the signatures of what is pinned without a proof; no pin changes
-    #[arg(long, conflicts_with_all = ["check", "update"])]
-    pub proofs: bool,
-    /// Accept that another signer than in the lock vouches for an artifact; may be given more than once
-    #[arg(long, value_name = "NAME", conflicts_with = "check")]
-    pub accept_signer: Vec<Name>,
-    /// Accept an index of Debian that is older than the one in the lock
-    #[arg(long, conflicts_with = "check")]
-    pub allow_older: bool,
-    /// File of digests that you already know, as lines `HEX  URL`: these URLs are not downloaded
-    #[arg(long, value_name = "FILE")]
-    pub digests: Option<PathBuf>,
-    #[command(flatten)]
-    pub transfer: TransferArgs,
-}
-
 #[derive(Debug, Subcommand)]
 pub enum RecipeVerb {
     /// List the built-in recipes
@@ -407,15 +366,6 @@ pub enum RecipeVerb {
     Show(RecipeArgs),
     /// Print the JSON Schema of recipe files, for editors
     Schema,
-}
-
-#[derive(Debug, Args)]
-pub struct InitArgs {
-    /// A new or empty directory
-    pub directory: PathBuf,
-    /// The built-in recipe to start from
-    #[arg(long, default_value = "hard-way", value_name = "NAME")]
-    pub from: String,
 }
 
 #[derive(Debug, Subcommand)]
@@ -429,7 +379,7 @@ pub enum StoreVerb {
         #[arg(long, value_name = "SIZE")]
         keep: Option<ByteSize>,
         /// With --keep, another lock whose files stay, beside those that were built from here; may be given more than once
-        #[arg(long = "lock", value_name = "FILE", requires = "keep")]
+        #[arg(long = "lock", value_name = "FILE", requires = "keep", value_parser = file())]
         locks: Vec<PathBuf>,
         /// Only report what would be removed
         #[arg(long)]

@@ -34,6 +34,8 @@ mod verify;
 use std::process::ExitCode;
 
 use nodeimg_seed::text::problem::printable;
+use nodeimg_values::stdin;
+use nodeimg_values::terminal::{Colour, painted};
 
 /// musl's own has one lock for all threads.
 #[cfg(target_env = "musl")]
@@ -41,11 +43,13 @@ use nodeimg_seed::text::problem::printable;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    cli::answer(cli::whole);
     let cli = cli::Cli::from_process();
     match cmd::run(&cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {}", shown(&format!("{error:#}")));
+            let word = painted("error:", Colour::Red);
+            eprintln!("{word} {}", shown(&stdin::named(format!("{error:#}"))));
             ExitCode::FAILURE
         }
     }

@@ -264,3 +264,67 @@ fn a_recipe_of_ones_own_moves_to_another_kubernetes() {
     );
     assert!(!ran.err.contains("artifact."), "{}", ran.err);
 }
+
+/// Choices instead of questions: a recipe of its own, which is checked with or without a lock.
+#[test]
+fn choices_become_a_recipe() {
+    for (number, (choice, says)) in [
+        (&["--profile", "kubeadm"][..], "its lock matches"),
+        (
+            &[
+                "--profile",
+                "hard-way",
+                "--kubernetes",
+                "1.36",
+                "--pods",
+                "10.9.0.0/16",
+            ],
+            "its lock matches",
+        ),
+        (
+            &["--profile", "kubeadm", "--runtime", "crio"],
+            "its lock matches",
+        ),
+        (
+            &["--profile", "bootstrap", "--platform", "metal"],
+            "it has no lock yet",
+        ),
+        (
+            &["--kubernetes", "v1.36.2", "--name", "mine"],
+            "it has no lock yet",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let world = World::new();
+        let name = format!("node-{number}");
+        Ran::of(&mut own(
+            &world,
+            &[&["init", name.as_str()][..], choice].concat(),
+        ))
+        .good();
+        let ran = Ran::of(&mut own(&world, &["recipe", "check", &name])).good();
+        assert!(ran.err.contains(says), "{choice:?}: {}", ran.err);
+    }
+    for (choice, code, says) in [
+        (&["--profile", "hardway"][..], 2, "hard-way"),
+        (&["--kubernetes", "1.12"], 1, "1.12.N"),
+        (
+            &["--profile", "container-host", "--runtime", "crio"],
+            1,
+            "no Kubernetes",
+        ),
+        (
+            &["--profile", "kubeadm", "--pods", "10.9.0.0/16"],
+            1,
+            "leave --pods and --services out",
+        ),
+        (&["--pods", "10.32.0.0/16"], 1, "do not fit together"),
+        (&["--from", "hard-way", "--runtime", "crio"], 2, "--from"),
+    ] {
+        let world = World::new();
+        Ran::of(&mut own(&world, &[&["init", "node"][..], choice].concat())).refused(code, &[says]);
+        assert!(!world.path("node/node.toml").exists(), "{choice:?}");
+    }
+}

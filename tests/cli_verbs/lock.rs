@@ -249,3 +249,86 @@ fn a_lock_with_other_line_ends_is_the_same_lock() {
     assert!(ran.err.contains("nothing to change in"), "{}", ran.err);
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
 }
+
+/// Played indexes of every kind of source but Debian's; all are asked through the mirror.
+#[test]
+fn newer_versions_are_listed_with_who_was_asked() {
+    let mut world = World::locked();
+    world.edit(
+        "https://up.test/runc/{version}/{arch}",
+        "https://github.com/opencontainers/runc/releases/download/v{version}/runc.{arch}",
+    );
+    world.edit(
+        "url = \"https://up.test/kubernetes/{version}/{arch}\"",
+        "url = \"https://dl.k8s.io/v{version}/{arch}.tar.gz\"",
+    );
+    world.edit(
+        "[[artifact]]\nname = \"crictl\"",
+        "[[artifact]]\nname = \"pause\"\nkind = \"oci_image\"\nimage = \"registry.k8s.io/pause:3.10\"\n\n[[artifact]]\nname = \"crictl\"",
+    );
+    let feed = "<feed><link href=\"https://github.com/opencontainers/runc/releases/tag/v1.5.0-rc.1\"/>\
+                <link href=\"https://github.com/opencontainers/runc/releases/tag/v1.4.12\"/></feed>";
+    world.server.serve(
+        "/github.com/opencontainers/runc/releases.atom",
+        feed.as_bytes(),
+    );
+    world
+        .server
+        .serve("/dl.k8s.io/release/stable.txt", b"v1.37.2\n");
+    let tags = br#"{"name":"pause","tags":["3.9","3.10","3.11","latest"]}"#;
+    world
+        .server
+        .serve("/registry.k8s.io/v2/pause/tags/list", tags);
+    let outdated = |world: &World, more: &[&str]| {
+        let mut lock = world.nodeimg("lock");
+        lock.env(
+            "NODEIMG_MIRROR",
+            format!("https://={}", world.server.url("/")),
+        );
+        Ran::of(lock.arg("--outdated").args(more))
+    };
+    let before = world.lock_text();
+    let told = outdated(&world, &["--json"]).good();
+    let newest: Vec<String> = super::events(&told.out)
+        .iter()
+        .filter(|event| event["event"] == "outdated")
+        .map(|event| {
+            assert!(
+                event["asked"]
+                    .as_str()
+                    .unwrap()
+                    .starts_with("http://127.0.0.1"),
+                "{event}"
+            );
+            format!("{} {} {}", event["name"], event["pinned"], event["newest"]).replace('"', "")
+        })
+        .collect();
+    assert_eq!(
+        newest,
+        [
+            "kubernetes 1.36.0 1.37.2",
+            "runc 1.4.3 1.4.12",
+            "pause 3.10 3.11"
+        ]
+    );
+    assert_eq!(world.lock_text(), before);
+    let text = outdated(&world, &[]).good().err;
+    assert!(
+        text.contains("crictl: nodeimg knows no list of its versions"),
+        "{text}"
+    );
+    // Who does not answer is named.
+    let mut lock = world.nodeimg("lock");
+    lock.env("NODEIMG_MIRROR", "https://=http://127.0.0.1:9/")
+        .args(["--outdated", "--retries", "0"]);
+    Ran::of(&mut lock).refused(
+        1,
+        &[
+            "not everybody answered",
+            "stable.txt",
+            "releases.atom",
+            "tags/list",
+            "127.0.0.1:9",
+        ],
+    );
+}

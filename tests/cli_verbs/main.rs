@@ -1,14 +1,20 @@
 //! Every verb on good input, as a user drives it.
 //!
 //! A module is named after its verb: `build` (events, silence, rebuilds), `fetch` (bundles,
-//! `--offline`), `flash`, `init`, `inventory`, `lock`, `recipes`, `run`, `run_exec` (`run --exec`), `runtimes`
-//! (the container runtime of an image), `seed`, `several` (images of one command; traces), `sign`, `store`, `stored_images` (container
+//! `--offline`), `doctor`, `events` (against their schema), `exit_status`, `flash`, `habits` (what
+//! people type), `init`, `inventory`, `lock`, `recipes`, `run`, `run_exec` (`run --exec`), `runtimes`
+//! (the container runtime of an image), `seed`, `several` (images of one command; traces),
+//! `shells` (completions, the manual), `sign`, `store`, `stored_images` (container
 //! images in an image with CRI-O), `test`, `verify`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod build;
+mod doctor;
+mod events;
+mod exit_status;
 mod fetch;
 mod flash;
+mod habits;
 mod init;
 mod inspect;
 mod inventory;
@@ -19,6 +25,7 @@ mod run_exec;
 mod runtimes;
 mod seed;
 mod several;
+mod shells;
 mod sign;
 mod store;
 mod stored_images;

@@ -191,3 +191,33 @@ fn the_schema_judges_recipes_as_nodeimg_does() {
         assert_eq!(ran.code, Some(i32::from(!good)), "{name}: {}", ran.err);
     }
 }
+
+/// Each pattern of the shipped configuration of Renovate finds what it is for.
+#[test]
+fn renovate_finds_the_versions_of_recipes() {
+    let text = fs::read_to_string(top().join("docs/renovate.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let read = |name: &str| fs::read_to_string(top().join("recipes").join(name)).unwrap();
+    let recipes = read("parts/kubernetes-node.toml") + "\n" + &read("kubeadm-crio.toml");
+    let managers = config["customManagers"].as_array().unwrap();
+    for (manager, wanted) in managers.iter().zip([
+        "kubernetes = ",
+        "containerd/containerd",
+        "cri-o",
+        "registry.k8s.io/pause",
+    ]) {
+        let pattern = manager["matchStrings"][0].as_str().unwrap();
+        let pattern = regex::Regex::new(pattern).unwrap();
+        let mut found = pattern.captures_iter(&recipes);
+        let first = found
+            .next()
+            .unwrap_or_else(|| panic!("{pattern} finds nothing"));
+        assert!(first[0].contains(wanted), "{pattern}: {}", &first[0]);
+        let version = &first["currentValue"];
+        assert!(
+            version.starts_with(|c: char| c.is_ascii_digit()),
+            "{version}"
+        );
+    }
+    assert_eq!(managers.len(), 4);
+}

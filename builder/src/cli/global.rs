@@ -8,6 +8,7 @@ use clap::{Arg, Args, Command};
 const DOWNLOAD: &[&str] = &[
     "build",
     "container",
+    "doctor",
     "fetch",
     "job",
     "lock",
@@ -16,7 +17,7 @@ const DOWNLOAD: &[&str] = &[
     "verify",
 ];
 /// The verbs that read or write the store.
-const STORE: &[&str] = &["build", "fetch", "job", "lock", "store", "verify"];
+const STORE: &[&str] = &["build", "doctor", "fetch", "job", "lock", "store", "verify"];
 /// The verbs that fetch or push, but none of Debian's packages.
 const REGISTRY: &[&str] = &["container", "publish", "pull"];
 

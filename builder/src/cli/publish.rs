@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use nodeimg_values::arch::Arch;
 
-use super::{ArchArgs, NetworkArgs, RecipeArgs, TransferArgs};
+use super::{ArchArgs, NetworkArgs, RecipeArgs, TransferArgs, file};
 use crate::publish::address::{ANY, Address, PLACE, Place, REPOSITORY};
 
 #[derive(Debug, Args)]
@@ -56,7 +56,7 @@ pub struct JobArgs {
     #[arg(value_name = "ADDRESS", value_parser = PLACE)]
     pub place: Place,
     /// A list of recipes and architectures, a line each (`./web.toml amd64`)
-    #[arg(long, value_name = "FILE", requires = "line", conflicts_with_all = ["recipe", "named"])]
+    #[arg(long, value_name = "FILE", requires = "line", conflicts_with_all = ["recipe", "bare", "named"], value_parser = file())]
     pub list: Option<PathBuf>,
     /// The line of the list, counted from 0 without empty ones and comments
     #[arg(long, value_name = "N", requires = "list")]
@@ -69,7 +69,7 @@ pub struct JobArgs {
     #[arg(long, short, default_value = "out", value_name = "DIR")]
     pub out: PathBuf,
     /// Sign image and manifests by the keys of this file (TOML; see docs/how-to/sign.md)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file())]
     pub keys: Option<PathBuf>,
     #[command(flatten)]
     pub network: NetworkArgs,

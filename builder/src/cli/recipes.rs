@@ -5,23 +5,21 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::RecipeArgs;
+use super::{RecipeArgs, complete, file};
 use crate::input::recipe::RecipeRef;
 use crate::input::vouch::roots::GivenRoot;
 
 /// Which recipes, and the lock if it is one.
 #[derive(Clone, Debug, Args)]
 pub struct RecipesArgs {
-    /// A built-in recipe's name, or a file (./my.toml); may be given more than once
-    #[arg(
-        long = "recipe",
-        short,
-        default_value = "hard-way",
-        value_name = "NAME|FILE"
-    )]
+    /// A built-in recipe's name, a file (./my.toml), or a directory with one recipe; may be given more than once
+    #[arg(long = "recipe", short, default_value = "hard-way", value_name = "NAME|FILE|DIR", add = complete::recipes())]
     recipes: Vec<RecipeRef>,
+    /// The recipes, as with --recipe
+    #[arg(value_name = "RECIPE", conflicts_with = "recipes", add = complete::recipes())]
+    bare: Vec<RecipeRef>,
     /// The lock of the one recipe [default: beside the recipe; a built-in recipe has its own]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file())]
     lock: Option<PathBuf>,
     /// A trusted root of Sigstore instead of nodeimg's own; INSTANCE is `private` (the default), `public-good` or `github`
     #[arg(long = "trusted-root", value_name = "[INSTANCE=]FILE")]
@@ -32,8 +30,16 @@ impl RecipesArgs {
     pub fn of(one: RecipeArgs) -> RecipesArgs {
         RecipesArgs {
             recipes: vec![one.recipe],
+            bare: Vec::new(),
             lock: one.lock,
             trusted_roots: one.trusted_roots,
+        }
+    }
+
+    /// What stands without --recipe is taken as if it stood behind it.
+    pub fn settle(&mut self) {
+        if !self.bare.is_empty() {
+            self.recipes = std::mem::take(&mut self.bare);
         }
     }
 
@@ -52,6 +58,7 @@ impl RecipesArgs {
         }
         let each = self.recipes.iter().map(|recipe| RecipeArgs {
             recipe: recipe.clone(),
+            bare: None,
             lock: self.lock.clone(),
             trusted_roots: self.trusted_roots.clone(),
         });

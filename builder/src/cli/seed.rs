@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
 use nodeimg_machine::inventory::export::Export;
 
+use super::{duration, file};
 use crate::input::recipe::RecipeRef;
 
 /// `nodeimg seed ...`
@@ -49,13 +50,10 @@ impl FromStr for Ttl {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Ttl> {
-        let units = [('m', 60), ('h', 3600), ('d', 24 * 3600)];
-        let found = units.iter().find_map(|(unit, seconds)| {
-            let number: u64 = text.strip_suffix(*unit)?.parse().ok()?;
-            number.checked_mul(*seconds)
-        });
-        // A year: a token that outlives its batch is a way in.
-        match found.filter(|seconds| (60..=366 * 24 * 3600).contains(seconds)) {
+        // A year: a token that outlives its batch is a way in. A bare number has no unit that
+        // people agree on.
+        let bare = text.bytes().all(|byte| byte.is_ascii_digit());
+        match duration(text).filter(|time| !bare && (60..=366 * 24 * 3600).contains(time)) {
             Some(seconds) => Ok(Ttl(seconds)),
             None => anyhow::bail!("write a time from 1m to 366d, such as 90m, 24h or 7d"),
         }
@@ -103,15 +101,15 @@ pub struct SeedNewArgs {
     #[arg(long = "hosts", value_name = "NAME=IP")]
     pub hosts: Vec<NameValue>,
     /// The cluster's CA certificate (PEM)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file())]
     pub ca: Option<PathBuf>,
     #[command(flatten)]
     pub identity: SeedIdentityArgs,
     /// File of public keys that may log in as root, as in authorized_keys; may be given more than once
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file())]
     pub ssh_key: Vec<PathBuf>,
     /// The node's network, as cloud-init's network-config version 1 or 2 [default: DHCP]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file())]
     pub network: Option<PathBuf>,
     /// Instance id, which tells this seed from earlier ones [default: derived from the content]
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
@@ -126,18 +124,26 @@ pub struct SeedNewArgs {
     #[arg(long, value_name = "URL")]
     pub provider_id: Option<String>,
     /// Registries of container images with mirrors, certificates and logins (YAML, the value of `nodeimg.registries`)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file())]
     pub registries: Option<PathBuf>,
     /// Replace an existing seed
     #[arg(long)]
     pub force: bool,
 }
 
+/// A file only: what was written before is kept beside it.
+fn inventory() -> impl TypedValueParser<Value = PathBuf> {
+    NonEmptyStringValueParser::new().try_map(|text| match text.as_str() {
+        "-" => anyhow::bail!("`-`: an inventory has a record of its seeds beside it: name a file"),
+        _ => Ok(PathBuf::from(text)),
+    })
+}
+
 /// Many nodes at once.
 #[derive(Clone, Debug, Args)]
 pub struct SeedFleetArgs {
     /// Write a seed for every machine of this file (CSV or TOML, keys as these flags); flags given here hold for all
-    #[arg(long, value_name = "FILE", conflicts_with = "host_name")]
+    #[arg(long, value_name = "FILE", conflicts_with = "host_name", value_parser = inventory())]
     pub inventory: Option<PathBuf>,
     /// Write images of volumes (NAME.img) instead of directories
     #[arg(long, requires = "inventory")]
@@ -154,13 +160,13 @@ pub struct SeedFleetArgs {
 #[derive(Clone, Debug, Args)]
 pub struct SeedIdentityArgs {
     /// The kubelet's certificate (PEM)
-    #[arg(long, value_name = "FILE", requires = "key")]
+    #[arg(long, value_name = "FILE", requires = "key", value_parser = file())]
     pub cert: Option<PathBuf>,
     /// The kubelet's private key (PEM)
-    #[arg(long, value_name = "FILE", requires = "cert")]
+    #[arg(long, value_name = "FILE", requires = "cert", value_parser = file())]
     pub key: Option<PathBuf>,
     /// The CA's private key (PEM), to sign the certificates that the profile needs and that you do not give
-    #[arg(long, value_name = "FILE", requires = "ca")]
+    #[arg(long, value_name = "FILE", requires = "ca", value_parser = file())]
     pub ca_key: Option<PathBuf>,
     /// How long the signed certificates are valid, at most as long as the CA
     #[arg(long, default_value_t = 365, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
@@ -169,10 +175,10 @@ pub struct SeedIdentityArgs {
     #[arg(long, value_name = "NAME|IP", requires = "ca_key")]
     pub san: Vec<String>,
     /// kube-proxy's certificate (PEM)
-    #[arg(long, value_name = "FILE", requires = "kube_proxy_key")]
+    #[arg(long, value_name = "FILE", requires = "kube_proxy_key", value_parser = file())]
     pub kube_proxy_cert: Option<PathBuf>,
     /// kube-proxy's private key (PEM)
-    #[arg(long, value_name = "FILE", requires = "kube_proxy_cert")]
+    #[arg(long, value_name = "FILE", requires = "kube_proxy_cert", value_parser = file())]
     pub kube_proxy_key: Option<PathBuf>,
     /// Sign nothing for kube-proxy, because something else implements Services
     #[arg(long, conflicts_with = "kube_proxy_cert")]
@@ -189,10 +195,10 @@ pub struct SeedIdentityArgs {
     #[arg(long, value_name = "HASH")]
     pub ca_cert_hash: Vec<String>,
     /// The configuration of `kubeadm join` (YAML)
-    #[arg(long, value_name = "FILE", conflicts_with = "kubeadm_init")]
+    #[arg(long, value_name = "FILE", conflicts_with = "kubeadm_init", value_parser = file())]
     pub kubeadm_join: Option<PathBuf>,
     /// The configuration of `kubeadm init` (YAML)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file())]
     pub kubeadm_init: Option<PathBuf>,
 }
 
@@ -224,7 +230,7 @@ pub struct SeedCheckArgs {
     #[arg(value_name = "DIR", required_unless_present = "inventory")]
     pub seed: Option<PathBuf>,
     /// Check every machine of this file instead, and what no two of them may share
-    #[arg(long, value_name = "FILE", conflicts_with = "seed")]
+    #[arg(long, value_name = "FILE", conflicts_with = "seed", value_parser = inventory())]
     pub inventory: Option<PathBuf>,
     /// The recipe of the image that the seed is for
     #[arg(long, short, default_value = "hard-way", value_name = "NAME|FILE")]

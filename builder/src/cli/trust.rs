@@ -23,7 +23,7 @@ pub enum TrustVerb {
         #[arg(long, value_name = "URL", requires = "tuf_root")]
         repository: Option<String>,
         /// The root.json of that repository to begin with: later ones are signed by a chain from it
-        #[arg(long, value_name = "FILE", requires = "repository")]
+        #[arg(long, value_name = "FILE", requires = "repository", value_parser = super::file())]
         tuf_root: Option<PathBuf>,
     },
 }

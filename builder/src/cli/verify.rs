@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use nodeimg_formats::verity::RootHash;
 
-use super::NetworkArgs;
+use super::{NetworkArgs, file};
 use crate::input::recipe::RecipeRef;
 use crate::input::recipe::verify::SigstoreInstance;
 use crate::input::vouch::roots::GivenRoot;
@@ -18,7 +18,7 @@ pub struct VerifyArgs {
     #[arg(value_name = "DIR|DISK|URL")]
     pub image: String,
     /// A public key or certificate (PEM) whose owner may have signed; may be given more than once
-    #[arg(long = "key", value_name = "FILE")]
+    #[arg(long = "key", value_name = "FILE", value_parser = file())]
     pub keys: Vec<PathBuf>,
     /// Who may have signed with Sigstore: the exact mail address or URL in the certificate
     #[arg(long, value_name = "IDENTITY", requires = "issuer")]
@@ -33,13 +33,13 @@ pub struct VerifyArgs {
     #[arg(long = "trusted-root", value_name = "[INSTANCE=]FILE")]
     pub trusted_roots: Vec<GivenRoot>,
     /// The lock that it must be made from
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file())]
     pub lock: Option<PathBuf>,
     /// The recipe of that lock: who must vouch for what went in [default: beside the lock]
     #[arg(long, short, value_name = "NAME|FILE")]
     pub recipe: Option<RecipeRef>,
     /// A certificate (PEM) of Secure Boot that the programs of a disk must be signed by; may be given more than once
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file())]
     pub secure_boot: Vec<PathBuf>,
     /// The root hash that a disk must have
     #[arg(long, value_name = "HEX")]

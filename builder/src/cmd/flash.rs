@@ -91,6 +91,13 @@ pub fn run(session: &Session<'_>, args: &FlashArgs) -> Result<()> {
     }
 }
 
+/// What could be written to as it is, or after `--wipe`.
+pub fn free_devices() -> Result<Vec<String>> {
+    let all = list::candidates(&Here::default())?.into_iter();
+    let free = all.filter(|one| one.obstacle().is_none() && !one.device.name.starts_with("loop"));
+    Ok(free.map(|one| one.path().display().to_string()).collect())
+}
+
 fn list(session: &Session<'_>) -> Result<()> {
     let candidates = list::candidates(&Here::default())?;
     if session.global.json {

@@ -130,11 +130,7 @@ fn line_of(text: &str, line: usize, beside: &Path) -> Result<(RecipeRef, Arch)> 
             words[1].escape_debug()
         )
     })?;
-    let Ok(recipe) = recipe.parse::<RecipeRef>();
-    Ok(match recipe {
-        RecipeRef::File(path) => (RecipeRef::File(beside.join(path)), arch),
-        built_in => (built_in, arch),
-    })
+    Ok((RecipeRef::beside(beside, recipe)?, arch))
 }
 
 /// As `nodeimg build` would be asked for the same.
@@ -153,8 +149,8 @@ fn as_build(args: &JobArgs, recipe: RecipeArgs, arch: Arch) -> BuildArgs {
         published: None,
         published_keys: Vec::new(),
         force: false,
-        trace: None,
         threads: None,
+        trace: None,
     }
 }
 
@@ -179,7 +175,7 @@ mod tests {
         for (bad, wanted) in [
             ("web.toml", "write a recipe and an architecture"),
             ("web.toml amd64 arm64", "write a recipe and an architecture"),
-            ("web.toml x86_64", "neither amd64 nor arm64"),
+            ("web.toml riscv64", "neither amd64 nor arm64"),
             ("", "there is no line 0"),
         ] {
             let error = line_of(bad, 0, Path::new("")).unwrap_err().to_string();

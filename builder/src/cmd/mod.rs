@@ -2,11 +2,13 @@
 
 mod build;
 mod container;
+mod doctor;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 mod fetch;
 #[cfg(target_os = "linux")]
 mod flash;
+mod help;
 mod init;
 mod inspect;
 mod job;
@@ -30,6 +32,7 @@ use anyhow::{Context, Result};
 use nodeimg_trust::Roots;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::progress::{Mode, Progress};
+use nodeimg_values::stdin;
 use serde_json::json;
 
 use crate::cli::{Cli, Global, NetworkArgs, RecipeArgs, SharedArgs, TransferArgs, Verb};
@@ -52,6 +55,18 @@ use elsewhere as flash;
 /// Does what the command line says; how the process ends if that succeeded.
 pub fn run(cli: &Cli) -> Result<ExitCode> {
     let progress = Progress::new(Mode::choose(cli.global.quiet, cli.global.json));
+    if matches!(
+        cli.verb,
+        Verb::Build(_)
+            | Verb::Verify(_)
+            | Verb::Publish(_)
+            | Verb::Pull(_)
+            | Verb::Fetch(_)
+            | Verb::Job(_)
+            | Verb::Lock(_)
+    ) {
+        progress.watch_interrupts();
+    }
     let session = Session {
         global: &cli.global,
         progress: &progress,
@@ -76,6 +91,10 @@ pub fn run(cli: &Cli) -> Result<ExitCode> {
         Verb::Seed(verb) => seed::run(&session, verb),
         Verb::Store(verb) => store::run(&session, verb),
         Verb::Trust(verb) => trust::run(&session, verb),
+        Verb::Doctor(args) => return doctor::run(&session, args),
+        Verb::Help(args) => help::run(args),
+        Verb::Completions(args) => help::completions(args),
+        Verb::Man(args) => help::man(args),
     }?;
     Ok(ExitCode::SUCCESS)
 }
@@ -289,7 +308,7 @@ impl RecipeArgs {
     /// What its lock names outlives a budget of the store.
     fn remember(&self, store: &Store) -> Result<()> {
         let lock = self.lock.clone().or_else(|| self.recipe.lock_path());
-        match lock.filter(|lock| lock.is_file()) {
+        match lock.filter(|lock| lock.is_file() && !stdin::is(lock)) {
             Some(lock) => store.remember_lock(&lock),
             None => Ok(()),
         }

@@ -44,12 +44,23 @@ fn list(session: &Session<'_>) -> Result<()> {
 fn check(session: &Session<'_>, args: &RecipeArgs) -> Result<()> {
     let chosen = args.choose(&[])?;
     session.warn_of(&chosen.recipe);
+    let artifacts = chosen.recipe.artifacts.len() + chosen.recipe.images.len();
+    if chosen.lock.is_none() {
+        session.say(
+            &json!({ "event": "checked", "recipe": chosen.recipe.name, "artifacts": artifacts }),
+            &format!(
+                "{0}: valid, {artifacts} artifacts, and it has no lock yet: create it with \
+                 `nodeimg lock --recipe {0}`",
+                args.recipe
+            ),
+        );
+        return Ok(());
+    }
     let locked = chosen.locked(boot::check_needs)?;
     let roots = args.roots(&chosen.recipe)?;
     chosen.verified(&locked, &roots, session.store_if_there()?.as_ref(), &[])?;
     let subjects = vouch::subjects(&chosen.recipe, locked.lock())?;
     let summary = standing::summary(&subjects);
-    let artifacts = chosen.recipe.artifacts.len() + chosen.recipe.images.len();
     session.say(
         &json!({
             "event": "checked", "recipe": chosen.recipe.name, "artifacts": artifacts,

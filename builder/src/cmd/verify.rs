@@ -348,6 +348,7 @@ fn rebuild(session: &Session<'_>, args: &VerifyArgs, again: &Again<'_>) -> Resul
     let args = BuildArgs {
         arch: ArchArgs::of(again.arch),
         recipes: RecipesArgs::of(RecipeArgs {
+            bare: None,
             recipe: recipe
                 .context("--rebuild needs the recipe: name it with --recipe NAME|FILE")?,
             lock: args.lock.clone(),

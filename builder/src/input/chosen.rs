@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use nodeimg_trust::Roots;
 use nodeimg_values::arch::Arch;
-use nodeimg_values::regular;
+use nodeimg_values::{regular, stdin};
 
 use super::lock::{Lock, Locked, PinnedPackage};
 use super::recipe::output::{Kinds, OutputKind};
@@ -48,7 +48,10 @@ impl Chosen {
                 let (label, lock) = Chosen::shipped_lock(name);
                 (label, lock, Chosen::shipped_proofs(name))
             }
-            (RecipeRef::File(path), None) => bail!("{} has no lock path", path.display()),
+            (RecipeRef::File(_), None) => bail!(
+                "the recipe from {} has no lock beside it: name it with --lock FILE",
+                stdin::NAME
+            ),
         };
         Ok(Chosen {
             from: from.clone(),

@@ -28,6 +28,7 @@ use nodeimg_formats::readable::Readable;
 use nodeimg_formats::update::PROGRAM_MARKER;
 use nodeimg_seed::contract::CONTRACT_MARKER;
 use nodeimg_values::arch::Arch;
+use nodeimg_values::stdin;
 
 use inside::Inside;
 
@@ -85,7 +86,7 @@ impl FromStr for Given {
         match parts {
             Some((arch, path)) if !path.is_empty() => Ok(Given {
                 arch,
-                path: path.into(),
+                path: stdin::path(path)?,
             }),
             _ => bail!("`{text}` is not ARCH=FILE (arm64=./nodeimg-firstboot)"),
         }

@@ -8,7 +8,8 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// An image's architecture.
+/// An image's architecture. It is read by the names of kernels and of containers too
+/// (`x86_64`, `aarch64`, `linux/amd64`), and written by its own.
 #[derive(
     Clone,
     Copy,
@@ -25,7 +26,11 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Arch {
+    #[value(aliases = ["x86_64", "x86-64", "linux/amd64"])]
+    #[serde(alias = "x86_64")]
     Amd64,
+    #[value(aliases = ["aarch64", "linux/arm64"])]
+    #[serde(alias = "aarch64")]
     Arm64,
 }
 
@@ -98,6 +103,26 @@ impl fmt::Display for Arch {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn the_names_of_kernels_are_read_and_never_written() {
+        for (name, arch) in [
+            ("amd64", Arch::Amd64),
+            ("x86_64", Arch::Amd64),
+            ("arm64", Arch::Arm64),
+            ("aarch64", Arch::Arm64),
+        ] {
+            assert_eq!(<Arch as ValueEnum>::from_str(name, false), Ok(arch));
+            let quoted = format!("\"{name}\"");
+            let read: Arch = serde_json::from_str(&quoted).unwrap();
+            assert_eq!(read, arch, "{name}");
+            assert_eq!(
+                serde_json::to_string(&read).unwrap(),
+                format!("\"{}\"", arch.name())
+            );
+        }
+        assert!(<Arch as ValueEnum>::from_str("i386", false).is_err());
+    }
 
     #[test]
     fn a_build_is_for_this_machine_unless_an_architecture_is_named() {

@@ -1,6 +1,7 @@
 //! `nodeimg lock`: resolve names to bytes, and write down which.
 
 mod check;
+mod outdated;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +26,9 @@ pub fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
     let mut chosen = args.recipe.choose(&[])?;
     if args.check {
         return check::run(session, args, &chosen);
+    }
+    if args.outdated {
+        return outdated::run(session, args, &chosen);
     }
     let own = args.recipe.lock.clone();
     let Some(path) = own.or_else(|| args.recipe.recipe.lock_path()) else {

@@ -48,8 +48,12 @@ impl Archives {
     /// configuration in the directory `apt`.
     pub fn find(named: &[String], base: &Base, apt: &Path) -> Result<Archives> {
         let mut archives = Archives::default();
-        for url in named {
+        let place = |url: &String| {
             Mirrors::check_archive(url)?;
+            Mirrors::place(url)
+        };
+        let named = named.iter().map(place).collect::<Result<Vec<_>>>()?;
+        for url in &named {
             if last_part(url).contains("security") {
                 archives.add(SECURITY, url);
             } else {
@@ -57,7 +61,7 @@ impl Archives {
             }
         }
         // Who names a mirror of the one archive often has the other beside it.
-        for url in named {
+        for url in &named {
             if let Some(beside) = beside(url) {
                 archives.add(SECURITY, &beside);
             }

@@ -4,6 +4,7 @@
 //! https://dl.k8s.io/=https://mirror.example/k8s/   one host
 //! https://=http://127.0.0.1:8080/                  every host: .../dl.k8s.io/v1.36.0/...
 //! https://=file:///srv/mirror/                     the same, from a directory
+//! https://=./mirror                                the same, named as in a shell
 //! ```
 //!
 //! The first source that has a fitting rule decides: flag, then environment,
@@ -23,7 +24,7 @@
 //! digest whichever way they came.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use reqwest::Url;
@@ -58,8 +59,8 @@ impl Candidate {
     /// The local file that a mirror rule leads to.
     pub fn path(&self) -> Option<PathBuf> {
         let url = Url::parse(&self.url).ok()?;
-        let local = self.by_mirror && url.scheme() == "file";
-        local.then(|| url.to_file_path().ok()).flatten()
+        let is_local = self.by_mirror && url.scheme() == "file";
+        is_local.then(|| url.to_file_path().ok()).flatten()
     }
 }
 
@@ -97,15 +98,62 @@ impl Mirrors {
 
     /// With mirrors of Debian's archives, in the order in which they are asked.
     pub fn with_archives(self, archives: BTreeMap<String, Vec<String>>) -> Result<Mirrors> {
-        for url in archives.values().flatten() {
-            Mirrors::check_archive(url)?;
+        let mut places = BTreeMap::new();
+        for (name, urls) in archives {
+            for url in &urls {
+                Mirrors::check_archive(url)?;
+            }
+            let urls = urls.iter().map(|url| Mirrors::place(url));
+            places.insert(name, urls.collect::<Result<Vec<_>>>()?);
         }
-        Ok(Mirrors { archives, ..self })
+        Ok(Mirrors {
+            archives: places,
+            ..self
+        })
     }
 
     /// Whether `url` can be a mirror of one of Debian's archives.
     pub fn check_archive(url: &str) -> Result<()> {
-        target(url).with_context(|| format!("`{}` is not a mirror of Debian's archive", shown(url)))
+        Mirrors::place(url)
+            .and_then(|url| target(&url))
+            .with_context(|| format!("`{}` is not a mirror of Debian's archive", shown(url)))
+    }
+
+    /// `to` as a URL: a path becomes one of a file.
+    ///
+    /// # Errors
+    /// A path that leads nowhere.
+    pub fn place(to: &str) -> Result<String> {
+        let Some(path) = local(to) else {
+            return Ok(to.to_owned());
+        };
+        let path = match path
+            .strip_prefix("~/")
+            .map(|rest| (rest, std::env::home_dir()))
+        {
+            Some((rest, Some(home))) => home.join(rest),
+            _ => PathBuf::from(path),
+        };
+        let whole = path
+            .canonicalize()
+            .with_context(|| format!("is the path {}", path.display()))?;
+        match Url::from_file_path(&whole) {
+            Ok(url) => Ok(url.into()),
+            Err(()) => bail!("is not a path that a URL can name"),
+        }
+    }
+
+    /// The same path from anywhere, if `to` is one that starts in `folder`.
+    pub fn beside(to: &str, folder: &Path) -> String {
+        match local(to).filter(|path| !path.starts_with(['/', '~'])) {
+            Some(path) => folder.join(path).display().to_string(),
+            None => to.to_owned(),
+        }
+    }
+
+    /// Whether `to` is a path on this machine instead of a URL.
+    pub fn is_path(to: &str) -> bool {
+        local(to).is_some()
     }
 
     /// Where `path` of Debian's archive `name`, as it was at `time`, stays.
@@ -171,6 +219,26 @@ impl Mirrors {
     }
 }
 
+/// The path that `to` is: of a folder, or a `file:` that is not a whole URL. A name without a
+/// slash before it may be a host's, and is a path only if there is such a folder.
+fn local(to: &str) -> Option<&str> {
+    let path = match to.strip_prefix("file:") {
+        Some(rest) => {
+            let rest = rest.strip_prefix("//").unwrap_or(rest);
+            let whole = rest.starts_with('/') || rest.starts_with("localhost/");
+            (!whole).then_some(rest)?
+        }
+        None => to,
+    };
+    let is_named = path == "."
+        || path == ".."
+        || ["/", "./", "../", "~/"]
+            .iter()
+            .any(|way| path.starts_with(way));
+    let is_there = !path.contains(':') && !path.is_empty() && Path::new(path).exists();
+    (is_named || is_there || to.starts_with("file:")).then_some(path)
+}
+
 fn original(url: &str) -> Candidate {
     Candidate {
         url: url.to_owned(),
@@ -204,16 +272,20 @@ fn rule(text: &str) -> Result<Rule> {
     {
         bail!("`{from_shown}=...`: these are several rules: give each an option of its own");
     }
-    target(to).with_context(|| format!("`{from_shown}=...`: TO"))?;
+    let whose = || format!("`{from_shown}=...`: TO");
+    let to = Mirrors::place(to).with_context(whose)?;
+    target(&to).with_context(whose)?;
     Ok(Rule {
         from: from.to_owned(),
-        to: to.to_owned(),
+        to,
     })
 }
 
 /// Checks the beginning of a mirror's URLs.
 fn target(text: &str) -> Result<()> {
-    let url = Url::parse(text).context("is not a URL")?;
+    let url = Url::parse(text).context(
+        "is not a URL: begin with https://, or with ./ if it is a folder on this machine",
+    )?;
     match url.scheme() {
         "https" | "http" => {}
         "file" if url.to_file_path().is_ok() => {}

@@ -327,6 +327,8 @@ impl<'a> Fetcher<'a> {
             jobs.iter().enumerate().map(first_host),
         );
         self.connect(jobs)?;
+        let sizes = jobs.iter().filter_map(|(i, _)| requests[*i].want.size);
+        self.progress.plan(jobs.len(), sizes.sum());
         let results: Mutex<Vec<Option<Result<Outcome>>>> =
             Mutex::new(jobs.iter().map(|_| None).collect());
         thread::scope(|scope| {

@@ -1,11 +1,12 @@
 //! From a name or a path to a checked [`Recipe`].
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
-use nodeimg_values::regular;
+use nodeimg_values::{regular, stdin};
 
 use super::file::RecipeFile;
 use super::library::{built_in, built_in_names, is_part};
@@ -13,6 +14,7 @@ use super::output::{Kinds, OutputKind};
 use super::problems::Problems;
 use super::source::{Source, Step, nearest};
 use super::{Recipe, check};
+use crate::input::fetch::Mirrors;
 
 /// Longer chains of `extends` are a mistake.
 const MAX_EXTENDS: usize = 8;
@@ -25,35 +27,102 @@ pub enum RecipeRef {
 }
 
 impl FromStr for RecipeRef {
-    type Err = std::convert::Infallible;
+    type Err = anyhow::Error;
 
-    /// A path has a slash or ends in `.toml`; anything else is a built-in name.
-    fn from_str(text: &str) -> Result<RecipeRef, Self::Err> {
-        let is_path =
-            text.contains('/') || Path::new(text).extension().is_some_and(|e| e == "toml");
-        Ok(if is_path {
-            RecipeRef::File(text.into())
-        } else {
-            RecipeRef::BuiltIn(text.to_owned())
-        })
+    /// A path has a slash or ends in `.toml`, or is a directory, which has one recipe in it;
+    /// `-` is standard input; anything else is a built-in name.
+    fn from_str(text: &str) -> Result<RecipeRef> {
+        if text == "-" {
+            return stdin::path(text).map(RecipeRef::File);
+        }
+        RecipeRef::beside(Path::new(""), text)
     }
+}
+
+/// The recipe in `folder`: the only one, or the one that is called `recipe.toml` or as the folder.
+fn recipe_in(folder: &Path) -> Result<PathBuf> {
+    let shown = folder.display();
+    let entries = fs::read_dir(folder).with_context(|| format!("listing {shown}"))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(|| format!("listing {shown}"))?.path();
+        if path.extension().is_some_and(|end| end == "toml") && looks_like_recipe(&path) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    let whole = folder.canonicalize().unwrap_or_default();
+    let own = whole.file_name().map(|name| name.to_string_lossy());
+    let names = [Some("recipe".into()), own];
+    let called = |path: &&PathBuf| {
+        let stem = path.file_stem().map(|stem| stem.to_string_lossy());
+        names.contains(&stem)
+    };
+    match (found.as_slice(), found.iter().find(called)) {
+        ([one], _) | (_, Some(one)) => Ok(one.clone()),
+        ([], None) => bail!("the directory {shown} has no recipe in it (a file NAME.toml)"),
+        (many, None) => {
+            let names: Vec<_> = many.iter().map(|path| path.display().to_string()).collect();
+            bail!(
+                "the directory {shown} has several recipes, name one: {}",
+                names.join(", ")
+            )
+        }
+    }
+}
+
+/// Other TOML files, such as inventories and lists of keys, have neither key.
+fn looks_like_recipe(path: &Path) -> bool {
+    // What cannot be read is told about when it is read as the recipe.
+    let Ok(text) = regular::read_text(path) else {
+        return true;
+    };
+    let keys = ["name", "extends", "profile"];
+    toml::from_str::<toml::Table>(&text).map_or(true, |table| {
+        keys.iter().any(|key| table.contains_key(*key))
+    })
 }
 
 impl fmt::Display for RecipeRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RecipeRef::BuiltIn(name) => f.write_str(name),
-            RecipeRef::File(path) => path.display().fmt(f),
+            RecipeRef::File(path) => f.write_str(&stdin::shown(path)),
         }
     }
 }
 
 impl RecipeRef {
+    /// The one that `text` of a file in `folder` names.
+    ///
+    /// # Errors
+    /// A directory without a recipe, or with several.
+    pub fn beside(folder: &Path, text: &str) -> Result<RecipeRef> {
+        let path = folder.join(text);
+        if built_in(text).is_none() && path.is_dir() {
+            return recipe_in(&path).map(RecipeRef::File);
+        }
+        Ok(match RecipeRef::named(text) {
+            RecipeRef::File(_) => RecipeRef::File(path),
+            name => name,
+        })
+    }
+
+    fn named(text: &str) -> RecipeRef {
+        let is_path =
+            text.contains('/') || Path::new(text).extension().is_some_and(|e| e == "toml");
+        match is_path {
+            true => RecipeRef::File(text.into()),
+            false => RecipeRef::BuiltIn(text.to_owned()),
+        }
+    }
+
     /// The lock beside the recipe; `None` for a built-in one, whose lock is in
-    /// the binary.
+    /// the binary, and for standard input, which has nothing beside it.
     pub fn lock_path(&self) -> Option<PathBuf> {
         match self {
             RecipeRef::BuiltIn(_) => None,
+            RecipeRef::File(path) if stdin::is(path) => None,
             RecipeRef::File(path) => Some(path.with_extension("lock")),
         }
     }
@@ -82,9 +151,12 @@ impl RecipeRef {
             RecipeRef::File(path) => {
                 let text = regular::read_text(path)
                     .with_context(|| format!("reading the recipe {}", path.display()))?;
-                let directory = path.parent().map(Path::to_owned);
+                let directory = match stdin::is(path) {
+                    true => Some(PathBuf::new()),
+                    false => path.parent().map(Path::to_owned),
+                };
                 Ok(Source {
-                    label: path.display().to_string(),
+                    label: stdin::shown(path),
                     text,
                     directory,
                 })
@@ -165,10 +237,9 @@ fn load_source(first: Source, kinds: &Kinds, outputs: &[&OutputKind]) -> Result<
 }
 
 fn base_of(text: &str, from: &Source) -> RecipeRef {
-    match (text.parse(), &from.directory) {
-        (Ok(RecipeRef::File(path)), Some(directory)) => RecipeRef::File(directory.join(path)),
-        (Ok(other), _) => other,
-        (Err(never), _) => match never {},
+    match (RecipeRef::named(text), &from.directory) {
+        (RecipeRef::File(path), Some(directory)) => RecipeRef::File(directory.join(path)),
+        (other, _) => other,
     }
 }
 
@@ -183,6 +254,11 @@ fn located(mut file: RecipeFile, source: &Source) -> Result<RecipeFile> {
         let way = [Step::Key("registries"), Step::Key(name), Step::Key("ca")];
         if let Some(path) = &mut registry.ca {
             *path = beside(path, source, &way)?;
+        }
+    }
+    if let Some(directory) = &source.directory {
+        for mirror in mirrors(&mut file) {
+            *mirror = Mirrors::beside(mirror, directory);
         }
     }
     let repositories = file.base.iter_mut().flat_map(|base| &mut base.repository);
@@ -248,9 +324,19 @@ fn located(mut file: RecipeFile, source: &Source) -> Result<RecipeFile> {
     Ok(file)
 }
 
+/// Each place of a mirror.
+fn mirrors(file: &mut RecipeFile) -> impl Iterator<Item = &mut String> {
+    let base = file.base.iter_mut();
+    let debian = base.flat_map(|base| base.mirrors.iter_mut().chain(&mut base.security_mirrors));
+    file.mirrors.values_mut().chain(debian)
+}
+
 /// The same wherever it lies: every path of the author's disk is only its name.
 pub fn portable(file: &RecipeFile) -> RecipeFile {
     let mut file = file.clone();
+    for mirror in mirrors(&mut file).filter(|mirror| Mirrors::is_path(mirror)) {
+        *mirror = name_of(mirror);
+    }
     let registries = file.registries.values_mut();
     let repositories = file.base.iter_mut().flat_map(|base| &mut base.repository);
     let sources = file.artifact.iter_mut().flat_map(|part| &mut part.source);
@@ -268,11 +354,17 @@ pub fn portable(file: &RecipeFile) -> RecipeFile {
         .chain(file.file.iter_mut().flat_map(|entry| &mut entry.source))
         .chain(file.health.iter_mut().flat_map(|check| &mut check.source));
     for path in paths {
-        if let Some(name) = Path::new(path.as_str()).file_name() {
-            *path = name.to_string_lossy().into_owned();
-        }
+        *path = name_of(path);
     }
     file
+}
+
+fn name_of(path: &str) -> String {
+    let name = Path::new(path).file_name();
+    name.map_or_else(
+        || path.to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 fn beside(path: &str, source: &Source, way: &[Step<'_>]) -> Result<String> {

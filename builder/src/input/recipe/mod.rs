@@ -75,6 +75,7 @@ pub use load::{RecipeRef, load, load_edited, load_for, portable};
 pub use merge::with_extra;
 pub use repository::Repository;
 pub use script::AcceptedScript;
+pub use source::nearest;
 
 /// A whole, checked recipe.
 #[derive(Clone, Debug)]

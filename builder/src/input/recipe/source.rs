@@ -5,6 +5,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use anyhow::bail;
+use clap::ValueEnum;
+use nodeimg_values::arch::Arch;
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
@@ -47,10 +50,22 @@ impl Source {
     /// With line, column, the line itself, a caret and, if one is near, a
     /// suggestion.
     pub fn parse<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
-        toml::from_str(&self.text).map_err(|error| {
+        let parsed = toml::from_str(&self.text).map_err(|error| {
             let help = suggestion(error.message());
             anyhow::Error::msg(self.report(error.span(), error.message().trim(), help.as_deref()))
-        })
+        })?;
+        let table = DeTable::parse(&self.text).ok();
+        match table.and_then(|table| doubled("", table.get_ref())) {
+            Some((span, arch)) => bail!(
+                "{}",
+                self.report(
+                    Some(span),
+                    &format!("`{arch}` is here twice, by two of its names"),
+                    None
+                )
+            ),
+            None => Ok(parsed),
+        }
     }
 
     /// A message with the place that it speaks of.
@@ -118,6 +133,35 @@ impl Source {
             .map_or(self.text.len(), |at| span.start + at);
         span.start..span.end.min(end).max(span.start)
     }
+}
+
+/// Where a table of architectures, at `key`, has one by two names (`x86_64` and `amd64`): the
+/// map that it is read into would keep the last one.
+fn doubled(key: &str, table: &DeTable<'_>) -> Option<(Range<usize>, Arch)> {
+    let mut archs = Vec::new();
+    for (name, value) in table {
+        let of_archs = key == "url" || key == "source" || key.starts_with("arch_");
+        if let Ok(arch) = <Arch as ValueEnum>::from_str(name.get_ref(), false)
+            && of_archs
+        {
+            if archs.contains(&arch) {
+                return Some((name.span(), arch));
+            }
+            archs.push(arch);
+        }
+        let inside = match value.get_ref() {
+            DeValue::Table(table) => doubled(name.get_ref(), table),
+            DeValue::Array(items) => items.iter().find_map(|item| match item.get_ref() {
+                DeValue::Table(table) => doubled("", table),
+                _ => None,
+            }),
+            _ => None,
+        };
+        if inside.is_some() {
+            return inside;
+        }
+    }
+    None
 }
 
 /// `None` = the way ends here; `Some(None)` = it leads nowhere.

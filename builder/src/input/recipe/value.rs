@@ -188,14 +188,15 @@ impl fmt::Display for ArtifactVersion {
     }
 }
 
-/// A number of bytes, written with a binary unit: `"512 MiB"`.
+/// A number of bytes, written with a binary unit: `"512 MiB"`. It is read as people write it
+/// too (`6G`, `2g`, `1.5 gib`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ByteSize(pub u64);
 
 text_value!(
     ByteSize,
-    "^[0-9]+ ?(B|KiB|MiB|GiB|TiB)$",
+    "^[0-9]+([.][0-9]+)? ?([bB]|[kKmMgGtT]([iI][bB])?)$",
     "a size with its unit, `512 MiB`"
 );
 
@@ -203,30 +204,45 @@ impl FromStr for ByteSize {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<ByteSize> {
-        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let shift = match text[digits..].trim_start() {
-            "B" => 0,
-            "KiB" => 10,
-            "MiB" => 20,
-            "GiB" => 30,
-            "TiB" => 40,
-            _ => bail!(
-                "`{}` is not a size: use a whole number and B, KiB, MiB, GiB or TiB",
-                text.escape_debug()
-            ),
+        let shown = text.escape_debug();
+        let number = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let (digits, unit) = (&text[..text.len() - number.len()], number.trim_start());
+        let shift = match unit.to_ascii_lowercase().as_str() {
+            "b" => 0,
+            "k" | "kib" => 10,
+            "m" | "mib" => 20,
+            "g" | "gib" => 30,
+            "t" | "tib" => 40,
+            "" if !digits.is_empty() => {
+                bail!("`{shown}` is not a size: add its unit, as in {digits}MiB or {digits}G")
+            }
+            "kb" | "mb" | "gb" | "tb" => {
+                let letter = &unit[..1].to_ascii_uppercase();
+                bail!(
+                    "`{shown}` is not a size: {unit} is a power of 1000 for some and of 1024 for \
+                     others; write {digits}{letter}iB or {digits}{letter} for powers of 1024"
+                )
+            }
+            _ => bail!("`{shown}` is not a size: use a number and B, KiB, MiB, GiB or TiB"),
         };
-        let size = text[..digits]
-            .parse::<u64>()
-            .ok()
-            .and_then(|n| n.checked_mul(1_u64 << shift));
-        match size {
+        match bytes(digits, shift) {
             Some(size) => Ok(ByteSize(size)),
             None => bail!(
-                "`{}` is not a size: the number is missing or too large",
-                text.escape_debug()
+                "`{shown}` is not a size: the number is missing, too large, or not of whole bytes"
             ),
         }
     }
+}
+
+/// `digits`, which may have a fraction, times 2 to the power of `shift`.
+fn bytes(digits: &str, shift: u32) -> Option<u64> {
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
+    let whole: u128 = whole.parse().ok()?;
+    let ten = 10u128.checked_pow(u32::try_from(part.len()).ok()?)?;
+    let part = part.parse::<u128>().ok()?.checked_mul(1 << shift)?;
+    let exact = part % ten == 0;
+    let all = whole.checked_mul(1 << shift)?.checked_add(part / ten)?;
+    exact.then(|| u64::try_from(all).ok()).flatten()
 }
 
 impl fmt::Display for ByteSize {

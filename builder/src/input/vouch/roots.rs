@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use nodeimg_trust::Roots;
-use nodeimg_values::regular;
+use nodeimg_values::{regular, stdin};
 
 use super::demand::instance;
 use crate::input::recipe::verify::{SigstoreInstance, TrustPart};
@@ -36,7 +36,7 @@ impl FromStr for GivenRoot {
         }
         Ok(GivenRoot {
             instance,
-            file: file.into(),
+            file: stdin::path(file)?,
         })
     }
 }

@@ -163,3 +163,44 @@ fn an_option_has_one_rule() {
         2
     );
 }
+
+#[test]
+fn folders_are_named_as_in_a_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    let mirror = folder.path().join("a b");
+    std::fs::create_dir(&mirror).unwrap();
+    let whole = folder.path().canonicalize().unwrap();
+    let url = format!("file://{}/a%20b/v1.36.0/kubelet", whole.display());
+    let path = mirror.display().to_string();
+    for to in [
+        path.clone(),
+        format!("{path}/"),
+        format!("{path}/../a b"),
+        Mirrors::beside("./a b", folder.path()),
+        Mirrors::beside("file:./a b", folder.path()),
+        Mirrors::beside("file://./a b", folder.path()),
+        Mirrors::beside(&path, Path::new("/elsewhere")),
+        format!("file://{}/a%20b", whole.display()),
+    ] {
+        let rule = format!("https://dl.k8s.io/={to}");
+        let mirrors = Mirrors::new(&[rule], None, &[]).unwrap();
+        assert_eq!(urls(&mirrors, URL), std::slice::from_ref(&url), "{to}");
+        assert!(mirrors.candidates(URL)[0].path().is_some(), "{to}");
+        Mirrors::check_archive(&to).unwrap();
+    }
+    // From where the tests run.
+    assert!(Mirrors::place("src").unwrap().ends_with("/builder/src"));
+    assert!(Mirrors::place("..").unwrap().starts_with("file:///"));
+    assert_eq!(Mirrors::beside("https://x/", folder.path()), "https://x/");
+    for (to, why) in [
+        ("./no-such", "is the path ./no-such"),
+        ("file://no-such", "is the path no-such"),
+        ("/no-such", "No such file"),
+        ("mirror.example/k8s", "or with ./ if it is a folder"),
+        ("ftp://x/", "https://, http:// or file:///"),
+    ] {
+        let rule = format!("https://dl.k8s.io/={to}");
+        let error = format!("{:#}", Mirrors::new(&[rule], None, &[]).unwrap_err());
+        assert!(error.contains(why), "{to}: {error}");
+    }
+}

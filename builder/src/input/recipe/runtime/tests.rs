@@ -114,6 +114,9 @@ fn walk(top: &Path, folder: &Path, found: &mut Vec<String>) {
             "/containerd.rs",
             "/crio.rs",
             "/recipe/handler",
+            "/init/runtime.rs",
+            // Where the versions of what is pinned are listed.
+            "/lock/outdated.rs",
             "/contract/registries.rs",
             "/check/registries",
             "/plan/registries",

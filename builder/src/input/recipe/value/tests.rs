@@ -42,6 +42,14 @@ fn values_that_are_taken() {
         ("1GiB", "1 GiB"),
         ("1536 KiB", "1536 KiB"),
         ("7 B", "7 B"),
+        ("6G", "6 GiB"),
+        ("2g", "2 GiB"),
+        ("512m", "512 MiB"),
+        ("1.5G", "1536 MiB"),
+        ("0.5 gib", "512 MiB"),
+        ("64K", "64 KiB"),
+        ("1T", "1 TiB"),
+        ("9b", "9 B"),
     ]);
     good::<Domain>(&[("cluster.local", "cluster.local")]);
     good::<Word>(&[
@@ -73,7 +81,16 @@ fn values_that_are_refused_with_the_reason() {
         ("", "CIDR"),
     ]);
     bad::<ByteSize>(&[
-        ("12", "not a size"),
+        ("12", "12MiB or 12G"),
+        ("6GB", "write 6GiB or 6G"),
+        ("6gb", "power of 1000"),
+        ("1.3 B", "whole bytes"),
+        ("1..5G", "number is missing"),
+        (".5G", "number is missing"),
+        ("-1G", "not a size"),
+        ("1e3M", "not a size"),
+        ("6 elephants", "not a size"),
+        ("17179869184G", "too large"),
         ("MiB", "missing"),
         ("99999999999999999999 GiB", "too large"),
     ]);
