@@ -22,7 +22,7 @@ pub struct PublishArgs {
     /// Another nodeimg-update in the container image REPOSITORY:TAG-update than the one inside nodeimg
     #[arg(long, value_name = "FILE")]
     pub updater: Option<PathBuf>,
-    /// Sign what is published by the key [checksums] of this file, as cosign does (TOML; see docs/how-to/sign.md)
+    /// Sign what is published by the key `[checksums]` of this file, as cosign does (TOML; see docs/how-to/sign.md)
     #[arg(long, value_name = "FILE")]
     pub keys: Option<PathBuf>,
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub struct PullArgs {
 
 #[derive(Debug, Args)]
 pub struct JobArgs {
-    /// Where to: oci://HOST/REPOSITORY[:TAG]; `{name}` stands for the image's name
+    /// Where to: `oci://HOST/REPOSITORY[:TAG]`; `{name}` stands for the image's name
     #[arg(value_name = "ADDRESS", value_parser = PLACE)]
     pub place: Place,
     /// A list of recipes and architectures, a line each (`./web.toml amd64`)
@@ -77,7 +77,7 @@ pub struct JobArgs {
 
 #[derive(Debug, Args)]
 pub struct ContainerArgs {
-    /// The file to write (an OCI archive), or oci://HOST/REPOSITORY[:TAG] [default tag: nodeimg's version]
+    /// The file to write (an OCI archive), or `oci://HOST/REPOSITORY[:TAG]` [default tag: nodeimg's version]
     #[arg(value_name = "FILE|ADDRESS")]
     pub to: String,
     /// Static nodeimg, one for each architecture [default: this one]

@@ -1,7 +1,7 @@
 //! Real devices: loop devices, and what this kernel can make of them. Needs root; what the kernel
 //! lacks (device-mapper, md) is said, and its sysfs is recorded in `src/device/tests.rs`.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
