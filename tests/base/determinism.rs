@@ -87,6 +87,12 @@ fn nobody_builds_the_same_bytes_elsewhere() {
         let binary = copied(&binary, at(arch), 0o644);
         build.args(["--arch", arch, "--firstboot"]);
         build.arg(format!("{arch}={}", binary.display()));
+        let Some(updater) = real::updater(arch) else {
+            return;
+        };
+        let updater = copied(&updater, at(&format!("updater-{arch}")), 0o644);
+        build.arg("--update");
+        build.arg(format!("{arch}={}", updater.display()));
     }
     if judge::is_root() {
         let mut own = clean(Command::new("chown"));

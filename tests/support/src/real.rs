@@ -34,19 +34,26 @@ pub fn mirror() -> Option<String> {
     Some(format!("https://={url}"))
 }
 
-/// The first-boot binary where nodeimg itself would look.
+/// The first-boot binary for `arch` that was built.
 pub fn firstboot(arch: &str) -> Option<PathBuf> {
-    let given = std::env::var_os(format!("NODEIMG_FIRSTBOOT_{}", arch.to_uppercase()));
+    built("nodeimg-firstboot", "FIRSTBOOT", arch)
+}
+
+/// The updater, likewise.
+pub fn updater(arch: &str) -> Option<PathBuf> {
+    built("nodeimg-update", "UPDATE", arch)
+}
+
+/// The program that a variable of the environment names, or that `ci/firstboot` has left.
+fn built(program: &str, variable: &str, arch: &str) -> Option<PathBuf> {
+    let given = std::env::var_os(format!("NODEIMG_{variable}_{}", arch.to_uppercase()));
     let found = given.map(PathBuf::from).or_else(|| {
-        let path = place::target()
-            .join("firstboot")
-            .join(arch)
-            .join("nodeimg-firstboot");
+        let path = place::target().join("firstboot").join(arch).join(program);
         path.is_file().then_some(path)
     });
     if found.is_none() {
         judge::missing(&format!(
-            "the first-boot binary for {arch} (`ci/firstboot {arch}` makes it)"
+            "{program} for {arch} (`ci/firstboot --program {program} {arch}` makes it)"
         ));
     }
     found

@@ -17,7 +17,7 @@ pub(super) fn files(
     };
     if !image.exists(UPDATER) {
         let reason = "is for an image that updates itself, and this one does not";
-        let remedy = "remove `update`, or build the image with `[update]` in its recipe";
+        let remedy = "remove `update`, or build a disk whose recipe does not have `enable = false` in `[update]`";
         problems.error(&first.value.place, reason, remedy);
     }
     let mut files = Vec::new();

@@ -258,6 +258,7 @@ const FILES: &[(&str, &str)] = &[
     ("/etc/ssl/certs/ca-certificates.crt", "# of the image\n"),
     ("/usr/share/zoneinfo/Europe/Berlin", "TZif"),
     ("/etc/there", "of the image\n"),
+    (nodeimg_seed::contract::paths::UPDATER, ""),
 ];
 
 impl Image for Place {
