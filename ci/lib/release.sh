@@ -72,7 +72,7 @@ make_sboms() {
     mkdir "$WORK/sources"
     tar --create --exclude ./target --exclude ./out --exclude ./.git . | tar --extract --directory "$WORK/sources"
     (
-        cd "$WORK/sources"
+        cd "$WORK/sources" || exit
         # The same for both architectures, but for the assembler of one crate.
         "$TOOLS/cargo-cyclonedx" cyclonedx --quiet --format json --spec-version 1.5 \
             --target x86_64-unknown-linux-musl --override-filename sbom

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access, geteuid};
 use nodeimg_machine::qemu::firmware::Firmware;
 use nodeimg_machine::qemu::host::Host;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Expected;
 use nodeimg_values::progress::{Mode, Progress};
+use nodeimg_values::system;
 use serde_json::json;
 
 use super::{Session, flash, help};
@@ -136,7 +136,7 @@ fn store(session: &Session<'_>) -> Result<String, String> {
             there.display()
         ));
     }
-    let free = statvfs(there).map(|stat| stat.blocks_available() * stat.fragment_size());
+    let free = system::free_space(there);
     match free {
         Ok(free) if free < ROOM => Err(format!(
             "{shown}: {} MB are free, an image needs {} MB: `nodeimg store gc` makes room",

@@ -5,12 +5,12 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Seek, Write};
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
-use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use crate::system;
 
 /// More than this goes to disk, in bytes. Keys and the like never do.
 const IN_MEMORY: u64 = 64 << 20;
@@ -37,7 +37,7 @@ pub fn path(text: &str) -> Result<PathBuf> {
     }
     let file = spooled(input).context("`-`: reading standard input")?;
     let _ = SPOOLED.set(file);
-    spool().context("`-`: standard input is gone")
+    spool().context("`-` is for Linux alone: name a file")
 }
 
 /// Whether `path` is what [`path`] made of `-`.
@@ -62,8 +62,7 @@ pub fn named(text: String) -> String {
 }
 
 fn spool() -> Option<PathBuf> {
-    let file = SPOOLED.get()?;
-    Some(format!("/proc/self/fd/{}", file.as_raw_fd()).into())
+    SPOOLED.get().and_then(system::path_of)
 }
 
 fn spooled(mut from: impl Read) -> io::Result<File> {
@@ -71,7 +70,7 @@ fn spooled(mut from: impl Read) -> io::Result<File> {
     from.by_ref().take(IN_MEMORY).read_to_end(&mut bytes)?;
     let whole = (bytes.len() as u64) < IN_MEMORY;
     let mut file = match whole {
-        true => File::from(memfd_create(c"stdin", MFdFlags::MFD_CLOEXEC)?),
+        true => system::memory_file()?,
         false => tempfile::tempfile()?,
     };
     file.write_all(&bytes)?;

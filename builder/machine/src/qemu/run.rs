@@ -9,8 +9,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::sys::statvfs::statvfs;
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use nodeimg_values::system;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
@@ -370,10 +370,7 @@ impl<'a> Run<'a> {
 }
 
 fn free_space(path: &Path) -> Option<String> {
-    let found = statvfs(path).ok()?;
-    // 32 bits on macOS.
-    let blocks = found.blocks_available() as u64;
-    let free = blocks.saturating_mul(found.fragment_size() as u64);
+    let free = system::free_space(path).ok()?;
     Some(format!(" ({} MiB are free there)", free >> 20))
 }
 
