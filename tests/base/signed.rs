@@ -149,6 +149,17 @@ fn a_signed_disk_is_whole_and_others_verify_it() {
         let conf = fs::read_to_string(esp.join("loader/loader.conf")).unwrap();
         assert!(conf.ends_with("secure-boot-enroll if-safe\n"), "{conf}");
         only_the_esp_differs(&unsigned, &image.join("disk.raw"));
+        let mut diff = nodeimg();
+        diff.arg("diff").arg(&unsigned).arg(image.join("disk.raw"));
+        let told = Ran::of(&mut diff).good().out;
+        let changed = told.lines().filter(|line| line.ends_with(" bytes, signed"));
+        let changed: Vec<_> = changed.collect();
+        assert_eq!(changed.len(), 2, "{told}");
+        assert!(
+            changed[0].contains(&format!("ESP /EFI/BOOT/{loader}")),
+            "{told}"
+        );
+        assert!(told.contains("+ ESP /loader/keys/auto/db.auth"), "{told}");
         let mut compare = host_program("qemu-img");
         compare.args(["compare", "-f", "raw", "-F", "qcow2"]);
         compare

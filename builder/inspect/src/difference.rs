@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use anyhow::{Context, Result};
+use nodeimg_formats::pe;
 use serde::Serialize;
 
+use crate::boot::Esp;
 use crate::configuration;
 use crate::image::Image;
 use crate::report::{Report, SMALL};
@@ -149,6 +151,8 @@ pub fn between(before: (&Image, &Report), after: (&Image, &Report)) -> Result<Di
     let (one, other) = (before.1, after.1);
     let changes = |entries: fn(&Report) -> Entries| Changes::between(entries(one), &entries(other));
     let files = files(&before.0.root, &after.0.root)?;
+    let mut boot = changes(boot);
+    boot.changed.extend(esp_files(&before.0.esp, &after.0.esp)?);
     let configuration = settings(&before.0.root, &after.0.root, one, other, &files)?;
     Ok(Difference {
         format: VERSION,
@@ -158,7 +162,7 @@ pub fn between(before: (&Image, &Report), after: (&Image, &Report)) -> Result<Di
         units: changes(units),
         users: changes(users),
         writable: changes(writable),
-        boot: changes(boot),
+        boot,
         files,
         configuration,
         sizes: changes(sizes),
@@ -248,6 +252,35 @@ fn boot(report: &Report) -> Entries {
         entries.insert(format!("initrd module {module}"), String::new());
     }
     entries
+}
+
+/// Files of both EFI system partitions whose contents differ: programs of another version, or with
+/// another signature.
+fn esp_files(before: &Option<Esp>, after: &Option<Esp>) -> Result<BTreeMap<String, [String; 2]>> {
+    let mut changed = BTreeMap::new();
+    let (Some(before), Some(after)) = (before, after) else {
+        return Ok(changed);
+    };
+    for path in before.files.keys() {
+        if !after.files.contains_key(path) {
+            continue;
+        }
+        let (old, new) = (before.content(path)?, after.content(path)?);
+        if old != new {
+            let mut both = [program(&old), program(&new)];
+            if both[0] == both[1] {
+                both[1].push_str(", other content");
+            }
+            changed.insert(format!("ESP {path}"), both);
+        }
+    }
+    Ok(changed)
+}
+
+fn program(bytes: &[u8]) -> String {
+    let signed = pe::Image::read(bytes).is_ok_and(|image| !image.certificates().is_empty());
+    let signed = if signed { ", signed" } else { "" };
+    format!("{} bytes{signed}", bytes.len())
 }
 
 fn files(before: &Root, after: &Root) -> Result<Changes> {
