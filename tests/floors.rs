@@ -153,7 +153,6 @@ const HOUSES: &[(&str, &[&str])] = &[
         "builder/values/src",
         &[
             "atomic",
-            "system",
             "progress",
             "trace",
             "terminal",
