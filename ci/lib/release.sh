@@ -65,6 +65,12 @@ pack_tar() {
         --numeric-owner --format gnu --create "$2" | gzip -9 --no-name >"$WORK/out/$2.tar.gz"
 }
 
+# make_container_image: of both architectures, by nodeimg's own writer.
+make_container_image() {
+    "$STATIC/$(host_arch)/nodeimg" container "$WORK/out/nodeimg-$VERSION-oci.tar" \
+        "$STATIC/amd64/nodeimg" "$STATIC/arm64/nodeimg" >&2
+}
+
 # make_sboms: of nodeimg and of the programs inside it. The tool writes beside the manifests:
 # in a copy.
 make_sboms() {
