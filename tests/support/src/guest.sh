@@ -40,6 +40,8 @@ fact machine-id cat /etc/machine-id
 fact host-key sha256sum /etc/ssh/ssh_host_ed25519_key.pub
 # shellcheck disable=SC2016 # for the inner shell
 fact os-release sh -c '. /etc/os-release && echo "$ID $IMAGE_ID $IMAGE_VERSION"'
+# By DHCP it may come later than the login.
+for _ in $(seq 20); do ip -4 -br addr show scope global | grep -q . && break; sleep 1; done
 fact address ip -4 -br addr show scope global
 fact first-boot cat /run/nodeimg/result.json
 fact first-boot-unit systemctl is-active nodeimg-firstboot.service
