@@ -1,6 +1,6 @@
 //! What a warm build takes of a processor, in instructions, by room and by library: the root file
 //! system of recipes/container-host for amd64, with everything derived before. More than a tenth
-//! more than tests/cost.txt records, of all or of a part that is worth a hundredth, fails.
+//! more than tests/cost.txt records, of all or of a part, fails; growth below a thousandth of all does not.
 //!
 //! valgrind counts them, so that the figures are the same on a busy machine, on another one, and
 //! where nobody may read the processor's own counters. They are those of the program that tests
@@ -61,12 +61,6 @@ fn a_warm_build_takes_what_is_recorded() {
         return;
     }
     let recorded = read(&fs::read_to_string(&file).unwrap());
-    if !recorded.contains_key(ALL) {
-        judge::say(&format!(
-            "the cost: tests/cost.txt records nothing yet: {RENEW}"
-        ));
-        return;
-    }
     let dearer = dearer(&recorded, &found);
     assert!(
         dearer.is_empty(),
@@ -151,9 +145,9 @@ fn part_of(function: &str) -> String {
     }
 }
 
-/// A line for each part that takes a tenth more than before, if that is worth a hundredth of all.
+/// A line for each part that takes a tenth more than before, if that is worth a thousandth of all.
 fn dearer(recorded: &Counts, found: &Counts) -> Vec<String> {
-    let floor = recorded[ALL] / 100;
+    let floor = recorded[ALL] / 1000;
     let is_dearer = |part: &str, count: u64| {
         let before = recorded.get(part).copied().unwrap_or_default();
         count * 10 > before * 11 && count > before + floor
@@ -195,7 +189,7 @@ fn a_part_that_grows_by_a_tenth_is_told() {
     };
     let recorded = of(&[(ALL, 1000), ("a", 500), ("b", 20)]);
     assert_eq!(recorded, read(&written(&recorded)));
-    let same = of(&[(ALL, 1090), ("a", 549), ("b", 29), ("c", 9)]);
+    let same = of(&[(ALL, 1090), ("a", 549), ("b", 21), ("c", 1)]);
     assert_eq!(dearer(&recorded, &same), Vec::<String>::new());
     let more = of(&[(ALL, 1101), ("a", 551), ("b", 31), ("c", 11)]);
     let named: Vec<String> = dearer(&recorded, &more);

@@ -160,6 +160,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "parallel",
             "temporary",
             "regular",
+            "size",
             "full",
             "epoch",
             "date",

@@ -344,7 +344,7 @@ class Bench:
         print(update.row("container-host, amd64", old, new))
         print(f"\n`ci/bench.d/update.py OLD NEW` says it of any other pair. {ranges} ranges are to be asked for.")
         self.goals.append(Goal("an update with one small file more: of the root", 100 * fetched / new.stat().st_size, 1, " %", noise=0))
-        old, new = roots_of_point_releases(images)
+        old, new = roots_of_point_releases(images, self.args.debian_mirror)
         print("\n## What an update from Debian 13.7 to 13.8 brings of the root\n")
         fetched = update.compared("container-host, amd64", old, new)
         size = new.stat().st_size

@@ -291,17 +291,17 @@ def roots_of_update(images):
     return roots
 
 
-def roots_of_point_releases(images):
-    """The root of Debian 13.7, and of 13.8 with its security updates."""
+def roots_of_point_releases(images, debian_mirror):
+    """The root of Debian 13.7, and of 13.8 with its security updates; `debian_mirror` ends with /debian."""
     recipe = images.work / "debian-13.7.toml"
     differences = (Path(__file__).parent / "debian-13.7.toml").read_text()
     recipe.write_text(f'extends = "{images.recipe}"\n\n{differences}')
     shutil.copy(images.recipe.with_suffix(".lock"), recipe.with_suffix(".lock"))
-    lock = [images.nodeimg, "--quiet", "--store", str(images.kept), "lock", "--recipe", str(recipe)]
-    # This system's apt may know Debian by http alone.
-    mirror = ["--mirror", "https://deb.debian.org/=http://deb.debian.org/"]
-    if subprocess.run(lock, check=False).returncode != 0:
-        subprocess.run([*lock, *mirror], check=True)
+    # Security updates lie beside the archive.
+    server = debian_mirror.rstrip("/").removesuffix("debian")
+    mirror = ["--mirror", f"https://mirror.invalid/={server}"]
+    lock = ["lock", "--recipe", str(recipe), *mirror]
+    subprocess.run([images.nodeimg, "--quiet", "--store", str(images.kept), *lock], check=True)
     subprocess.run(["cp", "-aln", images.kept / "blobs", images.store], stderr=subprocess.DEVNULL, check=False)
     roots = []
     for name, which in (("13.7", recipe), ("13.8", None)):

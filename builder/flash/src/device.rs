@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use nix::sys::stat::{major, minor};
 use nodeimg_seed::text::problem::printable;
+use nodeimg_values::size::size;
 use serde_json::{Value, json};
 
 pub use usage::{Usage, openers};
@@ -115,6 +116,19 @@ impl Device {
         Device::of(here, &name)
     }
 
+    /// Whether both are the same disk, as far as disks tell.
+    pub fn is(&self, other: &Device) -> bool {
+        let told = |it: &Device| {
+            (
+                it.number.clone(),
+                it.size,
+                it.model.clone(),
+                it.serial.clone(),
+            )
+        };
+        told(self) == told(other)
+    }
+
     /// A whole device, by the kernel's name for it.
     pub fn of(here: &Here, name: &str) -> Result<Device> {
         let directory = here.sys.join("block").join(name);
@@ -178,18 +192,6 @@ impl Device {
             "usage": self.usage.iter().map(Usage::json).collect::<Vec<_>>(),
         })
     }
-}
-
-/// Bytes for people.
-pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
 }
 
 /// Where udev and devtmpfs have a device of this name.

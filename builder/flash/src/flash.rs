@@ -105,6 +105,13 @@ impl Ready {
             }
             false => {
                 let disk = Disk::open(&job.here, &path, device.size)?;
+                // A disk that was plugged in meanwhile may have taken the name.
+                if !device.is(&Device::of(&job.here, &device.name)?) {
+                    bail!(
+                        "{} has become another device: name it again",
+                        path.display()
+                    );
+                }
                 let content = Content::of(&device, &disk);
                 (Some(disk), content)
             }

@@ -8,9 +8,10 @@ use nodeimg_formats::blocks::Blocks;
 use nodeimg_formats::gpt::Editable;
 use serde_json::{Value, json};
 
-use crate::device::{Device, Here, path_of, size};
+use crate::device::{Device, Here, path_of};
 use crate::signatures::{self, Found};
 use crate::target::SECTOR;
+use nodeimg_values::size::size;
 
 /// What is on a device.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -132,7 +133,7 @@ pub fn usable(device: &Device) -> Result<()> {
         );
     }
     if device.size == 0 {
-        bail!("{described}: there is no medium in it");
+        bail!("{described}: the drive holds no medium");
     }
     if device.read_only {
         let path = device.path();

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use nodeimg_formats::blocks::{Blocks, Part};
 use nodeimg_formats::fat::Editor;
 use nodeimg_formats::gpt::Entry;
-use nodeimg_formats::guid::Guid;
+use nodeimg_formats::gpt::kinds::ESP;
 
 use crate::target::{Buffer, Target};
 use crate::write::FIRST;
@@ -19,8 +19,6 @@ use crate::write::FIRST;
 const PAGE: u64 = 4096;
 /// What is written at a time, in pages.
 const RUN: u64 = 256;
-/// The type of an EFI system partition.
-pub const ESP: Guid = Guid::known(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b);
 /// Where first boot looks for a seed on it.
 const FOLDER: &str = "cidata";
 

@@ -3,9 +3,10 @@
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::device::{Device, Here, names, size};
+use crate::device::{Device, Here, names};
 use crate::judge::{Candidate, Content};
 use crate::target::looked_at;
+use nodeimg_values::size::size;
 
 /// The kernel's names of devices that nobody flashes.
 const NEVER: [&str; 7] = ["ram", "zram", "sr", "fd", "dm-", "md", "bcache"];

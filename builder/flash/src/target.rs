@@ -148,7 +148,7 @@ fn refused(here: &Here, path: &Path, error: &io::Error) -> anyhow::Error {
             "{shown} is read-only: does it have a switch against writing? (`blockdev --setrw \
              {shown}` if the kernel was told so)"
         ),
-        Some(Errno::ENOMEDIUM) => anyhow::anyhow!("{shown} is a drive with no medium in it"),
+        Some(Errno::ENOMEDIUM) => anyhow::anyhow!("the drive {shown} holds no medium"),
         _ => anyhow::Error::new(io::Error::from(error.kind()))
             .context(error.to_string())
             .context(format!("opening {shown}")),

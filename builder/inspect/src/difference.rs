@@ -13,6 +13,7 @@ use crate::image::Image;
 use crate::report::{Report, SMALL};
 use crate::root::{Kind, Node, Root};
 use crate::text::{self, line, visible};
+use nodeimg_values::size::size;
 
 /// Version of the format, raised when a reader of the old one would go wrong.
 pub const VERSION: u32 = 1;
@@ -212,7 +213,7 @@ fn sizes(report: &Report) -> Entries {
 fn boot(report: &Report) -> Entries {
     let mut entries = Entries::new();
     for partition in report.disk.iter().flat_map(|disk| &disk.partitions) {
-        let size = text::size(partition.size);
+        let size = size(partition.size);
         entries.insert(format!("partition {}", partition.label), size);
     }
     let Some(boot) = &report.boot else {

@@ -1,24 +1,10 @@
 //! A report for people.
 
 use crate::report::{OwnerKind, Report};
+use nodeimg_values::size::size;
 
 /// How many owners are named in the list of sizes.
 const LARGEST: usize = 10;
-
-/// A size for people: `12.3 MiB`.
-pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
-}
 
 /// Text that a terminal and a page show as it is: control characters, and those that turn the
 /// direction of writing, are escaped.

@@ -15,7 +15,7 @@ use crate::input::recipe::value::Name;
 pub struct InitArgs {
     /// A new or empty directory
     pub directory: PathBuf,
-    /// Copy the whole text of this built-in recipe, instead of asking or taking the options below [default: hard-way, if there is no terminal to ask at]
+    /// Copy this built-in recipe as it is, without questions [default without a terminal: hard-way]
     #[arg(long, value_name = "NAME", add = complete::built_in())]
     pub from: Option<String>,
     #[command(flatten)]

@@ -18,13 +18,13 @@ pub struct LockArgs {
     /// Only report whether the lock matches the recipe
     #[arg(long, conflicts_with_all = ["update", "digests"])]
     pub check: bool,
-    /// Only list newer versions of what is pinned, and where they are listed
+    /// List newer versions of everything pinned, and who offers them; change nothing
     #[arg(long, conflicts_with_all = ["check", "update", "proofs", "accept_signer", "digests"])]
     pub outdated: bool,
     /// With --check, also report whose signatures differ from those of an older lock
     #[arg(long, value_name = "FILE", requires = "check", value_parser = file())]
     pub against: Option<PathBuf>,
-    /// Fetch the signatures of what is pinned without a proof; no pin changes
+    /// Fetch signatures for pins that have no proof yet; change no pin
     #[arg(long, conflicts_with_all = ["check", "update"])]
     pub proofs: bool,
     /// Accept that another signer than in the lock vouches for an artifact; may be given more than once

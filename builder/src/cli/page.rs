@@ -30,8 +30,8 @@ pub struct DoctorArgs {
     pub network: NetworkArgs,
 }
 
-/// What `--help` prints for a verb, which may be of several words, and for nodeimg itself if
-/// there are none; nothing if there is no such verb.
+/// The text of `nodeimg VERB... --help`; without a verb, that of `nodeimg --help`. `None` for an
+/// unknown verb.
 pub fn help_of(verb: &[&str]) -> Option<String> {
     let words = [&["nodeimg"][..], verb, &["--help"]].concat();
     let error = whole().try_get_matches_from(words).err()?;

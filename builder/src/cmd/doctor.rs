@@ -199,7 +199,7 @@ fn mirrors(session: &Session<'_>, network: &NetworkArgs) -> Result<Vec<Finding>>
     Ok(found.into_iter().collect())
 }
 
-/// Whether anybody answers, and be it that there is no such file.
+/// Whether the server answers at all; "not found" counts.
 fn answers(fetcher: &Fetcher<'_>, name: &str, url: String) -> Result<(), String> {
     let request = Request {
         what: name.to_owned(),

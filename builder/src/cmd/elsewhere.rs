@@ -1,4 +1,4 @@
-//! `nodeimg flash` where there is not a Linux to open devices as it does.
+//! `nodeimg flash` on systems other than Linux: it says so, and names the page that helps.
 
 use anyhow::{Result, bail};
 

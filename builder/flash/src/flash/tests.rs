@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nodeimg_formats::fat;
+use nodeimg_formats::gpt::kinds::ESP;
 use nodeimg_formats::gpt::{self, Extent, Partition};
 use nodeimg_formats::guid::Guid;
 use nodeimg_formats::qcow2;
@@ -18,7 +19,6 @@ use nodeimg_values::progress::Mode;
 use tempfile::NamedTempFile;
 
 use super::*;
-use crate::lay::ESP;
 
 const MIB: u64 = 1 << 20;
 /// Of a device larger than the image, and no multiple of anything large.

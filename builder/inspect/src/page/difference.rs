@@ -5,7 +5,7 @@ use std::fmt::{Result, Write};
 use super::{begin, escape};
 use crate::difference::{Changes, Difference, shown};
 use crate::report::Report;
-use crate::text::size;
+use nodeimg_values::size::size;
 
 /// A part with more rows is folded.
 const OPEN: usize = 30;

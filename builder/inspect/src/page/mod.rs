@@ -6,8 +6,9 @@ mod difference;
 use std::fmt::{Result, Write};
 
 use crate::report::{OwnerKind, Report};
-use crate::text::{owner, size, visible};
+use crate::text::{owner, visible};
 use crate::treemap::{Tile, layout};
+use nodeimg_values::size::size;
 
 pub use difference::page as difference;
 

@@ -17,36 +17,16 @@ use super::value::Word;
 use super::{ExtraContent, ExtraFile, runtime, sysupdate};
 use crate::tree::ImagePath;
 
+mod units;
+
 /// What stands for a key that a seed brings.
 const SEED: &str = "seed";
-/// What looks for updates, and when.
-const UNIT: &str = "nodeimg-update.service";
-const TIMER: &str = "nodeimg-update.timer";
-/// The timer's default.
-const DAILY: &str = "daily";
 /// No timer.
 const NEVER: &str = "never";
 const CONFIG: &str = "/usr/lib/nodeimg/update.toml";
 const KEY: &str = "/usr/lib/nodeimg/update.pub";
-const UNITS: &str = "/usr/lib/systemd/system";
-/// What no preset names, a node's first boot enables.
-const PRESET: &str = "/usr/lib/systemd/system-preset/20-nodeimg-update.preset";
 /// What is of updates in the name of a unit, a preset, a link or a program.
 const NAME: &str = "nodeimg-update";
-const SERVICE: &str = include_str!("update/nodeimg-update.service");
-/// What sets the timers as a seed says.
-const SCHEDULE: &str = "nodeimg-update-schedule.service";
-const SCHEDULE_TEXT: &str = include_str!("update/nodeimg-update-schedule.service");
-/// What reboots a node in its window, and when that opens.
-const REBOOT: &str = "nodeimg-update-reboot.service";
-const REBOOT_TEXT: &str = include_str!("update/nodeimg-update-reboot.service");
-const WINDOW: &str = "nodeimg-update-reboot.timer";
-/// What a node of kubeadm's needs after an update, and its part in the node's health.
-const KUBEADM: &str = "nodeimg-update-kubeadm.service";
-const KUBEADM_TEXT: &str = include_str!("update/nodeimg-update-kubeadm.service");
-const KUBEADM_CHECK: &str = "/usr/lib/nodeimg/health.d/nodeimg-update-kubeadm";
-const KUBEADM_CHECK_TEXT: &str = include_str!("update/health");
-
 /// How nodes with a disk of this image come to the next version. Without this table the program
 /// is there, and nothing starts it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -191,13 +171,12 @@ pub fn check(
     let is_kubeadm = file
         .profile
         .is_some_and(|profile| profile.joins == Join::Kubeadm);
-    let units = units(part, file.update.is_some(), is_kubeadm);
-    let unit = runtime::of(file).shared.unit;
-    let kubeadm = is_kubeadm.then(|| KUBEADM_TEXT.replace(runtime::UNIT, unit));
+    let units = units::all(part, file.update.is_some(), is_kubeadm);
+    let runtime = is_kubeadm.then(|| runtime::of(file));
     let transfers = transfers
         .into_iter()
         .map(|(path, text)| (path, 0o644, text));
-    let texts = texts(part, kubeadm, preset(&units)).chain(transfers);
+    let texts = units::files(part, runtime, &units).chain(transfers);
     let texts = texts.map(|(path, mode, text)| (path, mode, ExtraContent::Text(text)));
     let key = key.map(|key| (KEY.to_owned(), 0o644, ExtraContent::Source(key)));
     let added = texts.chain(key).filter_map(|(path, mode, content)| {
@@ -214,51 +193,6 @@ pub fn check(
         units: units.filter_map(|(unit, _)| unit.parse().ok()).collect(),
         rollout,
     }
-}
-
-/// The units that systemd can enable, and which are.
-fn units(part: &UpdatePart, is_asked_for: bool, is_kubeadm: bool) -> Vec<(&'static str, bool)> {
-    let window = part.reboot.as_ref().and_then(|it| it.window.as_deref());
-    let mut units = vec![
-        (
-            TIMER,
-            is_asked_for && part.schedule.as_deref() != Some(NEVER),
-        ),
-        (SCHEDULE, true),
-        (WINDOW, window.is_some_and(|window| window != NEVER)),
-    ];
-    units.extend(is_kubeadm.then_some((KUBEADM, true)));
-    units
-}
-
-/// Of those that are not enabled.
-fn preset(units: &[(&str, bool)]) -> String {
-    let off = units.iter().filter(|(_, is_on)| !is_on);
-    off.map(|(unit, _)| format!("disable {unit}\n")).collect()
-}
-
-/// Paths, modes and contents.
-fn texts(
-    part: &UpdatePart,
-    kubeadm: Option<String>,
-    preset: String,
-) -> impl Iterator<Item = (String, u32, String)> {
-    let unit = |name: &str, text: &str| Some((format!("{UNITS}/{name}"), 0o644, text.to_owned()));
-    let file = |path: &str, mode, text: String| Some((path.to_owned(), mode, text));
-    let added = [
-        file(CONFIG, 0o644, config(part)),
-        file(PRESET, 0o644, preset).filter(|(_, _, preset)| !preset.is_empty()),
-        unit(UNIT, SERVICE),
-        unit(TIMER, &timer(part)),
-        unit(SCHEDULE, SCHEDULE_TEXT),
-        unit(REBOOT, REBOOT_TEXT),
-        unit(WINDOW, &window(part)),
-        kubeadm
-            .as_ref()
-            .and(file(KUBEADM_CHECK, 0o755, KUBEADM_CHECK_TEXT.to_owned())),
-        kubeadm.and_then(|text| unit(KUBEADM, &text)),
-    ];
-    added.into_iter().flatten()
 }
 
 const TABLE: Step<'static> = Step::Key("update");
@@ -376,62 +310,6 @@ fn key(part: &UpdatePart, problems: &mut Problems<'_>) -> Option<PathBuf> {
         );
     }
     Some(path.to_owned())
-}
-
-fn config(part: &UpdatePart) -> String {
-    let mut text =
-        String::from("# Of the recipe's [update]; /etc/nodeimg/update.toml counts before it.\n");
-    if let Some(source) = &part.source {
-        text += &format!("source = {}\n", toml::Value::from(source.as_str()));
-    }
-    match part.key.as_deref() {
-        None => {}
-        Some(SEED) => text += "key_from_seed = true\n",
-        Some(_) => text += &format!("keys = [\"{KEY}\"]\n"),
-    }
-    if let Some(reboot) = &part.reboot {
-        text += "\n[reboot]\n";
-        let RebootPart {
-            window,
-            duration,
-            zone,
-        } = reboot;
-        for (key, value) in [("window", window), ("duration", duration), ("zone", zone)] {
-            if let Some(value) = value {
-                text += &format!("{key} = {}\n", toml::Value::from(value.as_str()));
-            }
-        }
-    }
-    text
-}
-
-/// The window's timer; a seed may start it if the recipe does not.
-fn window(part: &UpdatePart) -> String {
-    let reboot = part.reboot.clone().unwrap_or_default();
-    let window = reboot.window.filter(|window| window != NEVER);
-    let window = window.as_deref().unwrap_or(DAILY);
-    let zone = reboot
-        .zone
-        .map(|zone| format!(" {zone}"))
-        .unwrap_or_default();
-    format!(
-        "[Unit]\nDescription=The window in which this node may reboot\n\n\
-         [Timer]\nOnCalendar={window}{zone}\nAccuracySec=10s\n\n\
-         [Install]\nWantedBy=timers.target\n"
-    )
-}
-
-fn timer(part: &UpdatePart) -> String {
-    let schedule = match part.schedule.as_deref() {
-        None | Some(NEVER) => DAILY,
-        Some(schedule) => schedule,
-    };
-    format!(
-        "[Unit]\nDescription=Looks for updates of this node's image\n\n\
-         [Timer]\nOnCalendar={schedule}\n\
-         # Not all nodes at once.\nRandomizedDelaySec=1h\nPersistent=yes\n\n\
-         [Install]\nWantedBy=timers.target\n"
-    )
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ fn disk(path: &Path) -> File {
     disk
 }
 
-/// Debian 13's systemd-sysupdate, in a root of its own over which `work` is at /work.
+/// Debian 13's systemd-sysupdate, in a root of its own over which `work` is at /given.
 fn sysupdate(root: &Path, work: &Path, verb: &str) -> Output {
     let script = format!(
         "set -e\n\
@@ -119,18 +119,18 @@ fn sysupdate(root: &Path, work: &Path, verb: &str) -> Output {
          mkdir /mnt/root /mnt/upper /mnt/work\n\
          mount -t overlay overlay -o lowerdir={root},upperdir=/mnt/upper,workdir=/mnt/work /mnt/root\n\
          for name in dev proc sys; do mount --rbind /$name /mnt/root/$name; done\n\
-         mkdir -p /mnt/root/work /mnt/root/run /mnt/root/tmp /mnt/root/var/tmp\n\
-         mount --bind {work} /mnt/root/work\n\
+         mkdir -p /mnt/root/given /mnt/root/run /mnt/root/tmp /mnt/root/var/tmp\n\
+         mount --bind {work} /mnt/root/given\n\
          printf 'ID=debian\\nIMAGE_ID=mine\\nIMAGE_VERSION={OLD}\\n' >/mnt/root/etc/os-release\n\
          sed -i \"s|^Path=auto|Path=$device|\" {work}/definitions/*.transfer\n\
-         chroot /mnt/root /usr/lib/systemd/systemd-sysupdate --definitions=/work/definitions --no-pager {verb}\n",
+         chroot /mnt/root /usr/lib/systemd/systemd-sysupdate --definitions=/given/definitions --no-pager {verb}\n",
         root = root.display(),
         work = work.display(),
     );
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", &script]);
     for name in ["ESP", "XBOOTLDR"] {
-        command.env(format!("SYSTEMD_{name}_PATH"), "/work/esp");
+        command.env(format!("SYSTEMD_{name}_PATH"), "/given/esp");
         command.env(format!("SYSTEMD_RELAX_{name}_CHECKS"), "1");
     }
     command.output().unwrap()
@@ -151,7 +151,7 @@ fn systemd_sysupdate_updates_by_these_files() {
     for name in ["definitions", "source", "esp/EFI/Linux"] {
         fs::create_dir_all(work.join(name)).unwrap();
     }
-    let recipe = disk_recipe("[update]\nsource = \"/work/source\"\nsysupdate = true\n");
+    let recipe = disk_recipe("[update]\nsource = \"/given/source\"\nsysupdate = true\n");
     for (path, text) in transfers(&recipe) {
         let name = PathBuf::from(path);
         let name = name.file_name().unwrap();

@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::super::tests::{disk_recipe, recipe, refusal};
+use super::units::{KUBEADM, PRESET, SCHEDULE, TIMER, UNIT, UNITS, WINDOW};
 use super::*;
 use crate::input::recipe::Recipe;
 
