@@ -111,7 +111,7 @@ impl<'a> Laid<'a> {
         self.target.flush()
     }
 
-    /// The first byte of a run that the device gives back otherwise than it was written.
+    /// The first byte that the device returns differently from how it was written.
     pub fn read_back(&self) -> io::Result<Option<u64>> {
         self.target.forget();
         let pages = held(&self.pages);

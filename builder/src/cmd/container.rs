@@ -29,7 +29,9 @@ pub fn run(session: &Session<'_>, args: &ContainerArgs) -> Result<()> {
     }
     let address: Address = args.to.parse()?;
     if address.reference.digest().is_some() {
-        bail!("{address} names a digest, which nobody can choose: name a tag, or nothing");
+        bail!(
+            "{address} names a digest, but the registry computes digests: name a tag, or neither"
+        );
     }
     let tag = address.tag.clone().unwrap_or_else(|| tag_of(own::VERSION));
     let options = session.plain_options(&args.transfer)?;

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// One finding, a line.
 struct Finding {
     name: &'static str,
-    /// What is there, or what is wrong and how to mend it.
+    /// The good state, or the problem and its remedy.
     state: Result<String, String>,
     /// Whether nothing can be built without it.
     needed: bool,
@@ -148,7 +148,7 @@ fn store(session: &Session<'_>) -> Result<String, String> {
     }
 }
 
-/// Who has what a build needs, asked as a build asks.
+/// The servers that a build needs, asked in the way that a build asks them.
 fn mirrors(session: &Session<'_>, network: &NetworkArgs) -> Result<Vec<Finding>> {
     let recipe = recipe::load(&RecipeRef::BuiltIn("hard-way".to_owned()), &KINDS)?;
     let folder = tempfile::tempdir().context("making a temporary directory")?;

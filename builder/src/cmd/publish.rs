@@ -20,7 +20,9 @@ use crate::publish::{Directory, updater};
 pub fn run(session: &Session<'_>, args: &PublishArgs) -> Result<()> {
     let address = &args.address;
     if address.reference.digest().is_some() {
-        bail!("{address} names a digest, which nobody can choose: name a tag, or nothing");
+        bail!(
+            "{address} names a digest, but the registry computes digests: name a tag, or neither"
+        );
     }
     let mut mounts = Vec::new();
     for from in &args.mounts {

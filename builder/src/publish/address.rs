@@ -95,7 +95,9 @@ impl FromStr for Place {
         let place = Place(text.to_owned());
         let address = place.of("name")?;
         if address.reference.digest().is_some() {
-            bail!("{address} names a digest, which nobody can choose: name a tag, or nothing");
+            bail!(
+                "{address} names a digest, but the registry computes digests: name a tag, or neither"
+            );
         }
         Ok(place)
     }

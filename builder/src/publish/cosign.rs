@@ -6,8 +6,8 @@
 //! the same, as a referrer    cosign verify --experimental-oci11, oras discover
 //! ```
 //! [Format](https://github.com/sigstore/cosign/blob/v2.5.0/specs/SIGNATURE_SPEC.md). Signed are
-//! indexes and manifests, so that whoever resolves a tag, or an architecture of it, finds a
-//! signature of what he has.
+//! indexes and manifests, so that a client that resolves a tag, or one architecture of it, finds
+//! a signature of the document that it got.
 //!
 //! # Invariants
 //! Signatures that are there stay; a document that this key has signed is not signed twice.
@@ -27,10 +27,10 @@ use crate::input::fetch::push::{Blob, By, Repository, Source};
 const KIND: &str = "application/vnd.dev.cosign.artifact.sig.v1+json";
 const PAYLOAD: &str = "application/vnd.dev.cosign.simplesigning.v1+json";
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
-/// More signatures nobody makes of one document.
+/// No document has more signatures than this.
 const MOST: usize = 100;
 
-/// What was signed of a document: the same for the same repository, whoever signs.
+/// The text that is signed for a document; it depends on the repository and the digest only.
 fn payload(repository: &str, digest: &Digest) -> String {
     json!({
         "critical": {

@@ -1,6 +1,6 @@
 //! Sizes for people.
 
-/// Bytes as `512 B` or `12.3 MiB`.
+/// A size in bytes as `512 B` or `12.3 MiB`.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     if bytes < 1024 {

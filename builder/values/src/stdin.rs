@@ -1,4 +1,4 @@
-//! `-` of the command line: standard input in the place of a file.
+//! `-` on the command line: standard input instead of a file.
 //!
 //! It is read to its end into a file without a name, in memory if it is small, which
 //! `/proc` has a path for: whoever wants a file can open it twice and seek in it.

@@ -387,7 +387,7 @@ fn a_device_that_gives_back_other_bytes_is_found() {
         assert!(error.contains("gives back other bytes"), "{at}: {error}");
         assert_eq!(found, holds, "{at}");
     }
-    // Nobody looks if nobody is to.
+    // Without reading back, the fault goes unnoticed.
     let device = Faulty::new(LARGER);
     device.lies_at.store(2 * MIB + 77, Ordering::Relaxed);
     let mut ready = ready(image.path(), None, LARGER);

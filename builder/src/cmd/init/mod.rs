@@ -1,4 +1,4 @@
-//! `nodeimg init DIR`: a recipe of one's own, which extends a built-in one by what was chosen,
+//! `nodeimg init DIR`: the user's own recipe, which extends a built-in one by the user's choices,
 //! or is a copy of one.
 
 mod ask;

@@ -268,7 +268,7 @@ fn rollout(part: &UpdatePart, problems: &mut Problems<'_>) -> Rollout {
             ),
         }
     }
-    // All of them can take it in the end; else some nodes stay behind for ever.
+    // The last wave should include every node; otherwise some never take the version.
     if !waves.is_empty() && waves.iter().all(|wave| wave.percent < 100) {
         problems.warn(
             &[TABLE, Step::Key("waves")],
