@@ -28,6 +28,9 @@ const ROOM: u64 = 4 << 30;
 /// For one that answers; who takes longer is of no use to a build.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// The servers that recipes without Kubernetes do not ask.
+const KUBERNETES: [&str; 2] = ["kubernetes", "github"];
+
 /// One finding, a line.
 struct Finding {
     name: &'static str,
@@ -62,10 +65,7 @@ pub fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<ExitCode> {
         Ok(text) => format!("{:<10} ok  {text}", one.name),
         Err(text) => format!("{:<10} --  {text}", one.name),
     });
-    let last = match can_build {
-        true => "this machine can build images",
-        false => "this machine cannot build images yet: see the lines build, store and mirrors",
-    };
+    let last = verdict(&findings);
     let text = lines.collect::<Vec<_>>().join("\n");
     match session.global.json {
         true => session.progress.event(&event),
@@ -75,6 +75,30 @@ pub fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<ExitCode> {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
+}
+
+/// The last line, which names every finding that stands in the way of a build.
+fn verdict(findings: &[Finding]) -> String {
+    let bad = findings
+        .iter()
+        .filter(|one| one.needed && one.state.is_err());
+    let bad: Vec<&str> = bad.map(|one| one.name).collect();
+    let (Some((last, others)), enough) = (
+        bad.split_last(),
+        bad.iter().all(|name| KUBERNETES.contains(name)),
+    ) else {
+        return "this machine can build images".to_owned();
+    };
+    let names = match others {
+        [] => (*last).to_owned(),
+        others => format!("{} and {last}", others.join(", ")),
+    };
+    match enough {
+        true => format!(
+            "this machine can build recipe container-host; for recipes with Kubernetes, see {names}"
+        ),
+        false => format!("this machine cannot build images yet: see {names}"),
+    }
 }
 
 fn needed(name: &'static str, state: Result<String, String>) -> Finding {

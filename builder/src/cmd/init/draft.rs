@@ -92,7 +92,7 @@ pub fn of(directory: &Path, choice: &ChoiceArgs) -> Result<Draft> {
         .next()
         .context("no built-in recipe has this profile")?;
     let mut text = format!(
-        "# {name}: a node image of your own. Everything that is not said here is as in the built-in\n\
+        "# {name}: a node image of your own. What is not set here comes from the built-in\n\
          # recipe that it extends: `nodeimg recipe show --recipe {base}` prints that, and\n\
          # `nodeimg help reference/recipe` explains every key.\n\
          extends = \"{base}\"\nname = \"{name}\"\n\n"
