@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nodeimg_test_support::disk::Disk;
 use nodeimg_test_support::run::{host_program, tool};
-
-use super::directory;
+use tempfile::TempDir;
 
 const SECTOR_OF_TABLE: u64 = 512;
 
@@ -23,11 +22,16 @@ impl Version {
     pub(super) fn of(image: &Path) -> Option<Version> {
         let disk = image.join("disk.raw");
         let (start, _) = Disk::open(&disk).partition("esp");
-        let place = directory("rollback-entry");
+        // Several tests do this at once.
+        let place = TempDir::new().unwrap();
         let from = format!("{}@@{start}", disk.display());
         let entries = "::/EFI/Linux/*.efi";
-        changed("mcopy", &["-n", "-i", &from, entries, place.to_str()?]).then_some(())?;
-        let found = fs::read_dir(place).unwrap().map(|it| it.unwrap().path());
+        changed(
+            "mcopy",
+            &["-n", "-i", &from, entries, place.path().to_str()?],
+        )
+        .then_some(())?;
+        let found = fs::read_dir(&place).unwrap().map(|it| it.unwrap().path());
         let found: Vec<PathBuf> = found.collect();
         let [file] = &found[..] else {
             panic!("{found:?}")
