@@ -27,6 +27,7 @@ const REPOSITORY: &str = "nodes/container-host";
 /// What a node keeps through updates.
 const ABOUT_THE_NODE: &str = "\
 fact seed-file cat /etc/nodeimg/of-the-test
+fact boot-seconds sh -c 'systemd-analyze time | head -n 1'
 fact namespaces ctr namespaces ls -q
 ctr namespaces create kept 2>/dev/null
 ";
