@@ -105,6 +105,29 @@ fn the_programs_are_inside() {
     }
 }
 
+/// C may hold the time of its compilation, as `__DATE__` writes it; ci/static fixes that.
+#[test]
+#[ignore = "needs what ci/static builds, and root"]
+fn no_time_of_compilation_is_inside() {
+    for arch in ARCHS {
+        let bytes = fs::read(program(arch)).unwrap();
+        let dates: Vec<_> = bytes.split(|byte| *byte == 0).filter_map(date).collect();
+        let fixed = dates.iter().all(|date| *date == "Jan  1 1970");
+        assert!(fixed, "the program for {arch} holds {dates:?}");
+    }
+}
+
+/// `Mmm dd yyyy`.
+fn date(word: &[u8]) -> Option<&str> {
+    const MONTHS: &str = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec";
+    let text = str::from_utf8(word).ok().filter(|text| text.is_ascii())?;
+    let (month, rest) = text.split_at_checked(3)?;
+    let (day, year) = rest.strip_prefix(' ')?.split_at_checked(2)?;
+    let year = year.strip_prefix(' ')?;
+    let numbers = day.trim_start().parse::<u8>().is_ok() && year.parse::<u16>().is_ok();
+    (MONTHS.split(' ').any(|name| name == month) && year.len() == 4 && numbers).then_some(text)
+}
+
 /// Downloads by address, and builds with the first-boot binaries inside, in an empty root;
 /// the result is that of the dynamic program with the same binaries.
 #[test]
