@@ -117,6 +117,8 @@ fn stream(node: &Node, version: &Version) -> (Ran, f64) {
     let mut ssh = node.ssh();
     ssh.arg("nodeimg-update apply - --json");
     let ran = Ran::of(ssh.stdin(Stdio::from(tar.stdout.take().unwrap())));
+    // The command holds the end that tar writes to: tar ends when nobody reads any more.
+    drop(ssh);
     let _ = tar.wait();
     (ran, begun.elapsed().as_secs_f64())
 }
