@@ -136,6 +136,114 @@ fn links_and_anchors_are_read_as_renderers_read_them() {
     assert_eq!(found, ["docs/SUMMARY.md"]);
 }
 
+/// What a list of changes may be of, by Keep a Changelog 1.1.0.
+const CHANGES: &[&str] = &[
+    "Added",
+    "Changed",
+    "Deprecated",
+    "Removed",
+    "Fixed",
+    "Security",
+];
+
+#[test]
+fn the_changelog_has_its_form() {
+    let text = fs::read_to_string(top().join("CHANGELOG.md")).unwrap();
+    assert_eq!(changelog_problems(&text), Vec::<String>::new());
+    let good = "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- a\n\n#### More\n\n- b\n\n\
+                ## [0.10.0] - 2026-12-01\n\n### Fixed\n\n- c\n\n\
+                ## [0.9.0] - 2026-11-30 [YANKED]\n\n### Removed\n\n- d\n";
+    assert_eq!(changelog_problems(good), Vec::<String>::new());
+    for (from, to, why) in [
+        ("# Changelog\n", "# News\n", "begins with"),
+        ("## [Unreleased]", "## Unreleased", "is not a version"),
+        ("## [Unreleased]", "## [0.1.0] - 2026-12-01", "comes first"),
+        ("### Added", "### New", "is not a kind of change"),
+        (
+            "### Fixed",
+            "### Fixed\n\n- e\n\n### Fixed",
+            "is there twice",
+        ),
+        ("- a\n\n#### More\n\n- b\n", "", "has no change"),
+        ("### Removed\n\n", "", "is of no kind"),
+        ("- 2026-11-30", "- 30.11.2026", "is not a version"),
+        ("[0.9.0]", "[0.9]", "is not a version"),
+        ("[0.9.0]", "[0.10.1]", "is not older"),
+        ("2026-11-30", "2026-12-02", "is not older"),
+    ] {
+        assert!(good.contains(from), "{from}");
+        let problems = changelog_problems(&good.replacen(from, to, 1));
+        assert!(
+            problems.iter().any(|problem| problem.contains(why)),
+            "{from} -> {to}: {problems:?}"
+        );
+    }
+}
+
+/// What in a changelog is not in the form of Keep a Changelog: the newest version first, each
+/// with its date, below it lists of changes by kind.
+fn changelog_problems(text: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    if !text.starts_with("# Changelog\n") {
+        problems.push("the file begins with another heading".to_owned());
+    }
+    let mut versions = 0;
+    let mut newer: Option<(String, Vec<u32>)> = None;
+    let mut kinds: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut kind = "";
+    for line in text.lines().chain(["## end"]) {
+        if let Some(heading) = line.strip_prefix("## ") {
+            let empty = kinds.iter().filter(|(_, changes)| **changes == 0);
+            problems.extend(empty.map(|(kind, _)| format!("{kind} has no change")));
+            (kinds, kind) = (BTreeMap::new(), "");
+            versions += 1;
+            match released(heading) {
+                _ if heading == "end" => {}
+                None if heading != "[Unreleased]" => {
+                    problems.push(format!("{heading} is not a version"));
+                }
+                None if versions > 1 => problems.push(format!("{heading} is not first")),
+                None => {}
+                Some(_) if versions == 1 => problems.push("[Unreleased] comes first".to_owned()),
+                Some(found) => {
+                    if newer.is_some_and(|(date, version)| found.0 > date || found.1 >= version) {
+                        problems.push(format!("{heading} is not older"));
+                    }
+                    newer = Some(found);
+                }
+            }
+        } else if let Some(heading) = line.strip_prefix("### ") {
+            if !CHANGES.contains(&heading) {
+                problems.push(format!("{heading} is not a kind of change"));
+            }
+            if kinds.insert(heading, 0).is_some() {
+                problems.push(format!("{heading} is there twice"));
+            }
+            kind = heading;
+        } else if line.starts_with("- ") {
+            match kinds.get_mut(kind) {
+                Some(changes) => *changes += 1,
+                None => problems.push(format!("{line} is of no kind")),
+            }
+        }
+    }
+    problems
+}
+
+/// The date and the numbers of `[1.2.3] - 2026-12-01`.
+fn released(heading: &str) -> Option<(String, Vec<u32>)> {
+    let heading = heading.strip_suffix(" [YANKED]").unwrap_or(heading);
+    let (version, date) = heading.strip_prefix('[')?.split_once("] - ")?;
+    let numbers = |text: &str, between: char| -> Option<Vec<u32>> {
+        let parts = text.split(between).map(|part| part.parse().ok());
+        parts
+            .collect::<Option<Vec<_>>>()
+            .filter(|parts| parts.len() == 3)
+    };
+    let is_date = date.len() == 10 && numbers(date, '-').is_some_and(|parts| parts[0] > 2000);
+    is_date.then_some((date.to_owned(), numbers(version, '.')?))
+}
+
 /// Every Markdown file by its path from the top.
 fn pages() -> BTreeMap<PathBuf, String> {
     let all = texts(top());

@@ -65,7 +65,7 @@ const LEFT_OUT: &[&str] = &["target", "out", "words.rs", "corpus"];
 const DATA: &[&str] = &["json", "lock", "svg"];
 
 /// The end of the changelog, which lists old words.
-const GLOSSARY: &str = "\n### Words\n";
+const GLOSSARY: &str = "\n#### Words\n";
 
 /// What a line of a comment or a continued string begins with.
 const MARGIN: &[char] = &['/', '!', '#', '*', ' ', '\t'];
@@ -167,7 +167,9 @@ fn texts() -> impl Iterator<Item = (PathBuf, String)> {
         .filter_map(|path| {
             let mut text = fs::read_to_string(&path).ok()?;
             if path.ends_with("CHANGELOG.md") {
-                text.truncate(text.find(GLOSSARY).unwrap());
+                let begin = text.find(GLOSSARY).unwrap();
+                let end = begin + text[begin..].find("\n### ").unwrap();
+                text.replace_range(begin..end, "");
             }
             Some((path.strip_prefix(top()).unwrap().to_owned(), text))
         })

@@ -31,6 +31,7 @@ mod store;
 mod tree;
 mod verify;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use nodeimg_seed::text::problem::printable;
@@ -43,6 +44,7 @@ use nodeimg_values::terminal::{Colour, painted};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    choose_temporary_folder();
     cli::answer(cli::whole);
     let cli = cli::Cli::from_process();
     match cmd::run(&cli) {
@@ -52,6 +54,15 @@ fn main() -> ExitCode {
             eprintln!("{word} {}", shown(&stdin::named(format!("{error:#}"))));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// A system that holds nodeimg alone has no `/tmp`: what is removed at the end is in the working
+/// directory then.
+fn choose_temporary_folder() {
+    if std::env::var_os("TMPDIR").is_none() && !std::env::temp_dir().is_dir() {
+        // It refuses a second call only.
+        let _ = tempfile::env::override_temp_dir(Path::new("."));
     }
 }
 

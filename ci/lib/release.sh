@@ -28,8 +28,11 @@ prepare_release_tools() {
 make_shared() {
     local program
     program=$STATIC/$(host_arch)/nodeimg
-    mkdir -p "$WORK/share/man" "$WORK/share/completions"
+    mkdir -p "$WORK/share/man" "$WORK/share/man.gz" "$WORK/share/completions"
     "$program" man "$WORK/share/man"
+    # Packages have them compressed; cargo-deb leaves what it takes for built files as it is.
+    cp "$WORK/share/man/"*.1 "$WORK/share/man.gz/"
+    gzip -9 --no-name "$WORK/share/man.gz/"*.1
     "$program" completions bash >"$WORK/share/completions/nodeimg"
     "$program" completions zsh >"$WORK/share/completions/_nodeimg"
     "$program" completions fish >"$WORK/share/completions/nodeimg.fish"

@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use nodeimg_formats::fat;
 use nodeimg_formats::gpt::{self, Extent, Partition};
 use nodeimg_formats::guid::Guid;
-use nodeimg_test_support::judge;
+use nodeimg_test_support::loop_device::LoopDevice;
 use nodeimg_test_support::media::Seed;
-use nodeimg_test_support::run::{Ran, host_program, nodeimg};
+use nodeimg_test_support::run::{Ran, nodeimg};
 use nodeimg_values::digest::Digest;
 use nodeimg_values::epoch::Epoch;
 
@@ -73,31 +73,8 @@ fn output(directory: &Path) -> PathBuf {
     path
 }
 
-/// A loop device, gone with this; `None`, said, without root.
-struct Device(String);
-
-impl Device {
-    fn new(directory: &Path, name: &str) -> Option<Device> {
-        if !judge::is_root() || !Path::new("/dev/loop-control").exists() {
-            judge::say("SKIPPED: loop devices need root");
-            return None;
-        }
-        let file = directory.join(name);
-        File::create(&file).unwrap().set_len(64 * MIB).unwrap();
-        let mut losetup = host_program("losetup");
-        let ran = Ran::of(losetup.args(["--find", "--show"]).arg(file)).good();
-        Some(Device(ran.out.trim().to_owned()))
-    }
-}
-
-impl Drop for Device {
-    fn drop(&mut self) {
-        let mut losetup = Command::new("losetup");
-        let _ = losetup
-            .args(["--detach", &self.0])
-            .env("PATH", judge::path())
-            .status();
-    }
+fn device(directory: &Path, name: &str) -> Option<LoopDevice> {
+    LoopDevice::new(&directory.join(name), 64 * MIB)
 }
 
 fn flash(words: &[&str]) -> Command {
@@ -110,7 +87,7 @@ fn flash(words: &[&str]) -> Command {
 fn a_directory_is_flashed_with_its_seed() {
     let directory = tempfile::tempdir().unwrap();
     let image = output(directory.path());
-    let Some(device) = Device::new(directory.path(), "device") else {
+    let Some(device) = device(directory.path(), "device") else {
         return;
     };
     let seed = Seed::no_cloud("i-1", "#cloud-config\nhostname: flashed\n");
@@ -118,7 +95,7 @@ fn a_directory_is_flashed_with_its_seed() {
     let words = [
         "--json",
         directory.path().to_str().unwrap(),
-        &device.0,
+        device.name(),
         "--seed",
         seed.to_str().unwrap(),
     ];
@@ -140,7 +117,7 @@ fn a_directory_is_flashed_with_its_seed() {
     let plan = told.iter().find(|event| event["event"] == "flash").unwrap();
     assert_eq!(plan["arch"], "amd64");
     assert_eq!(plan["node"], "flashed");
-    assert_eq!(plan["device"]["path"], device.0.as_str());
+    assert_eq!(plan["device"]["path"], device.name());
     assert!(
         told.iter()
             .any(|event| event["event"] == "write" && event["state"] == "finished")
@@ -153,8 +130,9 @@ fn a_directory_is_flashed_with_its_seed() {
 
     // Once more only if the device is named twice.
     let raw = image.to_str().unwrap();
-    Ran::of(&mut flash(&[raw, &device.0])).refused(1, &["it is not empty", "vfat `ESP`", "--wipe"]);
-    let ran = Ran::of(&mut flash(&[raw, &device.0, "--wipe", &device.0])).good();
+    Ran::of(&mut flash(&[raw, device.name()]))
+        .refused(1, &["it is not empty", "vfat `ESP`", "--wipe"]);
+    let ran = Ran::of(&mut flash(&[raw, device.name(), "--wipe", device.name()])).good();
     assert!(
         ran.err.contains("erases") && ran.err.contains("written and read back"),
         "{}",
@@ -162,7 +140,7 @@ fn a_directory_is_flashed_with_its_seed() {
     );
     let list = Ran::of(&mut flash(&["--list"])).good();
     assert!(
-        list.out.contains(&device.0) && list.out.starts_with("DEVICE"),
+        list.out.contains(device.name()) && list.out.starts_with("DEVICE"),
         "{}",
         list.out
     );
@@ -181,10 +159,10 @@ fn standard_input_is_flashed_by_its_digest() {
         ("two", wrong.as_str(), 1),
         ("three", "", 0),
     ] {
-        let Some(device) = Device::new(directory.path(), name) else {
+        let Some(device) = device(directory.path(), name) else {
             return;
         };
-        let mut command = flash(&["-", &device.0]);
+        let mut command = flash(&["-", device.name()]);
         if !sha256.is_empty() {
             command.args(["--sha256", sha256]);
         }
@@ -242,13 +220,13 @@ fn what_can_be_told_beforehand_is_told_before_anything_is_written() {
     ] {
         assert_eq!(Ran::of(&mut flash(words)).code, Some(2), "{words:?}");
     }
-    let Some(device) = Device::new(directory.path(), "device") else {
+    let Some(device) = device(directory.path(), "device") else {
         return;
     };
     // A seed that no node would take.
     let seed = Seed::no_cloud("i-1", "#cloud-config\nhostname: [no]\n");
     let seed = seed.write(&directory.path().join("seed"));
-    let words = [raw, &device.0, "--seed", seed.to_str().unwrap()];
+    let words = [raw, device.name(), "--seed", seed.to_str().unwrap()];
     let ran = Ran::of(&mut flash(&words));
     assert_eq!(ran.code, Some(1));
     assert!(
@@ -259,7 +237,7 @@ fn what_can_be_told_beforehand_is_told_before_anything_is_written() {
     );
     let packed = directory.path().join("disk.raw.gz");
     fs::write(&packed, [0x1f, 0x8b, 8, 0]).unwrap();
-    Ran::of(&mut flash(&[packed.to_str().unwrap(), &device.0])).refused(1, &["gzip -dc"]);
+    Ran::of(&mut flash(&[packed.to_str().unwrap(), device.name()])).refused(1, &["gzip -dc"]);
     let file = directory.path().join("device");
     assert!(fs::read(file).unwrap().iter().all(|byte| *byte == 0));
 }

@@ -275,6 +275,9 @@ fn newer_versions_are_listed_with_who_was_asked() {
     world
         .server
         .serve("/dl.k8s.io/release/stable.txt", b"v1.37.2\n");
+    world
+        .server
+        .serve("/dl.k8s.io/release/stable-1.36.txt", b"v1.36.5\n");
     let tags = br#"{"name":"pause","tags":["3.9","3.10","3.11","latest"]}"#;
     world
         .server
@@ -306,6 +309,7 @@ fn newer_versions_are_listed_with_who_was_asked() {
     assert_eq!(
         newest,
         [
+            "kubernetes 1.36.0 1.36.5",
             "kubernetes 1.36.0 1.37.2",
             "runc 1.4.3 1.4.12",
             "pause 3.10 3.11"
@@ -314,7 +318,8 @@ fn newer_versions_are_listed_with_who_was_asked() {
     assert_eq!(world.lock_text(), before);
     let text = outdated(&world, &[]).good().err;
     assert!(
-        text.contains("crictl: nodeimg knows no list of its versions"),
+        text.contains("crictl: https://up.test/crictl/")
+            && text.contains("has no list of versions"),
         "{text}"
     );
     // Who does not answer is named.
@@ -326,9 +331,38 @@ fn newer_versions_are_listed_with_who_was_asked() {
         &[
             "not everybody answered",
             "stable.txt",
+            "stable-1.36.txt",
             "releases.atom",
             "tags/list",
             "127.0.0.1:9",
         ],
     );
+}
+
+/// A registry that sends its tags in pages of 50: the newest one is on the second.
+#[test]
+fn a_list_of_tags_in_pages_is_read_to_its_end() {
+    let mut world = World::locked();
+    world.edit(
+        "[[artifact]]\nname = \"crictl\"",
+        "[[artifact]]\nname = \"pause\"\nkind = \"oci_image\"\nimage = \"registry.k8s.io/pause:3.10\"\n\n[[artifact]]\nname = \"crictl\"",
+    );
+    let list = |from: u32, to: u32| {
+        let tags: Vec<_> = (from..to).map(|minor| format!("\"3.{minor}\"")).collect();
+        format!("{{\"name\":\"pause\",\"tags\":[{}]}}", tags.join(","))
+    };
+    let place = "/registry.k8s.io/v2/pause/tags/list";
+    world.server.serve(place, list(0, 50).as_bytes());
+    let second = format!("{place}?n=1000&last=3.49");
+    world.server.serve(&second, list(50, 53).as_bytes());
+    let mut lock = world.nodeimg("lock");
+    lock.env(
+        "NODEIMG_MIRROR",
+        format!("https://={}", world.server.url("/")),
+    );
+    let told = Ran::of(lock.args(["--outdated", "--json"])).good();
+    let events = super::events(&told.out);
+    let outdated = |event: &&serde_json::Value| event["event"] == "outdated";
+    let pause = events.iter().find(outdated).unwrap();
+    assert_eq!(pause["newest"], "3.52", "{pause}");
 }

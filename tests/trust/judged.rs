@@ -37,12 +37,12 @@ print(json.dumps(said))
 "#;
 
 /// A bundle, and what it is said to sign.
-struct Case {
-    name: String,
-    bundle: String,
-    content: Vec<u8>,
-    identity: String,
-    good: bool,
+pub struct Case {
+    pub name: String,
+    pub bundle: String,
+    pub content: Vec<u8>,
+    pub identity: String,
+    pub good: bool,
 }
 
 /// Another base64 text of the same length.
@@ -138,7 +138,7 @@ fn cases(sigstore: &Sigstore) -> Vec<Case> {
 }
 
 /// What nodeimg says of a case.
-fn ours(case: &Case, roots: &Roots) -> Result<(), String> {
+pub fn ours(case: &Case, roots: &Roots) -> Result<(), String> {
     let sha256 = Digest::sha256(&case.content);
     let artifact = Artifact {
         name: "runc",

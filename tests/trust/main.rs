@@ -6,6 +6,7 @@
 mod images;
 mod judged;
 mod keys;
+mod mutated;
 mod policy;
 mod release;
 mod roots;

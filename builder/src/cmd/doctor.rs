@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use nix::unistd::{AccessFlags, access, geteuid};
 use nodeimg_machine::qemu::firmware::Firmware;
 use nodeimg_machine::qemu::host::Host;
@@ -20,7 +20,6 @@ use crate::input::fetch::{Denied, Fetcher, Gone, Mirrors, Options, Request, Retr
 use crate::input::recipe::{self, RecipeRef};
 use crate::output::KINDS;
 use crate::programs::FIRSTBOOT;
-use crate::store::Store;
 
 /// A cold build of a disk needs about this much, in bytes.
 const ROOM: u64 = 4 << 30;
@@ -175,8 +174,7 @@ fn store(session: &Session<'_>) -> Result<String, String> {
 /// The servers that a build needs, asked in the way that a build asks them.
 fn mirrors(session: &Session<'_>, network: &NetworkArgs) -> Result<Vec<Finding>> {
     let recipe = recipe::load(&RecipeRef::BuiltIn("hard-way".to_owned()), &KINDS)?;
-    let folder = tempfile::tempdir().context("making a temporary directory")?;
-    let store = Store::open(&folder.path().join("store"))?;
+    let (_folder, store) = Session::passing_store()?;
     let options = Options {
         connect_timeout: PATIENCE,
         idle_timeout: PATIENCE,

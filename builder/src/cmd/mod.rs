@@ -133,6 +133,13 @@ impl Session<'_> {
         Ok(store)
     }
 
+    /// For what is fetched and not kept; it goes with the folder.
+    pub fn passing_store() -> Result<(tempfile::TempDir, Store)> {
+        let folder = tempfile::tempdir().context("making a temporary folder")?;
+        let store = Store::open(&folder.path().join("store"))?;
+        Ok((folder, store))
+    }
+
     /// For verbs that only look: proofs may be in the store alone, and a store that is not
     /// there has none.
     pub fn store_if_there(&self) -> Result<Option<Store>> {

@@ -16,7 +16,6 @@ use crate::input::fetch::Gone;
 use crate::input::recipe::verify::{SigstoreInstance, TrustPart};
 use crate::input::vouch::demand::instance;
 use crate::input::vouch::roots::{GivenRoot, load};
-use crate::store::Store;
 
 /// A TUF root has 10 KB.
 const MAX_TUF_ROOT: u64 = 1 << 20;
@@ -54,9 +53,7 @@ fn update(
     directory: &Path,
     places: &[(SigstoreInstance, Place<'_>)],
 ) -> Result<()> {
-    // It fetches nothing that is kept: any place does for a store.
-    let place = tempfile::tempdir().context("creating a temporary folder")?;
-    let store = Store::open(&place.path().join("store"))?;
+    let (_folder, store) = Session::passing_store()?;
     let fetcher = session.bare_fetcher(&store)?;
     let now = i64::try_from(Date::now()?.0).unwrap_or(i64::MAX);
     let mut faults = Vec::new();

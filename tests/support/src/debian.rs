@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::run::{Ran, nodeimg};
+use super::run::{Ran, host_program, nodeimg};
 use super::{judge, place};
 
 pub const ARCHS: [&str; 2] = ["amd64", "arm64"];
@@ -61,6 +61,18 @@ pub fn verb_of(recipe: &Path, verb: &str, archs: &[&str]) -> Command {
         command.args(["--arch", arch]);
     }
     command
+}
+
+/// The mirror of Debian that this system has.
+pub fn mirror() -> String {
+    if let Ok(named) = std::env::var("NODEIMG_DEBIAN_MIRROR") {
+        return named;
+    }
+    let mut apt = host_program("apt-get");
+    let said = Ran::of(apt.args(["indextargets", "--format", "$(REPO_URI)"])).good();
+    let mut all = said.out.lines();
+    let mirror = all.find(|line| line.trim_end_matches('/').ends_with("/debian"));
+    mirror.expect("apt has no mirror of Debian").to_owned()
 }
 
 /// The way to a mirror is this system's.

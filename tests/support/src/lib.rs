@@ -6,6 +6,7 @@
 //! | input made in code | `archive`, `ar`, `layout` (container images), `mutate`, `seeds`, `worker`, `media` |
 //! | servers | `faulty_server` has every fault, `registry_server` serves container images, `push_registry` takes them, with every fault, `tls_server` is not trusted unless a client is told to, and speaks for others; `http_server` is below the first two |
 //! | signatures | `sigstore` is a whole one of the tests' own |
+//! | devices | `loop_device`, for what needs a whole block device |
 //! | images | `synthetic` is a whole node of tiny programs, `real` one of real programs, `debian` the base system from a real mirror |
 //! | what was built | `image`, `disk`; `published` is a small one, signed, to be verified; `publisher` signs versions for nodes that update themselves; `golden` has pinned digests, `elsewhere` is another user, umask and processor |
 //! | a boot | `guest` boots what was built, `facts` is what it says of itself, `slots` how many run at once |
@@ -25,6 +26,7 @@ pub mod image;
 pub mod judge;
 pub mod keys;
 pub mod layout;
+pub mod loop_device;
 pub mod media;
 pub mod mutate;
 pub mod place;

@@ -1,10 +1,12 @@
 //! `nodeimg lock --outdated`: newer versions of what is pinned, and who says so. Nothing is
 //! written, and what is said here is believed by nobody: `lock` verifies what it pins.
 
-use std::collections::BTreeMap;
+mod index;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
-use nodeimg_formats::oci::Reference;
+use nodeimg_values::arch::Arch;
 use nodeimg_values::digest::Expected;
 use nodeimg_values::progress::{Mode, Progress};
 use serde_json::json;
@@ -13,138 +15,162 @@ use super::{Session, new_lock};
 use crate::cli::{LockArgs, NetworkArgs, SharedArgs};
 use crate::cmd::help;
 use crate::input::chosen::Chosen;
-use crate::input::fetch::{Fetcher, Request, shown};
-use crate::input::lock::{Lock, Update};
+use crate::input::debian::version;
+use crate::input::fetch::{Fetcher, Gone, Mirrors, Options, Request, shown};
+use crate::input::lock::{Lock, Packages, PinnedPackage, Update};
 use crate::input::recipe::Recipe;
-use crate::store::Store;
 
-/// An index of releases has less.
+use index::{Index, compare};
+
+/// A list of versions has less, in bytes.
 const MAX_INDEX: u64 = 32 << 20;
-
-/// What lists the versions of something.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Index {
-    /// One line, `v1.37.1`.
-    Line(String),
-    /// GitHub's feed of a repository's releases, which needs no login and has no rate limit.
-    Feed(String),
-    /// A registry's list of tags.
-    Tags(String),
-}
-
-impl Index {
-    fn url(&self) -> &str {
-        match self {
-            Index::Line(url) | Index::Feed(url) | Index::Tags(url) => url,
-        }
-    }
-
-    /// Of an artifact that comes from there.
-    fn of_url(url: &str) -> Option<Index> {
-        if url.starts_with("https://dl.k8s.io/") {
-            return Some(Index::Line(
-                "https://dl.k8s.io/release/stable.txt".to_owned(),
-            ));
-        }
-        // CRI-O's files are not among its releases, but of the same versions.
-        if url.starts_with("https://storage.googleapis.com/cri-o/") {
-            return Some(Index::Feed(
-                "https://github.com/cri-o/cri-o/releases.atom".to_owned(),
-            ));
-        }
-        let rest = url.strip_prefix("https://github.com/")?;
-        let mut parts = rest.split('/');
-        let (owner, name) = (parts.next()?, parts.next()?);
-        (parts.next()? == "releases")
-            .then(|| Index::Feed(format!("https://github.com/{owner}/{name}/releases.atom")))
-    }
-
-    fn of_image(image: &Reference) -> Index {
-        let host = match image.host() {
-            "docker.io" => "registry-1.docker.io",
-            host => host,
-        };
-        let repository = image.repository();
-        let path = repository.split_once('/').map_or("", |(_, path)| path);
-        Index::Tags(format!("https://{host}/v2/{path}/tags/list"))
-    }
-
-    /// The newest version in what was answered that is of the same kind as `pinned`.
-    fn newest(&self, answer: &str, pinned: &str) -> Option<String> {
-        let words: Vec<String> = match self {
-            Index::Line(_) => vec![answer.trim().to_owned()],
-            Index::Feed(_) => answer
-                .split("/releases/tag/")
-                .skip(1)
-                .filter_map(|rest| rest.split(['"', '<', '&']).next())
-                .map(str::to_owned)
-                .collect(),
-            Index::Tags(_) => {
-                let list: serde_json::Value = serde_json::from_str(answer).ok()?;
-                let tags = list["tags"].as_array()?.iter();
-                tags.filter_map(|tag| tag.as_str().map(str::to_owned))
-                    .collect()
-            }
-        };
-        let all = words.iter().map(|word| word.trim_start_matches('v'));
-        let same = all.filter(|word| shape(word) == shape(pinned.trim_start_matches('v')));
-        same.max_by_key(|word| numbers(word)).map(str::to_owned)
-    }
-}
-
-/// A version without its numbers: `1.2.3` and `1.10.0` have the same, `1.2.3-rc.1` has not.
-fn shape(version: &str) -> String {
-    let mut shape = String::new();
-    for c in version.chars() {
-        match c {
-            '0'..='9' if shape.ends_with('0') => {}
-            '0'..='9' => shape.push('0'),
-            c => shape.push(c),
-        }
-    }
-    shape
-}
-
-fn numbers(version: &str) -> Vec<u64> {
-    let parts = version.split(|c: char| !c.is_ascii_digit());
-    parts.filter_map(|part| part.parse().ok()).collect()
-}
+/// Registries that answer in pages have so many tags in each, or a multiple.
+const PAGE: usize = 50;
+/// More tags than that no repository has.
+const MAX_PAGES: usize = 100;
 
 /// Something pinned that has versions somewhere.
 struct Pinned {
     name: String,
     version: String,
-    index: Index,
+    indexes: Vec<Index>,
 }
 
-fn pinned(recipe: &Recipe) -> (Vec<Pinned>, Vec<String>) {
-    let mut known = Vec::new();
-    let mut unknown = Vec::new();
-    for artifact in &recipe.artifacts {
-        let urls = nodeimg_values::arch::Arch::ALL.into_iter();
-        let url = urls.filter_map(|arch| artifact.url.get(arch)).next();
-        let index = url.and_then(|url| Index::of_url(&url.to_string()));
-        let (name, version) = (artifact.name.to_string(), artifact.version.to_string());
-        match index {
-            Some(index) => known.push(Pinned {
-                name,
-                version,
-                index,
-            }),
-            None => unknown.push(name),
+impl Pinned {
+    /// The newest version of each list that answered.
+    fn listed<'a>(
+        &'a self,
+        answers: &'a BTreeMap<&Index, Result<String>>,
+    ) -> impl Iterator<Item = (&'a Index, Option<String>)> {
+        self.indexes.iter().filter_map(|index| {
+            let answer = answers.get(index)?.as_ref().ok()?;
+            Some((index, index.newest(answer, &self.version)))
+        })
+    }
+
+    /// What is newer: of each list, if it has more than the one before it.
+    fn newer(&self, answers: &BTreeMap<&Index, Result<String>>, options: &Options) -> Vec<Newer> {
+        let mut found: Vec<Newer> = Vec::new();
+        for (index, newest) in self.listed(answers) {
+            let Some(newest) = newest else { continue };
+            let known = found.last().map_or(&self.version, |newer| &newer.newest);
+            if compare(&newest, known).is_gt() {
+                found.push(Newer {
+                    name: self.name.clone(),
+                    pinned: self.version.clone(),
+                    newest,
+                    asked: first_place(options, index.url()),
+                });
+            }
         }
+        found
+    }
+
+    /// A sentence, if its lists answered and have nothing that is written like its version.
+    fn unlisted(
+        &self,
+        answers: &BTreeMap<&Index, Result<String>>,
+        options: &Options,
+    ) -> Option<String> {
+        let listed: Vec<_> = self.listed(answers).collect();
+        let (index, _) = listed.last()?;
+        let none = listed.iter().all(|(_, newest)| newest.is_none());
+        let asked = first_place(options, index.url());
+        none.then(|| {
+            format!(
+                "{}: {asked} lists no version like {}",
+                self.name, self.version
+            )
+        })
+    }
+}
+
+/// What is pinned and has lists of versions; sentences on the rest.
+fn pinned(recipe: &Recipe) -> (Vec<Pinned>, BTreeSet<String>) {
+    let mut known = Vec::new();
+    let mut unknown = BTreeSet::new();
+    for artifact in &recipe.artifacts {
+        let url = Arch::ALL
+            .into_iter()
+            .find_map(|arch| artifact.url.get(arch));
+        let url = url.map(ToString::to_string).unwrap_or_default();
+        let (name, version) = (artifact.name.to_string(), artifact.version.to_string());
+        let indexes = Index::of_url(&url, &version);
+        if indexes.is_empty() {
+            unknown.insert(format!(
+                "{name}: {} has no list of versions that nodeimg knows",
+                shown(&url)
+            ));
+            continue;
+        }
+        known.push(Pinned {
+            name,
+            version,
+            indexes,
+        });
     }
     for image in &recipe.images {
+        let name = image.name.to_string();
+        if let Some(path) = Arch::ALL.into_iter().find_map(|arch| image.source(arch)) {
+            unknown.insert(format!(
+                "{name}: {} is a copy of one version",
+                path.display()
+            ));
+            continue;
+        }
         match image.image.tag() {
             Some(tag) => known.push(Pinned {
-                name: image.name.to_string(),
+                name,
                 version: tag.to_owned(),
-                index: Index::of_image(&image.image),
+                indexes: vec![Index::of_image(&image.image)],
             }),
-            None => unknown.push(image.name.to_string()),
+            None => {
+                let text = format!(
+                    "{name}: {} has no tag, so no version follows it",
+                    image.image
+                );
+                unknown.insert(text);
+            }
         }
     }
+    for deb in recipe.base.iter().flat_map(|base| &base.debs) {
+        let url = shown(&deb.url);
+        unknown.insert(format!(
+            "{}: {url} has no list of versions that nodeimg knows",
+            deb.name
+        ));
+    }
     (known, unknown)
+}
+
+/// One line of what is told.
+struct Newer {
+    name: String,
+    pinned: String,
+    newest: String,
+    /// Who lists it.
+    asked: String,
+}
+
+impl Newer {
+    fn tell(&self, session: &Session<'_>) -> Result<()> {
+        let Newer {
+            name,
+            pinned,
+            newest,
+            asked,
+        } = self;
+        let event = json!({
+            "event": "outdated", "name": name, "pinned": pinned, "newest": newest, "asked": asked,
+        });
+        match session.global.json {
+            true => session.progress.event(&event),
+            false => {
+                help::write(format!("{name:24} {pinned:16} {newest:16} {asked}\n").as_bytes())?
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Fails if a source did not answer.
@@ -156,31 +182,20 @@ pub fn run(session: &Session<'_>, args: &LockArgs, chosen: &Chosen) -> Result<()
         shared: SharedArgs::default(),
     };
     let options = session.fetch_options(&chosen.recipe, &network, "nodeimg fetch")?;
-    let folder = tempfile::tempdir().context("making a temporary directory")?;
-    let store = Store::open(&folder.path().join("store"))?;
+    let (_folder, store) = Session::passing_store()?;
     let quiet = Progress::new(Mode::Quiet);
     let fetcher = Fetcher::new(&store, options.clone(), &quiet);
-    let mut answers: BTreeMap<Index, Result<String>> = BTreeMap::new();
+    let mut answers: BTreeMap<&Index, Result<String>> = BTreeMap::new();
     let mut newer = 0;
     for one in &known {
-        let index = &one.index;
-        let answer = answers
-            .entry(index.clone())
-            .or_insert_with(|| ask(&fetcher, index));
-        let Ok(answer) = answer else { continue };
-        let candidates = options.mirrors.candidates(index.url());
-        let asked = candidates
-            .first()
-            .map_or_else(String::new, |place| shown(&place.url));
-        let Some(newest) = index.newest(answer, &one.version) else {
-            session
-                .progress
-                .warn(&format!("{}: {asked} lists no such version", one.name));
-            continue;
-        };
-        if numbers(&newest) > numbers(&one.version) {
-            newer += 1;
-            tell(session, &one.name, &one.version, &newest, &asked)?;
+        for index in &one.indexes {
+            answers.entry(index).or_insert_with(|| ask(&fetcher, index));
+        }
+        let found = one.newer(&answers, &options);
+        newer += found.len();
+        found.iter().try_for_each(|one| one.tell(session))?;
+        if let Some(text) = one.unlisted(&answers, &options) {
+            session.progress.warn(&text);
         }
     }
     let mut failed: Vec<String> = answers
@@ -188,53 +203,92 @@ pub fn run(session: &Session<'_>, args: &LockArgs, chosen: &Chosen) -> Result<()
         .filter_map(|answer| answer.as_ref().err())
         .map(|error| format!("{error:#}"))
         .collect();
-    match packages(session, args, chosen) {
-        Ok(count) => newer += count,
+    match packages(session, args, chosen, &options) {
+        Ok(found) => {
+            newer += found.len();
+            found.iter().try_for_each(|one| one.tell(session))?;
+        }
         Err(error) => failed.push(format!("{error:#}")),
     }
-    for name in &unknown {
-        let text = format!("{name}: nodeimg knows no list of its versions");
-        session.progress.note(&text);
+    for text in &unknown {
+        session.progress.note(text);
     }
     if !failed.is_empty() {
         bail!("not everybody answered:\n  {}", failed.join("\n  "));
     }
     if newer == 0 {
-        session
-            .progress
-            .note("everything that is pinned is the newest");
+        let text = match unknown.is_empty() {
+            true => "everything that is pinned is the newest",
+            false => "everything else that is pinned is the newest",
+        };
+        session.progress.note(text);
     }
     Ok(())
 }
 
-fn tell(session: &Session<'_>, name: &str, pinned: &str, newest: &str, asked: &str) -> Result<()> {
-    let event = json!({
-        "event": "outdated", "name": name, "pinned": pinned, "newest": newest, "asked": asked,
-    });
-    match session.global.json {
-        true => session.progress.event(&event),
-        false => help::write(format!("{name:24} {pinned:16} {newest:16} {asked}\n").as_bytes())?,
-    }
-    Ok(())
+/// Who is asked for `url` first.
+fn first_place(options: &Options, url: &str) -> String {
+    let candidates = options.mirrors.candidates(url);
+    let first = candidates.first();
+    first.map_or_else(|| shown(url), |place| shown(&place.url))
 }
 
 fn ask(fetcher: &Fetcher<'_>, index: &Index) -> Result<String> {
+    let first = page(fetcher, index, index.url())?;
+    if !matches!(index, Index::Tags(_)) {
+        return Ok(first);
+    }
+    // Some registries send all tags at once, others in pages, of which the query names the tag
+    // before it; who knows no query sends the same again.
+    let mut all = index::tags(&first);
+    for _ in 0..MAX_PAGES {
+        let Some(last) = all.last().filter(|_| all.len() % PAGE == 0) else {
+            break;
+        };
+        let url = format!("{}?n=1000&last={last}", index.url());
+        let more = match page(fetcher, index, &url) {
+            Ok(text) => index::tags(&text),
+            Err(error) if error.is::<Gone>() => break,
+            Err(error) => return Err(error),
+        };
+        let known = all.len();
+        for tag in more {
+            if !all.contains(&tag) {
+                all.push(tag);
+            }
+        }
+        if all.len() == known {
+            break;
+        }
+    }
+    match all.is_empty() {
+        true => Ok(first),
+        false => Ok(json!({ "tags": all }).to_string()),
+    }
+}
+
+fn page(fetcher: &Fetcher<'_>, index: &Index, url: &str) -> Result<String> {
     let request = Request {
         what: "the list of versions".to_owned(),
-        url: index.url().to_owned(),
+        url: url.to_owned(),
         want: Expected::default(),
         max_size: MAX_INDEX,
         accept: matches!(index, Index::Tags(_)).then_some("application/json"),
     };
     let (blob, _) = fetcher.download(&request)?;
-    let path = blob.path();
-    std::fs::read_to_string(path).with_context(|| format!("reading {}", index.url()))
+    std::fs::read_to_string(blob.path()).with_context(|| format!("reading {url}"))
 }
 
-/// How many packages Debian has newer, each told once. What is resolved is thrown away.
-fn packages(session: &Session<'_>, args: &LockArgs, chosen: &Chosen) -> Result<usize> {
+/// The packages that Debian and the recipe's repositories have newer, each once. What is resolved
+/// is thrown away.
+fn packages(
+    session: &Session<'_>,
+    args: &LockArgs,
+    chosen: &Chosen,
+    options: &Options,
+) -> Result<Vec<Newer>> {
     let (Some(_), Some(text)) = (&chosen.recipe.base, &chosen.lock) else {
-        return Ok(0);
+        return Ok(Vec::new());
     };
     let old = Lock::parse(text, &chosen.label)?;
     let args = LockArgs {
@@ -245,84 +299,96 @@ fn packages(session: &Session<'_>, args: &LockArgs, chosen: &Chosen) -> Result<u
         ..args.clone()
     };
     let (new, _) = new_lock(session, &args, chosen, Some(&old))?;
-    let mut before = BTreeMap::new();
-    for package in &old.pins.packages.packages {
-        before.insert((&package.name, package.arch), &package.version);
-    }
-    let mut told = BTreeMap::new();
-    for package in &new.pins.packages.packages {
-        match before.get(&(&package.name, package.arch)) {
-            Some(version) if **version != package.version => {
-                told.insert(
-                    package.name.to_string(),
-                    ((*version).clone(), package.version.clone()),
-                );
-            }
-            _ => {}
+    let new = &new.pins.packages;
+    let found = newer_packages(&old.pins.packages.packages, &new.packages);
+    let told = found.into_iter().map(|(old, package)| Newer {
+        name: package.name.to_string(),
+        pinned: old.to_owned(),
+        newest: package.version.clone(),
+        asked: asked_for(package, new, options),
+    });
+    Ok(told.collect())
+}
+
+/// The packages of `new` with the older versions that `old` has, by name: one of each, also if
+/// both architectures have it.
+fn newer_packages<'a>(
+    old: &'a [PinnedPackage],
+    new: &'a [PinnedPackage],
+) -> Vec<(&'a str, &'a PinnedPackage)> {
+    let before: BTreeMap<_, _> = old
+        .iter()
+        .map(|package| ((&package.name, package.arch), package.version.as_str()))
+        .collect();
+    let mut found = BTreeMap::new();
+    for package in new {
+        if let Some(old) = before.get(&(&package.name, package.arch))
+            && version::compare(&package.version, old).is_gt()
+        {
+            found.entry(&package.name).or_insert((*old, package));
         }
     }
-    for (name, (old, new)) in &told {
-        tell(session, name, old, new, "the indexes of the base system")?;
+    found.into_values().collect()
+}
+
+/// Whose index has a package.
+fn asked_for(package: &PinnedPackage, all: &Packages, options: &Options) -> String {
+    let suite = package.suite();
+    let index = all.indexes.iter().find(|index| Some(&index.suite) == suite);
+    match index {
+        Some(index) => match &index.url {
+            Some(url) => shown(url),
+            None => {
+                let path = format!("dists/{}/InRelease", index.suite);
+                let url = Mirrors::snapshot(index.archive.as_str(), "now", &path);
+                first_place(options, &url)
+            }
+        },
+        None => package.own_url().map(shown).unwrap_or_default(),
     }
-    Ok(told.len())
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::input::lock::Place;
+    use nodeimg_values::digest::Digest;
 
-    #[test]
-    fn each_kind_of_source_has_its_index() {
-        for (url, index) in [
-            (
-                "https://dl.k8s.io/release/v{version}/bin/linux/{arch}/kubelet",
-                Some(Index::Line("https://dl.k8s.io/release/stable.txt".into())),
-            ),
-            (
-                "https://github.com/opencontainers/runc/releases/download/v{version}/runc.{arch}",
-                Some(Index::Feed(
-                    "https://github.com/opencontainers/runc/releases.atom".into(),
-                )),
-            ),
-            (
-                "https://storage.googleapis.com/cri-o/artifacts/cri-o.{arch}.v{version}.tar.gz",
-                Some(Index::Feed(
-                    "https://github.com/cri-o/cri-o/releases.atom".into(),
-                )),
-            ),
-            ("https://example.com/{version}", None),
-            ("https://github.com/a/b/archive/x", None),
-        ] {
-            assert_eq!(Index::of_url(url), index, "{url}");
-        }
-        for (image, url) in [
-            (
-                "registry.k8s.io/pause:3.10",
-                "https://registry.k8s.io/v2/pause/tags/list",
-            ),
-            (
-                "docker.io/library/nginx:1",
-                "https://registry-1.docker.io/v2/library/nginx/tags/list",
-            ),
-        ] {
-            assert_eq!(Index::of_image(&image.parse().unwrap()).url(), url);
+    fn package(name: &str, arch: Arch, version: &str) -> PinnedPackage {
+        PinnedPackage {
+            name: name.parse().unwrap(),
+            arch,
+            version: version.to_owned(),
+            place: Place::Url {
+                url: format!("https://deb.test/{name}"),
+            },
+            sha256: Digest::sha256(name.as_bytes()),
+            size: 1,
         }
     }
 
     #[test]
-    fn the_newest_of_the_same_kind_is_found() {
-        let feed = Index::Feed(String::new());
-        let text = r#"<link href="https://github.com/a/b/releases/tag/v1.10.0-rc.1"/>
-            <link href="https://github.com/a/b/releases/tag/v1.9.9"/><link
-            href="https://github.com/a/b/releases/tag/v1.10.0"/>"#;
-        assert_eq!(feed.newest(text, "1.9.1").unwrap(), "1.10.0");
-        assert_eq!(feed.newest(text, "1.9.0-rc.3").unwrap(), "1.10.0-rc.1");
-        let tags = Index::Tags(String::new());
-        let text = r#"{"name": "pause", "tags": ["latest", "3.9", "3.10.2", "3.10", "3.11.0", "sha256-00.sig"]}"#;
-        assert_eq!(tags.newest(text, "3.10.2").unwrap(), "3.11.0");
-        assert_eq!(tags.newest("<html>", "1"), None);
-        let line = Index::Line(String::new());
-        assert_eq!(line.newest("v1.38.0\n", "1.37.1").unwrap(), "1.38.0");
+    fn only_newer_packages_are_told_and_each_once() {
+        let both = |name: &str, version: &str| Arch::ALL.map(|arch| package(name, arch, version));
+        let old = [
+            both("libc6", "2.41-9"),
+            both("apt", "3.0.3"),
+            both("tar", "1:1.35"),
+            both("gone", "1"),
+        ];
+        let new = [
+            both("libc6", "2.41-12+deb13u1"),
+            both("apt", "3.0.3~rc1"),
+            both("tar", "1:1.35"),
+            both("added", "1"),
+        ];
+        let (old, new) = (old.concat(), new.concat());
+        let found = newer_packages(&old, &new);
+        let told: Vec<_> = found
+            .iter()
+            .map(|(old, new)| format!("{} {old} {}", new.name, new.version))
+            .collect();
+        assert_eq!(told, ["libc6 2.41-9 2.41-12+deb13u1"]);
     }
 }

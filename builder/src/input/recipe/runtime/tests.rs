@@ -116,7 +116,7 @@ fn walk(top: &Path, folder: &Path, found: &mut Vec<String>) {
             "/recipe/handler",
             "/init/runtime.rs",
             // Where the versions of what is pinned are listed.
-            "/lock/outdated.rs",
+            "/lock/outdated/index.rs",
             "/contract/registries.rs",
             "/check/registries",
             "/plan/registries",
