@@ -15,7 +15,8 @@ from pathlib import Path
 
 import cloud_init
 import update
-from boot import measure_boot
+import sizes
+from boot import HEADER, measure_boot
 from firstboot import measure_firstboot
 from flash import measure_flash
 from image import (
@@ -226,9 +227,12 @@ class Bench:
 
     def measure_boot(self):
         command = self.base_build()
-        rows = measure_boot(self.args.nodeimg, command, self.work)
+        by_hand = Path(self.args.by_hand) if self.args.by_hand else None
+        rows = measure_boot(self.args.nodeimg, command, self.work, by_hand)
         print("\n## From the start of QEMU to multi-user.target, first boot, once, for the record")
-        table(["", "wall", "processor"], rows)
+        table(HEADER, rows)
+        print("\n## What makes a disk large")
+        table(sizes.HEADER, [sizes.row(self.args.nodeimg, image) for image in sorted((self.work / "disks").iterdir())])
 
     def base_build(self):
         """`nodeimg build` of the recipe with a base system."""
@@ -387,6 +391,7 @@ def arguments():
     names = ["nodeimg", "static", "firstboot", "firstboot-arm64", "mirror", "recipe", "base-recipe", "base-store", "debian-mirror"]
     for name in (*names, "work"):
         parser.add_argument(f"--{name}", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--by-hand", help=argparse.SUPPRESS)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--runs", type=int, default=5)
     return parser.parse_args()

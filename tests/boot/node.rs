@@ -61,6 +61,7 @@ fn amd64_comes_up_twice() {
         // Of a systemd there, that is.
         boot.expect("initrd-time", "0");
         boot.expect("verity-target", "active");
+        boot.expect("spared", "");
     }
     expect_the_seeds_node(&second, "unchanged", "config drive in /dev/vdb");
     expect_network(&second);
@@ -309,6 +310,15 @@ fn expect_as_built(facts: &Facts, image: &Path, machine: &str) {
     root_is_verified(facts, root_hash.trim());
     runtime_is_up(facts);
     expect_host_keys(facts);
+    expect_what_systemd_would_have_made(facts);
+}
+
+/// The kernel's file systems and static device nodes, whoever has made them.
+fn expect_what_systemd_would_have_made(facts: &Facts) {
+    facts.expect("kernel-mounts", &["active"; 6].join(" "));
+    facts.expect_parts("tmp-options", &["nosuid,nodev", "size="]);
+    facts.expect("static-nodes", "");
+    facts.expect("tun", "/dev/loop-control /dev/net/tun");
 }
 
 /// Both whole, and none of RSA, which takes long to make.

@@ -15,8 +15,8 @@ use nodeimg_test_support::{judge, slots};
 
 /// A firmware that has not decided by then is stuck.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// What the kernel says as soon as it runs under Secure Boot.
-const BOOTED: &str = "Secure boot enabled";
+/// What the kernel says under Secure Boot, and on the consoles of an image.
+const BOOTED: &str = "Kernel is locked down from EFI Secure Boot";
 /// What firmware and systemd-boot say of programs that `db` does not vouch for.
 const REFUSED: &[&str] = &[
     "Access Denied",

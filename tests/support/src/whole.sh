@@ -24,6 +24,13 @@ fact host-key-files sh -c 'cd /etc/ssh && echo ssh_host_*'
 fact host-key-kinds sh -c 'cut -d " " -f 1 /etc/ssh/ssh_host_*.pub'
 fact machine uname -m
 fact partitions lsblk -nro PARTLABEL /dev/vda
+fact kernel-mounts systemctl is-active tmp.mount run-lock.mount dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount
+fact tmp-options findmnt -no OPTIONS /tmp
+# What systemd has started a program for, of what is done in the build or in the initrd.
+fact spared sh -c "journalctl -b -o cat -t systemd | grep -Eo '^(Mounting|Starting) (tmp|run-lock|dev-hugepages|dev-mqueue|sys-kernel-debug|sys-kernel-tracing|kmod-static-nodes|systemd-tmpfiles-setup-dev)[.](mount|service)'"
+# What kmod itself would have made, less what there is.
+fact static-nodes sh -c 'kmod static-nodes --format=tmpfiles | grep -vxFf /usr/lib/tmpfiles.d/nodeimg-static-nodes.conf'
+fact tun ls /dev/net/tun /dev/loop-control
 for unit in ssh systemd-networkd systemd-resolved systemd-journald dbus; do
     fact "unit-$unit" systemctl is-active "$unit"
 done

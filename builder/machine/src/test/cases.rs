@@ -14,6 +14,7 @@ use super::cluster;
 use super::facts::{Facts, Findings};
 use super::identity::{ADDRESS, HOST_NAME, Identity};
 use super::machine::{Bench, Boot, Plan};
+use super::pictures;
 use super::tamper;
 use crate::qemu::Format;
 use crate::qemu::image::Image;
@@ -159,6 +160,7 @@ impl Cases {
             seed: Some(&self.identity.seed),
             keep: Some(&self.state(keep)),
             go: go.map(|api| api.when(move |store| cluster::is_settled(joins, store))),
+            pictures: true,
             cut: None,
         })?;
         let mut findings = Findings::default();
@@ -204,7 +206,10 @@ impl Cases {
             true => Ok(boot.facts.get("machine-id").to_owned()),
             false => Err(NotUp),
         });
-        Ok(Outcome::of(findings, self.registered()))
+        Ok(Outcome::of(
+            findings,
+            with_time(self.registered(), &boot.facts),
+        ))
     }
 
     fn registered(&self) -> String {
@@ -232,7 +237,8 @@ impl Cases {
         if let Some(api) = &self.identity.api {
             api.look(|store| cluster::expect_no_second_join(store, &mut findings));
         }
-        Ok(Outcome::of(findings, "unchanged".to_owned()))
+        let note = with_time("unchanged".to_owned(), &boot.facts);
+        Ok(Outcome::of(findings, note))
     }
 
     fn power_cut(&mut self) -> Result<Outcome> {
@@ -247,6 +253,7 @@ impl Cases {
             seed: Some(&self.identity.seed),
             keep: Some(&self.state("cut")),
             go: None,
+            pictures: false,
             cut: Some((FIRST_BOOT, Duration::from_millis(after.into()))),
         })?;
         if let Some(why) = cut.failed {
@@ -329,6 +336,14 @@ impl Cases {
             findings.add(format!("the console does not show `{NOT_SET_UP}`"));
         }
         Ok(Outcome::of(findings, "first boot reported it".to_owned()))
+    }
+}
+
+/// The note and how long the boot took, if the node has said it.
+fn with_time(note: String, facts: &Facts) -> String {
+    match pictures::startup(facts) {
+        Some(time) => format!("{note}; booted in {time}"),
+        None => note,
     }
 }
 

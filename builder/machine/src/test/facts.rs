@@ -1,7 +1,10 @@
 //! What a node said of itself, and what it should have said.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 /// The lines `name=value` of guest.sh.
@@ -21,6 +24,21 @@ impl Facts {
     /// Nothing if it was not told.
     pub fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// The same, and it is told no more.
+    pub fn take(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name)
+    }
+
+    /// The lines once more, by name.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let lines = self
+            .0
+            .iter()
+            .map(|(name, value)| format!("{name}={value}\n"));
+        fs::write(path, lines.collect::<String>())
+            .with_context(|| format!("writing {}", path.display()))
     }
 
     pub fn is_whole(&self) -> bool {

@@ -3,8 +3,9 @@
 # line. Not part of any image: `nodeimg test` gives it to the node. Reads a line
 # when the host has seen all that it waits for of this node. It waits for
 # `$wait` seconds at most, in all. `$token` is the bootstrap token that a node may
-# have been given, `$runtime` the unit of its container runtime.
-: "${wait:?}" "${token:?}" "${runtime:?}"
+# have been given, `$runtime` the unit of its container runtime. `$pictures` is `yes` if it shall
+# say how it came up, which takes an emulated one seconds.
+: "${wait:?}" "${token:?}" "${runtime:?}" "${pictures:?}"
 fact() { printf '%s=%s\n' "$1" "$(shift && "$@" 2>&1 | tr '\n' ' ' | sed 's/ *$//')"; }
 until=$(($(cut -d. -f1 /proc/uptime) + wait))
 patiently() {
@@ -36,4 +37,10 @@ fact kubelet-conf ls /etc/kubernetes/kubelet.conf
 fact token-in grep -rlsF -e "$token" /etc /var
 fact journal sh -c 'journalctl -b -o cat -n 20 -u kubelet -u kube-proxy'
 fact commands-journal journalctl -b -o cat -n 20 -u nodeimg-commands
+# Of many lines: as base64, and nothing if there is none.
+if [ "$pictures" = yes ]; then
+    fact startup systemd-analyze time
+    fact critical-chain sh -c 'systemd-analyze critical-chain --no-pager 2>/dev/null | base64'
+    fact plot sh -c 'systemd-analyze plot 2>/dev/null | base64'
+fi
 fact end true

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::facts::Facts;
 use super::identity::TOKEN;
+use super::pictures;
 use crate::qemu::Format;
 use crate::qemu::command::{Console, Machine, Medium};
 use crate::qemu::exec::Script;
@@ -23,7 +24,7 @@ use crate::qemu::run::{Interrupted, Until, run};
 use crate::qemu::sink::Sink;
 use crate::qemu::state::State;
 
-/// It has `$wait`, in seconds, `$token` and `$runtime`, a unit.
+/// It has `$wait`, in seconds, `$token`, `$runtime`, a unit, and `$pictures`.
 const GUEST: &str = include_str!("guest.sh");
 
 /// What every boot of a test has in common.
@@ -52,6 +53,8 @@ pub struct Plan<'a> {
     pub keep: Option<&'a Path>,
     /// Fires when the node may say its last facts and power off.
     pub go: Option<oneshot::Receiver<()>>,
+    /// Whether the node says how it came up: see [`pictures`].
+    pub pictures: bool,
     /// The power is cut so long after the console has said the text.
     pub cut: Option<(&'a str, Duration)>,
 }
@@ -104,7 +107,7 @@ impl Bench {
             expect: plan.cut.map(|(text, _)| text.to_owned()),
             cut: plan.cut.map(|(_, after)| after),
             script: Some(Script {
-                text: self.script(),
+                text: self.script(plan.pictures),
                 output: Sink::file(&facts)?,
                 go: Some(plan.go.unwrap_or_else(fired)),
             }),
@@ -120,8 +123,13 @@ impl Bench {
             let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
             anyhow::Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
+        let mut told = Facts::read(&read(&facts)?);
+        if plan.pictures {
+            pictures::keep(&mut told, &self.logs, plan.name)?;
+            told.write(&facts)?;
+        }
         Ok(Boot {
-            facts: Facts::read(&read(&facts)?),
+            facts: told,
             console: plain_text(&read(&console)?),
             failed,
         })
@@ -129,10 +137,11 @@ impl Bench {
 
     /// The node waits for half of its time at most, so that it can still say
     /// what is wrong with it.
-    fn script(&self) -> Vec<u8> {
+    fn script(&self, pictures: bool) -> Vec<u8> {
         let wait = self.timeout.as_secs() / 2;
+        let pictures = if pictures { "yes" } else { "no" };
         format!(
-            "wait={wait} token={TOKEN} runtime={}\n{GUEST}",
+            "wait={wait} token={TOKEN} pictures={pictures} runtime={}\n{GUEST}",
             self.runtime.unit
         )
         .into_bytes()

@@ -7,6 +7,7 @@
 //!  cases.rs      what must be so                           -> Findings
 //!  cluster.rs    of a node in its cluster
 //!  logs.rs       where consoles and facts are kept
+//!  pictures.rs   how the node came up, beside them
 //!  tamper.rs     a copy of the disk with one bit changed
 //!  api/          as much of an API server as a node needs
 //! ```
@@ -27,4 +28,5 @@ mod facts;
 mod identity;
 pub mod logs;
 pub mod machine;
+mod pictures;
 mod tamper;

@@ -56,7 +56,7 @@ mod tests {
             (Arch::Arm64, "console=tty0 console=ttyAMA0,115200"),
         ] {
             let want = format!(
-                "roothash={root} root=/dev/mapper/root rootfstype=squashfs ro gpt panic=30 {console} console=hvc0 quiet"
+                "roothash={root} root=/dev/mapper/root rootfstype=squashfs ro gpt panic=30 loglevel=6 {console} console=hvc0 quiet"
             );
             assert_eq!(CommandLine::new(root, arch, &extra).as_str(), want);
         }

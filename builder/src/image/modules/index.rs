@@ -203,6 +203,25 @@ impl Indexed<'_> {
     }
 }
 
+/// The same nodes for systemd-tmpfiles, as `kmod static-nodes --format=tmpfiles` writes them at
+/// every boot; nothing if there are none.
+pub fn static_nodes(modules: &Modules) -> String {
+    let mut out = String::new();
+    let mut directories = BTreeSet::new();
+    for module in &modules.modules {
+        let Some((name, kind, major, minor)) = devname(&module.facts.aliases) else {
+            continue;
+        };
+        if let Some((directory, _)) = name.rsplit_once('/')
+            && directories.insert(directory)
+        {
+            let _ = writeln!(out, "d /dev/{directory} 0755 - - -");
+        }
+        let _ = writeln!(out, "{kind}! /dev/{name} 0600 - - - {major}:{minor}");
+    }
+    out
+}
+
 fn text_of(lines: &[String]) -> Vec<u8> {
     let lines = lines.iter().flat_map(|line| [line.as_str(), "\n"]);
     lines.collect::<String>().into_bytes()

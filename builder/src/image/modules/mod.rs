@@ -15,6 +15,8 @@
 //!   modules.{softdep,weakdep}       written   who is better loaded before or after
 //!   modules.devname                 written   device nodes that load a module
 //!   modules.builtin{,.alias}.bin    written   names and aliases of the built-in ones
+//! /usr/lib/tmpfiles.d/nodeimg-static-nodes.conf
+//!                                   written   the same nodes, made at boot
 //! ```
 //!
 //! A module has the name of its file with `_` for `-`. An alias is a pattern
@@ -53,6 +55,9 @@ pub use read::uncompressed;
 
 /// Name of the step of a build that makes the index.
 pub const STEP: &str = "indexing the kernel modules";
+/// For systemd-tmpfiles: what kmod-static-nodes.service would write at every boot. That unit is
+/// skipped if this is there.
+pub const STATIC_NODES: &str = "/usr/lib/tmpfiles.d/nodeimg-static-nodes.conf";
 /// Where kernels have their modules, a directory each.
 const MODULES: &str = "/usr/lib/modules";
 /// What the names of modules end in, packed and not.
@@ -181,6 +186,16 @@ pub fn index_all(tree: &mut Tree, store: &Store) -> Result<Vec<Modules>> {
             tree.replace(directory(&release)?.join(&name)?, node)?;
         }
         all.push(modules);
+    }
+    // Of several kernels it would take the one that runs.
+    if let [only] = &all[..] {
+        let nodes = index::static_nodes(only);
+        if !nodes.is_empty() {
+            let text = format!("# Device nodes that load a module when they are opened.\n{nodes}");
+            let origin = Origin::Base(STEP.to_owned());
+            let node = Node::file(Content::inline(text.into_bytes()), 0o644, origin);
+            tree.replace(STATIC_NODES.parse()?, node)?;
+        }
     }
     Ok(all)
 }

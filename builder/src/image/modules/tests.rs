@@ -379,3 +379,35 @@ fn the_trie_is_laid_out_as_kmod_reads_it() {
         assert!(trie.add(bad, "", 0).is_err());
     }
 }
+
+#[test]
+fn device_nodes_that_load_a_module_are_made_as_kmod_would_have_them_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    let mut tree = kernel();
+    let tun = Ko {
+        info: &["alias=devname:net/tun", "alias=char-major-10-200"],
+        ..Ko::default()
+    };
+    insert(&mut tree, &at("kernel/drivers/net/tun.ko"), tun.bytes());
+    index_all(&mut tree, &store).unwrap();
+    let text = crate::image::units::text_at(&tree, &STATIC_NODES.parse().unwrap()).unwrap();
+    // What `kmod static-nodes --format=tmpfiles` (kmod 34) says of the same devices.
+    let want = "c! /dev/fuse 0600 - - - 10:229\n\
+        d /dev/net 0755 - - -\n\
+        c! /dev/net/tun 0600 - - - 10:200\n";
+    let lines = text.as_deref().unwrap().split_once('\n').unwrap();
+    assert!(lines.0.starts_with("# "), "{lines:?}");
+    assert_eq!(lines.1, want);
+}
+
+#[test]
+fn of_two_kernels_the_one_that_runs_says_which_nodes_there_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    let mut tree = kernel();
+    let other = "/usr/lib/modules/7.0-x/kernel/a.ko";
+    insert(&mut tree, other, Ko::default().bytes());
+    index_all(&mut tree, &store).unwrap();
+    assert!(tree.get(&STATIC_NODES.parse().unwrap()).is_none());
+}

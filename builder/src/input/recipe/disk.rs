@@ -24,13 +24,17 @@ pub fn own_words(arch: Arch) -> &'static str {
     // `gpt`: the kernel reads the second partition table if a power cut has torn the first one.
     // A kernel that has panicked starts the machine once more, as late as a person can read
     // why. The last console is the one that systemd itself speaks on: a node has a serial line
-    // more often than someone before its screen.
+    // more often than someone before its screen. `loglevel`: the kernel waits for every letter
+    // that it writes to a serial line, and most of what it has to say at a boot is information,
+    // which stays in its log and in the journal; systemd itself reports its units.
     match arch {
         Arch::Amd64 => {
-            "root=/dev/mapper/root rootfstype=squashfs ro gpt panic=30 console=tty0 console=ttyS0,115200"
+            "root=/dev/mapper/root rootfstype=squashfs ro gpt panic=30 loglevel=6 console=tty0 \
+             console=ttyS0,115200"
         }
         Arch::Arm64 => {
-            "root=/dev/mapper/root rootfstype=squashfs ro gpt panic=30 console=tty0 console=ttyAMA0,115200"
+            "root=/dev/mapper/root rootfstype=squashfs ro gpt panic=30 loglevel=6 console=tty0 \
+             console=ttyAMA0,115200"
         }
     }
 }

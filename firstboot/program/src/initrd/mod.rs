@@ -6,6 +6,7 @@
 //! device_mapper.rs  /dev/mapper/root: dm-verity (verity.rs) by the root hash
 //! fresh.rs          the disk gets GUIDs of its own at its first boot
 //! state.rs          systemd-repart makes the state, fsck.ext4 repairs it; /var, overlays
+//! kernels.rs        /tmp, /dev/hugepages and others that systemd would start programs for
 //! switch.rs         the root becomes /, its systemd PID 1
 //! ```
 //! What makes and repairs the state are the root's own programs (programs.rs), verified
@@ -33,6 +34,7 @@ mod extra;
 mod failure;
 mod fresh;
 mod hardware;
+mod kernels;
 mod kmsg;
 mod modules;
 mod programs;
@@ -126,6 +128,7 @@ fn start() -> Result<Infallible, Failure> {
     read_ahead::start(&plan.read_ahead);
     fresh::give(&system, &found.disk);
     state::mount_all(&plan, &system, &found.disk)?;
+    kernels::mount_all(&plan.kernels);
     extra::keep()?;
     kmsg::tell(&format!(
         "switching to the root after {}",

@@ -45,6 +45,8 @@ pub struct InitrdPlan {
     pub state: String,
     /// Directories of the root that are writable through an overlay.
     pub overlays: Vec<Overlay>,
+    /// File systems that systemd would otherwise start mount(8) for, one program each.
+    pub kernels: Vec<KernelMount>,
     /// Files of the root that are read ahead, in this order, while the disk is otherwise idle.
     pub read_ahead: Vec<String>,
 }
@@ -57,4 +59,19 @@ pub struct Overlay {
     pub path: String,
     /// The directory of the node's own files: absolute, below /var.
     pub place: String,
+}
+
+/// A file system of the kernel's own, as a mount unit of the root has it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KernelMount {
+    /// The unit's name: a node that has changed it has systemd mount it.
+    pub unit: String,
+    pub kind: String,
+    /// Absolute, in the root.
+    pub path: String,
+    /// Bits of [mount(2)](https://manpages.debian.org/trixie/manpages-dev/mount.2.en.html).
+    pub flags: u32,
+    /// Of the file system itself, as mount(2) takes them.
+    pub options: String,
 }

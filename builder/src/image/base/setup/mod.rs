@@ -93,7 +93,7 @@ pub struct BaseFacts<'a> {
 type Step = fn(&mut Base<'_>) -> Result<()>;
 
 /// In order: accounts first, since later steps own files by their ids.
-const CONFIGURE: [(&str, Step); 15] = [
+const CONFIGURE: [(&str, Step); 16] = [
     ("removing what this image does differently", layout::remove),
     ("removing AppArmor's profiles of desktops", layout::profiles),
     ("making the top of the tree", layout::top),
@@ -109,6 +109,7 @@ const CONFIGURE: [(&str, Step); 15] = [
     ("configuring ssh", services::ssh),
     ("configuring systemd", services::systemd),
     ("masking units", services::mask),
+    ("sparing units their work", services::drop_ins),
 ];
 
 /// In order: the package database lists what is left, the lints see it all.

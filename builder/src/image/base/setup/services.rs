@@ -7,7 +7,7 @@ use crate::image::units;
 
 /// Jobs of a first boot or an update that find everything done already, and
 /// could not write it to a read-only /usr and /etc.
-const MASKED: [&str; 9] = [
+const MASKED: [&str; 10] = [
     "e2scrub_reap.service",
     "ldconfig.service",
     "systemd-boot-update.service",
@@ -16,7 +16,62 @@ const MASKED: [&str; 9] = [
     "systemd-journal-catalog-update.service",
     "systemd-remount-fs.service",
     "systemd-sysusers.service",
+    // What systemd-tmpfiles-setup-dev-early.service could not make, since an account was
+    // still missing: here no account is.
+    "systemd-tmpfiles-setup-dev.service",
     "systemd-update-done.service",
+];
+
+/// What these two read is there at few nodes: the firmware's credentials and those of files,
+/// where `ImportCredential=` looks for them
+/// ([systemd.exec(5)](https://manpages.debian.org/trixie/systemd/systemd.exec.5.en.html)).
+const CREDENTIALS: &str = "\
+[Unit]
+ConditionDirectoryNotEmpty=|/run/credentials/@system
+ConditionDirectoryNotEmpty=|/run/credentials/@encrypted
+ConditionDirectoryNotEmpty=|/etc/credstore
+ConditionDirectoryNotEmpty=|/etc/credstore.encrypted
+ConditionDirectoryNotEmpty=|/run/credstore
+ConditionDirectoryNotEmpty=|/run/credstore.encrypted
+ConditionDirectoryNotEmpty=|/usr/lib/credstore
+ConditionDirectoryNotEmpty=|/usr/lib/credstore.encrypted
+";
+
+/// The same, and the words of the kernel's command line that it reads
+/// ([systemd-network-generator(8)](https://manpages.debian.org/trixie/systemd/systemd-network-generator.8.en.html)).
+const OF_THE_COMMAND_LINE: &str = "\
+ConditionKernelCommandLine=|bond
+ConditionKernelCommandLine=|bridge
+ConditionKernelCommandLine=|ifname
+ConditionKernelCommandLine=|ip
+ConditionKernelCommandLine=|nameserver
+ConditionKernelCommandLine=|net.ifname-policy
+ConditionKernelCommandLine=|net.ifname_policy
+ConditionKernelCommandLine=|rd.peerdns
+ConditionKernelCommandLine=|rd.route
+ConditionKernelCommandLine=|vlan
+";
+
+/// Units that would start a program at every boot, which finds nothing to do or is not waited
+/// for: drop-ins that leave them for the nodes that need them.
+const DROP_INS: [(&str, &[&str]); 5] = [
+    // The build has made them: `modules::STATIC_NODES`.
+    (
+        "kmod-static-nodes.service",
+        &["[Unit]\nConditionPathExists=!/usr/lib/tmpfiles.d/nodeimg-static-nodes.conf\n"],
+    ),
+    // sshd itself reads the same configuration a moment later, and fails as well.
+    ("ssh.service", &["[Service]\nExecStartPre=\n"]),
+    (
+        "systemd-network-generator.service",
+        &[CREDENTIALS, OF_THE_COMMAND_LINE],
+    ),
+    // For the leases that a DHCP server of networkd gives.
+    (
+        "systemd-networkd-persistent-storage.service",
+        &["[Unit]\nAfter=multi-user.target\n"],
+    ),
+    ("systemd-udev-load-credentials.service", &[CREDENTIALS]),
 ];
 
 /// systemd-sysv's links.
@@ -59,6 +114,17 @@ pub fn systemd(base: &mut Base<'_>) -> Result<()> {
 
 /// logind wants it for the screens of seats; if there is one, its driver brings it.
 const SCREENS: &str = "modprobe@drm.service";
+
+/// Lays the drop-ins beside the units that the tree has.
+pub fn drop_ins(base: &mut Base<'_>) -> Result<()> {
+    for (unit, parts) in DROP_INS {
+        let path = format!("/usr/lib/systemd/system/{unit}");
+        if base.has(&path)? {
+            base.file(&format!("{path}.d/10-nodeimg.conf"), parts.concat())?;
+        }
+    }
+    Ok(())
+}
 
 pub fn mask(base: &mut Base<'_>) -> Result<()> {
     if base.has("/usr/lib/systemd/system/modprobe@.service")? {

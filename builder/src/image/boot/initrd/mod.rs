@@ -20,6 +20,7 @@
 
 mod booted;
 mod drivers;
+mod kernel_mounts;
 mod own;
 mod pack;
 mod read_ahead;

@@ -14,7 +14,7 @@
 use anyhow::{Context, Result};
 use nodeimg_seed::contract::initrd_plan::{InitrdPlan, Overlay, PATH};
 
-use super::{Initrd, InitrdInputs, drivers, read_ahead, repart};
+use super::{Initrd, InitrdInputs, drivers, kernel_mounts, read_ahead, repart};
 use crate::image::boot::mounts;
 use crate::image::modules::{self, Modules, Stored};
 
@@ -58,6 +58,7 @@ pub fn own(inputs: &InitrdInputs<'_>) -> Result<Initrd> {
         modules: loaded,
         state: repart::STATE_LABEL.to_owned(),
         overlays: overlays(inputs)?,
+        kernels: kernel_mounts::of(inputs.tree)?,
         read_ahead: read_ahead::of(inputs)?,
     };
     let text = serde_json::to_string_pretty(&plan).context("writing the plan")?;

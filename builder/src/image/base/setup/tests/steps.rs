@@ -198,3 +198,42 @@ fn the_same_tree_gives_the_same_tree() {
     let files = [("/usr/sbin/iptables-nft", "x"), ("/var/lib/x/y", "z")];
     assert_eq!(lines(&sealed(&files)), lines(&sealed(&files)));
 }
+
+#[test]
+fn units_that_find_nothing_to_do_start_no_program() {
+    let units = "/usr/lib/systemd/system";
+    let at = |unit: &str| format!("{units}/{unit}");
+    let (ssh, generator) = (at("ssh.service"), at("systemd-network-generator.service"));
+    let kmod = at("kmod-static-nodes.service");
+    let tree = configured(&[(&ssh, "x"), (&generator, "x"), (&kmod, "x")]);
+    let unless_made = format!(
+        "ConditionPathExists=!{}",
+        crate::image::modules::STATIC_NODES
+    );
+    line(
+        &text(&tree, &format!("{kmod}.d/10-nodeimg.conf")),
+        &unless_made,
+    );
+    assert_eq!(
+        text(&tree, &format!("{ssh}.d/10-nodeimg.conf")),
+        "[Service]\nExecStartPre=\n"
+    );
+    let conditions = text(&tree, &format!("{generator}.d/10-nodeimg.conf"));
+    // Each of them is enough for the unit to run.
+    let (section, rest) = conditions.split_once('\n').unwrap();
+    assert_eq!(section, "[Unit]");
+    for line in rest.lines() {
+        assert!(
+            line.starts_with("Condition") && line.contains("=|"),
+            "{line}"
+        );
+    }
+    for condition in [
+        "ConditionKernelCommandLine=|ip",
+        "ConditionDirectoryNotEmpty=|/run/credentials/@system",
+    ] {
+        line(&conditions, condition);
+    }
+    let absent = at("systemd-udev-load-credentials.service.d/10-nodeimg.conf");
+    assert!(tree.get(&path(&absent)).is_none(), "beside no unit");
+}
