@@ -4,9 +4,11 @@
 //! |---|---|---|
 //! | `promises` | what the pages say of versions is what the data and the program have | always |
 //! | `action` | the steps of `action.yml`, run by a shell | always |
+//! | `workflows` | actionlint on them, on the workflows and on the example of one | always |
 //! | `packages` | archives, packages in fresh roots, SBOMs | `ci/release --test` |
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod action;
 mod packages;
 mod promises;
+mod workflows;
