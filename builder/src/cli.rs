@@ -43,7 +43,7 @@ pub use publish::{ContainerArgs, JobArgs, PublishArgs, PullArgs};
 pub use recipes::RecipesArgs;
 pub use seed::{
     NameValue, SeedCaArgs, SeedCheckArgs, SeedFleetArgs, SeedIdentityArgs, SeedNewArgs,
-    SeedTokenArgs, SeedVerb,
+    SeedTokenArgs, SeedUpdateArgs, SeedVerb,
 };
 pub use sign::SignArgs;
 pub use trust::TrustVerb;

@@ -36,6 +36,7 @@ from measure import alternating
 from nginx import Nginx
 from trust import measure_bills, measure_proofs
 from publish import measure_publish
+from seeds import NODES, measure_seeds
 
 
 @dataclass
@@ -225,6 +226,16 @@ class Bench:
             Goal("peak memory of first boot", max(fresh.peak_mib(), again.peak_mib()), 8, " MiB", noise=0),
         ]
 
+    def measure_seeds(self):
+        new, again = measure_seeds(self.args.nodeimg, self.work, min(self.args.runs, 3))
+        print(f"\n## Seeds of {NODES} nodes, each with two certificates")
+        rows = [
+            [name, run.seconds(), run.cpu_seconds(), f"{run.peak_mib():.0f} MiB"]
+            for name, run in (("new", new), ("unchanged", again))
+        ]
+        table(["", "wall: median (range)", "CPU", "peak memory"], rows)
+        self.goals.append(Goal(f"seeds of {NODES} nodes", new.median(), 10, " s"))
+
     def measure_boot(self):
         command = self.base_build()
         by_hand = Path(self.args.by_hand) if self.args.by_hand else None
@@ -409,6 +420,7 @@ def main():
         bench.measure_fetch()
         bench.measure_trust()
         bench.measure_firstboot()
+        bench.measure_seeds()
         bench.measure_image()
         bench.measure_boot()
     print("\n## Goals\n\n| what | goal | measured | |\n|---|---|---|---|")

@@ -12,24 +12,24 @@ const DEFAULTS: &str = "[defaults]\napi_server = 'https://server.kubernetes.loca
     hosts = 'server.kubernetes.local=192.168.10.100'\nca = 'ca/ca.crt'\nca_key = 'ca/ca.key'\n\
     pod_subnet = '10.200.0.0/16 by /24'\n[group.spare]\nlabels = ['role=spare']\n";
 
-fn seed(here: &Path, words: &[&str]) -> Ran {
+pub fn seed(here: &Path, words: &[&str]) -> Ran {
     let mut command = nodeimg();
     Ran::of(command.arg("seed").args(words).current_dir(here))
 }
 
 /// A folder with a CA and an inventory of these machines.
-fn folder(nodes: &str) -> tempfile::TempDir {
+pub fn folder(nodes: &str) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     seed(directory.path(), &["ca", "ca"]).good();
     inventory(directory.path(), nodes);
     directory
 }
 
-fn inventory(here: &Path, nodes: &str) {
+pub fn inventory(here: &Path, nodes: &str) {
     fs::write(here.join("nodes.toml"), format!("{DEFAULTS}{nodes}")).unwrap();
 }
 
-fn node(name: &str, address: &str) -> String {
+pub fn node(name: &str, address: &str) -> String {
     format!(
         "[[node]]\nhost_name = '{name}'\nnode_ip = '{address}'\nmac = '52:54:00:00:00:{:02x}'\n",
         address.len() + usize::from(*name.as_bytes().last().unwrap())

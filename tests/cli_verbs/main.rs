@@ -18,6 +18,7 @@ mod habits;
 mod init;
 mod inspect;
 mod inventory;
+mod inventory_keys;
 mod lock;
 mod recipes;
 mod run;

@@ -156,13 +156,19 @@ impl Cluster {
 
     #[track_caller]
     pub fn apply(&self, objects: &str) {
-        let mut command = self.script(&["kubectl", "apply", "--validate=false", "-f", "-"]);
+        let words = ["apply", "--validate=false", "-f", "-"];
+        self.kubectl_reading(&words, objects).good();
+    }
+
+    /// `kubectl` with objects at its standard input.
+    pub fn kubectl_reading(&self, words: &[&str], objects: &str) -> Ran {
+        let mut command = self.kubectl_command(words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
         input.write_all(objects.as_bytes()).unwrap();
         drop(input);
-        Ran::from(child.wait_with_output().unwrap(), format!("{command:?}")).good();
+        Ran::from(child.wait_with_output().unwrap(), format!("{command:?}"))
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) mod control;
 mod control_plane;
 mod crio;
 mod dual_stack;
+mod examples;
 mod handlers;
 mod hard_way;
 pub(crate) mod images;

@@ -19,7 +19,7 @@ from trouble import Trouble, say
 # is of both architectures.
 KUBERNETES = ["1.37", "1.36"]
 # Programs that are in no image and no mirror.
-TOOLS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "coredns", "e2e.test", "critest", "crane", "registry")
+TOOLS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd", "coredns", "e2e.test", "critest", "crane", "registry", "actionlint")
 
 
 def everything(lab, tools, options):

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// `action.yml` as PyYAML reads it.
-fn action() -> Option<Value> {
+pub fn action() -> Option<Value> {
     let python = judge::python_with("yaml")?;
     let read = "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)";
     let mut command = Command::new(python);

@@ -126,6 +126,8 @@ pub struct SeedNewArgs {
     /// Registries of container images with mirrors, certificates and logins (YAML, the value of `nodeimg.registries`)
     #[arg(long, value_name = "FILE", value_parser = file())]
     pub registries: Option<PathBuf>,
+    #[command(flatten)]
+    pub update: SeedUpdateArgs,
     /// Replace an existing seed
     #[arg(long)]
     pub force: bool,
@@ -200,6 +202,29 @@ pub struct SeedIdentityArgs {
     /// The configuration of `kubeadm init` (YAML)
     #[arg(long, value_name = "FILE", value_parser = file())]
     pub kubeadm_init: Option<PathBuf>,
+}
+
+/// How a node is brought to newer versions of its image, instead of what the image says.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SeedUpdateArgs {
+    /// Where the node's updates come from (oci://registry.example/nodes/web, an https:// directory, a path)
+    #[arg(long, value_name = "ADDRESS")]
+    pub update_source: Option<String>,
+    /// When the node looks for updates, as systemd's OnCalendar (`Sun 03:00`), or `never`
+    #[arg(long, value_name = "TIME")]
+    pub update_schedule: Option<String>,
+    /// When the node may reboot into an update (`Sat,Sun 04:00`)
+    #[arg(long, value_name = "TIME")]
+    pub update_window: Option<String>,
+    /// How long that window is open (`2h`)
+    #[arg(long, value_name = "TIME")]
+    pub update_duration: Option<String>,
+    /// The time zone of the window (`Europe/Berlin`)
+    #[arg(long, value_name = "ZONE")]
+    pub update_zone: Option<String>,
+    /// The public key that signs the node's updates (PEM), for an image that leaves it to seeds
+    #[arg(long, value_name = "FILE", value_parser = file())]
+    pub update_key: Option<PathBuf>,
 }
 
 /// `NAME=VALUE`; the value may be empty.

@@ -14,13 +14,15 @@ use nodeimg_seed::text::pem;
 use nodeimg_seed::text::problem::Problems;
 use nodeimg_seed::text::secret::Secret;
 use nodeimg_seed::text::yaml;
-use nodeimg_seed::write::{Node, Pair};
+use nodeimg_seed::write::{Node, Pair, Update};
 use nodeimg_values::date::Date;
 use serde_json::json;
 
 use super::check::judge;
 use super::fleet;
-use crate::cli::{NameValue, SeedCaArgs, SeedIdentityArgs, SeedNewArgs, SeedTokenArgs};
+use crate::cli::{
+    NameValue, SeedCaArgs, SeedIdentityArgs, SeedNewArgs, SeedTokenArgs, SeedUpdateArgs,
+};
 use crate::cmd::Session;
 use crate::input::chosen::Chosen;
 use crate::input::recipe::Recipe;
@@ -143,6 +145,7 @@ pub fn node(args: &SeedNewArgs, recipe: &Recipe, keys: Keys) -> Result<Node> {
         labels: pairs(&args.labels),
         taints: args.taints.clone(),
         registries: args.registries.as_deref().map(mapping).transpose()?,
+        update: update(&args.update)?,
         ssh_keys: ssh_keys(&args.ssh_key)?,
         network: args.network.as_deref().map(text).transpose()?,
         ca: None,
@@ -190,6 +193,19 @@ fn sign(
             Some(keys.pair(authority, &Subject::kube_proxy(), &node.host_name, days)?);
     }
     Ok(())
+}
+
+/// Their values are judged with the rest of the seed, as the node will.
+fn update(args: &SeedUpdateArgs) -> Result<Update> {
+    let key = args.update_key.as_deref().map(text).transpose()?;
+    Ok(Update {
+        source: args.update_source.clone(),
+        schedule: args.update_schedule.clone(),
+        key: key.map(|key| pem::normalised(&key)),
+        window: args.update_window.clone(),
+        duration: args.update_duration.clone(),
+        zone: args.update_zone.clone(),
+    })
 }
 
 fn pair(cert: Option<&Path>, key: Option<&Path>) -> Result<Option<Pair>> {

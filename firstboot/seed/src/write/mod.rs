@@ -40,8 +40,22 @@ pub struct Node {
     pub taints: Vec<String>,
     /// The whole value, as YAML in one line.
     pub registries: Option<Secret>,
+    pub update: Update,
     pub ssh_keys: Vec<String>,
     pub network: Option<String>,
+}
+
+/// The table `nodeimg.update`; what is not there is as the image has it.
+#[derive(Default)]
+pub struct Update {
+    pub source: Option<String>,
+    pub schedule: Option<String>,
+    /// A public key in PEM.
+    pub key: Option<String>,
+    /// `reboot.window` and so on.
+    pub window: Option<String>,
+    pub duration: Option<String>,
+    pub zone: Option<String>,
 }
 
 /// A certificate in PEM, and its key.

@@ -21,6 +21,17 @@ pub(super) fn write(node: &Node, block: &mut Text) {
     block.pairs("labels", &node.labels);
     block.list("taints", &node.taints);
     block.flow("registries", exposed(&node.registries));
+    let of = &node.update;
+    block.mapping("update", |update| {
+        update.optional("source", of.source.as_deref());
+        update.optional("schedule", of.schedule.as_deref());
+        update.optional("key", of.key.as_deref());
+        update.mapping("reboot", |reboot| {
+            reboot.optional("window", of.window.as_deref());
+            reboot.optional("duration", of.duration.as_deref());
+            reboot.optional("zone", of.zone.as_deref());
+        });
+    });
 }
 
 fn pair(key: &str, pair: Option<&Pair>, block: &mut Text) {

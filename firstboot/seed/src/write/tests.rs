@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use serde_json::{Value, json};
 
-use super::{Node, Pair};
+use super::{Node, Pair, Update};
 use crate::read::node_config::key_names;
 use crate::text::secret::Secret;
 use crate::text::yaml;
@@ -22,6 +22,14 @@ fn node() -> Node {
         registries: Some(Secret::new("{\"m\": {\"ca\": \"a\\nb\\n\"}}".to_owned())),
         kubeadm_join: Some(Secret::new("  indented: yes\n".to_owned())),
         kubeadm_init: Some(Secret::new("a: |\n  x\n\n".to_owned())),
+        update: Update {
+            source: Some("oci://registry.example/nodes/web".to_owned()),
+            // A number to YAML 1.1, in base 60.
+            schedule: Some("03:00".to_owned()),
+            key: Some("-----BEGIN\nabc\n-----END\n".to_owned()),
+            window: Some("Sat,Sun 04:00".to_owned()),
+            ..Update::default()
+        },
         ssh_keys: vec!["ssh-ed25519 AAAA me: # you".to_owned()],
         ..Node::default()
     }
@@ -46,6 +54,10 @@ fn every_value_is_read_as_it_was() {
             "labels": { "a/b": "" },
             "taints": ["k=\"v\":NoSchedule"],
             "registries": { "m": { "ca": "a\nb\n" } },
+            "update": {
+                "source": "oci://registry.example/nodes/web", "schedule": "03:00",
+                "key": "-----BEGIN\nabc\n-----END\n", "reboot": { "window": "Sat,Sun 04:00" },
+            },
         },
     });
     assert_eq!(read, expected, "{text}");
@@ -99,6 +111,14 @@ fn whole() -> Node {
         labels: pairs(),
         taints: list("k=v:NoSchedule"),
         registries: secret("{}"),
+        update: Update {
+            source: some("/media"),
+            schedule: some("never"),
+            key: some("c\n"),
+            window: some("03:00"),
+            duration: some("1h"),
+            zone: some("UTC"),
+        },
         ssh_keys: list("ssh-ed25519 AAAA"),
         network: None,
     }
@@ -117,6 +137,6 @@ fn the_block_has_the_keys_that_first_boot_reads() {
         assert!(key_names().any(|name| name == *key), "{key} is not read");
     }
     let left_out: Vec<&str> = key_names().filter(|name| !written.contains(name)).collect();
-    // The recipe's, the one that `kubeadm init` prints, and the image's.
-    assert_eq!(left_out, ["cluster_cidr", "certificate_key", "update"]);
+    // The recipe's, and the one that `kubeadm init` prints.
+    assert_eq!(left_out, ["cluster_cidr", "certificate_key"]);
 }

@@ -72,9 +72,10 @@ impl Job<'_> {
         let manifest = self.manifest;
         let root: RootHash = manifest.root.roothash.parse()?;
         let tree = source::whole(self.source, manifest, Piece::Verity, self.patience)?;
-        source::check_digest(&tree, &manifest.verity.sha256, &manifest.verity.file)?;
-        let leaves = Leaves::verified(&tree, root)
-            .with_context(|| format!("{} of {}", manifest.verity.file, self.source.name()))?;
+        let told = || format!("{} of {}", manifest.verity.file, self.source.name());
+        source::check_digest(&tree, &manifest.verity.sha256, &manifest.verity.file)
+            .with_context(told)?;
+        let leaves = Leaves::verified(&tree, root).with_context(told)?;
         if leaves.count() as u64 * BLOCK != manifest.root.content.size {
             bail!("the hash tree is of a root of another size than the manifest says");
         }
@@ -100,9 +101,10 @@ impl Job<'_> {
         let plain = match &uki.compressed {
             None => bytes,
             Some(packed) => unpack(&bytes, uki.content.size)
-                .with_context(|| format!("unpacking {}", packed.file))?,
+                .with_context(|| format!("unpacking {} of {}", packed.file, self.source.name()))?,
         };
-        source::check_digest(&plain, &uki.content.sha256, &uki.content.file)?;
+        source::check_digest(&plain, &uki.content.sha256, &uki.content.file)
+            .with_context(|| format!("{} of {}", uki.content.file, self.source.name()))?;
         Ok(plain)
     }
 

@@ -113,7 +113,7 @@ impl Source for Http {
     ) -> Result<Delivered, Failure> {
         let url = self.url(piece.file(manifest));
         let answer = self.client.send(self.request(&url), Some(&range))?;
-        net::deliver(answer, &url, &range, to)
+        net::deliver(answer, &range, to)
     }
 }
 

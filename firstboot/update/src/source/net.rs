@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use ureq::http::Response;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Body, Error};
+use ureq::{Agent, Body, Error, ResponseExt};
 
 use super::{Delivered, Failure, MAX_DOCUMENT, Sink, pass_on};
 
@@ -93,18 +93,24 @@ impl Client {
     pub fn document(&self, request: Request<'_>) -> Result<Option<Vec<u8>>, Failure> {
         let mut answer = self.send(request, None)?;
         match answer.status().as_u16() {
-            200 => body(&mut answer, request.url).map(Some),
+            200 => body(&mut answer).map(Some),
             404 => Ok(None),
-            status => Err(refused(status, request.url)),
+            status => Err(refused(status, &from(&answer))),
         }
     }
+}
+
+/// Where an answer came from, after redirects.
+pub fn from(answer: &Response<Body>) -> String {
+    answer.get_uri().to_string()
 }
 
 /// All of an answer.
 ///
 /// # Errors
 /// It is too long, or ends early.
-pub fn body(answer: &mut Response<Body>, url: &str) -> Result<Vec<u8>, Failure> {
+pub fn body(answer: &mut Response<Body>) -> Result<Vec<u8>, Failure> {
+    let url = &from(answer);
     let mut bytes = Vec::new();
     let reader = answer.body_mut().as_reader();
     let got = reader
@@ -126,10 +132,10 @@ pub fn body(answer: &mut Response<Body>, url: &str) -> Result<Vec<u8>, Failure> 
 /// The server gives something else, or the sink fails.
 pub fn deliver(
     mut answer: Response<Body>,
-    url: &str,
     range: &Range<u64>,
     to: &mut Sink<'_>,
 ) -> Result<Delivered, Failure> {
+    let url = &from(&answer);
     let header = |name: &str| answer.headers().get(name)?.to_str().ok().map(str::to_owned);
     if let Some(encoding) = header("content-encoding").filter(|it| it != "identity") {
         return Err(Failure::Final(anyhow!(

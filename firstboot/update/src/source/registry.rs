@@ -151,9 +151,9 @@ impl Registry {
         let attempt = || {
             let mut answer = self.ask(url, accept, None)?;
             found = match answer.status().as_u16() {
-                200 => Some(net::body(&mut answer, url)?),
+                200 => Some(net::body(&mut answer)?),
                 404 => None,
-                status => return Err(net::refused(status, url)),
+                status => return Err(net::refused(status, &net::from(&answer))),
             };
             Ok(())
         };
@@ -355,6 +355,6 @@ impl Source for Registry {
         let digest = layer.digest.parse().context("a digest in a manifest")?;
         let url = self.name.blob_url(&digest);
         let answer = self.ask(&url, "", Some(&range))?;
-        net::deliver(answer, &url, &range, to)
+        net::deliver(answer, &range, to)
     }
 }

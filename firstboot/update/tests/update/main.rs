@@ -9,5 +9,6 @@ mod model;
 mod power;
 mod refusals;
 mod registries;
+mod registry_faults;
 mod servers;
 mod verbs;

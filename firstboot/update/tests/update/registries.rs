@@ -18,8 +18,15 @@ use sha2::{Digest, Sha256};
 use crate::fixture::{QUICK, Version, hex};
 use crate::servers::{B, IMAGE, new, updated};
 
-/// What `nodeimg publish` sends, by digest.
-fn published(version: &Version, envelope: Option<&str>) -> (BTreeMap<String, Vec<u8>>, String) {
+/// What `nodeimg publish` sends.
+pub struct Pieces {
+    /// By digest.
+    pub blobs: BTreeMap<String, Vec<u8>>,
+    /// The digest of the index.
+    pub top: String,
+}
+
+pub fn published(version: &Version, envelope: Option<&str>) -> Pieces {
     let manifest = version.manifest();
     let mut blobs = BTreeMap::new();
     let mut put = |bytes: &[u8]| {
@@ -52,12 +59,12 @@ fn published(version: &Version, envelope: Option<&str>) -> (BTreeMap<String, Vec
         "manifests": [disk, update],
     });
     let top = put(&serde_json::to_vec(&index).unwrap());
-    (blobs, top)
+    Pieces { blobs, top }
 }
 
 /// The blobs, on a server that knows ranges.
 pub fn blobs_at(server: &Server) {
-    let (blobs, _) = published(&new(), Some("an envelope"));
+    let Pieces { blobs, .. } = published(&new(), Some("an envelope"));
     for (digest, bytes) in &blobs {
         server.serve(&format!("/v2/fleet/node/blobs/{digest}"), bytes);
     }
@@ -65,7 +72,7 @@ pub fn blobs_at(server: &Server) {
 
 pub fn registry(auth: Auth, elsewhere: Option<String>) -> RegistryServer {
     let server = RegistryServer::start_with(auth, elsewhere);
-    let (blobs, top) = published(&new(), Some("an envelope"));
+    let Pieces { blobs, top } = published(&new(), Some("an envelope"));
     for tag in ["stable", "1.1-20261201"] {
         server.serve("fleet/node", &blobs, tag, &top);
     }
@@ -182,7 +189,7 @@ fn blobs_elsewhere_get_no_token() {
 #[test]
 fn a_document_that_is_not_what_its_digest_says_is_refused() {
     let server = registry(Auth::Open, None);
-    let (blobs, top) = published(&new(), Some("an envelope"));
+    let Pieces { blobs, top } = published(&new(), Some("an envelope"));
     for digest in blobs.keys().filter(|digest| **digest != top) {
         let server = registry(Auth::Open, None);
         for kind in ["manifests", "blobs"] {

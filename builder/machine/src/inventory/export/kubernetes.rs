@@ -78,21 +78,54 @@ fn host(row: &Row, secret: &str) -> Result<Value> {
         });
     }
     if let Some(image) = row.one("image") {
-        spec["image"] = json!({ "url": image });
-        if let Some(sum) = row.one("image-checksum") {
-            spec["image"]["checksum"] = json!(sum);
-        } else if !image.starts_with("oci://") {
-            needed(
-                row,
-                "image-checksum",
-                "Ironic, for an image that is not in a registry,",
-            )?;
-        }
+        spec["image"] = image_of(row, image)?;
     }
     if let Some(disk) = row.one("root-device") {
         spec["rootDeviceHints"] = json!({ "deviceName": disk });
     }
     Ok(spec)
+}
+
+/// An image and its checksum, as `Image.GetChecksum` of metal3-io/baremetal-operator
+/// (`apis/metal3.io/v1alpha1/baremetalhost_types.go`) takes them: none for a registry, whose
+/// digest it is.
+fn image_of(row: &Row, image: &str) -> Result<Value> {
+    let of_registry = image.starts_with("oci://");
+    let Some(sum) = row.one("image-checksum") else {
+        if !of_registry {
+            let form = "Ironic, for an image that is not in a registry,";
+            needed(row, "image-checksum", form)?;
+        }
+        return Ok(json!({ "url": image }));
+    };
+    let place = row.place_of("image-checksum");
+    if of_registry {
+        bail!("{place}: Metal3 takes no image_checksum for an image of a registry: remove it");
+    }
+    let kind = checksum_kind(sum).with_context(|| {
+        format!(
+            "{place}: `{sum}` is not a checksum that Ironic takes: write the SHA-256 or SHA-512 \
+             in hexadecimal, or the http:// or https:// address of a list of them, such as the \
+             image's SHA256SUMS"
+        )
+    })?;
+    Ok(json!({ "url": image, "checksum": sum, "checksumType": kind }))
+}
+
+/// What Ironic's agent would make of a checksum: it tells SHA-256 and SHA-512 apart by their
+/// lengths, and reads a list at an address. It refuses MD5 unless its operator allows it
+/// (`_get_algorithm_by_length`, `_is_checksum_url` of openstack/ironic-python-agent,
+/// `ironic_python_agent/extensions/standby.py`).
+fn checksum_kind(sum: &str) -> Option<&'static str> {
+    if sum.starts_with("http://") || sum.starts_with("https://") {
+        return Some("auto");
+    }
+    let is_hex = sum.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match sum.len() {
+        64 if is_hex => Some("sha256"),
+        128 if is_hex => Some("sha512"),
+        _ => None,
+    }
 }
 
 pub(super) fn tinkerbell(nodes: &[Seeded<'_>]) -> Result<BTreeMap<String, String>> {

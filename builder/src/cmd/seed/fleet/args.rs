@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
 use nodeimg_machine::inventory::read::Flag;
 use nodeimg_machine::inventory::{Cell, OWN_KEYS, Row};
 
-use crate::cli::{SeedFleetArgs, SeedIdentityArgs, SeedNewArgs};
+use crate::cli::{SeedFleetArgs, SeedIdentityArgs, SeedNewArgs, SeedUpdateArgs};
 use crate::input::recipe::RecipeRef;
 
 /// Flags of the command, not of a machine.
@@ -54,6 +54,7 @@ pub fn bare(recipe: &RecipeRef) -> SeedNewArgs {
         taints: Vec::new(),
         provider_id: None,
         registries: None,
+        update: SeedUpdateArgs::default(),
         force: false,
     }
 }
