@@ -242,7 +242,7 @@ fn ask(fetcher: &Fetcher<'_>, index: &Index) -> Result<String> {
     // before it; who knows no query sends the same again.
     let mut all = index::tags(&first);
     for _ in 0..MAX_PAGES {
-        let Some(last) = all.last().filter(|_| all.len() % PAGE == 0) else {
+        let Some(last) = all.last().filter(|_| all.len().is_multiple_of(PAGE)) else {
             break;
         };
         let url = format!("{}?n=1000&last={last}", index.url());
