@@ -135,7 +135,13 @@ impl Look<'_> {
         };
         let proof = match Proof::parse(&line) {
             Ok(proof) => proof,
-            Err(error) => return Some(format!("{what}: its proof {digest}: {error:#}")),
+            Err(error) => {
+                return Some(format!(
+                    "{what}: its proof {digest}: {error:#}: restore {} and the lock as their author \
+                     has them, or run `nodeimg lock --update`",
+                    self.proofs.label
+                ));
+            }
         };
         match self.vouched(subject, &proof) {
             Ok(vouched) => differs(subject, &vouched),
