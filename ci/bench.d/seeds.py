@@ -12,7 +12,7 @@ def inventory(folder):
     """A CA and a list of machines that share everything but name, address and pods."""
     (folder / "nodes.csv").write_text(
         "host_name,node_ip,pod_subnet\n"
-        + "".join(f"node-{number},10.64.0.1-10.64.15.254,10.128.0.0/9 by /24\n" for number in range(NODES))
+        + "".join(f"node-{number},10.64.0.1-10.64.15.254,10.200.0.0/16 by /26\n" for number in range(NODES))
     )
     shared = ["--api-server", "https://server.kubernetes.local:6443", "--hosts", "server.kubernetes.local=10.240.0.1"]
     return [*shared, "--ca", str(folder / "ca/ca.crt"), "--ca-key", str(folder / "ca/ca.key")]
