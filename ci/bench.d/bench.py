@@ -35,6 +35,7 @@ from measure import alternating
 from nginx import Nginx
 from trust import measure_bills, measure_proofs
 from publish import measure_publish
+from seeds import NODES, measure_seeds
 
 
 @dataclass
@@ -370,6 +371,14 @@ class Bench:
         self.goals.append(Goal("verifying a disk: wall beside checking its sums and its hash tree", ours.median() / theirs.median(), 2.0, "", noise=0.2))
 
 
+    def measure_seeds(self):
+        runs = measure_seeds(self.args.nodeimg, self.work, self.args.runs)
+        print(f"\n## `nodeimg seed new --inventory` of {NODES} workers with certificates")
+        names = {"new": "all of them new", "again": "nothing changed"}
+        rows = [[names[name], run.seconds(), run.cpu_seconds(), f"{run.peak_mib():.0f} MiB"] for name, run in runs.items()]
+        table(["", "wall: median (range)", "CPU", "peak memory"], rows)
+        self.goals.append(Goal(f"{NODES} seeds with certificates", runs["new"].median(), 10, " s", noise=1))
+
     def publish(self, images):
         runs, size = measure_publish(images, self.args.runs)
         print(f"\n## `nodeimg publish` and `nodeimg pull` of a disk ({size / 1e6:.0f} MB)")
@@ -404,6 +413,7 @@ def main():
         bench.measure_fetch()
         bench.measure_trust()
         bench.measure_firstboot()
+        bench.measure_seeds()
         bench.measure_image()
         bench.measure_boot()
     print("\n## Goals\n\n| what | goal | measured | |\n|---|---|---|---|")
