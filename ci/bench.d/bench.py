@@ -384,7 +384,6 @@ class Bench:
         ours, theirs = runs.values()
         self.goals.append(Goal("verifying a disk: wall beside checking its sums and its hash tree", ours.median() / theirs.median(), 2.0, "", noise=0.2))
 
-
     def publish(self, images):
         runs, size = measure_publish(images, self.args.runs)
         print(f"\n## `nodeimg publish` and `nodeimg pull` of a disk ({size / 1e6:.0f} MB)")

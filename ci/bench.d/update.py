@@ -68,10 +68,11 @@ def bita(old, new, work):
 
 
 def bita_fetched(text):
-    found = re.search(r"using ([\d.]+) (B|KiB|MiB|GiB)[^\n]* from archive", text)
+    """Of `using 33.1 MiB (34707456 bytes) from archive`, or `using 99 bytes from archive`."""
+    found = re.search(r"using [^\n]*?(\d+) bytes\)? from archive", text)
     if not found:
         raise ValueError(f"bita does not say what it has fetched:\n{text}")
-    return float(found[1]) * 1024 ** ["B", "KiB", "MiB", "GiB"].index(found[2])
+    return int(found[1])
 
 
 def dictionary(archive):

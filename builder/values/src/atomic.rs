@@ -14,6 +14,7 @@
 //!   that is in it are files that are listed in its `SHA256SUMS`, and signatures.
 
 mod exchange;
+mod together;
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Seek, Write};
@@ -27,6 +28,7 @@ use tempfile::{NamedTempFile, PersistError, TempDir};
 use crate::digest::{Hasher, Measured};
 use crate::full::Writing;
 use exchange::{exchange, put_back};
+use together::Replaced;
 
 /// The list of the files in an output directory, by its own name.
 pub const CHECKSUMS: &str = "SHA256SUMS";
@@ -247,26 +249,12 @@ impl OutDir {
     /// Puts the directory in its place, and removes an earlier one. While the
     /// result lives, no other build puts another one there.
     pub fn commit(self) -> Result<Turn> {
-        let context = || format!("putting {} in its place", self.to.display());
         sync_directory(self.temp.path())?;
-        let directory = parent(&self.to);
-        let turn = Turn(lock(directory, FlockArg::LockExclusive));
-        self.kind.check(&self.to)?;
-        if self.to.exists() {
-            exchange(self.temp.path(), &self.to).with_context(context)?;
-            sync_directory(directory)?;
-            // The temporary name is that of the old directory now.
-            return match self.temp.close() {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                    Err(e).with_context(|| format!("removing what {} was", self.to.display()))
-                }
-                _ => Ok(turn),
-            };
-        }
-        fs::rename(self.temp.path(), &self.to).with_context(context)?;
-        // The name is taken: there is nothing left to remove.
-        let _ = self.temp.keep();
-        sync_directory(directory)?;
+        let directory = parent(&self.to).to_owned();
+        let turn = Turn(lock(&directory, FlockArg::LockExclusive));
+        let replaced = self.place()?;
+        sync_directory(&directory)?;
+        replaced.map_or(Ok(()), Replaced::remove)?;
         Ok(turn)
     }
 }

@@ -23,6 +23,18 @@ pub fn exchange(_: &Path, _: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
+/// Flushes everything of the file system that `file` is on. False: this system cannot.
+#[cfg(target_os = "linux")]
+pub fn flush_around(file: &File) -> io::Result<bool> {
+    rustix::fs::syncfs(file)?;
+    Ok(true)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn flush_around(_: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
 /// A file without a name that stays in memory.
 #[cfg(target_os = "linux")]
 pub fn memory_file() -> io::Result<File> {

@@ -4,18 +4,22 @@
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use nodeimg_seed::read::seed::Layout;
 use nodeimg_seed::write::Files;
 use nodeimg_values::atomic::{AtomicFile, OutDir};
+use nodeimg_values::parallel::{cores, in_parallel};
 
 use crate::qemu::seed::medium;
 
 /// Of a NoCloud medium
 /// ([NoCloud](https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html)).
 const LABEL: &str = "CIDATA";
+/// How many seeds take their places at once: each is an open directory until then, and macOS
+/// gives a process 256 open files.
+const TOGETHER: usize = 100;
 
 /// Writes into the file `to`, if its name ends in `.img`, else into a
 /// directory. An existing one is replaced only if `replace` says so, and only
@@ -26,9 +30,7 @@ pub fn write(files: &Files, to: &Path, replace: bool) -> Result<()> {
     if is_medium(to) {
         write_medium(files, to, replace)
     } else {
-        let all = files.all().into_iter();
-        let texts: Vec<_> = all.map(|(name, text)| (name, text, 0o600)).collect();
-        write_directory(&texts, to, replace)
+        write_directory(&texts(files), to, replace)
     }
     .with_context(|| format!("writing the seed {shown}"))
 }
@@ -142,9 +144,44 @@ fn write_medium(files: &Files, to: &Path, replace: bool) -> Result<()> {
     }
 }
 
+/// Writes seeds into `directory`, each as [`write`] does if it may replace: `NAME` or
+/// `NAME.img` of each. So many directories at once take their places, because it is the disk
+/// that seeds wait for.
+pub fn write_all(seeds: &[(&Files, PathBuf)], directory: &Path) -> Result<()> {
+    for some in seeds.chunks(TOGETHER) {
+        let staged = in_parallel(cores(), some.len(), |i| {
+            let (files, to) = &some[i];
+            if is_medium(to) {
+                return write(files, to, true).map(|()| None);
+            }
+            let staged = check_free(to, true).and_then(|()| stage(&texts(files), to, true));
+            staged
+                .map(Some)
+                .with_context(|| format!("writing the seed {}", to.display()))
+        });
+        let staged = staged.into_iter().collect::<Result<Vec<_>>>()?;
+        OutDir::commit_together(staged.into_iter().flatten().collect(), directory)?;
+    }
+    Ok(())
+}
+
+fn texts(files: &Files) -> Vec<(&'static str, &str, u32)> {
+    let all = files.all().into_iter();
+    all.map(|(name, text)| (name, text, 0o600)).collect()
+}
+
 /// A directory of files with their modes. If `replace` says so it takes the place of an
 /// earlier one, that [`check_free`] has looked at, in one step.
 pub fn write_directory(files: &[(&str, &str, u32)], to: &Path, replace: bool) -> Result<()> {
+    let staged = stage(files, to, replace)?;
+    for (name, ..) in files {
+        File::open(staged.path().join(name))?.sync_all()?;
+    }
+    staged.commit().map(drop)
+}
+
+/// Nothing of it is flushed.
+fn stage(files: &[(&str, &str, u32)], to: &Path, replace: bool) -> Result<OutDir> {
     let staged = OutDir::private(to, replace)?;
     for (name, text, mode) in files {
         let mut options = File::options();
@@ -155,9 +192,8 @@ pub fn write_directory(files: &[(&str, &str, u32)], to: &Path, replace: bool) ->
             .open(staged.path().join(name))?;
         file.set_permissions(Permissions::from_mode(*mode))?;
         file.write_all(text.as_bytes())?;
-        file.sync_all()?;
     }
-    staged.commit().map(drop)
+    Ok(staged)
 }
 
 #[cfg(test)]

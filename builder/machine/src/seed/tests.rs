@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use nodeimg_seed::write::Node;
 use tempfile::TempDir;
 
-use super::write;
+use super::{TOGETHER, write, write_all};
 
 #[test]
 fn only_its_owner_reads_it_and_only_a_seed_is_replaced() {
@@ -35,6 +35,30 @@ fn only_its_owner_reads_it_and_only_a_seed_is_replaced() {
     assert!(refused.to_string().contains("thesis.tex"), "{refused}");
     let names: Vec<_> = std::fs::read_dir(&directory).unwrap().collect();
     assert_eq!(names.len(), 2, "nothing is left behind");
+}
+
+#[test]
+fn many_take_their_places_in_parts_and_only_seeds_are_replaced() {
+    let directory = TempDir::new().unwrap();
+    let files = Node::default().files(None);
+    let at = |number: usize| directory.path().join(format!("node-{number}"));
+    let all: Vec<_> = (0..=TOGETHER).map(|number| (&files, at(number))).collect();
+    write_all(&all, directory.path()).unwrap();
+    let there = || std::fs::read_dir(&directory).unwrap().count();
+    assert_eq!(there(), TOGETHER + 1);
+    let new = Node::default().files(Some("new"));
+    let two = [(&new, at(7)), (&new, directory.path().join("node-0.img"))];
+    write_all(&two, directory.path()).unwrap();
+    let meta = std::fs::read_to_string(at(7).join("meta-data")).unwrap();
+    assert_eq!(meta, "instance-id: \"new\"\n");
+    assert_eq!(there(), TOGETHER + 2);
+
+    std::fs::write(at(7).join("thesis.tex"), "").unwrap();
+    let refused = format!("{:#}", write_all(&all[..9], directory.path()).unwrap_err());
+    assert!(refused.contains("thesis.tex"), "{refused}");
+    let meta = std::fs::read_to_string(at(7).join("meta-data")).unwrap();
+    assert_eq!(meta, "instance-id: \"new\"\n");
+    assert_eq!(there(), TOGETHER + 2, "nothing is left behind");
 }
 
 /// As a killed `seed new` leaves them.

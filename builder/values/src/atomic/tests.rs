@@ -122,6 +122,35 @@ fn what_is_private_is_so_from_the_beginning() {
 }
 
 #[test]
+fn directories_take_their_places_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let staged = |names: &[&str], text: &str, replace: bool| -> Vec<OutDir> {
+        let stage = |name: &&str| {
+            let out = OutDir::private(&at(name), replace).unwrap();
+            fs::write(out.path().join("user-data"), text).unwrap();
+            together::flush(&out).unwrap();
+            out
+        };
+        names.iter().map(stage).collect()
+    };
+    let text = |name: &str| fs::read_to_string(at(name).join("user-data")).unwrap();
+    OutDir::commit_together(Vec::new(), dir.path()).unwrap();
+    OutDir::commit_together(staged(&["a", "b"], "old", true), dir.path()).unwrap();
+    OutDir::commit_together(staged(&["b", "c"], "new", true), dir.path()).unwrap();
+    assert_eq!([text("a"), text("b"), text("c")], ["old", "new", "new"]);
+    assert_eq!(mode(&at("b")), 0o700);
+
+    // Somebody else has taken one name meanwhile.
+    let both = staged(&["d", "e"], "new", false);
+    fs::create_dir(at("d")).unwrap();
+    let refused = OutDir::commit_together(both, dir.path()).unwrap_err();
+    assert!(refused.to_string().contains("already exists"), "{refused}");
+    assert_eq!(text("e"), "new");
+    assert_eq!(names(dir.path()), ["a", "b", "c", "d", "e"]);
+}
+
+#[test]
 fn a_file_that_is_rewritten_keeps_its_permissions() {
     let dir = tempfile::tempdir().unwrap();
     let to = dir.path().join("x.toml");

@@ -74,11 +74,12 @@ pub fn write(session: &Session<'_>, inventory: &Path, base: &SeedNewArgs) -> Res
     let exports = exports(base, &members)?;
     ledger.save()?;
     seed::private_directory(&base.out)?;
-    let written = in_parallel(cores(), members.len(), |i| match before[i] {
-        Before::Same => Ok(()),
-        _ => seed::write(&members[i].files, &to(&members[i]), true),
-    });
-    written.into_iter().collect::<Result<()>>()?;
+    let both = members.iter().zip(&before);
+    let changed: Vec<_> = both
+        .filter(|(_, before)| **before != Before::Same)
+        .map(|(member, _)| (&member.files, to(member)))
+        .collect();
+    seed::write_all(&changed, &base.out)?;
     for (export, files) in exports {
         export.write(&files)?;
     }
