@@ -229,7 +229,7 @@ def measure_costs(images, runs):
     listed.write_text("".join(f"{package}\n" for package in packages(images)))
     unpack = f"xargs -a {listed} -P $(nproc) -n 1 sh -c 'dpkg-deb --fsys-tarfile \"$0\" | cat >/dev/null'"
     large = extended(images, "large", '[disk]\nsize = "4 TiB"\n')
-    several = [extended(images, f"several-{n}", f'[[file]]\npath = "/usr/n"\ntext = "{n}"\n') for n in range(SEVERAL)]
+    several = [extended(images, f"several-{n}", f'[[file]]\npath = "/usr/n"\ncontent = "{n}"\n') for n in range(SEVERAL)]
     words = [word for recipe in several[1:] for word in ("--recipe", str(recipe))]
     both = images.build("amd64", "disk", "--force", "--arch", "arm64", *words, recipe=several[0])
     # Each writes beside the others: nobody but the store is shared.
