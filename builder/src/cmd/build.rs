@@ -21,7 +21,7 @@ use super::{Session, warm_command};
 use crate::cli::{BuildArgs, NetworkArgs, RecipeArgs};
 use crate::image::boot;
 use crate::image::brought::Brought;
-use crate::input::bring::bring;
+use crate::input::bring::{Then, bring};
 use crate::input::chosen::Chosen;
 use crate::input::lock::Locked;
 use crate::input::recipe::{Recipe, RecipeRef};
@@ -149,7 +149,7 @@ impl One<'_> {
             let archs: Vec<_> = builds.iter().map(|build| build.arch).collect();
             session.share(&fetcher, &network.shared, &locked, &archs);
             let bringing = trace::stage("bringing what the lock pins");
-            let mut fetched = bring(&fetcher, &chosen.recipe, &locked, &archs)?;
+            let mut fetched = bring(&fetcher, &chosen.recipe, &locked, &archs, Then::Unpack)?;
             drop(bringing);
             // Before anything is written: no image is made of what nobody vouches for any more.
             let verifying = trace::stage("verifying who vouches for it");

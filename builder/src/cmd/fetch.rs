@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Session, warm_command};
 use crate::cli::FetchArgs;
 use crate::image::boot;
-use crate::input::bring::{Fetched, bring};
+use crate::input::bring::{Fetched, Then, bring};
 use crate::input::resolve::relock::around;
 use crate::store::{Store, VerifiedBlob};
 
@@ -29,7 +29,7 @@ pub fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
         let locked = chosen.locked(boot::check_needs)?;
         args.recipe.remember(&store)?;
         session.share(&fetcher, &args.network.shared, &locked, &archs);
-        let fetched = bring(&fetcher, &chosen.recipe, &locked, &archs)?;
+        let fetched = bring(&fetcher, &chosen.recipe, &locked, &archs, Then::Keep)?;
         chosen.verified(&locked, &roots, Some(&store), &archs)?;
         session.keep(&args.network, &chosen.recipe, &locked, &fetched)?;
         let proofs = chosen.proofs.keep(locked.lock(), &store)?;

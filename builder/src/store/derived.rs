@@ -60,6 +60,7 @@ impl Store {
             bail!("{} is not what was just put there", path.display());
         };
         let stamp = Stamp::of(&file).writing(&path)?;
+        self.seen.put(&path, &file, stamp, &got).writing(&path)?;
         Ok(VerifiedBlob {
             file,
             stamp,

@@ -7,6 +7,7 @@ use nodeimg_formats::pe::{self, NewSection};
 use nodeimg_formats::verity::RootHash;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::epoch::Epoch;
+use nodeimg_values::trace;
 
 use super::cmdline::CommandLine;
 use super::initrd::{self, Initrd};
@@ -24,21 +25,19 @@ pub struct Request<'a> {
     pub epoch: Epoch,
     /// The root, as it was sealed.
     pub tree: &'a Tree,
-    pub root: RootHash,
     /// What each slot's root and hash tree have for room, in bytes.
     pub slot: initrd::Slot,
     pub store: &'a Store,
 }
 
 impl Parts {
-    /// The whole EFI program.
-    pub fn uki(&self, request: &Request<'_>) -> Result<Vec<u8>> {
-        let initrd = self.initrd(request).context("making the initrd")?;
+    /// The whole EFI program, with that initrd, for the root that has this hash.
+    pub fn uki(&self, request: &Request<'_>, initrd: &[u8], root: RootHash) -> Result<Vec<u8>> {
         let os_release: ImagePath = OS_RELEASE.parse()?;
         wanted(request.tree, &os_release, "base-files")?;
         let os_release = text_at(request.tree, &os_release)?.unwrap_or_default();
         let extra = &request.recipe.disk.kernel_args;
-        let command_line = CommandLine::new(request.root, request.arch, extra);
+        let command_line = CommandLine::new(root, request.arch, extra);
         let kernel = self.kernel.head(u64::MAX).context("reading the kernel")?;
         let stub = self.stub.head(u64::MAX).context("reading the EFI stub")?;
         let section = |name, bytes| NewSection { name, bytes };
@@ -47,13 +46,19 @@ impl Parts {
             section(".osrel", os_release.as_bytes()),
             section(".cmdline", command_line.as_str().as_bytes()),
             section(".uname", self.release.as_bytes()),
-            section(".initrd", &initrd),
+            section(".initrd", initrd),
             section(".linux", &kernel),
         ];
         pe::with_sections(&stub, &sections).context("the EFI stub of systemd-boot-efi")
     }
 
-    fn initrd(&self, request: &Request<'_>) -> Result<Vec<u8>> {
+    /// What the UKI has as its initrd; the root need not be written yet.
+    pub fn initrd(&self, request: &Request<'_>) -> Result<Vec<u8>> {
+        let _span = trace::stage("making the initrd");
+        self.packed(request).context("making the initrd")
+    }
+
+    fn packed(&self, request: &Request<'_>) -> Result<Vec<u8>> {
         let initrd: Initrd = initrd::of(&initrd::InitrdInputs {
             tree: request.tree,
             recipe: request.recipe,

@@ -65,6 +65,11 @@ pub fn unpack(store: &Store, blob: &VerifiedBlob, want: Identity<'_>) -> Result<
     })
 }
 
+/// Does the slow part of [`unpack`], whose result the store keeps for it.
+pub fn unpack_ahead(store: &Store, blob: &VerifiedBlob) -> Result<()> {
+    data(store, blob, &Parts::of(blob)?.data).map(drop)
+}
+
 /// Only what the package says of itself: the files of its control archive.
 pub fn control_of(blob: &VerifiedBlob, want: Identity<'_>) -> Result<BTreeMap<String, Vec<u8>>> {
     let control = control(blob, &Parts::of(blob)?.control)?;

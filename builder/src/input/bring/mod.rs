@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use nodeimg_values::arch::Arch;
+use nodeimg_values::trace;
 
 use crate::input::MAX_DOWNLOAD;
+use crate::input::artifact::deb;
 use crate::input::artifact::oci_image::Image;
 use crate::input::fetch::{Fetcher, Gone, Request};
 use crate::input::lock::{Locked, PinnedArtifact, PinnedImage, PinnedPackage};
@@ -49,12 +51,22 @@ impl Fetched<'_> {
     }
 }
 
+/// What is done with a package whose bytes arrive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Then {
+    /// Nothing more: whoever fetches may be another than who builds.
+    Keep,
+    /// Unpacked into the store, while others are downloaded.
+    Unpack,
+}
+
 /// The bytes of everything that is pinned for `archs`.
 pub fn bring<'a>(
     fetcher: &Fetcher<'_>,
     recipe: &'a Recipe,
     locked: &'a Locked,
     archs: &[Arch],
+    then: Then,
 ) -> Result<BTreeMap<Arch, Fetched<'a>>> {
     let mut all: BTreeMap<Arch, Fetched<'_>> = BTreeMap::new();
     for arch in archs {
@@ -69,7 +81,7 @@ pub fn bring<'a>(
         let of_arch = all.entry(pin.request.arch).or_default();
         of_arch.artifacts.push(artifact);
     }
-    for (package, blob) in packages(fetcher, locked, &archs)? {
+    for (package, blob) in packages(fetcher, locked, &archs, then)? {
         let of_arch = all.entry(package.arch).or_default();
         of_arch.packages.push((package, blob));
     }
@@ -95,34 +107,46 @@ fn packages<'a>(
     fetcher: &Fetcher<'_>,
     locked: &'a Locked,
     archs: &[Arch],
+    then: Then,
 ) -> Result<Vec<FetchedPackage<'a>>> {
+    let arrived = |request: &Request, blob: &VerifiedBlob| {
+        if then == Then::Unpack {
+            let _span = trace::span("package", || format!("unpack {}", request.what));
+            // What is wrong with it is told by the build, which unpacks it again then.
+            let _ = deb::unpack_ahead(fetcher.store(), blob);
+        }
+    };
     let pinned = &locked.pins().packages;
     let request = |package: &&PinnedPackage| pinned.request(package);
     let all = locked.packages(archs).into_iter();
     let (single, archived): (Vec<_>, Vec<_>) = all.partition(|pin| pin.own_url().is_some());
-    let single = fetcher.bring(single, request).map_err(|error| {
-        let gone = error.is::<Gone>();
-        match gone {
-            // No index has another.
-            true => anyhow!(
-                "{error:#}\nthe publisher has dropped a package that `base.deb` of the recipe \
+    let single = fetcher
+        .bring_with(single, request, &arrived)
+        .map_err(|error| {
+            let gone = error.is::<Gone>();
+            match gone {
+                // No index has another.
+                true => anyhow!(
+                    "{error:#}\nthe publisher has dropped a package that `base.deb` of the recipe \
                  names: correct its `url`, or use a bundle that has it"
-            ),
-            false => error,
-        }
-    })?;
-    let archived = fetcher.bring(archived, request).map_err(|error| {
-        let gone = error.is::<Gone>();
-        let text = match gone {
-            true => format!(
-                "{error:#}\nthe mirrors have dropped a pinned package: `nodeimg lock --update \
+                ),
+                false => error,
+            }
+        })?;
+    let archived = fetcher
+        .bring_with(archived, request, &arrived)
+        .map_err(|error| {
+            let gone = error.is::<Gone>();
+            let text = match gone {
+                true => format!(
+                    "{error:#}\nthe mirrors have dropped a pinned package: `nodeimg lock --update \
                  base` pins Debian's current packages, as does --relock-base of `build` and \
                  `fetch`"
-            ),
-            false => format!("{error:#}"),
-        };
-        anyhow::Error::from(Missing { gone, text })
-    })?;
+                ),
+                false => format!("{error:#}"),
+            };
+            anyhow::Error::from(Missing { gone, text })
+        })?;
     let mut fetched: Vec<_> = archived.into_iter().chain(single).collect();
     fetched.sort_by(|(a, _), (b, _)| (a.arch, &a.name).cmp(&(b.arch, &b.name)));
     Ok(fetched)

@@ -18,6 +18,7 @@
 //!   bytes are dropped.
 
 mod answer;
+mod arrival;
 mod client;
 mod clock;
 mod failure;
@@ -40,8 +41,7 @@ mod tls;
 mod transfer;
 
 use std::fs::File;
-use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -54,12 +54,12 @@ use crate::store::{Lookup, Store, VerifiedBlob};
 use client::Client;
 use hint::StandIns;
 use mirrors::Candidate;
-use outcomes::all_or_every_error;
 use remote::Remote;
 use silent::Silent;
-use slots::{Slot, Slots, host};
+use slots::{Slot, Slots};
 use transfer::{Outcome, Transfer};
 
+pub use arrival::Arrived;
 pub use failure::{Denied, Gone, shown};
 pub use mirrors::{Mirrors, VARIABLE as MIRROR_VARIABLE};
 pub use pace::Least;
@@ -183,15 +183,23 @@ impl<'a> Fetcher<'a> {
 
     /// The blobs of all `requests`, in their order.
     pub fn fetch(&self, requests: &[Request]) -> Result<Vec<VerifiedBlob>> {
+        self.fetch_with(requests, None)
+    }
+
+    fn fetch_with(
+        &self,
+        requests: &[Request],
+        arrived: Option<Arrived<'_>>,
+    ) -> Result<Vec<VerifiedBlob>> {
         if let Some(request) = requests.iter().find(|r| !r.has_digest()) {
             bail!("{}: there is no digest to verify it with", request.what);
         }
-        let found = self.with_remote(requests, self.look_up(requests)?)?;
+        let found = self.with_remote(requests, self.look_up(requests)?, arrived)?;
         let missing: Vec<usize> = (0..requests.len())
             .filter(|&i| found[i].is_none())
             .collect();
         let jobs = self.jobs(requests, &missing)?;
-        let mut fetched = self.transfer_all(requests, &jobs)?.into_iter();
+        let mut fetched = self.transfer_all(requests, &jobs, arrived)?.into_iter();
         // Both in the order of the requests: the missing ones are the fetched ones.
         found
             .into_iter()
@@ -208,6 +216,19 @@ impl<'a> Fetcher<'a> {
     ) -> Result<Vec<(T, VerifiedBlob)>> {
         let requests = items.iter().map(request).collect::<Result<Vec<_>>>()?;
         Ok(items.into_iter().zip(self.fetch(&requests)?).collect())
+    }
+
+    /// The same; `arrived` is told of each that is downloaded as soon as its bytes are verified,
+    /// while others are under way, and has ended for all of them when this returns.
+    pub fn bring_with<T>(
+        &self,
+        items: Vec<T>,
+        request: impl Fn(&T) -> Result<Request>,
+        arrived: Arrived<'_>,
+    ) -> Result<Vec<(T, VerifiedBlob)>> {
+        let requests = items.iter().map(request).collect::<Result<Vec<_>>>()?;
+        let blobs = self.fetch_with(&requests, Some(arrived))?;
+        Ok(items.into_iter().zip(blobs).collect())
     }
 
     /// For `lock`: the bytes behind a URL whose digest may not be known yet.
@@ -300,52 +321,6 @@ impl<'a> Fetcher<'a> {
         let mut candidates = self.options.mirrors.candidates(url);
         candidates.retain(|c| !self.options.offline || c.path().is_some());
         candidates
-    }
-
-    fn transfer_all(
-        &self,
-        requests: &[Request],
-        jobs: &[(usize, Vec<Candidate>)],
-    ) -> Result<Vec<VerifiedBlob>> {
-        all_or_every_error(self.transfer_each(requests, jobs)?.into_iter())
-    }
-
-    /// What each of `jobs` came to, in their order.
-    fn transfer_each(
-        &self,
-        requests: &[Request],
-        jobs: &[(usize, Vec<Candidate>)],
-    ) -> Result<Vec<Result<Outcome>>> {
-        let first_host = |(n, (_, candidates)): (usize, &(usize, Vec<Candidate>))| {
-            (
-                n,
-                candidates.first().map(|c| host(&c.url)).unwrap_or_default(),
-            )
-        };
-        let slots = Slots::new(
-            self.options.per_host,
-            jobs.iter().enumerate().map(first_host),
-        );
-        self.connect(jobs)?;
-        let sizes = jobs.iter().filter_map(|(i, _)| requests[*i].want.size);
-        self.progress.plan(jobs.len(), sizes.sum());
-        let results: Mutex<Vec<Option<Result<Outcome>>>> =
-            Mutex::new(jobs.iter().map(|_| None).collect());
-        thread::scope(|scope| {
-            for _ in 0..self.options.jobs.clamp(1, jobs.len().max(1)) {
-                scope.spawn(|| {
-                    while let Some((n, slot)) = slots.next() {
-                        let (i, candidates) = &jobs[n];
-                        let request = &requests[*i];
-                        let extra = request.want.extra_algorithms();
-                        let result = self.transfer(request, candidates, &extra, &slots, slot);
-                        results.lock().unwrap_or_else(PoisonError::into_inner)[n] = Some(result);
-                    }
-                });
-            }
-        });
-        let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(results.into_iter().flatten().collect())
     }
 
     fn transfer<'s>(

@@ -13,7 +13,7 @@ use nodeimg_values::digest::{Digest, Expected};
 
 use super::mirrors::Candidate;
 use super::transfer::Outcome;
-use super::{Fetcher, Gone, Request};
+use super::{Arrived, Fetcher, Gone, Request};
 use crate::store::VerifiedBlob;
 
 const ANY: &str = "*/*";
@@ -84,6 +84,7 @@ impl Fetcher<'_> {
         &self,
         requests: &[Request],
         mut found: Vec<Option<VerifiedBlob>>,
+        arrived: Option<Arrived<'_>>,
     ) -> Result<Vec<Option<VerifiedBlob>>> {
         let Some(remote) = self.remote.get() else {
             return Ok(found);
@@ -107,7 +108,7 @@ impl Fetcher<'_> {
         if jobs.is_empty() {
             return Ok(found);
         }
-        let outcomes = self.transfer_each(&asked, &jobs)?;
+        let outcomes = self.transfer_each(&asked, &jobs, arrived)?;
         let mut told = false;
         for (outcome, at) in outcomes.into_iter().zip(places) {
             match outcome {

@@ -1,6 +1,7 @@
 //! Downloads against a server with faults. No test leaves this machine.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod arrivals;
 mod faults;
 mod lock;
 mod logins;
@@ -8,9 +9,9 @@ mod mirrors;
 mod refusals;
 mod tls;
 
-use std::fs;
 use std::path::Path;
 use std::time::Instant;
+use std::{fs, thread};
 
 use nodeimg_test_support::faulty_server::{Answer, Fault, Server, faulty, good};
 use nodeimg_values::progress::Mode;

@@ -40,6 +40,7 @@ use nodeimg_formats::update::label;
 use nodeimg_formats::verity::{self, RootHash};
 use nodeimg_values::atomic::AtomicFile;
 use nodeimg_values::digest::Digest;
+use nodeimg_values::parallel::beside;
 use nodeimg_values::trace;
 
 use super::provenance::Verified;
@@ -101,26 +102,30 @@ fn fill(output: AtomicFile, built: &Built<'_>) -> Result<(Disk, BTreeMap<ImagePa
     };
     let esp = Extent::first(esp::size(&built.recipe.disk));
     let hashes = esp.then(slot.hashes);
-    let start = hashes.then(0).start;
-    let written = verified::file_system(file, start, built.rootfs, built)?;
-    if written.size > slot.root {
-        bail!(
-            "the root has {} bytes, which do not fit into its slot of {} bytes: give `disk.slot_size` \
-             more, twice the root's size to leave room for updates, or leave it out",
-            written.size,
-            slot.root
-        );
-    }
-    let root = hashes.then(written.size);
     let name = built.recipe.image_name(built.arch);
     let purpose = Purpose {
         kind: "disk",
         name: &name,
     };
     let params = verified::params(built, &purpose);
-    let root_hash = verified::hash_tree(file, root, hashes.start, &params)?;
+    let parts = built
+        .boot
+        .context("the tree was not made into a disk's root")?;
+    let request = request(built, slot);
+    // It is one stream that one core compresses, and it does not depend on the root hash.
+    let (initrd, root) = beside(
+        || parts.initrd(&request),
+        || root(file, hashes, slot, &params, built),
+    );
+    let Root {
+        place: root,
+        hash: root_hash,
+        digests,
+    } = root?;
     let making = trace::stage("making the UKI");
-    let uki = uki(built, root_hash, slot).context("making the UKI")?;
+    let uki = initrd
+        .and_then(|initrd| parts.uki(&request, &initrd, root_hash))
+        .context("making the UKI")?;
     drop(making);
     let _span = trace::stage("writing the EFI system partition");
     esp::write(file, esp, built, &uki).context("writing the EFI system partition")?;
@@ -147,7 +152,7 @@ fn fill(output: AtomicFile, built: &Built<'_>) -> Result<(Disk, BTreeMap<ImagePa
             rollout: built.recipe.rollout.clone(),
         },
     };
-    Ok((disk, written.digests))
+    Ok((disk, digests))
 }
 
 /// Of all files, in bytes: what a root of them takes, if nothing can be compressed.
@@ -160,19 +165,47 @@ fn contents(tree: &Tree) -> u64 {
         .sum()
 }
 
-fn uki(built: &Built<'_>, root: RootHash, slot: Slot) -> Result<Vec<u8>> {
-    let parts = built
-        .boot
-        .context("the tree was not made into a disk's root")?;
-    parts.uki(&boot::Request {
+/// A root file system that was written, with its hash tree.
+struct Root {
+    place: Extent,
+    hash: RootHash,
+    digests: BTreeMap<ImagePath, Digest>,
+}
+
+/// Writes the root behind the room of its hash tree, then that.
+fn root(
+    file: &File,
+    hashes: Extent,
+    slot: Slot,
+    params: &verity::Params,
+    built: &Built<'_>,
+) -> Result<Root> {
+    let written = verified::file_system(file, hashes.then(0).start, built.rootfs, built)?;
+    if written.size > slot.root {
+        bail!(
+            "the root has {} bytes, which do not fit into its slot of {} bytes: give `disk.slot_size` \
+             more, twice the root's size to leave room for updates, or leave it out",
+            written.size,
+            slot.root
+        );
+    }
+    let place = hashes.then(written.size);
+    Ok(Root {
+        place,
+        hash: verified::hash_tree(file, place, hashes.start, params)?,
+        digests: written.digests,
+    })
+}
+
+fn request<'a>(built: &'a Built<'_>, slot: Slot) -> boot::Request<'a> {
+    boot::Request {
         recipe: built.recipe,
         arch: built.arch,
         epoch: built.locked.epoch(),
         tree: built.rootfs,
-        root,
         slot,
         store: built.store,
-    })
+    }
 }
 
 /// Where the partitions are.

@@ -9,7 +9,7 @@ use nodeimg_values::progress::{Mode, Progress};
 use serde_json::Value;
 
 use super::*;
-use crate::input::bring::bring;
+use crate::input::bring::{Then, bring};
 use crate::input::chosen::Needs;
 use crate::input::debian::Archives;
 use crate::input::debian::mirror::{Mirror, PACKAGES};
@@ -145,7 +145,13 @@ impl World {
         let fetcher = Fetcher::new(&store, options, &progress);
         around(Some(&relock), &mut chosen, &fetcher, &progress, |chosen| {
             let locked = chosen.locked(ANY)?;
-            let fetched = bring(&fetcher, &chosen.recipe, &locked, &[Arch::Amd64])?;
+            let fetched = bring(
+                &fetcher,
+                &chosen.recipe,
+                &locked,
+                &[Arch::Amd64],
+                Then::Keep,
+            )?;
             Ok(fetched[&Arch::Amd64].blobs().count())
         })
     }

@@ -4,7 +4,7 @@ use nodeimg_values::arch::Arch;
 use nodeimg_values::epoch::Epoch;
 
 use super::*;
-use crate::input::bring::bring;
+use crate::input::bring::{Then, bring};
 use crate::input::debian::TestKey;
 use crate::input::lock::{Lock, Pins};
 
@@ -42,7 +42,7 @@ fn a_bundle_brings_everything_to_a_machine_without_a_network() {
             let progress = Progress::new(Mode::Quiet);
             let fetcher = Fetcher::new(store, options, &progress);
             let locked = Lock::parse(&text, "x.lock")?.check(&recipe, "x.lock")?;
-            let fetched = bring(&fetcher, &recipe, &locked, &archs)?;
+            let fetched = bring(&fetcher, &recipe, &locked, &archs, Then::Keep)?;
             let blobs: Vec<_> = fetched
                 .values()
                 .flat_map(|fetched| fetched.blobs())
