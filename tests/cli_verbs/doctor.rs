@@ -39,7 +39,7 @@ fn a_machine_that_can_build_is_told_from_one_that_cannot() {
         "127.0.0.1:9",
         "help mirrors-and-offline",
         "run amd64  --  qemu-system-x86_64",
-        "cannot build",
+        "see kubernetes",
     ] {
         assert!(ran.out.contains(text), "{text}: {}", ran.out);
     }

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use super::*;
 
-/// The second is not to be had before the first was worked on.
+/// The server sends the second only after the first was worked on.
 #[test]
 fn what_has_arrived_is_worked_on_while_others_are_under_way() {
     let (server, place) = (Server::start(), place());
@@ -31,7 +31,7 @@ fn what_has_arrived_is_worked_on_while_others_are_under_way() {
     assert_eq!(brought.len(), 2);
     // All had their turn when it ended.
     assert_eq!(*seen.lock().unwrap(), ["thing /first", "thing /second"]);
-    // What is in the store is no arrival.
+    // Bytes that were in the store before do not arrive.
     fetcher
         .bring_with(items, |item| Ok(item.clone()), &arrived)
         .unwrap();
