@@ -144,7 +144,7 @@ fn write_medium(files: &Files, to: &Path, replace: bool) -> Result<()> {
     }
 }
 
-/// Writes seeds into `directory`, each as [`write`] does if it may replace: `NAME` or
+/// Writes seeds into `directory`, each as [`write()`] does if it may replace: `NAME` or
 /// `NAME.img` of each. So many directories at once take their places, because it is the disk
 /// that seeds wait for.
 pub fn write_all(seeds: &[(&Files, PathBuf)], directory: &Path) -> Result<()> {
