@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -56,29 +57,12 @@ fn interrupted(number: i32) {
         vec![faulty(&body("runc", "amd64"), Fault::Stall(10))],
     );
     for json in [false, true] {
-        let mut fetch = world.nodeimg("fetch");
-        fetch.args(["--arch", "amd64"]);
+        let mut fetch = heeding(&world, "--default-signal=INT,TERM");
         if json {
             fetch.arg("--json");
         }
-        let child = fetch
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let begun = Instant::now();
-        // Everything but runc is there, and runc hangs.
-        while world.blobs().len() < 4 || world.asked("runc").is_empty() {
-            assert!(
-                begun.elapsed() < Duration::from_secs(60),
-                "{:?}",
-                world.blobs()
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        std::thread::sleep(Duration::from_millis(300));
-        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
-        kill(pid, Signal::try_from(number).unwrap()).unwrap();
+        let child = hanging(&world, &mut fetch);
+        send(&child, Signal::try_from(number).unwrap());
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.signal(), Some(number), "{output:?}");
         let (out, err) = (output.stdout, String::from_utf8(output.stderr).unwrap());
@@ -96,4 +80,60 @@ fn interrupted(number: i32) {
         assert_eq!(world.blobs().len(), 4);
         world.store_is_sound().unwrap();
     }
+}
+
+/// `nodeimg fetch` as env(1) starts it: whatever runs the tests may have them ignore signals.
+fn heeding(world: &World, signals: &str) -> Command {
+    let fetch = world.nodeimg("fetch");
+    let mut command = Command::new("env");
+    command
+        .arg(signals)
+        .arg(fetch.get_program())
+        .args(fetch.get_args());
+    for (name, value) in fetch.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    if let Some(folder) = fetch.get_current_dir() {
+        command.current_dir(folder);
+    }
+    command.args(["--arch", "amd64"]);
+    command
+}
+
+/// Everything but runc is there, and runc hangs.
+fn hanging(world: &World, fetch: &mut Command) -> Child {
+    fetch.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = fetch.spawn().unwrap();
+    let begun = Instant::now();
+    while world.blobs().len() < 4 || world.asked("runc").is_empty() {
+        let waited = begun.elapsed();
+        assert!(waited < Duration::from_secs(60), "{:?}", world.blobs());
+        thread::sleep(Duration::from_millis(50));
+    }
+    thread::sleep(Duration::from_millis(300));
+    child
+}
+
+fn send(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    kill(pid, signal).unwrap();
+}
+
+/// As a shell starts what runs in the background, and nohup(1) anything.
+#[test]
+fn a_signal_that_is_ignored_ends_nothing() {
+    let world = World::locked();
+    let stall = Fault::Stall(10);
+    world.script("runc", vec![faulty(&body("runc", "amd64"), stall)]);
+    let child = hanging(&world, &mut heeding(&world, "--ignore-signal=INT"));
+    send(&child, Signal::SIGINT);
+    thread::sleep(Duration::from_millis(300));
+    send(&child, Signal::SIGTERM);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(15), "{output:?}");
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(err.matches("interrupted").count(), 1, "{err}");
 }

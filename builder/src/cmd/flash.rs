@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 use nodeimg_flash::device::Here;
 use nodeimg_flash::flash::{Done, Failed, Holds, Job, Ready, Stop};
 use nodeimg_flash::image::{Expected, Source, is_standard_input};
@@ -20,6 +20,7 @@ use nodeimg_seed::text::problem::Problems;
 use nodeimg_values::arch::Arch;
 use nodeimg_values::atomic::CHECKSUMS;
 use nodeimg_values::digest::{Algorithm, Digest};
+use nodeimg_values::signals::heeded;
 use serde_json::json;
 
 use super::Session;
@@ -374,10 +375,7 @@ fn refused(session: &Session<'_>, failed: Failed, device: &Path) -> anyhow::Erro
 /// Set by the first signal that wants the process to end; the second one ends it.
 fn on_signals() -> Result<&'static Stop> {
     static STOP: Stop = Stop::new(false);
-    let mut signals = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        signals.add(signal);
-    }
+    let signals = heeded(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
     // Threads that are started from here on do not get them either.
     signals.thread_block().context("waiting for signals")?;
     thread::spawn(move || {

@@ -5,6 +5,7 @@
 //! (inode and change time), so that a record which came from elsewhere, with a
 //! restored CI cache say, is worth nothing and the file is made again.
 
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -52,10 +53,7 @@ impl Store {
             .map_err(io::IntoInnerError::into_error)
             .writing(&path)?;
         let file = place::put(temp, &path).writing(&path)?;
-        let meta = file.metadata().writing(&path)?;
-        Record::of(&path, &meta, got.sha256.clone())
-            .write(&path)
-            .writing(&path)?;
+        record(&path, &file, got.sha256.clone()).writing(&path)?;
         let There::File(file, _) = place::look(&path).writing(&path)? else {
             bail!("{} is not what was just put there", path.display());
         };
@@ -103,8 +101,7 @@ impl Store {
             let mut temp = place::temporary(directory)?;
             temp.write_all(bytes)?;
             let file = place::put(temp, &path)?;
-            let record = Record::of(&path, &file.metadata()?, Digest::sha256(bytes));
-            record.write(&path)
+            record(&path, &file, Digest::sha256(bytes))
         };
         keep().writing(&path)
     }
@@ -144,6 +141,16 @@ impl Store {
         let derived = self.root.join(Part::Derived.name());
         derived.join(what).join(key.hex())
     }
+}
+
+/// Puts the record beside the derived file `file` at `path`, or takes that away: without one it
+/// is of no use.
+fn record(path: &Path, file: &File, sha256: Digest) -> io::Result<()> {
+    let written = Record::of(path, &file.metadata()?, sha256).write(path);
+    if written.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    written
 }
 
 impl Cache for Store {

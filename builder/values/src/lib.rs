@@ -11,6 +11,7 @@ pub mod key;
 pub mod parallel;
 pub mod progress;
 pub mod regular;
+pub mod signals;
 pub mod size;
 pub mod stdin;
 pub mod system;

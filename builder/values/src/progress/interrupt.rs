@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use indicatif::HumanBytes;
-use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signal::{Signal, raise};
 use serde_json::json;
 
 use super::{Mode, Shared, lock};
+use crate::signals::heeded;
 
 /// What this run has brought into the store.
 #[derive(Default)]
@@ -24,10 +25,10 @@ impl Kept {
     }
 }
 
-/// Waits in a thread for SIGINT and SIGTERM, which every later thread leaves to it; children
+/// Waits in a thread for SIGINT and SIGTERM, unless they are ignored, which every later thread leaves to it; children
 /// get them as ever, since the standard library starts them with no signal blocked.
 pub fn watch(shared: Arc<Shared>) {
-    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+    let signals = heeded(&[Signal::SIGINT, Signal::SIGTERM]);
     // Without the mask the signals end the process as they always did.
     if signals.thread_block().is_err() {
         return;
