@@ -167,6 +167,7 @@ const HOUSES: &[(&str, &[&str])] = &[
             "key",
             "digest",
             "system",
+            "signals",
             "arch",
         ],
     ),
